@@ -1,0 +1,5 @@
+"""`python -m robotrain`."""
+
+from robotrain.cli import main
+
+main()

@@ -1,0 +1,111 @@
+"""The root command: what `robotrain` offers, and the switches that hold for every command."""
+
+import functools
+import os
+from typing import Annotated, Any, cast, get_args
+
+import typer
+from typer.core import TyperGroup
+
+from robotrain import __version__
+from robotrain.cli.compose import partition
+from robotrain.cli.output import guarded
+
+PLUGINS = "robotrain.plugins"
+AS_JSON = "robotrain.as-json"
+MODES = {"no_plugins": "none", "strict_plugins": "strict"}
+
+HELP = """Describe a robot-learning job once; run it on any platform that declares it can.
+
+  robotrain submit examples/pusht-mini/job.yaml --platform local --wait
+
+  robotrain submit --platform local --dataset-path ./my-dataset --training-steps 2000
+
+  robotrain status            how the newest run is
+
+Plugins may bring further commands: `robotrain plugins` lists them.
+"""
+
+
+class Root(TyperGroup):
+    """The group; commands of plugins are found by their claim `command.NAME`."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """One of our own, else a plugin's."""
+        own = super().get_command(ctx, cmd_name)
+        if own is not None or ctx.resilient_parsing or cmd_name.startswith("-"):
+            return own
+        with guarded():
+            found = plugins_of(ctx).command(cmd_name)
+        return typer.main.get_command(found) if found is not None else None
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Keep what was typed, to know whether problems are wanted as data."""
+        ctx.meta[AS_JSON] = "--json" in partition(args)[0]
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Every command reports what it raises in the same way."""
+        with guarded(as_json=ctx.meta[AS_JSON]):
+            return super().invoke(ctx)
+
+
+app = typer.Typer(
+    cls=Root,
+    help=HELP,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"robotrain {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)
+    ] = False,
+    no_plugins: Annotated[
+        bool, typer.Option("--no-plugins", help="Only what robotrain comes with.  [env: ROBOTRAIN_PLUGINS=none]")
+    ] = False,
+    strict_plugins: Annotated[
+        bool,
+        typer.Option("--strict-plugins", help="Stop when a plugin fails to load.  [env: ROBOTRAIN_PLUGINS=strict]"),
+    ] = False,
+) -> None:
+    """Switches of every command."""
+
+
+def plugins_of(ctx: Any) -> Any:
+    """The plugins of this invocation, found once. Raises PluginError for a mode that does not exist."""
+    from robotrain.plugins import Mode, PluginError, Plugins
+
+    top = ctx.find_root()
+    if PLUGINS not in top.meta:
+        said = [mode for name, mode in MODES.items() if top.params.get(name)]
+        mode = said[0] if said else os.environ.get("ROBOTRAIN_PLUGINS") or "all"
+        if mode not in get_args(Mode):
+            raise PluginError(f"ROBOTRAIN_PLUGINS is one of {', '.join(get_args(Mode))}")
+        top.meta[PLUGINS] = Plugins(cast(Mode, mode))
+    return top.meta[PLUGINS]
+
+
+@functools.cache
+def build() -> typer.Typer:
+    """The app with every command of our own."""
+    from robotrain.cli import catalog, explain, observe, render, submit
+
+    for module in (submit, render, explain, observe, catalog):
+        module.register(app)
+    return app
+
+
+def run() -> None:
+    """The console script, past its fast path."""
+    build()(prog_name="robotrain")

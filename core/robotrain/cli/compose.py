@@ -1,0 +1,146 @@
+"""A Typer command whose options are composed from what its arguments choose.
+
+Only public seams of Typer are used, so that its versions with and without a vendored click work alike:
+`make_context`, `make_parser`, `parse_args`, `format_options`, and functions with a made signature.
+"""
+
+import inspect
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+from typer.main import get_command
+
+AFTER_DASHES = "robotrain.after-dashes"
+ORDER = "robotrain.order"
+
+SETTINGS = {
+    "ignore_unknown_options": True,  # they are collected, so that all are reported at once
+    "allow_extra_args": True,
+    "help_option_names": ["-h", "--help"],
+}
+
+
+def text_option(
+    name: str, flags: tuple[str, ...], help: str, panel: str, metavar: str = "TEXT", choices: tuple[str, ...] = ()
+) -> inspect.Parameter:
+    """An option that takes text; every value stays text until it is resolved."""
+    return _option(name, str | None, flags, help, panel, metavar, choices)
+
+
+def list_option(name: str, flags: tuple[str, ...], help: str, panel: str, metavar: str = "TEXT") -> inspect.Parameter:
+    """An option that may be repeated."""
+    return _option(name, list[str] | None, flags, help, panel, metavar, ())
+
+
+def switch(name: str, flags: tuple[str, ...], help: str, panel: str) -> inspect.Parameter:
+    """An option without a value; None when it is not given."""
+    return _option(name, bool | None, flags, help, panel, None, ())
+
+
+def words_argument(metavar: str) -> inspect.Parameter:
+    """The arguments that are no options, and the unknown options among them."""
+    return inspect.Parameter(
+        "words",
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        default=None,
+        annotation=Annotated[list[str] | None, typer.Argument(metavar=metavar, show_default=False)],
+    )
+
+
+def _option(
+    name: str,
+    kind: Any,
+    flags: tuple[str, ...],
+    help: str,
+    panel: str,
+    metavar: str | None,
+    choices: tuple[str, ...],
+) -> inspect.Parameter:
+    def complete(incomplete: str) -> list[str]:
+        return [choice for choice in choices if choice.startswith(incomplete)]
+
+    option = typer.Option(
+        *flags,
+        help=help,
+        rich_help_panel=panel,
+        metavar=metavar,
+        show_default=False,
+        autocompletion=complete if choices else None,
+    )
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option])
+
+
+class ComposedCommand(TyperCommand):
+    """Subclasses say which options a choice composes to, and act on what was given."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Compose until the options agree with the choice they parse to: an option's arity depends on the choice."""
+        head, tail = partition(args)
+        chosen: object = None
+        built = self.built_for(None, parent)
+        while (found := self.choice(built, head, parent)) != chosen:
+            chosen, built = found, self.built_for(found, parent)
+        context = TyperCommand.make_context(built, info_name, head, parent, **extra)
+        context.meta[AFTER_DASHES] = tail
+        return context
+
+    def built_for(self, chosen: Any, parent: Any) -> "ComposedCommand":
+        """This command with the options of a choice."""
+        parameters = self.compose(chosen, parent)
+
+        def run(ctx: typer.Context, **given: Any) -> Any:
+            return self.act(ctx, chosen, given)
+
+        context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+        run.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
+        run.__annotations__ = {"ctx": typer.Context, **{one.name: one.annotation for one in parameters}}
+        app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+        app.command(self.name, cls=type(self), epilog=self.epilog, help=self.help, context_settings=SETTINGS)(run)
+        built = get_command(app)
+        assert isinstance(built, ComposedCommand)
+        return built
+
+    def choice(self, built: "ComposedCommand", args: list[str], parent: Any) -> Any:
+        """What `args` choose, as the options of `built` read them."""
+        probe = built.context_class(built, resilient_parsing=True, **built.context_settings)
+        values, rest, _ = built.make_parser(probe).parse_args(list(args))
+        words = values.get("words")
+        return self.choose(values, [*(words if isinstance(words, (list, tuple)) else ()), *rest], parent)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Keep the order of the options across their names, which only the parser knows."""
+        if not ctx.resilient_parsing and not {"-h", "--help"} & set(args):
+            _, _, order = self.make_parser(ctx).parse_args(list(args))
+            ctx.meta[ORDER] = [parameter.name for parameter in order]
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Help by group: Typer draws its panels only through rich, which is not wanted at start-up."""
+        panels: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            if record := parameter.get_help_record(ctx):
+                panels.setdefault(getattr(parameter, "rich_help_panel", None) or "Options", []).append(record)
+        for title, records in panels.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+    def choose(self, values: dict[str, Any], words: list[str], parent: Any) -> Any:
+        """The choice that parsed values stand for; compared with ==."""
+        raise NotImplementedError
+
+    def compose(self, chosen: Any, parent: Any) -> list[inspect.Parameter]:
+        """The arguments and options of a choice; None is the first round, before anything is known."""
+        raise NotImplementedError
+
+    def act(self, ctx: typer.Context, chosen: Any, given: dict[str, Any]) -> Any:
+        """Do it."""
+        raise NotImplementedError
+
+
+def partition(args: list[str]) -> tuple[list[str], list[str] | None]:
+    """What stands before the first `--`, and what after it; None when there is none."""
+    if "--" not in args:
+        return args, None
+    at = args.index("--")
+    return args[:at], args[at + 1 :]

@@ -1,0 +1,121 @@
+"""`status`, `logs`, `wait`, `cancel`: what is said of a run needs only its name; the rest lies in its record."""
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from robotrain.cli.app import plugins_of
+from robotrain.cli.output import say, show, show_json
+from robotrain.problem import Problem, Rejected, Stage
+
+Run = Annotated[
+    str,
+    typer.Argument(metavar="[RUN]", show_default=False, help="The run's name or the start of it; default: the newest."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def status(ctx: typer.Context, run: Run = "", json: Json = False) -> None:
+    """How a run is, why it waits or stopped, and what to type next."""
+    from robotrain import progress
+    from robotrain.cli import follow
+
+    record, platform = _opened(ctx, run)
+    now = platform.status(record.reference)
+    known = progress.read(platform.logs(record.reference, follow=False))
+    if json:
+        show_json(follow.summary_json(record, now, known))
+    else:
+        show(_status_text(record, now, known))
+
+
+def logs(
+    ctx: typer.Context,
+    run: Run = "",
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on to the run's end.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Event lines as they are, one JSON object each.")] = False,
+) -> None:
+    """The log of a run; without -f what there is by now."""
+    from robotrain_runtime import event
+
+    from robotrain.progress import Progress
+
+    record, platform = _opened(ctx, run)
+    try:
+        for line in platform.logs(record.reference, follow=follow):
+            found = None if raw else event.read(line)
+            if found is None:
+                show(line)
+            elif text := Progress.describe(found.event):
+                show(f"[robotrain] {text}")
+    except KeyboardInterrupt:
+        say(f"\nno longer following; {record.run} goes on\n  robotrain cancel {record.run}    stop it")
+        raise typer.Exit(130) from None
+
+
+def wait(ctx: typer.Context, run: Run = "", json: Json = False) -> None:
+    """Follow a run to its end; the exit code is 0 when it succeeded, 5 when it did not."""
+    from robotrain.cli import follow
+
+    record, platform = _opened(ctx, run)
+    follow.to_the_end(record, platform, as_json=json)
+
+
+def cancel(ctx: typer.Context, run: Run = "", json: Json = False) -> None:
+    """Stop a run. One that ended already is left as it is."""
+    record, platform = _opened(ctx, run)
+    before = platform.status(record.reference)
+    if not before.finished:
+        say(f"stopping {record.run} …")
+        platform.cancel(record.reference)
+        plugins_of(ctx).site_hooks().robotrain_run_changed(run=record)
+    after = platform.status(record.reference)
+    if json:
+        show_json({"run": record.run, "state": after.state, "was": before.state})
+    else:
+        show(f"{record.run} {after.state}" + (" already" if before.finished else ""))
+
+
+def _opened(ctx: typer.Context, run: str) -> tuple[Any, Any]:
+    """The record, and the platform it is on. Raises LookupError, Rejected or PluginError."""
+    from robotrain import store
+
+    record = store.read(store.find(run))
+    if record.phase == "sending":
+        problem = Problem(
+            code="run-not-sent",
+            stage=Stage.SUBMIT,
+            title=f"sending {record.run} was interrupted before its platform confirmed it",
+            why="Nothing more is known of it.",
+        )
+        raise Rejected([problem])
+    return record, plugins_of(ctx).platform(record.platform)
+
+
+def _status_text(record: Any, now: Any, known: Any) -> str:
+    from robotrain.progress import duration
+
+    lines = [f"{record.run}  {now.state}  on {record.platform}"]
+    if now.reason:
+        lines.append(f"  {now.reason}")
+    if known.step is not None:
+        lines.append(f"  {known.line()}")
+    elif known.stage and not now.finished:
+        lines.append(f"  in stage {known.stage}")
+    if now.started:
+        took = duration((now.ended or time.time()) - now.started)
+        lines.append(f"  {'ran' if now.finished else 'running for'} {took}")
+    rows = [("checkpoint", known.checkpoint), ("tracking", known.tracking_ui)]
+    lines += [f"  {name:<11} {value}" for name, value in rows if value]
+    following = "robotrain logs" if now.finished else "robotrain logs -f"
+    lines.append(
+        f"  next        {following} {record.run}" + ("" if now.finished else f"   or   robotrain cancel {record.run}")
+    )
+    return "\n".join(lines)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (status, logs, wait, cancel):
+        app.command()(command)

@@ -1,0 +1,90 @@
+"""What people and programs read: results on stdout, narration on stderr, problems in one form."""
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import typer
+
+from robotrain.problem import INTERRUPTED, Problem, Rejected, Stage, errors, render
+
+
+def show(text: str) -> None:
+    """A result."""
+    print(text, flush=True)
+
+
+def say(text: str) -> None:
+    """Narration: what goes on, for people."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def show_json(value: Any) -> None:
+    """A result for programs."""
+    show(json.dumps(value, indent=2, default=str))
+
+
+def report(problems: Iterable[Problem]) -> None:
+    """Every problem, errors last, so that they stand nearest to the prompt."""
+    width = min(100, shutil.get_terminal_size((100, 24)).columns)
+    for problem in sorted(problems, key=lambda problem: problem.severity == "error"):
+        say(render(problem, width))
+
+
+def problems_json(problems: Iterable[Problem]) -> list[dict[str, Any]]:
+    """Problems as data; the keys are an API."""
+    return [
+        {
+            "code": problem.code,
+            "severity": problem.severity,
+            "stage": problem.stage.name.lower(),
+            "title": problem.title,
+            "where": problem.where,
+            "given": problem.given,
+            "why": problem.why,
+            "instead": [{"text": way.text, "remark": way.remark} for way in problem.instead],
+        }
+        for problem in problems
+    ]
+
+
+def table(rows: Sequence[Sequence[str]], gap: str = "  ") -> str:
+    """Rows with aligned columns; the last column is not padded."""
+    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]] if rows else []
+    return "\n".join(
+        gap.join([*(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)), row[-1]]).rstrip()
+        for row in rows
+    )
+
+
+@contextlib.contextmanager
+def guarded(as_json: bool = False) -> Iterator[None]:
+    """Turn what a command raises into its report and exit code; as_json: on stdout as data too."""
+    from robotrain.plugins import PluginError
+
+    try:
+        yield
+    except Rejected as rejected:
+        report(rejected.problems)
+        count = len(errors(rejected.problems))
+        if count > 1:
+            say(f"{count} problems; nothing was sent")
+        if as_json:
+            show_json({"problems": problems_json(rejected.problems)})
+        raise typer.Exit(rejected.exit_code) from None
+    except PluginError as error:
+        report([Problem(code="plugin-failed", stage=Stage.USAGE, title=str(error))])
+        raise typer.Exit(Stage.USAGE.exit_code) from None
+    except LookupError as error:
+        report([Problem(code="not-found", stage=Stage.USAGE, title=str(error.args[0] if error.args else error))])
+        raise typer.Exit(Stage.USAGE.exit_code) from None
+    except KeyboardInterrupt:
+        say("interrupted")
+        raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away, which is no error
+        raise typer.Exit(0) from None

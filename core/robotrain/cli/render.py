@@ -1,0 +1,103 @@
+"""`robotrain render`: the plan, to the terminal or a folder. Nothing is sent, nothing is asked of a network."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from robotrain.cli.compose import SETTINGS, switch, text_option
+from robotrain.cli.job_command import JobCommand
+from robotrain.cli.options import Options
+from robotrain.cli.output import report, say, show, show_json
+from robotrain.problem import Instead, Problem, Rejected, Stage
+
+HELP = """Render the plan: exactly what `submit` would send.
+
+  robotrain render examples/pusht-mini/job.yaml --platform local
+
+  robotrain render --platform local --dataset-path ./my-dataset --to plan/
+"""
+
+
+class RenderCommand(JobCommand):
+    """Stops at the plan."""
+
+    def own_options(self, options: Options) -> None:
+        """Where the plan goes, and which attempt it is for."""
+        to = text_option("to", ("--to",), "write every file of the plan below this folder", "Options", "DIR")
+        attempt = text_option("attempt", ("--attempt",), "the attempt to name the run by  [default: 1]", "Options", "N")
+        options.add(to, ("--to",))
+        options.add(attempt, ("--attempt",))
+        options.add(switch("json", ("--json",), "print JSON", "Options"), ("--json",))
+
+    def perform(self, ctx: typer.Context, prepared: Any, given: dict[str, Any]) -> None:
+        """Print or write the plan."""
+        from robotrain.plan import write
+
+        plan = prepared.plan(_attempt(given.get("attempt")))
+        report(prepared.remarks)
+        if given.get("to"):
+            folder = Path(given["to"])
+            _must_be_free(folder)
+            write(plan, folder)
+            say(f"wrote the plan of {plan.run} to {folder} ({len(plan.files)} files, digest {plan.digest[:12]})")
+        if given.get("json"):
+            show_json(plan_json(plan))
+        elif given.get("to"):
+            show(str(Path(given["to"]) / plan.spec))
+        else:
+            show(plan_text(plan))
+
+
+def plan_json(plan: Any) -> dict[str, Any]:
+    """The plan as data: text files whole, others by size and digest."""
+    return {
+        "run": plan.run,
+        "platform": plan.platform,
+        "digest": plan.digest,
+        "spec": plan.spec,
+        "files": {path: _file_json(content, path in plan.shown) for path, content in sorted(plan.files.items())},
+    }
+
+
+def plan_text(plan: Any) -> str:
+    """The files worth reading, each under its name, and what else travels."""
+    parts = [f"# {path}\n{plan.files[path].decode().rstrip()}" for path in plan.shown]
+    others = [
+        f"# {path}: {len(content)} bytes" for path, content in sorted(plan.files.items()) if path not in plan.shown
+    ]
+    return "\n\n".join([*parts, *others])
+
+
+def _file_json(content: bytes, shown: bool) -> dict[str, Any]:
+    body = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    return body | ({"text": content.decode()} if shown else {})
+
+
+def _attempt(text: str | None) -> int:
+    if text is None:
+        return 1
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    title = "--attempt takes a whole number greater than 0"
+    raise Rejected([Problem(code="value-invalid", stage=Stage.USAGE, title=title, where="--attempt")])
+
+
+def _must_be_free(folder: Path) -> None:
+    if (folder.is_dir() and any(folder.iterdir())) or folder.is_file():
+        problem = Problem(
+            code="folder-in-use",
+            stage=Stage.USAGE,
+            title="the folder for the plan is not empty",
+            where="--to",
+            given=str(folder),
+            why="Files of another plan beside these would make it unclear what is sent.",
+            instead=(Instead("--to NEW_FOLDER"),),
+        )
+        raise Rejected([problem])
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("render", cls=RenderCommand, help=HELP, context_settings=SETTINGS)(lambda: None)

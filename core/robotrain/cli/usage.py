@@ -1,0 +1,174 @@
+"""What was typed, taken apart: values with their flags, and every mistake of usage."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from robotrain.cli.options import OFF, SOURCE, Options, every_flag
+from robotrain.nearest import nearest
+from robotrain.problem import Instead, Problem, Stage
+from robotrain.provenance import Origin, Value
+from robotrain.redaction import redact
+from robotrain.request import SourceText
+
+
+def is_job_file(word: str) -> bool:
+    """Whether a word names a job file."""
+    return word.endswith((".yaml", ".yml")) and not word.startswith("-")
+
+
+def values(given: dict[str, Any], options: Options, prefix: str) -> dict[str, Value]:
+    """The given values of declared options, as raw text by field name."""
+    found = {}
+    for name, parameter in options.declared.items():
+        if not name.startswith(prefix):
+            continue
+        if given.get(OFF + name):
+            found[parameter.name] = Value(parameter.param.off_value, Origin("flag", parameter.param.off))
+        value = given.get(name)
+        if isinstance(value, bool):
+            flag = parameter.flag if value else f"--no-{parameter.flag[2:]}"
+            found[parameter.name] = Value("true" if value else "false", Origin("flag", flag))
+        elif value is not None:
+            found[parameter.name] = Value(value, Origin("flag", parameter.flag))
+    return found
+
+
+def sources(given: dict[str, Any], order: Sequence[str], options: Options) -> Iterator[SourceText]:
+    """The sources in the order typed, across different flags."""
+    queues = {name: iter(given.get(name) or ()) for name in options.sources}
+    for name in order:
+        if name.startswith(SOURCE):
+            option = options.sources[name]
+            origin = Origin("flag", option.flag.flag)
+            text = next(queues[name])
+            yield SourceText(role=option.role, kinds=option.kinds, text=text, origin=origin, base=Path.cwd())
+
+
+def swallowed(given: dict[str, Any], options: Options) -> Iterator[Problem]:
+    """Flags that were taken as the value of the flag before them."""
+    for flag, name in options.flags.items():
+        if name not in given or flag != _canonical(name, options):
+            continue
+        value = given[name]
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and (text in options.flags or text.startswith("--")):
+                taken = text.partition("=")[0]
+                yield _problem("flag-without-value", f"{flag} needs a value, and {taken} stands in its place", flag)
+
+
+def repeated(order: Sequence[str], options: Options) -> Iterator[Problem]:
+    """Options given more than once that take one value."""
+    for name in dict.fromkeys(order):
+        if order.count(name) > 1 and name != "words" and not name.startswith(SOURCE):
+            flag = _canonical(name, options)
+            yield _problem("option-repeated", f"{flag} is given {order.count(name)} times; it takes one value", flag)
+        if OFF + name in order:
+            both = f"{_canonical(name, options)} and {_canonical(OFF + name, options)}"
+            yield _problem("options-conflict", f"{both} contradict each other")
+
+
+def strange_words(words: Sequence[str], chosen: Any, options: Options, plugins: Any) -> Iterator[Problem]:
+    """Unknown options, each with its owner or the nearest name, and words that are neither workload nor job file."""
+    expected = {chosen.workload, chosen.file} - {""}
+    after_option = False
+    named = 0
+    for word in words:
+        if word.startswith("-") and word != "-":
+            yield _unknown_option(word.partition("=")[0], chosen, options, plugins)
+            after_option = "=" not in word
+            continue
+        if word in expected:
+            named += 1
+            if named > len(expected):
+                yield _problem("word-repeated", f"{word} is given twice")
+        elif not after_option:
+            yield _unknown_word(word, plugins)
+        after_option = False
+
+
+def no_platform(plugins: Any) -> Problem:
+    """Nobody said where it runs."""
+    installed = plugins.names("platform")
+    return Problem(
+        code="platform-missing",
+        stage=Stage.USAGE,
+        title="no platform was chosen",
+        why=f"Installed: {', '.join(installed) or 'none'}. ROBOTRAIN_PLATFORM can hold one for every command.",
+        instead=tuple(Instead(f"--platform {name}") for name in installed),
+    )
+
+
+def not_loaded(family: str, name: str, why: str, plugins: Any) -> Problem:
+    """A workload or platform that is not installed, or fails to load."""
+    installed = plugins.names(family)
+    near = nearest(name, [known for known in installed if known != name])
+    flag = "--platform " if family == "platform" else ""
+    return Problem(
+        code=f"{family}-not-loaded",
+        stage=Stage.USAGE,
+        title=redact(why),
+        where=flag.strip(),
+        given=redact(name),
+        instead=(Instead(flag + near),) if near else (),
+    )
+
+
+def _unknown_option(flag: str, chosen: Any, options: Options, plugins: Any) -> Problem:
+    """An option nobody here takes. Only its name is ever repeated: a value may be a secret."""
+    flag = redact(flag)
+    platform = _quietly(plugins.platform, chosen.platform)
+    if platform and flag in platform.declined:
+        return _problem("option-elsewhere", f"{platform.name} takes no {flag}", flag, why=platform.declined[flag])
+    owners = list(_owners(flag, chosen, plugins))
+    if owners:
+        here = f"{chosen.workload} on {chosen.platform}" if chosen.platform else chosen.workload
+        title = f"{flag} is an option of {' and '.join(owners)}, not of {here}"
+        ways = tuple(
+            Instead(owner.replace("platform ", "--platform ", 1).removeprefix("workload ")) for owner in owners
+        )
+        return _problem("option-elsewhere", title, flag, instead=ways)
+    if "." in flag:
+        why = "Options of the trainer itself stand after `--`."
+        return _problem(
+            "option-unknown", f"robotrain has no option {flag}", flag, why=why, instead=(Instead(f"-- {flag}=…"),)
+        )
+    near = nearest(flag, options.flags)
+    ways = (Instead(near),) if near else ()
+    return _problem("option-unknown", f"there is no option {flag}", flag, instead=ways)
+
+
+def _owners(flag: str, chosen: Any, plugins: Any) -> Iterator[str]:
+    for name, platform in plugins.platforms().items():
+        if name != chosen.platform and flag in every_flag(platform.settings):
+            yield f"platform {name}"
+    for name, workload in plugins.workloads().items():
+        if name != chosen.workload and flag in every_flag(workload.parameters):
+            yield f"workload {name}"
+
+
+def _unknown_word(word: str, plugins: Any) -> Problem:
+    near = nearest(word, plugins.names("workload"))
+    return _problem(
+        "word-unknown",
+        f"{redact(word)!r} is neither a workload nor a job file",
+        why=f"Workloads: {', '.join(plugins.names('workload'))}; a job file ends in .yaml.",
+        instead=(Instead(near),) if near else (),
+    )
+
+
+def _quietly(load: Any, name: str) -> Any:
+    from robotrain.plugins import PluginError
+
+    try:
+        return load(name) if name else None
+    except PluginError:
+        return None
+
+
+def _canonical(name: str, options: Options) -> str:
+    return next((flag for flag, owner in options.flags.items() if owner == name), name)
+
+
+def _problem(code: str, title: str, where: str = "", why: str = "", instead: Iterable[Instead] = ()) -> Problem:
+    return Problem(code=code, stage=Stage.USAGE, title=title, where=where, why=why, instead=tuple(instead))

@@ -1,0 +1,64 @@
+"""From raw text to typed values: once, by pydantic, whatever layer the text came from."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from robotrain_runtime.parameter import Parameter, parameters_of
+
+from robotrain.nearest import nearest
+from robotrain.problem import Instead, Problem, Stage
+from robotrain.provenance import Value
+from robotrain.redaction import redact
+
+
+def coerce(declared: type, raw: Mapping[str, Value]) -> tuple[Any, list[Problem]]:
+    """An instance of the dataclass `declared`, with the default in place of each value that does not fit."""
+    from pydantic import TypeAdapter, ValidationError
+
+    adapter: TypeAdapter[Any] = TypeAdapter(declared)
+    given = {name: value.value for name, value in raw.items() if value.origin.layer != "default"}
+    try:
+        return adapter.validate_python(given), []
+    except ValidationError as error:
+        # values and context may hold what was typed; only the places are taken
+        places = error.errors(include_input=False, include_url=False, include_context=False)
+    wrong = dict.fromkeys(str(place["loc"][0]) for place in places)
+    parameters = {parameter.name: parameter for parameter in parameters_of(declared)}
+    problems = [misfit(parameters[name], raw[name]) for name in wrong]
+    good = {name: value for name, value in given.items() if name not in wrong}
+    return adapter.validate_python(good), problems
+
+
+def misfit(parameter: Parameter, value: Value) -> Problem:
+    """A value that its parameter does not take."""
+    near = nearest(str(value.value), parameter.choices)
+    return Problem(
+        code="value-invalid",
+        stage=Stage.RESOLVE,
+        title=f"{parameter.flag} takes {expected(parameter)}",
+        where=value.origin.where or value.origin.layer,
+        given=redact(str(value.value)),
+        instead=(Instead(f"{parameter.flag} {near}"),) if near else (),
+    )
+
+
+def expected(parameter: Parameter) -> str:
+    """What the parameter takes, in words: `a whole number greater than 0`."""
+    if parameter.choices:
+        return "one of " + ", ".join(parameter.choices)
+    if parameter.switch:
+        return "yes or no"
+    words = {int: "a whole number", float: "a number"}.get(parameter.bare, "text")
+    if parameter.param.pattern:
+        words += f" of the form {parameter.param.pattern}"
+    bounds = {"gt": "greater than", "ge": "not below", "lt": "less than", "le": "not above"}
+    said = [
+        f"{text} {bound:g}" for name, text in bounds.items() if (bound := getattr(parameter.param, name)) is not None
+    ]
+    return " ".join([words, " and ".join(said)]).strip()
+
+
+def scalars(instance: Any) -> tuple[tuple[str, Any], ...]:
+    """Name and value of each field, in the order declared."""
+    return tuple((field.name, getattr(instance, field.name)) for field in dataclasses.fields(instance))

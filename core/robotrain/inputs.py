@@ -1,0 +1,226 @@
+"""From typed texts to typed sources: one level of origin wins a role whole, and only within it can inputs conflict."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from robotrain_runtime import document
+
+from robotrain.job_file import JobFile
+from robotrain.nearest import nearest
+from robotrain.problem import Instead, Problem, Stage
+from robotrain.provenance import Origin
+from robotrain.redaction import redact
+from robotrain.request import Request, SourceText
+from robotrain.source import RoleFlag, Source, SourceError, SourceKind
+from robotrain.workload import Role
+
+MOST = 64
+"""Sources in one role; more is a mistake of a script (contract C.1 and C.2)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """A parsed source in its role, and where it was said."""
+
+    role: str
+    source: Source
+    origin: Origin
+
+    @property
+    def document(self) -> document.Source:
+        """As the job and its document hold it."""
+        return document.Source(role=cast("document.Role", self.role), kind=self.source.kind, uri=str(self.source))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """The sources of a job. overrode: texts of weaker levels that a stronger one replaced."""
+
+    chosen: tuple[Input, ...]
+    overrode: tuple[SourceText, ...]
+    problems: tuple[Problem, ...]
+
+
+def gather(request: Request, roles: Mapping[str, Role], kinds: Mapping[str, SourceKind]) -> Inputs:
+    """Every role's sources, from the strongest level that names any."""
+    problems: list[Problem] = []
+    chosen: list[Input] = []
+    overrode: list[SourceText] = []
+    levels = [
+        list(request.sources),
+        list(_of_file(request.file, kinds, roles, problems)),
+        *_of_names(request, roles, kinds),
+    ]
+    for role, rule in roles.items():
+        said = [texts for level in levels if (texts := [text for text in level if text.role == role])]
+        texts = said[0] if said else []
+        overrode += [text for level in said[1:] for text in level]
+        problems += _conflicts(texts, role, rule, kinds)
+        for text in texts:
+            parsed = _parse(text, kinds)
+            if isinstance(parsed, Problem):
+                problems.append(parsed)
+            else:
+                chosen.append(Input(role=role, source=parsed, origin=text.origin))
+    problems += _warnings(chosen, kinds)
+    return Inputs(chosen=tuple(chosen), overrode=tuple(overrode), problems=tuple(problems))
+
+
+def flag_of(kind: SourceKind, role: str) -> RoleFlag:
+    """How `kind` is given for `role`. Raises KeyError."""
+    return kind.roles[role]
+
+
+def env_names(flag: RoleFlag) -> tuple[str, ...]:
+    """The environment names of a source flag, robotrain's own first."""
+    return ("ROBOTRAIN_" + flag.flag.strip("-").replace("-", "_").upper(), *flag.env)
+
+
+def _of_file(
+    file: JobFile | None, kinds: Mapping[str, SourceKind], roles: Mapping[str, Role], problems: list[Problem]
+) -> Iterator[SourceText]:
+    for source in file.sources if file else ():
+        fitting = [name for name, kind in kinds.items() if source.role in kind.roles]
+        if source.role not in roles:
+            problems.append(_unknown("role", source.role, list(roles), source.where))
+        elif source.kind not in fitting:
+            problems.append(_unknown("source kind", source.kind, fitting, source.where))
+        else:
+            origin = Origin("job file", source.where)
+            folder = file.folder if file else Path()
+            yield SourceText(role=source.role, kinds=(source.kind,), text=source.text, origin=origin, base=folder)
+
+
+def _of_names(
+    request: Request, roles: Mapping[str, Role], kinds: Mapping[str, SourceKind]
+) -> Iterator[list[SourceText]]:
+    for layer in request.names:
+        texts = []
+        for role in roles:
+            for flag, names in _by_flag(kinds, role).items():
+                value = layer.first(env_names(flag))
+                for text in _listed(str(value.value)) if value else ():
+                    origin = value.origin if value else Origin("environment")
+                    texts.append(SourceText(role=role, kinds=names, text=text, origin=origin, base=request.folder))
+        yield texts
+
+
+def _by_flag(kinds: Mapping[str, SourceKind], role: str) -> dict[RoleFlag, tuple[str, ...]]:
+    found: dict[RoleFlag, tuple[str, ...]] = {}
+    for name, kind in kinds.items():
+        if role in kind.roles:
+            found[kind.roles[role]] = (*found.get(kind.roles[role], ()), name)
+    return found
+
+
+def _listed(text: str) -> Sequence[str]:
+    """One value, or those of a JSON list: how the reference's `BLOB_URLS` holds several."""
+    if text.lstrip().startswith("["):
+        try:
+            several = json.loads(text)
+        except ValueError:
+            return [text]
+        if isinstance(several, list) and all(isinstance(part, str) for part in several):
+            return several
+    return [text]
+
+
+def _parse(text: SourceText, kinds: Mapping[str, SourceKind]) -> Source | Problem:
+    candidates = [kinds[name] for name in text.kinds]
+    kind = next((kind for kind in candidates if kind.recognises(text.text)), candidates[0])
+    try:
+        return kind.parse(text.text, text.base)
+    except SourceError as error:
+        return Problem(
+            code=f"{kind.name.replace('_', '-')}-invalid",
+            stage=Stage.PARSE,
+            title=f"{flag_of(kind, text.role).flag} takes {kind.title}, and this is none that can be used",
+            where=text.origin.where,
+            given=redact(text.text),
+            why=error.why,
+            instead=_ways_out(text, kind, error, kinds),
+        )
+
+
+def _ways_out(
+    text: SourceText, kind: SourceKind, error: SourceError, kinds: Mapping[str, SourceKind]
+) -> tuple[Instead, ...]:
+    own = flag_of(kind, text.role).flag
+    if error.instead:
+        return (Instead(error.instead if error.instead.startswith("-") else f"{own} {error.instead}"),)
+    others = [other for other in kinds.values() if other is not kind and text.role in other.roles]
+    for other in others:
+        if other.recognises(text.text):
+            try:
+                return (Instead(f"{flag_of(other, text.role).flag} {other.parse(text.text, text.base)}"),)
+            except SourceError:
+                return (Instead(f"{flag_of(other, text.role).flag} {other.form}"),)
+    return (Instead(f"{own} {kind.form}"),)
+
+
+def _conflicts(
+    texts: Sequence[SourceText], role: str, rule: Role, kinds: Mapping[str, SourceKind]
+) -> Iterator[Problem]:
+    """What cannot stand together within one level."""
+    for kind in kinds.values():
+        if role not in kind.roles:
+            continue
+        own = [text for text in texts if kind.name in text.kinds]
+        if len(own) > 1 and not kind.roles[role].repeatable:
+            yield _usage("source-repeated", f"{kind.roles[role].flag} can be given once", own[1])
+        if own and kind.alone and len(own) < len(texts):
+            other = next(text for text in texts if kind.name not in text.kinds)
+            title = f"{own[0].origin.where} and {other.origin.where} both name the {role}"
+            ways = (Instead(kind.beside, f"as the local name beside {other.origin.where}"),) if kind.beside else ()
+            yield _usage("sources-conflict", title, own[0], why=f"{kind.title} stand alone in a job.", instead=ways)
+    if len(texts) > 1 and not rule.many:
+        yield _usage("source-repeated", f"this workload takes one {role}", texts[1])
+    if len(texts) > MOST:
+        yield _usage(
+            "sources-too-many", f"a job takes at most {MOST} {role} sources; this one names {len(texts)}", texts[MOST]
+        )
+
+
+def _warnings(inputs: Sequence[Input], kinds: Mapping[str, SourceKind]) -> Iterator[Problem]:
+    seen: set[tuple[str, str]] = set()
+    for one in inputs:
+        sentences = list(kinds[one.source.kind].warn(one.source))
+        if (one.role, str(one.source)) in seen:
+            sentences.append("it is given twice, and would be used twice")
+        seen.add((one.role, str(one.source)))
+        for sentence in sentences:
+            yield Problem(
+                code="source-doubtful",
+                stage=Stage.PARSE,
+                severity="warning",
+                title=sentence,
+                where=one.origin.where,
+                given=str(one.source),
+            )
+
+
+def _usage(code: str, title: str, text: SourceText, why: str = "", instead: tuple[Instead, ...] = ()) -> Problem:
+    return Problem(
+        code=code,
+        stage=Stage.USAGE,
+        title=title,
+        where=text.origin.where,
+        given=redact(text.text),
+        why=why,
+        instead=instead,
+    )
+
+
+def _unknown(what: str, name: str, known: Sequence[str], where: str) -> Problem:
+    near = nearest(name, known)
+    return Problem(
+        code="job-file-unknown-key",
+        stage=Stage.PARSE,
+        title=f"no {what} is called {redact(name)!r}",
+        where=where,
+        why=f"Known: {', '.join(known)}.",
+        instead=(Instead(near),) if near else (),
+    )

@@ -1,0 +1,91 @@
+"""What is wrong with a request, as data: collected by every stage, reported all at once."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
+
+
+class Stage(IntEnum):
+    """Where in the way of a job a problem was found. The order is the order of the stages."""
+
+    USAGE = 0
+    PARSE = 1
+    RESOLVE = 2
+    CHECK = 3
+    PREFLIGHT = 4
+    SUBMIT = 5
+    RUN = 6
+
+    @property
+    def exit_code(self) -> int:
+        """2 the request is wrong, 3 the platform cannot do it, 4 preflight says no, 1 submit failed, 5 the run did."""
+        return {Stage.CHECK: 3, Stage.PREFLIGHT: 4, Stage.SUBMIT: 1, Stage.RUN: 5}.get(self, 2)
+
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """What to do instead: something to type, and why that would do."""
+
+    text: str
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong, in the words of the person who gave it.
+
+    code: stable and searchable. title: a sentence without a full stop. where: the flag, or file:line. given: what was
+    given there, already redacted. why: a sentence. instead: the ways out, best first.
+    """
+
+    code: str
+    stage: Stage
+    title: str
+    where: str = ""
+    given: str = ""
+    why: str = ""
+    instead: tuple[Instead, ...] = ()
+    severity: Literal["error", "warning", "note"] = "error"
+
+
+class Rejected(Exception):
+    """A request that goes no further; carries every problem that was found."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(problem.title for problem in self.problems))
+
+    @property
+    def exit_code(self) -> int:
+        """That of the earliest stage with an error."""
+        return min((problem.stage for problem in errors(self.problems)), default=Stage.SUBMIT).exit_code
+
+
+def errors(problems: Iterable[Problem]) -> list[Problem]:
+    """Those that stop the request."""
+    return [problem for problem in problems if problem.severity == "error"]
+
+
+def raise_if_any(problems: Iterable[Problem]) -> None:
+    """Raise Rejected with all of `problems` when one of them is an error."""
+    found = list(problems)
+    if errors(found):
+        raise Rejected(found)
+
+
+def render(problem: Problem, width: int = 100) -> str:
+    """The report of one problem, in the form of design.md section 3."""
+    head = f"{problem.severity}: {problem.title}"
+    code = f"[{problem.code}]"
+    lines = [f"{head}{code:>{max(len(code) + 2, width - len(head))}}"]
+    given = " ".join(part for part in (problem.where, problem.given) if part)
+    lines += [f"  {line}" for part in (given, problem.why) if part for line in part.splitlines()]
+    column = max((len(way.text) for way in problem.instead if way.remark), default=0)
+    for index, way in enumerate(problem.instead):
+        remark = f"{'':{max(0, column - len(way.text))}} ({way.remark})" if way.remark else ""
+        lines.append(f"  {'or' if index else 'use':<5} {way.text}{remark}")
+    return "\n".join(lines)

@@ -1,0 +1,37 @@
+"""A request: what the user said, nothing more. Raw texts with their origin, sources in the order typed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from robotrain.job_file import JobFile
+from robotrain.layers import NameLayer
+from robotrain.provenance import Origin, Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceText:
+    """An input as typed. kinds: the names of the kinds it may be of. base: what relative names start from."""
+
+    role: str
+    kinds: tuple[str, ...]
+    text: str
+    origin: Origin
+    base: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Everything said on the command line (or in a Python call), and the layers below it.
+
+    parameters, settings: by field name. trainer_args: what stood after `--`, None when nothing did. names: the
+    environment and the `.env` files, strongest first. folder: the working folder.
+    """
+
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    settings: Mapping[str, Value] = field(default_factory=dict)
+    sources: tuple[SourceText, ...] = ()
+    trainer_args: tuple[str, ...] | None = None
+    file: JobFile | None = None
+    names: tuple[NameLayer, ...] = ()
+    folder: Path = field(default_factory=Path.cwd)

@@ -1,0 +1,159 @@
+"""From a request to a job: flag > job file > environment > .env.local > .env > default; each value coerced once."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from robotrain_runtime.parameter import Parameter, parameters_of
+
+from robotrain.coerce import coerce, scalars
+from robotrain.inputs import Input, Inputs, gather
+from robotrain.job import Job
+from robotrain.layers import NameLayer
+from robotrain.nearest import nearest
+from robotrain.platforms import Platform
+from robotrain.problem import Instead, Problem, Stage
+from robotrain.provenance import DEFAULT, Value
+from robotrain.redaction import redact
+from robotrain.request import Request
+from robotrain.source import SourceKind
+from robotrain.workload import Workload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """A settled job and how it came to be. parameters, settings: the winning raw value of each field."""
+
+    job: Job
+    settings: Any
+    parameters: Mapping[str, Value]
+    platform_settings: Mapping[str, Value]
+    inputs: Inputs
+    problems: tuple[Problem, ...]
+
+    def origin_of(self, source: Any) -> Input:
+        """The input behind a source of the job."""
+        return next(one for one in self.inputs.chosen if one.document == source)
+
+
+def resolve(request: Request, workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]) -> Resolution:
+    """Settle every value. What does not fit is among the problems, its default in its place."""
+    file = request.file
+    in_file = file.parameters if file else {}
+    for_platform = file.platforms.get(platform.name, {}) if file else {}
+    parameters = layered(workload.parameters, [request.parameters, in_file], request.names)
+    settings = layered(platform.settings, [request.settings, for_platform], request.names)
+    typed_parameters, wrong_parameters = coerce(workload.parameters, parameters)
+    typed_settings, wrong_settings = coerce(platform.settings, settings)
+    inputs = gather(request, workload.roles, kinds)
+    arguments = trainer_arguments(request)
+    job = Job(
+        workload=workload.name,
+        parameters=scalars(typed_parameters),
+        sources=tuple(one.document for one in inputs.chosen),
+        trainer_args=tuple(str(argument.value) for argument in arguments),
+    )
+    problems = [
+        *(file.problems if file else ()),
+        *(problem for layer in request.names for problem in layer.problems),
+        *_unknown_fields(in_file, workload.parameters, f"workload {workload.name}"),
+        *_unknown_fields(for_platform, platform.settings, f"platform {platform.name}"),
+        *inputs.problems,
+        *wrong_parameters,
+        *wrong_settings,
+        *_missing(inputs, workload, platform, kinds),
+        *_misplaced(arguments, workload, platform, request.file),
+    ]
+    return Resolution(
+        job=job,
+        settings=typed_settings,
+        parameters=parameters,
+        platform_settings=settings,
+        inputs=inputs,
+        problems=tuple(problems),
+    )
+
+
+def layered(declared: type, fields: Sequence[Mapping[str, Value]], names: Sequence[NameLayer]) -> dict[str, Value]:
+    """The winning value of each parameter of `declared`, with those it overrode."""
+    found = {}
+    for parameter in parameters_of(declared):
+        said = [*_said(parameter, fields, names), Value(parameter.default, DEFAULT)]
+        found[parameter.name] = Value(said[0].value, said[0].origin, tuple(said[1:]))
+    return found
+
+
+def _said(parameter: Parameter, fields: Sequence[Mapping[str, Value]], names: Sequence[NameLayer]) -> Iterator[Value]:
+    for layer in fields:
+        if (value := layer.get(parameter.name)) and value.value != "":
+            yield value
+    for named in names:
+        if value := named.first(parameter.env):
+            yield value
+
+
+def trainer_arguments(request: Request) -> tuple[Value, ...]:
+    """What goes to the trainer as it is: those after `--` replace those of the job file."""
+    from robotrain.provenance import Origin
+
+    if request.trainer_args is not None:
+        return tuple(Value(argument, Origin("flag", "after --")) for argument in request.trainer_args)
+    return (request.file.trainer_args if request.file else None) or ()
+
+
+def _unknown_fields(given: Mapping[str, Value], declared: type, owner: str) -> Iterator[Problem]:
+    known = [parameter.name for parameter in parameters_of(declared)]
+    for name, value in given.items():
+        if name not in known:
+            near = nearest(name, known)
+            yield Problem(
+                code="job-file-unknown-key",
+                stage=Stage.PARSE,
+                title=f"{owner} has no setting {redact(name)!r}",
+                where=value.origin.where,
+                instead=(Instead(near),) if near else (),
+            )
+
+
+def _missing(
+    inputs: Inputs, workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]
+) -> Iterator[Problem]:
+    tried = {problem.code for problem in inputs.problems if problem.severity == "error"}
+    for role, rule in workload.roles.items():
+        if not rule.required or tried or any(one.role == role for one in inputs.chosen):
+            continue
+        fitting = [kinds[name] for name in platform.capabilities.kinds(role) if name in kinds]
+        yield Problem(
+            code="source-missing",
+            stage=Stage.RESOLVE,
+            title=f"{workload.name} needs a {role}",
+            instead=tuple(Instead(f"{kind.roles[role].flag} {kind.form}", kind.help) for kind in fitting),
+        )
+
+
+def _misplaced(arguments: Sequence[Value], workload: Workload, platform: Platform, file: Any) -> Iterator[Problem]:
+    """Trainer arguments that robotrain sets itself, or that are options of robotrain on the wrong side of `--`."""
+    own = {flag: "workload " + workload.name for p in parameters_of(workload.parameters) for flag in p.flags}
+    own |= {flag: "platform " + platform.name for p in parameters_of(platform.settings) for flag in p.flags}
+    for argument in arguments:
+        name = str(argument.value).partition("=")[0]
+        if not name.startswith("-"):
+            continue
+        if name in workload.owned:
+            yield Problem(
+                code="trainer-arg-owned",
+                stage=Stage.RESOLVE,
+                title=f"robotrain sets {name} itself",
+                where=argument.origin.where,
+                given=name,
+                instead=(Instead(workload.owned[name]),),
+            )
+        elif name in own:
+            yield Problem(
+                code="trainer-arg-misplaced",
+                stage=Stage.RESOLVE,
+                title=f"{name} is an option of {own[name]}, not of the trainer",
+                where=argument.origin.where,
+                given=name,
+                instead=(Instead(name, "before --"),),
+            )

@@ -1,0 +1,43 @@
+"""A run: what was sent, where, and how it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["pending", "running", "succeeded", "failed", "cancelled", "lost"]
+
+ENDED: tuple[State, ...] = ("succeeded", "failed", "cancelled", "lost")
+
+Reference = Mapping[str, str]
+"""What a platform needs to find a run again, as it returned it from `submit`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How a run is. reason: why it waits or stopped. Times are seconds since the epoch; step counts from 1."""
+
+    state: State
+    reason: str = ""
+    exit_code: int | None = None
+    started: float | None = None
+    ended: float | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state in ENDED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """What is kept of a run. phase: `sending` until the platform took it. settings: the platform's, as resolved."""
+
+    run: str
+    platform: str
+    phase: Literal["sending", "sent"]
+    job: str
+    plan: str
+    created: float
+    workload: str
+    settings: Mapping[str, str | int | float | bool | None]
+    reference: Reference

@@ -1,0 +1,62 @@
+"""Source kinds: where data and policies come from, how a person names them, and what is refused."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+
+class Source(Protocol):
+    """A typed, immutable input. `str()` is its printed form: safe to log, and parsing it gives an equal source."""
+
+    kind: ClassVar[str]
+
+    def __str__(self) -> str:
+        """The printed form."""
+
+
+class SourceError(ValueError):
+    """A text that names no source of a kind. Neither the message nor `instead` repeats anything secret.
+
+    why: a sentence. instead: something to type that would do, when one is known.
+    """
+
+    def __init__(self, why: str, instead: str = "") -> None:
+        super().__init__(why)
+        self.why = why
+        self.instead = instead
+
+
+@dataclass(frozen=True, slots=True)
+class RoleFlag:
+    """How a kind is given for a role. aliases: further spellings, short ones too. env: names that hold a default."""
+
+    flag: str
+    aliases: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    repeatable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceKind:
+    """A kind of source, as its plugin declares it.
+
+    title: the plural used in messages ("azureml data assets"). form: what to type, with placeholders. roles: the flag
+    for each role it can fill. recognises: whether a text looks meant for this kind, wherever it was typed. parse: text
+    and the folder that relative names start from → a typed source; raises SourceError. warn: sentences about a source
+    that parses but will probably disappoint. half: the module that acts in the container; empty when none does: the
+    platform mounts the data, or the kind cannot be fetched yet, and nothing is packed. alone: never beside a source of
+    another kind in the same role; `beside` then says what to use.
+    """
+
+    name: str
+    title: str
+    form: str
+    help: str
+    roles: Mapping[str, RoleFlag]
+    recognises: Callable[[str], bool]
+    parse: Callable[[str, Path], Source]
+    half: str = ""
+    warn: Callable[[Source], list[str]] = field(default=lambda source: [])
+    alone: bool = False
+    beside: str = ""

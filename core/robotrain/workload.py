@@ -1,0 +1,35 @@
+"""Workloads: what can be run, declared beside the container half that runs it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from robotrain.job import Job
+    from robotrain.problem import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """An input a workload takes. required: a job without one is refused. many: several are taken, in order."""
+
+    required: bool = False
+    many: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """A workload, as its plugin declares it.
+
+    parameters: a frozen dataclass of `Annotated[type, Param(…)]`. half: the module that acts in the container.
+    owned: the trainer's own options that robotrain sets, with what to use instead of passing them after `--`.
+    check: its pure rules on a resolved job.
+    """
+
+    name: str
+    summary: str
+    parameters: type
+    roles: Mapping[str, Role]
+    half: str
+    owned: Mapping[str, str] = field(default_factory=dict)
+    check: Callable[["Job"], Iterable["Problem"]] = field(default=lambda job: ())

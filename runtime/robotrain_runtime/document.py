@@ -1,0 +1,126 @@
+"""The job document: the one thing that crosses into the container. Standard library only; both sides import it."""
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+SCHEMA = 1
+
+Scalar = str | int | float | bool | None
+
+Role = Literal["dataset", "policy", "init_policy", "checkpoint"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One input: what it is for, its kind, and the kind's own printed form (which holds no secret)."""
+
+    role: Role
+    kind: str
+    uri: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where the platform put the job: folders of the machine it runs on, and how it reaches tracking.
+
+    work: the run's own folder; events, outcome and outputs are written below it. cache: shared by runs; built
+    environments live there. tracking_uri: an MLflow address, empty for none. environment: an existing Python
+    environment to use instead of building the locked one.
+    """
+
+    work: str
+    cache: str
+    tracking_uri: str = ""
+    environment: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobDocument:
+    """A resolved job with everything the runtime needs; nothing else crosses.
+
+    run: the run's name. job: the digest of the platform-neutral job. halves: the modules that act in the container,
+    by what they stand for (`workload.lerobot-train`, `source.local_path`).
+    """
+
+    schema: int
+    run: str
+    job: str
+    workload: str
+    platform: str
+    halves: Mapping[str, str]
+    parameters: Mapping[str, Scalar]
+    placement: Placement
+    sources: tuple[Source, ...] = ()
+    trainer_args: tuple[str, ...] = ()
+
+
+class DocumentError(ValueError):
+    """Every wrong place of a document, as `path: why` lines."""
+
+
+def load(text: str) -> JobDocument:
+    """Read a document. Raises DocumentError that names every wrong place; values are never repeated."""
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise DocumentError(f"not JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise DocumentError("a job document is a JSON object")
+    if data.get("schema") != SCHEMA:
+        raise DocumentError(f"schema: this runtime reads {SCHEMA}, the document is {data.get('schema')!r}")
+    wrong: list[str] = []
+    document = _read(JobDocument, data, "", wrong)
+    if wrong:
+        raise DocumentError("\n".join(wrong))
+    return typing.cast(JobDocument, document)
+
+
+def dump(document: JobDocument) -> str:
+    """The one text form: sorted keys, so that equal documents are equal bytes."""
+    return json.dumps(dataclasses.asdict(document), indent=1, sort_keys=True) + "\n"
+
+
+def _read(kind: Any, value: Any, at: str, wrong: list[str]) -> Any:
+    """`value` as `kind`; what does not fit is added to `wrong`."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return _read_object(kind, value, at, wrong)
+    if origin is tuple and isinstance(value, list):
+        return tuple(_read(args[0], part, f"{at}[{index}]", wrong) for index, part in enumerate(value))
+    if origin is Mapping and isinstance(value, dict):
+        return {key: _read(args[1], part, f"{at}.{key}", wrong) for key, part in value.items()}
+    if origin is Literal and value in args:
+        return value
+    if origin in (typing.Union, types.UnionType) and any(_is(value, part) for part in args):
+        return value
+    if _is(value, kind):
+        return value
+    wrong.append(f"{at or 'document'}: a {type(value).__name__} does not fit here")
+    return None
+
+
+def _read_object(kind: type, value: Any, at: str, wrong: list[str]) -> Any:
+    if not isinstance(value, dict):
+        wrong.append(f"{at or 'document'}: must be an object")
+        return None
+    hints = typing.get_type_hints(kind)
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    before = len(wrong)
+    wrong += [f"{at}.{name}: unknown".lstrip(".") for name in sorted(value.keys() - fields.keys())]
+    for name, field in fields.items():
+        needed = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if needed and name not in value:
+            wrong.append(f"{at}.{name}: missing".lstrip("."))
+    read = {
+        name: _read(hints[name], value[name], f"{at}.{name}".lstrip("."), wrong) for name in fields if name in value
+    }
+    return None if len(wrong) > before else kind(**read)
+
+
+def _is(value: Any, kind: Any) -> bool:
+    return type(value) is kind or (kind is float and type(value) is int)

@@ -1,0 +1,129 @@
+"""Progress as data: one structured event a line among ordinary log lines. Standard library only; both sides import it.
+
+A line is `::robotrain:: {"event": "metrics", "time": 1763622000.5, …}`. Numbers that JSON has no word for travel as
+the texts "nan", "inf" and "-inf", so that every line is strict JSON.
+"""
+
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+PREFIX = "::robotrain:: "
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A part of the run began or ended. seconds: how long it took, once it ended."""
+
+    name: Literal["preflight", "environment", "data", "work", "publish"]
+    state: Literal["started", "done", "failed"]
+    seconds: float | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """What tracking should know of this run; a later one adds to an earlier one."""
+
+    experiment: str = ""
+    run_name: str = ""
+    params: Mapping[str, Scalar] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracking:
+    """Where the tracking run is. ui: the command or address that shows it."""
+
+    uri: str
+    experiment_id: str
+    run_id: str
+    ui: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """Exact values at a step, by their tracking names (`train/loss`). step: None for values of the machine."""
+
+    values: Mapping[str, float]
+    step: int | None = None
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A complete checkpoint lies at `path`. model: the part of it that is the model alone; empty for all of it."""
+
+    step: int
+    path: str
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something a person should know."""
+
+    level: Literal["info", "warning", "error"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How the run ended; always the last event. exit_code: that of the runtime, 128+n when signal n ended it."""
+
+    state: Literal["succeeded", "failed", "cancelled"]
+    exit_code: int
+    reason: str = ""
+
+
+Event = Stage | Track | Tracking | Metrics | Checkpoint | Note | Outcome
+
+_KINDS: dict[str, type] = {kind.__name__.lower(): kind for kind in Event.__args__}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An event and when it was sent, in seconds since the epoch."""
+
+    time: float
+    event: Event
+
+
+def now(event: Event) -> Record:
+    """The event as one sent at this moment."""
+    return Record(time.time(), event)
+
+
+def dump(event: Event, at: float | None = None) -> str:
+    """The event as its line, without the line's end."""
+    body = {"event": type(event).__name__.lower(), "time": time.time() if at is None else at}
+    return PREFIX + json.dumps(_strict(body | dataclasses.asdict(event)), allow_nan=False)
+
+
+def read(line: str) -> Record | None:
+    """The event in a log line; None for an ordinary line, a cut one, or an event of a newer runtime."""
+    if not line.startswith(PREFIX):
+        return None
+    try:
+        data = json.loads(line[len(PREFIX) :])
+        kind, at = _KINDS[data.pop("event")], float(data.pop("time"))
+        if kind is Metrics:
+            data["values"] = {name: float(value) for name, value in data["values"].items()}
+        known = {field.name for field in dataclasses.fields(kind)}
+        return Record(at, kind(**{name: value for name, value in data.items() if name in known}))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _strict(part) for name, part in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value

@@ -1,0 +1,111 @@
+"""How a workload's parameters and a platform's settings are declared: annotated fields of a frozen dataclass.
+
+Standard library only. Pydantic finds the bounds through `__get_pydantic_core_schema__`, and only when a submit side
+validates; the container reads the same classes without it.
+"""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Param:
+    """What the command line, the job file and the docs need to know of one field, beside its type and default.
+
+    flag: `--name` when it is not the field's name with dashes. aliases: further long names. short: `-p`.
+    off: a switch that means the value `off_value` (`--no-val-split`). env: names read after `ROBOTRAIN_<NAME>`.
+    gt, ge, lt, le: bounds of a number. pattern: a regular expression the whole text must match.
+    requires: the feature that a platform must have for any value but the default.
+    """
+
+    help: str = ""
+    flag: str = ""
+    aliases: tuple[str, ...] = ()
+    short: str = ""
+    off: str = ""
+    off_value: str = ""
+    env: tuple[str, ...] = ()
+    terraform: str = ""
+    metavar: str = ""
+    gt: float | None = None
+    ge: float | None = None
+    lt: float | None = None
+    le: float | None = None
+    pattern: str | None = None
+    requires: str = ""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        schema = handler(source)
+        inner = schema
+        while inner["type"] in ("nullable", "default"):  # in `int | None` the bound belongs to the int, or it is lost
+            inner = inner["schema"]
+        if inner["type"] == "float":
+            inner["allow_inf_nan"] = False
+        bounds = ("gt", "ge", "lt", "le", "pattern")
+        inner.update({name: value for name in bounds if (value := getattr(self, name)) is not None})
+        return schema
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
+        return handler(schema) | ({"description": self.help} if self.help else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One declared field, read from the class that declares it."""
+
+    name: str
+    type: Any
+    default: Any
+    param: Param
+
+    @property
+    def flag(self) -> str:
+        """The long option, `--training-steps`."""
+        return self.param.flag or "--" + self.name.replace("_", "-")
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Every spelling that gives this field a value, the canonical one first."""
+        return (self.flag, *self.param.aliases, *((self.param.short,) if self.param.short else ()))
+
+    @property
+    def bare(self) -> Any:
+        """The type without `None`: `int` of `int | None`."""
+        if get_origin(self.type) in (typing.Union, types.UnionType):
+            return next(part for part in get_args(self.type) if part is not type(None))
+        return self.type
+
+    @property
+    def switch(self) -> bool:
+        """Whether the option takes no value (`--system-metrics/--no-system-metrics`)."""
+        return self.bare is bool
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values of a Literal; empty for every other type."""
+        return tuple(map(str, get_args(self.bare))) if get_origin(self.bare) is Literal else ()
+
+    @property
+    def metavar(self) -> str:
+        """What help shows in the value's place."""
+        words = {str: "TEXT", int: "INT", float: "FLOAT"}
+        return self.param.metavar or "|".join(self.choices) or words.get(self.bare, "TEXT")
+
+    @property
+    def env(self) -> tuple[str, ...]:
+        """Environment names in the order they are read."""
+        return (f"ROBOTRAIN_{self.name.upper()}", *self.param.env)
+
+
+def parameters_of(declared: type) -> Iterator[Parameter]:
+    """Each field of the dataclass `declared` that carries a `Param`, in the order declared."""
+    hints = typing.get_type_hints(declared, include_extras=True)
+    for field in dataclasses.fields(declared):
+        annotated = hints[field.name]
+        param = next((part for part in getattr(annotated, "__metadata__", ()) if isinstance(part, Param)), None)
+        if param is not None:
+            yield Parameter(field.name, get_args(annotated)[0], field.default, param)
