@@ -23,7 +23,6 @@ _NAME = rf"(?<![\w.-])(?:[\w.-]*(?:{_SECRETS})|{_SAS})"
 _USERINFO = (
     rf"({_SCHEME})(?=[^/\\]*(?:{_AT}|{_COLON}))(.*{_AT})(.*)",
     rf"((?<![a-z0-9+.-])https?:[/\\]+(?![/\\]))(?=[^/\\.]*[/\\])(.*{_AT})(.*)",  # no host has no dot: `https://pass/word@host`
-    rf"^(?!{_SCHEME}|azureml:|/(?!/)|\.\.?/|~)()((?:(?!{_COLON}).)*{_COLON}.*{_AT})(.*)",
 )
 _TOKENS = (
     r"hf_[a-z0-9]{16,}",
@@ -48,18 +47,15 @@ def _userinfo(match: re.Match[str]) -> str:
     return f"{before}{HIDDEN}@{after}"
 
 
-def _pair(match: re.Match[str]) -> str:
-    """`azureml:name@label` is no user with a password."""
-    return match[0] if match[1].lower() == "azureml" else f"{HIDDEN}@"
-
-
 @functools.cache
-def _rules() -> tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]:
+def _rules(schemes: tuple[str, ...]) -> tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]:
     """Every pattern and what takes its place, in order; compiled when first needed, to keep the import light."""
+    names = "".join(f"{re.escape(scheme)}:|" for scheme in schemes)
     return (
         *((_compile(pattern), _userinfo) for pattern in _USERINFO),
+        (_compile(rf"^(?!{_SCHEME}|{names}/(?!/)|\.\.?/|~)()((?:(?!{_COLON}).)*{_COLON}.*{_AT})(.*)"), _userinfo),
         (_compile(rf"({_CUT}).+"), rf"\1{HIDDEN}"),
-        (_compile(rf"(?<![^\s/\\@:?#])([^\s/\\@:?#]*):[^\s/\\@?#]*{_AT}"), _pair),
+        (_compile(rf"(?<![^\s/\\@:?#])(?!{names}(?!))[^\s/\\@:?#]*:[^\s/\\@?#]*{_AT}"), f"{HIDDEN}@"),
         (_compile(rf"({_NAME}[\"']?)\s*({_EQUALS})\s*\S.*"), rf"\1\2{HIDDEN}"),
         (_compile(rf"({_NAME})(?:[\"']\s*:|:(?=\s))\s*\S.*"), rf"\1: {HIDDEN}"),
         (_compile(r"\b(bearer)\s+\S.*"), rf"\1 {HIDDEN}"),
@@ -67,16 +63,19 @@ def _rules() -> tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str
     )
 
 
-def redact(text: str) -> str:
-    """`text` fit to be shown: no query, fragment, password or token, control characters escaped, at most 200 long."""
-    shown = _once(text)
+def redact(text: str, schemes: tuple[str, ...] = ()) -> str:
+    """`text` fit to be shown: no query, fragment, password or token, control characters escaped, at most 200 long.
+
+    schemes: words that before a colon are no user with a password: `scheme:name@label` is left as it is.
+    """
+    shown = _once(text, schemes)
     while shown != text:  # what one rule leaves may be what another looks for
-        text, shown = shown, _once(shown)
+        text, shown = shown, _once(shown, schemes)
     return shown
 
 
-def _once(text: str) -> str:
-    for pattern, replacement in _rules():
+def _once(text: str, schemes: tuple[str, ...]) -> str:
+    for pattern, replacement in _rules(schemes):
         text = pattern.sub(replacement, text)
     return _cut(_CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text))
 

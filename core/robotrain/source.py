@@ -41,7 +41,7 @@ class RoleFlag:
 class SourceKind:
     """A kind of source, as its plugin declares it.
 
-    title: the plural used in messages ("azureml data assets"). form: what to type, with placeholders. roles: the flag
+    title: the plural used in messages ("blob URLs"). form: what to type, with placeholders. roles: the flag
     for each role it can fill. recognises: whether a text looks meant for this kind, wherever it was typed. parse: text
     and the folder that relative names start from → a typed source; raises SourceError. warn: sentences about a source
     that parses but will probably disappoint. half: the module that acts in the container; empty when none does: the
@@ -58,5 +58,6 @@ class SourceKind:
     parse: Callable[[str, Path], Source]
     half: str = ""
     warn: Callable[[Source], list[str]] = field(default=lambda source: [])
+    schemes: tuple[str, ...] = ()
     alone: bool = False
     beside: str = ""

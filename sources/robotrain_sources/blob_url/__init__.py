@@ -1,0 +1,1 @@
+"""A folder of blobs in Azure Storage, by its address."""

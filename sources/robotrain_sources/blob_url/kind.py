@@ -1,0 +1,62 @@
+"""Declares `blob_url`: folders of blobs in Azure Storage."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from robotrain.hookspecs import hook
+from robotrain.source import RoleFlag, Source, SourceError, SourceKind
+
+from robotrain_sources.blob_url import prefix
+
+_MEANT = re.compile(
+    r"\s*(?:(?:wasbs?|abfss?)://|(?:https?:)?/{0,2}[^/\\?#\s]*\.(?:blob|dfs|file)\.(?:core|storage|fabric)\.)",
+    re.IGNORECASE,
+)
+_FILE = re.compile(
+    r"\.(?:parquet|jsonl?|csv|txt|ya?ml|mp4|avi|mkv|png|jpe?g|zip|tar|t?gz|zst|7z|h5|hdf5|np[yz]|pkl|pt|pth|onnx"
+    r"|safetensors|db3|mcap|bag)$",
+    re.IGNORECASE,
+)
+
+
+def recognises(text: str) -> bool:
+    """Whether the text looks like an address of Azure Storage."""
+    return bool(_MEANT.match(text))
+
+
+def parse(text: str, base: Path) -> prefix.BlobPrefix:
+    """The prefix that `text` addresses. Raises SourceError."""
+    try:
+        return prefix.parse(text)
+    except prefix.BlobUrlError as refused:
+        raise SourceError(refused.why, refused.instead) from None
+
+
+def warn(source: Source) -> list[str]:
+    """What parses but is seldom meant."""
+    *_, container, rest = str(source).split("/", 4)
+    warnings = []
+    if _FILE.search(rest):
+        warnings.append("This looks like a single file; a blob URL names the folder above it, and would find nothing.")
+    if len(container) < 3:
+        warnings.append("Azure's container names have 3 to 63 characters; this one is shorter.")
+    return warnings
+
+
+KIND = SourceKind(
+    name=prefix.BlobPrefix.kind,
+    title="blob URLs",
+    form=prefix.FORM,
+    help="A LeRobot dataset in Azure Storage: every blob below the prefix.",
+    roles={"dataset": RoleFlag("--blob-url", env=("BLOB_URLS",))},
+    recognises=recognises,
+    parse=parse,
+    warn=warn,
+)
+
+
+@hook
+def robotrain_source_kinds() -> Iterable[SourceKind]:
+    """The kind of this folder."""
+    return (KIND,)

@@ -1,0 +1,1 @@
+"""A data asset of Azure ML, by name and version."""

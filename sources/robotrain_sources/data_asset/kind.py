@@ -1,0 +1,43 @@
+"""Declares `data_asset`: data assets of Azure ML."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from robotrain.hookspecs import hook
+from robotrain.source import RoleFlag, SourceError, SourceKind
+
+from robotrain_sources.data_asset import asset
+
+_MEANT = re.compile(r"\s*azureml:", re.IGNORECASE)
+
+
+def recognises(text: str) -> bool:
+    """Whether the text looks like a name of Azure ML."""
+    return bool(_MEANT.match(text))
+
+
+def parse(text: str, base: Path) -> asset.DataAsset:
+    """The data asset that `text` names. Raises SourceError."""
+    try:
+        return asset.parse(text)
+    except asset.DataAssetError as refused:
+        raise SourceError(refused.why, refused.instead) from None
+
+
+KIND = SourceKind(
+    name=asset.DataAsset.kind,
+    title="azureml data assets",
+    schemes=("azureml",),
+    form=asset.FORM,
+    help="A LeRobot dataset registered as an Azure ML data asset, mounted by the platform.",
+    roles={"dataset": RoleFlag("--dataset-asset", env=("DATASET_ASSETS",))},
+    recognises=recognises,
+    parse=parse,
+)
+
+
+@hook
+def robotrain_source_kinds() -> Iterable[SourceKind]:
+    """The kind of this folder."""
+    return (KIND,)

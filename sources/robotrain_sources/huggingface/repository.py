@@ -1,0 +1,103 @@
+"""A repository of the Hub: the typed source, and the rules of contract C.6.
+
+What is offered instead is always the printed form of a text that was read, so that it holds no query and no token.
+Standard library only, so that a container half can import it.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar, NoReturn
+
+FORM = "OWNER/NAME[@REVISION]"
+
+_ID = re.compile(r"(?:\b[\w.-]+\b/)?\b[\w.-]{1,96}\b", re.ASCII)
+_TOKEN = re.compile(r"(?:hf|gh[opsur])_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,}")
+_ADDRESS = re.compile(
+    r"(?:hf:/+|(?:(?:https?:)?//)?(?:[^/?#]*@)?(?:www\.)?(?:huggingface\.co|hf\.co)(?::\d+)?/+)"
+    r"(?:datasets/+)?(?!(?:datasets|spaces)/)(?P<id>[^/?#@]+/[^/?#@]+)(?:@(?P<at>[^/?#]+)|/(?:tree|resolve|blob)/(?P<tree>[^/?#]+))?.*",
+    re.IGNORECASE | re.DOTALL,
+)
+_NOT_IN_REF = re.compile(r"[~^:?*\[\\#&=%{}'\"]|\.\.|//|(?:^|/)\.|\.lock(?:/|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A repository at a revision: a branch, a tag or a commit. An empty revision is the default branch."""
+
+    kind: ClassVar[str] = "huggingface"
+
+    id: str
+    revision: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.id}@{self.revision}" if self.revision else self.id
+
+
+class RepositoryError(ValueError):
+    """Why a text names no repository, and what to type instead where that is known."""
+
+    def __init__(self, why: str, instead: str = "") -> None:
+        super().__init__(why)
+        self.why = why
+        self.instead = instead
+
+
+def parse(text: str) -> Repository:
+    """The repository that `text` names. Raises RepositoryError."""
+    if _TOKEN.search(text):
+        raise RepositoryError("This looks like an access token: a job never carries one.")
+    if text != text.strip():
+        raise RepositoryError("There is white space around the name.", _offer(text.strip()))
+    name, at, revision = text.partition("@")
+    if not is_id(name):
+        _refuse(text, name)
+    if at:
+        _check_revision(name, revision)
+    return Repository(name, revision)
+
+
+def is_id(text: str) -> bool:
+    """Whether the Hub would take `text` as a repository's id."""
+    wrong = "--" in text or ".." in text or text.endswith(".git")
+    return bool(_ID.fullmatch(text)) and not wrong
+
+
+def _offer(text: str) -> str:
+    """The normal form of `text`, or of what it would take to mend it; empty when nothing is known."""
+    try:
+        return str(parse(text))
+    except RepositoryError as refused:
+        return refused.instead
+
+
+def _refuse(text: str, name: str) -> NoReturn:
+    if address := _ADDRESS.fullmatch(text):
+        revision = address["at"] or address["tree"]
+        instead = _offer(f"{address['id']}@{revision}") if revision else _offer(address["id"])
+        raise RepositoryError("Type the repository's id, not its address.", instead)
+    if text.lower().startswith("azureml:"):
+        raise RepositoryError("Azure ML's data is no Hub repository.", "--dataset-asset azureml:NAME:VERSION")
+    if "://" in text:
+        raise RepositoryError("A Hub repository is named by its id, OWNER/NAME, not by an address.")
+    if text.startswith(("/", "./", "../", "~")):
+        raise RepositoryError("A folder of this machine is no Hub repository.", "--dataset-path FOLDER")
+    if name.endswith(".git"):
+        raise RepositoryError("A repository's id does not end with `.git`.", _offer(re.sub(r"(?:\.git)+$", "", name)))
+    if name.endswith("/") and is_id(name.rstrip("/")):
+        raise RepositoryError("A repository's id does not end with a slash.", name.rstrip("/"))
+    raise RepositoryError(
+        "A repository's id is OWNER/NAME: letters, digits, `_`, `.` and `-`, with a letter, digit or `_` at both ends "
+        "of each part, no `--`, no `..`, and a name of at most 96 characters."
+    )
+
+
+def _check_revision(name: str, revision: str) -> None:
+    """The rules git has for the names of branches and tags, roughly."""
+    if not revision:
+        raise RepositoryError("The revision after `@` is missing.", name)
+    seen = revision.isprintable() and not re.search(r"\s", revision) and len(revision) <= 255
+    edges = not revision.startswith(("-", "/")) and not revision.endswith(("/", "."))
+    if not seen or not edges or revision == "@" or _NOT_IN_REF.search(revision):
+        raise RepositoryError(
+            "The part after `@` is a branch, a tag or a commit, as git names them.", f"{name}@REVISION"
+        )

@@ -1,0 +1,1 @@
+"""A folder of the machine that runs the job."""

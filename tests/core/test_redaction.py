@@ -1,0 +1,187 @@
+"""Nothing secret that a person types is shown again."""
+
+import string
+import subprocess
+import sys
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from robotrain.redaction import HIDDEN, LONGEST, redact
+
+SAFE = (
+    "lerobot/aloha_sim_insertion_human",
+    "nvidia/GR00T-N1.5-3B",
+    "user/ds@feature/x",
+    "user/ds@v1.0",
+    "https://acc.blob.core.windows.net/c/p/q r",
+    "https://acc.blob.core.windows.net/c/@p",
+    "https://acc.blob.core.windows.net/$root/é",
+    "https://acc.blob.core.windows.net/c/p&q=1",
+    "azureml:pusht-episodes:3",
+    "azureml:api-key:3",
+    "azureml:a@latest",
+    "azureml://subscriptions/s/resourcegroups/r/workspaces/w/data/n/versions/3",
+    "azureml://datastores/x/paths/y",
+    "hf://datasets/u/d@main",
+    "s3://bucket/prefix",
+    "/data/pusht episodes/day-1",
+    "./outputs/year=2024/a@c",
+    "~/datasets/x",
+    "C:\\data\\x",
+    "diffusion",
+    "0.0001",
+    "",
+)
+
+SHOWN = (
+    ("https://acc.blob.core.windows.net/c/p?sv=1&sig=x", "https://acc.blob.core.windows.net/c/p?<redacted>"),
+    ("https://acc.blob.core.windows.net/c/p#f", "https://acc.blob.core.windows.net/c/p#<redacted>"),
+    ("https://u:p@acc.blob.core.windows.net/c/p", "https://<redacted>@acc.blob.core.windows.net/c/p"),
+    ("https://u:p/w@host.com/c", "https://<redacted>@host.com/c"),
+    ("u:p@host.com/c", "<redacted>@host.com/c"),
+    ("https://h.com?x=a@rest", "https://<redacted>@<redacted>"),
+    ("AccountName=acc;AccountKey=abc==;Suffix=x", "AccountName=acc;AccountKey=<redacted>"),
+    ("p&sig=abc", "p&sig=<redacted>"),
+    ("p%26sig%3Dabc", "p%26sig%3D<redacted>"),
+    ("Authorization: Bearer abc", "Authorization: <redacted>"),
+    ('{"token": "abc"}', '{"token: <redacted>'),
+    ("--token=abc", "--token=<redacted>"),
+    ("see hf_abcdefghijklmnopqrst here", "see <redacted> here"),
+    ("a\tb\x1b[31m\x7f", "a\\tb\\x1b[31m\\x7f"),
+    ("a\u202eb\udcff", "a\\u202eb\\udcff"),
+)
+
+SECRET = st.text(string.ascii_letters + string.digits, min_size=12, max_size=40).map("S3CR".__add__)
+PATH = st.text("ab/c.-_ é%2\\", max_size=12)
+SCHEME = st.sampled_from(
+    [
+        "https://",
+        "HTTPS://",
+        "http://",
+        "https:\\\\",
+        "https:/",
+        "//",
+        "",
+        "ftp://",
+        "abfss://",
+        "  https://",
+        "'https://",
+    ]
+)
+BEFORE = st.sampled_from(["", "see ", "--blob-url=", '"', "[", "\n", "é "])
+HOST = st.sampled_from(["acc.blob.core.windows.net", "ACC.Blob.core.windows.net", "localhost", "h", "h x.com", "[::1]"])
+
+
+@pytest.mark.parametrize("text", SAFE)
+def test_a_text_without_a_secret_comes_back_unchanged(text: str) -> None:
+    assert redact(text, schemes=("azureml",)) == text
+
+
+@pytest.mark.parametrize(("text", "shown"), SHOWN)
+def test_what_is_hidden_leaves_a_mark(text: str, shown: str) -> None:
+    assert redact(text) == shown
+
+
+@given(
+    BEFORE, SCHEME, HOST, PATH, st.sampled_from(["?", "#", "??", "/?", "%3F", "%253f", "？", "?a?", "@?", "#?"]), SECRET
+)
+def test_no_query_and_no_fragment_is_shown(
+    before: str, scheme: str, host: str, path: str, mark: str, secret: str
+) -> None:
+    for value in (secret, f"sv=1&x={secret}", f" {secret} y", f"x@{secret}", f"x/{secret}", f"x:{secret}@{secret}"):
+        assert secret not in redact(f"{before}{scheme}{host}/{path}{mark}{value}")
+
+
+@given(BEFORE, SCHEME, HOST, PATH, SECRET, st.sampled_from(["@", "%40", "＠", "@@", " @"]))
+def test_no_password_is_shown(before: str, scheme: str, host: str, path: str, secret: str, at: str) -> None:
+    for userinfo in (
+        f"user:{secret}",
+        f":{secret}",
+        f"{secret}:x",
+        f"user:a@{secret}",
+        f"user:{secret}?x",
+        f"us%3A{secret}",
+    ):
+        assert secret not in redact(f"{before}{scheme}{userinfo}{at}{host}/{path}")
+
+
+@given(st.sampled_from(["https://", "HTTPS://", "https:\\\\"]), HOST, SECRET, st.sampled_from("/+ \\="))
+def test_a_password_may_hold_what_a_url_cannot(scheme: str, host: str, secret: str, odd: str) -> None:
+    assert secret not in redact(f"{scheme}user:{odd}{secret}{odd}x@{host}/c/p")
+    assert secret not in redact(f"{scheme}{secret}{odd}x@{host}/c/p")
+
+
+NAMES = st.one_of(
+    st.sampled_from(
+        ["sig", "SIG", "&sig", "%26sig", "x;se", "%2526se", "skoid", "SharedAccessSignature", "AccountKey"]
+    ),
+    st.sampled_from(["password", "token", "api-key", "key", "client_secret", "HF_TOKEN", "--hub.token", "x.passwd"]),
+)
+
+
+@given(PATH, NAMES, st.sampled_from(["=", " = ", "%3D", "%253d", "＝"]), SECRET)
+def test_no_value_of_a_secret_name_is_shown(before: str, name: str, equals: str, secret: str) -> None:
+    assert secret not in redact(f"{before}/{name}{equals}{secret}")
+    assert secret not in redact(f"{name}{equals}a b&{secret}")
+
+
+TOKENS = st.one_of(
+    st.from_regex(r"hf_[A-Za-z0-9]{34}", fullmatch=True),
+    st.from_regex(r"gh[po]_[A-Za-z0-9]{36}", fullmatch=True),
+    st.from_regex(r"github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}", fullmatch=True),
+    st.from_regex(r"sk-(?:proj-|ant-api03-)?[A-Za-z0-9_]{32}", fullmatch=True),
+    st.from_regex(r"eyJ[A-Za-z0-9_-]{20}\.eyJ[A-Za-z0-9_-]{20}\.[A-Za-z0-9_-]{20}", fullmatch=True),
+    st.from_regex(r"AKIA[0-9A-Z]{16}", fullmatch=True),
+)
+
+
+@given(st.text(max_size=20), TOKENS, st.text(max_size=20))
+def test_no_known_token_is_shown_wherever_it_stands(before: str, token: str, after: str) -> None:
+    assert token not in redact(f"{before} {token}{after}")
+    assert token[-12:] not in redact(f"https://acc.blob.core.windows.net/c/{token}/x")
+
+
+PIECES = st.lists(
+    st.one_of(
+        st.text(max_size=8),
+        st.sampled_from(
+            ["https://", "u:p@", "?", "#", "sig=", "token: ", "key=", HIDDEN, "%40", "%3a", "hf_" + "a" * 20]
+        ),
+        st.sampled_from(["x" * 60, "/", "\\", "@", ":", " ", "…", "bearer ", "azureml:", "\n", "sk-" + "1" * 20]),
+    ),
+    max_size=14,
+).map("".join)
+
+
+@given(PIECES)
+@example("y" * 185 + " token=abc")
+@example("y" * 189 + "?abc")
+@example("http://abc\x00d.e/x@y")
+def test_what_was_redacted_stays_as_it_is(text: str) -> None:
+    once = redact(text)
+    assert redact(once) == once
+
+
+@given(PIECES)
+def test_what_is_shown_is_one_short_printable_line(text: str) -> None:
+    shown = redact(text)
+    assert len(shown) <= LONGEST
+    shown.encode()
+    assert not set(shown) & set(map(chr, [*range(32), 127, 0x2028, 0x202E]))
+
+
+def test_a_long_text_is_cut_and_says_so() -> None:
+    shown = redact("x" * 5000)
+    assert shown.endswith("…")
+    assert len(shown) <= LONGEST
+
+
+@pytest.mark.parametrize("piece", ["a:", "a://", "@", "%25", "sk-", "a", " ", "hf_a", "token ", "A/"])
+def test_a_huge_text_takes_no_time(piece: str) -> None:
+    redact(piece * 5000)
+
+
+def test_the_module_needs_nothing_but_the_standard_library() -> None:
+    code = "import sys, robotrain.redaction; assert not {'pydantic', 'typer', 'pluggy', 'yaml'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", code], check=True)

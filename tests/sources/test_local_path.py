@@ -1,0 +1,113 @@
+"""Local folders: one normal form for each, and a container half that says what is wrong with one."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from robotrain.source import SourceError
+from robotrain_runtime.document import Source
+from robotrain_sources.local_path import container
+from robotrain_sources.local_path.kind import KIND
+
+HERE = Path("/work/jobs")
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("/data/pusht", "/data/pusht"),
+        ("/data/pusht/", "/data/pusht"),
+        ("//data///pusht//.", "/data/pusht"),
+        ("/data/../pusht", "/pusht"),
+        ("/", "/"),
+        ("pusht", "/work/jobs/pusht"),
+        ("./pusht", "/work/jobs/pusht"),
+        ("../pusht", "/work/pusht"),
+        (".", "/work/jobs"),
+        ("lerobot/pusht", "/work/jobs/lerobot/pusht"),
+        ("a b/é", "/work/jobs/a b/é"),
+        ("./a:b", "/work/jobs/a:b"),
+        ("./~x", "/work/jobs/~x"),
+        ("~/pusht/", "/home/me/pusht"),
+        ("~", "/home/me"),
+    ],
+)
+def test_a_folder_has_one_normal_form(text: str, printed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert str(KIND.parse(text, HERE)) == printed
+
+
+BLOB = "--blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
+
+
+@pytest.mark.parametrize(
+    ("text", "why", "instead"),
+    [
+        ("", "empty", ""),
+        (" ", "empty", ""),
+        ("/a\0b", "control characters", ""),
+        ("/a\nb", "control characters", ""),
+        ("/a\udcff", "valid Unicode", ""),
+        ("file:///data/pusht/", "without `file:`", "/data/pusht"),
+        ("file://localhost/data", "without `file:`", "/data"),
+        ("file:///data?sig=s3cr3t", "address", ""),
+        ("https://acc.blob.core.windows.net/c/p?sig=s3cr3t", "no folder", BLOB),
+        ("acc.blob.core.windows.net/c/p", "no folder", BLOB),
+        ("abfss://c@acc.dfs.core.windows.net/p", "no folder", BLOB),
+        ("azureml:a:1", "no folder", "--dataset-asset azureml:NAME:VERSION"),
+        ("AZUREML:a:1", "no folder", "--dataset-asset azureml:NAME:VERSION"),
+        ("hf://u/d", "no folder", "--dataset-repo-id OWNER/NAME"),
+        ("https://huggingface.co/u/d", "no folder", "--dataset-repo-id OWNER/NAME"),
+        ("s3://bucket/p", "no folder", ""),
+        ("https:/x/y", "no folder", ""),
+        ("~no-such-user-here/x", "no such user", ""),
+    ],
+)
+def test_what_is_no_folder_is_refused_with_a_hint(text: str, why: str, instead: str) -> None:
+    with pytest.raises(SourceError, match=why) as raised:
+        KIND.parse(text, HERE)
+    assert raised.value.instead == instead
+
+
+def _source(path: Path) -> Source:
+    return Source(role="dataset", kind="local_path", uri=str(path))
+
+
+def test_a_folder_is_used_where_it_lies(tmp_path: Path) -> None:
+    assert list(container.preflight(_source(tmp_path))) == []
+    assert container.fetch(_source(tmp_path), tmp_path / "cache") == tmp_path
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_missing_folder_is_one_sentence(tmp_path: Path) -> None:
+    (sentence,) = container.preflight(_source(tmp_path / "gone"))
+    assert sentence == f"The folder {tmp_path / 'gone'} does not exist on this machine."
+    with pytest.raises(OSError, match="does not exist"):
+        container.fetch(_source(tmp_path / "gone"), tmp_path)
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    file = tmp_path / "info.json"
+    file.touch()
+    (sentence,) = container.preflight(_source(file))
+    assert "is not a folder" in sentence
+    (below,) = container.preflight(_source(file / "x"))
+    assert "does not exist" in below
+
+
+def test_an_unreadable_folder_is_one_sentence(tmp_path: Path) -> None:
+    shut = tmp_path / "shut"
+    shut.mkdir(mode=0o300)
+    code = (
+        "import os, sys\n"
+        "from robotrain_runtime.document import Source\n"
+        "from robotrain_sources.local_path import container\n"
+        "if os.geteuid() == 0: os.setuid(65534)\n"
+        "print(*container.preflight(Source(role='dataset', kind='local_path', uri=sys.argv[1])))"
+    )
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    asked = subprocess.run([sys.executable, "-c", code, str(shut)], capture_output=True, text=True, check=True)
+    shut.chmod(0o700)
+    assert asked.stdout == f"The folder {shut} cannot be read by the user that runs the job.\n"

@@ -1,0 +1,112 @@
+"""The kinds as a family: what is claimed is what is there, and what a container imports, it has."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pluggy
+import pytest
+import robotrain_runtime
+import robotrain_sources
+import tomllib
+from robotrain import hookspecs
+from robotrain.source import SourceKind
+
+SOURCES = Path(robotrain_sources.__file__).parent
+CLAIMS: dict[str, str] = tomllib.loads((SOURCES.parent / "pyproject.toml").read_text())["project"]["entry-points"][
+    "robotrain"
+]
+TYPED = ("blob_url.prefix", "data_asset.asset", "huggingface.repository", "local_path.folder")
+
+
+def kinds() -> dict[str, SourceKind]:
+    manager = pluggy.PluginManager("robotrain")
+    manager.add_hookspecs(hookspecs)
+    for module in CLAIMS.values():
+        manager.register(importlib.import_module(module))
+    manager.check_pending()
+    return {kind.name: kind for group in manager.hook.robotrain_source_kinds() for kind in group}
+
+
+KINDS = kinds()
+
+
+def test_the_kinds_claimed_are_the_kinds_there_are() -> None:
+    assert {f"source.{name}" for name in KINDS} == set(CLAIMS)
+    for claim, module in CLAIMS.items():
+        (kind,) = importlib.import_module(module).robotrain_source_kinds()
+        assert claim == f"source.{kind.name}"
+
+
+def test_the_flags_are_those_of_the_contract() -> None:
+    flags = {name: kind.roles["dataset"] for name, kind in KINDS.items()}
+    assert {name: (flag.flag, flag.aliases, flag.env, flag.repeatable) for name, flag in flags.items()} == {
+        "huggingface": ("--dataset-repo-id", ("-d", "--dataset"), ("DATASET_REPO_ID",), False),
+        "blob_url": ("--blob-url", (), ("BLOB_URLS",), True),
+        "data_asset": ("--dataset-asset", (), ("DATASET_ASSETS",), True),
+        "local_path": ("--dataset-path", (), (), True),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("https://acc.blob.core.windows.net/c/p", {"blob_url"}),
+        ("HTTPS://acc.BLOB.core.windows.net/c/p?sig=x", {"blob_url"}),
+        ("acc.blob.core.windows.net/c/p", {"blob_url"}),
+        ("//acc.blob.core.windows.net/c/p", {"blob_url"}),
+        ("https://acc.dfs.core.windows.net/c/p", {"blob_url"}),
+        ("https://acc.blob.core.usgovcloudapi.net/c/p", {"blob_url"}),
+        ("https://u:p@acc.blob.core.windows.net/c/p", {"blob_url"}),
+        ("abfss://c@acc.dfs.core.windows.net/p", {"blob_url"}),
+        ("wasbs://c@acc.blob.core.windows.net/p", {"blob_url"}),
+        ("azureml:a:1", {"data_asset"}),
+        ("AZUREML://datastores/x/paths/y", {"data_asset"}),
+        ("hf://u/d", {"huggingface"}),
+        ("https://huggingface.co/datasets/u/d", {"huggingface"}),
+        ("u/d", {"huggingface"}),
+        ("u/d@feature/x", {"huggingface"}),
+        ("/data/x", {"local_path"}),
+        ("./x", {"local_path"}),
+        ("../x", {"local_path"}),
+        ("~/x", {"local_path"}),
+        ("file:///x", {"local_path"}),
+        ("https://example.com/x", set()),
+        ("pusht", set()),
+        ("", set()),
+    ],
+)
+def test_a_text_is_recognised_by_the_kind_it_is_meant_for(text: str, meant: set[str]) -> None:
+    recognised = {name for name, kind in KINDS.items() if kind.recognises(text)}
+    assert recognised - ({"huggingface"} if text.startswith("acc.") else set()) == meant
+
+
+def test_only_kinds_that_act_in_the_container_have_a_half() -> None:
+    assert {name: kind.half for name, kind in KINDS.items() if kind.half} == {
+        "local_path": "robotrain_sources.local_path.container"
+    }
+
+
+@pytest.mark.parametrize("module", [*(kind.half for kind in KINDS.values() if kind.half), *TYPED])
+def test_what_the_container_imports_needs_the_standard_library_alone(module: str, tmp_path: Path) -> None:
+    """As in the container: one folder with the runtime and the kinds, and no site-packages."""
+    for package in (robotrain_runtime, robotrain_sources):
+        folder = Path(str(package.__file__)).parent
+        (tmp_path / folder.name).symlink_to(folder)
+    name = module if module.startswith("robotrain_") else f"robotrain_sources.{module}"
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import {name}\n"
+        "ours = {'robotrain_runtime', 'robotrain_sources'}\n"
+        "used = {name.partition('.')[0] for name, module in sys.modules.items() if getattr(module, '__file__', None)}\n"
+        "print(*sorted(used - ours - sys.stdlib_module_names))"
+    )
+    asked = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
+    assert asked.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("folder", sorted(path for path in SOURCES.iterdir() if (path / "kind.py").is_file()))
+def test_a_package_that_is_packed_does_nothing_when_imported(folder: Path) -> None:
+    (line,) = (folder / "__init__.py").read_text().splitlines()
+    assert line.startswith('"""')
+    assert line.endswith('"""')
