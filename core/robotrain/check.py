@@ -53,11 +53,8 @@ def _sources(
         if support:
             continue
         accepted = [kinds[name] for name in platform.capabilities.kinds(one.role) if name in kinds]
-        names = ", ".join(other.name for other in accepted)
-        flags = [
-            Instead(f"{other.roles[one.role].flag} {other.form}", f"{platform.name} accepts: {names}")
-            for other in accepted[:1]
-        ]
+        ways = [support.instead] if support.instead else [_spelling(other, one.role) for other in accepted]
+        accepts = f"{platform.name} accepts: {', '.join(other.name for other in accepted)}"
         takes = _taker(one.role, kind.name)
         yield Problem(
             code="source-not-accepted",
@@ -66,7 +63,10 @@ def _sources(
             where=one.origin.where,
             given=str(one.source),
             why=support.reason,
-            instead=_instead(support, (*flags, *_others(platform, platforms, takes, f"accepts {kind.name}"))),
+            instead=(
+                *(Instead(way, accepts) for way in ways[:1]),
+                *_others(platform, platforms, takes, f"accepts {kind.name}"),
+            ),
         )
 
 
@@ -132,3 +132,7 @@ def _verb(verb: str, support: Support) -> str:
 
 def _yet(support: Support) -> str:
     return " yet" if support.level == "not_yet" else ""
+
+
+def _spelling(kind: SourceKind, role: str) -> str:
+    return f"{kind.roles[role].flag} {kind.form}"

@@ -1,15 +1,19 @@
 """The whole extension surface: five hooks. A plugin implements those it needs, marked with `hook` of this module."""
 
+from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
+
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import pluggy
 
-from robotrain.job import Job
-from robotrain.platforms import Platform
-from robotrain.problem import Problem
-from robotrain.run import RunRecord
-from robotrain.source import SourceKind
-from robotrain.workload import Workload
+if TYPE_CHECKING:
+    from robotrain.job import Job
+    from robotrain.platforms import Platform
+    from robotrain.problem import Problem
+    from robotrain.run import RunRecord
+    from robotrain.source import SourceKind
+    from robotrain.workload import Workload
 
 hook = pluggy.HookimplMarker("robotrain")
 spec = pluggy.HookspecMarker("robotrain")

@@ -139,10 +139,14 @@ def _parse(text: SourceText, kinds: Mapping[str, SourceKind]) -> Source | Proble
             stage=Stage.PARSE,
             title=f"{flag_of(kind, text.role).flag} takes {kind.title}, and this is none that can be used",
             where=text.origin.where,
-            given=redact(text.text),
+            given=redact(text.text, _schemes(kinds)),
             why=error.why,
             instead=_ways_out(text, kind, error, kinds),
         )
+
+
+def _schemes(kinds: Mapping[str, SourceKind]) -> tuple[str, ...]:
+    return tuple(scheme for kind in kinds.values() for scheme in kind.schemes)
 
 
 def _ways_out(

@@ -60,7 +60,7 @@ def dotenv(path: Path) -> NameLayer:
     except (OSError, UnicodeDecodeError) as error:
         return NameLayer(path.name, {}, (_unreadable(path, error),))
     for binding in bindings:
-        where = f"{path.name}:{binding.original.line}"
+        where = f"{path.name}:{_line(binding.original)}"
         if binding.error:
             problems.append(_malformed(where))
         elif binding.key and binding.value:
@@ -68,6 +68,12 @@ def dotenv(path: Path) -> NameLayer:
             known.setdefault(binding.key, text)
             values[binding.key] = Value(text, Origin(path.name, where))
     return NameLayer(path.name, {name: value for name, value in values.items() if value.value}, tuple(problems))
+
+
+def _line(original: Any) -> int:
+    """Where the assignment itself stands: the parser counts the empty lines before it to it."""
+    text = str(original.string)
+    return int(original.line) + text[: len(text) - len(text.lstrip())].count("\n")
 
 
 def _malformed(where: str) -> Problem:

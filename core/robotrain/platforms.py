@@ -1,14 +1,17 @@
 """Platforms: where a job runs. What a plugin implements to add one."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
-from robotrain.capabilities import Capabilities
-from robotrain.job import Job
-from robotrain.payload import Payload
-from robotrain.plan import Plan
-from robotrain.problem import Problem
-from robotrain.run import Reference, Status
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from robotrain.capabilities import Capabilities
+    from robotrain.job import Job
+    from robotrain.payload import Payload
+    from robotrain.plan import Plan
+    from robotrain.problem import Problem
+    from robotrain.run import Reference, Status
 
 
 class Platform(Protocol):

@@ -15,6 +15,7 @@ import pluggy
 
 from robotrain import hookspecs
 from robotrain.platforms import Platform
+from robotrain.problem import Problem, Rejected, Stage
 from robotrain.source import SourceKind
 from robotrain.workload import Workload
 
@@ -53,8 +54,11 @@ class Failure:
         return f"{self.claim} ({self.claim.distribution}) failed to load: {type(self.cause).__name__}: {self.cause}"
 
 
-class PluginError(Exception):
+class PluginError(Rejected):
     """A plugin that was asked for is not there, or failed; says what is installed."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__([Problem(code="plugin-failed", stage=Stage.USAGE, title=title)])
 
 
 class Plugins:

@@ -13,6 +13,19 @@ from robotrain.cli.output import guarded
 
 PLUGINS = "robotrain.plugins"
 AS_JSON = "robotrain.as-json"
+COMMANDS = {
+    "submit": ("submit", "Check a job, render its plan, and send it to a platform."),
+    "render": ("render", "Render the plan: exactly what `submit` would send."),
+    "explain": ("explain", "Show each value of a job, where it came from, and what it overrode."),
+    "status": ("observe", "How a run is, why it waits or stopped, and what to type next."),
+    "logs": ("observe", "The log of a run; without -f what there is by now."),
+    "wait": ("observe", "Follow a run to its end; the exit code says how it ended."),
+    "cancel": ("observe", "Stop a run. One that ended already is left as it is."),
+    "platforms": ("catalog", "What each platform takes and can do, as it declares it."),
+    "plugins": ("catalog", "What is installed, what it brings, what failed and why."),
+}
+"""Each command with its module in this package and its line of help; a module is imported when its command is used."""
+
 MODES = {"no_plugins": "none", "strict_plugins": "strict"}
 
 HELP = """Describe a robot-learning job once; run it on any platform that declares it can.
@@ -30,14 +43,24 @@ Plugins may bring further commands: `robotrain plugins` lists them.
 class Root(TyperGroup):
     """The group; commands of plugins are found by their claim `command.NAME`."""
 
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Our own, in the order of a run's life."""
+        return list(COMMANDS)
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """One of our own, else a plugin's."""
-        own = super().get_command(ctx, cmd_name)
-        if own is not None or ctx.resilient_parsing or cmd_name.startswith("-"):
-            return own
+        """One of our own, imported now; else a plugin's."""
+        if cmd_name in COMMANDS:
+            return _own(cmd_name)
+        if ctx.resilient_parsing or cmd_name.startswith("-"):
+            return None
         with guarded():
             found = plugins_of(ctx).command(cmd_name)
         return typer.main.get_command(found) if found is not None else None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The list in help, from the table: help imports no command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Keep what was typed, to know whether problems are wanted as data."""
@@ -97,15 +120,15 @@ def plugins_of(ctx: Any) -> Any:
 
 
 @functools.cache
-def build() -> typer.Typer:
-    """The app with every command of our own."""
-    from robotrain.cli import catalog, explain, observe, render, submit
+def _own(name: str) -> Any:
+    """A command of ours. Its module has a Typer app of that one command, or of several with their names."""
+    import importlib
 
-    for module in (submit, render, explain, observe, catalog):
-        module.register(app)
-    return app
+    module = importlib.import_module(f"robotrain.cli.{COMMANDS[name][0]}")
+    built = typer.main.get_command(module.app)
+    return built.commands[name] if isinstance(built, TyperGroup) else built
 
 
 def run() -> None:
     """The console script, past its fast path."""
-    build()(prog_name="robotrain")
+    app(prog_name="robotrain")

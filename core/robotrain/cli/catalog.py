@@ -73,7 +73,6 @@ def _as_data(row: tuple[str, list[Any]]) -> dict[str, Any]:
     }
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    for command in (platforms, plugins):
-        app.command()(command)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+for command in (platforms, plugins):
+    app.command()(command)

@@ -63,6 +63,5 @@ def _printed(row: dict[str, Any]) -> tuple[str, str, str, str]:
     return row["name"], value, row["origin"], ", ".join(losers) if row["origin"] != "default" else ""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("explain", cls=ExplainCommand, help=HELP, context_settings=SETTINGS)(lambda: None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app.command("explain", cls=ExplainCommand, help=HELP, context_settings=SETTINGS)(lambda: None)

@@ -55,7 +55,7 @@ def logs(
 
 
 def wait(ctx: typer.Context, run: Run = "", json: Json = False) -> None:
-    """Follow a run to its end; the exit code is 0 when it succeeded, 5 when it did not."""
+    """Follow a run to its end; the exit code says how it ended: 0 when it succeeded, 5 when it did not."""
     from robotrain.cli import follow
 
     record, platform = _opened(ctx, run)
@@ -115,7 +115,6 @@ def _status_text(record: Any, now: Any, known: Any) -> str:
     return "\n".join(lines)
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    for command in (status, logs, wait, cancel):
-        app.command()(command)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+for command in (status, logs, wait, cancel):
+    app.command()(command)

@@ -3,13 +3,16 @@
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from robotrain_runtime.parameter import Parameter, parameters_of
 
 from robotrain.cli.compose import list_option, switch, text_option
-from robotrain.platforms import Platform
 from robotrain.source import RoleFlag, SourceKind
-from robotrain.workload import Workload
+
+if TYPE_CHECKING:
+    from robotrain.platforms import Platform
+    from robotrain.workload import Workload
 
 PARAMETER, SETTING, OFF, SOURCE = "parameter__", "setting__", "off__", "source__"
 
@@ -38,7 +41,7 @@ class Options:
         self.flags.update({flag: option.name for flag in flags})
 
 
-def add_sources(options: Options, workload: Workload, kinds: Mapping[str, SourceKind]) -> None:
+def add_sources(options: Options, workload: "Workload", kinds: Mapping[str, SourceKind]) -> None:
     """The flags of each role the workload takes; kinds that share a flag share the option."""
     for role in workload.roles:
         shared: dict[RoleFlag, list[SourceKind]] = {}
@@ -53,12 +56,12 @@ def add_sources(options: Options, workload: Workload, kinds: Mapping[str, Source
             options.sources[name] = SourceOption(role, flag, tuple(owner.name for owner in owners))
 
 
-def add_parameters(options: Options, workload: Workload) -> None:
+def add_parameters(options: Options, workload: "Workload") -> None:
     """The workload's parameters."""
     _add_declared(options, workload.parameters, PARAMETER, f"Parameters of {workload.name}")
 
 
-def add_settings(options: Options, platform: Platform) -> None:
+def add_settings(options: Options, platform: "Platform") -> None:
     """The platform's settings."""
     _add_declared(options, platform.settings, SETTING, f"Settings of platform {platform.name}")
 

@@ -64,8 +64,6 @@ def table(rows: Sequence[Sequence[str]], gap: str = "  ") -> str:
 @contextlib.contextmanager
 def guarded(as_json: bool = False) -> Iterator[None]:
     """Turn what a command raises into its report and exit code; as_json: on stdout as data too."""
-    from robotrain.plugins import PluginError
-
     try:
         yield
     except Rejected as rejected:
@@ -76,9 +74,6 @@ def guarded(as_json: bool = False) -> Iterator[None]:
         if as_json:
             show_json({"problems": problems_json(rejected.problems)})
         raise typer.Exit(rejected.exit_code) from None
-    except PluginError as error:
-        report([Problem(code="plugin-failed", stage=Stage.USAGE, title=str(error))])
-        raise typer.Exit(Stage.USAGE.exit_code) from None
     except LookupError as error:
         report([Problem(code="not-found", stage=Stage.USAGE, title=str(error.args[0] if error.args else error))])
         raise typer.Exit(Stage.USAGE.exit_code) from None

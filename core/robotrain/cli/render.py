@@ -98,6 +98,5 @@ def _must_be_free(folder: Path) -> None:
         raise Rejected([problem])
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("render", cls=RenderCommand, help=HELP, context_settings=SETTINGS)(lambda: None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app.command("render", cls=RenderCommand, help=HELP, context_settings=SETTINGS)(lambda: None)

@@ -59,6 +59,5 @@ class SubmitCommand(JobCommand):
             say(f"  robotrain status {record.run}    how it is\n  robotrain logs -f {record.run}   follow its log")
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("submit", cls=SubmitCommand, help=HELP, context_settings=SETTINGS)(lambda: None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app.command("submit", cls=SubmitCommand, help=HELP, context_settings=SETTINGS)(lambda: None)

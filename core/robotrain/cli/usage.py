@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from robotrain.cli.options import OFF, SOURCE, Options, every_flag
 from robotrain.nearest import nearest
 from robotrain.problem import Instead, Problem, Stage
 from robotrain.provenance import Origin, Value
 from robotrain.redaction import redact
-from robotrain.request import SourceText
+
+if TYPE_CHECKING:
+    from robotrain.request import SourceText
 
 
 def is_job_file(word: str) -> bool:
@@ -34,8 +36,10 @@ def values(given: dict[str, Any], options: Options, prefix: str) -> dict[str, Va
     return found
 
 
-def sources(given: dict[str, Any], order: Sequence[str], options: Options) -> Iterator[SourceText]:
+def sources(given: dict[str, Any], order: Sequence[str], options: Options) -> "Iterator[SourceText]":
     """The sources in the order typed, across different flags."""
+    from robotrain.request import SourceText
+
     queues = {name: iter(given.get(name) or ()) for name in options.sources}
     for name in order:
         if name.startswith(SOURCE):

@@ -1,0 +1,57 @@
+"""What each command may import: start-up is a feature. A fresh process each, so that nothing is there already."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "lerobot", "mlflow", "azure", "rich", "click", "requests", "numpy")
+PROBE = """
+import json, sys
+sys.argv = ["robotrain", *json.loads(sys.argv[1])]
+from robotrain.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+print("\\n" + json.dumps(sorted(sys.modules)))
+"""
+
+
+def imported(*args: object) -> set[str]:
+    command = [sys.executable, "-c", PROBE, json.dumps([str(arg) for arg in args])]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return set(json.loads(output.splitlines()[-1]))
+
+
+def tops(modules: set[str]) -> set[str]:
+    return {name.split(".")[0] for name in modules}
+
+
+def test_version_imports_nothing():
+    assert not tops(imported("--version")) & {"typer", "pydantic", "pluggy", "yaml", "importlib.metadata"}
+
+
+def test_help_imports_no_plugin_and_nothing_that_finds_them():
+    modules = imported("--help")
+    assert not tops(modules) & {"pluggy", "pydantic", "yaml", "dotenv", *HEAVY}
+    assert "importlib.metadata" not in modules
+    assert not tops(modules) & {"robotrain_local", "robotrain_sources", "robotrain_workloads"}
+
+
+@pytest.mark.parametrize("args", [("submit", "--help"), ("submit", "--platform", "local", "--help")])
+def test_the_help_of_submit_does_without_pydantic(args):
+    assert not tops(imported(*args)) & {"pydantic", "yaml", "dotenv", *HEAVY}
+
+
+def test_status_is_light(robotrain):
+    assert robotrain("status").exit_code == 2  # no run yet
+    modules = imported("status")
+    assert not tops(modules) & {"pydantic", "yaml", "dotenv", "pluggy", *HEAVY}
+
+
+def test_render_imports_no_sdk_and_no_other_platform():
+    modules = imported("render", "--platform", "local", "--dataset-path", "x")
+    assert not tops(modules) & set(HEAVY)
+    assert not {name for name in modules if name.startswith("robotrain_runtime.") and "engine" in name}

@@ -1,0 +1,214 @@
+"""What a wrong command line says: everything at once, by name, with the way out, and never a secret."""
+
+import pytest
+
+BLOB = "https://acc.blob.core.windows.net/c/p"
+
+
+def render(robotrain, *args):
+    return robotrain("render", "--platform", "mars", *args)
+
+
+@pytest.fixture(autouse=True)
+def with_mars(mars):
+    pass
+
+
+def test_no_platform_lists_the_installed_ones(robotrain):
+    answer = robotrain("submit", "--dataset-path", "x")
+    assert answer.exit_code == 2
+    assert "--platform local" in answer.stderr
+    assert "--platform mars" in answer.stderr
+
+
+def test_the_environment_may_choose_the_platform(robotrain, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_PLATFORM", "mars")
+    assert robotrain("render", "--dataset-path", "x").exit_code == 0
+
+
+def test_a_misspelt_platform_or_workload_offers_the_nearest(robotrain):
+    answer = robotrain("submit", "lerobot-trian", "--platform", "locl", "--dataset-path", "x")
+    assert answer.exit_code == 2
+    assert "use   --platform local" in answer.stderr
+    assert "use   lerobot-train" in answer.stderr
+
+
+def test_every_unknown_option_is_reported_at_once_with_the_nearest(robotrain):
+    answer = render(robotrain, "--dataset-path", "x", "--stepz", "5", "--batch-sise=4", "--frobnicate")
+    assert answer.exit_code == 2
+    assert "there is no option --stepz" in answer.stderr
+    assert "use   --steps" in answer.stderr
+    assert "use   --batch-size" in answer.stderr
+    assert "there is no option --frobnicate" in answer.stderr
+    assert "3 problems" in answer.stderr
+
+
+def test_an_option_of_another_platform_is_named_as_such(robotrain):
+    answer = robotrain("render", "--platform", "local", "--dataset-path", "x", "--crater", "gale")
+    assert answer.exit_code == 2
+    assert "--crater is an option of platform mars" in answer.stderr
+    assert "use   --platform mars" in answer.stderr
+
+
+def test_a_container_platforms_image_is_said_to_be_one(robotrain):
+    answer = robotrain("render", "--platform", "local", "--dataset-path", "x", "--image", "a:1")
+    assert answer.exit_code == 2
+    assert "container platform" in answer.stderr
+
+
+def test_an_option_of_the_trainer_is_told_where_it_stands(robotrain):
+    answer = render(robotrain, "--dataset-path", "x", "--policy.dim_model=3")
+    assert answer.exit_code == 2
+    assert "after `--`" in answer.stderr
+
+
+def test_a_flag_used_as_another_flags_value(robotrain):
+    answer = render(robotrain, "--dataset-path", "--json")
+    assert answer.exit_code == 2
+    assert "--dataset-path needs a value, and --json stands in its place" in answer.stderr
+
+
+def test_an_option_given_twice_is_not_silently_the_last(robotrain):
+    answer = render(robotrain, "--dataset-path", "x", "--steps", "5", "--training-steps", "6")
+    assert answer.exit_code == 2
+    assert "--training-steps is given 2 times" in answer.stderr
+
+
+def test_a_value_and_the_switch_that_says_otherwise(robotrain):
+    answer = render(robotrain, "--dataset-path", "x", "--no-val-split", "--val-split", "0.2")
+    assert answer.exit_code == 2
+    assert "contradict" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--batch-size", "0", "a whole number greater than 0"),
+        ("--batch-size", "4.5", "a whole number greater than 0"),
+        ("--training-steps", "abc", "a whole number greater than 0"),
+        ("--learning-rate", "nan", "a number greater than 0"),
+        ("--learning-rate", "inf", "a number greater than 0"),
+        ("--val-split", "1", "a number not below 0 and less than 1"),
+        ("--policy-type", "pi0", "one of act, diffusion"),
+        ("--mixed-precision", "fp8", "one of no, fp16, bf16"),
+        ("--register-checkpoint", "a b", "text of the form"),
+        ("--rovers", "0", "a whole number greater than 0"),
+    ],
+)
+def test_types_and_ranges_fail_on_the_laptop(robotrain, option, value, says):
+    answer = render(robotrain, "--dataset-path", "x", option, value)
+    assert answer.exit_code == 2
+    assert f"{option} takes {says}" in answer.stderr
+
+
+def test_problems_of_every_stage_come_in_one_report_and_the_earliest_stage_decides(robotrain):
+    answer = render(robotrain, "--blob-url", BLOB + "?sig=x", "-r", "model", "--batch-size", "0", "--nonsense")
+    assert answer.exit_code == 2
+    for code in ("option-unknown", "blob-url-invalid", "value-invalid", "feature-not-there"):
+        assert code in answer.stderr
+    assert render(robotrain, "--blob-url", BLOB, "-r", "model").exit_code == 3
+
+
+def test_no_dataset_says_how_to_name_one(robotrain):
+    answer = render(robotrain)
+    assert answer.exit_code == 2
+    assert "needs a dataset" in answer.stderr
+    assert "--dataset-path" in answer.stderr
+    assert "--blob-url" in answer.stderr
+
+
+@pytest.mark.parametrize("other", [("--blob-url", BLOB), ("--dataset-path", "x"), ("--dataset-asset", "azureml:a:1")])
+@pytest.mark.parametrize("platform", ["mars", "local"])
+def test_a_hub_dataset_beside_another_kind_offers_dataset_id(robotrain, other, platform):
+    answer = robotrain("render", "--platform", platform, "-d", "lerobot/pusht", *other)
+    assert answer.exit_code == 2
+    assert "--dataset-id" in answer.stderr
+
+
+def test_the_hub_is_not_repeatable(robotrain):
+    answer = render(robotrain, "-d", "u/a", "-d", "u/b")
+    assert answer.exit_code == 2
+    assert "can be given once" in answer.stderr
+
+
+def test_at_most_64_sources(robotrain):
+    many = [part for index in range(65) for part in ("--blob-url", f"{BLOB}{index}")]
+    assert render(robotrain, *many[:-2]).exit_code == 0
+    answer = render(robotrain, *many)
+    assert answer.exit_code == 2
+    assert "at most 64" in answer.stderr
+
+
+def test_the_same_source_twice_warns(robotrain):
+    answer = render(robotrain, "--blob-url", BLOB, "--blob-url", BLOB + "/")
+    assert answer.exit_code == 0
+    assert "given twice" in answer.stderr
+
+
+def test_sources_keep_the_order_typed_across_flags(robotrain):
+    answer = render(
+        robotrain, "--blob-url", BLOB + "1", "--dataset-asset", "azureml:a:1", "--blob-url", BLOB + "2", "--json"
+    )
+    import json
+
+    job = json.loads(answer.json["files"]["job.json"]["text"])
+    assert [source["uri"] for source in job["sources"]] == [BLOB + "1", "azureml:a:1", BLOB + "2"]
+
+
+def test_arguments_after_the_dashes_reach_the_trainer_in_order(robotrain):
+    import json
+
+    answer = render(
+        robotrain, "--dataset-path", "x", "--json", "--", "--policy.dim_model=3", "--tolerance_s", "0.1", "--json"
+    )
+    assert answer.exit_code == 0
+    job = json.loads(answer.json["files"]["job.json"]["text"])
+    assert job["trainer_args"] == ["--policy.dim_model=3", "--tolerance_s", "0.1", "--json"]
+
+
+@pytest.mark.parametrize("argument", ["--steps=4", "--batch_size=4", "--policy.type=act", "--output_dir=x"])
+def test_a_trainer_argument_that_we_own_is_refused(robotrain, argument):
+    answer = render(robotrain, "--dataset-path", "x", "--", argument)
+    assert answer.exit_code == 2
+    assert "trainer-arg-owned" in answer.stderr
+
+
+def test_a_platform_option_among_the_trainers_is_told_to_move(robotrain):
+    answer = render(robotrain, "--dataset-path", "x", "--", "--crater=gale")
+    assert answer.exit_code == 2
+    assert "--crater is an option of platform mars, not of the trainer" in answer.stderr
+    assert "before --" in answer.stderr
+
+
+SECRET = "s3cr3tsignature"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--blob-url", f"{BLOB}?sv=2024&sig={SECRET}"),
+        ("--blob-url", f"https://user:{SECRET}@acc.blob.core.windows.net/c/p"),
+        ("--blob-url", f"{BLOB}#{SECRET}"),
+        ("-d", f"https://hf_{SECRET}abcdefgh@huggingface.co/datasets/u/d"),
+        ("--dataset-asset", f"azureml:a:1?token={SECRET}"),
+        ("--dataset-path", f"https://h/x?sig={SECRET}"),
+        ("--dataset-path", "x", f"--hf-token={SECRET}"),
+        ("--dataset-path", "x", "--hf-token", SECRET),
+        ("--dataset-path", "x", "--batch-size", f"https://h/x?sig={SECRET}"),
+        (f"https://h/x?sig={SECRET}", "--dataset-path", "x"),
+        ("--dataset-path", "x", "--", f"--policy.type=https://h/x?sig={SECRET}"),
+    ],
+)
+@pytest.mark.parametrize("command", ["render", "explain", "submit"])
+def test_nothing_secret_is_ever_echoed(robotrain, command, args):
+    answer = robotrain(command, "--platform", "mars", *args)
+    assert answer.exit_code == 2
+    assert SECRET not in answer.stdout + answer.stderr
+
+
+def test_problems_as_data(robotrain):
+    answer = render(robotrain, "--json", "--batch-size", "0", "--dataset-path", "x")
+    assert answer.exit_code == 2
+    (problem,) = answer.json["problems"]
+    assert problem["code"] == "value-invalid"
+    assert problem["where"] == "--batch-size"

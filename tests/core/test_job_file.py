@@ -1,0 +1,84 @@
+"""job.yaml: what is wrong is named with file:line, all at once; a value means what the flag would mean."""
+
+from pathlib import Path
+
+import pytest
+
+GOOD = "sources:\n  dataset:\n    - local_path: data\n"
+
+
+@pytest.fixture
+def render(robotrain):
+    def run(text):
+        Path("job.yaml").write_text(text)
+        return robotrain("render", "--platform", "local", "job.yaml", "--json")
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "says"),
+    [
+        (GOOD + "parametres:\n  batch_size: 3\n", "job.yaml:4", "parameters"),
+        (GOOD + "parameters:\n  batch_sise: 3\n", "job.yaml:5", "batch_size"),
+        (GOOD + "parameters:\n  batch_size: [3]\n", "job.yaml:5", "must be one value"),
+        (GOOD + "parameters: 3\n", "job.yaml:4", "must be a mapping"),
+        (GOOD + "parameters:\n  batch_size: 3\n  batch_size: 4\n", "job.yaml:6", "comes twice"),
+        (GOOD + "parameters:\n  batch_size: some\n", "job.yaml:5", "whole number"),
+        (GOOD + "platforms:\n  local:\n    enviroment: x\n", "job.yaml:6", "environment"),
+        (GOOD + "trainer_args: --x\n", "job.yaml:4", "must be a list"),
+        (GOOD + "trainer_args:\n  - --steps=5\n", "job.yaml:5", "--training-steps"),
+        ("sources:\n  dataset:\n    - blob: x\n", "job.yaml:3", "blob_url"),
+        ("sources:\n  datasets:\n    - local_path: x\n", "job.yaml:3", "dataset"),
+        ("sources:\n  dataset:\n    - blob_url: http://x/y\n", "job.yaml:3", "https"),
+        ("- a\n- b\n", "job.yaml:1", "must be a mapping"),
+        ("a: [\n", "job.yaml:2", "not YAML"),
+        ("workload: nope\n", "", "no workload 'nope' is installed"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(render, text, where, says):
+    answer = render(text)
+    assert answer.exit_code == 2
+    assert where in answer.stderr
+    assert says in answer.stderr
+
+
+def test_everything_wrong_comes_at_once(render):
+    answer = render(
+        "parametres: {}\nsources:\n  dataset:\n    - local_path: x\nparameters:\n  batch_sise: 1\n  seed: x\n"
+    )
+    assert len(answer.json["problems"]) == 3
+
+
+def test_a_file_that_is_not_there(robotrain):
+    answer = robotrain("render", "--platform", "local", "missing.yaml")
+    assert answer.exit_code == 2
+    assert "missing.yaml" in answer.stderr
+
+
+@pytest.mark.parametrize("text", ["yes", "1e5", "0x10", "2024-01-01", "null", "~", "'32'", "1_000"])
+def test_a_value_of_the_file_means_what_the_flag_means(robotrain, text):
+    Path("job.yaml").write_text(GOOD + f"parameters:\n  seed: {text}\n  job_name: {text}\n")
+    by_file = robotrain("explain", "--platform", "local", "job.yaml", "--json")
+    bare = text.strip("'")
+    if bare in ("null", "~"):
+        assert by_file.json["values"][1]["name"] == "policy_type"
+        return
+    by_flag = robotrain(
+        "explain", "--platform", "local", "--dataset-path", "d", "--seed", bare, "--job-name", bare, "--json"
+    )
+    assert by_file.exit_code == by_flag.exit_code
+    if by_file.exit_code == 0:
+        values = [{row["name"]: row["value"] for row in answer.json["values"]} for answer in (by_file, by_flag)]
+        assert values[0]["seed"] == values[1]["seed"]
+        assert values[0]["job_name"] == values[1]["job_name"]
+
+
+def test_the_shipped_job_renders(robotrain, pusht):
+    answer = robotrain("render", "--platform", "local", pusht.parent / "job.yaml")
+    assert answer.exit_code == 0
+    assert str(pusht) in answer.stdout
+
+
+def test_settings_of_another_platform_do_no_harm(render):
+    assert render(GOOD + "platforms:\n  venus:\n    pressure: high\n").exit_code == 0

@@ -1,0 +1,91 @@
+"""The arrows of design.md section 2, read from the imports of every module."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = {
+    "robotrain_runtime": ROOT / "runtime/robotrain_runtime",
+    "robotrain": ROOT / "core/robotrain",
+    "robotrain_sources": ROOT / "sources/robotrain_sources",
+    "robotrain_workloads": ROOT / "workloads/robotrain_workloads",
+    "robotrain_local": ROOT / "plugins/local/robotrain_local",
+}
+CONTRACT = {f"robotrain_runtime.{name}" for name in ("document", "event", "parameter")}
+ABOUT_RUNTIME = {
+    "robotrain": CONTRACT,
+    "robotrain_sources": CONTRACT | {"robotrain_runtime.half"},
+    "robotrain_workloads": CONTRACT | {"robotrain_runtime.half", "robotrain_runtime.emit"},
+}
+DECLARED = {
+    "robotrain_runtime": set(),
+    "robotrain": {"robotrain_runtime", "typer", "pydantic", "pluggy", "yaml", "dotenv", "platformdirs"},
+    "robotrain_sources": {"robotrain", "robotrain_runtime"},
+    "robotrain_workloads": {"robotrain", "robotrain_runtime"},
+    "robotrain_local": {"robotrain", "robotrain_runtime"},
+}
+IN_THE_TRAINING_ENVIRONMENT = {
+    "robotrain_runtime": {"mlflow", "psutil", "pynvml"},
+    "robotrain_workloads": {"lerobot", "torch", "pyarrow", "accelerate"},
+}
+"""What a half may import once it runs in the environment it was locked for, never on the submit side."""
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for package, folder in FOLDERS.items():
+        for path in sorted(folder.rglob("*.py")):
+            yield package, path
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            yield str(node.module)
+
+
+@pytest.mark.parametrize(
+    ("package", "path"), [pytest.param(*each, id=str(each[1].relative_to(ROOT))) for each in modules()]
+)
+def test_a_module_imports_only_what_its_distribution_declares(package, path):
+    allowed = (
+        {package} | DECLARED[package] | IN_THE_TRAINING_ENVIRONMENT.get(package, set()) | set(sys.stdlib_module_names)
+    )
+    strange = {name for name in imported(path) if name.split(".")[0] not in allowed}
+    assert not strange
+
+
+@pytest.mark.parametrize(
+    ("package", "path"), [pytest.param(*each, id=str(each[1].relative_to(ROOT))) for each in modules()]
+)
+def test_of_the_runtime_only_the_contract_is_used(package, path):
+    if package not in ABOUT_RUNTIME:
+        return
+    used = {".".join(name.split(".")[:2]) for name in imported(path) if name.startswith("robotrain_runtime.")}
+    assert used <= ABOUT_RUNTIME[package]
+
+
+@pytest.mark.parametrize("path", sorted(FOLDERS["robotrain"].rglob("*")), ids=lambda path: path.name)
+def test_core_names_no_platform(path):
+    if path.suffix != ".py":
+        return
+    text = path.read_text(encoding="utf-8").lower()
+    assert not [name for name in ("osmo", "azureml", "azure ml", "robotrain_local") if name in text]
+
+
+def test_versions_move_in_lock_step():
+    import tomllib
+    from robotrain import __version__
+
+    for file in [ROOT / "pyproject.toml", *ROOT.glob("*/pyproject.toml"), *ROOT.glob("plugins/*/pyproject.toml")]:
+        project = tomllib.loads(file.read_text())["project"]
+        assert project["version"] == __version__, file
+        ours = [need for need in project["dependencies"] if need.startswith("robotrain")]
+        assert all(need.endswith(f"=={__version__}") for need in ours), file

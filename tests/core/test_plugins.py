@@ -1,0 +1,122 @@
+"""Plugins: found by metadata, loaded when asked for, failures kept by name with their cause."""
+
+import sys
+
+import pytest
+from robotrain.plugins import PluginError, Plugins
+
+SITE = """
+from robotrain.hookspecs import hook
+from robotrain.problem import Problem, Stage
+
+@hook
+def robotrain_check(job, platform):
+    if job["batch_size"] > 100:
+        yield Problem(code="site-batch", stage=Stage.CHECK, title=f"batches on {platform} stay below 100 here")
+
+@hook
+def robotrain_run_changed(run):
+    import pathlib
+    pathlib.Path("told.txt").write_text(run.run)
+"""
+
+COMMAND = '''
+import typer
+app = typer.Typer()
+
+@app.command()
+def sweep(times: int = 2):
+    """Sweep."""
+    print("swept", times)
+'''
+
+
+def test_a_broken_plugin_is_reported_by_name_and_everything_else_works(robotrain, install):
+    install(
+        "acme-slurm", {"platform.slurm": "acme_slurm"}, version="0.3", acme_slurm="import slurm_sdk_that_is_missing"
+    )
+    answer = robotrain("plugins")
+    assert "platform.slurm" in answer.stdout
+    assert "acme-slurm 0.3" in answer.stdout
+    assert "No module named 'slurm_sdk_that_is_missing'" in answer.stdout
+    assert robotrain("render", "--platform", "local", "--dataset-path", "x").exit_code == 0
+    asked = robotrain("render", "--platform", "slurm", "--dataset-path", "x")
+    assert asked.exit_code == 2
+    assert "acme-slurm 0.3" in asked.stderr
+    assert "slurm_sdk_that_is_missing" in asked.stderr
+
+
+@pytest.mark.parametrize("source", ["raise SystemExit(3)", "def f(:", "1/0"])
+def test_whatever_a_plugin_dies_of_is_its_own_affair(robotrain, install, source):
+    install("acme", {"source.bad": "acme_bad"}, acme_bad=source)
+    assert robotrain("render", "--platform", "local", "--dataset-path", "x").exit_code == 0
+
+
+def test_a_module_is_imported_only_when_its_name_is_asked_for(robotrain, install):
+    install("acme", {"platform.other": "acme_other"}, acme_other="raise RuntimeError('imported')")
+    robotrain("render", "--platform", "local", "--dataset-path", "x")
+    assert "acme_other" not in sys.modules
+    assert not Plugins().failures
+
+
+def test_a_claim_that_is_not_kept_is_a_failure(install):
+    install("acme", {"platform.ghost": "acme_ghost"}, acme_ghost="")
+    with pytest.raises(PluginError, match="brings none of that name"):
+        Plugins().platform("ghost")
+
+
+def test_a_hook_that_raises_is_a_failure_of_its_plugin(robotrain, install):
+    source = (
+        "from robotrain.hookspecs import hook\n@hook\ndef robotrain_source_kinds():\n    raise OSError('disk gone')\n"
+    )
+    install("acme", {"source.sad": "acme_sad"}, acme_sad=source)
+    assert robotrain("render", "--platform", "local", "--dataset-path", "x").exit_code == 0
+    assert "disk gone" in robotrain("plugins").stdout
+
+
+def test_two_that_claim_one_name_are_both_named(robotrain, install):
+    install("acme-one", {"platform.twin": "acme_twin"}, acme_twin="")
+    install("acme-two", {"platform.twin": "acme_twin"})
+    answer = robotrain("render", "--platform", "twin", "--dataset-path", "x")
+    assert "acme-one 1.0 and acme-two 1.0" in answer.stderr
+
+
+def test_failures_can_be_fatal(robotrain, install, monkeypatch):
+    install("acme", {"source.bad": "acme_bad"}, acme_bad="1/0")
+    render = ("render", "--platform", "local", "--dataset-path", "x")
+    assert robotrain("--strict-plugins", *render).exit_code == 2
+    monkeypatch.setenv("ROBOTRAIN_PLUGINS", "strict")
+    answer = robotrain(*render)
+    assert answer.exit_code == 2
+    assert "ZeroDivisionError" in answer.stderr
+
+
+def test_plugins_can_be_switched_off_and_what_robotrain_brings_stays(robotrain, install, monkeypatch):
+    install("acme", {"platform.other": "acme_other"}, acme_other="1/0")
+    assert "other" not in robotrain("--no-plugins", "plugins").stdout
+    assert "platform.local" in robotrain("--no-plugins", "plugins").stdout
+    monkeypatch.setenv("ROBOTRAIN_PLUGINS", "none")
+    assert robotrain("render", "--platform", "local", "--dataset-path", "x").exit_code == 0
+
+
+def test_a_site_plugin_adds_rules(robotrain, install):
+    install("acme-site", {"acme": "acme_site"}, acme_site=SITE)
+    render = ("render", "--platform", "local", "--dataset-path", "x", "--batch-size")
+    assert robotrain(*render, "100").exit_code == 0
+    answer = robotrain(*render, "101")
+    assert answer.exit_code == 3
+    assert "batches on local stay below 100 here" in answer.stderr
+
+
+def test_a_plugin_brings_a_command(robotrain, install):
+    install("acme-sweep", {"command.sweep": "acme_sweep:app"}, acme_sweep=COMMAND)
+    assert robotrain("sweep", "--times", "3").stdout == "swept 3\n"
+    assert "command.sweep" in robotrain("plugins").stdout
+
+
+def test_built_ins_use_the_same_doors():
+    from importlib.metadata import entry_points
+
+    claims = {claim.point.name for claim in Plugins().claims}
+    assert claims == {point.name for point in entry_points(group="robotrain")}
+    assert {"platform.local", "workload.lerobot-train", "source.local_path"} <= claims

@@ -1,0 +1,137 @@
+"""Where values come from: flag > job file > environment > .env.local > .env > default, and `explain` tells."""
+
+from pathlib import Path
+
+import pytest
+
+BLOB = "https://acc.blob.core.windows.net/data/p"
+
+
+@pytest.fixture
+def explain(robotrain):
+    def run(*args):
+        answer = robotrain("explain", "--platform", "local", "--json", *args)
+        assert answer.exit_code == 0, answer.stderr
+        return {row["name"]: row for row in answer.json["values"]}
+
+    return run
+
+
+def job_file(**parameters) -> Path:
+    lines = "".join(f"  {name}: {value}\n" for name, value in parameters.items())
+    Path("job.yaml").write_text(f"sources:\n  dataset:\n    - local_path: data\nparameters:\n{lines}")
+    return Path("job.yaml")
+
+
+def test_every_layer_in_its_order(explain, monkeypatch):
+    path = "--dataset-path", "x"
+    origins = []
+
+    def note(*args):
+        row = explain(*args)["batch_size"]
+        origins.append((row["value"], row["origin"]))
+        return row
+
+    note(*path)
+    Path(".env").write_text("# team defaults\n\nBATCH_SIZE=1\n")
+    note(*path)
+    Path(".env.local").write_text("BATCH_SIZE=2\n")
+    note(*path)
+    monkeypatch.setenv("BATCH_SIZE", "3")
+    note(*path)
+    monkeypatch.setenv("ROBOTRAIN_BATCH_SIZE", "4")
+    note(*path)
+    job_file(batch_size=5)
+    note("job.yaml")
+    row = note("job.yaml", "--batch-size", "6")
+    assert origins == [
+        (32, "default"),
+        (1, ".env .env:3"),
+        (2, ".env.local .env.local:1"),
+        (3, "environment BATCH_SIZE"),
+        (4, "environment ROBOTRAIN_BATCH_SIZE"),
+        (5, "job file job.yaml:5"),
+        (6, "flag --batch-size"),
+    ]
+    assert [loser["value"] for loser in row["overrode"]] == ["5", "4", "2", "1", "32"]
+
+
+def test_an_empty_value_counts_as_unset(explain, monkeypatch):
+    monkeypatch.setenv("BATCH_SIZE", "")
+    Path(".env").write_text("BATCH_SIZE=\n")
+    assert explain("--dataset-path", "x")["batch_size"]["origin"] == "default"
+
+
+def test_dotenv_is_parsed_never_executed(explain, tmp_path):
+    Path(".env").write_text("export JOB_NAME='two words' # why\nBATCH_SIZE=$(touch pwned)8\n")
+    answer = explain("--dataset-path", "x", "--batch-size", "1")
+    assert answer["job_name"]["value"] == "two words"
+    assert not Path("pwned").exists()
+
+
+def test_dotenv_expands_names_of_the_environment_and_of_earlier_lines(explain, monkeypatch):
+    monkeypatch.setenv("WHO", "ada")
+    Path(".env").write_text("PART=run\nJOB_NAME=${WHO}-${PART}\n")
+    assert explain("--dataset-path", "x")["job_name"]["value"] == "ada-run"
+
+
+def test_a_malformed_dotenv_line_is_named(robotrain):
+    Path(".env").write_text("A=1\nthis is 'no assignment\n")
+    answer = robotrain("render", "--platform", "local", "--dataset-path", "x")
+    assert answer.exit_code == 2
+    assert ".env:2" in answer.stderr
+
+
+def test_a_value_that_does_not_fit_names_the_place_it_came_from(robotrain, monkeypatch):
+    monkeypatch.setenv("BATCH_SIZE", "many")
+    job_file(training_steps="soon")
+    answer = robotrain("render", "--platform", "local", "job.yaml")
+    assert answer.exit_code == 2
+    assert "  BATCH_SIZE many" in answer.stderr
+    assert "  job.yaml:5 soon" in answer.stderr
+
+
+def test_a_source_on_a_higher_level_replaces_all_of_its_role(robotrain, mars, monkeypatch):
+    monkeypatch.setenv("DATASET_REPO_ID", "team/default")
+    job_file()
+    by_flag = robotrain("explain", "--platform", "mars", "job.yaml", "--blob-url", BLOB, "--json")
+    assert by_flag.exit_code == 0, by_flag.stderr
+    rows = [row for row in by_flag.json["values"] if row["name"] == "dataset"]
+    assert [(row["value"], row["origin"]) for row in rows] == [(f"blob_url {BLOB}", "flag --blob-url")]
+    assert [loser["value"] for loser in rows[0]["overrode"]] == ["data", "team/default"]
+    by_environment = robotrain("explain", "--platform", "mars", "--json")
+    assert by_environment.json["values"][0]["value"] == "huggingface team/default"
+
+
+def test_a_conflict_exists_only_within_one_level(robotrain, mars, monkeypatch):
+    monkeypatch.setenv("DATASET_REPO_ID", "team/default")
+    assert robotrain("render", "--platform", "mars", "--blob-url", BLOB).exit_code == 0
+    monkeypatch.setenv("BLOB_URLS", f'["{BLOB}1", "{BLOB}2"]')
+    answer = robotrain("render", "--platform", "mars")
+    assert answer.exit_code == 2
+    assert "DATASET_REPO_ID and BLOB_URLS both name the dataset" in answer.stderr
+
+
+def test_a_relative_folder_starts_from_the_working_folder_or_the_job_file(explain):
+    Path("deep").mkdir()
+    job_file().rename("deep/job.yaml")
+    here = Path.cwd()
+    assert explain("deep/job.yaml")["dataset"]["value"] == f"local_path {here / 'deep/data'}"
+    assert explain("--dataset-path", "data")["dataset"]["value"] == f"local_path {here / 'data'}"
+
+
+def test_explain_for_people(robotrain, monkeypatch):
+    monkeypatch.setenv("BATCH_SIZE", "3")
+    answer = robotrain("explain", "--platform", "local", "--dataset-path", "x", "--batch-size", "6")
+    line = next(line for line in answer.stdout.splitlines() if line.startswith("batch_size"))
+    assert line.split() == [
+        "batch_size",
+        "6",
+        "flag",
+        "--batch-size",
+        "3",
+        "(environment",
+        "BATCH_SIZE),",
+        "32",
+        "(default)",
+    ]

@@ -1,0 +1,61 @@
+"""A platform that takes every kind of source: its plugin, as a stranger would write it. Read as text by the tests."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from robotrain.capabilities import YES, Capabilities, no
+from robotrain.hookspecs import hook
+from robotrain.plan import Plan, document
+from robotrain.run import Status
+from robotrain_runtime.document import Placement, dump
+from robotrain_runtime.parameter import Param
+
+KINDS = ("huggingface", "blob_url", "data_asset", "local_path")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    crater: Annotated[str, Param(help="where it lands", env=("MARS_CRATER",))] = "gale"
+    rovers: Annotated[int, Param(help="how many", gt=0)] = 1
+
+
+class Mars:
+    name = "mars"
+    summary = "the red planet"
+    settings = Settings
+    capabilities = Capabilities(
+        sources={("dataset", kind): YES for kind in KINDS},
+        workloads={"lerobot-train": YES},
+        features={"several_datasets": YES, "multi_gpu": YES, "register_model": no("There is no registry on Mars.")},
+    )
+    declined: Mapping[str, str] = {}
+
+    def check(self, job: Any, settings: Settings) -> Iterator[Any]:
+        return iter(())
+
+    def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
+        placement = Placement(work="/mars/work", cache="/mars/cache")
+        body = document(job, run=run, platform=self.name, halves=halves, placement=placement)
+        files = {"job.json": dump(body).encode(), "crater.txt": settings.crater.encode()}
+        return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
+
+    def preflight(self, plan: Plan) -> Iterator[Any]:
+        return iter(())
+
+    def submit(self, plan: Plan) -> dict[str, str]:
+        return {"id": "m-1"}
+
+    def status(self, reference: Any) -> Status:
+        return Status(state="succeeded")
+
+    def logs(self, reference: Any, follow: bool) -> Iterator[str]:
+        return iter(())
+
+    def cancel(self, reference: Any) -> None:
+        pass
+
+
+@hook
+def robotrain_platforms() -> list[Mars]:
+    return [Mars()]
