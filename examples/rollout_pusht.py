@@ -83,7 +83,7 @@ def find_checkpoint(folder: Path) -> Path:
     candidates += [child / "pretrained_model" for child in reversed(numbered)]
     for candidate in candidates:
         if (candidate / "config.json").is_file() and (candidate / "model.safetensors").is_file():
-            return candidate
+            return candidate.resolve()
     raise RolloutError(
         f"{folder} is no checkpoint: no config.json with a model.safetensors in it, in pretrained_model, or under "
         "checkpoints/last.\nGive the outputs folder of a finished run, or one of its checkpoints/NNNNNN folders."
