@@ -48,13 +48,10 @@ class Tracked:
 
 
 class SourceHalf(Protocol):
-    """A source kind in the container: a module with these functions; `present` may be left out."""
+    """A source kind in the container: a module with these functions."""
 
     def preflight(self, source: Source) -> Iterable[str]:
         """What is wrong with reaching `source`, one sentence each; quick, changes nothing."""
-
-    def present(self, source: Source, cache: Path) -> Path | None:
-        """The folder that holds the data when it is already on this machine; changes nothing."""
 
     def fetch(self, source: Source, cache: Path) -> Path:
         """The folder that holds the data of `source`. Raises OSError with a sentence for the person who runs it."""

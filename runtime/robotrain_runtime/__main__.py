@@ -1,0 +1,72 @@
+"""`python -m robotrain_runtime run JOB.json`, and `… environment LOCK` to build an environment and print its path."""
+
+import argparse
+import io
+import os
+import sys
+from pathlib import Path
+
+from robotrain_runtime import document, engine, environment
+from robotrain_runtime.failure import REFUSED, Failed
+from robotrain_runtime.stop import Stop, Stopped
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The exit code."""
+    parser = argparse.ArgumentParser(prog="python -m robotrain_runtime")
+    commands = parser.add_subparsers(required=True)
+    run = commands.add_parser("run", help="run a job document")
+    run.add_argument("job", type=Path, metavar="JOB.json")
+    run.set_defaults(act=_run)
+    build = commands.add_parser("environment", help="build the environment of a lock; print its path")
+    build.add_argument("lock", type=Path, metavar="LOCK")
+    build.add_argument("--python", default="3.12", help="its version (3.12)")
+    build.add_argument("--cache", type=Path, help="where environments are kept", default=_cache())
+    build.set_defaults(act=_environment)
+    given = parser.parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    return int(given.act(given))
+
+
+def _run(given: argparse.Namespace) -> int:
+    try:
+        read = document.load(given.job.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        return _refuse(f"{given.job} is no job document: {error}")
+    try:
+        return engine.run(read).exit_code
+    except OSError as error:
+        return _refuse(f"the run's folder {read.placement.work} cannot be used: {error}")
+
+
+def _environment(given: argparse.Namespace) -> int:
+    try:
+        with Stop() as stop:
+            print(environment.build(given.lock, given.python, given.cache, _narrate, stop))
+    except Stopped:
+        return stop.exit_code
+    except (Failed, OSError) as error:
+        return _refuse(str(error))
+    return 0
+
+
+def _narrate(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _refuse(sentence: str) -> int:
+    _narrate(f"error: {sentence}")
+    return REFUSED
+
+
+def _cache() -> Path:
+    if said := os.environ.get("ROBOTRAIN_CACHE"):
+        return Path(said).expanduser()
+    mac = Path.home() / "Library" / "Caches"
+    linux = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return (mac if sys.platform == "darwin" else linux) / "robotrain"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""Whether a run's environment is there, or could be built here: looked at, not touched."""
+
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from robotrain_runtime import environment, interpreter, uv
+from robotrain_runtime.document import Placement
+from robotrain_runtime.finding import Finding
+from robotrain_runtime.half import Environment
+
+GIB = 1024**3
+GIVE_ONE = "--environment PATH"
+ASK = """import sys
+from importlib.metadata import PackageNotFoundError, version
+print('%d.%d' % sys.version_info[:2])
+for name in sys.argv[1:]:
+    try:
+        print(version(name))
+    except PackageNotFoundError:
+        print()
+"""
+
+
+def findings(wanted: Environment, placement: Placement) -> Iterator[Finding]:
+    """What stands in the way of the environment `wanted` on this machine."""
+    if placement.environment is not None:
+        yield from _given(wanted, placement.environment)
+    elif not environment.complete(environment.folder(wanted.lock, Path(placement.cache))):
+        yield from _buildable(wanted, Path(placement.cache))
+
+
+def _given(wanted: Environment, given: str) -> Iterator[Finding]:
+    python = environment.python_of(Path(given))
+    told = _ask(python, wanted.holds)
+    if told is None:
+        yield _unusable(given, f"{python} is not there or does not run.", "leave --environment out")
+        return
+    for name, version in wanted.holds.items():
+        if not told[name]:
+            yield _unusable(given, f"It does not hold {name}, which the job needs in version {version}.", wanted.lock)
+        elif not f"{told[name]}.".startswith(f"{version}."):
+            yield _unusable(given, f"It holds {name} {told[name]}; the job needs {version}.", wanted.lock)
+
+
+def _unusable(given: str, why: str, way: str | Path) -> Finding:
+    ways: tuple[str, ...] = ("leave --environment out: the locked environment is then built",)
+    if isinstance(way, Path):
+        ways += (f"install it there: uv pip install --python {given} --no-deps --require-hashes -r {way}",)
+    return Finding(
+        code="environment-unusable",
+        title="the environment that was given cannot run this job",
+        where="--environment",
+        given=given,
+        why=why,
+        ways=ways,
+    )
+
+
+def _ask(python: Path, names: Mapping[str, str]) -> dict[str, str] | None:
+    """The version of each distribution, empty for one that is missing; None when there is no Python to ask."""
+    command = [str(python), "-I", "-c", ASK, *names]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    lines = told.stdout.splitlines()
+    return dict(zip(names, lines[1:], strict=True)) if told.returncode == 0 and len(lines) > len(names) else None
+
+
+def _buildable(wanted: Environment, cache: Path) -> Iterator[Finding]:
+    machine = f"{platform.system()}-{platform.machine()}"
+    if wanted.platform and machine != wanted.platform:
+        yield Finding(
+            code="lock-platform",
+            title=f"the locked environment is for {wanted.platform}, and this machine is {machine}",
+            given=str(wanted.lock),
+            why="Its packages are pinned by hash for that platform, so they cannot be installed here.",
+            ways=(f"{GIVE_ONE}   an environment of your own that holds {_named(wanted.holds)}",),
+        )
+        return
+    if interpreter.find(wanted.python) is None:
+        yield _no_python(wanted.python)
+    yield from _room(wanted, cache)
+    if uv.find(cache) is None and uv.pip() is None:
+        yield Finding(
+            code="uv-missing",
+            title="there is no uv on this machine, and no pip to fetch it with",
+            why="uv builds the locked environment.",
+            ways=("install uv: https://docs.astral.sh/uv/getting-started/installation", GIVE_ONE),
+        )
+
+
+def _no_python(version: str) -> Finding:
+    said = os.environ.get(interpreter.OVERRIDE, "")
+    looked = f"what {interpreter.OVERRIDE} names is none that runs" if said else "PATH, pyenv, uv and /opt have none"
+    return Finding(
+        code="python-missing",
+        title=f"there is no Python {version} on this machine",
+        where=interpreter.OVERRIDE if said else "",
+        given=said,
+        why=f"The locked environment needs it, and {looked}.",
+        ways=(
+            f"apt install python{version}   or your system's package of that name",
+            f"uv python install {version}",
+            f"pyenv install {version}",
+            f"{GIVE_ONE}   an environment that you made",
+        ),
+    )
+
+
+def _room(wanted: Environment, cache: Path) -> Iterator[Finding]:
+    there = next(folder for folder in (cache, *cache.absolute().parents) if folder.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        yield Finding(
+            code="cache-not-writable",
+            title="the cache folder cannot be written to",
+            where="ROBOTRAIN_CACHE",
+            given=str(cache),
+            why=f"The environment is built below it, and {there} does not let you write.",
+            ways=("ROBOTRAIN_CACHE=FOLDER   a folder of yours", GIVE_ONE),
+        )
+        return
+    free = shutil.disk_usage(there).free / GIB
+    if free < wanted.gib:
+        yield Finding(
+            code="disk-full",
+            title=f"there is too little disk space for the environment: {free:.1f} GiB free, {wanted.gib:g} GiB needed",
+            where="ROBOTRAIN_CACHE",
+            given=str(cache),
+            why="The environment is built below the cache folder, once, and shared by all runs.",
+            ways=("free some space there", "ROBOTRAIN_CACHE=FOLDER   on a larger disk", GIVE_ONE),
+        )
+
+
+def _named(holds: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in holds.items()) or "what the job needs"

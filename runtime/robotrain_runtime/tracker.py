@@ -1,0 +1,88 @@
+"""The runtime's end of tracking: a process in the training environment that can never hold training up."""
+
+import os
+import queue
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from robotrain_runtime import child, event, reason
+from robotrain_runtime.emit import DESCRIPTOR
+from robotrain_runtime.event import Note, Outcome, Record
+
+MODULE = "robotrain_runtime.tracking"
+MACHINE = "--machine"
+END_SECONDS = 30.0  # with the grace of the work before it, less than a platform waits before it kills
+
+
+class Tracker:
+    """Takes events; what tracking says comes back through `on_event`. It may fail: training goes on without it."""
+
+    def __init__(
+        self,
+        python: Path,
+        uri: str,
+        *,
+        machine: bool,
+        environ: Mapping[str, str],
+        on_event: Callable[[Record], None],
+    ) -> None:
+        self._on_event = on_event
+        self._told: deque[str] = deque(maxlen=50)
+        self._inbox: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
+        receive, send = os.pipe()
+        self._process = subprocess.Popen(
+            [str(python), "-m", MODULE, *([MACHINE] if machine else [])],
+            env={**environ, "MLFLOW_TRACKING_URI": uri, "MLFLOW_DISABLE_TELEMETRY": "true", DESCRIPTOR: str(send)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=(send,),
+            preexec_fn=_ignore_signals,  # what stops the run must not stop what writes down that it was stopped
+        )
+        os.close(send)
+        self._readers = [
+            child.reader(child.lines_to, self._process.stdout, self._told.append, on_event),
+            child.reader(child.events_to, os.fdopen(receive, "rb"), on_event),
+        ]
+        self._writer = threading.Thread(target=self._write, daemon=True)
+        self._writer.start()
+
+    def send(self, record: Record) -> None:
+        """Hand an event over; returns at once."""
+        self._inbox.put(record)
+
+    def close(self, outcome: Outcome) -> None:
+        """Tell it how the run ended, and wait until that is written down."""
+        self._inbox.put(event.now(outcome))
+        self._inbox.put(None)
+        try:
+            code = self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            self._say(f"tracking did not finish within {END_SECONDS:g} s of the end and was stopped")
+            return
+        for reader in self._readers:
+            reader.join(child.LAST_OUTPUT_SECONDS)
+        if code:
+            self._say(f"the run is not tracked, or only in part: {reason.of_exit(code, self._told)}")
+
+    def _write(self) -> None:
+        assert self._process.stdin is not None
+        with suppress(OSError), self._process.stdin as pipe:  # a process that is gone is reported when the run closes
+            while record := self._inbox.get():
+                pipe.write((event.dump(record.event, record.time) + "\n").encode())
+                pipe.flush()
+
+    def _say(self, text: str) -> None:
+        self._on_event(event.now(Note(level="warning", text=text)))
+
+
+def _ignore_signals() -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,109 @@
+"""Tracking with MLflow: `python -m robotrain_runtime.tracking`, in the training environment, events on standard input.
+
+It ends when its input ends; a run whose outcome never came is marked as failed.
+"""
+
+import os
+import queue
+import sys
+import threading
+import time
+from pathlib import Path
+
+from robotrain_runtime import event, system_metrics
+from robotrain_runtime.emit import emit
+from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome, Record, Track, Tracking
+from robotrain_runtime.tracker import MACHINE
+from robotrain_runtime.tracking_store import Store
+
+STATUS = {"succeeded": ("FINISHED", "completed"), "failed": ("FAILED", "failed"), "cancelled": ("KILLED", "cancelled")}
+MACHINE_SECONDS = 30.0
+NEVER = 1e9
+
+
+def main(uri: str, machine: bool) -> None:
+    """Follow the events to their end."""
+    inbox: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(inbox,), daemon=True).start()
+    run = TrackingRun(Store(uri))
+    due = time.monotonic() if machine else NEVER
+    while run.status is None:
+        try:
+            record = inbox.get(timeout=max(0.0, min(due - time.monotonic(), NEVER)))
+        except queue.Empty:
+            record = event.now(Metrics(values=system_metrics.read()))
+            emit(record.event)
+            due = time.monotonic() + MACHINE_SECONDS
+        run.take(record if record is not None else event.now(Outcome(state="failed", exit_code=1)))
+
+
+def _read(inbox: "queue.SimpleQueue[Record | None]") -> None:
+    for line in sys.stdin:
+        if record := event.read(line.rstrip("\n")):
+            inbox.put(record)
+    inbox.put(None)
+
+
+class TrackingRun:
+    """One MLflow run, made by the first Track event. status: how it ended, None before that."""
+
+    def __init__(self, store: Store) -> None:
+        self.status: str | None = None
+        self._store = store
+        self._early: list[Record] = []
+        self._step = 0
+        self._troubled = False
+
+    def take(self, record: Record) -> None:
+        """Write an event down. What cannot be written is reported once, and the next is tried."""
+        if self._store.run_id is None and not isinstance(record.event, Track):
+            self._early.append(record)
+            if isinstance(record.event, Outcome):
+                self.status = "FAILED"
+            return
+        if self._store.run_id is None and isinstance(record.event, Track):
+            return self._start(record.event)
+        try:
+            self._write(record)
+        except Exception as error:
+            if not self._troubled:
+                self._troubled = True
+                emit(Note(level="warning", text=f"tracking could not write something down: {_first_line(error)}"))
+            self.status = self.status or ("FAILED" if isinstance(record.event, Outcome) else None)
+
+    def _start(self, track: Track) -> None:
+        self._store.start(track.experiment, track.run_name)
+        emit(
+            Tracking(
+                uri=self._store.uri,
+                experiment_id=self._store.experiment_id,
+                run_id=self._store.run_id or "",
+                ui=self._store.ui,
+            )
+        )
+        early, self._early = self._early, []
+        for record in (event.now(track), *early):
+            self.take(record)
+
+    def _write(self, record: Record) -> None:
+        match record.event:
+            case Track(params=params, tags=tags):
+                self._store.describe(params, tags)
+            case Metrics(values=values, step=step):
+                self._step = self._step if step is None else step
+                self._store.metrics(values, self._step, record.time)
+            case Checkpoint(path=path, model=model):
+                name = Path(path).name
+                self._store.artifacts(Path(path, model), f"checkpoints/{name}")
+                self._store.describe({}, {f"checkpoint_{name}_artifact": f"checkpoints/{name}"})
+            case Outcome(state=state):
+                self.status, word = STATUS[state]
+                self._store.end(self.status, {"training_status": word})
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+if __name__ == "__main__":
+    main(os.environ["MLFLOW_TRACKING_URI"], MACHINE in sys.argv[1:])

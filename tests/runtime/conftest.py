@@ -1,0 +1,141 @@
+"""A runtime as a platform starts it: a process of its own, a job document, a small environment made without uv."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import venv
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import hypothesis
+import pytest
+from robotrain_runtime import document, event
+from robotrain_runtime.document import JobDocument, Placement, Source
+from robotrain_runtime.event import Event
+
+hypothesis.settings.register_profile("patient", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("patient")
+
+HALVES = Path(__file__).parent / "halves"
+PATIENCE = 60.0
+
+
+@dataclass
+class Ran:
+    """What a run left: its exit code, its lines, its work folder."""
+
+    exit_code: int
+    lines: list[str]
+    stderr: str
+    work: Path
+
+    @property
+    def records(self):
+        return [record for line in self.lines if (record := event.read(line))]
+
+    @property
+    def ordinary(self) -> list[str]:
+        return [line for line in self.lines if not line.startswith(event.PREFIX)]
+
+    @property
+    def last(self) -> Event:
+        return self.records[-1].event
+
+    @property
+    def outcome(self):
+        return json.loads((self.work / "outcome.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def small_environment(tmp_path_factory) -> Path:
+    """An environment with nothing in it, as a person may have made it."""
+    folder = tmp_path_factory.mktemp("environment") / "venv"
+    venv.create(folder, with_pip=False, symlinks=True)
+    return folder
+
+
+@pytest.fixture
+def job(tmp_path, small_environment):
+    """Make a document: `job("print('hello')", sources=["/data"])`."""
+
+    def make(program: str = "pass", sources=(), **placement) -> JobDocument:
+        placed = {
+            "work": str(tmp_path / "work"),
+            "cache": str(tmp_path / "cache"),
+            "environment": str(small_environment),
+        }
+        return JobDocument(
+            schema=document.SCHEMA,
+            run="pretend-1",
+            job="0" * 64,
+            workload="pretend",
+            platform="here",
+            halves={"workload.pretend": "pretend_work", "source.folder": "pretend_source"},
+            parameters={"program": program},
+            placement=Placement(**placed | placement),
+            sources=tuple(Source(role="dataset", kind="folder", uri=str(uri)) for uri in sources),
+        )
+
+    return make
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start the runtime on a document; it is killed when the test ends."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(made: JobDocument, **environ: str) -> subprocess.Popen[str]:
+        (tmp_path / "job.json").write_text(document.dump(made))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "robotrain_runtime", "run", str(tmp_path / "job.json")],
+            env={**os.environ, "PYTHONPATH": str(HALVES), **environ},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        with suppress(ProcessLookupError):  # also what a runtime that was killed left behind
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.fixture
+def finish(tmp_path):
+    """Wait for a started runtime, and read what it left."""
+
+    def wait(process: subprocess.Popen[str]) -> Ran:
+        stdout, stderr = process.communicate(timeout=PATIENCE)
+        return Ran(process.returncode, stdout.splitlines(), stderr, tmp_path / "work")
+
+    return wait
+
+
+@pytest.fixture
+def run(start, finish):
+    """Run a document to its end."""
+    return lambda made, **environ: finish(start(made, **environ))
+
+
+@pytest.fixture
+def halves_here(monkeypatch):
+    """The pretend halves importable in this process too, for what runs on the submit side."""
+    monkeypatch.syspath_prepend(str(HALVES))
+
+
+@pytest.fixture(scope="session")
+def training_environment() -> str:
+    """The environment that trainings run in: `ROBOTRAIN_TEST_ENVIRONMENT`, else the locked one, built as for a user."""
+    if said := os.environ.get("ROBOTRAIN_TEST_ENVIRONMENT"):
+        return said
+    from robotrain_workloads.lerobot_train.container import ENVIRONMENT
+
+    command = [sys.executable, "-m", "robotrain_runtime", "environment", str(ENVIRONMENT.lock)]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()

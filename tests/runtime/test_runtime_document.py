@@ -1,0 +1,112 @@
+"""The document is read by two readers, pydantic's and the runtime's own: what one takes, the other takes."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+from robotrain_runtime import document
+from robotrain_runtime.document import DocumentError, JobDocument, Placement, Source
+
+TEXT = st.text(max_size=8)
+SCALAR = (
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | TEXT
+)
+JSON = st.recursive(
+    SCALAR, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3), max_leaves=6
+)
+
+documents = st.builds(
+    JobDocument,
+    schema=st.just(document.SCHEMA),
+    run=TEXT,
+    job=TEXT,
+    workload=TEXT,
+    platform=TEXT,
+    halves=st.dictionaries(TEXT, TEXT, max_size=3),
+    parameters=st.dictionaries(TEXT, SCALAR, max_size=4),
+    placement=st.builds(Placement, work=TEXT, cache=TEXT, tracking_uri=TEXT, environment=st.none() | TEXT),
+    sources=st.lists(
+        st.builds(
+            Source, role=st.sampled_from(["dataset", "policy", "init_policy", "checkpoint"]), kind=TEXT, uri=TEXT
+        ),
+        max_size=3,
+    ).map(tuple),
+    trainer_args=st.lists(TEXT, max_size=3).map(tuple),
+)
+
+WITH_PYDANTIC = TypeAdapter(JobDocument)
+
+
+def with_pydantic(text: str) -> JobDocument | None:
+    try:
+        return WITH_PYDANTIC.validate_json(text, strict=True, extra="forbid")
+    except ValidationError:
+        return None
+
+
+def with_the_runtime(text: str) -> JobDocument | None:
+    try:
+        return document.load(text)
+    except DocumentError:
+        return None
+
+
+@given(documents)
+def test_a_document_survives_the_journey(made):
+    assert document.load(document.dump(made)) == made
+    assert with_pydantic(document.dump(made)) == made
+
+
+def places(data: Any, at: tuple = ()) -> list[tuple]:
+    """Every place in nested data, but for the schema's number: only the runtime checks that."""
+    inside = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    return [at, *(place for name, part in inside if name != "schema" for place in places(part, (*at, name)))]
+
+
+@given(documents, st.data())
+def test_both_readers_refuse_the_same(made, data):
+    changed = json.loads(document.dump(made))
+    place = data.draw(st.sampled_from([place for place in places(changed) if place]))
+    around = changed
+    for name in place[:-1]:
+        around = around[name]
+    match data.draw(st.sampled_from(["replace", "drop", "add"])):
+        case "replace":
+            around[place[-1]] = data.draw(JSON)
+        case "drop":
+            del around[place[-1]]
+        case "add" if isinstance(around, dict):
+            around[data.draw(TEXT)] = data.draw(JSON)
+    if changed.get("schema") != document.SCHEMA:
+        return
+    text = json.dumps(changed)
+    assert with_the_runtime(text) == with_pydantic(text)
+
+
+def test_every_wrong_place_is_named_and_no_value_repeated():
+    data = json.loads(document.dump(next_document()))
+    data["run"] = 3
+    data["placement"]["work"] = ["sig=secret"]
+    data["sources"] = [{"role": "passenger", "kind": "folder"}]
+    data["extra"] = "sig=secret"
+    with pytest.raises(DocumentError) as refused:
+        document.load(json.dumps(data))
+    told = str(refused.value)
+    for place in ("run:", "placement.work:", "sources[0].uri: missing", "sources[0].role:", "extra: unknown"):
+        assert place in told
+    assert "secret" not in told
+
+
+def test_a_newer_schema_says_which_one_is_read():
+    with pytest.raises(DocumentError, match="this runtime reads 1, the document is 2"):
+        document.load('{"schema": 2}')
+
+
+def next_document() -> JobDocument:
+    placement = Placement(work="/w", cache="/c")
+    return JobDocument(
+        schema=1, run="r", job="j", workload="w", platform="p", halves={}, parameters={}, placement=placement
+    )

@@ -1,0 +1,242 @@
+"""A run from beginning to end, as whoever started it sees it: lines, events, outcome, exit code."""
+
+import dataclasses
+import importlib
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from robotrain_runtime import environment, event, locking, uv
+from robotrain_runtime.__main__ import main
+from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome, Stage, Track
+from robotrain_runtime.stop import Stop
+
+needs_uv = pytest.mark.skipif(uv.find(Path("/nowhere")) is None, reason="no uv on this machine")
+
+EMIT = """
+from robotrain_runtime.emit import emit
+from robotrain_runtime.event import Checkpoint, Metrics
+emit(Metrics(values={"train/loss": 0.5}, step=10, total=20))
+emit(Checkpoint(step=20, path="/x/000020", model="pretrained_model"))
+print("bye")
+"""
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+time.sleep(60)
+"""
+TIDY = """
+import signal, sys, time
+def stop(number, frame):
+    print("saved", flush=True)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def of_kind(records, kind):
+    return [record.event for record in records if isinstance(record.event, kind)]
+
+
+def until_ready(process) -> list[str]:
+    lines = []
+    for line in process.stdout:
+        lines.append(line.rstrip("\n"))
+        if line == "ready\n":
+            return lines
+    raise AssertionError(f"never ready: {lines}")
+
+
+def test_a_run_tells_its_stages_in_order_and_ends_with_its_outcome(run, job, tmp_path):
+    ran = run(job("print('hello')"))
+    assert ran.exit_code == 0
+    assert ran.ordinary == ["hello"]
+    done = [stage.name for stage in of_kind(ran.records, Stage) if stage.state == "done"]
+    assert done == ["preflight", "environment", "data", "work"]
+    assert ran.last == Outcome(state="succeeded", exit_code=0)
+    assert ran.outcome == {"state": "succeeded", "exit_code": 0, "reason": ""}
+
+
+def test_the_event_lines_of_the_log_are_those_of_the_file(run, job):
+    ran = run(job(EMIT))
+    in_log = [line for line in ran.lines if line.startswith(event.PREFIX)]
+    assert (ran.work / "events.jsonl").read_text().splitlines() == in_log
+
+
+def test_events_of_the_work_arrive_exactly(run, job):
+    ran = run(job(EMIT))
+    assert of_kind(ran.records, Metrics) == [Metrics(values={"train/loss": 0.5}, step=10, total=20)]
+    assert of_kind(ran.records, Checkpoint) == [Checkpoint(step=20, path="/x/000020", model="pretrained_model")]
+    assert of_kind(ran.records, Track)[0].params == {"answer": 42}
+
+
+def test_the_work_knows_its_data_and_its_folder_and_nothing_of_the_environment_around_it(run, job, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "numbers.txt").touch()
+    program = "import os; print(*(os.environ.get(n) for n in ('PRETEND_DATA', 'PRETEND_WORK', 'VIRTUAL_ENV')))"
+    ran = run(job(program, sources=[tmp_path / "data"]), VIRTUAL_ENV="/elsewhere")
+    assert ran.ordinary == [f"{tmp_path / 'data'} {tmp_path / 'work'} None"]
+
+
+def test_a_traceback_becomes_the_reason(run, job):
+    ran = run(job("def f():\n    raise ValueError('the loss went\\nthrough the roof')\nf()"))
+    assert ran.exit_code == 1
+    assert ran.outcome["state"] == "failed"
+    assert ran.outcome["reason"] == "ValueError: the loss went"
+    assert "Traceback (most recent call last):" in ran.ordinary
+
+
+def test_the_exit_code_of_the_work_is_that_of_the_run(run, job):
+    ran = run(job("import sys; print('error: no such policy'); print('see above'); sys.exit(3)"))
+    assert (ran.exit_code, ran.outcome["exit_code"]) == (3, 3)
+    assert ran.outcome["reason"] == "error: no such policy"
+
+
+def test_work_that_a_signal_ends_is_told_from_work_that_fails(run, job):
+    ran = run(job("import os, signal; os.kill(os.getpid(), signal.SIGKILL)"))
+    assert ran.exit_code == 137
+    assert ran.outcome["state"] == "failed"
+    assert "SIGKILL" in ran.outcome["reason"]
+    assert "memory" in ran.outcome["reason"]
+
+
+def test_a_progress_bar_never_glues_itself_to_events(run, job):
+    program = EMIT.replace(
+        "emit(Metrics",
+        "import sys\n"
+        "for n in range(50): sys.stderr.write(f'\\rTraining: {n:3}%|###   | {n}/50 [00:01<00:01,  9.1it/s]')\n"
+        "sys.stderr.write('INFO step:10 loss:0.5\\n'); sys.stderr.flush()\nemit(Metrics",
+    )
+    ran = run(job(program))
+    bars = [line for line in ran.ordinary if "Training:" in line]
+    assert len(bars) == 1
+    assert "INFO step:10 loss:0.5" in ran.ordinary
+    assert len(of_kind(ran.records, Metrics)) == 1
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stopped_run_lets_its_work_finish_and_is_cancelled(start, finish, job, number, code):
+    process = start(job(TIDY))
+    until_ready(process)
+    process.send_signal(number)
+    ran = finish(process)
+    assert ran.exit_code == code
+    assert "saved" in ran.ordinary
+    assert (ran.outcome["state"], ran.outcome["exit_code"]) == ("cancelled", code)
+    assert ran.last == Outcome(**ran.outcome)
+
+
+def test_work_that_will_not_end_is_killed_after_the_grace(start, finish, job):
+    process = start(job(STUBBORN), ROBOTRAIN_GRACE_SECONDS="0.3")
+    until_ready(process)
+    began = time.monotonic()
+    process.terminate()
+    ran = finish(process)
+    assert ran.exit_code == 143
+    assert 0.3 <= time.monotonic() - began < 10
+
+
+def test_a_second_signal_does_not_wait_for_the_grace(start, finish, job):
+    process = start(job(STUBBORN))
+    until_ready(process)
+    process.terminate()
+    time.sleep(0.3)
+    process.terminate()
+    began = time.monotonic()
+    assert finish(process).exit_code == 143
+    assert time.monotonic() - began < 10
+
+
+def test_a_signal_to_the_whole_group_is_one_stop(start, finish, job):
+    process = start(job(TIDY))
+    until_ready(process)
+    os.killpg(process.pid, signal.SIGTERM)
+    assert finish(process).outcome["state"] == "cancelled"
+
+
+def test_a_run_goes_on_when_nobody_reads_its_log_any_more(start, job, tmp_path):
+    process = start(job("import time; print('ready', flush=True); time.sleep(1)\nfor n in range(99): print('x' * 999)"))
+    until_ready(process)
+    process.stdout.close()
+    assert process.wait(30) == 0
+    assert process.stderr.read() == ""
+    process.stdout = None
+    assert json.loads((tmp_path / "work" / "outcome.json").read_text())["state"] == "succeeded"
+
+
+@needs_uv
+def test_a_run_builds_its_environment_when_none_is_given(run, job, tmp_path):
+    ran = run(job("import sys; print(sys.prefix)", environment=None))
+    assert ran.exit_code == 0, ran.lines
+    assert ran.ordinary[-1].startswith(str(tmp_path / "cache" / "environments"))
+
+
+@needs_uv
+def test_a_run_that_waits_for_another_build_can_be_stopped(start, finish, job, tmp_path, halves_here):
+    lock = environment.folder(importlib.import_module("pretend_work").ENVIRONMENT.lock, tmp_path / "cache")
+    with locking.held(lock.with_suffix(".lock"), Stop()):
+        process = start(job("print('started')", environment=None))
+        for line in process.stdout:
+            if "waiting" in line:
+                break
+        process.terminate()
+        ran = finish(process)
+    assert (ran.exit_code, ran.outcome["state"]) == (143, "cancelled")
+    assert "started" not in ran.lines
+
+
+def test_nothing_runs_when_preflight_says_it_would_fail(run, job, tmp_path):
+    (tmp_path / "empty").mkdir()
+    ran = run(job("print('started')", sources=["nowhere", tmp_path / "empty"]))
+    assert ran.exit_code == 4
+    assert ran.ordinary == []
+    assert "nowhere" in ran.outcome["reason"]
+    assert "numbers.txt" in ran.outcome["reason"]
+    assert len([note for note in of_kind(ran.records, Note) if note.level == "error"]) == 2
+
+
+def test_data_that_goes_away_after_preflight_fails_the_run_with_its_own_sentence(run, job):
+    ran = run(job("print('started')", sources=["vanishes"]))
+    assert (ran.exit_code, ran.ordinary) == (1, [])
+    assert ran.outcome["reason"] == "vanishes was there a moment ago and is gone"
+
+
+def test_a_run_without_tracking_is_still_a_run(run, job, tmp_path):
+    ran = run(job("print('trained')", tracking_uri=f"sqlite:///{tmp_path}/mlflow.db"))
+    assert ran.exit_code == 0
+    assert ran.ordinary == ["trained"]
+    (note,) = of_kind(ran.records, Note)
+    assert note.level == "warning"
+    assert "No module named 'mlflow'" in note.text
+    assert ran.last == Outcome(state="succeeded", exit_code=0)
+
+
+def test_a_loss_that_is_no_number_is_said_once(run, job):
+    ran = run(
+        job(
+            "from robotrain_runtime.emit import emit\nfrom robotrain_runtime.event import Metrics\n"
+            "values = {'train/loss': float('nan'), 'train/grad_norm': 1.0}\n"
+            "for step in (10, 20): emit(Metrics(values=values, step=step))"
+        )
+    )
+    assert [note.text for note in of_kind(ran.records, Note)] == ["train/loss is not finite at step 10"]
+    assert len(of_kind(ran.records, Metrics)) == 2
+
+
+def test_a_half_that_is_not_there_is_named(run, job):
+    ran = run(dataclasses.replace(job(), halves={"workload.pretend": "no_such.container"}))
+    assert ran.exit_code == 2
+    assert "workload.pretend cannot be imported as no_such.container" in ran.outcome["reason"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"schema": 7}', '{"schema": 1, "run": 3}'])
+def test_what_is_no_document_is_refused_with_a_sentence(text, tmp_path, capsys):
+    (tmp_path / "job.json").write_text(text)
+    assert main(["run", str(tmp_path / "job.json")]) == 2
+    assert "is no job document" in capsys.readouterr().err

@@ -1,0 +1,80 @@
+"""Events survive a log: one strict line each, exact numbers, and nothing that is cut or strange breaks a reader."""
+
+import json
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+from robotrain_runtime import event
+from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome, Stage, Track, Tracking
+
+TEXT = st.text(max_size=20)
+SCALAR = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT
+NUMBERS = st.floats(allow_nan=False)
+
+events = st.one_of(
+    st.builds(
+        Stage,
+        name=st.sampled_from(["preflight", "environment", "data", "work", "publish"]),
+        state=st.sampled_from(["started", "done", "failed"]),
+        seconds=st.none() | st.floats(0, 1e6),
+        detail=TEXT,
+    ),
+    st.builds(
+        Track,
+        experiment=TEXT,
+        run_name=TEXT,
+        params=st.dictionaries(TEXT, st.none() | st.booleans() | st.integers() | TEXT, max_size=3),
+        tags=st.dictionaries(TEXT, TEXT, max_size=3),
+    ),
+    st.builds(Tracking, uri=TEXT, experiment_id=TEXT, run_id=TEXT, ui=TEXT),
+    st.builds(
+        Metrics,
+        values=st.dictionaries(TEXT, NUMBERS, max_size=3),
+        step=st.none() | st.integers(0),
+        total=st.none() | st.integers(0),
+    ),
+    st.builds(Checkpoint, step=st.integers(0), path=TEXT, model=TEXT),
+    st.builds(Note, level=st.sampled_from(["info", "warning", "error"]), text=TEXT),
+    st.builds(
+        Outcome, state=st.sampled_from(["succeeded", "failed", "cancelled"]), exit_code=st.integers(0, 255), reason=TEXT
+    ),
+)
+
+
+def refuse(constant: str):
+    raise AssertionError(f"{constant} is not JSON")
+
+
+@given(events, st.floats(0, 4e9))
+def test_an_event_comes_back_as_it_was_sent(sent, at):
+    line = event.dump(sent, at)
+    assert "\n" not in line
+    assert "\r" not in line
+    assert line.isascii()
+    json.loads(line.removeprefix(event.PREFIX), parse_constant=refuse)
+    assert event.read(line) == event.Record(at, sent)
+
+
+@given(events, st.data())
+def test_a_cut_line_is_an_ordinary_line(sent, data):
+    line = event.dump(sent, 1.0)
+    assert event.read(line[: data.draw(st.integers(0, len(line) - 1))]) is None
+
+
+@given(TEXT)
+def test_an_ordinary_line_is_no_event(line):
+    assert event.read(line) is None
+    assert event.read(event.PREFIX + line) is None
+
+
+def test_a_loss_that_is_no_number_stays_none():
+    read = event.read(event.dump(Metrics(values={"train/loss": math.nan, "train/grad_norm": -math.inf}, step=1)))
+    assert math.isnan(read.event.values["train/loss"])
+    assert read.event.values["train/grad_norm"] == -math.inf
+
+
+def test_an_older_reader_skips_what_a_newer_runtime_adds():
+    line = event.dump(Checkpoint(step=1, path="/x"), 1.0)
+    assert event.read(line[:-1] + ', "novelty": 1}') == event.Record(1.0, Checkpoint(step=1, path="/x"))
+    assert event.read(line.replace("checkpoint", "novelty")) is None

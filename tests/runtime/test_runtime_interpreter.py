@@ -1,0 +1,86 @@
+"""A Python of the wanted version is found wherever people have it; one that does not run is not taken."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from robotrain_runtime import interpreter
+
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+REAL = sys.executable
+
+
+def program(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def python(tmp_path):
+    """Put a Python that runs, or a pretended one, somewhere below the test's folder."""
+
+    def make(place: str, text: str = f'exec "{REAL}" "$@"') -> Path:
+        return program(tmp_path / place, text)
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def nothing_here(tmp_path, monkeypatch):
+    """A machine with an empty home and an empty PATH, and a runtime under another Python."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    for name in ("PYENV_ROOT", "UV_PYTHON_INSTALL_DIR", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
+
+
+def found() -> Path | None:
+    """What is found below the test's folder; what this machine has in /usr/bin does not count."""
+    path = interpreter.find(VERSION)
+    return path if path and "test" in str(path) else None
+
+
+def test_on_path(python):
+    there = python(f"bin/python{VERSION}")
+    assert found() == there
+
+
+def test_a_pyenv_version_that_is_not_active_is_found_behind_a_shim_that_does_not_run(python):
+    python(f"bin/python{VERSION}", f"echo 'pyenv: python{VERSION}: command not found' >&2; exit 127")
+    there = python(f".pyenv/versions/{VERSION}.4/bin/python")
+    assert found() == there
+
+
+def test_the_newest_of_pyenv_is_taken(python):
+    python(f".pyenv/versions/{VERSION}.4/bin/python")
+    there = python(f".pyenv/versions/{VERSION}.12/bin/python")
+    assert found() == there
+
+
+def test_pyenv_elsewhere(python, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "tools"))
+    there = python(f"tools/versions/{VERSION}.4/bin/python")
+    assert found() == there
+
+
+def test_one_that_uv_manages(python):
+    there = python(f".local/share/uv/python/cpython-{VERSION}.9-linux-x86_64-gnu/bin/python{VERSION}")
+    assert found() == there
+
+
+def test_the_override_wins_and_stands_alone(python, monkeypatch):
+    python(f"bin/python{VERSION}")
+    there = python("mine/python")
+    monkeypatch.setenv("ROBOTRAIN_PYTHON", str(there))
+    assert interpreter.find(VERSION) == there
+    monkeypatch.setenv("ROBOTRAIN_PYTHON", "/no/such/python")
+    assert interpreter.find(VERSION) is None
+
+
+@pytest.mark.parametrize("text", ["echo 2.7", "exit 127", "kill -9 $$", "echo nonsense"])
+def test_another_version_or_one_that_breaks_is_not_taken(python, text):
+    python(f"bin/python{VERSION}", text)
+    assert found() is None

@@ -1,0 +1,108 @@
+"""What preflight says of a machine that cannot run the job, and of one that can."""
+
+import dataclasses
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from robotrain_runtime import environment_check
+from robotrain_runtime.document import Placement
+from robotrain_runtime.half import Environment
+from robotrain_runtime.preflight import preflight
+
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@pytest.fixture
+def wanted(tmp_path) -> Environment:
+    lock = tmp_path / "lock.txt"
+    lock.write_text("# nothing\n")
+    return Environment(lock=lock, python=VERSION, gib=0.001)
+
+
+def look(wanted: Environment, cache: Path | str, given: str | None = None):
+    return list(environment_check.findings(wanted, Placement(work="/w", cache=str(cache), environment=given)))
+
+
+def test_a_machine_that_can_has_nothing_to_say_and_is_left_as_it_was(halves_here, job, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "numbers.txt").touch()
+    made = job(sources=[tmp_path / "data"])
+    began = time.monotonic()
+    assert preflight(made) == []
+    assert time.monotonic() - began < 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "here"]
+
+
+def test_every_source_and_the_data_that_is_here_is_looked_at(halves_here, job, tmp_path):
+    (tmp_path / "empty").mkdir()
+    found = preflight(job(sources=["nowhere", tmp_path / "empty"]))
+    assert [finding.code for finding in found] == ["source-unreachable", "data-unusable"]
+    assert found[0].given == "nowhere"
+
+
+def test_a_half_that_cannot_be_imported_is_a_finding(job):
+    (finding,) = preflight(dataclasses.replace(job(), halves={}))
+    assert finding.code == "half-missing"
+
+
+def test_an_environment_that_is_not_there(wanted, tmp_path):
+    (finding,) = look(wanted, tmp_path, str(tmp_path / "gone"))
+    assert (finding.code, finding.where) == ("environment-unusable", "--environment")
+    assert str(tmp_path / "gone") in finding.given
+
+
+def test_an_environment_without_what_the_job_needs(wanted, tmp_path, small_environment):
+    needs = dataclasses.replace(wanted, holds={"lerobot": "0.6"})
+    (finding,) = look(needs, tmp_path, str(small_environment))
+    assert "does not hold lerobot" in finding.why
+    assert any("uv pip install" in way for way in finding.ways)
+
+
+@pytest.mark.parametrize(("version", "fits"), [("0.6.1", True), ("0.6", True), ("0.5.9", False), ("0.60.0", False)])
+def test_an_environment_with_another_version(wanted, tmp_path, version, fits):
+    import venv
+
+    venv.create(tmp_path / "venv", with_pip=False, symlinks=True)
+    info = next((tmp_path / "venv").glob("lib/python*/site-packages")) / f"lerobot-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: lerobot\nVersion: {version}\n")
+    found = look(dataclasses.replace(wanted, holds={"lerobot": "0.6"}), tmp_path, str(tmp_path / "venv"))
+    assert (found == []) == fits
+
+
+def test_no_python_names_the_ways_to_get_one(wanted, tmp_path, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_PYTHON", "/no/such/python")
+    (finding,) = look(wanted, tmp_path)
+    assert finding.code == "python-missing"
+    ways = " / ".join(finding.ways)
+    for way in (
+        f"apt install python{VERSION}",
+        f"uv python install {VERSION}",
+        f"pyenv install {VERSION}",
+        "--environment",
+    ):
+        assert way in ways
+
+
+def test_a_full_disk_names_the_folder_what_is_free_and_what_is_needed(wanted, tmp_path):
+    (finding,) = look(dataclasses.replace(wanted, gib=1e7), tmp_path / "cache" / "deep")
+    assert finding.code == "disk-full"
+    assert "1e+07 GiB needed" in finding.title
+    assert finding.given == str(tmp_path / "cache" / "deep")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
+def test_a_cache_that_cannot_be_written(wanted, tmp_path):
+    (tmp_path / "cache").mkdir(mode=0o500)
+    (finding,) = look(wanted, tmp_path / "cache")
+    assert finding.code == "cache-not-writable"
+
+
+def test_a_lock_for_another_machine_says_so_and_nothing_else(wanted, tmp_path):
+    (finding,) = look(dataclasses.replace(wanted, platform="Plan9-mips", gib=1e7), tmp_path)
+    assert finding.code == "lock-platform"
+    assert "Plan9-mips" in finding.title
+    assert "--environment" in finding.ways[0]

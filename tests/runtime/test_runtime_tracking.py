@@ -1,0 +1,124 @@
+"""What MLflow holds after a run, however the run ended. The work is pretended; MLflow and its database are real."""
+
+import math
+import os
+import signal
+import sqlite3
+import time
+
+import pytest
+from robotrain_runtime.event import Tracking
+
+pytestmark = pytest.mark.slow
+
+TRAIN = """
+import time
+from pathlib import Path
+from robotrain_runtime.emit import emit
+from robotrain_runtime.event import Checkpoint, Metrics, Track
+model = Path("{work}") / "checkpoints/000020/pretrained_model"
+model.mkdir(parents=True)
+(model / "model.safetensors").write_text("weights")
+emit(Metrics(values={{"train/loss": 0.25}}, step=1234, total=2000))
+emit(Metrics(values={{"train/loss": float("nan")}}, step=1235, total=2000))
+emit(Track(params={{"late": True, "nothing": None}}))
+emit(Checkpoint(step=20, path=str(model.parent), model="pretrained_model"))
+print("ready", flush=True)
+{then}
+"""
+
+
+@pytest.fixture
+def tracked(job, tmp_path, training_environment):
+    """A job that is tracked in a database of its own, and does `then` after some events."""
+
+    def make(then="pass"):
+        program = TRAIN.format(work=tmp_path / "work", then=then)
+        return job(program, tracking_uri=f"sqlite:///{tmp_path}/state/mlflow.db", environment=training_environment)
+
+    return make
+
+
+@pytest.fixture
+def database(tmp_path):
+    """Ask the tracking database."""
+
+    def ask(query: str) -> list[tuple]:
+        connection = sqlite3.connect(tmp_path / "state" / "mlflow.db")
+        try:
+            return connection.execute(query).fetchall()
+        finally:
+            connection.close()
+
+    return ask
+
+
+def ended(database) -> tuple[str, str]:
+    ((status, word),) = database(
+        "select status, value from runs left join tags on runs.run_uuid = tags.run_uuid and key = 'training_status'"
+    )
+    return status, word
+
+
+def until_tracked(process) -> None:
+    """Wait for the work, and for the tracking run, which is made meanwhile."""
+    missing = {"ready", '"event": "tracking"'}
+    for line in process.stdout:
+        missing -= {sign for sign in missing if sign in line}
+        if not missing:
+            return
+    raise AssertionError(missing)
+
+
+def test_a_finished_run_is_all_there(run, tracked, database, tmp_path):
+    ran = run(tracked())
+    assert ran.exit_code == 0, ran.lines
+    (where,) = (record.event for record in ran.records if isinstance(record.event, Tracking))
+    assert database("select run_uuid, name from runs") == [(where.run_id, "pretend-1")]
+    assert where.ui.startswith("uvx mlflow@")
+    assert ended(database) == ("FINISHED", "completed")
+    assert dict(database("select key, value from params")) == {"answer": "42", "late": "true"}
+    metrics = database("select key, value, step, is_nan from metrics order by step")
+    assert [(key, step, bool(nan)) for key, _, step, nan in metrics] == [
+        ("train/loss", 1234, False),
+        ("train/loss", 1235, True),
+    ]
+    assert metrics[0][1] == 0.25 or math.isnan(metrics[0][1])
+
+
+def test_a_checkpoint_is_an_artifact_beside_the_database_and_not_stored_twice(run, tracked, database, tmp_path):
+    run(tracked())
+    (address,) = database("select artifact_uri from runs")[0]
+    assert address.startswith(f"file://{tmp_path}/state/artifacts/pretend/")
+    published = next((tmp_path / "state").rglob("checkpoints/000020/model.safetensors"))
+    assert published.samefile(tmp_path / "work/checkpoints/000020/pretrained_model/model.safetensors")
+    tags = database("select value from tags where key = 'checkpoint_000020_artifact'")
+    assert tags == [("checkpoints/000020",)]
+
+
+def test_a_failed_run_is_marked_failed(run, tracked, database):
+    assert run(tracked("raise RuntimeError('no')")).exit_code == 1
+    assert ended(database) == ("FAILED", "failed")
+
+
+def test_work_that_is_killed_leaves_no_run_that_seems_to_go_on(run, tracked, database):
+    assert run(tracked("import os; os.kill(os.getpid(), 9)")).exit_code == 137
+    assert ended(database) == ("FAILED", "failed")
+
+
+def test_a_cancelled_run_is_marked_killed_even_when_everything_got_the_signal(start, finish, tracked, database):
+    process = start(tracked("time.sleep(60)"))
+    until_tracked(process)
+    os.killpg(process.pid, signal.SIGTERM)
+    assert finish(process).exit_code == 143
+    assert ended(database) == ("KILLED", "cancelled")
+
+
+def test_a_runtime_that_is_killed_leaves_no_run_that_seems_to_go_on(start, tracked, database):
+    process = start(tracked("time.sleep(60)"))
+    until_tracked(process)
+    process.kill()
+    deadline = time.monotonic() + 30
+    while ended(database)[0] == "RUNNING" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert ended(database) == ("FAILED", "failed")

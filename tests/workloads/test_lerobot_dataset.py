@@ -1,0 +1,115 @@
+"""A dataset that cannot be trained on is told apart before anything is built, each with its own sentence."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from robotrain_workloads.lerobot_train import container
+from robotrain_workloads.lerobot_train.dataset import cameras, wrong
+
+
+def said(folder: Path) -> str:
+    return " / ".join(wrong(folder))
+
+
+def test_a_whole_dataset_has_nothing_wrong(dataset, pusht):
+    assert said(dataset()) == ""
+    assert said(pusht) == ""
+
+
+def test_no_folder_and_a_file_in_its_place(tmp_path):
+    assert said(tmp_path / "gone") == f"{tmp_path / 'gone'} is not a folder"
+    (tmp_path / "file").touch()
+    assert "is not a folder" in said(tmp_path / "file")
+
+
+def test_a_folder_that_is_something_else(tmp_path):
+    assert "is not a LeRobot dataset: it has no meta/info.json" in said(tmp_path)
+
+
+def test_the_folder_above_the_dataset_names_the_one_that_is_meant(dataset):
+    folder = dataset()
+    assert f"(but {folder} has)" in said(folder.parent)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [("{", "is not JSON"), ("[]", "must hold a JSON object"), ("{}", "total_frames")]
+)
+def test_a_description_that_is_none(dataset, text, why):
+    folder = dataset()
+    (folder / "meta/info.json").write_text(text)
+    assert why in said(folder)
+
+
+@pytest.mark.parametrize("key", ["codebase_version", "total_episodes", "total_frames", "fps", "features"])
+def test_a_missing_key_is_named(dataset, key):
+    assert f"does not say {key}" in said(dataset(**{key: None}))
+
+
+def test_an_older_version_names_the_command_that_converts_it(dataset):
+    told = said(dataset(codebase_version="v2.1"))
+    assert "v2.1" in told
+    assert "convert_dataset_v21_to_v30" in told
+
+
+def test_an_unknown_version_is_repeated_and_not_guessed_at(dataset):
+    told = said(dataset(codebase_version="v9"))
+    assert "'v9'" in told
+    assert "convert" not in told
+
+
+@pytest.mark.parametrize("key", ["total_episodes", "total_frames"])
+@pytest.mark.parametrize("value", [0, -1, "many"])
+def test_an_empty_dataset(dataset, key, value):
+    assert f"holds no {key.removeprefix('total_')}" in said(dataset(**{key: value}))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "meta/stats.json",
+        "meta/tasks.parquet",
+        "meta/episodes/chunk-000/file-000.parquet",
+        "data/chunk-000/file-000.parquet",
+    ],
+)
+def test_a_file_that_did_not_come_along(dataset, name):
+    told = said(dataset(without=[name]))
+    assert "is incomplete" in told
+    assert name.split("/")[1].split(".")[0] in told or name.startswith("data/")
+
+
+def test_videos_that_did_not_come_along(dataset):
+    folder = dataset(video=True)
+    assert "no videos" in said(folder)
+    (folder / "videos/observation.image/chunk-000").mkdir(parents=True)
+    (folder / "videos/observation.image/chunk-000/file-000.mp4").touch()
+    assert said(folder) == ""
+
+
+def test_nothing_to_learn(dataset):
+    assert "records no `action`" in said(dataset(features={"observation.state": {"dtype": "float32"}}))
+
+
+def test_cameras_are_images_and_videos():
+    features = {"a": {"dtype": "image"}, "b": {"dtype": "video"}, "c": {"dtype": "float32"}}
+    assert cameras({"features": features}) == ["a", "b"]
+    assert cameras({}) == []
+
+
+def test_an_output_folder_with_something_in_it_is_refused_and_an_empty_one_is_not(training, tmp_path, pusht):
+    document = training(output_dir=str(tmp_path / "out"))
+    data = dict.fromkeys(document.sources, pusht)
+    assert list(container.inspect(document, data)) == []
+    (tmp_path / "out").mkdir()
+    assert list(container.inspect(document, data)) == []
+    (tmp_path / "out" / "checkpoints").mkdir()
+    (told,) = container.inspect(document, data)
+    assert str(tmp_path / "out") in told
+
+
+def test_a_relative_output_folder_lies_below_the_run(training):
+    document = training(output_dir="mine")
+    assert container.tracked(document).params["output_dir"] == f"{document.placement.work}/mine"
+    named = replace(document, parameters={**document.parameters, "output_dir": None})
+    assert container.tracked(named).params["output_dir"] == f"{document.placement.work}/outputs"

@@ -1,0 +1,157 @@
+"""Every parameter does something: none is taken, kept and forgotten."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+from robotrain.job import Job
+from robotrain_runtime.parameter import Parameter, parameters_of
+from robotrain_workloads.lerobot_train import container, trainer_args
+from robotrain_workloads.lerobot_train.parameters import Parameters
+from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
+
+DECLARED = list(parameters_of(Parameters))
+
+
+def another(parameter: Parameter) -> Any:
+    """A value that is not the default."""
+    if parameter.choices:
+        return next(choice for choice in parameter.choices if choice != parameter.default)
+    if parameter.bare is bool:
+        return not parameter.default
+    if parameter.bare is str:
+        return "another"
+    return parameter.bare((parameter.default or 14) / 2) or 2
+
+
+def command(document) -> list[str]:
+    root = Path("/data")
+    done = container.work(document, {source: root for source in document.sources}, Path(document.placement.work))
+    return [*done.arguments, *(f"{name}={value}" for name, value in done.environ.items())]
+
+
+@pytest.mark.parametrize("parameter", DECLARED, ids=lambda parameter: parameter.name)
+def test_a_parameter_changes_what_runs_or_what_is_tracked_or_is_refused(training, parameter):
+    value = another(parameter)
+    before, after = training(), training(**{parameter.name: value})
+    refused = list(LEROBOT_TRAIN.check(Job(workload="lerobot-train", parameters=tuple(after.parameters.items()))))
+    changed = command(before) != command(after) or container.tracked(before) != container.tracked(after)
+    assert changed != bool(refused)
+
+
+@pytest.mark.parametrize("parameter", DECLARED, ids=lambda parameter: parameter.name)
+def test_a_parameter_has_a_short_help_and_a_default_of_its_own_type(parameter):
+    assert 0 < len(parameter.param.help) <= 70
+    assert TypeAdapter(parameter.type).validate_python(parameter.default, strict=True) == parameter.default
+
+
+def test_no_two_parameters_share_a_flag():
+    flags = [flag for parameter in DECLARED for flag in (*parameter.flags, parameter.param.off) if flag]
+    assert len(flags) == len(set(flags))
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("training_steps", 0),
+        ("batch_size", -1),
+        ("learning_rate", 0),
+        ("eval_freq", -1),
+        ("val_split", 1),
+        ("val_split", -0.1),
+        ("num_workers", -1),
+        ("policy_type", "pi0"),
+        ("mixed_precision", "fp8"),
+        ("device", "tpu"),
+        ("dataset_id", "/absolute"),
+        ("dataset_id", "../up"),
+        ("register_checkpoint", "-dash"),
+    ],
+)
+def test_a_value_out_of_bounds_is_refused(name, bad):
+    with pytest.raises(ValidationError):
+        TypeAdapter(Parameters).validate_python({name: bad})
+
+
+def options(document) -> dict[str, str]:
+    return dict(part.split("=", 1) for part in command(document) if part.startswith("--") and "=" in part)
+
+
+def test_an_option_that_robotrain_sets_is_owned_and_one_it_only_defaults_is_not(training):
+    ours = [part.partition("=")[0] for part in trainer_args.owned(training().parameters, Path("/d"), Path("/o"))]
+    assert set(ours) <= trainer_args.OWNED.keys()
+    assert "--policy.device" in trainer_args.OWNED
+    defaults = trainer_args.names_of(list(trainer_args.defaults(training().parameters, ())))
+    assert not defaults & trainer_args.OWNED.keys()
+
+
+@pytest.mark.parametrize(
+    ("given", "split", "every"),
+    [
+        ({}, "0.1", "5000"),
+        ({"val_split": 0}, "0", "0"),
+        ({"eval_freq": 0}, "0", "0"),
+        ({"eval_freq": 70}, "0.1", "70"),
+        ({"training_steps": 300}, "0.1", "300"),
+    ],
+)
+def test_held_out_episodes_and_their_loss_are_there_together_or_not_at_all(training, given, split, every):
+    found = options(training(**given))
+    assert (found["--dataset.eval_split"], found["--eval_steps"]) == (split, every)
+
+
+def test_a_short_run_is_logged_at_its_end_at_least(training):
+    assert options(training(training_steps=40))["--log_freq"] == "40"
+
+
+def test_what_comes_after_the_dashes_wins_over_a_default(training):
+    given = "--policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1"
+    assert options(training(args=[given]))["--policy.pretrained_backbone_weights"].startswith("ResNet18")
+    assert "--random-backbone" not in command(training(args=[given]))
+    assert "--random-backbone" in command(training())
+    assert "--random-backbone" not in command(training(policy_type="diffusion"))
+    spaced = command(training(args=["--dataset.video_backend", "torchcodec"]))
+    assert "--dataset.video_backend=pyav" not in spaced
+
+
+def test_the_whole_of_act_learns_at_the_rate_that_was_given(training):
+    found = options(training(learning_rate=3e-4))
+    assert found["--policy.optimizer_lr"] == found["--policy.optimizer_lr_backbone"] == "0.0003"
+
+
+def test_the_hub_is_off_only_when_every_source_is_local(training):
+    document = training()
+    remote = replace(document, sources=(replace(document.sources[0], kind="huggingface", uri="lerobot/pusht"),))
+    assert "HF_HUB_OFFLINE=1" in command(document)
+    assert "HF_HUB_OFFLINE=1" not in command(remote)
+
+
+def test_several_gpus_are_several_processes_of_the_same_launcher(training):
+    several = command(training(num_gpus=2))
+    assert several[:4] == ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2"]
+    assert several[4:6] == ["-m", container.LAUNCHER]
+
+
+def test_a_version_that_is_not_locked_names_the_one_that_is():
+    (problem,) = LEROBOT_TRAIN.check(Job(workload="lerobot-train", parameters=(("lerobot_version", "0.5.1"),)))
+    assert problem.instead[0].text == "--lerobot-version 0.6.1"
+    accepted = Job(workload="lerobot-train", parameters=(("lerobot_version", "0.6.1"),))
+    assert list(LEROBOT_TRAIN.check(accepted)) == []
+
+
+def test_the_names_of_tracking_are_those_of_the_contract(training):
+    tracked = container.tracked(training(register_checkpoint="my_model", num_gpus=2, batch_size=8))
+    assert tracked.experiment == "lerobot-act-lerobot-act-training"
+    assert tracked.params.keys() == {
+        *("dataset_repo_id", "policy_type", "job_name", "training_steps", "batch_size", "learning_rate", "save_freq"),
+        *("val_split", "system_metrics", "num_gpus", "mixed_precision", "distributed", "effective_batch_size"),
+        "output_dir",
+    }
+    assert tracked.params["effective_batch_size"] == 16
+    assert tracked.tags.keys() == {
+        *("lerobot.framework", "lerobot.policy_type", "lerobot.job_name", "lerobot.num_gpus", "lerobot.distributed"),
+        *("lerobot.mixed_precision", "dataset.repo_id", "dataset.source", "model.register_name"),
+    }
+    assert tracked.tags["dataset.source"] == "local-path"

@@ -1,0 +1,212 @@
+"""Real trainings of a few steps, in the locked environment: what a user's log, folder and MLflow hold afterwards."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from robotrain_runtime import document, event
+from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome, Tracking
+
+pytestmark = pytest.mark.slow
+
+SMALL = {
+    "act": (
+        "--policy.dim_model=64",
+        "--policy.n_heads=4",
+        "--policy.dim_feedforward=64",
+        "--policy.chunk_size=8",
+        "--policy.n_action_steps=8",
+    ),
+    "diffusion": (
+        "--policy.down_dims=[32,64]",
+        "--policy.horizon=8",
+        "--policy.n_action_steps=4",
+        "--policy.num_inference_steps=2",
+    ),
+}
+STEPS = {"training_steps": 6, "log_freq": 2, "save_freq": 3, "batch_size": 4, "num_workers": 0, "device": "cpu"}
+TRAIN_METRICS = {
+    *("train/samples", "train/episodes", "train/epoch", "train/loss", "train/grad_norm", "train/learning_rate"),
+    *("train/update_time_s", "train/data_time_s"),
+}
+RECORD = """
+import sys
+import numpy as np
+from lerobot.datasets.lerobot_dataset import LeRobotDataset
+features = {
+    "observation.state": {"dtype": "float32", "shape": (2,), "names": None},
+    "observation.image": {"dtype": "image", "shape": (32, 32, 3), "names": ["height", "width", "channels"]},
+    "action": {"dtype": "float32", "shape": (2,), "names": None},
+}
+made = LeRobotDataset.create("two", fps=10, features=features, root=sys.argv[1], use_videos=False)
+for task in ("push", "pull"):
+    for _ in range(10):
+        image = np.zeros((32, 32, 3), np.uint8)
+        made.add_frame({**{n: np.random.rand(2).astype("float32") for n in ("observation.state", "action")},
+                        "observation.image": image, "task": task})
+    made.save_episode()
+made.finalize()
+"""
+
+
+@dataclass
+class Trained:
+    """A training that ended."""
+
+    exit_code: int
+    lines: list[str]
+    work: Path
+    database: Path
+
+    def events(self, kind):
+        records = [event.read(line) for line in self.lines]
+        return [record.event for record in records if record and isinstance(record.event, kind)]
+
+    def ask(self, query: str) -> list[tuple]:
+        connection = sqlite3.connect(self.database)
+        try:
+            return connection.execute(query).fetchall()
+        finally:
+            connection.close()
+
+
+@pytest.fixture
+def start(tmp_path, training, training_environment):
+    """Start a training in a process group of its own."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(dataset: Path, args=(), **parameters) -> subprocess.Popen[str]:
+        place = {
+            "environment": training_environment,
+            "tracking_uri": f"sqlite:///{tmp_path}/mlflow.db",
+        }
+        made = training(dataset, args, place, **STEPS | parameters)
+        (tmp_path / "job.json").write_text(document.dump(made))
+        command = [sys.executable, "-m", "robotrain_runtime", "run", str(tmp_path / "job.json")]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        with suppress(ProcessLookupError):  # also what a runtime that was killed left behind
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.fixture
+def train(start, tmp_path):
+    """Train to the end."""
+
+    def run(dataset: Path, args=(), **parameters) -> Trained:
+        process = start(dataset, args, **parameters)
+        stdout, _ = process.communicate(timeout=600)
+        return Trained(process.returncode, stdout.splitlines(), tmp_path / "work", tmp_path / "mlflow.db")
+
+    return run
+
+
+def lines_until(process, sign: str) -> Iterator[str]:
+    for line in process.stdout:
+        yield line.rstrip("\n")
+        if sign in line:
+            return
+    raise AssertionError(f"{sign} never came")
+
+
+@pytest.mark.parametrize("policy", ["act", "diffusion"])
+def test_a_training_tells_exact_numbers_and_leaves_them_in_mlflow(train, pusht, policy):
+    ran = train(pusht, SMALL[policy], policy_type=policy, learning_rate=3e-4, eval_freq=3)
+    assert ran.exit_code == 0, "\n".join(ran.lines)
+
+    metrics = [one for one in ran.events(Metrics) if one.step is not None]
+    windows = [one for one in metrics if "train/loss" in one.values]
+    assert [one.step for one in windows] == [2, 4, 6]
+    assert all(one.values.keys() == TRAIN_METRICS and one.total == 6 for one in windows)
+    assert [one.values["train/samples"] for one in windows] == [8, 16, 24]
+    held_out = [(one.step, one.values["val/loss"]) for one in metrics if "val/loss" in one.values]
+    assert [step for step, _ in held_out] == [3, 6]
+    assert all(0 < loss < 1e4 and loss != round(loss, 4) for _, loss in held_out)
+
+    saved = ran.events(Checkpoint)
+    assert [one.step for one in saved] == [3, 6]
+    assert all((Path(one.path) / one.model / "model.safetensors").is_file() for one in saved)
+    assert Path(saved[-1].path) == ran.work / "outputs" / "checkpoints" / "000006"
+    assert ran.events(Outcome) == [Outcome(state="succeeded", exit_code=0)]
+
+    ((status, name),) = ran.ask("select status, name from runs")
+    assert (status, name) == ("FINISHED", "lerobot-act-training")
+    assert ran.ask("select name from experiments where experiment_id <> 0") == [
+        (f"lerobot-{policy}-lerobot-act-training",)
+    ]
+    stored = ran.ask("select key, step, value from metrics where key not like 'system/%'")
+    assert sorted(stored) == sorted((key, one.step, value) for one in metrics for key, value in one.values.items())
+    params = dict(ran.ask("select key, value from params"))
+    assert params["policy_type"] == policy
+    assert params["learning_rate"] == "0.0003"
+    assert params["output_dir"] == str(ran.work / "outputs")
+    tags = dict(ran.ask("select key, value from tags"))
+    assert tags["training_status"] == "completed"
+    assert tags["checkpoint_000006_artifact"] == "checkpoints/000006"
+    machine = {key for (key,) in ran.ask("select distinct key from metrics where key like 'system/%'")}
+    assert {"system/cpu_utilization_percentage", "system/memory_percent", "system/disk_percent"} <= machine
+    assert len(ran.events(Tracking)) == 1
+
+
+def test_a_task_of_one_episode_keeps_it_and_random_image_weights_are_mentioned(train, tmp_path, training_environment):
+    python = Path(training_environment) / "bin" / "python"
+    subprocess.run([python, "-c", RECORD, tmp_path / "two"], check=True, capture_output=True)
+    ran = train(tmp_path / "two", SMALL["act"], training_steps=2, system_metrics=False)
+    assert ran.exit_code == 0, "\n".join(ran.lines)
+    notes = [note.text for note in ran.events(Note)]
+    assert any("no episodes are held out" in note and "push" in note for note in notes)
+    assert any("random weights" in note for note in notes)
+    metrics = ran.events(Metrics)
+    assert [one.step for one in metrics if "train/loss" in one.values] == [2]
+    assert not any("val/loss" in one.values for one in metrics)
+    assert not any(one.step is None for one in metrics)
+
+
+def test_a_training_that_is_stopped_saves_a_checkpoint_first(start, pusht, tmp_path):
+    given = {"training_steps": 100_000, "save_freq": 50_000, "log_freq": 1, "eval_freq": 0, "num_workers": 1}
+    process = start(pusht, SMALL["act"], **given)
+    stopper = threading.Timer(300, process.kill)
+    stopper.start()
+    lines = [*lines_until(process, "train/loss"), *lines_until(process, "train/loss")]
+    os.killpg(process.pid, signal.SIGTERM)  # as a platform does: every process of the run hears it
+    lines += process.communicate(timeout=60)[0].splitlines()
+    stopper.cancel()
+    ran = Trained(process.returncode, lines, tmp_path / "work", tmp_path / "mlflow.db")
+    assert ran.exit_code == 143, "\n".join(lines)
+    (saved,) = ran.events(Checkpoint)
+    assert (Path(saved.path) / "training_state" / "training_step.json").is_file()
+    assert ran.events(Outcome)[0].state == "cancelled"
+    assert ran.ask("select status from runs") == [("KILLED",)]
+
+
+def test_a_device_that_is_not_there_is_refused_before_anything_is_trained(train, pusht, training_environment):
+    python = Path(training_environment) / "bin" / "python"
+    asked = subprocess.run([python, "-c", "import torch; raise SystemExit(torch.cuda.is_available())"])
+    if asked.returncode:
+        pytest.skip("this machine has a GPU")
+    ran = train(pusht, device="cuda")
+    assert ran.exit_code == 1
+    assert "--device cuda" in ran.events(Outcome)[0].reason
+    assert "it can use cpu" in ran.events(Outcome)[0].reason
+    assert not ran.events(Checkpoint)
+
+
+def test_an_option_that_lerobot_does_not_know_becomes_the_reason(train, pusht):
+    ran = train(pusht, ["--policy.no_such_option=1"])
+    assert ran.exit_code == 2
+    assert "no_such_option" in ran.events(Outcome)[0].reason

@@ -1,0 +1,99 @@
+"""Numbers on their way out of a trainer: exact where LeRobot's names are known, from its log where they moved."""
+
+import logging
+import types
+from pathlib import Path
+
+import pytest
+from robotrain_runtime import event
+from robotrain_runtime.event import Checkpoint, Metrics
+from robotrain_workloads.lerobot_train.ending import Ending
+from robotrain_workloads.lerobot_train.watch import Watch
+
+
+@pytest.fixture
+def ending(monkeypatch):
+    """One that leaves this process's signals alone."""
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)
+    return Ending()
+
+
+@pytest.fixture
+def root_logger():
+    """The root logger as LeRobot sets it, and as it was afterwards."""
+    root = logging.getLogger()
+    level, filters = root.level, list(root.filters)
+    root.setLevel(logging.INFO)
+    yield root
+    root.setLevel(level)
+    root.filters[:] = filters
+
+
+@pytest.fixture
+def sent(capsys):
+    return lambda: [record.event for line in capsys.readouterr().out.splitlines() if (record := event.read(line))]
+
+
+class Tracker:
+    """The part of LeRobot's MetricsTracker that is relied on."""
+
+    accelerator = None
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def to_dict(self):
+        return {"steps": self.steps, "samples": 1_234_567 * self.steps, "loss": 1 / 3, "l1_loss": 0.5}
+
+    def reset_averages(self):
+        self.forgotten = True
+
+
+def test_a_window_is_sent_exactly_before_it_is_forgotten(ending, root_logger, sent):
+    tracker_class = type("MetricsTracker", (Tracker,), {"reset_averages": Tracker.reset_averages})
+    Watch(100_000, 200, ending).install(types.SimpleNamespace(MetricsTracker=tracker_class))
+    tracker = tracker_class()
+    for tracker.steps in (1000, 1200):
+        logging.info("step:1K smpl:1M loss:0.333")
+        tracker.reset_averages()
+    metrics = sent()
+    assert tracker.forgotten
+    assert [(one.step, one.total) for one in metrics] == [(1000, 100_000), (1200, 100_000)]
+    assert metrics[1].values == {"train/samples": 1_234_567 * 1200, "train/loss": 1 / 3}
+
+
+def test_where_the_names_moved_the_log_is_read_and_no_two_windows_share_a_step(ending, root_logger, sent):
+    Watch(1000, 200, ending).install(types.SimpleNamespace())
+    for text in ("step:200 smpl:6K loss:0.5 lr:1.0e-04", "cfg.steps=1000", "step:400 smpl:1M loss:nan lr:1.0e-04"):
+        logging.info(text)
+    logging.info("step 400: eval_loss=0.2500")
+    first, second, held_out = sent()
+    assert first == Metrics(
+        values={"train/samples": 6000.0, "train/loss": 0.5, "train/learning_rate": 1e-4}, step=200, total=1000
+    )
+    assert second.step == 400
+    assert second.values["train/loss"] != second.values["train/loss"]
+    assert held_out == Metrics(values={"val/loss": 0.25}, step=400, total=1000)
+
+
+def test_a_checkpoint_is_announced_once_it_is_complete(ending, root_logger, sent, tmp_path):
+    done = []
+    trainer = types.SimpleNamespace(
+        update_last_checkpoint=done.append, should_save_checkpoint=lambda step, every, total: step % every == 0
+    )
+    Watch(100, 10, ending).install(trainer)
+    assert not trainer.should_save_checkpoint(7, 10, 100)
+    trainer.update_last_checkpoint(tmp_path / "000010")
+    assert done == [tmp_path / "000010"]
+    assert sent() == [Checkpoint(step=10, path=str(tmp_path / "000010"), model="pretrained_model")]
+
+
+def test_a_training_that_was_told_to_stop_saves_at_once_and_ends(ending, root_logger, sent):
+    trainer = types.SimpleNamespace(update_last_checkpoint=lambda folder: None, should_save_checkpoint=lambda *_: False)
+    Watch(100, 10, ending).install(trainer)
+    ending.asked = True
+    assert trainer.should_save_checkpoint(7, 10, 100)
+    with pytest.raises(SystemExit) as ended:
+        trainer.update_last_checkpoint(Path("/x/000007"))
+    assert ended.value.code == 143
+    assert sent()[0].step == 7

@@ -1,0 +1,74 @@
+"""The declaration is light, true to its lock, and what travels with it needs nothing but the standard library."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from robotrain_runtime import half
+from robotrain_workloads.lerobot_train import container, split, versions
+from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
+
+FOLDER = Path(container.__file__).parent
+TRAVELS = [path for path in sorted(FOLDER.glob("*.py")) if path.stem != "workload"]
+
+
+def test_the_versions_people_are_told_are_those_of_the_lock():
+    locked = dict(re.findall(r"^([\w-]+)==([\w.]+)", container.ENVIRONMENT.lock.read_text(), re.MULTILINE))
+    assert locked["lerobot"] == versions.LEROBOT
+    assert versions.LEROBOT.startswith(versions.LEROBOT_SERIES + ".")
+    assert {"torch", "mlflow-skinny", "psutil", "nvidia-ml-py", "pyarrow"} <= locked.keys()
+
+
+def test_everything_locked_is_locked_by_hash():
+    blocks = re.split(r"^(?=[\w-]+==)", container.ENVIRONMENT.lock.read_text(), flags=re.MULTILINE)[1:]
+    assert blocks
+    assert all("--hash=sha256:" in block for block in blocks)
+
+
+def test_the_half_has_what_the_runtime_calls():
+    names = [name for name in vars(half.WorkloadHalf) if not name.startswith("_")]
+    assert {"inspect", "work", "tracked"} <= set(names)
+    assert all(hasattr(container, name) for name in ("ENVIRONMENT", *names))
+    assert LEROBOT_TRAIN.half == container.__name__
+
+
+@pytest.mark.parametrize("module", TRAVELS, ids=lambda path: path.stem)
+def test_what_travels_imports_the_standard_library_the_runtime_and_its_siblings(module):
+    for node in ast.walk(ast.parse(module.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+        for name in names:
+            top = name.partition(".")[0]
+            assert top in {"robotrain_runtime", "robotrain_workloads"} or top in sys.stdlib_module_names
+
+
+def test_declaring_it_costs_next_to_nothing():
+    code = (
+        "import time, robotrain.hookspecs, sys\n"
+        "began = time.process_time()\n"
+        "import robotrain_workloads.lerobot_train.workload\n"
+        "print(time.process_time() - began)\n"
+        "print({'torch', 'lerobot', 'mlflow', 'numpy', 'pydantic'} & sys.modules.keys() or '')"
+    )
+    told = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(5)]
+    seconds, heavy = zip(*(one.stdout.splitlines() for one in told), strict=True)
+    assert min(map(float, seconds)) < 0.02
+    assert set(heavy) == {""}
+
+
+@pytest.mark.parametrize(
+    ("episodes", "part", "emptied"),
+    [
+        ({"push": 50}, 0.1, []),
+        ({"push": 1}, 0.1, ["push"]),
+        ({"push": 2}, 0.1, []),
+        ({"push": 9, "pull": 1}, 0.1, ["pull"]),
+        ({"push": 3}, 0.7, ["push"]),
+        ({}, 0.1, []),
+    ],
+)
+def test_a_task_that_would_lose_its_only_episodes_is_noticed(episodes, part, emptied):
+    assert split.emptied_tasks(episodes, part) == emptied

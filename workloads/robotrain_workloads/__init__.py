@@ -1,0 +1,1 @@
+"""What a robotrain job can run: one folder a workload."""

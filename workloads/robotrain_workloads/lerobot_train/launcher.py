@@ -1,0 +1,68 @@
+"""Runs inside the training environment: LeRobot's own trainer, in this process, with its numbers passed on exactly.
+
+`python -m robotrain_workloads.lerobot_train.launcher --device auto [--random-backbone] -- TRAINER OPTIONS`
+"""
+
+import argparse
+import importlib
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from robotrain_runtime.emit import emit
+from robotrain_runtime.event import Note
+
+from robotrain_workloads.lerobot_train import dataset, device, split
+from robotrain_workloads.lerobot_train.ending import Ending
+from robotrain_workloads.lerobot_train.trainer_args import value_of
+from robotrain_workloads.lerobot_train.watch import Watch
+
+TRAINER = "lerobot.scripts.lerobot_train"
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Train. Raises SystemExit with a sentence, or with the exit code of a trainer that was told to stop."""
+    ending = Ending()
+    at = arguments.index("--")
+    given, trainer = _own(arguments[:at]), list(arguments[at + 1 :])
+    print("loading LeRobot and PyTorch", flush=True)
+    trainer.append(f"--policy.device={device.choose(given.device)}")
+    root = Path(value_of(trainer, "--dataset.root") or "")
+    trainer += split.guard(root, trainer)
+    if given.random_backbone and dataset.cameras(dataset.info(root)):
+        _say_backbone()
+    _make_way(Path(value_of(trainer, "--output_dir") or ""))
+    sys.argv = ["lerobot-train", *trainer]  # LeRobot reads it more than once
+    module = importlib.import_module(TRAINER)
+    Watch(int(value_of(trainer, "--steps") or 0), int(value_of(trainer, "--log_freq") or 1), ending).install(module)
+    module.main()
+
+
+def _own(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="launcher")
+    parser.add_argument("--device", required=True)
+    parser.add_argument("--random-backbone", action="store_true")
+    return parser.parse_args(arguments)
+
+
+def _say_backbone() -> None:
+    text = (
+        "the image backbone starts from random weights, because the usual ones would be downloaded;"
+        " to have them: -- --policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1"
+    )
+    if device.first_rank():
+        emit(Note(level="info", text=text))
+
+
+def _make_way(output: Path) -> None:
+    """LeRobot refuses a folder that exists; an empty one holds nothing that it could write over."""
+    if output.is_dir() and not any(output.iterdir()):
+        output.rmdir()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
+elif __name__ == "__mp_main__":  # a process that loads data: a stop sent to the whole group is the trainer's to answer
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

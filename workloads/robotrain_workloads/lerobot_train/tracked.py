@@ -1,0 +1,63 @@
+"""What the tracking run of a training is told: names of the contract, section D.4."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from robotrain_runtime.document import JobDocument, Scalar, Source
+from robotrain_runtime.half import Tracked
+
+SOURCE_NAMES = {
+    "local_path": "local-path",
+    "huggingface": "huggingface",
+    "blob_url": "azure-blob",
+    "data_asset": "azureml-data-asset",
+}
+
+
+def tracked(document: JobDocument, output: Path) -> Tracked:
+    """The experiment, the run's name, its parameters and its tags."""
+    given = document.parameters
+    policy, job = str(given["policy_type"]), str(given["job_name"])
+    return Tracked(
+        experiment=str(given["experiment_name"] or f"lerobot-{policy}-{job}"),
+        run_name=job,
+        params=_params(given, output),
+        tags=_tags(given, document.sources),
+        machine=bool(given["system_metrics"]),
+    )
+
+
+def _params(given: Mapping[str, Scalar], output: Path) -> dict[str, Scalar]:
+    batch, gpus = given["batch_size"], given["num_gpus"]
+    assert isinstance(batch, int)
+    assert isinstance(gpus, int)
+    same = ("policy_type", "job_name", "training_steps", "batch_size", "learning_rate", "save_freq", "val_split")
+    return {
+        "dataset_repo_id": given["dataset_id"],
+        **{name: given[name] for name in (*same, "system_metrics", "num_gpus", "mixed_precision")},
+        "distributed": gpus > 1,
+        "effective_batch_size": batch * gpus,
+        "output_dir": str(output),
+    }
+
+
+def _tags(given: Mapping[str, Scalar], sources: Sequence[Source]) -> dict[str, str]:
+    gpus = given["num_gpus"]
+    assert isinstance(gpus, int)
+    registered = given["register_checkpoint"]
+    return {
+        "lerobot.framework": "lerobot",
+        "lerobot.policy_type": str(given["policy_type"]),
+        "lerobot.job_name": str(given["job_name"]),
+        "lerobot.num_gpus": str(gpus),
+        "lerobot.mixed_precision": str(given["mixed_precision"]),
+        "lerobot.distributed": str(gpus > 1).lower(),
+        "dataset.repo_id": str(given["dataset_id"]),
+        "dataset.source": _source(sources),
+        **({"model.register_name": str(registered)} if registered else {}),
+    }
+
+
+def _source(sources: Sequence[Source]) -> str:
+    kinds = {SOURCE_NAMES.get(source.kind, source.kind) for source in sources if source.role == "dataset"}
+    return kinds.pop() if len(kinds) == 1 else "mixed"

@@ -1,0 +1,108 @@
+"""The trainer's command line: which of its options are robotrain's, and the values they get."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from robotrain_runtime.document import Scalar
+
+PUBLISHING = "leave it out: checkpoints stay in the run's folder"
+UNDECIDED = "leave it out: starting from a trained policy is not there yet"
+
+OWNED: Mapping[str, str] = {
+    "--dataset.repo_id": "--dataset-id",
+    "--dataset.root": "--dataset-path",
+    "--dataset.eval_split": "--val-split",
+    "--eval_steps": "--eval-freq",
+    "--env_eval_freq": "leave it out: no simulator takes part; --eval-freq is for the held-out loss",
+    "--policy.type": "--policy-type",
+    "--policy.device": "--device",
+    "--policy.optimizer_lr": "--learning-rate",
+    "--policy.path": UNDECIDED,
+    "--resume": UNDECIDED,
+    "--config_path": UNDECIDED,
+    "--output_dir": "--output-dir",
+    "--job_name": "--job-name",
+    "--steps": "--training-steps",
+    "--batch_size": "--batch-size",
+    "--save_freq": "--save-freq",
+    "--log_freq": "--log-freq",
+    "--seed": "--seed",
+    "--num_workers": "--num-workers",
+    "--policy.push_to_hub": PUBLISHING,
+    "--save_checkpoint": "--save-freq",
+    "--save_checkpoint_to_hub": PUBLISHING,
+    "--wandb.enable": "leave it out: the run is tracked with MLflow",
+    "--job.target": "--platform",
+}
+BACKBONE = "--policy.pretrained_backbone_weights"
+BACKBONE_RATE = "--policy.optimizer_lr_backbone"
+DECODER = "--dataset.video_backend"
+
+
+def owned(parameters: Mapping[str, Scalar], root: Path, output: Path) -> Iterator[str]:
+    """Every option that is robotrain's, but for the device, which only the machine of the run can tell."""
+    steps, split, every = _evaluation(parameters)
+    policy = parameters["policy_type"]
+    yield f"--dataset.repo_id={parameters['dataset_id']}"
+    yield f"--dataset.root={root}"
+    yield f"--dataset.eval_split={split}"
+    yield f"--eval_steps={every}"
+    yield "--env_eval_freq=0"
+    yield f"--policy.type={policy}"
+    yield f"--policy.optimizer_lr={parameters['learning_rate']}"
+    yield f"--output_dir={output}"
+    yield f"--job_name={parameters['job_name']}"
+    yield f"--steps={steps}"
+    yield f"--batch_size={parameters['batch_size']}"
+    yield f"--save_freq={parameters['save_freq']}"
+    yield f"--log_freq={min(_int(parameters['log_freq']), steps)}"  # a run shorter than that would say nothing at all
+    yield f"--seed={parameters['seed']}"
+    yield f"--num_workers={parameters['num_workers']}"
+    yield "--policy.push_to_hub=false"
+    yield "--save_checkpoint_to_hub=false"
+    yield "--wandb.enable=false"
+
+
+def defaults(parameters: Mapping[str, Scalar], given: Sequence[str]) -> Iterator[str]:
+    """Options that the person may set after `--`, and robotrain sets when they did not."""
+    names = names_of(given)
+    if DECODER not in names:
+        yield f"{DECODER}=pyav"
+    if parameters["policy_type"] == "act" and BACKBONE_RATE not in names:
+        yield f"{BACKBONE_RATE}={parameters['learning_rate']}"
+    if chooses_backbone(parameters, given):
+        yield f"{BACKBONE}=null"
+
+
+def chooses_backbone(parameters: Mapping[str, Scalar], given: Sequence[str]) -> bool:
+    """Whether robotrain, not the person, decides that image backbones start from random weights."""
+    return parameters["policy_type"] == "act" and BACKBONE not in names_of(given)
+
+
+def names_of(arguments: Sequence[str]) -> set[str]:
+    """The option names among `arguments`, written as `--name value` or `--name=value`."""
+    return {argument.partition("=")[0] for argument in arguments if argument.startswith("--")}
+
+
+def value_of(arguments: Sequence[str], name: str) -> str | None:
+    """The last value given for an option, in either way of writing it."""
+    found = None
+    for at, argument in enumerate(arguments):
+        if argument.startswith(f"{name}="):
+            found = argument.partition("=")[2]
+        elif argument == name and at + 1 < len(arguments):
+            found = arguments[at + 1]
+    return found
+
+
+def _evaluation(parameters: Mapping[str, Scalar]) -> tuple[int, Scalar, int]:
+    """Steps, the part held out, and the steps between held-out losses; the last two are 0 together."""
+    steps, asked = _int(parameters["training_steps"]), parameters["eval_freq"]
+    every = min(_int(parameters["save_freq"]), steps) if asked is None else _int(asked)
+    split = parameters["val_split"] or 0
+    return (steps, split, every) if split and every else (steps, 0, 0)
+
+
+def _int(value: Scalar) -> int:
+    assert isinstance(value, int)
+    return value
