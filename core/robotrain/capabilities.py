@@ -19,6 +19,8 @@ class Support:
 
 YES = Support("yes")
 UNKNOWN = Support("unknown", "the platform does not say")
+ANY = "*"
+"""As a workload's name in a declaration: those not named, a stranger's among them."""
 
 
 def not_yet(reason: str, instead: str = "") -> Support:
@@ -60,7 +62,7 @@ class Capabilities:
 
     def workload(self, name: str) -> Support:
         """Whether the workload can run."""
-        return self.workloads.get(name, UNKNOWN)
+        return self.workloads.get(name, self.workloads.get(ANY, UNKNOWN))
 
     def feature(self, name: str) -> Support:
         """Whether the feature is there."""

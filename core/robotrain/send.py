@@ -24,7 +24,7 @@ def rehearse(prepared: Prepared) -> Plan:
 
 
 def send(prepared: Prepared, plugins: Plugins, announce: Callable[[str], None] | None) -> RunRecord:
-    """Hand the plan to the platform. The run's name goes to `announce` as soon as it is recorded.
+    """Hand the plan to the platform. The run's name goes to `announce` as soon as it was sent.
 
     Raises Rejected when preflight says it would fail, or the platform refuses; the record is then taken back, as
     nothing runs under that name.
@@ -46,9 +46,9 @@ def send(prepared: Prepared, plugins: Plugins, announce: Callable[[str], None] |
         store.write(ahead)
         reference = prepared.platform.submit(plan)
     record = dataclasses.replace(ahead, phase="sent", reference=reference)
-    store.write(record)
     if announce:
-        announce(record.run)
+        announce(record.run)  # before the record says `sent`: whoever is interrupted here knows the name
+    store.write(record)
     plugins.site_hooks().robotrain_run_changed(run=record)
     return record
 

@@ -3,20 +3,23 @@
 `runs/<run>/claimed` is made once, so its time orders the runs; `runs/<run>/record.json` is replaced as the run goes on.
 """
 
+from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
+
 import contextlib
 import dataclasses
 import errno
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from robotrain import folders
-from robotrain.job import Job
 from robotrain.problem import Instead, Problem, Rejected, Stage
 from robotrain.run import RunRecord
+
+if TYPE_CHECKING:
+    from robotrain.job import Job
 
 SCHEMA = 1
 RECORD = "record.json"
@@ -27,6 +30,8 @@ LAST = ("", "last")
 
 def unwritable() -> list[Problem]:
     """What keeps runs from being recorded here; asked before a job is sent, so that none runs without a record."""
+    import tempfile
+
     try:
         _runs().mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=_runs()):
@@ -61,6 +66,8 @@ def release(run: str) -> None:
 
 def write(record: RunRecord) -> None:
     """Keep `record`, in place of an earlier one: a reader sees the one or the other, whole. Raises Rejected."""
+    import tempfile
+
     folder = _runs() / record.run
     body = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
     text = json.dumps({"schema": SCHEMA} | body, indent=1, sort_keys=True, default=dict) + "\n"
@@ -152,7 +159,7 @@ def _record(data: Any, path: Path) -> RunRecord:
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         kept = data.get("schema") if isinstance(data, dict) else None
         raise Rejected([_broken(path, f"this robotrain reads schema {SCHEMA}, the file has {kept!r}")])
-    fields = {field.name: field.type for field in dataclasses.fields(RunRecord)}
+    fields = get_type_hints(RunRecord)
     wrong = [name for name, kind in fields.items() if not _fits(data.get(name), kind)]
     if wrong:
         raise Rejected([_broken(path, f"missing or of the wrong type: {', '.join(wrong)}")])

@@ -53,17 +53,16 @@ def finish(record: RunRecord, status: Status, progress: Progress, tail: list[str
 
 def summary(record: RunRecord, status: Status, progress: Progress) -> str:
     """The loss curve, what became of the run, and where to go from here."""
-    parts = [curve(progress.losses, "train/loss")] if len(progress.losses) > 1 else []
-    parts.append(f"{record.run} {status.state}" + (f": {status.reason}" if status.reason else ""))
+    drawn = curve(progress.losses, "train/loss") + "\n\n" if len(progress.losses) > 1 else ""
+    ended = f"{record.run} {status.state}" + (f": {status.reason}" if status.reason else "")
+    held_out = progress.metrics.get("val/loss")
     rows = [
+        ("val/loss", f"{held_out:.4g}" if held_out is not None else ""),
         ("checkpoint", progress.checkpoint),
         ("tracking", progress.tracking_ui),
         ("log", f"robotrain logs {record.run}"),
     ]
-    parts.append("\n".join(f"  {name:<11} {value}" for name, value in rows if value))
-    return (
-        "\n\n".join(parts[:1]) + ("\n\n" if len(parts) > 2 else "\n") + "\n".join(parts[1:]) if parts[1:] else parts[0]
-    )
+    return drawn + "\n".join([ended, *(f"  {name:<11} {value}" for name, value in rows if value)])
 
 
 def summary_json(record: RunRecord, status: Status, progress: Progress) -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""A look at this machine before anything is started: the runtime's own preflight, and the run's folder."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from robotrain.plan import Plan
+from robotrain.problem import Instead, Problem, Stage
+from robotrain_runtime import document
+from robotrain_runtime.finding import Finding
+from robotrain_runtime.preflight import preflight as look
+
+from robotrain_local import damaged, spec
+from robotrain_local.render import JOB
+
+GIB = 1024**3
+ROOM_GIB = 1.0
+REMARK = "   "
+
+
+def preflight(plan: Plan) -> Iterator[Problem]:
+    """What would make this plan fail here. The same code looks again when the run starts."""
+    try:
+        job, process = document.load(plan.files[JOB].decode()), spec.load(plan.files[plan.spec])
+    except damaged.ERRORS as error:
+        yield damaged.problem(error)
+        return
+    yield from map(problem_of, look(job))
+    yield from _folder(Path(process.folder))
+
+
+def problem_of(finding: Finding) -> Problem:
+    """A finding of the runtime, for the person who submits."""
+    ways = (way.partition(REMARK) for way in finding.ways)
+    return Problem(
+        code=finding.code,
+        stage=Stage.PREFLIGHT,
+        title=finding.title,
+        where=finding.where,
+        given=finding.given,
+        why=finding.why,
+        instead=tuple(Instead(text.strip(), remark.strip()) for text, _, remark in ways),
+    )
+
+
+def _folder(folder: Path) -> Iterator[Problem]:
+    there = next(parent for parent in folder.parents if parent.exists())
+    another = Instead("--runs-dir FOLDER", "a folder that can be written")
+    if folder.exists():
+        why = "A run of this name was submitted before."
+        old = Instead(f"rm -r {folder}", "when that run is not needed")
+        yield _problem("run-folder-exists", "the run's folder is there already", folder, why, old, another)
+    elif not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = f"{there} is {'a folder that does not let you write' if there.is_dir() else 'not a folder'}."
+        yield _problem("run-folder-unwritable", "the run's folder cannot be made", folder, why, another)
+    elif (free := shutil.disk_usage(there).free / GIB) < ROOM_GIB:
+        why = f"{free:.2f} GiB are free there; a run that fills the disk loses its last checkpoint."
+        larger = Instead("--runs-dir FOLDER", "on a larger disk")
+        yield _problem("run-folder-full", "there is hardly any room for the run's folder", folder, why, larger)
+
+
+def _problem(code: str, title: str, folder: Path, why: str, *instead: Instead) -> Problem:
+    return Problem(
+        code=code,
+        stage=Stage.PREFLIGHT,
+        title=title,
+        where="--runs-dir",
+        given=str(folder.parent),
+        why=why,
+        instead=instead,
+    )

@@ -1,0 +1,47 @@
+"""What can be said about running on this machine."""
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from robotrain_runtime.parameter import Param
+
+SQLITE = "sqlite:///"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The local platform's settings. Relative paths are made absolute here, once: a record must not depend on where
+    robotrain is called from next time.
+    """
+
+    environment: Annotated[
+        str | None,
+        Param(help="an existing Python environment to run in, instead of building the locked one", metavar="PATH"),
+    ] = None
+    runs_dir: Annotated[
+        str | None,
+        Param(help="where run folders are made (default: `local` in robotrain's state folder)", metavar="FOLDER"),
+    ] = None
+    # MLFLOW_TRACKING_URI is left out of `env`: one set for another project must not redirect runs unasked.
+    tracking_uri: Annotated[
+        str | None,
+        Param(help="MLflow address (default: a SQLite file in the state folder; MLFLOW_TRACKING_URI is not read)"),
+    ] = None
+
+    def __post_init__(self) -> None:
+        for name, absolute in (("environment", _path), ("runs_dir", _path), ("tracking_uri", _address)):
+            if value := getattr(self, name):
+                object.__setattr__(self, name, absolute(value))
+
+
+def _path(text: str) -> str:
+    return os.path.abspath(os.path.expanduser(text))
+
+
+def _address(text: str) -> str:
+    """An MLflow address; a relative file in it is one of the folder robotrain is called from."""
+    if text.startswith(SQLITE):
+        return SQLITE + _path(text[len(SQLITE) :])
+    return text if re.match(r"[a-z][a-z0-9+.-]*:|databricks$", text) else _path(text)

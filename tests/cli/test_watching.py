@@ -1,0 +1,165 @@
+"""From submit to the end of a run on this machine, as a person at a terminal sees it: real processes throughout."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+HALVES = Path(__file__).parents[1] / "local/halves"
+WORKLOAD = """
+from dataclasses import dataclass
+from typing import Annotated
+
+from robotrain.hookspecs import hook
+from robotrain.workload import Workload
+from robotrain_runtime.parameter import Param
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    program: Annotated[str, Param(help="a few lines of Python")] = "pass"
+
+
+@hook
+def robotrain_workloads():
+    return [Workload(name="tiny", summary="", parameters=Parameters, roles={}, half="tiny_work.container")]
+"""
+TRAIN = """
+import time
+from robotrain_runtime.emit import emit
+from robotrain_runtime.event import Checkpoint, Metrics
+for step in (1, 2, 3):
+    emit(Metrics(step=step, total=3, values={"train/loss": 1 / step}))
+emit(Checkpoint(step=3, path="/somewhere/000003"))
+print("an ordinary line")
+"""
+WAIT = "import time; print('ready', flush=True); time.sleep(60)"
+
+
+@pytest.fixture
+def run(install, tmp_path, monkeypatch):
+    """Start `robotrain` as a process of its own; whatever it leaves running is ended with the test."""
+    site = install("acme-tiny", {"workload.tiny": "acme_tiny"}, acme_tiny=WORKLOAD)
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join([str(site), str(HALVES)])}
+
+    def start(*args: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "robotrain", *args]
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(command, env=environ, text=True, start_new_session=True, **pipes)
+
+    yield start
+    for facts in (tmp_path / "state/local").glob("*/supervisor.json"):
+        try:
+            os.killpg(json.loads(facts.read_text())["pid"], signal.SIGKILL)
+        except (ProcessLookupError, ValueError):
+            continue
+
+
+def done(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
+    stdout, stderr = process.communicate(timeout=60)
+    return process.returncode, stdout, stderr
+
+
+def submit(run, program: str, *more: str):
+    return run("submit", "tiny", "--platform", "local", "--environment", sys.prefix, "--program", program, *more)
+
+
+def test_a_run_that_is_waited_for_ends_with_its_curve_and_where_things_lie(run):
+    code, stdout, stderr = done(submit(run, TRAIN, "--wait"))
+    assert code == 0
+    name = stdout.splitlines()[0]
+    assert name.startswith("tiny-")
+    assert name.endswith("-1")
+    assert "step 1 to 3: train/loss 1 → 0.3333" in stdout
+    assert f"{name} succeeded" in stdout
+    assert "/somewhere/000003" in stdout
+    assert "step 3/3 (100%)" in stderr
+
+
+def test_a_run_that_fails_ends_with_5_its_reason_and_the_last_lines(run):
+    code, stdout, stderr = done(submit(run, "print('about to'); raise RuntimeError('out of paint')", "--wait"))
+    assert code == 5
+    assert "out of paint" in stdout
+    assert "about to" in stderr
+
+
+def test_the_same_again_is_the_next_attempt(run):
+    first = done(submit(run, "pass", "--wait"))[1].splitlines()[0]
+    second = done(submit(run, "pass", "--wait"))[1].splitlines()[0]
+    assert (first[-2:], second[-2:]) == ("-1", "-2")
+    assert first[:-2] == second[:-2]
+
+
+def test_results_as_data(run):
+    code, stdout, _ = done(submit(run, TRAIN, "--wait", "--json"))
+    assert code == 0
+    answer = json.loads(stdout)
+    assert (answer["state"], answer["step"], answer["checkpoint"]) == ("succeeded", 3, "/somewhere/000003")
+    assert json.loads(done(run("status", "--json"))[1])["state"] == "succeeded"
+    assert json.loads(done(run("wait", "--json"))[1])["run"] == answer["run"]
+    assert json.loads(done(run("cancel", "--json"))[1]) == {
+        "run": answer["run"],
+        "state": "succeeded",
+        "was": "succeeded",
+    }
+
+
+def until_told(path: Path) -> None:
+    end = time.monotonic() + 30
+    while not any("ready" in log.read_text() for log in path.glob("*/log.txt")):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("command", [("wait",), ("logs", "-f")])
+def test_ctrl_c_only_stops_the_watching_and_says_how_to_stop_the_run(run, tmp_path, command):
+    name = done(submit(run, WAIT))[1].strip()
+    watching = run(*command, name)
+    until_told(tmp_path / "state/local")
+    time.sleep(0.5)
+    os.kill(watching.pid, signal.SIGINT)
+    code, _, stderr = done(watching)
+    assert code == 130
+    assert f"robotrain cancel {name}" in stderr
+    assert json.loads(done(run("status", name, "--json"))[1])["state"] == "running"
+    assert f"{name} cancelled" in done(run("cancel", name))[1]
+    assert "cancelled already" in done(run("cancel", name[:8]))[1]
+    assert done(run("wait", name))[0] == 5
+
+
+def test_logs_without_follow_return_at_once_and_events_read_like_sentences(run):
+    name = done(submit(run, TRAIN, "--wait"))[1].splitlines()[0]
+    code, stdout, _ = done(run("logs", name))
+    assert code == 0
+    assert "an ordinary line" in stdout
+    assert "[robotrain] step 3: train/loss 0.3333" in stdout
+    assert "::robotrain::" not in stdout
+    assert "::robotrain::" in done(run("logs", name, "--raw"))[1]
+
+
+def test_a_run_nobody_knows_names_the_newest(run):
+    name = done(submit(run, "pass", "--wait"))[1].splitlines()[0]
+    code, _, stderr = done(run("status", "tinny"))
+    assert code == 2
+    assert name in stderr
+
+
+def test_an_unwritable_state_folder_is_named_before_anything_is_sent(run, tmp_path):
+    (tmp_path / "state").write_text("a file in the folder's place")
+    code, _, stderr = done(submit(run, "pass"))
+    assert code == 4
+    assert "ROBOTRAIN_STATE" in stderr
+
+
+def test_a_dry_run_leaves_nothing_behind(run, tmp_path):
+    code, stdout, stderr = done(submit(run, "pass", "--dry-run"))
+    assert code == 0
+    assert "process.json" in stdout
+    assert "nothing was" in stderr
+    assert done(run("status"))[0] == 2
+    assert not list((tmp_path / "state/local").glob("*"))

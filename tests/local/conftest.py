@@ -1,0 +1,18 @@
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from machine import Runs
+from robotrain_local import process
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
+    monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "machine" / "state"))
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "machine" / "cache"))
+    monkeypatch.syspath_prepend(Path(__file__).with_name("halves"))
+    started = Runs(tmp_path / "machine")
+    yield started
+    for facts in (started.folder / "runs").glob("*/supervisor.json"):
+        process.send(started.processes({"folder": str(facts.parent)}), signal.SIGKILL)

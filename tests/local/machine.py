@@ -1,0 +1,79 @@
+"""A job of a few lines of Python on this machine, for real: the real runtime in a real background process."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from robotrain.job import Job
+from robotrain.payload import pack
+from robotrain.plan import Plan
+from robotrain.run import Reference, Status
+from robotrain_local import process, spec
+from robotrain_local.platform import Local
+from robotrain_local.settings import Settings
+
+HALVES = {"workload.tiny": "tiny_work.container"}
+PATIENCE = 30.0
+T = TypeVar("T")
+
+
+def until(look: Callable[[], T]) -> T:
+    """What `look` finds, as soon as it finds something."""
+    end = time.monotonic() + PATIENCE
+    while not (found := look()):
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)
+    return found
+
+
+class Runs:
+    """The local platform with a folder of its own. Whatever is started is ended with the test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.local = Local()
+        self.settings = Settings(environment=sys.prefix, runs_dir=str(folder / "runs"))
+
+    def plan(self, program: str, *, run: str = "tiny-1", grace: float | None = None, **parameters: str) -> Plan:
+        job = Job(workload="tiny", parameters=(("program", program), *parameters.items()))
+        plan = self.local.render(job, self.settings, run, pack(HALVES.values()), HALVES)
+        if grace is None:
+            return plan
+        wanted = spec.load(plan.files[plan.spec])
+        shorter = replace(
+            wanted,
+            grace_seconds=grace,
+            environment={**wanted.environment, "ROBOTRAIN_GRACE_SECONDS": "60"},
+        )
+        return replace(plan, files={**plan.files, plan.spec: spec.dump(shorter)})
+
+    def submit(self, program: str, *, run: str = "tiny-1", grace: float | None = None, **parameters: str) -> Reference:
+        return self.local.submit(self.plan(program, run=run, grace=grace, **parameters))
+
+    def end_of(self, reference: Reference) -> Status:
+        until(lambda: self.local.status(reference).finished)
+        return self.local.status(reference)
+
+    def waits(self, reference: Reference, word: str = "ready") -> None:
+        """Return once the program has printed `word`."""
+        until(lambda: word in self.local.logs(reference, follow=False))
+
+    def supervisor(self, reference: Reference) -> int:
+        return int(json.loads(Path(reference["folder"], "supervisor.json").read_text())["pid"])
+
+    def runtime(self, reference: Reference) -> int:
+        return next(pid for pid in self.processes(reference) if b"robotrain_runtime\0run" in command(pid))
+
+    def processes(self, reference: Reference) -> list[int]:
+        return process.session(self.supervisor(reference))
+
+
+def command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""

@@ -1,0 +1,119 @@
+"""The plan of a process: the same bytes for the same job, whoever renders it, and nothing secret in it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from machine import HALVES, Runs
+from robotrain.payload import pack
+from robotrain.plan import Plan
+from robotrain.problem import Stage, render
+from robotrain_local import spec
+from robotrain_local.platform import Local
+from robotrain_local.settings import Settings
+from robotrain_runtime import document
+
+RENDER = """
+import sys; sys.path.insert(0, sys.argv[1])
+from machine import Runs; from pathlib import Path
+sys.path.insert(0, sys.argv[1] + "/halves")
+print(Runs(Path("/somewhere")).plan("pass", colour="blue", size="2").digest)
+"""
+
+
+def placed(plan: Plan) -> document.Placement:
+    return document.load(plan.files["job.json"].decode()).placement
+
+
+def test_two_renders_are_the_same_bytes(runs: Runs) -> None:
+    assert runs.plan("pass").files == runs.plan("pass").files
+
+
+def test_renders_in_processes_with_other_hash_seeds_are_the_same_bytes(runs: Runs) -> None:
+    def digest(seed: str) -> str:
+        command = [sys.executable, "-c", RENDER, str(Path(__file__).parent)]
+        environ = os.environ | {"PYTHONHASHSEED": seed}
+        return subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout
+
+    assert digest("0") == digest("1") == digest("4242")
+
+
+def test_rendering_makes_nothing(runs: Runs, tmp_path: Path) -> None:
+    runs.plan("pass")
+    assert not runs.folder.exists()
+
+
+def test_the_plan_says_what_runs_and_where_but_not_under_which_python(runs: Runs, tmp_path: Path) -> None:
+    plan = runs.plan("pass")
+    process = json.loads(plan.files[plan.spec])
+    assert (process["module"], process["arguments"]) == ("robotrain_runtime", ["run", "job.json"])
+    assert process["folder"] == placed(plan).work == str(runs.folder / "runs" / "tiny-1")
+    assert process["payload"] == pack(HALVES.values()).digest
+    assert sys.executable not in plan.files[plan.spec].decode()
+    assert set(plan.shown) == {"process.json", "job.json"}
+
+
+def test_without_settings_everything_lies_in_robotrains_own_folders(runs: Runs, tmp_path: Path) -> None:
+    runs.settings = Settings()
+    where = placed(runs.plan("pass"))
+    assert where.work == str(runs.folder / "state" / "local" / "tiny-1")
+    assert where.cache == str(runs.folder / "cache")
+    assert where.tracking_uri == f"sqlite:///{runs.folder}/state/mlflow.db"
+    assert where.environment is None
+
+
+def test_a_stray_tracking_address_of_another_project_is_not_read(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = runs.plan("pass").digest
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://elsewhere.example")
+    assert runs.plan("pass").digest == before
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("https://tracking.example/path", "https://tracking.example/path"),
+        ("databricks", "databricks"),
+        ("sqlite:///here.db", "sqlite:///{cwd}/here.db"),
+        ("sqlite:////there/here.db", "sqlite:////there/here.db"),
+        ("mlruns", "{cwd}/mlruns"),
+        ("file:///there", "file:///there"),
+    ],
+)
+def test_a_relative_tracking_file_is_one_of_the_folder_it_was_said_in(
+    said: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Settings(tracking_uri=said).tracking_uri == meant.format(cwd=tmp_path)
+
+
+def test_relative_folders_are_those_of_the_folder_they_were_said_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    settings = Settings(environment=".venv", runs_dir="~/runs")
+    assert (settings.environment, settings.runs_dir) == (f"{tmp_path}/.venv", "/home/somebody/runs")
+
+
+def test_a_password_in_the_tracking_address_is_refused_and_not_repeated(runs: Runs) -> None:
+    settings = Settings(tracking_uri="https://me:hunter2@tracking.example/x?token=abc")
+    (problem,) = Local().check(runs.plan("pass").job, settings)
+    report = render(problem)
+    assert problem.stage is Stage.PARSE
+    assert "https://***@tracking.example/x" in report
+    assert "hunter2" not in report
+    assert "abc" not in report
+
+
+def test_ordinary_addresses_pass(runs: Runs) -> None:
+    for address in (None, "https://tracking.example", "sqlite:////a@b/mlflow.db"):
+        assert list(Local().check(runs.plan("pass").job, Settings(tracking_uri=address))) == []
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"schema": 2}', b'{"schema": 1}'])
+def test_a_spec_that_describes_no_process_is_refused_with_a_sentence(content: bytes) -> None:
+    with pytest.raises(spec.SpecError, match=r"process\.json"):
+        spec.load(content)

@@ -1,0 +1,57 @@
+"""What would stop a run on this machine is told before it is submitted, in the runtime's own words."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from machine import Runs
+from robotrain.problem import Stage, render
+from robotrain_local.preflight import problem_of
+from robotrain_local.settings import Settings
+from robotrain_runtime.finding import Finding
+
+
+def test_a_job_that_can_run_has_nothing_wrong(runs: Runs, tmp_path: Path) -> None:
+    assert list(runs.local.preflight(runs.plan("pass"))) == []
+    assert not runs.folder.exists()
+
+
+def test_the_same_words_are_told_before_the_run_and_in_it(runs: Runs) -> None:
+    plan = runs.plan("pass", unusable="there is no action column")
+    (problem,) = runs.local.preflight(plan)
+    assert problem.stage is Stage.PREFLIGHT
+    assert problem.title in runs.end_of(runs.local.submit(plan)).reason
+
+
+def test_an_environment_that_is_not_there_is_told(runs: Runs, tmp_path: Path) -> None:
+    runs.settings = Settings(environment=str(tmp_path / "nowhere"))
+    (problem,) = runs.local.preflight(runs.plan("pass"))
+    assert (problem.where, problem.given) == ("--environment", str(tmp_path / "nowhere"))
+
+
+def test_a_run_that_was_submitted_before_is_told(runs: Runs) -> None:
+    runs.submit("pass")
+    (problem,) = runs.local.preflight(runs.plan("pass"))
+    assert problem.code == "run-folder-exists"
+
+
+def test_a_file_in_the_place_of_the_runs_folder_is_told(runs: Runs, tmp_path: Path) -> None:
+    runs.folder.mkdir()
+    (runs.folder / "runs").write_text("")
+    (problem,) = runs.local.preflight(runs.plan("pass"))
+    assert problem.code == "run-folder-unwritable"
+    assert "is not a folder" in render(problem)
+
+
+def test_the_ways_out_of_a_finding_keep_their_remarks() -> None:
+    finding = Finding(code="x", title="it does not fit", ways=("do this   on a larger disk", "or nothing"))
+    assert [(way.text, way.remark) for way in problem_of(finding).instead] == [
+        ("do this", "on a larger disk"),
+        ("or nothing", ""),
+    ]
+
+
+def test_a_plan_that_was_cut_short_is_told(runs: Runs) -> None:
+    plan = runs.plan("pass")
+    for file in ("process.json", "job.json"):
+        (problem,) = runs.local.preflight(replace(plan, files={**plan.files, file: b"{"}))
+        assert problem.code == "plan-damaged"

@@ -1,0 +1,60 @@
+"""Which process is which, with /proc and, as on macOS, without."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from robotrain_local import process
+
+
+@pytest.fixture(params=["proc", "ps"], autouse=True)
+def way(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "ps":
+        monkeypatch.setattr(process, "PROC", tmp_path / "no proc")
+
+
+@pytest.fixture
+def sleeper() -> Iterator["subprocess.Popen[bytes]"]:
+    started = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    yield started
+    started.kill()
+    started.wait()
+
+
+def test_a_process_is_alive_until_it_ends_even_if_nobody_waited_for_it(sleeper: "subprocess.Popen[bytes]") -> None:
+    found = process.identify(sleeper.pid)
+    assert found.birth
+    assert found.alive
+    assert not found.reused
+    sleeper.kill()
+    end = time.monotonic() + 5
+    while process.birth(sleeper.pid) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not process.birth(sleeper.pid)  # a zombie now
+    sleeper.wait()
+    assert not found.alive
+
+
+def test_a_later_process_of_the_same_number_is_another_one(sleeper: "subprocess.Popen[bytes]") -> None:
+    earlier = replace(process.identify(sleeper.pid), birth="long ago")
+    assert not earlier.alive
+    assert earlier.reused
+
+
+def test_a_process_that_could_not_be_identified_is_not_alive() -> None:
+    assert not process.Process(2**22 + 1, "", 0).alive
+
+
+def test_a_session_holds_its_leader_and_not_us(sleeper: "subprocess.Popen[bytes]") -> None:
+    assert process.session(sleeper.pid) == [sleeper.pid]
+    assert os.getpid() not in process.session(sleeper.pid)
+
+
+@pytest.mark.parametrize("data", [None, {}, {"pid": "x", "birth": "", "started": 0}])
+def test_facts_that_name_no_process_are_none(data: dict[str, object] | None) -> None:
+    assert process.of(data) is None
