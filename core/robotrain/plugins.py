@@ -26,7 +26,7 @@ Mode = Literal["all", "none", "strict"]
 """Which plugins run: all; none but those robotrain itself comes with; all, and a failure is fatal."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Claim:
     """A name that an installed distribution claims. family is empty for a site plugin."""
 
@@ -43,7 +43,7 @@ class Claim:
         return " ".join(part for part in (self.family, self.name) if part)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Failure:
     """A claim that could not be kept, and why."""
 

@@ -26,7 +26,7 @@ class Stage(IntEnum):
 INTERRUPTED = 130
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Instead:
     """What to do instead: something to type, and why that would do."""
 
@@ -34,7 +34,7 @@ class Instead:
     remark: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Problem:
     """One thing that is wrong, in the words of the person who gave it.
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Origin:
     """layer: flag, job file, environment, .env.local, .env or default. where: `--steps`, `job.yaml:3`, `STEPS`."""
 
@@ -15,7 +15,7 @@ class Origin:
         return f"{self.layer} {self.where}".strip()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Value:
     """A raw value as somebody gave it (text, or a declared default), and those it overrode, strongest first."""
 

@@ -27,7 +27,7 @@ class SourceError(ValueError):
         self.instead = instead
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RoleFlag:
     """How a kind is given for a role. aliases: further spellings, short ones too. env: names that hold a default."""
 
@@ -37,7 +37,7 @@ class RoleFlag:
     repeatable: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SourceKind:
     """A kind of source, as its plugin declares it.
 

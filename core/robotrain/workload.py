@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from robotrain.problem import Problem
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Role:
     """An input a workload takes. required: a job without one is refused. many: several are taken, in order."""
 
@@ -17,7 +17,7 @@ class Role:
     many: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Workload:
     """A workload, as its plugin declares it.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Param:
     """What the command line, the job file and the docs need to know of one field, beside its type and default.
 
@@ -53,7 +53,7 @@ class Param:
         return handler(schema) | ({"description": self.help} if self.help else {})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Parameter:
     """One declared field, read from the class that declares it."""
 

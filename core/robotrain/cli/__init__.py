@@ -1,5 +1,6 @@
 """The command line. `main` is the console script; nothing heavy is imported before the command is known."""
 
+import gc
 import sys
 
 
@@ -10,6 +11,7 @@ def main() -> None:
 
         print(f"robotrain {__version__}")
         return
+    gc.disable()  # most commands are over in a moment: collecting while modules load costs a twentieth of it
     from robotrain.cli.app import run
 
     run()

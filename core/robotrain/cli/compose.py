@@ -77,8 +77,8 @@ class ComposedCommand(TyperCommand):
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Compose until the options agree with the choice they parse to: an option's arity depends on the choice."""
         head, tail = partition(args)
-        chosen: object = None
-        built = self.built_for(None, parent)
+        chosen = self.choose({}, [], parent)  # what no arguments choose: right at once for most command lines
+        built = self.built_for(chosen, parent)
         while (found := self.choice(built, head, parent)) != chosen:
             chosen, built = found, self.built_for(found, parent)
         context = TyperCommand.make_context(built, info_name, head, parent, **extra)
@@ -130,7 +130,7 @@ class ComposedCommand(TyperCommand):
         raise NotImplementedError
 
     def compose(self, chosen: Any, parent: Any) -> list[inspect.Parameter]:
-        """The arguments and options of a choice; None is the first round, before anything is known."""
+        """The arguments and options of a choice."""
         raise NotImplementedError
 
     def act(self, ctx: typer.Context, chosen: Any, given: dict[str, Any]) -> Any:

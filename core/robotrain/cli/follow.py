@@ -1,5 +1,6 @@
 """Following a run: its events as they come, then its loss curve and where everything lies."""
 
+import gc
 import sys
 from typing import Any
 
@@ -17,6 +18,7 @@ TAIL = 20
 
 def to_the_end(record: RunRecord, platform: Any, as_json: bool = False) -> None:
     """Show a run to its end; raises typer.Exit with 5 when it did not succeed. Ctrl-C only stops the watching."""
+    gc.enable()  # this may go on for days
     progress = Progress()
     tail: list[str] = []
     try:

@@ -3,21 +3,22 @@
 import inspect
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from robotrain.cli import usage
 from robotrain.cli.app import plugins_of
 from robotrain.cli.compose import AFTER_DASHES, ORDER, ComposedCommand, text_option, words_argument
 from robotrain.cli.options import PARAMETER, SETTING, Options, add_parameters, add_settings, add_sources
-from robotrain.problem import Problem, Rejected
+
+if TYPE_CHECKING:
+    from robotrain.problem import Problem
 
 DEFAULT_WORKLOAD = "lerobot-train"
 """What `robotrain submit -d …` means without a workload: the common case."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Choice:
     """What the arguments choose. file: the job file named, if any."""
 
@@ -38,7 +39,7 @@ class JobCommand(ComposedCommand):
 
     def choose(self, values: dict[str, Any], words: list[str], parent: Any) -> Choice:
         """The workload (named, or the job file's) and the platform (said, or the environment's)."""
-        file = next((word for word in words if usage.is_job_file(word)), "")
+        file = next((word for word in words if _is_job_file(word)), "")
         known = plugins_of(parent).names("workload")
         named = next((word for word in words if word in known), "")
         workload = named or (_workload_of(file) if file else "") or DEFAULT_WORKLOAD
@@ -47,7 +48,7 @@ class JobCommand(ComposedCommand):
 
     def compose(self, chosen: Any, parent: Any) -> list[inspect.Parameter]:
         """The options of the chosen workload and platform."""
-        return self.options(chosen or Choice(DEFAULT_WORKLOAD), parent).signature
+        return self.options(chosen, parent).signature
 
     def options(self, chosen: Choice, parent: Any) -> Options:
         """The same, with what each option stands for. A plugin that fails leaves its options out."""
@@ -69,6 +70,7 @@ class JobCommand(ComposedCommand):
     def act(self, ctx: typer.Context, chosen: Any, given: dict[str, Any]) -> None:
         """From what was typed to a prepared job; everything that is wrong is reported at once."""
         from robotrain.api import prepare
+        from robotrain.cli import usage
         from robotrain.layers import dotenv_layers, environment
         from robotrain.request import Request
 
@@ -92,9 +94,11 @@ class JobCommand(ComposedCommand):
         )
         self.perform(ctx, prepare(request, workload, platform, plugins, tuple(found)), given)
 
-    def _chosen(self, chosen: Choice, plugins: Any, found: list[Problem], file: Any) -> tuple[Any, Any]:
+    def _chosen(self, chosen: Choice, plugins: Any, found: "list[Problem]", file: Any) -> tuple[Any, Any]:
         """The workload and the platform. Raises Rejected when one is missing, with all that was found."""
+        from robotrain.cli import usage
         from robotrain.plugins import PluginError
+        from robotrain.problem import Rejected
 
         loaded = []
         for family, name in (("workload", chosen.workload), ("platform", chosen.platform)):
@@ -108,6 +112,10 @@ class JobCommand(ComposedCommand):
         if None in loaded:
             raise Rejected([*found, *(file.problems if file else ())])
         return loaded[0], loaded[1]
+
+
+def _is_job_file(word: str) -> bool:
+    return word.endswith((".yaml", ".yml")) and not word.startswith("-")
 
 
 def _loaded(load: Any, name: str) -> Any:

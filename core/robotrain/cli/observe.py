@@ -1,5 +1,6 @@
 """`status`, `logs`, `wait`, `cancel`: what is said of a run needs only its name; the rest lies in its record."""
 
+import gc
 import time
 from typing import Annotated, Any
 
@@ -41,6 +42,7 @@ def logs(
 
     from robotrain.progress import Progress
 
+    gc.enable()  # this may go on for days
     record, platform = _opened(ctx, run)
     try:
         for line in platform.logs(record.reference, follow=follow):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PARAMETER, SETTING, OFF, SOURCE = "parameter__", "setting__", "off__", "source__"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SourceOption:
     """One source flag: the role it fills and the kinds that share it."""
 
@@ -26,7 +26,7 @@ class SourceOption:
     kinds: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """What one choice of workload and platform composes to, by the name of the function's argument."""
 

@@ -14,11 +14,6 @@ if TYPE_CHECKING:
     from robotrain.request import SourceText
 
 
-def is_job_file(word: str) -> bool:
-    """Whether a word names a job file."""
-    return word.endswith((".yaml", ".yml")) and not word.startswith("-")
-
-
 def values(given: dict[str, Any], options: Options, prefix: str) -> dict[str, Value]:
     """The given values of declared options, as raw text by field name."""
     found = {}

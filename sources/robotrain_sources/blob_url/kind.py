@@ -9,20 +9,16 @@ from robotrain.source import RoleFlag, Source, SourceError, SourceKind
 
 from robotrain_sources.blob_url import prefix
 
-_MEANT = re.compile(
-    r"\s*(?:(?:wasbs?|abfss?)://|(?:https?:)?/{0,2}[^/\\?#\s]*\.(?:blob|dfs|file)\.(?:core|storage|fabric)\.)",
-    re.IGNORECASE,
-)
-_FILE = re.compile(
-    r"\.(?:parquet|jsonl?|csv|txt|ya?ml|mp4|avi|mkv|png|jpe?g|zip|tar|t?gz|zst|7z|h5|hdf5|np[yz]|pkl|pt|pth|onnx"
-    r"|safetensors|db3|mcap|bag)$",
-    re.IGNORECASE,
+_MEANT = r"(?i)\s*(?:(?:wasbs?|abfss?)://|(?:https?:)?/{0,2}[^/\\?#\s]*\.(?:blob|dfs|file)\.(?:core|storage|fabric)\.)"
+_FILE = (
+    r"(?i)\.(?:parquet|jsonl?|csv|txt|ya?ml|mp4|avi|mkv|png|jpe?g|zip|tar|t?gz|zst|7z|h5|hdf5|np[yz]|pkl|pt|pth|onnx"
+    r"|safetensors|db3|mcap|bag)$"
 )
 
 
 def recognises(text: str) -> bool:
     """Whether the text looks like an address of Azure Storage."""
-    return bool(_MEANT.match(text))
+    return bool(re.match(_MEANT, text))
 
 
 def parse(text: str, base: Path) -> prefix.BlobPrefix:
@@ -37,7 +33,7 @@ def warn(source: Source) -> list[str]:
     """What parses but is seldom meant."""
     *_, container, rest = str(source).split("/", 4)
     warnings = []
-    if _FILE.search(rest):
+    if re.search(_FILE, rest):
         warnings.append("This looks like a single file; a blob URL names the folder above it, and would find nothing.")
     if len(container) < 3:
         warnings.append("Azure's container names have 3 to 63 characters; this one is shorter.")

@@ -12,14 +12,14 @@ HOST = ".blob.core.windows.net"
 FORM = f"https://ACCOUNT{HOST}/CONTAINER/PREFIX"
 LONGEST_NAME = 1024
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_HADOOP = re.compile(r"(?:wasbs?|abfss?)://([^@/?#]+)@([^/?#]+)([^?#]*)", re.IGNORECASE)
-_ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
-_CONTAINER = re.compile(r"\$(?:root|web|logs)|(?=.{1,63}$)[a-z0-9](?:-?[a-z0-9])*")
-_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
-_EDGE = re.compile(r"[/\s]+$")
-_SIGNATURE = re.compile(r"(?<![a-z0-9])sig=", re.IGNORECASE)
+_CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
+_SCHEME = r"([A-Za-z][A-Za-z0-9+.-]*)://"
+_HADOOP = r"(?i)(?:wasbs?|abfss?)://([^@/?#]+)@([^/?#]+)([^?#]*)"
+_ACCOUNT = r"[a-z0-9]{3,24}"
+_CONTAINER = r"\$(?:root|web|logs)|(?=.{1,63}$)[a-z0-9](?:-?[a-z0-9])*"
+_ENCODED = r"%[0-9A-Fa-f]{2}"
+_EDGE = r"[/\s]+$"
+_SIGNATURE = r"(?i)(?<![a-z0-9])sig="
 _OTHER_CLOUDS = (".usgovcloudapi.net", ".chinacloudapi.cn", ".cloudapi.de")
 
 
@@ -48,7 +48,7 @@ class BlobUrlError(ValueError):
 
 def parse(text: str) -> BlobPrefix:
     """The prefix that `text` addresses. Raises BlobUrlError."""
-    if _CONTROL.search(text):
+    if re.search(_CONTROL, text):
         raise BlobUrlError("A blob URL holds no control characters.")
     if text != text.strip():
         raise BlobUrlError("There is white space around the URL.", _offer(text.strip()))
@@ -76,7 +76,7 @@ def _offer(text: str) -> str:
 
 
 def _after_scheme(text: str) -> str:
-    scheme = _SCHEME.match(text)
+    scheme = re.match(_SCHEME, text)
     if scheme and scheme[1].lower() == "https":
         return text[scheme.end() :]
     _refuse_scheme(text, scheme[1].lower() if scheme else "")
@@ -87,7 +87,7 @@ def _refuse_scheme(text: str, scheme: str) -> NoReturn:
         stored = text.lower().startswith("azureml://datastores/")
         why = "Azure ML's own name for data is no blob URL: type the storage address behind it"
         raise BlobUrlError(f"{why}.", FORM if stored else "--dataset-asset azureml:NAME:VERSION")
-    if hadoop := _HADOOP.fullmatch(re.split(r"[?#]", text)[0]):
+    if hadoop := re.fullmatch(_HADOOP, re.split(r"[?#]", text)[0]):
         container, host, path = hadoop.groups()
         https = f"https://{host}/{container}{path}"
         raise BlobUrlError("A blob URL starts with https://, and the container follows the host.", _offer(https))
@@ -118,7 +118,7 @@ def _account(authority: str, path: str) -> str:
         raise BlobUrlError(why, _offer(f"https://{primary}{HOST}{path}"))
     if "." in account:
         raise BlobUrlError(f"The host is one account name before {HOST}; DNS zone endpoints are not supported.")
-    if not _ACCOUNT.fullmatch(account):
+    if not re.fullmatch(_ACCOUNT, account):
         raise BlobUrlError("A storage account's name is 3 to 24 lower-case letters and digits.")
     return account
 
@@ -138,7 +138,7 @@ def _container_and_prefix(account: str, path: str) -> tuple[str, str]:
     container, _, prefix = path.lstrip("/").partition("/")
     if not container:
         raise BlobUrlError("The container is missing.", f"https://{account}{HOST}/CONTAINER/PREFIX")
-    if not _CONTAINER.fullmatch(container):
+    if not re.fullmatch(_CONTAINER, container):
         raise BlobUrlError("A container's name is 3 to 63 lower-case letters, digits and single dashes.")
     base = f"https://{account}{HOST}/{container}"
     if not prefix.strip("/"):
@@ -149,10 +149,10 @@ def _container_and_prefix(account: str, path: str) -> tuple[str, str]:
 
 
 def _check_prefix(base: str, prefix: str) -> None:
-    if signature := _SIGNATURE.search(prefix):
+    if signature := re.search(_SIGNATURE, prefix):
         plain = prefix[: signature.start()].partition("&")[0]
         raise BlobUrlError("A signature (`sig=`) never travels with a job.", _offer(f"{base}/{plain}"))
-    if _ENCODED.search(prefix):
+    if re.search(_ENCODED, prefix):
         decoded = _decoded(prefix)
         why = "Blob names are taken as they are, never percent-decoded: type the decoded name."
         raise BlobUrlError(why, decoded and _offer(f"{base}/{decoded}"))
@@ -166,7 +166,7 @@ def _check_prefix(base: str, prefix: str) -> None:
     if "." in segments or ".." in segments:
         raise BlobUrlError("Blob names are not paths: `.` and `..` segments mean nothing there.")
     if prefix != prefix.rstrip():
-        raise BlobUrlError("The prefix ends with white space.", _offer(f"{base}/{_EDGE.sub('', prefix)}"))
+        raise BlobUrlError("The prefix ends with white space.", _offer(f"{base}/{re.sub(_EDGE, '', prefix)}"))
     if len(prefix) > LONGEST_NAME:
         raise BlobUrlError(f"A blob's name has at most {LONGEST_NAME} characters.")
 
@@ -179,4 +179,4 @@ def _decoded(encoded: str) -> str:
         decoded = unquote(encoded, errors="strict")
     except UnicodeDecodeError:
         return ""
-    return "" if _ENCODED.search(decoded) else decoded
+    return "" if re.search(_ENCODED, decoded) else decoded

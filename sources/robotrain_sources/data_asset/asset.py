@@ -17,11 +17,11 @@ _SCOPE = (
     rf"subscriptions/[A-Za-z0-9-]{{1,64}}/resourcegroups/[A-Za-z0-9._()-]{{1,90}}(?:/providers/{_PROVIDER})?"
     rf"/workspaces/{_WORKSPACE}|locations/[A-Za-z0-9]{{1,64}}/workspaces/{_WORKSPACE}|registries/{_WORKSPACE}"
 )
-_LONG = re.compile(rf"azureml://({_SCOPE})/data/({_NAME})/versions/([^/]*)")
-_SHORT = re.compile(rf"azureml:({_NAME}):([^:]*)")
-_UNPINNED = re.compile(rf"azureml:({_NAME})(?:@.*)?")
-_VERSION = re.compile(r"0|[1-9][0-9]{0,8}")
-_FIXED = re.compile(rf"(?<=/)(?:resourcegroups|providers/{re.escape(_PROVIDER)})(?=/)", re.IGNORECASE)
+_LONG = rf"azureml://({_SCOPE})/data/({_NAME})/versions/([^/]*)"
+_SHORT = rf"azureml:({_NAME}):([^:]*)"
+_UNPINNED = rf"azureml:({_NAME})(?:@.*)?"
+_VERSION = r"0|[1-9][0-9]{0,8}"
+_FIXED = rf"(?i)(?<=/)(?:resourcegroups|providers/{re.escape(_PROVIDER)})(?=/)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +51,24 @@ class DataAssetError(ValueError):
 
 def parse(text: str) -> DataAsset:
     """The data asset that `text` names. Raises DataAssetError."""
-    if long := _LONG.fullmatch(_spelled(text)):
+    if long := re.fullmatch(_LONG, _spelled(text)):
         scope, name, version = long.groups()
         return DataAsset(name, _version(version, f"azureml://{scope}/data/{name}/versions/"), scope)
-    if short := _SHORT.fullmatch(text):
+    if short := re.fullmatch(_SHORT, text):
         return DataAsset(short[1], _version(short[2], f"azureml:{short[1]}:"))
     _refuse(text)
 
 
 def _spelled(text: str) -> str:
     """Resource ids ignore case; one spelling makes equal assets equal."""
-    return _FIXED.sub(lambda word: f"providers/{_PROVIDER}" if "/" in word[0] else "resourcegroups", text)
+    return re.sub(_FIXED, lambda word: f"providers/{_PROVIDER}" if "/" in word[0] else "resourcegroups", text)
 
 
 def _version(text: str, before: str) -> int:
-    if _VERSION.fullmatch(text):
+    if re.fullmatch(_VERSION, text):
         return int(text)
     known = text.lstrip("0") if text.isascii() and text.isdigit() else ""
-    instead = before + (known if _VERSION.fullmatch(known) else "VERSION")
+    instead = before + (known if re.fullmatch(_VERSION, known) else "VERSION")
     raise DataAssetError("A version is a whole number of at most 9 digits, without leading zeros.", instead)
 
 
@@ -86,7 +86,7 @@ def _refuse(text: str) -> NoReturn:
         raise DataAssetError("There is white space around the name.", _offer(text.strip()))
     if lower.startswith("azureml:") and not text.startswith("azureml:"):
         raise DataAssetError("`azureml:` is written in lower case.", _offer("azureml:" + text[len("azureml:") :]))
-    if unpinned := _UNPINNED.fullmatch(text):
+    if unpinned := re.fullmatch(_UNPINNED, text):
         why = "A data asset is named with its version; without one, or with a label, it would change under the job."
         raise DataAssetError(why, f"azureml:{unpinned[1]}:VERSION")
     if lower.startswith("azureml://datastores/"):

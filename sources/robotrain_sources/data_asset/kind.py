@@ -9,12 +9,12 @@ from robotrain.source import RoleFlag, SourceError, SourceKind
 
 from robotrain_sources.data_asset import asset
 
-_MEANT = re.compile(r"\s*azureml:", re.IGNORECASE)
+_MEANT = r"(?i)\s*azureml:"
 
 
 def recognises(text: str) -> bool:
     """Whether the text looks like a name of Azure ML."""
-    return bool(_MEANT.match(text))
+    return bool(re.match(_MEANT, text))
 
 
 def parse(text: str, base: Path) -> asset.DataAsset:

@@ -9,13 +9,13 @@ from robotrain.source import RoleFlag, SourceError, SourceKind
 
 from robotrain_sources.huggingface import repository
 
-_ADDRESS = re.compile(r"\s*(?:hf:/|(?:(?:https?:)?//)?(?:[^/?#]*@)?(?:www\.)?(?:huggingface|hf)\.co/)", re.IGNORECASE)
+_ADDRESS = r"(?i)\s*(?:hf:/|(?:(?:https?:)?//)?(?:[^/?#]*@)?(?:www\.)?(?:huggingface|hf)\.co/)"
 
 
 def recognises(text: str) -> bool:
     """Whether the text is an address of the Hub, or `OWNER/NAME`."""
     name = text.strip().partition("@")[0]
-    return bool(_ADDRESS.match(text)) or ("/" in name and repository.is_id(name))
+    return bool(re.match(_ADDRESS, text)) or ("/" in name and repository.is_id(name))
 
 
 def parse(text: str, base: Path) -> repository.Repository:

@@ -10,14 +10,13 @@ from typing import ClassVar, NoReturn
 
 FORM = "OWNER/NAME[@REVISION]"
 
-_ID = re.compile(r"(?:\b[\w.-]+\b/)?\b[\w.-]{1,96}\b", re.ASCII)
-_TOKEN = re.compile(r"(?:hf|gh[opsur])_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,}")
-_ADDRESS = re.compile(
-    r"(?:hf:/+|(?:(?:https?:)?//)?(?:[^/?#]*@)?(?:www\.)?(?:huggingface\.co|hf\.co)(?::\d+)?/+)"
-    r"(?:datasets/+)?(?!(?:datasets|spaces)/)(?P<id>[^/?#@]+/[^/?#@]+)(?:@(?P<at>[^/?#]+)|/(?:tree|resolve|blob)/(?P<tree>[^/?#]+))?.*",
-    re.IGNORECASE | re.DOTALL,
+_ID = r"(?a)(?:\b[\w.-]+\b/)?\b[\w.-]{1,96}\b"
+_TOKEN = r"(?:hf|gh[opsur])_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,}"
+_ADDRESS = (
+    r"(?is)(?:hf:/+|(?:(?:https?:)?//)?(?:[^/?#]*@)?(?:www\.)?(?:huggingface\.co|hf\.co)(?::\d+)?/+)"
+    r"(?:datasets/+)?(?!(?:datasets|spaces)/)(?P<id>[^/?#@]+/[^/?#@]+)(?:@(?P<at>[^/?#]+)|/(?:tree|resolve|blob)/(?P<tree>[^/?#]+))?.*"
 )
-_NOT_IN_REF = re.compile(r"[~^:?*\[\\#&=%{}'\"]|\.\.|//|(?:^|/)\.|\.lock(?:/|$)")
+_NOT_IN_REF = r"[~^:?*\[\\#&=%{}'\"]|\.\.|//|(?:^|/)\.|\.lock(?:/|$)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class RepositoryError(ValueError):
 
 def parse(text: str) -> Repository:
     """The repository that `text` names. Raises RepositoryError."""
-    if _TOKEN.search(text):
+    if re.search(_TOKEN, text):
         raise RepositoryError("This looks like an access token: a job never carries one.")
     if text != text.strip():
         raise RepositoryError("There is white space around the name.", _offer(text.strip()))
@@ -59,7 +58,7 @@ def parse(text: str) -> Repository:
 def is_id(text: str) -> bool:
     """Whether the Hub would take `text` as a repository's id."""
     wrong = "--" in text or ".." in text or text.endswith(".git")
-    return bool(_ID.fullmatch(text)) and not wrong
+    return bool(re.fullmatch(_ID, text)) and not wrong
 
 
 def _offer(text: str) -> str:
@@ -71,7 +70,7 @@ def _offer(text: str) -> str:
 
 
 def _refuse(text: str, name: str) -> NoReturn:
-    if address := _ADDRESS.fullmatch(text):
+    if address := re.fullmatch(_ADDRESS, text):
         revision = address["at"] or address["tree"]
         instead = _offer(f"{address['id']}@{revision}") if revision else _offer(address["id"])
         raise RepositoryError("Type the repository's id, not its address.", instead)
@@ -97,7 +96,7 @@ def _check_revision(name: str, revision: str) -> None:
         raise RepositoryError("The revision after `@` is missing.", name)
     seen = revision.isprintable() and not re.search(r"\s", revision) and len(revision) <= 255
     edges = not revision.startswith(("-", "/")) and not revision.endswith(("/", "."))
-    if not seen or not edges or revision == "@" or _NOT_IN_REF.search(revision):
+    if not seen or not edges or revision == "@" or re.search(_NOT_IN_REF, revision):
         raise RepositoryError(
             "The part after `@` is a branch, a tag or a commit, as git names them.", f"{name}@REVISION"
         )

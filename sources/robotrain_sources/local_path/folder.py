@@ -8,9 +8,9 @@ from typing import ClassVar, NoReturn
 
 FORM = "FOLDER"
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_URL = re.compile(r"azureml:|file:|[a-z][a-z0-9+.-]+:[/\\]|(?://)?[^/?#\s]+\.(?:blob|dfs|file)\.core\.", re.IGNORECASE)
-_FILE_URL = re.compile(r"file:(?://(?:localhost)?)?(/[^/?#%][^?#%]*)", re.IGNORECASE)
+_CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
+_URL = r"(?i)azureml:|file:|[a-z][a-z0-9+.-]+:[/\\]|(?://)?[^/?#\s]+\.(?:blob|dfs|file)\.core\."
+_FILE_URL = r"(?i)file:(?://(?:localhost)?)?(/[^/?#%][^?#%]*)"
 _FLAGS = (
     (r"hf:|https?://(?:[^/]*@)?(?:huggingface|hf)\.co", "--dataset-repo-id OWNER/NAME"),
     (
@@ -46,9 +46,9 @@ def parse(text: str, base: Path) -> Folder:
     """The folder that `text` names, a relative one below `base`. Raises FolderError."""
     if not text.strip():
         raise FolderError("The path is empty.")
-    if _CONTROL.search(text):
+    if re.search(_CONTROL, text):
         raise FolderError("A path holds no control characters, and is valid Unicode.")
-    if _URL.match(text.lstrip()):
+    if re.match(_URL, text.lstrip()):
         _refuse_url(text.strip())
     expanded = os.path.expanduser(text)
     if expanded.startswith("~"):
@@ -58,7 +58,7 @@ def parse(text: str, base: Path) -> Folder:
 
 
 def _refuse_url(text: str) -> NoReturn:
-    if local := _FILE_URL.fullmatch(text):
+    if local := re.fullmatch(_FILE_URL, text):
         raise FolderError("Type the path alone, without `file:`.", os.path.normpath(local[1]))
     for pattern, instead in _FLAGS:
         if re.match(pattern, text, re.IGNORECASE):

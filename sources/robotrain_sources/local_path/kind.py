@@ -9,12 +9,12 @@ from robotrain.source import RoleFlag, SourceError, SourceKind
 
 from robotrain_sources.local_path import folder
 
-_MEANT = re.compile(r"\s*(?:/(?!/)|\.\.?(?:/|$)|~|file:)", re.IGNORECASE)
+_MEANT = r"(?i)\s*(?:/(?!/)|\.\.?(?:/|$)|~|file:)"
 
 
 def recognises(text: str) -> bool:
     """Whether the text looks like a path."""
-    return bool(_MEANT.match(text))
+    return bool(re.match(_MEANT, text))
 
 
 def parse(text: str, base: Path) -> folder.Folder:

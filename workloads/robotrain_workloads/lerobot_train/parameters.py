@@ -13,7 +13,7 @@ NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$"
 LOGICAL_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Parameters:
     """The parameters of `lerobot-train`."""
 
@@ -26,7 +26,7 @@ class Parameters:
     output_dir: Annotated[
         str | None,
         Param(
-            help="a new folder for checkpoints (default: the run's own)",
+            help="a new folder for checkpoints, relative to the run's own (default: outputs)",
             short="-o",
             env=("OUTPUT_DIR",),
             metavar="FOLDER",

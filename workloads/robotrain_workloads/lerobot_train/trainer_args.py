@@ -1,9 +1,13 @@
 """The trainer's command line: which of its options are robotrain's, and the values they get."""
 
+from __future__ import annotations  # the declaration imports this for `OWNED`: help should not load what it names
+
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from robotrain_runtime.document import Scalar
+if TYPE_CHECKING:
+    from robotrain_runtime.document import Scalar
 
 PUBLISHING = "leave it out: checkpoints stay in the run's folder"
 UNDECIDED = "leave it out: starting from a trained policy is not there yet"

@@ -1,9 +1,9 @@
 """The workload `lerobot-train`, as core sees it. Imports nothing heavy: what runs is in `container`."""
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from robotrain.hookspecs import hook
-from robotrain.job import Job
 from robotrain.problem import Instead, Problem, Stage
 from robotrain.workload import Role, Workload
 
@@ -11,8 +11,11 @@ from robotrain_workloads.lerobot_train.parameters import Parameters
 from robotrain_workloads.lerobot_train.trainer_args import OWNED
 from robotrain_workloads.lerobot_train.versions import LEROBOT
 
+if TYPE_CHECKING:
+    from robotrain.job import Job
 
-def check(job: Job) -> Iterator[Problem]:
+
+def check(job: "Job") -> Iterator[Problem]:
     """The version asked for must be the one that is locked."""
     asked = job["lerobot_version"]
     if asked not in (None, LEROBOT):
