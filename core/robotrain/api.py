@@ -40,8 +40,7 @@ def prepare(
     resolution = resolve(request, workload, platform, kinds)
     problems = [*found, *resolution.problems]
     problems += check(resolution, workload, platform, kinds, plugins.platforms)
-    for answers in plugins.site_hooks().robotrain_check(job=resolution.job, platform=platform.name):
-        problems += answers
+    problems += plugins.site_problems(resolution.job, platform.name)
     raise_if_any(problems)
     return Prepared(
         workload=workload,

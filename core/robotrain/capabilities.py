@@ -48,13 +48,12 @@ FEATURES: Mapping[str, str] = {
 class Capabilities:
     """A platform's declaration.
 
-    sources: by (role, kind). workloads, features: by name. limits: numbers by name, such as `datasets`.
+    sources: by (role, kind). workloads, features: by name.
     """
 
     sources: Mapping[tuple[str, str], Support] = field(default_factory=dict)
     workloads: Mapping[str, Support] = field(default_factory=dict)
     features: Mapping[str, Support] = field(default_factory=dict)
-    limits: Mapping[str, int] = field(default_factory=dict)
 
     def source(self, role: str, kind: str) -> Support:
         """Whether inputs of `kind` can fill `role`."""

@@ -1,11 +1,12 @@
 """What a platform's declaration says of a resolved job. Pure; every answer comes from data."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from robotrain_runtime.parameter import Parameter, parameters_of
+from robotrain_runtime.parameter import parameters_of
 
 from robotrain.capabilities import FEATURES, Capabilities, Support
+from robotrain.inputs import Input
 from robotrain.platforms import Platform
 from robotrain.problem import Instead, Problem, Stage
 from robotrain.redaction import redact
@@ -17,6 +18,14 @@ Platforms = Callable[[], Mapping[str, Platform]]
 """The installed platforms; called only when something is refused, to say who would take it."""
 
 
+class Need(NamedTuple):
+    """A feature a job needs, where that was said, and what was given there."""
+
+    feature: str
+    where: str
+    given: str
+
+
 def check(
     resolution: Resolution,
     workload: Workload,
@@ -26,8 +35,10 @@ def check(
 ) -> Iterator[Problem]:
     """Everything the platform cannot do, then the workload's and the platform's own rules."""
     yield from _workload(workload, platform, platforms)
-    yield from _sources(resolution, platform, kinds, platforms)
-    yield from _features(resolution, workload, platform, platforms)
+    for one in resolution.inputs.chosen:
+        yield from _source(one, platform, kinds, platforms)
+    for need in _needed(resolution, workload):
+        yield from _feature(need, platform, platforms)
     yield from workload.check(resolution.job)
     yield from platform.check(resolution.job, resolution.settings)
 
@@ -44,72 +55,51 @@ def _workload(workload: Workload, platform: Platform, platforms: Platforms) -> I
         )
 
 
-def _sources(
-    resolution: Resolution, platform: Platform, kinds: Mapping[str, SourceKind], platforms: Platforms
-) -> Iterator[Problem]:
-    for one in resolution.inputs.chosen:
-        kind = kinds[one.source.kind]
-        support = platform.capabilities.source(one.role, kind.name)
-        if support:
-            continue
-        accepted = [kinds[name] for name in platform.capabilities.kinds(one.role) if name in kinds]
-        ways = [support.instead] if support.instead else [_spelling(other, one.role) for other in accepted]
-        accepts = f"{platform.name} accepts: {', '.join(other.name for other in accepted)}"
-        takes = _taker(one.role, kind.name)
-        yield Problem(
-            code="source-not-accepted",
-            stage=Stage.CHECK,
-            title=f"{platform.name} {_verb('accept', support)} {kind.title}{_yet(support)}",
-            where=one.origin.where,
-            given=str(one.source),
-            why=support.reason,
-            instead=(
-                *(Instead(way, accepts) for way in ways[:1]),
-                *_others(platform, platforms, takes, f"accepts {kind.name}"),
-            ),
-        )
+def _source(one: Input, platform: Platform, kinds: Mapping[str, SourceKind], platforms: Platforms) -> Iterator[Problem]:
+    kind = kinds[one.source.kind]
+    support = platform.capabilities.source(one.role, kind.name)
+    if support:
+        return
+    accepted = [kinds[name] for name in platform.capabilities.kinds(one.role) if name in kinds]
+    ways = [support.instead] if support.instead else [_spelling(other, one.role) for other in accepted]
+    accepts = f"{platform.name} accepts: {', '.join(other.name for other in accepted)}"
+    others = _others(platform, platforms, lambda can: can.source(one.role, kind.name), f"accepts {kind.name}")
+    yield Problem(
+        code="source-not-accepted",
+        stage=Stage.CHECK,
+        title=f"{platform.name} {_verb('accept', support)} {kind.title}{_yet(support)}",
+        where=one.origin.where,
+        given=str(one.source),
+        why=support.reason,
+        instead=(*(Instead(way, accepts) for way in ways[:1]), *others),
+    )
 
 
-def _taker(role: str, kind: str) -> Callable[[Capabilities], Support]:
-    return lambda can: can.source(role, kind)
+def _feature(need: Need, platform: Platform, platforms: Platforms) -> Iterator[Problem]:
+    support = platform.capabilities.feature(need.feature)
+    if support:
+        return
+    what = FEATURES.get(need.feature, need.feature.replace("_", " "))
+    yield Problem(
+        code="feature-not-there",
+        stage=Stage.CHECK,
+        title=f"{platform.name} cannot {what}{_yet(support)}",
+        where=need.where,
+        given=need.given,
+        why=support.reason,
+        instead=_instead(support, _others(platform, platforms, lambda can: can.feature(need.feature), "can")),
+    )
 
 
-def _features(
-    resolution: Resolution, workload: Workload, platform: Platform, platforms: Platforms
-) -> Iterator[Problem]:
-    for feature, where, given in _needed(resolution, workload):
-        support = platform.capabilities.feature(feature)
-        if support:
-            continue
-        what = FEATURES.get(feature, feature.replace("_", " "))
-        yield Problem(
-            code="feature-not-there",
-            stage=Stage.CHECK,
-            title=f"{platform.name} cannot {what}{_yet(support)}",
-            where=where,
-            given=given,
-            why=support.reason,
-            instead=_instead(support, _others(platform, platforms, _has(feature), "can")),
-        )
-
-
-def _has(feature: str) -> Callable[[Capabilities], Support]:
-    return lambda can: can.feature(feature)
-
-
-def _needed(resolution: Resolution, workload: Workload) -> Iterator[tuple[str, str, str]]:
-    """Each feature the job needs, with where that was said and what was given."""
+def _needed(resolution: Resolution, workload: Workload) -> Iterator[Need]:
+    """Each feature the job needs."""
     for parameter in parameters_of(workload.parameters):
         if parameter.param.requires and resolution.job[parameter.name] != parameter.default:
-            yield parameter.param.requires, *_place(parameter, resolution)
+            value = resolution.parameters[parameter.name]
+            yield Need(parameter.param.requires, value.origin.where, redact(str(value.value)))
     datasets = [one for one in resolution.inputs.chosen if one.role == "dataset"]
     if len(datasets) > 1:
-        yield "several_datasets", datasets[1].origin.where, f"{len(datasets)} datasets"
-
-
-def _place(parameter: Parameter, resolution: Resolution) -> tuple[str, str]:
-    value = resolution.parameters[parameter.name]
-    return value.origin.where, redact(str(value.value))
+        yield Need("several_datasets", datasets[1].origin.where, f"{len(datasets)} datasets")
 
 
 def _others(

@@ -9,25 +9,45 @@ from robotrain_runtime.parameter import Parameter, parameters_of
 from robotrain.nearest import nearest
 from robotrain.problem import Instead, Problem, Stage
 from robotrain.provenance import Value
-from robotrain.redaction import redact
+from robotrain.redaction import holds_secret, redact
 
 
 def coerce(declared: type, raw: Mapping[str, Value]) -> tuple[Any, list[Problem]]:
     """An instance of the dataclass `declared`, with the default in place of each value that does not fit."""
     from pydantic import TypeAdapter, ValidationError
 
+    parameters = {parameter.name: parameter for parameter in parameters_of(declared)}
     adapter: TypeAdapter[Any] = TypeAdapter(declared)
     given = {name: value.value for name, value in raw.items() if value.origin.layer != "default"}
+    unfit = [name for name, text in given.items() if _unfit(str(text))]
+    problems = [_unfit_problem(parameters[name], raw[name]) for name in unfit]
+    given = {name: text for name, text in given.items() if name not in unfit}
     try:
-        return adapter.validate_python(given), []
+        return adapter.validate_python(given), problems
     except ValidationError as error:
         # values and context may hold what was typed; only the places are taken
         places = error.errors(include_input=False, include_url=False, include_context=False)
     wrong = dict.fromkeys(str(place["loc"][0]) for place in places)
-    parameters = {parameter.name: parameter for parameter in parameters_of(declared)}
-    problems = [misfit(parameters[name], raw[name]) for name in wrong]
+    problems += [misfit(parameters[name], raw[name]) for name in wrong]
     good = {name: value for name, value in given.items() if name not in wrong}
     return adapter.validate_python(good), problems
+
+
+def _unfit(text: str) -> bool:
+    return holds_secret(text) or any(ord(letter) < 0x20 and letter not in "\n\t" for letter in text)
+
+
+def _unfit_problem(parameter: Parameter, value: Value) -> Problem:
+    """A text that must not be kept (a job is written into plans and records), or cannot be passed on."""
+    secret = holds_secret(str(value.value))
+    return Problem(
+        code="secret-in-job" if secret else "value-invalid",
+        stage=Stage.RESOLVE,
+        title=f"{parameter.flag} {'holds what looks like a secret' if secret else 'holds control characters'}",
+        where=value.origin.where or value.origin.layer,
+        given=redact(str(value.value)),
+        why="A job is written into plans and records in the clear." if secret else "",
+    )
 
 
 def misfit(parameter: Parameter, value: Value) -> Problem:
@@ -54,7 +74,7 @@ def expected(parameter: Parameter) -> str:
         words += f" of the form {parameter.param.pattern}"
     bounds = {"gt": "greater than", "ge": "not below", "lt": "less than", "le": "not above"}
     said = [
-        f"{text} {bound:g}" for name, text in bounds.items() if (bound := getattr(parameter.param, name)) is not None
+        f"{text} {bound:.12g}" for name, text in bounds.items() if (bound := getattr(parameter.param, name)) is not None
     ]
     return " ".join([words, " and ".join(said)]).strip()
 

@@ -16,7 +16,7 @@ def cache() -> Path:
 
 def _folder(name: str, default: str) -> Path:
     if said := os.environ.get(name):
-        return Path(said).expanduser().absolute()
+        return Path(os.path.abspath(os.path.expanduser(said)))
     import platformdirs
 
     return Path(getattr(platformdirs, default)("robotrain", appauthor=False))

@@ -69,11 +69,6 @@ def gather(request: Request, roles: Mapping[str, Role], kinds: Mapping[str, Sour
     return Inputs(chosen=tuple(chosen), overrode=tuple(overrode), problems=tuple(problems))
 
 
-def flag_of(kind: SourceKind, role: str) -> RoleFlag:
-    """How `kind` is given for `role`. Raises KeyError."""
-    return kind.roles[role]
-
-
 def env_names(flag: RoleFlag) -> tuple[str, ...]:
     """The environment names of a source flag, robotrain's own first."""
     return ("ROBOTRAIN_" + flag.flag.strip("-").replace("-", "_").upper(), *flag.env)
@@ -137,7 +132,7 @@ def _parse(text: SourceText, kinds: Mapping[str, SourceKind]) -> Source | Proble
         return Problem(
             code=f"{kind.name.replace('_', '-')}-invalid",
             stage=Stage.PARSE,
-            title=f"{flag_of(kind, text.role).flag} takes {kind.title}, and this is none that can be used",
+            title=f"{kind.roles[text.role].flag} takes {kind.title}, and this is none that can be used",
             where=text.origin.where,
             given=redact(text.text, _schemes(kinds)),
             why=error.why,
@@ -152,16 +147,16 @@ def _schemes(kinds: Mapping[str, SourceKind]) -> tuple[str, ...]:
 def _ways_out(
     text: SourceText, kind: SourceKind, error: SourceError, kinds: Mapping[str, SourceKind]
 ) -> tuple[Instead, ...]:
-    own = flag_of(kind, text.role).flag
+    own = kind.roles[text.role].flag
     if error.instead:
         return (Instead(error.instead if error.instead.startswith("-") else f"{own} {error.instead}"),)
     others = [other for other in kinds.values() if other is not kind and text.role in other.roles]
     for other in others:
         if other.recognises(text.text):
             try:
-                return (Instead(f"{flag_of(other, text.role).flag} {other.parse(text.text, text.base)}"),)
+                return (Instead(f"{other.roles[text.role].flag} {other.parse(text.text, text.base)}"),)
             except SourceError:
-                return (Instead(f"{flag_of(other, text.role).flag} {other.form}"),)
+                return (Instead(f"{other.roles[text.role].flag} {other.form}"),)
     return (Instead(f"{own} {kind.form}"),)
 
 

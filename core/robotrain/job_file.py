@@ -72,11 +72,11 @@ class _Reader:
         top = dict(self.pairs(root, "the job file", KEYS)) if root is not None else {}
         return JobFile(
             folder=self.folder,
-            workload=self.text(top["workload"], "workload") if "workload" in top else "",
+            workload=self.text(top["workload"], "workload") if "workload" in top and not _null(top["workload"]) else "",
             sources=tuple(self.sources(top["sources"])) if "sources" in top else (),
             parameters=self.table(top["parameters"], "parameters") if "parameters" in top else {},
             platforms=self.platforms(top["platforms"]) if "platforms" in top else {},
-            trainer_args=tuple(self.items(top["trainer_args"])) if "trainer_args" in top else None,
+            trainer_args=self.arguments(top["trainer_args"]) if "trainer_args" in top else None,
             problems=tuple(self.problems),
         )
 
@@ -85,7 +85,7 @@ class _Reader:
 
     def pairs(self, node: Any, what: str, known: Iterable[str] = ()) -> Iterator[tuple[str, Any]]:
         """The entries of a mapping; a key that comes twice or is not `known` is a problem."""
-        if node.tag == "tag:yaml.org,2002:null":
+        if _null(node):
             return
         if node.id != "mapping":
             self.wrong(node, f"{what} must be a mapping of names to values")
@@ -94,6 +94,8 @@ class _Reader:
         for key, value in node.value:
             if key.id != "scalar":
                 self.wrong(key, f"a name in {what} must be plain text")
+            elif key.tag == "tag:yaml.org,2002:merge":
+                self.wrong(key, "merge keys are not read; write the values out")
             elif key.value in seen:
                 self.wrong(key, f"{redact(key.value)!r} comes twice in {what}")
             elif known and key.value not in known:
@@ -108,26 +110,34 @@ class _Reader:
         for name, value in self.pairs(node, what):
             if value.id != "scalar":
                 self.wrong(value, f"{what}.{redact(name)} must be one value, not a {value.id}")
-            elif value.tag != "tag:yaml.org,2002:null":
+            elif not _null(value):
                 found[name] = Value(value.value, Origin("job file", self.where(value)))
         return found
 
     def platforms(self, node: Any) -> dict[str, dict[str, Value]]:
-        return {name: self.table(value, f"platforms.{name}") for name, value in self.pairs(node, "platforms")}
+        return {name: self.table(value, f"platforms.{redact(name)}") for name, value in self.pairs(node, "platforms")}
 
     def sources(self, node: Any) -> Iterator[FileSource]:
         for role, listed in self.pairs(node, "sources"):
             entries = listed.value if listed.id == "sequence" else [listed]
             for entry in entries:
-                for kind, value in self.pairs(entry, f"a source of role {role}"):
+                for kind, value in self.pairs(entry, f"a source of role {redact(role)}"):
                     yield FileSource(role=role, kind=kind, text=self.text(value, kind), where=self.where(value))
 
-    def items(self, node: Any) -> Iterator[Value]:
+    def arguments(self, node: Any) -> tuple[Value, ...] | None:
+        """The trainer's arguments; None when there are none to read."""
+        if _null(node):
+            return None
         if node.id != "sequence":
             self.wrong(node, "trainer_args must be a list, one argument an item")
-            return
+            return None
+        found = []
         for item in node.value:
-            yield Value(self.text(item, "an item of trainer_args"), Origin("job file", self.where(item)))
+            if _null(item):
+                self.wrong(item, "an item of trainer_args is empty")
+            else:
+                found.append(Value(self.text(item, "an item of trainer_args"), Origin("job file", self.where(item))))
+        return tuple(found)
 
     def text(self, node: Any, what: str) -> str:
         if node.id == "scalar":
@@ -149,6 +159,10 @@ class _Reader:
                 instead=(Instead(near),) if near else (),
             )
         )
+
+
+def _null(node: Any) -> bool:
+    return bool(node.tag == "tag:yaml.org,2002:null")
 
 
 def _problem(code: str, title: str, where: str, why: str = "", instead: tuple[Instead, ...] = ()) -> Problem:

@@ -65,7 +65,7 @@ def dotenv(path: Path) -> NameLayer:
             problems.append(_malformed(where))
         elif binding.key and binding.value:
             text = "".join(atom.resolve(known) for atom in parse_variables(binding.value))
-            known.setdefault(binding.key, text)
+            known[binding.key] = os.environ.get(binding.key) or text
             values[binding.key] = Value(text, Origin(path.name, where))
     return NameLayer(path.name, {name: value for name, value in values.items() if value.value}, tuple(problems))
 

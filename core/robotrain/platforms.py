@@ -40,7 +40,7 @@ class Platform(Protocol):
         """Hand the plan to the engine; what it returns finds the run again. Raises Rejected when the engine refuses."""
 
     def status(self, reference: Reference) -> Status:
-        """How the run is. Raises LookupError when the engine does not know it."""
+        """How the run is. Raises robotrain.run.RunGone when the engine does not know it."""
 
     def logs(self, reference: Reference, follow: bool) -> Iterator[str]:
         """The log line by line, event lines included, without line ends. follow: to the run's end."""

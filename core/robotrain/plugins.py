@@ -4,20 +4,26 @@ A claim is the name of an entry point in the group `robotrain`: `platform.NAME`,
 `command.NAME`; a name without a dot is a site plugin. Reading claims imports nothing.
 """
 
+import contextlib
 import functools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, requires
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pluggy
 
 from robotrain import hookspecs
-from robotrain.platforms import Platform
 from robotrain.problem import Problem, Rejected, Stage
-from robotrain.source import SourceKind
-from robotrain.workload import Workload
+from robotrain.redaction import redact
+
+if TYPE_CHECKING:
+    from robotrain.job import Job
+    from robotrain.platforms import Platform
+    from robotrain.run import RunRecord
+    from robotrain.source import SourceKind
+    from robotrain.workload import Workload
 
 GROUP = "robotrain"
 FAMILIES = ("platform", "workload", "source", "command")
@@ -33,6 +39,11 @@ class Claim:
     family: str
     name: str
     point: EntryPoint
+
+    @property
+    def project(self) -> str:
+        """The distribution's name, in its one spelling."""
+        return _normal(self.point.dist.name) if self.point.dist else ""
 
     @property
     def distribution(self) -> str:
@@ -66,7 +77,8 @@ class Plugins:
 
     def __init__(self, mode: Mode = "all") -> None:
         self.mode = mode
-        self.failures: dict[str, Failure] = {}
+        self.failures: dict[Claim, Failure] = {}
+        self._loaded: dict[Claim, Any] = {}
         self._manager = pluggy.PluginManager("robotrain")
         self._manager.add_hookspecs(hookspecs)
 
@@ -74,120 +86,163 @@ class Plugins:
     def claims(self) -> tuple[Claim, ...]:
         """Every claim, sorted by family and name; a broken plugin is among them."""
         points = entry_points(group=GROUP)
-        built_in = _built_in() if self.mode == "none" else None
-        found = (
-            Claim(*_split(point.name), point)
-            for point in points
-            if built_in is None or (point.dist and _normal(point.dist.name) in built_in)
-        )
+        found = [Claim(*_split(point.name), point) for point in points]
+        if self.mode == "none":
+            built_in = _built_in()
+            found = [claim for claim in found if claim.project in built_in]
         return tuple(sorted(found, key=lambda claim: (claim.family, claim.name, claim.distribution)))
 
     def names(self, family: str) -> list[str]:
         """The names claimed in a family, without importing any."""
         return sorted({claim.name for claim in self.claims if claim.family == family})
 
-    def platform(self, name: str) -> Platform:
+    def platform(self, name: str) -> "Platform":
         """The platform `name`. Raises PluginError."""
-        return cast(Platform, self._one("platform", name, self._manager.hook.robotrain_platforms))
+        return cast("Platform", self._one("platform", name, self._manager.hook.robotrain_platforms))
 
-    def workload(self, name: str) -> Workload:
+    def workload(self, name: str) -> "Workload":
         """The workload `name`. Raises PluginError."""
-        return cast(Workload, self._one("workload", name, self._manager.hook.robotrain_workloads))
+        return cast("Workload", self._one("workload", name, self._manager.hook.robotrain_workloads))
 
-    def source_kinds(self) -> dict[str, SourceKind]:
+    def source_kinds(self) -> "dict[str, SourceKind]":
         """Every kind that loads, by name, and those of the platforms loaded so far."""
         for claim in self._family("source"):
             self._load(claim)
         return {kind.name: kind for _, kind in self._brought(self._manager.hook.robotrain_source_kinds)}
 
-    def platforms(self) -> dict[str, Platform]:
+    def platforms(self) -> "dict[str, Platform]":
         """Every platform that loads, by name."""
         return self._every("platform", self.platform)
 
-    def workloads(self) -> dict[str, Workload]:
+    def workloads(self) -> "dict[str, Workload]":
         """Every workload that loads, by name."""
         return self._every("workload", self.workload)
 
     def command(self, name: str) -> Any:
         """The Typer app of a plugin command, None when nobody claims it. Raises PluginError when it is broken."""
-        for claim in self._family("command", name):
-            try:
-                return claim.point.load()
-            except (Exception, SystemExit) as cause:
-                self._fail(claim, cause)
-                raise PluginError(str(self.failures[str(claim)])) from cause
-        return None
+        claims = self._family("command", name)
+        return self._required(claims) if claims else None
 
-    def site_hooks(self) -> Any:
-        """The hooks, with every site plugin loaded: for `robotrain_check` and `robotrain_run_changed`."""
-        for claim in self._family(""):
-            self._load(claim)
-        return self._manager.hook
+    def site_problems(self, job: "Job", platform: str) -> Iterator[Problem]:
+        """What the rules of this site say of a job. A rule that fails is a warning: it must not stop the work."""
+        for claim, implementation in self._site(self._manager.hook.robotrain_check):
+            try:
+                yield from list(_call(implementation, job=job, platform=platform) or ())
+            except Exception as cause:
+                self._fail(claim, cause)
+                yield _site_failed(claim, cause)
+
+    def run_changed(self, run: "RunRecord") -> list[Problem]:
+        """Tell every site plugin; those that fail are named in warnings."""
+        failed = []
+        for claim, implementation in self._site(self._manager.hook.robotrain_run_changed):
+            try:
+                _call(implementation, run=run)
+            except Exception as cause:
+                self._fail(claim, cause)
+                failed.append(_site_failed(claim, cause))
+        return failed
 
     def load_everything(self) -> None:
         """Load each claim, so that `failures` is complete."""
-        self.source_kinds(), self.platforms(), self.workloads(), self.site_hooks()
+        self.source_kinds(), self.platforms(), self.workloads()
+        for claim in self._family(""):
+            self._load(claim)
         for name in self.names("command"):
-            try:
+            with contextlib.suppress(PluginError):
                 self.command(name)
-            except PluginError:
-                continue
 
     def _every(self, family: str, one: Callable[[str], Any]) -> dict[str, Any]:
         found = {}
         for name in self.names(family):
-            try:
+            with contextlib.suppress(PluginError):  # kept in `failures`
                 found[name] = one(name)
-            except PluginError:
-                continue  # kept in `failures`
         return found
 
     def _one(self, family: str, name: str, hook: Any) -> Any:
         claims = self._family(family, name)
         if not claims:
-            raise PluginError(
-                f"no {family} {name!r} is installed; installed: {', '.join(self.names(family)) or 'none'}"
-            )
-        if len(claims) > 1:
-            who = " and ".join(claim.distribution for claim in claims)
-            self._fail(claims[0], LookupError(f"claimed by {who}; uninstall one"))
-        elif self._load(claims[0]):
-            for claim_name, thing in self._brought(hook):
-                if claim_name == str(claims[0]) and thing.name == name:
-                    return thing
-            if str(claims[0]) not in self.failures:
-                self._fail(claims[0], LookupError(f"{claims[0].point.value} claims it but brings none of that name"))
-        raise PluginError(str(self.failures[str(claims[0])]))
+            installed = ", ".join(self.names(family)) or "none"
+            raise PluginError(f"no {family} {redact(name)!r} is installed; installed: {installed}")
+        module = self._required(claims)
+        for claim, thing in self._brought(hook):
+            if self._loaded.get(claim) is module and thing.name == name:
+                return thing
+        claim = next(claim for claim in claims if self._loaded.get(claim) is module)
+        if claim not in self.failures:
+            self._fail(claim, LookupError(f"{claim.point.value} claims it but brings none of that name"))
+        raise PluginError(str(self.failures[claim]))
+
+    def _required(self, claims: Sequence[Claim]) -> Any:
+        """What the claim of a name loads to. Raises PluginError."""
+        for claim in claims:
+            if self._load(claim):
+                return self._loaded[claim]
+        raise PluginError(str(self.failures[claims[0]]))
 
     def _family(self, family: str, name: str = "") -> list[Claim]:
         return [claim for claim in self.claims if claim.family == family and name in ("", claim.name)]
 
     def _load(self, claim: Claim) -> bool:
-        if self._manager.has_plugin(str(claim)):
-            return True
-        if str(claim) in self.failures:
-            return False
+        if claim in self._loaded or claim in self.failures:
+            return claim in self._loaded
         try:
-            self._manager.register(claim.point.load(), name=str(claim))
+            self._must_be_free(claim)
+            self._loaded[claim] = loaded = claim.point.load()
+            if claim.family != "command" and not self._manager.is_registered(loaded):
+                self._manager.register(loaded)  # once, however many names the module claims
         except (Exception, SystemExit) as cause:
+            self._loaded.pop(claim, None)
             self._fail(claim, cause)
             return False
         return True
 
-    def _brought(self, hook: Any) -> Iterator[tuple[str, Any]]:
+    def _must_be_free(self, claim: Claim) -> None:
+        """Of several claims to one name, only that of robotrain itself is taken. Raises LookupError for the others."""
+        rivals = self._family(claim.family, claim.name)
+        if len([rival for rival in rivals if rival.name == claim.name]) > 1 and claim.project not in _built_in():
+            who = " and ".join(rival.distribution for rival in rivals if rival.name == claim.name)
+            raise LookupError(f"claimed by {who}; uninstall one")
+
+    def _brought(self, hook: Any) -> Iterator[tuple[Claim, Any]]:
         """What each loaded plugin returns from `hook`, beside its claim; one that raises is a failure, not the end."""
         for implementation in hook.get_hookimpls():
+            claim = next(claim for claim, loaded in self._loaded.items() if loaded is implementation.plugin)
             try:
                 things: Iterable[Any] = list(implementation.function())
             except Exception as cause:
-                self._fail(next(claim for claim in self.claims if str(claim) == implementation.plugin_name), cause)
+                self._fail(claim, cause)
                 continue
-            yield from ((implementation.plugin_name, thing) for thing in things)
+            for owner in [owner for owner, loaded in self._loaded.items() if loaded is implementation.plugin]:
+                yield from ((owner, thing) for thing in things)
+
+    def _site(self, hook: Any) -> Iterator[tuple[Claim, Any]]:
+        """The implementations of `hook`, with every site plugin loaded."""
+        for claim in self._family(""):
+            self._load(claim)
+        for implementation in hook.get_hookimpls():
+            claim = next(claim for claim, loaded in self._loaded.items() if loaded is implementation.plugin)
+            yield claim, implementation
 
     def _fail(self, claim: Claim, cause: BaseException) -> None:
-        self.failures[str(claim)] = Failure(claim, cause)
+        self.failures[claim] = Failure(claim, cause)
         if self.mode == "strict":
-            raise PluginError(str(self.failures[str(claim)])) from cause
+            raise PluginError(str(self.failures[claim])) from cause
+
+
+def _call(implementation: Any, **given: Any) -> Any:
+    """Call a hook with the arguments it takes: it may leave out those it does not use, as pluggy allows."""
+    return implementation.function(*(given[name] for name in implementation.argnames))
+
+
+def _site_failed(claim: Claim, cause: Exception) -> Problem:
+    return Problem(
+        code="site-plugin-failed",
+        stage=Stage.CHECK,
+        severity="warning",
+        title=f"the site plugin {claim} ({claim.distribution}) failed and was skipped",
+        why=f"{type(cause).__name__}: {cause}",
+    )
 
 
 def _split(point_name: str) -> tuple[str, str]:
@@ -195,6 +250,7 @@ def _split(point_name: str) -> tuple[str, str]:
     return (family, name) if dot and family in FAMILIES else ("", point_name)
 
 
+@functools.cache
 def _built_in() -> set[str]:
     """What the distribution `robotrain` itself requires, extras included."""
     try:

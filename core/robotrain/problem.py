@@ -79,10 +79,12 @@ def raise_if_any(problems: Iterable[Problem]) -> None:
 
 def render(problem: Problem, width: int = 100) -> str:
     """The report of one problem, in the form of design.md section 3."""
-    head = f"{problem.severity}: {problem.title}"
+    from robotrain.redaction import redact
+
+    head = f"{problem.severity}: {redact(problem.title)}"
     code = f"[{problem.code}]"
     lines = [f"{head}{code:>{max(len(code) + 2, width - len(head))}}"]
-    given = " ".join(part for part in (problem.where, problem.given) if part)
+    given = " ".join(part for part in (redact(problem.where), problem.given) if part)
     lines += [f"  {line}" for part in (given, problem.why) if part for line in part.splitlines()]
     column = max((len(way.text) for way in problem.instead if way.remark), default=0)
     for index, way in enumerate(problem.instead):

@@ -74,6 +74,12 @@ def redact(text: str, schemes: tuple[str, ...] = ()) -> str:
     return shown
 
 
+def holds_secret(text: str) -> bool:
+    """Whether a text that would be kept, in a plan or a record, carries what only a secret looks like."""
+    patterns = (rf"{_SCHEME}[^/\\?#\s]*:[^/\\?#\s]*{_AT}", r"[?&;]sig=", r"(?:account|sharedaccess)key=", *_TOKENS)
+    return any(_compile(pattern).search(text) for pattern in patterns)
+
+
 def _once(text: str, schemes: tuple[str, ...]) -> str:
     for pattern, replacement in _rules(schemes):
         text = pattern.sub(replacement, text)

@@ -25,7 +25,8 @@ class Request:
     """Everything said on the command line (or in a Python call), and the layers below it.
 
     parameters, settings: by field name. trainer_args: what stood after `--`, None when nothing did. names: the
-    environment and the `.env` files, strongest first. folder: the working folder.
+    environment and the `.env` files, strongest first. folder: the working folder. flags: every option
+    that belongs before `--`, to know one that stands after it.
     """
 
     parameters: Mapping[str, Value] = field(default_factory=dict)
@@ -35,3 +36,4 @@ class Request:
     file: JobFile | None = None
     names: tuple[NameLayer, ...] = ()
     folder: Path = field(default_factory=Path.cwd)
+    flags: frozenset[str] = frozenset()

@@ -1,20 +1,23 @@
 """From a request to a job: flag > job file > environment > .env.local > .env > default; each value coerced once."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from robotrain_runtime.parameter import Parameter, parameters_of
 
 from robotrain.coerce import coerce, scalars
-from robotrain.inputs import Input, Inputs, gather
+from robotrain.inputs import Inputs, gather
 from robotrain.job import Job
+from robotrain.job_file import JobFile
 from robotrain.layers import NameLayer
 from robotrain.nearest import nearest
 from robotrain.platforms import Platform
-from robotrain.problem import Instead, Problem, Stage
-from robotrain.provenance import DEFAULT, Value
-from robotrain.redaction import redact
+from robotrain.problem import Instead, Problem, Stage, errors
+from robotrain.provenance import DEFAULT, Origin, Value
+from robotrain.redaction import holds_secret, redact
 from robotrain.request import Request
 from robotrain.source import SourceKind
 from robotrain.workload import Workload
@@ -31,10 +34,6 @@ class Resolution:
     inputs: Inputs
     problems: tuple[Problem, ...]
 
-    def origin_of(self, source: Any) -> Input:
-        """The input behind a source of the job."""
-        return next(one for one in self.inputs.chosen if one.document == source)
-
 
 def resolve(request: Request, workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]) -> Resolution:
     """Settle every value. What does not fit is among the problems, its default in its place."""
@@ -42,6 +41,7 @@ def resolve(request: Request, workload: Workload, platform: Platform, kinds: Map
     in_file = file.parameters if file else {}
     for_platform = file.platforms.get(platform.name, {}) if file else {}
     parameters = layered(workload.parameters, [request.parameters, in_file], request.names)
+    for_platform = anchored(platform.settings, for_platform, file)
     settings = layered(platform.settings, [request.settings, for_platform], request.names)
     typed_parameters, wrong_parameters = coerce(workload.parameters, parameters)
     typed_settings, wrong_settings = coerce(platform.settings, settings)
@@ -61,8 +61,9 @@ def resolve(request: Request, workload: Workload, platform: Platform, kinds: Map
         *inputs.problems,
         *wrong_parameters,
         *wrong_settings,
-        *_missing(inputs, workload, platform, kinds),
-        *_misplaced(arguments, workload, platform, request.file),
+        *_missing(inputs, workload, platform, kinds, file),
+        *_misplaced(arguments, workload, platform, request.flags),
+        *_secrets(arguments),
     ]
     return Resolution(
         job=job,
@@ -83,6 +84,17 @@ def layered(declared: type, fields: Sequence[Mapping[str, Value]], names: Sequen
     return found
 
 
+def anchored(declared: type, values: Mapping[str, Value], file: JobFile | None) -> Mapping[str, Value]:
+    """The values of a job file, with its relative paths starting from its folder."""
+    paths = {parameter.name for parameter in parameters_of(declared) if parameter.param.path}
+    return {
+        name: dataclasses.replace(value, value=os.path.join(file.folder, os.path.expanduser(value.value)))
+        if file and name in paths and value.value
+        else value
+        for name, value in values.items()
+    }
+
+
 def _said(parameter: Parameter, fields: Sequence[Mapping[str, Value]], names: Sequence[NameLayer]) -> Iterator[Value]:
     for layer in fields:
         if (value := layer.get(parameter.name)) and value.value != "":
@@ -94,8 +106,6 @@ def _said(parameter: Parameter, fields: Sequence[Mapping[str, Value]], names: Se
 
 def trainer_arguments(request: Request) -> tuple[Value, ...]:
     """What goes to the trainer as it is: those after `--` replace those of the job file."""
-    from robotrain.provenance import Origin
-
     if request.trainer_args is not None:
         return tuple(Value(argument, Origin("flag", "after --")) for argument in request.trainer_args)
     return (request.file.trainer_args if request.file else None) or ()
@@ -116,9 +126,14 @@ def _unknown_fields(given: Mapping[str, Value], declared: type, owner: str) -> I
 
 
 def _missing(
-    inputs: Inputs, workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]
+    inputs: Inputs,
+    workload: Workload,
+    platform: Platform,
+    kinds: Mapping[str, SourceKind],
+    file: JobFile | None,
 ) -> Iterator[Problem]:
-    tried = {problem.code for problem in inputs.problems if problem.severity == "error"}
+    """Roles that nobody filled; not where somebody tried, and what is wrong with that is said already."""
+    tried = bool(errors((*inputs.problems, *(file.problems if file else ()))))
     for role, rule in workload.roles.items():
         if not rule.required or tried or any(one.role == role for one in inputs.chosen):
             continue
@@ -131,29 +146,41 @@ def _missing(
         )
 
 
-def _misplaced(arguments: Sequence[Value], workload: Workload, platform: Platform, file: Any) -> Iterator[Problem]:
+def _misplaced(
+    arguments: Sequence[Value], workload: Workload, platform: Platform, flags: Collection[str]
+) -> Iterator[Problem]:
     """Trainer arguments that robotrain sets itself, or that are options of robotrain on the wrong side of `--`."""
-    own = {flag: "workload " + workload.name for p in parameters_of(workload.parameters) for flag in p.flags}
+    own = dict.fromkeys(flags, "robotrain")
+    own |= {flag: "workload " + workload.name for p in parameters_of(workload.parameters) for flag in p.flags}
     own |= {flag: "platform " + platform.name for p in parameters_of(platform.settings) for flag in p.flags}
     for argument in arguments:
         name = str(argument.value).partition("=")[0]
-        if not name.startswith("-"):
-            continue
         if name in workload.owned:
-            yield Problem(
-                code="trainer-arg-owned",
-                stage=Stage.RESOLVE,
-                title=f"robotrain sets {name} itself",
-                where=argument.origin.where,
-                given=name,
-                instead=(Instead(workload.owned[name]),),
-            )
+            yield _refused_argument("owned", f"robotrain sets {name} itself", argument, Instead(workload.owned[name]))
         elif name in own:
+            title = f"{name} is an option of {own[name]}, not of the trainer"
+            yield _refused_argument("misplaced", title, argument, Instead(name, "before --"))
+
+
+def _refused_argument(why: str, title: str, argument: Value, way: Instead) -> Problem:
+    return Problem(
+        code=f"trainer-arg-{why}",
+        stage=Stage.RESOLVE,
+        title=title,
+        where=argument.origin.where,
+        given=str(argument.value).partition("=")[0],
+        instead=(way,),
+    )
+
+
+def _secrets(arguments: Sequence[Value]) -> Iterator[Problem]:
+    for argument in arguments:
+        if holds_secret(str(argument.value)):
             yield Problem(
-                code="trainer-arg-misplaced",
+                code="secret-in-job",
                 stage=Stage.RESOLVE,
-                title=f"{name} is an option of {own[name]}, not of the trainer",
+                title="an argument of the trainer holds what looks like a secret",
                 where=argument.origin.where,
-                given=name,
-                instead=(Instead(name, "before --"),),
+                given=redact(str(argument.value)),
+                why="A job is written into plans and records in the clear.",
             )

@@ -4,9 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from robotrain.problem import Problem, Rejected, Stage
+
 State = Literal["pending", "running", "succeeded", "failed", "cancelled", "lost"]
 
 ENDED: tuple[State, ...] = ("succeeded", "failed", "cancelled", "lost")
+
+
+class RunGone(Rejected):
+    """The engine no longer knows a run; says what is missing."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__([Problem(code="run-gone", stage=Stage.SUBMIT, title=title)])
+
 
 Reference = Mapping[str, str]
 """What a platform needs to find a run again, as it returned it from `submit`."""

@@ -1,69 +1,77 @@
 """Sending a prepared job: preflight, the record written ahead, then the platform."""
 
-import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 
 from robotrain import store
 from robotrain.api import Prepared
 from robotrain.coerce import scalars
 from robotrain.plan import Plan
-from robotrain.plugins import Plugins
-from robotrain.problem import Rejected, raise_if_any
+from robotrain.problem import Problem, Rejected, raise_if_any
 from robotrain.run import RunRecord
 
+Report = Callable[[Iterable[Problem]], None]
 
-def rehearse(prepared: Prepared) -> Plan:
+
+def rehearse(prepared: Prepared, report: Report) -> Plan:
     """Everything but sending. Raises Rejected when preflight says it would fail."""
-    with _claimed(prepared) as run:
-        plan = prepared.plan(_attempt(run))
-        raise_if_any(prepared.platform.preflight(plan))
-        store.release(run)
+    plan = _ready(prepared, report)
+    store.release(plan.run)
     return plan
 
 
-def send(prepared: Prepared, plugins: Plugins, announce: Callable[[str], None] | None) -> RunRecord:
-    """Hand the plan to the platform. The run's name goes to `announce` as soon as it was sent.
+def send(prepared: Prepared, report: Report, announce: Callable[[str], None]) -> RunRecord:
+    """Hand the plan to the platform; the run's name goes to `announce` as soon as it was sent.
 
-    Raises Rejected when preflight says it would fail, or the platform refuses; the record is then taken back, as
-    nothing runs under that name.
+    report: takes what preflight remarks. Raises Rejected when preflight says it would fail, or the platform refuses;
+    the name is then given back, as nothing runs under it.
     """
-    with _claimed(prepared) as run:
-        plan = prepared.plan(_attempt(run))
-        raise_if_any(prepared.platform.preflight(plan))
-        ahead = RunRecord(
-            run=run,
-            platform=plan.platform,
-            phase="sending",
-            job=plan.job.digest,
-            plan=plan.digest,
-            created=time.time(),
-            workload=plan.job.workload,
-            settings=dict(scalars(prepared.resolution.settings)),
-            reference={},
-        )
-        store.write(ahead)
+    plan = _ready(prepared, report)
+    ahead = _record(plan, prepared)
+    store.write(ahead)
+    try:
         reference = prepared.platform.submit(plan)
+    except Rejected:
+        store.release(plan.run)
+        raise
     record = dataclasses.replace(ahead, phase="sent", reference=reference)
-    if announce:
+    try:
         announce(record.run)  # before the record says `sent`: whoever is interrupted here knows the name
-    store.write(record)
-    plugins.site_hooks().robotrain_run_changed(run=record)
+    finally:
+        store.write(record)
     return record
 
 
-@contextlib.contextmanager
-def _claimed(prepared: Prepared) -> Iterator[str]:
-    """A run name for this job; given back when nothing was sent under it."""
+def _ready(prepared: Prepared, report: Report) -> Plan:
+    """The plan under a name nobody else has, which preflight lets pass. Whatever stops it gives the name back."""
     raise_if_any(store.unwritable())
     run = store.claim(prepared.resolution.job)
     try:
-        yield run
-    except Rejected:
+        plan = prepared.plan(attempt_of(run))
+        found = list(prepared.platform.preflight(plan))
+        raise_if_any(found)
+    except BaseException:
         store.release(run)
         raise
+    report(found)
+    return plan
 
 
-def _attempt(run: str) -> int:
+def attempt_of(run: str) -> int:
+    """The attempt that a run's name ends in."""
     return int(run.rpartition("-")[2])
+
+
+def _record(plan: Plan, prepared: Prepared) -> RunRecord:
+    return RunRecord(
+        run=plan.run,
+        platform=plan.platform,
+        phase="sending",
+        job=plan.job.digest,
+        plan=plan.digest,
+        created=time.time(),
+        workload=plan.job.workload,
+        settings=dict(scalars(prepared.resolution.settings)),
+        reference={},
+    )

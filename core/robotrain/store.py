@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_h
 
 from robotrain import folders
 from robotrain.problem import Instead, Problem, Rejected, Stage
+from robotrain.redaction import redact
 from robotrain.run import RunRecord
 
 if TYPE_CHECKING:
@@ -26,6 +27,13 @@ RECORD = "record.json"
 CLAIMED = "claimed"
 SHOWN = 8
 LAST = ("", "last")
+
+
+class UnknownRun(Rejected):
+    """No run of that name was recorded here."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__([Problem(code="run-unknown", stage=Stage.USAGE, title=title)])
 
 
 def unwritable() -> list[Problem]:
@@ -86,12 +94,12 @@ def write(record: RunRecord) -> None:
 
 
 def read(run: str) -> RunRecord:
-    """The record of `run`. Raises LookupError when there is none, Rejected when it cannot be read."""
+    """The record of `run`. Raises UnknownRun when there is none, Rejected when it cannot be read."""
     path = _runs() / run / RECORD
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        raise LookupError(f"there is no record of a run {run!r} in {_runs()}") from None
+        raise UnknownRun(f"there is no record of a run {redact(run)!r} in {_runs()}") from None
     except (OSError, ValueError) as error:  # a JSON or UTF-8 error is a ValueError
         raise Rejected([_broken(path, str(error))]) from None
     return _record(data, path)
@@ -108,18 +116,18 @@ def names() -> list[str]:
 
 
 def find(text: str = "") -> str:
-    """The run meant by its name, the start of its name, or nothing or `last` for the newest. Raises LookupError."""
+    """The run meant by its name, the start of its name, or nothing or `last` for the newest. Raises UnknownRun."""
     known = names()
     if not known:
-        raise LookupError(f"no run was submitted from here yet ({_runs()} holds none)")
+        raise UnknownRun(f"no run was submitted from here yet ({_runs()} holds none)")
     if text in LAST:
         return known[0]
     starting = [name for name in known if name.startswith(text)]
     if text in starting or len(starting) == 1:
         return text if text in starting else starting[0]
     if starting:
-        raise LookupError(f"{len(starting)} runs start with {text!r}: {_listed(starting)}; give more of the name")
-    raise LookupError(f"there is no run {text!r}; {_near(text, known)}")
+        raise UnknownRun(f"{len(starting)} runs start with {text!r}: {_listed(starting)}; give more of the name")
+    raise UnknownRun(f"there is no run {redact(text)!r}; {_near(text, known)}")
 
 
 def _runs() -> Path:

@@ -103,7 +103,7 @@ def now(event: Event) -> Record:
 def dump(event: Event, at: float | None = None) -> str:
     """The event as its line, without the line's end."""
     body = {"event": type(event).__name__.lower(), "time": time.time() if at is None else at}
-    return PREFIX + json.dumps(_strict(body | dataclasses.asdict(event)), allow_nan=False)
+    return PREFIX + json.dumps(strict(body | dataclasses.asdict(event)), allow_nan=False)
 
 
 def read(line: str) -> Record | None:
@@ -121,9 +121,12 @@ def read(line: str) -> Record | None:
         return None
 
 
-def _strict(value: Any) -> Any:
+def strict(value: Any) -> Any:
+    """`value` with texts in place of the numbers that JSON has no word for."""
     if isinstance(value, Mapping):
-        return {name: _strict(part) for name, part in value.items()}
+        return {name: strict(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [strict(part) for part in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value

@@ -19,6 +19,7 @@ class Param:
     flag: `--name` when it is not the field's name with dashes. aliases: further long names. short: `-p`.
     off: a switch that means the value `off_value` (`--no-val-split`). env: names read after `ROBOTRAIN_<NAME>`.
     gt, ge, lt, le: bounds of a number. pattern: a regular expression the whole text must match.
+    path: a file or folder here; a relative one in a job file starts from that file's folder.
     requires: the feature that a platform must have for any value but the default.
     """
 
@@ -36,6 +37,7 @@ class Param:
     lt: float | None = None
     le: float | None = None
     pattern: str | None = None
+    path: bool = False
     requires: str = ""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:

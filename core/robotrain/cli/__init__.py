@@ -9,7 +9,7 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         from robotrain import __version__
 
-        print(f"robotrain {__version__}")
+        sys.stdout.write(f"robotrain {__version__}\n")
         return
     gc.disable()  # most commands are over in a moment: collecting while modules load costs a twentieth of it
     from robotrain.cli.app import run

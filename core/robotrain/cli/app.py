@@ -1,7 +1,9 @@
 """The root command: what `robotrain` offers, and the switches that hold for every command."""
 
 import functools
+import io
 import os
+import sys
 from typing import Annotated, Any, cast, get_args
 
 import typer
@@ -10,6 +12,10 @@ from typer.core import TyperGroup
 from robotrain import __version__
 from robotrain.cli.compose import partition
 from robotrain.cli.output import guarded
+from robotrain.problem import Instead, Problem, Rejected, Stage
+
+UsageError: Any = typer.BadParameter.__base__
+"""What the parser raises: typer names its children only."""
 
 PLUGINS = "robotrain.plugins"
 AS_JSON = "robotrain.as-json"
@@ -53,9 +59,10 @@ class Root(TyperGroup):
             return _own(cmd_name)
         if ctx.resilient_parsing or cmd_name.startswith("-"):
             return None
-        with guarded():
-            found = plugins_of(ctx).command(cmd_name)
-        return typer.main.get_command(found) if found is not None else None
+        found = plugins_of(ctx).command(cmd_name)
+        if found is None:
+            raise Rejected([_unknown_command(cmd_name, plugins_of(ctx).names("command"))])
+        return typer.main.get_command(found)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The list in help, from the table: help imports no command."""
@@ -70,7 +77,11 @@ class Root(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Every command reports what it raises in the same way."""
         with guarded(as_json=ctx.meta[AS_JSON]):
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            except UsageError as error:
+                problem = Problem(code="usage", stage=Stage.USAGE, title=error.format_message().rstrip("."))
+                raise Rejected([problem]) from None
 
 
 app = typer.Typer(
@@ -113,10 +124,27 @@ def plugins_of(ctx: Any) -> Any:
     if PLUGINS not in top.meta:
         said = [mode for name, mode in MODES.items() if top.params.get(name)]
         mode = said[0] if said else os.environ.get("ROBOTRAIN_PLUGINS") or "all"
+        if mode not in get_args(Mode) and ctx.resilient_parsing:
+            mode = "all"  # a completion has nobody to tell
         if mode not in get_args(Mode):
             raise PluginError(f"ROBOTRAIN_PLUGINS is one of {', '.join(get_args(Mode))}")
         top.meta[PLUGINS] = Plugins(cast(Mode, mode))
     return top.meta[PLUGINS]
+
+
+def _unknown_command(name: str, of_plugins: list[str]) -> Problem:
+    from robotrain.nearest import nearest
+    from robotrain.redaction import redact
+
+    known = [*COMMANDS, *of_plugins]
+    near = nearest(name, known)
+    return Problem(
+        code="command-unknown",
+        stage=Stage.USAGE,
+        title=f"there is no command {redact(name)!r}",
+        why=f"Commands: {', '.join(known)}.",
+        instead=(Instead(f"robotrain {near}"),) if near else (),
+    )
 
 
 @functools.cache
@@ -131,4 +159,7 @@ def _own(name: str) -> Any:
 
 def run() -> None:
     """The console script, past its fast path."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that knows no `│` is told all the same
     app(prog_name="robotrain")

@@ -14,7 +14,7 @@ def plugins(ctx: typer.Context, json: Json = False) -> None:
     """What is installed, what it brings, what failed and why."""
     found = plugins_of(ctx)
     found.load_everything()
-    rows = [_plugin(claim, found.failures.get(str(claim))) for claim in found.claims]
+    rows = [_plugin(claim, found.failures.get(claim)) for claim in found.claims]
     if json:
         show_json({"plugins": rows})
     else:

@@ -1,6 +1,7 @@
 """Following a run: its events as they come, then its loss curve and where everything lies."""
 
 import gc
+import shutil
 import sys
 from typing import Any
 
@@ -92,7 +93,7 @@ class LiveLine:
     """One line that renews itself on a terminal; a line an event where there is none."""
 
     def __init__(self) -> None:
-        self.live = sys.stderr.isatty()
+        self.live = sys.stderr is not None and sys.stderr.isatty()
         self.shown = ""
 
     def above(self, text: str) -> None:
@@ -122,5 +123,6 @@ class LiveLine:
 
     def _draw(self) -> None:
         if self.live and self.shown:
-            sys.stderr.write(f"  {self.shown}")
+            width = shutil.get_terminal_size().columns - 1  # a line that wraps could not be renewed
+            sys.stderr.write(f"  {self.shown}"[:width])
             sys.stderr.flush()

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from robotrain.cli.app import plugins_of
-from robotrain.cli.output import say, show, show_json
-from robotrain.problem import Problem, Rejected, Stage
+from robotrain.cli.output import report, say, show, show_json
+from robotrain.problem import Instead, Problem, Rejected, Stage
 
 Run = Annotated[
     str,
@@ -71,7 +71,7 @@ def cancel(ctx: typer.Context, run: Run = "", json: Json = False) -> None:
     if not before.finished:
         say(f"stopping {record.run} …")
         platform.cancel(record.reference)
-        plugins_of(ctx).site_hooks().robotrain_run_changed(run=record)
+        report(plugins_of(ctx).run_changed(record))
     after = platform.status(record.reference)
     if json:
         show_json({"run": record.run, "state": after.state, "was": before.state})
@@ -80,7 +80,7 @@ def cancel(ctx: typer.Context, run: Run = "", json: Json = False) -> None:
 
 
 def _opened(ctx: typer.Context, run: str) -> tuple[Any, Any]:
-    """The record, and the platform it is on. Raises LookupError, Rejected or PluginError."""
+    """The record, and the platform it is on. Raises Rejected."""
     from robotrain import store
 
     record = store.read(store.find(run))
@@ -89,7 +89,8 @@ def _opened(ctx: typer.Context, run: str) -> tuple[Any, Any]:
             code="run-not-sent",
             stage=Stage.SUBMIT,
             title=f"sending {record.run} was interrupted before its platform confirmed it",
-            why="Nothing more is known of it.",
+            why="If it runs, its platform knows it by this name; nothing more is recorded.",
+            instead=(Instead("robotrain submit …", "sends the job again, as its next attempt"),),
         )
         raise Rejected([problem])
     return record, plugins_of(ctx).platform(record.platform)

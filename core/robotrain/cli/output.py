@@ -6,26 +6,38 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import typer
+from robotrain_runtime.event import strict
 
 from robotrain.problem import INTERRUPTED, Problem, Rejected, Stage, errors, render
+from robotrain.redaction import redact
 
 
 def show(text: str) -> None:
     """A result."""
-    print(text, flush=True)
+    _write(sys.stdout, text)
 
 
 def say(text: str) -> None:
     """Narration: what goes on, for people."""
-    print(text, file=sys.stderr, flush=True)
+    _write(sys.stderr, text)
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    """A line to a stream that somebody may have closed: the command goes on, and its exit code is told all the same."""
+    if stream is None:
+        return
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def show_json(value: Any) -> None:
-    """A result for programs."""
-    show(json.dumps(value, indent=2, default=str))
+    """A result for programs; numbers that JSON has no word for are the texts "nan", "inf" and "-inf", as in events."""
+    show(json.dumps(strict(value), indent=2, default=str, allow_nan=False))
 
 
 def report(problems: Iterable[Problem]) -> None:
@@ -42,8 +54,8 @@ def problems_json(problems: Iterable[Problem]) -> list[dict[str, Any]]:
             "code": problem.code,
             "severity": problem.severity,
             "stage": problem.stage.name.lower(),
-            "title": problem.title,
-            "where": problem.where,
+            "title": redact(problem.title),
+            "where": redact(problem.where),
             "given": problem.given,
             "why": problem.why,
             "instead": [{"text": way.text, "remark": way.remark} for way in problem.instead],
@@ -74,12 +86,10 @@ def guarded(as_json: bool = False) -> Iterator[None]:
         if as_json:
             show_json({"problems": problems_json(rejected.problems)})
         raise typer.Exit(rejected.exit_code) from None
-    except LookupError as error:
-        report([Problem(code="not-found", stage=Stage.USAGE, title=str(error.args[0] if error.args else error))])
-        raise typer.Exit(Stage.USAGE.exit_code) from None
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        report([Problem(code="io-failed", stage=Stage.SUBMIT, title=f"{error.strerror or error}{where}")])
+        raise typer.Exit(Stage.SUBMIT.exit_code) from None
     except KeyboardInterrupt:
         say("interrupted")
         raise typer.Exit(INTERRUPTED) from None
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away, which is no error
-        raise typer.Exit(0) from None

@@ -78,7 +78,7 @@ def _file_json(content: bytes, shown: bool) -> dict[str, Any]:
 def _attempt(text: str | None) -> int:
     if text is None:
         return 1
-    if text.isdecimal() and int(text) > 0:
+    if text.isdecimal() and len(text) < 7 and int(text) > 0:
         return int(text)
     title = "--attempt takes a whole number greater than 0"
     raise Rejected([Problem(code="value-invalid", stage=Stage.USAGE, title=title, where="--attempt")])

@@ -40,15 +40,18 @@ class SubmitCommand(JobCommand):
         """Send the job, and follow it when asked."""
         from robotrain.cli import follow, render
         from robotrain.cli.app import plugins_of
-        from robotrain.send import rehearse, send
+        from robotrain.send import attempt_of, rehearse, send
 
         report(prepared.remarks)
         if given.get("dry_run"):
-            plan = rehearse(prepared)
+            plan = rehearse(prepared, report)
             show_json(render.plan_json(plan)) if given.get("json") else show(render.plan_text(plan))
             say(f"{plan.run} could be sent; nothing was")
             return
-        record = send(prepared, plugins_of(ctx), announce=None if given.get("json") else show)
+        record = send(prepared, report, announce=say if given.get("json") else show)
+        if (attempt := attempt_of(record.run)) > 1:
+            say(f"  this is attempt {attempt} of this very job")
+        report(plugins_of(ctx).run_changed(record))
         if given.get("json") and not given.get("wait"):
             show_json(
                 {"run": record.run, "platform": record.platform, "job": record.job, "reference": record.reference}

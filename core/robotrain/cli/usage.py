@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robotrain.cli.choice import Choice, is_job_file
 from robotrain.cli.options import OFF, SOURCE, Options, every_flag
 from robotrain.nearest import nearest
 from robotrain.problem import Instead, Problem, Stage
@@ -11,6 +12,7 @@ from robotrain.provenance import Origin, Value
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
+    from robotrain.job_file import JobFile
     from robotrain.request import SourceText
 
 
@@ -52,7 +54,7 @@ def swallowed(given: dict[str, Any], options: Options) -> Iterator[Problem]:
         value = given[name]
         for text in value if isinstance(value, list) else [value]:
             if isinstance(text, str) and (text in options.flags or text.startswith("--")):
-                taken = text.partition("=")[0]
+                taken = redact(text.partition("=")[0])
                 yield _problem("flag-without-value", f"{flag} needs a value, and {taken} stands in its place", flag)
 
 
@@ -67,23 +69,52 @@ def repeated(order: Sequence[str], options: Options) -> Iterator[Problem]:
             yield _problem("options-conflict", f"{both} contradict each other")
 
 
-def strange_words(words: Sequence[str], chosen: Any, options: Options, plugins: Any) -> Iterator[Problem]:
+def strange_words(words: Sequence[str], chosen: Choice, options: Options, plugins: Any) -> Iterator[Problem]:
     """Unknown options, each with its owner or the nearest name, and words that are neither workload nor job file."""
-    expected = {chosen.workload, chosen.file} - {""}
-    after_option = False
-    named = 0
+    unknown, plain = _sorted_out(words)
+    for flag in unknown:
+        yield _unknown_option(flag, chosen, options, plugins)
+    workloads = [word for word in plain if word in plugins.names("workload")]
+    files = [word for word in plain if is_job_file(word)]
+    for several in (workloads, files):
+        if len(several) > 1:
+            title = f"one job at a time: {redact(several[0])} and {redact(several[1])} are both named"
+            yield _problem("word-repeated", title)
+    for word in plain:
+        if word not in workloads and word not in files:
+            yield _unknown_word(word, plugins)
+
+
+def _sorted_out(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The names of unknown options, and the words; one right after an unknown option is taken for its value."""
+    unknown: list[str] = []
+    plain: list[str] = []
+    value_follows = False
     for word in words:
         if word.startswith("-") and word != "-":
-            yield _unknown_option(word.partition("=")[0], chosen, options, plugins)
-            after_option = "=" not in word
-            continue
-        if word in expected:
-            named += 1
-            if named > len(expected):
-                yield _problem("word-repeated", f"{word} is given twice")
-        elif not after_option:
-            yield _unknown_word(word, plugins)
-        after_option = False
+            unknown.append(word.partition("=")[0])
+            value_follows = "=" not in word
+        else:
+            if not value_follows:
+                plain.append(word)
+            value_follows = False
+    return unknown, plain
+
+
+def strange_platforms(file: "JobFile | None", plugins: Any) -> Iterator[Problem]:
+    """Tables of a job file for platforms that are not installed here, which may be misspelt."""
+    installed = plugins.names("platform")
+    for name, table in (file.platforms if file else {}).items():
+        if name not in installed:
+            near = nearest(name, installed)
+            yield Problem(
+                code="job-file-strange-platform",
+                stage=Stage.PARSE,
+                severity="warning",
+                title=f"the job file has settings for {redact(name)!r}, and no platform of that name is installed",
+                where=next((value.origin.where for value in table.values()), ""),
+                instead=(Instead(near),) if near else (),
+            )
 
 
 def no_platform(plugins: Any) -> Problem:
@@ -113,7 +144,7 @@ def not_loaded(family: str, name: str, why: str, plugins: Any) -> Problem:
     )
 
 
-def _unknown_option(flag: str, chosen: Any, options: Options, plugins: Any) -> Problem:
+def _unknown_option(flag: str, chosen: Choice, options: Options, plugins: Any) -> Problem:
     """An option nobody here takes. Only its name is ever repeated: a value may be a secret."""
     flag = redact(flag)
     platform = _quietly(plugins.platform, chosen.platform)
@@ -137,7 +168,7 @@ def _unknown_option(flag: str, chosen: Any, options: Options, plugins: Any) -> P
     return _problem("option-unknown", f"there is no option {flag}", flag, instead=ways)
 
 
-def _owners(flag: str, chosen: Any, plugins: Any) -> Iterator[str]:
+def _owners(flag: str, chosen: Choice, plugins: Any) -> Iterator[str]:
     for name, platform in plugins.platforms().items():
         if name != chosen.platform and flag in every_flag(platform.settings):
             yield f"platform {name}"

@@ -4,20 +4,33 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from robotrain.problem import Instead, Problem, Stage
+from robotrain.redaction import redact
 
 
-def secrets_in(address: str) -> Iterator[Problem]:
-    """A user's name or password before the host; neither is repeated."""
-    parts = urlsplit(address)
-    if "@" not in parts.netloc:
+def wrong_with(address: str) -> Iterator[Problem]:
+    """No address at all, or one with a user, a query or a fragment; nothing of these is repeated."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        yield _problem(
+            "tracking-address-malformed", "the tracking address is no URL", address, "MLflow could not open it."
+        )
         return
-    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
-    yield Problem(
-        code="secret-in-address",
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+        title = "a tracking address must not carry a user, a query or a fragment"
+        why = "It would be written into the plan and the record of the run."
+        way = Instead(f"--tracking-uri {bare}", "with MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD set")
+        yield _problem("secret-in-address", title, address, why, way)
+
+
+def _problem(code: str, title: str, address: str, why: str, *instead: Instead) -> Problem:
+    return Problem(
+        code=code,
         stage=Stage.PARSE,
-        title="a tracking address must not carry a user or a password",
+        title=title,
         where="--tracking-uri",
-        given=bare.replace("://", "://***@", 1),
-        why="It would be written into the plan and the record of the run.",
-        instead=(Instead(f"--tracking-uri {bare}", "with MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD set"),),
+        given=redact(address),
+        why=why,
+        instead=instead,
     )

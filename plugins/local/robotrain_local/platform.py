@@ -29,10 +29,10 @@ class Local:
     declined = DECLINED
 
     def check(self, job: Job, settings: Settings) -> Iterable[Problem]:
-        """Its own rules: no secret in the tracking address."""
+        """Its own rules: a tracking address that can be kept in a record."""
         from robotrain_local import address
 
-        return address.secrets_in(settings.tracking_uri or "")
+        return address.wrong_with(settings.tracking_uri or "")
 
     def render(self, job: Job, settings: Settings, run: str, payload: Payload, halves: Mapping[str, str]) -> Plan:
         """The process, the job document and the payload; pure."""
@@ -53,13 +53,13 @@ class Local:
         return launch.launch(plan)
 
     def status(self, reference: Reference) -> Status:
-        """How the run is. Raises LookupError when its folder is gone."""
+        """How the run is. Raises RunGone when its folder is gone."""
         from robotrain_local import state
 
         return state.of(state.folder_of(reference))
 
     def logs(self, reference: Reference, follow: bool) -> Iterator[str]:
-        """What the log holds now, or everything up to the run's end. Raises LookupError."""
+        """What the log holds now, or everything up to the run's end. Raises RunGone."""
         from robotrain_local import folder as files
         from robotrain_local import log, state
 
@@ -67,7 +67,7 @@ class Local:
         return log.lines(folder / files.LOG, ended=lambda: not follow or state.of(folder).finished)
 
     def cancel(self, reference: Reference) -> None:
-        """Stop the run and return when it has ended. Raises LookupError."""
+        """Stop the run and return when it has ended. Raises RunGone."""
         from robotrain_local import cancel, state
 
         cancel.cancel(state.folder_of(reference))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from robotrain.plan import Plan
 from robotrain.problem import Instead, Problem, Stage
+from robotrain.redaction import redact
 from robotrain_runtime import document
 from robotrain_runtime.finding import Finding
 from robotrain_runtime.preflight import preflight as look
@@ -38,8 +39,8 @@ def problem_of(finding: Finding) -> Problem:
         stage=Stage.PREFLIGHT,
         title=finding.title,
         where=finding.where,
-        given=finding.given,
-        why=finding.why,
+        given=redact(finding.given),
+        why=redact(finding.why),
         instead=tuple(Instead(text.strip(), remark.strip()) for text, _, remark in ways),
     )
 

@@ -18,11 +18,19 @@ class Settings:
 
     environment: Annotated[
         str | None,
-        Param(help="an existing Python environment to run in, instead of building the locked one", metavar="PATH"),
+        Param(
+            help="an existing Python environment to run in, instead of building the locked one",
+            metavar="PATH",
+            path=True,
+        ),
     ] = None
     runs_dir: Annotated[
         str | None,
-        Param(help="where run folders are made (default: `local` in robotrain's state folder)", metavar="FOLDER"),
+        Param(
+            help="where run folders are made (default: `local` in robotrain's state folder)",
+            metavar="FOLDER",
+            path=True,
+        ),
     ] = None
     # MLFLOW_TRACKING_URI is left out of `env`: one set for another project must not redirect runs unasked.
     tracking_uri: Annotated[

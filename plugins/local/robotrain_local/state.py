@@ -4,7 +4,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from robotrain.run import Reference, Status
+from robotrain.run import Reference, RunGone, Status
 
 from robotrain_local import folder as files
 from robotrain_local import process, told
@@ -17,11 +17,11 @@ CUT_OFF = "its process is gone without a word of how it ended: the machine was r
 
 
 def folder_of(reference: Reference) -> Path:
-    """The run's folder. Raises LookupError when it is gone."""
-    folder = Path(reference["folder"])
-    if not folder.is_dir():
-        raise LookupError(f"the run's folder {folder} is gone, and everything that was known of the run with it")
-    return folder
+    """The run's folder. Raises RunGone."""
+    folder = reference.get("folder", "")
+    if not folder or not Path(folder).is_dir():
+        raise RunGone(f"the run's folder {folder} is gone, and everything that was known of the run with it")
+    return Path(folder)
 
 
 def of(folder: Path) -> Status:

@@ -28,7 +28,9 @@ def inspect(document: JobDocument, data: Mapping[Source, Path]) -> Iterator[str]
     for folder in data.values():
         yield from dataset.wrong(folder)
     output = _output(document, Path(document.placement.work))
-    if output.is_dir() and any(output.iterdir()):
+    if output.exists() and not output.is_dir():
+        yield f"the output folder {output} is a file"
+    elif output.is_dir() and any(output.iterdir()):
         yield f"the output folder {output} is not empty, and a training never writes over another's checkpoints"
 
 

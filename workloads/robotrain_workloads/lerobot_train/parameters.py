@@ -26,7 +26,7 @@ class Parameters:
     output_dir: Annotated[
         str | None,
         Param(
-            help="a new folder for checkpoints, relative to the run's own (default: outputs)",
+            help="a new folder for checkpoints, below the run's own (default: outputs)",
             short="-o",
             env=("OUTPUT_DIR",),
             metavar="FOLDER",
@@ -81,6 +81,6 @@ class Parameters:
     lerobot_version: Annotated[
         str | None, Param(help="the LeRobot version you count on; refused if it is another", env=("LEROBOT_VERSION",))
     ] = None
-    seed: Annotated[int, Param(help="the seed of initialisation and data order", ge=0)] = 1000
+    seed: Annotated[int, Param(help="the seed of initialisation and data order", ge=0, le=2**32 - 1)] = 1000
     num_workers: Annotated[int, Param(help="processes that load data", ge=0)] = 4
     device: Annotated[Device, Param(help="where to train; auto takes a GPU when there is one")] = "auto"

@@ -1,0 +1,67 @@
+"""What a command line chooses, which decides the options it has: a workload, a platform, a job file."""
+
+from __future__ import annotations  # reading a job file or a `.env` loads YAML: help should not
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robotrain.cli.app import plugins_of
+
+if TYPE_CHECKING:
+    from robotrain.job_file import JobFile
+    from robotrain.layers import NameLayer
+
+DEFAULT_WORKLOAD = "lerobot-train"
+"""What `robotrain submit -d …` means without a workload: the common case."""
+
+NAMES, FILES = "robotrain.names", "robotrain.files"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """platform: empty when nobody chose one. file: what the job file says, None without one."""
+
+    workload: str
+    platform: str
+    file: JobFile | None = None
+
+
+def choose(platform: str | None, words: Sequence[str], parent: Any) -> Choice:
+    """The workload named, else the job file's, else the default; the platform given, else the environment's."""
+    path = next((word for word in words if is_job_file(word)), "")
+    file = _file(path, parent) if path else None
+    known = plugins_of(parent).names("workload")
+    named = next((word for word in words if word in known), "")
+    workload = named or (file.workload if file else "") or DEFAULT_WORKLOAD
+    return Choice(workload, platform or _platform_by_name(parent), file)
+
+
+def names(parent: Any) -> tuple[NameLayer, ...]:
+    """The environment and the `.env` files of the working folder, read once."""
+    from robotrain.layers import dotenv_layers, environment
+
+    meta = parent.find_root().meta
+    if NAMES not in meta:
+        meta[NAMES] = (environment(), *dotenv_layers(Path.cwd()))
+    return tuple(meta[NAMES])
+
+
+def is_job_file(word: str) -> bool:
+    """Whether a word names a job file."""
+    return word.endswith((".yaml", ".yml")) and not word.startswith("-")
+
+
+def _file(path: str, parent: Any) -> JobFile:
+    from robotrain import job_file
+
+    read: dict[str, JobFile] = parent.find_root().meta.setdefault(FILES, {})
+    if path not in read:
+        read[path] = job_file.read(Path(path))
+    return read[path]
+
+
+def _platform_by_name(parent: Any) -> str:
+    said = (layer.first(("ROBOTRAIN_PLATFORM",)) for layer in names(parent))
+    return next((str(value.value) for value in said if value), "")
