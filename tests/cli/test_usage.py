@@ -210,3 +210,80 @@ def test_problems_as_data(robotrain):
     (problem,) = answer.json["problems"]
     assert problem["code"] == "value-invalid"
     assert problem["where"] == "--batch-size"
+
+
+def test_usage_errors_of_the_parser_come_in_the_same_form(robotrain):
+    answer = render(robotrain, "--json", "--batch-size")
+    assert answer.exit_code == 2
+    assert answer.json["problems"][0]["code"] == "usage"
+    assert "--batch-size" in answer.stderr
+
+
+def test_an_unknown_command_offers_the_nearest(robotrain):
+    answer = robotrain("submti", "--json")
+    assert answer.exit_code == 2
+    assert "use   robotrain submit" in answer.stderr
+    assert answer.json["problems"][0]["code"] == "command-unknown"
+
+
+def test_an_unknown_run_is_told_as_data_too(robotrain):
+    answer = robotrain("status", "nosuch", "--json")
+    assert answer.exit_code == 2
+    assert answer.json["problems"][0]["code"] == "run-unknown"
+
+
+def test_one_job_at_a_time(robotrain):
+    answer = render(robotrain, "a.yaml", "b.yaml")
+    assert answer.exit_code == 2
+    assert "one job at a time" in answer.stderr
+
+
+@pytest.mark.parametrize("option", [("--platform", "mars"), ("--wait",), ("-d", "u/d"), ("--dataset-path", "x")])
+def test_our_own_options_after_the_dashes_are_told_to_move(robotrain, option):
+    answer = robotrain("submit", "--platform", "mars", "--dataset-path", "x", "--", *option)
+    assert answer.exit_code == 2
+    assert f"{option[0]} is an option of robotrain, not of the trainer" in answer.stderr
+
+
+def test_a_value_left_over_by_a_swallowed_flag_is_not_a_second_problem(robotrain):
+    answer = render(robotrain, "--dataset-path", "--batch-size", "3", "--json")
+    assert [problem["code"] for problem in answer.json["problems"]] == ["flag-without-value"]
+
+
+def test_an_empty_platform_falls_back_to_the_environment(robotrain, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_PLATFORM", "mars")
+    assert robotrain("render", "--platform", "", "--dataset-path", "x").exit_code == 0
+
+
+TOKEN = "hf_abcdefghijklmnopqrstuvwx1234"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--job-name", TOKEN),
+        ("--job-name", f"https://u:{SECRET}@h/x"),
+        ("--job-name", f"--https://u:{SECRET}@h/x"),
+        ("--", f"--policy.hub_token={TOKEN}"),
+        ("--", "--policy.repo_id", f"https://u:{SECRET}@h/x"),
+    ],
+)
+def test_a_secret_is_refused_where_a_plan_or_a_record_would_keep_it(robotrain, args):
+    answer = render(robotrain, "--dataset-path", "x", *args)
+    assert answer.exit_code == 2
+    assert SECRET not in answer.stdout + answer.stderr
+    assert TOKEN not in answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize("args", [("platforms", TOKEN), ("status", TOKEN), ("submit", TOKEN + ".yaml"), (TOKEN,)])
+def test_a_token_in_the_wrong_place_is_not_echoed(robotrain, args):
+    answer = robotrain(*args)
+    assert answer.exit_code == 2
+    assert TOKEN not in answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize("address", [f"https://h/x?token={SECRET}", f"https://h/x#{SECRET}", "http://[abc"])
+def test_a_tracking_address_that_cannot_be_kept(robotrain, address):
+    answer = robotrain("render", "--platform", "local", "--dataset-path", "x", "--tracking-uri", address)
+    assert answer.exit_code == 2
+    assert SECRET not in answer.stderr

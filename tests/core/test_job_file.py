@@ -82,3 +82,47 @@ def test_the_shipped_job_renders(robotrain, pusht):
 
 def test_settings_of_another_platform_do_no_harm(render):
     assert render(GOOD + "platforms:\n  venus:\n    pressure: high\n").exit_code == 0
+
+
+def test_relative_paths_of_settings_start_from_the_file(robotrain):
+    Path("deep").mkdir()
+    Path("deep/job.yaml").write_text(GOOD + "platforms:\n  local:\n    environment: envs/mine\n")
+    answer = robotrain("explain", "--platform", "local", "deep/job.yaml", "--json")
+    values = {row["name"]: row["value"] for row in answer.json["values"]}
+    assert values["environment"] == str(Path.cwd() / "deep/envs/mine")
+
+
+def test_a_platform_nobody_installed_is_a_warning_with_the_nearest(render):
+    answer = render(GOOD + "platforms:\n  locl:\n    environment: x\n")
+    assert answer.exit_code == 0
+    assert "warning" in answer.stderr
+    assert "use   local" in answer.stderr
+
+
+@pytest.mark.parametrize("empty", ["trainer_args:", "workload: null", "parameters: ~", "platforms:"])
+def test_an_empty_section_is_as_if_it_were_not_there(render, empty):
+    assert render(GOOD + empty + "\n").exit_code == 0
+
+
+def test_a_workload_that_is_not_there_is_the_one_thing_said(robotrain):
+    Path("job.yaml").write_text(GOOD + "workload: lerobot-trian\n")
+    answer = robotrain("render", "--platform", "local", "job.yaml", "--batch-size", "3", "--json")
+    assert [problem["code"] for problem in answer.json["problems"]] == ["workload-not-loaded"]
+
+
+def test_what_is_wrong_in_the_file_is_not_said_to_be_missing_as_well(render):
+    codes = [problem["code"] for problem in render("sources:\n  dataset: [\n").json["problems"]]
+    assert codes == ["job-file-malformed"]
+
+
+@pytest.mark.parametrize(
+    "text", [GOOD + "x: &a {b: 1}\n", GOOD + "parameters:\n  <<: {seed: 3}\n", GOOD + "trainer_args: [null]\n"]
+)
+def test_what_is_not_read_is_said(render, text):
+    assert render(text).exit_code == 2
+
+
+def test_no_secret_of_a_job_file_is_echoed(render):
+    answer = render('sources: {"sig=S3CRETS3CRET": x}\nplatforms: {"token=S3CRETS3CRET": 3}\n')
+    assert answer.exit_code == 2
+    assert "S3CRET" not in answer.stdout + answer.stderr

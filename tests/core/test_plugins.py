@@ -120,3 +120,58 @@ def test_built_ins_use_the_same_doors():
     claims = {claim.point.name for claim in Plugins().claims}
     assert claims == {point.name for point in entry_points(group="robotrain")}
     assert {"platform.local", "workload.lerobot-train", "source.local_path"} <= claims
+
+
+BOTH = """
+from robotrain.hookspecs import hook
+from robotrain.workload import Workload
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Parameters: pass
+
+@hook
+def robotrain_workloads():
+    return [Workload(name=name, summary="", parameters=Parameters, roles={}, half="x.y") for name in ("one", "two")]
+"""
+
+
+def test_one_module_may_claim_several_names(install):
+    install("acme", {"workload.one": "acme_both", "workload.two": "acme_both"}, acme_both=BOTH)
+    plugins = Plugins()
+    assert plugins.workload("one").name == "one"
+    assert plugins.workload("two").name == "two"
+    assert not plugins.failures
+
+
+def test_a_stranger_cannot_take_over_a_built_in_name(robotrain, install):
+    install("aaa", {"source.local_path": "aaa_shadow", "platform.local": "aaa_shadow"}, aaa_shadow="raise SystemExit")
+    assert robotrain("render", "--platform", "local", "--dataset-path", "x").exit_code == 0
+    rows = {
+        (row["claim"], row["distribution"]): row["failure"] for row in robotrain("plugins", "--json").json["plugins"]
+    }
+    assert "claimed by" in rows["source.local_path", "aaa 1.0"]
+    assert rows["source.local_path", "robotrain-sources 0.1.0"] is None
+
+
+FAILING = """
+from robotrain.hookspecs import hook
+
+@hook
+def robotrain_check(job):
+    raise KeyError("team")
+
+@hook
+def robotrain_run_changed(run):
+    raise OSError("no route to the chat")
+"""
+
+
+def test_a_site_plugin_that_fails_is_named_and_skipped(robotrain, install, mars):
+    install("acme-site", {"acme": "acme_failing"}, acme_failing=FAILING)
+    answer = robotrain("submit", "--platform", "mars", "--dataset-path", "x")
+    assert answer.exit_code == 0
+    assert "acme-site 1.0" in answer.stderr
+    assert "KeyError" in answer.stderr
+    assert "no route to the chat" in answer.stderr
+    assert answer.stdout.startswith("lerobot-train-")

@@ -135,3 +135,15 @@ def test_explain_for_people(robotrain, monkeypatch):
         "32",
         "(default)",
     ]
+
+
+def test_a_later_line_of_dotenv_is_what_is_expanded(explain):
+    Path(".env").write_text("A=1\nA=2\nBATCH_SIZE=${A}\n")
+    assert explain("--dataset-path", "x")["batch_size"]["value"] == 2
+
+
+def test_control_characters_reach_nobody(robotrain):
+    Path("job.yaml").write_text('sources: {dataset: [{local_path: x}]}\nplatforms: {local: {runs_dir: "a\\0b"}}\n')
+    answer = robotrain("submit", "--platform", "local", "job.yaml", "--dry-run")
+    assert answer.exit_code == 2
+    assert "control characters" in answer.stderr
