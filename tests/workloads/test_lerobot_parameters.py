@@ -121,6 +121,14 @@ def test_the_whole_of_act_learns_at_the_rate_that_was_given(training):
     assert found["--policy.optimizer_lr"] == found["--policy.optimizer_lr_backbone"] == "0.0003"
 
 
+def test_a_warm_up_is_the_policys_own_or_stands_beside_its_own_optimizer(training):
+    assert options(training(lr_warmup_steps=50, policy_type="diffusion"))["--policy.scheduler_warmup_steps"] == "50"
+    found = options(training(lr_warmup_steps=50, learning_rate=3e-4, args=["--policy.optimizer_weight_decay=0.01"]))
+    assert found["--scheduler.type"] == "constant_with_warmup"
+    assert found["--scheduler.num_warmup_steps"] == "50"
+    assert (found["--optimizer.lr"], found["--optimizer.weight_decay"]) == ("0.0003", "0.01")
+
+
 def test_the_hub_is_off_only_when_every_source_is_local(training):
     document = training()
     remote = replace(document, sources=(replace(document.sources[0], kind="huggingface", uri="lerobot/pusht"),))
@@ -146,7 +154,15 @@ def test_the_names_of_tracking_are_those_of_the_contract(training):
     assert tracked.experiment == "lerobot-act-lerobot-act-training"
     assert tracked.params.keys() == {
         *("dataset_repo_id", "policy_type", "job_name", "training_steps", "batch_size", "learning_rate", "save_freq"),
-        *("val_split", "system_metrics", "num_gpus", "mixed_precision", "distributed", "effective_batch_size"),
+        *(
+            "val_split",
+            "lr_warmup_steps",
+            "system_metrics",
+            "num_gpus",
+            "mixed_precision",
+            "distributed",
+            "effective_batch_size",
+        ),
         "output_dir",
     }
     assert tracked.params["effective_batch_size"] == 16

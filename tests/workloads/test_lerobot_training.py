@@ -1,5 +1,6 @@
 """Real trainings of a few steps, in the locked environment: what a user's log, folder and MLflow hold afterwards."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -210,3 +211,21 @@ def test_an_option_that_lerobot_does_not_know_becomes_the_reason(train, pusht):
     ran = train(pusht, ["--policy.no_such_option=1"])
     assert ran.exit_code == 2
     assert "no_such_option" in ran.events(Outcome)[0].reason
+
+
+def test_a_warm_up_changes_the_schedule_and_nothing_of_the_optimizer(train, pusht, tmp_path):
+    short = {"training_steps": 4, "save_freq": 4, "learning_rate": 3e-4}
+    plain = train(pusht, SMALL["act"], **short)
+    config = "outputs/checkpoints/000004/pretrained_model/train_config.json"
+    before = json.loads((plain.work / config).read_text())
+    (tmp_path / "work").rename(tmp_path / "plain")
+    warmed = train(pusht, SMALL["act"], lr_warmup_steps=4, **short)
+    assert (plain.exit_code, warmed.exit_code) == (0, 0)
+    after = json.loads((warmed.work / config).read_text())
+    assert after["optimizer"] == before["optimizer"]
+    assert before["scheduler"] is None
+    assert after["scheduler"] == {"type": "constant_with_warmup", "num_warmup_steps": 4}
+    measured = [metrics.values for metrics in warmed.events(Metrics)]
+    rates = [values["train/learning_rate"] for values in measured if "train/learning_rate" in values]
+    assert rates == sorted(rates)
+    assert rates[0] < rates[-1]

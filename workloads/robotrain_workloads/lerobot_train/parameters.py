@@ -40,6 +40,14 @@ class Parameters:
     ] = 100_000
     batch_size: Annotated[int, Param(help="samples a step, on each GPU", env=("BATCH_SIZE",), gt=0)] = 32
     learning_rate: Annotated[float, Param(help="the optimizer's learning rate", env=("LEARNING_RATE",), gt=0)] = 1e-4
+    lr_warmup_steps: Annotated[
+        int | None,
+        Param(
+            help="steps to the full learning rate (default: the policy's own schedule)",
+            env=("LR_WARMUP_STEPS",),
+            gt=0,
+        ),
+    ] = None
     eval_freq: Annotated[
         int | None,
         Param(help="steps between held-out losses (default: as save-freq; 0: none)", env=("EVAL_FREQ",), ge=0),

@@ -31,7 +31,16 @@ def _params(given: Mapping[str, Scalar], output: Path) -> dict[str, Scalar]:
     batch, gpus = given["batch_size"], given["num_gpus"]
     assert isinstance(batch, int)
     assert isinstance(gpus, int)
-    same = ("policy_type", "job_name", "training_steps", "batch_size", "learning_rate", "save_freq", "val_split")
+    same = (
+        "policy_type",
+        "job_name",
+        "training_steps",
+        "batch_size",
+        "learning_rate",
+        "save_freq",
+        "val_split",
+        "lr_warmup_steps",
+    )
     return {
         "dataset_repo_id": given["dataset_id"],
         **{name: given[name] for name in (*same, "system_metrics", "num_gpus", "mixed_precision")},

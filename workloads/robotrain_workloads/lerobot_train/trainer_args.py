@@ -76,6 +76,23 @@ def defaults(parameters: Mapping[str, Scalar], given: Sequence[str]) -> Iterator
         yield f"{BACKBONE_RATE}={parameters['learning_rate']}"
     if chooses_backbone(parameters, given):
         yield f"{BACKBONE}=null"
+    if parameters["lr_warmup_steps"] is not None:
+        yield from _warmup(parameters, given)
+
+
+def _warmup(parameters: Mapping[str, Scalar], given: Sequence[str]) -> Iterator[str]:
+    """A policy whose preset has no schedule gets one beside its preset's own optimizer (LeRobot 0.6: ACTConfig)."""
+    steps = parameters["lr_warmup_steps"]
+    if parameters["policy_type"] != "act":
+        yield f"--policy.scheduler_warmup_steps={steps}"
+        return
+    yield "--use_policy_training_preset=false"
+    yield "--optimizer.type=adamw"
+    yield f"--optimizer.lr={parameters['learning_rate']}"
+    yield f"--optimizer.weight_decay={value_of(given, '--policy.optimizer_weight_decay') or '1e-4'}"
+    yield "--optimizer.grad_clip_norm=10"
+    yield "--scheduler.type=constant_with_warmup"
+    yield f"--scheduler.num_warmup_steps={steps}"
 
 
 def chooses_backbone(parameters: Mapping[str, Scalar], given: Sequence[str]) -> bool:
