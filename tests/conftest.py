@@ -12,6 +12,22 @@ ROOT = Path(__file__).parents[1]
 PUSHT = ROOT / "examples/pusht-mini"
 
 
+AS_A_PROCESS = """
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits that it is ignored
+sys.argv[0] = "robotrain"
+runpy.run_module("robotrain", run_name="__main__")
+"""
+
+
+@pytest.fixture
+def command():
+    """The words that start `robotrain` as a process of its own, which hears Ctrl-C."""
+    import sys
+
+    return [sys.executable, "-c", AS_A_PROCESS]
+
+
 @dataclass(frozen=True)
 class Answer:
     exit_code: int

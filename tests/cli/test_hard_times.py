@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-SEEN = ["-m", "robotrain"]
-
 
 def shell(command: str, **environ: str) -> subprocess.CompletedProcess[str]:
     line = f"set -o pipefail; {command.replace('ROBOTRAIN', f'{sys.executable} -m robotrain')}"
@@ -68,7 +66,7 @@ def test_a_plan_folder_that_cannot_be_made(robotrain, tmp_path):
     assert "Not a directory" in answer.stderr
 
 
-def test_a_name_that_was_taken_is_given_back_when_a_submit_is_interrupted(tmp_path):
+def test_a_name_that_was_taken_is_given_back_when_a_submit_is_interrupted(tmp_path, command):
     python = tmp_path / "slow/bin/python"
     python.parent.mkdir(parents=True)
     python.write_text("#!/bin/sh\ntouch started\nsleep 60\n")
@@ -76,7 +74,7 @@ def test_a_name_that_was_taken_is_given_back_when_a_submit_is_interrupted(tmp_pa
     data = Path(__file__).parents[2] / "examples/pusht-mini/dataset"
     words = ["submit", "--platform", "local", "--dataset-path", str(data), "--environment", str(tmp_path / "slow")]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen([sys.executable, *SEEN, *words], start_new_session=True, **quiet)
+    process = subprocess.Popen([*command, *words], start_new_session=True, **quiet)
     end = time.monotonic() + 30
     while not Path("started").exists():
         assert time.monotonic() < end

@@ -42,15 +42,14 @@ WAIT = "import time; print('ready', flush=True); time.sleep(60)"
 
 
 @pytest.fixture
-def run(install, tmp_path, monkeypatch):
+def run(install, tmp_path, command):
     """Start `robotrain` as a process of its own; whatever it leaves running is ended with the test."""
     site = install("acme-tiny", {"workload.tiny": "acme_tiny"}, acme_tiny=WORKLOAD)
     environ = os.environ | {"PYTHONPATH": os.pathsep.join([str(site), str(HALVES)])}
 
     def start(*args: str) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "robotrain", *args]
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(command, env=environ, text=True, start_new_session=True, **pipes)
+        return subprocess.Popen([*command, *args], env=environ, text=True, start_new_session=True, **pipes)
 
     yield start
     for facts in (tmp_path / "state/local").glob("*/supervisor.json"):
@@ -116,10 +115,10 @@ def until_told(path: Path) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("command", [("wait",), ("logs", "-f")])
-def test_ctrl_c_only_stops_the_watching_and_says_how_to_stop_the_run(run, tmp_path, command):
+@pytest.mark.parametrize("watch", [("wait",), ("logs", "-f")])
+def test_ctrl_c_only_stops_the_watching_and_says_how_to_stop_the_run(run, tmp_path, watch):
     name = done(submit(run, WAIT))[1].strip()
-    watching = run(*command, name)
+    watching = run(*watch, name)
     until_told(tmp_path / "state/local")
     time.sleep(0.5)
     os.kill(watching.pid, signal.SIGINT)
