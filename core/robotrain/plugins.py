@@ -1,20 +1,15 @@
-"""Finding plugins by what they claim, and loading one only when a name it claims is asked for.
-
-A claim is the name of an entry point in the group `robotrain`: `platform.NAME`, `source.NAME`, `workload.NAME`,
-`command.NAME`; a name without a dot is a site plugin. Reading claims imports nothing.
-"""
+"""Loading plugins: one only when a name it claims is asked for; a failure is kept with its cause."""
 
 import contextlib
 import functools
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, requires
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pluggy
 
 from robotrain import hookspecs
+from robotrain.claims import Claim, built_in, read_claims
 from robotrain.problem import Problem, Rejected, Stage
 from robotrain.redaction import redact
 
@@ -25,33 +20,8 @@ if TYPE_CHECKING:
     from robotrain.source import SourceKind
     from robotrain.workload import Workload
 
-GROUP = "robotrain"
-FAMILIES = ("platform", "workload", "source", "command")
-
 Mode = Literal["all", "none", "strict"]
 """Which plugins run: all; none but those robotrain itself comes with; all, and a failure is fatal."""
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A name that an installed distribution claims. family is empty for a site plugin."""
-
-    family: str
-    name: str
-    point: EntryPoint
-
-    @property
-    def project(self) -> str:
-        """The distribution's name, in its one spelling."""
-        return _normal(self.point.dist.name) if self.point.dist else ""
-
-    @property
-    def distribution(self) -> str:
-        """`name version` of what brings it."""
-        return f"{self.point.dist.name} {self.point.dist.version}" if self.point.dist else "an unknown distribution"
-
-    def __str__(self) -> str:
-        return " ".join(part for part in (self.family, self.name) if part)
 
 
 @dataclass(frozen=True)
@@ -84,13 +54,8 @@ class Plugins:
 
     @functools.cached_property
     def claims(self) -> tuple[Claim, ...]:
-        """Every claim, sorted by family and name; a broken plugin is among them."""
-        points = entry_points(group=GROUP)
-        found = [Claim(*_split(point.name), point) for point in points]
-        if self.mode == "none":
-            built_in = _built_in()
-            found = [claim for claim in found if claim.project in built_in]
-        return tuple(sorted(found, key=lambda claim: (claim.family, claim.name, claim.distribution)))
+        """Every claim of this mode."""
+        return read_claims(only_built_in=self.mode == "none")
 
     def names(self, family: str) -> list[str]:
         """The names claimed in a family, without importing any."""
@@ -200,7 +165,7 @@ class Plugins:
     def _must_be_free(self, claim: Claim) -> None:
         """Of several claims to one name, only that of robotrain itself is taken. Raises LookupError for the others."""
         rivals = self._family(claim.family, claim.name)
-        if len([rival for rival in rivals if rival.name == claim.name]) > 1 and claim.project not in _built_in():
+        if len([rival for rival in rivals if rival.name == claim.name]) > 1 and claim.project not in built_in():
             who = " and ".join(rival.distribution for rival in rivals if rival.name == claim.name)
             raise LookupError(f"claimed by {who}; uninstall one")
 
@@ -243,21 +208,3 @@ def _site_failed(claim: Claim, cause: Exception) -> Problem:
         title=f"the site plugin {claim} ({claim.distribution}) failed and was skipped",
         why=f"{type(cause).__name__}: {cause}",
     )
-
-
-def _split(point_name: str) -> tuple[str, str]:
-    family, dot, name = point_name.partition(".")
-    return (family, name) if dot and family in FAMILIES else ("", point_name)
-
-
-@functools.cache
-def _built_in() -> set[str]:
-    """What the distribution `robotrain` itself requires, extras included."""
-    try:
-        return {_normal(re.split(r"[^A-Za-z0-9._-]", need, maxsplit=1)[0]) for need in requires("robotrain") or ()}
-    except PackageNotFoundError:
-        return set()
-
-
-def _normal(distribution: str) -> str:
-    return re.sub(r"[-_.]+", "-", distribution).lower()

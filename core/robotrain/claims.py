@@ -1,0 +1,61 @@
+"""What installed distributions claim to bring, read from their metadata without importing anything.
+
+A claim is the name of an entry point in the group `robotrain`: `platform.NAME`, `source.NAME`, `workload.NAME`,
+`command.NAME`; a name without a dot is a site plugin.
+"""
+
+import functools
+import re
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, requires
+
+GROUP = "robotrain"
+FAMILIES = ("platform", "workload", "source", "command")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A name that an installed distribution claims. family is empty for a site plugin."""
+
+    family: str
+    name: str
+    point: EntryPoint
+
+    @property
+    def project(self) -> str:
+        """The distribution's name, in its one spelling."""
+        return _normal(self.point.dist.name) if self.point.dist else ""
+
+    @property
+    def distribution(self) -> str:
+        """`name version` of what brings it."""
+        return f"{self.point.dist.name} {self.point.dist.version}" if self.point.dist else "an unknown distribution"
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.family, self.name) if part)
+
+
+def read_claims(only_built_in: bool = False) -> tuple[Claim, ...]:
+    """Every claim, sorted by family and name; a broken plugin is among them."""
+    found = [Claim(*_split(point.name), point) for point in entry_points(group=GROUP)]
+    if only_built_in:
+        found = [claim for claim in found if claim.project in built_in()]
+    return tuple(sorted(found, key=lambda claim: (claim.family, claim.name, claim.distribution)))
+
+
+def _split(point_name: str) -> tuple[str, str]:
+    family, dot, name = point_name.partition(".")
+    return (family, name) if dot and family in FAMILIES else ("", point_name)
+
+
+@functools.cache
+def built_in() -> set[str]:
+    """What the distribution `robotrain` itself requires, extras included."""
+    try:
+        return {_normal(re.split(r"[^A-Za-z0-9._-]", need, maxsplit=1)[0]) for need in requires("robotrain") or ()}
+    except PackageNotFoundError:
+        return set()
+
+
+def _normal(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
