@@ -49,6 +49,7 @@ class Plugins:
         self.mode = mode
         self.failures: dict[Claim, Failure] = {}
         self._loaded: dict[Claim, Any] = {}
+        self._told: list[Failure] = []
         self._manager = pluggy.PluginManager("robotrain")
         self._manager.add_hookspecs(hookspecs)
 
@@ -92,21 +93,19 @@ class Plugins:
         """What the rules of this site say of a job. A rule that fails is a warning: it must not stop the work."""
         for claim, implementation in self._site(self._manager.hook.robotrain_check):
             try:
-                yield from list(_call(implementation, job=job, platform=platform) or ())
+                yield from _problems(_call(implementation, job=job, platform=platform))
             except Exception as cause:
                 self._fail(claim, cause)
-                yield _site_failed(claim, cause)
+        yield from self._site_failures()
 
     def run_changed(self, run: "RunRecord") -> list[Problem]:
         """Tell every site plugin; those that fail are named in warnings."""
-        failed = []
         for claim, implementation in self._site(self._manager.hook.robotrain_run_changed):
             try:
                 _call(implementation, run=run)
             except Exception as cause:
                 self._fail(claim, cause)
-                failed.append(_site_failed(claim, cause))
-        return failed
+        return list(self._site_failures())
 
     def load_everything(self) -> None:
         """Load each claim, so that `failures` is complete."""
@@ -120,9 +119,12 @@ class Plugins:
     def _every(self, family: str, one: Callable[[str], Any]) -> dict[str, Any]:
         found = {}
         for name in self.names(family):
-            with contextlib.suppress(PluginError):  # kept in `failures`
+            try:
                 found[name] = one(name)
-        return found
+            except PluginError:
+                if self.mode == "strict":
+                    raise
+        return found  # those that failed are in `failures`
 
     def _one(self, family: str, name: str, hook: Any) -> Any:
         claims = self._family(family, name)
@@ -189,6 +191,13 @@ class Plugins:
             claim = next(claim for claim, loaded in self._loaded.items() if loaded is implementation.plugin)
             yield claim, implementation
 
+    def _site_failures(self) -> Iterator[Problem]:
+        """Those not told yet, in order that nobody believes in a rule that is not enforced."""
+        for claim, failure in self.failures.items():
+            if failure not in self._told and not claim.family:
+                self._told.append(failure)
+                yield _site_failed(failure)
+
     def _fail(self, claim: Claim, cause: BaseException) -> None:
         self.failures[claim] = Failure(claim, cause)
         if self.mode == "strict":
@@ -200,11 +209,19 @@ def _call(implementation: Any, **given: Any) -> Any:
     return implementation.function(*(given[name] for name in implementation.argnames))
 
 
-def _site_failed(claim: Claim, cause: Exception) -> Problem:
+def _problems(answer: Any) -> list[Problem]:
+    """What a site's rule says. Raises TypeError for an answer that is no problems."""
+    found = list(answer or ())
+    if not all(isinstance(problem, Problem) for problem in found):
+        raise TypeError("robotrain_check answers with robotrain.problem.Problem objects")
+    return found
+
+
+def _site_failed(failure: Failure) -> Problem:
     return Problem(
         code="site-plugin-failed",
         stage=Stage.CHECK,
         severity="warning",
-        title=f"the site plugin {claim} ({claim.distribution}) failed and was skipped",
-        why=f"{type(cause).__name__}: {cause}",
+        title=f"the site plugin {failure.claim} ({failure.claim.distribution}) failed and was skipped",
+        why=f"{type(failure.cause).__name__}: {failure.cause}",
     )

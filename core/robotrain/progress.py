@@ -16,6 +16,7 @@ class Progress:
     total: int | None = None
     losses: list[tuple[int, float]] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
+    held_out_at: int | None = None
     checkpoint: str = ""
     tracking: dict[str, Any] | None = None
     outcome: event.Outcome | None = None
@@ -41,10 +42,14 @@ class Progress:
                 }
             case event.Outcome():
                 self.outcome = happened
+                if happened.state == "succeeded":
+                    self.step = self.total or self.step  # the last window may have ended before the last step
 
     def _measured(self, at: float, metrics: event.Metrics) -> None:
         assert metrics.step is not None
         self.metrics.update(metrics.values)
+        if "val/loss" in metrics.values:
+            self.held_out_at = metrics.step
         if "train/loss" not in metrics.values:
             return
         self.step, self.total = metrics.step, metrics.total or self.total
@@ -69,9 +74,9 @@ class Progress:
         if self.step is None:
             return self.stage
         share = f"/{self.total} ({self.step / self.total:.0%})" if self.total else ""
-        parts = [f"step {self.step}{share}", f"loss {self.losses[-1][1]:.4g}"]
+        parts = [f"step {self.step}{share}", *(f"loss {loss:.4g}" for _, loss in self.losses[-1:])]
         if "val/loss" in self.metrics:
-            parts.append(f"val {self.metrics['val/loss']:.4g}")
+            parts.append(f"val {self.metrics['val/loss']:.4g} at {self.held_out_at}")
         if self.rate:
             parts.append(f"{self.rate:.1f} steps/s")
             if self.total and self.step < self.total:

@@ -112,10 +112,11 @@ def trainer_arguments(request: Request) -> tuple[Value, ...]:
 
 
 def _unknown_fields(given: Mapping[str, Value], declared: type, owner: str) -> Iterator[Problem]:
-    known = [parameter.name for parameter in parameters_of(declared)]
+    known = {parameter.name: parameter.name for parameter in parameters_of(declared)}
+    spelt = {flag.lstrip("-").replace("-", "_"): p.name for p in parameters_of(declared) for flag in p.flags} | known
     for name, value in given.items():
         if name not in known:
-            near = nearest(name, known)
+            near = spelt.get(name) or nearest(name, known)
             yield Problem(
                 code="job-file-unknown-key",
                 stage=Stage.PARSE,

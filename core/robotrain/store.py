@@ -116,13 +116,13 @@ def names() -> list[str]:
 
 
 def find(text: str = "") -> str:
-    """The run meant by its name, the start of its name, or nothing or `last` for the newest. Raises UnknownRun."""
+    """The run meant by its name or a part of it; nothing or `last` is the newest. Raises UnknownRun."""
     known = names()
     if not known:
         raise UnknownRun(f"no run was submitted from here yet ({_runs()} holds none)")
     if text in LAST:
         return known[0]
-    starting = [name for name in known if name.startswith(text)]
+    starting = [name for name in known if name.startswith(text)] or [name for name in known if text in name]
     if text in starting or len(starting) == 1:
         return text if text in starting else starting[0]
     if starting:

@@ -6,8 +6,10 @@ import os
 import sys
 from pathlib import Path
 
-from robotrain_runtime import document, engine, environment
-from robotrain_runtime.failure import REFUSED, Failed
+from robotrain_runtime import document, engine, environment, environment_check
+from robotrain_runtime.document import Placement
+from robotrain_runtime.failure import PREFLIGHT, REFUSED, Failed
+from robotrain_runtime.half import Environment
 from robotrain_runtime.stop import Stop, Stopped
 
 
@@ -21,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     build = commands.add_parser("environment", help="build the environment of a lock; print its path")
     build.add_argument("lock", type=Path, metavar="LOCK")
     build.add_argument("--python", default="3.12", help="its version (3.12)")
+    build.add_argument("--gib", type=float, default=1.0, help="the disk space it takes once unpacked (1)")
     build.add_argument("--cache", type=Path, help="where environments are kept", default=_cache())
     build.set_defaults(act=_environment)
     given = parser.parse_args(arguments)
@@ -41,6 +44,12 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _environment(given: argparse.Namespace) -> int:
+    if not given.lock.is_file():
+        return _refuse(f"there is no lock {given.lock}")
+    wanted = Environment(lock=given.lock, python=given.python, gib=given.gib)
+    for finding in environment_check.findings(wanted, Placement(work="", cache=str(given.cache))):
+        ways = "".join(f"\n  {'or' if index else 'use':<5} {way}" for index, way in enumerate(finding.ways))
+        return _refuse(f"{finding.title} ({finding.given or given.lock})\n  {finding.why}{ways}", PREFLIGHT)
     try:
         with Stop() as stop:
             print(environment.build(given.lock, given.python, given.cache, _narrate, stop))
@@ -55,9 +64,9 @@ def _narrate(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _refuse(sentence: str) -> int:
+def _refuse(sentence: str, code: int = REFUSED) -> int:
     _narrate(f"error: {sentence}")
-    return REFUSED
+    return code
 
 
 def _cache() -> Path:

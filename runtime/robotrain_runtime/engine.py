@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from robotrain_runtime import child, environment, halves, reason
+from robotrain_runtime import child, environment, halves, reason, uv
 from robotrain_runtime.document import JobDocument, Source
 from robotrain_runtime.event import Note, Outcome, Stage, Track
 from robotrain_runtime.failure import FAILED, PREFLIGHT, Failed
@@ -38,7 +38,10 @@ def run(document: JobDocument) -> Outcome:
         if relay.tracker is not None:
             relay.tracker.close(outcome)
         log.emit(outcome)
-        _write(work / OUTCOME, outcome)
+        try:
+            _write(work / OUTCOME, outcome)
+        except OSError as error:
+            log.line(f"{OUTCOME} could not be written: {error}")
     return outcome
 
 
@@ -143,7 +146,8 @@ class Engine:
     def _environ(self, added: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if name not in environment.FOREIGN}
         path = os.pathsep.join(halves.python_path(self._document))
-        return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONPATH": path, **added}
+        found = uv.find(Path(self._placement.cache))
+        return {**kept, **({"UV": str(found)} if found else {}), "PYTHONUNBUFFERED": "1", "PYTHONPATH": path, **added}
 
 
 def _write(path: Path, outcome: Outcome) -> None:

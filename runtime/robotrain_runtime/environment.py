@@ -50,7 +50,7 @@ def _build(built: Path, lock: Path, version: str, cache: Path, say: Callable[[st
     if built.exists():
         say(f"{built} was left incomplete: building it again")
         shutil.rmtree(built)
-    tool = uv.obtain(cache)
+    tool = uv.obtain(cache, stop)
     say(f"building the environment {built} with {python}")
     _uv([tool, "venv", "--quiet", "--python", python, built], say, stop)
     locked = ("--no-deps", "--require-hashes", "-r", lock)

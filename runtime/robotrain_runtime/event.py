@@ -117,7 +117,7 @@ def read(line: str) -> Record | None:
             data["values"] = {name: float(value) for name, value in data["values"].items()}
         known = {field.name for field in dataclasses.fields(kind)}
         return Record(at, kind(**{name: value for name, value in data.items() if name in known}))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
 
 

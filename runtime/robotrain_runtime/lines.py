@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 
 BAR_SECONDS = 10.0
-BAR = re.compile(r"(?P<name>[^%|]{0,200}?)\s*(?:\d{1,3}%\|[^|]*\|[^\[]*|\d+[A-Za-z]* )\[\d\d[^\]]*\]")
+LONGEST = 1 << 16  # bytes; a longer line is cut there, so that neither time nor memory runs away
+BAR = re.compile(r"(?P<name>[^%|]{0,200}?)\s*(?:\d{1,3}%\|[^|]*\|[^\[]*|\d+[A-Za-z]* )\[(?:\d+:)?\d\d:\d\d[^\]]*\]")
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 END = re.compile(rb"\r\n|\r|\n")
 
@@ -22,6 +23,9 @@ class Lines:
         """The lines that `piece` completes."""
         held = b"\r" if piece.endswith(b"\r") else b""  # its \n may be in the next piece
         *whole, self._rest = END.split(self._rest + piece[: len(piece) - len(held)])
+        while len(self._rest) > LONGEST:
+            whole.append(self._rest[:LONGEST])
+            self._rest = self._rest[LONGEST:]
         self._rest += held
         for line in whole:
             yield from self._clean(line)

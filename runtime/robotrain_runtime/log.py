@@ -22,13 +22,14 @@ class Log:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._events.close()
+        with self._lock, suppress(OSError):  # what a full disk did not take is lost here; the run is not
+            self._events.close()
 
     def emit(self, sent: Event, at: float | None = None) -> None:
         """An event. at: when it was sent, if not now."""
         line = event.dump(sent, at)
         with self._lock:
-            with suppress(OSError):
+            with suppress(OSError, ValueError):  # a process that was left behind may speak after the end
                 self._events.write(line + "\n")
             self._print(line)
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from robotrain_runtime import child, event, reason
 from robotrain_runtime.emit import DESCRIPTOR
@@ -16,6 +17,8 @@ from robotrain_runtime.event import Note, Outcome, Record
 
 MODULE = "robotrain_runtime.tracking"
 MACHINE = "--machine"
+PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+"""Unless the environment says otherwise: a server that is not there should be told before the run ends."""
 END_SECONDS = 30.0  # with the grace of the work before it, less than a platform waits before it kills
 
 
@@ -32,12 +35,19 @@ class Tracker:
         on_event: Callable[[Record], None],
     ) -> None:
         self._on_event = on_event
+        self._uri = uri
         self._told: deque[str] = deque(maxlen=50)
         self._inbox: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
         receive, send = os.pipe()
         self._process = subprocess.Popen(
             [str(python), "-m", MODULE, *([MACHINE] if machine else [])],
-            env={**environ, "MLFLOW_TRACKING_URI": uri, "MLFLOW_DISABLE_TELEMETRY": "true", DESCRIPTOR: str(send)},
+            env={
+                **PATIENCE,
+                **environ,
+                "MLFLOW_TRACKING_URI": uri,
+                "MLFLOW_DISABLE_TELEMETRY": "true",
+                DESCRIPTOR: str(send),
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -46,7 +56,7 @@ class Tracker:
         )
         os.close(send)
         self._readers = [
-            child.reader(child.lines_to, self._process.stdout, self._told.append, on_event),
+            child.reader(self._hear, self._process.stdout),
             child.reader(child.events_to, os.fdopen(receive, "rb"), on_event),
         ]
         self._writer = threading.Thread(target=self._write, daemon=True)
@@ -61,15 +71,22 @@ class Tracker:
         self._inbox.put(event.now(outcome))
         self._inbox.put(None)
         try:
-            code = self._process.wait(END_SECONDS)
+            self._process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-            self._say(f"tracking did not finish within {END_SECONDS:g} s of the end and was stopped")
+            told = f": {self._told[-1]}" if self._told else ""
+            self._say(
+                f"tracking at {self._uri} did not finish within {END_SECONDS:g} s of the end and was stopped{told}"
+            )
             return
         for reader in self._readers:
             reader.join(child.LAST_OUTPUT_SECONDS)
-        if code:
+
+    def _hear(self, output: IO[bytes]) -> None:
+        """Its output to the end; when it ended in trouble, that is told at once, not with the end of the run."""
+        child.lines_to(output, self._told.append, self._on_event)
+        if code := self._process.wait():
             self._say(f"the run is not tracked, or only in part: {reason.of_exit(code, self._told)}")
 
     def _write(self) -> None:

@@ -19,6 +19,8 @@ from robotrain_runtime.tracking_store import Store
 STATUS = {"succeeded": ("FINISHED", "completed"), "failed": ("FAILED", "failed"), "cancelled": ("KILLED", "cancelled")}
 MACHINE_SECONDS = 30.0
 NEVER = 1e9
+START_ATTEMPTS = 3
+START_PAUSE_SECONDS = 2.0
 
 
 def main(uri: str, machine: bool) -> None:
@@ -50,19 +52,14 @@ class TrackingRun:
     def __init__(self, store: Store) -> None:
         self.status: str | None = None
         self._store = store
-        self._early: list[Record] = []
         self._step = 0
         self._troubled = False
 
     def take(self, record: Record) -> None:
         """Write an event down. What cannot be written is reported once, and the next is tried."""
-        if self._store.run_id is None and not isinstance(record.event, Track):
-            self._early.append(record)
-            if isinstance(record.event, Outcome):
-                self.status = "FAILED"
+        if self._store.run_id is None:
+            self._begin(record)
             return
-        if self._store.run_id is None and isinstance(record.event, Track):
-            return self._start(record.event)
         try:
             self._write(record)
         except Exception as error:
@@ -71,8 +68,24 @@ class TrackingRun:
                 emit(Note(level="warning", text=f"tracking could not write something down: {_first_line(error)}"))
             self.status = self.status or ("FAILED" if isinstance(record.event, Outcome) else None)
 
+    def _begin(self, record: Record) -> None:
+        """Before the first Track event only values of the machine come, which the next reading repeats."""
+        if isinstance(record.event, Track):
+            self._start(record.event)
+            self.take(record)
+        elif isinstance(record.event, Outcome):
+            self.status = "FAILED"
+
     def _start(self, track: Track) -> None:
-        self._store.start(track.experiment, track.run_name)
+        """Make the run. A database that another process holds is asked again, for a while."""
+        for attempt in range(1, START_ATTEMPTS + 1):
+            try:
+                self._store.start(track.experiment, track.run_name)
+                break
+            except Exception:
+                if attempt == START_ATTEMPTS:
+                    raise
+                time.sleep(START_PAUSE_SECONDS)
         emit(
             Tracking(
                 uri=self._store.uri,
@@ -81,9 +94,6 @@ class TrackingRun:
                 ui=self._store.ui,
             )
         )
-        early, self._early = self._early, []
-        for record in (event.now(track), *early):
-            self.take(record)
 
     def _write(self, record: Record) -> None:
         match record.event:

@@ -33,7 +33,9 @@ class Store:
         """What to type to see the run; the training environment has only MLflow's small client."""
         if not self._database:
             return self.uri
-        return f"uvx mlflow@{mlflow.__version__} ui --backend-store-uri {shlex.quote(self.uri)}"
+        uv = os.environ.get("UV")
+        uvx = "uvx" if shutil.which("uvx") or not uv else f"{shlex.quote(uv)} tool run"
+        return f"{uvx} mlflow@{mlflow.__version__} ui --backend-store-uri {shlex.quote(self.uri)}"
 
     def start(self, experiment: str, run_name: str) -> None:
         """Make the run, and the experiment and the database where they are not there yet."""

@@ -6,10 +6,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
+from robotrain_runtime import child
 from robotrain_runtime.failure import Failed
+from robotrain_runtime.stop import Stop
 
 PINNED = Path(__file__).with_name("uv.txt")
 HAS_PIP = "import importlib.util, sys; sys.exit(importlib.util.find_spec('pip') is None)"
@@ -27,9 +30,9 @@ def pip() -> Path | None:
     return next((python for python in _pythons() if _has_pip(python)), None)
 
 
-def obtain(cache: Path) -> Path:
-    """uv, fetched with pip when it is not here. Raises Failed."""
-    return find(cache) or _fetch(cache)
+def obtain(cache: Path, stop: Stop) -> Path:
+    """uv, fetched with pip when it is not here. Raises Failed, Stopped."""
+    return find(cache) or _fetch(cache, stop)
 
 
 def version() -> str:
@@ -39,22 +42,31 @@ def version() -> str:
     return found[1]
 
 
-def _fetch(cache: Path) -> Path:
+def _fetch(cache: Path, stop: Stop) -> Path:
     python, target = pip(), _fetched(cache)
     if python is None:
         raise Failed("there is no uv here, and no pip to fetch it with: install uv (https://docs.astral.sh/uv)")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        made, told = Path(scratch, "uv"), deque[str](maxlen=1)
         flags = ("--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary", ":all:")
-        command = [str(python), "-m", "pip", "install", *flags, "--target", scratch, "-r", str(PINNED)]
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        if done.returncode:
-            told = done.stderr.strip().splitlines()
-            raise Failed(f"uv {version()} could not be fetched with pip: {told[-1] if told else 'no reason given'}")
-        if not target.exists():  # else another run was quicker
-            os.chmod(scratch, 0o755)
-            shutil.copytree(scratch, target, symlinks=True)
+        command = [str(python), "-m", "pip", "install", *flags, "--target", str(made), "-r", str(PINNED)]
+        code = child.run(command, environ=os.environ, stop=stop, on_line=told.append, on_event=lambda record: None)
+        if code:
+            raise Failed(f"uv {version()} could not be fetched with pip: {''.join(told) or 'no reason given'}")
+        _put(made, target)
     return target / "bin" / "uv"
+
+
+def _put(made: Path, target: Path) -> None:
+    """In one step, so that nobody finds half of it; one that another run put there meanwhile is as good."""
+    if target.exists() and not (target / "bin" / "uv").exists():
+        shutil.rmtree(target)
+    try:
+        os.replace(made, target)
+    except OSError:
+        if not (target / "bin" / "uv").exists():
+            raise
 
 
 def _fetched(cache: Path) -> Path:

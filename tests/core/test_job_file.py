@@ -80,6 +80,12 @@ def test_the_shipped_job_renders(robotrain, pusht):
     assert str(pusht) in answer.stdout
 
 
+def test_a_flags_other_name_offers_the_one_of_the_file(render):
+    answer = render(GOOD + "parameters:\n  steps: 10\n")
+    assert answer.exit_code == 2
+    assert "use   training_steps" in answer.stderr
+
+
 def test_settings_of_another_platform_do_no_harm(render):
     assert render(GOOD + "platforms:\n  venus:\n    pressure: high\n").exit_code == 0
 

@@ -154,6 +154,28 @@ def test_a_stranger_cannot_take_over_a_built_in_name(robotrain, install):
     assert rows["source.local_path", "robotrain-sources 0.1.0"] is None
 
 
+def test_a_site_plugin_that_does_not_load_is_named_before_anybody_relies_on_its_rule(robotrain, install):
+    install("acme-site", {"acme": "acme_broken"}, acme_broken="import nope_x")
+    answer = robotrain("render", "--platform", "local", "--dataset-path", "x")
+    assert answer.exit_code == 0
+    assert "the site plugin acme (acme-site 1.0) failed and was skipped" in answer.stderr
+    assert "nope_x" in answer.stderr
+
+
+def test_a_rule_that_answers_something_else_is_named(robotrain, install):
+    source = "from robotrain.hookspecs import hook\n@hook\ndef robotrain_check(job):\n    return ['text']\n"
+    install("acme-site", {"acme": "acme_text"}, acme_text=source)
+    answer = robotrain("render", "--platform", "local", "--dataset-path", "x")
+    assert answer.exit_code == 0
+    assert "Problem objects" in answer.stderr
+
+
+def test_platforms_names_those_that_failed(robotrain, install):
+    install("acme", {"platform.broken": "acme_gone"}, acme_gone="import nope_x")
+    assert "platform broken (acme 1.0) failed to load" in robotrain("platforms").stderr
+    assert robotrain("--strict-plugins", "platforms").exit_code == 2
+
+
 FAILING = """
 from robotrain.hookspecs import hook
 

@@ -119,7 +119,10 @@ def test_uv_is_fetched_and_checked_where_there_is_none(tmp_path, monkeypatch):
     if uv.pip() is None:
         pytest.skip("no pip on this machine")
     monkeypatch.delenv("UV", raising=False)
-    fetched = uv._fetch(tmp_path / "cache")
+    half = tmp_path / "cache/uv" / uv.version() / "left over"
+    half.mkdir(parents=True)  # as an interrupted fetch of an earlier day left it
+    fetched = uv._fetch(tmp_path / "cache", Stop())
     told = subprocess.run([str(fetched), "--version"], capture_output=True, text=True, check=True).stdout
     assert uv.version() in told
-    assert uv._fetch(tmp_path / "cache") == fetched
+    assert uv._fetch(tmp_path / "cache", Stop()) == fetched
+    assert not half.exists()

@@ -78,3 +78,8 @@ def test_an_older_reader_skips_what_a_newer_runtime_adds():
     line = event.dump(Checkpoint(step=1, path="/x"), 1.0)
     assert event.read(line[:-1] + ', "novelty": 1}') == event.Record(1.0, Checkpoint(step=1, path="/x"))
     assert event.read(line.replace("checkpoint", "novelty")) is None
+
+
+def test_a_line_that_no_number_can_hold_is_an_ordinary_line():
+    assert event.read(event.PREFIX + '{"event": "note", "time": 1' + "0" * 400 + "}") is None
+    assert event.read(event.PREFIX + "[" * 100_000) is None

@@ -67,3 +67,20 @@ def test_it_does_not_matter_how_the_output_is_cut_into_pieces(parts, data):
 )
 def test_the_reason_is_the_line_that_says_it(lines, why):
     assert reason.of_output(lines) == why
+
+
+def test_a_bar_is_one_after_an_hour_as_well():
+    late = "".join(f"\rTraining: 40%|###  | {n}/900 [1:00:0{n}<1:30:00, 4.5step/s]" for n in range(9))
+    assert len(read(late)) == 1
+    assert len(read("\r1234it [12:03, 4.5it/s]\r1235it [12:04, 4.5it/s]")) == 1
+
+
+@pytest.mark.parametrize("line", ["Epoch 5 [10/100] loss: 0.3", "RuntimeError: dim 1 [64 vs 32] mismatch for action"])
+def test_brackets_alone_make_no_bar(line):
+    assert read(f"{line}\n{line}\n") == [line, line]
+
+
+def test_a_line_without_an_end_is_cut_and_stays_cheap():
+    whole = read(b"x" * 3_000_000)
+    assert "".join(whole) == "x" * 3_000_000
+    assert max(map(len, whole)) <= 1 << 16

@@ -57,6 +57,7 @@ def dataset(tmp_path):
             "codebase_version": "v3.0",
             "total_episodes": 2,
             "total_frames": 20,
+            "total_tasks": 1,
             "fps": 10,
             "features": features,
             **changes,
@@ -64,9 +65,9 @@ def dataset(tmp_path):
         files = {
             "meta/info.json": json.dumps({name: value for name, value in info.items() if value is not None}),
             "meta/stats.json": "{}",
-            "meta/tasks.parquet": "",
-            "meta/episodes/chunk-000/file-000.parquet": "",
-            "data/chunk-000/file-000.parquet": "",
+            "meta/tasks.parquet": "PAR1PAR1",
+            "meta/episodes/chunk-000/file-000.parquet": "PAR1PAR1",
+            "data/chunk-000/file-000.parquet": "PAR1PAR1",
         }
         for name, text in files.items():
             if name not in without:

@@ -58,7 +58,7 @@ def test_an_unknown_version_is_repeated_and_not_guessed_at(dataset):
     assert "convert" not in told
 
 
-@pytest.mark.parametrize("key", ["total_episodes", "total_frames"])
+@pytest.mark.parametrize("key", ["total_episodes", "total_frames", "total_tasks", "fps"])
 @pytest.mark.parametrize("value", [0, -1, "many"])
 def test_an_empty_dataset(dataset, key, value):
     assert f"holds no {key.removeprefix('total_')}" in said(dataset(**{key: value}))
@@ -67,7 +67,6 @@ def test_an_empty_dataset(dataset, key, value):
 @pytest.mark.parametrize(
     "name",
     [
-        "meta/stats.json",
         "meta/tasks.parquet",
         "meta/episodes/chunk-000/file-000.parquet",
         "data/chunk-000/file-000.parquet",
@@ -85,6 +84,48 @@ def test_videos_that_did_not_come_along(dataset):
     (folder / "videos/observation.image/chunk-000").mkdir(parents=True)
     (folder / "videos/observation.image/chunk-000/file-000.mp4").touch()
     assert said(folder) == ""
+
+
+def test_statistics_are_what_values_are_normalised_with(dataset):
+    assert "could not be normalised" in said(dataset(without=["meta/stats.json"]))
+
+
+def test_videos_lie_where_the_dataset_says(dataset):
+    folder = dataset(video=True, video_path="films/{video_key}/{chunk_index}-{file_index:03d}.mkv")
+    assert "no films/*/*-*.mkv" in said(folder)
+    (folder / "films/observation.image").mkdir(parents=True)
+    (folder / "films/observation.image/0-000.mkv").touch()
+    assert said(folder) == ""
+
+
+def test_folders_may_be_links(dataset, tmp_path):
+    folder = dataset()
+    for name in ("data/chunk-000", "meta/episodes/chunk-000"):
+        (folder / name).rename(tmp_path / "elsewhere")
+        (folder / name).symlink_to(tmp_path / "elsewhere")
+        assert said(folder) == ""
+        (folder / name).unlink()
+        (tmp_path / "elsewhere").rename(folder / name)
+
+
+@pytest.mark.parametrize("version", ["v3.1", "3.0"])
+def test_versions_that_the_trainer_reads_as_well(dataset, version):
+    assert said(dataset(codebase_version=version)) == ""
+
+
+def test_a_data_file_outside_a_chunk_is_not_found_by_the_trainer(dataset):
+    folder = dataset(without=["data/chunk-000/file-000.parquet"])
+    (folder / "data").mkdir()
+    (folder / "data/x.parquet").touch()
+    assert "no data/*/*.parquet" in said(folder)
+
+
+@pytest.mark.parametrize("name", ["meta/tasks.parquet", "data/chunk-000/file-000.parquet"])
+@pytest.mark.parametrize("text", ["", "hi", "PAR1 cut sho"])
+def test_a_file_that_was_cut_short_is_named(dataset, name, text):
+    folder = dataset()
+    (folder / name).write_text(text)
+    assert f"{folder / name} is not a whole Parquet file" in said(folder)
 
 
 def test_nothing_to_learn(dataset):

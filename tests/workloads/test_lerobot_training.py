@@ -182,6 +182,7 @@ def test_a_training_that_is_stopped_saves_a_checkpoint_first(start, pusht, tmp_p
     given = {"training_steps": 100_000, "save_freq": 50_000, "log_freq": 1, "eval_freq": 0, "num_workers": 1}
     process = start(pusht, SMALL["act"], **given)
     stopper = threading.Timer(300, process.kill)
+    stopper.daemon = True
     stopper.start()
     lines = [*lines_until(process, "train/loss"), *lines_until(process, "train/loss")]
     os.killpg(process.pid, signal.SIGTERM)  # as a platform does: every process of the run hears it
@@ -193,6 +194,21 @@ def test_a_training_that_is_stopped_saves_a_checkpoint_first(start, pusht, tmp_p
     assert (Path(saved.path) / "training_state" / "training_step.json").is_file()
     assert ran.events(Outcome)[0].state == "cancelled"
     assert ran.ask("select status from runs") == [("KILLED",)]
+
+
+def test_a_training_that_fails_beside_its_data_workers_ends_and_says_why(start, pusht, tmp_path):
+    process = start(pusht, SMALL["act"], num_workers=2, training_steps=400, save_freq=200, log_freq=1, eval_freq=0)
+    stopper = threading.Timer(300, process.kill)
+    stopper.daemon = True
+    stopper.start()
+    lines = list(lines_until(process, "train/loss"))
+    (tmp_path / "work/outputs").write_text("a file where the checkpoints should go")
+    lines += process.communicate(timeout=240)[0].splitlines()
+    stopper.cancel()
+    ran = Trained(process.returncode, lines, tmp_path / "work", tmp_path / "mlflow.db")
+    assert ran.exit_code == 1, "\n".join(lines)
+    assert ran.events(Outcome)[0].state == "failed"
+    assert "outputs" in ran.events(Outcome)[0].reason
 
 
 def test_a_device_that_is_not_there_is_refused_before_anything_is_trained(train, pusht, training_environment):

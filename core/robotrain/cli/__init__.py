@@ -12,6 +12,9 @@ def main() -> None:
         sys.stdout.write(f"robotrain {__version__}\n")
         return
     gc.disable()  # most commands are over in a moment: collecting while modules load costs a twentieth of it
-    from robotrain.cli.app import run
+    try:
+        from robotrain.cli.app import run
 
-    run()
+        run()
+    except KeyboardInterrupt:
+        sys.exit(130)  # while modules were loading: nothing was done yet

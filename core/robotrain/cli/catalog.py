@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from robotrain.cli.app import plugins_of
-from robotrain.cli.output import show, show_json, table
+from robotrain.cli.output import say, show, show_json, table
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -32,6 +32,8 @@ def platforms(
     """What each platform takes and can do, as it declares it."""
     found = plugins_of(ctx)
     chosen = {name: found.platform(name)} if name else found.platforms()
+    for failure in found.failures.values():
+        say(f"warning: {failure}")
     rows = _matrix(chosen)
     if json:
         show_json({"platforms": list(chosen), "rows": [_as_data(row) for row in rows]})

@@ -16,6 +16,10 @@ def wrong_with(address: str) -> Iterator[Problem]:
             "tracking-address-malformed", "the tracking address is no URL", address, "MLflow could not open it."
         )
         return
+    if address and not parts.scheme:
+        why = "MLflow keeps no runs in bare folders any more."
+        way = Instead(f"--tracking-uri sqlite:///{address}/mlflow.db")
+        yield _problem("tracking-address-a-folder", "the tracking address is a folder", address, why, way)
     if "@" in parts.netloc or parts.query or parts.fragment:
         bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
         title = "a tracking address must not carry a user, a query or a fragment"

@@ -47,7 +47,8 @@ def left_behind(supervisor: Process) -> list[int]:
 def _ended(folder: Path, started: float | None, kept: dict[str, Any]) -> Status:
     code, ended = int(kept["exit_code"]), float(kept["ended"])
     if said := told.outcome(folder):
-        return Status(state=said.state, reason=said.reason, exit_code=said.exit_code, started=started, ended=ended)
+        reason = said.reason + (_survived(folder) if said.state == "cancelled" else "")
+        return Status(state=said.state, reason=reason, exit_code=said.exit_code, started=started, ended=ended)
     cancelled = (folder / files.CANCEL).exists()
     return Status(
         state="cancelled" if cancelled else "failed",

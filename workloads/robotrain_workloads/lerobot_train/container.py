@@ -31,7 +31,7 @@ def inspect(document: JobDocument, data: Mapping[Source, Path]) -> Iterator[str]
     if output.exists() and not output.is_dir():
         yield f"the output folder {output} is a file"
     elif output.is_dir() and any(output.iterdir()):
-        yield f"the output folder {output} is not empty, and a training never writes over another's checkpoints"
+        yield f"the output folder {output} is not empty: name a new one with --output-dir"
 
 
 def work(document: JobDocument, data: Mapping[Source, Path], work: Path) -> Work:

@@ -1,15 +1,21 @@
 """What is wrong with a LeRobot dataset, from its small files alone. Standard library only."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 INFO = Path("meta", "info.json")
 VERSION = "v3.0"
-OLD = ("v2.0", "v2.1")
-NEEDED = ("codebase_version", "total_episodes", "total_frames", "fps", "features")
-META = ("meta/stats.json", "meta/tasks.parquet", "meta/episodes/**/*.parquet")
+SERIES = re.compile(r"v?3(?:\.\d+)*")
+OLD = re.compile(r"v?[012](?:\.\d+)*")
+COUNTED = ("total_episodes", "total_frames", "total_tasks", "fps")
+NEEDED = ("codebase_version", *COUNTED, "features")
+STATISTICS = "meta/stats.json"
+FILES = ("meta/tasks.parquet", "meta/episodes/*/*.parquet", "data/*/*.parquet")  # as LeRobot looks for them
+CHECKED = 200  # files of a kind that are looked into: this must stay quick
+VIDEOS = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
 CONVERT = "python -m lerobot.scripts.convert_dataset_v21_to_v30 --repo-id local/NAME --root FOLDER --push-to-hub false"
 
 
@@ -23,14 +29,13 @@ def wrong(folder: Path) -> Iterator[str]:
     except (OSError, ValueError) as error:
         yield str(error)
         return
-    if missing := [name for name in NEEDED if name not in found]:
-        yield f"{folder / INFO} does not say {', '.join(missing)}: it is not the description of a LeRobot dataset"
-        return
-    version = found["codebase_version"]
-    if version != VERSION:
+    version = found.get("codebase_version")
+    if version is not None and not SERIES.fullmatch(str(version)):
         yield _other_version(folder, version)
-        return
-    yield from _content(folder, found)
+    elif missing := [name for name in NEEDED if name not in found]:
+        yield f"{folder / INFO} does not say {', '.join(missing)}: it is not the description of a LeRobot dataset"
+    else:
+        yield from _content(folder, found)
 
 
 def info(folder: Path) -> dict[str, Any]:
@@ -49,9 +54,7 @@ def info(folder: Path) -> dict[str, Any]:
 
 def cameras(found: Mapping[str, Any]) -> list[str]:
     """The features that are images or videos."""
-    features = found.get("features")
-    kinds = {name: one.get("dtype") for name, one in features.items()} if isinstance(features, dict) else {}
-    return [name for name, kind in kinds.items() if kind in ("image", "video")]
+    return [name for name, kind in _kinds(found).items() if kind in ("image", "video")]
 
 
 def _below(folder: Path) -> str:
@@ -61,24 +64,46 @@ def _below(folder: Path) -> str:
 
 
 def _other_version(folder: Path, version: object) -> str:
-    if version in OLD:
+    if OLD.fullmatch(str(version)):
         return f"{folder} is a LeRobot {version} dataset and the trainer reads {VERSION}: convert it with `{CONVERT}`"
     return f"{folder} has codebase_version {version!r}, and the trainer reads {VERSION}"
 
 
 def _content(folder: Path, found: Mapping[str, Any]) -> Iterator[str]:
-    for name in ("total_episodes", "total_frames"):
-        if not isinstance(found[name], int) or found[name] <= 0:
+    for name in COUNTED:
+        if not isinstance(found[name], int | float) or found[name] <= 0:
             yield f"{folder} holds no {name.removeprefix('total_')}: {INFO} says {name} {found[name]!r}"
     if not isinstance(found["features"], dict) or "action" not in found["features"]:
         yield f"{folder} records no `action`, which is what a policy learns"
-    files = (*META, "data/**/*.parquet")
-    if missing := [pattern for pattern in files if not any(folder.glob(pattern))]:
+    if not (folder / STATISTICS).is_file():
+        yield f"{folder} has no {STATISTICS}: its values could not be normalised"
+    if missing := [pattern for pattern in (*FILES, *_videos(found)) if not any(folder.glob(pattern))]:
         yield f"{folder} is incomplete: there is no {', no '.join(missing)}"
-    if any(one.get("dtype") == "video" for one in _features(found)) and not any(folder.glob("videos/**/*.mp4")):
-        yield f"{folder} is incomplete: it records video, and there is no videos/**/*.mp4"
+    if broken := next((path for pattern in FILES for path in _first(folder, pattern) if not _parquet(path)), None):
+        yield f"{broken} is not a whole Parquet file: it may have been cut short on its way here"
 
 
-def _features(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    features = found["features"]
-    return [one for one in features.values() if isinstance(one, dict)] if isinstance(features, dict) else []
+def _first(folder: Path, pattern: str) -> list[Path]:
+    return sorted(folder.glob(pattern))[:CHECKED]
+
+
+def _parquet(path: Path) -> bool:
+    """Whether the file begins and ends as its format does."""
+    with path.open("rb") as file:
+        begins = file.read(4)
+        file.seek(max(0, path.stat().st_size - 4))
+        return begins == file.read(4) == b"PAR1"
+
+
+def _videos(found: Mapping[str, Any]) -> Iterator[str]:
+    """Where the videos lie, by the dataset's own template, if it has any."""
+    if "video" in _kinds(found).values():
+        template = found.get("video_path")
+        yield re.sub(r"\{[^}]*\}", "*", template if isinstance(template, str) and template else VIDEOS)
+
+
+def _kinds(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The type of each feature."""
+    features = found.get("features")
+    described = features.items() if isinstance(features, dict) else ()
+    return {name: one.get("dtype") for name, one in described if isinstance(one, dict)}

@@ -4,7 +4,9 @@
 """
 
 import argparse
+import atexit
 import importlib
+import multiprocessing
 import signal
 import sys
 from collections.abc import Sequence
@@ -36,7 +38,20 @@ def main(arguments: Sequence[str]) -> None:
     sys.argv = ["lerobot-train", *trainer]  # LeRobot reads it more than once
     module = importlib.import_module(TRAINER)
     Watch(int(value_of(trainer, "--steps") or 0), int(value_of(trainer, "--log_freq") or 1), ending).install(module)
-    module.main()
+    atexit.register(_end_workers)
+    try:
+        module.main()
+    except Exception as error:
+        if type(error).__name__ == "OfflineModeIsEnabled":  # LeRobot looks on the Hub for what it misses in a folder
+            raise SystemExit(f"error: {root} holds less than its meta/info.json says, or files are missing") from error
+        raise
+
+
+def _end_workers() -> None:
+    """After a failure the processes that load data are still there, and Python would wait for them for ever."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler would raise over the real reason
+    for process in multiprocessing.active_children():
+        process.kill()
 
 
 def _own(arguments: Sequence[str]) -> argparse.Namespace:

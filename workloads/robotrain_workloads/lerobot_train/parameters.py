@@ -26,7 +26,7 @@ class Parameters:
     output_dir: Annotated[
         str | None,
         Param(
-            help="a new folder for checkpoints, below the run's own (default: outputs)",
+            help="a new folder for checkpoints, from the run's own (default: outputs)",
             short="-o",
             env=("OUTPUT_DIR",),
             metavar="FOLDER",

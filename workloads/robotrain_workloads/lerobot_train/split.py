@@ -43,7 +43,7 @@ def episodes_by_task(root: Path, chosen: Collection[int] | None = None) -> dict[
     """How many episodes each task has, counted by an episode's first task, as LeRobot does."""
     parquet: Any = importlib.import_module("pyarrow.parquet")
     count: Counter[str] = Counter()
-    for file in sorted((root / "meta" / "episodes").glob("**/*.parquet")):
+    for file in sorted((root / "meta" / "episodes").glob("*/*.parquet")):
         table = parquet.read_table(file, columns=["episode_index", "tasks"]).to_pydict()
         for episode, tasks in zip(table["episode_index"], table["tasks"], strict=True):
             if chosen is None or episode in chosen:

@@ -45,7 +45,7 @@ DECODER = "--dataset.video_backend"
 
 def owned(parameters: Mapping[str, Scalar], root: Path, output: Path) -> Iterator[str]:
     """Every option that is robotrain's, but for the device, which only the machine of the run can tell."""
-    steps, split, every = _evaluation(parameters)
+    steps, split, every = evaluation(parameters)
     policy = parameters["policy_type"]
     yield f"--dataset.repo_id={parameters['dataset_id']}"
     yield f"--dataset.root={root}"
@@ -116,10 +116,10 @@ def value_of(arguments: Sequence[str], name: str) -> str | None:
     return found
 
 
-def _evaluation(parameters: Mapping[str, Scalar]) -> tuple[int, Scalar, int]:
+def evaluation(parameters: Mapping[str, Scalar]) -> tuple[int, Scalar, int]:
     """Steps, the part held out, and the steps between held-out losses; the last two are 0 together."""
     steps, asked = _int(parameters["training_steps"]), parameters["eval_freq"]
-    every = min(_int(parameters["save_freq"]), steps) if asked is None else _int(asked)
+    every = min(_int(parameters["save_freq"] if asked is None else asked), steps)
     split = parameters["val_split"] or 0
     return (steps, split, every) if split and every else (steps, 0, 0)
 

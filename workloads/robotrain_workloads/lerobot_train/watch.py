@@ -5,6 +5,7 @@ import importlib
 import logging
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -68,6 +69,12 @@ class Watch:
         return result
 
     def _logged(self, record: logging.LogRecord) -> bool:
+        """A filter that lets everything pass: what it cannot read must not stop the training."""
+        with suppress(Exception):
+            self._read(record)
+        return True
+
+    def _read(self, record: logging.LogRecord) -> None:
         line = record.getMessage() if isinstance(record.msg, str) or not self._exact else ""
         if held_out := text.held_out(line):
             step, rounded = held_out
@@ -76,7 +83,6 @@ class Watch:
         elif not self._exact and (values := text.window(line)):
             self._windows += 1  # the text rounds its step; a window is log_freq steps, always
             self._send(self._windows * self._log_freq, values)
-        return True
 
     def _send(self, step: int, values: dict[str, float]) -> None:
         emit(Metrics(values={name: float(value) for name, value in values.items()}, step=step, total=self._total))
