@@ -6,15 +6,14 @@ A claim is the name of an entry point in the group `robotrain`: `platform.NAME`,
 
 import functools
 import re
-from dataclasses import dataclass
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, requires
+from typing import NamedTuple
 
 GROUP = "robotrain"
 FAMILIES = ("platform", "workload", "source", "command")
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(NamedTuple):
     """A name that an installed distribution claims. family is empty for a site plugin."""
 
     family: str

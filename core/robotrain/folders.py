@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+DOTENV = (".env.local", ".env")
+"""Files of the working folder that settings are read from, the stronger first."""
+
 
 def state() -> Path:
     """Records of runs and what belongs to them: `ROBOTRAIN_STATE`, else the user's state folder."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from robotrain.folders import DOTENV
 from robotrain.problem import Problem, Stage
 from robotrain.provenance import Origin, Value
 
@@ -41,7 +42,7 @@ def environment(environ: Mapping[str, str] | None = None) -> NameLayer:
 
 def dotenv_layers(folder: Path) -> Iterator[NameLayer]:
     """`.env.local` and `.env` of `folder`, those that exist. They are parsed, never executed."""
-    for name in (".env.local", ".env"):
+    for name in DOTENV:
         if (folder / name).is_file():
             yield dotenv(folder / name)
 

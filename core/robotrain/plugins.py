@@ -3,15 +3,13 @@
 import contextlib
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import pluggy
 
 from robotrain import hookspecs
 from robotrain.claims import Claim, built_in, read_claims
 from robotrain.problem import Problem, Rejected, Stage
-from robotrain.redaction import redact
 
 if TYPE_CHECKING:
     from robotrain.job import Job
@@ -24,8 +22,7 @@ Mode = Literal["all", "none", "strict"]
 """Which plugins run: all; none but those robotrain itself comes with; all, and a failure is fatal."""
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """A claim that could not be kept, and why."""
 
     claim: Claim
@@ -129,6 +126,8 @@ class Plugins:
     def _one(self, family: str, name: str, hook: Any) -> Any:
         claims = self._family(family, name)
         if not claims:
+            from robotrain.redaction import redact
+
             installed = ", ".join(self.names(family)) or "none"
             raise PluginError(f"no {family} {redact(name)!r} is installed; installed: {installed}")
         module = self._required(claims)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 
 class Stage(IntEnum):
@@ -26,8 +26,7 @@ class Stage(IntEnum):
 INTERRUPTED = 130
 
 
-@dataclass(frozen=True)
-class Instead:
+class Instead(NamedTuple):
     """What to do instead: something to type, and why that would do."""
 
     text: str

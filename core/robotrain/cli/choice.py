@@ -2,12 +2,13 @@
 
 from __future__ import annotations  # reading a job file or a `.env` loads YAML: help should not
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.cli.app import plugins_of
+from robotrain.folders import DOTENV
 
 if TYPE_CHECKING:
     from robotrain.job_file import JobFile
@@ -16,11 +17,11 @@ if TYPE_CHECKING:
 DEFAULT_WORKLOAD = "lerobot-train"
 """What `robotrain submit -d …` means without a workload: the common case."""
 
+PLATFORM = "ROBOTRAIN_PLATFORM"
 NAMES, FILES = "robotrain.names", "robotrain.files"
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """platform: empty when nobody chose one. file: what the job file says, None without one."""
 
     workload: str
@@ -63,5 +64,9 @@ def _file(path: str, parent: Any) -> JobFile:
 
 
 def _platform_by_name(parent: Any) -> str:
-    said = (layer.first(("ROBOTRAIN_PLATFORM",)) for layer in names(parent))
-    return next((str(value.value) for value in said if value), "")
+    if said := os.environ.get(PLATFORM):
+        return said
+    if not any(Path(name).is_file() for name in DOTENV):  # as a rule; then help need not load what reads them
+        return ""
+    values = (layer.first((PLATFORM,)) for layer in names(parent))
+    return next((str(value.value) for value in values if value), "")

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from robotrain_runtime.parameter import Parameter, parameters_of
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 PARAMETER, SETTING, OFF, SOURCE = "parameter__", "setting__", "off__", "source__"
 
 
-@dataclass(frozen=True)
-class SourceOption:
+class SourceOption(NamedTuple):
     """One source flag: the role it fills and the kinds that share it."""
 
     role: str

@@ -9,10 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 import typer
-from robotrain_runtime.event import strict
 
 from robotrain.problem import INTERRUPTED, Problem, Rejected, Stage, errors, render
-from robotrain.redaction import redact
 
 
 def show(text: str) -> None:
@@ -37,6 +35,8 @@ def _write(stream: TextIO | None, text: str) -> None:
 
 def show_json(value: Any) -> None:
     """A result for programs; numbers that JSON has no word for are the texts "nan", "inf" and "-inf", as in events."""
+    from robotrain_runtime.event import strict
+
     show(json.dumps(strict(value), indent=2, default=str, allow_nan=False))
 
 
@@ -49,6 +49,8 @@ def report(problems: Iterable[Problem]) -> None:
 
 def problems_json(problems: Iterable[Problem]) -> list[dict[str, Any]]:
     """Problems as data; the keys are an API."""
+    from robotrain.redaction import redact
+
     return [
         {
             "code": problem.code,
