@@ -13,7 +13,10 @@ from robotrain.redaction import holds_secret, redact
 
 
 def coerce(declared: type, raw: Mapping[str, Value]) -> tuple[Any, list[Problem]]:
-    """An instance of the dataclass `declared`, with the default in place of each value that does not fit."""
+    """An instance of the dataclass `declared`, with the default in place of each value that does not fit.
+
+    Where a value without a default is missing, None stands in every such place; the problems say so.
+    """
     from pydantic import TypeAdapter, ValidationError
 
     parameters = {parameter.name: parameter for parameter in parameters_of(declared)}
@@ -22,6 +25,10 @@ def coerce(declared: type, raw: Mapping[str, Value]) -> tuple[Any, list[Problem]
     unfit = [name for name, text in given.items() if _unfit(str(text))]
     problems = [_unfit_problem(parameters[name], raw[name]) for name in unfit]
     given = {name: text for name, text in given.items() if name not in unfit}
+    required = [parameter for parameter in parameters.values() if parameter.required]
+    if missing := [parameter for parameter in required if parameter.name not in given]:
+        problems += [_missing(parameter) for parameter in missing if parameter.name not in unfit]
+        return declared(**{parameter.name: None for parameter in required}), problems
     try:
         return adapter.validate_python(given), problems
     except ValidationError as error:
@@ -30,6 +37,8 @@ def coerce(declared: type, raw: Mapping[str, Value]) -> tuple[Any, list[Problem]
     wrong = dict.fromkeys(str(place["loc"][0]) for place in places)
     problems += [misfit(parameters[name], raw[name]) for name in wrong]
     good = {name: value for name, value in given.items() if name not in wrong}
+    if any(parameter.name in wrong for parameter in required):
+        return declared(**{parameter.name: None for parameter in required}), problems
     return adapter.validate_python(good), problems
 
 
@@ -47,6 +56,16 @@ def _unfit_problem(parameter: Parameter, value: Value) -> Problem:
         where=value.origin.where or value.origin.layer,
         given=redact(str(value.value)),
         why="A job is written into plans and records in the clear." if secret else "",
+    )
+
+
+def _missing(parameter: Parameter) -> Problem:
+    return Problem(
+        code="value-missing",
+        stage=Stage.RESOLVE,
+        title=f"{parameter.flag} is needed",
+        why=parameter.param.help,
+        instead=(Instead(f"{parameter.flag} {parameter.metavar}"),),
     )
 
 

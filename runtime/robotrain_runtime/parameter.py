@@ -57,12 +57,13 @@ class Param:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One declared field, read from the class that declares it."""
+    """One declared field, read from the class that declares it. required: it has no default, and None stands for it."""
 
     name: str
     type: Any
     default: Any
     param: Param
+    required: bool = False
 
     @property
     def flag(self) -> str:
@@ -110,4 +111,6 @@ def parameters_of(declared: type) -> Iterator[Parameter]:
         annotated = hints[field.name]
         param = next((part for part in getattr(annotated, "__metadata__", ()) if isinstance(part, Param)), None)
         if param is not None:
-            yield Parameter(field.name, get_args(annotated)[0], field.default, param)
+            required = field.default is dataclasses.MISSING
+            default = None if required else field.default
+            yield Parameter(field.name, get_args(annotated)[0], default, param, required)

@@ -147,3 +147,34 @@ def test_control_characters_reach_nobody(robotrain):
     answer = robotrain("submit", "--platform", "local", "job.yaml", "--dry-run")
     assert answer.exit_code == 2
     assert "control characters" in answer.stderr
+
+
+PICKY = """
+from dataclasses import dataclass
+from typing import Annotated
+from robotrain.hookspecs import hook
+from robotrain.workload import Workload
+from robotrain_runtime.parameter import Param
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    scene: Annotated[str, Param(help="where it happens")]
+    laps: Annotated[int, Param(help="how often", gt=0)]
+    speed: Annotated[float, Param(help="how fast")] = 1.5
+
+@hook
+def robotrain_workloads():
+    return [Workload(name="picky", summary="", parameters=Parameters, roles={}, half="x.y")]
+"""
+
+
+def test_a_parameter_without_a_default_is_asked_for(robotrain, install):
+    install("acme-picky", {"workload.picky": "acme_picky"}, acme_picky=PICKY)
+    explain = ("explain", "picky", "--platform", "local", "--json")
+    codes = [(problem["code"], problem["title"]) for problem in robotrain(*explain, "--laps", "0").json["problems"]]
+    assert codes == [("value-missing", "--scene is needed")]
+    wrong = robotrain(*explain, "--scene", "moon", "--laps", "0")
+    assert [problem["code"] for problem in wrong.json["problems"]] == ["value-invalid"]
+    right = robotrain(*explain, "--scene", "moon", "--laps", "3")
+    assert {row["name"]: row["value"] for row in right.json["values"]}["laps"] == 3
+    assert "[required]" in robotrain("submit", "picky", "--platform", "local", "--help").stdout

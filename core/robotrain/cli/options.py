@@ -86,7 +86,9 @@ def help_of(parameter: Parameter) -> str:
     """The help text, with the default and the environment names it is read from."""
     default = parameter.default
     notes = []
-    if parameter.switch:
+    if parameter.required:
+        notes.append("required")
+    elif parameter.switch:
         notes.append(f"default: {'on' if default else 'off'}")
     elif default is not None:
         notes.append(f"default: {default:g}" if isinstance(default, float) else f"default: {default}")
