@@ -25,12 +25,13 @@ from robotrain.workload import Workload
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolution:
-    """A settled job and how it came to be. parameters, settings: the winning raw value of each field."""
+    """A settled job and how it came to be: the winning raw value of each field, and of each trainer argument."""
 
     job: Job
     settings: Any
     parameters: Mapping[str, Value]
     platform_settings: Mapping[str, Value]
+    trainer_args: tuple[Value, ...]
     inputs: Inputs
     problems: tuple[Problem, ...]
 
@@ -70,6 +71,7 @@ def resolve(request: Request, workload: Workload, platform: Platform, kinds: Map
         settings=typed_settings,
         parameters=parameters,
         platform_settings=settings,
+        trainer_args=arguments,
         inputs=inputs,
         problems=tuple(problems),
     )

@@ -49,8 +49,8 @@ def rows_of(prepared: Any) -> Iterator[dict[str, Any]]:
         losers = [{"value": redact(str(loser.value)), "origin": str(loser.origin)} for loser in value.overrode]
         shown = settled[name]
         yield _row(name, redact(shown) if isinstance(shown, str) else shown, value.origin, losers)
-    if resolution.job.trainer_args:
-        yield _row("trainer_args", redact(" ".join(resolution.job.trainer_args)), "as given", [])
+    for argument in resolution.trainer_args:
+        yield _row("trainer_args", redact(argument.value), argument.origin, [])
 
 
 def _row(name: str, value: Any, origin: Any, losers: list[dict[str, Any]]) -> dict[str, Any]:

@@ -16,7 +16,9 @@ STATISTICS = "meta/stats.json"
 FILES = ("meta/tasks.parquet", "meta/episodes/*/*.parquet", "data/*/*.parquet")  # as LeRobot looks for them
 CHECKED = 200  # files of a kind that are looked into: this must stay quick
 VIDEOS = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
-CONVERT = "python -m lerobot.scripts.convert_dataset_v21_to_v30 --repo-id local/NAME --root FOLDER --push-to-hub false"
+CONVERT = (
+    "python -m lerobot.scripts.convert_dataset_v21_to_v30 --repo-id local/{name} --root {folder} --push-to-hub false"
+)
 
 
 def wrong(folder: Path) -> Iterator[str]:
@@ -65,7 +67,8 @@ def _below(folder: Path) -> str:
 
 def _other_version(folder: Path, version: object) -> str:
     if OLD.fullmatch(str(version)):
-        return f"{folder} is a LeRobot {version} dataset and the trainer reads {VERSION}: convert it with `{CONVERT}`"
+        convert = CONVERT.format(name=folder.name, folder=folder)
+        return f"{folder} is a LeRobot {version} dataset and the trainer reads {VERSION}: convert it with `{convert}`"
     return f"{folder} has codebase_version {version!r}, and the trainer reads {VERSION}"
 
 
