@@ -10,14 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import hypothesis
 import pytest
 from robotrain_runtime import document, event
 from robotrain_runtime.document import JobDocument, Placement, Source
 from robotrain_runtime.event import Event
-
-hypothesis.settings.register_profile("patient", deadline=None)  # a busy machine is no failure
-hypothesis.settings.load_profile("patient")
 
 HALVES = Path(__file__).parent / "halves"
 PATIENCE = 60.0

@@ -7,14 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import hypothesis
 import pytest
 from robotrain_runtime.document import JobDocument, Placement, Source
 from robotrain_workloads.lerobot_train.container import ENVIRONMENT
 from robotrain_workloads.lerobot_train.parameters import Parameters
-
-hypothesis.settings.register_profile("patient", deadline=None)  # a busy machine is no failure
-hypothesis.settings.load_profile("patient")
 
 HALVES = {
     "workload.lerobot-train": "robotrain_workloads.lerobot_train.container",
