@@ -28,7 +28,7 @@ def main(uri: str, machine: bool) -> None:
     inbox: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(inbox,), daemon=True).start()
     run = TrackingRun(Store(uri))
-    due = time.monotonic() if machine else NEVER
+    due = NEVER
     while run.status is None:
         try:
             record = inbox.get(timeout=max(0.0, min(due - time.monotonic(), NEVER)))
@@ -37,6 +37,8 @@ def main(uri: str, machine: bool) -> None:
             emit(record.event)
             due = time.monotonic() + MACHINE_SECONDS
         run.take(record if record is not None else event.now(Outcome(state="failed", exit_code=1)))
+        if machine and due == NEVER and run.begun:
+            due = time.monotonic()  # the first values of the machine come at once, also for a short run
 
 
 def _read(inbox: "queue.SimpleQueue[Record | None]") -> None:
@@ -55,9 +57,14 @@ class TrackingRun:
         self._step = 0
         self._troubled = False
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is a run to write to."""
+        return self._store.run_id is not None
+
     def take(self, record: Record) -> None:
         """Write an event down. What cannot be written is reported once, and the next is tried."""
-        if self._store.run_id is None:
+        if not self.begun:
             self._begin(record)
             return
         try:
@@ -69,7 +76,7 @@ class TrackingRun:
             self.status = self.status or ("FAILED" if isinstance(record.event, Outcome) else None)
 
     def _begin(self, record: Record) -> None:
-        """Before the first Track event only values of the machine come, which the next reading repeats."""
+        """Make the run when the first Track event comes, which is before all others."""
         if isinstance(record.event, Track):
             self._start(record.event)
             self.take(record)
