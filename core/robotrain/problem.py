@@ -24,6 +24,7 @@ class Stage(IntEnum):
 
 
 INTERRUPTED = 130
+SENTENCE = 1000
 
 
 class Instead(NamedTuple):
@@ -80,7 +81,7 @@ def render(problem: Problem, width: int = 100) -> str:
     """The report of one problem, in the form of design.md section 3."""
     from robotrain.redaction import redact
 
-    head = f"{problem.severity}: {redact(problem.title)}"
+    head = f"{problem.severity}: {redact(problem.title, longest=SENTENCE)}"
     code = f"[{problem.code}]"
     lines = [f"{head}{code:>{max(len(code) + 2, width - len(head))}}"]
     given = " ".join(part for part in (redact(problem.where), problem.given) if part)

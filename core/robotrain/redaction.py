@@ -63,14 +63,14 @@ def _rules(schemes: tuple[str, ...]) -> tuple[tuple[re.Pattern[str], str | Calla
     )
 
 
-def redact(text: str, schemes: tuple[str, ...] = ()) -> str:
+def redact(text: str, schemes: tuple[str, ...] = (), longest: int = LONGEST) -> str:
     """`text` fit to be shown: no query, fragment, password or token, control characters escaped, at most 200 long.
 
     schemes: words that before a colon are no user with a password: `scheme:name@label` is left as it is.
     """
-    shown = _once(text, schemes)
+    shown = _once(text, schemes, longest)
     while shown != text:  # what one rule leaves may be what another looks for
-        text, shown = shown, _once(shown, schemes)
+        text, shown = shown, _once(shown, schemes, longest)
     return shown
 
 
@@ -80,17 +80,17 @@ def holds_secret(text: str) -> bool:
     return any(_compile(pattern).search(text) for pattern in patterns)
 
 
-def _once(text: str, schemes: tuple[str, ...]) -> str:
+def _once(text: str, schemes: tuple[str, ...], longest: int) -> str:
     for pattern, replacement in _rules(schemes):
         text = pattern.sub(replacement, text)
-    return _cut(_CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text))
+    return _cut(_CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text), longest)
 
 
-def _cut(text: str) -> str:
+def _cut(text: str, longest: int) -> str:
     """The beginning of a long text; a mark of what was hidden is kept whole."""
-    if len(text) <= LONGEST:
+    if len(text) <= longest:
         return text
-    end = LONGEST - len(HIDDEN) - 1
+    end = longest - len(HIDDEN) - 1
     start = text.rfind(HIDDEN, 0, end + len(HIDDEN))
     if start >= 0:
         end = max(end, start + len(HIDDEN))

@@ -32,6 +32,7 @@ class Resolution:
     parameters: Mapping[str, Value]
     platform_settings: Mapping[str, Value]
     trainer_args: tuple[Value, ...]
+    replaced_args: tuple[Value, ...]
     inputs: Inputs
     problems: tuple[Problem, ...]
 
@@ -72,6 +73,7 @@ def resolve(request: Request, workload: Workload, platform: Platform, kinds: Map
         parameters=parameters,
         platform_settings=settings,
         trainer_args=arguments,
+        replaced_args=(file.trainer_args if file and request.trainer_args is not None else None) or (),
         inputs=inputs,
         problems=tuple(problems),
     )
@@ -160,19 +162,23 @@ def _misplaced(
         name = str(argument.value).partition("=")[0]
         if name in workload.owned:
             yield _refused_argument("owned", f"robotrain sets {name} itself", argument, Instead(workload.owned[name]))
+        elif name in platform.declined and name not in own:
+            title = f"{name} is no option of the trainer, and {platform.name} takes none of that name"
+            yield _refused_argument("misplaced", title, argument, why=platform.declined[name])
         elif name in own:
             title = f"{name} is an option of {own[name]}, not of the trainer"
             yield _refused_argument("misplaced", title, argument, Instead(name, "before --"))
 
 
-def _refused_argument(why: str, title: str, argument: Value, way: Instead) -> Problem:
+def _refused_argument(kind: str, title: str, argument: Value, *ways: Instead, why: str = "") -> Problem:
     return Problem(
-        code=f"trainer-arg-{why}",
+        code=f"trainer-arg-{kind}",
         stage=Stage.RESOLVE,
         title=title,
         where=argument.origin.where,
         given=str(argument.value).partition("=")[0],
-        instead=(way,),
+        why=why,
+        instead=ways,
     )
 
 

@@ -127,7 +127,7 @@ class Engine:
             except OSError as error:
                 raise Failed(str(error)) from error
         if wrong := list(self._half.inspect(self._document, data)):
-            raise Failed("; ".join(sentence.rstrip(".") for sentence in wrong), PREFLIGHT)
+            raise Failed("; ".join(sentence.rstrip(".").replace("\n", ": ") for sentence in wrong), PREFLIGHT)
         return data
 
     def _work(self, python: Path, work: Work) -> None:

@@ -63,7 +63,10 @@ class WorkloadHalf(Protocol):
     ENVIRONMENT: Environment
 
     def inspect(self, document: JobDocument, data: Mapping[Source, Path]) -> Iterable[str]:
-        """What is wrong with the data for this workload, one sentence each; reads small files only."""
+        """What is wrong with the data for this workload; reads small files only.
+
+        One sentence each, and the way out on a second line where there is one.
+        """
 
     def work(self, document: JobDocument, data: Mapping[Source, Path], work: Path) -> Work:
         """The command, given where the data lies and the run's own folder."""

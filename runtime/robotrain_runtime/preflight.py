@@ -31,4 +31,5 @@ def _source(document: JobDocument, source: Source) -> Iterator[Finding]:
 
 
 def _finding(code: str, sentence: str, given: str = "") -> Finding:
-    return Finding(code=code, title=sentence.rstrip("."), given=given)
+    title, _, way = sentence.partition("\n")
+    return Finding(code=code, title=title.rstrip("."), given=given, ways=(way,) if way else ())

@@ -164,7 +164,10 @@ def test_arguments_after_the_dashes_reach_the_trainer_in_order(robotrain):
     assert job["trainer_args"] == ["--policy.dim_model=3", "--tolerance_s", "0.1"]
 
 
-@pytest.mark.parametrize("argument", ["--steps=4", "--batch_size=4", "--policy.type=act", "--output_dir=x"])
+@pytest.mark.parametrize(
+    "argument",
+    ["--steps=4", "--batch_size=4", "--policy.type=act", "--output_dir=x", "--optimizer.lr=3", "--policy.use_amp=true"],
+)
 def test_a_trainer_argument_that_we_own_is_refused(robotrain, argument):
     answer = render(robotrain, "--dataset-path", "x", "--", argument)
     assert answer.exit_code == 2
@@ -287,3 +290,23 @@ def test_a_tracking_address_that_cannot_be_kept(robotrain, address):
     answer = robotrain("render", "--platform", "local", "--dataset-path", "x", "--tracking-uri", address)
     assert answer.exit_code == 2
     assert SECRET not in answer.stderr
+
+
+def test_a_swallowed_flag_is_the_one_problem(robotrain):
+    answer = robotrain("submit", "--platform", "mars", "--dataset-path", "x", "--training-steps", "--wait", "--json")
+    assert [problem["code"] for problem in answer.json["problems"]] == ["flag-without-value"]
+
+
+def test_options_of_other_platforms_after_the_dashes_are_explained(robotrain):
+    answer = robotrain("render", "--platform", "local", "--dataset-path", "x", "--", "--pool", "gp", "--image", "x")
+    assert answer.exit_code == 2
+    assert "cluster" in answer.stderr
+    assert "container platform" in answer.stderr
+
+
+@pytest.mark.parametrize("option", ["--policy-repo-id", "--stream", "--azure-subscription-id", "--config-preview"])
+def test_options_people_know_from_elsewhere_are_answered_with_a_sentence(robotrain, option):
+    answer = robotrain("render", "--platform", "local", "--dataset-path", "x", option, "y")
+    assert answer.exit_code == 2
+    assert f"local takes no {option}" in answer.stderr
+    assert "use   --" not in answer.stderr

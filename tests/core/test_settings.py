@@ -178,3 +178,12 @@ def test_a_parameter_without_a_default_is_asked_for(robotrain, install):
     right = robotrain(*explain, "--scene", "moon", "--laps", "3")
     assert {row["name"]: row["value"] for row in right.json["values"]}["laps"] == 3
     assert "[required]" in robotrain("submit", "picky", "--platform", "local", "--help").stdout
+
+
+def test_arguments_of_the_trainer_are_explained_with_those_they_replaced(explain):
+    job_file()
+    with Path("job.yaml").open("a") as file:
+        file.write("trainer_args: [--a.b=1, --a.c=2]\n")
+    row = explain("job.yaml", "--", "--a.d=3")["trainer_args"]
+    assert (row["value"], row["origin"]) == ("--a.d=3", "flag after --")
+    assert [loser["value"] for loser in row["overrode"]] == ["--a.b=1", "--a.c=2"]

@@ -155,7 +155,6 @@ def test_the_names_of_tracking_are_those_of_the_contract(training):
     assert tracked.params.keys() == {
         *("dataset_repo_id", "policy_type", "job_name", "training_steps", "batch_size", "learning_rate", "save_freq"),
         *(
-            "val_split",
             "lr_warmup_steps",
             "system_metrics",
             "num_gpus",

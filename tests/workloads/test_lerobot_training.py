@@ -155,6 +155,7 @@ def test_a_training_tells_exact_numbers_and_leaves_them_in_mlflow(train, pusht, 
     params = dict(ran.ask("select key, value from params"))
     assert params["policy_type"] == policy
     assert params["learning_rate"] == "0.0003"
+    assert params["val_split"] == "0.1"
     assert params["output_dir"] == str(ran.work / "outputs")
     tags = dict(ran.ask("select key, value from tags"))
     assert tags["training_status"] == "completed"
@@ -169,6 +170,7 @@ def test_a_task_of_one_episode_keeps_it_and_random_image_weights_are_mentioned(t
     subprocess.run([python, "-c", RECORD, tmp_path / "two"], check=True, capture_output=True)
     ran = train(tmp_path / "two", SMALL["act"], training_steps=2, system_metrics=False)
     assert ran.exit_code == 0, "\n".join(ran.lines)
+    assert dict(ran.ask("select key, value from params"))["val_split"] == "0"
     notes = [note.text for note in ran.events(Note)]
     assert any("no episodes are held out" in note and "push" in note for note in notes)
     assert any("random weights" in note for note in notes)

@@ -36,9 +36,9 @@ MODES = {"no_plugins": "none", "strict_plugins": "strict"}
 
 HELP = """Describe a robot-learning job once; run it on any platform that declares it can.
 
-  robotrain submit examples/pusht-mini/job.yaml --platform local --wait
+  robotrain submit examples/pusht-mini/job.yaml --platform PLATFORM --wait
 
-  robotrain submit --platform local --dataset-path ./my-dataset --training-steps 2000
+  robotrain submit --platform PLATFORM --dataset-path ./my-dataset --training-steps 2000
 
   robotrain status            how the newest run is
 

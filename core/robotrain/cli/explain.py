@@ -12,7 +12,7 @@ from robotrain.cli.output import report, show, show_json, table
 
 HELP = """Show each value of a job, where it came from, and what it overrode.
 
-  robotrain explain examples/pusht-mini/job.yaml --platform local --training-steps 50
+  robotrain explain examples/pusht-mini/job.yaml --platform PLATFORM --training-steps 50
 """
 
 
@@ -49,8 +49,10 @@ def rows_of(prepared: Any) -> Iterator[dict[str, Any]]:
         losers = [{"value": redact(str(loser.value)), "origin": str(loser.origin)} for loser in value.overrode]
         shown = settled[name]
         yield _row(name, redact(shown) if isinstance(shown, str) else shown, value.origin, losers)
+    losers = [{"value": redact(lost.value), "origin": str(lost.origin)} for lost in resolution.replaced_args]
     for argument in resolution.trainer_args:
-        yield _row("trainer_args", redact(argument.value), argument.origin, [])
+        yield _row("trainer_args", redact(argument.value), argument.origin, losers)
+        losers = []  # all of the file's were replaced by all of these: said once
 
 
 def _row(name: str, value: Any, origin: Any, losers: list[dict[str, Any]]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 import typer
 
-from robotrain.problem import INTERRUPTED, Problem, Rejected, Stage, errors, render
+from robotrain.problem import INTERRUPTED, SENTENCE, Problem, Rejected, Stage, errors, render
 
 
 def show(text: str) -> None:
@@ -56,7 +56,7 @@ def problems_json(problems: Iterable[Problem]) -> list[dict[str, Any]]:
             "code": problem.code,
             "severity": problem.severity,
             "stage": problem.stage.name.lower(),
-            "title": redact(problem.title),
+            "title": redact(problem.title, longest=SENTENCE),
             "where": redact(problem.where),
             "given": problem.given,
             "why": problem.why,

@@ -14,9 +14,9 @@ from robotrain.problem import Instead, Problem, Rejected, Stage
 
 HELP = """Render the plan: exactly what `submit` would send.
 
-  robotrain render examples/pusht-mini/job.yaml --platform local
+  robotrain render examples/pusht-mini/job.yaml --platform PLATFORM
 
-  robotrain render --platform local --dataset-path ./my-dataset --to plan/
+  robotrain render --platform PLATFORM --dataset-path ./my-dataset --to plan/
 """
 
 

@@ -11,11 +11,11 @@ from robotrain.cli.output import report, say, show, show_json
 
 HELP = """Check a job, render its plan, and send it to a platform.
 
-  robotrain submit examples/pusht-mini/job.yaml --platform local --wait
+  robotrain submit examples/pusht-mini/job.yaml --platform PLATFORM --wait
 
-  robotrain submit --platform local --dataset-path ./my-dataset --training-steps 2000 --batch-size 8
+  robotrain submit --platform PLATFORM --dataset-path ./my-dataset --training-steps 2000 --batch-size 8
 
-  robotrain submit job.yaml --platform local -- --policy.chunk_size=16
+  robotrain submit job.yaml --platform PLATFORM -- --policy.chunk_size=16
 
 What stands after `--` goes to the trainer as it is.
 """

@@ -28,7 +28,7 @@ def values(given: dict[str, Any], options: Options, prefix: str) -> dict[str, Va
         if isinstance(value, bool):
             flag = parameter.flag if value else f"--no-{parameter.flag[2:]}"
             found[parameter.name] = Value("true" if value else "false", Origin("flag", flag))
-        elif value is not None:
+        elif value is not None and not _is_flag(value, options):
             found[parameter.name] = Value(value, Origin("flag", parameter.flag))
     return found
 
@@ -53,9 +53,13 @@ def swallowed(given: dict[str, Any], options: Options) -> Iterator[Problem]:
             continue
         value = given[name]
         for text in value if isinstance(value, list) else [value]:
-            if isinstance(text, str) and (text in options.flags or text.startswith("--")):
+            if _is_flag(text, options):
                 taken = redact(text.partition("=")[0])
                 yield _problem("flag-without-value", f"{flag} needs a value, and {taken} stands in its place", flag)
+
+
+def _is_flag(text: object, options: Options) -> bool:
+    return isinstance(text, str) and (text in options.flags or text.startswith("--"))
 
 
 def repeated(order: Sequence[str], options: Options) -> Iterator[Problem]:

@@ -43,6 +43,7 @@ _CONTAINER = (
     "use --environment PATH for a particular one"
 )
 _CLUSTER = "a cluster's setting: the local platform runs the job on this very machine"
+_LATER = "starting from a trained policy comes with a later release"
 _CLOUD = "a cloud account's setting: the local platform runs the job on this very machine"
 
 DECLINED: Mapping[str, str] = {
@@ -53,6 +54,18 @@ DECLINED: Mapping[str, str] = {
     "--pool": _CLUSTER,
     "--compute": _CLUSTER,
     "--instance-type": _CLUSTER,
+    "--gpu-platform": _CLUSTER,
+    "--use-local-osmo": _CLUSTER,
+    "--assets-only": _CONTAINER,
+    "--dataset-root": "not needed: a dataset is used where it lies",
+    "--config-preview": "the same is `robotrain explain …`, or `robotrain submit … --dry-run`",
+    "--policy-repo-id": _LATER,
+    "--init-from-policy-model": _LATER,
+    "--stream": "it comes with a later release; `--wait` follows the run, `robotrain logs -f` its log",
+    "--save-as": "it comes with a later release; `robotrain render … --to FOLDER` writes what would be sent",
+    "--azure-subscription-id": _CLOUD,
+    "--azure-resource-group": _CLOUD,
+    "--azure-workspace-name": _CLOUD,
     "--subscription-id": _CLOUD,
     "--resource-group": _CLOUD,
     "--workspace-name": _CLOUD,

@@ -68,7 +68,7 @@ def _below(folder: Path) -> str:
 def _other_version(folder: Path, version: object) -> str:
     if OLD.fullmatch(str(version)):
         convert = CONVERT.format(name=folder.name, folder=folder)
-        return f"{folder} is a LeRobot {version} dataset and the trainer reads {VERSION}: convert it with `{convert}`"
+        return f"{folder} is a LeRobot {version} dataset and the trainer reads {VERSION}: convert it\n{convert}"
     return f"{folder} has codebase_version {version!r}, and the trainer reads {VERSION}"
 
 

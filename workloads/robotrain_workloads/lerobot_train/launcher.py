@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from robotrain_runtime.emit import emit
-from robotrain_runtime.event import Note
+from robotrain_runtime.event import Note, Track
 
 from robotrain_workloads.lerobot_train import dataset, device, split
 from robotrain_workloads.lerobot_train.ending import Ending
@@ -32,6 +32,8 @@ def main(arguments: Sequence[str]) -> None:
     trainer.append(f"--policy.device={device.choose(given.device)}")
     root = Path(value_of(trainer, "--dataset.root") or "")
     trainer += split.guard(root, trainer)
+    if device.first_rank():  # only now it is known: a task of one episode switches it off
+        emit(Track(params={"val_split": value_of(trainer, split.SPLIT) or "0"}))
     if given.random_backbone and dataset.cameras(dataset.info(root)):
         _say_backbone()
     _make_way(Path(value_of(trainer, "--output_dir") or ""))

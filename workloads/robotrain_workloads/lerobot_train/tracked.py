@@ -6,8 +6,6 @@ from pathlib import Path
 from robotrain_runtime.document import JobDocument, Scalar, Source
 from robotrain_runtime.half import Tracked
 
-from robotrain_workloads.lerobot_train.trainer_args import evaluation
-
 SOURCE_NAMES = {
     "local_path": "local-path",
     "huggingface": "huggingface",
@@ -45,7 +43,6 @@ def _params(given: Mapping[str, Scalar], output: Path) -> dict[str, Scalar]:
     return {
         "dataset_repo_id": given["dataset_id"],
         **{name: given[name] for name in (*same, "system_metrics", "num_gpus", "mixed_precision")},
-        "val_split": evaluation(given)[1],
         "distributed": gpus > 1,
         "effective_batch_size": batch * gpus,
         "output_dir": str(output),

@@ -21,6 +21,10 @@ OWNED: Mapping[str, str] = {
     "--policy.type": "--policy-type",
     "--policy.device": "--device",
     "--policy.optimizer_lr": "--learning-rate",
+    "--optimizer.lr": "--learning-rate",
+    "--scheduler.num_warmup_steps": "--lr-warmup-steps",
+    "--policy.scheduler_warmup_steps": "--lr-warmup-steps",
+    "--policy.use_amp": "--mixed-precision",
     "--policy.path": UNDECIDED,
     "--resume": UNDECIDED,
     "--config_path": UNDECIDED,
@@ -45,7 +49,7 @@ DECODER = "--dataset.video_backend"
 
 def owned(parameters: Mapping[str, Scalar], root: Path, output: Path) -> Iterator[str]:
     """Every option that is robotrain's, but for the device, which only the machine of the run can tell."""
-    steps, split, every = evaluation(parameters)
+    steps, split, every = _evaluation(parameters)
     policy = parameters["policy_type"]
     yield f"--dataset.repo_id={parameters['dataset_id']}"
     yield f"--dataset.root={root}"
@@ -116,7 +120,7 @@ def value_of(arguments: Sequence[str], name: str) -> str | None:
     return found
 
 
-def evaluation(parameters: Mapping[str, Scalar]) -> tuple[int, Scalar, int]:
+def _evaluation(parameters: Mapping[str, Scalar]) -> tuple[int, Scalar, int]:
     """Steps, the part held out, and the steps between held-out losses; the last two are 0 together."""
     steps, asked = _int(parameters["training_steps"]), parameters["eval_freq"]
     every = min(_int(parameters["save_freq"] if asked is None else asked), steps)
