@@ -50,12 +50,12 @@ class Progress:
         self.metrics.update(metrics.values)
         if "val/loss" in metrics.values:
             self.held_out_at = metrics.step
-        if "train/loss" not in metrics.values:
-            return
-        self.step, self.total = metrics.step, metrics.total or self.total
-        self.losses.append((metrics.step, metrics.values["train/loss"]))
-        self._first = self._first or (at, metrics.step)
-        self._newest = at
+        if "train/loss" in metrics.values:
+            self.losses.append((metrics.step, metrics.values["train/loss"]))
+        self.total = metrics.total or self.total
+        if metrics.step > (self.step or 0):
+            self.step, self._newest = metrics.step, at
+            self._first = self._first or (at, metrics.step)
 
     @property
     def tracking_ui(self) -> str:
@@ -90,7 +90,7 @@ class Progress:
             case event.Stage():
                 took = f" in {duration(happened.seconds)}" if happened.seconds is not None else ""
                 return f"{happened.name}: {happened.state}{took}" + (f" ({happened.detail})" if happened.detail else "")
-            case event.Metrics(step=int()):
+            case event.Metrics(step=int(), values=measured) if measured:
                 values = "  ".join(f"{name} {value:.4g}" for name, value in happened.values.items())
                 return f"step {happened.step}: {values}"
             case event.Checkpoint():

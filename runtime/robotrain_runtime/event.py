@@ -49,7 +49,10 @@ class Tracking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
-    """Exact values at a step, by their tracking names (`train/loss`). step: None for values of the machine."""
+    """Exact values at a step, by their tracking names (`train/loss`). step: None for values of the machine.
+
+    Without values it only says how far the work is.
+    """
 
     values: Mapping[str, float]
     step: int | None = None

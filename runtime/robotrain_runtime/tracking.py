@@ -106,7 +106,7 @@ class TrackingRun:
         match record.event:
             case Track(params=params, tags=tags):
                 self._store.describe(params, tags)
-            case Metrics(values=values, step=step):
+            case Metrics(values=values, step=step) if values:
                 self._step = self._step if step is None else step
                 self._store.metrics(values, self._step, record.time)
             case Checkpoint(path=path, model=model):

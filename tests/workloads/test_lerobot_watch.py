@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from robotrain_runtime import event
 from robotrain_runtime.event import Checkpoint, Metrics
+from robotrain_workloads.lerobot_train import watch
 from robotrain_workloads.lerobot_train.ending import Ending
 from robotrain_workloads.lerobot_train.watch import Watch
 
@@ -97,3 +98,13 @@ def test_a_training_that_was_told_to_stop_saves_at_once_and_ends(ending, root_lo
         trainer.update_last_checkpoint(Path("/x/000007"))
     assert ended.value.code == 143
     assert sent()[0].step == 7
+
+
+def test_between_distant_windows_it_is_told_how_far_training_is(ending, root_logger, sent, monkeypatch):
+    trainer = types.SimpleNamespace(should_save_checkpoint=lambda step, *more: False, update_last_checkpoint=print)
+    Watch(100_000, 50_000, ending).install(trainer)
+    assert not trainer.should_save_checkpoint(1, 5000, 100_000)
+    assert sent() == []
+    monkeypatch.setattr(watch, "SILENCE_SECONDS", -1.0)
+    assert not trainer.should_save_checkpoint(2, 5000, 100_000)
+    assert sent() == [Metrics(values={}, step=2, total=100_000)]

@@ -105,7 +105,7 @@ class LiveLine:
     def update(self, progress: Progress, happened: event.Event) -> None:
         """What an event changes."""
         if isinstance(happened, event.Metrics):
-            if happened.step is not None and "train/loss" in happened.values:
+            if happened.step is not None and not happened.values.keys() & {"val/loss"}:
                 self._clear()
                 self.shown = progress.line()
                 self._draw() if self.live else say(f"  {self.shown}")

@@ -4,6 +4,7 @@ import functools
 import importlib
 import logging
 import math
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from robotrain_runtime.emit import emit
 from robotrain_runtime.event import Checkpoint, Metrics
 
 from robotrain_workloads.lerobot_train import text
+from robotrain_workloads.lerobot_train.device import first_rank
 from robotrain_workloads.lerobot_train.ending import STOPPED, Ending
 
 NAMES = {
@@ -27,6 +29,7 @@ NAMES = {
     "epochs": "train/epoch",
 }
 MODEL = "pretrained_model"
+SILENCE_SECONDS = 10.0
 
 
 class Watch:
@@ -39,6 +42,7 @@ class Watch:
         self._windows = 0
         self._exact = False
         self._reduced = math.nan
+        self._sent = time.monotonic()
 
     def install(self, trainer: ModuleType) -> None:
         """Put this between the trainer and what it calls."""
@@ -85,11 +89,15 @@ class Watch:
             self._send(self._windows * self._log_freq, values)
 
     def _send(self, step: int, values: dict[str, float]) -> None:
+        self._sent = time.monotonic()
         emit(Metrics(values={name: float(value) for name, value in values.items()}, step=step, total=self._total))
 
-    def _save(self, original: Callable[..., bool], *arguments: Any, **named: Any) -> bool:
+    def _save(self, original: Callable[..., bool], step: int, *arguments: Any, **named: Any) -> bool:
+        """Asked after each step, whether it is one to save at."""
         self._ending.training = True
-        return self._ending.asked or original(*arguments, **named)
+        if time.monotonic() - self._sent > SILENCE_SECONDS and first_rank():
+            self._send(step, {})  # far from the next window: at least how far it is
+        return self._ending.asked or original(step, *arguments, **named)
 
     def _checkpoint(self, original: Callable[..., Any], folder: Path, *arguments: Any, **named: Any) -> Any:
         result = original(folder, *arguments, **named)
