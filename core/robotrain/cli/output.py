@@ -1,9 +1,7 @@
 """What people and programs read: results on stdout, narration on stderr, problems in one form."""
 
 import contextlib
-import json
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
@@ -35,6 +33,8 @@ def _write(stream: TextIO | None, text: str) -> None:
 
 def show_json(value: Any) -> None:
     """A result for programs; numbers that JSON has no word for are the texts "nan", "inf" and "-inf", as in events."""
+    import json
+
     from robotrain_runtime.event import strict
 
     show(json.dumps(strict(value), indent=2, default=str, allow_nan=False))
@@ -42,6 +42,8 @@ def show_json(value: Any) -> None:
 
 def report(problems: Iterable[Problem]) -> None:
     """Every problem, errors last, so that they stand nearest to the prompt."""
+    import shutil
+
     width = min(100, shutil.get_terminal_size((100, 24)).columns)
     for problem in sorted(problems, key=lambda problem: problem.severity == "error"):
         say(render(problem, width))
