@@ -1,12 +1,12 @@
 """From raw text to typed values: once, by pydantic, whatever layer the text came from."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from robotrain_runtime.parameter import Parameter, parameters_of
 
-from robotrain.nearest import nearest
+from robotrain.nearest import offer
 from robotrain.problem import Instead, Problem, Stage
 from robotrain.provenance import Value
 from robotrain.redaction import holds_secret, redact
@@ -28,7 +28,7 @@ def coerce(declared: type, raw: Mapping[str, Value]) -> tuple[Any, list[Problem]
     required = [parameter for parameter in parameters.values() if parameter.required]
     if missing := [parameter for parameter in required if parameter.name not in given]:
         problems += [_missing(parameter) for parameter in missing if parameter.name not in unfit]
-        return declared(**{parameter.name: None for parameter in required}), problems
+        return _stand_in(declared, required), problems
     try:
         return adapter.validate_python(given), problems
     except ValidationError as error:
@@ -38,8 +38,13 @@ def coerce(declared: type, raw: Mapping[str, Value]) -> tuple[Any, list[Problem]
     problems += [misfit(parameters[name], raw[name]) for name in wrong]
     good = {name: value for name, value in given.items() if name not in wrong}
     if any(parameter.name in wrong for parameter in required):
-        return declared(**{parameter.name: None for parameter in required}), problems
+        return _stand_in(declared, required), problems
     return adapter.validate_python(good), problems
+
+
+def _stand_in(declared: type, required: Sequence[Parameter]) -> Any:
+    """An instance all the same, so that what else is wrong with the job is found as well."""
+    return declared(**{parameter.name: None for parameter in required})
 
 
 def _unfit(text: str) -> bool:
@@ -71,14 +76,13 @@ def _missing(parameter: Parameter) -> Problem:
 
 def misfit(parameter: Parameter, value: Value) -> Problem:
     """A value that its parameter does not take."""
-    near = nearest(str(value.value), parameter.choices)
     return Problem(
         code="value-invalid",
         stage=Stage.RESOLVE,
         title=f"{parameter.flag} takes {expected(parameter)}",
         where=value.origin.where or value.origin.layer,
         given=redact(str(value.value)),
-        instead=(Instead(f"{parameter.flag} {near}"),) if near else (),
+        instead=offer(str(value.value), parameter.choices, before=f"{parameter.flag} "),
     )
 
 

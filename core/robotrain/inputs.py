@@ -3,13 +3,12 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 from robotrain_runtime import document
 
 from robotrain.job_file import JobFile
-from robotrain.nearest import nearest
+from robotrain.nearest import offer
 from robotrain.problem import Instead, Problem, Stage
 from robotrain.provenance import Origin
 from robotrain.redaction import redact
@@ -77,7 +76,9 @@ def env_names(flag: RoleFlag) -> tuple[str, ...]:
 def _of_file(
     file: JobFile | None, kinds: Mapping[str, SourceKind], roles: Mapping[str, Role], problems: list[Problem]
 ) -> Iterator[SourceText]:
-    for source in file.sources if file else ():
+    if file is None:
+        return
+    for source in file.sources:
         fitting = [name for name, kind in kinds.items() if source.role in kind.roles]
         if source.role not in roles:
             problems.append(_unknown("role", source.role, list(roles), source.where))
@@ -85,8 +86,8 @@ def _of_file(
             problems.append(_unknown("source kind", source.kind, fitting, source.where))
         else:
             origin = Origin("job file", source.where)
-            folder = file.folder if file else Path()
-            yield SourceText(role=source.role, kinds=(source.kind,), text=source.text, origin=origin, base=folder)
+            of = (source.kind,)
+            yield SourceText(role=source.role, kinds=of, text=source.text, origin=origin, base=file.folder)
 
 
 def _of_names(
@@ -96,10 +97,11 @@ def _of_names(
         texts = []
         for role in roles:
             for flag, names in _by_flag(kinds, role).items():
-                value = layer.first(env_names(flag))
-                for text in _listed(str(value.value)) if value else ():
-                    origin = value.origin if value else Origin("environment")
-                    texts.append(SourceText(role=role, kinds=names, text=text, origin=origin, base=request.folder))
+                if (value := layer.first(env_names(flag))) is None:
+                    continue
+                for text in _listed(str(value.value)):
+                    one = SourceText(role=role, kinds=names, text=text, origin=value.origin, base=request.folder)
+                    texts.append(one)
         yield texts
 
 
@@ -214,12 +216,11 @@ def _usage(code: str, title: str, text: SourceText, why: str = "", instead: tupl
 
 
 def _unknown(what: str, name: str, known: Sequence[str], where: str) -> Problem:
-    near = nearest(name, known)
     return Problem(
         code="job-file-unknown-key",
         stage=Stage.PARSE,
         title=f"no {what} is called {redact(name)!r}",
         where=where,
         why=f"Known: {', '.join(known)}.",
-        instead=(Instead(near),) if near else (),
+        instead=offer(name, known),
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from robotrain.nearest import nearest
+from robotrain.nearest import offer
 from robotrain.problem import Instead, Problem, Stage
 from robotrain.provenance import Origin, Value
 from robotrain.redaction import redact
@@ -149,14 +149,13 @@ class _Reader:
         self.problems.append(_problem("job-file-wrong", title, self.where(node)))
 
     def unknown(self, key: Any, what: str, known: Iterable[str]) -> None:
-        near = nearest(key.value, known)
         self.problems.append(
             _problem(
                 "job-file-unknown-key",
                 f"{what} has no key {redact(key.value)!r}",
                 self.where(key),
                 why=f"Known: {', '.join(known)}.",
-                instead=(Instead(near),) if near else (),
+                instead=offer(key.value, known),
             )
         )
 

@@ -1,8 +1,8 @@
-"""The layers settings come from. A layer answers for one environment name or one field; the first non-empty wins."""
+"""The layers settings come from. A layer answers for an environment name; the first non-empty wins."""
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,6 @@ class NameLayer:
     def first(self, names: tuple[str, ...]) -> Value | None:
         """The first of `names` that has a non-empty value."""
         return next((self.values[name] for name in names if name in self.values), None)
-
-
-@dataclass(frozen=True, slots=True)
-class FieldLayer:
-    """Values by field name: flags, or a table of the job file."""
-
-    layer: str
-    values: Mapping[str, Value] = field(default_factory=dict)
 
 
 def environment(environ: Mapping[str, str] | None = None) -> NameLayer:

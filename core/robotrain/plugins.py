@@ -1,6 +1,5 @@
 """Loading plugins: one only when a name it claims is asked for; a failure is kept with its cause."""
 
-import contextlib
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
@@ -69,8 +68,7 @@ class Plugins:
 
     def source_kinds(self) -> "dict[str, SourceKind]":
         """Every kind that loads, by name, and those of the platforms loaded so far."""
-        for claim in self._family("source"):
-            self._load(claim)
+        self._load_family("source")
         return {kind.name: kind for _, kind in self._brought(self._manager.hook.robotrain_source_kinds)}
 
     def platforms(self) -> "dict[str, Platform]":
@@ -107,11 +105,8 @@ class Plugins:
     def load_everything(self) -> None:
         """Load each claim, so that `failures` is complete."""
         self.source_kinds(), self.platforms(), self.workloads()
-        for claim in self._family(""):
-            self._load(claim)
-        for name in self.names("command"):
-            with contextlib.suppress(PluginError):
-                self.command(name)
+        self._load_family("")
+        self._load_family("command")
 
     def _every(self, family: str, one: Callable[[str], Any]) -> dict[str, Any]:
         found = {}
@@ -149,6 +144,10 @@ class Plugins:
     def _family(self, family: str, name: str = "") -> list[Claim]:
         return [claim for claim in self.claims if claim.family == family and name in ("", claim.name)]
 
+    def _load_family(self, family: str) -> None:
+        for claim in self._family(family):
+            self._load(claim)
+
     def _load(self, claim: Claim) -> bool:
         if claim in self._loaded or claim in self.failures:
             return claim in self._loaded
@@ -166,29 +165,31 @@ class Plugins:
     def _must_be_free(self, claim: Claim) -> None:
         """Of several claims to one name, only that of robotrain itself is taken. Raises LookupError for the others."""
         rivals = self._family(claim.family, claim.name)
-        if len([rival for rival in rivals if rival.name == claim.name]) > 1 and claim.project not in built_in():
-            who = " and ".join(rival.distribution for rival in rivals if rival.name == claim.name)
+        if len(rivals) > 1 and claim.project not in built_in():
+            who = " and ".join(rival.distribution for rival in rivals)
             raise LookupError(f"claimed by {who}; uninstall one")
 
     def _brought(self, hook: Any) -> Iterator[tuple[Claim, Any]]:
         """What each loaded plugin returns from `hook`, beside its claim; one that raises is a failure, not the end."""
         for implementation in hook.get_hookimpls():
-            claim = next(claim for claim, loaded in self._loaded.items() if loaded is implementation.plugin)
+            owners = self._owners(implementation)
             try:
                 things: Iterable[Any] = list(implementation.function())
             except Exception as cause:
-                self._fail(claim, cause)
+                self._fail(owners[0], cause)
                 continue
-            for owner in [owner for owner, loaded in self._loaded.items() if loaded is implementation.plugin]:
+            for owner in owners:
                 yield from ((owner, thing) for thing in things)
 
     def _site(self, hook: Any) -> Iterator[tuple[Claim, Any]]:
         """The implementations of `hook`, with every site plugin loaded."""
-        for claim in self._family(""):
-            self._load(claim)
+        self._load_family("")
         for implementation in hook.get_hookimpls():
-            claim = next(claim for claim, loaded in self._loaded.items() if loaded is implementation.plugin)
-            yield claim, implementation
+            yield self._owners(implementation)[0], implementation
+
+    def _owners(self, implementation: Any) -> list[Claim]:
+        """The claims whose module an implementation is in."""
+        return [claim for claim, loaded in self._loaded.items() if loaded is implementation.plugin]
 
     def _site_failures(self) -> Iterator[Problem]:
         """Those not told yet, in order that nobody believes in a rule that is not enforced."""

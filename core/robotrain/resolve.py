@@ -13,7 +13,7 @@ from robotrain.inputs import Inputs, gather
 from robotrain.job import Job
 from robotrain.job_file import JobFile
 from robotrain.layers import NameLayer
-from robotrain.nearest import nearest
+from robotrain.nearest import offer
 from robotrain.platforms import Platform
 from robotrain.problem import Instead, Problem, Stage, errors
 from robotrain.provenance import DEFAULT, Origin, Value
@@ -120,13 +120,12 @@ def _unknown_fields(given: Mapping[str, Value], declared: type, owner: str) -> I
     spelt = {flag.lstrip("-").replace("-", "_"): p.name for p in parameters_of(declared) for flag in p.flags} | known
     for name, value in given.items():
         if name not in known:
-            near = spelt.get(name) or nearest(name, known)
             yield Problem(
                 code="job-file-unknown-key",
                 stage=Stage.PARSE,
                 title=f"{owner} has no setting {redact(name)!r}",
                 where=value.origin.where,
-                instead=(Instead(near),) if near else (),
+                instead=offer(spelt.get(name, name), known),
             )
 
 

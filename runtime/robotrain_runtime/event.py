@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-PREFIX = "::robotrain:: "
+from robotrain_runtime.document import Scalar
 
-Scalar = str | int | float | bool | None
+PREFIX = "::robotrain:: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from robotrain_runtime.document import JobDocument, Source
-from robotrain_runtime.event import Scalar
+from robotrain_runtime.document import JobDocument, Scalar, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from robotrain_runtime import locking
-from robotrain_runtime.event import Scalar
+from robotrain_runtime.document import Scalar
 from robotrain_runtime.stop import Stop
 
 SQLITE = "sqlite:///"

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from robotrain import __version__
 from robotrain.cli.compose import partition
 from robotrain.cli.output import guarded
-from robotrain.problem import Instead, Problem, Rejected, Stage
+from robotrain.problem import Problem, Rejected, Stage
 
 UsageError: Any = typer.BadParameter.__base__
 """What the parser raises: typer names its children only."""
@@ -133,17 +133,16 @@ def plugins_of(ctx: Any) -> Any:
 
 
 def _unknown_command(name: str, of_plugins: list[str]) -> Problem:
-    from robotrain.nearest import nearest
+    from robotrain.nearest import offer
     from robotrain.redaction import redact
 
     known = [*COMMANDS, *of_plugins]
-    near = nearest(name, known)
     return Problem(
         code="command-unknown",
         stage=Stage.USAGE,
         title=f"there is no command {redact(name)!r}",
         why=f"Commands: {', '.join(known)}.",
-        instead=(Instead(f"robotrain {near}"),) if near else (),
+        instead=offer(name, known, before="robotrain "),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations  # reading a job file or a `.env` loads YAML: help should not
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -37,6 +37,16 @@ def choose(platform: str | None, words: Sequence[str], parent: Any) -> Choice:
     named = next((word for word in words if word in known), "")
     workload = named or (file.workload if file else "") or DEFAULT_WORKLOAD
     return Choice(workload, platform or _platform_by_name(parent), file)
+
+
+def loaded(load: Callable[[str], Any], name: str) -> Any:
+    """What a name loads to; None without a name, and for a plugin that fails: the command says so when it acts."""
+    from robotrain.plugins import PluginError
+
+    try:
+        return load(name) if name else None
+    except PluginError:
+        return None
 
 
 def names(parent: Any) -> tuple[NameLayer, ...]:

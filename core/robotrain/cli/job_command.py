@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from robotrain.cli.app import plugins_of
-from robotrain.cli.choice import Choice, choose, names
+from robotrain.cli.choice import Choice, choose, loaded, names
 from robotrain.cli.compose import AFTER_DASHES, ORDER, ComposedCommand, text_option, words_argument
 from robotrain.cli.options import PARAMETER, SETTING, Options, add_parameters, add_settings, add_sources
 
@@ -40,10 +40,10 @@ class JobCommand(ComposedCommand):
         help = f"where it runs: {', '.join(installed)}  [env: ROBOTRAIN_PLATFORM]"
         options.add(text_option("platform", ("--platform",), help, "Options", "NAME", installed), ("--platform",))
         self.own_options(options)
-        if workload := _loaded(plugins.workload, chosen.workload):
+        if workload := loaded(plugins.workload, chosen.workload):
             add_sources(options, workload, plugins.source_kinds())
             add_parameters(options, workload)
-        if platform := _loaded(plugins.platform, chosen.platform):
+        if platform := loaded(plugins.platform, chosen.platform):
             add_settings(options, platform)
         return options.signature
 
@@ -77,26 +77,17 @@ class JobCommand(ComposedCommand):
         from robotrain.plugins import PluginError
         from robotrain.problem import Rejected
 
-        loaded: dict[str, Any] = {}
+        parts: dict[str, Any] = {}
         for family, name in (("workload", chosen.workload), ("platform", chosen.platform)):
             try:
-                loaded[family] = getattr(plugins, family)(name) if name else None
+                parts[family] = getattr(plugins, family)(name) if name else None
             except PluginError as error:
                 found.append(usage.not_loaded(family, name, str(error), plugins))
         if not chosen.platform:
             found.append(usage.no_platform(plugins))
-        if "workload" in loaded:  # without one every option of a workload would seem unknown
+        if "workload" in parts:  # without one every option of a workload would seem unknown
             words = [] if any(problem.code == "flag-without-value" for problem in found) else given.get("words") or []
             found += usage.strange_words(words, chosen, self.composed, plugins)
-        if not all(loaded.get(family) for family in ("workload", "platform")):
+        if not all(parts.get(family) for family in ("workload", "platform")):
             raise Rejected([*found, *(chosen.file.problems if chosen.file else ())])
-        return loaded["workload"], loaded["platform"]
-
-
-def _loaded(load: Any, name: str) -> Any:
-    from robotrain.plugins import PluginError
-
-    try:
-        return load(name) if name else None
-    except PluginError:
-        return None  # reported when the command acts
+        return parts["workload"], parts["platform"]

@@ -8,7 +8,7 @@ import typer
 
 from robotrain.cli.app import plugins_of
 from robotrain.cli.output import report, say, show, show_json
-from robotrain.problem import Instead, Problem, Rejected, Stage
+from robotrain.problem import INTERRUPTED, Instead, Problem, Rejected, Stage
 
 Run = Annotated[
     str,
@@ -53,7 +53,7 @@ def logs(
                 show(f"[robotrain] {text}")
     except KeyboardInterrupt:
         say(f"\nno longer following; {record.run} goes on\n  robotrain cancel {record.run}    stop it")
-        raise typer.Exit(130) from None
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def wait(ctx: typer.Context, run: Run = "", json: Json = False) -> None:

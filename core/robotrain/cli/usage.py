@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robotrain.cli.choice import Choice, is_job_file
+from robotrain.cli.choice import Choice, is_job_file, loaded
 from robotrain.cli.options import OFF, SOURCE, Options, every_flag
-from robotrain.nearest import nearest
+from robotrain.nearest import offer
 from robotrain.problem import Instead, Problem, Stage
 from robotrain.provenance import Origin, Value
 from robotrain.redaction import redact
@@ -110,14 +110,13 @@ def strange_platforms(file: "JobFile | None", plugins: Any) -> Iterator[Problem]
     installed = plugins.names("platform")
     for name, table in (file.platforms if file else {}).items():
         if name not in installed:
-            near = nearest(name, installed)
             yield Problem(
                 code="job-file-strange-platform",
                 stage=Stage.PARSE,
                 severity="warning",
                 title=f"the job file has settings for {redact(name)!r}, and no platform of that name is installed",
                 where=next((value.origin.where for value in table.values()), ""),
-                instead=(Instead(near),) if near else (),
+                instead=offer(name, installed),
             )
 
 
@@ -136,7 +135,6 @@ def no_platform(plugins: Any) -> Problem:
 def not_loaded(family: str, name: str, why: str, plugins: Any) -> Problem:
     """A workload or platform that is not installed, or fails to load."""
     installed = plugins.names(family)
-    near = nearest(name, [known for known in installed if known != name])
     flag = "--platform " if family == "platform" else ""
     return Problem(
         code=f"{family}-not-loaded",
@@ -144,14 +142,14 @@ def not_loaded(family: str, name: str, why: str, plugins: Any) -> Problem:
         title=redact(why),
         where=flag.strip(),
         given=redact(name),
-        instead=(Instead(flag + near),) if near else (),
+        instead=offer(name, [known for known in installed if known != name], before=flag),
     )
 
 
 def _unknown_option(flag: str, chosen: Choice, options: Options, plugins: Any) -> Problem:
     """An option nobody here takes. Only its name is ever repeated: a value may be a secret."""
     flag = redact(flag)
-    platform = _quietly(plugins.platform, chosen.platform)
+    platform = loaded(plugins.platform, chosen.platform)
     if platform and flag in platform.declined:
         return _problem("option-elsewhere", f"{platform.name} takes no {flag}", flag, why=platform.declined[flag])
     owners = list(_owners(flag, chosen, plugins))
@@ -167,9 +165,7 @@ def _unknown_option(flag: str, chosen: Choice, options: Options, plugins: Any) -
         return _problem(
             "option-unknown", f"robotrain has no option {flag}", flag, why=why, instead=(Instead(f"-- {flag}=…"),)
         )
-    near = nearest(flag, options.flags)
-    ways = (Instead(near),) if near else ()
-    return _problem("option-unknown", f"there is no option {flag}", flag, instead=ways)
+    return _problem("option-unknown", f"there is no option {flag}", flag, instead=offer(flag, options.flags))
 
 
 def _owners(flag: str, chosen: Choice, plugins: Any) -> Iterator[str]:
@@ -182,22 +178,12 @@ def _owners(flag: str, chosen: Choice, plugins: Any) -> Iterator[str]:
 
 
 def _unknown_word(word: str, plugins: Any) -> Problem:
-    near = nearest(word, plugins.names("workload"))
     return _problem(
         "word-unknown",
         f"{redact(word)!r} is neither a workload nor a job file",
         why=f"Workloads: {', '.join(plugins.names('workload'))}; a job file ends in .yaml.",
-        instead=(Instead(near),) if near else (),
+        instead=offer(word, plugins.names("workload")),
     )
-
-
-def _quietly(load: Any, name: str) -> Any:
-    from robotrain.plugins import PluginError
-
-    try:
-        return load(name) if name else None
-    except PluginError:
-        return None
 
 
 def _canonical(name: str, options: Options) -> str:
