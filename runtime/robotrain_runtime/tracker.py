@@ -36,6 +36,7 @@ class Tracker:
     ) -> None:
         self._on_event = on_event
         self._uri = uri
+        self._given_up = False
         self._told: deque[str] = deque(maxlen=50)
         self._inbox: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
         receive, send = os.pipe()
@@ -73,6 +74,7 @@ class Tracker:
         try:
             self._process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
+            self._given_up = True
             self._process.kill()
             self._process.wait()
             told = f": {self._told[-1]}" if self._told else ""
@@ -86,12 +88,12 @@ class Tracker:
     def _hear(self, output: IO[bytes]) -> None:
         """Its output to the end; when it ended in trouble, that is told at once, not with the end of the run."""
         child.lines_to(output, self._told.append, self._on_event)
-        if code := self._process.wait():
+        if (code := self._process.wait()) and not self._given_up:
             self._say(f"the run is not tracked, or only in part: {reason.of_exit(code, self._told)}")
 
     def _write(self) -> None:
         assert self._process.stdin is not None
-        with suppress(OSError), self._process.stdin as pipe:  # a process that is gone is reported when the run closes
+        with suppress(OSError), self._process.stdin as pipe:  # a process that is gone is reported by `_hear`
             while record := self._inbox.get():
                 pipe.write((event.dump(record.event, record.time) + "\n").encode())
                 pipe.flush()
