@@ -32,6 +32,9 @@ def command():
     return [sys.executable, "-c", AS_A_PROCESS]
 
 
+POLICY_NAMES = ("POLICY_REPO_ID", "INIT_FROM_POLICY_MODEL")
+
+
 @dataclass(frozen=True)
 class Answer:
     exit_code: int
@@ -51,7 +54,7 @@ def own_folders(tmp_path, monkeypatch):
     for name in list(os.environ):
         if name.startswith("ROBOTRAIN_") and not name.startswith("ROBOTRAIN_TEST_"):
             monkeypatch.delenv(name)
-    for name in ("DATASET_REPO_ID", "BLOB_URLS", "DATASET_ASSETS", "BATCH_SIZE", "JOB_NAME", "IMAGE"):
+    for name in ("DATASET_REPO_ID", "BLOB_URLS", "DATASET_ASSETS", "BATCH_SIZE", "JOB_NAME", "IMAGE", *POLICY_NAMES):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "state"))
     folder = tmp_path / "here"
@@ -108,3 +111,15 @@ def mars(install):
     """The platform of mars.py, installed: one that takes every kind of source."""
     source = (ROOT / "tests/mars.py").read_text()
     install("robotrain-mars", {"platform.mars": "mars_plugin"}, mars_plugin=source)
+
+
+@pytest.fixture
+def venus(install, tmp_path, monkeypatch) -> Path:
+    """The platform of venus.py, installed; the folder that is its engine."""
+    source = (ROOT / "tests/venus.py").read_text()
+    site = install("robotrain-venus", {"platform.venus": "venus_plugin"}, venus_plugin=source)
+    engine = tmp_path / "venus"
+    engine.mkdir()
+    monkeypatch.setenv("VENUS", str(engine))
+    monkeypatch.setenv("VENUS_SITE", str(site))
+    return engine

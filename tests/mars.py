@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 from robotrain.capabilities import YES, Capabilities, no
@@ -49,11 +50,23 @@ class Mars:
     def status(self, reference: Any) -> Status:
         return Status(state="succeeded")
 
-    def logs(self, reference: Any, follow: bool) -> Iterator[str]:
+    def find(self, plan: Plan) -> dict[str, str] | None:
+        return None
+
+    def logs(self, reference: Any, follow: bool, tail: int | None = None) -> Iterator[str]:
         return iter(())
 
     def cancel(self, reference: Any) -> None:
         pass
+
+    def outputs(self, reference: Any) -> Iterator[Any]:
+        return iter(())
+
+    def bring(self, reference: Any, output: Any, to: Path) -> None:
+        pass
+
+    def register(self, reference: Any, name: str, step: int | None) -> Any:
+        raise NotImplementedError
 
 
 @hook

@@ -72,7 +72,12 @@ def test_the_meta_distribution_brings_the_whole_way(wheels, tmp_path, pusht):
 
 
 def test_the_versions_known_to_work_name_no_package_host():
-    for lock in [ROOT / "constraints.txt", *ROOT.glob("workloads/**/*.txt"), *ROOT.glob("examples/*.txt")]:
+    for lock in [
+        ROOT / "constraints.txt",
+        *ROOT.glob("workloads/**/*.txt"),
+        *ROOT.glob("sources/**/*.txt"),
+        *ROOT.glob("examples/*.txt"),
+    ]:
         text = lock.read_text()
         assert "==" in text
         assert "://" not in text

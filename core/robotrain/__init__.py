@@ -1,3 +1,62 @@
-"""robotrain: describe a robot-learning job once, run it on any platform that declares it can."""
+"""robotrain: describe a robot-learning job once; run it on any platform that declares it can.
+
+The command line is `robotrain`; the same from Python:
+
+    run = robotrain.submit("job.yaml", platform="…", training_steps=2000)
+    run.wait()
+"""
+
+from __future__ import annotations
 
 __version__ = "0.1.0"
+
+TYPE_CHECKING = False  # `typing` would cost a tenth of what `--version` takes; checkers know the name
+if TYPE_CHECKING:
+    from typing import Any
+
+    from robotrain.handle import Run, RunCancelled, RunEnded, RunFailed, RunLost
+    from robotrain.library import explain, render, runs, submit
+    from robotrain.plan import Plan
+    from robotrain.problem import Problem, Rejected
+    from robotrain.run import Output, Status
+
+__all__ = [
+    "Output",
+    "Plan",
+    "Problem",
+    "Rejected",
+    "Run",
+    "RunCancelled",
+    "RunEnded",
+    "RunFailed",
+    "RunLost",
+    "Status",
+    "__version__",
+    "explain",
+    "render",
+    "runs",
+    "submit",
+]
+
+_LIES_IN = {
+    "Output": "run",
+    "Plan": "plan",
+    "Problem": "problem",
+    "Rejected": "problem",
+    "Status": "run",
+    **dict.fromkeys(("Run", "RunCancelled", "RunEnded", "RunFailed", "RunLost"), "handle"),
+    **dict.fromkeys(("explain", "render", "runs", "submit"), "library"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported when it is first asked for: the command line needs none of them."""
+    if name not in _LIES_IN:
+        raise AttributeError(f"module 'robotrain' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"robotrain.{_LIES_IN[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

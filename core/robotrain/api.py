@@ -1,11 +1,17 @@
 """The way of a job, in one place: resolve → check → render. Nothing here has an effect."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from robotrain.check import check
-from robotrain.payload import pack
+from robotrain.coerce import scalars
+from robotrain.job import Job
+from robotrain.origins import rows
+from robotrain.payload import Payload, pack
 from robotrain.plan import Plan
+from robotrain.plan_folder import Rendered
 from robotrain.platforms import Platform
 from robotrain.plugins import Plugins
 from robotrain.problem import Problem, raise_if_any
@@ -17,19 +23,40 @@ from robotrain.workload import Workload
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A job that its platform can run. remarks: warnings and notes worth showing."""
+    """A job that its platform can run. remarks: warnings and notes worth showing.
 
-    workload: Workload
+    resolution: how the job came to be; None for one that was sent before. payload: the one to send, None to pack it.
+    """
+
+    job: Job
     platform: Platform
-    resolution: Resolution
+    settings: Any
+    kinds: Mapping[str, SourceKind]
     halves: Mapping[str, str]
-    remarks: tuple[Problem, ...]
+    remarks: tuple[Problem, ...] = ()
+    resolution: Resolution | None = None
+    payload: Payload | None = None
+    values: tuple[Mapping[str, Any], ...] = ()
+
+    def rendered(self, attempt: int) -> Rendered:
+        """Exactly what would be sent as that attempt, with what it is made from; equal jobs give equal bytes."""
+        payload = self.payload or pack(self.halves.values())
+        run = self.job.run_name(attempt)
+        return Rendered(
+            plan=self.platform.render(self.job, self.settings, run, payload, self.halves),
+            settings=dict(scalars(self.settings)),
+            halves=self.halves,
+            payload=payload,
+            values=self.values,
+        )
 
     def plan(self, attempt: int) -> Plan:
-        """Exactly what would be sent as that attempt; equal jobs give equal bytes."""
-        run = self.resolution.job.run_name(attempt)
-        payload = pack(self.halves.values())
-        return self.platform.render(self.resolution.job, self.resolution.settings, run, payload, self.halves)
+        """The plan alone."""
+        return self.rendered(attempt).plan
+
+    def with_job(self, job: Job) -> "Prepared":
+        """The same for a job that differs in what its platform does not look at: pins."""
+        return dataclasses.replace(self, job=job)
 
 
 def prepare(
@@ -43,17 +70,21 @@ def prepare(
     problems += plugins.site_problems(resolution.job, platform.name)
     raise_if_any(problems)
     return Prepared(
-        workload=workload,
+        job=resolution.job,
         platform=platform,
-        resolution=resolution,
-        halves=_halves(resolution, workload, kinds),
+        settings=resolution.settings,
+        kinds=kinds,
+        halves=halves_of(resolution.job, workload, kinds),
         remarks=tuple(problems),
+        resolution=resolution,
+        values=tuple(rows(resolution)),
     )
 
 
-def _halves(resolution: Resolution, workload: Workload, kinds: Mapping[str, SourceKind]) -> dict[str, str]:
+def halves_of(job: Job, workload: Workload, kinds: Mapping[str, SourceKind]) -> dict[str, str]:
+    """The container modules of a job, by what they stand for."""
     found = {f"workload.{workload.name}": workload.half}
-    for one in resolution.inputs.chosen:
-        if half := kinds[one.source.kind].half:
-            found[f"source.{one.source.kind}"] = half
+    for source in job.sources:
+        if half := kinds[source.kind].half:
+            found[f"source.{source.kind}"] = half
     return found

@@ -40,6 +40,8 @@ FEATURES: Mapping[str, str] = {
     "several_datasets": "merge several datasets before training",
     "stream_logs": "follow the log while the job runs",
     "cancel": "stop a run",
+    "runs_here": "do the work on this very machine",
+    "publish_folder": "copy checkpoints to a folder",
 }
 """The features core knows of; a workload or a platform may name further ones."""
 

@@ -10,7 +10,7 @@ from robotrain_runtime import document
 from robotrain.job_file import JobFile
 from robotrain.nearest import offer
 from robotrain.problem import Instead, Problem, Stage
-from robotrain.provenance import Origin
+from robotrain.provenance import Origin, own_name
 from robotrain.redaction import redact
 from robotrain.request import Request, SourceText
 from robotrain.source import RoleFlag, Source, SourceError, SourceKind
@@ -70,7 +70,7 @@ def gather(request: Request, roles: Mapping[str, Role], kinds: Mapping[str, Sour
 
 def env_names(flag: RoleFlag) -> tuple[str, ...]:
     """The environment names of a source flag, robotrain's own first."""
-    return ("ROBOTRAIN_" + flag.flag.strip("-").replace("-", "_").upper(), *flag.env)
+    return (own_name(flag.flag), *flag.env)
 
 
 def _of_file(
@@ -85,9 +85,8 @@ def _of_file(
         elif source.kind not in fitting:
             problems.append(_unknown("source kind", source.kind, fitting, source.where))
         else:
-            origin = Origin("job file", source.where)
             of = (source.kind,)
-            yield SourceText(role=source.role, kinds=of, text=source.text, origin=origin, base=file.folder)
+            yield SourceText(role=source.role, kinds=of, text=source.text, origin=source.origin, base=file.folder)
 
 
 def _of_names(
@@ -128,13 +127,17 @@ def _listed(text: str) -> Sequence[str]:
 def _parse(text: SourceText, kinds: Mapping[str, SourceKind]) -> Source | Problem:
     candidates = [kinds[name] for name in text.kinds]
     kind = next((kind for kind in candidates if kind.recognises(text.text)), candidates[0])
+    meant = " or ".join(one.title for one in candidates) if not kind.recognises(text.text) else kind.title
     try:
-        return kind.parse(text.text, text.base)
+        source = kind.parse(text.text, text.base)
+        if text.role not in getattr(kinds.get(source.kind), "roles", ()):  # a kind may answer with one of another kind
+            raise SourceError(f"It stands for a {source.kind}, and no such {text.role} is installed here.")
+        return source
     except SourceError as error:
         return Problem(
             code=f"{kind.name.replace('_', '-')}-invalid",
             stage=Stage.PARSE,
-            title=f"{kind.roles[text.role].flag} takes {kind.title}, and this is none that can be used",
+            title=f"{kind.roles[text.role].flag} takes {meant}, and this is none that can be used",
             where=text.origin.where,
             given=redact(text.text, _schemes(kinds)),
             why=error.why,
@@ -151,7 +154,8 @@ def _ways_out(
 ) -> tuple[Instead, ...]:
     own = kind.roles[text.role].flag
     if error.instead:
-        return (Instead(error.instead if error.instead.startswith("-") else f"{own} {error.instead}"),)
+        whole = error.instead.startswith(("-", "robotrain "))
+        return (Instead(error.instead if whole else f"{own} {error.instead}"),)
     others = [other for other in kinds.values() if other is not kind and text.role in other.roles]
     for other in others:
         if other.recognises(text.text):
@@ -159,7 +163,8 @@ def _ways_out(
                 return (Instead(f"{other.roles[text.role].flag} {other.parse(text.text, text.base)}"),)
             except SourceError:
                 return (Instead(f"{other.roles[text.role].flag} {other.form}"),)
-    return (Instead(f"{own} {kind.form}"),)
+    sharing = [kinds[name] for name in text.kinds]
+    return tuple(Instead(f"{own} {one.form}", one.title if len(sharing) > 1 else "") for one in sharing)
 
 
 def _conflicts(
@@ -172,10 +177,11 @@ def _conflicts(
         own = [text for text in texts if kind.name in text.kinds]
         if len(own) > 1 and not kind.roles[role].repeatable:
             yield _usage("source-repeated", f"{kind.roles[role].flag} can be given once", own[1])
-        if own and kind.alone and len(own) < len(texts):
+        if own and kind.roles[role].alone and len(own) < len(texts):
             other = next(text for text in texts if kind.name not in text.kinds)
             title = f"{own[0].origin.where} and {other.origin.where} both name the {role}"
-            ways = (Instead(kind.beside, f"as the local name beside {other.origin.where}"),) if kind.beside else ()
+            beside = kind.roles[role].beside
+            ways = (Instead(beside, f"as the local name beside {other.origin.where}"),) if beside else ()
             yield _usage("sources-conflict", title, own[0], why=f"{kind.title} stand alone in a job.", instead=ways)
     if len(texts) > 1 and not rule.many:
         yield _usage("source-repeated", f"this workload takes one {role}", texts[1])

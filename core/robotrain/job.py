@@ -35,3 +35,9 @@ class Job:
     def run_name(self, attempt: int) -> str:
         """`<workload>-<job digest, 8>-<attempt>`."""
         return f"{self.workload}-{self.digest[:8]}-{attempt}"
+
+
+def attempt_of(run: str) -> int:
+    """The attempt that a run's name ends in; 0 for what is no name of a run."""
+    number = run.rpartition("-")[2]
+    return int(number) if number.isdecimal() else 0

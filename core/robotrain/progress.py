@@ -6,10 +6,17 @@ from typing import Any
 
 from robotrain_runtime import event
 
+HELD_OUT = "val/loss"
+LOSS = "train/loss"
+
 
 @dataclass(slots=True)
 class Progress:
-    """The state that events add up to. losses: (step, train/loss); metrics: the newest value of each name."""
+    """The state that events add up to. losses: (step, train/loss); metrics: the newest value of each name.
+
+    machine: the newest values of the machine, which belong to no step. checkpoint: where the newest complete one lies;
+    published: where each step's copy can be found. warnings: what a person should know, errors among them.
+    """
 
     stage: str = ""
     step: int | None = None
@@ -17,7 +24,12 @@ class Progress:
     losses: list[tuple[int, float]] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
     held_out_at: int | None = None
+    machine: dict[str, float] = field(default_factory=dict)
     checkpoint: str = ""
+    checkpoint_step: int | None = None
+    published: dict[int, str] = field(default_factory=dict)
+    registered: list[event.Registered] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     tracking: dict[str, Any] | None = None
     outcome: event.Outcome | None = None
     _first: tuple[float, int] | None = None
@@ -27,12 +39,20 @@ class Progress:
         """One more event."""
         happened = record.event
         match happened:
-            case event.Stage():
-                self.stage = happened.name if happened.state == "started" else self.stage
             case event.Metrics(step=int()):
                 self._measured(record.time, happened)
+            case event.Metrics():
+                self.machine.update(happened.values)
+            case event.Stage():
+                self._stage(happened)
             case event.Checkpoint():
-                self.checkpoint = happened.path
+                self.checkpoint, self.checkpoint_step = happened.path, happened.step
+            case event.Published():
+                self.published[happened.step] = happened.to
+            case event.Registered():
+                self.registered.append(happened)
+            case event.Note(level="warning" | "error"):
+                self.warnings.append(happened.text)
             case event.Tracking():
                 self.tracking = {
                     "uri": happened.uri,
@@ -45,17 +65,30 @@ class Progress:
                 if happened.state == "succeeded":
                     self.step = self.total or self.step  # the last window may have ended before the last step
 
+    def _stage(self, happened: event.Stage) -> None:
+        """A stage that begins. Work that begins again goes on from a checkpoint: its steps are counted from there."""
+        if happened.state != "started":
+            return
+        self.stage = happened.name
+        if happened.name == "work":
+            self._first, self.step, self.outcome = None, None, None
+
     def _measured(self, at: float, metrics: event.Metrics) -> None:
         assert metrics.step is not None
         self.metrics.update(metrics.values)
-        if "val/loss" in metrics.values:
+        if HELD_OUT in metrics.values:
             self.held_out_at = metrics.step
-        if "train/loss" in metrics.values:
-            self.losses.append((metrics.step, metrics.values["train/loss"]))
+        if LOSS in metrics.values:
+            self._lost(metrics.step, metrics.values[LOSS])
         self.total = metrics.total or self.total
         if metrics.step > (self.step or 0):
             self.step, self._newest = metrics.step, at
             self._first = self._first or (at, metrics.step)
+
+    def _lost(self, step: int, loss: float) -> None:
+        while self.losses and self.losses[-1][0] > step:  # steps that are done once more
+            self.losses.pop()
+        self.losses.append((step, loss))
 
     @property
     def tracking_ui(self) -> str:
@@ -69,18 +102,25 @@ class Progress:
             return None
         return (self.step - self._first[1]) / max(1e-9, self._newest - self._first[0])
 
-    def line(self) -> str:
-        """Where training is, on one line."""
+    @property
+    def seconds_left(self) -> float | None:
+        """Until the last step, at that rate; None when there is none, or no step is left."""
+        if not self.rate or not self.total or self.step is None or self.step >= self.total:
+            return None
+        return (self.total - self.step) / self.rate
+
+    def line(self, ended: bool = False) -> str:
+        """Where training is, on one line; ended: where it came to."""
         if self.step is None:
             return self.stage
         share = f"/{self.total} ({self.step / self.total:.0%})" if self.total else ""
         parts = [f"step {self.step}{share}", *(f"loss {loss:.4g}" for _, loss in self.losses[-1:])]
-        if "val/loss" in self.metrics:
-            parts.append(f"val {self.metrics['val/loss']:.4g} at {self.held_out_at}")
+        if HELD_OUT in self.metrics:
+            parts.append(f"val {self.metrics[HELD_OUT]:.4g} at {self.held_out_at}")
         if self.rate:
             parts.append(f"{self.rate:.1f} steps/s")
-            if self.total and self.step < self.total:
-                parts.append(f"{duration((self.total - self.step) / self.rate)} left")
+        if self.seconds_left is not None and not ended:
+            parts.append(f"{duration(self.seconds_left)} left")
         return "  ".join(parts)
 
     @staticmethod
@@ -95,6 +135,14 @@ class Progress:
                 return f"step {happened.step}: {values}"
             case event.Checkpoint():
                 return f"checkpoint of step {happened.step}: {happened.path}"
+            case event.Published():
+                took = f" in {duration(happened.seconds)}" if happened.seconds is not None else ""
+                return f"checkpoint of step {happened.step} published to {happened.to}{took}"
+            case event.Registered():
+                uri = f": {happened.uri}" if happened.uri else ""
+                return (
+                    f"checkpoint of step {happened.step} registered as {happened.name}, version {happened.version}{uri}"
+                )
             case event.Note():
                 return f"{happened.level}: {happened.text}"
             case event.Outcome():
@@ -113,11 +161,27 @@ def read(lines: Iterable[str]) -> Progress:
     return progress
 
 
+def newest(lines: Iterable[str]) -> Progress:
+    """The newest step and loss alone: of a log, or its end, no more is taken apart than they need."""
+    records: list[event.Record] = []
+    for line in reversed(list(lines)):
+        if line.startswith(event.PREFIX) and (record := event.read(line)):
+            records.append(record)
+            if isinstance(record.event, event.Metrics) and LOSS in record.event.values:
+                break
+    progress = Progress()
+    for record in reversed(records):
+        progress.add(record)
+    return progress
+
+
 def duration(seconds: float) -> str:
-    """`8 s`, `1:05 min`, `2:03 h`."""
-    whole = round(seconds)
+    """`8 s`, `1:05 min`, `2:03 h`, `3 d 4 h`."""
+    whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
         return f"{whole // 60}:{whole % 60:02d} min"
-    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
+    if whole < 48 * 3600:
+        return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"

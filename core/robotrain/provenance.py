@@ -1,27 +1,36 @@
 """Where a value came from, and what it overrode."""
 
-from dataclasses import dataclass
-from typing import Any
+from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True)
-class Origin:
-    """layer: flag, job file, environment, .env.local, .env or default. where: `--steps`, `job.yaml:3`, `STEPS`."""
+class Origin(NamedTuple):
+    """layer: flag, job file, environment, .env.local, .env, robotrain.toml, default; of a run once more, run.
+
+    where: `--steps`, `job.yaml:3`, `STEPS`, `.env:4`, `robotrain.toml [parameters]`.
+    """
 
     layer: str
     where: str = ""
 
     def __str__(self) -> str:
-        return f"{self.layer} {self.where}".strip()
+        """Both, but for a layer that its place begins with."""
+        in_place = self.where.rpartition("/")[2].startswith(self.layer)
+        return self.where if in_place else f"{self.layer} {self.where}".strip()
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """A raw value as somebody gave it (text, or a declared default), and those it overrode, strongest first."""
 
     value: Any
     origin: Origin
-    overrode: tuple["Value", ...] = ()
+    overrode: tuple[Value, ...] = ()
 
 
 DEFAULT = Origin("default")
+
+
+def own_name(name: str) -> str:
+    """The environment name that robotrain reads first for a flag or a field: `ROBOTRAIN_BLOB_URL` of `--blob-url`."""
+    return "ROBOTRAIN_" + name.strip("-").replace("-", "_").upper()

@@ -1,12 +1,17 @@
 """A request: what the user said, nothing more. Raw texts with their origin, sources in the order typed."""
 
+from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from robotrain.job_file import JobFile
-from robotrain.layers import NameLayer
-from robotrain.provenance import Origin, Value
+if TYPE_CHECKING:
+    from robotrain.job_file import JobFile
+    from robotrain.layers import NameLayer
+    from robotrain.project import Project
+    from robotrain.provenance import Origin, Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,16 +29,18 @@ class SourceText:
 class Request:
     """Everything said on the command line (or in a Python call), and the layers below it.
 
-    parameters, settings: by field name. trainer_args: what stood after `--`, None when nothing did. names: the
-    environment and the `.env` files, strongest first. folder: the working folder. flags: every option
-    that belongs before `--`, to know one that stands after it.
+    parameters, settings: by field name. trainer_args: what stood after `--`, or with its origin what was said for it;
+    None when nothing was. names: the environment and the `.env` files, strongest first. project: robotrain.toml, as the
+    chosen profile reads it. folder: the working folder. flags: every option that belongs before `--`, to know one that
+    stands after it.
     """
 
     parameters: Mapping[str, Value] = field(default_factory=dict)
     settings: Mapping[str, Value] = field(default_factory=dict)
     sources: tuple[SourceText, ...] = ()
-    trainer_args: tuple[str, ...] | None = None
+    trainer_args: tuple[str | Value, ...] | None = None
     file: JobFile | None = None
     names: tuple[NameLayer, ...] = ()
+    project: Project | None = None
     folder: Path = field(default_factory=Path.cwd)
     flags: frozenset[str] = frozenset()

@@ -1,26 +1,34 @@
-"""From a request to a job: flag > job file > environment > .env.local > .env > default; each value coerced once."""
+"""From a request to a job: flag > job file > environment > .env.local > .env > robotrain.toml > default.
 
-import dataclasses
+Each value is coerced once, whichever of them said it.
+"""
+
+from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
+
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.parameter import Parameter, parameters_of
 
 from robotrain.coerce import coerce, scalars
 from robotrain.inputs import Inputs, gather
 from robotrain.job import Job
-from robotrain.job_file import JobFile
-from robotrain.layers import NameLayer
 from robotrain.nearest import offer
-from robotrain.platforms import Platform
 from robotrain.problem import Instead, Problem, Stage, errors
 from robotrain.provenance import DEFAULT, Origin, Value
 from robotrain.redaction import holds_secret, redact
-from robotrain.request import Request
-from robotrain.source import SourceKind
-from robotrain.workload import Workload
+
+if TYPE_CHECKING:
+    from robotrain.job_file import JobFile
+    from robotrain.layers import NameLayer
+    from robotrain.platforms import Platform
+    from robotrain.project import Project
+    from robotrain.request import Request
+    from robotrain.source import SourceKind
+    from robotrain.workload import Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +47,13 @@ class Resolution:
 
 def resolve(request: Request, workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]) -> Resolution:
     """Settle every value. What does not fit is among the problems, its default in its place."""
-    file = request.file
+    file, project = request.file, request.project
     in_file = file.parameters if file else {}
     for_platform = file.platforms.get(platform.name, {}) if file else {}
-    parameters = layered(workload.parameters, [request.parameters, in_file], request.names)
-    for_platform = anchored(platform.settings, for_platform, file)
-    settings = layered(platform.settings, [request.settings, for_platform], request.names)
+    of_workload = project.parameters(workload.name) if project else []
+    of_platform = project.settings(platform.name) if project else []
+    parameters = layered(workload.parameters, _layers(request, request.parameters, in_file, of_workload))
+    settings = layered(platform.settings, _layers(request, request.settings, for_platform, of_platform))
     typed_parameters, wrong_parameters = coerce(workload.parameters, parameters)
     typed_settings, wrong_settings = coerce(platform.settings, settings)
     inputs = gather(request, workload.roles, kinds)
@@ -58,8 +67,10 @@ def resolve(request: Request, workload: Workload, platform: Platform, kinds: Map
     problems = [
         *(file.problems if file else ()),
         *(problem for layer in request.names for problem in layer.problems),
-        *_unknown_fields(in_file, workload.parameters, f"workload {workload.name}"),
-        *_unknown_fields(for_platform, platform.settings, f"platform {platform.name}"),
+        *(project.problems if project else ()),
+        *_unknown_fields([in_file], workload.parameters, f"workload {workload.name}"),
+        *_unknown_fields([for_platform], platform.settings, f"platform {platform.name}"),
+        *(_of_project(project, workload, platform) if project else ()),
         *inputs.problems,
         *wrong_parameters,
         *wrong_settings,
@@ -79,54 +90,90 @@ def resolve(request: Request, workload: Workload, platform: Platform, kinds: Map
     )
 
 
-def layered(declared: type, fields: Sequence[Mapping[str, Value]], names: Sequence[NameLayer]) -> dict[str, Value]:
-    """The winning value of each parameter of `declared`, with those it overrode."""
+Layer = Callable[[Parameter], Value | None]
+"""What one layer says of a parameter."""
+
+
+def layered(declared: type, layers: Sequence[Layer]) -> dict[str, Value]:
+    """The winning value of each parameter of `declared`, with those it overrode; the first that is not empty wins."""
     found = {}
     for parameter in parameters_of(declared):
-        said = [*_said(parameter, fields, names), Value(parameter.default, DEFAULT)]
+        said = [value for layer in layers if (value := layer(parameter)) and value.value != ""]
+        said.append(Value(parameter.default, DEFAULT))
         found[parameter.name] = Value(said[0].value, said[0].origin, tuple(said[1:]))
     return found
 
 
-def anchored(declared: type, values: Mapping[str, Value], file: JobFile | None) -> Mapping[str, Value]:
-    """The values of a job file, with its relative paths starting from its folder."""
-    paths = {parameter.name for parameter in parameters_of(declared) if parameter.param.path}
-    return {
-        name: dataclasses.replace(value, value=os.path.join(file.folder, os.path.expanduser(value.value)))
-        if file and name in paths and value.value
-        else value
-        for name, value in values.items()
-    }
+def _layers(
+    request: Request,
+    by_flag: Mapping[str, Value],
+    in_file: Mapping[str, Value],
+    in_project: Sequence[Mapping[str, Value]],
+) -> list[Layer]:
+    """Every layer, the strongest first; a relative path in one starts from where it was said."""
+    file, project = request.file, request.project
+    return [
+        _fields(by_flag, request.folder),
+        *([_fields(in_file, file.folder)] if file else []),
+        *(_names(layer, request.folder) for layer in request.names),
+        *(_fields(table, project.folder) for table in in_project if project),
+    ]
 
 
-def _said(parameter: Parameter, fields: Sequence[Mapping[str, Value]], names: Sequence[NameLayer]) -> Iterator[Value]:
-    for layer in fields:
-        if (value := layer.get(parameter.name)) and value.value != "":
-            yield value
-    for named in names:
-        if value := named.first(parameter.env):
-            yield value
+def _fields(values: Mapping[str, Value], folder: Path) -> Layer:
+    return lambda parameter: _anchored(parameter, values.get(parameter.name), folder)
+
+
+def _names(layer: NameLayer, folder: Path) -> Layer:
+    return lambda parameter: _anchored(parameter, layer.first(parameter.env), folder)
+
+
+def _anchored(parameter: Parameter, value: Value | None, folder: Path) -> Value | None:
+    if value is None or not parameter.param.path or not value.value:
+        return value
+    return Value(os.path.join(folder, os.path.expanduser(str(value.value))), value.origin)
 
 
 def trainer_arguments(request: Request) -> tuple[Value, ...]:
-    """What goes to the trainer as it is: those after `--` replace those of the job file."""
+    """What goes to the trainer as it is: those said now replace those of the job file."""
     if request.trainer_args is not None:
-        return tuple(Value(argument, Origin("flag", "after --")) for argument in request.trainer_args)
+        after = Origin("flag", "after --")
+        return tuple(one if isinstance(one, Value) else Value(one, after) for one in request.trainer_args)
     return (request.file.trainer_args if request.file else None) or ()
 
 
-def _unknown_fields(given: Mapping[str, Value], declared: type, owner: str) -> Iterator[Problem]:
-    known = {parameter.name: parameter.name for parameter in parameters_of(declared)}
-    spelt = {flag.lstrip("-").replace("-", "_"): p.name for p in parameters_of(declared) for flag in p.flags} | known
-    for name, value in given.items():
-        if name not in known:
-            yield Problem(
-                code="job-file-unknown-key",
-                stage=Stage.PARSE,
-                title=f"{owner} has no setting {redact(name)!r}",
-                where=value.origin.where,
-                instead=offer(spelt.get(name, name), known),
-            )
+def _of_project(project: Project, workload: Workload, platform: Platform) -> Iterator[Problem]:
+    """Keys of robotrain.toml that the workload and the platform it names do not have."""
+    tables = [level.workloads.get(workload.name, {}) for level in project.levels]
+    yield from _unknown_fields(tables, workload.parameters, f"workload {workload.name}", "project")
+    yield from _unknown_fields(
+        project.settings(platform.name), platform.settings, f"platform {platform.name}", "project"
+    )
+
+
+def _unknown_fields(
+    tables: Sequence[Mapping[str, Value]], declared: type, owner: str, file: str = "job"
+) -> Iterator[Problem]:
+    known = [parameter.name for parameter in parameters_of(declared)]
+    for table in tables:
+        for name, value in table.items():
+            if name not in known:
+                yield Problem(
+                    code=f"{file}-file-unknown-key",
+                    stage=Stage.PARSE,
+                    title=f"{owner} has no setting {redact(name)!r}",
+                    where=value.origin.where,
+                    instead=offer(field_of(name, declared) or name, known),
+                )
+
+
+def field_of(spelling: str, declared: type) -> str | None:
+    """The field that a flag's spelling names: `training_steps` of `steps`, `--steps` or `training-steps`."""
+    wanted = spelling.lstrip("-").replace("-", "_")
+    for parameter in parameters_of(declared):
+        if wanted in (parameter.name, *(flag.lstrip("-").replace("-", "_") for flag in parameter.flags)):
+            return parameter.name
+    return None
 
 
 def _missing(

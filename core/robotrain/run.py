@@ -39,8 +39,28 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """Something a run left. name: how the run calls it (`checkpoints/000400`).
+
+    source, uri: the source kind that reads it, and its printed form there. step, model, digest: of a checkpoint; model
+    is the part of it that is the model alone, empty for all of it. size: in bytes, None when it is not known.
+    """
+
+    name: str
+    kind: Literal["checkpoint", "file"]
+    source: str
+    uri: str
+    step: int | None = None
+    model: str = ""
+    digest: str = ""
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
-    """What is kept of a run. phase: `sending` until the platform took it. settings: the platform's, as resolved."""
+    """What is kept of a run. phase: `sending` until the platform took it and its name was told. settings: the
+    platform's, as resolved. host: the machine it was sent from. notes: what happened on its way that explains it.
+    """
 
     run: str
     platform: str
@@ -51,3 +71,5 @@ class RunRecord:
     workload: str
     settings: Mapping[str, str | int | float | bool | None]
     reference: Reference
+    host: str = ""
+    notes: tuple[str, ...] = ()

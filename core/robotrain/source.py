@@ -29,12 +29,33 @@ class SourceError(ValueError):
 
 @dataclass(frozen=True)
 class RoleFlag:
-    """How a kind is given for a role. aliases: further spellings, short ones too. env: names that hold a default."""
+    """How a kind is given for a role. aliases: further spellings, short ones too. env: names that hold a default.
+
+    alone: never beside a source of another kind in this role; `beside` then says what to use. help, form: where those
+    of the kind would not do, as when several kinds share the flag.
+    """
 
     flag: str
     aliases: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
     repeatable: bool = True
+    alone: bool = False
+    beside: str = ""
+    help: str = field(default="", compare=False)  # kinds that share a flag may tell it in their own words
+    form: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Pinning:
+    """How a kind says what a source means at this moment, in the role it fills. Both may ask the network; both raise
+    SourceError when they get no answer.
+
+    now: (source, role) → the pin, a commit or a digest: the same content gives the same one. gone: (source, role, pin)
+    → why an earlier pin cannot be had any more, as a sentence; empty while it can.
+    """
+
+    now: Callable[[Source, str], str]
+    gone: Callable[[Source, str, str], str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +66,8 @@ class SourceKind:
     for each role it can fill. recognises: whether a text looks meant for this kind, wherever it was typed. parse: text
     and the folder that relative names start from → a typed source; raises SourceError. warn: sentences about a source
     that parses but will probably disappoint. half: the module that acts in the container; empty when none does: the
-    platform mounts the data, or the kind cannot be fetched yet, and nothing is packed. alone: never beside a source of
-    another kind in the same role; `beside` then says what to use.
+    platform mounts the data, or the kind cannot be fetched yet, and nothing is packed. pinning: for kinds whose names
+    may come to mean something else. parse may answer with a source of another kind, which is then the one that counts.
     """
 
     name: str
@@ -59,5 +80,4 @@ class SourceKind:
     half: str = ""
     warn: Callable[[Source], list[str]] = field(default=lambda source: [])
     schemes: tuple[str, ...] = ()
-    alone: bool = False
-    beside: str = ""
+    pinning: Pinning | None = None

@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+DEFAULT_WORKLOAD = "lerobot-train"
+"""What a job without a workload means: the common case."""
+
 if TYPE_CHECKING:
     from robotrain.job import Job
     from robotrain.problem import Problem

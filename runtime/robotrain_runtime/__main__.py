@@ -1,14 +1,18 @@
-"""`python -m robotrain_runtime run JOB.json`, and `… environment LOCK` to build an environment and print its path."""
+"""`python -m robotrain_runtime run JOB.json`; `… register JOB.json MODEL` for a run that has ended; and
+`… environment LOCK` to build an environment and print its path.
+"""
 
 import argparse
+import dataclasses
 import io
+import json
 import os
 import sys
 from pathlib import Path
 
-from robotrain_runtime import document, engine, environment, environment_check
-from robotrain_runtime.document import Placement
-from robotrain_runtime.failure import PREFLIGHT, REFUSED, Failed
+from robotrain_runtime import document, engine, environment, environment_check, registration
+from robotrain_runtime.document import JobDocument, Placement
+from robotrain_runtime.failure import FAILED, PREFLIGHT, REFUSED, Failed
 from robotrain_runtime.half import Environment
 from robotrain_runtime.stop import Stop, Stopped
 
@@ -20,6 +24,11 @@ def main(arguments: list[str] | None = None) -> int:
     run = commands.add_parser("run", help="run a job document")
     run.add_argument("job", type=Path, metavar="JOB.json")
     run.set_defaults(act=_run)
+    register = commands.add_parser("register", help="make a checkpoint of a run that has ended a version of a model")
+    register.add_argument("job", type=Path, metavar="JOB.json")
+    register.add_argument("name", metavar="MODEL")
+    register.add_argument("--step", type=int, help="that of the checkpoint (the last complete one)")
+    register.set_defaults(act=_register)
     build = commands.add_parser("environment", help="build the environment of a lock; print its path")
     build.add_argument("lock", type=Path, metavar="LOCK")
     build.add_argument("--python", default="3.12", help="its version (3.12)")
@@ -34,13 +43,34 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(given: argparse.Namespace) -> int:
     try:
-        read = document.load(given.job.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        return _refuse(f"{given.job} is no job document: {error}")
+        read = _document(given.job)
+    except Failed as failed:
+        return _refuse(failed.reason)
     try:
         return engine.run(read).exit_code
     except OSError as error:
         return _refuse(f"the run's folder {read.placement.work} cannot be used: {error}")
+
+
+def _register(given: argparse.Namespace) -> int:
+    try:
+        with Stop() as stop:
+            made = registration.later(_document(given.job), given.name, given.step, stop, _narrate)
+    except Stopped:
+        return stop.exit_code
+    except Failed as failed:
+        return _refuse(failed.reason, failed.exit_code)
+    except OSError as error:
+        return _refuse(str(error), FAILED)
+    print(json.dumps(dataclasses.asdict(made)))
+    return 0
+
+
+def _document(job: Path) -> JobDocument:
+    try:
+        return document.load(job.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Failed(f"{job} is no job document: {error}", REFUSED) from error
 
 
 def _environment(given: argparse.Namespace) -> int:

@@ -100,13 +100,14 @@ def _end(process: "subprocess.Popen[bytes]", stop: Stop) -> None:
     process.terminate()
     try:
         with stop.armed():
-            process.wait(_grace())
+            process.wait(grace())
     except (subprocess.TimeoutExpired, Stopped):
         process.kill()
         process.wait()
 
 
-def _grace() -> float:
+def grace() -> float:
+    """Seconds that a part of a run has to end in, once it is told to stop."""
     try:
         return float(os.environ[GRACE])
     except (KeyError, ValueError):

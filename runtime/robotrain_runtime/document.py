@@ -12,16 +12,23 @@ SCHEMA = 1
 
 Scalar = str | int | float | bool | None
 
-Role = Literal["dataset", "policy", "init_policy", "checkpoint"]
+Role = Literal["dataset", "policy", "init_policy", "checkpoint", "resume"]
+"""What an input is for: data, a policy to go on from or to evaluate, weights alone, a model to export, and a training's
+checkpoint with everything its next step needs.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One input: what it is for, its kind, and the kind's own printed form (which holds no secret)."""
+    """One input: what it is for, its kind, and the kind's own printed form (which holds no secret).
+
+    pin: what a moving name meant when the job was sent, in the kind's own words (a commit, a digest); empty for none.
+    """
 
     role: Role
     kind: str
     uri: str
+    pin: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +37,15 @@ class Placement:
 
     work: the run's own folder; events, outcome and outputs are written below it. cache: shared by runs; built
     environments live there. tracking_uri: an MLflow address, empty for none. environment: an existing Python
-    environment to use instead of building the locked one.
+    environment to use instead of building the locked one. torch_backend: which build of PyTorch to take instead of the
+    locked one, in uv's words (`cpu`, `cu126`, `auto`), at the locked version.
     """
 
     work: str
     cache: str
     tracking_uri: str = ""
     environment: str | None = None
+    torch_backend: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 import functools
 import os
 import sys
+import threading
 from contextlib import suppress
 from typing import IO
 
@@ -11,12 +12,19 @@ from robotrain_runtime.event import Event
 
 DESCRIPTOR = "ROBOTRAIN_EVENTS_FD"
 
+_whole = threading.Lock()
+
 
 def emit(sent: Event) -> None:
     """Send an event: through the runtime's own pipe, else as a line of standard output. A lost reader is ignored."""
-    to = _pipe() or sys.stdout
-    with suppress(OSError):
-        to.write(event.dump(sent) + "\n")
+    line(event.dump(sent))
+
+
+def line(text: str) -> None:
+    """Send a line, whole, from any thread, the way an event goes."""
+    with _whole, suppress(OSError):
+        to = _pipe() or sys.stdout
+        to.write(text + "\n")
         to.flush()
 
 

@@ -1,4 +1,4 @@
-"""A run from its document to its outcome: preflight, environment, data, work."""
+"""A run from its document to its outcome: preflight, environment, data, work, publish."""
 
 import dataclasses
 import json
@@ -6,24 +6,25 @@ import os
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal
 
-from robotrain_runtime import child, environment, halves, reason, uv
+from robotrain_runtime import attempts, child, environment, halves, publishing, reason, surroundings
 from robotrain_runtime.document import JobDocument, Source
 from robotrain_runtime.event import Note, Outcome, Stage, Track
 from robotrain_runtime.failure import FAILED, PREFLIGHT, Failed
-from robotrain_runtime.half import Work
+from robotrain_runtime.half import Place, Publishing, SourceHalf, Work
+from robotrain_runtime.holding import Holding
 from robotrain_runtime.log import Log
 from robotrain_runtime.preflight import preflight
+from robotrain_runtime.publication import Publication
 from robotrain_runtime.relay import Relay
 from robotrain_runtime.stop import Stop, Stopped
 from robotrain_runtime.tracker import Tracker
 
-EVENTS = "events.jsonl"
 OUTCOME = "outcome.json"
 REMEMBERED_LINES = 200
 
@@ -32,9 +33,11 @@ def run(document: JobDocument) -> Outcome:
     """Do what the document says; its events, its outcome and its outputs are below the document's work folder."""
     work = Path(document.placement.work)
     work.mkdir(parents=True, exist_ok=True)
-    with Log(work / EVENTS) as log, Stop() as stop:
+    (work / OUTCOME).unlink(missing_ok=True)  # how an earlier attempt ended says nothing about this one
+    earlier = attempts.read(work)
+    with Log(work / attempts.FILE) as log, Stop() as stop, Holding(Path(document.placement.cache)) as holding:
         relay = Relay(log)
-        outcome = _outcome(document, relay, stop)
+        outcome = _outcome(document, relay, stop, earlier, holding)
         if relay.tracker is not None:
             relay.tracker.close(outcome)
         log.emit(outcome)
@@ -45,9 +48,9 @@ def run(document: JobDocument) -> Outcome:
     return outcome
 
 
-def _outcome(document: JobDocument, relay: Relay, stop: Stop) -> Outcome:
+def _outcome(document: JobDocument, relay: Relay, stop: Stop, earlier: attempts.Earlier, holding: Holding) -> Outcome:
     try:
-        return Engine(document, relay, stop).run()
+        return Engine(document, relay, stop, earlier, holding).run()
     except Stopped:
         return Outcome(state="cancelled", exit_code=stop.exit_code, reason="the run was stopped")
     except Failed as failed:
@@ -61,36 +64,52 @@ def _outcome(document: JobDocument, relay: Relay, stop: Stop) -> Outcome:
 class Engine:
     """One run. Each stage raises Failed with a sentence, or Stopped."""
 
-    def __init__(self, document: JobDocument, relay: Relay, stop: Stop) -> None:
+    def __init__(
+        self, document: JobDocument, relay: Relay, stop: Stop, earlier: attempts.Earlier, holding: Holding
+    ) -> None:
         self._document = document
         self._placement = document.placement
         self._relay = relay
         self._stop = stop
+        self._earlier = earlier
+        self._holding = holding
         self._half = halves.workload(document)
 
     def run(self) -> Outcome:
         """All stages."""
         with self._stage("preflight"):
             self._preflight()
-        with self._stage("environment"):
-            python = environment.python_of(self._environment())
+        with self._stage("environment") as details:
+            python = self._kept(lambda: surroundings.python(self._document, self._relay.log.line, self._stop))
+            details.append(environment.remark(python.parent.parent))
         self._track(python)
         with self._stage("data"):
-            data = self._data()
-        with self._stage("work"):
-            self._work(python, self._half.work(self._document, data, Path(self._placement.work)))
+            data = self._data(python)
+            asked = self._asked(data)
+        publication = Publication(self._document, asked, self._relay, self._earlier)
+        try:
+            with self._stage("work"):
+                self._work(python, self._half.work(self._document, data, Path(self._placement.work)))
+        except (Failed, Stopped):
+            with suppress(Failed, Stopped):  # said already; why the work ended says more
+                self._publish(publication, python, succeeded=False)
+            raise
+        self._publish(publication, python, succeeded=True)
         return Outcome(state="succeeded", exit_code=0)
 
     @contextmanager
-    def _stage(self, name: Literal["preflight", "environment", "data", "work"]) -> Iterator[None]:
+    def _stage(self, name: Literal["preflight", "environment", "data", "work", "publish"]) -> Iterator[list[str]]:
+        """A part of the run, told; what is put into the list is told with its end."""
+        details: list[str] = []
         began = time.monotonic()
         self._relay.emit(Stage(name=name, state="started"))
         try:
-            yield
+            yield details
         except BaseException:
             self._relay.emit(Stage(name=name, state="failed", seconds=round(time.monotonic() - began, 3)))
             raise
-        self._relay.emit(Stage(name=name, state="done", seconds=round(time.monotonic() - began, 3)))
+        took, detail = round(time.monotonic() - began, 3), "; ".join(filter(None, details))
+        self._relay.emit(Stage(name=name, state="done", seconds=took, detail=detail))
 
     def _preflight(self) -> None:
         found = preflight(self._document)
@@ -100,35 +119,54 @@ class Engine:
         if found:
             raise Failed("; ".join(finding.title for finding in found), PREFLIGHT)
 
-    def _environment(self) -> Path:
-        if self._placement.environment is not None:
-            return Path(self._placement.environment)
-        wanted, cache = self._half.ENVIRONMENT, Path(self._placement.cache)
-        return environment.build(wanted.lock, wanted.python, cache, self._relay.log.line, self._stop)
-
     def _track(self, python: Path) -> None:
         tracked = self._half.tracked(self._document)
         if uri := self._placement.tracking_uri:
-            environ, note = self._environ(), self._relay.note
+            environ, again = surroundings.environ(self._document), self._earlier.run_id(uri)
+            note = self._relay.note
             try:
-                self._relay.tracker = Tracker(python, uri, machine=tracked.machine, environ=environ, on_event=note)
+                self._relay.tracker = Tracker(
+                    python, uri, machine=tracked.machine, environ=environ, on_event=note, again=again
+                )
             except OSError as error:
                 self._relay.emit(Note(level="warning", text=f"the run is not tracked: {error}"))
         self._relay.emit(
             Track(experiment=tracked.experiment, run_name=tracked.run_name, params=tracked.params, tags=tracked.tags)
         )
 
-    def _data(self) -> dict[Source, Path]:
+    def _data(self, python: Path) -> dict[Source, Path]:
         data = {}
         for source in self._document.sources:
+            half = halves.source(self._document, source)
+            place = Place(
+                cache=Path(self._placement.cache),
+                python=self._python_for(half, python),
+                tracking_uri=self._placement.tracking_uri,
+                say=self._relay.log.line,
+            )
             try:
                 with self._stop.armed():
-                    data[source] = halves.source(self._document, source).fetch(source, Path(self._placement.cache))
+                    data[source] = self._kept(partial(half.fetch, source, place))
             except OSError as error:
                 raise Failed(str(error)) from error
         if wrong := list(self._half.inspect(self._document, data)):
             raise Failed("; ".join(sentence.rstrip(".").replace("\n", ": ") for sentence in wrong), PREFLIGHT)
         return data
+
+    def _python_for(self, half: SourceHalf, python: Path) -> Path:
+        """That of the environment the half declares, built when it is not there; else the run's own."""
+        wanted, cache = halves.environment(half), Path(self._placement.cache)
+        if wanted is None:
+            return python
+        say = self._relay.log.line
+        built = self._kept(lambda: environment.build(wanted.lock, wanted.python, cache, say, self._stop))
+        return environment.python_of(built)
+
+    def _kept(self, make: Callable[[], Path]) -> Path:
+        """What `make` makes or finds in the cache, held to the end of the run; made again if it was just removed."""
+        while not self._holding.keep(made := make()):
+            pass
+        return made
 
     def _work(self, python: Path, work: Work) -> None:
         told: deque[str] = deque(maxlen=REMEMBERED_LINES)
@@ -137,17 +175,31 @@ class Engine:
             told.append(line)
             self._relay.log.line(line)
 
+        for note in work.notes:
+            self._relay.emit(note)
         arguments = [str(python), *work.arguments]
-        environ = self._environ(work.environ)
+        environ = surroundings.environ(self._document, work.environ)
         code = child.run(arguments, environ=environ, stop=self._stop, on_line=heard, on_event=self._relay.take)
         if code:
             raise Failed(reason.of_exit(code, told), 128 - code if code < 0 else code)
 
-    def _environ(self, added: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name not in environment.FOREIGN}
-        path = os.pathsep.join(halves.python_path(self._document))
-        found = uv.find(Path(self._placement.cache))
-        return {**kept, **({"UV": str(found)} if found else {}), "PYTHONUNBUFFERED": "1", "PYTHONPATH": path, **added}
+    def _asked(self, data: dict[Source, Path]) -> Publishing:
+        asked = publishing.asked(self._half, self._document, data)
+        try:
+            publishing.keep(Path(self._placement.work), asked)
+        except OSError as error:
+            self._relay.log.line(f"{publishing.FILE} could not be written: {error}")
+        return asked
+
+    def _publish(self, publication: Publication, python: Path, *, succeeded: bool) -> None:
+        """What is left of publishing, once the work is over. Raises Failed with all that was asked for, Stopped."""
+        if publication.used:
+            with self._stage("publish"):
+                wrong = publication.finish(self._stop, python, succeeded)
+                if wrong and not self._stop.number:
+                    raise Failed("; ".join(wrong))
+        if self._stop.number:
+            raise Stopped
 
 
 def _write(path: Path, outcome: Outcome) -> None:

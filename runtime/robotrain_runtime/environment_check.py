@@ -29,8 +29,8 @@ def findings(wanted: Environment, placement: Placement) -> Iterator[Finding]:
     """What stands in the way of the environment `wanted` on this machine."""
     if placement.environment is not None:
         yield from _given(wanted, placement.environment)
-    elif not environment.complete(environment.folder(wanted.lock, Path(placement.cache))):
-        yield from _buildable(wanted, Path(placement.cache))
+    elif not environment.complete(environment.folder(wanted.lock, Path(placement.cache), placement.torch_backend)):
+        yield from _buildable(wanted, placement)
 
 
 def _given(wanted: Environment, given: str) -> Iterator[Finding]:
@@ -71,16 +71,10 @@ def _ask(python: Path, names: Mapping[str, str]) -> dict[str, str] | None:
     return dict(zip(names, lines[1:], strict=True)) if told.returncode == 0 and len(lines) > len(names) else None
 
 
-def _buildable(wanted: Environment, cache: Path) -> Iterator[Finding]:
-    machine = f"{platform.system()}-{platform.machine()}"
+def _buildable(wanted: Environment, placement: Placement) -> Iterator[Finding]:
+    machine, cache = f"{platform.system()}-{platform.machine()}", Path(placement.cache)
     if wanted.platform and machine != wanted.platform:
-        yield Finding(
-            code="lock-platform",
-            title=f"the locked environment is for {wanted.platform}, and this machine is {machine}",
-            given=str(wanted.lock),
-            why="Its packages are pinned by hash for that platform, so they cannot be installed here.",
-            ways=(f"{GIVE_ONE}   an environment of your own that holds {_named(wanted.holds)}",),
-        )
+        yield _other_machine(wanted, machine, placement.torch_backend)
         return
     if interpreter.find(wanted.python) is None:
         yield _no_python(wanted.python)
@@ -92,6 +86,22 @@ def _buildable(wanted: Environment, cache: Path) -> Iterator[Finding]:
             why="uv builds the locked environment.",
             ways=("install uv: https://docs.astral.sh/uv/getting-started/installation", GIVE_ONE),
         )
+
+
+def _other_machine(wanted: Environment, machine: str, torch_backend: str | None) -> Finding:
+    needs = " ".join(f"'{name}=={version}.*'" for name, version in wanted.holds.items())
+    make = f"uv venv --python {wanted.python} PATH && uv pip install --python PATH {needs}   makes one"
+    also = " --torch-backend changes PyTorch alone." if torch_backend else ""
+    return Finding(
+        code="lock-platform",
+        title=f"the locked environment is for {wanted.platform}, and this machine is {machine}",
+        given=str(wanted.lock),
+        why=f"Its packages are pinned by hash for that platform, so they cannot be installed here.{also}",
+        ways=(
+            f"{GIVE_ONE}   an environment of your own that holds {_named(wanted.holds)}",
+            *((make,) if needs else ()),
+        ),
+    )
 
 
 def _no_python(version: str) -> Finding:

@@ -69,6 +69,25 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """The checkpoint of `step` was copied, whole. to: where it can be found. seconds: how long that took."""
+
+    step: int
+    to: str
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """The checkpoint of `step` is a version of a model. uri: what names it (`models:/NAME/VERSION`)."""
+
+    name: str
+    version: str
+    step: int
+    uri: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
     """Something a person should know."""
 
@@ -85,7 +104,7 @@ class Outcome:
     reason: str = ""
 
 
-Event = Stage | Track | Tracking | Metrics | Checkpoint | Note | Outcome
+Event = Stage | Track | Tracking | Metrics | Checkpoint | Published | Registered | Note | Outcome
 
 _KINDS: dict[str, type] = {kind.__name__.lower(): kind for kind in Event.__args__}
 

@@ -1,11 +1,12 @@
 """What the container halves of workloads and source kinds look like to the runtime."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from robotrain_runtime.document import JobDocument, Scalar, Source
+from robotrain_runtime.event import Note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +29,13 @@ class Environment:
 class Work:
     """The command that does the work, run in the built environment.
 
-    arguments: after the environment's python. environ: added to the process environment.
+    arguments: after the environment's python. environ: added to the process environment. notes: for the
+    person who runs it, told as the work starts: what it goes on from, what it could not use.
     """
 
     arguments: tuple[str, ...]
     environ: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,18 +49,51 @@ class Tracked:
     machine: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publishing:
+    """What becomes of a run's checkpoints, beside lying in its own folder.
+
+    to: a folder that each complete one is copied to; empty for none. register: the model whose next version the last
+    one becomes when the run succeeded; empty for none. description, tags: of that version, its lineage among them.
+    """
+
+    to: str = ""
+    register: str = ""
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a source half works. cache: shared by runs. python: that of the environment the half declares, else of the
+    run's own; None while it is not built. tracking_uri: an MLflow address, empty for none. say: passes a line on to the
+    run's log.
+    """
+
+    cache: Path
+    python: Path | None = None
+    tracking_uri: str = ""
+    say: Callable[[str], None] = print
+
+
 class SourceHalf(Protocol):
-    """A source kind in the container: a module with these functions."""
+    """A source kind in the container: a module with these functions.
 
-    def preflight(self, source: Source) -> Iterable[str]:
-        """What is wrong with reaching `source`, one sentence each; quick, changes nothing."""
+    It may have an `ENVIRONMENT` too, as a workload's half has: it is then built before anything is fetched.
+    """
 
-    def fetch(self, source: Source, cache: Path) -> Path:
+    def preflight(self, source: Source, place: Place) -> Iterable[str]:
+        """What is wrong with reaching `source`, one sentence each, the way out on a second line; changes nothing.
+
+        Quick; where the source is pinned, it also says what no longer agrees with the pin.
+        """
+
+    def fetch(self, source: Source, place: Place) -> Path:
         """The folder that holds the data of `source`. Raises OSError with a sentence for the person who runs it."""
 
 
 class WorkloadHalf(Protocol):
-    """A workload in the container: a module with these names."""
+    """A workload in the container: a module with these names. `publishing` may be left out: nothing is published."""
 
     ENVIRONMENT: Environment
 
@@ -72,3 +108,6 @@ class WorkloadHalf(Protocol):
 
     def tracked(self, document: JobDocument) -> Tracked:
         """What the tracking run starts with."""
+
+    def publishing(self, document: JobDocument, data: Mapping[Source, Path]) -> Publishing:
+        """What becomes of the checkpoints; asked once, when the data is there."""

@@ -7,7 +7,7 @@ from types import ModuleType
 
 from robotrain_runtime.document import JobDocument, Source
 from robotrain_runtime.failure import REFUSED, Failed
-from robotrain_runtime.half import SourceHalf, WorkloadHalf
+from robotrain_runtime.half import Environment, SourceHalf, WorkloadHalf
 
 
 def workload(document: JobDocument) -> WorkloadHalf:
@@ -18,6 +18,11 @@ def workload(document: JobDocument) -> WorkloadHalf:
 def source(document: JobDocument, asked: Source) -> SourceHalf:
     """The half of a source's kind. Raises Failed."""
     return typing.cast(SourceHalf, _load(document, f"source.{asked.kind}"))
+
+
+def environment(half: SourceHalf) -> Environment | None:
+    """The environment that a source half's programs run in; None for that of the run."""
+    return typing.cast(Environment | None, getattr(half, "ENVIRONMENT", None))
 
 
 def python_path(document: JobDocument) -> list[str]:

@@ -16,6 +16,7 @@ class Log:
 
     def __init__(self, events: Path) -> None:
         self._events = events.open("a", encoding="utf-8", buffering=1)
+        self._begin_line(events)
         self._lock = threading.Lock()
 
     def __enter__(self) -> "Log":
@@ -37,6 +38,13 @@ class Log:
         """An ordinary line."""
         with self._lock:
             self._print(text)
+
+    def _begin_line(self, events: Path) -> None:
+        """An attempt that was killed may have left half a line."""
+        with events.open("rb") as written, suppress(OSError):
+            written.seek(-1, os.SEEK_END)
+            if written.read(1) != b"\n":
+                self._events.write("\n")
 
     def _print(self, line: str) -> None:
         try:

@@ -1,22 +1,26 @@
-"""Where the events of a run pass: into the log, to tracking, and under the eye that sees a loss that is no number."""
+"""Where the events of a run pass: into the log, to tracking and publishing, and under the eye that sees a loss that is
+no number.
+"""
 
 import math
 from collections.abc import Iterable
 
 from robotrain_runtime import event
-from robotrain_runtime.event import Event, Metrics, Note, Record
+from robotrain_runtime.event import Checkpoint, Event, Metrics, Note, Record
 from robotrain_runtime.log import Log
+from robotrain_runtime.publisher import Publisher
 from robotrain_runtime.tracker import Tracker
 
 WATCHED = "loss"
 
 
 class Relay:
-    """Events come in from any thread. tracker: set once tracking runs."""
+    """Events come in from any thread. tracker, publisher: set once there is one."""
 
     def __init__(self, log: Log) -> None:
         self.log = log
         self.tracker: Tracker | None = None
+        self.publisher: Publisher | None = None
         self._warned: set[str] = set()
 
     def emit(self, sent: Event) -> None:
@@ -28,6 +32,8 @@ class Relay:
         self.log.emit(record.event, record.time)
         if self.tracker is not None:
             self.tracker.send(record)
+        if isinstance(record.event, Checkpoint) and self.publisher is not None:
+            self.publisher.take(record.event)
         if isinstance(record.event, Metrics):
             for name in self._diverged(record.event):
                 self.emit(Note(level="warning", text=f"{name} is not finite at step {record.event.step}"))

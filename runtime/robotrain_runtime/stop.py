@@ -14,10 +14,11 @@ class Stopped(Exception):
 
 
 class Stop:
-    """While entered, the first signal is kept in `number`, and `armed` blocks raise Stopped."""
+    """While entered, the first signal is kept in `number`, and `armed` blocks raise Stopped. count: how many came."""
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self.count = 0
         self._pending = False
         self._armed = False
         self._before: dict[int, Any] = {}
@@ -48,6 +49,7 @@ class Stop:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.number = self.number or number
+        self.count += 1
         self._pending = True
         if self._armed:
             self._take()

@@ -8,13 +8,15 @@ import queue
 import sys
 import threading
 import time
-from pathlib import Path
 
-from robotrain_runtime import event, system_metrics
+from robotrain_runtime import asking, event, system_metrics
+from robotrain_runtime.asking import Ask
+from robotrain_runtime.courier import words
 from robotrain_runtime.emit import emit
-from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome, Record, Track, Tracking
-from robotrain_runtime.tracker import MACHINE
-from robotrain_runtime.tracking_store import Store
+from robotrain_runtime.event import Metrics, Note, Outcome, Record, Track, Tracking
+from robotrain_runtime.tracker import AGAIN, MACHINE
+from robotrain_runtime.tracking_desk import Desk
+from robotrain_runtime.tracking_store import STATUS_TAG, Store
 
 STATUS = {"succeeded": ("FINISHED", "completed"), "failed": ("FAILED", "failed"), "cancelled": ("KILLED", "cancelled")}
 MACHINE_SECONDS = 30.0
@@ -23,11 +25,11 @@ START_ATTEMPTS = 3
 START_PAUSE_SECONDS = 2.0
 
 
-def main(uri: str, machine: bool) -> None:
-    """Follow the events to their end."""
+def main(uri: str, machine: bool, again: str = "") -> None:
+    """Follow the events to their end. again: the run of an earlier attempt, which goes on."""
     inbox: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(inbox,), daemon=True).start()
-    run = TrackingRun(Store(uri))
+    threading.Thread(target=_read, args=(inbox, Desk(uri)), daemon=True).start()
+    run = TrackingRun(Store(uri), again)
     due = NEVER
     while run.status is None:
         try:
@@ -41,19 +43,22 @@ def main(uri: str, machine: bool) -> None:
             due = time.monotonic()  # the first values of the machine come at once, also for a short run
 
 
-def _read(inbox: "queue.SimpleQueue[Record | None]") -> None:
+def _read(inbox: "queue.SimpleQueue[Record | None]", desk: Desk) -> None:
     for line in sys.stdin:
         if record := event.read(line.rstrip("\n")):
             inbox.put(record)
+        elif isinstance(asked := asking.read(line.rstrip("\n")), Ask):
+            desk.take(asked)
     inbox.put(None)
 
 
 class TrackingRun:
     """One MLflow run, made by the first Track event. status: how it ended, None before that."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, again: str = "") -> None:
         self.status: str | None = None
         self._store = store
+        self._again = again
         self._step = 0
         self._troubled = False
 
@@ -72,7 +77,7 @@ class TrackingRun:
         except Exception as error:
             if not self._troubled:
                 self._troubled = True
-                emit(Note(level="warning", text=f"tracking could not write something down: {_first_line(error)}"))
+                emit(Note(level="warning", text=f"tracking could not write something down: {words(error)}"))
             self.status = self.status or ("FAILED" if isinstance(record.event, Outcome) else None)
 
     def _begin(self, record: Record) -> None:
@@ -87,7 +92,7 @@ class TrackingRun:
         """Make the run. A database that another process holds is asked again, for a while."""
         for attempt in range(1, START_ATTEMPTS + 1):
             try:
-                self._store.start(track.experiment, track.run_name)
+                self._store.start(track.experiment, track.run_name, self._again)
                 break
             except Exception:
                 if attempt == START_ATTEMPTS:
@@ -109,18 +114,10 @@ class TrackingRun:
             case Metrics(values=values, step=step) if values:
                 self._step = self._step if step is None else step
                 self._store.metrics(values, self._step, record.time)
-            case Checkpoint(path=path, model=model):
-                name = Path(path).name
-                self._store.artifacts(Path(path, model), f"checkpoints/{name}")
-                self._store.describe({}, {f"checkpoint_{name}_artifact": f"checkpoints/{name}"})
             case Outcome(state=state):
                 self.status, word = STATUS[state]
-                self._store.end(self.status, {"training_status": word})
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+                self._store.end(self.status, {STATUS_TAG: word})
 
 
 if __name__ == "__main__":
-    main(os.environ["MLFLOW_TRACKING_URI"], MACHINE in sys.argv[1:])
+    main(os.environ["MLFLOW_TRACKING_URI"], MACHINE in sys.argv, sys.argv[-1] if AGAIN in sys.argv else "")

@@ -39,6 +39,28 @@ def test_narration_never_takes_the_place_of_results():
     assert json.loads(done.stdout)["platform"] == "local"
 
 
+@pytest.mark.parametrize("watching", ["logs -f", "logs", "watch", "watch --json", "logs --json -f"])
+def test_watching_ends_quietly_when_nobody_reads_any_more(scripted, tmp_path, watching):
+    event = '::robotrain:: {"event": "checkpoint", "time": 1, "step": 1, "path": "/x"}'
+    # more than a pipe holds, so that something is written after `head` is gone
+    run = scripted.run("train-1", *[event] * 4000, state="running")
+    site = str(tmp_path / "site-robotrain-pluto")
+    done = shell(f"ROBOTRAIN {watching} train-1 | head -1", PYTHONPATH=site)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 1
+    assert (run.folder / "status.json").exists()
+
+
+@pytest.mark.parametrize("watching", ["logs -f", "logs", "watch", "watch --json"])
+def test_a_full_disk_behind_what_is_watched_is_said(scripted, tmp_path, watching):
+    event = '::robotrain:: {"event": "checkpoint", "time": 1, "step": 1, "path": "/x"}'
+    scripted.run("train-1", event, state="running")
+    done = shell(f"ROBOTRAIN {watching} train-1 > /dev/full", PYTHONPATH=str(tmp_path / "site-robotrain-pluto"))
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_full_disk_behind_stdout_is_said():
     done = shell(f"{RENDER} > /dev/full")
     assert done.returncode == 1

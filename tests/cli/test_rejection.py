@@ -21,7 +21,7 @@ def test_not_yet_differs_from_no(robotrain):
 
 
 def test_features_that_come_later_are_refused_by_name(robotrain):
-    for option in (("-r", "model"), ("--num-gpus", "2"), ("--mixed-precision", "bf16")):
+    for option in (("--num-gpus", "2"), ("--mixed-precision", "bf16")):
         answer = robotrain("submit", "--platform", "local", "--dataset-path", "x", *option)
         assert answer.exit_code == 3
         assert "feature-not-there" in answer.stderr

@@ -304,9 +304,18 @@ def test_options_of_other_platforms_after_the_dashes_are_explained(robotrain):
     assert "container platform" in answer.stderr
 
 
-@pytest.mark.parametrize("option", ["--policy-repo-id", "--stream", "--azure-subscription-id", "--config-preview"])
+@pytest.mark.parametrize("option", ["--azure-subscription-id", "--config-preview"])
 def test_options_people_know_from_elsewhere_are_answered_with_a_sentence(robotrain, option):
     answer = robotrain("render", "--platform", "local", "--dataset-path", "x", option, "y")
     assert answer.exit_code == 2
     assert f"local takes no {option}" in answer.stderr
     assert "use   --" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "owner"), [("render", "--stream", "submit"), ("explain", "--to", "render")]
+)
+def test_an_option_of_another_command_is_named_as_such(robotrain, command, option, owner):
+    answer = robotrain(command, "--platform", "local", "--dataset-path", "x", option)
+    assert answer.exit_code == 2
+    assert f"{option} is an option of `robotrain {owner}` alone" in answer.stderr

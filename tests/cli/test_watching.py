@@ -102,6 +102,8 @@ def test_results_as_data(run):
     assert json.loads(done(run("status", "--json"))[1])["state"] == "succeeded"
     assert json.loads(done(run("wait", "--json"))[1])["run"] == answer["run"]
     assert json.loads(done(run("cancel", "--json"))[1]) == {
+        "checkpoint": "/somewhere/000003",
+        "checkpoint_step": 3,
         "run": answer["run"],
         "state": "succeeded",
         "was": "succeeded",

@@ -56,24 +56,6 @@ def test_a_file_that_is_not_there(robotrain):
     assert "missing.yaml" in answer.stderr
 
 
-@pytest.mark.parametrize("text", ["yes", "1e5", "0x10", "2024-01-01", "null", "~", "'32'", "1_000"])
-def test_a_value_of_the_file_means_what_the_flag_means(robotrain, text):
-    Path("job.yaml").write_text(GOOD + f"parameters:\n  seed: {text}\n  job_name: {text}\n")
-    by_file = robotrain("explain", "--platform", "local", "job.yaml", "--json")
-    bare = text.strip("'")
-    if bare in ("null", "~"):
-        assert by_file.json["values"][1]["name"] == "policy_type"
-        return
-    by_flag = robotrain(
-        "explain", "--platform", "local", "--dataset-path", "d", "--seed", bare, "--job-name", bare, "--json"
-    )
-    assert by_file.exit_code == by_flag.exit_code
-    if by_file.exit_code == 0:
-        values = [{row["name"]: row["value"] for row in answer.json["values"]} for answer in (by_file, by_flag)]
-        assert values[0]["seed"] == values[1]["seed"]
-        assert values[0]["job_name"] == values[1]["job_name"]
-
-
 def test_the_shipped_job_renders(robotrain, pusht):
     answer = robotrain("render", "--platform", "local", pusht.parent / "job.yaml")
     assert answer.exit_code == 0

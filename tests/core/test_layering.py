@@ -15,18 +15,21 @@ FOLDERS = {
     "robotrain_workloads": ROOT / "workloads/robotrain_workloads",
     "robotrain_local": ROOT / "plugins/local/robotrain_local",
 }
-CONTRACT = {f"robotrain_runtime.{name}" for name in ("document", "event", "parameter")}
+CONTRACT = {f"robotrain_runtime.{name}" for name in ("document", "event", "parameter", "checkpoint")}
+CONTAINER_SIDE = {f"robotrain_runtime.{name}" for name in ("half", "emit")}
+# A workload says whether this machine could run it: with the very code that its run asks before it starts.
+LOOKING = {f"robotrain_runtime.{name}" for name in ("environment", "environment_check", "finding", "interpreter", "uv")}
 ABOUT_RUNTIME = {
     "robotrain": CONTRACT,
     "robotrain_sources": CONTRACT | {"robotrain_runtime.half"},
-    "robotrain_workloads": CONTRACT | {"robotrain_runtime.half", "robotrain_runtime.emit"},
+    "robotrain_workloads": CONTRACT | CONTAINER_SIDE | LOOKING,
     # The runtime runs beside the plugin here, so it may ask what the container would: is all there, why did it end.
     "robotrain_local": CONTRACT | {f"robotrain_runtime.{name}" for name in ("child", "finding", "preflight", "reason")},
 }
 DECLARED = {
     "robotrain_runtime": set(),
     "robotrain": {"robotrain_runtime", "typer", "pydantic", "pluggy", "yaml", "dotenv", "platformdirs"},
-    "robotrain_sources": {"robotrain", "robotrain_runtime"},
+    "robotrain_sources": {"robotrain", "robotrain_runtime", "huggingface_hub"},
     "robotrain_workloads": {"robotrain", "robotrain_runtime"},
     "robotrain_local": {"robotrain", "robotrain_runtime"},
 }

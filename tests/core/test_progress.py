@@ -3,8 +3,9 @@
 import math
 
 from robotrain import progress
+from robotrain.progress import Progress
 from robotrain_runtime import event
-from robotrain_runtime.event import Checkpoint, Metrics, Outcome
+from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome, Published, Registered, Stage
 
 
 def told(*events, seconds=1.0):
@@ -49,3 +50,71 @@ def test_a_run_that_succeeded_did_all_its_steps():
 def test_ordinary_and_strange_lines_say_nothing():
     known = progress.read(["hello", event.PREFIX + "{", "step 5", ""])
     assert known.step is None
+
+
+def test_what_became_of_checkpoints_is_kept():
+    known = told(
+        Checkpoint(step=200, path="/x/200"),
+        Published(step=200, to="runs:/r/200", seconds=3.0),
+        Checkpoint(step=400, path="/x/400"),
+        Published(step=400, to="runs:/r/400"),
+        Registered(name="act", version="3", step=400, uri="models:/act/3"),
+    )
+    assert (known.checkpoint, known.checkpoint_step) == ("/x/400", 400)
+    assert known.published == {200: "runs:/r/200", 400: "runs:/r/400"}
+    assert [(one.name, one.version) for one in known.registered] == [("act", "3")]
+
+
+def test_published_and_registered_read_like_sentences():
+    assert Progress.describe(Published(step=200, to="runs:/r/200", seconds=3.0)) == (
+        "checkpoint of step 200 published to runs:/r/200 in 3 s"
+    )
+    assert Progress.describe(Registered(name="act", version="3", step=400, uri="models:/act/3")) == (
+        "checkpoint of step 400 registered as act, version 3: models:/act/3"
+    )
+
+
+def test_warnings_and_errors_are_kept_and_other_notes_are_not():
+    notes = [Note(level=level, text=level) for level in ("info", "warning", "error")]
+    assert told(*notes).warnings == ["warning", "error"]
+
+
+def test_values_of_the_machine_belong_to_no_step():
+    known = told(Metrics(step=5, values={"train/loss": 0.5}), Metrics(values={"system/memory_percent": 40.0}))
+    assert known.machine == {"system/memory_percent": 40.0}
+    assert known.metrics == {"train/loss": 0.5}
+    assert known.step == 5
+
+
+def test_work_that_begins_again_goes_on_from_its_checkpoint():
+    first = [Metrics(step=step, total=100, values={"train/loss": 1 / step}) for step in (10, 20, 30)]
+    again = [Metrics(step=step, total=100, values={"train/loss": 2 / step}) for step in (25, 35)]
+    known = told(*first, Stage(name="work", state="started"), *again)
+    assert (known.step, known.rate) == (35, 10.0)
+    assert known.losses == [(10, 0.1), (20, 0.05), (25, 0.08), (35, 2 / 35)]
+
+
+def test_where_it_came_to_has_nothing_left():
+    known = told(*(Metrics(step=step, total=100, values={}) for step in (10, 20)))
+    assert "left" in known.line()
+    assert "left" not in known.line(ended=True)
+
+
+def test_the_end_of_a_log_tells_the_newest_step_and_loss():
+    lines = [event.dump(Metrics(step=step, total=100, values={"train/loss": 1 / step})) for step in range(1, 50)]
+    later = [event.dump(Metrics(step=55, total=100, values={})), "an ordinary line"]
+    known = progress.newest([*lines, *later])
+    assert (known.step, known.total, known.losses) == (55, 100, [(49, 1 / 49)])
+    done = progress.newest([*lines, event.dump(Outcome(state="succeeded", exit_code=0))])
+    assert done.step == 100
+    assert progress.newest([]).step is None
+
+
+def test_times_as_people_say_them():
+    assert [progress.duration(seconds) for seconds in (-1, 8, 65, 7380, 200_000)] == [
+        "0 s",
+        "8 s",
+        "1:05 min",
+        "2:03 h",
+        "2 d 7 h",
+    ]

@@ -1,4 +1,7 @@
-"""Where values come from: flag > job file > environment > .env.local > .env > default, and `explain` tells."""
+"""Where values come from: flag > job file > environment > .env.local > .env > default, and `explain` tells.
+
+What stands between `.env` and the default is in test_project_file.py.
+"""
 
 from pathlib import Path
 
@@ -46,8 +49,8 @@ def test_every_layer_in_its_order(explain, monkeypatch):
     row = note("job.yaml", "--batch-size", "6")
     assert origins == [
         (32, "default"),
-        (1, ".env .env:3"),
-        (2, ".env.local .env.local:1"),
+        (1, ".env:3"),
+        (2, ".env.local:1"),
         (3, "environment BATCH_SIZE"),
         (4, "environment ROBOTRAIN_BATCH_SIZE"),
         (5, "job file job.yaml:5"),
@@ -100,7 +103,8 @@ def test_a_source_on_a_higher_level_replaces_all_of_its_role(robotrain, mars, mo
     assert [(row["value"], row["origin"]) for row in rows] == [(f"blob_url {BLOB}", "flag --blob-url")]
     assert [loser["value"] for loser in rows[0]["overrode"]] == ["data", "team/default"]
     by_environment = robotrain("explain", "--platform", "mars", "--json")
-    assert by_environment.json["values"][0]["value"] == "huggingface team/default"
+    rows = {row["name"]: row["value"] for row in by_environment.json["values"]}
+    assert rows["dataset"] == "huggingface team/default"
 
 
 def test_a_conflict_exists_only_within_one_level(robotrain, mars, monkeypatch):

@@ -1,14 +1,18 @@
 """What a person relies on of the records: no number given out twice, no run lost, and a run found by few letters."""
 
+import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from robotrain import store
+from robotrain.held_name import HeldName
 from robotrain.job import Job
 from robotrain.problem import Rejected, Stage, render
 from robotrain.run import RunRecord
@@ -38,6 +42,18 @@ def record(run: str, **changes: object) -> RunRecord:
     return RunRecord(**(fields | changes))  # type: ignore[arg-type]
 
 
+def claim(job: Job = JOB) -> HeldName:
+    """A name, held to the end of the test unless it is let go."""
+    held, _ = store.claim(job, lambda record: True)
+    return held
+
+
+def claimed_and_let_go() -> str:
+    with claim() as held:
+        store.write(record(held.run, phase="sent"))
+        return held.run
+
+
 def kept(*runs: str) -> None:
     for run in runs:
         store.write(record(run))
@@ -57,30 +73,150 @@ def test_a_later_record_takes_the_place_of_the_earlier_and_leaves_nothing_beside
 
 
 def test_the_lowest_free_attempt_is_claimed() -> None:
-    assert [store.claim(JOB) for _ in range(3)] == [JOB.run_name(number) for number in (1, 2, 3)]
+    held = [claim() for _ in range(3)]
+    assert [one.run for one in held] == [JOB.run_name(number) for number in (1, 2, 3)]
 
 
-def test_a_hole_is_filled(state: Path) -> None:
-    (state / "runs" / JOB.run_name(2)).mkdir(parents=True)
-    assert [store.claim(JOB), store.claim(JOB)] == [JOB.run_name(1), JOB.run_name(3)]
+def test_a_number_whose_folder_was_removed_by_hand_is_given_out_again(state: Path) -> None:
+    claimed_and_let_go(), claimed_and_let_go()
+    shutil.rmtree(state / "runs" / JOB.run_name(1))
+    assert [claimed_and_let_go(), claimed_and_let_go()] == [JOB.run_name(1), JOB.run_name(3)]
 
 
-def test_a_number_that_was_given_back_is_free_again() -> None:
-    first, second = store.claim(JOB), store.claim(JOB)
-    store.release(first)
-    assert store.claim(JOB) == first
-    assert store.claim(JOB) not in (first, second)
+def test_a_name_whose_run_was_forgotten_is_given_to_no_other(state: Path) -> None:
+    claimed_and_let_go()
+    home = state / "runs" / JOB.run_name(1)
+    (home / "record.json").rename(home / store.FORGOTTEN)
+    assert store.names() == []
+    assert claim().run == JOB.run_name(2)
+    assert store.claim_name(JOB.run_name(1), lambda found: True) is None
+
+
+def test_a_folder_in_a_records_place_keeps_the_name_and_is_told(state: Path) -> None:
+    path = state / "runs" / claimed_and_let_go() / "record.json"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(Rejected, match="cannot be read"):
+        store.read(JOB.run_name(1))
+    assert store.names() == [JOB.run_name(1)]
+    assert claim().run == JOB.run_name(2)
+
+
+def test_a_record_that_was_copied_under_another_name_is_broken(state: Path) -> None:
+    kept("a-1")
+    shutil.copytree(state / "runs" / "a-1", state / "runs" / "b-1")
+    with pytest.raises(Rejected, match="the record of run b-1 cannot be read"):
+        store.read("b-1")
+
+
+def test_a_link_to_a_disk_that_is_away_is_told(state: Path) -> None:
+    (state / "runs").mkdir(parents=True)
+    (state / "runs" / JOB.run_name(1)).symlink_to(state / "away")
+    with pytest.raises(Rejected, match="cannot be written"):
+        claim()
+
+
+def test_a_file_system_without_locks_is_told_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+
+    def no_locks(handle: int, kind: int) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    (problem,) = store.unwritable()
+    assert (problem.code, problem.stage) == ("state-folder-unlockable", Stage.PREFLIGHT)
+    with pytest.raises(Rejected):
+        claim()
+
+
+def test_whoever_looks_at_a_name_for_a_moment_does_not_hide_that_it_was_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with claim() as left:
+        store.write(record(left.run))
+    looking = (left.folder / "claimed").open()
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    monkeypatch.setattr(time, "sleep", lambda seconds: looking.close())
+    held, interrupted = store.claim(JOB, lambda found: True)
+    assert (held.run, interrupted) == (left.run, record(left.run))
+
+
+def test_a_name_is_given_back_whatever_lies_beside_it(state: Path) -> None:
+    held = claim()
+    (state / "runs" / f".{held.run}.{os.getpid()}" / "left").mkdir(parents=True)
+    held.give_back()
+    assert claim().run == held.run
+
+
+def test_a_name_that_nobody_holds_and_nothing_was_recorded_of_is_free() -> None:
+    claim().let_go()
+    assert claim().run == JOB.run_name(1)
+
+
+def test_a_name_that_was_given_back_is_free_and_forgotten() -> None:
+    first, second = claim(), claim()
+    store.write(record(first.run))
+    first.give_back()
+    assert store.names() == []
+    third = claim()
+    assert third.run == first.run != second.run
+
+
+def test_a_record_left_at_sending_is_offered_to_who_wants_it() -> None:
+    with claim() as held:
+        store.write(record(held.run))
+    seen: list[RunRecord] = []
+    held, interrupted = store.claim(JOB, lambda found: seen.append(found) is None)
+    assert seen == [interrupted] == [record(held.run)]
+
+
+def test_a_record_left_at_sending_that_nobody_wants_keeps_its_name() -> None:
+    with claim() as left:
+        store.write(record(left.run))
+    held, interrupted = store.claim(JOB, lambda found: False)
+    assert (held.run, interrupted) == (JOB.run_name(2), None)
+
+
+def test_a_record_that_is_being_sent_is_not_taken_for_one_that_was_cut_off() -> None:
+    with claim() as held:
+        store.write(record(held.run))
+        assert store.being_sent(held.run)
+        assert claim().run == JOB.run_name(2)
+    assert not store.being_sent(held.run)
+
+
+def test_an_interrupted_run_comes_before_a_lower_free_number(state: Path) -> None:
+    first, second = claim(), claim()
+    store.write(record(second.run))
+    first.give_back()
+    second.let_go()
+    held, interrupted = store.claim(JOB, lambda found: True)
+    assert held.run == second.run
+    assert interrupted is not None
+
+
+def test_a_name_asked_for_is_given_once() -> None:
+    held, interrupted = store.claim_name("train-1", lambda found: True) or (None, None)
+    assert held is not None
+    assert interrupted is None
+    assert store.claim_name("train-1", lambda found: True) is None
+    store.write(record("train-1", phase="sent"))
+    held.let_go()
+    assert store.claim_name("train-1", lambda found: True) is None
 
 
 def test_threads_that_claim_at_once_get_different_numbers() -> None:
     claimed: list[str] = []
     together = threading.Barrier(8)
 
-    def claim() -> None:
-        together.wait()
-        claimed.append(store.claim(JOB))
+    held: list[HeldName] = []
 
-    threads = [threading.Thread(target=claim) for _ in range(8)]
+    def one() -> None:
+        together.wait()
+        held.append(claim())
+        claimed.append(held[-1].run)
+
+    threads = [threading.Thread(target=one) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -91,7 +227,9 @@ def test_threads_that_claim_at_once_get_different_numbers() -> None:
 def test_processes_that_claim_at_once_get_different_numbers() -> None:
     code = (
         "import sys; from robotrain import store; from robotrain.job import Job; sys.stdin.read();"
-        "job = Job(workload='w', parameters=()); print([store.claim(job) for _ in range(20)])"
+        "job = Job(workload='w', parameters=());"
+        "held = [store.claim(job, bool)[0] for _ in range(20)]; print([one.run for one in held], flush=True);"
+        "sys.stderr.close(); import time; time.sleep(30)"
     )
     processes = [
         subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -103,19 +241,23 @@ def test_processes_that_claim_at_once_get_different_numbers() -> None:
     claimed: list[str] = []
     for process in processes:
         assert process.stdout is not None
-        claimed += json.loads(process.stdout.read().replace("'", '"'))
+        claimed += json.loads(process.stdout.readline().replace("'", '"'))
+    for process in processes:  # each held its names to here
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
         process.stdout.close()
-        assert process.wait() == 0
     assert sorted(int(name.rpartition("-")[2]) for name in claimed) == list(range(1, 61))
 
 
 def test_a_claim_without_a_record_is_no_run_yet() -> None:
-    store.claim(JOB)
+    claim()
     assert store.names() == []
 
 
 def test_runs_are_listed_newest_first_by_when_they_were_claimed() -> None:
-    runs = [store.claim(JOB) for _ in range(12)]
+    held = [claim() for _ in range(12)]
+    runs = [one.run for one in held]
     kept(*reversed(runs))
     assert store.names() == runs[::-1]
 
@@ -132,7 +274,8 @@ def test_no_runs_is_an_empty_list() -> None:
 
 @pytest.mark.parametrize("text", ["", "last"])
 def test_nothing_or_last_means_the_newest(text: str) -> None:
-    runs = [store.claim(JOB) for _ in range(3)]
+    held = [claim() for _ in range(3)]
+    runs = [one.run for one in held]
     kept(*runs)
     assert store.find(text) == runs[-1]
 
@@ -205,7 +348,7 @@ def test_a_file_in_the_state_folders_place_is_told_before_anything_is_sent(state
     assert (problem.code, problem.stage) == ("state-folder-unwritable", Stage.PREFLIGHT)
     assert str(state) in render(problem)
     assert "ROBOTRAIN_STATE" in render(problem)
-    for act in (lambda: store.claim(JOB), lambda: kept("a-1")):
+    for act in (claim, lambda: kept("a-1")):
         with pytest.raises(Rejected, match="cannot be written"):
             act()
     assert store.names() == []
@@ -216,6 +359,21 @@ def test_a_record_that_could_not_be_written_leaves_the_earlier_one(state: Path) 
     with pytest.raises(TypeError):
         store.write(record("a-1", created=object()))
     assert store.read("a-1") == record("a-1")
+
+
+def test_a_record_that_found_no_room_leaves_the_earlier_one_and_nothing_else(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept("a-1")
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(Rejected, match="is full"):
+        store.write(record("a-1", phase="sent"))
+    assert store.read("a-1") == record("a-1")
+    assert os.listdir(state / "runs" / "a-1") == ["record.json"]
 
 
 def test_reading_records_imports_nothing_heavy() -> None:

@@ -15,9 +15,26 @@ from robotrain.run import Reference, Status
 from robotrain_local import process, spec
 from robotrain_local.platform import Local
 from robotrain_local.settings import Settings
+from robotrain_runtime import checkpoint
 
 HALVES = {"workload.tiny": "tiny_work.container"}
 PATIENCE = 30.0
+SLEEP = "import time; print('ready', flush=True); time.sleep(600)"
+SAVES = """
+import os, pathlib, time
+from robotrain_runtime.emit import emit
+from robotrain_runtime.event import Checkpoint
+parent = pathlib.Path(os.environ["WORK"], "outputs", "checkpoints")
+for step in (200, 400):
+    folder = parent / f"{step:06}"
+    (folder / "model").mkdir(parents=True)
+    (folder / "model" / "weights.txt").write_text("w" * step)
+    emit(Checkpoint(step=step, path=str(folder), model="model"))
+(parent / "last").symlink_to("000400")
+(parent.parent / "notes.txt").write_text("seven")
+print("ready", flush=True)
+"""
+"""Leaves two checkpoints, a link to the last, and a file beside them."""
 T = TypeVar("T")
 
 
@@ -57,6 +74,12 @@ class Runs:
     def end_of(self, reference: Reference) -> Status:
         until(lambda: self.local.status(reference).finished)
         return self.local.status(reference)
+
+    def sealed(self, reference: Reference) -> list[Path]:
+        """Return once both checkpoints of SAVES are sealed: they, oldest first."""
+        made = [Path(reference["folder"], "outputs", "checkpoints", step) for step in ("000200", "000400")]
+        until(lambda: all((path / checkpoint.MANIFEST).exists() for path in made))
+        return made
 
     def waits(self, reference: Reference, word: str = "ready") -> None:
         """Return once the program has printed `word`."""

@@ -1,14 +1,15 @@
 """Cancelling: gentle first, certain in the end, and harmless when repeated."""
 
-import json
+import os
+import signal
 import threading
 import time
 from pathlib import Path
 
-from machine import Runs, until
-from robotrain_local import process
+from crash import counted, put_in_place
+from machine import SLEEP, Runs, until
+from robotrain_local import launch, process, spec
 
-SLEEP = "import time; print('ready', flush=True); time.sleep(600)"
 SAVES = """
 import signal, sys, time
 heard = []
@@ -108,11 +109,21 @@ def test_a_run_that_never_started_is_cancelled_and_does_not_start_later(runs: Ru
     assert runs.local.status({"folder": str(folder)}).state == "cancelled"
 
 
-def test_a_supervisor_that_comes_late_finds_the_cancellation(runs: Runs) -> None:
-    plan = runs.plan(SLEEP)
-    plan.files["cancel.json"] = json.dumps({"asked": 0}).encode()  # type: ignore[index]
-    status = runs.end_of(runs.local.submit(plan))
-    assert (status.state, status.reason) == ("cancelled", "cancelled before it started")
+def test_a_supervisor_that_comes_late_finds_the_cancellation(runs: Runs, tmp_path: Path) -> None:
+    """As that of a submit that was cut off, on a busy machine; the cancel may have been cut off as well."""
+    for number, whole in enumerate((True, False)):
+        plan = counted(runs, tmp_path / "lines", f"tiny-{number}")
+        folder = put_in_place(plan)
+        if whole:
+            runs.local.cancel({"folder": str(folder)})
+        else:
+            (folder / "cancel.json").write_text('{"asked": 0}')
+            assert "cancel it again" in runs.local.status({"folder": str(folder)}).reason
+        launch._spawn(folder, spec.load(plan.files[plan.spec]))
+        until((folder / "supervisor.json").exists)
+        status = runs.end_of({"folder": str(folder)})
+        assert (status.state, status.reason) == ("cancelled", "cancelled before it started")
+    assert not (tmp_path / "lines").exists()
 
 
 def test_a_trainer_saves_while_its_workers_live(runs: Runs) -> None:
@@ -121,6 +132,76 @@ def test_a_trainer_saves_while_its_workers_live(runs: Runs) -> None:
     runs.waits(reference)
     runs.local.cancel(reference)
     assert "saved with a worker that is alive" in runs.local.logs(reference, follow=False)
+
+
+def test_cancelling_again_after_a_cancel_that_was_killed_stops_the_run(runs: Runs) -> None:
+    reference = runs.submit(SAVES)
+    runs.waits(reference)
+    Path(reference["folder"], "cancel.json").write_text('{"asked": 0}')
+    runs.local.cancel(reference)
+    assert runs.local.status(reference).state == "cancelled"
+    assert "saved after 1 signal" in runs.local.logs(reference, follow=False)
+
+
+def test_a_run_whose_supervisor_is_gone_may_save_what_it_has_too(runs: Runs) -> None:
+    """Cancelled by two at once: it hears of it once."""
+    reference = runs.submit(SAVES)
+    runs.waits(reference)
+    os.kill(runs.supervisor(reference), signal.SIGKILL)
+    until(lambda: runs.local.status(reference).reason)
+    others = [threading.Thread(target=runs.local.cancel, args=(reference,)) for _ in range(2)]
+    for other in others:
+        other.start()
+    for other in others:
+        other.join()
+    assert "saved after 1 signal" in runs.local.logs(reference, follow=False)
+    assert runs.local.status(reference).state == "cancelled"
+
+
+def test_a_trainer_without_supervisor_and_runtime_saves_while_its_workers_live(runs: Runs, tmp_path: Path) -> None:
+    """Also when the two are being killed at this very moment."""
+    saved = tmp_path / "saved"  # nobody reads what it prints any more
+    print_it = "print('saved with a worker that is', 'alive' if worker.is_alive() else 'dead', flush=True)"
+    write_it = f"open({str(saved)!r}, 'w').write(f'saved, alive: {{worker.is_alive()}}')"
+    reference = runs.submit(WORKER.replace(print_it, write_it))
+    runs.waits(reference)
+    process.send([runs.supervisor(reference), runs.runtime(reference)], signal.SIGKILL)
+    runs.local.cancel(reference)
+    assert runs.local.status(reference).state == "cancelled"
+    assert saved.read_text() == "saved, alive: True"
+
+
+def test_what_left_the_session_is_stopped_too(runs: Runs, tmp_path: Path) -> None:
+    """As the launchers of several processes start each in a session of its own."""
+    program = f"""
+import subprocess, sys, time
+left = subprocess.Popen(["sleep", "600"], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+open({str(tmp_path / "pid")!r}, "w").write(str(left.pid))
+print("ready", flush=True)
+time.sleep(600)
+"""
+    reference = runs.submit(program)
+    runs.waits(reference)
+    left = int((tmp_path / "pid").read_text())
+    assert process.birth(left)
+    runs.local.cancel(reference)
+    until(lambda: not process.birth(left))
+
+
+def test_a_run_that_was_started_from_within_a_run_is_its_own(runs: Runs, tmp_path: Path) -> None:
+    program = f"""
+import os, sys; sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).with_name("halves"))!r}]
+from crash import counted, put_in_place
+from machine import SLEEP, Runs; from pathlib import Path
+os.close(int(os.environ["ROBOTRAIN_EVENTS_FD"]))  # else the inner run keeps it open, and it is waited for
+Runs(Path({str(runs.folder)!r})).submit(SLEEP, run="tiny-2")
+print("ready", flush=True)
+"""
+    outer = runs.submit(program)
+    assert runs.end_of(outer).state == "succeeded"
+    inner = {"folder": str(runs.folder / "runs/tiny-2")}
+    runs.waits(inner)
+    assert runs.local.status(inner).state == "running"
 
 
 def test_followers_of_a_cancelled_run_come_to_an_end(runs: Runs) -> None:

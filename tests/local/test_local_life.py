@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,16 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from machine import Runs, until
+from machine import SAVES, SLEEP, Runs, until
 from robotrain.problem import Rejected, render
 from robotrain.run import RunGone
 from robotrain_local import process
+from robotrain_runtime import checkpoint
 
-SLEEP = "import time; print('ready'); time.sleep(600)"
-SAVED = (
-    "import time; from robotrain_runtime.emit import emit; from robotrain_runtime.event import Checkpoint;"
-    "emit(Checkpoint(step=200, path='/runs/x/000200')); print('ready'); time.sleep(600)"
-)
+SAVED = SAVES + "time.sleep(600)"
 
 
 @pytest.fixture
@@ -44,10 +42,7 @@ def test_a_run_goes_from_running_to_succeeded(runs: Runs) -> None:
 
 
 def test_submitting_does_not_wait_for_the_run(runs: Runs) -> None:
-    plan = runs.plan(SLEEP)
-    began = time.monotonic()
-    runs.local.submit(plan)
-    assert time.monotonic() - began < 0.3
+    assert runs.local.status(runs.submit(SLEEP)).state == "running"
 
 
 def test_a_run_that_fails_says_why(runs: Runs) -> None:
@@ -92,12 +87,12 @@ def test_a_hangup_sent_to_the_run_itself_is_ignored(runs: Runs) -> None:
 
 def test_a_killed_runtime_is_a_failed_run_that_names_its_checkpoint(runs: Runs) -> None:
     reference = runs.submit(SAVED)
-    runs.waits(reference)
+    _, last = runs.sealed(reference)
     os.kill(runs.runtime(reference), signal.SIGKILL)
     status = runs.end_of(reference)
     assert (status.state, status.exit_code) == ("failed", 137)
     assert "killed by signal 9 (SIGKILL)" in status.reason
-    assert "step 200, is at /runs/x/000200" in status.reason
+    assert f"Its last sealed checkpoint, of step 400, is at {last}" in status.reason
 
 
 def test_a_killed_runtime_leaves_no_trainer_behind(runs: Runs) -> None:
@@ -112,11 +107,51 @@ def test_a_killed_runtime_leaves_no_trainer_behind(runs: Runs) -> None:
 
 def test_a_run_whose_every_process_was_killed_is_lost_and_names_its_checkpoint(runs: Runs) -> None:
     reference = runs.submit(SAVED)
-    runs.waits(reference)
+    _, last = runs.sealed(reference)
     process.send(runs.processes(reference), signal.SIGKILL)
     status = runs.end_of(reference)
     assert status.state == "lost"
-    assert "step 200, is at /runs/x/000200" in status.reason
+    assert "somebody killed it, or memory ran out" in status.reason
+    assert f"step 400, is at {last}" in status.reason
+    assert "not sealed" not in status.reason
+
+
+def test_a_supervisor_and_its_runtime_that_are_killed_leave_a_trainer_that_is_seen_and_can_be_stopped(
+    runs: Runs,
+) -> None:
+    reference = runs.submit(SLEEP)
+    runs.waits(reference)
+    before = runs.processes(reference)
+    process.send([runs.supervisor(reference), runs.runtime(reference)], signal.SIGKILL)
+    until(lambda: runs.local.status(reference).reason)
+    assert runs.local.status(reference).state == "running"
+    runs.local.cancel(reference)
+    assert runs.local.status(reference).state == "cancelled"
+    assert not any(process.birth(pid) for pid in before)
+
+
+def test_what_survived_is_told_apart_by_whether_it_was_sealed(runs: Runs) -> None:
+    reference = runs.submit(SAVED)
+    first, last = runs.sealed(reference)
+    process.send(runs.processes(reference), signal.SIGKILL)
+    runs.end_of(reference)
+    (last / checkpoint.MANIFEST).unlink()
+    reason = runs.local.status(reference).reason
+    assert f"Its last sealed checkpoint, of step 200, is at {first}" in reason
+    assert f"Its last checkpoint, of step 400, is at {last}; it was not sealed" in reason
+    shutil.rmtree(last.parent)
+    assert runs.local.status(reference).reason.endswith("It left no checkpoint")
+
+
+def test_a_checkpoint_that_was_sealed_and_not_told_of_survives_too(runs: Runs) -> None:
+    reference = runs.submit(SLEEP)
+    runs.waits(reference)
+    folder = Path(reference["folder"], "outputs/checkpoints/000100")
+    folder.mkdir(parents=True)
+    (folder / "weights").write_text("w")
+    checkpoint.seal(folder, step=100, run="tiny-1", job="j")
+    process.send(runs.processes(reference), signal.SIGKILL)
+    assert f"of step 100, is at {folder}" in runs.end_of(reference).reason
 
 
 def test_a_run_that_goes_on_without_its_supervisor_is_running_and_can_be_cancelled(runs: Runs) -> None:

@@ -1,12 +1,15 @@
 """Logs before a run starts, while it runs and after it; each line once, none lost."""
 
 import itertools
+import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from machine import Runs
-from robotrain_local import log
+import pytest
+from machine import Runs, until
+from robotrain_local import log, process
 from robotrain_runtime import event
 from robotrain_runtime.event import Outcome
 
@@ -88,3 +91,68 @@ def test_a_long_log_comes_whole(tmp_path: Path) -> None:
     wanted = [f"{number} {'x' * 1000}" for number in range(500)]
     (tmp_path / "log.txt").write_text("\n".join(wanted))
     assert list(log.lines(tmp_path / "log.txt", lambda: True)) == wanted
+
+
+def test_the_last_lines_of_a_log(runs: Runs) -> None:
+    reference = runs.submit(COUNT)
+    runs.end_of(reference)
+    whole = list(runs.local.logs(reference, follow=False))
+    for count in (1, 5, len(whole), 1000):
+        assert list(runs.local.logs(reference, follow=False, tail=count)) == whole[-count:]
+    assert list(runs.local.logs(reference, follow=False, tail=0)) == []
+
+
+def test_following_from_the_last_lines_goes_on_to_the_end(runs: Runs) -> None:
+    reference = runs.submit(COUNT)
+    until(lambda: "line 5" in runs.local.logs(reference, follow=False))
+    lines = counted(runs.local.logs(reference, follow=True, tail=2))
+    assert lines == WANTED[-len(lines) :]
+    assert len(lines) < len(WANTED)
+    assert lines[-1] == WANTED[-1]
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n", "half a line"])
+@pytest.mark.parametrize("width", [1, 10, 70_000])
+def test_the_last_lines_are_those_that_reading_it_all_ends_with(tmp_path: Path, end: str, width: int) -> None:
+    path = tmp_path / "log.txt"
+    path.write_text("\n".join(f"{number} {'x' * width}" for number in range(9)) + end)
+    whole = list(log.lines(path, lambda: True))
+    for count in range(12):
+        assert list(log.lines(path, lambda: True, count)) == whole[len(whole) - count if count < len(whole) else 0 :]
+
+
+def test_the_last_lines_of_a_large_log_are_read_from_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, read = tmp_path / "log.txt", list[int]()
+    with path.open("wb") as file:
+        file.truncate(50_000_000_000)  # a hole: reading it all would take minutes
+        file.seek(0, os.SEEK_END)
+        file.write(b"\n" + b"".join(b"line %d\n" % number for number in range(100)))
+    real = log._read
+    monkeypatch.setattr(log, "_read", lambda path, at, size=log.CHUNK: (read.append(at), real(path, at, size))[1])
+    assert list(log.lines(path, lambda: True, 3)) == ["line 97", "line 98", "line 99"]
+    assert min(read) >= 50_000_000_000 - 2 * log.CHUNK
+
+
+def test_the_last_lines_of_a_run_that_is_pending_come_at_once(runs: Runs) -> None:
+    (runs.folder / "runs" / "tiny-1").mkdir(parents=True)
+    assert list(runs.local.logs({"folder": str(runs.folder / "runs" / "tiny-1")}, follow=False, tail=5)) == []
+
+
+def test_events_are_those_of_the_log_without_reading_it(runs: Runs) -> None:
+    reference = runs.submit(COUNT)
+    runs.end_of(reference)
+    wanted = [line for line in runs.local.logs(reference, follow=False) if event.read(line)]
+    path = Path(reference["folder"], "log.txt")
+    path.unlink()
+    assert list(runs.local.events(reference, follow=False)) == wanted
+    assert list(runs.local.events(reference, follow=True)) == wanted
+
+
+def test_status_does_not_read_a_large_log(runs: Runs) -> None:
+    reference = runs.submit("print('ready'); import time; time.sleep(600)")
+    runs.waits(reference)
+    with Path(reference["folder"], "log.txt").open("r+b") as file:
+        file.truncate(50_000_000_000)
+    assert runs.local.status(reference).state == "running"
+    process.send(runs.processes(reference), signal.SIGKILL)
+    assert runs.end_of(reference).state == "lost"

@@ -2,12 +2,17 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import pytest
 from robotrain.capabilities import FEATURES
 from robotrain.platforms import Platform
 from robotrain_local.platform import Local, robotrain_platforms
 from robotrain_runtime.parameter import parameters_of
 
+Robotrain = Callable[..., Any]
 ASKED = """
 import pluggy, robotrain.hookspecs, sys
 before = set(sys.modules)
@@ -33,9 +38,49 @@ def test_local_folders_are_what_it_trains_from() -> None:
     assert Local.capabilities.kinds("dataset") == ("local_path",)
 
 
+def test_policies_come_from_folders_the_hub_a_registry_and_blob_storage() -> None:
+    for role in ("policy", "init_policy"):
+        assert Local.capabilities.kinds(role) == ("local_path", "huggingface", "registered_model", "blob_url")
+        assert not Local.capabilities.source(role, "model_asset")
+    assert Local.capabilities.kinds("resume") == ("local_path",)
+
+
+def test_checkpoints_can_be_registered_and_published() -> None:
+    assert Local.capabilities.feature("register_model")
+    assert Local.capabilities.feature("publish_folder")
+
+
+def test_an_azureml_model_is_declined_with_a_reason_and_a_way_out(robotrain: Robotrain, pusht: Path) -> None:
+    answer = robotrain("render", "--platform", "local", "--dataset-path", pusht, "--policy-model", "azureml:arm:3")
+    assert answer.exit_code == 3
+    assert "local does not accept azureml models" in answer.stderr
+    assert "download it (az ml model download)" in answer.stderr
+
+
+@pytest.mark.parametrize("build", ["auto", "cpu", "xpu", "cu118", "cu126", "cu130", "rocm6.4", "rocm6.2.4"])
+def test_a_build_of_pytorch_can_be_chosen(robotrain: Robotrain, pusht: Path, build: str) -> None:
+    answer = robotrain("render", "--platform", "local", "--dataset-path", pusht, "--torch-backend", build)
+    assert f'"torch_backend": "{build}"' in answer.stdout
+
+
+@pytest.mark.parametrize("build", ["cuda", "cu12.6", "CPU", "gpu", "rocm", "cpu; rm", "cu126 --index x"])
+def test_what_is_no_build_of_pytorch_is_refused_at_once(robotrain: Robotrain, pusht: Path, build: str) -> None:
+    answer = robotrain("submit", "--platform", "local", "--dataset-path", pusht, "--torch-backend", build)
+    assert answer.exit_code == 2
+    assert "--torch-backend takes a build of PyTorch" in answer.stderr
+    assert "--torch-backend cpu" in answer.stderr
+
+
+def test_a_build_of_pytorch_says_nothing_about_an_environment_that_is_given(robotrain: Robotrain, pusht: Path) -> None:
+    both = ("--torch-backend", "cpu", "--environment", "/opt/env")
+    answer = robotrain("render", "--platform", "local", "--dataset-path", pusht, *both)
+    assert answer.exit_code == 2
+    assert "leave --environment out" in answer.stderr
+
+
 def test_settings_are_described_and_start_with_their_flags() -> None:
     declared = {parameter.flag: parameter for parameter in parameters_of(Local.settings)}
-    assert list(declared) == ["--environment", "--runs-dir", "--tracking-uri"]
+    assert list(declared) == ["--environment", "--runs-dir", "--tracking-uri", "--torch-backend"]
     assert all(parameter.param.help for parameter in declared.values())
     assert "MLFLOW_TRACKING_URI" not in declared["--tracking-uri"].env
 

@@ -1,5 +1,7 @@
 """Which process is which, with /proc and, as on macOS, without."""
 
+import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -58,3 +60,34 @@ def test_a_session_holds_its_leader_and_not_us(sleeper: "subprocess.Popen[bytes]
 @pytest.mark.parametrize("data", [None, {}, {"pid": "x", "birth": "", "started": 0}])
 def test_facts_that_name_no_process_are_none(data: dict[str, object] | None) -> None:
     assert process.of(data) is None
+
+
+def test_the_processes_of_a_run_are_found_by_its_supervisor_and_told_apart_by_who_started_whom(
+    sleeper: "subprocess.Popen[bytes]",
+) -> None:
+    supervisor = process.identify(sleeper.pid)
+    assert process.of_run(supervisor) == [sleeper.pid]
+    assert process.heads([sleeper.pid, os.getpid()]) == [os.getpid()]
+    assert process.heads([sleeper.pid]) == [sleeper.pid]
+
+
+def test_nothing_of_a_run_is_found_on_another_machine_or_after_a_restart(sleeper: "subprocess.Popen[bytes]") -> None:
+    supervisor = process.identify(sleeper.pid)
+    elsewhere = replace(supervisor, host=replace(supervisor.host, name="desk", boot="another"))
+    restarted = replace(supervisor, host=replace(supervisor.host, boot="earlier"))
+    assert process.of_run(elsewhere) == process.of_run(restarted) == []
+    assert not elsewhere.alive
+    assert restarted.restarted
+
+
+def test_of_a_number_that_another_process_has_now_nothing_is_found(sleeper: "subprocess.Popen[bytes]") -> None:
+    assert process.of_run(replace(process.identify(sleeper.pid), birth="long ago")) == []
+
+
+def test_facts_survive_being_written_down(sleeper: "subprocess.Popen[bytes]") -> None:
+    found = process.identify(sleeper.pid)
+    assert process.of(json.loads(json.dumps(dataclasses.asdict(found)))) == found
+    without = {name: value for name, value in dataclasses.asdict(found).items() if name != "host"}
+    before = process.of(without)  # as an earlier robotrain wrote them
+    assert before is not None
+    assert before.alive

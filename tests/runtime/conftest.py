@@ -9,11 +9,12 @@ import venv
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from robotrain_runtime import document, event
 from robotrain_runtime.document import JobDocument, Placement, Source
-from robotrain_runtime.event import Event
+from robotrain_runtime.event import Event, Note
 
 HALVES = Path(__file__).parent / "halves"
 PATIENCE = 60.0
@@ -40,6 +41,12 @@ class Ran:
     def last(self) -> Event:
         return self.records[-1].event
 
+    def of_kind(self, kind):
+        return [record.event for record in self.records if isinstance(record.event, kind)]
+
+    def notes(self, level: str) -> list[str]:
+        return [note.text for note in self.of_kind(Note) if note.level == level]
+
     @property
     def outcome(self):
         return json.loads((self.work / "outcome.json").read_text())
@@ -55,9 +62,9 @@ def small_environment(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def job(tmp_path, small_environment):
-    """Make a document: `job("print('hello')", sources=["/data"])`."""
+    """Make a document: `job("print('hello')", sources=["/data"], publish={"to": "/mnt"})`."""
 
-    def make(program: str = "pass", sources=(), **placement) -> JobDocument:
+    def make(program: str = "pass", sources=(), publish=MappingProxyType({}), **placement) -> JobDocument:
         placed = {
             "work": str(tmp_path / "work"),
             "cache": str(tmp_path / "cache"),
@@ -70,7 +77,7 @@ def job(tmp_path, small_environment):
             workload="pretend",
             platform="here",
             halves={"workload.pretend": "pretend_work", "source.folder": "pretend_source"},
-            parameters={"program": program},
+            parameters={"program": program, **publish},
             placement=Placement(**placed | placement),
             sources=tuple(Source(role="dataset", kind="folder", uri=str(uri)) for uri in sources),
         )

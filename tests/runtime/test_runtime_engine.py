@@ -53,6 +53,17 @@ def until_ready(process) -> list[str]:
     raise AssertionError(f"never ready: {lines}")
 
 
+def test_an_environment_that_is_not_all_pinned_is_told_with_its_stage(run, job, tmp_path, monkeypatch):
+    made = tmp_path / "environment"
+    (made / "bin").mkdir(parents=True)
+    (made / "bin/python").symlink_to(environment.python_of(Path(job("").placement.environment)))
+    (made / environment.MARKER).write_text(json.dumps({"remark": "torch 2.10.0+cpu: not pinned by hash"}))
+    document = job("print('hello')")
+    document = dataclasses.replace(document, placement=dataclasses.replace(document.placement, environment=str(made)))
+    stages = of_kind(run(document).records, Stage)
+    assert [stage.detail for stage in stages if stage.detail] == ["torch 2.10.0+cpu: not pinned by hash"]
+
+
 def test_a_run_tells_its_stages_in_order_and_ends_with_its_outcome(run, job, tmp_path):
     ran = run(job("print('hello')"))
     assert ran.exit_code == 0

@@ -1,17 +1,18 @@
 """The locked environment: whole or not there, one for each lock, never built twice at once."""
 
-import base64
-import hashlib
 import os
 import subprocess
 import sys
 import threading
-import zipfile
+import time
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import environment, uv
+from pretend_index import sha256, wheel
+from robotrain_runtime import environment, environment_check, uv
+from robotrain_runtime.document import Placement
 from robotrain_runtime.failure import Failed
+from robotrain_runtime.half import Environment
 from robotrain_runtime.stop import Stop
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -22,24 +23,10 @@ needs_uv = pytest.mark.skipif(uv.find(Path("/nowhere")) is None, reason="no uv o
 @pytest.fixture
 def lock(tmp_path) -> Path:
     """A lock of one package, which lies beside it."""
-    wheel = tmp_path / "tiny_arm-1.0-py3-none-any.whl"
-    info = "tiny_arm-1.0.dist-info"
-    files = {
-        "tiny_arm.py": "JOINTS = 6\n",
-        f"{info}/METADATA": "Metadata-Version: 2.1\nName: tiny-arm\nVersion: 1.0\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = "".join(f"{name},sha256={_digest(text)},{len(text)}\n" for name, text in files.items())
-    with zipfile.ZipFile(wheel, "w") as archive:
-        for name, text in {**files, f"{info}/RECORD": f"{record}{info}/RECORD,,\n"}.items():
-            archive.writestr(name, text)
+    tiny = wheel(tmp_path, "tiny_arm", "1.0", says="6")
     lock = tmp_path / "lock.txt"
-    lock.write_text(f"tiny-arm @ {wheel.as_uri()} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n")
+    lock.write_text(f"tiny-arm @ {tiny.as_uri()} --hash=sha256:{sha256(tiny)}\n")
     return lock
-
-
-def _digest(text: str) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
 
 
 def build(lock: Path, cache: Path, said: list[str] | None = None) -> Path:
@@ -47,7 +34,7 @@ def build(lock: Path, cache: Path, said: list[str] | None = None) -> Path:
 
 
 def joints(built: Path) -> str:
-    command = [str(environment.python_of(built)), "-c", "import tiny_arm; print(tiny_arm.JOINTS)"]
+    command = [str(environment.python_of(built)), "-c", "import tiny_arm; print(tiny_arm.SAYS)"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -87,6 +74,66 @@ def test_two_builders_at_once_share_one_build(lock, tmp_path):
     assert len([line for line in said if line.startswith("building the environment")]) == 1
 
 
+def builder(lock: Path, cache: Path, **environ: str) -> "subprocess.Popen[str]":
+    """A process that builds, and prints the environment."""
+    command = [sys.executable, "-m", "robotrain_runtime", "environment", str(lock), "--python", VERSION]
+    return subprocess.Popen(
+        [*command, "--cache", str(cache)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environ,
+    )
+
+
+@needs_uv
+def test_processes_that_build_at_once_share_one_build(lock, tmp_path):
+    told = [process.communicate() for process in [builder(lock, tmp_path / "cache") for _ in range(3)]]
+    assert len({out for out, _ in told}) == 1
+    assert joints(Path(told[0][0].strip())) == "6"
+    assert sum(err.count("building the environment") for _, err in told) == 1
+
+
+@needs_uv
+def test_a_builder_that_is_killed_leaves_the_build_to_the_next_even_while_its_uv_goes_on(lock, tmp_path):
+    slow = tmp_path / "slow-uv"
+    slow.write_text(
+        f"""#!/bin/sh
+cd {tmp_path}
+[ "$1" = pip ] && touch installing && while [ ! -e go ]; do sleep 0.05; done
+{uv.find(tmp_path)} "$@"; code=$?
+[ "$1" = venv ] || touch ended
+exit $code
+"""
+    )
+    slow.chmod(0o755)
+    killed = builder(lock, tmp_path / "cache", UV=str(slow))
+    _until((tmp_path / "installing").exists)
+    killed.kill()
+    killed.communicate()
+    said: list[str] = []
+    built = build(lock, tmp_path / "cache", said)
+    (tmp_path / "go").touch()
+    _until((tmp_path / "ended").exists)
+    assert joints(built) == "6"
+    assert said[0].startswith("building the environment")
+    assert build(lock, tmp_path / "cache") == built
+
+
+def _until(there) -> None:
+    end = time.monotonic() + 30
+    while not there():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)
+
+
+@needs_uv
+def test_settings_of_uv_that_are_meant_for_something_else_change_nothing(lock, tmp_path, monkeypatch):
+    monkeypatch.setenv("UV_TORCH_BACKEND", "cu118")
+    monkeypatch.setenv("UV_CONSTRAINT", str(tmp_path / "nowhere.txt"))
+    assert joints(build(lock, tmp_path / "cache")) == "6"
+
+
 @needs_uv
 def test_a_package_that_is_not_the_locked_one_stops_the_build_and_leaves_nothing_complete(lock, tmp_path):
     lock.write_text(lock.read_text().split("sha256:")[0] + "sha256:" + "0" * 64 + "\n")
@@ -106,12 +153,21 @@ def test_equal_locks_share_an_environment_wherever_they_lie(lock, tmp_path):
 
 @needs_uv
 def test_the_command_prints_the_environment_alone(lock, tmp_path):
-    command = [sys.executable, "-m", "robotrain_runtime", "environment", lock, "--python", VERSION]
-    done = subprocess.run(
-        [*map(str, command), "--cache", str(tmp_path / "cache")], capture_output=True, text=True, env=os.environ
-    )
-    assert done.returncode == 0, done.stderr
-    assert joints(Path(done.stdout.strip())) == "6"
+    out, err = (process := builder(lock, tmp_path / "cache")).communicate()
+    assert process.returncode == 0, err
+    assert joints(Path(out.strip())) == "6"
+
+
+def test_a_machine_the_lock_is_not_for_is_named_with_the_way_out(lock, tmp_path, monkeypatch):
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    wanted = Environment(lock=lock, python="3.12", gib=0.1, platform="Linux-x86_64", holds={"lerobot": "0.6"})
+    (found,) = environment_check.findings(wanted, Placement(work="", cache=str(tmp_path / "cache")))
+    assert found.title == "the locked environment is for Linux-x86_64, and this machine is Darwin-arm64"
+    assert found.ways[0] == "--environment PATH   an environment of your own that holds lerobot 0.6"
+    assert found.ways[1] == "uv venv --python 3.12 PATH && uv pip install --python PATH 'lerobot==0.6.*'   makes one"
+    torch = Placement(work="", cache=str(tmp_path / "cache"), torch_backend="cpu")
+    assert "--torch-backend" in next(environment_check.findings(wanted, torch)).why
 
 
 @pytest.mark.slow

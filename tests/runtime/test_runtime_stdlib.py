@@ -12,7 +12,7 @@ import robotrain_runtime
 
 FOLDER = Path(robotrain_runtime.__file__).parent
 MODULES = sorted(FOLDER.glob("*.py"))
-IN_THE_TRAINING_ENVIRONMENT = ("tracking", "tracking_store")
+IN_THE_TRAINING_ENVIRONMENT = ("tracking", "tracking_desk", "tracking_registry", "tracking_store")
 
 
 def old_python() -> str | None:

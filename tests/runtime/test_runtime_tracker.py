@@ -1,11 +1,33 @@
 """The runtime's end of tracking, beside a process that does what it should not."""
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
 from robotrain_runtime import tracker
+from robotrain_runtime.asking import ARTIFACT
+from robotrain_runtime.courier import Halted, Never
 from robotrain_runtime.event import Outcome
 from robotrain_runtime.tracker import Tracker
+
+ANSWERING = """#!{python}
+import sys
+from robotrain_runtime import asking, emit
+from robotrain_runtime.asking import Answer
+from robotrain_runtime.event import Tracking
+emit.emit(Tracking(uri="x", experiment_id="1", run_id="the-run"))
+for line in sys.stdin:
+    asked = asking.read(line.rstrip())
+    if asked.body.get("last"):
+        sys.exit("error: out of memory")
+    body = {{"to": asked.body["folder"]}}
+    emit.line(asking.dump(Answer(number=asked.number, body=body, error=asked.body.get("error", ""))))
+"""
+
+
+def go_on() -> bool:
+    return False
 
 
 @pytest.fixture
@@ -47,3 +69,34 @@ def test_one_that_fails_is_told_with_its_reason(notes):
 
 def test_one_that_ends_well_says_nothing(notes):
     assert notes("cat > /dev/null") == []
+
+
+@pytest.fixture
+def answering(tmp_path):
+    """A tracker whose process answers what it is asked."""
+    python = Path(tmp_path / "python")
+    python.write_text(ANSWERING.format(python=sys.executable))
+    python.chmod(0o755)
+    made = Tracker(python, "http://tracking.example", machine=False, environ=os.environ, on_event=lambda record: None)
+    yield made
+    made.close(None)
+
+
+def test_what_is_asked_is_answered(answering):
+    assert answering.begin(go_on) == "the-run"
+    assert [answering.ask(ARTIFACT, {"folder": name}, go_on)["to"] for name in "abc"] == ["a", "b", "c"]
+
+
+def test_what_could_not_be_done_is_an_error_with_its_reason(answering):
+    with pytest.raises(OSError, match="the store is full"):
+        answering.ask(ARTIFACT, {"folder": "a", "error": "the store is full"}, go_on)
+
+
+def test_one_that_ends_before_it_answers_is_told_at_once(answering):
+    with pytest.raises(Never, match="tracking has ended: error: out of memory"):
+        answering.ask(ARTIFACT, {"folder": "a", "last": True}, go_on)
+
+
+def test_an_answer_need_not_be_waited_for(answering):
+    with pytest.raises(Halted):
+        answering.ask(ARTIFACT, {"folder": "a"}, lambda: True)

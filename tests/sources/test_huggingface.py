@@ -9,8 +9,6 @@ from robotrain_sources.huggingface.kind import KIND
 HERE = Path("/work")
 ID = "id is OWNER/NAME"
 ADDRESS = "not its address"
-ASSET = "--dataset-asset azureml:NAME:VERSION"
-FOLDER = "--dataset-path FOLDER"
 
 ACCEPTED = (
     *(
@@ -28,9 +26,9 @@ ACCEPTED = (
 
 REJECTED = (
     ("", ID, ""),
-    ("/", "folder of this machine", FOLDER),
+    ("/", "folder of this machine", ""),
     ("user/", "slash", "user"),
-    ("/ds", "folder of this machine", FOLDER),
+    ("/ds", "folder of this machine", ""),
     ("a/b/c", ID, ""),
     ("user/ds/", "slash", "user/ds"),
     ("user//ds", ID, ""),
@@ -44,22 +42,22 @@ REJECTED = (
     ("u--v/d", ID, ""),
     ("u/d..e", ID, ""),
     ("u/../d", ID, ""),
-    ("../d", "folder of this machine", FOLDER),
-    ("./d", "folder of this machine", FOLDER),
+    ("../d", "folder of this machine", ""),
+    ("./d", "folder of this machine", ""),
     ("u/d.git", "git", "u/d"),
     ("u/d e", ID, ""),
     ("u/d\n", "white space", "u/d"),
     ("u/d?x", ID, ""),
     ("u/d#x", ID, ""),
     ("u/d:3", ID, ""),
-    ("azureml:x:1", "Azure ML", ASSET),
-    ("azureml://x", "Azure ML", ASSET),
+    ("azureml:x:1", "Azure ML", ""),
+    ("azureml://x", "Azure ML", ""),
     ("hf://u/d", ADDRESS, "u/d"),
     ("https://huggingface.co/u/d", ADDRESS, "u/d"),
     ("u\\d", ID, ""),
     ("a/" + "b" * 97, ID, ""),
     ("u/é", ID, ""),
-    ("~/d", "folder of this machine", FOLDER),
+    ("~/d", "folder of this machine", ""),
     ("$HOME/d", ID, ""),
     ("{{x}}/d", ID, ""),
     ("u/d'", ID, ""),
@@ -165,5 +163,5 @@ def test_a_pasted_token_is_not_taken_for_a_name(text: str) -> None:
 
 
 def test_a_hub_dataset_stands_alone_and_says_what_names_a_merged_one() -> None:
-    assert KIND.alone
-    assert "--dataset-id NAME" in KIND.beside
+    assert KIND.roles["dataset"].alone
+    assert "--dataset-id NAME" in KIND.roles["dataset"].beside

@@ -17,13 +17,16 @@ SOURCES = Path(robotrain_sources.__file__).parent
 CLAIMS: dict[str, str] = tomllib.loads((SOURCES.parent / "pyproject.toml").read_text())["project"]["entry-points"][
     "robotrain"
 ]
-TYPED = ("blob_url.prefix", "data_asset.asset", "huggingface.repository", "local_path.folder")
+TYPED = (
+    *("blob_url.prefix", "data_asset.asset", "huggingface.repository", "local_path.folder"),
+    *("local_path.digest", "registered_model.version"),
+)
 
 
 def kinds() -> dict[str, SourceKind]:
     manager = pluggy.PluginManager("robotrain")
     manager.add_hookspecs(hookspecs)
-    for module in CLAIMS.values():
+    for module in dict.fromkeys(CLAIMS.values()):
         manager.register(importlib.import_module(module))
     manager.check_pending()
     return {kind.name: kind for group in manager.hook.robotrain_source_kinds() for kind in group}
@@ -35,18 +38,43 @@ KINDS = kinds()
 def test_the_kinds_claimed_are_the_kinds_there_are() -> None:
     assert {f"source.{name}" for name in KINDS} == set(CLAIMS)
     for claim, module in CLAIMS.items():
-        (kind,) = importlib.import_module(module).robotrain_source_kinds()
-        assert claim == f"source.{kind.name}"
+        brought = importlib.import_module(module).robotrain_source_kinds()
+        assert claim in {f"source.{kind.name}" for kind in brought}
 
 
-def test_the_flags_are_those_of_the_contract() -> None:
-    flags = {name: kind.roles["dataset"] for name, kind in KINDS.items()}
-    assert {name: (flag.flag, flag.aliases, flag.env, flag.repeatable) for name, flag in flags.items()} == {
+def flags(role: str) -> dict[str, tuple[str, tuple[str, ...], tuple[str, ...], bool]]:
+    declared = {name: kind.roles[role] for name, kind in KINDS.items() if role in kind.roles}
+    return {name: (flag.flag, flag.aliases, flag.env, flag.repeatable) for name, flag in declared.items()}
+
+
+def test_the_flags_of_datasets_are_those_of_the_contract() -> None:
+    assert flags("dataset") == {
         "huggingface": ("--dataset-repo-id", ("-d", "--dataset"), ("DATASET_REPO_ID",), False),
         "blob_url": ("--blob-url", (), ("BLOB_URLS",), True),
         "data_asset": ("--dataset-asset", (), ("DATASET_ASSETS",), True),
         "local_path": ("--dataset-path", (), (), True),
     }
+
+
+def test_a_policy_has_a_flag_for_each_place_it_may_lie_in() -> None:
+    assert flags("policy") == {
+        "huggingface": ("--policy-repo-id", (), ("POLICY_REPO_ID",), False),
+        "blob_url": ("--policy-url", (), (), False),
+        "local_path": ("--policy-path", (), (), False),
+        "registered_model": ("--policy-model", (), (), False),
+        "model_asset": ("--policy-model", (), (), False),
+        "run": ("--policy-run", (), (), False),
+    }
+
+
+def test_weights_alone_come_by_one_flag() -> None:
+    shared = ("--init-from-policy-model", (), ("INIT_FROM_POLICY_MODEL",), False)
+    assert flags("init_policy") == dict.fromkeys(("blob_url", "registered_model", "model_asset"), shared)
+
+
+def test_kinds_that_share_a_flag_share_it_whole() -> None:
+    declared = {(role, flag) for kind in KINDS.values() for role, flag in kind.roles.items()}
+    assert len(declared) == len({(role, flag.flag) for role, flag in declared})
 
 
 @pytest.mark.parametrize(
@@ -61,8 +89,16 @@ def test_the_flags_are_those_of_the_contract() -> None:
         ("https://u:p@acc.blob.core.windows.net/c/p", {"blob_url"}),
         ("abfss://c@acc.dfs.core.windows.net/p", {"blob_url"}),
         ("wasbs://c@acc.blob.core.windows.net/p", {"blob_url"}),
-        ("azureml:a:1", {"data_asset"}),
-        ("AZUREML://datastores/x/paths/y", {"data_asset"}),
+        ("azureml:a:1", {"data_asset", "model_asset"}),
+        ("AZUREML://datastores/x/paths/y", {"data_asset", "model_asset"}),
+        ("models:/act/3", {"registered_model"}),
+        ("MODELS:/act@champion", {"registered_model"}),
+        ("act:3", {"registered_model"}),
+        ("act:latest", {"registered_model"}),
+        ("pusht-act@champion", {"registered_model"}),
+        ("runs:/0123/model", set()),
+        ("lerobot-train-1a2b3c4d-1", {"run"}),
+        ("lerobot-train-1a2b3c4d-12@400", {"run"}),
         ("hf://u/d", {"huggingface"}),
         ("https://huggingface.co/datasets/u/d", {"huggingface"}),
         ("u/d", {"huggingface"}),
@@ -84,7 +120,8 @@ def test_a_text_is_recognised_by_the_kind_it_is_meant_for(text: str, meant: set[
 
 def test_only_kinds_that_act_in_the_container_have_a_half() -> None:
     assert {name: kind.half for name, kind in KINDS.items() if kind.half} == {
-        "local_path": "robotrain_sources.local_path.container"
+        name: f"robotrain_sources.{name}.container"
+        for name in ("blob_url", "huggingface", "local_path", "registered_model")
     }
 
 
@@ -110,3 +147,13 @@ def test_a_package_that_is_packed_does_nothing_when_imported(folder: Path) -> No
     (line,) = (folder / "__init__.py").read_text().splitlines()
     assert line.startswith('"""')
     assert line.endswith('"""')
+
+
+@pytest.mark.parametrize("name", ["huggingface", "local_path"])
+def test_what_may_come_to_mean_something_else_is_pinned(name: str) -> None:
+    assert KINDS[name].pinning is not None
+
+
+@pytest.mark.parametrize("name", ["data_asset", "model_asset", "registered_model"])
+def test_a_version_means_the_same_for_ever(name: str) -> None:
+    assert KINDS[name].pinning is None

@@ -15,15 +15,24 @@ from robotrain_sources.huggingface.kind import KIND as HUGGINGFACE
 from robotrain_sources.huggingface.repository import Repository
 from robotrain_sources.local_path.folder import Folder
 from robotrain_sources.local_path.kind import KIND as LOCAL_PATH
+from robotrain_sources.registered_model.asset import ModelAsset
+from robotrain_sources.registered_model.kind import ASSET as MODEL_ASSET
+from robotrain_sources.registered_model.kind import KIND as REGISTERED_MODEL
+from robotrain_sources.registered_model.version import RegisteredModel
+from robotrain_sources.run.kind import KIND as RUN
 
 HERE = Path("/work")
-KINDS = (BLOB_URL, DATA_ASSET, HUGGINGFACE, LOCAL_PATH)
+KINDS = (BLOB_URL, DATA_ASSET, HUGGINGFACE, LOCAL_PATH, MODEL_ASSET, REGISTERED_MODEL, RUN)
 ANY_KIND = st.sampled_from(KINDS)
 
 LOWER, WORD = string.ascii_lowercase + string.digits, string.ascii_letters + string.digits + "_"
 VISIBLE = st.characters(exclude_categories=["C", "Z"], exclude_characters="'\"{}\\;/%=?#")
 SEGMENT = st.text(VISIBLE, min_size=1, max_size=8).filter(lambda text: text not in (".", ".."))
 NAME = st.text(WORD, min_size=1, max_size=12)
+VERSION = st.integers(0, 999_999_999)
+SCOPE = st.sampled_from(["", "registries/r", "locations/l/workspaces/w"]) | NAME.map(
+    lambda name: f"subscriptions/s/resourcegroups/{name}/workspaces/w"
+)
 
 SOURCES: st.SearchStrategy[tuple[SourceKind, Source]] = st.one_of(
     st.builds(
@@ -32,13 +41,9 @@ SOURCES: st.SearchStrategy[tuple[SourceKind, Source]] = st.one_of(
         container=st.one_of(st.text(LOWER, min_size=1, max_size=63), st.just("$root"), st.just("a-b")),
         prefix=st.lists(SEGMENT, min_size=1, max_size=4).map("/".join),
     ).map(lambda source: (BLOB_URL, source)),
-    st.builds(
-        DataAsset,
-        name=NAME,
-        version=st.integers(0, 999_999_999),
-        scope=st.sampled_from(["", "registries/r", "locations/l/workspaces/w"])
-        | NAME.map(lambda name: f"subscriptions/s/resourcegroups/{name}/workspaces/w"),
-    ).map(lambda source: (DATA_ASSET, source)),
+    st.builds(DataAsset, name=NAME, version=VERSION, scope=SCOPE).map(lambda source: (DATA_ASSET, source)),
+    st.builds(ModelAsset, name=NAME, version=VERSION, scope=SCOPE).map(lambda source: (MODEL_ASSET, source)),
+    st.builds(RegisteredModel, name=NAME, version=VERSION).map(lambda source: (REGISTERED_MODEL, source)),
     st.builds(
         Repository,
         id=st.one_of(NAME, st.tuples(NAME, NAME).map("/".join), st.just("a.b/c-d")),
@@ -59,6 +64,9 @@ PIECE = st.one_of(
     ),
     st.sampled_from(
         ["/", ":", "@", "?", "#", "%20", "%3F", " ", ";", "..", "registries/r", "/data/n", "/versions/", "1"]
+    ),
+    st.sampled_from(
+        ["models:/", "act", ":latest", "/3", ":3", "@champion", "/models/n", "runs:/", "-1a2b3c4d-1", "@9"]
     ),
     st.sampled_from(["datasets/", "u/d", ".git", "@main", ":443", "-secondary", "\\", "{{x}}", "&sig=", "A", "\n"]),
 )
@@ -95,7 +103,7 @@ def test_any_text_is_a_source_with_a_normal_form_or_a_refusal(kind: SourceKind, 
 def test_what_is_offered_instead_would_be_taken(kind: SourceKind, text: str) -> None:
     read = _read(kind, text)
     instead = read.instead if isinstance(read, SourceError) else ""
-    placeholder = any(word in instead for word in ("VERSION", "REVISION", "PREFIX"))
+    placeholder = any(word in instead for word in ("VERSION", "REVISION", "PREFIX", "STEP", "last"))
     if instead and not instead.startswith("--") and not placeholder:
         assert str(kind.parse(instead, HERE)) == instead
 
@@ -112,6 +120,7 @@ PATHS = st.sampled_from(["/c/p", "/datasets/u/d", "/data/n/versions/1", "/c/a b"
 def test_no_query_is_repeated(kind: SourceKind, scheme: str, host: str, path: str, mark: str, secret: str) -> None:
     _refused_or_shown_without(kind, f"{scheme}{host}{path}{mark}{secret}", secret)
     _refused_or_shown_without(kind, f"azureml:a:1{mark}{secret}", secret)
+    _refused_or_shown_without(kind, f"models:/a/1{mark}{secret}", secret)
     _refused_or_shown_without(kind, f"u/d{mark}{secret}", secret)
 
 

@@ -3,14 +3,19 @@
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from robotrain_runtime import checkpoint, document
 from robotrain_runtime.document import JobDocument, Placement, Source
 from robotrain_workloads.lerobot_train.container import ENVIRONMENT
 from robotrain_workloads.lerobot_train.parameters import Parameters
+from small_training import SMALL, STEPS, Small, Trained, record
 
 HALVES = {
     "workload.lerobot-train": "robotrain_workloads.lerobot_train.container",
@@ -20,24 +25,29 @@ HALVES = {
 
 @pytest.fixture
 def training(tmp_path):
-    """Make a document: `training(batch_size=8)`."""
+    """Make a document: `training(batch_size=8)`; starts: folders by their role, `{"policy": folder}`."""
 
-    def make(dataset="/data", args=(), placement=None, **parameters) -> JobDocument:
+    def make(dataset="/data", args=(), placement=None, starts=None, **parameters) -> JobDocument:
         place = {"work": str(tmp_path / "work"), "cache": str(tmp_path / "cache"), **(placement or {})}
-        return JobDocument(
-            schema=1,
-            run="lerobot-train-00000000-1",
-            job="0" * 64,
-            workload="lerobot-train",
-            platform="here",
-            halves=HALVES,
-            parameters=dataclasses.asdict(Parameters(**parameters)),
-            placement=Placement(**place),
-            sources=(Source(role="dataset", kind="local_path", uri=str(dataset)),),
-            trainer_args=tuple(args),
-        )
+        return job_document(dataset, args, place, starts or {}, parameters)
 
     return make
+
+
+def job_document(dataset, args, place, starts, parameters) -> JobDocument:
+    begun = [Source(role=role, kind="local_path", uri=str(uri)) for role, uri in starts.items()]
+    return JobDocument(
+        schema=1,
+        run="lerobot-train-00000000-1",
+        job="0" * 64,
+        workload="lerobot-train",
+        platform="here",
+        halves=HALVES,
+        parameters=dataclasses.asdict(Parameters(**parameters)),
+        placement=Placement(**place),
+        sources=(Source(role="dataset", kind="local_path", uri=str(dataset)), *begun),
+        trainer_args=tuple(args),
+    )
 
 
 @pytest.fixture
@@ -74,6 +84,99 @@ def dataset(tmp_path):
     return make
 
 
+@pytest.fixture
+def policy(tmp_path):
+    """Make the shell of a trained policy: `policy(type="diffusion")`; a value of None leaves the key out."""
+
+    def make(folder="policy", without=(), **changes) -> Path:
+        at = tmp_path / folder
+        settings = {
+            "type": "act",
+            "input_features": {"observation.state": {"type": "STATE", "shape": [2]}},
+            "output_features": {"action": {"type": "ACTION", "shape": [2]}},
+            **changes,
+        }
+        steps = {"steps": [{"registry_name": "normalizer_processor", "state_file": "normalizer.safetensors"}]}
+        files = {
+            "config.json": json.dumps({name: value for name, value in settings.items() if value is not None}).encode(),
+            "model.safetensors": safetensors(b"12345678"),
+            "policy_preprocessor.json": json.dumps(steps).encode(),
+            "policy_postprocessor.json": json.dumps(steps).encode(),
+            "normalizer.safetensors": safetensors(b"1234"),
+        }
+        at.mkdir(parents=True)
+        for name, content in files.items():
+            if name not in without:
+                (at / name).write_bytes(content)
+        return at
+
+    return make
+
+
+@pytest.fixture
+def saved(policy):
+    """Make the shell of a checkpoint, sealed: `saved("run/outputs/checkpoints/000006", step=6)`."""
+
+    def make(folder, step, run="lerobot-train-00000000-1", sealed=True, config=None, **changes) -> Path:
+        at = policy(f"{folder}/pretrained_model", **changes).parent
+        trained = {"steps": step, "seed": 1000, "batch_size": 32, "optimizer": {"lr": 1e-4}, "scheduler": None}
+        (at / "pretrained_model/train_config.json").write_text(json.dumps({**trained, **(config or {})}))
+        (at / "training_state").mkdir()
+        state = {"step": step, "num_processes": 1, "batch_size": 32}
+        (at / "training_state/training_step.json").write_text(json.dumps(state))
+        if sealed:
+            checkpoint.seal(at, step=step, run=run, job="0" * 64, model="pretrained_model")
+        return at
+
+    return make
+
+
+def safetensors(content: bytes, name: str = "weight") -> bytes:
+    """A file of one tensor of bytes."""
+    header = json.dumps({name: {"dtype": "U8", "shape": [len(content)], "data_offsets": [0, len(content)]}}).encode()
+    return len(header).to_bytes(8, "little") + header + content
+
+
+@pytest.fixture
+def start(tmp_path, training, training_environment):
+    """Start a training in a process group of its own."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(dataset: Path, args=(), starts=None, work="work", **parameters) -> subprocess.Popen[str]:
+        place = {
+            "environment": training_environment,
+            "tracking_uri": f"sqlite:///{tmp_path}/mlflow.db",
+            "work": str(tmp_path / work),
+        }
+        made = training(dataset, args, place, starts, **STEPS | parameters)
+        (tmp_path / f"{work}.json").write_text(document.dump(replace(made, run=f"lerobot-train-00000000-{work}")))
+        command = [sys.executable, "-m", "robotrain_runtime", "run", str(tmp_path / f"{work}.json")]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        with suppress(ProcessLookupError):  # also what a runtime that was killed left behind
+            os.killpg(process.pid, signal.SIGKILL)
+        with process:
+            pass
+
+
+@pytest.fixture
+def train(start, tmp_path):
+    """Train to the end."""
+
+    def run(dataset: Path, args=(), starts=None, work="work", **parameters) -> Trained:
+        process = start(dataset, args, starts, work, **parameters)
+        stdout, _ = process.communicate(timeout=600)
+        return Trained(process.returncode, stdout.splitlines(), tmp_path / work, tmp_path / "mlflow.db")
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def training_environment() -> str:
     """The environment that trainings run in: `ROBOTRAIN_TEST_ENVIRONMENT`, else the locked one, built as for a user."""
@@ -81,3 +184,18 @@ def training_environment() -> str:
         return said
     command = [sys.executable, "-m", "robotrain_runtime", "environment", str(ENVIRONMENT.lock)]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def small(training_environment, tmp_path_factory) -> Small:
+    """A recorded dataset with a camera, and a policy that was trained on it for a few steps."""
+    folder = tmp_path_factory.mktemp("small")
+    dataset = record(training_environment, folder / "dataset", ["push"] * 4)
+    place = {"environment": training_environment, "work": str(folder / "work"), "cache": str(folder / "cache")}
+    made = job_document(dataset, SMALL["act"], place, {}, STEPS | {"learning_rate": 3e-4, "log_freq": 1})
+    (folder / "job.json").write_text(document.dump(made))
+    command = [sys.executable, "-m", "robotrain_runtime", "run", str(folder / "job.json")]
+    told = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert told.returncode == 0, told.stdout
+    ran = Trained(told.returncode, told.stdout.splitlines(), folder / "work", folder / "none.db")
+    return Small(dataset=dataset, ran=ran, checkpoint=folder / "work/outputs/checkpoints/000006")

@@ -1,5 +1,7 @@
 """Every parameter does something: none is taken, kept and forgotten."""
 
+import dataclasses
+import typing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from robotrain.job import Job
 from robotrain_runtime.parameter import Parameter, parameters_of
 from robotrain_workloads.lerobot_train import container, trainer_args
 from robotrain_workloads.lerobot_train.parameters import Parameters
+from robotrain_workloads.lerobot_train.start import Start, Way
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 DECLARED = list(parameters_of(Parameters))
@@ -21,9 +24,16 @@ def another(parameter: Parameter) -> Any:
         return next(choice for choice in parameter.choices if choice != parameter.default)
     if parameter.bare is bool:
         return not parameter.default
+    if parameter.name == "publish_url":
+        return "/another"
     if parameter.bare is str:
         return "another"
     return parameter.bare((parameter.default or 14) / 2) or 2
+
+
+def job(**parameters) -> Job:
+    values = dataclasses.asdict(Parameters()) | parameters
+    return Job(workload="lerobot-train", parameters=tuple(values.items()))
 
 
 def command(document) -> list[str]:
@@ -36,8 +46,9 @@ def command(document) -> list[str]:
 def test_a_parameter_changes_what_runs_or_what_is_tracked_or_is_refused(training, parameter):
     value = another(parameter)
     before, after = training(), training(**{parameter.name: value})
-    refused = list(LEROBOT_TRAIN.check(Job(workload="lerobot-train", parameters=tuple(after.parameters.items()))))
+    refused = list(LEROBOT_TRAIN.check(job(**after.parameters)))
     changed = command(before) != command(after) or container.tracked(before) != container.tracked(after)
+    changed = changed or container.publishing(before, {}) != container.publishing(after, {})
     assert changed != bool(refused)
 
 
@@ -80,11 +91,13 @@ def options(document) -> dict[str, str]:
 
 
 def test_an_option_that_robotrain_sets_is_owned_and_one_it_only_defaults_is_not(training):
-    ours = [part.partition("=")[0] for part in trainer_args.owned(training().parameters, Path("/d"), Path("/o"))]
-    assert set(ours) <= trainer_args.OWNED.keys()
+    given = training().parameters
+    for way in typing.get_args(Way):
+        start = Start(way=way, folder=Path("/p"))
+        ours = trainer_args.names_of(list(trainer_args.owned(given, Path("/d"), Path("/o"), start)))
+        assert ours <= trainer_args.OWNED.keys()
+        assert not trainer_args.names_of(list(trainer_args.defaults(given, (), start))) & trainer_args.OWNED.keys()
     assert "--policy.device" in trainer_args.OWNED
-    defaults = trainer_args.names_of(list(trainer_args.defaults(training().parameters, ())))
-    assert not defaults & trainer_args.OWNED.keys()
 
 
 @pytest.mark.parametrize(
@@ -111,9 +124,17 @@ def test_what_comes_after_the_dashes_wins_over_a_default(training):
     assert options(training(args=[given]))["--policy.pretrained_backbone_weights"].startswith("ResNet18")
     assert "--random-backbone" not in command(training(args=[given]))
     assert "--random-backbone" in command(training())
-    assert "--random-backbone" not in command(training(policy_type="diffusion"))
     spaced = command(training(args=["--dataset.video_backend", "torchcodec"]))
     assert "--dataset.video_backend=pyav" not in spaced
+
+
+def test_no_policy_downloads_weights_for_its_eyes_unless_it_is_told_to(training):
+    for kind in ("act", "diffusion"):
+        assert "--random-backbone" in command(training(policy_type=kind))
+        assert options(training(policy_type=kind))["--policy.pretrained_backbone_weights"] == "null"
+    assert options(training(policy_type="diffusion"))["--policy.use_group_norm"] == "true"
+    loaded = training(args=["--policy.pretrained_backbone_weights=X"], policy_type="diffusion")
+    assert "--policy.use_group_norm" not in options(loaded)
 
 
 def test_the_whole_of_act_learns_at_the_rate_that_was_given(training):
@@ -143,10 +164,9 @@ def test_several_gpus_are_several_processes_of_the_same_launcher(training):
 
 
 def test_a_version_that_is_not_locked_names_the_one_that_is():
-    (problem,) = LEROBOT_TRAIN.check(Job(workload="lerobot-train", parameters=(("lerobot_version", "0.5.1"),)))
+    (problem,) = LEROBOT_TRAIN.check(job(lerobot_version="0.5.1"))
     assert problem.instead[0].text == "--lerobot-version 0.6.1"
-    accepted = Job(workload="lerobot-train", parameters=(("lerobot_version", "0.6.1"),))
-    assert list(LEROBOT_TRAIN.check(accepted)) == []
+    assert list(LEROBOT_TRAIN.check(job(lerobot_version="0.6.1"))) == []
 
 
 def test_the_names_of_tracking_are_those_of_the_contract(training):

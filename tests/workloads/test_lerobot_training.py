@@ -3,126 +3,20 @@
 import json
 import os
 import signal
-import sqlite3
 import subprocess
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import document, event
 from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome, Tracking
+from small_training import SMALL, Trained, lines_until, record
 
 pytestmark = pytest.mark.slow
 
-SMALL = {
-    "act": (
-        "--policy.dim_model=64",
-        "--policy.n_heads=4",
-        "--policy.dim_feedforward=64",
-        "--policy.chunk_size=8",
-        "--policy.n_action_steps=8",
-    ),
-    "diffusion": (
-        "--policy.down_dims=[32,64]",
-        "--policy.horizon=8",
-        "--policy.n_action_steps=4",
-        "--policy.num_inference_steps=2",
-    ),
-}
-STEPS = {"training_steps": 6, "log_freq": 2, "save_freq": 3, "batch_size": 4, "num_workers": 0, "device": "cpu"}
 TRAIN_METRICS = {
     *("train/samples", "train/episodes", "train/epoch", "train/loss", "train/grad_norm", "train/learning_rate"),
     *("train/update_time_s", "train/data_time_s"),
 }
-RECORD = """
-import sys
-import numpy as np
-from lerobot.datasets.lerobot_dataset import LeRobotDataset
-features = {
-    "observation.state": {"dtype": "float32", "shape": (2,), "names": None},
-    "observation.image": {"dtype": "image", "shape": (32, 32, 3), "names": ["height", "width", "channels"]},
-    "action": {"dtype": "float32", "shape": (2,), "names": None},
-}
-made = LeRobotDataset.create("two", fps=10, features=features, root=sys.argv[1], use_videos=False)
-for task in ("push", "pull"):
-    for _ in range(10):
-        image = np.zeros((32, 32, 3), np.uint8)
-        made.add_frame({**{n: np.random.rand(2).astype("float32") for n in ("observation.state", "action")},
-                        "observation.image": image, "task": task})
-    made.save_episode()
-made.finalize()
-"""
-
-
-@dataclass
-class Trained:
-    """A training that ended."""
-
-    exit_code: int
-    lines: list[str]
-    work: Path
-    database: Path
-
-    def events(self, kind):
-        records = [event.read(line) for line in self.lines]
-        return [record.event for record in records if record and isinstance(record.event, kind)]
-
-    def ask(self, query: str) -> list[tuple]:
-        connection = sqlite3.connect(self.database)
-        try:
-            return connection.execute(query).fetchall()
-        finally:
-            connection.close()
-
-
-@pytest.fixture
-def start(tmp_path, training, training_environment):
-    """Start a training in a process group of its own."""
-    started: list[subprocess.Popen[str]] = []
-
-    def run(dataset: Path, args=(), **parameters) -> subprocess.Popen[str]:
-        place = {
-            "environment": training_environment,
-            "tracking_uri": f"sqlite:///{tmp_path}/mlflow.db",
-        }
-        made = training(dataset, args, place, **STEPS | parameters)
-        (tmp_path / "job.json").write_text(document.dump(made))
-        command = [sys.executable, "-m", "robotrain_runtime", "run", str(tmp_path / "job.json")]
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-        )
-        started.append(process)
-        return process
-
-    yield run
-    for process in started:
-        with suppress(ProcessLookupError):  # also what a runtime that was killed left behind
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-
-
-@pytest.fixture
-def train(start, tmp_path):
-    """Train to the end."""
-
-    def run(dataset: Path, args=(), **parameters) -> Trained:
-        process = start(dataset, args, **parameters)
-        stdout, _ = process.communicate(timeout=600)
-        return Trained(process.returncode, stdout.splitlines(), tmp_path / "work", tmp_path / "mlflow.db")
-
-    return run
-
-
-def lines_until(process, sign: str) -> Iterator[str]:
-    for line in process.stdout:
-        yield line.rstrip("\n")
-        if sign in line:
-            return
-    raise AssertionError(f"{sign} never came")
 
 
 @pytest.mark.parametrize("policy", ["act", "diffusion"])
@@ -166,8 +60,7 @@ def test_a_training_tells_exact_numbers_and_leaves_them_in_mlflow(train, pusht, 
 
 
 def test_a_task_of_one_episode_keeps_it_and_random_image_weights_are_mentioned(train, tmp_path, training_environment):
-    python = Path(training_environment) / "bin" / "python"
-    subprocess.run([python, "-c", RECORD, tmp_path / "two"], check=True, capture_output=True)
+    record(training_environment, tmp_path / "two", episodes=["push", "pull"])
     ran = train(tmp_path / "two", SMALL["act"], training_steps=2, system_metrics=False)
     assert ran.exit_code == 0, "\n".join(ran.lines)
     assert dict(ran.ask("select key, value from params"))["val_split"] == "0"

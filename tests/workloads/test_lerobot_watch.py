@@ -77,6 +77,13 @@ def test_where_the_names_moved_the_log_is_read_and_no_two_windows_share_a_step(e
     assert held_out == Metrics(values={"val/loss": 0.25}, step=400, total=1000)
 
 
+def test_a_training_that_goes_on_counts_its_windows_from_there(ending, root_logger, sent):
+    Watch(1000, 200, ending, first=500).install(types.SimpleNamespace())
+    logging.info("step:600 smpl:6K loss:0.5")
+    logging.info("step:800 smpl:6K loss:0.5")
+    assert [metrics.step for metrics in sent()] == [600, 800]
+
+
 def test_a_checkpoint_is_announced_once_it_is_complete(ending, root_logger, sent, tmp_path):
     done = []
     trainer = types.SimpleNamespace(

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from robotrain import __version__
 from robotrain.cli.compose import partition
+from robotrain.cli.made import with_examples
 from robotrain.cli.output import guarded
 from robotrain.problem import Problem, Rejected, Stage
 
@@ -23,12 +24,22 @@ COMMANDS = {
     "submit": ("submit", "Check a job, render its plan, and send it to a platform."),
     "render": ("render", "Render the plan: exactly what `submit` would send."),
     "explain": ("explain", "Show each value of a job, where it came from, and what it overrode."),
-    "status": ("observe", "How a run is, why it waits or stopped, and what to type next."),
-    "logs": ("observe", "The log of a run; without -f what there is by now."),
-    "wait": ("observe", "Follow a run to its end; the exit code says how it ended."),
-    "cancel": ("observe", "Stop a run. One that ended already is left as it is."),
+    "runs": ("runs", "The runs that were submitted from here, newest first, and how they are."),
+    "status": ("status", "How a run is, why it waits or stopped, what it left, and what to type next."),
+    "logs": ("logs", "The log of a run; without -f what there is by now, at once."),
+    "watch": ("watch", "Runs as they go on: how far, their loss, what they leave."),
+    "wait": ("wait", "Follow runs to their end; the exit code says how they ended."),
+    "cancel": ("cancel", "Stop runs, and say what they leave. One that ended already is left as it is."),
+    "outputs": ("outputs", "What a run left: its checkpoints and other files; with --to, brought here."),
+    "report": ("report", "Write a page about a run: its loss, settings, lineage and checkpoints."),
+    "resubmit": ("again", "Send a run's very plan once more, as its next attempt; with --set a changed one."),
+    "resume": ("again", "Go on from a run's last complete checkpoint, as a run of its own."),
+    "register": ("register", "Make a checkpoint of a run a version of a model in the platform's registry."),
     "platforms": ("catalog", "What each platform takes and can do, as it declares it."),
+    "schema": ("schema", "The JSON Schema of job.yaml for what is installed; editors complete and check it."),
     "plugins": ("catalog", "What is installed, what it brings, what failed and why."),
+    "doctor": ("doctor", "What would stop a submit here, and how to mend it."),
+    "cache": ("cache", "What is kept for further runs, when it was last used, and removing what is not."),
 }
 """Each command with its module in this package and its line of help; a module is imported when its command is used."""
 
@@ -86,7 +97,7 @@ class Root(TyperGroup):
 
 app = typer.Typer(
     cls=Root,
-    help=HELP,
+    help=with_examples(HELP),
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -161,4 +172,10 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that knows no `│` is told all the same
-    app(prog_name="robotrain")
+    try:
+        app(prog_name="robotrain")
+    except SystemExit as ended:
+        limited = sys.modules.get("robotrain.limited")
+        if limited is not None and limited.left_behind():  # a plugin that hangs does not hold the command's end
+            limited.end(ended.code if isinstance(ended.code, int) else bool(ended.code))
+        raise

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from robotrain.cli.app import plugins_of
+from robotrain.cli.made import make_app
 from robotrain.cli.output import say, show, show_json, table
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -14,11 +15,11 @@ def plugins(ctx: typer.Context, json: Json = False) -> None:
     """What is installed, what it brings, what failed and why."""
     found = plugins_of(ctx)
     found.load_everything()
-    rows = [_plugin(claim, found.failures.get(claim)) for claim in found.claims]
+    rows = [_plugin(claim, found) for claim in found.claims]
     if json:
         show_json({"plugins": rows})
     else:
-        lines = [(row["claim"], row["distribution"], row["module"], row["failure"] or "ok") for row in rows]
+        lines = [(row["claim"], row["distribution"], row["module"], _state(row)) for row in rows]
         show(table([("CLAIM", "FROM", "MODULE", "STATE"), *lines]))
 
 
@@ -45,13 +46,22 @@ def platforms(
         show(table([("", *chosen), *cells]))
 
 
-def _plugin(claim: Any, failure: Any) -> dict[str, Any]:
+def _plugin(claim: Any, found: Any) -> dict[str, Any]:
+    """A claim as data; the keys are an API."""
+    failure = found.failures.get(claim)
     return {
         "claim": ".".join(part for part in (claim.family, claim.name) if part),
         "distribution": claim.distribution,
         "module": claim.point.value,
-        "failure": f"{type(failure.cause).__name__}: {failure.cause}" if failure else None,
+        "hooks": found.hooks(claim),
+        "failure": failure.why if failure else None,
     }
+
+
+def _state(row: dict[str, Any]) -> str:
+    """Of a site plugin also what it does: nothing else tells it."""
+    site = "." not in row["claim"]
+    return row["failure"] or (f"ok: {', '.join(row['hooks']) or 'no hook'}" if site else "ok")
 
 
 def _matrix(platforms: dict[str, Any]) -> list[tuple[str, list[Any]]]:
@@ -75,6 +85,4 @@ def _as_data(row: tuple[str, list[Any]]) -> dict[str, Any]:
     }
 
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-for command in (platforms, plugins):
-    app.command()(command)
+app = make_app(platforms, plugins)

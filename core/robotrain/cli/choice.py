@@ -1,42 +1,53 @@
-"""What a command line chooses, which decides the options it has: a workload, a platform, a job file."""
+"""What a command line chooses, which decides the options it has: a workload, a platform, a job file, a profile."""
 
-from __future__ import annotations  # reading a job file or a `.env` loads YAML: help should not
+from __future__ import annotations  # reading a job file, a `.env` or a robotrain.toml loads its parser: help should not
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.cli.app import plugins_of
 from robotrain.folders import DOTENV
+from robotrain.project_place import find
+from robotrain.provenance import DEFAULT, Origin, Value, own_name
+from robotrain.workload import DEFAULT_WORKLOAD
 
 if TYPE_CHECKING:
     from robotrain.job_file import JobFile
     from robotrain.layers import NameLayer
+    from robotrain.project import Project
 
-DEFAULT_WORKLOAD = "lerobot-train"
-"""What `robotrain submit -d …` means without a workload: the common case."""
-
-PLATFORM = "ROBOTRAIN_PLATFORM"
-NAMES, FILES = "robotrain.names", "robotrain.files"
+PLATFORM, PROFILE = own_name("platform"), own_name("profile")
+NAMES, FILES, PROJECTS = "robotrain.names", "robotrain.files", "robotrain.projects"
 
 
 class Choice(NamedTuple):
-    """platform: empty when nobody chose one. file: what the job file says, None without one."""
+    """platform: empty when nobody chose one. file: what the job file says, project: robotrain.toml; None without one.
+
+    origins: who chose the workload and the platform.
+    """
 
     workload: str
     platform: str
     file: JobFile | None = None
+    project: Project | None = None
+    origins: tuple[Origin, Origin] = (DEFAULT, DEFAULT)
 
 
-def choose(platform: str | None, words: Sequence[str], parent: Any) -> Choice:
-    """The workload named, else the job file's, else the default; the platform given, else the environment's."""
+def choose(values: Mapping[str, Any], words: Sequence[str], parent: Any) -> Choice:
+    """The workload: named, of the job file, of robotrain.toml or the default; the platform, in the order of layers."""
     path = next((word for word in words if is_job_file(word)), "")
     file = _file(path, parent) if path else None
+    project = _project(values.get("profile"), parent)
     known = plugins_of(parent).names("workload")
-    named = next((word for word in words if word in known), "")
-    workload = named or (file.workload if file else "") or DEFAULT_WORKLOAD
-    return Choice(workload, platform or _platform_by_name(parent), file)
+    named = next((Value(word, Origin("argument")) for word in words if word in known), None)
+    if not named and file and file.workload:
+        named = Value(file.workload, Origin("job file", Path(path).name))
+    workload = named or (project.workload if project else None) or Value(DEFAULT_WORKLOAD, DEFAULT)
+    platform = _said(values.get("platform"), "--platform", PLATFORM, parent) or (project.platform if project else None)
+    platform = platform or Value("", DEFAULT)
+    return Choice(str(workload.value), str(platform.value), file, project, (workload.origin, platform.origin))
 
 
 def loaded(load: Callable[[str], Any], name: str) -> Any:
@@ -73,10 +84,25 @@ def _file(path: str, parent: Any) -> JobFile:
     return read[path]
 
 
-def _platform_by_name(parent: Any) -> str:
-    if said := os.environ.get(PLATFORM):
-        return said
-    if not any(Path(name).is_file() for name in DOTENV):  # as a rule; then help need not load what reads them
-        return ""
-    values = (layer.first((PLATFORM,)) for layer in names(parent))
-    return next((str(value.value) for value in values if value), "")
+def _project(profile: object, parent: Any) -> Project | None:
+    """robotrain.toml with the profile that was chosen, read once."""
+    said = _said(profile, "--profile", PROFILE, parent)
+    if said is None and find(Path.cwd()) is None:
+        return None
+    from robotrain import project
+
+    read: dict[Value | None, Project | None] = parent.find_root().meta.setdefault(PROJECTS, {})
+    if said not in read:
+        read[said] = project.chosen(Path.cwd(), said)
+    return read[said]
+
+
+def _said(given: object, flag: str, name: str, parent: Any) -> Value | None:
+    """The option's value, else that of the environment or of a `.env` file."""
+    if isinstance(given, str) and given:
+        return Value(given, Origin("flag", flag))
+    if said := os.environ.get(name):
+        return Value(said, Origin("environment", name))
+    if not any(Path(file).is_file() for file in DOTENV):  # as a rule; then help need not load what reads them
+        return None
+    return next((value for layer in names(parent) if (value := layer.first((name,)))), None)

@@ -5,6 +5,7 @@ Only public seams of Typer are used, so that its versions with and without a ven
 """
 
 import inspect
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
 import typer
@@ -38,13 +39,19 @@ def switch(name: str, flags: tuple[str, ...], help: str, panel: str) -> inspect.
     return _option(name, bool | None, flags, help, panel, None, ())
 
 
-def words_argument(metavar: str) -> inspect.Parameter:
-    """The arguments that are no options, and the unknown options among them."""
+def words_argument(metavar: str, known: Callable[[], Iterable[str]] = tuple) -> inspect.Parameter:
+    """The arguments that are no options, and the unknown options among them. known: what the TAB key offers."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [word for word in known() if word.startswith(incomplete)]
+
     return inspect.Parameter(
         "words",
         inspect.Parameter.POSITIONAL_OR_KEYWORD,
         default=None,
-        annotation=Annotated[list[str] | None, typer.Argument(metavar=metavar, show_default=False)],
+        annotation=Annotated[
+            list[str] | None, typer.Argument(metavar=metavar, show_default=False, autocompletion=complete)
+        ],
     )
 
 

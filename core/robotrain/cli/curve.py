@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
+SAMPLED = 16
 
 
 def curve(points: Sequence[tuple[int, float]], title: str, width: int = 60, height: int = 8) -> str:
@@ -35,3 +36,21 @@ def _columns(values: Sequence[float], width: int) -> list[float]:
         return [value for value in values for _ in range(min(wide, 6))]
     edges = [round(index * len(values) / width) for index in range(width + 1)]
     return [sum(values[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]
+
+
+def sparkline(points: Sequence[tuple[int, float]], width: int, blocks: str = BLOCKS[1:], dot: str = "·") -> str:
+    """(step, value) pairs on one line, at most `width` long; a slice without any finite value is a dot.
+
+    Of a long slice some values stand for all: it is drawn again and again while a run goes on.
+    """
+    count = min(width, len(points))
+    edges = [index * len(points) // count for index in range(count + 1)] if count > 0 else []
+    means = [_mean(points[a : b : 1 + (b - a) // SAMPLED]) for a, b in itertools.pairwise(edges)]
+    finite = [mean for mean in means if mean is not None]
+    low, scale = min(finite, default=0.0), (max(finite, default=0.0) - min(finite, default=0.0)) or 1.0
+    return "".join(dot if mean is None else blocks[round((mean - low) / scale * (len(blocks) - 1))] for mean in means)
+
+
+def _mean(points: Sequence[tuple[int, float]]) -> float | None:
+    finite = [value for _, value in points if math.isfinite(value)]
+    return sum(finite) / len(finite) if finite else None

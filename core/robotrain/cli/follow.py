@@ -1,128 +1,87 @@
-"""Following a run: its events as they come, then its loss curve and where everything lies."""
+"""Following one run to its end, then its loss curve and where everything lies."""
 
 import gc
-import shutil
-import sys
 from typing import Any
 
 import typer
-from robotrain_runtime import event
 
+from robotrain.cli import summary as summaries
 from robotrain.cli.curve import curve
-from robotrain.cli.output import say, show, show_json
+from robotrain.cli.followed import Followed
+from robotrain.cli.following import Following
+from robotrain.cli.live_line import LiveLine
+from robotrain.cli.notice import Notice
+from robotrain.cli.output import report, say, say_line, show, show_json
+from robotrain.cli.telling import LogLines, Telling
 from robotrain.problem import INTERRUPTED, Stage
-from robotrain.progress import Progress
-from robotrain.run import RunRecord, Status
-
-TAIL = 20
+from robotrain.progress import HELD_OUT
+from robotrain.run import RunRecord
 
 
-def to_the_end(record: RunRecord, platform: Any, as_json: bool = False) -> None:
-    """Show a run to its end; raises typer.Exit with 5 when it did not succeed. Ctrl-C only stops the watching."""
+def to_the_end(record: RunRecord, platform: Any, as_json: bool = False, plugins: Any = None) -> None:
+    """Show a run that was just sent to its end; raises typer.Exit with 5 when it did not succeed. Ctrl-C only stops the
+    watching. plugins: are told that it ended.
+    """
+    followed = _followed(record, platform, LiveLine(), plugins)
+    finish(followed, as_json, with_tail=True)
+
+
+def stream(record: RunRecord, platform: Any, as_json: bool = False, plugins: Any = None) -> None:
+    """The same with the log as it comes, on standard error. A log that breaks off is a warning."""
+    followed = _followed(record, platform, LogLines(say_line), plugins)
+    finish(followed, as_json, with_tail=False)
+
+
+def _followed(record: RunRecord, platform: Any, teller: Telling, plugins: Any) -> Followed:
     gc.enable()  # this may go on for days
-    progress = Progress()
-    tail: list[str] = []
+    notice = Notice(plugins, just_sent=True)
+    following = Following([(record, platform)], teller, notice)
     try:
-        line = LiveLine()
-        for text in platform.logs(record.reference, follow=True):
-            found = event.read(text)
-            if found is None:
-                tail = [*tail, text][-TAIL:]
-                if progress.stage == "environment":
-                    line.above(f"  {text}")
-                continue
-            progress.add(found)
-            line.update(progress, found.event)
-        line.close()
-        status = platform.status(record.reference)
+        with teller, following:
+            following.until_over()
     except KeyboardInterrupt:
-        say(f"\nno longer watching; {record.run} goes on\n  robotrain wait {record.run}      watch it again")
-        say(f"  robotrain cancel {record.run}    stop it")
+        say_goes_on([record.run], "wait")
         raise typer.Exit(INTERRUPTED) from None
-    finish(record, status, progress, tail, as_json)
+    report(notice.problems)
+    (followed,) = following.runs
+    if followed.failure:
+        raise followed.failure
+    return followed
 
 
-def finish(record: RunRecord, status: Status, progress: Progress, tail: list[str], as_json: bool) -> None:
-    """The end of a run that was followed."""
+def say_goes_on(runs: list[str], again: str) -> None:
+    """Nobody watches any more: what goes on, and how to watch it again or stop it."""
+    if not runs:
+        return
+    names = " ".join(runs)
+    verb = "goes" if len(runs) == 1 else "go"
+    say(f"\nno longer watching; {' and '.join(runs)} {verb} on")
+    say(f"  robotrain {again} {names}{'':{max(1, len('cancel') - len(again))}}   watch again")
+    say(f"  robotrain cancel {names}   stop {'it' if len(runs) == 1 else 'them'}")
+
+
+def finish(followed: Followed, as_json: bool, with_tail: bool) -> None:
+    """The end of a run that was followed; with_tail: with its last lines, which were not shown, if it failed."""
+    record, status = followed.record, followed.status
     if as_json:
-        show_json(summary_json(record, status, progress))
+        show_json(summaries.as_data(record, status, followed.progress))
     else:
-        if status.state != "succeeded" and tail:
-            say("the last lines of its log:\n" + "\n".join(f"  | {line}" for line in tail))
-        show(summary(record, status, progress))
+        if status.state in ("failed", "lost") and followed.tail and with_tail:
+            say("the last lines of its log:\n" + "\n".join(f"  | {line}" for line in followed.tail))
+        show(summary(followed))
     if status.state != "succeeded":
         raise typer.Exit(Stage.RUN.exit_code)
 
 
-def summary(record: RunRecord, status: Status, progress: Progress) -> str:
+def summary(followed: Followed) -> str:
     """The loss curve, what became of the run, and where to go from here."""
-    drawn = curve(progress.losses, "train/loss") + "\n\n" if len(progress.losses) > 1 else ""
+    from robotrain.cli import next_step
+
+    record, status, known = followed.record, followed.status, followed.progress
+    drawn = curve(known.losses, "train/loss") + "\n\n" if len(known.losses) > 1 else ""
     ended = f"{record.run} {status.state}" + (f": {status.reason}" if status.reason else "")
-    held_out = progress.metrics.get("val/loss")
-    rows = [
-        ("val/loss", f"{held_out:.4g}" if held_out is not None else ""),
-        ("checkpoint", progress.checkpoint),
-        ("tracking", progress.tracking_ui),
-        ("log", f"robotrain logs {record.run}"),
-    ]
-    return drawn + "\n".join([ended, *(f"  {name:<11} {value}" for name, value in rows if value)])
-
-
-def summary_json(record: RunRecord, status: Status, progress: Progress) -> dict[str, Any]:
-    """How a run is, as data; the keys are an API."""
-    return {
-        "run": record.run,
-        "platform": record.platform,
-        "workload": record.workload,
-        "state": status.state,
-        "reason": status.reason,
-        "exit_code": status.exit_code,
-        "created": record.created,
-        "started": status.started,
-        "ended": status.ended,
-        "stage": progress.stage,
-        "step": progress.step,
-        "total": progress.total,
-        "metrics": progress.metrics,
-        "checkpoint": progress.checkpoint or None,
-        "tracking": progress.tracking,
-    }
-
-
-class LiveLine:
-    """One line that renews itself on a terminal; a line an event where there is none."""
-
-    def __init__(self) -> None:
-        self.live = sys.stderr is not None and sys.stderr.isatty()
-        self.shown = ""
-
-    def above(self, text: str) -> None:
-        """A line that stays, above the live one."""
-        self._clear()
-        say(text)
-        self._draw()
-
-    def update(self, progress: Progress, happened: event.Event) -> None:
-        """What an event changes."""
-        if isinstance(happened, event.Metrics):
-            if happened.step is not None and not happened.values.keys() & {"val/loss"}:
-                self._clear()
-                self.shown = progress.line()
-                self._draw() if self.live else say(f"  {self.shown}")
-        elif text := progress.describe(happened):
-            self.above(text)
-
-    def close(self) -> None:
-        """The last state stays on the screen."""
-        if self.live and self.shown:
-            sys.stderr.write("\n")
-
-    def _clear(self) -> None:
-        if self.live and self.shown:
-            sys.stderr.write("\r\x1b[K")
-
-    def _draw(self) -> None:
-        if self.live and self.shown:
-            width = shutil.get_terminal_size().columns - 1  # a line that wraps could not be renewed
-            sys.stderr.write(f"  {self.shown}"[:width])
-            sys.stderr.flush()
+    held_out = known.metrics.get(HELD_OUT)
+    rows = [(HELD_OUT, f"{held_out:.4g}")] if held_out is not None else []
+    lines = [f"{name:<11} {value}" for name, value in (*rows, *summaries.places(known))]
+    lines += next_step.listed(record.run, status, known)
+    return drawn + "\n".join([ended, *(f"  {line}" for line in lines)])

@@ -8,7 +8,8 @@ import typer
 from robotrain.cli.app import plugins_of
 from robotrain.cli.choice import Choice, choose, loaded, names
 from robotrain.cli.compose import AFTER_DASHES, ORDER, ComposedCommand, text_option, words_argument
-from robotrain.cli.options import PARAMETER, SETTING, Options, add_parameters, add_settings, add_sources
+from robotrain.cli.options import PARAMETER, SET, SETTING, Options, add_parameters, add_set, add_settings, add_sources
+from robotrain.cli.output import say
 
 if TYPE_CHECKING:
     from robotrain.problem import Problem
@@ -18,6 +19,7 @@ class JobCommand(ComposedCommand):
     """A command over a job; subclasses add their own options and act on the prepared job."""
 
     composed: Options
+    chosen: Choice
 
     def own_options(self, options: Options) -> None:
         """Options of the command itself."""
@@ -28,22 +30,28 @@ class JobCommand(ComposedCommand):
 
     def choose(self, values: dict[str, Any], words: list[str], parent: Any) -> Choice:
         """What the arguments choose."""
-        said = values.get("platform")
-        return choose(said if isinstance(said, str) else None, words, parent)
+        return choose(values, words, parent)
 
     def compose(self, chosen: Any, parent: Any) -> list[inspect.Parameter]:
         """The options of the chosen workload and platform. A plugin that fails leaves its options out."""
         plugins = plugins_of(parent)
         self.composed = options = Options()
-        options.add(words_argument("[WORKLOAD | JOB.yaml]"), ())
+        options.add(words_argument("[WORKLOAD | JOB.yaml]", lambda: plugins.names("workload")), ())
         installed = tuple(plugins.names("platform"))
         help = f"where it runs: {', '.join(installed)}  [env: ROBOTRAIN_PLATFORM]"
         options.add(text_option("platform", ("--platform",), help, "Options", "NAME", installed), ("--platform",))
+        profiles = chosen.project.profiles if chosen.project else ()
+        help = "the profile of robotrain.toml to use  [env: ROBOTRAIN_PROFILE]"
+        options.add(text_option("profile", ("--profile",), help, "Options", "NAME", profiles), ("--profile",))
         self.own_options(options)
-        if workload := loaded(plugins.workload, chosen.workload):
+        help = "write the job to a new job file, for next time"
+        options.add(text_option("save_as", ("--save-as",), help, "Options", "FILE.yaml"), ("--save-as",))
+        workload, platform = loaded(plugins.workload, chosen.workload), loaded(plugins.platform, chosen.platform)
+        add_set(options, lambda incomplete: _keys(incomplete, workload, platform, plugins))
+        if workload:
             add_sources(options, workload, plugins.source_kinds())
             add_parameters(options, workload)
-        if platform := loaded(plugins.platform, chosen.platform):
+        if platform:
             add_settings(options, platform)
         return options.signature
 
@@ -55,9 +63,11 @@ class JobCommand(ComposedCommand):
 
         plugins, order = plugins_of(ctx), ctx.meta.get(ORDER, [])
         found = [
+            *usage.clashes(self.composed),
             *usage.swallowed(given, self.composed),
             *usage.repeated(order, self.composed),
-            *usage.strange_platforms(chosen.file, plugins),
+            *usage.strange_tables(chosen, plugins),
+            *usage.unsuitable(given.get("save_as")),
         ]
         workload, platform = self._chosen(chosen, plugins, found, given)
         request = Request(
@@ -67,9 +77,22 @@ class JobCommand(ComposedCommand):
             trainer_args=tuple(tail) if (tail := ctx.meta.get(AFTER_DASHES)) is not None else None,
             file=chosen.file,
             names=names(ctx),
+            project=chosen.project,
             flags=frozenset(self.composed.flags),
         )
-        self.perform(ctx, prepare(request, workload, platform, plugins, tuple(found)), given)
+        if sets := [text for text in given.get(SET) or () if not usage.is_flag(text, self.composed)]:
+            from robotrain import overrides
+
+            request, wrong = overrides.apply(request, sets, workload, platform, plugins.source_kinds())
+            found += wrong
+        prepared = prepare(request, workload, platform, plugins, tuple(found))
+        if given.get("save_as"):
+            from robotrain import job_text
+
+            job_text.save(prepared.resolution, platform.name, given["save_as"])
+            say(f"wrote the job to {given['save_as']}")
+        self.chosen = chosen
+        self.perform(ctx, prepared, given)
 
     def _chosen(self, chosen: Choice, plugins: Any, found: "list[Problem]", given: dict[str, Any]) -> tuple[Any, Any]:
         """The workload and the platform. Raises Rejected when one is missing, with all that was found."""
@@ -78,16 +101,29 @@ class JobCommand(ComposedCommand):
         from robotrain.problem import Rejected
 
         parts: dict[str, Any] = {}
-        for family, name in (("workload", chosen.workload), ("platform", chosen.platform)):
+        named = (("workload", chosen.workload), ("platform", chosen.platform))
+        for (family, name), origin in zip(named, chosen.origins, strict=True):
             try:
                 parts[family] = getattr(plugins, family)(name) if name else None
             except PluginError as error:
-                found.append(usage.not_loaded(family, name, str(error), plugins))
-        if not chosen.platform:
+                found.append(usage.not_loaded(family, name, str(error), plugins, origin))
+        files = [*(chosen.file.problems if chosen.file else ()), *(chosen.project.problems if chosen.project else ())]
+        if not chosen.platform and not files:
             found.append(usage.no_platform(plugins))
         if "workload" in parts:  # without one every option of a workload would seem unknown
             words = [] if any(problem.code == "flag-without-value" for problem in found) else given.get("words") or []
             found += usage.strange_words(words, chosen, self.composed, plugins)
         if not all(parts.get(family) for family in ("workload", "platform")):
-            raise Rejected([*found, *(chosen.file.problems if chosen.file else ())])
+            raise Rejected([*found, *files])
         return parts["workload"], parts["platform"]
+
+
+def _keys(incomplete: str, workload: Any, platform: Any, plugins: Any) -> list[str]:
+    """What `--set` may go on to: keys, and the values of one that has a choice of them."""
+    from robotrain import overrides
+
+    key, equals, value = incomplete.partition("=")
+    if equals:
+        return [f"{key}={one}" for one in overrides.choices(key, workload, platform) if one.startswith(value)]
+    known = overrides.keys(workload, platform, plugins.source_kinds())
+    return [f"{one}=" for one in known if one.startswith(incomplete)]

@@ -1,13 +1,14 @@
 """The options of a workload, a platform and the source kinds, derived from their declarations."""
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
+import typer
 from robotrain_runtime.parameter import Parameter, parameters_of
 
 from robotrain.cli.compose import list_option, switch, text_option
+from robotrain.provenance import own_name
 from robotrain.source import RoleFlag, SourceKind
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from robotrain.workload import Workload
 
 PARAMETER, SETTING, OFF, SOURCE = "parameter__", "setting__", "off__", "source__"
+SET = "set"
+OURS = "robotrain"
+TAKEN = ("PLATFORM", "PROFILE", "PLUGINS", "STATE", "CACHE", "HOOK_SECONDS", "PYTHON", "EVENTS_FD", "GRACE_SECONDS")
+"""Environment names after `ROBOTRAIN_` that are robotrain's own."""
 
 
 class SourceOption(NamedTuple):
@@ -25,19 +30,40 @@ class SourceOption(NamedTuple):
     kinds: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+class Clash(NamedTuple):
+    """A spelling, of a flag or of an environment name, that two owners claim."""
+
+    spelling: str
+    owners: tuple[str, str]
+
+
 class Options:
-    """What one choice of workload and platform composes to, by the name of the function's argument."""
+    """What one choice of workload and platform composes to, by the name of the function's argument.
 
-    signature: list[inspect.Parameter] = field(default_factory=list)
-    declared: dict[str, Parameter] = field(default_factory=dict)
-    sources: dict[str, SourceOption] = field(default_factory=dict)
-    flags: dict[str, str] = field(default_factory=dict)
+    owners: of each flag and each environment name, in words. clashes: options that were left out, as another has their
+    flag or their environment name.
+    """
 
-    def add(self, option: inspect.Parameter, flags: Iterable[str]) -> None:
-        """One more option and its spellings."""
+    def __init__(self) -> None:
+        self.signature: list[inspect.Parameter] = []
+        self.declared: dict[str, Parameter] = {}
+        self.sources: dict[str, SourceOption] = {}
+        self.flags: dict[str, str] = {}
+        self.owners = dict.fromkeys(map(own_name, TAKEN), OURS)
+        self.clashes: list[Clash] = []
+
+    def add(self, option: inspect.Parameter, flags: Iterable[str], owner: str = OURS, env: str = "") -> bool:
+        """One more option and its spellings; whether they were free."""
+        named = list(flags)
+        spellings = [*named, env] if env else named
+        taken = [Clash(spelling, (self.owners[spelling], owner)) for spelling in spellings if spelling in self.owners]
+        if taken:
+            self.clashes.extend(taken)
+            return False
         self.signature.append(option)
-        self.flags.update({flag: option.name for flag in flags})
+        self.flags.update(dict.fromkeys(named, option.name))
+        self.owners.update(dict.fromkeys(spellings, owner))
+        return True
 
 
 def add_sources(options: Options, workload: "Workload", kinds: Mapping[str, SourceKind]) -> None:
@@ -50,36 +76,56 @@ def add_sources(options: Options, workload: "Workload", kinds: Mapping[str, Sour
         for flag, owners in shared.items():
             name = SOURCE + role + "__" + flag.flag.strip("-").replace("-", "_")
             spellings = (flag.flag, *flag.aliases)
-            help = owners[0].help + ("  [repeatable]" if flag.repeatable else "")
-            options.add(list_option(name, spellings, help, "Data", metavar=owners[0].form), spellings)
-            options.sources[name] = SourceOption(role, flag, tuple(owner.name for owner in owners))
+            help = (flag.help or owners[0].help) + ("  [repeatable]" if flag.repeatable else "")
+            option = list_option(name, spellings, help, "Data", metavar=flag.form or owners[0].form)
+            who = "source " + " and ".join(owner.name for owner in owners)
+            if options.add(option, spellings, f"{who} as {role}", own_name(flag.flag)):
+                options.sources[name] = SourceOption(role, flag, tuple(owner.name for owner in owners))
 
 
 def add_parameters(options: Options, workload: "Workload") -> None:
     """The workload's parameters."""
-    _add_declared(options, workload.parameters, PARAMETER, f"Parameters of {workload.name}")
+    owner = f"workload {workload.name}"
+    _add_declared(options, workload.parameters, PARAMETER, f"Parameters of {workload.name}", owner)
 
 
 def add_settings(options: Options, platform: "Platform") -> None:
     """The platform's settings."""
-    _add_declared(options, platform.settings, SETTING, f"Settings of platform {platform.name}")
+    owner = f"platform {platform.name}"
+    _add_declared(options, platform.settings, SETTING, f"Settings of {owner}", owner)
 
 
-def _add_declared(options: Options, declared: type, prefix: str, panel: str) -> None:
+def add_set(options: Options, complete: Callable[[str], list[str]]) -> None:
+    """`--set KEY=VALUE`; complete: what a beginning may go on to."""
+    option = typer.Option(
+        "--set",
+        help="a value by its name in a job file (batch_size, platforms.NAME.KEY, sources.ROLE.KIND)  [repeatable]",
+        rich_help_panel="Options",
+        metavar="KEY=VALUE",
+        show_default=False,
+        autocompletion=complete,
+    )
+    kind = inspect.Parameter.KEYWORD_ONLY
+    parameter = inspect.Parameter(SET, kind, default=None, annotation=Annotated[list[str] | None, option])
+    options.add(parameter, ("--set",))
+
+
+def _add_declared(options: Options, declared: type, prefix: str, panel: str, owner: str) -> None:
     for parameter in parameters_of(declared):
         name = prefix + parameter.name
-        options.declared[name] = parameter
         if parameter.switch:
             both = f"{parameter.flag}/--no-{parameter.flag[2:]}"
-            options.add(switch(name, (both, *parameter.flags[1:]), help_of(parameter), panel), both.split("/"))
+            option = switch(name, (both, *parameter.flags[1:]), help_of(parameter), panel)
+            flags = (*both.split("/"), *parameter.flags[1:])
         else:
             option = text_option(name, parameter.flags, help_of(parameter), panel, parameter.metavar, parameter.choices)
-            options.add(option, parameter.flags)
+            flags = parameter.flags
+        if not options.add(option, flags, owner, parameter.env[0]):
+            continue
+        options.declared[name] = parameter
         if parameter.param.off:
-            off = switch(
-                OFF + name, (parameter.param.off,), f"the same as {parameter.flag} {parameter.param.off_value}", panel
-            )
-            options.add(off, (parameter.param.off,))
+            same = f"the same as {parameter.flag} {parameter.param.off_value}"
+            options.add(switch(OFF + name, (parameter.param.off,), same, panel), (parameter.param.off,), owner)
 
 
 def help_of(parameter: Parameter) -> str:

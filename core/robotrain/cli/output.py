@@ -10,6 +10,8 @@ import typer
 
 from robotrain.problem import INTERRUPTED, SENTENCE, Problem, Rejected, Stage, errors, render
 
+SEVERITIES = {"error": "red", "warning": "yellow"}
+
 
 def show(text: str) -> None:
     """A result."""
@@ -21,14 +23,26 @@ def say(text: str) -> None:
     _write(sys.stderr, text)
 
 
-def _write(stream: TextIO | None, text: str) -> None:
+def show_line(text: str) -> bool:
+    """A line of a result that goes on; False when nobody reads any more."""
+    return _write(sys.stdout, text)
+
+
+def say_line(text: str) -> bool:
+    """The same of narration."""
+    return _write(sys.stderr, text)
+
+
+def _write(stream: TextIO | None, text: str) -> bool:
     """A line to a stream that somebody may have closed: the command goes on, and its exit code is told all the same."""
     if stream is None:
-        return
+        return False
     try:
         print(text, file=stream, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return False
+    return True
 
 
 def show_json(value: Any) -> None:
@@ -42,11 +56,18 @@ def show_json(value: Any) -> None:
 
 def report(problems: Iterable[Problem]) -> None:
     """Every problem, errors last, so that they stand nearest to the prompt."""
-    import shutil
+    found = sorted(problems, key=lambda problem: problem.severity == "error")
+    if not found:
+        return
+    from robotrain.cli import terminal
 
-    width = min(100, shutil.get_terminal_size((100, 24)).columns)
-    for problem in sorted(problems, key=lambda problem: problem.severity == "error"):
-        say(render(problem, width))
+    width = min(100, terminal.columns(sys.stderr) or 100)
+    for problem in found:
+        text = render(problem, width)
+        if terminal.has_colour(sys.stderr):
+            style = SEVERITIES.get(problem.severity, "")
+            text = terminal.paint(problem.severity, style, True) + text.removeprefix(problem.severity)
+        say(text)
 
 
 def problems_json(problems: Iterable[Problem]) -> list[dict[str, Any]]:
@@ -69,12 +90,11 @@ def problems_json(problems: Iterable[Problem]) -> list[dict[str, Any]]:
 
 
 def table(rows: Sequence[Sequence[str]], gap: str = "  ") -> str:
-    """Rows with aligned columns; the last column is not padded."""
-    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]] if rows else []
-    return "\n".join(
-        gap.join([*(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)), row[-1]]).rstrip()
-        for row in rows
-    )
+    """Rows with aligned columns. On a terminal a last column that is too long goes on below itself."""
+    from robotrain.cli import terminal
+    from robotrain.cli.columns import wrapped
+
+    return "\n".join(wrapped(rows, gap, terminal.columns(sys.stdout)))
 
 
 @contextlib.contextmanager
@@ -86,7 +106,7 @@ def guarded(as_json: bool = False) -> Iterator[None]:
         report(rejected.problems)
         count = len(errors(rejected.problems))
         if count > 1:
-            say(f"{count} problems; nothing was sent")
+            say(f"{count} problems; nothing was done")
         if as_json:
             show_json({"problems": problems_json(rejected.problems)})
         raise typer.Exit(rejected.exit_code) from None

@@ -1,4 +1,4 @@
-"""`robotrain render`: the plan, to the terminal or a folder. Nothing is sent, nothing is asked of a network."""
+"""`robotrain render`: the plan, to the terminal or a folder. Nothing is sent; a network is asked only with --pin."""
 
 import hashlib
 from pathlib import Path
@@ -8,6 +8,7 @@ import typer
 
 from robotrain.cli.compose import SETTINGS, switch, text_option
 from robotrain.cli.job_command import JobCommand
+from robotrain.cli.made import make_job_app
 from robotrain.cli.options import Options
 from robotrain.cli.output import report, say, show, show_json
 from robotrain.problem import Instead, Problem, Rejected, Stage
@@ -16,7 +17,9 @@ HELP = """Render the plan: exactly what `submit` would send.
 
   robotrain render examples/pusht-mini/job.yaml --platform PLATFORM
 
-  robotrain render --platform PLATFORM --dataset-path ./my-dataset --to plan/
+  robotrain render --platform PLATFORM --dataset-path ./my-dataset --pin --to plan/
+
+  robotrain submit --plan plan/          sends it, byte for byte
 """
 
 
@@ -29,18 +32,25 @@ class RenderCommand(JobCommand):
         attempt = text_option("attempt", ("--attempt",), "the attempt to name the run by  [default: 1]", "Options", "N")
         options.add(to, ("--to",))
         options.add(attempt, ("--attempt",))
+        pin = "ask what moving names mean now (a Hub revision, a folder), and pin them in the plan"
+        options.add(switch("pin", ("--pin",), pin, "Options"), ("--pin",))
         options.add(switch("json", ("--json",), "print JSON", "Options"), ("--json",))
 
     def perform(self, ctx: typer.Context, prepared: Any, given: dict[str, Any]) -> None:
         """Print or write the plan."""
-        from robotrain.plan import write
+        from robotrain import plan_folder
 
-        plan = prepared.plan(_attempt(given.get("attempt")))
+        if given.get("pin"):
+            from robotrain import pin
+
+            prepared = prepared.with_job(pin.settled(prepared.job, prepared.kinds))
+        rendered = prepared.rendered(_attempt(given.get("attempt")))
+        plan = rendered.plan
         report(prepared.remarks)
         if given.get("to"):
             folder = Path(given["to"])
             _must_be_free(folder)
-            write(plan, folder)
+            plan_folder.write(rendered, folder)
             say(f"wrote the plan of {plan.run} to {folder} ({len(plan.files)} files, digest {plan.digest[:12]})")
         if given.get("json"):
             show_json(plan_json(plan))
@@ -98,5 +108,4 @@ def _must_be_free(folder: Path) -> None:
         raise Rejected([problem])
 
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-app.command("render", cls=RenderCommand, help=HELP, context_settings=SETTINGS)(lambda: None)
+app = make_job_app("render", RenderCommand, HELP, SETTINGS)

@@ -4,10 +4,13 @@ from typing import Any
 
 import typer
 
-from robotrain.cli.compose import SETTINGS, switch
+from robotrain.cli import sending
+from robotrain.cli.app import plugins_of
+from robotrain.cli.compose import AFTER_DASHES, ORDER, SETTINGS, switch, text_option
 from robotrain.cli.job_command import JobCommand
+from robotrain.cli.made import make_job_app
 from robotrain.cli.options import Options
-from robotrain.cli.output import report, say, show, show_json
+from robotrain.problem import Instead, Problem, Stage, raise_if_any
 
 HELP = """Check a job, render its plan, and send it to a platform.
 
@@ -17,14 +20,14 @@ HELP = """Check a job, render its plan, and send it to a platform.
 
   robotrain submit job.yaml --platform PLATFORM -- --policy.chunk_size=16
 
-What stands after `--` goes to the trainer as it is.
+  robotrain submit --plan plan/          what `robotrain render … --to plan/` wrote, byte for byte
+
+What stands after `--` goes to the trainer as it is. A submit that was cut off is found again by the same command.
 """
 
-SWITCHES = {
-    "wait": "follow the run to its end; the exit code says how it ended",
-    "dry_run": "everything but sending: check, render, and look whether it could run",
-    "json": "print JSON",
-}
+WITH_A_PLAN = ("plan", "platform", "wait", "stream", "dry_run", "json")
+"""Options that go with `--plan`; all others are of a job."""
+FOLDER = Instead("--plan FOLDER", "what `robotrain render … --to FOLDER` wrote")
 
 
 class SubmitCommand(JobCommand):
@@ -32,35 +35,62 @@ class SubmitCommand(JobCommand):
 
     def own_options(self, options: Options) -> None:
         """What happens beside sending."""
-        for name, help in SWITCHES.items():
+        for name, help in sending.SWITCHES.items():
             flag = "--" + name.replace("_", "-")
             options.add(switch(name, (flag,), help, "Options"), (flag,))
+        plan = "send the plan that `render --to` wrote there, instead of a job"
+        options.add(text_option("plan", ("--plan",), plan, "Options", "FOLDER"), ("--plan",))
+
+    def act(self, ctx: typer.Context, chosen: Any, given: dict[str, Any]) -> None:
+        """A plan goes as it is; everything else is prepared first."""
+        if given.get("plan") is not None:
+            self._send_plan(ctx, chosen, given)
+        else:
+            super().act(ctx, chosen, given)
 
     def perform(self, ctx: typer.Context, prepared: Any, given: dict[str, Any]) -> None:
         """Send the job, and follow it when asked."""
-        from robotrain.cli import follow, render
-        from robotrain.cli.app import plugins_of
-        from robotrain.send import attempt_of, rehearse, send
+        sending.send(ctx, prepared, given)
 
-        report(prepared.remarks)
-        if given.get("dry_run"):
-            plan = rehearse(prepared, report)
-            show_json(render.plan_json(plan)) if given.get("json") else show(render.plan_text(plan))
-            say(f"{plan.run} could be sent; nothing was")
-            return
-        record = send(prepared, report, announce=say if given.get("json") else show)
-        if (attempt := attempt_of(record.run)) > 1:
-            say(f"  this is attempt {attempt} of this very job")
-        report(plugins_of(ctx).run_changed(record))
-        if given.get("json") and not given.get("wait"):
-            show_json(
-                {"run": record.run, "platform": record.platform, "job": record.job, "reference": record.reference}
-            )
-        if given.get("wait"):
-            follow.to_the_end(record, prepared.platform, as_json=bool(given.get("json")))
-        else:
-            say(f"  robotrain status {record.run}    how it is\n  robotrain logs -f {record.run}   follow its log")
+    def _send_plan(self, ctx: typer.Context, chosen: Any, given: dict[str, Any]) -> None:
+        from pathlib import Path
+
+        from robotrain import plan_folder
+        from robotrain.cli import usage
+
+        words, order = given.get("words") or [], ctx.meta.get(ORDER, [])
+        mistakes = [
+            *usage.swallowed(given, self.composed),
+            *usage.repeated(order, self.composed),
+            *usage.strange_words(words, chosen, self.composed, plugins_of(ctx)),
+        ]
+        flags = {name: flag for flag, name in reversed(self.composed.flags.items())}  # the first spelling of each
+        said = [flags[name] for name in dict.fromkeys(order) if name in flags and name not in WITH_A_PLAN]
+        said += [*words, *(ctx.meta.get(AFTER_DASHES) or [])]
+        if not given["plan"]:
+            mistakes.append(_problem("flag-without-value", "--plan needs a folder", "--plan", FOLDER))
+        raise_if_any(mistakes or [_fixed(word) for word in said[:1]])
+        rendered = plan_folder.read(Path(given["plan"]))
+        if given.get("platform") not in (None, rendered.plan.platform):
+            raise_if_any([_of_another_platform(rendered.plan.platform)])
+        sending.send_plan(ctx, rendered, given)
 
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-app.command("submit", cls=SubmitCommand, help=HELP, context_settings=SETTINGS)(lambda: None)
+def _fixed(said: str) -> Problem:
+    from robotrain.redaction import redact
+
+    title = f"a plan is sent as it is: {redact(said)} cannot change it any more"
+    way = Instead("robotrain render … --to FOLDER", "renders one with other values")
+    return _problem("plan-fixed", title, "--plan", way)
+
+
+def _of_another_platform(platform: str) -> Problem:
+    way = Instead(f"--platform {platform}", "or no --platform")
+    return _problem("plan-fixed", f"the plan was rendered for {platform}", "--platform", way)
+
+
+def _problem(code: str, title: str, where: str, instead: Instead) -> Problem:
+    return Problem(code=code, stage=Stage.USAGE, title=title, where=where, instead=(instead,))
+
+
+app = make_job_app("submit", SubmitCommand, HELP, SETTINGS)

@@ -4,15 +4,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from robotrain.cli.choice import Choice, is_job_file, loaded
-from robotrain.cli.options import OFF, SOURCE, Options, every_flag
+from robotrain.cli.options import OFF, SET, SOURCE, Options, every_flag
 from robotrain.nearest import offer
 from robotrain.problem import Instead, Problem, Stage
 from robotrain.provenance import Origin, Value
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
-    from robotrain.job_file import JobFile
     from robotrain.request import SourceText
 
 
@@ -28,7 +29,7 @@ def values(given: dict[str, Any], options: Options, prefix: str) -> dict[str, Va
         if isinstance(value, bool):
             flag = parameter.flag if value else f"--no-{parameter.flag[2:]}"
             found[parameter.name] = Value("true" if value else "false", Origin("flag", flag))
-        elif value is not None and not _is_flag(value, options):
+        elif value is not None and not is_flag(value, options):
             found[parameter.name] = Value(value, Origin("flag", parameter.flag))
     return found
 
@@ -53,19 +54,20 @@ def swallowed(given: dict[str, Any], options: Options) -> Iterator[Problem]:
             continue
         value = given[name]
         for text in value if isinstance(value, list) else [value]:
-            if _is_flag(text, options):
+            if is_flag(text, options):
                 taken = redact(text.partition("=")[0])
                 yield _problem("flag-without-value", f"{flag} needs a value, and {taken} stands in its place", flag)
 
 
-def _is_flag(text: object, options: Options) -> bool:
+def is_flag(text: object, options: Options) -> bool:
+    """Whether a value is no value but a flag, whose own was forgotten."""
     return isinstance(text, str) and (text in options.flags or text.startswith("--"))
 
 
 def repeated(order: Sequence[str], options: Options) -> Iterator[Problem]:
     """Options given more than once that take one value."""
     for name in dict.fromkeys(order):
-        if order.count(name) > 1 and name != "words" and not name.startswith(SOURCE):
+        if order.count(name) > 1 and name not in ("words", SET) and not name.startswith(SOURCE):
             flag = _canonical(name, options)
             yield _problem("option-repeated", f"{flag} is given {order.count(name)} times; it takes one value", flag)
         if OFF + name in order:
@@ -105,10 +107,20 @@ def _sorted_out(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return unknown, plain
 
 
-def strange_platforms(file: "JobFile | None", plugins: Any) -> Iterator[Problem]:
-    """Tables of a job file for platforms that are not installed here, which may be misspelt."""
+def clashes(options: Options) -> Iterator[Problem]:
+    """Options of two owners that cannot be told apart: whichever was meant, half of the people meant the other."""
+    for spelling, owners in options.clashes:
+        both = " and ".join(owners)
+        env = not spelling.startswith("-")
+        title = f"{both} both read {spelling}" if env else f"{both} both have an option {spelling}"
+        why = "Only one of them can have it here; the other has to be renamed by who declares it."
+        yield _problem("names-clash" if env else "options-clash", title, spelling, why=why)
+
+
+def strange_tables(chosen: Choice, plugins: Any) -> Iterator[Problem]:
+    """Tables of the files for platforms that are not installed here, which may be misspelt."""
     installed = plugins.names("platform")
-    for name, table in (file.platforms if file else {}).items():
+    for name, table in (chosen.file.platforms if chosen.file else {}).items():
         if name not in installed:
             yield Problem(
                 code="job-file-strange-platform",
@@ -118,6 +130,21 @@ def strange_platforms(file: "JobFile | None", plugins: Any) -> Iterator[Problem]
                 where=next((value.origin.where for value in table.values()), ""),
                 instead=offer(name, installed),
             )
+    if chosen.project:
+        from robotrain import project
+
+        yield from project.strange(chosen.project, plugins)
+
+
+def unsuitable(save_as: str | None) -> Iterator[Problem]:
+    """What keeps a job file from being written under a name, as far as that shows before there is a job."""
+    path = Path(save_as or "")
+    if save_as and not is_job_file(save_as):
+        why = "That is how a job file is known on the command line."
+        ways = (Instead(f"--save-as {redact(path.stem)}.yaml"),)
+        yield _problem("file-unsuitable", "the name of a job file ends in .yaml", "--save-as", why, ways)
+    elif save_as and not path.absolute().parent.is_dir():
+        yield _problem("file-unsuitable", "the folder for the job file is not there", "--save-as")
 
 
 def no_platform(plugins: Any) -> Problem:
@@ -132,7 +159,7 @@ def no_platform(plugins: Any) -> Problem:
     )
 
 
-def not_loaded(family: str, name: str, why: str, plugins: Any) -> Problem:
+def not_loaded(family: str, name: str, why: str, plugins: Any, origin: Origin) -> Problem:
     """A workload or platform that is not installed, or fails to load."""
     installed = plugins.names(family)
     flag = "--platform " if family == "platform" else ""
@@ -140,7 +167,7 @@ def not_loaded(family: str, name: str, why: str, plugins: Any) -> Problem:
         code=f"{family}-not-loaded",
         stage=Stage.USAGE,
         title=redact(why),
-        where=flag.strip(),
+        where=origin.where,
         given=redact(name),
         instead=offer(name, [known for known in installed if known != name], before=flag),
     )
@@ -160,6 +187,9 @@ def _unknown_option(flag: str, chosen: Choice, options: Options, plugins: Any) -
             Instead(owner.replace("platform ", "--platform ", 1).removeprefix("workload ")) for owner in owners
         )
         return _problem("option-elsewhere", title, flag, instead=ways)
+    if command := _command_with(flag):
+        title = f"{flag} is an option of `robotrain {command}` alone"
+        return _problem("option-elsewhere", title, flag, instead=(Instead(f"robotrain {command} … {flag}"),))
     if "." in flag:
         why = "Options of the trainer itself stand after `--`."
         return _problem(
@@ -175,6 +205,18 @@ def _owners(flag: str, chosen: Choice, plugins: Any) -> Iterator[str]:
     for name, workload in plugins.workloads().items():
         if name != chosen.workload and flag in every_flag(workload.parameters):
             yield f"workload {name}"
+
+
+def _command_with(flag: str) -> str | None:
+    """The command over a job that has an option of its own, which the one at hand has not."""
+    from robotrain.cli import explain, render, submit
+
+    for command, module in (("submit", submit), ("render", render), ("explain", explain)):
+        options = Options()
+        typer.main.get_command(module.app).own_options(options)  # type: ignore[attr-defined]
+        if flag in options.flags:
+            return command
+    return None
 
 
 def _unknown_word(word: str, plugins: Any) -> Problem:

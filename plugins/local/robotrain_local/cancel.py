@@ -5,31 +5,56 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from robotrain.problem import Instead, Problem, Rejected, Stage
+
 from robotrain_local import folder as files
 from robotrain_local import process, spec, state
+from robotrain_local.host import Host
 from robotrain_local.process import Process
 
 STARTING_SECONDS = 2.0
 MARGIN_SECONDS = 5.0
+DYING_SECONDS = 0.2
+"""A supervisor that is gone so soon, and the run is not, was being killed: it has passed nothing on."""
 
 
 def cancel(folder: Path) -> None:
-    """End the run and return when it has ended; one that ended already is left as it is."""
+    """End the run and return when it has ended; one that ended already is left as it is. Raises Rejected when it runs
+    where no signal from here reaches it.
+    """
     if _over(folder):
         return
-    asked_before = (folder / files.CANCEL).exists()
-    files.write(folder / files.CANCEL, {"asked": time.time()})  # first: a supervisor that only now starts looks for it
-    _until(lambda: _supervisor(folder) is not None, STARTING_SECONDS)
+    supervisor = _supervisor(folder)
+    if supervisor and not supervisor.host.here:
+        raise Rejected([_elsewhere(folder, supervisor.host)])
+    # first: a supervisor that only now starts looks for it
+    asked_first = files.first(folder / files.CANCEL, {"asked": time.time()})
+    _until(lambda: (folder / files.SUPERVISOR).exists(), STARTING_SECONDS)
     supervisor = _supervisor(folder)
     if supervisor is None:
         return files.end(folder, process.TERMINATED, "cancelled before it started")
-    if not asked_before:  # a second signal would cut short what the first one lets the run save
-        process.send([supervisor.pid] if supervisor.alive else state.left_behind(supervisor), signal.SIGTERM)
+    _end(folder, supervisor, asked_first)
+
+
+def _end(folder: Path, supervisor: Process, asked_first: bool) -> None:
+    """Tell it to end, and end it when it takes longer than its grace."""
+    told = supervisor.alive
+    if told:
+        process.send([supervisor.pid], signal.SIGTERM)  # it passes the first one on, and no other
+        told = not _until(lambda: not supervisor.alive, DYING_SECONDS) or _over(folder)
+    if not told and asked_first:  # a second signal would cut short what the first one lets the run save
+        process.send(process.heads(process.of_run(supervisor)), signal.SIGTERM)
     in_time = _until(lambda: _over(folder), _grace(folder) + MARGIN_SECONDS)
     if not in_time:
-        process.send(state.left_behind(supervisor), signal.SIGKILL)
-    _until(lambda: not state.left_behind(supervisor), MARGIN_SECONDS)
+        _until(lambda: not _killed(supervisor), MARGIN_SECONDS)
     files.end(folder, process.TERMINATED if in_time else process.KILLED)
+
+
+def _killed(supervisor: Process) -> list[int]:
+    """What there was to kill: looked at again until there is nothing, as it may fork meanwhile."""
+    left = process.of_run(supervisor)
+    process.send(left, signal.SIGKILL)
+    return left
 
 
 def _over(folder: Path) -> bool:
@@ -51,3 +76,15 @@ def _until(there: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(process.POLL)
     return True
+
+
+def _elsewhere(folder: Path, where: Host) -> Problem:
+    command = f"robotrain cancel {folder.name}"
+    remote = Instead(command, "in that container" if where.contained else "outside this container")
+    return Problem(
+        code="run-elsewhere",
+        stage=Stage.SUBMIT,
+        title=f"{folder.name} runs {where.place}, and is stopped there",
+        why="No signal from here reaches its processes.",
+        instead=(remote if where.kernel else Instead(f"ssh {where.name} {command}"),),
+    )

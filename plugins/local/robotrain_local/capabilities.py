@@ -5,6 +5,12 @@ from collections.abc import Mapping
 from robotrain.capabilities import ANY, YES, Capabilities, no, not_yet
 
 DOWNLOAD = "download it and pass --dataset-path FOLDER"
+MODEL_ASSET = no(
+    "A model of an Azure ML workspace is mounted by an Azure ML job; this machine has no such mount.",
+    "download it (az ml model download) and name the folder in its place",
+)
+
+POLICIES = ("local_path", "huggingface", "registered_model", "blob_url")
 
 CAPABILITIES = Capabilities(
     sources={
@@ -18,13 +24,15 @@ CAPABILITIES = Capabilities(
         ("dataset", "data_asset"): no(
             "An Azure ML data asset is mounted by an Azure ML job; this machine has no such mount.", DOWNLOAD
         ),
+        **{(role, kind): YES for role in ("policy", "init_policy") for kind in POLICIES},
+        **{(role, "model_asset"): MODEL_ASSET for role in ("policy", "init_policy")},
+        ("resume", "local_path"): YES,
     },
     workloads={"lerobot-train": YES, ANY: YES},
     features={
-        "register_model": not_yet(
-            "Registering checkpoints in a model registry comes with a later release.",
-            "train without it and register a checkpoint with MLflow's own client",
-        ),
+        "runs_here": YES,
+        "register_model": YES,
+        "publish_folder": YES,
         "multi_gpu": not_yet(
             "Training on several GPUs of this machine comes with a later release.", "train on one GPU"
         ),
@@ -43,7 +51,6 @@ _CONTAINER = (
     "use --environment PATH for a particular one"
 )
 _CLUSTER = "a cluster's setting: the local platform runs the job on this very machine"
-_LATER = "starting from a trained policy comes with a later release"
 _CLOUD = "a cloud account's setting: the local platform runs the job on this very machine"
 
 DECLINED: Mapping[str, str] = {
@@ -59,10 +66,6 @@ DECLINED: Mapping[str, str] = {
     "--assets-only": _CONTAINER,
     "--dataset-root": "not needed: a dataset is used where it lies",
     "--config-preview": "the same is `robotrain explain …`, or `robotrain submit … --dry-run`",
-    "--policy-repo-id": _LATER,
-    "--init-from-policy-model": _LATER,
-    "--stream": "it comes with a later release; `--wait` follows the run, `robotrain logs -f` its log",
-    "--save-as": "it comes with a later release; `robotrain render … --to FOLDER` writes what would be sent",
     "--azure-subscription-id": _CLOUD,
     "--azure-resource-group": _CLOUD,
     "--azure-workspace-name": _CLOUD,

@@ -12,7 +12,7 @@ from robotrain_runtime import document
 from robotrain_runtime.finding import Finding
 from robotrain_runtime.preflight import preflight as look
 
-from robotrain_local import damaged, spec
+from robotrain_local import damaged, spec, staging
 from robotrain_local.render import JOB
 
 GIB = 1024**3
@@ -28,7 +28,8 @@ def preflight(plan: Plan) -> Iterator[Problem]:
         yield damaged.problem(error)
         return
     yield from map(problem_of, look(job))
-    yield from _folder(Path(process.folder))
+    if not staging.cut_off(plan, Path(process.folder)):
+        yield from _folder(Path(process.folder))
 
 
 def problem_of(finding: Finding) -> Problem:

@@ -25,6 +25,7 @@ def render(job: Job, settings: Settings, run: str, payload: Payload, halves: Map
         cache=str(folders.cache()),
         tracking_uri=settings.tracking_uri or f"{SQLITE}{folders.state() / 'mlflow.db'}",
         environment=settings.environment,
+        torch_backend=settings.torch_backend,
     )
     process = spec.Spec(
         run=run,

@@ -38,6 +38,15 @@ class Settings:
         Param(help="MLflow address (default: a SQLite file in the state folder; MLFLOW_TRACKING_URI is not read)"),
     ] = None
 
+    torch_backend: Annotated[
+        str | None,
+        Param(
+            help="build the environment with this PyTorch in place of the locked one, at the same version: cpu, cu126, "
+            "rocm6.4, xpu, or auto for what suits this machine",
+            metavar="BUILD",
+        ),
+    ] = None
+
     def __post_init__(self) -> None:
         for name, absolute in (("environment", _path), ("runs_dir", _path), ("tracking_uri", _address)):
             if value := getattr(self, name):

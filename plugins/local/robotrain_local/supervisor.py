@@ -14,9 +14,11 @@ from types import FrameType
 
 from robotrain_local import folder as files
 from robotrain_local import process
+from robotrain_local.process import Process
 from robotrain_local.spec import FILE, Spec, load
 
 NOT_STARTED = 127
+KILL_SECONDS = 10.0
 
 
 class Supervisor:
@@ -24,8 +26,9 @@ class Supervisor:
     trainer die before it has saved anything, and a second signal would cut the runtime's own grace short.
     """
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, me: Process) -> None:
         self._spec = spec
+        self._me = me
         self._child: subprocess.Popen[bytes] | None = None
         self._stopping = False
 
@@ -33,13 +36,14 @@ class Supervisor:
         """Start the runtime and see it, and everything it started, to the end. Its exit code, 128+n for signal n."""
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, self._stop)
-        signal.signal(signal.SIGALRM, _kill_others)
+        signal.signal(signal.SIGALRM, self._kill_others)
         command = [sys.executable, "-P", "-m", self._spec.module, *self._spec.arguments]
-        self._child = subprocess.Popen(command, env=os.environ | dict(self._spec.environment))
+        environ = os.environ | dict(self._spec.environment) | {process.MARK: self._me.mark}
+        self._child = subprocess.Popen(command, env=environ)
         if self._stopping:  # asked for before there was a child
             self._child.terminate()
         code = self._child.wait()
-        _sweep(self._spec.grace_seconds)
+        self._sweep()
         return code if code >= 0 else 128 - code
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
@@ -50,35 +54,37 @@ class Supervisor:
         if self._child:
             self._child.terminate()
 
+    def _others(self) -> list[int]:
+        return [pid for pid in process.of_run(self._me) if pid != self._me.pid]
+
+    def _kill_others(self, number: int, frame: FrameType | None) -> None:
+        process.send(self._others(), signal.SIGKILL)
+
+    def _sweep(self) -> None:
+        """End what the runtime left running: a trainer whose runtime was killed would hold the machine for nobody."""
+        until, told = time.monotonic() + self._spec.grace_seconds, set[int]()
+        while (left := self._others()) and time.monotonic() < until:
+            process.send(new := {*process.heads(left)} - told, signal.SIGTERM)
+            told |= new
+            time.sleep(process.POLL)
+        until = time.monotonic() + KILL_SECONDS
+        while (left := self._others()) and time.monotonic() < until:  # it may fork while it is killed
+            process.send(left, signal.SIGKILL)
+            time.sleep(process.POLL)
+
 
 def main(folder: Path) -> None:
-    """Run what `folder` says, to its end."""
-    os.chdir(folder)
-    if not Path(files.SUPERVISOR).exists():
-        files.write(Path(files.SUPERVISOR), dataclasses.asdict(process.identify(os.getpid())))
-    if Path(files.CANCEL).exists():
+    """Run what `folder` says, to its end; nothing when another supervisor of the same folder was first."""
+    me = process.identify(os.getpid())
+    if files.claim(folder / files.SUPERVISOR, dataclasses.asdict(me)) is None:
+        return
+    if (folder / files.CANCEL).exists():
         return files.end(folder, process.TERMINATED, "cancelled before it started")
     try:
-        files.end(folder, Supervisor(load(Path(FILE).read_bytes())).run())
+        os.chdir(folder)
+        files.end(folder, Supervisor(load((folder / FILE).read_bytes()), me).run())
     except OSError as error:
         files.end(folder, NOT_STARTED, f"the runtime could not be started: {error}")
-
-
-def _others() -> list[int]:
-    return [pid for pid in process.session(os.getpid()) if pid != os.getpid()]
-
-
-def _kill_others(number: int, frame: FrameType | None) -> None:
-    process.send(_others(), signal.SIGKILL)
-
-
-def _sweep(seconds: float) -> None:
-    """End what the runtime left running: a trainer whose runtime was killed would hold the machine for nobody."""
-    process.send(_others(), signal.SIGTERM)
-    until = time.monotonic() + seconds
-    while (left := _others()) and time.monotonic() < until:
-        time.sleep(process.POLL)
-    process.send(left, signal.SIGKILL)
 
 
 if __name__ == "__main__":

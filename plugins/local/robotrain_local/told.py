@@ -1,6 +1,8 @@
 """What the runtime told of a run: its outcome, its events, its last words. They outlive it."""
 
 import os
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from robotrain_runtime import event, reason
@@ -22,14 +24,23 @@ def outcome(folder: Path) -> Outcome | None:
         return None
 
 
-def checkpoint(folder: Path) -> Checkpoint | None:
-    """The last complete checkpoint."""
+def checkpoints(folder: Path) -> Iterator[Checkpoint]:
+    """The checkpoints that the run told of, in the order it made them."""
     try:
-        lines = (folder / EVENTS).read_text(encoding="utf-8", errors="replace").splitlines()
+        with (folder / EVENTS).open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                if '"checkpoint"' in line and (record := event.read(line)) and isinstance(record.event, Checkpoint):
+                    yield record.event
     except FileNotFoundError:
+        return
+
+
+def silence(folder: Path) -> float | None:
+    """Seconds since the run told something; None when it never did."""
+    try:
+        return max(0.0, time.time() - (folder / EVENTS).stat().st_mtime)
+    except OSError:
         return None
-    records = (event.read(line) for line in reversed(lines) if '"checkpoint"' in line)
-    return next((record.event for record in records if record and isinstance(record.event, Checkpoint)), None)
 
 
 def last_words(folder: Path) -> str:

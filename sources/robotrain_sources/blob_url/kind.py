@@ -8,6 +8,7 @@ from robotrain.hookspecs import hook
 from robotrain.source import RoleFlag, Source, SourceError, SourceKind
 
 from robotrain_sources.blob_url import prefix
+from robotrain_sources.roles import INIT_POLICY
 
 _MEANT = r"(?i)\s*(?:(?:wasbs?|abfss?)://|(?:https?:)?/{0,2}[^/\\?#\s]*\.(?:blob|dfs|file)\.(?:core|storage|fabric)\.)"
 _FILE = (
@@ -44,10 +45,17 @@ KIND = SourceKind(
     name=prefix.BlobPrefix.kind,
     title="blob URLs",
     form=prefix.FORM,
-    help="A LeRobot dataset in Azure Storage: every blob below the prefix.",
-    roles={"dataset": RoleFlag("--blob-url", env=("BLOB_URLS",))},
+    help="A folder in Azure Storage: every blob below the prefix.",
+    roles={
+        "dataset": RoleFlag(
+            "--blob-url", env=("BLOB_URLS",), help="A LeRobot dataset in Azure Storage: all below the prefix."
+        ),
+        "policy": RoleFlag("--policy-url", repeatable=False, help="A policy in Azure Storage to go on from."),
+        "init_policy": INIT_POLICY,
+    },
     recognises=recognises,
     parse=parse,
+    half="robotrain_sources.blob_url.container",
     warn=warn,
 )
 

@@ -85,8 +85,8 @@ def _after_scheme(text: str) -> str:
 def _refuse_scheme(text: str, scheme: str) -> NoReturn:
     if text.lower().startswith("azureml:"):
         stored = text.lower().startswith("azureml://datastores/")
-        why = "Azure ML's own name for data is no blob URL: type the storage address behind it"
-        raise BlobUrlError(f"{why}.", FORM if stored else "--dataset-asset azureml:NAME:VERSION")
+        why = "A name of Azure ML is no blob URL" + (": type the storage address behind it." if stored else ".")
+        raise BlobUrlError(why, FORM if stored else "")
     if hadoop := re.fullmatch(_HADOOP, re.split(r"[?#]", text)[0]):
         container, host, path = hadoop.groups()
         https = f"https://{host}/{container}{path}"

@@ -1,4 +1,4 @@
-"""A data asset: the typed source, and the rules of contract C.2 and C.6.
+"""A data asset: the typed source, and the rules of contract C.2 and C.6, which hold for every asset of Azure ML.
 
 What is offered instead is made of a name and a version that were read, and nothing else of the text.
 Standard library only, so that a container half can import it.
@@ -6,7 +6,7 @@ Standard library only, so that a container half can import it.
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar, NoReturn
+from typing import ClassVar, NamedTuple, NoReturn
 
 FORM = "azureml:NAME:VERSION"
 
@@ -17,11 +17,33 @@ _SCOPE = (
     rf"subscriptions/[A-Za-z0-9-]{{1,64}}/resourcegroups/[A-Za-z0-9._()-]{{1,90}}(?:/providers/{_PROVIDER})?"
     rf"/workspaces/{_WORKSPACE}|locations/[A-Za-z0-9]{{1,64}}/workspaces/{_WORKSPACE}|registries/{_WORKSPACE}"
 )
-_LONG = rf"azureml://({_SCOPE})/data/({_NAME})/versions/([^/]*)"
 _SHORT = rf"azureml:({_NAME}):([^:]*)"
 _UNPINNED = rf"azureml:({_NAME})(?:@.*)?"
 _VERSION = r"0|[1-9][0-9]{0,8}"
 _FIXED = rf"(?i)(?<=/)(?:resourcegroups|providers/{re.escape(_PROVIDER)})(?=/)"
+
+
+class Assets(NamedTuple):
+    """A kind of assets: the folder of their full names, what one is called, and what another kind's folder holds.
+
+    stored: what to type in place of a path in a datastore.
+    """
+
+    folder: str
+    noun: str
+    another: tuple[str, str]
+    stored: str = ""
+
+    def named(self, name: str, version: int, scope: str) -> str:
+        """The printed form of one version."""
+        if scope:
+            return f"azureml://{scope}/{self.folder}/{name}/versions/{version}"
+        return f"azureml:{name}:{version}"
+
+
+DATA = Assets(
+    "data", "data asset", ("models", "model"), "--blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +57,11 @@ class DataAsset:
     scope: str = ""
 
     def __str__(self) -> str:
-        if self.scope:
-            return f"azureml://{self.scope}/data/{self.name}/versions/{self.version}"
-        return f"azureml:{self.name}:{self.version}"
+        return DATA.named(self.name, self.version, self.scope)
 
 
-class DataAssetError(ValueError):
-    """Why a text names no data asset, and what to type instead where that is known."""
+class AssetError(ValueError):
+    """Why a text names no asset, and what to type instead where that is known."""
 
     def __init__(self, why: str, instead: str = "") -> None:
         super().__init__(why)
@@ -50,13 +70,18 @@ class DataAssetError(ValueError):
 
 
 def parse(text: str) -> DataAsset:
-    """The data asset that `text` names. Raises DataAssetError."""
-    if long := re.fullmatch(_LONG, _spelled(text)):
+    """The data asset that `text` names. Raises AssetError."""
+    return DataAsset(*read(text, DATA))
+
+
+def read(text: str, assets: Assets) -> tuple[str, int, str]:
+    """Name, version and scope of the asset that `text` names. Raises AssetError."""
+    if long := re.fullmatch(rf"azureml://({_SCOPE})/{assets.folder}/({_NAME})/versions/([^/]*)", _spelled(text)):
         scope, name, version = long.groups()
-        return DataAsset(name, _version(version, f"azureml://{scope}/data/{name}/versions/"), scope)
+        return name, _version(version, f"azureml://{scope}/{assets.folder}/{name}/versions/"), scope
     if short := re.fullmatch(_SHORT, text):
-        return DataAsset(short[1], _version(short[2], f"azureml:{short[1]}:"))
-    _refuse(text)
+        return short[1], _version(short[2], f"azureml:{short[1]}:"), ""
+    _refuse(text, assets)
 
 
 def _spelled(text: str) -> str:
@@ -69,44 +94,46 @@ def _version(text: str, before: str) -> int:
         return int(text)
     known = text.lstrip("0") if text.isascii() and text.isdigit() else ""
     instead = before + (known if re.fullmatch(_VERSION, known) else "VERSION")
-    raise DataAssetError("A version is a whole number of at most 9 digits, without leading zeros.", instead)
+    raise AssetError("A version is a whole number of at most 9 digits, without leading zeros.", instead)
 
 
-def _offer(text: str) -> str:
+def _offer(text: str, assets: Assets) -> str:
     """The normal form of `text`, or of what it would take to mend it; empty when nothing is known."""
     try:
-        return str(parse(text))
-    except DataAssetError as refused:
+        return assets.named(*read(text, assets))
+    except AssetError as refused:
         return refused.instead
 
 
-def _refuse(text: str) -> NoReturn:
-    lower = text.lower()
+def _refuse(text: str, assets: Assets) -> NoReturn:
+    lower, noun = text.lower(), assets.noun
     if text != text.strip():
-        raise DataAssetError("There is white space around the name.", _offer(text.strip()))
+        raise AssetError("There is white space around the name.", _offer(text.strip(), assets))
     if lower.startswith("azureml:") and not text.startswith("azureml:"):
-        raise DataAssetError("`azureml:` is written in lower case.", _offer("azureml:" + text[len("azureml:") :]))
+        raise AssetError("`azureml:` is written in lower case.", _offer("azureml:" + text[len("azureml:") :], assets))
     if unpinned := re.fullmatch(_UNPINNED, text):
-        why = "A data asset is named with its version; without one, or with a label, it would change under the job."
-        raise DataAssetError(why, f"azureml:{unpinned[1]}:VERSION")
+        why = f"A {noun} is named with its version; without one, or with a label, it would change under the job."
+        raise AssetError(why, f"azureml:{unpinned[1]}:VERSION")
     if lower.startswith("azureml://datastores/"):
-        why = "A path in a datastore is no data asset: type the storage address behind it."
-        raise DataAssetError(why, "--blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX")
+        raise AssetError(f"A path in a datastore is no {noun}: type the storage address behind it.", assets.stored)
     if lower.startswith("azureml://"):
-        _refuse_long(text)
+        _refuse_long(text, assets)
     if lower.startswith("azureml:"):
-        raise DataAssetError(f"A data asset is {FORM}; a name is letters, digits, `_`, `.` and `-`, 255 at most.")
+        raise AssetError(f"A {noun} is {FORM}; a name is letters, digits, `_`, `.` and `-`, 255 at most.")
     if re.fullmatch(rf"{_NAME}:[0-9]+", text):
-        raise DataAssetError("A data asset starts with `azureml:`.", _offer(f"azureml:{text}"))
-    raise DataAssetError(f"A data asset has the form {FORM}.")
+        raise AssetError(f"A {noun} starts with `azureml:`.", _offer(f"azureml:{text}", assets))
+    raise AssetError(f"A {noun} has the form {FORM}.")
 
 
-def _refuse_long(text: str) -> NoReturn:
-    if "/models/" in text:
-        raise DataAssetError("This names a model, not a data asset.")
+def _refuse_long(text: str, assets: Assets) -> NoReturn:
+    folder, noun = assets.another
+    if f"/{folder}/" in text:
+        raise AssetError(f"This names a {noun}, not a {assets.noun}.")
     if "/labels/" in text:
-        raise DataAssetError("A label moves: name the version with `/versions/VERSION`.")
-    raise DataAssetError(
-        "A full name is azureml://SCOPE/data/NAME/versions/VERSION, where SCOPE is registries/R, "
+        raise AssetError("A label moves: name the version with `/versions/VERSION`.")
+    if re.match(r"azureml://(?:jobs|[^?#]*/jobs)/", text):
+        raise AssetError(f"An output of a job is no {assets.noun} until it is registered as one.")
+    raise AssetError(
+        f"A full name is azureml://SCOPE/{assets.folder}/NAME/versions/VERSION, where SCOPE is registries/R, "
         "locations/L/workspaces/W or subscriptions/S/resourcegroups/G/workspaces/W."
     )

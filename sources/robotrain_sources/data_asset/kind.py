@@ -21,7 +21,7 @@ def parse(text: str, base: Path) -> asset.DataAsset:
     """The data asset that `text` names. Raises SourceError."""
     try:
         return asset.parse(text)
-    except asset.DataAssetError as refused:
+    except asset.AssetError as refused:
         raise SourceError(refused.why, refused.instead) from None
 
 

@@ -1,1 +1,1 @@
-"""A dataset of the Hugging Face Hub."""
+"""A repository of the Hugging Face Hub."""

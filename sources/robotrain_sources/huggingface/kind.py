@@ -1,13 +1,17 @@
-"""Declares `huggingface`: datasets of the Hugging Face Hub."""
+"""Declares `huggingface`: datasets and policies of the Hugging Face Hub."""
 
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from robotrain.hookspecs import hook
-from robotrain.source import RoleFlag, SourceError, SourceKind
+from robotrain.source import Pinning, RoleFlag, Source, SourceError, SourceKind
 
 from robotrain_sources.huggingface import repository
+
+if TYPE_CHECKING:
+    from robotrain.health import HealthCheck
 
 _ADDRESS = r"(?i)\s*(?:hf:/|(?:(?:https?:)?//)?(?:[^/?#]*@)?(?:www\.)?(?:huggingface|hf)\.co/)"
 
@@ -26,20 +30,46 @@ def parse(text: str, base: Path) -> repository.Repository:
         raise SourceError(refused.why, refused.instead) from None
 
 
+def pinned(source: Source, role: str) -> str:
+    """The commit that the revision is now. Raises SourceError."""
+    from robotrain_sources.huggingface import pin
+
+    return pin.now(source, role)
+
+
+def gone(source: Source, role: str, pinned: str) -> str:
+    """Why a commit cannot be had any more. Raises SourceError."""
+    from robotrain_sources.huggingface import pin
+
+    return pin.gone(source, role, pinned)
+
+
 KIND = SourceKind(
     name=repository.Repository.kind,
-    title="Hugging Face datasets",
+    title="Hugging Face repositories",
     form=repository.FORM,
-    help="A LeRobot dataset of the Hugging Face Hub.",
+    help="A repository of the Hugging Face Hub, at a branch, a tag or a commit.",
     roles={
         "dataset": RoleFlag(
-            "--dataset-repo-id", aliases=("-d", "--dataset"), env=("DATASET_REPO_ID",), repeatable=False
-        )
+            "--dataset-repo-id",
+            aliases=("-d", "--dataset"),
+            env=("DATASET_REPO_ID",),
+            repeatable=False,
+            alone=True,
+            beside="--dataset-id NAME",
+            help="A LeRobot dataset of the Hugging Face Hub.",
+        ),
+        "policy": RoleFlag(
+            "--policy-repo-id",
+            env=("POLICY_REPO_ID",),
+            repeatable=False,
+            help="A policy of the Hugging Face Hub to go on from.",
+        ),
     },
     recognises=recognises,
     parse=parse,
-    alone=True,
-    beside="--dataset-id NAME",
+    half="robotrain_sources.huggingface.container",
+    pinning=Pinning(now=pinned, gone=gone),
 )
 
 
@@ -47,3 +77,11 @@ KIND = SourceKind(
 def robotrain_source_kinds() -> Iterable[SourceKind]:
     """The kind of this folder."""
     return (KIND,)
+
+
+@hook
+def robotrain_health() -> "Iterable[HealthCheck]":
+    """What `robotrain doctor` looks at."""
+    from robotrain_sources.huggingface import health
+
+    return health.checks()

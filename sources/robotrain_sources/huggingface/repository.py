@@ -75,11 +75,11 @@ def _refuse(text: str, name: str) -> NoReturn:
         instead = _offer(f"{address['id']}@{revision}") if revision else _offer(address["id"])
         raise RepositoryError("Type the repository's id, not its address.", instead)
     if text.lower().startswith("azureml:"):
-        raise RepositoryError("Azure ML's data is no Hub repository.", "--dataset-asset azureml:NAME:VERSION")
+        raise RepositoryError("A name of Azure ML is no Hub repository.")
     if "://" in text:
         raise RepositoryError("A Hub repository is named by its id, OWNER/NAME, not by an address.")
     if text.startswith(("/", "./", "../", "~")):
-        raise RepositoryError("A folder of this machine is no Hub repository.", "--dataset-path FOLDER")
+        raise RepositoryError("A folder of this machine is no Hub repository.")
     if name.endswith(".git"):
         raise RepositoryError("A repository's id does not end with `.git`.", _offer(re.sub(r"(?:\.git)+$", "", name)))
     if name.endswith("/") and is_id(name.rstrip("/")):

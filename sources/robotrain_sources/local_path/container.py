@@ -1,25 +1,47 @@
 """A local folder in the container: it is used where it lies."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 
 from robotrain_runtime.document import Source
+from robotrain_runtime.half import Place
+
+from robotrain_sources.local_path import digest, policy
 
 
-def preflight(source: Source) -> Iterable[str]:
-    """What is wrong with the folder, in one sentence."""
+def preflight(source: Source, place: Place) -> Iterator[str]:
+    """What is wrong with the folder, in one sentence, and what to type on a second line where that is known."""
     folder = Path(source.uri)
     if not folder.exists():
         yield f"The folder {folder} does not exist on this machine."
     elif not folder.is_dir():
-        yield f"{folder} is not a folder: name the folder that the dataset lies in."
+        yield f"{folder} is not a folder: name the folder that the {_what(source)} lies in."
     elif not os.access(folder, os.R_OK | os.X_OK):
         yield f"The folder {folder} cannot be read by the user that runs the job."
+    elif (part := policy.used(folder, source.role)) is None:
+        yield policy.wrong(folder)
+    elif source.pin:
+        yield from _unlike(part, source.pin)
 
 
-def fetch(source: Source, cache: Path) -> Path:
-    """The folder itself. Raises OSError when it cannot be used."""
-    for wrong in preflight(source):
+def fetch(source: Source, place: Place) -> Path:
+    """The folder itself; of a policy the part that is the model. Raises OSError when it cannot be used."""
+    for wrong in preflight(source, place):
+        raise OSError(wrong.rstrip(".").replace(".\n", ": use "))
+    part = policy.used(Path(source.uri), source.role) or Path(source.uri)
+    if wrong := policy.torn(part, source.role):
         raise OSError(wrong)
-    return Path(source.uri)
+    return part
+
+
+def _unlike(part: Path, pin: str) -> Iterator[str]:
+    try:
+        if changed := digest.unlike(part, pin):
+            yield changed
+    except OSError as error:
+        yield f"{error.filename} cannot be read: {error.strerror}."
+
+
+def _what(source: Source) -> str:
+    return "policy" if source.role in policy.POLICIES else source.role

@@ -11,14 +11,6 @@ FORM = "FOLDER"
 _CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
 _URL = r"(?i)azureml:|file:|[a-z][a-z0-9+.-]+:[/\\]|(?://)?[^/?#\s]+\.(?:blob|dfs|file)\.core\."
 _FILE_URL = r"(?i)file:(?://(?:localhost)?)?(/[^/?#%][^?#%]*)"
-_FLAGS = (
-    (r"hf:|https?://(?:[^/]*@)?(?:huggingface|hf)\.co", "--dataset-repo-id OWNER/NAME"),
-    (
-        r"wasbs?:|abfss?:|(?:https?:)?(?://)?[^/?#]*\.(?:blob|dfs|file)\.core\.",
-        "--blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX",
-    ),
-    (r"azureml:", "--dataset-asset azureml:NAME:VERSION"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +52,4 @@ def parse(text: str, base: Path) -> Folder:
 def _refuse_url(text: str) -> NoReturn:
     if local := re.fullmatch(_FILE_URL, text):
         raise FolderError("Type the path alone, without `file:`.", os.path.normpath(local[1]))
-    for pattern, instead in _FLAGS:
-        if re.match(pattern, text, re.IGNORECASE):
-            raise FolderError("This is no folder of this machine.", instead)
     raise FolderError("An address is no folder of this machine.")

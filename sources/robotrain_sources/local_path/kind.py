@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from robotrain.hookspecs import hook
-from robotrain.source import RoleFlag, SourceError, SourceKind
+from robotrain.source import Pinning, RoleFlag, Source, SourceError, SourceKind
 
 from robotrain_sources.local_path import folder
 
@@ -25,15 +25,37 @@ def parse(text: str, base: Path) -> folder.Folder:
         raise SourceError(refused.why, refused.instead) from None
 
 
+def pinned(source: Source, role: str) -> str:
+    """What the folder holds now. Raises SourceError."""
+    from robotrain_sources.local_path import pin
+
+    return pin.now(source, role)
+
+
+def gone(source: Source, role: str, pinned: str) -> str:
+    """Why what was pinned is not there any more. Raises SourceError."""
+    from robotrain_sources.local_path import pin
+
+    return pin.gone(source, role, pinned)
+
+
 KIND = SourceKind(
     name=folder.Folder.kind,
     title="local folders",
     form=folder.FORM,
-    help="A LeRobot dataset in a folder of the machine that runs the job.",
-    roles={"dataset": RoleFlag("--dataset-path")},
+    help="A folder of the machine that runs the job.",
+    roles={
+        "dataset": RoleFlag("--dataset-path", help="A LeRobot dataset in a folder of the machine that runs the job."),
+        "policy": RoleFlag(
+            "--policy-path",
+            repeatable=False,
+            help="A trained policy to go on from: its folder, or that of a checkpoint.",
+        ),
+    },
     recognises=recognises,
     parse=parse,
     half="robotrain_sources.local_path.container",
+    pinning=Pinning(now=pinned, gone=gone),
 )
 
 

@@ -5,10 +5,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from robotrain_runtime.document import JobDocument, Source
-from robotrain_runtime.half import Environment, Tracked, Work
+from robotrain_runtime.half import Environment, Publishing, Tracked, Work
 
-from robotrain_workloads.lerobot_train import dataset, trainer_args, versions
+from robotrain_workloads.lerobot_train import (
+    attempt,
+    dataset,
+    lineage,
+    publishing_to,
+    start,
+    starting,
+    trainer_args,
+    versions,
+)
 from robotrain_workloads.lerobot_train import tracked as tracking
+from robotrain_workloads.lerobot_train.start import Start
 
 LAUNCHER = "robotrain_workloads.lerobot_train.launcher"
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
@@ -25,30 +35,57 @@ ENVIRONMENT = Environment(
 
 def inspect(document: JobDocument, data: Mapping[Source, Path]) -> Iterator[str]:
     """What LeRobot would stumble over, as far as small files tell it."""
-    for folder in data.values():
-        yield from dataset.wrong(folder)
+    datasets = [folder for source, folder in data.items() if source.role == "dataset"]
+    unusable = [sentence for folder in datasets for sentence in dataset.wrong(folder)]
+    yield from unusable
+    yield from starting.wrong(document, data, None if unusable else _root(data))
     output = _output(document, Path(document.placement.work))
-    if output.exists() and not output.is_dir():
-        yield f"the output folder {output} is a file"
-    elif output.is_dir() and any(output.iterdir()):
-        yield f"the output folder {output} is not empty: name a new one with --output-dir"
+    yield from attempt.wrong(document, output)
+    yield from publishing_to.wrong(document, output, starting.step(data))
 
 
 def work(document: JobDocument, data: Mapping[Source, Path], work: Path) -> Work:
     """The launcher, inside the training environment."""
-    given, user = document.parameters, document.trainer_args
-    root = next(folder for source, folder in data.items() if source.role == "dataset")
-    ours = (*trainer_args.owned(given, root, _output(document, work)), *trainer_args.defaults(given, user))
-    note = ("--random-backbone",) if trainer_args.chooses_backbone(given, user) else ()
-    return Work(
-        arguments=(*_program(document), "--device", str(given["device"]), *note, "--", *ours, *user),
-        environ=_environ(document),
-    )
+    given, user, root = document.parameters, document.trainer_args, _root(data) or Path()
+    output = _output(document, work)
+    begin, notes = attempt.left(document, output)
+    if begin is None:
+        begin = start.asked(data)
+        notes = (*notes, *starting.notes(document, begin, root))
+    ours = (*trainer_args.owned(given, root, output, begin), *trainer_args.defaults(given, user, begin))
+    own = (*_program(document), "--device", str(given["device"]), *_of(document, data, begin))
+    return Work(arguments=(*own, "--", *ours, *user), environ=_environ(document), notes=notes)
 
 
 def tracked(document: JobDocument) -> Tracked:
     """What the tracking run starts with."""
     return tracking.tracked(document, _output(document, Path(document.placement.work)))
+
+
+def publishing(document: JobDocument, data: Mapping[Source, Path]) -> Publishing:
+    """Where checkpoints are copied to, and what a registered one is told."""
+    given = document.parameters
+    return Publishing(
+        to=publishing_to.folder(str(given["publish_url"] or "")),
+        register=str(given["register_checkpoint"] or ""),
+        description=lineage.description(document, data),
+        tags=lineage.tags(document, data),
+    )
+
+
+def _of(document: JobDocument, data: Mapping[Source, Path], begin: Start) -> Iterator[str]:
+    """The launcher's own options."""
+    if begin.step:
+        yield f"--first={begin.step}"
+    if begin.way == "weights":
+        yield "--new-processors"
+    if trainer_args.chooses_backbone(document.trainer_args, begin):
+        yield "--random-backbone"
+    yield from (f"--tag={name}={value}" for name, value in lineage.parent(data).items())
+
+
+def _root(data: Mapping[Source, Path]) -> Path | None:
+    return next((folder for source, folder in data.items() if source.role == "dataset"), None)
 
 
 def _program(document: JobDocument) -> tuple[str, ...]:

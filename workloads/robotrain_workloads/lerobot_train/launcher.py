@@ -1,6 +1,6 @@
 """Runs inside the training environment: LeRobot's own trainer, in this process, with its numbers passed on exactly.
 
-`python -m robotrain_workloads.lerobot_train.launcher --device auto [--random-backbone] -- TRAINER OPTIONS`
+`python -m robotrain_workloads.lerobot_train.launcher --device auto [--first STEP] … -- TRAINER OPTIONS`
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 from robotrain_runtime.emit import emit
 from robotrain_runtime.event import Note, Track
 
-from robotrain_workloads.lerobot_train import dataset, device, split
+from robotrain_workloads.lerobot_train import dataset, device, processors, split
 from robotrain_workloads.lerobot_train.ending import Ending
 from robotrain_workloads.lerobot_train.trainer_args import value_of
 from robotrain_workloads.lerobot_train.watch import Watch
@@ -28,6 +28,10 @@ def main(arguments: Sequence[str]) -> None:
     ending = Ending()
     at = arguments.index("--")
     given, trainer = _own(arguments[:at]), list(arguments[at + 1 :])
+    if device.first_rank() and given.tag:
+        emit(Track(tags=dict(tag.split("=", 1) for tag in given.tag)))
+    if given.first >= int(value_of(trainer, "--steps") or 1):  # an earlier attempt came to the end
+        return
     print("loading LeRobot and PyTorch", flush=True)
     trainer.append(f"--policy.device={device.choose(given.device)}")
     root = Path(value_of(trainer, "--dataset.root") or "")
@@ -36,17 +40,30 @@ def main(arguments: Sequence[str]) -> None:
         emit(Track(params={"val_split": value_of(trainer, split.SPLIT) or "0"}))
     if given.random_backbone and dataset.cameras(dataset.info(root)):
         _say_backbone()
-    _make_way(Path(value_of(trainer, "--output_dir") or ""))
+    if not given.first:
+        _make_way(Path(value_of(trainer, "--output_dir") or ""))
     sys.argv = ["lerobot-train", *trainer]  # LeRobot reads it more than once
     module = importlib.import_module(TRAINER)
-    Watch(int(value_of(trainer, "--steps") or 0), int(value_of(trainer, "--log_freq") or 1), ending).install(module)
+    if given.new_processors:
+        processors.make_anew(module)
+    steps, log_freq = int(value_of(trainer, "--steps") or 0), int(value_of(trainer, "--log_freq") or 1)
+    Watch(steps, log_freq, ending, given.first).install(module)
     atexit.register(_end_workers)
     try:
         module.main()
     except Exception as error:
-        if type(error).__name__ == "OfflineModeIsEnabled":  # LeRobot looks on the Hub for what it misses in a folder
-            raise SystemExit(f"error: {root} holds less than its meta/info.json says, or files are missing") from error
+        if sentence := _known(error, root):
+            raise SystemExit(f"error: {sentence}") from error
         raise
+
+
+def _known(error: Exception, root: Path) -> str:
+    """A sentence for what LeRobot says in other words."""
+    if type(error).__name__ == "OfflineModeIsEnabled":  # LeRobot looks on the Hub for what it misses in a folder
+        return f"{root} holds less than its meta/info.json says, or files are missing"
+    if unlike := next((line.strip() for line in str(error).splitlines() if "size mismatch for" in line), ""):
+        return f"the policy's weights do not fit the network that the options after -- describe: {unlike}"
+    return ""
 
 
 def _end_workers() -> None:
@@ -60,6 +77,9 @@ def _own(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="launcher")
     parser.add_argument("--device", required=True)
     parser.add_argument("--random-backbone", action="store_true")
+    parser.add_argument("--first", type=int, default=0, help="the step to go on from")
+    parser.add_argument("--new-processors", action="store_true", help="of a policy only the network is taken over")
+    parser.add_argument("--tag", action="append", default=[], help="NAME=VALUE, for the tracking run")
     return parser.parse_args(arguments)
 
 

@@ -86,6 +86,14 @@ class Parameters:
             requires="register_model",
         ),
     ] = None
+    publish_url: Annotated[
+        str | None,
+        Param(
+            help="a folder that complete checkpoints are copied to in training",
+            metavar="FOLDER",
+            requires="publish_folder",
+        ),
+    ] = None
     lerobot_version: Annotated[
         str | None, Param(help="the LeRobot version you count on; refused if it is another", env=("LEROBOT_VERSION",))
     ] = None

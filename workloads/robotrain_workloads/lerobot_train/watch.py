@@ -17,6 +17,7 @@ from robotrain_runtime.event import Checkpoint, Metrics
 from robotrain_workloads.lerobot_train import text
 from robotrain_workloads.lerobot_train.device import first_rank
 from robotrain_workloads.lerobot_train.ending import STOPPED, Ending
+from robotrain_workloads.lerobot_train.policy import MODEL
 
 NAMES = {
     "loss": "train/loss",
@@ -28,18 +29,19 @@ NAMES = {
     "episodes": "train/episodes",
     "epochs": "train/epoch",
 }
-MODEL = "pretrained_model"
 SILENCE_SECONDS = 10.0
 
 
 class Watch:
-    """total: the steps of the training. Where LeRobot's names moved, what it logs is read instead."""
+    """total: the steps of the training. first: the step it goes on from. Where LeRobot's names moved, what it logs is
+    read instead.
+    """
 
-    def __init__(self, total: int, log_freq: int, ending: Ending) -> None:
+    def __init__(self, total: int, log_freq: int, ending: Ending, first: int = 0) -> None:
         self._total = total
         self._log_freq = log_freq
         self._ending = ending
-        self._windows = 0
+        self._windows = first // log_freq
         self._exact = False
         self._reduced = math.nan
         self._sent = time.monotonic()

@@ -4,37 +4,36 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from robotrain.hookspecs import hook
-from robotrain.problem import Instead, Problem, Stage
 from robotrain.workload import Role, Workload
 
 from robotrain_workloads.lerobot_train.parameters import Parameters
 from robotrain_workloads.lerobot_train.trainer_args import OWNED
-from robotrain_workloads.lerobot_train.versions import LEROBOT
 
 if TYPE_CHECKING:
+    from robotrain.health import HealthCheck
     from robotrain.job import Job
+    from robotrain.problem import Problem
 
 
-def check(job: "Job") -> Iterator[Problem]:
-    """The version asked for must be the one that is locked."""
-    asked = job["lerobot_version"]
-    if asked not in (None, LEROBOT):
-        yield Problem(
-            code="lerobot-version-not-locked",
-            stage=Stage.CHECK,
-            title=f"this robotrain trains with LeRobot {LEROBOT}",
-            where="--lerobot-version",
-            given=str(asked),
-            why="The version is part of the locked environment, in which everything is pinned by hash.",
-            instead=(Instead(f"--lerobot-version {LEROBOT}", "or leave it out"),),
-        )
+def check(job: "Job") -> "Iterator[Problem]":
+    """What no platform changes: the locked version, one start, and a place to publish to that is a folder."""
+    from robotrain_workloads.lerobot_train import rules
+
+    yield from rules.version(job)
+    yield from rules.one_start(job)
+    yield from rules.publish_url(job)
 
 
 LEROBOT_TRAIN = Workload(
     name="lerobot-train",
     summary="train an ACT or Diffusion policy with LeRobot",
     parameters=Parameters,
-    roles={"dataset": Role(required=True, many=True)},
+    roles={
+        "dataset": Role(required=True, many=True),
+        "policy": Role(),
+        "init_policy": Role(),
+        "resume": Role(),
+    },
     half="robotrain_workloads.lerobot_train.container",
     owned=OWNED,
     check=check,
@@ -45,3 +44,11 @@ LEROBOT_TRAIN = Workload(
 def robotrain_workloads() -> Iterable[Workload]:
     """The one workload of this module."""
     return (LEROBOT_TRAIN,)
+
+
+@hook
+def robotrain_health() -> "Iterable[HealthCheck]":
+    """What `robotrain doctor` looks at."""
+    from robotrain_workloads.lerobot_train import health
+
+    return health.checks()

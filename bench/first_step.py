@@ -1,0 +1,97 @@
+"""From submit to the first training step, on a warm cache, against plain `lerobot-train` with the same options.
+
+    ./uvw run python bench/first_step.py [--pairs 5]
+
+The environment must have been built once (the README's first command does). Both run with OMP_NUM_THREADS=1.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from robotrain_runtime import document, environment, event
+from robotrain_workloads.lerobot_train import container
+
+ROOT = Path(__file__).parents[1]
+ROBOTRAIN = str(Path(sys.executable).with_name("robotrain"))
+LOCK = ROOT / "workloads/robotrain_workloads/lerobot_train/locks/train.txt"
+CEILING = 1.05
+OPTIONS = ("--training-steps", "2", "--log-freq", "1", "--no-val-split", "--num-workers", "0", "--device", "cpu")
+
+
+def ours(state: Path) -> tuple[float, list[str]]:
+    """Seconds to the first step, and the trainer's own command line, as its workload makes it."""
+    environ = os.environ | {"ROBOTRAIN_STATE": str(state), "OMP_NUM_THREADS": "1"}
+    job = str(ROOT / "examples/pusht-mini/job.yaml")
+    began = time.time()
+    done = subprocess.run(
+        [ROBOTRAIN, "submit", job, "--platform", "local", *OPTIONS],
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        check=True,
+    )
+    run = done.stdout.strip()
+    folder = state / "local" / run
+    first = _first_metrics(folder / "events.jsonl")
+    subprocess.run([ROBOTRAIN, "wait", run], env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return first - began, _trainer_options(folder)
+
+
+def plain(options: list[str], folder: Path, python: Path) -> float:
+    """Seconds to the first step of the trainer alone."""
+    environ = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    own = [option for option in options if not option.startswith("--output_dir=")]
+    command = [str(python), "-m", "lerobot.scripts.lerobot_train", *own, f"--output_dir={folder / 'outputs'}"]
+    began = time.time()
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        took = next(time.time() - began for line in process.stdout if "step:1 " in line)
+        process.stdout.read()
+    return took
+
+
+def _first_metrics(events: Path) -> float:
+    while True:
+        for line in events.read_text().splitlines() if events.exists() else ():
+            if (record := event.read(line)) and isinstance(record.event, event.Metrics) and record.event.step:
+                return record.time
+        time.sleep(0.05)
+
+
+def _trainer_options(folder: Path) -> list[str]:
+    """What the workload gives the trainer for the job of that folder; the device is chosen where it runs."""
+    job = document.load((folder / "job.json").read_text())
+    data = {source: Path(source.uri) for source in job.sources}
+    arguments = container.work(job, data, folder / "unused").arguments
+    return [*arguments[arguments.index("--") + 1 :], "--policy.device=cpu"]
+
+
+def main() -> None:
+    """Print every pair, and the median of their ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=5)
+    pairs = parser.parse_args().pairs
+    cache = Path(os.environ.get("ROBOTRAIN_CACHE") or Path.home() / ".cache/robotrain")
+    python = environment.python_of(environment.folder(LOCK, cache))
+    ratios = []
+    with tempfile.TemporaryDirectory() as name:
+        _, options = ours(Path(name) / "warm")
+        plain(options, Path(name) / "warm-plain", python)
+        for pair in range(pairs):
+            us, _ = ours(Path(name) / f"state-{pair}")
+            them = plain(options, Path(name) / f"plain-{pair}", python)
+            ratios.append(us / them)
+            print(f"pair {pair + 1}: robotrain {us:6.2f} s   lerobot-train {them:6.2f} s   {us / them:.3f}", flush=True)
+    median = statistics.median(ratios)
+    print(f"median {median:.3f}, ceiling {CEILING}{'' if median <= CEILING else '  above'}")
+
+
+if __name__ == "__main__":
+    main()

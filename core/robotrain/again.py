@@ -1,0 +1,207 @@
+"""A run once more: the very job that was sent, from its kept plan; with other values where they are asked for."""
+
+import dataclasses
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robotrain_runtime import document
+
+from robotrain import overrides, pin, sent_plans
+from robotrain.api import Prepared, halves_of, prepare
+from robotrain.coerce import coerce, scalars
+from robotrain.job import Job, attempt_of
+from robotrain.job_file import FileSource, JobFile
+from robotrain.plan import Plan
+from robotrain.plan_folder import Rendered
+from robotrain.problem import Instead, Problem, Rejected, Stage, raise_if_any
+from robotrain.provenance import Origin, Value
+from robotrain.request import Request
+from robotrain.run import Output
+
+if TYPE_CHECKING:
+    from robotrain.plugins import Plugins
+
+RESUME = "resume"
+REPLACED = (RESUME, "policy", "init_policy")
+"""Roles that the checkpoint of a resumed training takes the place of."""
+REST_OF_DIGEST = "(?<=[0-9a-f]{12})[0-9a-f]{20,}"
+
+
+def kept(run: str) -> Rendered:
+    """The plan that `run` was sent as. Raises Rejected when it was not kept, or is damaged."""
+    try:
+        found = sent_plans.read(run)
+    except Rejected as rejected:
+        raise Rejected(
+            [_not_kept(f"the plan of {run} is not here any more", run, rejected.problems[0].why)]
+        ) from rejected
+    if found.changed:
+        title = f"the plan of {run} is not as it was sent any more"
+        raise Rejected([_not_kept(title, run, f"Changed: {', '.join(found.changed)}.")])
+    return found
+
+
+def unpinned(stored: Rendered) -> Rendered:
+    """The same with no pin: every name means what it means now."""
+    return dataclasses.replace(stored, plan=dataclasses.replace(stored.plan, job=pin.without(stored.plan.job)))
+
+
+def same(stored: Rendered, plugins: "Plugins") -> Prepared:
+    """The very job of a plan, with its pins and its payload. Raises Rejected."""
+    platform = plugins.platform(stored.plan.platform)
+    kinds = plugins.source_kinds()
+    said = Origin("run", stored.plan.run)
+    values = {name: Value(value, said) for name, value in stored.settings.items() if value is not None}
+    known = {field.name for field in dataclasses.fields(platform.settings)}
+    settings, wrong = coerce(platform.settings, {name: value for name, value in values.items() if name in known})
+    job = stored.plan.job
+    problems = [*wrong, *plugins.site_problems(job, platform.name)]
+    raise_if_any(problems)
+    return Prepared(
+        job=job,
+        platform=platform,
+        settings=settings,
+        kinds=kinds,
+        halves=stored.halves,
+        remarks=tuple(problems),
+        payload=stored.payload,
+        values=stored.values,
+    )
+
+
+def changed(stored: Rendered, sets: Sequence[str], plugins: "Plugins") -> Prepared:
+    """The job of a plan with other values (`--set KEY=VALUE`); what is not changed keeps its pin. Raises Rejected."""
+    job = stored.plan.job
+    workload, platform = plugins.workload(job.workload), plugins.platform(stored.plan.platform)
+    asked = Request(file=_as_file(stored))
+    request, wrong = overrides.apply(asked, sets, workload, platform, plugins.source_kinds())
+    prepared = prepare(request, workload, platform, plugins, tuple(wrong))
+    taken_over = tuple(source for source in job.sources if source.role == RESUME)
+    pins = {(source.role, source.kind, source.uri): source.pin for source in job.sources}
+    sources = tuple(
+        dataclasses.replace(source, pin=pins.get((source.role, source.kind, source.uri), ""))
+        for source in prepared.job.sources
+    )
+    prepared = dataclasses.replace(prepared, values=_told_before(prepared.values, stored))
+    return _with_sources(prepared, (*sources, *taken_over), plugins)
+
+
+def resumed(prepared: Prepared, run: str, checkpoint: Output, plugins: "Plugins") -> Prepared:
+    """The job going on from a checkpoint of `run`, with its optimizer and its step. Raises Rejected."""
+    workload = plugins.workload(prepared.job.workload)
+    support = prepared.platform.capabilities.source(RESUME, checkpoint.source)
+    if RESUME not in workload.roles or not support:
+        raise Rejected([_cannot_resume(prepared, workload.name, RESUME in workload.roles, support.reason)])
+    source = document.Source(role="resume", kind=checkpoint.source, uri=checkpoint.uri)
+    kept_sources = [one for one in prepared.job.sources if one.role not in REPLACED]
+    row = {"name": RESUME, "value": f"{source.kind} {source.uri}", "origin": f"run {run}", "overrode": []}
+    values = [value for value in prepared.values if value["name"] not in REPLACED]
+    prepared = dataclasses.replace(prepared, values=(row, *values))
+    return _with_sources(prepared, (*kept_sources, source), plugins)
+
+
+def differences(stored: Rendered, after: Prepared) -> Iterator[tuple[str, Any, Any]]:
+    """Name, value then and value now, of everything that differs between a plan and what is about to be sent."""
+    before, now = stored.plan.job, after.job
+    found = [
+        *_differing(dict(before.parameters), dict(now.parameters)),
+        *_differing(dict(stored.settings), dict(scalars(after.settings))),
+    ]
+    for role in dict.fromkeys(source.role for source in (*before.sources, *now.sources)):
+        found += _differing({role: _named(before, role)}, {role: _named(now, role)})
+    found += _differing(
+        {"trainer_args": shlex.join(before.trainer_args)}, {"trainer_args": shlex.join(now.trainer_args)}
+    )
+    rendered = after.rendered(attempt_of(stored.plan.run))
+    found += _differing({"payload": stored.payload.digest[:12]}, {"payload": rendered.payload.digest[:12]})
+    yield from found
+    if not found:  # else the files differ as they should
+        yield from (
+            (path, "as it was sent", "as it is rendered now") for path in _other_files(stored.plan, rendered.plan)
+        )
+
+
+def _with_sources(prepared: Prepared, sources: tuple[document.Source, ...], plugins: "Plugins") -> Prepared:
+    job = dataclasses.replace(prepared.job, sources=sources)
+    halves = halves_of(job, plugins.workload(job.workload), prepared.kinds)
+    payload = prepared.payload if halves == prepared.halves else None
+    return dataclasses.replace(prepared, job=job, halves=halves, payload=payload)
+
+
+def _told_before(values: Sequence[Mapping[str, Any]], stored: Rendered) -> tuple[Mapping[str, Any], ...]:
+    """Values with where they came from; one that is as it was sent came from where it came from then."""
+    before = {(row["name"], str(row["value"])): row for row in stored.values}
+    said = str(Origin("run", stored.plan.run))
+    carried = [row for row in stored.values if row["name"] == RESUME]
+    told = [before.get((row["name"], str(row["value"])), row) if row["origin"] == said else row for row in values]
+    return (*carried, *told)
+
+
+def _as_file(stored: Rendered) -> JobFile:
+    """The job of a plan as if a file said it, so that a changed one goes the whole way again."""
+    job, said = stored.plan.job, Origin("run", stored.plan.run)
+    sources = [
+        FileSource(role=source.role, kind=source.kind, text=source.uri, where=stored.plan.run, layer="run")
+        for source in job.sources
+        if source.role != RESUME
+    ]
+    return JobFile(
+        folder=Path("/"),
+        workload=job.workload,
+        sources=tuple(sources),
+        parameters=_texts(dict(job.parameters), said),
+        platforms={stored.plan.platform: _texts(stored.settings, said)},
+        trainer_args=tuple(Value(argument, said) for argument in job.trainer_args) or None,
+    )
+
+
+def _texts(values: Mapping[str, Any], said: Origin) -> dict[str, Value]:
+    return {
+        name: Value(str(value).lower() if isinstance(value, bool) else str(value), said)
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    for name in dict.fromkeys((*before, *after)):
+        if before.get(name) != after.get(name):
+            yield name, before.get(name), after.get(name)
+
+
+def _named(job: Job, role: str) -> str:
+    """The sources of a role, each with its pin, as short as commits are told."""
+    sources = [source for source in job.sources if source.role == role]
+    pins = [f" at {re.sub(REST_OF_DIGEST, '…', source.pin)}" if source.pin else "" for source in sources]
+    return ", ".join(f"{source.kind} {source.uri}{pin}" for source, pin in zip(sources, pins, strict=True))
+
+
+def _other_files(sent: Plan, rendered: Plan) -> list[str]:
+    """Files of a plan that are rendered otherwise by now: they were edited by hand, or robotrain changed."""
+    paths = sorted({*sent.files, *rendered.files})
+    return [path for path in paths if sent.files.get(path) != rendered.files.get(path)]
+
+
+def _not_kept(title: str, run: str, why: str) -> Problem:
+    return Problem(
+        code="plan-not-kept",
+        stage=Stage.USAGE,
+        title=title,
+        given=str(sent_plans.folder(run)),
+        why=why,
+        instead=(Instead("robotrain submit …", "describes the job anew"),),
+    )
+
+
+def _cannot_resume(prepared: Prepared, workload: str, can: bool, why: str) -> Problem:
+    who = prepared.platform.name if can else workload
+    return Problem(
+        code="resume-not-accepted",
+        stage=Stage.CHECK,
+        title=f"{who} cannot go on from a checkpoint",
+        why=why,
+        instead=(Instead("robotrain resubmit RUN", "starts the same job over"),),
+    )

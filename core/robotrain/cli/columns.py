@@ -1,0 +1,111 @@
+"""Text in columns: how wide it is on a terminal, and rows that fit into what there is."""
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+GAP = 2
+LEAST = 16
+"""Below so many columns a sentence is no use."""
+
+
+def width(text: str) -> int:
+    """Columns of a terminal: wide characters take two, marks on others none."""
+    if text.isascii():
+        return len(text)
+    return sum(_width(character) for character in text)
+
+
+def cut(text: str, columns: int, mark: str = "…") -> str:
+    """As much of `text` as fits; where something is left out, a mark ends it."""
+    if width(text) <= columns:
+        return text
+    if columns < len(mark):
+        return ""
+    kept, left = [], columns - len(mark)
+    for character in text:
+        left -= _width(character)
+        if left < 0:
+            break
+        kept.append(character)
+    return "".join(kept).rstrip() + mark
+
+
+def pad(text: str, columns: int) -> str:
+    """`text` with spaces up to `columns`."""
+    return text + " " * (columns - width(text))
+
+
+def plain(text: str) -> str:
+    """`text` on one line, without what would move a cursor or change a colour."""
+    return "".join(
+        character if character.isprintable() else " " if character.isspace() else "" for character in text
+    ).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table. goes: which one is left out first where there is little room, 0 for never.
+
+    sentences: it takes what the others leave, if that is enough to read, and is cut there.
+    """
+
+    title: str
+    cells: Sequence[str]
+    goes: int = 0
+    sentences: bool = False
+
+    @property
+    def width(self) -> int:
+        """Of its widest cell."""
+        return max(map(width, (self.title, *self.cells)))
+
+
+def fitted(columns: Sequence[Column], within: int | None) -> list[list[str]]:
+    """Rows of padded cells, the titles first, at most `within` wide where that can be; None: nothing has to fit."""
+    shown = [column for column in columns if any(column.cells) or not column.goes]
+    if within is None:
+        return _rows([(column, column.width) for column in shown])
+    fixed = [column for column in shown if not column.sentences]
+    while _total(fixed) > within and (leaving := max(fixed, key=lambda column: column.goes)).goes:
+        fixed.remove(leaving)
+    left = within - _total(fixed) - GAP
+    kept = [column for column in shown if column in fixed or (column.sentences and left >= LEAST)]
+    return _rows([(column, min(column.width, left) if column.sentences else column.width) for column in kept])
+
+
+def wrapped(rows: Sequence[Sequence[str]], gap: str, within: int | None) -> Iterator[str]:
+    """Rows with aligned columns whose last one goes on below itself where it is too long for `within`, if that is
+    given.
+    """
+    widths = [max(map(width, column)) for column in list(zip(*rows, strict=True))[:-1]]
+    before = sum(widths) + len(gap) * len(widths)
+    for *cells, last in rows:
+        head = "".join(pad(cell, wide) + gap for cell, wide in zip(cells, widths, strict=True))
+        parts = _parts(last, within and max(LEAST, within - before))
+        yield (head + next(iter(parts), "")).rstrip()
+        yield from (" " * before + part for part in parts[1:])
+
+
+def _parts(text: str, room: int | None) -> list[str]:
+    if room is None or width(text) <= room:
+        return [text]
+    import textwrap
+
+    return textwrap.wrap(text, room, break_on_hyphens=False)
+
+
+def _rows(columns: Sequence[tuple[Column, int]]) -> list[list[str]]:
+    lines = zip(*((column.title, *column.cells) for column, _ in columns), strict=True)
+    wide = [columns for _, columns in columns]
+    return [[pad(cut(cell, room), room) for cell, room in zip(line, wide, strict=True)] for line in lines]
+
+
+def _total(columns: Sequence[Column]) -> int:
+    return sum(column.width for column in columns) + GAP * max(0, len(columns) - 1)
+
+
+def _width(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -1,0 +1,35 @@
+"""What to type next, by how a run is."""
+
+from collections.abc import Iterator
+
+from robotrain.progress import Progress
+from robotrain.run import Status
+
+
+def commands(run: str, status: Status, known: Progress) -> list[tuple[str, str]]:
+    """Each with what it does, the most useful one first."""
+    return list(_commands(run, status, known))
+
+
+def _commands(run: str, status: Status, known: Progress) -> Iterator[tuple[str, str]]:
+    if not status.finished:
+        yield f"robotrain watch {run}", "see it run" if status.state == "running" else "see it start"
+        yield f"robotrain cancel {run}", "stop it"
+        return
+    if status.state == "succeeded":
+        yield f"robotrain outputs {run}", "what it left"
+        yield f"robotrain report {run}", "one page on it"
+        return
+    if status.state == "failed":
+        yield f"robotrain logs --tail 40 {run}", "the end of its log"
+    if known.checkpoint:
+        yield f"robotrain resume {run}", f"go on from step {known.checkpoint_step}"
+    else:
+        yield f"robotrain resubmit {run}", "start it over"
+
+
+def listed(run: str, status: Status, known: Progress) -> list[str]:
+    """The same as lines, the remarks aligned."""
+    found = commands(run, status, known)
+    column = max(len(text) for text, _ in found)
+    return [f"{'next' if index == 0 else '':<11} {text:<{column}}   {why}" for index, (text, why) in enumerate(found)]

@@ -1,0 +1,98 @@
+"""What `submit`, `resubmit` and `resume` have in common: sending what was prepared, and following it when asked."""
+
+from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from robotrain.cli.app import plugins_of
+from robotrain.cli.output import report, say, show, show_json
+
+if TYPE_CHECKING:
+    from robotrain.api import Prepared
+    from robotrain.plan_folder import Rendered
+    from robotrain.run import RunRecord
+
+SWITCHES = {
+    "wait": "follow the run to its end; the exit code says how it ended",
+    "stream": "show its log, then go on as --wait does",
+    "dry_run": "everything but sending: check, render, and look whether it could run",
+    "new": "a run of its own, also where an earlier submit of this very job was cut off",
+    "no_pin": "do not ask what moving names mean now: they mean what they mean when the run gets there",
+    "json": "print JSON",
+}
+"""The options of every command that sends, by name."""
+
+
+def send(ctx: typer.Context, prepared: Prepared, given: dict[str, Any]) -> None:
+    """Send a prepared job, or say what would be sent, as the switches in `given` ask."""
+    from robotrain import send as sending
+
+    report(prepared.remarks)
+    asked = {"new": bool(given.get("new")), "pinning": not given.get("no_pin")}
+    if given.get("dry_run"):
+        _would_send(sending.rehearse(prepared, report, **asked), given)
+        return
+    record = sending.send(prepared, report, _announce(given), **asked)
+    follow_up(ctx, record, prepared.platform, given)
+
+
+def send_plan(ctx: typer.Context, rendered: Rendered, given: dict[str, Any]) -> None:
+    """Send a plan that was rendered before, byte for byte."""
+    from robotrain import send as sending
+    from robotrain.problem import raise_if_any
+
+    plugins = plugins_of(ctx)
+    platform = plugins.platform(rendered.plan.platform)
+    if rendered.changed:
+        say(f"warning: changed since it was rendered, and sent as it is now: {', '.join(rendered.changed)}")
+    problems = list(plugins.site_problems(rendered.plan.job, platform.name))
+    raise_if_any(problems)
+    report(problems)
+    if given.get("dry_run"):
+        sending.rehearse_plan(rendered, platform, report)
+        _would_send(rendered, given)
+        return
+    record = sending.send_plan(rendered, platform, report, _announce(given))
+    follow_up(ctx, record, platform, given)
+
+
+def follow_up(ctx: typer.Context, record: RunRecord, platform: Any, given: dict[str, Any]) -> None:
+    """What is told of a run that was just sent, and its way to the end when that was asked for."""
+    from robotrain.cli import follow
+    from robotrain.job import attempt_of
+
+    if (attempt := attempt_of(record.run)) > 1:
+        say(f"  this is attempt {attempt} of this very job")
+    report(plugins_of(ctx).run_changed(record))
+    as_json, plugins = bool(given.get("json")), plugins_of(ctx)
+    if given.get("stream"):
+        follow.stream(record, platform, as_json=as_json, plugins=plugins)
+    elif given.get("wait"):
+        follow.to_the_end(record, platform, as_json=as_json, plugins=plugins)
+    elif as_json:
+        show_json(
+            {
+                "run": record.run,
+                "platform": record.platform,
+                "job": record.job,
+                "reference": record.reference,
+                "notes": list(record.notes),
+            }
+        )
+    else:
+        say(f"  robotrain status {record.run}    how it is\n  robotrain logs -f {record.run}   follow its log")
+
+
+def _announce(given: dict[str, Any]) -> Callable[[str], None]:
+    return say if given.get("json") else show
+
+
+def _would_send(rendered: Rendered, given: dict[str, Any]) -> None:
+    from robotrain.cli import render
+
+    plan = rendered.plan
+    show_json(render.plan_json(plan)) if given.get("json") else show(render.plan_text(plan))
+    say(f"{plan.run} could be sent; nothing was")

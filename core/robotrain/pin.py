@@ -1,0 +1,120 @@
+"""Pinning: what the names of a job that may move mean now. The one step before sending that may ask a network.
+
+A pin is no part of the job's digest, so the same job keeps its name; it travels in the document beside the source.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from robotrain_runtime import document
+
+from robotrain.job import Job
+from robotrain.problem import Instead, Problem, Stage, raise_if_any
+from robotrain.redaction import redact
+from robotrain.source import Source, SourceError, SourceKind
+
+Kinds = Mapping[str, SourceKind]
+AT_ONCE = 8
+
+
+def pinned(job: Job, kinds: Kinds) -> tuple[Job, list[Problem]]:
+    """The job with every source pinned whose kind can be, and what is wrong; a source that has a pin keeps it."""
+    found = _each(job, lambda source: _pin(source, kinds))
+    sources = tuple(pin if isinstance(pin, document.Source) else source for source, pin in found)
+    problems = [pin for _, pin in found if isinstance(pin, Problem)]
+    return dataclasses.replace(job, sources=sources), problems
+
+
+def settled(job: Job, kinds: Kinds) -> Job:
+    """The same. Raises Rejected with every source whose meaning could not be found out."""
+    found, unknown = pinned(job, kinds)
+    raise_if_any(unknown)
+    return found
+
+
+def gone(job: Job, kinds: Kinds) -> list[Problem]:
+    """The pins of `job` that cannot be had any more, each with its reason."""
+    return [problem for _, problem in _each(job, lambda source: _gone(source, kinds)) if isinstance(problem, Problem)]
+
+
+def without(job: Job) -> Job:
+    """The job with no pin: every name means what it means when the run gets there."""
+    return dataclasses.replace(job, sources=tuple(dataclasses.replace(source, pin="") for source in job.sources))
+
+
+def _each(
+    job: Job, ask: Callable[[document.Source], document.Source | Problem | None]
+) -> list[tuple[document.Source, document.Source | Problem | None]]:
+    """Every source with the answer it gets. Several are asked at once, in threads that do not hold up Ctrl-C."""
+    if len(job.sources) < 2:
+        return [(source, ask(source)) for source in job.sources]
+    import queue
+    import threading
+
+    open_questions: queue.SimpleQueue[int] = queue.SimpleQueue()
+    answers: dict[int, document.Source | Problem | None] = {}
+
+    def work() -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                index = open_questions.get_nowait()
+                answers[index] = ask(job.sources[index])
+
+    for index in range(len(job.sources)):
+        open_questions.put(index)
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(AT_ONCE, len(job.sources)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [(source, answers[index]) for index, source in enumerate(job.sources)]
+
+
+def _pin(source: document.Source, kinds: Kinds) -> document.Source | Problem:
+    pinning = kinds[source.kind].pinning if source.kind in kinds else None
+    if source.pin or pinning is None:
+        return source
+    try:
+        return dataclasses.replace(source, pin=pinning.now(typed(source, kinds), source.role))
+    except Exception as error:  # whatever a kind raises
+        ways = (Instead(error.instead),) if isinstance(error, SourceError) and error.instead else ()
+        title = f"what {source.uri} means now could not be found out"
+        return _problem("pin-unknown", title, source, _why(error), *ways, _NO_PIN)
+
+
+def _gone(source: document.Source, kinds: Kinds) -> Problem | None:
+    pinning = kinds[source.kind].pinning if source.kind in kinds else None
+    if not source.pin or pinning is None:
+        return None
+    try:
+        why = pinning.gone(typed(source, kinds), source.role, source.pin)
+    except Exception as error:  # whatever a kind raises
+        title = f"whether {source.uri} is still there could not be found out"
+        return _problem("pin-unknown", title, source, _why(error), _AS_IT_IS)
+    if not why:
+        return None
+    return _problem("pin-gone", f"what {source.uri} was when it was sent is gone", source, why, _REPIN)
+
+
+_NO_PIN = Instead("--no-pin", "take it as it is when the run gets there")
+_REPIN = Instead("--repin", "take it as it is now")
+_AS_IT_IS = Instead("--repin --no-pin", "take it as it is when the run gets there")
+
+
+def typed(source: document.Source, kinds: Kinds) -> Source:
+    """The source as its kind knows it, from its printed form."""
+    return kinds[source.kind].parse(source.uri, Path("/"))
+
+
+def _why(error: Exception) -> str:
+    return error.why if isinstance(error, SourceError) else f"{redact(f'{type(error).__name__}: {error}')}."
+
+
+def _problem(code: str, title: str, source: document.Source, why: str, *instead: Instead) -> Problem:
+    given = f"{source.uri} at {source.pin}" if source.pin else source.uri
+    where = source.role
+    return Problem(
+        code=code, stage=Stage.PREFLIGHT, title=title, where=where, given=given, why=why, instead=tuple(instead)
+    )

@@ -1,0 +1,1 @@
+"""One page that tells a run: what it was, how it went, what it left."""

@@ -1,0 +1,72 @@
+"""What a run does with its checkpoints: published while the work goes on, drained after it, the last registered."""
+
+from pathlib import Path
+
+from robotrain_runtime import registration
+from robotrain_runtime.attempts import Earlier
+from robotrain_runtime.destination import Artifacts, Destination, Folder
+from robotrain_runtime.document import JobDocument
+from robotrain_runtime.event import Note, Registered
+from robotrain_runtime.failure import Failed
+from robotrain_runtime.half import Publishing
+from robotrain_runtime.publisher import Publisher
+from robotrain_runtime.relay import Relay
+from robotrain_runtime.stop import Stop
+
+
+class Publication:
+    """Made before the work starts; from then on each checkpoint that the relay sees is published.
+
+    used: whether there is anything to do after the work.
+    """
+
+    def __init__(self, document: JobDocument, asked: Publishing, relay: Relay, earlier: Earlier) -> None:
+        self._document = document
+        self._asked = asked
+        self._relay = relay
+        self._earlier = earlier
+        to: list[Destination] = []
+        if relay.tracker is not None:
+            to.append(Artifacts(relay.tracker))
+        if asked.to:
+            to.append(Folder(Path(asked.to), key=document.run))
+        needed = bool(asked.to or asked.register)
+        self._publisher = relay.publisher = Publisher(document, to, relay.emit, earlier=earlier, needed=needed)
+
+    @property
+    def used(self) -> bool:
+        """Whether any checkpoint was told of, or anything asked for."""
+        return self._publisher.used
+
+    def finish(self, stop: Stop, python: Path, succeeded: bool) -> list[str]:
+        """Wait for what is left, and register what succeeded work left: why what was asked for failed, in sentences."""
+        wrong = self._publisher.drain(stop)
+        if succeeded and self._asked.register and not stop.number:
+            try:
+                self._relay.emit(self._registered(stop, python))
+            except Failed as failed:
+                self._relay.emit(Note(level="error", text=failed.reason))
+                wrong.append(failed.reason)
+        return wrong
+
+    def _registered(self, stop: Stop, python: Path) -> Registered:
+        uri, tracker = self._document.placement.tracking_uri, self._relay.tracker
+        try:
+            if not self._publisher.complete:
+                raise Failed("not every checkpoint is complete")
+            folder = registration.choose(self._document, self._publisher.parents, None, self._say)
+        except Failed as failed:
+            raise Failed(f"the model {self._asked.register} was not registered: {failed.reason}") from failed
+        return registration.register(
+            self._document,
+            self._asked,
+            folder,
+            run_id=(tracker.run_id if tracker else "") or self._earlier.run_id(uri),
+            python=python,
+            stop=stop,
+            say=self._say,
+            tracker=tracker,
+        )
+
+    def _say(self, text: str) -> None:
+        self._relay.emit(Note(level="info", text=text))

@@ -1,0 +1,28 @@
+"""What the programs of a run start with: an interpreter, and the names in their environment."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from robotrain_runtime import environment, halves, uv
+from robotrain_runtime.document import JobDocument
+from robotrain_runtime.stop import Stop
+
+
+def python(document: JobDocument, say: Callable[[str], None], stop: Stop) -> Path:
+    """The interpreter of the run's environment, which is built when it is not there. Raises Failed, Stopped."""
+    placement = document.placement
+    if placement.environment is not None:
+        return environment.python_of(Path(placement.environment))
+    wanted, cache = halves.workload(document).ENVIRONMENT, Path(placement.cache)
+    built = environment.build(wanted.lock, wanted.python, cache, say, stop, placement.torch_backend)
+    return environment.python_of(built)
+
+
+def environ(document: JobDocument, added: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+    """This process's names without those of another Python, and those that our own programs need."""
+    kept = {name: value for name, value in os.environ.items() if name not in environment.FOREIGN}
+    path = os.pathsep.join(halves.python_path(document))
+    found = uv.find(Path(document.placement.cache))
+    return {**kept, **({"UV": str(found)} if found else {}), "PYTHONUNBUFFERED": "1", "PYTHONPATH": path, **added}

@@ -1,0 +1,36 @@
+"""What the tracking process does when it is asked, beside writing events down: checkpoints become artifacts, and
+versions of a model.
+"""
+
+import queue
+import threading
+
+from robotrain_runtime import asking, emit, tracking_registry
+from robotrain_runtime.asking import ARTIFACT, REGISTER, Answer, Ask
+from robotrain_runtime.courier import words
+from robotrain_runtime.tracking_store import Store
+
+DONE_BY = {ARTIFACT: tracking_registry.publish, REGISTER: tracking_registry.register}
+
+
+class Desk:
+    """Does what it is asked, one after another, in a thread of its own: a large upload holds no metrics up."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._inbox: queue.SimpleQueue[Ask] = queue.SimpleQueue()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def take(self, asked: Ask) -> None:
+        """One more; returns at once."""
+        self._inbox.put(asked)
+
+    def _run(self) -> None:
+        while True:
+            emit.line(asking.dump(self._answer(self._inbox.get())))
+
+    def _answer(self, asked: Ask) -> Answer:
+        try:
+            return Answer(number=asked.number, body=DONE_BY[asked.what](Store(self._uri), asked.body))
+        except Exception as error:
+            return Answer(number=asked.number, body={}, error=words(error))

@@ -1,0 +1,50 @@
+"""How a program that fetches ends: with its answer, a marked line: a folder, or a sentence on why there is none."""
+
+import re
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+MARK = "answer: "
+SAID = 3
+"""The exit code with which the answer is a sentence for the person who runs the job."""
+
+_SECRET = r"\?\S+|\bhf_\w{8,}|(?i:\bbearer )\S+|\beyJ[\w.-]+|//[^/@\s]+@"
+
+
+class Refused(Exception):
+    """It cannot be fetched. The text is a sentence for the person who runs the job."""
+
+
+def main(act: Callable[[], Path]) -> None:
+    """Do `act` and answer with the folder it brings. Raises SystemExit."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever started us tells why we ended
+    try:
+        print(f"{MARK}{act()}", flush=True)
+    except Refused as refused:
+        _end(str(refused))
+    except OSError as error:
+        _end(_of_system(error))
+    except Exception as error:
+        print("".join(traceback.format_tb(error.__traceback__)), end="")  # where; what is in the sentence
+        _end(plain(error))
+
+
+def plain(error: BaseException) -> str:
+    """What `error` says, in one line, without anything that could be a secret: addresses lose their query."""
+    first = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {re.sub(_SECRET, '…', first)}"
+
+
+def _of_system(error: OSError) -> str:
+    """The operating system's own trouble (a full disk, a folder that is not ours); a library's is named as such."""
+    if error.errno and error.strerror:
+        return f"{error.strerror}{f': {error.filename}' if error.filename else ''}"
+    return plain(error)
+
+
+def _end(sentence: str) -> None:
+    print(MARK + sentence.replace("\n", " "), flush=True)
+    sys.exit(SAID)

@@ -1,0 +1,1 @@
+"""A policy in a model registry, by name and version."""

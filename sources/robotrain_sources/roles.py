@@ -1,0 +1,17 @@
+"""Flags that several kinds share: which of them is meant, the text itself says."""
+
+from robotrain.source import RoleFlag
+
+POLICY_MODEL = RoleFlag(
+    "--policy-model",
+    repeatable=False,
+    help="A registered model to go on from: NAME:VERSION of the platform's registry, or azureml:NAME:VERSION.",
+    form="MODEL",
+)
+INIT_POLICY = RoleFlag(
+    "--init-from-policy-model",
+    env=("INIT_FROM_POLICY_MODEL",),
+    repeatable=False,
+    help="A policy whose weights alone the training starts from: a model as for --policy-model, or a blob URL.",
+    form="MODEL|URL",
+)

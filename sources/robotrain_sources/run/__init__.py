@@ -1,0 +1,1 @@
+"""A policy that an earlier run trained."""

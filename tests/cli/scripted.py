@@ -1,0 +1,100 @@
+"""Runs on the platform of pluto.py, as a test wants them: recorded here, and saying what they are told to say."""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from robotrain import store
+from robotrain.run import RunRecord
+from robotrain_runtime import event
+from robotrain_runtime.event import Event
+
+PLUGIN = (Path(__file__).parents[1] / "pluto.py").read_text()
+
+
+class Scripted:
+    """Makes runs; the newest is the one that was made last."""
+
+    def __init__(self, folder: Path, install: Any) -> None:
+        self.folder = folder
+        self._install = install
+        self._platforms: dict[str, Path] = {}
+
+    def platform(self, name: str) -> Path:
+        """Install one of that name; where its plugin lies."""
+        if name not in self._platforms:
+            module = f"{name}_plugin"
+            source = PLUGIN.replace("NAME", name)
+            self._platforms[name] = self._install(f"robotrain-{name}", {f"platform.{name}": module}, **{module: source})
+        return self._platforms[name]
+
+    def run(self, name: str, *events: Event | str, platform: str = "pluto", age: float = 3600, **status: Any) -> "Run":
+        """A run of that name, its log of lines and events, its status."""
+        self.platform(platform)
+        made = Run(name, self.folder / name)
+        made.folder.mkdir(parents=True)
+        made.status(**{"state": "running", **status})
+        made.log(*events)
+        record(name, platform, made.folder, time.time() - age)
+        return made
+
+
+class Run:
+    """A scripted run."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name, self.folder = name, folder
+
+    def status(self, **status: Any) -> None:
+        """How it is from now on."""
+        scratch = self.folder / ".status"
+        scratch.write_text(json.dumps(status))
+        os.replace(scratch, self.folder / "status.json")
+
+    def log(self, *events: Event | str) -> None:
+        """Further lines of its log, ten seconds apart."""
+        with (self.folder / "log.txt").open("a") as log:
+            for at, one in enumerate(events):
+                log.write((one if isinstance(one, str) else event.dump(one, 1e9 + 10 * at)) + "\n")
+
+    def does(self, what: str, text: str = "") -> None:
+        """One of the files that pluto looks for."""
+        (self.folder / what).write_text(text)
+
+    def left(self, name: str, **fields: Any) -> None:
+        """An output; of a checkpoint a folder with a file in it."""
+        told = self.folder / "outputs.json"
+        known = json.loads(told.read_text()) if told.exists() else []
+        fields = {"kind": "checkpoint", "uri": f"left/{name}", "size": 5, **fields}
+        told.write_text(json.dumps([*known, {"name": name, **fields}]))
+        place = self.folder / "left" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if fields["kind"] == "checkpoint":
+            place.mkdir()
+            place = place / "model.safetensors"
+        place.write_text("12345")
+
+
+def record(run: str, platform: str, folder: Path, created: float, **fields: Any) -> None:
+    """The record of a run, as `submit` leaves it."""
+    store.write(
+        RunRecord(
+            **{
+                "run": run,
+                "platform": platform,
+                "phase": "sent",
+                "job": "j" * 64,
+                "plan": "p" * 64,
+                "created": created,
+                "workload": "lerobot-train",
+                "settings": {},
+                "reference": {"folder": str(folder)},
+                **fields,
+            }
+        )
+    )
+    claimed = store.folder(run) / "claimed"
+    claimed.touch()
+    os.utime(claimed, ns=(int(created * 1e9), int(created * 1e9)))

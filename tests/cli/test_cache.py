@@ -1,0 +1,205 @@
+"""`robotrain cache`: what is kept is shown, what nobody needs is removed, and never what a run uses."""
+
+import fcntl
+import os
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from robotrain import amounts
+from robotrain.cli import removing
+
+DAY = 24 * 3600
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def keep(cache):
+    """Something in the cache, as the runtime and the source kinds make it."""
+
+    def keep(name: str, *, days: float = 0.0, megabytes: int = 1, complete: bool = True) -> Path:
+        folder = cache / name
+        folder.mkdir(parents=True)
+        (folder / "content").write_bytes(os.urandom(1000 * 1000 * megabytes))
+        if complete and name.startswith("environments"):
+            (folder / "robotrain-complete.json").write_text("{}")
+        lock = Path(f"{folder}.lock")
+        lock.touch()
+        moment = time.time() - days * DAY
+        os.utime(lock, (moment, moment))
+        return folder
+
+    return keep
+
+
+@contextmanager
+def used(folder: Path):
+    """As a run does that works with what lies there."""
+    with Path(f"{folder}.lock").open("r+") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        yield
+
+
+def test_nothing_kept(robotrain, cache):
+    answer = robotrain("cache")
+    assert (answer.exit_code, answer.stdout) == (0, f"nothing is kept in {cache}\n")
+
+
+def test_what_is_kept_is_listed_the_longest_unused_first(robotrain, keep):
+    keep("environments/aa", days=1)
+    keep("sources/huggingface/datasets/lerobot--pusht/0a1b", days=40, megabytes=2)
+    with used(keep("environments/bb")):
+        rows = [line.split() for line in robotrain("cache").stdout.splitlines()]
+    assert [row[0] for row in rows] == [
+        "NAME",
+        "sources/huggingface/datasets/lerobot--pusht/0a1b",
+        "environments/aa",
+        "environments/bb",
+    ]
+    assert rows[1][1:] == ["2.0", "MB", "40", "days", "ago"]
+    assert rows[3][3:] == ["just", "now", "in", "use"]
+
+
+def test_what_would_go_is_shown_and_nothing_is_removed_before_somebody_says_so(robotrain, keep):
+    old, new = keep("environments/aa", days=40), keep("environments/bb", days=2)
+    for command in (("cache", "--unused", "30d"), ("cache", "--prune", "--unused", "30d")):
+        answer = robotrain(*command)
+        assert answer.exit_code == 0
+        assert [line for line in answer.stdout.splitlines() if line.endswith("would go")] == [
+            answer.stdout.splitlines()[1]
+        ]
+        assert "2 kept, 2.0 MB; 1 would go, 1.0 MB would be free again" in answer.stderr
+    assert "nothing was removed: --yes removes it" in answer.stderr
+    assert old.exists()
+    assert new.exists()
+
+
+def test_what_was_not_used_for_long_is_removed(robotrain, keep):
+    old, new = keep("environments/aa", days=40), keep("environments/bb", days=2)
+    answer = robotrain("cache", "--prune", "--unused", "30d", "--yes")
+    assert answer.exit_code == 0
+    assert "removed environments/aa" in answer.stderr
+    assert (old.exists(), new.exists()) == (False, True)
+    assert sorted(os.listdir(old.parent)) == ["aa.lock", "bb", "bb.lock"]  # others may be waiting for the lock
+
+
+def test_a_limit_takes_the_longest_unused_until_the_rest_fits(robotrain, keep):
+    folders = [keep(f"sources/s3/{days:02}", days=days) for days in (50, 40, 30, 20)]
+    robotrain("cache", "--prune", "--limit", "2.1MB", "--yes")
+    assert [folder.exists() for folder in folders] == [False, False, True, True]
+
+
+def test_what_a_run_uses_stays_whatever_the_limit(robotrain, keep):
+    folder = keep("environments/aa", days=400)
+    with used(folder):
+        answer = robotrain("cache", "--prune", "--limit", "0", "--yes")
+    assert "none of them would go" in answer.stderr
+    assert folder.exists()
+    robotrain("cache", "--prune", "--limit", "0", "--yes")
+    assert not folder.exists()
+
+
+def test_what_a_run_takes_up_while_the_question_stands_stays(robotrain, keep, monkeypatch):
+    folder = keep("environments/aa", days=40)
+
+    def meanwhile(what: str, yes: bool) -> bool:
+        os.utime(f"{folder}.lock")  # a run came and went
+        return True
+
+    monkeypatch.setattr(removing, "confirmed", meanwhile)
+    answer = robotrain("cache", "--prune", "--unused", "30d")
+    assert "environments/aa stays: a run took it up meanwhile" in answer.stderr
+    assert folder.exists()
+
+
+def test_what_was_left_incomplete_goes_first_and_what_is_filled_at_this_moment_does_not(robotrain, keep, cache):
+    scratch = keep("sources/s3/bucket.part")
+    Path(f"{scratch}.lock").rename(cache / "sources/s3/bucket.lock")
+    torn = keep("environments/aa", complete=False)
+    building = torn.with_name(".aa.0f1e2d3c")
+    building.mkdir()
+    with (cache / "sources/s3/bucket.lock").open("r+") as filling:
+        fcntl.flock(filling, fcntl.LOCK_EX)
+        robotrain("cache", "--prune", "--unused", "30d", "--yes")
+        assert (scratch.exists(), torn.exists(), building.exists()) == (True, False, False)
+    robotrain("cache", "--prune", "--unused", "30d", "--yes")
+    assert not scratch.exists()
+
+
+def test_what_lies_in_the_cache_without_a_lock_is_left_alone(robotrain, cache):
+    (cache / "uv" / "0.9.0" / "bin").mkdir(parents=True)
+    robotrain("cache", "--prune", "--limit", "0", "--yes")
+    assert (cache / "uv" / "0.9.0" / "bin").exists()
+
+
+def test_files_that_are_linked_from_elsewhere_are_said_to_stay(robotrain, keep, tmp_path):
+    folder = keep("environments/aa", days=40, megabytes=3)
+    os.link(folder / "content", tmp_path / "uv")
+    answer = robotrain("cache", "--unused", "30d")
+    assert "1 would go, 4.1 kB would be free again" in answer.stderr
+    assert "3.0 MB more are linked from elsewhere" in answer.stderr
+
+
+@pytest.mark.parametrize("words", [("--prune",), ("--unused", "soon"), ("--limit", "lots"), ("--unused", "-3d")])
+def test_what_cannot_be_meant_is_refused_with_an_example(robotrain, keep, words):
+    folder = keep("environments/aa", days=400)
+    answer = robotrain("cache", *words, "--yes")
+    assert answer.exit_code == 2
+    assert "30d" in answer.stderr or "50GB" in answer.stderr
+    assert folder.exists()
+
+
+def test_the_json_is_an_api(robotrain, keep, cache):
+    keep("environments/aa", days=40)
+    answer = robotrain("cache", "--prune", "--unused", "30d", "--yes", "--json").json
+    (entry,) = answer.pop("entries")
+    assert answer == {"folder": str(cache)}
+    assert time.time() - entry.pop("used") > 39 * DAY
+    assert 1_000_000 <= entry.pop("bytes") == entry.pop("freed_bytes") < 1_020_000
+    assert entry == {
+        "name": "environments/aa",
+        "path": str(cache / "environments/aa"),
+        "in_use": False,
+        "complete": True,
+        "would_go": True,
+        "removed": True,
+    }
+
+
+def test_what_the_runtime_and_the_sources_make_is_what_the_cache_knows(robotrain, cache, tmp_path):
+    """The names that both sides write down for themselves: neither imports the other."""
+    from robotrain import cache as core
+    from robotrain_runtime import environment
+    from robotrain_sources.fetching import landing
+
+    lock = tmp_path / "lock.txt"
+    lock.write_text("")
+    assert environment.MARKER == core.COMPLETE
+    assert environment.folder(lock, cache).parent == cache / core.ENVIRONMENTS
+    landing.land(cache / "sources" / "hub" / "abc", lambda folder: (folder / "file").write_text("x") and None)
+    (kept,) = robotrain("cache", "--json").json["entries"]
+    assert (kept["name"], kept["complete"], kept["in_use"]) == ("sources/hub/abc", True, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "bytes"), [("50GB", 50e9), ("7.5 GiB", 7.5 * 2**30), ("500m", 5e8), ("1k", 1000), ("12", 12)]
+)
+def test_sizes_are_read_as_people_write_them(text, bytes):
+    assert amounts.parse_size(text) == bytes
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30d", 30 * DAY), ("12h", 43200), ("2w", 14 * DAY), ("1.5 min", 90)])
+def test_spans_are_read_as_people_write_them(text, seconds):
+    assert amounts.parse_span(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "d", "30", "-1d", "1e3d", "30 years", "9" * 400 + "d"])
+def test_what_is_no_span_is_refused(text):
+    with pytest.raises(ValueError):
+        amounts.parse_span(text)

@@ -1,0 +1,98 @@
+"""`plugins` and `platforms`: what is installed and what it can do, for people and as data whose keys only grow."""
+
+SITE = """
+from robotrain.hookspecs import hook
+
+@hook
+def robotrain_check(job):
+    return ()
+
+@hook
+def robotrain_run_changed(run, change):
+    pass
+"""
+
+
+def test_each_plugin_with_what_brings_it(robotrain, install):
+    install("acme", {"acme": "acme_site"}, version="2.1", acme_site=SITE)
+    rows = {row["claim"]: row for row in robotrain("plugins", "--json").json["plugins"]}
+    assert rows["acme"] == {
+        "claim": "acme",
+        "distribution": "acme 2.1",
+        "module": "acme_site",
+        "hooks": ["robotrain_check", "robotrain_run_changed"],
+        "failure": None,
+    }
+    assert rows["platform.local"]["distribution"] == "robotrain-local 0.1.0"
+    assert "robotrain_platforms" in rows["platform.local"]["hooks"]
+
+
+def test_of_a_site_plugin_it_is_said_what_it_does(robotrain, install):
+    install("acme", {"acme": "acme_site"}, acme_site=SITE)
+    (line,) = [line for line in robotrain("plugins").stdout.splitlines() if line.startswith("acme ")]
+    assert line.endswith("ok: robotrain_check, robotrain_run_changed")
+
+
+def test_a_misspelt_hook_is_a_failure_and_the_right_ones_beside_it_are_not_called(robotrain, install):
+    """Else a rule that nobody ever asks would look as if it were enforced."""
+    install("acme", {"acme": "acme_site"}, acme_site=SITE.replace("robotrain_check", "robotrain_chek"))
+    (row,) = [row for row in robotrain("plugins", "--json").json["plugins"] if row["claim"] == "acme"]
+    assert "unknown hook 'robotrain_chek'" in row["failure"]
+    assert row["hooks"] == []
+    answer = robotrain("render", "--platform", "local", "--dataset-path", "x")
+    assert answer.exit_code == 0
+    assert "its rules were not enforced" in answer.stderr
+
+
+def test_a_hook_with_an_argument_that_there_is_not_is_a_failure(robotrain, install):
+    source = SITE.replace("robotrain_run_changed(run, change)", "robotrain_run_changed(run, colour)")
+    install("acme", {"acme": "acme_site"}, acme_site=source)
+    (row,) = [row for row in robotrain("plugins", "--json").json["plugins"] if row["claim"] == "acme"]
+    assert "colour" in row["failure"]
+    answer = robotrain("render", "--platform", "local", "--dataset-path", "x")
+    assert "its rules were not enforced" in answer.stderr
+
+
+def test_a_hook_of_a_newer_robotrain_may_be_marked_as_optional(robotrain, install):
+    source = SITE.replace("@hook\ndef robotrain_check", "@hook(optionalhook=True)\ndef robotrain_weather")
+    install("acme", {"acme": "acme_site"}, acme_site=source)
+    (row,) = [row for row in robotrain("plugins", "--json").json["plugins"] if row["claim"] == "acme"]
+    assert row["failure"] is None
+
+
+def test_a_failure_is_one_line_without_secrets(robotrain, install):
+    source = "raise OSError('no answer from https://ada:pass-w0rd@host.example/x\\nsecond line')"
+    install("acme", {"source.bad": "acme_bad"}, acme_bad=source)
+    (line,) = [line for line in robotrain("plugins").stdout.splitlines() if line.startswith("source.bad")]
+    assert "OSError" in line
+    assert "second line" in line
+    assert "pass-w0rd" not in line
+
+
+def test_a_plugin_that_hangs_while_it_is_imported_does_not_hang_the_list(robotrain, install, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "1")
+    install("acme", {"platform.slow": "acme_stuck"}, acme_stuck="import time\ntime.sleep(60)")
+    (row,) = [row for row in robotrain("plugins", "--json").json["plugins"] if row["claim"] == "platform.slow"]
+    assert row["failure"] == "it gave no answer in 1 s"
+
+
+def test_the_parity_matrix_as_data(robotrain, mars):
+    answer = robotrain("platforms", "--json").json
+    assert answer["platforms"] == ["local", "mars"]
+    rows = {row["what"]: row["support"] for row in answer["rows"]}
+    assert [support["level"] for support in rows["dataset from data_asset"]] == ["no", "yes"]
+    assert rows["feature register_model"][1] == {
+        "level": "no",
+        "reason": "There is no registry on Mars.",
+        "instead": "",
+    }
+    assert rows["feature stream_logs"][1]["level"] == "unknown"
+
+
+def test_one_platform_with_its_reasons(robotrain, mars):
+    answer = robotrain("platforms", "mars")
+    assert answer.stdout.startswith("mars: the red planet\n")
+    assert "feature register_model" in answer.stdout
+    assert "There is no registry on Mars." in answer.stdout
+    assert robotrain("platforms", "mars", "--json").json["platforms"] == ["mars"]
+    assert robotrain("platforms", "pluto").exit_code == 2

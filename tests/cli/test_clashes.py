@@ -1,0 +1,129 @@
+"""Two plugins that claim one flag or one environment name: refused, and both are named."""
+
+import pytest
+
+PLATFORM = """
+from dataclasses import dataclass
+from typing import Annotated, Any
+from robotrain.capabilities import ANY, YES, Capabilities
+from robotrain.hookspecs import hook
+from robotrain_runtime.parameter import Param
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    FIELD
+
+class Venus:
+    name = "venus"
+    summary = "hot"
+    settings = Settings
+    capabilities = Capabilities(sources={("dataset", "local_path"): YES}, workloads={ANY: YES}, features={})
+    declined = {}
+
+    def check(self, job, settings):
+        return ()
+
+@hook
+def robotrain_platforms():
+    return [Venus()]
+"""
+SOURCE = """
+from robotrain.hookspecs import hook
+from robotrain.source import RoleFlag, SourceKind
+
+@hook
+def robotrain_source_kinds():
+    return [SourceKind(name="pet", title="pets", form="NAME", help="", roles={"dataset": RoleFlag(FLAG)},
+                       recognises=lambda text: False, parse=lambda text, base: None)]
+"""
+
+
+def said(robotrain, *words):
+    answer = robotrain("explain", "--platform", *(words or ("venus",)), "--dataset-path", "x", "--json")
+    assert answer.exit_code == 2
+    problems = [one for one in answer.json["problems"] if one["code"] in ("options-clash", "names-clash")]
+    return [(problem["where"], problem["title"]) for problem in problems]
+
+
+@pytest.mark.parametrize(
+    ("field", "where", "owner", "verb"),
+    [
+        (
+            'batch: Annotated[int, Param(flag="--batch-size")] = 1',
+            "--batch-size",
+            "workload lerobot-train",
+            "have an option",
+        ),
+        ('x: Annotated[int, Param(aliases=("--steps",))] = 1', "--steps", "workload lerobot-train", "have an option"),
+        ('x: Annotated[int, Param(short="-j")] = 1', "-j", "workload lerobot-train", "have an option"),
+        ("val_metrics: Annotated[bool, Param()] = True", "", "", ""),
+        (
+            'x: Annotated[bool, Param(flag="--val-split")] = True',
+            "--val-split",
+            "workload lerobot-train",
+            "have an option",
+        ),
+        (
+            'x: Annotated[str, Param(off="--no-val-split")] = ""',
+            "--no-val-split",
+            "workload lerobot-train",
+            "have an option",
+        ),
+        (
+            "x: Annotated[str, Param(flag='--dataset-path')] = ''",
+            "--dataset-path",
+            "source local_path as dataset",
+            "have an option",
+        ),
+        ("x: Annotated[str, Param(flag='--json')] = ''", "--json", "robotrain", "have an option"),
+        ("platform: Annotated[str, Param(flag='--where')] = ''", "ROBOTRAIN_PLATFORM", "robotrain", "read"),
+        ("state: Annotated[str, Param()] = ''", "ROBOTRAIN_STATE", "robotrain", "read"),
+        (
+            "batch_size: Annotated[str, Param(flag='--b')] = ''",
+            "ROBOTRAIN_BATCH_SIZE",
+            "workload lerobot-train",
+            "read",
+        ),
+        (
+            "dataset_path: Annotated[str, Param(flag='--b')] = ''",
+            "ROBOTRAIN_DATASET_PATH",
+            "source local_path as dataset",
+            "read",
+        ),
+    ],
+)
+def test_a_platform_whose_setting_another_has(robotrain, install, field, where, owner, verb):
+    install("acme-venus", {"platform.venus": "acme_venus"}, acme_venus=PLATFORM.replace("FIELD", field))
+    if not where:
+        answer = robotrain("explain", "--platform", "venus", "--dataset-path", "x")
+        assert "both" not in answer.stderr
+        return
+    assert (where, f"{owner} and platform venus both {verb} {where}") in said(robotrain)
+
+
+@pytest.mark.parametrize(
+    "flag", ['"--dataset-path", ("-d",)', '"--dataset-path", env=("PET",)', '"--other", ("--steps",)']
+)
+def test_a_source_whose_flag_another_has(robotrain, install, flag):
+    install("acme-pet", {"source.pet": "acme_pet"}, acme_pet=SOURCE.replace("FLAG", flag))
+    clashes = said(robotrain, "local")
+    assert clashes
+    assert all("source pet as dataset" in title for _, title in clashes)
+
+
+def test_kinds_may_share_a_flag_that_is_the_same_throughout(robotrain, install):
+    install("acme-pet", {"source.pet": "acme_pet"}, acme_pet=SOURCE.replace("FLAG", '"--dataset-path"'))
+    assert robotrain("explain", "--platform", "local", "--dataset-path", "x").exit_code == 0
+
+
+def test_help_and_other_platforms_go_on(robotrain, install):
+    field = 'batch: Annotated[int, Param(flag="--batch-size")] = 1'
+    install("acme-venus", {"platform.venus": "acme_venus"}, acme_venus=PLATFORM.replace("FIELD", field))
+    assert robotrain("submit", "--platform", "venus", "--help").stdout.count("--batch-size INT") == 1
+    assert robotrain("explain", "--platform", "local", "--dataset-path", "x", "--batch-size", "3").exit_code == 0
+
+
+def test_nothing_that_robotrain_brings_clashes(robotrain, mars):
+    for platform in ("local", "mars"):
+        answer = robotrain("explain", "--platform", platform, "--dataset-path", "x")
+        assert answer.exit_code == 0

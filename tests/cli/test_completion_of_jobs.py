@@ -1,0 +1,62 @@
+"""TAB on a job: profiles and keys to set are completed; files are left to the shell, which knows them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def complete():
+    """What bash is offered for a line that ends in a word begun."""
+
+    def complete(*words):
+        environ = os.environ | {"_ROBOTRAIN_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(["robotrain", *words])}
+        command = [sys.executable, "-c", "from robotrain.cli import main; main()"]
+        done = subprocess.run(
+            command, env=environ | {"COMP_CWORD": str(len(words))}, capture_output=True, text=True, check=False
+        )
+        assert "Traceback" not in done.stderr
+        return done.stdout.split()
+
+    return complete
+
+
+def test_profiles_of_the_project(complete):
+    Path("robotrain.toml").write_text("[profiles.quick]\n[profiles.quiet]\n[profiles.far]\n")
+    assert complete("submit", "--profile", "qui") == ["quick", "quiet"]
+
+
+def test_a_broken_project_is_no_trouble(complete):
+    Path("robotrain.toml").write_text("[profiles")
+    assert complete("submit", "--profile", "qui") == []
+
+
+def test_keys_to_set_and_their_values(complete):
+    assert complete("explain", "--platform", "local", "--set", "batch") == ["batch_size="]
+    assert complete("explain", "--platform", "local", "--set", "runs") == ["runs_dir="]
+    assert complete("render", "--platform", "local", "--set", "platforms.") == [
+        f"platforms.local.{name}=" for name in ("environment", "runs_dir", "tracking_uri", "torch_backend")
+    ]
+    assert "sources.dataset.local_path=" in complete("render", "--set", "sources.dataset.")
+    assert complete("submit", "--set", "policy_type=d") == ["policy_type=diffusion"]
+    assert complete("submit", "--set", "system_metrics=") == ["system_metrics=true", "system_metrics=false"]
+
+
+@pytest.mark.parametrize("words", [("submit", "jo"), ("submit", "--save-as", "jo"), ("submit", "--runs-dir", "jo")])
+def test_files_are_the_shells(complete, words):
+    Path("job.yaml").write_text("")
+    assert complete(*words) == []
+
+
+def test_options_follow_the_platform_of_the_project(complete):
+    assert complete("submit", "--runs") == []
+    Path("robotrain.toml").write_text('platform = "local"\n')
+    assert complete("submit", "--runs") == ["--runs-dir"]
+
+
+def test_what_a_schema_can_be_of(complete):
+    assert complete("schema", "lero") == ["lerobot-train"]
+    assert complete("schema", "--platform", "lo") == ["local"]

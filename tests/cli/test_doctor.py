@@ -1,0 +1,401 @@
+"""`robotrain doctor`: what would stop a submit is found and said with what to type; what is safe to mend is mended."""
+
+import fcntl
+import json
+import os
+import pty
+import struct
+import subprocess
+import termios
+import time
+from pathlib import Path
+
+import pytest
+from robotrain import store
+from robotrain.run import RunRecord
+
+HEAD = """
+import os, sys, time
+from pathlib import Path
+from robotrain.hookspecs import hook
+from robotrain.health import Fix, HealthCheck, fail, ok, warn
+from robotrain.problem import Instead
+
+def check(name, look, **more):
+    return HealthCheck(name=name, look=look, **more)
+"""
+
+
+def brings(checks: str, body: str = "") -> str:
+    return f"{HEAD}\n{body}\n@hook\ndef robotrain_health():\n    return [{checks}]\n"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def state(tmp_path) -> Path:
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def checks(robotrain):
+    """Each check of `doctor --json …` by name."""
+
+    def checks(*args: str) -> dict[str, dict]:
+        return {check["name"]: check for check in robotrain("doctor", "--json", *args).json["checks"]}
+
+    return checks
+
+
+def record(run: str, **changes: object) -> None:
+    fields: dict = {"run": run, "platform": "mars", "phase": "sent", "job": "0" * 64, "plan": "0" * 64}
+    fields |= {"created": time.time(), "workload": "lerobot-train", "settings": {}, "reference": {}}
+    (store.folder(run)).mkdir(parents=True)
+    (store.folder(run) / "claimed").touch()
+    store.write(RunRecord(**(fields | changes)))
+
+
+def entry(cache: Path, name: str, *, complete: bool = True, unused: float = 0.0, kilobytes: int = 8) -> Path:
+    """Something in the cache, as the runtime and the source kinds make it."""
+    folder = cache / name
+    folder.mkdir(parents=True)
+    (folder / "content").write_bytes(os.urandom(1024 * kilobytes))
+    lock = folder.with_name(folder.name + ".lock")
+    lock.touch()
+    if complete:
+        (folder / "robotrain-complete.json").write_text("{}")
+    moment = time.time() - unused
+    os.utime(lock, (moment, moment))
+    return folder
+
+
+def test_a_machine_with_nothing_wrong(robotrain):
+    answer = robotrain("doctor")
+    assert answer.exit_code == 0
+    assert "nothing found that would stop a submit" in answer.stderr
+    assert all(line.startswith("ok") for line in answer.stdout.splitlines() if not line.startswith(" "))
+
+
+def test_looking_makes_nothing(robotrain, state, cache):
+    robotrain("doctor")
+    assert not state.exists()
+    assert not cache.exists()
+
+
+def test_a_state_folder_that_cannot_be_written_stops_a_submit(robotrain, state):
+    state.write_text("a file")
+    answer = robotrain("doctor")
+    assert answer.exit_code == 4
+    assert f"{state} cannot be written: {state} is a file" in answer.stdout
+    assert "ROBOTRAIN_STATE=FOLDER robotrain …" in answer.stdout
+    assert "1 of " in answer.stderr
+    assert "checks failed: a submit would stop there" in answer.stderr
+    assert robotrain("submit", "--platform", "local", "--dataset-path", "x").exit_code != 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
+def test_a_folder_on_a_full_disk_stops_a_submit(checks, monkeypatch):
+    """A new file can be made on a full disk; only writing to it fails."""
+    import tempfile
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda dir: os.fdopen(os.open("/dev/full", os.O_WRONLY), "wb"))
+    Path(os.environ["ROBOTRAIN_STATE"]).mkdir()
+    found = checks()["state folder"]
+    assert found["state"] == "fail"
+    assert "No space left on device" in found["findings"][0]["says"]
+
+
+def test_a_folder_on_a_network_disk_is_said_to_be_one(checks, monkeypatch, tmp_path, state):
+    from robotrain import disk
+
+    mounts = tmp_path / "mounts"
+    mounts.write_text(
+        f"/dev/vda / ext4 rw 0 0\nserver:/x {tmp_path} nfs4 rw 0 0\nserver:/y {tmp_path}-not nfs rw 0 0\n"
+    )
+    monkeypatch.setattr(disk, "MOUNTS", mounts)
+    assert "nfs4, shared over a network" in checks()["state folder"]["findings"][0]["says"]
+
+
+def test_records_that_cannot_be_read_and_submits_that_were_cut_off_are_named_with_the_way_out(robotrain, state):
+    record("a-1")
+    record("b-1", phase="sending", created=time.time() - 7200)
+    record("c-1")
+    (store.folder("c-1") / "record.json").write_text("{")
+    answer = robotrain("doctor")
+    assert answer.exit_code == 0  # neither stops a submit
+    assert "sending b-1 to mars was cut off 2 hours ago; whether it runs is not known" in answer.stdout
+    assert "the same `robotrain submit …` once more   (asks mars; nothing is sent twice)" in answer.stdout
+    assert "the record of run c-1 cannot be read" in answer.stdout
+    assert f"rm -r {store.folder('c-1')}" in answer.stdout
+
+
+def test_a_run_that_is_being_sent_at_this_moment_is_nothing_to_worry_about(checks):
+    record("b-1", phase="sending")
+    with (store.folder("b-1") / "claimed").open("r+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert checks()["records"]["state"] == "ok"
+    assert checks()["records"]["state"] == "warn"
+
+
+def test_scratch_files_of_killed_commands_are_removed_when_they_are_old(robotrain, state):
+    record("a-1")
+    old, new = store.folder("a-1") / ".record-old.tmp", store.folder("a-1") / ".record-new.tmp"
+    folder = state / "runs" / ".b-1.4711"
+    folder.mkdir()
+    payload = state / "payloads" / ("0" * 64 + ".zip")
+    payload.parent.mkdir()
+    kept = state / "payloads" / ("1" * 64 + ".zip")
+    for file in (old, new, folder / "record.json", payload, kept):
+        file.write_text("x")
+    os.link(kept, store.folder("a-1") / "payload.zip")
+    for path in (old, folder, payload, kept):
+        os.utime(path, (1, 1))
+    answer = robotrain("doctor")
+    assert "3 scratch files of commands that were cut off" in answer.stdout
+    assert old.exists()
+    mended = robotrain("doctor", "--fix")
+    assert f"remove 3 scratch files of commands that were cut off below {state} …\n  removed 3" in mended.stderr
+    assert [path.exists() for path in (old, folder, payload, new, kept)] == [False, False, False, True, True]
+    assert store.read("a-1").run == "a-1"
+
+
+def test_an_environment_that_was_left_incomplete_is_removed_by_fix_and_nothing_else(robotrain, cache):
+    broken, whole = entry(cache, "environments/aa", complete=False), entry(cache, "environments/bb")
+    strange = cache / "environments" / "cc"  # no lock beside it: nobody knows whose it is
+    strange.mkdir()
+    answer = robotrain("doctor")
+    assert answer.exit_code == 0
+    assert "environments/aa was left incomplete" in answer.stdout
+    assert f"robotrain doctor --fix   (remove {broken})" in answer.stdout
+    assert "`robotrain doctor --fix` mends what is safe to mend" in answer.stderr
+    mended = robotrain("doctor", "--fix", "--json")
+    assert f"remove {broken} …" in mended.stderr
+    assert len(mended.json["fixed"]) == 1
+    assert {check["name"]: check["state"] for check in mended.json["checks"]}["cache"] == "ok"  # looked at again
+    assert (broken.exists(), whole.exists(), strange.exists()) == (False, True, True)
+    assert os.listdir(cache / "environments").count("aa.lock") == 1  # others may be waiting for it
+
+
+def test_an_environment_that_is_being_built_is_no_leftover(robotrain, cache):
+    building = entry(cache, "environments/aa", complete=False)
+    with building.with_name("aa.lock").open("r+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert "incomplete" not in robotrain("doctor", "--fix").stdout
+    assert building.exists()
+
+
+def test_settings_files_that_cannot_be_read_stop_a_submit(robotrain):
+    Path(".env").write_text("this is no line\n")
+    Path("robotrain.toml").write_text("platform = \n")
+    answer = robotrain("doctor")
+    assert answer.exit_code == 4
+    assert ".env:1" in answer.stdout
+    assert "robotrain.toml" in answer.stdout
+
+
+def test_a_clock_behind_the_newest_run_is_named(checks):
+    record("a-1", created=time.time() + 3600)
+    assert "and the newest run was recorded" in checks()["clock"]["findings"][0]["says"]
+
+
+def test_a_broken_plugin_is_named_and_stops_only_its_own_platform(robotrain, install):
+    install("acme-slurm", {"platform.slurm": "acme_slurm"}, version="0.3", acme_slurm="import slurm_sdk_gone")
+    answer = robotrain("doctor")
+    assert answer.exit_code == 0
+    assert "platform slurm (acme-slurm 0.3) failed to load" in answer.stdout
+    assert "No module named 'slurm_sdk_gone'" in answer.stdout
+    assert robotrain("doctor", "--platform", "local").exit_code == 0
+    asked = robotrain("doctor", "--platform", "slurm")
+    assert asked.exit_code == 4
+    assert "a submit to slurm would stop there" in asked.stderr
+
+
+def test_a_platform_that_nobody_brings_is_a_mistake_of_usage(robotrain):
+    answer = robotrain("doctor", "--platform", "venus")
+    assert answer.exit_code == 2
+    assert "no platform 'venus' is installed" in answer.stderr
+
+
+def test_the_platform_may_come_from_where_it_comes_from_for_a_submit(robotrain, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_PLATFORM", "local")
+    assert robotrain("doctor", "--json").json["platform"] == "local"
+
+
+def test_plugins_bring_checks_of_their_own(robotrain, install):
+    body = "def look():\n    yield fail('the proxy is down', Instead('systemctl start proxy', 'as root'))"
+    install("acme", {"acme": "acme_health"}, acme_health=brings("check('proxy', look)", body))
+    answer = robotrain("doctor", "--json")
+    assert answer.exit_code == 4
+    (proxy,) = [check for check in answer.json["checks"] if check["name"] == "proxy"]
+    assert proxy == {
+        "name": "proxy",
+        "by": "acme 1.0",
+        "state": "fail",
+        "findings": [
+            {
+                "state": "fail",
+                "says": "the proxy is down",
+                "instead": [{"text": "systemctl start proxy", "remark": "as root"}],
+                "fix": None,
+            }
+        ],
+    }
+    assert "use  systemctl start proxy   (as root)" in robotrain("doctor").stdout
+
+
+def test_a_fix_is_told_before_and_after_and_one_that_fails_is_no_end(robotrain, install, tmp_path):
+    body = f"""
+place = Path({str(tmp_path / "place")!r})
+def make():
+    place.mkdir()
+    return f"made {{place}}"
+def deny():
+    raise PermissionError(13, "Permission denied", "/nowhere")
+def look():
+    yield ok("there") if place.exists() else fail("it is not there", fix=Fix(f"make {{place}}", make))
+    yield warn("never there", fix=Fix("make /nowhere", deny))
+"""
+    install("acme", {"acme": "acme_health"}, acme_health=brings("check('place', look)", body))
+    assert robotrain("doctor").exit_code == 4
+    answer = robotrain("doctor", "--fix")
+    assert answer.exit_code == 0
+    told = answer.stderr.splitlines()
+    assert told[:2] == [f"make {tmp_path / 'place'} …", f"  made {tmp_path / 'place'}"]
+    assert "that did not work: [Errno 13] Permission denied" in told[3]
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("time.sleep(60)", "it gave no answer in 1 s"),
+        ("raise KeyError('x')", "the check itself failed: KeyError: 'x'"),
+        ("sys.exit(1)", "the check itself failed: RuntimeError: it ended with SystemExit: 1"),
+        ("yield 'text'", "the check itself failed: TypeError: a check answers with robotrain.health.Finding objects"),
+    ],
+)
+def test_a_check_that_hangs_or_fails_is_named_and_the_others_are_done(checks, install, monkeypatch, body, says):
+    monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "1")
+    install("acme", {"acme": "acme_bad"}, acme_bad=brings("check('odd', look)", f"def look():\n    {body}"))
+    found = checks()
+    assert found["odd"]["state"] == "warn"
+    assert found["odd"]["findings"][0]["says"] == says
+    assert found["records"]["state"] == "ok"
+
+
+def test_a_plugin_that_brings_something_else_is_named(checks, install):
+    install("acme", {"acme": "acme_bad"}, acme_bad=brings("'text'"))
+    says = checks()["plugins"]["findings"][0]["says"]
+    assert "acme (acme 1.0) failed in robotrain_health: TypeError" in says
+
+
+def test_checks_that_ask_a_network_are_done_only_when_that_is_asked_for(checks, install):
+    body = "def look():\n    yield ok('asked')"
+    install("acme", {"acme": "acme_net"}, acme_net=brings("check('service', look, online=True)", body))
+    assert "service" not in checks()
+    assert checks("--online")["service"]["state"] == "ok"
+
+
+PLATFORM = """
+from robotrain.capabilities import YES, Capabilities
+class Platform:
+    def __init__(self, name, features):
+        self.name, self.capabilities, self.summary = name, Capabilities(features=features), ""
+def look():
+    yield ok("seen")
+@hook
+def robotrain_platforms():
+    return [Platform({name!r}, {features})]
+"""
+
+
+def test_checks_of_other_platforms_and_of_work_done_elsewhere_are_left_out(checks, install):
+    for name, features in (("near", "{'runs_here': YES}"), ("far", "{}")):
+        source = brings(f"check('{name} one', look)", PLATFORM.format(name=name, features=features))
+        install(f"acme-{name}", {f"platform.{name}": f"acme_{name}"}, **{f"acme_{name}": source})
+    source = brings("check('python', look, here=True)", "def look():\n    yield ok('3.12')")
+    install("acme-work", {"work": "acme_work"}, acme_work=source)
+    assert {"near one", "far one", "python"} <= set(checks())
+    near, far = set(checks("--platform", "near")), set(checks("--platform", "far"))
+    assert {"near one", "python"} <= near
+    assert "far one" not in near
+    assert "far one" in far
+    assert not {"near one", "python"} & far
+
+
+def test_the_json_is_an_api(robotrain):
+    answer = robotrain("doctor", "--json", "--platform", "local").json
+    assert list(answer) == ["platform", "healthy", "checks", "fixed"]
+    assert (answer["platform"], answer["healthy"], answer["fixed"]) == ("local", True, [])
+    for check in answer["checks"]:
+        assert list(check) == ["name", "by", "state", "findings"]
+        assert all(list(finding) == ["state", "says", "instead", "fix"] for finding in check["findings"])
+    names = [check["name"] for check in answer["checks"] if check["by"] is None]
+    assert names == [
+        "robotrain",
+        "plugins",
+        "state folder",
+        "records",
+        "leftovers",
+        "cache folder",
+        "cache",
+        "settings files",
+        "clock",
+        "completion",
+    ]
+
+
+def test_a_part_of_robotrain_that_was_left_behind_stops_a_submit(checks, monkeypatch):
+    from robotrain.doctor import installed
+
+    monkeypatch.setattr(installed, "version", lambda name: "0.0.9" if name == "robotrain-sources" else "0.1.0")
+    says = checks()["robotrain"]["findings"][0]["says"]
+    assert says == "robotrain-sources is 0.0.9, and robotrain-core is 0.1.0: they belong to each other"
+
+
+def test_a_shell_that_completes_robotrain_is_recognised(checks, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SHELL", "/usr/bin/fish")
+    assert "does not complete robotrain yet" in checks()["completion"]["findings"][0]["says"]
+    file = tmp_path / "home/.config/fish/completions/robotrain.fish"
+    file.parent.mkdir(parents=True)
+    file.write_text("complete --command robotrain --arguments '(env _ROBOTRAIN_COMPLETE=complete_fish robotrain)'")
+    assert checks()["completion"]["findings"][0]["says"] == "fish completes robotrain"
+
+
+def test_what_a_hung_check_left_behind_spoils_no_json(command, install, tmp_path):
+    body = "def look():\n    while True:\n        print('noise')\n        time.sleep(0.01)"
+    folder = install("acme", {"acme": "acme_noise"}, acme_noise=brings("check('noise', look)", body))
+    environ = {**os.environ, "PYTHONPATH": str(folder), "ROBOTRAIN_HOOK_SECONDS": "1"}
+    done = subprocess.run([*command, "doctor", "--json"], env=environ, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["healthy"] is True
+
+
+def test_on_a_narrow_terminal_sentences_go_on_below_themselves(command):
+    parent, child = pty.openpty()
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 70, 0, 0))
+    environ = {**os.environ, "TERM": "xterm", "NO_COLOR": "1"}
+    process = subprocess.Popen([*command, "doctor"], env=environ, stdout=child, stderr=subprocess.DEVNULL)
+    os.close(child)
+    lines = _everything(parent).decode().splitlines()
+    assert process.wait(30) == 0
+    assert len(lines) > 10
+    assert all(len(line) <= 70 or " " not in line[22:].strip() for line in lines)  # a long path stays whole
+    assert not any("\x1b" in line for line in lines)
+
+
+def _everything(handle: int) -> bytes:
+    read = b""
+    while True:
+        try:
+            part = os.read(handle, 4096)
+        except OSError:  # the other end is closed
+            return read
+        if not part:
+            return read
+        read += part

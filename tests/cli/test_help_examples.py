@@ -1,0 +1,75 @@
+"""What help and the documents tell people to type is understood by the command line as it is today."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from robotrain.cli.app import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SOUGHT = {"RUN": "last", "PLATFORM": "local", "NAME": "local", "WORKLOAD": "lerobot-train"}
+
+
+def examples_of_help(robotrain):
+    for command in (None, *COMMANDS):
+        shown = robotrain(*([command] if command else []), "--help").stdout
+        text = re.sub(r"\n +(?=-)", " ", shown.partition("Options:")[0])
+        yield from re.findall(r"^ {2,}robotrain (\w.*)$", text, re.MULTILINE)
+
+
+def examples_of_documents():
+    for document in DOCUMENTS:
+        for block in re.findall(r"```sh\n(.*?)```", document.read_text(), re.DOTALL):
+            for line in block.splitlines():
+                if match := re.match(r"(?:\./uvw run )?robotrain (\w.*)", line):
+                    yield match[1]
+
+
+def words(example):
+    """The words of an example, without its remark, and with real names for placeholders."""
+    bare = re.split(r"\s+#|\s{3,}|\s+>", example)[0].replace("…", "").replace("[", "").replace("]", "")
+    return [SOUGHT.get(word, word) for word in shlex.split(bare)]
+
+
+@pytest.fixture
+def around(pusht, monkeypatch, tmp_path):
+    """The files that examples speak of."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    for name in ("my-dataset", "episodes", "more-episodes"):
+        (tmp_path / name).symlink_to(pusht)
+    (tmp_path / "job.yaml").write_text(f"sources:\n  dataset:\n    - local_path: {pusht}\n")
+
+
+def understood(robotrain, example):
+    """Whether every option and word of an example is known: that it acts is for other tests."""
+    from robotrain import store
+
+    said = words(example)
+    if "--wait" in said or said[0] in ("submit", "resubmit", "resume"):
+        said = [*said[:1], "--dry-run", *said[1:]]
+    answer = robotrain(*said, "--help") if said[0] not in ("render", "explain", "submit") else robotrain(*said)
+    unknown = re.search(
+        r"\[(option-\w+|word-unknown|command-unknown|usage|flag-without-value|value-unknown)\]", answer.stderr
+    )
+    assert store.names() == []
+    return unknown is None
+
+
+def test_every_example_of_help_is_understood(robotrain, around):
+    found = list(examples_of_help(robotrain))
+    assert len(found) > 15
+    assert [example for example in found if not understood(robotrain, example)] == []
+
+
+def test_every_command_of_the_documents_is_understood(robotrain, around):
+    found = list(examples_of_documents())
+    assert len(found) > 25
+    assert [example for example in found if not understood(robotrain, example)] == []
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("plugins", "platforms", "doctor")])
+def test_the_help_of_a_command_shows_an_example(robotrain, command):
+    assert re.search(r"^ +robotrain ", robotrain(command, "--help").stdout, re.MULTILINE)

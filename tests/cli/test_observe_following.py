@@ -1,0 +1,239 @@
+"""`wait`, `watch`, `--stream`: runs followed to their end, through logs that break off and platforms that stumble."""
+
+import json
+import time
+
+import pytest
+from robotrain.cli import follow, followed
+from robotrain.plugins import Plugins
+from robotrain.problem import Rejected
+from robotrain_runtime.event import Checkpoint, Metrics, Outcome, Stage
+from typer import Exit
+
+DONE = Outcome(state="succeeded", exit_code=0)
+BROKE = {"state": "failed", "reason": "out of paint", "exit_code": 1, "started": 1e9, "ended": 1e9 + 5}
+
+
+def step(number, total=3):
+    return Metrics(step=number, total=total, values={"train/loss": 1 / number})
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    for name in ("LOOK_SECONDS", "AGAIN_SECONDS", "LAST_LINES_SECONDS"):
+        monkeypatch.setattr(followed, name, 0.1)
+
+
+def test_several_are_waited_for_and_one_that_failed_makes_the_exit_code_5(scripted, robotrain, soon):
+    first = scripted.run("train-1", step(1), age=20)
+    scripted.run("train-2", step(2), **BROKE, age=10)
+    soon(lambda: first.log(step(3), DONE), lambda: first.status(state="succeeded"))
+    answer = robotrain("wait", "train-1", "train-2")
+    assert answer.exit_code == 5
+    assert "train-1 succeeded\n  step 3/3 (100%)" in answer.stdout
+    assert "train-2 failed: out of paint" in answer.stdout
+    assert "robotrain logs --tail 40 train-2" in answer.stdout
+    told = answer.stderr.splitlines()
+    assert {line.split("  ")[0] for line in told} == {"train-1", "train-2"}
+    assert any("step 3/3 (100%)" in line for line in told)
+
+
+def test_several_that_all_succeeded_are_0_and_a_list_as_data(scripted, robotrain):
+    for name in ("train-1", "train-2"):
+        scripted.run(name, step(3), DONE, state="succeeded")
+    answer = robotrain("wait", "train-2", "train-1", "train-2", "--json")
+    assert answer.exit_code == 0
+    assert [one["run"] for one in answer.json] == ["train-2", "train-1"]
+    assert robotrain("wait", "train-1", "--json").json["state"] == "succeeded"
+
+
+@pytest.mark.parametrize("words", [("train-1",), ("train-1", "train-2")])
+def test_a_wait_that_takes_too_long_stops_nothing(scripted, robotrain, words):
+    scripted.run("train-1", step(1))
+    scripted.run("train-2", state="succeeded")
+    answer = robotrain("wait", *words, "--timeout", "0.3s", "--json")
+    assert answer.exit_code == 1
+    assert "train-1 did not end within 0.3s" in answer.stderr
+    assert "robotrain cancel train-1" in answer.stderr
+    told = answer.json if isinstance(answer.json, list) else [answer.json]
+    assert told[0]["state"] == "running"
+
+
+@pytest.mark.parametrize("text", ["soon", "-3", "5 parsecs", "nan"])
+def test_a_time_that_is_none_is_refused_before_anything(scripted, robotrain, text):
+    scripted.run("train-1")
+    answer = robotrain("wait", f"--timeout={text}")
+    assert answer.exit_code == 2
+    assert "--timeout 30min" in answer.stderr
+
+
+def test_a_log_that_breaks_off_is_a_warning_and_no_line_is_lost_or_told_twice(scripted, robotrain, soon):
+    run = scripted.run("train-1", "one", "two", "three")
+    run.does("breaks", "2")
+    soon(*[lambda: None] * 4, lambda: run.log("four", DONE), lambda: run.status(state="succeeded"))
+    answer = robotrain("logs", "-f")
+    assert answer.exit_code == 0
+    assert answer.stdout.splitlines() == ["one", "two", "three", "four", "[robotrain] succeeded, exit code 0"]
+    assert "warning: the log of train-1 broke off: ConnectionError: the line to pluto broke" in answer.stderr
+
+
+def test_a_platform_that_stumbles_is_a_warning(scripted, robotrain, soon):
+    run = scripted.run("train-1")
+    run.does("raises", "bad gateway")
+    soon(
+        lambda: None,
+        (run.folder / "raises").unlink,
+        lambda: run.log(step(3), DONE),
+        lambda: run.status(state="succeeded"),
+    )
+    answer = robotrain("wait")
+    assert answer.exit_code == 0
+    assert "pluto does not say how train-1 is: ConnectionError: bad gateway" in answer.stderr
+
+
+def test_a_platform_that_stays_silent_is_given_up(scripted, robotrain, monkeypatch):
+    monkeypatch.setattr(followed, "PATIENCE_SECONDS", 0.2)
+    run = scripted.run("train-1")
+    run.does("raises", "bad gateway")
+    answer = robotrain("wait")
+    assert answer.exit_code == 1
+    assert "pluto has told nothing of train-1" in answer.stderr
+    assert "robotrain wait train-1" in answer.stderr
+
+
+def test_a_run_that_its_platform_forgets_while_it_is_waited_for(scripted, robotrain, soon):
+    run = scripted.run("train-1")
+    scripted.run("train-2", state="succeeded")
+    soon(lambda: run.does("gone"))
+    answer = robotrain("wait", "train-1", "train-2", "--json")
+    assert answer.exit_code == 1
+    assert [one["state"] for one in answer.json] == ["unknown", "succeeded"]
+    assert "pluto no longer knows this run" in answer.stderr
+
+
+def stream(run, as_json=False):
+    from robotrain import store
+
+    plugins = Plugins()
+    follow.stream(store.read(run), plugins.platform("pluto"), as_json, plugins)
+
+
+def test_a_stream_shows_the_log_and_then_ends_like_wait(scripted, capsys):
+    scripted.run("train-1", "hello", Stage(name="work", state="started"), step(1), step(3), DONE, state="succeeded")
+    stream("train-1")
+    told = capsys.readouterr()
+    assert told.err.splitlines()[:3] == ["hello", "[robotrain] work: started", "[robotrain] step 1: train/loss 1"]
+    assert "train-1 succeeded" in told.out
+    assert "step 1 to 3: train/loss 1 → 0.3333" in told.out
+
+
+def test_a_stream_that_breaks_is_no_failure_of_the_submit(scripted, capsys, soon):
+    run = scripted.run("train-1", "hello", "again")
+    run.does("breaks", "1")
+    soon(*[lambda: None] * 3, lambda: run.status(state="succeeded"))
+    stream("train-1", as_json=True)
+    told = capsys.readouterr()
+    assert json.loads(told.out)["state"] == "succeeded"
+    assert "warning: the log of train-1 broke off" in told.err
+    assert told.err.splitlines().count("hello") == 1
+    assert "again" in told.err.splitlines()
+
+
+def test_a_stream_of_a_run_that_fails_ends_with_5(scripted, capsys):
+    scripted.run("train-1", "hello", **BROKE)
+    with pytest.raises(Exit) as ended:
+        stream("train-1")
+    assert ended.value.exit_code == 5
+    assert "train-1 failed: out of paint" in capsys.readouterr().out
+
+
+def test_a_stream_of_a_run_that_is_gone_raises(scripted):
+    scripted.run("train-1").does("gone")
+    with pytest.raises(Rejected, match="no longer knows"):
+        stream("train-1")
+
+
+def test_watch_takes_all_that_go_on_and_tells_a_line_a_change(scripted, robotrain, soon):
+    scripted.run("train-1", state="succeeded", age=30)
+    second = scripted.run("train-2", step(1), age=20)
+    third = scripted.run("train-3", state="pending", reason="no machine is free", age=10)
+    soon(
+        lambda: None,
+        lambda: None,
+        lambda: third.status(**BROKE),
+        lambda: second.log(Checkpoint(step=3, path="/x/3"), DONE),
+        lambda: second.status(state="succeeded"),
+    )
+    answer = robotrain("watch")
+    assert answer.exit_code == 5
+    told = answer.stdout.splitlines()
+    assert not [line for line in told if "train-1" in line]
+    assert "train-2  step 1/3 (33%)  loss 1" in told
+    assert "train-2  checkpoint of step 3: /x/3" in told
+    assert "train-3  pending no machine is free" in told
+    assert "train-3  failed out of paint" in told
+    assert told[-1] == "train-2  succeeded"
+
+
+def test_watch_takes_the_newest_when_nothing_goes_on(scripted, robotrain):
+    scripted.run("train-1", state="succeeded", age=30)
+    scripted.run("train-2", state="succeeded", age=20)
+    answer = robotrain("watch")
+    assert answer.exit_code == 0
+    assert answer.stdout == "train-2  succeeded\n"
+
+
+def test_watch_for_programs_is_an_object_a_change(scripted, robotrain):
+    scripted.run("train-1", "an ordinary line", step(3), DONE, state="succeeded")
+    metrics, outcome, state = map(json.loads, robotrain("watch", "--json").stdout.splitlines())
+    assert metrics["change"] == "metrics"
+    assert metrics["values"] == {"train/loss": 1 / 3}
+    assert outcome["change"] == "outcome"
+    assert (state["change"], state["state"], state["over"]) == ("state", "succeeded", True)
+    assert {metrics["run"], outcome["run"], state["run"]} == {"train-1"}
+
+
+def test_a_long_log_is_caught_up_with_in_a_few_lines(scripted, robotrain):
+    lines = [*(step(number, 100_000) for number in range(1, 20_001)), DONE]
+    scripted.run("train-1", *lines, state="succeeded")
+    told = robotrain("watch").stdout.splitlines()
+    assert len(told) < 50
+    assert told[-3].startswith("train-1  step 20000/100000 (20%)")
+
+
+def test_the_plugins_of_a_site_are_told_once_of_a_run_that_was_seen_to_end(
+    scripted, robotrain, install, tmp_path, soon
+):
+    words = tmp_path / "words"
+    rule = f"""
+from robotrain.hookspecs import hook
+@hook
+def robotrain_run_changed(run, change, status):
+    with open({str(words)!r}, "a") as file:
+        print(run.run, change, status and status.state, file=file)
+"""
+    install("acme", {"acme": "acme_words"}, acme_words=rule)
+    run = scripted.run("train-1")
+    scripted.run("train-2", state="succeeded")
+    soon(lambda: None, lambda: run.status(**BROKE))
+    assert robotrain("wait", "train-1", "train-2").exit_code == 5
+    assert words.read_text() == "train-1 ended failed\n"
+    scripted.run("train-3")
+    robotrain("cancel", "train-3", "train-2")
+    assert words.read_text().splitlines()[1:] == ["train-3 cancelled cancelled"]
+
+
+def test_a_hanging_log_does_not_keep_the_end_from_being_told(scripted, robotrain, monkeypatch):
+    from robotrain_runtime import event
+
+    scripted.run("train-1", step(1), state="succeeded")
+    pluto = Plugins().platform("pluto")
+
+    def logs(self, reference, follow, tail=None):
+        yield event.dump(step(1))
+        time.sleep(2)
+
+    monkeypatch.setattr(type(pluto), "logs", logs)
+    answer = robotrain("wait")
+    assert answer.exit_code == 0
+    assert "warning: the log of train-1 did not come to an end" in answer.stderr

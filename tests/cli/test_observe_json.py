@@ -1,0 +1,118 @@
+"""What programs read: the keys of every `--json`, which are only ever added to."""
+
+import json
+
+import pytest
+from robotrain.cli import followed
+from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome, Published, Registered, Stage, Tracking
+
+RUN = [
+    *("run", "platform", "workload", "state", "reason", "exit_code", "created", "started", "ended"),
+    *("stage", "step", "total", "metrics", "checkpoint", "checkpoint_step", "published", "registered", "tracking"),
+    *("warnings", "notes", "next"),
+]
+LISTED = [
+    *("run", "platform", "workload", "state", "reason", "exit_code", "created", "started", "ended"),
+    *("step", "total", "loss", "notes"),
+]
+CHANGES = {
+    "stage": "name state seconds detail",
+    "tracking": "uri experiment_id run_id ui",
+    "metrics": "values step total",
+    "checkpoint": "step path model",
+    "published": "step to seconds",
+    "registered": "name version step uri",
+    "note": "level text",
+    "outcome": "state exit_code reason",
+    "state": "state reason exit_code started ended over",
+}
+EVENTS = [
+    Stage(name="work", state="started"),
+    Tracking(uri="sqlite:///x", experiment_id="1", run_id="r", ui="mlflow ui"),
+    Metrics(step=400, total=400, values={"train/loss": float("nan"), "val/loss": 0.5}),
+    Checkpoint(step=400, path="/x/000400"),
+    Published(step=400, to="runs:/r/checkpoints/000400"),
+    Registered(name="act", version="3", step=400, uri="models:/act/3"),
+    Note(level="warning", text="train/loss is not finite at step 400"),
+    Outcome(state="failed", exit_code=1, reason="out of paint"),
+]
+
+
+@pytest.fixture(autouse=True)
+def run(scripted):
+    ended = {"state": "failed", "reason": "out of paint", "exit_code": 1, "started": 1e9, "ended": 1e9 + 60}
+    made = scripted.run("train-1", "oh", *EVENTS, **ended)
+    made.left("checkpoints/000400", step=400, digest="d" * 64)
+    return made
+
+
+def test_of_status(robotrain):
+    told = robotrain("status", "--json").json
+    assert list(told) == [*RUN, "log_end"]
+    assert set(told["published"][0]) == {"step", "to"}
+    assert set(told["registered"][0]) == {"name", "version", "step", "uri"}
+    assert set(told["tracking"]) == {"uri", "experiment_id", "run_id", "ui"}
+    assert told["metrics"] == {"train/loss": "nan", "val/loss": 0.5}
+    assert (told["checkpoint"], told["checkpoint_step"]) == ("/x/000400", 400)
+    assert told["log_end"] == ["oh"]
+
+
+def test_of_runs(robotrain):
+    told = robotrain("runs", "--json").json
+    assert list(told) == ["runs", "more"]
+    assert list(told["runs"][0]) == LISTED
+    assert told["runs"][0]["loss"] == "nan"
+
+
+def test_of_wait(robotrain, scripted):
+    assert list(robotrain("wait", "--json").json) == RUN
+    scripted.run("train-2", state="succeeded")
+    assert [list(one) for one in robotrain("wait", "train-1", "train-2", "--json").json] == [RUN, RUN]
+
+
+def test_of_watch(robotrain):
+    told = [json.loads(line) for line in robotrain("watch", "--json").stdout.splitlines()]
+    assert {one["change"]: list(one) for one in told} == {
+        change: list(dict.fromkeys(["run", "change", "time", *keys.split()])) for change, keys in CHANGES.items()
+    }
+
+
+def test_of_trouble_in_watch(robotrain, run, soon, monkeypatch):
+    monkeypatch.setattr(followed, "LOOK_SECONDS", 0.1)
+    run.does("raises", "bad gateway")
+    soon((run.folder / "raises").unlink)
+    told = [json.loads(line) for line in robotrain("watch", "train-1", "--json").stdout.splitlines()]
+    assert [list(one) for one in told if one["change"] == "trouble"] == [["run", "change", "time", "text"]]
+
+
+def test_of_logs(robotrain):
+    told = [json.loads(line) for line in robotrain("logs", "--json").stdout.splitlines()]
+    assert told[0] == {"line": "oh"}
+    assert {one["event"]: set(one) for one in told[1:]} == {
+        kind: {"event", "time", *keys.split()} for kind, keys in CHANGES.items() if kind != "state"
+    }
+
+
+def test_of_cancel(robotrain, scripted):
+    keys = ["run", "state", "was", "checkpoint", "checkpoint_step"]
+    assert list(robotrain("cancel", "--json").json) == keys
+    scripted.run("train-2")
+    assert [list(one) for one in robotrain("cancel", "train-1", "train-2", "--json").json] == [keys, keys]
+
+
+def test_of_outputs(robotrain, tmp_path):
+    keys = ["name", "kind", "source", "uri", "step", "model", "digest", "size", "path"]
+    told = robotrain("outputs", "--json").json
+    assert list(told) == ["run", "outputs"]
+    assert list(told["outputs"][0]) == keys
+    assert told["outputs"][0]["path"] is None
+    brought = robotrain("outputs", "--json", "--to", tmp_path / "to").json
+    assert brought["outputs"][0]["path"] == str(tmp_path / "to/checkpoints/000400")
+
+
+@pytest.mark.parametrize("command", ["status", "logs", "watch", "wait", "cancel", "outputs"])
+def test_of_a_problem(robotrain, command):
+    answer = robotrain(command, "nosuch", "--json")
+    assert answer.exit_code == 2
+    (problem,) = answer.json["problems"]
+    assert problem["code"] == "run-unknown"

@@ -1,0 +1,155 @@
+"""`robotrain outputs` and `cancel`: what a run left, and what is left of one that is stopped."""
+
+from pathlib import Path
+
+import pytest
+from robotrain_runtime.event import Checkpoint, Published
+
+
+@pytest.fixture
+def run(scripted):
+    made = scripted.run("train-1", state="succeeded")
+    for step in (200, 400):
+        made.left(f"checkpoints/{step:06d}", step=step, digest="d" * 64)
+    made.left("metrics.json", kind="file")
+    return made
+
+
+def test_what_a_run_left_is_listed_with_its_size(run, robotrain):
+    answer = robotrain("outputs")
+    assert answer.exit_code == 0
+    titles, *rows = [line.split() for line in answer.stdout.splitlines()]
+    assert titles == ["NAME", "SIZE", "WHERE"]
+    assert [row[0] for row in rows] == ["checkpoints/000200", "checkpoints/000400", "metrics.json"]
+    assert rows[0][1:3] == ["5", "bytes"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        ("last", ["checkpoints/000400"]),
+        ("200", ["checkpoints/000200"]),
+        ("all", ["checkpoints/000200", "checkpoints/000400"]),
+    ],
+)
+def test_one_checkpoint_or_all_of_them(run, robotrain, asked, names):
+    answer = robotrain("outputs", "--checkpoint", asked, "--json")
+    assert [one["name"] for one in answer.json["outputs"]] == names
+
+
+@pytest.mark.parametrize("asked", ["300", "newest"])
+def test_a_checkpoint_that_is_not_there_names_those_that_are(run, robotrain, asked):
+    answer = robotrain("outputs", "--checkpoint", asked)
+    assert answer.exit_code == 2
+    assert "Its checkpoints: 200, 400." in answer.stderr
+    assert "--checkpoint last" in answer.stderr
+
+
+def test_everything_is_brought_under_its_name(run, robotrain, tmp_path):
+    answer = robotrain("outputs", "--to", tmp_path / "here/x")
+    assert answer.exit_code == 0
+    brought = [Path(line) for line in answer.stdout.splitlines()]
+    assert brought[0] == tmp_path / "here/x/checkpoints/000200"
+    assert (brought[1] / "model.safetensors").read_text() == "12345"
+    assert brought[2].read_text() == "12345"
+    assert "3 of 3: metrics.json  5 bytes" in answer.stderr
+    assert sorted(path.name for path in (tmp_path / "here/x/checkpoints").iterdir()) == ["000200", "000400"]
+
+
+def test_nothing_is_overwritten_and_nothing_brought_before_that_is_known(run, robotrain, tmp_path):
+    (tmp_path / "to").mkdir()
+    (tmp_path / "to/metrics.json").write_text("mine")
+    answer = robotrain("outputs", "--to", tmp_path / "to")
+    assert answer.exit_code == 4
+    assert "something is there already" in answer.stderr
+    assert [path.name for path in (tmp_path / "to").iterdir()] == ["metrics.json"]
+    assert (tmp_path / "to/metrics.json").read_text() == "mine"
+
+
+def test_what_is_torn_on_its_way_does_not_get_the_name(run, robotrain, tmp_path):
+    run.does("tears")
+    answer = robotrain("outputs", "--checkpoint", "last", "--to", tmp_path / "to")
+    assert answer.exit_code == 1
+    assert "the line to pluto broke" in answer.stderr
+    assert list((tmp_path / "to/checkpoints").iterdir()) == []
+
+
+def test_an_output_that_is_gone_is_said_by_its_platform(run, robotrain, tmp_path):
+    (run.folder / "left/metrics.json").unlink()
+    answer = robotrain("outputs", "--to", tmp_path / "to")
+    assert answer.exit_code == 1
+    assert "metrics.json is not there any more" in answer.stderr
+
+
+@pytest.mark.parametrize("name", ["../../.bashrc", "/etc/passwd", ""])
+def test_a_name_that_leads_elsewhere_is_refused(scripted, robotrain, tmp_path, name):
+    scripted.run("train-1", state="succeeded").left("x", kind="file")
+    told = tmp_path / "pluto/train-1/outputs.json"
+    told.write_text(told.read_text().replace('"name": "x"', f'"name": "{name}"'))
+    answer = robotrain("outputs", "--to", tmp_path / "to")
+    assert answer.exit_code == 1
+    assert "no place below a folder" in answer.stderr
+    assert not (tmp_path / "to").exists()
+
+
+def test_a_disk_without_the_room_is_said_before(scripted, robotrain, tmp_path):
+    scripted.run("train-1", state="succeeded").left("checkpoints/1", step=1, size=10**18)
+    answer = robotrain("outputs", "--to", tmp_path / "to")
+    assert answer.exit_code == 4
+    assert "the disk has room for" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("state", "title", "why"),
+    [
+        ("pending", "has left nothing yet", "It has not started yet: all machines are busy."),
+        ("running", "has left nothing yet", "It is running and has saved nothing by now: all machines are busy."),
+        ("failed", "left nothing", "It failed before it saved anything: all machines are busy."),
+    ],
+)
+def test_nothing_is_no_success_and_says_why(scripted, robotrain, state, title, why):
+    scripted.run("train-1", state=state, reason="all machines are busy")
+    answer = robotrain("outputs", "--json")
+    assert answer.exit_code == 1
+    (problem,) = answer.json["problems"]
+    assert (problem["title"], problem["why"]) == (f"train-1 {title}", why)
+
+
+LEFT = Checkpoint(step=400, path="/x/checkpoints/000400")
+
+
+def test_what_survives_a_cancelled_run_is_said_with_the_way_to_go_on(scripted, robotrain):
+    scripted.run("train-1", LEFT, Published(step=400, to="models:/a/400"))
+    answer = robotrain("cancel")
+    assert answer.exit_code == 0
+    assert answer.stdout.splitlines()[0] == "train-1 cancelled"
+    assert "checkpoint  step 400, /x/checkpoints/000400" in answer.stdout
+    assert "published   step 400, models:/a/400" in answer.stdout
+    assert "robotrain resume train-1" in answer.stdout
+
+
+def test_several_are_cancelled_and_what_ended_stays_as_it_is(scripted, robotrain):
+    scripted.run("train-1")
+    scripted.run("train-2", LEFT, state="succeeded")
+    answer = robotrain("cancel", "train-1", "train-2", "--json")
+    assert answer.exit_code == 0
+    assert [(one["run"], one["was"], one["state"]) for one in answer.json] == [
+        ("train-1", "running", "cancelled"),
+        ("train-2", "succeeded", "succeeded"),
+    ]
+
+
+def test_one_that_cannot_be_cancelled_keeps_no_other_from_it(scripted, robotrain):
+    scripted.run("train-1").does("refuses")
+    scripted.run("train-2")
+    answer = robotrain("cancel", "train-1", "train-2")
+    assert answer.exit_code == 1
+    assert "pluto does not let go of it" in answer.stderr
+    assert "train-1 running" in answer.stdout
+    assert "train-2 cancelled" in answer.stdout
+
+
+def test_a_name_that_is_wrong_cancels_nothing(scripted, robotrain):
+    scripted.run("train-1")
+    assert robotrain("cancel", "train-1", "nosuch").exit_code == 2
+    assert robotrain("status", "--json").json["state"] == "running"

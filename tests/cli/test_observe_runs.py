@@ -1,0 +1,154 @@
+"""`robotrain runs`: every run that was submitted from here, whatever became of it, its record or its platform."""
+
+import os
+import subprocess
+import time
+
+import pytest
+from robotrain import held_name, store
+from robotrain_runtime.event import Metrics, Outcome
+from scripted import record
+
+LOSSES = [Metrics(step=step, total=200, values={"train/loss": 1 / step}) for step in range(1, 60)]
+
+
+def lines(answer):
+    return answer.stdout.splitlines()
+
+
+def test_a_row_tells_how_far_a_run_is_and_why_it_is_no_further(scripted, robotrain):
+    scripted.run("train-1", *LOSSES, age=3 * 3600, started=time.time() - 125)
+    scripted.run(
+        "train-2", "oh", age=120, state="failed", reason="RuntimeError: out of paint", started=1e9, ended=1e9 + 65
+    )
+    titles, second, first = lines(robotrain("runs"))
+    assert titles.split() == ["RUN", "STATE", "PLATFORM", "STEP", "LOSS", "AGE", "TOOK", "REASON"]
+    assert first.split()[:5] == ["train-1", "running", "pluto", "59/200", "0.01695"]
+    assert "3 h" in first
+    assert "2:05 min" in first
+    assert " ".join(second.split()) == "train-2 failed pluto 2 min 1:05 min RuntimeError: out of paint"
+
+
+def test_a_run_that_succeeded_did_all_its_steps(scripted, robotrain):
+    scripted.run("train-1", *LOSSES, Outcome(state="succeeded", exit_code=0), state="succeeded")
+    assert robotrain("runs", "--json").json["runs"][0]["step"] == 200
+
+
+def test_the_newest_come_first_and_only_so_many(scripted, robotrain):
+    for number in range(5):
+        scripted.run(f"train-{number}", age=1000 - number)
+    answer = robotrain("runs", "-n", "2")
+    assert [line.split()[0] for line in lines(answer)[1:]] == ["train-4", "train-3"]
+    assert "robotrain runs --all" in answer.stderr
+    everything = robotrain("runs", "--all")
+    assert len(lines(everything)) == 6
+    assert everything.stderr == ""
+
+
+def test_no_run_at_all_is_said_and_no_failure(robotrain):
+    answer = robotrain("runs")
+    assert (answer.exit_code, answer.stdout) == (0, "")
+    assert "no run was submitted from here yet" in answer.stderr
+    assert robotrain("runs", "--json").json == {"runs": [], "more": False}
+
+
+def test_only_runs_in_a_state_or_on_a_platform(scripted, robotrain):
+    scripted.run("train-1", state="failed")
+    scripted.run("train-2", state="running")
+    scripted.run("train-3", state="failed", platform="charon")
+    assert [one["run"] for one in robotrain("runs", "--state", "failed", "--json").json["runs"]] == [
+        "train-3",
+        "train-1",
+    ]
+    assert [one["run"] for one in robotrain("runs", "--platform", "charon", "--json").json["runs"]] == ["train-3"]
+    assert "no run is succeeded on charon" in robotrain("runs", "--state", "succeeded", "--platform", "charon").stderr
+
+
+def test_the_newest_in_a_state_are_looked_for_among_older_runs(scripted, robotrain):
+    scripted.run("train-0", state="failed", age=1000)
+    for number in range(1, 6):
+        scripted.run(f"train-{number}", state="succeeded", age=1000 - number)
+    answer = robotrain("runs", "-n", "1", "--state", "failed", "--json")
+    assert [one["run"] for one in answer.json["runs"]] == ["train-0"]
+
+
+def test_a_state_that_cannot_be_names_the_near_one(robotrain):
+    answer = robotrain("runs", "--state", "faild")
+    assert answer.exit_code == 2
+    assert "--state failed" in answer.stderr
+
+
+def test_a_platform_that_hangs_holds_up_only_its_own_runs(scripted, robotrain, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "0.3")
+    hanging = [scripted.run(f"stuck-{number}", platform="charon") for number in range(12)]
+    for run in hanging:
+        run.does("hangs")
+    scripted.run("train-1", *LOSSES, state="running")
+    found = {one["run"]: one for one in robotrain("runs", "--json").json["runs"]}
+    assert found["train-1"]["state"] == "running"
+    assert found["train-1"]["step"] == 59
+    told = {(found[run.name]["state"], found[run.name]["reason"]) for run in hanging}
+    assert told == {("unknown", "charon did not answer within 0.3 s")}
+    for run in hanging:
+        (run.folder / "hangs").unlink()
+
+
+def test_a_platform_that_raises_or_is_not_installed_or_knows_a_run_no_more(scripted, robotrain, tmp_path):
+    scripted.run("train-1").does("raises", "no route to pluto, token=hunter2")
+    scripted.run("train-2").does("gone")
+    record("train-3", "nibiru", tmp_path, time.time())
+    answer = robotrain("runs")
+    assert answer.exit_code == 0
+    by_name = {line.split()[0]: line for line in lines(answer)[1:]}
+    assert "unknown" in by_name["train-1"]
+    assert "ConnectionError: no route to pluto" in by_name["train-1"]
+    assert "hunter2" not in answer.stdout
+    assert by_name["train-2"].split()[1] == "gone"
+    assert "no platform 'nibiru' is installed" in by_name["train-3"]
+
+
+def test_a_broken_record_hides_no_other_and_says_how_to_mend_it(scripted, robotrain):
+    scripted.run("train-1", state="succeeded", age=20)
+    scripted.run("train-2", age=10)
+    (store.folder("train-2") / "record.json").write_text('{"schema": 1, "run": "tr')
+    _, broken, sound = lines(robotrain("runs"))
+    assert broken.split()[:2] == ["train-2", "broken"]
+    assert "rm -r" in broken
+    assert sound.split()[:2] == ["train-1", "succeeded"]
+
+
+@pytest.mark.parametrize(("at_it", "state"), [(False, "interrupted"), (True, "sending")])
+def test_a_submit_that_was_cut_off_is_told_from_one_that_goes_on(scripted, robotrain, tmp_path, at_it, state):
+    record("train-1", "pluto", tmp_path, time.time(), phase="sending", reference={})
+    held = held_name.take(store.folder("train-1")) if at_it else None
+    (one,) = robotrain("runs", "--json").json["runs"]
+    assert one["state"] == state
+    assert ("robotrain submit …" in one["reason"]) is not at_it
+    if held:
+        held.let_go()
+
+
+def test_what_a_platform_prints_is_no_result(scripted, robotrain, capfd):
+    scripted.run("train-1").does("talks")
+    assert robotrain("runs", "--json").json["runs"][0]["state"] == "running"
+
+
+def test_old_runs_go_only_when_that_is_confirmed(scripted, robotrain):
+    scripted.run("train-1", state="succeeded", started=1e9, ended=1e9 + 60, age=20)
+    scripted.run("train-2", state="succeeded", started=1e9, ended=1e9 + 60, age=10)
+    asked = robotrain("runs", "--prune", "--keep", "1")
+    assert "train-1" in asked.stdout
+    assert "train-2" not in asked.stdout
+    assert len(robotrain("runs", "--json").json["runs"]) == 2
+    robotrain("runs", "--prune", "--keep", "1", "--yes")
+    assert [one["run"] for one in robotrain("runs", "--json").json["runs"]] == ["train-2"]
+    assert robotrain("runs", "--keep", "1").exit_code == 2
+
+
+def test_a_platform_that_hangs_does_not_hold_up_the_end_of_the_command(scripted, command, tmp_path):
+    scripted.run("train-1").does("hangs")
+    site = str(tmp_path / "site-robotrain-pluto")
+    environ = os.environ | {"PYTHONPATH": site, "ROBOTRAIN_HOOK_SECONDS": "0.3"}
+    done = subprocess.run([*command, "runs"], env=environ, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0
+    assert "pluto did not answer within 0.3 s" in done.stdout

@@ -1,0 +1,185 @@
+"""`robotrain status` and `logs`: what happened to a run, in one command."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome, Published, Registered, Stage, Tracking
+from scripted import record
+
+FAILED = {"state": "failed", "reason": "RuntimeError: out of paint", "exit_code": 1, "started": 1e9, "ended": 1e9 + 65}
+TRACEBACK = """\
+loading the brushes
+Traceback (most recent call last):
+  File "train.py", line 12, in <module>
+    main()
+  File "train.py", line 8, in main
+    raise RuntimeError("out of paint")
+RuntimeError: out of paint
+tracking: the run was closed
+tracking: goodbye""".splitlines()
+LEFT = [
+    Stage(name="work", state="started"),
+    Metrics(step=400, total=2000, values={"train/loss": 0.25}),
+    Checkpoint(step=400, path="/runs/x/checkpoints/000400"),
+]
+
+
+def test_the_cause_of_a_failed_run_is_in_its_status(scripted, robotrain):
+    run = scripted.run("train-1", *[f"line {number}" for number in range(500)], *TRACEBACK, **FAILED)
+    answer = robotrain("status")
+    assert answer.exit_code == 0
+    assert answer.stdout.splitlines()[0] == "train-1  failed  on pluto"
+    shown = [line.strip(" |") for line in answer.stdout.splitlines() if line.strip().startswith("|")]
+    assert shown[-1] == "RuntimeError: out of paint"
+    assert "Traceback (most recent call last):" in shown
+    assert "goodbye" not in answer.stdout
+    assert f"robotrain logs --tail 40 {run.name}" in answer.stdout
+
+
+def test_without_a_traceback_the_last_lines_stand_for_the_cause(scripted, robotrain):
+    scripted.run("train-1", *[f"line {number}" for number in range(20)], "Killed", **FAILED)
+    shown = [line.strip(" |") for line in robotrain("status").stdout.splitlines() if line.strip().startswith("|")]
+    assert shown == [*(f"line {number}" for number in range(13, 20)), "Killed"]
+
+
+@pytest.mark.parametrize(
+    ("state", "left", "type_next"),
+    [
+        ("pending", [], "robotrain watch train-1"),
+        ("running", LEFT, "robotrain watch train-1"),
+        ("succeeded", LEFT, "robotrain outputs train-1"),
+        ("failed", [], "robotrain logs --tail 40 train-1"),
+        ("cancelled", LEFT, "robotrain resume train-1"),
+        ("lost", LEFT, "robotrain resume train-1"),
+        ("lost", [], "robotrain resubmit train-1"),
+    ],
+)
+def test_what_to_type_next_depends_on_how_it_is(scripted, robotrain, state, left, type_next):
+    scripted.run("train-1", *left, state=state)
+    assert robotrain("status", "--json").json["next"][0] == type_next
+    assert f"next        {type_next}" in robotrain("status").stdout
+
+
+def test_what_survived_a_failure_is_named_with_the_way_to_go_on(scripted, robotrain):
+    scripted.run("train-1", *LEFT, *TRACEBACK, **FAILED)
+    text = robotrain("status").stdout
+    assert "checkpoint  step 400, /runs/x/checkpoints/000400" in text
+    assert "robotrain resume train-1" in text
+    assert "it left no checkpoint" not in text
+
+
+def test_why_a_run_waits_is_told(scripted, robotrain):
+    scripted.run("train-1", state="pending", reason="no machine of that size is free")
+    assert "no machine of that size is free" in robotrain("status").stdout
+
+
+def test_models_copies_and_warnings_are_told(scripted, robotrain):
+    scripted.run(
+        "train-1",
+        *LEFT,
+        Published(step=200, to="models:/a/200"),
+        Published(step=400, to="models:/a/400"),
+        Registered(name="act-pusht", version="3", step=400, uri="models:/act-pusht/3"),
+        Note(level="warning", text="train/loss is not finite at step 300"),
+        Tracking(uri="sqlite:///x", experiment_id="1", run_id="r", ui="mlflow ui"),
+        state="running",
+    )
+    text = robotrain("status").stdout
+    assert "published   step 400, models:/a/400 and 1 earlier" in text
+    assert "registered  act-pusht version 3, step 400, models:/act-pusht/3" in text
+    assert "warning: train/loss is not finite at step 300" in text
+    assert "tracking    mlflow ui" in text
+
+
+def test_a_log_that_cannot_be_read_takes_the_state_with_it_not(scripted, robotrain):
+    run = scripted.run("train-1", "a line", state="failed", reason="out of paint")
+    run.does("breaks", "0")
+    answer = robotrain("status")
+    assert answer.exit_code == 0
+    assert "out of paint" in answer.stdout
+    assert "warning: the log of train-1 cannot be read: ConnectionError: the line to pluto broke" in answer.stderr
+
+
+def test_a_run_is_meant_by_its_beginning_by_last_or_by_nothing(scripted, robotrain):
+    scripted.run("eval-1", age=20)
+    scripted.run("train-1", age=10)
+    named = [robotrain("status", *words, "--json").json["run"] for words in ((), ("last",), ("ev",), ("eval-1",))]
+    assert named == ["train-1", "train-1", "eval-1", "eval-1"]
+
+
+def test_a_run_whose_submit_was_cut_off_says_what_to_type(scripted, robotrain, tmp_path):
+    record("train-1", "pluto", tmp_path, 1e9, phase="sending", reference={})
+    for command in ("status", "logs", "wait", "cancel", "outputs", "watch"):
+        answer = robotrain(command, "train-1")
+        assert answer.exit_code == 1, command
+        assert "the same submit once more" in answer.stderr
+
+
+def test_logs_without_follow_say_on_stderr_why_there_is_nothing_yet(scripted, robotrain):
+    scripted.run("train-1", state="pending", reason="no machine of that size is free")
+    answer = robotrain("logs")
+    assert (answer.exit_code, answer.stdout) == (0, "")
+    assert "it is pending, no machine of that size is free" in answer.stderr
+    assert "robotrain logs -f train-1" in answer.stderr
+
+
+def test_tail_counts_the_lines_that_are_shown(scripted, robotrain):
+    silent = [Metrics(values={"system/memory_percent": 1.0})] * 30
+    scripted.run("train-1", *[f"line {number}" for number in range(100)], *silent, LEFT[2])
+    assert robotrain("logs", "--tail", "0").stdout == ""
+    assert robotrain("logs", "--tail", "2").stdout.splitlines() == [
+        "line 99",
+        "[robotrain] checkpoint of step 400: /runs/x/checkpoints/000400",
+    ]
+    assert len(robotrain("logs").stdout.splitlines()) == 101
+    raw = robotrain("logs", "--raw", "--tail", "2").stdout.splitlines()
+    assert [line.startswith("::robotrain:: ") for line in raw] == [True, True]
+
+
+def test_a_log_for_programs_is_an_object_a_line(scripted, robotrain):
+    scripted.run("train-1", 'say "hi"', LEFT[2])
+    ordinary, event = map(json.loads, robotrain("logs", "--json").stdout.splitlines())
+    assert ordinary == {"line": 'say "hi"'}
+    assert set(event) == {"event", "time", "step", "path", "model"}
+
+
+def test_a_log_is_followed_from_before_its_start_to_its_end(scripted, robotrain, soon):
+    run = scripted.run("train-1", state="pending")
+    soon(
+        lambda: run.status(state="running"),
+        lambda: run.log("first"),
+        lambda: run.log("last", Outcome(state="succeeded", exit_code=0)),
+        lambda: run.status(state="succeeded"),
+    )
+    answer = robotrain("logs", "-f")
+    assert answer.exit_code == 0
+    assert answer.stdout.splitlines() == ["first", "last", "[robotrain] succeeded, exit code 0"]
+
+
+def test_a_followed_log_that_ends_without_a_word_is_explained(scripted, robotrain):
+    scripted.run("train-1", "one", "two", state="lost", reason="its machine is gone")
+    answer = robotrain("logs", "-f", "--tail", "1")
+    assert answer.stdout == "two\n"
+    assert "train-1 lost: its machine is gone" in answer.stderr
+
+
+def test_the_names_of_runs_are_completed_newest_first(scripted, command):
+    for number, name in enumerate(("train-1", "eval-1", "train-2")):
+        scripted.run(name, age=100 - number)
+    words = {"_ROBOTRAIN_COMPLETE": "complete_bash", "COMP_WORDS": "robotrain wait train-1 tr", "COMP_CWORD": "3"}
+    done = subprocess.run(command, env=os.environ | words, capture_output=True, text=True)
+    assert done.stdout.split() == ["train-2", "train-1"]
+
+
+def test_status_loads_nothing_that_draws_or_follows(scripted, tmp_path):
+    scripted.run("train-1", *LEFT)
+    probe = "import sys; from robotrain.cli.app import app; app(['status'], standalone_mode=False); print(*sys.modules)"
+    environ = os.environ | {"PYTHONPATH": str(tmp_path / "site-robotrain-pluto")}
+    done = subprocess.run([sys.executable, "-c", probe], env=environ, capture_output=True, text=True, check=True)
+    modules = set(done.stdout.splitlines()[-1].split())
+    assert "robotrain.cli.status" in modules
+    assert not {name for name in modules if name.startswith("robotrain.cli.follow")}
+    assert not modules & {"pydantic", "yaml", "queue", "unicodedata", "robotrain.cli.columns", "robotrain.cli.curve"}

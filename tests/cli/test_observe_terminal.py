@@ -1,0 +1,188 @@
+"""What a person sees on a terminal, of any width, with colours and without; and that a pipe gets none of it."""
+
+import os
+import re
+
+import pytest
+from glass import Glass, Screen
+from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome, Registered, Stage
+
+DONE = Outcome(state="succeeded", exit_code=0)
+NAME = "lerobot-train-fab69e8c-1"
+COLOUR = re.compile(r"\x1b\[\d*m")
+
+
+def step(number, total=200):
+    return Metrics(step=number, total=total, values={"train/loss": 1 / number, "train/lr": 1e-4})
+
+
+LEFT = [
+    Stage(name="work", state="started"),
+    *[step(number) for number in range(1, 100)],
+    Metrics(values={"system/memory_used_megabytes": 4200.0, "system/memory_available_megabytes": 12000.0}),
+    Checkpoint(step=80, path="/home/somebody/runs/" + "long/" * 20 + "checkpoints/000080"),
+    Registered(name="act-pusht", version="3", step=80, uri="models:/act-pusht/3"),
+    Note(level="warning", text="train/loss is not finite at step 90"),
+]
+
+
+@pytest.fixture
+def glass(scripted, command, tmp_path):
+    """`glass("watch", columns=40)`: the command on a terminal."""
+    opened = []
+
+    def start(*args, columns=80, rows=24, **environ):
+        site = os.pathsep.join(str(path) for path in tmp_path.glob("site-*"))
+        names = {"PYTHONPATH": site, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"}
+        opened.append(Glass([*command, *args], os.environ | names | environ, columns, rows))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.close()
+
+
+def test_watch_draws_a_run_and_renews_the_picture_in_place(scripted, glass):
+    run = scripted.run(NAME, *LEFT, started=1e9)
+    watching = glass("watch")
+    first = watching.until(lambda text: "running" in text and "not finite at step 90" in text)
+    assert first.splitlines()[0].startswith(f"{NAME}  running  work")
+    assert "loss 0.0101" in first
+    assert "memory 4.2 of 16.2 GB" in first
+    assert re.search(r"checkpoint 80  ….*checkpoints/000080", first)
+    assert "registered act-pusht version 3 (step 80)" in first
+    assert "warning: train/loss is not finite at step 90" in first
+    assert "99/200 (50%)" in first
+    run.log(*[step(number) for number in range(100, 151)])
+    watching.until(lambda text: "150/200 (75%)" in text)
+    run.log(DONE)
+    run.status(state="succeeded", started=1e9, ended=1e9 + 60)
+    assert watching.end() == 0
+    everything = watching.screen.everything
+    assert everything.count(NAME) == 2  # the picture, and what to type next
+    assert "succeeded" in everything
+    assert "99/200" not in everything
+    assert f"robotrain outputs {NAME}" in everything
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+@pytest.mark.parametrize("rows", [3, 8, 24])
+def test_a_picture_fits_any_terminal(scripted, glass, columns, rows):
+    for number in range(4):
+        scripted.run(f"train-{number}", *LEFT, state="running", started=1e9, reason="a long reason " * 20)
+    watching = glass("watch", columns=columns, rows=rows)
+    text = watching.until(lambda text: "99/200" in text or "more" in text)
+    lines = text.splitlines()
+    assert len(lines) < rows
+    assert all(len(line) < columns for line in lines)
+    assert ("and 3 more" in text) is (rows == 3)
+    watching.interrupt()
+    assert watching.end() == 130
+
+
+def test_a_terminal_that_changes_its_size_gets_a_picture_that_fits_it(scripted, glass):
+    run = scripted.run(NAME, *LEFT, started=1e9)
+    watching = glass("watch", columns=120)
+    watching.until(lambda text: "99/200 (50%)" in text)
+    watching.resize(50, 24)
+    run.log(step(100))
+    watching.until(lambda text: "100/200" in text and all(len(line) < 50 for line in text.splitlines()))
+    assert watching.screen.everything.count(NAME) == 1
+    watching.resize(160, 24)
+    run.log(step(110))
+    watching.until(lambda text: "110/200 (55%)" in text)
+    assert watching.screen.everything.count(NAME) == 1
+
+
+def test_ctrl_c_says_what_goes_on_and_how_to_stop_it(scripted, glass):
+    scripted.run("train-1", *LEFT, age=20)
+    scripted.run("train-2", *LEFT, age=10)
+    watching = glass("watch")
+    watching.until(lambda text: text.count("99/200") == 2)
+    watching.interrupt()
+    assert watching.end() == 130
+    assert "train-1 and train-2 go on" in watching.screen.text
+    assert "robotrain watch train-1 train-2" in watching.screen.text
+    assert "robotrain cancel train-1 train-2" in watching.screen.text
+    assert watching.screen.text.count("99/200") == 2  # the last picture stays
+
+
+def test_colours_are_there_unless_somebody_said_no(scripted, glass):
+    scripted.run(NAME, *LEFT, DONE, state="succeeded")
+    coloured = glass("watch")
+    assert coloured.end() == 0
+    assert COLOUR.search(coloured.raw)
+    plain = glass("watch", NO_COLOR="1")
+    assert plain.end() == 0
+    assert not COLOUR.search(plain.raw)
+    assert "\x1b[" in plain.raw  # renewed in place all the same
+
+
+@pytest.mark.parametrize("words", [("watch",), ("runs",), ("status",), ("wait",), ("logs",), ("outputs",), ("cancel",)])
+def test_a_dumb_terminal_and_a_pipe_get_no_code_at_all(scripted, glass, robotrain, words):
+    run = scripted.run(NAME, *LEFT, DONE, state="failed", reason="out of paint")
+    run.left("checkpoints/80", step=80)
+    dumb = glass(*words, TERM="dumb")
+    dumb.end()
+    assert "\x1b" not in dumb.raw
+    answer = robotrain(*words)
+    assert "\x1b" not in answer.stdout + answer.stderr
+
+
+def test_without_unicode_it_is_drawn_with_what_there_is(scripted, glass):
+    run = scripted.run(NAME, *LEFT)
+    watching = glass("watch", PYTHONUTF8="0", PYTHONIOENCODING="ascii")
+    text = watching.until(lambda text: "99/200 (50%)" in text)
+    assert "#####" in text
+    assert text.isascii()
+    run.status(state="succeeded")
+    assert watching.end() == 0
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_the_listing_fits_and_a_name_is_never_cut(scripted, glass, columns):
+    reason = "CUDA out of memory. Tried to allocate 20.00 GiB " * 5
+    scripted.run(NAME, *LEFT, state="failed", reason=reason, started=1e9, ended=1e9 + 90)
+    listing = glass("runs", columns=columns)
+    assert listing.end() == 0
+    titles, row = listing.screen.text.splitlines()
+    assert len(row) <= columns
+    assert row.startswith(f"{NAME}  failed")
+    assert ("AGE" in titles) is (columns > 40)
+    assert ("CUDA out of memory" in row) is (columns == 200)
+
+
+def test_the_listing_is_whole_in_a_pipe(scripted, robotrain):
+    scripted.run(NAME, *LEFT, state="failed", reason="CUDA out of memory. " * 20)
+    assert "CUDA out of memory. " * 19 in robotrain("runs").stdout
+
+
+def test_waiting_renews_one_line_below_those_that_stay(scripted, glass):
+    run = scripted.run(NAME, *LEFT)
+    waiting = glass("wait", columns=60)
+    waiting.until(lambda text: "step 99/200" in text)
+    run.log(step(120), Checkpoint(step=120, path="/x/120"), step(150))
+    waiting.until(lambda text: "step 150/200" in text)
+    run.log(DONE)
+    run.status(state="succeeded")
+    assert waiting.end() == 0
+    narrated = waiting.screen.everything.partition("train/loss")[0]
+    assert narrated.count("step 150/200") == 0  # renewed by the last one
+    assert narrated.count("step 200/200 (100%)") <= 1
+    assert "checkpoint of step 120: /x/120" in waiting.screen.everything
+
+
+def test_problems_are_coloured_on_a_terminal_only(scripted, glass, robotrain):
+    scripted.run(NAME)
+    on_terminal = glass("status", "nosuch")
+    assert on_terminal.end() == 2
+    assert "\x1b[31merror\x1b[0m: there is no run 'nosuch'" in on_terminal.raw
+    assert robotrain("status", "nosuch").stderr.startswith("error: there is no run 'nosuch'")
+
+
+def test_the_screen_of_these_tests_is_one():
+    screen = Screen(10, 3)
+    screen.feed("one\r\ntwo\r\n\x1b[2A\rONE\x1b[K\r\nx\x1b[K\r\n\x1b[J")
+    assert screen.text == "ONE\nx"
+    screen.feed("a line that wraps")
+    assert screen.everything.splitlines() == ["ONE", "x", "a line tha", "t wraps"]

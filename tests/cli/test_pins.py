@@ -1,0 +1,156 @@
+"""Pins: what a moving name meant when the job was sent, and what becomes of it a year later."""
+
+import json
+
+import pytest
+from robotrain import sent_plans
+
+MOON = """
+import os
+from pathlib import Path
+from dataclasses import dataclass
+from typing import ClassVar
+from robotrain.hookspecs import hook
+from robotrain.source import Pinning, RoleFlag, SourceError, SourceKind
+
+@dataclass(frozen=True)
+class Stone:
+    kind: ClassVar[str] = "moon"
+    name: str
+    def __str__(self): return self.name
+
+def now(source, role):
+    said = Path(os.environ["MOON"]).read_text()
+    if said == "away":
+        raise SourceError("The moon does not answer.")
+    return f"{role}-{said}"
+
+def gone(source, role, pin):
+    return "" if now(source, role) == pin else f"It is {now(source, role)} by now."
+
+@hook
+def robotrain_source_kinds():
+    return [SourceKind(name="moon", title="moon stones", form="STONE", help="A stone.",
+        roles={"dataset": RoleFlag("--stone")}, recognises=lambda text: True, parse=lambda text, base: Stone(text),
+        pinning=Pinning(now, gone))]
+"""
+
+
+@pytest.fixture
+def moon(install, venus, tmp_path, monkeypatch):
+    """What the moon says now; a platform takes its stones."""
+    install("robotrain-moon", {"source.moon": "moon_kind"}, moon_kind=MOON)
+    import venus_plugin
+
+    monkeypatch.setattr(venus_plugin, "KINDS", (*venus_plugin.KINDS, "moon"))
+    from robotrain.capabilities import YES
+
+    monkeypatch.setitem(venus_plugin.Venus.capabilities.sources, ("dataset", "moon"), YES)
+    path = tmp_path / "moon"
+    path.write_text("full")
+    monkeypatch.setenv("MOON", str(path))
+    return path
+
+
+JOB = ("--platform", "venus", "--stone", "basalt")
+
+
+def pins(run):
+    return [source.pin for source in sent_plans.read(run).plan.job.sources]
+
+
+def test_submit_pins_and_no_pin_does_not(robotrain, moon):
+    assert pins(robotrain("submit", *JOB).stdout.strip()) == ["dataset-full"]
+    assert pins(robotrain("submit", *JOB, "--no-pin").stdout.strip()) == [""]
+
+
+def test_a_pin_changes_nothing_of_the_runs_name_and_travels_in_the_document(robotrain, moon):
+    first = robotrain("submit", *JOB).stdout.strip()
+    moon.write_text("new")
+    second = robotrain("submit", *JOB).stdout.strip()
+    assert second == first[:-1] + "2"
+    document = json.loads((sent_plans.folder(second) / "job.json").read_text())
+    assert document["sources"][0]["pin"] == "dataset-new"
+
+
+def test_render_asks_only_with_pin(robotrain, moon):
+    moon.write_text("away")
+    assert '"pin": ""' in robotrain("render", *JOB).stdout
+    assert robotrain("render", *JOB, "--pin").exit_code == 4
+    moon.write_text("full")
+    assert '"pin": "dataset-full"' in robotrain("render", *JOB, "--pin").stdout
+
+
+def test_a_name_that_cannot_be_asked_stops_the_submit_and_no_pin_is_the_way_out(robotrain, moon):
+    moon.write_text("away")
+    answer = robotrain("submit", *JOB)
+    assert answer.exit_code == 4
+    assert "what basalt means now could not be found out" in answer.stderr
+    assert "The moon does not answer." in answer.stderr
+    assert "--no-pin" in answer.stderr
+    assert robotrain("submit", *JOB, "--no-pin").exit_code == 0
+
+
+def test_resubmit_keeps_the_pin_or_says_that_it_is_gone(robotrain, moon):
+    run = robotrain("submit", *JOB).stdout.strip()
+    assert pins(robotrain("resubmit", run).stdout.strip()) == ["dataset-full"]
+    moon.write_text("new")
+    answer = robotrain("resubmit", run)
+    assert answer.exit_code == 4
+    assert "what basalt was when it was sent is gone" in answer.stderr
+    assert "It is dataset-new by now." in answer.stderr
+    assert pins(robotrain("resubmit", run, "--repin").stdout.strip()) == ["dataset-new"]
+
+
+def test_repin_is_told(robotrain, moon):
+    run = robotrain("submit", *JOB).stdout.strip()
+    answer = robotrain("resubmit", run, "--repin", "--dry-run")
+    assert "dataset: moon basalt at dataset-full → moon basalt" in answer.stderr
+
+
+def test_a_pin_that_is_gone_stops_a_changed_one_too(robotrain, moon):
+    run = robotrain("submit", *JOB).stdout.strip()
+    moon.write_text("new")
+    answer = robotrain("resubmit", run, "--set", "batch_size=4")
+    assert answer.exit_code == 4
+    assert "what basalt was when it was sent is gone" in answer.stderr
+
+
+def test_a_pin_that_is_gone_keeps_nobody_from_finding_what_was_cut_off(robotrain, moon, venus):
+    (venus / "mood").write_text("takes it and hangs up")
+    robotrain("submit", *JOB)
+    (venus / "mood").unlink()
+    moon.write_text("new")
+    answer = robotrain("resubmit")
+    assert answer.exit_code == 0
+    assert "venus had taken it" in answer.stderr
+
+
+def test_resubmit_does_not_take_over_what_was_cut_off_with_another_pin(robotrain, moon, venus):
+    run = robotrain("submit", *JOB).stdout.strip()
+    moon.write_text("new")
+    (venus / "mood").write_text("takes it and hangs up")
+    robotrain("submit", *JOB)
+    (venus / "mood").unlink()
+    moon.write_text("full")
+    answer = robotrain("resubmit", run)
+    assert "it is left alone" in answer.stderr
+    assert pins(answer.stdout.strip()) == ["dataset-full"]
+
+
+def test_a_changed_run_whose_pins_cannot_be_asked_has_a_way_out(robotrain, moon):
+    run = robotrain("submit", *JOB, "--no-pin").stdout.strip()
+    moon.write_text("away")
+    answer = robotrain("resubmit", run, "--set", "batch_size=4")
+    assert answer.exit_code == 4
+    assert "--no-pin" in answer.stderr
+    assert robotrain("resubmit", run, "--set", "batch_size=4", "--no-pin").exit_code == 0
+
+
+def test_a_kind_that_fails_in_its_own_way_is_told(robotrain, moon):
+    moon.unlink()
+    answer = robotrain("submit", *JOB, "--stone", "marble")
+    assert answer.exit_code == 4
+    assert "what basalt means now could not be found out" in answer.stderr
+    assert "what marble means now could not be found out" in answer.stderr
+    assert "FileNotFoundError" in answer.stderr

@@ -1,0 +1,371 @@
+"""Plans as folders: what `render --to` wrote is what `submit --plan` sends; and runs once more, changed or not."""
+
+import json
+
+import pytest
+from robotrain import sent_plans, store
+
+
+@pytest.fixture
+def job(pusht):
+    return ("--platform", "venus", "--dataset-path", pusht, "--training-steps", "7")
+
+
+@pytest.fixture
+def sent(robotrain, venus, job):
+    """The name of a run that was sent."""
+    return robotrain("submit", *job, "--no-pin").stdout.strip()
+
+
+def becomes(venus, run, **state):
+    (venus / f"{run}.json").write_text(json.dumps(state))
+
+
+def test_a_rendered_folder_is_sent_byte_for_byte(robotrain, venus, job, tmp_path):
+    robotrain("render", *job, "--to", tmp_path / "plan")
+    answer = robotrain("submit", "--plan", tmp_path / "plan")
+    run = answer.stdout.strip()
+    assert answer.exit_code == 0
+    kept = sent_plans.folder(run)
+    for path in ("job.json", "payload.zip"):
+        assert (kept / path).read_bytes() == (tmp_path / "plan" / path).read_bytes()
+    assert (venus / "jobs" / run).read_text().strip() == store.read(run).plan
+
+
+def test_a_plan_can_be_sent_once(robotrain, venus, job, tmp_path):
+    robotrain("render", *job, "--to", tmp_path / "plan")
+    run = robotrain("submit", "--plan", tmp_path / "plan").stdout.strip()
+    answer = robotrain("submit", "--plan", tmp_path / "plan")
+    assert answer.exit_code == 2
+    assert f"{run} was sent already" in answer.stderr
+    assert "--attempt N" in answer.stderr
+    assert robotrain("submit", "--plan", tmp_path / "plan", "--dry-run").exit_code == 2
+
+
+def test_a_plan_that_was_cut_off_is_reconciled_too(robotrain, venus, job, tmp_path):
+    robotrain("render", *job, "--to", tmp_path / "plan")
+    (venus / "mood").write_text("takes it and hangs up")
+    assert robotrain("submit", "--plan", tmp_path / "plan").exit_code == 1
+    (venus / "mood").unlink()
+    answer = robotrain("submit", "--plan", tmp_path / "plan")
+    assert "venus had taken it" in answer.stderr
+    assert len((venus / "jobs" / answer.stdout.strip()).read_text().split()) == 1
+
+
+def test_a_plan_that_was_edited_is_sent_as_it_is_and_that_is_said(robotrain, venus, job, tmp_path):
+    robotrain("render", *job, "--to", tmp_path / "plan")
+    path = tmp_path / "plan/job.json"
+    path.write_text(path.read_text().replace('"training_steps": 7', '"training_steps": 8'))
+    answer = robotrain("submit", "--plan", tmp_path / "plan")
+    assert "changed since it was rendered, and sent as it is now: job.json" in answer.stderr
+    assert '"training_steps": 8' in (sent_plans.folder(answer.stdout.strip()) / "job.json").read_text()
+
+
+def test_another_plan_of_a_name_that_was_cut_off_says_so(robotrain, venus, job, tmp_path):
+    robotrain("render", *job, "--to", tmp_path / "plan")
+    (venus / "mood").write_text("hangs up")
+    robotrain("submit", "--plan", tmp_path / "plan")
+    (venus / "mood").unlink()
+    (tmp_path / "plan/job.json").write_text("{}")
+    answer = robotrain("submit", "--plan", tmp_path / "plan")
+    assert answer.exit_code == 2
+    assert "sending another plan as lerobot-train" in answer.stderr
+    assert not (venus / "jobs").exists()
+
+
+FIXED = [
+    ("--training-steps", "9"),
+    ("--altitude", "60"),
+    ("lerobot-train",),
+    ("--", "--policy.chunk_size=16"),
+    ("--new",),
+]
+
+
+@pytest.mark.parametrize("more", FIXED)
+def test_a_plan_takes_no_options_of_a_job(robotrain, venus, job, tmp_path, more):
+    robotrain("render", *job, "--to", tmp_path / "plan")
+    answer = robotrain("submit", "--plan", tmp_path / "plan", "--platform", "venus", *more)
+    assert answer.exit_code == 2
+    assert "cannot change it any more" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--plan", ""), "--plan needs a folder"),
+        (("--plan", "a", "--plan", "b"), "--plan is given 2 times"),
+        (("--plan", "a", "--wiat"), "there is no option --wiat"),
+        (("--plan", "--dry-run"), "--plan needs a value"),
+    ],
+)
+def test_mistakes_beside_a_plan_are_told_as_such(robotrain, venus, more, said):
+    answer = robotrain("submit", *more)
+    assert answer.exit_code == 2
+    assert said in answer.stderr
+
+
+def test_a_folder_that_is_no_plan_is_refused(robotrain, venus, tmp_path):
+    answer = robotrain("submit", "--plan", tmp_path)
+    assert answer.exit_code == 2
+    assert "robotrain-plan.json" in answer.stderr
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"schema": 1}', '{"schema": 9}'])
+def test_a_damaged_plan_is_refused_with_a_sentence(robotrain, venus, job, tmp_path, damage):
+    robotrain("render", *job, "--to", tmp_path / "plan")
+    (tmp_path / "plan/robotrain-plan.json").write_text(damage)
+    answer = robotrain("submit", "--plan", tmp_path / "plan")
+    assert answer.exit_code == 2
+    assert "no folder of a plan" in answer.stderr
+
+
+def test_a_plan_cannot_name_files_outside_its_folder(robotrain, venus, job, tmp_path):
+    robotrain("render", *job, "--to", tmp_path / "plan")
+    path = tmp_path / "plan/robotrain-plan.json"
+    body = json.loads(path.read_text())
+    body["files"]["../secret"] = "0" * 64
+    path.write_text(json.dumps(body))
+    assert "lies outside" in robotrain("submit", "--plan", tmp_path / "plan").stderr
+
+
+def test_a_link_in_a_plan_cannot_lead_outside_its_folder(robotrain, venus, job, tmp_path):
+    robotrain("render", *job, "--to", tmp_path / "plan")
+    (tmp_path / "secret").write_text("")
+    (tmp_path / "plan/job.json").unlink()
+    (tmp_path / "plan/job.json").symlink_to(tmp_path / "secret")
+    assert "lies outside" in robotrain("submit", "--plan", tmp_path / "plan").stderr
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"run": "../../elsewhere-1"},
+        {"run": "train"},
+        {"shown": ["nowhere.json"]},
+        {"spec": "nowhere.json"},
+        {"values": [{"name": "seed"}]},
+        {"settings": [1]},
+        {"payload": "../payload.zip"},
+    ],
+)
+def test_a_plan_that_says_what_cannot_be_is_refused(robotrain, venus, job, tmp_path, changes):
+    robotrain("render", *job, "--to", tmp_path / "plan")
+    path = tmp_path / "plan/robotrain-plan.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    answer = robotrain("submit", "--plan", tmp_path / "plan")
+    assert answer.exit_code == 2
+    assert "robotrain-plan.json is damaged" in answer.stderr
+    assert store.names() == []
+
+
+def test_resubmit_sends_the_very_plan_as_the_next_attempt(robotrain, venus, sent):
+    answer = robotrain("resubmit", sent)
+    again = answer.stdout.strip()
+    assert again == sent[:-1] + "2"
+    assert f"the very plan of {sent}" in answer.stderr
+    before, after = sent_plans.read(sent), sent_plans.read(again)
+    assert (before.plan.job, before.settings, before.payload.digest) == (
+        after.plan.job,
+        after.settings,
+        after.payload.digest,
+    )
+
+
+def test_the_very_plan_differs_in_its_name_alone(robotrain, venus, sent):
+    again = robotrain("resubmit", sent).stdout.strip()
+    before, after = ((sent_plans.folder(run) / "job.json").read_text() for run in (sent, again))
+    assert before.replace(sent, again) == after
+
+
+def test_resubmit_of_a_plan_that_was_edited_says_what_is_not_the_same(robotrain, venus, job, tmp_path):
+    robotrain("render", *job, "--to", tmp_path / "plan")
+    path = tmp_path / "plan/job.json"
+    path.write_text(path.read_text().replace('"training_steps": 7', '"training_steps": 8'))
+    run = robotrain("submit", "--plan", tmp_path / "plan").stdout.strip()
+    answer = robotrain("resubmit", run, "--dry-run")
+    assert "job.json: as it was sent → as it is rendered now" in answer.stderr
+    assert "the very plan" not in answer.stderr
+
+
+def test_resubmit_says_which_settings_came_and_went(robotrain, venus, sent):
+    path = sent_plans.folder(sent) / "robotrain-plan.json"
+    body = json.loads(path.read_text())
+    path.write_text(json.dumps(body | {"settings": {"latitude": 7}}))
+    answer = robotrain("resubmit", sent, "--dry-run")
+    assert "latitude: 7 → None" in answer.stderr
+    assert "altitude: None → 50" in answer.stderr
+
+
+def test_resubmit_with_another_payload_says_so(robotrain, venus, sent, monkeypatch):
+    from robotrain import api
+    from robotrain.payload import Payload
+
+    monkeypatch.setattr(api, "pack", lambda halves: Payload(b"of a newer robotrain"))
+    assert "payload: " in robotrain("resubmit", sent, "--set", "batch_size=4", "--dry-run").stderr
+    assert "payload: " not in robotrain("resubmit", sent, "--dry-run").stderr
+
+
+def test_resubmit_keeps_where_a_value_came_from(robotrain, venus, sent):
+    run = robotrain("resubmit", sent, "--set", "batch_size=4").stdout.strip()
+    origins = {value["name"]: value["origin"] for value in sent_plans.read(run).values}
+    assert origins["training_steps"] == "flag --training-steps"
+    assert origins["seed"] == "default"
+    assert origins["batch_size"] == "flag --set batch_size"
+
+
+def test_resubmit_keeps_the_order_of_the_datasets(robotrain, venus, pusht, tmp_path):
+    import shutil
+
+    other = shutil.copytree(pusht, tmp_path / "other")
+    several = (
+        "--dataset-path",
+        other,
+        "--blob-url",
+        "https://account.blob.core.windows.net/data/p",
+        "--dataset-path",
+        pusht,
+    )
+    run = robotrain("submit", "--platform", "venus", *several, "--no-pin").stdout.strip()
+    again = robotrain("resubmit", run, "--set", "batch_size=4", "--no-pin").stdout.strip()
+    before, after = ([source.uri for source in sent_plans.read(one).plan.job.sources] for one in (run, again))
+    assert before == after == [str(other), "https://account.blob.core.windows.net/data/p", str(pusht)]
+
+
+def test_resubmit_of_a_plan_that_was_damaged_says_so(robotrain, venus, sent):
+    (sent_plans.folder(sent) / "job.json").write_text("{}")
+    answer = robotrain("resubmit", sent)
+    assert answer.exit_code == 2
+    assert "is not as it was sent any more" in answer.stderr
+
+
+def test_resubmit_finds_out_what_became_of_a_submit_that_was_cut_off(robotrain, venus, job):
+    (venus / "mood").write_text("takes it and hangs up")
+    robotrain("submit", *job)
+    (venus / "mood").unlink()
+    (left,) = store.names()
+    answer = robotrain("resubmit")
+    assert answer.stdout.strip() == left
+    assert "venus had taken it" in answer.stderr
+    assert (venus / "jobs" / left).read_text().split() == [store.read(left).plan]
+
+
+def test_resubmit_does_not_take_over_what_was_cut_off_with_another_payload(robotrain, venus, sent, job, monkeypatch):
+    from robotrain import api
+    from robotrain.payload import Payload
+
+    monkeypatch.setattr(api, "pack", lambda halves: Payload(b"of a newer robotrain"))
+    (venus / "mood").write_text("hangs up")
+    robotrain("submit", *job, "--no-pin")
+    (venus / "mood").unlink()
+    answer = robotrain("resubmit", sent)
+    assert answer.stdout.strip() == sent[:-1] + "3"
+    assert "it is left alone" in answer.stderr
+    assert robotrain("submit", *job, "--no-pin").stdout.strip() == sent[:-1] + "2"
+
+
+def test_resubmit_with_new_leaves_what_was_cut_off(robotrain, venus, job):
+    (venus / "mood").write_text("hangs up")
+    robotrain("submit", *job)
+    (venus / "mood").unlink()
+    assert robotrain("resubmit", "--new").stdout.strip() == store.names()[-1][:-1] + "2"
+
+
+def test_resubmit_sends_the_payload_of_then_not_that_of_now(robotrain, venus, sent, monkeypatch):
+    from robotrain import api
+
+    def nothing(halves):
+        raise AssertionError("packed anew")
+
+    monkeypatch.setattr(api, "pack", nothing)
+    assert robotrain("resubmit", sent).exit_code == 0
+
+
+def test_resubmit_with_set_says_what_differs(robotrain, venus, sent):
+    answer = robotrain("resubmit", sent, "--set", "batch_size=4", "--set", "altitude=60", "--dry-run")
+    assert "batch_size: 32 → 4" in answer.stderr
+    assert "altitude: 50 → 60" in answer.stderr
+    assert "nothing was" in answer.stderr
+    assert store.names() == [sent]
+    run = robotrain("resubmit", sent, "--set", "batch_size=4").stdout.strip()
+    assert sent_plans.read(run).plan.job["batch_size"] == 4
+    assert sent_plans.read(run).plan.job["training_steps"] == 7
+
+
+def test_resubmit_does_not_look_at_todays_environment(robotrain, venus, sent, monkeypatch):
+    monkeypatch.setenv("BATCH_SIZE", "3")
+    run = robotrain("resubmit", sent, "--set", "training_steps=9").stdout.strip()
+    assert sent_plans.read(run).plan.job["batch_size"] == 32
+
+
+def test_resubmit_refuses_a_set_that_is_wrong_like_the_flag(robotrain, venus, sent):
+    answer = robotrain("resubmit", sent, "--set", "batch_size=none", "--set", "bacth_size=3")
+    assert answer.exit_code == 2
+    assert "--batch-size takes a whole number" in answer.stderr
+    assert "batch_size" in answer.stderr
+
+
+def test_resubmit_of_a_run_whose_plan_is_gone_says_so(robotrain, venus, sent):
+    import shutil
+
+    shutil.rmtree(sent_plans.folder(sent))
+    answer = robotrain("resubmit", sent)
+    assert answer.exit_code == 2
+    assert f"the plan of {sent} is not here any more" in answer.stderr
+
+
+def test_resume_goes_on_from_the_last_checkpoint_as_a_run_of_its_own(robotrain, venus, sent):
+    becomes(venus, sent, state="failed", checkpoints=[2, 4])
+    answer = robotrain("resume", sent, "--training-steps", "20")
+    run = answer.stdout.strip()
+    assert "going on from step 4" in answer.stderr
+    job = sent_plans.read(run).plan.job
+    assert job["training_steps"] == 20
+    (source,) = [source for source in job.sources if source.role == "resume"]
+    assert source.uri == f"/venus/{sent}/checkpoints/000004"
+    told = {value["name"]: (value["value"], value["origin"]) for value in sent_plans.read(run).values}
+    assert told["resume"] == (f"local_path {source.uri}", f"run {sent}")
+    assert robotrain("resubmit", run, "--set", "batch_size=4").exit_code == 0
+
+
+def test_a_resume_that_was_cut_off_is_told_and_finished(robotrain, venus, sent):
+    becomes(venus, sent, state="failed", checkpoints=[2, 4])
+    (venus / "mood").write_text("takes it and hangs up")
+    robotrain("resume", sent, "--training-steps", "20")
+    (venus / "mood").unlink()
+    left = store.names()[0]
+    answer = robotrain("resume")  # the newest: that one
+    assert answer.exit_code == 1
+    assert f"robotrain resubmit {left}" in answer.stderr
+    assert robotrain("resume", sent, "--training-steps", "20").stdout.strip() == left
+    assert len((venus / "jobs" / left).read_text().split()) == 1
+
+
+def test_a_resumed_run_is_resumed_from_its_own_checkpoint(robotrain, venus, sent):
+    becomes(venus, sent, state="failed", checkpoints=[4])
+    first = robotrain("resume", sent, "--training-steps", "20").stdout.strip()
+    becomes(venus, first, state="failed", checkpoints=[8])
+    second = robotrain("resume", first, "--set", "batch_size=4").stdout.strip()
+    sources = sent_plans.read(second).plan.job.sources
+    assert [source.uri for source in sources if source.role == "resume"] == [f"/venus/{first}/checkpoints/000008"]
+
+
+def test_resume_refuses_a_run_that_goes_on_and_one_without_a_checkpoint(robotrain, venus, sent):
+    assert "is still running" in robotrain("resume", sent).stderr
+    becomes(venus, sent, state="failed")
+    answer = robotrain("resume", sent)
+    assert answer.exit_code == 2
+    assert "left no complete checkpoint" in answer.stderr
+    assert f"robotrain resubmit {sent}" in answer.stderr
+
+
+def test_register_names_the_version(robotrain, venus, sent):
+    assert "pusht version 1" in robotrain("register", sent, "pusht").stdout
+    assert robotrain("register", sent, "pusht", "--step", "4", "--json").json == {
+        "model": "pusht",
+        "version": "1",
+        "step": 4,
+        "uri": "models:/pusht/1",
+    }
+    assert "say which model" in robotrain("register", sent).stderr
+    assert robotrain("register", sent, "no/name").exit_code == 2

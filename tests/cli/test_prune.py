@@ -1,0 +1,263 @@
+"""`runs --prune`: what would go is shown first, what is confirmed goes, and the exit code tells when one could not."""
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import typer
+from robotrain import store
+from robotrain.cli import prune as pruning
+from robotrain.cli import removing
+from robotrain.cli.output import guarded
+from robotrain.run import RunRecord
+from typer.testing import CliRunner
+
+DAY = 24 * 3600
+VENUS = """
+from pathlib import Path
+from robotrain.capabilities import Capabilities
+from robotrain.hookspecs import hook
+from robotrain.run import Output, RunGone, Status
+
+class Venus:
+    name, summary, capabilities = "venus", "", Capabilities()
+    def status(self, reference):
+        folder = Path(reference["folder"])
+        if not folder.exists():
+            raise RunGone("the volcano took it")
+        state, ended = (folder / "state").read_text().split()
+        return Status(state=state, ended=float(ended))
+    def outputs(self, reference):
+        uri = str(Path(reference["folder"]) / "checkpoint")
+        return [Output(name="checkpoint", kind="checkpoint", source="local_path", uri=uri)]
+    def forget(self, reference, dry_run=False):
+        folder = Path(reference["folder"])
+        if (folder / "stuck").exists() and not dry_run:
+            raise PermissionError(13, "Permission denied", str(folder))
+        freed = (folder / "checkpoint").stat().st_size
+        if not dry_run:
+            for path in folder.iterdir():
+                path.unlink()
+            folder.rmdir()
+        return freed
+
+class Saturn(Venus):
+    name, forget = "saturn", None
+
+@hook
+def robotrain_platforms():
+    return [Venus(), Saturn()]
+"""
+
+
+@dataclass
+class Answer:
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self):
+        return json.loads(self.stdout)
+
+
+@pytest.fixture(autouse=True)
+def venus(install):
+    install("acme", {"platform.venus": "acme_venus", "platform.saturn": "acme_venus"}, acme_venus=VENUS)
+
+
+@pytest.fixture
+def prune():
+    app = typer.Typer()
+
+    @app.command()
+    def runs(
+        ctx: typer.Context,
+        older_than: str = "",
+        keep: int | None = None,
+        state: str = "",
+        platform: str = "",
+        yes: bool = False,
+        json: bool = False,
+    ) -> None:
+        wanted = pruning.Wanted(older_than=older_than, keep=keep, state=state, platform=platform)
+        with guarded(as_json=json):
+            pruning.prune(ctx, wanted, yes=yes, json=json)
+
+    def run(*args: object, typed: str | None = None) -> Answer:
+        result = CliRunner().invoke(app, [str(arg) for arg in args], input=typed)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Answer(result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+@pytest.fixture
+def sent(tmp_path):
+    """Record a run, so many days old; each is newer than the one before."""
+    count = 0
+
+    def sent(
+        run: str, *, days: float, state: str = "succeeded", platform: str = "venus", sources: tuple[str, ...] = ()
+    ) -> Path:
+        nonlocal count
+        count += 1
+        folder = tmp_path / "venus" / run
+        folder.mkdir(parents=True)
+        (folder / "checkpoint").write_bytes(b"x" * 1000)
+        (folder / "state").write_text(f"{state} {time.time() - days * DAY}")
+        home = store.folder(run)
+        (home / "plan").mkdir(parents=True)
+        job = {"sources": [{"role": "policy", "kind": "local_path", "uri": uri} for uri in sources]}
+        (home / "plan" / "robotrain-plan.json").write_text(json.dumps({"job": job}))
+        (home / "claimed").touch()
+        os.utime(home / "claimed", (count, count))
+        fields: dict = {"platform": platform, "phase": "sent", "job": "0" * 64, "plan": "0" * 64, "settings": {}}
+        fields |= {
+            "created": time.time() - days * DAY - 60,
+            "workload": "lerobot-train",
+            "reference": {"folder": str(folder)},
+        }
+        store.write(RunRecord(run=run, **fields))
+        return folder
+
+    return sent
+
+
+def test_what_would_go_is_shown_with_its_size_and_stays_until_it_is_confirmed(prune, sent):
+    sent("old-1", days=40)
+    sent("new-1", days=2)
+    answer = prune("--older-than", "30d")
+    assert answer.exit_code == 0
+    titles, row = (line.split() for line in answer.stdout.splitlines())
+    assert titles == ["RUN", "STATE", "PLATFORM", "ENDED", "SIZE"]
+    assert row == ["old-1", "succeeded", "venus", "40", "days", "ago", "1.0", "kB"]
+    assert "1 run, 1.0 kB" in answer.stderr
+    assert "nothing was removed: --yes removes it" in answer.stderr
+    assert store.names() == ["new-1", "old-1"]
+
+
+def test_what_is_confirmed_goes(prune, sent):
+    old, new = sent("old-1", days=40), sent("new-1", days=2)
+    answer = prune("--older-than", "30d", "--yes")
+    assert answer.exit_code == 0
+    assert answer.stdout.splitlines()[-1] == "1 run removed, 1.0 kB free again"
+    assert (old.exists(), new.exists()) == (False, True)
+    assert store.names() == ["new-1"]
+
+
+@pytest.mark.parametrize(("typed", "left"), [("y\n", []), ("n\n", ["old-1"]), ("\n", ["old-1"]), ("", ["old-1"])])
+def test_at_a_terminal_the_question_is_asked(prune, sent, monkeypatch, typed, left):
+    monkeypatch.setattr(removing, "_is_terminal", lambda stream: True)
+    sent("old-1", days=40)
+    answer = prune("--older-than", "30d", typed=typed)
+    assert "remove 1 run? [y/N]" in answer.stderr
+    assert store.names() == left
+
+
+def test_the_newest_stay(prune, sent):
+    for number in range(1, 6):
+        sent(f"run-{number}", days=10 - number)
+    prune("--keep", "2", "--yes")
+    assert store.names() == ["run-5", "run-4"]
+
+
+def test_only_those_in_a_state_or_on_a_platform_and_of_these_the_newest_stay(prune, sent):
+    for number in range(1, 4):
+        sent(f"bad-{number}", days=10 - number, state="failed")
+        sent(f"good-{number}", days=10 - number)
+    sent("far-1", days=99, state="failed", platform="saturn")
+    prune("--keep", "1", "--state", "failed", "--platform", "venus", "--yes")
+    assert sorted(store.names()) == ["bad-3", "far-1", "good-1", "good-2", "good-3"]
+
+
+def test_runs_that_go_on_broken_records_and_cut_off_submits_stay_and_it_is_said_why(prune, sent):
+    sent("busy-1", days=40, state="running")
+    sent("broken-1", days=40)
+    (store.folder("broken-1") / "record.json").write_text("{")
+    sent("cut-1", days=40)
+    path = store.folder("cut-1") / "record.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"phase": "sending"}))
+    answer = prune("--older-than", "30d", "--yes")
+    assert answer.exit_code == 0
+    assert "no run is old enough to go" in answer.stderr
+    assert "busy-1 stays: it is running" in answer.stderr
+    assert "broken-1 stays: " in answer.stderr
+    assert "cut-1 stays: whether it was sent is not known" in answer.stderr
+    assert len(store.names()) == 3
+
+
+def test_a_run_that_a_newer_one_was_started_from_stays(prune, sent):
+    base = sent("base-1", days=40)
+    sent("tuned-1", days=2, sources=(str(base / "checkpoint"),))
+    assert "base-1 stays: tuned-1 was started from it" in prune("--older-than", "30d", "--yes").stderr
+    assert base.exists()
+    prune("--older-than", "1d", "--yes")  # both together
+    assert store.names() == []
+
+
+def test_of_a_platform_that_keeps_what_runs_left_only_the_record_goes_and_that_is_said(prune, sent):
+    folder = sent("far-1", days=40, platform="saturn")
+    answer = prune("--older-than", "30d", "--yes")
+    assert answer.stdout.splitlines()[1].endswith("-")
+    assert "the platform keeps what the run left: only the record kept here goes" in answer.stderr
+    assert folder.exists()
+    assert store.names() == []
+
+
+def test_a_run_that_its_platform_no_longer_knows_goes(prune, sent):
+    folder = sent("old-1", days=40)
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+    prune("--older-than", "30d", "--yes")
+    assert store.names() == []
+
+
+def test_a_run_whose_platform_is_not_installed_any_more_stays(prune, sent):
+    sent("lost-1", days=40, platform="pluto")
+    assert "lost-1 stays: no platform 'pluto' is installed" in prune("--older-than", "30d", "--yes").stderr
+
+
+def test_one_that_cannot_be_removed_is_named_and_the_others_go(prune, sent):
+    stuck = sent("stuck-1", days=50)
+    (stuck / "stuck").touch()
+    sent("old-1", days=40)
+    answer = prune("--older-than", "30d", "--yes")
+    assert answer.exit_code == 1
+    assert "stuck-1 was not removed: PermissionError" in answer.stderr
+    assert store.names() == ["stuck-1"]
+
+
+def test_prune_alone_says_what_it_needs_to_know(prune, sent):
+    sent("old-1", days=40)
+    answer = prune("--yes")
+    assert answer.exit_code == 2
+    assert "--prune needs to know which runs are old" in answer.stderr
+    assert "robotrain runs --prune --keep 20" in answer.stderr
+    assert prune("--older-than", "long", "--yes").exit_code == 2
+    assert store.names() == ["old-1"]
+
+
+def test_the_json_is_an_api(prune, sent):
+    sent("old-1", days=40)
+    sent("busy-1", days=40, state="running")
+    shown = prune("--older-than", "30d", "--json").json
+    (run,) = shown["runs"]
+    assert time.time() - run.pop("ended") > 39 * DAY
+    assert run == {"run": "old-1", "platform": "venus", "state": "succeeded", "bytes": 1000, "removed": False}
+    assert shown["staying"] == [{"run": "busy-1", "why": "it is running"}]
+    assert prune("--older-than", "30d", "--yes", "--json").json["runs"][0]["removed"] is True
+
+
+def test_options_of_prune_without_it_are_refused():
+    from robotrain.problem import Rejected
+
+    pruning.belong_together(True, ("--older-than", "30d"))
+    pruning.belong_together(False, ("--older-than", ""), ("--keep", None), ("--yes", False))
+    with pytest.raises(Rejected, match="--keep says which runs to remove"):
+        pruning.belong_together(False, ("--older-than", ""), ("--keep", 0))

@@ -1,0 +1,243 @@
+"""`robotrain report`: one page about a run, whole in itself, true to the log, nothing of which is taken as HTML."""
+
+import html.parser
+import json
+import math
+import re
+
+import pytest
+from robotrain import sent_plans
+from robotrain.report.chart import chart, short, thinned, ticks
+from robotrain_runtime import event
+from robotrain_runtime.event import Checkpoint, Metrics, Note, Published, Registered, Stage, Tracking
+
+
+@pytest.fixture
+def run(robotrain, venus, pusht):
+    arguments = ("--platform", "venus", "--dataset-path", pusht, "--training-steps", 40, "--job-name", "<b>bold</b>")
+    return robotrain("submit", *arguments).stdout.strip()
+
+
+def becomes(venus, run, *told, **state):
+    lines = [line if isinstance(line, str) else event.dump(line) for line in told]
+    (venus / f"{run}.json").write_text(json.dumps({"state": "succeeded", "log": lines} | state))
+
+
+class Page(html.parser.HTMLParser):
+    """The page's texts, and every address in it; unclosed or crossed elements are an error."""
+
+    VOID = ("meta",)
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+        self.texts: list[str] = []
+        self.count: dict[str, int] = {}
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.count[tag] = self.count.get(tag, 0) + 1
+        self.addresses += [value for name, value in attrs if name in ("src", "href", "xlink:href")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.count[tag] = self.count.get(tag, 0) + 1
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.texts)
+
+
+def page_of(robotrain, run) -> Page:
+    answer = robotrain("report", run, "--to", "-")
+    assert answer.exit_code == 0, answer.stderr
+    return Page(answer.stdout)
+
+
+def test_the_page_tells_the_run(robotrain, venus, run, pusht):
+    becomes(
+        venus,
+        run,
+        Stage(name="environment", state="done", seconds=12.0),
+        *(Metrics(values={"train/loss": 1 / step, "train/grad_norm": step}, step=step, total=40) for step in (10, 20)),
+        Metrics(values={"val/loss": 0.75}, step=20, total=40),
+        Checkpoint(step=20, path="/venus/000020"),
+        Registered(name="pusht", version="3", step=20, uri="models:/pusht/3"),
+        Note(level="warning", text="the disk is nearly full"),
+        "the last line",
+        checkpoints=[20],
+    )
+    page = page_of(robotrain, run)
+    for said in (run, "succeeded", "0.75", "train/grad_norm", f"/venus/{run}/checkpoints/000020", "pusht version 3"):
+        assert said in page.text
+    for said in (str(pusht), "training_steps", "flag --training-steps", "the disk is nearly full", "the last line"):
+        assert said in page.text
+    assert page.count["svg"] == 2
+
+
+def test_the_page_needs_no_network_and_runs_no_script(robotrain, venus, run):
+    becomes(venus, run, Metrics(values={"train/loss": 0.5}, step=10, total=40))
+    text = robotrain("report", run, "--to", "-").stdout
+    assert Page(text).addresses == []
+    assert not re.search(r"<script|@import|url\(|https?://", text)
+
+
+def test_what_a_log_or_a_name_holds_is_never_taken_as_html(robotrain, venus, run):
+    becomes(venus, run, "<script>alert(1)</script>", Note(level="error", text="<img src=x onerror=alert(1)>"))
+    page = page_of(robotrain, run)
+    assert "script" not in page.count
+    assert "img" not in page.count
+    assert "<b>bold</b>" in page.text
+
+
+def test_a_secret_in_the_log_does_not_get_onto_the_page(robotrain, venus, run):
+    becomes(venus, run, "token=hf_abcdefghijklmnopqrstuvwxyz0123456789", state="failed")
+    assert "hf_abc" not in robotrain("report", run, "--to", "-").stdout
+
+
+def test_a_run_that_told_nothing_has_a_page_too(robotrain, venus, run):
+    page = page_of(robotrain, run)
+    assert "the run told no loss" in page.text
+    assert "it left no complete checkpoint" in page.text
+
+
+def test_the_log_of_a_failed_run_stands_open(robotrain, venus, run):
+    becomes(venus, run, "ValueError: no", state="failed")
+    assert "<details open><summary>The last 1 lines" in robotrain("report", run, "--to", "-").stdout
+
+
+def test_a_loss_that_was_never_a_number_is_said(robotrain, venus, run):
+    becomes(venus, run, Metrics(values={"train/loss": math.nan}, step=10, total=40))
+    assert "no finite value" in page_of(robotrain, run).text
+
+
+def test_steps_done_again_after_a_restart_are_drawn_once(robotrain, venus, run):
+    steps = (10, 20, 30, 20, 30, 40)
+    becomes(venus, run, *(Metrics(values={"train/loss": step}, step=step, total=40) for step in steps))
+    assert page_of(robotrain, run).count["circle"] == 4
+
+
+def test_the_page_is_written_whole_to_a_file_of_the_runs_name(robotrain, venus, run, tmp_path):
+    answer = robotrain("report", run)
+    assert answer.stdout.strip() == f"{run}.html"
+    assert robotrain("report", run, "--to", tmp_path / "new/page.html", "--json").json == {
+        "run": run,
+        "path": str(tmp_path / "new/page.html"),
+    }
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["page.html"]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (0.1, 0.7), (-3, 5), (1e-5, 1e-4), (0, 123456), (2.0, 2.0)])
+def test_ticks_are_round_few_and_inside(low, high):
+    found = ticks(low, high)
+    assert len(found) <= 7
+    assert all(low - 1e-9 <= tick <= high + 1e-9 for tick in found)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(16000, "16k"), (2.5e6, "2.5M"), (5e-5, "5e-5"), (0.0, "0"), (1234, "1234"), (-3, "-3")]
+)
+def test_a_tick_is_short(value, text):
+    assert short(value) == text
+
+
+def test_a_long_series_is_thinned_and_keeps_its_end():
+    points = [(step, float(step % 7)) for step in range(10_000)]
+    few = thinned(points)
+    assert len(few) <= 240
+    assert few[-1] == points[-1]
+    assert chart({"x": points}).count("<circle") == len(few)
+
+
+def test_values_that_no_axis_holds_are_left_out_and_that_is_said(robotrain, venus, run):
+    values = (math.nan, math.inf, 1e308, -1e308, 0.5, 5e-324)
+    becomes(
+        venus, run, *(Metrics(values={"train/loss": value}, step=step, total=6) for step, value in enumerate(values))
+    )
+    page = page_of(robotrain, run)
+    assert page.count["circle"] == 2
+    assert "not drawn: 4 values that are no numbers, or too large" in page.text
+
+
+def test_steps_and_times_beyond_all_measure_do_not_stop_the_page(robotrain, venus, run):
+    strange = event.PREFIX + '{"event": "metrics", "time": 1e400, "values": {"cpu": 1}, "step": null}'
+    becomes(
+        venus,
+        run,
+        Metrics(values={"train/loss": 0.5}, step=1),
+        Metrics(values={"train/loss": 0.4}, step=10**17),
+        Metrics(values={"cpu": 3}),
+        strange,
+    )
+    assert page_of(robotrain, run).count["svg"] >= 1
+
+
+def test_one_point_has_one_mark_on_the_axis():
+    assert chart({"x": [(7, 0.5)]}).count("step 7") == 1
+
+
+def test_a_spike_in_a_long_series_is_drawn():
+    points = [(step, 1.0) for step in range(10_000)]
+    points[4321] = (4321, 900.0)
+    assert (4321, 900.0) in thinned(points)
+
+
+def test_no_field_of_a_log_is_taken_as_html_or_tells_a_secret(robotrain, venus, run):
+    text = "<i>token=hf_abcdefghijklmnopqrstuvwxyz0123456789</i>"
+    becomes(
+        venus,
+        run,
+        Stage(name="work", state="failed", detail=text),
+        Note(level="error", text=text),
+        Published(step=20, to=text),
+        Registered(name=text, version="1", step=20),
+        Tracking(uri=text, experiment_id="1", run_id="2", ui=text),
+        Metrics(values={"<i>": 1.0}, step=1),
+        Metrics(values={"<i>": 2.0}, step=2),
+        text,
+        checkpoints=[20],
+        state="failed",
+    )
+    assert "i" not in page_of(robotrain, run).count
+    assert "hf_abc" not in robotrain("report", run, "--to", "-").stdout
+
+
+def test_a_folder_takes_the_page_by_its_name(robotrain, venus, run, tmp_path):
+    assert robotrain("report", run, "--to", tmp_path).stdout.strip() == str(tmp_path / f"{run}.html")
+
+
+def test_a_page_that_found_no_room_leaves_the_earlier_one(robotrain, venus, run, tmp_path, monkeypatch):
+    import os
+
+    robotrain("report", run, "--to", tmp_path / "page/one.html")
+
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert robotrain("report", run, "--to", tmp_path / "page/one.html").exit_code == 1
+    assert [path.name for path in (tmp_path / "page").iterdir()] == ["one.html"]
+
+
+def test_a_run_whose_plan_is_gone_has_a_page_too(robotrain, venus, run):
+    import shutil
+
+    shutil.rmtree(sent_plans.folder(run))
+    assert "the plan of this run was not kept" in page_of(robotrain, run).text
+
+
+def test_a_run_that_was_cut_off_has_no_page_but_a_way_on(robotrain, venus, pusht):
+    (venus / "mood").write_text("hangs up")
+    robotrain("submit", "--platform", "venus", "--dataset-path", pusht)
+    answer = robotrain("report")
+    assert answer.exit_code == 1
+    assert "robotrain resubmit lerobot-train" in answer.stderr

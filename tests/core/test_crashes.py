@@ -1,0 +1,147 @@
+"""kill -9 at every step of `submit`, then the same command again: exactly one run. The table of docs/runs.md, by row.
+
+A process is killed right before its Nth effect: every file opened for writing, every folder made, renamed or removed,
+every process started below the test's folders. Python's own audit events name them, so the product holds no switch.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from robotrain import store
+
+KILLED = """
+import os, runpy, signal, sys
+at, below = int(os.environ["KILL_AT"]), os.environ["KILL_BELOW"]
+told = os.open(os.environ["KILL_TOLD"], os.O_WRONLY | os.O_CREAT)
+effects = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.posix_spawn", "shutil.rmtree"}
+seen = 0
+
+def effect(event, args):
+    global seen
+    if event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+        what = str(args[0])
+    elif event in effects:
+        what = f"{args[0]} {args[1] if event in ('os.rename', 'os.link') else ''}"
+    else:
+        return
+    if below not in what and event != "os.posix_spawn":
+        return
+    seen += 1
+    if seen == at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if not at:
+        os.write(told, f"{event} {what}\\n".encode())
+
+sys.addaudithook(effect)
+sys.argv[0] = "robotrain"
+runpy.run_module("robotrain", run_name="__main__")
+"""
+
+ROWS = {
+    "before a name is held": r"runs$|tmp\w+$|mkdir .*/state$",
+    "the name is held, nothing is kept": r"/runs/[^/]+$|/claimed$",
+    "the plan is being kept": r"/payloads|/plan",
+    "the record is being written, nothing was sent": r"/\.record-\w+\.tmp",
+    "the engine has it, its name was not recorded": r"/venus/jobs",
+}
+"""What is under way, by the effect that the process is killed before; the first that fits counts, writing the record
+twice: before and after the engine."""
+
+
+def submit(at: int, pusht: Path, tmp_path: Path) -> "subprocess.CompletedProcess[str]":
+    environ = os.environ | {
+        "KILL_AT": str(at),
+        "KILL_TOLD": str(tmp_path / "told"),
+        "KILL_BELOW": str(tmp_path),
+        "PYTHONPATH": os.environ.get("VENUS_SITE", ""),
+    }
+    arguments = ["submit", "--platform", "venus", "--dataset-path", str(pusht), "--training-steps", "3"]
+    command = [sys.executable, "-B", "-c", KILLED, *arguments]
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture
+def effects(venus, pusht, tmp_path, monkeypatch) -> list[str]:
+    """Every effect of one whole submit, in order; what it left is removed again."""
+    import shutil
+
+    done = submit(0, pusht, tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = (tmp_path / "told").read_text().splitlines()
+    _clear(tmp_path)
+    shutil.rmtree(venus)
+    venus.mkdir()
+    return told
+
+
+def _clear(tmp_path: Path) -> None:
+    import shutil
+
+    shutil.rmtree(tmp_path / "state", ignore_errors=True)
+    (tmp_path / "told").unlink(missing_ok=True)
+
+
+def row_of(effect: str) -> str:
+    found = [row for row, pattern in ROWS.items() if re.search(pattern, effect.strip())]
+    assert found, f"no row of the table says what happens before: {effect}"
+    return found[0]
+
+
+def assert_one_run(venus: Path, run: str) -> None:
+    jobs = venus / "jobs"
+    assert {path.name: len(path.read_text().split()) for path in jobs.iterdir()} == {run: 1}
+    assert store.read(run).phase == "sent"
+    assert store.names() == [run]
+
+
+@pytest.mark.slow
+def test_killed_before_any_effect_the_same_command_makes_exactly_one_run(effects, venus, pusht, tmp_path):
+    import shutil
+
+    assert {row_of(effect) for effect in effects} == set(ROWS)
+    for at in range(1, len(effects) + 1):
+        assert submit(at, pusht, tmp_path).returncode == -9, effects[at - 1]
+        again = submit(10**6, pusht, tmp_path)
+        assert again.returncode == 0, (effects[at - 1], again.stderr)
+        assert_one_run(venus, again.stdout.strip())
+        assert again.stdout.strip().endswith("-1"), effects[at - 1]
+        _clear(tmp_path)
+        shutil.rmtree(venus)
+        venus.mkdir()
+
+
+def test_killed_while_the_engine_has_it_the_run_is_adopted(effects, venus, pusht, tmp_path):
+    after_the_engine = max(at for at, effect in enumerate(effects, 1) if "/venus/jobs" in effect) + 1
+    assert submit(after_the_engine, pusht, tmp_path).returncode == -9
+    (left,) = store.names()
+    assert store.read(left).phase == "sending"
+    again = submit(10**6, pusht, tmp_path)
+    assert "venus had taken it" in again.stderr
+    assert_one_run(venus, left)
+
+
+def test_killed_again_and_again_it_is_still_one_run(effects, venus, pusht, tmp_path):
+    for at in (len(effects) // 2, 3, 5, 2):
+        assert submit(at, pusht, tmp_path).returncode == -9
+    run = submit(10**6, pusht, tmp_path).stdout.strip()
+    assert_one_run(venus, run)
+
+
+def test_two_submits_at_once_are_two_runs(venus, pusht, tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda _: submit(10**6, pusht, tmp_path), range(2)))
+    runs = sorted(one.stdout.strip() for one in done)
+    assert [run[-2:] for run in runs] == ["-1", "-2"]
+    assert {path.name: len(path.read_text().split()) for path in (venus / "jobs").iterdir()} == dict.fromkeys(runs, 1)
+
+
+def test_the_table_of_the_docs_has_exactly_these_rows():
+    text = (Path(__file__).parents[2] / "docs/runs.md").read_text()
+    table = text.split("| cut off when |")[1].split("\n\n")[0].splitlines()[2:]
+    assert [line.split("|")[1].strip() for line in table] == [*ROWS, "the name was printed"]

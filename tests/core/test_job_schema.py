@@ -1,0 +1,235 @@
+"""The JSON Schema of job.yaml takes what the reader takes, and refuses what it refuses, as far as a schema can say."""
+
+import json
+import re
+from pathlib import Path
+from typing import ClassVar
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from robotrain import job_file, job_schema
+from robotrain.plugins import Plugins
+from robotrain.problem import errors
+from robotrain.request import Request
+from robotrain.resolve import resolve
+from robotrain_runtime.parameter import parameters_of
+
+ROOT = Path(__file__).parents[2]
+PLUGINS = Plugins("none")
+WORKLOAD, PLATFORM, KINDS = PLUGINS.workload("lerobot-train"), PLUGINS.platform("local"), PLUGINS.source_kinds()
+PARAMETERS = {parameter.name: parameter for parameter in parameters_of(WORKLOAD.parameters)}
+SCHEMA = job_schema.schema([WORKLOAD], [PLATFORM], KINDS, WORKLOAD.name)
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+
+
+class AsEditorsRead(yaml.SafeLoader):
+    """YAML 1.2, which editors read: `no` and dates are texts, `1e3` is a number."""
+
+    yaml_implicit_resolvers: ClassVar = {}
+
+
+for tag, pattern, start in (
+    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
+    ("int", r"^(?:[-+]?[0-9]+)$", "-+0123456789"),
+    ("float", r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?)$", "-+.0123456789"),
+    ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+):
+    AsEditorsRead.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), start)
+AsEditorsRead.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(node.value))
+AsEditorsRead.add_constructor("tag:yaml.org,2002:float", lambda loader, node: float(node.value))
+
+
+def as_editors_read(text):
+    return yaml.load(text, AsEditorsRead)
+
+
+@pytest.fixture
+def reader_takes(tmp_path):
+    def takes(text):
+        (tmp_path / "job.yaml").write_text(text, encoding="utf-8")
+        resolution = resolve(Request(file=job_file.read(tmp_path / "job.yaml")), WORKLOAD, PLATFORM, KINDS)
+        return not [problem for problem in errors(resolution.problems) if problem.code != "source-missing"]
+
+    return takes
+
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**6), 10**6),
+    st.integers(-2, 3),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.floats(0, 1),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+    st.from_regex(r"[+-]?[0-9_]{1,3}(\.[0-9_]{0,2})?([eE][+-]?[0-9]{1,2})?", fullmatch=True),
+    st.sampled_from(["act", "bf16", "cuda", "Yes", "off", "TRUE", "tRuE", "1", "0", "n", "", " 8 ", "a/b", "auto"]),
+)
+many = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+
+
+def can_be_said(parameter, value):
+    """Whether a schema can tell if the reader takes this: not of numbers in quotes, nor of what secrets look like."""
+    if isinstance(value, float):
+        return parameter.bare is float
+    if isinstance(value, str):
+        return bool(parameter.choices) or (parameter.bare is str and value.isprintable())
+    return not parameter.param.pattern
+
+
+@many
+@given(name=st.sampled_from(sorted(PARAMETERS)), value=SCALARS)
+def test_a_value_fits_the_schema_where_the_reader_takes_it(reader_takes, name, value):
+    job = {"parameters": {name: value}}
+    fits = VALIDATOR.is_valid(job)
+    taken = reader_takes(yaml.safe_dump(job))
+    if taken:
+        assert fits
+    if fits and can_be_said(PARAMETERS[name], value):
+        assert taken
+
+
+@many
+@given(
+    name=st.sampled_from(sorted(PARAMETERS)), text=st.from_regex(r"[0-9a-zA-Z+._][0-9a-zA-Z+._-]{0,5}", fullmatch=True)
+)
+def test_a_plain_word_fits_the_schema_where_the_reader_takes_it(reader_takes, name, text):
+    written = f"parameters:\n  {name}: {text}\n"
+    if reader_takes(written):
+        assert VALIDATOR.is_valid(as_editors_read(written))
+
+
+GOOD = [
+    "",
+    "workload: lerobot-train\n",
+    "workload:\n",
+    "$schema: x.json\n",
+    "sources:\n",
+    "sources: {dataset: {local_path: x}}\n",
+    "sources: {dataset: [{local_path: 7}, {blob_url: 'https://acc.blob.core.windows.net/data/p'}]}\n",
+    "sources: {dataset: []}\n",
+    "parameters:\n",
+    "parameters: {mixed_precision: no, job_name: 5, dataset_id: 5, lerobot_version: 0.6}\n",
+    "trainer_args: [--x=1, 5, true]\n",
+    "trainer_args:\n",
+    "platforms: {local: {runs_dir: 3}, venus: {pressure: high, wind: null}}\n",
+    "platforms: {local: ~, venus: ~}\n",
+]
+WRONG = [
+    "- a\n",
+    "workload: nope\n",
+    "parametres: {}\n",
+    "platform: local\n",
+    "parameters: [batch_size]\n",
+    "parameters: {batch_size: [8]}\n",
+    "parameters: {batch_sise: 8}\n",
+    "parameters: {batch_size: 0}\n",
+    "parameters: {batch_size: 1.5}\n",
+    "parameters: {batch_size: eight}\n",
+    "parameters: {val_split: 1}\n",
+    "parameters: {policy_type: pi0}\n",
+    "parameters: {system_metrics: 2}\n",
+    "parameters: {register_checkpoint: a b}\n",
+    "sources: {datasets: [{local_path: x}]}\n",
+    "sources: {dataset: [{local: x}]}\n",
+    "sources: {dataset: [{local_path: }]}\n",
+    "sources: {dataset: [{local_path: [x]}]}\n",
+    "sources: {dataset: x}\n",
+    "trainer_args: --x\n",
+    "trainer_args: [null]\n",
+    "trainer_args: [[--x]]\n",
+    "platforms: {local: {enviroment: x}}\n",
+    "platforms: {local: 3}\n",
+    "platforms: {venus: {pressure: [high]}}\n",
+]
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_what_the_reader_takes_fits(reader_takes, text):
+    assert reader_takes(text)
+    assert VALIDATOR.is_valid(as_editors_read(text))
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_what_the_reader_refuses_does_not_fit(reader_takes, text):
+    assert not VALIDATOR.is_valid(as_editors_read(text))
+    if "workload" not in text:
+        assert not reader_takes(text)
+
+
+def test_every_job_of_the_repository_fits(robotrain):
+    validator = jsonschema.Draft202012Validator(robotrain("schema").json)
+    jobs = sorted((ROOT / "examples").rglob("*.yaml"))
+    assert jobs
+    for job in jobs:
+        validator.validate(as_editors_read(job.read_text()))
+        validator.validate(yaml.safe_load(job.read_text()))
+
+
+def test_the_schema_is_one(robotrain):
+    schema = robotrain("schema").json
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def test_what_an_editor_shows(robotrain):
+    schema = robotrain("schema", "lerobot-train", "--platform", "local").json
+    parameters = schema["properties"]["parameters"]["properties"]
+    assert parameters["batch_size"]["description"] == "samples a step, on each GPU"
+    assert parameters["batch_size"]["default"] == 32
+    assert parameters["batch_size"]["exclusiveMinimum"] == 0
+    assert parameters["policy_type"]["anyOf"][0]["enum"] == ["act", "diffusion"]
+    kinds = schema["$defs"]["lerobot-train.dataset"]["properties"]
+    assert "azureml:NAME:VERSION" in kinds["data_asset"]["description"]
+    assert set(schema["properties"]["platforms"]["properties"]) == {"local"}
+
+
+TWO = """
+from dataclasses import dataclass
+from typing import Annotated
+from robotrain.hookspecs import hook
+from robotrain.workload import Role, Workload
+from robotrain_runtime.parameter import Param
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    laps: Annotated[int, Param(gt=0)]
+
+@hook
+def robotrain_workloads():
+    roles = {"checkpoint": Role(), "dataset": Role()}
+    return [Workload(name="race", summary="round and round", parameters=Parameters, roles=roles, half="x.y")]
+"""
+
+
+def test_parameters_follow_the_workload_that_a_file_names(robotrain, install, mars):
+    install("acme-race", {"workload.race": "acme_race"}, acme_race=TWO)
+    every = jsonschema.Draft202012Validator(robotrain("schema").json)
+    race = jsonschema.Draft202012Validator(robotrain("schema", "race").json)
+    assert every.is_valid({"workload": "race", "parameters": {"laps": 3}})
+    assert not every.is_valid({"workload": "race", "parameters": {"batch_size": 3}})
+    assert not every.is_valid({"workload": "race", "parameters": {"laps": 0}})
+    assert not every.is_valid({"workload": "race", "sources": {"dataset": [{"local_path": "x"}] * 2}})
+    assert every.is_valid({"parameters": {"batch_size": 3}, "platforms": {"mars": {"rovers": 2}}})
+    assert not every.is_valid({"platforms": {"mars": {"rovers": 0}}})
+    assert race.is_valid({"parameters": {"laps": 3}, "platforms": {"mars": {"rovers": 2}}})
+    assert not race.is_valid({"workload": "lerobot-train"})
+
+
+@pytest.mark.parametrize(
+    ("words", "way"), [(("lerobot-trian",), "lerobot-train"), (("--platform", "locl"), "--platform local")]
+)
+def test_what_is_not_installed_offers_the_nearest(robotrain, words, way):
+    answer = robotrain("schema", *words, "--json")
+    assert answer.exit_code == 2
+    assert answer.json["problems"][0]["instead"][0]["text"] == way
+
+
+def test_a_plugin_that_fails_leaves_the_rest(robotrain, install):
+    install("acme-broken", {"workload.broken": "acme_broken"}, acme_broken="raise RuntimeError('no')")
+    answer = robotrain("schema")
+    assert answer.exit_code == 0
+    assert "acme-broken" in answer.stderr
+    assert json.loads(answer.stdout)["properties"]["workload"]["anyOf"][0]["enum"] == ["lerobot-train"]

@@ -1,0 +1,289 @@
+"""robotrain from Python: the same way, a `Run` at its end, and an outcome that is an exception unless all went well."""
+
+import importlib
+import json
+import pkgutil
+
+import pytest
+import robotrain as library
+from robotrain import store
+from robotrain_runtime import event
+from robotrain_runtime.event import Metrics
+
+
+@pytest.fixture
+def submit(venus, pusht):
+    def submit(**values):
+        return library.submit(platform="venus", dataset_path=pusht, pin=False, **values)
+
+    return submit
+
+
+def becomes(venus, run, **state):
+    (venus / f"{run.name}.json").write_text(json.dumps(state))
+
+
+def test_the_public_names_are_those_of_all():
+    modules = {module.name for module in pkgutil.iter_modules(library.__path__)}
+    here = {name for name in vars(library) if not name.startswith("_") and name not in modules}
+    assert here - {"annotations", "TYPE_CHECKING"} <= set(library.__all__)
+    for name in library.__all__:
+        assert getattr(library, name) is not None
+        assert name not in modules, f"the module robotrain.{name} would hide the name"
+    assert dir(library) == sorted(library.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'sumbit'"):
+        library.sumbit  # noqa: B018
+
+
+def test_importing_it_loads_nothing_heavy():
+    import subprocess
+    import sys
+
+    code = "import sys, robotrain; print({'typing', 'pydantic', 'typer', 'pluggy', 'yaml'} & {*sys.modules})"
+    assert subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True).stdout == "set()\n"
+
+
+def test_a_submitted_run_is_the_one_of_the_command_line(submit, venus, robotrain):
+    run = submit(training_steps=7, altitude=60)
+    assert robotrain("status", run.name, "--json").json["run"] == run.name
+    assert run.record.settings == {"altitude": 60}
+    assert [one.name for one in library.runs()] == [run.name]
+
+
+def test_the_call_and_the_command_line_name_the_same_job(submit, venus, pusht, robotrain):
+    by_call = submit(learning_rate=3e-5, system_metrics=False, training_steps=7)
+    typed = ("--learning-rate", "3e-5", "--no-system-metrics", "--training-steps", 7, "--no-pin")
+    by_hand = robotrain("submit", "--platform", "venus", "--dataset-path", pusht, *typed)
+    assert by_hand.stdout.strip() == by_call.name[:-1] + "2"
+
+
+def test_wait_returns_the_status_of_a_run_that_succeeded(submit, venus):
+    run = submit()
+    becomes(venus, run, state="succeeded")
+    assert run.wait().state == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("state", "error"),
+    [("failed", library.RunFailed), ("cancelled", library.RunCancelled), ("lost", library.RunLost)],
+)
+def test_wait_raises_what_became_of_the_run(submit, venus, state, error):
+    run = submit()
+    becomes(venus, run, state=state)
+    with pytest.raises(error, match=f"{run.name} {state}") as raised:
+        run.wait()
+    assert isinstance(raised.value, library.RunEnded)
+    assert raised.value.status.state == state
+
+
+def test_wait_gives_up_after_a_time_and_the_run_goes_on(submit, venus):
+    run = submit()
+    with pytest.raises(TimeoutError, match="still running"):
+        run.wait(timeout=0.01)
+    run.cancel()
+    assert run.status().state == "cancelled"
+
+
+def test_events_are_told_while_waiting(submit, venus):
+    run = submit()
+    becomes(venus, run, state="succeeded", log=["hello", event.dump(Metrics(values={"train/loss": 0.5}, step=3))])
+    told = []
+    run.wait(on_event=told.append)
+    assert [record.event.step for record in told] == [3]
+    assert run.progress().losses == [(3, 0.5)]
+
+
+def test_everything_wrong_is_raised_at_once(venus, pusht):
+    with pytest.raises(library.Rejected) as raised:
+        library.submit(platform="venus", dataset_path=pusht, training_steps=0, trainig_steps=5, altitude="high")
+    assert {problem.code for problem in raised.value.problems} == {"value-unknown", "value-invalid"}
+    assert "training_steps" in raised.value.problems[0].instead[0].text
+    assert store.names() == []
+
+
+def test_explain_and_render_send_nothing(venus, pusht):
+    values = library.explain(platform="venus", dataset_path=pusht, batch_size=4)
+    (batch_size,) = [value for value in values if value["name"] == "batch_size"]
+    assert (batch_size["value"], batch_size["origin"]) == (4, "call batch_size")
+    plan = library.render(platform="venus", dataset_path=pusht, attempt=3)
+    assert plan.run.endswith("-3")
+    assert store.names() == []
+
+
+def test_without_a_platform_the_installed_ones_are_offered(venus, pusht):
+    with pytest.raises(library.Rejected, match="no platform was chosen") as raised:
+        library.submit(dataset_path=pusht)
+    assert "platform='venus'" in [way.text for way in raised.value.problems[0].instead]
+
+
+def test_public_modules_import_alone():
+    for name in ("library", "handle", "call"):
+        importlib.import_module(f"robotrain.{name}")
+
+
+class Float(float):
+    """As numpy's: its repr is no number."""
+
+    def __repr__(self):
+        return f"np.float64({float(self)})"
+
+
+def test_a_number_of_another_library_is_a_number(venus, pusht):
+    values = library.explain(platform="venus", dataset_path=pusht, learning_rate=Float(3e-5))
+    assert [value["value"] for value in values if value["name"] == "learning_rate"] == [3e-5]
+
+
+def test_one_text_is_no_list_of_trainer_arguments(venus, pusht):
+    with pytest.raises(library.Rejected, match="trainer_args takes a list of texts"):
+        library.render(platform="venus", dataset_path=pusht, trainer_args="--policy.chunk_size=16")
+
+
+def test_render_pins_when_asked(venus, pusht):
+    pins = [
+        library.render(platform="venus", dataset_path=pusht, pin=pin).job.sources[0].pin.partition(":")[0]
+        for pin in (False, True)
+    ]
+    assert pins == ["", "folder"]
+
+
+@pytest.mark.parametrize("attempt", [0, -1])
+def test_attempts_count_from_one(venus, pusht, attempt):
+    with pytest.raises(library.Rejected, match="attempt takes"):
+        library.render(platform="venus", dataset_path=pusht, attempt=attempt)
+
+
+def test_an_outcome_survives_the_way_between_processes():
+    import pickle
+
+    ended = library.RunFailed("a-1", library.Status(state="failed", reason="no room"))
+    again = pickle.loads(pickle.dumps(ended))
+    assert (type(again), str(again), again.status) == (library.RunFailed, "a-1 failed: no room", ended.status)
+
+
+def test_two_handles_of_one_run_are_equal(submit):
+    run, other = submit(), submit()
+    assert run == library.Run(run.name) != other
+    assert len({run, library.Run(run.name), other}) == 2
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    from robotrain import handle
+
+    monkeypatch.setattr(handle, "FIRST_PAUSE", 0.001)
+    return handle
+
+
+def falls_silent(monkeypatch, times):
+    """Venus does not say how a run is, so many times."""
+    import venus_plugin
+
+    status, asked = venus_plugin.Venus.status, []
+
+    def silent(self, reference):
+        asked.append(reference)
+        if len(asked) <= times:
+            raise ConnectionResetError("the line went dead")
+        return status(self, reference)
+
+    monkeypatch.setattr(venus_plugin.Venus, "status", silent)
+
+
+def test_a_platform_that_is_silent_for_a_while_is_asked_again(submit, venus, impatient, monkeypatch):
+    run = submit()
+    becomes(venus, run, state="succeeded")
+    falls_silent(monkeypatch, 3)
+    assert run.wait().state == "succeeded"
+
+
+def test_a_platform_that_stays_silent_is_given_up(submit, venus, impatient, monkeypatch):
+    run = submit()
+    falls_silent(monkeypatch, 1000)
+    monkeypatch.setattr(impatient, "PATIENCE_SECONDS", 0.01)
+    with pytest.raises(ConnectionResetError):
+        run.wait()
+
+
+def test_a_run_that_its_platform_knows_no_more_is_told_at_once(submit, venus):
+    run = submit()
+    (venus / "jobs" / run.name).unlink()
+    with pytest.raises(library.Rejected, match="venus knows no"):
+        run.wait()
+
+
+def test_events_come_while_a_wait_with_a_timeout_goes_on(submit, venus, impatient):
+    run = submit()
+    lines = [event.dump(Metrics(values={"train/loss": 0.5}, step=step)) for step in (1, 2)]
+    becomes(venus, run, state="running", log=lines[:1])
+    told = []
+
+    def hear(record):
+        told.append(record.event.step)
+        becomes(venus, run, state="succeeded", log=lines)
+
+    run.wait(timeout=60, on_event=hear)
+    assert told == [1, 2]
+
+
+def test_events_are_told_once_when_the_log_breaks_off(submit, venus, impatient, monkeypatch):
+    import venus_plugin
+
+    run = submit()
+    lines = [event.dump(Metrics(values={"train/loss": 0.5}, step=step)) for step in (1, 2, 3)]
+    becomes(venus, run, state="running", log=lines)
+    whole, asked = venus_plugin.Venus.logs, []
+
+    def broken(self, reference, follow, tail=None):
+        asked.append(follow)
+        for at, line in enumerate(whole(self, reference, follow, tail)):
+            if len(asked) == 1 and at == 1:
+                becomes(venus, run, state="succeeded", log=lines)
+                raise ConnectionResetError("the line went dead")
+            yield line
+
+    monkeypatch.setattr(venus_plugin.Venus, "logs", broken)
+    told = []
+    run.wait(on_event=told.append)
+    assert [record.event.step for record in told] == [1, 2, 3]
+
+
+def test_what_the_listener_raises_is_raised(submit, venus):
+    run = submit()
+    becomes(venus, run, state="running", log=[event.dump(Metrics(values={}, step=1))])
+
+    def enough(record):
+        raise StopAsyncIteration
+
+    with pytest.raises(StopAsyncIteration):
+        run.wait(on_event=enough)
+
+
+CHECKED = """
+import robotrain
+
+run: robotrain.Run = robotrain.submit("job.yaml", platform="local", training_steps=2000, new=True)
+try:
+    status: robotrain.Status = run.wait(timeout=5.0, on_event=print)
+except robotrain.RunFailed as failed:
+    print(failed.run, failed.status.reason)
+except robotrain.Rejected as rejected:
+    problems: tuple[robotrain.Problem, ...] = rejected.problems
+outputs: list[robotrain.Output] = run.outputs()
+plan: robotrain.Plan = robotrain.render(platform="local", pin=True, trainer_args=["--a=b"])
+names: list[str] = [one.name for one in robotrain.runs(limit=3)]
+robotrain.submit(platfrom=3, job="x")
+robotrain.submit(platform=3)
+"""
+
+
+@pytest.mark.slow
+def test_a_program_that_uses_it_is_checked_by_mypy(tmp_path):
+    import subprocess
+    import sys
+
+    (tmp_path / "program.py").write_text(CHECKED)
+    checked = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "program.py"], cwd=tmp_path, capture_output=True, text=True
+    )
+    (wrong,) = [line for line in checked.stdout.splitlines() if "error:" in line]
+    assert 'Argument "platform" to "submit" has incompatible type "int"; expected "str"' in wrong

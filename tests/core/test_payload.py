@@ -1,0 +1,77 @@
+"""What travels to the container: the runtime, the halves a job names, and what those need of their own distribution."""
+
+import io
+import sys
+import zipfile
+
+import pytest
+from robotrain.payload import pack
+
+
+def names(*halves):
+    return set(zipfile.ZipFile(io.BytesIO(pack(halves).archive)).namelist())
+
+
+@pytest.fixture
+def acme(tmp_path, monkeypatch):
+    """A stranger's distribution: two kinds that share code, one of them with a program and a lock."""
+    files = {
+        "acme/__init__.py": "",
+        "acme/s3/__init__.py": "",
+        "acme/s3/kind.py": "from robotrain.source import SourceKind\nfrom acme import submit_side\n",
+        "acme/s3/container.py": "from acme.shared import reading\nPROGRAM = 'acme.programs.fetch'\n",
+        "acme/shared/__init__.py": "",
+        "acme/shared/reading.py": "import acme.words\n",
+        "acme/shared/locks/data.txt": "x==1\n",
+        "acme/words.py": "",
+        "acme/programs/__init__.py": "",
+        "acme/programs/fetch.py": "",
+        "acme/submit_side.py": "",
+        "acme/other/__init__.py": "",
+        "acme/other/container.py": "",
+    }
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "acme"]:
+        del sys.modules[name]
+
+
+def test_a_half_travels_with_what_it_names_of_its_own_distribution(acme):
+    packed = names("acme.s3.container")
+    assert {"acme/s3/container.py", "acme/shared/reading.py", "acme/shared/locks/data.txt"} <= packed
+    assert {"acme/words.py", "acme/programs/fetch.py", "acme/__init__.py"} <= packed
+
+
+def test_what_only_the_submit_side_needs_stays_at_home(acme):
+    assert not names("acme.s3.container") & {"acme/submit_side.py", "acme/other/container.py"}
+
+
+def test_every_built_in_half_can_be_imported_from_its_payload_alone(tmp_path):
+    import subprocess
+
+    halves = [
+        "robotrain_workloads.lerobot_train.container",
+        *(
+            f"robotrain_sources.{kind}.container"
+            for kind in ("local_path", "huggingface", "blob_url", "registered_model")
+        ),
+    ]
+    for half in halves:
+        folder = tmp_path / half
+        zipfile.ZipFile(io.BytesIO(pack([half]).archive)).extractall(folder)
+        code = f"import sys; sys.path.insert(0, {str(folder)!r}); import {half} as half; print(half.__file__)"
+        done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True)
+        assert done.stdout.startswith(str(folder)), done.stderr
+
+
+def test_equal_halves_are_equal_bytes(acme):
+    assert pack(["acme.s3.container"]).digest == pack(["acme.s3.container"]).digest
+
+
+def test_a_half_that_is_not_installed_is_named():
+    with pytest.raises(ModuleNotFoundError, match="nowhere"):
+        pack(["nowhere.container"])

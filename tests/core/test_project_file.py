@@ -1,0 +1,395 @@
+"""robotrain.toml: what a project says for all its jobs, at its top and in profiles; the environment is stronger."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = ("--dataset-path", "data")
+NAME = "robotrain.toml"
+
+
+@pytest.fixture
+def explain(robotrain):
+    def run(*args):
+        answer = robotrain("explain", *FOLDER, "--json", *args)
+        assert answer.exit_code == 0, answer.stderr
+        return {row["name"]: row for row in answer.json["values"]}
+
+    return run
+
+
+def say(text, folder="."):
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    (Path(folder) / NAME).write_text(text)
+
+
+WHOLE = """
+platform = "local"
+workload = "lerobot-train"
+
+[parameters]
+batch_size = 8
+log_freq = 10
+
+[workloads.lerobot-train]
+batch_size = 9
+seed = 7
+
+[platforms.local]
+runs_dir = "runs"
+
+[profiles.quick]
+workload = "lerobot-train"
+
+[profiles.quick.parameters]
+training_steps = 10
+seed = 1
+
+[profiles.quick.platforms.local]
+environment = "/opt/x"
+"""
+
+
+def test_values_for_every_job(explain):
+    say(WHOLE)
+    rows = explain()
+    told = {
+        name: (rows[name]["value"], rows[name]["origin"]) for name in ("platform", "workload", "batch_size", "seed")
+    }
+    assert told == {
+        "platform": ("local", "robotrain.toml"),
+        "workload": ("lerobot-train", "robotrain.toml"),
+        "batch_size": (9, "robotrain.toml [workloads.lerobot-train]"),
+        "seed": (7, "robotrain.toml [workloads.lerobot-train]"),
+    }
+    assert rows["runs_dir"]["value"] == str(Path.cwd() / "runs")
+    assert rows["runs_dir"]["origin"] == "robotrain.toml [platforms.local]"
+    losers = [(loser["value"], loser["origin"]) for loser in rows["batch_size"]["overrode"]]
+    assert losers == [("8", "robotrain.toml [parameters]"), ("32", "default")]
+
+
+def test_a_profile_over_the_top(explain):
+    say(WHOLE)
+    rows = explain("--profile", "quick")
+    assert (rows["seed"]["value"], rows["seed"]["origin"]) == (1, "robotrain.toml [profiles.quick.parameters]")
+    assert [loser["value"] for loser in rows["seed"]["overrode"]] == ["7", "1000"]
+    assert rows["training_steps"]["value"] == 10
+    assert rows["batch_size"]["value"] == 9
+    assert rows["environment"]["origin"] == "robotrain.toml [profiles.quick.platforms.local]"
+    assert rows["workload"]["origin"] == "robotrain.toml [profiles.quick]"
+
+
+def test_it_is_stronger_than_defaults_only(explain, monkeypatch):
+    say("platform = 'local'\n[parameters]\nbatch_size = 1\n[profiles.p.parameters]\nbatch_size = 2\n")
+    values = [explain()["batch_size"]["value"], explain("--profile", "p")["batch_size"]["value"]]
+    Path(".env").write_text("BATCH_SIZE=3\n")
+    values.append(explain("--profile", "p")["batch_size"]["value"])
+    Path(".env.local").write_text("BATCH_SIZE=4\n")
+    values.append(explain("--profile", "p")["batch_size"]["value"])
+    monkeypatch.setenv("BATCH_SIZE", "5")
+    values.append(explain("--profile", "p")["batch_size"]["value"])
+    Path("job.yaml").write_text("parameters: {batch_size: 6}\n")
+    values.append(explain("--profile", "p", "job.yaml")["batch_size"]["value"])
+    row = explain("--profile", "p", "job.yaml", "--batch-size", "7")["batch_size"]
+    assert [*values, row["value"]] == [1, 2, 3, 4, 5, 6, 7]
+    assert [loser["value"] for loser in row["overrode"]] == ["6", "5", "4", "3", "2", "1", "32"]
+
+
+def test_the_platform_by_its_layers(robotrain, mars, monkeypatch):
+    say("platform = 'local'\n[profiles.far]\nplatform = 'mars'\n")
+    words = ("explain", *FOLDER, "--json")
+
+    def platform(*more):
+        rows = {row["name"]: row for row in robotrain(*words, *more).json["values"]}
+        return rows["platform"]["value"], rows["platform"]["origin"]
+
+    assert platform() == ("local", "robotrain.toml")
+    assert platform("--profile", "far") == ("mars", "robotrain.toml [profiles.far]")
+    Path(".env").write_text("ROBOTRAIN_PLATFORM=mars\n")
+    assert platform() == ("mars", ".env:1")
+    monkeypatch.setenv("ROBOTRAIN_PLATFORM", "local")
+    assert platform("--profile", "far") == ("local", "environment ROBOTRAIN_PLATFORM")
+    assert platform("--platform", "mars") == ("mars", "flag --platform")
+
+
+def test_options_and_help_follow_the_platform_it_chooses(robotrain, mars):
+    say("platform = 'mars'\n[profiles.here]\nplatform = 'local'\n")
+    assert "--crater" in robotrain("submit", "--help").stdout
+    assert "--crater" not in robotrain("submit", "--profile", "here", "--help").stdout
+    assert robotrain("render", *FOLDER, "--crater", "gale").exit_code == 0
+
+
+def test_the_profile_by_its_layers(explain, monkeypatch):
+    say("platform = 'local'\n" + "".join(f"[profiles.p{n}.parameters]\nseed = {n}\n" for n in (1, 2, 3)))
+    seeds = []
+    Path(".env").write_text("ROBOTRAIN_PROFILE=p1\n")
+    seeds.append(explain()["seed"]["value"])
+    monkeypatch.setenv("ROBOTRAIN_PROFILE", "p2")
+    seeds.append(explain()["seed"]["value"])
+    seeds.append(explain("--profile", "p3")["seed"]["value"])
+    assert seeds == [1, 2, 3]
+
+
+@pytest.mark.parametrize("by", ["flag", "environment"])
+def test_a_profile_that_is_not_there_offers_the_nearest(robotrain, monkeypatch, by):
+    say(WHOLE)
+    if by == "environment":
+        monkeypatch.setenv("ROBOTRAIN_PROFILE", "quik")
+    answer = robotrain("explain", *FOLDER, *(["--profile", "quik"] if by == "flag" else []))
+    assert answer.exit_code == 2
+    assert "there is no profile 'quik'" in answer.stderr
+    assert ("--profile" if by == "flag" else "ROBOTRAIN_PROFILE") in answer.stderr
+    assert "use   --profile quick" in answer.stderr
+
+
+def test_a_profile_and_no_file_to_have_it(robotrain):
+    answer = robotrain("explain", "--platform", "local", *FOLDER, "--profile", "quick")
+    assert answer.exit_code == 2
+    assert "There is no robotrain.toml here" in answer.stderr
+
+
+def test_the_nearest_folder_above_up_to_the_repository(explain, monkeypatch):
+    say("[parameters]\nseed = 1\n", "team")
+    say("[parameters]\nseed = 2\n", "team/repository")
+    Path("team/repository/.git").mkdir()
+    Path("team/repository/deep/er").mkdir(parents=True)
+    Path("team/other/.git").mkdir(parents=True)
+    Path("team/other/deep").mkdir()
+    seeds = {}
+    here = Path.cwd()
+    for folder in ("team/repository/deep/er", "team/repository", "team/other/deep", "team"):
+        monkeypatch.chdir(here / folder)
+        row = explain("--platform", "local")["seed"]
+        seeds[folder] = (row["value"], row["origin"])
+    assert seeds == {
+        "team/repository/deep/er": (2, "../../robotrain.toml [parameters]"),
+        "team/repository": (2, "robotrain.toml [parameters]"),
+        "team/other/deep": (1000, "default"),
+        "team": (1, "robotrain.toml [parameters]"),
+    }
+
+
+def test_the_search_ends_at_home(explain, monkeypatch):
+    say("[parameters]\nseed = 1\n", "home")
+    say("[parameters]\nseed = 2\n", ".")
+    Path("home/work").mkdir()
+    monkeypatch.chdir("home/work")
+    monkeypatch.setenv("HOME", str(Path.cwd().parent))
+    assert explain("--platform", "local")["seed"]["value"] == 1
+    Path(f"../{NAME}").unlink()
+    assert explain("--platform", "local")["seed"]["origin"] == "default"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a folder away")
+def test_a_folder_of_somebody_else_steers_nothing(explain, monkeypatch):
+    say("[parameters]\nseed = 1\n", "shared")
+    Path("shared/mine").mkdir()
+    os.chown("shared", 12345, -1)
+    monkeypatch.chdir("shared/mine")
+    assert explain("--platform", "local")["seed"]["origin"] == "default"
+
+
+def test_relative_paths_start_from_the_file(explain, monkeypatch):
+    say("[platforms.local]\nruns_dir = 'runs'\nenvironment = '~/env'\n")
+    Path("deep").mkdir()
+    here = Path.cwd()
+    monkeypatch.chdir("deep")
+    rows = explain("--platform", "local")
+    assert rows["runs_dir"]["value"] == str(here / "runs")
+    assert rows["environment"]["value"] == str(Path.home() / "env")
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("true", "true"),
+        ("false", "false"),
+        ("8", "8"),
+        ("'8'", "8"),
+        ("1e5", "1e5"),
+        ("1e-5", "1e-5"),
+        ("1_000.5", "1_000.5"),
+        ("0.5", "0.5"),
+        ("0x10", "16"),
+        ("1_000", "1000"),
+        ("+7", "7"),
+        ("inf", "inf"),
+        ("nan", "nan"),
+        ("'2024-01-01'", "2024-01-01"),
+        ('"a b"', "a b"),
+    ],
+)
+@pytest.mark.parametrize("name", ["batch_size", "learning_rate", "system_metrics", "job_name", "policy_type"])
+def test_a_value_is_coerced_as_the_text_of_a_flag(robotrain, name, written, text):
+    command = ("explain", "--platform", "local", *FOLDER, "--json")
+    by_set = robotrain(*command, "--set", f"{name}={text}")
+    say(f"[parameters]\n{name} = {written}\n")
+    by_file = robotrain(*command)
+    assert by_file.exit_code == by_set.exit_code
+    if by_file.exit_code == 0:
+        assert by_file.json["job"] == by_set.json["job"]
+    else:
+        (problem,) = by_file.json["problems"]
+        assert problem["title"] == by_set.json["problems"][0]["title"]
+        assert problem["where"] == "robotrain.toml [parameters]"
+
+
+def test_an_empty_text_counts_as_unset(explain):
+    say("platform = ''\n[parameters]\nseed = ''\n[workloads.lerobot-train]\nseed = 5\n")
+    assert explain("--platform", "local")["seed"]["value"] == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "says"),
+    [
+        ("platfrom = 'local'\n", "robotrain.toml", "use   platform"),
+        ("[parameter]\nseed = 1\n", "robotrain.toml", "use   parameters"),
+        ("[parameters]\nbatch_sise = 1\n", "robotrain.toml [parameters]", "use   batch_size"),
+        ("[workloads.lerobot-train]\nbatch_sise = 1\n", "[workloads.lerobot-train]", "use   batch_size"),
+        ("[platforms.local]\nruns-dir = 'x'\n", "robotrain.toml [platforms.local]", "use   runs_dir"),
+        ("[profiles.p]\nparameter = 1\n", "robotrain.toml [profiles.p]", "use   parameters"),
+        ("[profiles.p.profiles.q]\n", "robotrain.toml [profiles.p]", "has no key 'profiles'"),
+        ("[sources]\ndataset = 'x'\n", "robotrain.toml", "belongs to a job"),
+        ("trainer_args = ['--x']\n", "robotrain.toml", "belongs to a job"),
+        ("[parameters]\nseed = [1]\n", "robotrain.toml [parameters]", "seed must be one value"),
+        ("[parameters]\nseed = {a = 1}\n", "robotrain.toml [parameters]", "seed must be one value"),
+        ("[parameters]\njob_name = 2024-01-01\n", "robotrain.toml [parameters]", "needs quotes"),
+        ("[parameters]\njob_name = 10:00:00\n", "robotrain.toml [parameters]", "needs quotes"),
+        ("parameters = 3\n", "robotrain.toml", "parameters must be a table"),
+        ("platforms = 3\n", "robotrain.toml", "platforms must be a table"),
+        ("[platforms]\nlocal = 3\n", "robotrain.toml [platforms]", "local must be a table"),
+        ("profiles = 3\n", "robotrain.toml", "profiles must be a table"),
+        ("[profiles]\nquick = 3\n", "robotrain.toml [profiles]", "quick must be a table"),
+        ("platform = 3\n", "robotrain.toml", "platform must be a name in quotes"),
+        ("workload = true\n", "robotrain.toml", "workload must be a name in quotes"),
+        ("[parameters]\nseed = x\n", "robotrain.toml:2", "is not TOML"),
+        ("[parameters]\nseed = 1\nseed = 2\n", "robotrain.toml:3", "is not TOML"),
+        ("a = " + "[" * 5000, "robotrain.toml", "nested deeper"),
+        ("a = " + "1" * 5000, "robotrain.toml", "a number longer"),
+        (
+            "[parameters]\nnew = 1\n\n[workloads.x]\nb = 1\n",
+            "robotrain.toml [parameters]",
+            "no workload has a parameter 'new'",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_table(robotrain, text, where, says):
+    say(text)
+    answer = robotrain("explain", "--platform", "local", *FOLDER)
+    assert answer.exit_code == 2
+    assert where in answer.stderr
+    assert says in answer.stderr
+
+
+def test_what_is_wrong_is_said_with_everything_else_and_nothing_twice(robotrain):
+    say("platform = 'local'\nworklod = 'x'\n[parameters]\nseed = [1]\n")
+    answer = robotrain("explain", "--batch-size", "0", "--json")
+    codes = [problem["code"] for problem in answer.json["problems"]]
+    assert sorted(codes) == ["project-file-unknown-key", "project-file-wrong", "source-missing", "value-invalid"]
+
+
+def test_a_file_that_cannot_be_read_is_the_one_thing_said(robotrain):
+    say("platform = local\n")
+    answer = robotrain("explain", *FOLDER, "--profile", "p", "--json")
+    assert [problem["code"] for problem in answer.json["problems"]] == ["project-file-malformed"]
+    Path(NAME).write_bytes(b"\xff")
+    answer = robotrain("explain", *FOLDER, "--json")
+    assert [problem["code"] for problem in answer.json["problems"]] == ["project-file-unreadable"]
+
+
+def test_a_platform_that_is_not_installed_is_told_by_the_file_that_says_it(robotrain):
+    say("platform = 'locl'\n")
+    answer = robotrain("explain", *FOLDER, "--json")
+    (problem,) = answer.json["problems"]
+    assert (problem["code"], problem["where"]) == ("platform-not-loaded", "robotrain.toml")
+
+
+def test_tables_for_what_is_not_installed_are_warnings(robotrain):
+    say("[platforms.locl]\nx = 1\n[workloads.lerobot-trian]\nx = 1\n")
+    answer = robotrain("explain", "--platform", "local", *FOLDER)
+    assert answer.exit_code == 0
+    assert "use   local" in answer.stderr
+    assert "use   lerobot-train" in answer.stderr
+
+
+def test_parameters_of_another_workload_are_for_that_one(robotrain, install):
+    install("acme-sweep", {"workload.sweep": "acme_sweep"}, acme_sweep=SWEEP)
+    say("[parameters]\nseed = 3\nlaps = 4\n[workloads.sweep]\nspeed = 2\n[platforms.other]\n")
+    rows = robotrain("explain", "--platform", "local", *FOLDER, "--json").json["values"]
+    assert {row["name"]: row["value"] for row in rows}["seed"] == 3
+    rows = robotrain("explain", "sweep", "--platform", "local", "--json").json["values"]
+    assert {row["name"]: row["value"] for row in rows if row["name"] in ("laps", "speed")} == {"laps": 4, "speed": 2.0}
+
+
+SWEEP = """
+from dataclasses import dataclass
+from typing import Annotated
+from robotrain.hookspecs import hook
+from robotrain.workload import Workload
+from robotrain_runtime.parameter import Param
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    laps: Annotated[int, Param()] = 1
+    speed: Annotated[float, Param()] = 1.0
+
+@hook
+def robotrain_workloads():
+    return [Workload(name="sweep", summary="", parameters=Parameters, roles={}, half="x.y")]
+"""
+
+SECRET = "hf_abcdefghijklmnopqrstuvwx1234"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"[parameters]\njob_name = '{SECRET}'\n",
+        f"[platforms.local]\ntracking_uri = 'https://h/x?sig={SECRET}'\n",
+        f"[parameters]\n{SECRET} = 1\n",
+        f"{SECRET} = 1\n",
+        f"[profiles.{SECRET}]\nx = 1\n",
+        f"[parameters]\njob_name = ['{SECRET}']\n",
+        f"platform = '{SECRET}'\n",
+        f"workload = {SECRET}\n",
+    ],
+)
+def test_a_secret_is_refused_and_never_echoed(robotrain, text):
+    say(text)
+    answer = robotrain("explain", "--platform", "local", *FOLDER, "--json")
+    assert SECRET not in answer.stdout + answer.stderr
+    if "platform = " not in text:
+        assert answer.exit_code == 2
+
+
+def test_a_file_with_a_mark_at_its_beginning(explain):
+    Path(NAME).write_bytes(b"\xef\xbb\xbf[parameters]\r\nseed = 7\r\n")
+    assert explain("--platform", "local")["seed"]["value"] == 7
+
+
+PROBE = """
+import json, sys
+sys.argv = ["robotrain", "submit", "--help"]
+from robotrain.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+print("\\n" + json.dumps(sorted(sys.modules)))
+"""
+
+
+def test_the_help_of_submit_reads_it_only_where_there_is_one():
+    def imported():
+        done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=True)
+        return set(json.loads(done.stdout.splitlines()[-1]))
+
+    assert not imported() & {"tomllib", "robotrain.project", "robotrain.project_file"}
+    say("platform = 'local'\n")
+    modules = imported()
+    assert "tomllib" in modules
+    assert not modules & {"pydantic", "yaml", "dotenv"}

@@ -1,0 +1,195 @@
+"""`--save-as`: the file gives the same job again, holds what was said and nothing else, and takes nothing's place."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from robotrain import job_file, job_text
+from robotrain.plugins import Plugins
+from robotrain.problem import errors
+from robotrain.provenance import Origin, Value
+from robotrain.request import Request, SourceText
+from robotrain.resolve import resolve
+from robotrain_runtime.parameter import parameters_of
+
+PLUGINS = Plugins("none")
+WORKLOAD, PLATFORM, KINDS = PLUGINS.workload("lerobot-train"), PLUGINS.platform("local"), PLUGINS.source_kinds()
+BY_FLAG = Origin("flag", "--x")
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=15)
+
+
+def fitting(parameter):
+    """Texts that a parameter takes."""
+    bound = parameter.param
+    if parameter.choices:
+        return st.sampled_from(parameter.choices)
+    if parameter.switch:
+        return st.sampled_from(["true", "false"])
+    if parameter.bare is int:
+        least = int(bound.gt + 1 if bound.gt is not None else bound.ge or 0)
+        return st.integers(least, least + 10**6).map(str)
+    if parameter.bare is float:
+        return st.floats(1e-12, 0.999, exclude_min=True).map(repr)
+    return st.from_regex(f"(?a){bound.pattern}", fullmatch=True) if bound.pattern else TEXTS
+
+
+def values(declared):
+    taken = {parameter.name: fitting(parameter) for parameter in parameters_of(declared)}
+    return st.fixed_dictionaries({}, optional={name: texts.map(_said) for name, texts in taken.items()})
+
+
+def _said(text):
+    return Value(text, BY_FLAG)
+
+
+def resolved(request):
+    return resolve(request, WORKLOAD, PLATFORM, KINDS)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60)
+@given(
+    parameters=values(WORKLOAD.parameters),
+    platform=values(PLATFORM.settings),
+    folders=st.lists(TEXTS, min_size=1, max_size=3),
+    arguments=st.lists(TEXTS, max_size=3),
+)
+def test_the_file_gives_the_very_job_again(tmp_path, parameters, platform, folders, arguments):
+    sources = [
+        SourceText(role="dataset", kinds=("local_path",), text=f"./{folder}", origin=BY_FLAG, base=tmp_path)
+        for folder in folders
+    ]
+    asked = Request(
+        parameters=parameters, settings=platform, sources=tuple(sources), trainer_args=tuple(arguments), folder=tmp_path
+    )
+    before = resolved(asked)
+    (tmp_path / "job.yaml").write_text(job_text.dump(before, "local"), encoding="utf-8", newline="")
+    after = resolved(Request(file=job_file.read(tmp_path / "job.yaml"), folder=Path("/")))
+    if not errors(before.problems):
+        assert not errors(after.problems)
+    assert after.job == before.job
+    assert after.job.digest == before.job.digest
+    assert after.settings == before.settings
+
+
+@pytest.mark.parametrize("command", ["explain", "render"])
+def test_what_was_said_is_written_and_no_default(robotrain, pusht, command, monkeypatch):
+    monkeypatch.setenv("JOB_NAME", "yes")
+    Path(".env").write_text("SAVE_FREQ=50\n")
+    said = ["--dataset-path", pusht, "--batch-size", "8", "--learning-rate", "3e-4", "--no-system-metrics"]
+    answer = robotrain(
+        command, "--platform", "local", *said, "--runs-dir", "runs", "--save-as", "job.yaml", "--", "--x=1"
+    )
+    assert answer.exit_code == 0
+    assert "wrote the job to job.yaml" in answer.stderr
+    assert Path("job.yaml").read_text().splitlines()[1:] == [
+        "",
+        "workload: lerobot-train",
+        "",
+        "sources:",
+        "  dataset:",
+        f"    - local_path: {pusht}  # flag --dataset-path",
+        "",
+        "parameters:",
+        "  job_name: 'yes'  # environment JOB_NAME",
+        "  batch_size: 8  # flag --batch-size",
+        "  learning_rate: 0.0003  # flag --learning-rate",
+        "  save_freq: 50  # .env:1",
+        "  system_metrics: false  # flag --no-system-metrics",
+        "",
+        "trainer_args:",
+        "  - --x=1  # flag after --",
+        "",
+        "platforms:",
+        "  local:",
+        f"    runs_dir: {Path.cwd() / 'runs'}  # flag --runs-dir",
+    ]
+
+
+def test_the_saved_job_has_the_name_of_the_first(robotrain, pusht):
+    first = robotrain("render", "--platform", "local", "--dataset-path", pusht, "--save-as", "a.yaml", "--json")
+    again = robotrain("render", "--platform", "local", "a.yaml", "--json")
+    assert first.json["run"] == again.json["run"]
+    assert first.json["digest"] == again.json["digest"]
+
+
+def test_nothing_is_written_over(robotrain, pusht):
+    words = ("explain", "--platform", "local", "--dataset-path", pusht, "--save-as", "job.yaml")
+    assert robotrain(*words).exit_code == 0
+    written = Path("job.yaml").read_bytes()
+    assert robotrain(*words).exit_code == 0  # the very same: nothing to do
+    refused = robotrain(*words, "--batch-size", "3")
+    assert refused.exit_code == 2
+    assert "is there already" in refused.stderr
+    assert Path("job.yaml").read_bytes() == written
+    Path("link.yaml").symlink_to("nowhere")
+    assert robotrain(*words[:-1], "link.yaml").exit_code == 2
+    assert sorted(path.name for path in Path().iterdir()) == ["job.yaml", "link.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("job", "--save-as job.yaml"), ("no/job.yaml", "folder"), ("x.txt", "x.yaml")]
+)
+def test_a_name_that_will_not_do_is_said_with_everything_else(robotrain, name, says):
+    answer = robotrain("explain", "--platform", "local", "--batch-size", "0", "--save-as", name)
+    assert answer.exit_code == 2
+    assert says in answer.stderr
+    assert "--batch-size takes" in answer.stderr
+
+
+def test_a_job_that_is_refused_is_not_written(robotrain):
+    words = ("--dataset-path", "x", "--batch-size", "0", "--save-as", "job.yaml")
+    assert robotrain("explain", "--platform", "local", *words).exit_code == 2
+    assert not list(Path().iterdir())
+
+
+def test_the_file_can_be_read_by_whom_the_mask_lets(robotrain, pusht):
+    before = os.umask(0o027)
+    try:
+        robotrain("explain", "--platform", "local", "--dataset-path", pusht, "--save-as", "job.yaml")
+    finally:
+        os.umask(before)
+    assert Path("job.yaml").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_kind_that_answers_with_another_is_saved_as_that(robotrain, install, pusht):
+    install("acme-pet", {"source.pet": "acme_pet"}, acme_pet=PET.replace("FOLDER", str(pusht)))
+    answer = robotrain("explain", "--platform", "local", "--dataset-pet", "rex", "--save-as", "job.yaml", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    row = next(row for row in answer.json["values"] if row["name"] == "dataset")
+    assert (row["value"], row["origin"]) == (f"local_path {pusht}", "flag --dataset-pet")
+    assert f"- local_path: {pusht}  # flag --dataset-pet" in Path("job.yaml").read_text()
+    assert robotrain("explain", "--platform", "local", "job.yaml", "--json").json["job"] == answer.json["job"]
+
+
+def test_a_kind_that_answers_with_one_that_is_not_there(robotrain, install):
+    install("acme-pet", {"source.pet": "acme_pet"}, acme_pet=PET.replace("local_path.folder.parse", "Stray"))
+    answer = robotrain("explain", "--platform", "local", "--dataset-pet", "rex")
+    assert answer.exit_code == 2
+    assert "stands for a stray" in answer.stderr
+
+
+PET = """
+from dataclasses import dataclass
+from pathlib import Path
+from robotrain.hookspecs import hook
+from robotrain.source import RoleFlag, SourceKind
+import robotrain_sources.local_path.folder
+from robotrain_sources import local_path
+
+@dataclass(frozen=True)
+class Stray:
+    name: str
+    base: Path
+    kind = "stray"
+
+def parse(text, base):
+    return local_path.folder.parse("FOLDER", base)
+
+@hook
+def robotrain_source_kinds():
+    kind = SourceKind(name="pet", title="pets", form="NAME", help="", roles={"dataset": RoleFlag("--dataset-pet")},
+                      recognises=lambda text: False, parse=parse)
+    return [kind]
+"""

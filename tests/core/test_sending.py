@@ -1,0 +1,341 @@
+"""Never lost, never doubled: what becomes of a run whose submit did not go to its end, and what the next one does."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from robotrain import sent_plans, store
+
+
+@pytest.fixture
+def submit(robotrain, venus, pusht):
+    def submit(*more: object):
+        return robotrain("submit", "--platform", "venus", "--dataset-path", pusht, "--no-pin", *more)
+
+    return submit
+
+
+def taken(venus: Path) -> dict[str, int]:
+    """How often the engine was handed each run."""
+    jobs = venus / "jobs"
+    return {path.name: len(path.read_text().split()) for path in sorted(jobs.iterdir())} if jobs.exists() else {}
+
+
+def name_of(answer) -> str:
+    return answer.stdout.strip()
+
+
+def test_the_same_job_twice_is_two_runs(submit, venus):
+    first, second = name_of(submit()), name_of(submit())
+    assert taken(venus) == {first: 1, second: 1}
+    assert (first[-2:], second[-2:]) == ("-1", "-2")
+
+
+def test_a_refused_job_gives_its_name_back(submit, venus):
+    (venus / "mood").write_text("refuses")
+    answer = submit()
+    assert answer.exit_code == 1
+    assert "venus is not at home" in answer.stderr
+    assert store.names() == []
+    (venus / "mood").unlink()
+    assert name_of(submit()).endswith("-1")
+
+
+def test_what_preflight_stops_leaves_nothing(submit, venus):
+    (venus / "weather").write_text("acid rain")
+    assert submit().exit_code == 4
+    assert os.listdir(store.folder("x").parent) == []
+
+
+def test_when_the_line_goes_dead_the_same_command_finds_the_run(submit, venus):
+    (venus / "mood").write_text("takes it and hangs up")
+    answer = submit()
+    assert answer.exit_code == 1
+    assert "whether venus took lerobot-train" in answer.stderr
+    assert "the same command" in answer.stderr
+    (venus / "mood").unlink()
+    again = submit()
+    assert "an earlier submit of this job was cut off; venus had taken it" in again.stderr
+    assert taken(venus) == {name_of(again): 1}
+    record = store.read(name_of(again))
+    assert (record.phase, record.reference) == ("sent", {"id": record.run})
+    assert "adopted" in record.notes[0]
+
+
+def test_when_nothing_arrived_the_same_command_sends_it_under_the_same_name(submit, venus):
+    (venus / "mood").write_text("hangs up")
+    assert submit().exit_code == 1
+    (left,) = store.names()
+    (venus / "mood").unlink()
+    again = submit()
+    assert name_of(again) == left
+    assert "cut off before venus took it" in again.stderr
+    assert taken(venus) == {left: 1}
+    assert name_of(submit()).endswith("-2")
+
+
+def test_new_leaves_what_was_cut_off_alone(submit, venus):
+    (venus / "mood").write_text("takes it and hangs up")
+    submit()
+    (venus / "mood").unlink()
+    assert name_of(submit("--new")).endswith("-2")
+    assert store.read(store.names()[-1]).phase == "sending"
+
+
+def test_a_job_with_other_settings_does_not_take_over_what_was_cut_off(submit, venus):
+    (venus / "mood").write_text("takes it and hangs up")
+    submit()
+    (venus / "mood").unlink()
+    answer = submit("--altitude", "60")
+    assert name_of(answer).endswith("-2")
+    assert "was cut off, and it is left alone" in answer.stderr
+
+
+def test_ctrl_c_while_the_engine_is_asked_says_that_nobody_knows(submit, venus):
+    (venus / "mood").write_text("interrupted")
+    answer = submit()
+    assert answer.exit_code == 130
+    assert "whether venus took" in answer.stderr
+    (venus / "mood").unlink()
+    assert taken(venus) == {name_of(submit()): 1}
+
+
+def test_ctrl_c_after_the_name_was_told_leaves_a_recorded_run(submit, venus, monkeypatch):
+    from robotrain.cli import sending
+
+    def told_and_interrupted(text: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sending, "show", told_and_interrupted)
+    assert submit().exit_code == 130
+    (run,) = store.names()
+    assert store.read(run).phase == "sent"
+
+
+def test_a_dry_run_takes_no_name_and_leaves_what_was_cut_off(submit, venus):
+    assert submit("--dry-run").exit_code == 0
+    assert store.names() == []
+    (venus / "mood").write_text("hangs up")
+    submit()
+    (left,) = store.names()
+    assert f"{left} could be sent" in submit("--dry-run").stderr
+    assert store.read(left).phase == "sending"
+
+
+def test_a_dry_run_says_that_a_submit_would_ask_first_and_new_leaves_it(submit, venus):
+    (venus / "mood").write_text("hangs up")
+    submit()
+    (left,) = store.names()
+    assert "a submit asks venus for it first" in submit("--dry-run").stderr
+    assert f"{left[:-1]}2 could be sent" in submit("--dry-run", "--new").stderr
+
+
+def test_a_dry_run_holds_no_name_while_it_looks(submit, venus, monkeypatch):
+    import venus_plugin
+
+    there: list[list[str]] = []
+    monkeypatch.setattr(
+        venus_plugin.Venus, "preflight", lambda self, plan: there.append(os.listdir(store.folder("x").parent)) or ()
+    )
+    assert submit("--dry-run").exit_code == 0
+    assert there == [[]]
+
+
+@pytest.mark.parametrize(("memory", "why"), [("away", "ConnectionResetError: no answer"), ("refuses", "venus sleeps")])
+def test_a_platform_that_cannot_be_asked_leaves_everything_as_it_is(submit, venus, memory, why):
+    (venus / "mood").write_text("takes it and hangs up")
+    submit()
+    (venus / "mood").unlink()
+    (venus / "memory").write_text(memory)
+    answer = submit("--json")
+    assert answer.exit_code == 1
+    assert "is not known" in answer.json["problems"][0]["title"]
+    assert why in answer.stderr
+    assert "c2VjcmV0" not in answer.stdout + answer.stderr
+    (left,) = store.names()
+    (venus / "memory").unlink()
+    assert name_of(submit()) == left
+    assert taken(venus) == {left: 1}
+
+
+def test_ctrl_c_while_the_platform_is_asked_leaves_everything_as_it_is(submit, venus):
+    (venus / "mood").write_text("takes it and hangs up")
+    submit()
+    (venus / "mood").unlink()
+    (venus / "memory").write_text("interrupted")
+    assert submit().exit_code == 130
+    (venus / "memory").unlink()
+    assert taken(venus) == {name_of(submit()): 1}
+
+
+def test_a_preflight_without_an_answer_stops_the_submit_and_leaves_nothing(submit, venus):
+    (venus / "weather").write_text("no answer")
+    answer = submit()
+    assert answer.exit_code == 4
+    assert "whether it would run on venus could not be found out" in answer.stderr
+    assert "TimeoutError: no answer" in answer.stderr
+    assert "c2VjcmV0" not in answer.stderr
+    assert os.listdir(store.folder("x").parent) == []
+
+
+def as_sent_from(host: str, run: str) -> None:
+    path = store.folder(run) / "record.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"host": host}))
+
+
+def test_what_another_machine_was_sending_is_adopted_when_the_platform_has_it(submit, venus):
+    (venus / "mood").write_text("takes it and hangs up")
+    submit()
+    (venus / "mood").unlink()
+    (left,) = store.names()
+    as_sent_from("another", left)
+    assert name_of(submit()) == left
+    assert taken(venus) == {left: 1}
+
+
+def test_what_another_machine_was_sending_may_run_there_and_is_left_alone(submit, venus):
+    (venus / "mood").write_text("hangs up")
+    submit()
+    (venus / "mood").unlink()
+    (left,) = store.names()
+    as_sent_from("another", left)
+    answer = submit()
+    assert name_of(answer) == left[:-1] + "2"
+    assert f"sending {left} to venus from another was cut off, and it is left alone" in answer.stderr
+    assert store.read(left).phase == "sending"
+
+
+def test_a_plan_that_was_damaged_meanwhile_is_never_sent(submit, venus):
+    (venus / "mood").write_text("hangs up")
+    submit()
+    (venus / "mood").unlink()
+    (left,) = store.names()
+    path = sent_plans.folder(left) / "job.json"
+    path.write_text(path.read_text()[:-40])
+    answer = submit()
+    assert answer.exit_code == 1
+    assert f"whether venus took {left} cannot be asked: its plan is damaged" in answer.stderr
+    assert taken(venus) == {}
+    assert name_of(submit("--new")) == left[:-1] + "2"
+
+
+def test_what_a_submit_left_of_another_plan_is_not_kept_with_this_one(submit, venus):
+    run = name_of(submit())
+    store.folder(run).joinpath("record.json").unlink()
+    (sent_plans.folder(run) / "robotrain-plan.json").unlink()
+    (sent_plans.folder(run) / "stray.txt").write_text("")
+    assert name_of(submit()) == run
+    assert not (sent_plans.folder(run) / "stray.txt").exists()
+
+
+def test_a_full_disk_before_sending_sends_nothing(submit, venus, monkeypatch):
+    def full(rendered: object) -> None:
+        with store.writing():
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sent_plans, "keep", full)
+    answer = submit()
+    assert answer.exit_code == 4
+    assert "the folder that records runs is full" in answer.stderr
+    assert taken(venus) == {}
+    assert store.names() == []
+
+
+def test_a_disk_that_fills_up_while_sending_loses_no_run(submit, venus, monkeypatch):
+    write = store.write
+
+    def full_later(record: object) -> None:
+        if record.phase == "sent":
+            with store.writing():
+                raise OSError(28, "No space left on device")
+        write(record)
+
+    monkeypatch.setattr(store, "write", full_later)
+    answer = submit()
+    run = name_of(answer)
+    assert taken(venus) == {run: 1}
+    assert f"{run} was sent to venus, and that could not be recorded" in answer.stderr
+    assert "nothing was done" not in answer.stderr
+    assert answer.exit_code == 1  # 4 would say that nothing was sent
+    monkeypatch.setattr(store, "write", write)
+    assert name_of(submit()) == run
+    assert taken(venus) == {run: 1}
+
+
+def test_a_record_cut_short_keeps_its_name_and_hides_no_other(submit, venus, robotrain):
+    first = name_of(submit())
+    path = store.folder(first) / "record.json"
+    path.write_text(path.read_text()[:40])
+    second = name_of(submit())
+    assert second.endswith("-2")
+    assert robotrain("status", first).exit_code == 1
+    assert robotrain("status", second).exit_code == 0
+
+
+def test_two_machines_that_share_the_folder_give_out_no_name_twice(submit, venus):
+    held, _ = store.claim(_job(submit), lambda record: True)  # as if by another machine, this very moment
+    assert name_of(submit()).endswith("-2")
+    held.let_go()
+
+
+def _job(submit) -> object:
+    run = name_of(submit())
+    job = sent_plans.read(run).plan.job
+    import shutil
+
+    shutil.rmtree(store.folder(run))
+    return job
+
+
+def test_the_plan_that_was_sent_is_kept_with_all_it_was_made_from(submit, venus):
+    run = name_of(submit("--altitude", "60", "--training-steps", "7"))
+    kept = sent_plans.read(run)
+    assert kept.changed == ()
+    assert kept.plan.digest == store.read(run).plan
+    assert kept.settings == {"altitude": 60}
+    assert kept.plan.job["training_steps"] == 7
+    origins = {value["name"]: value["origin"] for value in kept.values}
+    assert origins["training_steps"] == "flag --training-steps"
+
+
+def test_a_payload_is_kept_once_for_all_runs(submit, venus):
+    runs = [name_of(submit()) for _ in range(3)]
+    links = [os.stat(sent_plans.folder(run) / "payload.zip").st_nlink for run in runs]
+    assert links == [4, 4, 4]
+
+
+def test_a_payload_that_was_torn_is_kept_anew(submit, venus):
+    first = name_of(submit())
+    (kept,) = (store.folder("x").parents[1] / "payloads").iterdir()
+    kept.chmod(0o644)
+    kept.write_bytes(b"")  # as after a power cut
+    assert sent_plans.read(first).changed == ("payload.zip",)
+    assert sent_plans.read(name_of(submit())).changed == ()
+
+
+def test_no_editor_writes_into_the_payload_that_runs_share(submit, venus):
+    assert (sent_plans.folder(name_of(submit())) / "payload.zip").stat().st_mode & 0o222 == 0
+
+
+def test_a_disk_without_room_for_the_payload_is_left_as_it_was(submit, venus, monkeypatch):
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    answer = submit()
+    assert answer.exit_code == 4
+    assert "is full" in answer.stderr
+    assert taken(venus) == {}
+    assert [path for path in store.folder("x").parents[1].rglob("*") if path.is_file()] == []
+
+
+def test_status_of_a_run_that_was_cut_off_says_what_to_type(submit, venus, robotrain):
+    (venus / "mood").write_text("hangs up")
+    submit()
+    answer = robotrain("status", "last")
+    assert answer.exit_code == 1
+    assert "was cut off before venus confirmed it" in answer.stderr
+    assert "the same submit once more" in answer.stderr
+    assert "robotrain resubmit lerobot-train" in answer.stderr
+    assert json.loads(robotrain("status", "last", "--json").stdout)["problems"][0]["code"] == "run-not-sent"

@@ -1,0 +1,281 @@
+"""Site plugins: their rules hold, their failures are named, and none of them can hang, end or garble a command."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from robotrain import limited
+from robotrain.plugins import Plugins
+from robotrain.run import RunRecord, Status
+
+RENDER = ("render", "--platform", "local", "--dataset-path", "x")
+HEAD = """
+import os, subprocess, sys, threading, time
+from pathlib import Path
+from robotrain.hookspecs import hook
+from robotrain.problem import Problem, Stage
+
+def no(code):
+    return Problem(code=code, stage=Stage.CHECK, title=f"rule {code} says no")
+"""
+
+
+def rule(body: str) -> str:
+    lines = "".join(f"    {line}\n" for line in body.splitlines())
+    return f"{HEAD}\n@hook\ndef robotrain_check(job, platform):\n{lines}"
+
+
+def told(body: str, arguments: str = "run") -> str:
+    lines = "".join(f"    {line}\n" for line in body.splitlines())
+    return f"{HEAD}\n@hook\ndef robotrain_run_changed({arguments}):\n{lines}"
+
+
+@pytest.fixture
+def little_time(monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "1")
+
+
+@pytest.fixture
+def start(command, tmp_path):
+    """Start a command line as a process, with the plugins of the given folders installed."""
+
+    def start(*args: str, folders: tuple[Path, ...], **environ: str) -> "subprocess.Popen[str]":
+        path = os.pathsep.join([*map(str, folders), os.environ.get("PYTHONPATH", "")]).strip(os.pathsep)
+        return subprocess.Popen(
+            [*command, *args],
+            env={**os.environ, "PYTHONPATH": path, **environ},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+def record(run: str = "lerobot-train-0a1b2c3d-1") -> RunRecord:
+    return RunRecord(
+        run=run,
+        platform="mars",
+        phase="sent",
+        job="0" * 64,
+        plan="0" * 64,
+        created=0.0,
+        workload="lerobot-train",
+        settings={},
+        reference={},
+    )
+
+
+def test_a_rule_that_hangs_is_named_and_the_other_rules_are_enforced(robotrain, install, little_time):
+    install("acme-slow", {"slow": "acme_slow"}, acme_slow=rule("time.sleep(60)"))
+    install("acme-quick", {"quick": "acme_quick"}, acme_quick=rule("yield no('acme-gpus')"))
+    answer = robotrain(*RENDER)
+    assert answer.exit_code == 3
+    assert "rule acme-gpus says no" in answer.stderr
+    assert "the site plugin slow (acme-slow 1.0) failed and was skipped: its rules were not enforced" in answer.stderr
+    assert "robotrain_check: it gave no answer in 1 s" in answer.stderr
+    assert "ROBOTRAIN_HOOK_SECONDS=30" in answer.stderr
+
+
+@pytest.mark.parametrize("then", ["time.sleep(60)", "raise OSError('the list of rules is gone')", "sys.exit(0)"])
+def test_what_a_rule_said_before_it_failed_counts(robotrain, install, little_time, then):
+    install("acme", {"acme": "acme_half"}, acme_half=rule(f"yield no('acme-first')\n{then}\nyield no('acme-second')"))
+    answer = robotrain(*RENDER)
+    assert answer.exit_code == 3
+    assert "acme-first" in answer.stderr
+    assert "acme-second" not in answer.stderr
+    assert "its rules were not enforced" in answer.stderr
+
+
+def test_a_rule_that_exits_does_not_end_the_command(robotrain, install):
+    install("acme", {"acme": "acme_exit"}, acme_exit=rule("sys.exit(7)"))
+    answer = robotrain(*RENDER)
+    assert answer.exit_code == 0
+    assert "robotrain_check: RuntimeError: it ended with SystemExit: 7" in answer.stderr
+
+
+def test_a_rule_that_never_stops_answering_is_stopped(robotrain, install):
+    install("acme", {"acme": "acme_many"}, acme_many=rule("while True:\n    yield no('acme-many')"))
+    answer = robotrain(*RENDER)
+    assert "it answers with more than 100 problems" in answer.stderr
+    assert answer.exit_code == 3
+
+
+def test_a_site_plugin_that_hangs_while_it_is_imported_is_named(robotrain, install, little_time):
+    install("acme", {"acme": "acme_import"}, acme_import="import time\ntime.sleep(60)")
+    answer = robotrain(*RENDER)
+    assert answer.exit_code == 0
+    assert "acme-1.0" not in answer.stderr
+    assert "the site plugin acme (acme 1.0) failed and was skipped: its rules were not enforced" in answer.stderr
+    assert "loading: it gave no answer in 1 s" in answer.stderr
+
+
+NOISE = """
+print("the plugin says hello")
+sys.stdout.buffer.write(b"and bytes\\n")
+os.system("echo a program of the plugin")
+threading.Thread(target=print, args=("a thread of the plugin",)).start()
+time.sleep(0.05)
+return ()
+"""
+
+
+def test_what_a_rule_prints_is_no_part_of_the_result(start, install):
+    noise = install("acme", {"acme": "acme_noise"}, acme_noise=rule(NOISE))
+    process = start(*RENDER, "--json", folders=(noise,))
+    stdout, stderr = process.communicate(timeout=60)
+    assert json.loads(stdout)["platform"] == "local"
+    for words in ("the plugin says hello", "and bytes", "a program of the plugin", "a thread of the plugin"):
+        assert words in stderr
+
+
+def test_a_rule_that_prints_for_ever_spoils_nothing_and_holds_up_nothing(start, install):
+    body = "while True:\n    print('stdout')\n    print('stderr', file=sys.stderr)\n    time.sleep(0.001)"
+    noise = install("acme", {"acme": "acme_noise"}, acme_noise=rule(body))
+    process = start(*RENDER, "--json", folders=(noise,), ROBOTRAIN_HOOK_SECONDS="1")
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert json.loads(stdout)["platform"] == "local"
+    assert "its rules were not enforced" in stderr.splitlines()[-3]  # and nothing of the plugin after it
+
+
+def test_a_hook_that_hangs_in_a_pool_of_threads_does_not_hold_up_the_end_once_it_was_given_up():
+    """A pool joins its threads when the process ends, so an ordinary end would wait for ever."""
+    code = (
+        "import sys, time; from concurrent.futures import ThreadPoolExecutor; from robotrain import limited\n"
+        "def hang(): ThreadPoolExecutor().submit(time.sleep, 300).result()\n"
+        "limited.together([hang], 0.2); print('told'); assert limited.left_behind(); limited.end(3)"
+    )
+    import sys
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (3, "told\n")
+
+
+def test_ctrl_c_while_a_rule_hangs_ends_the_command(start, install, tmp_path):
+    slow = install(
+        "acme", {"acme": "acme_slow"}, acme_slow=rule(f"Path({str(tmp_path / 'on')!r}).touch()\ntime.sleep(60)")
+    )
+    process = start(*RENDER, folders=(slow,), ROBOTRAIN_HOOK_SECONDS="50")
+    until = time.monotonic() + 30
+    while not (tmp_path / "on").exists():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert stderr.strip() == "interrupted"
+
+
+def test_strictly_a_rule_that_fails_stops_the_command_and_everything_is_reported(robotrain, install, mars, little_time):
+    install("acme-slow", {"slow": "acme_slow"}, acme_slow=rule("time.sleep(60)"))
+    install("acme-quick", {"quick": "acme_quick"}, acme_quick=rule("yield no('acme-gpus')"))
+    answer = robotrain("--strict-plugins", "submit", "--platform", "mars", "--dataset-path", "x")
+    assert answer.exit_code == 2
+    assert "error: the site plugin slow (acme-slow 1.0) failed, so its rules could not be enforced" in answer.stderr
+    assert "acme-gpus" in answer.stderr
+    assert not Path(os.environ["ROBOTRAIN_STATE"], "runs").exists()
+
+
+def test_a_plugin_is_told_what_happened_and_how_the_run_is(install, tmp_path):
+    words = tmp_path / "words.txt"
+    body = f"with open({str(words)!r}, 'a') as file:\n    print(run.run, change, status and status.reason, file=file)"
+    install("acme", {"acme": "acme_told"}, acme_told=told(body, "run, change, status"))
+    plugins = Plugins()
+    assert plugins.run_changed(record("a-1"), "sent") == []
+    assert plugins.run_changed(record("a-1"), "ended", Status(state="failed", reason="out of memory")) == []
+    assert words.read_text() == "a-1 sent None\na-1 ended out of memory\n"
+
+
+def test_a_hook_may_leave_out_arguments_it_does_not_use(install, tmp_path):
+    install(
+        "acme", {"acme": "acme_told"}, acme_told=told(f"Path({str(tmp_path / 'it')!r}).write_text(change)", "change")
+    )
+    assert Plugins().run_changed(record(), "cancelled") == []
+    assert (tmp_path / "it").read_text() == "cancelled"
+
+
+def test_a_notification_that_hangs_is_named_and_not_asked_again(install, little_time, tmp_path):
+    calls = tmp_path / "calls.txt"
+    body = f"with open({str(calls)!r}, 'a') as file:\n    file.write('x')\ntime.sleep(60)"
+    install("acme", {"acme": "acme_slow"}, acme_slow=told(body))
+    plugins = Plugins()
+    (warning,) = plugins.run_changed(record("a-1"), "sent")
+    assert warning.severity == "warning"
+    assert warning.title.endswith("failed and was skipped: it was not told that a-1 was sent")
+    assert plugins.run_changed(record("a-1"), "ended") == []
+    assert calls.read_text() == "x"
+
+
+def test_one_that_raises_is_asked_again(install):
+    install("acme", {"acme": "acme_bad"}, acme_bad=told("raise OSError('no route to the chat')"))
+    plugins = Plugins()
+    for change, words in (("sent", "was sent"), ("cancelled", "was cancelled"), ("ended", "ended")):
+        (warning,) = plugins.run_changed(record("a-1"), change)
+        assert warning.title.endswith(f"it was not told that a-1 {words}")
+        assert warning.why == "robotrain_run_changed: OSError: no route to the chat."
+
+
+def test_strictly_a_notification_that_fails_is_an_error_that_says_what_was_done(robotrain, install, mars):
+    install("acme", {"acme": "acme_bad"}, acme_bad=told("raise OSError('no route')"))
+    answer = robotrain("--strict-plugins", "submit", "--platform", "mars", "--dataset-path", "x")
+    assert answer.exit_code == 1  # not 2: that would say that nothing was sent
+    run = answer.stdout.splitlines()[0]
+    assert f"it was not told that {run} was sent" in answer.stderr
+
+
+def test_a_secret_in_what_a_plugin_died_of_is_not_shown(robotrain, install):
+    words = "cannot reach https://chat.example/hook?token=" + "s3cr3t" * 4
+    install("acme", {"acme": "acme_bad"}, acme_bad=rule(f"raise OSError({words!r})"))
+    answer = robotrain(*RENDER)
+    assert "https://chat.example/hook?" in answer.stderr
+    assert "s3cr3t" not in answer.stderr
+
+
+@pytest.mark.parametrize("said", ["0", "-1", "soon", "nan", "inf", "1e9"])
+def test_a_time_limit_that_is_none_is_refused(robotrain, monkeypatch, said):
+    monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", said)
+    answer = robotrain(*RENDER)
+    assert answer.exit_code == 2
+    assert "ROBOTRAIN_HOOK_SECONDS is a number of seconds above 0, up to 3600" in answer.stderr
+
+
+def test_calls_run_side_by_side(install):
+    """Each waits for all the others: one after the other, none would come back."""
+    import threading
+
+    together = threading.Barrier(4)
+    answers = limited.together([together.wait] * 4, 30)
+    assert sorted(answer.value for answer in answers) == [0, 1, 2, 3]
+
+
+def test_what_another_thread_prints_meanwhile_stays_where_it_belongs(capsys):
+    """Several runs are followed side by side, and each that ends is told: results go on to stdout."""
+    import sys
+    import threading
+
+    printed, go_on = threading.Event(), threading.Event()
+
+    def hook() -> None:
+        print("of the plugin")
+        printed.set()
+        go_on.wait(30)
+        print("of the plugin again")
+
+    follower = threading.Thread(target=limited.together, args=([hook], 30))
+    follower.start()
+    assert printed.wait(30)
+    print("a result")
+    sys.stderr.write("narration\n")
+    limited.together([lambda: print("of another plugin")], 30)
+    print("another result")
+    go_on.set()
+    follower.join()
+    print("the last result")
+    captured = capsys.readouterr()
+    assert captured.out.splitlines() == ["a result", "another result", "the last result"]
+    assert captured.err.splitlines() == ["of the plugin", "narration", "of another plugin", "of the plugin again"]

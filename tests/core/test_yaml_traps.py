@@ -1,0 +1,226 @@
+"""YAML's own ideas of a value do not count: a text of the file is what the flag's would be, or is refused by name."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from robotrain import job_file
+from robotrain.plugins import Plugins
+from robotrain.provenance import Origin, Value
+from robotrain.request import Request, SourceText
+from robotrain.resolve import resolve
+from robotrain_runtime.parameter import parameters_of
+
+PLUGINS = Plugins("none")
+WORKLOAD, PLATFORM, KINDS = PLUGINS.workload("lerobot-train"), PLUGINS.platform("local"), PLUGINS.source_kinds()
+DATASETS = sorted(name for name, kind in KINDS.items() if "dataset" in kind.roles)
+NAMES = [parameter.name for parameter in parameters_of(WORKLOAD.parameters)]
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+TRAPS = [
+    "yes",
+    "No",
+    "on",
+    "OFF",
+    "y",
+    "n",
+    "true",
+    "FALSE",
+    "1e5",
+    "1E-5",
+    "1.5e3",
+    "3e-4",
+    "007",
+    "0x10",
+    "0o17",
+    "0b11",
+    "1_000",
+    "1__0",
+    "2024-01-01",
+    "2024-01-01T10:00:00Z",
+    "12:30:45",
+    "190:20:30",
+    ".5",
+    "5.",
+    "+1",
+    "-0",
+    ".inf",
+    "-.INF",
+    ".nan",
+    ".NaN",
+    "NULL_",
+    "nil",
+    "None",
+    "=",
+    "32",
+    "0.1",
+    "act",
+    "no",
+    "fp16",
+    "1000000000000000000000",
+]
+
+
+@pytest.fixture
+def in_file(tmp_path):
+    """What a job file resolves to."""
+
+    def resolved(text):
+        (tmp_path / "job.yaml").write_text(text, encoding="utf-8", newline="")
+        return outcome(Request(file=job_file.read(tmp_path / "job.yaml"), folder=tmp_path))
+
+    return resolved
+
+
+def outcome(request):
+    """The job, and the codes of its problems."""
+    resolution = resolve(request, WORKLOAD, PLATFORM, KINDS)
+    return resolution.job, sorted(problem.code for problem in resolution.problems if problem.code != "source-missing")
+
+
+def by_flag(text, *names):
+    said = Value(text, Origin("flag", "--x"))
+    return outcome(Request(parameters=dict.fromkeys(names, said)))
+
+
+any_number_of_examples = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+
+
+@any_number_of_examples
+@given(text=TEXTS)
+def test_any_text_in_quotes_is_what_every_flag_makes_of_it(in_file, text):
+    parameters = dict.fromkeys(NAMES, text)
+    assert in_file(yaml.safe_dump({"parameters": parameters})) == by_flag(text, *NAMES)
+
+
+@any_number_of_examples
+@given(text=st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.booleans(), st.dates()))
+def test_any_number_switch_or_date_as_yaml_writes_it_is_its_text(in_file, text):
+    written = yaml.safe_dump({"a": text}).partition(": ")[2].strip()
+    table = "".join(f"  {name}: {written}\n" for name in NAMES)
+    assert in_file(f"parameters:\n{table}") == by_flag(written, *NAMES)
+
+
+@pytest.mark.parametrize("text", TRAPS)
+def test_every_trap_is_its_text_for_every_parameter(in_file, text):
+    table = "".join(f"  {name}: {text}\n" for name in NAMES)
+    assert in_file(f"parameters:\n{table}") == by_flag(text, *NAMES)
+
+
+@any_number_of_examples
+@given(texts=st.lists(TEXTS.filter(bool), min_size=1, max_size=3))
+def test_arguments_of_the_trainer_are_those_after_the_dashes(in_file, texts):
+    told = outcome(Request(trainer_args=tuple(texts)))
+    assert in_file(yaml.safe_dump({"trainer_args": texts})) == told
+
+
+@any_number_of_examples
+@given(text=TEXTS, kind=st.sampled_from(DATASETS))
+def test_a_source_is_what_its_flag_makes_of_it(in_file, tmp_path, text, kind):
+    typed = SourceText(role="dataset", kinds=(kind,), text=text, origin=Origin("flag", "--x"), base=tmp_path)
+    written = yaml.safe_dump({"sources": {"dataset": [{kind: text}]}})
+    assert in_file(written) == outcome(Request(sources=(typed,), folder=tmp_path))
+
+
+@pytest.mark.parametrize("empty", ["", "~", "null", "Null", "NULL", "''", '""'])
+def test_what_says_nothing_is_as_if_it_were_not_there(in_file, empty):
+    assert in_file(f"parameters:\n  batch_size: {empty}\n  job_name: {empty}\n") == outcome(Request())
+
+
+@pytest.mark.parametrize("quoted", ["'null'", '"~"', "'Null'"])
+def test_in_quotes_the_word_null_is_a_text(in_file, quoted):
+    assert in_file(f"parameters:\n  job_name: {quoted}\n") == by_flag(quoted[1:-1], "job_name")
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [("|\n    a\n    b\n", "a\nb\n"), (">-\n    a\n    b\n", "a b"), ('"a\n    b"', "a b"), ("a\n    b", "a b")],
+)
+def test_several_lines(in_file, written, text):
+    assert in_file(f"parameters:\n  job_name: {written}\n") == by_flag(text, "job_name")
+
+
+def test_an_alias_is_the_value_it_stands_for(in_file):
+    written = "parameters:\n  save_freq: &often 200\n  log_freq: *often\n  job_name: &x 'null'\n  experiment_name: *x\n"
+    job, problems = in_file(written)
+    assert problems == []
+    assert (job["save_freq"], job["log_freq"]) == (200, 200)
+    assert (job["job_name"], job["experiment_name"]) == ("null", "null")
+
+
+def test_an_alias_is_told_by_its_own_line(tmp_path):
+    (tmp_path / "job.yaml").write_text("parameters:\n  save_freq: &n 200\n  seed: *n\n")
+    assert job_file.read(tmp_path / "job.yaml").parameters["seed"].origin.where == "job.yaml:3"
+
+
+LAUGHS = "a: &a [x, x]\n" + "".join(
+    f"{after}: &{after} [*{before}, *{before}, *{before}, *{before}, *{before}, *{before}, *{before}, *{before}]\n"
+    for before, after in zip("abcdefghijklmnopq", "bcdefghijklmnopqr", strict=True)
+)
+REFUSED = {
+    "tag": ("parameters:\n  seed: !!int 5\n", "2", "tags are not read"),
+    "own tag": ("parameters:\n  seed: !env SEED\n", "2", "tags are not read"),
+    "python": ("parameters:\n  seed: !!python/object/apply:os.system ['true']\n", "2", "tags are not read"),
+    "tagged mapping": ("parameters: !!map\n  seed: 5\n", "1", "tags are not read"),
+    "alias of a mapping": ("parameters: &p\n  seed: 5\nplatforms:\n  local: *p\n", "4", "not for a mapping"),
+    "alias of a list": ("trainer_args: &a [--x]\nsources:\n  dataset: *a\n", "3", "not for a sequence"),
+    "alias of itself": ("parameters: &p\n  seed: *p\n", "2", "stands for nothing"),
+    "alias of nothing": ("parameters:\n  seed: *nobody\n", "2", "stands for nothing"),
+    "merge key": ("parameters:\n  <<: {seed: 3}\n", "2", "merge keys are not read"),
+    "a billion laughs": (LAUGHS, "2", "not for a sequence"),
+    "two documents": ("parameters: {seed: 1}\n---\nparameters: {seed: 2}\n", "2", "one document"),
+    "duplicate": ("parameters:\n  seed: 1\n  'seed': 2\n", "3", "comes twice"),
+    "a key that is a list": ("? [a]\n: b\n", "1", "must be plain text"),
+    "a list": ("- a\n", "1", "must be a mapping"),
+    "a text": ("just words\n", "1", "must be a mapping"),
+    "a tab": ("parameters:\n\tseed: 1\n", "2", "spaces"),
+    "very deep": ("a: " + "[" * 100_000, "1", "deeper than any job"),
+    "deep mappings": ("{a: " * 1000, "1", "deeper than any job"),
+    "an empty source": ("sources:\n  dataset:\n    - local_path:\n", "3", "names nothing"),
+    "a null source": ("sources:\n  dataset:\n    - local_path: null\n", "3", "names nothing"),
+    "a control character": ("parameters:\n  seed: \x07\n", "", "not YAML"),
+    "another encoding": ("é".encode("latin-1"), "", "UTF-8"),
+    "a large one": ("#" * (1 << 20) + "\n", "", "larger than any job"),
+    "many aliases of a long text": (f"trainer_args:\n- &a {'x' * 99999}\n" + "- *a\n" * 9, "5", "aliases say more"),
+}
+
+
+@pytest.mark.parametrize(("text", "line", "says"), REFUSED.values(), ids=REFUSED)
+def test_what_does_more_than_say_a_value_is_refused_with_its_line(robotrain, text, line, says):
+    Path("job.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    answer = robotrain("explain", "--platform", "local", "job.yaml")
+    assert answer.exit_code == 2
+    assert says in answer.stderr
+    assert f"job.yaml:{line}" in answer.stderr if line else "job.yaml" in answer.stderr
+
+
+@pytest.mark.parametrize("start", ["\ufeff", "%YAML 1.1\n---\n", "---\n", "# a comment\n\n", "\r\n\r\n"])
+def test_how_a_file_may_begin(in_file, start):
+    job, problems = in_file(start + "parameters:\n  seed: 7\n")
+    assert (job["seed"], problems) == (7, [])
+
+
+def test_line_ends_of_windows(in_file):
+    job, problems = in_file(
+        "parameters:\r\n  seed: 7\r\n  job_name: |\r\n    a\r\n    b\r\ntrainer_args:\r\n  - --x\r\n"
+    )
+    assert (job["seed"], job["job_name"], job.trainer_args, problems) == (7, "a\nb\n", ("--x",), [])
+
+
+@pytest.mark.parametrize("nothing", ["", "\n", "# nothing\n", "---\n", "null\n", "{}\n"])
+def test_an_empty_file_says_nothing(in_file, nothing):
+    assert in_file(nothing) == outcome(Request())
+
+
+def test_the_schema_that_editors_look_for_is_no_part_of_the_job(in_file):
+    written = "# yaml-language-server: $schema=job.schema.json\n$schema: job.schema.json\nparameters:\n  seed: 7\n"
+    assert in_file(written) == by_flag("7", "seed")
+
+
+@pytest.mark.parametrize(("key", "way"), [("platform", "--platform NAME"), ("profile", "--profile NAME")])
+def test_a_job_does_not_say_where_it_runs(robotrain, key, way):
+    Path("job.yaml").write_text(f"{key}: local\n")
+    answer = robotrain("explain", "--platform", "local", "job.yaml")
+    assert answer.exit_code == 2
+    assert way in answer.stderr

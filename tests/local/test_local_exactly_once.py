@@ -1,0 +1,257 @@
+"""A submit may be killed between any two steps: what it was sending runs once, never twice, and is found again."""
+
+import functools
+import io
+import os
+import shutil
+import sys
+import threading
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from crash import counted, folder_of, killed_at_each_step, put_in_place
+from machine import Runs, until
+from robotrain.plan import Plan
+from robotrain.problem import Rejected, render
+from robotrain.run import Reference
+from robotrain_local import folder as files
+from robotrain_local import launch, process, staging, supervisor
+
+Numbered = Callable[[int], Plan]
+
+
+@pytest.fixture
+def plan(runs: Runs, tmp_path: Path) -> Numbered:
+    """The plan of the run that adds a line to `lines-NUMBER`."""
+    return lambda number: counted(runs, tmp_path / f"lines-{number}", f"tiny-{number}")
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> Callable[[int], list[str]]:
+    """A line for each time that run began."""
+
+    def read(number: int) -> list[str]:
+        written = tmp_path / f"lines-{number}"
+        return written.read_text().splitlines() if written.exists() else []
+
+    return read
+
+
+def again(runs: Runs, plan: Plan) -> Reference:
+    """What core does with a record that is still `sending`."""
+    if reference := runs.local.find(plan):
+        return reference
+    assert list(runs.local.preflight(plan)) == []
+    return runs.local.submit(plan)
+
+
+def whole(plan: Plan) -> bool:
+    folder = folder_of(plan)
+    payload = zipfile.ZipFile(io.BytesIO(plan.files[files.PAYLOAD]))
+    unpacked = {f"{files.UNPACKED}/{name}": payload.read(name) for name in payload.namelist()}
+    expected = {**plan.files, **unpacked}
+    return not staging.parts(folder) and all((folder / path).read_bytes() == expected[path] for path in expected)
+
+
+def python(path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Supervisors are started with this shell script in the place of Python."""
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(path))
+
+
+@pytest.mark.slow
+def test_a_submit_killed_at_any_step_and_sent_again_runs_once(
+    runs: Runs, plan: Numbered, lines: Callable[[int], list[str]]
+) -> None:
+    killed = killed_at_each_step(lambda step: functools.partial(runs.local.submit, plan(step)))
+    assert killed > 20
+    references = [again(runs, plan(step)) for step in range(1, killed + 1)]
+    for step, reference in enumerate(references, 1):
+        runs.end_of(reference)
+        assert (lines(step), whole(plan(step))) == (["ran"], True), f"killed at step {step}"
+
+
+@pytest.mark.slow
+def test_a_supervisor_killed_at_any_step_of_its_beginning_never_lets_its_run_begin_twice(
+    runs: Runs, plan: Numbered, lines: Callable[[int], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "STARTING_SECONDS", 0.1)
+    monkeypatch.setattr(process, "of_run", lambda me: [])  # its end is not what is looked at here
+
+    def begins(step: int) -> Callable[[], object]:
+        folder = put_in_place(plan(step))
+        return lambda: (os.setsid(), supervisor.main(folder))
+
+    killed = killed_at_each_step(begins)
+    assert killed > 10
+    ends = {}
+    for step in range(1, killed + 1):
+        state = runs.end_of(again(runs, plan(step))).state
+        ends[step] = (lines(step), state)
+        assert ends[step] in ((["ran"], "failed"), (["ran"], "lost"), ([], "lost")), f"killed at step {step}"
+    assert ends[1] == (["ran"], "failed")  # nothing had begun: it was sent again
+
+
+def test_what_was_sent_is_found_and_what_was_not_is_not(runs: Runs, plan: Numbered) -> None:
+    assert runs.local.find(plan(1)) is None
+    reference = runs.local.submit(plan(1))
+    assert runs.local.find(plan(1)) == reference
+    assert runs.local.find(plan(2)) is None
+    runs.end_of(reference)
+    assert runs.local.find(plan(1)) == reference
+
+
+def test_another_plan_in_the_same_folder_is_not_taken_for_this_one(runs: Runs, tmp_path: Path) -> None:
+    first, second = (counted(runs, tmp_path / name) for name in ("one", "two"))
+    reference = runs.local.submit(first)
+    assert runs.local.find(second) is None
+    assert [problem.code for problem in runs.local.preflight(second)] == ["run-folder-exists"]
+    with pytest.raises(Rejected, match="the run's folder cannot be made"):
+        runs.local.submit(second)
+    assert runs.local.find(first) == reference
+
+
+def test_a_process_that_is_just_starting_is_waited_for(
+    runs: Runs, plan: Numbered, lines: Callable[[int], list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "STARTING_SECONDS", 20.0)
+    python(tmp_path / "slow", monkeypatch, f'sleep 0.5; exec {sys.executable} "$@"')
+    folder = put_in_place(plan(1))
+    launch._spawn(folder, launch.spec.load(plan(1).files["process.json"]))
+    reference = runs.local.find(plan(1))
+    assert reference == {"folder": str(folder)}
+    runs.end_of(reference)
+    assert lines(1) == ["ran"]
+
+
+def test_a_process_that_starts_later_than_anybody_waits_finds_that_another_has_begun(
+    runs: Runs, plan: Numbered, lines: Callable[[int], list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "STARTING_SECONDS", 0.0)
+    with monkeypatch.context() as slow:
+        python(tmp_path / "slow", slow, f'sleep 1; {sys.executable} "$@"; touch {tmp_path}/came')
+        launch._spawn(put_in_place(plan(1)), launch.spec.load(plan(1).files["process.json"]))
+    runs.end_of(again(runs, plan(1)))
+    until((tmp_path / "came").exists)
+    assert lines(1) == ["ran"]
+
+
+def test_a_process_that_begins_between_find_and_submit_is_the_run(
+    runs: Runs, plan: Numbered, lines: Callable[[int], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "STARTING_SECONDS", 0.0)
+    folder = put_in_place(plan(1))
+    assert runs.local.find(plan(1)) is None
+    launch._spawn(folder, launch.spec.load(plan(1).files["process.json"]))
+    until(lambda: files.begun(folder))
+    assert list(runs.local.preflight(plan(1))) == []
+    runs.end_of(runs.local.submit(plan(1)))
+    assert lines(1) == ["ran"]
+
+
+def test_submits_of_one_plan_at_once_are_one_run(runs: Runs, plan: Numbered, lines: Callable[[int], list[str]]) -> None:
+    answers: list[object] = []
+
+    def submit(number: int) -> None:
+        try:
+            answers.append(runs.local.submit(plan(number)))
+        except Rejected as rejected:
+            answers.append(rejected.problems[0].why)
+
+    for number in range(5):
+        answers.clear()
+        submitters = [threading.Thread(target=submit, args=(number,)) for _ in range(4)]
+        for submitter in submitters:
+            submitter.start()
+        for submitter in submitters:
+            submitter.join()
+        reference = {"folder": str(folder_of(plan(number)))}
+        runs.end_of(reference)
+        assert reference in answers
+        assert all(answer in (reference, "A run of this name was submitted before.") for answer in answers)
+        assert (lines(number), whole(plan(number))) == (["ran"], True)
+
+
+def test_a_half_made_folder_is_made_whole_and_used(
+    runs: Runs, plan: Numbered, lines: Callable[[int], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a power cut, or a robotrain that wrote in place, leaves it."""
+    monkeypatch.setattr(launch, "STARTING_SECONDS", 0.1)
+
+    def torn(path: Path) -> None:
+        path.write_bytes(path.read_bytes()[:5])
+
+    damages: list[Callable[[Path], object]] = [
+        lambda folder: shutil.rmtree(folder / "payload"),
+        lambda folder: (folder / "job.json").unlink(),
+        lambda folder: torn(folder / "process.json"),
+        lambda folder: torn(folder / "payload/adds/a_line.py"),
+        lambda folder: (shutil.rmtree(folder), folder.mkdir()),
+    ]
+    for number, damage in enumerate(damages):
+        damage(put_in_place(plan(number)))
+        runs.end_of(again(runs, plan(number)))
+        assert (lines(number), whole(plan(number))) == (["ran"], True), f"damage {number}"
+
+
+def test_a_folder_with_something_of_somebody_is_refused_and_left_alone(
+    runs: Runs, plan: Numbered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "STARTING_SECONDS", 0.1)
+    thesis = put_in_place(plan(1)) / "thesis.txt"
+    thesis.write_text("mine")
+    assert runs.local.find(plan(1)) is None
+    assert [problem.code for problem in runs.local.preflight(plan(1))] == ["run-folder-exists"]
+    with pytest.raises(Rejected):
+        runs.local.submit(plan(1))
+    assert thesis.read_text() == "mine"
+
+
+def test_where_no_supervisor_can_be_started_nothing_is_left(
+    runs: Runs, plan: Numbered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python(tmp_path / "broken", monkeypatch, "echo 'ImportError: no module named json' >&2; exit 3")
+    with pytest.raises(Rejected) as caught:
+        runs.local.submit(plan(1))
+    assert "no module named json" in render(caught.value.problems[0])
+    assert not os.listdir(folder_of(plan(1)).parent)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
+    with pytest.raises(Rejected, match="could not be started"):
+        runs.local.submit(plan(1))
+    assert not os.listdir(folder_of(plan(1)).parent)
+
+
+def test_a_full_disk_leaves_nothing(runs: Runs, plan: Numbered, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", full)
+    with pytest.raises(Rejected) as caught:
+        runs.local.submit(plan(1))
+    assert "No space left on device" in render(caught.value.problems[0])
+    assert not os.listdir(folder_of(plan(1)).parent)
+
+
+def test_a_run_that_cannot_be_looked_for_is_not_taken_for_one_that_is_not_there(
+    runs: Runs, plan: Numbered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stale(path: Path) -> bytes:
+        raise OSError(116, "Stale file handle", str(path))
+
+    sending = plan(1)
+    monkeypatch.setattr(Path, "read_bytes", stale)
+    with pytest.raises(Rejected, match="cannot be seen"):
+        runs.local.find(sending)
+
+
+def test_without_hard_links_one_of_all_who_claim_still_gets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*paths: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", none)
+    assert [files.first(tmp_path / "claim.json", {"by": number}) for number in range(3)] == [True, False, False]
+    assert files.read(tmp_path / "claim.json") == {"by": 0}
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["claim.json"]

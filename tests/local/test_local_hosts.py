@@ -1,0 +1,213 @@
+"""A state folder that two machines share, or two containers: nobody is called lost, or signalled, by the wrong one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from machine import SLEEP, Runs, until
+from robotrain.problem import Rejected, render
+from robotrain.run import Reference
+from robotrain_local import host, process
+
+LOOK = """
+import json, sys
+from robotrain.problem import Rejected
+from robotrain_local.platform import Local
+reference = {"folder": sys.argv[1]}
+status = Local().status(reference)
+try:
+    Local().cancel(reference) if "cancel" in sys.argv else None
+    refused = ""
+except Rejected as rejected:
+    refused = str(rejected)
+print(json.dumps([status.state, status.reason, refused]))
+"""
+SUBMIT = """
+import sys, time
+sys.path[:0] = [sys.argv[1], sys.argv[1] + "/halves"]
+from machine import SLEEP, Runs; from pathlib import Path
+Runs(Path(sys.argv[2])).submit(SLEEP)
+time.sleep(600)
+"""
+CONTAINER = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--uts", sys.executable, "-c"]
+
+
+def supervisor(reference: Reference) -> dict[str, Any]:
+    return dict(json.loads(Path(reference["folder"], "supervisor.json").read_text()))
+
+
+def forge(reference: Reference, **facts: Any) -> None:
+    Path(reference["folder"], "supervisor.json").write_text(json.dumps(supervisor(reference) | facts))
+
+
+@pytest.fixture
+def far(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> Reference:
+    """A run of this machine, seen from another that shares its folder and where its process numbers mean others."""
+    reference = runs.submit(SLEEP)
+    runs.waits(reference)
+    other = host.Host("desk", "0123456789abcdef", "another boot", "pid:[4026531836]")
+    monkeypatch.setattr(host, "this", lambda: other)
+    return reference
+
+
+def test_a_run_knows_the_machine_it_is_on(runs: Runs) -> None:
+    where = supervisor(runs.submit(SLEEP))["host"]
+    assert where["name"] == os.uname().nodename
+    assert host.of(where) == host.this()
+    assert host.of(where).here
+
+
+def test_a_run_of_another_machine_is_running_there_and_not_lost(runs: Runs, far: Reference) -> None:
+    status = runs.local.status(far)
+    assert (status.state, status.finished) == ("running", False)
+    assert f"it runs on {os.uname().nodename}; this machine cannot look into it" in status.reason
+    assert "its newest event is" in status.reason
+    assert status.started is not None
+
+
+def test_that_it_ended_is_seen_from_everywhere(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    reference = runs.submit("pass")
+    seen_here = runs.end_of(reference)
+    monkeypatch.setattr(host, "this", lambda: host.Host("desk", "x", "y", "z"))
+    assert runs.local.status(reference) == seen_here
+
+
+def test_the_runtimes_own_word_counts_also_when_the_supervisor_did_not_come_to_write_its(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = runs.submit("pass")
+    runs.end_of(reference)
+    Path(reference["folder"], "exit.json").unlink()
+    monkeypatch.setattr(host, "this", lambda: host.Host("desk", "x", "y", "z"))
+    assert runs.local.status(reference).state == "succeeded"
+
+
+def test_a_run_of_another_machine_is_not_cancelled_from_here_and_no_process_is_signalled(
+    runs: Runs, far: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signalled: list[int] = []
+    with monkeypatch.context() as watched:
+        watched.setattr(os, "kill", lambda pid, number: signalled.append(pid))
+        with pytest.raises(Rejected) as caught:
+            runs.local.cancel(far)
+    report = render(caught.value.problems[0])
+    assert f"ssh {os.uname().nodename} robotrain cancel tiny-1" in report
+    assert caught.value.exit_code == 1
+    assert signalled == []
+    assert not Path(far["folder"], "cancel.json").exists()
+
+
+def test_a_run_of_another_machine_that_ended_is_cancelled_without_a_word(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = runs.submit("pass")
+    runs.end_of(reference)
+    monkeypatch.setattr(host, "this", lambda: host.Host("desk", "x", "y", "z"))
+    runs.local.cancel(reference)
+
+
+def test_a_machine_that_was_restarted_knows_that_its_run_is_lost(runs: Runs) -> None:
+    """Also when its process number is taken again, by a process that leads a session as a supervisor does."""
+    reference = runs.submit(SLEEP)
+    runs.waits(reference)
+    process.send(runs.processes(reference), signal.SIGKILL)
+    until(lambda: runs.local.status(reference).finished)
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as stranger:
+        before = {**supervisor(reference)["host"], "boot": "before"}
+        forge(reference, pid=stranger.pid, birth="12345@before", host=before)
+        status = runs.local.status(reference)
+        assert status.state == "lost"
+        assert status.reason.startswith("the machine was restarted while it ran")
+        runs.local.cancel(reference)
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+def test_a_session_of_strangers_with_the_number_of_a_supervisor_that_is_gone_is_not_the_run(runs: Runs) -> None:
+    """Its leader is gone too, so that the number is nobody's."""
+    reference = runs.submit(SLEEP)
+    runs.waits(reference)
+    process.send(runs.processes(reference), signal.SIGKILL)
+    until(lambda: runs.local.status(reference).finished)
+    leader = subprocess.Popen(["sh", "-c", "sleep 600 & echo $!"], start_new_session=True, stdout=subprocess.PIPE)
+    assert leader.stdout is not None
+    with leader.stdout:
+        left = int(leader.stdout.readline())
+    leader.wait()
+    try:
+        forge(reference, pid=leader.pid)
+        assert process.session(leader.pid) == [left]
+        assert runs.local.status(reference).state == "lost"
+        runs.local.cancel(reference)
+        assert process.birth(left)
+    finally:
+        os.kill(left, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("there", "here"),
+    [
+        ({}, True),
+        ({"boot": "earlier"}, True),  # restarted since
+        ({"boot": "earlier", "name": "rack-7"}, False),
+        ({"boot": "earlier", "machine": "fed"}, False),  # named alike
+        ({"name": "renamed"}, True),  # the same kernel
+        ({"namespace": "pid:[1]"}, False),  # a container of this machine
+        ({"name": "", "machine": "", "boot": "", "namespace": ""}, True),  # not written down
+    ],
+)
+def test_what_is_here(there: dict[str, str], here: bool) -> None:
+    assert replace(host.this(), **there).here is here
+
+
+@pytest.fixture
+def container(runs: Runs) -> Iterator["subprocess.Popen[bytes]"]:
+    """A run that was submitted in a container of its own, which has its own process numbers."""
+    arguments = [*CONTAINER, SUBMIT, str(Path(__file__).parent), str(runs.folder)]
+    started = subprocess.Popen(arguments)
+    try:
+        until(lambda: (runs.folder / "runs/tiny-1/supervisor.json").exists() or started.poll() is not None)
+        if started.poll() is not None:
+            pytest.skip("this user may not make namespaces")
+        yield started
+    finally:
+        started.kill()
+        started.wait()
+
+
+def test_a_run_in_a_container_is_running_until_the_container_is_gone(
+    runs: Runs, container: "subprocess.Popen[bytes]"
+) -> None:
+    reference = {"folder": str(runs.folder / "runs/tiny-1")}
+    runs.waits(reference)
+    status = runs.local.status(reference)
+    assert status.state == "running"
+    assert "in the container" in status.reason
+    with pytest.raises(Rejected, match="is stopped there"):
+        runs.local.cancel(reference)
+    assert runs.local.status(reference).state == "running"
+    container.kill()
+    lost = runs.end_of(reference)
+    assert lost.state == "lost"
+    assert "container" in lost.reason
+
+
+def test_a_container_cannot_reach_the_runs_outside(runs: Runs) -> None:
+    reference = runs.submit(SLEEP)
+    runs.waits(reference)
+    arguments = [*CONTAINER, LOOK, reference["folder"], "cancel"]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"this user may not make namespaces: {done.stderr}")
+    state, reason, refused = json.loads(done.stdout)
+    assert state == "running"
+    assert "outside this container; its processes cannot be seen from here" in reason
+    assert "is stopped there" in refused
+    assert runs.local.status(reference).state == "running"

@@ -1,0 +1,128 @@
+"""Registering later: the run's own runtime is asked, that of an older run is not; what it says comes back."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from machine import SAVES, Runs
+from robotrain.problem import Rejected, render
+from robotrain.run import Reference
+from robotrain_runtime import document
+from robotrain_runtime.event import Registered
+
+ANSWER = '{"name": "arm", "version": "3", "step": 400, "uri": "models:/arm/3"}'
+ASKED = """
+import json, os, sys
+if sys.argv[1:] == ["register", "--help"]:
+    sys.exit()
+here = {name: os.environ.get(name) for name in ("MLFLOW_RUN_ID", "A_TOKEN")}
+json.dump([sys.argv[1:], os.getcwd(), here], open("asked.json", "w"))
+"""
+
+
+@pytest.fixture
+def pretend(runs: Runs) -> Callable[[str], Reference]:
+    """A run that ended, and whose own runtime is this program."""
+    reference = runs.submit("pass")
+    runs.end_of(reference)
+
+    def replaced(program: str) -> Reference:
+        Path(reference["folder"], "payload/robotrain_runtime/__main__.py").write_text(program)
+        return reference
+
+    return replaced
+
+
+def refused(runs: Runs, reference: Reference, step: int | None = None) -> str:
+    with pytest.raises(Rejected) as caught:
+        runs.local.register(reference, "arm", step)
+    (problem,) = caught.value.problems
+    assert (problem.code, caught.value.exit_code) == ("not-registered", 1)
+    return render(problem)
+
+
+def test_the_runs_own_runtime_is_asked_and_what_it_answers_is_told(
+    runs: Runs, pretend: Callable[[str], Reference], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_RUN_ID", "of another project")
+    monkeypatch.setenv("A_TOKEN", "t")
+    reference = pretend(ASKED + f"print('narrated', file=sys.stderr); print('{ANSWER}')")
+    wanted = Registered(name="arm", version="3", step=400, uri="models:/arm/3")
+    for step, said in ((None, []), (400, ["--step", "400"])):
+        assert runs.local.register(reference, "arm", step) == wanted
+        asked, where, names = json.loads(Path(reference["folder"], "asked.json").read_text())
+        assert asked == ["register", "job.json", "arm", *said]
+        assert where == os.path.realpath(reference["folder"])
+        assert names == {"MLFLOW_RUN_ID": None, "A_TOKEN": "t"}
+
+
+def test_why_it_was_not_registered_is_told_with_a_way_out(runs: Runs, pretend: Callable[[str], Reference]) -> None:
+    reference = pretend(ASKED + "sys.exit('looking\\nerror: the run left no checkpoint of step 300')")
+    report = refused(runs, reference, 300)
+    assert "the checkpoint of step 300 could not be registered as arm" in report
+    assert "the run left no checkpoint of step 300" in report.splitlines()[2]
+    assert "looking" not in report
+    assert "use   robotrain outputs tiny-1" in report
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        (
+            "raise ValueError('the registry speaks another language')",
+            "ValueError: the registry speaks another language",
+        ),
+        ("sys.exit(9)", "It ended with exit code 9."),
+        ("print('version 3')", "did not say which version"),
+        ("pass", "did not say which version"),
+    ],
+)
+def test_one_that_breaks_is_a_sentence_too(
+    runs: Runs, pretend: Callable[[str], Reference], program: str, why: str
+) -> None:
+    assert why in refused(runs, pretend(ASKED + program))
+
+
+def test_a_secret_in_what_it_says_is_not_repeated(runs: Runs, pretend: Callable[[str], Reference]) -> None:
+    reference = pretend(ASKED + "sys.exit('error: no answer from https://me:hunter2@tracking.example/x?token=abc')")
+    report = refused(runs, reference)
+    assert "<redacted>@tracking.example/x" in report
+    assert "hunter2" not in report
+    assert "abc" not in report
+
+
+def test_for_a_run_of_an_older_robotrain_the_installed_runtime_is_asked(
+    runs: Runs, pretend: Callable[[str], Reference]
+) -> None:
+    reference = pretend("import sys; sys.exit('error: argument: invalid choice: register')")
+    report = refused(runs, reference)
+    assert "invalid choice" not in report
+    assert "its last checkpoint could not be registered as arm" in report
+
+
+def test_a_run_that_was_not_tracked_has_no_registry(runs: Runs) -> None:
+    """The real runtime, in an environment without MLflow."""
+    reference = runs.submit(SAVES)
+    runs.end_of(reference)
+    assert "the run was not tracked" in refused(runs, reference)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_becomes_a_version_once(runs: Runs) -> None:
+    """The real runtime, and MLflow in the environment that `ROBOTRAIN_TEST_ENVIRONMENT` names."""
+    environment = os.environ.get("ROBOTRAIN_TEST_ENVIRONMENT")
+    if not environment:
+        pytest.skip("ROBOTRAIN_TEST_ENVIRONMENT names no environment")
+    runs.settings = type(runs.settings)(environment=environment, runs_dir=runs.settings.runs_dir)
+    reference = runs.submit(SAVES)
+    assert runs.end_of(reference).state == "succeeded"
+    runs.sealed(reference)
+    first = runs.local.register(reference, "arm", None)
+    assert (first.name, first.version, first.step) == ("arm", "1", 400)
+    assert runs.local.register(reference, "arm", 400) == first
+    assert runs.local.register(reference, "arm", 200).version == "2"
+    placed = document.load(Path(reference["folder"], "job.json").read_text()).placement
+    assert Path(placed.tracking_uri.removeprefix("sqlite:///")).exists()
+    assert "no checkpoint of step 300" in refused(runs, reference, 300)

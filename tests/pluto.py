@@ -1,0 +1,94 @@
+"""A platform whose runs are scripted: each is a folder, and what lies in it is what the platform says. Read as text by
+the tests, like mars.py; `scripted.py` in tests/cli writes the folders.
+
+`status.json`: the fields of Status. `log.txt`: the log, followed until the status is an end. `hangs`, `raises`, `gone`,
+`talks`: for every question. `breaks`: after how many lines the log breaks off, the first time. `refuses`: cancel does.
+`outputs.json`: fields of Output; a uri is a path beside it.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from robotrain.capabilities import ANY, YES, Capabilities
+from robotrain.hookspecs import hook
+from robotrain.problem import Problem, Rejected, Stage
+from robotrain.run import Output, RunGone, Status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    pass
+
+
+def rejected(title: str) -> Rejected:
+    return Rejected([Problem(code="pluto-says-no", stage=Stage.SUBMIT, title=title)])
+
+
+class Pluto:
+    name = "NAME"
+    summary = "very far away"
+    settings = Settings
+    capabilities = Capabilities(sources={}, workloads={ANY: YES}, features={})
+    declined: Mapping[str, str] = {}
+
+    def status(self, reference: Any) -> Status:
+        folder = Path(reference["folder"])
+        while (folder / "hangs").exists():
+            time.sleep(0.05)
+        if (folder / "raises").exists():
+            raise ConnectionError((folder / "raises").read_text())
+        if (folder / "gone").exists():
+            raise RunGone("pluto no longer knows this run")
+        if (folder / "talks").exists():
+            print("pluto talks while it is asked")
+        return Status(**json.loads((folder / "status.json").read_text()))
+
+    def logs(self, reference: Any, follow: bool, tail: int | None = None) -> Iterator[str]:
+        folder = Path(reference["folder"])
+        breaks, told = folder / "breaks", 0
+        at = len(self._log(folder)) - tail if tail is not None else 0
+        at = max(0, at)
+        while True:
+            over = not follow or self.status(reference).finished
+            for line in self._log(folder)[at:]:
+                if breaks.exists() and told == int(breaks.read_text()):
+                    breaks.unlink()
+                    raise ConnectionError("the line to pluto broke")
+                at, told = at + 1, told + 1
+                yield line
+            if over:
+                return
+            time.sleep(0.02)
+
+    def cancel(self, reference: Any) -> None:
+        folder = Path(reference["folder"])
+        if (folder / "refuses").exists():
+            raise rejected("pluto does not let go of it")
+        (folder / "status.json").write_text(json.dumps({"state": "cancelled", "started": 1e9, "ended": 1e9 + 60}))
+
+    def outputs(self, reference: Any) -> Iterator[Output]:
+        told = Path(reference["folder"]) / "outputs.json"
+        for fields in json.loads(told.read_text()) if told.exists() else ():
+            yield Output(**{"source": "local_path", **fields})
+
+    def bring(self, reference: Any, output: Output, to: Path) -> None:
+        source = Path(reference["folder"]) / output.uri
+        if not source.exists():
+            raise rejected(f"{output.name} is not there any more")
+        shutil.copytree(source, to) if source.is_dir() else shutil.copyfile(source, to)
+        if (Path(reference["folder"]) / "tears").exists():
+            raise ConnectionError("the line to pluto broke")
+
+    def _log(self, folder: Path) -> list[str]:
+        log = folder / "log.txt"
+        return log.read_text().split("\n")[:-1] if log.exists() else []
+
+
+@hook
+def robotrain_platforms() -> list[Pluto]:
+    return [Pluto()]

@@ -1,0 +1,152 @@
+"""The same document once more in the same folder: what a platform does with a run that a machine took down."""
+
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from robotrain_runtime import attempts, checkpoint
+from robotrain_runtime.event import Checkpoint, Metrics, Outcome, Published, Tracking
+
+TRAIN = "from pretend_training import *\ntrain({total}, {every}, {seconds})"
+
+
+def trained(total: int = 60, every: int = 20, seconds: float = 0.0) -> str:
+    return TRAIN.format(total=total, every=every, seconds=seconds)
+
+
+def kill(process) -> None:
+    """As a machine that goes down does it: everything, at once."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def until(process, *signs: str) -> None:
+    left = set(signs)
+    for line in process.stdout:
+        left -= {sign for sign in left if sign in line}
+        if not left:
+            return
+    raise AssertionError(f"never {left}")
+
+
+def kept(work: Path) -> list[str]:
+    return (work / "events.jsonl").read_text().splitlines()
+
+
+def test_an_attempt_that_was_killed_goes_on_from_its_last_complete_checkpoint(start, run, job, tmp_path):
+    to = tmp_path / "mirror"
+    made = job(trained(60, 20, 0.01), publish={"to": str(to)})
+    process = start(made)
+    until(process, f'"to": "{to}/000020"')
+    kill(process)
+    before = kept(tmp_path / "work")
+    ran = run(made)
+    assert ran.exit_code == 0, ran.lines
+    first = int(ran.ordinary[0].removeprefix("from step "))
+    assert first in (21, 41)
+    assert min(metrics.step for metrics in ran.of_kind(Metrics)) == first
+    assert kept(ran.work)[: len(before)] == before
+    assert [step for step, _ in checkpoint.steps(to)] == [60, 40, 20]
+    assert all(checkpoint.wrong_with(folder) == "" for _, folder in checkpoint.steps(to))
+
+
+def test_what_was_published_is_not_published_again_and_what_was_not_is(start, run, job, tmp_path):
+    to = tmp_path / "disk" / "mirror"
+    made = job(trained(40, 20), publish={"to": str(to)})
+    process = start(made)
+    until(process, '"publish", "state": "started"')  # nothing can be published: the disk is not there
+    last = tmp_path / "work" / "checkpoints" / "000040" / checkpoint.MANIFEST
+    while not last.exists():
+        time.sleep(0.01)
+    kill(process)
+    to.parent.mkdir()
+    ran = run(made)
+    assert ran.exit_code == 0, ran.lines
+    assert ran.of_kind(Checkpoint) == []
+    assert [one.step for one in ran.of_kind(Published)] == [20, 40]
+    again = run(made)
+    assert (again.exit_code, again.of_kind(Published)) == (0, [])
+
+
+def test_a_torn_checkpoint_is_put_aside_and_made_anew(start, run, job, tmp_path):
+    made = job(trained(60, 20))
+    run(made)
+    parent = tmp_path / "work" / "checkpoints"
+    (parent / "000060" / "state" / "step").write_text("torn")
+    (parent / "000040" / checkpoint.MANIFEST).unlink()
+    ran = run(made)
+    assert ran.exit_code == 0, ran.lines
+    assert ran.ordinary[0] == "from step 21"
+    assert ran.notes("warning") == [
+        f"{parent}/000060/state/step is not what was saved: kept as 000060.torn-1, not used",
+        f"{parent}/000040 was never completed: kept as 000040.torn-1, not used",
+    ]
+    assert [step for step, _ in checkpoint.steps(parent)] == [60, 40, 20]
+    assert all(checkpoint.wrong_with(folder) == "" for _, folder in checkpoint.steps(parent))
+    assert (parent / "000060.torn-1" / "state" / "step").read_text() == "torn"
+
+
+def test_how_an_earlier_attempt_ended_is_not_the_outcome_of_this_one(start, finish, run, job, tmp_path):
+    assert run(job("import sys; sys.exit(3)")).outcome["exit_code"] == 3
+    process = start(job("import time; print('ready', flush=True); time.sleep(60)"))
+    until(process, "ready")
+    assert not (tmp_path / "work" / "outcome.json").exists()
+    kill(process)
+    assert run(job("pass")).outcome == {"state": "succeeded", "exit_code": 0, "reason": ""}
+
+
+def test_an_event_that_was_cut_short_takes_no_other_with_it(run, job, tmp_path):
+    ran = run(job(trained(20)))
+    events = ran.work / "events.jsonl"
+    events.write_text(events.read_text()[:-10])
+    again = run(job(trained(20)))
+    assert again.exit_code == 0
+    whole = [line for line in again.lines if line.startswith("::robotrain::")]
+    assert kept(again.work)[-len(whole) :] == whole
+
+
+def test_what_earlier_attempts_told_is_read(tmp_path):
+    from robotrain_runtime import event
+
+    told = [
+        Tracking(uri="http://a", experiment_id="1", run_id="x"),
+        Checkpoint(step=20, path="/w/000020"),
+        Published(step=20, to="/m/000020"),
+        Checkpoint(step=40, path="/w/000040"),
+        Published(step=40, to="/m/000040"),
+        Outcome(state="failed", exit_code=1),
+        Checkpoint(step=40, path="/w/000040", model="model"),
+    ]
+    lines = "\n".join(event.dump(one) for one in told)
+    (tmp_path / "events.jsonl").write_text(lines + '\n::robotrain:: {"event": "chec')
+    earlier = attempts.read(tmp_path)
+    assert (earlier.run_id("http://a"), earlier.run_id("http://b")) == ("x", "")
+    assert earlier.published == {20: {"/m/000020"}}  # the other was made anew since
+    assert earlier.checkpoints["/w/000040"].model == "model"
+    assert attempts.read(tmp_path / "nowhere") == attempts.Earlier()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_whenever_it_is_killed_it_comes_to_its_end(start, run, job, tmp_path, seed):
+    to, chance = tmp_path / "mirror", random.Random(seed)
+    made = job(trained(120, 20, 0.01), publish={"to": str(to)})
+    reached = 0
+    for _ in range(6):
+        process = start(made)
+        time.sleep(chance.uniform(0.1, 1.5))
+        kill(process)
+        for _, folder in checkpoint.steps(to):
+            assert checkpoint.wrong_with(folder) == ""
+        good = checkpoint.last_good(tmp_path / "work" / "checkpoints")
+        assert (good[0] if good else 0) >= reached
+        reached = good[0] if good else 0
+    ran = run(made)
+    assert ran.exit_code == 0, ran.lines
+    assert json.loads((ran.work / "outcome.json").read_text())["state"] == "succeeded"
+    assert [step for step, _ in checkpoint.steps(to)] == [120, 100, 80, 60, 40, 20]
+    assert [name for name in os.listdir(to) if name.startswith(".")] == []

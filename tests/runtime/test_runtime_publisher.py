@@ -1,0 +1,195 @@
+"""The publisher beside destinations that do what they should not: they are pretended, the checkpoints are real."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from robotrain_runtime import checkpoint, courier, publisher
+from robotrain_runtime.attempts import Earlier
+from robotrain_runtime.courier import Halted
+from robotrain_runtime.event import Checkpoint, Note, Published
+from robotrain_runtime.publisher import Publisher
+from robotrain_runtime.stop import Stop
+
+SOON = 20.0
+
+
+class Place:
+    """A destination: `act` decides what happens to a checkpoint."""
+
+    def __init__(self, act, name: str = "/mnt/place", asked: bool = True) -> None:
+        self.act, self.name, self.asked = act, name, asked
+        self.came: list[str] = []
+
+    def holds(self, address: str) -> bool:
+        return address.startswith(self.name)
+
+    def put(self, sealed, halted) -> tuple[str, bool]:
+        self.act(sealed, halted)
+        self.came.append(sealed.folder.name)
+        return f"{self.name}/{sealed.folder.name}", True
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(courier, "LONGEST_PAUSE", 0.001)
+    monkeypatch.setattr(courier, "LAST_PAUSES", (0.001, 0.001))
+
+
+@pytest.fixture
+def told() -> list:
+    return []
+
+
+@pytest.fixture
+def publishing(job, told):
+    def make(*places: Place) -> Publisher:
+        return Publisher(job(), places, told.append, earlier=Earlier(), needed=any(place.asked for place in places))
+
+    return make
+
+
+@pytest.fixture
+def saved(tmp_path):
+    def save(step: int) -> Checkpoint:
+        folder = tmp_path / "checkpoints" / f"{step:06}"
+        folder.mkdir(parents=True)
+        (folder / "weights").write_text(str(step))
+        return Checkpoint(step=step, path=str(folder))
+
+    return save
+
+
+def of(kind, told) -> list:
+    return [event for event in told if isinstance(event, kind)]
+
+
+def test_h1_10_whoever_tells_of_a_checkpoint_never_waits(publishing, saved, told, tmp_path):
+    let = threading.Event()
+    slow = Place(lambda sealed, halted: let.wait(SOON), name="/mnt/slow")
+    quick = Place(lambda sealed, halted: None, name="/mnt/quick")
+    made = publishing(slow, quick)
+    for step in (20, 40):
+        made.take(saved(step))
+    while quick.came != ["000020", "000040"]:  # neither does one destination wait for another
+        time.sleep(0.01)
+    assert slow.came == []
+    let.set()
+    assert made.drain(Stop()) == []
+    assert slow.came == ["000020", "000040"]
+    assert len(of(Published, told)) == 4
+
+
+def test_h1_09_what_fails_is_tried_again_and_told_once(publishing, saved, told):
+    troubles = [OSError("full"), OSError("full"), None, OSError("full"), None]
+
+    def act(sealed, halted):
+        if trouble := troubles.pop(0):
+            raise trouble
+
+    made = publishing(Place(act))
+    made.take(saved(20))
+    made.take(saved(40))
+    assert made.drain(Stop()) == []
+    assert [event.step for event in of(Published, told)] == [20, 40]
+    assert [note.text for note in of(Note, told)] == [
+        "checkpoint 000020 is not published to /mnt/place: full; trying again"
+    ]
+
+
+def test_no_exception_goes_by_unsaid(publishing, saved, told):
+    def act(sealed, halted):
+        raise ZeroDivisionError("surprise")
+
+    made = publishing(Place(act), Place(lambda sealed, halted: None, name="/mnt/fine"))
+    for step in (20, 40, 60):
+        made.take(saved(step))
+    (sentence,) = made.drain(Stop())
+    assert sentence == (
+        "checkpoints 000020, 000040 and 000060 could not be published to /mnt/place: ZeroDivisionError: surprise"
+    )
+    assert of(Note, told)[-1] == Note(level="error", text=sentence)
+    assert [event.step for event in of(Published, told)] == [20, 40, 60]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_dies_takes_nothing_with_it_unsaid(publishing, saved, told):
+    def act(sealed, halted):
+        raise KeyboardInterrupt
+
+    made = publishing(Place(act))
+    made.take(saved(20))
+    (sentence,) = made.drain(Stop())
+    assert sentence.startswith("checkpoint 000020 could not be published to /mnt/place")
+
+
+def test_what_nobody_asked_for_is_a_warning(publishing, saved, told):
+    def act(sealed, halted):
+        raise OSError("the server is away")
+
+    made = publishing(Place(act, name="tracking", asked=False))
+    made.take(saved(20))
+    assert made.drain(Stop()) == []
+    assert of(Note, told)[-1] == Note(
+        level="warning", text="checkpoint 000020 could not be published to tracking: the server is away"
+    )
+
+
+def test_what_nobody_asked_for_and_fails_is_not_waited_for(publishing, saved, told, monkeypatch):
+    monkeypatch.setattr(publisher, "UNASKED_SECONDS", 0.1)
+    monkeypatch.setattr(courier, "LAST_PAUSES", (600.0,))
+
+    def act(sealed, halted):
+        raise OSError("the server is away")
+
+    made = publishing(Place(act, name="tracking", asked=False))
+    made.take(saved(20))
+    assert made.drain(Stop()) == []
+    assert "could not be published to tracking: the server is away" in of(Note, told)[-1].text
+
+
+def test_waiting_long_is_told(publishing, saved, told, monkeypatch):
+    monkeypatch.setattr(publisher, "LONG_SECONDS", 0.05)
+    let = threading.Event()
+    made = publishing(Place(lambda sealed, halted: let.wait(SOON)))
+    made.take(saved(20))
+
+    def watch() -> None:
+        while not of(Note, told):
+            time.sleep(0.01)
+        let.set()
+
+    threading.Thread(target=watch, daemon=True).start()
+    assert made.drain(Stop()) == []
+    assert of(Note, told)[0] == Note(level="info", text="still publishing: checkpoint 000020 to /mnt/place")
+
+
+def test_a_second_stop_leaves_no_time(publishing, saved, told):
+    begun = threading.Event()
+
+    def act(sealed, halted):
+        begun.set()
+        while not halted():
+            time.sleep(0.01)
+        raise Halted
+
+    made = publishing(Place(act))
+    made.take(saved(20))
+    assert begun.wait(SOON)
+    stop = Stop()
+    stop.number, stop.count = 15, 2
+    (sentence,) = made.drain(stop)
+    assert sentence == "checkpoint 000020 could not be published to /mnt/place: there was no time left"
+    assert of(Published, told) == []
+
+
+def test_every_destination_gets_the_very_checkpoint_that_was_sealed(publishing, saved):
+    seen = []
+    made = publishing(Place(lambda sealed, halted: seen.append(sealed)))
+    told_of = saved(20)
+    made.take(told_of)
+    made.drain(Stop())
+    (sealed,) = seen
+    assert sealed.folder == Path(told_of.path)
+    assert checkpoint.read(sealed.folder) == sealed.manifest

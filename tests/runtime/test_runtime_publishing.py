@@ -1,0 +1,291 @@
+"""What becomes of a run's checkpoints, as whoever started it sees it. The work is pretended, the files are real."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from robotrain_runtime import checkpoint, document, event, registration
+from robotrain_runtime.__main__ import main
+from robotrain_runtime.event import Checkpoint, Note, Outcome, Published, Registered, Stage, Tracking
+from robotrain_runtime.failure import Failed
+from robotrain_runtime.stop import Stop
+
+TRAIN = "from pretend_training import *\ntrain({total}, {every})"
+SAVE = "from pretend_training import *\n"
+
+
+@pytest.fixture
+def to(tmp_path) -> Path:
+    return tmp_path / "mirror"
+
+
+def trained(total: int = 40, every: int = 20) -> str:
+    return TRAIN.format(total=total, every=every)
+
+
+def published(ran) -> list[tuple[int, str]]:
+    return [(one.step, one.to) for one in ran.of_kind(Published)]
+
+
+def stages(ran) -> list[tuple[str, str]]:
+    return [(stage.name, stage.state) for stage in ran.of_kind(Stage)]
+
+
+def mirrored(to: Path) -> list[str]:
+    assert all(checkpoint.wrong_with(folder) == "" for _, folder in checkpoint.steps(to))
+    return sorted(os.listdir(to))
+
+
+def until(process, sign: str) -> None:
+    for line in process.stdout:
+        if sign in line:
+            return
+    raise AssertionError(f"never {sign}")
+
+
+def test_each_complete_checkpoint_is_sealed_and_copied_whole(run, job, to):
+    ran = run(job(trained(60, 20), publish={"to": str(to)}))
+    assert ran.exit_code == 0, ran.lines
+    assert mirrored(to) == ["000020", "000040", "000060"]
+    assert published(ran) == [(step, f"{to}/{step:06}") for step in (20, 40, 60)]
+    assert stages(ran)[-2:] == [("publish", "started"), ("publish", "done")]
+    for step, folder in checkpoint.steps(ran.work / "checkpoints"):
+        manifest = checkpoint.read(folder)
+        assert (manifest.step, manifest.run, manifest.job, manifest.model) == (step, "pretend-1", "0" * 64, "model")
+
+
+def test_checkpoints_are_sealed_also_when_nothing_is_published(run, job):
+    ran = run(job(trained()))
+    assert ran.exit_code == 0
+    assert all(checkpoint.wrong_with(folder) == "" for _, folder in checkpoint.steps(ran.work / "checkpoints"))
+    assert published(ran) == []
+
+
+def test_work_without_checkpoints_has_nothing_to_publish(run, job):
+    assert "publish" not in dict(stages(run(job())))
+
+
+def test_h1_06_last_is_a_link_not_a_checkpoint(run, job, to):
+    program = SAVE + (
+        "save(20)\n"
+        "(PARENT / '000030').symlink_to('000020')\n"
+        "for name in ('last', '000030'): emit(Checkpoint(step=30, path=str(PARENT / name)))"
+    )
+    ran = run(job(program, publish={"to": str(to)}))
+    assert mirrored(to) == ["000020"]
+    assert published(ran) == [(20, f"{to}/000020")]
+    assert ran.notes("warning")[0].endswith("last is not published: a checkpoint is a folder that its step names")
+    assert ran.outcome["reason"] == "checkpoint 000030 could not be made complete: it is a link"
+
+
+def test_h1_06_only_folders_named_by_their_step_are_published(run, job, to):
+    program = SAVE + (
+        "save(20)\n"
+        "write(21).rename(PARENT / 'epoch-3')\n"
+        "for name in ('last', 'epoch-3'): emit(Checkpoint(step=30, path=str(PARENT / name)))"
+    )
+    ran = run(job(program, publish={"to": str(to)}))
+    assert (ran.exit_code, mirrored(to)) == (0, ["000020"])
+    assert [note.rpartition("/")[2] for note in ran.notes("warning")] == [
+        f"{name} is not published: a checkpoint is a folder that its step names" for name in ("last", "epoch-3")
+    ]
+
+
+def test_h1_07_a_checkpoint_that_is_told_twice_is_published_once(run, job, to):
+    program = SAVE + "folder = save(20)\nfor _ in range(3): emit(Checkpoint(step=20, path=str(folder), model='model'))"
+    ran = run(job(program, publish={"to": str(to)}))
+    assert len(ran.of_kind(Checkpoint)) == 4
+    assert published(ran) == [(20, f"{to}/000020")]
+
+
+def test_a_checkpoint_that_is_written_anew_is_published_anew(run, job, to):
+    program = SAVE + (
+        "import shutil\nfolder = save(20, 'old')\n"
+        f"while not Path({str(to)!r}, '000020').exists(): time.sleep(0.01)\n"
+        "shutil.rmtree(folder)\nsave(20, 'new')"
+    )
+    ran = run(job(program, publish={"to": str(to)}))
+    assert published(ran) == [(20, f"{to}/000020")] * 2
+    assert (to / "000020" / "model" / "weights").read_text() == "new"
+    assert mirrored(to) == ["000020"]
+
+
+def test_h1_08_a_model_without_a_checkpoint_fails_the_run(run, job, tmp_path):
+    ran = run(job("pass", publish={"register": "pusher"}, tracking_uri=f"sqlite:///{tmp_path}/mlflow.db"))
+    assert ran.exit_code == 1
+    assert ran.outcome["reason"] == "the model pusher was not registered: the run left no complete checkpoint"
+    assert ran.outcome["reason"] in ran.notes("error")
+    assert stages(ran)[-1] == ("publish", "failed")
+
+
+def test_h1_08_a_model_without_tracking_fails_before_the_work(run, job):
+    ran = run(job("print('started')", publish={"register": "pusher"}))
+    assert (ran.exit_code, ran.ordinary) == (4, [])
+    assert ran.outcome["reason"] == "no model pusher can be registered: the run has no tracking, so no registry"
+
+
+def test_a_folder_that_is_no_absolute_path_fails_before_the_work(run, job):
+    ran = run(job("print('started')", publish={"to": "mirror"}))
+    assert (ran.exit_code, ran.ordinary) == (4, [])
+    assert "no absolute path" in ran.outcome["reason"]
+
+
+def test_h1_05_failed_work_registers_nothing_and_keeps_its_reason(run, job, to, tmp_path):
+    program = SAVE + "save(20)\nraise ValueError('the loss went through the roof')"
+    publish = {"to": str(to), "register": "pusher"}
+    ran = run(job(program, publish=publish, tracking_uri=f"sqlite:///{tmp_path}/mlflow.db"))
+    assert ran.exit_code == 1
+    assert ran.outcome["reason"] == "ValueError: the loss went through the roof"
+    assert mirrored(to) == ["000020"]
+    assert ran.of_kind(Registered) == []
+
+
+def test_h1_09_a_folder_that_appears_only_later_gets_everything(run, job, tmp_path):
+    to = tmp_path / "disk" / "mirror"
+    program = SAVE + f"save(20)\ntime.sleep(0.5)\nPath({str(to.parent)!r}).mkdir()\nsave(40)"
+    ran = run(job(program, publish={"to": str(to)}))
+    assert ran.exit_code == 0, ran.lines
+    assert mirrored(to) == ["000020", "000040"]
+    assert [note.partition(":")[0] for note in ran.notes("warning")] == [f"checkpoint 000020 is not published to {to}"]
+
+
+def test_what_was_asked_for_and_not_published_fails_the_run_by_name(run, job, to):
+    for name in ("000020", "000060"):
+        (to / name).mkdir(parents=True)
+        (to / name / "mine").touch()
+    ran = run(job(trained(60), publish={"to": str(to)}))
+    assert ran.exit_code == 1
+    assert "checkpoint 000020 could not be published" in ran.outcome["reason"]
+    assert "checkpoint 000060 could not be published" in ran.outcome["reason"]
+    assert "; ".join(ran.notes("error")) == ran.outcome["reason"]
+    assert (to / "000020" / "mine").exists()
+    assert checkpoint.wrong_with(to / "000040") == ""
+
+
+def test_failed_work_keeps_its_own_reason_beside_what_was_not_published(run, job, to):
+    (to / "000020").mkdir(parents=True)
+    (to / "000020" / "mine").touch()
+    ran = run(job(SAVE + "save(20)\nsys.exit('error: no such policy')", publish={"to": str(to)}))
+    assert ran.outcome["reason"] == "error: no such policy"
+    assert "checkpoint 000020 could not be published" in ran.notes("error")[0]
+    assert stages(ran)[-1] == ("publish", "failed")
+
+
+def test_tracking_that_does_not_take_a_checkpoint_is_a_warning(run, job, tmp_path):
+    ran = run(job(trained(), tracking_uri=f"sqlite:///{tmp_path}/mlflow.db"))  # there is no MLflow in this environment
+    assert ran.exit_code == 0
+    assert ran.notes("error") == []
+    assert "could not be published to tracking: tracking has ended" in ran.notes("warning")[-1]
+
+
+def test_a_checkpoint_that_is_gone_at_once_is_told(run, job, to):
+    program = SAVE + "import shutil\nshutil.rmtree(write(20))\nemit(Checkpoint(step=20, path=str(PARENT / '000020')))"
+    ran = run(job(program))
+    assert ran.exit_code == 0
+    assert ran.notes("warning")[-1] == "checkpoint 000020 could not be made complete: it is not there"
+    ran = run(job(program, publish={"to": str(to)}))
+    assert ran.outcome["reason"] == "checkpoint 000020 could not be made complete: it is not there"
+
+
+def test_h1_21_a_stopped_run_publishes_what_its_trainer_saved(start, finish, job, to):
+    process = start(job(SAVE + "train(10**6, 10**5, 0.01)", publish={"to": str(to)}))
+    until(process, "ready")
+    process.terminate()
+    ran = finish(process)
+    assert ran.exit_code == 143
+    assert ran.last == Outcome(state="cancelled", exit_code=143, reason="the run was stopped")
+    ((step, _),) = published(ran)
+    assert mirrored(to) == [f"{step:06}"]
+    assert checkpoint.last_good(ran.work / "checkpoints") == (step, ran.work / "checkpoints" / f"{step:06}")
+    assert stages(ran)[-2:] == [("publish", "started"), ("publish", "done")]
+
+
+def test_h1_21_a_signal_to_the_whole_group_saves_once(start, finish, job, to):
+    process = start(job(SAVE + "train(10**6, 10**5, 0.01)", publish={"to": str(to)}))
+    until(process, "ready")
+    os.killpg(process.pid, signal.SIGTERM)
+    ran = finish(process)
+    assert ran.exit_code == 143
+    assert len(mirrored(to)) == len(ran.of_kind(Checkpoint)) == 1
+
+
+def test_a_stop_waits_for_publishing_no_longer_than_the_grace(start, finish, job, tmp_path):
+    to = tmp_path / "missing" / "mirror"
+    process = start(job(SAVE + "train(10**6, 10**5, 0.01)", publish={"to": str(to)}), ROBOTRAIN_GRACE_SECONDS="1")
+    until(process, "ready")
+    process.terminate()
+    ran = finish(process)
+    assert ran.exit_code == 143
+    assert ran.outcome["state"] == "cancelled"
+    (error,) = ran.notes("error")
+    assert "could not be published" in error
+    assert "No such file or directory" in error
+
+
+def test_a_second_stop_cuts_publishing_short(start, finish, job, tmp_path):
+    to = tmp_path / "missing" / "mirror"
+    process = start(job(SAVE + "train(10**6, 10**5, 0.01)", publish={"to": str(to)}), ROBOTRAIN_GRACE_SECONDS="500")
+    until(process, "ready")
+    process.terminate()
+    until(process, '"publish", "state": "started"')
+    time.sleep(0.2)
+    process.terminate()
+    ran = finish(process)
+    assert ran.exit_code == 143
+    assert len(ran.notes("error")) == 1
+
+
+def test_a_stop_while_a_finished_run_publishes_is_a_stop(start, finish, job, tmp_path):
+    to = tmp_path / "missing" / "mirror"
+    process = start(job(trained(), publish={"to": str(to)}), ROBOTRAIN_GRACE_SECONDS="1")
+    until(process, '"publish", "state": "started"')
+    process.terminate()
+    ran = finish(process)
+    assert (ran.exit_code, ran.outcome["state"]) == (143, "cancelled")
+    assert "checkpoints 000020 and 000040 could not be published" in "".join(ran.notes("error"))
+
+
+def test_events_come_on_while_something_is_published(run, job, to):
+    ran = run(job(trained(400, 20), publish={"to": str(to)}))
+    assert len(mirrored(to)) == 20
+    assert ran.last == Outcome(state="succeeded", exit_code=0)
+    assert not [note for note in ran.of_kind(Note) if note.level != "info"]
+
+
+def refused(job, tmp_path, *arguments) -> tuple[int, str]:
+    (tmp_path / "job.json").write_text(document.dump(job))
+    program = [sys.executable, "-m", "robotrain_runtime", "register", str(tmp_path / "job.json"), *arguments]
+    halves = str(Path(__file__).parent / "halves")
+    done = subprocess.run(program, env={**os.environ, "PYTHONPATH": halves}, capture_output=True, text=True)
+    assert done.stdout == ""
+    return done.returncode, done.stderr.strip()
+
+
+def test_registering_later_says_what_is_missing(run, job, tmp_path):
+    made = job(trained(), tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+    code, said = refused(made, tmp_path, "pusher")
+    assert (code, said) == (4, f"error: {tmp_path}/work holds no run")
+    run(made)
+    code, said = refused(made, tmp_path, "pusher")
+    assert (code, said) == (4, "error: the model pusher was not registered: the run was not tracked")
+    code, said = refused(made, tmp_path, "no/name")
+    assert (code, said.partition(":")[2].partition(":")[0]) == (2, " 'no/name' is no name for a model")
+    (tmp_path / "job.json").write_text("{")
+    assert main(["register", str(tmp_path / "job.json"), "pusher"]) == 2
+
+
+def test_registering_without_the_environment_of_the_run_names_it(run, job, tmp_path, monkeypatch):
+    monkeypatch.setattr(registration, "PAUSES", (0.0,))
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "halves"))
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    ran = run(job(trained()))
+    told = event.dump(Tracking(uri=uri, experiment_id="1", run_id="x"))
+    with (ran.work / "events.jsonl").open("a") as events:
+        events.write(told + "\n")
+    gone = job(tracking_uri=uri, environment=str(tmp_path / "gone"))
+    with pytest.raises(Failed, match=r"the model pusher was not registered: No such file or directory: .*gone/bin"):
+        registration.later(gone, "pusher", None, Stop(), lambda line: None)

@@ -1,0 +1,240 @@
+"""Checkpoints as versions of a model. The work is pretended; MLflow, its database and its registry are real."""
+
+import hashlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from robotrain_runtime import checkpoint
+from robotrain_runtime.event import Published, Registered, Tracking
+
+pytestmark = pytest.mark.slow
+
+TRAIN = "from pretend_training import *\n"
+
+
+@pytest.fixture
+def tracked(job, tmp_path, training_environment):
+    """A job that is tracked in a database of its own."""
+
+    def make(program="train(40, 20)", **publish):
+        uri = f"sqlite:///{tmp_path}/state/mlflow.db"
+        return job(TRAIN + program, publish=publish, tracking_uri=uri, environment=training_environment)
+
+    return make
+
+
+@pytest.fixture
+def database(tmp_path):
+    """Ask the tracking database."""
+
+    def ask(query: str) -> list[tuple]:
+        connection = sqlite3.connect(tmp_path / "state" / "mlflow.db")
+        try:
+            return connection.execute(query).fetchall()
+        finally:
+            connection.close()
+
+    return ask
+
+
+@pytest.fixture
+def register(tmp_path):
+    """`python -m robotrain_runtime register JOB.json …`, for the document that ran last."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "robotrain_runtime", "register", str(tmp_path / "job.json"), *arguments]
+        halves = str(Path(__file__).parent / "halves")
+        return subprocess.run(command, env={**os.environ, "PYTHONPATH": halves}, capture_output=True, text=True)
+
+    return run
+
+
+def until(process, *signs: str) -> None:
+    left = set(signs)
+    for line in process.stdout:
+        left -= {sign for sign in left if sign in line}
+        if not left:
+            return
+    raise AssertionError(f"never {left}")
+
+
+def versions(database) -> list[tuple[str, int]]:
+    return database("select name, version from model_versions order by name, version")
+
+
+def tags(database, name: str, version: int = 1) -> dict[str, str]:
+    return dict(database(f"select key, value from model_version_tags where name='{name}' and version={version}"))
+
+
+def run_id(ran) -> str:
+    return ran.of_kind(Tracking)[0].run_id
+
+
+def test_the_last_checkpoint_of_a_run_that_succeeds_becomes_a_version_with_its_lineage(run, tracked, database):
+    ran = run(tracked(register="pusher"))
+    assert ran.exit_code == 0, ran.lines
+    assert ran.of_kind(Registered) == [Registered(name="pusher", version="1", step=40, uri="models:/pusher/1")]
+    ((source, owner, description),) = database("select source, run_id, description from model_versions")
+    assert (owner, description) == (run_id(ran), "a pretended model")
+    model = Path(source.removeprefix("file://"))
+    assert (model / "weights").read_text() == "model/weights of step 40"
+    long = "x" * 300
+    assert tags(database, "pusher") == {
+        "dataset": f"{'x' * 230}...sha256:{hashlib.sha256(long.encode()).hexdigest()[:16]}",
+        "checkpoint": "000040",
+        "source": "here pretend-1",
+        "job_digest": "0" * 64,
+        "robotrain_run": "pretend-1",
+        "checkpoint_sha256": checkpoint.read(ran.work / "checkpoints" / "000040").digest,
+        "mlflow_run_id": run_id(ran),
+        "mlflow_experiment_id": ran.of_kind(Tracking)[0].experiment_id,
+    }
+    assert max(map(len, tags(database, "pusher").values())) == 256
+
+
+def test_h1_05_nothing_is_registered_that_nobody_asked_for(run, tracked, database):
+    ran = run(tracked())
+    assert ran.exit_code == 0
+    assert versions(database) == []
+    assert database("select count(*) from registered_models") == [(0,)]
+
+
+def test_h1_05_failed_work_registers_nothing(run, tracked, database):
+    ran = run(tracked("save(20)\nraise ValueError('no')", register="pusher"))
+    assert ran.outcome["reason"] == "ValueError: no"
+    assert versions(database) == []
+    assert [one.step for one in ran.of_kind(Published)] == [20]  # what is complete is kept all the same
+
+
+def test_h1_07_a_checkpoint_is_registered_once_however_often_it_is_asked(run, tracked, database, register):
+    made = tracked(register="pusher")
+    first, again = run(made), run(made)
+    assert (first.exit_code, again.exit_code) == (0, 0)
+    assert again.of_kind(Registered) == first.of_kind(Registered)
+    assert "checkpoint 000040 was version 1 of pusher already" in again.notes("info")
+    later = register("pusher")
+    assert (later.returncode, json.loads(later.stdout)["version"]) == (0, "1")
+    assert "was version 1 of pusher already" in later.stderr
+    assert versions(database) == [("pusher", 1)]
+
+
+def test_the_same_step_of_the_same_run_is_the_same_version(run, tracked, database, tmp_path):
+    run(tracked("save(20)", register="pusher"))
+    (tmp_path / "work" / "checkpoints" / "000020").rename(tmp_path / "aside")
+    anew = run(tracked("save(20, 'by another machine')", register="pusher"))
+    assert anew.exit_code == 0, anew.lines
+    assert [one.version for one in anew.of_kind(Registered)] == ["1"]
+    assert versions(database) == [("pusher", 1)]
+
+
+def test_it_is_registered_later_too(run, tracked, database, register):
+    ran = run(tracked())
+    last, other = register("pusher"), register("first-try", "--step", "20")
+    assert (last.returncode, other.returncode) == (0, 0), last.stderr + other.stderr
+    assert json.loads(last.stdout) == {"name": "pusher", "version": "1", "step": 40, "uri": "models:/pusher/1"}
+    assert len(last.stdout.splitlines()) == 1
+    assert json.loads(other.stdout)["step"] == 20
+    assert tags(database, "first-try")["checkpoint"] == "000020"
+    assert tags(database, "first-try")["mlflow_run_id"] == run_id(ran)
+    assert database("select distinct status from runs") == [("FINISHED",)]
+
+
+def test_what_is_not_whole_is_not_registered_later(run, tracked, database, register, tmp_path):
+    run(tracked())
+    parent = tmp_path / "work" / "checkpoints"
+    (parent / "000040" / "model" / "weights").write_text("torn")
+    torn = register("pusher", "--step", "40")
+    assert (torn.returncode, torn.stdout) == (4, "")
+    assert "000040/model/weights is not what was saved" in torn.stderr
+    assert register("pusher", "--step", "30").returncode == 4
+    assert register("no/name").returncode == 2
+    assert versions(database) == []
+    last = register("pusher")
+    assert json.loads(last.stdout)["step"] == 20
+    assert "is not what was saved" in last.stderr
+
+
+def test_h1_08_a_registry_that_refuses_fails_the_run_with_its_reason(run, tracked, tmp_path):
+    program = f"train(40, 20)\nimport sqlite3\nwait({str(tmp_path / 'state' / 'mlflow.db')!r})"
+    refusing = (
+        "def wait(path):\n"
+        "    while True:\n"
+        "        time.sleep(0.1)\n"
+        "        try:\n"
+        "            with sqlite3.connect(path) as database:\n"
+        "                if database.execute('select count(*) from tags').fetchone()[0] >= 5:\n"
+        "                    database.execute('drop table model_version_tags')\n"
+        "                    return\n"
+        "        except sqlite3.OperationalError: pass\n"
+    )
+    ran = run(tracked(refusing + program, register="pusher"))
+    assert ran.exit_code == 1
+    assert ran.outcome["reason"].startswith("the model pusher was not registered: ")
+    assert "model_version_tags" in ran.outcome["reason"]
+    assert len([note for note in ran.notes("info") if "trying again" in note]) == 3
+
+
+def test_h1_21_a_stopped_run_is_killed_in_tracking_with_its_last_checkpoint(start, finish, tracked, database):
+    process = start(tracked("train(10**6, 10**5, 0.05)"))
+    until(process, "ready", '"event": "tracking"')
+    os.killpg(process.pid, signal.SIGTERM)
+    ran = finish(process)
+    assert ran.exit_code == 143
+    assert database("select status from runs") == [("KILLED",)]
+    assert database("select value from tags where key = 'training_status'") == [("cancelled",)]
+    ((step, to),) = [(one.step, one.to) for one in ran.of_kind(Published)]
+    ((owner,),) = database("select run_uuid from runs")
+    assert to == f"runs:/{owner}/checkpoints/{step:06}"
+    assert database(f"select value from tags where key = 'checkpoint_{step:06}_artifact'") == [
+        (f"checkpoints/{step:06}",)
+    ]
+
+
+def test_an_attempt_that_was_killed_goes_on_in_the_same_tracking_run(start, run, tracked, database, tmp_path):
+    made = tracked("train(120, 20, 0.15)", register="pusher")
+    process = start(made)
+    until(process, '"to": "runs:/')
+    while not database("select 1 from metrics where step >= 20"):
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    ran = run(made)
+    assert ran.exit_code == 0, ran.lines
+    first = int(ran.ordinary[0].removeprefix("from step "))
+    assert first > 20
+    assert database("select run_uuid, status from runs") == [(run_id(ran), "FINISHED")]
+    assert database("select value from tags where key = 'training_status'") == [("completed",)]
+    steps = [step for (step,) in database("select distinct step from metrics order by step")]
+    assert steps[0] == 1
+    assert [step for step in steps if step >= first] == list(range(first, 121))
+    assert dict(database("select key, value from params")) == {"answer": "42"}
+    assert ran.of_kind(Registered)[0].step == 120
+
+
+def test_a_tracking_run_that_was_deleted_is_made_anew(run, tracked, database):
+    made = tracked()
+    first = run(made)
+    with sqlite3.connect(Path(first.work).parent / "state" / "mlflow.db") as connection:
+        connection.execute("update runs set lifecycle_stage = 'deleted'")
+    again = run(made)
+    assert again.exit_code == 0
+    assert run_id(again) != run_id(first)
+    assert database("select status from runs where lifecycle_stage = 'active'") == [("FINISHED",)]
+
+
+def test_artifacts_are_whole_and_do_not_change_with_what_they_were_made_from(run, tracked, tmp_path):
+    ran = run(tracked())
+    artifact = next((tmp_path / "state").rglob("checkpoints/000040"))
+    assert [path.name for path in artifact.iterdir()] == ["weights"]
+    assert not list((tmp_path / "state").rglob(".*.part"))
+    original = ran.work / "checkpoints" / "000040" / "model" / "weights"
+    assert (artifact / "weights").samefile(original)  # the same disk: stored once
+    original.unlink()
+    assert (artifact / "weights").read_text() == "model/weights of step 40"

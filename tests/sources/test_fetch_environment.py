@@ -1,0 +1,142 @@
+"""A source half may want an environment of its own: built before anything is fetched, and only when it is wanted."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+from robotrain.payload import pack
+from robotrain_runtime import document, environment
+from robotrain_runtime.document import JobDocument, Placement, Source
+from robotrain_runtime.preflight import preflight
+
+HALVES = Path(__file__).parent / "fetch_halves"
+
+
+@pytest.fixture
+def given(tmp_path) -> Path:
+    """An environment that a person gave for the run."""
+    venv.create(tmp_path / "given", with_pip=False, symlinks=True)
+    return tmp_path / "given"
+
+
+@pytest.fixture
+def job(tmp_path, given):
+    """A document with one source, fetched by `far_source` or `near_source`."""
+
+    def make(half: str, **placement: str | None) -> JobDocument:
+        placed = {"work": str(tmp_path / "work"), "cache": str(tmp_path / "cache"), "environment": str(given)}
+        return JobDocument(
+            schema=document.SCHEMA,
+            run="show-1",
+            job="0" * 64,
+            workload="show",
+            platform="here",
+            halves={"workload.show": "show_work", "source.far": half},
+            parameters={},
+            placement=Placement(**placed | placement),
+            sources=(Source(role="policy", kind="far", uri="far://away"),),
+        )
+
+    return make
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run a document in the runtime; its output."""
+
+    def run(made: JobDocument) -> str:
+        (tmp_path / "job.json").write_text(document.dump(made))
+        command = [sys.executable, "-m", "robotrain_runtime", "run", str(tmp_path / "job.json")]
+        environ = {**os.environ, "PYTHONPATH": str(HALVES)}
+        done = subprocess.run(command, env=environ, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+def built(tmp_path: Path) -> list[Path]:
+    return list((tmp_path / "cache/environments").glob("*/" + environment.MARKER))
+
+
+def test_a_source_is_fetched_in_the_environment_it_declares(job, run, tmp_path):
+    told = run(job("far_source"))
+    (marker,) = built(tmp_path)
+    assert marker.parent == environment.folder(HALVES / "far.txt", tmp_path / "cache")
+    assert f"brought {marker.parent}/bin/python" in told.splitlines()
+    assert "fetching far://away" in told.splitlines()
+
+
+def test_a_second_run_finds_it_built(job, run, tmp_path):
+    assert "building the environment" in run(job("far_source"))
+    assert "building the environment" not in run(job("far_source", work=str(tmp_path / "again")))
+
+
+def test_a_source_that_declares_none_gets_the_runs_own_and_nothing_is_built(job, run, given, tmp_path):
+    assert f"brought {given}/bin/python" in run(job("near_source")).splitlines()
+    assert not built(tmp_path)
+
+
+@pytest.fixture
+def no_python(monkeypatch):
+    monkeypatch.syspath_prepend(str(HALVES))
+    monkeypatch.setenv("ROBOTRAIN_PYTHON", "/no/such/python")
+
+
+def test_preflight_looks_at_an_environment_that_a_source_wants(job, no_python):
+    (finding,) = preflight(job("far_source"))
+    assert finding.code == "python-missing"
+    assert finding.ways
+    assert not [way for way in finding.ways if "--environment" in way]  # which is for the run's own
+    assert preflight(job("near_source")) == []
+
+
+def test_what_stands_in_the_way_of_both_environments_is_told_once(job, no_python):
+    (finding,) = preflight(job("far_source", environment=None))
+    assert any("--environment" in way for way in finding.ways)
+
+
+def test_the_data_environment_is_locked_for_every_machine_and_names_no_host():
+    from robotrain_sources.data_environment import ENVIRONMENT
+
+    assert ENVIRONMENT.platform == ""
+    lock = ENVIRONMENT.lock.read_text()
+    assert not re.search(r"https?://|--(?:extra-)?index|--find-links", lock)
+    for line in lock.splitlines():
+        assert not re.match(r"[a-z]", line) or re.match(r"[\w.-]+==[\w.]+ ", line), line
+    for name in ("azure-identity", "azure-storage-blob", "huggingface-hub"):
+        assert re.search(rf"(?m)^{name}==", lock)
+
+
+@pytest.mark.parametrize("kind", ["huggingface", "blob_url", "registered_model"])
+def test_a_half_brings_all_that_it_needs_in_the_payload(kind, tmp_path):
+    half = f"robotrain_sources.{kind}.container"
+    with zipfile.ZipFile(io.BytesIO(pack([half]).archive)) as archive:
+        archive.extractall(tmp_path / "payload")
+    look = (
+        f"import {half} as half\n"
+        f"import {half.replace('container', 'fetch')}\n"
+        "environment = getattr(half, 'ENVIRONMENT', None)\n"
+        "print(environment and environment.lock.is_file())\n"
+    )
+    command = [
+        sys.executable,
+        "-I",
+        "-S",
+        "-c",
+        f"import sys; sys.path.insert(0, {str(tmp_path / 'payload')!r})\n{look}",
+    ]
+    told = subprocess.run(command, capture_output=True, text=True)
+    assert told.stdout == f"{None if kind == 'registered_model' else True}\n", told.stderr
+
+
+@pytest.mark.slow
+def test_the_data_environment_holds_what_the_halves_import(data_python):
+    wanted = "import azure.identity, azure.storage.blob, huggingface_hub"
+    subprocess.run([data_python, "-c", wanted], check=True)

@@ -1,0 +1,132 @@
+"""Fetched folders are complete or not there, whoever asks at the same moment and however a fetch ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from robotrain_sources.fetching import landing, names
+
+WRITER = """
+import os, sys, time
+from pathlib import Path
+from robotrain_sources.fetching import landing
+
+def fill(folder):
+    (folder / "first").write_text("1")
+    Path(sys.argv[2]).touch()
+    while not Path(sys.argv[3]).exists():
+        time.sleep(0.01)
+    (folder / "second").write_text("22")
+    print("filled", flush=True)
+
+print(landing.land(Path(sys.argv[1]), fill), flush=True)
+"""
+
+
+def fill(folder: Path) -> None:
+    (folder / "sub").mkdir()
+    (folder / "sub/weights").write_bytes(b"123")
+
+
+def never(folder: Path) -> None:
+    pytest.fail("it was fetched again")
+
+
+@pytest.fixture
+def writer(tmp_path):
+    """A process that lands a folder: it stops half way until it may go on."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start() -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", WRITER, tmp_path / "data", tmp_path / "half", tmp_path / "go"]
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def wait_for(path: Path) -> None:
+    while not path.exists():
+        time.sleep(0.01)
+
+
+def test_a_folder_is_fetched_once(tmp_path):
+    files = landing.land(tmp_path / "a/data", fill)
+    assert (files / "sub/weights").read_bytes() == b"123"
+    assert landing.land(tmp_path / "a/data", never) == files == landing.find(tmp_path / "a/data")
+
+
+def test_a_fetch_that_fails_leaves_nothing_to_be_found(tmp_path):
+    def fails(folder: Path) -> None:
+        fill(folder)
+        raise ConnectionError("gone")
+
+    with pytest.raises(ConnectionError):
+        landing.land(tmp_path / "data", fails)
+    assert landing.find(tmp_path / "data") is None
+    assert [path.name for path in tmp_path.glob("data*")] == ["data.lock"]  # a full disk is not left full
+    assert landing.land(tmp_path / "data", fill) == landing.find(tmp_path / "data")
+
+
+def test_a_fetch_that_is_killed_is_done_again_from_its_beginning(tmp_path, writer):
+    first = writer()
+    wait_for(tmp_path / "half")
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert landing.find(tmp_path / "data") is None
+    files = landing.land(tmp_path / "data", fill)
+    assert sorted(path.name for path in files.iterdir()) == ["sub"]  # nothing of the one that was killed
+
+
+def test_of_two_that_ask_at_once_one_fetches_and_the_other_waits(tmp_path, writer):
+    first = writer()
+    wait_for(tmp_path / "half")
+    second = writer()
+    assert "waiting" in second.stdout.readline()
+    (tmp_path / "go").touch()
+    files = str(tmp_path / "data/files")
+    assert first.communicate()[0].split() == ["filled", files]
+    assert second.communicate()[0].split() == [files]
+
+
+@pytest.mark.parametrize("harm", ["shorter", "missing", "no manifest"])
+def test_a_folder_that_was_damaged_is_fetched_again(tmp_path, capfd, harm):
+    files = landing.land(tmp_path / "data", fill)
+    if harm == "shorter":
+        os.truncate(files / "sub/weights", 1)
+    else:
+        (files / "sub/weights" if harm == "missing" else tmp_path / "data" / landing.MANIFEST).unlink()
+    assert landing.find(tmp_path / "data") is None
+    assert (landing.land(tmp_path / "data", fill) / "sub/weights").read_bytes() == b"123"
+    assert "fetched again" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (["config.json", "a/b", "a/c"], ""),
+        (["a b", "é", "..a", "a..", "...", "~x", "-x"], ""),
+        (["../evil"], "leads out"),
+        (["a/../../evil"], "leads out"),
+        (["/etc/passwd"], "leads out"),
+        (["a//b"], "leads out"),
+        (["."], "leads out"),
+        (["a/"], "leads out"),
+        (["a\\..\\b"], "leads out"),
+        (["a\nb"], "leads out"),
+        (["a\0b"], "leads out"),
+        (["a", "a/b"], "'a' is a file and, with 'a/b', a folder too"),
+        (["x/a/b/c", "x/a"], "'x/a' is a file"),
+    ],
+)
+def test_a_name_that_is_no_file_below_the_folder_is_refused(given, why):
+    assert why in names.wrong_with(given)
+    assert bool(why) == bool(names.wrong_with(given))

@@ -1,0 +1,122 @@
+"""A half's program: its lines are the run's, its answer is a folder or a sentence, and it ends when the run does."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from robotrain_runtime.half import Place
+from robotrain_sources.fetching import program
+
+ANSWERS = """
+from pathlib import Path
+from robotrain_sources.fetching import answer
+
+def act():
+    print("fetching", flush=True)
+    {act}
+
+answer.main(act)
+"""
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run a program of these lines, as a half runs its own; the answer, and what it said before."""
+    import robotrain_sources
+
+    def run(lines: str) -> tuple[Path, list[str]]:
+        (tmp_path / "pretend_fetch.py").write_text(lines)
+        root = Path(robotrain_sources.__file__).parents[1]
+        said: list[str] = []
+        monkeypatch.setattr(program, "_environ", lambda: {**os.environ, "PYTHONPATH": f"{tmp_path}:{root}"})
+        place = Place(cache=tmp_path, python=Path(sys.executable), say=said.append)
+        try:
+            return program.run(place, "pretend_fetch"), said
+        finally:
+            run.said = said
+
+    return run
+
+
+def test_its_answer_is_a_folder_and_its_other_lines_are_the_runs(run):
+    folder, said = run(ANSWERS.format(act="return Path('/data/x')"))
+    assert folder == Path("/data/x")
+    assert said == ["fetching"]
+
+
+def test_a_refusal_is_one_sentence(run):
+    with pytest.raises(OSError, match=r"^there is nothing there$"):
+        run(ANSWERS.format(act="raise answer.Refused('there is nothing there')"))
+    assert run.said == ["fetching"]
+
+
+def test_trouble_of_the_system_is_named(run):
+    with pytest.raises(OSError, match=r"^No space left on device: /data/x$"):
+        run(ANSWERS.format(act="raise OSError(28, 'No space left on device', '/data/x')"))
+
+
+def test_an_unexpected_error_says_where_and_never_repeats_a_secret(run, tmp_path):
+    told = tmp_path / "told"
+    told.write_text("at https://me:s3cret@host/x?sig=s3cret with hf_s3cretS3cret and Bearer s3cret.s3cret")
+    with pytest.raises(OSError, match=r"^ValueError: at https:…host/x… with … and …$"):
+        run(ANSWERS.format(act=f"raise ValueError(Path({str(told)!r}).read_text())"))
+    assert any("pretend_fetch.py" in line for line in run.said)
+    assert "s3cret" not in "".join(run.said)
+
+
+def test_one_that_crashes_is_told_by_how_it_ended(run):
+    with pytest.raises(OSError, match=r"pretend_fetch ended with -9: fetching"):
+        run(ANSWERS.format(act="import os; os.kill(os.getpid(), 9)"))
+    with pytest.raises(OSError, match=r"ended with 1: ModuleNotFoundError: No module named 'nowhere'"):
+        run("import nowhere")
+    with pytest.raises(OSError, match=r"ended with 0: it said nothing"):
+        run("pass")
+
+
+def test_it_sees_the_payload_and_not_the_folder_it_runs_in(tmp_path, monkeypatch):
+    for name in ("robotrain_sources", "json"):
+        (Path.cwd() / f"{name}.py").write_text("raise SystemExit('the wrong one')")
+    monkeypatch.setenv("PYTHONPATH", "/nowhere")
+    monkeypatch.setenv("VIRTUAL_ENV", "/nowhere")
+    place = Place(cache=tmp_path, python=Path(sys.executable))
+    with pytest.raises(OSError, match=r"required: url"):
+        program.run(place, "robotrain_sources.blob_url.fetch")
+
+
+def test_it_ends_when_the_run_is_stopped(run, tmp_path):
+    def stop() -> None:
+        while not (tmp_path / "pid").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    class Stopped(Exception):
+        pass
+
+    def raise_stopped(number: int, frame: object) -> None:
+        raise Stopped
+
+    sleeps = (
+        "import os, time, pathlib\n"
+        f"os.chdir({str(tmp_path)!r})\n"
+        "pathlib.Path('new').write_text(str(os.getpid()))\n"
+        "os.rename('new', 'pid')\n"
+        "time.sleep(60)\n"
+    )
+    before = signal.signal(signal.SIGINT, raise_stopped)
+    threading.Thread(target=stop).start()
+    try:
+        with pytest.raises(Stopped):
+            run(sleeps)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_there_is_no_program_without_an_environment(tmp_path):
+    with pytest.raises(OSError, match="no environment"):
+        program.run(Place(cache=tmp_path), "anything")

@@ -1,0 +1,158 @@
+"""Registered models really found: by the real MLflow of the training environment, in a registry of this machine."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+from robotrain_runtime.document import Source
+from robotrain_runtime.half import Place
+from robotrain_sources.registered_model import container
+
+pytestmark = pytest.mark.slow
+
+POLICY = {"config.json": b'{"type": "act"}', "model.safetensors": os.urandom(100_000), "sub/a b.txt": b"a note"}
+ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
+
+REGISTER = """
+import sys, mlflow
+uri, *models = sys.argv[1:]
+client = mlflow.MlflowClient(uri, registry_uri=uri)
+for name, source in (model.split("=", 1) for model in models):
+    try:
+        client.create_registered_model(name)
+    except mlflow.exceptions.MlflowException:
+        pass
+    client.create_model_version(name, source)
+"""
+
+
+class _Artifacts(BaseHTTPRequestHandler):
+    """The listing and the files of an MLflow artifact server, from POLICY below `act`."""
+
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        address = urlsplit(self.path)
+        if address.path == ARTIFACTS or address.path == f"{ARTIFACTS}/":
+            below = parse_qs(address.query)["path"][0].removeprefix("act").strip("/")
+            return self._answer(json.dumps({"files": list(_listed(below))}).encode())
+        return self._answer(POLICY[unquote(address.path).removeprefix(f"{ARTIFACTS}/act/")])
+
+    def _answer(self, content: bytes) -> None:
+        self.send_response_only(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+def _listed(below: str) -> Iterator[dict[str, object]]:
+    inside = f"{below}/" if below else ""
+    names = {name.removeprefix(inside).split("/")[0] for name in POLICY if name.startswith(inside)}
+    for name in sorted(names):
+        folder = inside + name not in POLICY
+        yield {"path": name, "is_dir": folder, **({} if folder else {"file_size": len(POLICY[inside + name])})}
+
+
+@pytest.fixture(scope="module")
+def artifacts() -> Iterator[ThreadingHTTPServer]:
+    handler = type("Artifacts", (_Artifacts,), {"asked": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        server.asked = handler.asked
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A policy that lies on this machine."""
+    folder = tmp_path_factory.mktemp("out puts")
+    for name, content in POLICY.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory, training_python, folder, artifacts) -> str:
+    """The address of a registry with some models."""
+    address = f"sqlite:///{tmp_path_factory.mktemp('registry')}/mlflow.db"
+    far = f"http://127.0.0.1:{artifacts.server_address[1]}{ARTIFACTS}"
+    here = [f"act={folder.as_uri()}"] * 3
+    models = (*here, f"far={far}/act", f"bare={far}/nothing", "gone=file:///no/such/folder")
+    subprocess.run([training_python, "-c", REGISTER, address, *models], check=True, capture_output=True)
+    return address
+
+
+@pytest.fixture
+def place(tmp_path, training_python, registry) -> Place:
+    said: list[str] = []
+    return Place(cache=tmp_path / "cache", python=training_python, tracking_uri=registry, say=said.append)
+
+
+def model(uri: str) -> Source:
+    return Source(role="policy", kind="registered_model", uri=uri)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_files_of_this_machine_are_used_where_they_lie(place, folder):
+    assert container.fetch(model("models:/act/1"), place) == folder
+    assert not place.cache.exists()
+
+
+def test_files_that_lie_elsewhere_are_fetched_once(place, artifacts):
+    fetched = container.fetch(model("models:/far/1"), place)
+    assert content(fetched) == POLICY
+    artifacts.asked.clear()
+    assert container.fetch(model("far:1"), place) == fetched
+    assert artifacts.asked == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "why"),
+    [
+        ("models:/act/7", r"^the model registry has no version 7 of act; it has 1, 2, 3$"),
+        ("models:/atc/1", r"^the model registry has no model atc; it has act$"),
+        ("models:/gone/1", r"^gone version 1 lies in /no/such/folder, and that folder is not there$"),
+        ("models:/bare/1", r"^bare version 1 has no files$"),
+    ],
+)
+def test_what_cannot_be_had_is_one_sentence(place, uri, why):
+    with pytest.raises(OSError, match=why):
+        container.fetch(model(uri), place)
+    assert not list(place.cache.rglob("fetched.json"))
+
+
+def test_an_empty_registry_is_empty(place, tmp_path):
+    empty = dataclasses.replace(place, tracking_uri=f"sqlite:///{tmp_path}/new/mlflow.db")
+    with pytest.raises(OSError, match=r"^the model registry has no model act; it is empty$"):
+        container.fetch(model("models:/act/1"), empty)
+
+
+def test_a_registry_that_cannot_be_reached_is_told_without_its_password(place, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    away = dataclasses.replace(place, tracking_uri="http://me:s3cret@127.0.0.1:9")
+    why = r"^act version 1 could not be had from the model registry at 127\.0\.0\.1:9 "
+    with pytest.raises(OSError, match=why) as raised:
+        container.fetch(model("models:/act/1"), away)
+    assert "s3cret" not in str(raised.value) + "".join(place.say.__self__)
+
+
+def test_an_environment_without_mlflow_is_told(place, data_python):
+    without = dataclasses.replace(place, python=data_python)
+    with pytest.raises(OSError, match="the run's environment holds no mlflow, which asks the model registry"):
+        container.fetch(model("models:/act/1"), without)

@@ -1,0 +1,233 @@
+"""A local folder is pinned by what it holds: every change of its content is noticed, and nothing else is."""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from robotrain.source import SourceError
+from robotrain_runtime import checkpoint
+from robotrain_runtime.document import Role, Source
+from robotrain_runtime.half import Place
+from robotrain_sources.local_path import container, digest
+from robotrain_sources.local_path.kind import KIND
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A dataset in small: two small files, one empty, one of several MiB."""
+    folder = tmp_path / "dataset"
+    (folder / "meta").mkdir(parents=True)
+    (folder / "data").mkdir()
+    (folder / "meta/info.json").write_text('{"fps": 10}')
+    (folder / "meta/tasks.txt").touch()
+    (folder / "data/file.parquet").write_bytes(random.Random(0).randbytes(5 * MIB))
+    return folder
+
+
+def now(folder: Path, role: Role = "dataset") -> str:
+    assert KIND.pinning is not None
+    return KIND.pinning.now(KIND.parse(str(folder), Path("/")), role)
+
+
+def gone(folder: Path, pin: str, role: Role = "dataset") -> str:
+    assert KIND.pinning is not None
+    return KIND.pinning.gone(KIND.parse(str(folder), Path("/")), role, pin)
+
+
+def told_in_the_container(folder: Path, pin: str, role: Role = "dataset") -> list[str]:
+    source = Source(role=role, kind="local_path", uri=str(folder), pin=pin)
+    return list(container.preflight(source, Place(cache=folder / "no-such-cache")))
+
+
+def byte_at(path: Path, at: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(at, os.SEEK_SET if at >= 0 else os.SEEK_END)
+        before = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([before[0] ^ 1]))
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "a word of a small file": lambda folder: (folder / "meta/info.json").write_text('{"fps": 11}'),
+    "the first byte of a large file": lambda folder: byte_at(folder / "data/file.parquet", 0),
+    "the last byte of a large file": lambda folder: byte_at(folder / "data/file.parquet", -1),
+    "the end of the first MiB": lambda folder: byte_at(folder / "data/file.parquet", MIB - 1),
+    "the beginning of the last MiB": lambda folder: byte_at(folder / "data/file.parquet", -MIB),
+    "the size of a large file": lambda folder: os.truncate(folder / "data/file.parquet", 4 * MIB),
+    "a file more": lambda folder: (folder / "data/more.parquet").touch(),
+    "a file less": lambda folder: (folder / "meta/tasks.txt").unlink(),
+    "another name": lambda folder: (folder / "meta/tasks.txt").rename(folder / "meta/task.txt"),
+    "another folder": lambda folder: (folder / "meta").rename(folder / "metadata"),
+    "a link more": lambda folder: (folder / "data/link").symlink_to("file.parquet"),
+    "a hidden file": lambda folder: (folder / ".hidden").touch(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_change_is_noticed(folder: Path, change: Callable[[Path], object]) -> None:
+    pin = now(folder)
+    assert told_in_the_container(folder, pin) == []
+    assert gone(folder, pin) == ""
+    change(folder)
+    assert now(folder) != pin
+    (told,) = told_in_the_container(folder, pin)
+    assert told == gone(folder, pin)
+    assert told.startswith(f"{folder} changed since it was pinned: ")
+    with pytest.raises(OSError, match="changed since it was pinned"):
+        container.fetch(Source(role="dataset", kind="local_path", uri=str(folder), pin=pin), Place(cache=folder))
+
+
+NO_CHANGES: dict[str, Callable[[Path], object]] = {
+    "nothing": lambda folder: None,
+    "times": lambda folder: os.utime(folder / "meta/info.json", (0, 0)),
+    "rights": lambda folder: (folder / "meta/info.json").chmod(0o444),
+    "an empty folder": lambda folder: (folder / "videos").mkdir(),
+    "what the Hub's library notes": lambda folder: written(folder / ".cache/huggingface/download/info.json.metadata"),
+    "what Python notes": lambda folder: written(folder / "data/__pycache__/x.pyc"),
+    "a seal": lambda folder: checkpoint.seal(folder, step=1, run="r", job="j"),
+}
+
+
+def written(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_text(str(path))
+
+
+@pytest.mark.parametrize("change", NO_CHANGES.values(), ids=NO_CHANGES)
+def test_what_is_no_content_does_not_count(folder: Path, change: Callable[[Path], object]) -> None:
+    pin = now(folder)
+    change(folder)
+    assert now(folder) == pin
+
+
+def test_the_middle_of_a_large_file_is_not_read(folder: Path) -> None:
+    """What a quick look pays for being quick; a file that is written anew seldom keeps its size to the byte."""
+    pin = now(folder)
+    byte_at(folder / "data/file.parquet", 2 * MIB)
+    assert now(folder) == pin
+
+
+def test_a_copy_has_the_same_pin_wherever_it_lies(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "elsewhere/copy")
+    assert now(tmp_path / "elsewhere/copy") == now(folder)
+
+
+def test_equal_files_in_any_order_of_writing_are_equal(tmp_path: Path) -> None:
+    names = [f"{number:02d}" for number in range(40)]
+    for folder, order in (("a", names), ("b", names[::-1])):
+        (tmp_path / folder).mkdir()
+        for name in order:
+            (tmp_path / folder / name).write_text(name)
+    assert now(tmp_path / "a") == now(tmp_path / "b")
+
+
+def test_of_very_many_files_less_of_each_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digest, "ALTOGETHER", 64)
+    monkeypatch.setattr(digest, "LEAST", 8)
+    for number in range(8):
+        (tmp_path / f"{number}").write_bytes(bytes(100))
+    pin = now(tmp_path)
+    byte_at(tmp_path / "0", 50)
+    assert now(tmp_path) == pin
+    byte_at(tmp_path / "0", 99)
+    assert now(tmp_path) != pin
+
+
+def test_a_link_is_not_followed(folder: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "large").touch()
+    (folder / "out").symlink_to(outside)
+    (folder / "round").symlink_to(".")
+    (folder / "broken").symlink_to("nowhere")
+    pin = now(folder)
+    (outside / "large").write_text("changed")
+    assert now(folder) == pin
+    (folder / "out").unlink()
+    (folder / "out").symlink_to(tmp_path)
+    assert now(folder) != pin
+
+
+def test_a_folder_behind_a_link_is_the_folder(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(folder)
+    assert now(tmp_path / "link") == now(folder)
+
+
+def test_a_pipe_is_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    assert now(folder)
+
+
+def test_a_name_of_any_bytes_will_do(folder: Path) -> None:
+    pin = now(folder)
+    with open(os.fsencode(folder) + b"/\xff\n", "wb"):
+        pass
+    assert now(folder) != pin
+
+
+def test_how_much_changed_is_told(folder: Path) -> None:
+    pin = now(folder)
+    os.utime(folder / "meta/info.json", (1, 1))
+    os.utime(folder / "meta/tasks.txt", (2, 2))
+    os.utime(folder / "data/file.parquet", (3, 3))
+    (folder / "data/more.parquet").write_text("12345")
+    told = gone(folder, pin)
+    assert "3 files of 5,242,891 bytes then, 4 files of 5,242,896 bytes now" in told
+    assert told.endswith("; written last: data/more.parquet.")
+
+
+def test_what_lies_on_another_machine_is_not_pinned_here(tmp_path: Path) -> None:
+    assert now(tmp_path / "elsewhere") == ""
+    assert now(tmp_path / "elsewhere", "policy") == ""
+
+
+def test_a_folder_that_is_gone_is_a_sentence(folder: Path) -> None:
+    pin = now(folder)
+    shutil.rmtree(folder)
+    assert gone(folder, pin) == f"There is no folder at {folder} any more."
+    assert gone(folder, pin, "policy") == f"There is no policy at {folder} any more."
+
+
+def test_the_pin_of_another_robotrain_tells_nothing(folder: Path) -> None:
+    for pin in ("folder2:abc", "folder:abc:1:2", f"folder:{'a' * 64}:1", f"folder:{'a' * 64}:x:2", "0123456789abcdef"):
+        assert told_in_the_container(folder, pin) == []
+        assert gone(folder, pin) == ""
+
+
+def test_a_file_that_cannot_be_read_is_named(folder: Path) -> None:
+    (folder / "meta/info.json").chmod(0)
+    for parent in folder.parents:
+        if "pytest-of-" in str(parent):  # what pytest made; not the temporary folder of all
+            parent.chmod(0o755)
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from robotrain.source import SourceError\n"
+        "from robotrain_runtime.document import Source\n"
+        "from robotrain_runtime.half import Place\n"
+        "from robotrain_sources.local_path import container, digest, pin\n"
+        "from robotrain_sources.local_path.folder import Folder\n"
+        "if os.geteuid() == 0: os.setuid(65534)\n"
+        "try: pin.now(Folder(sys.argv[1]), 'dataset')\n"
+        "except SourceError as refused: print(refused.why)\n"
+        "source = Source(role='dataset', kind='local_path', uri=sys.argv[1], pin=f'folder:{64 * \"a\"}:1:1')\n"
+        "print(*container.preflight(source, Place(cache=Path())))"
+    )
+    asked = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
+    assert asked.stdout.splitlines() == [f"{folder}/meta/info.json cannot be read: Permission denied."] * 2
+
+
+def test_an_answer_is_a_source_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(folder: Path) -> digest.Digest:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(digest, "of", refuse)
+    with pytest.raises(SourceError, match="cannot be read: Permission denied"):
+        now(tmp_path)

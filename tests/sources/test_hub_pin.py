@@ -1,0 +1,328 @@
+"""What a name on the Hub means now: asked of a server that speaks as the Hub does, through the Hub's own library."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from robotrain.source import SourceError
+from robotrain_sources.huggingface import pin
+from robotrain_sources.huggingface.kind import KIND
+
+MAIN = "0123456789abcdef0123456789abcdef01234567"
+TAGGED = "89abcdef0123456789abcdef0123456789abcdef"
+TOKEN = "hf_" + "S3CRET" * 6
+OTHER = "hf_" + "OUTDATED" * 5
+
+Answer = tuple[int, dict[str, str], Any]
+
+
+def info(kind: str, name: str, commit: str, gated: str | bool = False) -> Answer:
+    body = {"_id": "65", "id": name, "sha": commit, "gated": gated, "private": False, "disabled": False, "tags": []}
+    return 200, {}, body | {"siblings": [], "downloads": 0, "likes": 0, "createdAt": "2024-02-26T22:00:57.000Z"}
+
+
+def refused(status: int, code: str = "", message: str = "") -> Answer:
+    told = {"X-Error-Code": code, "X-Error-Message": message}
+    return status, {name: text for name, text in told.items() if text}, {"error": message}
+
+
+@dataclass
+class Hub:
+    """The repositories below its endpoint, by path; what it was asked."""
+
+    endpoint: str
+    answers: dict[str, Answer | Callable[[], Answer]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    tokens: set[str] = field(default_factory=set)
+
+    def answer(self, path: str, token: str) -> Answer:
+        self.asked.append(path)
+        self.tokens.add(token)
+        if token == OTHER:
+            return refused(401, message="Invalid credentials in Authorization header")
+        found = self.answers.get(path)
+        if callable(found):
+            return found()
+        if found is None:
+            return refused(404, "RepoNotFound") if token else refused(401, message="Invalid username or password.")
+        return found
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    """A Hub with one dataset of two revisions, that knows who is not logged in."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, headers, body = hub.answer(self.path, self.headers.get("Authorization", "").removeprefix("Bearer "))
+            content = body if isinstance(body, bytes) else json.dumps(body).encode()
+            self.send_response(status)
+            for name, text in {
+                "Content-Type": "application/json",
+                "Content-Length": str(len(content)),
+                **headers,
+            }.items():
+                self.send_header(name, text)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *args: object) -> None:
+            """Who asked has gone by now."""
+
+    server = Server(("127.0.0.1", 0), Handler)
+    hub = Hub(f"http://127.0.0.1:{server.server_port}")
+    hub.answers = {
+        "/api/datasets/u/d": info("dataset", "u/d", MAIN),
+        "/api/datasets/u/d/revision/v3.0": info("dataset", "u/d", TAGGED),
+        f"/api/datasets/u/d/revision/{MAIN}": info("dataset", "u/d", MAIN),
+        "/api/datasets/u/d/refs": (200, {}, {"branches": [_ref("main")], "tags": [_ref("v3.0")], "converts": []}),
+    }
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    yield hub
+    server.shutdown()
+    server.server_close()
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"name": name, "ref": f"refs/x/{name}", "targetCommit": MAIN}
+
+
+def now(text: str, role: str = "dataset") -> str:
+    assert KIND.pinning is not None
+    return KIND.pinning.now(KIND.parse(text, Path("/")), role)
+
+
+def gone(text: str, commit: str, role: str = "dataset") -> str:
+    assert KIND.pinning is not None
+    return KIND.pinning.gone(KIND.parse(text, Path("/")), role, commit)
+
+
+def why_not(text: str, role: str = "dataset") -> SourceError:
+    with pytest.raises(SourceError) as raised:
+        now(text, role)
+    assert raised.value.why.endswith(".")
+    assert TOKEN not in raised.value.why
+    assert OTHER not in raised.value.why
+    return raised.value
+
+
+def test_a_name_means_the_commit_of_its_revision(hub: Hub) -> None:
+    assert now("u/d") == MAIN
+    assert now("u/d@v3.0") == TAGGED
+
+
+def test_a_commit_is_its_own_pin_and_nobody_is_asked(hub: Hub) -> None:
+    assert now(f"u/d@{TAGGED}") == TAGGED
+    assert hub.asked == []
+
+
+@pytest.mark.parametrize("role", ["policy", "init_policy"])
+def test_a_policy_is_a_model(hub: Hub, role: str) -> None:
+    hub.answers["/api/models/u/d"] = info("model", "u/d", TAGGED)
+    assert now("u/d", role) == TAGGED
+    assert hub.asked == ["/api/models/u/d"]
+
+
+def test_a_branch_with_a_slash_is_one_name(hub: Hub) -> None:
+    hub.answers["/api/datasets/u/d/revision/feature%2Fx"] = info("dataset", "u/d", TAGGED)
+    assert now("u/d@feature/x") == TAGGED
+
+
+def test_a_renamed_repository_is_followed(hub: Hub) -> None:
+    hub.answers["/api/datasets/old/d"] = (307, {"Location": "/api/datasets/u/d"}, {})
+    assert now("old/d") == MAIN
+
+
+def test_the_token_goes_to_the_hub_and_nowhere_else(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    assert now("u/d") == MAIN
+    assert hub.tokens == {TOKEN}
+
+
+def test_who_is_not_logged_in_hears_that_it_may_be_private(hub: Hub) -> None:
+    refusal = why_not("u/private")
+    assert "shows no dataset u/private to who is not logged in" in refusal.why
+    assert "check the spelling" in refusal.why
+    assert "`hf auth login`" in refusal.why
+    assert "HF_TOKEN" in refusal.why
+
+
+def test_who_is_logged_in_hears_that_the_account_sees_none(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    assert "shows your account no dataset u/private" in why_not("u/private").why
+
+
+def test_a_model_given_as_a_dataset_is_named_as_one(hub: Hub) -> None:
+    hub.answers["/api/models/u/act"] = info("model", "u/act", TAGGED)
+    assert why_not("u/act").why == "On the Hub u/act is a model, not a dataset."
+    assert why_not("u/d", "policy").why == "On the Hub u/d is a dataset, not a model."
+
+
+def test_a_revision_that_is_not_there_is_answered_with_those_that_are(hub: Hub) -> None:
+    hub.answers["/api/datasets/u/d/revision/v3"] = refused(404, "RevisionNotFound", "Invalid rev id: v3")
+    refusal = why_not("u/d@v3")
+    assert refusal.why == "The dataset u/d has no revision v3: it has main, v3.0."
+    assert refusal.instead == "u/d@v3.0"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_gated_repository_is_shown_and_its_files_are_not_given(hub: Hub, status: int) -> None:
+    """The Hub answers what such a repository holds to everybody: only asking for access tells."""
+    hub.answers["/api/datasets/u/d"] = info("dataset", "u/d", MAIN, gated="manual")
+    hub.answers["/api/datasets/u/d/auth-check"] = refused(status, "GatedRepo", "Access to dataset u/d is restricted.")
+    refusal = why_not("u/d")
+    assert "is gated: ask to be let in at " + hub.endpoint + "/datasets/u/d" in refusal.why
+    assert "HF_TOKEN" in refusal.why
+
+
+def test_an_account_that_was_not_let_in_hears_where_to_ask(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    hub.answers["/api/models/u/p"] = info("model", "u/p", MAIN, gated="auto")
+    hub.answers["/api/models/u/p/auth-check"] = refused(403, "GatedRepo", "Access to model u/p is restricted.")
+    refusal = why_not("u/p", "policy")
+    assert f"your account was not let in: ask for that at {hub.endpoint}/u/p." in refusal.why
+
+
+def test_a_gated_repository_that_lets_the_account_in_is_pinned(hub: Hub) -> None:
+    hub.answers["/api/datasets/u/d"] = info("dataset", "u/d", MAIN, gated="auto")
+    hub.answers["/api/datasets/u/d/auth-check"] = (200, {}, {})
+    assert now("u/d") == MAIN
+
+
+def test_a_token_that_is_wrong_or_old_is_named_as_that(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", OTHER)
+    assert "does not take your token" in why_not("u/d").why
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (refused(403, message="Forbidden: pass a token that may read"), "Your token may not read the dataset u/d"),
+        (refused(403, message="Access to this resource is disabled."), "has closed the dataset u/d"),
+        (refused(404), "shows no dataset u/d"),
+        (refused(429), "asked too often"),
+        (refused(500), "a problem of its own (HTTP 500)"),
+        (refused(503), "a problem of its own (HTTP 503)"),
+        ((200, {}, b"<html>A proxy says hello</html>"), "does not speak as the Hub does: check HF_ENDPOINT"),
+        ((200, {}, {"hello": "world"}), "does not speak as the Hub does: check HF_ENDPOINT"),
+        ((200, {}, ["hello"]), "does not speak as the Hub does: check HF_ENDPOINT"),
+        ((200, {}, {"id": "u/d", "sha": None}), "does not speak as the Hub does: check HF_ENDPOINT"),
+    ],
+)
+def test_each_answer_has_its_sentence(hub: Hub, answer: Answer, told: str) -> None:
+    hub.answers["/api/datasets/u/d"] = answer
+    assert told in why_not("u/d").why
+
+
+def test_a_hub_that_is_not_there_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("HF_ENDPOINT", f"http://me:S3CRET@127.0.0.1:{port}")
+    assert why_not("u/d").why == f"The Hub at 127.0.0.1:{port} cannot be reached: Connection refused."
+
+
+def test_a_hub_that_says_nothing_is_not_waited_for(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pin, "SECONDS", 0.1)
+    held = threading.Event()
+
+    def silent() -> Answer:
+        held.wait(30)
+        return refused(500)
+
+    hub.answers["/api/datasets/u/d"] = silent
+    try:
+        assert "gave no answer in time" in why_not("u/d").why
+    finally:
+        held.set()
+
+
+def test_a_hub_that_goes_on_talking_is_not_waited_for_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte is in time, and the answer never ends."""
+    monkeypatch.setattr(pin, "ALTOGETHER", 0.5)
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 200 OK\r\n")
+                while not over.wait(0.05):
+                    connection.sendall(b"X-More: to come\r\n")
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
+        try:
+            assert why_not("u/d").why == "The Hub gave no answer within 0.5 seconds."
+        finally:
+            over.set()
+            thread.join()
+
+
+def test_one_question_is_asked_once(hub: Hub) -> None:
+    hub.answers["/api/datasets/u/d"] = refused(503)
+    why_not("u/d")
+    assert hub.asked == ["/api/datasets/u/d"]
+
+
+def test_who_works_offline_hears_how_to_do_without_the_hub() -> None:
+    code = (
+        "from pathlib import Path\n"
+        "from robotrain.source import SourceError\n"
+        "from robotrain_sources.huggingface.kind import KIND\n"
+        "try:\n"
+        "    KIND.pinning.now(KIND.parse('u/d@main', Path()), 'dataset')\n"
+        "except SourceError as refused:\n"
+        "    print(refused.why, refused.instead, sep='|')\n"
+        f"print(KIND.pinning.now(KIND.parse('u/d@{MAIN}', Path()), 'dataset'))"
+    )
+    environ = os.environ | {"HF_HUB_OFFLINE": "1"}
+    told = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True).stdout
+    sentence, commit = told.splitlines()
+    assert sentence.startswith("HF_HUB_OFFLINE is set, so the Hub is not asked which commit u/d@main is")
+    assert sentence.endswith("unset it, or name a commit.|u/d@COMMIT")
+    assert commit == MAIN
+
+
+def test_a_pin_is_there_as_long_as_the_hub_has_the_commit(hub: Hub) -> None:
+    assert gone("u/d@v3.0", MAIN) == ""
+    assert hub.asked == [f"/api/datasets/u/d/revision/{MAIN}"]
+
+
+def test_a_pin_that_is_gone_is_a_sentence(hub: Hub) -> None:
+    hub.answers[f"/api/datasets/u/d/revision/{TAGGED}"] = refused(404, "RevisionNotFound", "Invalid rev id")
+    assert gone("u/d", TAGGED) == (
+        f"The dataset u/d does not hold the commit {TAGGED} any more: its history was written anew."
+    )
+    assert "shows no dataset u/gone" in gone("u/gone", MAIN)
+
+
+def test_a_hub_that_cannot_be_asked_says_nothing_of_a_pin(hub: Hub) -> None:
+    hub.answers[f"/api/datasets/u/d/revision/{MAIN}"] = refused(503)
+    with pytest.raises(SourceError, match="problem of its own"):
+        gone("u/d", MAIN)
+
+
+def test_a_command_that_pins_nothing_does_not_load_the_library() -> None:
+    code = "import sys, robotrain_sources.huggingface.kind; print('huggingface_hub' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.strip() == "False"

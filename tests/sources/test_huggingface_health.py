@@ -1,0 +1,90 @@
+"""What `robotrain doctor` says of the Hugging Face Hub: a token or none, and with `--online` if the Hub takes it."""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+LOOK = """
+import json
+from robotrain_sources.huggingface import health
+print(json.dumps([[check.online, one.state, one.says] for check in health.checks() for one in check.look()]))
+"""
+GOOD = "hf_" + "good" * 8
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Knows one person."""
+
+    def do_GET(self) -> None:
+        known = self.headers.get("authorization") == f"Bearer {GOOD}" and self.path == "/api/whoami-v2"
+        body = json.dumps({"name": "ada"} if known else {"error": "Invalid credentials"}).encode()
+        self.send_response(200 if known else 401)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def hub() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def look(tmp_path: Path):
+    """A process of its own: the Hub's library reads the environment when it is imported."""
+    import os
+
+    def look(**environ: str) -> list[list]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
+        environ = {**kept, "HF_HOME": str(tmp_path), "HOME": str(tmp_path), **environ}
+        done = subprocess.run([sys.executable, "-c", LOOK], env=environ, capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)
+
+    return look
+
+
+def test_without_a_token_public_repositories_can_be_had(look):
+    ((online, state, says),) = look()
+    assert (online, state) == (False, "ok")
+    assert "public repositories only" in says
+
+
+def test_a_token_is_found_where_the_library_keeps_it(look, tmp_path):
+    (tmp_path / "token").write_text(GOOD)
+    assert look(HF_ENDPOINT="http://127.0.0.1:9")[0][2] == f"a token is there ({tmp_path / 'token'})"
+
+
+def test_the_hub_says_who_it_takes_the_token_for(look, hub):
+    told = look(HF_TOKEN=GOOD, HF_ENDPOINT=hub)
+    assert told == [[False, "ok", "a token is set (HF_TOKEN)"], [True, "ok", "127.0.0.1 knows you as ada"]]
+
+
+def test_a_token_that_the_hub_does_not_take_is_named_and_not_shown(look, hub):
+    *_, (online, state, says) = look(HF_TOKEN="hf_" + "old0" * 8, HF_ENDPOINT=hub)
+    assert (online, state, says) == (True, "warn", "127.0.0.1 does not take the token: it is wrong or has expired")
+
+
+def test_a_hub_that_cannot_be_reached_is_named(look):
+    *_, (_, state, says) = look(HF_TOKEN=GOOD, HF_ENDPOINT="http://127.0.0.1:9")
+    assert state == "warn"
+    assert says.startswith("127.0.0.1 cannot be asked: ")
+
+
+def test_that_the_library_was_told_to_stay_offline_is_said(look):
+    assert look(HF_HUB_OFFLINE="1")[0][1:] == [
+        "warn",
+        "HF_HUB_OFFLINE is set: what a repository means now cannot be asked",
+    ]

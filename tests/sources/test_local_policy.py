@@ -1,0 +1,139 @@
+"""Policies in local folders: wherever in a checkpoint one points, the model is what is used, pinned and verified."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from robotrain_runtime import checkpoint
+from robotrain_runtime.document import Role, Source
+from robotrain_runtime.half import Place
+from robotrain_sources.local_path import container
+from robotrain_sources.local_path.kind import KIND
+
+MODEL = "pretrained_model"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """The outputs of a LeRobot training: two checkpoints, and `last`, a link to the second."""
+    run = tmp_path / "outputs"
+    for step in ("000200", "000400"):
+        model, state = run / "checkpoints" / step / MODEL, run / "checkpoints" / step / "training_state"
+        model.mkdir(parents=True)
+        state.mkdir()
+        (model / "config.json").write_text('{"type": "act"}')
+        (model / "model.safetensors").write_text(f"weights of {step}")
+        (state / "training_step.json").write_text(f'{{"step": {int(step)}}}')
+    (run / "checkpoints/last").symlink_to("000400")
+    return run
+
+
+@pytest.fixture
+def trained(run: Path) -> Path:
+    """The last checkpoint, sealed as the runtime seals it."""
+    folder = run / "checkpoints/000400"
+    checkpoint.seal(folder, step=400, run="lerobot-train-1a2b3c4d-1", job="1a2b3c4d", model=MODEL)
+    return folder
+
+
+def source(folder: Path, role: Role = "policy", pin: str = "") -> Source:
+    return Source(role=role, kind="local_path", uri=str(KIND.parse(str(folder), Path("/"))), pin=pin)
+
+
+def told(folder: Path, role: Role = "policy", pin: str = "") -> list[str]:
+    return list(container.preflight(source(folder, role, pin), Place(cache=folder)))
+
+
+def fetched(folder: Path, role: Role = "policy", pin: str = "") -> Path:
+    return container.fetch(source(folder, role, pin), Place(cache=folder))
+
+
+def pinned(folder: Path, role: Role = "policy") -> str:
+    assert KIND.pinning is not None
+    return KIND.pinning.now(KIND.parse(str(folder), Path("/")), role)
+
+
+@pytest.mark.parametrize("role", ["policy", "init_policy"])
+@pytest.mark.parametrize("way", ["000400", f"000400/{MODEL}", "last", f"last/{MODEL}", "last/"])
+def test_a_checkpoint_its_model_and_the_link_to_it_are_one_policy(run: Path, way: str, role: Role) -> None:
+    folder = run / "checkpoints" / way
+    assert told(folder, role) == []
+    assert fetched(folder, role).resolve() == run / "checkpoints/000400" / MODEL
+    assert pinned(folder, role) == pinned(run / "checkpoints/000400" / MODEL, role)
+
+
+def test_a_policy_that_lies_alone_is_used_as_it_lies(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run / "checkpoints/000200" / MODEL, tmp_path / "mine")
+    assert told(tmp_path / "mine") == []
+    assert fetched(tmp_path / "mine") == tmp_path / "mine"
+    assert pinned(tmp_path / "mine") == pinned(run / "checkpoints/000200")
+
+
+def test_the_pin_of_a_link_notices_that_the_training_went_on(run: Path) -> None:
+    pin = pinned(run / "checkpoints/last")
+    (run / "checkpoints/last").unlink()
+    (run / "checkpoints/last").symlink_to("000200")
+    (sentence,) = told(run / "checkpoints/last", pin=pin)
+    assert "changed since it was pinned" in sentence
+
+
+def test_what_a_training_needs_beside_the_model_does_not_count_for_a_policy(trained: Path) -> None:
+    pin = pinned(trained)
+    shutil.rmtree(trained / "training_state")
+    assert told(trained, pin=pin) == []
+    assert fetched(trained, pin=pin) == trained / MODEL
+
+
+@pytest.mark.parametrize("where", [".", "checkpoints", ".."])
+def test_a_folder_above_is_answered_with_the_newest_policy_below_it(run: Path, where: str) -> None:
+    (sentence,) = told(run / where)
+    first, second = sentence.splitlines()
+    folder = Path(str(KIND.parse(str(run / where), Path("/"))))
+    assert first == f"{folder} holds no policy: config.json and model.safetensors are missing."
+    assert second == f"--policy-path {run}/checkpoints/000400"
+
+
+def test_a_policy_without_weights_is_told_as_that(run: Path) -> None:
+    (run / "checkpoints/000400" / MODEL / "model.safetensors").unlink()
+    (sentence,) = told(run / "checkpoints/000400")
+    assert sentence == f"{run}/checkpoints/000400/{MODEL} holds no policy: model.safetensors is missing."
+    with pytest.raises(OSError, match=r"model\.safetensors is missing$"):
+        fetched(run / "checkpoints/000400")
+
+
+def test_a_file_is_no_policy(run: Path) -> None:
+    (sentence,) = told(run / "checkpoints/000400" / MODEL / "model.safetensors")
+    assert sentence.endswith("is not a folder: name the folder that the policy lies in.")
+
+
+@pytest.mark.parametrize("way", ["", MODEL])
+def test_a_sealed_policy_is_verified_byte_by_byte(trained: Path, way: str) -> None:
+    assert fetched(trained / way) == trained / MODEL
+    (trained / MODEL / "model.safetensors").write_text("weights of 00040o")
+    with pytest.raises(OSError, match=r"model\.safetensors is not what was saved$"):
+        fetched(trained / way)
+
+
+def test_a_sealed_policy_that_lost_a_file_is_told(trained: Path) -> None:
+    checkpoint.seal(trained, step=400, run="r", job="j", model=MODEL)
+    (trained / MODEL / "more.json").touch()
+    checkpoint.seal(trained, step=400, run="r", job="j", model=MODEL)
+    (trained / MODEL / "more.json").unlink()
+    with pytest.raises(OSError, match=r"more\.json cannot be read: No such file or directory$"):
+        fetched(trained)
+
+
+def test_to_go_on_with_a_training_all_of_its_checkpoint_must_be_as_it_was(trained: Path) -> None:
+    assert fetched(trained, "resume") == trained
+    (trained / "training_state/training_step.json").write_text('{"step": 401}')
+    assert fetched(trained) == trained / MODEL
+    with pytest.raises(OSError, match=r"training_step\.json is not what was saved$"):
+        fetched(trained, "resume")
+
+
+def test_a_model_that_is_named_otherwise_is_found_by_its_seal(run: Path) -> None:
+    folder = run / "checkpoints/000400"
+    (folder / MODEL).rename(folder / "weights")
+    assert told(folder)
+    checkpoint.seal(folder, step=400, run="r", job="j", model="weights")
+    assert fetched(folder) == folder / "weights"

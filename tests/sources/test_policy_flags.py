@@ -1,0 +1,183 @@
+"""The flags of policies, on the command line: what each stands for in a job, and the way out of each slip."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from robotrain import store
+from robotrain.run import RunRecord
+
+PLANET = """
+from dataclasses import dataclass
+from robotrain.capabilities import YES, Capabilities
+from robotrain.hookspecs import hook
+from robotrain.plan import Plan, document
+from robotrain.run import Output, Status
+from robotrain.workload import Role, Workload
+from robotrain_runtime.document import Placement, dump
+
+@dataclass(frozen=True, kw_only=True)
+class Nothing:
+    pass
+
+KINDS = ("huggingface", "blob_url", "local_path", "registered_model", "model_asset")
+
+class Planet:
+    name = "planet"
+    summary = "takes every policy"
+    settings = Nothing
+    capabilities = Capabilities(
+        sources={(role, kind): YES for role in ("policy", "init_policy") for kind in KINDS}, workloads={"flight": YES}
+    )
+    declined = {}
+
+    def check(self, job, settings):
+        return ()
+
+    def render(self, job, settings, run, payload, halves):
+        placement = Placement(work="/w", cache="/c")
+        body = document(job, run=run, platform=self.name, halves=halves, placement=placement)
+        files = {"job.json": dump(body).encode()}
+        return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
+
+    def outputs(self, reference):
+        yield Output(
+            name="checkpoints/000400", kind="checkpoint", source="local_path", uri=reference["folder"], step=400,
+            model="pretrained_model",
+        )
+
+    def status(self, reference):
+        return Status(state="succeeded")
+
+FLIGHT = Workload(
+    name="flight", summary="flies by a policy", parameters=Nothing, roles={"policy": Role(), "init_policy": Role()},
+    half="robotrain_workloads.lerobot_train.container",
+)
+
+@hook
+def robotrain_platforms():
+    return (Planet(),)
+
+@hook
+def robotrain_workloads():
+    return (FLIGHT,)
+"""
+
+BLOB = "https://acc.blob.core.windows.net/c/p"
+RUN = "flight-1a2b3c4d-1"
+
+
+@pytest.fixture
+def explain(install: Any, robotrain: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`explain("--policy-path", "x")` → the answer, of a workload and a platform that take policies."""
+    for name in ("POLICY_REPO_ID", "INIT_FROM_POLICY_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+    claims = {"platform.planet": "planet_plugin", "workload.flight": "planet_plugin"}
+    install("robotrain-planet", claims, planet_plugin=PLANET)
+
+    def explain(*args: object) -> Any:
+        return robotrain("explain", "flight", "--platform", "planet", *args)
+
+    return explain
+
+
+def sources(answer: Any) -> dict[str, tuple[str, str]]:
+    """What fills each role, and where that was said."""
+    assert answer.exit_code == 0, answer.stderr
+    rows = json.loads(answer.stdout)["values"]
+    return {row["name"]: (row["value"], row["origin"]) for row in rows if row["name"] in ("policy", "init_policy")}
+
+
+@pytest.mark.parametrize(
+    ("flag", "text", "source"),
+    [
+        ("--policy-repo-id", "u/p@main", "huggingface u/p@main"),
+        ("--policy-path", "/x/checkpoints/last/", "local_path /x/checkpoints/last"),
+        ("--policy-url", BLOB, f"blob_url {BLOB}"),
+        ("--policy-model", "act:3", "registered_model models:/act/3"),
+        ("--policy-model", "azureml:act:3", "model_asset azureml:act:3"),
+    ],
+)
+def test_each_flag_names_a_policy_of_its_kind(explain: Any, flag: str, text: str, source: str) -> None:
+    assert sources(explain(flag, text, "--json")) == {"policy": (source, f"flag {flag}")}
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("act:3", "registered_model models:/act/3"),
+        ("models:/act/3", "registered_model models:/act/3"),
+        ("azureml:act:3", "model_asset azureml:act:3"),
+        (
+            "azureml://registries/r/models/act/versions/3",
+            "model_asset azureml://registries/r/models/act/versions/3",
+        ),
+        (BLOB, f"blob_url {BLOB}"),
+    ],
+)
+def test_weights_alone_come_from_a_registry_or_blob_storage(explain: Any, text: str, source: str) -> None:
+    flag = "--init-from-policy-model"
+    assert sources(explain(flag, text, "--json")) == {"init_policy": (source, f"flag {flag}")}
+
+
+def test_the_environment_names_of_the_contract_are_read(explain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POLICY_REPO_ID", "u/p")
+    monkeypatch.setenv("INIT_FROM_POLICY_MODEL", "azureml:act:3")
+    assert sources(explain("--json")) == {
+        "policy": ("huggingface u/p", "environment POLICY_REPO_ID"),
+        "init_policy": ("model_asset azureml:act:3", "environment INIT_FROM_POLICY_MODEL"),
+    }
+    assert sources(explain("--policy-path", "/x", "--json"))["policy"] == ("local_path /x", "flag --policy-path")
+
+
+def test_defect_1_a_policy_id_is_a_policy_to_go_on_from_and_nothing_that_is_pushed_to(
+    explain: Any, robotrain: Any, tmp_path: Path
+) -> None:
+    """Contract H.1, row 1: the reference gave `--policy-repo-id` to the trainer as the place to publish to."""
+    plan = tmp_path / "plan"
+    answer = robotrain("render", "flight", "--platform", "planet", "--policy-repo-id", "u/p", "--to", plan)
+    assert answer.exit_code == 0, answer.stderr
+    document = json.loads((plan / "job.json").read_text())
+    (source,) = document["sources"]
+    assert (source["role"], source["kind"], source["uri"]) == ("policy", "huggingface", "u/p")
+    assert document["trainer_args"] == []
+    assert "u/p" not in json.dumps(document["parameters"])
+
+
+def test_a_run_is_shown_as_what_it_resolved_to(explain: Any, tmp_path: Path) -> None:
+    kept = {"job": "1" * 64, "plan": "2" * 64, "created": time.time(), "workload": "flight", "settings": {}}
+    store.write(RunRecord(run=RUN, platform="planet", phase="sent", reference={"folder": "/runs/000400"}, **kept))
+    expected = {"policy": ("local_path /runs/000400/pretrained_model", "flag --policy-run")}
+    assert sources(explain("--policy-run", "last", "--json")) == expected
+    assert sources(explain("--policy-run", f"{RUN}@400", "--json")) == expected
+
+
+@pytest.mark.parametrize(
+    ("typed", "way"),
+    [
+        (("--policy-repo-id", "act:3"), "--policy-model models:/act/3"),
+        (("--policy-repo-id", "azureml:act:3"), "--policy-model azureml:act:3"),
+        (("--policy-repo-id", "/x/checkpoints/last"), "--policy-path /x/checkpoints/last"),
+        (("--policy-repo-id", "https://huggingface.co/u/p/tree/v1"), "--policy-repo-id u/p@v1"),
+        (("--policy-path", "hf://u/p"), "--policy-repo-id OWNER/NAME"),
+        (("--policy-path", BLOB), f"--policy-url {BLOB}"),
+        (("--policy-path", "models:/act/3"), "--policy-model models:/act/3"),
+        (("--policy-url", "azureml:act:3"), "--policy-model azureml:act:3"),
+        (("--policy-url", "u/p"), "--policy-repo-id u/p"),
+        (("--policy-model", "act@latest"), "--policy-model act:VERSION"),
+        (("--policy-model", "act"), "--policy-model NAME:VERSION"),
+        (("--policy-model", BLOB), f"--policy-url {BLOB}"),
+        (("--policy-run", "/x/checkpoints/last"), "--policy-path /x/checkpoints/last"),
+        (("--policy-run", ""), "--policy-run last"),
+        (("--init-from-policy-model", "azureml:act@latest"), "--init-from-policy-model azureml:act:VERSION"),
+        (("--init-from-policy-model", f"{BLOB}?sv=1&sig=S3CRET"), f"--init-from-policy-model {BLOB}"),
+    ],
+)
+def test_a_slip_is_answered_with_the_flag_of_a_policy(explain: Any, typed: tuple[str, str], way: str) -> None:
+    answer = explain(*typed)
+    assert answer.exit_code == 2
+    assert f"use   {way}" in answer.stderr
+    assert "--dataset" not in answer.stderr
+    assert "S3CRET" not in answer.stderr

@@ -1,0 +1,193 @@
+"""`--policy-run`: the name of a run stands for what it left, and the answer is a source of the kind that reads that."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from robotrain import store
+from robotrain.run import RunRecord
+from robotrain.source import Source, SourceError
+from robotrain_sources.run.kind import KIND
+
+RUN = "lerobot-train-1a2b3c4d-1"
+HERE = Path("/work")
+
+PLUTO = """
+import json, pathlib
+from robotrain.hookspecs import hook
+from robotrain.run import Output, RunGone, Status
+
+class Pluto:
+    name = "pluto"
+
+    def _told(self, reference):
+        try:
+            return json.loads(pathlib.Path(reference["file"]).read_text())
+        except FileNotFoundError:
+            raise RunGone("the run's folder is gone, and everything that was known of the run with it")
+
+    def outputs(self, reference):
+        return [Output(**output) for output in self._told(reference)["outputs"]]
+
+    def status(self, reference):
+        return Status(**self._told(reference)["status"])
+
+@hook
+def robotrain_platforms():
+    return [Pluto()]
+"""
+
+Left = Callable[..., None]
+
+
+@pytest.fixture
+def left(install: Any, tmp_path: Path) -> Left:
+    """Record a run that left these outputs: `left(checkpoint(400), state="succeeded")`."""
+    install("robotrain-pluto", {"platform.pluto": "pluto_plugin"}, pluto_plugin=PLUTO)
+
+    def left(*outputs: dict[str, Any], run: str = RUN, state: str = "succeeded", reason: str = "", **also: Any) -> None:
+        file = tmp_path / f"{run}.json"
+        file.write_text(json.dumps({"outputs": outputs, "status": {"state": state, "reason": reason}}))
+        of_run = {"run": run, "platform": "pluto", "phase": "sent", "reference": {"file": str(file)}} | also
+        kept = {"job": "1" * 64, "plan": "2" * 64, "created": time.time(), "workload": "lerobot-train", "settings": {}}
+        store.write(RunRecord(**of_run, **kept))
+
+    return left
+
+
+def checkpoint(step: int, **also: Any) -> dict[str, Any]:
+    output = {"name": f"checkpoints/{step:06d}", "kind": "checkpoint", "step": step, "model": "pretrained_model"}
+    return output | {"source": "local_path", "uri": f"/runs/checkpoints/{step:06d}"} | also
+
+
+def parsed(text: str) -> Source:
+    return KIND.parse(text, HERE)
+
+
+def refused(text: str) -> SourceError:
+    with pytest.raises(SourceError) as raised:
+        parsed(text)
+    assert raised.value.why.endswith(".")
+    return raised.value
+
+
+@pytest.mark.parametrize("text", [RUN, "lerobot-train-1a", "last", f"{RUN}@400", f"{RUN}@000400", "last@400"])
+def test_a_run_stands_for_the_model_in_its_last_checkpoint(left: Left, text: str) -> None:
+    left(checkpoint(200), checkpoint(400), {"name": "log", "kind": "file", "source": "local_path", "uri": "/runs/log"})
+    source = parsed(text)
+    assert (source.kind, str(source)) == ("local_path", "/runs/checkpoints/000400/pretrained_model")
+
+
+def test_a_step_stands_for_the_checkpoint_of_that_step(left: Left) -> None:
+    left(checkpoint(200), checkpoint(400))
+    assert str(parsed(f"{RUN}@200")) == "/runs/checkpoints/000200/pretrained_model"
+
+
+def test_the_last_checkpoint_is_that_of_the_highest_step(left: Left) -> None:
+    left(checkpoint(400), checkpoint(200))
+    assert str(parsed(RUN)) == "/runs/checkpoints/000400/pretrained_model"
+
+
+def test_a_checkpoint_that_is_all_model_is_taken_whole(left: Left) -> None:
+    left(checkpoint(400, model=""))
+    assert str(parsed(RUN)) == "/runs/checkpoints/000400"
+
+
+def test_a_checkpoint_in_blob_storage_is_a_blob_url(left: Left) -> None:
+    left(checkpoint(400, source="blob_url", uri="https://acc.blob.core.windows.net/runs/000400"))
+    source = parsed(RUN)
+    assert source.kind == "blob_url"
+    assert str(source) == "https://acc.blob.core.windows.net/runs/000400/pretrained_model"
+
+
+def test_a_registered_checkpoint_is_the_version_it_is(left: Left) -> None:
+    left(checkpoint(400, source="registered_model", uri="models:/act/3"))
+    assert (parsed(RUN).kind, str(parsed(RUN))) == ("registered_model", "models:/act/3")
+
+
+def test_a_running_run_gives_what_it_has_so_far(left: Left) -> None:
+    left(checkpoint(200), state="running")
+    assert str(parsed(RUN)).endswith("/000200/pretrained_model")
+
+
+@pytest.mark.parametrize("text", ["", " "])
+def test_no_name_is_not_the_newest_run(left: Left, text: str) -> None:
+    """An environment name that was left empty must not pick a policy."""
+    left(checkpoint(200))
+    refusal = refused(text)
+    assert (refusal.why, refusal.instead) == ("The name of the run is missing.", "last")
+
+
+def test_an_unknown_run_is_answered_with_the_nearest(left: Left) -> None:
+    left(checkpoint(200))
+    assert f"did you mean {RUN}?" in refused("lerobot-train-1a2b3d4d-1").why
+
+
+def test_a_name_that_several_runs_start_with_is_not_enough(left: Left) -> None:
+    left(checkpoint(200))
+    left(checkpoint(200), run="lerobot-train-1a2b3c4d-2")
+    assert "give more of the name" in refused("lerobot-train-1a2b").why
+
+
+def test_without_any_run_that_is_what_is_said() -> None:
+    assert "no run was submitted from here yet" in refused("last").why.lower()
+
+
+def test_a_step_that_is_not_there_is_answered_with_those_that_are(left: Left) -> None:
+    left(checkpoint(200), checkpoint(400), checkpoint(600))
+    refusal = refused(f"{RUN}@350")
+    assert refusal.why == f"{RUN} has no checkpoint of step 350: it has 200, 400, 600."
+    assert refusal.instead == f"{RUN}@400"
+
+
+@pytest.mark.parametrize("step", ["", "x", "-1", "1.5", "4OO", "１"])
+def test_a_step_is_a_whole_number(left: Left, step: str) -> None:
+    left(checkpoint(200))
+    refusal = refused(f"{RUN}@{step}")
+    assert "a whole number" in refusal.why
+    assert refusal.instead == f"{RUN}@STEP"
+
+
+@pytest.mark.parametrize("state", ["pending", "running"])
+def test_a_run_that_has_no_checkpoint_yet_is_worth_waiting_for(left: Left, state: str) -> None:
+    left(state=state)
+    why = refused(RUN).why
+    assert why.startswith(f"{RUN} is {state} and has no complete checkpoint yet")
+    assert f"`robotrain wait {RUN}`" in why
+
+
+def test_a_run_that_left_none_says_how_it_ended(left: Left) -> None:
+    left(state="failed", reason="the disk is full")
+    assert refused(RUN).why == f"{RUN} left no complete checkpoint: failed (the disk is full)."
+
+
+def test_a_run_whose_platform_lost_it_says_so(left: Left, tmp_path: Path) -> None:
+    left(checkpoint(200))
+    (tmp_path / f"{RUN}.json").unlink()
+    assert refused(RUN).why.startswith("The run's folder is gone")
+
+
+def test_a_run_that_was_never_sent_says_so(left: Left) -> None:
+    left(checkpoint(200), phase="sending", reference={})
+    assert RUN in refused(RUN).why
+
+
+def test_a_run_of_a_platform_that_is_not_installed_says_so(left: Left) -> None:
+    left(checkpoint(200), platform="charon")
+    assert "charon" in refused(RUN).why
+
+
+def test_a_checkpoint_that_no_plugin_reads_says_so(left: Left) -> None:
+    left(checkpoint(200, source="moon_rock"))
+    assert refused(RUN).why == "The checkpoint is a moon_rock, and no plugin here reads that."
+
+
+@pytest.mark.parametrize("text", ["/runs/checkpoints/000400", "./x", "https://user:S3CRET@host/x", "a b"])
+def test_a_path_is_no_name_of_a_run(left: Left, text: str) -> None:
+    left(checkpoint(200))
+    refusal = refused(text)
+    assert refusal.why.startswith("This is not the name of a run")
+    assert "S3CRET" not in refusal.why + refusal.instead

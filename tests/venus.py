@@ -1,0 +1,122 @@
+"""A platform whose engine is a folder: what it was handed can be counted. Read as text by the tests, like mars.py.
+
+`VENUS` names the folder; a file `mood` in it says how the next submit goes: `refuses`, `takes it and hangs up`,
+`hangs up`, `interrupted`; preflight reads `weather`, and `memory` says what find raises.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from robotrain.capabilities import ANY, YES, Capabilities
+from robotrain.hookspecs import hook
+from robotrain.plan import Plan, document
+from robotrain.problem import Problem, Rejected, Stage
+from robotrain.run import Output, RunGone, Status
+from robotrain_runtime.document import Placement, dump
+from robotrain_runtime.event import Registered
+from robotrain_runtime.parameter import Param
+
+KINDS = ("huggingface", "blob_url", "data_asset", "local_path", "registered_model")
+ROLES = ("dataset", "policy", "init_policy", "resume")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    altitude: Annotated[int, Param(help="in kilometres", gt=0)] = 50
+
+
+def engine() -> Path:
+    return Path(os.environ["VENUS"])
+
+
+def said(name: str) -> str:
+    path = engine() / name
+    return path.read_text().strip() if path.exists() else ""
+
+
+class Venus:
+    name = "venus"
+    summary = "the evening star"
+    settings = Settings
+    capabilities = Capabilities(
+        sources={(role, kind): YES for role in ROLES for kind in KINDS},
+        workloads={ANY: YES},
+        features={"several_datasets": YES, "register_model": YES, "publish_folder": YES},
+    )
+    declined: Mapping[str, str] = {}
+
+    def check(self, job: Any, settings: Settings) -> Iterator[Problem]:
+        return iter(())
+
+    def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
+        placement = Placement(work=f"/venus/{settings.altitude}", cache="/venus/cache")
+        body = document(job, run=run, platform=self.name, halves=halves, placement=placement)
+        files = {"job.json": dump(body).encode(), "payload.zip": payload.archive}
+        return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
+
+    def preflight(self, plan: Plan) -> Iterator[Problem]:
+        if said("weather") == "no answer":
+            raise TimeoutError("no answer from https://venus/?sig=c2VjcmV0")
+        if said("weather"):
+            yield Problem(code="weather", stage=Stage.PREFLIGHT, title=said("weather"))
+
+    def submit(self, plan: Plan) -> dict[str, str]:
+        mood = said("mood")
+        if mood == "refuses":
+            raise Rejected([Problem(code="refused", stage=Stage.SUBMIT, title="venus is not at home")])
+        if mood == "hangs up":
+            raise ConnectionResetError("the line went dead")
+        jobs = engine() / "jobs"
+        jobs.mkdir(exist_ok=True)
+        with (jobs / plan.run).open("a") as taken:
+            taken.write(plan.digest + "\n")
+        if mood == "takes it and hangs up":
+            raise ConnectionResetError("the line went dead")
+        if mood == "interrupted":
+            raise KeyboardInterrupt
+        return {"id": plan.run}
+
+    def find(self, plan: Plan) -> dict[str, str] | None:
+        if said("memory") == "refuses":
+            raise Rejected([Problem(code="asleep", stage=Stage.SUBMIT, title="venus sleeps")])
+        if said("memory") == "interrupted":
+            raise KeyboardInterrupt
+        if said("memory"):
+            raise ConnectionResetError("no answer from https://venus/?sig=c2VjcmV0")
+        path = engine() / "jobs" / plan.run
+        return {"id": plan.run} if path.exists() and plan.digest in path.read_text().split() else None
+
+    def _state(self, reference: Any) -> dict[str, Any]:
+        if not (engine() / "jobs" / reference["id"]).exists():
+            raise RunGone(f"venus knows no {reference['id']}")
+        path = engine() / f"{reference['id']}.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def status(self, reference: Any) -> Status:
+        return Status(state=self._state(reference).get("state", "running"))
+
+    def logs(self, reference: Any, follow: bool, tail: int | None = None) -> Iterator[str]:
+        return iter(self._state(reference).get("log", []))
+
+    def cancel(self, reference: Any) -> None:
+        (engine() / f"{reference['id']}.json").write_text(json.dumps({"state": "cancelled"}))
+
+    def outputs(self, reference: Any) -> Iterator[Output]:
+        for step in self._state(reference).get("checkpoints", []):
+            path = f"/venus/{reference['id']}/checkpoints/{step:06}"
+            yield Output(name=f"checkpoints/{step:06}", kind="checkpoint", source="local_path", uri=path, step=step)
+
+    def bring(self, reference: Any, output: Output, to: Path) -> None:
+        to.write_text(output.uri)
+
+    def register(self, reference: Any, name: str, step: int | None) -> Registered:
+        return Registered(name=name, version="1", step=step or 0, uri=f"models:/{name}/1")
+
+
+@hook
+def robotrain_platforms() -> list[Venus]:
+    return [Venus()]

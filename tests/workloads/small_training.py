@@ -1,0 +1,104 @@
+"""Trainings of a few steps: a network that is small, what is left of one, and datasets that are recorded for them."""
+
+import json
+import sqlite3
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from robotrain_runtime import event
+
+SMALL = {
+    "act": (
+        "--policy.dim_model=64",
+        "--policy.n_heads=4",
+        "--policy.dim_feedforward=64",
+        "--policy.chunk_size=8",
+        "--policy.n_action_steps=8",
+    ),
+    "diffusion": (
+        "--policy.down_dims=[32,64]",
+        "--policy.horizon=8",
+        "--policy.n_action_steps=4",
+        "--policy.num_inference_steps=2",
+    ),
+}
+STEPS = {"training_steps": 6, "log_freq": 2, "save_freq": 3, "batch_size": 4, "num_workers": 0, "device": "cpu"}
+RECORD = """
+import json, sys
+import numpy as np
+from lerobot.datasets.lerobot_dataset import LeRobotDataset
+to, tasks, size, scale = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+features = {
+    "observation.state": {"dtype": "float32", "shape": (2,), "names": None},
+    "observation.image": {"dtype": "image", "shape": (size, size, 3), "names": ["height", "width", "channels"]},
+    "action": {"dtype": "float32", "shape": (2,), "names": None},
+}
+made = LeRobotDataset.create("two", fps=10, features=features, root=to, use_videos=False)
+random = np.random.default_rng(0)
+for task in tasks:
+    for _ in range(10):
+        image = np.zeros((size, size, 3), np.uint8)
+        values = {n: (random.random(2) * scale).astype("float32") for n in ("observation.state", "action")}
+        made.add_frame({**values, "observation.image": image, "task": task})
+    made.save_episode()
+made.finalize()
+"""
+
+
+@dataclass
+class Trained:
+    """A training that ended."""
+
+    exit_code: int
+    lines: list[str]
+    work: Path
+    database: Path
+
+    def events(self, kind):
+        records = [event.read(line) for line in self.lines]
+        return [record.event for record in records if record and isinstance(record.event, kind)]
+
+    def ask(self, query: str) -> list[tuple]:
+        connection = sqlite3.connect(self.database)
+        try:
+            return connection.execute(query).fetchall()
+        finally:
+            connection.close()
+
+
+@dataclass(frozen=True)
+class Small:
+    """A training to go on from. checkpoint: its last."""
+
+    dataset: Path
+    ran: Trained
+    checkpoint: Path
+
+
+def record(environment: str, to: Path, episodes: Sequence[str], size: int = 32, scale: float = 1.0) -> Path:
+    """A dataset of ten frames an episode, with one camera; episodes: the task of each. scale: of what is read."""
+    python = Path(environment) / "bin" / "python"
+    command = [python, "-c", RECORD, to, json.dumps(list(episodes)), str(size), str(scale)]
+    subprocess.run(command, check=True, capture_output=True)
+    return to
+
+
+def lines_until(process, sign: str) -> Iterator[str]:
+    for line in process.stdout:
+        yield line.rstrip("\n")
+        if sign in line:
+            return
+    raise AssertionError(f"{sign} never came")
+
+
+def tensors(path: Path) -> dict[str, bytes]:
+    """The bytes of each tensor of a safetensors file."""
+    content = path.read_bytes()
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    header.pop("__metadata__", None)
+    return {
+        name: content[start + one["data_offsets"][0] : start + one["data_offsets"][1]] for name, one in header.items()
+    }

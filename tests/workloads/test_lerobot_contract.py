@@ -1,0 +1,70 @@
+"""Defects of the reference tooling that must not come back, by their number in section H.1 of the contract."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from robotrain_workloads.lerobot_train import container, trainer_args
+from small_training import tensors
+
+HUB = "huggingface"
+
+
+def command(document) -> tuple[str, ...]:
+    data = {source: Path(source.uri) for source in document.sources}
+    return container.work(document, data, Path(document.placement.work)).arguments
+
+
+@pytest.mark.parametrize("role", ["policy", "init_policy"])
+def test_h1_01_a_policy_to_start_from_is_never_a_place_to_push_to(training, pusht, policy, role):
+    folder = policy()
+    asked = command(training(pusht, starts={role: folder}))
+    assert f"--policy.path={folder}" in asked
+    assert "--policy.push_to_hub=false" in asked
+    assert not any(part.startswith("--policy.repo_id") for part in asked)
+    assert "--policy.repo_id" in trainer_args.OWNED
+
+
+@pytest.mark.slow
+def test_h1_01_the_weights_of_the_policy_are_really_loaded(train, small):
+    still = {"training_steps": 1, "learning_rate": 1e-30, "seed": 2}
+    tuned = train(small.dataset, (), {"policy": small.checkpoint}, **still)
+    assert tuned.exit_code == 0, "\n".join(tuned.lines)
+    before = tensors(small.checkpoint / "pretrained_model/model.safetensors")
+    after = tensors(tuned.work / "outputs/checkpoints/000001/pretrained_model/model.safetensors")
+    assert len(before) > 100
+    assert before == after
+
+
+def test_h1_05_nothing_is_registered_unless_it_is_asked_for(training):
+    assert container.publishing(training(job_name="a-name"), {}).register == ""
+    assert container.publishing(training(register_checkpoint="my_model"), {}).register == "my_model"
+
+
+def test_h1_07_a_model_is_told_one_place_that_its_data_came_from(training):
+    document = training(register_checkpoint="m")
+    remote = tuple(dataclasses.replace(source, kind=HUB, uri="u/d") for source in document.sources)
+    for platform in ("osmo", "azureml"):
+        asked = container.publishing(dataclasses.replace(document, platform=platform, sources=remote), {})
+        assert asked.tags["dataset_source"] == HUB
+        assert not {"checkpoint", "source"} & asked.tags.keys()  # which, and of what run, the runtime says, once
+
+
+@pytest.mark.parametrize("parameters", [{}, {"training_steps": 7}, {"save_freq": 10**9}])
+def test_h1_08_there_is_a_checkpoint_at_the_end_whatever_is_asked_for(training, parameters):
+    asked = command(training(register_checkpoint="m", **parameters))
+    assert not any(part.startswith("--save_checkpoint=") for part in asked)
+    assert "--save_checkpoint" in trainer_args.OWNED
+    assert int(trainer_args.value_of(asked, "--save_freq") or 0) > 0
+
+
+def test_h1_11_the_held_out_part_and_the_warm_up_reach_the_trainer(training):
+    asked = command(training(val_split=0.25, eval_freq=50, lr_warmup_steps=30))
+    assert "--dataset.eval_split=0.25" in asked
+    assert "--eval_steps=50" in asked
+    assert "--scheduler.num_warmup_steps=30" in asked
+    diffusion = command(training(policy_type="diffusion", lr_warmup_steps=30))
+    assert "--policy.scheduler_warmup_steps=30" in diffusion
+    none = command(training(val_split=0))
+    assert "--dataset.eval_split=0" in none
+    assert "--eval_steps=0" in none

@@ -1,0 +1,126 @@
+"""Real trainings that do not start at nothing: from a policy, after a kill, and from another run's checkpoint."""
+
+import os
+import shutil
+import signal
+import struct
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from robotrain_runtime import checkpoint
+from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome, Track
+from small_training import SMALL, Trained, lines_until, record, tensors
+
+pytestmark = pytest.mark.slow
+
+MODEL = "pretrained_model"
+
+
+def losses(ran: Trained, name: str = "train/loss") -> dict[int, float]:
+    return {one.step: one.values[name] for one in ran.events(Metrics) if name in one.values}
+
+
+def mean(folder: Path, feature: str) -> list[float]:
+    """What a policy subtracts from a feature."""
+    (file,) = (folder / MODEL).glob("policy_preprocessor_step_*_normalizer_processor.safetensors")
+    return [value for (value,) in struct.iter_unpack("<f", tensors(file)[f"{feature}.mean"])]
+
+
+@contextmanager
+def not_for_ever(process):
+    stopper = threading.Timer(300, process.kill)
+    stopper.daemon = True
+    stopper.start()
+    yield
+    stopper.cancel()
+
+
+def test_a_policy_is_tuned_at_the_new_rate_and_with_the_statistics_of_the_new_dataset(
+    train, small, training_environment, tmp_path
+):
+    larger = record(training_environment, tmp_path / "larger", ["push"] * 4, scale=10)
+    given = {"training_steps": 2, "log_freq": 1, "learning_rate": 2e-4}
+    tuned = train(larger, ["--policy.n_action_steps=4"], {"policy": small.checkpoint}, **given)
+    assert tuned.exit_code == 0, "\n".join(tuned.lines)
+    rates = [one.values["train/learning_rate"] for one in tuned.events(Metrics) if "train/learning_rate" in one.values]
+    assert rates == [2e-4, 2e-4]
+    assert losses(tuned)[1] < losses(small.ran)[1] / 1.5
+    made = tuned.work / "outputs/checkpoints/000002"
+    assert mean(made, "action") == pytest.approx([10 * value for value in mean(small.checkpoint, "action")], rel=1e-4)
+    assert '"n_action_steps": 4' in (made / MODEL / "config.json").read_text()
+    (parent,) = [one.tags for one in tuned.events(Track) if "parent_run" in one.tags]
+    assert parent["parent_step"] == "6"
+    assert not any("random weights" in note.text for note in tuned.events(Note))
+
+
+def test_weights_alone_need_nothing_else_of_the_policy(train, small, tmp_path):
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(small.checkpoint / MODEL / name, bare)
+    begun = train(small.dataset, (), {"init_policy": bare}, training_steps=1, learning_rate=1e-30, seed=2)
+    assert begun.exit_code == 0, "\n".join(begun.lines)
+    made = begun.work / "outputs/checkpoints/000001"
+    assert tensors(made / MODEL / "model.safetensors") == tensors(small.checkpoint / MODEL / "model.safetensors")
+    assert mean(made, "observation.state") == mean(small.checkpoint, "observation.state")
+
+
+def test_weights_that_do_not_fit_what_comes_after_the_dashes_are_the_reason(train, small):
+    ran = train(small.dataset, ["--policy.dim_feedforward=32"], {"policy": small.checkpoint}, training_steps=1)
+    assert ran.exit_code == 1
+    assert "weights do not fit the network that the options after -- describe" in ran.events(Outcome)[0].reason
+
+
+def test_a_run_that_was_killed_goes_on_when_it_is_started_again(start, train, pusht, tmp_path):
+    given = {"training_steps": 240, "save_freq": 60, "log_freq": 10, "eval_freq": 60}
+    parent = tmp_path / "work/outputs/checkpoints"
+    process = start(pusht, SMALL["act"], **given)
+    with not_for_ever(process):
+        list(lines_until(process, '"event": "checkpoint"'))
+        while not checkpoint.read(parent / "000060"):
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+        assert '"event": "outcome"' not in process.communicate()[0]
+    good, _ = checkpoint.last_good(parent) or (0, None)
+    assert 60 <= good < 240
+
+    again = train(pusht, SMALL["act"], **given)
+    assert again.exit_code == 0, "\n".join(again.lines)
+    assert any(f"going on from its step {good}" in note.text for note in again.events(Note))
+    steps = list(losses(again))
+    assert (steps[0], steps[-1]) == (good + 10, 240)
+    left = [step for step in (120, 180, 240) if step > good]
+    assert list(losses(again, "val/loss")) == left
+    assert [one.step for one in again.events(Checkpoint)] == left
+    there = dict(checkpoint.steps(parent))
+    assert sorted(there) == [60, 120, 180, 240]
+    assert [checkpoint.wrong_with(folder) for folder in there.values()] == [""] * 4
+    assert (parent / "last").resolve() == there[240]
+
+
+def test_a_run_that_was_stopped_goes_on_in_a_run_of_its_own(start, train, pusht, tmp_path):
+    given = {"save_freq": 50_000, "eval_freq": 0, "learning_rate": 3e-4}
+    process = start(pusht, SMALL["act"], training_steps=100_000, log_freq=1, **given)
+    with not_for_ever(process):
+        list(lines_until(process, "train/loss"))
+        os.killpg(process.pid, signal.SIGTERM)
+        process.communicate()
+    assert process.returncode == 143
+    ((step, saved),) = checkpoint.steps(tmp_path / "work/outputs/checkpoints")
+    assert checkpoint.wrong_with(saved) == ""
+    before = {path: path.lstat().st_mtime_ns for path in (tmp_path / "work/outputs").rglob("*")}
+
+    total = step + 6
+    on = train(pusht, SMALL["act"], {"resume": saved}, "on", training_steps=total, log_freq=2, **given)
+    assert on.exit_code == 0, "\n".join(on.lines)
+    assert {path: path.lstat().st_mtime_ns for path in (tmp_path / "work/outputs").rglob("*")} == before
+    assert list(losses(on))[-1] in (total, total - 1)
+    assert min(losses(on)) > step
+    assert all(one.total == total for one in on.events(Metrics) if one.step is not None)
+    (made,) = on.events(Checkpoint)
+    assert (made.step, Path(made.path).parent) == (total, on.work / "outputs/checkpoints")
+    rates = {one.values["train/learning_rate"] for one in on.events(Metrics) if "train/learning_rate" in one.values}
+    assert rates == {3e-4}

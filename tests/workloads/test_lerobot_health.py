@@ -1,0 +1,55 @@
+"""What `robotrain doctor` says of the training environment, by the same code that a run asks before it starts."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from robotrain_runtime import environment
+from robotrain_workloads.lerobot_train import health
+from robotrain_workloads.lerobot_train.container import ENVIRONMENT
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def look():
+    (check,) = health.checks()
+    assert check.here  # where a platform brings a container, none of this matters
+    return list(check.look())
+
+
+def test_an_environment_that_is_built_is_all_that_is_needed(cache, monkeypatch):
+    built = environment.folder(ENVIRONMENT.lock, cache)
+    (built / "bin").mkdir(parents=True)
+    (built / "bin" / "python").symlink_to(sys.executable)
+    (built / environment.MARKER).write_text("{}")
+    monkeypatch.setenv("ROBOTRAIN_PYTHON", "/nowhere")
+    (found,) = look()
+    assert (found.state, found.says) == ("ok", f"its environment is built ({built})")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the lock is for Linux")
+def test_without_its_python_a_submit_would_stop_and_the_ways_out_are_said(monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_PYTHON", "/nowhere/python")
+    found, *_ = look()
+    assert found.state == "fail"
+    assert found.says.startswith(f"there is no Python {ENVIRONMENT.python} on this machine (ROBOTRAIN_PYTHON /nowhere")
+    assert f"uv python install {ENVIRONMENT.python}" in [way.text for way in found.instead]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the lock is for Linux")
+def test_too_little_disk_stops_a_submit(monkeypatch):
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10**9))
+    assert "too little disk space" in " ".join(found.says for found in look() if found.state == "fail")
+
+
+def test_an_environment_of_ones_own_is_looked_at_instead(monkeypatch, tmp_path):
+    monkeypatch.setenv("ROBOTRAIN_ENVIRONMENT", str(tmp_path))
+    found, *_ = look()
+    assert found.state == "fail"
+    assert "the environment that was given cannot run this job" in found.says

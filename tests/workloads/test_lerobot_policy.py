@@ -1,0 +1,207 @@
+"""A policy that cannot be trained on is told apart before anything is built, each reason with its own sentence."""
+
+import json
+
+import pytest
+from robotrain_workloads.lerobot_train import container
+
+
+@pytest.fixture
+def told(training, pusht):
+    """What is said of a folder in a role: `told(folder, role="init_policy", policy_type="diffusion")`."""
+
+    def ask(folder, role="policy", dataset=pusht, **parameters) -> list[str]:
+        document = training(dataset, starts={role: folder}, **parameters)
+        data = {source: type(dataset)(source.uri) for source in document.sources}
+        return list(container.inspect(document, data))
+
+    return ask
+
+
+@pytest.fixture
+def seen(dataset):
+    """Make a dataset with cameras: `seen({"observation.images.top": [48, 64, 3]})`."""
+
+    def make(cameras, **features):
+        names = ["height", "width", "channels"]
+        pictures = {name: {"dtype": "image", "shape": shape, "names": names} for name, shape in cameras.items()}
+        numbers = {"observation.state": [2], "action": [2]} | features
+        rest = {name: {"dtype": "float32", "shape": shape} for name, shape in numbers.items()}
+        return dataset(features={**rest, **pictures})
+
+    return make
+
+
+def looking(*cameras, shape=(3, 48, 64)):
+    """The inputs of a policy with such cameras."""
+    state = {"observation.state": {"type": "STATE", "shape": [2]}}
+    return state | {name: {"type": "VISUAL", "shape": list(shape)} for name in cameras}
+
+
+def test_a_model_folder_and_the_checkpoint_around_it_are_the_same_policy(told, policy, saved):
+    assert told(policy()) == []
+    assert told(saved("run/checkpoints/000006", 6)) == []
+
+
+def test_no_folder_and_no_policy(told, tmp_path):
+    assert told(tmp_path / "gone") == [f"{tmp_path / 'gone'} is not a folder"]
+    (sentence,) = told(tmp_path)
+    assert "holds no policy: it has no config.json" in sentence
+
+
+def test_a_folder_above_names_the_newest_policy_in_it(told, saved, tmp_path):
+    for step in (300, 400):
+        saved(f"run/outputs/checkpoints/{step:06}", step)
+    newest = tmp_path / "run/outputs/checkpoints/000400/pretrained_model"
+    for above in ("run", "run/outputs", "run/outputs/checkpoints"):
+        assert told(tmp_path / above)[0].endswith(f"(but {newest} has)")
+
+
+def test_a_type_that_is_not_the_one_to_train_names_the_option(told, policy):
+    (sentence,) = told(policy(type="diffusion"))
+    title, way = sentence.split("\n")
+    assert "is a policy of type diffusion, and --policy-type is act" in title
+    assert way == "--policy-type diffusion"
+    assert told(policy("other", type="diffusion"), policy_type="diffusion") == []
+
+
+@pytest.mark.parametrize(("kind", "why"), [("pi0", "of type pi0"), (None, "does not say what type")])
+def test_a_type_that_cannot_be_trained_names_those_that_can(told, policy, kind, why):
+    (sentence,) = told(policy(type=kind))
+    assert why in sentence
+    assert "act and diffusion" in sentence
+
+
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_settings_that_are_none(told, policy, text):
+    folder = policy()
+    (folder / "config.json").write_text(text)
+    assert "config.json" in told(folder)[0]
+
+
+def test_weights_that_are_missing_or_cut_short(told, policy):
+    assert "holds no weights" in told(policy("none", without=["model.safetensors"]))[0]
+    for name, content in {
+        "short": lambda old: old[:-1],
+        "header": lambda old: old[:12],
+        "empty": lambda old: b"",
+    }.items():
+        file = policy(name) / "model.safetensors"
+        file.write_bytes(content(file.read_bytes()))
+        assert told(file.parent) == [
+            f"{file} is not a whole safetensors file: it may have been cut short on its way here"
+        ]
+
+
+def test_an_adapter_is_no_policy(told, policy):
+    folder = policy()
+    (folder / "adapter_config.json").write_text("{}")
+    assert "holds a PEFT adapter" in told(folder)[0]
+
+
+def test_missing_processors_are_named_and_the_weights_alone_do_without(told, policy):
+    bare = policy(without=["policy_preprocessor.json", "policy_postprocessor.json"])
+    assert "has no policy_preprocessor.json, no policy_postprocessor.json" in told(bare)[0]
+    assert told(bare, role="init_policy") == []
+    assert "has no normalizer.safetensors" in told(policy("cut", without=["normalizer.safetensors"]))[0]
+
+
+def test_a_policy_of_an_older_lerobot_names_the_command_that_converts_it(told, policy):
+    old = policy(without=["policy_preprocessor.json", "policy_postprocessor.json"])
+    header = json.dumps({"normalize_inputs.x.mean": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}}).encode()
+    (old / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    title, way = told(old)[0].split("\n")
+    assert "older LeRobot" in title
+    assert way == f"python -m lerobot.processor.migrate_policy_normalization --pretrained-path {old}"
+
+
+def test_readings_and_actions_of_other_sizes_are_named(told, policy, seen):
+    folder = policy()
+    assert told(folder, dataset=seen({}, **{"observation.state": [3]})) == [
+        "observation.state has 3 values in the dataset, and 2 values in the policy"
+    ]
+    assert told(folder, dataset=seen({}, action=[1])) == [
+        "action has 1 value in the dataset, and 2 values in the policy"
+    ]
+
+
+def test_a_reading_that_the_dataset_does_not_have(told, policy, seen):
+    world = {"observation.environment_state": {"type": "ENV", "shape": [4]}}
+    assert told(policy(input_features=world), dataset=seen({})) == [
+        "the policy reads observation.environment_state, which the dataset does not record"
+    ]
+
+
+def test_a_camera_that_the_dataset_does_not_have(told, policy, seen):
+    folder = policy(input_features=looking("observation.images.top", "observation.images.wrist"))
+    here = seen({"observation.images.top": [48, 64, 3], "observation.images.side": [48, 64, 3]})
+    assert told(folder, dataset=here) == [
+        "the policy looks through observation.images.wrist, and the dataset has only observation.images.top,"
+        " observation.images.side"
+    ]
+    assert "has no camera" in told(folder, dataset=seen({}))[0]
+
+
+def test_act_takes_pictures_of_any_size_and_diffusion_those_it_was_trained_with(told, policy, seen):
+    inputs = looking("observation.images.top")
+    larger = seen({"observation.images.top": [96, 128, 3]})
+    assert told(policy("act", input_features=inputs), dataset=larger) == []
+    diffusion = policy("diffusion", type="diffusion", input_features=inputs)
+    assert told(diffusion, dataset=larger, policy_type="diffusion") == [
+        "observation.images.top is 128 wide and 96 high in the dataset, and the policy was trained with 64 and 48"
+    ]
+    cropped = policy("cropped", type="diffusion", input_features=inputs, crop_shape=[40, 40])
+    assert told(cropped, dataset=larger, policy_type="diffusion") == []
+    grey = seen({"observation.images.top": [48, 64, 1]})
+    assert told(policy("grey", input_features=inputs), dataset=grey) == [
+        "observation.images.top has 1 channel in the dataset, and 3 channels in the policy"
+    ]
+
+
+def test_a_camera_may_be_renamed_after_the_dashes(training, policy, seen):
+    folder = policy(input_features=looking("observation.images.top"))
+    rename = '--rename_map={"observation.images.side": "observation.images.top"}'
+    document = training(seen({"observation.images.side": [48, 64, 3]}), [rename], starts={"policy": folder})
+    data = {source: type(folder)(source.uri) for source in document.sources}
+    assert list(container.inspect(document, data)) == []
+
+
+def test_a_camera_that_the_policy_never_saw_is_mentioned(training, policy, seen):
+    folder = policy(input_features=looking("observation.images.top"))
+    here = seen({"observation.images.top": [48, 64, 3], "observation.images.side": [48, 64, 3]})
+    document = training(here, starts={"policy": folder})
+    data = {source: type(folder)(source.uri) for source in document.sources}
+    assert list(container.inspect(document, data)) == []
+    note = container.work(document, data, folder.parent / "work").notes[0].text
+    assert "observation.images.side" in note
+
+
+def test_a_checkpoint_to_go_on_from_is_looked_at_in_the_same_way(told, saved, pusht):
+    torn = saved("run/checkpoints/000006", 6, type="diffusion")
+    (torn / "training_state/training_step.json").write_text('{"step": 6}')
+    sentences = told(torn, role="resume", training_steps=100)
+    assert any("is not what was saved" in sentence for sentence in sentences)
+    assert any("--policy-type is act" in sentence for sentence in sentences)
+
+
+def test_a_checkpoint_that_was_never_completed_is_refused(told, saved):
+    (sentence,) = told(saved("run/checkpoints/000006", 6, sealed=False), role="resume")
+    assert "was never completed" in sentence
+
+
+def test_a_policy_is_no_checkpoint_to_go_on_from(told, policy):
+    (sentence,) = told(policy(), role="resume")
+    assert "is no checkpoint that a training can go on from" in sentence
+
+
+def test_a_checkpoint_that_came_as_far_already_names_the_option(told, saved):
+    folder = saved("run/checkpoints/000400", 400)
+    (sentence,) = told(folder, role="resume", training_steps=400)
+    assert sentence == f"{folder} reached step 400 already: ask for more steps\n--training-steps 800"
+    assert told(folder, role="resume", training_steps=401) == []
+
+
+def test_a_policy_whose_files_are_still_to_come_is_looked_at_later(training, pusht):
+    document = training(pusht, starts={"policy": "/not/fetched/yet"})
+    dataset = next(source for source in document.sources if source.role == "dataset")
+    assert list(container.inspect(document, {dataset: pusht})) == []

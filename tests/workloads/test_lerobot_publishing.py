@@ -1,0 +1,167 @@
+"""What a run asks to be done with its checkpoints, and what a registered model is told of where it comes from."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from robotrain.job import Job
+from robotrain_runtime.document import Source
+from robotrain_workloads.lerobot_train import container
+from robotrain_workloads.lerobot_train.parameters import Parameters
+from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
+
+COMMIT = "a" * 40
+
+
+def checked(url):
+    values = dataclasses.asdict(Parameters(publish_url=url))
+    return list(LEROBOT_TRAIN.check(Job(workload="lerobot-train", parameters=tuple(values.items()))))
+
+
+def asked(document, data=None):
+    return container.publishing(document, data or {})
+
+
+def with_sources(document, *sources):
+    return dataclasses.replace(document, sources=sources)
+
+
+@pytest.mark.parametrize(
+    ("said", "to"),
+    [
+        ("/mnt/models", "/mnt/models"),
+        ("//mnt//models/", "/mnt/models"),
+        ("file:///mnt/my%20models", "/mnt/my models"),
+        ("file://localhost/mnt/models", "/mnt/models"),
+        ("FILE:/mnt/models", "/mnt/models"),
+        ("/mnt/a?b#c", "/mnt/a?b#c"),
+        (None, ""),
+    ],
+)
+def test_a_place_to_publish_to_is_one_absolute_folder(training, said, to):
+    assert asked(training(publish_url=said)).to == to
+    assert checked(said) == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["models", "./models", "../x", "~/models", "", "/", "file:///", "file:models", "file://host/x", "file:///a?b"],
+)
+def test_what_is_no_absolute_folder_is_refused_with_the_form_of_one(said):
+    (problem,) = checked(said)
+    assert problem.stage.exit_code == 2
+    assert problem.where == "--publish-url"
+    assert problem.instead[0].text == "--publish-url /FOLDER/checkpoints"
+
+
+@pytest.mark.parametrize("said", ["https://acc.blob.core.windows.net/c/p", "s3://b/p", "https://a/c?sig=SECRET"])
+def test_an_address_comes_later_and_is_not_repeated_with_its_secret(said):
+    (problem,) = checked(said)
+    assert problem.stage.exit_code == 3
+    assert "comes later" in problem.why
+    assert "SECRET" not in problem.given
+    assert [way.text for way in problem.instead] == ["--publish-url /FOLDER", "robotrain outputs RUN --to FOLDER"]
+
+
+def test_a_platform_must_say_that_it_can_publish_to_a_folder():
+    (parameter,) = (one for one in dataclasses.fields(Parameters) if one.name == "publish_url")
+    assert "publish_folder" in str(parameter.type.__metadata__)
+
+
+def test_a_folder_that_could_never_be_written_to_is_told_before_the_training(training, pusht, tmp_path):
+    def told(to, **parameters):
+        document = training(pusht, publish_url=str(to), **parameters)
+        return list(container.inspect(document, dict.fromkeys(document.sources, pusht)))
+
+    assert told(tmp_path / "new") == []
+    assert told(tmp_path) == []
+    assert told(tmp_path / "a/b") == [
+        f"checkpoints cannot be published to {tmp_path}/a/b: there is no {tmp_path}/a\nmkdir -p {tmp_path}/a"
+    ]
+    (tmp_path / "file").touch()
+    assert "it is a file" in told(tmp_path / "file")[0]
+    out = tmp_path / "out"
+    out.mkdir()
+    assert f"they are saved in {out}" in told(out, output_dir=str(out))[0]
+    assert f"they are saved in {out}" in told(out / "checkpoints", output_dir=str(out))[0]
+
+
+def test_a_checkpoint_of_another_run_is_not_in_the_way_unless_it_has_a_name_that_is_needed(
+    training, pusht, saved, tmp_path
+):
+    def told(run="lerobot-train-00000000-1", starts=None, **parameters):
+        document = training(pusht, publish_url=str(tmp_path / "shared"), starts=starts, **parameters)
+        data = {source: Path(source.uri) for source in document.sources}
+        return list(container.inspect(dataclasses.replace(document, run=run), data))
+
+    saved("shared/000400", 400)
+    given = {"training_steps": 1000, "save_freq": 200}
+    (sentence,) = told("lerobot-train-99999999-1", **given)
+    assert "it holds 000400 of the run lerobot-train-00000000-1" in sentence
+    assert told(**given) == []
+    assert told("lerobot-train-99999999-1", training_steps=1000, save_freq=300) == []
+    assert told("lerobot-train-99999999-1", starts={"resume": tmp_path / "shared/000400"}, **given) == []
+
+
+def test_a_model_is_told_of_its_data_by_name_and_by_what_the_name_meant(training, pusht):
+    hub = Source(role="dataset", kind="huggingface", uri="lerobot/pusht@main", pin=COMMIT)
+    document = with_sources(training(register_checkpoint="m", training_steps=7), hub)
+    found = asked(document, {hub: pusht})
+    assert found.register == "m"
+    assert found.tags["framework"] == "lerobot"
+    assert (found.tags["policy_type"], found.tags["job_name"]) == ("act", "lerobot-act-training")
+    assert found.tags["training_steps"] == "7"
+    assert found.tags["dataset_source"] == "huggingface"
+    assert found.tags["dataset_uri"] == "hf://lerobot/pusht@main"
+    assert found.tags["dataset_repo_id"] == "lerobot/pusht@main"
+    assert found.tags["dataset_pin"] == COMMIT
+    assert len(found.tags["dataset_lineage_sha256"]) == 64
+    assert found.description.splitlines() == [
+        "LeRobot act policy",
+        "Job: lerobot-act-training, 7 steps (run lerobot-train-00000000-1)",
+        f"Dataset: hf://lerobot/pusht@main at {COMMIT} (50 episodes, 2000 frames)",
+    ]
+
+
+def test_the_lineage_digest_changes_with_what_a_name_meant_and_with_nothing_else(training):
+    hub = Source(role="dataset", kind="huggingface", uri="u/d", pin=COMMIT)
+    moved = dataclasses.replace(hub, pin="b" * 40)
+
+    def digest(*sources, **parameters):
+        return asked(with_sources(training(**parameters), *sources)).tags["dataset_lineage_sha256"]
+
+    assert digest(hub) == digest(hub, batch_size=7)
+    assert digest(hub) != digest(moved)
+    assert digest(hub, moved) != digest(moved, hub)
+
+
+def test_many_blobs_are_counted_and_named_by_one_digest(training):
+    blobs = [Source(role="dataset", kind="blob_url", uri=f"https://a.blob.core.windows.net/c/{n}") for n in range(64)]
+    tags = asked(with_sources(training(), *blobs)).tags
+    assert (tags["blob_url_count"], tags["dataset_uri_count"]) == ("64", "64")
+    assert tags["blob_urls"].startswith("64 blob URLs; sha256:")
+    assert tags["dataset_source"] == "azure-blob"
+    assert max(map(len, tags.values())) <= 256
+    (one,) = blobs[:1]
+    assert asked(with_sources(training(), one)).tags["blob_urls"] == one.uri
+    asset = Source(role="dataset", kind="data_asset", uri="azureml:d:3")
+    mixed = asked(with_sources(training(), asset, one)).tags
+    assert (mixed["dataset_source"], mixed["dataset_assets"], mixed["dataset_asset_count"]) == (
+        "mixed",
+        "azureml:d:3",
+        "1",
+    )
+
+
+def test_a_model_is_told_of_the_policy_it_began_with_and_of_the_run_that_made_it(training, saved):
+    at = saved("other/checkpoints/000400", 400, run="lerobot-train-11111111-2")
+    document = training(starts={"policy": at})
+    data = {source: Path(source.uri) for source in document.sources}
+    found = asked(document, data)
+    assert found.tags["base_policy"] == str(at)
+    assert found.tags["parent_run"] == "lerobot-train-11111111-2"
+    assert (found.tags["parent_step"], len(found.tags["parent_checkpoint_sha256"])) == ("400", 64)
+    assert f"fine-tuned from {at}" in found.description
+    model = training(starts={"policy": at / "pretrained_model"})
+    assert asked(model, {s: Path(s.uri) for s in model.sources}).tags["parent_run"] == "lerobot-train-11111111-2"
+    assert not any(name.startswith(("base_", "parent_")) for name in asked(training()).tags)

@@ -1,0 +1,80 @@
+"""Whether this machine has, or could build, the environment that training runs in: its lock, Python, uv and disk."""
+
+import os
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from robotrain import disk, folders
+from robotrain.amounts import size
+from robotrain.health import Finding, HealthCheck, of_problem, ok, warn
+from robotrain.problem import Instead, Problem, Stage
+from robotrain.redaction import redact
+from robotrain_runtime import environment, environment_check, interpreter, uv
+from robotrain_runtime.document import Placement
+from robotrain_runtime.finding import Finding as RunFinding
+
+from robotrain_workloads.lerobot_train.container import ENVIRONMENT
+
+GIVEN = "ROBOTRAIN_ENVIRONMENT"
+REMARK = "   "
+SECONDS = 3.0
+
+
+def checks() -> Iterable[HealthCheck]:
+    """Only for platforms that do the work on this machine: others bring a container."""
+    return (HealthCheck(name="lerobot-train", look=look, here=True),)
+
+
+def look() -> Iterator[Finding]:
+    """What the run itself would find before it starts, by the same code."""
+    cache, given = folders.cache(), os.environ.get(GIVEN)
+    placement = Placement(work="", cache=str(cache), environment=given)
+    wrong = list(environment_check.findings(ENVIRONMENT, placement))
+    yield from (of_problem(_problem(finding)) for finding in wrong)
+    built = environment.folder(ENVIRONMENT.lock, cache)
+    if wrong:
+        return
+    if given:
+        yield ok(f"{GIVEN} is {given}, and holds what it needs")
+    elif environment.complete(built):
+        yield ok(f"its environment is built ({built})")
+    else:
+        python, tool = interpreter.find(ENVIRONMENT.python), uv.find(cache)
+        by = str(tool) if tool else f"{uv.version()}, fetched with pip first"
+        yield ok(f"its environment can be built, once: Python {ENVIRONMENT.python} is {python}, uv is {by}")
+        yield from _downloads(tool, cache)
+
+
+def _problem(finding: RunFinding) -> Problem:
+    ways = (way.partition(REMARK) for way in finding.ways)
+    return Problem(
+        code=finding.code,
+        stage=Stage.PREFLIGHT,
+        title=finding.title,
+        where=finding.where,
+        given=redact(finding.given),
+        why=finding.why,
+        instead=tuple(Instead(text.strip(), remark.strip()) for text, _, remark in ways),
+    )
+
+
+def _downloads(tool: Path | None, cache: Path) -> Iterator[Finding]:
+    """Where uv keeps what it fetches: as much again, when that is another disk."""
+    kept = _kept_by(tool) if tool else None
+    if kept is None or os.stat(disk.there(kept)).st_dev == os.stat(disk.there(cache)).st_dev:
+        return
+    if (free := disk.free(kept)) < ENVIRONMENT.gib * environment_check.GIB:
+        another = Instead(
+            "UV_CACHE_DIR=FOLDER robotrain …", "on the disk of robotrain's own cache: then files are shared"
+        )
+        yield warn(f"uv keeps what it fetches in {kept}, which has {size(free)} free: that may be too little", another)
+
+
+def _kept_by(tool: Path) -> Path | None:
+    command = [str(tool), "cache", "dir", "--color", "never"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return Path(told.stdout.strip()) if told.returncode == 0 and told.stdout.strip() else None

@@ -1,0 +1,119 @@
+"""What a registered model is told of where it comes from: tag names of the contract, section D.4."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from robotrain_runtime import checkpoint
+from robotrain_runtime.checkpoint import Manifest
+from robotrain_runtime.document import JobDocument, Source
+
+from robotrain_workloads.lerobot_train import dataset, start
+from robotrain_workloads.lerobot_train.tracked import SOURCE_NAMES, source_of
+
+BEGUN = {"policy": "fine-tuned from", "init_policy": "begun with the weights of", "resume": "gone on from"}
+LISTED = {"blob_url": ("blob_url", "blob URLs"), "data_asset": ("dataset_asset", "data assets")}
+"""Kinds whose sources are counted and listed: the tags' beginning, and what several are called."""
+LONGEST = 64
+"""Of a pin that a person would read; the tags hold every one."""
+
+
+def description(document: JobDocument, data: Mapping[Source, Path]) -> str:
+    """Some lines for people."""
+    given, begun = document.parameters, start.source(document.sources)
+    lines = [
+        f"LeRobot {given['policy_type']} policy" + (f", {BEGUN[begun.role]} {begun.uri}" if begun else ""),
+        f"Job: {given['job_name']}, {given['training_steps']} steps (run {document.run})",
+        *(f"Dataset: {line}" for line in _datasets(document.sources, data)),
+    ]
+    return "\n".join(lines)
+
+
+def tags(document: JobDocument, data: Mapping[Source, Path]) -> dict[str, str]:
+    """What can be searched for; the runtime adds which checkpoint of which run it is."""
+    given = document.parameters
+    sources = [source for source in document.sources if source.role == "dataset"]
+    uris = [_uri(source) for source in sources]
+    found = {
+        "framework": "lerobot",
+        "policy_type": str(given["policy_type"]),
+        "job_name": str(given["job_name"]),
+        "training_steps": str(given["training_steps"]),
+        "dataset_source": source_of(sources),
+        "dataset_uri": _several(uris, "sources"),
+        "dataset_uri_count": str(len(uris)),
+        "dataset_lineage_sha256": _digest([[one.kind, one.uri, one.pin] for one in sources]),
+        "dataset_repo_id": next((one.uri for one in sources if one.kind == "huggingface"), str(given["dataset_id"])),
+        "dataset_pin": _several([one.pin for one in sources if one.pin], "pins"),
+        **dict(_counted(sources)),
+        **_begun(document.sources),
+        **parent(data),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def parent(data: Mapping[Source, Path]) -> dict[str, str]:
+    """The run that the training goes on from, where the checkpoint says which one that was."""
+    begun = start.source(data)
+    made = _manifest(data[begun]) if begun else None
+    if made is None:
+        return {}
+    return {
+        "parent_run": made.run,
+        "parent_job_digest": made.job,
+        "parent_step": str(made.step),
+        "parent_checkpoint_sha256": made.digest,
+    }
+
+
+def _datasets(sources: Sequence[Source], data: Mapping[Source, Path]) -> Iterator[str]:
+    for source in sources:
+        if source.role == "dataset":
+            meant = f" at {source.pin}" if 0 < len(source.pin) <= LONGEST else ""
+            yield _uri(source) + meant + _extent(data.get(source))
+
+
+def _extent(folder: Path | None) -> str:
+    with suppress(OSError, ValueError, KeyError):
+        found = dataset.info(folder) if folder else {}
+        return f" ({found['total_episodes']} episodes, {found['total_frames']} frames)"
+    return ""
+
+
+def _manifest(folder: Path) -> Manifest | None:
+    """That of a checkpoint, also when only its model was named."""
+    return checkpoint.read(folder) or checkpoint.read(folder.parent)
+
+
+def _begun(sources: Sequence[Source]) -> dict[str, str]:
+    begun = start.source(sources)
+    if begun is None:
+        return {}
+    return {
+        "base_policy": begun.uri,
+        "base_policy_source": SOURCE_NAMES.get(begun.kind, begun.kind),
+        "base_policy_pin": begun.pin,
+    }
+
+
+def _counted(sources: Sequence[Source]) -> Iterator[tuple[str, str]]:
+    for kind, (name, plural) in LISTED.items():
+        if uris := [source.uri for source in sources if source.kind == kind]:
+            yield f"{name}_count", str(len(uris))
+            yield f"{name}s", _several(uris, plural)
+
+
+def _uri(source: Source) -> str:
+    return f"hf://{source.uri}" if source.kind == "huggingface" else source.uri
+
+
+def _several(texts: Sequence[str], plural: str) -> str:
+    if len(texts) < 2:
+        return "".join(texts)
+    return f"{len(texts)} {plural}; sha256:{_digest(list(texts))[:16]}"
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,100 @@
+"""The rules of `lerobot-train` on a resolved job, on the submit side."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from robotrain.problem import Instead, Problem, Stage
+from robotrain.redaction import redact
+
+from robotrain_workloads.lerobot_train import publishing_to
+from robotrain_workloads.lerobot_train.versions import LEROBOT
+
+if TYPE_CHECKING:
+    from robotrain.job import Job
+    from robotrain_runtime.document import Source
+
+FLAGS = {
+    "huggingface": "--policy-repo-id",
+    "local_path": "--policy-path",
+    "blob_url": "--policy-url",
+    "registered_model": "--policy-model",
+    "model_asset": "--policy-model",
+}
+"""Of the role `policy`, by kind."""
+STARTS = ("policy", "init_policy", "resume")
+
+
+def version(job: "Job") -> Iterator[Problem]:
+    """The version asked for must be the one that is locked."""
+    asked = job["lerobot_version"]
+    if asked not in (None, LEROBOT):
+        yield Problem(
+            code="lerobot-version-not-locked",
+            stage=Stage.CHECK,
+            title=f"this robotrain trains with LeRobot {LEROBOT}",
+            where="--lerobot-version",
+            given=str(asked),
+            why="The version is part of the locked environment, in which everything is pinned by hash.",
+            instead=(Instead(f"--lerobot-version {LEROBOT}", "or leave it out"),),
+        )
+
+
+def one_start(job: "Job") -> Iterator[Problem]:
+    """A training starts at one place."""
+    starts = [source for source in job.sources if source.role in STARTS]
+    if len(starts) > 1:
+        yield Problem(
+            code="several-starts",
+            stage=Stage.USAGE,
+            title=f"a training starts from one policy, and this one is given {len(starts)}",
+            given=", ".join(f"{source.role} {redact(source.uri)}" for source in starts),
+            why="`policy` goes on with all of a policy, `init_policy` with nothing but its weights.",
+            instead=tuple(Instead(f"{_flag(source)} {redact(source.uri)}", "alone") for source in starts),
+        )
+
+
+def publish_url(job: "Job") -> Iterator[Problem]:
+    """A folder of the machine that runs the job, written so that it is the same one wherever it is read."""
+    said = job["publish_url"]
+    if said is None:
+        return
+    if "://" in said and not said.lower().startswith(publishing_to.FILE):
+        yield _remote(said)
+    elif why := _why_no_folder(said):
+        yield Problem(
+            code="publish-url-invalid",
+            stage=Stage.PARSE,
+            title=f"{publishing_to.FLAG} takes an absolute folder",
+            where=publishing_to.FLAG,
+            given=redact(said),
+            why=why,
+            instead=(Instead(f"{publishing_to.FLAG} /FOLDER/checkpoints", "or file:///FOLDER/checkpoints"),),
+        )
+
+
+def _remote(said: str) -> Problem:
+    return Problem(
+        code="publish-url-remote",
+        stage=Stage.CHECK,
+        title="checkpoints are published to folders, and this is an address",
+        where=publishing_to.FLAG,
+        given=redact(said),
+        why="Publishing to blob storage comes later.",
+        instead=(
+            Instead(f"{publishing_to.FLAG} /FOLDER", "one where that storage is mounted"),
+            Instead("robotrain outputs RUN --to FOLDER", "fetches them"),
+        ),
+    )
+
+
+def _why_no_folder(said: str) -> str:
+    try:
+        return "It names no folder of its own." if publishing_to.folder(said) in ("", "/") else ""
+    except ValueError as error:
+        return str(error)
+
+
+def _flag(source: "Source") -> str:
+    if source.role == "policy":
+        return FLAGS.get(source.kind, "--policy-…")
+    return "--init-from-policy-model" if source.role == "init_policy" else "robotrain resume"
