@@ -1,6 +1,6 @@
 """Start-up figures: each command against a floor it is compared with, in paired runs; minima and their ratio.
 
-    ./uvw run python bench/startup.py [--pairs 15]
+    ./uvw run python bench/startup.py [--pairs 15] [--torchx PATH]
 
 A ratio above its ceiling is printed as such; nothing here is a test, machines differ.
 """
@@ -47,8 +47,8 @@ class Figure:
     ceiling: float
 
 
-def figures(folder: Path) -> list[Figure]:
-    """The figures of the issue that asked for them."""
+def figures(folder: Path, torchx: str) -> list[Figure]:
+    """The figures of the issues that asked for them. torchx: its command, to stand beside ours; empty for none."""
     bare, floor = folder / "bare.py", folder / "floor.py"
     bare.write_text(BARE_APP)
     floor.write_text(RENDER_FLOOR)
@@ -56,10 +56,17 @@ def figures(folder: Path) -> list[Figure]:
     python = sys.executable
     typer_help = [python, str(bare), "--help"]
     render = [ROBOTRAIN, "render", job, "--platform", "local"]
+    tab = ["env", "_ROBOTRAIN_COMPLETE=complete_bash", "COMP_WORDS=robotrain sta", "COMP_CWORD=1", ROBOTRAIN]
+    bare_tab = ["env", "_BARE.PY_COMPLETE=complete_bash", "COMP_WORDS=bare.py o", "COMP_CWORD=1", python, str(bare)]
+    beside = [torchx, "run", "--dryrun", "-s", "local_cwd", "utils.echo", "--msg", "hello"]
+    compared = [Figure("render", render, "torchx run --dryrun", beside, 2.0)] if torchx else []
     return [
+        *compared,
         Figure("--version", [ROBOTRAIN, "--version"], "python -c pass", [python, "-c", "pass"], 3.0),
         Figure("--help", [ROBOTRAIN, "--help"], "a bare Typer app", typer_help, 1.25),
         Figure("submit --help", [ROBOTRAIN, "submit", "--help"], "a bare Typer app", typer_help, 1.6),
+        Figure("status --help", [ROBOTRAIN, "status", "--help"], "a bare Typer app", typer_help, 1.6),
+        Figure("TAB", tab, "TAB of a bare Typer app", bare_tab, 1.6),
         Figure("render", render, "typer + pluggy + yaml + a model", [python, str(floor)], 1.35),
     ]
 
@@ -75,11 +82,13 @@ def main() -> None:
     """Print every figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=15)
-    pairs = parser.parse_args().pairs
+    parser.add_argument("--torchx", default="", help="the torchx command of an environment that holds it")
+    given = parser.parse_args()
+    pairs = given.pairs
     with tempfile.TemporaryDirectory() as name:
         environ = os.environ | {"ROBOTRAIN_STATE": name}
         print(f"{'what':<14} {'min ms':>7}   {'against':<32} {'min ms':>7} {'ratio':>6} {'ceiling':>8}")
-        for figure in figures(Path(name)):
+        for figure in figures(Path(name), given.torchx):
             seconds(figure.command, environ), seconds(figure.against, environ)
             timed = [(seconds(figure.command, environ), seconds(figure.against, environ)) for _ in range(pairs)]
             ours, theirs = (min(column) for column in zip(*timed, strict=True))

@@ -41,6 +41,7 @@ class Pluto:
         while (folder / "hangs").exists():
             time.sleep(0.05)
         if (folder / "raises").exists():
+            (folder / "raised").touch()
             raise ConnectionError((folder / "raises").read_text())
         if (folder / "gone").exists():
             raise RunGone("pluto no longer knows this run")

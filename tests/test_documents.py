@@ -45,6 +45,17 @@ def test_the_rule_of_the_plugin_guide_rules(robotrain, install):
     assert "acme-batch" in answer.stderr
 
 
+def test_the_health_check_of_the_plugin_guide_is_a_finding_of_the_doctor(robotrain, install):
+    guide = (ROOT / "docs/plugins.md").read_text()
+    (source,) = re.findall(r"`robotrain doctor` to look at:\n\n```python\n(.*?)```", guide, re.DOTALL)
+    install("acme", {"acme": "acme_health"}, acme_health=source.replace("/mnt/episodes", "/nowhere/episodes"))
+    answer = robotrain("doctor", "--json")
+    assert answer.exit_code == 4
+    (check,) = [check for check in answer.json["checks"] if check["name"] == "episodes"]
+    assert check["by"] == "acme 1.0"
+    assert check["findings"][0]["says"] == "/nowhere/episodes is not mounted"
+
+
 def test_every_command_of_help_is_in_the_readme_and_the_other_way_round():
     from robotrain.cli.app import COMMANDS
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -111,7 +112,7 @@ def _sources(values: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[So
         if not known.get(name) or given is None:
             continue
         role, _, kinds = known[name]
-        for text in given if isinstance(given, list | tuple) else [given]:
+        for text in [given] if isinstance(given, str | PathLike) else given:
             yield SourceText(role=role, kinds=kinds, text=str(text), origin=Origin("call", name), base=Path.cwd())
 
 

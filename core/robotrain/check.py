@@ -61,6 +61,7 @@ def _source(one: Input, platform: Platform, kinds: Mapping[str, SourceKind], pla
     if support:
         return
     accepted = [kinds[name] for name in platform.capabilities.kinds(one.role) if name in kinds]
+    accepted = [other for other in accepted if one.role in other.roles]
     ways = [support.instead] if support.instead else [_spelling(other, one.role) for other in accepted]
     accepts = f"{platform.name} accepts: {', '.join(other.name for other in accepted)}"
     others = _others(platform, platforms, lambda can: can.source(one.role, kind.name), f"accepts {kind.name}")

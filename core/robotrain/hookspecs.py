@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from robotrain.job import Job
     from robotrain.platforms import Platform
     from robotrain.problem import Problem
-    from robotrain.run import RunRecord, Status
-    from robotrain.site_plugins import Change
+    from robotrain.run import Change, RunRecord, Status
     from robotrain.source import SourceKind
     from robotrain.workload import Workload
 

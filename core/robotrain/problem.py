@@ -59,6 +59,9 @@ class Rejected(Exception):
         self.problems = tuple(problems)
         super().__init__("; ".join(problem.title for problem in self.problems))
 
+    def __reduce__(self) -> tuple[type, tuple[tuple[Problem, ...]]]:
+        return Rejected, (self.problems,)  # a worker process may hand it on
+
     @property
     def exit_code(self) -> int:
         """That of the earliest stage with an error."""

@@ -11,17 +11,8 @@ from robotrain.project_place import NAME, find
 if TYPE_CHECKING:
     from robotrain.plugins import Plugins
     from robotrain.problem import Problem
+    from robotrain.project_file import Level
     from robotrain.provenance import Value
-
-
-class Level(NamedTuple):
-    """What the top of the file says, or one profile. parameters are of any workload, workloads of the one named."""
-
-    platform: Value | None = None
-    workload: Value | None = None
-    parameters: Mapping[str, Value] = {}
-    workloads: Mapping[str, Mapping[str, Value]] = {}
-    platforms: Mapping[str, Mapping[str, Value]] = {}
 
 
 class Project(NamedTuple):

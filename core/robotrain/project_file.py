@@ -6,11 +6,10 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from robotrain.nearest import offer
 from robotrain.problem import Instead, Problem, Stage
-from robotrain.project import Level
 from robotrain.project_place import NAME
 from robotrain.provenance import Origin, Value
 from robotrain.redaction import redact
@@ -18,6 +17,16 @@ from robotrain.redaction import redact
 TABLES = ("parameters", "workloads", "platforms")
 WORDS = ("platform", "workload")
 OF_A_JOB = ("sources", "trainer_args")
+
+
+class Level(NamedTuple):
+    """What the top of the file says, or one profile. parameters are of any workload, workloads of the one named."""
+
+    platform: Value | None = None
+    workload: Value | None = None
+    parameters: Mapping[str, Value] = {}
+    workloads: Mapping[str, Mapping[str, Value]] = {}
+    platforms: Mapping[str, Mapping[str, Value]] = {}
 
 
 def read(path: Path) -> tuple[Level, dict[str, Level] | None, list[Problem]]:

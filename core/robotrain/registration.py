@@ -17,11 +17,6 @@ PARAMETER = "register_checkpoint"
 NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
 
 
-def found(run: str) -> str:
-    """The whole name of a run. Raises UnknownRun."""
-    return store.find(run)
-
-
 def register(run: str, name: str, step: int | None, plugins: "Plugins") -> Registered:
     """Make the checkpoint of `step` (None: the last) a version of the model `name`. Raises Rejected."""
     record = store.sent(store.find(run))

@@ -189,6 +189,7 @@ def _missing(
         if not rule.required or tried or any(one.role == role for one in inputs.chosen):
             continue
         fitting = [kinds[name] for name in platform.capabilities.kinds(role) if name in kinds]
+        fitting = [kind for kind in fitting if role in kind.roles]
         yield Problem(
             code="source-missing",
             stage=Stage.RESOLVE,

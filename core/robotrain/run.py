@@ -8,6 +8,9 @@ from robotrain.problem import Problem, Rejected, Stage
 
 State = Literal["pending", "running", "succeeded", "failed", "cancelled", "lost"]
 
+Change = Literal["sent", "cancelled", "ended"]
+"""What notifications tell of a run. An interrupted submit that was found again counts as sent."""
+
 ENDED: tuple[State, ...] = ("succeeded", "failed", "cancelled", "lost")
 
 

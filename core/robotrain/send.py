@@ -187,7 +187,7 @@ def _hand_over(held: HeldName, rendered: Rendered, way: _Way, *notes: str) -> Ru
     except KeyboardInterrupt:
         way.report([send_problems.unsure(ahead, "It was interrupted")])
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise Rejected([send_problems.unsure(ahead, error)]) from error
     return _tell(ahead, reference, way.announce)
 

@@ -51,7 +51,7 @@ def elsewhere(record: RunRecord) -> Problem:
     )
 
 
-def unsure(record: RunRecord, why: str | Exception) -> Problem:
+def unsure(record: RunRecord, why: str | BaseException) -> Problem:
     """Nobody knows whether the platform has it."""
     return Problem(
         code="submit-unsure",
@@ -138,7 +138,7 @@ def _of_another_machine(record: RunRecord) -> bool:
     return record.host not in ("", os.uname().nodename)
 
 
-def _said(why: str | Exception) -> str:
+def _said(why: str | BaseException) -> str:
     """In one sentence, without what an address or a header may carry."""
-    text = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else why
+    text = f"{type(why).__name__}: {why}" if isinstance(why, BaseException) else why
     return f"{redact(text).rstrip('.: ')}." if text else ""

@@ -5,7 +5,7 @@ from __future__ import annotations  # the types below are for readers and checke
 import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from robotrain import limited
 from robotrain.problem import Instead, Problem, Stage, raise_if_any
@@ -13,10 +13,7 @@ from robotrain.problem import Instead, Problem, Stage, raise_if_any
 if TYPE_CHECKING:
     from robotrain.job import Job
     from robotrain.plugins import Failure, Plugins
-    from robotrain.run import RunRecord, Status
-
-Change = Literal["sent", "cancelled", "ended"]
-"""What `robotrain_run_changed` tells of a run."""
+    from robotrain.run import Change, RunRecord, Status
 
 CHECK, CHANGED = "robotrain_check", "robotrain_run_changed"
 HAPPENED: Mapping[Change, str] = {"sent": "was sent", "cancelled": "was cancelled", "ended": "ended"}

@@ -1,6 +1,7 @@
 """The job document: the one thing that crosses into the container. Standard library only; both sides import it."""
 
 import dataclasses
+import functools
 import json
 import types
 import typing
@@ -83,7 +84,7 @@ def load(text: str) -> JobDocument:
     if data.get("schema") != SCHEMA:
         raise DocumentError(f"schema: this runtime reads {SCHEMA}, the document is {data.get('schema')!r}")
     wrong: list[str] = []
-    document = _read(JobDocument, data, "", wrong)
+    document = read_as(JobDocument, data, "", wrong)
     if wrong:
         raise DocumentError("\n".join(wrong))
     return typing.cast(JobDocument, document)
@@ -94,15 +95,15 @@ def dump(document: JobDocument) -> str:
     return json.dumps(dataclasses.asdict(document), indent=1, sort_keys=True) + "\n"
 
 
-def _read(kind: Any, value: Any, at: str, wrong: list[str]) -> Any:
-    """`value` as `kind`; what does not fit is added to `wrong`."""
+def read_as(kind: Any, value: Any, at: str, wrong: list[str]) -> Any:
+    """`value`, as JSON has it, as `kind`; what does not fit is added to `wrong`, as `path: why` without the value."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return _read_object(kind, value, at, wrong)
     if origin is tuple and isinstance(value, list):
-        return tuple(_read(args[0], part, f"{at}[{index}]", wrong) for index, part in enumerate(value))
+        return tuple(read_as(args[0], part, f"{at}[{index}]", wrong) for index, part in enumerate(value))
     if origin is Mapping and isinstance(value, dict):
-        return {key: _read(args[1], part, f"{at}.{key}", wrong) for key, part in value.items()}
+        return {key: read_as(args[1], part, f"{at}.{key}", wrong) for key, part in value.items()}
     if origin is Literal and value in args:
         return value
     if origin in (typing.Union, types.UnionType) and any(_is(value, part) for part in args):
@@ -117,7 +118,7 @@ def _read_object(kind: type, value: Any, at: str, wrong: list[str]) -> Any:
     if not isinstance(value, dict):
         wrong.append(f"{at or 'document'}: must be an object")
         return None
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     before = len(wrong)
     wrong += [f"{at}.{name}: unknown".lstrip(".") for name in sorted(value.keys() - fields.keys())]
@@ -126,9 +127,14 @@ def _read_object(kind: type, value: Any, at: str, wrong: list[str]) -> Any:
         if needed and name not in value:
             wrong.append(f"{at}.{name}: missing".lstrip("."))
     read = {
-        name: _read(hints[name], value[name], f"{at}.{name}".lstrip("."), wrong) for name in fields if name in value
+        name: read_as(hints[name], value[name], f"{at}.{name}".lstrip("."), wrong) for name in fields if name in value
     }
     return None if len(wrong) > before else kind(**read)
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _is(value: Any, kind: Any) -> bool:

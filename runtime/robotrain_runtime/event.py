@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from robotrain_runtime.document import Scalar
+from robotrain_runtime.document import Scalar, read_as
 
 PREFIX = "::robotrain:: "
+LAST_STEP = 2**53
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,9 +139,17 @@ def read(line: str) -> Record | None:
         if kind is Metrics:
             data["values"] = {name: float(value) for name, value in data["values"].items()}
         known = {field.name for field in dataclasses.fields(kind)}
-        return Record(at, kind(**{name: value for name, value in data.items() if name in known}))
+        wrong: list[str] = []
+        found = read_as(kind, {name: value for name, value in data.items() if name in known}, "", wrong)
+        return None if wrong or _beyond(found) else Record(at, found)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
+
+
+def _beyond(found: Event) -> bool:
+    """Whether a step is one that no training comes to, and no arithmetic with it would be exact."""
+    numbers = (getattr(found, name, None) for name in ("step", "total"))
+    return any(number is not None and abs(number) > LAST_STEP for number in numbers)
 
 
 def strict(value: Any) -> Any:

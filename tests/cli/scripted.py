@@ -63,6 +63,11 @@ class Run:
         """One of the files that pluto looks for."""
         (self.folder / what).write_text(text)
 
+    def stumbled(self) -> None:
+        """Return once its platform has raised for somebody."""
+        while not (self.folder / "raised").exists():
+            time.sleep(0.05)
+
     def left(self, name: str, **fields: Any) -> None:
         """An output; of a checkpoint a folder with a file in it."""
         told = self.folder / "outputs.json"

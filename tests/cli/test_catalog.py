@@ -96,3 +96,26 @@ def test_one_platform_with_its_reasons(robotrain, mars):
     assert "There is no registry on Mars." in answer.stdout
     assert robotrain("platforms", "mars", "--json").json["platforms"] == ["mars"]
     assert robotrain("platforms", "pluto").exit_code == 2
+
+
+def test_a_no_comes_with_its_way_out_and_a_feature_with_its_meaning(robotrain):
+    told = robotrain("platforms", "local").stdout
+    assert "this machine has no such mount. Instead: download it and pass --dataset-path FOLDER." in told
+    assert "follow the log while the job runs" in told
+    assert "any other workload" in told
+    assert "*" not in told
+
+
+def test_one_platform_with_its_settings(robotrain, mars):
+    assert "--runs-dir FOLDER" in robotrain("platforms", "local").stdout
+    rows = robotrain("platforms", "local", "--json").json["settings"]["local"]
+    (row,) = [row for row in rows if row["name"] == "runs_dir"]
+    assert (row["flag"], row["env"], row["default"]) == ("--runs-dir", ["ROBOTRAIN_RUNS_DIR"], None)
+
+
+def test_a_misspelt_platform_is_answered_with_the_nearest(robotrain):
+    answer = robotrain("platforms", "lcal", "--json")
+    assert answer.exit_code == 2
+    (problem,) = answer.json["problems"]
+    assert problem["code"] == "platform-not-loaded"
+    assert problem["instead"] == [{"text": "--platform local", "remark": ""}]

@@ -57,6 +57,11 @@ def test_options_follow_the_platform_of_the_project(complete):
     assert complete("submit", "--runs") == ["--runs-dir"]
 
 
+@pytest.mark.parametrize("words", [("platforms",), ("doctor", "--platform"), ("runs", "--platform")])
+def test_platforms_wherever_one_is_named(complete, words):
+    assert complete(*words, "lo") == ["local"]
+
+
 def test_what_a_schema_can_be_of(complete):
     assert complete("schema", "lero") == ["lerobot-train"]
     assert complete("schema", "--platform", "lo") == ["local"]

@@ -291,6 +291,27 @@ def test_a_plugin_that_brings_something_else_is_named(checks, install):
     install("acme", {"acme": "acme_bad"}, acme_bad=brings("'text'"))
     says = checks()["plugins"]["findings"][0]["says"]
     assert "acme (acme 1.0) failed in robotrain_health: TypeError" in says
+    assert says.endswith("what it would look at was not looked at")
+
+
+def test_a_plugin_that_hangs_is_not_to_be_installed_again_but_given_time(checks, install, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "1")
+    install("acme", {"acme": "acme_slow"}, acme_slow=brings("time.sleep(60)"))
+    ways = [way["text"] for way in checks()["plugins"]["findings"][0]["instead"]]
+    assert ways == ["robotrain --no-plugins …", "ROBOTRAIN_HOOK_SECONDS=30 robotrain doctor"]
+
+
+@pytest.mark.parametrize(
+    ("words", "environ", "where"),
+    [(("--platform", "lcal"), {}, "--platform"), ((), {"ROBOTRAIN_PLATFORM": "lcal"}, "ROBOTRAIN_PLATFORM")],
+)
+def test_a_misspelt_platform_is_answered_with_the_nearest(robotrain, monkeypatch, words, environ, where):
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    answer = robotrain("doctor", *words, "--json")
+    assert answer.exit_code == 2
+    (problem,) = answer.json["problems"]
+    assert (problem["where"], problem["instead"][0]["text"]) == (where, "--platform local")
 
 
 def test_checks_that_ask_a_network_are_done_only_when_that_is_asked_for(checks, install):

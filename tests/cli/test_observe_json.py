@@ -80,7 +80,7 @@ def test_of_watch(robotrain):
 def test_of_trouble_in_watch(robotrain, run, soon, monkeypatch):
     monkeypatch.setattr(followed, "LOOK_SECONDS", 0.1)
     run.does("raises", "bad gateway")
-    soon((run.folder / "raises").unlink)
+    soon(run.stumbled, (run.folder / "raises").unlink)
     told = [json.loads(line) for line in robotrain("watch", "train-1", "--json").stdout.splitlines()]
     assert [list(one) for one in told if one["change"] == "trouble"] == [["run", "change", "time", "text"]]
 
@@ -108,6 +108,49 @@ def test_of_outputs(robotrain, tmp_path):
     assert told["outputs"][0]["path"] is None
     brought = robotrain("outputs", "--json", "--to", tmp_path / "to").json
     assert brought["outputs"][0]["path"] == str(tmp_path / "to/checkpoints/000400")
+
+
+JOB = ("--platform", "mars", "--dataset-path", "x")
+RENDERED = ["run", "platform", "digest", "spec", "files"]
+
+
+def test_of_explain(robotrain, mars):
+    told = robotrain("explain", *JOB, "--batch-size", "3", "--json").json
+    assert list(told) == ["workload", "job", "values"]
+    assert {tuple(row) for row in told["values"]} == {("name", "value", "origin", "overrode")}
+    (row,) = [row for row in told["values"] if row["name"] == "batch_size"]
+    assert row == {
+        "name": "batch_size",
+        "value": 3,
+        "origin": "flag --batch-size",
+        "overrode": [{"value": "32", "origin": "default"}],
+    }
+
+
+@pytest.mark.parametrize("words", [("render",), ("submit", "--dry-run")])
+def test_of_a_plan(robotrain, mars, words):
+    told = robotrain(*words, *JOB, "--json").json
+    assert list(told) == RENDERED
+    assert list(told["files"][told["spec"]]) == ["bytes", "sha256", "text"]
+
+
+def test_of_submit(robotrain, mars):
+    told = robotrain("submit", *JOB, "--json").json
+    assert list(told) == ["run", "platform", "job", "reference", "notes"]
+
+
+def test_of_platforms(robotrain, mars):
+    told = robotrain("platforms", "local", "--json").json
+    assert list(told) == ["platforms", "rows", "settings"]
+    assert {tuple(row) for row in told["rows"]} == {("what", "support")}
+    assert {tuple(one) for row in told["rows"] for one in row["support"]} == {("level", "reason", "instead")}
+    assert {tuple(row) for row in told["settings"]["local"]} == {("name", "flag", "default", "env", "help")}
+
+
+def test_of_plugins(robotrain):
+    told = robotrain("plugins", "--json").json
+    assert list(told) == ["plugins"]
+    assert {tuple(row) for row in told["plugins"]} == {("claim", "distribution", "module", "hooks", "failure")}
 
 
 @pytest.mark.parametrize("command", ["status", "logs", "watch", "wait", "cancel", "outputs"])

@@ -259,5 +259,5 @@ def test_options_of_prune_without_it_are_refused():
 
     pruning.belong_together(True, ("--older-than", "30d"))
     pruning.belong_together(False, ("--older-than", ""), ("--keep", None), ("--yes", False))
-    with pytest.raises(Rejected, match="--keep says which runs to remove"):
+    with pytest.raises(Rejected, match="--keep goes with --prune"):
         pruning.belong_together(False, ("--older-than", ""), ("--keep", 0))

@@ -112,7 +112,7 @@ def test_a_run_that_told_nothing_has_a_page_too(robotrain, venus, run):
 
 def test_the_log_of_a_failed_run_stands_open(robotrain, venus, run):
     becomes(venus, run, "ValueError: no", state="failed")
-    assert "<details open><summary>The last 1 lines" in robotrain("report", run, "--to", "-").stdout
+    assert "<details open><summary>The last line of" in robotrain("report", run, "--to", "-").stdout
 
 
 def test_a_loss_that_was_never_a_number_is_said(robotrain, venus, run):

@@ -3,6 +3,8 @@
 import importlib
 import json
 import pkgutil
+import re
+from pathlib import Path
 
 import pytest
 import robotrain as library
@@ -105,7 +107,7 @@ def test_explain_and_render_send_nothing(venus, pusht):
     values = library.explain(platform="venus", dataset_path=pusht, batch_size=4)
     (batch_size,) = [value for value in values if value["name"] == "batch_size"]
     assert (batch_size["value"], batch_size["origin"]) == (4, "call batch_size")
-    plan = library.render(platform="venus", dataset_path=pusht, attempt=3)
+    plan = library.render(job=None, platform="venus", dataset_path=pusht, attempt=3)
     assert plan.run.endswith("-3")
     assert store.names() == []
 
@@ -131,6 +133,12 @@ class Float(float):
 def test_a_number_of_another_library_is_a_number(venus, pusht):
     values = library.explain(platform="venus", dataset_path=pusht, learning_rate=Float(3e-5))
     assert [value["value"] for value in values if value["name"] == "learning_rate"] == [3e-5]
+
+
+def test_several_sources_may_come_from_anywhere_in_their_order(venus, pusht):
+    several = [pusht, pusht.parent]
+    plan = library.render(platform="venus", dataset_path=(path for path in several))
+    assert [source.uri for source in plan.job.sources] == [str(path) for path in several]
 
 
 def test_one_text_is_no_list_of_trainer_arguments(venus, pusht):
@@ -256,6 +264,19 @@ def test_what_the_listener_raises_is_raised(submit, venus):
 
     with pytest.raises(StopAsyncIteration):
         run.wait(on_event=enough)
+
+
+def test_the_program_of_the_docs_runs(venus, pusht, monkeypatch, capsys):
+    import venus_plugin
+
+    text = (Path(__file__).parents[2] / "docs/runs.md").read_text()
+    (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    Path("job.yaml").write_text(f"sources:\n  dataset:\n    - local_path: {pusht}\n")
+    ended = {"state": "failed", "checkpoints": [4]}
+    monkeypatch.setattr(venus_plugin.Venus, "_state", lambda self, reference: ended)
+    exec(program.replace("local", "venus"), {})
+    (run,) = library.runs()
+    assert capsys.readouterr().out == f"\ncheckpoints/000004 /venus/{run.name}/checkpoints/000004\n"
 
 
 CHECKED = """

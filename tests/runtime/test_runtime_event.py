@@ -3,6 +3,7 @@
 import json
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from robotrain_runtime import event
@@ -10,6 +11,7 @@ from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome, Stage, T
 
 TEXT = st.text(max_size=20)
 SCALAR = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT
+STEPS = st.integers(0, event.LAST_STEP)
 NUMBERS = st.floats(allow_nan=False)
 
 events = st.one_of(
@@ -31,10 +33,10 @@ events = st.one_of(
     st.builds(
         Metrics,
         values=st.dictionaries(TEXT, NUMBERS, max_size=3),
-        step=st.none() | st.integers(0),
-        total=st.none() | st.integers(0),
+        step=st.none() | STEPS,
+        total=st.none() | STEPS,
     ),
-    st.builds(Checkpoint, step=st.integers(0), path=TEXT, model=TEXT),
+    st.builds(Checkpoint, step=STEPS, path=TEXT, model=TEXT),
     st.builds(Note, level=st.sampled_from(["info", "warning", "error"]), text=TEXT),
     st.builds(
         Outcome, state=st.sampled_from(["succeeded", "failed", "cancelled"]), exit_code=st.integers(0, 255), reason=TEXT
@@ -83,3 +85,21 @@ def test_an_older_reader_skips_what_a_newer_runtime_adds():
 def test_a_line_that_no_number_can_hold_is_an_ordinary_line():
     assert event.read(event.PREFIX + '{"event": "note", "time": 1' + "0" * 400 + "}") is None
     assert event.read(event.PREFIX + "[" * 100_000) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"event": "stage", "time": 1, "name": "work", "state": "done", "seconds": "12"}',
+        '{"event": "metrics", "time": 1, "values": {}, "step": 1, "total": "x"}',
+        '{"event": "metrics", "time": 1, "values": [], "step": 1}',
+        '{"event": "metrics", "time": 1, "values": {}, "step": 1e400}',
+        f'{{"event": "metrics", "time": 1, "values": {{}}, "step": {10**30}}}',
+        '{"event": "checkpoint", "time": 1, "step": true, "path": "/x"}',
+        '{"event": "note", "time": 1, "level": "shout", "text": "x"}',
+        '{"event": "note", "time": 1, "level": "info"}',
+        '{"event": "registered", "time": 1, "name": 3, "version": "1", "step": 1}',
+    ],
+)
+def test_a_line_that_only_looks_like_an_event_is_none(body):
+    assert event.read(event.PREFIX + body) is None

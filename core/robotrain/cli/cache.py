@@ -17,7 +17,7 @@ def cache(
     ctx: typer.Context,
     prune: Annotated[bool, typer.Option("--prune", help="Remove what --unused and --limit say; asks first.")] = False,
     unused: Annotated[
-        str, typer.Option(metavar="SPAN", show_default=False, help="What nobody used for so long: 30d, 12h.")
+        str, typer.Option(metavar="TIME", show_default=False, help="What nobody used for so long: 30d, 12h.")
     ] = "",
     limit: Annotated[
         str, typer.Option(metavar="SIZE", show_default=False, help="The longest unused, until all is within: 50GB.")
@@ -49,7 +49,8 @@ def cache(
     going = kept.going(found, unused=span, limit=most, now=time.time()) if chosen else []
     if not json:
         show(_table(found, going) if found else f"nothing is kept in {folders.cache()}")
-        say(_sum(found, going, chosen))
+        if found:
+            say(_sum(found, going, chosen))
     act = prune and bool(going) and removing.confirmed(f"{len(going)} of them", yes)
     removed = _remove(going) if act else []
     if json:

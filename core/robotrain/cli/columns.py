@@ -75,16 +75,41 @@ def fitted(columns: Sequence[Column], within: int | None) -> list[list[str]]:
 
 
 def wrapped(rows: Sequence[Sequence[str]], gap: str, within: int | None) -> Iterator[str]:
-    """Rows with aligned columns whose last one goes on below itself where it is too long for `within`, if that is
-    given.
+    """Rows with aligned columns, within so many columns of a terminal where that can be.
+
+    The last cell goes on below itself. Another one that is too long stays whole, to be copied: what follows it in its
+    row begins in the next line.
     """
-    widths = [max(map(width, column)) for column in list(zip(*rows, strict=True))[:-1]]
+    *widths, last_width = [max(map(width, column)) for column in zip(*rows, strict=True)]
+    if within is not None:
+        widths = _narrowed(widths, within - min(LEAST, last_width) - len(gap) * len(widths))
     before = sum(widths) + len(gap) * len(widths)
     for *cells, last in rows:
-        head = "".join(pad(cell, wide) + gap for cell, wide in zip(cells, widths, strict=True))
         parts = _parts(last, within and max(LEAST, within - before))
-        yield (head + next(iter(parts), "")).rstrip()
-        yield from (" " * before + part for part in parts[1:])
+        *lines, line = _heads((*cells, parts[0]), widths, gap)
+        yield from (*lines, line, *(" " * before + part for part in parts[1:]))
+
+
+def _narrowed(widths: list[int], room: int) -> list[int]:
+    """The widest column gives way, where all of them together have not enough room."""
+    if not widths or sum(widths) <= room:
+        return widths
+    widest = widths.index(max(widths))
+    others = sum(widths) - widths[widest]
+    narrow = min(widths[widest], max(LEAST // 2, room - others))
+    return [narrow if at == widest else wide for at, wide in enumerate(widths)]
+
+
+def _heads(cells: Sequence[str], widths: Sequence[int], gap: str) -> Iterator[str]:
+    """The lines of one row, each cell where its column begins; after one that is too long in a line of its own."""
+    line, at = "", 0
+    for cell, wide in zip(cells, (*widths, 0), strict=True):
+        if cell and width(line) > at - len(gap) > 0:
+            yield line
+            line = ""
+        line = pad(line, at) + cell if cell else line
+        at += wide + len(gap)
+    yield line
 
 
 def _parts(text: str, room: int | None) -> list[str]:
@@ -92,7 +117,7 @@ def _parts(text: str, room: int | None) -> list[str]:
         return [text]
     import textwrap
 
-    return textwrap.wrap(text, room, break_on_hyphens=False)
+    return textwrap.wrap(text, room, break_on_hyphens=False, break_long_words=False) or [""]
 
 
 def _rows(columns: Sequence[tuple[Column, int]]) -> list[list[str]]:

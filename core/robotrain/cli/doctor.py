@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from robotrain.cli import named
 from robotrain.cli.app import plugins_of
 from robotrain.cli.made import make_app
 from robotrain.cli.output import say, show, show_json
@@ -13,6 +14,7 @@ from robotrain.cli.output import say, show, show_json
 if TYPE_CHECKING:
     from robotrain.doctor.examine import Looked
     from robotrain.health import Finding
+    from robotrain.provenance import Origin
 
 STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -20,7 +22,13 @@ STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
 def doctor(
     ctx: typer.Context,
     platform: Annotated[
-        str, typer.Option(metavar="NAME", show_default=False, help="For one platform.  [env: ROBOTRAIN_PLATFORM]")
+        str,
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            help="For one platform.  [env: ROBOTRAIN_PLATFORM]",
+            autocompletion=named.beginning("platform"),
+        ),
     ] = "",
     fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended safely; each step is told.")] = False,
     online: Annotated[bool, typer.Option("--online", help="Also ask services whether they know you.")] = False,
@@ -36,8 +44,9 @@ def doctor(
     from robotrain.problem import Stage
 
     plugins = plugins_of(ctx)
-    chosen = choose({"platform": platform}, (), ctx).platform
-    _known(chosen, plugins)
+    choice = choose({"platform": platform}, (), ctx)
+    chosen = choice.platform
+    _known(choice.platform, plugins, choice.origins[1])
     limit, done = limited.seconds(), list[str]()
     looked = examine.look(checks.every(plugins, chosen, online), limit)
     if fix:
@@ -52,10 +61,10 @@ def doctor(
         raise typer.Exit(Stage.PREFLIGHT.exit_code)
 
 
-def _known(platform: str, plugins: Any) -> None:
-    """Raises PluginError for a platform that nobody brings; one that is broken is what a doctor is for."""
+def _known(platform: str, plugins: Any, origin: "Origin") -> None:
+    """Raises Rejected for a platform that nobody brings; one that is broken is what a doctor is for."""
     if platform and platform not in plugins.names("platform"):
-        plugins.platform(platform)
+        named.one(plugins, "platform", platform, origin)
 
 
 def _as_data(one: "Looked") -> dict[str, Any]:

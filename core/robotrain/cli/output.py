@@ -112,7 +112,11 @@ def guarded(as_json: bool = False) -> Iterator[None]:
         raise typer.Exit(rejected.exit_code) from None
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        report([Problem(code="io-failed", stage=Stage.SUBMIT, title=f"{error.strerror or error}{where}")])
+        problem = Problem(code="io-failed", stage=Stage.SUBMIT, title=f"{error.strerror or error}{where}")
+        report([problem])
+        if as_json:
+            with contextlib.suppress(OSError):  # it may be stdout itself that takes no more
+                show_json({"problems": problems_json([problem])})
         raise typer.Exit(Stage.SUBMIT.exit_code) from None
     except KeyboardInterrupt:
         say("interrupted")

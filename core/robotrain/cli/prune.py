@@ -37,7 +37,7 @@ def belong_together(prune: bool, *others: tuple[str, Any]) -> None:
     for flag, value in others:
         if not prune and value is not None and value is not False and value != "":
             raise removing.usage(
-                f"{flag} says which runs to remove, and --prune is not there",
+                f"{flag} goes with --prune, and --prune is not there",
                 "Without --prune nothing is removed.",
                 (f"robotrain runs --prune {flag} …", "shows them first, and asks"),
             )

@@ -31,9 +31,10 @@ def register(
 
     robotrain register lerobot-train-fab69e8c-1 pusht-act
     """
-    from robotrain import registration
+    from robotrain import registration, store
 
-    say(f"registering a checkpoint of {registration.found(run)} …")
+    run = store.find(run)
+    say(f"registering a checkpoint of {run} …")
     made = registration.register(run, name, step, plugins_of(ctx))
     if json:
         show_json({"model": made.name, "version": made.version, "step": made.step, "uri": made.uri})

@@ -19,7 +19,12 @@ def confirmed(what: str, yes: bool) -> bool:
         return False
     sys.stderr.write(f"remove {what}? [y/N] ")
     sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() in ("y", "yes"):
+    try:
+        answer = sys.stdin.readline()
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")  # what is said of it stands on a line of its own
+        raise
+    if answer.strip().lower() in ("y", "yes"):
         return True
     say("nothing was removed")
     return False

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from robotrain.cli import named
 from robotrain.cli.app import plugins_of
 from robotrain.cli.made import make_app
 from robotrain.cli.opened import Json
@@ -36,17 +37,23 @@ def runs(
         str, typer.Option(metavar="STATE", show_default=False, autocompletion=_states, help="Only those in one state.")
     ] = "",
     platform: Annotated[
-        str, typer.Option(metavar="PLATFORM", show_default=False, help="Only those on one platform.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            autocompletion=named.beginning("platform"),
+            help="Only those on one platform.",
+        ),
     ] = "",
-    prune: Annotated[bool, typer.Option("--prune", help="Remove old ones, once that is confirmed.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove old ones; asks first.")] = False,
     older_than: Annotated[
         str,
-        typer.Option("--older-than", metavar="TIME", show_default=False, help="Old: they ended so long ago, as `30d`."),
+        typer.Option("--older-than", metavar="TIME", show_default=False, help="Old: they ended so long ago: 30d, 12h."),
     ] = "",
     keep: Annotated[
         int | None, typer.Option("--keep", min=0, metavar="INT", help="Old: all but so many of the newest.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Remove them without a question.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")] = False,
     json: Json = False,
 ) -> None:
     """The runs that were submitted from here, newest first, and how they are.

@@ -123,7 +123,7 @@ def _too_long(following: "Following", timeout: str) -> Problem:
     return Problem(
         code="wait-timeout",
         stage=Stage.SUBMIT,
-        title=f"{' and '.join(runs)} did not end within {timeout}",
+        title=f"{' and '.join(runs)} did not end within {timeout}{' s' if timeout[-1:].isdigit() else ''}",
         where="--timeout",
         why="Nothing was stopped: only the waiting is over.",
         instead=(Instead(f"robotrain wait {' '.join(runs)}"), Instead(f"robotrain cancel {' '.join(runs)}")),

@@ -4,13 +4,13 @@ import gc
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from robotrain.cli.app import plugins_of
 from robotrain.cli.made import make_app
-from robotrain.cli.opened import Json, Runs, opened, opened_all
+from robotrain.cli.opened import complete, opened, opened_all
 from robotrain.cli.output import report, say, show_line
 from robotrain.problem import INTERRUPTED, Rejected, Stage
 
@@ -21,7 +21,19 @@ if TYPE_CHECKING:
 DRAWN_SECONDS = 0.5
 
 
-def watch(ctx: typer.Context, runs: Runs = None, json: Json = False) -> None:
+def watch(
+    ctx: typer.Context,
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN]...",
+            show_default=False,
+            autocompletion=complete,
+            help="Names of runs or the start of them; default: all that have not ended, else the newest.",
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+) -> None:
     """Runs as they go on: how far, their loss, what they leave. Ends with them; the exit code is that of `wait`.
 
     robotrain watch                  all that have not ended, else the newest

@@ -12,7 +12,7 @@ from robotrain.health import Finding, Fix, ok
 
 OLD = 24 * 3600
 """Seconds: whoever wrote a younger one may still be at it."""
-PATTERNS = ("runs/.*", "runs/*/.record-*.tmp", "runs/*/plan/.robotrain-plan.json.*", "payloads/.*")
+PATTERNS = ("runs/.*", "runs/*/.record-*.tmp", "runs/*/plan/.robotrain-plan-*.tmp", "payloads/.*")
 
 
 def leftovers() -> Iterator[Finding]:

@@ -7,13 +7,13 @@ from importlib.resources import files
 from typing import Any
 
 from robotrain import __version__
+from robotrain.amounts import size
 from robotrain.progress import duration
 from robotrain.redaction import redact
 from robotrain.report.chart import SMALL, chart
 from robotrain.report.facts import Facts
 
 LOSSES = ("train/loss", "val/loss")
-KIB = 1024
 LONGEST = 1000
 
 
@@ -105,7 +105,7 @@ def _checkpoints(facts: Facts) -> str:
     rows = [
         (
             str(output.step),
-            _size(output.size),
+            size(output.size) if output.size is not None else "",
             output.digest[:12],
             registered.get(output.step, ""),
             published.get(output.step, ""),
@@ -172,12 +172,12 @@ def _stages(facts: Facts) -> str:
 
 
 def _log(facts: Facts) -> str:
-    lines = "\n".join(facts.told.last_lines)
+    lines = facts.told.last_lines
     if not lines:
         return ""
-    title = f"The last {len(facts.told.last_lines)} lines of its log"
+    title = f"The last {f'{len(lines)} lines' if len(lines) > 1 else 'line'} of its log"
     is_open = facts.status.finished and facts.status.state != "succeeded"
-    return _details(title, f"<pre>{escape(lines)}</pre>", is_open)
+    return _details(title, "<pre>" + escape("\n".join(lines)) + "</pre>", is_open)
 
 
 def _section(title: str, body: str) -> str:
@@ -209,17 +209,6 @@ def _number(facts: Facts, name: str) -> str:
 
 def _said(value: Any) -> str:
     return "–" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _size(size: int | None) -> str:
-    if size is None:
-        return ""
-    amount, unit = float(size), "B"
-    for larger in ("KiB", "MiB", "GiB"):
-        if amount < KIB:
-            break
-        amount, unit = amount / KIB, larger
-    return f"{amount:.0f} {unit}" if amount >= 100 or unit == "B" else f"{amount:.1f} {unit}"
 
 
 def _moment(seconds: float) -> str:
