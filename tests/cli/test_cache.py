@@ -203,3 +203,9 @@ def test_spans_are_read_as_people_write_them(text, seconds):
 def test_what_is_no_span_is_refused(text):
     with pytest.raises(ValueError):
         amounts.parse_span(text)
+
+
+def test_yes_alone_is_refused(robotrain):
+    answer = robotrain("cache", "--unused", "30d", "--yes")
+    assert answer.exit_code == 2
+    assert "--yes goes with --prune" in answer.stderr

@@ -59,6 +59,11 @@ def test_a_wait_that_takes_too_long_stops_nothing(scripted, robotrain, words):
     assert told[0]["state"] == "running"
 
 
+def test_seconds_need_no_unit(scripted, robotrain):
+    scripted.run("train-1", step(1))
+    assert "train-1 did not end within 0.3 s" in robotrain("wait", "--timeout", "0.3").stderr
+
+
 @pytest.mark.parametrize("text", ["soon", "-3", "5 parsecs", "nan"])
 def test_a_time_that_is_none_is_refused_before_anything(scripted, robotrain, text):
     scripted.run("train-1")

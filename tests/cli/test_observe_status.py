@@ -139,6 +139,13 @@ def test_tail_counts_the_lines_that_are_shown(scripted, robotrain):
     assert [line.startswith("::robotrain:: ") for line in raw] == [True, True]
 
 
+def test_raw_and_json_are_not_both(scripted, robotrain):
+    scripted.run("train-1", "one")
+    answer = robotrain("logs", "--raw", "--json")
+    assert answer.exit_code == 2
+    assert answer.json["problems"][0]["title"] == "--raw and --json contradict each other"
+
+
 def test_a_log_for_programs_is_an_object_a_line(scripted, robotrain):
     scripted.run("train-1", 'say "hi"', LEFT[2])
     ordinary, event = map(json.loads, robotrain("logs", "--json").stdout.splitlines())

@@ -369,3 +369,11 @@ def test_register_names_the_version(robotrain, venus, sent):
     }
     assert "say which model" in robotrain("register", sent).stderr
     assert robotrain("register", sent, "no/name").exit_code == 2
+
+
+@pytest.mark.parametrize("following", ["--wait", "--stream"])
+def test_what_is_not_sent_cannot_be_followed(robotrain, venus, job, sent, following):
+    for said in (("submit", *job), ("resubmit", sent)):
+        answer = robotrain(*said, "--dry-run", following)
+        assert answer.exit_code == 2
+        assert f"--dry-run sends nothing that {following} could follow" in answer.stderr

@@ -159,6 +159,31 @@ def test_at_a_terminal_the_question_is_asked(prune, sent, monkeypatch, typed, le
     assert store.names() == left
 
 
+def test_ctrl_c_at_the_question_removes_nothing_and_leaves_the_line(monkeypatch, capsys):
+    class Stdin:
+        def readline(self):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(removing, "_is_terminal", lambda stream: True)
+    monkeypatch.setattr("sys.stdin", Stdin())
+    with pytest.raises(KeyboardInterrupt):
+        removing.confirmed("1 run", yes=False)
+    assert capsys.readouterr().err == "remove 1 run? [y/N] \n"
+
+
+@pytest.mark.parametrize("words", [("-n", "3"), ("--all",)])
+def test_options_of_the_list_are_refused_beside_prune(robotrain, words):
+    answer = robotrain("runs", "--prune", "--keep", "2", *words)
+    assert answer.exit_code == 2
+    assert f"{words[0]} says how many are listed" in answer.stderr
+
+
+def test_yes_is_short_too_and_goes_with_prune(robotrain):
+    answer = robotrain("runs", "-y")
+    assert answer.exit_code == 2
+    assert "--yes goes with --prune" in answer.stderr
+
+
 def test_the_newest_stay(prune, sent):
     for number in range(1, 6):
         sent(f"run-{number}", days=10 - number)

@@ -44,6 +44,12 @@ def cache(
             ("robotrain cache --prune --unused 30d", "what nobody used for 30 days"),
             ("robotrain cache --prune --limit 50GB", "the longest unused, until all is within 50 GB"),
         )
+    if yes and not prune:
+        raise removing.usage(
+            "--yes goes with --prune, and --prune is not there",
+            "Without --prune nothing is removed.",
+            ("robotrain cache --prune --yes …", "removes what --unused and --limit say"),
+        )
     found = kept.entries()
     chosen = prune or span is not None or most is not None
     going = kept.going(found, unused=span, limit=most, now=time.time()) if chosen else []

@@ -35,6 +35,10 @@ def logs(
     """
     from robotrain.cli import events
 
+    if raw and json:
+        from robotrain.cli.removing import usage
+
+        raise usage("--raw and --json contradict each other", "JSON has every line already.", ("--json", ""))
     gc.enable()  # this may go on for days
     record, platform = opened(ctx, run)
     shape = events.as_json if json else str if raw else events.readable

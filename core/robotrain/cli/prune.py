@@ -43,6 +43,16 @@ def belong_together(prune: bool, *others: tuple[str, Any]) -> None:
             )
 
 
+def not_listed(flag: str) -> None:
+    """Raises Rejected for an option of the list, which would do nothing here."""
+    if flag:
+        raise removing.usage(
+            f"{flag} says how many are listed, and --prune lists none",
+            "What may go is said by age or by how many stay.",
+            ("robotrain runs --prune --keep 20", "all but the newest 20"),
+        )
+
+
 def prune(ctx: typer.Context, wanted: Wanted, yes: bool = False, json: bool = False) -> None:
     """Show which runs would go and how much room they take; remove them once that is confirmed."""
     span = removing.amount(amounts.parse_span, wanted.older_than, "--older-than", "30d")

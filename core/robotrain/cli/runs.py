@@ -69,6 +69,7 @@ def runs(
         from robotrain.cli import prune as pruning
 
         pruning.belong_together(prune, ("--older-than", older_than), ("--keep", keep), ("--yes", yes))
+        pruning.not_listed("--all" if everything else "-n" if number != DEFAULT else "")
         wanted_gone = pruning.Wanted(older_than=older_than, keep=keep, state=state, platform=platform)
         return pruning.prune(ctx, wanted_gone, yes=yes, json=json)
     wanted = listing.Wanted(number=None if everything else number, state=state, platform=platform)

@@ -30,6 +30,7 @@ def send(ctx: typer.Context, prepared: Prepared, given: dict[str, Any]) -> None:
     """Send a prepared job, or say what would be sent, as the switches in `given` ask."""
     from robotrain import send as sending
 
+    _must_agree(given)
     report(prepared.remarks)
     asked = {"new": bool(given.get("new")), "pinning": not given.get("no_pin")}
     if given.get("dry_run"):
@@ -44,6 +45,7 @@ def send_plan(ctx: typer.Context, rendered: Rendered, given: dict[str, Any]) -> 
     from robotrain import send as sending
     from robotrain.problem import raise_if_any
 
+    _must_agree(given)
     plugins = plugins_of(ctx)
     platform = plugins.platform(rendered.plan.platform)
     if rendered.changed:
@@ -96,3 +98,13 @@ def _would_send(rendered: Rendered, given: dict[str, Any]) -> None:
     plan = rendered.plan
     show_json(render.plan_json(plan)) if given.get("json") else show(render.plan_text(plan))
     say(f"{plan.run} could be sent; nothing was")
+
+
+def _must_agree(given: dict[str, Any]) -> None:
+    """What is not sent cannot be followed. Raises Rejected."""
+    from robotrain.problem import Problem, Rejected, Stage
+
+    following = [f"--{name}" for name in ("wait", "stream") if given.get(name)]
+    if given.get("dry_run") and following:
+        title = f"--dry-run sends nothing that {' or '.join(following)} could follow"
+        raise Rejected([Problem(code="options-conflict", stage=Stage.USAGE, title=title, where="--dry-run")])
