@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from robotrain.cli import follow, followed
+from robotrain.cli.watching import follow, followed
 from robotrain.plugins import Plugins
 from robotrain.problem import Rejected
 from robotrain_runtime.event import Checkpoint, Metrics, Outcome, Stage

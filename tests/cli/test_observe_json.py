@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from robotrain.cli import followed
+from robotrain.cli.watching import followed
 from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome, Published, Registered, Stage, Tracking
 
 RUN = [

@@ -4,8 +4,8 @@ import math
 
 import pytest
 from robotrain.cli.columns import Column, cut, fitted, pad, plain, width, wrapped
-from robotrain.cli.curve import sparkline
-from robotrain.cli.machine import machine
+from robotrain.cli.watching.curve import sparkline
+from robotrain.cli.watching.machine import machine
 
 
 def test_wide_characters_take_two_columns_and_marks_none():

@@ -188,5 +188,12 @@ def test_status_loads_nothing_that_draws_or_follows(scripted, tmp_path):
     done = subprocess.run([sys.executable, "-c", probe], env=environ, capture_output=True, text=True, check=True)
     modules = set(done.stdout.splitlines()[-1].split())
     assert "robotrain.cli.status" in modules
-    assert not {name for name in modules if name.startswith("robotrain.cli.follow")}
-    assert not modules & {"pydantic", "yaml", "queue", "unicodedata", "robotrain.cli.columns", "robotrain.cli.curve"}
+    assert not {name for name in modules if name.startswith("robotrain.cli.watching.follow")}
+    assert not modules & {
+        "pydantic",
+        "yaml",
+        "queue",
+        "unicodedata",
+        "robotrain.cli.columns",
+        "robotrain.cli.watching.curve",
+    }

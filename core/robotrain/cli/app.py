@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from robotrain import __version__
-from robotrain.cli.compose import partition
+from robotrain.cli.job.compose import partition
 from robotrain.cli.made import with_examples
 from robotrain.cli.output import guarded
 from robotrain.problem import Problem, Rejected, Stage

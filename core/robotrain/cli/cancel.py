@@ -46,7 +46,7 @@ class Stopping:
 
     def stop(self) -> None:
         """Ask for its end, and wait for it as long as the platform does."""
-        from robotrain.cli.asking import why
+        from robotrain.cli.watching.asking import why
 
         try:
             self.platform.cancel(self.record.reference)
@@ -59,9 +59,9 @@ class Stopping:
 
     def told(self) -> tuple[dict[str, Any], str]:
         """How it is now, as data (the keys are an API) and in lines."""
-        from robotrain.cli import next_step
-        from robotrain.cli.heard import heard
-        from robotrain.cli.summary import places
+        from robotrain.cli.watching import next_step
+        from robotrain.cli.watching.heard import heard
+        from robotrain.cli.watching.summary import places
 
         known, _ = heard(self.record, self.platform)
         data = {

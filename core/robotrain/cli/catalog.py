@@ -124,7 +124,7 @@ def _settings_told(platform: Any) -> Iterator[str]:
     """Its settings as people type them."""
     from robotrain_runtime.parameter import parameters_of
 
-    from robotrain.cli.options import help_of
+    from robotrain.cli.job.options import help_of
 
     rows = [
         (f"{one.flag} {'' if one.switch else one.metavar}", help_of(one)) for one in parameters_of(platform.settings)

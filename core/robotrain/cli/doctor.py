@@ -39,7 +39,7 @@ def doctor(
     robotrain doctor --fix
     """
     from robotrain import limited
-    from robotrain.cli.choice import choose
+    from robotrain.cli.job.choice import choose
     from robotrain.doctor import checks, examine
     from robotrain.problem import Stage
 

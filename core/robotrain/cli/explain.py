@@ -5,10 +5,10 @@ from typing import Any
 
 import typer
 
-from robotrain.cli.compose import SETTINGS, switch
-from robotrain.cli.job_command import JobCommand
+from robotrain.cli.job.compose import SETTINGS, switch
+from robotrain.cli.job.job_command import JobCommand
+from robotrain.cli.job.options import Options
 from robotrain.cli.made import make_job_app
-from robotrain.cli.options import Options
 from robotrain.cli.output import report, show, show_json, table
 
 HELP = """Show each value of a job, where it came from, and what it overrode.

@@ -13,7 +13,7 @@ from robotrain.cli.output import say, show_line
 from robotrain.problem import INTERRUPTED
 
 if TYPE_CHECKING:
-    from robotrain.cli.events import Shape
+    from robotrain.cli.watching.events import Shape
 
 MORE = 4
 """`--tail` counts lines that are shown: so many times as many of the log are asked for, as some are never shown."""
@@ -33,7 +33,7 @@ def logs(
 
     robotrain logs --tail 40 lerobot-train-fab69e8c-1
     """
-    from robotrain.cli import events
+    from robotrain.cli.watching import events
 
     if raw and json:
         from robotrain.cli.removing import usage
@@ -76,8 +76,8 @@ def _show_all(lines: Iterable[str]) -> bool:
 
 
 def _follow(record: Any, platform: Any, tail: int | None, shape: "Shape") -> None:
-    from robotrain.cli.following import Following
-    from robotrain.cli.telling import LogLines
+    from robotrain.cli.watching.following import Following
+    from robotrain.cli.watching.telling import LogLines
 
     teller = LogLines(show_line, shape)
     following = Following([(record, platform)], teller, tail=tail)

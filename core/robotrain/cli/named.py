@@ -22,7 +22,7 @@ def beginning(family: str) -> Callable[[typer.Context, str], list[str]]:
 
 def one(plugins: Any, family: str, name: str, origin: "Origin") -> Any:
     """The workload or the platform of a name. Raises Rejected, with the nearest that there is."""
-    from robotrain.cli import usage
+    from robotrain.cli.job import usage
     from robotrain.plugins import PluginError
     from robotrain.problem import Rejected
 

@@ -12,8 +12,8 @@ import typer
 from robotrain import amounts, pruning, store
 from robotrain.cli import removing
 from robotrain.cli.app import plugins_of
-from robotrain.cli.asking import Question, Unanswered, answers, why
 from robotrain.cli.output import say, show, show_json
+from robotrain.cli.watching.asking import Question, Unanswered, answers, why
 from robotrain.problem import Rejected, Stage
 from robotrain.run import Status
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import typer
 
-from robotrain.cli.compose import SETTINGS, switch, text_option
-from robotrain.cli.job_command import JobCommand
+from robotrain.cli.job.compose import SETTINGS, switch, text_option
+from robotrain.cli.job.job_command import JobCommand
+from robotrain.cli.job.options import Options
 from robotrain.cli.made import make_job_app
-from robotrain.cli.options import Options
 from robotrain.cli.output import report, say, show, show_json
 from robotrain.problem import Instead, Problem, Rejected, Stage
 

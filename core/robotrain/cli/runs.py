@@ -14,7 +14,7 @@ from robotrain.cli.opened import Json
 from robotrain.cli.output import say, show, show_json
 
 if TYPE_CHECKING:
-    from robotrain.cli.listing import Listed
+    from robotrain.cli.watching.listing import Listed
 
 DEFAULT = 50
 TELLING = ("failed", "lost", "cancelled", "pending", "interrupted", "gone", "broken", "unknown")
@@ -22,7 +22,7 @@ TELLING = ("failed", "lost", "cancelled", "pending", "interrupted", "gone", "bro
 
 
 def _states(incomplete: str) -> list[str]:
-    from robotrain.cli.listing import STATES
+    from robotrain.cli.watching.listing import STATES
 
     return [state for state in STATES if state.startswith(incomplete)]
 
@@ -62,7 +62,7 @@ def runs(
 
     robotrain runs --prune --older-than 30d
     """
-    from robotrain.cli import listing
+    from robotrain.cli.watching import listing
 
     _known_state(state)
     if prune or older_than or keep is not None or yes:
@@ -87,7 +87,7 @@ def runs(
 
 def _known_state(state: str) -> None:
     """Raises Rejected for a state that no run can be in."""
-    from robotrain.cli.listing import STATES
+    from robotrain.cli.watching.listing import STATES
     from robotrain.nearest import offer
     from robotrain.problem import Problem, Rejected, Stage
     from robotrain.redaction import redact

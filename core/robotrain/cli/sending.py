@@ -63,7 +63,7 @@ def send_plan(ctx: typer.Context, rendered: Rendered, given: dict[str, Any]) -> 
 
 def follow_up(ctx: typer.Context, record: RunRecord, platform: Any, given: dict[str, Any]) -> None:
     """What is told of a run that was just sent, and its way to the end when that was asked for."""
-    from robotrain.cli import follow
+    from robotrain.cli.watching import follow
     from robotrain.job import attempt_of
 
     if (attempt := attempt_of(record.run)) > 1:

@@ -23,8 +23,8 @@ def status(ctx: typer.Context, run: Run = "", json: Json = False) -> None:
 
     robotrain status lerobot-train-fab69e8c-1
     """
-    from robotrain.cli import summary
-    from robotrain.cli.heard import ending, heard
+    from robotrain.cli.watching import summary
+    from robotrain.cli.watching.heard import ending, heard
 
     record, platform = opened(ctx, run)
     now = platform.status(record.reference)
@@ -37,8 +37,9 @@ def status(ctx: typer.Context, run: Run = "", json: Json = False) -> None:
 
 
 def _text(record: "RunRecord", now: "Status", known: "Progress", last: list[str]) -> Iterator[str]:
-    from robotrain.cli import next_step, terminal
-    from robotrain.cli.summary import places
+    from robotrain.cli import terminal
+    from robotrain.cli.watching import next_step
+    from robotrain.cli.watching.summary import places
 
     state = terminal.paint(now.state, terminal.STATES.get(now.state, ""), terminal.has_colour(sys.stdout))
     yield f"{record.run}  {state}  on {record.platform}"

@@ -6,10 +6,10 @@ import typer
 
 from robotrain.cli import sending
 from robotrain.cli.app import plugins_of
-from robotrain.cli.compose import AFTER_DASHES, ORDER, SETTINGS, switch, text_option
-from robotrain.cli.job_command import JobCommand
+from robotrain.cli.job.compose import AFTER_DASHES, ORDER, SETTINGS, switch, text_option
+from robotrain.cli.job.job_command import JobCommand
+from robotrain.cli.job.options import Options
 from robotrain.cli.made import make_job_app
-from robotrain.cli.options import Options
 from robotrain.problem import Instead, Problem, Stage, raise_if_any
 
 HELP = """Check a job, render its plan, and send it to a platform.
@@ -56,7 +56,7 @@ class SubmitCommand(JobCommand):
         from pathlib import Path
 
         from robotrain import plan_folder
-        from robotrain.cli import usage
+        from robotrain.cli.job import usage
 
         words, order = given.get("words") or [], ctx.meta.get(ORDER, [])
         mistakes = [

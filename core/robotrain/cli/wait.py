@@ -12,8 +12,8 @@ from robotrain.cli.output import report, say_line, show, show_json
 from robotrain.problem import INTERRUPTED, Instead, Problem, Rejected, Stage
 
 if TYPE_CHECKING:
-    from robotrain.cli.followed import Followed
-    from robotrain.cli.following import Following
+    from robotrain.cli.watching.followed import Followed
+    from robotrain.cli.watching.following import Following
 
 
 def wait(
@@ -28,11 +28,11 @@ def wait(
 
     robotrain wait --timeout 12h lerobot-train-fab69e8c-1
     """
-    from robotrain.cli import follow
-    from robotrain.cli.following import Following
-    from robotrain.cli.live_line import LiveLine
-    from robotrain.cli.notice import Notice
-    from robotrain.cli.telling import Changes
+    from robotrain.cli.watching import follow
+    from robotrain.cli.watching.following import Following
+    from robotrain.cli.watching.live_line import LiveLine
+    from robotrain.cli.watching.notice import Notice
+    from robotrain.cli.watching.telling import Changes
 
     seconds = seconds_of(timeout)
     found = opened_all(ctx, runs)
@@ -74,7 +74,7 @@ def end(following: "Following", as_json: bool) -> None:
 
 
 def _as_data(one: "Followed") -> dict[str, Any]:
-    from robotrain.cli import summary
+    from robotrain.cli.watching import summary
 
     known = summary.as_data(one.record, one.status, one.progress)
     return known | ({"state": "unknown", "reason": str(one.failure)} if one.failure else {})
@@ -105,7 +105,7 @@ def seconds_of(text: str) -> float | None:
 
 
 def _ended(one: "Followed") -> list[str]:
-    from robotrain.cli import next_step
+    from robotrain.cli.watching import next_step
 
     status, known = one.status, one.progress
     if one.failure:

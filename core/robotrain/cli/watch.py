@@ -15,8 +15,8 @@ from robotrain.cli.output import report, say, show_line
 from robotrain.problem import INTERRUPTED, Rejected, Stage
 
 if TYPE_CHECKING:
-    from robotrain.cli.following import Following
-    from robotrain.cli.screen import Screen
+    from robotrain.cli.watching.following import Following
+    from robotrain.cli.watching.screen import Screen
 
 DRAWN_SECONDS = 0.5
 
@@ -38,10 +38,11 @@ def watch(
 
     robotrain watch                  all that have not ended, else the newest
     """
-    from robotrain.cli import follow, terminal
-    from robotrain.cli.following import Following
-    from robotrain.cli.notice import Notice
-    from robotrain.cli.telling import Changes, JsonLines, Quiet
+    from robotrain.cli import terminal
+    from robotrain.cli.watching import follow
+    from robotrain.cli.watching.following import Following
+    from robotrain.cli.watching.notice import Notice
+    from robotrain.cli.watching.telling import Changes, JsonLines, Quiet
 
     gc.enable()  # this may go on for days
     found = opened_all(ctx, runs) if runs else _all_going_on(ctx)
@@ -61,7 +62,7 @@ def watch(
 
 def _all_going_on(ctx: typer.Context) -> list[Any]:
     """Every run that has not ended, the newest last, where a terminal shows it best; else the newest one."""
-    from robotrain.cli.listing import unfinished
+    from robotrain.cli.watching.listing import unfinished
 
     found, unknown = unfinished(plugins_of(ctx))
     for one in unknown:
@@ -71,7 +72,7 @@ def _all_going_on(ctx: typer.Context) -> list[Any]:
 
 def _draw(following: "Following") -> None:
     """Draw until all is over, at most every half second."""
-    from robotrain.cli.screen import Screen
+    from robotrain.cli.watching.screen import Screen
 
     screen = Screen(sys.stdout)
     signal.signal(signal.SIGCONT, lambda *_: screen.leave())  # what the shell wrote meanwhile is not ours to erase
@@ -86,7 +87,7 @@ def _draw(following: "Following") -> None:
 
 def _picture(following: "Following", screen: "Screen") -> None:
     from robotrain.cli import terminal
-    from robotrain.cli.dashboard import ASCII, Glyphs, Room, frame
+    from robotrain.cli.watching.dashboard import ASCII, Glyphs, Room, frame
 
     columns, rows = terminal.size(sys.stdout)
     colour = terminal.has_colour(sys.stdout)
@@ -104,7 +105,7 @@ def _picture(following: "Following", screen: "Screen") -> None:
 
 def _end(following: "Following", drawn: bool) -> None:
     """What to type next, and how they ended as the exit code."""
-    from robotrain.cli import next_step
+    from robotrain.cli.watching import next_step
 
     for one in following.runs:
         if drawn and one.over and not one.failure:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from robotrain.cli.followed import Followed, Teller
+from robotrain.cli.watching.followed import Followed, Teller
 
 if TYPE_CHECKING:
     from robotrain.run import RunRecord

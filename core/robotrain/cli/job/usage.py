@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from robotrain.cli.choice import Choice, is_job_file, loaded
-from robotrain.cli.options import OFF, SET, SOURCE, Options, every_flag
+from robotrain.cli.job.choice import Choice, is_job_file, loaded
+from robotrain.cli.job.options import OFF, SET, SOURCE, Options, every_flag
 from robotrain.nearest import offer
 from robotrain.problem import Instead, Problem, Stage
 from robotrain.provenance import Origin, Value

@@ -11,11 +11,11 @@ from robotrain_runtime import event
 from robotrain.cli import terminal
 from robotrain.cli.columns import cut, plain
 from robotrain.cli.output import say, say_line
-from robotrain.cli.telling import METRICS_SECONDS, Telling, is_step
+from robotrain.cli.watching.telling import METRICS_SECONDS, Telling, is_step
 from robotrain.progress import Progress
 
 if TYPE_CHECKING:
-    from robotrain.cli.followed import Followed
+    from robotrain.cli.watching.followed import Followed
 
 RENEWED_SECONDS = 0.1
 

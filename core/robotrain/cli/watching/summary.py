@@ -4,7 +4,7 @@ from __future__ import annotations  # the types below are for readers and checke
 
 from typing import TYPE_CHECKING, Any
 
-from robotrain.cli import next_step
+from robotrain.cli.watching import next_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

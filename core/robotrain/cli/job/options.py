@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 from robotrain_runtime.parameter import Parameter, parameters_of
 
-from robotrain.cli.compose import list_option, switch, text_option
+from robotrain.cli.job.compose import list_option, switch, text_option
 from robotrain.provenance import own_name
 from robotrain.source import RoleFlag, SourceKind
 

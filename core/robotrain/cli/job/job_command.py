@@ -6,9 +6,18 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from robotrain.cli.app import plugins_of
-from robotrain.cli.choice import Choice, choose, loaded, names
-from robotrain.cli.compose import AFTER_DASHES, ORDER, ComposedCommand, text_option, words_argument
-from robotrain.cli.options import PARAMETER, SET, SETTING, Options, add_parameters, add_set, add_settings, add_sources
+from robotrain.cli.job.choice import Choice, choose, loaded, names
+from robotrain.cli.job.compose import AFTER_DASHES, ORDER, ComposedCommand, text_option, words_argument
+from robotrain.cli.job.options import (
+    PARAMETER,
+    SET,
+    SETTING,
+    Options,
+    add_parameters,
+    add_set,
+    add_settings,
+    add_sources,
+)
 from robotrain.cli.output import say
 
 if TYPE_CHECKING:
@@ -58,7 +67,7 @@ class JobCommand(ComposedCommand):
     def act(self, ctx: typer.Context, chosen: Any, given: dict[str, Any]) -> None:
         """From what was typed to a prepared job; everything that is wrong is reported at once."""
         from robotrain.api import prepare
-        from robotrain.cli import usage
+        from robotrain.cli.job import usage
         from robotrain.request import Request
 
         plugins, order = plugins_of(ctx), ctx.meta.get(ORDER, [])
@@ -96,7 +105,7 @@ class JobCommand(ComposedCommand):
 
     def _chosen(self, chosen: Choice, plugins: Any, found: "list[Problem]", given: dict[str, Any]) -> tuple[Any, Any]:
         """The workload and the platform. Raises Rejected when one is missing, with all that was found."""
-        from robotrain.cli import usage
+        from robotrain.cli.job import usage
         from robotrain.plugins import PluginError
         from robotrain.problem import Rejected
 

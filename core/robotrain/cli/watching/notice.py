@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from robotrain.problem import Problem, Rejected
 
 if TYPE_CHECKING:
-    from robotrain.cli.followed import Followed
+    from robotrain.cli.watching.followed import Followed
     from robotrain.plugins import Plugins
 
 

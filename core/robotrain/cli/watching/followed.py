@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from robotrain_runtime import event
 
-from robotrain.cli.asking import why
+from robotrain.cli.watching.asking import why
 from robotrain.problem import Instead, Problem, Rejected, Stage
 from robotrain.progress import Progress
 from robotrain.run import RunGone, Status

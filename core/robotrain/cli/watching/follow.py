@@ -5,14 +5,14 @@ from typing import Any
 
 import typer
 
-from robotrain.cli import summary as summaries
-from robotrain.cli.curve import curve
-from robotrain.cli.followed import Followed
-from robotrain.cli.following import Following
-from robotrain.cli.live_line import LiveLine
-from robotrain.cli.notice import Notice
 from robotrain.cli.output import report, say, say_line, show, show_json
-from robotrain.cli.telling import LogLines, Telling
+from robotrain.cli.watching import summary as summaries
+from robotrain.cli.watching.curve import curve
+from robotrain.cli.watching.followed import Followed
+from robotrain.cli.watching.following import Following
+from robotrain.cli.watching.live_line import LiveLine
+from robotrain.cli.watching.notice import Notice
+from robotrain.cli.watching.telling import LogLines, Telling
 from robotrain.problem import INTERRUPTED, Stage
 from robotrain.progress import HELD_OUT
 from robotrain.run import RunRecord
@@ -75,7 +75,7 @@ def finish(followed: Followed, as_json: bool, with_tail: bool) -> None:
 
 def summary(followed: Followed) -> str:
     """The loss curve, what became of the run, and where to go from here."""
-    from robotrain.cli import next_step
+    from robotrain.cli.watching import next_step
 
     record, status, known = followed.record, followed.status, followed.progress
     drawn = curve(known.losses, "train/loss") + "\n\n" if len(known.losses) > 1 else ""

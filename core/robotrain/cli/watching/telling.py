@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from robotrain_runtime import event
 
 from robotrain.cli.columns import plain
-from robotrain.cli.events import Shape, readable
 from robotrain.cli.output import say
+from robotrain.cli.watching.events import Shape, readable
 from robotrain.progress import HELD_OUT, Progress
 
 if TYPE_CHECKING:
-    from robotrain.cli.followed import Followed
+    from robotrain.cli.watching.followed import Followed
 
 METRICS_SECONDS = 1.0
 """Between two lines of one run that only say how far it is: whoever comes late to a long log is not told all of it."""

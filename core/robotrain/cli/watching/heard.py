@@ -27,7 +27,7 @@ def heard(record: RunRecord, platform: Any) -> tuple[Progress, list[str]]:
             elif found := event.read(line):
                 known.add(found)
     except Exception as error:  # whatever a plugin raises: its state is known, and told
-        from robotrain.cli.asking import why
+        from robotrain.cli.watching.asking import why
 
         say(f"warning: the log of {record.run} cannot be read: {why(error)}")
     return known, list(ordinary)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 from robotrain import progress, store
-from robotrain.cli.asking import Question, Unanswered, answers, why
+from robotrain.cli.watching.asking import Question, Unanswered, answers, why
 from robotrain.problem import Rejected
 from robotrain.run import State, Status
 

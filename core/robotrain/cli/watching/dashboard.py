@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from robotrain.cli.columns import cut, plain, width
-from robotrain.cli.curve import BLOCKS, sparkline
-from robotrain.cli.machine import machine
+from robotrain.cli.watching.curve import BLOCKS, sparkline
+from robotrain.cli.watching.machine import machine
 from robotrain.progress import HELD_OUT, Progress, duration
 
 if TYPE_CHECKING:
-    from robotrain.cli.followed import Followed
+    from robotrain.cli.watching.followed import Followed
 
 WIDEST_BAR, NARROWEST_BAR = 30, 8
 WIDEST_SPARKLINE = 40
