@@ -3,10 +3,11 @@
 import dataclasses
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from robotrain_runtime import checkpoint as checkpoints
 from robotrain_runtime import document
 
 from robotrain import overrides, pin, sent_plans
@@ -87,6 +88,19 @@ def changed(stored: Rendered, sets: Sequence[str], plugins: "Plugins") -> Prepar
     )
     prepared = dataclasses.replace(prepared, values=_told_before(prepared.values, stored))
     return _with_sources(prepared, (*sources, *taken_over), plugins)
+
+
+def last_whole(found: Sequence[Output], say: Callable[[str], None]) -> Output:
+    """The newest of `found` (oldest first) that is as it was sealed; what is passed over is said. Where none is, the
+    newest: the run then says what is wrong with it. Only what lies on this machine is looked into.
+    """
+    for one in reversed(found):
+        folder = Path(one.uri)
+        why = checkpoints.wrong_with(folder) if one.source == "local_path" and one.digest and folder.is_dir() else ""
+        if not why:
+            return one
+        say(f"warning: {why}: passed over")
+    return found[-1]
 
 
 def resumed(prepared: Prepared, run: str, checkpoint: Output, plugins: "Plugins") -> Prepared:

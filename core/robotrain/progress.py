@@ -15,7 +15,7 @@ class Progress:
     """The state that events add up to. losses: (step, train/loss); metrics: the newest value of each name.
 
     machine: the newest values of the machine, which belong to no step. checkpoint: where the newest complete one lies;
-    published: where each step's copy can be found. warnings: what a person should know, errors among them.
+    published: every copy, in the order made. warnings: what a person should know, errors among them.
     """
 
     stage: str = ""
@@ -27,7 +27,7 @@ class Progress:
     machine: dict[str, float] = field(default_factory=dict)
     checkpoint: str = ""
     checkpoint_step: int | None = None
-    published: dict[int, str] = field(default_factory=dict)
+    published: list[event.Published] = field(default_factory=list)
     registered: list[event.Registered] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     tracking: dict[str, Any] | None = None
@@ -48,7 +48,7 @@ class Progress:
             case event.Checkpoint():
                 self.checkpoint, self.checkpoint_step = happened.path, happened.step
             case event.Published():
-                self.published[happened.step] = happened.to
+                self.published.append(happened)
             case event.Registered():
                 self.registered.append(happened)
             case event.Note(level="warning" | "error"):
@@ -89,6 +89,10 @@ class Progress:
         while self.losses and self.losses[-1][0] > step:  # steps that are done once more
             self.losses.pop()
         self.losses.append((step, loss))
+
+    def copies(self, step: int | None) -> list[str]:
+        """Where copies of a step's checkpoint can be found, each place once."""
+        return list(dict.fromkeys(one.to for one in self.published if one.step == step))
 
     @property
     def tracking_ui(self) -> str:

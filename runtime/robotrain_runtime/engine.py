@@ -193,7 +193,7 @@ class Engine:
 
     def _publish(self, publication: Publication, python: Path, *, succeeded: bool) -> None:
         """What is left of publishing, once the work is over. Raises Failed with all that was asked for, Stopped."""
-        if publication.used:
+        if publication.left(succeeded):
             with self._stage("publish"):
                 wrong = publication.finish(self._stop, python, succeeded)
                 if wrong and not self._stop.number:

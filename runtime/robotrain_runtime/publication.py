@@ -15,10 +15,7 @@ from robotrain_runtime.stop import Stop
 
 
 class Publication:
-    """Made before the work starts; from then on each checkpoint that the relay sees is published.
-
-    used: whether there is anything to do after the work.
-    """
+    """Made before the work starts; from then on each checkpoint that the relay sees is published."""
 
     def __init__(self, document: JobDocument, asked: Publishing, relay: Relay, earlier: Earlier) -> None:
         self._document = document
@@ -30,13 +27,12 @@ class Publication:
             to.append(Artifacts(relay.tracker))
         if asked.to:
             to.append(Folder(Path(asked.to), key=document.run))
-        needed = bool(asked.to or asked.register)
+        needed = self._needed = bool(asked.to or asked.register)
         self._publisher = relay.publisher = Publisher(document, to, relay.emit, earlier=earlier, needed=needed)
 
-    @property
-    def used(self) -> bool:
-        """Whether any checkpoint was told of, or anything asked for."""
-        return self._publisher.used
+    def left(self, succeeded: bool) -> bool:
+        """Whether there is anything to do after the work. Failed work without a checkpoint owes nobody one."""
+        return self._publisher.used or (self._needed and succeeded)
 
     def finish(self, stop: Stop, python: Path, succeeded: bool) -> list[str]:
         """Wait for what is left, and register what succeeded work left: why what was asked for failed, in sentences."""

@@ -36,7 +36,7 @@ class Told:
 class Publisher:
     """Each complete checkpoint once to each destination, whatever is told twice. Errors are tried again, and told.
 
-    needed: whether the run has failed when a checkpoint is not complete. used: whether there is anything to publish.
+    needed: whether the run has failed when a checkpoint is not complete. used: whether any checkpoint was told of.
     parents: the folders that checkpoints lie in.
     """
 
@@ -49,7 +49,7 @@ class Publisher:
         earlier: Earlier,
         needed: bool,
     ) -> None:
-        self.used = self._needed = needed
+        self.used, self._needed = False, needed
         self.parents = {Path(path).parent for path in earlier.checkpoints}
         self._document = document
         self._emit = emit

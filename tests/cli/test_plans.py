@@ -377,3 +377,24 @@ def test_what_is_not_sent_cannot_be_followed(robotrain, venus, job, sent, follow
         answer = robotrain(*said, "--dry-run", following)
         assert answer.exit_code == 2
         assert f"--dry-run sends nothing that {following} could follow" in answer.stderr
+
+
+def test_resume_passes_over_a_checkpoint_that_is_not_as_it_was_saved(tmp_path):
+    from robotrain import again
+    from robotrain.run import Output
+    from robotrain_runtime import checkpoint
+
+    found = []
+    for step in (2, 4):
+        folder = tmp_path / f"{step:06}"
+        folder.mkdir()
+        (folder / "model").write_text(f"weights of step {step}")
+        digest = checkpoint.seal(folder, step=step, run="train-1", job="j").digest
+        name = f"checkpoints/{step:06}"
+        one = Output(name=name, kind="checkpoint", source="local_path", uri=str(folder), step=step, digest=digest)
+        found.append(one)
+    said = []
+    assert again.last_whole(found, said.append).step == 4
+    (tmp_path / "000004/model").write_text("torn")
+    assert again.last_whole(found, said.append).step == 2
+    assert said == [f"warning: {tmp_path}/000004/model is not what was saved: passed over"]

@@ -61,7 +61,8 @@ def test_what_became_of_checkpoints_is_kept():
         Registered(name="act", version="3", step=400, uri="models:/act/3"),
     )
     assert (known.checkpoint, known.checkpoint_step) == ("/x/400", 400)
-    assert known.published == {200: "runs:/r/200", 400: "runs:/r/400"}
+    assert known.copies(200) == ["runs:/r/200"]
+    assert known.copies(400) == ["runs:/r/400"]
     assert [(one.name, one.version) for one in known.registered] == [("act", "3")]
 
 

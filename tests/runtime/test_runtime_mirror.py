@@ -119,6 +119,25 @@ def test_h1_20_a_reader_sees_a_whole_checkpoint_or_none(original, to, tmp_path):
     assert seen == {True}
 
 
+def test_h1_20_a_swap_that_fails_leaves_what_was_there(original, to, monkeypatch):
+    put(original, to)
+    old = checkpoint.read(original)
+    made(original, content="n")
+    rename = Path.rename
+
+    def refused(path: Path, target: Path) -> Path:
+        if path.name.endswith(".part"):
+            raise OSError(5, "Input/output error")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(OSError, match="Input/output error"):
+        put(original, to)
+    assert checkpoint.read(to / "000020") == old
+    assert os.listdir(to) == ["000020"]
+    assert whole(to / "000020")
+
+
 def _files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
 

@@ -81,6 +81,18 @@ def test_h1_10_whoever_tells_of_a_checkpoint_never_waits(publishing, saved, told
     assert len(of(Published, told)) == 4
 
 
+def test_h1_10_neither_for_the_digests_of_its_files(publishing, saved, monkeypatch):
+    let, place = threading.Event(), Place(lambda sealed, halted: None)
+    seal = checkpoint.seal
+    monkeypatch.setattr(checkpoint, "seal", lambda *given, **named: (let.wait(SOON), seal(*given, **named))[1])
+    made = publishing(place)
+    made.take(saved(20))
+    assert not made.complete
+    let.set()
+    assert made.drain(Stop()) == []
+    assert (made.complete, place.came) == (True, ["000020"])
+
+
 def test_h1_09_what_fails_is_tried_again_and_told_once(publishing, saved, told):
     troubles = [OSError("full"), OSError("full"), None, OSError("full"), None]
 

@@ -144,6 +144,15 @@ def test_h1_05_failed_work_registers_nothing_and_keeps_its_reason(run, job, to, 
     assert ran.of_kind(Registered) == []
 
 
+def test_failed_work_without_a_checkpoint_ends_in_its_own_stage(run, job, to, tmp_path):
+    publish = {"to": str(to), "register": "pusher"}
+    ran = run(
+        job("raise ValueError('no such option')", publish=publish, tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+    )
+    assert ran.outcome["reason"] == "ValueError: no such option"
+    assert stages(ran)[-1] == ("work", "failed")
+
+
 def test_h1_09_a_folder_that_appears_only_later_gets_everything(run, job, tmp_path):
     to = tmp_path / "disk" / "mirror"
     program = SAVE + f"save(20)\ntime.sleep(0.5)\nPath({str(to.parent)!r}).mkdir()\nsave(40)"

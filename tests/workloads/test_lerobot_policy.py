@@ -184,6 +184,14 @@ def test_a_checkpoint_to_go_on_from_is_looked_at_in_the_same_way(told, saved, pu
     assert any("--policy-type is act" in sentence for sentence in sentences)
 
 
+def test_a_torn_checkpoint_says_how_the_whole_one_before_it_is_taken(told, saved):
+    saved("run/checkpoints/000004", 4)
+    torn = saved("run/checkpoints/000006", 6)
+    (torn / "training_state/training_step.json").write_text('{"step":6}')
+    (sentence,) = told(torn, role="resume", training_steps=100)
+    assert sentence.endswith(f"\nmv {torn} {torn}.torn   then the same command goes on from step 4")
+
+
 def test_a_checkpoint_that_was_never_completed_is_refused(told, saved):
     (sentence,) = told(saved("run/checkpoints/000006", 6, sealed=False), role="resume")
     assert "was never completed" in sentence

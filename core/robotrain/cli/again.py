@@ -94,7 +94,10 @@ def _send(ctx: typer.Context, stored: Any, prepared: Any, given: dict[str, Any])
 
 
 def _last_checkpoint(ctx: typer.Context, run: str) -> Any:
-    """The newest complete checkpoint. Raises Rejected when there is none, or the run still goes on."""
+    """The newest checkpoint whose every byte is as it was saved, as far as it lies here. Raises Rejected when there is
+    none, or the run still goes on.
+    """
+    from robotrain import again
     from robotrain.problem import Instead, Problem, Rejected, Stage
 
     record, platform = opened(ctx, run)
@@ -108,7 +111,7 @@ def _last_checkpoint(ctx: typer.Context, run: str) -> Any:
         ways = (Instead(f"robotrain resubmit {run}", "starts the same job over"),)
         title = f"{run} left no complete checkpoint to go on from"
         raise Rejected([Problem(code="checkpoint-missing", stage=Stage.USAGE, title=title, instead=ways)])
-    return found[-1]
+    return again.last_whole(found, say)
 
 
 def _say_differences(run: str, found: list[tuple[str, Any, Any]]) -> None:

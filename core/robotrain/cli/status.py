@@ -40,6 +40,8 @@ def _text(record: "RunRecord", now: "Status", known: "Progress", last: list[str]
     from robotrain.cli import terminal
     from robotrain.cli.watching import next_step
     from robotrain.cli.watching.summary import places
+    from robotrain.problem import SENTENCE
+    from robotrain.redaction import redact
 
     state = terminal.paint(now.state, terminal.STATES.get(now.state, ""), terminal.has_colour(sys.stdout))
     yield f"{record.run}  {state}  on {record.platform}"
@@ -52,7 +54,8 @@ def _text(record: "RunRecord", now: "Status", known: "Progress", last: list[str]
     if now.state in ("failed", "cancelled", "lost") and not known.checkpoint:
         yield "it left no checkpoint"
     yield from (f"{name:<11} {value}" for name, value in places(known))
-    yield from (f"warning: {text}" for text in known.warnings[-WARNINGS:])
+    said = [text for text in known.warnings if text not in now.reason]
+    yield from (f"warning: {redact(text, longest=SENTENCE)}" for text in said[-WARNINGS:])
     yield from record.notes
     yield from next_step.listed(record.run, now, known)
 

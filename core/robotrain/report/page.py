@@ -101,14 +101,13 @@ def _checkpoints(facts: Facts) -> str:
     registered: dict[int | None, str] = {
         one.step: _plain(f"{one.name} version {one.version}") for one in progress.registered
     }
-    published: dict[int | None, str] = {step: _plain(to) for step, to in progress.published.items()}
     rows = [
         (
             str(output.step),
             size(output.size) if output.size is not None else "",
             output.digest[:12],
             registered.get(output.step, ""),
-            published.get(output.step, ""),
+            _plain(", ".join(progress.copies(output.step))),
             output.uri,
         )
         for output in facts.outputs

@@ -1,5 +1,6 @@
 """Going on from a checkpoint of an earlier run: what is wrong with it, and what the new run cannot change any more."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,21 @@ CONFIG = Path(policy.MODEL, "train_config.json")
 def wrong(document: JobDocument, folder: Path, start: Start) -> Iterator[str]:
     """One sentence for each thing that stops the trainer from going on there."""
     if said := checkpoint.wrong_with(folder):
-        yield f"no training can go on from this checkpoint: {said}"
+        yield f"no training can go on from this checkpoint: {said}{_earlier(folder)}"
     if not (folder / CONFIG).is_file():
         yield f"the checkpoint {folder} is incomplete: it has no {CONFIG}"
     steps = document.parameters["training_steps"]
     assert isinstance(steps, int)
     if start.step >= steps:
         yield f"{folder} reached step {start.step} already: ask for more steps\n--training-steps {2 * start.step}"
+
+
+def _earlier(torn: Path) -> str:
+    """How to have the newest whole checkpoint beside a torn one taken in its place, on a line of its own."""
+    if (found := checkpoint.last_good(torn.parent)) is None:
+        return ""
+    step, _ = found
+    return f"\n{shlex.join(['mv', str(torn), f'{torn}.torn'])}   then the same command goes on from step {step}"
 
 
 def notes(given: Mapping[str, Scalar], start: Start) -> Iterator[Note]:

@@ -153,8 +153,8 @@ def _kept(known: Progress, room: Room) -> Iterator[str]:
     """The newest checkpoint, its copy, and what was registered; of a long address its end is what tells it."""
     if known.checkpoint:
         yield _place(f"checkpoint {known.checkpoint_step}", known.checkpoint, room)
-    for step, to in list(known.published.items())[-1:]:
-        yield _place(f"published {step}", to, room)
+    for copy in known.published[-1:]:
+        yield _place(f"published {copy.step}", copy.to, room)
     for one in known.registered[-1:]:
         yield f"registered {one.name} version {one.version} (step {one.step})"
 

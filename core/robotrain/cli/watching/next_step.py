@@ -22,7 +22,9 @@ def _commands(run: str, status: Status, known: Progress) -> Iterator[tuple[str, 
         return
     if status.state == "failed":
         yield f"robotrain logs --tail 40 {run}", "the end of its log"
-    if known.checkpoint:
+    if known.checkpoint and known.step is not None and known.step == known.total:
+        yield f"robotrain outputs --to FOLDER {run}", "it came to its last step: bring what it left"
+    elif known.checkpoint:
         yield f"robotrain resume {run}", f"go on from step {known.checkpoint_step}"
     else:
         yield f"robotrain resubmit {run}", "start it over"

@@ -31,7 +31,7 @@ def as_data(record: RunRecord, status: Status, known: Progress) -> dict[str, Any
         "metrics": known.metrics,
         "checkpoint": known.checkpoint or None,
         "checkpoint_step": known.checkpoint_step,
-        "published": [{"step": step, "to": to} for step, to in known.published.items()],
+        "published": [{"step": one.step, "to": one.to} for one in known.published],
         "registered": [
             {"name": one.name, "version": one.version, "step": one.step, "uri": one.uri} for one in known.registered
         ],
@@ -47,9 +47,10 @@ def places(known: Progress) -> Iterator[tuple[str, str]]:
     if known.checkpoint:
         step = "" if known.checkpoint_step is None else f"step {known.checkpoint_step}, "
         yield "checkpoint", f"{step}{known.checkpoint}"
-    for copied, to in list(known.published.items())[-1:]:
-        others = f" and {len(known.published) - 1} earlier" if len(known.published) > 1 else ""
-        yield "published", f"step {copied}, {to}{others}"
+    if known.published:
+        steps = {one.step for one in known.published}
+        others = f" and {len(steps) - 1} earlier" if len(steps) > 1 else ""
+        yield "published", f"step {max(steps)}, {', '.join(known.copies(max(steps)))}{others}"
     for one in known.registered:
         yield "registered", f"{one.name} version {one.version}, step {one.step}" + (f", {one.uri}" if one.uri else "")
     if known.tracking_ui:
