@@ -10,9 +10,8 @@ from robotrain_runtime import event
 from robotrain_runtime.emit import DESCRIPTOR
 from robotrain_runtime.event import Record
 from robotrain_runtime.lines import Lines
-from robotrain_runtime.stop import Stop, Stopped
+from robotrain_runtime.stop import GRACE, Stop, Stopped
 
-GRACE = "ROBOTRAIN_GRACE_SECONDS"
 GRACE_SECONDS = 15.0
 LAST_OUTPUT_SECONDS = 5.0
 

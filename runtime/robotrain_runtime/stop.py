@@ -7,6 +7,8 @@ from types import FrameType, TracebackType
 from typing import Any
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+GRACE = "ROBOTRAIN_GRACE_SECONDS"
+"""The environment name of how long a program that is told to stop has to save what it can."""
 
 
 class Stopped(Exception):

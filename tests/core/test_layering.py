@@ -24,7 +24,7 @@ ABOUT_RUNTIME = {
     "robotrain_sources": CONTRACT | {"robotrain_runtime.half"},
     "robotrain_workloads": CONTRACT | CONTAINER_SIDE | LOOKING,
     # The runtime runs beside the plugin here, so it may ask what the container would: is all there, why did it end.
-    "robotrain_local": CONTRACT | {f"robotrain_runtime.{name}" for name in ("child", "finding", "preflight", "reason")},
+    "robotrain_local": CONTRACT | {f"robotrain_runtime.{name}" for name in ("stop", "finding", "preflight", "reason")},
 }
 DECLARED = {
     "robotrain_runtime": set(),

@@ -6,8 +6,8 @@ from pathlib import Path
 from robotrain import folders, plan
 from robotrain.job import Job
 from robotrain.payload import Payload
-from robotrain_runtime.child import GRACE
 from robotrain_runtime.document import Placement, dump
+from robotrain_runtime.stop import GRACE
 
 from robotrain_local import folder as files
 from robotrain_local import spec

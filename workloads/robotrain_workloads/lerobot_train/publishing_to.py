@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
-from robotrain_runtime import checkpoint
 from robotrain_runtime.document import JobDocument
 
 FLAG = "--publish-url"
@@ -54,6 +53,8 @@ def wrong(document: JobDocument, output: Path, first: int) -> Iterator[str]:
 
 def _taken(document: JobDocument, to: Path, first: int) -> Iterator[str]:
     """Checkpoints of other runs, under the names of those that this one will save."""
+    from robotrain_runtime import checkpoint  # a job without such a folder is rendered without it
+
     last, every = int(str(document.parameters["training_steps"])), int(str(document.parameters["save_freq"]))
     for step, there in checkpoint.steps(to):
         made = checkpoint.read(there)
