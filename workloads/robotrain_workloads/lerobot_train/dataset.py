@@ -1,10 +1,11 @@
 """What is wrong with a LeRobot dataset, from its small files alone. Standard library only."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from robotrain_workloads.lerobot_train import json_object
 
 INFO = Path("meta", "info.json")
 VERSION = "v3.0"
@@ -45,13 +46,7 @@ def info(folder: Path) -> dict[str, Any]:
     path = folder / INFO
     if not path.is_file():
         raise FileNotFoundError(f"{folder} is not a LeRobot dataset: it has no {INFO}{_below(folder)}")
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} must hold a JSON object, and holds a {type(found).__name__}")
-    return found
+    return json_object.read(path)
 
 
 def cameras(found: Mapping[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from robotrain_workloads.lerobot_train import json_object
 from robotrain_workloads.lerobot_train.parameters import Policy
 from robotrain_workloads.lerobot_train.versions import LEROBOT
 
@@ -32,20 +33,7 @@ def settings(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder} holds a PEFT adapter, not a policy: merge it into its base policy first")
     if not (folder / CONFIG).is_file():
         raise FileNotFoundError(f"{folder} holds no policy: it has no {CONFIG}{_below(folder)}")
-    return read(folder / CONFIG)
-
-
-def read(path: Path) -> dict[str, Any]:
-    """A JSON object. Raises OSError or ValueError with a sentence."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is not there")
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} must hold a JSON object, and holds a {type(found).__name__}")
-    return found
+    return json_object.read(folder / CONFIG)
 
 
 def wrong(folder: Path, found: Mapping[str, Any], asked: object, *, whole: bool) -> Iterator[str]:
@@ -95,7 +83,7 @@ def _processors(folder: Path, old: bool) -> Iterator[str]:
         return
     for name in PROCESSORS:
         try:
-            steps = read(folder / name).get("steps") or []
+            steps = json_object.read(folder / name).get("steps") or []
             states = [step["state_file"] for step in steps if step.get("state_file")]
         except (OSError, ValueError, AttributeError, TypeError) as error:
             yield str(error)

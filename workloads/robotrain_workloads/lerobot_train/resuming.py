@@ -9,7 +9,7 @@ from robotrain_runtime import checkpoint
 from robotrain_runtime.document import JobDocument, Scalar, Source
 from robotrain_runtime.event import Note
 
-from robotrain_workloads.lerobot_train import policy
+from robotrain_workloads.lerobot_train import json_object, policy
 from robotrain_workloads.lerobot_train.start import Start
 
 CONFIG = Path(policy.MODEL, "train_config.json")
@@ -37,7 +37,7 @@ def _earlier(torn: Path) -> str:
 
 def notes(given: Mapping[str, Scalar], start: Start) -> Iterator[Note]:
     """What a person might think would change, and does not; and what does. given: the document's parameters."""
-    saved = policy.read(start.folder / CONFIG)
+    saved = json_object.read(start.folder / CONFIG)
     made = checkpoint.read(start.folder)
     where = f"going on from step {start.step}" + (f" of {made.run}" if made else "")
     yield Note(level="info", text=where)
@@ -50,14 +50,14 @@ def _surprises(given: Mapping[str, Scalar], start: Start, saved: Mapping[str, An
     if scheduler.get("type") == "diffuser" and saved.get("steps") != steps:
         was = saved.get("steps")
         yield f"the learning rate's schedule now spans {steps} steps, not {was}: the rate leaps where training goes on"
-    yield from _order(given, {**saved, **policy.read(start.folder / policy.STEP)})
+    yield from _order(given, {**saved, **json_object.read(start.folder / policy.STEP)})
 
 
 def kept(sources: Sequence[Source]) -> dict[str, Scalar]:
     """Parameters whose values are those of the checkpoint, whatever the document says; as far as it lies here."""
     folder = next((Path(source.uri) for source in sources if source.role == "resume"), None)
     try:
-        saved = policy.read(folder / CONFIG) if folder else {}
+        saved = json_object.read(folder / CONFIG) if folder else {}
     except (OSError, ValueError):  # it is fetched later, or `wrong` says more
         return {}
     rate = (saved.get("optimizer") or {}).get("lr")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from robotrain_runtime.document import Source
 
-from robotrain_workloads.lerobot_train import policy
+from robotrain_workloads.lerobot_train import json_object, policy
 
 Way = Literal["scratch", "policy", "weights", "checkpoint"]
 WAYS: Mapping[str, Way] = {"policy": "policy", "init_policy": "weights", "resume": "checkpoint"}
@@ -43,7 +43,7 @@ def at_checkpoint(folder: Path) -> Start:
     """A checkpoint with everything its next step needs. Raises OSError or ValueError with a sentence."""
     if not (folder / policy.STEP).is_file():
         raise FileNotFoundError(f"{folder} is no checkpoint that a training can go on from: it has no {policy.STEP}")
-    step = policy.read(folder / policy.STEP).get("step")
+    step = json_object.read(folder / policy.STEP).get("step")
     if not isinstance(step, int):
         raise ValueError(f"{folder / policy.STEP} does not say at which step it was saved")
     return Start(way="checkpoint", folder=folder, step=step, settings=policy.settings(folder / policy.MODEL))
