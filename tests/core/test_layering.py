@@ -15,7 +15,9 @@ FOLDERS = {
     "robotrain_workloads": ROOT / "workloads/robotrain_workloads",
     "robotrain_local": ROOT / "plugins/local/robotrain_local",
 }
-CONTRACT = {f"robotrain_runtime.{name}" for name in ("document", "event", "parameter", "checkpoint")}
+CONTRACT = {
+    f"robotrain_runtime.{name}" for name in ("document", "event", "parameter", "checkpoint", "cached", "disk_use")
+}
 CONTAINER_SIDE = {f"robotrain_runtime.{name}" for name in ("half", "emit")}
 # A workload says whether this machine could run it: with the very code that its run asks before it starts.
 LOOKING = {f"robotrain_runtime.{name}" for name in ("environment", "environment_check", "finding", "interpreter", "uv")}

@@ -10,7 +10,7 @@ from robotrain.cli.made import make_app
 from robotrain.cli.output import say, show, show_json, table
 
 if TYPE_CHECKING:
-    from robotrain.cache import Entry
+    from robotrain_runtime.cached import Entry
 
 
 def cache(
@@ -31,8 +31,9 @@ def cache(
 
     robotrain cache --prune --unused 30d
     """
+    from robotrain_runtime import cached as kept
+
     from robotrain import amounts, folders
-    from robotrain import cache as kept
     from robotrain.cli import removing
 
     span = removing.amount(amounts.parse_span, unused, "--unused", "30d")
@@ -50,7 +51,7 @@ def cache(
             "Without --prune nothing is removed.",
             ("robotrain cache --prune --yes …", "removes what --unused and --limit say"),
         )
-    found = kept.entries()
+    found = kept.entries(folders.cache())
     chosen = prune or span is not None or most is not None
     going = kept.going(found, unused=span, limit=most, now=time.time()) if chosen else []
     if not json:
@@ -96,7 +97,7 @@ def _sum(found: Sequence["Entry"], going: Sequence["Entry"], chosen: bool) -> st
 
 
 def _remove(going: Sequence["Entry"]) -> list["Entry"]:
-    from robotrain import cache as kept
+    from robotrain_runtime import cached as kept
 
     removed = []
     for one in going:

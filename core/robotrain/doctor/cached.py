@@ -4,9 +4,11 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from robotrain import cache
+from robotrain_runtime import cached as cached_things
+from robotrain_runtime.cached import Entry
+
+from robotrain import folders
 from robotrain.amounts import size
-from robotrain.cache import Entry
 from robotrain.health import Finding, Fix, ok, warn
 
 SECONDS = 1.5
@@ -16,7 +18,7 @@ LONG = 30 * 24 * 3600
 
 def cached() -> Iterator[Finding]:
     """The environments and data that are kept for further runs."""
-    found = cache.entries(until=time.monotonic() + SECONDS)
+    found = cached_things.entries(folders.cache(), until=time.monotonic() + SECONDS)
     for entry in found:
         if not entry.complete and not entry.busy:
             fix = Fix(f"remove {entry.path}", partial(_remove, entry))
@@ -29,7 +31,7 @@ def cached() -> Iterator[Finding]:
         return
     busy = sum(entry.busy for entry in kept)
     text = f"{len(kept)} kept, {_sizes(kept)}" + (f", {busy} in use" if busy else "")
-    idle = cache.going(kept, unused=LONG, limit=None, now=time.time())
+    idle = cached_things.going(kept, unused=LONG, limit=None, now=time.time())
     if idle:
         text += (
             f"; {len(idle)} not used for a month ({_sizes(idle)}): `robotrain cache --prune --unused 30d` removes them"
@@ -43,6 +45,6 @@ def _sizes(entries: Sequence[Entry]) -> str:
 
 
 def _remove(entry: Entry) -> str:
-    if cache.remove(entry):
+    if cached_things.remove(entry):
         return f"removed, {size(entry.held.alone)} free again"
     return "left alone: a run took it up meanwhile"

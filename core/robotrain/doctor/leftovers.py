@@ -6,7 +6,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from robotrain import disk, folders
+from robotrain_runtime import disk_use
+
+from robotrain import folders
 from robotrain.amounts import size
 from robotrain.health import Finding, Fix, ok
 
@@ -21,7 +23,7 @@ def leftovers() -> Iterator[Finding]:
     if not found:
         yield ok("none")
         return
-    room = sum(disk.held(path).size if path.is_dir() else _size(path) for path in found)
+    room = sum(disk_use.held(path).size if path.is_dir() else _size(path) for path in found)
     what = f"{len(found)} scratch file{'' if len(found) == 1 else 's'} of commands that were cut off"
     says = f"remove {what} below {folders.state()}"
     yield Finding("ok", f"{what}, {size(room)}", fix=Fix(says, lambda: _remove(found)))

@@ -8,8 +8,8 @@ import os
 import shutil
 from pathlib import Path
 
-from robotrain import disk
 from robotrain.problem import Instead, Problem, Rejected, Stage
+from robotrain_runtime import disk_use
 
 from robotrain_local import damaged, spec, state
 
@@ -20,7 +20,7 @@ def forget(folder: Path, dry_run: bool = False) -> int:
     """Remove the run's folder; the bytes that are free then. dry_run: only say how many. Raises Rejected, OSError."""
     if wrong := _wrong_with(folder):
         raise Rejected([wrong])
-    freed = disk.held(folder).alone
+    freed = disk_use.held(folder).alone
     if not dry_run:
         aside = folder.with_name(f".{folder.name}.{os.urandom(4).hex()}{GONE}")
         os.rename(folder, aside)  # in one step: no half-emptied run is ever seen under the name

@@ -13,6 +13,7 @@ from robotrain import disk, folders, store
 from robotrain.amounts import size
 from robotrain.health import Finding, Fix, HealthCheck, fail, ok, warn
 from robotrain.problem import Instead
+from robotrain_runtime import disk_use
 
 from robotrain_local import forget, spec, state
 from robotrain_local.preflight import GIB, ROOM_GIB
@@ -46,7 +47,7 @@ def run_folders() -> Iterator[Finding]:
     if scratch:
         what = f"{len(scratch)} folder{'' if len(scratch) == 1 else 's'} of commands that were cut off"
         fix = Fix(f"remove {what} in {top}", partial(_remove, scratch))
-        yield Finding("ok", f"{what}, {size(sum(disk.held(path).size for path in scratch))}", fix=fix)
+        yield Finding("ok", f"{what}, {size(sum(disk_use.held(path).size for path in scratch))}", fix=fix)
 
 
 def tracking() -> Iterator[Finding]:
@@ -85,7 +86,7 @@ def _unrecorded(top: Path) -> Iterator[Finding]:
     ]
     for folder in [path for path in found if _old(path)][:SHOWN]:
         now = state.of(folder)
-        says = f"{folder} is a run that nothing is recorded of: {now.state}, {size(disk.held(folder).alone)}"
+        says = f"{folder} is a run that nothing is recorded of: {now.state}, {size(disk_use.held(folder).alone)}"
         yield warn(says, *([Instead(f"rm -r {folder}", "when it is not needed")] if now.finished else ()))
 
 

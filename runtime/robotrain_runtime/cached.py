@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from robotrain import disk, folders
+from robotrain_runtime import disk_use
 
 LOCK = ".lock"
 ENVIRONMENTS, COMPLETE = "environments", "robotrain-complete.json"
@@ -38,12 +38,11 @@ class Entry:
     used: float
     busy: bool
     complete: bool
-    held: disk.Held
+    held: disk_use.Held
 
 
-def entries(until: float = float("inf")) -> list[Entry]:
-    """Everything in the cache, the longest unused first. until: as for `disk.held`. Raises OSError."""
-    top = folders.cache()
+def entries(top: Path, until: float = float("inf")) -> list[Entry]:
+    """Everything in the cache `top`, the longest unused first. until: as for `disk_use.held`. Raises OSError."""
     found = [_entry(path, top, until) for path in _paths(top, DEEPEST)]
     return sorted(found, key=lambda entry: (entry.used, entry.name))
 
@@ -82,7 +81,7 @@ def _entry(path: Path, top: Path, until: float) -> Entry:
     name = path.relative_to(top).as_posix()
     built = not name.startswith(f"{ENVIRONMENTS}/") or (path / COMPLETE).is_file()
     complete = built and _base(path.name) == path.name
-    held = disk.held(path, until)
+    held = disk_use.held(path, until)
     return Entry(path=path, name=name, used=_used(path), busy=busy, complete=complete, held=held)
 
 

@@ -1,0 +1,63 @@
+"""The cache's limit: the longest unused data goes first, and nothing that a run uses."""
+
+import os
+
+import pytest
+from robotrain_runtime import eviction
+from robotrain_runtime.holding import Holding
+
+MIB = 2**20
+
+
+@pytest.fixture
+def cache(tmp_path):
+    """A cache to fill: `put("data/hub/a", mib=3, used=100)`."""
+    top = tmp_path / "cache"
+
+    def put(name: str, mib: int, used: float):
+        folder = top / name
+        folder.mkdir(parents=True)
+        (folder / "file").write_bytes(os.urandom(mib * MIB))
+        lock = folder.with_name(folder.name + ".lock")
+        lock.touch()
+        os.utime(lock, (used, used))
+        return folder
+
+    put.top = top
+    return put
+
+
+def room(cache, mib: float, coming: int = 0) -> list[str]:
+    said: list[str] = []
+    eviction.make_room(cache.top, mib / 1024, coming * MIB, said.append)
+    return said
+
+
+def test_the_longest_unused_data_goes_until_the_rest_is_within_the_limit(cache):
+    kept = [cache("data/hub/a", 2, used=300), cache("prepared/train/b", 2, used=200)]
+    gone = cache("data/blob_url/acc/c", 2, used=100)
+    assert any("data/blob_url/acc/c" in line for line in room(cache, 4.5))
+    assert not gone.exists()
+    assert all(folder.exists() for folder in kept)
+
+
+def test_room_is_made_for_what_is_coming(cache):
+    old, new = cache("data/hub/a", 2, used=100), cache("data/hub/b", 2, used=200)
+    room(cache, 4.5, coming=2)
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_what_a_run_uses_stays_whatever_the_limit(cache):
+    used = cache("data/hub/a", 2, used=100)
+    with Holding(cache.top) as holding:
+        assert holding.keep(used / "file")
+        assert room(cache, 0.1) == []
+    assert used.exists()
+    room(cache, 0.1)
+    assert not used.exists()
+
+
+def test_environments_are_no_data(cache):
+    environment = cache("environments/aa", 2, used=1)
+    assert room(cache, 0.1) == []
+    assert environment.exists()
