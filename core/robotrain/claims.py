@@ -6,8 +6,9 @@ A claim is the name of an entry point in the group `robotrain`: `platform.NAME`,
 
 import functools
 import re
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, requires
 from typing import NamedTuple
+
+from robotrain.entry_points import EntryPoint, of_group
 
 GROUP = "robotrain"
 FAMILIES = ("platform", "workload", "source", "command")
@@ -23,12 +24,12 @@ class Claim(NamedTuple):
     @property
     def project(self) -> str:
         """The distribution's name, in its one spelling."""
-        return _normal(self.point.dist.name) if self.point.dist else ""
+        return _normal(self.point.distribution)
 
     @property
     def distribution(self) -> str:
         """`name version` of what brings it."""
-        return f"{self.point.dist.name} {self.point.dist.version}" if self.point.dist else "an unknown distribution"
+        return f"{self.point.distribution} {self.point.version}"
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.family, self.name) if part)
@@ -36,7 +37,7 @@ class Claim(NamedTuple):
 
 def read_claims(only_built_in: bool = False) -> tuple[Claim, ...]:
     """Every claim, sorted by family and name; a broken plugin is among them."""
-    found = [Claim(*_split(point.name), point) for point in entry_points(group=GROUP)]
+    found = [Claim(*_split(point.name), point) for point in of_group(GROUP)]
     if only_built_in:
         found = [claim for claim in found if claim.project in built_in()]
     return tuple(sorted(found, key=lambda claim: (claim.family, claim.name, claim.distribution)))
@@ -50,6 +51,8 @@ def _split(point_name: str) -> tuple[str, str]:
 @functools.cache
 def built_in() -> set[str]:
     """What the distribution `robotrain` itself requires, extras included."""
+    from importlib.metadata import PackageNotFoundError, requires
+
     try:
         return {_normal(re.split(r"[^A-Za-z0-9._-]", need, maxsplit=1)[0]) for need in requires("robotrain") or ()}
     except PackageNotFoundError:

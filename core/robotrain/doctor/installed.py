@@ -38,7 +38,7 @@ def plugins(found: "Plugins", chosen: str) -> Iterator[Finding]:
 
 def _failure(failure: "Failure", chosen: str) -> Finding:
     claim = failure.claim
-    project = claim.point.dist.name if claim.point.dist else ""
+    project = claim.point.distribution
     ways = [Instead("robotrain --no-plugins …", "does without it")] if claim.project not in built_in() else []
     if isinstance(failure.cause, Overdue):
         ways.append(Instead(f"{NAME}=30 robotrain doctor", "gives it more time"))
