@@ -6,58 +6,114 @@ here by its environment alone (`AzureStandIn.environ`), so the real SDK and the 
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from azure_stand_in import azurite, certificates
+from azure_stand_in import azurite, certificates, keys
 from azure_stand_in.blobs import Blobs
-from azure_stand_in.front import Fault, Front
+from azure_stand_in.fault import Fault
+from azure_stand_in.front import Front
+from azure_stand_in.line import Line
+from azure_stand_in.managed import Managed
+from azure_stand_in.many import Many
 from azure_stand_in.proxy import Proxy
-from azure_stand_in.sign_in import SECRET, TENANT, SignIn
+from azure_stand_in.sign_in import FEDERATED, SECRET, TENANT, SignIn
 
 __all__ = ["CLIENT", "AzureStandIn", "Fault", "started"]
 
 CLIENT = "c1000000-0000-0000-0000-000000000001"
+MANY = "rtmany"
 
 
+@dataclass(frozen=True)
 class AzureStandIn:
-    """One storage account and a tenant. blobs: to fill it. front: what was asked of it, and what it refuses."""
+    """A storage account, a tenant, and an account that makes its blobs up.
 
-    def __init__(self, account: str, ca: Path, blobs: Blobs, front: Front, proxy: Proxy) -> None:
-        self.account = account
-        self.blobs = blobs
-        self.front = front
-        self._ca = ca
-        self._proxy = proxy
+    blobs: to fill the account. front: what was asked of it, and what it refuses. many: the other account. sign_in,
+    managed: who asked for tokens. proxy: what else was asked for, and refused. folder: certificates and logs.
+    """
+
+    account: str
+    folder: Path
+    ca: Path
+    blobs: Blobs
+    front: Front
+    many: Many
+    sign_in: SignIn
+    managed: Managed
+    proxy: Proxy
 
     @property
     def way(self) -> Mapping[str, str]:
         """The environment that leads a program here, and nowhere else, without an identity."""
         return {
-            "HTTPS_PROXY": self._proxy.address,
+            "HTTPS_PROXY": self.proxy.address,
             "NO_PROXY": "127.0.0.1,localhost",
-            "REQUESTS_CA_BUNDLE": str(self._ca),
-            "SSL_CERT_FILE": str(self._ca),
+            "REQUESTS_CA_BUNDLE": str(self.ca),
+            "SSL_CERT_FILE": str(self.ca),
         }
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """The environment of a program with an identity."""
+        """The environment of a program with an identity: a client with a secret."""
         signed_in = {"AZURE_TENANT_ID": TENANT, "AZURE_CLIENT_ID": CLIENT, "AZURE_CLIENT_SECRET": SECRET}
         return {**self.way, **signed_in}
+
+    @property
+    def workload_identity(self) -> Mapping[str, str]:
+        """That of a pod of a cluster, whose token file the tenant trusts."""
+        file = self.folder / "federated-token"
+        file.write_text(FEDERATED)
+        named = {"AZURE_TENANT_ID": TENANT, "AZURE_CLIENT_ID": CLIENT, "AZURE_FEDERATED_TOKEN_FILE": str(file)}
+        return {**self.way, **named}
+
+    @property
+    def managed_identity(self) -> Mapping[str, str]:
+        """That of a container that a platform gave the identity of `CLIENT` to."""
+        return {**self.way, **self.managed.environ, "AZURE_CLIENT_ID": CLIENT}
+
+    @property
+    def key(self) -> str:
+        """The key of the account."""
+        return keys.KEY
+
+    def sas(self, container: str, permissions: str = "rl", seconds: int = 3600) -> str:
+        """A signature for one container, as the query of an address. seconds: how long it holds."""
+        return keys.sas(self.account, container, permissions, seconds)
 
     def url(self, container: str, prefix: str) -> str:
         """The address of a folder of blobs."""
         return f"https://{self.account}.blob.core.windows.net/{container}/{prefix}"
 
+    def url_of_many(self, count: int, prefix: str) -> str:
+        """The address of a folder with so many blobs, which are made up as they are asked for."""
+        return f"https://{MANY}.blob.core.windows.net/n{count}/{prefix}"
+
+    @contextlib.contextmanager
+    def directly(self, latency: float = 0.0) -> Iterator[None]:
+        """Meanwhile callers reach Azurite past the front, each piece they send so many seconds late: for figures."""
+        host = f"{self.account}.blob.core.windows.net"
+        with contextlib.ExitStack() as running:
+            port = self.front.store.port
+            self.proxy.hosts[host] = running.enter_context(Line(port, latency)).port if latency else port
+            try:
+                yield
+            finally:
+                self.proxy.hosts[host] = self.front.port
+
 
 @contextlib.contextmanager
 def started(folder: Path, account: str = "rtaccount") -> Iterator[AzureStandIn]:
-    """A running stand-in whose certificates and log lie in `folder`."""
+    """A running stand-in whose certificates and logs lie in `folder`."""
     made = certificates.make(folder)
     with contextlib.ExitStack() as running:
         store = running.enter_context(azurite.running(folder, account, made))
         front = running.enter_context(Front(made, store))
+        many = running.enter_context(Many(made))
         sign_in = running.enter_context(SignIn(made))
-        hosts = {f"{account}.blob.core.windows.net": front.port, "login.microsoftonline.com": sign_in.port}
-        proxy = running.enter_context(Proxy(hosts))
-        yield AzureStandIn(account, made.ca, Blobs(account, store), front, proxy)
+        managed = running.enter_context(Managed(CLIENT))
+        blob = "blob.core.windows.net"
+        hosts = {f"{account}.{blob}": front.port, f"{MANY}.{blob}": many.port}
+        proxy = running.enter_context(Proxy({**hosts, "login.microsoftonline.com": sign_in.port}))
+        blobs = Blobs(account, store)
+        yield AzureStandIn(account, folder, made.ca, blobs, front, many, sign_in, managed, proxy)

@@ -1,6 +1,5 @@
 """Azurite, Microsoft's own stand-in for blob storage: installed once by npm, outside of the repository, and started."""
 
-import base64
 import contextlib
 import os
 import shutil
@@ -13,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from azure_stand_in.certificates import Certificates
+from azure_stand_in.keys import KEY
 
 VERSION = "3.35.0"
-KEY = base64.b64encode(b"k" * 64).decode()
 PATIENCE = 60.0
 
 
@@ -30,7 +29,7 @@ class Store:
 def running(folder: Path, account: str, made: Certificates) -> Iterator[Store]:
     """An empty one, in memory, that takes signed-in callers alone."""
     port = _free_port()
-    program = _installed() / "node_modules/.bin/azurite-blob"
+    program = installed() / "node_modules/.bin/azurite-blob"
     tls = ("--cert", made.server, "--key", made.key, "--oauth", "basic")
     quiet = ("--silent", "--disableTelemetry", "--skipApiVersionCheck", "--inMemoryPersistence")
     log = folder / "azurite.log"
@@ -51,7 +50,7 @@ def running(folder: Path, account: str, made: Certificates) -> Iterator[Store]:
             process.wait()
 
 
-def _installed() -> Path:
+def installed() -> Path:
     """The folder it is installed in; npm fetches it when it is not there."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "robotrain-tests"
     there = cache / f"azurite-{VERSION}"

@@ -24,6 +24,9 @@ def azure_session(tmp_path_factory) -> Iterator[AzureStandIn]:
 @pytest.fixture
 def azure(azure_session) -> Iterator[AzureStandIn]:
     """For one test: nothing noted, nothing refused. Blobs of earlier tests lie there still."""
-    azure_session.front.requests.clear()
+    for server in (azure_session.front, azure_session.many, azure_session.sign_in, azure_session.managed):
+        server.requests.clear()
+    azure_session.proxy.refused.clear()
     yield azure_session
     azure_session.front.faults.clear()
+    azure_session.many.faults.clear()

@@ -4,41 +4,19 @@ Azurite knows no roles, no network rules and no bad days; this does.
 """
 
 import http.client
-import re
 import ssl
-from dataclasses import dataclass
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler
 
 from azure_stand_in.azurite import Store
 from azure_stand_in.certificates import Certificates
+from azure_stand_in.fault import Fault, meeting, send
 from azure_stand_in.serving import Server
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 MESSAGE = (
     '<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>The stand-in says so.</Message></Error>'
 )
-
-
-@dataclass
-class Fault:
-    """What to do to requests. match: a pattern for `METHOD path?query`. times: how often, then no more; None for ever.
-
-    status, code: what is answered instead. cut: the body breaks off half way. flip: one of its bytes is another.
-    """
-
-    match: str
-    status: int = 0
-    code: str = ""
-    cut: bool = False
-    flip: bool = False
-    times: int | None = None
-
-    def takes(self, request: str) -> bool:
-        """Whether it is meant, and not yet used up."""
-        if self.times == 0 or not re.search(self.match, request):
-            return False
-        self.times = self.times and self.times - 1
-        return True
 
 
 class Front(Server):
@@ -48,20 +26,31 @@ class Front(Server):
         self.store = store
         self.requests: list[str] = []
         self.faults: list[Fault] = []
-        super().__init__(made, _Handler)
+        super().__init__(_Handler, made)
 
 
 class _Handler(BaseHTTPRequestHandler):
+    """One connection of a client, and its own to the store."""
+
     protocol_version = "HTTP/1.1"
     server: Front
 
+    def setup(self) -> None:
+        super().setup()
+        unverified = ssl._create_unverified_context()
+        self._store = http.client.HTTPSConnection("127.0.0.1", self.server.store.port, context=unverified, timeout=60)
+
+    def finish(self) -> None:
+        self._store.close()
+        super().finish()
+
     def do_GET(self) -> None:
-        request = f"{self.command} {self.path}"
-        self.server.requests.append(request)
+        self.server.requests.append(f"{self.command} {self.path}")
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        fault = next((fault for fault in self.server.faults if fault.takes(request)), Fault(""))
+        fault = meeting(self, self.server.faults, self.server.ended)
         if fault.status:
-            self._answer(fault.status, {"x-ms-error-code": fault.code}, MESSAGE.format(code=fault.code).encode())
+            headers = {"x-ms-error-code": fault.code, **fault.headers}
+            self._answer(fault.status, headers, MESSAGE.format(code=fault.code).encode(), fault)
         else:
             self._pass_on(body, fault)
 
@@ -71,19 +60,23 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def _pass_on(self, body: bytes, fault: Fault) -> None:
-        unverified = ssl._create_unverified_context()
-        store = http.client.HTTPSConnection("127.0.0.1", self.server.store.port, context=unverified, timeout=60)
-        store.request(self.command, self.path, body, dict(self.headers))
-        came = store.getresponse()
+        came = self._asked(body)
         content = came.read()
         headers = {name: value for name, value in came.getheaders() if name.lower() not in HOP_BY_HOP}
-        if fault.flip and content:
-            content = content[:-1] + bytes([content[-1] ^ 1])
-        self._answer(came.status, headers, content, int(came.headers.get("Content-Length") or len(content)), fault.cut)
-        store.close()
+        self._answer(came.status, headers, content, fault, int(came.headers.get("Content-Length") or len(content)))
+
+    def _asked(self, body: bytes) -> http.client.HTTPResponse:
+        """The store's answer; it closes connections that were idle, so it is asked once more on a new one."""
+        try:
+            self._store.request(self.command, self.path, body, dict(self.headers))
+            return self._store.getresponse()
+        except (http.client.HTTPException, OSError):
+            self._store.close()
+            self._store.request(self.command, self.path, body, dict(self.headers))
+            return self._store.getresponse()
 
     def _answer(
-        self, status: int, headers: dict[str, str], content: bytes, length: int | None = None, cut: bool = False
+        self, status: int, headers: Mapping[str, str], content: bytes, fault: Fault, length: int | None = None
     ) -> None:
         self.send_response_only(status)
         for name, value in headers.items():
@@ -91,5 +84,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content) if length is None else length))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(content[: len(content) // 2] if cut else content)
-        self.close_connection = self.close_connection or cut
+            send(self, content, fault, self.server.ended)

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
 
+from azure_stand_in.fault import ABORT
+
 REFUSED = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
 CONNECTED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
 class Proxy:
-    """hosts: the ports that names stand for. refused: the names that were asked for and are none of them."""
+    """hosts: the ports that names stand for, which may change meanwhile. refused: the names asked for that are none."""
 
     def __init__(self, hosts: Mapping[str, int]) -> None:
-        self._hosts = hosts
+        self.hosts = dict(hosts)
         self._server = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.refused: list[str] = []
 
@@ -38,11 +40,11 @@ class Proxy:
     def _serve(self, caller: socket.socket) -> None:
         with suppress(OSError), caller:
             host, _, port = _asked(caller).rpartition(":")
-            if port != "443" or host not in self._hosts:
+            if port != "443" or host not in self.hosts:
                 self.refused.append(host)
                 caller.sendall(REFUSED)
                 return
-            with socket.create_connection(("127.0.0.1", self._hosts[host])) as there:
+            with socket.create_connection(("127.0.0.1", self.hosts[host])) as there:
                 caller.sendall(CONNECTED)
                 for end in (caller, there):
                     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -64,8 +66,12 @@ def _asked(caller: socket.socket) -> str:
 
 
 def _pipe(come: socket.socket, go: socket.socket) -> None:
+    """Until it ends. A reset goes through as one: without an end before it, when the socket is closed."""
     with suppress(OSError):
-        while piece := come.recv(65536):
-            go.sendall(piece)
-    with suppress(OSError):
-        go.shutdown(socket.SHUT_WR)
+        try:
+            while piece := come.recv(1 << 18):
+                go.sendall(piece)
+            go.shutdown(socket.SHUT_WR)
+        except ConnectionResetError:
+            go.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
+            go.shutdown(socket.SHUT_RD)

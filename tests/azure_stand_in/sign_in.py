@@ -8,11 +8,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from azure_stand_in.certificates import Certificates
-from azure_stand_in.serving import Server
+from azure_stand_in.serving import Server, answer_json
 
 TENANT = "11111111-1111-1111-1111-111111111111"
 OBJECT = "22222222-2222-2222-2222-222222222222"
 SECRET = "the-right-secret"
+FEDERATED = "a federated token"
 STORAGE = "https://storage.azure.com"
 LOGIN = f"https://login.microsoftonline.com/{TENANT}"
 
@@ -36,55 +37,59 @@ def token(audience: str = STORAGE, client: str = "tests") -> str:
 
 
 class SignIn(Server):
-    """The tenant."""
+    """The tenant. requests: `METHOD path`, as they came."""
 
     def __init__(self, made: Certificates) -> None:
-        super().__init__(made, _Handler)
+        self.requests: list[str] = []
+        super().__init__(_Handler, made)
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    server: SignIn
 
     def do_GET(self) -> None:
+        self.server.requests.append(f"{self.command} {self.path}")
         path = urlsplit(self.path).path
         if path.endswith("/openid-configuration"):
             ends = {"token": "/oauth2/v2.0/token", "authorization": "/oauth2/v2.0/authorize", "device": "/devicecode"}
             found = {f"{name}_endpoint": LOGIN + end for name, end in ends.items()}
-            self._answer(200, {**found, "issuer": f"{LOGIN}/v2.0"})
+            answer_json(self, 200, {**found, "issuer": f"{LOGIN}/v2.0"})
         elif path.endswith("/discovery/instance"):
             names = {"preferred_network": "login.microsoftonline.com", "preferred_cache": "login.windows.net"}
             metadata = [{**names, "aliases": ["login.microsoftonline.com"]}]
             found = f"{LOGIN}/v2.0/.well-known/openid-configuration"
-            self._answer(200, {"tenant_discovery_endpoint": found, "api-version": "1.1", "metadata": metadata})
+            answer_json(self, 200, {"tenant_discovery_endpoint": found, "api-version": "1.1", "metadata": metadata})
         else:
-            self._answer(404, {"error": "not_found"})
+            answer_json(self, 404, {"error": "not_found"})
 
     def do_POST(self) -> None:
+        self.server.requests.append(f"{self.command} {self.path}")
         given = parse_qs(self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode())
         if urlsplit(self.path).path != f"/{TENANT}/oauth2/v2.0/token":
             self._refuse("invalid_request", "AADSTS90002: Tenant not found.")
-        elif given.get("client_secret") != [SECRET] and not given.get("client_assertion"):
+        elif "client_assertion" in given and not _federated(given):
+            self._refuse("invalid_client", "AADSTS700213: No matching federated identity record found for assertion.")
+        elif "client_assertion" not in given and given.get("client_secret") != [SECRET]:
             self._refuse("invalid_client", "AADSTS7000215: Invalid client secret provided. Ensure it is the right one.")
         elif not given.get("scope", [""])[0].endswith("/.default"):
             self._refuse("invalid_scope", "AADSTS70011: The provided value for scope is not valid.")
         else:
             audience = given["scope"][0].split("/.default")[0].strip("/")
             made = token(audience, given["client_id"][0])
-            self._answer(200, {"token_type": "Bearer", "expires_in": 3599, "access_token": made})
+            answer_json(self, 200, {"token_type": "Bearer", "expires_in": 3599, "access_token": made})
 
     def log_message(self, format: str, *arguments: object) -> None:
         pass
 
     def _refuse(self, error: str, why: str) -> None:
-        self._answer(401, {"error": error, "error_description": why})
+        answer_json(self, 401, {"error": error, "error_description": why})
 
-    def _answer(self, status: int, content: Any) -> None:
-        body = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+
+def _federated(given: dict[str, list[str]]) -> bool:
+    """Whether the assertion is the one that the cluster's token file holds."""
+    kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+    return given["client_assertion"] == [FEDERATED] and given.get("client_assertion_type") == [kind]
 
 
 def _part(content: dict[str, Any]) -> str:

@@ -1,0 +1,238 @@
+"""A Hugging Face Hub on this machine, reached through `HF_ENDPOINT`: enough for huggingface_hub to fetch and to pin.
+
+Small files come from the Hub itself, known by git's digest; large ones from a signed address of another host, known by
+their SHA-256.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler
+from operator import itemgetter
+from pathlib import PurePosixPath
+from types import TracebackType
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+from azure_stand_in.fault import NONE, Fault, meeting, send
+from azure_stand_in.serving import Server
+
+from hub_stand_in.repository import Repository, described, git_digest, large
+
+__all__ = ["SIGNATURE", "HubStandIn", "Repository"]
+
+SIGNATURE = "X-Signature=5ecretSignature"
+RANGE = re.compile(r"bytes=(\d+)-(\d*)")
+
+
+class Arrival(NamedTuple):
+    """A request as it came. headers: by name, in small letters."""
+
+    request: str
+    headers: Mapping[str, str]
+
+
+class HubStandIn(Server):
+    """requests: `METHOD path`, as they came. flip: files that arrive with another byte. cut: how often each breaks off.
+
+    token: the one that opens what is shut. status: answered to everything, when it is set. faults: as those of the
+    Azure stand-in; of the other host too, whose paths begin with /cdn/. arrived_elsewhere: what came there. page: how
+    many files of a tree are told at once.
+    """
+
+    page = 1000
+
+    def __init__(self) -> None:
+        super().__init__(_Handler)
+        self.repositories: dict[str, Repository] = {}
+        self.requests: list[str] = []
+        self.arrived_elsewhere: list[Arrival] = []
+        self.faults: list[Fault] = []
+        self.flip: set[str] = set()
+        self.cut: dict[str, int] = {}
+        self.token = "hf_therightone123456789"
+        self.status = 0
+        self._elsewhere = Elsewhere(self)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def elsewhere(self) -> str:
+        """Where large files lie: another host, on another port, which never sees a token."""
+        return f"http://localhost:{self._elsewhere.port}"
+
+    def repository(self, name: str, files: Mapping[str, bytes], kind: str = "model") -> str:
+        """A repository with one commit, and the commit's name."""
+        made = self.repositories[f"{kind}s/{name}"] = Repository()
+        return made.commit(files)
+
+    def __enter__(self) -> "HubStandIn":
+        self._elsewhere.__enter__()
+        super().__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        super().__exit__(kind, error, at)
+        self._elsewhere.__exit__(kind, error, at)
+
+
+class Elsewhere(Server):
+    """Where the large files of a Hub lie."""
+
+    def __init__(self, hub: HubStandIn) -> None:
+        super().__init__(_Large)
+        self.hub = hub
+
+
+class Refused(Exception):
+    """An answer that is no file. code: as the Hub names it in a header."""
+
+    def __init__(self, status: int, code: str = "", why: str = "") -> None:
+        super().__init__(why)
+        self.status = status
+        self.headers = {name: told for name, told in (("X-Error-Code", code), ("X-Error-Message", why)) if told}
+
+
+class _Answers(BaseHTTPRequestHandler):
+    """What both hosts have in common: faults, parts of files, refusals."""
+
+    protocol_version = "HTTP/1.1"
+    fault = NONE
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+    def answered(self, hub: HubStandIn) -> None:
+        """The answer to one request, whatever it is."""
+        hub.requests.append(f"{self.command} {self.path}")
+        self.fault = meeting(self, hub.faults, self.server.ended)
+        try:
+            if status := self.fault.status or hub.status:
+                raise Refused(status, self.fault.code)
+            self.found(unquote(urlsplit(self.path).path))
+        except Refused as refused:
+            self.answer(refused.status, {**refused.headers, **self.fault.headers}, b"{}")
+
+    def found(self, path: str) -> None:
+        """Answer what lies there. Raises Refused."""
+        raise NotImplementedError
+
+    def part(self, hub: HubStandIn, path: str, content: bytes, headers: Mapping[str, str]) -> None:
+        """The content of a file, or the part of it that is asked for."""
+        if path in hub.flip:
+            content = content[:-1] + bytes([content[-1] ^ 1])
+        if hub.cut.get(path):
+            hub.cut[path] -= 1
+            self.fault = Fault("", cut=True)
+        ranged = RANGE.fullmatch(self.headers.get("Range", ""))
+        if ranged is None:
+            self.answer(200, {**headers, "Accept-Ranges": "bytes"}, content)
+            return
+        first, last = int(ranged[1]), min(int(ranged[2] or len(content)), len(content) - 1)
+        if first > last:
+            raise Refused(416)
+        told = {"Content-Range": f"bytes {first}-{last}/{len(content)}"}
+        self.answer(206, {**headers, **told}, content[first : last + 1])
+
+    def json(self, content: Any, headers: Mapping[str, str] | None = None) -> None:
+        """An answer of the API."""
+        self.answer(200, {"Content-Type": "application/json", **(headers or {})}, json.dumps(content).encode())
+
+    def answer(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
+        """The whole of it, as the fault has it."""
+        self.send_response_only(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            send(self, content, self.fault, self.server.ended)
+
+
+class _Large(_Answers):
+    server: Elsewhere
+
+    def do_GET(self) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.hub.arrived_elsewhere.append(Arrival(f"{self.command} {self.path}", headers))
+        self.answered(self.server.hub)
+
+    do_HEAD = do_GET
+
+    def found(self, path: str) -> None:
+        if not self.path.endswith(f"?{SIGNATURE}") or self.headers.get("Authorization"):
+            raise Refused(400)
+        _, _, kind, owner, name, commit, file = path.split("/", 6)
+        content = self.server.hub.repositories[f"{kind}/{owner}/{name}"].commits[commit][file]
+        self.part(self.server.hub, file, content, {"ETag": f'"{hashlib.sha256(content).hexdigest()}"'})
+
+
+class _Handler(_Answers):
+    server: HubStandIn
+
+    def do_GET(self) -> None:
+        self.answered(self.server)
+
+    do_HEAD = do_GET
+
+    def found(self, path: str) -> None:
+        if api := re.fullmatch(r"/api/(models|datasets)/([^/]+/[^/]+)/tree/([^/]+)(?:/(.+))?", path):
+            self._tree(*api.groups(default=""))
+        elif api := re.fullmatch(r"/api/(models|datasets)/(.+?)(?:/revision/(.+))?", path):
+            self._info(*api.groups(default="main"))
+        elif file := re.fullmatch(r"/(datasets/)?(.+?)/resolve/([^/]+)/(.+)", path):
+            self._file((file[1] or "models/").rstrip("/"), *file.groups()[1:])
+        else:
+            raise Refused(404)
+
+    def _info(self, kind: str, name: str, revision: str) -> None:
+        commit, files = self._repository(kind, name, revision)
+        siblings = []
+        for path, content in files.items():
+            sibling = {"rfilename": path, "size": len(content), "blobId": git_digest(content)}
+            siblings.append(sibling | large(content, "sha256"))
+        told = {"private": False, "tags": [], "downloads": 0, "likes": 0}
+        self.json({"id": name, "sha": commit, "siblings": siblings, **told})
+
+    def _tree(self, kind: str, name: str, revision: str, below: str) -> None:
+        """All files and folders below a folder, a page at a time."""
+        _, files = self._repository(kind, name, revision)
+        told = [{"type": "file", "path": path, **described(content)} for path, content in files.items()]
+        folders = {str(folder) for path in files for folder in PurePosixPath(path).parents} - {"."}
+        told += [{"type": "directory", "path": path, "oid": git_digest(b""), "size": 0} for path in folders]
+        told = sorted((one for one in told if one["path"].startswith(below and f"{below}/")), key=itemgetter("path"))
+        asked = parse_qs(urlsplit(self.path).query)
+        first = int(asked.get("cursor", ["0"])[0])
+        last = first + min(self.server.page, int(asked.get("limit", [self.server.page])[0]))
+        rest = f"{self.server.address}{urlsplit(self.path).path}?recursive=true&cursor={last}"
+        self.json(told[first:last], {"Link": f'<{rest}>; rel="next"'} if last < len(told) else {})
+
+    def _file(self, kind: str, name: str, revision: str, path: str) -> None:
+        commit, files = self._repository(kind, name, revision)
+        if path not in files:
+            raise Refused(404, "EntryNotFound")
+        content, headers = files[path], {"X-Repo-Commit": commit}
+        if not large(content, ""):
+            self.part(self.server, path, content, {**headers, "ETag": f'"{git_digest(content)}"'})
+            return
+        linked = {"X-Linked-Etag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Linked-Size": str(len(content))}
+        where = f"{self.server.elsewhere}/cdn/{kind}/{name}/{commit}/{quote(path)}?{SIGNATURE}"
+        self.answer(302, {**headers, **linked, "Location": where}, b"")
+
+    def _repository(self, kind: str, name: str, revision: str) -> tuple[str, Mapping[str, bytes]]:
+        """The commit that a revision means, and its files."""
+        found = self.server.repositories.get(f"{kind}/{name}")
+        given = self.headers.get("Authorization")
+        if given and given != f"Bearer {self.server.token}":
+            raise Refused(401, why="Invalid credentials in Authorization header")
+        if found is None or (found.shut == "private" and not given):
+            raise Refused(401 if not given else 404, "RepoNotFound", "Repository not found")
+        if found.shut == "gated" and not given:
+            raise Refused(401, "GatedRepo", "Access to this repository is restricted")
+        commit = found.branches.get(revision, revision)
+        if commit not in found.commits:
+            raise Refused(404, "RevisionNotFound", "Invalid rev id")
+        return commit, found.commits[commit]
