@@ -6,6 +6,8 @@ from typing import Any
 
 from robotrain_runtime import event
 
+from robotrain.amounts import size
+
 HELD_OUT = "val/loss"
 LOSS = "train/loss"
 
@@ -15,10 +17,12 @@ class Progress:
     """The state that events add up to. losses: (step, train/loss); metrics: the newest value of each name.
 
     machine: the newest values of the machine, which belong to no step. checkpoint: where the newest complete one lies;
-    published: every copy, in the order made. warnings: what a person should know, errors among them.
+    published: every copy, in the order made. warnings: what a person should know, errors among them. stage: the one
+    begun last of those that go on, else of all. download: how far the data is.
     """
 
     stage: str = ""
+    download: event.Download | None = None
     step: int | None = None
     total: int | None = None
     losses: list[tuple[int, float]] = field(default_factory=list)
@@ -32,6 +36,7 @@ class Progress:
     warnings: list[str] = field(default_factory=list)
     tracking: dict[str, Any] | None = None
     outcome: event.Outcome | None = None
+    _going_on: list[str] = field(default_factory=list)
     _first: tuple[float, int] | None = None
     _newest: float = 0.0
 
@@ -45,10 +50,14 @@ class Progress:
                 self.machine.update(happened.values)
             case event.Stage():
                 self._stage(happened)
+            case event.Download():
+                self.download = happened
             case event.Checkpoint():
                 self.checkpoint, self.checkpoint_step = happened.path, happened.step
             case event.Published():
                 self.published.append(happened)
+            case event.Withdrawn():
+                self.published = [one for one in self.published if one.to != happened.to]
             case event.Registered():
                 self.registered.append(happened)
             case event.Note(level="warning" | "error"):
@@ -66,9 +75,12 @@ class Progress:
                     self.step = self.total or self.step  # the last window may have ended before the last step
 
     def _stage(self, happened: event.Stage) -> None:
-        """A stage that begins. Work that begins again goes on from a checkpoint: its steps are counted from there."""
+        """Stages may overlap. Work that begins again goes on from a checkpoint: its steps are counted from there."""
+        self._going_on = [name for name in self._going_on if name != happened.name]
         if happened.state != "started":
+            self.stage = self._going_on[-1] if self._going_on else self.stage
             return
+        self._going_on.append(happened.name)
         self.stage = happened.name
         if happened.name == "work":
             self._first, self.step, self.outcome = None, None, None
@@ -116,7 +128,7 @@ class Progress:
     def line(self, ended: bool = False) -> str:
         """Where training is, on one line; ended: where it came to."""
         if self.step is None:
-            return self.stage
+            return self._downloaded(ended) if self.stage == "data" else self.stage
         share = f"/{self.total} ({self.step / self.total:.0%})" if self.total else ""
         parts = [f"step {self.step}{share}", *(f"loss {loss:.4g}" for _, loss in self.losses[-1:])]
         if HELD_OUT in self.metrics:
@@ -125,6 +137,17 @@ class Progress:
             parts.append(f"{self.rate:.1f} steps/s")
         if self.seconds_left is not None and not ended:
             parts.append(f"{duration(self.seconds_left)} left")
+        return "  ".join(parts)
+
+    def _downloaded(self, ended: bool) -> str:
+        """How far the data is; the stage alone before it is known."""
+        if self.download is None:
+            return self.stage
+        done, total = self.download.done, self.download.total
+        share = f" ({done / total:.0%})" if total else ""
+        parts = [f"{self.stage}  {size(done)} of {size(total)}{share}"]
+        if self.download.seconds_left and not ended:
+            parts += [f"{size(self.download.rate)}/s", f"{duration(self.download.seconds_left)} left"]
         return "  ".join(parts)
 
     @staticmethod
@@ -142,6 +165,8 @@ class Progress:
             case event.Published():
                 took = f" in {duration(happened.seconds)}" if happened.seconds is not None else ""
                 return f"checkpoint of step {happened.step} published to {happened.to}{took}"
+            case event.Withdrawn():
+                return f"{happened.to} is removed: newer ones are there"
             case event.Registered():
                 uri = f": {happened.uri}" if happened.uri else ""
                 return (

@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from robotrain_runtime import document, engine, environment, environment_check, registration
+from robotrain_runtime import document, environment, environment_check
 from robotrain_runtime.document import JobDocument, Placement
 from robotrain_runtime.failure import FAILED, PREFLIGHT, REFUSED, Failed
 from robotrain_runtime.half import Environment
@@ -31,8 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
     register.set_defaults(act=_register)
     build = commands.add_parser("environment", help="build the environment of a lock; print its path")
     build.add_argument("lock", type=Path, metavar="LOCK")
-    build.add_argument("--python", default="3.12", help="its version (3.12)")
+    build.add_argument("--python", default="3.12", help="its version, or any of a range, as 3.10-3.14 (3.12)")
     build.add_argument("--gib", type=float, default=1.0, help="the disk space it takes once unpacked (1)")
+    build.add_argument("--torch-backend", metavar="NAME", help="another build of PyTorch than the locked one, as cu126")
     build.add_argument("--cache", type=Path, help="where environments are kept", default=_cache())
     build.set_defaults(act=_environment)
     given = parser.parse_args(arguments)
@@ -42,6 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
+    from robotrain_runtime import engine
+
     try:
         read = _document(given.job)
     except Failed as failed:
@@ -53,6 +56,8 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _register(given: argparse.Namespace) -> int:
+    from robotrain_runtime import registration
+
     try:
         with Stop() as stop:
             made = registration.later(_document(given.job), given.name, given.step, stop, _narrate)
@@ -77,16 +82,18 @@ def _environment(given: argparse.Namespace) -> int:
     if not given.lock.is_file():
         return _refuse(f"there is no lock {given.lock}")
     wanted = Environment(lock=given.lock, python=given.python, gib=given.gib)
-    for finding in environment_check.findings(wanted, Placement(work="", cache=str(given.cache))):
+    placement = Placement(work="", cache=str(given.cache), torch_backend=given.torch_backend)
+    for finding in environment_check.findings(wanted, placement):
         ways = "".join(f"\n  {'or' if index else 'use':<5} {way}" for index, way in enumerate(finding.ways))
         return _refuse(f"{finding.title} ({finding.given or given.lock})\n  {finding.why}{ways}", PREFLIGHT)
     try:
         with Stop() as stop:
-            print(environment.build(given.lock, given.python, given.cache, _narrate, stop))
+            built = environment.build(given.lock, given.python, given.cache, _narrate, stop, given.torch_backend)
     except Stopped:
         return stop.exit_code
     except (Failed, OSError) as error:
-        return _refuse(str(error))
+        return _refuse(str(error), FAILED)
+    print(built, flush=True)
     return 0
 
 

@@ -1,5 +1,6 @@
-"""Where complete checkpoints go: a folder, and the tracking run's artifacts."""
+"""Where complete checkpoints go: a folder, an address that a half writes to, and the tracking run's artifacts."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Protocol
 from robotrain_runtime import mirror
 from robotrain_runtime.asking import ARTIFACT
 from robotrain_runtime.checkpoint import Manifest
+from robotrain_runtime.courier import Halted
+from robotrain_runtime.target import Halt, Target, Writer
 from robotrain_runtime.tracker import Tracker
 
 
@@ -33,32 +36,91 @@ class Destination(Protocol):
     def holds(self, address: str) -> bool:
         """Whether the address of a published checkpoint lies here."""
 
-    def put(self, sealed: Sealed, halted: Callable[[], bool]) -> tuple[str, bool]:
+    def put(self, sealed: Sealed, halted: Halt) -> tuple[str, bool]:
         """Bring it, whole: its address, and whether it is new there. Raises what `Courier` knows."""
+
+    def trim(self, halted: Halt) -> tuple[str, ...]:
+        """Remove those of the run that are too many: the addresses they had. Raises what `Courier` knows."""
+
+    def close(self) -> None:
+        """Nothing more is brought."""
 
 
 class Folder:
-    """A folder that each checkpoint is copied to. key: the run."""
+    """A folder that each checkpoint is copied to. run: whose they are, and what an unfinished copy is called after."""
 
     asked = True
 
-    def __init__(self, to: Path, key: str) -> None:
-        self.name = str(to)
-        self._to = to
-        self._key = key
+    def __init__(self, target: Target, run: str) -> None:
+        self._to = Path(os.path.normpath(target.to))
+        self._keep = target.keep
+        self._run = run
         self._cleared = False
+        self.name = str(self._to)
 
     def holds(self, address: str) -> bool:
         """Whether it lies in the folder."""
         return Path(address).parent == self._to
 
-    def put(self, sealed: Sealed, halted: Callable[[], bool]) -> tuple[str, bool]:
+    def put(self, sealed: Sealed, halted: Halt) -> tuple[str, bool]:
         """Copy it."""
         if not self._cleared:
-            mirror.clear(self._to, self._key)
+            mirror.clear(self._to, self._run)
             self._cleared = True
         new = mirror.put(sealed.folder, sealed.manifest, self._to, halted)
         return str(self._to / sealed.folder.name), new
+
+    def trim(self, halted: Halt) -> tuple[str, ...]:
+        """The oldest of the run go."""
+        if self._keep is None:
+            return ()
+        return tuple(str(folder) for folder in mirror.trim(self._to, self._run, self._keep))
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Address:
+    """A place that a half writes to. open: makes the writer, when there is something to write; raises OSError."""
+
+    asked = True
+
+    def __init__(self, name: str, target: Target, run: str, open: Callable[[], Writer]) -> None:
+        self.name = name
+        self._keep = target.keep
+        self._run = run
+        self._open = open
+        self._writer: Writer | None = None
+
+    def holds(self, address: str) -> bool:
+        """Whether it lies below the address."""
+        return address.rpartition("/")[0] == self.name
+
+    def put(self, sealed: Sealed, halted: Halt) -> tuple[str, bool]:
+        """Have it written there."""
+        try:
+            new = self._used().put(sealed.folder, sealed.manifest, halted)
+        except (OSError, Halted):
+            self.close()  # whatever hangs or broke: the next try begins with a new one
+            raise
+        return f"{self.name}/{sealed.folder.name}", new
+
+    def trim(self, halted: Halt) -> tuple[str, ...]:
+        """The oldest of the run go."""
+        if self._keep is None:
+            return ()
+        return tuple(f"{self.name}/{name}" for name in self._used().trim(self._run, self._keep, halted))
+
+    def close(self) -> None:
+        """End the writer."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+
+    def _used(self) -> Writer:
+        if self._writer is None:
+            self._writer = self._open()
+        return self._writer
 
 
 class Artifacts:
@@ -74,7 +136,7 @@ class Artifacts:
         """Whether it is an artifact."""
         return address.startswith("runs:/")
 
-    def put(self, sealed: Sealed, halted: Callable[[], bool]) -> tuple[str, bool]:
+    def put(self, sealed: Sealed, halted: Halt) -> tuple[str, bool]:
         """Have the tracking process upload it."""
         asked = {
             "run_id": self._tracker.begin(halted),
@@ -84,3 +146,10 @@ class Artifacts:
         }
         answer = self._tracker.ask(ARTIFACT, asked, halted)
         return str(answer["to"]), bool(answer["new"])
+
+    def trim(self, halted: Halt) -> tuple[str, ...]:
+        """Tracking keeps them all."""
+        return ()
+
+    def close(self) -> None:
+        """The tracking process lives on."""

@@ -6,7 +6,7 @@ import json
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 SCHEMA = 1
@@ -39,7 +39,9 @@ class Placement:
     work: the run's own folder; events, outcome and outputs are written below it. cache: shared by runs; built
     environments live there. tracking_uri: an MLflow address, empty for none. environment: an existing Python
     environment to use instead of building the locked one. torch_backend: which build of PyTorch to take instead of the
-    locked one, in uv's words (`cpu`, `cu126`, `auto`), at the locked version.
+    locked one, in uv's words (`cpu`, `cu126`, `auto`), at the locked version. credentials: by source kind, the file
+    that holds the secret it is read with, where the machine has no identity of its own. download_mib: the memory that
+    downloads may hold at a time. cache_gib: what data may take in the cache; the longest unused goes first.
     """
 
     work: str
@@ -47,6 +49,9 @@ class Placement:
     tracking_uri: str = ""
     environment: str | None = None
     torch_backend: str | None = None
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    download_mib: int = 128
+    cache_gib: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,11 +124,11 @@ def _read_object(kind: type, value: Any, at: str, wrong: list[str]) -> Any:
         wrong.append(f"{at or 'document'}: must be an object")
         return None
     hints = _hints(kind)
-    fields = {field.name: field for field in dataclasses.fields(kind)}
+    fields = {one.name: one for one in dataclasses.fields(kind)}
     before = len(wrong)
     wrong += [f"{at}.{name}: unknown".lstrip(".") for name in sorted(value.keys() - fields.keys())]
-    for name, field in fields.items():
-        needed = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    for name, one in fields.items():
+        needed = one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
         if needed and name not in value:
             wrong.append(f"{at}.{name}: missing".lstrip("."))
     read = {

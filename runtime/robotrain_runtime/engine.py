@@ -1,4 +1,4 @@
-"""A run from its document to its outcome: preflight, environment, data, work, publish."""
+"""A run from its document to its outcome: preflight, environment beside data, merge, work, publish."""
 
 import dataclasses
 import json
@@ -6,20 +6,21 @@ import os
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import partial
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-from robotrain_runtime import attempts, child, environment, halves, publishing, reason, surroundings
+from robotrain_runtime import attempts, child, environment, faults, halves, oom, publishing, reason, surroundings
+from robotrain_runtime.background import Background
+from robotrain_runtime.data import Data
 from robotrain_runtime.document import JobDocument, Source
-from robotrain_runtime.event import Note, Outcome, Stage, Track
+from robotrain_runtime.event import Fault, Note, Outcome, Stage, Track
 from robotrain_runtime.failure import FAILED, PREFLIGHT, Failed
-from robotrain_runtime.half import Place, Publishing, SourceHalf, Work
+from robotrain_runtime.half import Publishing, Work
 from robotrain_runtime.holding import Holding
 from robotrain_runtime.log import Log
-from robotrain_runtime.preflight import preflight
+from robotrain_runtime.preflight import look
 from robotrain_runtime.publication import Publication
 from robotrain_runtime.relay import Relay
 from robotrain_runtime.stop import Stop, Stopped
@@ -34,6 +35,7 @@ def run(document: JobDocument) -> Outcome:
     work = Path(document.placement.work)
     work.mkdir(parents=True, exist_ok=True)
     (work / OUTCOME).unlink(missing_ok=True)  # how an earlier attempt ended says nothing about this one
+    faults.forget_stop(work)
     earlier = attempts.read(work)
     with Log(work / attempts.FILE) as log, Stop() as stop, Holding(Path(document.placement.cache)) as holding:
         relay = Relay(log)
@@ -52,13 +54,21 @@ def _outcome(document: JobDocument, relay: Relay, stop: Stop, earlier: attempts.
     try:
         return Engine(document, relay, stop, earlier, holding).run()
     except Stopped:
-        return Outcome(state="cancelled", exit_code=stop.exit_code, reason="the run was stopped")
+        return _cancelled(stop, faults.of_stop(Path(document.placement.work)))
     except Failed as failed:
-        return Outcome(state="failed", exit_code=failed.exit_code, reason=failed.reason)
+        code = faults.exit_code(failed.exit_code, failed.fault)
+        return Outcome(state="failed", exit_code=code, reason=failed.reason, fault=failed.fault)
     except Exception as error:
         for line in traceback.format_exc().splitlines():
             relay.log.line(line)
-        return Outcome(state="failed", exit_code=FAILED, reason=f"{type(error).__name__}: {error}")
+        said = f"{type(error).__name__}: {error}"
+        fault = faults.of_text(said) or "code"
+        return Outcome(state="failed", exit_code=faults.exit_code(FAILED, fault), reason=said, fault=fault)
+
+
+def _cancelled(stop: Stop, fault: Fault) -> Outcome:
+    why = "" if fault == "stopped" else f": its machine was {fault}" if fault == "preempted" else f": it was {fault}"
+    return Outcome(state="cancelled", exit_code=stop.exit_code, reason=f"the run was stopped{why}", fault=fault)
 
 
 class Engine:
@@ -74,22 +84,17 @@ class Engine:
         self._earlier = earlier
         self._holding = holding
         self._half = halves.workload(document)
+        self._data = Data(document, relay, stop, holding)
+        self._background = Background(document, relay, stop, self._ready)
+        self._tracked = False
 
     def run(self) -> Outcome:
         """All stages."""
-        with self._stage("preflight"):
-            self._preflight()
-        with self._stage("environment") as details:
-            python = self._kept(lambda: surroundings.python(self._document, self._relay.log.line, self._stop))
-            details.append(environment.remark(python.parent.parent))
-        self._track(python)
-        with self._stage("data"):
-            data = self._data(python)
-            asked = self._asked(data)
-        publication = Publication(self._document, asked, self._relay, self._earlier)
+        python, data, uses = self._begun()
+        publication = Publication(self._document, self._asked(data), self._relay, self._earlier)
         try:
             with self._stage("work"):
-                self._work(python, self._half.work(self._document, data, Path(self._placement.work)))
+                self._work(python, self._half.work(self._document, uses, Path(self._placement.work)))
         except (Failed, Stopped):
             with suppress(Failed, Stopped):  # said already; why the work ended says more
                 self._publish(publication, python, succeeded=False)
@@ -97,8 +102,32 @@ class Engine:
         self._publish(publication, python, succeeded=True)
         return Outcome(state="succeeded", exit_code=0)
 
+    def _begun(self) -> tuple[Path, dict[Source, Path], dict[Source, Path]]:
+        """What the work starts from: the interpreter, the folder of each source, and those that the work uses.
+
+        The environment is built in the background meanwhile. Whatever fails first ends the other.
+        """
+        try:
+            with closing(self._background), closing(self._data.deliveries):
+                with self._stage("preflight"):
+                    self._preflight()
+                if not self._background.begun:
+                    self._there()
+                if self._data.waits:
+                    self._python()
+                with self._stage("data"):
+                    data = self._data.fetch(self._python)
+                self._ready(python := self._python())
+                return python, data, self._merged(data, python)
+        except Stopped:
+            if self._stop.number is None and self._background.failure is not None:
+                raise self._background.failure from None
+            raise
+
     @contextmanager
-    def _stage(self, name: Literal["preflight", "environment", "data", "work", "publish"]) -> Iterator[list[str]]:
+    def _stage(
+        self, name: Literal["preflight", "environment", "data", "merge", "work", "publish"]
+    ) -> Iterator[list[str]]:
         """A part of the run, told; what is put into the list is told with its end."""
         details: list[str] = []
         began = time.monotonic()
@@ -112,12 +141,34 @@ class Engine:
         self._relay.emit(Stage(name=name, state="done", seconds=took, detail=detail))
 
     def _preflight(self) -> None:
-        found = preflight(self._document)
+        found = look(self._document, self._data.deliveries, self._stop, self._background.begin, self._data.python)
         for finding in found:
-            text = " ".join(part for part in (f"{finding.title}.", finding.given, finding.why) if part)
+            ways = f"Instead: {' / '.join(finding.ways)}" if finding.ways else ""
+            text = " ".join(part for part in (f"{finding.title}.", finding.given, finding.why, ways) if part)
             self._relay.emit(Note(level="error", text=text))
         if found:
-            raise Failed("; ".join(finding.title for finding in found), PREFLIGHT)
+            fault = faults.of_all(finding.fault for finding in found)
+            raise Failed("; ".join(finding.title for finding in found), PREFLIGHT, fault)
+
+    def _there(self) -> None:
+        """The environment that nothing had to be built for."""
+        with self._stage("environment") as details:
+            python = self._python()
+            details.append(environment.remark(python.parent.parent))
+        self._ready(python)
+
+    def _ready(self, built: Path) -> None:
+        """Tracking needs the environment alone, so it starts while the data is still on its way."""
+        if not self._tracked and self._holding.keep(built):
+            self._tracked = True
+            self._track(environment.python_of(built))
+
+    def _python(self) -> Path:
+        """The interpreter of the run's environment, once it is there; built again if it was just removed."""
+        python = environment.python_of(self._background.wait())
+        while not self._holding.keep(python):
+            python = surroundings.python(self._document, self._relay.log.line, self._stop)
+        return python
 
     def _track(self, python: Path) -> None:
         tracked = self._half.tracked(self._document)
@@ -134,39 +185,14 @@ class Engine:
             Track(experiment=tracked.experiment, run_name=tracked.run_name, params=tracked.params, tags=tracked.tags)
         )
 
-    def _data(self, python: Path) -> dict[Source, Path]:
-        data = {}
-        for source in self._document.sources:
-            half = halves.source(self._document, source)
-            place = Place(
-                cache=Path(self._placement.cache),
-                python=self._python_for(half, python),
-                tracking_uri=self._placement.tracking_uri,
-                say=self._relay.log.line,
-            )
-            try:
-                with self._stop.armed():
-                    data[source] = self._kept(partial(half.fetch, source, place))
-            except OSError as error:
-                raise Failed(str(error)) from error
-        if wrong := list(self._half.inspect(self._document, data)):
-            raise Failed("; ".join(sentence.rstrip(".").replace("\n", ": ") for sentence in wrong), PREFLIGHT)
-        return data
-
-    def _python_for(self, half: SourceHalf, python: Path) -> Path:
-        """That of the environment the half declares, built when it is not there; else the run's own."""
-        wanted, cache = halves.environment(half), Path(self._placement.cache)
-        if wanted is None:
-            return python
-        say = self._relay.log.line
-        built = self._kept(lambda: environment.build(wanted.lock, wanted.python, cache, say, self._stop))
-        return environment.python_of(built)
-
-    def _kept(self, make: Callable[[], Path]) -> Path:
-        """What `make` makes or finds in the cache, held to the end of the run; made again if it was just removed."""
-        while not self._holding.keep(made := make()):
-            pass
-        return made
+    def _merged(self, data: dict[Source, Path], python: Path) -> dict[Source, Path]:
+        """The data as the work uses it: in place of some sources, what was made of them."""
+        if (asked := self._data.preparation(data)) is None:
+            return data
+        with self._stage("merge") as details:
+            made, before = self._data.prepared(asked, python)
+            details.append("made before" if before else "")
+        return data | dict.fromkeys(asked.sources, made)
 
     def _work(self, python: Path, work: Work) -> None:
         told: deque[str] = deque(maxlen=REMEMBERED_LINES)
@@ -178,10 +204,12 @@ class Engine:
         for note in work.notes:
             self._relay.emit(note)
         arguments = [str(python), *work.arguments]
-        environ = surroundings.environ(self._document, work.environ)
+        environ, kills = surroundings.environ(self._document, work.environ), oom.kills()
         code = child.run(arguments, environ=environ, stop=self._stop, on_line=heard, on_event=self._relay.take)
         if code:
-            raise Failed(reason.of_exit(code, told), 128 - code if code < 0 else code)
+            why = reason.of_exit(code, told)
+            fault = faults.of_program(code, why, told, oom.kills() > kills)
+            raise Failed(why, 128 - code if code < 0 else code, fault)
 
     def _asked(self, data: dict[Source, Path]) -> Publishing:
         asked = publishing.asked(self._half, self._document, data)
@@ -197,7 +225,7 @@ class Engine:
             with self._stage("publish"):
                 wrong = publication.finish(self._stop, python, succeeded)
                 if wrong and not self._stop.number:
-                    raise Failed("; ".join(wrong))
+                    raise Failed("; ".join(wrong), fault=faults.of_text("; ".join(wrong)))
         if self._stop.number:
             raise Stopped
 

@@ -1,124 +1,104 @@
-"""The locked Python environment: built once for each lock, shared by runs, complete or not there at all."""
+"""The locked Python environment: built once for each lock, shared by runs, complete or not there at all.
+
+One that the image holds is taken as it is; so is the image's torch, when it is the locked version.
+"""
 
 import hashlib
-import json
-import os
-import shutil
-import tempfile
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from robotrain_runtime import child, interpreter, locking, torch_build, uv
+from robotrain_runtime import baked, image_torch, interpreter, locking, torch_build
+from robotrain_runtime.building import Recipe, Unfit, make
+from robotrain_runtime.built import MARKER, complete, python_of, remark
 from robotrain_runtime.failure import Failed
 from robotrain_runtime.stop import Stop
+from robotrain_runtime.uv_run import FOREIGN
 
-MARKER = "robotrain-complete.json"
-TOLD_LINES = 6
-FOREIGN = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH", "UV_PROJECT_ENVIRONMENT", "UV_SYSTEM_PYTHON")
-OVERRIDING = ("UV_TORCH_BACKEND", "UV_CONSTRAINT", "UV_OVERRIDE", "UV_EXCLUDE", "UV_REQUIRE_HASHES")
-"""What would make uv install something else than it is told to."""
-EXACTLY = ("--no-deps", "--require-hashes", "-r")
+__all__ = ["FOREIGN", "MARKER", "build", "complete", "folder", "found", "python_of", "remark"]
 
 Say = Callable[[str], None]
 
 
 def folder(lock: Path, cache: Path, torch_backend: str | None = None) -> Path:
-    """Where the environment of `lock` lies, built or not; each build of PyTorch has its own."""
-    content = lock.read_bytes()
-    if torch_backend and torch_build.split(content.decode()):
-        content += f"\n# torch-backend {torch_build.key(torch_backend)}\n".encode()
-    return cache / "environments" / hashlib.sha256(content).hexdigest()[:16]
+    """Where the environment of `lock` is built; each build of PyTorch has its own."""
+    return _at(cache, _name(lock, torch_backend))
 
 
-def complete(built: Path) -> bool:
-    """Whether the environment was built to its end."""
-    return (built / MARKER).is_file() and python_of(built).exists()
+def found(lock: Path, python: str, cache: Path, torch_backend: str | None = None) -> Path | None:
+    """The environment of `lock`, where it is there already: in the cache, or in the image. None: it must be built.
 
-
-def python_of(environment: Path) -> Path:
-    """The interpreter of an environment, given as its folder or as the interpreter itself."""
-    return environment if environment.is_file() else environment / "bin" / "python"
-
-
-def remark(built: Path) -> str:
-    """What in it is not pinned by hash, as a sentence without a full stop; empty when everything is."""
-    try:
-        return str(json.loads((built / MARKER).read_text(encoding="utf-8")).get("remark", ""))
-    except (OSError, ValueError, AttributeError):
-        return ""
+    python: as in `half.Environment`.
+    """
+    if there := _ready(cache, _name(lock, torch_backend)):
+        return there
+    if torch_backend is None and (taken := image_torch.find(lock, python)):
+        return _ready(cache, _name(lock, of=taken.key)) or _own(lock, python, cache)
+    return _own(lock, python, cache, torch_backend)
 
 
 def build(lock: Path, version: str, cache: Path, say: Say, stop: Stop, torch_backend: str | None = None) -> Path:
     """The environment's folder, built when it is not there. Safe to call from two processes. Raises Failed, Stopped.
 
-    torch_backend: which build of PyTorch it gets in place of the locked one; None for the locked one.
+    version: of Python, as in `half.Environment`. torch_backend: which build of PyTorch it gets in place of the locked
+    one; None for the locked one.
     """
-    built = folder(lock, cache, torch_backend)
-    if not complete(built):
-        with locking.held(built.with_suffix(".lock"), stop, lambda: say(f"another run is building {built}: waiting")):
-            if not complete(built):
-                _build(built, lock, version, cache, say, stop, torch_backend)
-    if said := remark(built):
+    there = found(lock, version, cache, torch_backend)
+    if there is None and torch_backend is None and (taken := image_torch.find(lock, version)):
+        there = _with(taken, lock, cache, say, stop)
+    if there is None:
+        there = _locked(lock, version, cache, say, stop, torch_backend)
+    if said := remark(there):
         say(said)
-    return built
+    return there
 
 
-def _build(built: Path, lock: Path, version: str, cache: Path, say: Say, stop: Stop, torch_backend: str | None) -> None:
+def _with(taken: image_torch.Taken, lock: Path, cache: Path, say: Say, stop: Stop) -> Path | None:
+    """The environment with the image's torch; None when that does not work in it."""
+    recipe = Recipe(lock=lock, python=taken.python, taken=taken)
+    try:
+        return _made(_at(cache, _name(lock, of=taken.key)), recipe, cache, say, stop)
+    except Unfit as unfit:
+        say(f"{taken.said} does not work here, so the locked one is installed: {unfit}")
+        return None
+
+
+def _locked(lock: Path, version: str, cache: Path, say: Say, stop: Stop, torch_backend: str | None) -> Path:
     python = interpreter.find(version)
     if python is None:
         raise Failed(f"there is no Python {version} on this machine to build the environment with")
-    if built.exists():
-        say(f"{built} was left incomplete: building it again")
-        shutil.rmtree(built)
-    for left in built.parent.glob(f".{built.name}.*"):  # of builders that were killed; their uv may still be at it
-        shutil.rmtree(left, ignore_errors=True)
-    tool = uv.obtain(cache, stop)
-    say(f"building the environment {built} with {python}")
-    scratch = built.with_name(f".{built.name}.{os.urandom(4).hex()}")
-    try:
-        _uv([tool, "venv", "--quiet", "--relocatable", "--python", python, scratch], say, stop)
-        facts = _install([tool, "pip", "install", "--python", python_of(scratch)], lock, torch_backend, say, stop)
-        (scratch / MARKER).write_text(json.dumps({"lock": lock.name, "python": str(python), **facts}) + "\n")
-        os.rename(scratch, built)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    target = folder(lock, cache, torch_backend)
+    if (target / MARKER).is_file() and not complete(target):
+        target = _at(cache, _name(lock, torch_backend, f"python {python}"))
+    return _made(target, Recipe(lock=lock, python=python, torch_backend=torch_backend), cache, say, stop)
 
 
-def _install(
-    pip: Sequence[str | Path], lock: Path, torch_backend: str | None, say: Say, stop: Stop
-) -> dict[str, object]:
-    """Install the lock, and another build of PyTorch when one is asked for; what is worth keeping of that."""
-    split = torch_build.split(lock.read_text(encoding="utf-8")) if torch_backend else None
-    if torch_backend is None or split is None:
-        _uv([*pip, *EXACTLY, lock], say, stop)
-        return {}
-    with tempfile.TemporaryDirectory() as scratch:
-        kept, versions = Path(scratch, "kept.txt"), Path(scratch, "versions.txt")
-        kept.write_text(split.kept, encoding="utf-8")
-        versions.write_text(split.versions, encoding="utf-8")
-        _uv([*pip, *EXACTLY, kept], say, stop)
-        how = ("--no-build", "--torch-backend", torch_backend, "--constraints", versions)
-        unpinned = _uv([*pip, *how, *split.asked], say, stop)
-    said = torch_build.remark(split.asked, unpinned, torch_backend)
-    return {"torch_backend": torch_backend, "unpinned": unpinned, "remark": said}
+def _made(built: Path, recipe: Recipe, cache: Path, say: Say, stop: Stop) -> Path:
+    with locking.held(built.with_suffix(".lock"), stop, lambda: say(f"another run is building {built}: waiting")):
+        if not complete(built):
+            make(built, recipe, cache, say, stop)
+    return built
 
 
-def _uv(command: Sequence[str | Path], say: Say, stop: Stop) -> list[str]:
-    """Run uv; the packages it says it installed. Raises Failed, Stopped."""
-    told: deque[str] = deque(maxlen=TOLD_LINES)
-    installed = []
+def _own(lock: Path, python: str, cache: Path, torch_backend: str | None = None) -> Path | None:
+    """Where the cache is shared by images: the one that another could not run was left to it, and this was built."""
+    if not (folder(lock, cache, torch_backend) / MARKER).is_file() or (here := interpreter.find(python)) is None:
+        return None
+    return _ready(cache, _name(lock, torch_backend, f"python {here}"))
 
-    def heard(line: str) -> None:
-        told.append(line)
-        if line.lstrip().startswith("+ "):  # a hundred names of packages that are all in the lock
-            installed.append(line.lstrip().removeprefix("+ "))
-        else:
-            say(line)
 
-    environ = {name: value for name, value in os.environ.items() if name not in (*FOREIGN, *OVERRIDING)}
-    arguments = [str(part) for part in command]
-    code = child.run(arguments, environ=environ, stop=stop, on_line=heard, on_event=lambda record: None)
-    if code:
-        raise Failed("the environment could not be built; uv said: " + " / ".join(told))
-    return installed
+def _ready(cache: Path, name: str) -> Path | None:
+    return next((path for path in (_at(cache, name), _at(baked.place(), name)) if complete(path)), None)
+
+
+def _at(cache: Path, name: str) -> Path:
+    return cache / "environments" / name
+
+
+def _name(lock: Path, torch_backend: str | None = None, of: str = "") -> str:
+    """of: what sets it apart from the environment that is all as locked."""
+    content = lock.read_bytes()
+    if torch_backend and torch_build.split(content.decode()):
+        content += f"\n# torch-backend {torch_build.key(torch_backend)}\n".encode()
+    if of:
+        content += f"\n# {of}\n".encode()
+    return hashlib.sha256(content).hexdigest()[:16]

@@ -7,13 +7,15 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from robotrain_runtime import environment, interpreter, uv
+from robotrain_runtime import environment, image_torch, interpreter, uv
 from robotrain_runtime.document import Placement
 from robotrain_runtime.finding import Finding
 from robotrain_runtime.half import Environment
 
 GIB = 1024**3
 GIVE_ONE = "--environment PATH"
+WITHOUT_TORCH = 0.5
+"""How much of its room an environment takes at most, when torch with its CUDA lies in the image already."""
 ASK = """import sys
 from importlib.metadata import PackageNotFoundError, version
 print('%d.%d' % sys.version_info[:2])
@@ -29,7 +31,7 @@ def findings(wanted: Environment, placement: Placement) -> Iterator[Finding]:
     """What stands in the way of the environment `wanted` on this machine."""
     if placement.environment is not None:
         yield from _given(wanted, placement.environment)
-    elif not environment.complete(environment.folder(wanted.lock, Path(placement.cache), placement.torch_backend)):
+    elif not environment.found(wanted.lock, wanted.python, Path(placement.cache), placement.torch_backend):
         yield from _buildable(wanted, placement)
 
 
@@ -76,9 +78,10 @@ def _buildable(wanted: Environment, placement: Placement) -> Iterator[Finding]:
     if wanted.platform and machine != wanted.platform:
         yield _other_machine(wanted, machine, placement.torch_backend)
         return
-    if interpreter.find(wanted.python) is None:
+    taken = None if placement.torch_backend else image_torch.find(wanted.lock, wanted.python)
+    if taken is None and interpreter.find(wanted.python) is None:
         yield _no_python(wanted.python)
-    yield from _room(wanted, cache)
+    yield from _room(wanted.gib * (WITHOUT_TORCH if taken else 1), cache)
     if uv.find(cache) is None and uv.pip() is None:
         yield Finding(
             code="uv-missing",
@@ -104,25 +107,27 @@ def _other_machine(wanted: Environment, machine: str, torch_backend: str | None)
     )
 
 
-def _no_python(version: str) -> Finding:
+def _no_python(wanted: str) -> Finding:
+    newest = interpreter.versions(wanted)[0]
+    package = "python3" if "-" in wanted else f"python{wanted}"
     said = os.environ.get(interpreter.OVERRIDE, "")
     looked = f"what {interpreter.OVERRIDE} names is none that runs" if said else "PATH, pyenv, uv and /opt have none"
     return Finding(
         code="python-missing",
-        title=f"there is no Python {version} on this machine",
+        title=f"there is no Python {wanted} on this machine",
         where=interpreter.OVERRIDE if said else "",
         given=said,
         why=f"The locked environment needs it, and {looked}.",
         ways=(
-            f"apt install python{version}   or your system's package of that name",
-            f"uv python install {version}",
-            f"pyenv install {version}",
+            f"apt install {package}   or your system's package of that name",
+            f"uv python install {newest}",
+            f"pyenv install {newest}",
             f"{GIVE_ONE}   an environment that you made",
         ),
     )
 
 
-def _room(wanted: Environment, cache: Path) -> Iterator[Finding]:
+def _room(gib: float, cache: Path) -> Iterator[Finding]:
     there = next(folder for folder in (cache, *cache.absolute().parents) if folder.exists())
     if not os.access(there, os.W_OK | os.X_OK):
         yield Finding(
@@ -135,14 +140,15 @@ def _room(wanted: Environment, cache: Path) -> Iterator[Finding]:
         )
         return
     free = shutil.disk_usage(there).free / GIB
-    if free < wanted.gib:
+    if free < gib:
         yield Finding(
             code="disk-full",
-            title=f"there is too little disk space for the environment: {free:.1f} GiB free, {wanted.gib:g} GiB needed",
+            title=f"there is too little disk space for the environment: {free:.1f} GiB free, {gib:g} GiB needed",
             where="ROBOTRAIN_CACHE",
             given=str(cache),
             why="The environment is built below the cache folder, once, and shared by all runs.",
             ways=("free some space there", "ROBOTRAIN_CACHE=FOLDER   on a larger disk", GIVE_ONE),
+            fault="disk_full",
         )
 
 

@@ -22,7 +22,7 @@ LAST_STEP = 2**53
 class Stage:
     """A part of the run began or ended. seconds: how long it took, once it ended."""
 
-    name: Literal["preflight", "environment", "data", "work", "publish"]
+    name: Literal["preflight", "environment", "data", "merge", "work", "publish"]
     state: Literal["started", "done", "failed"]
     seconds: float | None = None
     detail: str = ""
@@ -79,6 +79,13 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn:
+    """A published checkpoint is not there any more: newer ones take its place. to: where it was."""
+
+    to: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Registered:
     """The checkpoint of `step` is a version of a model. uri: what names it (`models:/NAME/VERSION`)."""
 
@@ -86,6 +93,38 @@ class Registered:
     version: str
     step: int
     uri: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """How far the data is. done, total: bytes, of all sources together. rate: bytes a second, lately."""
+
+    done: int
+    total: int
+    rate: float = 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At that rate; None while there is none."""
+        return (self.total - self.done) / self.rate if self.rate > 0 else None
+
+
+Fault = Literal[
+    "",
+    "stopped",
+    "preempted",
+    "evicted",
+    "network",
+    "out_of_memory",
+    "disk_full",
+    "configuration",
+    "data",
+    "code",
+]
+"""What a run ended of. `stopped`: from outside, for a reason it was not told. Empty: nothing, or nobody knows."""
+
+INFRASTRUCTURE: frozenset[Fault] = frozenset({"stopped", "preempted", "evicted", "network", "out_of_memory"})
+"""Faults of the surroundings, not of the job: the same run may succeed when it is started again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +142,15 @@ class Outcome:
     state: Literal["succeeded", "failed", "cancelled"]
     exit_code: int
     reason: str = ""
+    fault: Fault = ""
+
+    @property
+    def worth_a_retry(self) -> bool:
+        """Whether the same run may succeed when it is started again."""
+        return self.fault in INFRASTRUCTURE
 
 
-Event = Stage | Track | Tracking | Metrics | Checkpoint | Published | Registered | Note | Outcome
+Event = Stage | Track | Tracking | Metrics | Checkpoint | Published | Withdrawn | Registered | Download | Note | Outcome
 
 _KINDS: dict[str, type] = {kind.__name__.lower(): kind for kind in Event.__args__}
 
@@ -147,8 +192,8 @@ def read(line: str) -> Record | None:
 
 
 def _beyond(found: Event) -> bool:
-    """Whether a step is one that no training comes to, and no arithmetic with it would be exact."""
-    numbers = (getattr(found, name, None) for name in ("step", "total"))
+    """Whether a count is one that nothing comes to, and no arithmetic with it would be exact."""
+    numbers = (getattr(found, name, None) for name in ("step", "total", "done"))
     return any(number is not None and abs(number) > LAST_STEP for number in numbers)
 
 

@@ -1,21 +1,22 @@
 """What the container halves of workloads and source kinds look like to the runtime."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from robotrain_runtime.document import JobDocument, Scalar, Source
-from robotrain_runtime.event import Note
+from robotrain_runtime.event import Download, Fault, Note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """The Python environment a workload runs in.
 
-    lock: its hashed requirements file. gib: the disk it needs. platform: the machine the lock was made for, as
-    `Linux-x86_64`; empty for any. holds: what an environment given in its place must hold, each distribution with the
-    beginning of its version.
+    lock: its hashed requirements file. python: its version, or a range of which any will do, as `3.10-3.14`: then the
+    one that is here is taken. gib: the disk it needs. platform: the machine the lock was made for, as `Linux-x86_64`;
+    empty for any. holds: what an environment given in its place must hold, each distribution with the beginning of its
+    version.
     """
 
     lock: Path
@@ -67,19 +68,103 @@ class Publishing:
 class Place:
     """Where a source half works. cache: shared by runs. python: that of the environment the half declares, else of the
     run's own; None while it is not built. tracking_uri: an MLflow address, empty for none. say: passes a line on to the
-    run's log.
+    run's log. credentials, download_mib: as in `Placement`.
     """
 
     cache: Path
     python: Path | None = None
     tracking_uri: str = ""
     say: Callable[[str], None] = print
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    download_mib: int = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a look at one source found, before anything of it is fetched.
+
+    wrong: what stands in the way, one sentence each, the way out on a second line; fault: whose fault that is. files,
+    size: all of it, in bytes; missing: the bytes of it that still have to be fetched. digest: identifies the data: the
+    same content under the same names has the same. described: a folder that holds the few files that describe it, at
+    their own paths; None when there are none.
+    """
+
+    source: Source
+    wrong: tuple[str, ...] = ()
+    fault: Fault = ""
+    files: int = 0
+    size: int = 0
+    missing: int = 0
+    digest: str = ""
+    described: Path | None = None
+
+
+class Delivery(Protocol):
+    """Several sources, looked at and then fetched together. `close` may be called at any time, and more than once."""
+
+    def survey(self) -> Sequence[Found]:
+        """What each source is, in their order; quick, and fetches nothing but what describes them. Raises Failed."""
+
+    def fetch(self, progress: Callable[[Download], None]) -> Mapping[Source, Path]:
+        """The folder of each source, complete and verified. Raises Failed with a sentence and whose fault it is."""
+
+    def close(self) -> None:
+        """Ends what is still going on."""
+
+
+class Carrier(Protocol):
+    """A module that brings sources of several kinds together, with one scheduler over all of them.
+
+    The kinds that it brings name it in their halves, as `CARRIER = "package.module"`.
+    """
+
+    ENVIRONMENT: Environment
+
+    def deliver(
+        self,
+        sources: Sequence[Source],
+        halves: Mapping[str, "SourceHalf"],
+        place: Place,
+        described: Mapping[str, Sequence[str]],
+    ) -> Delivery:
+        """Of `sources`; starts nothing yet. halves: by kind, what may hold more that the carrier asks of its kinds.
+
+        described: by role, the paths of the few files that describe a source.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpus:
+    """What a job asks of the machine's GPUs. count: at least so many. bf16: whether they must compute in it.
+
+    cuda: the version of CUDA that the locked environment brings, as `12.8`; empty when it brings none.
+    """
+
+    count: int
+    bf16: bool = False
+    cuda: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """Data made of the data of several sources, once, and kept in the cache.
+
+    sources: those whose place it takes. key: the same when the same would be made; empty when nobody can tell, and it
+    is made in the run's own folder. arguments: after the environment's python; the new folder to fill is added as the
+    last one. environ: added to the process environment.
+    """
+
+    sources: tuple[Source, ...]
+    key: str
+    arguments: tuple[str, ...]
+    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 class SourceHalf(Protocol):
     """A source kind in the container: a module with these functions.
 
-    It may have an `ENVIRONMENT` too, as a workload's half has: it is then built before anything is fetched.
+    It may have an `ENVIRONMENT` too, as a workload's half has: it is then built before anything is fetched. One with a
+    `CARRIER` needs nothing else: that module brings its sources.
     """
 
     def preflight(self, source: Source, place: Place) -> Iterable[str]:
@@ -93,9 +178,33 @@ class SourceHalf(Protocol):
 
 
 class WorkloadHalf(Protocol):
-    """A workload in the container: a module with these names. `publishing` may be left out: nothing is published."""
+    """A workload in the container: a module with these names.
+
+    What may be left out: `publishing`, when nothing is published; `DESCRIBED` and `compare`; `gpus`, when it asks for
+    none; `prepare`, when every source is used as it comes.
+    """
 
     ENVIRONMENT: Environment
+    DESCRIBED: Mapping[str, Sequence[str]]
+    """By role, the paths of the few small files that describe a source."""
+
+    def compare(self, document: JobDocument, described: Mapping[Source, Path]) -> Iterable[str]:
+        """What is wrong with the sources, told from the files that describe them alone, before anything is fetched.
+
+        One sentence each, and the way out on a second line where there is one. A source that could not be reached is
+        not among them.
+        """
+
+    def gpus(self, document: JobDocument) -> Gpus | None:
+        """What the job asks of GPUs; None when it also runs without."""
+
+    def prepare(
+        self, document: JobDocument, data: Mapping[Source, Path], digests: Mapping[Source, str]
+    ) -> Preparation | None:
+        """What is to be made of the data before work, such as one dataset of several; None for nothing.
+
+        digests: what identifies the data of each source; empty where nobody can tell.
+        """
 
     def inspect(self, document: JobDocument, data: Mapping[Source, Path]) -> Iterable[str]:
         """What is wrong with the data for this workload; reads small files only.

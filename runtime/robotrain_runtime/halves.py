@@ -7,7 +7,7 @@ from types import ModuleType
 
 from robotrain_runtime.document import JobDocument, Source
 from robotrain_runtime.failure import REFUSED, Failed
-from robotrain_runtime.half import Environment, SourceHalf, WorkloadHalf
+from robotrain_runtime.half import Carrier, Environment, SourceHalf, WorkloadHalf
 
 
 def workload(document: JobDocument) -> WorkloadHalf:
@@ -25,6 +25,27 @@ def environment(half: SourceHalf) -> Environment | None:
     return typing.cast(Environment | None, getattr(half, "ENVIRONMENT", None))
 
 
+def carrier(half: SourceHalf) -> str:
+    """The module that brings the sources of a half together with others; empty when the half brings its own."""
+    return str(getattr(half, "CARRIER", ""))
+
+
+def load_carrier(name: str) -> Carrier:
+    """The module of that name. Raises Failed."""
+    return typing.cast(Carrier, _import(name, "a source kind"))
+
+
+def environments(document: JobDocument) -> list[Environment]:
+    """The environments that the sources of a document are fetched in, beside that of the run. Raises Failed."""
+    wanted: dict[Path, Environment] = {}
+    for asked in document.sources:
+        half = source(document, asked)
+        name = carrier(half)
+        if found := load_carrier(name).ENVIRONMENT if name else environment(half):
+            wanted[found.lock] = found
+    return list(wanted.values())
+
+
 def python_path(document: JobDocument) -> list[str]:
     """The folders that a child imports the runtime and the halves from: one, when they came as a payload."""
     modules = ["robotrain_runtime", *document.halves.values()]
@@ -34,11 +55,15 @@ def python_path(document: JobDocument) -> list[str]:
 def _load(document: JobDocument, name: str) -> ModuleType:
     module = document.halves.get(name)
     if module is None:
-        raise Failed(f"the job document names no half for {name}", REFUSED)
+        raise Failed(f"the job document names no half for {name}", REFUSED, "configuration")
+    return _import(module, name)
+
+
+def _import(module: str, what: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise Failed(f"{name} cannot be imported as {module}: {error}", REFUSED) from error
+        raise Failed(f"{what} cannot be imported as {module}: {error}", REFUSED, "configuration") from error
 
 
 def _root(module: ModuleType) -> Path:

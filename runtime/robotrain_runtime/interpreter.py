@@ -1,4 +1,7 @@
-"""Finding a Python interpreter of a wanted version on this machine. A candidate counts only when it really runs."""
+"""Finding a Python interpreter of a wanted version on this machine. A candidate counts only when it really runs.
+
+What is wanted is one version, such as `3.12`, or any of a range, such as `3.10-3.14`.
+"""
 
 import os
 import subprocess
@@ -8,33 +11,66 @@ from pathlib import Path
 
 OVERRIDE = "ROBOTRAIN_PYTHON"
 PROBE = "import sys; print('%d.%d' % sys.version_info[:2])"
+PLAIN = ("python3", "python")
 
 
-def find(version: str) -> Path | None:
-    """The first interpreter of `version`, such as 3.12, that runs; `ROBOTRAIN_PYTHON` alone when it is set."""
-    if said := os.environ.get(OVERRIDE):
-        path = Path(said).expanduser()
-        return path if runs(path, version) else None
-    seen = dict.fromkeys(candidates(version))
-    return next((path for path in seen if path.is_file() and runs(path, version)), None)
+def find(wanted: str) -> Path | None:
+    """The first interpreter of a `wanted` version that runs; `ROBOTRAIN_PYTHON` alone when it is set."""
+    if said := override():
+        return said if runs(said, wanted) else None
+    seen = dict.fromkeys(candidates(wanted))
+    return next((path for path in seen if path.is_file() and runs(path, wanted)), None)
 
 
-def runs(python: Path, version: str) -> bool:
-    """Whether `python` runs and is of `version`; a pyenv shim of a version that is not active does not run."""
+def override() -> Path | None:
+    """The interpreter that `ROBOTRAIN_PYTHON` names."""
+    said = os.environ.get(OVERRIDE)
+    return Path(said).expanduser() if said else None
+
+
+def runs(python: Path, wanted: str) -> bool:
+    """Whether `python` runs and is of a `wanted` version; a pyenv shim of one that is not active does not run."""
+    return version(python) in versions(wanted)
+
+
+def version(python: Path, seconds: float = 10) -> str:
+    """That of an interpreter, such as 3.12; empty when it does not run, or takes longer to start."""
+    command = [str(python), "-I", "-S", "-c", PROBE]
     try:
-        told = subprocess.run(
-            [str(python), "-I", "-S", "-c", PROBE], capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL
-        )
+        told = subprocess.run(command, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired):
-        return False
-    return told.returncode == 0 and told.stdout.strip() == version
+        return ""
+    return told.stdout.strip() if told.returncode == 0 else ""
 
 
-def candidates(version: str) -> Iterator[Path]:
-    """Where an interpreter of `version` may be, the likeliest places first."""
-    for folder in os.environ.get("PATH", "").split(os.pathsep):
-        if folder:
-            yield Path(folder, f"python{version}")
+def versions(wanted: str) -> list[str]:
+    """Those that `wanted` allows, the newest first."""
+    lowest, _, highest = wanted.partition("-")
+    major, _, first = lowest.partition(".")
+    last = (highest or lowest).rpartition(".")[2]
+    return [f"{major}.{minor}" for minor in range(int(last), int(first) - 1, -1)]
+
+
+def candidates(wanted: str) -> Iterator[Path]:
+    """Where an interpreter of a `wanted` version may be, the likeliest places first."""
+    allowed = versions(wanted)
+    if len(allowed) > 1:  # the one we run under will do, more often than not
+        yield Path(sys.executable)
+        yield from on_path(PLAIN)
+    for one in allowed:
+        yield from _of(one)
+    yield from on_path(PLAIN)
+
+
+def on_path(names: tuple[str, ...]) -> Iterator[Path]:
+    """Each name in each folder of PATH."""
+    folders = [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if folder]
+    for name in names:
+        yield from (Path(folder, name) for folder in folders)
+
+
+def _of(version: str) -> Iterator[Path]:
+    yield from on_path((f"python{version}",))
     yield Path(sys.executable)
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     yield from _newest(pyenv / "versions", f"{version}*/bin/python")
@@ -42,8 +78,6 @@ def candidates(version: str) -> Iterator[Path]:
     for folder in ("/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"):
         yield Path(folder, f"python{version}")
     yield from _newest(Path("/opt"), f"python*/bin/python{version}")
-    for name in ("python3", "python"):
-        yield from (Path(folder, name) for folder in os.environ.get("PATH", "").split(os.pathsep) if folder)
 
 
 def _managed_by_uv() -> Path:

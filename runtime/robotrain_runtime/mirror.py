@@ -36,6 +36,19 @@ def put(folder: Path, manifest: Manifest, to: Path, halted: Halt) -> bool:
     return True
 
 
+def trim(to: Path, run: str, keep: int) -> list[Path]:
+    """Remove the oldest checkpoints of `run` in `to` but for the last `keep`: where they were. Raises OSError."""
+    own = [folder for _, folder in checkpoint.steps(to) if (made := checkpoint.read(folder)) and made.run == run]
+    removed = []
+    for folder in reversed(own[max(keep, 1) :]):
+        old = hidden(folder, run, "old")
+        shutil.rmtree(old, ignore_errors=True)
+        folder.rename(old)  # at no moment is there half of it under its name
+        shutil.rmtree(old, ignore_errors=True)
+        removed.append(folder)
+    return removed
+
+
 def place(
     files: Mapping[str, Path],
     target: Path,

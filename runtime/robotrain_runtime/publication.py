@@ -1,17 +1,19 @@
 """What a run does with its checkpoints: published while the work goes on, drained after it, the last registered."""
 
+import functools
 from pathlib import Path
 
-from robotrain_runtime import registration
+from robotrain_runtime import environment, halves, publishing, registration, targets
 from robotrain_runtime.attempts import Earlier
-from robotrain_runtime.destination import Artifacts, Destination, Folder
+from robotrain_runtime.destination import Address, Artifacts, Destination, Folder
 from robotrain_runtime.document import JobDocument
 from robotrain_runtime.event import Note, Registered
 from robotrain_runtime.failure import Failed
-from robotrain_runtime.half import Publishing
+from robotrain_runtime.half import Place, Publishing
 from robotrain_runtime.publisher import Publisher
 from robotrain_runtime.relay import Relay
 from robotrain_runtime.stop import Stop
+from robotrain_runtime.target import Target, TargetHalf, Writer
 
 
 class Publication:
@@ -22,12 +24,10 @@ class Publication:
         self._asked = asked
         self._relay = relay
         self._earlier = earlier
-        to: list[Destination] = []
-        if relay.tracker is not None:
-            to.append(Artifacts(relay.tracker))
-        if asked.to:
-            to.append(Folder(Path(asked.to), key=document.run))
-        needed = self._needed = bool(asked.to or asked.register)
+        to: list[Destination] = [Artifacts(relay.tracker)] if relay.tracker is not None else []
+        places = publishing.places(halves.workload(document), document, {}, asked)
+        to += [self._destination(target) for target in places]
+        needed = self._needed = bool(places or asked.register)
         self._publisher = relay.publisher = Publisher(document, to, relay.emit, earlier=earlier, needed=needed)
 
     def left(self, succeeded: bool) -> bool:
@@ -63,6 +63,23 @@ class Publication:
             say=self._say,
             tracker=tracker,
         )
+
+    def _destination(self, target: Target) -> Destination:
+        run, half = self._document.run, targets.half_of(self._document, target.to)
+        if half is None:
+            return Folder(target, run)
+        return Address(half.normal(target.to), target, run, functools.partial(self._open, half, target.to))
+
+    def _open(self, half: TargetHalf, address: str) -> Writer:
+        """What writes there, in its environment: it is built when preflight has not. Raises OSError."""
+        placement, wanted, say = self._document.placement, half.ENVIRONMENT, self._relay.log.line
+        try:
+            built = environment.build(wanted.lock, wanted.python, Path(placement.cache), say, Stop())
+        except Failed as failed:
+            raise OSError(failed.reason) from failed
+        python = environment.python_of(built)
+        place = Place(cache=Path(placement.cache), python=python, say=say, credentials=placement.credentials)
+        return half.open(address, place)
 
     def _say(self, text: str) -> None:
         self._relay.emit(Note(level="info", text=text))

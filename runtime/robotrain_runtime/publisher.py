@@ -10,10 +10,10 @@ from pathlib import Path
 
 from robotrain_runtime import checkpoint, child
 from robotrain_runtime.attempts import Earlier
-from robotrain_runtime.courier import NO_TIME, Courier, Never
+from robotrain_runtime.courier import NO_TIME, Courier, Never, words
 from robotrain_runtime.destination import Destination, Sealed
 from robotrain_runtime.document import JobDocument
-from robotrain_runtime.event import Checkpoint, Event, Note, Published
+from robotrain_runtime.event import Checkpoint, Event, Note, Published, Withdrawn
 from robotrain_runtime.stop import Stop, Stopped
 
 LONG_SECONDS = 30.0
@@ -53,7 +53,7 @@ class Publisher:
         self.parents = {Path(path).parent for path in earlier.checkpoints}
         self._document = document
         self._emit = emit
-        self._published = earlier.published
+        self._published = {step: set(addresses) for step, addresses in earlier.published.items()}
         self._over = False
         self._digests: dict[Path, str] = {}
         self._said: set[tuple[str, str]] = set()
@@ -126,6 +126,8 @@ class Publisher:
             courier.halt()
         for courier in couriers:
             courier.join(max(0.0, until - time.monotonic()))
+        for to, _ in self._lines:
+            to.close()
 
     def _seal(self, told: Told, halted: Callable[[], bool]) -> None:
         if told.folder.is_symlink():
@@ -147,8 +149,23 @@ class Publisher:
     def _bring(self, to: Destination, sealed: Sealed, halted: Callable[[], bool]) -> None:
         began, step = time.monotonic(), sealed.manifest.step
         address, new = to.put(sealed, halted)
-        if not self._over and (new or address not in self._published.get(step, ())):
+        told = self._published.setdefault(step, set())
+        if not self._over and (new or address not in told):
+            told.add(address)
             self._emit(Published(step=step, to=address, seconds=round(time.monotonic() - began, 3)))
+        self._trim(to, halted)
+
+    def _trim(self, to: Destination, halted: Callable[[], bool]) -> None:
+        """Remove what is too many there. When that fails it is told, and tried with the next checkpoint."""
+        try:
+            removed = to.trim(halted)
+        except (OSError, Never) as error:
+            self._once(
+                to.name, words(error), f"older checkpoints are not removed from {to.name}: {words(error)}", False
+            )
+            return
+        for address in removed if not self._over else ():
+            self._emit(Withdrawn(to=address))
 
     def _not_sealed(self, told: Told, why: str, again: bool) -> None:
         self._once("sealing", why, f"{_of([told.folder])} is not complete: {why}", again)

@@ -6,9 +6,11 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from robotrain_runtime import targets
 from robotrain_runtime.document import JobDocument, Source
 from robotrain_runtime.failure import PREFLIGHT, Failed
 from robotrain_runtime.half import Publishing, WorkloadHalf
+from robotrain_runtime.target import Target
 
 FILE = "publishing.json"
 
@@ -17,11 +19,21 @@ def asked(half: WorkloadHalf, document: JobDocument, data: Mapping[Source, Path]
     """What the half of the workload says. Raises Failed when it cannot come true, however well the work goes."""
     say = getattr(half, "publishing", None)
     found: Publishing = say(document, data) if say else Publishing()
-    if found.to and not Path(found.to).is_absolute():
-        raise Failed(f"checkpoints cannot be published to {found.to}: it is no absolute path", PREFLIGHT)
+    for target in places(half, document, data, found):
+        if not Path(target.to).is_absolute() and not targets.half_of(document, target.to):
+            why = "it is no absolute path, and no address that this job can write to"
+            raise Failed(f"checkpoints cannot be published to {target.to}: {why}", PREFLIGHT)
     if found.register and not document.placement.tracking_uri:
         raise Failed(f"no model {found.register} can be registered: the run has no tracking, so no registry", PREFLIGHT)
     return found
+
+
+def places(
+    half: WorkloadHalf, document: JobDocument, data: Mapping[Source, Path], asked: Publishing
+) -> tuple[Target, ...]:
+    """Where each complete checkpoint is copied to."""
+    plain = (Target(to=asked.to),) if asked.to else ()
+    return (*plain, *targets.of(half, document, data))
 
 
 def keep(work: Path, publishing: Publishing) -> None:

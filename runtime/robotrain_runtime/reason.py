@@ -4,8 +4,15 @@ import re
 import signal
 from collections.abc import Sequence
 
-RAISED = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Warning|NotFound|Expired)\b(?:: .*)?$")
+TRACEBACK = "Traceback (most"
+RAISED = re.compile(
+    r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Warning|NotFound|Expired|Timeout|gaierror)\b(?:: .*)?$"
+)
 ERROR = re.compile(r"\berror\b", re.IGNORECASE)
+RANK = re.compile(r"^\[rank\d+\]: ?")
+"""What PyTorch puts before the lines of one of several processes."""
+LAUNCHER = re.compile(r"[\w.]*(?:ChildFailedError|CalledProcessError|ProcessExitedException)\b")
+"""What a launcher raises when a process that it started failed, which says why itself."""
 
 
 def of_exit(code: int, lines: Sequence[str]) -> str:
@@ -16,14 +23,30 @@ def of_exit(code: int, lines: Sequence[str]) -> str:
 
 
 def of_output(lines: Sequence[str]) -> str:
-    """The exception of the last traceback, else the last line that speaks of an error, else the last line."""
-    told = [line.strip() for line in lines if line.strip()]
-    after = next((index for index in reversed(range(len(told))) if told[index].startswith("Traceback (most")), None)
-    if after is not None:
-        raised = [line for line in told[after:] if RAISED.match(line)]
-        if raised:
-            return raised[-1]
+    """The exception of the last traceback, else the last line that speaks of an error, else the last line.
+
+    That of a launcher counts only when no process of its own left one.
+    """
+    told = plain(lines)
+    raised = [
+        found for index, line in enumerate(told) if line.startswith(TRACEBACK) and (found := _raised(told[index:]))
+    ]
+    if raised:
+        own = [line for line in raised if not LAUNCHER.match(line)]
+        return (own or raised)[-1]
     return next((line for line in reversed(told) if ERROR.search(line)), told[-1] if told else "")
+
+
+def plain(lines: Sequence[str]) -> list[str]:
+    """The lines that say something, without what says which process said it."""
+    return [said for line in lines if (said := RANK.sub("", line.strip()).strip())]
+
+
+def _raised(told: Sequence[str]) -> str:
+    """What the traceback that `told` begins with ends in; empty when it was cut off."""
+    after = next((index for index, line in enumerate(told) if index and line.startswith(TRACEBACK)), len(told))
+    found = [line for line in told[:after] if RAISED.match(line)]
+    return found[-1] if found else ""
 
 
 def _of_signal(number: int) -> str:

@@ -1,12 +1,14 @@
 """SIGTERM and SIGINT: noticed at once, acted on only where the runtime waits, so that no event is cut in half."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+WAKE = signal.SIGURG  # one that nobody minds when nobody handles it
 GRACE = "ROBOTRAIN_GRACE_SECONDS"
 """The environment name of how long a program that is told to stop has to save what it can."""
 
@@ -23,10 +25,12 @@ class Stop:
         self.count = 0
         self._pending = False
         self._armed = False
+        self._ended = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "Stop":
         self._before = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        self._before[WAKE] = signal.signal(WAKE, self._wake)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -49,9 +53,22 @@ class Stop:
         finally:
             self._armed = False
 
+    def end(self) -> None:
+        """From another thread, when it is no use to go on: as a signal, but that `number` stays None."""
+        self._ended = True
+        signal.pthread_kill(threading.main_thread().ident or 0, WAKE)
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.number = self.number or number
         self.count += 1
+        self._raise()
+
+    def _wake(self, number: int, frame: FrameType | None) -> None:
+        if self._ended:
+            self._ended = False
+            self._raise()
+
+    def _raise(self) -> None:
         self._pending = True
         if self._armed:
             self._take()

@@ -22,18 +22,22 @@ class Pin:
 
     @property
     def version(self) -> str:
-        """Without what names a build."""
-        found = re.search(r"==\s*([^\s;+]+)", self.requirement)
+        """As the lock has it, with the label of a build where there is one."""
+        found = re.search(r"==\s*([^\s;]+)", self.requirement)
         return found[1] if found else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A lock, split. kept: the lock without the build. versions: those of what is kept. asked: the build's, by name."""
+    """A lock, split. kept: the lock without the build. versions: those of what is kept. asked: the build's, by name;
+    locked: the same with the labels that the lock has. cuda: whether the locked build brings CUDA.
+    """
 
     kept: str
     versions: str
     asked: tuple[str, ...]
+    locked: tuple[str, ...]
+    cuda: bool
 
 
 def split(lock: str) -> Split | None:
@@ -47,7 +51,9 @@ def split(lock: str) -> Split | None:
     return Split(
         kept="".join(pin.text for pin in kept),
         versions="".join(f"{pin.requirement}\n" for pin in kept),
-        asked=tuple(f"{pin.name}=={pin.version}" for pin in family),
+        asked=tuple(f"{pin.name}=={pin.version.partition('+')[0]}" for pin in family),
+        locked=tuple(f"{pin.name}=={pin.version}" for pin in family),
+        cuda=any(name.startswith("nvidia-") for name in gone),
     )
 
 

@@ -10,18 +10,20 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
-from robotrain_runtime import child
+from robotrain_runtime import baked, child, uv_faults
 from robotrain_runtime.failure import Failed
 from robotrain_runtime.stop import Stop
 
 PINNED = Path(__file__).with_name("uv.txt")
+TOLD_LINES = 20
 HAS_PIP = "import importlib.util, sys; sys.exit(importlib.util.find_spec('pip') is None)"
 
 
 def find(cache: Path) -> Path | None:
-    """A uv that is on this machine: the one we run under, on PATH, beside our Python, or fetched earlier."""
+    """A uv that is on this machine: the one we run under, on PATH, beside our Python, fetched earlier, in the image."""
     named = os.environ.get("UV")
-    places = (named, shutil.which("uv"), Path(sys.executable).with_name("uv"), _fetched(cache) / "bin" / "uv")
+    fetched = (_fetched(folder) / "bin" / "uv" for folder in (cache, baked.place()))
+    places = (named, shutil.which("uv"), Path(sys.executable).with_name("uv"), *fetched)
     return next((Path(place) for place in places if place and os.access(place, os.X_OK)), None)
 
 
@@ -48,12 +50,14 @@ def _fetch(cache: Path, stop: Stop) -> Path:
         raise Failed("there is no uv here, and no pip to fetch it with: install uv (https://docs.astral.sh/uv)")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        made, told = Path(scratch, "uv"), deque[str](maxlen=1)
+        made, told = Path(scratch, "uv"), deque[str](maxlen=TOLD_LINES)
         flags = ("--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary", ":all:")
         command = [str(python), "-m", "pip", "install", *flags, "--target", str(made), "-r", str(PINNED)]
         code = child.run(command, environ=os.environ, stop=stop, on_line=told.append, on_event=lambda record: None)
         if code:
-            raise Failed(f"uv {version()} could not be fetched with pip: {''.join(told) or 'no reason given'}")
+            words = "\n".join(told)
+            last = told[-1] if told else "no reason given"
+            raise Failed(f"uv {version()} could not be fetched with pip: {last}", fault=uv_faults.of(words))
         _put(made, target)
     return target / "bin" / "uv"
 

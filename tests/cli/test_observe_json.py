@@ -4,11 +4,33 @@ import json
 
 import pytest
 from robotrain.cli.watching import followed
-from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome, Published, Registered, Stage, Tracking
+from robotrain_runtime.event import (
+    Checkpoint,
+    Download,
+    Metrics,
+    Note,
+    Outcome,
+    Published,
+    Registered,
+    Stage,
+    Tracking,
+    Withdrawn,
+)
 
 RUN = [
-    *("run", "platform", "workload", "state", "reason", "exit_code", "created", "started", "ended"),
-    *("stage", "step", "total", "metrics", "checkpoint", "checkpoint_step", "published", "registered", "tracking"),
+    *("run", "platform", "workload", "state", "reason", "exit_code", "fault", "created", "started", "ended"),
+    *(
+        "stage",
+        "step",
+        "total",
+        "download",
+        "metrics",
+        "checkpoint",
+        "checkpoint_step",
+        "published",
+        "registered",
+        "tracking",
+    ),
     *("warnings", "notes", "next"),
 ]
 LISTED = [
@@ -18,20 +40,24 @@ LISTED = [
 CHANGES = {
     "stage": "name state seconds detail",
     "tracking": "uri experiment_id run_id ui",
+    "download": "done total rate",
     "metrics": "values step total",
     "checkpoint": "step path model",
     "published": "step to seconds",
+    "withdrawn": "to",
     "registered": "name version step uri",
     "note": "level text",
-    "outcome": "state exit_code reason",
+    "outcome": "state exit_code reason fault",
     "state": "state reason exit_code started ended over",
 }
 EVENTS = [
+    Download(done=1, total=2),
     Stage(name="work", state="started"),
     Tracking(uri="sqlite:///x", experiment_id="1", run_id="r", ui="mlflow ui"),
     Metrics(step=400, total=400, values={"train/loss": float("nan"), "val/loss": 0.5}),
     Checkpoint(step=400, path="/x/000400"),
     Published(step=400, to="runs:/r/checkpoints/000400"),
+    Withdrawn(to="runs:/r/checkpoints/000200"),
     Registered(name="act", version="3", step=400, uri="models:/act/3"),
     Note(level="warning", text="train/loss is not finite at step 400"),
     Outcome(state="failed", exit_code=1, reason="out of paint"),

@@ -21,10 +21,12 @@ CONTRACT = {
 CONTAINER_SIDE = {f"robotrain_runtime.{name}" for name in ("half", "emit")}
 # A workload says whether this machine could run it: with the very code that its run asks before it starts.
 LOOKING = {f"robotrain_runtime.{name}" for name in ("environment", "environment_check", "finding", "interpreter", "uv")}
+# What fetches and what publishes, in the container: the doors that a stranger's half has too.
+MOVING = {f"robotrain_runtime.{name}" for name in ("half", "failure", "target", "assistant", "courier")}
 ABOUT_RUNTIME = {
     "robotrain": CONTRACT,
-    "robotrain_sources": CONTRACT | {"robotrain_runtime.half"},
-    "robotrain_workloads": CONTRACT | CONTAINER_SIDE | LOOKING,
+    "robotrain_sources": CONTRACT | MOVING,
+    "robotrain_workloads": CONTRACT | CONTAINER_SIDE | LOOKING | {"robotrain_runtime.target"},
     # The runtime runs beside the plugin here, so it may ask what the container would: is all there, why did it end.
     "robotrain_local": CONTRACT | {f"robotrain_runtime.{name}" for name in ("stop", "finding", "preflight", "reason")},
 }

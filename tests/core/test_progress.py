@@ -5,7 +5,7 @@ import math
 from robotrain import progress
 from robotrain.progress import Progress
 from robotrain_runtime import event
-from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome, Published, Registered, Stage
+from robotrain_runtime.event import Checkpoint, Download, Metrics, Note, Outcome, Published, Registered, Stage
 
 
 def told(*events, seconds=1.0):
@@ -119,3 +119,18 @@ def test_times_as_people_say_them():
         "2:03 h",
         "2 d 7 h",
     ]
+
+
+def test_while_data_comes_its_bytes_rate_and_what_is_left_are_shown():
+    known = told(
+        Stage(name="environment", state="started"),
+        Stage(name="data", state="started"),
+        Download(done=750_000_000, total=3_000_000_000, rate=125e6),
+    )
+    assert known.line() == "data  750.0 MB of 3.0 GB (25%)  125.0 MB/s  18 s left"
+
+
+def test_of_stages_that_overlap_the_one_that_goes_on_is_shown():
+    both = (Stage(name="environment", state="started"), Stage(name="data", state="started"))
+    assert told(*both, Stage(name="environment", state="done", seconds=1.0)).stage == "data"
+    assert told(*both, Stage(name="data", state="done", seconds=1.0)).stage == "environment"

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from robotrain_runtime import document, event
+from robotrain_runtime import built, document, environment, event
 from robotrain_runtime.document import JobDocument, Placement, Source
 from robotrain_runtime.event import Event, Note
 
@@ -62,9 +62,16 @@ def small_environment(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def job(tmp_path, small_environment):
-    """Make a document: `job("print('hello')", sources=["/data"], publish={"to": "/mnt"})`."""
+    """Make a document: `job("print('hello')", sources=["/data"], publish={"to": "/mnt"})`.
 
-    def make(program: str = "pass", sources=(), publish=MappingProxyType({}), **placement) -> JobDocument:
+    carried: sources that a carrier brings, in the words of `pretend_carrier`. ready: its environment is there already.
+    """
+
+    def make(
+        program: str = "pass", sources=(), carried=(), publish=MappingProxyType({}), ready=True, **placement
+    ) -> JobDocument:
+        if carried and ready:
+            made_ready(environment.folder(HALVES / "carrying.txt", tmp_path / "cache"))
         placed = {
             "work": str(tmp_path / "work"),
             "cache": str(tmp_path / "cache"),
@@ -76,13 +83,29 @@ def job(tmp_path, small_environment):
             job="0" * 64,
             workload="pretend",
             platform="here",
-            halves={"workload.pretend": "pretend_work", "source.folder": "pretend_source"},
+            halves={
+                "workload.pretend": "pretend_work",
+                "source.folder": "pretend_source",
+                "source.words": "pretend_carried",
+            },
             parameters={"program": program, **publish},
             placement=Placement(**placed | placement),
-            sources=tuple(Source(role="dataset", kind="folder", uri=str(uri)) for uri in sources),
+            sources=(
+                *(Source(role="dataset", kind="folder", uri=str(uri)) for uri in sources),
+                *(Source(role="dataset", kind="words", uri=str(uri)) for uri in carried),
+            ),
         )
 
     return make
+
+
+def made_ready(folder: Path) -> None:
+    """An environment as if it had been built: it has nothing in it."""
+    if not folder.exists():
+        (folder / "bin").mkdir(parents=True)
+        (folder / "bin" / "python").symlink_to(sys.executable)
+        built.mark(folder, {})
+        folder.with_suffix(".lock").touch()
 
 
 @pytest.fixture

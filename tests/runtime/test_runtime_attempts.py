@@ -96,7 +96,7 @@ def test_how_an_earlier_attempt_ended_is_not_the_outcome_of_this_one(start, fini
     until(process, "ready")
     assert not (tmp_path / "work" / "outcome.json").exists()
     kill(process)
-    assert run(job("pass")).outcome == {"state": "succeeded", "exit_code": 0, "reason": ""}
+    assert run(job("pass")).outcome == {"state": "succeeded", "exit_code": 0, "reason": "", "fault": ""}
 
 
 def test_an_event_that_was_cut_short_takes_no_other_with_it(run, job, tmp_path):

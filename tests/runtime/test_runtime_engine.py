@@ -71,7 +71,7 @@ def test_a_run_tells_its_stages_in_order_and_ends_with_its_outcome(run, job, tmp
     done = [stage.name for stage in of_kind(ran.records, Stage) if stage.state == "done"]
     assert done == ["preflight", "environment", "data", "work"]
     assert ran.last == Outcome(state="succeeded", exit_code=0)
-    assert ran.outcome == {"state": "succeeded", "exit_code": 0, "reason": ""}
+    assert ran.outcome == {"state": "succeeded", "exit_code": 0, "reason": "", "fault": ""}
 
 
 def test_the_event_lines_of_the_log_are_those_of_the_file(run, job):
@@ -244,6 +244,33 @@ def test_a_half_that_is_not_there_is_named(run, job):
     ran = run(dataclasses.replace(job(), halves={"workload.pretend": "no_such.container"}))
     assert ran.exit_code == 2
     assert "workload.pretend cannot be imported as no_such.container" in ran.outcome["reason"]
+
+
+def test_whoever_stops_a_run_may_leave_the_reason_in_its_folder(start, finish, job, tmp_path):
+    left = tmp_path / "work" / "stop-reason"
+    for reason, fault in (("preempted\n", "preempted"), ("", "stopped")):  # that of one attempt is not that of the next
+        process = start(job(TIDY))
+        until_ready(process)
+        if reason:
+            left.write_text(reason)
+        process.terminate()
+        ran = finish(process)
+        assert (ran.exit_code, ran.outcome["state"], ran.outcome["fault"]) == (143, "cancelled", fault)
+
+
+@pytest.mark.parametrize(
+    ("program", "code", "fault"),
+    [
+        ("raise ConnectionResetError(104, 'Connection reset by peer')", 75, "network"),
+        ("raise RuntimeError('CUDA out of memory. Tried to allocate 2 GiB')", 1, "configuration"),
+        ("raise OSError(28, 'No space left on device')", 1, "disk_full"),
+        ("raise KeyError('action')", 1, "code"),
+    ],
+)
+def test_an_outcome_tells_whose_fault_it_was(run, job, program, code, fault):
+    ran = run(job(program))
+    assert (ran.exit_code, ran.outcome["exit_code"], ran.outcome["fault"]) == (code, code, fault)
+    assert ran.last.worth_a_retry == (code == 75)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"schema": 7}', '{"schema": 1, "run": 3}'])

@@ -1,5 +1,6 @@
 """The locked environment: whole or not there, one for each lock, never built twice at once."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -120,6 +121,14 @@ exit $code
     assert build(lock, tmp_path / "cache") == built
 
 
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def _until(there) -> None:
     end = time.monotonic() + 30
     while not there():
@@ -168,6 +177,79 @@ def test_a_machine_the_lock_is_not_for_is_named_with_the_way_out(lock, tmp_path,
     assert found.ways[1] == "uv venv --python 3.12 PATH && uv pip install --python PATH 'lerobot==0.6.*'   makes one"
     torch = Placement(work="", cache=str(tmp_path / "cache"), torch_backend="cpu")
     assert "--torch-backend" in next(environment_check.findings(wanted, torch)).why
+
+
+def test_where_any_python_of_a_range_would_do_the_ways_out_are_things_to_type(lock, tmp_path, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_PYTHON", "/no/such/python")
+    wanted = Environment(lock=lock, python="3.10-3.14", gib=0.001)
+    (found,) = environment_check.findings(wanted, Placement(work="", cache=str(tmp_path / "cache")))
+    assert found.title == "there is no Python 3.10-3.14 on this machine"
+    assert found.ways[1] == "uv python install 3.14"
+
+
+SAID = {
+    "No space left on device (os error 28)": "disk_full",
+    "Failed to fetch: https://x/arm/ / cause: client error (Connect) / cause: dns error": "network",
+    "Failed to fetch: https://x/arm/ / cause: HTTP status server error (503 Service Unavailable) for url": "network",
+    "Failed to fetch: https://x/arm/ / cause: HTTP status client error (429 Too Many Requests) for url": "network",
+    "Failed to fetch: https://x/arm/ / cause: HTTP status client error (403 Forbidden) for url": "",
+    "Failed to download `arm==1` / cause: error decoding response body / cause: unexpected end of file": "network",
+    "Failed to download `arm==1` / cause: Hash mismatch for `arm==1`": "",
+}
+
+
+@pytest.mark.parametrize(("words", "fault"), SAID.items())
+def test_whose_fault_it_is_that_uv_failed(words, fault, lock, tmp_path, monkeypatch):
+    """In words that uv 0.13 says."""
+    tool = tmp_path / "failing-uv"
+    tool.write_text(f"#!/bin/sh\necho 'Using Python'\ncat <<'END' >&2\nerror: {words}\nEND\nexit 2\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("UV", str(tool))
+    told: list[str] = []
+    with pytest.raises(Failed) as failed:
+        build(lock, tmp_path / "cache", told)
+    assert told[-1] == f"uv: error: {words}"
+    assert failed.value.fault == fault
+    assert failed.value.reason.endswith(f"uv said: {words}")
+
+
+def test_a_disk_that_is_full_before_uv_is_asked_says_so_too(lock, tmp_path, monkeypatch):
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    left = environment.folder(lock, tmp_path / "cache")
+    left.mkdir(parents=True)
+    monkeypatch.setattr("shutil.rmtree", full)
+    with pytest.raises(Failed) as failed:
+        build(lock, tmp_path / "cache")
+    assert (failed.value.fault, failed.value.reason) == (
+        "disk_full",
+        f"the disk of {left.parent} is full: No space left on device",
+    )
+
+
+def test_a_builder_that_is_told_to_stop_takes_its_uv_with_it(lock, tmp_path):
+    slow = tmp_path / "slow-uv"
+    slow.write_text(f'#!/bin/sh\nmkdir -p "$7"\necho $$ > {tmp_path}/uv.pid\nexec sleep 600\n')
+    slow.chmod(0o755)
+    told = builder(lock, tmp_path / "cache", UV=str(slow))
+    _until((tmp_path / "uv.pid").exists)
+    told.terminate()
+    out, _ = told.communicate()
+    assert (told.returncode, out) == (143, "")
+    assert not [path for path in (tmp_path / "cache/environments").iterdir() if path.is_dir()]
+    _until(lambda: not _runs(int((tmp_path / "uv.pid").read_text())))
+
+
+@needs_uv
+def test_the_command_knows_another_build_of_pytorch(tmp_path):
+    """Which for a lock without one is the locked environment."""
+    empty = tmp_path / "empty.txt"
+    empty.write_text("")
+    command = [sys.executable, "-m", "robotrain_runtime", "environment", str(empty), "--python", VERSION]
+    command += ["--torch-backend", "cu126", "--cache", str(tmp_path / "cache")]
+    told = subprocess.run(command, capture_output=True, text=True)
+    assert told.stdout.strip() == str(environment.folder(empty, tmp_path / "cache")), told.stderr
 
 
 @pytest.mark.slow

@@ -84,3 +84,27 @@ def test_the_override_wins_and_stands_alone(python, monkeypatch):
 def test_another_version_or_one_that_breaks_is_not_taken(python, text):
     python(f"bin/python{VERSION}", text)
     assert found() is None
+
+
+def test_of_a_range_the_python_we_run_under_is_the_first_choice(python, tmp_path, monkeypatch):
+    python("bin/python3")
+    ours = python("ours/python")
+    monkeypatch.setattr(sys, "executable", str(ours))
+    assert interpreter.find("3.10-3.14") == ours
+
+
+def test_of_a_range_whatever_is_there_will_do(python):
+    there = python("bin/python3", "echo 3.13")
+    assert interpreter.find("3.13-3.14") == there
+
+
+def test_outside_a_range_none_is_taken(python, monkeypatch):
+    there = python("bin/python3", "echo 3.15")
+    assert interpreter.find("3.14-3.14") != there
+    monkeypatch.setenv("ROBOTRAIN_PYTHON", str(there))
+    assert interpreter.find("3.10-3.14") is None
+
+
+def test_versions_of_a_range_are_numbers_not_texts():
+    assert interpreter.versions("3.9-3.11") == ["3.11", "3.10", "3.9"]
+    assert interpreter.versions("3.12") == ["3.12"]

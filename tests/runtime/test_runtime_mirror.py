@@ -230,3 +230,13 @@ def test_a_copy_can_be_broken_off(original, to):
     with pytest.raises(Halted):
         put(original, to, halted=lambda: True)
     assert os.listdir(to) == []
+
+
+def test_the_oldest_of_a_run_go_and_nobody_elses(tmp_path, to):
+    for step, run in ((10, "other-1"), (20, "pretend-1"), (40, "pretend-1"), (100, "pretend-1")):
+        put(made(tmp_path / run / f"{step:06}", run), to)
+    (to / "000001").mkdir()
+    assert mirror.trim(to, "pretend-1", 2) == [to / "000020"]
+    assert mirror.trim(to, "pretend-1", 2) == []
+    assert mirror.trim(to, "pretend-1", 0) == [to / "000040"]  # the last stays, whatever is asked
+    assert sorted(os.listdir(to)) == ["000001", "000010", "000100"]

@@ -30,6 +30,12 @@ class Place:
         self.came.append(sealed.folder.name)
         return f"{self.name}/{sealed.folder.name}", True
 
+    def trim(self, halted) -> tuple[str, ...]:
+        return ()
+
+    def close(self) -> None:
+        pass
+
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):

@@ -206,7 +206,7 @@ def test_h1_21_a_stopped_run_publishes_what_its_trainer_saved(start, finish, job
     process.terminate()
     ran = finish(process)
     assert ran.exit_code == 143
-    assert ran.last == Outcome(state="cancelled", exit_code=143, reason="the run was stopped")
+    assert ran.last == Outcome(state="cancelled", exit_code=143, reason="the run was stopped", fault="stopped")
     ((step, _),) = published(ran)
     assert mirrored(to) == [f"{step:06}"]
     assert checkpoint.last_good(ran.work / "checkpoints") == (step, ran.work / "checkpoints" / f"{step:06}")

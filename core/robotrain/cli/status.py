@@ -67,7 +67,7 @@ def _times(record: "RunRecord", now: "Status", known: "Progress") -> Iterator[st
     if known.step is not None:
         yield known.line(ended=now.finished)
     elif known.stage:
-        yield f"{'ended' if now.finished else 'is'} in stage {known.stage}"
+        yield f"{'ended' if now.finished else 'is'} in stage {known.line(ended=now.finished)}"
     if now.started and now.finished and now.ended:
         yield f"ran {duration(now.ended - now.started)}, ended {_when(now.ended)}"
     elif now.started and not now.finished:

@@ -1,6 +1,8 @@
 """A workload whose work is a few lines of Python, given as a parameter; its environment is whatever is given.
 
-It saves checkpoints with `pretend_training`, and an attempt that was cut short goes on from the last complete one.
+It wants data of one kind: `odd` in numbers.txt does not go with anything else. It asks for GPUs, and has its datasets
+joined, as its parameters say. It saves checkpoints with `pretend_training`, and an attempt that was cut short goes on
+from the last complete one.
 """
 
 import sys
@@ -9,10 +11,41 @@ from pathlib import Path
 
 from robotrain_runtime import checkpoint
 from robotrain_runtime.document import JobDocument, Source
-from robotrain_runtime.half import Environment, Publishing, Tracked, Work
+from robotrain_runtime.half import Environment, Gpus, Preparation, Publishing, Tracked, Work
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 ENVIRONMENT = Environment(lock=Path(__file__).with_name("nothing.txt"), python=VERSION, gib=0.01)
+
+
+DESCRIBED = {"dataset": ("numbers.txt",)}
+JOIN = """
+import pathlib, sys
+*folders, to = map(pathlib.Path, sys.argv[1:])
+to.mkdir()
+(to / "numbers.txt").write_text("+".join((folder / "numbers.txt").read_text() for folder in folders))
+print("joined", len(folders))
+"""
+
+
+def compare(document: JobDocument, described: Mapping[Source, Path]) -> Iterable[str]:
+    files = (folder / "numbers.txt" for folder in described.values())
+    said = {file.read_text() for file in files if file.exists()}
+    if "odd" in said and len(said) > 1:
+        yield "odd numbers do not go with others.\nleave out the odd ones"
+
+
+def gpus(document: JobDocument) -> Gpus | None:
+    asked = document.parameters.get("gpus")
+    return Gpus(count=int(str(asked)), cuda="12.8") if asked else None
+
+
+def prepare(document: JobDocument, data: Mapping[Source, Path], digests: Mapping[Source, str]) -> Preparation | None:
+    program = document.parameters.get("join")
+    if not program:
+        return None
+    folders = map(str, data.values())
+    key = ".".join(digests.values()) if all(digests.values()) else ""
+    return Preparation(sources=tuple(data), key=key, arguments=("-c", str(program), *folders))
 
 
 def inspect(document: JobDocument, data: Mapping[Source, Path]) -> Iterable[str]:

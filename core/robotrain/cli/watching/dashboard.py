@@ -88,6 +88,8 @@ def _block(one: Followed, room: Room) -> Iterator[Line]:
     known = one.progress
     if known.step is not None:
         yield [Part(_steps(known, one.over, room))]
+    elif known.download is not None and not one.over:
+        yield [Part(f"  {known.line()}")]
     if known.losses:
         yield [Part(_losses(known, room))]
     if known.machine and not one.over:
@@ -101,6 +103,8 @@ def _brief(one: Followed, room: Room) -> Iterator[Line]:
     yield _head(one, room)
     if one.progress.step is not None:
         yield [Part(_steps(one.progress, one.over, room))]
+    elif one.progress.download is not None and not one.over:
+        yield [Part(f"  {one.progress.line()}")]
 
 
 def _line(one: Followed, room: Room) -> Iterator[Line]:

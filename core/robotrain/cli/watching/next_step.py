@@ -20,6 +20,11 @@ def _commands(run: str, status: Status, known: Progress) -> Iterator[tuple[str, 
         yield f"robotrain outputs {run}", "what it left"
         yield f"robotrain report {run}", "one page on it"
         return
+    if known.outcome and known.outcome.worth_a_retry and known.outcome.fault != "stopped":
+        what = f"the fault was not the job's ({known.outcome.fault.replace('_', ' ')}): the same may work now"
+        yield (f"robotrain resume {run}" if known.checkpoint else f"robotrain resubmit {run}"), what
+        yield f"robotrain logs --tail 40 {run}", "the end of its log"
+        return
     if status.state == "failed":
         yield f"robotrain logs --tail 40 {run}", "the end of its log"
     if known.checkpoint and known.step is not None and known.step == known.total:

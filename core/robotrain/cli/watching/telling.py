@@ -183,5 +183,7 @@ class JsonLines(Telling):
 
 
 def is_step(happened: event.Event) -> bool:
-    """Whether an event says how far the training is, and nothing else that a person would look for."""
+    """Whether an event says how far the run is, and nothing else that a person would look for."""
+    if isinstance(happened, event.Download):
+        return True
     return isinstance(happened, event.Metrics) and happened.step is not None and HELD_OUT not in happened.values

@@ -1,0 +1,64 @@
+"""Places that a job writes its checkpoints to, and the halves of those with an address, as the runtime sees them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from robotrain_runtime.checkpoint import Manifest
+from robotrain_runtime.half import Environment, Place
+
+Halt = Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One place. to: an absolute folder, or an address that a target half takes.
+
+    keep: how many of the run's checkpoints stay there; None for all. saves: whether the run may save a checkpoint of
+    that step; None while nobody can tell. way: what to type for another place.
+    """
+
+    to: str
+    keep: int | None = None
+    saves: Callable[[int], bool] | None = None
+    way: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a look at a place found. wrong: why nothing can be written there, one sentence each.
+
+    runs: of the checkpoints that lie there, by their step.
+    """
+
+    wrong: tuple[str, ...] = ()
+    runs: Mapping[int, str] = field(default_factory=dict)
+
+
+class Writer(Protocol):
+    """Writes to one address. Every method but `close` raises what `Courier` knows."""
+
+    def put(self, folder: Path, manifest: Manifest, halted: Halt) -> bool:
+        """Bring a checkpoint, under its own name: whole, or not there. False when it was there already."""
+
+    def trim(self, run: str, keep: int, halted: Halt) -> tuple[str, ...]:
+        """Remove the oldest checkpoints of `run` but for the last `keep`: their names."""
+
+    def close(self) -> None:
+        """Ends what is still going on."""
+
+
+class TargetHalf(Protocol):
+    """A kind of source that is also a place to write to: a module with these names. ENVIRONMENT: where it works."""
+
+    ENVIRONMENT: Environment
+
+    def normal(self, address: str) -> str:
+        """The address in its one normal form, without a slash at its end; empty for one that is not of this kind."""
+
+    def look(self, address: str, place: Place) -> Look:
+        """Whether one may write there, and what lies there; quick. Without a `place.python` it asks nobody."""
+
+    def open(self, address: str, place: Place) -> Writer:
+        """What writes there."""

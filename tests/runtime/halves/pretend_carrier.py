@@ -1,0 +1,75 @@
+"""A carrier as a third party may write it, which does as its sources say.
+
+`a` is data named a; `wrong network It is far away.` cannot be reached, for the reason and with the sentence given;
+`breaks network` fails when it is fetched; `meets ONE TWO` makes the file ONE, and goes on once there is a file TWO.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pretend_work
+from robotrain_runtime.document import Source
+from robotrain_runtime.event import Download
+from robotrain_runtime.failure import Failed
+from robotrain_runtime.half import Delivery, Environment, Found, Place, SourceHalf
+
+ENVIRONMENT = Environment(lock=Path(__file__).with_name("carrying.txt"), python=pretend_work.VERSION, gib=0.01)
+SIZE = 1000
+
+
+def deliver(
+    sources: Sequence[Source],
+    halves: Mapping[str, SourceHalf],
+    place: Place,
+    described: Mapping[str, Sequence[str]],
+) -> Delivery:
+    return Words(sources, place)
+
+
+class Words:
+    def __init__(self, sources: Sequence[Source], place: Place) -> None:
+        assert place.python is not None
+        assert place.python.exists()
+        self._sources = sources
+        self._place = place
+        self._scratch = tempfile.TemporaryDirectory()
+
+    def survey(self) -> Sequence[Found]:
+        return list(map(self._found, self._sources))
+
+    def fetch(self, progress: Callable[[Download], None]) -> Mapping[Source, Path]:
+        total = SIZE * len(self._sources)
+        data = {}
+        for number, source in enumerate(self._sources, 1):
+            data[source] = self._fetched(source.uri)
+            progress(Download(done=SIZE * number, total=total, rate=1e6))
+        return data
+
+    def close(self) -> None:
+        self._scratch.cleanup()
+
+    def _found(self, source: Source) -> Found:
+        word, *rest = source.uri.split(" ", 2)
+        if word == "wrong":
+            return Found(source=source, fault=rest[0], wrong=(rest[1],))
+        described = Path(self._scratch.name, word)
+        described.mkdir()
+        (described / "numbers.txt").write_text(word)
+        missing = 2**60 if word == "huge" else SIZE
+        return Found(source=source, size=SIZE, missing=missing, digest=f"digest-of-{word}", described=described)
+
+    def _fetched(self, uri: str) -> Path:
+        word, *rest = uri.split()
+        if word == "breaks":
+            raise Failed("the line was cut", fault=rest[0])
+        if word == "meets":
+            Path(rest[0]).touch()
+            while not Path(rest[1]).exists():
+                time.sleep(0.01)
+        folder = self._place.cache / "data" / word
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.with_name(word + ".lock").touch()
+        (folder / "numbers.txt").write_text(word)
+        return folder

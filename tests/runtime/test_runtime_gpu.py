@@ -1,0 +1,115 @@
+"""What the driver says of the machine's GPUs, and what a job asks of them."""
+
+import pytest
+from robotrain_runtime import gpu
+from robotrain_runtime.document import Placement
+from robotrain_runtime.half import Gpus
+
+H100 = "NVIDIA H100 80GB HBM3, 570.86.15, 81559, 9.0"
+T4 = "Tesla T4, 535.104.05, 15360, 7.5"
+
+
+@pytest.fixture
+def driver(tmp_path, monkeypatch):
+    """A machine whose nvidia-smi says these lines; with `None` it has none."""
+    monkeypatch.delenv(gpu.VISIBLE, raising=False)
+
+    def says(*lines: str, code: int = 0) -> None:
+        words = "".join(f"echo '{line}'\n" for line in lines)
+        asked = f'[ "$*" = "{" ".join(gpu.ASK)}" ] || exit 64\n'
+        program = tmp_path / "nvidia-smi"
+        program.write_text(f"#!/bin/sh\n{asked}{words}exit {code}\n")
+        program.chmod(0o755)
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return says
+
+
+def codes(asked: Gpus | None, **placement) -> list[str]:
+    return [finding.code for finding in gpu.findings(asked, Placement(work="/w", cache="/c", **placement))]
+
+
+def test_a_machine_that_has_what_is_asked_for(driver):
+    driver(H100, H100)
+    assert codes(Gpus(count=2, bf16=True, cuda="12.8")) == []
+    assert next((one.name, one.driver, one.mib, one.capability) for one in gpu.ask()) == (
+        "NVIDIA H100 80GB HBM3",
+        "570.86.15",
+        81559,
+        (9, 0),
+    )
+
+
+def test_a_job_that_asks_for_none_asks_nobody(driver):
+    assert codes(None) == []
+
+
+def test_a_machine_without_a_driver(driver):
+    (finding,) = gpu.findings(Gpus(count=2), Placement(work="/w", cache="/c"))
+    assert finding.title == "the job asks for 2 GPUs, and this machine shows none"
+    assert "no nvidia-smi on PATH" in finding.why
+
+
+def test_a_driver_that_does_not_work_is_quoted(driver):
+    driver("NVIDIA-SMI has failed because it could not communicate with the NVIDIA driver.", code=9)
+    (finding,) = gpu.findings(Gpus(count=1), Placement(work="/w", cache="/c"))
+    assert "could not communicate" in finding.why
+
+
+@pytest.mark.parametrize(
+    ("visible", "left"),
+    [(None, 2), ("0,1", 2), ("1", 1), ("", 0), ("-1", 0), ("0,7,1", 1), ("GPU-0a1b,GPU-2c3d", 2), ("MIG-7", 1)],
+)
+def test_what_cuda_is_told_to_see_counts(driver, monkeypatch, visible, left):
+    driver(H100, H100)
+    if visible is not None:
+        monkeypatch.setenv(gpu.VISIBLE, visible)
+    found = list(gpu.findings(Gpus(count=2), Placement(work="/w", cache="/c")))
+    assert [one.title for one in found] == (
+        [] if left == 2 else [f"the job asks for 2 GPUs, and this machine shows {left}"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "cuda", "fits"),
+    [
+        ("525.60.13", "12.8", True),
+        ("525.60.12", "12.8", False),
+        ("470.199.02", "12.0", False),
+        ("580.65.06", "13.0", True),
+        ("570.86.15", "13.0", False),
+        ("450.80.02", "11.8", True),
+        ("450.80.01", "11.8", False),
+        ("300.1", "", True),
+    ],
+)
+def test_a_driver_too_old_for_the_cuda_of_the_lock_is_told(driver, version, cuda, fits):
+    driver(f"NVIDIA A100, {version}, 40960, 8.0")
+    assert codes(Gpus(count=1, cuda=cuda)) == ([] if fits else ["gpu-driver"])
+
+
+@pytest.mark.parametrize(
+    ("placement", "fits"),
+    [
+        ({"torch_backend": "cu126"}, True),
+        ({"torch_backend": "cu130"}, False),
+        ({"torch_backend": "auto"}, True),
+        ({"environment": "/mine"}, True),
+    ],
+)
+def test_another_pytorch_than_the_locked_one_has_another_cuda(driver, placement, fits):
+    driver("NVIDIA A100, 535.104.05, 40960, 8.0")
+    assert codes(Gpus(count=1, cuda="13.0"), **placement) == ([] if fits else ["gpu-driver"])
+
+
+def test_a_gpu_that_cannot_compute_in_bf16_is_told_with_what_can_be_done(driver):
+    driver(H100, T4)
+    assert codes(Gpus(count=1, bf16=True)) == []
+    (finding,) = gpu.findings(Gpus(count=2, bf16=True), Placement(work="/w", cache="/c"))
+    assert finding.title == "the job computes in bf16, and Tesla T4 cannot"
+    assert finding.ways[0] == "--mixed-precision fp16"
+
+
+def test_everything_that_is_wrong_with_them_is_told_at_once(driver):
+    driver("Tesla T4, 440.33.01, 15360, 7.5")
+    assert codes(Gpus(count=2, bf16=True, cuda="12.8")) == ["gpu-too-few", "gpu-driver", "gpu-bf16"]

@@ -1,0 +1,323 @@
+"""What the image holds is taken and not made again: environments by their locks, torch by its version."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+from pretend_index import sha256, wheel
+from robotrain_runtime import environment, environment_check, image_torch, interpreter, uv
+from robotrain_runtime.document import Placement
+from robotrain_runtime.half import Environment
+from robotrain_runtime.stop import Stop
+
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+UV = uv.find(Path("/nowhere"))
+
+needs_uv = pytest.mark.skipif(UV is None, reason="no uv on this machine")
+
+
+@pytest.fixture
+def packages(tmp_path, monkeypatch) -> Path:
+    """A folder of wheels that is all uv knows."""
+    monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path / "packages"))
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
+    (tmp_path / "packages").mkdir()
+    return tmp_path / "packages"
+
+
+@pytest.fixture
+def image(tmp_path, monkeypatch) -> Path:
+    """Where the image keeps what was baked into it."""
+    monkeypatch.setenv("ROBOTRAIN_IMAGE", str(tmp_path / "image"))
+    return tmp_path / "image"
+
+
+@pytest.fixture
+def lock(packages, tmp_path) -> Path:
+    """Of a build of torch with CUDA, and of something else that has files in a folder of the same name."""
+    return write_lock(
+        tmp_path / "lock.txt",
+        pin(packages, "arm", "1.0", "-r x.in"),
+        pin(packages, "nvidia_arm", "1.0", "-r x.in", {"nvidia/arm/__init__.py": "SAYS = 'locked'\n"}),
+        pin(packages, "nvidia_cublas", "12.8", "torch"),
+        pin(packages, "torch", "97.1.0", "-r x.in"),
+        pin(packages, "torchvision", "97.2.0", "-r x.in"),
+    )
+
+
+def write_lock(path: Path, *pins: str) -> Path:
+    path.write_text("".join(pins))
+    return path
+
+
+def pin(packages: Path, name: str, version: str, via: str, files: "dict[str, str] | None" = None) -> str:
+    made = wheel(packages, name, version, says="locked")
+    with zipfile.ZipFile(made, "a") as archive:
+        for path, text in (files or {}).items():
+            archive.writestr(path, text)
+    return f"{name.replace('_', '-')}=={version} \\\n    --hash=sha256:{sha256(made)}\n    # via {via}\n"
+
+
+class Stranger:
+    """A Python that the image has, with packages that nobody locked."""
+
+    def __init__(self, folder: Path) -> None:
+        venv.create(folder, with_pip=False, symlinks=True)
+        self.folder = folder
+        (self.site,) = folder.glob("lib/python*/site-packages")
+
+    def install(
+        self, name: str, version: str, needs: tuple[str, ...] = (), says: str = "image", cuda: str = ""
+    ) -> None:
+        made = wheel(self.folder / "wheels", name, version, needs, says)
+        with zipfile.ZipFile(made) as archive:
+            archive.extractall(self.site)
+        package = self.site / name
+        package.mkdir()
+        (self.site / f"{name}.py").rename(package / "__init__.py")
+        if cuda:
+            (package / "version.py").write_text(f"cuda: str = '{cuda}'\n")
+        self._record(name, version, name)
+
+    def install_shared(self, name: str, version: str, folder: str) -> None:
+        """A distribution of which one folder lies in another that several share."""
+        made = wheel(self.folder / "wheels", name, version)
+        with zipfile.ZipFile(made) as archive:
+            archive.extractall(self.site)
+        (self.site / folder).mkdir(parents=True)
+        (self.site / folder / "__init__.py").write_text("SAYS = 'image'\n")
+        self._record(name, version, folder)
+
+    def _record(self, name: str, version: str, folder: str) -> None:
+        info = self.site / f"{name}-{version}.dist-info"
+        (info / "RECORD").write_text(f"{folder}/__init__.py,,\n{info.name}/METADATA,,\n../../../bin/{name},,\n")
+
+
+@pytest.fixture
+def stranger(tmp_path, monkeypatch) -> Stranger:
+    """The image's Python, which is the one on PATH, with the very torch that is locked."""
+    made = Stranger(tmp_path / "stranger")
+    monkeypatch.setenv("PATH", f"{made.folder / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    if UV:
+        monkeypatch.setenv("UV", str(UV))
+    made.install("torch", "97.1.0+cu126", ("nvidia-cublas", "sympy"), cuda="12.6")
+    made.install("torchvision", "97.2.0+cu126", ("torch",))
+    made.install_shared("nvidia_cublas", "12.6", "nvidia/cublas")
+    return made
+
+
+def build(lock: Path, cache: Path, said: "list[str] | None" = None, backend: "str | None" = None) -> Path:
+    return environment.build(lock, VERSION, cache, (said if said is not None else []).append, Stop(), backend)
+
+
+def says(built: Path, module: str) -> str:
+    command = [str(environment.python_of(built)), "-c", f"import {module} as asked; print(asked.SAYS)"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def everything(folder: Path) -> "dict[str, float]":
+    return {str(path): path.lstat().st_mtime for path in folder.rglob("*") if "__pycache__" not in str(path)}
+
+
+@needs_uv
+def test_one_that_was_baked_in_is_taken_and_nothing_is_written_anywhere(packages, image, tmp_path):
+    lock = write_lock(tmp_path / "lock.txt", pin(packages, "arm", "1.0", "-r x.in"))
+    baked = build(lock, image)
+    before, said = everything(image), list[str]()
+    assert build(lock, tmp_path / "cache", said) == baked
+    assert environment.found(lock, VERSION, tmp_path / "cache") == baked
+    assert said == []
+    assert everything(image) == before
+    assert not (tmp_path / "cache").exists()
+    assert says(baked, "arm") == "locked"
+
+
+def baked_by_hand(lock: Path, image: Path, python: str = sys.executable, **facts: str) -> Path:
+    made = environment.folder(lock, image)
+    (made / "bin").mkdir(parents=True)
+    (made / "bin/python").symlink_to(python)
+    (made / environment.MARKER).write_text(json.dumps(facts))
+    return made
+
+
+def test_one_that_is_not_whole_or_does_not_run_here_is_not_taken(image, tmp_path):
+    def found(number: int) -> Path | None:
+        return environment.found(tmp_path / f"{number}.txt", VERSION, tmp_path / "cache")
+
+    locks = [write_lock(tmp_path / f"{number}.txt", f"arm=={number}\n") for number in range(4)]
+    whole = baked_by_hand(locks[0], image, version=VERSION)
+    (baked_by_hand(locks[1], image) / environment.MARKER).unlink()
+    baked_by_hand(locks[2], image, python="/no/such/python")
+    baked_by_hand(locks[3], image, version="3.1")
+    assert [found(number) for number in range(4)] == [whole, None, None, None]
+
+
+def test_preflight_asks_for_nothing_when_it_was_baked_in(image, tmp_path, monkeypatch):
+    lock = write_lock(tmp_path / "lock.txt", "arm==1.0\n")
+    baked_by_hand(lock, image)
+    monkeypatch.setenv("ROBOTRAIN_PYTHON", "/no/such/python")
+    wanted = Environment(lock=lock, python=VERSION, gib=10**6, platform="Plan9-sparc")
+    assert list(environment_check.findings(wanted, Placement(work="", cache=str(tmp_path / "cache")))) == []
+
+
+@needs_uv
+def test_a_cache_that_images_share_keeps_what_another_image_runs(packages, image, tmp_path):
+    lock = write_lock(tmp_path / "lock.txt", pin(packages, "arm", "1.0", "-r x.in"))
+    theirs = build(lock, tmp_path / "cache")
+    (theirs / "bin/python").unlink()
+    (theirs / "bin/python").symlink_to("/only/in/their/image/python")
+    ours = build(lock, tmp_path / "cache")
+    assert ours != theirs
+    assert (theirs / environment.MARKER).exists()
+    said: list[str] = []
+    assert build(lock, tmp_path / "cache", said) == ours
+    assert said == []
+
+
+@needs_uv
+def test_the_uv_that_was_baked_in_is_found(image, tmp_path, monkeypatch):
+    baked = image / "uv" / uv.version() / "bin/uv"
+    baked.parent.mkdir(parents=True)
+    baked.symlink_to(UV)
+    monkeypatch.delenv("UV", raising=False)
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert uv.find(tmp_path / "cache") == baked
+
+
+@needs_uv
+def test_the_locked_torch_is_taken_from_the_image_with_all_that_it_needs(lock, stranger, tmp_path):
+    said: list[str] = []
+    built = build(lock, tmp_path / "cache", said)
+    assert {name: says(built, name) for name in ("torch", "torchvision", "nvidia.cublas", "nvidia.arm", "arm")} == {
+        "torch": "image",
+        "torchvision": "image",
+        "nvidia.cublas": "image",
+        "nvidia.arm": "locked",
+        "arm": "locked",
+    }
+    python = stranger.folder / "bin/python3"
+    named = f"torch 97.1.0+cu126 and torchvision 97.2.0+cu126 from the image's {python}: not pinned by hash"
+    assert said[-1] == environment.remark(built) == named
+    assert "Prepared 2 packages" in " ".join(said)
+    assert built != environment.folder(lock, tmp_path / "cache")
+    again: list[str] = []
+    assert build(lock, tmp_path / "cache", again) == built
+    assert again == [named]
+
+
+@needs_uv
+def test_an_image_whose_torch_was_linked_while_it_was_baked_is_found_as_well(lock, stranger, image, tmp_path):
+    baked = build(lock, image)
+    (stranger.folder / "bin/python3").unlink()  # the same interpreter, found by another of its names
+    assert build(lock, tmp_path / "cache") == baked
+
+
+OTHERS = {
+    "another version": lambda made: made.install("torch", "97.1.1+cu126", cuda="12.6"),
+    "a build before it": lambda made: made.install("torch", "97.1.0a0+9f2b", cuda="12.6"),
+    "without CUDA": lambda made: made.install("torch", "97.1.0+cpu"),
+    "nobody knows its files": lambda made: (made.site / "torch-97.1.0.dist-info").mkdir(),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_another_torch_is_not_taken(other, lock, stranger):
+    shutil.rmtree(stranger.site / "torch")
+    shutil.rmtree(stranger.site / "torch-97.1.0+cu126.dist-info")
+    OTHERS[other](stranger)
+    assert image_torch.find(lock, VERSION) is None
+
+
+def test_nor_is_one_for_another_python_or_without_the_torchvision_that_goes_with_it(lock, stranger):
+    assert image_torch.find(lock, VERSION)
+    assert image_torch.find(lock, "3.2") is None
+    assert image_torch.find(lock, f"3.{sys.version_info.minor - 1}-{VERSION}")
+    shutil.rmtree(stranger.site / "torchvision-97.2.0+cu126.dist-info")
+    image_torch._ask.cache_clear()
+    assert image_torch.find(lock, VERSION) is None
+
+
+def test_a_build_that_is_locked_by_its_label_has_to_be_that_build(lock, stranger):
+    labelled = lock.read_text().replace("97.1.0", "97.1.0+cu126").replace("97.2.0", "97.2.0+cu126")
+    assert image_torch.find(write_lock(lock, labelled), VERSION)
+    assert image_torch.find(write_lock(lock, labelled.replace("cu126", "cu128")), VERSION) is None
+
+
+@needs_uv
+def test_who_wants_every_package_by_its_hash_or_another_build_does_not_get_it(lock, stranger, tmp_path, monkeypatch):
+    built = build(lock, tmp_path / "cache")
+    assert environment.found(lock, VERSION, tmp_path / "cache") == built
+    assert environment.found(lock, VERSION, tmp_path / "cache", "cu128") is None
+    monkeypatch.setenv("ROBOTRAIN_IMAGE_TORCH", "0")
+    assert environment.found(lock, VERSION, tmp_path / "cache") is None
+    assert says(build(lock, tmp_path / "cache"), "torch") == "locked"
+
+
+@needs_uv
+def test_one_that_does_not_work_there_is_told_and_replaced_by_the_locked_one(lock, stranger, tmp_path):
+    (stranger.site / "torchvision/__init__.py").write_text("raise ImportError('undefined symbol: _ZN2at')\n")
+    said: list[str] = []
+    built = build(lock, tmp_path / "cache", said)
+    assert says(built, "torch") == "locked"
+    (told,) = [line for line in said if "does not work here" in line]
+    assert "torch 97.1.0+cu126" in told
+    assert told.endswith("the locked one is installed: ImportError: undefined symbol: _ZN2at")
+    assert [path.name for path in built.parent.glob("*/")] == [built.name]  # nothing half made is left
+    again: list[str] = []
+    assert build(lock, tmp_path / "cache", again) == built
+    assert again == []
+
+
+def test_preflight_asks_for_less_room_then(lock, stranger, tmp_path, monkeypatch):
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=6 * 1024**3))
+    wanted, placement = Environment(lock=lock, python=VERSION, gib=9.0), Placement(work="", cache=str(tmp_path))
+    assert list(environment_check.findings(wanted, placement)) == []
+    monkeypatch.setenv("ROBOTRAIN_IMAGE_TORCH", "0")
+    assert [found.code for found in environment_check.findings(wanted, placement)] == ["disk-full"]
+
+
+@needs_uv
+def test_a_run_in_such_an_image_builds_nothing(run, job, image, tmp_path, halves_here):
+    from pretend_work import ENVIRONMENT
+
+    baked = build(ENVIRONMENT.lock, image)
+    ran = run(job("import sys; print(sys.prefix)", environment=None))
+    assert ran.exit_code == 0, ran.lines
+    assert ran.ordinary == [str(baked)]
+    assert not (tmp_path / "cache/environments").exists()
+
+
+@pytest.mark.slow
+@needs_uv
+def test_a_real_torch_of_the_image_computes_in_the_new_environment(tmp_path, monkeypatch):
+    """Its wheel, installed with pip into what plays the image; of the lock only the rest is fetched."""
+    python = interpreter.find("3.11")
+    if python is None:
+        pytest.skip("no Python 3.11 on this machine")
+    there = tmp_path / "there"
+    subprocess.run([python, "-m", "venv", there], check=True)
+    done = subprocess.run([there / "bin/pip", "install", "-q", "torch==2.13.0"], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"no wheel of torch: {done.stderr[-200:]}")
+    frozen = subprocess.run([there / "bin/pip", "freeze"], capture_output=True, text=True, check=True).stdout
+    kept = "".join(f"{line}\n" for line in frozen.splitlines() if not line.startswith("torch"))
+    compile_ = [str(UV), "pip", "compile", "-", "-q", "--python-version", "3.11", "--generate-hashes", "--no-deps"]
+    compiled = subprocess.run(compile_, input=kept, capture_output=True, text=True, check=True).stdout
+    never = f"torch==2.13.0 \\\n    --hash=sha256:{'0' * 64}\n"
+    monkeypatch.setenv("PATH", f"{there / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    said: list[str] = []
+    lock = write_lock(tmp_path / "lock.txt", compiled, never)
+    built = environment.build(lock, "3.11", tmp_path / "cache", said.append, Stop())
+    compute = "import torch; x = torch.ones(3, requires_grad=True); (x @ x).backward(); print(x.grad.tolist())"
+    told = subprocess.run([environment.python_of(built), "-W", "ignore", "-c", compute], capture_output=True, text=True)
+    assert told.stdout == "[2.0, 2.0, 2.0]\n", told.stderr
+    assert "from the image's" in said[-1]

@@ -1,0 +1,83 @@
+"""Whether tracking can be reached: asked once, told with the way out."""
+
+import http.server
+import os
+import socket
+import sqlite3
+import threading
+
+import pytest
+from robotrain_runtime import tracking_check
+
+
+@pytest.fixture
+def server():
+    """A server that answers everything with a status: `server(200)` is its address."""
+    started = []
+
+    def begin(status: int) -> str:
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *said) -> None:
+                pass
+
+        one = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=one.serve_forever, args=(0.02,), daemon=True).start()
+        started.append(one)
+        return f"http://127.0.0.1:{one.server_port}"
+
+    yield begin
+    for one in started:
+        one.shutdown()
+        one.server_close()
+
+
+def found(uri: str) -> list[tuple[str, str]]:
+    return [(finding.fault, finding.why) for finding in tracking_check.findings(uri)]
+
+
+@pytest.mark.parametrize("status", [200, 401, 404])
+def test_a_server_that_answers_is_there(server, status):
+    assert found(server(status)) == []
+
+
+def test_a_server_in_trouble_may_be_well_again_later(server):
+    assert found(server(503)) == [("network", "It answered 503 Service Unavailable.")]
+
+
+def test_a_server_that_is_not_there_is_named_without_what_is_secret_in_its_address():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (finding,) = tracking_check.findings(f"http://me:secret@127.0.0.1:{port}?token=secret")
+    assert (finding.fault, finding.given) == ("network", f"http://127.0.0.1:{port}")
+    assert "refused" in finding.why
+
+
+def test_a_database_that_is_there_or_can_be_made(tmp_path):
+    assert found(f"sqlite:///{tmp_path}/new/mlflow.db") == []
+    with sqlite3.connect(tmp_path / "mlflow.db") as made:
+        made.execute("create table t (x)")
+    assert found(f"sqlite:///{tmp_path}/mlflow.db") == []
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path):
+    (tmp_path / "mlflow.db").write_text("no database at all")
+    assert found(f"sqlite:///{tmp_path}/mlflow.db") == [
+        ("configuration", f"{tmp_path}/mlflow.db is no SQLite database.")
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    assert found(f"sqlite:///{tmp_path}/locked/mlflow.db")[0][0] == "configuration"
+
+
+@pytest.mark.parametrize("uri", ["", "azureml://eastus.api.azureml.ms/x", "databricks", "postgresql://h/d"])
+def test_what_only_its_own_library_can_reach_is_not_asked(uri):
+    assert found(uri) == []
