@@ -11,6 +11,8 @@ from pathlib import Path
 
 RUNTIME = "robotrain_runtime"
 CORE = re.compile(r"^\s*(?:from|import) robotrain(?:\.|\s)", re.MULTILINE)
+CARRIED = re.compile(r"""^(?:CARRIER|ORIGIN) = ["']([\w.]+)\.\w+["']""", re.MULTILINE)
+"""The packages of what a source half is fetched with: those may be another distribution's."""
 LEFT_OUT = ("__pycache__", "py.typed")
 
 
@@ -48,17 +50,17 @@ def pack(halves: Iterable[str]) -> Payload:
 
 
 def _reached(package: str) -> list[str]:
-    """The package of a half, and those beside it that it names, theirs too. What speaks of the submit side, in the same
-    folder, does not run in the container: what it names does not count.
+    """The package of a half, and those beside it that it names, theirs too, and what its data is fetched with. What
+    speaks of the submit side, in the same folder, does not run in the container: what it names does not count.
     """
-    top = package.partition(".")[0]
-    beside = re.compile(rf"\b{top}(?:\.|\s+import\s+)(\w+)")
     found = [package]
     for one in found:
+        top = one.partition(".")[0]
         for path in _files(one):
             text = path.read_text(encoding="utf-8")
             if not CORE.search(text):
-                named = {f"{top}.{name}" for name in beside.findall(text)}
+                beside = re.findall(rf"\b{top}(?:\.|\s+import\s+)(\w+)", text)
+                named = {f"{top}.{name}" for name in beside} | {*CARRIED.findall(text)}
                 found += sorted(name for name in named - {*found} if importlib.util.find_spec(name))
     return found
 

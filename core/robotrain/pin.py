@@ -7,13 +7,14 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
 from robotrain_runtime import document
 
 from robotrain.job import Job
 from robotrain.problem import Instead, Problem, Stage, raise_if_any
 from robotrain.redaction import redact
-from robotrain.source import Source, SourceError, SourceKind
+from robotrain.source import Source, SourceError, SourceKind, Unseen
 
 Kinds = Mapping[str, SourceKind]
 AT_ONCE = 8
@@ -30,7 +31,7 @@ def pinned(job: Job, kinds: Kinds) -> tuple[Job, list[Problem]]:
 def settled(job: Job, kinds: Kinds) -> Job:
     """The same. Raises Rejected with every source whose meaning could not be found out."""
     found, unknown = pinned(job, kinds)
-    raise_if_any(unknown)
+    raise_if_any(dataclasses.replace(problem, severity="error") for problem in unknown)  # pins were asked for
     return found
 
 
@@ -78,6 +79,9 @@ def _pin(source: document.Source, kinds: Kinds) -> document.Source | Problem:
         return source
     try:
         return dataclasses.replace(source, pin=pinning.now(typed(source, kinds), source.role))
+    except Unseen as unseen:
+        title = f"{source.uri} is not pinned: it is taken as it is when the run gets there"
+        return _problem("not-pinned", title, source, unseen.why, severity="warning")
     except Exception as error:  # whatever a kind raises
         ways = (Instead(error.instead),) if isinstance(error, SourceError) and error.instead else ()
         title = f"what {source.uri} means now could not be found out"
@@ -90,6 +94,9 @@ def _gone(source: document.Source, kinds: Kinds) -> Problem | None:
         return None
     try:
         why = pinning.gone(typed(source, kinds), source.role, source.pin)
+    except Unseen as unseen:
+        title = f"whether {source.uri} is still what it was could not be found out: the run will tell"
+        return _problem("pin-unseen", title, source, unseen.why, severity="warning")
     except Exception as error:  # whatever a kind raises
         title = f"whether {source.uri} is still there could not be found out"
         return _problem("pin-unknown", title, source, _why(error), _AS_IT_IS)
@@ -112,9 +119,21 @@ def _why(error: Exception) -> str:
     return error.why if isinstance(error, SourceError) else f"{redact(f'{type(error).__name__}: {error}')}."
 
 
-def _problem(code: str, title: str, source: document.Source, why: str, *instead: Instead) -> Problem:
-    given = f"{source.uri} at {source.pin}" if source.pin else source.uri
-    where = source.role
+def _problem(
+    code: str,
+    title: str,
+    source: document.Source,
+    why: str,
+    *instead: Instead,
+    severity: Literal["error", "warning"] = "error",
+) -> Problem:
     return Problem(
-        code=code, stage=Stage.PREFLIGHT, title=title, where=where, given=given, why=why, instead=tuple(instead)
+        code=code,
+        stage=Stage.PREFLIGHT,
+        title=title,
+        where=source.role,
+        given=f"{source.uri} at {source.pin}" if source.pin else source.uri,
+        why=why,
+        instead=tuple(instead),
+        severity=severity,
     )

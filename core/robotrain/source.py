@@ -27,6 +27,10 @@ class SourceError(ValueError):
         self.instead = instead
 
 
+class Unseen(SourceError):
+    """What a source means now cannot be told on this machine, though the one that runs the job may be let in."""
+
+
 @dataclass(frozen=True)
 class RoleFlag:
     """How a kind is given for a role. aliases: further spellings, short ones too. env: names that hold a default.
@@ -48,7 +52,7 @@ class RoleFlag:
 @dataclass(frozen=True)
 class Pinning:
     """How a kind says what a source means at this moment, in the role it fills. Both may ask the network; both raise
-    SourceError when they get no answer.
+    SourceError when they get no answer, and Unseen when that says nothing of the source: then it is sent unpinned.
 
     now: (source, role) → the pin, a commit or a digest: the same content gives the same one. gone: (source, role, pin)
     → why an earlier pin cannot be had any more, as a sentence; empty while it can.
@@ -68,6 +72,7 @@ class SourceKind:
     that parses but will probably disappoint. half: the module that acts in the container; empty when none does: the
     platform mounts the data, or the kind cannot be fetched yet, and nothing is packed. pinning: for kinds whose names
     may come to mean something else. parse may answer with a source of another kind, which is then the one that counts.
+    target: the module that writes to such a place in the container, when it is a place to write to as well.
     """
 
     name: str
@@ -81,3 +86,4 @@ class SourceKind:
     warn: Callable[[Source], list[str]] = field(default=lambda source: [])
     schemes: tuple[str, ...] = ()
     pinning: Pinning | None = None
+    target: str = ""

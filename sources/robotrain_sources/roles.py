@@ -8,6 +8,13 @@ POLICY_MODEL = RoleFlag(
     help="A registered model to go on from: NAME:VERSION of the platform's registry, or azureml:NAME:VERSION.",
     form="MODEL",
 )
+RESUME = RoleFlag(
+    "--resume-from",
+    repeatable=False,
+    help="A checkpoint of a training to go on from, at its step and with its optimizer: a folder, or a blob URL that "
+    "--publish-url wrote; its PREFIX alone means the last whole one there.",
+    form="CHECKPOINT",
+)
 INIT_POLICY = RoleFlag(
     "--init-from-policy-model",
     env=("INIT_FROM_POLICY_MODEL",),

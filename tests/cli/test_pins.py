@@ -11,7 +11,7 @@ from pathlib import Path
 from dataclasses import dataclass
 from typing import ClassVar
 from robotrain.hookspecs import hook
-from robotrain.source import Pinning, RoleFlag, SourceError, SourceKind
+from robotrain.source import Pinning, RoleFlag, SourceError, SourceKind, Unseen
 
 @dataclass(frozen=True)
 class Stone:
@@ -23,6 +23,8 @@ def now(source, role):
     said = Path(os.environ["MOON"]).read_text()
     if said == "away":
         raise SourceError("The moon does not answer.")
+    if said == "clouded":
+        raise Unseen("Nobody here may look at the moon.")
     return f"{role}-{said}"
 
 def gone(source, role, pin):
@@ -79,6 +81,17 @@ def test_render_asks_only_with_pin(robotrain, moon):
     assert robotrain("render", *JOB, "--pin").exit_code == 4
     moon.write_text("full")
     assert '"pin": "dataset-full"' in robotrain("render", *JOB, "--pin").stdout
+
+
+def test_what_this_machine_may_not_look_at_is_sent_unpinned_with_a_warning(robotrain, moon):
+    moon.write_text("clouded")
+    answer = robotrain("submit", *JOB)
+    assert answer.exit_code == 0
+    assert "[not-pinned]" in answer.stderr
+    assert pins(answer.stdout.strip()) == [""]
+    asked_for = robotrain("render", *JOB, "--pin")
+    assert asked_for.exit_code == 4
+    assert "Nobody here may look at the moon." in asked_for.stderr
 
 
 def test_a_name_that_cannot_be_asked_stops_the_submit_and_no_pin_is_the_way_out(robotrain, moon):

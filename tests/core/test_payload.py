@@ -29,6 +29,9 @@ def acme(tmp_path, monkeypatch):
         "acme/submit_side.py": "",
         "acme/other/__init__.py": "",
         "acme/other/container.py": "",
+        "acme/shelf/__init__.py": "",
+        "acme/shelf/container.py": 'CARRIER = "robotrain_sources.transfer.delivery"\nORIGIN = "acme.shelf.origin"\n',
+        "acme/shelf/origin.py": "",
     }
     for name, text in files.items():
         path = tmp_path / name
@@ -44,6 +47,12 @@ def test_a_half_travels_with_what_it_names_of_its_own_distribution(acme):
     packed = names("acme.s3.container")
     assert {"acme/s3/container.py", "acme/shared/reading.py", "acme/shared/locks/data.txt"} <= packed
     assert {"acme/words.py", "acme/programs/fetch.py", "acme/__init__.py"} <= packed
+
+
+def test_a_half_that_is_fetched_by_the_transfer_brings_it_along(acme):
+    packed = names("acme.shelf.container")
+    assert {"acme/shelf/origin.py", "robotrain_sources/transfer/__main__.py"} <= packed
+    assert {"robotrain_sources/fetching/names.py", "robotrain_sources/data_environment/locks/data.txt"} <= packed
 
 
 def test_what_only_the_submit_side_needs_stays_at_home(acme):

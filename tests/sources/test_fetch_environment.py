@@ -1,5 +1,6 @@
 """A source half may want an environment of its own: built before anything is fetched, and only when it is wanted."""
 
+import importlib.util
 import io
 import os
 import re
@@ -110,33 +111,39 @@ def test_the_data_environment_is_locked_for_every_machine_and_names_no_host():
     assert not re.search(r"https?://|--(?:extra-)?index|--find-links", lock)
     for line in lock.splitlines():
         assert not re.match(r"[a-z]", line) or re.match(r"[\w.-]+==[\w.]+ ", line), line
-    for name in ("azure-identity", "azure-storage-blob", "huggingface-hub"):
+    for name in ("azure-identity", "azure-storage-blob", "huggingface-hub", "obstore"):
         assert re.search(rf"(?m)^{name}==", lock)
 
 
-@pytest.mark.parametrize("kind", ["huggingface", "blob_url", "registered_model"])
-def test_a_half_brings_all_that_it_needs_in_the_payload(kind, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "modules"),
+    [
+        ("huggingface", ["huggingface.origin", "transfer.delivery", "transfer.__main__"]),
+        ("blob_url", ["blob_url.origin", "transfer.delivery", "transfer.__main__"]),
+        ("registered_model", ["registered_model.fetch"]),
+    ],
+)
+def test_a_half_brings_all_that_it_needs_in_the_payload(kind, modules, tmp_path):
     half = f"robotrain_sources.{kind}.container"
     with zipfile.ZipFile(io.BytesIO(pack([half]).archive)) as archive:
         archive.extractall(tmp_path / "payload")
-    look = (
-        f"import {half} as half\n"
-        f"import {half.replace('container', 'fetch')}\n"
-        "environment = getattr(half, 'ENVIRONMENT', None)\n"
-        "print(environment and environment.lock.is_file())\n"
+    wanted = [half, *(f"robotrain_sources.{module}" for module in modules)]
+    look = f"import sys, importlib; sys.path.insert(0, {str(tmp_path / 'payload')!r})\n" + "".join(
+        f"importlib.import_module({module!r})\n" for module in wanted
     )
-    command = [
-        sys.executable,
-        "-I",
-        "-S",
-        "-c",
-        f"import sys; sys.path.insert(0, {str(tmp_path / 'payload')!r})\n{look}",
-    ]
-    told = subprocess.run(command, capture_output=True, text=True)
-    assert told.stdout == f"{None if kind == 'registered_model' else True}\n", told.stderr
+    told = subprocess.run([sys.executable, "-I", "-S", "-c", look], capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+
+
+@pytest.mark.parametrize("kind", ["huggingface", "blob_url"])
+def test_a_half_that_the_transfer_brings_says_only_who_brings_it(kind):
+    half = importlib.import_module(f"robotrain_sources.{kind}.container")
+    assert half.ENVIRONMENT.lock.is_file()
+    for module in (half.CARRIER, half.ORIGIN):
+        assert importlib.util.find_spec(module)
 
 
 @pytest.mark.slow
 def test_the_data_environment_holds_what_the_halves_import(data_python):
-    wanted = "import azure.identity, azure.storage.blob, huggingface_hub"
+    wanted = "import azure.identity, azure.storage.blob, huggingface_hub, obstore"
     subprocess.run([data_python, "-c", wanted], check=True)

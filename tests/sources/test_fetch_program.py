@@ -32,7 +32,7 @@ def run(tmp_path, monkeypatch):
         (tmp_path / "pretend_fetch.py").write_text(lines)
         root = Path(robotrain_sources.__file__).parents[1]
         said: list[str] = []
-        monkeypatch.setattr(program, "_environ", lambda: {**os.environ, "PYTHONPATH": f"{tmp_path}:{root}"})
+        monkeypatch.setattr(program, "surroundings", lambda: {**os.environ, "PYTHONPATH": f"{tmp_path}:{root}"})
         place = Place(cache=tmp_path, python=Path(sys.executable), say=said.append)
         try:
             return program.run(place, "pretend_fetch"), said
@@ -83,8 +83,8 @@ def test_it_sees_the_payload_and_not_the_folder_it_runs_in(tmp_path, monkeypatch
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
     monkeypatch.setenv("VIRTUAL_ENV", "/nowhere")
     place = Place(cache=tmp_path, python=Path(sys.executable))
-    with pytest.raises(OSError, match=r"required: url"):
-        program.run(place, "robotrain_sources.blob_url.fetch")
+    with pytest.raises(OSError, match=r"required: name, version"):
+        program.run(place, "robotrain_sources.registered_model.fetch")
 
 
 def test_it_ends_when_the_run_is_stopped(run, tmp_path):

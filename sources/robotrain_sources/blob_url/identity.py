@@ -1,38 +1,47 @@
-"""Who asks Azure: the identities a job can have, and which of them it was."""
+"""Who asks Azure: the identities a job can have, which of them it was, and what it takes for it to be let in.
 
-import base64
-import importlib
-import json
+Both of Azure's clients are served: the SDK, which lists and publishes, and obstore, which fetches.
+"""
+
+import functools
 import os
-from typing import Any
+import threading
+from typing import Any, Protocol
 
-STORAGE = "https://storage.azure.com/.default"
-NOT_IN_A_JOB = ("shared_token_cache", "visual_studio_code", "powershell", "interactive_browser", "broker")
-
-
-def credential() -> Any:
-    """Azure's own chain, without what needs a desktop: a secret in the environment, workload identity, a managed
-    identity (the one AZURE_CLIENT_ID names), `az login` or `azd auth login`.
-    """
-    without: dict[str, Any] = {f"exclude_{name}_credential": True for name in NOT_IN_A_JOB}
-    return importlib.import_module("azure.identity").DefaultAzureCredential(**without)
+from robotrain_sources.blob_url import kept
+from robotrain_sources.blob_url.signed_in import SignedIn
 
 
-def who(credential: Any) -> str:
-    """The identity that asked, as its token names it."""
-    try:
-        claims = _claims(credential.get_token(STORAGE).token)
-    except Exception:
-        named = os.environ.get("AZURE_CLIENT_ID")
-        return f"the identity with client id {named}" if named else "the identity of this machine"
-    if person := claims.get("upn") or claims.get("unique_name") or claims.get("preferred_username"):
-        return str(person)
-    client, thing = claims.get("appid") or claims.get("azp"), claims.get("oid")
-    return f"the identity with {f'client id {client}, ' if client else ''}object id {thing}"
+class Identity(Protocol):
+    """One who asks."""
+
+    def sdk(self, account: str) -> Any:
+        """The credential as Azure's SDK takes it, for a storage account."""
+
+    def provide(self) -> dict[str, Any]:
+        """The credential as obstore asks for it, in any thread."""
+
+    def who(self) -> str:
+        """As a sentence names it."""
+
+    def way(self, role: str, known: bool) -> str:
+        """What would let it in, as the end of a sentence. role: the one that would do. known: whether Azure takes it
+        for somebody.
+        """
 
 
-def _claims(token: str) -> dict[str, Any]:
-    """What a token says of its holder; not verified, it is only told."""
-    middle = token.split(".")[1]
-    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
-    return claims
+def of(credential: str) -> Identity:
+    """The identity whose secret is in the file `credential`, else the one this machine has. Raises Refused."""
+    if credential:
+        return kept.Kept(credential)
+    with _one_at_a_time:
+        return _signed_in(tuple(sorted(os.environ.items())))
+
+
+@functools.lru_cache(maxsize=2)
+def _signed_in(environ: tuple[tuple[str, str], ...]) -> SignedIn:
+    """One sign-in for all the sources of a process; another environment may be another identity."""
+    return SignedIn()
+
+
+_one_at_a_time = threading.Lock()

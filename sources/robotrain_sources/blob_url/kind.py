@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from robotrain.hookspecs import hook
-from robotrain.source import RoleFlag, Source, SourceError, SourceKind
+from robotrain.source import Pinning, RoleFlag, Source, SourceError, SourceKind
 
 from robotrain_sources.blob_url import prefix
-from robotrain_sources.roles import INIT_POLICY
+from robotrain_sources.roles import INIT_POLICY, RESUME
 
 _MEANT = r"(?i)\s*(?:(?:wasbs?|abfss?)://|(?:https?:)?/{0,2}[^/\\?#\s]*\.(?:blob|dfs|file)\.(?:core|storage|fabric)\.)"
 _FILE = (
@@ -41,6 +41,20 @@ def warn(source: Source) -> list[str]:
     return warnings
 
 
+def pinned(source: Source, role: str) -> str:
+    """The digest of what lies below the prefix now. Raises SourceError."""
+    from robotrain_sources.blob_url import pin
+
+    return pin.now(source, role)
+
+
+def gone(source: Source, role: str, pinned: str) -> str:
+    """Why what was pinned cannot be had any more. Raises SourceError."""
+    from robotrain_sources.blob_url import pin
+
+    return pin.gone(source, role, pinned)
+
+
 KIND = SourceKind(
     name=prefix.BlobPrefix.kind,
     title="blob URLs",
@@ -52,11 +66,14 @@ KIND = SourceKind(
         ),
         "policy": RoleFlag("--policy-url", repeatable=False, help="A policy in Azure Storage to go on from."),
         "init_policy": INIT_POLICY,
+        "resume": RESUME,
     },
     recognises=recognises,
     parse=parse,
     half="robotrain_sources.blob_url.container",
+    target="robotrain_sources.blob_url.target",
     warn=warn,
+    pinning=Pinning(now=pinned, gone=gone),
 )
 
 

@@ -1,74 +1,110 @@
-"""Why Azure did not give something, in a sentence that names account, container, identity and the role needed."""
+"""Why Azure did not give something, in a sentence that names account, container, identity and the role needed.
+
+Both of its clients are understood: the SDK's errors have a status and a code, obstore's have them in their words.
+"""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
-from robotrain_sources.blob_url import identity
+from robotrain_sources.blob_url.identity import Identity
+from robotrain_sources.blob_url.kept import READER
 from robotrain_sources.blob_url.prefix import BlobPrefix
 from robotrain_sources.fetching.answer import Refused, plain
+from robotrain_sources.transfer import trouble
 
-ROLE = "Storage Blob Data Reader"
-_REASON = r"AADSTS\d+: [^.\n]*"
+CHANGED = "what lies below {at} is not what lay there when it was pinned: blobs were added, changed or deleted since"
+UNKNOWN = ("AuthenticationFailed", "InvalidAuthenticationInfo")
+"""Azure does not even know who asks."""
 
-
-@contextmanager
-def told(at: BlobPrefix, credential: Any) -> Iterator[None]:
-    """What the SDK raises within becomes Refused; the operating system's own errors stay."""
-    try:
-        yield
-    except Refused:
-        raise
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno:
-            raise
-        raise Refused(_sentence(error, at, credential)) from error
+_CODE = r"<Code>(\w+)</Code>"
+_ON_THE_WAY = r".*HTTP error: (.+)"
+_UNREACHED = r"Failed to (?:resolve '[\w.-]+'|establish a new connection)|Unable to connect to proxy|timed out"
+_REASON = (
+    r"AADSTS\d+: [^.\n]*|(?:No such file or directory|Permission denied)(?:: '[^'\n]+')?"
+    r"|No User Assigned[\w ]* Managed Identity found[\w ]*|Identity not found"
+)
 
 
-def _sentence(error: Exception, at: BlobPrefix, credential: Any) -> str:
+class NotThere(Refused):
+    """What was named is not there, whoever looks."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, "configuration")
+
+
+def of(error: Exception, at: BlobPrefix, identity: Identity, role: str = READER) -> Refused:
+    """What the SDK or obstore raised, as a sentence with whose fault it is. role: the one that would do."""
+    if isinstance(error, Refused):
+        return error
     where = f"container {at.container} of the storage account {at.account}"
     kinds = {base.__name__ for base in type(error).__mro__}
-    status, code = int(getattr(error, "status_code", 0) or 0), _code(error)
     if "ClientAuthenticationError" in kinds and not hasattr(error, "error_code"):  # the sign-in's, not the account's
-        return _no_identity(error, where)
+        return _no_identity(error, where, role)
+    if status := _status(error):
+        return _answered(status, _code(error), at, where, (identity, role))
+    sent = {"ServiceRequestError", "ServiceResponseError"} & kinds
+    if on_the_way := plain(error) if sent else _on_the_way(error):
+        if "body" in on_the_way:
+            return Refused(f"the connection to the storage account {at.account} broke off ({on_the_way})", "network")
+        reached = f"the storage account {at.account} cannot be reached, or there is none of that name"
+        return Refused(f"{reached} ({on_the_way})", "network")
+    if isinstance(error, TimeoutError):
+        return Refused(f"the storage account {at.account} gave no answer in time: try again later", "network")
+    return Refused(f"{where} could not be read: {plain(error)}")
+
+
+def _answered(status: int, code: str, at: BlobPrefix, where: str, asked: tuple[Identity, str]) -> Refused:
+    """For a status of 400 or more, with the service's own word for it."""
     answered = f"{status} {code}".strip()
-    if status in (401, 403):
-        return _refused(answered, where, identity.who(credential))
+    if status in (401, 403) or code in UNKNOWN:
+        return Refused(_not_let_in(answered, where, *asked), "configuration")
     if code == "ContainerNotFound":
-        return f"the storage account {at.account} has no container {at.container}"
+        return NotThere(f"the storage account {at.account} has no container {at.container}")
     if status in (404, 412):
-        return f"a blob below {at} was changed or deleted while it was fetched ({answered}): start the run again"
-    if status:
-        way = ": try again later" if status == 429 or status >= 500 else ""
-        return f"{where} could not be read (HTTP {answered}){way}"
-    if "ServiceRequestError" in kinds or "ServiceResponseError" in kinds:
-        return f"the storage account {at.account} cannot be reached, or there is none of that name ({plain(error)})"
-    return f"{where} could not be read: {plain(error)}"
+        changed = f"a blob below {at} was changed or deleted while it was fetched ({answered})"
+        return Refused(f"{changed}: start the run again", "data")
+    if status in trouble.PASSING or status >= 500:
+        return Refused(f"{where} could not be read (HTTP {answered}): try again later", "network")
+    return Refused(f"{where} could not be read (HTTP {answered})")
+
+
+def _not_let_in(answered: str, where: str, identity: Identity, role: str) -> str:
+    if answered.endswith(UNKNOWN):
+        way = identity.way(role, known=False)
+        return f"Azure does not accept the sign-in of {identity.who()} for {where} ({answered}): {way}"
+    return f"Azure does not let {identity.who()} read {where} ({answered}): {identity.way(role, known=True)}"
+
+
+def _no_identity(error: Exception, where: str, role: str) -> Refused:
+    if reason := re.search(_REASON, str(error)):
+        told = f" ({reason[0]})"
+    elif unreached := re.search(_UNREACHED, str(error)):
+        return Refused(
+            f"Azure's sign-in cannot be reached, so nobody can read {where} ({unreached[0]}): try again later",
+            "network",
+        )
+    else:
+        told = ""
+    return Refused(
+        f"there is no Azure identity to read {where} with{told}: sign in with `az login`, give the job a managed"
+        f" identity (AZURE_CLIENT_ID), or name a file with an account key, a SAS or a token;"
+        f" an identity needs the role {role}",
+        "configuration",
+    )
+
+
+def _status(error: Exception) -> int:
+    return int(getattr(error, "status_code", 0) or 0) or trouble.status_of(error)
 
 
 def _code(error: Exception) -> str:
     """The service's own word; the SDK has names of its own for some."""
-    code = getattr(error, "error_code", None)
-    return str(getattr(code, "value", code) or "")
+    if code := getattr(error, "error_code", None):
+        return str(getattr(code, "value", code))
+    said = re.search(_CODE, str(error))
+    return said[1] if said else ""
 
 
-def _refused(answered: str, where: str, who: str) -> str:
-    if "AuthenticationFailed" in answered or "InvalidAuthenticationInfo" in answered:
-        return (
-            f"Azure does not accept the sign-in of {who} for {where} ({answered}):"
-            f" it must be of the account's own tenant, and needs the role {ROLE} there"
-        )
-    return (
-        f"Azure does not let {who} read {where} ({answered}): give it the role {ROLE} there;"
-        " if it has that, the account's network rules keep this machine out"
-    )
-
-
-def _no_identity(error: Exception, where: str) -> str:
-    reason = re.search(_REASON, str(error))
-    told = f" ({reason[0]})" if reason else ""
-    return (
-        f"there is no Azure identity to read {where} with{told}: sign in with `az login`,"
-        f" or give the job a managed identity (AZURE_CLIENT_ID); it needs the role {ROLE}"
-    )
+def _on_the_way(error: Exception) -> str:
+    """How a request of obstore ended without an answer; empty when it did not."""
+    said = re.search(_ON_THE_WAY, str(error))
+    return plain(ValueError(said[1])).partition(": ")[2] if said else ""

@@ -4,4 +4,4 @@ from pathlib import Path
 
 from robotrain_runtime.half import Environment
 
-ENVIRONMENT = Environment(lock=Path(__file__).parent / "locks" / "data.txt", python="3.12", gib=0.2)
+ENVIRONMENT = Environment(lock=Path(__file__).parent / "locks" / "data.txt", python="3.10-3.14", gib=0.2)

@@ -7,6 +7,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from robotrain_runtime.event import Fault
+
 MARK = "answer: "
 SAID = 3
 """The exit code with which the answer is a sentence for the person who runs the job."""
@@ -15,7 +17,11 @@ _SECRET = r"\?\S+|\bhf_\w{8,}|(?i:\bbearer )\S+|\beyJ[\w.-]+|//[^/@\s]+@"
 
 
 class Refused(Exception):
-    """It cannot be fetched. The text is a sentence for the person who runs the job."""
+    """It cannot be fetched. The text is a sentence for the person who runs the job. fault: whose it is."""
+
+    def __init__(self, sentence: str, fault: Fault = "") -> None:
+        super().__init__(sentence)
+        self.fault: Fault = fault
 
 
 def main(act: Callable[[], Path]) -> None:
@@ -26,7 +32,7 @@ def main(act: Callable[[], Path]) -> None:
     except Refused as refused:
         _end(str(refused))
     except OSError as error:
-        _end(_of_system(error))
+        _end(of_system(error))
     except Exception as error:
         print("".join(traceback.format_tb(error.__traceback__)), end="")  # where; what is in the sentence
         _end(plain(error))
@@ -38,7 +44,7 @@ def plain(error: BaseException) -> str:
     return f"{type(error).__name__}: {re.sub(_SECRET, '…', first)}"
 
 
-def _of_system(error: OSError) -> str:
+def of_system(error: OSError) -> str:
     """The operating system's own trouble (a full disk, a folder that is not ours); a library's is named as such."""
     if error.errno and error.strerror:
         return f"{error.strerror}{f': {error.filename}' if error.filename else ''}"

@@ -28,6 +28,8 @@ def land(folder: Path, fill: Callable[[Path], None]) -> Path:
 
     Two processes may ask for the same: one fills, the other waits. What an interrupted one left is thrown away.
     """
+    if found := find(folder):  # whoever uses it shares its lock, for as long as a run takes
+        return found
     folder.parent.mkdir(parents=True, exist_ok=True)
     with held(folder.with_name(folder.name + ".lock"), f"another run is fetching {folder}: waiting"):
         if found := find(folder):

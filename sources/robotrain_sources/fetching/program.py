@@ -2,9 +2,10 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 
 import robotrain_runtime
 from robotrain_runtime.half import Place
@@ -25,7 +26,7 @@ def run(place: Place, module: str, *arguments: str, environ: Mapping[str, str] =
         raise OSError(f"there is no environment to run {module} in")
     with subprocess.Popen(
         [str(place.python), "-m", module, *arguments],
-        env={**_environ(), **environ},
+        env={**surroundings(), **environ},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -64,10 +65,17 @@ def _end(process: "subprocess.Popen[str]") -> None:
         process.wait()
 
 
-def _environ() -> dict[str, str]:
-    """This process's, with the payload to import from, and nothing from the folder it happens to run in."""
-    roots = dict.fromkeys(
-        str(Path(str(module.__file__)).parents[1]) for module in (robotrain_sources, robotrain_runtime)
-    )
+def surroundings(modules: Iterable[str] = ()) -> dict[str, str]:
+    """This process's environment, with the payload to import from, and nothing from the folder it happens to run in.
+
+    modules: imported ones, whose distributions the program imports from too.
+    """
+    names = (robotrain_sources.__name__, robotrain_runtime.__name__, *modules)
+    roots = dict.fromkeys(str(_root(sys.modules[name])) for name in names)
     kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     return {**kept, "PYTHONPATH": os.pathsep.join(roots), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def _root(module: ModuleType) -> Path:
+    file = Path(str(module.__file__)).absolute()
+    return file.parents[module.__name__.count(".") + (file.name == "__init__.py")]

@@ -1,14 +1,11 @@
 """What a repository's name means now: the Hub is asked for the commit behind a revision. Nothing is downloaded."""
 
 import os
-import queue
 import re
-import threading
-from collections.abc import Callable
-from typing import Any
 
-from robotrain.source import Source, SourceError
+from robotrain.source import Source
 
+from robotrain_sources import patience
 from robotrain_sources.huggingface import unpinned
 from robotrain_sources.huggingface.repository import Repository, parse
 
@@ -21,14 +18,14 @@ def now(source: Source, role: str) -> str:
     repository = parse(str(source))
     if re.fullmatch(unpinned.COMMIT, repository.revision):
         return repository.revision
-    return _within(ALTOGETHER, lambda: _commit(repository, role))
+    return patience.within(ALTOGETHER, lambda: _commit(repository, role), "The Hub")
 
 
 def gone(source: Source, role: str, pin: str) -> str:
     """Why the commit `pin` cannot be had any more, as a sentence; empty while it can. Raises SourceError."""
     repository = Repository(parse(str(source)).id, pin)
     try:
-        _within(ALTOGETHER, lambda: _commit(repository, role))
+        patience.within(ALTOGETHER, lambda: _commit(repository, role), "The Hub")
     except unpinned.OutOfReach as missing:
         return missing.why
     return ""
@@ -49,26 +46,3 @@ def _commit(repository: Repository, role: str) -> str:
     if not re.fullmatch(unpinned.COMMIT, str(info.sha)):
         raise unpinned.no_hub(hub)
     return str(info.sha)
-
-
-def _within(seconds: float, ask: Callable[[], str]) -> str:
-    """What `ask` answers. Raises what it raises, and SourceError when that takes longer.
-
-    The time limits of a request start again with every byte; this one does not.
-    """
-    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-
-    def work() -> None:
-        try:
-            answers.put(ask())
-        except BaseException as error:
-            answers.put(error)
-
-    threading.Thread(target=work, daemon=True).start()
-    try:
-        answer = answers.get(timeout=seconds)
-    except queue.Empty:
-        raise SourceError(f"The Hub gave no answer within {seconds:g} seconds.") from None
-    if isinstance(answer, BaseException):
-        raise answer
-    return str(answer)

@@ -1,64 +1,73 @@
 """Why the Hub did not give a repository's files to a run: a sentence with the way out, never with a token."""
 
 import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from robotrain_sources.fetching.answer import Refused, plain
+from robotrain_sources.transfer import trouble
 
 HUB = "https://huggingface.co"
+_ON_THE_WAY = r".*HTTP error: (.+)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What the Hub was asked for. kind: model or dataset. token: whether one was shown."""
+    """What the Hub was asked for. kind: model or dataset. token: the one that was shown, in words; empty for none."""
 
     repository: str
     kind: str
     revision: str
-    token: bool
+    token: str
 
 
-@contextmanager
-def told(asked: Asked) -> Iterator[None]:
-    """What the library raises within becomes Refused; the operating system's own errors stay."""
-    try:
-        yield
-    except Refused:
-        raise
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno:
-            raise
-        raise Refused(_sentence(list(_chain(error)), asked) or f"{asked.repository}: {plain(error)}") from error
+def of(error: Exception, asked: Asked) -> Refused:
+    """What the library or obstore raised, as a sentence with whose fault it is."""
+    if isinstance(error, Refused):
+        return error
+    raised = list(_chain(error))
+    names = {base.__name__ for one in raised for base in type(one).__mro__}
+    hub = f"the Hub at {urlsplit(_endpoint()).hostname}"
+    if said := _of_kind(names, asked, hub):
+        return Refused(said, "configuration")
+    if status := next((code for one in raised if (code := _status(one))), 0):
+        return _of_status(status, asked, hub)
+    if "TransportError" in names or re.search(_ON_THE_WAY, str(error)):
+        why = f"the connection to {hub} failed for {asked.repository} ({_reason(raised)}): can this machine reach it?"
+        return Refused(why, "network")
+    if isinstance(error, TimeoutError):
+        return Refused(f"{hub} gave no answer in time, for {asked.repository}: try again later", "network")
+    return Refused(f"{asked.repository}: {plain(error)}")
 
 
-def _sentence(raised: list[BaseException], asked: Asked) -> str:
-    names = {base.__name__ for error in raised for base in type(error).__mro__}
-    name, hub = asked.repository, f"the Hub at {urlsplit(_endpoint()).hostname}"
+def _of_kind(names: set[str], asked: Asked, hub: str) -> str:
+    """What the library has an exception for; empty for the others."""
+    name = asked.repository
     if "GatedRepoError" in names:
         way = "with the account of your token" if asked.token else "and set HF_TOKEN to a token of your account"
         return f"{name} is gated: accept its conditions at {_page(asked)} {way}"
     if "RepositoryNotFoundError" in names:
-        why = "your token has no access to it" if asked.token else "it is private and HF_TOKEN is not set"
+        why = f"{asked.token} has no access to it" if asked.token else "it is private and HF_TOKEN is not set"
         return f"{hub} shows no {asked.kind} {name}: it does not exist, or {why}"
     if "RevisionNotFoundError" in names:
         return f"{name} has no revision {asked.revision or 'main'} on {hub}"
     if "OfflineModeIsEnabled" in names:
         return f"{name} is not in the cache, and HF_HUB_OFFLINE forbids to ask for it: unset it, or name a local folder"
-    if status := next((code for error in raised if (code := _status(error))), 0):
-        return _of_status(status, name, hub, asked.token)
-    if "TransportError" in names:
-        return f"the connection to {hub} failed for {name} ({plain(raised[-1])}): can this machine reach it?"
     return ""
 
 
-def _of_status(status: int, name: str, hub: str, token: bool) -> str:
+def _of_status(status: int, asked: Asked, hub: str) -> Refused:
+    name = asked.repository
     if status in (401, 403):
-        why = "does not accept your token (HF_TOKEN)" if token else "wants a token: set HF_TOKEN"
-        return f"{hub} {why}, for {name} (HTTP {status})"
-    return f"{hub} answered HTTP {status} for {name}: try again later"
+        why = f"does not accept {asked.token}" if asked.token else "wants a token: set HF_TOKEN"
+        return Refused(f"{hub} {why}, for {name} (HTTP {status})", "configuration")
+    if status in (404, 416):
+        return Refused(f"{hub} has a file of {name} no more, or another (HTTP {status}): start the run again", "data")
+    if status in trouble.PASSING or status >= 500:
+        return Refused(f"{hub} answered HTTP {status} for {name}: try again later", "network")
+    return Refused(f"{hub} answered HTTP {status} for {name}")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -68,7 +77,14 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _status(error: BaseException) -> int:
-    return int(getattr(getattr(error, "response", None), "status_code", 0) or 0)
+    told = getattr(getattr(error, "response", None), "status_code", 0)
+    return int(told or 0) or trouble.status_of(error)
+
+
+def _reason(raised: list[BaseException]) -> str:
+    """What stood in the way: the last word of the library, or obstore's."""
+    said = re.search(_ON_THE_WAY, str(raised[0]))
+    return plain(ValueError(said[1])).partition(": ")[2] if said else plain(raised[-1])
 
 
 def _page(asked: Asked) -> str:

@@ -8,6 +8,7 @@ from robotrain.hookspecs import hook
 from robotrain.source import Pinning, RoleFlag, Source, SourceError, SourceKind
 
 from robotrain_sources.local_path import folder
+from robotrain_sources.roles import RESUME
 
 _MEANT = r"(?i)\s*(?:/(?!/)|\.\.?(?:/|$)|~|file:)"
 
@@ -51,6 +52,7 @@ KIND = SourceKind(
             repeatable=False,
             help="A trained policy to go on from: its folder, or that of a checkpoint.",
         ),
+        "resume": RESUME,
     },
     recognises=recognises,
     parse=parse,

@@ -1,5 +1,7 @@
 """What a listing means as files: folders that an account lists too, what tools left behind, and what was meant."""
 
+import itertools
+
 import pytest
 from robotrain_sources.blob_url import listing
 from robotrain_sources.blob_url.listing import Blob
@@ -11,7 +13,7 @@ def blob(name: str, size: int = 1, **more) -> Blob:
 
 
 def files(*blobs: Blob) -> list[str]:
-    return [found.name for found in listing.files(blobs)]
+    return sorted(found.name for found in listing.files(sorted(blobs, key=lambda one: one.name)))
 
 
 @pytest.mark.parametrize(
@@ -31,17 +33,32 @@ def test_h1_16_a_file_is_no_marker():
     assert files(blob("empty.txt", 0), blob("sub", 3), blob("sub/weights")) == ["empty.txt", "sub", "sub/weights"]
 
 
+def test_h1_16_a_folder_is_known_though_other_names_are_listed_before_what_lies_in_it():
+    between = [blob("sub-1/x"), blob("sub.txt", 0), blob("sub-2", 0), blob("sub-2.d", 0)]  # all before `sub/`
+    assert files(blob("sub", 0), *between, blob("sub/a", 0), blob("sub/a/b")) == [
+        "sub-1/x",
+        "sub-2",
+        "sub-2.d",
+        "sub.txt",
+        "sub/a/b",
+    ]
+
+
+def test_a_listing_is_told_while_its_pages_come():
+    endless = (blob(f"{number:09}", number % 3) for number in itertools.count())
+    assert len(list(itertools.islice(listing.files(endless), 10_000))) == 10_000
+
+
 def test_what_a_download_tool_left_is_not_fetched():
     kept = ["cache/x", "model.safetensors", "my.cache"]
     assert files(*map(blob, [".cache/huggingface/x.lock", "a/.cache/y", *kept])) == kept
 
 
-def test_a_listing_is_known_by_what_was_written():
-    before = listing.digest("p", [blob("a"), blob("b")])
-    assert before == listing.digest("p", [blob("b"), blob("a")])
-    assert before != listing.digest("p", [blob("a")])
-    assert before != listing.digest("p", [blob("a"), Blob(name="b", size=1, etag="written again")])
-    assert before != listing.digest("q", [blob("a"), blob("b")])
+def test_a_file_is_known_by_its_content_where_the_service_knows_it_and_else_by_when_it_was_written():
+    (known,) = listing.files([blob("a", md5=b"\x01\xff")])
+    (unknown,) = listing.files([blob("a")])
+    assert (known.identity, unknown.identity) == ("md5:01ff", 'version:"of a"')
+    assert known.version == unknown.version == '"of a"'  # as a request has it
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,82 @@
+"""Runs in the data environment: a folder of blobs as the transfer knows it. The SDK lists it, obstore gets it."""
+
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+from robotrain_sources.blob_url import identity, listing, prefix, publish_choice, unfetched
+from robotrain_sources.blob_url.asking import Asking
+from robotrain_sources.blob_url.prefix import HOST, BlobPrefix
+from robotrain_sources.fetching.answer import Refused
+from robotrain_sources.transfer import client
+from robotrain_sources.transfer.origin import Entry
+
+NOT_OURS = {"use_emulator": False, "use_fabric_endpoint": False, "skip_signature": False}
+"""What obstore would take from the environment otherwise."""
+REPIN = "robotrain resubmit RUN --repin"
+
+
+class Blobs:
+    """The blobs below one prefix, as one identity reads them."""
+
+    def __init__(self, at: BlobPrefix, pin: str, who: identity.Identity) -> None:
+        self.place = f"blob_url/{at.account}/{at.container}"
+        self._at = at
+        self._pin = pin
+        self._who = who
+        self._asking = Asking(at, who)
+        self._unsigned: Exception | None = None
+
+    def entries(self) -> Iterator[Entry]:
+        """The files, as they are listed."""
+        return listing.files(self._asking.blobs())
+
+    def store(self) -> Any:
+        """The container, for whoever can sign in."""
+        return importlib.import_module("obstore.store").AzureStore(
+            self._at.container,
+            account_name=self._at.account,
+            endpoint=f"https://{self._at.account}{HOST}",
+            credential_provider=self._provide,
+            client_options=dict(client.OPTIONS),
+            retry_config=dict(client.RETRIES),
+            **NOT_OURS,
+        )
+
+    def path(self, name: str) -> str:
+        """Where a file lies in the container."""
+        return f"{self._at.prefix}/{name}"
+
+    def unlike(self, digest: str) -> str:
+        """That what lies there is not what was pinned; empty when it is."""
+        return "" if self._pin in ("", digest) else f"{unfetched.CHANGED.format(at=self._at)}\n{REPIN}"
+
+    def nothing(self) -> Refused:
+        """That there are no blobs, and what was probably meant."""
+        return self._asking.nothing()
+
+    def refused(self, error: Exception) -> Refused:
+        """Why Azure did not give something."""
+        unsigned = self._unsigned if "External Azure credential provider" in str(error) else None
+        return unfetched.of(unsigned or error, self._at, self._who)
+
+    def _provide(self) -> dict[str, Any]:
+        """The credential. Of an error obstore keeps words alone, so it is kept here."""
+        try:
+            return self._who.provide()
+        except Exception as error:
+            self._unsigned = error
+            raise
+
+
+def open(uri: str, pin: str, role: str, credential: str) -> Blobs:
+    """The blobs below the address. Raises Refused when it is none, or the credential file is of no use.
+
+    Azure is asked only where a training goes on from, for the last checkpoint below the address.
+    """
+    try:
+        at = prefix.parse(uri)
+    except prefix.BlobUrlError as refused:
+        raise Refused(f"the job names no folder of blobs: {refused.why}", "configuration") from None
+    who = identity.of(credential)
+    return Blobs(publish_choice.of(at, who) if role == "resume" else at, pin, who)

@@ -1,0 +1,1 @@
+"""Brings the data of several sources together: one scheduler, many connections, verified, resumable."""

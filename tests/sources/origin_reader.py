@@ -1,0 +1,38 @@
+"""Runs in the data environment: opens a source as the transfer does, lists it and gets every file, one after the other.
+
+`python origin_reader.py MODULE URI [PIN [ROLE [CREDENTIAL]]]` prints JSON: place, digest, entries and files (their
+SHA-256), or refused with its fault.
+"""
+
+import hashlib
+import importlib
+import json
+import sys
+
+import obstore
+from robotrain_sources.fetching.answer import Refused
+from robotrain_sources.transfer import digest
+
+
+def main(module: str, uri: str, pin: str = "", role: str = "policy", credential: str = "") -> dict[str, object]:
+    try:
+        origin = importlib.import_module(module).open(uri, pin, role, credential)
+    except Refused as refused:
+        return {"refused": str(refused), "fault": refused.fault}
+    try:
+        entries = sorted(origin.entries(), key=lambda entry: entry.name)
+        if not entries:
+            raise origin.nothing()
+        store, files = origin.store(), {}
+        for entry in entries:
+            options = {"if_match": entry.version} if entry.version else None
+            content = bytes(obstore.get(store, origin.path(entry.name), options=options).bytes())
+            files[entry.name] = hashlib.sha256(content).hexdigest()
+    except Exception as error:
+        refused = origin.refused(error)
+        return {"refused": str(refused), "fault": refused.fault}
+    identities = {entry.name: entry.identity for entry in entries}
+    return {"place": origin.place, "digest": digest.of(entries), "entries": identities, "files": files}
+
+
+print(json.dumps(main(*sys.argv[1:])))

@@ -1,0 +1,24 @@
+"""What comes of a source in the data environment: opened, listed and got as the transfer does it, one by one."""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from robotrain_sources.fetching.program import surroundings
+
+READER = Path(__file__).with_name("origin_reader.py")
+
+
+def read(python: Path, module: str, *arguments: str) -> Any:
+    """Its files, by their SHA-256, or why there are none."""
+    command = [str(python), str(READER), module, *arguments]
+    done = subprocess.run(command, env=surroundings(), stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def digests(files: Mapping[str, bytes]) -> dict[str, str]:
+    """The SHA-256 of what files hold."""
+    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}

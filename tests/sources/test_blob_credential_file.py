@@ -1,0 +1,98 @@
+"""A file that blobs are read with where there is no sign-in: what it may hold, and what is said of others."""
+
+import base64
+import json
+import time
+from pathlib import Path
+
+import pytest
+from robotrain_sources.blob_url import kept, secret_file
+from robotrain_sources.fetching.answer import Refused
+
+KEY = base64.b64encode(b"k" * 64).decode()
+SAS = "sv=2023-11-03&sr=c&sp=rl&se=2999-01-01T00%3A00%3A00Z&sig=s3cret%2Bs3cret%3D"
+
+
+def token(**claims: object) -> str:
+    said = [{"alg": "RS256"}, {"exp": time.time() + 3600, **claims}]
+    return ".".join(
+        [*(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in said), "x"]
+    )
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(content: str | bytes) -> str:
+        path = tmp_path / "credential"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return str(path)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("content", "form"),
+    [(KEY, "key"), (f"{KEY}\n", "key"), (SAS, "sas"), (f"?{SAS}\r\n", "sas"), (token(), "token")],
+    ids=["key", "key with its line's end", "SAS", "SAS with a question mark", "token"],
+)
+def test_what_it_holds_is_told_from_its_shape(file, content, form):
+    assert secret_file.read(file(content)).form == form
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "hunter2-s3cret",
+        f"https://account.blob.core.windows.net/box?{SAS}",
+        f"DefaultEndpointsProtocol=https;AccountName=a;AccountKey={KEY};EndpointSuffix=core.windows.net",
+        f"{KEY}\n{KEY}",
+        b"\xff\xfes3cret",
+        "sv=2023-11-03&sp=rl",
+        "x" * 100_000,
+    ],
+)
+def test_anything_else_is_refused_by_the_name_of_the_file_and_never_repeated(file, content):
+    with pytest.raises(Refused) as refused:
+        secret_file.read(file(content))
+    told = str(refused.value)
+    assert told.startswith(f"the credential file {file(content)} holds something else than an account key, a SAS")
+    assert refused.value.fault == "configuration"
+    assert "s3cret" not in told
+    assert KEY not in told
+
+
+def test_one_that_is_empty_or_cannot_be_read_says_so(file, tmp_path):
+    with pytest.raises(Refused, match=r"is empty: it should hold an account key"):
+        secret_file.read(file(" \n"))
+    with pytest.raises(Refused, match=rf"^the credential file {tmp_path} cannot be read: Is a directory$"):
+        secret_file.read(str(tmp_path))
+    with pytest.raises(Refused, match=r"cannot be read: No such file or directory"):
+        secret_file.read("/nowhere/key")
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [(SAS.replace("2999-01-01T00%3A00%3A00Z", "2020-01-01"), "SAS"), (token(exp=1577836800), "token")],
+    ids=["SAS", "token"],
+)
+def test_one_that_is_over_says_since_when(file, content, what):
+    with pytest.raises(Refused, match=rf"^the {what} in .* ended at 2020-01-01 00:00 UTC: put a new one there$"):
+        secret_file.read(file(content))
+
+
+def test_a_newer_secret_in_the_file_is_used_from_then_on(file):
+    who = kept.Kept(file(SAS))
+    first = who.provide()
+    newer = SAS.replace("s3cret", "newer")
+    file(newer)
+    assert (first["sas_token"], who.provide()["sas_token"]) == (SAS, newer)
+
+
+def test_who_asked_is_told_by_the_file_and_the_tokens_holder(file):
+    path = file(token(appid="c1", oid="o1"))
+    assert kept.Kept(path).who() == f"the token in {path} (the identity with client id c1, object id o1)"
+    assert kept.Kept(file(KEY)).who() == f"the account key in {path}"
+
+
+def test_no_printed_form_holds_the_secret(file):
+    assert KEY not in repr(secret_file.read(file(KEY))) + repr(kept.Kept(str(Path(file(KEY)))))

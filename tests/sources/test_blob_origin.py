@@ -1,0 +1,218 @@
+"""Folders of blobs as the transfer sees them: listed by Azure's own SDK and got by obstore, from Azurite."""
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure_stand_in import CLIENT, Fault
+from reading_origins import digests, read
+from robotrain_sources.blob_url import asking, origin
+from robotrain_sources.fetching.answer import Refused
+
+pytestmark = pytest.mark.slow
+
+POLICY = {"config.json": b'{"type": "act"}', "model.safetensors": os.urandom(3_000_000), "sub/a b é.txt": b"a note"}
+STRANGE = (
+    "a b",
+    "a#b",
+    "a%b",
+    "a%20b",
+    "a+b",
+    "a&b=c",
+    "a?b",
+    "x~y!(z)'*",
+    "[b]{c}",
+    "a:b@c,d;e$",
+    "ü",
+    "日本",
+    "a|b^`",
+    "<>",
+)
+
+
+@pytest.fixture(autouse=True)
+def signed_in(azure, monkeypatch) -> None:
+    for name, value in azure.environ.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def box(request) -> str:
+    """A container of this test's own."""
+    return re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
+
+
+@pytest.fixture
+def policy(azure, box) -> str:
+    """The address of a policy that lies below `policies/act`."""
+    azure.blobs.put(box, {f"policies/act/{name}": content for name, content in POLICY.items()})
+    return azure.url(box, "policies/act")
+
+
+def opened(uri: str, pin: str = "") -> origin.Blobs:
+    return origin.open(uri, pin, "policy", "")
+
+
+def listed(uri: str) -> list[str]:
+    return sorted(entry.name for entry in opened(uri).entries())
+
+
+def nothing(uri: str) -> str:
+    """Why nothing is there: a mistake in the job, which no second try mends."""
+    found = opened(uri)
+    assert list(found.entries()) == []
+    assert found.nothing().fault == "configuration"
+    return str(found.nothing())
+
+
+def refused(uri: str) -> tuple[str, str]:
+    """What is said, and whose fault it is."""
+    found = opened(uri)
+    with pytest.raises(Exception) as raised:
+        list(found.entries())
+    told = found.refused(raised.value)
+    assert "\n" not in str(told)
+    return str(told), told.fault
+
+
+def got(python: Path, uri: str) -> Any:
+    return read(python, "robotrain_sources.blob_url.origin", uri)
+
+
+def test_every_file_comes_as_it_was_written_whatever_its_name(azure, data_python, box):
+    files = {f"{name}/{name}.txt": f"content of {name}".encode() for name in STRANGE}
+    azure.blobs.put(box, {f"strange ü/{name}": content for name, content in files.items()})
+    assert got(data_python, azure.url(box, "strange ü"))["files"] == digests(files)
+
+
+def test_a_file_is_known_by_its_size_tag_and_digest(azure, policy):
+    (config,) = [entry for entry in opened(policy).entries() if entry.name == "config.json"]
+    assert (config.size, config.md5) == (15, hashlib.md5(POLICY["config.json"]).hexdigest())
+    assert re.fullmatch(r'"\w+"', config.version)
+
+
+def test_a_listing_of_several_pages_is_whole(azure, box, monkeypatch):
+    names = [f"{number:02}" for number in range(7)]
+    azure.blobs.put(box, {f"many/{name}": b"x" for name in names})
+    monkeypatch.setattr(asking, "PAGE", 3)
+    azure.front.requests.clear()
+    assert listed(azure.url(box, "many")) == names
+    assert len([asked for asked in azure.front.requests if "comp=list" in asked]) == 3
+
+
+def test_a_prefix_is_a_folder_and_not_the_beginning_of_a_name(azure, policy, box):
+    azure.blobs.put(box, {"policies/act2/config.json": b"another", "policies/act.txt": b"another"})
+    assert listed(policy) == sorted(POLICY)
+
+
+def test_h1_15_an_empty_prefix_is_an_error_that_names_near_ones(azure, policy, box):
+    azure.blobs.put(box, {"other/x": b"x"})
+    told = nothing(azure.url(box, "policies/atc"))
+    assert told == f"no blobs lie below {azure.url(box, 'policies/atc')}; in {box} there is: policies/act"
+    assert "there is: policies" in nothing(azure.url(box, "polices"))
+    assert "there is: other, policies" in nothing(azure.url(box, "zzz/zzz/zzz"))
+    assert "there is: policies/act" in nothing(azure.url(box, "policies/ac"))  # the beginning of a name
+
+
+def test_h1_15_a_folder_of_nothing_but_markers_is_empty(azure, policy, box):
+    azure.blobs.put_one(box, "policies/empty", b"", {"hdi_isfolder": "true"})
+    azure.blobs.put_one(box, "policies/empty/sub", b"", {"hdi_isfolder": "true"})
+    assert "no blobs lie below" in nothing(azure.url(box, "policies/empty"))
+
+
+def test_a_single_blob_is_no_folder(azure, policy, box):
+    told = nothing(azure.url(box, "policies/act/config.json"))
+    assert told.endswith(f"name the folder above it, {policy}")
+
+
+def test_h1_16_markers_of_folders_are_skipped(azure, policy, box):
+    azure.blobs.put_one(box, "policies/act", b"", {"hdi_isfolder": "true"})
+    azure.blobs.put_one(box, "policies/act/sub", b"", {"hdi_isfolder": "true"})
+    azure.blobs.put_one(box, "policies/act/sub/", b"")
+    azure.blobs.put_one(box, "policies/act/none", b"", {"hdi_isfolder": "true"})
+    assert listed(policy) == sorted(POLICY)
+
+
+def test_an_address_that_is_none_is_refused_and_not_repeated(azure):
+    with pytest.raises(Refused, match=r"^the job names no folder of blobs: A query can carry a signature") as raised:
+        opened("https://account.blob.core.windows.net/box/act?sig=s3cret")
+    assert "s3cret" not in str(raised.value)
+
+
+def test_an_identity_without_the_role_is_told_which_it_is_and_which_role(azure, policy, box):
+    azure.front.faults.append(Fault("comp=list", status=403, code="AuthorizationPermissionMismatch"))
+    told, fault = refused(policy)
+    assert fault == "configuration"
+    for part in (azure.account, box, CLIENT, "Storage Blob Data Reader", "AuthorizationPermissionMismatch"):
+        assert part in told
+
+
+def test_network_rules_are_told_of_too(azure, policy):
+    azure.front.faults.append(Fault("comp=list", status=403, code="AuthorizationFailure"))
+    told, fault = refused(policy)
+    assert ("network rules" in told, fault) == (True, "configuration")
+
+
+def test_a_sign_in_that_azure_does_not_accept(azure, policy):
+    azure.front.faults.append(Fault("comp=list", status=401, code="InvalidAuthenticationInfo"))
+    told, fault = refused(policy)
+    assert f"does not accept the sign-in of the identity with client id {CLIENT}" in told
+    assert fault == "configuration"
+
+
+def test_a_container_that_is_not_there(azure):
+    said = f"the storage account {azure.account} has no container no-such-container"
+    assert refused(azure.url("no-such-container", "x")) == (said, "configuration")
+
+
+def test_an_account_that_is_not_there(azure):
+    told, fault = refused(azure.url("box", "x").replace(azure.account, "nosuchaccount"))
+    assert told.startswith("the storage account nosuchaccount cannot be reached, or there is none of that name")
+    assert fault == "network"
+
+
+def test_a_busy_service_is_asked_again_once(azure, policy):
+    azure.front.faults.append(Fault("comp=list", status=503, code="ServerBusy", times=1))
+    assert listed(policy) == sorted(POLICY)
+    azure.front.faults.append(Fault("comp=list", status=503, code="ServerBusy"))
+    told, fault = refused(policy)
+    assert told.endswith("could not be read (HTTP 503 ServerBusy): try again later")
+    assert fault == "network"
+
+
+BLOBS = [
+    (Fault("GET .*config.json", status=403, code="AuthorizationFailure"), "network rules", "configuration"),
+    (Fault("GET .*config.json", status=412, code="ConditionNotMet"), r"changed or deleted .*\(412 Cond", "data"),
+    (Fault("GET .*config.json", status=404, code="BlobNotFound"), r"changed or deleted .*\(404 BlobNotFound", "data"),
+    (Fault("GET .*config.json", status=503, code="ServerBusy"), r"\(HTTP 503 ServerBusy\): try again later", "network"),
+    (Fault("GET .*config.json", cut=True), "the connection to the storage account rtaccount broke off", "network"),
+]
+
+
+@pytest.mark.parametrize(("fault", "why", "whose"), BLOBS, ids=lambda one: getattr(one, "code", None) or None)
+def test_what_obstore_is_told_of_one_blob_is_the_same_sentence(azure, policy, data_python, fault, why, whose):
+    azure.front.faults.append(fault)
+    told = got(data_python, policy)
+    assert re.search(why, told["refused"])
+    assert told["fault"] == whose
+
+
+def test_the_state_that_was_listed_is_really_asked_for(azure, policy, data_python, box):
+    """Between the listing and the first byte another one is written: the old one's tag is asked for, so none comes."""
+
+    def sneak() -> None:
+        azure.blobs.put_one(box, "policies/act/config.json", b"sneaked in")
+
+    azure.front.faults.append(Fault("GET .*config.json", act=sneak))
+    assert "was changed or deleted while it was fetched (412 ConditionNotMet)" in got(data_python, policy)["refused"]
+
+
+def test_what_the_environment_says_to_obstore_changes_nothing(azure, policy, data_python, monkeypatch):
+    monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", "https://elsewhere.invalid")
+    monkeypatch.setenv("AZURE_STORAGE_USE_EMULATOR", "true")
+    monkeypatch.setenv("AZURE_SKIP_SIGNATURE", "true")
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "bm9uZQ==")
+    assert got(data_python, policy)["files"] == digests(POLICY)

@@ -1,0 +1,92 @@
+"""What a blob URL means when a job is sent: the digest that the transfer knows the same data by."""
+
+import re
+from pathlib import Path
+
+import pytest
+from azure_stand_in import Fault
+from reading_origins import read
+from robotrain.source import SourceError
+from robotrain_sources.blob_url import asking, origin, pin
+from robotrain_sources.blob_url.kind import KIND
+
+pytestmark = pytest.mark.slow
+
+FILES = {"config.json": b"{}", "model.safetensors": b"weights" * 1000, "sub/a b é.txt": b"a note"}
+
+
+@pytest.fixture
+def box(request, azure, monkeypatch) -> str:
+    """A container of this test's own, with files below `p`, and a sign-in to read it with."""
+    for name, value in azure.environ.items():
+        monkeypatch.setenv(name, value)
+    box = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
+    azure.blobs.put(box, {f"p/{name}": content for name, content in FILES.items()})
+    return box
+
+
+def pinned(uri: str) -> str:
+    return KIND.pinning.now(KIND.parse(uri, Path("/")), "dataset")
+
+
+def gone(uri: str, pin: str) -> str:
+    return KIND.pinning.gone(KIND.parse(uri, Path("/")), "dataset", pin)
+
+
+def test_the_pin_is_the_digest_that_the_job_itself_finds(azure, box, data_python):
+    found = read(data_python, "robotrain_sources.blob_url.origin", azure.url(box, "p"))
+    assert pinned(azure.url(box, "p")) == found["digest"]
+
+
+def test_another_content_is_another_pin_and_the_same_bytes_written_again_are_not(azure, box):
+    url = azure.url(box, "p")
+    before = pinned(url)
+    azure.blobs.put_one(box, "p/config.json", FILES["config.json"])
+    assert (pinned(url), gone(url, before)) == (before, "")
+    azure.blobs.put_one(box, "p/config.json", b"[]")
+    assert pinned(url) != before
+    changed = f"What lies below {url} is not what lay there when it was pinned: blobs were added, changed or deleted"
+    assert gone(url, before).startswith(changed)
+    azure.blobs.put_one(box, "p/config.json", FILES["config.json"])
+    azure.blobs.put_one(box, "p/one-more", b"x")
+    assert gone(url, before).startswith(changed)
+
+
+def test_a_job_whose_data_changed_since_says_so(azure, box):
+    url = azure.url(box, "p")
+    before = pinned(url)
+    azure.blobs.delete(box, "p/config.json")
+    assert origin.open(url, before, "dataset", "").unlike(before) == ""
+    assert "is not what lay there when it was pinned" in origin.open(url, before, "dataset", "").unlike(pinned(url))
+    assert origin.open(url, "", "dataset", "").unlike(pinned(url)) == ""
+
+
+def test_what_is_not_there_cannot_be_pinned_and_near_names_are_told(azure, box):
+    with pytest.raises(SourceError, match=r"^No blobs lie below \S+/pp; in \S+ there is: p\.$"):
+        pinned(azure.url(box, "pp"))
+    with pytest.raises(SourceError, match=r"has no container no-such-container\.$"):
+        pinned(azure.url("no-such-container", "p"))
+    assert gone(azure.url(box, "pp"), "0" * 32) == f"No blobs lie below {azure.url(box, 'pp')} any more."
+
+
+def test_without_a_sign_in_or_the_role_the_reason_is_told(azure, box, monkeypatch):
+    azure.front.faults.append(Fault("comp=list", status=403, code="AuthorizationPermissionMismatch"))
+    with pytest.raises(SourceError, match="give it the role Storage Blob Data Reader there"):
+        pinned(azure.url(box, "p"))
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "s3cret-but-wrong")
+    with pytest.raises(SourceError, match=r"^There is no Azure identity .*AADSTS7000215") as raised:
+        pinned(azure.url(box, "p"))
+    assert "s3cret" not in str(raised.value)
+
+
+def test_a_service_that_takes_too_long_is_not_waited_for(azure, box, monkeypatch):
+    monkeypatch.setattr(pin, "ALTOGETHER", 0.5)
+    azure.front.faults.append(Fault("comp=list", latency=5))
+    with pytest.raises(SourceError, match=r"^The storage account \w+ gave no answer within 0\.5 seconds\.$"):
+        pinned(azure.url(box, "p"))
+
+
+def test_a_folder_of_many_pages_is_pinned(azure, box, monkeypatch):
+    monkeypatch.setattr(asking, "PAGE", 100)
+    assert re.fullmatch(r"[0-9a-f]{32}", pinned(azure.url_of_many(450, "p")))
+    assert pinned(azure.url_of_many(450, "p")) != pinned(azure.url_of_many(451, "p"))

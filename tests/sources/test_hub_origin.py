@@ -1,0 +1,211 @@
+"""Repositories of the Hub as the transfer sees them: listed by its own library, from a Hub of this machine."""
+
+import hashlib
+
+import pytest
+from azure_stand_in import Fault
+from reading_origins import digests, read
+from robotrain_sources.fetching.answer import Refused
+from robotrain_sources.huggingface import origin
+
+NAME = "me/act_pusht"
+POLICY = {"config.json": b'{"type": "act"}', "model.safetensors": b"weights" * 1000, "sub/notes.txt": b"a note"}
+STRANGE = (
+    "a b",
+    "a#b",
+    "a%b",
+    "a%20b",
+    "a+b",
+    "a&b=c",
+    "a?b",
+    "x~y!(z)'*",
+    "[b]{c}",
+    "a:b@c,d;e$",
+    "ü",
+    "日本",
+    "a|b^`",
+    "<>",
+)
+
+
+@pytest.fixture
+def secret(tmp_path):
+    """A file that holds this."""
+
+    def write(content: str) -> str:
+        (tmp_path / "token").write_text(f"{content}\n")
+        return str(tmp_path / "token")
+
+    return write
+
+
+def opened(uri: str = NAME, pin: str = "", role: str = "policy", credential: str = "") -> origin.Files:
+    return origin.open(uri, pin, role, credential)
+
+
+def listed(**asked: str) -> list[str]:
+    return sorted(entry.name for entry in opened(**asked).entries())
+
+
+def refused(**asked: str) -> tuple[str, str]:
+    """What is said, and whose fault it is."""
+    found = opened(**asked)
+    with pytest.raises(Exception) as raised:
+        list(found.entries())
+    told = found.refused(raised.value)
+    assert "\n" not in str(told)
+    assert "s3cret" not in str(told)
+    return str(told), told.fault
+
+
+def test_a_file_is_known_by_what_the_hub_knows_it_by(hub):
+    hub.repository(NAME, POLICY)
+    found = {entry.name: entry.identity for entry in opened().entries()}
+    assert found["model.safetensors"] == f"sha256:{hashlib.sha256(POLICY['model.safetensors']).hexdigest()}"
+    assert found["config.json"].startswith("git:")
+
+
+def test_a_repository_of_very_many_files_is_listed_page_by_page(hub, monkeypatch):
+    files = {f"data/{number:02}": b"x" * number * 400 for number in range(10)}
+    hub.repository(NAME, files, kind="dataset")
+    short = [(entry.name, entry.size, entry.identity) for entry in opened(role="dataset").entries()]
+    monkeypatch.setattr(origin, "LARGE", 2)
+    hub.page = 3
+    assert [(entry.name, entry.size, entry.identity) for entry in opened(role="dataset").entries()] == short
+    assert len([asked for asked in hub.requests if "/tree/" in asked]) > 3
+
+
+def test_what_is_pinned_is_listed_though_the_branch_moved(hub):
+    pinned = hub.repository(NAME, POLICY)
+    hub.repositories[f"models/{NAME}"].commit({"other.txt": b""})
+    assert listed(pin=pinned) == listed(uri=f"{NAME}@{pinned}") == sorted(POLICY)
+    assert listed() == ["other.txt"]
+
+
+def test_pickled_weights_of_a_policy_are_left_where_safe_ones_are_and_a_dataset_comes_whole(hub):
+    files = {**POLICY, "pytorch_model.bin": b"run me", ".cache/huggingface/x.lock": b""}
+    hub.repository(NAME, files)
+    hub.repository(NAME, files, kind="dataset")
+    assert listed() == sorted(POLICY)
+    assert listed(role="dataset") == sorted([*POLICY, "pytorch_model.bin"])
+    assert opened().place != opened(role="dataset").place
+
+
+def test_an_empty_repository_says_so(hub):
+    commit = hub.repository(NAME, {})
+    found = opened()
+    assert list(found.entries()) == []
+    assert str(found.nothing()) == f"{NAME} holds no files at {commit}"
+
+
+REFUSALS = [
+    ("private", {}, "shows no model me/act_pusht: it does not exist, or it is private and HF_TOKEN", "configuration"),
+    ("gated", {}, "/me/act_pusht and set HF_TOKEN to a token of your account", "configuration"),
+    ("", {"HF_TOKEN": "hf_s3cretWRONG"}, "does not accept your token (HF_TOKEN), for me/act_pusht", "configuration"),
+    ("", {"HF_ENDPOINT": "http://me:s3cret@127.0.0.1:9"}, "the connection to the Hub at 127.0.0.1 failed", "network"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("shut", "environ", "why", "whose"), REFUSALS)
+def test_what_the_hub_does_not_give_is_one_sentence_without_a_secret(
+    hub, data_python, monkeypatch, shut, environ, why, whose
+):
+    hub.repository(NAME, POLICY)
+    hub.repositories[f"models/{NAME}"].shut = shut
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    told = read(data_python, origin.__name__, NAME)
+    assert why in told["refused"]
+    assert told["fault"] == whose
+    assert "s3cret" not in str(told)
+
+
+def test_a_revision_that_is_not_there(hub):
+    hub.repository(NAME, POLICY)
+    assert "me/act_pusht has no revision v9 on the Hub" in refused(uri=f"{NAME}@v9")[0]
+
+
+def test_a_hub_that_has_a_bad_day_is_asked_again_once(hub, monkeypatch):
+    monkeypatch.setattr(origin, "PAUSE", 0.0)
+    hub.repository(NAME, POLICY)
+    hub.faults.append(Fault("GET /api/", status=503, times=1))
+    assert listed() == sorted(POLICY)
+    hub.status = 503
+    told = f"the Hub at 127.0.0.1 answered HTTP 503 for {NAME}: try again later"
+    assert refused() == (told, "network")
+
+
+def test_a_token_in_a_file_opens_what_is_shut_and_a_wrong_one_is_told_by_its_file(hub, secret):
+    hub.repository(NAME, POLICY)
+    hub.repositories[f"models/{NAME}"].shut = "gated"
+    assert listed(credential=secret(hub.token)) == sorted(POLICY)
+    told = f"the Hub at 127.0.0.1 does not accept the token in {secret('hf_s3cretWRONG')}, for {NAME} (HTTP 401)"
+    assert refused(credential=secret("hf_s3cretWRONG")) == (told, "configuration")
+    with pytest.raises(Refused, match=r"holds something else than a token of the Hub") as raised:
+        opened(credential=secret("not a s3cret"))
+    assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "pin", "why"),
+    [
+        ("https://huggingface.co/me/act", "", "names no repository of the Hub: Type the repository's id"),
+        (NAME, "main", "a repository of the Hub is pinned to a commit of 40 digits"),
+    ],
+)
+def test_a_name_that_is_none_is_refused_without_asking_anybody(hub, uri, pin, why):
+    with pytest.raises(Refused, match=why):
+        opened(uri, pin)
+    assert hub.requests == []
+
+
+@pytest.mark.slow
+def test_every_file_comes_as_it_was_written_whatever_its_name(hub, data_python):
+    small = {f"{name}/{name}.txt": f"content of {name}".encode() for name in STRANGE}
+    large = {f"large/{name}": content * 500 for name, content in small.items() if not set(name) & set("[]|^")}
+    hub.repository(NAME, small | large, kind="dataset")
+    came = read(data_python, origin.__name__, NAME, "", "dataset")
+    assert came["files"] == digests(small | large)
+
+
+@pytest.mark.parametrize("name", ["a[1].safetensors", "a|b", "a^b"])
+def test_a_large_file_that_obstore_would_not_find_is_refused_by_its_name(hub, name):
+    hub.repository(NAME, {name: b"x" * 10_000})
+    assert refused() == (f"the Hub's '{name}' cannot be fetched with {name[1]!r} in its name: rename it there", "data")
+
+
+@pytest.mark.slow
+def test_a_token_goes_to_the_hub_and_never_to_where_it_sends_on_to(hub, data_python, secret):
+    hub.repository(NAME, POLICY)
+    hub.repositories[f"models/{NAME}"].shut = "gated"
+    came = read(data_python, origin.__name__, NAME, "", "policy", secret(hub.token))
+    assert came["files"] == digests(POLICY)
+    assert hub.arrived_elsewhere
+    assert not [arrived for arrived in hub.arrived_elsewhere if "authorization" in arrived.headers]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("status", "why", "whose"),
+    [
+        (403, "wants a token: set HF_TOKEN, for me/act_pusht (HTTP 403)", "configuration"),
+        (404, "has a file of me/act_pusht no more, or another (HTTP 404): start the run again", "data"),
+        (502, "answered HTTP 502 for me/act_pusht: try again later", "network"),
+    ],
+)
+def test_what_the_store_is_told_of_one_file_is_one_sentence(hub, data_python, status, why, whose):
+    hub.repository(NAME, POLICY)
+    hub.faults.append(Fault("GET .*/resolve/.*config.json", status=status))
+    told = read(data_python, origin.__name__, NAME)
+    assert why in told["refused"]
+    assert told["fault"] == whose
+
+
+@pytest.mark.slow
+def test_a_hub_that_may_not_be_asked_is_told_of(hub, data_python, monkeypatch):
+    hub.repository(NAME, POLICY)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    told = read(data_python, origin.__name__, NAME)
+    assert "HF_HUB_OFFLINE forbids to ask for it" in told["refused"]
+    assert told["fault"] == "configuration"

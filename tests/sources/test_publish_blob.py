@@ -1,0 +1,315 @@
+"""Checkpoints really published to a folder of blobs: by Azure's SDK in the data environment, to Azurite."""
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+from azure_stand_in import CLIENT, Fault, front
+from azure_stand_in.azurite import KEY
+from robotrain_runtime import checkpoint
+from robotrain_runtime.checkpoint import MANIFEST
+from robotrain_runtime.courier import Halted, Never
+from robotrain_runtime.half import Place
+from robotrain_runtime.target import Look
+from robotrain_sources.blob_url import target
+
+pytestmark = pytest.mark.slow
+
+RUN = "lerobot-train-00000000-1"
+WEIGHTS = os.urandom(20_000_000)  # several blocks
+FILES = {"pretrained_model/model.safetensors": WEIGHTS, "pretrained_model/config.json": b"{}", "training_state/é": b""}
+
+
+@pytest.fixture
+def place(tmp_path, data_python, azure, monkeypatch) -> Place:
+    for name, value in azure.environ.items():
+        monkeypatch.setenv(name, value)
+    said: list[str] = []
+    return Place(cache=tmp_path / "cache", python=data_python, say=said.append)
+
+
+@pytest.fixture
+def box(request, azure) -> str:
+    """A container of this test's own."""
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
+    azure.blobs.put(name, {})
+    return name
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Make a sealed checkpoint: `saved(200)`."""
+
+    def save(step: int, files=FILES, run: str = RUN, parent: str = "checkpoints") -> Path:
+        folder = tmp_path / parent / f"{step:06}"
+        shutil.rmtree(folder, ignore_errors=True)
+        for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        checkpoint.seal(folder, step=step, run=run, job="0" * 64, model="pretrained_model")
+        return folder
+
+    return save
+
+
+@pytest.fixture
+def writer(azure, box, place):
+    """What writes to `publish/act` of the box."""
+    opened = target.open(azure.url(box, "publish/act"), place)
+    yield opened
+    opened.close()
+
+
+def put(writer, folder: Path, halted=lambda: False) -> bool:
+    return writer.put(folder, checkpoint.read(folder), halted)
+
+
+READ = """
+import json, sys
+from azure.identity import EnvironmentCredential
+from azure.storage.blob import ContainerClient
+account, container, start = sys.argv[1:]
+client = ContainerClient(f"https://{account}.blob.core.windows.net", container, EnvironmentCredential())
+names = [blob.name for blob in client.list_blobs(name_starts_with=start)]
+print(json.dumps({n.removeprefix(start): client.get_blob_client(n).download_blob().readall().hex() for n in names}))
+"""
+
+
+@pytest.fixture
+def there(azure, box, place):
+    """What lies below the prefix, as anybody reads it."""
+
+    def read() -> dict[str, bytes]:
+        command = [str(place.python), "-c", READ, azure.account, box, "publish/act/"]
+        found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        return {name: bytes.fromhex(content) for name, content in found.items()}
+
+    return read
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {f"{folder.name}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in found}
+
+
+def test_a_checkpoint_arrives_whole_and_its_manifest_last(azure, there, writer, saved):
+    folder = saved(200)
+    assert put(writer, folder)
+    assert there() == content(folder)
+    written = [
+        request for request in azure.front.requests if request.startswith("PUT") and "comp=block&" not in request
+    ]
+    assert MANIFEST in written[-1]
+    assert [MANIFEST in request for request in written].count(True) == 1
+
+
+def test_what_is_there_already_is_not_sent_again(azure, there, writer, saved):
+    folder = saved(200)
+    put(writer, folder)
+    azure.front.requests.clear()
+    assert not put(writer, folder)
+    assert not [request for request in azure.front.requests if request.startswith(("PUT", "DELETE"))]
+    assert there() == content(folder)
+
+
+def test_a_checkpoint_that_is_written_anew_loses_its_manifest_first(azure, there, writer, saved):
+    put(writer, saved(200))
+    azure.front.requests.clear()
+    anew = saved(200, {"pretrained_model/model.safetensors": b"other", "more": b"1"})
+    assert put(writer, anew)
+    assert there() == content(anew)
+    changes = [request for request in azure.front.requests if request.startswith(("PUT", "DELETE"))]
+    assert [change.partition(" ")[0] for change in (changes[0], changes[-1])] == ["DELETE", "PUT"]
+    assert all(MANIFEST in change for change in (changes[0], changes[-1]))
+
+
+def test_a_publisher_that_is_killed_leaves_nothing_that_looks_whole(azure, box, place, there, saved):
+    folder, killed = saved(200), target.open(azure.url(box, "publish/act"), place)
+    pid = killed._assistant._process.pid
+    azure.front.faults.append(Fault("PUT .*comp=blocklist", act=lambda: os.kill(pid, signal.SIGKILL)))
+    with pytest.raises(OSError, match="SIGKILL"):
+        put(killed, folder)
+    killed.close()
+    assert f"000200/{MANIFEST}" not in there()
+
+    again = target.open(azure.url(box, "publish/act"), place)
+    assert put(again, folder)
+    again.close()
+    assert there() == content(folder)
+
+
+def test_whoever_started_it_is_gone_and_so_is_the_publisher(azure, writer, saved):
+    begun, let = threading.Event(), threading.Event()
+    azure.front.faults.append(Fault("PUT .*comp=block&", act=lambda: (begun.set(), let.wait(20))))
+    folder = saved(200)
+    ended = []
+
+    def give_up() -> None:
+        assert begun.wait(20)
+        writer._assistant._process.stdin.close()  # as when the process that holds it dies
+        ended.append(writer._assistant._process.wait(20))
+        let.set()
+
+    giving_up = threading.Thread(target=give_up, daemon=True)
+    giving_up.start()
+    with pytest.raises(OSError, match="has ended"):
+        put(writer, folder)
+    giving_up.join()
+    assert ended == [0]
+
+
+def test_a_halt_is_heard_while_it_uploads(azure, writer, saved):
+    halted, let = threading.Event(), threading.Event()
+    azure.front.faults.append(Fault("PUT .*comp=block&", act=lambda: (halted.set(), let.wait(20))))
+    with pytest.raises(Halted):
+        put(writer, saved(200), halted.is_set)
+    let.set()
+
+
+def test_a_byte_that_changes_on_the_way_is_noticed(azure, there, writer, saved, monkeypatch):
+    flipped = []
+    asked = front._Handler._asked
+
+    def flip(handler, body):
+        if not flipped and "comp=block&" in handler.path:
+            flipped.append(handler.path)
+            body = body[:-1] + bytes([body[-1] ^ 1])
+        return asked(handler, body)
+
+    monkeypatch.setattr(front._Handler, "_asked", flip)
+    folder = saved(200)
+    with pytest.raises(OSError, match="HTTP 400"):  # Md5Mismatch; Azurite has another word for it
+        put(writer, folder)
+    assert flipped
+    assert f"000200/{MANIFEST}" not in there()
+    assert put(writer, folder)
+    assert there() == content(folder)
+
+
+def test_what_the_service_has_otherwise_is_noticed_before_the_manifest(azure, box, there, writer, saved):
+    folder, name = saved(200), "publish/act/000200/pretrained_model/config.json"
+    meddle = Fault("comp=list", after=1, act=lambda: azure.blobs.put_one(box, name, b"[]"))
+    azure.front.faults.append(meddle)
+    with pytest.raises(OSError, match=r"000200/pretrained_model/config.json did not arrive as it was sent"):
+        put(writer, folder)
+    assert f"000200/{MANIFEST}" not in there()
+
+
+def test_a_bad_moment_of_the_service_passes(azure, there, writer, saved):
+    azure.front.faults += [
+        Fault("PUT .*comp=block&", status=503, code="ServerBusy", times=3),
+        Fault("PUT .*config.json", reset=True, times=1),
+    ]
+    folder = saved(200)
+    assert put(writer, folder)
+    assert there() == content(folder)
+
+
+def test_parts_that_arrived_are_not_sent_again(azure, there, writer, saved):
+    azure.front.faults.append(Fault(f"PUT .*{MANIFEST}", status=409, code="BlobImmutableDueToPolicy"))
+    folder = saved(200)
+    with pytest.raises(OSError):
+        put(writer, folder)
+    azure.front.faults.clear()
+    azure.front.requests.clear()
+    assert put(writer, folder)
+    written = [request for request in azure.front.requests if request.startswith("PUT")]
+    assert [MANIFEST in request for request in written] == [True]
+    assert there() == content(folder)
+
+
+def test_who_may_not_write_is_told_as_whom_and_which_role_would_do(azure, box, place, writer, saved):
+    azure.front.faults.append(Fault("PUT|DELETE", status=403, code="AuthorizationPermissionMismatch"))
+    with pytest.raises(OSError) as raised:
+        put(writer, saved(200))
+    (seen,) = target.look(azure.url(box, "publish/act"), place).wrong
+    assert str(raised.value) == seen
+    assert f"Azure does not let the identity with client id {CLIENT}" in seen
+    assert f"write to container {box} of the storage account {azure.account} (403 AuthorizationPermissionMis" in seen
+    assert "Storage Blob Data Contributor" in seen
+
+
+def test_a_look_writes_and_deletes_a_tiny_blob_and_sees_whose_checkpoints_lie_there(
+    azure, box, there, place, writer, saved
+):
+    put(writer, saved(200))
+    put(writer, saved(400, {"w": b"1"}, run="another-run-1"))
+    before = there()
+    azure.front.requests.clear()
+    assert target.look(azure.url(box, "publish/act"), place) == Look(runs={200: RUN, 400: "another-run-1"})
+    assert [r.partition(" ")[0] for r in azure.front.requests if r.startswith(("PUT", "DELETE"))] == ["PUT", "DELETE"]
+    assert there() == before
+
+
+def test_a_container_that_is_not_there_is_told_with_how_to_make_it(azure, place):
+    (said,) = target.look(azure.url("nowhere", "a"), place).wrong
+    assert said.startswith(f"the storage account {azure.account} has no container nowhere: az storage container create")
+
+
+def test_a_key_in_a_file_does_where_a_machine_has_no_identity(azure, box, place, saved, tmp_path, monkeypatch):
+    for name in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"):
+        monkeypatch.delenv(name)
+    file = tmp_path / "key"
+    file.write_text(KEY)
+    file.chmod(0o600)
+    place = dataclasses.replace(place, credentials={"blob_url": str(file)})
+    writer = target.open(azure.url(box, "publish/act"), place)
+    assert put(writer, saved(200))
+    writer.close()
+
+
+def test_a_name_that_another_has_is_never_written_over(azure, box, there, writer, saved):
+    put(writer, saved(200, {"w": b"theirs"}, run="another-run-1"))
+    azure.blobs.put(box, {"publish/act/000400/mine.txt": b"mine"})
+    azure.front.faults.append(Fault(f"PUT .*000600/{MANIFEST}", status=409, code="BlobImmutableDueToPolicy"))
+    with pytest.raises(OSError):
+        put(writer, saved(600, {"w": b"theirs"}, run="another-run-1"))
+    before = there()
+    for step, why in (
+        (200, "is a checkpoint of the run another-run-1"),
+        (400, "is something else"),
+        (600, "holds parts of a checkpoint of the run another-run-1"),
+    ):
+        with pytest.raises(Never, match=f"publish/act/000{step} {why}"):
+            put(writer, saved(step, parent="ours"))
+    assert there() == before
+
+
+def test_a_file_that_changed_after_it_was_sealed_is_not_published(there, writer, saved):
+    folder = saved(200)
+    sealed = checkpoint.read(folder)
+    (folder / "pretrained_model/config.json").write_bytes(b"[]")
+    with pytest.raises(Never, match=r"config\.json is not what was saved"):
+        writer.put(folder, sealed, lambda: False)
+    assert there() == {}
+
+
+def test_the_oldest_of_a_run_go_manifest_first_and_nobody_elses(azure, there, writer, saved):
+    put(writer, saved(100, {"w": b"theirs"}, run="another-run-1"))
+    for step in (200, 400, 600, 1000200):
+        put(writer, saved(step, {"w": b"%d" % step, "deep/er": b"1"}))
+    azure.front.requests.clear()
+    assert writer.trim(RUN, 2, lambda: False) == ("000200", "000400")
+    assert {name.partition("/")[0] for name in there()} == {"000100", "000600", "1000200"}
+    deleted = [request for request in azure.front.requests if request.startswith("DELETE")]
+    assert [MANIFEST in request for request in deleted] == [True, False, False, True, False, False]
+    assert writer.trim(RUN, 2, lambda: False) == ()
+
+
+def test_what_a_removal_left_behind_goes_with_the_next(azure, box, there, writer, saved):
+    for step in (200, 400):
+        put(writer, saved(step, {"w": b"%d" % step}))
+    azure.front.faults.append(Fault("DELETE .*000200/w", status=403, code="AuthorizationPermissionMismatch"))
+    with pytest.raises(OSError, match="Contributor"):
+        writer.trim(RUN, 1, lambda: False)
+    assert sorted(there()) == ["000200/w", f"000400/{MANIFEST}", "000400/w"]
+    azure.front.faults.clear()
+    assert writer.trim(RUN, 1, lambda: False) == ()
+    assert sorted(there()) == [f"000400/{MANIFEST}", "000400/w"]

@@ -1,0 +1,115 @@
+"""Folders of blobs, from the account to the cache, with the real clients: names, TLS and the proxy are Azure's own."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from azure_stand_in import Fault
+from robotrain_runtime.document import Source
+from robotrain_runtime.failure import Failed
+from robotrain_runtime.half import Delivery, Place
+from robotrain_sources.blob_url import container as half
+from robotrain_sources.transfer import delivery
+from transfers import QUICK, tree
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(  # of the stand-in, when a program ends at once that has just connected
+        "ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning"
+    ),
+]
+
+FILES = {"meta/info.json": b"{}", "large.bin": os.urandom(9 << 20), "empty": b"", "a b é#%.bin": b"odd"}
+FILES |= {f"data/{number}.bin": os.urandom(20_000) for number in range(30)}
+ONE, TWO = {**FILES, "which": b"1"}, {**FILES, "which": b"2"}
+
+
+@pytest.fixture
+def deliver(azure, data_python, tmp_path, monkeypatch) -> Iterator[Callable[..., Delivery]]:
+    """`deliver(ADDRESS, …)` with the identity of the test's account."""
+    for name, value in azure.environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(delivery, "PATIENCE", QUICK)
+    place = Place(cache=tmp_path / "cache", python=data_python, say=lambda line: None)
+    begun: list[Delivery] = []
+
+    def deliver(*uris: str) -> Delivery:
+        sources = [Source(role="dataset", kind="blob_url", uri=uri) for uri in uris]
+        begun.append(delivery.deliver(sources, {"blob_url": half}, place, {"dataset": ["meta/info.json"]}))
+        return begun[-1]
+
+    yield deliver
+    for one in begun:
+        one.close()
+
+
+@pytest.fixture
+def box(azure, request) -> str:
+    """A container of this test's own, with two folders."""
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
+    for folder, files in (("one", ONE), ("two", TWO)):
+        azure.blobs.put(name, {f"sets/{folder}/{path}": content for path, content in files.items()})
+    return name
+
+
+def folders(made: Delivery) -> list[Path]:
+    assert [found.wrong for found in made.survey()] == [(), ()]
+    return list(made.fetch(lambda far: None).values())
+
+
+def test_two_prefixes_come_as_they_are_through_a_bad_day(azure, deliver, box):
+    azure.front.faults += [
+        Fault("GET .*/data/", status=503, code="ServerBusy", times=10),
+        Fault("GET .*large", cut=True, times=2),
+        Fault("GET .*/data/", reset=True, times=5),
+    ]
+    uris = [azure.url(box, f"sets/{folder}") for folder in ("one", "two")]
+    assert [tree(files) for files in folders(deliver(*uris))] == [ONE, TWO]
+    azure.front.requests.clear()
+    assert len(folders(deliver(*uris))) == 2
+    assert [request.partition("?")[2][:4] for request in azure.front.requests] == ["rest"] * 2  # the listings alone
+
+
+@pytest.mark.parametrize("code", ["AuthorizationPermissionMismatch", "AuthorizationFailure"])
+@pytest.mark.parametrize("where", ["comp=list", "sets/one/"])
+def test_who_may_not_list_or_read_is_told_at_once_with_the_role_that_would_do(azure, deliver, box, code, where):
+    azure.front.faults.append(Fault(rf"GET /{box}[/?].*{where}(?!.*two)", status=403, code=code))
+    one, two = deliver(*(azure.url(box, f"sets/{folder}") for folder in ("one", "two"))).survey()
+    assert one.fault == "configuration"
+    for part in (code, box, azure.account, "Storage Blob Data Reader"):
+        assert part in one.wrong[0]
+    assert where == "comp=list" or two.wrong == ()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "why", "fault"),
+    [
+        (403, "AuthorizationPermissionMismatch", "Storage Blob Data Reader", "configuration"),
+        (404, "BlobNotFound", r"data/7.bin of https://.*/sets/one was deleted while", "data"),
+        (412, "ConditionNotMet", r"data/7.bin of https://.*/sets/one was changed while", "data"),
+    ],
+)
+def test_what_one_blob_meets_midway_is_told_and_the_next_try_goes_on(azure, deliver, box, status, code, why, fault):
+    made = deliver(*(azure.url(box, f"sets/{folder}") for folder in ("one", "two")))
+    made.survey()
+    azure.front.faults.append(Fault("one/data/7.bin", status=status, code=code))
+    with pytest.raises(Failed, match=why) as failed:
+        made.fetch(lambda far: None)
+    assert failed.value.fault == fault
+    azure.front.faults.clear()
+    again = deliver(*(azure.url(box, f"sets/{folder}") for folder in ("one", "two")))
+    assert [tree(files) for files in folders(again)] == [ONE, TWO]
+
+
+def test_a_blob_that_is_written_again_midway_is_noticed(azure, deliver, box):
+    made = deliver(azure.url(box, "sets/one"))
+    made.survey()
+
+    def write() -> None:
+        azure.blobs.put_one(box, "sets/one/large.bin", os.urandom(9 << 20))
+
+    azure.front.faults.append(Fault("one/large", after=1, act=write))
+    with pytest.raises(Failed, match=r"large.bin of .* was changed while it was fetched: start the run again"):
+        made.fetch(lambda far: None)

@@ -1,0 +1,294 @@
+"""Fetched data in the cache: complete or not there, once for all who want it, and gone on with after a kill."""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from azure_stand_in import Fault
+from robotrain_runtime.failure import Failed
+from transfers import HALVES, cache, deliver, shelves, tree
+
+__all__ = ["cache", "deliver", "shelves"]
+
+MIB = 1 << 20
+FILES = {"meta/info.json": b'{"fps": 10}', "large.bin": os.urandom(20 * MIB), "empty": b""}
+FILES |= {f"data/{number}.bin": os.urandom(50_000) for number in range(60)}
+SMALL = {"meta/info.json": b'{"fps": 10}', "data/1.bin": os.urandom(5000)}
+
+PROCESS = """
+import importlib, pathlib, sys
+from robotrain_runtime.document import Source
+from robotrain_runtime.half import Place
+from robotrain_sources.transfer import delivery, request
+python, cache, *uris = sys.argv[1:]
+delivery.PATIENCE = request.Patience(stall=2, giving_up=5, first=0.01, longest=0.1)
+sources = [Source(role="dataset", kind="shelf", uri=uri) for uri in uris]
+place = Place(cache=pathlib.Path(cache), python=pathlib.Path(python), say=lambda line: print(line, flush=True))
+made = delivery.deliver(sources, {"shelf": importlib.import_module("shelf_half")}, place, {})
+for found in made.survey():
+    assert not found.wrong, found.wrong
+print("going", made._program._process.pid, flush=True)
+for folder in made.fetch(lambda far: print("came", far.done, flush=True)).values():
+    print("folder", folder, flush=True)
+sys.stdin.read()
+made.close()
+"""
+
+
+@pytest.fixture
+def process(data_python, cache):
+    """Start a process that delivers, and holds what it delivered until its input ends."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*uris: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-c", PROCESS, data_python, cache, *uris]
+        environ = {**os.environ, "PYTHONPATH": str(HALVES)}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        started.append(subprocess.Popen(command, env=environ, text=True, **pipes))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()
+        one.communicate()
+
+
+def until(process: "subprocess.Popen[str]", word: str) -> str:
+    """The rest of the next line that begins with `word`."""
+    for line in process.stdout:
+        if line.startswith(word):
+            return line.removeprefix(word).strip()
+    raise AssertionError(f"it never said {word!r}")
+
+
+def ended(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    with open(f"/proc/{pid}/stat") as stat:
+        return stat.read().rpartition(")")[2].split()[0] == "Z"
+
+
+def wait_for(condition) -> None:
+    while not condition():
+        time.sleep(0.01)
+
+
+def test_the_same_data_is_fetched_once_wherever_it_is_named(shelves, deliver, cache):
+    uri = shelves.put("pusht", SMALL)
+    first = deliver(uri, uri, described=["meta/info.json", "meta/none.json"])
+    found = first.survey()
+    assert [(one.files, one.size) for one in found] == [(2, sum(map(len, SMALL.values())))] * 2
+    assert found[0].missing > 0
+    assert tree(found[0].described) == {"meta/info.json": SMALL["meta/info.json"]}
+    files, again = first.fetch()
+    assert files == again
+    assert tree(files) == SMALL
+    first.made.close()
+    assert not found[0].described.exists()
+    shelves.asked.clear()
+    second = deliver(uri, described=["meta/info.json"])
+    (there,) = second.survey()
+    assert (there.missing, there.digest) == (0, found[0].digest)
+    assert tree(there.described) == {"meta/info.json": SMALL["meta/info.json"]}
+    assert second.fetch() == [files]
+    assert shelves.asked == ["/pusht"]
+    assert files == cache / "data/shelf/pusht" / there.digest / "files"
+
+
+def test_the_manifest_says_what_came(shelves, deliver):
+    (files,) = deliver(shelves.put("pusht", {"b": b"2", "a": b"1"})).folders()
+    head, *lines = map(json.loads, (files.parent / "manifest.jsonl").read_text().splitlines())
+    assert (head["files"], head["size"]) == (2, 2)
+    assert [line["name"] for line in lines] == ["a", "b"]
+    assert lines[0]["sha256"] == "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"
+
+
+@pytest.mark.slow
+def test_all_sources_are_fetched_together_and_told_as_they_come(shelves, deliver):
+    shelves.faults.append(Fault("large", latency=0.2))
+    uris = [shelves.put(f"s{number}", {**FILES, "which": bytes([number])}) for number in range(3)]
+    delivering = deliver(*uris)
+    assert [tree(files)["which"] for files in delivering.folders()] == [b"\0", b"\1", b"\2"]
+    total = 3 * (sum(map(len, FILES.values())) + 1)
+    assert {far.total for far in delivering.far} == {total}
+    done = [far.done for far in delivering.far]
+    assert done == sorted(done)
+    assert done[-1] == total
+    assert delivering.said[0].startswith("fetching 192 files of 3 sources: 71.9 MB")
+    assert "192 files, each one verified" in delivering.said[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("harm", ["shorter", "missing", "no manifest", "half a manifest"])
+def test_data_that_was_damaged_is_mended(shelves, deliver, harm):
+    uri = shelves.put("pusht", SMALL)
+    (files,) = deliver(uri).folders()
+    manifest = files.parent / "manifest.jsonl"
+    if harm == "shorter":
+        os.truncate(files / "data/1.bin", 1)
+    elif harm == "half a manifest":
+        os.truncate(manifest, manifest.stat().st_size // 2)
+    else:
+        (files / "data/1.bin" if harm == "missing" else manifest).unlink()
+    delivering = deliver(uri)
+    assert list(map(tree, delivering.folders())) == [SMALL]
+    assert "had been changed or damaged" in delivering.said[0]
+
+
+@pytest.mark.slow
+def test_of_two_that_want_the_same_one_fetches_and_the_other_waits(shelves, process, cache):
+    uris = [shelves.put("one", FILES), shelves.put("two", SMALL)]
+    shelves.faults.append(Fault("large", latency=1.0, times=1))
+    both = [process(*uris), process(*reversed(uris))]
+    folders = {tuple(sorted((until(one, "folder"), until(one, "folder")))) for one in both}
+    assert len(folders) == 1
+    asked = [path for path in shelves.asked if path.startswith("/one/data/")]
+    assert len(asked) == len(set(asked)) == 60
+    third = process(uris[0])  # while both go on using it
+    assert until(third, "folder") in next(iter(folders))
+
+
+@pytest.mark.slow
+def test_when_whoever_asked_is_killed_the_program_ends_and_the_next_goes_on(shelves, process, deliver):
+    uri = shelves.put("pusht", FILES)
+    slow = Fault("large|data/5", latency=60.0)
+    shelves.faults.append(slow)
+    first = process(uri)
+    program = int(until(first, "going"))
+    wait_for(lambda: sum(path.startswith("/pusht/data") for path in shelves.asked) > 40)
+    until(first, "came")
+    until(first, "came")
+    os.kill(first.pid, signal.SIGKILL)
+    wait_for(lambda: ended(program))
+    shelves.faults.clear()
+    shelves.asked.clear()
+    delivering = deliver(uri)
+    assert list(map(tree, delivering.folders())) == [FILES]
+    assert any("that an earlier try left" in line for line in delivering.said)
+    assert len(shelves.asked) < 40
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_the_right_bytes_come_in_the_end(shelves, process, cache):
+    chance = random.Random(4)
+    for number in range(20):
+        content = {**FILES, "which": bytes([number])}
+        shelves.faults[:] = [Fault("large|data", latency=0.02), Fault("data", cut=True, times=3)]
+        uri = shelves.put("pusht", content)
+        kills = 0
+        while True:
+            started = process(uri)
+            program = int(until(started, "going"))
+            if kills < 2:
+                time.sleep(chance.uniform(0.0, 0.6))
+                os.kill(program, signal.SIGKILL)
+                kills += 1
+            said = started.communicate("")[0]
+            if found := re.search(r"^folder (.*)$", said, re.MULTILINE):
+                break
+            assert "ended with -9" in said
+        assert tree(Path(found[1])) == content
+    assert len(list(cache.rglob("manifest.jsonl"))) == 20
+    assert not list(cache.rglob("*.part"))
+
+
+@pytest.mark.slow
+def test_what_an_earlier_try_left_is_believed_only_when_it_is_still_so(shelves, deliver, cache):
+    uri = shelves.put("pusht", FILES)
+    shelves.faults.append(Fault("data/0", status=403))
+    shelves.faults.append(Fault("large", latency=60.0, after=2))
+    delivering = deliver(uri)
+    delivering.survey()
+    with pytest.raises(Failed, match="PermissionDenied"):
+        delivering.fetch()
+    (part,) = cache.rglob("*.part")
+    left = [path for path in (part / "files/data").iterdir() if path.name != "0.bin"]
+    for path in left[::2]:
+        path.write_bytes(b"\0" * 50_000)  # the size is right
+    (part / "files/large.bin").write_bytes(b"\0" * 20 * MIB)
+    shelves.faults.clear()
+    assert list(map(tree, deliver(uri).folders())) == [FILES]
+
+
+@pytest.mark.slow
+def test_a_machine_that_lost_power_fetches_again_what_it_cannot_tell(shelves, deliver, cache):
+    uri = shelves.put("pusht", FILES)
+    shelves.faults.append(Fault("data/0", status=403))
+    delivering = deliver(uri)
+    delivering.survey()
+    with pytest.raises(Failed):
+        delivering.fetch()
+    (catalog,) = cache.rglob("catalog.sqlite")
+    os.truncate(catalog, catalog.stat().st_size // 2)
+    shelves.faults.clear()
+    assert list(map(tree, deliver(uri).folders())) == [FILES]
+
+
+@pytest.mark.slow
+def test_a_stop_ends_it_at_once(shelves, deliver):
+    class Stopped(Exception):
+        pass
+
+    def stop(number: int, frame: object) -> None:
+        raise Stopped
+
+    shelves.faults.append(Fault("data/", latency=60.0))
+    delivering = deliver(shelves.put("pusht", SMALL))
+    delivering.survey()
+    before = signal.signal(signal.SIGUSR1, stop)
+    main = threading.get_ident()
+    shelves.faults[0].act = lambda: signal.pthread_kill(main, signal.SIGUSR1)
+    try:
+        with pytest.raises(Stopped):
+            delivering.fetch()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert delivering.made._program._process.returncode is not None
+
+
+@pytest.mark.slow
+def test_close_from_another_thread_ends_it(shelves, deliver):
+    delivering = deliver(shelves.put("pusht", SMALL))
+    delivering.survey()
+    closing = threading.Thread(target=delivering.made.close)
+    shelves.faults.append(Fault("data/", latency=60.0, act=closing.start))
+    with pytest.raises(Failed, match="ended"):
+        delivering.fetch()
+    closing.join()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="only root makes a small disk")
+def test_a_disk_that_fills_up_is_told_and_the_room_given_back(shelves, deliver, cache):
+    cache.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", cache], check=True)
+    try:
+        uri = shelves.put("pusht", {**FILES, "more.bin": os.urandom(20 * MIB)})
+        delivering = deliver(uri)
+        (found,) = delivering.survey()
+        assert found.fault == "disk_full"
+        assert "The data takes 45.1 MB more, and" in found.wrong[0]
+        delivering.made.close()
+
+        uri = shelves.put("pusht", SMALL)
+        shelves.files["pusht"] = dict(SMALL, **{"data/1.bin": os.urandom(8 * MIB)})
+        delivering = deliver(uri)
+        assert delivering.survey()[0].wrong == ()
+        (cache / "somebody").write_bytes(b"\0" * (75 * MIB))  # since the survey
+        with pytest.raises(Failed, match=r"the disk of .* is full: make room, or set ROBOTRAIN_CACHE") as failed:
+            delivering.fetch()
+        assert failed.value.fault == "disk_full"
+        assert not list(cache.rglob("*.part"))
+    finally:
+        subprocess.run(["umount", cache], check=True)

@@ -1,0 +1,101 @@
+"""Listings as files of one folder: which names cannot be, what identifies them, and what of them has arrived."""
+
+import sqlite3
+
+import pytest
+from robotrain_sources.fetching.answer import Refused
+from robotrain_sources.transfer import digest
+from robotrain_sources.transfer.catalog import PAGE, Catalog
+from robotrain_sources.transfer.origin import Entry
+
+
+def entry(name: str, size: int = 1, **more: str) -> Entry:
+    return Entry(name=name, size=size, **{"version": f"of {name}", **more})
+
+
+@pytest.fixture
+def catalog(tmp_path):
+    made = Catalog(tmp_path / "listing.sqlite")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (["config.json", "a/b", "a/c"], ""),
+        (["a b", "é", "..a", "a..", "...", "~x", "-x"], ""),
+        (["../evil"], "leads out"),
+        (["a/../../evil"], "leads out"),
+        (["/etc/passwd"], "leads out"),
+        (["a//b"], "leads out"),
+        (["."], "leads out"),
+        (["a/"], "leads out"),
+        (["a\\..\\b"], "leads out"),
+        (["a\nb"], "leads out"),
+        (["a\0b"], "leads out"),
+        (["x" * 256], "too long"),
+        (["x" * 255 + "/" + "y" * 255], ""),
+        (["a", "a/b", "a-b"], "'a' is a file and, with 'a/b', a folder too"),
+        (["x/a/b/c", "x/a"], "'x/a' is a file"),
+    ],
+)
+def test_a_name_that_is_no_file_below_the_folder_is_refused(given, why, catalog):
+    if not why:
+        catalog.fill(map(entry, given))
+        return
+    with pytest.raises(Refused) as refused:
+        catalog.fill(map(entry, given))
+    assert why in str(refused.value)
+    assert refused.value.fault == "data"
+
+
+def test_a_name_that_is_listed_twice_is_refused(catalog):
+    with pytest.raises(Refused, match="listed twice"):
+        catalog.fill([entry("a"), entry("a", 2)])
+
+
+def test_a_file_that_nothing_identifies_is_refused(catalog):
+    with pytest.raises(Refused, match="cannot be told from another state"):
+        catalog.fill([Entry(name="a", size=1)])
+
+
+def test_the_digest_is_that_of_what_is_there_and_not_of_how_it_was_listed(tmp_path, catalog):
+    listed = [entry(f"{number}/é") for number in range(PAGE + 10)]
+    catalog.fill(listed)
+    assert catalog.digest() == digest.of(sorted(listed, key=lambda one: one.name))
+    for number, other in enumerate((listed[1:], [entry("0/é", 2), *listed[1:]], [entry("0/é", md5="x"), *listed[1:]])):
+        changed = Catalog(tmp_path / f"{number}.sqlite")
+        changed.fill(other)
+        assert changed.digest() != catalog.digest()
+        changed.close()
+
+
+def test_a_digest_of_the_content_goes_before_when_it_was_written():
+    assert digest.of([entry("a", md5="1", version="x")]) == digest.of([entry("a", md5="1", version="y")])
+
+
+def test_what_is_left_comes_with_the_largest_first_while_others_are_noted(catalog):
+    catalog.fill(entry(f"{number:05}", number % 7) for number in range(2 * PAGE))
+    came = []
+    for one in catalog.left():
+        came.append((one.size, one.name))
+        catalog.note([(one.name, "own")])
+    assert came == sorted(came, reverse=True)
+    assert len(came) == 2 * PAGE
+    assert catalog.is_complete()
+
+
+def test_what_arrived_is_taken_over_with_the_versions_of_today(tmp_path, catalog):
+    earlier = Catalog(tmp_path / "earlier.sqlite")
+    earlier.fill([entry("a", 5, version="old"), entry("b", 7)])
+    earlier.note([("b", "own")], [("a", 0, 3)])
+    earlier.close()
+    catalog.fill([entry("a", 5, version="new"), entry("b", 7)])
+    catalog.take_over(tmp_path / "earlier.sqlite")
+    assert catalog.arrived() == 7 + 3
+    assert [one.version for one in catalog.left()] == ["new"]
+    assert catalog.ranges("a") == [(0, 3)]
+    (tmp_path / "broken").write_bytes(b"x" * 5000)
+    with pytest.raises(sqlite3.Error):
+        catalog.take_over(tmp_path / "broken")

@@ -1,0 +1,112 @@
+"""Bad days of a service: the right bytes come in the end, or a sentence that says what to do. Never other bytes."""
+
+import os
+import re
+
+import pytest
+from azure_stand_in import Fault
+from robotrain_runtime.failure import Failed
+from transfers import cache, deliver, shelves, tree
+
+__all__ = ["cache", "deliver", "shelves"]
+
+MIB = 1 << 20
+FILES = {"meta/info.json": b"{}", "large.bin": os.urandom(9 * MIB), "empty": b""}
+FILES |= {f"data/{number}.bin": os.urandom(50_000) for number in range(40)}
+
+
+@pytest.fixture
+def shelf(shelves) -> str:
+    return shelves.put("pusht", FILES)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Fault("large|data", status=429, times=30), id="429"),
+        pytest.param(Fault("large|data", status=503, times=30), id="503"),
+        pytest.param(Fault("large|data", status=500, times=10), id="500"),
+        pytest.param(Fault("large|data", reset=True, times=10), id="reset"),
+        pytest.param(Fault("large|data", cut=True, times=10), id="cut"),
+        pytest.param(Fault("large|data", stall=30.0, times=6), id="stall"),
+        pytest.param(Fault("data", latency=30.0, times=2), id="no answer"),
+        pytest.param(Fault("large", flip=True, times=2), id="another byte of a large file"),
+        pytest.param(Fault("data", flip=True, times=10), id="other bytes of small files"),
+    ],
+)
+@pytest.mark.slow
+def test_what_passes_is_waited_for(shelves, shelf, deliver, fault):
+    shelves.faults.append(fault)
+    (files,) = deliver(shelf).folders()
+    assert tree(files) == FILES
+    assert fault.times == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fault", "why", "whose"),
+    [
+        pytest.param(Fault("data/7", status=403), "pusht: PermissionDeniedError", "configuration", id="403"),
+        pytest.param(
+            Fault("data/7", status=404), "data/7.bin of .* was deleted .*start the run again", "data", id="404"
+        ),
+        pytest.param(
+            Fault("data/7", status=412), "data/7.bin of .* was changed .*start the run again", "data", id="412"
+        ),
+        pytest.param(Fault("data/7", status=503), r"nothing has come for \d+ s: pusht", "network", id="503"),
+        pytest.param(Fault("large", cut=True, after=1), r"nothing has come for \d+ s: pusht", "network", id="cut"),
+        pytest.param(Fault("data/7", reset=True), r"nothing has come for \d+ s: pusht", "network", id="reset"),
+        pytest.param(Fault("data/7", latency=60), r"nothing has come for \d+ s: pusht", "network", id="stall"),
+        pytest.param(Fault("data/7", flip=True), "data/7.bin .* tried 4 times .its MD5", "data", id="other bytes"),
+        pytest.param(Fault("large", flip=True), "large.bin .* tried 4 times .its MD5", "data", id="large, other bytes"),
+    ],
+)
+def test_what_does_not_pass_is_told_and_the_next_try_goes_on(shelves, shelf, deliver, cache, fault, why, whose):
+    delivering = deliver(shelf)
+    assert delivering.survey()[0].wrong == ()
+    shelves.faults.append(fault)
+    with pytest.raises(Failed, match=why) as failed:
+        delivering.fetch()
+    assert failed.value.fault == whose
+    assert not list(cache.rglob("manifest.jsonl"))
+    shelves.faults.clear()
+    (files,) = deliver(shelf).folders()
+    assert tree(files) == FILES
+
+
+@pytest.mark.slow
+def test_a_file_that_is_written_again_meanwhile_is_never_mixed(shelves, shelf, deliver):
+    changed = {**FILES, "large.bin": os.urandom(9 * MIB)}
+    shelves.faults.append(Fault("large", after=1, act=lambda: shelves.put("pusht", changed)))
+    delivering = deliver(shelf)
+    delivering.survey()
+    with pytest.raises(Failed, match=r"large.bin of .* was changed while it was fetched: start the run again"):
+        delivering.fetch()
+    (files,) = deliver(shelf).folders()
+    assert tree(files) == changed
+
+
+@pytest.mark.slow
+def test_403_at_the_listing_is_found_by_the_survey(shelves, shelf, deliver):
+    shelves.faults.append(Fault("/pusht$", status=403))
+    other = shelves.put("fine", {"a": b"1"})
+    first, second = deliver(shelf, other).survey()
+    assert re.match("pusht: HTTPError: HTTP Error 403", first.wrong[0])
+    assert first.fault == "configuration"
+    assert (second.wrong, second.files, second.size) == ((), 1, 1)
+
+
+@pytest.mark.slow
+def test_a_shelf_that_may_be_listed_and_not_read_is_found_by_the_survey(shelves, shelf, deliver):
+    shelves.faults.append(Fault("/pusht/", status=403))
+    (found,) = deliver(shelf).survey()
+    assert "PermissionDenied" in found.wrong[0]
+    assert len([path for path in shelves.asked if path.startswith("/pusht/")]) == 1
+
+
+@pytest.mark.slow
+def test_a_survey_asks_twice_at_most(shelves, shelf, deliver):
+    shelves.faults.append(Fault("/pusht/", status=503))
+    (found,) = deliver(shelf, described=["meta/info.json"]).survey()
+    assert found.fault == "network"
+    assert shelves.asked == ["/pusht", "/pusht/meta/info.json", "/pusht/meta/info.json"]

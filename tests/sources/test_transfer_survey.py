@@ -1,0 +1,156 @@
+"""The look at all sources before anything big is fetched: everything that is wrong at once, and no secret told."""
+
+import os
+
+import pytest
+from azure_stand_in import Fault
+from robotrain_runtime.failure import Failed
+from robotrain_runtime.half import Place
+from robotrain_sources.transfer import delivery
+from transfers import cache, deliver, shelves, tree
+
+__all__ = ["cache", "deliver", "shelves"]
+
+FILES = {"meta/info.json": b"{}", "data/1.bin": os.urandom(5000)}
+SECRET = "s3cretS3cretS3cret"
+
+
+def test_everything_that_is_wrong_is_found_at_once(shelves, deliver, cache):
+    shelves.faults.append(Fault("/refused/", status=403))
+    shelves.listed["evil"] = [("../../evil", 1)]
+    shelves.listed["both"] = [("a", 1), ("a/b", 1)]
+    uris = [shelves.put(shelf, FILES) for shelf in ("fine", "refused", "evil", "both")]
+    found = deliver(*uris, shelves.address("empty"), "http://127.0.0.1:1/nowhere").survey()
+    told = [" ".join(one.wrong) for one in found]
+    assert told[0] == ""
+    assert "refused: PermissionDeniedError" in told[1]
+    assert "the name '../../evil' leads out of the folder" in told[2]
+    assert "'a' is a file and, with 'a/b', a folder too" in told[3]
+    assert told[4] == "empty is empty"
+    assert "Connection refused" in told[5]
+    assert [one.fault for one in found] == ["", "configuration", "data", "data", "data", "network"]
+    assert not cache.exists()
+
+
+@pytest.mark.slow
+def test_nothing_is_fetched_when_one_source_is_wrong(shelves, deliver):
+    delivering = deliver(shelves.put("fine", FILES), shelves.address("empty"))
+    delivering.survey()
+    with pytest.raises(Failed, match="empty is empty"):
+        delivering.fetch()
+    assert "/fine/meta/info.json" in shelves.asked  # the byte that was looked at
+    assert "/fine/data/1.bin" not in shelves.asked
+
+
+@pytest.mark.slow
+def test_data_that_is_not_what_was_pinned_is_not_fetched(shelves, deliver):
+    uri = shelves.put("pusht", FILES)
+    (found,) = deliver(uri, pin="0123").survey()
+    assert found.wrong == ("pusht is not what it was",)
+    (right,) = deliver(uri).survey()
+    assert deliver(uri, pin=right.digest).survey()[0].wrong == ()
+
+
+@pytest.mark.slow
+def test_what_is_pinned_and_lies_here_needs_no_network(shelves, deliver):
+    uri = shelves.put("pusht", FILES)
+    (found,) = deliver(uri).survey()
+    (files,) = deliver(uri, pin=found.digest).folders()
+    shelves.asked.clear()
+    delivering = deliver(uri, pin=found.digest, described=["meta/info.json"])
+    (here,) = delivering.survey()
+    assert (here.files, here.size, here.missing, here.digest) == (2, 5002, 0, found.digest)
+    assert tree(here.described) == {"meta/info.json": b"{}"}
+    assert delivering.fetch() == [files]
+    assert shelves.asked == []
+
+
+@pytest.mark.slow
+def test_what_lay_here_and_is_gone_when_it_is_wanted_is_fetched(shelves, deliver):
+    uri = shelves.put("pusht", FILES)
+    (found,) = deliver(uri).survey()
+    (files,) = deliver(uri, pin=found.digest).folders()
+    delivering = deliver(uri, pin=found.digest)
+    assert delivering.survey()[0].missing == 0
+    files.parent.rename(files.parent.with_name("evicted"))
+    assert list(map(tree, delivering.fetch())) == [FILES]
+
+
+@pytest.mark.slow
+def test_a_secret_is_read_from_its_file_and_told_to_nobody(shelves, deliver, cache, tmp_path):
+    credential = tmp_path / "token"
+    credential.write_text(SECRET)
+    uri = shelves.put("pusht", FILES)
+    seen: list[str] = []
+    shelves.faults.append(Fault("/pusht/data", status=403, act=lambda: seen.append(commands())))
+    delivering = deliver(uri, credentials={"shelf": str(credential)})
+    assert delivering.survey()[0].wrong == ()
+    with pytest.raises(Failed) as failed:
+        delivering.fetch()
+    told = " ".join([failed.value.reason, *delivering.said, *seen])
+    assert "robotrain_sources.transfer" in told
+    kept = b"".join(path.read_bytes() for path in cache.rglob("*") if path.is_file())
+    assert SECRET not in told
+    assert SECRET.encode() not in kept
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_files(shelves, deliver):
+    shelves.tells = ("version",)
+    peaks = []
+    for count in (1_000, 20_000):
+        delivering = deliver(shelves.address(f"n{count}"), download_mib=16)
+        (found,) = delivering.survey()
+        assert found.files == count
+        (files,) = delivering.fetch()
+        assert sum(1 for _ in files.rglob("*.bin")) == count
+        peaks.append(peak(delivering.made._program._process.pid))
+        delivering.made.close()
+    assert peaks[1] < peaks[0] * 1.3, peaks
+
+
+@pytest.mark.slow
+def test_a_large_file_takes_no_more_memory_than_it_may(shelves, deliver):
+    uri = shelves.put("large", {"large.bin": os.urandom(200 << 20)})
+    delivering = deliver(uri, download_mib=16)
+    delivering.survey()
+    before = peak(delivering.made._program._process.pid)
+    delivering.fetch()
+    assert peak(delivering.made._program._process.pid) - before < 64
+
+
+def test_what_cannot_be_run_is_told(cache, tmp_path):
+    for python, why in ((None, "there is no environment"), (tmp_path / "none", "cannot be run: No such file")):
+        made = delivery.deliver([], {}, Place(cache=cache, python=python), {})
+        with pytest.raises(Failed, match=why):
+            made.survey()
+        made.close()
+
+
+def test_one_that_ends_early_is_told_by_what_it_said_last(cache, tmp_path):
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho it is broken\nexit 3\n")
+    broken.chmod(0o755)
+    said: list[str] = []
+    made = delivery.deliver([], {}, Place(cache=cache, python=broken, say=said.append), {})
+    with pytest.raises(Failed, match="ended with 3: it is broken"):
+        made.survey()
+    assert said == ["it is broken"]
+
+
+def commands() -> str:
+    """What everybody on this machine can read of its processes."""
+    lines = []
+    for process in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{process}/cmdline", "rb") as told:
+                lines.append(told.read().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:
+            continue
+    return " ".join(lines)
+
+
+def peak(pid: int) -> float:
+    """The most memory that a process has had, in MiB."""
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))

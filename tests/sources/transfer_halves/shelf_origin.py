@@ -1,0 +1,57 @@
+"""Opens shelves: `http://HOST:PORT/SHELF` answers with a line for each file."""
+
+import importlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+from robotrain_sources.fetching.answer import Refused, plain
+from robotrain_sources.transfer import client
+from robotrain_sources.transfer.origin import Entry
+
+
+class Shelf:
+    """One of them."""
+
+    def __init__(self, uri: str, pin: str, secret: str) -> None:
+        self._server, _, self._name = uri.rpartition("/")
+        self._uri, self._pin = uri, pin
+        self._headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+        self.place = f"shelf/{self._name}"
+
+    def entries(self) -> Iterator[Entry]:
+        """As they are listed."""
+        with urlopen(Request(self._uri, headers=self._headers), timeout=10) as lines:
+            for line in lines:
+                yield Entry(**json.loads(line))
+
+    def store(self) -> Any:
+        """The server."""
+        options = {**client.OPTIONS, "allow_http": True, "default_headers": self._headers}
+        return importlib.import_module("obstore.store").HTTPStore(
+            self._server, client_options=options, retry_config=dict(client.RETRIES)
+        )
+
+    def path(self, name: str) -> str:
+        """Where a file lies on it."""
+        return f"{self._name}/{name}"
+
+    def unlike(self, digest: str) -> str:
+        """That it is another shelf now."""
+        return "" if self._pin in ("", digest) else f"{self._name} is not what it was"
+
+    def nothing(self) -> Refused:
+        """That it is empty."""
+        return Refused(f"{self._name} is empty", "data")
+
+    def refused(self, error: Exception) -> Refused:
+        """What was said."""
+        forbidden = "PermissionDenied" in type(error).__name__ or getattr(error, "code", 0) == 403
+        return Refused(f"{self._name}: {plain(error)}", "configuration" if forbidden else "network")
+
+
+def open(uri: str, pin: str, role: str, credential: str) -> Shelf:
+    """The shelf at that address."""
+    return Shelf(uri, pin, Path(credential).read_text() if credential else "")

@@ -1,0 +1,81 @@
+"""Fixtures of transfers: a server of shelves, and deliveries from it that end with their test."""
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from robotrain_runtime.document import Source
+from robotrain_runtime.event import Download
+from robotrain_runtime.half import Delivery, Found, Place
+from robotrain_sources.transfer import delivery
+from robotrain_sources.transfer.request import Patience
+from shelves import Shelves
+
+HALVES = Path(__file__).parent / "transfer_halves"
+QUICK = Patience(asking=5.0, stall=1.0, giving_up=4.0, first=0.01, longest=0.1)
+
+
+@dataclass
+class Delivering:
+    """A delivery, and what was heard of it."""
+
+    made: Delivery
+    sources: Sequence[Source]
+    said: list[str]
+    far: list[Download] = field(default_factory=list)
+
+    def survey(self) -> list[Found]:
+        return list(self.made.survey())
+
+    def fetch(self) -> list[Path]:
+        folders = self.made.fetch(self.far.append)
+        return [folders[source] for source in self.sources]
+
+    def folders(self) -> list[Path]:
+        """Of all sources, fetched."""
+        assert [found.wrong for found in self.survey()] == [()] * len(self.sources)
+        try:
+            return self.fetch()
+        finally:
+            self.made.close()
+
+
+@pytest.fixture
+def shelves(monkeypatch) -> Iterator[Shelves]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with Shelves() as server:
+        yield server
+
+
+@pytest.fixture
+def cache(tmp_path) -> Path:
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def deliver(data_python, cache, monkeypatch) -> Iterator[Callable[..., Delivering]]:
+    """`deliver(ADDRESS, …)` begins nothing yet; described: what every source is described by."""
+    monkeypatch.setattr(delivery, "PATIENCE", QUICK)
+    monkeypatch.syspath_prepend(HALVES)
+    begun: list[Delivery] = []
+
+    def deliver(*uris: str, described: Sequence[str] = (), pin: str = "", **more: object) -> Delivering:
+        said: list[str] = []
+        sources = [Source(role="dataset", kind="shelf", uri=uri, pin=pin) for uri in uris]
+        place = Place(cache=cache, python=data_python, say=said.append, **more)
+        halves = {"shelf": importlib.import_module("shelf_half")}
+        begun.append(delivery.deliver(sources, halves, place, {"dataset": described}))
+        return Delivering(begun[-1], sources, said)
+
+    yield deliver
+    for one in begun:
+        one.close()
+    sys.modules.pop("shelf_half", None)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """The files below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
