@@ -80,7 +80,8 @@ def changed(stored: Rendered, sets: Sequence[str], plugins: "Plugins") -> Prepar
     asked = Request(file=_as_file(stored))
     request, wrong = overrides.apply(asked, sets, workload, platform, plugins.source_kinds())
     prepared = prepare(request, workload, platform, plugins, tuple(wrong))
-    taken_over = tuple(source for source in job.sources if source.role == RESUME)
+    another = any(source.role == RESUME for source in prepared.job.sources)
+    taken_over = tuple(source for source in job.sources if source.role == RESUME and not another)
     pins = {(source.role, source.kind, source.uri): source.pin for source in job.sources}
     sources = tuple(
         dataclasses.replace(source, pin=pins.get((source.role, source.kind, source.uri), ""))
@@ -149,7 +150,8 @@ def _told_before(values: Sequence[Mapping[str, Any]], stored: Rendered) -> tuple
     """Values with where they came from; one that is as it was sent came from where it came from then."""
     before = {(row["name"], str(row["value"])): row for row in stored.values}
     said = str(Origin("run", stored.plan.run))
-    carried = [row for row in stored.values if row["name"] == RESUME]
+    another = any(row["name"] == RESUME for row in values)
+    carried = [row for row in stored.values if row["name"] == RESUME and not another]
     told = [before.get((row["name"], str(row["value"])), row) if row["origin"] == said else row for row in values]
     return (*carried, *told)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from robotrain import targets
 from robotrain.check import check
 from robotrain.coerce import scalars
 from robotrain.job import Job
@@ -87,4 +88,6 @@ def halves_of(job: Job, workload: Workload, kinds: Mapping[str, SourceKind]) -> 
     for source in job.sources:
         if half := kinds[source.kind].half:
             found[f"source.{source.kind}"] = half
+    for place in targets.of(job, workload, kinds):
+        found[f"target.{place.kind.name}"] = place.kind.target
     return found

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from robotrain_runtime.parameter import parameters_of
 
+from robotrain import targets
 from robotrain.capabilities import FEATURES, Capabilities, Support
 from robotrain.inputs import Input
 from robotrain.platforms import Platform
@@ -37,8 +38,9 @@ def check(
     yield from _workload(workload, platform, platforms)
     for one in resolution.inputs.chosen:
         yield from _source(one, platform, kinds, platforms)
-    for need in _needed(resolution, workload):
+    for need in _needed(resolution, workload, kinds):
         yield from _feature(need, platform, platforms)
+    yield from targets.check(resolution, workload, platform, kinds, platforms)
     yield from workload.check(resolution.job)
     yield from platform.check(resolution.job, resolution.settings)
 
@@ -92,10 +94,12 @@ def _feature(need: Need, platform: Platform, platforms: Platforms) -> Iterator[P
     )
 
 
-def _needed(resolution: Resolution, workload: Workload) -> Iterator[Need]:
+def _needed(resolution: Resolution, workload: Workload, kinds: Mapping[str, SourceKind]) -> Iterator[Need]:
     """Each feature the job needs."""
+    addresses = {place.parameter for place in targets.of(resolution.job, workload, kinds)}
     for parameter in parameters_of(workload.parameters):
-        if parameter.param.requires and resolution.job[parameter.name] != parameter.default:
+        given = resolution.job[parameter.name] != parameter.default and parameter.name not in addresses
+        if parameter.param.requires and given:
             value = resolution.parameters[parameter.name]
             yield Need(parameter.param.requires, value.origin.where, redact(str(value.value)))
     datasets = [one for one in resolution.inputs.chosen if one.role == "dataset"]

@@ -26,7 +26,8 @@ class Workload:
 
     parameters: a frozen dataclass of `Annotated[type, Param(…)]`. half: the module that acts in the container.
     owned: the trainer's own options that robotrain sets, with what to use instead of passing them after `--`.
-    check: its pure rules on a resolved job.
+    check: its pure rules on a resolved job. targets: the parameters that name a place to write to, a folder or an
+    address that a source kind with a `target` takes.
     """
 
     name: str
@@ -36,3 +37,4 @@ class Workload:
     half: str
     owned: Mapping[str, str] = field(default_factory=dict)
     check: Callable[["Job"], Iterable["Problem"]] = field(default=lambda job: ())
+    targets: tuple[str, ...] = ()

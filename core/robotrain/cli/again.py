@@ -21,6 +21,7 @@ Repin = Annotated[
     bool, typer.Option("--repin", help="Take the sources as they are now, not as they were when the run was sent.")
 ]
 New = Annotated[bool, typer.Option("--new", help="A run of its own, also where an earlier submit of it was cut off.")]
+FROM = "--resume-from"
 NoPin = Annotated[bool, typer.Option("--no-pin", help="Do not ask what moving names mean now.")]
 
 
@@ -53,6 +54,10 @@ def resume(
         str | None,
         typer.Option("--training-steps", "--steps", metavar="INT", help="Train up to this step in total."),
     ] = None,
+    resume_from: Annotated[
+        str,
+        typer.Option(FROM, metavar="CHECKPOINT", show_default=False, help="Not its last: this folder or blob URL."),
+    ] = "",
     set: Sets = None,
     wait: Wait = False,
     stream: Stream = False,
@@ -62,7 +67,7 @@ def resume(
     no_pin: NoPin = False,
     json: Json = False,
 ) -> None:
-    """Go on from a run's last complete checkpoint, as a run of its own.
+    """Go on from a run's last complete checkpoint, or from one that is named, as a run of its own.
 
     robotrain resume lerobot-train-fab69e8c-1 --training-steps 20000
     """
@@ -70,8 +75,9 @@ def resume(
 
     more = [f"training_steps={training_steps}"] if training_steps is not None else []
     stored, prepared = _prepared(ctx, run, [*(set or []), *more], repin)
-    checkpoint = _last_checkpoint(ctx, stored.plan.run)
-    say(f"going on from step {checkpoint.step} of {stored.plan.run}, {checkpoint.uri}")
+    checkpoint = _named(ctx, resume_from) if resume_from else _last_checkpoint(ctx, stored)
+    at = f"step {checkpoint.step} of {stored.plan.run}, " if checkpoint.step is not None else ""
+    say(f"going on from {at}{checkpoint.uri}")
     given = {"wait": wait, "stream": stream, "dry_run": dry_run, "new": new, "no_pin": no_pin, "json": json}
     _send(ctx, stored, again.resumed(prepared, stored.plan.run, checkpoint, plugins_of(ctx)), given)
 
@@ -93,11 +99,36 @@ def _send(ctx: typer.Context, stored: Any, prepared: Any, given: dict[str, Any])
     sending.send(ctx, prepared, given)
 
 
-def _last_checkpoint(ctx: typer.Context, run: str) -> Any:
-    """The newest checkpoint whose every byte is as it was saved, as far as it lies here. Raises Rejected when there is
-    none, or the run still goes on.
+def _last_checkpoint(ctx: typer.Context, stored: Any) -> Any:
+    """The newest checkpoint whose every byte is as it was saved, as far as it lies here; where the run's own are gone,
+    the published ones. Raises Rejected when there is none, or the run still goes on.
     """
-    from robotrain import again
+    from robotrain import again, going_on
+    from robotrain.problem import Instead, Problem, Rejected, Stage
+    from robotrain.run import RunGone
+
+    run, why = stored.plan.run, f"{stored.plan.run} left no complete checkpoint to go on from"
+    try:
+        found = _own_checkpoints(ctx, run)
+    except RunGone as gone:
+        found, why = [], gone.problems[0].title
+    if found:
+        return again.last_whole(found, say)
+    if copy := going_on.published(stored, plugins_of(ctx)):
+        say(f"{why}: going on from what it published")
+        return copy
+    ways = (Instead(f"robotrain resubmit {run}", "starts the same job over"),)
+    raise Rejected([Problem(code="checkpoint-missing", stage=Stage.USAGE, title=why, instead=ways)])
+
+
+def _named(ctx: typer.Context, text: str) -> Any:
+    from robotrain import going_on
+
+    return going_on.named(text, FROM, plugins_of(ctx))
+
+
+def _own_checkpoints(ctx: typer.Context, run: str) -> list[Any]:
+    """What a run that ended has in its own folder. Raises Rejected when it goes on, and RunGone."""
     from robotrain.problem import Instead, Problem, Rejected, Stage
 
     record, platform = opened(ctx, run)
@@ -106,12 +137,7 @@ def _last_checkpoint(ctx: typer.Context, run: str) -> Any:
         ways = (Instead(f"robotrain cancel {run}", "saves a checkpoint and stops it"),)
         problem = Problem(code="run-goes-on", stage=Stage.USAGE, title=f"{run} is still {status.state}", instead=ways)
         raise Rejected([problem])
-    found = [one for one in platform.outputs(record.reference) if one.kind == "checkpoint"]
-    if not found:
-        ways = (Instead(f"robotrain resubmit {run}", "starts the same job over"),)
-        title = f"{run} left no complete checkpoint to go on from"
-        raise Rejected([Problem(code="checkpoint-missing", stage=Stage.USAGE, title=title, instead=ways)])
-    return again.last_whole(found, say)
+    return [one for one in platform.outputs(record.reference) if one.kind == "checkpoint"]
 
 
 def _say_differences(run: str, found: list[tuple[str, Any, Any]]) -> None:

@@ -1,0 +1,134 @@
+"""Places to write to: parameters of a workload that hold an address, read by the source kind that can write there."""
+
+from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from robotrain_runtime.parameter import parameters_of
+
+from robotrain.problem import Instead, Problem, Stage
+from robotrain.redaction import redact
+from robotrain.source import SourceError, SourceKind
+
+if TYPE_CHECKING:
+    from robotrain.job import Job
+    from robotrain.platforms import Platform
+    from robotrain.resolve import Resolution
+    from robotrain.workload import Workload
+
+PUBLISH = "publish"
+"""What a platform's capabilities call the role of such a place."""
+_ADDRESS = r"(?i)\s*(?!file:)[a-z][a-z0-9+.-]*://"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A parameter that holds an address, and the kind that takes it."""
+
+    parameter: str
+    text: str
+    kind: SourceKind
+
+
+def of(job: Job, workload: Workload, kinds: Mapping[str, SourceKind]) -> Iterator[Place]:
+    """Those of a job whose address a kind recognises; a folder is none."""
+    given = dict(job.parameters)
+    for name in workload.targets:
+        text = str(given.get(name) or "")
+        if kind := next((kind for kind in kinds.values() if kind.target and kind.recognises(text)), None):
+            yield Place(name, text, kind)
+
+
+def copies(job: Job, workload: Workload, kinds: Mapping[str, SourceKind], role: str) -> Iterator[tuple[str, str]]:
+    """The places of a job as sources that can be read in a role: the kind and the printed form of each."""
+    for name in workload.targets:
+        text = str(dict(job.parameters).get(name) or "")
+        for kind in kinds.values():
+            if text and role in kind.roles and kind.recognises(text) and (source := _parsed(kind, text)):
+                yield kind.name, source
+
+
+def _parsed(kind: SourceKind, text: str) -> str:
+    """The printed form, also of what a kind would rather have written otherwise (`file:///mnt`); empty for none."""
+    try:
+        return str(kind.parse(text, Path("/")))
+    except SourceError as error:
+        return _parsed(kind, error.instead) if error.instead not in ("", text) else ""
+
+
+def check(
+    resolution: Resolution,
+    workload: Workload,
+    platform: Platform,
+    kinds: Mapping[str, SourceKind],
+    platforms: Callable[[], Mapping[str, Platform]],
+) -> Iterator[Problem]:
+    """What is wrong with the addresses of a job, and those its platform cannot write to."""
+    flags = {parameter.name: parameter.flag for parameter in parameters_of(workload.parameters)}
+    found = {place.parameter: place for place in of(resolution.job, workload, kinds)}
+    for name in workload.targets:
+        text, where = str(resolution.job[name] or ""), resolution.parameters[name].origin.where
+        if place := found.get(name):
+            yield from _place(place, flags[name], where, platform, platforms)
+        elif re.match(_ADDRESS, text):
+            yield _unknown(text, flags[name], where, kinds)
+
+
+def _place(
+    place: Place,
+    flag: str,
+    where: str,
+    platform: Platform,
+    platforms: Callable[[], Mapping[str, Platform]],
+) -> Iterator[Problem]:
+    kind = place.kind
+    try:
+        kind.parse(place.text, Path("/"))
+    except SourceError as error:
+        yield Problem(
+            code=f"{kind.name.replace('_', '-')}-invalid",
+            stage=Stage.PARSE,
+            title=f"{flag} takes {kind.title}, and this is none that can be used",
+            where=where,
+            given=redact(place.text, kind.schemes),
+            why=error.why,
+            instead=(Instead(f"{flag} {error.instead or kind.form}"),),
+        )
+        return
+    support = platform.capabilities.source(PUBLISH, kind.name)
+    if not support:
+        does = "does not say that it can publish" if support.level == "unknown" else "does not publish"
+        others = [
+            Instead(f"--platform {name}", f"publishes to {kind.name}")
+            for name, other in platforms().items()
+            if name != platform.name and other.capabilities.source(PUBLISH, kind.name)
+        ]
+        yield Problem(
+            code="target-not-accepted",
+            stage=Stage.CHECK,
+            title=f"{platform.name} {does} to {kind.title}{' yet' if support.level == 'not_yet' else ''}",
+            where=where,
+            given=redact(place.text),
+            why=support.reason,
+            instead=(*([Instead(support.instead)] if support.instead else []), *others),
+        )
+
+
+def _unknown(text: str, flag: str, where: str, kinds: Mapping[str, SourceKind]) -> Problem:
+    writable = [kind for kind in kinds.values() if kind.target]
+    return Problem(
+        code="target-unknown",
+        stage=Stage.PARSE,
+        title=f"nothing that is installed writes to such an address as {flag} names",
+        where=where,
+        given=redact(text),
+        why=f"Written to are folders{''.join(f', {kind.title}' for kind in writable)}.",
+        instead=(
+            *(Instead(f"{flag} {kind.form}") for kind in writable),
+            Instead(f"{flag} /FOLDER", "one where that storage is mounted"),
+        ),
+    )
