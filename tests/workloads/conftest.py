@@ -25,7 +25,10 @@ HALVES = {
 
 @pytest.fixture
 def training(tmp_path):
-    """Make a document: `training(batch_size=8)`; starts: folders by their role, `{"policy": folder}`."""
+    """Make a document: `training(batch_size=8)`; starts: folders by their role, `{"policy": folder}`.
+
+    dataset: a folder, a `Source`, or a list of them.
+    """
 
     def make(dataset="/data", args=(), placement=None, starts=None, **parameters) -> JobDocument:
         place = {"work": str(tmp_path / "work"), "cache": str(tmp_path / "cache"), **(placement or {})}
@@ -45,17 +48,21 @@ def job_document(dataset, args, place, starts, parameters) -> JobDocument:
         halves=HALVES,
         parameters=dataclasses.asdict(Parameters(**parameters)),
         placement=Placement(**place),
-        sources=(Source(role="dataset", kind="local_path", uri=str(dataset)), *begun),
+        sources=(*map(dataset_source, dataset if isinstance(dataset, list) else [dataset]), *begun),
         trainer_args=tuple(args),
     )
+
+
+def dataset_source(given) -> Source:
+    return given if isinstance(given, Source) else Source(role="dataset", kind="local_path", uri=str(given))
 
 
 @pytest.fixture
 def dataset(tmp_path):
     """Make the shell of a v3 dataset: `dataset(total_frames=0)`; a value of None leaves the key out."""
 
-    def make(without=(), video=False, **changes) -> Path:
-        folder = tmp_path / "data"
+    def make(without=(), video=False, folder="data", **changes) -> Path:
+        folder = tmp_path / folder
         features = {"observation.state": {"dtype": "float32"}, "action": {"dtype": "float32"}}
         if video:
             features["observation.image"] = {"dtype": "video"}

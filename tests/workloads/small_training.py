@@ -93,6 +93,13 @@ def lines_until(process, sign: str) -> Iterator[str]:
     raise AssertionError(f"{sign} never came")
 
 
+def numbers(checkpoint: Path) -> set[str]:
+    """The formats of the numbers that a checkpoint's weights are kept in, as safetensors names them."""
+    content = (checkpoint / "pretrained_model/model.safetensors").read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return {one["dtype"] for name, one in header.items() if name != "__metadata__"}
+
+
 def tensors(path: Path) -> dict[str, bytes]:
     """The bytes of each tensor of a safetensors file."""
     content = path.read_bytes()

@@ -46,10 +46,17 @@ def test_a_missing_key_is_named(dataset, key):
     assert f"does not say {key}" in said(dataset(**{key: None}))
 
 
-def test_an_older_version_names_the_command_that_converts_it(dataset):
+def test_an_older_version_names_the_flag_that_has_it_converted(dataset):
     told = said(dataset(codebase_version="v2.1"))
     assert "v2.1" in told
-    assert "convert_dataset_v21_to_v30" in told
+    assert told.endswith("\n--convert-v21")
+
+
+@pytest.mark.parametrize("version", ["v2.0", "1.6"])
+def test_a_version_that_nothing_converts_is_told_what_could(dataset, version):
+    told = said(dataset(codebase_version=version))
+    assert version in told
+    assert "--convert-v21" not in told
 
 
 def test_an_unknown_version_is_repeated_and_not_guessed_at(dataset):

@@ -43,12 +43,15 @@ def command(document) -> list[str]:
 
 
 @pytest.mark.parametrize("parameter", DECLARED, ids=lambda parameter: parameter.name)
-def test_a_parameter_changes_what_runs_or_what_is_tracked_or_is_refused(training, parameter):
+def test_a_parameter_changes_what_runs_or_what_is_tracked_or_is_refused(training, dataset, parameter):
     value = another(parameter)
     before, after = training(), training(**{parameter.name: value})
     refused = list(LEROBOT_TRAIN.check(job(**after.parameters)))
     changed = command(before) != command(after) or container.tracked(before) != container.tracked(after)
     changed = changed or container.publishing(before, {}) != container.publishing(after, {})
+    changed = changed or list(container.targets(before, {})) != list(container.targets(after, {}))
+    old = dict.fromkeys(before.sources, dataset(codebase_version="v2.1"))
+    changed = changed or list(container.compare(before, old)) != list(container.compare(after, old))
     assert changed != bool(refused)
 
 
@@ -155,12 +158,6 @@ def test_the_hub_is_off_only_when_every_source_is_local(training):
     remote = replace(document, sources=(replace(document.sources[0], kind="huggingface", uri="lerobot/pusht"),))
     assert "HF_HUB_OFFLINE=1" in command(document)
     assert "HF_HUB_OFFLINE=1" not in command(remote)
-
-
-def test_several_gpus_are_several_processes_of_the_same_launcher(training):
-    several = command(training(num_gpus=2))
-    assert several[:4] == ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2"]
-    assert several[4:6] == ["-m", container.LAUNCHER]
 
 
 def test_a_version_that_is_not_locked_names_the_one_that_is():

@@ -13,8 +13,8 @@ from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 COMMIT = "a" * 40
 
 
-def checked(url):
-    values = dataclasses.asdict(Parameters(publish_url=url))
+def checked(url, **others):
+    values = dataclasses.asdict(Parameters(publish_url=url, **others))
     return list(LEROBOT_TRAIN.check(Job(workload="lerobot-train", parameters=tuple(values.items()))))
 
 
@@ -39,7 +39,7 @@ def with_sources(document, *sources):
     ],
 )
 def test_a_place_to_publish_to_is_one_absolute_folder(training, said, to):
-    assert asked(training(publish_url=said)).to == to
+    assert [place.to for place in container.targets(training(publish_url=said), {})] == list(filter(None, [to]))
     assert checked(said) == []
 
 
@@ -54,13 +54,36 @@ def test_what_is_no_absolute_folder_is_refused_with_the_form_of_one(said):
     assert problem.instead[0].text == "--publish-url /FOLDER/checkpoints"
 
 
-@pytest.mark.parametrize("said", ["https://acc.blob.core.windows.net/c/p", "s3://b/p", "https://a/c?sig=SECRET"])
-def test_an_address_comes_later_and_is_not_repeated_with_its_secret(said):
-    (problem,) = checked(said)
-    assert problem.stage.exit_code == 3
-    assert "comes later" in problem.why
-    assert "SECRET" not in problem.given
-    assert [way.text for way in problem.instead] == ["--publish-url /FOLDER", "robotrain outputs RUN --to FOLDER"]
+def test_an_address_is_left_to_the_kinds_that_write_there(training, pusht):
+    said = "https://acc.blob.core.windows.net/c/p"
+    assert checked(said) == []
+    document = training(pusht, publish_url=said, keep=3)
+    assert list(container.inspect(document, dict.fromkeys(document.sources, pusht))) == []
+    (place,) = container.targets(document, {})
+    assert (place.to, place.keep) == (said, 3)
+
+
+def test_what_is_kept_is_what_was_published(training):
+    assert checked("/mnt/models", keep=2) == []
+    (problem,) = checked(None, keep=2)
+    assert (problem.where, problem.stage.exit_code) == ("--keep", 2)
+    assert problem.instead[0].text == "--publish-url FOLDER --keep 2"
+
+
+def test_a_place_knows_which_steps_the_run_will_save(training, saved, tmp_path):
+    given = {"training_steps": 1000, "save_freq": 300, "publish_url": "https://a/c/p"}
+
+    def saves(step, data=None, **starts):
+        document = training(starts=starts, **given)
+        (place,) = container.targets(document, data or {})
+        return place.saves and place.saves(step)
+
+    assert [step for step in (0, 200, 300, 900, 1000, 1200) if saves(step)] == [300, 900, 1000]
+    assert [step for step in (300, 600, 900) if saves(step, resume="https://a/c/p/000600")] == [900]
+    assert saves(900, resume="https://a/c/p") is None  # the run looks there first
+    at = saved("there/000600", 600)
+    source = training(starts={"resume": at}, **given).sources[1]
+    assert [step for step in (300, 600, 900) if saves(step, {source: at}, resume=at)] == [900]
 
 
 def test_a_platform_must_say_that_it_can_publish_to_a_folder():

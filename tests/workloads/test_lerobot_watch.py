@@ -8,7 +8,8 @@ import pytest
 from robotrain_runtime import event
 from robotrain_runtime.event import Checkpoint, Metrics
 from robotrain_workloads.lerobot_train import watch
-from robotrain_workloads.lerobot_train.ending import Ending
+from robotrain_workloads.lerobot_train.agreement import Agreement
+from robotrain_workloads.lerobot_train.ending import Alone, Together
 from robotrain_workloads.lerobot_train.watch import Watch
 
 
@@ -16,7 +17,7 @@ from robotrain_workloads.lerobot_train.watch import Watch
 def ending(monkeypatch):
     """One that leaves this process's signals alone."""
     monkeypatch.setattr("signal.signal", lambda number, handler: None)
-    return Ending()
+    return Alone()
 
 
 @pytest.fixture
@@ -105,6 +106,27 @@ def test_a_training_that_was_told_to_stop_saves_at_once_and_ends(ending, root_lo
         trainer.update_last_checkpoint(Path("/x/000007"))
     assert ended.value.code == 143
     assert sent()[0].step == 7
+
+
+def test_one_of_several_ends_after_the_step_they_agreed_on_once_all_have_come_there(
+    ending, root_logger, sent, tmp_path, monkeypatch
+):
+    told = []
+    accelerator = type("Accelerator", (), {"wait_for_everyone": lambda self: told.append("met")})
+    accelerator.end_training = lambda self: told.append("left")
+    monkeypatch.setattr(watch, "_accelerator", lambda: accelerator)
+    trainer = types.SimpleNamespace(update_last_checkpoint=lambda folder: None, should_save_checkpoint=lambda *_: False)
+    agreement = Agreement(tmp_path)
+    Watch(100, 10, Together(agreement, first=True)).install(trainer)
+    agreement.ask()
+    assert not trainer.should_save_checkpoint(7, 10, 100)
+    accelerator().wait_for_everyone()
+    assert trainer.should_save_checkpoint(8, 10, 100)
+    trainer.update_last_checkpoint(tmp_path / "000008")
+    assert told == ["met"]
+    with pytest.raises(SystemExit) as ended:
+        accelerator().wait_for_everyone()
+    assert (ended.value.code, told) == (0, ["met", "met", "left"])
 
 
 def test_between_distant_windows_it_is_told_how_far_training_is(ending, root_logger, sent, monkeypatch):

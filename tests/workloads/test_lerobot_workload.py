@@ -13,7 +13,7 @@ from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 FOLDER = Path(container.__file__).parent
 STAYS = ("workload", "rules", "health")
-TRAVELS = [path for path in sorted(FOLDER.glob("*.py")) if path.stem not in STAYS]
+TRAVELS = [path for path in sorted(FOLDER.rglob("*.py")) if path.stem not in STAYS]
 
 
 def test_the_versions_people_are_told_are_those_of_the_lock():
@@ -36,7 +36,7 @@ def test_the_half_has_what_the_runtime_calls():
     assert LEROBOT_TRAIN.half == container.__name__
 
 
-@pytest.mark.parametrize("module", TRAVELS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("module", TRAVELS, ids=lambda path: str(path.relative_to(FOLDER)))
 def test_what_travels_imports_the_standard_library_the_runtime_and_its_siblings(module):
     for node in ast.walk(ast.parse(module.read_text())):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

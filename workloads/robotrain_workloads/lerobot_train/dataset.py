@@ -10,48 +10,66 @@ from robotrain_workloads.lerobot_train import json_object
 INFO = Path("meta", "info.json")
 VERSION = "v3.0"
 SERIES = re.compile(r"v?3(?:\.\d+)*")
+CONVERTED = re.compile(r"v?2\.1")
 OLD = re.compile(r"v?[012](?:\.\d+)*")
+CONVERT = "--convert-v21"
 COUNTED = ("total_episodes", "total_frames", "total_tasks", "fps")
 NEEDED = ("codebase_version", *COUNTED, "features")
 STATISTICS = "meta/stats.json"
 FILES = ("meta/tasks.parquet", "meta/episodes/*/*.parquet", "data/*/*.parquet")  # as LeRobot looks for them
+FILES_V21 = ("meta/tasks.jsonl", "meta/episodes.jsonl", "meta/episodes_stats.jsonl", "data/*/*.parquet")
 CHECKED = 200  # files of a kind that are looked into: this must stay quick
 VIDEOS = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
-CONVERT = (
-    "python -m lerobot.scripts.convert_dataset_v21_to_v30 --repo-id local/{name} --root {folder} --push-to-hub false"
-)
+VIDEOS_V21 = "videos/*/*/*.mp4"
 
 
-def wrong(folder: Path) -> Iterator[str]:
-    """One sentence for each thing wrong."""
+def wrong(folder: Path, name: str = "", *, convert: bool = False) -> Iterator[str]:
+    """One sentence for each thing wrong. name: what the person calls it. convert: whether it is converted from v2.1."""
+    name = name or str(folder)
     if not folder.is_dir():
-        yield f"{folder} is not a folder"
+        yield f"{name} is not a folder"
         return
     try:
-        found = info(folder)
+        found = info(folder, name)
     except (OSError, ValueError) as error:
         yield str(error)
         return
-    version = found.get("codebase_version")
-    if version is not None and not SERIES.fullmatch(str(version)):
-        yield _other_version(folder, version)
-    elif missing := [name for name in NEEDED if name not in found]:
-        yield f"{folder / INFO} does not say {', '.join(missing)}: it is not the description of a LeRobot dataset"
+    if hindrance := _unreadable(found, name, convert):
+        yield hindrance
+        return
+    yield from _empty(found, name)
+    yield from _incomplete(folder, found, name)
+
+
+def wrong_description(found: Mapping[str, Any], name: str, *, convert: bool = False) -> Iterator[str]:
+    """One sentence for each thing that its description alone says is wrong."""
+    if hindrance := _unreadable(found, name, convert):
+        yield hindrance
     else:
-        yield from _content(folder, found)
+        yield from _empty(found, name)
 
 
-def info(folder: Path) -> dict[str, Any]:
+def info(folder: Path, name: str = "") -> dict[str, Any]:
     """The dataset's description. Raises OSError or ValueError with a sentence."""
     path = folder / INFO
     if not path.is_file():
-        raise FileNotFoundError(f"{folder} is not a LeRobot dataset: it has no {INFO}{_below(folder)}")
+        raise FileNotFoundError(f"{name or folder} is not a LeRobot dataset: it has no {INFO}{_below(folder)}")
     return json_object.read(path)
+
+
+def is_old(found: Mapping[str, Any]) -> bool:
+    """Whether it is of the version that can be converted."""
+    return CONVERTED.fullmatch(str(found.get("codebase_version"))) is not None
 
 
 def cameras(found: Mapping[str, Any]) -> list[str]:
     """The features that are images or videos."""
     return [name for name, kind in _kinds(found).items() if kind in ("image", "video")]
+
+
+def has_video(found: Mapping[str, Any]) -> bool:
+    """Whether some camera was recorded as video."""
+    return "video" in _kinds(found).values()
 
 
 def _below(folder: Path) -> str:
@@ -60,24 +78,44 @@ def _below(folder: Path) -> str:
     return f" (but {near[0]} has)" if near else ""
 
 
-def _other_version(folder: Path, version: object) -> str:
+def _unreadable(found: Mapping[str, Any], name: str, convert: bool) -> str:
+    """Why nothing else of it can be judged; empty for no reason."""
+    version = found.get("codebase_version")
+    if version is not None and not SERIES.fullmatch(str(version)) and not (convert and is_old(found)):
+        return _other_version(name, version)
+    if missing := [one for one in NEEDED if one not in found]:
+        return f"{INFO} of {name} does not say {', '.join(missing)}: it is not the description of a LeRobot dataset"
+    return ""
+
+
+def _other_version(name: str, version: object) -> str:
+    if CONVERTED.fullmatch(str(version)):
+        return f"{name} is a LeRobot {version} dataset and the trainer reads {VERSION}: have it converted\n{CONVERT}"
     if OLD.fullmatch(str(version)):
-        convert = CONVERT.format(name=folder.name, folder=folder)
-        return f"{folder} is a LeRobot {version} dataset and the trainer reads {VERSION}: convert it\n{convert}"
-    return f"{folder} has codebase_version {version!r}, and the trainer reads {VERSION}"
+        return (
+            f"{name} is a LeRobot {version} dataset and the trainer reads {VERSION}: what can be converted is v2.1,"
+            " which the converter of an older LeRobot makes of it"
+        )
+    return f"{name} has codebase_version {version!r}, and the trainer reads {VERSION}"
 
 
-def _content(folder: Path, found: Mapping[str, Any]) -> Iterator[str]:
-    for name in COUNTED:
-        if not isinstance(found[name], int | float) or found[name] <= 0:
-            yield f"{folder} holds no {name.removeprefix('total_')}: {INFO} says {name} {found[name]!r}"
+def _empty(found: Mapping[str, Any], name: str) -> Iterator[str]:
+    for count in COUNTED:
+        if not isinstance(found[count], int | float) or found[count] <= 0:
+            yield f"{name} holds no {count.removeprefix('total_')}: {INFO} says {count} {found[count]!r}"
     if not isinstance(found["features"], dict) or "action" not in found["features"]:
-        yield f"{folder} records no `action`, which is what a policy learns"
-    if not (folder / STATISTICS).is_file():
-        yield f"{folder} has no {STATISTICS}: its values could not be normalised"
-    if missing := [pattern for pattern in (*FILES, *_videos(found)) if not any(folder.glob(pattern))]:
-        yield f"{folder} is incomplete: there is no {', no '.join(missing)}"
-    if broken := next((path for pattern in FILES for path in _first(folder, pattern) if not _parquet(path)), None):
+        yield f"{name} records no `action`, which is what a policy learns"
+
+
+def _incomplete(folder: Path, found: Mapping[str, Any], name: str) -> Iterator[str]:
+    old = is_old(found)
+    files = FILES_V21 if old else FILES
+    if not old and not (folder / STATISTICS).is_file():
+        yield f"{name} has no {STATISTICS}: its values could not be normalised"
+    if missing := [pattern for pattern in (*files, *_videos(found, old)) if not any(folder.glob(pattern))]:
+        yield f"{name} is incomplete: there is no {', no '.join(missing)}"
+    tables = [pattern for pattern in files if pattern.endswith(".parquet")]
+    if broken := next((path for pattern in tables for path in _first(folder, pattern) if not _parquet(path)), None):
         yield f"{broken} is not a whole Parquet file: it may have been cut short on its way here"
 
 
@@ -93,11 +131,12 @@ def _parquet(path: Path) -> bool:
         return begins == file.read(4) == b"PAR1"
 
 
-def _videos(found: Mapping[str, Any]) -> Iterator[str]:
-    """Where the videos lie, by the dataset's own template, if it has any."""
-    if "video" in _kinds(found).values():
+def _videos(found: Mapping[str, Any], old: bool) -> Iterator[str]:
+    """Where the videos lie, by the dataset's own template, if it has any; v2.1 is converted by its fixed places."""
+    if has_video(found):
         template = found.get("video_path")
-        yield re.sub(r"\{[^}]*\}", "*", template if isinstance(template, str) and template else VIDEOS)
+        own = re.sub(r"\{[^}]*\}", "*", template if isinstance(template, str) and template else VIDEOS)
+        yield VIDEOS_V21 if old else own
 
 
 def _kinds(found: Mapping[str, Any]) -> dict[str, Any]:

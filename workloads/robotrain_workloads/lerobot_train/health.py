@@ -32,12 +32,12 @@ def look() -> Iterator[Finding]:
     placement = Placement(work="", cache=str(cache), environment=given)
     wrong = list(environment_check.findings(ENVIRONMENT, placement))
     yield from (of_problem(_problem(finding)) for finding in wrong)
-    built = environment.folder(ENVIRONMENT.lock, cache)
+    built = environment.found(ENVIRONMENT.lock, ENVIRONMENT.python, cache)
     if wrong:
         return
     if given:
         yield ok(f"{GIVEN} is {given}, and holds what it needs")
-    elif environment.complete(built):
+    elif built:
         yield ok(f"its environment is built ({built})")
     else:
         python, tool = interpreter.find(ENVIRONMENT.python), uv.find(cache)

@@ -10,13 +10,14 @@ import multiprocessing
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from robotrain_runtime.emit import emit
 from robotrain_runtime.event import Note, Track
 
-from robotrain_workloads.lerobot_train import dataset, device, processors, split
-from robotrain_workloads.lerobot_train.ending import Ending
+from robotrain_workloads.lerobot_train import agreement, dataset, device, processors, rank, split
+from robotrain_workloads.lerobot_train.ending import Alone, Ending, Together
 from robotrain_workloads.lerobot_train.trainer_args import value_of
 from robotrain_workloads.lerobot_train.watch import Watch
 
@@ -24,15 +25,26 @@ TRAINER = "lerobot.scripts.lerobot_train"
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Train. Raises SystemExit with a sentence, or with the exit code of a trainer that was told to stop."""
-    ending = Ending()
+    """Train, alone or as one of several. Raises SystemExit."""
+    among = agreement.of_this_process()
+    if among is None:
+        _train(arguments, Alone())
+        return
+    with rank.failing(among):
+        rank.begin()
+        _train(arguments, Together(among, first=device.first_rank()))
+
+
+def _train(arguments: Sequence[str], ending: Ending) -> None:
+    """Raises SystemExit with a sentence, or with the exit code of a trainer that was told to stop."""
     at = arguments.index("--")
     given, trainer = _own(arguments[:at]), list(arguments[at + 1 :])
     if device.first_rank() and given.tag:
         emit(Track(tags=dict(tag.split("=", 1) for tag in given.tag)))
     if given.first >= int(value_of(trainer, "--steps") or 1):  # an earlier attempt came to the end
         return
-    print("loading LeRobot and PyTorch", flush=True)
+    if device.first_rank():
+        print("loading LeRobot and PyTorch", flush=True)
     trainer.append(f"--policy.device={device.choose(given.device)}")
     root = Path(value_of(trainer, "--dataset.root") or "")
     trainer += split.guard(root, trainer)
@@ -94,12 +106,14 @@ def _say_backbone() -> None:
 
 def _make_way(output: Path) -> None:
     """LeRobot refuses a folder that exists; an empty one holds nothing that it could write over."""
-    if output.is_dir() and not any(output.iterdir()):
-        output.rmdir()
+    with suppress(FileNotFoundError):  # several processes are here at once
+        if output.is_dir() and not any(output.iterdir()):
+            output.rmdir()
 
 
 if __name__ == "__main__":
     main(sys.argv[1:])
 elif __name__ == "__mp_main__":  # a process that loads data: a stop sent to the whole group is the trainer's to answer
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    if agreement.of_this_process() is None:  # several trainers have groups of their own, and end as a group
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -3,14 +3,13 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from robotrain_runtime import checkpoint
 from robotrain_runtime.checkpoint import Manifest
 from robotrain_runtime.document import JobDocument, Source
 
-from robotrain_workloads.lerobot_train import dataset, start
+from robotrain_workloads.lerobot_train import extents, start
 from robotrain_workloads.lerobot_train.tracked import SOURCE_NAMES, source_of
 
 BEGUN = {"policy": "fine-tuned from", "init_policy": "begun with the weights of", "resume": "gone on from"}
@@ -69,17 +68,17 @@ def parent(data: Mapping[Source, Path]) -> dict[str, str]:
 
 
 def _datasets(sources: Sequence[Source], data: Mapping[Source, Path]) -> Iterator[str]:
-    for source in sources:
-        if source.role == "dataset":
-            meant = f" at {source.pin}" if 0 < len(source.pin) <= LONGEST else ""
-            yield _uri(source) + meant + _extent(data.get(source))
+    given = [source for source in sources if source.role == "dataset"]
+    folders = [data.get(source) for source in given]
+    for at, (source, folder) in enumerate(zip(given, folders, strict=True)):
+        meant = f" at {source.pin}" if 0 < len(source.pin) <= LONGEST else ""
+        yield _uri(source) + meant + _extent(folder, at, folders.count(folder))
 
 
-def _extent(folder: Path | None) -> str:
-    with suppress(OSError, ValueError, KeyError):
-        found = dataset.info(folder) if folder else {}
-        return f" ({found['total_episodes']} episodes, {found['total_frames']} frames)"
-    return ""
+def _extent(folder: Path | None, at: int, merged: int) -> str:
+    """merged: how many sources lie in the folder together."""
+    found = extents.of(folder, at, merged) if folder else None
+    return f" ({found[0]} episodes, {found[1]} frames)" if found else ""
 
 
 def _manifest(folder: Path) -> Manifest | None:

@@ -8,6 +8,7 @@ from robotrain_runtime.parameter import Param
 Policy = Literal["act", "diffusion"]
 Precision = Literal["no", "fp16", "bf16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Statistics = Literal["imagenet", "dataset"]
 
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$"
 LOGICAL_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$"
@@ -35,6 +36,10 @@ class Parameters:
     dataset_id: Annotated[
         str, Param(help="what the trainer calls the dataset", pattern=LOGICAL_NAME, metavar="NAME")
     ] = "dataset"
+    convert_v21: Annotated[bool, Param(help="convert datasets of LeRobot v2.1 for this run")] = False
+    image_normalization: Annotated[
+        Statistics, Param(help="whose mean and deviation camera images are normalised with")
+    ] = "imagenet"
     training_steps: Annotated[
         int, Param(help="how many steps to train", aliases=("--steps",), env=("TRAINING_STEPS",), gt=0)
     ] = 100_000
@@ -89,14 +94,22 @@ class Parameters:
     publish_url: Annotated[
         str | None,
         Param(
-            help="a folder that complete checkpoints are copied to in training",
-            metavar="FOLDER",
+            help="where complete checkpoints are copied to: a folder, or a blob URL",
+            metavar="FOLDER|URL",
             requires="publish_folder",
+        ),
+    ] = None
+    keep: Annotated[
+        int | None,
+        Param(
+            help="how many of its copies at --publish-url a run keeps (default: all)",
+            metavar="N",
+            gt=0,
         ),
     ] = None
     lerobot_version: Annotated[
         str | None, Param(help="the LeRobot version you count on; refused if it is another", env=("LEROBOT_VERSION",))
     ] = None
     seed: Annotated[int, Param(help="the seed of initialisation and data order", ge=0, le=2**32 - 1)] = 1000
-    num_workers: Annotated[int, Param(help="processes that load data", ge=0)] = 4
+    num_workers: Annotated[int, Param(help="processes that load data, for each GPU", ge=0)] = 4
     device: Annotated[Device, Param(help="where to train; auto takes a GPU when there is one")] = "auto"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from robotrain.problem import Instead, Problem, Stage
 from robotrain.redaction import redact
 
-from robotrain_workloads.lerobot_train import publishing_to
+from robotrain_workloads.lerobot_train import precision, publishing_to
 from robotrain_workloads.lerobot_train.versions import LEROBOT
 
 if TYPE_CHECKING:
@@ -39,6 +39,19 @@ def version(job: "Job") -> Iterator[Problem]:
         )
 
 
+def device(job: "Job") -> Iterator[Problem]:
+    """What no machine can do: told here, not after a queue."""
+    for why, way in precision.refused(dict(job.parameters)):
+        yield Problem(
+            code="device-cannot",
+            stage=Stage.USAGE,
+            title=why,
+            where="--device",
+            given=str(job["device"]),
+            instead=(Instead(way),),
+        )
+
+
 def one_start(job: "Job") -> Iterator[Problem]:
     """A training starts at one place."""
     starts = [source for source in job.sources if source.role in STARTS]
@@ -54,13 +67,14 @@ def one_start(job: "Job") -> Iterator[Problem]:
 
 
 def publish_url(job: "Job") -> Iterator[Problem]:
-    """A folder of the machine that runs the job, written so that it is the same one wherever it is read."""
+    """A folder of the machine that runs the job, written so that it is the same one wherever it is read.
+
+    An address is for the kinds that can be written to.
+    """
     said = job["publish_url"]
-    if said is None:
+    if said is None or publishing_to.is_address(said):
         return
-    if "://" in said and not said.lower().startswith(publishing_to.FILE):
-        yield _remote(said)
-    elif why := _why_no_folder(said):
+    if why := _why_no_folder(said):
         yield Problem(
             code="publish-url-invalid",
             stage=Stage.PARSE,
@@ -72,19 +86,21 @@ def publish_url(job: "Job") -> Iterator[Problem]:
         )
 
 
-def _remote(said: str) -> Problem:
-    return Problem(
-        code="publish-url-remote",
-        stage=Stage.CHECK,
-        title="checkpoints are published to folders, and this is an address",
-        where=publishing_to.FLAG,
-        given=redact(said),
-        why="Publishing to blob storage comes later.",
-        instead=(
-            Instead(f"{publishing_to.FLAG} /FOLDER", "one where that storage is mounted"),
-            Instead("robotrain outputs RUN --to FOLDER", "fetches them"),
-        ),
-    )
+def keep(job: "Job") -> Iterator[Problem]:
+    """Only what is published is ever removed."""
+    if job["keep"] is not None and job["publish_url"] is None:
+        yield Problem(
+            code="keep-without-publish-url",
+            stage=Stage.USAGE,
+            title="--keep is about the checkpoints at --publish-url, and none is given",
+            where="--keep",
+            given=str(job["keep"]),
+            why="The run's own folder keeps every checkpoint.",
+            instead=(
+                Instead(f"{publishing_to.FLAG} FOLDER --keep {job['keep']}"),
+                Instead("--save-freq STEPS", "saves fewer"),
+            ),
+        )
 
 
 def _why_no_folder(said: str) -> str:
@@ -97,4 +113,4 @@ def _why_no_folder(said: str) -> str:
 def _flag(source: "Source") -> str:
     if source.role == "policy":
         return FLAGS.get(source.kind, "--policy-…")
-    return "--init-from-policy-model" if source.role == "init_policy" else "robotrain resume"
+    return "--init-from-policy-model" if source.role == "init_policy" else "--resume-from"

@@ -19,6 +19,7 @@ OWNED: Mapping[str, str] = {
     "--dataset.repo_id": "--dataset-id",
     "--dataset.root": "--dataset-path",
     "--dataset.eval_split": "--val-split",
+    "--dataset.use_imagenet_stats": "--image-normalization",
     "--eval_steps": "--eval-freq",
     "--env_eval_freq": "leave it out: no simulator takes part; --eval-freq is for the held-out loss",
     "--policy.type": "--policy-type",
@@ -52,6 +53,7 @@ BACKBONE = "--policy.pretrained_backbone_weights"
 BACKBONE_RATE = "--policy.optimizer_lr_backbone"
 GROUP_NORM = "--policy.use_group_norm"
 DECODER = "--dataset.video_backend"
+TOLERANCE = "--tolerance_s"
 TRAINED = "pretrained_model/train_config.json"
 DECAY = "--policy.optimizer_weight_decay"
 
@@ -62,6 +64,7 @@ def owned(parameters: Mapping[str, Scalar], root: Path, output: Path, start: Sta
     yield from _beginning(parameters, start)
     yield f"--dataset.repo_id={parameters['dataset_id']}"
     yield f"--dataset.root={root}"
+    yield f"--dataset.use_imagenet_stats={str(parameters['image_normalization'] == 'imagenet').lower()}"
     yield f"--dataset.eval_split={split}"
     yield f"--eval_steps={every}"
     yield "--env_eval_freq=0"
@@ -78,11 +81,15 @@ def owned(parameters: Mapping[str, Scalar], root: Path, output: Path, start: Sta
     yield "--wandb.enable=false"
 
 
-def defaults(parameters: Mapping[str, Scalar], given: Sequence[str], start: Start) -> Iterator[str]:
-    """Options that the person may set after `--`, and robotrain sets when they did not."""
+def defaults(
+    parameters: Mapping[str, Scalar], given: Sequence[str], start: Start, tolerance: float | None = None
+) -> Iterator[str]:
+    """Options that the person may set after `--`, and robotrain sets when they did not. tolerance: as in `timing`."""
     names = names_of(given)
     if DECODER not in names:
         yield f"{DECODER}=pyav"
+    if tolerance is not None and TOLERANCE not in names:
+        yield f"{TOLERANCE}={tolerance:g}"
     if BACKBONE not in names:  # else weights are downloaded, also those that a policy's own take the place of
         yield f"{BACKBONE}=null"
     if start.way == "checkpoint":  # the optimizer and its schedule go on as they were saved

@@ -41,6 +41,7 @@ class Watch:
         self._total = total
         self._log_freq = log_freq
         self._ending = ending
+        self._stopping = False
         self._windows = first // log_freq
         self._exact = False
         self._reduced = math.nan
@@ -55,6 +56,8 @@ class Watch:
             self._exact = True
         if hasattr(accelerator := _accelerator(), "reduce"):
             _around(accelerator, "reduce", self._reduce)
+        if hasattr(accelerator, "wait_for_everyone"):
+            _around(accelerator, "wait_for_everyone", self._met)
         if hasattr(trainer, "update_last_checkpoint"):
             _around(trainer, "update_last_checkpoint", self._checkpoint)
             if hasattr(trainer, "should_save_checkpoint"):
@@ -96,16 +99,24 @@ class Watch:
 
     def _save(self, original: Callable[..., bool], step: int, *arguments: Any, **named: Any) -> bool:
         """Asked after each step, whether it is one to save at."""
-        self._ending.training = True
+        self._stopping = self._ending.due(step)
         if time.monotonic() - self._sent > SILENCE_SECONDS and first_rank():
             self._send(step, {})  # far from the next window: at least how far it is
-        return self._ending.asked or original(step, *arguments, **named)
+        return self._stopping or original(step, *arguments, **named)
 
     def _checkpoint(self, original: Callable[..., Any], folder: Path, *arguments: Any, **named: Any) -> Any:
         result = original(folder, *arguments, **named)
         emit(Checkpoint(step=int(folder.name), path=str(folder.absolute()), model=MODEL))
-        if self._ending.asked:
+        if self._stopping and not self._ending.together:
             raise SystemExit(STOPPED)
+        return result
+
+    def _met(self, original: Callable[..., Any], accelerator: Any) -> Any:
+        """Several processes wait here for the first one, which saves."""
+        result = original(accelerator)
+        if self._stopping and self._ending.together:
+            accelerator.end_training()
+            raise SystemExit(0)  # no failure: who started them knows that they were told to stop
         return result
 
 

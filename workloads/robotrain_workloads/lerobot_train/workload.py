@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
 
 def check(job: "Job") -> "Iterator[Problem]":
-    """What no platform changes: the locked version, one start, and a place to publish to that is a folder."""
+    """What no platform changes: the locked version, the device, one start, and the place to publish to."""
     from robotrain_workloads.lerobot_train import rules
 
     yield from rules.version(job)
+    yield from rules.device(job)
     yield from rules.one_start(job)
     yield from rules.publish_url(job)
+    yield from rules.keep(job)
 
 
 LEROBOT_TRAIN = Workload(
@@ -35,6 +37,7 @@ LEROBOT_TRAIN = Workload(
         "resume": Role(),
     },
     half="robotrain_workloads.lerobot_train.container",
+    targets=("publish_url",),
     owned=OWNED,
     check=check,
 )

@@ -1,0 +1,223 @@
+"""Datasets that LeRobot would not merge are told apart from their descriptions alone, before anything is fetched."""
+
+import copy
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from robotrain_runtime.document import Source
+from robotrain_workloads.lerobot_train import container, trainer_args
+from robotrain_workloads.lerobot_train.made import booleans, features
+
+ROOT = Path(__file__).parents[2]
+MINI, MORE, OTHER = (ROOT / f"examples/{name}/dataset" for name in ("pusht-mini", "pusht-more", "reach-other"))
+CAMERA = {
+    "dtype": "video",
+    "shape": [8, 8, 3],
+    "names": ["height", "width", "channels"],
+    "info": {"video.codec": "av1", "video.g": 2, "is_depth_map": False},
+}
+STATE = {"dtype": "float32", "shape": [2], "names": None}
+RECORDED = {"observation.state": STATE, "action": STATE}
+
+
+def compared(training, *folders, **parameters):
+    document = training(list(folders), **parameters)
+    described = {source: Path(source.uri) for source in document.sources}
+    return list(container.compare(document, described))
+
+
+@pytest.fixture
+def two(dataset):
+    """Make two: `two({"fps": 20})`: how the second differs from the first; features: added to both."""
+
+    def make(differs, **features):
+        first = dataset(folder="a", features=RECORDED | features)
+        return first, dataset(folder="b", **({"features": RECORDED | features} | differs))
+
+    return make
+
+
+def test_examples_that_fit_are_fine(training):
+    assert compared(training, MINI, MORE) == []
+    assert compared(training, OTHER) == []
+
+
+def test_every_difference_is_told_at_once_and_names_both_datasets(training):
+    told = compared(training, MINI, OTHER)
+    assert [sentence.partition(":")[0] for sentence in told[:2]] == ["fps", "robot_type"]
+    assert f"10 in {MINI}, and 20 in {OTHER}" in told[0]
+    assert len(told) == 9
+    assert all(str(MINI) in sentence and str(OTHER) in sentence for sentence in told)
+
+
+def test_only_the_description_is_read(training, tmp_path):
+    for name, folder in (("a", MINI), ("b", MORE)):
+        (tmp_path / name / "meta").mkdir(parents=True)
+        (tmp_path / name / "meta/info.json").write_bytes((folder / "meta/info.json").read_bytes())
+    assert container.DESCRIBED == {"dataset": ("meta/info.json",)}
+    assert compared(training, tmp_path / "a", tmp_path / "b") == []
+
+
+@pytest.mark.parametrize(
+    ("differs", "told"),
+    [
+        ({"fps": 20}, "fps: 10 in"),
+        ({"robot_type": "arm"}, "robot_type: null in"),
+        ({"features": {"action": STATE}}, "observation.state is recorded in"),
+        ({"features": RECORDED | {"action": {**STATE, "dtype": "int64"}}}, "the type of action: float32 in"),
+        ({"features": RECORDED | {"action": {**STATE, "shape": [3]}}}, "shape of action: [2] in"),
+        ({"features": RECORDED | {"action": {**STATE, "names": ["x", "y"]}}}, "names of action: null in"),
+        ({"data_path": "d/{file_index}.parquet"}, "data_path of"),
+    ],
+)
+def test_what_lerobot_refuses_is_one_sentence(training, two, differs, told):
+    (sentence,) = compared(training, *two(differs))
+    assert sentence.startswith(told)
+
+
+def test_an_image_beside_a_video_of_the_same_camera_names_what_makes_videos_of_images(training, two):
+    image = {name: value for name, value in CAMERA.items() if name != "info"} | {"dtype": "image"}
+    first, second = two({"features": {**RECORDED, "observation.image": image}}, **{"observation.image": CAMERA})
+    (sentence,) = compared(training, first, second)
+    assert f"video in {first}, and image in {second}" in sentence
+    way = sentence.splitlines()[1]
+    assert way.startswith(f"lerobot-edit-dataset --root {second} ")
+    assert way.endswith("--operation.type convert_image_to_video")
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        {"video.codec": "av1", "video.g": 9, "is_depth_map": False},  # how it was encoded
+        {"video.codec": "av1", "video.is_depth_map": False},  # as an older LeRobot says it
+        {"video.codec": "av1", "has_audio": False},  # what the other does not say
+        None,
+    ],
+)
+def test_what_versions_of_lerobot_say_differently_of_a_video_is_no_difference(training, two, info):
+    camera = {**CAMERA, "info": info, "fps": 10}
+    differs = {"features": {**RECORDED, "observation.image": camera}}
+    assert compared(training, *two(differs, **{"observation.image": CAMERA})) == []
+
+
+def test_another_codec_is_a_difference_that_encoding_again_mends(training, two):
+    camera = copy.deepcopy(CAMERA)
+    camera["info"]["video.codec"] = "h264"
+    differs = {"features": {**RECORDED, "observation.image": camera}}
+    (sentence,) = compared(training, *two(differs, **{"observation.image": CAMERA}))
+    assert "video.codec of observation.image: av1 in" in sentence
+    assert sentence.endswith("--operation.type reencode_videos")
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        ({"codebase_version": "v2.1"}, "--convert-v21"),
+        ({"codebase_version": "v9"}, "codebase_version 'v9'"),
+        ({"total_episodes": 0}, "holds no episodes"),
+        ({"features": {"observation.state": STATE}}, "records no `action`"),
+    ],
+)
+def test_each_dataset_must_be_one_to_train_on_by_itself(training, two, broken, told):
+    first, second = two(broken)
+    (sentence,) = compared(training, first, second)
+    assert str(second) in sentence
+    assert told in sentence
+    assert str(first) not in sentence
+
+
+def test_a_source_without_a_description_is_no_dataset(training, tmp_path):
+    (tmp_path / "described").mkdir()
+    (sentence,) = compared(training, tmp_path / "described")
+    assert "is not a LeRobot dataset: it has no meta/info.json" in sentence
+
+
+def test_v21_is_fine_when_it_is_to_be_converted(training, two):
+    assert compared(training, *two({"codebase_version": "v2.1"}), convert_v21=True) == []
+
+
+def test_the_data_itself_is_compared_again_once_it_is_there(training, two):
+    document = training(list(two({"fps": 20})))
+    data = {source: Path(source.uri) for source in document.sources}
+    assert any(sentence.startswith("fps") for sentence in container.inspect(document, data))
+
+
+def prepared(document, digest="d"):
+    data = {source: Path(source.uri) for source in document.sources}
+    return container.prepare(document, data, {source: f"{digest}{source.uri}" if digest else "" for source in data})
+
+
+def test_one_dataset_that_can_be_trained_on_is_used_as_it_is(training):
+    assert prepared(training(MINI)) is None
+
+
+def test_what_is_made_is_known_by_all_its_data_in_order(training):
+    document = training([MINI, MORE])
+    made = prepared(document)
+    assert made is not None
+    assert made.sources == document.sources
+    assert len(made.key) == 64
+    assert prepared(training([MINI, MORE], batch_size=8)).key == made.key
+    others = [prepared(training([MORE, MINI])), prepared(document, "e"), prepared(training([MINI, MORE, MORE]))]
+    assert len({made.key, *(other.key for other in others)}) == 4
+    assert prepared(document, "").key == ""
+
+
+def test_a_dataset_given_twice_counts_twice(training):
+    made = prepared(training([MINI, MINI]))
+    assert made.arguments.count(str(MINI)) == 4  # its folder and its name, twice
+    assert len(made.sources) == 1
+
+
+def test_truth_values_that_a_policy_reads_become_numbers_and_others_stay(training):
+    info = json.loads((OTHER / "meta/info.json").read_text())
+    info["features"]["next.done"] = {"dtype": "bool", "shape": [1], "names": None}
+    assert booleans(info) == ["observation.gripper_closed"]
+    assert features(info)["observation.gripper_closed"]["dtype"] == "float32"
+    assert features(info)["next.done"]["dtype"] == "bool"
+    assert prepared(training(OTHER)) is not None
+
+
+@pytest.mark.parametrize(("said", "used"), [({}, "true"), ({"image_normalization": "dataset"}, "false")])
+def test_h1_14_images_are_normalised_by_one_rule_that_the_job_says(training, said, used):
+    """The reference: false for blobs, true on Azure ML, and left to LeRobot for the Hub."""
+    option = "--dataset.use_imagenet_stats"
+    for kind in ("local_path", "huggingface", "blob_url"):
+        document = training(MINI, **said)
+        document = replace(document, sources=tuple(replace(one, kind=kind) for one in document.sources))
+        work = container.work(document, dict.fromkeys(document.sources, MINI), Path(document.placement.work))
+        assert trainer_args.value_of(work.arguments, option) == used
+    assert trainer_args.OWNED[option] == "--image-normalization"
+
+
+def test_a_frame_may_lie_a_quarter_of_the_time_to_the_next_away_from_its_own(training):
+    camera = ROOT / "examples/pusht-camera/dataset"
+
+    def tolerance(folder, *args):
+        document = training(folder, args)
+        work = container.work(document, dict.fromkeys(document.sources, folder), Path(document.placement.work))
+        return trainer_args.value_of(work.arguments, "--tolerance_s")
+
+    assert tolerance(camera) == "0.025"
+    assert tolerance(camera, "--tolerance_s=0.04") == "0.04"
+    assert tolerance(MINI) is None  # it has no videos
+
+
+def test_where_data_comes_from_is_told_of_each_source_with_its_own_extent(training, tmp_path):
+    blob = Source(role="dataset", kind="blob_url", uri="https://a.blob.core.windows.net/c/more")
+    document = training([MINI, blob])
+    (tmp_path / "meta").mkdir()
+    each = [{"episodes": 50, "frames": 2000}, {"episodes": 20, "frames": 800}]
+    (tmp_path / "meta/robotrain.json").write_text(json.dumps({"made_of": each}))
+    (tmp_path / "meta/info.json").write_text(json.dumps({"total_episodes": 70, "total_frames": 2800}))
+    fetched = dict(zip(document.sources, (MINI, MORE), strict=True))
+    for data in (fetched, dict.fromkeys(document.sources, tmp_path)):
+        asked = container.publishing(document, data)
+        assert f"{MINI} (50 episodes, 2000 frames)" in asked.description
+        assert f"{blob.uri} (20 episodes, 800 frames)" in asked.description
+        assert asked.tags["dataset_source"] == "mixed"
+        assert asked.tags["dataset_uri_count"] == "2"
+        assert asked.tags["blob_url_count"] == "1"
+    assert container.tracked(document).tags["dataset.source"] == "mixed"

@@ -1,0 +1,52 @@
+"""`--mixed-precision`: what is refused before a run, and what half the bits change in one."""
+
+from pathlib import Path
+
+import pytest
+from robotrain_runtime.event import Checkpoint, Metrics, Outcome
+from robotrain_workloads.lerobot_train import container
+from small_training import SMALL, Trained, numbers
+
+STILL = ("--policy.use_vae=false", "--policy.dropout=0")
+
+
+def test_fp16_on_the_cpu_is_refused_because_accelerate_would_quietly_leave_it_out(training, dataset):
+    asked = training(dataset(), device="cpu", mixed_precision="fp16")
+    (said,) = container.inspect(asked, {})
+    assert said.startswith("--mixed-precision fp16 needs a GPU")
+    assert "--mixed-precision bf16" in said
+    for allowed in ({"device": "cpu", "mixed_precision": "bf16"}, {"device": "cuda", "mixed_precision": "fp16"}):
+        assert list(container.inspect(training(dataset(), **allowed), {})) == []
+
+
+def losses(ran: Trained) -> list[float]:
+    return [one.values["train/loss"] for one in ran.events(Metrics) if "train/loss" in one.values]
+
+
+@pytest.mark.slow
+def test_bf16_rounds_the_loss_and_leaves_the_weights_in_32_bits(train, pusht):
+    given = {"training_steps": 2, "log_freq": 1, "save_freq": 2, "learning_rate": 3e-4}
+    args = (*SMALL["act"], *STILL)
+    plain, half = (train(pusht, args, work=name, mixed_precision=name, **given) for name in ("no", "bf16"))
+    assert (plain.exit_code, half.exit_code) == (0, 0), "\n".join(half.lines)
+    before, after = (losses(ran) for ran in (plain, half))
+    assert len(before) == 2
+    assert after == pytest.approx(before, rel=0.02)
+    assert all(one != other for one, other in zip(before, after, strict=True))
+    (saved,) = half.events(Checkpoint)
+    assert numbers(Path(saved.path)) == {"F32"}
+
+
+@pytest.mark.slow
+def test_fp16_where_no_gpu_turns_up_is_refused_by_the_training_itself(train, pusht):
+    ran = train(pusht, device="auto", mixed_precision="fp16")
+    reason = ran.events(Outcome)[0].reason
+    assert (ran.exit_code, "--mixed-precision fp16 needs a GPU" in reason) == (1, True), reason
+
+
+def test_what_no_machine_can_do_is_refused_before_anything_is_sent(robotrain, pusht):
+    common = ("submit", "--platform", "local", "--dataset-path", pusht)
+    for asked in (("--device", "cpu", "--mixed-precision", "fp16"), ("--device", "mps", "--num-gpus", "2")):
+        answer = robotrain(*common, *asked)
+        assert answer.exit_code == 2
+        assert "[device-cannot]" in answer.stderr

@@ -1,0 +1,246 @@
+"""Several processes that train together: here they share the cores, as they would each have a GPU."""
+
+import json
+import os
+import signal
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome
+from robotrain_runtime.half import Gpus
+from robotrain_workloads.lerobot_train import container, device, gpu, processes
+from robotrain_workloads.lerobot_train.agreement import Agreement
+from robotrain_workloads.lerobot_train.ending import Together
+from small_training import SMALL, Trained, lines_until, numbers
+
+EXACT = ("--policy.use_vae=false", "--policy.dropout=0", "--policy.chunk_size=1", "--policy.n_action_steps=1")
+"""Without noise, and without padding, by which a loss is weighed on each process alone."""
+LONG = {"num_gpus": 2, "training_steps": 100_000, "save_freq": 50_000, "log_freq": 1, "eval_freq": 0, "num_workers": 1}
+SECONDS = 240.0
+"""Longer than anything here takes on a busy machine."""
+
+
+def losses(ran: Trained) -> dict[tuple[str, int], float]:
+    return {
+        (name, one.step): value
+        for one in ran.events(Metrics)
+        for name, value in one.values.items()
+        if name.endswith("/loss")
+    }
+
+
+def ranks(work: Path) -> dict[int, int]:
+    """The processes that train below `work`, by rank; those that load data are not among them."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if (
+                b"robotrain_workloads.lerobot_train.launcher" in words
+                and f"--output_dir={work}/outputs".encode() in words
+            ):
+                environ = dict(line.partition(b"=")[::2] for line in (process / "environ").read_bytes().split(b"\0"))
+                if b"RANK" in environ:
+                    found[int(environ[b"RANK"])] = int(process.name)
+    return found
+
+
+def parent_of(process: int) -> int:
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def below(work: Path) -> list[str]:
+    """Every process whose command or environment names the run."""
+    told = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if str(work).encode() in (process / "cmdline").read_bytes():
+                told.append((process / "cmdline").read_text().replace("\0", " "))
+    return told
+
+
+@pytest.fixture
+def training_in_two(start, pusht, tmp_path):
+    """Start a long training of two processes; returns it with what it said until both have done steps."""
+    stoppers = []
+
+    def run(**changes):
+        process = start(pusht, SMALL["act"], **LONG | changes)
+        stopper = threading.Timer(2 * SECONDS, process.kill)
+        stopper.daemon = True
+        stopper.start()
+        stoppers.append(stopper)
+        return process, [*lines_until(process, "train/loss"), *lines_until(process, "train/loss")]
+
+    yield run
+    for stopper in stoppers:
+        stopper.cancel()
+
+
+def ended(process, lines, tmp_path) -> Trained:
+    said, _ = process.communicate(timeout=SECONDS)
+    return Trained(process.returncode, lines + said.splitlines(), tmp_path / "work", tmp_path / "mlflow.db")
+
+
+def test_several_gpus_are_several_processes_that_accelerate_starts(training, tmp_path):
+    started = container.work(training(num_gpus=4, mixed_precision="bf16"), {}, tmp_path).arguments
+    at = started.index("--")
+    assert started[:at] == ("-m", container.PROCESSES, "--count=4", "--mixed-precision=bf16")
+    assert container.work(training(), {}, tmp_path).arguments[2:4] == started[at + 1 : at + 3] == ("--device", "auto")
+    said = processes.options(4, "bf16", 3, tmp_path / "own.json")
+    assert {"--multi_gpu", "--num_processes=4", "--num_machines=1", "--mixed_precision=bf16"} <= set(said)
+    assert {"--main_process_port=0", "--dynamo_backend=no", f"--config_file={tmp_path}/own.json"} <= set(said)
+
+
+def test_cores_are_shared_by_the_processes_unless_the_person_said_how(monkeypatch):
+    monkeypatch.setattr(device, "_cores", lambda: 16)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert [device.threads(count) for count in (1, 2, 4, 32)] == [15, 7, 3, 1]
+    monkeypatch.setenv("OMP_NUM_THREADS", "6")
+    assert device.threads(4) == 6
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ({"device": "auto"}, None),
+        ({"device": "cpu", "num_gpus": 4}, None),
+        ({"device": "auto", "num_gpus": 4}, Gpus(count=4, cuda="12.8")),
+        ({"device": "cuda", "mixed_precision": "bf16"}, Gpus(count=1, bf16=True, cuda="12.8")),
+        ({"device": "cuda", "num_gpus": 2, "mixed_precision": "fp16"}, Gpus(count=2, cuda="12.8")),
+    ],
+)
+def test_several_gpus_are_asked_for_and_one_only_when_it_was_named(training, given, asked):
+    assert container.gpus(training(**given)) == asked
+
+
+def test_a_training_without_cuda_asks_for_none_of_it(tmp_path):
+    lock = tmp_path / "lock.txt"
+    for pin, cuda in {"torch==2.10.0": "", "nvidia-cuda-runtime==13.0.96 \\": "13.0"}.items():
+        lock.write_text(f"numpy==2.2.6\n{pin}\n")
+        assert gpu.cuda(lock) == cuda
+
+
+def test_the_first_process_names_a_step_that_none_has_done(tmp_path, monkeypatch):
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)
+    agreement = Agreement(tmp_path)
+    first, second = (Together(agreement, first=first) for first in (True, False))
+    assert not agreement.begun
+    assert [first.due(7), second.due(7)] == [False, False]
+    agreement.ask()
+    assert [second.due(8), first.due(8)] == [False, False]  # the second was ahead: it knows at the next step
+    assert [first.due(9), second.due(9)] == [True, True]
+
+
+def test_of_processes_that_fail_the_first_one_is_heard(tmp_path):
+    agreement = Agreement(tmp_path)
+    assert agreement.failure == ""
+    agreement.fail("ValueError: the reason")
+    agreement.fail("RuntimeError: connection closed by peer")
+    assert agreement.failure == "ValueError: the reason"
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_with_twice_the_batch_and_tell_everything_once(train, pusht, tmp_path, monkeypatch):
+    answers = tmp_path / "huggingface/accelerate/default_config.yaml"  # of `accelerate config`: refused when it is read
+    answers.parent.mkdir(parents=True)
+    answers.write_text("no_such_key: 1\n")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
+    given = {"log_freq": 1, "eval_freq": 3, "learning_rate": 3e-4}
+    args = (*SMALL["act"], *EXACT)
+    two = train(pusht, args, work="two", num_gpus=2, batch_size=4, **given)
+    assert two.exit_code == 0, "\n".join(two.lines)
+    params = dict(two.ask("select key, value from params"))
+    assert (params["num_gpus"], params["distributed"], params["effective_batch_size"]) == ("2", "true", "8")
+    one = train(pusht, args, work="one", batch_size=8, **given)
+    assert losses(two).keys() == {("train/loss", step) for step in range(1, 7)} | {("val/loss", 3), ("val/loss", 6)}
+    assert losses(two) == pytest.approx(losses(one), rel=1e-4)
+    samples = [metrics.values["train/samples"] for metrics in two.events(Metrics) if "train/loss" in metrics.values]
+    assert samples == [8, 16, 24, 32, 40, 48]
+    assert [saved.step for saved in two.events(Checkpoint)] == [3, 6]
+    texts = [note.text for note in two.events(Note)]
+    assert sum(text.startswith("training on 2 processes, each on cpu") for text in texts) == 1
+    assert len(texts) == len(set(texts))
+    assert two.lines.count("loading LeRobot and PyTorch") == 1
+
+
+@pytest.mark.slow
+def test_a_stop_ends_all_processes_after_the_same_step_with_one_checkpoint(training_in_two, tmp_path):
+    process, lines = training_in_two()
+    os.killpg(process.pid, signal.SIGTERM)
+    ran = ended(process, lines, tmp_path)
+    assert ran.exit_code == 143, "\n".join(ran.lines)
+    (saved,) = ran.events(Checkpoint)
+    step = json.loads((Path(saved.path) / "training_state/training_step.json").read_text())
+    assert (step["step"], step["num_processes"]) == (saved.step, 2)
+    assert max(metrics.step for metrics in ran.events(Metrics) if "train/loss" in metrics.values) == saved.step
+    assert ran.events(Outcome)[0].state == "cancelled"
+    assert "told to stop: saving a checkpoint first" in ran.lines
+    assert not any("Traceback" in line or "gloo" in line for line in ran.lines)
+    assert below(tmp_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_process_that_is_killed_ends_the_run_and_is_its_reason(training_in_two, tmp_path, rank):
+    process, lines = training_in_two()
+    os.kill(ranks(tmp_path / "work")[rank], signal.SIGKILL)
+    ran = ended(process, lines, tmp_path)
+    assert ran.exit_code == 137, "\n".join(ran.lines)
+    (outcome,) = ran.events(Outcome)
+    assert "SIGKILL" in outcome.reason
+    assert f"rank {rank} of 2 was ended by signal 9" in ran.lines
+    assert below(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_an_error_of_one_process_is_the_reason_whatever_the_others_say(training_in_two, tmp_path):
+    process, lines = training_in_two(save_freq=100)
+    (tmp_path / "work/outputs").write_text("a file where the first process would save, while the other waits for it")
+    ran = ended(process, lines, tmp_path)
+    assert ran.exit_code == 1, "\n".join(ran.lines)
+    (outcome,) = ran.events(Outcome)
+    assert "outputs" in outcome.reason
+    assert "gloo" not in outcome.reason
+    assert sum(line.startswith("Traceback") for line in ran.lines) == 1
+    assert below(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_one_process_is_gone_on_from_by_two_and_back(train, small):
+    two = train(
+        small.dataset,
+        SMALL["act"],
+        {"resume": small.checkpoint},
+        work="two",
+        num_gpus=2,
+        mixed_precision="bf16",
+        training_steps=8,
+    )
+    assert two.exit_code == 0, "\n".join(two.lines)
+    assert any("--num-gpus is 2, and was 1" in note.text for note in two.events(Note))
+    assert [one.step for one in two.events(Metrics) if "train/loss" in one.values] == [8]
+    (saved,) = two.events(Checkpoint)
+    assert (saved.step, numbers(Path(saved.path))) == (8, {"F32"})
+    one = train(small.dataset, SMALL["act"], {"resume": saved.path}, work="one", training_steps=10)
+    assert one.exit_code == 0, "\n".join(one.lines)
+    assert any("--num-gpus is 1, and was 2" in note.text for note in one.events(Note))
+    assert [checkpoint.step for checkpoint in one.events(Checkpoint)] == [9, 10]
+
+
+@pytest.mark.slow
+def test_an_option_that_lerobot_does_not_know_is_the_reason_of_several_too(train, pusht):
+    ran = train(pusht, ["--policy.no_such_option=1"], num_gpus=2)
+    assert ran.exit_code == 2
+    assert "no_such_option" in ran.events(Outcome)[0].reason
+
+
+@pytest.mark.slow
+def test_no_process_outlives_the_one_that_started_them(training_in_two, tmp_path):
+    process, _ = training_in_two(num_workers=0)
+    (starter,) = {parent_of(rank) for rank in ranks(tmp_path / "work").values()}
+    os.kill(starter, signal.SIGKILL)  # as the runtime does when the time to save is over
+    process.communicate(timeout=SECONDS)
+    assert below(tmp_path) == []
