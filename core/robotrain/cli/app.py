@@ -36,6 +36,7 @@ COMMANDS = {
     "resume": ("again", "Go on from a run's last complete checkpoint, as a run of its own."),
     "register": ("register", "Make a checkpoint of a run a version of a model in the platform's registry."),
     "platforms": ("catalog", "What each platform takes and can do, as it declares it."),
+    "image": ("image", "The Dockerfile of an image that holds what a workload's jobs run in."),
     "schema": ("schema", "The JSON Schema of job.yaml for what is installed; editors complete and check it."),
     "plugins": ("catalog", "What is installed, what it brings, what failed and why."),
     "doctor": ("doctor", "What would stop a submit here, and how to mend it."),

@@ -1,0 +1,213 @@
+"""`robotrain image`: what it writes is whole, names nothing of this machine, and bakes what a run then finds."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from robotrain_runtime import environment, uv
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "sources/robotrain_sources/data_environment/locks/data.txt"
+SMALL = ("idna", "packaging")
+
+
+def instructions(dockerfile: str) -> list[list[str]]:
+    """Each instruction as its first word and the rest, as Docker reads lines that go on."""
+    lines = [line for line in dockerfile.splitlines() if not line.startswith("#")]
+    return [line.split(maxsplit=1) for line in "\n".join(lines).replace("\\\n", " ").splitlines() if line.strip()]
+
+
+@pytest.fixture
+def tiny(install, tmp_path):
+    """A stranger's workload that takes datasets, with a lock of two small packages."""
+    pins = re.findall(r"^\S+==[^\n]*\n(?: [^\n]*\n)*", DATA.read_text(), re.MULTILINE)
+    half = """
+from pathlib import Path
+from robotrain_runtime.half import Environment
+ENVIRONMENT = Environment(lock=Path(__file__).with_name("tiny.txt"), python="3.10-3.14", gib=0.01)
+"""
+    kind = """
+from dataclasses import dataclass
+from robotrain.hookspecs import hook
+from robotrain.workload import Role, Workload
+
+@dataclass(frozen=True)
+class Parameters:
+    pass
+
+@hook
+def robotrain_workloads():
+    return [Workload(name="tiny", summary="", parameters=Parameters, roles={"dataset": Role()}, half="tiny_half")]
+"""
+    site = install("robotrain-tiny", {"workload.tiny": "tiny_workload"}, tiny_workload=kind, tiny_half=half)
+    (site / "tiny.txt").write_text("".join(pin for pin in pins if pin.partition("==")[0] in SMALL))
+    return site / "tiny.txt"
+
+
+def test_the_dockerfile_comes_on_stdout_with_both_environments_and_says_that_nothing_was_built(robotrain):
+    told = robotrain("image", "lerobot-train")
+    words = instructions(told.stdout)
+    assert [word for word, _ in words] == ["ARG", "FROM", "RUN", "RUN", "RUN"]
+    assert words[0][1] == "BASE=python:3.12-slim"
+    assert "not built here" in told.stdout
+    assert "robotrain image lerobot-train --to DIR" in told.stderr
+    for kind, name in (("lerobot_train.container", "train"), ("", "data")):
+        module = import_module(f"robotrain_workloads.{kind}" if kind else "robotrain_sources.data_environment")
+        found = environment.folder(module.ENVIRONMENT.lock, Path("/opt/robotrain"))
+        assert re.search(rf"^#   {name}\.txt +{found.name} ", told.stdout, re.MULTILINE)
+        (line,) = [line for _, line in words if f"/locks/{name}.txt" in line]
+        assert f"--python {module.ENVIRONMENT.python} " in line
+        assert line.endswith(f" --cache {found.parents[1]}")
+
+
+def test_it_names_no_host_and_nothing_of_this_machine(robotrain, monkeypatch):
+    monkeypatch.setenv("PIP_INDEX_URL", "https://user:secret@index.example/simple")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://user:secret@index.example/simple")
+    written = robotrain("image", "lerobot-train", "--json").stdout
+    assert not re.search(r"https?:|index|secret@|find-links", json.loads(written)["dockerfile"].partition("ARG")[2])
+    assert str(Path.home()) not in written
+    assert str(ROOT) not in written
+
+
+def test_the_image_to_start_from_is_ones_own(robotrain):
+    assert (
+        "ARG BASE=registry.example/team/base:2\n"
+        in robotrain("image", "lerobot-train", "--from", "registry.example/team/base:2").stdout
+    )
+
+
+@pytest.mark.parametrize("wrong", ["a b", "a\nRUN rm", "${HOME}", "-x"])
+def test_what_is_no_name_of_an_image_is_refused(robotrain, wrong):
+    told = robotrain("image", "lerobot-train", f"--from={wrong}")
+    assert told.exit_code == 2
+    assert "[value-invalid]" in told.stderr
+
+
+def test_the_folder_holds_all_that_docker_build_needs_and_is_written_again(robotrain, tmp_path):
+    told = robotrain("image", "lerobot-train", "--to", tmp_path / "image", "--json").json
+    present = {path.relative_to(tmp_path / "image").as_posix() for path in (tmp_path / "image").rglob("*.*")}
+    assert {
+        "locks/data.txt",
+        "locks/train.txt",
+        "robotrain_runtime/uv.txt",
+        "robotrain_runtime/environment.py",
+    } <= present
+    assert [one["digest"] for one in told["environments"]] == [
+        environment.folder(tmp_path / "image/locks" / one["lock"], tmp_path).name for one in told["environments"]
+    ]
+    mounted = re.findall(r"/tmp/robotrain-image/([\w./-]+)", (tmp_path / "image/Dockerfile").read_text())
+    assert all((tmp_path / "image" / path).is_file() for path in mounted)
+    again = robotrain("image", "lerobot-train", "--to", tmp_path / "image", "--from", "base:2", "--json").json
+    assert again["files"] == told["files"]
+    assert "ARG BASE=base:2" in (tmp_path / "image/Dockerfile").read_text()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("change", ["a file of mine", "an edited Dockerfile", "no folder of ours"])
+def test_nothing_of_a_persons_own_is_overwritten(robotrain, tmp_path, change):
+    folder = tmp_path / "image"
+    robotrain("image", "lerobot-train", "--to", folder)
+    name = {"a file of mine": "notes.txt", "an edited Dockerfile": "Dockerfile"}.get(change, "notes.txt")
+    if change == "no folder of ours":
+        shutil.rmtree(folder)
+        folder.mkdir()
+    (folder / name).write_text("mine")
+    told = robotrain("image", "lerobot-train", "--to", folder)
+    assert told.exit_code == 2
+    assert "[folder-in-use]" in told.stderr
+    assert (folder / name).read_text() == "mine"
+
+
+def test_a_write_that_fails_leaves_what_was_there(robotrain, tmp_path, monkeypatch):
+    folder = tmp_path / "image"
+    robotrain("image", "lerobot-train", "--to", folder)
+    before = (folder / "Dockerfile").read_text()
+
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert robotrain("image", "lerobot-train", "--to", folder, "--from", "base:2").exit_code == 1
+    assert (folder / "Dockerfile").read_text() == before
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_strangers_workload_brings_its_own_lock_and_what_its_sources_need(robotrain, tiny):
+    told = robotrain("image", "tiny", "--json").json
+    assert {one["lock"] for one in told["environments"]} == {"tiny.txt", "data.txt"}
+    assert told["from"] == "python:3.14-slim"
+    assert "lerobot" not in told["dockerfile"]
+
+
+def test_a_workload_that_is_misspelt_is_offered_by_its_name(robotrain):
+    told = robotrain("image", "lerobot-trian")
+    assert told.exit_code == 2
+    assert "lerobot-train" in told.stderr.partition("use")[2]
+
+
+def test_workloads_are_completed(command):
+    environ = os.environ | {"_ROBOTRAIN_COMPLETE": "complete_bash", "COMP_WORDS": "robotrain image lero"}
+    done = subprocess.run(command, env=environ | {"COMP_CWORD": "2"}, capture_output=True, text=True)
+    assert done.stdout.split() == ["lerobot-train"]
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """What plays the container while an image is built, and later while it runs: folders below the test's own.
+
+    `machine(line)` does a RUN line there; its mounts are of no use to a shell.
+    """
+    from robotrain.image import dockerfile
+
+    if (python := uv.pip()) is None:
+        pytest.skip("no pip on this machine")
+    folders = {dockerfile.PLACE: "opt", dockerfile.CONTEXT: "image", dockerfile.CACHE: "fetched"}
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python3").symlink_to(python)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    monkeypatch.delenv("UV", raising=False)
+
+    def run(line: str) -> subprocess.CompletedProcess[str]:
+        command = re.sub(r"--mount=\S+ ", "", re.sub(r"\s+", " ", line))
+        for there, here in folders.items():
+            command = command.replace(there, str(tmp_path / here))
+        return subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, cwd=tmp_path)
+
+    return run
+
+
+@pytest.mark.slow
+def test_its_run_lines_bake_what_the_runtime_then_finds_without_building_anything(
+    robotrain, tiny, machine, tmp_path, monkeypatch
+):
+    robotrain("image", "tiny", "--to", tmp_path / "image")
+    for word, line in instructions((tmp_path / "image/Dockerfile").read_text()):
+        if word == "RUN":
+            done = machine(line)
+            assert done.returncode == 0, done.stderr
+    assert (tmp_path / "opt/uv" / uv.version() / "bin/uv").exists()
+    shutil.rmtree(tmp_path / "image")  # what was only mounted
+    shutil.rmtree(tmp_path / "fetched")
+    monkeypatch.setenv("ROBOTRAIN_IMAGE", str(tmp_path / "opt"))
+    for lock, module in ((tiny, "packaging, idna"), (DATA, "obstore, azure.identity, huggingface_hub")):
+        command = [
+            sys.executable,
+            "-m",
+            "robotrain_runtime",
+            "environment",
+            str(lock),
+            "--cache",
+            str(tmp_path / "cache"),
+        ]
+        told = subprocess.run([*command, "--python", "3.10-3.14"], capture_output=True, text=True, check=True)
+        assert told.stdout == f"{environment.folder(lock, tmp_path / 'opt')}\n"
+        assert told.stderr == ""
+        assert list(Path(told.stdout.strip()).glob("lib/*/site-packages/idna/__pycache__/*.pyc"))
+        subprocess.run([f"{told.stdout.strip()}/bin/python", "-c", f"import {module}"], check=True)
+    assert not (tmp_path / "cache").exists()
