@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from robotrain.capabilities import YES, Capabilities, no
+from robotrain.capabilities import YES, Capabilities, no, not_yet
 from robotrain.hookspecs import hook
 from robotrain.plan import Plan, document
 from robotrain.run import Status
@@ -26,9 +26,17 @@ class Mars:
     summary = "the red planet"
     settings = Settings
     capabilities = Capabilities(
-        sources={("dataset", kind): YES for kind in KINDS},
+        sources={
+            **{("dataset", kind): YES for kind in KINDS},
+            ("policy", "blob_url"): not_yet("The line is being laid."),
+        },
         workloads={"lerobot-train": YES},
-        features={"several_datasets": YES, "multi_gpu": YES, "register_model": no("There is no registry on Mars.")},
+        features={
+            "several_datasets": YES,
+            "multi_gpu": YES,
+            "mixed_precision": not_yet("Mars counts in whole numbers.", "train in full precision"),
+            "register_model": no("There is no registry on Mars."),
+        },
     )
     declined: Mapping[str, str] = {}
 

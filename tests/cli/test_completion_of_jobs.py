@@ -38,7 +38,11 @@ def test_keys_to_set_and_their_values(complete):
     assert complete("explain", "--platform", "local", "--set", "batch") == ["batch_size="]
     assert complete("explain", "--platform", "local", "--set", "runs") == ["runs_dir="]
     assert complete("render", "--platform", "local", "--set", "platforms.") == [
-        f"platforms.local.{name}=" for name in ("environment", "runs_dir", "tracking_uri", "torch_backend")
+        f"platforms.local.{name}="
+        for name in (
+            *("environment", "runs_dir", "tracking_uri", "torch_backend"),
+            *("blob_credential_file", "hub_token_file", "cache_gib", "download_mib"),
+        )
     ]
     assert "sources.dataset.local_path=" in complete("render", "--set", "sources.dataset.")
     assert complete("submit", "--set", "policy_type=d") == ["policy_type=diffusion"]

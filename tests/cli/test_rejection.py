@@ -13,18 +13,17 @@ def test_local_says_no_to_a_data_asset_and_who_takes_it(robotrain, mars):
     assert "(accepts data_asset)" in answer.stderr
 
 
-def test_not_yet_differs_from_no(robotrain):
-    for source in (("--blob-url", "https://acc.blob.core.windows.net/data/p"), ("-d", "lerobot/pusht")):
-        answer = robotrain("submit", "--platform", "local", *source)
-        assert answer.exit_code == 3
-        assert answer.stderr.splitlines()[0].split("[")[0].strip().endswith("yet")
+def test_not_yet_differs_from_no(robotrain, mars):
+    policy = ("--policy-url", "https://acc.blob.core.windows.net/data/p")
+    answer = robotrain("submit", "--platform", "mars", "-d", "lerobot/pusht", *policy)
+    assert answer.exit_code == 3
+    assert answer.stderr.splitlines()[0].split("[")[0].strip().endswith("yet")
 
 
-def test_features_that_come_later_are_refused_by_name(robotrain):
-    for option in (("--num-gpus", "2"), ("--mixed-precision", "bf16")):
-        answer = robotrain("submit", "--platform", "local", "--dataset-path", "x", *option)
-        assert answer.exit_code == 3
-        assert "feature-not-there" in answer.stderr
+def test_features_that_come_later_are_refused_by_name(robotrain, mars):
+    answer = robotrain("submit", "--platform", "mars", "-d", "lerobot/pusht", "--mixed-precision", "bf16")
+    assert answer.exit_code == 3
+    assert "feature-not-there" in answer.stderr
 
 
 def test_a_feature_at_its_default_needs_nothing(robotrain):
@@ -37,5 +36,5 @@ def test_the_matrix_is_the_declaration(robotrain, mars):
     rows = {row["what"]: [support["level"] for support in row["support"]] for row in answer.json["rows"]}
     assert answer.json["platforms"] == ["local", "mars"]
     assert rows["dataset from data_asset"] == ["no", "yes"]
-    assert rows["feature multi_gpu"] == ["not_yet", "yes"]
-    assert rows["feature mixed_precision"] == ["not_yet", "unknown"]
+    assert rows["feature multi_gpu"] == ["yes", "yes"]
+    assert rows["feature mixed_precision"] == ["yes", "not_yet"]

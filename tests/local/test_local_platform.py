@@ -34,15 +34,16 @@ def test_every_known_feature_has_an_answer_and_every_no_a_reason_and_a_way_out()
         assert support or (support.reason.endswith(".") and support.instead)
 
 
-def test_local_folders_are_what_it_trains_from() -> None:
-    assert Local.capabilities.kinds("dataset") == ("local_path",)
+def test_data_comes_from_folders_the_hub_and_blob_storage() -> None:
+    assert Local.capabilities.kinds("dataset") == ("local_path", "huggingface", "blob_url")
+    assert not Local.capabilities.source("dataset", "data_asset")
 
 
 def test_policies_come_from_folders_the_hub_a_registry_and_blob_storage() -> None:
     for role in ("policy", "init_policy"):
         assert Local.capabilities.kinds(role) == ("local_path", "huggingface", "registered_model", "blob_url")
         assert not Local.capabilities.source(role, "model_asset")
-    assert Local.capabilities.kinds("resume") == ("local_path",)
+    assert Local.capabilities.kinds("resume") == ("local_path", "blob_url")
 
 
 def test_checkpoints_can_be_registered_and_published() -> None:
@@ -80,7 +81,8 @@ def test_a_build_of_pytorch_says_nothing_about_an_environment_that_is_given(robo
 
 def test_settings_are_described_and_start_with_their_flags() -> None:
     declared = {parameter.flag: parameter for parameter in parameters_of(Local.settings)}
-    assert list(declared) == ["--environment", "--runs-dir", "--tracking-uri", "--torch-backend"]
+    assert list(declared)[:4] == ["--environment", "--runs-dir", "--tracking-uri", "--torch-backend"]
+    assert list(declared)[4:] == ["--blob-credential-file", "--hub-token-file", "--cache-gib", "--download-mib"]
     assert all(parameter.param.help for parameter in declared.values())
     assert "MLFLOW_TRACKING_URI" not in declared["--tracking-uri"].env
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from robotrain.capabilities import ANY, YES, Capabilities, no, not_yet
+from robotrain.capabilities import ANY, YES, Capabilities, no
 
 DOWNLOAD = "download it and pass --dataset-path FOLDER"
 MODEL_ASSET = no(
@@ -15,32 +15,25 @@ POLICIES = ("local_path", "huggingface", "registered_model", "blob_url")
 CAPABILITIES = Capabilities(
     sources={
         ("dataset", "local_path"): YES,
-        ("dataset", "huggingface"): not_yet(
-            "Downloading from the Hugging Face Hub inside a run comes with a later release.", DOWNLOAD
-        ),
-        ("dataset", "blob_url"): not_yet(
-            "Downloading from blob storage inside a run comes with a later release.", DOWNLOAD
-        ),
+        ("dataset", "huggingface"): YES,
+        ("dataset", "blob_url"): YES,
         ("dataset", "data_asset"): no(
             "An Azure ML data asset is mounted by an Azure ML job; this machine has no such mount.", DOWNLOAD
         ),
         **{(role, kind): YES for role in ("policy", "init_policy") for kind in POLICIES},
         **{(role, "model_asset"): MODEL_ASSET for role in ("policy", "init_policy")},
         ("resume", "local_path"): YES,
+        ("resume", "blob_url"): YES,
+        ("publish", "blob_url"): YES,
     },
     workloads={"lerobot-train": YES, ANY: YES},
     features={
         "runs_here": YES,
         "register_model": YES,
         "publish_folder": YES,
-        "multi_gpu": not_yet(
-            "Training on several GPUs of this machine comes with a later release.", "train on one GPU"
-        ),
-        "mixed_precision": not_yet("Training in fp16 or bf16 comes with a later release.", "train in full precision"),
-        "several_datasets": not_yet(
-            "Merging several datasets before training comes with a later release.",
-            "merge them with LeRobot's own tools and pass the result with --dataset-path FOLDER",
-        ),
+        "multi_gpu": YES,
+        "mixed_precision": YES,
+        "several_datasets": YES,
         "stream_logs": YES,
         "cancel": YES,
     },

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def preflight(plan: Plan) -> Iterator[Problem]:
     except damaged.ERRORS as error:
         yield damaged.problem(error)
         return
-    yield from map(problem_of, look(job))
+    yield from map(problem_of, look(job, _narrate))
     if not staging.cut_off(plan, Path(process.folder)):
         yield from _folder(Path(process.folder))
 
@@ -44,6 +45,10 @@ def problem_of(finding: Finding) -> Problem:
         why=redact(finding.why),
         instead=tuple(Instead(text.strip(), remark.strip()) for text, _, remark in ways),
     )
+
+
+def _narrate(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _folder(folder: Path) -> Iterator[Problem]:

@@ -26,6 +26,9 @@ def render(job: Job, settings: Settings, run: str, payload: Payload, halves: Map
         tracking_uri=settings.tracking_uri or f"{SQLITE}{folders.state() / 'mlflow.db'}",
         environment=settings.environment,
         torch_backend=settings.torch_backend,
+        credentials=_credentials(settings),
+        download_mib=settings.download_mib,
+        cache_gib=settings.cache_gib,
     )
     process = spec.Spec(
         run=run,
@@ -51,3 +54,9 @@ def render(job: Job, settings: Settings, run: str, payload: Payload, halves: Map
         },
         shown=(spec.FILE, JOB),
     )
+
+
+def _credentials(settings: Settings) -> dict[str, str]:
+    """By source kind, the files that hold a secret; never what is in them."""
+    files = {"blob_url": settings.blob_credential_file, "huggingface": settings.hub_token_file}
+    return {kind: file for kind, file in files.items() if file}

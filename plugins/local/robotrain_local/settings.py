@@ -47,10 +47,29 @@ class Settings:
         ),
     ] = None
 
+    blob_credential_file: Annotated[
+        str | None,
+        Param(
+            help="a file with an account key, a SAS or a token to read blobs with, where no sign-in is to be had",
+            metavar="FILE",
+            path=True,
+        ),
+    ] = None
+    hub_token_file: Annotated[
+        str | None, Param(help="a file with the token to read the Hub with", metavar="FILE", path=True)
+    ] = None
+    cache_gib: Annotated[
+        float | None,
+        Param(help="what data may take in the cache; the longest unused goes first (default: no limit)", gt=0),
+    ] = None
+    download_mib: Annotated[int, Param(help="the memory that downloads may hold", ge=16)] = 128
+
     def __post_init__(self) -> None:
-        for name, absolute in (("environment", _path), ("runs_dir", _path), ("tracking_uri", _address)):
+        for name in ("environment", "runs_dir", "blob_credential_file", "hub_token_file"):
             if value := getattr(self, name):
-                object.__setattr__(self, name, absolute(value))
+                object.__setattr__(self, name, _path(value))
+        if self.tracking_uri:
+            object.__setattr__(self, "tracking_uri", _address(self.tracking_uri))
 
 
 def _path(text: str) -> str:
