@@ -87,6 +87,7 @@ def main() -> None:
     pairs = given.pairs
     with tempfile.TemporaryDirectory() as name:
         environ = os.environ | {"ROBOTRAIN_STATE": name}
+        environ.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody compiles every module at each start
         print(f"{'what':<14} {'min ms':>7}   {'against':<32} {'min ms':>7} {'ratio':>6} {'ceiling':>8}")
         for figure in figures(Path(name), given.torchx):
             seconds(figure.command, environ), seconds(figure.against, environ)
