@@ -14,7 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from robotrain_runtime import document, environment, event
+from robotrain_runtime import document, event
+from robotrain_runtime.environments import environment
 from robotrain_workloads.lerobot_train import container
 
 ROOT = Path(__file__).parents[1]

@@ -10,8 +10,9 @@ import os
 import sys
 from pathlib import Path
 
-from robotrain_runtime import document, environment, environment_check
+from robotrain_runtime import document
 from robotrain_runtime.document import JobDocument, Placement
+from robotrain_runtime.environments import environment, environment_check
 from robotrain_runtime.failure import FAILED, PREFLIGHT, REFUSED, Failed
 from robotrain_runtime.half import Environment
 from robotrain_runtime.stop import Stop, Stopped
@@ -56,7 +57,7 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _register(given: argparse.Namespace) -> int:
-    from robotrain_runtime import registration
+    from robotrain_runtime.publish import registration
 
     try:
         with Stop() as stop:

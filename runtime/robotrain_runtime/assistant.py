@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from robotrain_runtime import asking, child, emit, reason
-from robotrain_runtime.asking import Answer, Ask
+from robotrain_runtime import child, emit, reason
 from robotrain_runtime.courier import Halted, Never, words
+from robotrain_runtime.track import asking
+from robotrain_runtime.track.asking import Answer, Ask
 
 END_SECONDS = 5.0
 POLL_SECONDS = 0.05

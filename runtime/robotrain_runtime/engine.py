@@ -11,20 +11,22 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-from robotrain_runtime import attempts, child, environment, faults, halves, oom, publishing, reason, surroundings
-from robotrain_runtime.background import Background
-from robotrain_runtime.data import Data
+from robotrain_runtime import attempts, child, faults, halves, oom, reason, surroundings
 from robotrain_runtime.document import JobDocument, Source
+from robotrain_runtime.environments import environment
+from robotrain_runtime.environments.background import Background
 from robotrain_runtime.event import Fault, Note, Outcome, Stage, Track
 from robotrain_runtime.failure import FAILED, PREFLIGHT, Failed
 from robotrain_runtime.half import Publishing, Work
 from robotrain_runtime.holding import Holding
 from robotrain_runtime.log import Log
 from robotrain_runtime.preflight import look
-from robotrain_runtime.publication import Publication
+from robotrain_runtime.publish import publishing
+from robotrain_runtime.publish.publication import Publication
 from robotrain_runtime.relay import Relay
 from robotrain_runtime.stop import Stop, Stopped
-from robotrain_runtime.tracker import Tracker
+from robotrain_runtime.supply.data import Data
+from robotrain_runtime.track.tracker import Tracker
 
 OUTCOME = "outcome.json"
 REMEMBERED_LINES = 200

@@ -5,14 +5,18 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from robotrain_runtime import environment, environment_check, finding, gpu, halves, room, targets, tracking_check
-from robotrain_runtime.deliveries import Deliveries, place_of
+from robotrain_runtime import finding, gpu, halves
 from robotrain_runtime.document import JobDocument, Source
+from robotrain_runtime.environments import environment, environment_check
 from robotrain_runtime.failure import Failed
 from robotrain_runtime.finding import Finding
 from robotrain_runtime.half import Environment, WorkloadHalf
 from robotrain_runtime.later import Later
+from robotrain_runtime.publish import targets
 from robotrain_runtime.stop import Stop
+from robotrain_runtime.supply import room
+from robotrain_runtime.supply.deliveries import Deliveries, place_of
+from robotrain_runtime.track import tracking_check
 
 MOMENT = 1.0
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from robotrain_runtime import event
 from robotrain_runtime.event import Checkpoint, Event, Metrics, Note, Record
 from robotrain_runtime.log import Log
-from robotrain_runtime.publisher import Publisher
-from robotrain_runtime.tracker import Tracker
+from robotrain_runtime.publish.publisher import Publisher
+from robotrain_runtime.track.tracker import Tracker
 
 WATCHED = "loss"
 

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from robotrain_runtime import environment, halves, uv
+from robotrain_runtime import halves
 from robotrain_runtime.document import JobDocument
+from robotrain_runtime.environments import environment, uv
 from robotrain_runtime.stop import Stop
 
 

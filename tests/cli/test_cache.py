@@ -175,7 +175,7 @@ def test_the_json_is_an_api(robotrain, keep, cache):
 def test_what_the_runtime_and_the_sources_make_is_what_the_cache_knows(robotrain, cache, tmp_path):
     """The names that both sides write down for themselves: neither imports the other."""
     from robotrain_runtime import cached as core
-    from robotrain_runtime import environment
+    from robotrain_runtime.environments import environment
     from robotrain_sources.fetching import landing
 
     lock = tmp_path / "lock.txt"

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import environment, uv
+from robotrain_runtime.environments import environment, uv
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "sources/robotrain_sources/data_environment/locks/data.txt"
@@ -95,8 +95,8 @@ def test_the_folder_holds_all_that_docker_build_needs_and_is_written_again(robot
     assert {
         "locks/data.txt",
         "locks/train.txt",
-        "robotrain_runtime/uv.txt",
-        "robotrain_runtime/environment.py",
+        "robotrain_runtime/environments/uv.txt",
+        "robotrain_runtime/environments/environment.py",
     } <= present
     assert [one["digest"] for one in told["environments"]] == [
         environment.folder(tmp_path / "image/locks" / one["lock"], tmp_path).name for one in told["environments"]

@@ -12,8 +12,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from robotrain_runtime import built, document, environment, event
+from robotrain_runtime import document, event
 from robotrain_runtime.document import JobDocument, Placement, Source
+from robotrain_runtime.environments import built, environment
 from robotrain_runtime.event import Event, Note
 
 HALVES = Path(__file__).parent / "halves"

@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import environment, event, locking, uv
+from robotrain_runtime import event, locking
 from robotrain_runtime.__main__ import main
+from robotrain_runtime.environments import environment, uv
 from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome, Stage, Track
 from robotrain_runtime.stop import Stop
 

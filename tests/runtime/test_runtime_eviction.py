@@ -3,8 +3,8 @@
 import os
 
 import pytest
-from robotrain_runtime import eviction
 from robotrain_runtime.holding import Holding
+from robotrain_runtime.supply import eviction
 
 MIB = 2**20
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import environment, uv
+from robotrain_runtime.environments import environment, uv
 from robotrain_runtime.event import Download, Stage
 
 REAL_UV = uv.find(Path("/nowhere"))

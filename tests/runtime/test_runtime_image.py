@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from pretend_index import sha256, wheel
-from robotrain_runtime import environment, environment_check, image_torch, interpreter, uv
 from robotrain_runtime.document import Placement
+from robotrain_runtime.environments import environment, environment_check, image_torch, interpreter, uv
 from robotrain_runtime.half import Environment
 from robotrain_runtime.stop import Stop
 

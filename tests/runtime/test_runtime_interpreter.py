@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import interpreter
+from robotrain_runtime.environments import interpreter
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 REAL = sys.executable

@@ -9,15 +9,17 @@ import threading
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import checkpoint, mirror
+from robotrain_runtime import checkpoint
 from robotrain_runtime.courier import Halted, Never
+from robotrain_runtime.publish import mirror
 
 NEVER_HALTED = lambda: False  # noqa: E731
 
 PUT = """
 import os, resource, signal, sys
 from pathlib import Path
-from robotrain_runtime import checkpoint, mirror
+from robotrain_runtime import checkpoint
+from robotrain_runtime.publish import mirror
 folder = Path(sys.argv[1])
 die = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
 {first}

@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import environment_check, uv
 from robotrain_runtime.document import Placement
+from robotrain_runtime.environments import environment_check, uv
 from robotrain_runtime.half import Environment
 from robotrain_runtime.preflight import preflight
 

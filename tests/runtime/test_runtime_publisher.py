@@ -5,11 +5,12 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import checkpoint, courier, publisher
+from robotrain_runtime import checkpoint, courier
 from robotrain_runtime.attempts import Earlier
 from robotrain_runtime.courier import Halted
 from robotrain_runtime.event import Checkpoint, Note, Published
-from robotrain_runtime.publisher import Publisher
+from robotrain_runtime.publish import publisher
+from robotrain_runtime.publish.publisher import Publisher
 from robotrain_runtime.stop import Stop
 
 SOON = 20.0

@@ -8,10 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import checkpoint, document, event, registration
+from robotrain_runtime import checkpoint, document, event
 from robotrain_runtime.__main__ import main
 from robotrain_runtime.event import Checkpoint, Note, Outcome, Published, Registered, Stage, Tracking
 from robotrain_runtime.failure import Failed
+from robotrain_runtime.publish import registration
 from robotrain_runtime.stop import Stop
 
 TRAIN = "from pretend_training import *\ntrain({total}, {every})"

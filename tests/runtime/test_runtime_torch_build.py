@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from pretend_index import Indexes, served, sha256, wheel
-from robotrain_runtime import environment, torch_build, uv
+from robotrain_runtime.environments import environment, torch_build, uv
 from robotrain_runtime.stop import Stop
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"

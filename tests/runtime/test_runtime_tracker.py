@@ -5,16 +5,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import tracker
-from robotrain_runtime.asking import ARTIFACT
 from robotrain_runtime.courier import Halted, Never
 from robotrain_runtime.event import Outcome
-from robotrain_runtime.tracker import Tracker
+from robotrain_runtime.track import tracker
+from robotrain_runtime.track.asking import ARTIFACT
+from robotrain_runtime.track.tracker import Tracker
 
 ANSWERING = """#!{python}
 import sys
-from robotrain_runtime import asking, emit
-from robotrain_runtime.asking import Answer
+from robotrain_runtime import emit
+from robotrain_runtime.track import asking
+from robotrain_runtime.track.asking import Answer
 from robotrain_runtime.event import Tracking
 emit.emit(Tracking(uri="x", experiment_id="1", run_id="the-run"))
 for line in sys.stdin:

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 
 import pytest
-from robotrain_runtime import tracking_check
+from robotrain_runtime.track import tracking_check
 
 
 @pytest.fixture

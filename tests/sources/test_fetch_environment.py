@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from robotrain.payload import pack
-from robotrain_runtime import document, environment
+from robotrain_runtime import document
 from robotrain_runtime.document import JobDocument, Placement, Source
+from robotrain_runtime.environments import environment
 from robotrain_runtime.preflight import preflight
 
 HALVES = Path(__file__).parent / "fetch_halves"

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import environment
+from robotrain_runtime.environments import environment
 from robotrain_workloads.lerobot_train import health
 from robotrain_workloads.lerobot_train.container import ENVIRONMENT
 

@@ -14,7 +14,7 @@ PLACE = "/opt/robotrain"
 CONTEXT = "/tmp/robotrain-image"
 CACHE = "/var/cache/robotrain-image"
 RUNTIME = "robotrain_runtime"
-UV = f"{RUNTIME}/uv.txt"
+UV = f"{RUNTIME}/environments/uv.txt"
 LOCKS = "locks"
 MOUNTS = (
     f"--mount=type=bind,target={CONTEXT}",

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pretend_work
-from robotrain_runtime import mirror
 from robotrain_runtime.checkpoint import Manifest, read, steps
 from robotrain_runtime.half import Environment, Place
+from robotrain_runtime.publish import mirror
 from robotrain_runtime.target import Halt, Look
 
 ENVIRONMENT = Environment(lock=Path(__file__).with_name("carrying.txt"), python=pretend_work.VERSION, gib=0.01)

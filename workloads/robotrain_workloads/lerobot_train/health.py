@@ -10,8 +10,8 @@ from robotrain.amounts import size
 from robotrain.health import Finding, HealthCheck, of_problem, ok, warn
 from robotrain.problem import Instead, Problem, Stage
 from robotrain.redaction import redact
-from robotrain_runtime import environment, environment_check, interpreter, uv
 from robotrain_runtime.document import Placement
+from robotrain_runtime.environments import environment, environment_check, interpreter, uv
 from robotrain_runtime.finding import Finding as RunFinding
 
 from robotrain_workloads.lerobot_train.container import ENVIRONMENT

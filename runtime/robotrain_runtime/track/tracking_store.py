@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from robotrain_runtime import locking, mirror
+from robotrain_runtime import locking
 from robotrain_runtime.document import Scalar
+from robotrain_runtime.publish import mirror
 from robotrain_runtime.stop import Stop
 
 SQLITE = "sqlite:///"

@@ -5,14 +5,16 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from robotrain_runtime import environment, eviction, faults, halves, prepared
-from robotrain_runtime.deliveries import Deliveries, place_of
+from robotrain_runtime import faults, halves
 from robotrain_runtime.document import JobDocument, Source
+from robotrain_runtime.environments import environment
 from robotrain_runtime.failure import PREFLIGHT, Failed
 from robotrain_runtime.half import Environment, Preparation
 from robotrain_runtime.holding import Holding
 from robotrain_runtime.relay import Relay
 from robotrain_runtime.stop import Stop
+from robotrain_runtime.supply import eviction, prepared
+from robotrain_runtime.supply.deliveries import Deliveries, place_of
 
 
 class Data:

@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
-from robotrain_runtime import baked, child, uv_faults
+from robotrain_runtime import child
+from robotrain_runtime.environments import baked, uv_faults
 from robotrain_runtime.failure import Failed
 from robotrain_runtime.stop import Stop
 

@@ -3,14 +3,16 @@
 import functools
 from pathlib import Path
 
-from robotrain_runtime import environment, halves, publishing, registration, targets
+from robotrain_runtime import halves
 from robotrain_runtime.attempts import Earlier
-from robotrain_runtime.destination import Address, Artifacts, Destination, Folder
 from robotrain_runtime.document import JobDocument
+from robotrain_runtime.environments import environment
 from robotrain_runtime.event import Note, Registered
 from robotrain_runtime.failure import Failed
 from robotrain_runtime.half import Place, Publishing
-from robotrain_runtime.publisher import Publisher
+from robotrain_runtime.publish import publishing, registration, targets
+from robotrain_runtime.publish.destination import Address, Artifacts, Destination, Folder
+from robotrain_runtime.publish.publisher import Publisher
 from robotrain_runtime.relay import Relay
 from robotrain_runtime.stop import Stop
 from robotrain_runtime.target import Target, TargetHalf, Writer

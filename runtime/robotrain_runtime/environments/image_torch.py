@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime import interpreter, torch_build
+from robotrain_runtime.environments import interpreter, torch_build
 
 SWITCH = "ROBOTRAIN_IMAGE_TORCH"
 """`0` in the environment name: the locked one is always installed."""

@@ -9,16 +9,17 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from robotrain_runtime import attempts, checkpoint, publishing, surroundings
-from robotrain_runtime.asking import REGISTER
+from robotrain_runtime import attempts, checkpoint, surroundings
 from robotrain_runtime.checkpoint import Manifest
 from robotrain_runtime.courier import Never, words
 from robotrain_runtime.document import JobDocument
 from robotrain_runtime.event import Registered
 from robotrain_runtime.failure import PREFLIGHT, REFUSED, Failed
 from robotrain_runtime.half import Publishing
+from robotrain_runtime.publish import publishing
 from robotrain_runtime.stop import Stop
-from robotrain_runtime.tracker import Tracker
+from robotrain_runtime.track.asking import REGISTER
+from robotrain_runtime.track.tracker import Tracker
 
 NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
 PAUSES = (1.0, 2.0, 4.0)

@@ -1,4 +1,4 @@
-"""Tracking with MLflow: `python -m robotrain_runtime.tracking`, in the training environment, events on standard input.
+"""Tracking with MLflow: a program of the training environment, events on standard input.
 
 It ends when its input ends; a run whose outcome never came is marked as failed.
 """
@@ -9,14 +9,15 @@ import sys
 import threading
 import time
 
-from robotrain_runtime import asking, event, system_metrics
-from robotrain_runtime.asking import Ask
+from robotrain_runtime import event, system_metrics
 from robotrain_runtime.courier import words
 from robotrain_runtime.emit import emit
 from robotrain_runtime.event import Metrics, Note, Outcome, Record, Track, Tracking
-from robotrain_runtime.tracker import AGAIN, MACHINE
-from robotrain_runtime.tracking_desk import Desk
-from robotrain_runtime.tracking_store import STATUS_TAG, Store
+from robotrain_runtime.track import asking
+from robotrain_runtime.track.asking import Ask
+from robotrain_runtime.track.tracker import AGAIN, MACHINE
+from robotrain_runtime.track.tracking_desk import Desk
+from robotrain_runtime.track.tracking_store import STATUS_TAG, Store
 
 STATUS = {"succeeded": ("FINISHED", "completed"), "failed": ("FAILED", "failed"), "cancelled": ("KILLED", "cancelled")}
 MACHINE_SECONDS = 30.0

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import robotrain_runtime
-from robotrain_runtime import child, environment, faults, halves, uv_faults
+from robotrain_runtime import child, faults, halves
 from robotrain_runtime.document import JobDocument
+from robotrain_runtime.environments import environment, uv_faults
 from robotrain_runtime.event import Stage
 from robotrain_runtime.failure import Failed
 from robotrain_runtime.half import Environment

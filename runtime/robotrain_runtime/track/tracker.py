@@ -13,13 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from robotrain_runtime import asking, child, event, reason
-from robotrain_runtime.asking import Answer, Ask
+from robotrain_runtime import child, event, reason
 from robotrain_runtime.courier import Halted, Never
 from robotrain_runtime.emit import DESCRIPTOR
 from robotrain_runtime.event import Note, Outcome, Record, Tracking
+from robotrain_runtime.track import asking
+from robotrain_runtime.track.asking import Answer, Ask
 
-MODULE = "robotrain_runtime.tracking"
+MODULE = "robotrain_runtime.track.tracking"
 MACHINE = "--machine"
 AGAIN = "--again"
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}

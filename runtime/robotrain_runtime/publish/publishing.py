@@ -6,10 +6,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from robotrain_runtime import targets
 from robotrain_runtime.document import JobDocument, Source
 from robotrain_runtime.failure import PREFLIGHT, Failed
 from robotrain_runtime.half import Publishing, WorkloadHalf
+from robotrain_runtime.publish import targets
 from robotrain_runtime.target import Target
 
 FILE = "publishing.json"

@@ -4,9 +4,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from robotrain_runtime import environment, halves
+from robotrain_runtime import halves
 from robotrain_runtime.document import JobDocument
-from robotrain_runtime.environment_check import GIB
+from robotrain_runtime.environments import environment
+from robotrain_runtime.environments.environment_check import GIB
 from robotrain_runtime.finding import Finding
 
 SPARE = 64 * 1024**2

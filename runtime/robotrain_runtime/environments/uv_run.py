@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from robotrain_runtime import child, uv_faults
+from robotrain_runtime import child
+from robotrain_runtime.environments import uv_faults
 from robotrain_runtime.failure import Failed
 from robotrain_runtime.stop import Stop
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime import interpreter
+from robotrain_runtime.environments import interpreter
 
 MARKER = "robotrain-complete.json"
 PATIENCE = 60.0

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.tracking_store import Store, mlflow
+from robotrain_runtime.track.tracking_store import Store, mlflow
 
 RUN, CHECKPOINT, DIGEST = "robotrain_run", "checkpoint", "checkpoint_sha256"
 """Tags of a version that say which checkpoint it is."""

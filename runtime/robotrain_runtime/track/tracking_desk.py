@@ -5,10 +5,11 @@ versions of a model.
 import queue
 import threading
 
-from robotrain_runtime import asking, emit, tracking_registry
-from robotrain_runtime.asking import ARTIFACT, REGISTER, Answer, Ask
+from robotrain_runtime import emit
 from robotrain_runtime.courier import words
-from robotrain_runtime.tracking_store import Store
+from robotrain_runtime.track import asking, tracking_registry
+from robotrain_runtime.track.asking import ARTIFACT, REGISTER, Answer, Ask
+from robotrain_runtime.track.tracking_store import Store
 
 DONE_BY = {ARTIFACT: tracking_registry.publish, REGISTER: tracking_registry.register}
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from robotrain_runtime import mirror
-from robotrain_runtime.asking import ARTIFACT
 from robotrain_runtime.checkpoint import Manifest
 from robotrain_runtime.courier import Halted
+from robotrain_runtime.publish import mirror
 from robotrain_runtime.target import Halt, Target, Writer
-from robotrain_runtime.tracker import Tracker
+from robotrain_runtime.track.asking import ARTIFACT
+from robotrain_runtime.track.tracker import Tracker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from robotrain_runtime import environment, image_torch, interpreter, uv
 from robotrain_runtime.document import Placement
+from robotrain_runtime.environments import environment, image_torch, interpreter, uv
 from robotrain_runtime.finding import Finding
 from robotrain_runtime.half import Environment
 

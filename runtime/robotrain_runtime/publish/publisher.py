@@ -11,9 +11,9 @@ from pathlib import Path
 from robotrain_runtime import checkpoint, child
 from robotrain_runtime.attempts import Earlier
 from robotrain_runtime.courier import NO_TIME, Courier, Never, words
-from robotrain_runtime.destination import Destination, Sealed
 from robotrain_runtime.document import JobDocument
 from robotrain_runtime.event import Checkpoint, Event, Note, Published, Withdrawn
+from robotrain_runtime.publish.destination import Destination, Sealed
 from robotrain_runtime.stop import Stop, Stopped
 
 LONG_SECONDS = 30.0

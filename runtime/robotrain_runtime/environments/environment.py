@@ -7,12 +7,13 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from robotrain_runtime import baked, image_torch, interpreter, locking, torch_build
-from robotrain_runtime.building import Recipe, Unfit, make
-from robotrain_runtime.built import MARKER, complete, python_of, remark
+from robotrain_runtime import locking
+from robotrain_runtime.environments import baked, image_torch, interpreter, torch_build
+from robotrain_runtime.environments.building import Recipe, Unfit, make
+from robotrain_runtime.environments.built import MARKER, complete, python_of, remark
+from robotrain_runtime.environments.uv_run import FOREIGN
 from robotrain_runtime.failure import Failed
 from robotrain_runtime.stop import Stop
-from robotrain_runtime.uv_run import FOREIGN
 
 __all__ = ["FOREIGN", "MARKER", "build", "complete", "folder", "found", "python_of", "remark"]
 

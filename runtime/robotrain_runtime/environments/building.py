@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from robotrain_runtime import built, child, image_torch, torch_build, uv, uv_run
+from robotrain_runtime import child
+from robotrain_runtime.environments import built, image_torch, torch_build, uv, uv_run
 from robotrain_runtime.failure import Failed
 from robotrain_runtime.stop import Stop
 
