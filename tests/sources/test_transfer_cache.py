@@ -146,6 +146,26 @@ def test_data_that_was_damaged_is_mended(shelves, deliver, harm):
     assert "had been changed or damaged" in delivering.said[0]
 
 
+def test_after_the_machine_was_started_anew_data_is_believed_once_every_byte_was_read(shelves, deliver):
+    uri = shelves.put("pusht", SMALL)
+    (files,) = deliver(uri).folders()
+    (files.parent / "boot").write_text("another-start\n")
+    delivering = deliver(uri)
+    assert delivering.folders() == [files]
+    assert any("before this machine was started" in line for line in delivering.said)
+    again = deliver(uri)
+    assert again.folders() == [files]
+    assert not any("before this machine was started" in line for line in again.said)
+
+
+def test_what_a_power_cut_took_is_fetched_again_though_the_file_is_as_long_as_it_was(shelves, deliver):
+    uri = shelves.put("pusht", SMALL)
+    (files,) = deliver(uri).folders()
+    (files / "data/1.bin").write_bytes(bytes(5000))
+    (files.parent / "boot").write_text("another-start\n")
+    assert list(map(tree, deliver(uri).folders())) == [SMALL]
+
+
 @pytest.mark.slow
 def test_of_two_that_want_the_same_one_fetches_and_the_other_waits(shelves, process, cache):
     uris = [shelves.put("one", FILES), shelves.put("two", SMALL)]

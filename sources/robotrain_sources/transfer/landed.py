@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from robotrain_sources.fetching.progress import size
+from robotrain_sources.transfer import boot, check
 from robotrain_sources.transfer.catalog import Catalog, Total
 
 FILES = "files"
@@ -41,9 +43,24 @@ def find(folder: Path) -> Path | None:
     """The files of `folder`; None while it is not there, or when a file of it is not what was fetched."""
     try:
         complete = all((folder / FILES / kept.name).stat().st_size == kept.size for kept in manifest(folder))
+        complete = complete and (boot.is_noted(folder) or _survived(folder))
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return folder / FILES if complete else None
+
+
+def _survived(folder: Path) -> bool:
+    """Whether every byte is there, after the machine was started anew: the last may never have reached the disk.
+
+    Looked at once. Raises OSError and what `manifest` raises.
+    """
+    much = size(total(folder).size)
+    print(f"checking {much} that were fetched before this machine was started: {folder}", flush=True)
+    whole = all(check.again(folder / FILES / kept.name, kept.size, kept.sha256) for kept in manifest(folder))
+    if whole:
+        with suppress(OSError):  # a cache of somebody else's: it is looked at again the next time
+            boot.settle(folder)
+    return whole
 
 
 def manifest(folder: Path) -> Iterator[Kept]:

@@ -8,11 +8,10 @@ from concurrent.futures import Executor
 from itertools import islice
 from pathlib import Path
 
-from robotrain_sources.transfer import check, landed
+from robotrain_sources.transfer import boot, check, landed
 from robotrain_sources.transfer.catalog import Catalog
 from robotrain_sources.transfer.origin import Origin
 
-BOOT = "boot"
 AT_ONCE = 64
 
 
@@ -45,7 +44,6 @@ class Part:
 
     def land(self) -> Path:
         """Its files, in their place."""
-        (self._scratch / BOOT).unlink(missing_ok=True)
         landed.land(self.folder, self.catalog, self.name, self._pin)
         return self.folder / landed.FILES
 
@@ -75,10 +73,8 @@ class Part:
 
     def _same_boot(self) -> bool:
         """Whether the machine has not been started anew since: what was written then may not be on the disk."""
-        boot, note = Path("/proc/sys/kernel/random/boot_id"), self._scratch / BOOT
-        now = boot.read_text() if boot.exists() else os.urandom(8).hex()
-        same = note.exists() and note.read_text() == now
-        note.write_text(now)
+        same = boot.is_noted(self._scratch)
+        boot.note(self._scratch)
         return same
 
     def _is_there(self, name: str) -> bool:
