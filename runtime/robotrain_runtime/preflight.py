@@ -67,7 +67,7 @@ def look(
         if not blocked:
             found += _writable(document, present, stop, writer)
         if not any(one.code == "disk-full" or one.fault == "disk_full" for one in found):
-            found += room.findings(document, free, deliveries.missing)
+            found += room.findings(document, free, deliveries.missing, deliveries.digests)
         with stop.armed():
             found += [*blocked, *_answer(machine, gpu.SECONDS, gpu.silent())]
             found += _answer(tracking, tracking_check.SECONDS, tracking_check.silent(document.placement.tracking_uri))
@@ -106,7 +106,7 @@ def _surveyed(deliveries: Deliveries) -> Iterator[Finding]:
     try:
         for source, found in deliveries.survey().items():
             for sentence in found.wrong:
-                yield finding.of_sentence("source-unreachable", sentence, source.uri, found.fault or "data")
+                yield finding.of_sentence("source-unreachable", sentence, source.uri, found.fault)
     except Failed as failed:
         yield finding.of_sentence("sources-unread", failed.reason, fault=failed.fault or "configuration")
 

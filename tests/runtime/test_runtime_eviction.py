@@ -57,6 +57,19 @@ def test_what_a_run_uses_stays_whatever_the_limit(cache):
     assert not used.exists()
 
 
+def test_what_this_run_wants_stays_though_it_does_not_hold_it_yet(cache):
+    wanted, other = cache("data/hub/" + "a" * 32, 2, used=100), cache("data/hub/" + "b" * 32, 2, used=200)
+    eviction.make_room(cache.top, 1 / 1024, MIB, lambda line: None, {"a" * 32})
+    assert (wanted.exists(), other.exists()) == (True, False)
+
+
+def test_what_would_be_free_is_known_before(cache):
+    cache("data/hub/a", 2, used=100)
+    cache("data/hub/b", 2, used=200)
+    would = eviction.would_free(cache.top, 4.5 / 1024, 2 * MIB, ())
+    assert 2 * MIB <= would < 3 * MIB
+
+
 def test_environments_are_no_data(cache):
     environment = cache("environments/aa", 2, used=1)
     assert room(cache, 0.1) == []

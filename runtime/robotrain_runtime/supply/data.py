@@ -45,6 +45,7 @@ class Data:
 
         python: waits for the interpreter of the run's environment. Only sources that have no other are fetched in it.
         """
+        self._make_room(self.deliveries.missing)
         data = self._delivered()
         for source in sorted(self._document.sources, key=self._own, reverse=True):
             if source not in data:
@@ -111,9 +112,9 @@ class Data:
         return made
 
     def _make_room(self, coming: int) -> None:
-        """Within the cache's limit, if it has one. What this run uses is held by now."""
+        """Within the cache's limit, if it has one. What this run uses is held, or known by its digest."""
         if (limit := self._document.placement.cache_gib) is not None:
-            eviction.make_room(self._cache, limit, coming, self._relay.log.line)
+            eviction.make_room(self._cache, limit, coming, self._relay.log.line, self.deliveries.digests)
 
 
 def _failed(error: OSError) -> Failed:

@@ -31,6 +31,11 @@ class Deliveries:
         """The bytes that still have to be fetched, after the survey."""
         return sum(found.missing for found in self.found.values())
 
+    @property
+    def digests(self) -> frozenset[str]:
+        """What identifies the data that the survey saw."""
+        return frozenset(found.digest for found in self.found.values() if found.digest)
+
     def survey(self) -> Mapping[Source, Found]:
         """What the sources are, all of them. Raises Failed when nobody can tell, Stopped."""
         described = getattr(halves.workload(self._document), "DESCRIBED", {})

@@ -45,6 +45,8 @@ def land(place: Path, make: Make, stop: Stop, say: Callable[[str], None], again:
     make: given a folder to make, fills it. again: also when it is there. Two processes may ask for the same: one makes
     it, the other waits. What an interrupted one left is thrown away.
     """
+    if not again and (found := find(place)):  # whoever uses it holds the lock, perhaps for days
+        return found
     lock = place.with_name(place.name + ".lock")
     with locking.held(lock, stop, lambda: say(f"another run is making {place}: waiting")):
         if not again and (found := find(place)):
@@ -52,6 +54,7 @@ def land(place: Path, make: Make, stop: Stop, say: Callable[[str], None], again:
         with _scratch(place) as scratch:
             make(scratch / FILES)
             _seal(scratch)
+            os.sync()  # a power cut must not leave files of the right length with something else in them
             if place.exists():
                 shutil.rmtree(place)
             os.rename(scratch, place)

@@ -1,7 +1,7 @@
 """Whether the disk has room for what the run will put there before it works."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from robotrain_runtime import halves
@@ -9,6 +9,7 @@ from robotrain_runtime.document import JobDocument
 from robotrain_runtime.environments import environment
 from robotrain_runtime.environments.environment_check import GIB
 from robotrain_runtime.finding import Finding
+from robotrain_runtime.supply import eviction
 
 SPARE = 64 * 1024**2
 
@@ -19,11 +20,18 @@ def free(folder: Path) -> int:
     return shutil.disk_usage(there).free
 
 
-def findings(document: JobDocument, free: int, missing: int) -> Iterator[Finding]:
-    """Data and environment together. free: before anything was begun; missing: what is to be fetched, in bytes."""
+def findings(document: JobDocument, free: int, missing: int, wanted: Collection[str] = ()) -> Iterator[Finding]:
+    """Data and environment together. free: before anything was begun; missing: what is to be fetched, in bytes.
+
+    wanted: the digests of the data that the run uses, so that the cache's limit does not make room of that.
+    """
     environment_takes = _to_build(document)
     needed = missing + environment_takes + SPARE
     if not missing or free >= needed:
+        return
+    if (limit := document.placement.cache_gib) is not None:
+        free += eviction.would_free(Path(document.placement.cache), limit, missing, wanted)
+    if free >= needed:
         return
     also = f" and {environment_takes / GIB:.1f} GiB for the environment" if environment_takes else ""
     yield Finding(
