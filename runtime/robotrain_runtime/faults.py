@@ -17,16 +17,19 @@ from robotrain_runtime.reason import TRACEBACK, plain
 STOP_REASON = "stop-reason"
 TOLD: tuple[Fault, ...] = ("preempted", "evicted")
 
+NO_SUCH_NAME = r"Name or service not known|No address associated with hostname"
+"""A host's name that is asked for and that nobody has: mistyped. Where nobody could be asked, it is told otherwise."""
 SAYS: tuple[tuple[str, Fault], ...] = (
     (r"CUDA out of memory|(CUDA|HIP|MPS|XPU) .*out of memory|torch(\.\w+)*\.OutOfMemoryError", "configuration"),
     (r"insufficient shared memory|unable to (open|allocate) shared memory", "configuration"),
     (r"No space left on device|Disk quota exceeded|disk is full|ENOSPC", "disk_full"),
     (r"^MemoryError\b|Cannot allocate memory|can't allocate memory", "out_of_memory"),
+    (NO_SUCH_NAME, "configuration"),
     (r"^[\w.]*(Connection|Connect|Protocol|Proxy)\w*Error\b", "network"),
     (r"^[\w.]*((Read|Connect|Write|Pool)Timeout(Error)?|Timeout(Error)?)\b", "network"),
     (r"^[\w.]*(gaierror|NameResolutionError|MaxRetryError|IncompleteRead|RemoteDisconnected)\b", "network"),
     (r"^[\w.]*(ServiceRequest|ServiceResponse|IncompleteRead|RemoteProtocol)Error\b", "network"),
-    (r"Temporary failure in name resolution|Name or service not known|Network is unreachable", "network"),
+    (r"Temporary failure in name resolution|Network is unreachable", "network"),
     (r"(?i)\bconnection (refused|reset|aborted)|\b(connection|operation|request|urlopen error) timed out", "network"),
     (
         r"\bHTTP\b.{0,24}\b5\d\d\b|\b5\d\d (Server Error|Internal Server|Bad Gateway|Service Unavail|Gateway Time)",

@@ -13,7 +13,6 @@ from azure_stand_in import azurite, certificates, keys
 from azure_stand_in.blobs import Blobs
 from azure_stand_in.fault import Fault
 from azure_stand_in.front import Front
-from azure_stand_in.line import Line
 from azure_stand_in.managed import Managed
 from azure_stand_in.many import Many
 from azure_stand_in.proxy import Proxy
@@ -93,13 +92,11 @@ class AzureStandIn:
     def directly(self, latency: float = 0.0) -> Iterator[None]:
         """Meanwhile callers reach Azurite past the front, each piece they send so many seconds late: for figures."""
         host = f"{self.account}.blob.core.windows.net"
-        with contextlib.ExitStack() as running:
-            port = self.front.store.port
-            self.proxy.hosts[host] = running.enter_context(Line(port, latency)).port if latency else port
-            try:
-                yield
-            finally:
-                self.proxy.hosts[host] = self.front.port
+        self.proxy.hosts[host], self.proxy.late[host] = self.front.store.port, latency
+        try:
+            yield
+        finally:
+            self.proxy.hosts[host], self.proxy.late[host] = self.front.port, 0.0
 
 
 @contextlib.contextmanager

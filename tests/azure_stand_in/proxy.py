@@ -6,17 +6,21 @@ from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
 
-from azure_stand_in.fault import ABORT
+from azure_stand_in.line import carry
 
 REFUSED = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
 CONNECTED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
 class Proxy:
-    """hosts: the ports that names stand for, which may change meanwhile. refused: the names asked for that are none."""
+    """hosts: the ports that names stand for. late: the seconds that each piece on its way to one of them takes.
+
+    Both may change meanwhile. refused: the names asked for that are none.
+    """
 
     def __init__(self, hosts: Mapping[str, int]) -> None:
         self.hosts = dict(hosts)
+        self.late: dict[str, float] = {}
         self._server = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.refused: list[str] = []
 
@@ -48,9 +52,9 @@ class Proxy:
                 caller.sendall(CONNECTED)
                 for end in (caller, there):
                     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                back = threading.Thread(target=_pipe, args=(there, caller), daemon=True)
+                back = threading.Thread(target=carry, args=(there, caller), daemon=True)
                 back.start()
-                _pipe(caller, there)
+                carry(caller, there, self.late.get(host, 0.0))
                 back.join()
 
 
@@ -63,15 +67,3 @@ def _asked(caller: socket.socket) -> str:
             raise OSError("it said nothing")
         head += piece
     return head.split()[1].decode()
-
-
-def _pipe(come: socket.socket, go: socket.socket) -> None:
-    """Until it ends. A reset goes through as one: without an end before it, when the socket is closed."""
-    with suppress(OSError):
-        try:
-            while piece := come.recv(1 << 18):
-                go.sendall(piece)
-            go.shutdown(socket.SHUT_WR)
-        except ConnectionResetError:
-            go.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
-            go.shutdown(socket.SHUT_RD)

@@ -22,7 +22,9 @@ CONTAINER_SIDE = {f"robotrain_runtime.{name}" for name in ("half", "emit")}
 # A workload says whether this machine could run it: with the very code that its run asks before it starts.
 LOOKING = {f"robotrain_runtime.{name}" for name in ("environments", "finding")}
 # What fetches and what publishes, in the container: the doors that a stranger's half has too.
-MOVING = {f"robotrain_runtime.{name}" for name in ("half", "failure", "target", "assistant", "courier")}
+MOVING = {
+    f"robotrain_runtime.{name}" for name in ("half", "failure", "faults", "oom", "target", "assistant", "courier")
+}
 ABOUT_RUNTIME = {
     "robotrain": CONTRACT,
     "robotrain_sources": CONTRACT | MOVING,

@@ -27,6 +27,8 @@ ELASTIC = "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: "
         ("requests.exceptions.ReadTimeout: HTTPSConnectionPool(host='h'): Read timed out.", "network"),
         ("TimeoutError: The read operation timed out", "network"),
         ("socket.gaierror: [Errno -3] Temporary failure in name resolution", "network"),
+        ("socket.gaierror: [Errno -2] Name or service not known", "configuration"),
+        ("httpx.ConnectError: [Errno -5] No address associated with hostname", "configuration"),
         ("requests.exceptions.HTTPError: 503 Server Error: Service Unavailable for url: h", "network"),
         ("urllib.error.HTTPError: HTTP Error 502: Bad Gateway", "network"),
         ("urllib.error.URLError: <urlopen error [Errno 111] Connection refused>", "network"),

@@ -1,12 +1,13 @@
 """Repositories of the Hub as the transfer sees them: listed by its own library, from a Hub of this machine."""
 
 import hashlib
+import json
 
 import pytest
 from azure_stand_in import Fault
 from reading_origins import digests, read
 from robotrain_sources.fetching.answer import Refused
-from robotrain_sources.huggingface import origin
+from robotrain_sources.huggingface import library, origin
 
 NAME = "me/act_pusht"
 POLICY = {"config.json": b'{"type": "act"}', "model.safetensors": b"weights" * 1000, "sub/notes.txt": b"a note"}
@@ -209,3 +210,34 @@ def test_a_hub_that_may_not_be_asked_is_told_of(hub, data_python, monkeypatch):
     told = read(data_python, origin.__name__, NAME)
     assert "HF_HUB_OFFLINE forbids to ask for it" in told["refused"]
     assert told["fault"] == "configuration"
+
+
+def test_a_page_of_a_listing_that_stops_coming_is_asked_for_again(hub, monkeypatch):
+    monkeypatch.setattr(origin, "LARGE", 2)
+    monkeypatch.setattr(library, "SECONDS", 0.2)
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
+    hub.repository(NAME, POLICY)
+    hub.page = 2
+    hub.faults.append(Fault("GET .*/tree/.*cursor=2", stall=20, times=1))
+    assert listed() == sorted(POLICY)
+    assert len([asked for asked in hub.requests if "cursor=2" in asked]) == 2
+
+
+class TransportError(Exception):
+    """As the one is called that the library's client raises, whichever client it has."""
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (TransportError("[Errno -2] Name or service not known"), "configuration"),
+        (TransportError("[Errno -3] Temporary failure in name resolution"), "network"),
+        (TransportError("timed out"), "network"),
+        (json.JSONDecodeError("Expecting value", "<html>", 0), "configuration"),
+        (MemoryError(), "out_of_memory"),
+        (KeyError("siblings"), "code"),
+    ],
+    ids=repr,
+)
+def test_whatever_ends_a_listing_is_somebodys_fault(hub, error, fault):
+    assert opened().refused(error).fault == fault

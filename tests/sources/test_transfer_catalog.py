@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 from robotrain_sources.fetching.answer import Refused
-from robotrain_sources.transfer import digest
+from robotrain_sources.transfer import digest, folding
 from robotrain_sources.transfer.catalog import PAGE, Catalog
 from robotrain_sources.transfer.origin import Entry
 
@@ -53,6 +53,35 @@ def test_a_name_that_is_no_file_below_the_folder_is_refused(given, why, catalog)
 def test_a_name_that_is_listed_twice_is_refused(catalog):
     with pytest.raises(Refused, match="listed twice"):
         catalog.fill([entry("a"), entry("a", 2)])
+
+
+@pytest.mark.parametrize(
+    ("given", "one"),
+    [
+        (["data/Episode_1.parquet", "data/episode_1.parquet"], "'data/Episode_1.parquet' and 'data/episode_1.parquet'"),
+        (["caf\u00e9", "cafe\u0301"], "'cafe\u0301' and 'caf\u00e9' have one name"),
+        (["Data", "data/1"], "'data/' and 'Data' have one name"),
+        (["Data/1", "data/2", "stra\u00dfe"], ""),
+    ],
+)
+def test_names_that_are_one_on_the_disk_of_the_cache_are_refused_there_and_nowhere_else(given, one, tmp_path, catalog):
+    catalog.fill(map(entry, given))
+    there = Catalog(tmp_path / "there.sqlite")
+    if one:
+        with pytest.raises(Refused, match=one) as refused:
+            there.fill(map(entry, given), folds=True)
+        assert refused.value.fault == "data"
+    else:
+        there.fill(map(entry, given), folds=True)
+        assert there.digest() == catalog.digest()
+    there.close()
+
+
+def test_whether_a_disk_tells_names_apart_is_tried_and_leaves_nothing(tmp_path):
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    assert folding.folds(folder) == (tmp_path / "EMPTY").exists()
+    assert list(folder.iterdir()) == []
 
 
 def test_a_file_that_nothing_identifies_is_refused(catalog):

@@ -1,12 +1,16 @@
 """The look at all sources before anything big is fetched: everything that is wrong at once, and no secret told."""
 
+import errno
 import os
+from pathlib import Path
 
 import pytest
 from azure_stand_in import Fault
+from robotrain_runtime import cached, oom
 from robotrain_runtime.failure import Failed
 from robotrain_runtime.half import Place
-from robotrain_sources.transfer import delivery
+from robotrain_sources.transfer import delivery, failure
+from robotrain_sources.transfer.scratch import Scratch
 from transfers import cache, deliver, shelves, tree
 
 __all__ = ["cache", "deliver", "shelves"]
@@ -20,7 +24,8 @@ def test_everything_that_is_wrong_is_found_at_once(shelves, deliver, cache):
     shelves.listed["evil"] = [("../../evil", 1)]
     shelves.listed["both"] = [("a", 1), ("a/b", 1)]
     uris = [shelves.put(shelf, FILES) for shelf in ("fine", "refused", "evil", "both")]
-    found = deliver(*uris, shelves.address("empty"), "http://127.0.0.1:1/nowhere").survey()
+    delivering = deliver(*uris, shelves.address("empty"), "http://127.0.0.1:1/nowhere")
+    found = delivering.survey()
     told = [" ".join(one.wrong) for one in found]
     assert told[0] == ""
     assert "refused: PermissionDeniedError" in told[1]
@@ -29,7 +34,8 @@ def test_everything_that_is_wrong_is_found_at_once(shelves, deliver, cache):
     assert told[4] == "empty is empty"
     assert "Connection refused" in told[5]
     assert [one.fault for one in found] == ["", "configuration", "data", "data", "data", "network"]
-    assert not cache.exists()
+    delivering.made.close()
+    assert [path.name for path in (cache / "data").iterdir()] == ["transfer-scratch.lock"]
 
 
 @pytest.mark.slow
@@ -136,6 +142,60 @@ def test_one_that_ends_early_is_told_by_what_it_said_last(cache, tmp_path):
     with pytest.raises(Failed, match="ended with 3: it is broken"):
         made.survey()
     assert said == ["it is broken"]
+
+
+@pytest.mark.parametrize(("kills", "fault"), [([3, 4], "out_of_memory"), ([3, 3], "")])
+def test_one_that_the_kernel_kills_is_told_with_whose_fault_it_is(cache, tmp_path, monkeypatch, kills, fault):
+    killed = tmp_path / "python"
+    killed.write_text("#!/bin/sh\nread asked\nkill -9 $$\n")
+    killed.chmod(0o755)
+    counted = iter(kills)
+    monkeypatch.setattr(oom, "kills", lambda: next(counted))
+    made = delivery.deliver([], {}, Place(cache=cache, python=killed), {})
+    with pytest.raises(
+        Failed, match="ended with -9: " + ("the system killed it for want of" if fault else "")
+    ) as failed:
+        made.survey()
+    assert failed.value.fault == fault
+
+
+def test_a_listing_lies_below_the_cache_and_what_a_kill_left_of_one_goes(tmp_path):
+    killed, other = Scratch(tmp_path), Scratch(tmp_path)
+    killed._lock.close()
+    assert killed.path.is_dir()
+    assert [entry.busy for entry in cached.entries(tmp_path)] == [True, True]
+    other.close()
+    assert [(entry.path, entry.busy, entry.complete) for entry in cached.entries(tmp_path)] == [
+        (killed.path, False, False)
+    ]
+    third = Scratch(tmp_path)
+    assert not killed.path.exists()
+    assert third.path.is_relative_to(tmp_path)
+    third.close()
+
+
+def test_a_cache_that_cannot_be_written_to_is_told(tmp_path):
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(Failed, match=r"Not a directory: .*cache"):
+        delivery.deliver([], {}, Place(cache=tmp_path / "cache"), {}).survey()
+
+
+@pytest.mark.parametrize(
+    ("error", "fault", "why"),
+    [
+        (MemoryError(), "out_of_memory", "not enough memory"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "out_of_memory", "not enough memory"),
+        (OSError(errno.ESTALE, "Stale file handle", "/cache/a"), "network", "Stale file handle: /cache/a"),
+        (OSError(errno.ETIMEDOUT, "Connection timed out"), "network", "Connection timed out"),
+        (OSError(errno.ENOSPC, "No space left", "/cache/a"), "disk_full", "the disk of /cache is full"),
+        (OSError(errno.ENOSPC, "No space left", "/small/a"), "disk_full", "the disk of /small/a is full"),
+        (OSError(errno.EACCES, "Permission denied"), "", "Permission denied"),
+    ],
+)
+def test_what_the_machine_lacks_is_told_with_whose_fault_it_is(error, fault, why):
+    refused = failure.of(error, Path("/cache"))
+    assert refused.fault == fault
+    assert why in str(refused)
 
 
 def commands() -> str:

@@ -17,18 +17,24 @@ REPIN = "robotrain resubmit RUN --repin"
 
 
 class Blobs:
-    """The blobs below one prefix, as one identity reads them."""
+    """The blobs below one prefix, as one identity reads them. chosen: whether it is a checkpoint below that is meant,
+    which is asked for when its files are.
+    """
 
-    def __init__(self, at: BlobPrefix, pin: str, who: identity.Identity) -> None:
+    def __init__(self, at: BlobPrefix, pin: str, who: identity.Identity, chosen: bool = False) -> None:
         self.place = f"blob_url/{at.account}/{at.container}"
         self._at = at
         self._pin = pin
         self._who = who
         self._asking = Asking(at, who)
+        self._chosen = chosen
         self._unsigned: Exception | None = None
 
     def entries(self) -> Iterator[Entry]:
-        """The files, as they are listed."""
+        """The files, as they are listed. Raises Refused when there is no checkpoint to choose."""
+        if self._chosen:
+            self._at = self._choice()
+            self._asking, self._chosen = Asking(self._at, self._who), False
         return listing.files(self._asking.blobs())
 
     def store(self) -> Any:
@@ -49,7 +55,7 @@ class Blobs:
 
     def unlike(self, digest: str) -> str:
         """That what lies there is not what was pinned; empty when it is."""
-        return "" if self._pin in ("", digest) else f"{unfetched.CHANGED.format(at=self._at)}\n{REPIN}"
+        return "" if self._pin in ("", digest) else self._changed()
 
     def nothing(self) -> Refused:
         """That there are no blobs, and what was probably meant."""
@@ -59,6 +65,16 @@ class Blobs:
         """Why Azure did not give something."""
         unsigned = self._unsigned if "External Azure credential provider" in str(error) else None
         return unfetched.of(unsigned or error, self._at, self._who)
+
+    def _choice(self) -> BlobPrefix:
+        if not self._pin:
+            return publish_choice.of(self._at, self._who)
+        if found := publish_choice.pinned(self._at, self._who, self._pin):
+            return found
+        raise Refused(self._changed(), "data")
+
+    def _changed(self) -> str:
+        return f"{unfetched.CHANGED.format(at=self._at)}\n{REPIN}"
 
     def _provide(self) -> dict[str, Any]:
         """The credential. Of an error obstore keeps words alone, so it is kept here."""
@@ -70,13 +86,9 @@ class Blobs:
 
 
 def open(uri: str, pin: str, role: str, credential: str) -> Blobs:
-    """The blobs below the address. Raises Refused when it is none, or the credential file is of no use.
-
-    Azure is asked only where a training goes on from, for the last checkpoint below the address.
-    """
+    """The blobs below the address. Raises Refused when it is none, or the credential file is of no use."""
     try:
         at = prefix.parse(uri)
     except prefix.BlobUrlError as refused:
         raise Refused(f"the job names no folder of blobs: {refused.why}", "configuration") from None
-    who = identity.of(credential)
-    return Blobs(publish_choice.of(at, who) if role == "resume" else at, pin, who)
+    return Blobs(at, pin, identity.of(credential), chosen=role == "resume")

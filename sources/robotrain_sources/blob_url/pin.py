@@ -3,10 +3,9 @@
 from robotrain.source import Source, SourceError, Unseen
 
 from robotrain_sources import patience
-from robotrain_sources.blob_url import identity, listing, publish_choice, unfetched
+from robotrain_sources.blob_url import identity, publish_choice, unfetched
 from robotrain_sources.blob_url.asking import Asking
 from robotrain_sources.blob_url.prefix import BlobPrefix, parse
-from robotrain_sources.transfer import digest
 
 ALTOGETHER = 10.0
 
@@ -14,34 +13,43 @@ ALTOGETHER = 10.0
 def now(source: Source, role: str) -> str:
     """The digest of what lies below the prefix at this moment. Raises SourceError."""
     at = parse(str(source))
-    return patience.within(ALTOGETHER, lambda: _digest(at, role), f"The storage account {at.account}", Unseen)
+    return patience.within(ALTOGETHER, lambda: _digest(at, role, ""), f"The storage account {at.account}", Unseen)
 
 
 def gone(source: Source, role: str, pin: str) -> str:
     """Why what was pinned cannot be had any more, as a sentence; empty while it can. Raises SourceError."""
     at = parse(str(source))
     service = f"The storage account {at.account}"
-    found = patience.within(ALTOGETHER, lambda: _digest(at, role, or_none=True), service, Unseen)
+    found = patience.within(ALTOGETHER, lambda: _digest(at, role, pin), service, Unseen)
     if found == pin:
         return ""
     return _sentence(unfetched.CHANGED.format(at=at) if found else f"no blobs lie below {at} any more")
 
 
-def _digest(at: BlobPrefix, role: str, or_none: bool = False) -> str:
-    """Asks Azure as who is signed in here. or_none: empty for what is not there. Raises SourceError."""
+def _digest(at: BlobPrefix, role: str, pin: str) -> str:
+    """Asks Azure as who is signed in here. pin: what lay there; with one, what is not there is empty. Raises
+    SourceError.
+    """
     who = identity.of("")
     try:
-        asking = Asking(publish_choice.of(at, who) if role == "resume" else at, who)
-        if found := sorted(listing.files(asking.blobs()), key=lambda entry: entry.name):
-            return digest.of(found)
+        asking = Asking(_meant(at, role, pin, who), who)
+        if found := publish_choice.lies(asking):
+            return found
         raise asking.nothing()
     except Exception as error:
         refused = unfetched.of(error, at, who)
-        if or_none and isinstance(refused, unfetched.NotThere):
+        if pin and isinstance(refused, unfetched.NotThere):
             return ""
         why, _, instead = str(refused).partition("\n")
         definite = isinstance(refused, unfetched.NotThere)
         raise (SourceError if definite else Unseen)(_sentence(why), instead) from None
+
+
+def _meant(at: BlobPrefix, role: str, pin: str, who: identity.Identity) -> BlobPrefix:
+    """The folder itself, or the checkpoint below it that a training goes on from."""
+    if role != "resume":
+        return at
+    return publish_choice.pinned(at, who, pin) or at if pin else publish_choice.of(at, who)
 
 
 def _sentence(text: str) -> str:

@@ -1,21 +1,20 @@
-"""Which checkpoint a training goes on from: the one that was named, or the last whole one below a prefix."""
+"""Which checkpoint a training goes on from: the one that was named or pinned, or the last whole one below a prefix."""
 
-from robotrain_sources.blob_url import unfetched
+from robotrain_sources.blob_url import listing, unfetched
+from robotrain_sources.blob_url.asking import Asking
 from robotrain_sources.blob_url.identity import Identity
 from robotrain_sources.blob_url.prefix import BlobPrefix
 from robotrain_sources.blob_url.publish_blobs import Container
 from robotrain_sources.blob_url.publish_checkpoint import Published
 from robotrain_sources.fetching.answer import Refused
+from robotrain_sources.transfer import digest
 
 MOST_NAMED = 8
 
 
 def of(at: BlobPrefix, who: Identity) -> BlobPrefix:
     """The folder of the checkpoint. Raises Refused when there is none, or when several runs have left some."""
-    try:
-        found = Published(at, Container(at, who, asking=True)).whole()
-    except Exception as error:
-        raise unfetched.of(error, at, who) from error
+    found = _whole(at, who)
     if "" in found:
         return at
     if not found:
@@ -26,4 +25,30 @@ def of(at: BlobPrefix, who: Identity) -> BlobPrefix:
         raise Refused(
             f"checkpoints of several runs lie below {at}: {each}\n--resume-from {at}/{names[-1]}", "configuration"
         )
-    return BlobPrefix(at.account, at.container, f"{at.prefix}/{names[-1]}")
+    return _below(at, names[-1])
+
+
+def pinned(at: BlobPrefix, who: Identity, pin: str) -> BlobPrefix | None:
+    """The folder of the checkpoint with the digest `pin`, whichever run's it is and whatever came after it; None when
+    it is gone. Raises what the SDK raises, and Refused.
+    """
+    names = sorted(_whole(at, who), key=lambda name: int(name or 0), reverse=True)
+    folders = (_below(at, name) for name in names)
+    return next((folder for folder in folders if lies(Asking(folder, who)) == pin), None)
+
+
+def lies(asking: Asking) -> str:
+    """The digest of what lies below a prefix, as the transfer tells it; empty for nothing."""
+    found = sorted(listing.files(asking.blobs()), key=lambda entry: entry.name)
+    return digest.of(found) if found else ""
+
+
+def _whole(at: BlobPrefix, who: Identity) -> dict[str, str]:
+    try:
+        return Published(at, Container(at, who, asking=True)).whole()
+    except Exception as error:
+        raise unfetched.of(error, at, who) from error
+
+
+def _below(at: BlobPrefix, name: str) -> BlobPrefix:
+    return BlobPrefix(at.account, at.container, f"{at.prefix}/{name}") if name else at

@@ -4,14 +4,17 @@ Both of its clients are understood: the SDK's errors have a status and a code, o
 """
 
 import re
+from collections.abc import Set
 
 from robotrain_sources.blob_url.identity import Identity
 from robotrain_sources.blob_url.kept import READER
 from robotrain_sources.blob_url.prefix import BlobPrefix
-from robotrain_sources.fetching.answer import Refused, plain
+from robotrain_sources.fetching.answer import Refused, blamed, plain, unanswered
 from robotrain_sources.transfer import trouble
 
 CHANGED = "what lies below {at} is not what lay there when it was pinned: blobs were added, changed or deleted since"
+BAD = 400
+"""The first status that is a refusal."""
 UNKNOWN = ("AuthenticationFailed", "InvalidAuthenticationInfo")
 """Azure does not even know who asks."""
 
@@ -39,17 +42,24 @@ def of(error: Exception, at: BlobPrefix, identity: Identity, role: str = READER)
     kinds = {base.__name__ for base in type(error).__mro__}
     if "ClientAuthenticationError" in kinds and not hasattr(error, "error_code"):  # the sign-in's, not the account's
         return _no_identity(error, where, role)
-    if status := _status(error):
+    if (status := _status(error)) >= BAD:
         return _answered(status, _code(error), at, where, (identity, role))
-    sent = {"ServiceRequestError", "ServiceResponseError"} & kinds
-    if on_the_way := plain(error) if sent else _on_the_way(error):
-        if "body" in on_the_way:
-            return Refused(f"the connection to the storage account {at.account} broke off ({on_the_way})", "network")
-        reached = f"the storage account {at.account} cannot be reached, or there is none of that name"
-        return Refused(f"{reached} ({on_the_way})", "network")
+    if "AzureError" in kinds or _on_the_way(error):
+        return _unanswered(error, at, kinds)
     if isinstance(error, TimeoutError):
         return Refused(f"the storage account {at.account} gave no answer in time: try again later", "network")
-    return Refused(f"{where} could not be read: {plain(error)}")
+    fault = "network" if trouble.may_pass(error) else blamed(error)
+    return Refused(f"{where} could not be read: {plain(error)}", fault)
+
+
+def _unanswered(error: Exception, at: BlobPrefix, kinds: Set[str]) -> Refused:
+    """For a request that got no answer, or a part of one. kinds: the names of the error's classes."""
+    sdk = "AzureError" in kinds
+    told = plain(error) if sdk else _on_the_way(error)
+    if "body" in told or (sdk and not {"ServiceRequestError", "ServiceResponseError"} & kinds):
+        return Refused(f"the connection to the storage account {at.account} broke off ({told})", "network")
+    reached = f"the storage account {at.account} cannot be reached, or there is none of that name"
+    return Refused(f"{reached} ({told})", unanswered(error))
 
 
 def _answered(status: int, code: str, at: BlobPrefix, where: str, asked: tuple[Identity, str]) -> Refused:
@@ -59,12 +69,12 @@ def _answered(status: int, code: str, at: BlobPrefix, where: str, asked: tuple[I
         return Refused(_not_let_in(answered, where, *asked), "configuration")
     if code == "ContainerNotFound":
         return NotThere(f"the storage account {at.account} has no container {at.container}")
-    if status in (404, 412):
+    if status in (404, 412, 416):
         changed = f"a blob below {at} was changed or deleted while it was fetched ({answered})"
         return Refused(f"{changed}: start the run again", "data")
     if status in trouble.PASSING or status >= 500:
         return Refused(f"{where} could not be read (HTTP {answered}): try again later", "network")
-    return Refused(f"{where} could not be read (HTTP {answered})")
+    return Refused(f"{where} could not be read (HTTP {answered})", "configuration")
 
 
 def _not_let_in(answered: str, where: str, identity: Identity, role: str) -> str:

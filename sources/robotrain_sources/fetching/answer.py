@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from robotrain_runtime import faults
 from robotrain_runtime.event import Fault
 
 MARK = "answer: "
@@ -42,6 +43,16 @@ def plain(error: BaseException) -> str:
     """What `error` says, in one line, without anything that could be a secret: addresses lose their query."""
     first = next(iter(str(error).splitlines()), "")
     return f"{type(error).__name__}: {re.sub(_SECRET, '…', first)}"
+
+
+def unanswered(*raised: BaseException) -> Fault:
+    """Whose fault it is that a request got no answer: a host that nobody knows is mistyped, all else may pass."""
+    return "configuration" if any(re.search(faults.NO_SUCH_NAME, str(error)) for error in raised) else "network"
+
+
+def blamed(error: BaseException) -> Fault:
+    """Whose fault an error is that is no service's: the machine's where it says so, else that of the programs."""
+    return faults.of_text(plain(error)) or ("" if isinstance(error, OSError) else "code")
 
 
 def of_system(error: OSError) -> str:

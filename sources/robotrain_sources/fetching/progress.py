@@ -1,7 +1,6 @@
 """How much there is, as people read it."""
 
 UNITS = ("kB", "MB", "GB", "TB")
-SPARE = 64 * 1024**2
 """The bytes of a disk that a download leaves free."""
 
 

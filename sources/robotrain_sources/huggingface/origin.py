@@ -9,7 +9,7 @@ from typing import Any
 
 from robotrain_sources.fetching import names
 from robotrain_sources.fetching.answer import Refused
-from robotrain_sources.huggingface import choice, hub_token, repository, unfetched
+from robotrain_sources.huggingface import choice, hub_token, library, repository, unfetched
 from robotrain_sources.huggingface.repository import Repository
 from robotrain_sources.transfer import client
 from robotrain_sources.transfer.origin import Entry
@@ -36,9 +36,7 @@ class Files:
         self._named = named
         self._kind = kind
         self._token = shown
-        self._hub = importlib.import_module("huggingface_hub").HfApi(
-            endpoint=os.environ.get("HF_ENDPOINT") or None, token=shown.text or None
-        )
+        self._hub = library.patient().HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, token=shown.text or None)
 
     def entries(self) -> Iterator[Entry]:
         """The files of the commit, or of the one that the revision is now."""

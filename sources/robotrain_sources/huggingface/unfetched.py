@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from robotrain_sources.fetching.answer import Refused, plain
+from robotrain_sources.fetching.answer import Refused, blamed, plain, unanswered
 from robotrain_sources.transfer import trouble
 
 HUB = "https://huggingface.co"
@@ -36,10 +36,13 @@ def of(error: Exception, asked: Asked) -> Refused:
         return _of_status(status, asked, hub)
     if "TransportError" in names or re.search(_ON_THE_WAY, str(error)):
         why = f"the connection to {hub} failed for {asked.repository} ({_reason(raised)}): can this machine reach it?"
-        return Refused(why, "network")
+        return Refused(why, unanswered(*raised))
     if isinstance(error, TimeoutError):
         return Refused(f"{hub} gave no answer in time, for {asked.repository}: try again later", "network")
-    return Refused(f"{asked.repository}: {plain(error)}")
+    if "JSONDecodeError" in names:
+        return Refused(f"what answers as {hub} does not speak as the Hub does: check HF_ENDPOINT", "configuration")
+    fault = "network" if trouble.may_pass(error) else blamed(error)
+    return Refused(f"{asked.repository}: {plain(error)}", fault)
 
 
 def _of_kind(names: set[str], asked: Asked, hub: str) -> str:
@@ -67,7 +70,7 @@ def _of_status(status: int, asked: Asked, hub: str) -> Refused:
         return Refused(f"{hub} has a file of {name} no more, or another (HTTP {status}): start the run again", "data")
     if status in trouble.PASSING or status >= 500:
         return Refused(f"{hub} answered HTTP {status} for {name}: try again later", "network")
-    return Refused(f"{hub} answered HTTP {status} for {name}")
+    return Refused(f"{hub} answered HTTP {status} for {name}", "configuration")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -1,5 +1,6 @@
 """The files of a source, on disk: as many as there are, in the memory that a page of them takes."""
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from robotrain_sources.fetching import names
 from robotrain_sources.fetching.answer import Refused
 from robotrain_sources.transfer import digest
+from robotrain_sources.transfer.folding import folded
 from robotrain_sources.transfer.origin import Entry
 
 PAGE = 1000
@@ -49,8 +51,16 @@ class Catalog:
         """Let go of the file."""
         self._base.close()
 
-    def fill(self, entries: Iterable[Entry]) -> None:
-        """Add a listing. Raises Refused for names that cannot be files below one folder."""
+    def sync(self) -> None:
+        """Have what was noted on the disk."""
+        with self.path.open("rb") as content:
+            os.fsync(content.fileno())
+
+    def fill(self, entries: Iterable[Entry], folds: bool = False) -> None:
+        """Add a listing. Raises Refused for names that cannot be files below one folder.
+
+        folds: whether it lies on a disk that does not tell all names apart.
+        """
         listed = iter(entries)
         while page := list(islice(listed, PAGE)):
             for entry in page:
@@ -63,6 +73,8 @@ class Catalog:
             except sqlite3.IntegrityError:
                 raise Refused("one name is listed twice, so its files cannot both be written", "data") from None
         self._check_folders()
+        if folds:
+            self._check_folded()
 
     def total(self) -> Total:
         """Of all files."""
@@ -156,6 +168,28 @@ class Catalog:
                 if folder not in above and self.find(folder):
                     raise Refused(names.both(folder, entry.name), "data")
             above = set(folders)
+
+    def _check_folded(self) -> None:
+        """The names of files that one disk takes for the same, or for that of a folder, are two or more."""
+        self._base.execute("create table folded (fold text primary key, name text) without rowid")
+        with self._base:
+            for entry in self._sorted():
+                for folder in names.folders(entry.name):
+                    self._base.execute("insert or ignore into folded values (?, ?)", (folded(folder), f"{folder}/"))
+        with self._base:
+            for entry in self._sorted():
+                self._put_folded(entry.name)
+        self._base.execute("drop table folded")
+
+    def _put_folded(self, name: str) -> None:
+        try:
+            self._base.execute("insert into folded values (?, ?)", (folded(name), name))
+        except sqlite3.IntegrityError:
+            other = self._base.execute("select name from folded where fold = ?", (folded(name),)).fetchone()[0]
+            both = f"{other!r} and {name!r} have one name on the disk of the cache, so they cannot both be written"
+            raise Refused(
+                f"{both}: rename one, or set ROBOTRAIN_CACHE to a disk that tells them apart", "data"
+            ) from None
 
 
 def _entry(row: tuple[str, int, str, str, str, str]) -> Entry:

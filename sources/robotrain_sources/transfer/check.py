@@ -2,8 +2,10 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from robotrain_sources.transfer.origin import Entry
 from robotrain_sources.transfer.trouble import Different
 
 PIECE = 1 << 20
+AT_ONCE = 64
 
 
 class Digests:
@@ -86,6 +89,14 @@ def again(path: Path, size: int, own: str) -> bool:
     except OSError:
         return False
     return digest.hexdigest() == own
+
+
+def harmed(files: Path, kept: Iterable[tuple[str, int, str]], pool: Executor) -> Iterator[list[str]]:
+    """The names of those of `kept` (name, size, own digest) below `files` that are not any more what had arrived."""
+    left = iter(kept)
+    while some := list(islice(left, AT_ONCE)):
+        fine = pool.map(lambda one: again(files / one[0], one[1], one[2]), some)
+        yield [one[0] for one, right in zip(some, fine, strict=True) if not right]
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

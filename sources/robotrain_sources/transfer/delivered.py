@@ -53,7 +53,7 @@ class Delivered:
     def _held(self, folder: Path) -> Path | None:
         told = partial(print, f"another run is fetching {folder}: waiting", flush=True)
         hold = self._holds[folder] = Hold(folder, told)
-        if found := hold.found():
+        if found := hold.found(partial(landed.survived, pool=self._pool)):
             hold.share()
         return found
 

@@ -3,8 +3,6 @@
 A half that names this module as its `CARRIER` says in `ORIGIN` which module opens its sources there.
 """
 
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,8 +14,9 @@ from robotrain_runtime.failure import Failed
 from robotrain_runtime.half import Delivery, Found, Place, SourceHalf
 
 from robotrain_sources.data_environment import ENVIRONMENT
-from robotrain_sources.transfer import request
+from robotrain_sources.transfer import failure, request
 from robotrain_sources.transfer.program import Program
+from robotrain_sources.transfer.scratch import Scratch
 
 __all__ = ["ENVIRONMENT", "deliver"]
 
@@ -56,16 +55,16 @@ class Transfer:
         self._asked = asked
         self._place = place
         self._program = program
-        self._scratch: Path | None = None
+        self._scratch: Scratch | None = None
         self._closing = threading.Lock()
 
     def survey(self) -> Sequence[Found]:
-        """What each source is, in their order. Raises Failed when the program cannot be run."""
-        self._scratch = Path(tempfile.mkdtemp(prefix="robotrain-transfer-"))
+        """What each source is, in their order. Raises Failed when the program cannot be run, or write to the cache."""
+        self._scratch = scratch = self._made()
         wanted = request.Request(
             sources=self._asked,
             cache=str(self._place.cache),
-            scratch=str(self._scratch),
+            scratch=str(scratch.path),
             download_mib=self._place.download_mib,
             patience=PATIENCE,
         )
@@ -96,7 +95,14 @@ class Transfer:
         with self._closing:
             self._program.end()
             if self._scratch is not None:
-                shutil.rmtree(self._scratch, ignore_errors=True)
+                self._scratch.close()
+
+    def _made(self) -> Scratch:
+        try:
+            return Scratch(self._place.cache)
+        except OSError as error:
+            why = failure.of(error, self._place.cache)
+            raise Failed(str(why), fault=why.fault) from error
 
     def _answer(self, wanted: str, progress: Callable[[Any], None] = lambda far: None) -> Any:
         name, content = self._program.answer(wanted, "failed", progress=progress)

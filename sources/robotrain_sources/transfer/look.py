@@ -9,7 +9,7 @@ from typing import Any
 from robotrain_runtime.event import Fault
 
 from robotrain_sources.fetching.answer import Refused
-from robotrain_sources.transfer import landed
+from robotrain_sources.transfer import folding, landed
 from robotrain_sources.transfer.catalog import Catalog, Total
 from robotrain_sources.transfer.origin import Entry, Origin
 from robotrain_sources.transfer.request import Asked
@@ -51,7 +51,8 @@ class Look:
 def at(look: Look, origin: Origin, cache: Path) -> None:
     """Fill in what the source is; nobody is asked for what is pinned and lies here. Raises Refused, OSError."""
     look.origin = origin
-    if here := landed.pinned(landed.place(cache, origin.place, ""), look.asked.uri, look.asked.pin):
+    here = landed.pinned(landed.place(cache, origin.place, ""), look.asked.uri, look.asked.pin)
+    if here and landed.describes(here, look.asked.described):
         look.folder, look.digest, look.total = here, here.name, landed.total(here)
         look.here = here / landed.FILES
         return
@@ -59,15 +60,15 @@ def at(look: Look, origin: Origin, cache: Path) -> None:
     if why := origin.unlike(look.digest):
         raise Refused(why, "data")
     look.folder = landed.place(cache, origin.place, look.digest)
-    look.here = landed.find(look.folder)
+    look.here = landed.find(look.folder) if landed.describes(look.folder, look.asked.described) else None
     look.missing = 0 if look.here else look.total.room - _arrived(look.folder)
 
 
 def write(origin: Origin, path: Path) -> tuple[Total, str]:
-    """List a source into a catalog; how much it is, and its digest. Raises Refused, OSError."""
+    """List a source into a catalog on the disk of the cache; how much it is, its digest. Raises Refused, OSError."""
     catalog = Catalog(path)
     try:
-        catalog.fill(_told(origin))
+        catalog.fill(_told(origin), folding.folds(path.parent))
         total = catalog.total()
         if not total.files:
             raise origin.nothing()
@@ -87,8 +88,10 @@ def _told(origin: Origin) -> Iterator[Entry]:
 
 
 def _arrived(folder: Path) -> int:
-    """The bytes of it that an earlier try left."""
+    """The bytes of it that an earlier try left, or that are whole of it where some are damaged."""
     path = landed.scratch(folder) / landed.CATALOG
+    if not path.parent.exists():
+        return sum(kept.size for kept in landed.readable(folder) if landed.fits(folder / landed.FILES, kept))
     if not path.exists():
         return 0
     try:

@@ -3,16 +3,14 @@
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from concurrent.futures import Executor
-from itertools import islice
 from pathlib import Path
 
 from robotrain_sources.transfer import boot, check, landed
 from robotrain_sources.transfer.catalog import Catalog
 from robotrain_sources.transfer.origin import Origin
 
-AT_ONCE = 64
+LISTING = "listing.sqlite"
 
 
 class Part:
@@ -33,14 +31,12 @@ class Part:
 
     def believe(self, pool: Executor) -> None:
         """Take back what is not any more what had arrived."""
-        complete = self.catalog.complete()
-        while some := list(islice(complete, AT_ONCE)):
-            fine = pool.map(lambda kept: check.again(self.files / kept[0], kept[1], kept[2]), some)
-            if wrong := [(kept[0], "") for kept, right in zip(some, fine, strict=True) if not right]:
-                self.catalog.note(wrong)
-        same_boot = self._same_boot()
-        lost = [(name, "") for name in self.catalog.in_parts() if not (same_boot and self._is_there(name))]
-        self.catalog.note(lost)
+        for wrong in check.harmed(self.files, self.catalog.complete(), pool):
+            self.catalog.note((name, "") for name in wrong)
+        same_boot = boot.is_noted(self._scratch)  # else what was written then may not be on the disk
+        self.catalog.note((name, "") for name in self.catalog.in_parts() if not (same_boot and self._is_there(name)))
+        self.catalog.sync()
+        boot.note(self._scratch)  # last: a kill before it takes back once more what was lost
 
     def land(self) -> Path:
         """Its files, in their place."""
@@ -53,29 +49,27 @@ class Part:
 
     def _begun(self, listing: Path) -> Catalog:
         """The catalog of this listing, with what an earlier one says has arrived."""
-        there, new = self._scratch / landed.CATALOG, self._scratch / "listing.sqlite"
-        shutil.copyfile(listing, new)
-        catalog = Catalog(new)
+        there = self._scratch / landed.CATALOG
+        catalog = self._new(listing)
         try:
             if there.exists():
                 catalog.take_over(there)
             else:
-                catalog.note((kept.name, kept.sha256) for kept in _readable(self._scratch))
+                catalog.note((kept.name, kept.sha256) for kept in landed.readable(self._scratch))
         except sqlite3.Error:  # the machine lost power: everything is fetched again
             catalog.close()
-            shutil.copyfile(listing, new)
-            catalog = Catalog(new)
+            catalog = self._new(listing)
         catalog.close()
         for journal in self._scratch.glob(f"{landed.CATALOG}-*"):
             journal.unlink()
-        os.replace(new, there)
+        os.replace(catalog.path, there)
         return Catalog(there)
 
-    def _same_boot(self) -> bool:
-        """Whether the machine has not been started anew since: what was written then may not be on the disk."""
-        same = boot.is_noted(self._scratch)
-        boot.note(self._scratch)
-        return same
+    def _new(self, listing: Path) -> Catalog:
+        """A copy of the listing; no journal beside it that a killed process left is taken for its own."""
+        for left in self._scratch.glob(f"{LISTING}*"):
+            left.unlink()
+        return Catalog(shutil.copyfile(listing, self._scratch / LISTING))
 
     def _is_there(self, name: str) -> bool:
         entry = self.catalog.find(name)
@@ -83,11 +77,3 @@ class Part:
             return entry is not None and (self.files / name).stat().st_size == entry.size
         except OSError:
             return False
-
-
-def _readable(folder: Path) -> Iterator[landed.Kept]:
-    """What can be read of a manifest."""
-    try:
-        yield from landed.manifest(folder)
-    except (OSError, ValueError, KeyError, TypeError):
-        return

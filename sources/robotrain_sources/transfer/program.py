@@ -1,10 +1,12 @@
 """The program that transfers, from outside: started, asked, listened to and ended."""
 
 import subprocess
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import IO, Any
 
+from robotrain_runtime import faults, oom
 from robotrain_runtime.failure import Failed
 from robotrain_runtime.half import Place
 
@@ -13,6 +15,7 @@ from robotrain_sources.transfer import request
 
 MODULE = "robotrain_sources.transfer"
 PATIENCE = 2.0
+REMEMBERED_LINES = 200
 
 
 class Program:
@@ -23,7 +26,8 @@ class Program:
         self._modules = modules
         self._process: subprocess.Popen[str] | None = None
         self._ended = False
-        self._last = ""
+        self._said: deque[str] = deque(maxlen=REMEMBERED_LINES)
+        self._kills = 0
 
     def start(self, asked: str) -> None:
         """Start it, with its request. Raises Failed."""
@@ -31,6 +35,7 @@ class Program:
             raise Failed("there is no environment to fetch data in")
         if self._ended:
             raise Failed("fetching data was ended before it began")
+        self._kills = oom.kills()
         try:
             self._process = subprocess.Popen(
                 [str(self._place.python), "-m", MODULE],
@@ -61,10 +66,9 @@ class Program:
                 if told[0] == "progress":
                     progress(told[1])
             elif line:
-                self._last = line
+                self._said.append(line)
                 self._place.say(line)
-        code = self._process.wait() if self._process else 0
-        raise Failed(f"{MODULE} ended with {code}: {self._last or 'it said nothing'}")
+        raise self._over(self._process.wait() if self._process else 0)
 
     def end(self) -> None:
         """End it, if it goes on."""
@@ -81,6 +85,12 @@ class Program:
                 ending()
         self._process.wait()
         self._pipe("stdout").close()
+
+    def _over(self, code: int) -> Failed:
+        last = self._said[-1] if self._said else ""
+        fault = faults.of_program(code, last, self._said, oom.kills() > self._kills)
+        killed = "the system killed it for want of memory" if code < 0 and fault == "out_of_memory" else ""
+        return Failed(f"{MODULE} ended with {code}: {killed or last or 'it said nothing'}", fault=fault)
 
     def _lines(self) -> Iterator[str]:
         with suppress(ValueError):  # closed meanwhile

@@ -1,15 +1,12 @@
-"""A look at every source at once: what it has, whether it can be read, what describes it, and whether it fits."""
+"""A look at every source at once: what it has, whether it can be read, and what describes it."""
 
 import asyncio
-import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from robotrain_sources.fetching.answer import Refused
-from robotrain_sources.fetching.progress import SPARE, size
 from robotrain_sources.transfer import failure, opening
 from robotrain_sources.transfer.asking import Asking
 from robotrain_sources.transfer.catalog import Catalog
@@ -45,7 +42,6 @@ class Survey:
         watching = asyncio.ensure_future(self._watch.look())
         await asyncio.gather(*map(self._one, looks))
         watching.cancel()
-        self._fits(looks)
         return looks
 
     async def _one(self, look: Look) -> None:
@@ -84,19 +80,6 @@ class Survey:
             await asyncio.sleep(self._request.patience.first)
         raise AssertionError
 
-    def _fits(self, looks: Sequence[Look]) -> None:
-        missing = {look.folder: look for look in looks if look.missing and not look.wrong}
-        wanted, free = sum(look.missing for look in missing.values()), _free(self._cache)
-        if missing and wanted + SPARE > free:
-            most = max(missing.values(), key=lambda look: look.missing)
-            most.refused(
-                Refused(
-                    f"The data takes {size(wanted)} more, and {self._cache} has {size(free)} free."
-                    "\nmake room, or set ROBOTRAIN_CACHE to a folder that has it",
-                    "disk_full",
-                )
-            )
-
 
 def _copy(look: Look, here: Path) -> None:
     for path in look.asked.described:
@@ -116,9 +99,3 @@ async def _whole(origin: Origin, entry: Entry, asking: Asking) -> bytes:
 async def _first(origin: Origin, entry: Entry, asking: Asking) -> None:
     async for _ in asking.span(origin, entry, 0, 1):
         return
-
-
-def _free(folder: Path) -> int:
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free

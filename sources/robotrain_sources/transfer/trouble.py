@@ -23,7 +23,12 @@ def may_pass(error: BaseException) -> bool:
     if "BaseError" not in kinds or not kinds.isdisjoint(_FINAL):
         return False
     status = status_of(error)
-    return not status or status in PASSING or status >= 500 or "UnauthenticatedError" in kinds
+    return not status or status in PASSING or status >= 500 or is_unknown(error)
+
+
+def is_unknown(error: BaseException) -> bool:
+    """Whether the service does not know who asks: a token may just have run out."""
+    return "UnauthenticatedError" in {base.__name__ for base in type(error).__mro__}
 
 
 def gone(error: BaseException) -> str:

@@ -1,0 +1,101 @@
+"""Which checkpoint below an address a training goes on from, while others come to lie beside it."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from robotrain.source import SourceError
+from robotrain_runtime import checkpoint
+from robotrain_sources.blob_url import origin
+from robotrain_sources.blob_url.kind import KIND
+from robotrain_sources.fetching.answer import Refused
+
+Publish = Callable[..., None]
+
+
+def opened(uri: str, pin: str, credential: str = "") -> origin.Blobs:
+    return origin.open(uri, pin, "resume", credential)
+
+
+def found(uri: str, pin: str) -> str:
+    """The run that made what is listed, by the file that says so."""
+    blobs = opened(uri, pin)
+    (said,) = [entry.name for entry in blobs.entries() if entry.name.startswith("made-by-")]
+    assert blobs.path(said).split("/")[-2].isdecimal()
+    return said.removeprefix("made-by-")
+
+
+def pinned(uri: str) -> str:
+    return KIND.pinning.now(KIND.parse(uri, Path("/")), "resume")
+
+
+def gone(uri: str, pin: str) -> str:
+    return KIND.pinning.gone(KIND.parse(uri, Path("/")), "resume", pin)
+
+
+def test_nobody_is_asked_until_the_files_are_wanted(tmp_path, monkeypatch):
+    """So that a run whose checkpoint lies here already starts again whatever Azure has by now, or does not say."""
+    (tmp_path / "key").write_text(f"{'A' * 86}==")
+    (tmp_path / "key").chmod(0o600)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    uri = "https://account.blob.core.windows.net/box/act"
+    assert opened(uri, "0" * 32, str(tmp_path / "key")).place == "blob_url/account/box"
+
+
+@pytest.fixture
+def box(request, azure, monkeypatch) -> str:
+    """A container of this test's own, and a sign-in to read it with."""
+    for name, value in azure.environ.items():
+        monkeypatch.setenv(name, value)
+    return re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
+
+
+@pytest.fixture
+def publish(azure, box, tmp_path) -> Publish:
+    """Lay a whole checkpoint below `act`: `publish(200, "run-1")`."""
+
+    def publish(step: int, run: str) -> None:
+        folder = tmp_path / f"{step:06}"
+        folder.mkdir()
+        (folder / f"made-by-{run}").write_text(f"{step}")
+        checkpoint.seal(folder, step=step, run=run, job="0" * 64)
+        azure.blobs.put(box, {f"act/{folder.name}/{path.name}": path.read_bytes() for path in folder.iterdir()})
+
+    return publish
+
+
+@pytest.mark.slow
+def test_what_was_pinned_is_gone_on_from_though_its_run_and_others_published_since(azure, box, publish):
+    url = azure.url(box, "act")
+    publish(200, "before")
+    pin = pinned(url)
+    publish(400, "before")
+    assert (found(url, pin), gone(url, pin), opened(url, pin).unlike(pin)) == ("before", "", "")
+    assert pinned(url) != pin
+    publish(600, "ours")
+    assert (found(url, pin), gone(url, pin)) == ("before", "")
+    with pytest.raises(Refused, match=r"checkpoints of several runs lie below .*/act: 000200 of the run before, "):
+        list(opened(url, "").entries())
+    with pytest.raises(SourceError, match=r"^Checkpoints of several runs"):
+        pinned(url)
+
+
+@pytest.mark.slow
+def test_a_pinned_checkpoint_that_was_removed_is_told_of(azure, box, publish):
+    url = azure.url(box, "act")
+    publish(200, "before")
+    pin = pinned(url)
+    publish(400, "before")
+    azure.blobs.delete(box, f"act/000200/{checkpoint.MANIFEST}")
+    with pytest.raises(Refused, match="is not what lay there when it was pinned") as raised:
+        list(opened(url, pin).entries())
+    assert raised.value.fault == "data"
+    assert "is not what lay there when it was pinned" in gone(url, pin)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_was_named_is_its_own_pin(azure, box, publish):
+    url = azure.url(box, "act/000200")
+    publish(200, "before")
+    assert found(url, pinned(url)) == "before"

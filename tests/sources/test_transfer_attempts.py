@@ -1,0 +1,83 @@
+"""What is asked again, for how long, and whose fault it is in the end."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+from robotrain_sources.fetching.answer import Refused
+from robotrain_sources.transfer.attempts import Attempts
+from robotrain_sources.transfer.meter import Meter
+from robotrain_sources.transfer.origin import Entry
+from robotrain_sources.transfer.request import Patience
+from robotrain_sources.transfer.room import Room
+
+QUICK = Patience(giving_up=0.05, first=0.001, longest=0.002)
+PATIENT = Patience(giving_up=5.0, first=0.001, longest=0.002)
+
+
+class BaseError(Exception):
+    """As obstore's are named."""
+
+
+class UnauthenticatedError(BaseError):
+    pass
+
+
+class GenericError(BaseError):
+    pass
+
+
+def asked(errors, whose: str, patience: Patience) -> tuple[int, "str | Refused"]:
+    """How often a file is asked for that fails so, or comes when no error is left; and what came of it."""
+    times = 0
+
+    async def act() -> str:
+        nonlocal times
+        times += 1
+        if error := next(errors, None):
+            raise error
+        return "the file"
+
+    async def run() -> str:
+        attempts = Attempts(patience, Room(1), Meter(0, 1, lambda *far: None))
+        part = SimpleNamespace(name="the data", origin=SimpleNamespace(refused=lambda error: Refused("no", whose)))
+        return await attempts.until_done(part, Entry(name="a", size=1), act)
+
+    try:
+        came = asyncio.run(run())
+    except Refused as refused:
+        return times, refused
+    return times, came
+
+
+def ever(error: Exception):
+    while True:
+        yield error
+
+
+def test_what_is_wrong_with_the_sign_in_is_not_waited_for():
+    times, refused = asked(ever(GenericError("the SAS has ended")), "configuration", PATIENT)
+    assert (times, str(refused), refused.fault) == (1, "no", "configuration")
+
+
+def test_a_token_that_has_just_run_out_is_asked_with_once_more():
+    assert asked(iter([UnauthenticatedError("401")]), "configuration", PATIENT) == (2, "the file")
+    times, refused = asked(ever(UnauthenticatedError("401")), "configuration", PATIENT)
+    assert (times, refused.fault) == (2, "configuration")
+
+
+def test_what_may_pass_is_waited_for_until_nothing_has_come_for_too_long():
+    times, refused = asked(ever(GenericError("503")), "network", QUICK)
+    assert (str(refused).startswith("nothing has come for"), refused.fault) == (True, "network")
+    assert times > 1
+
+
+def test_giving_up_at_once_on_an_unknown_identity_still_says_that_it_is_one():
+    hasty = Patience(giving_up=-1.0)
+    times, refused = asked(ever(UnauthenticatedError("401")), "configuration", hasty)
+    assert (times, refused.fault) == (1, "configuration")
+
+
+def test_no_memory_is_not_waited_for():
+    with pytest.raises(MemoryError):
+        asked(ever(MemoryError()), "network", PATIENT)
