@@ -1,0 +1,50 @@
+"""Looking: many sources, and sources with many blobs; the time grows as they do, and the memory does not.
+
+What is compared are the two largest: below 10,000 blobs a page of the listing is not full, and below 16 sources not as
+many are listed at once as ever are.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from plane.figure import Figure
+from plane.machine import Machine
+
+SLACK = 1.25
+FLAT = 1.5
+EACH = 1000
+
+
+def figures(machine: Machine, counts: Sequence[int], sources: Sequence[int], runs: int) -> Iterator[Figure]:
+    """Of one source with so many blobs, and of so many sources with a thousand each."""
+    azure = machine.azure
+
+    def blobs(count: int) -> list[str]:
+        return [azure.url_of_many(count, "set")]
+
+    def folders(count: int) -> list[str]:
+        return [azure.url_of_many(EACH, f"set-{number}") for number in range(count)]
+
+    yield from _growing(machine, "blobs", counts, blobs, runs)
+    yield from _growing(machine, "sources", sources, folders, runs)
+
+
+def _growing(
+    machine: Machine, what: str, counts: Sequence[int], urls: Callable[[int], list[str]], runs: int
+) -> Iterator[Figure]:
+    print(f"looking at {', '.join(map(str, counts))} {what}, best of {runs}", flush=True)
+    took: dict[int, tuple[float, float]] = {}
+    for count in counts:
+        looks = [_look(machine, urls(count)) for _ in range(runs)]
+        took[count] = (min(look["look"] for look in looks), max(look["mib"] for look in looks))
+        print(f"  {count:>6} {what}   {took[count][0]:.2f} s   {took[count][1]:.0f} MiB", flush=True)
+    few, many = counts[-2:]
+    time, memory = (after / before for after, before in zip(took[many], took[few], strict=True))
+    yield Figure(f"{few} → {many} {what}: the time grows", time, most=SLACK * many / few)
+    yield Figure(f"{few} → {many} {what}: the memory grows", memory, most=FLAT)
+
+
+def _look(machine: Machine, urls: list[str]) -> dict[str, float]:
+    cache = machine.folder / "looked"
+    return machine.measure("ours.py", "look", cache, machine.data_python, *urls, python=Path(sys.executable))

@@ -1,0 +1,46 @@
+"""What is measured, and on what: programs in processes of their own, against Azurite behind Azure's names."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from azure_stand_in import AzureStandIn, started
+
+PROGRAMS = Path(__file__).parent / "programs"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """azure: the stand-in. data_python: that of the data environment. folder: for all that is written."""
+
+    azure: AzureStandIn
+    data_python: Path
+    folder: Path
+
+    def measure(self, program: str, *arguments: object, python: Path | None = None) -> dict[str, float]:
+        """What a program of `programs/` says of itself in its last line; and `whole`, its seconds from outside."""
+        command = [str(python or self.data_python), str(PROGRAMS / program), *map(str, arguments)]
+        began = time.perf_counter()
+        done = subprocess.run(command, env=self.environ(), stdout=subprocess.PIPE, text=True, check=True)
+        return {"whole": time.perf_counter() - began, **json.loads(done.stdout.splitlines()[-1])}
+
+    def environ(self, **more: str) -> Mapping[str, str]:
+        """The environment of a program with an identity."""
+        return {**os.environ, **self.azure.environ, "OMP_NUM_THREADS": "1", **more}
+
+
+@contextlib.contextmanager
+def ready(folder: Path) -> Iterator[Machine]:
+    """A machine whose account is empty."""
+    from robotrain_sources.data_environment import ENVIRONMENT
+
+    command = [sys.executable, "-m", "robotrain_runtime", "environment", str(ENVIRONMENT.lock)]
+    built = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    with started(folder / "azure") as azure:
+        yield Machine(azure, Path(built, "bin/python"), folder)
