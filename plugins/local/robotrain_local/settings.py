@@ -62,7 +62,7 @@ class Settings:
         float | None,
         Param(help="what data may take in the cache; the longest unused goes first (default: no limit)", gt=0),
     ] = None
-    download_mib: Annotated[int, Param(help="the memory that downloads may hold", ge=16)] = 128
+    download_mib: Annotated[int, Param(help="the memory that downloads may hold, in MiB", ge=16)] = 128
 
     def __post_init__(self) -> None:
         for name in ("environment", "runs_dir", "blob_credential_file", "hub_token_file"):
