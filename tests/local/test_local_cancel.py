@@ -211,6 +211,6 @@ def test_followers_of_a_cancelled_run_come_to_an_end(runs: Runs) -> None:
     follower.start()
     runs.waits(reference)
     runs.local.cancel(reference)
-    follower.join(10)
+    follower.join(60)
     assert not follower.is_alive()
     assert '"state": "cancelled"' in followed[-1]

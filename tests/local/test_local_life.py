@@ -30,10 +30,12 @@ def stranger() -> Iterator["subprocess.Popen[bytes]"]:
         started.kill()
 
 
-def test_a_run_goes_from_running_to_succeeded(runs: Runs) -> None:
+def test_a_run_goes_from_running_to_succeeded(runs: Runs, tmp_path: Path) -> None:
     began = time.time()
-    reference = runs.submit("import time; time.sleep(0.5)")
+    go_on = tmp_path / "go-on"
+    reference = runs.submit(f"import os, time\nwhile not os.path.exists({str(go_on)!r}): time.sleep(0.01)")
     assert runs.local.status(reference).state == "running"
+    go_on.touch()
     status = runs.end_of(reference)
     assert (status.state, status.exit_code) == ("succeeded", 0)
     assert status.started is not None

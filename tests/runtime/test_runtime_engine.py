@@ -151,7 +151,7 @@ def test_work_that_will_not_end_is_killed_after_the_grace(start, finish, job):
     process.terminate()
     ran = finish(process)
     assert ran.exit_code == 143
-    assert 0.3 <= time.monotonic() - began < 10
+    assert 0.3 <= time.monotonic() - began < 50  # of the 60 s that its work would go on
 
 
 def test_a_second_signal_does_not_wait_for_the_grace(start, finish, job):
@@ -162,7 +162,7 @@ def test_a_second_signal_does_not_wait_for_the_grace(start, finish, job):
     process.terminate()
     began = time.monotonic()
     assert finish(process).exit_code == 143
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 50
 
 
 def test_a_signal_to_the_whole_group_is_one_stop(start, finish, job):

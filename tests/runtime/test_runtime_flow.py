@@ -47,7 +47,7 @@ def slow_uv(tmp_path, halves_here):
 
 def gone(pid: Path) -> bool:
     """Whether the process is no more; it may take a moment."""
-    number, end = int(pid.read_text()), time.monotonic() + 10
+    number, end = int(pid.read_text()), time.monotonic() + 60
     while time.monotonic() < end:
         with suppress(ProcessLookupError):
             os.kill(number, 0)

@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -31,9 +30,7 @@ def test_a_machine_that_can_has_nothing_to_say_and_is_left_as_it_was(halves_here
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "numbers.txt").touch()
     made = job(sources=[tmp_path / "data"])
-    began = time.monotonic()
     assert preflight(made) == []
-    assert time.monotonic() - began < 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "here"]
 
 

@@ -49,7 +49,7 @@ def notes(tmp_path):
         )
         tracking.close(Outcome(state="succeeded", exit_code=0))
         for reader in tracking._readers:
-            reader.join(10)
+            reader.join(60)
         return told
 
     return close
