@@ -1,0 +1,59 @@
+"""From the command line to the first steps: what `robotrain submit --blob-url …` does on this machine, for real."""
+
+import os
+from pathlib import Path
+
+import pytest
+from azure_stand_in import Fault
+
+pytestmark = pytest.mark.slow
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SMALL = (*("--training-steps", "2", "--batch-size", "4", "--num-workers", "0", "--device", "cpu", "--wait", "--json"),)
+NETWORK = ("--", *(f"--policy.{one}" for one in ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2")))
+
+
+def put(azure, box: str, *examples: str) -> list[str]:
+    for example in examples:
+        folder = EXAMPLES / example / "dataset"
+        files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.*")}
+        azure.blobs.put(box, {f"{example}/{name}": content for name, content in files.items()})
+    return [word for example in examples for word in ("--blob-url", azure.url(box, example))]
+
+
+@pytest.fixture
+def signed_in(azure, data_python, monkeypatch):
+    """This process and what it starts are led to the stand-in; the environment to fetch in is built before that."""
+    for name, value in azure.environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+def test_two_prefixes_are_fetched_merged_and_trained_from(robotrain, azure, signed_in, training_python):
+    sources = put(azure, "submit", "pusht-mini", "pusht-more")
+    environment = ("--environment", training_python.parent.parent)
+    answer = robotrain("submit", "--platform", "local", *sources, *environment, *SMALL, *NETWORK)
+    assert answer.exit_code == 0, answer.stderr
+    assert (answer.json["state"], answer.json["step"]) == ("succeeded", 2)
+    assert answer.json["download"]["done"] == answer.json["download"]["total"] > 600_000
+    log = robotrain("logs", answer.json["run"]).stdout
+    assert "merge: done" in log
+
+
+def test_h1_17_data_that_may_not_be_read_is_told_before_anything_is_sent(robotrain, azure, signed_in):
+    sources = put(azure, "refused", "pusht-mini")
+    azure.front.faults.append(Fault("comp=list", status=403, code="AuthorizationPermissionMismatch"))
+    answer = robotrain("submit", "--platform", "local", *sources)
+    assert answer.exit_code == 4
+    assert "Storage Blob Data Reader" in answer.stderr
+    assert "container refused of the storage account rtaccount" in answer.stderr
+    assert not list(Path(os.environ["ROBOTRAIN_STATE"]).glob("local/*"))
+
+
+def test_sets_that_do_not_fit_are_told_before_they_are_fetched(robotrain, azure, signed_in):
+    sources = put(azure, "unlike", "pusht-mini", "reach-other")
+    azure.front.requests.clear()
+    answer = robotrain("submit", "--platform", "local", *sources)
+    assert answer.exit_code == 4
+    assert "fps: 10 in" in answer.stderr
+    assert not [asked for asked in azure.front.requests if ".parquet" in asked and "comp=list" not in asked]
