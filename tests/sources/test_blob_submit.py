@@ -22,10 +22,14 @@ def put(azure, box: str, *examples: str) -> list[str]:
 
 
 @pytest.fixture
-def signed_in(azure, data_python, monkeypatch):
-    """This process and what it starts are led to the stand-in; the environment to fetch in is built before that."""
+def signed_in(azure, data_python, tmp_path, monkeypatch):
+    """This process and what it starts are led to the stand-in. The cache is empty: an earlier session of these tests
+    may have fetched the same data. The environment to fetch in is built before, and found as if an image held it.
+    """
     for name, value in azure.environ.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ROBOTRAIN_IMAGE", str(data_python.parents[3]))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
