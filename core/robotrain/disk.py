@@ -2,8 +2,11 @@
 
 import os
 import re
-import shutil
 from pathlib import Path
+
+from robotrain_runtime.disk_use import free, there
+
+__all__ = ["free", "kind", "shared", "there"]
 
 NETWORK = (
     "nfs",
@@ -22,16 +25,6 @@ NETWORK = (
 )
 """File systems that several machines share."""
 MOUNTS = Path("/proc/self/mounts")
-
-
-def there(path: Path) -> Path:
-    """`path`, or the nearest folder above it that exists."""
-    return next(folder for folder in (path, *path.parents) if folder.exists())
-
-
-def free(path: Path) -> int:
-    """Free bytes on the disk where `path` is or would be. Raises OSError."""
-    return shutil.disk_usage(there(path)).free
 
 
 def kind(path: Path) -> str:

@@ -37,21 +37,7 @@ class Assistant:
         self._came = threading.Condition()
         self._told: deque[str] = deque(maxlen=50)
         self._say = say
-        receive, send = os.pipe()
-        try:
-            self._process = subprocess.Popen(
-                command,
-                env={**environ, emit.DESCRIPTOR: str(send)},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=(send,),
-            )
-        except OSError:
-            os.close(receive)
-            raise
-        finally:
-            os.close(send)
+        self._process, receive = child.start(command, environ, subprocess.PIPE)
         self._readers = [
             child.reader(child.lines_to, self._process.stdout, self._heard, lambda record: None),
             child.reader(self._listen, receive),

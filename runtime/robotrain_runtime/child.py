@@ -25,21 +25,7 @@ def run(
     on_event: Callable[[Record], None],
 ) -> int:
     """The exit status, negative for a signal. Raises Stopped once the program is gone; OSError when none starts."""
-    receive, send = os.pipe()
-    try:
-        process = subprocess.Popen(
-            arguments,
-            env={**environ, DESCRIPTOR: str(send)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            pass_fds=(send,),
-        )
-    except OSError:
-        os.close(receive)
-        raise
-    finally:
-        os.close(send)
+    process, receive = start(arguments, environ)
     assert process.stdout is not None
     readers = (
         reader(lines_to, process.stdout, on_line, on_event),
@@ -50,6 +36,32 @@ def run(
     finally:
         for thread in readers:  # a process it left behind may hold the pipe open for ever
             thread.join(LAST_OUTPUT_SECONDS)
+
+
+def start(
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    stdin: int = subprocess.DEVNULL,
+    before: Callable[[], object] | None = None,
+) -> "tuple[subprocess.Popen[bytes], int]":
+    """The program, and the end of the pipe that its events come through. before: done in it first. Raises OSError."""
+    receive, send = os.pipe()
+    try:
+        process = subprocess.Popen(
+            arguments,
+            env={**environ, DESCRIPTOR: str(send)},
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=(send,),
+            preexec_fn=before,
+        )
+    except OSError:
+        os.close(receive)
+        raise
+    finally:
+        os.close(send)
+    return process, receive
 
 
 def lines_to(pipe: IO[bytes], on_line: Callable[[str], None], on_event: Callable[[Record], None]) -> None:

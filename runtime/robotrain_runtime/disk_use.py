@@ -1,10 +1,13 @@
-"""What folders take on a disk, and how much goes with them. Standard library only; both sides import it."""
+"""What folders take on a disk, what goes with them, and what is free. Standard library only; both sides import it."""
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+GIB = 1024**3
 
 
 class Held(NamedTuple):
@@ -35,6 +38,16 @@ def held(folder: Path, until: float = float("inf")) -> Held:
         size += taken if seen == 1 else 0
         alone += taken if seen == facts.st_nlink else 0
     return Held(size, alone)
+
+
+def there(path: Path) -> Path:
+    """`path`, or the nearest folder above it that exists."""
+    return next(place for place in (path, *path.absolute().parents) if place.exists())
+
+
+def free(path: Path) -> int:
+    """Free bytes on the disk where `path` is or would be. Raises OSError."""
+    return shutil.disk_usage(there(path)).free
 
 
 def _files(folder: Path) -> Iterator["os.DirEntry[str]"]:

@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from robotrain_runtime import finding, gpu, halves
+from robotrain_runtime import disk_use, finding, gpu, halves
 from robotrain_runtime.document import JobDocument, Source
 from robotrain_runtime.environments import environment, environment_check
 from robotrain_runtime.failure import Failed
@@ -53,7 +53,7 @@ def look(
     writer: brings the interpreter that the places to publish to are tried with; without, their addresses are read only.
     """
     try:
-        work, free = halves.workload(document), room.free(Path(document.placement.cache))
+        work, free = halves.workload(document), disk_use.free(Path(document.placement.cache))
         present, found = _sources(document)
         found += [finding.of_sentence("data-unusable", sentence) for sentence in work.inspect(document, present)]
         found += environment_check.findings(work.ENVIRONMENT, document.placement)

@@ -14,9 +14,10 @@ from robotrain.amounts import size
 from robotrain.health import Finding, Fix, HealthCheck, fail, ok, warn
 from robotrain.problem import Instead
 from robotrain_runtime import disk_use
+from robotrain_runtime.disk_use import GIB
 
 from robotrain_local import forget, spec, state
-from robotrain_local.preflight import GIB, ROOM_GIB
+from robotrain_local.preflight import ROOM_GIB
 
 DATABASE = "mlflow.db"
 BUSY_SECONDS = 1.0

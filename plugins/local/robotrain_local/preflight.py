@@ -10,13 +10,13 @@ from robotrain.plan import Plan
 from robotrain.problem import Instead, Problem, Stage
 from robotrain.redaction import redact
 from robotrain_runtime import document
+from robotrain_runtime.disk_use import GIB
 from robotrain_runtime.finding import Finding
 from robotrain_runtime.preflight import preflight as look
 
 from robotrain_local import damaged, spec, staging
 from robotrain_local.render import JOB
 
-GIB = 1024**3
 ROOM_GIB = 1.0
 REMARK = "   "
 

@@ -2,17 +2,16 @@
 
 import os
 import platform
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from robotrain_runtime import disk_use
 from robotrain_runtime.document import Placement
 from robotrain_runtime.environments import environment, image_torch, interpreter, uv
 from robotrain_runtime.finding import Finding
 from robotrain_runtime.half import Environment
 
-GIB = 1024**3
 GIVE_ONE = "--environment PATH"
 WITHOUT_TORCH = 0.5
 """How much of its room an environment takes at most, when torch with its CUDA lies in the image already."""
@@ -128,7 +127,7 @@ def _no_python(wanted: str) -> Finding:
 
 
 def _room(gib: float, cache: Path) -> Iterator[Finding]:
-    there = next(folder for folder in (cache, *cache.absolute().parents) if folder.exists())
+    there = disk_use.there(cache)
     if not os.access(there, os.W_OK | os.X_OK):
         yield Finding(
             code="cache-not-writable",
@@ -139,7 +138,7 @@ def _room(gib: float, cache: Path) -> Iterator[Finding]:
             ways=("ROBOTRAIN_CACHE=FOLDER   a folder of yours", GIVE_ONE),
         )
         return
-    free = shutil.disk_usage(there).free / GIB
+    free = disk_use.free(there) / disk_use.GIB
     if free < gib:
         yield Finding(
             code="disk-full",

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from robotrain_runtime import cached
 from robotrain_runtime.cached import Entry
+from robotrain_runtime.disk_use import GIB
 
-GIB = 1024**3
 DATA = ("data/", "prepared/")
 """What the limit is about. Environments are few, and take long to build again: `robotrain cache` removes those."""
 

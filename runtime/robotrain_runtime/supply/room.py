@@ -1,23 +1,16 @@
 """Whether the disk has room for what the run will put there before it works."""
 
-import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from robotrain_runtime import halves
+from robotrain_runtime.disk_use import GIB
 from robotrain_runtime.document import JobDocument
 from robotrain_runtime.environments import environment
-from robotrain_runtime.environments.environment_check import GIB
 from robotrain_runtime.finding import Finding
 from robotrain_runtime.supply import eviction
 
 SPARE = 64 * 1024**2
-
-
-def free(folder: Path) -> int:
-    """The bytes that are free where `folder` is, or will be."""
-    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    return shutil.disk_usage(there).free
 
 
 def findings(document: JobDocument, free: int, missing: int, wanted: Collection[str] = ()) -> Iterator[Finding]:

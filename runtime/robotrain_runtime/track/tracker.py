@@ -15,7 +15,6 @@ from typing import IO, Any
 
 from robotrain_runtime import child, event, reason
 from robotrain_runtime.courier import Halted, Never
-from robotrain_runtime.emit import DESCRIPTOR
 from robotrain_runtime.event import Note, Outcome, Record, Tracking
 from robotrain_runtime.track import asking
 from robotrain_runtime.track.asking import Answer, Ask
@@ -56,22 +55,12 @@ class Tracker:
         self._inbox: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._numbers = itertools.count(1)
         self._answers: dict[int, Answer] = {}
-        receive, send = os.pipe()
-        try:
-            self._process = subprocess.Popen(
-                [str(python), "-m", MODULE, *([MACHINE] if machine else []), *((AGAIN, again) if again else ())],
-                env={**PATIENCE, **environ, **QUIET, "MLFLOW_TRACKING_URI": uri, DESCRIPTOR: str(send)},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=(send,),
-                preexec_fn=_ignore_signals,  # what stops the run must not stop what writes down that it was stopped
-            )
-        except OSError:
-            os.close(receive)
-            raise
-        finally:
-            os.close(send)
+        self._process, receive = child.start(
+            [str(python), "-m", MODULE, *([MACHINE] if machine else []), *((AGAIN, again) if again else ())],
+            {**PATIENCE, **environ, **QUIET, "MLFLOW_TRACKING_URI": uri},
+            subprocess.PIPE,
+            before=_ignore_signals,  # what stops the run must not stop what writes down that it was stopped
+        )
         self._readers = [
             child.reader(self._hear, self._process.stdout),
             child.reader(self._listen, os.fdopen(receive, "rb")),

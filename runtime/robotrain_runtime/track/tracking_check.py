@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from robotrain_runtime import disk_use
 from robotrain_runtime.event import Fault
 from robotrain_runtime.finding import Finding
 
@@ -52,7 +53,7 @@ def _server(uri: str) -> Iterator[Finding]:
 
 
 def _file(database: Path, uri: str) -> Iterator[Finding]:
-    there = next((place for place in (database, *database.absolute().parents) if place.exists()), Path("/"))
+    there = disk_use.there(database)
     if not os.access(there, os.W_OK):
         yield _unreachable(uri, f"{there} does not let you write.", "configuration")
     elif there == database and not _is_database(database):

@@ -10,6 +10,7 @@ from robotrain.amounts import size
 from robotrain.health import Finding, HealthCheck, of_problem, ok, warn
 from robotrain.problem import Instead, Problem, Stage
 from robotrain.redaction import redact
+from robotrain_runtime import disk_use
 from robotrain_runtime.document import Placement
 from robotrain_runtime.environments import environment, environment_check, interpreter, uv
 from robotrain_runtime.finding import Finding as RunFinding
@@ -64,7 +65,7 @@ def _downloads(tool: Path | None, cache: Path) -> Iterator[Finding]:
     kept = _kept_by(tool) if tool else None
     if kept is None or os.stat(disk.there(kept)).st_dev == os.stat(disk.there(cache)).st_dev:
         return
-    if (free := disk.free(kept)) < ENVIRONMENT.gib * environment_check.GIB:
+    if (free := disk.free(kept)) < ENVIRONMENT.gib * disk_use.GIB:
         another = Instead(
             "UV_CACHE_DIR=FOLDER robotrain …", "on the disk of robotrain's own cache: then files are shared"
         )
