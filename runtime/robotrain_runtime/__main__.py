@@ -24,11 +24,15 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True)
     run = commands.add_parser("run", help="run a job document")
     run.add_argument("job", type=Path, metavar="JOB.json")
+    run.add_argument("--once", metavar="NAME", help="do nothing where a job of another name began it")
+    run.add_argument("--log", type=Path, metavar="FILE", help="where to write what would be printed, at its end")
     run.set_defaults(act=_run)
-    register = commands.add_parser("register", help="make a checkpoint of a run that has ended a version of a model")
+    register = commands.add_parser("register", help="make what a run that has ended left a version of a model")
     register.add_argument("job", type=Path, metavar="JOB.json")
     register.add_argument("name", metavar="MODEL")
-    register.add_argument("--step", type=int, help="that of the checkpoint (the last complete one)")
+    register.add_argument(
+        "--step", type=int, help="that of the checkpoint (the last complete one), or of the policy that it evaluated"
+    )
     register.set_defaults(act=_register)
     build = commands.add_parser("environment", help="build the environment of a lock; print its path")
     build.add_argument("lock", type=Path, metavar="LOCK")
@@ -47,6 +51,9 @@ def _run(given: argparse.Namespace) -> int:
     from robotrain_runtime import engine
 
     try:
+        if idle := _begin(given):
+            _narrate(f"nothing to do: {idle}")
+            return 0
         read = _document(given.job)
     except Failed as failed:
         return _refuse(failed.reason)
@@ -54,6 +61,19 @@ def _run(given: argparse.Namespace) -> int:
         return engine.run(read).exit_code
     except OSError as error:
         return _refuse(f"the run's folder {read.placement.work} cannot be used: {error}")
+
+
+def _begin(given: argparse.Namespace) -> str:
+    """Why there is nothing to do, or empty."""
+    from robotrain_runtime import once
+
+    try:
+        idle = once.begin(given.job.parent, given.once) if given.once else ""
+        if given.log and not idle:
+            once.log_to(given.log)
+    except OSError as error:
+        raise Failed(f"the run cannot be begun: {error}", REFUSED) from error
+    return idle
 
 
 def _register(given: argparse.Namespace) -> int:

@@ -5,18 +5,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from robotrain_runtime import event
-from robotrain_runtime.event import Checkpoint, Published, Tracking
+from robotrain_runtime.event import Checkpoint, Delivered, Evaluated, Published, Tracking
 
 FILE = "events.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Earlier:
-    """tracking: the last tracking run. checkpoints: by their path. published: where each went, by its step."""
+    """tracking: the last tracking run. checkpoints: by their path. published: where each went, by its step. evaluated:
+    the last evaluation. delivered: where its results went.
+    """
 
     tracking: Tracking | None = None
     checkpoints: Mapping[str, Checkpoint] = field(default_factory=dict)
     published: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    evaluated: Evaluated | None = None
+    delivered: frozenset[str] = frozenset()
 
     def run_id(self, uri: str) -> str:
         """The tracking run at `uri`; empty when there is none."""
@@ -28,6 +32,8 @@ def read(work: Path) -> Earlier:
     tracking: Tracking | None = None
     checkpoints: dict[str, Checkpoint] = {}
     published: dict[int, frozenset[str]] = {}
+    evaluated: Evaluated | None = None
+    delivered: frozenset[str] = frozenset()
     for line in _lines(work / FILE):
         match record.event if (record := event.read(line)) else None:
             case Tracking() as found:
@@ -37,7 +43,13 @@ def read(work: Path) -> Earlier:
                 published.pop(step, None)  # it was made anew
             case Published(step=step, to=to):
                 published[step] = published.get(step, frozenset()) | {to}
-    return Earlier(tracking=tracking, checkpoints=checkpoints, published=published)
+            case Evaluated() as found:
+                evaluated = found
+            case Delivered(to=to):
+                delivered |= {to}
+    return Earlier(
+        tracking=tracking, checkpoints=checkpoints, published=published, evaluated=evaluated, delivered=delivered
+    )
 
 
 def _lines(path: Path) -> list[str]:

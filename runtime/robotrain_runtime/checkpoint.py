@@ -3,7 +3,8 @@
 A checkpoint is a folder named by its step; `last` and every other link is none.
 """
 
-import dataclasses
+from __future__ import annotations  # whoever wants the name of a seal alone need not load the events
+
 import hashlib
 import itertools
 import json
@@ -11,8 +12,10 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from robotrain_runtime.event import Note
+if TYPE_CHECKING:
+    from robotrain_runtime.event import Note
 
 MANIFEST = "robotrain-checkpoint.json"
 SCHEMA = 1
@@ -21,13 +24,19 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What a complete checkpoint holds: SHA-256 by path. run, job: what made it. model: the part that is the model."""
+    """What a complete checkpoint holds: SHA-256 by path. run, job: what made it. model: the part that is the model.
+
+    submission: the platform's id of the submission that made it. tracking: the id of its tracking run. Both may be
+    empty, and then are not written: who knows nothing of them reads it too.
+    """
 
     step: int
     run: str
     job: str
     files: Mapping[str, str]
     model: str = ""
+    submission: str = ""
+    tracking: str = ""
 
     @property
     def digest(self) -> str:
@@ -38,25 +47,43 @@ class Manifest:
         return total.hexdigest()
 
 
-def seal(folder: Path, *, step: int, run: str, job: str, model: str = "") -> Manifest:
-    """Write the manifest of a checkpoint that is complete. Raises OSError."""
-    files = {path: _digest(folder / path) for path in _files(folder)}
+def seal(
+    folder: Path,
+    *,
+    step: int,
+    run: str,
+    job: str,
+    model: str = "",
+    submission: str = "",
+    tracking: str = "",
+    at: Path | None = None,
+) -> Manifest:
+    """Write the manifest of a checkpoint that is complete. at: where to; in the folder itself when it is not given.
+
+    Raises OSError.
+    """
+    files = digests(folder)
     if not files:
         raise FileNotFoundError(f"{folder} holds no files")
-    manifest = Manifest(step=step, run=run, job=job, files=files, model=model)
-    scratch = folder / f".{MANIFEST}.{os.getpid()}"
+    of = {name: value for name, value in (("submission", submission), ("tracking", tracking)) if value}
+    manifest = Manifest(step=step, run=run, job=job, files=files, model=model, **of)
+    at = at or folder / MANIFEST
+    scratch = at.with_name(f".{at.name}.{os.getpid()}")
     with scratch.open("w", encoding="utf-8") as file:
-        file.write(json.dumps({"schema": SCHEMA} | dataclasses.asdict(manifest), indent=1, sort_keys=True) + "\n")
+        body = {"schema": SCHEMA, "step": step, "run": run, "job": job, "files": files, "model": model, **of}
+        file.write(json.dumps(body, indent=1, sort_keys=True) + "\n")
         file.flush()
         os.fsync(file.fileno())
-    os.replace(scratch, folder / MANIFEST)
+    os.replace(scratch, at)
     return manifest
 
 
-def read(folder: Path) -> Manifest | None:
-    """The manifest of a checkpoint; None when it was never sealed, or by a robotrain that wrote otherwise."""
+def read(folder: Path, at: Path | None = None) -> Manifest | None:
+    """The manifest of a checkpoint; None when it was never sealed, or by a robotrain that wrote otherwise. at: where it
+    lies; in the folder itself when it is not given.
+    """
     try:
-        data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        data = json.loads((at or folder / MANIFEST).read_text(encoding="utf-8"))
         if data.pop("schema") != SCHEMA:
             return None
         return Manifest(**{**data, "step": int(data["step"]), "files": dict(data["files"])})
@@ -64,14 +91,16 @@ def read(folder: Path) -> Manifest | None:
         return None
 
 
-def wrong_with(folder: Path) -> str:
-    """Why a checkpoint cannot be taken, without a full stop; empty when every byte is as it was sealed."""
-    manifest = read(folder)
+def wrong_with(folder: Path, at: Path | None = None) -> str:
+    """Why a checkpoint cannot be taken, without a full stop; empty when every byte is as it was sealed. at: as in
+    `read`.
+    """
+    manifest = read(folder, at)
     if manifest is None:
         return f"{folder} was never completed"
     for path, digest in manifest.files.items():
         try:
-            if _digest(folder / path) != digest:
+            if digest_of(folder / path) != digest:
                 return f"{folder / path} is not what was saved"
         except OSError as error:
             return f"{folder / path} cannot be read: {error.strerror}"
@@ -104,6 +133,8 @@ def go_on(parent: Path, *, run: str, job: str) -> tuple[tuple[int, Path] | None,
 
     What lies beyond is put aside, so that the trainer can write there again. Raises OSError when that cannot be done.
     """
+    from robotrain_runtime.event import Note
+
     beyond: list[tuple[Path, str]] = []
     good = last_good(parent, run=run, job=job, skipped=lambda folder, why: beyond.append((folder, why)))
     said = (f"{why}: kept as {put_aside(folder).name}, not used" for folder, why in beyond)
@@ -130,6 +161,11 @@ def steps(parent: Path) -> Iterator[tuple[int, Path]]:
         yield int(entry.name), Path(entry.path)
 
 
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file below `folder`, by its path. Raises OSError."""
+    return {path: digest_of(folder / path) for path in _files(folder)}
+
+
 def _files(folder: Path) -> Iterator[str]:
     for path in sorted(folder.rglob("*")):
         if (
@@ -141,7 +177,8 @@ def _files(folder: Path) -> Iterator[str]:
             yield path.relative_to(folder).as_posix()
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file; a link's is that of what it leads to. Raises OSError."""
     found = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):

@@ -33,6 +33,19 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """A source that the platform itself brings to the machine, before the runtime starts.
+
+    role, uri: those of the source. folder: where it lies. origin: what the platform brought there, for messages.
+    """
+
+    role: Role
+    uri: str
+    folder: str
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
     """Where the platform put the job: folders of the machine it runs on, and how it reaches tracking.
 
@@ -40,8 +53,23 @@ class Placement:
     environments live there. tracking_uri: an MLflow address, empty for none. environment: an existing Python
     environment to use instead of building the locked one. torch_backend: which build of PyTorch to take instead of the
     locked one, in uv's words (`cpu`, `cu126`, `auto`), at the locked version. credentials: by source kind, the file
-    that holds the secret it is read with, where the machine has no identity of its own. download_mib: the memory that
-    downloads may hold at a time. cache_gib: what data may take in the cache; the longest unused goes first.
+    that holds the secret it is read with, or the secret's address in a key vault of Azure, where the machine's own
+    identity does not do. download_mib: the memory that downloads may hold at a time. cache_gib: what data may take in
+    the cache; the longest unused goes first.
+
+    mounts: sources that are there already. promised: names of the environment that say again what the document says, as
+    this platform's users expect them; the runtime refuses to start when one says something else. submission: the name
+    of the environment that holds the platform's own id of this submission, the same for each of its attempts; empty
+    where the work folder outlives an attempt. left: the folder where the platform brings back what an earlier attempt
+    left, empty on a first one. ways: by source kind, how a person gives this platform the secret that it is read with.
+
+    tracking_run: the name of the environment that holds the tracking run which the platform made for this one: it is
+    written to, and its end is the platform's to tell. kept: the folder that the platform keeps when the run ends; each
+    complete checkpoint is copied there; empty for none. kept_as: what that folder is called elsewhere, for people; each
+    `${NAME}` in it is a name of the environment.
+
+    `mounts[…].folder`, `left` and `kept` may begin with `${NAME}/…`, or be `${NAME}`: a name of the environment, as it
+    is or in upper case, where only the platform knows the folder.
     """
 
     work: str
@@ -52,6 +80,14 @@ class Placement:
     credentials: Mapping[str, str] = field(default_factory=dict)
     download_mib: int = 128
     cache_gib: float | None = None
+    mounts: tuple[Mount, ...] = ()
+    promised: Mapping[str, str] = field(default_factory=dict)
+    submission: str = ""
+    left: str = ""
+    ways: Mapping[str, str] = field(default_factory=dict)
+    tracking_run: str = ""
+    kept: str = ""
+    kept_as: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import threading
 import time
 import traceback
 from collections import deque
@@ -11,11 +12,12 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-from robotrain_runtime import attempts, child, faults, halves, oom, reason, surroundings
+from robotrain_runtime import attempts, child, faults, halves, oom, promised, reason, surroundings
+from robotrain_runtime.courier import Halted
 from robotrain_runtime.document import JobDocument, Source
 from robotrain_runtime.environments import environment
 from robotrain_runtime.environments.background import Background
-from robotrain_runtime.event import Fault, Note, Outcome, Stage, Track
+from robotrain_runtime.event import Fault, Note, Outcome, Published, Stage, Track
 from robotrain_runtime.failure import FAILED, PREFLIGHT, Failed
 from robotrain_runtime.half import Publishing, Work
 from robotrain_runtime.holding import Holding
@@ -23,9 +25,12 @@ from robotrain_runtime.log import Log
 from robotrain_runtime.preflight import look
 from robotrain_runtime.publish import publishing
 from robotrain_runtime.publish.publication import Publication
+from robotrain_runtime.publish.targets import Seen
 from robotrain_runtime.relay import Relay
 from robotrain_runtime.stop import Stop, Stopped
+from robotrain_runtime.supply import going_on
 from robotrain_runtime.supply.data import Data
+from robotrain_runtime.supply.going_on import Left
 from robotrain_runtime.track.tracker import Tracker
 
 OUTCOME = "outcome.json"
@@ -54,6 +59,7 @@ def run(document: JobDocument) -> Outcome:
 
 def _outcome(document: JobDocument, relay: Relay, stop: Stop, earlier: attempts.Earlier, holding: Holding) -> Outcome:
     try:
+        promised.check(document.placement.promised)
         return Engine(document, relay, stop, earlier, holding).run()
     except Stopped:
         return _cancelled(stop, faults.of_stop(Path(document.placement.work)))
@@ -88,6 +94,8 @@ class Engine:
         self._half = halves.workload(document)
         self._data = Data(document, relay, stop, holding)
         self._background = Background(document, relay, stop, self._ready)
+        self._looked = threading.Event()
+        self._left: list[Left] = []
         self._tracked = False
 
     def run(self) -> Outcome:
@@ -119,6 +127,7 @@ class Engine:
                     self._python()
                 with self._stage("data"):
                     data = self._data.fetch(self._python)
+                    self._take_up()
                 self._ready(python := self._python())
                 return python, data, self._merged(data, python)
         except Stopped:
@@ -143,7 +152,15 @@ class Engine:
         self._relay.emit(Stage(name=name, state="done", seconds=took, detail=detail))
 
     def _preflight(self) -> None:
-        found = look(self._document, self._data.deliveries, self._stop, self._background.begin, self._data.python)
+        places: list[Seen] = []
+        try:
+            begin, python = self._background.begin, self._data.python
+            found = look(self._document, self._data.deliveries, self._stop, begin, python, places)
+            if not found:
+                self._left = going_on.find(self._document, places)
+                self._earlier = going_on.tracked(self._earlier, self._left, self._placement.tracking_uri)
+        finally:
+            self._looked.set()
         for finding in found:
             ways = f"Instead: {' / '.join(finding.ways)}" if finding.ways else ""
             text = " ".join(part for part in (f"{finding.title}.", finding.given, finding.why, ways) if part)
@@ -160,10 +177,40 @@ class Engine:
         self._ready(python)
 
     def _ready(self, built: Path) -> None:
-        """Tracking needs the environment alone, so it starts while the data is still on its way."""
+        """Tracking needs the environment alone, so it starts while the data is still on its way, once it is known
+        whether a tracking run of an earlier attempt goes on.
+        """
+        self._looked.wait()
         if not self._tracked and self._holding.keep(built):
             self._tracked = True
             self._track(environment.python_of(built))
+
+    def _take_up(self) -> None:
+        """What an earlier attempt left elsewhere is laid where this one would have saved it. Raises Failed, Stopped."""
+
+        def bring(left: Left) -> Path:
+            return self._data.beside(left.source, left.half, self._python)
+
+        def say(text: str) -> None:
+            self._relay.emit(Note(level="warning", text=text))
+
+        if not self._left:
+            return
+        try:
+            laid = going_on.lay(self._document, self._left, bring, say, lambda: self._stop.count > 0)
+        except Halted:
+            raise Stopped from None
+        except OSError as error:
+            raise Failed(str(error), fault=faults.of_text(str(error))) from error
+        if laid is None:
+            say("nothing that an earlier attempt left is whole: the run begins anew")
+            return
+        left, saved = laid
+        self._earlier = going_on.known(self._earlier, left, saved)
+        self._relay.emit(Note(level="info", text=f"step {saved.step} of an earlier attempt came back from {left.lies}"))
+        self._relay.emit(saved)
+        if left.published:
+            self._relay.emit(Published(step=saved.step, to=left.address))
 
     def _python(self) -> Path:
         """The interpreter of the run's environment, once it is there; built again if it was just removed."""
@@ -175,11 +222,17 @@ class Engine:
     def _track(self, python: Path) -> None:
         tracked = self._half.tracked(self._document)
         if uri := self._placement.tracking_uri:
-            environ, again = surroundings.environ(self._document), self._earlier.run_id(uri)
-            note = self._relay.note
+            environ, theirs = surroundings.environ(self._document), surroundings.tracking_run(self._document)
+            note, again = self._relay.note, theirs or self._earlier.run_id(uri)
             try:
                 self._relay.tracker = Tracker(
-                    python, uri, machine=tracked.machine, environ=environ, on_event=note, again=again
+                    python,
+                    uri,
+                    machine=tracked.machine,
+                    environ=environ,
+                    on_event=note,
+                    again=again,
+                    attached=bool(theirs),
                 )
             except OSError as error:
                 self._relay.emit(Note(level="warning", text=f"the run is not tracked: {error}"))

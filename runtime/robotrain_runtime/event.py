@@ -52,12 +52,13 @@ class Tracking:
 class Metrics:
     """Exact values at a step, by their tracking names (`train/loss`). step: None for values of the machine.
 
-    Without values it only says how far the work is.
+    Without values it only says how far the work is. unit: what `step` and `total` count.
     """
 
     values: Mapping[str, float]
     step: int | None = None
     total: int | None = None
+    unit: Literal["step", "episode"] = "step"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +88,44 @@ class Withdrawn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registered:
-    """The checkpoint of `step` is a version of a model. uri: what names it (`models:/NAME/VERSION`)."""
+    """The checkpoint of `step` is a version of a model. uri: what names it (`models:/NAME/VERSION`).
+
+    new: whether it was made now. replaced: the run whose scores an older version had until now; empty for none.
+    """
 
     name: str
     version: str
     step: int
     uri: str = ""
+    new: bool = True
+    replaced: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated:
+    """A policy was evaluated. episodes: how many, over all ways. scores: by their names (`rollout/success_rate`).
+
+    results: the folder of the files that say more, complete. policy: the folder, named by its step, that holds the
+    evaluated policy's files; empty when it is not kept. step: at which the policy was saved; 0 when nobody knows.
+    passed: whether it reached what was demanded; None when nothing was. conditions: under which the scores hold, for
+    people, as `pusht, easy starts, 80 steps, success from reward 0.842`.
+    """
+
+    episodes: int
+    scores: Mapping[str, float]
+    results: str
+    policy: str = ""
+    step: int = 0
+    passed: bool | None = None
+    conditions: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """The results of a run were copied, whole. to: where they can be found. seconds: how long that took."""
+
+    to: str
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,8 +183,24 @@ class Outcome:
         return self.fault in INFRASTRUCTURE
 
 
-Event = Stage | Track | Tracking | Metrics | Checkpoint | Published | Withdrawn | Registered | Download | Note | Outcome
+Event = (
+    Stage
+    | Track
+    | Tracking
+    | Metrics
+    | Checkpoint
+    | Published
+    | Withdrawn
+    | Registered
+    | Evaluated
+    | Delivered
+    | Download
+    | Note
+    | Outcome
+)
 
+NUMBERS: Mapping[type, tuple[str, ...]] = {Metrics: ("values",), Evaluated: ("scores",)}
+"""By event, the fields that are numbers by their names."""
 _KINDS: dict[str, type] = {kind.__name__.lower(): kind for kind in Event.__args__}
 
 
@@ -181,8 +230,8 @@ def read(line: str) -> Record | None:
     try:
         data = json.loads(line[len(PREFIX) :])
         kind, at = _KINDS[data.pop("event")], float(data.pop("time"))
-        if kind is Metrics:
-            data["values"] = {name: float(value) for name, value in data["values"].items()}
+        for numbers in NUMBERS.get(kind, ()):
+            data[numbers] = {name: float(value) for name, value in data[numbers].items()}
         known = {field.name for field in dataclasses.fields(kind)}
         wrong: list[str] = []
         found = read_as(kind, {name: value for name, value in data.items() if name in known}, "", wrong)
@@ -193,7 +242,7 @@ def read(line: str) -> Record | None:
 
 def _beyond(found: Event) -> bool:
     """Whether a count is one that nothing comes to, and no arithmetic with it would be exact."""
-    numbers = (getattr(found, name, None) for name in ("step", "total", "done"))
+    numbers = (getattr(found, name, None) for name in ("step", "total", "done", "episodes"))
     return any(number is not None and abs(number) > LAST_STEP for number in numbers)
 
 

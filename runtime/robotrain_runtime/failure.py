@@ -10,7 +10,12 @@ The exit codes of the runtime, for platforms whose rules of when to try again go
 - 128+n: signal n ended it: 143 and 130 when it was stopped, 137 when its work was killed.
 """
 
-from robotrain_runtime.event import Fault
+from __future__ import annotations  # whoever wants an exit code alone need not load the events
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from robotrain_runtime.event import Fault
 
 FAILED = 1
 REFUSED = 2

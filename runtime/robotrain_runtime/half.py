@@ -7,6 +7,14 @@ from typing import Protocol
 
 from robotrain_runtime.document import JobDocument, Scalar, Source
 from robotrain_runtime.event import Download, Fault, Note
+from robotrain_runtime.finding import Finding
+
+TRACKING_HALVES = "ROBOTRAIN_TRACKING_HALVES"
+"""The environment name of the modules that know tracking addresses, as the tracking process finds them."""
+TRACKING_GIVEN = "ROBOTRAIN_TRACKING_GIVEN"
+"""The environment name of the tracking address that the platform itself gave, as a tracking half finds it: where that
+acts, MLflow's own name holds the document's.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,23 +60,27 @@ class Tracked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publishing:
-    """What becomes of a run's checkpoints, beside lying in its own folder.
+    """What becomes of a run's checkpoints, or of its results, beside lying in its own folder.
 
     to: a folder that each complete one is copied to; empty for none. register: the model whose next version the last
-    one becomes when the run succeeded; empty for none. description, tags: of that version, its lineage among them.
+    checkpoint, or the evaluated policy, becomes when the run succeeded; empty for none. description, tags: of that
+    version, its lineage among them. lineage: what a file beside the model says of it in full, as JSON has it; empty for
+    no such file.
     """
 
     to: str = ""
     register: str = ""
     description: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    lineage: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where a source half works. cache: shared by runs. python: that of the environment the half declares, else of the
     run's own; None while it is not built. tracking_uri: an MLflow address, empty for none. say: passes a line on to the
-    run's log. credentials, download_mib: as in `Placement`.
+    run's log. credentials, download_mib, ways: as in `Placement`. tracking_environ: added to the environment of a
+    program that speaks to the tracking address, where MLflow alone does not know it.
     """
 
     cache: Path
@@ -77,6 +89,32 @@ class Place:
     say: Callable[[str], None] = print
     credentials: Mapping[str, str] = field(default_factory=dict)
     download_mib: int = 128
+    ways: Mapping[str, str] = field(default_factory=dict)
+    tracking_environ: Mapping[str, str] = field(default_factory=dict)
+
+
+class TrackingHalf(Protocol):
+    """Tracking addresses of a kind that MLflow alone does not know, as `tracking.NAME` among a document's halves: a
+    module with these names. It is imported by the runtime's own Python, in the ENVIRONMENT and in that of the workload:
+    each function imports what it needs.
+
+    It may have as well: `ui(uri, experiment_id, run_id) -> str`, where a run is looked at; `registry(uri)`, what stands
+    in for MLflow's registry of models (`robotrain_runtime.track.tracking_registry.Registry`).
+    """
+
+    ENVIRONMENT: Environment
+    """Where `look` asks from."""
+
+    def takes(self, uri: str) -> bool:
+        """Whether an address is of this kind."""
+
+    def look(self, uri: str) -> Iterable[Finding]:
+        """Why a run could not be tracked there; quick. Runs in the ENVIRONMENT, as a program of its own."""
+
+    def address(self, uri: str) -> str:
+        """The address as MLflow's client takes it. Runs in the workload's environment, in the tracking process, which
+        has the names of the runtime's own environment. Raises OSError with a sentence.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +202,7 @@ class SourceHalf(Protocol):
     """A source kind in the container: a module with these functions.
 
     It may have an `ENVIRONMENT` too, as a workload's half has: it is then built before anything is fetched. One with a
-    `CARRIER` needs nothing else: that module brings its sources.
+    `CARRIER` needs nothing else: that module brings its sources. What else may be left out: `mounted`.
     """
 
     def preflight(self, source: Source, place: Place) -> Iterable[str]:
@@ -176,12 +214,16 @@ class SourceHalf(Protocol):
     def fetch(self, source: Source, place: Place) -> Path:
         """The folder that holds the data of `source`. Raises OSError with a sentence for the person who runs it."""
 
+    def mounted(self, source: Source, place: Place) -> Iterable[str]:
+        """As `preflight`, of what the platform brought to the machine: `source.uri` is the folder that it lies in."""
+
 
 class WorkloadHalf(Protocol):
     """A workload in the container: a module with these names.
 
     What may be left out: `publishing`, when nothing is published; `DESCRIBED` and `compare`; `gpus`, when it asks for
-    none; `prepare`, when every source is used as it comes.
+    none; `prepare`, when every source is used as it comes; `checkpoints`, when it cannot go on from one; and
+    `environment(document) -> Environment`, when every job of it runs in the ENVIRONMENT.
     """
 
     ENVIRONMENT: Environment
@@ -214,6 +256,11 @@ class WorkloadHalf(Protocol):
 
     def work(self, document: JobDocument, data: Mapping[Source, Path], work: Path) -> Work:
         """The command, given where the data lies and the run's own folder."""
+
+    def checkpoints(self, document: JobDocument, work: Path) -> Path:
+        """The folder that checkpoints are saved in, each under its step. One that an earlier attempt published is laid
+        there before `work` is asked, when the machine has none newer.
+        """
 
     def tracked(self, document: JobDocument) -> Tracked:
         """What the tracking run starts with."""

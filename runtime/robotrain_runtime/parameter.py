@@ -18,9 +18,20 @@ class Param:
 
     flag: `--name` when it is not the field's name with dashes. aliases: further long names. short: `-p`.
     off: a switch that means the value `off_value` (`--no-val-split`). env: names read after `ROBOTRAIN_<NAME>`.
-    gt, ge, lt, le: bounds of a number. pattern: a regular expression the whole text must match.
+    gt, ge, lt, le: bounds of a number. pattern: a regular expression the whole text must match; form: the
+    same in words.
     path: a file or folder here; a relative one in a job file starts from that file's folder.
     requires: the feature that a platform must have for any value but the default.
+    terraform: where a value stands in the output of `terraform output -json`, as `storage_account.value.name`.
+    lookup: `package.module:function`, which looks a value up on this machine, offline: it is called without arguments
+    when nothing else said one, and answers with the value and where it stood, or None.
+    beside: taken from Terraform when it is read anyway, and never the reason to read it. unless: the field of the same
+    class that, once said, makes it such a one. together: the fields of the same class without which what was read or
+    looked up for this one counts for nothing.
+    table: several names with a value each: `NAME=VALUE,NAME=VALUE`; files may say them as a table.
+    json: the text may be JSON: a job file or a call may say it as a list or a mapping of its own.
+    elsewhere: the flag that other tools give this with, and that means something else here. alone: the value that the
+    flag stands for when none follows it.
     """
 
     help: str = ""
@@ -37,8 +48,17 @@ class Param:
     lt: float | None = None
     le: float | None = None
     pattern: str | None = None
+    form: str = ""
     path: bool = False
     requires: str = ""
+    lookup: str = ""
+    beside: bool = False
+    unless: str = ""
+    together: tuple[str, ...] = ()
+    table: bool = False
+    json: bool = False
+    elsewhere: str = ""
+    alone: str = ""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         schema = handler(source)

@@ -11,6 +11,8 @@ RAISED = re.compile(
 ERROR = re.compile(r"\berror\b", re.IGNORECASE)
 RANK = re.compile(r"^\[rank\d+\]: ?")
 """What PyTorch puts before the lines of one of several processes."""
+SAID = re.compile(r"^error: ")
+"""What a program puts before its sentence; who tells the reason says that it is one."""
 LAUNCHER = re.compile(r"[\w.]*(?:ChildFailedError|CalledProcessError|ProcessExitedException)\b")
 """What a launcher raises when a process that it started failed, which says why itself."""
 
@@ -19,7 +21,7 @@ def of_exit(code: int, lines: Sequence[str]) -> str:
     """The reason of an exit status; negative for a signal, as subprocess tells it."""
     if code < 0:
         return _of_signal(-code)
-    return of_output(lines) or f"the program ended with exit code {code} and no word"
+    return SAID.sub("", of_output(lines)) or f"the program ended with exit code {code} and no word"
 
 
 def of_output(lines: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from robotrain_runtime import event
-from robotrain_runtime.event import Checkpoint, Event, Metrics, Note, Record
+from robotrain_runtime.event import Checkpoint, Evaluated, Event, Metrics, Note, Record
 from robotrain_runtime.log import Log
 from robotrain_runtime.publish.publisher import Publisher
 from robotrain_runtime.track.tracker import Tracker
@@ -32,7 +32,7 @@ class Relay:
         self.log.emit(record.event, record.time)
         if self.tracker is not None:
             self.tracker.send(record)
-        if isinstance(record.event, Checkpoint) and self.publisher is not None:
+        if isinstance(record.event, Checkpoint | Evaluated) and self.publisher is not None:
             self.publisher.take(record.event)
         if isinstance(record.event, Metrics):
             for name in self._diverged(record.event):

@@ -26,14 +26,27 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """What a checkpoint at a place says of itself beside its run. name: the last part of its address.
+
+    submission, tracking: as in `Manifest`.
+    """
+
+    name: str
+    submission: str = ""
+    tracking: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """What a look at a place found. wrong: why nothing can be written there, one sentence each.
 
-    runs: of the checkpoints that lie there, by their step.
+    runs: of the complete checkpoints that lie there, by their step. marks: likewise, of those that have any.
     """
 
     wrong: tuple[str, ...] = ()
     runs: Mapping[int, str] = field(default_factory=dict)
+    marks: Mapping[int, Mark] = field(default_factory=dict)
 
 
 class Writer(Protocol):
@@ -50,9 +63,13 @@ class Writer(Protocol):
 
 
 class TargetHalf(Protocol):
-    """A kind of source that is also a place to write to: a module with these names. ENVIRONMENT: where it works."""
+    """A kind of source that is also a place to write to: a module with these names. ENVIRONMENT: where it works.
+
+    SOURCE: the half of the kind, which brings back what was written; without one no run goes on from there.
+    """
 
     ENVIRONMENT: Environment
+    SOURCE: str
 
     def normal(self, address: str) -> str:
         """The address in its one normal form, without a slash at its end; empty for one that is not of this kind."""

@@ -32,7 +32,7 @@ class Background:
 
     def __init__(self, document: JobDocument, relay: Relay, stop: Stop, ready: Callable[[Path], None]) -> None:
         self.failure: Exception | None = None
-        self._wanted = halves.workload(document).ENVIRONMENT
+        self._wanted = halves.environment_of(document)
         self._placement = document.placement
         self._relay = relay
         self._stop = stop

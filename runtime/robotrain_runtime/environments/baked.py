@@ -6,11 +6,11 @@ It has the shape of a cache folder, and nothing is ever written there by a run: 
 import os
 from pathlib import Path
 
-OVERRIDE = "ROBOTRAIN_IMAGE"
+OVERRIDE = "ROBOTRAIN_BAKED"
 FOLDER = Path("/opt/robotrain")
 
 
 def place() -> Path:
-    """The folder of the image that holds it, there or not; `ROBOTRAIN_IMAGE` names another."""
+    """The folder of the image that holds it, there or not; `ROBOTRAIN_BAKED` names another."""
     said = os.environ.get(OVERRIDE)
     return Path(said).expanduser() if said else FOLDER

@@ -1,25 +1,21 @@
-"""Where complete checkpoints go: a folder, an address that a half writes to, and the tracking run's artifacts."""
+"""Where checkpoints and results go: a folder, one that the platform keeps, an address that a half writes to, and the
+tracking run's artifacts.
+"""
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from robotrain_runtime.checkpoint import Manifest
 from robotrain_runtime.courier import Halted
-from robotrain_runtime.publish import mirror
+from robotrain_runtime.publish import laying, mirror
+from robotrain_runtime.publish.sealing import Sealed, What
 from robotrain_runtime.target import Halt, Target, Writer
-from robotrain_runtime.track.asking import ARTIFACT
+from robotrain_runtime.track.asking import ARTIFACT, RESULTS
 from robotrain_runtime.track.tracker import Tracker
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sealed:
-    """A complete checkpoint: its folder, and what is sealed in it."""
-
-    folder: Path
-    manifest: Manifest
+COPIED: frozenset[What] = frozenset({"checkpoint", "results"})
+"""What a place that files are copied to takes."""
 
 
 class Destination(Protocol):
@@ -32,6 +28,10 @@ class Destination(Protocol):
     @property
     def asked(self) -> bool:
         """Whether someone asked for it."""
+
+    @property
+    def takes(self) -> frozenset[What]:
+        """What is brought here."""
 
     def holds(self, address: str) -> bool:
         """Whether the address of a published checkpoint lies here."""
@@ -47,20 +47,25 @@ class Destination(Protocol):
 
 
 class Folder:
-    """A folder that each checkpoint is copied to. run: whose they are, and what an unfinished copy is called after."""
+    """A folder that checkpoints are copied to, and results under the name of the run. run: whose they are, and what an
+    unfinished copy is called after.
+
+    called: its address for people, where that is not its path.
+    """
 
     asked = True
+    takes = COPIED
 
-    def __init__(self, target: Target, run: str) -> None:
+    def __init__(self, target: Target, run: str, called: str = "") -> None:
         self._to = Path(os.path.normpath(target.to))
         self._keep = target.keep
         self._run = run
         self._cleared = False
-        self.name = str(self._to)
+        self.name = called or str(self._to)
 
     def holds(self, address: str) -> bool:
         """Whether it lies in the folder."""
-        return Path(address).parent == self._to
+        return Path(address).parent == self._to or address.rpartition("/")[0] == self.name
 
     def put(self, sealed: Sealed, halted: Halt) -> tuple[str, bool]:
         """Copy it."""
@@ -68,22 +73,33 @@ class Folder:
             mirror.clear(self._to, self._run)
             self._cleared = True
         new = mirror.put(sealed.folder, sealed.manifest, self._to, halted)
-        return str(self._to / sealed.folder.name), new
+        return f"{self.name}/{sealed.folder.name}", new
 
     def trim(self, halted: Halt) -> tuple[str, ...]:
         """The oldest of the run go."""
         if self._keep is None:
             return ()
-        return tuple(str(folder) for folder in mirror.trim(self._to, self._run, self._keep))
+        return tuple(f"{self.name}/{folder.name}" for folder in mirror.trim(self._to, self._run, self._keep))
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+class Kept(Folder):
+    """The folder that the platform keeps: the results lie directly in it."""
+
+    def put(self, sealed: Sealed, halted: Halt) -> tuple[str, bool]:
+        """Copy it."""
+        if sealed.what == "results":
+            return self.name, laying.sealed(sealed.folder, self._to, halted)
+        return super().put(sealed, halted)
 
 
 class Address:
     """A place that a half writes to. open: makes the writer, when there is something to write; raises OSError."""
 
     asked = True
+    takes = COPIED
 
     def __init__(self, name: str, target: Target, run: str, open: Callable[[], Writer]) -> None:
         self.name = name
@@ -124,10 +140,11 @@ class Address:
 
 
 class Artifacts:
-    """The artifacts of the tracking run, which take the part that is the model."""
+    """The artifacts of the tracking run: the part of a checkpoint that is the model, the evaluated policy, results."""
 
     name = "tracking"
     asked = False
+    takes: frozenset[What] = COPIED | {"policy"}
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
@@ -138,13 +155,15 @@ class Artifacts:
 
     def put(self, sealed: Sealed, halted: Halt) -> tuple[str, bool]:
         """Have the tracking process upload it."""
+        of_results = sealed.what == "results"
         asked = {
             "run_id": self._tracker.begin(halted),
-            "folder": str(sealed.folder),
+            "folder": str(sealed.plain),
             "model": sealed.manifest.model,
             "digest": sealed.manifest.digest,
+            **({"files": list(sealed.manifest.files)} if of_results else {"what": sealed.what}),
         }
-        answer = self._tracker.ask(ARTIFACT, asked, halted)
+        answer = self._tracker.ask(RESULTS if of_results else ARTIFACT, asked, halted)
         return str(answer["to"]), bool(answer["new"])
 
     def trim(self, halted: Halt) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
-"""Checkpoints copied into a folder: whole under their name, or not there. Nothing that lies there is wiped first."""
+"""Checkpoints and results copied into a folder: whole under their name, or not there. Nothing there is wiped first."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -11,12 +12,14 @@ from robotrain_runtime.checkpoint import MANIFEST, Manifest
 from robotrain_runtime.courier import Halted, Never
 
 CHUNK = 1 << 22
+NO_RENAMING = (errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV)
+"""How a mounted store of objects says that it renames no folder."""
 
 Halt = Callable[[], bool]
 
 
 def put(folder: Path, manifest: Manifest, to: Path, halted: Halt) -> bool:
-    """Copy the checkpoint in `folder` to `to`, under its own name; False when it was there already.
+    """Copy what is sealed in `folder` to `to`, under its own name; False when it was there already.
 
     `to` is made, the folder above it is not: a disk that is not mounted yet is waited for, not written under. Raises
     OSError; Never when the name is taken by something else; Halted.
@@ -24,7 +27,7 @@ def put(folder: Path, manifest: Manifest, to: Path, halted: Halt) -> bool:
     target = to / folder.name
     if there := checkpoint.read(target):
         if there.run != manifest.run:
-            raise Never(f"{target} is a checkpoint of the run {there.run}")
+            raise Never(f"{target} is of the run {there.run}")
         if there.digest == manifest.digest and _all_there(target, manifest):
             return False
     elif os.path.lexists(target) and not _is_empty(target):
@@ -60,6 +63,7 @@ def place(
 ) -> None:
     """Make the folder `target` hold `files`, by its paths: copied beside it, then swapped with what was there.
 
+    Where no folder can be renamed they are written under their name, the last of them when all others are there.
     key: of whoever does this; what an earlier try of theirs left is cleared away. check: raises when the copy is not
     right. linked: a file of the same disk is linked instead. Raises OSError, Never, Halted.
     """
@@ -69,12 +73,32 @@ def place(
         for path, source in files.items():
             (scratch / path).parent.mkdir(parents=True, exist_ok=True)
             if not (linked and _link(source, scratch / path)):
-                _copy(source, scratch / path, halted)
+                copy(source, scratch / path, halted)
         check(scratch)
-        _swap(scratch, target, hidden(target, key, "old"))
+        try:
+            _swap(scratch, target, hidden(target, key, "old"))
+        except OSError as error:
+            if error.errno not in NO_RENAMING:
+                raise
+            _rewrite(files, target, halted)
+            check(target)
+            shutil.rmtree(scratch, ignore_errors=True)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
+
+
+def copy(source: Path, target: Path, halted: Halt) -> None:
+    """Copy one file, to the disk. Raises OSError, Halted; Never when there is none."""
+    if not source.exists():
+        raise Never(f"{source} is gone")
+    with source.open("rb") as read, target.open("wb") as written:
+        while chunk := read.read(CHUNK):
+            if halted():
+                raise Halted
+            written.write(chunk)
+        written.flush()
+        os.fsync(written.fileno())
 
 
 def hidden(target: Path, key: str, what: str) -> Path:
@@ -83,10 +107,13 @@ def hidden(target: Path, key: str, what: str) -> Path:
 
 
 def clear(to: Path, key: str) -> None:
-    """Remove what a process that was killed left half copied."""
+    """Remove what a process that was killed left half copied, beside its name or under it."""
     with suppress(OSError):
         for left in to.iterdir():
             if left.name.startswith(".") and left.name.endswith((f".{key}.part", f".{key}.old")):
+                under = to / left.name[1:].removesuffix(f".{key}.part")
+                if under.is_dir() and not (under / MANIFEST).exists():
+                    shutil.rmtree(under, ignore_errors=True)
                 shutil.rmtree(left, ignore_errors=True)
 
 
@@ -113,16 +140,17 @@ def _swap(new: Path, target: Path, old: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _copy(source: Path, target: Path, halted: Halt) -> None:
-    if not source.exists():
-        raise Never(f"{source} is gone")
-    with source.open("rb") as read, target.open("wb") as written:
-        while chunk := read.read(CHUNK):
-            if halted():
-                raise Halted
-            written.write(chunk)
-        written.flush()
-        os.fsync(written.fileno())
+def _rewrite(files: Mapping[str, Path], target: Path, halted: Halt) -> None:
+    """Without its last file it counts as unfinished, so that goes first and comes last."""
+    *_, last = files
+    (target / last).unlink(missing_ok=True)
+    try:
+        for path, source in files.items():
+            (target / path).parent.mkdir(parents=True, exist_ok=True)
+            copy(source, target / path, halted)
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
 
 
 def _link(source: Path, target: Path) -> bool:

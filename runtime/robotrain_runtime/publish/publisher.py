@@ -1,19 +1,22 @@
-"""Checkpoints sealed and published while the work goes on, in threads that it never waits for."""
+"""Checkpoints and results sealed and published while the work goes on, in threads that it never waits for."""
 
 import functools
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
-from robotrain_runtime import checkpoint, child
+from robotrain_runtime import child, model_digest
 from robotrain_runtime.attempts import Earlier
+from robotrain_runtime.checkpoint import Manifest
 from robotrain_runtime.courier import NO_TIME, Courier, Never, words
 from robotrain_runtime.document import JobDocument
-from robotrain_runtime.event import Checkpoint, Event, Note, Published, Withdrawn
-from robotrain_runtime.publish.destination import Destination, Sealed
+from robotrain_runtime.event import Checkpoint, Delivered, Evaluated, Event, Note, Published, Track, Withdrawn
+from robotrain_runtime.publish import sealing
+from robotrain_runtime.publish.destination import Destination
+from robotrain_runtime.publish.sealing import Sealed, Told
 from robotrain_runtime.stop import Stop, Stopped
 
 LONG_SECONDS = 30.0
@@ -22,22 +25,20 @@ UNASKED_SECONDS = 30.0
 
 HALT_SECONDS = 3.0
 POLL_SECONDS = 0.05
+MODEL_TAG, POLICY_TAG = "model_sha256", "policy_artifact"
+"""Tags of the tracking run that say which policy was evaluated, and among which artifacts it lies."""
+CALLED: Mapping[str, str] = {"results": "the results folder", "policy": "the evaluated policy"}
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """A checkpoint that someone told of. again: it was an earlier attempt, and it may have been torn since."""
-
-    folder: Path
-    event: Checkpoint
-    again: bool = False
+Item = TypeVar("Item", Told, Sealed)
 
 
 class Publisher:
-    """Each complete checkpoint once to each destination, whatever is told twice. Errors are tried again, and told.
+    """Each complete checkpoint once to each destination, whatever is told twice; so are results. Errors are tried
+    again, and told.
 
-    needed: whether the run has failed when a checkpoint is not complete. used: whether any checkpoint was told of.
-    parents: the folders that checkpoints lie in.
+    needed: whether the run has failed when something is not complete. tracking: the tracking run's id. used: whether
+    anything was told of. parents: the folders that checkpoints lie in. evaluated: the last evaluation, and what is
+    sealed of its policy; None for one that is not kept.
     """
 
     def __init__(
@@ -48,12 +49,15 @@ class Publisher:
         *,
         earlier: Earlier,
         needed: bool,
+        tracking: Callable[[], str] = str,
     ) -> None:
-        self.used, self._needed = False, needed
+        self.used, self._needed, self._tracking = False, needed, tracking
         self.parents = {Path(path).parent for path in earlier.checkpoints}
+        self.evaluated: tuple[Evaluated, Manifest | None] | None = None
         self._document = document
         self._emit = emit
         self._published = {step: set(addresses) for step, addresses in earlier.published.items()}
+        self._delivered = set(earlier.delivered)
         self._over = False
         self._digests: dict[Path, str] = {}
         self._said: set[tuple[str, str]] = set()
@@ -72,16 +76,17 @@ class Publisher:
         """Whether all that was told of is sealed."""
         return not self._sealing.left
 
-    def take(self, event: Checkpoint) -> None:
-        """A checkpoint is complete; returns at once."""
-        folder = Path(event.path)
-        if not folder.name.isdecimal():
-            text = f"{folder} is not published: a checkpoint is a folder that its step names"
-            self._once(folder.name, "", text, again=False)
-            return
-        self.used = True
-        self.parents.add(folder.parent)
-        self._sealing.take(Told(folder=folder, event=event))
+    def take(self, event: Checkpoint | Evaluated) -> None:
+        """Something is complete; returns at once."""
+        for told in sealing.told_of(event):
+            if told.what == "checkpoint" and not told.folder.name.isdecimal():
+                text = f"{told.folder} is not published: a checkpoint is a folder that its step names"
+                self._once(told.folder.name, "", text, again=False)
+                continue
+            self.used = True
+            if told.what == "checkpoint":
+                self.parents.add(told.folder.parent)
+            self._sealing.take(told)
 
     def drain(self, stop: Stop) -> list[str]:
         """Wait until everything is published or given up: what was asked for and is not there, in sentences.
@@ -105,6 +110,7 @@ class Publisher:
                 tell, pause = tell + pause, pause * 2
         self._halt()
         self._over = True
+        sealing.forget(self._document)
         return self._told()
 
     def _busy(self) -> bool:
@@ -130,30 +136,39 @@ class Publisher:
             to.close()
 
     def _seal(self, told: Told, halted: Callable[[], bool]) -> None:
-        if told.folder.is_symlink():
-            raise Never("it is a link")
-        if told.again:
-            manifest = checkpoint.read(told.folder)
-            if manifest is None or checkpoint.wrong_with(told.folder):
-                return  # what becomes of it is for the workload to say
-        elif not told.folder.is_dir():
-            raise Never("it is not there")
-        else:
-            by, event = self._document, told.event
-            manifest = checkpoint.seal(told.folder, step=event.step, run=by.run, job=by.job, model=event.model)
-        if self._digests.get(told.folder) != manifest.digest:
-            self._digests[told.folder] = manifest.digest
-            for _, courier in self._lines:
-                courier.take(Sealed(folder=told.folder, manifest=manifest))
+        sealed = sealing.seal(told, self._document, self._tracking(), halted)
+        if sealed is None:
+            return  # what becomes of it is for the workload to say
+        if told.what != "checkpoint" and isinstance(told.event, Evaluated):
+            self.evaluated = told.event, sealed.manifest if told.what == "policy" else None
+        if told.what == "policy" and (digest := model_digest.of(sealed.manifest)):
+            self._emit(Track(tags={MODEL_TAG: digest}))
+        if self._digests.get(told.folder) != sealed.manifest.digest:
+            self._digests[told.folder] = sealed.manifest.digest
+            for to, courier in self._lines:
+                if sealed.what in to.takes:
+                    courier.take(sealed)
 
     def _bring(self, to: Destination, sealed: Sealed, halted: Callable[[], bool]) -> None:
-        began, step = time.monotonic(), sealed.manifest.step
+        began = time.monotonic()
         address, new = to.put(sealed, halted)
-        told = self._published.setdefault(step, set())
-        if not self._over and (new or address not in told):
-            told.add(address)
-            self._emit(Published(step=step, to=address, seconds=round(time.monotonic() - began, 3)))
-        self._trim(to, halted)
+        step, took = sealed.manifest.step, round(time.monotonic() - began, 3)
+        if sealed.what == "policy":
+            self._say(Track(tags={POLICY_TAG: address.split("/", 2)[-1]}))
+        elif sealed.what == "results":
+            self._copied(self._delivered, new, Delivered(to=address, seconds=took))
+        else:
+            self._copied(self._published.setdefault(step, set()), new, Published(step=step, to=address, seconds=took))
+            self._trim(to, halted)
+
+    def _copied(self, told: set[str], new: bool, copied: Published | Delivered) -> None:
+        if new or copied.to not in told:
+            told.add(copied.to)
+            self._say(copied)
+
+    def _say(self, event: Event) -> None:
+        if not self._over:
+            self._emit(event)
 
     def _trim(self, to: Destination, halted: Callable[[], bool]) -> None:
         """Remove what is too many there. When that fails it is told, and tried with the next checkpoint."""
@@ -164,14 +179,14 @@ class Publisher:
                 to.name, words(error), f"older checkpoints are not removed from {to.name}: {words(error)}", False
             )
             return
-        for address in removed if not self._over else ():
-            self._emit(Withdrawn(to=address))
+        for address in removed:
+            self._say(Withdrawn(to=address))
 
     def _not_sealed(self, told: Told, why: str, again: bool) -> None:
-        self._once("sealing", why, f"{_of([told.folder])} is not complete: {why}", again)
+        self._once("sealing", why, f"{_of([told])} is not complete: {why}", again)
 
     def _not_brought(self, to: Destination, sealed: Sealed, why: str, again: bool) -> None:
-        self._once(to.name, why, f"{_of([sealed.folder])} is not published to {to.name}: {why}", again)
+        self._once(to.name, why, f"{_of([sealed])} is not published to {to.name}: {why}", again)
 
     def _once(self, about: str, why: str, text: str, again: bool) -> None:
         if (about, why) not in self._said:
@@ -180,10 +195,10 @@ class Publisher:
 
     def _doing(self) -> Iterator[str]:
         if self._sealing.busy and (left := self._sealing.left):
-            yield f"{_of([told.folder for told, _ in left])}, being sealed"
+            yield f"{_of([told for told, _ in left])}, being sealed"
         for to, courier in self._lines:
-            for why, folders in _by_why((sealed.folder, why) for sealed, why in courier.left if courier.busy):
-                yield f"{_of(folders)} to {to.name}" + ("" if why == NO_TIME else f" ({why})")
+            for why, items in _by_why(courier.left if courier.busy else ()):
+                yield f"{_of(items)} to {to.name}" + ("" if why == NO_TIME else f" ({why})")
 
     def _told(self) -> list[str]:
         left = list(self._left())
@@ -193,21 +208,26 @@ class Publisher:
 
     def _left(self) -> Iterator[tuple[str, bool]]:
         """Sentences about what is not published, each with whether that was asked for."""
-        for why, folders in _by_why((told.folder, why) for told, why in self._sealing.left):
-            yield f"{_of(folders)} could not be made complete: {why}", self._needed
+        for why, told in _by_why(self._sealing.left):
+            yield f"{_of(told)} could not be made complete: {why}", self._needed
         for to, courier in self._lines:
-            for why, folders in _by_why((sealed.folder, why) for sealed, why in courier.left):
-                yield f"{_of(folders)} could not be published to {to.name}: {why}", to.asked
+            for why, items in _by_why(courier.left):
+                yield f"{_of(items)} could not be published to {to.name}: {why}", to.asked
 
 
-def _by_why(left: Iterable[tuple[Path, str]]) -> Iterable[tuple[str, list[Path]]]:
+def _by_why(left: Iterable[tuple[Item, str]]) -> Iterable[tuple[str, list[Item]]]:
     found = defaultdict(list)
-    for folder, why in left:
-        found[why].append(folder)
+    for item, why in left:
+        found[why].append(item)
     return found.items()
 
 
-def _of(folders: Sequence[Path]) -> str:
-    """`checkpoint 000020`, `checkpoints 000020 and 000040`."""
-    names = [folder.name for folder in folders]
-    return f"checkpoint{'s' * (len(names) > 1)} {' and '.join(filter(None, [', '.join(names[:-1]), names[-1]]))}"
+def _of(items: Sequence[Told | Sealed]) -> str:
+    """`checkpoint 000020`, `checkpoints 000020 and 000040`; `the results folder`."""
+    names = [item.folder.name for item in items if item.what == "checkpoint"]
+    several = f"checkpoint{'s' * (len(names) > 1)} {_joined(names)}" if names else ""
+    return _joined([*filter(None, [several]), *(CALLED[item.what] for item in items if item.what in CALLED)])
+
+
+def _joined(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -1,4 +1,4 @@
-"""What a run asks to be done with its checkpoints, kept in its folder for whoever registers one of them later."""
+"""What a run asks to be done with what it leaves, kept in its folder for whoever registers some of it later."""
 
 import dataclasses
 import json
@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from robotrain_runtime import halves
 from robotrain_runtime.document import JobDocument, Source
 from robotrain_runtime.failure import PREFLIGHT, Failed
 from robotrain_runtime.half import Publishing, WorkloadHalf
@@ -22,7 +23,7 @@ def asked(half: WorkloadHalf, document: JobDocument, data: Mapping[Source, Path]
     for target in places(half, document, data, found):
         if not Path(target.to).is_absolute() and not targets.half_of(document, target.to):
             why = "it is no absolute path, and no address that this job can write to"
-            raise Failed(f"checkpoints cannot be published to {target.to}: {why}", PREFLIGHT)
+            raise Failed(f"{halves.left(document)} cannot be published to {target.to}: {why}", PREFLIGHT)
     if found.register and not document.placement.tracking_uri:
         raise Failed(f"no model {found.register} can be registered: the run has no tracking, so no registry", PREFLIGHT)
     return found

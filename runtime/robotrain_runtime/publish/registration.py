@@ -1,4 +1,4 @@
-"""One checkpoint of a run as a version of a model, in the registry of the run's tracking."""
+"""What a run left as a version of a model, in the registry of its tracking: a checkpoint, or the evaluated policy."""
 
 import contextlib
 import dataclasses
@@ -6,17 +6,18 @@ import functools
 import hashlib
 import re
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
-from robotrain_runtime import attempts, checkpoint, surroundings
+from robotrain_runtime import attempts, model_digest, surroundings
 from robotrain_runtime.checkpoint import Manifest
 from robotrain_runtime.courier import Never, words
 from robotrain_runtime.document import JobDocument
 from robotrain_runtime.event import Registered
 from robotrain_runtime.failure import PREFLIGHT, REFUSED, Failed
 from robotrain_runtime.half import Publishing
-from robotrain_runtime.publish import publishing
+from robotrain_runtime.publish import choice, publishing, score_tags
+from robotrain_runtime.publish.choice import Chosen
 from robotrain_runtime.stop import Stop
 from robotrain_runtime.track.asking import REGISTER
 from robotrain_runtime.track.tracker import Tracker
@@ -32,7 +33,7 @@ Ask = Callable[[], Mapping[str, object]]
 def register(
     document: JobDocument,
     asked: Publishing,
-    folder: Path,
+    chosen: Chosen,
     *,
     run_id: str,
     python: Path,
@@ -40,35 +41,39 @@ def register(
     say: Say,
     tracker: Tracker | None = None,
 ) -> Registered:
-    """Make the checkpoint in `folder` a version of the model `asked.register`; one that is already stays as it is.
+    """Make what was chosen a version of the model `asked.register`; one that is already stays, with its new scores.
 
     run_id: of the tracking run. tracker: one that runs already. Raises Failed when that does not work after some tries,
     Stopped.
     """
-    name, manifest = asked.register, checkpoint.read(folder)
-    if manifest is None:
-        raise Failed(f"the model {name} was not registered: {folder} is not complete")
+    name, folder, manifest = asked.register, chosen.folder, chosen.manifest
     if not run_id:
         raise Failed(f"the model {name} was not registered: the run was not tracked")
     wanted = {
         "run_id": run_id,
         "folder": str(folder),
+        "what": chosen.what,
         "model": manifest.model,
         "digest": manifest.digest,
         "name": name,
-        "description": asked.description or f"checkpoint {folder.name} of {document.run}",
-        "tags": _tags(document, asked.tags, folder, manifest),
+        "description": asked.description or f"{chosen.called} of {document.run}",
+        "tags": tags(document, asked.tags, folder, manifest),
+        "scores": score_tags.of(chosen.evaluated, document.run),
+        "lineage": dict(asked.lineage),
     }
     with contextlib.closing(_asks(document, tracker, python, wanted)) as asks:
         done = _until_it_worked(asks, name, stop, say)
-    version = str(done["version"])
-    if not done["new"]:
-        say(f"checkpoint {folder.name} was version {version} of {name} already")
-    return Registered(name=name, version=version, step=manifest.step, uri=f"models:/{name}/{version}")
+    version, new, replaced = str(done["version"]), bool(done["new"]), str(done.get("replaced") or "")
+    if not new:
+        say(f"{chosen.called} was version {version} of {name} already{_rescored(replaced, document.run)}")
+    uri = f"models:/{name}/{version}"
+    return Registered(name=name, version=version, step=manifest.step, uri=uri, new=new, replaced=replaced)
 
 
 def later(document: JobDocument, name: str, step: int | None, stop: Stop, say: Say) -> Registered:
-    """Register a checkpoint of a run that has ended, from what lies in its work folder. Raises Failed, Stopped."""
+    """Register what a run that has ended left, from what lies in its work folder: the policy that it evaluated, or a
+    checkpoint. Raises Failed, Stopped.
+    """
     work, uri = Path(document.placement.work), document.placement.tracking_uri
     if not re.fullmatch(NAME, name):
         raise Failed(f"{name!r} is no name for a model: letters, digits, `_`, `.` and `-`, at most 255", REFUSED)
@@ -77,45 +82,30 @@ def later(document: JobDocument, name: str, step: int | None, stop: Stop, say: S
     earlier = attempts.read(work)
     if not (run_id := earlier.run_id(uri)):
         raise Failed(f"the model {name} was not registered: the run was not tracked", PREFLIGHT)
-    parents = {Path(path).parent for path in earlier.checkpoints}
-    folder = choose(document, parents, step, say)
+    chosen = choice.of_run(document, earlier, step, say)
     asked = dataclasses.replace(publishing.kept(work), register=name)
     python = surroundings.python(document, say, stop)
-    say(f"registering {folder} as {name}")
-    return register(document, asked, folder, run_id=run_id, python=python, stop=stop, say=say)
+    say(f"registering {chosen.folder} as {name}")
+    return register(document, asked, chosen, run_id=run_id, python=python, stop=stop, say=say)
 
 
-def choose(document: JobDocument, parents: Iterable[Path], step: int | None, say: Say) -> Path:
-    """The folder of the checkpoint of `step` (None: the last that is complete to the byte). Raises Failed."""
-    among = sorted(parents)
-    if step is None:
-        found = [
-            good
-            for parent in among
-            if (good := checkpoint.last_good(parent, run=document.run, skipped=lambda folder, why: say(why)))
-        ]
-        if not found:
-            raise Failed("the run left no complete checkpoint", PREFLIGHT)
-        return max(found)[1]
-    for parent in among:
-        for at, folder in checkpoint.steps(parent):
-            if at == step:
-                if why := checkpoint.wrong_with(folder):
-                    raise Failed(why, PREFLIGHT)
-                return folder
-    raise Failed(f"the run left no checkpoint of step {step}", PREFLIGHT)
-
-
-def _tags(document: JobDocument, given: Mapping[str, str], folder: Path, manifest: Manifest) -> dict[str, str]:
-    tags = {
+def tags(document: JobDocument, given: Mapping[str, str], folder: Path, manifest: Manifest) -> dict[str, str]:
+    """What a version says of itself. given: what the workload has to say. folder: that of the checkpoint."""
+    told = {
+        "source": f"{document.platform} {document.run}",
         **given,
         "checkpoint": folder.name,
-        "source": f"{document.platform} {document.run}",
         "job_digest": document.job,
         "robotrain_run": document.run,
         "checkpoint_sha256": manifest.digest,
     }
-    return {name: _cut(value) for name, value in tags.items()}
+    model = {"model_sha256": found} if (found := model_digest.of(manifest)) else {}
+    return {name: _cut(value) for name, value in {**told, **model}.items()}
+
+
+def _rescored(replaced: str, run: str) -> str:
+    """What became of the scores of the run that evaluated it before."""
+    return f": the scores of {replaced} are replaced by those of {run}" if replaced else ""
 
 
 def _cut(value: str) -> str:

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from robotrain_runtime import faults, halves
+from robotrain_runtime import faults, halves, mounts
 from robotrain_runtime.document import JobDocument, Source
 from robotrain_runtime.environments import environment
 from robotrain_runtime.failure import PREFLIGHT, Failed
@@ -13,7 +15,7 @@ from robotrain_runtime.half import Environment, Preparation
 from robotrain_runtime.holding import Holding
 from robotrain_runtime.relay import Relay
 from robotrain_runtime.stop import Stop
-from robotrain_runtime.supply import eviction, prepared
+from robotrain_runtime.supply import eviction, mounted, prepared
 from robotrain_runtime.supply.deliveries import Deliveries, place_of
 
 
@@ -45,17 +47,23 @@ class Data:
 
         python: waits for the interpreter of the run's environment. Only sources that have no other are fetched in it.
         """
-        self._make_room(self.deliveries.missing)
-        data = self._delivered()
-        for source in sorted(self._document.sources, key=self._own, reverse=True):
-            if source not in data:
-                data[source] = self._fetched(source, python)
-        data = {source: data[source] for source in self._document.sources}
-        self._make_room(0)
+        data = self._brought(python)
         if wrong := list(self._half.inspect(self._document, data)):
             sentences = "; ".join(sentence.rstrip(".").replace("\n", ": ") for sentence in wrong)
             raise Failed(sentences, PREFLIGHT, "data")
         return data
+
+    def beside(self, source: Source, half: str, python: Callable[[], Path]) -> Path:
+        """The folder of a source that is none of the document's, complete. half: its module. Raises Failed, Stopped."""
+        named = {**self._document.halves, f"source.{source.kind}": half}
+        placement = replace(self._document.placement, mounts=())
+        document = replace(self._document, sources=(source,), halves=named, placement=placement)
+        other = Data(document, self._relay, self._stop, self._holding)
+        with closing(other.deliveries) as deliveries:
+            for found in deliveries.survey().values():
+                if found.wrong:
+                    raise Failed("; ".join(found.wrong).replace("\n", ": "), fault=found.fault)
+            return other._brought(python)[source]
 
     def preparation(self, data: Mapping[Source, Path]) -> Preparation | None:
         """What the workload wants to be made of the data first; None for nothing."""
@@ -81,8 +89,20 @@ class Data:
             raise _failed(error) from error
         return made, before
 
+    def _brought(self, python: Callable[[], Path]) -> dict[Source, Path]:
+        """The folder of each source, in their order, once the deliveries have been surveyed."""
+        self._make_room(self.deliveries.missing)
+        data = self._delivered()
+        for source in sorted(self._document.sources, key=self._own, reverse=True):
+            if source not in data:
+                data[source] = self._fetched(source, python)
+        self._make_room(0)
+        return {source: data[source] for source in self._document.sources}
+
     def _own(self, source: Source) -> bool:
-        """Whether it needs another environment than that of the run."""
+        """Whether it has to be brought, and needs no environment of the run for that."""
+        if mounts.of(self._document, source):
+            return False
         half = halves.source(self._document, source)
         return bool(halves.carrier(half) or halves.environment(half))
 
@@ -96,12 +116,23 @@ class Data:
             self.deliveries.survey()
 
     def _fetched(self, source: Source, python: Callable[[], Path]) -> Path:
+        if mounts.of(self._document, source):
+            return self._mounted(source)
         half = halves.source(self._document, source)
         wanted = halves.environment(half)
         place = place_of(self._document, self.python(wanted) if wanted else python(), self._relay.log.line)
         try:
             with self._stop.armed():
                 return self._kept(partial(half.fetch, source, place))
+        except OSError as error:
+            raise _failed(error) from error
+
+    def _mounted(self, source: Source) -> Path:
+        """Where the platform brought it, as preflight saw it."""
+        folder, place = self.deliveries.mounted[source], place_of(self._document, None, self._relay.log.line)
+        try:
+            with self._stop.armed():
+                return mounted.used(self._document, source, folder, place)
         except OSError as error:
             raise _failed(error) from error
 

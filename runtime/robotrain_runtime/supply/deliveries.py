@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from robotrain_runtime import halves
+from robotrain_runtime import halves, mounts, surroundings
 from robotrain_runtime.document import JobDocument, Source
 from robotrain_runtime.event import Download
 from robotrain_runtime.half import Delivery, Environment, Found, Place
@@ -11,7 +11,8 @@ from robotrain_runtime.stop import Stop
 
 
 class Deliveries:
-    """Those of a document. found: what `survey` saw, by source.
+    """Those of a document. found: what `survey` saw, by source. mounted: the folder of each that needs none, once
+    somebody looked.
 
     python: the interpreter of an environment that a carrier needs, built when it is not there.
     """
@@ -20,10 +21,11 @@ class Deliveries:
         self, document: JobDocument, stop: Stop, say: Callable[[str], None], python: Callable[[Environment], Path]
     ) -> None:
         self.found: dict[Source, Found] = {}
+        self.mounted: dict[Source, Path] = {}
+        self.python = python
         self._document = document
         self._stop = stop
         self._say = say
-        self._python = python
         self._going: list[tuple[Delivery, list[Source]]] = []
 
     @property
@@ -42,7 +44,7 @@ class Deliveries:
         for name, carried in groups(self._document).items():
             carrier = halves.load_carrier(name)
             kinds = {source.kind: halves.source(self._document, source) for source in carried}
-            place = place_of(self._document, self._python(carrier.ENVIRONMENT), self._say)
+            place = place_of(self._document, self.python(carrier.ENVIRONMENT), self._say)
             delivery = carrier.deliver(carried, kinds, place, described)
             self._going.append((delivery, carried))
             with self._stop.armed():
@@ -70,7 +72,7 @@ class Deliveries:
 def groups(document: JobDocument) -> dict[str, list[Source]]:
     """The sources that a carrier brings, by its module, in their order. Raises Failed."""
     found: dict[str, list[Source]] = {}
-    for source in document.sources:
+    for source in mounts.fetched(document):
         if name := halves.carrier(halves.source(document, source)):
             found.setdefault(name, []).append(source)
     return found
@@ -86,6 +88,8 @@ def place_of(document: JobDocument, python: Path | None, say: Callable[[str], No
         say=say,
         credentials=placement.credentials,
         download_mib=placement.download_mib,
+        ways=placement.ways,
+        tracking_environ=surroundings.tracking(document),
     )
 
 

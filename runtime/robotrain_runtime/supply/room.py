@@ -40,7 +40,7 @@ def findings(document: JobDocument, free: int, missing: int, wanted: Collection[
 
 def _to_build(document: JobDocument) -> int:
     """The bytes of the run's environment while it is not there."""
-    wanted, placement = halves.workload(document).ENVIRONMENT, document.placement
+    wanted, placement = halves.environment_of(document), document.placement
     if placement.environment is not None:
         return 0
     there = environment.found(wanted.lock, wanted.python, Path(placement.cache), placement.torch_backend)

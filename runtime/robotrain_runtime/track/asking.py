@@ -10,11 +10,12 @@ ANSWER = "::robotrain-answer:: "
 
 ARTIFACT = "artifact"
 REGISTER = "register"
+RESULTS = "results"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """A request. number: what its answer refers to. what: ARTIFACT or REGISTER; body: what that needs."""
+    """A request. number: what its answer refers to. what: ARTIFACT, REGISTER or RESULTS; body: what that needs."""
 
     number: int
     what: str

@@ -22,6 +22,7 @@ from robotrain_runtime.track.asking import Answer, Ask
 MODULE = "robotrain_runtime.track.tracking"
 MACHINE = "--machine"
 AGAIN = "--again"
+ATTACHED = "--attached"
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 """Unless the environment says otherwise: a server that is not there should be told before the run ends."""
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
@@ -33,7 +34,8 @@ POLL_SECONDS = 0.05
 class Tracker:
     """Takes events; what tracking says comes back through `on_event`. It may fail: training goes on without it.
 
-    again: the tracking run of an earlier attempt, which goes on. run_id: that of this one, empty before it began.
+    again: the tracking run of an earlier attempt, which goes on; attached: whether it is the platform's, which alone
+    says how it ends. run_id: that of this one, empty before it began.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Tracker:
         environ: Mapping[str, str],
         on_event: Callable[[Record], None],
         again: str = "",
+        attached: bool = False,
     ) -> None:
         self.run_id = ""
         self._on_event = on_event
@@ -55,8 +58,10 @@ class Tracker:
         self._inbox: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._numbers = itertools.count(1)
         self._answers: dict[int, Answer] = {}
+        given = {MACHINE: machine, ATTACHED: attached}
+        options = [option for option, wanted in given.items() if wanted]
         self._process, receive = child.start(
-            [str(python), "-m", MODULE, *([MACHINE] if machine else []), *((AGAIN, again) if again else ())],
+            [str(python), "-m", MODULE, *options, *((AGAIN, again) if again else ())],
             {**PATIENCE, **environ, **QUIET, "MLFLOW_TRACKING_URI": uri},
             subprocess.PIPE,
             before=_ignore_signals,  # what stops the run must not stop what writes down that it was stopped

@@ -13,9 +13,9 @@ from robotrain_runtime import event, system_metrics
 from robotrain_runtime.courier import words
 from robotrain_runtime.emit import emit
 from robotrain_runtime.event import Metrics, Note, Outcome, Record, Track, Tracking
-from robotrain_runtime.track import asking
+from robotrain_runtime.track import asking, tracking_address
 from robotrain_runtime.track.asking import Ask
-from robotrain_runtime.track.tracker import AGAIN, MACHINE
+from robotrain_runtime.track.tracker import AGAIN, ATTACHED, MACHINE
 from robotrain_runtime.track.tracking_desk import Desk
 from robotrain_runtime.track.tracking_store import STATUS_TAG, Store
 
@@ -26,11 +26,14 @@ START_ATTEMPTS = 3
 START_PAUSE_SECONDS = 2.0
 
 
-def main(uri: str, machine: bool, again: str = "") -> None:
-    """Follow the events to their end. again: the run of an earlier attempt, which goes on."""
+def main(uri: str, machine: bool, again: str = "", attached: bool = False) -> None:
+    """Follow the events to their end. again, attached: as in `Tracker`.
+
+    Raises SystemExit with a sentence when a half cannot tell the address.
+    """
     inbox: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(inbox, Desk(uri)), daemon=True).start()
-    run = TrackingRun(Store(uri), again)
+    run = TrackingRun(Store(uri, attached=attached), again)
     due = NEVER
     while run.status is None:
         try:
@@ -39,7 +42,10 @@ def main(uri: str, machine: bool, again: str = "") -> None:
             record = event.now(Metrics(values=system_metrics.read()))
             emit(record.event)
             due = time.monotonic() + MACHINE_SECONDS
-        run.take(record if record is not None else event.now(Outcome(state="failed", exit_code=1)))
+        try:
+            run.take(record if record is not None else event.now(Outcome(state="failed", exit_code=1)))
+        except tracking_address.Unreached as unreached:
+            sys.exit(str(unreached))
         if machine and due == NEVER and run.begun:
             due = time.monotonic()  # the first values of the machine come at once, also for a short run
 
@@ -91,6 +97,7 @@ class TrackingRun:
 
     def _start(self, track: Track) -> None:
         """Make the run. A database that another process holds is asked again, for a while."""
+        tracking_address.reached(self._store.uri)
         for attempt in range(1, START_ATTEMPTS + 1):
             try:
                 self._store.start(track.experiment, track.run_name, self._again)
@@ -121,4 +128,5 @@ class TrackingRun:
 
 
 if __name__ == "__main__":
-    main(os.environ["MLFLOW_TRACKING_URI"], MACHINE in sys.argv, sys.argv[-1] if AGAIN in sys.argv else "")
+    said = sys.argv[1:]
+    main(os.environ["MLFLOW_TRACKING_URI"], MACHINE in said, said[-1] if AGAIN in said else "", ATTACHED in said)

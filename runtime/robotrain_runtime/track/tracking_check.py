@@ -25,9 +25,14 @@ def findings(uri: str) -> Iterator[Finding]:
         yield from _file(Path(uri.removeprefix("sqlite:///").partition("?")[0]), uri)
 
 
-def silent(uri: str) -> Finding:
+def silent(uri: str, seconds: float = SECONDS) -> Finding:
     """For one that gave no answer in time."""
-    return _unreachable(uri, f"It did not answer within {SECONDS:g} s.", "network")
+    return _unreachable(uri, f"It did not answer within {seconds:g} s.", "network")
+
+
+def unasked(uri: str, why: str) -> Finding:
+    """For one that nobody could ask about."""
+    return _unreachable(uri, f"It could not be asked: {why.rstrip('.')}.", "code")
 
 
 def shown(uri: str) -> str:

@@ -1,5 +1,5 @@
-"""What the tracking process does when it is asked, beside writing events down: checkpoints become artifacts, and
-versions of a model.
+"""What the tracking process does when it is asked, beside writing events down: checkpoints and results become
+artifacts, checkpoints and policies versions of a model.
 """
 
 import queue
@@ -7,11 +7,15 @@ import threading
 
 from robotrain_runtime import emit
 from robotrain_runtime.courier import words
-from robotrain_runtime.track import asking, tracking_registry
-from robotrain_runtime.track.asking import ARTIFACT, REGISTER, Answer, Ask
+from robotrain_runtime.track import asking, tracking_artifacts, tracking_registry
+from robotrain_runtime.track.asking import ARTIFACT, REGISTER, RESULTS, Answer, Ask
 from robotrain_runtime.track.tracking_store import Store
 
-DONE_BY = {ARTIFACT: tracking_registry.publish, REGISTER: tracking_registry.register}
+DONE_BY = {
+    ARTIFACT: tracking_artifacts.publish,
+    RESULTS: tracking_artifacts.results,
+    REGISTER: tracking_registry.register,
+}
 
 
 class Desk:

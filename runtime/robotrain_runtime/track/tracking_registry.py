@@ -1,75 +1,127 @@
-"""Checkpoints as MLflow artifacts, and as versions of a model. Asked twice, it is done once."""
+"""Checkpoints and evaluated policies as versions of a model. Asked twice, it is done once."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from robotrain_runtime.publish import lineage_file, score_tags
+from robotrain_runtime.track import tracking_address
+from robotrain_runtime.track.tracking_artifacts import TAKEN, publish
 from robotrain_runtime.track.tracking_store import Store, mlflow
 
-RUN, CHECKPOINT, DIGEST = "robotrain_run", "checkpoint", "checkpoint_sha256"
-"""Tags of a version that say which checkpoint it is."""
+RUN, CHECKPOINT = "robotrain_run", "checkpoint"
+"""Tags of a version that say which checkpoint it is, by its name."""
+DIGESTS = ("model_sha256", "checkpoint_sha256")
+"""Tags that say it by its bytes: those of the model alone, and those of everything beside it too."""
 
 
-def publish(store: Store, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Make the model part of a checkpoint an artifact of its run.
+class Registry(Protocol):
+    """A registry of models: MLflow's, or what a tracking half brings in its place as `registry(uri)`."""
 
-    asked: run_id, folder, model, digest. Returns where it is (`to`), and whether it is `new` there.
-    """
-    store.find(asked["run_id"])
-    name = Path(asked["folder"]).name
-    at, sealed = f"checkpoints/{name}", f"checkpoint_{name}_sha256"
-    new = store.tag(sealed) != asked["digest"]
-    if new:
-        store.artifacts(Path(asked["folder"], asked["model"]), at)
-        store.describe({}, {f"checkpoint_{name}_artifact": at, sealed: asked["digest"]})
-    return {"to": f"runs:/{asked['run_id']}/{at}", "new": new}
+    def versions(self, name: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+        """The number and the tags of each version of a model; none when there is no such model."""
+
+    def create(self, name: str, run_id: str, artifact: str, tags: Mapping[str, str], description: str) -> str:
+        """Make an artifact folder of a run the next version of a model: its number."""
+
+    def tag(self, name: str, version: str, tags: Mapping[str, str]) -> None:
+        """Add tags to a version; one that it has already changes, and is removed where the text is empty."""
+
+
+class Models:
+    """MLflow's registry at a store's address."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def versions(self, name: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+        """Of all pages."""
+        token = None
+        while True:
+            page = self._store.client.search_model_versions(f"name='{name}'", max_results=1000, page_token=token)
+            yield from ((str(version.version), version.tags) for version in page)
+            if not (token := page.token):
+                return
+
+    def create(self, name: str, run_id: str, artifact: str, tags: Mapping[str, str], description: str) -> str:
+        """The model is made when it is not there."""
+        self._make_model(name)
+        source = f"{self._store.address}/{artifact}"
+        make = self._store.client.create_model_version
+        return str(make(name, source=source, run_id=run_id, tags=dict(tags), description=description).version)
+
+    def tag(self, name: str, version: str, tags: Mapping[str, str]) -> None:
+        """One after another."""
+        for key, value in tags.items():
+            if value:
+                self._store.client.set_model_version_tag(name, version, key, value)
+            else:
+                self._store.client.delete_model_version_tag(name, version, key)
+
+    def _make_model(self, name: str) -> None:
+        try:
+            self._store.client.create_registered_model(name)
+        except mlflow.exceptions.MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
 
 
 def register(store: Store, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Make a checkpoint a version of a model, unless it is one.
+    """Make a checkpoint or a policy a version of a model, unless it is one: then its scores alone are told.
 
-    asked: name, description, tags, and what `publish` needs. Returns its `version`, and whether it is `new`.
+    asked: name, description, tags, scores, lineage, and what `publish` needs. scores: tags of a policy that was
+    evaluated. Returns its `version`, whether it is `new`, and the run whose scores were `replaced`.
     """
-    publish(store, asked)
-    name, checkpoint = asked["name"], Path(asked["folder"]).name
+    at, name, models = publish(store, asked)["artifact"], asked["name"], _models(store)
+    run = {"mlflow_run_id": asked["run_id"], "mlflow_experiment_id": store.experiment_id}
     with store.alone():
-        if found := _version(store, name, asked["tags"]):
-            return {"version": found, "new": False}
-        _make_model(store, name)
-        made = store.client.create_model_version(
-            name,
-            source=f"{store.address}/checkpoints/{checkpoint}",
-            run_id=asked["run_id"],
-            tags={
-                **asked["tags"],
-                "mlflow_run_id": asked["run_id"],
-                "mlflow_experiment_id": store.experiment_id,
-            },
-            description=asked["description"],
-        )
-    return {"version": str(made.version), "new": True}
+        scores = asked.get("scores") or {}
+        if found := _version(models, name, asked["tags"], by_name=not scores):
+            version, has = found
+            if scores:
+                models.tag(name, version, score_tags.instead_of(has, scores))
+            return {"version": version, "new": False, "replaced": _replaced(has, scores)}
+        _tell(store, at, asked)
+        tags = {**asked["tags"], **scores, **run}
+        made = models.create(name, asked["run_id"], at, tags, asked["description"])
+    return {"version": made, "new": True}
 
 
-def _version(store: Store, name: str, tags: Mapping[str, str]) -> str:
-    """The version that is this checkpoint by its bytes, else by its run and step; empty for none."""
-    versions = sorted(_versions(store, name), key=lambda version: int(version.version), reverse=True)
-    same = [version for version in versions if version.tags.get(DIGEST) == tags[DIGEST]]
-    same += [version for version in versions if all(version.tags.get(key) == tags[key] for key in (RUN, CHECKPOINT))]
-    return str(same[0].version) if same else ""
-
-
-def _versions(store: Store, name: str) -> Iterator[Any]:
-    token = None
-    while True:
-        page = store.client.search_model_versions(f"name='{name}'", max_results=1000, page_token=token)
-        yield from page
-        if not (token := page.token):
-            return
-
-
-def _make_model(store: Store, name: str) -> None:
+def _tell(store: Store, at: str, asked: Mapping[str, Any]) -> None:
+    """Lay its lineage beside the model. One that is there says the same, and perhaps cannot be written again; one that
+    came with the model says where that is from.
+    """
+    lineage = asked.get("lineage")
+    if not lineage or Path(asked["folder"], asked["model"], lineage_file.NAME).exists():
+        return
+    content = lineage_file.content(lineage, asked["run_id"], store.experiment_id)
     try:
-        store.client.create_registered_model(name)
-    except mlflow.exceptions.MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+        store.file(content, f"{at}/{lineage_file.NAME}")
+    except Exception as error:
+        if TAKEN not in str(error):
             raise
+
+
+def _models(store: Store) -> Registry:
+    own = getattr(tracking_address.half(store.uri), "registry", None)
+    registry: Registry = own(store.uri) if own else Models(store)
+    return registry
+
+
+def _replaced(has: Mapping[str, str], scores: Mapping[str, str]) -> str:
+    """Another run than that of these scores; empty for none."""
+    before, now = has.get(score_tags.BY, ""), scores.get(score_tags.BY, "")
+    return before if now and before != now else ""
+
+
+def _version(
+    models: Registry, name: str, tags: Mapping[str, str], *, by_name: bool
+) -> tuple[str, Mapping[str, str]] | None:
+    """The version that is this one by its bytes, else by its run and step, and its tags. by_name: whether run and
+    step say enough: who evaluates a policy did not make it, and may meet another under its name.
+    """
+    versions = sorted(models.versions(name), key=lambda version: int(version[0]), reverse=True)
+    keys: list[tuple[str, ...]] = [(digest,) for digest in DIGESTS if digest in tags]
+    keys += [(RUN, CHECKPOINT)] if by_name else []
+    same = (found for key in keys for found in versions if all(found[1].get(one) == tags[one] for one in key))
+    return next(same, None)
