@@ -5,7 +5,8 @@ from robotrain.source import RoleFlag
 POLICY_MODEL = RoleFlag(
     "--policy-model",
     repeatable=False,
-    help="A registered model to go on from: NAME:VERSION of the platform's registry, or azureml:NAME:VERSION.",
+    help="A policy to go on from, or to evaluate: NAME:VERSION of the platform's registry, azureml:NAME:VERSION, or "
+    "runs:/RUN_ID/PATH, the artifacts of a tracking run.",
     form="MODEL",
 )
 RESUME = RoleFlag(

@@ -22,15 +22,22 @@ class Asking:
     def __init__(self, at: BlobPrefix, identity: Identity) -> None:
         storage: Any = importlib.import_module("azure.storage.blob")
         self._at = at
+        self._identity = identity
         self._client = storage.ContainerClient(
             f"https://{at.account}{HOST}", at.container, identity.sdk(at.account), **PATIENCE
         )
 
     def blobs(self) -> Iterator[Blob]:
         """Everything below the prefix, as it is listed; a page is held at a time."""
+        self._identity.provide()  # else the SDK tries a failed sign-in again, seconds later, for each of many prefixes
         below = f"{self._at.prefix}/"
         listed = self._client.list_blobs(name_starts_with=below, include=["metadata"], results_per_page=PAGE)
-        return (_blob(found, below) for found in listed if found.name != below)
+        yield from (_blob(found, below) for found in listed if found.name != below)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a blob of that name below the prefix."""
+        path = f"{self._at.prefix}/{name}"
+        return any(found.name == path for found in self._client.list_blobs(name_starts_with=path, results_per_page=2))
 
     def nothing(self) -> NotThere:
         """That nothing lies below the prefix, and what was probably meant."""

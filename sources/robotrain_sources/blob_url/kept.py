@@ -42,7 +42,7 @@ class Kept:
         """By its file, and its holder where a token names one."""
         secret = secret_file.read(self._file)
         holder = secret_file.holder(secret.text) if secret.form == "token" else ""
-        return f"{secret.what} in {self._file}{f' ({holder})' if holder else ''}"
+        return f"{secret.what} in {secret.place}{f' ({holder})' if holder else ''}"
 
     def way(self, role: str, known: bool) -> str:
         """What a secret of that form must be."""

@@ -1,7 +1,7 @@
 """Declares `blob_url`: folders of blobs in Azure Storage."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from robotrain.hookspecs import hook
@@ -55,16 +55,26 @@ def gone(source: Source, role: str, pinned: str) -> str:
     return pin.gone(source, role, pinned)
 
 
+def lacks(source: Source, role: str, paths: Sequence[str]) -> Sequence[str]:
+    """Those of some paths that are surely not in the folder."""
+    from robotrain_sources.blob_url import pin
+
+    return pin.lacks(source, role, paths)
+
+
 KIND = SourceKind(
     name=prefix.BlobPrefix.kind,
     title="blob URLs",
     form=prefix.FORM,
+    example="https://account.blob.core.windows.net/datasets/pusht",
     help="A folder in Azure Storage: every blob below the prefix.",
     roles={
         "dataset": RoleFlag(
             "--blob-url", env=("BLOB_URLS",), help="A LeRobot dataset in Azure Storage: all below the prefix."
         ),
-        "policy": RoleFlag("--policy-url", repeatable=False, help="A policy in Azure Storage to go on from."),
+        "policy": RoleFlag(
+            "--policy-url", repeatable=False, help="A policy in Azure Storage to go on from, or to evaluate."
+        ),
         "init_policy": INIT_POLICY,
         "resume": RESUME,
     },
@@ -73,7 +83,7 @@ KIND = SourceKind(
     half="robotrain_sources.blob_url.container",
     target="robotrain_sources.blob_url.target",
     warn=warn,
-    pinning=Pinning(now=pinned, gone=gone),
+    pinning=Pinning(now=pinned, gone=gone, lacks=lacks),
 )
 
 

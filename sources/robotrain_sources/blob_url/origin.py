@@ -18,16 +18,19 @@ REPIN = "robotrain resubmit RUN --repin"
 
 class Blobs:
     """The blobs below one prefix, as one identity reads them. chosen: whether it is a checkpoint below that is meant,
-    which is asked for when its files are.
+    which is asked for when its files are. way: what to type to give the job an identity, where that is known.
     """
 
-    def __init__(self, at: BlobPrefix, pin: str, who: identity.Identity, chosen: bool = False) -> None:
+    def __init__(
+        self, at: BlobPrefix, pin: str, who: identity.Identity, *, chosen: bool = False, way: str = ""
+    ) -> None:
         self.place = f"blob_url/{at.account}/{at.container}"
         self._at = at
         self._pin = pin
         self._who = who
         self._asking = Asking(at, who)
         self._chosen = chosen
+        self._way = way
         self._unsigned: Exception | None = None
 
     def entries(self) -> Iterator[Entry]:
@@ -64,12 +67,12 @@ class Blobs:
     def refused(self, error: Exception) -> Refused:
         """Why Azure did not give something."""
         unsigned = self._unsigned if "External Azure credential provider" in str(error) else None
-        return unfetched.of(unsigned or error, self._at, self._who)
+        return unfetched.of(unsigned or error, self._at, self._who, way=self._way)
 
     def _choice(self) -> BlobPrefix:
         if not self._pin:
-            return publish_choice.of(self._at, self._who)
-        if found := publish_choice.pinned(self._at, self._who, self._pin):
+            return publish_choice.of(self._at, self._who, self._way)
+        if found := publish_choice.pinned(self._at, self._who, self._pin, self._way):
             return found
         raise Refused(self._changed(), "data")
 
@@ -85,10 +88,10 @@ class Blobs:
             raise
 
 
-def open(uri: str, pin: str, role: str, credential: str) -> Blobs:
+def open(uri: str, pin: str, role: str, credential: str, way: str = "") -> Blobs:
     """The blobs below the address. Raises Refused when it is none, or the credential file is of no use."""
     try:
         at = prefix.parse(uri)
     except prefix.BlobUrlError as refused:
         raise Refused(f"the job names no folder of blobs: {refused.why}", "configuration") from None
-    return Blobs(at, pin, identity.of(credential), chosen=role == "resume")
+    return Blobs(at, pin, identity.of(credential), chosen=role == "resume", way=way)

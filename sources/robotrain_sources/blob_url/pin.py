@@ -1,6 +1,8 @@
 """What a blob URL means now: what is listed below it, told as the transfer tells data. Nothing is downloaded."""
 
-from robotrain.source import Source, SourceError, Unseen
+from collections.abc import Sequence
+
+from robotrain.source import Absent, Source, Unseen
 
 from robotrain_sources import patience
 from robotrain_sources.blob_url import identity, publish_choice, unfetched
@@ -8,6 +10,8 @@ from robotrain_sources.blob_url.asking import Asking
 from robotrain_sources.blob_url.prefix import BlobPrefix, parse
 
 ALTOGETHER = 10.0
+HERE = "blobs from this machine"
+SIGN_IN = "sign in with `az login`"
 
 
 def now(source: Source, role: str) -> str:
@@ -26,11 +30,26 @@ def gone(source: Source, role: str, pin: str) -> str:
     return _sentence(unfetched.CHANGED.format(at=at) if found else f"no blobs lie below {at} any more")
 
 
+def lacks(source: Source, role: str, paths: Sequence[str]) -> list[str]:
+    """Those of some paths that no blob has below the prefix. Raises what the SDK raises, and Unseen."""
+    at = parse(str(source))
+    asking = Asking(at, identity.of(""))
+
+    def missing() -> str:
+        return "\n".join(path for path in paths if not asking.has(path))
+
+    return patience.within(ALTOGETHER, missing, f"The storage account {at.account}", Unseen).splitlines()
+
+
 def _digest(at: BlobPrefix, role: str, pin: str) -> str:
     """Asks Azure as who is signed in here. pin: what lay there; with one, what is not there is empty. Raises
     SourceError.
     """
     who = identity.of("")
+    try:
+        who.provide()
+    except Exception as error:  # the same for every source, so it names none
+        raise Unseen(_sentence(str(unfetched.no_identity(error, HERE, way=SIGN_IN)))) from None
     try:
         asking = Asking(_meant(at, role, pin, who), who)
         if found := publish_choice.lies(asking):
@@ -42,7 +61,7 @@ def _digest(at: BlobPrefix, role: str, pin: str) -> str:
             return ""
         why, _, instead = str(refused).partition("\n")
         definite = isinstance(refused, unfetched.NotThere)
-        raise (SourceError if definite else Unseen)(_sentence(why), instead) from None
+        raise (Absent if definite else Unseen)(_sentence(why), instead) from None
 
 
 def _meant(at: BlobPrefix, role: str, pin: str, who: identity.Identity) -> BlobPrefix:

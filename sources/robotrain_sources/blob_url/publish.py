@@ -1,9 +1,10 @@
 """Runs in the data environment: writes checkpoints below a prefix, and removes them, when it is asked over its pipe.
 
-`python -m robotrain_sources.blob_url.publish URL [--credential FILE]`
+`python -m robotrain_sources.blob_url.publish URL [--credential FILE] [--way TEXT]`
 """
 
 import argparse
+import dataclasses
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,18 +27,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="publish")
     parser.add_argument("url", type=parse)
     parser.add_argument("--credential", default="")
+    parser.add_argument("--way", default="", help="what to type to give the job a credential")
     given = parser.parse_args()
     logging.getLogger("azure").setLevel(logging.CRITICAL)  # what it has to say is in the answers
-    desk = Desk(given.url, given.credential)
+    desk = Desk(given.url, given.credential, given.way)
     serve({PUT: desk.put, TRIM: desk.trim, LOOK: desk.look})
 
 
 class Desk:
     """Does what is asked. What the SDK raises becomes OSError with a sentence."""
 
-    def __init__(self, at: BlobPrefix, credential: str) -> None:
+    def __init__(self, at: BlobPrefix, credential: str, way: str = "") -> None:
         self._at = at
         self._credential = credential
+        self._way = way
 
     def put(self, body: Body) -> Body:
         """A checkpoint, whole or not there; whether it is new."""
@@ -48,11 +51,11 @@ class Desk:
         return self._told(lambda found: {"removed": found.trim(str(body["run"]), int(body["keep"]))})
 
     def look(self, body: Body) -> Body:
-        """Whether one may write and delete; the runs of what lies there, by step."""
+        """Whether one may write and delete; what wrote each checkpoint that lies there, by its name."""
 
         def see(found: Published) -> Body:
             found.blobs.probe()
-            return {"runs": {int(name): run for name, run in found.whole().items() if name}}
+            return {"whole": {name: dataclasses.astuple(by) for name, by in found.whole().items() if name}}
 
         return self._told(see, asking=True)
 
@@ -64,7 +67,7 @@ class Desk:
         try:
             return act(Published(self._at, Container(self._at, who, asking=asking)))
         except Exception as error:
-            raise publish_refused.of(error, self._at, who) from error
+            raise publish_refused.of(error, self._at, who, self._way) from error
 
 
 if __name__ == "__main__":

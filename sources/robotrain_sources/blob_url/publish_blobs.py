@@ -8,12 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from robotrain_sources.blob_url.identity import Identity
 from robotrain_sources.blob_url.prefix import HOST, BlobPrefix
 
-RUN = "robotrain_run"
-"""The metadata of each blob that says which run wrote it."""
+RUN, SUBMISSION, TRACKING = "robotrain_run", "robotrain_submission", "robotrain_tracking"
+"""The metadata of each blob that says what wrote it."""
 BLOCK = 4 << 20
 FILES, BLOCKS = 4, 4
 """So many files at a time, each in so many blocks at a time: at most 80 MiB are held."""
@@ -23,14 +24,34 @@ HASTE = {"retry_total": 1, "initial_backoff": 1, "connection_timeout": 10, "read
 MEMORY = {"max_single_put_size": BLOCK, "max_block_size": BLOCK, "min_large_block_upload_threshold": BLOCK}
 
 
+@dataclass(frozen=True, slots=True)
+class Author:
+    """What wrote a blob. run: empty for somebody else. submission, tracking: as in `Manifest`."""
+
+    run: str = ""
+    submission: str = ""
+    tracking: str = ""
+
+    @property
+    def metadata(self) -> dict[str, str] | None:
+        """As it is kept: a header takes few characters as they are. None for nobody."""
+        said = {RUN: self.run, SUBMISSION: quote(self.submission), TRACKING: quote(self.tracking)}
+        return {name: value for name, value in said.items() if value} or None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class There:
-    """A blob that is there. name: below the prefix. run: who wrote it; empty for somebody else."""
+    """A blob that is there. name: below the prefix. by: what wrote it."""
 
     name: str
     size: int
     md5: bytes
-    run: str
+    by: Author
+
+    @property
+    def run(self) -> str:
+        """Whose it is; empty for somebody else's."""
+        return self.by.run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,15 +91,15 @@ class Container:
         content: bytes = self._blob(name).download_blob().readall()
         return content
 
-    def upload(self, wanted: Iterable[Wanted], folder: str, run: str) -> None:
+    def upload(self, wanted: Iterable[Wanted], folder: str, by: Author) -> None:
         """Upload files below a folder of the prefix; the first failure is raised."""
         with ThreadPoolExecutor(FILES) as pool:
-            for done in [pool.submit(self._upload, one, f"{folder}/{one.name}", run) for one in wanted]:
+            for done in [pool.submit(self._upload, one, f"{folder}/{one.name}", by) for one in wanted]:
                 done.result()
 
-    def write(self, name: str, content: bytes, md5: bytes, run: str) -> None:
+    def write(self, name: str, content: bytes, md5: bytes, by: Author) -> None:
         """A small blob, new: raises ResourceExistsError when one of that name is there."""
-        self._send(name, content, len(content), md5, run, overwrite=False)
+        self._send(name, content, len(content), md5, by, overwrite=False)
 
     def delete(self, names: Iterable[str]) -> None:
         """Delete blobs; those that are gone already do not matter."""
@@ -89,14 +110,14 @@ class Container:
     def probe(self) -> None:
         """Write a tiny blob, and delete it."""
         name = f".robotrain-{os.urandom(8).hex()}"
-        self._send(name, b"", 0, bytes.fromhex("d41d8cd98f00b204e9800998ecf8427e"), "", overwrite=True)
+        self._send(name, b"", 0, bytes.fromhex("d41d8cd98f00b204e9800998ecf8427e"), Author(), overwrite=True)
         self._delete(name)
 
-    def _upload(self, one: Wanted, name: str, run: str) -> None:
+    def _upload(self, one: Wanted, name: str, by: Author) -> None:
         with one.file.open("rb") as file:
-            self._send(name, file, one.size, one.md5, run, overwrite=True)
+            self._send(name, file, one.size, one.md5, by, overwrite=True)
 
-    def _send(self, name: str, content: Any, size: int, md5: bytes, run: str, overwrite: bool) -> None:
+    def _send(self, name: str, content: Any, size: int, md5: bytes, by: Author, overwrite: bool) -> None:
         self._blob(name).upload_blob(
             content,
             length=size,
@@ -104,7 +125,7 @@ class Container:
             validate_content=True,  # the service compares the MD5 of each request with what came
             max_concurrency=BLOCKS,
             content_settings=self._settings(content_type="application/octet-stream", content_md5=bytearray(md5)),
-            metadata={RUN: run} if run else None,
+            metadata=by.metadata,
         )
 
     def _delete(self, name: str) -> None:
@@ -122,4 +143,5 @@ def _there(blob: Any, start: str) -> There | None:
     if known.get("hdi_isfolder") == "true" or not name:
         return None
     md5 = bytes(blob.content_settings.content_md5 or b"")
-    return There(name=name, size=blob.size, md5=md5, run=known.get(RUN, ""))
+    said = (unquote(known.get(key, "")) for key in (SUBMISSION, TRACKING))
+    return There(name=name, size=blob.size, md5=md5, by=Author(known.get(RUN, ""), *said))

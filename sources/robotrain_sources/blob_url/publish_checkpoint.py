@@ -11,7 +11,7 @@ from robotrain_runtime.checkpoint import MANIFEST, Manifest
 from robotrain_runtime.courier import Never
 
 from robotrain_sources.blob_url.prefix import BlobPrefix
-from robotrain_sources.blob_url.publish_blobs import Container, There, Wanted
+from robotrain_sources.blob_url.publish_blobs import Author, Container, There, Wanted
 from robotrain_sources.blob_url.publish_refused import Torn
 
 CHUNK = 1 << 20
@@ -42,9 +42,10 @@ class Published:
             self.blobs.delete([f"{name}/{MANIFEST}"])
         self.blobs.delete(f"{name}/{path}" for path in there.keys() - wanted.keys() - {MANIFEST})
         missing = [one for path, one in wanted.items() if not _is(there.get(path), one)]
-        self.blobs.upload(missing, name, sealed.run)
+        by = Author(sealed.run, sealed.submission, sealed.tracking)
+        self.blobs.upload(missing, name, by)
         self._verify(name, wanted)
-        self._seal(name, folder, sealed.run)
+        self._seal(name, folder, by)
         return True
 
     def trim(self, run: str, keep: int) -> list[str]:
@@ -61,14 +62,14 @@ class Published:
             self.blobs.delete(f"{name}/{path}" for path in parts[name] - {MANIFEST})
         return [name for name in removed if name in whole]
 
-    def whole(self) -> dict[str, str]:
-        """The run of each checkpoint there, by its name; under an empty name that of the place itself, if it is one."""
+    def whole(self) -> dict[str, Author]:
+        """What wrote each checkpoint there, by its name; under an empty name the place itself, if it is one."""
         found = {}
         for path, one in self.blobs.below().items():
             name, _, file = path.rpartition("/")
             if file == MANIFEST and (not name or name.isdecimal()):
                 made = None if one.run else self._manifest(name)
-                found[name] = made.run if made else one.run
+                found[name] = Author(made.run, made.submission, made.tracking) if made else one.by
         return found
 
     def _own(self, name: str, run: str) -> Mapping[str, There]:
@@ -97,9 +98,9 @@ class Published:
             if not _is(there.get(path), one):
                 raise Torn(f"{self._at}/{name}/{path} did not arrive as it was sent")
 
-    def _seal(self, name: str, folder: Path, run: str) -> None:
+    def _seal(self, name: str, folder: Path, by: Author) -> None:
         content = (folder / MANIFEST).read_bytes()
-        self.blobs.write(f"{name}/{MANIFEST}", content, hashlib.md5(content).digest(), run)
+        self.blobs.write(f"{name}/{MANIFEST}", content, hashlib.md5(content).digest(), by)
         if self.blobs.read(f"{name}/{MANIFEST}") != content:
             self.blobs.delete([f"{name}/{MANIFEST}"])
             raise Torn(f"{self._at}/{name}/{MANIFEST} did not arrive as it was sent")

@@ -12,9 +12,12 @@ from robotrain_sources.transfer import digest
 MOST_NAMED = 8
 
 
-def of(at: BlobPrefix, who: Identity) -> BlobPrefix:
-    """The folder of the checkpoint. Raises Refused when there is none, or when several runs have left some."""
-    found = _whole(at, who)
+def of(at: BlobPrefix, who: Identity, way: str = "") -> BlobPrefix:
+    """The folder of the checkpoint. Raises Refused when there is none, or when several runs have left some.
+
+    way: as in `unfetched`.
+    """
+    found = _whole(at, who, way)
     if "" in found:
         return at
     if not found:
@@ -28,11 +31,11 @@ def of(at: BlobPrefix, who: Identity) -> BlobPrefix:
     return _below(at, names[-1])
 
 
-def pinned(at: BlobPrefix, who: Identity, pin: str) -> BlobPrefix | None:
+def pinned(at: BlobPrefix, who: Identity, pin: str, way: str = "") -> BlobPrefix | None:
     """The folder of the checkpoint with the digest `pin`, whichever run's it is and whatever came after it; None when
     it is gone. Raises what the SDK raises, and Refused.
     """
-    names = sorted(_whole(at, who), key=lambda name: int(name or 0), reverse=True)
+    names = sorted(_whole(at, who, way), key=lambda name: int(name or 0), reverse=True)
     folders = (_below(at, name) for name in names)
     return next((folder for folder in folders if lies(Asking(folder, who)) == pin), None)
 
@@ -43,11 +46,12 @@ def lies(asking: Asking) -> str:
     return digest.of(found) if found else ""
 
 
-def _whole(at: BlobPrefix, who: Identity) -> dict[str, str]:
+def _whole(at: BlobPrefix, who: Identity, way: str) -> dict[str, str]:
     try:
-        return Published(at, Container(at, who, asking=True)).whole()
+        found = Published(at, Container(at, who, asking=True)).whole()
     except Exception as error:
-        raise unfetched.of(error, at, who) from error
+        raise unfetched.of(error, at, who, way=way) from error
+    return {name: by.run for name, by in found.items()}
 
 
 def _below(at: BlobPrefix, name: str) -> BlobPrefix:

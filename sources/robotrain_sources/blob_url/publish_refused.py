@@ -20,8 +20,11 @@ class Torn(Exception):
     """What lies there now is not what was sent. The text says what."""
 
 
-def of(error: Exception, at: BlobPrefix, who: Identity) -> Exception:
-    """What is raised in the place of `error`: Never and the operating system's own trouble stay as they are."""
+def of(error: Exception, at: BlobPrefix, who: Identity, way: str = "") -> Exception:
+    """What is raised in the place of `error`: Never and the operating system's own trouble stay as they are.
+
+    way: as for reading.
+    """
     if isinstance(error, Never) or (isinstance(error, OSError) and error.errno):
         return error
     if isinstance(error, Torn):
@@ -29,7 +32,7 @@ def of(error: Exception, at: BlobPrefix, who: Identity) -> Exception:
     if getattr(error, "error_code", "") == "ContainerNotFound":
         make = f"az storage container create --auth-mode login --account-name {at.account} --name {at.container}"
         return OSError(f"the storage account {at.account} has no container {at.container}: {make}")
-    sentence = str(unfetched.of(error, at, who, CONTRIBUTOR))
+    sentence = str(unfetched.of(error, at, who, CONTRIBUTOR, way))
     for reading, writing in _WRITING:
         sentence = sentence.replace(reading, writing)
     return OSError(sentence)

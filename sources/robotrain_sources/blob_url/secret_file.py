@@ -1,4 +1,6 @@
-"""A file that holds what blobs are read with: an account key, a SAS or a token. Its content is never repeated."""
+"""What blobs are read with where a file or a key vault holds it: an account key, a SAS or a token. Its content is never
+repeated.
+"""
 
 import base64
 import contextlib
@@ -9,7 +11,7 @@ from datetime import datetime, timezone
 from typing import Any, Literal
 from urllib.parse import parse_qs
 
-from robotrain_sources import credential_file
+from robotrain_sources.credential import reading
 from robotrain_sources.fetching.answer import Refused
 
 FORMS = "an account key, a SAS (sv=…&sig=…) or an access token"
@@ -23,9 +25,9 @@ Form = Literal["key", "sas", "token"]
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """What a file holds. text: in no printed form of this."""
+    """What it holds. place: where that lies, as the end of a sentence. text: in no printed form of this."""
 
-    file: str
+    place: str
     form: Form
     text: str = field(repr=False)
 
@@ -46,16 +48,16 @@ class Secret:
         return None
 
 
-def read(file: str) -> Secret:
-    """What the file holds now. Raises Refused, with the file's name, when that is nothing blobs are read with."""
-    text = credential_file.read(file, FORMS).removeprefix("?")
+def read(named: str) -> Secret:
+    """What the file or the secret holds now. Raises Refused, with its name, where blobs are not read with that."""
+    text = reading.read(named, FORMS).removeprefix("?")
     form = _form(text)
     if form is None:
-        raise credential_file.wrong(file, FORMS)
-    found = Secret(file, form, text)
+        raise reading.wrong(named, FORMS)
+    found = Secret(reading.called(named), form, text)
     if found.ends and found.ends <= datetime.now(timezone.utc):
         ended = f"{found.ends.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
-        raise Refused(f"{found.what} in {file} ended at {ended}: put a new one there", "configuration")
+        raise Refused(f"{found.what} in {found.place} ended at {ended}: put a new one there", "configuration")
     return found
 
 

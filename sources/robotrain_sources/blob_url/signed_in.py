@@ -1,7 +1,5 @@
 """The identity that this machine has, by Azure's own chain of sign-ins."""
 
-import importlib
-import logging
 import os
 import threading
 import time
@@ -9,11 +7,9 @@ from datetime import datetime, timezone
 from typing import Any
 
 from robotrain_sources.blob_url import secret_file
+from robotrain_sources.credential import signing_in
 
 STORAGE = "https://storage.azure.com/.default"
-NOT_IN_A_JOB = ("shared_token_cache", "visual_studio_code", "powershell", "interactive_browser", "broker")
-HASTE = {"retry_total": 1, "connection_timeout": 5, "read_timeout": 10, "process_timeout": 10}
-"""A job that cannot sign in says so within seconds."""
 EARLY = 300
 """The seconds before its end that a token is renewed."""
 RESPITE = 10
@@ -21,14 +17,10 @@ RESPITE = 10
 
 
 class SignedIn:
-    """Azure's own chain, without what needs a desktop: a secret in the environment, workload identity, a managed
-    identity (the one AZURE_CLIENT_ID names), `az login` or `azd auth login`.
-    """
+    """Azure's own chain; its token for storage is asked for once."""
 
     def __init__(self) -> None:
-        logging.getLogger("azure").setLevel(logging.CRITICAL)  # what it has to say is in its errors
-        without: dict[str, Any] = {f"exclude_{name}_credential": True for name in NOT_IN_A_JOB}
-        self._chain = importlib.import_module("azure.identity").DefaultAzureCredential(**without, **HASTE)
+        self._chain = signing_in.chain()
         self._lock = threading.Lock()
         self._token: Any = None
         self._failed: tuple[float, Exception] | None = None

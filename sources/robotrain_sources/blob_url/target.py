@@ -1,20 +1,21 @@
 """A folder of blobs as a place to write to, in the container: a program in the data environment does the writing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.assistant import Assistant
 from robotrain_runtime.checkpoint import Manifest
 from robotrain_runtime.half import Place
-from robotrain_runtime.target import Look
+from robotrain_runtime.target import Look, Mark
 
 from robotrain_sources.blob_url import prefix
 from robotrain_sources.data_environment import ENVIRONMENT
 from robotrain_sources.fetching import program
 
-__all__ = ["ENVIRONMENT", "look", "normal", "open"]
+__all__ = ["ENVIRONMENT", "SOURCE", "look", "normal", "open"]
 
+SOURCE = "robotrain_sources.blob_url.container"
 PUBLISH = "robotrain_sources.blob_url.publish"
 PUT, TRIM, LOOK = "put", "trim", "look"
 
@@ -28,7 +29,7 @@ def normal(address: str) -> str:
 
 
 def look(address: str, place: Place) -> Look:
-    """Whether one may write, read and delete there, and the runs of the checkpoints that lie there."""
+    """Whether one may write, read and delete there, and what wrote the checkpoints that lie there."""
     if place.python is None:
         return Look()
     try:
@@ -37,7 +38,7 @@ def look(address: str, place: Place) -> Look:
         return Look(wrong=(str(error),))
     try:
         found = writer.ask(LOOK, {}, lambda: False)
-        return Look(runs={int(step): str(run) for step, run in found["runs"].items()})
+        return _seen(found["whole"])
     except OSError as error:
         return Look(wrong=(str(error),))
     finally:
@@ -56,13 +57,10 @@ class Blobs:
         if place.python is None:
             raise OSError(f"there is no environment to run {PUBLISH} in")
         credential = place.credentials.get(prefix.BlobPrefix.kind, "")
-        command = [
-            str(place.python),
-            "-m",
-            PUBLISH,
-            normal(address),
-            *(("--credential", credential) * bool(credential)),
-        ]
+        way = place.ways.get(prefix.BlobPrefix.kind, "")
+        said = {"--credential": credential, "--way": way}
+        options = [f"{option}={value}" for option, value in said.items() if value]
+        command = [str(place.python), "-m", PUBLISH, normal(address), *options]
         self._assistant = Assistant(command, program.surroundings(), place.say)
 
     def ask(self, what: str, body: Mapping[str, Any], halted: Callable[[], bool]) -> Mapping[str, Any]:
@@ -80,3 +78,13 @@ class Blobs:
     def close(self) -> None:
         """End the program."""
         self._assistant.close()
+
+
+def _seen(whole: Mapping[str, Sequence[str]]) -> Look:
+    """whole: run, submission and tracking run of each checkpoint, by its name."""
+    marks = {
+        int(name): Mark(name=name, submission=submission, tracking=tracking)
+        for name, (_, submission, tracking) in whole.items()
+        if submission
+    }
+    return Look(runs={int(name): run for name, (run, *_) in whole.items()}, marks=marks)

@@ -13,6 +13,10 @@ from robotrain_sources.fetching.answer import Refused, blamed, plain, unanswered
 from robotrain_sources.transfer import trouble
 
 CHANGED = "what lies below {at} is not what lay there when it was pinned: blobs were added, changed or deleted since"
+ANY_WAY = (
+    "sign in with `az login`, give the job a managed identity (AZURE_CLIENT_ID), or name a file with an account key, a"
+    " SAS or a token"
+)
 BAD = 400
 """The first status that is a refusal."""
 UNKNOWN = ("AuthenticationFailed", "InvalidAuthenticationInfo")
@@ -34,14 +38,17 @@ class NotThere(Refused):
         super().__init__(sentence, "configuration")
 
 
-def of(error: Exception, at: BlobPrefix, identity: Identity, role: str = READER) -> Refused:
-    """What the SDK or obstore raised, as a sentence with whose fault it is. role: the one that would do."""
+def of(error: Exception, at: BlobPrefix, identity: Identity, role: str = READER, way: str = "") -> Refused:
+    """What the SDK or obstore raised, as a sentence with whose fault it is. role: the one that would do.
+
+    way: what to type to give the job an identity, where a platform has its own way.
+    """
     if isinstance(error, Refused):
         return error
     where = f"container {at.container} of the storage account {at.account}"
     kinds = {base.__name__ for base in type(error).__mro__}
     if "ClientAuthenticationError" in kinds and not hasattr(error, "error_code"):  # the sign-in's, not the account's
-        return _no_identity(error, where, role)
+        return no_identity(error, where, role, way)
     if (status := _status(error)) >= BAD:
         return _answered(status, _code(error), at, where, (identity, role))
     if "AzureError" in kinds or _on_the_way(error):
@@ -50,6 +57,23 @@ def of(error: Exception, at: BlobPrefix, identity: Identity, role: str = READER)
         return Refused(f"the storage account {at.account} gave no answer in time: try again later", "network")
     fault = "network" if trouble.may_pass(error) else blamed(error)
     return Refused(f"{where} could not be read: {plain(error)}", fault)
+
+
+def no_identity(error: Exception, where: str, role: str = READER, way: str = "") -> Refused:
+    """For a sign-in that failed. where: what cannot be read. role, way: as in `of`."""
+    if reason := re.search(_REASON, str(error)):
+        told = f" ({reason[0]})"
+    elif unreached := re.search(_UNREACHED, str(error)):
+        return Refused(
+            f"Azure's sign-in cannot be reached, so nobody can read {where} ({unreached[0]}): try again later",
+            "network",
+        )
+    else:
+        told = ""
+    return Refused(
+        f"there is no Azure identity to read {where} with{told}: {way or ANY_WAY}; an identity needs the role {role}",
+        "configuration",
+    )
 
 
 def _unanswered(error: Exception, at: BlobPrefix, kinds: Set[str]) -> Refused:
@@ -82,24 +106,6 @@ def _not_let_in(answered: str, where: str, identity: Identity, role: str) -> str
         way = identity.way(role, known=False)
         return f"Azure does not accept the sign-in of {identity.who()} for {where} ({answered}): {way}"
     return f"Azure does not let {identity.who()} read {where} ({answered}): {identity.way(role, known=True)}"
-
-
-def _no_identity(error: Exception, where: str, role: str) -> Refused:
-    if reason := re.search(_REASON, str(error)):
-        told = f" ({reason[0]})"
-    elif unreached := re.search(_UNREACHED, str(error)):
-        return Refused(
-            f"Azure's sign-in cannot be reached, so nobody can read {where} ({unreached[0]}): try again later",
-            "network",
-        )
-    else:
-        told = ""
-    return Refused(
-        f"there is no Azure identity to read {where} with{told}: sign in with `az login`, give the job a managed"
-        f" identity (AZURE_CLIENT_ID), or name a file with an account key, a SAS or a token;"
-        f" an identity needs the role {role}",
-        "configuration",
-    )
 
 
 def _status(error: Exception) -> int:

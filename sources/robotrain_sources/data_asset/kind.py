@@ -30,6 +30,7 @@ KIND = SourceKind(
     title="azureml data assets",
     schemes=("azureml",),
     form=asset.FORM,
+    example="azureml:pusht-episodes:3",
     help="A LeRobot dataset registered as an Azure ML data asset, mounted by the platform.",
     roles={"dataset": RoleFlag("--dataset-asset", env=("DATASET_ASSETS",))},
     recognises=recognises,

@@ -4,13 +4,17 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 FILES = "files"
 MANIFEST = "fetched.json"
 SCRATCH = ".part"
+PATIENCE, POLL = 1.0, 0.05
+"""Seconds for which nobody is told that something waits, and between two looks."""
 
 
 def find(folder: Path) -> Path | None:
@@ -58,11 +62,20 @@ def _note(folder: Path) -> None:
 
 @contextmanager
 def held(path: Path, waiting: str) -> Iterator[None]:
-    """Hold the lock file at `path`; a process that ends lets go of it. waiting: said when another holds it."""
+    """Hold the lock file at `path`; a process that ends lets go of it. waiting: said when another holds it for long."""
     with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        until = time.monotonic() + PATIENCE
+        while not (taken := _taken(file)) and time.monotonic() < until:
+            time.sleep(POLL)
+        if not taken:
             print(waiting, flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _taken(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -17,16 +17,23 @@ FOREIGN = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH")
 PATIENCE = 5.0
 
 
-def run(place: Place, module: str, *arguments: str, environ: Mapping[str, str] = MappingProxyType({})) -> Path:
+def run(
+    place: Place,
+    module: str,
+    *arguments: str,
+    environ: Mapping[str, str] = MappingProxyType({}),
+    modules: Iterable[str] = (),
+) -> Path:
     """The folder that the program answers with; its other lines are the run's. Raises OSError with a sentence.
 
-    environ: added to the environment of this process, for what must not be seen in a list of processes.
+    environ: added to the environment of this process, for what must not be seen in a list of processes. modules: as in
+    `surroundings`.
     """
     if place.python is None:
         raise OSError(f"there is no environment to run {module} in")
     with subprocess.Popen(
         [str(place.python), "-m", module, *arguments],
-        env={**surroundings(), **environ},
+        env={**surroundings(modules), **environ},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

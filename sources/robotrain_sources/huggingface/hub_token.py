@@ -4,7 +4,7 @@ import importlib
 import re
 from dataclasses import dataclass, field
 
-from robotrain_sources import credential_file
+from robotrain_sources.credential import reading
 
 FORM = "a token of the Hub (hf_…), and nothing else"
 
@@ -18,11 +18,11 @@ class Token:
 
 
 def of(credential: str) -> Token:
-    """That of the file `credential`, else the one of this machine. Raises Refused."""
+    """That of the file or the secret `credential`, else the one of this machine. Raises Refused."""
     if credential:
-        text = credential_file.read(credential, FORM)
+        text = reading.read(credential, FORM)
         if not re.fullmatch(r"[!-~]{8,4096}", text):
-            raise credential_file.wrong(credential, FORM)
-        return Token(text, f"the token in {credential}")
+            raise reading.wrong(credential, FORM)
+        return Token(text, f"the token in {reading.called(credential)}")
     text = importlib.import_module("huggingface_hub").get_token() or ""
     return Token(text, "your token (HF_TOKEN)" if text else "")

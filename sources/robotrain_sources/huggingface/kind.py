@@ -1,7 +1,7 @@
 """Declares `huggingface`: datasets and policies of the Hugging Face Hub."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,10 +44,18 @@ def gone(source: Source, role: str, pinned: str) -> str:
     return pin.gone(source, role, pinned)
 
 
+def lacks(source: Source, role: str, paths: Sequence[str]) -> Sequence[str]:
+    """Those of some paths that are surely not in the repository."""
+    from robotrain_sources.huggingface import pin
+
+    return pin.lacks(source, role, paths)
+
+
 KIND = SourceKind(
     name=repository.Repository.kind,
     title="Hugging Face repositories",
     form=repository.FORM,
+    example="lerobot/pusht",
     help="A repository of the Hugging Face Hub, at a branch, a tag or a commit.",
     roles={
         "dataset": RoleFlag(
@@ -63,13 +71,13 @@ KIND = SourceKind(
             "--policy-repo-id",
             env=("POLICY_REPO_ID",),
             repeatable=False,
-            help="A policy of the Hugging Face Hub to go on from.",
+            help="A policy of the Hugging Face Hub to go on from, or to evaluate; REVISION pins it.",
         ),
     },
     recognises=recognises,
     parse=parse,
     half="robotrain_sources.huggingface.container",
-    pinning=Pinning(now=pinned, gone=gone),
+    pinning=Pinning(now=pinned, gone=gone, lacks=lacks),
 )
 
 

@@ -28,14 +28,15 @@ QUIET = {
 
 
 class Files:
-    """The files of one repository. kind: model or dataset."""
+    """The files of one repository. kind: model or dataset. way: what to type to give the job a token."""
 
-    def __init__(self, named: Repository, kind: str, shown: hub_token.Token) -> None:
+    def __init__(self, named: Repository, kind: str, shown: hub_token.Token, way: str = "") -> None:
         self.place = f"huggingface/{kind}s/{named.id.replace('/', '--')}"
         self._commit = named.revision
         self._named = named
         self._kind = kind
         self._token = shown
+        self._way = way
         self._hub = library.patient().HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, token=shown.text or None)
 
     def entries(self) -> Iterator[Entry]:
@@ -75,7 +76,11 @@ class Files:
     def refused(self, error: Exception) -> Refused:
         """Why the Hub did not give something."""
         asked = unfetched.Asked(
-            repository=self._named.id, kind=self._kind, revision=self._named.revision, token=self._token.what
+            repository=self._named.id,
+            kind=self._kind,
+            revision=self._named.revision,
+            token=self._token.what,
+            way=self._way,
         )
         return unfetched.of(error, asked)
 
@@ -98,7 +103,7 @@ class Files:
         return (_entry(found.path, found) for found in listed if hasattr(found, "blob_id"))
 
 
-def open(uri: str, pin: str, role: str, credential: str) -> Files:
+def open(uri: str, pin: str, role: str, credential: str, way: str = "") -> Files:
     """The files of the repository. Raises Refused when it is none, or the credential file is of no use."""
     try:
         named = repository.parse(uri)
@@ -110,7 +115,7 @@ def open(uri: str, pin: str, role: str, credential: str) -> Files:
         )
     os.environ.update(QUIET)  # before the library is imported
     kind = "dataset" if role == "dataset" else "model"
-    return Files(Repository(named.id, pin or named.revision), kind, hub_token.of(credential))
+    return Files(Repository(named.id, pin or named.revision), kind, hub_token.of(credential), way)
 
 
 def _sibling(found: Any) -> Entry:

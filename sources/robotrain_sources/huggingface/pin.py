@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 
 from robotrain.source import Source
 
@@ -31,11 +32,33 @@ def gone(source: Source, role: str, pin: str) -> str:
     return ""
 
 
+def lacks(source: Source, role: str, paths: Sequence[str]) -> list[str]:
+    """Those of some paths that the repository does not hold; of a commit nobody is asked. Raises what the library
+    raises, and SourceError.
+    """
+    repository = parse(str(source))
+    if re.fullmatch(unpinned.COMMIT, repository.revision):
+        return []
+    return patience.within(ALTOGETHER, lambda: "\n".join(_lacking(repository, role, paths)), "The Hub").splitlines()
+
+
+def _lacking(repository: Repository, role: str, paths: Sequence[str]) -> list[str]:
+    from huggingface_hub import HfApi
+
+    hub = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="robotrain")
+    kind, revision = _kind(role), repository.revision or None
+    return [path for path in paths if not hub.file_exists(repository.id, path, repo_type=kind, revision=revision)]
+
+
+def _kind(role: str) -> str:
+    return "dataset" if role == "dataset" else "model"
+
+
 def _commit(repository: Repository, role: str) -> str:
     """Asks the Hub. Raises SourceError."""
     from huggingface_hub import HfApi  # 0.3 s
 
-    kind = "dataset" if role == "dataset" else "model"
+    kind = _kind(role)
     hub = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="robotrain")
     try:
         info = hub.repo_info(repository.id, repo_type=kind, revision=repository.revision or None, timeout=SECONDS)

@@ -16,6 +16,7 @@ _ADDRESS = (
     r"(?is)(?:hf:/+|(?:(?:https?:)?//)?(?:[^/?#]*@)?(?:www\.)?(?:huggingface\.co|hf\.co)(?::\d+)?/+)"
     r"(?:datasets/+)?(?!(?:datasets|spaces)/)(?P<id>[^/?#@]+/[^/?#@]+)(?:@(?P<at>[^/?#]+)|/(?:tree|resolve|blob)/(?P<tree>[^/?#]+))?.*"
 )
+_VERSIONED = r"[A-Za-z0-9_][A-Za-z0-9._-]*:[0-9]+"
 _NOT_IN_REF = r"[~^:?*\[\\#&=%{}'\"]|\.\.|//|(?:^|/)\.|\.lock(?:/|$)"
 
 
@@ -76,6 +77,9 @@ def _refuse(text: str, name: str) -> NoReturn:
         raise RepositoryError("Type the repository's id, not its address.", instead)
     if text.lower().startswith("azureml:"):
         raise RepositoryError("A name of Azure ML is no Hub repository.")
+    if re.fullmatch(_VERSIONED, text):
+        why = "A name with a version is one of a registry, no Hub repository: a model is"
+        raise RepositoryError(f"{why} --policy-model NAME:VERSION, in Azure ML azureml:NAME:VERSION.")
     if "://" in text:
         raise RepositoryError("A Hub repository is named by its id, OWNER/NAME, not by an address.")
     if text.startswith(("/", "./", "../", "~")):

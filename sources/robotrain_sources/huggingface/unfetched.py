@@ -10,17 +10,27 @@ from robotrain_sources.fetching.answer import Refused, blamed, plain, unanswered
 from robotrain_sources.transfer import trouble
 
 HUB = "https://huggingface.co"
+HIDDEN = "it is private and HF_TOKEN is not set"
 _ON_THE_WAY = r".*HTTP error: (.+)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What the Hub was asked for. kind: model or dataset. token: the one that was shown, in words; empty for none."""
+    """What the Hub was asked for. kind: model or dataset. token: the one that was shown, in words; empty for none.
+
+    way: what to type to give the job a token, where its platform has its own way.
+    """
 
     repository: str
     kind: str
     revision: str
     token: str
+    way: str = ""
+
+    @property
+    def other(self) -> str:
+        """The end of a sentence on a token that is not let in."""
+        return f"; to give the job another: {self.way}" if self.way else ""
 
 
 def of(error: Exception, asked: Asked) -> Refused:
@@ -49,10 +59,12 @@ def _of_kind(names: set[str], asked: Asked, hub: str) -> str:
     """What the library has an exception for; empty for the others."""
     name = asked.repository
     if "GatedRepoError" in names:
-        way = "with the account of your token" if asked.token else "and set HF_TOKEN to a token of your account"
+        give = asked.way or "set HF_TOKEN to a token of your account"
+        way = f"with the account of your token{asked.other}" if asked.token else f"and {give}"
         return f"{name} is gated: accept its conditions at {_page(asked)} {way}"
     if "RepositoryNotFoundError" in names:
-        why = f"{asked.token} has no access to it" if asked.token else "it is private and HF_TOKEN is not set"
+        none = f"it is private and the job has no token: {asked.way}" if asked.way else HIDDEN
+        why = f"{asked.token} has no access to it{asked.other}" if asked.token else none
         return f"{hub} shows no {asked.kind} {name}: it does not exist, or {why}"
     if "RevisionNotFoundError" in names:
         return f"{name} has no revision {asked.revision or 'main'} on {hub}"
@@ -64,8 +76,9 @@ def _of_kind(names: set[str], asked: Asked, hub: str) -> str:
 def _of_status(status: int, asked: Asked, hub: str) -> Refused:
     name = asked.repository
     if status in (401, 403):
-        why = f"does not accept {asked.token}" if asked.token else "wants a token: set HF_TOKEN"
-        return Refused(f"{hub} {why}, for {name} (HTTP {status})", "configuration")
+        wants = f"wants a token: {asked.way or 'set HF_TOKEN'}"
+        why, other = (f"does not accept {asked.token}", asked.other) if asked.token else (wants, "")
+        return Refused(f"{hub} {why}, for {name} (HTTP {status}){other}", "configuration")
     if status in (404, 416):
         return Refused(f"{hub} has a file of {name} no more, or another (HTTP {status}): start the run again", "data")
     if status in trouble.PASSING or status >= 500:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from robotrain.nearest import nearest
-from robotrain.source import SourceError
+from robotrain.source import Absent, SourceError
 
 from robotrain_sources.huggingface.repository import Repository
 
@@ -27,6 +27,10 @@ SHOWN = 8
 
 class OutOfReach(SourceError):
     """The Hub answered, and whoever asked cannot have the repository at that revision."""
+
+
+class Nowhere(OutOfReach, Absent):
+    """Nobody can have it, with whatever token."""
 
 
 def of(error: Exception, repository: Repository, kind: str, hub: "HfApi") -> SourceError:
@@ -68,7 +72,7 @@ def _status(error: Exception, repository: Repository, kind: str, hub: "HfApi") -
     if status in (401, 404):  # the Hub does not tell the two apart for who is not logged in
         return _not_shown(repository, kind, hub)
     if status == 403 and "disabled" in message:
-        return OutOfReach(f"The Hub has closed the {kind} {repository.id} to everybody.")
+        return Nowhere(f"The Hub has closed the {kind} {repository.id} to everybody.")
     if status == 403:
         return OutOfReach(
             f"Your token may not read the {kind} {repository.id}: give it that right at {_site(hub)}/settings/tokens."
@@ -90,7 +94,7 @@ def _gated(repository: Repository, kind: str, hub: "HfApi") -> SourceError:
 def _not_shown(repository: Repository, kind: str, hub: "HfApi") -> SourceError:
     other = "model" if kind == "dataset" else "dataset"
     if _is_there(repository, other, hub):
-        return OutOfReach(f"On the Hub {repository.id} is a {other}, not a {kind}.")
+        return Nowhere(f"On the Hub {repository.id} is a {other}, not a {kind}.")
     if _logged_in():
         return OutOfReach(
             f"The Hub shows your account no {kind} {repository.id}: it is misspelt, gone, or private to others."
@@ -102,12 +106,12 @@ def _not_shown(repository: Repository, kind: str, hub: "HfApi") -> SourceError:
 def _no_revision(repository: Repository, kind: str, hub: "HfApi") -> SourceError:
     if re.fullmatch(COMMIT, repository.revision):
         held = f"The {kind} {repository.id} does not hold the commit {repository.revision}"
-        return OutOfReach(f"{held} any more: its history was written anew.")
+        return Nowhere(f"{held} any more: its history was written anew.")
     names = list(_revisions(repository, kind, hub))
     near = nearest(repository.revision, names) or ""
     known = f": it has {', '.join(names[:SHOWN])}{', …' if len(names) > SHOWN else ''}" if names else ""
     why = f"The {kind} {repository.id} has no revision {repository.revision}{known}."
-    return OutOfReach(why, near and f"{repository.id}@{near}")
+    return Nowhere(why, near and f"{repository.id}@{near}")
 
 
 def _is_there(repository: Repository, kind: str, hub: "HfApi") -> bool:

@@ -1,7 +1,7 @@
 """A local folder in the container: it is used where it lies."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from robotrain_runtime.document import Source
@@ -22,7 +22,16 @@ def preflight(source: Source, place: Place) -> Iterator[str]:
     elif (part := policy.used(folder, source.role)) is None:
         yield policy.wrong(folder)
     elif source.pin:
-        yield from _unlike(part, source.pin)
+        yield from _readable(lambda: digest.unlike(part, source.pin))
+
+
+def mounted(source: Source, place: Place) -> Iterator[str]:
+    """What is wrong with a copy that the platform brought: it is to be what was pinned where it was uploaded."""
+    folder = Path(source.uri)
+    if (part := policy.used(folder, source.role)) is None:
+        yield policy.wrong(folder).partition("\n")[0]
+    elif source.pin:
+        yield from _readable(lambda: _changed(digest.differs(part, source.pin)))
 
 
 def fetch(source: Source, place: Place) -> Path:
@@ -35,10 +44,15 @@ def fetch(source: Source, place: Place) -> Path:
     return part
 
 
-def _unlike(part: Path, pin: str) -> Iterator[str]:
+def _changed(how: str) -> str:
+    return f"What was uploaded is not what was pinned: {how}." if how else ""
+
+
+def _readable(ask: Callable[[], str]) -> Iterator[str]:
+    """What is asked, when it is anything; what cannot be read is told by its name."""
     try:
-        if changed := digest.unlike(part, pin):
-            yield changed
+        if wrong := ask():
+            yield wrong
     except OSError as error:
         yield f"{error.filename} cannot be read: {error.strerror}."
 

@@ -57,12 +57,17 @@ def unlike(folder: Path, pin: str) -> str:
 
     Empty also for the pin of a robotrain that looked at folders in another way. Raises OSError.
     """
+    how = differs(folder, pin)
+    return f"{folder} changed since it was pinned: {how}; written last: {_newest(folder)}." if how else ""
+
+
+def differs(folder: Path, pin: str) -> str:
+    """In what the folder differs from what was pinned, in some words; empty as for `unlike`. Raises OSError."""
     then, now = read(pin), of(folder)
     if then is None or then == now:
         return ""
     same = (then.files, then.size) == (now.files, now.size)
-    how = f"as large as then ({now}), but with other content" if same else f"{then} then, {now} now"
-    return f"{folder} changed since it was pinned: {how}; written last: {_newest(folder)}."
+    return f"as large as then ({now}), but with other content" if same else f"{then} then, {now} now"
 
 
 def read(pin: str) -> Digest | None:

@@ -1,7 +1,7 @@
 """Declares `local_path`: folders of the machine that runs the job."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from robotrain.hookspecs import hook
@@ -40,24 +40,32 @@ def gone(source: Source, role: str, pinned: str) -> str:
     return pin.gone(source, role, pinned)
 
 
+def lacks(source: Source, role: str, paths: Sequence[str]) -> Sequence[str]:
+    """Those of some paths that are surely not in the folder."""
+    from robotrain_sources.local_path import pin
+
+    return pin.lacks(source, role, paths)
+
+
 KIND = SourceKind(
     name=folder.Folder.kind,
     title="local folders",
     form=folder.FORM,
+    example="/data/episodes",
     help="A folder of the machine that runs the job.",
     roles={
         "dataset": RoleFlag("--dataset-path", help="A LeRobot dataset in a folder of the machine that runs the job."),
         "policy": RoleFlag(
             "--policy-path",
             repeatable=False,
-            help="A trained policy to go on from: its folder, or that of a checkpoint.",
+            help="A trained policy to go on from, or to evaluate: its folder, or that of a checkpoint.",
         ),
         "resume": RESUME,
     },
     recognises=recognises,
     parse=parse,
     half="robotrain_sources.local_path.container",
-    pinning=Pinning(now=pinned, gone=gone),
+    pinning=Pinning(now=pinned, gone=gone, lacks=lacks),
 )
 
 

@@ -1,6 +1,6 @@
 """Pins of local folders: what a folder holds when a job is sent, so that another content is noticed later."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,6 +26,12 @@ def gone(source: Source, role: str, pin: str) -> str:
         return f"There is no {'policy' if role in policy.POLICIES else 'folder'} at {source} any more."
     with _readable():
         return digest.unlike(part, pin)
+
+
+def lacks(source: Source, role: str, paths: Sequence[str]) -> list[str]:
+    """Those of some paths that are not in the folder; none where the folder is not on this machine."""
+    folder = Path(str(source))
+    return [path for path in paths if not (folder / path).exists()] if folder.is_dir() else []
 
 
 def _part(source: Source, role: str) -> Path | None:

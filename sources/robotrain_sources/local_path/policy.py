@@ -11,6 +11,7 @@ from robotrain_runtime import checkpoint
 
 POLICIES = ("policy", "init_policy")
 FILES = ("config.json", "model.safetensors")
+ADAPTER = "adapter_config.json"
 MODEL = "pretrained_model"
 CHUNK = 1 << 20
 
@@ -27,6 +28,8 @@ def used(folder: Path, role: str) -> Path | None:
 def wrong(folder: Path) -> str:
     """Why there is no policy in `folder`, and on a second line what to type where that is known."""
     part = folder / MODEL if (folder / MODEL).is_dir() else folder
+    if (part / ADAPTER).is_file():
+        return f"{part} holds a PEFT adapter, not a policy: merge it into its base policy first."
     missing = _missing(part)
     sentence = f"{part} holds no policy: {' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing."
     near = next(_policies_below(folder), None)

@@ -29,4 +29,5 @@ def fetch(source: Source, place: Place) -> Path:
     named = version.parse(source.uri)
     folder = place.cache / "sources" / "registered_model" / named.name
     registry = {"MLFLOW_TRACKING_URI": place.tracking_uri}
-    return program.run(place, FETCH, named.name, str(named.version), "--to", str(folder), environ=registry)
+    to = ("--to", str(folder), "--cache", str(place.cache))
+    return program.run(place, FETCH, named.name, str(named.version), *to, environ=registry)

@@ -1,43 +1,38 @@
 """Runs in the run's environment: finds a version of a registered model, and fetches its files when they lie elsewhere.
 
-`python -m robotrain_sources.registered_model.fetch NAME VERSION --to FOLDER`, with `MLFLOW_TRACKING_URI`
+`python -m robotrain_sources.registered_model.fetch NAME VERSION --to FOLDER --cache FOLDER`, with `MLFLOW_TRACKING_URI`
 """
 
 import argparse
-import contextlib
-import difflib
 import hashlib
-import importlib
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from robotrain_sources.fetching import answer, landing
+from robotrain_runtime import parentage
 
-QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
-PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
-"""Unless the environment says otherwise."""
-SQLITE = "sqlite:///"
-MOST_TOLD = 5
+from robotrain_sources.fetching import answer, landing, made_by, tracked
 
 
 class Fetching:
-    """One version of a model, in the registry at a tracking address."""
+    """One version of a model, in the registry at a tracking address. tags: those of it, once it was found."""
 
     def __init__(self, mlflow: Any, address: str, name: str, version: str) -> None:
         self._mlflow = mlflow
         self._address = address
         self._name, self._version = name, version
+        self.tags: Mapping[str, str] = {}
 
     def into(self, to: Path) -> Path:
         """The folder of the files, below `to` when they had to be fetched. Raises Refused, and what MLflow raises."""
-        with _database(self._address):
+        with tracked.alone(self._address):
             self._client = self._mlflow.MlflowClient(self._address, registry_uri=self._address)
             found = self._found()
+        self.tags = dict(found.tags)
         uri = str(self._client.get_model_version_download_uri(self._name, self._version))
-        if (here := _here(uri)) is None:
+        if (here := tracked.here(uri)) is None:
             identity = hashlib.sha256(f"{self._address} {uri} {found.creation_timestamp}".encode()).hexdigest()
             return landing.land(to / f"{self._version}-{identity[:16]}", self._fill)
         if not here.is_dir():
@@ -64,31 +59,12 @@ class Fetching:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
         if versions := [int(one.version) for one in self._client.search_model_versions(f"name='{self._name}'")]:
-            told = ", ".join(map(str, sorted(versions)[-MOST_TOLD:]))
+            told = ", ".join(map(str, sorted(versions)[-tracked.MOST_TOLD :]))
             raise answer.Refused(f"the model registry has no version {self._version} of {self._name}; it has {told}")
         models = sorted(one.name for one in self._client.search_registered_models())
-        near = difflib.get_close_matches(self._name, models, n=MOST_TOLD) or models[:MOST_TOLD]
+        near = tracked.near(self._name, models)
         there = f"it has {', '.join(near)}" if near else "it is empty"
         raise answer.Refused(f"the model registry has no model {self._name}; {there}")
-
-
-def _here(uri: str) -> Path | None:
-    """The folder of this machine that an artifact address means; None when it lies elsewhere."""
-    address = urlsplit(uri)
-    if address.scheme == "file" and address.netloc in ("", "localhost"):
-        return Path(unquote(address.path))
-    return Path(uri) if not address.scheme and uri.startswith("/") else None
-
-
-def _database(address: str) -> contextlib.AbstractContextManager[None]:
-    """Its tables are made once, by whoever comes first: the run's own tracking may be doing so at that moment."""
-    if not address.startswith(SQLITE):
-        return contextlib.nullcontext()
-    database = Path(address.removeprefix(SQLITE))
-    database.parent.mkdir(parents=True, exist_ok=True)
-    return landing.held(
-        database.with_name(database.name + ".lock"), f"waiting for {database}, which is being written to"
-    )
 
 
 def main() -> None:
@@ -97,23 +73,17 @@ def main() -> None:
     parser.add_argument("name")
     parser.add_argument("version")
     parser.add_argument("--to", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, required=True, help="where it is noted which run made the policy")
     asked = parser.parse_args()
-    os.environ.update({**PATIENCE, **os.environ, **QUIET})
-    answer.main(lambda: _fetched(asked, os.environ["MLFLOW_TRACKING_URI"]))
+    what = f"{asked.name} version {asked.version}"
+    tracked.main(lambda address: _fetched(asked, address), what, "the model registry")
 
 
 def _fetched(asked: argparse.Namespace, address: str) -> Path:
-    try:
-        return Fetching(importlib.import_module("mlflow"), address, asked.name, asked.version).into(asked.to)
-    except (answer.Refused, OSError):
-        raise
-    except ModuleNotFoundError as error:
-        why = f"the run's environment holds no {error.name}, which asks the model registry"
-        raise answer.Refused(why) from error
-    except Exception as error:
-        shown = address if "@" not in address else address.rpartition("@")[2]
-        why = f"{asked.name} version {asked.version} could not be had from the model registry at {shown}"
-        raise answer.Refused(f"{why} ({answer.plain(error)})") from error
+    fetching = Fetching(tracked.mlflow(address), address, asked.name, asked.version)
+    folder = fetching.into(asked.to)
+    parentage.keep(asked.cache, folder, made_by.of(fetching.tags))
+    return folder
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Declares `registered_model` and `model_asset`: policies in the platform's registry, or in Azure ML's.
 
 Two kinds, so that a platform can take the one and decline the other; one pair of flags, as the text tells them apart.
+Artifacts of tracking runs share one of them.
 """
 
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 from robotrain.hookspecs import hook
 from robotrain.source import SourceError, SourceKind
 
+from robotrain_sources.mlflow_run import kind as mlflow_run
 from robotrain_sources.registered_model import asset, version
 from robotrain_sources.roles import INIT_POLICY, POLICY_MODEL
 
@@ -49,6 +51,7 @@ KIND = SourceKind(
     title="registered models",
     schemes=("models",),
     form=version.FORM,
+    example="models:/pusht-act/3",
     help="A model version of the registry that the platform tracks to; or azureml:NAME:VERSION.",
     roles=_ROLES,
     recognises=recognises,
@@ -61,6 +64,7 @@ ASSET = SourceKind(
     title="azureml models",
     schemes=("azureml",),
     form=asset.FORM,
+    example="azureml:pusht-act:3",
     help="A model of an Azure ML workspace or registry.",
     roles=_ROLES,
     recognises=recognises_asset,
@@ -70,5 +74,5 @@ ASSET = SourceKind(
 
 @hook
 def robotrain_source_kinds() -> Iterable[SourceKind]:
-    """The kinds of this folder; the first is asked when a text tells nothing."""
-    return (KIND, ASSET)
+    """Those that share the flag; the first is asked when a text tells nothing."""
+    return (KIND, ASSET, mlflow_run.KIND)

@@ -1,38 +1,48 @@
 """From the name of a run to the checkpoint it left: asks the records of runs, and the platform that the run is on."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from robotrain import store
 from robotrain.platforms import Platform
 from robotrain.plugins import Plugins
-from robotrain.problem import Problem, Rejected
+from robotrain.problem import Rejected
 from robotrain.run import Output, RunRecord
 from robotrain.source import Source, SourceError
 
-FOLDERS = ("local_path", "blob_url")
+from robotrain_sources.run import left
+
+FOLDERS = ("local_path", "blob_url", "datastore_path")
 """Kinds whose printed form is a folder, so that a part of it is named by going on with a slash."""
 
 NAME = r"(?a)[\w.-]+"
+LATEST = left.LATEST
 SHOWN = 8
+_FOUND: dict[tuple[str, str], str] = {}
 
 
 def find(text: str) -> Source:
     """The model in the checkpoint that `RUN[@STEP]` names, of the kind that reads it there. Raises SourceError."""
     name, step = _split(text)
+    plugins = Plugins()
     try:
-        record = store.sent(store.find(name))
-        plugins = Plugins()
-        platform = plugins.platform(record.platform)
-        found = _chosen(record, platform, step)
+        record, checkpoints = left.latest(plugins) if name == LATEST else _of(name, plugins)
+        found = _chosen(record, checkpoints, step)
         kind = plugins.source_kinds().get(found.source)
     except Rejected as rejected:
-        raise SourceError(" ".join(_sentence(problem) for problem in rejected.problems)) from None
+        raise SourceError(left.sentences(rejected)) from None
     if kind is None:
         raise SourceError(f"The checkpoint is a {found.source}, and no plugin here reads that.")
     part = f"/{found.model}" if found.model and found.source in FOLDERS else ""
-    return kind.parse(f"{found.uri}{part}", Path("/"))
+    source = kind.parse(f"{found.uri}{part}", Path("/"))
+    _FOUND[text, str(source)] = f"{record.run}, step {found.step}"
+    return source
+
+
+def told(text: str, source: Source) -> str:
+    """The run and the step that a text stood for when that source was found; empty where it was not."""
+    return _FOUND.get((text, str(source)), "")
 
 
 def _split(text: str) -> tuple[str, int | None]:
@@ -46,13 +56,18 @@ def _split(text: str) -> tuple[str, int | None]:
     return name, int(step) if at else None
 
 
-def _chosen(record: RunRecord, platform: Platform, step: int | None) -> Output:
-    """The checkpoint of `step`, or the last. Raises SourceError, Rejected."""
-    found = {
-        one.step: one for one in platform.outputs(record.reference) if one.kind == "checkpoint" and one.step is not None
-    }
+def _of(name: str, plugins: Plugins) -> tuple[RunRecord, Mapping[int, Output]]:
+    """A run and its checkpoints. Raises SourceError when it left none, Rejected."""
+    record = store.sent(store.find(name))
+    platform = plugins.platform(record.platform)
+    found = left.checkpoints(record, platform)
     if not found:
         raise _none_yet(record, platform)
+    return record, found
+
+
+def _chosen(record: RunRecord, found: Mapping[int, Output], step: int | None) -> Output:
+    """The checkpoint of `step`, or the last. Raises SourceError."""
     if step is None:
         return found[max(found)]
     if step not in found:
@@ -75,7 +90,3 @@ def _none_yet(record: RunRecord, platform: Platform) -> SourceError:
 def _listed(steps: Sequence[int]) -> str:
     few = ", ".join(map(str, steps[-SHOWN:]))
     return f"it has {'…, ' if len(steps) > SHOWN else ''}{few}"
-
-
-def _sentence(problem: Problem) -> str:
-    return f"{problem.title[:1].upper()}{problem.title[1:]}." + (f" {problem.why}" if problem.why else "")

@@ -22,18 +22,37 @@ def parse(text: str, base: Path) -> Source:
     return checkpoint.find(text)
 
 
+def meant(text: str, source: Source) -> str:
+    """The run and the step that a text stood for when it was parsed."""
+    from robotrain_sources.run import checkpoint
+
+    return checkpoint.told(text, source)
+
+
+def known(incomplete: str) -> list[str]:
+    """`latest` and the runs, newest first."""
+    from robotrain_sources.run import left
+
+    return left.named(incomplete)
+
+
 KIND = SourceKind(
     name="run",
     title="runs of robotrain",
     form="RUN[@STEP]",
-    help="The last checkpoint of an earlier run, or that of a step.",
+    help="The last checkpoint of an earlier run, or that of a step; `latest` is the newest run that left one.",
     roles={
         "policy": RoleFlag(
-            "--policy-run", repeatable=False, help="A run to go on from: its last checkpoint, or a step's."
+            "--policy-run",
+            repeatable=False,
+            help="A run whose policy to go on from, or to evaluate: its last checkpoint, or a step's; `latest` is the "
+            "newest run that left one.",
+            known=known,
         )
     },
     recognises=recognises,
     parse=parse,
+    meant=meant,
 )
 
 

@@ -1,6 +1,7 @@
 """The carrier of kinds that are listed and fetched over the network: one program in the data environment for all.
 
-A half that names this module as its `CARRIER` says in `ORIGIN` which module opens its sources there.
+A half that names this module as its `CARRIER` says in `ORIGIN` which module opens its sources there. It may have
+`asked(source, place)` as well: what that module is asked for, where the printed form alone would not do.
 """
 
 import threading
@@ -32,12 +33,13 @@ def deliver(
     """Bring `sources`, with one scheduler over all of them."""
     asked = [
         request.Asked(
-            uri=source.uri,
+            uri=_uri(source, halves[source.kind], place),
             pin=source.pin,
             role=source.role,
             origin=str(getattr(halves[source.kind], "ORIGIN")),  # noqa: B009
             credential=place.credentials.get(source.kind, ""),
             described=tuple(described.get(source.role, ())),
+            way=place.ways.get(source.kind, ""),
         )
         for source in sources
     ]
@@ -109,6 +111,11 @@ class Transfer:
         if name == "failed":
             raise Failed(content["reason"], fault=content["fault"])
         return content
+
+
+def _uri(source: Source, half: SourceHalf, place: Place) -> str:
+    asked: Callable[[Source, Place], str] | None = getattr(half, "asked", None)
+    return asked(source, place) if asked else source.uri
 
 
 def _found(source: Source, told: Mapping[str, Any]) -> Found:

@@ -14,4 +14,5 @@ def opened(asked: Asked) -> Origin:
         kind = cast(Opening, importlib.import_module(asked.origin))
     except ImportError as error:
         raise Refused(f"{asked.origin} cannot be imported: {error}", "code") from error
-    return kind.open(asked.uri, asked.pin, asked.role, asked.credential)
+    way = {"way": asked.way} if asked.way else {}
+    return kind.open(asked.uri, asked.pin, asked.role, asked.credential, **way)

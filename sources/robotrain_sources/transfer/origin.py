@@ -58,5 +58,9 @@ class Origin(Protocol):
 class Opening(Protocol):
     """A module that opens sources of one kind."""
 
-    def open(self, uri: str, pin: str, role: str, credential: str) -> Origin:
-        """The source of that printed form. credential: the file that holds its secret; empty for none. Asks nobody."""
+    def open(self, uri: str, pin: str, role: str, credential: str, way: str = "") -> Origin:
+        """The source of that printed form. Asks nobody.
+
+        credential: the file that holds its secret; empty for none. way: what to type to give the job one, where the
+        platform says so; without, this is not passed.
+        """

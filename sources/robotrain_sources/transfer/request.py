@@ -12,7 +12,10 @@ GO = "go"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One source. origin: the module that opens it. credential: a file. described: the paths of what describes it."""
+    """One source. origin: the module that opens it. credential: a file. described: the paths of what describes it.
+
+    way: what to type to give the job a credential; empty where the kind itself says what.
+    """
 
     uri: str
     pin: str
@@ -20,6 +23,7 @@ class Asked:
     origin: str
     credential: str = ""
     described: Sequence[str] = ()
+    way: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

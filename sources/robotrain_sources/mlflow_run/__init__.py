@@ -1,0 +1,1 @@
+"""A policy among the artifacts of a tracking run."""
