@@ -1,6 +1,6 @@
 """robotrain: describe a robot-learning job once; run it on any platform that declares it can.
 
-The command line is `robotrain`; the same from Python:
+The command line is `robotrain`; the same from Python::
 
     run = robotrain.submit("job.yaml", platform="…", training_steps=2000)
     run.wait()

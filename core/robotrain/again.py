@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 from robotrain_runtime import checkpoint as checkpoints
 from robotrain_runtime import document
 
-from robotrain import overrides, pin, sent_plans
+from robotrain import held_to, leaks, overrides, pin, sent_plans, settings_asked
 from robotrain.api import Prepared, halves_of, prepare
+from robotrain.capabilities import UNKNOWN, Support
 from robotrain.coerce import coerce, scalars
 from robotrain.job import Job, attempt_of
 from robotrain.job_file import FileSource, JobFile
 from robotrain.plan import Plan
 from robotrain.plan_folder import Rendered
 from robotrain.problem import Instead, Problem, Rejected, Stage, raise_if_any
-from robotrain.provenance import Origin, Value
+from robotrain.provenance import DEFAULT, Origin, Value
 from robotrain.request import Request
 from robotrain.run import Output
 
@@ -59,7 +60,7 @@ def same(stored: Rendered, plugins: "Plugins") -> Prepared:
     known = {field.name for field in dataclasses.fields(platform.settings)}
     settings, wrong = coerce(platform.settings, {name: value for name, value in values.items() if name in known})
     job = stored.plan.job
-    problems = [*wrong, *plugins.site_problems(job, platform.name)]
+    problems = [*wrong, *held_to.check(stored.plan, platform, plugins), *plugins.site_problems(job, platform.name)]
     raise_if_any(problems)
     return Prepared(
         job=job,
@@ -77,8 +78,8 @@ def changed(stored: Rendered, sets: Sequence[str], plugins: "Plugins") -> Prepar
     """The job of a plan with other values (`--set KEY=VALUE`); what is not changed keeps its pin. Raises Rejected."""
     job = stored.plan.job
     workload, platform = plugins.workload(job.workload), plugins.platform(stored.plan.platform)
-    asked = Request(file=_as_file(stored))
-    request, wrong = overrides.apply(asked, sets, workload, platform, plugins.source_kinds())
+    request, wrong = overrides.apply(Request(settled=True), sets, workload, platform, plugins.source_kinds())
+    request = _with_the_rest(request, stored)
     prepared = prepare(request, workload, platform, plugins, tuple(wrong))
     another = any(source.role == RESUME for source in prepared.job.sources)
     taken_over = tuple(source for source in job.sources if source.role == RESUME and not another)
@@ -107,23 +108,33 @@ def last_whole(found: Sequence[Output], say: Callable[[str], None]) -> Output:
 def resumed(prepared: Prepared, run: str, checkpoint: Output, plugins: "Plugins") -> Prepared:
     """The job going on from a checkpoint of `run`, with its optimizer and its step. Raises Rejected."""
     workload = plugins.workload(prepared.job.workload)
-    support = prepared.platform.capabilities.source(RESUME, checkpoint.source)
+    kind = prepared.kinds.get(checkpoint.source)
+    support = prepared.platform.capabilities.source(RESUME, kind) if kind else UNKNOWN
     if RESUME not in workload.roles or not support:
-        raise Rejected([_cannot_resume(prepared, workload.name, RESUME in workload.roles, support.reason)])
+        raise Rejected([_cannot_resume(prepared, workload.name, RESUME in workload.roles, support)])
+    leaks.refuse(leaks.in_checkpoint(checkpoint.kind, checkpoint.uri, prepared.platform.name))
     source = document.Source(role="resume", kind=checkpoint.source, uri=checkpoint.uri)
     kept_sources = [one for one in prepared.job.sources if one.role not in REPLACED]
     row = {"name": RESUME, "value": f"{source.kind} {source.uri}", "origin": f"run {run}", "overrode": []}
     values = [value for value in prepared.values if value["name"] not in REPLACED]
     prepared = dataclasses.replace(prepared, values=(row, *values))
-    return _with_sources(prepared, (*kept_sources, source), plugins)
+    prepared = _with_sources(prepared, (*kept_sources, source), plugins)
+    raise_if_any([*workload.check(prepared.job), *prepared.platform.check(prepared.job, prepared.settings)])
+    return prepared
 
 
 def differences(stored: Rendered, after: Prepared) -> Iterator[tuple[str, Any, Any]]:
-    """Name, value then and value now, of everything that differs between a plan and what is about to be sent."""
+    """Name, value then and value now, of everything that differs between a plan and what is about to be sent.
+
+    What the platform told by itself and is about to be asked anew has no value yet, which is no difference.
+    """
     before, now = stored.plan.job, after.job
+    settings = dict(scalars(after.settings))
+    by_itself = settings_asked.told(stored.values, stored.plan.platform)
+    anew = {name for name in by_itself if name in stored.settings and settings.get(name) is None}
     found = [
         *_differing(dict(before.parameters), dict(now.parameters)),
-        *_differing(dict(stored.settings), dict(scalars(after.settings))),
+        *_differing(_without(stored.settings, anew), _without(settings, anew)),
     ]
     for role in dict.fromkeys(source.role for source in (*before.sources, *now.sources)):
         found += _differing({role: _named(before, role)}, {role: _named(now, role)})
@@ -133,7 +144,7 @@ def differences(stored: Rendered, after: Prepared) -> Iterator[tuple[str, Any, A
     rendered = after.rendered(attempt_of(stored.plan.run))
     found += _differing({"payload": stored.payload.digest[:12]}, {"payload": rendered.payload.digest[:12]})
     yield from found
-    if not found:  # else the files differ as they should
+    if not found and not anew:  # else the files differ as they should
         yield from (
             (path, "as it was sent", "as it is rendered now") for path in _other_files(stored.plan, rendered.plan)
         )
@@ -141,7 +152,8 @@ def differences(stored: Rendered, after: Prepared) -> Iterator[tuple[str, Any, A
 
 def _with_sources(prepared: Prepared, sources: tuple[document.Source, ...], plugins: "Plugins") -> Prepared:
     job = dataclasses.replace(prepared.job, sources=sources)
-    halves = halves_of(job, plugins.workload(job.workload), prepared.kinds)
+    workload = plugins.workload(job.workload)
+    halves = halves_of(job, workload, prepared.kinds, prepared.platform, prepared.settings)
     payload = prepared.payload if halves == prepared.halves else None
     return dataclasses.replace(prepared, job=job, halves=halves, payload=payload)
 
@@ -154,6 +166,25 @@ def _told_before(values: Sequence[Mapping[str, Any]], stored: Rendered) -> tuple
     carried = [row for row in stored.values if row["name"] == RESUME and not another]
     told = [before.get((row["name"], str(row["value"])), row) if row["origin"] == said else row for row in values]
     return (*carried, *told)
+
+
+def _with_the_rest(request: Request, stored: Rendered) -> Request:
+    """What is asked for otherwise, with all the rest as it was. On a platform that is set otherwise, what it had given
+    or told by itself is asked of it anew; it never takes the place of what somebody said.
+    """
+    file = _as_file(stored)
+    if not request.settings:
+        return dataclasses.replace(request, file=file)
+    origins = {row["name"]: row["origin"] for row in stored.values}
+    by_itself = settings_asked.told(stored.values, stored.plan.platform)
+    unsaid = {name: value for name, value in file.parameters.items() if origins.get(name) == str(DEFAULT)}
+    said = {name: value for name, value in file.parameters.items() if name not in {*unsaid, *by_itself}}
+    settings = {
+        platform: {name: value for name, value in table.items() if name not in by_itself}
+        for platform, table in file.platforms.items()
+    }
+    file = dataclasses.replace(file, parameters=said, platforms=settings)
+    return dataclasses.replace(request, file=file, unsaid=unsaid)
 
 
 def _as_file(stored: Rendered) -> JobFile:
@@ -188,6 +219,10 @@ def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[
             yield name, before.get(name), after.get(name)
 
 
+def _without(values: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}
+
+
 def _named(job: Job, role: str) -> str:
     """The sources of a role, each with its pin, as short as commits are told."""
     sources = [source for source in job.sources if source.role == role]
@@ -212,12 +247,15 @@ def _not_kept(title: str, run: str, why: str) -> Problem:
     )
 
 
-def _cannot_resume(prepared: Prepared, workload: str, can: bool, why: str) -> Problem:
+def _cannot_resume(prepared: Prepared, workload: str, can: bool, support: Support) -> Problem:
     who = prepared.platform.name if can else workload
     return Problem(
         code="resume-not-accepted",
         stage=Stage.CHECK,
         title=f"{who} cannot go on from a checkpoint",
-        why=why,
-        instead=(Instead("robotrain resubmit RUN", "starts the same job over"),),
+        why=support.reason,
+        instead=(
+            *((Instead(support.instead),) if can and support.instead else ()),
+            Instead("robotrain resubmit RUN", "starts the same job over"),
+        ),
     )

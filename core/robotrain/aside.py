@@ -75,22 +75,52 @@ def printing() -> Iterator[None]:
         try:
             yield
         finally:
-            _muted.update(thread for thread in threading.enumerate() if guests.hold(thread))
+            _mute(guests)
             _guests.remove(guests)
             _restore()
 
 
+@contextlib.contextmanager
+def here(whole: bool = True) -> Iterator[None]:
+    """A block in which this very thread is at a plugin's work: what it prints goes to stderr.
+
+    whole: also what the programs and the threads print that it starts, where nobody else is at work; threads that
+    still run at its end print nowhere.
+    """
+    known = frozenset(threading.enumerate()) if whole else None
+    alone = known is not None and known <= _muted | {threading.current_thread()}
+    guests = Guests(known if alone else None)
+    guests.threads.add(guests.host)
+    _guests.append(guests)
+    with _descriptor() if alone else contextlib.nullcontext():
+        _install()
+        try:
+            yield
+        finally:
+            _mute(guests)
+            _guests.remove(guests)
+            _restore()
+
+
+def _mute(guests: Guests) -> None:
+    """What was started and still runs prints nowhere; the thread that is at work here goes on."""
+    with _lock:
+        _muted.intersection_update(threading.enumerate())
+        _muted.update(thread for thread in threading.enumerate() if guests.hold(thread) and thread is not guests.host)
+
+
 def _install() -> None:
     with _lock:
-        if not _before:
-            _before.append((sys.stdout, sys.stderr))
+        if not isinstance(sys.stdout, Stream):
+            _before[:] = [(sys.stdout, sys.stderr)]
             sys.stdout, sys.stderr = Stream(sys.stdout, sys.stderr), Stream(sys.stderr, sys.stderr)
 
 
 def _restore() -> None:
     """The streams as they were; ours stay as long as somebody must be kept from them."""
     with _lock:
-        if not _guests and _before:
+        here = any(guests.host not in _muted for guests in _guests)
+        if not here and _before and isinstance(sys.stdout, Stream):
             before = _before.pop()
             left = any(thread.is_alive() for thread in _muted)
             sys.stdout, sys.stderr = (Stream(before[0], before[1]), Stream(before[1], before[1])) if left else before

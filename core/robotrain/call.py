@@ -1,5 +1,6 @@
 """A call from Python as a request: each value by its option's name, as text, as if it had been typed."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
@@ -19,7 +20,10 @@ from robotrain.project import Project
 from robotrain.provenance import Origin, Value, own_name
 from robotrain.redaction import redact
 from robotrain.request import Request, SourceText
+from robotrain.resolve import field_of
 from robotrain.source import SourceKind
+from robotrain.tables import Table
+from robotrain.terraform import Terraform
 from robotrain.workload import DEFAULT_WORKLOAD, Workload
 
 PLATFORM, PROFILE = own_name("platform"), own_name("profile")
@@ -53,6 +57,7 @@ def prepare(call: Call, plugins: Plugins) -> api.Prepared:
         file=file,
         names=names,
         project=project,
+        terraform=Terraform(names, project, Path.cwd()),
     )
     wrong = [_unknown(name, known, workload, platform) for name in call.values if name not in known]
     wrong += projects.strange(project, plugins) if project else []
@@ -104,7 +109,21 @@ def _known(
 def _declared(values: Mapping[str, Any], declared: type) -> Iterator[tuple[str, Value]]:
     for parameter in parameters_of(declared):
         if values.get(parameter.name) is not None:
-            yield parameter.name, Value(_text(values[parameter.name]), Origin("call", parameter.name))
+            given = values[parameter.name]
+            if parameter.param.json and isinstance(given, Mapping | list | tuple):
+                given = json.dumps(given)
+            yield parameter.name, _value_of(parameter.name, given)
+
+
+def _value_of(name: str, given: Any) -> Value:
+    said = Origin("call", name)
+    if not isinstance(given, Mapping):
+        return Value(_text(given), said)
+    refusal = Problem(code="value-invalid", stage=Stage.USAGE, title=f"{name} takes one value, not a table", where=name)
+    return Value(
+        Table(tuple((str(key), Value(_text(one), said)) for key, one in given.items() if one is not None), refusal),
+        said,
+    )
 
 
 def _sources(values: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[SourceText]:
@@ -126,4 +145,6 @@ def _text(value: Any) -> str:
 def _unknown(name: str, known: Mapping[str, Any], workload: Workload, platform: Platform) -> Problem:
     shown = redact(re.sub(r"[^\w-]", "?", name))
     title = f"{workload.name} on {platform.name} takes no {shown!r}"
-    return Problem(code="value-unknown", stage=Stage.USAGE, title=title, instead=offer(name, known))
+    fields = (field_of(name, declared) for declared in (workload.parameters, platform.settings))
+    meant = next((field for field in fields if field), name)
+    return Problem(code="value-unknown", stage=Stage.USAGE, title=title, instead=offer(meant, known))

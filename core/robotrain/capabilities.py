@@ -1,15 +1,23 @@
 """What a platform declares it can do: plain data, with a reason for every no."""
 
+from __future__ import annotations  # the kinds below are for checkers: importing them costs start-up
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from robotrain.source import SourceKind
+
+
+Level = Literal["yes", "not_yet", "no", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Support:
     """One answer. Only `yes` is true; what nobody declared is unknown. reason and instead are for people."""
 
-    level: Literal["yes", "not_yet", "no", "unknown"]
+    level: Level
     reason: str = ""
     instead: str = ""
 
@@ -20,7 +28,9 @@ class Support:
 YES = Support("yes")
 UNKNOWN = Support("unknown", "the platform does not say")
 ANY = "*"
-"""As a workload's name in a declaration: those not named, a stranger's among them."""
+"""In a declaration, in a name's place: those not named, a stranger's among them. Of source kinds only such as the
+container fetches by itself: what a platform would have to mount is never meant.
+"""
 
 
 def not_yet(reason: str, instead: str = "") -> Support:
@@ -41,25 +51,49 @@ FEATURES: Mapping[str, str] = {
     "stream_logs": "follow the log while the job runs",
     "cancel": "stop a run",
     "runs_here": "do the work on this very machine",
-    "publish_folder": "copy checkpoints to a folder",
+    "publish_folder": "copy what a run leaves to a folder",
+    "wandb": "log to Weights & Biases",
 }
 """The features core knows of; a workload or a platform may name further ones."""
+
+
+LIMITS: Mapping[str, str] = {
+    "sources": "sources of one kind in a role",
+    "spec_kib": "KiB of native spec",
+}
+"""The limits core knows of, and holds jobs to where a platform declares one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """A platform's declaration.
 
-    sources: by (role, kind). workloads, features: by name.
+    sources: by (role, kind). combinations: of two kinds of datasets in one job, by (kind, kind), in either order; what
+    is not declared goes together where each of the two is taken, and several datasets are. workloads, features: by
+    name. limits: by the names of LIMITS; what is not declared has no limit but robotrain's own.
     """
 
     sources: Mapping[tuple[str, str], Support] = field(default_factory=dict)
+    combinations: Mapping[tuple[str, str], Support] = field(default_factory=dict)
     workloads: Mapping[str, Support] = field(default_factory=dict)
     features: Mapping[str, Support] = field(default_factory=dict)
+    limits: Mapping[str, int] = field(default_factory=dict)
 
-    def source(self, role: str, kind: str) -> Support:
-        """Whether inputs of `kind` can fill `role`."""
-        return self.sources.get((role, kind), UNKNOWN)
+    def source(self, role: str, kind: SourceKind) -> Support:
+        """Whether inputs of `kind` can fill `role`; of the role `publish`, whether it can be written to."""
+        fetched = kind.target if role == "publish" else kind.half
+        fallback = self.sources.get((role, ANY), UNKNOWN) if fetched else UNKNOWN
+        return self.sources.get((role, kind.name), fallback)
+
+    def combination(self, kind: str, other: str) -> Support:
+        """Whether datasets of the two kinds can be merged in one job, each of which is taken."""
+        answer = self.declared(kind, other)
+        return self.feature("several_datasets") if answer is None else answer
+
+    def declared(self, kind: str, other: str) -> Support | None:
+        """What is declared of the two kinds together; of a pair that is not named, what ANY says of either."""
+        named = ((kind, other), (other, kind), (kind, ANY), (ANY, kind), (other, ANY), (ANY, other), (ANY, ANY))
+        return next((self.combinations[pair] for pair in named if pair in self.combinations), None)
 
     def workload(self, name: str) -> Support:
         """Whether the workload can run."""
@@ -67,8 +101,10 @@ class Capabilities:
 
     def feature(self, name: str) -> Support:
         """Whether the feature is there."""
-        return self.features.get(name, UNKNOWN)
+        return self.features.get(name, self.features.get(ANY, UNKNOWN))
 
-    def kinds(self, role: str) -> tuple[str, ...]:
-        """The kinds accepted for `role`, in the order declared."""
-        return tuple(kind for (declared, kind), support in self.sources.items() if declared == role and support)
+    def accepted(self, role: str, kinds: Mapping[str, SourceKind]) -> list[SourceKind]:
+        """Those of `kinds` that can fill `role`: as declared, then the others."""
+        declared = [name for declared, name in self.sources if declared == role and name in kinds]
+        order = dict.fromkeys([*declared, *kinds])
+        return [kinds[name] for name in order if role in kinds[name].roles and self.source(role, kinds[name])]

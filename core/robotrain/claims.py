@@ -8,7 +8,7 @@ import functools
 import re
 from typing import NamedTuple
 
-from robotrain.entry_points import EntryPoint, of_group
+from robotrain.entry_points import EntryPoint, of_group, requirements
 
 GROUP = "robotrain"
 FAMILIES = ("platform", "workload", "source", "command")
@@ -24,22 +24,30 @@ class Claim(NamedTuple):
     @property
     def project(self) -> str:
         """The distribution's name, in its one spelling."""
-        return _normal(self.point.distribution)
+        return normal(self.point.distribution)
 
     @property
     def distribution(self) -> str:
-        """`name version` of what brings it."""
-        return f"{self.point.distribution} {self.point.version}"
+        """`name version` of what brings it; of a plugin file its path."""
+        return f"{self.point.distribution} {self.point.version}".rstrip()
+
+    @property
+    def dotted(self) -> str:
+        """As metadata have it: `platform.slurm`."""
+        return ".".join(part for part in (self.family, self.name) if part)
+
+    @property
+    def own(self) -> bool:
+        """Whether robotrain itself comes with it."""
+        return self.project in built_in()
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.family, self.name) if part)
 
 
-def read_claims(only_built_in: bool = False) -> tuple[Claim, ...]:
+def read_claims() -> tuple[Claim, ...]:
     """Every claim, sorted by family and name; a broken plugin is among them."""
     found = [Claim(*_split(point.name), point) for point in of_group(GROUP)]
-    if only_built_in:
-        found = [claim for claim in found if claim.project in built_in()]
     return tuple(sorted(found, key=lambda claim: (claim.family, claim.name, claim.distribution)))
 
 
@@ -51,13 +59,9 @@ def _split(point_name: str) -> tuple[str, str]:
 @functools.cache
 def built_in() -> set[str]:
     """What the distribution `robotrain` itself requires, extras included."""
-    from importlib.metadata import PackageNotFoundError, requires
-
-    try:
-        return {_normal(re.split(r"[^A-Za-z0-9._-]", need, maxsplit=1)[0]) for need in requires("robotrain") or ()}
-    except PackageNotFoundError:
-        return set()
+    return {normal(re.split(r"[^A-Za-z0-9._-]", need, maxsplit=1)[0]) for need in requirements("robotrain")}
 
 
-def _normal(distribution: str) -> str:
+def normal(distribution: str) -> str:
+    """The name of a distribution in its one spelling."""
     return re.sub(r"[-_.]+", "-", distribution).lower()

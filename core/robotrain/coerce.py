@@ -1,15 +1,29 @@
 """From raw text to typed values: once, by pydantic, whatever layer the text came from."""
 
 import dataclasses
+import functools
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.parameter import Parameter, parameters_of
 
+from robotrain import aside, tables
 from robotrain.nearest import offer
-from robotrain.problem import Instead, Problem, Stage
+from robotrain.problem import SENTENCE, Instead, Problem, Stage
 from robotrain.provenance import Value
 from robotrain.redaction import holds_secret, redact
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+
+@functools.cache
+def _adapter(declared: type) -> "TypeAdapter[Any]":
+    """Made once: a process may check many jobs."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(declared)
 
 
 def coerce(declared: type, raw: Mapping[str, Value]) -> tuple[Any, list[Problem]]:
@@ -17,34 +31,81 @@ def coerce(declared: type, raw: Mapping[str, Value]) -> tuple[Any, list[Problem]
 
     Where a value without a default is missing, None stands in every such place; the problems say so.
     """
-    from pydantic import TypeAdapter, ValidationError
-
     parameters = {parameter.name: parameter for parameter in parameters_of(declared)}
-    adapter: TypeAdapter[Any] = TypeAdapter(declared)
     given = {name: value.value for name, value in raw.items() if value.origin.layer != "default"}
-    unfit = [name for name, text in given.items() if _unfit(str(text))]
-    problems = [_unfit_problem(parameters[name], raw[name]) for name in unfit]
+    unfit = {name: refusal for name in given if (refusal := _refused(parameters[name], raw[name]))}
+    problems = list(unfit.values())
     given = {name: text for name, text in given.items() if name not in unfit}
     required = [parameter for parameter in parameters.values() if parameter.required]
     if missing := [parameter for parameter in required if parameter.name not in given]:
         problems += [_missing(parameter) for parameter in missing if parameter.name not in unfit]
-        return _stand_in(declared, required), problems
+        return _stand_in(declared), problems
+    made, wrong, said = _made(declared, given)
+    problems += [misfit(parameters[name], raw[name]) for name in wrong]
+    if wrong and not any(parameter.name in wrong for parameter in required):
+        good = {name: value for name, value in given.items() if name not in wrong}
+        made, _, said = _made(declared, good)
+    return made, [*problems, *said]
+
+
+def _made(declared: type, given: Mapping[str, Any]) -> tuple[Any, Sequence[str], Sequence[Problem]]:
+    """An instance, or what stands in for one; the names whose values do not fit; what the class says of its own."""
+    from pydantic import ValidationError
+
     try:
-        return adapter.validate_python(given), problems
+        with aside.here():  # `__post_init__` may be a stranger's
+            return _adapter(declared).validate_python(given), (), ()
     except ValidationError as error:
         # values and context may hold what was typed; only the places are taken
         places = error.errors(include_input=False, include_url=False, include_context=False)
-    wrong = dict.fromkeys(str(place["loc"][0]) for place in places)
-    problems += [misfit(parameters[name], raw[name]) for name in wrong]
-    good = {name: value for name, value in given.items() if name not in wrong}
-    if any(parameter.name in wrong for parameter in required):
-        return _stand_in(declared, required), problems
-    return adapter.validate_python(good), problems
+        if wrong := dict.fromkeys(str(place["loc"][0]) for place in places if place["loc"]):
+            return _stand_in(declared), tuple(wrong), ()
+        return _stand_in(declared), (), [_refusal(place["msg"]) for place in places]
+    except KeyboardInterrupt:
+        raise
+    except BaseException as cause:  # SystemExit among others
+        return _stand_in(declared), (), [_failure(declared, cause)]
 
 
-def _stand_in(declared: type, required: Sequence[Parameter]) -> Any:
-    """An instance all the same, so that what else is wrong with the job is found as well."""
-    return declared(**{parameter.name: None for parameter in required})
+def _refusal(said: str) -> Problem:
+    """What `__post_init__` says of values that do not go together."""
+    title = redact(re.sub(r"^(?:Value|Assertion) error,? ?", "", said), longest=SENTENCE).rstrip(".")
+    return Problem(code="value-invalid", stage=Stage.RESOLVE, title=title or "these values do not go together")
+
+
+def _failure(declared: type, cause: BaseException) -> Problem:
+    """A class that fails by a mistake of its own, told as its plugin's."""
+    from robotrain.claims import read_claims
+    from robotrain.loading.failure import failed
+
+    what = f"`{declared.__qualname__}`"
+    for claim in read_claims():
+        if declared.__module__.partition(".")[0] == re.split(r"[.:]", claim.point.value)[0]:
+            return failed(claim, cause, what).problem()
+    said = redact(str(cause), longest=SENTENCE)
+    title = f"{what} of {declared.__module__} failed: {type(cause).__name__}: {said}"
+    return Problem(code="plugin-failed", stage=Stage.RESOLVE, title=title)
+
+
+def _stand_in(declared: type) -> Any:
+    """An instance all the same, so that what else is wrong with the job is found as well: without `__post_init__`,
+    which may not bear what is missing.
+    """
+    instance: Any = object.__new__(declared)
+    for field in dataclasses.fields(declared):
+        value = None if field.default is dataclasses.MISSING else field.default
+        if field.default_factory is not dataclasses.MISSING:
+            value = field.default_factory()
+        object.__setattr__(instance, field.name, value)
+    return instance
+
+
+def _refused(parameter: Parameter, value: Value) -> Problem | None:
+    """What pydantic does not ask of a text."""
+    text = str(value.value)
+    if _unfit(text):
+        return _unfit_problem(parameter, value)
+    return misfit(parameter, value) if parameter.param.table and not tables.well_formed(text) else None
 
 
 def _unfit(text: str) -> bool:
@@ -82,8 +143,17 @@ def misfit(parameter: Parameter, value: Value) -> Problem:
         title=f"{parameter.flag} takes {expected(parameter)}",
         where=value.origin.where or value.origin.layer,
         given=redact(str(value.value)),
-        instead=offer(str(value.value), parameter.choices, before=f"{parameter.flag} "),
+        instead=offer(str(value.value), parameter.choices, before=f"{parameter.flag} ")
+        or _of_percent(parameter, value),
     )
+
+
+def _of_percent(parameter: Parameter, value: Value) -> tuple[Instead, ...]:
+    """A part of one that was given in percent."""
+    found = re.fullmatch(r"\s*([0-9]{1,3}(?:\.[0-9]+)?)\s*%?\s*", str(value.value))
+    if not found or parameter.bare is not float or parameter.param.le != 1 or not 1 < float(found[1]) <= 100:
+        return ()
+    return (Instead(f"{parameter.flag} {float(found[1]) / 100:g}", f"{found[1]} %"),)
 
 
 def expected(parameter: Parameter) -> str:
@@ -92,6 +162,10 @@ def expected(parameter: Parameter) -> str:
         return "one of " + ", ".join(parameter.choices)
     if parameter.switch:
         return "yes or no"
+    if parameter.param.table:
+        return f"{tables.FORM}, each name once"
+    if parameter.param.form:
+        return parameter.param.form
     words = {int: "a whole number", float: "a number"}.get(parameter.bare, "text")
     if parameter.param.pattern:
         words += f" of the form {parameter.param.pattern}"

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 METADATA = ("METADATA", "PKG-INFO")
 FILE = "entry_points.txt"
+KINDS = (".dist-info", ".egg-info")
 
 
 class EntryPoint(NamedTuple):
@@ -47,10 +48,23 @@ def of_group(group: str) -> list[EntryPoint]:
     return found
 
 
+def requirements(project: str) -> list[str]:
+    """What the first distribution of that name on the path says that it requires; nothing when it is not there."""
+    first = project.partition("-")[0]  # told apart at a glance: there are many, and most are something else
+    for place in dict.fromkeys(place or "." for place in sys.path):
+        for name in _listed(place):
+            if name.lower().startswith(first) and name.endswith(KINDS) and _project(name) == project:
+                return re.findall(r"^Requires-Dist: *(.*?)\s*$", _head(Path(place, name)), re.MULTILINE)
+        for distribution in [] if os.path.isdir(place) else _in_archive(place):
+            if _project(f"{distribution.name}.") == project:
+                return list(distribution.requires or ())
+    return []
+
+
 def _distributions(place: str, seen: set[str]) -> Iterator[Path]:
     """The metadata folders in `place` of distributions that are not among the `seen`, which they join."""
     for name in _listed(place):
-        if name.endswith((".dist-info", ".egg-info")) and (project := _project(name)) not in seen:
+        if name.endswith(KINDS) and (project := _project(name)) not in seen:
             seen.add(project)
             yield Path(place, name)
 
@@ -62,13 +76,17 @@ def _of(folder: Path, group: str) -> Iterator[EntryPoint]:
 
 
 def _elsewhere(place: str, group: str) -> Iterator[EntryPoint]:
-    if not os.path.exists(place):
-        return
-    from importlib.metadata import distributions
-
-    for distribution in distributions(path=[place]):
+    for distribution in _in_archive(place):
         for point in distribution.entry_points.select(group=group):
             yield EntryPoint(point.name, point.value, distribution.name, distribution.version)
+
+
+def _in_archive(place: str) -> Iterator[Any]:
+    """The distributions in what is no folder; none of what is not there."""
+    if os.path.exists(place):
+        from importlib.metadata import distributions
+
+        yield from distributions(path=[place])
 
 
 def _group(text: str, group: str) -> list[tuple[str, str]]:
@@ -88,9 +106,13 @@ def _group(text: str, group: str) -> list[tuple[str, str]]:
 
 def _named(folder: Path) -> tuple[str, str]:
     """Name and version of a distribution, from the head of its metadata."""
-    head = next(filter(None, (_read(folder / name) for name in METADATA)), "").partition("\n\n")[0]
-    fields = dict(re.findall(r"^(Name|Version): *(.*?)\s*$", head, re.MULTILINE))
+    fields = dict(re.findall(r"^(Name|Version): *(.*?)\s*$", _head(folder), re.MULTILINE))
     return fields.get("Name") or folder.name.partition("-")[0], fields.get("Version", "")
+
+
+def _head(folder: Path) -> str:
+    """The fields of its metadata, without the long text below them."""
+    return next(filter(None, (_read(folder / name) for name in METADATA)), "").partition("\n\n")[0]
 
 
 def _listed(folder: str) -> list[str]:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from robotrain_runtime import event
 from robotrain_runtime.event import Registered
 
-from robotrain import progress, registration, store
+from robotrain import cut_off, progress, registration, store
+from robotrain.loading import choice
 from robotrain.platforms import Platform
 from robotrain.plugins import Plugins
-from robotrain.problem import Problem
-from robotrain.run import Output, RunGone, RunRecord, Status
+from robotrain.problem import Problem, Rejected
+from robotrain.run import Output, RunRecord, Status
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
 """Seconds between two questions, while a run goes on."""
@@ -56,7 +57,7 @@ class Run:
     def __init__(self, name: str = "", plugins: Plugins | None = None, remarks: Iterable[Problem] = ()) -> None:
         self.name = store.find(name)
         self.remarks = tuple(remarks)
-        self._plugins = plugins or Plugins()
+        self._plugins = plugins or choice.plugins()
 
     def __repr__(self) -> str:
         return f"Run({self.name!r})"
@@ -80,6 +81,10 @@ class Run:
         """How far it is: steps, losses, checkpoints, as its log tells by now."""
         return progress.read(self.logs())
 
+    def evaluated(self) -> event.Evaluated | None:
+        """What it found of the policy it was given: `.scores` by their names; None while there is nothing."""
+        return self.progress().evaluated
+
     def logs(self, follow: bool = False, tail: int | None = None) -> Iterator[str]:
         """Its log line by line, event lines among them; follow: to its end."""
         return self._platform.logs(self._sent.reference, follow, tail)
@@ -88,7 +93,8 @@ class Run:
         """How it ended, once it did. on_event: called here with each event of its log, from the first, as they come.
 
         Raises RunFailed, RunCancelled or RunLost when it did not succeed, and TimeoutError after `timeout` seconds; the
-        run goes on then. What its platform raises is raised when it has told nothing for ten minutes.
+        run goes on then. What its platform raises is raised at once where waiting does not mend it, as when nobody is
+        signed in; else when it has told nothing for ten minutes.
         """
         record, platform = self._sent, self._platform
         began = answered = time.monotonic()
@@ -98,10 +104,8 @@ class Run:
             try:
                 status = platform.status(record.reference)
                 answered = time.monotonic()
-            except RunGone:
-                raise
-            except Exception:
-                if time.monotonic() - answered > PATIENCE_SECONDS:
+            except Exception as error:
+                if _stays(error) or time.monotonic() - answered > PATIENCE_SECONDS:
                     raise
             if on_event is not None:
                 for found in self._events(follow=timeout is None, known=told):
@@ -129,11 +133,12 @@ class Run:
 
     @property
     def _sent(self) -> RunRecord:
-        return store.sent(self.name)
+        record = store.read(self.name)
+        return record if record.phase == "sent" else cut_off.adopted(record, self._platform)
 
     @property
     def _platform(self) -> Platform:
-        return self._plugins.platform(self._sent.platform)
+        return self._plugins.platform(self.record.platform)
 
     def _events(self, follow: bool, known: int) -> Iterator[event.Record]:
         """The events of its log past the first `known`; a log that breaks off is only at its end for now."""
@@ -142,6 +147,11 @@ class Run:
             yield from itertools.islice(found, known, None)
         except Exception:  # whatever a plugin raises: the run goes on, and its state is asked for
             return
+
+
+def _stays(error: Exception) -> bool:
+    """Whether waiting does not mend it: nobody is signed in, or the run is gone."""
+    return isinstance(error, Rejected) and not error.passing
 
 
 def _succeeded(run: str, status: Status) -> Status:

@@ -23,12 +23,16 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check saw. says: one or two sentences without the last full stop; no secrets. instead: what to type."""
+    """What a check saw. says: one or two sentences without the last full stop; no secrets. instead: what to type.
+
+    needed: it stops every submit to the platform of the check, and nobody else: it fails where that one was named.
+    """
 
     state: State
     says: str
     instead: tuple[Instead, ...] = ()
     fix: Fix | None = None
+    needed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,11 @@ def ok(says: str) -> Finding:
 def warn(says: str, *instead: Instead, fix: Fix | None = None) -> Finding:
     """Somebody should know; a submit goes on."""
     return Finding("warn", says, instead, fix)
+
+
+def lacking(says: str, *instead: Instead) -> Finding:
+    """What the platform needs is not there: who uses another has to know nothing of it, who named it is stopped."""
+    return Finding("warn", says, instead, needed=True)
 
 
 def fail(says: str, *instead: Instead, fix: Fix | None = None) -> Finding:

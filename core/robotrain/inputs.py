@@ -1,20 +1,25 @@
 """From typed texts to typed sources: one level of origin wins a role whole, and only within it can inputs conflict."""
 
+from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
+
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from robotrain_runtime import document
 
-from robotrain.job_file import JobFile
 from robotrain.nearest import offer
 from robotrain.problem import Instead, Problem, Stage
 from robotrain.provenance import Origin, own_name
-from robotrain.redaction import redact
+from robotrain.redaction import holds_secret, redact
 from robotrain.request import Request, SourceText
 from robotrain.source import RoleFlag, Source, SourceError, SourceKind
 from robotrain.workload import Role
+
+if TYPE_CHECKING:
+    from robotrain.capabilities import Capabilities
+    from robotrain.job_file import JobFile
 
 MOST = 64
 """Sources in one role; more is a mistake of a script (contract C.1 and C.2)."""
@@ -36,18 +41,26 @@ class Input:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """The sources of a job. overrode: texts of weaker levels that a stronger one replaced."""
+    """The sources of a job. overrode: texts of weaker levels that a stronger one replaced. unread: roles for which
+    something was given that names no source.
+    """
 
     chosen: tuple[Input, ...]
     overrode: tuple[SourceText, ...]
     problems: tuple[Problem, ...]
+    unread: frozenset[str] = frozenset()
 
 
-def gather(request: Request, roles: Mapping[str, Role], kinds: Mapping[str, SourceKind]) -> Inputs:
-    """Every role's sources, from the strongest level that names any."""
+def gather(
+    request: Request, roles: Mapping[str, Role], kinds: Mapping[str, SourceKind], can: Capabilities | None = None
+) -> Inputs:
+    """Every role's sources, from the strongest level that names any. can: what the platform takes, where it is known:
+    kinds that it refuses are not offered.
+    """
     problems: list[Problem] = []
     chosen: list[Input] = []
     overrode: list[SourceText] = []
+    unread: set[str] = set()
     levels = [
         list(request.sources),
         list(_of_file(request.file, kinds, roles, problems)),
@@ -59,13 +72,15 @@ def gather(request: Request, roles: Mapping[str, Role], kinds: Mapping[str, Sour
         overrode += [text for level in said[1:] for text in level]
         problems += _conflicts(texts, role, rule, kinds)
         for text in texts:
-            parsed = _parse(text, kinds)
+            parsed = _parse(text, kinds, can)
             if isinstance(parsed, Problem):
                 problems.append(parsed)
+                unread.add(role)
             else:
                 chosen.append(Input(role=role, source=parsed, origin=text.origin))
+                problems += _meant(text, parsed, kinds)
     problems += _warnings(chosen, kinds)
-    return Inputs(chosen=tuple(chosen), overrode=tuple(overrode), problems=tuple(problems))
+    return Inputs(chosen=tuple(chosen), overrode=tuple(overrode), problems=tuple(problems), unread=frozenset(unread))
 
 
 def env_names(flag: RoleFlag) -> tuple[str, ...]:
@@ -124,14 +139,18 @@ def _listed(text: str) -> Sequence[str]:
     return [text]
 
 
-def _parse(text: SourceText, kinds: Mapping[str, SourceKind]) -> Source | Problem:
+def _parse(text: SourceText, kinds: Mapping[str, SourceKind], can: Capabilities | None) -> Source | Problem:
     candidates = [kinds[name] for name in text.kinds]
-    kind = next((kind for kind in candidates if kind.recognises(text.text)), candidates[0])
-    meant = " or ".join(one.title for one in candidates) if not kind.recognises(text.text) else kind.title
+    fitting = [kind for kind in candidates if kind.recognises(text.text)]
+    taken = [kind for kind in fitting if can and can.source(text.role, kind)]  # two may read such an address
+    kind = next(iter((*taken, *fitting)), candidates[0])
+    meant = kind.title if fitting else " or ".join(one.title for one in candidates)
     try:
         source = kind.parse(text.text, text.base)
         if text.role not in getattr(kinds.get(source.kind), "roles", ()):  # a kind may answer with one of another kind
             raise SourceError(f"It stands for a {source.kind}, and no such {text.role} is installed here.")
+        if holds_secret(str(source)):  # of a kind that does not see to it
+            raise SourceError("It holds what looks like a secret, and a job is kept and sent in the clear.")
         return source
     except SourceError as error:
         return Problem(
@@ -141,8 +160,16 @@ def _parse(text: SourceText, kinds: Mapping[str, SourceKind]) -> Source | Proble
             where=text.origin.where,
             given=redact(text.text, _schemes(kinds)),
             why=error.why,
-            instead=_ways_out(text, kind, error, kinds),
+            instead=_ways_out(text, kind, error, _offered(text.role, kinds, can)),
         )
+
+
+def _meant(text: SourceText, source: Source, kinds: Mapping[str, SourceKind]) -> Iterator[Problem]:
+    """What was looked up is told, so that nobody has to guess."""
+    for name in text.kinds:
+        if said := kinds[name].meant(text.text, source):
+            title = f"{text.role}: {redact(said)}"
+            yield Problem(code="source-found", stage=Stage.PARSE, severity="note", title=title)
 
 
 def _schemes(kinds: Mapping[str, SourceKind]) -> tuple[str, ...]:
@@ -150,21 +177,27 @@ def _schemes(kinds: Mapping[str, SourceKind]) -> tuple[str, ...]:
 
 
 def _ways_out(
-    text: SourceText, kind: SourceKind, error: SourceError, kinds: Mapping[str, SourceKind]
+    text: SourceText, kind: SourceKind, error: SourceError, offered: Mapping[str, SourceKind]
 ) -> tuple[Instead, ...]:
+    """What to type instead. offered: the kinds that could take the text in its role."""
     own = kind.roles[text.role].flag
     if error.instead:
         whole = error.instead.startswith(("-", "robotrain "))
         return (Instead(error.instead if whole else f"{own} {error.instead}"),)
-    others = [other for other in kinds.values() if other is not kind and text.role in other.roles]
-    for other in others:
-        if other.recognises(text.text):
+    for other in offered.values():
+        if other is not kind and other.recognises(text.text):
             try:
                 return (Instead(f"{other.roles[text.role].flag} {other.parse(text.text, text.base)}"),)
             except SourceError:
                 return (Instead(f"{other.roles[text.role].flag} {other.form}"),)
-    sharing = [kinds[name] for name in text.kinds]
+    sharing = [offered[name] for name in text.kinds if name in offered] or [kind]
     return tuple(Instead(f"{own} {one.form}", one.title if len(sharing) > 1 else "") for one in sharing)
+
+
+def _offered(role: str, kinds: Mapping[str, SourceKind], can: Capabilities | None) -> dict[str, SourceKind]:
+    """The kinds for a role, without those that the platform says no to."""
+    refused = [name for name, kind in kinds.items() if can and can.source(role, kind).level in ("no", "not_yet")]
+    return {name: kind for name, kind in kinds.items() if role in kind.roles and name not in refused}
 
 
 def _conflicts(
@@ -184,11 +217,16 @@ def _conflicts(
             ways = (Instead(beside, f"as the local name beside {other.origin.where}"),) if beside else ()
             yield _usage("sources-conflict", title, own[0], why=f"{kind.title} stand alone in a job.", instead=ways)
     if len(texts) > 1 and not rule.many:
-        yield _usage("source-repeated", f"this workload takes one {role}", texts[1])
-    if len(texts) > MOST:
-        yield _usage(
-            "sources-too-many", f"a job takes at most {MOST} {role} sources; this one names {len(texts)}", texts[MOST]
-        )
+        flags = list(dict.fromkeys(redact(text.origin.where) for text in texts))
+        title = f"this workload takes one {role}, and {' and '.join(flags)} name {len(texts)}"
+        choice = [Instead(f"{text.origin.where} {redact(text.text)}", "alone") for text in texts]
+        as_flags = all(flag.startswith("-") for flag in flags)
+        yield _usage("source-repeated", title, texts[1], instead=tuple(choice) if as_flags else ())
+    for typed in dict.fromkeys(text.kinds for text in texts):
+        own = [text for text in texts if text.kinds == typed]
+        if len(own) > MOST:
+            title = f"a job takes at most {MOST} {kinds[typed[0]].title}; this one names {len(own)}"
+            yield _usage("sources-too-many", title, own[MOST])
 
 
 def _warnings(inputs: Sequence[Input], kinds: Mapping[str, SourceKind]) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from robotrain.nearest import offer
 from robotrain.problem import Instead, Problem, Stage
 from robotrain.provenance import Origin, Value
 from robotrain.redaction import redact
+from robotrain.tables import Table
 
 if TYPE_CHECKING:
     from robotrain.yaml_nodes import Node
@@ -96,7 +97,7 @@ class _Reader:
             folder=self.folder,
             workload=self.text(top["workload"], "workload") if "workload" in top and not top["workload"].null else "",
             sources=tuple(self.sources(top["sources"])) if "sources" in top else (),
-            parameters=self.table(top["parameters"], "parameters") if "parameters" in top else {},
+            parameters=self.table(top["parameters"], "parameters", lists=True) if "parameters" in top else {},
             platforms=self.platforms(top["platforms"]) if "platforms" in top else {},
             trainer_args=self.arguments(top["trainer_args"]) if "trainer_args" in top else None,
             problems=tuple(self.problems),
@@ -126,15 +127,32 @@ class _Reader:
                 seen.add(key.text)
                 yield key.text, value
 
-    def table(self, node: Node, what: str) -> dict[str, Value]:
-        """Names to scalar values, as raw text; `null` is as if the line were not there."""
+    def table(self, node: Node, what: str, nested: bool = False, lists: bool = False) -> dict[str, Value]:
+        """Names to values, as raw text; `null` is as if the line were not there. nested: none of them is a table.
+        lists: whether one may be a list is for its declaration to say.
+        """
         found = {}
         for name, value in self.pairs(node, what):
-            if value.kind != "scalar":
+            if (value.kind == "mapping" and not nested) or (value.kind == "sequence" and lists):
+                several = self.several(value, f"{what}.{redact(name)}")
+                found[name] = Value(several, Origin(LAYER, self.where(value.line)))
+            elif value.kind != "scalar":
                 self.wrong(value, f"{what}.{redact(name)} must be one value, not a {value.kind}")
             elif not value.null:
                 found[name] = Value(value.text, Origin(LAYER, self.where(value.line)))
         return found
+
+    def several(self, node: Node, what: str) -> Table:
+        """A table or a list in a value's place, for settings that are one."""
+        from robotrain import yaml_nodes
+
+        refusal = _problem("job-file-wrong", f"{what} must be one value, not a {node.kind}", self.where(node.line))
+        written = yaml_nodes.as_json(node)
+        if node.kind != "mapping":
+            return Table((), refusal, written, (refusal,))
+        inner = _Reader(self.name, self.folder)
+        entries = tuple(inner.table(node, what, nested=True).items())
+        return Table(entries, refusal, written, tuple(inner.problems))
 
     def platforms(self, node: Node) -> dict[str, dict[str, Value]]:
         return {name: self.table(value, f"platforms.{redact(name)}") for name, value in self.pairs(node, "platforms")}

@@ -21,6 +21,12 @@ UNSET = {"type": ["null", "string"], "maxLength": 0}
 
 WHOLE = r"^\s*[+-]?[0-9][0-9_]*(\.0+)?\s*$"
 NUMBER = r"^\s*[+-]?[0-9_]*\.?[0-9_]+\.?([eE][+-]?[0-9_]+)?\s*$"
+PAIRS = r"^[^,=]+=[^,]*(,[^,=]+=[^,]*)*$"
+_NAMED = {
+    "type": "object",
+    "propertyNames": {"pattern": "^[^,=]*[^,=\\s][^,=]*$"},
+    "additionalProperties": {"type": [*SCALAR, "null"], "pattern": "^[^,]*$"},
+}
 SWITCHES = ("true", "false", "yes", "no", "on", "off", "y", "n", "t", "f", "0", "1")
 BOUNDS = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}
 
@@ -110,7 +116,9 @@ def _platforms(platforms: Iterable[Platform]) -> dict[str, Any]:
         platform.name: _table(f"settings of {platform.name}: {platform.summary}", _declared(platform.settings))
         for platform in platforms
     }
-    other = {"type": ["object", "null"], "additionalProperties": {"type": [*SCALAR, "null"]}}
+    values = {"type": [*SCALAR, "null"]}
+    either = {"type": [*values["type"], "object"], "additionalProperties": values}
+    other = {"type": ["object", "null"], "additionalProperties": either}
     return _table("settings of platforms, each read when the job goes there", known) | {"additionalProperties": other}
 
 
@@ -134,7 +142,7 @@ def _value(parameter: Parameter) -> dict[str, Any]:
 def _form(parameter: Parameter) -> dict[str, Any]:
     """Bounds are asked of numbers alone, patterns of texts alone; an empty text counts as unset."""
     if parameter.choices:
-        return {"anyOf": [{"enum": list(parameter.choices)}, UNSET]}
+        return {"enum": [*parameter.choices, None, ""]}
     if parameter.switch:
         words = "|".join(map(_any_case, SWITCHES))
         return _of(["boolean", "integer", "string"], f"^({words})$") | {"minimum": 0, "maximum": 1}
@@ -143,6 +151,10 @@ def _form(parameter: Parameter) -> dict[str, Any]:
         return _of(["integer", "string"], WHOLE) | bounds
     if parameter.bare is float:
         return _of(["number", "string"], NUMBER) | bounds
+    if parameter.param.json:
+        return {"type": [*SCALAR, "array", "object", "null"]}
+    if parameter.param.table:
+        return {"anyOf": [_of(["string"], PAIRS), _NAMED]}
     return _of(SCALAR, parameter.param.pattern)
 
 

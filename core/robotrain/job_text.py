@@ -8,7 +8,7 @@ from typing import Any
 from robotrain.coerce import scalars
 from robotrain.inputs import Input
 from robotrain.problem import Instead, Problem, Rejected, Stage
-from robotrain.provenance import Origin, Value
+from robotrain.provenance import UNSAID, Origin, Value
 from robotrain.redaction import redact
 from robotrain.resolve import Resolution
 
@@ -67,7 +67,7 @@ def _sources(chosen: tuple[Input, ...]) -> Iterator[str]:
 
 
 def _table(name: str, said: Mapping[str, Value], settled: Mapping[str, Any], indent: str = "") -> Iterator[str]:
-    given = {key: value for key, value in said.items() if value.origin.layer != "default" and settled[key] is not None}
+    given = {key: value for key, value in said.items() if value.origin.layer not in UNSAID and settled[key] is not None}
     if given:
         yield f"{indent}{name}:"
     for key, value in given.items():

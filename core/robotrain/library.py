@@ -11,12 +11,12 @@ from typing import Any
 
 from robotrain import pin as pinning
 from robotrain import send as sending
-from robotrain import store
+from robotrain import settings_asked, store
 from robotrain.call import Call, prepare
 from robotrain.handle import Run
+from robotrain.loading import choice
 from robotrain.plan import Plan
-from robotrain.plugins import Plugins
-from robotrain.problem import Problem, Rejected, Stage
+from robotrain.problem import Problem, Rejected, Stage, raise_if_any
 
 JobFile = str | Path | None
 
@@ -37,7 +37,7 @@ def submit(
     job: a job file; values go over what it says. new, pin: as `--new` and `--no-pin`. Raises Rejected with every
     problem that was found.
     """
-    plugins = Plugins()
+    plugins = choice.plugins()
     prepared = prepare(Call(job, platform, workload, profile, trainer_args, values), plugins)
     remarks: list[Problem] = list(prepared.remarks)
     record = sending.send(prepared, remarks.extend, lambda run: None, new=new, pinning=pin)
@@ -63,9 +63,11 @@ def render(
     if attempt < 1:
         title = "attempt takes a whole number greater than 0"
         raise Rejected([Problem(code="value-invalid", stage=Stage.USAGE, title=title)])
-    prepared = prepare(Call(job, platform, workload, profile, trainer_args, values), Plugins())
+    prepared = prepare(Call(job, platform, workload, profile, trainer_args, values), choice.plugins())
     if pin:
-        prepared = prepared.with_job(pinning.settled(prepared.job, prepared.kinds))
+        settled = prepared.with_job(pinning.settled(prepared.job, prepared.kinds))
+        prepared, silent = settings_asked.asked(settled)
+        raise_if_any(silent)
     return prepared.plan(attempt)
 
 
@@ -79,10 +81,10 @@ def explain(
     **values: Any,
 ) -> list[Mapping[str, Any]]:
     """Each value of a job as a mapping: name, value, origin, overrode. Raises Rejected with every problem."""
-    return list(prepare(Call(job, platform, workload, profile, trainer_args, values), Plugins()).values)
+    return list(prepare(Call(job, platform, workload, profile, trainer_args, values), choice.plugins()).values)
 
 
 def runs(limit: int | None = None) -> list[Run]:
     """The runs that were submitted from here, newest first; at most `limit`."""
-    plugins = Plugins()
+    plugins = choice.plugins()
     return [Run(name, plugins) for name in itertools.islice(store.newest(), limit)]

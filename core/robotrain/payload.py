@@ -1,24 +1,31 @@
 """The payload: the runtime and the container halves a job names, packed the same way whoever wrote them."""
 
+import functools
 import hashlib
 import importlib.util
 import io
+import os
 import re
+import sys
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 RUNTIME = "robotrain_runtime"
+PLUGIN_FILE = "robotrain_plugin"
 CORE = re.compile(r"^\s*(?:from|import) robotrain(?:\.|\s)", re.MULTILINE)
 CARRIED = re.compile(r"""^(?:CARRIER|ORIGIN) = ["']([\w.]+)\.\w+["']""", re.MULTILINE)
 """The packages of what a source half is fetched with: those may be another distribution's."""
-LEFT_OUT = ("__pycache__", "py.typed")
+LEFT_OUT = re.compile(r"\..*|.*~|#.*#|.*\.py[co]|__pycache__|py\.typed")
+"""What no wheel carries, or nobody in the container reads: hidden files, what editors and Python leave."""
 
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """A zip archive; equal content gives equal bytes."""
+    """A zip archive, not compressed: packing is part of every render, and who sends it far compresses it whole.
+    Equal content gives equal bytes.
+    """
 
     archive: bytes
 
@@ -35,18 +42,36 @@ def pack(halves: Iterable[str]) -> Payload:
     """
     packages = [RUNTIME]
     for half in halves:
-        packages += _reached(half.rpartition(".")[0])
-    files: dict[str, Path] = {}
+        if importlib.util.find_spec(half) is None:
+            raise ModuleNotFoundError(f"there is no module {half}", name=half)
+        packages += _reached(half.rpartition(".")[0] or half)
+    files: dict[str, str] = {}
     for package in dict.fromkeys(packages):
         files.update(_package(package))
+    return _archive(tuple((name, path, _changed(path)) for name, path in sorted(files.items())))
+
+
+@functools.lru_cache(maxsize=4)
+def _archive(files: tuple[tuple[str, str, tuple[int, ...]], ...]) -> Payload:
+    """Of the same files, unchanged, once: a process may render many jobs."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, path in sorted(files.items()):
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, path, _ in files:
             entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))  # no clock: the archive is content alone
-            entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
-            archive.writestr(entry, path.read_bytes())
+            archive.writestr(entry, _read(path))
     return Payload(buffer.getvalue())
+
+
+def _changed(path: str) -> tuple[int, ...]:
+    """What tells that a file is another one now, also where its time was set by hand."""
+    state = os.stat(path)
+    return state.st_ino, state.st_ctime_ns, state.st_mtime_ns, state.st_size
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def _reached(package: str) -> list[str]:
@@ -58,26 +83,51 @@ def _reached(package: str) -> list[str]:
         top = one.partition(".")[0]
         for path in _files(one):
             text = path.read_text(encoding="utf-8")
-            if not CORE.search(text):
-                beside = re.findall(rf"\b{top}(?:\.|\s+import\s+)(\w+)", text)
-                named = {f"{top}.{name}" for name in beside} | {*CARRIED.findall(text)}
+            if not _names_core(text):
+                found += [name for name in _of_plugin_file(text) if name not in found]
+                beside = re.findall(rf"{top}(?:\.|\s+import\s+)(\w+)", text)  # `\b` in front would make it slow
+                named = {*CARRIED.findall(text)} | {f"{top}.{name}" for name in beside if not _module(top)}
                 found += sorted(name for name in named - {*found} if importlib.util.find_spec(name))
     return found
 
 
-def _package(package: str) -> Iterator[tuple[str, Path]]:
+def _of_plugin_file(text: str) -> list[str]:
+    """What a module names of the folder of a plugin file, where there is one."""
+    if PLUGIN_FILE not in sys.modules:
+        return []
+    from robotrain.loading import file_halves
+
+    return file_halves.modules(text)
+
+
+def _names_core(text: str) -> bool:
+    """Whether a module imports from core; most do not have the words at all, which is quicker to see."""
+    return (" robotrain." in text or " robotrain " in text) and CORE.search(text) is not None
+
+
+def _package(package: str) -> Iterator[tuple[str, str]]:
     """A package's own files, or a module's one, and the `__init__.py` of the packages it lies in."""
     inside = package.replace(".", "/")
     if file := _module(package):
-        yield f"{inside}.py", file
+        yield f"{inside}.py", str(file)
+        if PLUGIN_FILE in sys.modules and "." not in package:
+            from robotrain.loading import file_halves
+
+            yield from file_halves.files(file, file.read_text(encoding="utf-8")).items()
     else:
-        folder = _folder(package)
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and not set(path.relative_to(folder).parts) & set(LEFT_OUT):
-                yield f"{inside}/{path.relative_to(folder).as_posix()}", path
+        yield from _carried(str(_folder(package)), inside)
     while "." in package:
         package = package.rpartition(".")[0]
-        yield f"{package.replace('.', '/')}/__init__.py", _folder(package) / "__init__.py"
+        yield f"{package.replace('.', '/')}/__init__.py", str(_folder(package) / "__init__.py")
+
+
+def _carried(folder: str, inside: str, *above: str) -> Iterator[tuple[str, str]]:
+    """The files of a folder, also behind links; not those behind one that leads back to where it lies."""
+    real = os.path.realpath(folder)
+    for entry in [] if real in above else os.scandir(folder):
+        if not LEFT_OUT.fullmatch(entry.name):
+            name = f"{inside}/{entry.name}"
+            yield from _carried(entry.path, name, real, *above) if entry.is_dir() else [(name, entry.path)]
 
 
 def _files(package: str) -> list[Path]:

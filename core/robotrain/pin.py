@@ -5,27 +5,36 @@ A pin is no part of the job's digest, so the same job keeps its name; it travels
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
 
 from robotrain_runtime import document
 
 from robotrain.job import Job
 from robotrain.problem import Instead, Problem, Stage, raise_if_any
 from robotrain.redaction import redact
-from robotrain.source import Source, SourceError, SourceKind, Unseen
+from robotrain.source import Absent, Pinning, Source, SourceError, SourceKind, Unseen
+
+if TYPE_CHECKING:
+    from robotrain.capabilities import Capabilities
 
 Kinds = Mapping[str, SourceKind]
+Described = Mapping[str, Sequence[str]]
+"""By role, the paths of the few files that describe a source: one that has none of them is of no use."""
+NOTHING: Described = MappingProxyType({})
 AT_ONCE = 8
+NAMED = 3
+"""Sources that one warning about many of them names."""
 
 
-def pinned(job: Job, kinds: Kinds) -> tuple[Job, list[Problem]]:
+def pinned(job: Job, kinds: Kinds, described: Described = NOTHING) -> tuple[Job, list[Problem]]:
     """The job with every source pinned whose kind can be, and what is wrong; a source that has a pin keeps it."""
-    found = _each(job, lambda source: _pin(source, kinds))
+    found = _each(job, lambda source: _pin(source, kinds, described.get(source.role, ())))
     sources = tuple(pin if isinstance(pin, document.Source) else source for source, pin in found)
     problems = [pin for _, pin in found if isinstance(pin, Problem)]
-    return dataclasses.replace(job, sources=sources), problems
+    return dataclasses.replace(job, sources=sources), _together(problems)
 
 
 def settled(job: Job, kinds: Kinds) -> Job:
@@ -35,9 +44,25 @@ def settled(job: Job, kinds: Kinds) -> Job:
     return found
 
 
+def described(can: "Capabilities", halves: Mapping[str, str]) -> Described:
+    """What the workload's half says that describes its sources; nothing where the platform works on this machine, and
+    looks at the data itself.
+    """
+    module = next((module for what, module in halves.items() if what.startswith("workload.")), "")
+    if not module or can.feature("runs_here"):
+        return NOTHING
+    import importlib
+
+    try:
+        return dict(getattr(importlib.import_module(module), "DESCRIBED", NOTHING))
+    except Exception:  # it is written for another machine
+        return NOTHING
+
+
 def gone(job: Job, kinds: Kinds) -> list[Problem]:
     """The pins of `job` that cannot be had any more, each with its reason."""
-    return [problem for _, problem in _each(job, lambda source: _gone(source, kinds)) if isinstance(problem, Problem)]
+    found = _each(job, lambda source: _gone(source, kinds))
+    return _together([problem for _, problem in found if isinstance(problem, Problem)])
 
 
 def without(job: Job) -> Job:
@@ -73,19 +98,37 @@ def _each(
     return [(source, answers[index]) for index, source in enumerate(job.sources)]
 
 
-def _pin(source: document.Source, kinds: Kinds) -> document.Source | Problem:
+def _pin(source: document.Source, kinds: Kinds, described: Sequence[str]) -> document.Source | Problem:
     pinning = kinds[source.kind].pinning if source.kind in kinds else None
     if source.pin or pinning is None:
         return source
     try:
-        return dataclasses.replace(source, pin=pinning.now(typed(source, kinds), source.role))
+        pin = pinning.now(typed(source, kinds), source.role)
     except Unseen as unseen:
         title = f"{source.uri} is not pinned: it is taken as it is when the run gets there"
         return _problem("not-pinned", title, source, unseen.why, severity="warning")
+    except Absent as absent:
+        return _problem("source-missing", f"{source.uri} is not there", source, absent.why, *_offered(absent))
     except Exception as error:  # whatever a kind raises
-        ways = (Instead(error.instead),) if isinstance(error, SourceError) and error.instead else ()
+        ways = _offered(error) if isinstance(error, SourceError) else ()
         title = f"what {source.uri} means now could not be found out"
         return _problem("pin-unknown", title, source, _why(error), *ways, _NO_PIN)
+    if described and not set(described) - set(_lacking(source, kinds, pinning, described)):
+        title = f"{source.uri} is no {source.role} that can be used: it has no {' and no '.join(described)}"
+        why = f"The job would end there: name a {source.role} that holds it."
+        return _problem("source-undescribed", title, source, why)
+    return dataclasses.replace(source, pin=pin)
+
+
+def _lacking(source: document.Source, kinds: Kinds, pinning: Pinning, paths: Sequence[str]) -> Sequence[str]:
+    try:
+        return pinning.lacks(typed(source, kinds), source.role, paths)
+    except Exception:  # it was there a moment ago: the run will tell
+        return ()
+
+
+def _offered(error: SourceError) -> tuple[Instead, ...]:
+    return (Instead(error.instead),) if error.instead else ()
 
 
 def _gone(source: document.Source, kinds: Kinds) -> Problem | None:
@@ -113,6 +156,30 @@ _AS_IT_IS = Instead("--repin --no-pin", "take it as it is when the run gets ther
 def typed(source: document.Source, kinds: Kinds) -> Source:
     """The source as its kind knows it, from its printed form."""
     return kinds[source.kind].parse(source.uri, Path("/"))
+
+
+_MANY = {
+    "not-pinned": "{} sources are not pinned: they are taken as they are when the run gets there",
+    "pin-unseen": "whether {} sources are still what they were could not be found out: the run will tell",
+}
+
+
+def _together(problems: list[Problem]) -> list[Problem]:
+    """The same, warnings that differ in their source alone as one."""
+    alike: dict[object, list[Problem]] = {}
+    for index, problem in enumerate(problems):
+        many = problem.code in _MANY
+        alike.setdefault((problem.code, problem.where, problem.why) if many else index, []).append(problem)
+    return [_one_of(found) for found in alike.values()]
+
+
+def _one_of(alike: list[Problem]) -> Problem:
+    if len(alike) == 1:
+        return alike[0]
+    given = ", ".join(problem.given for problem in alike[:NAMED])
+    more = f" and {len(alike) - NAMED} more" if len(alike) > NAMED else ""
+    title = _MANY[alike[0].code].format(len(alike))
+    return dataclasses.replace(alike[0], title=title, given=f"{given}{more}")
 
 
 def _why(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """A plan: exactly what will be sent, byte for byte."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,8 +41,20 @@ def write(plan: Plan, folder: Path) -> None:
         target.write_bytes(content)
 
 
-def document(job: Job, *, run: str, platform: str, halves: Mapping[str, str], placement: Placement) -> JobDocument:
-    """The document of `job` for the container: what every platform's plan carries."""
+def document(
+    job: Job,
+    *,
+    run: str,
+    platform: str,
+    halves: Mapping[str, str],
+    placement: Placement,
+    without: Collection[str] = (),
+) -> JobDocument:
+    """The document of `job` for the container: what every platform's plan carries.
+
+    without: parameters that the platform sees to itself, such as a place it copies checkpoints to; the container finds
+    None there.
+    """
     return JobDocument(
         schema=SCHEMA,
         run=run,
@@ -50,7 +62,7 @@ def document(job: Job, *, run: str, platform: str, halves: Mapping[str, str], pl
         workload=job.workload,
         platform=platform,
         halves=dict(halves),
-        parameters=dict(job.parameters),
+        parameters={name: None if name in without else value for name, value in job.parameters},
         placement=placement,
         sources=job.sources,
         trainer_args=job.trainer_args,

@@ -12,15 +12,18 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.document import Scalar
 
 from robotrain import __version__, durable
-from robotrain.job import Job, attempt_of
+from robotrain.job import attempt_of
 from robotrain.payload import Payload
 from robotrain.plan import Plan
 from robotrain.problem import Instead, Problem, Rejected, Stage
+
+if TYPE_CHECKING:
+    from robotrain.plan_manifest import Manifest
 
 MANIFEST = "robotrain-plan.json"
 PAYLOAD = "robotrain-payload.zip"
@@ -40,39 +43,6 @@ class Rendered:
     payload: Payload
     values: tuple[Mapping[str, Any], ...] = ()
     changed: tuple[str, ...] = field(default=(), compare=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Loser:
-    value: Any
-    origin: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Row:
-    name: str
-    value: Any
-    origin: str
-    overrode: list[_Loser]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Manifest:
-    """`robotrain-plan.json`. payload: the file that holds it, and its digest."""
-
-    schema: int
-    robotrain: str
-    run: str
-    platform: str
-    job: Job
-    settings: dict[str, Scalar]
-    halves: dict[str, str]
-    payload: str
-    payload_digest: str
-    spec: str
-    shown: tuple[str, ...]
-    files: dict[str, str]
-    values: tuple[_Row, ...]
 
 
 def write(rendered: Rendered, folder: Path, shared: Path | None = None) -> None:
@@ -103,11 +73,13 @@ def read(folder: Path) -> Rendered:
     """What `write` put there. Raises Rejected when it is no plan's folder, or not whole."""
     from pydantic import TypeAdapter, ValidationError
 
+    from robotrain.plan_manifest import Manifest
+
     try:
         data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if data["schema"] != SCHEMA:
             raise ValueError(f"this robotrain reads schema {SCHEMA}, the file has {data['schema']!r}")
-        found = TypeAdapter(_Manifest).validate_python(data)
+        found = TypeAdapter(Manifest).validate_python(data)
         files = {path: _inside(folder, path).read_bytes() for path in found.files}
         payload = Payload(_inside(folder, found.payload).read_bytes())
     except OSError as error:
@@ -151,7 +123,7 @@ def _inside(folder: Path, path: str) -> Path:
     return folder / path
 
 
-def _wrong(found: _Manifest) -> str:
+def _wrong(found: "Manifest") -> str:
     """What types cannot say."""
     if os.sep in found.run or found.run != found.job.run_name(attempt_of(found.run)):
         return f"{found.run} is not the name of its job"

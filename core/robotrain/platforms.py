@@ -2,9 +2,9 @@
 
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from robotrain_runtime.event import Registered
@@ -17,8 +17,15 @@ if TYPE_CHECKING:
     from robotrain.run import Output, Reference, Status
 
 
+class Default(NamedTuple):
+    """A value that a platform gives a parameter when nobody says one, and why, in a few words."""
+
+    value: str
+    why: str
+
+
 class Platform(Protocol):
-    """One place to run. The first four methods are pure or only look; `submit` is the one that acts.
+    """One place to run. `check` and `render` are pure, most others only look; `submit` acts.
 
     name: its name on the command line. summary: a line for help. settings: a frozen dataclass of
     `Annotated[type, Param(…)]`. declined: options of other platforms that people try here, each with what to say.
@@ -42,8 +49,9 @@ class Platform(Protocol):
     def submit(self, plan: Plan) -> Reference:
         """Hand the plan to the engine; what it returns finds the run again.
 
-        Raises Rejected only when the engine refused and nothing of the run is there; anything else that it raises means
-        that nobody knows, and `find` is asked before the plan is sent again.
+        Raises Rejected only when the engine refused and nothing of the run is there, and robotrain.problem.NotSent when
+        it was interrupted before the engine was asked; anything else that it raises means that nobody knows, and `find`
+        is asked before the plan is sent again: robotrain.problem.Unanswered says what is known.
         """
 
     def find(self, plan: Plan) -> Reference | None:
@@ -52,10 +60,14 @@ class Platform(Protocol):
         """
 
     def status(self, reference: Reference) -> Status:
-        """How the run is. Raises robotrain.run.RunGone when the engine does not know it."""
+        """How the run is. Raises robotrain.run.RunGone when the engine does not know it, and Rejected when it does not
+        tell: one that is `passing`, or anything else that is raised, may pass by itself and is asked again by whoever
+        follows the run; any other, as when nobody is signed in, ends that at once.
+        """
 
     def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
-        """The log line by line, event lines included, without line ends.
+        """The log line by line, event lines included, without line ends. What the platform itself says in it begins
+        with its name in brackets.
 
         follow: wait for its beginning, and go on to the run's end; without it, what there is now, at once, also while
         the run is pending. tail: only the last so many lines of what there is, and with follow all that come after.
@@ -70,12 +82,54 @@ class Platform(Protocol):
     def bring(self, reference: Reference, output: Output, to: Path) -> None:
         """Copy one output, whole, to the new folder or file `to`. Raises Rejected when it is not there any more."""
 
-    def forget(self, reference: Reference, dry_run: bool = False) -> int:
-        """Remove what the run left, for good; the bytes that frees. dry_run: only count them. Asked only of runs that
-        ended, and only by `runs --prune`; a platform may do without it: then it keeps what it keeps.
-        """
-
     def register(self, reference: Reference, name: str, step: int | None) -> Registered:
         """Make a checkpoint of the run (default: its last) a version of the model `name`; one that is already stays
         the version it is. Raises Rejected. Asked only of a platform whose `register_model` is yes.
+        """
+
+
+class Further(Protocol):
+    """What a platform may have as well; one without is asked nothing. `defaults`, `derived`, `halves`, `shown` and
+    `sent` are pure.
+    """
+
+    def defaults(self, settings: Any) -> Mapping[str, Default]:
+        """Parameters of a workload that are better something else here, by name; those that the workload does not have
+        do not count, and whatever a person says wins.
+        """
+
+    def derived(self, job: Job, settings: Any) -> Mapping[str, Default]:
+        """What settings and parameters that nobody said amount to here, by name, as `explain` shows them; an empty
+        value for one that is asked when a job is sent. Nothing else hears of it.
+        """
+
+    def halves(self, job: Job, settings: Any) -> Mapping[str, str]:
+        """Container modules that it adds to a job's, by what they stand for (`tracking.NAME`: see
+        `robotrain_runtime.half.TrackingHalf`).
+        """
+
+    def asked(self, job: Job, settings: Any) -> Mapping[str, Default]:
+        """Its settings that nobody said and that only a network tells, such as as whom jobs sign in on a machine.
+
+        Asked when a job is pinned, once; the rest keep their defaults. Raises Rejected with why it was not told, as
+        warnings where the job can be sent all the same.
+        """
+
+    ahead: Collection[str]
+    """Codes of problems that do not stop `prepare`, such as `source-missing`: what is missing only a run needs."""
+
+    def prepare(self, plan: Plan) -> Iterator[str]:
+        """Bring what the plan needs there, such as uploaded folders, and send nothing: a line for each thing that is
+        there now. Asked by `submit --assets-only`; its own `submit` does as much. Raises Rejected.
+        """
+
+    def sent(self, plan: Plan, reference: Reference) -> bytes:
+        """The native spec as the engine holds it: what `submit --save-spec` writes, in place of that of the plan."""
+
+    def shown(self, reference: Reference) -> Mapping[str, str]:
+        """What of a reference people may look for, such as the engine's own id of the run, by what it is called."""
+
+    def forget(self, reference: Reference, dry_run: bool = False) -> int:
+        """Remove what the run left, for good; the bytes that frees. dry_run: only count them. Asked only of runs that
+        ended, and only by `runs --prune`; without it a platform keeps what it keeps.
         """

@@ -39,7 +39,8 @@ class Problem:
     """One thing that is wrong, in the words of the person who gave it.
 
     code: stable and searchable. title: a sentence without a full stop. where: the flag, or file:line. given: what was
-    given there, already redacted. why: a sentence. instead: the ways out, best first.
+    given there, already redacted. why: a sentence. instead: the ways out, best first. absent: for a rule about what
+    nobody gave, the parameters and roles it means: it is not told where one was given and could not be read.
     """
 
     code: str
@@ -50,22 +51,46 @@ class Problem:
     why: str = ""
     instead: tuple[Instead, ...] = ()
     severity: Literal["error", "warning", "note"] = "error"
+    absent: tuple[str, ...] = ()
 
 
 class Rejected(Exception):
-    """A request that goes no further; carries every problem that was found."""
+    """A request that goes no further; carries every problem that was found.
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    passing: the very same may work a little later, as when a network is away; whoever follows a run waits for that.
+    """
+
+    def __init__(self, problems: Iterable[Problem], passing: bool = False) -> None:
         self.problems = tuple(problems)
-        super().__init__("; ".join(problem.title for problem in self.problems))
+        self.passing = passing
+        super().__init__("; ".join(map(_in_one_line, self.problems)))
 
-    def __reduce__(self) -> tuple[type, tuple[tuple[Problem, ...]]]:
-        return Rejected, (self.problems,)  # a worker process may hand it on
+    def __reduce__(self) -> tuple[type, tuple[tuple[Problem, ...], bool]]:
+        return Rejected, (self.problems, self.passing)  # a worker process may hand it on
 
     @property
     def exit_code(self) -> int:
         """That of the earliest stage with an error."""
         return min((problem.stage for problem in errors(self.problems)), default=Stage.SUBMIT).exit_code
+
+
+def _in_one_line(problem: Problem) -> str:
+    """What a call from Python says of it: what is wrong, and what to do."""
+    ways = " or ".join(way.text for way in problem.instead)
+    return f"{problem.title} (use {ways})" if ways and problem.severity == "error" else problem.title
+
+
+class Unanswered(Exception):
+    """Nobody knows whether an engine took a run. problems: what it said, each with its ways out."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        told = (f"{problem.title[:1].upper()}{problem.title[1:]}. {problem.why}" for problem in self.problems)
+        super().__init__(" ".join(one.strip() for one in told))
+
+
+class NotSent(KeyboardInterrupt):
+    """Ctrl-C, before an engine was asked to take anything."""
 
 
 def errors(problems: Iterable[Problem]) -> list[Problem]:
@@ -80,17 +105,22 @@ def raise_if_any(problems: Iterable[Problem]) -> None:
         raise Rejected(found)
 
 
+ALIGNED = 60
+"""Characters of a way out beyond which the remarks of the others do not stand below its own."""
+
+
 def render(problem: Problem, width: int = 100) -> str:
     """The report of one problem, in the form of design.md section 3."""
-    from robotrain.redaction import redact
+    from robotrain.redaction import redact, told
 
     head = f"{problem.severity}: {redact(problem.title, longest=SENTENCE)}"
     code = f"[{problem.code}]"
     lines = [f"{head}{code:>{max(len(code) + 2, width - len(head))}}"]
-    given = " ".join(part for part in (redact(problem.where), problem.given) if part)
-    lines += [f"  {line}" for part in (given, problem.why) if part for line in part.splitlines()]
-    column = max((len(way.text) for way in problem.instead if way.remark), default=0)
-    for index, way in enumerate(problem.instead):
+    given = " ".join(part for part in (redact(problem.where), told(problem.given)) if part)
+    lines += [f"  {line}" for part in (given, told(problem.why)) if part for line in part.splitlines()]
+    ways = [Instead(told(way.text), told(way.remark)) for way in problem.instead]
+    column = max((len(way.text) for way in ways if way.remark and len(way.text) <= ALIGNED), default=0)
+    for index, way in enumerate(ways):
         remark = f"{'':{max(0, column - len(way.text))}} ({way.remark})" if way.remark else ""
         lines.append(f"  {'or' if index else 'use':<5} {way.text}{remark}")
     return "\n".join(lines)

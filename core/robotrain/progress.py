@@ -1,15 +1,21 @@
 """What is known of a run from its events, whichever platform it runs on."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
 from robotrain_runtime import event
 
+from robotrain import scores
 from robotrain.amounts import size
 
 HELD_OUT = "val/loss"
 LOSS = "train/loss"
+OF_EPISODE = re.compile(r"ep[0-9]+_(\w+)")
+"""A metric of one episode alone."""
+COUNTED = ("success", "mse")
 
 
 @dataclass(slots=True)
@@ -18,13 +24,17 @@ class Progress:
 
     machine: the newest values of the machine, which belong to no step. checkpoint: where the newest complete one lies;
     published: every copy, in the order made. warnings: what a person should know, errors among them. stage: the one
-    begun last of those that go on, else of all. download: how far the data is.
+    begun last of those that go on, else of all. download: how far the data is. unit: what `step` and `total` count.
+    tags: what its tracking run is told of its origin.
+    episodes: success and error of each, by their names; evaluated: what came of all of them; delivered: the places that
+    its results were copied to.
     """
 
     stage: str = ""
     download: event.Download | None = None
     step: int | None = None
     total: int | None = None
+    unit: str = "step"
     losses: list[tuple[int, float]] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
     held_out_at: int | None = None
@@ -33,8 +43,12 @@ class Progress:
     checkpoint_step: int | None = None
     published: list[event.Published] = field(default_factory=list)
     registered: list[event.Registered] = field(default_factory=list)
+    episodes: dict[str, float] = field(default_factory=dict)
+    evaluated: event.Evaluated | None = None
+    delivered: list[event.Delivered] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     tracking: dict[str, Any] | None = None
+    tags: dict[str, str] = field(default_factory=dict)
     outcome: event.Outcome | None = None
     _going_on: list[str] = field(default_factory=list)
     _first: tuple[float, int] | None = None
@@ -60,8 +74,14 @@ class Progress:
                 self.published = [one for one in self.published if one.to != happened.to]
             case event.Registered():
                 self.registered.append(happened)
+            case event.Evaluated():
+                self.evaluated = happened
+            case event.Delivered():
+                self.delivered.append(happened)
             case event.Note(level="warning" | "error"):
                 self.warnings.append(happened.text)
+            case event.Track():
+                self.tags.update(happened.tags)
             case event.Tracking():
                 self.tracking = {
                     "uri": happened.uri,
@@ -83,7 +103,8 @@ class Progress:
         self._going_on.append(happened.name)
         self.stage = happened.name
         if happened.name == "work":
-            self._first, self.step, self.outcome = None, None, None
+            self._first, self.step, self.outcome, self.evaluated = None, None, None, None
+            self.episodes.clear()
 
     def _measured(self, at: float, metrics: event.Metrics) -> None:
         assert metrics.step is not None
@@ -92,10 +113,17 @@ class Progress:
             self.held_out_at = metrics.step
         if LOSS in metrics.values:
             self._lost(metrics.step, metrics.values[LOSS])
-        self.total = metrics.total or self.total
+        if metrics.unit == "episode":
+            self._episode(metrics.values)
+        self.total, self.unit = metrics.total or self.total, metrics.unit
         if metrics.step > (self.step or 0):
             self.step, self._newest = metrics.step, at
             self._first = self._first or (at, metrics.step)
+
+    def _episode(self, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            if (found := OF_EPISODE.fullmatch(name)) and found[1] in COUNTED:
+                self.episodes[name] = value
 
     def _lost(self, step: int, loss: float) -> None:
         while self.losses and self.losses[-1][0] > step:  # steps that are done once more
@@ -107,16 +135,32 @@ class Progress:
         return list(dict.fromkeys(one.to for one in self.published if one.step == step))
 
     @property
+    def results(self) -> list[str]:
+        """Where copies of an evaluation's results can be found, each place once."""
+        kept = self.policies
+        return [place for place in dict.fromkeys(one.to for one in self.delivered) if place not in kept]
+
+    @property
+    def policies(self) -> list[str]:
+        """Where copies of the evaluated policy can be found: they keep the name of its folder, and its step."""
+        kept = "/".join(PurePosixPath(self.evaluated.policy).parts[-2:]) if self.evaluated else ""
+        places = dict.fromkeys(one.to for one in self.delivered)
+        return [place for place in places if kept and place.endswith(f"/{kept}")]
+
+    @property
     def tracking_ui(self) -> str:
         """The line that shows the tracking run."""
         return str((self.tracking or {}).get("ui") or "")
 
     @property
     def rate(self) -> float | None:
-        """Steps a second since the first measured window; None before there are two."""
+        """Steps a second since the first measured window; None before there are two, or of episodes in one moment."""
         if self._first is None or self.step is None or self.step == self._first[1]:
             return None
-        return (self.step - self._first[1]) / max(1e-9, self._newest - self._first[0])
+        took = self._newest - self._first[0]
+        if self.unit == "episode" and took < 1:  # several that were acted in at once
+            return None
+        return (self.step - self._first[1]) / max(1e-9, took)
 
     @property
     def seconds_left(self) -> float | None:
@@ -126,18 +170,40 @@ class Progress:
         return (self.total - self.step) / self.rate
 
     def line(self, ended: bool = False) -> str:
-        """Where training is, on one line; ended: where it came to."""
+        """Where the work is, on one line; ended: where it came to."""
         if self.step is None:
-            return self._downloaded(ended) if self.stage == "data" else self.stage
+            return self._downloaded(ended) if self.stage == "data" else self._begins()
         share = f"/{self.total} ({self.step / self.total:.0%})" if self.total else ""
-        parts = [f"step {self.step}{share}", *(f"loss {loss:.4g}" for _, loss in self.losses[-1:])]
+        parts = [f"{self.unit} {self.step}{share}", *(f"loss {loss:.4g}" for _, loss in self.losses[-1:])]
+        parts += [self.score] * bool(self.score)
         if HELD_OUT in self.metrics:
             parts.append(f"val {self.metrics[HELD_OUT]:.4g} at {self.held_out_at}")
         if self.rate:
-            parts.append(f"{self.rate:.1f} steps/s")
+            parts.append(f"{self.pace} {self.unit}s/s")
         if self.seconds_left is not None and not ended:
             parts.append(f"{duration(self.seconds_left)} left")
         return "  ".join(parts)
+
+    @property
+    def score(self) -> str:
+        """What an evaluation found, or has found by now: `success 3/4`, else `mse 0.41`; empty where there is none."""
+        if self.evaluated:
+            return scores.said(self.evaluated)
+        tried = [value for name, value in self.episodes.items() if name.endswith("_success")]
+        if tried:
+            return f"success {sum(value >= 0.5 for value in tried)}/{len(tried)}"
+        return f"mse {sum(self.episodes.values()) / len(self.episodes):.3g}" if self.episodes else ""
+
+    @property
+    def pace(self) -> str:
+        """The rate in few digits; episodes may take long."""
+        return (
+            "" if not self.rate else f"{self.rate:.1f}" if self.rate >= 1 or self.unit == "step" else f"{self.rate:.2g}"
+        )
+
+    def _begins(self) -> str:
+        """The stage; of work that is about to do its first step, how much it is."""
+        return f"{self.unit} 0/{self.total}" if self.stage == "work" and self.total else self.stage
 
     def _downloaded(self, ended: bool) -> str:
         """How far the data is; the stage alone before it is known."""
@@ -159,7 +225,7 @@ class Progress:
                 return f"{happened.name}: {happened.state}{took}" + (f" ({happened.detail})" if happened.detail else "")
             case event.Metrics(step=int(), values=measured) if measured:
                 values = "  ".join(f"{name} {value:.4g}" for name, value in happened.values.items())
-                return f"step {happened.step}: {values}"
+                return f"{happened.unit} {happened.step}: {values}"
             case event.Checkpoint():
                 return f"checkpoint of step {happened.step}: {happened.path}"
             case event.Published():
@@ -168,10 +234,15 @@ class Progress:
             case event.Withdrawn():
                 return f"{happened.to} is removed: newer ones are there"
             case event.Registered():
+                what = f"checkpoint of step {happened.step}" if happened.step else "the policy is"
                 uri = f": {happened.uri}" if happened.uri else ""
-                return (
-                    f"checkpoint of step {happened.step} registered as {happened.name}, version {happened.version}{uri}"
-                )
+                already = f"; {scores.was_there(happened)}" if scores.was_there(happened) else ""
+                return f"{what} registered as {happened.name}, version {happened.version}{uri}{already}"
+            case event.Evaluated():
+                return _evaluated(happened)
+            case event.Delivered():
+                took = f" in {duration(happened.seconds)}" if happened.seconds is not None else ""
+                return f"copied to {happened.to}{took}"
             case event.Note():
                 return f"{happened.level}: {happened.text}"
             case event.Outcome():
@@ -179,6 +250,13 @@ class Progress:
                     f": {happened.reason}" if happened.reason else ""
                 )
         return ""
+
+
+def _evaluated(happened: event.Evaluated) -> str:
+    """`20 episodes evaluated: success …`."""
+    count = "1 episode" if happened.episodes == 1 else f"{happened.episodes} episodes"
+    said = f": {scores.in_full(happened)}" if scores.in_full(happened) else ""
+    return f"{count} evaluated{said}" + ("; less than was demanded" if happened.passed is False else "")
 
 
 def read(lines: Iterable[str]) -> Progress:

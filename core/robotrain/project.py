@@ -33,6 +33,11 @@ class Project(NamedTuple):
         """The workload it chooses."""
         return next((level.workload for level in self.levels if level.workload), None)
 
+    @property
+    def terraform(self) -> Value | None:
+        """The folder of Terraform's state that it names."""
+        return next((level.terraform for level in self.levels if level.terraform), None)
+
     def parameters(self, workload: str) -> list[Mapping[str, Value]]:
         """Values for a workload's parameters, the strongest table first."""
         return [table for level in self.levels for table in (level.workloads.get(workload, {}), level.parameters)]

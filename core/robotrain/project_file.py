@@ -13,9 +13,10 @@ from robotrain.problem import Instead, Problem, Stage
 from robotrain.project_place import NAME
 from robotrain.provenance import Origin, Value
 from robotrain.redaction import redact
+from robotrain.tables import Table
 
 TABLES = ("parameters", "workloads", "platforms")
-WORDS = ("platform", "workload")
+WORDS = ("platform", "workload", "terraform")
 OF_A_JOB = ("sources", "trainer_args")
 
 
@@ -24,6 +25,7 @@ class Level(NamedTuple):
 
     platform: Value | None = None
     workload: Value | None = None
+    terraform: Value | None = None
     parameters: Mapping[str, Value] = {}
     workloads: Mapping[str, Mapping[str, Value]] = {}
     platforms: Mapping[str, Mapping[str, Value]] = {}
@@ -76,6 +78,7 @@ class _Reader:
         return Level(
             platform=self.word(body, "platform", at),
             workload=self.word(body, "workload", at),
+            terraform=self.word(body, "terraform", at),
             parameters=self.values(body.get("parameters", {}), f"{before}parameters"),
             workloads=self.named(body.get("workloads"), f"{before}workloads"),
             platforms=self.named(body.get("platforms"), f"{before}platforms"),
@@ -107,10 +110,10 @@ class _Reader:
         return {}
 
     def word(self, body: Mapping[str, Any], name: str, at: str) -> Value | None:
-        """The name of a platform or a workload."""
+        """The name of a platform or a workload, or Terraform's folder."""
         if isinstance(body.get(name, ""), str):
             return self.value(body, name, at)
-        self.wrong(at, f"{name} must be a name in quotes")
+        self.wrong(at, f"{name} must be a {'folder' if name == 'terraform' else 'name'} in quotes")
         return None
 
     def value(self, body: Mapping[str, Any], name: str, at: str) -> Value | None:
@@ -120,11 +123,25 @@ class _Reader:
             value = "true" if value else "false"
         elif isinstance(value, int):
             value = str(value)
+        elif isinstance(value, dict):
+            return Value(self.several(value, name, at), Origin(NAME, self.where(at)))
         elif value is not None and not isinstance(value, str):
-            several = isinstance(value, dict | list)
-            self.wrong(at, f"{redact(name)} {'must be one value' if several else 'is a date, and needs quotes'}")
+            title = "must be one value" if isinstance(value, list) else "is a date, and needs quotes"
+            self.wrong(at, f"{redact(name)} {title}")
             return None
         return Value(value, Origin(NAME, self.where(at))) if value else None
+
+    def several(self, body: dict[str, Any], name: str, at: str) -> Table:
+        """A table in a value's place, for settings that are one."""
+        inner = f"{at}.{_key(name)}"
+        refusal = _problem("wrong", f"{redact(name)} must be one value", self.where(at))
+        entries = []
+        for key, entry in body.items():
+            if isinstance(entry, dict):
+                self.wrong(inner, f"{redact(key)} must be one value")
+            elif value := self.value(body, key, inner):
+                entries.append((key, value))
+        return Table(tuple(entries), refusal)
 
     def where(self, at: str) -> str:
         return f"{self.name} [{at}]" if at else self.name

@@ -5,6 +5,7 @@ not of this project, and a file that names an interpreter must not come from jus
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 NAME = "robotrain.toml"
@@ -12,15 +13,18 @@ NAME = "robotrain.toml"
 
 def find(folder: Path) -> Path | None:
     """The file that counts for `folder`, an absolute path; None when there is none."""
+    return next((place / NAME for place in above(folder) if (place / NAME).is_file()), None)
+
+
+def above(folder: Path) -> Iterator[Path]:
+    """`folder`, an absolute path, and those above it that are of the same project."""
     owner, home = _owner(folder), Path(os.path.expanduser("~"))
     for place in (folder, *folder.parents):
         if _owner(place) != owner:
-            return None
-        if (place / NAME).is_file():
-            return place / NAME
+            return
+        yield place
         if place == home or (place / ".git").exists():
-            return None
-    return None
+            return
 
 
 def _owner(folder: Path) -> int | None:

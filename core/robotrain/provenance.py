@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 
 class Origin(NamedTuple):
-    """layer: flag, job file, environment, .env.local, .env, robotrain.toml, default; of a run once more, run.
+    """layer: flag, job file, environment, .env.local, .env, robotrain.toml, terraform, looked up, platform, default; of
+    a run once more, run.
 
-    where: `--steps`, `job.yaml:3`, `STEPS`, `.env:4`, `robotrain.toml [parameters]`.
+    where: `--steps`, `job.yaml:3`, `STEPS`, `.env:4`, `robotrain.toml [parameters]`, `mars: why it gives this value`.
     """
 
     layer: str
@@ -29,6 +30,9 @@ class Value(NamedTuple):
 
 
 DEFAULT = Origin("default")
+PLATFORM = "platform"
+UNSAID = ("default", PLATFORM)
+"""Layers that nobody said anything in."""
 
 
 def own_name(name: str) -> str:

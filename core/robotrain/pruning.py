@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from robotrain import held_name, store
+from robotrain import cut_off, held_name, store
 from robotrain.problem import Problem, Rejected, Stage
 from robotrain.run import RunGone
 
@@ -28,7 +28,7 @@ PLAN = "plan/robotrain-plan.json"
 class Known:
     """What is known of a run. status: None when its platform does not say; why is then the reason.
 
-    gone: its platform no longer knows it. outputs: the printed forms of what it left.
+    gone: its platform does not know it. cut_off: its submit was. outputs: the printed forms of what it left.
     """
 
     run: str
@@ -36,6 +36,7 @@ class Known:
     status: Status | None = None
     why: str = ""
     gone: bool = False
+    cut_off: bool = False
     outputs: tuple[str, ...] = ()
 
     @property
@@ -97,6 +98,8 @@ def remove(record: RunRecord, platform: Platform) -> int | None:
     The bytes that are free then; None when its platform keeps its files to itself. Raises Rejected, OSError.
     """
     freed: int | None = 0
+    if record.phase == "sending":
+        return _never_taken(record, platform)
     with contextlib.suppress(RunGone):
         status = platform.status(record.reference)
         if not status.finished:
@@ -106,6 +109,14 @@ def remove(record: RunRecord, platform: Platform) -> int | None:
         freed = forget(record.reference) if forget else None
     forget_record(record.run)
     return freed
+
+
+def _never_taken(record: RunRecord, platform: Platform) -> int:
+    """Asked once more: what is there meanwhile stays. Raises Rejected, OSError."""
+    if not cut_off.gone(record, platform):
+        raise Rejected([Problem(code="run-goes-on", stage=Stage.SUBMIT, title=f"{record.run} may run")])
+    forget_record(record.run)
+    return 0
 
 
 def forget_record(run: str) -> None:

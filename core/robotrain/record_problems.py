@@ -42,20 +42,46 @@ def unwritable(error: OSError) -> Problem:
     )
 
 
-def not_sent(record: RunRecord, now: bool) -> Problem:
-    """A record at `sending`: what that means, and what to type. now: somebody is at it."""
-    if now:
-        return Problem(
-            code="run-being-sent", stage=Stage.SUBMIT, title=f"{record.run} is being sent to {record.platform} just now"
-        )
-    asks = f"asks {record.platform}, and sends it only if it is not there"
-    ways = (Instead("the same submit once more", asks), Instead(f"robotrain resubmit {record.run}", "does the same"))
+def being_sent(record: RunRecord) -> Problem:
+    """Somebody is at it."""
+    return Problem(
+        code="run-being-sent", stage=Stage.SUBMIT, title=f"{record.run} is being sent to {record.platform} just now"
+    )
+
+
+def not_sent(record: RunRecord) -> Problem:
+    """A record at `sending` that nobody is at: what that means, and what to type."""
     return Problem(
         code="run-not-sent",
         stage=Stage.SUBMIT,
         title=f"sending {record.run} was cut off before {record.platform} confirmed it",
-        why=f"If it runs, {record.platform} knows it by this name.",
-        instead=ways,
+        instead=(Instead(f"robotrain status {record.run}", f"asks {record.platform} for it"),),
+    )
+
+
+def not_there(record: RunRecord, elsewhere: bool) -> Problem:
+    """Its platform was asked for it. elsewhere: another machine was sending it."""
+    asks = f"asks {record.platform} again, and sends it if it is still not there"
+    ways = [Instead("the same submit once more", asks), Instead(f"robotrain resubmit {record.run}", "does the same")]
+    drop = Instead("robotrain runs --prune --state interrupted --keep 0", "forgets what was never taken")
+    seen = f"from here {record.platform} does not have it" if elsewhere else f"{record.platform} has no such run"
+    return Problem(
+        code="run-not-sent",
+        stage=Stage.SUBMIT,
+        title=f"sending {record.run} was cut off, and {seen}",
+        why=f"What runs on {record.host} alone cannot be seen from here." if elsewhere else "",
+        instead=(*ways, *([] if elsewhere else [drop])),
+    )
+
+
+def unsure(record: RunRecord, why: str, *instead: Instead) -> Problem:
+    """Its platform could not be asked for it, or does not know. why: a sentence."""
+    return Problem(
+        code="run-unsure",
+        stage=Stage.SUBMIT,
+        title=f"sending {record.run} was cut off, and whether {record.platform} has it is not known",
+        why=why,
+        instead=(Instead("the same command", f"once {record.platform} can be asked"), *instead),
     )
 
 

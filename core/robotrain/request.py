@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from robotrain.layers import NameLayer
     from robotrain.project import Project
     from robotrain.provenance import Origin, Value
+    from robotrain.terraform import Terraform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +32,11 @@ class Request:
 
     parameters, settings: by field name. trainer_args: what stood after `--`, or with its origin what was said for it;
     None when nothing was. names: the environment and the `.env` files, strongest first. project: robotrain.toml, as the
-    chosen profile reads it. folder: the working folder. flags: every option that belongs before `--`, to know one that
-    stands after it.
+    chosen profile reads it. terraform: its outputs, not read yet. folder: the working folder. flags: every option that
+    belongs before `--`, to know one that stands after it. settled: it says all that there is to say, as a run once more
+    does: what it leaves out has its declared default, and nothing is looked up. unsaid: of a run once more, on a
+    platform that is set otherwise, the parameters that nobody had said, as they were: what the platform now gives by
+    itself is stronger. unread: the parameters and roles for which something was typed in a way that is not read.
     """
 
     parameters: Mapping[str, Value] = field(default_factory=dict)
@@ -42,5 +46,9 @@ class Request:
     file: JobFile | None = None
     names: tuple[NameLayer, ...] = ()
     project: Project | None = None
+    terraform: Terraform | None = None
     folder: Path = field(default_factory=Path.cwd)
     flags: frozenset[str] = frozenset()
+    settled: bool = False
+    unsaid: Mapping[str, Value] = field(default_factory=dict)
+    unread: frozenset[str] = frozenset()

@@ -1,29 +1,27 @@
-"""From a request to a job: flag > job file > environment > .env.local > .env > robotrain.toml > default.
+"""From a request to a job: flag > job file > environment > .env.local > .env > robotrain.toml > Terraform's outputs >
+what can be looked up here > the platform's default > default.
 
 Each value is coerced once, whichever of them said it.
 """
 
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
-import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robotrain_runtime.parameter import Parameter, parameters_of
+from robotrain_runtime.parameter import parameters_of
 
 from robotrain.coerce import coerce, scalars
 from robotrain.inputs import Inputs, gather
 from robotrain.job import Job
 from robotrain.nearest import offer
 from robotrain.problem import Instead, Problem, Stage, errors
-from robotrain.provenance import DEFAULT, Origin, Value
+from robotrain.provenance import Origin, Value
 from robotrain.redaction import holds_secret, redact
+from robotrain.stack import Stack, of_platform
 
 if TYPE_CHECKING:
-    from robotrain.job_file import JobFile
-    from robotrain.layers import NameLayer
     from robotrain.platforms import Platform
     from robotrain.project import Project
     from robotrain.request import Request
@@ -33,7 +31,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolution:
-    """A settled job and how it came to be: the winning raw value of each field, and of each trainer argument."""
+    """A settled job and how it came to be: the winning raw value of each field, and of each trainer argument.
+
+    unread: the parameters and roles for which something was given that could not be read.
+    """
 
     job: Job
     settings: Any
@@ -43,6 +44,7 @@ class Resolution:
     replaced_args: tuple[Value, ...]
     inputs: Inputs
     problems: tuple[Problem, ...]
+    unread: frozenset[str] = frozenset()
 
 
 def resolve(request: Request, workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]) -> Resolution:
@@ -50,14 +52,19 @@ def resolve(request: Request, workload: Workload, platform: Platform, kinds: Map
     file, project = request.file, request.project
     in_file = file.parameters if file else {}
     for_platform = file.platforms.get(platform.name, {}) if file else {}
-    of_workload = project.parameters(workload.name) if project else []
-    of_platform = project.settings(platform.name) if project else []
-    parameters = layered(workload.parameters, _layers(request, request.parameters, in_file, of_workload))
-    settings = layered(platform.settings, _layers(request, request.settings, for_platform, of_platform))
-    typed_parameters, wrong_parameters = coerce(workload.parameters, parameters)
+    in_workload = project.parameters(workload.name) if project else []
+    in_platform = project.settings(platform.name) if project else []
+    stack = Stack(request)
+    settings = stack.values(platform.settings, request.settings, for_platform, in_platform)
     typed_settings, wrong_settings = coerce(platform.settings, settings)
-    inputs = gather(request, workload.roles, kinds)
+    as_sent = request.settled and not request.settings
+    weakest = [] if as_sent or wrong_settings else of_platform(platform, typed_settings)
+    weakest += [lambda parameter: request.unsaid.get(parameter.name)]
+    parameters = stack.values(workload.parameters, request.parameters, in_file, in_workload, weakest)
+    typed_parameters, wrong_parameters = coerce(workload.parameters, parameters)
+    inputs = gather(request, workload.roles, kinds, platform.capabilities)
     arguments = trainer_arguments(request)
+    wrong_layers = list(stack.problems())
     job = Job(
         workload=workload.name,
         parameters=scalars(typed_parameters),
@@ -72,11 +79,12 @@ def resolve(request: Request, workload: Workload, platform: Platform, kinds: Map
         *_unknown_fields([for_platform], platform.settings, f"platform {platform.name}"),
         *(_of_project(project, workload, platform) if project else ()),
         *inputs.problems,
+        *wrong_layers,
         *wrong_parameters,
         *wrong_settings,
-        *_missing(inputs, workload, platform, kinds, file),
+        *_missing(inputs, workload, platform, kinds, request),
         *_misplaced(arguments, workload, platform, request.flags),
-        *_secrets(arguments),
+        *_secrets(arguments, workload),
     ]
     return Resolution(
         job=job,
@@ -87,51 +95,14 @@ def resolve(request: Request, workload: Workload, platform: Platform, kinds: Map
         replaced_args=(file.trainer_args if file and request.trainer_args is not None else None) or (),
         inputs=inputs,
         problems=tuple(problems),
+        unread=request.unread | inputs.unread | _unread(parameters, wrong_parameters) | _unread(in_file, wrong_layers),
     )
 
 
-Layer = Callable[[Parameter], Value | None]
-"""What one layer says of a parameter."""
-
-
-def layered(declared: type, layers: Sequence[Layer]) -> dict[str, Value]:
-    """The winning value of each parameter of `declared`, with those it overrode; the first that is not empty wins."""
-    found = {}
-    for parameter in parameters_of(declared):
-        said = [value for layer in layers if (value := layer(parameter)) and value.value != ""]
-        said.append(Value(parameter.default, DEFAULT))
-        found[parameter.name] = Value(said[0].value, said[0].origin, tuple(said[1:]))
-    return found
-
-
-def _layers(
-    request: Request,
-    by_flag: Mapping[str, Value],
-    in_file: Mapping[str, Value],
-    in_project: Sequence[Mapping[str, Value]],
-) -> list[Layer]:
-    """Every layer, the strongest first; a relative path in one starts from where it was said."""
-    file, project = request.file, request.project
-    return [
-        _fields(by_flag, request.folder),
-        *([_fields(in_file, file.folder)] if file else []),
-        *(_names(layer, request.folder) for layer in request.names),
-        *(_fields(table, project.folder) for table in in_project if project),
-    ]
-
-
-def _fields(values: Mapping[str, Value], folder: Path) -> Layer:
-    return lambda parameter: _anchored(parameter, values.get(parameter.name), folder)
-
-
-def _names(layer: NameLayer, folder: Path) -> Layer:
-    return lambda parameter: _anchored(parameter, layer.first(parameter.env), folder)
-
-
-def _anchored(parameter: Parameter, value: Value | None, folder: Path) -> Value | None:
-    if value is None or not parameter.param.path or not value.value:
-        return value
-    return Value(os.path.join(folder, os.path.expanduser(str(value.value))), value.origin)
+def _unread(given: Mapping[str, Value], wrong: Sequence[Problem]) -> frozenset[str]:
+    """The parameters whose values are among what is wrong, told by where they were said."""
+    places = {problem.where for problem in wrong if problem.where}
+    return frozenset(name for name, one in given.items() if (one.origin.where or one.origin.layer) in places)
 
 
 def trainer_arguments(request: Request) -> tuple[Value, ...]:
@@ -181,15 +152,14 @@ def _missing(
     workload: Workload,
     platform: Platform,
     kinds: Mapping[str, SourceKind],
-    file: JobFile | None,
+    request: Request,
 ) -> Iterator[Problem]:
     """Roles that nobody filled; not where somebody tried, and what is wrong with that is said already."""
-    tried = bool(errors((*inputs.problems, *(file.problems if file else ()))))
+    tried = bool(errors((*inputs.problems, *(request.file.problems if request.file else ()))))
     for role, rule in workload.roles.items():
-        if not rule.required or tried or any(one.role == role for one in inputs.chosen):
+        if not rule.required or tried or role in request.unread or any(one.role == role for one in inputs.chosen):
             continue
-        fitting = [kinds[name] for name in platform.capabilities.kinds(role) if name in kinds]
-        fitting = [kind for kind in fitting if role in kind.roles]
+        fitting = platform.capabilities.accepted(role, kinds)
         yield Problem(
             code="source-missing",
             stage=Stage.RESOLVE,
@@ -210,10 +180,10 @@ def _misplaced(
         if name in workload.owned:
             yield _refused_argument("owned", f"robotrain sets {name} itself", argument, Instead(workload.owned[name]))
         elif name in platform.declined and name not in own:
-            title = f"{name} is no option of the trainer, and {platform.name} takes none of that name"
+            title = f"{name} is no option of {workload.program}, and {platform.name} takes none of that name"
             yield _refused_argument("misplaced", title, argument, why=platform.declined[name])
         elif name in own:
-            title = f"{name} is an option of {own[name]}, not of the trainer"
+            title = f"{name} is an option of {own[name]}, not of {workload.program}"
             yield _refused_argument("misplaced", title, argument, Instead(name, "before --"))
 
 
@@ -229,13 +199,13 @@ def _refused_argument(kind: str, title: str, argument: Value, *ways: Instead, wh
     )
 
 
-def _secrets(arguments: Sequence[Value]) -> Iterator[Problem]:
+def _secrets(arguments: Sequence[Value], workload: Workload) -> Iterator[Problem]:
     for argument in arguments:
         if holds_secret(str(argument.value)):
             yield Problem(
                 code="secret-in-job",
                 stage=Stage.RESOLVE,
-                title="an argument of the trainer holds what looks like a secret",
+                title=f"an argument of {workload.program} holds what looks like a secret",
                 where=argument.origin.where,
                 given=redact(str(argument.value)),
                 why="A job is written into plans and records in the clear.",

@@ -35,6 +35,12 @@ class Status:
     started: float | None = None
     ended: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.reason:  # it is shown and kept, and a plugin says it
+            from robotrain.redaction import told
+
+            object.__setattr__(self, "reason", told(self.reason))
+
     @property
     def finished(self) -> bool:
         """Whether nothing more will happen."""
@@ -76,3 +82,8 @@ class RunRecord:
     reference: Reference
     host: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether it judges a policy, and leaves results and no checkpoint: the name of its workload says so."""
+        return self.workload.endswith("-eval")

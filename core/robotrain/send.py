@@ -8,21 +8,25 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from robotrain import pin, send_problems, sent_plans, store
+from robotrain_runtime.document import Scalar
+
+from robotrain import leaks, pin, send_problems, sent_plans, settings_asked, store
 from robotrain.api import Prepared
 from robotrain.coerce import scalars
+from robotrain.cut_off import ADOPTED
 from robotrain.held_name import HeldName
 from robotrain.job import attempt_of
 from robotrain.plan_folder import Rendered
 from robotrain.platforms import Platform
-from robotrain.problem import Problem, Rejected, raise_if_any
+from robotrain.problem import NotSent, Problem, Rejected, Unanswered, errors, raise_if_any
 from robotrain.run import Reference, RunRecord
 
 Report = Callable[[Iterable[Problem]], None]
 Announce = Callable[[str], None]
-ADOPTED = "its submit was cut off; the platform had it, and it was adopted"
+UNSEEN = "source-unreachable"
+"""What a platform's look from here warns of, where the job may see the data all the same."""
 SENT_AGAIN = "its submit was cut off before the platform had it; it was sent again"
 
 
@@ -121,22 +125,46 @@ def _let_go(claimed: tuple[HeldName, RunRecord | None], report: Report) -> str:
 
 def _ready(prepared: Prepared, attempt: int, report: Report, pinning: bool) -> Rendered:
     """The plan, pinned, which preflight lets pass. Raises Rejected with what both say, and with pins that are gone."""
-    gone = pin.gone(prepared.job, prepared.kinds)
-    job, unpinned = pin.pinned(prepared.job, prepared.kinds) if pinning else (prepared.job, [])
-    rendered = prepared.with_job(job).rendered(attempt)
-    _look(rendered, prepared.platform, report, [*gone, *unpinned])
+    found = pin.gone(prepared.job, prepared.kinds)
+    if pinning:
+        prepared, unsettled = settled(prepared)
+        found += unsettled
+    rendered = prepared.rendered(attempt)
+    _look(rendered, prepared.platform, report, found)
     return rendered
+
+
+def settled(prepared: Prepared) -> tuple[Prepared, list[Problem]]:
+    """The job with all that a network tells of it, asked side by side: pins, and what its platform says of itself."""
+    asking = settings_asked.Asking(prepared)
+    described = pin.described(prepared.platform.capabilities, prepared.halves)
+    job, unpinned = pin.pinned(prepared.job, prepared.kinds, described)
+    told, silent = asking.answer()
+    return told.with_job(job), [*unpinned, *silent]
 
 
 def _look(rendered: Rendered, platform: Platform, report: Report, found: Iterable[Problem] = ()) -> None:
     try:
+        leaks.refuse(leaks.in_plan(rendered.plan))
         problems = [*found, *platform.preflight(rendered.plan)]
     except Rejected:
         raise
     except Exception as error:
         raise Rejected([*found, send_problems.no_look(platform.name, error)]) from error
+    problems = _once(problems)
     raise_if_any(problems)
     report(problems)
+
+
+def _once(problems: Iterable[Problem]) -> list[Problem]:
+    """Without the warnings that an error repeats: what cannot be asked when a job is pinned stops it a moment later,
+    and data that stops it is not doubted as well.
+    """
+    found = list(problems)
+    stopping = {(one.code, one.title) for one in errors(found)} | {(UNSEEN, one.given) for one in errors(found)}
+    return [
+        one for one in found if one.severity == "error" or not {(one.code, one.title), (one.code, one.given)} & stopping
+    ]
 
 
 def _kept(record: RunRecord) -> Rendered:
@@ -151,38 +179,55 @@ def _reconcile(held: HeldName, record: RunRecord, kept: Rendered, way: _Way) -> 
     """What an earlier submit was cut off from: adopted when the platform has it, else sent under the same name; None
     when another machine sent it, whose platform may have it all the same.
     """
-    reference = _found(record, kept, way.platform)
+    reference = _found(record, kept, way)
     if reference is not None:
         way.report([send_problems.adopted(record, way.new)])
         return _tell(record, reference, way.announce, ADOPTED)
     if record.host not in ("", os.uname().nodename):
         return None
     way.report([send_problems.sent_again(record)])
-    with _given_back_on_failure(held):  # it is known now that nothing runs under this name
+    try:
         _look(kept, way.platform, way.report)
-    return _hand_over(held, kept, way, SENT_AGAIN)
+    except Rejected as rejected:  # what was asked for then may be there a little later: the name is not given away
+        raise Rejected([*rejected.problems, send_problems.kept(record, way.new)]) from rejected
+    sent_plans.keep(kept)
+    return _asked(held, kept, way, SENT_AGAIN)
 
 
-def _found(record: RunRecord, kept: Rendered, platform: Platform) -> Reference | None:
+def _found(record: RunRecord, kept: Rendered, way: _Way) -> Reference | None:
     """What the platform knows of it. Raises Rejected when it cannot be asked."""
     try:
-        return platform.find(kept.plan)
+        reference = way.platform.find(kept.plan)
+        return reference and leaks.free_reference(reference, record.platform)
+    except Unanswered as unanswered:
+        raise Rejected([send_problems.unanswered(record, unanswered, way.new)]) from unanswered
     except Rejected as rejected:
         raise Rejected([send_problems.unsure(record, ""), *rejected.problems]) from rejected
     except Exception as error:
         raise Rejected([send_problems.unsure(record, error)]) from error
 
 
-def _hand_over(held: HeldName, rendered: Rendered, way: _Way, *notes: str) -> RunRecord:
+def _hand_over(held: HeldName, rendered: Rendered, way: _Way) -> RunRecord:
     """The plan and a record that says `sending` are kept, then the platform is asked to take it."""
-    ahead = _record(rendered, notes)
     with _given_back_on_failure(held):
         sent_plans.keep(rendered)
-        store.write(ahead)
+        store.write(_record(rendered, ()))
+    return _asked(held, rendered, way)
+
+
+def _asked(held: HeldName, rendered: Rendered, way: _Way, *notes: str) -> RunRecord:
+    """The platform takes a plan whose record is kept. Raises Rejected."""
+    ahead = _record(rendered, notes)
     try:
-        reference = way.platform.submit(rendered.plan)
+        reference = leaks.free_reference(way.platform.submit(rendered.plan), ahead.platform)
     except Rejected:
         held.give_back()
+        raise
+    except Unanswered as unanswered:
+        raise Rejected([send_problems.unanswered(ahead, unanswered, way.new)]) from unanswered
+    except NotSent:
+        held.give_back()
+        way.report([send_problems.not_sent(ahead)])
         raise
     except KeyboardInterrupt:
         way.report([send_problems.unsure(ahead, "It was interrupted")])
@@ -228,9 +273,9 @@ def _same(record: RunRecord, prepared: Prepared) -> bool:
     """Whether a record is of this very job, on this platform, with these settings; and of one that was sent before,
     with its pins and its payload.
     """
-    settings = dict(scalars(prepared.settings))
-    here = (prepared.job.digest, prepared.platform.name, settings)
-    if (record.job, record.platform, dict(record.settings)) != here:
+    if (record.job, record.platform) != (prepared.job.digest, prepared.platform.name):
+        return False
+    if not _same_settings(record, dict(scalars(prepared.settings))):
         return False
     pins = [source.pin for source in prepared.job.sources]
     if not any(pins) and prepared.payload is None:
@@ -240,6 +285,15 @@ def _same(record: RunRecord, prepared: Prepared) -> bool:
         return True  # what became of it cannot be asked, and that is said
     same_pins = all(pin in ("", source.pin) for pin, source in zip(pins, kept.plan.job.sources, strict=False))
     return same_pins and prepared.payload in (None, kept.payload)
+
+
+def _same_settings(record: RunRecord, here: Mapping[str, Scalar]) -> bool:
+    """Whether it was sent with these, apart from what its platform told of itself then, and is not asked again."""
+    other = {name for name in {*here, *record.settings} if here.get(name) != record.settings.get(name)}
+    if not other or any(here.get(name) is not None for name in other):
+        return not other
+    kept = sent_plans.read_if_kept(record.run)
+    return kept is None or other <= settings_asked.told(kept.values, record.platform)  # None: that is said, see `_same`
 
 
 def _record(rendered: Rendered, notes: Iterable[str]) -> RunRecord:

@@ -1,12 +1,15 @@
 """What can be said of a submit, of one that was cut off, and what to do about it."""
 
+import dataclasses
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from robotrain.problem import Instead, Problem, Stage
+from robotrain.problem import SENTENCE, Instead, Problem, Stage, Unanswered
 from robotrain.redaction import redact
 from robotrain.run import RunRecord
+
+AGAIN = "the same command"
 
 
 def adopted(record: RunRecord, new: bool) -> Problem:
@@ -19,6 +22,17 @@ def sent_again(record: RunRecord) -> Problem:
     """The platform did not have it."""
     title = f"an earlier submit of this job was cut off before {record.platform} took it"
     return _note("run-sent-again", title, record)
+
+
+def kept(record: RunRecord, new: bool) -> Problem:
+    """Preflight does not let pass what an earlier submit was cut off from. new: whether `--new` could be said."""
+    title = f"the earlier submit of {record.run} was not finished; the same command goes on with it, once it can"
+    return _note("run-interrupted", title, record, *([_new(record)] if new else []))
+
+
+def not_sent(record: RunRecord) -> Problem:
+    """It was interrupted in time."""
+    return _note("submit-interrupted", f"interrupted; nothing was sent to {record.platform}", record)
 
 
 def would_ask(record: RunRecord) -> Problem:
@@ -36,7 +50,11 @@ def left_alone(records: Iterable[RunRecord]) -> Iterator[Problem]:
             severity="warning",
             title=f"sending {record.run} to {record.platform}{_at(record)} was cut off, and it is left alone",
             why=_why_left(record),
-            instead=(Instead(f"robotrain resubmit {record.run}", f"{_there(record)}finds out what became of it"),),
+            instead=(
+                Instead(f"robotrain status {record.run}", f"{_there(record)}says whether it runs"),
+                Instead(f"robotrain cancel {record.run}", "stops it, if it does"),
+                Instead(f"robotrain resubmit {record.run}", "sends it, if it does not"),
+            ),
         )
 
 
@@ -58,8 +76,16 @@ def unsure(record: RunRecord, why: str | BaseException) -> Problem:
         stage=Stage.SUBMIT,
         title=f"whether {record.platform} took {record.run} is not known",
         why=_said(why),
-        instead=(Instead("the same command", "asks, and sends it only if it is not there"),),
+        instead=(Instead(AGAIN, "asks, and sends it only if it is not there"),),
     )
+
+
+def unanswered(record: RunRecord, said: Unanswered, new: bool) -> Problem:
+    """The same, in the platform's words. new: whether `--new` could be said."""
+    ways = [way for problem in said.problems for way in problem.instead if way.text != AGAIN]
+    problem = unsure(record, "")
+    instead = (*problem.instead, *ways, *([_new(record)] if new else []))
+    return dataclasses.replace(problem, why=redact(str(said), longest=SENTENCE), instead=instead)
 
 
 def plan_damaged(record: RunRecord, folder: Path) -> Problem:
@@ -69,7 +95,7 @@ def plan_damaged(record: RunRecord, folder: Path) -> Problem:
         stage=Stage.SUBMIT,
         title=f"whether {record.platform} took {record.run} cannot be asked: its plan is damaged",
         given=str(folder),
-        why=f"If it runs, {record.platform} knows it by this name.",
+        why=f"If it runs, its name on {record.platform} is this one, or begins with it.",
         instead=(_new(record), Instead(f"rm -r {folder.parent}", "forgets it, when you know that it does not run")),
     )
 

@@ -1,8 +1,11 @@
 """The plans that were sent, kept beside their records: to ask a platform for a run again, and to send it once more."""
 
 import contextlib
+import json
 import shutil
 from pathlib import Path
+
+from robotrain_runtime.document import Source
 
 from robotrain import durable, folders, plan_folder, store
 from robotrain.plan_folder import Rendered
@@ -38,6 +41,16 @@ def read_if_kept(run: str) -> Rendered | None:
         return read(run)
     except Rejected:
         return None
+
+
+def sources(run: str) -> tuple[Source, ...]:
+    """The sources of the job that `run` was sent as, of which nothing else is read; none where it is not kept."""
+    try:
+        kept = json.loads((folder(run) / plan_folder.MANIFEST).read_text(encoding="utf-8"))
+        found = [Source(**one) for one in kept["job"]["sources"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+    return tuple(one for one in found if isinstance(one.role, str) and isinstance(one.uri, str))
 
 
 def _payload(rendered: Rendered) -> Path | None:

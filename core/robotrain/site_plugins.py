@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from robotrain import limited
-from robotrain.problem import Instead, Problem, Stage, raise_if_any
+from robotrain.problem import Problem, Stage, raise_if_any
 
 if TYPE_CHECKING:
     from robotrain.job import Job
-    from robotrain.plugins import Failure, Plugins
+    from robotrain.loading.failure import Failure
+    from robotrain.plugins import Plugins
     from robotrain.run import Change, RunRecord, Status
 
 CHECK, CHANGED = "robotrain_check", "robotrain_run_changed"
@@ -24,7 +25,7 @@ MOST = 100
 def problems(plugins: Plugins, job: Job, platform: str) -> Iterator[Problem]:
     """What the rules of this site say of a job, and which of them were not enforced."""
     limit = limited.seconds()
-    failures = plugins.load_site(limit)
+    failures = plugins.load_site()
     hooks = plugins.site_hooks(CHECK)
     said: list[list[Problem]] = [[] for _ in hooks]
     rules = [functools.partial(call, hook, job=job, platform=platform) for _, hook in hooks]
@@ -43,7 +44,7 @@ def changed(plugins: Plugins, run: RunRecord, change: Change, status: Status | N
     Raises Rejected in strict mode when one could not be told.
     """
     limit = limited.seconds()
-    failures = plugins.load_site(limit)
+    failures = plugins.load_site()
     hooks = plugins.site_hooks(CHANGED)
     calls = [functools.partial(call, hook, run=run, change=change, status=status) for _, hook in hooks]
     for (claim, _), asked in zip(hooks, limited.together(calls, limit), strict=True):
@@ -85,12 +86,11 @@ def _not_told(failure: Failure, run: str, change: Change, strict: bool) -> Probl
 
 
 def _problem(failure: Failure, title: str, stage: Stage, strict: bool) -> Problem:
-    more_time = Instead(f"{limited.NAME}=30 robotrain …", "gives plugins more time")
     return Problem(
         code="site-plugin-failed",
         stage=stage,
         severity="error" if strict else "warning",
         title=title,
-        why=f"{failure.hook or 'loading'}: {failure.why}.",
-        instead=(more_time,) if isinstance(failure.cause, limited.Overdue) else (),
+        why=f"{failure.hook or 'loading'}: {failure.why.rstrip('.')}.",
+        instead=failure.ways,
     )

@@ -114,10 +114,10 @@ def read(run: str) -> RunRecord:
 
 
 def sent(run: str) -> RunRecord:
-    """The record of a run that its platform has. Raises Rejected for one whose submit was cut off."""
+    """The record of a run that its platform has. Raises Rejected for one whose submit was cut off, or goes on."""
     record = read(run)
     if record.phase == "sending":
-        raise Rejected([record_problems.not_sent(record, being_sent(run))])
+        raise Rejected([record_problems.being_sent(record) if being_sent(run) else record_problems.not_sent(record)])
     return record
 
 

@@ -15,6 +15,7 @@ from robotrain.redaction import redact
 from robotrain.source import SourceError, SourceKind
 
 if TYPE_CHECKING:
+    from robotrain.capabilities import Capabilities
     from robotrain.job import Job
     from robotrain.platforms import Platform
     from robotrain.resolve import Resolution
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
 
 PUBLISH = "publish"
 """What a platform's capabilities call the role of such a place."""
+CHECKPOINTS = "publish_url"
+"""The parameter that names the place for checkpoints, of every workload that has one."""
 _ADDRESS = r"(?i)\s*(?!file:)[a-z][a-z0-9+.-]*://"
+FOLDERS = "publish_folder"
+"""The feature of a platform where a folder outlives the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +39,33 @@ class Place:
     kind: SourceKind
 
 
-def of(job: Job, workload: Workload, kinds: Mapping[str, SourceKind]) -> Iterator[Place]:
-    """Those of a job whose address a kind recognises; a folder is none."""
+def of(job: Job, workload: Workload, kinds: Mapping[str, SourceKind], can: Capabilities) -> Iterator[Place]:
+    """Those of a job whose address a kind recognises, of several that do one that the platform writes to; a folder is
+    none.
+    """
     given = dict(job.parameters)
     for name in workload.targets:
         text = str(given.get(name) or "")
-        if kind := next((kind for kind in kinds.values() if kind.target and kind.recognises(text)), None):
-            yield Place(name, text, kind)
+        fitting = [kind for kind in kinds.values() if _writable(kind, name) and kind.recognises(text)]
+        if fitting:
+            yield Place(name, text, next((kind for kind in fitting if can.source(PUBLISH, kind)), fitting[0]))
+
+
+def is_address(text: str) -> bool:
+    """Whether it is an address, and no folder, also where no kind takes it."""
+    return bool(re.match(_ADDRESS, text))
 
 
 def copies(job: Job, workload: Workload, kinds: Mapping[str, SourceKind], role: str) -> Iterator[tuple[str, str]]:
-    """The places of a job as sources that can be read in a role: the kind and the printed form of each."""
+    """The places of a job as sources that can be read in a role: the kind and the printed form of each.
+
+    Below a place that the platform itself copies to, only the platform knows where a run's copies lie.
+    """
     for name in workload.targets:
         text = str(dict(job.parameters).get(name) or "")
         for kind in kinds.values():
-            if text and role in kind.roles and kind.recognises(text) and (source := _parsed(kind, text)):
+            reads = role in kind.roles and not kind.carried
+            if text and reads and kind.recognises(text) and (source := _parsed(kind, text)):
                 yield kind.name, source
 
 
@@ -69,13 +86,13 @@ def check(
 ) -> Iterator[Problem]:
     """What is wrong with the addresses of a job, and those its platform cannot write to."""
     flags = {parameter.name: parameter.flag for parameter in parameters_of(workload.parameters)}
-    found = {place.parameter: place for place in of(resolution.job, workload, kinds)}
+    found = {place.parameter: place for place in of(resolution.job, workload, kinds, platform.capabilities)}
     for name in workload.targets:
         text, where = str(resolution.job[name] or ""), resolution.parameters[name].origin.where
         if place := found.get(name):
             yield from _place(place, flags[name], where, platform, platforms)
-        elif re.match(_ADDRESS, text):
-            yield _unknown(text, flags[name], where, kinds)
+        elif is_address(text):
+            yield _unknown(text, flags[name], where, kinds, platform.capabilities)
 
 
 def _place(
@@ -99,13 +116,13 @@ def _place(
             instead=(Instead(f"{flag} {error.instead or kind.form}"),),
         )
         return
-    support = platform.capabilities.source(PUBLISH, kind.name)
+    support = platform.capabilities.source(PUBLISH, kind)
     if not support:
         does = "does not say that it can publish" if support.level == "unknown" else "does not publish"
         others = [
             Instead(f"--platform {name}", f"publishes to {kind.name}")
             for name, other in platforms().items()
-            if name != platform.name and other.capabilities.source(PUBLISH, kind.name)
+            if name != platform.name and other.capabilities.source(PUBLISH, kind)
         ]
         yield Problem(
             code="target-not-accepted",
@@ -118,17 +135,22 @@ def _place(
         )
 
 
-def _unknown(text: str, flag: str, where: str, kinds: Mapping[str, SourceKind]) -> Problem:
-    writable = [kind for kind in kinds.values() if kind.target]
+def _writable(kind: SourceKind, parameter: str = CHECKPOINTS) -> bool:
+    """Whether the container writes there, or the platform, which knows of checkpoints alone."""
+    return bool(kind.target) or (kind.carried and parameter == CHECKPOINTS)
+
+
+def _unknown(text: str, flag: str, where: str, kinds: Mapping[str, SourceKind], can: Capabilities) -> Problem:
+    writable = [kind for kind in kinds.values() if _writable(kind)]
+    writable = [kind for kind in writable if can.source(PUBLISH, kind)] or writable
+    folder = [Instead(f"{flag} /FOLDER", "one where that storage is mounted")] if can.feature(FOLDERS) else []
+    titles = [*(["folders"] if folder else []), *(kind.title for kind in writable)]
     return Problem(
         code="target-unknown",
         stage=Stage.PARSE,
         title=f"nothing that is installed writes to such an address as {flag} names",
         where=where,
         given=redact(text),
-        why=f"Written to are folders{''.join(f', {kind.title}' for kind in writable)}.",
-        instead=(
-            *(Instead(f"{flag} {kind.form}") for kind in writable),
-            Instead(f"{flag} /FOLDER", "one where that storage is mounted"),
-        ),
+        why=f"Written to are {', '.join(titles)}.",
+        instead=(*(Instead(f"{flag} {kind.form}") for kind in writable), *folder),
     )

@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Role:
-    """An input a workload takes. required: a job without one is refused. many: several are taken, in order."""
+    """An input a workload takes. required: a job without one is refused. many: several are taken, in order. usual: what
+    is tried of the workload has one, though some jobs do without.
+    """
 
     required: bool = False
     many: bool = False
+    usual: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +28,11 @@ class Workload:
     """A workload, as its plugin declares it.
 
     parameters: a frozen dataclass of `Annotated[type, Param(…)]`. half: the module that acts in the container.
-    owned: the trainer's own options that robotrain sets, with what to use instead of passing them after `--`.
+    program: what takes the options after `--`, in words. owned: those of its options that robotrain sets, with what to
+    use instead of passing them there.
     check: its pure rules on a resolved job. targets: the parameters that name a place to write to, a folder or an
-    address that a source kind with a `target` takes.
+    address that a source kind with a `target` takes; `publish_url` is the one for checkpoints, which a platform may
+    copy there by itself.
     """
 
     name: str
@@ -38,3 +43,4 @@ class Workload:
     owned: Mapping[str, str] = field(default_factory=dict)
     check: Callable[["Job"], Iterable["Problem"]] = field(default=lambda job: ())
     targets: tuple[str, ...] = ()
+    program: str = "the trainer"

@@ -5,12 +5,15 @@ What does more than say a value (a tag, a mapping that is used twice) is refused
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 DEEPEST = 16
 LARGEST = 1 << 18
 """Letters in a file, and letters that its aliases say again; more is a mistake, or meant to keep somebody waiting."""
+JSON_SCALAR = r"true|false|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 NULLS = ("", "~", "null", "Null", "NULL")
 
 
@@ -32,6 +35,17 @@ class Node(NamedTuple):
 
 Refused = tuple[int, str]
 """The line of something that is YAML and not read here, and what to say of it."""
+
+
+def as_json(node: Node) -> str:
+    """What a node says as JSON: a plain scalar that is a number, `true`, `false` or nothing there is one here."""
+    if node.kind == "sequence":
+        return f"[{', '.join(map(as_json, node.items))}]"
+    if node.kind == "mapping":
+        return f"{{{', '.join(f'{json.dumps(key.text)}: {as_json(value)}' for key, value in node.pairs)}}}"
+    if node.null:
+        return "null"
+    return node.text if node.plain and re.fullmatch(JSON_SCALAR, node.text) else json.dumps(node.text)
 
 
 class Malformed(ValueError):

@@ -21,7 +21,7 @@ def every(plugins: "Plugins", platform: str, online: bool) -> list[Looked]:
     found = [Looked(check=check, by="") for check in _own(plugins, platform)]
     for claim, check in brought:
         if (online or not check.online) and (here or not check.here):
-            found.append(Looked(check=check, by=claim.distribution))
+            found.append(Looked(check=check, by=claim.distribution, named=bool(platform)))
     return found
 
 

@@ -11,10 +11,11 @@ from robotrain.redaction import redact
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
-    """A check and what it saw. by: the plugin that brings it; empty for robotrain's own."""
+    """A check and what it saw. by: the plugin that brings it; empty for robotrain's own. named: its platform was."""
 
     check: HealthCheck
     by: str
+    named: bool = False
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -33,9 +34,14 @@ def look(checks: Sequence[Looked], limit: float) -> list[Looked]:
     """Every check done, side by side."""
     asked = limited.together([_looking(one.check) for one in checks], limit)
     return [
-        replace(one, findings=(_failed(one, answer.error),) if answer.error else tuple(answer.value or ()))
+        replace(one, findings=(_failed(one, answer.error),) if answer.error else _weighed(one, answer.value or ()))
         for one, answer in zip(checks, asked, strict=True)
     ]
+
+
+def _weighed(one: Looked, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """What the platform that was named needs, and lacks, stops a submit."""
+    return tuple(replace(found, state="fail") if found.needed and one.named else found for found in findings)
 
 
 def mend(looked: Sequence[Looked], limit: float, say: Callable[[str], None]) -> tuple[list[Looked], list[str]]:

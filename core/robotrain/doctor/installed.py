@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from robotrain import __version__
 from robotrain.claims import built_in
 from robotrain.health import Finding, fail, ok, warn
-from robotrain.limited import NAME, Overdue
 from robotrain.problem import Instead
 
 if TYPE_CHECKING:
@@ -38,12 +37,9 @@ def plugins(found: "Plugins", chosen: str) -> Iterator[Finding]:
 
 def _failure(failure: "Failure", chosen: str) -> Finding:
     claim = failure.claim
-    project = claim.point.distribution
-    ways = [Instead("robotrain --no-plugins …", "does without it")] if claim.project not in built_in() else []
-    if isinstance(failure.cause, Overdue):
-        ways.append(Instead(f"{NAME}=30 robotrain doctor", "gives it more time"))
-    elif project and not failure.hook:
-        ways.append(Instead(f"pip install --force-reinstall {project}", "or uninstall it"))
+    ways = [*failure.ways]
+    if claim.own and not failure.hook:
+        ways.append(Instead(f"pip install --force-reinstall {claim.point.distribution}", "puts it right"))
     if chosen and (claim.family, claim.name) == ("platform", chosen):
         return fail(str(failure), *ways)
     skipped = "" if claim.family else ": its rules are not enforced"

@@ -41,5 +41,7 @@ def records() -> Iterator[Finding]:
 
 def _cut_off(record: RunRecord) -> Finding:
     when = ago(time.time() - record.created)
+    ask = Instead(f"robotrain status {record.run}", f"asks {record.platform} for it")
     again = Instead("the same `robotrain submit …` once more", f"asks {record.platform}; nothing is sent twice")
-    return warn(f"sending {record.run} to {record.platform} was cut off {when}; whether it runs is not known", again)
+    says = f"sending {record.run} to {record.platform} was cut off {when}; whether it runs is not known"
+    return warn(says, ask, again)

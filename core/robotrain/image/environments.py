@@ -31,7 +31,10 @@ class Locked:
 
 
 def of(workload: Workload, kinds: Iterable[SourceKind]) -> list[Locked]:
-    """Each once, the workload's own first. Raises Rejected, OSError."""
+    """Each once, the workload's own first: the one that it declares, also where some of its jobs choose another.
+
+    Raises Rejected, OSError.
+    """
     halves = [half for kind in kinds if kind.half and {*kind.roles} & {*workload.roles} for half in [kind.half]]
     found: dict[bytes, Locked] = {}
     for declared in filter(None, [_declared(workload.half), *map(_declared, halves)]):
