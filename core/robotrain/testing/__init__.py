@@ -1,0 +1,46 @@
+"""What authors test their plugins with: a kit for each thing a plugin brings, as a class to derive a test class from.
+
+The kits need pytest: install `robotrain-core[testing]`.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from robotrain.testing.platform_kit import PlatformKit
+    from robotrain.testing.source.served import Served
+    from robotrain.testing.source_kit import SourceKit
+    from robotrain.testing.workload_kit import WorkloadKit
+    from robotrain.testing.world import World
+
+__all__ = ["PlatformKit", "Served", "SourceKit", "WorkloadKit", "World"]
+
+_LIES_IN = {
+    "PlatformKit": "platform_kit",
+    "Served": "source.served",
+    "SourceKit": "source_kit",
+    "WorkloadKit": "workload_kit",
+    "World": "world",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported when it is first asked for; pytest then says what the two sides of a failed test were."""
+    if name not in _LIES_IN:
+        raise AttributeError(f"module 'robotrain.testing' has no attribute {name!r}")
+    import importlib
+
+    if name != "World":
+        _let_pytest_explain()
+    return getattr(importlib.import_module(f"robotrain.testing.{_LIES_IN[name]}"), name)
+
+
+def _let_pytest_explain() -> None:
+    import pkgutil
+    import sys
+
+    try:
+        import pytest
+    except ModuleNotFoundError as missing:
+        raise ModuleNotFoundError("the kits need pytest: install robotrain-core[testing]", name="pytest") from missing
+    modules = [one.name for one in pkgutil.walk_packages(__path__, f"{__name__}.")]
+    pytest.register_assert_rewrite(*(name for name in modules if name not in sys.modules))

@@ -1,0 +1,1 @@
+"""What every workload is tried for; `robotrain.testing.WorkloadKit` is all of it."""
