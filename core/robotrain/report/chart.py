@@ -14,13 +14,18 @@ LEFT, RIGHT, TOP, BOTTOM = 56, 16, 12, 28
 MOST_POINTS, MOST_SEEN = 240, 60
 """Of a line, and of those with a dot of their own."""
 LINES = 4
+MOST_LINES = 8
+"""That can be told apart by their colours."""
 ROUND = (1, 2, 2.5, 5, 10)
 LARGEST, SMALLEST = 1e150, 1e-150
 """What an axis can hold: a value nearer to nothing is drawn as nothing."""
 
 
 def chart(series: Mapping[str, Points], unit: str = "step", size: tuple[int, int] = LARGE) -> str:
-    """The series of one quantity on one pair of axes; values that cannot be drawn are left out, and that is said."""
+    """The series of one quantity on one pair of axes; values that cannot be drawn are left out, and that is said.
+
+    Each has the colour of its place among them, also where one before it has nothing to draw.
+    """
     kept = {name: [*_drawable(points)] for name, points in series.items()}
     left_out = sum(map(len, series.values())) - sum(map(len, kept.values()))
     drawn = {name: thinned(points) for name, points in kept.items() if points}
@@ -28,8 +33,8 @@ def chart(series: Mapping[str, Points], unit: str = "step", size: tuple[int, int
         return '<p class="quiet">no finite value</p>'
     plot = _Plot(list(drawn.values()), size)
     parts = [*plot.grid(unit)]
-    for index, (name, points) in enumerate(drawn.items()):
-        parts += plot.line(points, name, f"series-{index + 1}")
+    for at, name in enumerate(series, 1):
+        parts += plot.line(drawn.get(name, []), name, f"series-{at}")
     label = escape(", ".join(drawn))
     return (
         f'<svg viewBox="0 0 {size[0]} {size[1]}" role="img" aria-label="{label}" preserveAspectRatio="xMidYMid meet">'

@@ -2,16 +2,19 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime import event
 from robotrain_runtime.document import Source
 
-from robotrain import sent_plans, store
+from robotrain import cut_off, sent_plans, store
 from robotrain.progress import Progress
 from robotrain.redaction import redact
+from robotrain.report import evaluation, related
+from robotrain.report.evaluation import Evaluation
+from robotrain.report.related import Known
 from robotrain.run import Output, RunRecord, Status
 
 if TYPE_CHECKING:
@@ -41,7 +44,10 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Everything on the page. values: name, value, origin, overrode. plan: None when it was not kept."""
+    """Everything on the page. values: name, value, origin, overrode; none when the plan was not kept.
+
+    evaluations: of what this run trained, by other runs. trained: the run whose policy this one was given.
+    """
 
     record: RunRecord
     status: Status
@@ -51,22 +57,41 @@ class Facts:
     values: tuple[Mapping[str, Any], ...]
     payload: str
     written: float
+    evaluation: Evaluation | None = None
+    evaluations: tuple[Known, ...] = ()
+    trained: str = ""
 
 
-def gather(run: str, plugins: "Plugins") -> Facts:
-    """The facts of a run, as of now. Raises Rejected."""
-    record = store.sent(store.find(run))
+def gather(run: str, plugins: "Plugins", say: Callable[[str], None] = lambda text: None, whole: bool = True) -> Facts:
+    """The facts of a run, as of now; whole: with all files of an evaluation and with related runs. Raises Rejected.
+
+    say: is told what takes a while.
+    """
+    record = store.read(store.find(run))
     platform = plugins.platform(record.platform)
+    if record.phase == "sending":
+        record = cut_off.adopted(record, platform)
     kept = sent_plans.read_if_kept(record.run)
+    sources = kept.plan.job.sources if kept else ()
+    heard = told(platform.logs(record.reference, False))
+    left = tuple(platform.outputs(record.reference))
+    known = heard.progress
     return Facts(
         record=record,
         status=platform.status(record.reference),
-        told=told(platform.logs(record.reference, False)),
-        outputs=tuple(platform.outputs(record.reference)),
-        sources=kept.plan.job.sources if kept else (),
+        told=heard,
+        outputs=left,
+        sources=sources,
         values=kept.values if kept else (),
         payload=kept.payload.digest if kept else "",
         written=time.time(),
+        evaluation=(
+            evaluation.gather(record, platform, known, left, say)
+            if whole
+            else evaluation.glanced(platform, known, left)
+        ),
+        evaluations=related.evaluations(record, known, left, plugins) if whole else (),
+        trained=related.trained(sources, known.tags),
     )
 
 
