@@ -72,12 +72,13 @@ def resume(
     robotrain resume lerobot-train-fab69e8c-1 --training-steps 20000
     """
     from robotrain import again
+    from robotrain.redaction import told
 
     more = [f"training_steps={training_steps}"] if training_steps is not None else []
     stored, prepared = _prepared(ctx, run, [*(set or []), *more], repin)
     checkpoint = _named(ctx, resume_from) if resume_from else _last_checkpoint(ctx, stored)
     at = f"step {checkpoint.step} of {stored.plan.run}, " if checkpoint.step is not None else ""
-    say(f"going on from {at}{checkpoint.uri}")
+    say(f"going on from {at}{told(checkpoint.uri)}")
     given = {"wait": wait, "stream": stream, "dry_run": dry_run, "new": new, "no_pin": no_pin, "json": json}
     _send(ctx, stored, again.resumed(prepared, stored.plan.run, checkpoint, plugins_of(ctx)), given)
 

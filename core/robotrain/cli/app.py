@@ -2,47 +2,25 @@
 
 import functools
 import io
-import os
 import sys
-from typing import Annotated, Any, cast, get_args
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from robotrain import __version__
+from robotrain.cli.commands import COMMANDS
 from robotrain.cli.job.compose import partition
 from robotrain.cli.made import with_examples
 from robotrain.cli.output import guarded
-from robotrain.problem import Problem, Rejected, Stage
+from robotrain.problem import Instead, Problem, Rejected, Stage
 
 UsageError: Any = typer.BadParameter.__base__
 """What the parser raises: typer names its children only."""
 
+ClickError: Any = UsageError.__base__
 PLUGINS = "robotrain.plugins"
 AS_JSON = "robotrain.as-json"
-COMMANDS = {
-    "submit": ("submit", "Check a job, render its plan, and send it to a platform."),
-    "render": ("render", "Render the plan: exactly what `submit` would send."),
-    "explain": ("explain", "Show each value of a job, where it came from, and what it overrode."),
-    "runs": ("runs", "The runs that were submitted from here, newest first, and how they are."),
-    "status": ("status", "How a run is, why it waits or stopped, what it left, and what to type next."),
-    "logs": ("logs", "The log of a run; without -f what there is by now, at once."),
-    "watch": ("watch", "Runs as they go on: how far, their loss, what they leave."),
-    "wait": ("wait", "Follow runs to their end; the exit code says how they ended."),
-    "cancel": ("cancel", "Stop runs, and say what they leave. One that ended already is left as it is."),
-    "outputs": ("outputs", "What a run left: its checkpoints and other files; with --to, brought here."),
-    "report": ("report", "Write a page about a run: its loss, settings, lineage and checkpoints."),
-    "resubmit": ("again", "Send a run's very plan once more, as its next attempt; with --set a changed one."),
-    "resume": ("again", "Go on from a run's last complete checkpoint, as a run of its own."),
-    "register": ("register", "Make a checkpoint of a run a version of a model in the platform's registry."),
-    "platforms": ("catalog", "What each platform takes and can do, as it declares it."),
-    "image": ("image", "The Dockerfile of an image that holds what a workload's jobs run in."),
-    "schema": ("schema", "The JSON Schema of job.yaml for what is installed; editors complete and check it."),
-    "plugins": ("catalog", "What is installed, what it brings, what failed and why."),
-    "doctor": ("doctor", "What would stop a submit here, and how to mend it."),
-    "cache": ("cache", "What is kept for further runs, when it was last used, and removing what is not."),
-}
-"""Each command with its module in this package and its line of help; a module is imported when its command is used."""
 
 MODES = {"no_plugins": "none", "strict_plugins": "strict"}
 
@@ -73,7 +51,7 @@ class Root(TyperGroup):
             return None
         found = plugins_of(ctx).command(cmd_name)
         if found is None:
-            raise Rejected([_unknown_command(cmd_name, plugins_of(ctx).names("command"))])
+            raise Rejected([_unknown_command(cmd_name, plugins_of(ctx))])
         return typer.main.get_command(found)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -84,7 +62,13 @@ class Root(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Keep what was typed, to know whether problems are wanted as data."""
         ctx.meta[AS_JSON] = "--json" in partition(args)[0]
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except UsageError as error:
+            if (found := _before_the_command(args, error)) is None:
+                raise
+            with guarded(as_json=ctx.meta[AS_JSON]):
+                raise Rejected([found]) from None
 
     def invoke(self, ctx: Any) -> Any:
         """Every command reports what it raises in the same way."""
@@ -94,6 +78,19 @@ class Root(TyperGroup):
             except UsageError as error:
                 problem = Problem(code="usage", stage=Stage.USAGE, title=error.format_message().rstrip("."))
                 raise Rejected([problem]) from None
+            except Exception as cause:
+                self._told(ctx, cause)
+                raise
+
+    def _told(self, ctx: Any, cause: Exception) -> None:
+        """Raises Rejected for what a plugin's command should not raise."""
+        name = ctx.invoked_subcommand
+        if name in COMMANDS or isinstance(cause, (Rejected, OSError, typer.Exit, typer.Abort, ClickError)):
+            return
+        if claim := plugins_of(ctx).command_claim(name):
+            from robotrain.loading.failure import Broken, failed
+
+            raise Broken(failed(claim, cause, f"`robotrain {name}`")) from cause
 
 
 app = typer.Typer(
@@ -124,37 +121,67 @@ def root(
         bool,
         typer.Option("--strict-plugins", help="Stop when a plugin fails to load.  [env: ROBOTRAIN_PLUGINS=strict]"),
     ] = False,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            help="Leave a plugin out: a distribution, or a claim (platform.NAME)  [repeatable]"
+            "  [env: ROBOTRAIN_WITHOUT=A,B]",
+        ),
+    ] = None,
+    plugins_from: Annotated[
+        str,
+        typer.Option(
+            metavar="FOLDER",
+            show_default=False,
+            help="Load robotrain_plugin.py of this folder, as a plugin  [env: ROBOTRAIN_PLUGINS_FROM]",
+        ),
+    ] = "",
 ) -> None:
     """Switches of every command."""
 
 
 def plugins_of(ctx: Any) -> Any:
-    """The plugins of this invocation, found once. Raises PluginError for a mode that does not exist."""
-    from robotrain.plugins import Mode, PluginError, Plugins
+    """The plugins of this invocation, found once. Raises Rejected for a choice of them that cannot be had."""
+    from robotrain.loading import choice
 
     top = ctx.find_root()
     if PLUGINS not in top.meta:
-        said = [mode for name, mode in MODES.items() if top.params.get(name)]
-        mode = said[0] if said else os.environ.get("ROBOTRAIN_PLUGINS") or "all"
-        if mode not in get_args(Mode) and ctx.resilient_parsing:
-            mode = "all"  # a completion has nobody to tell
-        if mode not in get_args(Mode):
-            raise PluginError(f"ROBOTRAIN_PLUGINS is one of {', '.join(get_args(Mode))}")
-        top.meta[PLUGINS] = Plugins(cast(Mode, mode))
+        said = next((mode for name, mode in MODES.items() if top.params.get(name)), "")
+        named = (top.params.get("without") or (), top.params.get("plugins_from") or "")
+        choose = choice.leniently if ctx.resilient_parsing else choice.plugins
+        top.meta[PLUGINS] = choose(said, *named)
     return top.meta[PLUGINS]
 
 
-def _unknown_command(name: str, of_plugins: list[str]) -> Problem:
+def _before_the_command(args: list[str], error: Any) -> Problem | None:
+    """An option that stands before the command, and is none of `robotrain` itself."""
+    from robotrain.redaction import redact
+
+    flag = str(getattr(error, "option_name", ""))
+    command = next((word for word in args if word in COMMANDS), "")
+    if not flag or not command:
+        return None
+    flag = redact(flag)
+    title = f"{flag} stands before the command, and is no option of robotrain itself"
+    ways = (Instead(f"robotrain {command} … {flag}"),)
+    return Problem(code="option-elsewhere", stage=Stage.USAGE, title=title, where=flag, instead=ways)
+
+
+def _unknown_command(name: str, plugins: Any) -> Problem:
     from robotrain.nearest import offer
     from robotrain.redaction import redact
 
-    known = [*COMMANDS, *of_plugins]
+    known = [*COMMANDS, *plugins.names("command")]
+    workloads = [one for one in plugins.names("workload") if one == name or one.endswith(f"-{name}")]
+    runs = tuple(Instead(f"robotrain submit {one} …", "a workload, which is submitted") for one in workloads)
     return Problem(
         code="command-unknown",
         stage=Stage.USAGE,
         title=f"there is no command {redact(name)!r}",
         why=f"Commands: {', '.join(known)}.",
-        instead=offer(name, known, before="robotrain "),
+        instead=runs or offer(name, known, before="robotrain "),
     )
 
 

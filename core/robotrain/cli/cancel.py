@@ -14,6 +14,9 @@ from robotrain.problem import INTERRUPTED, Problem, Rejected, Stage
 if TYPE_CHECKING:
     from robotrain.run import RunRecord, Status
 
+KEPT = ("checkpoint", "published", "results", "copied to")
+"""Of what a run left, what is worth a word when it was stopped."""
+
 
 def cancel(ctx: typer.Context, runs: Runs = None, json: Json = False) -> None:
     """Stop runs, and say what they leave. One that ended already is left as it is.
@@ -59,9 +62,10 @@ class Stopping:
 
     def told(self) -> tuple[dict[str, Any], str]:
         """How it is now, as data (the keys are an API) and in lines."""
+        from robotrain import ended
         from robotrain.cli.watching import next_step
         from robotrain.cli.watching.heard import heard
-        from robotrain.cli.watching.summary import places
+        from robotrain.cli.watching.summary import machine_is_gone, places
 
         known, _ = heard(self.record, self.platform)
         data = {
@@ -72,8 +76,11 @@ class Stopping:
             "checkpoint_step": known.checkpoint_step,
         }
         lines = [f"{self.record.run} {self.after.state}" + (" already" if self.before.finished else "")]
-        kept = [f"{name:<11} {value}" for name, value in places(known) if name in ("checkpoint", "published")]
-        lines += kept or ["it left no checkpoint"] * (self.after.finished and self.after.state != "succeeded")
+        ended.seen(self.record.run, self.after)
+        left = places(known, machine_is_gone(self.platform, self.after))
+        kept = [f"{name:<11} {value}" for name, value in left if name in KEPT]
+        nothing = self.after.finished and self.after.state != "succeeded" and known.unit == "step"
+        lines += kept or ["it left no checkpoint"] * nothing
         lines += next_step.listed(self.record.run, self.after, known)[:1]
         return data, "\n  ".join(lines)
 

@@ -1,32 +1,22 @@
-"""`robotrain plugins` and `robotrain platforms`: what is installed, and what it declares."""
+"""`robotrain platforms`: what each platform takes and can do, as it declares it."""
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from robotrain.cli import named
+from robotrain.cli import named, terminal
 from robotrain.cli.app import plugins_of
 from robotrain.cli.made import make_app
-from robotrain.cli.output import say, show, show_json, table
+from robotrain.cli.output import report, show, show_json, table
+from robotrain.problem import Instead, Problem, Rejected, Stage
 from robotrain.provenance import Origin
 
 if TYPE_CHECKING:
-    from robotrain.capabilities import Support
+    from robotrain.matrix import Matrix
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-def plugins(ctx: typer.Context, json: Json = False) -> None:
-    """What is installed, what it brings, what failed and why."""
-    found = plugins_of(ctx)
-    found.load_everything()
-    rows = [_plugin(claim, found) for claim in found.claims]
-    if json:
-        show_json({"plugins": rows})
-    else:
-        lines = [(row["claim"], row["distribution"], row["module"], _state(row)) for row in rows]
-        show(table([("CLAIM", "FROM", "MODULE", "STATE"), *lines]))
 
 
 def platforms(
@@ -41,75 +31,64 @@ def platforms(
         ),
     ] = "",
     json: Json = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, with the reason for each no.")] = False,
 ) -> None:
     """What each platform takes and can do, as it declares it."""
+    from robotrain import matrix
+    from robotrain.cli import matrix_page, matrix_table
+
     found = plugins_of(ctx)
-    chosen = {name: named.one(found, "platform", name, Origin("argument"))} if name else found.platforms()
-    for failure in found.failures.values():
-        say(f"warning: {failure}")
-    rows = _matrix(chosen)
+    one = {name: named.one(found, "platform", name, Origin("argument"))} if name else {}
+    every = found.platforms()  # a kind that one of them brings is a row of all
+    chosen = one or every
+    made = matrix.of(chosen, found.source_kinds(), found.workloads())
+    report(failure.problem(severity="warning") for failure in found.failures.values())
+    if json and markdown:
+        raise Rejected([_both()])
     if json:
         settings = {one: [*_settings(platform)] for one, platform in chosen.items()}
-        show_json({"platforms": list(chosen), "rows": [_as_data(row) for row in rows], "settings": settings})
+        show_json({**_as_data(made), "settings": settings})
+    elif markdown:
+        show(matrix_page.page(made))
     elif name:
         show(f"{name}: {chosen[name].summary}\n")
-        show(table([(_titled(what), _level(support), _remark(what, support)) for what, (support,) in rows]))
+        show(table([*matrix_table.reasons(made, name)]))
         show("\n".join(_settings_told(chosen[name])))
     else:
-        cells = [(_titled(what), *map(_level, supports)) for what, supports in rows]
-        show(table([("", *chosen), *cells]))
+        show(matrix_table.table(made, terminal.columns(sys.stdout)))
 
 
-def _plugin(claim: Any, found: Any) -> dict[str, Any]:
-    """A claim as data; the keys are an API."""
-    failure = found.failures.get(claim)
-    return {
-        "claim": ".".join(part for part in (claim.family, claim.name) if part),
-        "distribution": claim.distribution,
-        "module": claim.point.value,
-        "hooks": found.hooks(claim),
-        "failure": failure.why if failure else None,
-    }
+def _as_data(matrix: "Matrix") -> dict[str, Any]:
+    """The matrix as data, each list of answers in the order of the platforms; the keys are an API."""
+    from robotrain.capabilities import LIMITS
+    from robotrain.cli import matrix_table
+
+    rows = [
+        {
+            "what": matrix_table.what(row),
+            "section": row.section,
+            **row.names,
+            "support": [
+                {"level": cell.level, "reason": cell.reason, "instead": cell.instead}
+                for cell in map(row.cells.__getitem__, matrix.platforms)
+            ],
+        }
+        for row in matrix.rows
+    ]
+    limits = [
+        {"name": one.name, "means": LIMITS.get(one.name, ""), "numbers": [one.numbers[at] for at in matrix.platforms]}
+        for one in matrix.limits
+    ]
+    return {"platforms": [*matrix.platforms], "rows": rows, "limits": limits}
 
 
-def _state(row: dict[str, Any]) -> str:
-    """Of a site plugin also what it does: nothing else tells it."""
-    site = "." not in row["claim"]
-    return row["failure"] or (f"ok: {', '.join(row['hooks']) or 'no hook'}" if site else "ok")
-
-
-def _matrix(platforms: dict[str, Any]) -> list[tuple[str, list[Any]]]:
-    """A row for everything that any of the platforms declares."""
-    every = [platform.capabilities for platform in platforms.values()]
-    rows: dict[str, list[Any]] = {}
-    sources = dict.fromkeys(key for can in every for key in can.sources)
-    roles = list(dict.fromkeys(role for role, _ in sources))
-    for role, kind in sorted(sources, key=lambda source: roles.index(source[0])):
-        rows[f"{role} from {kind}"] = [can.source(role, kind) for can in every]
-    for workload in dict.fromkeys(key for can in every for key in can.workloads):
-        rows[f"workload {workload}"] = [can.workload(workload) for can in every]
-    for feature in dict.fromkeys(key for can in every for key in can.features):
-        rows[f"feature {feature}"] = [can.feature(feature) for can in every]
-    return list(rows.items())
-
-
-def _titled(what: str) -> str:
-    from robotrain.capabilities import ANY
-
-    return "any other workload" if what == f"workload {ANY}" else what
-
-
-def _level(support: "Support") -> str:
-    return support.level.replace("_", " ")
-
-
-def _remark(what: str, support: "Support") -> str:
-    """Why not, and what to do instead; of a feature that is there, what it is."""
-    from robotrain.capabilities import FEATURES
-
-    if support:
-        return support.reason or FEATURES.get(what.removeprefix("feature "), "")
-    return f"{support.reason} Instead: {support.instead}." if support.instead else support.reason
+def _both() -> Problem:
+    return Problem(
+        code="usage",
+        stage=Stage.USAGE,
+        title="--json and --markdown are two forms of one answer",
+        instead=(Instead("--json"), Instead("--markdown")),
+    )
 
 
 def _settings(platform: Any) -> Iterator[dict[str, Any]]:
@@ -124,22 +103,15 @@ def _settings_told(platform: Any) -> Iterator[str]:
     """Its settings as people type them."""
     from robotrain_runtime.parameter import parameters_of
 
-    from robotrain.cli.job.options import help_of
+    from robotrain.cli.job.options import help_of, metavar_of
 
     rows = [
-        (f"{one.flag} {'' if one.switch else one.metavar}", help_of(one)) for one in parameters_of(platform.settings)
+        (f"{one.flag} {'' if one.switch else metavar_of(one)}", help_of(one))
+        for one in parameters_of(platform.settings)
     ]
     if rows:
         yield f"\nsettings, in a job file below platforms.{platform.name}\n"
         yield table(rows)
 
 
-def _as_data(row: tuple[str, list[Any]]) -> dict[str, Any]:
-    what, supports = row
-    return {
-        "what": what,
-        "support": [{"level": one.level, "reason": one.reason, "instead": one.instead} for one in supports],
-    }
-
-
-app = make_app(platforms, plugins)
+app = make_app(platforms)

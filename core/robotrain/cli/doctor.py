@@ -115,14 +115,13 @@ def _finding(finding: "Finding", name: str, wide: int) -> Iterator[str]:
 
 
 def _sum(looked: Sequence["Looked"], platform: str, fixed: bool) -> str:
-    count = {state: sum(one.state == state for one in looked) for state in STYLES}
+    failed = sum(one.state == "fail" for one in looked)
+    warnings = sum(found.state == "warn" for one in looked for found in one.findings)
     to = f" to {platform}" if platform else ""
-    if count["fail"]:
-        told = f"{count['fail']} of {len(looked)} checks failed: a submit{to} would stop there"
+    if failed:
+        told = f"{failed} of {len(looked)} checks failed: a submit{to} would stop there"
     else:
-        told = f"nothing found that would stop a submit{to}" + (
-            f"; {count['warn']} to know of" if count["warn"] else ""
-        )
+        told = f"nothing found that would stop a submit{to}" + (f"; {warnings} to know of" if warnings else "")
     mendable = any(one.fixes for one in looked)
     return told + ("\n`robotrain doctor --fix` mends what is safe to mend" if mendable and not fixed else "")
 

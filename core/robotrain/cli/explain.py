@@ -27,7 +27,7 @@ class ExplainCommand(JobCommand):
     def perform(self, ctx: typer.Context, prepared: Any, given: dict[str, Any]) -> None:
         """Print every value."""
         report(prepared.remarks)
-        rows = [*self._choices(), *prepared.values]
+        rows = [*self._choices(), *_derived(prepared)]
         if given.get("json"):
             job = prepared.job
             show_json({"workload": job.workload, "job": job.digest, "values": rows})
@@ -39,6 +39,20 @@ class ExplainCommand(JobCommand):
         workload, platform = self.chosen.origins
         yield {"name": "workload", "value": self.chosen.workload, "origin": str(workload), "overrode": []}
         yield {"name": "platform", "value": self.chosen.platform, "origin": str(platform), "overrode": []}
+
+
+def _derived(prepared: Any) -> Iterator[dict[str, Any]]:
+    """Every value; in place of one that nobody said, what its platform makes of that, where it tells."""
+    from robotrain.provenance import PLATFORM, Origin
+
+    platform = prepared.platform
+    tell = getattr(platform, "derived", None)
+    told = dict(tell(prepared.job, prepared.settings)) if tell else {}
+    for row in prepared.values:
+        if row["value"] is None and (one := told.get(row["name"])):
+            yield {**row, "value": one.value or None, "origin": str(Origin(PLATFORM, f"{platform.name}: {one.why}"))}
+        else:
+            yield dict(row)
 
 
 def _printed(row: dict[str, Any]) -> tuple[str, str, str, str]:

@@ -29,4 +29,4 @@ def one(plugins: Any, family: str, name: str, origin: "Origin") -> Any:
     try:
         return getattr(plugins, family)(name)
     except PluginError as error:
-        raise Rejected([usage.not_loaded(family, name, str(error), plugins, origin)]) from None
+        raise Rejected([usage.not_loaded(family, name, error, plugins, origin)]) from None

@@ -48,11 +48,22 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def opened(ctx: typer.Context, run: str) -> tuple[RunRecord, Any]:
-    """The record, and the platform it is on. Raises Rejected."""
+    """The record, and the platform it is on, which is asked for a run whose submit was cut off. Raises Rejected."""
     from robotrain import store
 
-    record = store.sent(store.find(run))
-    return record, plugins_of(ctx).platform(record.platform)
+    record = store.read(store.find(run))
+    platform = plugins_of(ctx).platform(record.platform)
+    return (record if record.phase == "sent" else _adopted(record, platform)), platform
+
+
+def _adopted(record: RunRecord, platform: Any) -> RunRecord:
+    """Raises Rejected where nothing is there."""
+    from robotrain import cut_off, send_problems
+    from robotrain.cli.output import report
+
+    found = cut_off.adopted(record, platform)
+    report([send_problems.adopted(found, new=False)])
+    return found
 
 
 def opened_all(ctx: typer.Context, runs: Sequence[str] | None) -> list[tuple[RunRecord, Any]]:

@@ -72,7 +72,7 @@ def report(problems: Iterable[Problem]) -> None:
 
 def problems_json(problems: Iterable[Problem]) -> list[dict[str, Any]]:
     """Problems as data; the keys are an API."""
-    from robotrain.redaction import redact
+    from robotrain.redaction import redact, told
 
     return [
         {
@@ -81,9 +81,9 @@ def problems_json(problems: Iterable[Problem]) -> list[dict[str, Any]]:
             "stage": problem.stage.name.lower(),
             "title": redact(problem.title, longest=SENTENCE),
             "where": redact(problem.where),
-            "given": problem.given,
-            "why": problem.why,
-            "instead": [{"text": way.text, "remark": way.remark} for way in problem.instead],
+            "given": told(problem.given),
+            "why": told(problem.why),
+            "instead": [{"text": told(way.text), "remark": told(way.remark)} for way in problem.instead],
         }
         for problem in problems
     ]
@@ -118,6 +118,6 @@ def guarded(as_json: bool = False) -> Iterator[None]:
             with contextlib.suppress(OSError):  # it may be stdout itself that takes no more
                 show_json({"problems": problems_json([problem])})
         raise typer.Exit(Stage.SUBMIT.exit_code) from None
-    except KeyboardInterrupt:
-        say("interrupted")
+    except KeyboardInterrupt as interrupt:
+        say(f"interrupted {interrupt}".rstrip())
         raise typer.Exit(INTERRUPTED) from None

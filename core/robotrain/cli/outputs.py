@@ -34,19 +34,21 @@ def outputs(
     """
     from robotrain import amounts
     from robotrain.cli import bringing
+    from robotrain.cli.watching.heard import heard
+    from robotrain.redaction import told
 
     record, platform = opened(ctx, run)
     found = list(platform.outputs(record.reference))
     if not found:
         raise Rejected([_nothing(record, platform.status(record.reference))])
     chosen = _chosen(found, checkpoint, record)
-    if not any(one.kind == "checkpoint" for one in found):
+    if not any(one.kind == "checkpoint" for one in found) and not heard(record, platform)[0].evaluated:
         say(f"no checkpoint is among them: {_nothing(record, platform.status(record.reference)).why}")
     brought = bringing.bring_all(chosen, platform, record, to) if to else {}
     if json:
         show_json({"run": record.run, "outputs": [_as_data(one, brought) for one in chosen]})
     elif not to:
-        rows = [(one.name, "" if one.size is None else amounts.size(one.size), one.uri) for one in chosen]
+        rows = [(told(one.name), "" if one.size is None else amounts.size(one.size), told(one.uri)) for one in chosen]
         show(table([("NAME", "SIZE", "WHERE"), *rows]))
         say(f"  robotrain outputs --to FOLDER {record.run}    brings it here")
     else:
@@ -101,9 +103,13 @@ def _nothing(record: "RunRecord", status: "Status") -> Problem:
 
 def _as_data(one: "Output", brought: dict[str, Path]) -> dict[str, Any]:
     """The keys are an API."""
+    from robotrain.redaction import told
+
     names = ("name", "kind", "source", "uri", "step", "model", "digest", "size")
     path = brought.get(one.name)
-    return {name: getattr(one, name) for name in names} | {"path": str(path) if path else None}
+    known = {name: getattr(one, name) for name in names}
+    said = {name: told(value) if isinstance(value, str) else value for name, value in known.items()}
+    return said | {"path": str(path) if path else None}
 
 
 app = make_app(outputs)

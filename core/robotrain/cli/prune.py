@@ -118,16 +118,16 @@ class Prunable:
 
     def _planned(self, known: Sequence[Known]) -> Pruning:
         found = pruning.plan(known, {}, before=self._before)
-        runs = [one.run for one in found.going]
-        if not runs:
+        runs = [one.run for one in found.going if not one.cut_off]
+        if not found.going:
             return found
         left = dict(zip(runs, self._answers(runs, _uris), strict=True))
         started_from = {run: pruning.sources(run) for run in store.names()}
         return pruning.plan([_with_outputs(one, left.get(one.run)) for one in known], started_from, before=self._before)
 
     def _asked(self, runs: Sequence[str]) -> dict[str, Known]:
-        sent = [run for run in runs if run in self.records and self.records[run].phase == "sent"]
-        told = dict(zip(sent, self._answers(sent, lambda record, one: one.status(record.reference)), strict=True))
+        there = [run for run in runs if run in self.records]
+        told = dict(zip(there, self._answers(there, _how_it_is), strict=True))
         return {run: self._known(run, told.get(run)) for run in runs}
 
     def _known(self, run: str, answer: Any) -> Known:
@@ -135,7 +135,7 @@ class Prunable:
             return pruning.Known(run=run, created=0.0, why=self._unreadable[run])
         created = self.records[run].created
         if self.records[run].phase == "sending":
-            return pruning.Known(run=run, created=created, why="whether it was sent is not known")
+            return _of_cut_off(run, created, answer)
         if isinstance(answer, Status):
             return pruning.Known(run=run, created=created, status=answer)
         told = answer if isinstance(answer, Unanswered) else Unanswered("its platform answered with no status")
@@ -154,6 +154,26 @@ class Prunable:
         return Question(record.platform, lambda: ask(record, platform))
 
 
+def _how_it_is(record: RunRecord, platform: Any) -> Any:
+    """Its status; of one whose submit was cut off, whether nothing became of it. Raises Rejected."""
+    if record.phase == "sent":
+        return platform.status(record.reference)
+    from robotrain import cut_off
+
+    return cut_off.gone(record, platform)
+
+
+def _of_cut_off(run: str, created: float, answer: Any) -> Known:
+    """What may go of it: a record of what was never taken."""
+    if store.being_sent(run):
+        return pruning.Known(run=run, created=created, why="it is being sent just now")
+    if answer is True:
+        return pruning.Known(run=run, created=created, gone=True, cut_off=True)
+    may_run = f"its submit was cut off; `robotrain status {run}` says more"
+    why = answer.why if isinstance(answer, Unanswered) else may_run
+    return pruning.Known(run=run, created=created, why=why, cut_off=True)
+
+
 def _uris(record: RunRecord, platform: Any) -> tuple[str, ...]:
     return tuple(output.uri for output in platform.outputs(record.reference))
 
@@ -166,6 +186,8 @@ def _with_outputs(one: Known, outputs: Any) -> Known:
 
 
 def _state(one: Known) -> str:
+    if one.cut_off:
+        return "interrupted"
     return "gone" if one.gone else one.status.state if one.status else "unknown"
 
 

@@ -11,7 +11,7 @@ from robotrain.cli.job.job_command import JobCommand
 from robotrain.cli.job.options import Options
 from robotrain.cli.made import make_job_app
 from robotrain.cli.output import report, say, show, show_json
-from robotrain.problem import Instead, Problem, Rejected, Stage
+from robotrain.problem import Instead, Problem, Rejected, Stage, raise_if_any
 
 HELP = """Render the plan: exactly what `submit` would send.
 
@@ -21,6 +21,11 @@ HELP = """Render the plan: exactly what `submit` would send.
 
   robotrain submit --plan plan/          sends it, byte for byte
 """
+
+LONGEST, BEGINNING = 4000, 60
+"""Characters of a line that is printed whole, and how many of a longer one."""
+NAMED = 3
+"""Sources that one note names."""
 
 
 class RenderCommand(JobCommand):
@@ -41,9 +46,13 @@ class RenderCommand(JobCommand):
         from robotrain import plan_folder
 
         if given.get("pin"):
-            from robotrain import pin
+            from robotrain import pin, settings_asked
 
-            prepared = prepared.with_job(pin.settled(prepared.job, prepared.kinds))
+            prepared, silent = settings_asked.asked(prepared.with_job(pin.settled(prepared.job, prepared.kinds)))
+            raise_if_any(silent)
+            report(silent)
+        else:
+            report(_open(prepared))
         rendered = prepared.rendered(_attempt(given.get("attempt")))
         plan = rendered.plan
         report(prepared.remarks)
@@ -60,6 +69,28 @@ class RenderCommand(JobCommand):
             show(plan_text(plan))
 
 
+def _open(prepared: Any) -> list[Problem]:
+    """That `submit` asks something first, and so may send another plan than this one."""
+    from robotrain.redaction import redact
+
+    kinds = prepared.kinds
+    moving = [one.uri for one in prepared.job.sources if not one.pin and kinds[one.kind].pinning]
+    asks = [f"what {prepared.platform.name} tells"] if hasattr(prepared.platform, "asked") else []
+    if not asks and not moving:
+        return []
+    named = redact(", ".join([*moving[:NAMED], *([f"{len(moving) - NAMED} more"] if moving[NAMED:] else []), *asks]))
+    return [
+        Problem(
+            code="not-asked",
+            stage=Stage.CHECK,
+            title="`submit` asks first, and sends what it is told",
+            given=named,  # not in the title: with the `@` of a revision it would read as a user with a password
+            severity="note",
+            instead=(Instead("--pin", "asks now: the plan is what is sent"),),
+        )
+    ]
+
+
 def plan_json(plan: Any) -> dict[str, Any]:
     """The plan as data: text files whole, others by size and digest."""
     return {
@@ -72,12 +103,22 @@ def plan_json(plan: Any) -> dict[str, Any]:
 
 
 def plan_text(plan: Any) -> str:
-    """The files worth reading, each under its name, and what else travels."""
-    parts = [f"# {path}\n{plan.files[path].decode().rstrip()}" for path in plan.shown]
+    """The files worth reading, each under its name, and what else travels. Of a line that no person reads, an archive
+    as text, the beginning; `--to` and `--json` give all of it.
+    """
+    parts = [f"# {path}\n{_readable(plan.files[path].decode().rstrip())}" for path in plan.shown]
     others = [
         f"# {path}: {len(content)} bytes" for path, content in sorted(plan.files.items()) if path not in plan.shown
     ]
     return "\n\n".join([*parts, *others])
+
+
+def _readable(text: str) -> str:
+    return "\n".join(map(_shortened, text.split("\n")))
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) <= LONGEST else f"{line[:BEGINNING]}… ({len(line)} characters)"
 
 
 def _file_json(content: bytes, shown: bool) -> dict[str, Any]:

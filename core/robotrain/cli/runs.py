@@ -11,7 +11,7 @@ from robotrain.cli import named
 from robotrain.cli.app import plugins_of
 from robotrain.cli.made import make_app
 from robotrain.cli.opened import Json
-from robotrain.cli.output import say, show, show_json
+from robotrain.cli.output import report, say, show, show_json
 
 if TYPE_CHECKING:
     from robotrain.cli.watching.listing import Listed
@@ -74,6 +74,7 @@ def runs(
         return pruning.prune(ctx, wanted_gone, yes=yes, json=json)
     wanted = listing.Wanted(number=None if everything else number, state=state, platform=platform)
     found, more = listing.listed(wanted, plugins_of(ctx))
+    report(listing.silence(found))
     if json:
         show_json({"runs": [_as_data(one) for one in found], "more": more})
         return
@@ -116,8 +117,9 @@ def _nothing(wanted: Any) -> str:
 
 def _table(found: "Sequence[Listed]") -> list[str]:
     """Titles and rows; on a terminal within its width, what matters least left out first."""
+    from robotrain import scores
     from robotrain.cli import terminal
-    from robotrain.cli.columns import GAP, Column, fitted
+    from robotrain.cli.columns import GAP, Column, fitted, plain
 
     now = time.time()
     columns = [
@@ -126,6 +128,8 @@ def _table(found: "Sequence[Listed]") -> list[str]:
         Column("PLATFORM", [one.record.platform if one.record else "" for one in found], goes=4),
         Column("STEP", [_steps(one) for one in found], goes=1),
         Column("LOSS", ["" if one.loss is None else f"{one.loss:.4g}" for one in found], goes=3),
+        Column("SCORE", [scores.brief(one.scores) for one in found], goes=3),
+        Column("CONDITIONS", [plain(one.conditions) for one in found], goes=7),
         Column("AGE", [_age(now - one.record.created) if one.record else "" for one in found], goes=2),
         Column("TOOK", [_took(one, now) for one in found], goes=5),
         Column("REASON", [_reason(one) for one in found], goes=6, sentences=True),
@@ -142,7 +146,8 @@ def _table(found: "Sequence[Listed]") -> list[str]:
 def _steps(one: "Listed") -> str:
     if one.step is None:
         return ""
-    return f"{one.step}/{one.total}" if one.total else str(one.step)
+    of = f"{one.step}/{one.total}" if one.total else str(one.step)
+    return of if one.unit == "step" else f"{of} {one.unit}s"
 
 
 def _took(one: "Listed", now: float) -> str:
@@ -184,7 +189,10 @@ def _as_data(one: "Listed") -> dict[str, Any]:
         "ended": status.ended if status else None,
         "step": one.step,
         "total": one.total,
+        "unit": one.unit,
         "loss": one.loss,
+        "scores": dict(one.scores),
+        "conditions": one.conditions,
         "notes": list(record.notes) if record else [],
     }
 

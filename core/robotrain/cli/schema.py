@@ -7,7 +7,7 @@ import typer
 from robotrain.cli import named
 from robotrain.cli.app import plugins_of
 from robotrain.cli.made import make_app
-from robotrain.cli.output import say, show_json
+from robotrain.cli.output import report, show_json
 from robotrain.provenance import Origin
 from robotrain.workload import DEFAULT_WORKLOAD
 
@@ -56,8 +56,7 @@ def schema(
     )
     platforms = {platform: named.one(found, "platform", platform, ORIGIN)} if platform else found.platforms()
     kinds = found.source_kinds()
-    for failure in found.failures.values():
-        say(f"warning: {failure}")
+    report(failure.problem(severity="warning") for failure in found.failures.values())
     default = workload or DEFAULT_WORKLOAD
     show_json(job_schema.schema(workloads.values(), platforms.values(), kinds, default))
 

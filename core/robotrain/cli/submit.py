@@ -25,7 +25,7 @@ HELP = """Check a job, render its plan, and send it to a platform.
 What stands after `--` goes to the trainer as it is. A submit that was cut off is found again by the same command.
 """
 
-WITH_A_PLAN = ("plan", "platform", "wait", "stream", "dry_run", "json")
+WITH_A_PLAN = ("plan", "platform", "wait", "stream", "dry_run", "assets_only", "save_spec", "json")
 """Options that go with `--plan`; all others are of a job."""
 FOLDER = Instead("--plan FOLDER", "what `robotrain render … --to FOLDER` wrote")
 
@@ -39,6 +39,8 @@ class SubmitCommand(JobCommand):
             flag = "--" + name.replace("_", "-")
             options.add(switch(name, (flag,), help, "Options"), (flag,))
         plan = "send the plan that `render --to` wrote there, instead of a job"
+        save = "once it is sent, write the spec of the run as the platform holds it"
+        options.add(text_option("save_spec", ("--save-spec", "-a"), save, "Options", "FILE"), ("--save-spec", "-a"))
         options.add(text_option("plan", ("--plan",), plan, "Options", "FOLDER"), ("--plan",))
 
     def act(self, ctx: typer.Context, chosen: Any, given: dict[str, Any]) -> None:

@@ -77,7 +77,7 @@ def _as_data(one: "Followed") -> dict[str, Any]:
     from robotrain.cli.watching import summary
 
     known = summary.as_data(one.record, one.status, one.progress)
-    return known | ({"state": "unknown", "reason": str(one.failure)} if one.failure else {})
+    return known | ({"state": "unknown", "reason": one.word[1]} if one.failure else {})
 
 
 def seconds_of(text: str) -> float | None:
@@ -105,15 +105,18 @@ def seconds_of(text: str) -> float | None:
 
 
 def _ended(one: "Followed") -> list[str]:
+    from robotrain import scores
     from robotrain.cli.watching import next_step
 
     status, known = one.status, one.progress
     if one.failure:
-        return [f"{one.record.run} unknown: {one.failure}"]
+        return [f"{one.record.run} unknown: {one.word[1]}"]
     said = ": ".join(part for part in (status.state, status.reason) if part)
     lines = [f"{one.record.run} {said}"]
     if known.step is not None:
         lines.append(f"  {known.line(ended=one.over)}")
+    if known.evaluated and (within := scores.conditions(known.evaluated)):
+        lines.append(f"  under: {within}")
     text, why = next_step.commands(one.record.run, status, known)[0]
     return [*lines, f"  {'next':<11} {text}   {why}"]
 

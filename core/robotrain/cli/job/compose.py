@@ -5,7 +5,8 @@ Only public seams of Typer are used, so that its versions with and without a ven
 """
 
 import inspect
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +15,8 @@ from typer.main import get_command
 
 AFTER_DASHES = "robotrain.after-dashes"
 ORDER = "robotrain.order"
+Known = Callable[[str], Sequence[str]]
+"""What the beginning of a text may go on to."""
 
 SETTINGS = {
     "ignore_unknown_options": True,  # they are collected, so that all are reported at once
@@ -26,17 +29,23 @@ def text_option(
     name: str, flags: tuple[str, ...], help: str, panel: str, metavar: str = "TEXT", choices: tuple[str, ...] = ()
 ) -> inspect.Parameter:
     """An option that takes text; every value stays text until it is resolved."""
-    return _option(name, str | None, flags, help, panel, metavar, choices)
+
+    def known(incomplete: str) -> list[str]:
+        return [choice for choice in choices if choice.startswith(incomplete)]
+
+    return _option(name, str | None, flags, help, panel, metavar, known if choices else None)
 
 
-def list_option(name: str, flags: tuple[str, ...], help: str, panel: str, metavar: str = "TEXT") -> inspect.Parameter:
-    """An option that may be repeated."""
-    return _option(name, list[str] | None, flags, help, panel, metavar, ())
+def list_option(
+    name: str, flags: tuple[str, ...], help: str, panel: str, metavar: str = "TEXT", known: Known | None = None
+) -> inspect.Parameter:
+    """An option that may be repeated. known: what the TAB key offers."""
+    return _option(name, list[str] | None, flags, help, panel, metavar, known)
 
 
 def switch(name: str, flags: tuple[str, ...], help: str, panel: str) -> inspect.Parameter:
     """An option without a value; None when it is not given."""
-    return _option(name, bool | None, flags, help, panel, None, ())
+    return _option(name, bool | None, flags, help, panel, None, None)
 
 
 def words_argument(metavar: str, known: Callable[[], Iterable[str]] = tuple) -> inspect.Parameter:
@@ -62,10 +71,10 @@ def _option(
     help: str,
     panel: str,
     metavar: str | None,
-    choices: tuple[str, ...],
+    known: Known | None,
 ) -> inspect.Parameter:
     def complete(incomplete: str) -> list[str]:
-        return [choice for choice in choices if choice.startswith(incomplete)]
+        return list(known(incomplete)) if known else []
 
     option = typer.Option(
         *flags,
@@ -73,22 +82,36 @@ def _option(
         rich_help_panel=panel,
         metavar=metavar,
         show_default=False,
-        autocompletion=complete if choices else None,
+        autocompletion=complete if known else None,
     )
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option])
+
+
+def guessed(args: list[str]) -> tuple[dict[str, str], list[str]]:
+    """What arguments choose, as far as that is seen without knowing the options: what follows `--platform` and
+    `--profile`, and a word that they begin with.
+    """
+    after = dict(itertools.pairwise(args))
+    values = {name: after[f"--{name}"] for name in ("platform", "profile") if f"--{name}" in after}
+    return values, [word for word in args[:1] if not word.startswith("-")]
 
 
 class ComposedCommand(TyperCommand):
     """Subclasses say which options a choice composes to, and act on what was given."""
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """Compose until the options agree with the choice they parse to: an option's arity depends on the choice."""
+        """Compose until the options agree with the choice they parse to: an option's arity depends on the choice. One
+        that takes the flag behind it as its value may undo the very choice that it belongs to; `act` tells of that.
+        """
         head, tail = partition(args)
-        chosen = self.choose({}, [], parent)  # what no arguments choose: right at once for most command lines
-        built = self.built_for(chosen, parent)
-        while (found := self.choice(built, head, parent)) != chosen:
+        chosen = self.choose(*guessed(head), parent)  # right at once for most command lines
+        built, tried = self.built_for(chosen, parent), [chosen]
+        while (found := self.choice(built, self.filled(head, parent), parent)) != chosen:
             chosen, built = found, self.built_for(found, parent)
-        context = TyperCommand.make_context(built, info_name, head, parent, **extra)
+            if found in tried:
+                break
+            tried.append(found)
+        context = TyperCommand.make_context(built, info_name, self.filled(head, parent), parent, **extra)
         context.meta[AFTER_DASHES] = tail
         return context
 
@@ -131,6 +154,10 @@ class ComposedCommand(TyperCommand):
         for title, records in panels.items():
             with formatter.section(title):
                 formatter.write_dl(records)
+
+    def filled(self, args: list[str], parent: Any) -> list[str]:
+        """`args` as the options composed last read them: with the values of those that may stand without one."""
+        return args
 
     def choose(self, values: dict[str, Any], words: list[str], parent: Any) -> Any:
         """The choice that parsed values stand for; compared with ==."""

@@ -1,12 +1,13 @@
 """Commands that take a job: their options, and the way from what was typed to a prepared job."""
 
 import inspect
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from robotrain.cli.app import plugins_of
-from robotrain.cli.job.choice import Choice, choose, loaded, names
+from robotrain.cli.job.choice import Choice, choose, is_job_file, loaded, names
 from robotrain.cli.job.compose import AFTER_DASHES, ORDER, ComposedCommand, text_option, words_argument
 from robotrain.cli.job.options import (
     PARAMETER,
@@ -17,6 +18,7 @@ from robotrain.cli.job.options import (
     add_set,
     add_settings,
     add_sources,
+    filled,
 )
 from robotrain.cli.output import say
 
@@ -40,6 +42,11 @@ class JobCommand(ComposedCommand):
     def choose(self, values: dict[str, Any], words: list[str], parent: Any) -> Choice:
         """What the arguments choose."""
         return choose(values, words, parent)
+
+    def filled(self, args: list[str], parent: Any) -> list[str]:
+        """Options that stand alone have the value that it stands for; a workload or a job file after one is none."""
+        known = plugins_of(parent)
+        return filled(args, self.composed, lambda word: is_job_file(word) or word in known.names("workload"))
 
     def compose(self, chosen: Any, parent: Any) -> list[inspect.Parameter]:
         """The options of the chosen workload and platform. A plugin that fails leaves its options out."""
@@ -69,10 +76,11 @@ class JobCommand(ComposedCommand):
         from robotrain.api import prepare
         from robotrain.cli.job import usage
         from robotrain.request import Request
+        from robotrain.terraform import Terraform
 
         plugins, order = plugins_of(ctx), ctx.meta.get(ORDER, [])
         found = [
-            *usage.clashes(self.composed),
+            *usage.clashes(self.composed, plugins),
             *usage.swallowed(given, self.composed),
             *usage.repeated(order, self.composed),
             *usage.strange_tables(chosen, plugins),
@@ -87,14 +95,16 @@ class JobCommand(ComposedCommand):
             file=chosen.file,
             names=names(ctx),
             project=chosen.project,
+            terraform=Terraform(names(ctx), chosen.project, Path.cwd()),
             flags=frozenset(self.composed.flags),
+            unread=usage.unread(found, self.composed),
         )
         if sets := [text for text in given.get(SET) or () if not usage.is_flag(text, self.composed)]:
             from robotrain import overrides
 
             request, wrong = overrides.apply(request, sets, workload, platform, plugins.source_kinds())
             found += wrong
-        prepared = prepare(request, workload, platform, plugins, tuple(found))
+        prepared = prepare(request, workload, platform, plugins, tuple(found), ahead=bool(given.get("assets_only")))
         if given.get("save_as"):
             from robotrain import job_text
 
@@ -105,7 +115,7 @@ class JobCommand(ComposedCommand):
 
     def _chosen(self, chosen: Choice, plugins: Any, found: "list[Problem]", given: dict[str, Any]) -> tuple[Any, Any]:
         """The workload and the platform. Raises Rejected when one is missing, with all that was found."""
-        from robotrain.cli.job import usage
+        from robotrain.cli.job import astray, usage
         from robotrain.plugins import PluginError
         from robotrain.problem import Rejected
 
@@ -115,14 +125,16 @@ class JobCommand(ComposedCommand):
             try:
                 parts[family] = getattr(plugins, family)(name) if name else None
             except PluginError as error:
-                found.append(usage.not_loaded(family, name, str(error), plugins, origin))
+                unknown = family == "platform" and name not in plugins.names(family)
+                meant = usage.elsewhere("--platform", name, plugins) if unknown else ()
+                found.append(usage.not_loaded(family, name, error, plugins, origin, meant))
         files = [*(chosen.file.problems if chosen.file else ()), *(chosen.project.problems if chosen.project else ())]
         if not chosen.platform and not files:
             found.append(usage.no_platform(plugins))
         if "workload" in parts:  # without one every option of a workload would seem unknown
             words = [] if any(problem.code == "flag-without-value" for problem in found) else given.get("words") or []
             found += usage.strange_words(words, chosen, self.composed, plugins)
-        if not all(parts.get(family) for family in ("workload", "platform")):
+        if astray.misled(found, chosen) or not all(parts.get(family) for family in ("workload", "platform")):
             raise Rejected([*found, *files])
         return parts["workload"], parts["platform"]
 

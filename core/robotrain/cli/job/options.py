@@ -1,7 +1,8 @@
 """The options of a workload, a platform and the source kinds, derived from their declarations."""
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
@@ -18,8 +19,14 @@ if TYPE_CHECKING:
 PARAMETER, SETTING, OFF, SOURCE = "parameter__", "setting__", "off__", "source__"
 SET = "set"
 OURS = "robotrain"
-TAKEN = ("PLATFORM", "PROFILE", "PLUGINS", "STATE", "CACHE", "HOOK_SECONDS", "PYTHON", "EVENTS_FD", "GRACE_SECONDS")
+TAKEN = (
+    *("PLATFORM", "PROFILE", "PLUGINS", "STATE", "CACHE", "TERRAFORM", "PLAN"),
+    *("PLUGINS_FROM", "WITHOUT", "TRACEBACK", "HOOK_SECONDS", "PLUGIN_SECONDS"),
+    *("PYTHON", "EVENTS_FD", "GRACE_SECONDS", "BAKED", "IMAGE_TORCH", "SUBMISSION", "TRACKING_HALVES"),
+)
 """Environment names after `ROBOTRAIN_` that are robotrain's own."""
+NUMBERED = r"ROBOTRAIN_INPUT_\d+"
+"""Those that a platform puts into a run's environment, as many as there are inputs."""
 
 
 class SourceOption(NamedTuple):
@@ -56,7 +63,7 @@ class Options:
         """One more option and its spellings; whether they were free."""
         named = list(flags)
         spellings = [*named, env] if env else named
-        taken = [Clash(spelling, (self.owners[spelling], owner)) for spelling in spellings if spelling in self.owners]
+        taken = [Clash(one, (found, owner)) for one in spellings if (found := self._owner(one))]
         if taken:
             self.clashes.extend(taken)
             return False
@@ -64,6 +71,10 @@ class Options:
         self.flags.update(dict.fromkeys(named, option.name))
         self.owners.update(dict.fromkeys(spellings, owner))
         return True
+
+    def _owner(self, spelling: str) -> str:
+        """Who has it already; empty where it is free."""
+        return OURS if re.fullmatch(NUMBERED, spelling) else self.owners.get(spelling, "")
 
 
 def add_sources(options: Options, workload: "Workload", kinds: Mapping[str, SourceKind]) -> None:
@@ -77,7 +88,7 @@ def add_sources(options: Options, workload: "Workload", kinds: Mapping[str, Sour
             name = SOURCE + role + "__" + flag.flag.strip("-").replace("-", "_")
             spellings = (flag.flag, *flag.aliases)
             help = (flag.help or owners[0].help) + ("  [repeatable]" if flag.repeatable else "")
-            option = list_option(name, spellings, help, "Data", metavar=flag.form or owners[0].form)
+            option = list_option(name, spellings, help, "Data", flag.form or owners[0].form, flag.known)
             who = "source " + " and ".join(owner.name for owner in owners)
             if options.add(option, spellings, f"{who} as {role}", own_name(flag.flag)):
                 options.sources[name] = SourceOption(role, flag, tuple(owner.name for owner in owners))
@@ -118,7 +129,8 @@ def _add_declared(options: Options, declared: type, prefix: str, panel: str, own
             option = switch(name, (both, *parameter.flags[1:]), help_of(parameter), panel)
             flags = (*both.split("/"), *parameter.flags[1:])
         else:
-            option = text_option(name, parameter.flags, help_of(parameter), panel, parameter.metavar, parameter.choices)
+            metavar = metavar_of(parameter)
+            option = text_option(name, parameter.flags, help_of(parameter), panel, metavar, parameter.choices)
             flags = parameter.flags
         if not options.add(option, flags, owner, parameter.env[0]):
             continue
@@ -126,6 +138,11 @@ def _add_declared(options: Options, declared: type, prefix: str, panel: str, own
         if parameter.param.off:
             same = f"the same as {parameter.flag} {parameter.param.off_value}"
             options.add(switch(OFF + name, (parameter.param.off,), same, panel), (parameter.param.off,), owner)
+
+
+def metavar_of(parameter: Parameter) -> str:
+    """What help shows after the flag: in brackets where it may be left out."""
+    return f"[{parameter.metavar}]" if parameter.param.alone else parameter.metavar
 
 
 def help_of(parameter: Parameter) -> str:
@@ -138,6 +155,8 @@ def help_of(parameter: Parameter) -> str:
         notes.append(f"default: {'on' if default else 'off'}")
     elif default is not None:
         notes.append(f"default: {default:g}" if isinstance(default, float) else f"default: {default}")
+    if parameter.param.alone:
+        notes.append(f"without a value: {parameter.param.alone}")
     if parameter.param.env:
         notes.append(f"env: {', '.join(parameter.param.env)}")
     return parameter.param.help + (f"  [{'; '.join(notes)}]" if notes else "")
@@ -151,3 +170,16 @@ def every_flag(declared: type) -> Iterator[str]:
             yield f"--no-{parameter.flag[2:]}"
         if parameter.param.off:
             yield parameter.param.off
+
+
+def filled(args: Sequence[str], options: Options, is_word: Callable[[str], bool]) -> list[str]:
+    """`args` with a value after each option that stands alone and may: at the end, before a flag or before a word."""
+    alone = {flag: one.param.alone for one in options.declared.values() if one.param.alone for flag in one.flags}
+    found: list[str] = []
+    for index, argument in enumerate(args):
+        found.append(argument)
+        if argument in alone:
+            after = args[index + 1] if index + 1 < len(args) else "-"
+            if after.startswith("-") or is_word(after):
+                found.append(alone[argument])
+    return found

@@ -1,20 +1,27 @@
 """What was typed, taken apart: values with their flags, and every mistake of usage."""
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from robotrain.cli.job import astray
 from robotrain.cli.job.choice import Choice, is_job_file, loaded
-from robotrain.cli.job.options import OFF, SET, SOURCE, Options, every_flag
-from robotrain.nearest import offer
+from robotrain.cli.job.options import OFF, SET, SOURCE, Options
+from robotrain.loading.ways import without
+from robotrain.nearest import nearest, offer
 from robotrain.problem import Instead, Problem, Stage
 from robotrain.provenance import Origin, Value
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
+    from robotrain.plugins import PluginError
     from robotrain.request import SourceText
+
+SWITCHES = ("--no-plugins", "--strict-plugins", "--without", "--plugins-from")
+"""Those that hold for every command."""
 
 
 def values(given: dict[str, Any], options: Options, prefix: str) -> dict[str, Value]:
@@ -64,6 +71,14 @@ def is_flag(text: object, options: Options) -> bool:
     return isinstance(text, str) and (text in options.flags or text.startswith("--"))
 
 
+def unread(found: Iterable[Problem], options: Options) -> frozenset[str]:
+    """The parameters and roles that mistakes of usage are about, by the flags they stand at or offer."""
+    texts = [text for problem in found for text in (problem.where, *(way.text for way in problem.instead))]
+    names = {options.flags.get(text.partition(" ")[0], "") for text in texts}
+    declared = {options.declared[name].name for name in names if name in options.declared}
+    return frozenset(declared | {options.sources[name].role for name in names if name in options.sources})
+
+
 def repeated(order: Sequence[str], options: Options) -> Iterator[Problem]:
     """Options given more than once that take one value."""
     for name in dict.fromkeys(order):
@@ -78,8 +93,13 @@ def repeated(order: Sequence[str], options: Options) -> Iterator[Problem]:
 def strange_words(words: Sequence[str], chosen: Choice, options: Options, plugins: Any) -> Iterator[Problem]:
     """Unknown options, each with its owner or the nearest name, and words that are neither workload nor job file."""
     unknown, plain = _sorted_out(words)
+    strangers = astray.of_others(unknown, chosen, plugins)
+    meant = {near for word in plain if (near := nearest(word, plugins.names("workload")))}
+    yield from (astray.told(name, flags, chosen) for name, flags in strangers.items() if name not in meant)
+    told = {flag for flags in strangers.values() for flag in flags}
     for flag in unknown:
-        yield _unknown_option(flag, chosen, options, plugins)
+        if flag not in told:
+            yield _unknown_option(flag, chosen, options, plugins)
     workloads = [word for word in plain if word in plugins.names("workload")]
     files = [word for word in plain if is_job_file(word)]
     for several in (workloads, files):
@@ -107,14 +127,22 @@ def _sorted_out(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return unknown, plain
 
 
-def clashes(options: Options) -> Iterator[Problem]:
+def clashes(options: Options, plugins: Any) -> Iterator[Problem]:
     """Options of two owners that cannot be told apart: whichever was meant, half of the people meant the other."""
     for spelling, owners in options.clashes:
         both = " and ".join(owners)
         env = not spelling.startswith("-")
         title = f"{both} both read {spelling}" if env else f"{both} both have an option {spelling}"
-        why = "Only one of them can have it here; the other has to be renamed by who declares it."
-        yield _problem("names-clash" if env else "options-clash", title, spelling, why=why)
+        strangers = [claim for claim in plugins.claims if not claim.own and _owns(claim, owners)]
+        whose = "".join(f" {claim} comes from {claim.distribution}." for claim in strangers)
+        why = f"Only one of them can have it here; the other has to be renamed by who declares it.{whose}"
+        ways = [without(claim) for claim in strangers]
+        yield _problem("names-clash" if env else "options-clash", title, spelling, why=why, instead=ways)
+
+
+def _owns(claim: Any, owners: Sequence[str]) -> bool:
+    """Whether one of the owners, in words, is what a plugin claims."""
+    return any(owner.split()[0] == claim.family and claim.name in owner.split() for owner in owners)
 
 
 def strange_tables(chosen: Choice, plugins: Any) -> Iterator[Problem]:
@@ -159,17 +187,34 @@ def no_platform(plugins: Any) -> Problem:
     )
 
 
-def not_loaded(family: str, name: str, why: str, plugins: Any, origin: Origin) -> Problem:
-    """A workload or platform that is not installed, or fails to load."""
+def not_loaded(
+    family: str, name: str, error: "PluginError", plugins: Any, origin: Origin, meant: tuple[Instead, ...] = ()
+) -> Problem:
+    """A workload or platform that is not installed, or fails to load. meant: what else the name may be, if no other."""
+    (problem,) = error.problems
     installed = plugins.names(family)
     flag = "--platform " if family == "platform" else ""
+    near = offer(name, [known for known in installed if known != name], before=flag) or meant
     return Problem(
         code=f"{family}-not-loaded",
-        stage=Stage.USAGE,
-        title=redact(why),
+        stage=problem.stage,
+        title=problem.title,
         where=origin.where,
         given=redact(name),
-        instead=offer(name, [known for known in installed if known != name], before=flag),
+        instead=near if getattr(error, "near", False) else problem.instead,
+    )
+
+
+def elsewhere(flag: str, value: str, plugins: Any) -> tuple[Instead, ...]:
+    """The settings of platforms that other tools give with `flag`, each with what was given."""
+    from robotrain_runtime.parameter import parameters_of
+
+    text = shlex.quote(redact(value))
+    return tuple(
+        Instead(f"--platform {name} {parameter.flag} {text}", "if you mean the kind of machine")
+        for name, platform in plugins.platforms().items()
+        for parameter in parameters_of(platform.settings)
+        if parameter.param.elsewhere == flag
     )
 
 
@@ -179,7 +224,7 @@ def _unknown_option(flag: str, chosen: Choice, options: Options, plugins: Any) -
     platform = loaded(plugins.platform, chosen.platform)
     if platform and flag in platform.declined:
         return _problem("option-elsewhere", f"{platform.name} takes no {flag}", flag, why=platform.declined[flag])
-    owners = list(_owners(flag, chosen, plugins))
+    owners = list(astray.owners(flag, chosen, plugins))
     if owners:
         here = f"{chosen.workload} on {chosen.platform}" if chosen.platform else chosen.workload
         title = f"{flag} is an option of {' and '.join(owners)}, not of {here}"
@@ -190,21 +235,19 @@ def _unknown_option(flag: str, chosen: Choice, options: Options, plugins: Any) -
     if command := _command_with(flag):
         title = f"{flag} is an option of `robotrain {command}` alone"
         return _problem("option-elsewhere", title, flag, instead=(Instead(f"robotrain {command} … {flag}"),))
+    if flag in SWITCHES:
+        title = f"{flag} is a switch of robotrain itself, and stands before the command"
+        return _problem("option-elsewhere", title, flag, instead=(Instead(f"robotrain {flag} … submit …"),))
+    workload = loaded(plugins.workload, chosen.workload)
+    if workload and flag in workload.owned:
+        return _problem("option-owned", f"robotrain sets {flag} itself", flag, instead=[Instead(workload.owned[flag])])
     if "." in flag:
-        why = "Options of the trainer itself stand after `--`."
+        why = f"Options of {workload.program if workload else 'the trainer'} itself stand after `--`."
         return _problem(
             "option-unknown", f"robotrain has no option {flag}", flag, why=why, instead=(Instead(f"-- {flag}=…"),)
         )
-    return _problem("option-unknown", f"there is no option {flag}", flag, instead=offer(flag, options.flags))
-
-
-def _owners(flag: str, chosen: Choice, plugins: Any) -> Iterator[str]:
-    for name, platform in plugins.platforms().items():
-        if name != chosen.platform and flag in every_flag(platform.settings):
-            yield f"platform {name}"
-    for name, workload in plugins.workloads().items():
-        if name != chosen.workload and flag in every_flag(workload.parameters):
-            yield f"workload {name}"
+    why, near = plugins.kinds_left_out(), offer(flag, options.flags)
+    return _problem("option-unknown", f"there is no option {flag}", flag, why=why, instead=near)
 
 
 def _command_with(flag: str) -> str | None:
@@ -220,11 +263,12 @@ def _command_with(flag: str) -> str | None:
 
 
 def _unknown_word(word: str, plugins: Any) -> Problem:
+    near = offer(word, plugins.names("workload"))
     return _problem(
-        "word-unknown",
+        "workload-misspelt" if near else "word-unknown",
         f"{redact(word)!r} is neither a workload nor a job file",
         why=f"Workloads: {', '.join(plugins.names('workload'))}; a job file ends in .yaml.",
-        instead=offer(word, plugins.names("workload")),
+        instead=near,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from robotrain import aside, limited
 from robotrain.limited import Asked
-from robotrain.problem import Rejected
+from robotrain.problem import Problem, Rejected
 
 WORKERS = 8
 
@@ -23,10 +23,11 @@ class Question(NamedTuple):
 
 
 class Unanswered(NamedTuple):
-    """No answer, and why. gone: the platform no longer knows what it was asked about."""
+    """No answer, and why. gone: the platform no longer knows what it was asked about. problem: what it said."""
 
     why: str
     gone: bool = False
+    problem: Problem | None = None
 
 
 def answers(questions: Sequence[Question]) -> list[Any]:
@@ -119,5 +120,7 @@ def _answer(question: Question) -> Any:
         return question.ask()
     except RunGone as error:
         return Unanswered(why(error), gone=True)
+    except Rejected as rejected:
+        return Unanswered(why(rejected), problem=rejected.problems[0])
     except BaseException as error:  # a plugin may raise what it likes: the others are shown all the same
         return Unanswered(why(error))

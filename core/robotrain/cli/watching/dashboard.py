@@ -90,6 +90,8 @@ def _block(one: Followed, room: Room) -> Iterator[Line]:
         yield [Part(_steps(known, one.over, room))]
     elif known.download is not None and not one.over:
         yield [Part(f"  {known.line()}")]
+    if known.score:
+        yield [Part(f"  {known.score}")]
     if known.losses:
         yield [Part(_losses(known, room))]
     if known.machine and not one.over:
@@ -132,11 +134,11 @@ def _steps(known: Progress, over: bool, room: Room) -> str:
     """The bar, and what fits beside it of: how far, how long still, how fast."""
     assert known.step is not None
     if not known.total:
-        return f"  step {known.step}"
+        return f"  {known.unit} {known.step}"
     share = min(1.0, known.step / known.total)
     said = f"{known.step}/{known.total} ({share:.0%})"
     left = f"  {duration(known.seconds_left)} left" if known.seconds_left is not None and not over else ""
-    rate = f"  {known.rate:.1f} steps/s" if known.rate else ""
+    rate = f"  {known.pace} {known.unit}s/s" if known.rate else ""
     for more in (rate + left, left, ""):
         bar = min(WIDEST_BAR, room.columns - len(said + more) - 4)
         if bar >= NARROWEST_BAR:
@@ -154,13 +156,17 @@ def _losses(known: Progress, room: Room) -> str:
 
 
 def _kept(known: Progress, room: Room) -> Iterator[str]:
-    """The newest checkpoint, its copy, and what was registered; of a long address its end is what tells it."""
+    """The newest checkpoint or the results, a copy, and what was registered; of a long address the end tells it."""
     if known.checkpoint:
         yield _place(f"checkpoint {known.checkpoint_step}", known.checkpoint, room)
     for copy in known.published[-1:]:
         yield _place(f"published {copy.step}", copy.to, room)
+    if known.evaluated and known.evaluated.results:
+        yield _place("results", known.evaluated.results, room)
+    for place in known.results[-1:]:
+        yield _place("copied to", place, room)
     for one in known.registered[-1:]:
-        yield f"registered {one.name} version {one.version} (step {one.step})"
+        yield f"registered {one.name} version {one.version}" + (f" (step {one.step})" if one.step else "")
 
 
 def _place(name: str, where: str, room: Room) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import typer
 
+from robotrain import scores
 from robotrain.cli.output import report, say, say_line, show, show_json
 from robotrain.cli.watching import summary as summaries
 from robotrain.cli.watching.curve import curve
@@ -66,11 +67,17 @@ def finish(followed: Followed, as_json: bool, with_tail: bool) -> None:
     if as_json:
         show_json(summaries.as_data(record, status, followed.progress))
     else:
-        if status.state in ("failed", "lost") and followed.tail and with_tail:
+        if status.state in ("failed", "lost") and followed.tail and with_tail and not _judged(followed):
             say("the last lines of its log:\n" + "\n".join(f"  | {line}" for line in followed.tail))
         show(summary(followed))
     if status.state != "succeeded":
         raise typer.Exit(Stage.RUN.exit_code)
+
+
+def _judged(followed: Followed) -> bool:
+    """Whether it did its work, and failed by what it found alone: its log explains nothing then."""
+    found = followed.progress.evaluated
+    return found is not None and found.passed is False
 
 
 def summary(followed: Followed) -> str:
@@ -82,6 +89,9 @@ def summary(followed: Followed) -> str:
     ended = f"{record.run} {status.state}" + (f": {status.reason}" if status.reason else "")
     held_out = known.metrics.get(HELD_OUT)
     rows = [(HELD_OUT, f"{held_out:.4g}")] if held_out is not None else []
-    lines = [f"{name:<11} {value}" for name, value in (*rows, *summaries.places(known))]
+    gone = summaries.machine_is_gone(followed.platform, status)
+    if known.evaluated:
+        rows += [("scores", known.score), ("under", scores.conditions(known.evaluated))]
+    lines = [f"{name:<11} {value}" for name, value in (*rows, *summaries.places(known, gone)) if value]
     lines += next_step.listed(record.run, status, known)
     return drawn + "\n".join([ended, *(f"  {line}" for line in lines)])

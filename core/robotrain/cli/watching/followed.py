@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from robotrain_runtime import event
 
+from robotrain import ended
 from robotrain.cli.watching.asking import why
+from robotrain.cli.watching.heard import of_platform
 from robotrain.problem import Instead, Problem, Rejected, Stage
 from robotrain.progress import Progress
-from robotrain.run import RunGone, Status
+from robotrain.run import Status
 
 if TYPE_CHECKING:
     from robotrain.run import RunRecord
@@ -72,6 +74,13 @@ class Followed:
         """What does not work at present, as a sentence; empty while all does."""
         return self._mute or self._broken
 
+    @property
+    def word(self) -> tuple[str, str]:
+        """Its state and the reason, as they are told: nobody knows them of a run that could not be followed."""
+        if self.failure is None:
+            return self.status.state, self.status.reason
+        return "unknown", "; ".join(problem.title for problem in self.failure.problems)
+
     def start(self) -> None:
         """Begin to follow; returns at once."""
         for work in (self._listen, self._look):
@@ -103,10 +112,10 @@ class Followed:
     def _take(self, line: str) -> None:
         found = event.read(line) if line.startswith(event.PREFIX) else None
         with self.lock:
-            if found is None:
-                self.tail.append(line)
-            else:
+            if found is not None:
                 self.progress.add(found)
+            elif not of_platform(line, self.record):
+                self.tail.append(line)
         self._teller.line(self, line, found)
 
     def _look(self) -> None:
@@ -136,10 +145,10 @@ class Followed:
             status = self.platform.status(self.record.reference)
             if not isinstance(status, Status):
                 raise TypeError(f"{type(status).__name__} is no status")
-        except RunGone as gone:
-            self.failure = gone
-            return None
         except Exception as error:
+            if isinstance(error, Rejected) and not error.passing:
+                self.failure = error  # waiting mends neither a sign-in nor a run that is gone
+                return None
             self._unanswered(error)
             return None
         self._mute, self._mute_since = "", None
@@ -195,6 +204,7 @@ class Followed:
             self._teller.state(self)
 
     def _end(self, status: Status) -> None:
+        ended.seen(self.record.run, status)
         self.status, self.looked, self.over = status, True, True
         if not self._stopped.is_set():
             self._teller.state(self)

@@ -18,19 +18,24 @@ SHOWN = 8
 
 
 def heard(record: RunRecord, platform: Any) -> tuple[Progress, list[str]]:
-    """What its events add up to, and the last ordinary lines."""
-    known, ordinary = Progress(), deque[str](maxlen=LAST)
+    """What its events add up to, and the last ordinary lines: the run's own, where it said anything."""
+    known, ordinary, others = Progress(), deque[str](maxlen=LAST), deque[str](maxlen=LAST)
     try:
         for line in platform.logs(record.reference, follow=False):
             if not line.startswith(event.PREFIX):
-                ordinary.append(line)
+                (others if of_platform(line, record) else ordinary).append(line)
             elif found := event.read(line):
                 known.add(found)
     except Exception as error:  # whatever a plugin raises: its state is known, and told
         from robotrain.cli.watching.asking import why
 
         say(f"warning: the log of {record.run} cannot be read: {why(error)}")
-    return known, list(ordinary)
+    return known, list(ordinary or others)
+
+
+def of_platform(line: str, record: RunRecord) -> bool:
+    """Whether a line is what the platform itself had to say."""
+    return line.startswith(f"[{record.platform}] ")
 
 
 def ending(lines: list[str]) -> list[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
-from robotrain import progress, store
+from robotrain import ended, progress, scores, store
 from robotrain.cli.watching.asking import Question, Unanswered, answers, why
-from robotrain.problem import Rejected
+from robotrain.problem import Problem, Rejected, Stage
 from robotrain.run import State, Status
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ STATES = (*get_args(State), "sending", "interrupted", "gone", "broken", "unknown
 """Those of a run, and: its submit is at it, or was cut off; its platform knows it no more; its record cannot be read;
 its platform does not say.
 """
-CUT_OFF = "its submit was cut off; the same `robotrain submit …` again finds out whether it runs"
+CUT_OFF = "its submit was cut off; `robotrain status {}` asks whether it runs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,16 +38,23 @@ class Wanted:
 
 @dataclass(slots=True, kw_only=True)
 class Listed:
-    """A run in the listing. total, step, loss: as far as the end of its log tells."""
+    """A run in the listing. step, total, unit, loss, scores, conditions: as far as the end of its log tells.
+
+    silent: its platform did not say how it is; what was seen of its end before counts.
+    """
 
     run: str
     state: str
     reason: str = ""
     record: RunRecord | None = None
     status: Status | None = None
+    silent: Unanswered | None = None
     step: int | None = None
     total: int | None = None
+    unit: str = "step"
     loss: float | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
+    conditions: str = ""
 
 
 def listed(wanted: Wanted, plugins: Any) -> tuple[list[Listed], bool]:
@@ -68,6 +75,26 @@ def listed(wanted: Wanted, plugins: Any) -> tuple[list[Listed], bool]:
     found = found[: wanted.number]
     _ask_progress(found, plugins)
     return found, wanted.number is not None and next(names, None) is not None
+
+
+def silence(found: Sequence[Listed]) -> Iterator[Problem]:
+    """Why platforms did not say how runs are: each reason once."""
+    alike: dict[tuple[str, str], list[Listed]] = {}
+    for one in found:
+        if one.silent and one.record:
+            said = one.silent.problem
+            alike.setdefault((one.record.platform, (said and said.why) or one.silent.why), []).append(one)
+    for (platform, reason), runs in alike.items():
+        told = runs[0].silent and runs[0].silent.problem
+        how = f"how {runs[0].run} is" if len(runs) == 1 else f"how {len(runs)} runs are"
+        yield Problem(
+            code="platform-silent",
+            stage=Stage.SUBMIT,
+            severity="warning",
+            title=f"{platform} does not say {how}",
+            why=f"{reason.rstrip('.')}.",
+            instead=told.instead if told else (),
+        )
 
 
 def unfinished(plugins: Any) -> tuple[list[Listed], list[Listed]]:
@@ -99,7 +126,7 @@ def _as_recorded(record: RunRecord) -> Listed:
         return Listed(run=record.run, state="unknown", record=record)
     if store.being_sent(record.run):
         return Listed(run=record.run, state="sending", record=record)
-    return Listed(run=record.run, state="interrupted", reason=CUT_OFF, record=record)
+    return Listed(run=record.run, state="interrupted", reason=CUT_OFF.format(record.run), record=record)
 
 
 def _mend(rejected: Rejected) -> str:
@@ -114,18 +141,26 @@ def _ask_states(batch: Sequence[Listed], plugins: Any) -> None:
     for one, answer in zip(asked, answers(_questions(asked, plugins, "status")), strict=True):
         if isinstance(answer, Status):
             one.status, one.state, one.reason = answer, answer.state, answer.reason
+            ended.seen(one.run, answer)
+        elif isinstance(answer, Unanswered) and answer.gone:
+            one.state, one.reason = "gone", answer.why
         elif isinstance(answer, Unanswered):
-            one.state, one.reason = "gone" if answer.gone else "unknown", answer.why
+            one.reason, one.silent = answer.why, answer
+            if status := ended.known(one.run):
+                one.status, one.state, one.reason = status, status.state, status.reason
         else:
             one.reason = f"{one.record.platform if one.record else ''} answered with no status"
 
 
 def _ask_progress(found: Sequence[Listed], plugins: Any) -> None:
     """The newest step and loss of those that answered; a platform that tells no log leaves them out."""
-    asked = [one for one in found if one.status and one.state != "pending"]
+    asked = [one for one in found if one.status and not one.silent and one.state != "pending"]
     for one, answer in zip(asked, answers(_questions(asked, plugins, "progress")), strict=True):
         if isinstance(answer, progress.Progress):
             one.step, one.total = answer.step, answer.total
+            one.unit = answer.unit
+            if answer.evaluated:
+                one.scores, one.conditions = answer.evaluated.scores, scores.conditions(answer.evaluated)
             one.loss = answer.losses[-1][1] if answer.losses else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
+import dataclasses
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -26,7 +27,8 @@ class LiveLine(Telling):
     def __init__(self) -> None:
         super().__init__(say_line)
         self._live = terminal.is_live(sys.stderr)
-        self._shown = self._drawn = ""
+        self._began = False
+        self._shown = self._drawn = self._said = ""
         self._drawn_at = -METRICS_SECONDS
 
     def __exit__(self, *how: object) -> None:
@@ -34,14 +36,31 @@ class LiveLine(Telling):
         super().__exit__(*how)
 
     def take_line(self, followed: Followed, text: str, found: event.Record | None) -> None:
-        """Events, and what is built while the environment is."""
+        """Events, what is built while the environment is, and what the work begins with."""
         if found is None:
-            if followed.progress.stage == "environment":
+            if followed.progress.stage == "environment" or self._begins(followed):
                 self._above(f"  {plain(text)}")
         elif is_step(found.event):
             self._renew(followed.progress.line())
-        elif not isinstance(found.event, event.Metrics) and (said := Progress.describe(found.event)):
+        elif not isinstance(found.event, event.Metrics | event.Outcome) and (said := self._described(followed, found)):
             self._above(plain(said))
+
+    def _begins(self, followed: Followed) -> bool:
+        """Whether this is the first line of the work: what takes so long until the first step."""
+        if followed.progress.stage != "work" or self._began:
+            return False
+        self._began = True
+        return True
+
+    def _described(self, followed: Followed, found: event.Record) -> str:
+        """Work that was done, and found less than was demanded, did not fail; scores are the summary's to say."""
+        known = followed.progress.evaluated
+        match found.event:
+            case event.Stage(name="work", state="failed") as stage if known and known.passed is False:
+                return Progress.describe(dataclasses.replace(stage, state="done"))
+            case event.Evaluated() as told:
+                return Progress.describe(dataclasses.replace(told, scores={}, conditions=""))
+        return Progress.describe(found.event)
 
     def take_state(self, followed: Followed) -> None:
         """What it waits for; how it ended is the summary's to say."""
@@ -76,8 +95,9 @@ class LiveLine(Telling):
         """The last of them stays."""
         if self._live:
             self._clear()
-        if self._shown:
+        if self._shown and self._shown != self._said:
             say(f"  {self._shown}")
+            self._said = self._shown
         self._drawn_at = time.monotonic()
         self._shown = self._drawn = ""
 

@@ -1,6 +1,9 @@
 """Lines on a terminal that are renewed in place: cursor movements and erasing only, nothing that outlives us."""
 
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TextIO
 
 from robotrain.cli import terminal
@@ -22,10 +25,27 @@ class Screen:
             return
         rows = sum(max(1, -(-width(text) // columns)) for text, _ in self._shown)  # a narrower terminal wrapped them
         up = f"\x1b[{rows}A" if rows else ""
-        self._stream.write(f"{up}\r" + "".join(f"{coloured}\x1b[K\n" for _, coloured in lines) + "\x1b[J")
-        self._stream.flush()
-        self._shown, self._columns = list(lines), columns
+        with _whole():
+            self._stream.write(f"{up}\r" + "".join(f"{coloured}\x1b[K\n" for _, coloured in lines) + "\x1b[J")
+            self._stream.flush()
+            self._shown, self._columns = list(lines), columns
 
     def leave(self) -> None:
         """What is drawn stays; what comes next is drawn below it."""
         self._shown = []
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Ctrl-C waits until this is done: who draws next has to know what is on the terminal."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if heard and callable(before):
+            before(signal.SIGINT, None)

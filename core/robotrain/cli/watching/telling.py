@@ -117,6 +117,7 @@ class Changes(Telling):
         super().__init__(write)
         self._last: dict[str, float] = {}
         self._held: dict[str, str] = {}
+        self._said: dict[str, str] = {}
 
     def take_line(self, followed: Followed, text: str, found: event.Record | None) -> None:
         """Events only: where several runs speak at once, a log cannot be read."""
@@ -134,7 +135,7 @@ class Changes(Telling):
         """What it waits for, or how it ended."""
         run = followed.record.run
         self._release(run)
-        self.write(f"{run}  {plain(' '.join(filter(None, (followed.status.state, followed.status.reason))))}")
+        self.write(f"{run}  {plain(' '.join(filter(None, followed.word)))}")
 
     def take_tick(self) -> None:
         """Lines that were held back long enough."""
@@ -151,7 +152,9 @@ class Changes(Telling):
         return time.monotonic() - self._last.get(run, -METRICS_SECONDS) >= METRICS_SECONDS
 
     def _release(self, run: str) -> None:
-        if text := self._held.pop(run, ""):
+        text = self._held.pop(run, "")
+        if text and text != self._said.get(run):  # the last may be told once more
+            self._said[run] = text
             self._last[run] = time.monotonic()
             self.write(f"{run}  {text}")
 
@@ -169,7 +172,8 @@ class JsonLines(Telling):
         """The state; `over` says that it is the last word."""
         status = followed.status
         body = {name: getattr(status, name) for name in ("state", "reason", "exit_code", "started", "ended")}
-        self._object(followed, "state", time.time(), body | {"over": followed.over})
+        state, reason = followed.word
+        self._object(followed, "state", time.time(), body | {"state": state, "reason": reason, "over": followed.over})
 
     def take_trouble(self, followed: Followed, text: str) -> None:
         """What does not work."""
