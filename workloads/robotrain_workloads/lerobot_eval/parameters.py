@@ -1,0 +1,142 @@
+"""What can be said about an evaluation. The environment names are those of the contract, sections A.8 and A.9."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from robotrain_runtime.parameter import Param
+
+from robotrain_workloads.lerobot_train.parameters import LOGICAL_NAME, NAME, Device
+
+Simulation = Literal["pusht", "aloha"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """The parameters of `lerobot-eval`."""
+
+    policy_type: Annotated[
+        str | None,
+        Param(
+            help="the type you expect the policy to have; refused if it is another",
+            aliases=("--policy",),
+            short="-p",
+            env=("POLICY_TYPE",),
+            pattern=NAME,
+            form="a type of LeRobot's, as act or diffusion",
+            metavar="TYPE",
+        ),
+    ] = None
+    builtin_policy: Annotated[
+        bool,
+        Param(
+            help="evaluate an untrained policy (act, or --policy-type) that is made for the dataset: a baseline",
+            env=("BUILTIN_POLICY",),
+        ),
+    ] = False
+    job_name: Annotated[str, Param(help="the name of the tracking run", short="-j", env=("JOB_NAME",))] = "lerobot-eval"
+    output_dir: Annotated[
+        str | None,
+        Param(
+            help="a folder for results, from the run's own (default: outputs)",
+            short="-o",
+            env=("OUTPUT_DIR",),
+            metavar="FOLDER",
+        ),
+    ] = None
+    dataset_id: Annotated[
+        str,
+        Param(
+            help="what the results call the dataset",
+            pattern=LOGICAL_NAME,
+            form="names of letters, digits, `_`, `.` and `-`, with `/` between them",
+            metavar="NAME",
+        ),
+    ] = "dataset"
+    convert_v21: Annotated[bool, Param(help="convert datasets of LeRobot v2.1 for this run")] = False
+    eval_episodes: Annotated[
+        int,
+        Param(
+            help="episodes to roll out, and the most to replay", aliases=("--episodes",), env=("EVAL_EPISODES",), gt=0
+        ),
+    ] = 10
+    eval_batch_size: Annotated[
+        int,
+        Param(
+            help="episodes that the policy acts in at once", aliases=("--batch-size",), env=("EVAL_BATCH_SIZE",), gt=0
+        ),
+    ] = 10
+    replay_episodes: Annotated[
+        str | None,
+        Param(
+            help="recorded episodes to replay: held-out, all, or numbers as 0,3,5-9 (default: those that the policy's"
+            " training held out, when it says which; else all)",
+            metavar="WHICH",
+        ),
+    ] = None
+    env: Annotated[Simulation | None, Param(help="the simulated environment that the policy is to act in")] = None
+    env_steps: Annotated[
+        int | None, Param(help="the steps of an episode, at most (default: the environment's own)", gt=0)
+    ] = None
+    starts: Annotated[
+        str | None,
+        Param(
+            help="where episodes start: easy (pusht), a JSON list of states, taken in turn, or a JSON object of ranges"
+            " (default: as the environment does)",
+            metavar="easy|JSON",
+            json=True,
+        ),
+    ] = None
+    success_reward: Annotated[
+        float | None,
+        Param(help="an episode succeeds when its greatest reward reaches this (default: as the environment says)"),
+    ] = None
+    success_threshold: Annotated[
+        float | None, Param(help="the run fails when the success rate is below this", ge=0, le=1)
+    ] = None
+    record_video: Annotated[bool, Param(help="make a film of each episode", env=("RECORD_VIDEO",))] = False
+    env_workers: Annotated[
+        int | None,
+        Param(
+            help="processes that step environments (default: one a core; 0: none but the policy's)",
+            aliases=("--num-workers",),
+            ge=0,
+        ),
+    ] = None
+    seed: Annotated[int, Param(help="the seed of the first episode; the next one has the next", ge=0, le=2**31 - 1)] = (
+        1000
+    )
+    device: Annotated[Device, Param(help="where the policy computes; auto takes a GPU when there is one")] = "auto"
+    system_metrics: Annotated[bool, Param(help="record values of the machine", env=("SYSTEM_METRICS",))] = True
+    experiment_name: Annotated[
+        str | None,
+        Param(
+            help="the tracking experiment (default: lerobot-POLICY-inference)",
+            env=("EXPERIMENT_NAME",),
+        ),
+    ] = None
+    register_model: Annotated[
+        str | None,
+        Param(
+            help="register the evaluated policy, with its scores, as a model of this name",
+            short="-r",
+            env=("REGISTER_MODEL",),
+            pattern=NAME,
+            form="a name of letters, digits, `_`, `.` and `-`, at most 255, a letter, a digit or `_` first",
+            metavar="NAME",
+            requires="register_model",
+        ),
+    ] = None
+    keep_policy: Annotated[
+        bool, Param(help="keep the policy among the run's artifacts, so that it can be registered later")
+    ] = True
+    publish_url: Annotated[
+        str | None,
+        Param(
+            help="where the results are copied to, below the run's name: a folder, or a blob URL",
+            metavar="FOLDER|URL",
+            requires="publish_folder",
+        ),
+    ] = None
+    lerobot_version: Annotated[
+        str | None, Param(help="the LeRobot version you count on; refused if it is another", env=("LEROBOT_VERSION",))
+    ] = None

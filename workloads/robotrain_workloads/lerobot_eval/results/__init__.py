@@ -1,0 +1,1 @@
+"""What an evaluation leaves: numbers, predictions and pictures, in one folder."""

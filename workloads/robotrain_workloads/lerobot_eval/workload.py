@@ -1,0 +1,50 @@
+"""The workload `lerobot-eval`, as core sees it. Imports nothing heavy: what runs is in `container`."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from robotrain.hookspecs import hook
+from robotrain.workload import Role, Workload
+
+from robotrain_workloads.lerobot_eval.options import OWNED
+from robotrain_workloads.lerobot_eval.parameters import Parameters
+
+if TYPE_CHECKING:
+    from robotrain.job import Job
+    from robotrain.problem import Problem
+
+
+def check(job: "Job") -> "Iterator[Problem]":
+    """What no platform changes: one policy, something to evaluate it on, and that all which is said counts."""
+    from robotrain_workloads.lerobot_eval import rules
+    from robotrain_workloads.lerobot_train import rules as shared
+
+    yield from shared.version(job, "evaluates")
+    yield from rules.policy(job)
+    yield from rules.something_to_do(job)
+    yield from rules.rollout(job)
+    yield from rules.starts(job)
+    yield from rules.reward(job)
+    yield from rules.replay(job)
+    yield from rules.options(job)
+    yield from rules.registered(job)
+    yield from shared.publish_url(job, "results")
+
+
+LEROBOT_EVAL = Workload(
+    name="lerobot-eval",
+    summary="evaluate a LeRobot policy: beside recorded episodes, and in a simulated environment",
+    parameters=Parameters,
+    roles={"policy": Role(usual=True), "dataset": Role(many=True, usual=True)},
+    half="robotrain_workloads.lerobot_eval.container",
+    targets=("publish_url",),
+    program="LeRobot",
+    owned=OWNED,
+    check=check,
+)
+
+
+@hook
+def robotrain_workloads() -> Iterable[Workload]:
+    """The one workload of this module."""
+    return (LEROBOT_EVAL,)
