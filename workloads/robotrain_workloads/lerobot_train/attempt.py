@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from robotrain_runtime import checkpoint, event
+from robotrain_runtime import checkpoint, event, surroundings
 from robotrain_runtime.document import JobDocument
 from robotrain_runtime.event import Note, Stage
 
@@ -23,7 +23,7 @@ def wrong(document: JobDocument, output: Path) -> Iterator[str]:
         return
     elif other := _of_another(document, output):
         yield f"the output folder {output} holds checkpoints of the run {other}: name a new one with --output-dir"
-    elif not _own(Path(document.placement.work), output):
+    elif not is_own(Path(document.placement.work), output) and not _of_this(document, output):
         yield f"the output folder {output} is not empty: name a new one with --output-dir"
 
 
@@ -53,8 +53,15 @@ def _of_another(document: JobDocument, output: Path) -> str:
     return next((one.run for one in found if one is not None and one.run != document.run), "")
 
 
-def _own(work: Path, output: Path) -> bool:
-    """An attempt that came as far as its work had found the folder empty."""
+def _of_this(document: JobDocument, output: Path) -> bool:
+    """Whether this very submission of the run saved something there, on a machine whose work folder is gone."""
+    own, parent = surroundings.submission(document), output / CHECKPOINTS
+    found = (checkpoint.read(folder) for _, folder in checkpoint.steps(parent)) if own else ()
+    return any(one is not None and (one.run, one.submission) == (document.run, own) for one in found)
+
+
+def is_own(work: Path, output: Path) -> bool:
+    """Whether what lies in the output folder is the run's: an attempt that came as far as its work found it empty."""
     return work in output.parents or _began(work / EVENTS)
 
 

@@ -12,7 +12,10 @@ from robotrain_workloads.lerobot_train import (
     attempt,
     comparing,
     gpu,
+    hub,
     lineage,
+    loading,
+    output_folder,
     precision,
     preparing,
     publishing_to,
@@ -21,14 +24,13 @@ from robotrain_workloads.lerobot_train import (
     timing,
     trainer_args,
     versions,
+    weights_and_biases,
 )
 from robotrain_workloads.lerobot_train import tracked as tracking
 from robotrain_workloads.lerobot_train.start import Start
 
 LAUNCHER = "robotrain_workloads.lerobot_train.launcher"
 PROCESSES = "robotrain_workloads.lerobot_train.processes"
-OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
-QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "NO_COLOR": "1"}
 
 ENVIRONMENT = Environment(
     lock=Path(__file__).parent / "locks" / "train.txt",
@@ -58,7 +60,9 @@ def inspect(document: JobDocument, data: Mapping[Source, Path]) -> Iterator[str]
     yield from unusable
     yield from map("\n".join, precision.refused(document.parameters))
     yield from starting.wrong(document, data, None if unusable else _root(data))
-    output = _output(document, Path(document.placement.work))
+    if document.parameters["wandb"]:
+        yield from weights_and_biases.wrong(document.placement.ways, os.environ)
+    output = output_folder.of(document, Path(document.placement.work))
     yield from attempt.wrong(document, output)
     yield from publishing_to.wrong(document, output, starting.step(data))
 
@@ -66,15 +70,23 @@ def inspect(document: JobDocument, data: Mapping[Source, Path]) -> Iterator[str]
 def work(document: JobDocument, data: Mapping[Source, Path], work: Path) -> Work:
     """The launcher, inside the training environment."""
     given, user, root = document.parameters, document.trainer_args, _root(data) or Path()
-    output = _output(document, work)
-    begin, notes = attempt.left(document, output)
-    if begin is None:
-        begin = start.asked(data)
+    output = output_folder.of(document, work)
+    left, notes = attempt.left(document, output)
+    begin = left or start.asked(data)
+    if left is None:
         notes = (*notes, *starting.notes(document, begin, root))
+    workers, few = loading.workers(document, begin, root)
+    given = {**given, "num_workers": workers}
+    logged = _logged(document, anew=left is None and begin.way == "checkpoint")
     defaults = trainer_args.defaults(given, user, begin, timing.tolerance(root))
-    ours = (*trainer_args.owned(given, root, output, begin), *defaults)
+    ours = (*trainer_args.owned(given, root, output, begin), *logged, *defaults)
     own = (*_program(document), "--device", str(given["device"]), *_of(document, data, begin))
-    return Work(arguments=(*own, "--", *ours, *user), environ=_environ(document), notes=notes)
+    return Work(arguments=(*own, "--", *ours, *user), environ=_environ(document), notes=(*notes, *few))
+
+
+def checkpoints(document: JobDocument, work: Path) -> Path:
+    """Where they are saved, and where one that comes back from an earlier attempt is laid."""
+    return output_folder.of(document, work) / attempt.CHECKPOINTS
 
 
 def gpus(document: JobDocument) -> Gpus | None:
@@ -84,7 +96,7 @@ def gpus(document: JobDocument) -> Gpus | None:
 
 def tracked(document: JobDocument) -> Tracked:
     """What the tracking run starts with."""
-    return tracking.tracked(document, _output(document, Path(document.placement.work)))
+    return tracking.tracked(document, output_folder.of(document, Path(document.placement.work)))
 
 
 def publishing(document: JobDocument, data: Mapping[Source, Path]) -> Publishing:
@@ -94,6 +106,7 @@ def publishing(document: JobDocument, data: Mapping[Source, Path]) -> Publishing
         register=str(given["register_checkpoint"] or ""),
         description=lineage.description(document, data),
         tags=lineage.tags(document, data),
+        lineage=lineage.file(document),
     )
 
 
@@ -113,6 +126,13 @@ def _of(document: JobDocument, data: Mapping[Source, Path], begin: Start) -> Ite
     yield from (f"--tag={name}={value}" for name, value in lineage.parent(data).items())
 
 
+def _logged(document: JobDocument, *, anew: bool) -> Iterator[str]:
+    """What LeRobot is told of Weights & Biases. anew: as in `weights_and_biases.owned`."""
+    given = document.parameters
+    yield from weights_and_biases.owned(given, tracking.experiment(given), os.environ, anew=anew)
+    yield from weights_and_biases.defaults(given, document.trainer_args)
+
+
 def _root(data: Mapping[Source, Path]) -> Path | None:
     """The dataset that is trained on: of several there is but one, once they are merged."""
     return next((folder for source, folder in data.items() if source.role == "dataset"), None)
@@ -126,12 +146,4 @@ def _program(document: JobDocument) -> tuple[str, ...]:
 
 
 def _environ(document: JobDocument) -> dict[str, str]:
-    local = all(source.kind == "local_path" for source in document.sources)
-    computed = {precision.ENVIRON: str(document.parameters["mixed_precision"])}
-    return {**QUIET, **(OFFLINE if local else {}), **computed}
-
-
-def _output(document: JobDocument, work: Path) -> Path:
-    """Where the trainer writes; it must be new. A relative folder lies below the run's own."""
-    said = document.parameters["output_dir"]
-    return Path(os.path.normpath(work / str(said or "outputs")))
+    return {**hub.environ(document.sources), precision.ENVIRON: str(document.parameters["mixed_precision"])}

@@ -1,4 +1,4 @@
-"""Which device to train on. Needs PyTorch, which is imported only when it is asked."""
+"""Which device to compute on. Needs PyTorch, which is imported only when it is asked."""
 
 import importlib
 import os
@@ -10,8 +10,11 @@ from robotrain_runtime.event import Note
 from robotrain_workloads.lerobot_train import precision
 
 
-def choose(asked: str) -> str:
-    """The device: `auto` takes the best. Raises SystemExit with a sentence when the one asked for is not there."""
+def choose(asked: str, doing: str = "training") -> str:
+    """The device: `auto` takes the best. doing: what, for the note that says where.
+
+    Raises SystemExit with a sentence when the one asked for is not there.
+    """
     torch: Any = importlib.import_module("torch")
     there = [name for name, usable in _usable(torch).items() if usable]
     if asked != "auto" and asked not in there:
@@ -27,7 +30,7 @@ def choose(asked: str) -> str:
     if chosen == "cpu":
         _spare_a_core(torch)
     if first_rank():
-        emit(Note(level="info", text=f"training on {_described(torch, chosen)}"))
+        emit(Note(level="info", text=f"{doing} on {_described(torch, chosen)}"))
     return chosen
 
 

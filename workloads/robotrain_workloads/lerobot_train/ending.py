@@ -1,12 +1,19 @@
 """Being told to stop: once training goes on, one more checkpoint is saved first."""
 
 import signal
+import sys
 from types import FrameType
 from typing import Protocol
 
 from robotrain_workloads.lerobot_train.agreement import Agreement
 
 STOPPED = 128 + signal.SIGTERM
+
+
+def say(text: str) -> None:
+    """A line, whole: others may print to the same pipe at that moment, and `print` sends a line's end by itself."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 class Ending(Protocol):
@@ -38,7 +45,7 @@ class Alone:
         if not self._training:
             raise SystemExit(STOPPED)
         if not self.asked:
-            print("told to stop: saving a checkpoint first", flush=True)
+            say("told to stop: saving a checkpoint first")
         self.asked = True
 
 

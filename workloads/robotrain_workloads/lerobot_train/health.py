@@ -5,20 +5,17 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from robotrain import disk, folders
+from robotrain import disk, findings, folders
 from robotrain.amounts import size
 from robotrain.health import Finding, HealthCheck, of_problem, ok, warn
-from robotrain.problem import Instead, Problem, Stage
-from robotrain.redaction import redact
+from robotrain.problem import Instead
 from robotrain_runtime import disk_use
 from robotrain_runtime.document import Placement
 from robotrain_runtime.environments import environment, environment_check, interpreter, uv
-from robotrain_runtime.finding import Finding as RunFinding
 
 from robotrain_workloads.lerobot_train.container import ENVIRONMENT
 
 GIVEN = "ROBOTRAIN_ENVIRONMENT"
-REMARK = "   "
 SECONDS = 3.0
 
 
@@ -32,7 +29,7 @@ def look() -> Iterator[Finding]:
     cache, given = folders.cache(), os.environ.get(GIVEN)
     placement = Placement(work="", cache=str(cache), environment=given)
     wrong = list(environment_check.findings(ENVIRONMENT, placement))
-    yield from (of_problem(_problem(finding)) for finding in wrong)
+    yield from (of_problem(findings.problem_of(finding)) for finding in wrong)
     built = environment.found(ENVIRONMENT.lock, ENVIRONMENT.python, cache)
     if wrong:
         return
@@ -45,19 +42,6 @@ def look() -> Iterator[Finding]:
         by = str(tool) if tool else f"{uv.version()}, fetched with pip first"
         yield ok(f"its environment can be built, once: Python {ENVIRONMENT.python} is {python}, uv is {by}")
         yield from _downloads(tool, cache)
-
-
-def _problem(finding: RunFinding) -> Problem:
-    ways = (way.partition(REMARK) for way in finding.ways)
-    return Problem(
-        code=finding.code,
-        stage=Stage.PREFLIGHT,
-        title=finding.title,
-        where=finding.where,
-        given=redact(finding.given),
-        why=finding.why,
-        instead=tuple(Instead(text.strip(), remark.strip()) for text, _, remark in ways),
-    )
 
 
 def _downloads(tool: Path | None, cache: Path) -> Iterator[Finding]:

@@ -13,6 +13,8 @@ def read(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{path} is nested too deep to be read") from None
     if not isinstance(found, dict):
         raise ValueError(f"{path} must hold a JSON object, and holds a {type(found).__name__}")
     return found

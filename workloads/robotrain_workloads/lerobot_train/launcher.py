@@ -16,7 +16,7 @@ from pathlib import Path
 from robotrain_runtime.emit import emit
 from robotrain_runtime.event import Note, Track
 
-from robotrain_workloads.lerobot_train import agreement, dataset, device, processors, rank, split
+from robotrain_workloads.lerobot_train import agreement, dataset, device, processors, rank, split, weights_and_biases
 from robotrain_workloads.lerobot_train.ending import Alone, Ending, Together
 from robotrain_workloads.lerobot_train.trainer_args import value_of
 from robotrain_workloads.lerobot_train.watch import Watch
@@ -58,6 +58,8 @@ def _train(arguments: Sequence[str], ending: Ending) -> None:
     module = importlib.import_module(TRAINER)
     if given.new_processors:
         processors.make_anew(module)
+    if weights_and_biases.ENABLED in trainer and device.first_rank():
+        weights_and_biases.lenient()
     steps, log_freq = int(value_of(trainer, "--steps") or 0), int(value_of(trainer, "--log_freq") or 1)
     Watch(steps, log_freq, ending, given.first).install(module)
     atexit.register(_end_workers)

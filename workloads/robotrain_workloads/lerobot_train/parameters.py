@@ -34,7 +34,13 @@ class Parameters:
         ),
     ] = None
     dataset_id: Annotated[
-        str, Param(help="what the trainer calls the dataset", pattern=LOGICAL_NAME, metavar="NAME")
+        str,
+        Param(
+            help="what the trainer calls the dataset",
+            pattern=LOGICAL_NAME,
+            form="names of letters, digits, `_`, `.` and `-`, with `/` between them",
+            metavar="NAME",
+        ),
     ] = "dataset"
     convert_v21: Annotated[bool, Param(help="convert datasets of LeRobot v2.1 for this run")] = False
     image_normalization: Annotated[
@@ -80,6 +86,15 @@ class Parameters:
     experiment_name: Annotated[
         str | None, Param(help="the tracking experiment (default: lerobot-POLICY-JOB)", env=("EXPERIMENT_NAME",))
     ] = None
+    wandb: Annotated[
+        bool,
+        Param(
+            help="log to Weights & Biases as well",
+            aliases=("--wandb-enable",),
+            env=("WANDB_ENABLE",),
+            requires="wandb",
+        ),
+    ] = False
     register_checkpoint: Annotated[
         str | None,
         Param(
@@ -87,6 +102,7 @@ class Parameters:
             short="-r",
             env=("REGISTER_CHECKPOINT",),
             pattern=NAME,
+            form="a name of letters, digits, `_`, `.` and `-`, at most 255, a letter, a digit or `_` first",
             metavar="NAME",
             requires="register_model",
         ),

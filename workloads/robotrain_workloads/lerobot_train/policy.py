@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain_workloads.lerobot_train import json_object
+from robotrain_workloads.lerobot_train import json_object, policy_settings
 from robotrain_workloads.lerobot_train.parameters import Policy
 from robotrain_workloads.lerobot_train.versions import LEROBOT
 
@@ -18,6 +18,7 @@ TYPES = typing.get_args(Policy)
 OLD = ("normalize", "unnormalize", "input_normalizer", "output_normalizer")
 MIGRATE = "python -m lerobot.processor.migrate_policy_normalization --pretrained-path {folder}"
 LONGEST_HEADER = 100_000_000
+UNTYPED = f"does not say what type of policy it is, in {CONFIG}"
 
 
 def model(folder: Path) -> Path:
@@ -33,17 +34,31 @@ def settings(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder} holds a PEFT adapter, not a policy: merge it into its base policy first")
     if not (folder / CONFIG).is_file():
         raise FileNotFoundError(f"{folder} holds no policy: it has no {CONFIG}{_below(folder)}")
-    return json_object.read(folder / CONFIG)
+    found = json_object.read(folder / CONFIG)
+    if said := next(policy_settings.wrong(found), ""):
+        raise ValueError(f"{folder / CONFIG}: {said}")
+    return found
 
 
 def wrong(folder: Path, found: Mapping[str, Any], asked: object, *, whole: bool) -> Iterator[str]:
     """One sentence for each thing wrong. found: the policy's settings. whole: whether its processors are needed too."""
     kind = found.get("type")
     if kind not in TYPES:
-        what = f"is a policy of type {kind}" if kind else f"does not say what type of policy it is, in {CONFIG}"
+        what = f"is a policy of type {kind}" if kind else UNTYPED
         yield f"{folder} {what}: what can be trained is {' and '.join(TYPES)}"
-    elif kind != asked:
-        yield f"{folder} is a policy of type {kind}, and --policy-type is {asked}\n--policy-type {kind}"
+    else:
+        yield from of_another_type(folder, kind, asked)
+    yield from torn(folder, whole=whole)
+
+
+def of_another_type(name: object, kind: object, asked: object) -> Iterator[str]:
+    """A sentence when it is not of the type that is asked for. name: what the person calls it."""
+    if kind != asked:
+        yield f"{name} is a policy of type {kind}, and --policy-type is {asked}\n--policy-type {kind}"
+
+
+def torn(folder: Path, *, whole: bool) -> Iterator[str]:
+    """One sentence for each file that is not whole, or not there. whole: as in `wrong`."""
     tensors: Mapping[str, Any] = {}
     try:
         tensors = _tensors(folder / WEIGHTS)
@@ -63,8 +78,8 @@ def _tensors(path: Path) -> Mapping[str, Any]:
         try:
             tensors = json.loads(file.read(min(length, LONGEST_HEADER)))
             tensors.pop("__metadata__", None)
-            ends = [tensor["data_offsets"][1] for tensor in tensors.values()]
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+            ends = [int(tensor["data_offsets"][1]) for tensor in tensors.values()]
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
             raise short from None
     if path.stat().st_size != 8 + length + max(ends, default=0):
         raise short
@@ -83,9 +98,8 @@ def _processors(folder: Path, old: bool) -> Iterator[str]:
         return
     for name in PROCESSORS:
         try:
-            steps = json_object.read(folder / name).get("steps") or []
-            states = [step["state_file"] for step in steps if step.get("state_file")]
-        except (OSError, ValueError, AttributeError, TypeError) as error:
+            states = _states(folder / name)
+        except (OSError, ValueError) as error:
             yield str(error)
             continue
         yield from (
@@ -93,6 +107,18 @@ def _processors(folder: Path, old: bool) -> Iterator[str]:
             for state in states
             if not (folder / state).is_file()
         )
+
+
+def _states(path: Path) -> list[str]:
+    """The files that a processor keeps numbers in. Raises OSError or ValueError with a sentence."""
+    steps = json_object.read(path).get("steps") or []
+    try:
+        states = [step["state_file"] for step in steps if step.get("state_file")]
+    except (AttributeError, TypeError):
+        raise ValueError(f"{path}: steps must be a list of objects") from None
+    if not all(isinstance(state, str) for state in states):
+        raise ValueError(f"{path}: each state_file must be the name of a file")
+    return states
 
 
 def _below(folder: Path) -> str:

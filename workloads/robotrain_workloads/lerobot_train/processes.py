@@ -19,7 +19,7 @@ from typing import Any
 
 from robotrain_workloads.lerobot_train import device
 from robotrain_workloads.lerobot_train.agreement import FOLDER, Agreement
-from robotrain_workloads.lerobot_train.ending import STOPPED
+from robotrain_workloads.lerobot_train.ending import STOPPED, say
 
 LAUNCHER = f"{__package__}.launcher"
 CONFIG = "accelerate.json"
@@ -72,7 +72,7 @@ class Stopping:
         if not self._agreement.begun:
             raise SystemExit(STOPPED)
         if not self.asked:
-            print("told to stop: saving a checkpoint first", flush=True)
+            say("told to stop: saving a checkpoint first")
             self._agreement.ask()
         self.asked = True
 

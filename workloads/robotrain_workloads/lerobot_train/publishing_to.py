@@ -41,19 +41,34 @@ def folder(said: str) -> str:
     return os.path.normpath("/" + path.lstrip("/")) if path else ""
 
 
+def place(said: str) -> str:
+    """The folder as a normal path, or the address. Raises ValueError as `folder` does."""
+    return said if is_address(said) else folder(said)
+
+
 def wrong(document: JobDocument, output: Path, first: int) -> Iterator[str]:
     """Why nothing could be copied there from this machine, in a sentence. first: the step that training starts at."""
     said = str(document.parameters["publish_url"] or "")
+    hindered = list(unwritable(said, output, "checkpoints"))
+    yield from hindered
+    if said and not hindered and not is_address(said):
+        to = Path(folder(said))
+        if taken := next(_taken(document, to, first), ""):
+            yield f"checkpoints cannot be published to {to}: it holds {taken}\n{ANOTHER}"
+
+
+def unwritable(said: str, output: Path, what: str) -> Iterator[str]:
+    """The same, whatever lies there already. what: is to be copied there, and saved in `output` before."""
     if is_address(said):
         return  # asked there
     try:
         to = Path(folder(said) or "/")
     except ValueError as error:
-        yield f"checkpoints cannot be published: {error}"
+        yield f"{what} cannot be published: {error}"
         return
     if to == Path("/"):
         return
-    cannot = f"checkpoints cannot be published to {to}"
+    cannot = f"{what} cannot be published to {to}"
     if output in (to, *to.parents):
         yield f"{cannot}: they are saved in {output}\n{ANOTHER}"
     elif to.exists() and not to.is_dir():
@@ -62,8 +77,6 @@ def wrong(document: JobDocument, output: Path, first: int) -> Iterator[str]:
         yield f"{cannot}: there is no {to.parent}\nmkdir -p {to.parent}"
     elif not os.access(to if to.is_dir() else to.parent, os.W_OK | os.X_OK):
         yield f"{cannot}: the user that runs the job may not write there"
-    elif taken := next(_taken(document, to, first), ""):
-        yield f"{cannot}: it holds {taken}\n{ANOTHER}"
 
 
 def targets(document: JobDocument, first: int | None) -> Iterator[Target]:
@@ -73,8 +86,7 @@ def targets(document: JobDocument, first: int | None) -> Iterator[Target]:
     if said := str(document.parameters["publish_url"] or ""):
         keep = document.parameters["keep"]
         saves = None if first is None else lambda step: _saves(document, first, step)
-        to = said if is_address(said) else folder(said)
-        yield Target(to=to, keep=None if keep is None else int(str(keep)), saves=saves, way=ANOTHER)
+        yield Target(to=place(said), keep=None if keep is None else int(str(keep)), saves=saves, way=ANOTHER)
 
 
 def first(sources: Iterable[Source], told: int) -> int | None:

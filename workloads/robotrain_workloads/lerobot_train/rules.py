@@ -1,5 +1,6 @@
 """The rules of `lerobot-train` on a resolved job, on the submit side."""
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -19,19 +20,21 @@ FLAGS = {
     "blob_url": "--policy-url",
     "registered_model": "--policy-model",
     "model_asset": "--policy-model",
+    "mlflow_run": "--policy-model",
+    "datastore_path": "--policy-url",
 }
 """Of the role `policy`, by kind."""
 STARTS = ("policy", "init_policy", "resume")
 
 
-def version(job: "Job") -> Iterator[Problem]:
-    """The version asked for must be the one that is locked."""
+def version(job: "Job", does: str = "trains") -> Iterator[Problem]:
+    """The version asked for must be the one that is locked. does: what the workload does with it."""
     asked = job["lerobot_version"]
     if asked not in (None, LEROBOT):
         yield Problem(
             code="lerobot-version-not-locked",
             stage=Stage.CHECK,
-            title=f"this robotrain trains with LeRobot {LEROBOT}",
+            title=f"this robotrain {does} with LeRobot {LEROBOT}",
             where="--lerobot-version",
             given=str(asked),
             why="The version is part of the locked environment, in which everything is pinned by hash.",
@@ -66,10 +69,26 @@ def one_start(job: "Job") -> Iterator[Problem]:
         )
 
 
-def publish_url(job: "Job") -> Iterator[Problem]:
+def steps_left(job: "Job") -> Iterator[Problem]:
+    """A training that goes on must have steps left; nobody wants to hear that from the machine it was sent to."""
+    for source in (one for one in job.sources if one.role == "resume"):
+        steps = int(str(job["training_steps"]))
+        if (done := _step(source.uri, steps)) >= steps:
+            yield Problem(
+                code="no-steps-left",
+                stage=Stage.CHECK,
+                title=f"the checkpoint reached step {done} already, and the training is to end at step {steps}",
+                where="--training-steps",
+                given=redact(source.uri),
+                why="The number of steps is that of the whole training, those before the checkpoint among them.",
+                instead=(Instead(f"--training-steps {2 * done}", "or any number above"),),
+            )
+
+
+def publish_url(job: "Job", what: str = "checkpoints") -> Iterator[Problem]:
     """A folder of the machine that runs the job, written so that it is the same one wherever it is read.
 
-    An address is for the kinds that can be written to.
+    An address is for the kinds that can be written to. what: is copied there.
     """
     said = job["publish_url"]
     if said is None or publishing_to.is_address(said):
@@ -82,7 +101,7 @@ def publish_url(job: "Job") -> Iterator[Problem]:
             where=publishing_to.FLAG,
             given=redact(said),
             why=why,
-            instead=(Instead(f"{publishing_to.FLAG} /FOLDER/checkpoints", "or file:///FOLDER/checkpoints"),),
+            instead=(Instead(f"{publishing_to.FLAG} /FOLDER/{what}", f"or file:///FOLDER/{what}"),),
         )
 
 
@@ -100,6 +119,26 @@ def keep(job: "Job") -> Iterator[Problem]:
                 Instead(f"{publishing_to.FLAG} FOLDER --keep {job['keep']}"),
                 Instead("--save-freq STEPS", "saves fewer"),
             ),
+            absent=("publish_url",),
+        )
+
+
+def wandb_project(job: "Job") -> Iterator[Problem]:
+    """The experiment's name is the project's too, and has to be one there."""
+    if not job["wandb"]:
+        return
+    from robotrain_workloads.lerobot_train import tracked, weights_and_biases
+
+    name = tracked.experiment(dict(job.parameters))
+    if why := weights_and_biases.wrong_project(name):
+        yield Problem(
+            code="wandb-project-invalid",
+            stage=Stage.USAGE,
+            title="the experiment cannot be a project at Weights & Biases",
+            where="--wandb",
+            given=name,
+            why=why,
+            instead=(Instead("--experiment-name NAME", "as in lerobot-act"),),
         )
 
 
@@ -108,6 +147,15 @@ def _why_no_folder(said: str) -> str:
         return "It names no folder of its own." if publishing_to.folder(said) in ("", "/") else ""
     except ValueError as error:
         return str(error)
+
+
+def _step(uri: str, steps: int) -> int:
+    """The step that the name of a checkpoint tells; 0 when it may be another name, as that of a day may be."""
+    found = re.search(r"(/checkpoints)?/([0-9]{6,7})$", uri)
+    if found is None:
+        return 0
+    sure = found[1] or found[2].startswith("0") or int(found[2]) == steps
+    return int(found[2]) if sure else 0
 
 
 def _flag(source: "Source") -> str:

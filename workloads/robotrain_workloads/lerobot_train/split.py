@@ -4,7 +4,7 @@ import ast
 import importlib
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +41,16 @@ def emptied_tasks(episodes: Mapping[str, int], part: float) -> list[str]:
 
 def episodes_by_task(root: Path, chosen: Collection[int] | None = None) -> dict[str, int]:
     """How many episodes each task has, counted by an episode's first task, as LeRobot does."""
+    return dict(Counter(task for episode, task in first_tasks(root) if chosen is None or episode in chosen))
+
+
+def first_tasks(root: Path) -> Iterator[tuple[int, str]]:
+    """Each episode's number and its first task, in their order. Needs pyarrow."""
     parquet: Any = importlib.import_module("pyarrow.parquet")
-    count: Counter[str] = Counter()
     for file in sorted((root / "meta" / "episodes").glob("*/*.parquet")):
         table = parquet.read_table(file, columns=["episode_index", "tasks"]).to_pydict()
         for episode, tasks in zip(table["episode_index"], table["tasks"], strict=True):
-            if chosen is None or episode in chosen:
-                count[tasks[0] if tasks else ""] += 1
-    return dict(count)
+            yield int(episode), tasks[0] if tasks else ""
 
 
 def _chosen(arguments: Sequence[str]) -> Collection[int] | None:

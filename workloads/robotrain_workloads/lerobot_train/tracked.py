@@ -16,6 +16,7 @@ SOURCE_NAMES = {
     "data_asset": "azureml-data-asset",
     "registered_model": "registered-model",
     "model_asset": "azureml-model",
+    "mlflow_run": "mlflow-run",
 }
 MODELS = (
     r"models:/(?P<name>[^/@]+)/(?P<version>\d+)",
@@ -27,14 +28,18 @@ MODELS = (
 def tracked(document: JobDocument, output: Path) -> Tracked:
     """The experiment, the run's name, its parameters and its tags."""
     given = document.parameters
-    policy, job = str(given["policy_type"]), str(given["job_name"])
     return Tracked(
-        experiment=str(given["experiment_name"] or f"lerobot-{policy}-{job}"),
-        run_name=job,
+        experiment=experiment(given),
+        run_name=str(given["job_name"]),
         params={**_params(given, output), **_policy(document.sources), **resuming.kept(document.sources)},
         tags=_tags(given, document.sources),
         machine=bool(given["system_metrics"]),
     )
+
+
+def experiment(given: Mapping[str, Scalar]) -> str:
+    """Its name, of the document's parameters."""
+    return str(given["experiment_name"] or f"lerobot-{given['policy_type']}-{given['job_name']}")
 
 
 def _params(given: Mapping[str, Scalar], output: Path) -> dict[str, Scalar]:

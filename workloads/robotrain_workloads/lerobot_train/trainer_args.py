@@ -46,7 +46,10 @@ OWNED: Mapping[str, str] = {
     "--policy.push_to_hub": PUBLISHING,
     "--save_checkpoint": "--save-freq",
     "--save_checkpoint_to_hub": PUBLISHING,
-    "--wandb.enable": "leave it out: the run is tracked with MLflow",
+    "--wandb.enable": "--wandb",
+    "--wandb.project": "--experiment-name",
+    "--wandb.mode": "WANDB_MODE=offline   in the environment of the run",
+    "--wandb.run_id": "leave it out: a run has its own, and goes on with it when it is started again",
     "--job.target": "--platform",
 }
 BACKBONE = "--policy.pretrained_backbone_weights"
@@ -78,7 +81,6 @@ def owned(parameters: Mapping[str, Scalar], root: Path, output: Path, start: Sta
     yield f"--num_workers={parameters['num_workers']}"
     yield "--policy.push_to_hub=false"
     yield "--save_checkpoint_to_hub=false"
-    yield "--wandb.enable=false"
 
 
 def defaults(

@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 
 
 def check(job: "Job") -> "Iterator[Problem]":
-    """What no platform changes: the locked version, the device, one start, and the place to publish to."""
+    """What no platform changes: the version, the device, one start, steps left, the place to publish to, a project."""
     from robotrain_workloads.lerobot_train import rules
 
     yield from rules.version(job)
     yield from rules.device(job)
     yield from rules.one_start(job)
+    yield from rules.steps_left(job)
     yield from rules.publish_url(job)
     yield from rules.keep(job)
+    yield from rules.wandb_project(job)
 
 
 LEROBOT_TRAIN = Workload(
