@@ -14,8 +14,8 @@ from robotrain_local.process import Process
 
 STARTING_SECONDS = 2.0
 MARGIN_SECONDS = 5.0
-DYING_SECONDS = 0.2
-"""A supervisor that is gone so soon, and the run is not, was being killed: it has passed nothing on."""
+DYING_SECONDS = 2.0
+"""Who is gone so soon after being told, and the run is not, was being killed: it has passed nothing on."""
 
 
 def cancel(folder: Path) -> None:
@@ -38,16 +38,28 @@ def cancel(folder: Path) -> None:
 
 def _end(folder: Path, supervisor: Process, asked_first: bool) -> None:
     """Tell it to end, and end it when it takes longer than its grace."""
-    told = supervisor.alive
-    if told:
-        process.send([supervisor.pid], signal.SIGTERM)  # it passes the first one on, and no other
-        told = not _until(lambda: not supervisor.alive, DYING_SECONDS) or _over(folder)
-    if not told and asked_first:  # a second signal would cut short what the first one lets the run save
-        process.send(process.heads(process.of_run(supervisor)), signal.SIGTERM)
+    told = {supervisor.pid} if supervisor.alive else set()
+    process.send(told, signal.SIGTERM)  # it passes the first one on, and no other
+    if asked_first:  # a second signal would cut short what the first one lets the run save
+        _tell(folder, supervisor, told)
     in_time = _until(lambda: _over(folder), _grace(folder) + MARGIN_SECONDS)
-    if not in_time:
+    if in_time:  # whoever wrote that down is on the way out
+        _until(lambda: not process.of_run(supervisor), DYING_SECONDS)
+    else:
         _until(lambda: not _killed(supervisor), MARGIN_SECONDS)
     files.end(folder, process.TERMINATED if in_time else process.KILLED)
+
+
+def _tell(folder: Path, supervisor: Process, told: set[int]) -> None:
+    """Tell whoever comes to stand at the head of the run because the one told before it was being killed."""
+    until = time.monotonic() + DYING_SECONDS
+    while time.monotonic() < until and not _over(folder):
+        led = told and all(process.birth(pid) for pid in told)
+        if not led and (fresh := {*process.heads(process.of_run(supervisor))} - told):
+            process.send(fresh, signal.SIGTERM)
+            told |= fresh
+            until = time.monotonic() + DYING_SECONDS
+        time.sleep(process.POLL)
 
 
 def _killed(supervisor: Process) -> list[int]:

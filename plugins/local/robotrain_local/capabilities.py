@@ -9,8 +9,11 @@ MODEL_ASSET = no(
     "A model of an Azure ML workspace is mounted by an Azure ML job; this machine has no such mount.",
     "download it (az ml model download) and name the folder in its place",
 )
+STORED = "A datastore of Azure ML is known to its workspace alone."
+OF_OSMO = "OSMO alone knows its buckets, and the keys of its storage."
+BROUGHT = "robotrain outputs RUN --checkpoint last --to FOLDER, then {} FOLDER/checkpoints/STEP"
 
-POLICIES = ("local_path", "huggingface", "registered_model", "blob_url")
+WEIGHTS = ("registered_model", "blob_url")
 
 CAPABILITIES = Capabilities(
     sources={
@@ -20,13 +23,20 @@ CAPABILITIES = Capabilities(
         ("dataset", "data_asset"): no(
             "An Azure ML data asset is mounted by an Azure ML job; this machine has no such mount.", DOWNLOAD
         ),
-        **{(role, kind): YES for role in ("policy", "init_policy") for kind in POLICIES},
+        ("dataset", "osmo_dataset"): no(OF_OSMO, DOWNLOAD),
+        **{("policy", kind): YES for kind in ("local_path", "huggingface", "mlflow_run", *WEIGHTS)},
+        **{("init_policy", kind): YES for kind in WEIGHTS},
+        **{(role, ANY): YES for role in ("dataset", "policy", "init_policy", "resume", "publish")},
         **{(role, "model_asset"): MODEL_ASSET for role in ("policy", "init_policy")},
+        ("policy", "datastore_path"): no(STORED, BROUGHT.format("--policy-path")),
+        ("resume", "datastore_path"): no(STORED, BROUGHT.format("--resume-from")),
+        ("resume", "osmo_storage"): no(OF_OSMO, BROUGHT.format("--resume-from")),
         ("resume", "local_path"): YES,
         ("resume", "blob_url"): YES,
         ("publish", "blob_url"): YES,
+        ("publish", "osmo_storage"): no(OF_OSMO, "--publish-url /FOLDER"),
     },
-    workloads={"lerobot-train": YES, ANY: YES},
+    workloads={"lerobot-train": YES, "lerobot-eval": YES, ANY: YES},
     features={
         "runs_here": YES,
         "register_model": YES,
@@ -34,6 +44,7 @@ CAPABILITIES = Capabilities(
         "multi_gpu": YES,
         "mixed_precision": YES,
         "several_datasets": YES,
+        "wandb": YES,
         "stream_logs": YES,
         "cancel": YES,
     },
@@ -44,9 +55,17 @@ _CONTAINER = (
     "use --environment PATH for a particular one"
 )
 _CLUSTER = "a cluster's setting: the local platform runs the job on this very machine"
+_TRACKED = "runs are tracked by themselves: `robotrain runs` tells where, --tracking-uri ADDRESS names another place"
+_MODEL = (
+    "a model of the registry is --policy-model models:/NAME/VERSION; one of Azure ML is fetched first "
+    "(az ml model download), and its folder named: --policy-path FOLDER"
+)
+_BLOBS = "type the whole address: --blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
 _CLOUD = "a cloud account's setting: the local platform runs the job on this very machine"
 
 DECLINED: Mapping[str, str] = {
+    "--dataset-revision": "it is part of the name: --dataset-repo-id OWNER/NAME@REVISION",
+    "--policy-revision": "it is part of the name: --policy-repo-id OWNER/NAME@REVISION",
     "--image": _CONTAINER,
     "-i": _CONTAINER,
     "--environment-name": _CONTAINER,
@@ -57,6 +76,16 @@ DECLINED: Mapping[str, str] = {
     "--gpu-platform": _CLUSTER,
     "--use-local-osmo": _CLUSTER,
     "--assets-only": _CONTAINER,
+    "--from-aml-model": _MODEL,
+    "--model-name": _MODEL,
+    "--model-version": _MODEL,
+    "--from-blob": _BLOBS,
+    "--from-blob-dataset": _BLOBS,
+    "--storage-account": _BLOBS,
+    "--storage-container": _BLOBS,
+    "--blob-prefix": _BLOBS,
+    "--mlflow-enable": _TRACKED,
+    "--mlflow-tracking-uri": "it is --tracking-uri",
     "--dataset-root": "not needed: a dataset is used where it lies",
     "--config-preview": "the same is `robotrain explain …`, or `robotrain submit … --dry-run`",
     "--azure-subscription-id": _CLOUD,

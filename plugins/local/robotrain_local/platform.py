@@ -77,9 +77,9 @@ class Local:
 
     def events(self, reference: Reference, follow: bool) -> Iterator[str]:
         """The event lines of the log alone; however much the run printed beside them is not read. Raises RunGone."""
-        from robotrain_local import told
+        from robotrain.run_folder.told import EVENTS
 
-        return self._lines(reference, told.EVENTS, follow)
+        return self._lines(reference, EVENTS, follow)
 
     def forget(self, reference: Reference, dry_run: bool = False) -> int:
         """Remove what the run left here; the bytes that frees. dry_run: only count. Raises RunGone."""
@@ -95,15 +95,17 @@ class Local:
 
     def outputs(self, reference: Reference) -> Iterable[Output]:
         """Its complete checkpoints, then other files. Raises RunGone."""
-        from robotrain_local import outputs, state
+        from robotrain import run_folder
 
-        return outputs.outputs(state.folder_of(reference))
+        from robotrain_local import state
+
+        return run_folder.outputs(state.folder_of(reference))
 
     def bring(self, reference: Reference, output: Output, to: Path) -> None:
         """Copy one output, whole. Raises Rejected."""
-        from robotrain_local import outputs
+        from robotrain import run_folder
 
-        outputs.bring(output, to)
+        run_folder.bring(output, to)
 
     def register(self, reference: Reference, name: str, step: int | None) -> Registered:
         """Make a checkpoint a version of a model, in the registry at the run's tracking address. Raises Rejected."""
@@ -112,7 +114,9 @@ class Local:
         return register.register(state.folder_of(reference), name, step)
 
     def _lines(self, reference: Reference, file: str, follow: bool, tail: int | None = None) -> Iterator[str]:
-        from robotrain_local import log, state
+        from robotrain.run_folder import log
+
+        from robotrain_local import state
 
         folder = state.folder_of(reference)
         return log.lines(folder / file, ended=lambda: not follow or state.of(folder).finished, tail=tail)

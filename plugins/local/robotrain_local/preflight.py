@@ -6,19 +6,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from robotrain.findings import problem_of
 from robotrain.plan import Plan
 from robotrain.problem import Instead, Problem, Stage
-from robotrain.redaction import redact
 from robotrain_runtime import document
 from robotrain_runtime.disk_use import GIB
-from robotrain_runtime.finding import Finding
 from robotrain_runtime.preflight import preflight as look
 
 from robotrain_local import damaged, spec, staging
 from robotrain_local.render import JOB
 
 ROOM_GIB = 1.0
-REMARK = "   "
 
 
 def preflight(plan: Plan) -> Iterator[Problem]:
@@ -31,20 +29,6 @@ def preflight(plan: Plan) -> Iterator[Problem]:
     yield from map(problem_of, look(job, _narrate))
     if not staging.cut_off(plan, Path(process.folder)):
         yield from _folder(Path(process.folder))
-
-
-def problem_of(finding: Finding) -> Problem:
-    """A finding of the runtime, for the person who submits."""
-    ways = (way.partition(REMARK) for way in finding.ways)
-    return Problem(
-        code=finding.code,
-        stage=Stage.PREFLIGHT,
-        title=finding.title,
-        where=finding.where,
-        given=redact(finding.given),
-        why=redact(finding.why),
-        instead=tuple(Instead(text.strip(), remark.strip()) for text, _, remark in ways),
-    )
 
 
 def _narrate(line: str) -> None:

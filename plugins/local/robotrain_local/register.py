@@ -1,4 +1,4 @@
-"""Registering a checkpoint of a run: asked of the runtime, which finds the run's environment and the registry."""
+"""Registering what a run left: asked of the runtime, which finds the run's environment and the registry."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from robotrain import run_folder
 from robotrain.problem import SENTENCE, Instead, Problem, Rejected, Stage
 from robotrain.redaction import redact
 from robotrain_runtime import reason
@@ -19,7 +20,10 @@ COMMAND = "register"
 
 
 def register(folder: Path, name: str, step: int | None) -> Registered:
-    """Make the checkpoint of `step`, or the last, a version of the model `name`. Raises Rejected."""
+    """Make the checkpoint of `step`, or the last, or the policy that was evaluated, a version of the model `name`.
+
+    Raises Rejected.
+    """
     asked = [COMMAND, JOB, name, *(() if step is None else ("--step", str(step)))]
     done = _runtime(folder, asked, own=_knows(folder))
     if done.returncode:
@@ -61,12 +65,14 @@ def _why(narrated: str) -> str:
 
 
 def _refused(folder: Path, name: str, step: int | None, why: str) -> Problem:
-    which = "its last checkpoint" if step is None else f"the checkpoint of step {step}"
+    evaluated = run_folder.evaluated(folder)
+    last = "the policy that it evaluated" if evaluated else "its last checkpoint"
+    which = last if step is None or evaluated else f"the checkpoint of step {step}"
     return Problem(
         code="not-registered",
         stage=Stage.SUBMIT,
         title=f"{which} could not be registered as {name}",
         given=folder.name,
         why="\n".join(redact(line, longest=SENTENCE) for line in why.splitlines()),
-        instead=(Instead(f"robotrain outputs {folder.name}", "shows the checkpoints there are"),),
+        instead=(Instead(f"robotrain outputs {folder.name}", "shows what it left"),),
     )

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from robotrain import run_folder
 from robotrain.run import Reference, RunGone, Status
 
 from robotrain_local import folder as files
@@ -41,7 +42,7 @@ def of(folder: Path) -> Status:
         return _not_begun(folder)
     if alive:
         return Status(state="running", reason=_far(folder, supervisor.host), started=supervisor.started)
-    if alive is None and told.outcome(folder) is None:
+    if alive is None and run_folder.outcome(folder) is None:
         return Status(state="running", reason=_far(folder, supervisor.host), started=supervisor.started)
     if process.of_run(supervisor):
         return Status(state="running", reason=ORPHANED, started=supervisor.started)
@@ -79,7 +80,7 @@ def _not_begun(folder: Path) -> Status:
 
 def _ended(folder: Path, started: float | None, said: dict[str, Any]) -> Status:
     code, ended = int(said["exit_code"]), float(said["ended"])
-    if outcome := told.outcome(folder):
+    if outcome := run_folder.outcome(folder):
         reason = outcome.reason + (_survived(folder) if outcome.state == "cancelled" else "")
         return Status(state=outcome.state, reason=reason, exit_code=outcome.exit_code, started=started, ended=ended)
     cancelled = (folder / files.CANCEL).exists()
@@ -95,7 +96,7 @@ def _ended(folder: Path, started: float | None, said: dict[str, Any]) -> Status:
 def _gone(folder: Path, supervisor: Process) -> Status:
     """Neither a process nor its exit: the runtime's own word, if it came so far."""
     started = supervisor.started
-    if said := told.outcome(folder):
+    if said := run_folder.outcome(folder):
         return Status(state=said.state, reason=said.reason, exit_code=said.exit_code, started=started)
     if (folder / files.CANCEL).exists():
         return Status(state="cancelled", reason=STOPPED + _survived(folder), started=started)
@@ -124,6 +125,6 @@ def _name(number: int) -> str:
 
 
 def _survived(folder: Path) -> str:
-    from robotrain_local import kept  # costs start-up
+    from robotrain.run_folder import kept  # costs start-up
 
     return "".join(f". {sentence}" for sentence in kept.survivors(folder))

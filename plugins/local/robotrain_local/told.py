@@ -1,38 +1,15 @@
-"""What the runtime told of a run: its outcome, its events, its last words. They outlive it."""
+"""When a run was last heard of, and its last words. How it ended is in `robotrain.run_folder`."""
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
+from robotrain.run_folder.told import EVENTS
 from robotrain_runtime import event, reason
-from robotrain_runtime.event import Checkpoint, Outcome
 
 from robotrain_local import folder as files
 
-EVENTS = "events.jsonl"
-OUTCOME = "outcome.json"
 TAIL_BYTES = 1 << 14
-
-
-def outcome(folder: Path) -> Outcome | None:
-    """How the run ended by its own word; None when it was cut off before it could say."""
-    said = files.read(folder / OUTCOME)
-    try:
-        return Outcome(**said) if said else None
-    except TypeError:
-        return None
-
-
-def checkpoints(folder: Path) -> Iterator[Checkpoint]:
-    """The checkpoints that the run told of, in the order it made them."""
-    try:
-        with (folder / EVENTS).open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                if '"checkpoint"' in line and (record := event.read(line)) and isinstance(record.event, Checkpoint):
-                    yield record.event
-    except FileNotFoundError:
-        return
 
 
 def silence(folder: Path) -> float | None:
