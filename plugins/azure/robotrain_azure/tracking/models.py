@@ -1,0 +1,81 @@
+"""The models of a workspace, through Azure's resource manager, as the workspace's own SDK registers them.
+
+MLflow's registry there refuses a model that is not in MLflow's format, and a policy's checkpoint is none.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from robotrain_azure.arm import Arm, ArmError
+from robotrain_azure.workspace import Workspace
+
+VERSION = "2024-04-01"
+CUSTOM = "custom_model"
+ARTIFACTS = "artifacts"
+"""The output that tracking writes to."""
+TRIES = 5
+READ_ONLY = frozenset({"provisioningState"})
+"""What the service says of a version, and is not told."""
+
+
+class Models:
+    """One workspace's. Every method raises ArmError."""
+
+    def __init__(self, arm: Arm, at: Workspace) -> None:
+        self._arm = arm
+        self._at = at.resource
+
+    def versions(self, name: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+        """Each version of a model, with its tags; none when there is no such model."""
+        try:
+            for found in self._arm.all(f"{self._at}/models/{name}/versions", VERSION):
+                yield str(found["name"]), found["properties"].get("tags") or {}
+        except ArmError as error:
+            if error.status != 404:
+                raise
+
+    def create(
+        self,
+        name: str,
+        run_id: str,
+        artifact: str,
+        tags: Mapping[str, str],
+        description: str,
+        *,
+        output: str = ARTIFACTS,
+    ) -> str:
+        """Make a folder of a run the next version of a model: its number. output: that of the run which it lies in."""
+        made = {
+            "modelType": CUSTOM,
+            "modelUri": f"azureml://jobs/{run_id}/outputs/{output}/paths/{artifact}/",
+            "tags": dict(tags),
+            "description": description,
+        }
+        for _ in range(TRIES):
+            version = self._next(name)
+            try:
+                self._arm.put(f"{self._at}/models/{name}/versions/{version}", VERSION, {"properties": made})
+            except ArmError as error:
+                if error.status != 409:  # somebody else has made that version meanwhile
+                    raise
+            else:
+                return version
+        raise ArmError(f"others register versions of {name} at this very moment")
+
+    def tag(self, name: str, version: str, tags: Mapping[str, str]) -> None:
+        """Add tags to a version; one that it has already changes, and goes with an empty text. Everything else must be
+        sent as it is.
+        """
+        at = f"{self._at}/models/{name}/versions/{version}"
+        there = self._arm.get(at, VERSION)["properties"]
+        kept = {key: value for key, value in there.items() if key not in READ_ONLY}
+        merged = {**(there.get("tags") or {}), **tags}
+        told = {key: value for key, value in merged.items() if value}
+        self._arm.put(at, VERSION, {"properties": {**kept, "tags": told}})
+
+    def _next(self, name: str) -> str:
+        try:
+            return str(self._arm.get(f"{self._at}/models/{name}", VERSION)["properties"].get("nextVersion") or 1)
+        except ArmError as error:
+            if error.status != 404:
+                raise
+            return "1"
