@@ -1,0 +1,1 @@
+"""Runs robotrain jobs on Azure Machine Learning: as a command job of a workspace."""

@@ -1,0 +1,1 @@
+"""Sources that only a workspace of Azure ML knows."""

@@ -1,0 +1,96 @@
+"""Declares `datastore_path`: folders in a datastore of a workspace, which Azure ML itself mounts.
+
+It is claimed beside the platform, so that others know it too, and can say what to do with such a folder.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from robotrain.hookspecs import hook
+from robotrain.redaction import holds_secret
+from robotrain.source import RoleFlag, SourceError, SourceKind
+from robotrain_azure.workspace import Workspace
+from robotrain_sources.roles import RESUME
+
+FORM = "azureml://datastores/DATASTORE/paths/FOLDER"
+
+_SCOPE = (
+    r"subscriptions/(?P<subscription>[A-Za-z0-9-]{1,64})/resourcegroups/(?P<group>[A-Za-z0-9._()-]{1,90})"
+    r"(?:/providers/Microsoft\.MachineLearningServices)?/workspaces/(?P<workspace>[A-Za-z0-9][A-Za-z0-9_-]{0,63})"
+)
+_WHOLE = rf"azureml://(?:(?i:{_SCOPE})/)?datastores/(?P<datastore>[A-Za-z0-9_]{{1,255}})/paths/(?P<path>.+)"
+_PART = r"[A-Za-z0-9._=+~!()&:@,-]+"
+
+
+@dataclass(frozen=True, slots=True)
+class DatastorePath:
+    """A folder in a datastore. path: without a slash at its ends. at: the workspace; None for that of the job."""
+
+    kind: ClassVar[str] = "datastore_path"
+
+    datastore: str
+    path: str
+    at: Workspace | None = None
+
+    def __str__(self) -> str:
+        where = f"datastores/{self.datastore}/paths/{self.path}"
+        if self.at is None:
+            return f"azureml://{where}"
+        return (
+            f"azureml://subscriptions/{self.at.subscription}/resourcegroups/{self.at.group}"
+            f"/workspaces/{self.at.name}/{where}"
+        )
+
+    def seen_from(self, here: Workspace) -> "DatastorePath":
+        """The same for a job of the workspace `here`: the short form, where it lies in that."""
+        own = self.at is not None and self.at.resource.lower() == here.resource.lower()
+        return DatastorePath(self.datastore, self.path) if own else self
+
+
+def recognises(text: str) -> bool:
+    """Whether the text looks like a path in a datastore."""
+    return bool(re.match(r"(?i)\s*azureml://(?:[^?#]*/)?datastores/", text))
+
+
+def parse(text: str, base: Path = Path("/")) -> DatastorePath:
+    """The folder that `text` addresses. Raises SourceError."""
+    if holds_secret(text):
+        raise SourceError("The address holds what looks like a secret, and a job never carries a secret.")
+    found = re.fullmatch(_WHOLE, text)
+    if found is None:
+        raise SourceError(f"A folder in a datastore has the form {FORM}; a datastore is letters, digits and `_`.")
+    path = found["path"].rstrip("/")
+    parts = path.split("/")
+    if not all(parts) or {".", ".."} & set(parts):
+        raise SourceError("No part of the path is empty, `.` or `..`.")
+    if not all(re.fullmatch(_PART, part) for part in parts):
+        raise SourceError("A part of the path is letters, digits and `._=+~!()&:@,-`, without white space.")
+    at = Workspace(found["subscription"], found["group"], found["workspace"]) if found["workspace"] else None
+    return DatastorePath(found["datastore"], path, at)
+
+
+KIND = SourceKind(
+    name=DatastorePath.kind,
+    title="paths in a datastore of Azure ML",
+    schemes=("azureml",),
+    form=FORM,
+    example="azureml://datastores/workspaceblobstore/paths/checkpoints/000400",
+    help="A folder in a datastore of the workspace, such as a checkpoint in the output of a job: Azure ML mounts it.",
+    roles={
+        "policy": RoleFlag(
+            "--policy-url", repeatable=False, help="A policy in a datastore of Azure ML to go on from, or to evaluate."
+        ),
+        "resume": RESUME,
+    },
+    recognises=recognises,
+    parse=parse,
+)
+
+
+@hook
+def robotrain_source_kinds() -> Iterable[SourceKind]:
+    """The kind of this file."""
+    return (KIND,)

@@ -1,0 +1,1 @@
+"""The workspace asked without its SDK, whose import takes seconds."""

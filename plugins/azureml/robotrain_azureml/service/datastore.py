@@ -1,0 +1,196 @@
+"""A datastore of a workspace: where it lies, and its blobs, as whoever Azure ML would let in: by the secret that the
+workspace keeps for it, else by the caller's own sign-in.
+
+Needs azure-storage-blob, which is imported when a container is opened.
+"""
+
+from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
+
+import importlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from robotrain_azure.arm import Arm
+    from robotrain_azure.workspace import Workspace
+
+VERSION = "2024-04-01"
+NO_BLOBS = "no-blob-datastore"
+KINDS = ("AzureBlob", "AzureDataLakeGen2")
+"""What answers as blobs do."""
+RETRIES = 3
+SILENCES = 1
+"""How often a request is made again that got no answer."""
+SECONDS = {"connection_timeout": 5, "read_timeout": 30}
+LONGEST_PAUSE = 10.0
+
+
+class StorageError(OSError):
+    """Storage did not do it: the text says why, without a full stop. status: of the answer, 0 without one.
+
+    code: storage's own word for it, or one of those of `robotrain_azure.arm`, or NO_BLOBS. account: which.
+    """
+
+    def __init__(self, sentence: str, status: int = 0, code: str = "", account: str = "") -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.code = code
+        self.account = account
+
+
+@dataclass(frozen=True, slots=True)
+class Datastore:
+    """Where one lies. suffix: of the cloud's storage. keyed: whether the workspace keeps a secret for it."""
+
+    workspace: Workspace
+    name: str
+    account: str
+    container: str
+    suffix: str
+    keyed: bool
+
+    @property
+    def url(self) -> str:
+        """Of its container."""
+        return f"https://{self.account}.blob.{self.suffix}/{self.container}"
+
+    @property
+    def resource(self) -> str:
+        """Its id in Azure's resource manager."""
+        return f"{self.workspace.resource}/datastores/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """One. name: from the root of the container. size: in bytes. md5: as it was uploaded with; empty without one."""
+
+    name: str
+    size: int
+    md5: bytes = b""
+
+
+@dataclass(frozen=True)
+class Blobs:
+    """The blobs of a datastore. Everything here raises StorageError."""
+
+    store: Datastore
+    client: Any = field(repr=False)
+
+    def below(self, folder: str) -> Iterator[Blob]:
+        """Those of a folder, over all pages; what stands for a folder itself is left out."""
+        with telling(self.store):
+            for one in self.client.list_blobs(name_starts_with=_prefix(folder), include=["metadata"]):
+                if (one.metadata or {}).get("hdi_isfolder") != "true":
+                    yield Blob(one.name, one.size, bytes(one.content_settings.content_md5 or b""))
+
+    def first(self, folder: str) -> Blob | None:
+        """One of a folder; None where there is none. One request."""
+        with telling(self.store):
+            page = next(self.client.list_blobs(name_starts_with=_prefix(folder), results_per_page=1).by_page(), ())
+            return next((Blob(one.name, one.size) for one in page), None)
+
+    def has(self, name: str) -> bool:
+        """Whether there is one of this name. One request."""
+        with telling(self.store):
+            return bool(self.client.get_blob_client(name).exists())
+
+    def read(self, name: str) -> bytes:
+        """All of one."""
+        with telling(self.store):
+            return bytes(self.client.download_blob(name).readall())
+
+    def write(self, name: str, content: bytes) -> None:
+        """Make it what one holds, in one step for every reader."""
+        with telling(self.store):
+            self.client.upload_blob(name, content, overwrite=True)
+
+
+def named(arm: Arm, at: Workspace, name: str) -> Datastore:
+    """A datastore of a workspace. Raises ArmError, and StorageError for one that holds no blobs."""
+    told = arm.get(f"{at.resource}/datastores/{name}", VERSION).get("properties") or {}
+    kind, account = str(told.get("datastoreType") or ""), str(told.get("accountName") or "")
+    container = str(told.get("containerName") or told.get("filesystem") or "")
+    if kind not in KINDS or not account or not container:
+        raise StorageError(f"the datastore {name} holds no blobs: it is of the kind {kind or 'unknown'}", code=NO_BLOBS)
+    secret = str((told.get("credentials") or {}).get("credentialsType") or "None")
+    suffix = str(told.get("endpoint") or "core.windows.net")
+    return Datastore(at, name, account, container, suffix, keyed=secret in ("AccountKey", "Sas"))
+
+
+@contextmanager
+def opened(arm: Arm, store: Datastore, retries: int = RETRIES) -> Iterator[Blobs]:
+    """Its blobs, for up to ten connections at once. Raises ArmError when the secret is not told."""
+    from robotrain_azure.credential import shared
+
+    blob: Any = importlib.import_module("azure.storage.blob")
+    secret = _secret(arm, store) if store.keyed else shared()
+    how = {"credential": secret, "transport": _transport(), **haste(retries)}
+    with blob.ContainerClient.from_container_url(store.url, **how) as client:
+        yield Blobs(store, client)
+
+
+def haste(retries: int = RETRIES) -> dict[str, Any]:
+    """For a client of storage: it gives up in seconds. Each needs its own."""
+    policy: Any = importlib.import_module("azure.storage.blob").LinearRetry
+    return {
+        "retry_policy": policy(backoff=1, retry_total=retries, retry_read=min(SILENCES, retries), random_jitter_range=1)
+    }
+
+
+@contextmanager
+def telling(store: Datastore) -> Iterator[None]:
+    """What the SDK raises within is raised as StorageError."""
+    try:
+        yield
+    except importlib.import_module("azure.core.exceptions").AzureError as error:
+        raise told(error, store.account) from error
+
+
+def told(error: Exception, account: str) -> StorageError:
+    """What an error of the SDK says."""
+    from robotrain_azure.arm import REASON, SIGNED_OUT, UNREACHABLE, UNREACHED
+
+    kinds = {base.__name__ for base in type(error).__mro__}
+    status, code = int(getattr(error, "status_code", 0) or 0), _code(error)
+    if status:
+        words = f"HTTP {status} {code}".rstrip()
+        return StorageError(f"the storage account {account} refused ({words})", status, code, account)
+    unreached, reason = re.search(UNREACHED, str(error)), re.search(REASON, str(error))
+    if "ClientAuthenticationError" in kinds and (reason or not unreached):
+        why = f" ({reason[0]})" if reason else ""
+        return StorageError(f"nobody is signed in to Azure here{why}", code=SIGNED_OUT, account=account)
+    why = unreached[0] if unreached else type(error).__name__
+    return StorageError(f"the storage account {account} cannot be reached ({why})", code=UNREACHABLE, account=account)
+
+
+def _code(error: Exception) -> str:
+    """Storage's own word; an answer to HEAD has it in a header alone."""
+    said = getattr(error, "error_code", None) or ""
+    answer = getattr(error, "response", None)
+    return str(
+        getattr(said, "value", said) or (answer.headers.get("x-ms-error-code", "") if answer is not None else "")
+    )
+
+
+def _secret(arm: Arm, store: Datastore) -> str:
+    """What the workspace keeps: a signature, or the account's key."""
+    kept = arm.post(f"{store.resource}/listSecrets", VERSION)
+    return str(kept.get("sasToken") or kept.get("key") or "").removeprefix("?")
+
+
+def _transport() -> Any:
+    """The SDK's own, which waits no longer than a person would."""
+    transports: Any = importlib.import_module("azure.core.pipeline.transport")
+
+    class Transport(transports.RequestsTransport):  # type: ignore[misc]
+        def sleep(self, duration: float) -> None:
+            super().sleep(min(duration, LONGEST_PAUSE))
+
+    return Transport(**SECONDS)
+
+
+def _prefix(folder: str) -> str:
+    return f"{folder.strip('/')}/" if folder.strip("/") else ""

@@ -1,0 +1,1 @@
+"""From a job to the plan of a command job: pure."""

@@ -1,0 +1,91 @@
+"""What a job left that outlives its machine: checkpoints or results in its declared output, those that it published,
+and models among the artifacts of its tracking.
+"""
+
+import sys
+from collections.abc import Iterator
+
+from robotrain.problem import Rejected
+from robotrain.run import Output, Reference
+from robotrain_azure.heard import Heard
+from robotrain_azure.usual import RESULTS
+
+from robotrain_azureml.kinds.datastore_path import DatastorePath
+from robotrain_azureml.service.refusals import Refused
+from robotrain_azureml.watch import outputs_kept, outputs_missing, status_asked
+from robotrain_azureml.watch.heard import heard
+from robotrain_azureml.watch.outputs_kept import ARTIFACTS, Kept
+
+BLOBS = "blob_url"
+"""The source kind that reads what was published, and models."""
+MODELS = "models"
+"""The folder of their names; beside it lie the checkpoints, which a training can go on from."""
+
+
+def outputs(reference: Reference) -> list[Output]:
+    """The checkpoints, oldest first, or the results, then models. Raises RunGone, and Rejected: also when it made some
+    that are not there.
+    """
+    told, _ = status_asked.ask(reference)
+    if told.state == "pending" and not told.logs:
+        return []
+    said = heard(reference)
+    found = {one.name: one for one in _published(said)}
+    try:
+        found |= {one.name: one for one in _kept(reference)}
+    except Refused as refused:
+        if not found:
+            raise
+        print(f"warning: what lies in the job's output cannot be listed from here: {refused}", file=sys.stderr)
+    models = list(_models(reference, said))
+    made = said.known.checkpoint or said.evaluated
+    if not found and not models and made:
+        raise Rejected([outputs_missing.problem(reference, told)])
+    return [*sorted(found.values(), key=lambda one: one.step or 0), *models]
+
+
+def _published(said: Heard) -> Iterator[Output]:
+    for one in said.published:
+        model = said.models.get(one.step, "")
+        yield Output(name=_name(one.step), kind="checkpoint", source=BLOBS, uri=one.to, step=one.step, model=model)
+    if said.results:
+        yield Output(name=RESULTS, kind="file", source=BLOBS, uri=said.results)
+
+
+def _kept(reference: Reference) -> Iterator[Output]:
+    """In the declared output: checkpoints, or results that are whole."""
+    store = outputs_kept.place(reference)
+    if not outputs_kept.holds_results(reference):
+        yield from map(_of, outputs_kept.kept(reference, store))
+    elif there := outputs_kept.results(reference, store):
+        yield Output(name=RESULTS, kind="file", source=DatastorePath.kind, uri=there.uri, size=there.size)
+
+
+def _of(kept: Kept) -> Output:
+    return Output(
+        name=_name(kept.made.step),
+        kind="checkpoint",
+        source=DatastorePath.kind,
+        uri=kept.uri,
+        step=kept.made.step,
+        model=kept.made.model,
+        digest=kept.made.digest,
+        size=kept.size,
+    )
+
+
+def _models(reference: Reference, said: Heard) -> Iterator[Output]:
+    """Those that tracking has; none where nobody tells where artifacts lie."""
+    if not (artifacts := said.artifacts(reference["job"])):
+        return
+    try:
+        url = outputs_kept.named(reference, ARTIFACTS).url
+    except Refused:
+        return
+    for step, artifact in sorted(artifacts.items()):
+        uri = f"{url}/{outputs_kept.artifact(reference, artifact)}"
+        yield Output(name=f"{MODELS}/{step:06}", kind="file", source=BLOBS, uri=uri)
+
+
+def _name(step: int) -> str:
+    return f"checkpoints/{step:06}"

@@ -1,0 +1,106 @@
+"""What lies in the declared output of a job: checkpoints or results that are complete and its own, as seals say."""
+
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from robotrain.run import Reference
+from robotrain_azure import brought
+from robotrain_azure.arm import ArmError
+from robotrain_azure.usual import RESULTS
+from robotrain_runtime import checkpoint
+from robotrain_runtime.checkpoint import MANIFEST, Manifest
+
+from robotrain_azureml.kinds.datastore_path import DatastorePath
+from robotrain_azureml.service import datastore, jobs, refusals
+from robotrain_azureml.service.datastore import Blob, Blobs, Datastore, StorageError
+
+ARTIFACTS = "workspaceartifactstore"
+"""The datastore of every workspace in which the artifacts of its jobs lie."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """folder: its name in the output; empty for results, which are all of it. uri: its address in the datastore.
+
+    size: in bytes.
+    """
+
+    folder: str
+    uri: str
+    made: Manifest
+    size: int
+
+
+def place(reference: Reference) -> Datastore:
+    """The datastore of the output. Raises Refused."""
+    return named(reference, reference.get("datastore", ""))
+
+
+def named(reference: Reference, name: str) -> Datastore:
+    """A datastore of the workspace. Raises Refused."""
+    at = jobs.workspace_of(reference)
+    try:
+        return datastore.named(jobs.signed_in(), at, name)
+    except (ArmError, StorageError) as error:
+        raise refusals.of(error, at, f"look at the datastore {name} of the workspace") from None
+
+
+def holds_results(reference: Reference) -> bool:
+    """Whether the job evaluates: its output is named for what is in it."""
+    return reference.get("output", "").strip("/").endswith(f"/{RESULTS}")
+
+
+def results(reference: Reference, store: Datastore) -> Kept | None:
+    """Those of an evaluation; None where they are not whole. Raises Refused when they cannot be listed."""
+    return next((one for one in _sealed(reference, store) if not one.folder), None)
+
+
+def kept(reference: Reference, store: Datastore) -> list[Kept]:
+    """Checkpoints, by their steps. Raises Refused when they cannot be listed."""
+    return sorted((one for one in _sealed(reference, store) if one.folder), key=lambda one: one.made.step)
+
+
+def _sealed(reference: Reference, store: Datastore) -> list[Kept]:
+    output = reference.get("output", "").strip("/")
+    try:
+        with datastore.opened(jobs.signed_in(), store) as blobs:
+            found = {blob.name[len(output) + 1 :]: blob for blob in blobs.below(output)}
+            return list(_whole(reference, blobs, found))
+    except (ArmError, StorageError) as error:
+        at = jobs.workspace_of(reference)
+        raise refusals.of(error, at, f"list the output of {reference['job']}") from None
+
+
+def artifact(reference: Reference, name: str) -> str:
+    """Where an artifact of the job lies in the container of the artifacts."""
+    return f"ExperimentRun/dcid.{reference['job']}/{name}"
+
+
+def is_anothers(reference: Reference, made: Manifest) -> bool:
+    """Whether a checkpoint says that it is not of this run, in this very submission."""
+    return brought.is_anothers(made, reference.get("job", ""), reference.get("run", ""))
+
+
+def _whole(reference: Reference, blobs: Blobs, found: Mapping[str, Blob]) -> Iterator[Kept]:
+    for name in found:
+        folder, _, last = name.rpartition("/")
+        if last != MANIFEST or not re.fullmatch(r"\d*", folder):
+            continue
+        made = _manifest(blobs.read(found[name].name))
+        if made is None or is_anothers(reference, made):
+            continue
+        files = [found.get(f"{folder}/{file}" if folder else file) for file in made.files]
+        if None not in files:
+            size = sum(one.size for one in files if one)
+            path = f"{reference['output'].strip('/')}/{folder}".rstrip("/")
+            uri = str(DatastorePath(reference.get("datastore", ""), path, jobs.workspace_of(reference)))
+            yield Kept(folder=folder, uri=uri, made=made, size=size)
+
+
+def _manifest(content: bytes) -> Manifest | None:
+    with tempfile.TemporaryDirectory(prefix="robotrain-") as folder:
+        Path(folder, MANIFEST).write_bytes(content)
+        return checkpoint.read(Path(folder))

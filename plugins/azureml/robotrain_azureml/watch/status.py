@@ -1,0 +1,42 @@
+"""How a job is: asked once; of one that failed, the end of its log says why."""
+
+import time
+
+from robotrain.run import Reference, Status
+
+from robotrain_azureml.service import jobs
+from robotrain_azureml.watch import logs, reasons, status_asked
+from robotrain_azureml.watch.states import Job
+
+
+def status(reference: Reference) -> Status:
+    """The state, and why. Raises RunGone, Refused."""
+    told, unheard = status_asked.ask(reference)
+    return Status(
+        state=told.state,
+        reason="; ".join(part for part in (_reason(reference, told), _unheard(unheard)) if part),
+        exit_code=_exit_code(told),
+        started=None if told.state == "pending" else told.started,
+        ended=told.ended if told.finished else None,
+    )
+
+
+def _reason(reference: Reference, told: Job) -> str:
+    at = jobs.workspace_of(reference)
+    if not told.finished:
+        return reasons.waiting(told, at, time.time())
+    if told.state == "succeeded":
+        return ""
+    if told.state == "cancelled":
+        return reasons.cancelled(told)
+    return reasons.failed(told, at, None if told.timed_out else logs.outcome(reference, told))
+
+
+def _unheard(why: str) -> str:
+    return f"the workspace's region does not say more: {why}" if why else ""
+
+
+def _exit_code(told: Job) -> int | None:
+    if not told.finished:
+        return None
+    return 0 if told.state == "succeeded" else told.exit_code
