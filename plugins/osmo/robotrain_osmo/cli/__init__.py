@@ -1,0 +1,1 @@
+"""Running the `osmo` command, and understanding what it answers."""

@@ -1,0 +1,1 @@
+"""Sources and places that only OSMO knows."""

@@ -1,0 +1,1 @@
+"""From a job to the workflow that is sent; all of it pure."""

@@ -1,0 +1,110 @@
+"""What a run left that outlives its machine: checkpoints or results that it published, and those that OSMO copied."""
+
+import re
+import sys
+from collections.abc import Iterator
+
+from robotrain.problem import Instead, Problem, Rejected, Stage
+from robotrain.run import Output, Reference
+from robotrain_azure import heard
+from robotrain_azure.heard import Heard
+from robotrain_azure.usual import REPORT, RESULTS
+from robotrain_runtime.checkpoint import MANIFEST
+
+from robotrain_osmo.cli import asking
+from robotrain_osmo.kinds import storage
+from robotrain_osmo.watch import logs, outputs_seals, status_asked
+
+BLOBS, STORAGE = "blob_url", "osmo_storage"
+"""The source kinds that read them: what OSMO copied to Azure is blobs too."""
+HOST = ".blob.core.windows.net"
+_SEALED = rf"(?:.*/)?(?P<step>\d+)/{re.escape(MANIFEST)}"
+
+
+def outputs(reference: Reference) -> list[Output]:
+    """The checkpoints, oldest first, or the results. Raises RunGone, and Rejected: also when it made some and published
+    none.
+    """
+    said = heard.of(logs.lines(reference, follow=False))
+    place = reference.get("publishes", "")
+    found = {one.name: one for one in _published(said)}
+    if is_storage(place):
+        found |= {one.name: one for one in _copied(reference, place, said)}
+    if not found and not place and (said.known.checkpoint or said.evaluated):
+        raise Rejected([_unpublished(reference, said)])
+    return sorted(found.values(), key=lambda one: one.step or 0)
+
+
+def is_storage(place: str) -> bool:
+    """Whether OSMO itself copies checkpoints there."""
+    return storage.recognises(place)
+
+
+def _published(said: Heard) -> Iterator[Output]:
+    """Those at an address; a folder of the machine is gone with it, and tracking shows its own."""
+    for one in said.published:
+        yield _output(one.step, BLOBS, one.to, said)
+    if said.results:
+        yield Output(name=RESULTS, kind="file", source=BLOBS, uri=said.results)
+
+
+def _copied(reference: Reference, place: str, said: Heard) -> Iterator[Output]:
+    """Those of this run that OSMO copied to its storage; all of it as one where it cannot be listed from here."""
+    try:
+        there = asking.said(status_asked.cli(reference), "data", "list", place, "--no-pager", "-r")
+        others = outputs_seals.others(reference, place) if MANIFEST in there else frozenset()
+    except Rejected as rejected:
+        print(f"warning: {place} cannot be listed from here: {rejected}", file=sys.stderr)
+        yield _whole(place)
+        return
+    lines = there.splitlines()  # each a name of the whole container
+    if said.evaluated and any(line.strip().endswith(f"{RESULTS}/{REPORT}") for line in lines):
+        yield _whole(place)
+    for line in lines:
+        if (sealed := re.fullmatch(_SEALED, line.strip())) and int(sealed["step"]) not in others:
+            name = line.strip().rpartition("/")[0].rpartition("/")[2]
+            yield _output(int(sealed["step"]), *_readable(f"{place.rstrip('/')}/{name}"), said)
+
+
+def _whole(place: str) -> Output:
+    """All that lies there, as one."""
+    source, uri = _readable(place)
+    if place.rstrip("/").endswith(f"/{RESULTS}"):
+        return Output(name=RESULTS, kind="file", source=source, uri=uri)
+    return Output(name="checkpoints", kind="checkpoint", source=source, uri=uri)
+
+
+def _readable(place: str) -> tuple[str, str]:
+    """The source kind that reads an address of OSMO's storage, and the address as it takes it."""
+    account, _, below = place.removeprefix("azure://").partition("/")
+    return (BLOBS, f"https://{account}{HOST}/{below}") if place.startswith("azure://") else (STORAGE, place)
+
+
+def as_storage(uri: str) -> str:
+    """A blob URL as OSMO's storage has it; any other address as it is."""
+    found = re.fullmatch(rf"https://([a-z0-9]+){re.escape(HOST)}/(.+)", uri)
+    return f"azure://{found[1]}/{found[2]}" if found else uri
+
+
+def _output(step: int, source: str, uri: str, said: Heard) -> Output:
+    name = f"checkpoints/{step:06}"
+    return Output(name=name, kind="checkpoint", source=source, uri=uri, step=step, model=said.models.get(step, ""))
+
+
+def _unpublished(reference: Reference, said: Heard) -> Problem:
+    run, known = reference.get("run") or reference["workflow"], said.known
+    made, shown = ("results", "them") if said.evaluated else ("checkpoints", "its models")
+    kept = [f"Its tracking run shows {shown}: {known.tracking_ui}."] if known.tracking_ui else []
+    kept += [f"Its model is registered: {one.name}, version {one.version}." for one in known.registered]
+    return Problem(
+        code="outputs-unpublished",
+        stage=Stage.SUBMIT,
+        title=f"the {made} of {run} were published nowhere: they end with the machine they lie on",
+        why=" ".join(kept),
+        instead=(
+            Instead(
+                f"robotrain resubmit {run} --set publish_url=https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX",
+                f"the same once more, its {made} copied there",
+            ),
+        ),
+    )

@@ -1,0 +1,59 @@
+"""Why nothing of a run can be registered from here, and how it is done."""
+
+from robotrain.problem import Instead, Problem, Stage
+from robotrain.run import Reference
+from robotrain_azure import usual
+from robotrain_azure.heard import Heard
+from robotrain_azure.usual import Usual
+
+
+def impossible(reference: Reference, name: str, said: Heard) -> Problem:
+    """Of a run that was not tracked in a workspace, or has left no model there."""
+    run = reference.get("run") or "RUN"
+    left = usual.of(reference.get("task", ""))
+    return Problem(
+        code="feature-not-there",
+        stage=Stage.CHECK,
+        title=f"there is no model of {run} in an Azure ML workspace that could be registered from here",
+        given=name,
+        why=f"{_why(said, left)} The run registers it itself, from the machine that has it, when it is asked to.",
+        instead=(
+            Instead(f"robotrain resubmit {run} --set {left.registers}={name}", "from the start"),
+            *_ways(run, name, left),
+        ),
+    )
+
+
+def missing(reference: Reference, steps: list[int], wanted: int) -> Problem:
+    """Of a step that tracking has no model of."""
+    run = reference.get("run") or "RUN"
+    return Problem(
+        code="checkpoint-missing",
+        stage=Stage.SUBMIT,
+        title=f"tracking has no model of step {wanted} of {run}",
+        where="--step",
+        why=f"It has those of {', '.join(map(str, steps))}.",
+        instead=(Instead(f"robotrain outputs {run}", "shows what it left"),),
+    )
+
+
+def _why(said: Heard, left: Usual) -> str:
+    if not said.run_id:
+        return f"The {left.what} was not tracked, by what its log says."
+    return f"Tracking has no model of this {left.what}, or is no workspace, or the plan that was sent is not kept here."
+
+
+def _ways(run: str, name: str, left: Usual) -> tuple[Instead, ...]:
+    """For checkpoints, which can be gone on from, and brought."""
+    if not left.resumed:
+        return ()
+    return (
+        Instead(
+            f"robotrain resume {run} --set {left.registers}={name}",
+            "goes on from what was published; with more --training-steps",
+        ),
+        Instead(
+            f"robotrain outputs --checkpoint last --to FOLDER {run}",
+            f"brings it here; then az ml model create --name {name} --path FOLDER",
+        ),
+    )
