@@ -1,0 +1,1 @@
+"""A robotrain workload: statistics of LeRobot datasets."""

@@ -1,0 +1,25 @@
+"""Declares `lerobot-stats`: what is in LeRobot datasets, as numbers. Imports nothing heavy."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+
+from robotrain.hookspecs import hook
+from robotrain.workload import Role, Workload
+from robotrain_runtime.parameter import Param
+
+ROBOTRAIN_API = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """What can be said."""
+
+    bins: Annotated[int, Param(help="bars of the histogram of episode lengths", gt=0, le=100)] = 10
+
+
+@hook
+def robotrain_workloads() -> Iterable[Workload]:
+    """The workload of this distribution."""
+    half, roles = "robotrain_lerobot_stats.container", {"dataset": Role(required=True, many=True)}
+    yield Workload(name="lerobot-stats", summary="dataset statistics", parameters=Parameters, roles=roles, half=half)

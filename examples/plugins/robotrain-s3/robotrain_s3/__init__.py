@@ -1,0 +1,1 @@
+"""Datasets in S3: a source kind for robotrain."""

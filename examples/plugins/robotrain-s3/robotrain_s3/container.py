@@ -1,0 +1,8 @@
+"""`s3` in the container: the environment that it is fetched in, and the module that brings it."""
+
+from pathlib import Path
+
+from robotrain_runtime.half import Environment
+
+CARRIER = "robotrain_s3.delivery"
+ENVIRONMENT = Environment(lock=Path(__file__).parent / "locks" / "s3.txt", python="3.10-3.14", gib=0.1)

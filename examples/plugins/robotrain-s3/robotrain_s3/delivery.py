@@ -1,0 +1,122 @@
+"""The carrier of `s3`: all sources of the kind, looked at and then fetched by a program in their own environment."""
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.document import Source
+from robotrain_runtime.event import Download
+from robotrain_runtime.failure import Failed
+from robotrain_runtime.half import Delivery, Found, Place, SourceHalf
+
+from robotrain_s3.container import ENVIRONMENT
+from robotrain_s3.program import MARK
+
+__all__ = ["ENVIRONMENT", "deliver"]
+
+FOREIGN = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH")
+
+
+def deliver(
+    sources: Sequence[Source],
+    halves: Mapping[str, SourceHalf],
+    place: Place,
+    described: Mapping[str, Sequence[str]],
+) -> Delivery:
+    """Bring `sources`."""
+    return Transfer(sources, place, described)
+
+
+class Transfer:
+    """Sources on their way; a program at a time."""
+
+    def __init__(self, sources: Sequence[Source], place: Place, described: Mapping[str, Sequence[str]]) -> None:
+        self._place = place
+        self._sources = sources
+        self._asked = [
+            {"uri": one.uri, "pin": one.pin, "described": list(described.get(one.role, ()))} for one in sources
+        ]
+        self._scratch = tempfile.TemporaryDirectory(prefix="robotrain-s3-")
+        self._process: subprocess.Popen[str] | None = None
+        self._missing = 0
+
+    def survey(self) -> Sequence[Found]:
+        """What each source is, in their order. Raises Failed."""
+        told = self._ask("survey", "surveyed")
+        found = [_found(*pair) for pair in zip(self._sources, told, strict=True)]
+        self._missing = sum(one.missing for one in found)
+        return found
+
+    def fetch(self, progress: Callable[[Download], None]) -> Mapping[Source, Path]:
+        """The folder of each source, complete and verified. Raises Failed."""
+
+        def came(far: Sequence[float]) -> None:
+            progress(Download(done=int(far[0]), total=self._missing, rate=far[1]))
+
+        if self._missing:
+            progress(Download(done=0, total=self._missing))
+        folders = self._ask("fetch", "fetched", came)
+        if self._missing:
+            progress(Download(done=self._missing, total=self._missing))
+        return dict(zip(self._sources, map(Path, folders), strict=True))
+
+    def close(self) -> None:
+        """End the program; the files that came whole stay for the next try."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+        self._scratch.cleanup()
+
+    def _ask(self, do: str, wanted: str, progress: Callable[[Any], None] = lambda far: None) -> Any:
+        request = {"do": do, "cache": str(self._place.cache), "scratch": self._scratch.name, "sources": self._asked}
+        try:
+            for name, content in self._answers(json.dumps(request)):
+                if name == wanted:
+                    return content
+                if name == "failed":
+                    raise Failed(content["reason"].replace("\n", ": "), fault=content["fault"])
+                progress(content)
+        except BaseException:
+            self.close()
+            raise
+        raise Failed(f"the program that asks S3 ended before it answered, while asked to {do}", fault="code")
+
+    def _answers(self, request: str) -> Iterator[tuple[str, Any]]:
+        """Each marked line; the others are the run's."""
+        if self._place.python is None:
+            raise Failed("there is no environment to ask S3 in")
+        command = [str(self._place.python), "-m", "robotrain_s3.program"]
+        with subprocess.Popen(
+            command, env=self._environ(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, errors="replace",
+        ) as self._process:  # fmt: skip
+            stdin, stdout = self._process.stdin, self._process.stdout
+            assert stdin is not None
+            assert stdout is not None
+            with suppress(OSError):  # it has ended: its output tells why
+                stdin.write(f"{request}\n")
+                stdin.flush()
+            for line in map(str.rstrip, stdout):
+                if line.startswith(MARK):
+                    yield from json.loads(line.removeprefix(MARK)).items()
+                elif line:
+                    self._place.say(line)
+
+    def _environ(self) -> dict[str, str]:
+        """This process's environment, where AWS's own names are; and what to import from."""
+        kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+        if keys := self._place.credentials.get("s3"):
+            kept["AWS_SHARED_CREDENTIALS_FILE"] = keys
+        above = str(Path(__file__).absolute().parents[1])
+        return {**kept, "PYTHONPATH": above, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def _found(source: Source, told: Mapping[str, Any]) -> Found:
+    described = Path(told["described"]) if told.get("described") else None
+    return Found(source=source, **{**told, "wrong": tuple(told.get("wrong", ())), "described": described})

@@ -1,0 +1,59 @@
+"""What can be said about running on Slurm, and what it takes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from robotrain.capabilities import ANY, YES, Capabilities, no
+from robotrain.run import State
+from robotrain.tables import pairs
+from robotrain_runtime.parameter import Param
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The folders lie on a disk that every node sees under the same name."""
+
+    cluster: Annotated[Literal["slurm", "local"], Param(help="local: here and now, without a queue")] = "slurm"
+    slurm: Annotated[str | None, Param(help="options of sbatch, as partition=gpu,mem=64G", table=True)] = None
+    gpus: Annotated[int | None, Param(help="GPUs of the node (default: as many as the job trains on)", ge=0)] = None
+    time: Annotated[int, Param(help="how long it may run, in minutes", gt=0)] = 1440
+    folder: Annotated[str, Param(help="where the folders of runs are made", path=True)] = "~/robotrain-runs"
+    cache_folder: Annotated[str, Param(help="where environments and data are kept", path=True)] = "~/.cache/robotrain"
+    tracking_uri: Annotated[str | None, Param(help="MLflow address (default: the run is not tracked)")] = None
+
+
+MOUNTED = no("Only jobs of Azure ML see what lies in a workspace.", "download it and name the folder")
+CAPABILITIES = Capabilities(
+    sources={(role, ANY): YES for role in ("dataset", "policy", "init_policy", "resume", "publish")}
+    | dict.fromkeys((("dataset", "data_asset"), ("policy", "model_asset"), ("init_policy", "model_asset")), MOUNTED),
+    workloads={ANY: YES},
+    features=dict.fromkeys(("multi_gpu", "mixed_precision", "several_datasets", "publish_folder"), YES)
+    | dict.fromkeys(("wandb", "stream_logs", "cancel"), YES)
+    | {"runs_here": no("It runs on a node of the cluster.", "--platform local")}
+    | {"register_model": no("Slurm has no registry of models.", "robotrain outputs RUN --to FOLDER, and mlflow")},
+)
+STATES: dict[str, State] = {
+    **dict.fromkeys(("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT"), "pending"),
+    **dict.fromkeys(("FAILED", "TIMEOUT", "DEADLINE", "OUT_OF_MEMORY"), "failed"),
+    **dict.fromkeys(("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED", "GONE"), "lost"),
+    **{"COMPLETED": "succeeded", "CANCELLED": "cancelled"},
+}
+"""What a word of Slurm means; of one that is not here, that the run goes on: nobody said that it ended."""
+
+
+def spec(parameters: dict[str, Any], settings: Settings, run: str) -> dict[str, Any]:
+    """What submitit is told. The batch job is the runtime itself: what it is signalled, it alone hears."""
+    gpus = 0 if parameters.get("device") == "cpu" else parameters.get("num_gpus", 0)
+    options = {"signal": f"B:TERM@{min(120, settings.time * 20)}", **pairs(settings.slurm)}
+    wins = {**options, "job-name": run, "timelimit": str(settings.time)}  # over what sbatch finds in the environment
+    told = {
+        "timeout_min": settings.time,
+        "gpus_per_node": gpus if settings.gpus is None else settings.gpus,
+        "slurm_use_srun": False,
+        "slurm_additional_parameters": options,
+        "local_setup": ["exec </dev/null >/dev/null 2>&1", "trap '' INT HUP", "export SUBMITIT_PREEMPT_SIGNAL=TERM"],
+    }
+    environment = {f"SBATCH_{name.upper().replace('-', '_')}": value for name, value in wins.items()}
+    place = {"cluster": settings.cluster, "folder": str(Path(settings.folder, run).expanduser().absolute())}
+    return {"run": place, "parameters": told, "environment": environment}

@@ -1,0 +1,79 @@
+"""Slurm as the tests have it: a stand-in on the PATH that takes jobs and runs none."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from robotrain.run import Reference, State
+from robotrain.testing import World
+
+COMMANDS = ("sbatch", "srun", "squeue", "sacct", "scancel")
+
+
+class Cut(BaseException):
+    """A submit ends here."""
+
+
+class SlurmWorld(World):
+    """natives: the words of squeue and, with who did it, one that only sacct has."""
+
+    natives: Mapping[str, State] = {
+        **dict.fromkeys(("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT"), "pending"),
+        **dict.fromkeys(("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT"), "running"),
+        "COMPLETED": "succeeded",
+        **dict.fromkeys(("FAILED", "TIMEOUT", "DEADLINE", "OUT_OF_MEMORY"), "failed"),
+        **dict.fromkeys(("CANCELLED", "CANCELLED by 1000"), "cancelled"),
+        **dict.fromkeys(("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED"), "lost"),
+    }
+
+    def __init__(self, folder: Path, patched: pytest.MonkeyPatch) -> None:
+        self.runs = folder / "runs"
+        self.options = ("--folder", str(self.runs))
+        self.jobs = folder / "jobs"
+        self.jobs.mkdir(parents=True)
+        self._patched = patched
+        (folder / "bin").mkdir()
+        for command in COMMANDS:
+            (folder / "bin" / command).symlink_to(Path(__file__).with_name("slurm.sh"))
+        patched.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
+        patched.setenv("STAND_IN", str(self.jobs))
+
+    def taken(self, run: str) -> int:
+        return sum(job.read_text().partition("\n")[0] == run for job in self.jobs.glob("[0-9]*"))
+
+    def becomes(self, reference: Reference, native: str) -> None:
+        job = self.jobs / reference["job"]
+        name, _, script = job.read_text().splitlines()
+        job.write_text(f"{name}\n{native}\n{script}\n")
+
+    def says(self, reference: Reference, *lines: str) -> None:
+        with Path(reference["folder"], "log.txt").open("a") as log:
+            log.writelines(f"{line}\n" for line in lines)
+
+    @contextlib.contextmanager
+    def mood(self, mood: str) -> Iterator[None]:
+        """How the next sbatch goes: `refuses`, `times out`, and took it, or `times out early`, and nobody knows."""
+        (self.jobs / "mood").write_text(mood)
+        yield
+
+    def cuts(self) -> Iterator[AbstractContextManager[object]]:
+        """The folder is there; Slurm has the job; and what the job is to do."""
+        yield from (self._after_move(count) for count in (1, 2, 3))
+
+    @contextlib.contextmanager
+    def _after_move(self, count: int) -> Iterator[None]:
+        """A submit that ends after it moved so many files to their places."""
+        rename, moved = os.rename, [0]
+
+        def cut_off(path: Path, to: Path, **more: int) -> None:
+            rename(path, to, **more)
+            moved[0] += Path(path).is_relative_to(self.runs)
+            if moved[0] == count:
+                raise Cut
+
+        with self._patched.context() as patched:
+            patched.setattr(os, "rename", cut_off)
+            yield

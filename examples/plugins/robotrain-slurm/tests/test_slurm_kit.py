@@ -1,0 +1,13 @@
+"""Slurm passes the kit of platforms."""
+
+import pytest
+from robotrain.testing import PlatformKit
+from slurm_world import SlurmWorld
+
+
+class TestSlurm(PlatformKit):
+    platform = "slurm"
+
+    @pytest.fixture
+    def world(self, tmp_path, monkeypatch):
+        return SlurmWorld(tmp_path / "cluster", monkeypatch)

@@ -1,0 +1,1 @@
+"""A robotrain command: one job over a grid of values."""

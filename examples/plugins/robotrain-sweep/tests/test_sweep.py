@@ -1,0 +1,173 @@
+"""The command as a user types it; the platform is one of these tests' own, which takes and ends runs at once."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+DATASET = Path(__file__).parents[3] / "pusht-mini/dataset"
+PLATFORM = """
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from robotrain.capabilities import ANY, YES, Capabilities
+from robotrain.hookspecs import hook
+from robotrain.plan import Plan
+from robotrain.problem import Problem, Rejected, Stage
+from robotrain.run import Status
+from robotrain_runtime.event import Metrics, dump
+from robotrain_runtime.parameter import Param
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    full_after: Annotated[int, Param(help="runs that it takes")] = 9
+    asleep: Annotated[bool, Param(help="whether runs never end")] = False
+
+
+class Pluto:
+    name, summary, settings, declined = "pluto", "far away", Settings, {}
+    capabilities = Capabilities(sources={("dataset", ANY): YES, ("dataset", "local_path"): YES}, workloads={ANY: YES})
+
+    def check(self, job, settings):
+        if job["seed"] == 13:
+            yield Problem(code="pluto-seed", stage=Stage.CHECK, title="pluto has no seed 13")
+
+    def render(self, job, settings, run, payload, halves):
+        said = {"run": run, "seed": job["seed"], "after": settings.full_after, "asleep": settings.asleep}
+        files = {"pluto.json": json.dumps(said).encode()}
+        return Plan(platform="pluto", run=run, job=job, files=files, spec="pluto.json")
+
+    def preflight(self, plan):
+        return ()
+
+    def submit(self, plan):
+        said, folder = json.loads(plan.files["pluto.json"]), Path("pluto")
+        folder.mkdir(exist_ok=True)
+        if len(list(folder.iterdir())) >= said["after"]:
+            raise Rejected([Problem(code="pluto-full", stage=Stage.SUBMIT, title="pluto is full")])
+        (folder / said["run"]).write_text(json.dumps(said))
+        return {"file": str(folder / said["run"])}
+
+    def find(self, plan):
+        return None
+
+    def status(self, reference):
+        said = json.loads(Path(reference["file"]).read_text())
+        return Status(state="running" if said["asleep"] else "failed" if said["seed"] == 4 else "succeeded")
+
+    def logs(self, reference, follow=False, tail=None):
+        seed = json.loads(Path(reference["file"]).read_text())["seed"]
+        yield dump(Metrics(step=1, total=1, values={"train/loss": seed / 10}), 0.0)
+
+    def cancel(self, reference):
+        pass
+
+    def outputs(self, reference):
+        return ()
+
+
+@hook
+def robotrain_platforms():
+    return [Pluto()]
+"""
+AS_A_PROCESS = """
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv[0] = "robotrain"
+runpy.run_module("robotrain", run_name="__main__")
+"""
+
+
+@pytest.fixture
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A job file, in a folder of its own where pluto is installed."""
+    site = tmp_path / "site"
+    info = site / "pluto-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "pluto_plugin.py").write_text(PLATFORM)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: pluto\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[robotrain]\nplatform.pluto = pluto_plugin\n")
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "job.yaml").write_text(f"workload: lerobot-train\nsources: {{dataset: [{{local_path: {DATASET}}}]}}\n")
+    for name in [name for name in os.environ if name.startswith("ROBOTRAIN_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    monkeypatch.chdir(here)
+    return "job.yaml"
+
+
+def sweep(*words: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "robotrain", "sweep", *words, "--platform", "pluto"]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def runs() -> list[str]:
+    return sorted(path.name for path in Path("pluto").glob("*"))
+
+
+def test_every_combination_is_sent_once_and_told(job):
+    done = sweep(job, "--over", "learning-rate=1e-4,3e-4", "--over", "seed=1,2", "--wait", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)["runs"]
+    values = [tuple(one["values"].values()) for one in told]
+    assert values == [("1e-4", "1"), ("1e-4", "2"), ("3e-4", "1"), ("3e-4", "2")]
+    assert runs() == sorted(one["run"] for one in told)
+    assert {one["state"] for one in told} == {"succeeded"}
+    assert [one["losses"] for one in told] == [{"train/loss": 0.1}, {"train/loss": 0.2}] * 2
+
+
+def test_nothing_is_sent_while_one_of_them_is_wrong(job):
+    done = sweep(job, "--over", "seed=1,13", "--over", "batch_size=8,-1", "--json")
+    assert done.returncode == 2
+    problems = json.loads(done.stdout)["problems"]
+    assert sorted(one["code"] for one in problems) == ["pluto-seed", "value-invalid"]
+    assert "Of 2 of 4 runs: seed=13 batch_size=8" in next(one["why"] for one in problems if one["code"] == "pluto-seed")
+    assert runs() == []
+
+
+def test_a_run_that_fails_makes_the_sweep_fail_and_stops_no_other(job):
+    done = sweep(job, "--over", "seed=4,5", "--wait")
+    assert done.returncode == 5, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["RUN", "SEED", "STATE", "TRAIN/LOSS"]
+    assert [line.split()[1:] for line in lines[1:]] == [["4", "failed", "0.4"], ["5", "succeeded", "0.5"]]
+
+
+def test_a_platform_that_takes_no_more_ends_it_with_what_was_sent(job):
+    done = sweep(job, "--over", "seed=1,2,3", "--over", "full_after=2")
+    assert done.returncode == 1
+    assert len(runs()) == 2
+    assert len(done.stdout.splitlines()) == 3
+    assert "2 of 3 runs were sent" in done.stderr
+    assert (
+        "they go on: robotrain wait " + " ".join(line.split()[0] for line in done.stdout.splitlines()[1:])
+        in done.stderr
+    )
+    assert "pluto is full" in done.stderr
+
+
+def test_ctrl_c_says_what_goes_on(job):
+    import signal
+
+    words = ("sweep", job, "--platform", "pluto", "--over", "seed=1,2", "--over", "asleep=true", "--wait")
+    command = [sys.executable, "-c", AS_A_PROCESS, *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("2 of 2"):
+                process.send_signal(signal.SIGINT)
+                break
+        told, err = process.communicate()
+    assert process.returncode == 130
+    assert [line.split()[0] for line in told.splitlines()[1:]] == sorted(runs(), key=told.index)
+    assert f"robotrain cancel {' '.join(sorted(runs(), key=told.index))} stops them" in err
