@@ -1,6 +1,6 @@
 """Record pusht-camera: the first episodes of pusht-mini, seen by a camera, which is drawn here and kept as video.
 
-Run it with any environment that has LeRobot, such as that of examples/rollout.txt:
+Run it with any environment that has LeRobot, such as that of evaluations (examples/pusht-mini/README.md):
 `python examples/pusht-camera/record.py OUT`.
 """
 

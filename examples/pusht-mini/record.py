@@ -1,6 +1,6 @@
 """Record the pusht-mini dataset: a scripted expert pushes the T home, once an episode.
 
-Run it with the environment of examples/rollout.txt: `python examples/pusht-mini/record.py OUT`.
+Run it with the environment of evaluations, which has LeRobot and gym-pusht: see README.md beside it.
 """
 
 from __future__ import annotations

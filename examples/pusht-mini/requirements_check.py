@@ -6,7 +6,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
-LOCK = Path(__file__).resolve().parent.parent / "rollout.txt"
+LOCK = Path(__file__).resolve().parents[2] / "workloads/robotrain_workloads/lerobot_eval/locks/eval.txt"
 
 
 def explain_missing(*packages: str) -> str | None:
@@ -17,10 +17,10 @@ def explain_missing(*packages: str) -> str | None:
     return "\n".join(
         [
             f"{Path(sys.argv[0]).name} needs {' and '.join(missing)}, which {sys.executable} does not have.",
-            "Make an environment from the lock beside the examples, and run the script with its Python:",
-            "  uv venv --python 3.12 .venv-rollout",
-            f"  uv pip install --python .venv-rollout --no-deps --require-hashes -r {_short(LOCK)}",
-            f"  .venv-rollout/bin/python {' '.join(sys.argv)}",
+            "Make an environment from the lock of evaluations, and run the script with its Python:",
+            "  uv venv --python 3.12 .venv-record",
+            f"  uv pip install --python .venv-record --no-deps --require-hashes -r {_short(LOCK)}",
+            f"  .venv-record/bin/python {' '.join(sys.argv)}",
         ]
     )
 

@@ -1,6 +1,6 @@
 """Record reach-other: an arm of six joints that moves to places at random, computed here, at 20 frames a second.
 
-Run it with any environment that has LeRobot, such as that of examples/rollout.txt:
+Run it with any environment that has LeRobot, such as that of evaluations (examples/pusht-mini/README.md):
 `python examples/reach-other/record.py OUT`.
 """
 
