@@ -9,62 +9,33 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from azure_stand_in import azurite, certificates, keys
+from azure_stand_in import azurite, keys
 from azure_stand_in.blobs import Blobs
+from azure_stand_in.certificates import Certificates
 from azure_stand_in.fault import Fault
 from azure_stand_in.front import Front
 from azure_stand_in.managed import Managed
 from azure_stand_in.many import Many
-from azure_stand_in.proxy import Proxy
-from azure_stand_in.sign_in import FEDERATED, SECRET, TENANT, SignIn
+from azure_stand_in.tenant import CLIENT, Tenant, tenant
 
-__all__ = ["CLIENT", "AzureStandIn", "Fault", "started"]
+__all__ = ["CLIENT", "AzureStandIn", "Fault", "started", "tenant"]
 
-CLIENT = "c1000000-0000-0000-0000-000000000001"
 MANY = "rtmany"
 
 
 @dataclass(frozen=True)
-class AzureStandIn:
-    """A storage account, a tenant, and an account that makes its blobs up.
+class AzureStandIn(Tenant):
+    """A tenant with a storage account, and an account that makes its blobs up.
 
-    blobs: to fill the account. front: what was asked of it, and what it refuses. many: the other account. sign_in,
-    managed: who asked for tokens. proxy: what else was asked for, and refused. folder: certificates and logs.
+    blobs: to fill the account. front: what was asked of it, and what it refuses. many: the other account. managed: who
+    asked for the tokens of a container.
     """
 
     account: str
-    folder: Path
-    ca: Path
     blobs: Blobs
     front: Front
     many: Many
-    sign_in: SignIn
     managed: Managed
-    proxy: Proxy
-
-    @property
-    def way(self) -> Mapping[str, str]:
-        """The environment that leads a program here, and nowhere else, without an identity."""
-        return {
-            "HTTPS_PROXY": self.proxy.address,
-            "NO_PROXY": "127.0.0.1,localhost",
-            "REQUESTS_CA_BUNDLE": str(self.ca),
-            "SSL_CERT_FILE": str(self.ca),
-        }
-
-    @property
-    def environ(self) -> Mapping[str, str]:
-        """The environment of a program with an identity: a client with a secret."""
-        signed_in = {"AZURE_TENANT_ID": TENANT, "AZURE_CLIENT_ID": CLIENT, "AZURE_CLIENT_SECRET": SECRET}
-        return {**self.way, **signed_in}
-
-    @property
-    def workload_identity(self) -> Mapping[str, str]:
-        """That of a pod of a cluster, whose token file the tenant trusts."""
-        file = self.folder / "federated-token"
-        file.write_text(FEDERATED)
-        named = {"AZURE_TENANT_ID": TENANT, "AZURE_CLIENT_ID": CLIENT, "AZURE_FEDERATED_TOKEN_FILE": str(file)}
-        return {**self.way, **named}
 
     @property
     def managed_identity(self) -> Mapping[str, str]:
@@ -102,15 +73,15 @@ class AzureStandIn:
 @contextlib.contextmanager
 def started(folder: Path, account: str = "rtaccount") -> Iterator[AzureStandIn]:
     """A running stand-in whose certificates and logs lie in `folder`."""
-    made = certificates.make(folder)
     with contextlib.ExitStack() as running:
+        here = running.enter_context(tenant(folder))
+        made = Certificates(here.ca, folder / "server.pem", folder / "server.key")
         store = running.enter_context(azurite.running(folder, account, made))
         front = running.enter_context(Front(made, store))
         many = running.enter_context(Many(made))
-        sign_in = running.enter_context(SignIn(made))
         managed = running.enter_context(Managed(CLIENT))
         blob = "blob.core.windows.net"
-        hosts = {f"{account}.{blob}": front.port, f"{MANY}.{blob}": many.port}
-        proxy = running.enter_context(Proxy({**hosts, "login.microsoftonline.com": sign_in.port}))
-        blobs = Blobs(account, store)
-        yield AzureStandIn(account, folder, made.ca, blobs, front, many, sign_in, managed, proxy)
+        here.proxy.hosts |= {f"{account}.{blob}": front.port, f"{MANY}.{blob}": many.port}
+        yield AzureStandIn(
+            **vars(here), account=account, blobs=Blobs(account, store), front=front, many=many, managed=managed
+        )

@@ -10,6 +10,7 @@ NAMES = (
     "login.microsoftonline.com",
     "management.azure.com",
     "*.api.azureml.ms",
+    "*.vault.azure.net",
     "localhost",
 )
 CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")

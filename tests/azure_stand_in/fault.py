@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 ABORT = struct.pack("ii", 1, 0)
 """SO_LINGER with no time to linger: what closes then is a reset on the wire."""
@@ -21,7 +22,8 @@ class Fault:
 
     after: how many that match pass unharmed first. status, code: what is answered instead; retry_after: the header
     that goes with it, in seconds. latency: seconds before the answer. act: called once, before the request is passed
-    on: a blob that changes meanwhile.
+    on: a blob that changes meanwhile. then: called once, when it was done, before it is answered. gone: nothing is
+    done, and the connection ends without an answer; lost: it was done, and the connection ends likewise.
 
     Of the body: cut: it breaks off half way; reset: likewise, and with a reset; stall: half way there are so many
     seconds without a byte, then the rest; flip: one of its bytes is another.
@@ -39,10 +41,13 @@ class Fault:
     latency: float = 0.0
     retry_after: int | None = None
     act: Callable[[], object] | None = None
+    gone: bool = False
+    then: Callable[[], object] | None = None
+    lost: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.act and self.times is None:
+        if (self.act or self.then) and self.times is None:
             self.times = 1
 
     def takes(self, request: str) -> bool:
@@ -86,15 +91,27 @@ class Ended:
 def meeting(handler: BaseHTTPRequestHandler, faults: Sequence[Fault], ended: Ended) -> Fault:
     """What the request meets, the first that takes it, when what it does before the answer is done; else `NONE`.
 
-    Raises ConnectionError when caller or server left meanwhile.
+    Raises ConnectionError when caller or server left meanwhile, or the connection ends here.
     """
     request = f"{handler.command} {handler.path}"
+    server: Any = handler.server
+    server.calls.append(f"{handler.command} https://{handler.headers['Host']}{handler.path}")
     fault = next((fault for fault in tuple(faults) if fault.takes(request)), NONE)
     if fault.act:
         fault.act()
     if fault.latency and not ended.wait(handler.connection, fault.latency):
         raise ConnectionError("nobody waits for the answer")
+    if fault.gone:
+        raise ConnectionError("nothing is answered")
     return fault
+
+
+def done(fault: Fault) -> None:
+    """What a fault does when the request was done. Raises ConnectionError when the answer is lost."""
+    if fault.then:
+        fault.then()
+    if fault.lost:
+        raise ConnectionError("the answer is lost")
 
 
 def send(handler: BaseHTTPRequestHandler, content: bytes, fault: Fault, ended: Ended) -> None:

@@ -5,9 +5,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from azure_stand_in import AzureStandIn, started
+from azure_stand_in import AzureStandIn, mlflow_server, started
+from azure_stand_in.certificates import Certificates
+from azure_stand_in.tenant import Tenant, tenant
+from azure_stand_in.workspace import CONTAINER, Workspace
 
 TOOLS = ("openssl", "npm", "node")
+
+
+@pytest.fixture(scope="session")
+def tenant_session(tmp_path_factory) -> Iterator[Tenant]:
+    """Started once; it needs OpenSSL alone."""
+    if not shutil.which("openssl"):
+        pytest.fail("the Azure stand-in needs OpenSSL: install it", pytrace=False)
+    with tenant(tmp_path_factory.mktemp("tenant")) as here:
+        yield here
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +38,30 @@ def azure(azure_session) -> Iterator[AzureStandIn]:
     """For one test: nothing noted, nothing refused. Blobs of earlier tests lie there still."""
     for server in (azure_session.front, azure_session.many, azure_session.sign_in, azure_session.managed):
         server.requests.clear()
+    azure_session.manager.empty()
     azure_session.proxy.refused.clear()
     yield azure_session
     azure_session.front.faults.clear()
     azure_session.many.faults.clear()
+
+
+@pytest.fixture(scope="session")
+def workspace_session(azure_session, tmp_path_factory) -> Iterator[Workspace]:
+    """What answers for workspaces in `westeurope`, with a real MLflow server behind it."""
+    made = Certificates(azure_session.ca, azure_session.folder / "server.pem", azure_session.folder / "server.key")
+    with (
+        mlflow_server.running(tmp_path_factory.mktemp("mlflow")) as port,
+        Workspace(made, azure_session.manager, port, azure_session.account) as answers,
+    ):
+        azure_session.blobs.put(CONTAINER, {})
+        azure_session.proxy.hosts["westeurope.api.azureml.ms"] = answers.port
+        yield answers
+
+
+@pytest.fixture
+def workspace(azure, workspace_session) -> Iterator[Workspace]:
+    """For one test: the workspace `robots-ml` is there, nothing is refused. Runs of earlier tests are there still."""
+    workspace_session.requests.clear()
+    azure.manager.workspace("robots-ml")
+    yield workspace_session
+    workspace_session.faults.clear()

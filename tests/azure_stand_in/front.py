@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler
 
 from azure_stand_in.azurite import Store
 from azure_stand_in.certificates import Certificates
-from azure_stand_in.fault import Fault, meeting, send
+from azure_stand_in.fault import Fault, done, meeting, send
 from azure_stand_in.serving import Server
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
@@ -78,6 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(
         self, status: int, headers: Mapping[str, str], content: bytes, fault: Fault, length: int | None = None
     ) -> None:
+        done(fault)
         self.send_response_only(status)
         for name, value in headers.items():
             self.send_header(name, value)

@@ -13,9 +13,14 @@ SERVICE = "2023-11-03"
 def sas(account: str, container: str, permissions: str, seconds: int = 3600) -> str:
     """A service SAS for one container, as the query of an address; negative seconds: it ended so long ago."""
     end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
+    told = {"sv": SERVICE, "sr": "c", "se": end, "sp": permissions, "spr": "https"}
+    return urlencode({**told, "sig": signature(account, container, permissions, end)})
+
+
+def signature(account: str, container: str, permissions: str, end: str) -> str:
+    """What has to sign such a query. end: as it is written in it."""
     named = f"/blob/{account}/{container}"
     # permissions, start, end, resource, identifier, IP, protocol, version, kind, snapshot, scope, five answer headers
     lines = [permissions, "", end, named, "", "", "https", SERVICE, "c", "", "", *[""] * 5]
     signed = hmac.new(base64.b64decode(KEY), "\n".join(lines).encode(), hashlib.sha256).digest()
-    told = {"sv": SERVICE, "sr": "c", "se": end, "sp": permissions, "spr": "https"}
-    return urlencode({**told, "sig": base64.b64encode(signed).decode()})
+    return base64.b64encode(signed).decode()

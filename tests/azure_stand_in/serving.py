@@ -12,7 +12,10 @@ from azure_stand_in.fault import Ended
 
 
 class Server(ThreadingHTTPServer):
-    """Serves with `handler`, with TLS when there are certificates; `port` is where. ended: ends waits of answers."""
+    """Serves with `handler`, with TLS when there are certificates; `port` is where. ended: ends waits of answers.
+
+    calls: `METHOD address`, as they came; several servers may share one list.
+    """
 
     daemon_threads = True
     block_on_close = False
@@ -21,6 +24,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, handler: type[BaseHTTPRequestHandler], made: Certificates | None = None) -> None:
         super().__init__(("127.0.0.1", 0), handler)
         self.ended = Ended()
+        self.calls: list[str] = []
         self._tls = made.context() if made else None
 
     @property

@@ -46,6 +46,7 @@ class SignIn(Server):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: SignIn
 
     def do_GET(self) -> None:

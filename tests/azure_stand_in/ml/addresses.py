@@ -1,0 +1,98 @@
+"""Addresses inside a workspace: of assets, and of folders in its datastores."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from azure_stand_in.ml.asked import user_error
+from azure_stand_in.ml.contents import Ml
+
+_WORKSPACE = r"/subscriptions/[^/]+/resourcegroups/[^/]+/providers/Microsoft\.MachineLearningServices/workspaces/[^/]+"
+_ASSET = rf"(?:azureml:)?(?P<at>{_WORKSPACE})/(?P<kind>\w+)/(?P<name>[^/]+)/versions/(?P<version>[^/]+)"
+_PART = rf"(?:azureml:)?(?P<at>{_WORKSPACE})/(?P<kind>\w+)/(?P<name>[^/]+)"
+_LONG = (
+    r"azureml://subscriptions/(?P<subscription>[^/]+)/resourcegroups/(?P<group>[^/]+)(?:/providers/[^/]+)?"
+    r"/workspaces/(?P<workspace>[^/]+)"
+)
+_VERSIONED = r"(?P<kind>data|models)/(?P<name>[^/]+)/versions/(?P<version>[^/]+)"
+_NAMED = rf"{_LONG}/{_VERSIONED}"
+_LOCATED = rf"azureml://locations/(?P<region>[^/]+)/workspaces/(?P<located>[^/]+)/{_VERSIONED}"
+_SHARED = rf"azureml://registries/(?P<registry>[^/]+)/{_VERSIONED}"
+_PATHS = rf"(?:azureml:/|{_LONG})/datastores/(?P<store>[^/]+)/paths/(?P<path>.*)"
+_BLOB = r"https://(?P<account>[a-z0-9]+)\.blob\.core\.windows\.net/(?P<container>[^/?]+)/?(?P<path>[^?]*)"
+_OF_JOB = r"azureml://jobs/(?P<job>[^/]+)/outputs/(?P<output>[^/]+)/paths/(?P<path>.*)"
+
+
+@dataclass(frozen=True)
+class Asset:
+    """kind: as in the path of its resource: `data`, `models`. registry: the one it lies in; empty for the workspace."""
+
+    kind: str
+    name: str
+    version: str
+    registry: str = ""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """In a storage account; prefix: without a slash at its ends."""
+
+    account: str
+    container: str
+    prefix: str
+
+
+def asset(address: str, ml: Ml) -> Asset | None:
+    """The asset version that an address names; None when it names none of this workspace, nor of a registry."""
+    for form in (_ASSET, _NAMED, _LOCATED, _SHARED):
+        found = re.fullmatch(form, address, re.IGNORECASE)
+        if found and _ours(found, ml):
+            registry = found.groupdict().get("registry") or ""
+            return Asset(found["kind"].lower(), found["name"], found["version"], registry)
+    return None
+
+
+def part(address: str, ml: Ml, kind: str) -> str:
+    """The name of a part of this workspace, as a compute; empty for anything else."""
+    found = re.fullmatch(_PART, address, re.IGNORECASE)
+    ours = found is not None and found["at"].lower() == ml.at.lower() and found["kind"].lower() == kind
+    return str(found["name"]) if found and ours else ""
+
+
+def datastore(address: str, ml: Ml) -> str:
+    """The name of the datastore that an address lies in; empty for one that lies in none of this workspace."""
+    found = re.fullmatch(_PATHS, address, re.IGNORECASE)
+    return str(found["store"]) if found and _ours(found, ml) else ""
+
+
+def folder(address: str, ml: Ml) -> Folder:
+    """Where something lies. Raises Refused."""
+    if found := re.fullmatch(_BLOB, address):
+        return Folder(found["account"], found["container"], unquote(found["path"]).strip("/"))
+    if found := re.fullmatch(_OF_JOB, address):
+        job = ml.jobs.get(found["job"].lower())
+        if job is None or found["output"] not in {*job.outputs, "artifacts"}:
+            raise user_error(f"The output of {address} does not exist.")
+        if found["output"] == "artifacts":
+            return Folder(ml.account, "azureml", f"ExperimentRun/dcid.{job.name}/{found['path']}".strip("/"))
+        base = job.outputs[found["output"]]
+        return Folder(base.account, base.container, f"{base.prefix}/{found['path']}".strip("/"))
+    found = re.fullmatch(_PATHS, address, re.IGNORECASE)
+    store = ml.datastores.get(datastore(address, ml).lower())
+    if found is None or store is None:
+        raise user_error(f"The address {address} lies in no datastore of the workspace.", "NotFound")
+    return Folder(str(store["accountName"]), str(store["containerName"]), found["path"].strip("/"))
+
+
+def _ours(found: re.Match[str], ml: Ml) -> bool:
+    """Whether what an address says of a workspace is this one."""
+    said = found.groupdict()
+    if "registry" in said:  # everybody's
+        return True
+    if "at" in said:
+        return bool(said["at"].lower() == ml.at.lower())
+    if "located" in said:
+        own = {ml.names[2].lower(), ml.identifier}
+        return said["region"].lower() == ml.region and said["located"].lower() in own
+    named = [said[part] for part in ("subscription", "group", "workspace")]
+    return named == [None] * 3 or [one.lower() for one in named] == [one.lower() for one in ml.names]

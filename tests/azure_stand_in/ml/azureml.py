@@ -1,0 +1,282 @@
+"""The workspace as a test sees it."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from azure_stand_in.fault import Fault
+from azure_stand_in.manager import SUBSCRIPTION, Manager
+from azure_stand_in.ml import asking, computes, datastores, quota
+from azure_stand_in.ml.contents import Ml
+from azure_stand_in.ml.environments import DEFAULT
+from azure_stand_in.ml.here import CONTAINER, Here
+from azure_stand_in.ml.job import LOGS, Job
+from azure_stand_in.ml.store import Store
+from azure_stand_in.mlflow_server import Runs
+from azure_stand_in.proxy import Proxy
+from azure_stand_in.serving import Server
+from azure_stand_in.sign_in import SignIn
+from azure_stand_in.tenant import CLIENT, Tenant
+
+NAME = "robots-ml"
+OTHER = "bbbbbbbb-0000-0000-0000-000000000002"
+MANAGER = "management.azure.com"
+Identities = Sequence[tuple[str, str, str]]
+"""The name, the client id and the principal of identities."""
+PRINCIPAL = "d1000000-0000-0000-0000-000000000001"
+TRAINS: Identities = (("id-train", CLIENT, PRINCIPAL),)
+GPUSPOT: Mapping[str, Mapping[str, str]] = {"gpuspot": {"nvidia.com/gpu": "1"}}
+Where = Literal["", "arm", "history", "blobs"]
+
+
+@dataclass
+class AzureML:
+    """A workspace, `robots-ml` in `westeurope`, and what stands around it. at: its resource id.
+
+    calls: `METHOD https://host/path?query` of its three services, in the order they came. store: its storage account.
+    servers: what answers, by name. runs: those of jobs as MLflow has them; None where no MLflow server stands there.
+    """
+
+    tenant: Tenant
+    store: Store
+    servers: Mapping[str, Any]
+    runs: Runs | None = None
+    at: str = ""
+    calls: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for server in self.servers.values():
+            server.calls = self.calls
+
+    @property
+    def manager(self) -> Manager:
+        """Azure's resource manager."""
+        return self.tenant.manager
+
+    @property
+    def history(self) -> Server:
+        """What answers at `westeurope.api.azureml.ms`."""
+        server: Server = self.servers["history"]
+        return server
+
+    @property
+    def proxy(self) -> Proxy:
+        """What leads here, and what else was asked for."""
+        return self.tenant.proxy
+
+    @property
+    def sign_in(self) -> SignIn:
+        """Who asked for tokens."""
+        return self.tenant.sign_in
+
+    @property
+    def way(self) -> Mapping[str, str]:
+        """What leads a program here, without an identity."""
+        return self.tenant.way
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """What leads a program here, signed in."""
+        return self.tenant.environ
+
+    @property
+    def ml(self) -> Ml:
+        """What it holds."""
+        return self.manager.there.workspaces[self.at.lower()]
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """Of its subscription, its resource group, itself."""
+        return self.ml.names
+
+    @property
+    def account(self) -> str:
+        """The name of its storage account."""
+        return self.store.account
+
+    @property
+    def container(self) -> str:
+        """That of `workspaceblobstore`."""
+        return CONTAINER
+
+    @property
+    def jobs(self) -> dict[str, Job]:
+        """By name, in the order they were made."""
+        return {job.name: job for job in self.ml.jobs.values()}
+
+    @property
+    def runner(self) -> Callable[[Job], None] | None:
+        """Who runs each new job, in a thread of its own; None: a test says its states."""
+        return self.manager.here.runner
+
+    @runner.setter
+    def runner(self, runner: Callable[[Job], None] | None) -> None:
+        self.manager.here.runner = runner
+
+    @property
+    def cancelling(self) -> Literal["at-once", "slow"]:
+        """What becomes of a job that nobody runs and that was asked to end."""
+        return self.manager.here.cancelling
+
+    @cancelling.setter
+    def cancelling(self, how: Literal["at-once", "slow"]) -> None:
+        self.manager.here.cancelling = how
+
+    def begin(self) -> None:
+        """As at the beginning: a workspace with its own datastores, and nothing else."""
+        self.manager.empty()
+        self.manager.here = Here(self.store, runs=self.runs)
+        for server in self.servers.values():
+            server.faults.clear()
+            server.requests.clear()
+        self.calls.clear()
+        self.sign_in.requests.clear()
+        self.tenant.proxy.refused.clear()
+        self._make(SUBSCRIPTION)
+        self.manager.account(self.account)
+
+    def elsewhere(self, subscription: str = OTHER) -> "AzureML":
+        """Make a workspace of the same name in another subscription, with its own datastores alone."""
+        other = dataclasses.replace(self)
+        other._make(subscription)
+        return other
+
+    def _make(self, subscription: str) -> None:
+        self.at = self.manager.workspace(NAME, account=self.account, subscription=subscription)
+        self.store.put(LOGS, {})
+        self.datastore("workspaceblobstore", CONTAINER)
+        self.datastore("workspaceartifactstore", LOGS)
+        self.ml.datastores["workspaceblobstore"]["isDefault"] = True
+
+    def kubernetes(
+        self,
+        name: str = "k8s-robot-dev-00",
+        instance_types: Mapping[str, Mapping[str, str]] = GPUSPOT,
+        identities: Identities = TRAINS,
+        state: str = "Succeeded",
+        system: bool = False,
+    ) -> str:
+        """Attach a cluster. instance_types: what each limits, by name. system: whether it has its own identity."""
+        made = computes.kubernetes(self.ml, instance_types)
+        return computes.add(self.ml, name, made, self._identities(identities), state, system)
+
+    def managed_compute(
+        self,
+        name: str = "gpu-cluster",
+        vm_size: str = "Standard_NC24ads_A100_v4",
+        most: int = 2,
+        least: int = 0,
+        identities: Identities = TRAINS,
+        state: str = "Succeeded",
+        priority: Literal["Dedicated", "LowPriority"] = "Dedicated",
+        system: bool = False,
+    ) -> str:
+        """Make a cluster that Azure manages. most, least: of nodes."""
+        made = computes.managed(vm_size, most, least, priority)
+        return computes.add(self.ml, name, made, self._identities(identities), state, system)
+
+    def environment(self, name: str, version: str, image: str) -> str:
+        """Register one."""
+        self.ml.environments.setdefault(name.lower(), {})[version] = {**DEFAULT, "image": image}
+        return f"{self.at}/environments/{name}/versions/{version}"
+
+    def data(
+        self,
+        name: str,
+        version: str | int,
+        folder: str,
+        kind: str = "uri_folder",
+        archived: bool = False,
+        registry: str = "",
+    ) -> str:
+        """Register a data asset. folder: in `workspaceblobstore`, or a whole address. registry: the one it goes to."""
+        made = {"dataType": kind, "dataUri": self.address(folder), "isArchived": archived}
+        below = f"registries/{registry}" if registry else self.at
+        self.manager.there.data.setdefault(f"{below}/{name}".lower(), {})[str(version)] = made
+        scheme = "azureml://" if registry else ""
+        return f"{scheme}{below}/data/{name}/versions/{version}"
+
+    def model(
+        self, name: str, version: str | int, folder: str, kind: str = "custom_model", archived: bool = False
+    ) -> str:
+        """Register a model. folder: in `workspaceblobstore`, or a whole address."""
+        made = {"modelType": kind, "modelUri": self.address(folder), "isArchived": archived}
+        self.manager.there.models.setdefault(f"{self.at}/{name}".lower(), {})[str(version)] = made
+        return f"{self.at}/models/{name}/versions/{version}"
+
+    def address(self, folder: str) -> str:
+        """Of a folder in `workspaceblobstore`; an address stays as it is."""
+        if "://" in folder:
+            return folder
+        subscription, group, name = self.names
+        at = f"azureml://subscriptions/{subscription}/resourcegroups/{group}/workspaces/{name}"
+        return f"{at}/datastores/workspaceblobstore/paths/{folder.strip('/')}/"
+
+    def datastore(
+        self,
+        name: str,
+        container: str,
+        credentials: Literal["None", "Sas", "AccountKey"] = "None",
+        kind: str = "AzureBlob",
+        account: str = "",
+    ) -> str:
+        """Make one, and its container."""
+        self.ml.datastores[name.lower()] = datastores.properties(self.ml, container, credentials, kind, account)
+        if not account:
+            self.store.put(container, {})
+        return f"{self.at}/datastores/{name}"
+
+    def usage(self, family: str, used: int, limit: int, region: str = "westeurope", low: bool = False) -> None:
+        """How many cores of a family of machines are used, and may be."""
+        made = quota.usage(region, self.names[0], family, used, limit, low)
+        self.manager.there.usages.setdefault(region, []).append(made)
+
+    def deny(self, pattern: str) -> None:
+        """The caller's roles do not hold this. pattern: for `METHOD /path below the workspace`."""
+        self.ml.denied.append(pattern)
+
+    def auth_mode(self, mode: Literal["accessKey", "identity"]) -> None:
+        """How the workspace's own datastores are opened."""
+        self.ml.mode = mode
+        self.manager.there.resources[self.at.lower()].properties["systemDatastoresAuthMode"] = mode
+
+    def fault(self, match: str, where: Where = "", **how: Any) -> Fault:
+        """A bad day for requests `METHOD path?query` that match: see `Fault`. where: at one of the services alone."""
+        made = Fault(match, **how)
+        for name, server in self.servers.items():
+            if where in ("", name):
+                server.faults.append(made)
+        return made
+
+    def at_call(self, number: int, **how: Any) -> Fault:
+        """What the call of this number from now on meets, counted over all services; 1: the next one."""
+        return self.fault("", after=number - 1, times=1, **how)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        query: str = "api-version=2024-04-01",
+        audience: str = f"https://{MANAGER}",
+        host: str = MANAGER,
+    ) -> tuple[int, Any]:
+        """Ask one of the services as any client does: the status, and the JSON. path: below the workspace, or whole.
+
+        At the other host, below the workspace in run history.
+        """
+        if not path.startswith(("/subscriptions", "/discovery")):
+            path = f"{self.at}{path}" if host == MANAGER else f"/history/v1.0{self.at}{path}"
+        return asking.ask(self.tenant, method, f"https://{host}{path}?{query}", body, audience)
+
+    def wait(self, name: str, seconds: float = 60.0) -> str:
+        """Until a job has ended: how."""
+        job = self.jobs[name]
+        assert job.ended.wait(seconds), f"{name} is {job.status} still"
+        return job.status
+
+    def _identities(self, identities: Identities) -> dict[str, tuple[str, str]]:
+        """Make them: the client id and the principal of each, by resource id."""
+        made = self.manager.identity
+        return {made(name, client, principal): (client, principal) for name, client, principal in identities}

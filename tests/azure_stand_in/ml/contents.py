@@ -1,0 +1,60 @@
+"""What one workspace holds."""
+
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from azure_stand_in.ml.job import Job
+
+KIND = "Microsoft.MachineLearningServices/workspaces"
+MADE = {
+    "createdAt": "2026-01-01T00:00:00.0000000Z",
+    "createdBy": "somebody",
+    "createdByType": "User",
+    "lastModifiedAt": "2026-01-01T00:00:00.0000000Z",
+}
+Versions = dict[str, dict[str, Any]]
+"""Properties, by the version."""
+
+
+@dataclass
+class Ml:
+    """at: the workspace's resource id. Names are kept in lower case: Azure finds them in any.
+
+    uploads: the containers that code was let in to, by name and version. models, data: of all workspaces, by
+    `WORKSPACE/NAME`, and of registries, by `registries/REGISTRY/NAME`. denied: patterns for `METHOD rest` that the
+    caller's roles do not hold. mode: how its own datastores are opened, `systemDatastoresAuthMode`.
+    """
+
+    at: str
+    account: str
+    computes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    datastores: dict[str, dict[str, Any]] = field(default_factory=dict)
+    environments: dict[str, Versions] = field(default_factory=dict)
+    codes: dict[str, Versions] = field(default_factory=dict)
+    uploads: dict[str, str] = field(default_factory=dict)
+    models: dict[str, Versions] = field(default_factory=dict)
+    data: dict[str, Versions] = field(default_factory=dict)
+    jobs: "dict[str, Job]" = field(default_factory=dict)
+    denied: list[str] = field(default_factory=list)
+    mode: str = "accessKey"
+    region: str = "westeurope"
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """Of its subscription, its resource group, itself."""
+        parts = self.at.split("/")
+        return parts[2], parts[4], parts[8]
+
+    @property
+    def identifier(self) -> str:
+        """Its `workspaceId`."""
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, self.at))
+
+    def resource(self, rest: str, properties: dict[str, Any], **more: Any) -> dict[str, Any]:
+        """A part of it, as it is answered. rest: its path below the workspace."""
+        words = rest.strip("/").split("/")
+        kind = "/".join([KIND, *words[::2]])
+        made = {"systemData": MADE} if "computes" not in words else {}
+        return {"id": f"{self.at}{rest}", "name": words[-1], "type": kind, "properties": properties, **made, **more}

@@ -1,0 +1,68 @@
+"""The datastores of a workspace: where they lie, and what opens them."""
+
+from typing import Any
+
+from azure_stand_in import keys
+from azure_stand_in.ml.asked import Answer, Asked, missing, user_error
+from azure_stand_in.ml.contents import Ml
+from azure_stand_in.ml.here import Here
+
+
+def properties(ml: Ml, container: str, credentials: str, kind: str = "AzureBlob", account: str = "") -> dict[str, Any]:
+    """Of a new one."""
+    return {
+        "description": None,
+        "tags": {},
+        "properties": {},
+        "datastoreType": kind,
+        "isDefault": False,
+        "subscriptionId": ml.names[0],
+        "resourceGroup": ml.names[1],
+        "accountName": account or ml.account,
+        "containerName": container,
+        "endpoint": "core.windows.net",
+        "protocol": "https",
+        "serviceDataAccessAuthIdentity": "None",
+        "credentials": {"credentialsType": credentials},
+    }
+
+
+def one(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
+    """One of them."""
+    return 200, _resource(ml, name)
+
+
+def every(here: Here, ml: Ml, asked: Asked) -> Answer:
+    """All, or the default one alone."""
+    found = [_resource(ml, name) for name in ml.datastores]
+    if asked.query.get("isDefault", "").lower() == "true":
+        found = [one for one in found if one["properties"]["isDefault"]]
+    return 200, {"value": found}
+
+
+def secrets(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
+    """What opens one."""
+    found = _resource(ml, name)["properties"]
+    match found["credentials"]["credentialsType"]:
+        case "AccountKey":
+            return 200, {"secretsType": "AccountKey", "key": keys.KEY}
+        case "Sas":
+            return 200, {
+                "secretsType": "Sas",
+                "sasToken": keys.sas(found["accountName"], found["containerName"], "racwdl"),
+            }
+        case _:
+            raise user_error(f"The datastore {name} has no credentials.", "NoSecrets")
+
+
+def _resource(ml: Ml, name: str) -> dict[str, Any]:
+    if name.lower() not in ml.datastores:
+        raise missing(f"Could not find datastore with name {name}.")
+    return ml.resource(f"/datastores/{name}", ml.datastores[name.lower()])
+
+
+ROUTES = (
+    ("POST", "/datastores/([^/]+)/listSecrets", secrets),
+    ("GET", "/datastores/([^/]+)", one),
+    ("GET", "/datastores", every),
+)

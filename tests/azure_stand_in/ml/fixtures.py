@@ -1,0 +1,69 @@
+"""The workspace as fixtures: `from azure_stand_in.ml.fixtures import azureml, …` in a conftest."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from robotrain_azure import credential
+
+from azure_stand_in.certificates import Certificates
+from azure_stand_in.ml.azureml import AzureML
+from azure_stand_in.ml.memory import Memory
+from azure_stand_in.ml.store import Stored
+from azure_stand_in.tenant import Tenant
+from azure_stand_in.workspace import Workspace
+
+HOST = "westeurope.api.azureml.ms"
+ACCOUNT = "rtmemory"
+
+
+@pytest.fixture
+def nobody(monkeypatch) -> None:
+    """No identity of whoever runs the tests is seen."""
+    for name in list(os.environ):
+        if name.startswith(("AZURE_", "MSI_", "IDENTITY_", "AZUREML_", "MLFLOW_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PATH", "")  # `az` and `azd`
+    credential.forget()
+
+
+@pytest.fixture(scope="session")
+def azureml_session(tenant_session) -> Iterator[AzureML]:
+    """Started once, in a moment: its blobs are in this process, and nothing tracks its runs."""
+    made = _certificates(tenant_session)
+    with Memory(made, ACCOUNT) as blobs, Workspace(made, tenant_session.manager, 0, ACCOUNT) as history:
+        tenant_session.proxy.hosts |= {f"{ACCOUNT}.blob.core.windows.net": blobs.port, HOST: history.port}
+        yield AzureML(tenant_session, blobs, {"arm": tenant_session.manager, "history": history, "blobs": blobs})
+
+
+@pytest.fixture
+def azureml(azureml_session, monkeypatch, nobody) -> Iterator[AzureML]:
+    """For one test: this process is signed in; the workspace `robots-ml` is there, with its own datastores alone."""
+    azureml_session.servers["blobs"].empty()
+    yield from _begun(azureml_session, monkeypatch)
+
+
+@pytest.fixture
+def azureml_stored(azure, workspace_session, monkeypatch, nobody) -> Iterator[AzureML]:
+    """The same with blobs in Azurite, and a real MLflow server. Blobs and runs of earlier tests are there still."""
+    servers = {"arm": azure.manager, "history": workspace_session, "blobs": azure.front}
+    store = Stored(azure.account, azure.front.store)
+    yield from _begun(AzureML(azure, store, servers, workspace_session.runs), monkeypatch)
+
+
+def _begun(whole: AzureML, monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureML]:
+    whole.begin()
+    for module in ("hand_over.calls", "service.datastore"):  # tries again as it does, and hardly waits in between
+        monkeypatch.setattr(f"robotrain_azureml.{module}.LONGEST_PAUSE", 0.05)
+    for name, value in whole.environ.items():
+        monkeypatch.setenv(name, value)
+    yield whole
+    for job in whole.ml.jobs.values():
+        job.cancelled.set()
+    whole.runner = None
+    for server in whole.servers.values():
+        server.faults.clear()
+
+
+def _certificates(tenant: Tenant) -> Certificates:
+    return Certificates(tenant.ca, tenant.folder / "server.pem", tenant.folder / "server.key")

@@ -1,0 +1,149 @@
+"""The jobs of a workspace: what is sent is looked at, made, and handed to who runs it."""
+
+import contextlib
+import copy
+import threading
+from typing import Any
+
+from azure_stand_in.ml import addresses, assets
+from azure_stand_in.ml.asked import Answer, Asked, missing, user_error
+from azure_stand_in.ml.contents import Ml
+from azure_stand_in.ml.here import Here
+from azure_stand_in.ml.job import Bound, Job
+from azure_stand_in.ml.judged import judge
+
+CHANGEABLE = ("description", "tags", "displayName", "properties", "isArchived")
+"""Of a job that is there; the sentence and this list are those of azure-docs#122250."""
+
+
+def make(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
+    """A new job; or a word about one that is there."""
+    body: dict[str, Any] = dict(asked.body.get("properties") or {})
+    with _MAKING:
+        if there := ml.jobs.get(name.lower()):
+            _change(there, body)
+            return 200, resource(ml, there)
+        judge(name, asked.body, ml)
+        job = _made(here, ml, name, body)
+        ml.jobs[name.lower()] = job
+        if here.runs:
+            here.runs.begin(name, job.experiment, str(body.get("displayName") or ""))
+    if here.runner:
+        threading.Thread(target=_run, args=(here.runner, job), daemon=True, name=f"job {name}").start()
+    return 201, resource(ml, job)
+
+
+def one(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
+    """One job."""
+    return 200, resource(ml, _job(ml, name))
+
+
+def every(here: Here, ml: Ml, asked: Asked) -> Answer:
+    """All jobs, the newest first."""
+    return 200, {"value": [resource(ml, job) for job in reversed(ml.jobs.values())]}
+
+
+def cancel(here: Here, ml: Ml, asked: Asked, name: str) -> Answer:
+    """Ask for a job's end; of one that has ended, too."""
+    job = _job(ml, name)
+    job.cancel()
+    if not here.runner and here.cancelling == "at-once" and not job.finished:
+        job.state("Canceled")
+    return 200, None
+
+
+def resource(ml: Ml, job: Job) -> dict[str, Any]:
+    """A job as it is answered."""
+    at = ml.at
+    studio = f"https://ml.azure.com/runs/{job.name}?wsid={at}"
+    services = {
+        "Tracking": {"jobServiceType": "Tracking", "port": None, "endpoint": f"azureml://{ADDRESS}/mlflow/v1.0{at}?"},
+        "Studio": {"jobServiceType": "Studio", "port": None, "endpoint": studio},
+    }
+    usual = {"description": None, "tags": {}, "properties": {}, "isArchived": False, "experimentName": "Default"}
+    whole = {**usual, **job.body, "status": job.status, "services": services}
+    return ml.resource(f"/jobs/{job.name}", whole)
+
+
+ADDRESS = "westeurope.api.azureml.ms"
+_MAKING = threading.Lock()
+
+
+def _job(ml: Ml, name: str) -> Job:
+    if name.lower() not in ml.jobs:
+        raise missing(f"Run {name} was not found.")
+    return ml.jobs[name.lower()]
+
+
+def _change(job: Job, body: dict[str, Any]) -> None:
+    """Say something else of a job. Raises Refused when it would be another one."""
+    names = sorted({*job.body, *body} - {*CHANGEABLE})
+    other = [name for name in names if (job.body.get(name) or None) != (body.get(name) or None)]
+    if other:
+        told = ",  ".join(name[0].upper() + name[1:] for name in other)
+        raise user_error(
+            "A job with this name already exists. If you are trying to create a new job, use a different name. If you "
+            f"are trying to update an existing job, the existing job's {told} cannot be changed. Only description, "
+            "tags, displayName, properties, and isArchived can be updated.",
+            "Immutable/JobPropertyImmutable",
+        )
+    job.body |= {name: body[name] for name in CHANGEABLE if body.get(name) is not None}
+
+
+def _made(here: Here, ml: Ml, name: str, body: dict[str, Any]) -> Job:
+    body = copy.deepcopy(body)
+    code = addresses.asset(str(body.get("codeId") or ""), ml)
+    found = addresses.folder(assets_uri(ml, code), ml) if code else None
+    environment = addresses.asset(body["environmentId"], ml)
+    assert environment
+    inputs = {one: _bound(ml, given) for one, given in (body.get("inputs") or {}).items() if given.get("uri")}
+    outputs = {one: _out(ml, name, one, given) for one, given in (body.get("outputs") or {}).items()}
+    identity = ml.computes[addresses.part(body["computeId"], ml, "computes").lower()].get("identity") or {}
+    clients = tuple(one["clientId"] for one in (identity.get("userAssignedIdentities") or {}).values())
+    image = ml.environments[environment.name.lower()][environment.version].get("image") or ""
+    at = f"{ml.at}/jobs/{name}"
+    where = (found.container, found.prefix) if found else None
+    return Job(name, at, body, here.blobs, where, inputs, outputs, clients, str(image))
+
+
+def assets_uri(ml: Ml, of: addresses.Asset) -> str:
+    """Where the version of an asset lies; empty for one that is not there."""
+    if of.kind == "codes":
+        return str(ml.codes.get(of.name.lower(), {}).get(of.version, {}).get("codeUri") or "")
+    given = assets.there(ml, of.kind, of.name, of.registry).get(of.version, {})
+    return str(given.get("modelUri" if of.kind == "models" else "dataUri") or "")
+
+
+def _bound(ml: Ml, given: dict[str, Any]) -> Bound:
+    named = addresses.asset(given["uri"], ml)
+    at = addresses.folder(assets_uri(ml, named) if named else given["uri"], ml)
+    return Bound(given["jobInputType"], given.get("mode") or "ReadOnlyMount", at.account, at.container, at.prefix)
+
+
+def _out(ml: Ml, job: str, name: str, given: dict[str, Any]) -> Bound:
+    usual = f"azureml://datastores/workspaceblobstore/paths/azureml/{job}/{name}/"
+    uri = str(given.get("uri") or usual).replace("${{name}}", job).replace("${{output_name}}", name)
+    at = addresses.folder(uri, ml)
+    return Bound(given["jobOutputType"], given.get("mode") or "ReadWriteMount", at.account, at.container, at.prefix)
+
+
+def _run(runner: Any, job: Job) -> None:
+    """In a thread of its own, to the end."""
+    with contextlib.suppress(ValueError):  # a test said otherwise meanwhile
+        try:
+            job.state("Queued")
+            runner(job)
+        except Exception as error:
+            if not job.finished:
+                job.fail("ServiceError", f"{type(error).__name__}: {error}")
+        else:
+            if not job.finished:
+                job.state("Canceled" if job.cancelled.is_set() else "Completed")
+
+
+ROUTES = (
+    ("PUT", "/jobs/([^/]+)", make),
+    ("GET", "/jobs/([^/]+)", one),
+    ("GET", "/jobs", every),
+    ("POST", "/jobs/([^/]+)/cancel", cancel),
+)

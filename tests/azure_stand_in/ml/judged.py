@@ -1,0 +1,287 @@
+"""What Azure refuses in a new job: a table of rules.
+
+`of` says where each is from: `sdk`, the fields, enums and docstrings of azure-ai-ml 1.35's own client; `facts`, a
+section of azureml.md (what the SDK lets through and the service or the run finds out); `contract`; `limits`, the page
+on service limits of learn.microsoft.com (resource-limits-capacity); or an issue of GitHub. What Azure would only tell
+when the job runs is refused here at once.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from azure_stand_in.ml import addresses, assets, fields
+from azure_stand_in.ml.asked import Refused, user_error
+from azure_stand_in.ml.contents import Ml
+
+INPUTS = ("literal", "uri_file", "uri_folder", "mltable", "custom_model", "mlflow_model", "triton_model")
+READING = ("ReadOnlyMount", "ReadWriteMount", "Download", "Direct", "EvalMount", "EvalDownload")
+WRITING = ("ReadWriteMount", "Upload", "Direct")
+IDENTITIES = ("Managed", "AMLToken", "UserIdentity")
+DISTRIBUTIONS = ("PyTorch", "TensorFlow", "Mpi", "Ray")
+RUN = {"tags": (50, 100, 1000), "properties": (50, 100, 1000)}
+"""How many, and how long a name and a value."""
+LONGEST = {"displayName": 256, "description": 5000}
+MOST = {"inputs": 200, "outputs": 20}
+_NAME = r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,254}"
+_EXPERIMENT = r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,255}"
+_BINDING = r"[a-zA-Z_][a-zA-Z0-9_]*"
+_SHARED = r"[1-9][0-9]*[bkmgBKMG]"
+_DURATION = r"P(?=\d|T\d)(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+S)?)?"
+_PLACE = r"\$\{\{(.*?)\}\}"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A job that is to be made. said: its properties."""
+
+    name: str
+    whole: Mapping[str, Any]
+    ml: Ml
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """Without what says nothing."""
+        return {name: value for name, value in self.whole.get("properties", {}).items() if value is not None}
+
+    @property
+    def compute(self) -> dict[str, Any]:
+        """The compute; empty when there is none."""
+        name = addresses.part(self.said.get("computeId", ""), self.ml, "computes")
+        found: dict[str, Any] = self.ml.computes.get(name.lower(), {})
+        return found
+
+    @property
+    def resources(self) -> dict[str, Any]:
+        """What it asks of the compute."""
+        return self.said.get("resources") or {}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """finds: what is wrong, in sentences. inner: the code of it."""
+
+    of: str
+    finds: Callable[[Sent], Iterator[str]]
+    inner: str = "BadArgument"
+
+
+def judge(name: str, sent: Mapping[str, Any], ml: Ml) -> None:
+    """Raises Refused with all that is wrong by the first rule that finds anything."""
+    for rule in RULES.values():
+        if found := list(rule.finds(Sent(name, sent, ml))):
+            raise user_error(" ".join(found), rule.inner)
+
+
+def _name(job: Sent) -> Iterator[str]:
+    if not re.fullmatch(_NAME, job.name):
+        yield (
+            f"Job name '{job.name}' is invalid. It must start with a letter or number and can only contain letters,"
+            " numbers, underscores, and dashes, with a maximum of 255 characters."
+        )
+
+
+def _fields(job: Sent) -> Iterator[str]:
+    yield from (f"Could not find member '{name}' on object of type 'Job'." for name in {*job.whole} - {"properties"})
+    if not isinstance(job.whole.get("properties"), dict):
+        yield "The field properties is required."
+    else:
+        yield from fields.wrong(job.whole["properties"])
+
+
+def _kind(job: Sent) -> Iterator[str]:
+    if job.said.get("jobType") != "Command":
+        yield f"The job type {job.said.get('jobType')!r} is none that this stand-in runs: it runs Command."
+    if job.said.get("limits") and job.said["limits"].get("jobLimitsType") != "Command":
+        yield "The limits of a command job have the jobLimitsType Command."
+
+
+def _command(job: Sent) -> Iterator[str]:
+    if not job.said.get("command", "").strip():
+        yield "The command field is required."
+
+
+def _code(job: Sent) -> Iterator[str]:
+    said = job.said.get("codeId")
+    if said is None:
+        return
+    found = addresses.asset(said, job.ml)
+    if found is None or found.version not in job.ml.codes.get(found.name.lower(), {}):
+        yield f"The code {said} was not found."
+
+
+def _environment(job: Sent) -> Iterator[str]:
+    said = job.said.get("environmentId", "")
+    found = addresses.asset(said, job.ml)
+    if found is None or found.kind != "environments":
+        yield f"The environment '{said}' is no version of an environment of this workspace."
+    elif found.version not in job.ml.environments.get(found.name.lower(), {}):
+        yield f"Environment {found.name} with version {found.version} was not found."
+
+
+def _compute(job: Sent) -> Iterator[str]:
+    said = job.said.get("computeId", "")
+    if not job.compute:
+        yield f"Unknown compute target '{said.rpartition('/')[2]}'."
+    elif (state := job.compute["properties"]["provisioningState"]) != "Succeeded":
+        yield f"The compute target '{job.compute['name']}' cannot be used: it is {state}."
+
+
+def _instances(job: Sent) -> Iterator[str]:
+    kind, inner = job.compute["properties"]["computeType"], job.compute["properties"]["properties"]
+    asked = job.resources.get("instanceType")
+    if kind == "Kubernetes":
+        if asked is not None and asked not in inner["instanceTypes"]:
+            yield f"AML Kubernetes Compute job failed. 9: Invalid instance type. There is no {asked!r}."
+    elif asked is not None:
+        yield f"The instance type {asked!r} cannot be said for the compute target '{job.compute['name']}'."
+    count = job.resources.get("instanceCount", 1)
+    most = (inner.get("scaleSettings") or {}).get("maxNodeCount", count)
+    if not 1 <= count <= most:
+        yield f"The instance count {count} is not between 1 and {most}."
+
+
+def _shared(job: Sent) -> Iterator[str]:
+    said = job.resources.get("shmSize")
+    if said is not None and not re.fullmatch(_SHARED, said):
+        yield f"The shmSize {said!r} is no (number)(unit), where the unit is one of b, k, m, g."
+
+
+def _timeout(job: Sent) -> Iterator[str]:
+    said = (job.said.get("limits") or {}).get("timeout")
+    if said is not None and (not re.fullmatch(_DURATION, said) or not re.search("[1-9]", said)):
+        yield f"The timeout {said!r} is no duration in ISO 8601, of seconds or more."
+
+
+def _identity(job: Sent) -> Iterator[str]:
+    said = job.said.get("identity")
+    if said is None:
+        return
+    if said.get("identityType") not in IDENTITIES:
+        yield f"The identity type {said.get('identityType')!r} is not supported."
+        return
+    own = job.compute.get("identity") or {}
+    clients = [one["clientId"] for one in (own.get("userAssignedIdentities") or {}).values()]
+    if said["identityType"] == "Managed" and not own:
+        yield f"The compute target '{job.compute['name']}' has no identity that the job could use. Identity not found."
+    elif said.get("clientId") and said["clientId"] not in clients:
+        yield f"The identity {said['clientId']} is not assigned to the compute target. Identity not found."
+
+
+def _distribution(job: Sent) -> Iterator[str]:
+    said = job.said.get("distribution")
+    if said is not None and said.get("distributionType") not in DISTRIBUTIONS:
+        yield f"The distribution type {said.get('distributionType')!r} is not supported."
+
+
+def _bindings(job: Sent) -> Iterator[str]:
+    for what in ("inputs", "outputs"):
+        for name in job.said.get(what) or {}:
+            if not re.fullmatch(_BINDING, name):
+                yield f"The name '{name}' of {what} begins with a number, or is not of letters, numbers, underscores."
+
+
+def _inputs(job: Sent) -> Iterator[str]:
+    for name, given in (job.said.get("inputs") or {}).items():
+        kind = given.get("jobInputType")
+        if kind not in INPUTS:
+            yield f"The type {kind!r} of the input {name} is not supported."
+        elif kind == "literal":
+            if not given.get("value"):
+                yield f"The input {name} has no value."
+        elif given.get("mode") is not None and given["mode"] not in READING:
+            yield f"The mode {given['mode']!r} of the input {name} is not supported."
+        elif not given.get("uri"):
+            yield f"The input {name} has no uri."
+        else:
+            yield from _read(job, name, kind, given["uri"])
+
+
+def _read(job: Sent, name: str, kind: str, uri: str) -> Iterator[str]:
+    """Of an address: an asset that is there, of that type, or a folder that lies somewhere."""
+    if "@" in uri or "/labels/" in uri:
+        yield f"The uri {uri} of the input {name} names no version."
+        return
+    if (found := addresses.asset(uri, job.ml)) is None:
+        try:
+            addresses.folder(uri, job.ml)
+        except Refused as no:
+            yield f"The uri of the input {name} is invalid. {no.message}"
+        return
+    if found.kind not in assets.WHAT:
+        there = None
+    else:
+        there = assets.there(job.ml, found.kind, found.name, found.registry).get(found.version)
+    if there is None:
+        yield f"The {found.kind} asset {found.name} with version {found.version} was not found."
+    elif there.get(assets.WHAT[found.kind][0]) != kind:
+        yield f"The input {name} is a {kind}, and {found.name}:{found.version} is none."
+
+
+def _outputs(job: Sent) -> Iterator[str]:
+    for name, given in (job.said.get("outputs") or {}).items():
+        if given.get("jobOutputType") not in INPUTS[1:]:
+            yield f"The type {given.get('jobOutputType')!r} of the output {name} is not supported."
+        if given.get("mode") is not None and given["mode"] not in WRITING:
+            yield f"The mode {given['mode']!r} of the output {name} is not supported."
+        uri = given.get("uri")
+        if uri is not None and addresses.datastore(uri, job.ml).lower() not in job.ml.datastores:
+            yield f"The output {name} goes to {uri!r}, which lies in no datastore of the workspace."
+
+
+def _places(job: Sent) -> Iterator[str]:
+    known = {f"{what}.{name}" for what in ("inputs", "outputs") for name in job.said.get(what) or {}}
+    for found in re.findall(_PLACE, job.said["command"]):
+        if found not in known:
+            yield f"The command refers to ${{{{{found}}}}}, which the job does not have."
+    for name, value in (job.said.get("environmentVariables") or {}).items():
+        if re.search(_PLACE, value):
+            yield f"The environment variable {name} holds an expression, which is not resolved there."
+
+
+def _experiment(job: Sent) -> Iterator[str]:
+    said = job.said.get("experimentName")
+    if said is not None and not re.fullmatch(_EXPERIMENT, said):
+        yield (
+            "Experiment name must be 1-256 characters, start with a letter or a number, and can only contain letters,"
+            " numbers, underscores, and dashes."
+        )
+
+
+def _limits(job: Sent) -> Iterator[str]:
+    for what, (most, longest, value) in RUN.items():
+        given = job.said.get(what) or {}
+        if len(given) > most:
+            yield f"A run has at most {most} {what}, and {len(given)} were given."
+        for key, said in given.items():
+            if not 0 < len(key) <= longest or len(said) > value:
+                yield f"Names of {what} have at most {longest} characters, their values {value}: {key[:20]}."
+    for what, longest in LONGEST.items():
+        if len(job.said.get(what) or "") > longest:
+            yield f"The {what} of a run has at most {longest} characters."
+    for what, most in MOST.items():
+        if len(job.said.get(what) or {}) > most:
+            yield f"A job has at most {most} {what}."
+
+
+RULES: Mapping[str, Rule] = {
+    "name": Rule("contract E, brief", _name, "InvalidJobName"),
+    "fields": Rule("sdk", _fields, "InvalidField"),
+    "kind": Rule("sdk", _kind),
+    "command": Rule("sdk: required; facts 2", _command, "RequiredField"),
+    "experiment": Rule("dstoolkit-mlops-v2#179, the service's sentence", _experiment, "InvalidExperimentName"),
+    "limits": Rule("limits", _limits, "LimitExceeded"),
+    "code": Rule("facts 3: an ARM id, made before", _code, "NotFound"),
+    "environment": Rule("facts 3: not looked at by the SDK", _environment, "NotFound"),
+    "compute": Rule("facts 2 and 3: not looked at by the SDK", _compute, "UnknownTarget"),
+    "instances": Rule("facts 7.4; sdk: instanceType, scaleSettings", _instances, "InvalidInstanceType"),
+    "shared": Rule("sdk: the docstring of shmSize; facts 2", _shared),
+    "timeout": Rule("sdk: the docstring of timeout", _timeout),
+    "identity": Rule("facts 7.5; sdk: IdentityConfigurationType", _identity, "IdentityNotFound"),
+    "distribution": Rule("sdk: DistributionType", _distribution),
+    "bindings": Rule("facts 2", _bindings, "InvalidBindingName"),
+    "inputs": Rule("sdk: JobInputType, InputDeliveryMode; facts 2 and 3; contract C.2", _inputs, "InvalidInput"),
+    "outputs": Rule("sdk: JobOutputType, OutputDeliveryMode; facts 7.6", _outputs, "InvalidOutput"),
+    "places": Rule("facts 2 and 9", _places, "InvalidExpression"),
+}

@@ -1,0 +1,294 @@
+"""Blobs in this process: as much of the service as its SDK uses, for tests that need no Azurite.
+
+Who asks shows a token for storage, the account's key, or a signature that holds and allows it.
+"""
+
+import base64
+import hashlib
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.sax.saxutils import escape
+
+from azure_stand_in import keys
+from azure_stand_in.bearer import audience_of
+from azure_stand_in.certificates import Certificates
+from azure_stand_in.fault import Fault, done, meeting, send
+from azure_stand_in.ml.shared_key import shared_key
+from azure_stand_in.serving import Server
+
+NEEDS = {"GET": "r", "HEAD": "r", "PUT": "wc", "DELETE": "d"}
+"""The letters of a signature of which one allows it."""
+
+
+@dataclass
+class Blob:
+    """One. blocks: staged, and not yet part of it."""
+
+    content: bytes = b""
+    kind: str = "BlockBlob"
+    metadata: dict[str, str] = field(default_factory=dict)
+    type: str = "application/octet-stream"
+    changed: float = field(default_factory=time.time)
+
+    @property
+    def etag(self) -> str:
+        """Another one after each change."""
+        told = repr((self.content, sorted(self.metadata.items()))).encode()
+        return f'"0x{hashlib.sha1(told).hexdigest()[:15].upper()}"'
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What is said of it."""
+        return {
+            "ETag": self.etag,
+            "Last-Modified": formatdate(self.changed, usegmt=True),
+            "Content-Type": self.type,
+            "Content-MD5": base64.b64encode(hashlib.md5(self.content).digest()).decode(),
+            "x-ms-blob-type": self.kind,
+            "x-ms-creation-time": formatdate(self.changed, usegmt=True),
+            "Accept-Ranges": "bytes",
+            **{f"x-ms-meta-{name}": value for name, value in self.metadata.items()},
+        }
+
+
+class Memory(Server):
+    """An account. requests: `METHOD path?query`, as they came. faults: the first that fits. keys: whether it takes keys
+    and signatures, or tokens alone.
+    """
+
+    def __init__(self, made: Certificates, account: str) -> None:
+        self.account = account
+        self.requests: list[str] = []
+        self.faults: list[Fault] = []
+        self.keys = True
+        self.containers: dict[str, dict[str, Blob]] = {}
+        self.staged: dict[tuple[str, str, str], bytes] = {}
+        self.changing = threading.RLock()
+        super().__init__(_Handler, made)
+
+    def empty(self) -> None:
+        """As at the beginning."""
+        self.requests.clear()
+        self.faults.clear()
+        self.containers.clear()
+        self.staged.clear()
+        self.keys = True
+
+    def put(self, container: str, files: Mapping[str, bytes]) -> None:
+        there = self.containers.setdefault(container, {})
+        there.update({name: Blob(content) for name, content in files.items()})
+
+    def get(self, container: str, name: str) -> bytes | None:
+        found = self.containers.get(container, {}).get(name)
+        return found.content if found else None
+
+    def metadata(self, container: str, name: str) -> Mapping[str, str] | None:
+        found = self.containers.get(container, {}).get(name)
+        return found.metadata if found else None
+
+    def names(self, container: str, prefix: str = "") -> list[str]:
+        return sorted(name for name in self.containers.get(container, {}) if name.startswith(prefix))
+
+    def delete(self, container: str, name: str) -> None:
+        del self.containers[container][name]
+
+    def append(self, container: str, name: str, content: bytes) -> None:
+        with self.changing:
+            there = self.containers.setdefault(container, {})
+            blob = there.setdefault(name, Blob(kind="AppendBlob", type="text/plain"))
+            blob.content += content
+            blob.changed = time.time()
+
+
+@dataclass(frozen=True)
+class _No(Exception):
+    status: int
+    code: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Memory
+
+    def do_GET(self) -> None:
+        self.server.requests.append(f"{self.command} {self.path}")
+        self.sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.fault = meeting(self, self.server.faults, self.server.ended)
+        split = urlsplit(self.path)
+        self.query = {name: values[0] for name, values in parse_qs(split.query, keep_blank_values=True).items()}
+        _, container, *rest = unquote(split.path).split("/", 2)
+        try:
+            if self.fault.status:
+                raise _No(self.fault.status, self.fault.code)
+            self._let_in(container)
+            with self.server.changing:
+                self._of_blob(container, rest[0]) if rest and rest[0] else self._of_container(container)
+        except _No as no:
+            told = f"<Error><Code>{no.code}</Code><Message>The stand-in says so.</Message></Error>"
+            headers = {
+                "x-ms-error-code": no.code,
+                "Content-Type": "application/xml",
+                **self.fault.headers,
+                **no.headers,
+            }
+            self._answer(no.status, headers, f'<?xml version="1.0" encoding="utf-8"?>{told}'.encode())
+
+    do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+    def _let_in(self, container: str) -> None:
+        """Refused in the words of the service: see azureml.md 6b."""
+        account = (self.headers["Host"] or "").partition(".")[0]
+        if "sig" in self.query:
+            if not self.server.keys:
+                raise _No(403, "KeyBasedAuthenticationNotPermitted")
+            self._signed(account, container)
+        elif (self.headers.get("Authorization") or "").startswith("SharedKey "):
+            if not self.server.keys:
+                raise _No(403, "KeyBasedAuthenticationNotPermitted")
+            if self.headers["Authorization"] != shared_key(account, self.command, self.path, self.headers):
+                raise _No(403, "AuthenticationFailed")
+        elif audience_of(self.headers) not in ("https://storage.azure.com", f"https://{account}.blob.core.windows.net"):
+            raise _No(401 if "Authorization" in self.headers else 403, "InvalidAuthenticationInfo")
+
+    def _signed(self, account: str, container: str) -> None:
+        query = self.query
+        if keys.signature(account, container, query["sp"], query["se"]) != query["sig"]:
+            raise _No(403, "AuthenticationFailed")
+        if time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) > query["se"]:
+            raise _No(403, "AuthenticationFailed")
+        need = "l" if self.query.get("comp") == "list" else NEEDS[self.command]
+        need = "aw" if self.query.get("comp") == "appendblock" else need
+        if not set(need) & set(query["sp"]):
+            raise _No(403, "AuthorizationPermissionMismatch")
+
+    def _of_container(self, container: str) -> None:
+        there = self.server.containers
+        if self.command == "PUT" and self.query.get("restype") == "container":
+            if container in there:
+                raise _No(409, "ContainerAlreadyExists")
+            there[container] = {}
+            self._answer(201, {})
+        elif container not in there:
+            raise _No(404, "ContainerNotFound")
+        elif self.query.get("comp") == "list":
+            self._answer(200, {"Content-Type": "application/xml"}, self._list(there[container], container).encode())
+        else:
+            self._answer(200, {"ETag": '"0x1"', "Last-Modified": formatdate(usegmt=True)})
+
+    def _list(self, blobs: Mapping[str, Blob], container: str) -> str:
+        prefix, marker = self.query.get("prefix", ""), self.query.get("marker", "")
+        most = int(self.query.get("maxresults") or 5000)
+        names = [name for name in sorted(blobs) if name.startswith(prefix) and name >= marker]
+        page, following = names[:most], (names[most] if len(names) > most else "")
+        listed = "".join(_entries(page, prefix, self.query.get("delimiter", ""), blobs))
+        return (
+            f'<?xml version="1.0" encoding="utf-8"?><EnumerationResults ContainerName="{container}"><Blobs>{listed}'
+            f"</Blobs><NextMarker>{escape(following)}</NextMarker></EnumerationResults>"
+        )
+
+    def _of_blob(self, container: str, name: str) -> None:
+        if container not in self.server.containers:
+            raise _No(404, "ContainerNotFound")
+        there = self.server.containers[container]
+        if self.command == "PUT":
+            self._written(there, container, name)
+            return
+        if name not in there:
+            raise _No(404, "BlobNotFound")
+        if self.command == "DELETE":
+            del there[name]
+            self._answer(202, {})
+        else:
+            self._read(there[name])
+
+    def _read(self, blob: Blob) -> None:
+        if (match := self.headers.get("If-Match")) and match not in ("*", blob.etag):
+            raise _No(412, "ConditionNotMet")
+        asked = (self.headers.get("x-ms-range") or self.headers.get("Range") or "").removeprefix("bytes=")
+        if not asked or self.command == "HEAD":
+            self._answer(200, blob.headers, blob.content)
+            return
+        first, _, last = asked.partition("-")
+        begin, end = int(first), min(int(last or len(blob.content)), len(blob.content) - 1)
+        if begin >= len(blob.content):
+            raise _No(416, "InvalidRange", {"Content-Range": f"bytes */{len(blob.content)}"})
+        told = {**blob.headers, "Content-Range": f"bytes {begin}-{end}/{len(blob.content)}"}
+        told["x-ms-blob-content-md5"] = told.pop("Content-MD5")
+        self._answer(206, told, blob.content[begin : end + 1])
+
+    def _written(self, there: dict[str, Blob], container: str, name: str) -> None:
+        what, blob = self.query.get("comp", ""), there.get(name)
+        if what in ("metadata", "appendblock") and blob is None:
+            raise _No(404, "BlobNotFound")
+        if self.headers.get("If-None-Match") == "*" and blob is not None and what in ("", "blocklist"):
+            raise _No(409, "BlobAlreadyExists")
+        if what == "block":
+            self.server.staged[container, name, self.query["blockid"]] = self.sent
+            self._answer(201, {})
+            return
+        if what == "metadata":
+            assert blob is not None
+            blob.metadata = self._metadata()
+        elif what == "appendblock":
+            self.server.append(container, name, self.sent)
+        elif what in ("", "blocklist"):
+            content = self._joined(container, name) if what else self.sent
+            kind = self.headers.get("x-ms-blob-type", "BlockBlob")
+            type_ = self.headers.get("x-ms-blob-content-type", "application/octet-stream")
+            there[name] = Blob(content, kind, self._metadata(), type_)
+        else:
+            raise _No(400, "UnsupportedQueryParameter")
+        blob = there[name]
+        told = {"ETag": blob.etag, "Last-Modified": formatdate(blob.changed, usegmt=True)}
+        self._answer(200 if what == "metadata" else 201, {**told, "x-ms-request-server-encrypted": "true"})
+
+    def _joined(self, container: str, name: str) -> bytes:
+        ids = re.findall(r"<(?:Latest|Uncommitted|Committed)>([^<]+)<", self.sent.decode())
+        try:
+            return b"".join(self.server.staged[container, name, one] for one in ids)
+        except KeyError:
+            raise _No(400, "InvalidBlockList") from None
+
+    def _metadata(self) -> dict[str, str]:
+        mark = "x-ms-meta-"
+        return {key[len(mark) :]: value for key, value in self.headers.items() if key.lower().startswith(mark)}
+
+    def _answer(self, status: int, headers: Mapping[str, str], content: bytes = b"") -> None:
+        done(self.fault)
+        self.send_response_only(status)
+        told = {"x-ms-version": keys.SERVICE, "x-ms-request-id": "1", "Date": formatdate(usegmt=True), **headers}
+        for name, value in told.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            send(self, content, self.fault, self.server.ended)
+
+
+def _entries(names: list[str], prefix: str, delimiter: str, blobs: Mapping[str, Blob]) -> Iterator[str]:
+    folders: set[str] = set()
+    for name in names:
+        below, found, _ = name[len(prefix) :].partition(delimiter) if delimiter else (name, "", "")
+        if found:
+            if (folder := prefix + below + found) not in folders:
+                folders.add(folder)
+                yield f"<BlobPrefix><Name>{escape(folder)}</Name></BlobPrefix>"
+            continue
+        blob = blobs[name]
+        told = {**blob.headers, "Content-Length": str(len(blob.content)), "BlobType": blob.kind}
+        said = "".join(f"<{key}>{escape(value)}</{key}>" for key, value in told.items() if key in _LISTED)
+        yield f"<Blob><Name>{escape(name)}</Name><Properties>{said}</Properties></Blob>"
+
+
+_LISTED = ("ETag", "Last-Modified", "Content-Type", "Content-MD5", "Content-Length", "BlobType")

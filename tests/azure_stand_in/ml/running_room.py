@@ -1,0 +1,109 @@
+"""What a compute lays out for a job before it starts: its code, and inputs and outputs as folders."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from osmo_stand_in.pod.room import Room, isolates
+
+if TYPE_CHECKING:
+    from azure_stand_in.ml.job import Bound, Job
+    from azure_stand_in.ml.store import Store
+
+MOUNTED = "ReadOnlyMount"
+EXPRESSION = re.compile(r"\$\{\{\s*(inputs|outputs)\.(\w+)\s*\}\}")
+
+NOT_FOUND = (
+    '{"NonCompliant":"DataAccessError(NotFound)"} {"code": "data-capability.UriMountSession.PyFuseError"} '
+    "ScriptExecution.StreamAccess.NotFound: The requested stream was not found:"
+)
+
+
+class DataError(Exception):
+    """An input that is not there: what the job is failed with."""
+
+
+@dataclass(frozen=True)
+class Laid:
+    """What was laid out. work: the folder of the code. values: of inputs and outputs, by `inputs` or `outputs` and
+    name. outputs: their folders on this machine. shut: folders that are read alone. All but outputs as the container
+    sees them.
+    """
+
+    work: str
+    values: Mapping[tuple[str, str], str]
+    outputs: Mapping[str, Path]
+    shut: list[str] = field(default_factory=list)
+
+    def command(self, text: str) -> str:
+        """The job's command with its expressions filled in: as it is nowhere else."""
+        return EXPRESSION.sub(lambda found: self.values[found[1], found[2]], text)
+
+    def words(self, command: str) -> list[str]:
+        """What starts a command where it belongs, with bash."""
+        enclosed = Path(__file__).with_name("running_enclosed.py")
+        return [sys.executable, "-IS", str(enclosed), self.work, json.dumps(self.shut), "/bin/bash", "-c", command]
+
+    def names(self, spelled: str) -> dict[str, str]:
+        """The names of the environment that say where inputs and outputs are."""
+        made = {f"AZURE_ML_{kind[:-1].upper()}_{name}": value for (kind, name), value in self.values.items()}
+        return {name.upper(): value for name, value in made.items()} if spelled == "upper" else made
+
+
+def lay(room: Room, job: Job) -> Laid:
+    """All of it, on the container's disk. Raises DataError."""
+    home = f"/mnt/azureml/cr/j/{job.name}"
+    work, data = f"{home}/exe/wd", f"{home}/cap/data-capability/wd"
+    for folder in (work, data, *room.own):
+        _on(room, folder).mkdir(parents=True)
+    if job.code:
+        _fetch(job.store, *job.code, _on(room, work))
+    said = job.body.get("inputs") or {}
+    values, shut = {("inputs", name): str(one["value"]) for name, one in said.items() if "value" in one}, []
+    for name, given in job.inputs.items():
+        values["inputs", name] = _brought(room, job.store, given, f"{data}/INPUT_{name}")
+        if given.mode == MOUNTED and isolates():
+            shut.append(f"{data}/INPUT_{name}")
+    outputs = {name: _on(room, f"{data}/{name}") for name in job.outputs}
+    for name, folder in outputs.items():
+        folder.mkdir()
+        values["outputs", name] = f"{data}/{name}"
+    return Laid(work, values, outputs, shut)
+
+
+def _on(room: Room, path: str) -> Path:
+    """Where a path of the container lies on this machine."""
+    return room.disk / path.lstrip("/")
+
+
+def _brought(room: Room, store: Store, given: Bound, path: str) -> str:
+    """The folder, or the file in it, that the job finds an input at."""
+    target = _on(room, path)
+    target.mkdir()
+    if alone := store.get(given.container, given.prefix.rstrip("/")):
+        name = given.prefix.rpartition("/")[2]
+        (target / name).write_bytes(alone)
+        return f"{path}/{name}"
+    if not _fetch(store, given.container, given.prefix, target):
+        raise DataError(
+            '{"NonCompliant":"DataAccessError(NotFound)"} {"code": "data-capability.UriMountSession.PyFuseError"}'
+            f" ScriptExecution.StreamAccess.NotFound: The requested stream was not found: {given.prefix}"
+        )
+    return path
+
+
+def _fetch(store: Store, container: str, prefix: str, target: Path) -> int:
+    """The blobs below a prefix, as files: how many."""
+    base = f"{prefix.strip('/')}/"
+    names = store.names(container, base)
+    for name in names:
+        file = target / name.removeprefix(base)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(store.get(container, name) or b"")
+    return len(names)

@@ -1,0 +1,81 @@
+"""Azure ML as the conformance kit tries its platform: what a compute is given, what the workspace has, what it says."""
+
+import importlib
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from robotrain import plan as plans
+from robotrain.plan import Plan
+from robotrain.run import Reference, State
+from robotrain.testing import World
+from robotrain_runtime import document
+from robotrain_runtime.document import JobDocument
+
+from azure_stand_in.cut_short import cut_short
+from azure_stand_in.ml.azureml import AzureML
+from azure_stand_in.ml.job import ENDS, now
+
+ENDED: Mapping[str, State] = {"Completed": "succeeded", "Failed": "failed", "Canceled": "cancelled"}
+BEGUN = ("Running", "Finalizing", "CancelRequested", "NotResponding", "Unknown")
+WAITING = (
+    *("NotStarted", "Unapproved", "Scheduled", "Starting", "Provisioning"),
+    *("Preparing", "Queued", "Pausing", "Paused"),
+)
+COMPUTE = "k8s-robot-dev-00"
+
+
+class AzureMLWorld(World):
+    """The workspace of the fixture `azureml`, with a cluster and a data asset."""
+
+    job = ("--dataset-asset", "azureml:episodes:3", "--training-steps", "10")
+    natives: Mapping[str, State] = {**dict.fromkeys(WAITING, "pending"), **dict.fromkeys(BEGUN, "running"), **ENDED}
+
+    def __init__(self, azureml: AzureML) -> None:
+        self.azureml = azureml
+        azureml.kubernetes(COMPUTE)
+        azureml.data("episodes", 3, "episodes/3")
+        azureml.store.put(azureml.container, {"episodes/3/meta/info.json": b"{}"})
+        flags = ("--subscription-id", "--resource-group", "--workspace-name")
+        named = zip(flags, azureml.names, strict=True)
+        self.options = ("--compute", COMPUTE, *(word for pair in named for word in pair))
+
+    def arrived(self, plan: Plan) -> JobDocument:
+        """What its code holds for its command, as Azure's own SDK reads the job; each mount is an input of its own."""
+        with tempfile.TemporaryDirectory() as folder:
+            plans.write(plan, Path(folder))
+            job = loaded(Path(folder, plan.spec))
+            told = document.load(Path(folder, job.code, "job.json").read_text())
+        names = [mount.folder for mount in told.placement.mounts]
+        assert sorted(names) == sorted(f"${{AZURE_ML_INPUT_{name}}}" for name in job.inputs), "an input is nobody's"
+        return told
+
+    def taken(self, run: str) -> int:
+        return sum(name.startswith(f"{run}-") for name in self.azureml.jobs)
+
+    def becomes(self, reference: Reference, native: str) -> None:
+        job = self.azureml.jobs[reference["job"]]
+        with job.lock:
+            job.status = native
+            for time, is_told in {"startTimeUtc": native not in WAITING, "endTimeUtc": native in ENDS}.items():
+                job.times.pop(time, None)
+                job.times |= {time: now()} if is_told else {}
+
+    def says(self, reference: Reference, *lines: str) -> None:
+        self.azureml.jobs[reference["job"]].say(*lines)
+
+    def cuts(self) -> Iterator[AbstractContextManager[object]]:
+        """When its code was registered, before the job is asked for, and before the answer to that is heard."""
+        yield cut_short("PUT", "/codes/", answered=True)
+        yield cut_short("PUT", "/jobs/")
+        yield cut_short("PUT", "/jobs/", answered=True)
+
+
+def loaded(file: Path) -> Any:
+    """A job as the SDK reads it. Its dependencies warn of one another."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return importlib.import_module("azure.ai.ml").load_job(file)

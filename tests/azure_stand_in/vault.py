@@ -1,0 +1,123 @@
+"""A key vault at `NAME.vault.azure.net`: secrets, for whom it lets read them."""
+
+import base64
+import json
+import re
+from dataclasses import dataclass
+from email.message import Message
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from azure_stand_in.bearer import audience_of
+from azure_stand_in.certificates import Certificates
+from azure_stand_in.fault import Fault, meeting
+from azure_stand_in.ml.asked import Refused
+from azure_stand_in.serving import Server
+from azure_stand_in.sign_in import LOGIN
+
+AUDIENCE = "https://vault.azure.net"
+VERSIONS = ("7.4", "7.5", "7.6")
+VERSION = "5ec2e7" + "0" * 26
+"""The one version that each secret has."""
+NOT_LET_IN = (
+    "Caller is not authorized to perform action on resource.\r\nIf role assignments, deny assignments or role "
+    "definitions were changed recently, please observe propagation time.\r\nCaller: appid={client};\r\n"
+    "Action: 'Microsoft.KeyVault/vaults/secrets/getSecret/action'\r\nAssignment: (not found)\r\nVault: {vault}"
+)
+
+
+@dataclass(frozen=True)
+class Secret:
+    """What a name holds."""
+
+    value: str
+    enabled: bool = True
+
+
+class Vault(Server):
+    """requests: `METHOD path?query`, as they came. faults: the first that fits. readers: clients whose role lets them
+    read secrets; None for everybody.
+    """
+
+    def __init__(self, made: Certificates, name: str = "robots") -> None:
+        self.host = f"{name}.vault.azure.net"
+        self.requests: list[str] = []
+        self.faults: list[Fault] = []
+        self.secrets: dict[str, Secret] = {}
+        self.readers: set[str] | None = None
+        super().__init__(_Handler, made)
+
+    def put(self, name: str, value: str, enabled: bool = True) -> str:
+        """Keep a secret: its address."""
+        self.secrets[name.lower()] = Secret(value, enabled)
+        return f"https://{self.host}/secrets/{name}"
+
+    def empty(self) -> None:
+        """As at the beginning."""
+        self.requests.clear()
+        self.faults.clear()
+        self.secrets.clear()
+        self.readers = None
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Vault
+
+    def do_GET(self) -> None:
+        self.server.requests.append(f"{self.command} {self.path}")
+        fault = meeting(self, self.server.faults, self.server.ended)
+        try:
+            if fault.status:
+                raise Refused(fault.status, fault.code, "The stand-in says so.")
+            if audience_of(self.headers) != AUDIENCE:
+                raise Refused(401, "Unauthorized", "AKV10000: Request is missing a Bearer or PoP token.")
+            self._answer(200, self._found())
+        except Refused as no:
+            self._refuse(no)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+    def _found(self) -> dict[str, Any]:
+        split = urlsplit(self.path)
+        asked = re.fullmatch(r"/secrets/([0-9A-Za-z-]{1,127})(?:/([0-9a-f]{32})?)?", split.path)
+        if parse_qs(split.query).get("api-version", [""])[0] not in VERSIONS:
+            raise Refused(400, "BadParameter", "Missing or invalid required api-version parameter.")
+        if asked is None:
+            raise Refused(400, "BadParameter", f"The request URI contains an invalid name: {split.path}")
+        client = _client(self.headers)
+        if self.server.readers is not None and client not in self.server.readers:
+            raise Refused(403, "ForbiddenByRbac", NOT_LET_IN.format(client=client, vault=self.server.host))
+        name, version = asked[1], asked[2] or VERSION
+        found = self.server.secrets.get(name.lower())
+        if found is None or version != VERSION:
+            why = f"A secret with (name/id) {name} was not found in this key vault. If you recently deleted this secret"
+            raise Refused(404, "SecretNotFound", f"{why} you may be able to recover it using the correct command.")
+        if not found.enabled:
+            raise Refused(403, "SecretDisabled", "Operation get is not allowed on a disabled secret.")
+        at = f"https://{self.server.host}/secrets/{name}/{version}"
+        return {"value": found.value, "id": at, "attributes": {"enabled": True, "recoveryLevel": "Recoverable"}}
+
+    def _refuse(self, no: Refused) -> None:
+        error: dict[str, Any] = {"code": no.code, "message": no.message}
+        if no.status == 403:
+            error = {"code": "Forbidden", "message": no.message, "innererror": {"code": no.code}}
+        self._answer(no.status, {"error": error})
+
+    def _answer(self, status: int, content: dict[str, Any]) -> None:
+        body = json.dumps(content).encode()
+        self.send_response(status)
+        if status == 401:
+            self.send_header("WWW-Authenticate", f'Bearer authorization="{LOGIN}", resource="{AUDIENCE}"')
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def _client(headers: Message) -> str:
+    """Whose token it is, by the client's id."""
+    middle = headers["Authorization"].split(".")[1]
+    return str(json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))["appid"])

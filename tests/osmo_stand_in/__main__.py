@@ -1,0 +1,33 @@
+"""A stand-in to try things by hand: `PYTHONPATH=tests python -m osmo_stand_in FOLDER [--run ID]`.
+
+Makes one in the folder, or goes on with the one that is there, and prints what to export in another shell. `--run` runs
+the payload of a workflow, with this shell's proxy and certificates.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+from osmo_stand_in import OsmoStandIn, platform, pool
+
+PASSED = ("HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "UV_OFFLINE")
+
+
+def main() -> None:
+    """Make it, and perhaps run something."""
+    parser = argparse.ArgumentParser(prog="osmo_stand_in", description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--run", metavar="ID")
+    given = parser.parse_args()
+    osmo = OsmoStandIn(given.folder.absolute())
+    if given.run:
+        environ = {name: os.environ[name] for name in PASSED if name in os.environ}
+        print(f"# exit code {osmo.run(given.run, environ, timeout=86400.0)}")
+        return
+    osmo.pools["default"] = pool({"gpu_platform": platform(allowed_mounts=("/dev/shm",))})
+    for name, value in osmo.environ.items():
+        print(f"export {name}={value}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""`data …`: the command goes to the object store itself, past the service, with what this machine may do there."""
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+from osmo_stand_in import config
+from osmo_stand_in.cli import credential, session
+from osmo_stand_in.cli.client import Client
+from osmo_stand_in.cli.errors import OsmoError
+from osmo_stand_in.store import Store
+
+NOBODY = "Unable to locate credentials"
+NO_LINE = "ServiceRequestError: Failed to establish a new connection: [Errno 111] Connection refused"
+
+
+class NoCredentialsError(Exception):
+    """Nobody may look."""
+
+
+def upload(client: Client, args: argparse.Namespace) -> None:
+    """What could not be uploaded is told on stderr, file by file, and is no failure: exit 0."""
+    store, denied = _store(client, args.remote_uri), _denied(client)
+    share = _share(client, denied)
+    failed = [told for path in args.local_path for told in store.upload(args.remote_uri, path, args.regex, share)]
+    _told("uploaded", "Upload Failed on files:", failed)
+
+
+def download(client: Client, args: argparse.Namespace) -> None:
+    """Nothing there is no failure; neither is a file that broke off."""
+    store, denied = _store(client, args.remote_uri), _denied(client)
+    if denied:
+        raise OsmoError(f"Error downloading data: Error running multi-process job: {denied}")
+    place = store.place(args.remote_uri)
+    if not store.keys(place):
+        print(f"No entries found for prefix {place.prefix}.", file=sys.stderr)
+    failed = store.download(args.remote_uri, Path(args.local_path), args.regex, share=_share(client, denied))
+    _told("downloaded", "Download Failed on files:", failed)
+
+
+def listing(client: Client, args: argparse.Namespace) -> None:
+    """Whole keys; those at one level, unless it is recursive."""
+    store = _store(client, args.remote_uri)
+    if denied := _denied(client):
+        raise OsmoError(denied)
+    place = store.place(args.remote_uri.rstrip("/") + (f"/{args.prefix}" if args.prefix else ""))
+    found = [key for key in store.keys(place) if not args.regex or re.match(args.regex, key)]
+    if not args.recursive and found != [place.prefix]:
+        base = f"{place.prefix}/" if place.prefix else ""
+        found = sorted({base + _level(key.removeprefix(base)) for key in found})
+    if not found:
+        print(f"No entries found for prefix {place.prefix}.", file=sys.stderr)
+    text = "".join(f"{key}\n" for key in found)
+    if args.local_path:
+        Path(args.local_path).write_text(text)
+    else:
+        sys.stdout.write(text)
+    print(f"\nTotal {len(found)} objects found")
+
+
+def _level(name: str) -> str:
+    first, slash, _ = name.partition("/")
+    return first + slash
+
+
+def delete(client: Client, args: argparse.Namespace) -> None:
+    """What is gone already is no failure."""
+    store = _store(client, args.remote_uri)
+    if denied := _denied(client):
+        raise OsmoError(f"Error deleting data: {denied}")
+    place = store.place(args.remote_uri)
+    found = [key for key in store.keys(place) if not args.regex or re.match(args.regex, key)]
+    for key in found:
+        (place.folder / key).unlink()
+    print(f"Data has been deleted, success_count={len(found)}, failures=0", file=sys.stderr)
+
+
+def check(client: Client, args: argparse.Namespace) -> None:
+    """Exit 0 both ways, but for nobody at all."""
+    _store(client, args.remote_uri)
+    denied = _denied(client)
+    told = {"status": "fail", "error": f"Data auth validation error: {denied}"} if denied else {"status": "pass"}
+    print(json.dumps(told))
+
+
+def _store(client: Client, url: str) -> Store:
+    """The store. Raises NoCredentialsError, which the command does not expect: a traceback, exit 2."""
+    file = session.folder() / credential.CONFIG
+    kept = json.loads(file.read_text())["auth"]["data"] if file.exists() else {}
+    if not config.read(client.state)["data_access"] and not any(url.startswith(endpoint) for endpoint in kept):
+        raise NoCredentialsError(NOBODY)
+    return Store(client.state.folder.parent / "store")
+
+
+def _denied(client: Client) -> str:
+    """Why the store refuses this user, or cannot be reached; empty when it does neither."""
+    if client.fault and client.fault.form in ("refused", "server_error", "http", "too_many", "html"):
+        return NO_LINE
+    return str(config.read(client.state).get("data_denied", ""))
+
+
+def _share(client: Client, denied: str) -> float:
+    return 0.0 if denied else 0.5 if client.meets("broken") else 1.0
+
+
+def _told(done: str, title: str, failed: list[str]) -> None:
+    """A bar, with ANSI, as tqdm draws it; then the rest. All on stderr."""
+    print("\x1b[A\r100%|██████████| 1.0/1.0 [00:00<00:00]\x1b[K", file=sys.stderr)
+    print(f"Data has been {done}", file=sys.stderr)
+    if failed:
+        print("\n".join((title, *failed)), file=sys.stderr)

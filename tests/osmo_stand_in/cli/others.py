@@ -1,0 +1,72 @@
+"""Signing in and out, versions, pools, the profile."""
+
+import argparse
+import json
+from typing import Any
+
+from osmo_stand_in import config
+from osmo_stand_in.cli import session
+from osmo_stand_in.cli.client import Client
+from osmo_stand_in.cli.errors import CredentialError, OsmoError, ServerError, SubmissionError, Unreachable
+
+
+def login(client: Client, args: argparse.Namespace) -> None:
+    """Any name and secret will do."""
+    session.sign_in(session.folder(), args.username or config.read(client.state)["user"])
+    print(f"Successfully logged in. Welcome {args.username or config.read(client.state)['user']}.")
+
+
+def logout(client: Client, args: argparse.Namespace) -> None:
+    """Works always."""
+    session.sign_out(session.folder())
+
+
+def version(client: Client, args: argparse.Namespace) -> None:
+    """Without the service's when it cannot be had."""
+    result: dict[str, str] = {}
+    try:
+        result = client.request("GET", "api/version", versioned=False)
+    except (CredentialError, ServerError, SubmissionError):
+        raise
+    except (Unreachable, OsmoError):
+        pass
+    major, minor, revision = client.version.split(".")
+    own = {"major": major, "minor": minor, "revision": revision, "hash": ""}
+    if args.format_type == "json":
+        print(json.dumps({"client": own, **({"service": result} if result else {})}, indent=2))
+        return
+    print(f"OSMO client version:  {client.version}")
+    if result:
+        print(f"OSMO service version: {result['major']}.{result['minor']}.{result['revision']}")
+
+
+def pools(client: Client, args: argparse.Namespace) -> None:
+    """With their use; those that do not exist are left out, silently."""
+    params: dict[str, Any] = {"pools": args.pool, "all_pools": not args.pool}
+    result = client.request("GET", "api/pool_quota", params)
+    if args.format_type == "json":
+        print(json.dumps(result, indent=2))
+        return
+    found = [pool for one in result["node_sets"] for pool in one["pools"]]
+    if not found:
+        print(f"Pools {', '.join(args.pool)} not found" if args.pool else "No pools available")
+    for pool in found:
+        print(f"{pool['name']}  {pool['description']}  {pool['status']}  {pool['resource_usage']['quota_used']}")
+
+
+def profile(client: Client, args: argparse.Namespace) -> None:
+    """As the service has it."""
+    print(json.dumps(client.request("GET", "api/profile/settings"), indent=2))
+
+
+def set_profile(client: Client, args: argparse.Namespace) -> None:
+    """The default pool; notifications are taken and forgotten."""
+    session.check()
+    if args.setting == "pool":
+        config.change(client.state, profile_pool=args.value)
+    print(f"Set profile {args.setting} to {args.value}")
+
+
+def undone(client: Client, args: argparse.Namespace) -> int:
+    """A module that exists, and that the stand-in does not stand in for."""
+    raise NotImplementedError(f"the stand-in for osmo has no `osmo {args.module}`")

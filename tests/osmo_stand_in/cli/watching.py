@@ -1,0 +1,110 @@
+"""`workflow query`, `list`, `logs`, `events`, `spec` and `cancel`."""
+
+import argparse
+import json
+from typing import Any
+
+from osmo_stand_in.cli.client import Client
+from osmo_stand_in.cli.errors import CredentialError, OsmoError, SubmissionError
+from osmo_stand_in.service import journal
+
+BROKEN = "stream has timed out or failed. Please run the command again to continue viewing"
+
+
+def query(client: Client, args: argparse.Namespace) -> None:
+    """One workflow."""
+    result = client.request("GET", f"api/workflow/{args.workflow_id}", {"verbose": args.verbose})
+    if args.format_type == "json":
+        print(json.dumps(result, indent=2))
+        return
+    print(f"Workflow ID : {args.workflow_id}\nStatus      : {result['status']}\nUser        : {result['submitted_by']}")
+    for task in (task for group in result["groups"] for task in group["tasks"]):
+        print(f"{task['name']}  {task['start_time'] or '-'}  {task['status']}")
+
+
+def many(client: Client, args: argparse.Namespace) -> None:
+    """The last ones, the latest at the bottom; in pieces of a thousand."""
+    params = _filters(args)
+    found: list[dict[str, Any]] = []
+    while len(found) < args.count:
+        limit = min(args.count - len(found), 1000)
+        page = client.request("GET", "api/workflow", {**params, "limit": limit, "offset": args.offset + len(found)})
+        found += page["workflows"]
+        if not page["more_entries"]:
+            break
+    if args.order == "asc":
+        found.reverse()
+    if args.format_type == "json":
+        print(json.dumps({"workflows": found}, indent=2))
+        return
+    for one in found:
+        print(f"{one['user']}  {one['name']}  {one['submit_time']}  {one['status']}  {one['priority']}")
+    if not found:
+        print("There are no workflows to view.")
+
+
+def _filters(args: argparse.Namespace) -> dict[str, Any]:
+    given = {
+        "users": args.user,
+        "statuses": args.status,
+        "name": args.name,
+        "all_users": args.all_users,
+        "pools": args.pool,
+        "priority": args.priority,
+        "label": args.labels,
+        "no_label": args.no_labels,
+        "submitted_after": args.submitted_after,
+        "submitted_before": args.submitted_before,
+    }
+    return {"order": "DESC", **{name: value for name, value in given.items() if value}}
+
+
+def logs(client: Client, args: argparse.Namespace) -> None:
+    """To the end of the workflow, also with -n."""
+    if (args.error or args.retry_id) and not args.task:
+        raise OsmoError("Specify task for retry ID or error logs.")
+    _stream(client, args, "error_logs" if args.error else "logs", "error logs" if args.error else "logs")
+
+
+def events(client: Client, args: argparse.Namespace) -> None:
+    """What Kubernetes said about its pods."""
+    if args.retry_id and not args.task:
+        raise OsmoError("Specify task for retry ID.")
+    _stream(client, args, "events", "events")
+
+
+def _stream(client: Client, args: argparse.Namespace, kind: str, title: str) -> None:
+    given = {"task_name": args.task, "retry_id": args.retry_id, "last_n_lines": getattr(args, "last_n_lines", None)}
+    params = {name: value for name, value in given.items() if value}
+    answer = client.request("GET", f"api/workflow/{args.workflow_id}/{kind}", params, streams=True)
+    print(f"Workflow {args.workflow_id} has {title}:", flush=True)
+    if isinstance(answer, str):
+        print(answer)
+        return
+    for line in journal.stream(client.state, answer["workflow"], params, kind):
+        print(line, flush=True)
+        if client.meets("broken"):
+            break
+    if client.meets("broken"):
+        print(f"\n{'Event' if kind == 'events' else 'Log'} {BROKEN} {title.split()[-1]}.")
+
+
+def spec(client: Client, args: argparse.Namespace) -> None:
+    """The text that was kept."""
+    params = {"use_template": args.template}
+    print(client.request("GET", f"api/workflow/{args.workflow_id}/spec", params, streams=True))
+
+
+def cancel(client: Client, args: argparse.Namespace) -> None:
+    """One after the other; that one could not be cancelled is printed, and no failure."""
+    params = {"force": args.force, **({"message": args.message} if args.message else {})}
+    for name in args.workflow_ids:
+        try:
+            result = client.request("POST", f"api/workflow/{name}/cancel", params)
+        except (SubmissionError, CredentialError):
+            raise
+        except OsmoError as error:
+            print(f"Workflow cancelation failed for workflow {name}: {error.message}")
+            continue
+        told = f"Cancel job for workflow {result['name']} is submitted!"
+        print(json.dumps(result, indent=2) if args.format_type == "json" else told)

@@ -1,0 +1,104 @@
+"""How the service is set up: versions, pools, credentials, limits. Plain values, kept in `service.json`."""
+
+import copy
+from typing import Any
+
+from osmo_stand_in.state import State
+
+FILE = "service"
+URL = "https://osmo.example.com"
+Version = tuple[int, int, int]
+
+
+def platform(
+    allowed_mounts: tuple[str, ...] = (),
+    default_mounts: tuple[str, ...] = (),
+    description: str = "",
+    privileged_allowed: bool = False,
+    host_network_allowed: bool = False,
+    node: dict[str, str | int] | None = None,
+) -> dict[str, Any]:
+    """A kind of machine of a pool. node: the largest, as `{"cpu": 8, "memory": "64Gi", "storage": "200Gi"}`."""
+    return {
+        "description": description,
+        "host_network_allowed": host_network_allowed,
+        "privileged_allowed": privileged_allowed,
+        "allowed_mounts": list(allowed_mounts),
+        "default_mounts": list(default_mounts),
+        "node": node,
+    }
+
+
+def pool(
+    platforms: dict[str, dict[str, Any]] | None = None,
+    default_platform: str | None = None,
+    status: str = "ONLINE",
+    description: str = "d",
+    backend: str = "default",
+    quota: dict[str, int] | None = None,
+    guarantee: int = -1,
+    max_exec_timeout: str = "",
+    default_exit_actions: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """A pool. quota: numbers of GPUs, as `{"quota_limit": 8, "quota_used": 8}`; those left out are 0."""
+    kinds = {"gpu_platform": platform()} if platforms is None else platforms
+    return {
+        "description": description,
+        "status": status,
+        "download_type": None,
+        "enable_maintenance": False,
+        "backend": backend,
+        "default_platform": default_platform if default_platform is not None else next(iter(kinds), None),
+        "default_exec_timeout": "",
+        "default_queue_timeout": "",
+        "max_exec_timeout": max_exec_timeout,
+        "max_queue_timeout": "",
+        "default_exit_actions": default_exit_actions or {},
+        "resources": {"gpu": {"guarantee": guarantee, "maximum": -1, "weight": 1}},
+        "topology_keys": [],
+        "platforms": kinds,
+        "quota": quota or {},
+    }
+
+
+DEFAULT: dict[str, Any] = {
+    "client": "6.4.0",
+    "service": "6.4.0",
+    "user": "testuser",
+    "administrator": False,
+    "profile_pool": None,
+    "pools": {"default": pool({"gpu_platform": platform(), "gpu": platform()})},
+    "credentials": {},
+    "cancelling": "at-once",
+    "data_access": True,
+    "limits": {
+        "max_num_tasks": 20,
+        "max_retry_per_task": 0,
+        "max_name_length": 64,
+        "max_exec_timeout": "60d",
+        "max_queue_timeout": "60d",
+        "max_log_lines": 10000,
+        "max_task_log_lines": 1000,
+        "min_supported": "",
+        "sandbox_seconds": 0.5,
+        "images_refused": [],
+    },
+}
+
+
+def read(state: State) -> dict[str, Any]:
+    """The set-up as it is now."""
+    there: dict[str, Any] = state.read(FILE)
+    return copy.deepcopy(DEFAULT) if there is None else there
+
+
+def change(state: State, **values: Any) -> None:
+    """Set up some of it anew."""
+    with state.alone():
+        state.write(FILE, {**read(state), **values})
+
+
+def numbers(version: str) -> Version:
+    """A version to compare."""
+    major, minor, revision = (int(part) for part in version.split("."))
+    return major, minor, revision

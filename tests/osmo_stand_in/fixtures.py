@@ -1,0 +1,48 @@
+"""The stand-in as fixtures: `from osmo_stand_in.fixtures import osmo` in a conftest."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from osmo_stand_in import OsmoStandIn
+from osmo_stand_in.example import WORKFLOW
+
+
+@pytest.fixture
+def osmo(tmp_path_factory, monkeypatch) -> Iterator[OsmoStandIn]:
+    """A fresh one for one test; `osmo` on the path of this process is this one's."""
+    stand_in = OsmoStandIn(tmp_path_factory.mktemp("osmo"))
+    for name, value in stand_in.environ.items():
+        monkeypatch.setenv(name, value)
+    yield stand_in
+    stand_in.stop()
+
+
+@pytest.fixture
+def osmo_cli(osmo, capsys) -> Callable[..., tuple[int, str, str]]:
+    """The command, in this process: exit status, stdout, stderr."""
+    from osmo_stand_in.cli.main import main
+
+    def call(*argv: str) -> tuple[int, str, str]:
+        try:
+            code = main(osmo.folder, argv)
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return call
+
+
+@pytest.fixture
+def osmo_post(osmo) -> Callable[..., tuple[int, dict[str, Any]]]:
+    """Ask the service to take a workflow, or a text: the HTTP status, and what it answers."""
+    import yaml
+
+    def post(workflow: object = WORKFLOW, text: str | None = None, **params: object) -> tuple[int, dict[str, Any]]:
+        file = text if text is not None else yaml.safe_dump({"workflow": workflow})
+        answer = osmo.ask("POST", "api/pool/default/workflow", params, {"file": file})
+        return answer.status, answer.body
+
+    return post

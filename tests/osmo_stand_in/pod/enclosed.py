@@ -1,0 +1,64 @@
+"""Runs in a mount namespace of its own: puts one tree of files over the machine's, and becomes the command there.
+
+`enclosed.py DISK ROOT MOUNTS COMMAND…`. Alone: it imports nothing of the stand-in.
+"""
+
+import ctypes
+import json
+import os
+import sys
+from pathlib import Path
+
+BIND = 4096 | 16384  # MS_BIND | MS_REC
+LIBC = ctypes.CDLL(None, use_errno=True)
+NOT_FOUND = 127
+
+
+def mount(source: str, target: str, kind: str, flags: int) -> None:
+    """Raises OSError."""
+    if LIBC.mount(source.encode(), target.encode(), kind.encode(), flags, None):
+        raise OSError(ctypes.get_errno(), f"mount {source} {target}")
+
+
+def merge(ours: Path, theirs: Path, target: Path) -> None:
+    """`target` shows what is in `theirs`, and over it what is in `ours`."""
+    over = {entry.name: entry for entry in ours.iterdir()}
+    for entry in theirs.iterdir():
+        above = over.get(entry.name)
+        if above is None:
+            bind(entry, target / entry.name)
+        elif above.is_dir() and entry.is_dir() and not entry.is_symlink():
+            (target / entry.name).mkdir()
+            merge(over.pop(entry.name), entry, target / entry.name)
+    for name, entry in over.items():
+        bind(entry, target / name)
+
+
+def bind(source: Path, target: Path) -> None:
+    """The one place is the other."""
+    if source.is_symlink():
+        target.symlink_to(os.readlink(source))
+        return
+    target.mkdir() if source.is_dir() else target.touch()
+    mount(str(source), str(target), "", BIND)
+
+
+def main() -> None:
+    """Become the command."""
+    disk, root, mounts, *command = sys.argv[1:]
+    here = os.getcwd()
+    Path(root).mkdir(exist_ok=True)
+    mount("tmpfs", root, "tmpfs", 0)
+    merge(Path(disk), Path("/"), Path(root))
+    for target, source in json.loads(mounts).items():
+        mount(source, root + target, "", BIND)
+    os.chroot(root)
+    os.chdir(here)
+    try:
+        os.execvp(command[0], command)
+    except OSError as error:
+        print(f"exec: {command[0]}: {error.strerror}", file=sys.stderr, flush=True)
+        os._exit(NOT_FOUND)
+
+
+main()

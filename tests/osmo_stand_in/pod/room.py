@@ -1,0 +1,149 @@
+"""A container's view of the disk: this machine's, with what OSMO and Kubernetes put over it."""
+
+import base64
+import contextlib
+import functools
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from osmo_stand_in.datasets import Datasets
+from osmo_stand_in.pod import tokens
+from osmo_stand_in.store import Store
+
+UNSHARE = ("unshare", "--user", "--map-root-user", "--mount")
+READ_ONLY = 0o444
+
+
+@dataclass(frozen=True)
+class Room:
+    """One attempt's. disk: laid out by the paths in the container; gone with the attempt. scratch: what is beside it.
+
+    own: folders that the container has for itself. mounts: folders of this machine, by where they are in the container.
+    """
+
+    scratch: Path
+    own: Sequence[str] = ()
+    mounts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def disk(self) -> Path:
+        return self.scratch / "disk"
+
+    def at(self, path: str) -> Path:
+        """Where a path of the container lies on this machine."""
+        ours = self.disk / path.lstrip("/")
+        known = any(Path(path).is_relative_to(one) for one in ("/osmo", *self.own))
+        return ours if known or ours.exists() else Path(path)
+
+    def furnish(self, task: Mapping[str, Any], secrets: Mapping[str, Mapping[str, str]], store: Store) -> list[str]:
+        """Inputs, files and secrets. What OSMO says about it."""
+        said = []
+        for place in (*self.own, *self.mounts):
+            (self.disk / place.lstrip("/")).mkdir(parents=True, exist_ok=True)
+        (self.disk / tokens.OUTPUT.lstrip("/")).mkdir(parents=True)
+        for index, source in enumerate(task.get("inputs", [])):
+            folder = self.disk / f"{tokens.INPUTS}/{index}".lstrip("/")
+            folder.mkdir(parents=True)
+            said += _bring(source, folder, store)
+        for file in task.get("files", []):
+            text = file["contents"].encode()
+            self._put(file["path"], base64.b64decode(text) if file.get("base64") else text)
+        for name, folder_or_keys in task.get("credentials", {}).items():
+            if isinstance(folder_or_keys, str):
+                for key, value in secrets[name].items():
+                    self._put(f"{folder_or_keys}/{key}", value.encode())
+        return [*said, "All Inputs Gathered"]
+
+    def _put(self, path: str, content: bytes) -> None:
+        file = self.disk / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        file.chmod(READ_ONLY)
+
+    def python(self) -> Path:
+        """A folder with a `python3` that has no library but its own."""
+        folder = self.scratch / "bin"
+        folder.mkdir(parents=True, exist_ok=True)
+        own = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
+        if not (folder / "python3").exists():
+            (folder / "python3").symlink_to(own)
+        return folder
+
+    def words(self, command: Sequence[str], environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+        """What to start, with which environment, so that the container's paths lead here."""
+        if isolates():
+            inside = [sys.executable, "-IS", str(Path(__file__).with_name("enclosed.py")), str(self.disk)]
+            mounts = json.dumps(dict(self.mounts))
+            return [*UNSHARE, *inside, str(self.scratch / "root"), mounts, *command], dict(environment)
+        mapped = {name: self._mapped(value) for name, value in environment.items()}
+        return [self._mapped(word) for word in command], mapped
+
+    def _mapped(self, text: str) -> str:
+        """Without namespaces of one's own: the paths themselves are others. Those inside of files stay."""
+        paths = sorted((f"/{path.relative_to(self.disk)}" for path in self.disk.rglob("*")), key=len, reverse=True)
+        for path in (path for path in paths if path.count("/") > 1):
+            text = re.sub(rf"(?<![\w./:-]){re.escape(path)}(?![\w-])", str(self.disk) + path, text)
+        return text
+
+    def namespace(self, pid: int) -> str:
+        """What tells the processes of the container from all others; empty when nothing does."""
+        with contextlib.suppress(OSError):
+            found = os.readlink(f"/proc/{pid}/ns/mnt")
+            return "" if found == os.readlink("/proc/self/ns/mnt") else found
+        return ""
+
+    def clear(self) -> None:
+        """The disk is gone."""
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+def _bring(source: Mapping[str, Any], folder: Path, store: Store) -> Iterator[str]:
+    """An input into its folder; what OSMO says about it."""
+    if url := source.get("url"):
+        if not store.objects(url):
+            yield f"No entries found for prefix {store.place(url).prefix}."
+        store.download(url, folder, source.get("regex"))
+        yield f"Downloaded {url}"
+        return
+    assert "dataset" in source, "the stand-in runs workflows of one task: there is no other to read from"
+    name = source["dataset"]["name"]
+    Datasets(store).download(name, folder / name.rpartition("/")[2].partition(":")[0])
+    yield f"Downloaded {name}"
+
+
+def sweep(namespace: str) -> None:
+    """Kill all that is left of a container."""
+    while namespace and (left := [pid for pid in os.listdir("/proc") if pid.isdecimal() and _of(pid) == namespace]):
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        time.sleep(0.01)
+
+
+def _of(pid: str) -> str:
+    with contextlib.suppress(OSError):
+        if Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1] != "Z":
+            return os.readlink(f"/proc/{pid}/ns/mnt")
+    return ""
+
+
+def isolates() -> bool:
+    """Whether a container's paths are its own: not where the machine forbids it, nor where it is asked not to be."""
+    return not os.environ.get("OSMO_STAND_IN_MAPS_PATHS") and _can()
+
+
+@functools.cache
+def _can() -> bool:
+    return (
+        shutil.which(UNSHARE[0]) is not None and subprocess.run([*UNSHARE, "true"], capture_output=True).returncode == 0
+    )

@@ -1,0 +1,181 @@
+"""Whether a workflow that is well formed may run here: pools, machines, mounts, secrets, places of data."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from osmo_stand_in import refusal
+from osmo_stand_in.service import rules
+
+if TYPE_CHECKING:
+    from osmo_stand_in.service.spec import AnyWorkflow, ResourceSpec, TaskSpec
+
+DEFAULTS = {"cpu": "1", "memory": "1Gi", "storage": "1Gi"}
+
+
+def grouped(workflow: "AnyWorkflow", pool_name: str, pool: Mapping[str, Any]) -> "AnyWorkflow":
+    """The workflow with a group around each task, and the platform of every resource. Raises Refusal."""
+    from pydantic import ValidationError
+
+    kind = type(workflow)
+    groups = [*workflow.groups, *(kind.GROUP(name=f"{task.name}-group", tasks=[task]) for task in workflow.tasks)]
+    _inputs_come_first(groups)
+    for name, resource in workflow.resources.items():
+        if not resource.platform:
+            if pool["default_platform"] not in pool["platforms"]:
+                raise refusal.resource(f"Resource {name} does not have a platform!")
+            resource.platform = pool["default_platform"]
+        for wanted in resource.topology:
+            raise refusal.submission(
+                f'Topology key "{wanted.key}" in resource "{name}" is not available in pool "{pool_name}". '
+                "Available topology keys: []"
+            )
+    for group in groups:
+        for task in group.tasks:
+            task.resources = _resource(task, workflow.resources)
+    fields = {name: getattr(workflow, name) for name in workflow.model_fields_set & {"timeout", "labels"}}
+    try:
+        return kind(name=workflow.name, groups=groups, resources=workflow.resources, pool=pool_name, **fields)
+    except ValidationError as error:
+        raise refusal.usage(str(error)) from error
+
+
+def _inputs_come_first(groups: list[Any]) -> None:
+    home = {task.name: group.name for group in groups for task in group.tasks}
+    before: set[str] = set()
+    for group in groups:
+        for wanted in (one.task for task in group.tasks for one in task.inputs if hasattr(one, "task")):
+            if ":" in wanted:
+                continue
+            if wanted not in home:
+                raise refusal.submission(f"Task input {wanted} does not exist.")
+            if home[wanted] not in before:
+                told = f'Group "{group.name}" requires input group "{home[wanted]}" exists before itself.'
+                raise refusal.broken(told)
+        before.add(group.name)
+
+
+def _resource(task: "TaskSpec", resources: Mapping[str, "ResourceSpec"]) -> "ResourceSpec":
+    if task.resource in resources:
+        return resources[task.resource]
+    if task.resource == "default":
+        raise refusal.resource(
+            f"Task {task.name} has no specified resource. Specify a default resource in the resources section."
+        )
+    raise refusal.resource(f"Requesting undefined resource {task.resource}.")
+
+
+def names(workflow: "AnyWorkflow", longest: int) -> None:
+    """None is too long. Raises Refusal."""
+    tasks = [task.name for group in workflow.groups for task in group.tasks]
+    for name in (workflow.name, *(group.name for group in workflow.groups), *tasks):
+        if len(name) > longest:
+            raise refusal.user(f"Name {name} is too long. It must be {longest} characters or less.")
+
+
+def open_pool(workflow: "AnyWorkflow", pool_name: str, pool: Mapping[str, Any], priority: str) -> None:
+    """The pool takes workflows, of that priority and with so many GPUs. Raises Refusal."""
+    if pool["backend"] != "default":
+        raise refusal.broken(f"Backend {pool['backend']} is not found.")
+    guarantee = pool["resources"]["gpu"]["guarantee"]
+    for group in workflow.groups:
+        gpus = sum(task.resources.gpu or 0 for task in group.tasks)
+        if priority != "LOW" and guarantee != -1 and gpus > guarantee:
+            raise refusal.usage(
+                f"Pool {pool_name} has {guarantee} GPUs guaranteed for NORMAL/HIGH priority workflows and group "
+                f"{group.name} requires {gpus} GPUs. Higher gpu counts must be submitted with LOW priority",
+                workflow.name,
+            )
+
+
+def machines(workflow: "AnyWorkflow", pool_name: str, pool: Mapping[str, Any]) -> None:
+    """There are machines of that kind that allow what the tasks want. Raises Refusal."""
+    for group in workflow.groups:
+        for task in group.tasks:
+            kind = task.resources.platform
+            if kind not in pool["platforms"]:
+                raise refusal.resource(f"Platform {kind} does not exist in pool {pool_name}!")
+            _mounts(task, pool["platforms"][kind])
+            _fits(task, pool["platforms"][kind], workflow.name)
+
+
+def _mounts(task: "TaskSpec", platform: Mapping[str, Any]) -> None:
+    kind = task.resources.platform
+    for asked, flag, allowed in (
+        (task.privileged, "privileged", "privileged_allowed"),
+        (task.hostNetwork, "hostNetwork", "host_network_allowed"),
+    ):
+        if asked and not platform[allowed]:
+            raise refusal.resource(f"Task with platform: {kind} does not have {flag} flag enabled. Task {task.name}")
+    for mount in task.volumeMounts:
+        source, *rest = mount.split(":")
+        if len(rest) > 1 or rest == [""]:
+            raise refusal.resource(f"Invalid task volume mount: {mount}.")
+        if source in platform["allowed_mounts"]:
+            continue
+        if source in platform["default_mounts"]:
+            raise refusal.resource(
+                f"Mount {source} is already provided by platform {kind} and cannot be set in volumeMounts. "
+                f"Remove it from the task spec. Task {task.name}"
+            )
+        raise refusal.resource(f"Task with platform: {kind} does not allow mount: {source}. Task {task.name}")
+
+
+def _fits(task: "TaskSpec", platform: Mapping[str, Any], workflow: str) -> None:
+    node = platform.get("node")
+    if not node:
+        return
+    for what in ("cpu", "memory", "storage"):
+        given = str(getattr(task.resources, what) or DEFAULTS[what])
+        wanted, there = rules.size(given, what), rules.size(str(node[what]), what)
+        told = "" if wanted > 0 else "needs to be greater than 0"
+        if wanted > there or (what == "storage" and wanted == there):
+            told = "too high"
+        if told:
+            raise refusal.resource(
+                f"Resource validation failed for task: {task.name}\nAssertion failed for task {task.name}: "
+                f'Value {given} {told} for {what}\nPlease check available resources with "osmo resource list".',
+                workflow,
+            )
+
+
+def secrets(workflow: "AnyWorkflow", user: str, config: Mapping[str, Any]) -> None:
+    """Images, places of data and credentials are reached with what the user has set. Raises Refusal."""
+    held = config["credentials"]
+    for group in workflow.groups:
+        for task in group.tasks:
+            _image(task.image, config["limits"]["images_refused"])
+            for one in (*task.inputs, *task.outputs):
+                if hasattr(one, "url"):
+                    _reached(one.url, user, held)
+            for name, keys in task.credentials.items():
+                _held(name, keys, held)
+
+
+def _image(image: str, refused: list[str]) -> None:
+    if image in refused:
+        registry = image.partition("/")[0] if "." in image.partition("/")[0] else "registry-1.docker.io"
+        raise refusal.credential(
+            f"Unable to authenticate for pulling image {image}. Please create a credential matching {registry} "
+            "or check if the image exists."
+        )
+
+
+def _reached(url: str, user: str, held: Mapping[str, Any]) -> None:
+    scheme = rules.place(url)
+    profiles = [str(one.get("endpoint", "")).rstrip("/") for one in held.values()]
+    if scheme not in rules.OWN_IDENTITY and not any(one and url.startswith(one) for one in profiles):
+        raise refusal.credential(
+            f"No credentials configured for {url} (user {user}) and the backend does not support environment "
+            "authentication. Run `osmo credential set` to add a credential."
+        )
+
+
+def _held(name: str, keys: "str | Mapping[str, str]", held: Mapping[str, Any]) -> None:
+    if name not in held:
+        raise refusal.credential(f"Could not find the credential: {name}.")
+    if isinstance(keys, str):
+        return
+    for key in keys.values():
+        if key not in held[name]:
+            told = f"{key} is not a valid credential key please choose from {dict(held[name]).keys()}"
+            raise refusal.credential(told)

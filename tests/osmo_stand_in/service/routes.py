@@ -1,0 +1,229 @@
+"""What is asked under which address."""
+
+import re
+from typing import Any
+
+from osmo_stand_in import config, refusal
+from osmo_stand_in.service import Handler, Service, Unprocessable, rows, submitting, views
+
+PRIORITIES = ("HIGH", "NORMAL", "LOW")
+BODY = ("file", "set_variables", "set_string_variables", "uploaded_templated_spec")
+CREDENTIAL_NAME = r"^[a-zA-Z]([a-zA-Z0-9_-]*[a-zA-Z0-9])?$"
+USAGE = ("quota_used", "quota_free", "quota_limit", "total_usage", "total_capacity", "total_free")
+Params = dict[str, Any]
+
+
+def version(service: Service, params: Params, body: Any) -> dict[str, str]:
+    major, minor, revision = config.read(service.state)["service"].split(".")
+    return {"major": major, "minor": minor, "revision": revision, "hash": ""}
+
+
+def profile(service: Service, params: Params, body: Any) -> dict[str, Any]:
+    there = config.read(service.state)
+    named = {"username": there["user"], "email_notification": False, "slack_notification": False}
+    return {"profile": {**named, "pool": there["profile_pool"]}, "roles": [], "pools": [], "token": None}
+
+
+def _told(name: str, pool: dict[str, Any]) -> dict[str, Any]:
+    told = {"name": name, **{key: value for key, value in pool.items() if key != "quota"}}
+    platforms = pool["platforms"].items()
+    shown = {kind: {key: value for key, value in one.items() if key != "node"} for kind, one in platforms}
+    return {**told, "platforms": shown}
+
+
+def pools(service: Service, params: Params, body: Any) -> dict[str, Any]:
+    there = config.read(service.state)["pools"]
+    wanted = params.get("pools") or list(there)
+    return {"pools": {name: _told(name, pool) for name, pool in there.items() if name in wanted}}
+
+
+def quota(service: Service, params: Params, body: Any) -> dict[str, Any]:
+    there = config.read(service.state)["pools"]
+    wanted = params.get("pools") or list(there)
+    sets, total = [], dict.fromkeys(USAGE, 0)
+    for name, pool in there.items():
+        if name in wanted:
+            used = {key: int(pool["quota"].get(key, 0)) for key in USAGE}
+            total = {key: total[key] + used[key] for key in USAGE}
+            sets.append({"pools": [{**_told(name, pool), "resource_usage": _texts(used)}]})
+    return {"node_sets": sets, "resource_sum": _texts(total)}
+
+
+def _texts(numbers: dict[str, int]) -> dict[str, str]:
+    return {key: str(value) for key, value in numbers.items()}
+
+
+def submit(service: Service, params: Params, body: Any, pool: str) -> dict[str, Any]:
+    priority = params.get("priority", "NORMAL")
+    if priority not in PRIORITIES:
+        told = "'HIGH', 'NORMAL' or 'LOW'"
+        place = {"type": "enum", "loc": ["query", "priority"], "msg": f"Input should be {told}", "input": priority}
+        raise Unprocessable(**place, ctx={"expected": told})
+    given = {
+        "labels": params.get("label", ()),
+        "environment": params.get("env_vars", ()),
+        "priority": priority,
+        "hurried": service.hurried,
+    }
+    if name := params.get("workflow_id"):
+        row = rows.fetch(service.state, name)
+        text = submitting.saved(service.state, row)
+        return submitting.post(service.state, submitting.Asked(pool, text, **given, own_labels=row["labels"] or None))
+    if not body:
+        raise refusal.usage("Need to provide either file contents or workflow ID.")
+    for key in body.keys() - BODY:
+        raise Unprocessable(
+            type="extra_forbidden", loc=["body", key], msg="Extra inputs are not permitted", input=body[key]
+        )
+    asked = submitting.Asked(
+        pool,
+        body["file"],
+        body.get("set_variables", ()),
+        body.get("set_string_variables", ()),
+        body.get("uploaded_templated_spec"),
+        dry=bool(params.get("dry_run")),
+        validate=bool(params.get("validation_only")),
+        **given,
+    )
+    return submitting.post(service.state, asked)
+
+
+def restart(service: Service, params: Params, body: Any, pool: str, name: str) -> dict[str, Any]:
+    return submitting.again(service.state, name, pool, service.hurried)
+
+
+def query(service: Service, params: Params, body: Any, name: str) -> dict[str, Any]:
+    return views.query(rows.fetch(service.state, name), bool(params.get("verbose")))
+
+
+def many(service: Service, params: Params, body: Any) -> dict[str, Any]:
+    limit, offset = int(params.get("limit", 20)), int(params.get("offset", 0))
+    if limit > 1000:
+        raise refusal.user("Limit must be less than 1000.")
+    user = config.read(service.state)["user"]
+    there = [row for row in rows.every(service.state) if _wanted(row, params, user)]
+    if params.get("order") == "DESC":
+        there.reverse()
+    shown = there[offset : offset + limit]
+    return {"workflows": [views.entry(row) for row in shown], "more_entries": len(there) > offset + limit}
+
+
+def _wanted(row: rows.Row, params: Params, user: str) -> bool:
+    statuses = params.get("statuses")
+    labels = [one.partition("=") for one in params.get("label", ())]
+    return (
+        (bool(params.get("all_users")) or row["submitted_by"] in (params.get("users") or [user]))
+        and params.get("name", "") in row["name"]
+        and (row["status"] in statuses if statuses else row["status"] != "FAILED_SUBMISSION")
+        and (not params.get("pools") or row["pool"] in params["pools"])
+        and (not params.get("priority") or row["priority"] in params["priority"])
+        and all(_like(value, row["labels"].get(key)) for key, _, value in labels)
+        and not any(key in row["labels"] for key in params.get("no_label", ()))
+        and row["submit_time"] >= params.get("submitted_after", "")
+        and row["submit_time"] < params.get("submitted_before", "9")
+    )
+
+
+def _like(wanted: str, value: str | None) -> bool:
+    pattern = "".join({"*": ".*", "(": "(", "|": "|", ")": ")"}.get(one, re.escape(one)) for one in wanted)
+    return value is not None and re.fullmatch(pattern, value) is not None
+
+
+def cancel(service: Service, params: Params, body: Any, name: str) -> dict[str, Any]:
+    state = service.state
+    row = rows.fetch(state, name)
+    force, how = bool(params.get("force")), config.read(state)["cancelling"]
+    if rows.finished(row) and not force:
+        raise refusal.user(f"Workflow {row['name']} is already finished.")
+    if how == "refused":
+        raise refusal.user(f"User is not allowed to cancel workflow {row['name']}.")
+    state.change("cancels", lambda there: [*there, row["name"]], [])
+    if (how == "at-once" or force) and not rows.finished(row):
+        rows.change(state, row["name"], lambda row: _cancelled(row, params.get("message")))
+    return {"name": row["name"]}
+
+
+def _cancelled(row: rows.Row, message: str | None) -> None:
+    row["cancelled_by"] = row["submitted_by"]
+    told = f"Task was canceled by user: {row['submitted_by']}." + (f" {message}" if message else "")
+    for task in rows.latest(row):
+        if not rows.finished(task):
+            task.update(status="FAILED_CANCELED", failure_message=told, end_time=rows.now())
+    rows.settle(row)
+
+
+def spec(service: Service, params: Params, body: Any, name: str) -> str:
+    row = rows.fetch(service.state, name)
+    return submitting.saved(service.state, row, original=bool(params.get("use_template")))
+
+
+def stream(service: Service, params: Params, body: Any, name: str, kind: str) -> dict[str, Any]:
+    """Whose lines are to be streamed: the command reads them itself."""
+    row = rows.fetch(service.state, name)
+    if (task := params.get("task_name")) and task not in [one["name"] for one in rows.latest(row)]:
+        raise refusal.missing(f"Task {task} of workflow {name} is not found.")
+    if (lines := params.get("last_n_lines")) is not None and lines <= 0:
+        raise refusal.user("Users should specify positive value for flag -n.")
+    return {"workflow": row["name"], "kind": kind}
+
+
+def credentials(service: Service, params: Params, body: Any) -> dict[str, Any]:
+    held = config.read(service.state)["credentials"]
+    return {"credentials": [_credential(name, held[name]) for name in sorted(held)]}
+
+
+def _kind(payload: dict[str, str]) -> str:
+    return "DATA" if "endpoint" in payload else "REGISTRY" if "auth" in payload else "GENERIC"
+
+
+def _credential(name: str, payload: dict[str, str]) -> dict[str, Any]:
+    profile = payload.get("endpoint") or payload.get("registry")
+    return {"cred_name": name, "cred_type": _kind(payload), "profile": profile}
+
+
+def set_credential(service: Service, params: Params, body: Any, name: str) -> None:
+    if not re.fullmatch(CREDENTIAL_NAME, name):
+        raise refusal.user(f"Invalid name: {name}. Follow regex: {CREDENTIAL_NAME}")
+    (kind, payload), *_ = body.items()
+    held = payload["credential"] if kind == "generic_credential" else payload
+    with service.state.alone():
+        there = config.read(service.state)["credentials"]
+        config.change(service.state, credentials={**there, name: held})
+
+
+def drop_credential(service: Service, params: Params, body: Any, name: str) -> dict[str, Any]:
+    with service.state.alone():
+        there = config.read(service.state)["credentials"]
+        if name not in there:
+            raise refusal.user(f"Credential {name} does not exits")
+        config.change(service.state, credentials={key: one for key, one in there.items() if key != name})
+    return {"credentials": [_credential(name, there[name])]}
+
+
+def workflow_config(service: Service, params: Params, body: Any) -> dict[str, Any]:
+    """For administrators: the role `osmo-user` has no `config:Read`."""
+    there = config.read(service.state)
+    if not there["administrator"]:
+        raise refusal.denied()
+    told = ("max_num_tasks", "max_retry_per_task", "max_exec_timeout", "max_queue_timeout", "max_log_lines")
+    return {name: there["limits"][name] for name in told}
+
+
+ROUTES: tuple[tuple[str, str, Handler], ...] = (
+    ("GET", "api/version", version),
+    ("GET", "api/profile/settings", profile),
+    ("GET", "api/pool", pools),
+    ("GET", "api/pool_quota", quota),
+    ("GET", "api/resources", lambda *_: {"resources": []}),
+    ("POST", "api/pool/([^/]+)/workflow", submit),
+    ("POST", "api/pool/([^/]+)/workflow/([^/]+)/restart", restart),
+    ("POST", "api/workflow/([^/]+)/cancel", cancel),
+    ("GET", "api/workflow", many),
+    ("GET", "api/workflow/([^/]+)/spec", spec),
+    ("GET", "api/workflow/([^/]+)/(logs|events|error_logs)", stream),
+    ("GET", "api/workflow/([^/]+)", query),
+    ("GET", "api/credentials", credentials),
+    ("POST", "api/credentials/([^/]+)", set_credential),
+    ("DELETE", "api/credentials/([^/]+)", drop_credential),
+    ("GET", "api/configs/workflow", workflow_config),
+)

@@ -1,0 +1,194 @@
+"""A workflow on its way in: rendered, read, judged, kept."""
+
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from osmo_stand_in import config, refusal
+from osmo_stand_in.service import admission, raw, redaction, rows, rules, template
+from osmo_stand_in.state import State
+
+if TYPE_CHECKING:
+    from osmo_stand_in.service.spec import AnyWorkflow
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What comes with a POST. values: `--set`, strings: `--set-string`, environment: `--set-env`, as they were typed.
+
+    hurried: its render meets the time limit.
+    """
+
+    pool: str
+    file: str
+    values: Sequence[str] = ()
+    strings: Sequence[str] = ()
+    templated: str | None = None
+    environment: Sequence[str] = ()
+    labels: Sequence[str] = ()
+    priority: str = "NORMAL"
+    dry: bool = False
+    validate: bool = False
+    hurried: bool = False
+    parent: str | None = None
+    own_labels: Mapping[str, str] | None = None
+
+
+def post(state: State, asked: Asked) -> dict[str, Any]:
+    """What is answered to it. Raises Refusal."""
+    there = config.read(state)
+    if asked.pool not in there["pools"]:
+        raise refusal.user(f"Pool {asked.pool} not found.")
+    document, name = _document(state, there, asked)
+    if asked.dry:
+        return _answer(name, spec=written(document))
+    workflow = _read(state, there, asked, document, name)
+    _set_environment(workflow, asked.environment)
+    workflow = admission.grouped(workflow, asked.pool, there["pools"][asked.pool])
+    most = there["limits"]["max_num_tasks"]
+    if sum(len(group.tasks) for group in workflow.groups) > most:
+        raise refusal.user(f"Workflow cannot have more than {most} tasks.")
+    _admit(state, there, asked, workflow)
+    if asked.validate:
+        return _answer(name, logs="Workflow validation succeeded.")
+    row = rows.insert(
+        state, name, {**rows.of(workflow, there, asked.pool, asked.priority), "parent_name": asked.parent}
+    )
+    _keep(state, row, asked)
+    base = f"/api/workflow/{row['name']}"
+    return _answer(row["name"], overview=base, logs=f"{base}/logs")
+
+
+def _answer(name: str, overview: str | None = None, logs: str | None = None, spec: str | None = None) -> dict[str, Any]:
+    return {"name": name, "overview": overview, "logs": logs, "spec": spec, "dashboard_url": None, "warnings": []}
+
+
+def _document(state: State, there: Mapping[str, Any], asked: Asked) -> tuple[dict[str, Any], str]:
+    import yaml
+
+    number = os.urandom(16).hex()
+    try:
+        section, defaults = raw.sections(asked.file, config.numbers(there["service"]))
+        values = template.values_of(defaults, list(asked.values), list(asked.strings))
+        text = template.render(section, values, there["limits"]["sandbox_seconds"], asked.hurried)
+        document: dict[str, Any] = yaml.load(text, Loader=loader())
+    except yaml.YAMLError as error:
+        _failed(state, there, asked, f"failed-{number}", str(error))
+        raise refusal.usage(f"Workflow spec is not properly formatted: {error}", number) from error
+    workflow = document.get("workflow", {})
+    name = (workflow.get("name", "") if isinstance(workflow, dict) else "") or f"failed-{number}"
+    if isinstance(workflow, dict):
+        _label(workflow, asked, str(name))
+    return document, str(name)
+
+
+def loader() -> Any:
+    """What reads YAML safely: the quick one, where it is built."""
+    import yaml
+
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def written(document: Any) -> str:
+    """As YAML, sorted, in blocks."""
+    import yaml
+
+    text: str = yaml.dump(document, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), allow_unicode=True)
+    return text
+
+
+def _label(workflow: dict[str, Any], asked: Asked, name: str) -> None:
+    if asked.own_labels is None and "labels" not in workflow and not asked.labels:
+        return
+    given: Any = workflow.get("labels", {}) if asked.own_labels is None else asked.own_labels
+    try:
+        workflow["labels"] = rules.labels({**rules.labels(given), **dict(map(rules.label, asked.labels))})
+    except ValueError as error:
+        raise refusal.usage(str(error), name) from error
+
+
+def _read(state: State, there: Mapping[str, Any], asked: Asked, document: dict[str, Any], name: str) -> "AnyWorkflow":
+    from osmo_stand_in.service import spec
+
+    try:
+        return spec.read(document, config.numbers(there["service"]))
+    except refusal.Refusal as error:
+        if error.error_code == "USAGE":
+            _failed(state, there, asked, name, error.message)
+        raise
+    except (AttributeError, TypeError) as error:
+        raise refusal.broken(str(error)) from error
+
+
+def _set_environment(workflow: "AnyWorkflow", given: Sequence[str]) -> None:
+    values = {}
+    for one in given:
+        name, *rest = one.split("=")
+        if not rest:
+            raise refusal.usage(f"Environment variable {one} is incorrectly formatted")
+        values[name] = rest[0]
+    for task in (*workflow.tasks, *(task for group in workflow.groups for task in group.tasks)):
+        task.environment.update(values)
+
+
+def _admit(state: State, there: Mapping[str, Any], asked: Asked, workflow: "AnyWorkflow") -> None:
+    pool = there["pools"][asked.pool]
+    try:
+        admission.names(workflow, there["limits"]["max_name_length"])
+        if pool["status"] == "MAINTENANCE":
+            raise refusal.usage(
+                f"Pool {asked.pool} is undergoing maintenance. "
+                "Users will have to wait until maintenance is completed before submission."
+            )
+        admission.open_pool(workflow, asked.pool, pool, asked.priority)
+        admission.machines(workflow, asked.pool, pool)
+        admission.secrets(workflow, there["user"], there)
+    except refusal.Refusal as error:
+        if "maintenance" not in error.message:
+            _failed(state, there, asked, workflow.name, error.message)
+        raise
+
+
+def _failed(state: State, there: Mapping[str, Any], asked: Asked, name: str, message: str) -> None:
+    rows.insert(state, name, rows.fresh(there, asked.pool, asked.priority, "FAILED_SUBMISSION", message))
+
+
+def _keep(state: State, row: Mapping[str, Any], asked: Asked) -> None:
+    """The text that `spec` shows and `restart` renders: what looks like a secret is gone."""
+    tasks = [task for group in row["spec"]["groups"] for task in group["tasks"]]
+    for task in tasks:
+        task.pop("resources", None)
+    allowed = set()
+    for task in tasks:
+        for name, keys in task.get("credentials", {}).items():
+            allowed |= {name, *(keys.values() if isinstance(keys, dict) else ())}
+    saved = {"version": 2, "workflow": {key: value for key, value in row["spec"].items() if key != "pool"}}
+    text = redaction.redacted(written(saved), allowed)
+    state.write(f"texts/{row['name']}", {"posted": asked.file, "saved": text})
+    if asked.templated is not None:
+        original = redaction.redacted(asked.templated, allowed)
+        state.change(f"texts/{row['name']}", lambda texts: {**texts, "template": original})
+
+
+def again(state: State, name: str, pool: str, hurried: bool = False) -> dict[str, Any]:
+    """Restart a failed workflow, from the text that was kept of it. Raises Refusal."""
+    row = rows.fetch(state, name)
+    if not row["status"].startswith("FAILED"):
+        raise refusal.submission(
+            f"Restart can only be used on FAILED workflows: Workflow {row['name']} has status "
+            f"WorkflowStatus.{row['status']}"
+        )
+    return post(state, Asked(pool, saved(state, row), priority=row["priority"], hurried=hurried, parent=row["name"]))
+
+
+def saved(state: State, row: Mapping[str, Any], original: bool = False) -> str:
+    """The text that was kept; original: that of the template. Raises Refusal."""
+    texts: dict[str, str] = state.read(f"texts/{row['name']}", {})
+    kept = texts.get("template" if original else "saved")
+    if kept is None:
+        with contextlib.suppress(KeyError):
+            return texts["saved"]
+        raise refusal.broken(f"{row['name']}/workflow_spec.yaml: not found")
+    return kept

@@ -1,0 +1,89 @@
+"""Rendering, as OSMO does it with every text that it is given: Jinja, in a sandbox with little time."""
+
+import contextlib
+import hashlib
+import re
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+from osmo_stand_in import refusal
+
+TOKEN = re.compile(r"{{(uuid|workflow_id|output|input:[^}]+|host:[^}]+)}}")
+TOO_LARGE = 2_500_000
+MEMORY = 40_000_000
+MEMORY_LIMIT = 104857600
+
+
+def render(text: str, values: dict[str, Any], seconds: float = 0.5, hurried: bool = False) -> str:
+    """What becomes of a text. hurried: the time limit is met, whatever it is. Raises Refusal.
+
+    OSMO's own tokens survive, written exactly so. Only this process's own work counts for the time: a busy machine is
+    no failure here.
+    """
+    from jinja2 import StrictUndefined
+    from jinja2.exceptions import TemplateError
+    from jinja2.sandbox import SandboxedEnvironment
+
+    text, values = _keep_tokens(text, dict(values))
+    try:
+        if len(text) >= MEMORY:
+            raise MemoryError(f"Sandboxed process exceeded memory limit of {MEMORY_LIMIT} bytes")
+        if hurried or len(text) >= TOO_LARGE:
+            raise _overdue(seconds)
+        with _limited(seconds):
+            return SandboxedEnvironment(undefined=StrictUndefined).from_string(text).render(values)
+    except (TemplateError, TimeoutError, MemoryError) as error:
+        raise refusal.usage(f"Jinja substitution failure: {type(error)}: {error}") from error
+    except TypeError as error:
+        raise refusal.usage(f"Jinja Template Error: {error}") from error
+
+
+def values_of(defaults: Any, casted: list[str], strings: list[str]) -> dict[str, Any]:
+    """What a text is rendered with. casted: `--set`, strings: `--set-string`. Raises Refusal."""
+    values: dict[str, Any] = dict(defaults or {})
+    for given, is_cast in (*((one, True) for one in casted), *((one, False) for one in strings)):
+        name, separator, value = given.partition("=")
+        if not separator:
+            raise refusal.usage(f"Data {given} is incorrectly formatted")
+        values[name] = _cast(value) if is_cast else value
+    return values
+
+
+def _cast(value: str) -> int | float | str:
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(value)
+    return value
+
+
+def _keep_tokens(text: str, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    for token in dict.fromkeys(TOKEN.findall(text)):
+        name = "hash" + str(int(hashlib.md5(token.encode()).hexdigest(), 16))
+        values[name] = "{{" + token + "}}"
+        text = text.replace("{{" + token + "}}", "{{" + name + "}}")
+    return text, values
+
+
+def _overdue(seconds: float) -> TimeoutError:
+    return TimeoutError(f"Process exceeded time limit of {seconds} seconds")
+
+
+@contextlib.contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _overdue(seconds)
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)

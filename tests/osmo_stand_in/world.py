@@ -1,0 +1,147 @@
+"""OSMO as the conformance kit tries its platform: what a pod is given, what the service has, what it says of it."""
+
+import contextlib
+import io
+import json
+import re
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from robotrain.plan import Plan
+from robotrain.run import Reference, State
+from robotrain.testing import World
+from robotrain_runtime import document
+from robotrain_runtime.document import JobDocument
+
+from osmo_stand_in import config, quick_command
+from osmo_stand_in.cli.main import main
+from osmo_stand_in.cut_short import cut_short
+from osmo_stand_in.pod import tokens
+from osmo_stand_in.pod.room import Room
+from osmo_stand_in.service import rows
+from osmo_stand_in.stand_in import OsmoStandIn
+
+PENDING = ("SUBMITTING", "WAITING", "PROCESSING", "SCHEDULING", "INITIALIZING", "RESCHEDULED")
+"""A task's words; the workflow itself is PENDING then."""
+FAILED = tuple(word for word in rows.STATUSES if word.startswith("FAILED") and word != "FAILED_CANCELED")
+PAYLOAD = "payload.tar.bz2"
+"""In a plan whose archive is too large for the workflow itself: it is uploaded beside it."""
+BASE64, PLACE = r"(?<=')[A-Za-z0-9+/]{1000,}=*(?=')", "cGxhY2Vob2xkZXI="
+
+
+class OsmoWorld(World):
+    """The stand-in of the fixture `osmo`, with a storage account that folders can be uploaded to."""
+
+    options = ("--pool", "default", "--tracking-uri", "none", "--storage-account", "account1")
+    needs: Mapping[str, Sequence[str]] = {
+        "model_asset": ("--tracking-uri", "azureml-workspace://sub-1/rg-1/ws-1"),
+        **dict.fromkeys(("mlflow_run", "registered_model"), ("--tracking-uri", "https://mlflow.example")),
+    }
+    job = ("-d", f"lerobot/pusht@{'a' * 40}", "--training-steps", "10")
+    natives: Mapping[str, State] = {
+        **dict.fromkeys(("PENDING", *PENDING), "pending"),
+        "RUNNING": "running",
+        "COMPLETED": "succeeded",
+        **dict.fromkeys(FAILED, "failed"),
+        "FAILED_UPSTREAM": "failed",
+        "FAILED_CANCELED": "cancelled",
+    }
+
+    def __init__(self, osmo: OsmoStandIn) -> None:
+        self.osmo = osmo
+        osmo.command.write_text(quick_command.script(osmo.folder))
+
+    def arrived(self, plan: Plan) -> JobDocument:
+        """What the task's own command would unpack: the workflow goes through the command, Jinja and admission."""
+        with tempfile.TemporaryDirectory() as folder:
+            pod = Pod(Path(folder), plan)
+            told = document.load(pod.unpacked("job.json"))
+            for mount in told.placement.mounts:
+                assert pod.at(mount.folder).is_dir(), f"OSMO brings nothing for {mount.uri}"
+        return told
+
+    def unpacked(self, plan: Plan) -> Mapping[str, bytes]:
+        """What lies in the task's archive below `payload`."""
+        with tempfile.TemporaryDirectory() as folder:
+            return Pod(Path(folder), plan).payload()
+
+    def taken(self, run: str) -> int:
+        return sum(one.name == run and one.status != "FAILED_SUBMISSION" for one in self.osmo.workflows.values())
+
+    def becomes(self, reference: Reference, native: str) -> None:
+        """The word is the workflow's and its task's, as far as both have it."""
+        of_a_task = {"PENDING": "PROCESSING", "FAILED_SUBMISSION": "PROCESSING"}.get(native, native)
+        of_the_workflow = {"FAILED_UPSTREAM": "FAILED", **dict.fromkeys(PENDING, "PENDING")}.get(native, native)
+        self.osmo.set_state(reference["workflow"], status=of_the_workflow, task_status=of_a_task)
+
+    def says(self, reference: Reference, *lines: str) -> None:
+        self.osmo.say(reference["workflow"], *lines)
+
+    def cuts(self) -> Iterator[AbstractContextManager[object]]:
+        """Before OSMO is asked what it has, before it is asked to take the workflow, and before its answer is heard."""
+        yield cut_short("workflow", "list")
+        yield cut_short("workflow", "submit")
+        yield cut_short("workflow", "submit", answered=True)
+
+
+class Pod:
+    """What OSMO lays out for the one task of a plan's workflow, in a service of its own."""
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        osmo, order = OsmoStandIn(folder / "osmo"), json.loads(plan.files["osmo.json"])
+        _furnish(osmo, order)
+        name, task = _submitted(osmo, order["pool"], folder / "workflow.yaml", plan.files[plan.spec].decode())
+        task = tokens.substituted(task, name)
+        self.environment = tokens.environment(task, osmo.credentials)
+        self.command = [tokens.expanded(word, self.environment) for word in task["command"]]
+        self.room = Room(folder / "pod")
+        if payload := plan.files.get(PAYLOAD):
+            osmo.put(task["inputs"][-1]["url"], {PAYLOAD: payload})
+        self.room.furnish(task, osmo.credentials, osmo.store)
+
+    def at(self, path: str) -> Path:
+        """Where a path of the container lies here; it may begin with `${NAME}` of its environment."""
+        for name, value in self.environment.items():
+            path = path.replace(f"${{{name}}}", value)
+        return self.room.at(path)
+
+    def payload(self) -> Mapping[str, bytes]:
+        """The files of the archive below its folder of that name."""
+        with tarfile.open(self.at(self.command[-2])) as packed:
+            found = {one.name.partition("/"): packed.extractfile(one) for one in packed if one.isfile()}
+            return {path: file.read() for (top, _, path), file in found.items() if top == "payload" and file}
+
+    def unpacked(self, name: str) -> str:
+        """A file of the archive that the command is told of."""
+        with tarfile.open(self.at(self.command[-2])) as packed:
+            found = packed.extractfile(name)
+            assert found
+            return found.read().decode()
+
+
+def _furnish(osmo: OsmoStandIn, order: Mapping[str, Any]) -> None:
+    """Let it have what the plan names: the pool, the kind of machine with its folders, the credentials."""
+    machine = config.platform(allowed_mounts=tuple(order["mounts"]))
+    osmo.pools[order["pool"]] = config.pool({order["gpu_platform"]: machine})
+    for one in order["credentials"]:
+        osmo.credentials[one["name"]] = {one["key"]: "secret"}
+
+
+def _submitted(osmo: OsmoStandIn, pool: str, file: Path, text: str) -> tuple[str, dict[str, Any]]:
+    """The id of the workflow and its task, by the command itself, in this process.
+
+    The archive is put in when that is done: to Jinja and to YAML its letters mean nothing, and they read each of them.
+    """
+    archive = max(re.findall(BASE64, text), key=len, default="")
+    file.write_text(text.replace(archive, PLACE) if archive else text)
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        code = main(osmo.folder, ["workflow", "submit", str(file), "-p", pool, "-t", "json"])
+    assert code == 0, f"OSMO refuses it: {said.getvalue()}"
+    name = str(json.loads(said.getvalue())["name"])
+    task: dict[str, Any] = json.loads(json.dumps(osmo.workflows[name].task).replace(PLACE, archive))
+    return name, task
