@@ -1,0 +1,6 @@
+"""OSMO stands in for itself here."""
+
+from observed import quick, run
+from osmo_stand_in.fixtures import osmo, osmo_cli, osmo_post
+
+__all__ = ["osmo", "osmo_cli", "osmo_post", "quick", "run"]

@@ -1,0 +1,56 @@
+"""Plans to hand over: small, and as `render` makes them in what matters for that."""
+
+import dataclasses
+
+import yaml
+from robotrain.job import Job
+from robotrain.plan import Plan
+from robotrain_osmo import order as orders
+from robotrain_osmo.order import Order
+from robotrain_runtime import document
+from robotrain_runtime.document import JobDocument, Placement
+
+RUN = "lerobot-train-fab69e8c-1"
+TASK = "lerobot-train"
+RESOURCES = {"cpu": 1, "gpu": 0, "memory": "1Gi", "storage": "1Gi", "platform": "gpu_platform"}
+MARK = "5e" * 32
+ORDER = Order(run=RUN, cli="osmo", pool="default", server="6.4", task=TASK, gpu_platform="gpu_platform")
+
+
+def workflow(mark: str = MARK, run: str = RUN, credentials=(), **task) -> str:
+    """The text of a workflow of one task."""
+    named = {one.name: {one.key.upper(): one.key} for one in credentials}
+    said = {"name": TASK, "image": "ubuntu:24.04", "command": ["true"], "environment": {"ROBOTRAIN_PLAN": mark}}
+    body = {"name": run, "resources": {"default": RESOURCES}, "tasks": [{**said, "credentials": named, **task}]}
+    return yaml.safe_dump({"workflow": body}, sort_keys=False)
+
+
+def plan(mark: str = MARK, sources=(), text: str = "", files=(), placement=None, **order) -> Plan:
+    """A plan whose `osmo.json` says `order` beside the least."""
+    wanted = dataclasses.replace(ORDER, **order)
+    told = JobDocument(
+        schema=document.SCHEMA,
+        run=RUN,
+        job="fab69e8c" * 8,
+        workload=TASK,
+        platform="osmo",
+        halves={},
+        parameters={},
+        placement=placement or Placement(work="/tmp/work", cache="/tmp/cache"),
+        sources=tuple(sources),
+    )
+    own = {
+        orders.WORKFLOW: (text or workflow(mark, credentials=wanted.credentials)).encode(),
+        orders.FILE: orders.dump(wanted),
+        orders.JOB: document.dump(told).encode(),
+    }
+    job = Job(workload=TASK, parameters=(), sources=tuple(sources))
+    return Plan(platform="osmo", run=RUN, job=job, spec=orders.WORKFLOW, files={**own, **dict(files)})
+
+
+def take(osmo, mark: str = MARK, run: str = RUN) -> str:
+    """Let the service have such a workflow already; its id."""
+    body = {"file": workflow(mark, run), "set_variables": [], "set_string_variables": []}
+    answer = osmo.ask("POST", "api/pool/default/workflow", {}, body)
+    assert answer.status == 200, answer.body
+    return answer.body["name"]

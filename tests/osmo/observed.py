@@ -1,0 +1,92 @@
+"""Runs to observe: workflows that the stand-in took, each with its record, and what their runtime would print."""
+
+import hashlib
+import json
+import time
+
+import pytest
+import yaml
+from robotrain import store
+from robotrain.run import RunRecord
+from robotrain_osmo.platform import Osmo
+from robotrain_runtime import event
+from robotrain_runtime.event import Metrics, Outcome, Stage
+
+RUN = "lerobot-train-fab69e8c-1"
+TASK = "train"
+RESOURCES = {"cpu": 1, "gpu": 0, "memory": "1Gi", "storage": "1Gi", "platform": "gpu_platform"}
+EVENTS = (
+    Stage(name="work", state="started"),
+    Metrics(values={"train/loss": 0.5}, step=10, total=20),
+    Metrics(values={"train/loss": 0.25}, step=20, total=20),
+    Outcome(state="succeeded", exit_code=0),
+)
+
+
+def sealed(files: dict[str, bytes], step: int = 400, run: str = RUN) -> bytes:
+    """The manifest of a checkpoint that holds these files."""
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    return json.dumps({"schema": 1, "step": step, "run": run, "job": "j", "files": digests}).encode()
+
+
+class Observed:
+    """A workflow that is there. reference: as a submit keeps it."""
+
+    def __init__(self, osmo, publishes: str = "") -> None:
+        task = {"name": TASK, "image": "ubuntu:24.04", "command": ["true"]}
+        spec = {"workflow": {"name": RUN, "resources": {"default": RESOURCES}, "tasks": [task]}}
+        answer = osmo.ask("POST", "api/pool/default/workflow", {}, {"file": yaml.safe_dump(spec)})
+        assert answer.status == 200, answer
+        self.osmo, self.id = osmo, answer.body["name"]
+        kept = {"cli": "osmo", "task": TASK, "server": "6.4", "publishes": publishes, "run": RUN}
+        self.reference = {"workflow": self.id, **kept}
+
+    def status(self):
+        return Osmo().status(self.reference)
+
+    def becomes(self, task: str, **more) -> "Observed":
+        self.osmo.set_state(self.id, task_status=task, **more)
+        return self
+
+    def say(self, *lines: str, **more) -> None:
+        self.osmo.say(self.id, *lines, **more)
+
+    def tell(self, *events: event.Event) -> None:
+        self.say(*(event.dump(one) for one in events))
+
+    def logs(self, follow: bool = False, tail: int | None = None) -> list[str]:
+        return list(Osmo().logs(self.reference, follow, tail))
+
+    def outputs(self):
+        return list(Osmo().outputs(self.reference))
+
+    def record(self) -> str:
+        """Kept as if it had been submitted from here; its name."""
+        store.write(
+            RunRecord(
+                run=RUN,
+                platform="osmo",
+                phase="sent",
+                job="0" * 64,
+                plan="0" * 64,
+                created=time.time(),
+                workload="lerobot-train",
+                settings={},
+                reference=self.reference,
+            )
+        )
+        return RUN
+
+
+@pytest.fixture
+def quick(monkeypatch) -> None:
+    """A log counts as read after a shorter silence, and streams are asked for again at once: the stand-in is quick."""
+    monkeypatch.setattr("robotrain_osmo.watch.logs_stream.QUIET_SECONDS", 0.5)
+    monkeypatch.setattr("robotrain_osmo.watch.logs_following.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("robotrain_osmo.watch.logs_following.BEGIN_SECONDS", 0.1)
+
+
+@pytest.fixture
+def run(osmo) -> Observed:
+    """A workflow that waits."""
+    return Observed(osmo)

@@ -1,0 +1,97 @@
+"""Jobs and plans for OSMO, made without a command line, and what a container and OSMO would see of a plan."""
+
+import functools
+import io
+import random
+import tarfile
+import zipfile
+from typing import Any
+
+import yaml
+from robotrain.coerce import scalars
+from robotrain.job import Job
+from robotrain.payload import Payload
+from robotrain.plan import Plan
+from robotrain.problem import Problem
+from robotrain_osmo.platform import Osmo
+from robotrain_osmo.settings import Settings
+from robotrain_runtime import document
+from robotrain_runtime.document import Source
+from robotrain_workloads.lerobot_eval.parameters import Parameters as Evaluation
+from robotrain_workloads.lerobot_train.parameters import Parameters
+
+HALVES = {"workload.lerobot-train": "robotrain_workloads.lerobot_train.container"}
+ONE = "https://account1.blob.core.windows.net/train/set1"
+TWO = "https://account2.blob.core.windows.net/train/set2"
+PINNED = f"folder:{'ab' * 32}:12:3456"
+
+
+@functools.cache
+def payload(size: int = 0) -> Payload:
+    """A small one, of the right shape. size: bytes in it that nothing makes smaller."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as packed:
+        packed.writestr("robotrain_runtime/__main__.py", "print('here')")
+        packed.writestr("robotrain_runtime/noise", random.Random(0).randbytes(size))
+    return Payload(buffer.getvalue())
+
+
+def source(kind: str, uri: str, role: Any = "dataset", pin: str = "") -> Source:
+    return Source(role=role, kind=kind, uri=uri, pin=pin)
+
+
+def blobs(*urls: str) -> list[Source]:
+    return [source("blob_url", url) for url in urls or (ONE,)]
+
+
+def job(*sources: Source, workload: str = "lerobot-train", trainer_args: tuple[str, ...] = (), **given: Any) -> Job:
+    """A training; what is not given is as nobody said it on OSMO: data is loaded in one process."""
+    parameters = scalars(Parameters(**{"num_workers": 0} | given))
+    return Job(workload=workload, parameters=parameters, sources=sources or tuple(blobs()), trainer_args=trainer_args)
+
+
+def evaluation(*sources: Source, **given: Any) -> Job:
+    """Of a policy in blob storage, rolled out, unless other sources are given."""
+    parameters = scalars(Evaluation(**{"env": "pusht"} | given))
+    return Job(workload="lerobot-eval", parameters=parameters, sources=sources or (source("blob_url", ONE, "policy"),))
+
+
+def settings(**given: Any) -> Settings:
+    return Settings(**{"pool": "gpu-pool", "tracking_uri": "none"} | given)
+
+
+def plan(of: Job, attempt: int = 1, packed: Payload | None = None, **given: Any) -> Plan:
+    return Osmo().render(of, settings(**given), of.run_name(attempt), packed or payload(), HALVES)
+
+
+def problems(of: Job, **given: Any) -> list[Problem]:
+    return list(Osmo().check(of, settings(**given)))
+
+
+def codes(of: Job, **given: Any) -> set[str]:
+    """Of what is wrong; remarks do not count."""
+    return {problem.code for problem in problems(of, **given) if problem.severity == "error"}
+
+
+def read(text: str | bytes) -> Any:
+    """YAML, by the quick reader where it is built."""
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def workflow(of: Plan) -> dict[str, Any]:
+    return dict(read(of.files["workflow.yaml"])["workflow"])
+
+
+def task(of: Plan) -> dict[str, Any]:
+    (found,) = workflow(of)["tasks"]
+    return dict(found)
+
+
+def unpacked(archive: bytes) -> dict[str, bytes]:
+    """The files of an archive by their path."""
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:bz2") as packed:
+        return {member.name: packed.extractfile(member).read() for member in packed}  # type: ignore[union-attr]
+
+
+def placement(of: Plan) -> document.Placement:
+    return document.load(of.files["job.json"].decode()).placement

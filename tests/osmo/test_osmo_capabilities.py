@@ -1,0 +1,86 @@
+"""What OSMO takes and declines, as the command line tells it."""
+
+import pytest
+from planned import ONE, TWO
+from robotrain_osmo.capabilities import DECLINED
+from robotrain_osmo.settings import Settings
+from robotrain_runtime.parameter import parameters_of
+from robotrain_workloads.lerobot_train.parameters import Parameters
+
+ON_OSMO = ("--platform", "osmo", "--pool", "gpu-pool", "--tracking-uri", "none")
+
+
+def refused(robotrain, *words: str) -> str:
+    answer = robotrain("render", *ON_OSMO, *words)
+    assert answer.exit_code in (2, 3)
+    return answer.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-d", "lerobot/aloha_sim_insertion_human"),
+        ("--blob-url", ONE, "--blob-url", TWO),
+        ("--dataset-path", "data", "--storage-account", "acc"),
+        ("--dataset-name", "pusht", "--storage-account", "acc"),
+        ("--dataset-name", "pusht", "--dataset-bucket", "mine", "--server", "6.3"),
+        ("-d", "lerobot/pusht", "--policy-repo-id", "user/pretrained-act"),
+        ("-d", "lerobot/pusht", "--policy-url", ONE),
+        ("-d", "lerobot/pusht", "--init-from-policy-model", ONE),
+        ("-d", "lerobot/pusht", "--resume-from", ONE),
+        ("-d", "lerobot/pusht", "--resume-from", "s3://robots/runs/before-1/checkpoints/000400"),
+        ("-d", "lerobot/pusht", "--publish-url", "azure://acc/runs/pusht"),
+        ("-d", "lerobot/pusht", "--num-gpus", "2", "--mixed-precision", "bf16"),
+    ],
+)
+def test_these_jobs_can_run(robotrain, words: tuple[str, ...]) -> None:
+    assert robotrain("explain", *ON_OSMO, *words).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "way"),
+    [
+        (("--dataset-asset", "azureml:pusht:3"), "use   --blob-url https://"),
+        (("-d", "a/b", "--init-from-policy-model", "azureml:act:7"), "use   --init-from-policy-model https://"),
+    ],
+)
+def test_assets_of_a_workspace_are_declined_with_the_reason_and_the_way_out(robotrain, words, way) -> None:
+    told = refused(robotrain, *words)
+    assert "OSMO reads concrete storage locations, not Azure ML workspace assets." in told
+    assert way in told
+
+
+def test_a_folder_to_publish_to_would_be_gone_with_the_pod(robotrain) -> None:
+    told = refused(robotrain, "-d", "a/b", "--publish-url", "/checkpoints")
+    assert "The disk of a pod is gone when it ends" in told
+    assert "--publish-url https://" in told
+
+
+def test_one_that_osmo_cannot_write_to_names_what_it_can(robotrain) -> None:
+    told = refused(robotrain, "-d", "a/b", "--publish-url", "ftp://host/runs")
+    assert "--publish-url azure://ACCOUNT/CONTAINER/PREFIX" in told
+
+
+@pytest.mark.parametrize(
+    "flag", ["--workflow", "--use-local-osmo", "--from-blob", "--config-preview", "--instance-type"]
+)
+def test_an_option_of_other_tools_is_answered_with_ours(robotrain, flag: str) -> None:
+    told = refused(robotrain, "-d", "a/b", flag, "x")
+    assert DECLINED[flag].split(":")[0].split("`")[0].strip() in told
+
+
+def test_no_option_is_declined_that_there_is() -> None:
+    own = {flag for declared in (Settings, Parameters) for one in parameters_of(declared) for flag in one.flags}
+    assert not own & DECLINED.keys()
+    assert all(DECLINED.values())
+
+
+def test_a_kind_of_machine_as_the_platform_is_answered_with_its_own_option(robotrain) -> None:
+    answer = robotrain("render", "--platform", "gpu_platform_2x", "-d", "a/b")
+    assert "--gpu-platform gpu_platform_2x" in answer.stderr
+
+
+def test_a_strangers_workload_is_packed_the_same_way() -> None:
+    from robotrain_osmo.capabilities import CAPABILITIES
+
+    assert CAPABILITIES.workload("somebodys-own")

@@ -1,0 +1,121 @@
+"""Evaluations on OSMO: what a workflow asks for, what is wrong with one, and where its results are afterwards."""
+
+import pytest
+from observed import Observed
+from planned import ONE, codes, evaluation, job, placement, plan, problems, source, task, workflow
+from robotrain.problem import Rejected
+from robotrain_azure.images import LEROBOT_EVAL, LEROBOT_TRAIN
+from robotrain_osmo import order
+from robotrain_osmo.platform import Osmo
+from robotrain_osmo.settings import Settings
+from robotrain_runtime import document
+from robotrain_runtime.event import Delivered, Evaluated, Tracking
+
+TRACKED = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w", "tracking_uri": None}
+RESULTS = Evaluated(episodes=20, scores={"rollout/success_rate": 0.85}, results="/tmp/r/outputs/eval_results", step=400)
+BLOBS = "https://robots.blob.core.windows.net/evaluations/run"
+STORAGE = "azure://robots/evaluations/w-1/eval_results"
+SEEN = "/tmp/robotrain/{run}/outputs/eval_results"
+
+
+def of_workspace(uri: str) -> object:
+    return evaluation(source("model_asset", uri, "policy"))
+
+
+class TestWhatIsAskedFor:
+    def test_it_runs_in_the_image_and_on_the_machine_of_evaluations(self) -> None:
+        made = plan(evaluation())
+        asked = workflow(made)["resources"]["default"]
+        assert task(made)["name"] == "lerobot-eval"
+        assert task(made)["image"] == LEROBOT_EVAL
+        assert (asked["gpu"], asked["cpu"], asked["memory"], asked["storage"]) == (1, 4, "32Gi", "40Gi")
+        assert workflow(made)["timeout"] == {"exec_timeout": "2h"}
+        assert task(plan(job()))["image"] == LEROBOT_TRAIN
+
+    def test_what_is_said_wins(self) -> None:
+        made = plan(evaluation(), image="robots:1", cpu=16, memory="8Gi", exec_timeout="6h")
+        asked = workflow(made)["resources"]["default"]
+        assert (task(made)["image"], asked["cpu"], asked["memory"], asked["storage"]) == ("robots:1", 16, "8Gi", "40Gi")
+        assert order.load(made.files["osmo.json"]).exec_timeout == "6h"
+
+    def test_explain_tells_what_nobody_said(self) -> None:
+        told = Osmo().derived(evaluation(), Settings())
+        assert (told["image"].value, told["cpu"].value, told["exec_timeout"].value) == (LEROBOT_EVAL, "4", "2h")
+        assert told["image"].why == "for lerobot-eval"
+
+    def test_osmo_copies_the_results_and_brings_none_back(self) -> None:
+        made = plan(evaluation(publish_url="azure://robots/evaluations"))
+        (copied,) = task(made)["checkpoint"]
+        assert copied["path"] == SEEN.format(run=made.run)
+        assert copied["url"] == "azure://robots/evaluations/{{workflow_id}}"
+        assert "inputs" not in task(made)
+        assert placement(made).left == ""
+        assert document.load(made.files["job.json"].decode()).parameters["publish_url"] is None
+        assert order.load(made.files["osmo.json"]).published_by("w-1") == STORAGE
+
+
+class TestWhatIsWrong:
+    def test_results_that_are_kept_nowhere_are_told(self) -> None:
+        said = {one.code for one in problems(evaluation())}
+        assert "osmo-nothing-kept" in said
+        for kept in (problems(evaluation(publish_url=ONE)), problems(evaluation(), **TRACKED)):
+            assert "osmo-nothing-kept" not in {one.code for one in kept}
+
+    def test_a_policy_is_registered_where_runs_are_tracked(self) -> None:
+        (found,) = [one for one in problems(evaluation(register_model="arm")) if one.code == "osmo-no-registry"]
+        assert found.where == "--register-model"
+        assert codes(evaluation(register_model="arm"), **TRACKED) == set()
+
+    def test_a_model_of_a_workspace_is_one_of_the_runs_own_or_named_in_full(self) -> None:
+        assert codes(of_workspace("azureml:arm:3"), **TRACKED) == set()
+        full = "azureml://subscriptions/s/resourcegroups/g/workspaces/w/models/arm/versions/3"
+        assert codes(of_workspace(full)) == set()
+        assert codes(of_workspace("azureml:arm:3")) == {"osmo-model-unnamed"}
+
+    def test_a_model_of_mlflow_is_looked_up_where_there_is_such_a_registry(self) -> None:
+        of = evaluation(source("registered_model", "models:/arm/3", "policy"))
+        assert codes(of, tracking_uri="https://mlflow.example") == set()
+        assert codes(of) == {"osmo-nowhere-to-look"}
+        (found,) = [one for one in problems(of, **TRACKED) if one.code == "osmo-model-elsewhere"]
+        assert found.instead[0].text == "--policy-model azureml:arm:3"
+
+
+class TestWhatIsLeft:
+    def test_published_results_are_there(self, osmo) -> None:
+        run = Observed(osmo, publishes=BLOBS)
+        run.tell(RESULTS, Delivered(to="runs:/1"), Delivered(to=f"{BLOBS}/lerobot-eval-1"))
+        (one,) = run.becomes("COMPLETED", exit_code=0).outputs()
+        assert (one.name, one.kind, one.source) == ("eval_results", "file", "blob_url")
+        assert one.uri == f"{BLOBS}/lerobot-eval-1"
+
+    def test_what_osmo_copied_is_there_once_it_is_whole(self, osmo, tmp_path) -> None:
+        run = Observed(osmo, publishes=STORAGE)
+        run.tell(RESULTS)
+        run.becomes("COMPLETED", exit_code=0)
+        osmo.put(STORAGE, {"metrics.json": b"{}"})
+        assert run.outputs() == []
+        osmo.put(STORAGE, {"metrics.json": b"{}", "eval_results.json": b"{}"})
+        (one,) = run.outputs()
+        assert (one.name, one.kind) == ("eval_results", "file")
+        Osmo().bring(run.reference, one, tmp_path / "brought")
+        assert sorted(path.name for path in (tmp_path / "brought").iterdir()) == ["eval_results.json", "metrics.json"]
+
+    def test_results_that_went_with_the_pod_say_where_tracking_shows_them(self, run, quick) -> None:
+        run.becomes("RUNNING").tell(
+            Tracking(uri="x", experiment_id="1", run_id="2", ui="https://ml.azure.com/2"), RESULTS
+        )
+        run.becomes("COMPLETED", exit_code=0)
+        with pytest.raises(Rejected) as raised:
+            run.outputs()
+        (found,) = raised.value.problems
+        assert found.title.startswith("the results of ")
+        assert "https://ml.azure.com/2" in found.why
+
+    def test_what_was_not_tracked_in_a_workspace_cannot_be_registered_from_here(self, run) -> None:
+        run.tell(RESULTS)
+        run.becomes("COMPLETED", exit_code=0)
+        with pytest.raises(Rejected) as raised:
+            Osmo().register({**run.reference, "task": "lerobot-eval"}, "arm", None)
+        (found,) = raised.value.problems
+        assert found.code == "feature-not-there"
+        assert found.instead[0].text.endswith("--set register_model=arm")

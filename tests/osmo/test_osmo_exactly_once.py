@@ -1,0 +1,137 @@
+"""From the command line: whatever is cut off, and whoever lost an answer, the same command leaves one workflow."""
+
+import dataclasses
+import signal
+import subprocess
+import time
+
+import pytest
+from robotrain import folders, store
+
+pytestmark = pytest.mark.slow  # real processes, killed
+
+JOB = (
+    *("submit", "--platform", "osmo", "--pool", "default", "-d", f"lerobot/pusht@{'a' * 40}"),
+    *("--training-steps", "10", "--tracking-uri", "none", "--no-pin"),
+)
+
+
+def taken(osmo) -> list[str]:
+    return [name for name, one in osmo.workflows.items() if one.status != "FAILED_SUBMISSION"]
+
+
+def sent() -> list[str]:
+    """The workflows that records name."""
+    names = (folder.parent.name for folder in (folders.state() / "runs").glob("*/record.json"))
+    return [store.read(name).reference["workflow"] for name in names]
+
+
+def killed_after(command, seconds: float, number=signal.SIGKILL) -> int:
+    """Run the command and kill it; its exit status."""
+    with subprocess.Popen([*command, *JOB], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        time.sleep(seconds)
+        process.send_signal(number)
+        return process.wait()
+
+
+@pytest.mark.parametrize("seconds", [0.5, 0.9, 1.3, 1.7, 2.1, 2.5])
+def test_a_submit_that_is_killed_and_repeated_leaves_one_workflow(osmo, robotrain, command, seconds):
+    osmo.fail("workflow submit", "slow", seconds=1.0, times=None)
+    if killed_after(command, seconds) == 0:
+        return
+    answer = robotrain(*JOB)
+    assert answer.exit_code == 0, answer.stderr
+    assert len(taken(osmo)) == 1
+    assert sent() == taken(osmo)
+
+
+def test_a_command_that_goes_on_after_its_robotrain_was_killed_is_waited_for(osmo, robotrain, command):
+    osmo.fail("workflow submit", "slow", seconds=3.0)
+    with subprocess.Popen([*command, *JOB], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while not any(call[:2] == ["workflow", "submit"] for call in osmo.calls):
+            time.sleep(0.02)
+        process.kill()
+    assert taken(osmo) == []
+    answer = robotrain(*JOB)
+    assert "waiting for its end" in answer.stderr
+    assert "osmo had taken it" in answer.stderr
+    assert len(taken(osmo)) == 1
+    assert sent() == taken(osmo)
+
+
+def test_an_interrupted_submit_is_taken_up_again(osmo, robotrain, command):
+    osmo.fail("workflow submit", "slow", seconds=30.0)
+    with subprocess.Popen([*command, *JOB], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        while not any(call[:2] == ["workflow", "submit"] for call in osmo.calls):
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=10)[1].decode()
+    assert process.returncode == 130
+    assert "[submit-unsure]" in said
+    answer = robotrain(*JOB)
+    assert answer.exit_code == 0, answer.stderr
+    assert len(taken(osmo)) == 1
+
+
+def test_an_answer_that_was_lost_with_the_connection_is_asked_for_by_the_same_command(osmo, robotrain):
+    osmo.fail("workflow submit", "lost")
+    osmo.fail("workflow list", "refused", after=1)
+    first = robotrain(*JOB)
+    assert first.exit_code == 1
+    assert "[submit-unsure]" in first.stderr
+    again = robotrain(*JOB)
+    assert again.exit_code == 0, again.stderr
+    assert "osmo had taken it" in again.stderr
+    assert len(taken(osmo)) == 1
+    assert sent() == taken(osmo)
+
+
+def test_an_equal_job_that_another_machine_sent_and_that_ended_is_left_alone(osmo, robotrain, tmp_path, monkeypatch):
+    """The same name and the same text, from another state folder."""
+    for number in range(2):
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setenv("ROBOTRAIN_STATE", str(tmp_path / str(number)))
+            assert robotrain(*JOB).exit_code == 0
+    for name in taken(osmo):
+        osmo.set_state(name, task_status="FAILED")
+    osmo.fail("workflow submit", "server_error")
+    first = robotrain(*JOB)
+    assert first.exit_code == 1
+    assert "[submit-unsure]" in first.stderr
+    assert len(taken(osmo)) == 2
+    again = robotrain(*JOB)
+    assert again.exit_code == 0, again.stderr
+    assert sent() == taken(osmo)[2:]
+
+
+def test_a_submit_that_is_killed_before_it_wrote_down_the_answer_is_taken_up_again(osmo, robotrain):
+    assert robotrain(*JOB).exit_code == 0
+    [run] = [folder.name for folder in (folders.state() / "runs").glob("*-1")]
+    store.write(dataclasses.replace(store.read(run), phase="sending", reference={}))
+    answer = robotrain(*JOB)
+    assert "osmo had taken it" in answer.stderr
+    assert len(taken(osmo)) == 1
+    assert sent() == taken(osmo)
+
+
+def test_a_refused_submit_gives_its_name_back(osmo, robotrain):
+    osmo.fail("workflow submit", "answer", code=1, stdout='{"message": "Pool default not found.", "code": 400}')
+    assert robotrain(*JOB).exit_code == 1
+    assert sent() == []
+    assert robotrain(*JOB).exit_code == 0
+    assert sent() == taken(osmo)
+    assert taken(osmo)[0].endswith("-1-1")
+
+
+def test_nothing_is_sent_by_a_rehearsal(osmo, robotrain):
+    answer = robotrain(*JOB, "--dry-run")
+    assert answer.exit_code == 0, answer.stderr
+    assert not osmo.workflows
+
+
+def test_a_preflight_that_says_no_sends_nothing(osmo, robotrain):
+    answer = robotrain(*JOB, "--hf-credential", "--gpu-platform", "h100")
+    assert answer.exit_code == 4
+    assert "osmo credential set hf_token --type GENERIC --payload-file hf_token=/path/to/file" in answer.stderr
+    assert "the pool default has no platform h100" in answer.stderr
+    assert not any(call[:2] == ["workflow", "submit"] for call in osmo.calls)

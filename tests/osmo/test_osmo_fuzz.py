@@ -1,0 +1,157 @@
+"""Whatever a person types, the workflow that OSMO reads after any number of renders is the one that was meant."""
+
+import base64
+import functools
+from typing import Any
+
+import planned
+import pytest
+import yaml
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from osmo_stand_in.service import raw, spec, template
+from planned import blobs, job, plan, read, source
+from robotrain.job import Job
+from robotrain.plan import Plan
+from robotrain.problem import errors
+from robotrain.tables import well_formed
+from robotrain_azure.images import LEROBOT_TRAIN
+from robotrain_osmo.platform import Osmo
+from robotrain_osmo.settings import Settings
+from robotrain_osmo.spec import size
+from robotrain_runtime import document
+
+TEMPLATES = """{{x}} {{workflow_id}} {{input:0}} {%raw%} {#c#} { } {{ }} ${HOME} $(HOME) $$ `id`"""
+YAML = (
+    """yes null 2026-01-01 0x1f 1e5 NaN !!python/object:os.system !tag &a *a --- ... workflow: %YAML | > ? : - @ [ ]"""
+)
+BLANKS = ("", " ", "\n", "\r\n", "\t", "\x85", "\u2028", "\ufeff")
+OTHERS = ("'", '"', "\\", "é", "☃😀", "- x", " #", "a=b", "-p", "~", "\x00archive\x00")
+NASTY = (*TEMPLATES.split(), *YAML.split(), *BLANKS, *OTHERS)
+WORDS = (
+    st.sampled_from(NASTY) | st.text(max_size=6) | st.sampled_from(["a", "acc", "s3://robots/runs", "1", "48Gi", "2h"])
+)
+TEXT = st.lists(WORDS, max_size=3).map("".join)
+SETTINGS = (
+    *("pool", "gpu_platform", "memory", "storage", "image", "exec_timeout", "queue_timeout", "dataset_bucket"),
+    *("tracking_uri", "hf_credential", "wandb_credential", "blob_credential", "storage_container"),
+    *("subscription_id", "resource_group", "workspace_name", "workload_identity"),
+)
+GOOD: dict[str, Any] = {
+    "gpus": [None, 2, 4],
+    "server": ["6.0", "6.3", "6.4"],
+    "priority": [None, "HIGH"],
+    "shared_memory": [None, "mount", "none"],
+    "labels": [None, "team=arms", "a=b,c=d"],
+    "buckets": [None, "mine=s3://robots/data"],
+    "hf_credential": [None, "hf_token"],
+    "blob_credential": [None, "store:key"],
+    "tracking_uri": ["none", "https://mlflow.example"],
+    "resource_group": [None, "rg(x)"],
+    "queue_timeout": [None, "4h"],
+}
+
+
+@st.composite
+def jobs(draw: st.DrawFn) -> tuple[Job, Settings]:
+    """A job as core hands it on: sources that their own kinds took, everything else as it may be typed."""
+    sources = draw(st.lists(sources_of, min_size=1, max_size=4))
+    parameters = {
+        "job_name": draw(TEXT),
+        "experiment_name": draw(st.none() | TEXT),
+        "output_dir": draw(st.sampled_from([None, None, "/outputs", "mine"]) | TEXT),
+        "publish_url": draw(st.none() | st.sampled_from(["s3://robots/runs", planned.ONE, "azure://acc/runs/x"])),
+        "wandb": draw(st.booleans()),
+        "num_gpus": draw(st.sampled_from([1, 1, 2])),
+    }
+    good = {name: draw(st.sampled_from(values)) for name, values in GOOD.items() if draw(st.booleans())}
+    wild = {}
+    if draw(st.integers(0, 2)) == 0:
+        wild[draw(st.sampled_from(SETTINGS))] = draw(TEXT.filter(lambda text: "\x00" not in text))
+        wild |= draw(st.dictionaries(st.sampled_from(["labels", "buckets"]), TEXT.filter(well_formed), max_size=1))
+    trainer = tuple(draw(st.lists(TEXT, max_size=2)))
+    return job(*sources, trainer_args=trainer, **parameters), planned.settings(
+        **{"storage_account": "acc"} | good | wild
+    )
+
+
+sources_of = st.one_of(
+    st.builds(functools.partial(source, "huggingface"), st.just("lerobot/pusht")),
+    st.builds(
+        lambda tail: blobs(f"https://account1.blob.core.windows.net/train/{tail}")[0],
+        st.sampled_from(["a", "a b", "é", "$(x)", "$$(x)$$", "a%b", "#!", "[x]", "a,b", "a: b", "- a", "☃😀"]),
+    ),
+    st.builds(
+        lambda name, pin: source("local_path", f"/data/{name}", pin=pin), TEXT, st.sampled_from(["", planned.PINNED])
+    ),
+    st.builds(
+        functools.partial(source, "osmo_storage", role="resume"), st.just("s3://robots/runs/a-1/checkpoints/000400")
+    ),
+    st.builds(functools.partial(source, "osmo_dataset"), st.sampled_from(["pusht", "mine/pusht", "pusht:3", "a_b/c"])),
+)
+
+
+def renders(text: str) -> str:
+    """As OSMO does it: the section is cut out, its own tokens survive, the rest is a template."""
+    section, defaults = raw.sections(text, (6, 4, 0))
+    assert defaults is None
+    return template.render(section, {}, seconds=5.0)
+
+
+def holds(of: Job, settings: Settings) -> bool:
+    """Whether anything is made of the job: it is not refused."""
+    if errors(Osmo().check(of, settings)):
+        return False
+    made = Osmo().render(of, settings, of.run_name(1), planned.payload(), planned.HALVES)
+    text = made.files["workflow.yaml"].decode()
+    meant = read(text)
+    for _ in range(4):  # the command's, the service's, and those of a restart; it writes the YAML anew in between
+        text = yaml.dump(read(renders(text)), Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper))
+        assert read(text) == meant
+    version = tuple(int(part) for part in f"{settings.server}.0".split("."))
+    assert spec.read(meant, version).name == made.run  # type: ignore[arg-type]
+    unchanged(of, settings, made, meant["workflow"]["tasks"][0])
+    return True
+
+
+def unchanged(of: Job, settings: Settings, made: Plan, task: dict[str, Any]) -> None:
+    """The container reads the job that was meant, and nothing that a person typed is a value of another kind."""
+    (file,) = task["files"]
+    told = document.load(planned.unpacked(base64.b64decode(file["contents"]))["job.json"].decode())
+    expected = dict(of.parameters) | ({"publish_url": None} if "checkpoint" in task else {})
+    assert (told.parameters, told.sources, told.trainer_args) == (expected, of.sources, of.trainer_args)
+    assert told.run == made.run
+    assert task["environment"].get("BLOB_URLS") == told.placement.promised.get("BLOB_URLS")
+    assert task["image"] == (settings.image or LEROBOT_TRAIN)
+    assert all(isinstance(one, str) for one in (*task["environment"].values(), *task["command"]))
+
+
+QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+
+@given(jobs())
+@hypothesis_settings(max_examples=50, suppress_health_check=QUIET)
+def test_a_job_is_refused_or_reads_the_same_after_every_render(given: tuple[Job, Settings]) -> None:
+    holds(*given)
+
+
+@pytest.mark.slow
+def test_two_thousand_jobs_are_refused_or_read_the_same() -> None:
+    count = {"made": 0, "refused": 0}
+
+    @given(jobs())
+    @hypothesis_settings(max_examples=2_000, suppress_health_check=QUIET, database=None)
+    def each(given: tuple[Job, Settings]) -> None:
+        count["made" if holds(*given) else "refused"] += 1
+
+    each()
+    assert count["made"] > 600
+    assert count["refused"] > 500
+
+
+def test_a_workflow_of_the_largest_size_is_read_in_the_time_that_osmo_has() -> None:
+    made = plan(job(), packed=planned.payload(700 << 10))
+    text = made.files["workflow.yaml"].decode()
+    assert size.LARGE < len(text) < size.MOST
+    assert read(renders(text)) == read(text)

@@ -1,0 +1,97 @@
+"""`robotrain doctor` on OSMO: the command, the sign-in, the versions, the pool."""
+
+import pytest
+from osmo_stand_in import platform, pool
+
+
+@pytest.fixture
+def found(robotrain, monkeypatch):
+    """`found("osmo pool")` → the findings of that check, with their states."""
+
+    def look(name: str) -> list[tuple[str, str]]:
+        online = ["--online"] * (name != "osmo command")
+        answer = robotrain("doctor", "--platform", "osmo", *online, "--json")
+        (check,) = [check for check in answer.json["checks"] if check["name"] == name]
+        return [(finding["state"], finding["says"]) for finding in check["findings"]]
+
+    monkeypatch.setenv("ROBOTRAIN_POOL", "default")
+    return look
+
+
+@pytest.mark.slow
+def test_a_machine_that_is_ready_says_where_and_what(osmo, found):
+    assert found("osmo command") == [("ok", str(osmo.command))]
+    assert found("osmo service") == [("ok", "service 6.4.0, command 6.4.0")]
+    assert found("osmo pool") == [("ok", "default, with gpu_platform")]
+
+
+def test_without_the_command_nothing_can_be_sent(found, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_OSMO_CLI", "/nowhere/osmo")
+    ((state, says),) = found("osmo command")
+    assert state == "fail"
+    assert "/nowhere/osmo" in says
+
+
+@pytest.mark.parametrize(("cli", "says"), [("/nowhere/osmo", "there is no"), ("/bin/sh", "no pool is set")])
+def test_who_set_no_pool_may_not_use_osmo_from_here_at_all(robotrain, found, monkeypatch, cli, says):
+    monkeypatch.delenv("ROBOTRAIN_POOL")
+    monkeypatch.setenv("ROBOTRAIN_OSMO_CLI", cli)
+    lacking = found("osmo command")[-1]
+    assert (lacking[0], says in lacking[1]) == ("fail", True)  # it was named
+    checks = robotrain("doctor", "--json").json["checks"]
+    assert [check["state"] for check in checks if check["name"] == "osmo command"] == ["warn"]
+
+
+@pytest.mark.slow
+def test_a_pool_that_is_not_there_is_told_with_those_that_are(osmo, found, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_POOL", "gpu-pool")
+    assert found("osmo pool") == [("fail", "there is no pool gpu-pool (--pool gpu-pool)")]
+    osmo.pools["gpu-pool"] = pool(status="OFFLINE")
+    offline = (
+        "the pool gpu-pool is not online (offline) (--pool gpu-pool). OSMO takes the workflow, and nothing runs before "
+        "the pool is back"
+    )
+    assert found("osmo pool") == [("warn", offline)]
+    osmo.pools["gpu-pool"] = pool(platforms={"a100": platform()})
+    assert found("osmo pool") == [
+        ("fail", "the pool gpu-pool has no platform gpu_platform (--gpu-platform gpu_platform)")
+    ]
+
+
+@pytest.mark.slow
+def test_who_is_signed_out_is_told_so(osmo, found):
+    osmo.logout()
+    ((state, says),) = found("osmo pool")
+    assert state == "fail"
+    assert "signed in" in says
+    ((state, says),) = found("osmo service")
+    assert state == "fail"
+    assert "signed out" in says
+
+
+@pytest.mark.slow
+def test_a_service_of_another_version_than_the_setting_is_told_as_before_a_submit(osmo, found):
+    osmo.versions(service="6.3.1")
+    (service, command) = found("osmo service")
+    assert (service[0], command[0]) == ("fail", "warn")
+    assert "of version 6.3.1, and the workflow is written for 6.4" in service[1]
+    assert "the `osmo` command is of version 6.4.0" in command[1]
+
+
+@pytest.mark.slow
+def test_pools_that_are_told_in_another_form_are_understood(osmo, found):
+    osmo.fail("pool list", "answer", stdout='{"pools": {"default": {"platforms": {"gpu_platform": {}}}}}')
+    assert found("osmo pool") == [("ok", "default, with gpu_platform")]
+    osmo.fail("pool list", "answer", stdout="[]")
+    assert found("osmo pool") == [("fail", "there is no pool default (--pool default)")]
+
+
+@pytest.mark.slow
+def test_whether_a_preempted_task_is_started_again_is_told_to_who_may_know(osmo, found):
+    ((state, says),) = found("osmo retries")
+    assert (state, "administrators alone" in says) == ("warn", True)
+    osmo.administrator()
+    ((state, says),) = found("osmo retries")
+    assert (state, "starts no task again" in says) == ("warn", True)
+    osmo.limits(max_retry_per_task=3)
+    assert found("osmo retries") == [("ok", "a preempted task is started again, 3 times at most")]

@@ -1,0 +1,165 @@
+"""OSMO's own datasets and storage: what names one, and that a printed form is safe and reads back."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from robotrain.source import SourceError
+from robotrain_osmo import names
+from robotrain_osmo.kinds import dataset, storage
+
+COMPONENT = r"[^/,;*]+"
+OSMOS_OWN = "|".join(
+    (
+        rf"swift://{COMPONENT}(/{COMPONENT}){{2,}}/*",
+        rf"(s3|gs)://{COMPONENT}(/{COMPONENT})*/*",
+        rf"(tos|azure)://{COMPONENT}(/{COMPONENT})+/*",
+    )
+)
+"""What OSMO matches an address with."""
+
+HERE = Path("/")
+ADDRESSES = [
+    "azure://account1/train",
+    "azure://account1/train/set1/a.b",
+    "s3://robots",
+    "s3://robots/runs/2026",
+    "gs://robots/runs",
+    "swift://host.example/AUTH_team/container/runs",
+    "tos://host.example/bucket/runs",
+]
+
+
+@pytest.mark.parametrize("text", ADDRESSES)
+def test_addresses_of_storage_are_taken_as_they_are(text: str) -> None:
+    assert storage.recognises(text)
+    assert str(storage.parse(text)) == text
+    assert str(storage.parse(f"{text}/")) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "instead"),
+    [
+        ("https://account1.blob.core.windows.net/train/set1", "azure://account1/train/set1"),
+        ("S3://robots/runs", "s3://robots/runs"),
+        ("ftp://host/x", ""),
+        ("s3://", ""),
+        ("s3://robots//runs", ""),
+        ("s3://robots/../runs", ""),
+        ("s3://robots/runs?sig=abc", ""),
+        ("s3://key:secret@robots/runs", ""),
+        ("s3://robots/a b", ""),
+        ("s3://robots/a;b", ""),
+        ("s3://robots/{{x}}", ""),
+        ("s3://robots/$(x)", ""),
+        ("s3://robots/'x", ""),
+        ("s3://Robots/x", ""),
+        ("azure://account1", ""),
+        ("azure://Account/train/x", ""),
+        ("azure://account1/Train/x", ""),
+        ("swift://host/account", ""),
+        (" s3://robots", ""),
+        ("s3://robots\n", ""),
+        ("", ""),
+    ],
+)
+def test_what_is_no_address_of_storage_is_refused(text: str, instead: str) -> None:
+    with pytest.raises(SourceError) as refused:
+        storage.parse(text)
+    assert refused.value.instead == instead
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("azure://ab/checkpoints", "storage account: 3 to 24 small letters and digits"),
+        ("azure://account1/ck", "container: 3 to 63 small letters, digits and single dashes"),
+    ],
+)
+def test_the_part_of_an_address_that_is_wrong_is_named_with_its_rule(text: str, why: str) -> None:
+    with pytest.raises(SourceError, match=why):
+        storage.parse(text)
+
+
+@pytest.mark.parametrize("text", ["s3://robots/runs?sig=abc", "s3://key:abc@robots/runs", "s3://robots/runs#abc"])
+def test_a_secret_in_an_address_is_refused_as_one_and_not_repeated(text: str) -> None:
+    with pytest.raises(SourceError, match="never carries a secret") as refused:
+        storage.parse(text)
+    assert "abc" not in refused.value.why + refused.value.instead
+
+
+@pytest.mark.parametrize("text", ["pusht", "my-bucket/pusht", "my-bucket/pusht:7", "pusht:latest_1"])
+def test_datasets_are_named_as_osmo_names_them(text: str) -> None:
+    assert str(dataset.parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "instead"),
+    [
+        (" pusht", "pusht"),
+        ("bucket/pusht/", "bucket/pusht"),
+        ("a/b/c", ""),
+        ("azure://acc/c", ""),
+        ("a b", ""),
+        ("a.b", ""),
+        ("a:", ""),
+        ("", ""),
+        ("{{a}}", ""),
+        ("pusht\n", "pusht"),
+    ],
+)
+def test_what_is_no_dataset_of_osmo_is_refused(text: str, instead: str) -> None:
+    with pytest.raises(SourceError) as refused:
+        dataset.parse(text)
+    assert refused.value.instead == instead
+
+
+def test_a_bare_word_is_never_taken_for_a_dataset_of_osmo() -> None:
+    assert not dataset.KIND.recognises("pusht")
+    assert not dataset.KIND.recognises("user/pusht")
+
+
+def test_storage_is_a_place_to_write_to_and_to_go_on_from_and_nothing_is_packed_for_it() -> None:
+    assert storage.KIND.carried
+    assert [role.flag for role in storage.KIND.roles.values()] == ["--resume-from"]
+    assert storage.KIND.target == storage.KIND.half == ""
+
+
+WILD = st.one_of(st.text(max_size=40), st.from_regex(r"(s3|gs|azure|tos|swift)://[ -~]{0,30}", fullmatch=True))
+
+
+def holds(text: str) -> None:
+    for parse in (storage.parse, dataset.parse):
+        found, instead = read(parse, text)
+        assert not instead or str(parse(instead, HERE)) == instead
+        if found:
+            assert str(parse(found, HERE)) == found
+            assert not names.read_in(found)
+            assert not re.search(r"[\s?#@'\"{}\\;,*]", found)
+            assert found.isascii()
+            assert parse is dataset.parse or re.fullmatch(OSMOS_OWN, found)
+
+
+def read(parse: Callable[[str, Path], object], text: str) -> tuple[str, str]:
+    """The printed form, or what to type instead."""
+    try:
+        return str(parse(text, HERE)), ""
+    except SourceError as refused:
+        return "", refused.instead
+
+
+@given(WILD)
+@hypothesis_settings(max_examples=50)
+def test_whatever_is_typed_is_refused_or_prints_as_something_safe_that_reads_back(text: str) -> None:
+    holds(text)
+
+
+@pytest.mark.slow
+@given(WILD)
+@hypothesis_settings(max_examples=5_000)
+def test_whatever_is_typed_very_often(text: str) -> None:
+    holds(text)

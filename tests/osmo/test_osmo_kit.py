@@ -1,0 +1,17 @@
+"""OSMO keeps what every platform promises."""
+
+import pytest
+from osmo_stand_in.world import OsmoWorld
+from robotrain.testing import PlatformKit
+
+pytestmark = pytest.mark.slow  # about ninety command lines, twenty of them submits
+
+
+class TestOsmo(PlatformKit):
+    platform = "osmo"
+    public_only = False
+
+    @pytest.fixture
+    def world(self, osmo, quick, monkeypatch):
+        monkeypatch.setattr("robotrain_osmo.hand_over.sending.SETTLE_SECONDS", 0.0)
+        return OsmoWorld(osmo)

@@ -1,0 +1,217 @@
+"""`robotrain logs` of a workflow: at once what there is, or all of it as it comes, each line once."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+from observed import EVENTS
+from robotrain_osmo.platform import Osmo
+from robotrain_osmo.watch import lines
+from robotrain_runtime.event import Checkpoint
+
+
+def test_of_a_running_workflow_there_is_what_it_printed_within_seconds(run):
+    run.becomes("RUNNING").say("hello", "world")
+    began = time.monotonic()
+    assert run.logs() == ["hello", "world"]
+    assert time.monotonic() - began < 3
+
+
+@pytest.mark.slow
+def test_nothing_that_was_started_for_it_goes_on(run, quick):
+    run.becomes("RUNNING").say("hello")
+    run.logs()
+    assert [*_children()] == []
+
+
+def test_a_workflow_that_waits_has_no_log_and_that_is_known_at_once(run):
+    began = time.monotonic()
+    assert run.becomes("SCHEDULING").logs() == []
+    assert time.monotonic() - began < 1.5
+
+
+def test_events_are_read_out_of_it_and_osmo_speaks_under_its_own_mark(run):
+    run.becomes("RUNNING").say("Downloading inputs", control=True)
+    run.tell(Checkpoint(step=400, path="/tmp/robotrain/x"))
+    run.becomes("COMPLETED", exit_code=0)
+    first, second = run.logs()
+    assert first == "[osmo] Downloading inputs"
+    assert second.startswith('::robotrain:: {"event": "checkpoint"')
+
+
+@pytest.mark.slow
+def test_only_the_last_lines_where_so_many_are_asked_for(run):
+    run.becomes("RUNNING").say(*map(str, range(50)))
+    run.becomes("COMPLETED", exit_code=0)
+    assert run.logs(tail=3) == ["47", "48", "49"]
+    assert run.logs(tail=0) == []
+
+
+@pytest.mark.slow
+def test_the_tries_of_a_task_that_was_started_again_come_in_order(run):
+    run.becomes("RUNNING").say("first try")
+    run.osmo.retry(run.id, exit_code=3006)
+    run.becomes("RUNNING").say("second try")
+    run.becomes("COMPLETED", exit_code=0)
+    assert [line for line in run.logs() if not line.startswith("[osmo]")] == ["first try", "second try"]
+
+
+@pytest.mark.slow
+def test_a_log_that_is_longer_than_osmo_keeps_says_so(run):
+    run.becomes("RUNNING").say(*map(str, range(lines.KEPT + 5)))
+    found = run.becomes("COMPLETED", exit_code=0).logs()
+    assert found[0] == lines.TRIMMED
+    assert (len(found), found[1], found[-1]) == (lines.KEPT + 1, "5", str(lines.KEPT + 4))
+
+
+@pytest.mark.slow
+def test_one_that_never_started_has_no_log(run):
+    assert run.becomes("FAILED_IMAGE_PULL").logs() == []
+
+
+def followed(run, act, tail=None):
+    """The lines that following it brings while `act` happens."""
+    told = threading.Thread(target=act, daemon=True)
+    told.start()
+    found = list(Osmo().logs(run.reference, True, tail))
+    told.join()
+    return found
+
+
+@pytest.mark.slow
+def test_following_begins_before_its_start_and_ends_with_it(run, quick):
+    def act():
+        time.sleep(0.3)
+        run.becomes("RUNNING").say("1", "2")
+        time.sleep(0.3)
+        run.say("3")
+        run.becomes("COMPLETED", exit_code=0)
+
+    assert followed(run, act) == ["1", "2", "3"]
+
+
+def test_a_stream_that_breaks_off_goes_on_and_shows_each_line_once(run, quick):
+    run.osmo.fail("workflow logs", "broken", times=2)
+
+    def act():
+        for number in range(12):
+            run.say(f"line {number}", "alike")
+            time.sleep(0.1)
+        run.becomes("COMPLETED", exit_code=0)
+
+    run.becomes("RUNNING")
+    found = followed(run, act)
+    assert found == [text for number in range(12) for text in (f"line {number}", "alike")]
+    assert len([call for call in run.osmo.calls if call[:2] == ["workflow", "logs"]]) >= 3
+
+
+@pytest.mark.slow
+def test_a_network_that_is_away_for_a_moment_ends_no_following(run, quick):
+    run.becomes("RUNNING").say("1")
+    run.osmo.fail("workflow query", "refused", times=2)
+
+    def act():
+        time.sleep(0.5)
+        run.say("2")
+        run.becomes("COMPLETED", exit_code=0)
+
+    assert followed(run, act) == ["1", "2"]
+
+
+@pytest.mark.slow
+def test_following_from_the_last_lines_brings_those_and_all_that_come(run, quick):
+    run.becomes("RUNNING").say("old", "older", "newest")
+
+    def act():
+        time.sleep(1.5)
+        run.say("new")
+        run.becomes("COMPLETED", exit_code=0)
+
+    assert followed(run, act, tail=1) == ["newest", "new"]
+
+
+@pytest.mark.slow
+def test_whoever_stops_listening_leaves_nothing_behind(run, quick):
+    run.becomes("RUNNING").say("1")
+    following = Osmo().logs(run.reference, True, None)
+    assert next(following) == "1"
+    following.close()
+    assert [*_children()] == []
+
+
+@pytest.mark.slow
+def test_a_sign_in_that_ran_out_ends_the_following_with_its_reason(run, quick):
+    from robotrain.problem import Rejected
+
+    run.becomes("RUNNING")
+    run.osmo.logout()
+    with pytest.raises(Rejected, match="signed in"):
+        list(Osmo().logs(run.reference, True, None))
+
+
+@pytest.mark.slow
+def test_status_logs_and_wait_read_the_events_on_the_command_line(run, quick, robotrain):
+    name = run.becomes("RUNNING").record()
+    run.tell(*EVENTS[:2])
+    answer = robotrain("status", name)
+    assert "step 10/20 (50%)  loss 0.5" in answer.stdout
+    run.tell(*EVENTS[2:])
+    run.becomes("COMPLETED", exit_code=0)
+    assert "[robotrain] step 20: train/loss 0.25" in robotrain("logs", name).stdout
+    waited = robotrain("wait", name, "--json")
+    assert waited.exit_code == 0
+    assert (waited.json["state"], waited.json["step"]) == ("succeeded", 20)
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_following_and_whatever_was_started_for_it(run, command):
+    name = run.becomes("RUNNING").record()
+    run.say("first line")
+    following = subprocess.Popen([*command, "logs", "-f", name], stdout=subprocess.PIPE, text=True)
+    assert following.stdout.readline() == "first line\n"
+    started = {*_children(str(following.pid))}
+    assert started
+    following.send_signal(signal.SIGINT)
+    assert following.wait(20) == 130
+    following.stdout.close()
+    left = {*_processes(lambda words, _: run.id in words and "logs" in words)}
+    assert not left & started  # other workers may follow a run of that name
+
+
+@pytest.mark.slow
+def test_watching_and_following_end_with_the_run(run, quick, robotrain):
+    name = run.becomes("RUNNING").record()
+
+    def act():
+        time.sleep(0.5)
+        run.tell(*EVENTS)
+        run.becomes("COMPLETED", exit_code=0)
+
+    told = threading.Thread(target=act, daemon=True)
+    told.start()
+    watched = robotrain("watch", name)
+    told.join()
+    assert watched.exit_code == 0
+    assert f"{name}  succeeded" in watched.stdout
+    assert "[robotrain] succeeded, exit code 0" in robotrain("logs", "-f", name).stdout
+
+
+def _children(parent: str = ""):
+    """`osmo workflow logs` that this process, or another one, started and that still are there."""
+    of = parent or str(os.getpid())
+    return _processes(lambda words, above: above == of and "logs" in words)
+
+
+def _processes(wanted):
+    for folder in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{folder}/stat") as stat, open(f"/proc/{folder}/cmdline") as line:
+                state, above = stat.read().rpartition(")")[2].split()[:2]
+                words = line.read().split("\0")
+        except (OSError, ValueError):  # it ended meanwhile
+            continue
+        if state != "Z" and wanted(words, above):
+            yield folder

@@ -1,0 +1,204 @@
+"""`robotrain outputs` of a workflow: what outlives its machine, and bringing it here."""
+
+import contextlib
+from pathlib import Path
+
+import handed_over
+import pytest
+from observed import RUN, Observed
+from robotrain.problem import Rejected
+from robotrain_osmo.platform import Osmo
+from robotrain_runtime import checkpoint
+from robotrain_runtime.event import Checkpoint, Published, Registered, Tracking, Withdrawn
+
+BLOBS = "https://robots.blob.core.windows.net/checkpoints/pusht"
+STORAGE = "azure://robots/checkpoints/pusht"
+
+
+@pytest.fixture
+def blobs(osmo) -> Observed:
+    return Observed(osmo, publishes=BLOBS)
+
+
+@pytest.fixture
+def copied(osmo) -> Observed:
+    """A workflow whose checkpoints OSMO copies."""
+    return Observed(osmo, publishes=STORAGE)
+
+
+@pytest.fixture
+def sealed(tmp_path) -> dict[str, bytes]:
+    """The files of a checkpoint that is whole."""
+    folder = tmp_path / "sealed"
+    (folder / "pretrained_model").mkdir(parents=True)
+    (folder / "pretrained_model/model.safetensors").write_bytes(b"weights")
+    return of(folder)
+
+
+def of(folder: Path, **seal) -> dict[str, bytes]:
+    """The files of a folder, sealed as a checkpoint. seal: what is not as it would be."""
+    checkpoint.seal(folder, **{"step": 400, "run": RUN, "job": "j", "model": "pretrained_model"} | seal)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_place_of_a_strangers_kind_is_not_asked_of_osmo(osmo):
+    run = Observed(osmo, publishes="mars://crater/runs").becomes("COMPLETED")
+    osmo.forget()
+    with contextlib.suppress(Rejected):
+        run.outputs()
+    assert not [call for call in osmo.calls if call[0] == "data"]
+
+
+def test_the_checkpoints_that_were_published_are_there_oldest_first(blobs):
+    for step in (800, 400):
+        blobs.tell(Checkpoint(step=step, path=f"/tmp/{step:06}", model="pretrained_model"))
+        blobs.tell(Published(step=step, to=f"{BLOBS}/{step:06}"), Published(step=step, to="runs:/1/checkpoints"))
+    found = blobs.becomes("COMPLETED", exit_code=0).outputs()
+    assert [(one.name, one.step, one.source, one.uri) for one in found] == [
+        ("checkpoints/000400", 400, "blob_url", f"{BLOBS}/000400"),
+        ("checkpoints/000800", 800, "blob_url", f"{BLOBS}/000800"),
+    ]
+    assert found[0].model == "pretrained_model"
+
+
+@pytest.mark.slow
+def test_one_that_was_taken_away_again_is_not_there(blobs):
+    blobs.tell(*(Published(step=step, to=f"{BLOBS}/{step:06}") for step in (400, 800)))
+    blobs.tell(Withdrawn(to=f"{BLOBS}/000400"))
+    assert [one.step for one in blobs.becomes("COMPLETED", exit_code=0).outputs()] == [800]
+
+
+def test_a_run_that_published_nothing_says_where_its_models_are(run, quick):
+    run.becomes("RUNNING").tell(
+        Tracking(uri="azureml-workspace://S/G/W", experiment_id="1", run_id="2", ui="https://ml.azure.com/runs/2"),
+        Checkpoint(step=400, path="/tmp/x"),
+        Registered(name="pusht-act", version="3", step=400),
+    )
+    run.becomes("COMPLETED", exit_code=0)
+    with pytest.raises(Rejected) as raised:
+        run.outputs()
+    (problem,) = raised.value.problems
+    assert "https://ml.azure.com/runs/2" in problem.why
+    assert "pusht-act, version 3" in problem.why
+    assert "publish_url" in problem.instead[0].text
+
+
+@pytest.mark.slow
+def test_a_run_that_has_saved_nothing_left_nothing(run, blobs):
+    assert run.becomes("RUNNING", started="2026-11-20T06:05:29").outputs() == []
+    assert blobs.becomes("COMPLETED", exit_code=0).outputs() == []
+
+
+@pytest.mark.slow
+def test_what_osmo_copied_is_listed_where_it_lies(copied, sealed):
+    for step in ("000400", "000800"):
+        copied.osmo.put(f"{STORAGE}/{step}", sealed)
+    copied.osmo.put(f"{STORAGE}/001200", {"half.bin": b"not whole: it has no manifest"})
+    copied.becomes("COMPLETED", exit_code=0)
+    assert [(one.step, one.source, one.uri) for one in copied.outputs()] == [
+        (400, "blob_url", f"{BLOBS}/000400"),
+        (800, "blob_url", f"{BLOBS}/000800"),
+    ]
+
+
+@pytest.mark.slow
+def test_what_no_blob_url_names_keeps_the_address_that_osmo_has_for_it(osmo, sealed):
+    osmo.put("s3://robots/pusht/000400", sealed)
+    run = Observed(osmo, publishes="s3://robots/pusht").becomes("COMPLETED", exit_code=0)
+    (one,) = run.outputs()
+    assert (one.source, one.uri) == ("osmo_storage", "s3://robots/pusht/000400")
+
+
+@pytest.mark.slow
+def test_what_another_submission_or_another_run_left_there_is_not_its_own(copied, sealed, tmp_path):
+    folder = tmp_path / "sealed"
+    copied.osmo.put(f"{STORAGE}/000400", of(folder, submission=copied.id))
+    copied.osmo.put(f"{STORAGE}/000600", of(folder, step=600, submission=f"{RUN}-99"))
+    copied.osmo.put(f"{STORAGE}/000800", of(folder, step=800, run="lerobot-train-00000000-1"))
+    assert [one.step for one in copied.becomes("COMPLETED", exit_code=0).outputs()] == [400]
+
+
+@pytest.mark.slow
+def test_one_that_another_submission_wrote_over_meanwhile_is_not_brought(copied, sealed, tmp_path):
+    copied.osmo.put(f"{STORAGE}/000400", sealed)
+    (one,) = copied.becomes("COMPLETED", exit_code=0).outputs()
+    copied.osmo.put(f"{STORAGE}/000400", of(tmp_path / "sealed", submission=f"{RUN}-99"))
+    with pytest.raises(Rejected, match="not of this run any more"):
+        Osmo().bring(copied.reference, one, tmp_path / "000400")
+
+
+@pytest.mark.slow
+def test_two_submissions_of_a_run_leave_their_checkpoints_in_folders_of_their_own(osmo):
+    made = handed_over.plan(publishes="azure://acc/c/x/{{workflow_id}}/checkpoints")
+    places = [Osmo().submit(made)["publishes"] for _ in range(2)]
+    assert places == [f"azure://acc/c/x/{workflow}/checkpoints" for workflow in osmo.workflows]
+    assert len(set(places)) == 2
+
+
+@pytest.mark.slow
+def test_what_osmo_copied_to_any_storage_is_resumed_from_there(osmo, robotrain, pusht, sealed, tmp_path):
+    to = ("--publish-url", "s3://robots/runs", "--storage-account", "acc", "--tracking-uri", "none")
+    sent = robotrain("submit", "--platform", "osmo", "--pool", "default", "--dataset-path", pusht, *to, "--json")
+    assert sent.exit_code == 0, sent.stderr
+    (workflow,) = osmo.workflows
+    url = f"s3://robots/runs/{workflow}/checkpoints/000400"
+    osmo.set_state(workflow, task_status="COMPLETED", exit_code=0)
+    without = robotrain("resume", sent.json["run"])
+    assert (without.exit_code, "checkpoint-missing" in without.stderr) == (2, True), without.stderr
+    osmo.put(url, of(tmp_path / "sealed", run=sent.json["run"], submission=workflow))
+    answer = robotrain("resume", sent.json["run"], "--training-steps", "200000", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    (again,) = [one for name, one in osmo.workflows.items() if name != workflow]
+    assert {"url": url} in [{"url": one.get("url")} for one in again.task["inputs"]]
+
+
+@pytest.mark.slow
+def test_storage_that_this_machine_may_not_list_is_still_something_to_go_on_from(copied, capsys):
+    copied.osmo.data_access(False)
+    copied.becomes("COMPLETED", exit_code=0)
+    assert [(one.step, one.uri) for one in copied.outputs()] == [(None, BLOBS)]
+    assert "cannot be listed from here" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_what_osmo_copied_is_brought_whole(copied, sealed, tmp_path):
+    copied.osmo.put(f"{STORAGE}/000400", sealed)
+    (one,) = copied.becomes("COMPLETED", exit_code=0).outputs()
+    Osmo().bring(copied.reference, one, tmp_path / "here" / "000400")
+    assert checkpoint.wrong_with(tmp_path / "here" / "000400") == ""
+
+
+@pytest.mark.slow
+def test_a_download_that_brings_nothing_is_no_success(copied, sealed, tmp_path):
+    copied.osmo.put(f"{STORAGE}/000400", sealed)
+    (one,) = copied.becomes("COMPLETED", exit_code=0).outputs()
+    for name in sealed:
+        (copied.osmo.folder / "store/azure/robots/checkpoints/pusht/000400" / name).unlink()
+    with pytest.raises(Rejected, match="nothing came of it"):
+        Osmo().bring(copied.reference, one, tmp_path / "000400")
+    assert not (tmp_path / "000400").exists()
+
+
+@pytest.mark.slow
+def test_a_byte_that_is_not_what_was_saved_is_no_success(copied, sealed, tmp_path):
+    copied.osmo.put(f"{STORAGE}/000400", sealed | {"pretrained_model/model.safetensors": b"Weights"})
+    (one,) = copied.becomes("COMPLETED", exit_code=0).outputs()
+    with pytest.raises(Rejected, match="did not come as it was saved"):
+        Osmo().bring(copied.reference, one, tmp_path / "000400")
+    assert [path.name for path in tmp_path.glob("*000400*")] == []
+
+
+@pytest.mark.slow
+def test_outputs_on_the_command_line_are_told_and_brought(copied, sealed, tmp_path, robotrain):
+    copied.osmo.put(f"{STORAGE}/000400", sealed)
+    name = copied.becomes("COMPLETED", exit_code=0).record()
+    assert f"{BLOBS}/000400" in robotrain("outputs", name).stdout
+    answer = robotrain("outputs", "--checkpoint", "last", "--to", tmp_path / "best", name)
+    assert answer.exit_code == 0, answer.stderr
+    assert (tmp_path / "best/checkpoints/000400/pretrained_model/model.safetensors").read_bytes() == b"weights"
+
+
+def test_registering_later_says_how_it_is_done(run, robotrain):
+    answer = robotrain("register", run.becomes("COMPLETED", exit_code=0).record(), "pusht-act")
+    assert answer.exit_code == 3
+    assert "register_checkpoint=pusht-act" in answer.stderr or "-r" in answer.stderr

@@ -1,0 +1,45 @@
+"""A checkpoint that a run published to blobs, brought to this machine with its own sign-in."""
+
+import dataclasses
+
+import pytest
+from azure_stand_in.fixtures import azure, azure_session  # noqa: F401
+from observed import Observed, sealed
+from robotrain.problem import Rejected
+from robotrain_osmo.platform import Osmo
+from robotrain_runtime import checkpoint
+from robotrain_runtime.event import Published
+
+pytestmark = pytest.mark.slow
+
+WEIGHTS = {"pretrained_model/model.safetensors": b"weights" * 1000, "pretrained_model/config.json": b"{}"}
+
+
+@pytest.fixture
+def published(osmo, azure, monkeypatch, tmp_path) -> Observed:  # noqa: F811
+    """A run that ended, and its one checkpoint in a container of its own."""
+    for name, value in azure.environ.items():
+        monkeypatch.setenv(name, value)
+    files = WEIGHTS | {checkpoint.MANIFEST: sealed(WEIGHTS)}
+    azure.blobs.put("brought", {f"pusht/000400/{name}": content for name, content in files.items()})
+    run = Observed(osmo, publishes=azure.url("brought", "pusht"))
+    run.tell(Published(step=400, to=f"{run.reference['publishes']}/000400"))
+    return run.becomes("COMPLETED", exit_code=0)
+
+
+def test_it_comes_whole(published, tmp_path):
+    (one,) = published.outputs()
+    assert one.uri == f"{published.reference['publishes']}/000400"
+    Osmo().bring(published.reference, one, tmp_path / "000400")
+    assert checkpoint.wrong_with(tmp_path / "000400") == ""
+    assert (tmp_path / "000400/pretrained_model/model.safetensors").read_bytes() == b"weights" * 1000
+    assert sorted(path.name for path in (tmp_path / "000400").iterdir()) == ["pretrained_model", checkpoint.MANIFEST]
+
+
+def test_what_is_not_there_any_more_is_told(published, tmp_path):
+    (one,) = published.outputs()
+    gone = dataclasses.replace(one, uri=one.uri.replace("000400", "000800"))
+    with pytest.raises(Rejected) as raised:
+        Osmo().bring(published.reference, gone, tmp_path / "000800")
+    assert raised.value.problems[0].why
+    assert not (tmp_path / "000800").exists()

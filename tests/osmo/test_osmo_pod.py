@@ -1,0 +1,96 @@
+"""A rendered workflow runs for real: unpacked, started, and started anew from the checkpoints that OSMO copied."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import planned
+import pytest
+from osmo_stand_in import OsmoStandIn
+from robotrain.job import Job
+from robotrain.payload import pack
+from robotrain_osmo.platform import Osmo
+
+pytestmark = pytest.mark.slow
+
+OWN = Path(__file__).with_name("halves")
+HALVES = {"workload.goes-on": "goes_on.container"}
+WORKS = """
+import os, pathlib, sys
+from robotrain_runtime.emit import emit
+from robotrain_runtime.event import Checkpoint
+parent = pathlib.Path(os.environ["CHECKPOINTS"])
+print("reads", sorted(os.listdir(os.environ["DATA"])), flush=True)
+if parent.exists():
+    print("goes on from", sorted(path.name for path in parent.iterdir()), flush=True)
+    sys.exit(0)
+folder = parent / "000200"
+(folder / "model").mkdir(parents=True)
+(folder / "model" / "weights.txt").write_text("w")
+(parent / "000400").mkdir()
+emit(Checkpoint(step=200, path=str(folder), model="model"))
+print("is cut short", flush=True)
+sys.exit(75)
+"""
+URL = "azure://account1/lerobot-datasets/pusht"
+
+
+@pytest.fixture
+def sent(osmo: OsmoStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.syspath_prepend(OWN)
+    return send(osmo, tmp_path)
+
+
+def send(osmo: OsmoStandIn, scratch: Path, **given: str) -> str:
+    """The id of a workflow. given: settings."""
+    osmo.limits(max_retry_per_task=1)
+    parameters = (("program", WORKS), ("publish_url", "s3://robots/runs"))
+    job = Job(workload="goes-on", parameters=parameters, sources=(planned.source("osmo_dataset", "pusht"),))
+    run, settings = job.run_name(1), planned.settings(storage_account="account1", pool="default", **given)
+    made = Osmo().render(job, settings, run, pack(HALVES.values()), HALVES)
+    (scratch / "workflow.yaml").write_bytes(made.files["workflow.yaml"])
+    command("workflow", "submit", str(scratch / "workflow.yaml"), "-p", "default")
+    return f"{run}-1"
+
+
+def command(*words: str) -> str:
+    """What `osmo` prints."""
+    return subprocess.run(["osmo", *words], check=True, capture_output=True, text=True).stdout
+
+
+def started(osmo: OsmoStandIn, workflow: str) -> str:
+    """What it printed, to its end."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # uv is there: none is fetched
+    osmo.run(workflow, environ={"PATH": path}, timeout=120)
+    return command("workflow", "logs", workflow)
+
+
+def test_a_run_that_was_cut_short_goes_on_from_the_whole_checkpoint_that_osmo_copied(osmo, sent: str) -> None:
+    osmo.put(URL, {"pusht/meta/info.json": b"{}", "pusht/data/x.parquet": b"x"})
+    log = started(osmo, sent)
+    assert "reads ['data', 'meta']" in log
+    assert log.index("is cut short") < log.index("goes on from ['000200']")
+    assert osmo.workflows[sent].status == "COMPLETED"
+    assert "checkpoints/000200/robotrain-checkpoint.json" in osmo.objects(f"s3://robots/runs/{sent}")
+
+
+def test_a_dataset_of_an_older_osmo_is_brought_by_that_one_and_is_no_folder_of_its_bucket(
+    osmo: OsmoStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(OWN)
+    osmo.versions(client="6.3.1", service="6.3.1")
+    for name in ("data", "meta"):
+        (tmp_path / "pusht" / name).mkdir(parents=True)
+        (tmp_path / "pusht" / name / "file").write_text(name)
+    command("dataset", "upload", "lerobot-datasets/pusht", str(tmp_path / "pusht"))
+    assert json.loads(command("dataset", "list"))["datasets"] == [{"name": "lerobot-datasets/pusht"}]
+    assert osmo.objects("s3://datasets-lerobot-datasets/pusht") == {}
+    assert "reads ['data', 'meta']" in started(osmo, send(osmo, tmp_path, server="6.3"))
+
+
+def test_a_dataset_that_came_empty_is_told_before_anything_begins(osmo, sent: str) -> None:
+    log = started(osmo, sent)
+    assert f"{URL} was brought to the machine empty" in log
+    assert "is cut short" not in log

@@ -1,0 +1,297 @@
+"""The look before a submit: everything that would stop it, at once, with the names that there are."""
+
+import dataclasses
+
+import pytest
+from handed_over import ORDER, plan
+from osmo_stand_in import platform, pool
+from robotrain.problem import errors, render
+from robotrain_azure import data_from_here
+from robotrain_osmo.look import (
+    credentials_there,
+    pools,
+    preflight,
+    preflight_azure,
+    preflight_pool,
+    versions,
+)
+from robotrain_osmo.look.pools import Machines, Pool
+from robotrain_osmo.look.versions import Versions
+from robotrain_osmo.order import Credential, Input, Upload
+from robotrain_osmo.platform import Osmo
+from robotrain_runtime import document
+from robotrain_runtime.document import Placement, Source
+
+HF = Credential(name="hf_token", key="hf_token", flag="--hf-credential", what="your Hugging Face token")
+SHM = ("/dev/shm",)
+
+
+def source(role, kind, uri, pin) -> Source:
+    return Source(role=role, kind=kind, uri=uri, pin=pin)
+
+
+def found(wanted):
+    return list(Osmo().preflight(wanted))
+
+
+def codes(problems):
+    return [(problem.code, problem.severity) for problem in problems]
+
+
+def in_pool(*, order=None, **said):
+    """What is said of a pool."""
+    there = Pool(**{"name": "default", "status": "ONLINE", "platforms": {"gpu_platform": Machines()}, **said})
+    return list(preflight_pool.within(dataclasses.replace(ORDER, **(order or {})), [there]))
+
+
+def test_a_plan_that_osmo_takes_is_let_pass_and_nothing_is_changed(osmo):
+    osmo.credentials["hf_token"] = {"hf_token": "x"}
+    assert found(plan(credentials=(HF,))) == []
+    assert {tuple(call[:2]) for call in osmo.calls} == {
+        ("version", "-t"),
+        ("pool", "list"),
+        ("credential", "--format-type"),
+        ("config", "show"),
+    }
+
+
+def test_everything_that_is_wrong_is_told_at_once(osmo, tmp_path):
+    osmo.versions(client="6.2.10")
+    osmo.pools["default"] = pool(platforms={"a100": platform()})
+    (tmp_path / "empty").mkdir()
+    problems = found(
+        plan(
+            server="6.2",
+            credentials=(HF,),
+            inputs=(Input(url="azure://acc/data/typo", flag="--dataset-name"),),
+            uploads=(Upload(path=str(tmp_path / "empty"), url="azure://acc/osmo/x", flag="--dataset-path"),),
+        )
+    )
+    assert codes(problems) == [
+        ("osmo-server-other", "error"),
+        ("osmo-client-other", "warning"),
+        ("osmo-platform-unknown", "error"),
+        ("osmo-credential-missing", "error"),
+        ("osmo-input-empty", "error"),
+        ("upload-empty", "error"),
+    ]
+    assert [problem.where for problem in problems if problem.code == "osmo-input-empty"] == ["--dataset-name"]
+
+
+@pytest.mark.slow
+def test_whoever_is_not_signed_in_is_told_once(osmo):
+    osmo.logout()
+    problems = found(plan(credentials=(HF,)))
+    assert codes(problems) == [("osmo-signed-out", "error")]
+    assert "osmo login URL" in render(problems[0])
+
+
+@pytest.mark.slow
+def test_a_missing_command_is_told_once(osmo):
+    problems = found(plan(cli="/nowhere/osmo", credentials=(HF,)))
+    assert codes(problems) == [("osmo-command-missing", "error")]
+
+
+@pytest.mark.slow
+def test_storage_that_this_machine_may_not_read_is_no_reason_to_stop(osmo):
+    osmo.data_access(False)
+    [problem] = found(plan(inputs=(Input(url="azure://acc/data/x", flag="--dataset-name"),)))
+    assert (problem.code, problem.severity) == ("osmo-input-unchecked", "warning")
+    assert "az login" in render(problem)
+
+
+@pytest.mark.slow
+def test_what_will_be_uploaded_is_told(osmo, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a").write_bytes(b"x" * 2000)
+    [problem] = found(plan(uploads=(Upload(path=str(tmp_path / "data"), url="azure://acc/osmo/x", flag="-d"),)))
+    assert (problem.title, problem.severity) == ("1 file, 2.0 kB, will be uploaded", "note")
+    assert osmo.objects("azure://acc/osmo/x") == {}
+
+
+@pytest.mark.slow
+def test_a_workflow_that_is_too_large_is_told(osmo):
+    large = plan()
+    files = {**large.files, large.spec: large.files[large.spec] + b"#" * (2 << 20)}
+    assert ("osmo-workflow-too-large", "error") in codes(found(dataclasses.replace(large, files=files)))
+
+
+@pytest.mark.slow
+def test_a_list_that_takes_its_time_does_not_stop_a_submit(osmo, tmp_path, monkeypatch):
+    monkeypatch.setattr(preflight, "SECONDS", 2.0)
+    osmo.fail("data list", "hang", seconds=30.0)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a").write_bytes(b"x")
+    upload = Upload(path=str(tmp_path / "data"), url="azure://acc/osmo/x", flag="--dataset-path")
+    [problem] = found(plan(uploads=(upload,)))
+    assert (problem.code, problem.severity, problem.where) == ("osmo-upload-unchecked", "warning", "--dataset-path")
+
+
+@pytest.mark.slow
+def test_storage_that_this_machine_may_not_write_stops_a_submit(osmo, tmp_path):
+    osmo.data_access(False)
+    (tmp_path / "a").write_bytes(b"x")
+    upload = Upload(path=str(tmp_path), url="azure://acc/osmo/x", flag="--dataset-path")
+    [problem] = found(plan(uploads=(upload,)))
+    assert (problem.code, problem.severity) == ("osmo-storage-signed-out", "error")
+
+
+def test_an_osmo_dataset_that_was_kept_by_hash_is_told_how_to_bring(osmo):
+    [problem] = found(plan(inputs=(Input(url="azure://acc/data/typo", flag="--dataset-name"),)))
+    assert "by their hashes" in problem.why
+    assert "osmo dataset download NAME FOLDER" in [way.text for way in problem.instead]
+
+
+def test_that_no_task_is_started_again_is_told_to_who_may_know_it(osmo):
+    assert found(plan()) == []
+    osmo.administrator()
+    [problem] = found(plan())
+    assert (problem.code, problem.severity) == ("osmo-no-retries", "warning")
+    assert "max_retry_per_task of at least 1" in render(problem)
+    osmo.limits(max_retry_per_task=1)
+    assert found(plan()) == []
+
+
+BLOB = "https://one.blob.core.windows.net/c/p"
+MINE = Placement(work="/w", cache="/c", credentials={"blob_url": "/opt/key"})
+
+
+@pytest.mark.parametrize(
+    ("sources", "seen"),
+    [
+        ([("dataset", "blob_url", BLOB, "")], [BLOB]),
+        ([("dataset", "blob_url", BLOB, "digest")], []),  # seen when it was pinned
+        ([("dataset", "huggingface", "a/b", ""), ("policy", "blob_url", BLOB, "")], [BLOB]),
+        ([("dataset", "huggingface", "a/b", "")], []),
+        ([("dataset", "huggingface", "a/b", "1"), ("dataset", "blob_url", BLOB, "digest")], ["a/b", BLOB]),
+    ],
+)
+def test_what_was_not_seen_yet_is_looked_at_from_here(sources, seen):
+    told = document.load(plan(sources=[source(*one) for one in sources]).files["job.json"].decode())
+    assert [one.uri for one in data_from_here.worth_a_look(told)] == seen
+
+
+def test_what_the_job_has_a_secret_for_is_not_looked_at_from_here():
+    told = document.load(plan(sources=[source("dataset", "blob_url", BLOB, "")], placement=MINE).files["job.json"])
+    told = dataclasses.replace(told, parameters={"publish_url": BLOB})
+    assert (data_from_here.worth_a_look(told), data_from_here.publishes(told)) == ((), False)
+    own = dataclasses.replace(told, placement=dataclasses.replace(MINE, credentials={}))
+    assert (data_from_here.worth_a_look(own), data_from_here.publishes(own)) == (told.sources, True)
+
+
+def test_a_damaged_plan_is_told(osmo):
+    whole = plan()
+    assert codes(found(dataclasses.replace(whole, files={whole.spec: b""}))) == [("plan-damaged", "error")]
+
+
+def test_a_misspelt_pool_is_offered_its_name():
+    [problem] = preflight_pool.within(
+        dataclasses.replace(ORDER, pool="trainin"), [Pool(name="a"), Pool(name="training")]
+    )
+    assert problem.instead[0].text == "--pool training"
+    assert problem.instead[0].remark == "there are training, a"
+
+
+@pytest.mark.parametrize(
+    ("status", "severity"), [("ONLINE", None), ("", None), ("OFFLINE", "warning"), ("MAINTENANCE", "error")]
+)
+def test_a_pool_that_is_not_open_is_told(status, severity):
+    assert [problem.severity for problem in in_pool(status=status)] == ([severity] if severity else [])
+
+
+@pytest.mark.parametrize(
+    ("said", "machines", "told"),
+    [
+        ("mount", Machines(allowed=SHM), []),
+        ("mount", Machines(), [("osmo-mount-refused", "error")]),
+        ("mount", Machines(given=SHM), [("osmo-mount-there", "error")]),
+        ("mount", Machines(allowed=SHM, given=SHM), []),
+        ("", Machines(), []),
+        ("", Machines(allowed=SHM), [("osmo-mount-possible", "note")]),
+        ("none", Machines(allowed=SHM), []),  # said on purpose
+    ],
+)
+def test_shared_memory_is_compared_with_what_the_platform_allows(said, machines, told):
+    order = {"mounts": SHM if said == "mount" else (), "shared_memory": said}
+    assert codes(in_pool(platforms={"gpu_platform": machines}, order=order)) == told
+
+
+@pytest.mark.parametrize(
+    ("wanted", "longest", "told"),
+    [("12h", "", False), ("12h", "12h", False), ("12h", "1d", False), ("2d", "1d", True), ("12h", "PT1H", False)],
+)
+def test_a_time_that_the_pool_cuts_down_is_told(wanted, longest, told):
+    assert bool(in_pool(longest=longest, order={"exec_timeout": wanted})) is told
+
+
+@pytest.mark.parametrize(
+    ("priority", "usage", "told"),
+    [
+        ("", {"capacity": 8, "free": 0, "quota": 2}, True),
+        ("", {"capacity": 8, "free": 2, "quota": 0}, True),
+        ("LOW", {"capacity": 8, "free": 2, "quota": 0}, False),
+        ("", {"capacity": 8, "free": 1, "quota": 1}, False),
+        ("", {"capacity": 0, "free": 0, "quota": 0}, False),  # machines that are started when they are needed
+        ("", {}, False),
+    ],
+)
+def test_a_pool_without_a_free_gpu_is_told_as_a_note(priority, usage, told):
+    problems = in_pool(order={"priority": priority}, **usage)
+    assert codes(problems) == ([("osmo-pool-full", "note")] if told else [])
+
+
+@pytest.mark.slow
+def test_pools_are_read_from_what_a_service_answers(osmo):
+    osmo.pools["p"] = pool(platforms={"a": platform(allowed_mounts=SHM)}, max_exec_timeout="7d")
+    default, other = sorted(pools.listed("osmo", 10), key=lambda one: one.name)
+    assert default.name == "default"
+    assert (other.status, other.longest, other.free) == ("ONLINE", "7d", 0)
+    assert other.platforms == {"a": Machines(allowed=SHM)}
+
+
+@pytest.mark.parametrize(
+    ("server", "there", "told"),
+    [
+        ("6.4", Versions("6.4.0", "6.4.0"), []),
+        ("6.4", Versions("6.4.0", ""), []),
+        ("6.4", Versions("6.3.1", "6.3.0"), [("osmo-server-other", "error")]),
+        ("6.3", Versions("6.4.0", "6.4.0"), [("osmo-server-other", "error")]),
+        ("6.2", Versions("6.3.1", "6.3.1"), [("osmo-server-other", "warning")]),
+        ("6.4", Versions("6.5.0", "6.5.0"), [("osmo-server-other", "warning")]),
+        ("6.4", Versions("6.2.10", "6.4.0"), [("osmo-client-other", "warning")]),
+        ("6.4", Versions("", "6.4.0"), []),
+    ],
+)
+def test_versions_that_differ_are_told_by_what_comes_of_it(server, there, told):
+    problems = list(versions.compared(dataclasses.replace(ORDER, server=server), there))
+    assert codes(problems) == told
+    for problem in errors(problems):
+        assert [way.text for way in problem.instead] == [f"--server {there.service[:3]}"]
+
+
+def test_a_credential_of_another_type_is_none():
+    order = dataclasses.replace(ORDER, credentials=(HF,))
+    [problem] = credentials_there.lacking(order, {"hf_token": "DATA", "other": "GENERIC"})
+    assert (problem.code, problem.where) == ("osmo-credential-type", "--hf-credential")
+    [missing] = credentials_there.lacking(order, {"huggingface": "GENERIC"})
+    assert "There is huggingface." in missing.why
+
+
+def test_the_identity_is_asked_about_every_account_that_the_job_reaches():
+    sources = [
+        Source(role="dataset", kind="blob_url", uri="https://one.blob.core.windows.net/c/p"),
+        Source(role="dataset", kind="huggingface", uri="a/b"),
+    ]
+    wanted = plan(
+        sources=sources,
+        inputs=(Input(url="azure://two/c/x"),),
+        publishes="https://three.blob.core.windows.net/c/out",
+    )
+    order = dataclasses.replace(
+        ORDER, inputs=(Input(url="azure://two/c/x"),), publishes="https://three.blob.core.windows.net/c/out"
+    )
+    told = document.load(wanted.files["job.json"].decode())
+    assert preflight_azure.accounts(told, order) == {"one": False, "two": False, "three": True}
+    placement = Placement(work="/w", cache="/c", credentials={"blob_url": "/opt/key"})
+    told = dataclasses.replace(told, placement=placement)
+    assert preflight_azure.accounts(told, order) == {"two": False}

@@ -1,0 +1,279 @@
+"""What the `osmo` command says when something is wrong, and what a person is told: one row a text."""
+
+import json
+
+import pytest
+from robotrain.problem import render
+from robotrain_osmo.cli import refusals
+from robotrain_osmo.cli.command import Answer
+
+SERVER_SAID = "Server responded with status code 400\n"
+VERSIONS = (
+    "WARNING: New client 6.4.0 available.\nCurrent version: 6.3.1.\n"
+    "Please update by running the install command in the documentation.\n"
+)
+PYDANTIC = (
+    "2 validation errors for VersionedWorkflowSpec\nworkflow.tasks.0.image\n"
+    "  Field required [type=missing, input_value={'imagex': '...: [{'url': 's3://b/k'}]}, input_type=dict]\n"
+    "    For further information visit https://errors.pydantic.dev/2.12/v/missing\nworkflow.tasks.0.imagex\n"
+    "  Extra inputs are not permitted [type=extra_forbidden, input_value='ubuntu:24.04', input_type=str]\n"
+    "    For further information visit https://errors.pydantic.dev/2.12/v/extra_forbidden"
+)
+REFUSED_CONNECTION = (
+    "\nCannot connect to OSMO service, with error:\nHTTPConnectionPool(host='127.0.0.1', port=1): Max retries exceeded "
+    "with url: /api/x (Caused by NewConnectionError('<urllib3.connection.HTTPConnection object at 0x7f>: Failed to "
+    "establish a new connection: [Errno 111] Connection refused'))\n"
+)
+CORRUPT = (
+    "not enough values to unpack (expected 3, got 1)\nTraceback (most recent call last):\n"
+    '  File "/usr/local/osmo/src/cli/cli.py", line 112, in main\n    args.func(service_client, args)\n'
+    '  File "/usr/local/osmo/src/lib/utils/login.py", line 340, in refresh_id_token\nValueError: not enough values\n'
+)
+
+
+def failed(message: str, status: int = 400) -> str:
+    """As `-t json` has it on stdout."""
+    return json.dumps({"message": message, "code": status}, indent=2)
+
+
+def in_submit(message: str) -> str:
+    return failed(f"Workflow hello submit failed:\n{message}")
+
+
+def server(status: int, body: str) -> str:
+    return failed(f"Status Code: {status}\nHeader:\n  date: Fri\n  server: uvicorn\nBody:\n{body}", status)
+
+
+CERTAIN, UNKNOWN = True, False
+ROWS = [
+    (2, failed('Must login first with "login" command', 1), "osmo-signed-out", CERTAIN, "osmo login URL"),
+    (
+        2,
+        'Error message: Must login first with "login" command\nError code: 1',
+        "osmo-signed-out",
+        CERTAIN,
+        "osmo login",
+    ),
+    (
+        10,
+        failed('Unable to refresh login token (status code 400): {"error":"x"}\nPlease re-login with "osmo login"', 1),
+        "osmo-signed-out",
+        CERTAIN,
+        "osmo login URL",
+    ),
+    (2, failed("Access token ci has expired."), "osmo-signed-out", CERTAIN, "osmo login URL"),
+    (2, failed(CORRUPT, 1), "osmo-sign-in-damaged", CERTAIN, "osmo login URL"),
+    (2, failed("RBAC: access denied", 403), "osmo-forbidden", CERTAIN, "profile list"),
+    (2, failed("No default pool set. Set a default pool using …", 1), "osmo-pool-missing", CERTAIN, "--pool NAME"),
+    (2, failed("Pool zzz not found."), "osmo-pool-unknown", CERTAIN, "no pool zzz"),
+    (1, in_submit("Pool p is undergoing maintenance. Users will have to wait"), "osmo-pool-closed", CERTAIN, "pool p"),
+    (
+        1,
+        in_submit("Platform gpu_platform does not exist in pool default!"),
+        "osmo-platform-unknown",
+        CERTAIN,
+        "the pool default has no platform gpu_platform",
+    ),
+    (
+        1,
+        in_submit("Task with platform: gpu does not allow mount: /dev/shm. Task train"),
+        "osmo-mount-refused",
+        CERTAIN,
+        "--shared-memory none",
+    ),
+    (
+        1,
+        in_submit("Mount /dev/shm is already provided by platform gpu and cannot be set in volumeMounts."),
+        "osmo-mount-there",
+        CERTAIN,
+        "brings /dev/shm by itself",
+    ),
+    (1, in_submit("Could not find the credential: nope."), "osmo-credential-missing", CERTAIN, "credential nope"),
+    (
+        1,
+        in_submit("y is not a valid credential key please choose from dict_keys(['hf_token'])"),
+        "osmo-credential-key",
+        CERTAIN,
+        "--payload-file y=/path/to/file",
+    ),
+    (
+        1,
+        in_submit("No credentials configured for s3://b (user me) and the backend does not support environment …"),
+        "osmo-data-credential-missing",
+        CERTAIN,
+        "--type DATA --payload-file",
+    ),
+    (
+        1,
+        in_submit(
+            "Unable to authenticate for pulling image nvcr.io/x/y:1. Please create a credential matching nvcr.io/x "
+            "or check if the image exists."
+        ),
+        "osmo-image-refused",
+        CERTAIN,
+        "--type REGISTRY --payload-file",
+    ),
+    (
+        1,
+        in_submit("Pool p has 2 GPUs guaranteed for NORMAL/HIGH priority workflows and group a-group requires 4 GPUs."),
+        "osmo-quota",
+        CERTAIN,
+        "--priority LOW",
+    ),
+    (
+        1,
+        in_submit("Backend b does not support priority. Workflows must"),
+        "osmo-priority-refused",
+        CERTAIN,
+        "--priority",
+    ),
+    (2, failed("User me cannot submit more than 3 ongoing workflows."), "osmo-too-many-runs", CERTAIN, "3 workflows"),
+    (
+        1,
+        in_submit("Resource validation failed for task: train\nValue 9000Gi too high for memory\n+---+\n| a |"),
+        "osmo-resources-refused",
+        CERTAIN,
+        "Value 9000Gi too high for memory.",
+    ),
+    (
+        1,
+        in_submit("Resource memory field has invalid unit: GB"),
+        "osmo-resources-refused",
+        CERTAIN,
+        "--memory\n",
+    ),
+    (
+        1,
+        in_submit(PYDANTIC),
+        "osmo-spec-refused",
+        CERTAIN,
+        "image: Field required; imagex: Extra inputs are not permitted.",
+    ),
+    (
+        2,
+        failed(
+            '{"detail":[{"type":"enum","loc":["query","priority"],"msg":"Input should be \'HIGH\'","input":"zz"}]}', 422
+        ),
+        "osmo-spec-refused",
+        CERTAIN,
+        "query.priority: Input should be 'HIGH'.",
+    ),
+    (
+        1,
+        failed("Jinja substitution failure: <class 'TimeoutError'>: Process exceeded time limit of 0.5 seconds"),
+        "osmo-render-time",
+        CERTAIN,
+        "half a second",
+    ),
+    (1, failed("Jinja substitution failure: <class 'MemoryError'>: "), "osmo-spec-too-large", CERTAIN, "too large"),
+    (1, failed("Jinja Template Error: 'x' is undefined"), "osmo-spec-refused", CERTAIN, "'x' is undefined"),
+    (2, failed("Name abc is too long. It must be 64 characters or less."), "osmo-spec-refused", CERTAIN, "too long"),
+    (
+        10,
+        server(500, '{"message":"Internal server error: Unknown URI scheme: https"}'),
+        "osmo-spec-refused",
+        CERTAIN,
+        "Unknown URI scheme: https",
+    ),
+    (10, server(500, '{"message":"Internal server error: boom"}'), "osmo-service-down", UNKNOWN, "It says: boom."),
+    (10, server(502, "<html><title>502</title></html>"), "osmo-service-down", UNKNOWN, "(HTTP 502)"),
+    (75, failed("slow down", 429), "osmo-busy", CERTAIN, "asked too much"),
+    (10, failed(REFUSED_CONNECTION, 1), "osmo-unreachable", CERTAIN, "Nothing was sent."),
+    (
+        10,
+        failed(
+            "\nCannot connect to OSMO service, with error:\n('Connection aborted.', RemoteDisconnected('closed'))\n", 1
+        ),
+        "osmo-unreachable",
+        UNKNOWN,
+        "broke off",
+    ),
+    (
+        10,
+        failed("\nCannot connect to OSMO service, with error:\nHTTPSConnectionPool(host='o'): Read timed out.\n", 1),
+        "osmo-unreachable",
+        UNKNOWN,
+        "broke off",
+    ),
+    (
+        10,
+        failed("\nError decoding JSON: Expecting value\nOriginal text: <html>401 Unauthorized, sign in</html>\n", 1),
+        "osmo-not-osmo",
+        UNKNOWN,
+        "osmo login URL",
+    ),
+    (2, failed("Your client is out of date. Client version is 6.0.0 but"), "osmo-client-old", CERTAIN, "too old"),
+    (2, failed('{"detail":"Not Found"}', 404), "osmo-versions-differ", CERTAIN, "osmo version"),
+    (2, "Error message: Workflow nope-1 is not found.\nError code: 400", "osmo-workflow-unknown", CERTAIN, "nope-1"),
+    (
+        2,
+        "Error message: NoCredentialsError: Unable to locate credentials\n",
+        "osmo-storage-signed-out",
+        CERTAIN,
+        "az login",
+    ),
+    (2, "Error message: AuthorizationPermissionMismatch: not auth…", "osmo-storage-forbidden", CERTAIN, "Contributor"),
+    (3, "", "osmo-interrupted", UNKNOWN, "interrupted"),
+    (-9, "", "osmo-failed", UNKNOWN, "signal 9"),
+    (1, failed("a rule that nobody foresaw"), "osmo-failed", CERTAIN, "a rule that nobody foresaw"),
+    (2, failed("another rule", 409), "osmo-failed", CERTAIN, "another rule"),
+    (2, failed("boom\nTraceback (most recent call last):\nKeyError: 'name'", 1), "osmo-failed", UNKNOWN, "boom"),
+]
+
+
+@pytest.mark.parametrize(("code", "out", "told", "certain", "words"), ROWS, ids=[f"{row[2]}-{row[0]}" for row in ROWS])
+def test_what_osmo_says_is_told_with_its_cause_and_its_way_out(code, out, told, certain, words):
+    refusal = refusals.of(Answer(code, out, VERSIONS + SERVER_SAID))
+    assert refusal is not None
+    assert (refusal.code, refusal.certain) == (told, certain)
+    text = render(refusal.problem())
+    assert words in text
+    assert "pydantic" not in text
+    assert "Header" not in text
+    assert "{" not in text.replace("{'", "")
+
+
+def test_exit_code_0_is_success_whatever_is_printed():
+    assert refusals.of(Answer(0, failed("Must login first"), "")) is None
+
+
+def test_a_command_of_another_grammar_is_told_as_that():
+    usage = "usage: osmo workflow list [-h]\nosmo workflow list: error: unrecognized arguments: --offset 3\n"
+    refusal = refusals.of(Answer(2, "", usage))
+    assert refusal is not None
+    assert refusal.code == "osmo-usage"
+    assert refusal.why == "unrecognized arguments: --offset 3"
+
+
+def test_what_takes_too_long_is_not_taken_for_a_refusal():
+    refusal = refusals.of(Answer(-15, "", "", overdue=True))
+    assert refusal is not None
+    assert (refusal.code, refusal.certain) == ("osmo-overdue", False)
+
+
+def test_no_secret_of_an_unknown_text_is_shown():
+    refusal = refusals.of(Answer(1, failed("no access with hf_abcdefghijklmnopqrstuvwx here"), ""))
+    assert refusal is not None
+    assert "hf_abc" not in render(refusal.problem())
+
+
+def test_every_way_to_make_a_credential_reads_it_from_a_file():
+    for code, out, _, _, _ in ROWS:
+        refusal = refusals.of(Answer(code, out, ""))
+        assert refusal is not None
+        lines = [way.text for way in refusal.instead if "credential set" in way.text]
+        assert all("--payload-file" in line and "--payload " not in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("answer", "passing"),
+    [
+        (Answer(code=1, out="", err="Must login first\n"), False),
+        (Answer(code=1, out="", err="RBAC: access denied\n"), False),
+        (Answer(code=1, out="", err=REFUSED_CONNECTION), True),
+        (Answer(code=1, out=failed("Internal Server Error", 503), err=""), True),
+        (Answer(code=1, out="", err="words that nobody foresaw\n"), True),
+    ],
+)
+def test_only_what_may_pass_by_itself_is_worth_waiting_for(answer, passing):
+    assert refusals.Refused(refusals.of(answer)).passing is passing

@@ -1,0 +1,289 @@
+"""`robotrain status` of a workflow: how it is, why it waits or failed, and what to do about it."""
+
+import time
+
+import pytest
+from robotrain.problem import Rejected
+from robotrain.run import RunGone
+from robotrain_osmo.watch import events, reasons, states
+from robotrain_runtime.event import Checkpoint, Outcome, Published, Stage
+
+
+def told(word: str, task: str, **more) -> states.Workflow:
+    """As OSMO answers; more: of the workflow or, where it is the task's, of its one task."""
+    of_task = {name: more.pop(name) for name in ("retry_id", "exit_code", "failure_message") if name in more}
+    tasks = [{"name": "train", "retry_id": 0, "status": task, **of_task}]
+    return states.read({"name": "lerobot-train-1", "status": word, "groups": [{"tasks": tasks}], **more}, "train")
+
+
+def test_a_workflow_that_waits_says_what_for():
+    reason = reasons.waiting(told("PENDING", "SCHEDULING", queued_time=700.0))
+    assert reason == "no machine of the pool is free for it yet, for more than 10 min"
+    assert "its image is being pulled" in reasons.waiting(told("PENDING", "INITIALIZING"))
+    assert "preparing" in reasons.waiting(told("WAITING", "WAITING"))
+
+
+def test_what_it_waits_for_is_said_in_the_same_words_as_time_goes_on():
+    seconds = (601.0, 650.0, 1100.0)
+    assert len({reasons.waiting(told("PENDING", "SCHEDULING", queued_time=one)) for one in seconds}) == 1
+
+
+PULLING = (
+    "Scheduled: Successfully assigned osmo/pod to node-1",
+    'Pulling: Pulling image "nvcr.io/x/y:9"',
+    'Failed: Failed to pull image "nvcr.io/x/y:9": rpc error: not found',
+    "Failed: Error: ErrImagePull",
+    'BackOff: Back-off pulling image "nvcr.io/x/y:9"',
+)
+UNSCHEDULED = "FailedScheduling: 0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
+
+
+@pytest.mark.parametrize(
+    ("told", "worst"),
+    [
+        (PULLING, PULLING[2]),
+        ([*PULLING, 'Pulled: Successfully pulled image "nvcr.io/x/y:9"'], ""),
+        ([UNSCHEDULED], UNSCHEDULED),
+        ([UNSCHEDULED, *PULLING[:2]], ""),
+        (PULLING[3:], PULLING[4]),
+        (PULLING[:2], ""),
+        ([], ""),
+    ],
+)
+def test_of_the_events_of_a_pod_the_one_that_tells_why_counts_until_it_is_over(told, worst):
+    assert events.worst(told) == worst
+
+
+def test_what_keeps_a_workflow_waiting_is_told_from_its_events():
+    reason = reasons.waiting(told("PENDING", "INITIALIZING"), PULLING[2])
+    assert reason.startswith("its image nvcr.io/x/y:9 could not be pulled: look that --image is right")
+    reason = reasons.waiting(told("PENDING", "SCHEDULING", queued_time=700.0), UNSCHEDULED)
+    assert reason.startswith("no machine of the pool is free for it yet, for more than 10 min (OSMO: FailedScheduling")
+    assert "Insufficient nvidia.com/gpu" in reason
+    assert "hunter2" not in reasons.waiting(told("PENDING", "SCHEDULING"), "Failed: https://me:hunter2@x/y?sig=abcdef")
+
+
+def test_events_are_asked_for_once_a_workflow_waits_for_long(run, monkeypatch):
+    monkeypatch.setattr(events, "QUIET_SECONDS", 0.3)
+    for one in PULLING:
+        run.osmo.event(run.id, one)
+    run.becomes("INITIALIZING")
+    run.osmo.forget()
+    assert "is being pulled" in run.status().reason
+    assert len(run.osmo.calls) == 1
+    monkeypatch.setattr(events, "WAITED", 0.0)
+    assert "nvcr.io/x/y:9 could not be pulled" in run.status().reason
+    assert [call[:3] for call in run.osmo.calls][-1] == ["workflow", "events", run.id]
+
+
+def test_a_queue_timeout_is_told_while_it_waits_but_not_the_longest_that_osmo_has():
+    reason = reasons.waiting(told("PENDING", "SCHEDULING", queue_timeout=7200.0))
+    assert reason.endswith("OSMO gives up after 2:00 h (--queue-timeout)")
+    assert "gives up" not in reasons.waiting(told("PENDING", "SCHEDULING", queue_timeout=5184000.0))
+
+
+def test_a_workflow_that_runs_has_begun_at_a_time_and_needs_no_reason(run):
+    status = run.becomes("RUNNING", started="2026-11-20T06:05:29.5").status()
+    assert (status.state, status.reason, status.started) == ("running", "", 1795154729.5)
+    assert status.ended is None
+
+
+def test_times_of_osmo_are_utc_wherever_one_is(monkeypatch):
+    monkeypatch.setenv("TZ", "America/Los_Angeles")
+    time.tzset()
+    assert told("RUNNING", "RUNNING", start_time="2026-11-20T06:05:29").started == 1795154729.0
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_one_that_completed_succeeded(run):
+    status = run.becomes("COMPLETED", exit_code=0).status()
+    assert (status.state, status.reason, status.exit_code) == ("succeeded", "", 0)
+    assert status.finished
+    assert status.ended
+
+
+def test_one_that_was_cancelled_says_by_whom():
+    cancelled = told("FAILED_CANCELED", "FAILED_CANCELED", cancelled_by="anna")
+    assert (cancelled.state, reasons.cancelled(cancelled)) == ("cancelled", "anna cancelled it")
+
+
+def test_a_time_that_ran_out_is_no_cancelling():
+    assert told("FAILED_EXEC_TIMEOUT", "FAILED_EXEC_TIMEOUT", cancelled_by="osmo").state == "failed"
+
+
+FAILURES = [
+    ("FAILED_IMAGE_PULL", None, 'Failed to pull image "nvcr.io/x/y:9": not found', ("nvcr.io/x/y:9", "--image")),
+    ("FAILED_EVICTED", 3004, "The node was low on resource: ephemeral-storage.", ("disk", "--storage")),
+    ("FAILED_EVICTED", 3004, "The node was low on resource: memory.", ("memory", "--memory")),
+    ("FAILED_EVICTED", None, "", ("--storage", "--memory")),
+    ("FAILED_EXEC_TIMEOUT", None, "", ("ran longer", "--exec-timeout", "resume")),
+    ("FAILED_QUEUE_TIMEOUT", None, "", ("no machine was free", "--queue-timeout")),
+    ("FAILED_PREEMPTED", 3006, "", ("higher priority", "--priority HIGH")),
+    ("FAILED_BACKEND_ERROR", 3001, "Node got removed from the cluster", ("not the job", "Node got removed")),
+    ("FAILED_SERVER_ERROR", 3002, "", ("OSMO itself failed",)),
+    ("FAILED_START_ERROR", 3003, "", ("could not be started", "--image")),
+    ("FAILED_START_TIMEOUT", 3005, "", ("in time",)),
+    ("FAILED", 137, "", ("memory ran out", "--memory")),
+    ("FAILED", 2010, "", ("could not download an input", "osmo data list")),
+    ("FAILED", 2012, "", ("could not upload", "--publish-url")),
+    ("FAILED", 2013, "", ("Storage Blob Data Contributor",)),
+    ("FAILED", 2014, "", ("DATA credential",)),
+    ("FAILED", 2021, "", ("lost its connection",)),
+    ("FAILED", 256, "", ("osmo workflow events",)),
+    ("FAILED", 4000, "", ("does not know why",)),
+    ("FAILED", 4, "", ("look before the start",)),
+    ("FAILED", 75, "", ("surroundings", "resubmit")),
+    ("FAILED", 77, "", ("exit code 77",)),
+]
+
+
+@pytest.mark.parametrize(("word", "code", "message", "said"), FAILURES, ids=lambda value: str(value)[:24])
+def test_a_failure_says_what_it_was_and_what_to_do(word, code, message, said):
+    failed = told(word, word, exit_code=code, failure_message=message)
+    assert failed.state == "failed"
+    reason = reasons.failed(failed)
+    assert [part for part in said if part not in reason] == []
+
+
+def test_a_lost_machine_is_told_by_the_task_where_the_workflow_only_failed():
+    failed = told("FAILED", "FAILED_BACKEND_ERROR", failure_message="Node got removed")
+    assert failed.state == "failed"
+    assert "not the job" in reasons.failed(failed)
+
+
+def test_a_failure_that_nobody_knows_is_a_failure_with_its_word():
+    failed = told("FAILED_BY_MOONLIGHT", "FAILED_BY_MOONLIGHT", failure_message="full moon")
+    assert failed.state == "failed"
+    assert reasons.failed(failed) == "OSMO calls it FAILED_BY_MOONLIGHT (OSMO: full moon)"
+
+
+@pytest.mark.parametrize(("started", "state"), [(None, "pending"), ("2026-11-20T06:05:29", "running")])
+def test_a_state_that_nobody_knows_ends_nothing(started, state):
+    unknown = told("HIBERNATING", "DREAMING", start_time=started)
+    assert (unknown.state, unknown.finished) == (state, False)
+    assert "HIBERNATING" in reasons.waiting(unknown)
+
+
+def test_a_state_that_nobody_knows_is_read_by_that_of_its_task():
+    assert told("HIBERNATING", "RUNNING").state == "running"
+    assert told("HIBERNATING", "SCHEDULING", start_time="2026-11-20T06:05:29").state == "pending"
+
+
+def test_of_several_tries_the_newest_counts():
+    tries = [
+        {"name": "train", "retry_id": number, "status": word} for number, word in enumerate(("RESCHEDULED", "RUNNING"))
+    ]
+    for tasks in (tries, tries[::-1]):
+        found = states.read({"status": "RUNNING", "groups": [{"tasks": tasks}]}, "train")
+        assert (found.task, found.retry) == ("RUNNING", 1)
+
+
+def test_the_word_of_a_run_that_ended_otherwise_than_osmo_says_is_not_taken():
+    failed = told("FAILED", "FAILED", exit_code=1)
+    assert reasons.of_outcome(failed, Outcome(state="failed", exit_code=1, reason="why")) == "why"
+    assert reasons.of_outcome(failed, Outcome(state="failed", exit_code=75, reason="why")) == ""
+    assert reasons.of_outcome(failed, Outcome(state="succeeded", exit_code=0, reason="why")) == ""
+
+
+@pytest.mark.slow
+def test_the_newest_try_counts_and_an_earlier_one_is_told(run):
+    run.becomes("RUNNING")
+    run.osmo.retry(run.id, exit_code=3006)
+    assert run.becomes("SCHEDULING").status().state == "pending"
+    assert run.status().reason.startswith("its machine was taken away, and it was started again (retry 1): no machine")
+    assert run.becomes("RUNNING").status().reason.endswith("(retry 1)")
+
+
+def test_why_it_failed_is_the_words_of_the_run_itself_where_there_are_any(run):
+    run.becomes("RUNNING").say("Traceback …")
+    run.tell(
+        Outcome(state="failed", exit_code=4, reason="azure says 403: give the identity a role", fault="configuration")
+    )
+    assert run.becomes("FAILED", exit_code=4).status().reason == "azure says 403: give the identity a role"
+    assert run.status().exit_code == 4
+
+
+@pytest.mark.slow
+def test_the_word_of_an_earlier_try_is_not_taken_for_that_of_the_last(run):
+    run.becomes("RUNNING").tell(Outcome(state="failed", exit_code=143, reason="word of the first"))
+    run.tell(Stage(name="preflight", state="started"))
+    assert "word of the first" not in run.becomes("FAILED", exit_code=143).status().reason
+
+
+@pytest.mark.slow
+def test_the_log_is_read_only_of_runs_that_failed_by_themselves(run):
+    for word, calls in (("RUNNING", 1), ("FAILED_EVICTED", 1), ("FAILED", 2)):
+        run.osmo.forget()
+        assert run.becomes(word).status()
+        assert len(run.osmo.calls) == calls
+
+
+def test_a_workflow_that_osmo_does_not_know_is_gone(run):
+    run.reference["workflow"] = "nothing-of-that-name-7"
+    with pytest.raises(RunGone, match="nothing-of-that-name-7"):
+        run.status()
+
+
+def test_an_osmo_that_cannot_be_asked_says_why_and_the_run_is_not_taken_for_lost(run):
+    run.osmo.logout()
+    with pytest.raises(Rejected) as raised:
+        run.status()
+    assert not isinstance(raised.value, RunGone)
+    assert "signed in" in str(raised.value)
+
+
+def test_no_secret_of_a_failure_message_is_shown(run):
+    run.becomes(
+        "FAILED_START_ERROR", message="https://a.blob.core.windows.net/c?sv=1&sig=c2VjcmV0 hf_abcdefghijklmnopqrst"
+    )
+    assert "c2VjcmV0" not in run.status().reason
+    assert "hf_abc" not in run.status().reason
+
+
+@pytest.mark.parametrize("answer", [None, [], {}, {"groups": 3}, {"status": 4, "groups": [{"tasks": [None, {}]}]}])
+def test_an_answer_of_another_shape_ends_nothing(answer):
+    assert states.read(answer).state == "pending"
+
+
+def test_status_names_the_workflow_and_no_folder_of_a_machine_that_is_gone(run, robotrain):
+    run.reference["publishes"] = "azure://robots/checkpoints/one"
+    made = Checkpoint(step=400, path="/tmp/robotrain/here/000400")
+    run.becomes("RUNNING").tell(made)
+    text = robotrain("status", run.record()).stdout
+    assert f"workflow    {run.id}" in text
+    assert "copied to   azure://robots/checkpoints/one" in text
+    assert made.path in text
+    run.becomes("COMPLETED", exit_code=0)
+    text = robotrain("status").stdout
+    assert made.path not in text
+    assert "checkpoint  step 400; its machine is gone: `robotrain outputs` lists the copies" in text
+
+
+@pytest.mark.slow
+def test_a_submit_names_the_workflow(osmo, robotrain, pusht):
+    words = ("--platform", "osmo", "--pool", "default", "--dataset-path", pusht, "--storage-account", "robots")
+    answer = robotrain("submit", *words)
+    assert answer.exit_code == 0, answer.stderr
+    (made,) = osmo.workflows
+    assert f"workflow {made}" in answer.stderr
+
+
+@pytest.mark.slow
+def test_what_was_published_takes_the_place_of_the_folder_it_was_made_in(run, robotrain):
+    to = "https://robots.blob.core.windows.net/checkpoints/one/000400"
+    run.becomes("RUNNING").tell(Checkpoint(step=400, path="/tmp/robotrain/here/000400"), Published(step=400, to=to))
+    name = run.becomes("FAILED", exit_code=1).record()
+    text = robotrain("status", name).stdout
+    assert f"published   step 400, {to}" in text
+    assert "/tmp/robotrain" not in text
+
+
+@pytest.mark.slow
+def test_status_on_the_command_line_tells_state_reason_and_what_to_type(run, robotrain):
+    name = run.becomes("FAILED_IMAGE_PULL", message='Failed to pull image "nvcr.io/x/y:9"').record()
+    answer = robotrain("status", name)
+    assert answer.exit_code == 0
+    assert f"{name}  failed  on osmo" in answer.stdout
+    assert "nvcr.io/x/y:9" in answer.stdout
+    assert f"robotrain resubmit {name}" in answer.stdout

@@ -1,0 +1,198 @@
+"""Handing a workflow over: once, to the pool that was named; and what is told when OSMO does not take it."""
+
+import tempfile
+from types import SimpleNamespace
+
+import handed_over
+import pytest
+from handed_over import MARK, RUN, plan, take
+from osmo_stand_in import platform, pool
+from robotrain.problem import Rejected, render
+from robotrain_osmo.cli import asking
+from robotrain_osmo.hand_over import sending
+from robotrain_osmo.hand_over.submit import Unanswered
+from robotrain_osmo.order import Credential, Upload
+from robotrain_osmo.platform import Osmo
+
+HF = Credential(name="hf_token", key="hf_token", flag="--hf-credential", what="your Hugging Face token")
+
+
+@pytest.fixture
+def says(tmp_path):
+    """A command that takes a workflow with these words, and has none yet."""
+
+    def make(words: str) -> str:
+        path = tmp_path / "osmo"
+        listed = """[ "$2" = list ] && echo '{"workflows": []}' && exit"""
+        path.write_text(f"#!/bin/sh\n{listed}\ncat <<'END'\n{words}\nEND\n")
+        path.chmod(0o755)
+        return str(path)
+
+    return make
+
+
+def submits(osmo) -> list[list[str]]:
+    return [call for call in osmo.calls if call[:2] == ["workflow", "submit"]]
+
+
+def refused(wanted) -> str:
+    """What is told of the one problem."""
+    with pytest.raises(Rejected) as raised:
+        Osmo().submit(wanted)
+    [problem] = raised.value.problems
+    return render(problem)
+
+
+def test_a_workflow_is_handed_over_once_with_its_pool_and_its_priority(osmo, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    wanted = plan(priority="LOW", publishes="azure://acc/c/x/{{workflow_id}}")
+    reference = Osmo().submit(wanted)
+    assert reference == {
+        "workflow": f"{RUN}-1",
+        "cli": "osmo",
+        "task": handed_over.TASK,
+        "server": "6.4",
+        "publishes": f"azure://acc/c/x/{RUN}-1",
+        "run": RUN,
+    }
+    [workflow] = osmo.workflows.values()
+    assert (workflow.pool, workflow.priority) == ("default", "LOW")
+    [call] = submits(osmo)
+    assert call[3:] == ["-t", "json", "-p", "default", "--priority", "LOW"]
+    assert call[2].endswith("/workflow.yaml")
+    assert not list(tmp_path.glob("robotrain-*"))
+    assert workflow.task["environment"] == {"ROBOTRAIN_PLAN": MARK}
+    asked = len(osmo.calls)
+    assert Osmo().find(wanted) == reference
+    assert len(osmo.calls) == asked  # the answer was heard, and is remembered
+
+
+def test_an_unknown_pool_is_told_with_those_that_there_are(osmo):
+    osmo.pools["training"] = pool()
+    told = refused(plan(pool="trainin"))
+    assert "there is no pool trainin" in told
+    assert "--pool training (there are training, default)" in told
+    assert not osmo.workflows
+
+
+@pytest.mark.slow
+def test_a_platform_that_the_pool_lacks_is_told_with_those_it_has(osmo):
+    osmo.pools["default"] = pool(platforms={"a100": platform(), "h100": platform()})
+    assert "--gpu-platform a100 (there are a100, h100)" in refused(plan())
+
+
+def test_a_missing_credential_is_told_with_its_flag_and_the_line_that_makes_it(osmo):
+    told = refused(plan(credentials=(HF,)))
+    assert "--hf-credential hf_token" in told
+    assert "osmo credential set hf_token --type GENERIC --payload-file hf_token=/path/to/file" in told
+
+
+@pytest.mark.slow
+def test_a_credential_without_the_key_is_told_with_the_keys_it_has(osmo):
+    osmo.credentials["hf_token"] = {"token": "x"}
+    told = refused(plan(credentials=(HF,)))
+    assert "It has 'token'." in told
+    assert "--hf-credential hf_token:KEY" in told
+
+
+def test_a_moment_s_hurry_of_the_service_costs_one_more_try(osmo):
+    osmo.fail("workflow submit", "sandbox", times=1)
+    assert Osmo().submit(plan())["workflow"] == f"{RUN}-1"
+    assert len(submits(osmo)) == 2
+
+
+@pytest.mark.slow
+def test_a_service_that_is_always_in_a_hurry_is_told(osmo):
+    osmo.fail("workflow submit", "sandbox", times=None)
+    assert "[osmo-render-time]" in refused(plan())
+    assert len(submits(osmo)) == 2
+
+
+@pytest.mark.slow
+def test_a_submit_whose_answer_was_lost_is_found_again(osmo, capsys):
+    osmo.fail("workflow submit", "lost")
+    assert Osmo().submit(plan())["workflow"] == f"{RUN}-1"
+    assert len(osmo.workflows) == 1
+    assert f"it took {RUN}-1 all the same" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_service_that_failed_has_perhaps_taken_it(osmo):
+    osmo.fail("workflow submit", "server_error")
+    with pytest.raises(Unanswered, match="HTTP 500"):
+        Osmo().submit(plan())
+
+
+def test_what_was_there_before_is_never_taken_for_this_one(osmo, monkeypatch):
+    """Of an equal job that another state folder sent: the same name, the same text."""
+    monkeypatch.setattr(sending, "SETTLE_SECONDS", 0.0)
+    for _ in range(2):
+        osmo.set_state(take(osmo), task_status="FAILED")
+    osmo.fail("workflow submit", "server_error")
+    wanted = plan()
+    with pytest.raises(Unanswered, match="HTTP 500"):
+        Osmo().submit(wanted)
+    assert Osmo().find(wanted) is None
+    assert len(osmo.workflows) == 2
+    assert Osmo().submit(wanted)["workflow"] == f"{RUN}-3"
+
+
+@pytest.mark.slow
+def test_of_several_of_the_name_the_one_that_was_taken_just_now_is_found(osmo):
+    osmo.set_state(take(osmo), task_status="FAILED")
+    osmo.fail("workflow submit", "lost")
+    assert Osmo().submit(plan())["workflow"] == f"{RUN}-2"
+
+
+@pytest.mark.slow
+def test_where_nobody_tells_what_is_there_nothing_is_sent(osmo):
+    osmo.fail("workflow list", "server_error", times=None)
+    assert "[osmo-service-down]" in refused(plan())
+    assert not submits(osmo)
+
+
+def test_a_busy_service_is_asked_as_often_for_an_answer_as_to_take_a_workflow(osmo, monkeypatch):
+    pauses: list[float] = []
+    monkeypatch.setattr(asking, "time", SimpleNamespace(sleep=pauses.append))
+    osmo.fail("workflow list", "answer", code=75, times=3)
+    osmo.fail("workflow submit", "answer", code=75, times=3)
+    assert Osmo().submit(plan())["workflow"] == f"{RUN}-1"
+    assert pauses == [0.5, 1.0, 2.0] * 2
+
+
+@pytest.mark.parametrize("stdout", ["", "Workflow submit successful.", '{"overview": "x"}', '{"name": null}', "[]"])
+def test_a_success_without_a_name_is_no_answer(says, stdout):
+    with pytest.raises(Unanswered, match="names no workflow"):
+        Osmo().submit(plan(cli=says(stdout)))
+
+
+def test_warnings_of_the_service_are_passed_on(says, capsys):
+    answer = f'noise\n{{"name": "{RUN}-1", "warnings": ["label team is missing"]}}'
+    assert Osmo().submit(plan(cli=says(answer)))["workflow"] == f"{RUN}-1"
+    assert "OSMO warns: label team is missing" in capsys.readouterr().err
+
+
+def test_a_plan_that_was_tampered_with_is_not_sent(osmo):
+    whole = plan()
+    for path in whole.files:
+        files = {name: content for name, content in whole.files.items() if name != path}
+        if path != "job.json":
+            damaged = type(whole)(platform="osmo", run=RUN, job=whole.job, spec=whole.spec, files=files)
+            assert "[plan-damaged]" in refused(damaged)
+    assert not osmo.calls
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["6.0.0", "6.2.10", "6.3.1", "6.4.0"])
+def test_every_version_of_the_command_and_the_service_is_spoken_to(osmo, tmp_path, version):
+    osmo.versions(client=version, service=version)
+    osmo.credentials["hf_token"] = {"hf_token": "x"}
+    (tmp_path / "data" / ".cache").mkdir(parents=True)
+    for name in ("a", ".cache/b"):
+        (tmp_path / "data" / name).write_text(name)
+    upload = Upload(path=str(tmp_path / "data"), url="azure://acc/osmo/x", flag="--dataset-path")
+    wanted = plan(server=version.rpartition(".")[0], credentials=(HF,), uploads=(upload,), priority="HIGH")
+    assert [problem.code for problem in Osmo().preflight(wanted)] == ["osmo-upload"]
+    reference = Osmo().submit(wanted)
+    assert osmo.objects("azure://acc/osmo/x") == {"a": b"a"}
+    assert Osmo().find(wanted) == reference

@@ -1,0 +1,172 @@
+"""What a workflow reads from this machine: uploaded whole, once, and seen to be there before the workflow is sent."""
+
+import os
+
+import pytest
+from handed_over import plan
+from robotrain.problem import Rejected
+from robotrain_osmo import order as orders
+from robotrain_osmo.order import Upload
+from robotrain_osmo.platform import Osmo
+from robotrain_runtime.document import Source
+from robotrain_sources.local_path import digest
+
+URL = "azure://acc/osmo/robotrain/data/00aa"
+FILES = {"meta/info.json": b"{}", "data/a b.parquet": b"x" * 1000, ".hidden": b"."}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "my data"
+    for name, content in FILES.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(content)
+    return path
+
+
+def of(folder, url: str = URL, pin: str = "", **order):
+    """A plan that uploads a folder."""
+    upload = Upload(path=str(folder), url=url, flag="--dataset-path")
+    source = Source(role="dataset", kind="local_path", uri=str(folder), pin=pin)
+    return plan(sources=(source,), uploads=(upload,), **order)
+
+
+def refused(wanted):
+    with pytest.raises(Rejected) as raised:
+        Osmo().submit(wanted)
+    return raised.value.problems
+
+
+def uploads(osmo) -> int:
+    return sum(call[:2] == ["data", "upload"] for call in osmo.calls)
+
+
+def submits(osmo) -> int:
+    return sum(call[:2] == ["workflow", "submit"] for call in osmo.calls)
+
+
+def test_a_folder_s_files_lie_directly_below_its_address(osmo, folder, capsys):
+    Osmo().submit(of(folder, pin=digest.of(folder).pin))
+    assert osmo.objects(URL) == FILES
+    assert submits(osmo) == 1
+    assert f"uploading {folder} to {URL}: 3 files, 1.0 kB" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_what_is_there_already_is_not_uploaded_again(osmo, folder, capsys):
+    osmo.put(URL, FILES)
+    Osmo().submit(of(folder))
+    assert (uploads(osmo), submits(osmo)) == (0, 1)
+    assert "is there already" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_an_upload_that_was_cut_off_is_completed(osmo, folder, capsys):
+    osmo.put(URL, {"meta/info.json": b"{}"})
+    Osmo().submit(of(folder))
+    assert osmo.objects(URL) == FILES
+    assert "of which 1 is there" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_what_has_no_address_of_its_own_content_is_uploaded_each_time(osmo, folder):
+    url = "azure://acc/osmo/robotrain/runs/lerobot-train-fab69e8c-1/0"
+    osmo.put(url, FILES)
+    Osmo().submit(of(folder, url))
+    assert uploads(osmo) == 1
+
+
+def test_one_file_is_not_told_as_several(osmo, tmp_path, capsys):
+    (tmp_path / "one").write_bytes(b"x")
+    Osmo().submit(of(tmp_path))
+    assert f"to {URL}: 1 file, 1 bytes" in capsys.readouterr().err
+
+
+def test_an_upload_that_failed_quietly_sends_no_workflow(osmo, folder):
+    osmo.fail("data upload", "answer", code=0)
+    [problem] = refused(of(folder))
+    assert problem.code == "upload-incomplete"
+    assert problem.title == "3 of 3 files did not arrive"
+    assert submits(osmo) == 0
+
+
+@pytest.mark.slow
+def test_an_upload_that_broke_off_sends_no_workflow(osmo, folder):
+    osmo.fail("data upload", "broken")
+    [problem] = refused(of(folder))
+    assert problem.where == "--dataset-path"
+    assert submits(osmo) == 0
+
+
+@pytest.mark.slow
+def test_a_machine_without_access_is_told_how_to_get_it(osmo, folder):
+    osmo.data_access(False)
+    [problem] = refused(of(folder))
+    assert (problem.code, problem.given) == ("osmo-storage-signed-out", URL)
+    assert problem.instead[0].text == "az login"
+    assert submits(osmo) == 0
+
+
+@pytest.mark.slow
+def test_something_else_at_the_address_is_not_mixed_with(osmo, folder):
+    osmo.put(URL, {"other.txt": b""})
+    [problem] = refused(of(folder))
+    assert problem.code == "upload-mixed"
+    assert uploads(osmo) == 0
+
+
+@pytest.mark.slow
+def test_caches_stay_here(osmo, folder):
+    for name in (".cache/huggingface/x.lock", "data/__pycache__/y.pyc"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text("z")
+    Osmo().submit(of(folder, pin=digest.of(folder).pin))
+    assert osmo.objects(URL) == FILES
+
+
+@pytest.mark.slow
+def test_a_path_is_taken_as_it_is(osmo, tmp_path, folder):
+    odd = tmp_path / "$HOME and $(more)"
+    os.rename(folder, odd)
+    Osmo().submit(of(odd))
+    assert osmo.objects(URL) == FILES
+
+
+@pytest.mark.slow
+def test_the_payload_of_a_large_job_is_uploaded_too(osmo):
+    url = "azure://acc/osmo/robotrain/jobs/00bb"
+    Osmo().submit(plan(uploads=(Upload(path="", url=url),), files={orders.PAYLOAD: b"archive"}))
+    assert osmo.objects(url) == {orders.PAYLOAD: b"archive"}
+
+
+def test_what_osmo_would_leave_out_or_read_for_ever_is_refused_before_anything_is_sent(osmo, folder, tmp_path):
+    empty, linked = tmp_path / "empty", tmp_path / "linked"
+    (empty / "meta").mkdir(parents=True)
+    linked.mkdir()
+    (linked / "info.json").symlink_to(folder / "meta" / "info.json")
+    os.mkfifo(linked / "pipe")
+    folders = {"a": empty, "b": linked, "c": tmp_path / "nowhere", "d": folder}
+    all_of_them = tuple(Upload(path=str(path), url=f"{URL}{name}") for name, path in folders.items())
+    problems = refused(plan(uploads=all_of_them))
+    assert [problem.code for problem in problems] == ["upload-empty", "upload-links", "upload-unreadable"]
+    assert "info.json, pipe" in problems[1].why
+    assert not osmo.calls
+
+
+def test_a_folder_that_changed_since_it_was_pinned_is_not_sent(osmo, folder):
+    pin = digest.of(folder).pin
+    (folder / "meta/info.json").write_text("{ }")
+    [problem] = refused(of(folder, pin=pin))
+    assert problem.code == "upload-changed"
+    assert not osmo.calls
+
+
+@pytest.mark.slow
+def test_of_a_policy_the_model_alone_is_sent(osmo, tmp_path):
+    policy = tmp_path / "checkpoint"
+    for name in ("pretrained_model/config.json", "pretrained_model/model.safetensors", "training_state/rng"):
+        (policy / name).parent.mkdir(parents=True, exist_ok=True)
+        (policy / name).write_text(name)
+    source = Source(role="policy", kind="local_path", uri=str(policy))
+    Osmo().submit(plan(sources=(source,), uploads=(Upload(path=str(policy), url=URL, flag="--policy-path"),)))
+    assert set(osmo.objects(URL)) == {"config.json", "model.safetensors"}

@@ -1,0 +1,53 @@
+"""The workflows of six jobs as a person reads them: `workflows/*.yaml`, but for the program and the archive."""
+
+import re
+from pathlib import Path
+
+import pytest
+from osmo_stand_in.service import spec
+from planned import ONE, PINNED, TWO, blobs, job, plan, source, workflow
+from robotrain.plan import Plan
+
+FOLDER = Path(__file__).parent / "workflows"
+TRACKED = {"tracking_uri": None, "subscription_id": "SUB-AZ", "resource_group": "rg-tf", "workspace_name": "ws-tf"}
+STORED = {"storage_account": "sttf"}
+
+MADE = {
+    "two-blob-urls": lambda: plan(job(*blobs(ONE, TWO), register_checkpoint="my_model", val_split=0), **TRACKED),
+    "hub": lambda: plan(job(source("huggingface", "lerobot/pusht@v3.0"), wandb=True), hf_credential="hf_token"),
+    "osmo-dataset-6.3": lambda: plan(
+        job(source("osmo_dataset", "my-data:7")), server="6.3", dataset_bucket="my-bucket"
+    ),
+    "osmo-dataset-6.4": lambda: plan(
+        job(source("osmo_dataset", "my-data")), dataset_bucket="my-bucket", labels="team=arms", **STORED
+    ),
+    "uploaded-folder": lambda: plan(
+        job(source("local_path", "/home/me/pusht", pin=PINNED), num_gpus=2), shared_memory="mount", **STORED
+    ),
+    "checkpoints-to-s3": lambda: plan(job(publish_url="s3://robots/runs"), blob_credential="store"),
+}
+
+
+def readable(of: Plan) -> str:
+    """Without the program that starts the job, what is in the archive, and digests."""
+    text = of.files["workflow.yaml"].decode()
+    text = re.sub(r"(?m)^( {8}- )\|-\n(?: {10}.*\n|\n)+", r"\1(the program that unpacks the job)\n", text)
+    text = re.sub(r"contents: '[A-Za-z0-9+/=]+'", "contents: (the archive)", text)
+    text = re.sub(r"(ROBOTRAIN_PLAN: )'\w{32}'", r"\1(a digest)", text)
+    return text.replace(of.run, "RUN")
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_the_workflow_reads_like_this(name: str) -> None:
+    assert readable(MADE[name]()) == (FOLDER / f"{name}.yaml").read_text()
+
+
+def test_every_workflow_that_is_kept_is_one_of_a_job() -> None:
+    assert {path.stem for path in FOLDER.iterdir()} == set(MADE)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_service_of_its_version_takes_it(name: str) -> None:
+    made = MADE[name]()
+    version = (6, 3, 1) if name.endswith("6.3") else (6, 4, 0)
+    assert spec.read({"workflow": workflow(made)}, version).name == made.run

@@ -1,0 +1,77 @@
+"""The judge is judged: a payload runs as in a pod of OSMO."""
+
+import copy
+import json
+
+import pytest
+from osmo_stand_in.example import URL, task
+
+pytestmark = pytest.mark.slow
+
+PROGRAM = """
+import os, sys, time
+print(open(sys.argv[1]).read(), os.environ["Z"], os.listdir(os.environ["IN"]), "HF_SECRET_VALUE", flush=True)
+os.makedirs("/tmp/robotrain/c", exist_ok=True)
+again = os.path.exists("/tmp/robotrain/c/here")
+open("/tmp/robotrain/c/here", "w").write("x")
+print("again" if again else "afresh", flush=True)
+time.sleep(float(open(os.environ["IN"] + "/seconds").read()))
+sys.exit(7)
+"""
+RUN = task(
+    command=["python3", "-c", PROGRAM, "/opt/job.tar"],
+    environment={"IN": "{{input:0}}", "Z": "a$$b $(IN) $(NO)"},
+    inputs=[{"url": URL}],
+    credentials={"held": {"HF_TOKEN": "hf_token"}},
+    checkpoint=[{"path": "/tmp/robotrain/c", "url": "azure://account/out", "frequency": "1h"}],
+    exitActions={"RESCHEDULE": "7,3006"},
+)
+
+
+@pytest.fixture
+def runs(osmo, osmo_post) -> str:
+    osmo.credentials["held"] = {"hf_token": "HF_SECRET_VALUE"}
+    osmo.put(URL, {"seconds": b"0"})
+    osmo.limits(max_retry_per_task=1)
+    assert osmo_post(copy.deepcopy(RUN))[0] == 200
+    return "hello-1"
+
+
+@pytest.mark.parametrize("maps", ["", "1"], ids=["isolated", "mapped"])
+def test_a_payload_runs_as_in_a_pod_and_again_when_its_exit_code_says_so(osmo, osmo_cli, runs, maps, monkeypatch):
+    monkeypatch.setenv("OSMO_STAND_IN_MAPS_PATHS", maps)
+    assert osmo.run(runs, timeout=60) == 7
+    log = osmo_cli("workflow", "logs", runs)[1]
+    there = f"{osmo.pod(runs)}/disk" if maps else ""
+    assert f"[train] {{{{ x }}}} {{% y a$b {there}/osmo/data/input/0 $(NO) ['seconds'] [MASKED]\n" in log
+    assert log.count("afresh") == 2
+    assert osmo.objects("azure://account/out") == {"c/here": b"x"}
+    assert [osmo.workflows[runs].status, osmo.workflows[runs].tasks[0]["retry_id"]] == ["FAILED", 1]
+
+
+def test_a_preempted_pod_is_gone_with_its_disk_and_runs_again(osmo, osmo_cli, runs):
+    osmo.put(URL, {"seconds": b"60"})
+    running = osmo.start(runs)
+    assert running.pid
+    osmo.put(URL, {"seconds": b"0"})
+    osmo.reschedule(runs)
+    assert running.wait(60) == 7
+    query = json.loads(osmo_cli("workflow", "query", runs, "-v", "-t", "json")[1])
+    assert [one["exit_code"] for one in query["groups"][0]["tasks"]] == [3006, 7]
+    assert osmo_cli("workflow", "logs", runs)[1].count("again") == 0
+
+
+def test_what_the_machine_cannot_start_is_a_start_error(osmo, osmo_post):
+    osmo_post(task(args=["x" * 140_000]))
+    assert osmo.run("hello-1", timeout=60) == 3003
+    assert osmo.workflows["hello-1"].status == "FAILED_START_ERROR"
+
+
+def test_a_cancelled_workflow_is_killed_with_all_its_processes(osmo, osmo_cli, osmo_post):
+    left = "import subprocess, time; subprocess.Popen(['sleep', '61.5'], start_new_session=True); time.sleep(60)"
+    osmo_post(task(command=["python3", "-c", left]))
+    running = osmo.start("hello-1")
+    assert running.pid
+    osmo_cli("workflow", "cancel", "hello-1")
+    assert running.wait(30) == 137
+    assert osmo.workflows["hello-1"].status == "FAILED_CANCELED"
