@@ -1,0 +1,32 @@
+"""Azure as far as the resource manager goes, in a moment; with storage and a workspace for what is slow."""
+
+import os
+
+import pytest
+from azure_stand_in.fixtures import azure, azure_session, tenant_session, workspace, workspace_session
+from azure_stand_in.tenant import Tenant
+from azure_stand_in.terraform import outputs
+from robotrain_azure import credential
+
+__all__ = ["azure", "azure_session", "outputs", "tenant_session", "workspace", "workspace_session"]
+
+
+@pytest.fixture
+def nobody(monkeypatch) -> None:
+    """No identity of whoever runs the tests is seen."""
+    for name in list(os.environ):
+        if name.startswith(("AZURE_", "MSI_", "IDENTITY_", "AZUREML_", "MLFLOW_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PATH", "")  # `az` and `azd`
+    credential.forget()
+
+
+@pytest.fixture
+def tenant(tenant_session, monkeypatch, nobody) -> Tenant:
+    """This process is signed in there, as a client with a secret; nothing is there yet."""
+    tenant_session.manager.empty()
+    tenant_session.sign_in.requests.clear()
+    tenant_session.proxy.refused.clear()
+    for name, value in tenant_session.environ.items():
+        monkeypatch.setenv(name, value)
+    return tenant_session

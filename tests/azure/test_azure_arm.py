@@ -1,0 +1,53 @@
+"""Azure's resource manager, asked by several threads, and over several pages."""
+
+import pytest
+from azure_stand_in.manager import SUBSCRIPTION
+from robotrain_azure.arm import Arm, ArmError
+
+
+@pytest.fixture
+def arm(tenant) -> Arm:
+    tenant.manager.workspace("robots-ml")
+    return Arm()
+
+
+def listed(arm: Arm, following: str, monkeypatch) -> list[str]:
+    """A list whose second page lies at that address."""
+    pages = [{"value": [{"name": "one"}], "nextLink": following}, {"value": [{"name": "two"}]}]
+    monkeypatch.setattr(Arm, "_once", lambda self, method, url, query, body: pages.pop(0))
+    return [one["name"] for one in arm.all("/list", "1")]
+
+
+@pytest.mark.parametrize("host", ["management.azure.com", "management.azure.com:443", "Management.Azure.com"])
+def test_a_list_goes_on_at_the_same_host_whether_its_port_is_said_or_not(host, monkeypatch):
+    assert listed(Arm(), f"https://{host}/list?page=2", monkeypatch) == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    "following",
+    [
+        "https://evil.example/list",
+        "http://management.azure.com/list",
+        "http://management.azure.com:443/list",
+        "https://management.azure.com:8443/list",
+        "https://management.azure.com@evil.example/list",
+        "https://evil.example\\@management.azure.com/list",
+        "https://management.azure.com.evil.example/list",
+        "/list?page=2",
+    ],
+)
+def test_a_token_goes_to_no_other_host(following, monkeypatch):
+    with pytest.raises(ArmError, match="lies on another host"):
+        listed(Arm(), following, monkeypatch)
+
+
+def test_one_thread_s_new_sign_in_takes_nothing_from_another_s_request(arm):
+    class Shared(Arm):
+        """One whose other thread has a stale token at the worst moment, each time."""
+
+        _pipeline = property(lambda self: None, lambda self, made: None)
+
+    assert (
+        list(Shared().all(f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Storage/storageAccounts", "2023-05-01"))
+        == []
+    )

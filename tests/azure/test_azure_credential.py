@@ -1,0 +1,75 @@
+"""One command signs in once for all that it asks, and never with a token that does not hold any more."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from azure_stand_in.manager import GROUP, SUBSCRIPTION
+from azure_stand_in.tenant import Tenant
+from robotrain_azure import credential, preflight
+from robotrain_azure.workspace import Workspace
+
+STORAGE = "https://storage.azure.com/.default"
+
+
+@pytest.fixture
+def asked(tenant: Tenant):
+    """How often a token was asked for."""
+    return lambda: sum("/oauth2/v2.0/token" in request for request in map(str, tenant.sign_in.requests))
+
+
+def test_all_that_ask_the_same_share_a_token(tenant, asked) -> None:
+    tenant.manager.workspace("robots-ml")
+    for _ in range(3):
+        assert list(preflight.workspace(Workspace(SUBSCRIPTION, GROUP, "robots-ml"))) == []
+    assert asked() == 1
+    assert credential.shared().get_token_info(STORAGE).token == credential.shared().get_token_info(STORAGE).token
+    assert asked() == 2
+
+
+def test_threads_that_ask_at_once_wait_for_the_one_that_asks(asked) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        tokens = set(pool.map(lambda _: credential.shared().get_token(STORAGE).token, range(8)))
+    assert (len(tokens), asked()) == (1, 1)
+
+
+def test_what_is_forgotten_is_asked_for_anew(asked) -> None:
+    credential.shared().get_token(STORAGE)
+    credential.forget()
+    credential.shared().get_token(STORAGE)
+    assert asked() == 2
+
+
+class Told:
+    """A sign-in that gives a token of its own each time. lasts: seconds of each."""
+
+    def __init__(self, lasts: float) -> None:
+        self.lasts, self.given = lasts, 0
+
+    def get_token(self, *scopes: str, **said: object) -> object:
+        self.given += 1
+        return type("Token", (), {"token": str(self.given), "expires_on": time.time() + self.lasts})
+
+
+@pytest.mark.parametrize(("lasts", "given"), [(3600, 1), (299, 2)])
+def test_a_token_that_is_about_to_end_is_not_given_again(lasts: float, given: int) -> None:
+    told = Told(lasts)
+    kept = credential.Kept(told)
+    kept.get_token(STORAGE)
+    assert (kept.get_token(STORAGE).token, told.given) == (str(given), given)
+
+
+def test_who_signs_in_as_another_meanwhile_is_that_one_soon(monkeypatch) -> None:
+    told = Told(3600)
+    kept = credential.Kept(told)
+    monkeypatch.setattr(credential, "KEPT_SECONDS", -1.0)
+    kept.get_token(STORAGE)
+    assert kept.get_token(STORAGE).token == "2"
+
+
+def test_a_token_that_was_refused_is_not_given_again() -> None:
+    told = Told(3600)
+    kept = credential.Kept(told)
+    kept.get_token(STORAGE)
+    assert kept.get_token(STORAGE, claims="{}").token == "2"
+    assert kept.get_token(STORAGE, tenant_id="other").token == "3"

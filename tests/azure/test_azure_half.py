@@ -1,0 +1,131 @@
+"""What a tracking half is asked in the container, and with what: a pretended one, and Azure's as it is packed."""
+
+import io
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from robotrain.payload import pack
+from robotrain_azure.workspace import HALVES
+from robotrain_runtime import document, surroundings
+from robotrain_runtime.document import JobDocument, Placement
+from robotrain_runtime.event import Outcome
+from robotrain_runtime.track import tracking_question
+from robotrain_runtime.track.tracker import Tracker
+from robotrain_runtime.track.tracking_question import Question
+
+PRETENDED = """
+import time
+from pathlib import Path
+from robotrain_runtime.finding import Finding
+from robotrain_runtime.half import Environment
+ENVIRONMENT = Environment(lock=Path("pretended.txt"), python="3.10-3.14", gib=0.1)
+def takes(uri):
+    return uri.startswith("pretended://")
+def look(uri):
+    {look}
+"""
+FOUND = 'yield Finding(code="tracking-refused", title=f"nobody may track at {uri}", ways=("ask", "wait"), fault="data")'
+
+
+@pytest.fixture
+def question(tmp_path, monkeypatch):
+    """Ask a half whose look is `look`: what it found, and what asked for an environment."""
+
+    def ask(look: str, uri: str = "pretended://x"):
+        (tmp_path / "pretended_tracking.py").write_text(PRETENDED.format(look=look))
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "pretended_tracking", raising=False)
+        wanted: list[str] = []
+        asked = Question(
+            job(uri, {"tracking.pretended": "pretended_tracking"}),
+            lambda one: wanted.append(one.lock.name) or Path(sys.executable),
+        )
+        return asked.findings(), wanted
+
+    return ask
+
+
+def job(uri: str, halves: dict[str, str]) -> JobDocument:
+    placement = Placement(work="/nowhere", cache="/nowhere", tracking_uri=uri)
+    return JobDocument(
+        schema=document.SCHEMA,
+        run="pretend-1",
+        job="0" * 64,
+        workload="pretend",
+        platform="here",
+        halves=halves,
+        parameters={},
+        placement=placement,
+        sources=(),
+    )
+
+
+def test_what_a_half_finds_is_found_in_its_own_environment(question):
+    (found,), wanted = question(FOUND)
+    assert (found.title, found.ways, found.fault) == ("nobody may track at pretended://x", ("ask", "wait"), "data")
+    assert wanted == ["pretended.txt"]
+
+
+def test_a_half_that_finds_nothing_stops_nothing(question):
+    assert question("return ()") == ([], ["pretended.txt"])
+
+
+def test_a_half_that_hangs_is_not_waited_for_and_ended(question, monkeypatch, tmp_path):
+    monkeypatch.setattr(tracking_question, "HALF_SECONDS", 1.0)
+    (found,), _ = question(f"import os; Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid())); time.sleep(60)")
+    assert (found.code, found.fault, found.why) == ("tracking-unreachable", "network", "It did not answer within 1 s.")
+    assert not Path("/proc", (tmp_path / "pid").read_text()).exists()
+
+
+def test_a_half_that_breaks_is_told_with_its_error(question):
+    (found,), _ = question("raise ValueError('torn')")
+    assert found.why == "It could not be asked: ValueError: torn."
+
+
+def test_an_address_that_no_half_takes_is_asked_by_ourselves(question, tmp_path):
+    (tmp_path / "mlflow.db").write_text("no database at all")
+    (found,), wanted = question(FOUND, f"sqlite:///{tmp_path}/mlflow.db")
+    assert (found.why, wanted) == (f"{tmp_path}/mlflow.db is no SQLite database.", [])
+
+
+def test_the_tracking_process_is_told_its_halves():
+    assert surroundings.environ(job("x", HALVES))["ROBOTRAIN_TRACKING_HALVES"] == "robotrain_azure.tracking.container"
+    assert "ROBOTRAIN_TRACKING_HALVES" not in surroundings.environ(job("x", {}))
+
+
+def test_what_the_environment_says_about_patience_wins(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "61")
+    python = tmp_path / "python"
+    python.write_text(
+        '#!/bin/sh\necho "error: $MLFLOW_HTTP_REQUEST_TIMEOUT $MLFLOW_HTTP_REQUEST_MAX_RETRIES"; exit 3\n'
+    )
+    python.chmod(0o755)
+    told: list[str] = []
+    environ = surroundings.environ(job("x", {}))
+    tracker = Tracker(
+        python, "x", machine=False, environ=environ, on_event=lambda record: told.append(record.event.text)
+    )
+    tracker.close(Outcome(state="succeeded", exit_code=0))
+    for reader in tracker._readers:
+        reader.join(60)
+    assert told == ["the run is not tracked, or only in part: 61 3"]
+
+
+def test_the_payload_of_the_half_is_whole(tmp_path):
+    with zipfile.ZipFile(io.BytesIO(pack(HALVES.values()).archive)) as archive:
+        archive.extractall(tmp_path)
+        names = archive.namelist()
+    code = (
+        "import sys; from robotrain_azure.tracking import container as half; from robotrain_azure import arm;"
+        "assert half.takes('azureml-workspace://a/b/c') and half.ENVIRONMENT.lock.is_file();"
+        "half.ui('azureml-workspace://a/b/c', '1', '2'); half.registry('azureml-workspace://a/b/c');"
+        "assert not {'azure', 'requests', 'mlflow'} & sys.modules.keys()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert not [name for name in names if name.endswith(("azure/preflight.py", "azure/settings.py", "azure/roles.py"))]

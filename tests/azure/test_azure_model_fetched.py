@@ -1,0 +1,149 @@
+"""A model of a workspace on a machine where nobody mounts it: Azure's resource manager says where it lies, and the real
+transfer brings its blobs, as the identity of this machine.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from azure_stand_in import Fault
+from azure_stand_in.manager import GROUP, SUBSCRIPTION
+from azure_stand_in.ml import datastores
+from azure_stand_in.ml.job import Job
+from robotrain_azure.models import container
+from robotrain_azure.workspace import Workspace
+from robotrain_runtime.document import Source
+from robotrain_runtime.half import Delivery, Found, Place
+from robotrain_sources.transfer import delivery
+
+pytestmark = pytest.mark.slow
+
+HERE = Workspace(SUBSCRIPTION, GROUP, "robots-ml")
+FILES = {"config.json": b'{"type": "act"}', "model.safetensors": os.urandom(3 << 20), "sub/a b.txt": b"a note"}
+WAYS = (
+    "azureml://subscriptions/{s}/resourceGroups/{g}/workspaces/robots-ml/datastores/models/paths/policies/act/",
+    "azureml://datastores/models/paths/policies/act",
+    "azureml://jobs/run-1/outputs/artifacts/paths/policies/act/",
+    "azureml://jobs/run-1/outputs/checkpoints/paths/act/",
+    "runs:/run-1/policies/act",
+    "https://{account}.blob.core.windows.net/{box}/policies/act",
+)
+
+
+@pytest.fixture
+def box(azure, request) -> str:
+    """A container of this test's own, that the datastore `models` of the workspace stands for."""
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
+    azure.blobs.put(name, {f"policies/act/{path}": content for path, content in FILES.items()})
+    at = azure.manager.workspace("robots-ml")
+    ml = azure.manager.there.workspaces[at.lower()]
+    for store, held in (("models", name), ("workspaceartifactstore", f"{name}-a"[-63:].strip("-"))):
+        ml.datastores[store] = datastores.properties(ml, held, "None", account=azure.account)
+    said = {
+        "outputs": {
+            "checkpoints": {"jobOutputType": "uri_folder", "uri": "azureml://datastores/models/paths/policies/"}
+        }
+    }
+    ml.jobs["run-1"] = Job("run-1", f"{at}/jobs/run-1", said, azure.blobs, None, {}, {}, (), "")
+    below = "ExperimentRun/dcid.run-1/policies/act"
+    artifacts = ml.datastores["workspaceartifactstore"]["containerName"]
+    azure.blobs.put(artifacts, {f"{below}/{path}": content for path, content in FILES.items()})
+    return name
+
+
+@pytest.fixture
+def register(azure, box) -> Callable[..., None]:
+    """`register("act", 7, ADDRESS)`: as the workspace has it."""
+
+    def register(name: str, version: int, uri: str) -> None:
+        there = azure.manager.there.models.setdefault(f"{HERE.resource}/{name}".lower(), {})
+        said = uri.format(s=SUBSCRIPTION, g=GROUP, account=azure.account, box=box)
+        there[str(version)] = {"modelType": "custom_model", "modelUri": said}
+
+    return register
+
+
+@pytest.fixture
+def deliver(azure, box, data_python, tmp_path, monkeypatch, nobody) -> Iterator[Callable[..., Delivery]]:
+    """`deliver("azureml:act:7")`, of a run that is tracked in the workspace, with a pod's identity."""
+    for name, value in azure.workload_identity.items():
+        monkeypatch.setenv(name, value)
+    begun: list[Delivery] = []
+
+    def deliver(uri: str, tracking_uri: str = HERE.tracking_uri) -> Delivery:
+        place = Place(cache=tmp_path / "cache", python=data_python, tracking_uri=tracking_uri, say=lambda line: None)
+        source = Source(role="policy", kind="model_asset", uri=uri)
+        begun.append(delivery.deliver([source], {"model_asset": container}, place, {"policy": ["config.json"]}))
+        return begun[-1]
+
+    yield deliver
+    for one in begun:
+        one.close()
+
+
+def looked(made: Delivery) -> Found:
+    (found,) = made.survey()
+    return found
+
+
+def brought(made: Delivery) -> dict[str, bytes]:
+    assert looked(made).wrong == ()
+    (folder,) = made.fetch(lambda far: None).values()
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("uri", WAYS, ids=["in-full", "short", "artifact", "output", "run", "blobs"])
+def test_a_model_comes_whole_whatever_its_address_looks_like(deliver, register, uri):
+    register("act", 7, uri)
+    assert brought(deliver("azureml:act:7")) == FILES
+
+
+def test_what_came_stays_and_what_was_cut_off_goes_on(azure, deliver, register, box, monkeypatch):
+    register("act", 7, WAYS[0])
+    azure.front.faults.append(Fault(f"GET /{box}/.*safetensors", cut=True, times=2))
+    assert brought(deliver("azureml:act:7")) == FILES
+    azure.front.requests.clear()
+    assert brought(deliver(str(container.named.of("azureml:act:7", HERE)), tracking_uri="")) == FILES
+    assert [line for line in azure.front.requests if "comp=list" not in line] == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "why"),
+    [
+        ("azureml:act:9", r"^the Azure ML workspace robots-ml has no version 9 of act; it has 7, 11$"),
+        ("azureml:atc:7", r"^the Azure ML workspace robots-ml has no model atc; it has act"),
+        ("azureml:far:1", r"^the model far version 1 lies where no blobs are: https://example.com/a$"),
+        ("azureml:gone:1", r"^where the model gone version 1 lay is not there any more: "),
+        ("azureml:bare:1", r"^the model bare version 1 has no files: no blobs lie below https://.*/nothing"),
+    ],
+)
+def test_what_is_not_there_is_told_with_what_is(deliver, register, uri, why):
+    register("act", 7, WAYS[0])
+    register("act", 11, WAYS[0])
+    register("far", 1, "https://example.com/a?sig=S3CRET")
+    register("gone", 1, "azureml://datastores/nowhere/paths/a")
+    register("bare", 1, "azureml://datastores/models/paths/nothing")
+    found = looked(deliver(uri))
+    assert re.search(why, found.wrong[0]), found.wrong
+    assert "S3CRET" not in found.wrong[0]
+
+
+def test_a_short_name_of_a_run_that_is_tracked_in_no_workspace_is_told_with_the_full_one(deliver):
+    found = looked(deliver("azureml:act:7", tracking_uri="https://mlflow.example.com"))
+    sentence, way = found.wrong[0].split("\n")
+    assert "tracked in none" in sentence
+    assert way == "azureml://subscriptions/ID/resourcegroups/GROUP/workspaces/NAME/models/act/versions/7"
+    assert found.fault == "configuration"
+
+
+def test_who_may_not_look_into_the_workspace_or_read_the_blobs_is_told_the_role(azure, deliver, register, box):
+    register("act", 7, WAYS[0])
+    azure.front.faults.append(Fault(f"GET /{box}", status=403, code="AuthorizationPermissionMismatch"))
+    assert "Storage Blob Data Reader" in looked(deliver("azureml:act:7")).wrong[0]
+    azure.manager.faults.append(Fault("GET", status=403, code="AuthorizationFailed"))
+    told = looked(deliver("azureml:act:7"))
+    assert "AzureML Data Scientist" in told.wrong[0]
+    assert told.fault == "configuration"
+    assert Path(told.source.uri).name == "azureml:act:7"

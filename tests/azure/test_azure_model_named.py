@@ -1,0 +1,137 @@
+"""Which model of which workspace is meant, and where the address that Azure ML has of it leads."""
+
+import io
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from robotrain import payload
+from robotrain_azure.models import container, named, origin, stored
+from robotrain_azure.models.halves import HALVES, halves
+from robotrain_azure.models.stored import InDatastore, OfJob
+from robotrain_azure.workspace import Workspace
+from robotrain_runtime.document import Source
+
+HERE = Workspace("s", "g", "w")
+OTHER = Workspace("s2", "g2", "w2")
+IN_OTHER = "azureml://subscriptions/s2/resource{}roups/g2/workspaces/w2/{}"
+PROVIDER = "azureml://subscriptions/s2/resourcegroups/g2/providers/Microsoft.MachineLearningServices/workspaces/w2/{}"
+BLOBS = {"datastoreType": "AzureBlob", "accountName": "acc", "containerName": "box", "endpoint": "core.windows.net"}
+
+
+@pytest.mark.parametrize(
+    ("uri", "meant"),
+    [
+        ("azureml:act:7", (HERE, "act", "7")),
+        (IN_OTHER.format("g", "models/act/versions/7"), (OTHER, "act", "7")),
+        (IN_OTHER.format("G", "models/act/versions/7"), (OTHER, "act", "7")),
+        (PROVIDER.format("models/act/versions/7"), (OTHER, "act", "7")),
+    ],
+)
+def test_a_short_name_means_the_workspace_of_the_job_and_a_full_one_its_own(uri, meant):
+    found = named.of(uri, HERE)
+    assert (found.at, found.name, found.version) == meant
+    assert named.of(str(found), None) == found
+
+
+@pytest.mark.parametrize(
+    ("uri", "here", "why", "instead"),
+    [
+        ("azureml:act:7", None, "tracked in none", named.FULL.format(name="act", version="7")),
+        ("azureml://registries/r/models/act/versions/7", HERE, "a registry", "azureml:act:7"),
+        ("azureml://locations/l/workspaces/w/models/act/versions/7", HERE, "its region", "azureml:act:7"),
+        (
+            "azureml://registries/r/models/act/versions/7",
+            None,
+            "a registry",
+            named.FULL.format(name="act", version="7"),
+        ),
+        ("models:/act/7", HERE, "names no version", ""),
+    ],
+)
+def test_one_that_cannot_be_looked_up_says_why_and_what_to_type(uri, here, why, instead):
+    with pytest.raises(named.Unnamed, match=why) as raised:
+        named.of(uri, here)
+    assert raised.value.instead == instead
+
+
+@pytest.mark.parametrize(
+    ("uri", "leads"),
+    [
+        (IN_OTHER.format("G", "datastores/store/paths/a/b/"), InDatastore(OTHER, "store", "a/b")),
+        (PROVIDER.format("datastores/store/paths/a"), InDatastore(OTHER, "store", "a")),
+        ("azureml://datastores/store/paths/a/b", InDatastore(HERE, "store", "a/b")),
+        (
+            "azureml://jobs/run-1/outputs/artifacts/paths/policy/000400/",
+            InDatastore(HERE, "workspaceartifactstore", "ExperimentRun/dcid.run-1/policy/000400"),
+        ),
+        (
+            "runs:/run-1/policy/000400",
+            InDatastore(HERE, "workspaceartifactstore", "ExperimentRun/dcid.run-1/policy/000400"),
+        ),
+        ("azureml://jobs/run-1/outputs/checkpoints/paths/000400/", OfJob(HERE, "run-1", "checkpoints", "000400")),
+        ("azureml://jobs/run-1/outputs/checkpoints", OfJob(HERE, "run-1", "checkpoints", "")),
+        ("https://acc.blob.core.windows.net/box/a/", "https://acc.blob.core.windows.net/box/a"),
+        ("https://acc.blob.core.windows.net/box/a?sig=x", None),
+        ("https://example.com/a", None),
+        ("wasbs://box@acc.blob.core.windows.net/a", None),
+        ("", None),
+    ],
+)
+def test_each_address_that_azure_ml_writes_leads_somewhere(uri, leads):
+    assert stored.read(uri, HERE) == leads
+
+
+@pytest.mark.parametrize(
+    ("said", "folder"),
+    [
+        ("", InDatastore(HERE, "workspaceblobstore", "azureml/run-1/checkpoints/000400")),
+        (
+            "azureml://datastores/d/paths/runs/${{name}}/${{output_name}}/",
+            InDatastore(HERE, "d", "runs/run-1/checkpoints/000400"),
+        ),
+        (IN_OTHER.format("g", "datastores/d/paths/x"), InDatastore(OTHER, "d", "x/000400")),
+    ],
+)
+def test_an_output_lies_where_the_job_says_else_where_azure_ml_puts_it(said, folder):
+    assert stored.of_output(OfJob(HERE, "run-1", "checkpoints", "000400"), said) == folder
+
+
+@pytest.mark.parametrize(
+    ("changed", "url"),
+    [
+        ({}, "https://acc.blob.core.windows.net/box/a/b"),
+        (
+            {"datastoreType": "AzureDataLakeGen2", "containerName": None, "filesystem": "lake"},
+            "https://acc.blob.core.windows.net/lake/a/b",
+        ),
+        ({"datastoreType": "AzureFile"}, ""),
+        ({"endpoint": "core.chinacloudapi.cn"}, ""),
+        ({"accountName": None}, ""),
+    ],
+)
+def test_a_datastore_has_an_address_where_it_holds_blobs_of_the_public_cloud(changed, url):
+    assert stored.url({**BLOBS, **changed}, "a/b") == url
+
+
+def test_what_travels_with_a_job_is_all_that_the_container_needs(tmp_path):
+    """As in the container: the payload alone, and no site-packages."""
+    with zipfile.ZipFile(io.BytesIO(payload.pack(HALVES.values()).archive)) as packed:
+        packed.extractall(tmp_path)
+    modules = (
+        *HALVES.values(),
+        container.ORIGIN,
+        container.CARRIER,
+        origin.ORIGIN,
+        "robotrain_sources.transfer.program",
+    )
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import {', '.join(modules)}"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_half_travels_only_with_a_job_that_has_such_a_model():
+    model = Source(role="policy", kind="model_asset", uri="azureml:act:7")
+    other = Source(role="policy", kind="huggingface", uri="u/p")
+    assert (halves([other, model]), halves([other])) == (HALVES, {})

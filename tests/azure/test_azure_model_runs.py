@@ -1,0 +1,79 @@
+"""A policy among the artifacts of a run that is tracked in a workspace, found by its id as at any other server."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from azure_stand_in.manager import GROUP, SUBSCRIPTION
+from robotrain_azure.workspace import HALVES, Workspace
+from robotrain_runtime import document, surroundings
+from robotrain_runtime.document import JobDocument, Placement, Source
+from robotrain_runtime.half import Place
+from robotrain_sources.mlflow_run import container
+
+pytestmark = pytest.mark.slow
+
+HERE = Workspace(SUBSCRIPTION, GROUP, "robots-ml")
+HALF = "robotrain_sources.mlflow_run.container"
+LOG = """
+import pathlib, sys
+from robotrain_runtime.track.tracking_store import Store
+store = Store(sys.argv[1])
+store.start("pusher", "pretend-1")
+for name in sys.argv[3:]:
+    store.artifacts(pathlib.Path(sys.argv[2]), name)
+print("run", store.run_id)
+"""
+
+
+def model(folder: Path) -> dict[str, bytes]:
+    header = json.dumps({"w": {"dtype": "F32", "shape": [9], "data_offsets": [0, 36]}}).encode()
+    weights = len(header).to_bytes(8, "little") + header + os.urandom(36)
+    files = {"config.json": b'{"type": "act"}', "model.safetensors": weights}
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return files
+
+
+@pytest.fixture
+def job(tmp_path, azure, workspace, nobody, monkeypatch) -> JobDocument:
+    """One that is tracked in the workspace; this process is signed in as the job will be."""
+    for name, value in {**azure.workload_identity, "MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}.items():
+        monkeypatch.setenv(name, value)
+    return JobDocument(
+        schema=document.SCHEMA,
+        run="pretend-1",
+        job="0" * 64,
+        workload="pretend",
+        platform="here",
+        halves={"source.mlflow_run": HALF, **HALVES},
+        parameters={},
+        placement=Placement(work=str(tmp_path), cache=str(tmp_path / "cache"), tracking_uri=HERE.tracking_uri),
+    )
+
+
+def test_a_policy_of_a_run_in_the_workspace_comes_whole(job, training_python, tmp_path):
+    files = model(tmp_path / "model")
+    names = ("checkpoints/000400", "checkpoints/000400.2")
+    command = [training_python, "-c", LOG, HERE.tracking_uri, tmp_path / "model", *names]
+    done = subprocess.run(command, env=surroundings.environ(job), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    run = done.stdout.split()[-1]
+    place = Place(
+        cache=tmp_path / "cache",
+        python=training_python,
+        tracking_uri=HERE.tracking_uri,
+        tracking_environ=surroundings.tracking(job),
+    )
+    source = Source(role="policy", kind="mlflow_run", uri=f"runs:/{run}/checkpoints/000400")
+    folder = container.fetch(source, place)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
+    unknown = Source(role="policy", kind="mlflow_run", uri=f"runs:/{run}/checkpoint/000400")
+    with pytest.raises(OSError, match=r"has no artifacts at checkpoint/000400; it has checkpoints$"):
+        container.fetch(unknown, place)
+    nobody = Source(role="policy", kind="mlflow_run", uri="runs:/lerobot-train-1a2b3c4d-9/checkpoints/000400")
+    with pytest.raises(OSError, match=r"^there is no run lerobot-train-1a2b3c4d-9 at azureml-workspace://"):
+        container.fetch(nobody, place)

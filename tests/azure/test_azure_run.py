@@ -1,0 +1,85 @@
+"""A whole run in a workspace, from its document: the work is pretended, all that speaks to Azure is not."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from azure_stand_in import Fault
+from azure_stand_in.manager import GROUP, SUBSCRIPTION
+from robotrain_azure.workspace import HALVES, Workspace
+from robotrain_runtime import document, event
+from robotrain_runtime.document import JobDocument, Placement
+from robotrain_runtime.event import Event, Registered, Tracking
+
+pytestmark = pytest.mark.slow
+
+PRETENDED = Path(__file__).parents[1] / "runtime/halves"
+HERE = Workspace(SUBSCRIPTION, GROUP, "robots-ml")
+PROGRAM = "from pretend_training import *\ntrain(40, 20)"
+
+
+@pytest.fixture
+def run(tmp_path, azure, workspace, nobody, training_python, data_python):
+    """Run the document, or do something else with it: the exit code, and the events or the output."""
+    placement = Placement(
+        work=str(tmp_path / "work"),
+        cache=str(data_python.parents[3]),
+        environment=str(training_python.parents[1]),
+        tracking_uri=HERE.tracking_uri,
+    )
+    made = JobDocument(
+        schema=document.SCHEMA,
+        run="pretend-1",
+        job="0" * 64,
+        workload="pretend",
+        platform="here",
+        halves={
+            "workload.pretend": "pretend_work",
+            "source.huggingface": "robotrain_sources.huggingface.container",
+            **HALVES,
+        },
+        parameters={"program": PROGRAM, "register": "pusher"},
+        placement=placement,
+        sources=(),
+    )
+    (tmp_path / "job.json").write_text(document.dump(made))
+
+    def run(what: str = "run", *more: str) -> tuple[int, list[Event], str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "robotrain_runtime", what, str(tmp_path / "job.json"), *more],
+            env={**os.environ, **azure.workload_identity, "PYTHONPATH": str(PRETENDED), "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+        )
+        events = [record.event for line in done.stdout.splitlines() if (record := event.read(line))]
+        return done.returncode, events, done.stdout + done.stderr
+
+    return run
+
+
+def test_it_is_tracked_and_its_last_checkpoint_is_registered_once(run, azure, workspace):
+    code, events, said = run()
+    assert code == 0, said
+    (tracked,) = [one for one in events if isinstance(one, Tracking)]
+    assert (tracked.uri, tracked.ui.partition("?")[0]) == (
+        HERE.tracking_uri,
+        f"https://ml.azure.com/runs/{tracked.run_id}",
+    )
+    (registered,) = [one for one in events if isinstance(one, Registered)]
+    assert (registered.version, registered.step) == ("1", 40)
+    assert {path.split("/")[1] for path in workspace.artifacts[tracked.run_id]} == {"000020", "000040"}
+    code, _, said = run("register", "pusher")
+    assert (code, json.loads(said.splitlines()[0])["version"]) == (0, "1"), said
+    models = azure.manager.there.models[f"{HERE.resource}/pusher".lower()]
+    assert [one["tags"]["checkpoint"] for one in models.values()] == ["000040"]
+
+
+def test_who_lacks_the_role_is_told_before_the_work_begins(run, azure):
+    azure.manager.faults.append(Fault("GET", status=403, code="AuthorizationFailed"))
+    code, events, said = run()
+    assert code == 4
+    assert "AzureML Data Scientist" in said
+    assert not [one for one in events if isinstance(one, Tracking)]

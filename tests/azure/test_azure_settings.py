@@ -1,0 +1,40 @@
+"""What a project's Terraform says of Azure, on a platform that speaks to it: a help, and never in the way."""
+
+import pytest
+
+NAMES = {"resource_group": {"name": "robots"}, "azureml_workspace": {"name": "robots-ml"}}
+
+
+@pytest.fixture
+def explained(robotrain):
+    """Rows of a job for OSMO by name, and what was said beside them."""
+
+    def run(*args):
+        answer = robotrain("explain", "--platform", "osmo", "--pool", "p", "-d", "lerobot/pusht", "--json", *args)
+        assert answer.exit_code == 0, answer.stderr
+        return {row["name"]: row["value"] for row in answer.json["values"]}, answer.stderr
+
+    return run
+
+
+def test_a_workspace_that_only_terraform_names_and_only_in_part_stops_nobody(explained, outputs):
+    outputs(**NAMES)
+    values, said = explained()
+    assert (values["resource_group"], values["workspace_name"]) == (None, None)
+    assert "nobody says --subscription-id" in said
+    assert "[osmo-untracked]" in said
+
+
+def test_a_workspace_that_terraform_names_but_for_what_a_person_says_is_whole(explained, outputs):
+    outputs(**NAMES)
+    values, said = explained("--subscription-id", "1-2")
+    assert (values["resource_group"], values["workspace_name"]) == ("robots", "robots-ml")
+    assert "[osmo-untracked]" not in said
+
+
+def test_terraform_is_not_run_for_a_workspace_that_nothing_is_tracked_in(explained, outputs):
+    outputs(**NAMES, ml_workload_identity={"client_id": "1-2"}, storage_account={"name": "robots"})
+    explained("--tracking-uri", "none", "--storage-account", "robots")
+    assert outputs.runs() == 0
+    values, _ = explained("--tracking-uri", "none")
+    assert (values["storage_account"], values["workload_identity"], outputs.runs()) == ("robots", "1-2", 1)

@@ -1,0 +1,294 @@
+"""A run tracked in a workspace: the tracking process, Azure ML's plugin and MLflow's server are real, and so is the
+storage that artifacts go to.
+"""
+
+import json
+import subprocess
+import urllib.request
+from pathlib import Path
+
+import pytest
+from azure_stand_in import Fault
+from azure_stand_in.manager import GROUP, SUBSCRIPTION
+from robotrain_azure.workspace import HALVES, Workspace
+from robotrain_runtime import document, event, halves, surroundings
+from robotrain_runtime.document import JobDocument, Placement
+from robotrain_runtime.event import Metrics, Note, Outcome, Track, Tracking
+from robotrain_runtime.track.asking import ARTIFACT, REGISTER, RESULTS
+from robotrain_runtime.track.tracker import Tracker
+from robotrain_runtime.track.tracking_question import Question
+
+pytestmark = pytest.mark.slow
+
+HERE = Workspace(SUBSCRIPTION, GROUP, "robots-ml")
+TAGS = {"checkpoint": "000020", "robotrain_run": "pretend-1", "checkpoint_sha256": "d" * 64, "framework": "lerobot"}
+
+
+@pytest.fixture
+def job(tmp_path, azure, workspace, nobody, monkeypatch) -> JobDocument:
+    """One that is tracked in the workspace; this process is signed in as the job will be."""
+    for name, value in {**azure.workload_identity, "MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}.items():
+        monkeypatch.setenv(name, value)
+    placement = Placement(work=str(tmp_path), cache=str(tmp_path / "cache"), tracking_uri=HERE.tracking_uri)
+    return JobDocument(
+        schema=document.SCHEMA,
+        run="pretend-1",
+        job="0" * 64,
+        workload="pretend",
+        platform="here",
+        halves={"source.huggingface": "robotrain_sources.huggingface.container", **HALVES},
+        parameters={},
+        placement=placement,
+        sources=(),
+    )
+
+
+class Tracked:
+    """A tracking process, and what it said."""
+
+    def __init__(self, python: Path, job: JobDocument, again: str = "") -> None:
+        self.said: list[event.Event] = []
+        heard = lambda record: self.said.append(record.event)  # noqa: E731
+        uri = job.placement.tracking_uri
+        environ = surroundings.environ(job)
+        self.tracker = Tracker(python, uri, machine=False, environ=environ, on_event=heard, again=again)
+        asked = Track(experiment="pusher", run_name="pretend-1", params={"policy_type": "act"}, tags={"a.b": "c"})
+        self.tracker.send(event.now(asked))
+
+    def end(self) -> list[str]:
+        """The warnings, once it is over."""
+        self.tracker.close(Outcome(state="succeeded", exit_code=0))
+        return [one.text for one in self.said if isinstance(one, Note)]
+
+    def ask(self, what: str, /, **body: object) -> dict[str, object]:
+        return dict(self.tracker.ask(what, body, lambda: False))
+
+
+@pytest.fixture
+def started(training_python, job):
+    """Start the tracking process of the job; it has ended when the test does."""
+    made: list[Tracked] = []
+
+    def start(again: str = "") -> Tracked:
+        made.append(Tracked(training_python, job, again))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.tracker.close(None)
+
+
+def until_there(tracked: Tracked) -> Tracking:
+    while True:
+        try:
+            tracked.tracker.begin(lambda: False)
+            return next(one for one in tracked.said if isinstance(one, Tracking))
+        except OSError:  # not yet, on a busy machine
+            continue
+
+
+@pytest.fixture
+def checkpoint(tmp_path) -> Path:
+    """The folder of a checkpoint with its model part."""
+    folder = tmp_path / "checkpoints/000020"
+    (folder / "pretrained_model/deeper").mkdir(parents=True)
+    (folder / "pretrained_model/config.json").write_text("{}")
+    (folder / "pretrained_model/deeper/a name.bin").write_bytes(b"weights")
+    return folder
+
+
+def server_said(workspace, run_id: str):
+    """The run as MLflow's server knows it, past what stands in front."""
+    address = f"http://127.0.0.1:{workspace.mlflow}/api/2.0/mlflow/runs/get?run_id={run_id}"
+    with urllib.request.urlopen(address) as came:
+        return json.load(came)["run"]
+
+
+def of(run_id: str, folder: Path) -> dict[str, object]:
+    return {"run_id": run_id, "folder": str(folder), "model": "pretrained_model", "digest": "d" * 64}
+
+
+def test_a_run_is_tracked_published_and_registered_once(started, azure, workspace, checkpoint):
+    tracked = started()
+    there = until_there(tracked)
+    assert there.uri == HERE.tracking_uri
+    assert there.ui == (
+        f"https://ml.azure.com/runs/{there.run_id}?wsid="
+        f"/subscriptions/{SUBSCRIPTION}/resourcegroups/{GROUP}/workspaces/robots-ml"
+    )
+    tracked.tracker.send(event.now(Metrics(values={"train/loss": 0.5}, step=20)))
+    first, again = (tracked.ask(ARTIFACT, **of(there.run_id, checkpoint)) for _ in range(2))
+    assert (first["artifact"], first["new"], again["new"]) == ("checkpoints/000020", True, False)
+    asked = {**of(there.run_id, checkpoint), "name": "pusher", "description": "a policy", "tags": TAGS}
+    asked["lineage"] = {"dataset_uri": "hf://lerobot/pusht"}
+    assert [tracked.ask(REGISTER, **asked) for _ in range(2)] == [
+        {"version": "1", "new": True},
+        {"version": "1", "new": False, "replaced": ""},
+    ]
+    assert tracked.ask(REGISTER, **asked | {"name": "once-more"}) == {"version": "1", "new": True}
+    assert tracked.end() == []
+
+    run = server_said(workspace, there.run_id)
+    assert run["info"]["status"] == "FINISHED"
+    assert {"key": "policy_type", "value": "act"} in run["data"]["params"]
+    assert [(one["key"], one["value"], one["step"]) for one in run["data"]["metrics"]] == [("train/loss", 0.5, 20)]
+    tags = {one["key"]: one["value"] for one in run["data"]["tags"]}
+    assert tags["checkpoint_000020_artifact"] == "checkpoints/000020"
+    assert (tags["a.b"], tags["training_status"]) == ("c", "completed")
+
+    assert sorted(workspace.artifacts[there.run_id]) == [
+        "checkpoints/000020/azureml_lineage.json",
+        "checkpoints/000020/config.json",
+        "checkpoints/000020/deeper/a name.bin",
+    ]
+    written = [line for line in azure.front.requests if line.startswith("PUT /azureml/ExperimentRun")]
+    assert len(written) == 3
+    models = azure.manager.there.models[f"{HERE.resource}/pusher".lower()]
+    assert {number: one["modelType"] for number, one in models.items()} == {"1": "custom_model"}
+    assert models["1"]["modelUri"] == f"azureml://jobs/{there.run_id}/outputs/artifacts/paths/checkpoints/000020/"
+    run_tags = {"mlflow_run_id": there.run_id, "mlflow_experiment_id": there.experiment_id}
+    assert models["1"]["tags"] == {**TAGS, **run_tags}
+    assert azure.proxy.refused == []
+
+
+def test_a_later_attempt_goes_on_with_the_run(started):
+    tracked = started()
+    first = until_there(tracked)
+    assert tracked.end() == []
+    tracked = started(first.run_id)
+    assert until_there(tracked).run_id == first.run_id
+    assert tracked.end() == []
+
+
+def test_a_run_that_azure_does_not_let_go_on_is_followed_by_a_new_one(started, workspace):
+    tracked = started()
+    first = until_there(tracked)
+    assert tracked.end() == []
+    workspace.faults.append(Fault("runs/update", status=400, code="UserError", times=2))
+    tracked = started(first.run_id)
+    assert until_there(tracked).run_id != first.run_id
+    assert tracked.end() == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"), [("runs/update", 401), ("runs/(update|get)", 401), ("runs/update", 429), ("runs/update", 503)]
+)
+def test_a_bad_moment_makes_no_second_run(started, workspace, asked, status, monkeypatch):
+    tracked = started()
+    first = until_there(tracked)
+    assert tracked.end() == []
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    workspace.faults.append(Fault(asked, status=status, code="UserError", times=1 if "get" not in asked else 2))
+    tracked = started(first.run_id)
+    assert until_there(tracked).run_id == first.run_id
+    assert tracked.end() == []
+
+
+def test_what_an_upload_that_broke_off_left_is_no_obstacle(started, azure, workspace, checkpoint):
+    tracked = started()
+    there = until_there(tracked)
+    azure.front.faults.append(Fault("PUT .*config.json", status=403, code="AuthorizationFailure", times=1))
+    with pytest.raises(OSError, match="HttpResponseError"):
+        tracked.ask(ARTIFACT, **of(there.run_id, checkpoint))
+    published = tracked.ask(ARTIFACT, **of(there.run_id, checkpoint))
+    assert (published["artifact"], published["new"]) == ("checkpoints/000020.2", True)
+    tags = {one["key"]: one["value"] for one in server_said(workspace, there.run_id)["data"]["tags"]}
+    assert tags["checkpoint_000020_artifact"] == "checkpoints/000020.2"
+    assert tracked.end() == []
+
+
+def test_another_checkpoint_is_the_next_version(started, azure, checkpoint):
+    tracked = started()
+    there = until_there(tracked)
+    azure.manager.there.models[f"{HERE.resource}/pusher".lower()] = {str(n): {"tags": {}} for n in range(1, 12)}
+    asked = {**of(there.run_id, checkpoint), "name": "pusher", "description": "", "tags": TAGS}
+    assert tracked.ask(REGISTER, **asked) == {"version": "12", "new": True}
+    assert tracked.end() == []
+
+
+def test_a_policy_that_is_a_version_already_gains_its_scores_and_stays_what_it_is(started, azure, checkpoint):
+    tracked = started()
+    there = until_there(tracked)
+    trained = {**of(there.run_id, checkpoint), "name": "pusher", "description": "a policy"}
+    trained["tags"] = {**TAGS, "model_sha256": "m" * 64}
+    assert tracked.ask(REGISTER, **trained)["version"] == "1"
+    versions = azure.manager.there.models[f"{HERE.resource}/pusher".lower()]
+    before = dict(versions["1"])
+    evaluated = {**trained, "what": "policy", "digest": "e" * 64}
+    evaluated["tags"] = {**TAGS, "robotrain_run": "eval-1", "checkpoint_sha256": "e" * 64, "model_sha256": "m" * 64}
+    for rate in ("0.5", "0.75"):
+        evaluated["scores"] = {"score_rollout_success_rate": rate, "scored_by": "eval-1"}
+        assert tracked.ask(REGISTER, **evaluated) == {"version": "1", "new": False, "replaced": ""}
+    tags = {**before["tags"], "score_rollout_success_rate": "0.75", "scored_by": "eval-1"}
+    after = {key: value for key, value in versions["1"].items() if key in before}
+    assert (len(versions), after) == (1, {**before, "tags": tags})
+    assert tracked.end() == []
+
+
+def test_results_lie_at_the_root_and_later_ones_beside_those_that_nobody_may_replace(started, workspace, tmp_path):
+    tracked = started()
+    there = until_there(tracked)
+    folder = tmp_path / "eval_results"
+    for name in ("eval_results.json", "videos/episode_000.mp4"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    asked = {"run_id": there.run_id, "folder": str(folder), "files": ["eval_results.json", "videos/episode_000.mp4"]}
+    answers = [tracked.ask(RESULTS, **asked, digest=digest * 64) for digest in "aabb"]
+    root = f"runs:/{there.run_id}"
+    assert [answer["to"] for answer in answers] == [root] * 2 + [f"{root}/eval_results.2"] * 2
+    assert [answer["new"] for answer in answers] == [True, False, True, False]
+    assert sorted(workspace.artifacts[there.run_id]) == sorted(
+        [*asked["files"], *(f"eval_results.2/{name}" for name in asked["files"])]
+    )
+    assert tracked.end() == []
+
+
+def test_who_may_not_sign_in_is_told_and_the_run_goes_on(started, azure, monkeypatch, tmp_path):
+    (tmp_path / "token").write_text("of another cluster")
+    monkeypatch.setenv("AZURE_FEDERATED_TOKEN_FILE", str(tmp_path / "token"))
+    (told,) = started().end()
+    assert told.startswith(
+        "the run is not tracked, or only in part: the Azure ML workspace robots-ml cannot be looked at"
+    )
+    assert "AADSTS700213" in told
+
+
+def test_a_refused_request_of_mlflow_is_told_once(started, workspace):
+    tracked = started()
+    until_there(tracked)
+    workspace.faults.append(Fault("log-batch", status=403, code="Forbidden"))
+    for step in range(3):
+        tracked.tracker.send(event.now(Metrics(values={"train/loss": 0.5}, step=step)))
+    assert len([text for text in tracked.end() if "could not write something down" in text]) == 1
+
+
+def test_the_look_runs_in_the_data_environment_and_brings_its_findings(job, azure, data_python):
+    assert [str(one.lock.name) for one in halves.environments(job)] == ["data.txt"]
+    assert Question(job, lambda wanted: data_python).findings() == []
+    azure.manager.faults.append(Fault("GET", status=403, code="AuthorizationFailed"))
+    (found,) = Question(job, lambda wanted: data_python).findings()
+    assert (found.code, found.fault) == ("tracking-refused", "configuration")
+    assert "AzureML Data Scientist" in found.ways[0]
+
+
+def test_an_environment_without_azure_identity_is_told(job):
+    (found,) = Question(job, lambda wanted: Path("/usr/bin/python3")).findings()
+    assert "azure-identity, which signs in to Azure, is not installed here" in found.why
+
+
+LOCAL = """
+import os, sys
+from robotrain_runtime.track.tracking_store import Store
+store = Store(os.environ["MLFLOW_TRACKING_URI"])
+store.start("pusher", "pretend-1")
+store.metrics({"train/loss": 0.5}, 20, 1.0)
+store.end("FINISHED", {})
+sys.exit(any(name.partition(".")[0] in ("azure", "azureml", "msrest") for name in sys.modules))
+"""
+
+
+def test_a_database_on_this_disk_does_not_pay_for_azures_plugin(training_python, tmp_path):
+    root = str(Path(event.__file__).parents[1])
+    environ = {"PYTHONPATH": root, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db", "HOME": str(tmp_path)}
+    done = subprocess.run([training_python, "-c", LOCAL], env=environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

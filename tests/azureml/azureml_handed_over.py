@@ -1,0 +1,44 @@
+"""Plans to hand over to the workspace that stands in, as `render` makes them, and what was asked on the way."""
+
+from typing import Any
+
+import pytest
+from azure_stand_in.ml.azureml import AzureML as StandIn
+from azureml_planned import job, plan
+from robotrain.plan import Plan
+from robotrain.problem import Problem, Rejected
+from robotrain_azure.images import LEROBOT_TRAIN as IMAGE
+from robotrain_azureml.platform import AzureML
+from robotrain_runtime.document import Source
+
+ENVIRONMENT = "lerobot-training-env"
+VERSION = "2.11.0-cuda12.8-cudnn9-runtime-sha256-eee11b3b3872a8c838e35ef48f08b2d5def2080902c7f666831310ca1a0ef2be"
+AT = f"/environments/{ENVIRONMENT}/versions/{VERSION}"
+
+__all__ = ["AT", "ENVIRONMENT", "IMAGE", "VERSION", "asked", "names", "refused", "sendable"]
+
+
+def names(there: StandIn) -> dict[str, str]:
+    """The settings that name the workspace."""
+    return dict(zip(("subscription_id", "resource_group", "workspace_name"), there.names, strict=True))
+
+
+def sendable(there: StandIn, *sources: Source, **settings: Any) -> Plan:
+    """A plan for a workspace that has all it needs but its environment."""
+    if not there.ml.computes:
+        there.kubernetes()
+    return plan(job(*sources), **names(there) | settings)
+
+
+def asked(there: StandIn, what: str = "") -> list[str]:
+    """The calls so far, each as its method and its path below the workspace, or its whole address."""
+    told = [line.partition("?")[0].replace(f"https://management.azure.com{there.at}", "") for line in there.calls]
+    return [line for line in told if what in line]
+
+
+def refused(wanted: Plan) -> Problem:
+    """What is told of the one problem of a submit."""
+    with pytest.raises(Rejected) as raised:
+        AzureML().submit(wanted)
+    [problem] = raised.value.problems
+    return problem

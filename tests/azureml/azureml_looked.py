@@ -1,0 +1,50 @@
+"""A workspace in which everything is as a job wants it, and what the look before a submit says of it."""
+
+from typing import Any
+
+from azure_stand_in.ml.azureml import PRINCIPAL, AzureML
+from azure_stand_in.tenant import CLIENT
+from azureml_planned import job, order_of, plan, source
+from robotrain.plan import Plan
+from robotrain.problem import Problem
+from robotrain_azureml import platform
+from robotrain_azureml.order import Order
+
+COMPUTE = "k8s-robot-dev-00"
+CONTRIBUTOR, READER = "ba92f5b4-2d11-453d-a403-e96b0029c9fe", "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
+HUB = source("huggingface", "lerobot/pusht", pin="a" * 40)
+
+
+def well(azureml: AzureML) -> AzureML:
+    """Let it have the compute, the environment and the roles of a job."""
+    azureml.kubernetes(COMPUTE)
+    wanted = order_of(planned(azureml)).environment
+    azureml.environment(wanted.name, wanted.version, wanted.image)
+    account = azureml.manager.account(azureml.account)
+    azureml.manager.assign(PRINCIPAL, CONTRIBUTOR, account)
+    return azureml
+
+
+def dataset(azureml: AzureML, folder: str = "pusht") -> str:
+    """Let storage hold the file that a dataset is told by: the folder."""
+    azureml.store.put(azureml.container, {f"{folder}/meta/info.json": b"{}"})
+    return folder
+
+
+def planned(azureml: AzureML, *sources: object, parameters: Any = None, **settings: object) -> Plan:
+    """A plan for the workspace: of a dataset of the Hub, unless other sources are given."""
+    names = dict(zip(("subscription_id", "resource_group", "workspace_name"), azureml.names, strict=True))
+    said = {"workload_identity": CLIENT, "compute_kind": "kubernetes", **names, **settings}
+    return plan(job(*(sources or (HUB,)), **(parameters or {})), **said)  # type: ignore[arg-type]
+
+
+def order(azureml: AzureML, *sources: object, **said: Any) -> Order:
+    return order_of(planned(azureml, *sources, **said))
+
+
+def found(wanted: Plan) -> list[Problem]:
+    return list(platform.AzureML().preflight(wanted))
+
+
+def codes(problems: list[Problem]) -> list[tuple[str, str]]:
+    return [(problem.code, problem.severity) for problem in problems]

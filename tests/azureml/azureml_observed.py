@@ -1,0 +1,143 @@
+"""Runs to observe: jobs that the stand-in has, each with its record, and what their runtime would print."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+from azure_stand_in.ml.azureml import AzureML
+from azure_stand_in.ml.job import Bound, Job
+from azure_stand_in.tenant import CLIENT
+from robotrain import store
+from robotrain.run import Output, RunRecord, Status
+from robotrain_azureml.platform import AzureML as Platform
+from robotrain_azureml.service import history, jobs
+from robotrain_runtime import checkpoint, event
+from robotrain_runtime.event import Metrics, Outcome, Stage
+
+RUN = "lerobot-train-fab69e8c-1"
+JOB = f"{RUN}-0a1b2c"
+OUTPUT = f"azureml/{JOB}/checkpoints"
+EVENTS = (
+    Stage(name="work", state="started"),
+    Metrics(values={"train/loss": 0.5}, step=10, total=20),
+    Metrics(values={"train/loss": 0.25}, step=20, total=20),
+    Outcome(state="succeeded", exit_code=0),
+)
+
+
+def sealed(step: int = 400, **seal: str) -> dict[str, bytes]:
+    """The files of a complete checkpoint, its seal among them. seal: what is not as it would be."""
+    held = {"pretrained_model/model.safetensors": b"weights%d" % step, "training_state/step.json": b"%d" % step}
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in held.items()}
+    of = {"run": RUN, "job": "j" * 64, "model": "pretrained_model", "submission": JOB} | seal
+    return {**held, checkpoint.MANIFEST: json.dumps({"schema": 1, "step": step, "files": digests, **of}).encode()}
+
+
+class Observed:
+    """A job that is there. reference: as a submit keeps it."""
+
+    def __init__(
+        self,
+        azureml: AzureML,
+        publishes: str = "",
+        mode: str = "Upload",
+        timeout: str = "PT12H",
+        output: str = "checkpoints",
+    ) -> None:
+        self.azure = azureml
+        self.output = f"azureml/{JOB}/{output}"
+        subscription, group, name = azureml.names
+        bound = Bound("uri_folder", mode, azureml.account, azureml.container, f"{self.output}/")
+        body = {
+            "jobType": "Command",
+            "command": "python3 start.py",
+            "experimentName": "lerobot-training",
+            "computeId": f"{azureml.at}/computes/k8s-robot-dev-00",
+            "resources": {"instanceCount": 1, "instanceType": "gpuspot", "shmSize": "8g"},
+            "limits": {"jobLimitsType": "Command", "timeout": timeout},
+            "environmentVariables": {"AZURE_CLIENT_ID": CLIENT},
+            "outputs": {output: {"jobOutputType": "uri_folder", "mode": mode}},
+        }
+        at = f"{azureml.at}/jobs/{JOB}"
+        self.job = Job(JOB, at, body, azureml.store, None, {}, {output: bound}, (CLIENT,), "image")
+        azureml.ml.jobs[JOB.lower()] = self.job
+        kept = {"subscription": subscription, "group": group, "workspace": name, "publishes": publishes, "run": RUN}
+        self.reference = {"job": JOB, "datastore": "workspaceblobstore", "output": self.output, "code": "", **kept}
+
+    def becomes(self, *words: str) -> "Observed":
+        for word in words:
+            self.job.state(word)
+        return self
+
+    def fails(self, message: str, code: str = "UserError") -> "Observed":
+        self.job.state("Running")
+        self.job.fail(code, message)
+        return self
+
+    def say(self, *lines: str, **more: str) -> "Observed":
+        self.job.say(*lines, **more)
+        return self
+
+    def tell(self, *events: event.Event) -> "Observed":
+        return self.say(*(event.dump(one) for one in events))
+
+    def left(self, step: int = 400, **more: str) -> None:
+        """A complete checkpoint in the job's output."""
+        self.put(sealed(step, **more), f"{step:06}")
+
+    def put(self, files: dict[str, bytes], folder: str) -> None:
+        here = {f"{self.output}/{folder}/{name}".replace("//", "/"): content for name, content in files.items()}
+        self.azure.store.put(self.azure.container, here)
+
+    def status(self) -> Status:
+        return Platform().status(self.reference)
+
+    def logs(self, follow: bool = False, tail: int | None = None) -> list[str]:
+        return list(Platform().logs(self.reference, follow, tail))
+
+    def outputs(self) -> list[Output]:
+        return list(Platform().outputs(self.reference))
+
+    def record(self) -> str:
+        """Kept as if it had been submitted from here; its name."""
+        store.write(
+            RunRecord(
+                run=RUN,
+                platform="azureml",
+                phase="sent",
+                job="0" * 64,
+                plan="0" * 64,
+                created=time.time(),
+                workload="lerobot-train",
+                settings={},
+                reference=self.reference,
+            )
+        )
+        return RUN
+
+
+@pytest.fixture
+def observing(azureml: AzureML, monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureML]:
+    """The workspace, for one who asks for the first time; what is waited for is waited for less long."""
+    jobs.signed_in.cache_clear()
+    history.hosts.clear()
+    for name, value in {
+        "BEGIN_SECONDS": 0.05,
+        "FIRST_PAUSE": 0.05,
+        "LOOK_SECONDS": 0.1,
+        "SETTLED_SECONDS": 0.1,
+    }.items():
+        monkeypatch.setattr(f"robotrain_azureml.watch.logs_following.{name}", value)
+    monkeypatch.setattr("robotrain_azureml.watch.log_reader.PAUSE", 0.02)
+    monkeypatch.setattr("robotrain_azureml.watch.cancel.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("robotrain_azureml.service.jobs.PATIENCE", 0.0)
+    yield azureml
+    jobs.signed_in.cache_clear()
+
+
+@pytest.fixture
+def run(observing: AzureML) -> Observed:
+    """A job that has not begun."""
+    return Observed(observing)

@@ -1,0 +1,86 @@
+"""What only the workspace knows of a compute: asked when a job is pinned, and never in place of what was said."""
+
+import dataclasses
+import time
+
+import pytest
+from azure_stand_in.tenant import CLIENT
+from azureml_looked import COMPUTE
+from azureml_planned import settings
+from robotrain.platforms import Default
+from robotrain.problem import Rejected
+from robotrain_azureml.look import compute_asked
+from robotrain_azureml.settings import Settings
+
+
+@pytest.fixture
+def said(azureml) -> Settings:
+    """Settings that name the workspace, and say no more."""
+    return settings(**dict(zip(("subscription_id", "resource_group", "workspace_name"), azureml.names, strict=True)))
+
+
+def answer(said: Settings, **more: object) -> dict[str, str]:
+    told = compute_asked.asked(dataclasses.replace(said, **more))
+    assert all(isinstance(one, Default) and one.why for one in told.values())
+    return {name: one.value for name, one in told.items()}
+
+
+def warned(said: Settings, **more: object):
+    with pytest.raises(Rejected) as raised:
+        answer(said, **more)
+    [problem] = raised.value.problems
+    assert problem.severity == "warning"
+    return problem
+
+
+def test_a_kubernetes_compute_tells_its_kind_and_its_first_identity_in_one_request(azureml, said):
+    azureml.kubernetes(COMPUTE, identities=(("first", CLIENT, "d1"), ("second", "c2", "d2")))
+    azureml.calls.clear()
+    assert answer(said) == {"compute_kind": "kubernetes", "workload_identity": CLIENT}
+    assert len(azureml.calls) == 1
+
+
+@pytest.mark.slow
+def test_azure_s_own_machines_are_managed(azureml, said):
+    azureml.managed_compute("gpus", identities=())
+    assert answer(said, compute="gpus") == {"compute_kind": "managed"}
+
+
+def test_what_was_said_is_not_told_and_when_all_was_said_nobody_is_asked(azureml, said):
+    azureml.kubernetes(COMPUTE)
+    assert answer(said, compute_kind="managed") == {"workload_identity": CLIENT}
+    assert answer(said, workload_identity="c9") == {"compute_kind": "kubernetes"}
+    azureml.calls.clear()
+    assert answer(said, compute_kind="managed", workload_identity="c9") == {}
+    assert azureml.calls == []
+
+
+@pytest.mark.parametrize("missing", [{"workspace_name": None}, {"compute": None, "aks_cluster": None}])
+def test_where_nobody_says_what_to_ask_nobody_is_asked(said, missing):
+    assert answer(said, **missing) == {}
+
+
+@pytest.mark.slow
+def test_a_compute_of_another_kind_tells_none(azureml, said):
+    azureml.kubernetes(COMPUTE, identities=())
+    azureml.ml.computes[COMPUTE]["properties"]["computeType"] = "Databricks"
+    assert answer(said) == {}
+
+
+def test_a_compute_that_is_not_there_is_told_as_the_look_before_a_submit_tells_it(azureml, said):
+    problem = warned(said)
+    assert (problem.code, problem.title) == ("azureml-compute-missing", f"the workspace has no compute {COMPUTE}")
+    assert warned(said, workspace_name="typo").code == "azureml-missing"
+
+
+def test_whoever_is_not_signed_in_hears_that(said, monkeypatch):
+    monkeypatch.delenv("AZURE_CLIENT_SECRET")
+    assert warned(said).code == "azureml-signed-out"
+
+
+@pytest.mark.slow
+def test_a_network_that_is_away_is_told_soon(azureml, said):
+    begin = time.monotonic()
+    with azureml.tenant.unreachable("management.azure.com"):
+        assert warned(said).code == "azureml-unreachable"
+    assert time.monotonic() - begin < 2

@@ -1,0 +1,249 @@
+"""What Azure ML takes and declines, as the command line tells it; with contract C.2 and C.3 in the strict reading."""
+
+import re
+
+import pytest
+from azureml_planned import ONE, TWO, read
+from robotrain_azureml.capabilities import CAPABILITIES, DECLINED
+from robotrain_azureml.settings import Settings
+from robotrain_runtime.parameter import parameters_of
+from robotrain_workloads.lerobot_eval.parameters import Parameters as Evaluation
+from robotrain_workloads.lerobot_train.parameters import Parameters
+
+ON_AZUREML = (
+    *("--platform", "azureml", "--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w"),
+    *("--compute", "k8s-a"),
+)
+HUB = ("-d", "lerobot/pusht")
+SCOPE = "azureml://subscriptions/s/resourcegroups/r/workspaces/w"
+A = "https://acc.blob.core.windows.net/c/p"
+
+ASSETS = (
+    *("azureml:a:1", "azureml:a:0", "azureml:a:42", "azureml:a-b_c.d:7", "azureml:A:10"),
+    *(f"{SCOPE}/data/n/versions/3", "azureml://locations/l/workspaces/w/data/n/versions/12"),
+    "azureml://registries/r/data/n/versions/1",
+)
+NO_ASSETS = (
+    *("azureml:a", "azureml:a@latest", "azureml:a:latest", "azureml:a:v1", "azureml:a:1.0", "azureml:a:01"),
+    *("azureml:a:-1", "azureml:a:", "azureml:a:1:", "azureml:a:１", "azureml:a:1 ", " azureml:a:1"),
+    *("azureml://x/data/n/versions/03", "azureml://x/data/n/versions/latest", "azureml://x/data/n/versions/3/"),
+    *("azureml://x/data/n/labels/latest", "azureml://x/models/n/versions/3", "azureml://datastores/d/paths/p"),
+    *("azureml://data/n/versions/3", "AZUREML:a:1", "a:1", "user/ds", "hf://u/d", "", A),
+)
+ASSETS_OF_THE_REFERENCE_ALONE = (
+    *("azureml:a:99999999999999999999", "azureml:a:b:3", "azureml::3", "azureml://a:3", "azureml:a b:1"),
+    *("azureml:a@latest:1", "azureml://x/data//versions/1", "azureml://x/data/a/b/versions/1"),
+    "azureml://x/data/n/versions/a/versions/3",
+)
+"""Where the contract's table says LOOSE, or sets no bound."""
+
+MODELS = ("azureml:a:1", "azureml:a:0", "azureml://registries/r/models/n/versions/2", f"{SCOPE}/models/n/versions/7", A)
+NO_MODELS = (
+    *("azureml:a", "azureml:a@latest", "azureml:a:latest", "azureml:a:07", "azureml://x/models/n/versions/v1"),
+    *("azureml://x/data/n/versions/7", "http://acc/c", "models:/n/1", "runs:/x/y", "user/repo"),
+    "azureml://jobs/j/outputs/o",
+)
+MODELS_OF_THE_REFERENCE_ALONE = ("azureml://x/models/n/versions/7", "https://example.com/x", f"{A}?sig=1", "https://")
+
+
+@pytest.fixture
+def rendered(robotrain, nobody):
+    """The job.yaml of a command line, read."""
+
+    def run(*words: str) -> dict:
+        answer = robotrain("render", *ON_AZUREML, *words, "--json")
+        assert answer.exit_code == 0, answer.stderr
+        return dict(read(answer.json["files"]["job.yaml"]["text"]))
+
+    return run
+
+
+@pytest.fixture
+def refused(robotrain, nobody):
+    """What is said of one that is not rendered, in its own words."""
+
+    def run(*words: str, code: int = 2) -> str:
+        answer = robotrain("render", *ON_AZUREML, *words)
+        assert answer.exit_code == code, answer.stderr
+        assert "marshmallow" not in answer.stderr
+        return answer.stderr
+
+    return run
+
+
+@pytest.mark.parametrize("text", ASSETS)
+def test_c2_a_data_asset_becomes_an_input_that_is_mounted(rendered, text: str) -> None:
+    spec = rendered("--dataset-asset", text)
+    entry = spec["inputs"]["dataset_asset_0"]
+    assert (entry["type"], entry["mode"]) == ("uri_folder", "ro_mount")
+    assert entry["path"].replace("/", ":").endswith(text.replace("/", ":").split(":data:")[-1])
+    assert spec["environment_variables"]["DATASET_ASSETS"] == f'["{text}"]'
+
+
+@pytest.mark.parametrize("text", NO_ASSETS + ASSETS_OF_THE_REFERENCE_ALONE)
+def test_c2_what_names_no_version_of_one_is_refused_with_a_sentence(refused, text: str) -> None:
+    told = refused("--dataset-asset", text)
+    assert "--dataset-asset takes azureml data assets, and this is none that can be used" in told
+    assert "use   --" in told
+
+
+@pytest.mark.parametrize("text", MODELS)
+def test_c3_a_model_to_start_from_is_downloaded_and_a_blob_folder_is_fetched(rendered, text: str) -> None:
+    spec = rendered(*HUB, "--init-from-policy-model", text)
+    assert spec["environment_variables"]["INIT_FROM_POLICY_MODEL_SOURCE"] == text
+    entry = spec.get("inputs", {}).get("init_from_policy_model")
+    assert (entry is None) == text.startswith("https")
+    assert entry is None or (entry["type"], entry["mode"]) == ("custom_model", "download")
+
+
+@pytest.mark.parametrize("text", NO_MODELS + MODELS_OF_THE_REFERENCE_ALONE)
+def test_c3_what_names_no_version_of_one_is_refused_with_a_sentence(robotrain, nobody, text: str) -> None:
+    answer = robotrain("render", *ON_AZUREML, *HUB, "--init-from-policy-model", text)
+    assert answer.exit_code == (3 if text == "models:/n/1" else 2)
+    assert "sig=1" not in answer.stderr
+    assert "use   --init-from-policy-model " in answer.stderr
+
+
+def test_the_same_asset_is_taken_here_and_declined_by_osmo_which_names_this_platform(robotrain, nobody) -> None:
+    asset = ("--dataset-asset", "azureml:pusht-episodes:3")
+    assert robotrain("render", *ON_AZUREML, *asset).exit_code == 0
+    told = robotrain("render", "--platform", "osmo", "--pool", "p", "--tracking-uri", "none", *asset)
+    assert told.exit_code == 3
+    assert "osmo does not accept azureml data assets" in told.stderr
+    assert "--platform azureml" in told.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-d", "lerobot/aloha_sim_insertion_human"),
+        ("--blob-url", ONE, "--blob-url", TWO, "-r", "merged-pusht-model"),
+        ("--dataset-asset", "azureml:pusht-episodes:3", "-r", "pusht-model"),
+        ("--dataset-asset", "azureml:episodes-day1:2", "--dataset-asset", "azureml:episodes-day2:1"),
+        ("--dataset-asset", "azureml:pusht-base:3", "--blob-url", ONE, "-r", "combined-model"),
+        ("--dataset-path", "dataset", "--blob-url", ONE, "--dataset-asset", "azureml:a:1"),
+        ("-d", "user/my-dataset", "--policy-repo-id", "user/pretrained-act", "--training-steps", "50000"),
+        ("-d", "user/my-dataset", "--init-from-policy-model", "azureml:my-act-policy:7"),
+        (*HUB, "--policy-model", "azureml:act:7"),
+        (*HUB, "--policy-url", ONE),
+        (*HUB, "--policy-path", "policy"),
+        (*HUB, "--resume-from", ONE),
+        (*HUB, "--resume-from", "./checkpoint"),
+        (*HUB, "--publish-url", ONE),
+        (*HUB, "-p", "diffusion", "--num-gpus", "2", "--mixed-precision", "bf16"),
+    ],
+)
+def test_these_jobs_can_run(robotrain, nobody, words: tuple[str, ...]) -> None:
+    answer = robotrain("explain", *ON_AZUREML, *words)
+    assert answer.exit_code == 0, answer.stderr
+
+
+def test_a_mix_of_datasets_keeps_the_order_in_which_they_were_given(rendered) -> None:
+    spec = rendered("--dataset-asset", "azureml:b:2", "--blob-url", ONE, "--dataset-asset", "azureml:a:1")
+    assert spec["environment_variables"]["DATASET_ASSETS"] == '["azureml:b:2", "azureml:a:1"]'
+    assert [spec["inputs"][f"dataset_asset_{index}"]["path"] for index in (0, 1)] == ["azureml:b:2", "azureml:a:1"]
+
+
+@pytest.mark.parametrize("other", [("--dataset-asset", "azureml:a:1"), ("--blob-url", ONE)])
+def test_h2_12_a_hub_id_is_a_dataset_and_no_folder_name_beside_others(refused, other) -> None:
+    told = refused(*HUB, *other)
+    assert "both name the dataset" in told
+    assert f"use   --dataset-id NAME (as the local name beside {other[0]})" in told
+
+
+def test_a_training_starts_at_one_place(refused) -> None:
+    told = refused(*HUB, "--policy-repo-id", "me/act", "--init-from-policy-model", "azureml:act:7")
+    assert "a training starts from one policy, and this one is given 2" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "lerobot-train needs a dataset"),
+        (("-d", "azureml:x:1"), "use   --dataset-asset azureml:x:1"),
+        ((*HUB, "-p", "pi0"), "--policy-type"),
+        ((*HUB, "--num-gpus", "0"), "--num-gpus"),
+        ((*HUB, "--mixed-precision", "fp8"), "--mixed-precision"),
+        ((*HUB, "--training-steps", "abc"), "--training-steps"),
+        ((*HUB, "--image", "notag"), "use   --image notag:TAG"),
+        ((*HUB, "--image", "x:1@sha256:12"), "64 hex digits"),
+        (("--blob-url", "http://bad"), "use   --blob-url https://"),
+        ((*HUB, "--bogus"), "there is no option --bogus"),
+        ((*HUB, "--compute"), "--compute"),
+    ],
+)
+def test_i5_what_the_reference_submits_or_refuses_late_is_refused_before_anything_is_done(refused, words, said) -> None:
+    assert said in refused(*words)
+
+
+@pytest.mark.parametrize("flag", ["--dataset-asset", "--blob-url"])
+def test_64_of_a_kind_are_taken_and_65_are_not(robotrain, nobody, flag: str) -> None:
+    words = [(flag, f"azureml:a:{number}" if "asset" in flag else f"{A}/{number}") for number in range(65)]
+    assert robotrain("explain", *ON_AZUREML, *sum(words[:64], ())).exit_code == 0
+    answer = robotrain("explain", *ON_AZUREML, *sum(words, ()))
+    assert (answer.exit_code, "at most 64" in answer.stderr) == (2, True)
+
+
+def test_64_of_each_kind_go_together(robotrain, nobody) -> None:
+    blobs = [word for number in range(64) for word in ("--blob-url", f"{A}/{number}")]
+    assets = [word for number in range(64) for word in ("--dataset-asset", f"azureml:a:{number}")]
+    assert robotrain("explain", *ON_AZUREML, *blobs, *assets).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["-a", ".a", "a b", "a/b", "x" * 256, "ä", "a:1", "${{a}}"])
+def test_a_model_to_register_has_a_name_that_the_registry_takes(refused, name: str) -> None:
+    assert "--register-checkpoint" in refused(*HUB, f"--register-checkpoint={name}")
+
+
+@pytest.mark.parametrize("name", ["_a", "1", "my_model", "A.b-c_d", "x" * 255])
+def test_other_names_are_taken_as_they_are(robotrain, nobody, name: str) -> None:
+    assert robotrain("explain", *ON_AZUREML, *HUB, "-r", name).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--publish-url", "/checkpoints"), "its declared output is kept without being asked for"),
+        (("--publish-url", "azureml://datastores/d/paths/p"), "use   --publish-url https://ACCOUNT.blob."),
+        (("--publish-url", "azure://acc/runs"), "use   --publish-url https://ACCOUNT.blob."),
+        (("--publish-url", f"{A}?sig=s3cr3t"), "--publish-url holds what looks like a secret"),
+        (("--policy-model", "act:7"), "use   --policy-model azureml:NAME:VERSION"),
+        (("--init-from-policy-model", "act:7"), "use   --init-from-policy-model azureml:NAME:VERSION"),
+        (("--wandb",), "A job is given no key of Weights & Biases."),
+    ],
+)
+def test_what_cannot_be_had_names_what_can(robotrain, nobody, words, said: str) -> None:
+    answer = robotrain("render", *ON_AZUREML, *HUB, *words)
+    assert answer.exit_code in (2, 3)
+    assert said in answer.stderr
+    assert "s3cr3t" not in answer.stderr
+
+
+def test_every_option_of_other_tools_is_answered_with_ours(refused) -> None:
+    told = refused(*HUB, *(word for flag in DECLINED for word in (flag, "x")))
+    assert [flag for flag in DECLINED if f"azureml takes no {flag} " not in told] == []
+    assert [flag for flag, said in DECLINED.items() if said not in told] == []
+
+
+@pytest.mark.parametrize("command", ["submit", "render", "explain"])
+def test_no_option_is_declined_that_there_is(robotrain, command: str) -> None:
+    listed = re.findall(
+        r"^  (-.*?)(?:  |$)", robotrain(command, "--platform", "azureml", "--help").stdout, re.MULTILINE
+    )
+    flags = {word.strip(",") for line in listed for word in line.split() if word.startswith("-")}
+    assert {"--platform", "-i", "--compute", "--no-val-split"} <= flags
+    assert not flags & DECLINED.keys()
+
+
+def test_what_is_declined_is_answered_with_an_option_there_is() -> None:
+    own = {
+        flag for declared in (Settings, Parameters, Evaluation) for one in parameters_of(declared) for flag in one.flags
+    }
+    told = [word.strip("`,;:.)") for said in DECLINED.values() for word in said.split() if word.startswith("--")]
+    beside = {"--blob-url", "--dataset-path", "--policy-model", "--platform", "--plan", "--to", "--dry-run", "--help"}
+    beside |= {"--dataset-repo-id", "--policy-repo-id"}
+    assert set(told) <= own | beside
+
+
+def test_a_strangers_workload_is_packed_the_same_way() -> None:
+    assert CAPABILITIES.workload("somebodys-own")

@@ -1,0 +1,110 @@
+"""Evaluations on Azure ML: the job that is made of one, its results afterwards, and its policy as a model."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from azureml_observed import JOB, RUN, Observed
+from azureml_planned import evaluation, job, order_of, placement, plan, settings, spec
+from robotrain.problem import Rejected
+from robotrain_azure.images import LEROBOT_EVAL
+from robotrain_azureml.platform import AzureML
+from robotrain_runtime import checkpoint
+from robotrain_runtime.event import Delivered, Evaluated, Track
+
+SCORES = {"rollout/success_rate": 0.85, "replay/mse": 0.25}
+FOUND = Evaluated(episodes=20, scores=SCORES, results="/tmp/r/eval_results", policy="/tmp/r/policy/000400", step=400)
+IN_TRACKING = Track(tags={"policy_artifact": "policy/000400"})
+PUBLISHED = "https://robots1.blob.core.windows.net/evaluations"
+
+
+def sealed(**seal: str) -> dict[str, bytes]:
+    """Results, with their seal beside them."""
+    held = {"eval_results.json": b"{}", "plots/aggregate_summary.png": b"picture"}
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in held.items()}
+    of = {"run": RUN, "job": "j" * 64, "submission": JOB, "model": ""} | seal
+    return {**held, checkpoint.MANIFEST: json.dumps({"schema": 1, "step": 400, "files": digests, **of}).encode()}
+
+
+@pytest.fixture
+def run(observing) -> Observed:
+    """An evaluation that has found something."""
+    return Observed(observing, publishes=PUBLISHED, output="eval_results").tell(FOUND)
+
+
+def test_the_job_has_the_environment_the_image_and_the_output_of_evaluations() -> None:
+    made = plan(evaluation(), output_mode="rw_mount")
+    said, wanted = spec(made), order_of(made)
+    assert said["environment"].startswith("azureml:lerobot-inference-env:2.4.1-")
+    assert (wanted.environment.image, wanted.output) == (LEROBOT_EVAL, "eval_results")
+    assert said["experiment_name"] == "lerobot-evaluation"
+    ((name, output),) = said["outputs"].items()
+    assert (name, output["path"].split("/")[-2]) == ("eval_results", "eval_results")
+    assert placement(made).kept == "${AZURE_ML_OUTPUT_eval_results}"
+    assert placement(made).kept_as.endswith("/eval_results/")
+    assert placement(made).left == ""
+    assert placement(plan(job(), output_mode="rw_mount")).left == "${AZURE_ML_OUTPUT_checkpoints}"
+
+
+def test_what_is_said_wins_and_explain_tells_the_rest() -> None:
+    made = plan(evaluation(), image="robots:1@sha256:" + "a" * 64, environment_name="arms")
+    assert spec(made)["environment"] == "azureml:arms:1-sha256-" + "a" * 64
+    told = AzureML().derived(evaluation(), settings(environment_version="7"))
+    assert (told["image"].value, told["environment_name"].value) == (LEROBOT_EVAL, "lerobot-inference-env")
+
+
+def test_the_results_in_the_output_are_there_once_they_are_whole(run, tmp_path: Path) -> None:
+    run.put({"eval_results.json": b"{}"}, "")
+    with pytest.raises(Rejected) as raised:
+        run.becomes("Running").outputs()
+    assert "has results" in raised.value.problems[0].title
+    run.put(sealed(), "")
+    (one,) = run.becomes("Completed").outputs()
+    assert (one.name, one.kind, one.source, one.size) == ("eval_results", "file", "datastore_path", 9)
+    AzureML().bring(run.reference, one, tmp_path / "brought")
+    assert (tmp_path / "brought/plots/aggregate_summary.png").read_bytes() == b"picture"
+
+
+def test_those_of_another_submission_are_none(run) -> None:
+    run.put(sealed(submission="another"), "")
+    with pytest.raises(Rejected) as raised:
+        run.becomes("Running", "Completed").outputs()
+    assert raised.value.problems[0].title.startswith(f"the results of {RUN} did not reach")
+
+
+def test_published_results_and_the_policy_among_the_artifacts_are_there(run) -> None:
+    run.tell(Delivered(to=f"runs:/{JOB}"), IN_TRACKING, Delivered(to=f"{PUBLISHED}/{RUN}"))
+    found = run.becomes("Running", "Completed").outputs()
+    assert [(one.name, one.kind) for one in found] == [("eval_results", "file"), ("models/000400", "file")]
+    assert found[0].uri == f"{PUBLISHED}/{RUN}"
+    assert found[1].uri.endswith(f"/dcid.{JOB}/policy/000400")
+
+
+def versions(run) -> dict[str, dict]:
+    return run.azure.manager.there.models.get(f"{run.azure.at}/arm".lower(), {})
+
+
+def test_the_evaluated_policy_becomes_a_model_with_its_scores_once(run) -> None:
+    run.tell(IN_TRACKING).becomes("Running", "Completed")
+    made = [AzureML().register(run.reference, "arm", step) for step in (None, 400)]
+    assert [(one.version, one.step) for one in made] == [("1", 400), ("1", 400)]
+    (version,) = versions(run).values()
+    assert version["modelUri"] == f"azureml://jobs/{JOB}/outputs/artifacts/paths/policy/000400/"
+    tags = version["tags"]
+    assert (tags["score_rollout_success_rate"], tags["score_replay_mse"]) == ("0.85", "0.25")
+    assert (tags["robotrain_run"], tags["scored_by"]) == (RUN, RUN)
+    assert "checkpoint_sha256" not in tags
+
+
+def test_a_policy_that_its_training_registered_gets_the_scores_and_no_version_more(run) -> None:
+    run.tell(IN_TRACKING, Track(tags={"model_sha256": "d" * 64})).becomes("Running", "Completed")
+    kept = {"robotrain_run": "lerobot-train-1", "checkpoint": "000400", "model_sha256": "d" * 64}
+    models = run.azure.manager.there.models
+    models[f"{run.azure.at}/arm".lower()] = {
+        "6": {"modelUri": "azureml://x", "tags": {**kept, "model_sha256": "e" * 64}},
+        "7": {"modelUri": "azureml://y", "tags": kept},
+    }
+    assert AzureML().register(run.reference, "arm", None).version == "7"
+    assert versions(run)["7"]["tags"] == {**versions(run)["7"]["tags"], **kept, "score_rollout_success_rate": "0.85"}
+    assert "score_rollout_success_rate" not in versions(run)["6"]["tags"]

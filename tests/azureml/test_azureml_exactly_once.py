@@ -1,0 +1,258 @@
+"""From the command line: whatever is cut off, and whoever lost an answer, the same command leaves one job."""
+
+import dataclasses
+import itertools
+import signal
+import subprocess
+import time
+
+import pytest
+from azureml_forked import forking
+from azureml_handed_over import ENVIRONMENT, VERSION, asked, names
+from azureml_looked import dataset
+from robotrain import folders, store
+
+pytestmark = pytest.mark.slow  # real processes, killed
+
+
+@pytest.fixture
+def words(azureml):
+    """A job whose data the workspace holds, and its workspace; with all it needs but its environment."""
+    azureml.kubernetes()
+    azureml.data("episodes", 3, dataset(azureml, "episodes/3"))
+    at = [word for name, value in names(azureml).items() for word in (f"--{name.replace('_', '-')}", value)]
+    job = ("submit", "--platform", "azureml", "--dataset-asset", "azureml:episodes:3", "--training-steps", "10")
+    return (*job, "--compute", "k8s-robot-dev-00", *at)
+
+
+@pytest.fixture
+def started(command, words):
+    """Begin the submit as a process of its own."""
+
+    def start(*more: str) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen([*command, *words, *more], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    return start
+
+
+@pytest.fixture
+def fresh(azureml, tmp_path, monkeypatch):
+    """Begin anew: nothing was ever sent from here, and the workspace has no job, no code, no environment."""
+    numbers = itertools.count()
+
+    def begin() -> None:
+        monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / f"state-{next(numbers)}"))
+        for kind in (azureml.ml.jobs, azureml.ml.codes, azureml.ml.environments, azureml.calls):
+            kind.clear()
+        azureml.servers["blobs"].empty()
+        azureml.store.put(azureml.container, {})
+        dataset(azureml, "episodes/3")
+
+    return begin
+
+
+def sent() -> list[str]:
+    """The jobs that records name."""
+    runs = (file.parent.name for file in (folders.state() / "runs").glob("*/record.json"))
+    return [store.read(run).reference["job"] for run in runs]
+
+
+@pytest.fixture(scope="module")
+def forked():
+    """Starts commands that find the SDK loaded."""
+    with forking() as forked:
+        yield forked
+
+
+def killed_at(azureml, forked, words, number: int, after: bool) -> bool:
+    """Kill the submit before or after its call of that number was done; whether it came so far."""
+    how = {"then": forked.kill, "lost": True} if after else {"act": forked.kill, "gone": True}
+    azureml.at_call(number, **how)
+    ended = forked.run(*words)
+    for server in azureml.servers.values():
+        server.faults.clear()
+    return ended == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_submit_that_is_killed_at_any_call_and_repeated_leaves_one_job(
+    azureml, robotrain, forked, words, after, fresh
+):
+    fresh()
+    assert robotrain(*words).exit_code == 0
+    total = len(azureml.calls)
+    killed = 0
+    for number in range(1, total + 1):
+        fresh()
+        if killed_at(azureml, forked, words, number, after):
+            answer = robotrain(*words)
+            assert answer.exit_code == 0, (number, answer.stderr)
+            killed += 1
+        assert len(azureml.jobs) == 1, number
+        assert sent() == list(azureml.jobs), number
+    assert killed == total
+    assert total > 16
+
+
+def test_an_interrupted_submit_says_that_the_job_may_exist_and_is_taken_up_again(azureml, robotrain, started, words):
+    azureml.fault("PUT .*/jobs/", times=1, latency=30)
+    with started() as process:
+        while not asked(azureml, "PUT /jobs/"):
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=30)[1].decode()
+    assert process.returncode == 130
+    [call] = asked(azureml, "PUT /jobs/")
+    name = call.rpartition("/")[2]
+    assert f"the job {name} may have been made: https://ml.azure.com/runs/{name}?wsid=" in said
+    assert "[submit-unsure]" in said
+    assert "Traceback" not in said
+    answer = robotrain(*words)
+    assert answer.exit_code == 0, answer.stderr
+    assert list(azureml.jobs) == sent() == [name]
+
+
+def test_an_answer_that_was_lost_is_asked_for_by_the_same_command(azureml, robotrain, words):
+    azureml.fault("PUT .*/jobs/", lost=True, times=1)
+    azureml.fault("PUT .*/jobs/", status=503, times=None)
+    azureml.fault("GET .*/jobs/", status=403, code="AuthorizationFailed", times=1)
+    first = robotrain(*words)
+    assert first.exit_code == 1
+    assert "[submit-unsure]" in first.stderr
+    again = robotrain(*words)
+    assert again.exit_code == 0, again.stderr
+    assert "azureml had taken it" in again.stderr
+    assert len(azureml.jobs) == 1
+    assert sent() == list(azureml.jobs)
+
+
+def test_what_refuses_a_second_attempt_gives_no_name_away(azureml, robotrain, words):
+    """The first request was not answered: the workspace may still be at it."""
+    azureml.fault("PUT .*/jobs/", gone=True)
+    assert "[submit-unsure]" in robotrain(*words).stderr
+    name = asked(azureml, "PUT /jobs/")[0].rpartition("/")[2]
+    azureml.manager.faults.clear()
+    azureml.fault("GET .*/codes/", status=403, code="AuthorizationFailed")
+    second = robotrain(*words)
+    assert second.exit_code == 1
+    assert "[submit-unsure]" in second.stderr
+    assert "--new" in second.stderr
+    assert "Unanswered" not in second.stderr
+    azureml.manager.faults.clear()
+    third = robotrain(*words)
+    assert third.exit_code == 0, third.stderr
+    assert list(azureml.jobs) == sent() == [name]
+
+
+def test_ctrl_c_during_an_upload_ends_at_once_and_nothing_was_sent(azureml, started, pusht):
+    azureml.fault("PUT .*/robotrain/data/", latency=60)
+    with started("--dataset-path", str(pusht)) as process:
+        while not asked(azureml, "/robotrain/data/"):
+            assert process.poll() is None
+            time.sleep(0.02)
+        while not [call for call in azureml.calls if call.startswith("PUT") and "/robotrain/data/" in call]:
+            assert process.poll() is None
+            time.sleep(0.02)
+        before = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=30)[1].decode()
+    assert time.monotonic() - before < 8
+    assert process.returncode == 130
+    assert "interrupted; nothing was sent to azureml" in said
+    assert "[submit-unsure]" not in said
+    assert sent() == []
+
+
+def test_a_submit_that_is_killed_before_it_wrote_down_the_answer_is_taken_up_again(azureml, robotrain, words):
+    assert robotrain(*words).exit_code == 0
+    [run] = [folder.name for folder in (folders.state() / "runs").glob("*-1")]
+    before = store.read(run)
+    store.write(dataclasses.replace(before, phase="sending", reference={}))
+    answer = robotrain(*words)
+    assert "azureml had taken it" in answer.stderr
+    assert len(azureml.jobs) == 1
+    assert store.read(run).reference == before.reference
+
+
+def test_a_refused_submit_gives_its_name_back(azureml, robotrain, words):
+    azureml.fault("PUT .*/jobs/", status=400, code="UserError", times=1)
+    refused = robotrain(*words)
+    assert refused.exit_code == 1
+    assert "Azure ML does not take the job" in refused.stderr
+    assert sent() == []
+    answer = robotrain(*words, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    assert answer.json["run"].endswith("-1")
+    assert sent() == list(azureml.jobs)
+
+
+def test_assets_alone_are_brought_and_nothing_is_sent(azureml, robotrain, words, tmp_path, pusht):
+    answer = robotrain(*words, "--dataset-path", pusht, "--assets-only")
+    assert answer.exit_code == 0, answer.stderr
+    lines = answer.stdout.splitlines()
+    assert lines[0].startswith(f"environment {ENVIRONMENT}:{VERSION} was registered with")
+    assert lines[1].startswith(f"{pusht} was uploaded: azureml://datastores/workspaceblobstore/paths/robotrain/data/")
+    assert (len(lines), azureml.jobs, sent()) == (2, {}, [])
+    again = robotrain(*words, "--dataset-path", pusht, "--assets-only", "--json")
+    assert [line.partition(": ")[0].split()[-1] for line in again.json["assets"]] == ["already", "already"]
+
+
+def test_the_spec_that_is_saved_names_the_job(azureml, robotrain, words, tmp_path):
+    answer = robotrain(*words, "--save-spec", tmp_path / "job.yaml", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    [name] = azureml.jobs
+    text = (tmp_path / "job.yaml").read_text()
+    assert f"name: {name}\n" in text
+    assert "code: azureml:/subscriptions/" in text
+
+
+def test_nothing_is_sent_by_a_rehearsal(azureml, robotrain, words):
+    answer = robotrain(*words, "--dry-run")
+    assert answer.exit_code == 0, answer.stderr
+    assert not [call for call in azureml.calls if call.startswith(("PUT", "POST"))]
+
+
+def test_a_plan_that_was_rendered_is_sent_as_it_is(azureml, robotrain, words, tmp_path):
+    rendered = robotrain("render", *words[1:], "--to", tmp_path / "plan")
+    assert rendered.exit_code == 0, rendered.stderr
+    answer = robotrain("submit", "--plan", tmp_path / "plan")
+    assert answer.exit_code == 0, answer.stderr
+    assert sent() == list(azureml.jobs)
+
+
+def test_the_log_is_shown_to_the_end_of_the_run(azureml, robotrain, words):
+    def runs(job) -> None:
+        job.state("Running")
+        job.say("step 10 of 10")
+
+    azureml.runner = runs
+    answer = robotrain(*words, "--stream")
+    assert answer.exit_code == 0, answer.stderr
+    assert "step 10 of 10" in answer.stdout + answer.stderr
+
+
+def test_the_subscription_that_is_named_is_the_one_that_is_used(azureml, robotrain, words, pusht):
+    other = azureml.elsewhere()
+    other.kubernetes()
+    other.data("episodes", 3, "episodes/3")
+    said = [other.names[0] if word == azureml.names[0] else word for word in words]
+    azureml.calls.clear()
+    answer = robotrain(*said, "--dataset-path", pusht, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    assert azureml.jobs == {}
+    assert sent() == list(other.jobs)
+    assert store.read(answer.json["run"]).reference["subscription"] == other.names[0]
+    below = [call for call in azureml.calls if "/workspaces/" in call]
+    assert below == [call for call in below if other.names[0] in call]
+
+
+@pytest.mark.parametrize("command", ["status", "cancel"])
+def test_a_job_whose_submit_was_killed_is_seen_and_stopped(azureml, robotrain, words, command):
+    assert robotrain(*words).exit_code == 0
+    [run] = [folder.name for folder in (folders.state() / "runs").glob("*-1")]
+    store.write(dataclasses.replace(store.read(run), phase="sending", reference={}))
+    answer = robotrain(command, run, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    assert answer.json["state"] == ("cancelled" if command == "cancel" else "pending")
+    assert sent() == list(azureml.jobs)

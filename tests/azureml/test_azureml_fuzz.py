@@ -1,0 +1,226 @@
+"""Whatever a person types, the job that Azure ML and the container read is the one that was meant."""
+
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import azureml_planned as planned
+import jsonschema
+import pytest
+import yaml
+from azureml_planned import blobs, job, read, source
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from robotrain.job import Job
+from robotrain.plan import Plan
+from robotrain.problem import errors
+from robotrain.tables import pairs, well_formed
+from robotrain_azureml.platform import AzureML
+from robotrain_azureml.settings import Settings
+from robotrain_azureml.spec import text
+
+TEMPLATES = """${{inputs.x}} ${{outputs.checkpoints}} ${{name}} ${{ {x} {inputs.x} {{x}} ${HOME} $(HOME) $$ `id` ;ls"""
+YAML = """yes null 2026-01-01 0x1f 1e5 1_0 1:30 .5 NaN !!python/object:os.system !tag &a *a --- ... | > ? : - @ [ ]"""
+BLANKS = ("", " ", "\n", "\r\n", "\t", "\x85", "\u2028", "\ufeff", "\x00")
+OTHERS = ("'", '"', "\\", "é", "☃😀", "- x", " #", "# x", "a: b", "a=b", "-p", "~", "x:", "azureml:x:1", "../..")
+NASTY = (*TEMPLATES.split(), *YAML.split(), *BLANKS, *OTHERS)
+WORDS = st.sampled_from(NASTY) | st.text(max_size=6) | st.sampled_from(["a", "mine", "x.y/z", "1", "8g", "2h", "a b"])
+TEXT = st.lists(WORDS, max_size=3).map("".join)
+SETTINGS = (
+    *("compute", "instance_type", "image", "environment_name", "environment_version", "display_name", "exec_timeout"),
+    *("shm_size", "datastore", "hf_credential", "key_vault", "workload_identity", "subscription_id"),
+    *("resource_group", "workspace_name", "aks_cluster"),
+)
+GOOD: dict[str, Any] = {
+    "compute_kind": [None, "kubernetes", "managed"],
+    "instance_type": [None, None, "mine", "gpu"],
+    "labels": [None, "team=arms", "on=off,a b=1:30", "x=#,y=- z,z=é"],
+    "display_name": [None, "LeRobot: a #1", "yes", "it's"],
+    "exec_timeout": [None, "12h", "1s"],
+    "output_mode": ["upload", "rw_mount"],
+    "resource_group": ["rg(x)", "größe", "rg-tf"],
+    "hf_credential": [None, "hf", "https://robots.vault.azure.net/secrets/hf"],
+    "key_vault": [None, "robots"],
+    "environment_version": [None, "1.0", "0"],
+    "compute": [None, "mine", "on", "no"],
+    "datastore": ["workspaceblobstore", "mine", "null"],
+    "workload_identity": [None, "11111111-2222-3333-4444-555555555555"],
+}
+SCOPES = (
+    "registries/r",
+    "locations/l/workspaces/w",
+    "subscriptions/S/resourcegroups/g(1)/workspaces/w",
+    "subscriptions/S/resourcegroups/g/providers/Microsoft.MachineLearningServices/workspaces/w",
+)
+BLOB_TAILS = ["a", "a b", "é", "$(x)", "$$(x)$$", "${{x}}", "a%b", "#!", "[x]", "a,b", "a: b", "- a", "☃😀", "o'b", '"']
+COMMAND = {"code": "code", "command": "python3 start.py"}
+
+
+@functools.cache
+def validator() -> Any:
+    schema = Path(__file__).with_name("schema") / "commandJob.schema.json"
+    return jsonschema.Draft7Validator(json.loads(schema.read_text()))
+
+
+def full(kind: str, folder: str, role: str) -> st.SearchStrategy[Any]:
+    """A name of the workspace's, or one with its scope."""
+    name = st.sampled_from(["a", "A.b-c_d", "_x", "1", "on", "null", "1e3"])
+    short = st.builds(lambda name, version: f"azureml:{name}:{version}", name, st.integers(0, 999))
+    long = st.builds(
+        lambda scope, name, version: f"azureml://{scope}/{folder}/{name}/versions/{version}",
+        st.sampled_from(SCOPES),
+        name,
+        st.integers(0, 999_999_999),
+    )
+    return (short | long).map(lambda uri: source(kind, uri, role))
+
+
+DATASETS = st.one_of(
+    full("data_asset", "data", "dataset"),
+    st.sampled_from(BLOB_TAILS).map(lambda tail: blobs(f"https://account1.blob.core.windows.net/train/{tail}")[0]),
+    st.builds(
+        lambda name, pin: source("local_path", f"/data/{name}", pin=pin), TEXT, st.sampled_from(["", planned.PINNED])
+    ),
+    st.just(source("huggingface", "lerobot/pusht")),
+)
+POLICIES = st.one_of(
+    st.none(),
+    full("model_asset", "models", "policy"),
+    full("model_asset", "models", "init_policy"),
+    st.sampled_from(BLOB_TAILS).map(
+        lambda tail: source("blob_url", f"https://account1.blob.core.windows.net/m/{tail}", "init_policy")
+    ),
+    TEXT.map(lambda name: source("local_path", f"/c/{name}", "resume")),
+)
+
+
+@st.composite
+def jobs(draw: st.DrawFn) -> tuple[Job, Settings]:
+    """A job as core hands it on: sources that their own kinds took, everything else as it may be typed."""
+    sources = draw(st.lists(DATASETS, min_size=1, max_size=4))
+    policy = draw(POLICIES)
+    parameters = {
+        "job_name": draw(TEXT),
+        "experiment_name": draw(st.none() | st.sampled_from(["mine", "on", "1.5"]) | TEXT),
+        "output_dir": draw(st.none() | TEXT),
+        "publish_url": draw(st.none() | st.just(planned.ONE)),
+        "num_gpus": draw(st.sampled_from([1, 1, 2, 4])),
+    }
+    good = {name: draw(st.sampled_from(values)) for name, values in GOOD.items() if draw(st.booleans())}
+    wild: dict[str, Any] = {}
+    if draw(st.integers(0, 2)) == 0:
+        wild[draw(st.sampled_from(SETTINGS))] = draw(TEXT)
+        wild |= draw(st.dictionaries(st.just("labels"), TEXT.filter(well_formed), max_size=1))
+    of = job(
+        *sources, *([policy] if policy else []), trainer_args=tuple(draw(st.lists(TEXT, max_size=2))), **parameters
+    )
+    return of, planned.settings(**good | wild)
+
+
+def holds(of: Job, settings: Settings) -> bool:
+    """Whether anything is made of the job: it is not refused."""
+    if errors(AzureML().check(of, settings)):
+        return False
+    made = AzureML().render(of, settings, of.run_name(1), planned.payload(), planned.HALVES)
+    content = made.files["job.yaml"].decode()
+    said = read(content)
+    assert {name: said[name] for name in COMMAND} == COMMAND
+    assert "${{" not in content
+    assert text.dump(said) == content
+    assert read(yaml.dump(said, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper))) == said
+    validator().validate(said)
+    unchanged(of, settings, made, said)
+    return True
+
+
+def unchanged(of: Job, settings: Settings, made: Plan, said: Mapping[str, Any]) -> None:
+    """The container reads the job that was meant, and nothing that a person typed is a value of another kind."""
+    document = planned.told(made)
+    assert (document.parameters, document.sources, document.trainer_args) == (
+        dict(of.parameters),
+        of.sources,
+        of.trainer_args,
+    )
+    assert said["display_name"] == (settings.display_name or said["name"])
+    own = {"robotrain.run": made.run, "robotrain.job": of.digest}
+    assert said["tags"] == own | pairs(settings.labels)
+    environment = said["environment_variables"]
+    assert all(isinstance(one, str) and "$(" not in one and "$$" not in one for one in environment.values())
+    assert {name: environment[name] for name in document.placement.promised} == document.placement.promised
+    assert json.loads(environment.get("BLOB_URLS", "[]")) == uris(of, "blob_url")
+    assert json.loads(environment.get("DATASET_ASSETS", "[]")) == uris(of, "data_asset")
+    mounted = [one.folder for one in document.placement.mounts]
+    assert mounted == [f"${{AZURE_ML_INPUT_{name}}}" for name in said.get("inputs", {})]
+    assert environment["AZURE_RESOURCE_GROUP"] == settings.resource_group
+
+
+def uris(of: Job, kind: str) -> list[str]:
+    return [one.uri for one in of.sources if (one.role, one.kind) == ("dataset", kind)]
+
+
+QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+
+@given(jobs())
+@hypothesis_settings(max_examples=50, suppress_health_check=QUIET)
+def test_a_job_is_refused_or_reads_as_it_was_meant(given: tuple[Job, Settings]) -> None:
+    holds(*given)
+
+
+@given(st.dictionaries(TEXT, TEXT, min_size=1, max_size=4))
+@hypothesis_settings(max_examples=50, suppress_health_check=QUIET)
+def test_any_text_is_read_back_or_is_never_written(values: dict[str, str]) -> None:
+    for spec in (values, {"environment_variables": values, "number": 7}, {"x": {"y": values}}):
+        try:
+            written = text.dump(spec)
+        except text.TemplateError:
+            assert "${{" in json.dumps(spec)
+        else:
+            assert read(written) == spec
+            assert written.isascii()
+
+
+@pytest.mark.slow
+def test_two_thousand_jobs_are_refused_or_read_as_they_were_meant() -> None:
+    count = {"made": 0, "refused": 0}
+
+    @given(jobs())
+    @hypothesis_settings(max_examples=2_000, suppress_health_check=QUIET, database=None)
+    def each(given: tuple[Job, Settings]) -> None:
+        count["made" if holds(*given) else "refused"] += 1
+
+    each()
+    assert count["made"] > 800
+    assert count["refused"] > 400
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_sdk_reads_some_hundred_of_them_as_we_do(tmp_path: Path) -> None:
+    from azure.ai.ml import load_job
+
+    (tmp_path / "code").mkdir()
+    seen = 0
+
+    @given(jobs())
+    @hypothesis_settings(max_examples=600, suppress_health_check=QUIET, database=None, deadline=None)
+    def each(given: tuple[Job, Settings]) -> None:
+        nonlocal seen
+        of, settings = given
+        if errors(AzureML().check(of, settings)):
+            return
+        made = AzureML().render(of, settings, of.run_name(1), planned.payload(), planned.HALVES)
+        (tmp_path / "job.yaml").write_bytes(made.files["job.yaml"])
+        said = planned.spec(made)
+        sent = load_job(tmp_path / "job.yaml")._to_job()._to_rest_object().as_dict()["properties"]
+        assert sent["command"] == COMMAND["command"]
+        assert (sent["environmentVariables"], sent["tags"]) == (said["environment_variables"], said["tags"])
+        assert (sent.get("displayName"), sent["experimentName"]) == (said.get("display_name"), said["experiment_name"])
+        assert list(sent.get("inputs", {})) == list(said.get("inputs", {}))
+        seen += 1
+
+    each()
+    assert seen > 150

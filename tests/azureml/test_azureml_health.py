@@ -1,0 +1,134 @@
+"""`robotrain doctor` on Azure ML: the libraries, the sign-in, the settings, the workspace."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+from azure_stand_in.manager import LOOKING
+from azureml_looked import well
+from robotrain_azureml import health
+
+NAMES = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME")
+
+
+def found(name: str) -> list[tuple[str, str]]:
+    """The findings of a check, with their states."""
+    (check,) = [check for check in health.checks() if check.name == name]
+    return [(finding.state, finding.says) for finding in check.look()]
+
+
+@pytest.fixture
+def there(azureml, monkeypatch):
+    """A workspace that is well, and named in the environment."""
+    for name, value in zip(NAMES, azureml.names, strict=True):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AZUREML_COMPUTE", "k8s-robot-dev-00")
+    return well(azureml)
+
+
+def test_libraries_that_are_not_installed_are_named(monkeypatch):
+    assert found("azureml libraries") == [("ok", "azure-ai-ml, azure-identity, azure-storage-blob")]
+    find = importlib.util.find_spec
+
+    def without(name: str, package: str | None = None):
+        return None if name == "azure.ai.ml" else find(name, package)
+
+    monkeypatch.setattr(importlib.util, "find_spec", without)
+    assert found("azureml libraries") == [("fail", "not installed: azure-ai-ml")]
+
+
+def test_who_is_signed_in_is_told_from_files_and_the_environment(nobody, tmp_path, monkeypatch):
+    monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path))
+    ((state, says),) = found("azure sign-in")
+    assert (state, "nobody is signed in" in says) == ("warn", True)
+    profile = {"subscriptions": [{"id": "SUB", "isDefault": True, "state": "Enabled"}]}
+    (tmp_path / "azureProfile.json").write_text(json.dumps(profile))
+    assert found("azure sign-in") == [("ok", f"az account ({tmp_path}/azureProfile.json), subscription SUB")]
+    monkeypatch.setenv("AZURE_CLIENT_ID", "c1")
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "s3cret")
+    assert found("azure sign-in") == [("ok", "as AZURE_CLIENT_ID, by AZURE_CLIENT_SECRET")]
+
+
+def test_settings_that_nobody_said_are_a_warning_with_the_way(nobody):
+    assert found("azureml settings") == [("warn", "no workspace is set"), ("warn", "no compute is set")]
+
+
+def test_settings_are_told_as_a_submit_would_have_them(nobody, monkeypatch):
+    for name in NAMES:
+        monkeypatch.setenv(name, name.lower())
+    Path("robotrain.toml").write_text('[platforms.azureml]\ncompute = "k8s-mine"\n')
+    assert found("azureml settings") == [
+        ("ok", "azureml_workspace_name in azure_resource_group"),
+        ("ok", "compute k8s-mine"),
+    ]
+
+
+def test_what_terraform_would_tell_is_not_missing(nobody):
+    Path("infrastructure/terraform/.terraform").mkdir(parents=True)
+    ((state, says),) = found("azureml settings")
+    assert (state, "infrastructure/terraform" in says) == ("ok", True)
+
+
+def test_a_compute_of_several_identities_is_well_where_a_submit_asks_for_the_first(there):
+    there.kubernetes(identities=(("id-a", "c1", "d1"), ("id-b", "c2", "d2")))
+    assert found("azureml workspace")[1] == ("ok", "the compute k8s-robot-dev-00 is there, and you may submit")
+
+
+def test_a_workspace_that_is_well_says_so(there):
+    assert found("azureml workspace") == [
+        ("ok", "robots-ml in westeurope"),
+        ("ok", "the compute k8s-robot-dev-00 is there, and you may submit"),
+    ]
+
+
+@pytest.mark.slow
+def test_a_managed_compute_is_as_good(there, monkeypatch):
+    there.managed_compute("gpus")
+    monkeypatch.setenv("AZUREML_COMPUTE", "gpus")
+    assert found("azureml workspace")[1] == ("ok", "the compute gpus is there, and you may submit")
+
+
+def test_what_a_submit_would_stumble_over_is_told_at_once(there, monkeypatch):
+    there.manager.there.granted = [LOOKING]
+    monkeypatch.setenv("AZUREML_COMPUTE", "k8s-robot")
+    _, compute, rights = found("azureml workspace")
+    assert compute == ("fail", "the workspace has no compute k8s-robot (--compute k8s-robot)")
+    assert (rights[0], "may not make a job" in rights[1]) == ("fail", True)
+
+
+def test_whoever_is_not_signed_in_is_told_once(there, monkeypatch):
+    monkeypatch.delenv("AZURE_CLIENT_SECRET")
+    ((state, says),) = found("azureml workspace")
+    assert (state, "nobody is signed in" in says) == ("fail", True)
+
+
+def test_what_is_not_set_stops_a_submit_to_azure_ml(nobody, robotrain, tmp_path, monkeypatch):
+    monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setattr(health, "TAG", tmp_path / "none")
+    answer = robotrain("doctor", "--platform", "azureml", "--json")
+    assert answer.exit_code == 4
+    states = {check["name"]: {one["state"] for one in check["findings"]} for check in answer.json["checks"]}
+    assert states["azure sign-in"] == states["azureml settings"] == {"fail"}
+
+
+def test_a_machine_of_azure_may_sign_in_as_itself(nobody, robotrain, tmp_path, monkeypatch):
+    monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "tag").write_text(f"{health.AZURE}\n")
+    monkeypatch.setattr(health, "TAG", tmp_path / "tag")
+    answer = robotrain("doctor", "--platform", "azureml", "--json")
+    (sign_in,) = [check for check in answer.json["checks"] if check["name"] == "azure sign-in"]
+    assert sign_in["state"] == "warn"
+
+
+@pytest.mark.slow
+def test_where_no_workspace_is_set_nobody_is_asked(azureml):
+    assert found("azureml workspace") == [("warn", "no workspace is set, so Azure was not asked")]
+    assert azureml.calls == []
+
+
+@pytest.mark.slow
+def test_doctor_shows_them(there, robotrain):
+    answer = robotrain("doctor", "--platform", "azureml", "--online", "--json")
+    names = [check["name"] for check in answer.json["checks"] if check["name"].startswith("azure")]
+    assert names == ["azureml libraries", "azure sign-in", "azureml settings", "azureml workspace"]

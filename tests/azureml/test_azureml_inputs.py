@@ -1,0 +1,100 @@
+"""What a job reads, as the workspace is told of it: folders of datastores, of this machine, and assets from afar."""
+
+import pytest
+from azureml_handed_over import refused, sendable
+from azureml_planned import blobs, job, placement, plan, source, spec
+from robotrain.source import SourceError
+from robotrain_azure.workspace import Workspace
+from robotrain_azureml.kinds import datastore_path
+from robotrain_azureml.platform import AzureML
+
+FOLDER = "datastores/workspaceblobstore/paths/azureml/job-1/checkpoints/000400"
+OWN = "azureml://subscriptions/SUB-AZ/resourcegroups/{}/workspaces/ws-tf/" + FOLDER
+OTHER = "azureml://subscriptions/S/resourcegroups/g/workspaces/w/" + FOLDER
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        (f"azureml://{FOLDER}", f"azureml://{FOLDER}/"),
+        (OWN.format("rg-tf"), f"azureml://{FOLDER}/"),
+        (OWN.format("RG-TF"), f"azureml://{FOLDER}/"),
+        (OTHER, f"{OTHER}/"),
+    ],
+)
+@pytest.mark.parametrize("role", ["resume", "policy"])
+def test_a_folder_of_a_datastore_is_mounted_by_the_workspace_and_nothing_is_fetched(role, uri, path):
+    made = plan(job(*blobs(), source("datastore_path", uri, role)))
+    [(name, entry)] = spec(made)["inputs"].items()
+    assert entry == {"type": "uri_folder", "mode": "ro_mount", "path": path}
+    [mount] = placement(made).mounts
+    assert (mount.role, mount.uri, mount.folder) == (role, uri, f"${{AZURE_ML_INPUT_{name}}}")
+
+
+@pytest.mark.parametrize("text", [f"azureml://{FOLDER}", OTHER])
+def test_a_path_in_a_datastore_reads_back_as_it_was_printed(text):
+    assert str(datastore_path.parse(text)) == str(datastore_path.parse(f"{text}/")) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "azureml://datastores/d/paths/",
+        "azureml://datastores/d/paths//a",
+        "azureml://datastores/d/paths/a/../b",
+        "azureml://datastores/d/paths/a b",
+        "azureml://datastores/d/paths/${{name}}",
+        "azureml://datastores/d/paths/a?sig=s",
+        "azureml://datastores/d-e/paths/a",
+        "azureml://jobs/datastores/d/paths/a",
+        "https://acc.blob.core.windows.net/c/p",
+    ],
+)
+def test_what_is_no_such_path_is_refused(text):
+    with pytest.raises(SourceError):
+        datastore_path.parse(text)
+
+
+def test_the_workspace_of_a_job_is_the_same_in_whatever_case():
+    far = datastore_path.parse(OTHER)
+    assert far.seen_from(Workspace("s", "G", "W")) == datastore_path.parse(f"azureml://{FOLDER}")
+    assert far.seen_from(Workspace("s", "G", "W2")) == far
+
+
+@pytest.mark.parametrize(("platform", "more"), [("local", ()), ("osmo", ("--pool", "p", "--tracking-uri", "none"))])
+@pytest.mark.parametrize("flag", ["--resume-from", "--policy-url"])
+def test_other_platforms_say_how_to_bring_it(robotrain, platform, more, flag):
+    data = ("--blob-url", "https://account1.blob.core.windows.net/train/set1")
+    told = robotrain("explain", "--platform", platform, *more, *data, flag, f"azureml://{FOLDER}")
+    assert told.exit_code == 3
+    assert f"{platform} does not accept paths in a datastore of Azure ML" in told.stderr
+    assert "robotrain outputs RUN --checkpoint last --to FOLDER" in told.stderr
+    assert "--platform azureml" in told.stderr
+
+
+@pytest.mark.slow
+def test_folders_that_are_not_pinned_are_never_written_over_by_an_equal_job(azureml, tmp_path, monkeypatch):
+    folder, seen = tmp_path / "recorded", {}
+    folder.mkdir()
+    wanted = sendable(azureml, source("local_path", str(folder)))
+    for number in ("1", "2"):
+        monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "state" / number))
+        (folder / "a").write_text(number)
+        name = AzureML().submit(wanted)["job"]
+        seen[azureml.jobs[name].inputs["dataset_path_0"].prefix] = number
+    assert len(seen) == 2
+    assert {at: azureml.store.get(azureml.container, f"{at.strip('/')}/a").decode() for at in seen} == seen
+
+
+def test_data_of_a_registry_and_of_a_workspace_named_by_its_place_reaches_the_job(azureml):
+    azureml.data("shared", 3, "shared/3", registry="robots")
+    azureml.data("own", 1, "own/1")
+    located = f"azureml://locations/westeurope/workspaces/{azureml.ml.identifier}/data/own/versions/1"
+    uris = ("azureml://registries/robots/data/shared/versions/3", located)
+    name = AzureML().submit(sendable(azureml, *(source("data_asset", uri) for uri in uris)))["job"]
+    assert [one.prefix for one in azureml.jobs[name].inputs.values()] == ["shared/3", "own/1"]
+
+
+def test_an_input_that_is_not_taken_is_named_as_it_was_typed(azureml):
+    told = refused(sendable(azureml, source("data_asset", "azureml://locations/mars/workspaces/w/data/a/versions/1")))
+    assert (told.code, told.where) == ("azureml-refused", "--dataset-asset")

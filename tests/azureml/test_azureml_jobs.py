@@ -1,0 +1,148 @@
+"""Asking the workspace for a job: one that is gone, and whatever keeps the question from being answered, in a sentence
+and with an exit code.
+"""
+
+import pytest
+from azure_stand_in.sign_in import OBJECT
+from azureml_observed import JOB
+from robotrain.problem import Rejected
+from robotrain.run import RunGone
+from robotrain_azureml.platform import AzureML
+from robotrain_azureml.service import jobs
+
+MANAGER = "management.azure.com"
+ASKS = {
+    "status": lambda run: run.status(),
+    "logs": lambda run: run.logs(),
+    "follow": lambda run: run.logs(follow=True),
+    "cancel": lambda run: AzureML().cancel(run.reference),
+    "outputs": lambda run: run.outputs(),
+    "register": lambda run: AzureML().register(run.reference, "pusht-act", None),
+}
+QUICK = ("status", "logs")
+asked = pytest.mark.parametrize(
+    "ask",
+    [pytest.param(ask, id=name, marks=() if name in QUICK else pytest.mark.slow) for name, ask in ASKS.items()],
+)
+
+
+def problem(raised: "pytest.ExceptionInfo[Rejected]"):
+    (found,) = raised.value.problems
+    assert raised.value.exit_code == 1
+    assert found.title
+    assert found.why.endswith(".")
+    return found
+
+
+@asked
+def test_a_job_that_the_workspace_does_not_know_is_gone(run, ask):
+    run.reference["job"] = "nothing-of-that-name-7"
+    with pytest.raises(RunGone, match="robots-ml knows no job nothing-of-that-name-7"):
+        ask(run)
+
+
+@asked
+def test_a_404_without_azures_words_is_no_job_that_is_gone(run, ask):
+    """As a gateway between may answer."""
+    run.azure.fault("", status=404, code="")
+    with pytest.raises(Rejected) as raised:
+        ask(run)
+    assert not isinstance(raised.value, RunGone)
+    assert problem(raised).code == "azureml-refused"
+
+
+@asked
+def test_a_workspace_that_is_not_there_is_no_job_that_is_gone(run, ask):
+    run.reference["workspace"] = "another-ml"
+    with pytest.raises(Rejected) as raised:
+        ask(run)
+    assert not isinstance(raised.value, RunGone)
+    found = problem(raised)
+    assert found.code == "azureml-missing"
+    assert "another-ml" in found.title
+
+
+@asked
+def test_a_sign_in_that_ran_out_says_how_to_sign_in(run, ask, monkeypatch):
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "of yesterday")
+    with pytest.raises(Rejected) as raised:
+        ask(run)
+    found = problem(raised)
+    assert (found.code, found.instead[0].text) == ("azureml-signed-out", "az login")
+    assert not raised.value.passing
+    assert "of yesterday" not in str(found)
+
+
+@pytest.mark.parametrize("command", [("wait",), ("logs", "-f")])
+def test_nobody_waits_for_a_sign_in_that_ran_out(run, robotrain, monkeypatch, command):
+    run.record()
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "of yesterday")
+    answer = robotrain(*command)
+    assert answer.exit_code == 1
+    assert "az login" in answer.stderr
+
+
+@asked
+def test_whoever_may_not_is_told_the_role(run, ask):
+    run.azure.fault("", where="arm", status=403, code="AuthorizationFailed")
+    run.azure.fault("", where="history", status=403, code="AuthorizationFailed")
+    with pytest.raises(Rejected) as raised:
+        ask(run)
+    found = problem(raised)
+    assert found.code == "azureml-not-allowed"
+    assert f'az role assignment create --assignee {OBJECT} --role "AzureML Data Scientist"' in found.instead[0].text
+
+
+@pytest.mark.parametrize("ask", [ASKS[name] for name in QUICK], ids=QUICK)
+def test_a_network_that_is_away_is_said_to_be(run, ask):
+    with run.azure.tenant.unreachable(MANAGER), pytest.raises(Rejected) as raised:
+        ask(run)
+    assert problem(raised).code == "azureml-unreachable"
+
+
+@pytest.mark.parametrize(("status", "code"), [(429, "TooManyRequests"), (500, "InternalServerError"), (503, "Busy")])
+def test_a_bad_moment_that_lasts_is_told(run, status, code):
+    run.azure.fault("/jobs/", status=status, code=code)
+    with pytest.raises(Rejected) as raised:
+        run.status()
+    found = problem(raised)
+    assert (found.code, found.instead[0].text) == ("azureml-unreachable", "try again later")
+    assert raised.value.passing
+    assert f"HTTP {status}" in found.why
+
+
+def test_a_bad_moment_that_passes_is_sat_out(run, monkeypatch):
+    monkeypatch.setattr(jobs, "PATIENCE", 10.0)
+    monkeypatch.setattr("robotrain_azure.arm.time.sleep", lambda seconds: None)
+    run.azure.fault("/jobs/", status=503, times=2)
+    assert run.status().state == "pending"
+
+
+def test_whoever_sends_can_ask_for_a_job_that_may_not_be_there(run):
+    arm, at = jobs.signed_in(), jobs.workspace_of(run.reference)
+    assert jobs.find(arm, at, "nothing-of-that-name-7") is None
+    assert (jobs.find(arm, at, JOB) or {})["name"] == JOB
+
+
+def test_a_name_that_differs_in_case_alone_is_the_job(run):
+    run.reference["job"] = JOB.upper()
+    assert run.status().state == "pending"
+
+
+def test_the_page_of_a_job_is_that_of_the_cloud_one_is_signed_in_to(monkeypatch):
+    reference = {"job": JOB, "subscription": "S", "group": "robots", "workspace": "robots-ml"}
+    names = "wsid=/subscriptions/S/resourcegroups/robots/workspaces/robots-ml"
+    page = f"https://ml.azure.com/runs/{JOB}?{names}"
+    assert AzureML().shown(reference) == {"job": JOB, "studio": page}
+    monkeypatch.setenv("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us")
+    assert AzureML().shown(reference)["studio"] == page.replace("ml.azure.com", "ml.azure.us")
+    assert AzureML().shown({}) == {}
+
+
+def test_what_the_workspace_does_not_have_is_no_workspace_that_is_not_there(run):
+    run.reference["datastore"] = "another-store"
+    with pytest.raises(Rejected) as raised:
+        run.becomes("Running", "Completed").outputs()
+    found = problem(raised)
+    assert found.code == "azureml-refused"
+    assert found.title == "could not look at the datastore another-store of the workspace"

@@ -1,0 +1,185 @@
+"""`robotrain outputs` of a job: what outlives its machine, and bringing it here."""
+
+import dataclasses
+
+import pytest
+from azureml_observed import JOB, OUTPUT, RUN, Observed, sealed
+from robotrain.problem import Rejected
+from robotrain_azureml.platform import AzureML
+from robotrain_runtime import checkpoint
+from robotrain_runtime.event import Checkpoint, Published, Withdrawn
+
+PUBLISHED = "https://robots1.blob.core.windows.net/checkpoints/pusht"
+
+
+@pytest.fixture
+def done(run) -> Observed:
+    """A job that succeeded and left a checkpoint."""
+    run.left(400)
+    return run.becomes("Running", "Completed")
+
+
+def test_the_checkpoints_of_the_output_are_there_oldest_first_where_the_workspace_itself_reads_them(run):
+    for step in (800, 400):
+        run.left(step)
+    found = run.becomes("Running", "Completed").outputs()
+    workspace = "azureml://subscriptions/{}/resourcegroups/{}/workspaces/{}".format(*run.azure.names)
+    at = f"{workspace}/datastores/workspaceblobstore/paths/{OUTPUT}"
+    assert [(one.name, one.step, one.source, one.uri) for one in found] == [
+        ("checkpoints/000400", 400, "datastore_path", f"{at}/000400"),
+        ("checkpoints/000800", 800, "datastore_path", f"{at}/000800"),
+    ]
+    assert found[0].model == "pretrained_model"
+    assert found[0].size == len(b"weights400400")
+    assert len(found[0].digest) == 64
+
+
+def test_what_is_not_complete_or_of_another_run_is_none(run):
+    run.put({name: content for name, content in sealed(400).items() if name != checkpoint.MANIFEST}, "000400")
+    run.put({name: content for name, content in sealed(500).items() if "model.safetensors" not in name}, "000500")
+    run.left(600, run="lerobot-train-00000000-1")
+    run.left(700, submission=f"{RUN}-ffffff")
+    run.put({checkpoint.MANIFEST: b"no JSON"}, "000800")
+    run.left(900)
+    assert [one.step for one in run.becomes("Running", "Completed").outputs()] == [900]
+
+
+def test_those_that_were_published_are_there_as_well_each_step_once(observing):
+    run = Observed(observing, publishes=PUBLISHED)
+    run.tell(*(Checkpoint(step=step, path=f"/tmp/{step:06}", model="pretrained_model") for step in (200, 400, 600)))
+    run.tell(*(Published(step=step, to=f"{PUBLISHED}/{step:06}") for step in (200, 400, 600)))
+    run.tell(Published(step=400, to="/mnt/output/000400"), Withdrawn(to=f"{PUBLISHED}/000600"))
+    run.left(400)
+    found = run.becomes("Running", "Completed").outputs()
+    assert [(one.step, one.uri.startswith(PUBLISHED), one.model) for one in found] == [
+        (200, True, "pretrained_model"),
+        (400, False, "pretrained_model"),
+    ]
+
+
+def test_models_that_tracking_has_are_told_beside_them(run):
+    run.tell(Published(step=400, to=f"runs:/{JOB}/checkpoints/000400"))
+    (model,) = run.becomes("Running", "Failed").outputs()
+    at = f"https://rtmemory.blob.core.windows.net/azureml/ExperimentRun/dcid.{JOB}/checkpoints/000400"
+    assert (model.name, model.kind, model.uri) == ("models/000400", "file", at)
+
+
+def test_a_job_that_has_not_begun_left_nothing_and_no_storage_is_asked(run):
+    assert run.becomes("Queued").outputs() == []
+    assert not [call for call in run.azure.calls if "datastores" in call or "blob.core" in call]
+
+
+def test_a_running_job_whose_output_is_uploaded_at_its_end_says_so(run):
+    run.becomes("Running").tell(Checkpoint(step=400, path="/tmp/x"))
+    with pytest.raises(Rejected) as raised:
+        run.outputs()
+    (found,) = raised.value.problems
+    assert found.code == "outputs-not-yet"
+    assert "uploaded when it ends" in found.why
+    assert f"robotrain wait {RUN}" in found.instead[0].text
+    assert "output_mode=rw_mount" in found.instead[1].text
+
+
+@pytest.mark.slow
+def test_one_that_keeps_them_as_they_are_made_has_them_while_it_runs(observing):
+    run = Observed(observing, mode="ReadWriteMount").becomes("Running")
+    assert run.outputs() == []
+    run.left(400)
+    assert [one.step for one in run.outputs()] == [400]
+
+
+def test_checkpoints_that_never_reached_the_output_are_said_to_be_gone(run):
+    run.tell(Checkpoint(step=400, path="/tmp/x"))
+    with pytest.raises(Rejected) as raised:
+        run.fails("ScriptExecution.WriteStreams.Authentication").outputs()
+    (found,) = raised.value.problems
+    assert found.code == "outputs-unpublished"
+    assert f"robotrain status {RUN}" in found.instead[0].text
+
+
+def test_storage_that_may_not_be_listed_says_the_role_and_what_was_published_is_told_all_the_same(observing, capsys):
+    run = Observed(observing).becomes("Running", "Completed")
+    observing.fault("comp=list", where="blobs", status=403, code="AuthorizationPermissionMismatch")
+    with pytest.raises(Rejected) as raised:
+        run.outputs()
+    (found,) = raised.value.problems
+    assert found.code == "azureml-not-allowed"
+    assert '--role "Storage Blob Data Contributor"' in found.instead[0].text
+    assert found.instead[0].text.endswith('/storageAccounts/rtmemory"')
+    run.reference["publishes"] = PUBLISHED
+    run.say()
+    run.tell(Published(step=200, to=f"{PUBLISHED}/000200"))
+    assert [one.step for one in run.outputs()] == [200]
+    assert "cannot be listed from here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "credentials", ["None", *(pytest.param(one, marks=pytest.mark.slow) for one in ("Sas", "AccountKey"))]
+)
+def test_a_checkpoint_comes_whole_with_whatever_opens_the_datastore(done, credentials, tmp_path):
+    done.azure.datastore("workspaceblobstore", done.azure.container, credentials)
+    done.left(400)
+    (one,) = done.outputs()
+    AzureML().bring(done.reference, one, tmp_path / "here" / "000400")
+    assert checkpoint.wrong_with(tmp_path / "here" / "000400") == ""
+    assert (tmp_path / "here/000400/pretrained_model/model.safetensors").read_bytes() == b"weights400"
+
+
+def test_a_download_that_brings_nothing_is_no_success(done, tmp_path):
+    (one,) = done.outputs()
+    gone = dataclasses.replace(one, uri=one.uri.replace("000400", "000800"))
+    with pytest.raises(Rejected, match="nothing came of it") as raised:
+        AzureML().bring(done.reference, gone, tmp_path / "000400")
+    assert raised.value.exit_code == 1
+    assert list(tmp_path.glob("*000400*")) == []
+
+
+def test_a_byte_that_is_not_what_was_saved_is_no_success(done, tmp_path):
+    (one,) = done.outputs()
+    done.put({"pretrained_model/model.safetensors": b"Weights"}, "000400")
+    with pytest.raises(Rejected, match="did not come as it was saved"):
+        AzureML().bring(done.reference, one, tmp_path / "000400")
+    assert list(tmp_path.glob("*000400*")) == []
+
+
+@pytest.mark.slow
+def test_one_that_another_submission_wrote_over_meanwhile_is_not_brought(done, tmp_path):
+    (one,) = done.outputs()
+    done.left(400, submission=f"{RUN}-ffffff")
+    with pytest.raises(Rejected, match="not of this run any more"):
+        AzureML().bring(done.reference, one, tmp_path / "000400")
+
+
+@pytest.mark.slow
+def test_storage_that_says_no_while_it_is_brought_leaves_nothing(done, tmp_path):
+    (one,) = done.outputs()
+    done.azure.fault("GET .*model.safetensors", where="blobs", status=403, code="AuthorizationFailure")
+    with pytest.raises(Rejected) as raised:
+        AzureML().bring(done.reference, one, tmp_path / "000400")
+    assert raised.value.problems[0].code == "azureml-not-allowed"
+    assert list(tmp_path.glob("*000400*")) == []
+
+
+@pytest.mark.slow
+def test_what_is_there_already_is_not_written_over(done, tmp_path):
+    (one,) = done.outputs()
+    (tmp_path / "000400").mkdir()
+    with pytest.raises(Rejected, match="something of that name already"):
+        AzureML().bring(done.reference, one, tmp_path / "000400")
+
+
+@pytest.mark.slow
+def test_a_model_among_the_artifacts_comes_as_it_lies_there(run, tmp_path):
+    run.tell(Published(step=400, to=f"runs:/{JOB}/checkpoints/000400"))
+    run.azure.store.put("azureml", {f"ExperimentRun/dcid.{JOB}/checkpoints/000400/model.safetensors": b"weights"})
+    (model,) = run.becomes("Running", "Failed").outputs()
+    AzureML().bring(run.reference, model, tmp_path / "model")
+    assert (tmp_path / "model/model.safetensors").read_bytes() == b"weights"
+
+
+def test_outputs_on_the_command_line_are_told_and_brought(done, tmp_path, robotrain):
+    name = done.record()
+    assert f"{OUTPUT}/000400" in robotrain("outputs", name).stdout
+    answer = robotrain("outputs", "--checkpoint", "last", "--to", tmp_path / "best", name)
+    assert answer.exit_code == 0, answer.stderr
+    assert (tmp_path / "best/checkpoints/000400/pretrained_model/model.safetensors").read_bytes() == b"weights400"

@@ -1,0 +1,363 @@
+"""The look before a submit: everything that would stop it, at once, with what mends it."""
+
+import time
+
+import pytest
+from azure_stand_in.certificates import Certificates
+from azure_stand_in.manager import LOOKING
+from azure_stand_in.ml.azureml import PRINCIPAL
+from azure_stand_in.sign_in import OBJECT
+from azure_stand_in.tenant import CLIENT
+from azure_stand_in.vault import Vault
+from azureml_looked import COMPUTE, codes, dataset, found, planned, well
+from azureml_planned import assets, model, source
+from robotrain.problem import render
+from robotrain_azureml.hand_over import sdk
+
+DATA_SCIENTIST = "f6c7c914-8db3-469d-8ca1-694a8f32e121"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """The SDK is imported ahead of a submit; here nothing is submitted."""
+    monkeypatch.setattr(sdk, "warm", lambda: None)
+
+
+@pytest.fixture
+def there(azureml):
+    """The workspace with everything that the job needs."""
+    return well(azureml)
+
+
+def told(wanted) -> str:
+    return "\n".join(map(render, found(wanted)))
+
+
+def the(code: str, wanted):
+    """The one problem with a code."""
+    [one] = [problem for problem in found(wanted) if problem.code == code]
+    return one
+
+
+def ways(problem) -> list[str]:
+    return [way.text for way in problem.instead]
+
+
+def test_a_job_that_lacks_nothing_is_let_pass_and_nothing_is_changed(there):
+    assert found(planned(there)) == []
+    assert {call.partition(" ")[0] for call in there.calls} == {"GET"}
+    asked = [call.partition("?")[0] for call in there.calls if "/workspaces/" in call]
+    assert sorted(asked) == sorted(set(asked))  # nothing twice
+
+
+@pytest.mark.slow
+def test_it_signs_in_once_for_all_looks(there):
+    there.sign_in.requests.clear()
+    there.manager.there.granted = [LOOKING]  # who it is, is asked as well
+    found(planned(there))
+    assert sum(request.startswith("POST") for request in there.sign_in.requests) <= 1
+
+
+def test_everything_that_is_wrong_is_told_at_once(azureml):
+    azureml.kubernetes(COMPUTE, {"cpu": {"cpu": "2"}})
+    azureml.manager.there.granted = [LOOKING]
+    wanted = planned(azureml, *assets("azureml:a:3", "azureml:b:1"), datastore="other")
+    assert {code for code, severity in codes(found(wanted)) if severity == "error"} == {
+        "azureml-instance-type",
+        "azureml-not-allowed",
+        "azureml-datastore-missing",
+        "azureml-asset-missing",
+    }
+    assert sum(code == "azureml-asset-missing" for code, _ in codes(found(wanted))) == 2
+
+
+def test_a_damaged_plan_is_told(azureml):
+    whole = planned(azureml)
+    del whole.files["azureml.json"]
+    assert codes(found(whole)) == [("plan-damaged", "error")]
+
+
+def test_whoever_is_not_signed_in_is_told_once(there, monkeypatch):
+    monkeypatch.delenv("AZURE_CLIENT_SECRET")
+    blob = source("blob_url", "https://one.blob.core.windows.net/c/p")
+    [problem] = found(planned(there, blob, *assets("azureml:a:3")))
+    assert (problem.code, problem.severity, ways(problem)) == ("azureml-signed-out", "error", ["az login"])
+
+
+@pytest.mark.slow
+def test_a_network_that_is_away_is_told_once_and_soon(there):
+    begin = time.monotonic()
+    with there.tenant.unreachable("management.azure.com"):
+        assert codes(found(planned(there))) == [("azureml-unreachable", "error")]
+    assert time.monotonic() - begin < 4
+
+
+@pytest.mark.parametrize("name", ["workspace_name", pytest.param("resource_group", marks=pytest.mark.slow)])
+def test_a_workspace_that_is_not_there_is_the_one_thing_told(there, name):
+    problem = the("azureml-missing", planned(there, **{name: "typo"}))
+    assert (problem.where, problem.given) == (f"--{name.replace('_', '-')}", "typo")
+    assert "az resource list" in render(problem)
+    assert len(found(planned(there, **{name: "typo"}))) == 1
+
+
+def test_a_subscription_that_nobody_sees_is_told_by_its_own_flag(there):
+    [problem] = found(planned(there, subscription_id="aaaa"))
+    assert (problem.where, problem.given, problem.severity) == ("--subscription-id", "aaaa", "error")
+    assert ways(problem)[0] == "az account list --output table"
+
+
+@pytest.mark.slow
+def test_a_workspace_that_one_is_not_let_into_is_told_with_the_role(there):
+    there.fault("GET .*/workspaces/robots-ml\\?", status=403, code="AuthorizationFailed")
+    problem = the("azureml-not-allowed", planned(there))
+    assert f'--assignee {OBJECT} --role "AzureML Data Scientist" --scope "{there.at}"' in render(problem)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (403, "AuthorizationFailed"),
+        pytest.param(429, "TooManyRequests", marks=pytest.mark.slow),
+        pytest.param(503, "Busy", marks=pytest.mark.slow),
+    ],
+)
+def test_what_azure_does_not_tell_is_not_missing(there, status, code):
+    there.fault("GET .*/(computes|environments|datastores|permissions|data)", status=status, code=code)
+    [problem] = found(planned(there, *assets("azureml:a:3")))
+    assert (problem.code, problem.severity) == ("azureml-unchecked", "warning")
+    for what in (COMPUTE, "lerobot-training-env", "workspaceblobstore", "a:3", "the roles"):
+        assert what in problem.title
+    assert "missing" not in render(problem)
+    assert "has no" not in render(problem)
+
+
+@pytest.mark.slow
+def test_a_workspace_that_has_a_bad_moment_does_not_keep_the_rest_from_being_looked_at(there):
+    there.fault("GET .*/workspaces/robots-ml\\?", status=503, code="ServerBusy")
+    wanted = planned(there, compute="typo")
+    assert codes(found(wanted)) == [("azureml-unchecked", "warning"), ("azureml-compute-missing", "error")]
+
+
+def test_a_compute_that_is_not_there_is_offered_those_that_are(there):
+    there.kubernetes("k8s-other")
+    problem = the("azureml-compute-missing", planned(there, compute="k8s-robot-dev-01"))
+    assert problem.instead[0] == (f"--compute {COMPUTE}", f"there are {COMPUTE}, k8s-other")
+
+
+@pytest.mark.slow
+def test_an_environment_that_is_not_there_is_noted_and_one_of_another_image_stops(there):
+    assert codes(found(planned(there, environment_version="9"))) == [("azureml-environment-new", "note")]
+    there.environment("lerobot-training-env", "9", "ubuntu:24.04")
+    problem = the("azureml-environment-differs", planned(there, environment_version="9"))
+    assert "ubuntu:24.04" in problem.why
+    assert ways(problem)[0] == "--environment-version VERSION"
+
+
+@pytest.mark.parametrize(
+    ("uri", "way"),
+    [
+        ("azureml:pusht:4", "--dataset-asset azureml:pusht:3"),
+        ("azureml:pushd:3", "--dataset-asset azureml:pusht:VERSION"),
+    ],
+)
+def test_a_data_asset_that_is_not_there_is_offered_the_nearest(there, uri, way):
+    there.data("pusht", 3, dataset(there))
+    problem = the("azureml-asset-missing", planned(there, *assets(uri)))
+    assert (problem.where, problem.given, ways(problem)[0]) == ("--dataset-asset", uri, way)
+    assert found(planned(there, *assets("azureml:pusht:3"))) == []
+
+
+@pytest.mark.slow
+def test_a_model_that_is_not_there_is_told_by_its_flag(there):
+    there.data("pusht", 3, dataset(there))
+    wanted = planned(there, *assets("azureml:pusht:3"), model("azureml:act:7"))
+    problem = the("azureml-asset-missing", wanted)
+    assert (problem.where, problem.title) == ("--init-from-policy-model", "the workspace robots-ml has no model act")
+    there.model("act", 7, "act", kind="mlflow_model")
+    assert codes(found(wanted)) == [("azureml-asset-type", "warning")]
+
+
+@pytest.mark.slow
+def test_data_of_another_type_and_data_that_was_archived_is_told(there):
+    there.data("table", 1, "table", kind="mltable")
+    there.data("old", 1, dataset(there), archived=True)
+    problems = found(planned(there, *assets("azureml:table:1", "azureml:old:1")))
+    assert codes(problems) == [("azureml-asset-type", "error"), ("azureml-asset-archived", "warning")]
+    assert "mltable" in problems[0].title
+
+
+@pytest.mark.slow
+def test_sixty_four_assets_are_looked_at(there):
+    for number in range(63):
+        there.data(f"set{number}", 1, dataset(there))
+    wanted = planned(there, *assets(*(f"azureml:set{number}:1" for number in range(64))))
+    assert the("azureml-asset-missing", wanted).given == "azureml:set63:1"
+
+
+@pytest.mark.slow
+def test_assets_of_registries_are_not_looked_at_and_are_not_missing(there):
+    wanted = planned(there, *assets("azureml://registries/r/data/n/versions/1"))
+    assert codes(found(wanted)) == [("azureml-asset-unseen", "note")]
+
+
+def other_workspace(there, uri_name="shared"):
+    at = there.manager.workspace("team-ml", account=there.account)
+    subscription, group, _ = there.names
+    return (
+        at,
+        f"azureml://subscriptions/{subscription}/resourcegroups/{group}/workspaces/team-ml/data/{uri_name}/versions/1",
+    )
+
+
+@pytest.mark.slow
+def test_assets_of_another_workspace_are_looked_at_there(there):
+    _, uri = other_workspace(there)
+    problem = the("azureml-asset-missing", planned(there, *assets(uri)))
+    assert "the workspace team-ml has no data asset shared" in problem.title
+    gone = the("azureml-missing", planned(there, *assets(uri.replace("team-ml", "gone-ml"))))
+    assert gone.where == "--dataset-asset"
+
+
+@pytest.mark.slow
+def test_another_workspace_that_one_may_not_look_at_is_not_missing(there):
+    at, uri = other_workspace(there)
+    there.fault("/team-ml/data/", status=403, code="AuthorizationFailed")
+    problem = the("azureml-unchecked", planned(there, *assets(uri)))
+    assert "shared:1 of team-ml" in problem.title
+    assert f'--scope "{at}"' in render(problem)
+
+
+def test_who_may_not_submit_is_told_with_the_role(there):
+    there.manager.there.granted = [LOOKING]
+    problem = the("azureml-not-allowed", planned(there))
+    assert "may not make a job or upload its code in the workspace" in problem.title
+    assert "environment" not in problem.title  # it is there already
+    assert f'--assignee {OBJECT} --role "AzureML Data Scientist" --scope "{there.at}"' in render(problem)
+    assert "register its environment" in the("azureml-not-allowed", planned(there, environment_version="9")).title
+
+
+def test_who_uploads_folders_must_see_the_secret_of_the_datastore(there, tmp_path):
+    kind = "Microsoft.MachineLearningServices/workspaces"
+    there.manager.there.granted = [{"actions": ["*/read", f"{kind}/jobs/write", f"{kind}/codes/versions/write"]}]
+    there.datastore("keyed", there.container, credentials="Sas")
+    folder = source("local_path", str(tmp_path), pin=f"folder:{'ab' * 32}:12:3456")
+    problem = the("azureml-not-allowed", planned(there, folder, datastore="keyed"))
+    assert "may not ask for the secret of the datastore keyed" in problem.title
+    assert "azureml-not-allowed" not in told_codes(planned(there, folder))  # it keeps none
+    assert "azureml-not-allowed" not in told_codes(planned(there, datastore="keyed"))  # nothing is uploaded
+    there.manager.there.granted[0]["actions"].append(f"{kind}/datastores/listSecrets/action")
+    assert "azureml-not-allowed" not in told_codes(planned(there, folder, datastore="keyed"))
+
+
+def test_a_job_that_registers_a_model_needs_a_role_in_the_workspace(there):
+    wanted = planned(there, parameters={"register_checkpoint": "act"})
+    problem = the("azure-role-missing", wanted)
+    assert problem.severity == "warning"
+    assert "may not register models in the workspace robots-ml" in problem.title
+    assert ways(problem) == [
+        f'az role assignment create --assignee {PRINCIPAL} --role "AzureML Data Scientist" --scope "{there.at}"'
+    ]
+    there.manager.assign(PRINCIPAL, DATA_SCIENTIST, there.at.partition("/providers/")[0])
+    assert found(wanted) == []
+
+
+@pytest.mark.parametrize(("action", "missing"), [("models/*", False), ("models/versions/read", True)])
+def test_a_role_of_somebody_s_own_making_may_register_models(there, action, missing):
+    kind = "Microsoft.MachineLearningServices/workspaces"
+    there.manager.there.definitions["own"] = {"permissions": [{"actions": [f"{kind}/{action}"]}]}
+    there.manager.assign(PRINCIPAL, "own", there.at)
+    wanted = planned(there, parameters={"register_checkpoint": "act"})
+    assert ("azure-role-missing" in told_codes(wanted)) == missing
+
+
+@pytest.fixture
+def rehearsed(robotrain, there, monkeypatch):
+    """`submit --dry-run` of a training of a folder, as a person types it; what is not said is asked."""
+    names = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME")
+    for name, value in zip(names, there.names, strict=True):
+        monkeypatch.setenv(name, value)
+
+    def rehearsed(*words: object):
+        data = ("--dataset-asset", "azureml:pusht:3")
+        return robotrain("submit", "--platform", "azureml", *data, "--dry-run", "--json", *words)
+
+    there.data("pusht", 3, dataset(there))
+    return rehearsed
+
+
+@pytest.mark.slow
+def test_a_rehearsal_asks_for_what_nobody_said_and_looks_at_everything(rehearsed, there):
+    answer = rehearsed("--compute", COMPUTE)
+    assert answer.exit_code == 0, answer.stderr
+    assert f"AZURE_CLIENT_ID: '{CLIENT}'" in answer.json["files"]["job.yaml"]["text"]
+    assert {call.partition(" ")[0] for call in there.calls} == {"GET", "HEAD"}
+
+
+@pytest.mark.slow
+def test_a_compute_that_is_not_there_is_told_once_though_it_is_asked_twice(rehearsed):
+    answer = rehearsed("--compute", "typo")
+    assert answer.exit_code == 4
+    assert answer.stderr.count("the workspace has no compute typo") == 1
+
+
+@pytest.mark.slow
+def test_whoever_is_not_signed_in_hears_one_sentence(rehearsed, monkeypatch):
+    monkeypatch.delenv("AZURE_CLIENT_SECRET")
+    answer = rehearsed("--compute", COMPUTE)
+    assert answer.exit_code == 4
+    assert answer.stderr.count("nobody is signed in to Azure here") == 1
+    assert answer.stderr.count("[azureml-signed-out]") == 1
+
+
+@pytest.mark.slow
+def test_a_machine_of_azure_s_own_is_sent_no_instance_type(rehearsed, there):
+    there.managed_compute("gpus")
+    answer = rehearsed("--compute", "gpus")
+    assert answer.exit_code == 0, answer.stderr
+    assert "instance_type" not in answer.json["files"]["job.yaml"]["text"]
+    assert "--instance-type" in rehearsed("--compute", "gpus", "--instance-type", "gpuspot").stderr
+
+
+@pytest.mark.slow
+def test_a_cluster_is_looked_at_for_its_machines_and_for_the_quota_of_more(there):
+    there.managed_compute("gpus", vm_size="Standard_NC6s_v3")
+    there.usage("standardNCADSA100v4Family", 0, 0)
+    there.usage("standardDSv5Family", 0, 0)
+    there.usage("standardNCSv3Family", 0, 5)
+    words = {"compute": "gpus", "compute_kind": "managed"}
+    assert codes(found(planned(there, **words))) == [("azureml-quota", "error")]
+    assert "azureml-too-few-gpus" in told_codes(planned(there, parameters={"num_gpus": 2}, **words))
+    inner = there.ml.computes["gpus"]["properties"]["properties"]
+    inner["currentNodeCount"] = inner["nodeStateCounts"]["idleNodeCount"] = 1
+    assert found(planned(there, **words)) == []
+
+
+def told_codes(wanted) -> set[str]:
+    return {code for code, _ in codes(found(wanted))}
+
+
+@pytest.mark.slow
+def test_a_key_vault_that_does_not_answer_is_a_warning_and_one_that_asks_for_a_sign_in_is_there(there, azureml_vault):
+    words = {"hf_credential": "hub", "key_vault": "robots"}
+    assert found(planned(there, **words)) == []
+    assert azureml_vault.requests == ["GET /secrets?api-version=7.4"]
+    problem = the("azureml-vault-silent", planned(there, hf_credential="hub", key_vault="typo"))
+    assert (problem.where, problem.severity) == ("--hf-credential", "warning")
+    assert problem.given == "https://typo.vault.azure.net/secrets/hub"
+
+
+@pytest.fixture
+def azureml_vault(azureml):
+    """The key vault `robots`."""
+    made = Certificates(azureml.tenant.ca, azureml.tenant.folder / "server.pem", azureml.tenant.folder / "server.key")
+    with Vault(made) as vault:
+        azureml.proxy.hosts["robots.vault.azure.net"] = vault.port
+        yield vault
+        del azureml.proxy.hosts["robots.vault.azure.net"]
+
+
+def test_the_sdk_begins_to_be_imported_before_azure_is_asked(there, monkeypatch):
+    begun: list[int] = []
+    monkeypatch.setattr(sdk, "warm", lambda: begun.append(len(there.calls)))
+    found(planned(there))
+    assert begun == [0]

@@ -1,0 +1,40 @@
+"""The look into data assets before a submit: a folder that is no dataset is told before a GPU is paid for."""
+
+import pytest
+from azureml_looked import codes, dataset, found, planned, well
+from azureml_planned import assets
+from robotrain_azureml.hand_over import sdk
+
+
+@pytest.fixture
+def there(azureml, monkeypatch):
+    """A workspace with storage, and a folder with a dataset in it beside one without."""
+    monkeypatch.setattr(sdk, "warm", lambda: None)
+    ml = well(azureml)
+    ml.store.put(ml.container, {"sets/none/readme.txt": b"nothing here"})
+    ml.data("good", 3, dataset(ml, "sets/mini"))
+    ml.data("none", 1, "sets/none")
+    return ml
+
+
+def test_a_data_asset_that_is_no_dataset_is_told_before_anything_is_sent(there):
+    assert found(planned(there, *assets("azureml:good:3"))) == []
+    [problem] = found(planned(there, *assets("azureml:good:3", "azureml:none:1")))
+    assert (problem.code, problem.severity, problem.where) == ("source-undescribed", "error", "--dataset-asset")
+    assert problem.given == "azureml:none:1"
+    assert "it has no meta/info.json" in problem.title
+    assert there.jobs == {}
+
+
+def test_one_that_is_a_blob_address_is_looked_at_as_well(there):
+    at = f"https://{there.account}.blob.core.windows.net/{there.container}/sets"
+    there.data("far", 1, f"{at}/mini/")
+    there.data("away", 1, f"{at}/none/")
+    assert codes(found(planned(there, *assets("azureml:far:1")))) == []
+    assert codes(found(planned(there, *assets("azureml:away:1")))) == [("source-undescribed", "error")]
+
+
+def test_one_that_cannot_be_seen_from_here_stops_nobody(there):
+    there.data("hidden", 1, "https://elsewhere.blob.core.windows.net/c/hidden")
+    there.data("odd", 1, "wasbs://c@elsewhere.blob.core.windows.net/odd")
+    assert found(planned(there, *assets("azureml:hidden:1", "azureml:odd:1"))) == []

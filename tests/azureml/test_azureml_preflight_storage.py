@@ -1,0 +1,168 @@
+"""What is said of the storage before a job is sent: whether it is there, takes what is sent, and lets the job in."""
+
+import pytest
+from azure_stand_in.ml.azureml import PRINCIPAL
+from azure_stand_in.sign_in import OBJECT
+from azureml_looked import COMPUTE, CONTRIBUTOR, READER, codes, order, planned, well
+from azureml_planned import blobs, source, told
+from robotrain.problem import render
+from robotrain_azure.arm import Arm
+from robotrain_azureml.look import storage_there
+from robotrain_azureml.look.looking import VERSION, Looking
+
+
+@pytest.fixture
+def there(azureml):
+    """The workspace with everything that the job needs."""
+    return well(azureml)
+
+
+def look(azureml, *sources, parameters=None, **settings):
+    """What is said of the storage of a plan."""
+    wanted, arm = planned(azureml, *sources, parameters=parameters, **settings), Arm()
+    made = order(azureml, *sources, parameters=parameters, **settings)
+    return list(storage_there.problems(Looking(arm, made, arm.get(azureml.at, VERSION)), told(wanted)))
+
+
+def account(azureml, name: str = "") -> dict:
+    """The properties of a storage account."""
+    found = azureml.manager.account(name or azureml.account)
+    return azureml.manager.there.resources[found.lower()].properties
+
+
+def test_a_datastore_that_is_not_there_is_offered_those_that_are(there):
+    there.datastore("more", "more")
+    [problem] = look(there, datastore="workspaceblobstor")
+    assert (problem.code, problem.where) == ("azureml-datastore-missing", "--datastore")
+    assert problem.instead[0].text == "--datastore workspaceblobstore"
+    assert "more" in problem.instead[0].remark
+
+
+@pytest.mark.slow
+def test_a_datastore_that_holds_no_blobs_is_told(there):
+    there.datastore("files", "files", kind="AzureFile")
+    [problem] = look(there, datastore="files")
+    assert (problem.code, problem.severity) == ("azureml-datastore-kind", "error")
+    assert "AzureFile" in problem.title
+
+
+def test_an_account_that_takes_no_keys_is_told_where_the_workspace_signs_in_with_one(there):
+    account(there)["allowSharedKeyAccess"] = False
+    [problem] = look(there)
+    assert (problem.code, problem.severity) == ("azureml-keys-refused", "error")
+    assert "--system-datastores-auth-mode identity" in render(problem)
+    for who in (OBJECT, PRINCIPAL):  # who submits, and the job
+        assert f'--assignee {who} --role "Storage Blob Data Contributor"' in render(problem)
+    there.auth_mode("identity")
+    assert look(there) == []
+
+
+def test_whoever_may_not_see_identities_is_told_of_keys_all_the_same(there):
+    account(there)["allowSharedKeyAccess"] = False
+    there.fault("userAssignedIdentities", status=403, code="AuthorizationFailed")
+    assert ("azureml-keys-refused", "error") in codes(look(there))
+
+
+def test_signatures_of_an_identity_need_no_key_and_a_mode_of_tomorrow_is_a_note(there):
+    account(there)["allowSharedKeyAccess"] = False
+    workspace = there.manager.there.resources[there.at.lower()].properties
+    workspace["systemDatastoresAuthMode"] = "UserDelegationSAS"
+    assert look(there) == []
+    workspace["systemDatastoresAuthMode"] = "QuantumKeys"
+    [problem] = look(there)
+    assert (problem.code, problem.severity, "QuantumKeys" in problem.title) == ("azureml-unchecked", "note", True)
+
+
+def test_how_the_workspace_signs_in_to_its_own_account_is_no_news_of_another_one(there):
+    account(there, "other1")["allowSharedKeyAccess"] = False
+    there.datastore("other", "c", account="other1")
+    there.manager.there.resources[there.at.lower()].properties["systemDatastoresAuthMode"] = "QuantumKeys"
+    assert "azureml-unchecked" not in [code for code, _ in codes(look(there, datastore="other"))]
+
+
+@pytest.mark.slow
+def test_a_datastore_with_a_key_to_such_an_account_is_told_too(there):
+    account(there, "other1")["allowSharedKeyAccess"] = False
+    there.datastore("other", "c", credentials="AccountKey", account="other1")
+    there.auth_mode("identity")
+    [problem] = look(there, datastore="other")
+    assert (problem.code, "other1" in problem.title) == ("azureml-keys-refused", True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("closed", [{"publicNetworkAccess": "Disabled"}, {"networkAcls": {"defaultAction": "Deny"}}])
+def test_an_account_that_is_closed_to_other_networks_is_a_warning(there, closed):
+    account(there).update(closed)
+    assert codes(look(there)) == [("azureml-storage-closed", "warning")]
+
+
+def test_who_uploads_needs_a_role_where_the_workspace_keeps_no_secret(there, tmp_path):
+    folder = source("local_path", str(tmp_path), pin=f"folder:{'ab' * 32}:12:3456")
+    [problem] = look(there, folder)
+    assert (problem.code, problem.where) == ("azure-role-missing", "--dataset-path")
+    assert f'--assignee {OBJECT} --role "Storage Blob Data Contributor"' in render(problem)
+    there.manager.assign(OBJECT, CONTRIBUTOR, there.manager.account(there.account))
+    assert look(there, folder) == []
+
+
+@pytest.mark.slow
+def test_who_uploads_needs_none_where_it_keeps_one(there, tmp_path):
+    there.datastore("keyed", there.container, credentials="Sas")
+    folder = source("local_path", str(tmp_path), pin=f"folder:{'ab' * 32}:12:3456")
+    assert look(there, folder, datastore="keyed") == []
+
+
+def test_the_job_s_identity_needs_roles_on_every_account_that_it_reaches(there):
+    data = there.manager.account("account1")
+    problems = look(there, *blobs(), parameters={"publish_url": "https://account2.blob.core.windows.net/c/out"})
+    assert [problem.severity for problem in problems] == ["warning", "warning"]
+    assert f'--assignee {PRINCIPAL} --role "Storage Blob Data Reader" --scope "{data}"' in render(problems[0])
+    assert "account2" in problems[1].title  # of another subscription: not told, and not missing
+    there.manager.assign(PRINCIPAL, READER, data)
+    assert look(there, *blobs()) == []
+
+
+def test_a_compute_of_its_own_identity_needs_the_roles_too(there):
+    there.kubernetes(COMPUTE, identities=(), system=True)
+    principal = there.ml.computes[COMPUTE]["identity"]["principalId"]
+    [problem] = look(there, workload_identity=None)
+    assert (problem.code, problem.where, problem.given) == ("azure-role-missing", "--compute", COMPUTE)
+    assert f'--assignee {principal} --role "Storage Blob Data Contributor"' in render(problem)
+    there.manager.assign(principal, CONTRIBUTOR, there.manager.account(there.account))
+    assert look(there, workload_identity=None) == []
+
+
+def test_a_job_that_names_nobody_signs_in_as_the_one_identity_there_is(there):
+    there.manager.there.assignments.clear()
+    [problem] = look(there, workload_identity=None)
+    assert f"--assignee {PRINCIPAL} " in render(problem)
+
+
+def test_an_account_that_does_not_answer_from_here_is_a_warning_with_its_host(there):
+    host = f"{there.account}.blob.core.windows.net"
+    with there.tenant.unreachable(host):
+        [problem] = look(there)
+    assert (problem.code, problem.severity, problem.given) == ("azureml-storage-silent", "warning", host)
+    assert "The job's code is uploaded there" in problem.why
+
+
+@pytest.mark.slow
+def test_the_job_s_identity_must_write_the_output_where_the_workspace_keeps_no_secret(there):
+    there.manager.there.assignments.clear()
+    [problem] = look(there)
+    assert (problem.code, there.account in problem.title) == ("azure-role-missing", True)
+    there.datastore("keyed", there.container, credentials="Sas")
+    assert look(there, datastore="keyed") == []
+
+
+def test_accounts_are_those_of_blobs_and_of_what_is_written():
+    assert storage_there.account("https://one.blob.core.windows.net/c/p") == "one"
+    assert storage_there.account("https://two.dfs.core.windows.net/c") == "two"
+    assert storage_there.account("lerobot/pusht") == ""
+
+
+@pytest.mark.slow
+def test_an_account_that_one_may_not_look_at_is_a_note_and_the_roles_are_looked_at_all_the_same(there):
+    there.manager.there.assignments.clear()
+    there.fault(f"/storageAccounts/{there.account}\\?", status=403, code="AuthorizationFailed")
+    assert codes(look(there)) == [("azureml-unchecked", "note"), ("azure-role-missing", "warning")]

@@ -1,0 +1,62 @@
+"""What `submit --assets-only` brings to a workspace: a line for each thing, and no job."""
+
+import pytest
+from azureml_handed_over import AT, ENVIRONMENT, IMAGE, VERSION, asked, sendable
+from robotrain.problem import Rejected
+from robotrain_azureml.platform import AzureML
+from robotrain_runtime.document import Source
+from robotrain_sources.local_path import digest
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "recorded").mkdir()
+    (tmp_path / "recorded/a").write_bytes(b"a")
+    return tmp_path / "recorded"
+
+
+def test_the_environment_comes_first_then_folders_and_no_job(azureml, folder):
+    wanted = sendable(azureml, Source(role="dataset", kind="local_path", uri=str(folder), pin=digest.of(folder).pin))
+    lines = AzureML().prepare(wanted)
+    assert next(lines) == f"environment {ENVIRONMENT}:{VERSION} was registered with {IMAGE}"
+    assert asked(azureml, "blob.core") == []
+    [line] = lines
+    assert line.startswith(f"{folder} was uploaded: azureml://datastores/workspaceblobstore/paths/robotrain/data/")
+    assert azureml.jobs == {}
+    assert [line.rpartition(" is there already")[1] != "" for line in AzureML().prepare(wanted)] == [True, True]
+
+
+def test_a_folder_without_a_digest_is_left_to_the_submit(azureml, folder):
+    wanted = sendable(azureml, Source(role="dataset", kind="local_path", uri=str(folder)))
+    assert len(list(AzureML().prepare(wanted))) == 1
+    assert asked(azureml, "blob.core") == []
+
+
+def test_an_environment_of_another_image_stops_it(azureml, folder):
+    azureml.environment(ENVIRONMENT, VERSION, "pytorch/pytorch:2.4.1")
+    wanted = sendable(azureml, Source(role="dataset", kind="local_path", uri=str(folder), pin=digest.of(folder).pin))
+    with pytest.raises(Rejected) as raised:
+        list(AzureML().prepare(wanted))
+    [problem] = raised.value.problems
+    assert problem.code == "azureml-environment-differs"
+    assert asked(azureml) == [f"GET {AT}"]
+
+
+def test_a_folder_with_a_link_is_told_before_anything_is_asked(azureml, folder):
+    wanted = sendable(azureml, Source(role="dataset", kind="local_path", uri=str(folder), pin=digest.of(folder).pin))
+    (folder / "link").symlink_to("a")
+    with pytest.raises(Rejected):
+        list(AzureML().prepare(wanted))
+    assert azureml.calls == []
+
+
+def test_the_environment_alone_needs_neither_data_nor_a_compute(azureml, robotrain):
+    names = zip(("--subscription-id", "--resource-group", "--workspace-name"), azureml.names, strict=True)
+    words = ("submit", "--platform", "azureml", *(word for pair in names for word in pair))
+    answer = robotrain(*words, "--assets-only")
+    assert answer.exit_code == 0, answer.stderr
+    assert answer.stdout.startswith("environment lerobot-training-env:")
+    assert azureml.jobs == {}
+    refused = robotrain(*words, "--dry-run")
+    assert "needs a dataset" in refused.stderr
+    assert "no compute is named" in refused.stderr

@@ -1,0 +1,337 @@
+"""The plan of a command job: what a person reads in it, and what Azure ML and the container find."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import azureml_planned as planned
+import pytest
+from azureml_planned import ONE, PINNED, TWO, assets, blobs, job, model, order_of, placement, plan, source, spec
+from robotrain_azure.images import LEROBOT_TRAIN as IMAGE
+from robotrain_azureml import order
+from robotrain_azureml.spec import start
+from robotrain_runtime import mounts
+
+RENDER = """
+import sys; sys.path.insert(0, sys.argv[1])
+import azureml_planned as planned; print(planned.plan(planned.job(trainer_args=("--x=1",))).digest)
+"""
+WITHOUT_LIBRARIES = """
+import sys
+from robotrain.payload import Payload
+from robotrain.job import Job
+from robotrain_azureml.platform import AzureML
+from robotrain_azureml.settings import Settings
+from robotrain_runtime.document import Source
+names = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w", "compute": "c"}
+of = Job(workload="x", parameters=(), sources=(Source(role="dataset", kind="data_asset", uri="azureml:a:1"),))
+AzureML().render(of, Settings(**names), "x-1", Payload(b""), {})
+print(sorted({"azure", "yaml", "pydantic", "msal", "requests"} & {name.partition(".")[0] for name in sys.modules}))
+"""
+FULL = "subscriptions/SUB/resourcegroups/RG/workspaces/WS"
+GOLDEN = """\
+$schema: https://azuremlschemas.azureedge.net/latest/commandJob.schema.json
+type: command
+name: {run}
+display_name: {run}
+experiment_name: lerobot-training
+tags:
+  robotrain.run: {run}
+  robotrain.job: '{digest}'
+code: code
+command: python3 start.py
+environment: azureml:lerobot-training-env:2.11.0-cuda12.8-cudnn9-runtime-sha256-{image}
+compute: azureml:k8s-robot-dev-00
+resources:
+  instance_count: 1
+  instance_type: gpuspot
+  shm_size: '8g'
+identity:
+  type: managed
+environment_variables:
+  PYTHONUNBUFFERED: '1'
+  GIT_PYTHON_REFRESH: 'quiet'
+  AZURE_AUTHORITY_HOST: 'https://login.microsoftonline.com'
+  AZURE_CLIENT_ID: 'the-client'
+  AZURE_SUBSCRIPTION_ID: 'SUB-AZ'
+  AZURE_RESOURCE_GROUP: 'rg-tf'
+  AZUREML_WORKSPACE_NAME: 'ws-tf'
+  MLFLOW_TRACKING_TOKEN_REFRESH_RETRIES: '3'
+  MLFLOW_HTTP_REQUEST_TIMEOUT: '60'
+  DATASET_ASSETS: '["azureml:a:3"]'
+  DATASET_ASSET_COUNT: '1'
+  BLOB_URLS: '["https://account1.blob.core.windows.net/train/set1"]'
+  INIT_FROM_POLICY_MODEL_SOURCE: 'azureml:m:7'
+inputs:
+  dataset_asset_0:
+    type: uri_folder
+    mode: ro_mount
+    path: azureml:a:3
+  init_from_policy_model:
+    type: custom_model
+    mode: download
+    path: azureml:m:7
+outputs:
+  checkpoints:
+    type: uri_folder
+    mode: upload
+    path: azureml://datastores/workspaceblobstore/paths/azureml/{run}/checkpoints/
+"""
+
+
+def test_the_job_of_the_reference_is_this_one() -> None:
+    of = job(*assets("azureml:a:3"), *blobs(), model("azureml:m:7"), register_checkpoint="m", training_steps=10)
+    made = plan(of, workload_identity="the-client")
+    image = IMAGE.rpartition(":")[2]
+    assert made.files["job.yaml"].decode() == GOLDEN.format(run=made.run, digest=of.digest, image=image)
+    assert placement(made).promised == {
+        "DATASET_ASSETS": '["azureml:a:3"]',
+        "DATASET_ASSET_COUNT": "1",
+        "BLOB_URLS": f'["{ONE}"]',
+        "INIT_FROM_POLICY_MODEL_SOURCE": "azureml:m:7",
+    }
+
+
+def test_the_job_lies_beside_its_code_and_names_it() -> None:
+    made = plan(job())
+    assert set(made.files) == {"job.yaml", "azureml.json", "code/start.py", "code/payload.zip", "code/job.json"}
+    assert (made.spec, spec(made)["code"]) == ("job.yaml", "code")
+    assert made.shown == ("job.yaml", "code/job.json")
+    assert made.files["code/payload.zip"] == planned.payload().archive
+    assert made.files["code/start.py"].decode() == start.PROGRAM
+
+
+def test_the_command_is_the_same_for_every_job() -> None:
+    odd = job(job_name="$(id) `id` ${{inputs.x}}", trainer_args=("; rm -rf /", "{{x}}"))
+    assert {spec(plan(of))["command"] for of in (job(), odd)} == {"python3 start.py"}
+    assert plan(odd).files["code/start.py"] == plan(job()).files["code/start.py"]
+    assert "rm -rf" not in plan(odd).files["job.yaml"].decode()
+    assert planned.told(plan(odd)).trainer_args == odd.trainer_args
+
+
+def test_equal_jobs_are_equal_bytes_in_every_process() -> None:
+    command = [sys.executable, "-c", RENDER, str(Path(planned.__file__).parent)]
+    found = {subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() for _ in range(2)}
+    assert found == {plan(job(trainer_args=("--x=1",))).digest}
+
+
+def test_nothing_of_azure_and_no_yaml_is_imported_to_render() -> None:
+    told = subprocess.run([sys.executable, "-c", WITHOUT_LIBRARIES], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
+
+
+def test_another_job_is_another_name_and_another_folder_of_the_datastore() -> None:
+    one, two = plan(job()), plan(job(), attempt=2)
+    assert (spec(one)["name"], spec(two)["name"]) == (one.run, two.run)
+    paths = [spec(made)["outputs"]["checkpoints"]["path"] for made in (one, two)]
+    assert [path.split("/")[-3] for path in paths] == [one.run, two.run]
+
+
+class TestDatasets:
+    """Which of them Azure ML brings, and which the run fetches."""
+
+    def test_assets_are_numbered_as_they_were_typed_among_whatever_else(self) -> None:
+        sources = [*assets("azureml:b:1"), *blobs(TWO), *assets("azureml:a:2"), *blobs(ONE)]
+        made = plan(job(*sources))
+        assert {name: entry["path"] for name, entry in spec(made)["inputs"].items()} == {
+            "dataset_asset_0": "azureml:b:1",
+            "dataset_asset_1": "azureml:a:2",
+        }
+        said = spec(made)["environment_variables"]
+        assert json.loads(said["DATASET_ASSETS"]) == ["azureml:b:1", "azureml:a:2"]
+        assert said["DATASET_ASSET_COUNT"] == "2"
+        assert json.loads(said["BLOB_URLS"]) == [TWO, ONE]
+        assert planned.told(made).sources == tuple(sources)
+
+    def test_the_runtime_finds_each_by_its_role_and_name_and_fetches_the_rest(self) -> None:
+        sources = [*assets("azureml:b:1"), *blobs(), model("azureml:m:1"), source("local_path", "/d", pin=PINNED)]
+        document = planned.told(plan(job(*sources)))
+        folders = [found.folder if (found := mounts.of(document, one)) else "" for one in document.sources]
+        assert folders == [
+            "${AZURE_ML_INPUT_dataset_asset_0}",
+            "",
+            "${AZURE_ML_INPUT_init_from_policy_model}",
+            "${AZURE_ML_INPUT_dataset_path_0}",
+        ]
+        assert mounts.fetched(document) == (sources[1],)
+
+    def test_one_that_is_given_twice_is_mounted_for_each_and_looked_for_once(self) -> None:
+        made = plan(job(*assets("azureml:a:3", "azureml:a:3")))
+        assert set(spec(made)["inputs"]) == {"dataset_asset_0", "dataset_asset_1"}
+        assert spec(made)["environment_variables"]["DATASET_ASSET_COUNT"] == "2"
+        (needed,) = order_of(made).assets
+        assert (needed.kind, needed.name, needed.version, needed.flag) == ("data", "a", 3, "--dataset-asset")
+
+    def test_those_of_the_hub_and_of_blobs_need_no_input(self) -> None:
+        made = plan(job(source("huggingface", "lerobot/pusht@main")))
+        assert "inputs" not in spec(made)
+        assert placement(made).mounts == ()
+        assert placement(made).promised == {}
+        assert not {"BLOB_URLS", "DATASET_ASSETS"} & set(spec(made)["environment_variables"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "path"),
+    [
+        ("azureml:a:0", "azureml:a:0"),
+        ("azureml://registries/r/data/a/versions/1", "azureml://registries/r/data/a/versions/1"),
+        (
+            "azureml://locations/l/workspaces/w/data/a/versions/1",
+            "azureml://locations/l/workspaces/w/data/a/versions/1",
+        ),
+        (
+            f"azureml://{FULL}/data/a/versions/1",
+            "azureml:/subscriptions/SUB/resourceGroups/RG/providers/Microsoft.MachineLearningServices/workspaces/WS"
+            "/data/a/versions/1",
+        ),
+        (
+            "azureml://subscriptions/SUB/resourceGroups/RG/providers/microsoft.machinelearningservices/workspaces/WS"
+            "/data/a/versions/1",
+            "azureml:/subscriptions/SUB/resourceGroups/RG/providers/Microsoft.MachineLearningServices/workspaces/WS"
+            "/data/a/versions/1",
+        ),
+    ],
+)
+def test_a_full_name_becomes_what_the_service_takes(typed: str, path: str) -> None:
+    made = plan(job(*assets(typed)))
+    assert spec(made)["inputs"]["dataset_asset_0"]["path"] == path
+    assert json.loads(spec(made)["environment_variables"]["DATASET_ASSETS"]) == [typed]
+    assert placement(made).mounts[0].uri == typed
+
+
+class TestPolicies:
+    """A model to go on from, whole or by its weights alone."""
+
+    def test_models_of_the_workspace_are_downloaded(self) -> None:
+        made = plan(job(*blobs(), model("azureml:m:7", "policy")))
+        entry = {"type": "custom_model", "mode": "download", "path": "azureml:m:7"}
+        assert spec(made)["inputs"] == {"policy_model": entry}
+        assert "INIT_FROM_POLICY_MODEL_SOURCE" not in spec(made)["environment_variables"]
+        assert [(one.kind, one.flag) for one in order_of(made).assets] == [("models", "--policy-model")]
+
+    def test_weights_of_a_blob_folder_are_fetched_by_the_run_and_named_for_its_readers(self) -> None:
+        made = plan(job(*blobs(), source("blob_url", TWO, "init_policy")))
+        assert "inputs" not in spec(made)
+        assert spec(made)["environment_variables"]["INIT_FROM_POLICY_MODEL_SOURCE"] == TWO
+        assert json.loads(spec(made)["environment_variables"]["BLOB_URLS"]) == [ONE]
+
+
+class TestFolders:
+    """Those of this machine: uploaded by content, mounted like everything else."""
+
+    def test_a_pinned_folder_goes_to_where_its_content_says(self) -> None:
+        made = plan(job(source("local_path", "/data/d", pin=PINNED)), datastore="mine")
+        (upload,) = order_of(made).uploads
+        assert upload == order.Upload(
+            path="/data/d", to=f"robotrain/data/{'ab' * 32}", files=12, size=3456, flag="--dataset-path"
+        )
+        assert spec(made)["inputs"]["dataset_path_0"] == {
+            "type": "uri_folder",
+            "mode": "ro_mount",
+            "path": f"azureml://datastores/mine/paths/robotrain/data/{'ab' * 32}/",
+        }
+
+    def test_one_that_is_not_pinned_has_a_place_of_this_run_alone(self) -> None:
+        made = plan(job(*blobs(), source("local_path", "/data/d")))
+        (upload,) = order_of(made).uploads
+        assert (upload.to, upload.files, upload.size) == (f"azureml/{made.run}/inputs/1", None, None)
+
+    def test_policies_and_checkpoints_are_brought_the_same_way(self) -> None:
+        sources = [source("local_path", "/p", "policy", PINNED), source("local_path", "/c", "resume")]
+        made = plan(job(*blobs(), *sources))
+        assert list(spec(made)["inputs"]) == ["policy_path", "resume_path"]
+        assert [(one.path, one.flag) for one in order_of(made).uploads] == [
+            ("/p", "--policy-path"),
+            ("/c", "--resume-from"),
+        ]
+
+    def test_what_is_typed_stays_out_of_the_job(self) -> None:
+        folder = "/data/${{inputs.x}}/$(id)"
+        made = plan(job(source("local_path", folder)))
+        assert "inputs.x" not in made.files["job.yaml"].decode()
+        assert order_of(made).uploads[0].path == folder
+
+    def test_one_that_is_given_twice_is_uploaded_once(self) -> None:
+        made = plan(job(*[source("local_path", "/d", pin=PINNED)] * 2))
+        assert set(spec(made)["inputs"]) == {"dataset_path_0", "dataset_path_1"}
+        assert len(order_of(made).uploads) == 1
+
+
+class TestMachine:
+    """Where it runs, with what, and how long."""
+
+    def test_the_compute_is_the_one_that_was_named_before_that_of_the_cluster(self) -> None:
+        assert spec(plan(job()))["compute"] == "azureml:k8s-robot-dev-00"
+        made = plan(job(), compute="mine")
+        assert (spec(made)["compute"], order_of(made).compute) == ("azureml:mine", "mine")
+
+    @pytest.mark.parametrize(("gpus", "kind"), [(1, "gpuspot"), (2, "gpuspot2"), (4, "gpuspot4")])
+    def test_a_kubernetes_compute_is_asked_for_a_machine_with_the_gpus(self, gpus: int, kind: str) -> None:
+        for known in (None, "kubernetes"):
+            made = plan(job(num_gpus=gpus), compute_kind=known)
+            assert spec(made)["resources"]["instance_type"] == kind
+            assert (order_of(made).instance_type, order_of(made).gpus) == (kind, gpus)
+
+    def test_a_managed_compute_is_asked_for_none(self) -> None:
+        made = plan(job(), compute_kind="managed", instance_type="gpu4")
+        assert spec(made)["resources"] == {"instance_count": 1, "shm_size": "8g"}
+        assert (order_of(made).compute_kind, order_of(made).instance_type) == ("managed", "")
+
+    def test_a_limit_is_said_in_seconds_or_not_at_all(self) -> None:
+        assert spec(plan(job(), exec_timeout="12h"))["limits"] == {"timeout": 43200}
+        assert "limits" not in spec(plan(job()))
+
+    def test_the_environment_is_named_and_said_with_its_image(self) -> None:
+        made = plan(job(), image="registry.example/a/b:1.0", environment_name="mine")
+        assert spec(made)["environment"] == "azureml:mine:1.0"
+        assert order_of(made).environment == order.Environment(
+            name="mine", version="1.0", image="registry.example/a/b:1.0"
+        )
+        assert spec(plan(job(), environment_version="7"))["environment"] == "azureml:lerobot-training-env:7"
+
+
+class TestContainer:
+    """What the runtime is told beside the sources."""
+
+    def test_it_writes_to_the_run_and_the_output_that_azure_ml_made(self) -> None:
+        told = placement(plan(job()))
+        assert told.tracking_uri == "azureml-workspace://SUB-AZ/rg-tf/ws-tf"
+        assert (told.tracking_run, told.submission) == ("MLFLOW_RUN_ID", "AZUREML_RUN_ID")
+        assert (told.kept, told.left) == ("${AZURE_ML_OUTPUT_checkpoints}", "")
+        assert told.kept_as == "azureml://datastores/workspaceblobstore/paths/azureml/${AZUREML_RUN_ID}/checkpoints/"
+
+    def test_an_output_that_is_mounted_holds_what_an_earlier_attempt_left(self) -> None:
+        made = plan(job(), output_mode="rw_mount")
+        assert spec(made)["outputs"]["checkpoints"]["mode"] == "rw_mount"
+        assert placement(made).left == placement(made).kept
+
+    def test_it_works_in_a_folder_of_its_own_with_a_cache_beside_it(self) -> None:
+        made = plan(job(), work_dir="/mnt/work", cache_gib=40.0, download_mib=512)
+        told = placement(made)
+        assert (told.work, told.cache) == (f"/mnt/work/{made.run}", "/mnt/work/cache")
+        assert (told.cache_gib, told.download_mib) == (40.0, 512)
+
+    def test_a_secret_is_named_where_the_hub_is_read_and_nowhere_else(self) -> None:
+        address = "https://robots.vault.azure.net/secrets/hf"
+        made = plan(job(source("huggingface", "a/b")), hf_credential="hf", key_vault="robots")
+        assert placement(made).credentials == {"huggingface": address}
+        assert [(one.uri, one.flag) for one in order_of(made).secrets] == [(address, "--hf-credential")]
+        without = plan(job(), hf_credential="hf", key_vault="robots")
+        assert placement(without).credentials == {}
+        assert order_of(without).secrets == ()
+
+    def test_checkpoints_are_published_beside_the_output_where_that_was_asked_for(self) -> None:
+        made = plan(job(publish_url=TWO))
+        assert order_of(made).publishes == TWO
+        assert planned.told(made).parameters["publish_url"] == TWO
+
+
+def test_an_order_reads_back_as_it_was_written() -> None:
+    of = job(source("local_path", "/d", pin=PINNED), *assets("azureml:a:3"), source("huggingface", "a/b"))
+    made = plan(of, workload_identity="id", hf_credential="hf", key_vault="robots", compute_kind="kubernetes")
+    kept = order_of(made)
+    assert order.dump(kept) == made.files["azureml.json"]
+    assert dataclasses.replace(kept) == kept
+    assert (kept.identity, kept.run, kept.at.name) == ("id", made.run, "ws-tf")

@@ -1,0 +1,184 @@
+"""What others say of the jobs that we write: the schema of command jobs, and Azure's own SDK.
+
+The schema is the SDK's own (`schema/README.md`); the quick tests read it from its file and import nothing of Azure.
+"""
+
+import functools
+import importlib.util
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import azureml_planned as planned
+import jsonschema
+import pytest
+from azureml_planned import PINNED, assets, blobs, job, model, source, spec
+from robotrain.plan import Plan, write
+from robotrain_azureml.spec import outputs
+
+SCHEMA = Path(__file__).with_name("schema") / "commandJob.schema.json"
+FULL = "azureml://subscriptions/SUB/resourcegroups/RG/workspaces/WS/data/a/versions/1"
+REGISTRY = "azureml://registries/r/models/m/versions/2"
+LOCATED = "azureml://locations/westeurope/workspaces/w/data/a/versions/1"
+
+SENT = """
+import json, logging, sys, warnings
+warnings.simplefilter("ignore")
+logging.getLogger("azure.ai.ml").setLevel(logging.ERROR)
+from azure.ai.ml import MLClient, load_job
+from azure.identity import DefaultAzureCredential
+client = MLClient(DefaultAzureCredential(), *json.loads(sys.argv[1]))
+print(client.jobs.create_or_update(load_job(sys.argv[2])).name)
+"""
+Load = Callable[[dict[str, Any] | Plan], Any]
+
+
+def plans() -> list[Plan]:
+    """One of everything that a job can say."""
+    folders = [source("local_path", "/d", pin=PINNED), source("local_path", "/e")]
+    several = [*assets("azureml:a:3", FULL, LOCATED, "azureml:a:3"), *blobs(), *folders, model(REGISTRY)]
+    client = "11111111-2222-3333-4444-555555555555"
+    return [
+        planned.plan(job()),
+        planned.plan(job(*several), workload_identity=client, exec_timeout="12h", labels="team=arms,on=true,a b=1.0"),
+        planned.plan(job(*blobs(), model("azureml:m:7", "policy")), compute_kind="managed", display_name="1e3: #"),
+        planned.plan(job(*blobs(), source("local_path", "/c", "resume")), output_mode="rw_mount", instance_type="mine"),
+        planned.plan(job(source("huggingface", "a/b"), num_gpus=4), hf_credential="hf", key_vault="robots"),
+        planned.plan(job(workload="rosbag-act-train"), datastore="mine", environment_version="7", compute="c-1"),
+    ]
+
+
+def wrong(**changed: Any) -> dict[str, Any]:
+    """A job with something else in it."""
+    return {**spec(planned.plan(job(*assets("azureml:a:3")))), **changed}
+
+
+WRONG = [
+    wrong(colour="red"),
+    wrong(type="comand"),
+    wrong(limits={"timeout": "long"}),
+    wrong(identity={"type": "me"}),
+    wrong(resources={"gpus": 1}),
+    wrong(environment="pytorch:2"),
+    wrong(inputs={"x": {"type": "uri_folder", "mode": "rw_mount", "path": "azureml:a:3"}}),
+    wrong(outputs={"x": {"type": "uri_folder", "mode": "ro_mount"}}),
+    wrong(tags={"x": {}}),
+]
+
+
+@functools.cache
+def validator() -> Any:
+    kept = json.loads(SCHEMA.read_text())
+    jsonschema.Draft7Validator.check_schema(kept)
+    return jsonschema.Draft7Validator(kept)
+
+
+def test_every_job_fits_the_schema_of_command_jobs() -> None:
+    for made in plans():
+        validator().validate(spec(made))
+
+
+@pytest.mark.parametrize("job", WRONG)
+def test_the_schema_refuses_what_is_no_command_job(job: dict[str, Any]) -> None:
+    assert not validator().is_valid(job)
+
+
+@pytest.fixture(scope="module")
+def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
+    """What the SDK would send for a plan, or for a job that it never saw."""
+    from azure.ai.ml import load_job
+
+    logging.getLogger("azure.ai.ml").setLevel(logging.ERROR)
+
+    def loaded(of: dict[str, Any] | Plan) -> Any:
+        folder = tmp_path_factory.mktemp("plan")
+        if isinstance(of, Plan):
+            write(of, folder)
+        else:
+            (folder / "code").mkdir()
+            (folder / "job.yaml").write_text(json.dumps(of))
+        return load_job(folder / "job.yaml")._to_job()._to_rest_object().as_dict()
+
+    return loaded
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+class TestOfTheSdk:
+    """What it reads in a plan's folder, and what it would send."""
+
+    def test_it_takes_every_job_and_sends_what_it_says(self, load: Load) -> None:
+        for made in plans():
+            body, said = load(made), spec(made)
+            sent = body["properties"]
+            assert (body["name"], sent["command"], sent["codeId"]) == (made.run, said["command"], "code")
+            assert (sent["experimentName"], sent.get("displayName")) == (
+                said["experiment_name"],
+                said.get("display_name"),
+            )
+            assert (sent["environmentVariables"], sent["tags"]) == (said["environment_variables"], said["tags"])
+            assert {sent["environmentId"], sent["computeId"]} == {
+                said[name].removeprefix("azureml:") for name in ("environment", "compute")
+            }
+            assert sent["identity"] == {"identityType": "Managed"}
+            assert sent["resources"].get("instanceType") == said["resources"].get("instance_type")
+            assert sent["resources"]["shmSize"] == said["resources"]["shm_size"]
+            assert list(sent.get("inputs", {})) == list(said.get("inputs", {}))
+            assert sent["outputs"]["checkpoints"]["uri"] == said["outputs"]["checkpoints"]["path"]
+
+    def test_it_reads_times_and_ways_of_bringing_as_they_were_meant(self, load: Load) -> None:
+        of = job(*assets("azureml:a:3"), model("azureml:m:7"))
+        sent = load(planned.plan(of, exec_timeout="90m", output_mode="rw_mount"))["properties"]
+        assert sent["limits"]["timeout"] == "PT1H30M"
+        assert [(one["jobInputType"], one["mode"]) for one in sent["inputs"].values()] == [
+            ("uri_folder", "ReadOnlyMount"),
+            ("custom_model", "Download"),
+        ]
+        assert sent["outputs"]["checkpoints"]["mode"] == "ReadWriteMount"
+
+    @pytest.mark.parametrize("job", WRONG)
+    def test_it_refuses_what_the_schema_refuses(self, job: dict[str, Any], load: Load) -> None:
+        with pytest.raises(Exception, match=r"alidation|Unsupported"):
+            load(job)
+
+    def test_a_name_that_nothing_stands_for_would_be_seen(self, load: Load) -> None:
+        load(wrong())
+        with pytest.raises(Exception, match="nope"):
+            load(wrong(command="echo ${{inputs.nope}}"))
+
+    def test_the_schema_is_still_made_of_its_classes(self) -> None:
+        found = importlib.util.spec_from_file_location("azureml_schema_make", SCHEMA.with_name("make.py"))
+        assert found is not None
+        assert found.loader is not None
+        make = importlib.util.module_from_spec(found)
+        found.loader.exec_module(make)
+        assert make.text() == SCHEMA.read_text()
+
+
+@pytest.mark.slow
+def test_short_and_full_names_reach_the_same_versions_in_a_workspace(azureml, tmp_path: Path) -> None:
+    subscription, group, workspace = azureml.names
+    azureml.kubernetes()
+    azureml.environment("lerobot-training-env", "1.0", "registry.example/image:1.0")
+    azureml.data("a", 3, "episodes/3")
+    azureml.model("m", 7, "models/7")
+    scope = f"azureml://subscriptions/{subscription}/resourcegroups/{group}/workspaces/{workspace}"
+    of = job(*assets("azureml:a:3", f"{scope}/data/a/versions/3"), model(f"{scope}/models/m/versions/7"))
+    names = {"subscription_id": subscription, "resource_group": group, "workspace_name": workspace}
+    made = planned.plan(of, image="registry.example/image:1.0", **names)
+    write(made, tmp_path)
+    command = [sys.executable, "-c", SENT, json.dumps(azureml.names), str(tmp_path / "job.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.strip()) == (0, made.run), done.stderr[-2000:]
+    (job_there,) = azureml.jobs.values()
+    assert {name: bound.prefix for name, bound in job_there.inputs.items()} == {
+        "dataset_asset_0": "episodes/3",
+        "dataset_asset_1": "episodes/3",
+        "init_from_policy_model": "models/7",
+    }
+    assert job_there.environ == spec(made)["environment_variables"]
+    assert job_there.outputs["checkpoints"].prefix == outputs.folder(made.run, "checkpoints")

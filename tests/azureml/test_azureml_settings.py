@@ -1,0 +1,150 @@
+"""Where Azure ML's settings come from: the command line, the names of the contract, Terraform, this machine."""
+
+from pathlib import Path
+
+import pytest
+from azure_stand_in.terraform import outputs
+
+__all__ = ["outputs"]
+
+ONE, OTHER = "11111111-2222-3333-4444-555555555555", "31111111-2222-3333-4444-555555555555"
+NAMES = ("--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w")
+
+
+@pytest.fixture
+def explained(robotrain, nobody):
+    """The values of a job by name, with where each was said."""
+
+    def run(*words: str) -> dict[str, tuple[object, str]]:
+        answer = robotrain("explain", "--platform", "azureml", "-d", "lerobot/pusht", "--json", *words)
+        assert answer.exit_code == 0, answer.stderr
+        return {row["name"]: (row["value"], row["origin"]) for row in answer.json["values"]}
+
+    return run
+
+
+def test_what_terraform_made_is_where_a_job_runs(outputs, robotrain) -> None:
+    outputs(
+        resource_group={"name": "rg-tf"},
+        azureml_workspace={"name": "ws-tf"},
+        aks_cluster={"name": "aks-robot-dev-001"},
+        key_vault_name="kv-tf",
+    )
+    answer = robotrain("render", "--platform", "azureml", "-d", "lerobot/pusht", "--subscription-id", "s")
+    assert answer.exit_code == 0, answer.stderr
+    for line in ("compute: azureml:k8s-robot-dev-00", "rg-tf", "ws-tf"):
+        assert line in answer.stdout
+    assert outputs.runs() == 1
+
+
+def test_the_vault_is_terraforms_where_a_secret_is_named(outputs, explained) -> None:
+    outputs(aks_cluster={"name": "aks-a"}, key_vault_name="kv-tf")
+    values = explained(*NAMES, "--hf-credential")
+    assert values["hf_credential"][0] == "hf-token"
+    assert values["key_vault"] == ("kv-tf", "infrastructure/terraform key_vault_name.value")
+
+
+def test_terraform_is_not_asked_for_what_somebody_said(outputs, explained) -> None:
+    outputs(aks_cluster={"name": "aks-a"}, key_vault_name="kv-tf", resource_group={"name": "rg-tf"})
+    values = explained(*NAMES, "--compute", "mine")
+    assert (values["aks_cluster"][0], outputs.runs()) == (None, 0)
+
+
+def test_a_workspace_that_terraform_names_in_part_is_asked_for_what_is_missing_alone(outputs, robotrain) -> None:
+    outputs(resource_group={"name": "rg-tf"}, azureml_workspace={"name": "ws-tf"}, aks_cluster={"name": "aks-a"})
+    answer = robotrain("explain", "--platform", "azureml", "-d", "lerobot/pusht")
+    assert answer.exit_code == 2
+    assert "[azureml-workspace-incomplete]" in answer.stderr
+    assert "the workspace is named in part: --subscription-id is missing" in answer.stderr
+    assert "does not count" not in answer.stderr
+
+
+def test_what_nobody_said_is_explained_by_what_is_made_of_it(outputs, explained, robotrain) -> None:
+    outputs(aks_cluster={"name": "aks-robot-dev-001"})
+    values = explained(*NAMES, "--num-gpus", "2")
+    assert values["compute"] == ("k8s-robot-dev-00", "platform azureml: for the AKS cluster aks-robot-dev-001")
+    assert values["instance_type"] == ("gpuspot2", "platform azureml: for 2 GPUs; none on a managed compute")
+    assert values["environment_version"][0].startswith("2.11.0-")
+    assert values["experiment_name"] == ("lerobot-training", "platform azureml: for lerobot-train")
+    assert values["workload_identity"] == (None, "platform azureml: asked of the workspace when it is sent")
+    assert explained(*NAMES, "--compute", "k8s-a", "--instance-type", "big")["instance_type"] == (
+        "big",
+        "flag --instance-type",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("AZURE_SUBSCRIPTION_ID", "subscription_id"),
+        ("AZURE_RESOURCE_GROUP", "resource_group"),
+        ("AZUREML_WORKSPACE_NAME", "workspace_name"),
+        ("AZUREML_COMPUTE", "compute"),
+        ("ENVIRONMENT_VERSION", "environment_version"),
+        ("IMAGE", "image"),
+        ("ROBOTRAIN_COMPUTE", "compute"),
+        ("ROBOTRAIN_INSTANCE_TYPE", "instance_type"),
+        ("ROBOTRAIN_HF_CREDENTIAL", "hf_credential"),
+    ],
+)
+def test_a_name_of_the_contract_is_read_from_the_environment_and_a_dotenv_file(
+    explained, monkeypatch, name: str, setting: str
+) -> None:
+    said = {"AZURE_SUBSCRIPTION_ID": "1-2", "IMAGE": "x:1"}.get(name, "abc")
+    others = {flag.strip("-").replace("-", "_"): value for flag, value in zip(NAMES[::2], NAMES[1::2], strict=True)}
+    words = [word for key, value in others.items() if key != setting for word in (f"--{key.replace('_', '-')}", value)]
+    words += [] if setting == "compute" else ["--compute", "k8s-a"]
+    words += ["--key-vault", "kv-a"] if setting == "hf_credential" else []
+    Path(".env").write_text(f"{name}={said}\n")
+    assert explained(*words)[setting] == (said, ".env:1")
+    monkeypatch.setenv(name, f"{said}1")
+    assert explained(*words)[setting] == (f"{said}1", f"environment {name}")
+
+
+@pytest.mark.parametrize(
+    ("flag", "setting"),
+    [
+        ("--azure-subscription-id", "subscription_id"),
+        ("--azure-resource-group", "resource_group"),
+        ("--azure-workspace-name", "workspace_name"),
+    ],
+)
+def test_what_the_other_platform_calls_it_does_here_too(explained, flag: str, setting: str) -> None:
+    at = NAMES.index(flag.replace("--azure-", "--"))
+    words = [*NAMES[:at], flag, "x", *NAMES[at + 2 :]]
+    assert explained(*words, "--compute", "k8s-a")[setting][0] == "x"
+
+
+class TestTheIdentity:
+    """Which one of a compute's the job signs in with."""
+
+    WORDS = (*NAMES, "--compute", "k8s-a")
+
+    def test_the_environment_names_it(self, explained, monkeypatch) -> None:
+        monkeypatch.setenv("AZURE_CLIENT_ID", ONE)
+        assert explained(*self.WORDS)["workload_identity"] == (ONE, "looked up AZURE_CLIENT_ID")
+
+    def test_one_that_is_said_counts_more(self, explained, monkeypatch) -> None:
+        monkeypatch.setenv("AZURE_CLIENT_ID", ONE)
+        assert explained(*self.WORDS, "--workload-identity", OTHER)["workload_identity"][0] == OTHER
+
+    @pytest.mark.parametrize("own", ["AZURE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN_FILE", "AZURE_USERNAME"])
+    def test_this_machines_own_sign_in_is_not_taken_for_the_jobs(self, explained, monkeypatch, own: str) -> None:
+        monkeypatch.setenv("AZURE_CLIENT_ID", ONE)
+        monkeypatch.setenv(own, "x")
+        assert explained(*self.WORDS)["workload_identity"][0] is None
+
+
+def test_help_lists_every_setting_without_asking_anybody(outputs, robotrain) -> None:
+    outputs(aks_cluster={"name": "aks-a"})
+    told = robotrain("submit", "--platform", "azureml", "--help")
+    assert told.exit_code == 0
+    assert all(flag in told.stdout for flag in ("--compute NAME", "--instance-type NAME", "--key-vault NAME"))
+    assert outputs.runs() == 0
+
+
+def test_another_platform_is_offered_once(robotrain, nobody) -> None:
+    words = ("-d", "lerobot/pusht", "--wandb-enable", *NAMES, "--compute", "k8s-a")
+    told = robotrain("explain", "--platform", "azureml", *words)
+    assert told.exit_code == 3
+    assert told.stderr.count("--platform osmo") == 1

@@ -1,0 +1,341 @@
+"""`robotrain status` of a job: how it is, why it waits or failed, and what to do about it."""
+
+import time
+
+import pytest
+from azure_stand_in.tenant import CLIENT
+from azureml_observed import EVENTS, JOB, RUN
+from robotrain_azure.workspace import Workspace
+from robotrain_azureml.watch import reasons, states
+from robotrain_runtime.event import Checkpoint, Outcome, Stage
+
+HERE = Workspace("S", "robots", "robots-ml")
+NOW = 1_800_000_000.0
+
+
+def told(word: str, message: str = "", code: str = "UserError", warnings: tuple[str, ...] = (), **more) -> states.Job:
+    """As Azure ML answers of a job that was made a minute ago. more: of its run's details."""
+    properties = {
+        "status": "NotStarted",
+        "computeId": "/subscriptions/S/x/computes/k8s-robot-dev-00",
+        "resources": {"instanceType": "gpuspot"},
+        "environmentVariables": {"AZURE_CLIENT_ID": CLIENT},
+        "limits": {"timeout": "PT12H"},
+    }
+    said = {"error": {"error": {"code": code, "message": message}}} if message else {}
+    said["warnings"] = [{"source": "Job", "message": text} for text in warnings]
+    made = {"createdTimeUtc": _iso(NOW - 60)}
+    return states.read({"name": JOB, "properties": properties}, {"status": word, **made, **said, **more})
+
+
+def _iso(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S.0000000+00:00", time.gmtime(seconds))
+
+
+STATES = {
+    "NotStarted": "pending",
+    "Unapproved": "pending",
+    "Scheduled": "pending",
+    "Starting": "pending",
+    "Provisioning": "pending",
+    "Preparing": "pending",
+    "Queued": "pending",
+    "Pausing": "pending",
+    "Paused": "pending",
+    "Running": "running",
+    "Finalizing": "running",
+    "Completed": "succeeded",
+    "Failed": "failed",
+    "Canceled": "cancelled",
+}
+
+
+@pytest.mark.parametrize(("word", "state"), STATES.items())
+def test_every_state_of_azure_ml_is_one_of_ours(word, state):
+    job = told(word)
+    assert (job.state, job.known) == (state, True)
+    assert job.finished == (state not in ("pending", "running"))
+    if state == "pending":
+        assert reasons.waiting(job, HERE, NOW)
+
+
+@pytest.mark.parametrize("word", ["CancelRequested", "NotResponding", "Unknown", "Hibernating"])
+def test_a_word_that_says_neither_ends_nothing_and_the_times_say_which(word):
+    assert (told(word).state, told(word, startTimeUtc="2026-11-20T06:05:29Z").state) == ("pending", "running")
+
+
+def test_a_word_that_nobody_knows_is_shown():
+    assert "Hibernating" in reasons.waiting(told("Hibernating"), HERE, NOW)
+    assert "asked for" in reasons.waiting(told("CancelRequested"), HERE, NOW)
+    assert "not heard of" in reasons.waiting(told("NotResponding", startTimeUtc="2026-11-20T06:05:29Z"), HERE, NOW)
+
+
+@pytest.mark.parametrize("answer", [{}, {"error": 3, "warnings": 4, "logFiles": []}, {"error": {"error": None}}])
+def test_an_answer_of_another_shape_ends_nothing(answer):
+    assert states.read({"properties": {"status": 4, "limits": [], "services": None}}, answer).state == "pending"
+
+
+def test_what_it_waits_for_is_said_and_in_the_same_words_as_time_goes_on():
+    job = told("Queued")
+    assert reasons.waiting(job, HERE, NOW) == "no machine of its compute is free for it yet"
+    said = {reasons.waiting(job, HERE, NOW + later) for later in (600, 800, 1100)}
+    assert said == {"no machine of its compute is free for it yet, for more than 10 min"}
+    assert "az ml compute show --name k8s-robot-dev-00" in reasons.waiting(job, HERE, NOW + 3600)
+    assert "its image is being pulled" in reasons.waiting(told("Preparing"), HERE, NOW)
+
+
+def test_what_keeps_it_waiting_is_told_from_what_azure_ml_warns_of():
+    job = told("Preparing", warnings=('Back-off pulling image "nvcr.io/x/y:9": ImagePullBackOff',))
+    assert "its image nvcr.io/x/y:9 could not be pulled: look that --image is right" in reasons.waiting(job, HERE, NOW)
+    job = told("Queued", warnings=("0/3 nodes are available: 3 Insufficient nvidia.com/gpu.",))
+    assert "no node of the cluster has room" in reasons.waiting(job, HERE, NOW)
+
+
+def test_one_that_was_preempted_waits_again():
+    job = told("Queued", startTimeUtc=_iso(NOW - 3600))
+    assert job.state == "pending"
+    assert reasons.waiting(job, HERE, NOW).startswith(
+        "its machine was taken away, and it waits for another: no machine"
+    )
+
+
+USER = (
+    "Execution failed. User process 'python3' exited with status code {}. "
+    "Please check log file 'user_logs/std_log.txt' for error details."
+)
+FAILURES = {
+    "an instance type that is not there": (
+        "AML Kubernetes Compute job failed. 9: Invalid instance type. gpubig is not found",
+        ("no instance type gpuspot", "--instance-type", "az ml compute show --name k8s-robot-dev-00"),
+    ),
+    "an instance type that is too large": (
+        "AML Kubernetes Compute job failed. 9: the resource request exceeded the node size",
+        ("--instance-type",),
+    ),
+    "an identity that the compute does not have": (
+        "ScriptExecution.StreamAccess.Unexpected: ManagedIdentityCredential authentication failed: Identity not found",
+        (CLIENT, "CLIENT id (not the object id)", "--workload-identity", "--query identity"),
+    ),
+    "an object id in place of a client id": ("No token received.", ("CLIENT id (not the object id)",)),
+    "an output that may not be written": (
+        "ScriptExecution.WriteStreams.Authentication: PermissionDenied(None) https://robots1.blob.core.windows.net/c",
+        (
+            "may not write its output",
+            f'az role assignment create --assignee {CLIENT} --role "Storage Blob Data Contributor"',
+            "/subscriptions/S/resourceGroups/robots/providers/Microsoft.Storage/storageAccounts/robots1",
+        ),
+    ),
+    "storage that whoever sent it may not alter": (
+        "Error with code: You don't have permission to alter this storage account. Ensure that you have Storage",
+        ("whoever sent it", '--assignee OBJECT-ID --role "Storage Blob Data Contributor"'),
+    ),
+    "data that may not be read": (
+        "ScriptExecution.StreamAccess.Authentication: AuthorizationPermissionMismatch",
+        ("may not read its inputs", "Storage Blob Data Reader"),
+    ),
+    "a datastore without credentials": (
+        "Datastore has no credentials, and workspace msi failed to authenticate",
+        ("the workspace's own identity", "--assignee PRINCIPAL-ID-OF-THE-WORKSPACE", "Storage Blob Data Reader"),
+    ),
+    "storage that takes no keys": (
+        "KeyBasedAuthenticationNotPermitted: Key based authentication is not permitted on this storage account.",
+        ("takes no keys", "--system-datastores-auth-mode identity", "--name robots-ml"),
+    ),
+    "an image that cannot be pulled": (
+        'ErrImagePull: Failed to pull image "nvcr.io/x/y:9": not found',
+        ("its image nvcr.io/x/y:9 could not be pulled", "--image"),
+    ),
+    "an image that nobody names": ("Failed to pull image because of its registry", ("its image could not be pulled",)),
+    "storage that nobody names": (
+        "ScriptExecution.WriteStreams.Authentication: look at the storage account and its roles",
+        ('/storageAccounts/ACCOUNT"',),
+    ),
+    "memory, by its name": ("Container was OOMKilled", ("memory ran out", "--batch-size")),
+    "memory, by the exit code": (USER.format(137), ("memory ran out", "--instance-type")),
+    "a disk that is full": ("OSError: [Errno 28] No space left on device", ("disk ran full", "--cache-gib")),
+    "an input that is not there": (
+        "ScriptExecution.StreamAccess.NotFound: The requested stream was not found.",
+        ("is not there", "az ml data show"),
+    ),
+    "an asset that is not there": ("Data asset pusht with version 3 does not exist", ("is not there",)),
+    "a machine that was taken away": ("The node was preempted", ("machine was taken away", "robotrain resume")),
+    "a spot machine": ("The spot VM is gone", ("machine was taken away",)),
+    "a node, by a code": ("NodePreempted", ("machine was taken away",)),
+    "a job": ("The job was preempted", ("machine was taken away",)),
+    "an image by its digest": (
+        f'Failed to pull image "reg.azurecr.io/a/b:1@sha256:{"0a" * 32}"',
+        (f"its image reg.azurecr.io/a/b:1@sha256:{'0a' * 32} could", f'image "reg.azurecr.io/a/b:1@sha256:{"0a" * 32}'),
+    ),
+    "an eviction": ("Pod was evicted from the spot node", ("machine was taken away",)),
+    "a quota": ("ClusterCoreQuotaReached: quota exceeded", ("quota", "--compute")),
+    "no room": ("FailedScheduling: 0/3 nodes are available", ("no node of the cluster has room",)),
+    "Azure ML itself": ("InternalServerError", ("Azure ML itself failed, not the job",)),
+    "the look before the start": (USER.format(4), ("look before the start", "exit code 4")),
+    "a document": (USER.format(2), ("job document",)),
+    "surroundings": (USER.format(75), ("surroundings", "robotrain resubmit")),
+    "no python": (USER.format(127), ("no `python3`", "--image")),
+    "another code": (USER.format(77), ("exit code 77",)),
+    "words that nobody foresaw": ("the moon was full", ("it failed (Azure ML: the moon was full)",)),
+}
+
+
+@pytest.mark.parametrize(("message", "said"), FAILURES.values(), ids=FAILURES)
+def test_a_failure_says_what_it_was_and_what_to_do(message, said):
+    reason = reasons.failed(told("Failed", message), HERE, None)
+    assert [part for part in said if part not in reason] == []
+    assert "{" not in reason
+    assert not reason.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "KeyError: 'spot'",
+        "the robot's spot in the dataset is not known",
+        "ValueError: eviction policy lru is unknown",
+        "the preemption of the controller is off",
+        "cache entry was evicted, and the next was not found",
+    ],
+)
+def test_words_of_the_work_are_no_machine_that_was_taken_away(message):
+    assert "taken away" not in reasons.failed(told("Failed", message), HERE, None)
+
+
+def test_azure_mls_words_are_added_where_they_say_more_than_the_exit_code():
+    assert reasons.failed(told("Failed", USER.format(1)), HERE, None) == "it failed (exit code 1)"
+    assert "(Azure ML: ErrImagePull" in reasons.failed(
+        told("Failed", FAILURES["an image that cannot be pulled"][0]), HERE, None
+    )
+
+
+def test_the_inner_errors_of_a_failure_count():
+    error = {"error": {"message": "Job failed", "details": [{"message": "OOMKilled"}]}}
+    assert "memory ran out" in reasons.failed(told("Failed", error=error), HERE, None)
+
+
+def test_a_time_that_ran_out_is_no_cancelling():
+    times = {"startTimeUtc": _iso(NOW - 12 * 3600), "endTimeUtc": _iso(NOW)}
+    job = told("Canceled", **times)
+    assert job.state == "failed"
+    assert (
+        "ran longer than it may, 12:00 h: `robotrain resume`, or `resubmit`, with a larger --exec-timeout"
+        in reasons.failed(job, HERE, None)
+    )
+    assert told("Canceled", **times | {"startTimeUtc": _iso(NOW - 3600)}).state == "cancelled"
+    words = "The job exceeded MaxRunDurationSeconds"
+    for word in ("Canceled", "Failed"):
+        nearly = told(word, words, **times | {"startTimeUtc": _iso(NOW - 12 * 3600 + 20)})
+        assert nearly.state == "failed"
+        assert reasons.failed(nearly, HERE, None).endswith(f"--exec-timeout (Azure ML: {words})")
+
+
+@pytest.mark.parametrize(
+    "started", [{}, {"startTimeUtc": _iso(NOW - 3600)}, {"startTimeUtc": _iso(NOW - 13 * 3600), "endTimeUtc": ""}]
+)
+def test_something_else_that_timed_out_is_not_the_time_of_the_job(started):
+    message = "The job failed: mounting its data timed out"
+    job = told("Failed", message, **{"endTimeUtc": _iso(NOW), **started})
+    assert reasons.failed(job, HERE, None) == f"it failed (Azure ML: {message})"
+
+
+def test_a_job_without_a_limit_never_ran_too_long():
+    times = {"startTimeUtc": _iso(NOW - 99 * 3600), "endTimeUtc": _iso(NOW), "status": "Failed"}
+    job = states.read({}, {**times, "error": {"error": {"message": "the job timed out"}}})
+    assert not job.timed_out
+
+
+def test_the_word_of_a_run_that_ended_otherwise_than_azure_ml_says_is_not_taken():
+    failed = told("Failed", USER.format(1))
+    assert reasons.failed(failed, HERE, Outcome(state="failed", exit_code=1, reason="why")) == "why"
+    for other in (Outcome(state="failed", exit_code=75, reason="why"), Outcome(state="succeeded", exit_code=0)):
+        assert reasons.failed(failed, HERE, other) == "it failed (exit code 1)"
+
+
+def test_an_output_that_could_not_be_written_is_told_though_the_run_itself_went_well():
+    message = FAILURES["an output that may not be written"][0]
+    assert "may not write" in reasons.failed(told("Failed", message), HERE, Outcome(state="succeeded", exit_code=0))
+
+
+def test_a_running_job_takes_two_requests_and_one_sign_in(run):
+    run.becomes("Running")
+    run.azure.tenant.sign_in.requests.clear()
+    status = run.status()
+    assert (status.state, status.reason, status.exit_code, status.ended) == ("running", "", None, None)
+    assert abs((status.started or 0) - time.time()) < 60
+    assert len(run.azure.calls) == 2, run.azure.calls
+    assert sum("/token" in asked for asked in run.azure.tenant.sign_in.requests) == 1
+
+
+def test_one_that_completed_succeeded(run):
+    status = run.becomes("Running", "Completed").status()
+    assert (status.state, status.reason, status.exit_code) == ("succeeded", "", 0)
+    assert status.ended
+
+
+def test_one_that_was_cancelled_was_cancelled(run):
+    assert run.becomes("Canceled").status().reason == "it was cancelled"
+
+
+def test_why_it_failed_is_the_words_of_the_run_itself_where_there_are_any(run):
+    why = "azure says 403: give the identity a role"
+    run.becomes("Running").say("Traceback …")
+    run.tell(Outcome(state="failed", exit_code=4, reason=why, fault="configuration"))
+    status = run.fails(USER.format(4)).status()
+    assert (status.state, status.reason, status.exit_code) == ("failed", why, 4)
+
+
+def test_the_word_of_an_earlier_try_is_not_taken_for_that_of_the_last(run):
+    run.tell(Outcome(state="failed", exit_code=143, reason="word of the first"))
+    run.tell(Stage(name="preflight", state="started"))
+    assert "word of the first" not in run.fails(USER.format(143)).status().reason
+
+
+def test_no_secret_of_a_failure_message_is_shown(run):
+    run.fails("at https://a.blob.core.windows.net/c?sv=1&sig=c2VjcmV0 with hf_abcdefghijklmnopqrst")
+    reason = run.status().reason
+    assert "a.blob.core.windows.net" in reason
+    assert "c2VjcmV0" not in reason
+    assert "hf_abc" not in reason
+
+
+def test_a_region_that_cannot_be_reached_takes_nothing_from_what_is_known(run):
+    run.becomes("Running")
+    with run.azure.tenant.unreachable("westeurope.api.azureml.ms"):
+        status = run.status()
+    assert status.state == "running"
+    assert "westeurope.api.azureml.ms cannot be reached" in status.reason
+
+
+def test_a_run_that_the_region_does_not_know_yet_is_as_the_workspace_says(run):
+    run.azure.fault("/details", status=404, code="UserError")
+    assert run.status().state == "pending"
+
+
+def test_a_token_goes_to_hosts_of_azure_ml_alone(run, monkeypatch):
+    from azure_stand_in.ml import jobs
+
+    monkeypatch.setattr(jobs, "ADDRESS", "westeurope.api.azureml.ms.evil.example")
+    assert run.status().state == "pending"
+    assert run.azure.tenant.proxy.refused == []
+    assert "GET https://management.azure.com" in run.azure.calls[1]  # the workspace was asked for its region
+
+
+def test_status_names_the_job_and_its_page(run, robotrain):
+    run.becomes("Running").tell(Checkpoint(step=400, path="/tmp/robotrain/here/000400"), *EVENTS[:2])
+    text = robotrain("status", run.record()).stdout
+    assert f"{RUN}  running  on azureml" in text
+    assert f"job         {JOB}" in text
+    assert (
+        f"https://ml.azure.com/runs/{JOB}?wsid=/subscriptions/{run.reference['subscription']}/resourcegroups/robots"
+        in text
+    )
+    assert "step 10/20 (50%)  loss 0.5" in text
+
+
+def test_status_on_the_command_line_tells_state_reason_and_what_to_type(run, robotrain):
+    name = run.fails(FAILURES["an image that cannot be pulled"][0]).record()
+    answer = robotrain("status", name)
+    assert answer.exit_code == 0
+    assert f"{name}  failed  on azureml" in answer.stdout
+    assert "nvcr.io/x/y:9" in answer.stdout
+    assert f"robotrain resubmit {name}" in answer.stdout

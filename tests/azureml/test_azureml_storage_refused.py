@@ -1,0 +1,46 @@
+"""What is told when storage says no: each thing once, with the id of who is signed in."""
+
+import pytest
+from azure_stand_in.sign_in import OBJECT
+from robotrain_azure.caller import UNKNOWN
+from robotrain_azure.workspace import Workspace
+from robotrain_azureml.service import refusals
+from robotrain_azureml.service.datastore import StorageError
+
+AT = Workspace("SUB", "group", "ws")
+
+
+def told(status: int, code: str):
+    error = StorageError(f"the storage account acc refused (HTTP {status} {code})", status, code, "acc")
+    [problem] = refusals.of(error, AT, "read the outputs").problems
+    return problem
+
+
+def test_a_role_is_given_to_who_is_signed_in(azureml):
+    problem = told(403, "AuthorizationPermissionMismatch")
+    assert problem.instead[0].text.startswith(f"az role assignment create --assignee {OBJECT} ")
+
+
+def test_a_role_is_given_to_a_placeholder_where_the_sign_in_does_not_say_who(azureml, monkeypatch):
+    monkeypatch.delenv("AZURE_CLIENT_SECRET")
+    assert f"--assignee {UNKNOWN} " in told(403, "AuthorizationPermissionMismatch").instead[0].text
+
+
+@pytest.mark.parametrize(
+    ("code", "title"),
+    [
+        ("KeyBasedAuthenticationNotPermitted", "the storage account acc takes no keys"),
+        ("AuthorizationFailure", "the storage account acc does not let you in"),
+    ],
+)
+def test_the_reason_is_a_sentence_and_does_not_say_the_title_again(azureml, code, title):
+    problem = told(403, code)
+    assert (problem.title, problem.why) == (title, f"It answered HTTP 403 {code}.")
+
+
+def test_a_failure_that_the_title_says_nothing_of_names_the_account(azureml):
+    problem = told(500, "InternalError")
+    assert (problem.title, problem.why) == (
+        "could not read the outputs",
+        "The storage account acc refused (HTTP 500 InternalError).",
+    )

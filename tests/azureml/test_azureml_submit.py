@@ -1,0 +1,197 @@
+"""Handing a job over with Microsoft's own SDK: what is made, what is kept of it, and what is not let in."""
+
+import dataclasses
+import subprocess
+import tempfile
+
+import pytest
+import yaml
+from azureml_handed_over import AT, ENVIRONMENT, IMAGE, VERSION, asked, refused, sendable
+from robotrain.problem import Rejected, render
+from robotrain_azureml import order
+from robotrain_azureml.hand_over import note
+from robotrain_azureml.platform import AzureML
+
+
+def with_spec(wanted, change):
+    """The same plan with another job."""
+    spec = yaml.safe_load(wanted.files["job.yaml"])
+    change(spec)
+    return dataclasses.replace(wanted, files={**wanted.files, "job.yaml": yaml.safe_dump(spec).encode()})
+
+
+def test_a_job_is_made_with_its_code_and_its_environment(azureml, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    wanted = sendable(azureml)
+    reference = AzureML().submit(wanted)
+    [job] = azureml.jobs.values()
+    assert job.name == reference["job"] == note.read(wanted)
+    assert job.name.startswith(f"{wanted.run}-")
+    assert job.image == IMAGE
+    assert job.outputs["checkpoints"].prefix == reference["output"] == f"azureml/{job.name}/checkpoints"
+    container, prefix = job.code
+    sent = {
+        name.removeprefix(f"{prefix}/"): azureml.store.get(container, name) for name in azureml.store.names(container)
+    }
+    assert sent == {path.removeprefix("code/"): wanted.files[path] for path in (order.START, order.JOB, order.PAYLOAD)}
+    assert job.body["codeId"] == reference["code"]
+    assert not list(tmp_path.glob("robotrain-*"))
+    assert capsys.readouterr().err == f"environment {ENVIRONMENT}:{VERSION} was registered with {IMAGE}\n"
+    assert len(azureml.sign_in.requests) == 2  # one sign-in, for all that was asked
+    assert AzureML().find(wanted) == reference
+
+
+def test_the_same_plan_is_the_same_job(azureml):
+    wanted = sendable(azureml)
+    first = AzureML().submit(wanted)
+    azureml.calls.clear()
+    assert AzureML().submit(wanted) == first
+    assert len(azureml.jobs) == 1
+    assert not [call for call in azureml.calls if call.startswith("PUT") and "blob.core" in call]
+
+
+@pytest.mark.slow
+def test_an_equal_job_of_a_colleague_is_another_one(azureml, tmp_path, monkeypatch):
+    wanted = sendable(azureml)
+    names = set()
+    for number in range(2):
+        monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / str(number)))
+        names.add(AzureML().submit(wanted)["job"])
+    assert len(names) == 2
+    assert set(azureml.jobs) == names
+
+
+def test_the_name_is_written_down_before_anything_is_asked(azureml):
+    wanted, seen = sendable(azureml), []
+    azureml.at_call(1, act=lambda: seen.append(note.read(wanted)))
+    reference = AzureML().submit(wanted)
+    assert seen == [reference["job"]]
+
+
+def test_the_spec_that_is_kept_names_the_job_and_its_code(azureml):
+    wanted = sendable(azureml)
+    reference = AzureML().submit(wanted)
+    kept = yaml.safe_load(AzureML().sent(wanted, reference))
+    said = yaml.safe_load(wanted.files["job.yaml"])
+    assert kept["name"] == reference["job"]
+    assert kept["code"] == f"azureml:{reference['code']}"
+    assert kept["outputs"]["checkpoints"].pop("path").endswith(f"/paths/azureml/{reference['job']}/checkpoints/")
+    del said["outputs"]["checkpoints"]["path"]
+    assert {**kept, "name": "", "code": ""} == {**said, "name": "", "code": ""}
+
+
+@pytest.mark.slow
+def test_the_repository_that_a_person_stands_in_is_not_told(azureml, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    for words in (["init", "-q"], ["remote", "add", "origin", "https://example.com/private.git"]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    monkeypatch.chdir(tmp_path)
+    AzureML().submit(sendable(azureml))
+    [job] = azureml.jobs.values()
+    assert "private" not in str(job.body)
+
+
+def test_an_environment_of_the_same_image_is_used(azureml, capsys):
+    azureml.environment(ENVIRONMENT, VERSION, IMAGE)
+    AzureML().submit(sendable(azureml))
+    assert asked(azureml, AT) == [f"GET {AT}"]
+    assert capsys.readouterr().err == ""
+
+
+def test_an_environment_of_another_image_stops_everything_before_it_is_sent(azureml):
+    azureml.environment(ENVIRONMENT, VERSION, "pytorch/pytorch:2.4.1")
+    told = render(refused(sendable(azureml)))
+    assert "holds another image" in told
+    assert "It holds the image pytorch/pytorch:2.4.1." in told
+    assert IMAGE in told
+    assert "--environment-version VERSION" in told
+    assert asked(azureml) == [f"GET {AT}"]
+
+
+def test_an_environment_that_a_colleague_registers_meanwhile_is_used(azureml):
+    azureml.fault(
+        f"PUT .*{AT}", act=lambda: azureml.environment(ENVIRONMENT, VERSION, IMAGE), status=409, code="Conflict"
+    )
+    AzureML().submit(sendable(azureml))
+    assert len(azureml.jobs) == 1
+
+
+def test_a_job_that_the_sdk_does_not_take_is_told_in_our_words(azureml):
+    def change(spec):
+        spec["resources"]["nonsense"] = 1
+
+    told = render(refused(with_spec(sendable(azureml), change)))
+    assert "[azureml-job-not-read]" in told
+    assert "nonsense" not in told
+    assert "Schema" not in told
+    assert azureml.calls == []
+
+
+@pytest.mark.parametrize("path", [order.FILE, order.START, order.SPEC])
+def test_a_plan_that_lacks_a_part_is_told(azureml, path):
+    wanted = sendable(azureml)
+    files = {name: content for name, content in wanted.files.items() if name != path}
+    problem = refused(dataclasses.replace(wanted, files=files))
+    assert (problem.code, problem.why) == ("plan-damaged", f"It lacks {path}.")
+
+
+@pytest.mark.parametrize("change", [{"outputs": {}}, {"code": "../.."}, {"code": "azureml:x:1"}, {"name": ""}])
+def test_a_plan_of_another_code_or_without_its_output_is_told(azureml, change):
+    problem = refused(with_spec(sendable(azureml), lambda spec: spec.update(change)))
+    assert problem.code == "plan-damaged"
+    assert azureml.calls == []
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"name": "mine"}, "name"),
+        ({"compute": "azureml:other"}, "compute"),
+        ({"environment": "azureml:other:1"}, "environment"),
+        ({"outputs": {"checkpoints": {"path": "azureml://datastores/mine/paths/x/"}}}, "outputs.checkpoints.path"),
+    ],
+)
+def test_a_job_that_was_changed_where_its_order_goes_with_it_is_refused(azureml, change, part):
+    wanted = with_spec(sendable(azureml), lambda spec: spec.update(change))
+    problem = refused(wanted)
+    assert (problem.code, problem.where) == ("plan-changed-in-part", f"job.yaml: {part}")
+    assert [one.where for one in AzureML().preflight(wanted)] == [problem.where]
+    assert azureml.calls == []
+    assert note.read(wanted) == ""
+
+
+@pytest.mark.slow
+def test_what_a_person_wrote_into_a_rendered_job_is_sent_as_it_is(azureml):
+    def change(spec):
+        spec |= {"description": "a: b # c", "services": {"shell": {"type": "ssh", "ssh_public_keys": "k"}}}
+        spec["command"] = "python3 start.py ${{outputs.checkpoints}}"
+
+    AzureML().submit(with_spec(sendable(azureml), change))
+    [job] = azureml.jobs.values()
+    assert job.body["description"] == "a: b # c"
+    assert job.command == "python3 start.py ${{outputs.checkpoints}}"
+    assert job.body["services"]["shell"]["jobServiceType"] == "SSH"
+
+
+def test_a_refused_job_is_forgotten(azureml):
+    azureml.deny("PUT /jobs/")
+    wanted = sendable(azureml)
+    told = render(refused(wanted))
+    assert "[azureml-not-allowed]" in told
+    assert "az role assignment create --assignee" in told
+    assert '--role "AzureML Data Scientist"' in told
+    assert not azureml.jobs
+    assert note.read(wanted) == ""
+
+
+def test_a_workspace_that_cannot_be_asked_for_a_job_is_told(azureml):
+    wanted = sendable(azureml)
+    AzureML().submit(wanted)
+    azureml.deny("GET /jobs/")
+    with pytest.raises(Rejected):
+        AzureML().find(wanted)
+
+
+def test_nothing_is_asked_of_a_plan_that_was_never_handed_over(azureml):
+    assert AzureML().find(sendable(azureml)) is None
+    assert azureml.calls == []

@@ -1,0 +1,333 @@
+"""What is told when Azure says no, or nothing, at each call of a hand-over; and that nothing half-known is left."""
+
+import os
+import time
+
+import pytest
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ServiceRequestError
+from azureml_handed_over import refused, sendable
+from robotrain import store
+from robotrain.problem import NotSent, Rejected, Unanswered, render
+from robotrain_azure.arm import ArmError
+from robotrain_azureml.hand_over import handed, note, refusals
+from robotrain_azureml.platform import AzureML
+from robotrain_azureml.service.datastore import StorageError
+
+ARM = ("GET .*/environments/", "PUT .*/environments/", "GET .*/codes/", "POST .*/startPendingUpload", "PUT .*/codes/")
+BLOBS = ("HEAD .*/code/job.json", "PUT .*/code/payload.zip", "PUT .*comp=metadata")
+JOB = "PUT .*/jobs/"
+MADE_THEN = ((ARM[0], 404), (BLOBS[0], 404), (JOB, 409))
+"""What is not there is made: no refusal. A conflict is with a job that is there."""
+REFUSALS = [
+    (call, status) for call in (*ARM, *BLOBS, JOB) for status in (401, 403, 404, 409) if (call, status) not in MADE_THEN
+]
+
+
+@pytest.fixture
+def order(azureml):
+    return handed.of(sendable(azureml), handed.Stage.SUBMIT)
+
+
+def told(error, order, asked=None) -> str:
+    [problem] = refusals.of(error, order, asked).problems
+    assert problem.stage.exit_code == 1
+    return render(problem)
+
+
+def test_an_expired_sign_in_is_told_with_what_was_tried_and_what_to_type(order):
+    text = (
+        "DefaultAzureCredential failed to retrieve a token from the included credentials.\nAttempted credentials:\n"
+        "\tEnvironmentCredential: EnvironmentCredential authentication unavailable. No variables are set.\n"
+        "\tAzureCliCredential: ERROR: AADSTS70043: The refresh token has expired or is invalid due to sign-in frequency"
+        " checks by conditional access. Trace ID: 1\nTo mitigate this issue, please refer to the guidelines."
+    )
+    said = told(ClientAuthenticationError(text), order)
+    assert "the sign-in to Azure does not hold any more" in said
+    assert "AADSTS70043: The refresh token has expired" in said
+    assert "These were tried: EnvironmentCredential, AzureCliCredential." in said
+    assert f"(and az account set --subscription {order.subscription})" in said
+    assert "Trace ID" not in said
+
+
+def test_nobody_who_is_signed_in_is_told(order):
+    said = told(ClientAuthenticationError("Please run 'az login' to set up an account"), order)
+    assert "nobody is signed in to Azure here" in said
+
+
+def test_a_network_that_is_gone_is_told(order):
+    said = told(ServiceRequestError("<urllib3…>: Failed to resolve 'management.azure.com' ([Errno -2])"), order)
+    assert "[azureml-unreachable]" in said
+    assert "Failed to resolve 'management.azure.com'" in said
+    assert "the same command" in said
+
+
+@pytest.mark.parametrize(
+    ("sentence", "flag", "title"),
+    [
+        ("The Compute k8s-robot-dev-00 was not found", "--compute", "has no compute k8s-robot-dev-00"),
+        ("Data version 3 of the data asset episodes not found", "--dataset-asset", "has no data asset"),
+        ("Datastore workspaceblobstore was not found", "--datastore", "has no datastore workspaceblobstore"),
+        ("Environment lerobot-training-env not found", "--environment-name", "has no environment lerobot-training-env"),
+    ],
+)
+def test_what_a_job_names_and_the_workspace_lacks_is_told_by_its_flag(order, sentence, flag, title):
+    said = told(ArmError(f"{sentence} (HTTP 404 UserError)", 404, "UserError"), order)
+    assert title in said
+    assert f"\n  {flag} " in said or f"\n  {flag}\n" in said
+    assert f"az ml {title.split()[2]}" in said
+
+
+def test_a_workspace_that_is_not_there_is_told(order):
+    named = "The Resource 'Microsoft.MachineLearningServices/workspaces/robots-ml' under resource group 'robots'"
+    said = told(ArmError(f"{named} was not found (HTTP 404 ResourceNotFound)", 404, "ResourceNotFound"), order)
+    assert "there is no Azure ML workspace robots-ml in the resource group robots" in said
+
+
+def test_keys_that_storage_refuses_are_told_with_the_command(order):
+    denied = StorageError(
+        "the storage account acc refused (HTTP 403)", 403, "KeyBasedAuthenticationNotPermitted", "acc"
+    )
+    said = told(denied, order)
+    assert "--system-datastores-auth-mode identity" in said
+
+
+def test_a_sentence_of_the_sdk_about_a_role_is_told_by_the_answer_behind_it(order):
+    class Answer:
+        status_code, reason, headers = 403, "Forbidden", {"x-ms-error-code": "AuthorizationPermissionMismatch"}
+
+        class request:
+            url = "https://acc.blob.core.windows.net/c/b"
+
+    error = ValueError("You don't have permission to alter this storage account. Ensure that you have been assigned")
+    behind = HttpResponseError("x")
+    behind.status_code, behind.response, behind.error = 403, Answer, None
+    error.__cause__ = behind
+    said = told(error, order)
+    assert "the storage account acc does not let you in" in said
+    assert '--role "Storage Blob Data Contributor"' in said
+
+
+@pytest.mark.parametrize("code", ["ExpiredAuthenticationToken", "InvalidAuthenticationToken"])
+def test_a_token_that_ended_is_no_missing_role(order, code):
+    said = told(ArmError(f"The access token expiry UTC time is earlier (HTTP 401 {code})", 401, code), order)
+    assert "the sign-in to Azure does not hold any more" in said
+    assert "az login" in said
+    assert "--tenant" not in said
+
+
+def test_what_the_sdk_says_of_a_job_that_it_does_not_take_is_told(order):
+    class ValidationException(Exception):
+        __module__ = "azure.ai.ml.exceptions"
+        message = "Invalid distribution https://a.blob/?sig=c2VjcmV0c2VjcmV0. And much more."
+
+    said = told(ValidationException("x"), order)
+    assert "Invalid distribution" in said
+    assert "may have been changed" in said
+    assert "c2VjcmV0" not in said
+    assert "much more" not in said
+
+
+def test_an_error_that_names_nothing_of_azure_is_told_without_its_text(order):
+    said = told(KeyError("secret-looking text"), order)
+    assert "Azure ML's SDK failed (KeyError)" in said
+    assert "secret-looking" not in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("call", "status"), REFUSALS)
+def test_a_refusal_at_any_call_is_told_and_leaves_nothing(azureml, call, status):
+    wanted = sendable(azureml)
+    azureml.fault(call, status=status, code={403: "AuthorizationFailed"}.get(status, "UserError"))
+    problem = refused(wanted)
+    assert problem.code.startswith(("azureml-", "azure-"))
+    assert len(problem.title) < 160
+    assert "Traceback" not in render(problem)
+    assert not azureml.jobs
+    assert note.read(wanted) == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("call", ARM)
+def test_a_service_that_is_down_before_the_job_is_told(azureml, call, status):
+    wanted = sendable(azureml)
+    azureml.fault(call, status=status, code="ServiceUnavailable")
+    problem = refused(wanted)
+    assert problem.code in ("azureml-busy", "azureml-unreachable", "azureml-refused")
+    assert any("the same command" in way.text for way in problem.instead)
+    assert not azureml.jobs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("call", [*ARM, JOB])
+@pytest.mark.parametrize("how", [{"status": 429, "retry_after": 1}, {"status": 503}, {"gone": True}])
+def test_one_bad_moment_is_sat_out(azureml, call, how):
+    azureml.fault(call, times=1, **how)
+    assert AzureML().submit(sendable(azureml))["job"] in azureml.jobs
+
+
+@pytest.mark.slow
+def test_a_storage_account_that_cannot_be_reached_is_told_by_its_name_in_seconds(azureml):
+    host, before = f"{azureml.account}.blob.core.windows.net", time.monotonic()
+    with azureml.tenant.unreachable(host):
+        told = render(refused(sendable(azureml)))
+    assert "could not hand over the code of the job" in told
+    assert f"{host} cannot be reached (Unable to connect to proxy)" in told
+    assert time.monotonic() - before < 20
+
+
+@pytest.mark.slow
+def test_a_long_wait_that_azure_asks_for_is_not_waited(azureml, monkeypatch):
+    monkeypatch.setattr("robotrain_azureml.hand_over.calls.LONGEST_PAUSE", 0.2)
+    azureml.fault("GET .*/codes/", status=429, retry_after=3600, code="TooManyRequests")
+    before = time.monotonic()
+    problem = refused(sendable(azureml))
+    assert problem.code == "azureml-busy"
+    assert time.monotonic() - before < 20
+
+
+def unanswered(azureml, monkeypatch):
+    """A plan that the workspace was asked for, and did not answer."""
+    wanted = sendable(azureml)
+    azureml.fault(JOB, gone=True)
+    monkeypatch.setattr("robotrain_azureml.hand_over.sdk.RETRIES", 0)
+    with pytest.raises(Unanswered):
+        AzureML().submit(wanted)
+    azureml.manager.faults.clear()
+    assert AzureML().find(wanted) is None
+    return wanted, note.read(wanted)
+
+
+@pytest.mark.parametrize(
+    ("call", "status"), [("GET .*/environments/", 403), ("GET .*/codes/", 403), (JOB, 400), (JOB, 403), (JOB, 409)]
+)
+def test_a_job_that_was_asked_for_keeps_its_name_whatever_refuses_the_next_attempt(azureml, monkeypatch, call, status):
+    """The first request may still be done: another name would be another job."""
+    wanted, name = unanswered(azureml, monkeypatch)
+    azureml.fault(call, status=status, code="AuthorizationFailed")
+    with pytest.raises(Unanswered) as raised:
+        AzureML().submit(wanted)
+    assert raised.value.problems[0].instead
+    assert note.read(wanted) == name
+    azureml.manager.faults.clear()
+    assert AzureML().submit(wanted)["job"] == name
+
+
+def test_a_conflict_at_the_first_attempt_is_with_a_job_that_is_there(azureml):
+    wanted = sendable(azureml)
+    azureml.fault(JOB, status=409, code="Conflict")
+    with pytest.raises(Unanswered, match="does not take the job"):
+        AzureML().submit(wanted)
+    assert note.read(wanted)
+
+
+def test_a_name_that_nobody_was_asked_for_is_forgotten_when_something_else_is_refused(azureml):
+    wanted = sendable(azureml)
+    drawn = note.drawn(wanted)  # by a submit that was killed a moment later
+    azureml.deny("GET /environments/")
+    assert AzureML().find(wanted) is None
+    refused(wanted)
+    assert note.read(wanted) == ""
+    assert drawn
+
+
+def test_ctrl_c_before_the_job_was_asked_for_has_sent_nothing(azureml, monkeypatch, capsys):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("robotrain_azureml.hand_over.upload.bring", interrupted)
+    wanted = sendable(azureml)
+    with pytest.raises(NotSent):
+        AzureML().submit(wanted)
+    assert note.read(wanted) == ""
+
+
+@pytest.mark.parametrize("content", [b"", b'{"plan": "', b"[]", b"{}", b"\xff"])
+def test_a_note_that_is_torn_is_named_with_the_way_on(azureml, content):
+    wanted = sendable(azureml)
+    note.drawn(wanted)
+    file = store.folder(wanted.run) / note.FILE
+    file.write_bytes(content)
+    with pytest.raises(Rejected) as raised:
+        AzureML().find(wanted)
+    said = render(raised.value.problems[0])
+    assert str(file) in said
+    assert "--new" in said
+    with pytest.raises(Unanswered, match="cannot be read"):
+        AzureML().submit(wanted)
+    assert azureml.calls == []
+
+
+def test_a_token_that_ended_is_asked_for_anew_once(azureml):
+    wanted = sendable(azureml)
+    azureml.fault("GET .*/environments/", status=401, code="ExpiredAuthenticationToken", times=1)
+    assert AzureML().submit(wanted)["job"] in azureml.jobs
+    azureml.fault("GET .*/environments/", status=401, code="ExpiredAuthenticationToken")
+    with pytest.raises(Unanswered, match="does not hold any more"):
+        AzureML().submit(wanted)
+
+
+def test_a_service_that_is_silent_is_told_of_while_it_is_waited_for(azureml, monkeypatch, capsys):
+    monkeypatch.setattr("robotrain_azureml.hand_over.calls.SILENCE", 0.1)
+    azureml.fault("GET .*/environments/", latency=0.3, times=1)
+    AzureML().submit(sendable(azureml))
+    assert "management.azure.com has not answered for 0.1 s; still waiting\n" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_service_that_stays_silent_is_given_up_soon_and_a_job_is_waited_for_longer(azureml, monkeypatch):
+    monkeypatch.setattr("robotrain_azureml.hand_over.calls.SECONDS", {"connection_timeout": 5, "read_timeout": 0.2})
+    azureml.fault(JOB, latency=0.6, times=1)
+    AzureML().submit(sendable(azureml))
+    azureml.fault("GET .*/environments/", latency=0.6)
+    azureml.calls.clear()
+    with pytest.raises(Unanswered, match="timed out"):
+        AzureML().submit(sendable(azureml))
+    assert len(azureml.calls) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_job_that_the_service_broke_off_at_is_not_known(azureml, status):
+    wanted = sendable(azureml)
+    azureml.fault(JOB, status=status, code="InternalServerError")
+    with pytest.raises(Unanswered):
+        AzureML().submit(wanted)
+    assert note.read(wanted)
+    azureml.manager.faults.clear()
+    assert AzureML().find(wanted) is None
+    assert AzureML().submit(wanted)["job"] in azureml.jobs
+
+
+@pytest.mark.slow
+def test_an_answer_that_was_lost_is_asked_for_by_its_name(azureml, capsys):
+    wanted = sendable(azureml)
+    azureml.fault(JOB, times=1, lost=True)
+    azureml.fault(JOB, times=None, status=503)
+    reference = AzureML().submit(wanted)
+    assert list(azureml.jobs) == [reference["job"]]
+    assert f"the workspace has {reference['job']} all the same" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_job_that_is_there_and_would_be_another_is_adopted(azureml):
+    """An earlier submit was killed while its request was on the way."""
+    wanted = sendable(azureml)
+    reference = AzureML().submit(wanted)
+    azureml.fault(JOB, status=409, code="UserError")
+    assert AzureML().submit(wanted) == reference
+
+
+def test_a_subscription_that_is_not_seen_is_told(azureml):
+    other = "bbbbbbbb-0000-0000-0000-0000000000ff"
+    assert f"sees no subscription {other}" in refused(sendable(azureml, subscription_id=other)).title
+
+
+@pytest.mark.slow
+def test_another_cloud_is_asked_where_its_sign_in_is_named(azureml, monkeypatch):
+    monkeypatch.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")  # the SDK writes it
+    monkeypatch.setenv("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us")
+    problem = refused(sendable(azureml))
+    assert problem.code == "azureml-unreachable"
+    assert set(azureml.proxy.refused) == {"login.microsoftonline.us"}
+    assert os.environ["AZUREML_CURRENT_CLOUD"] == "AzureUSGovernment"

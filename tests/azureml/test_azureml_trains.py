@@ -1,0 +1,255 @@
+"""From the command line to a policy that was trained on a compute: what was sent is what runs, for real."""
+
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from azure_stand_in.ml.running_fixtures import enclosed, machine, vault, vault_session
+from hub_stand_in import HubStandIn
+
+__all__ = ["enclosed", "machine", "vault", "vault_session"]
+
+pytestmark = pytest.mark.slow
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+TRAINS = "c2000000-0000-0000-0000-000000000002"
+"""The identity that the compute has; who submits has another one."""
+NETWORK = ("--", *(f"--policy.{one}" for one in ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2")))
+QUICK = ("--batch-size", "4", "--device", "cpu", "--num-workers", "0", "--no-val-split", "--log-freq", "1")
+LENGTHS = """
+import json, sys, numpy as np, pyarrow.parquet as pq
+table = pq.ParquetDataset(sys.argv[1] + "/data").read(["episode_index"])
+print(json.dumps(np.bincount(np.asarray(table["episode_index"])).tolist()))
+"""
+
+
+def sized(steps: int, save_every: int) -> tuple[str, ...]:
+    """A training that one core does in seconds."""
+    return ("--training-steps", str(steps), "--save-freq", str(save_every), *QUICK)
+
+
+def dataset(example: str) -> dict[str, bytes]:
+    """The files of an example's dataset, by their names in it."""
+    base = EXAMPLES / example / "dataset"
+    return {path.relative_to(base).as_posix(): path.read_bytes() for path in base.rglob("*.*")}
+
+
+@pytest.fixture
+def cluster(azureml_stored, machine, data_python, tmp_path, monkeypatch):
+    """The workspace with a compute that trains; the laptop that submits has the data environment already."""
+    azureml_stored.kubernetes("k8s-robots", identities=(("id-train", TRAINS, "principal"),))
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ROBOTRAIN_BAKED", str(data_python.parents[3]))
+    return azureml_stored
+
+
+@pytest.fixture
+def put(cluster):
+    """The dataset of an example as blobs of the workspace's own container: their folder."""
+
+    def put(example: str, folder: str) -> str:
+        files = {f"{folder}/{name}": content for name, content in dataset(example).items()}
+        cluster.store.put(cluster.container, files)
+        return folder
+
+    return put
+
+
+@pytest.fixture
+def submit(cluster, command):
+    """`robotrain submit` as a process of its own: the run's name, and the job."""
+    subscription, group, name = cluster.names
+    named = ("--subscription-id", subscription, "--resource-group", group, "--workspace-name", name)
+
+    def submit(*words: object):
+        typed = (*command, "submit", "--platform", "azureml", *named, "--compute", "k8s-robots", *map(str, words))
+        done = subprocess.run((*typed, "--json", *NETWORK), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        answer = json.loads(done.stdout)
+        return answer["run"], cluster.jobs[answer["reference"]["job"]]
+
+    return submit
+
+
+@pytest.fixture
+def ended(machine):
+    """Wait for a job's end: its log."""
+
+    def ended(job, status: str = "Completed") -> str:
+        assert machine.wait(job.name) == status, "\n".join(job.said())
+        return "\n".join(job.said())
+
+    return ended
+
+
+def until(true, job) -> None:
+    """Wait for something of a job that runs."""
+    end = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < end, "\n".join(job.said())
+        assert not job.finished, "\n".join(job.said())
+        time.sleep(0.1)
+
+
+def lengths(python: Path, folder: Path) -> list[int]:
+    """Of the episodes of a dataset, in their order."""
+    done = subprocess.run([python, "-c", LENGTHS, folder], check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def tracked(machine, job) -> tuple[dict, dict, dict]:
+    """The parameters, the metrics and the tags of the MLflow run that the platform made for a job."""
+    run = machine.runs.said(job.name)
+    kinds = (run["data"].get(kind, ()) for kind in ("params", "metrics", "tags"))
+    return tuple({one["key"]: one["value"] for one in kind} for kind in kinds)
+
+
+def made_or_ended(cluster) -> list[str]:
+    """What was asked of MLflow that is the platform's to do."""
+    return [call for call in cluster.calls if "mlflow/runs/create" in call or "mlflow/runs/update" in call]
+
+
+def versions(cluster, name: str) -> dict[str, dict]:
+    """Of a model in the workspace."""
+    (found,) = [found for at, found in cluster.manager.there.models.items() if at.endswith(f"/{name}")]
+    return found
+
+
+def kept(cluster, job, file: str) -> list[str]:
+    """The steps whose checkpoint lies in the job's output with such a file."""
+    names = cluster.store.names(cluster.container, f"azureml/{job.name}/checkpoints/")
+    steps = [name.split("/")[3] for name in names if name.endswith(f"/{file}")]
+    return [step for step in steps if step.isdecimal()]  # not what is still being copied, beside its name
+
+
+def test_what_assets_and_a_prefix_were_merged_to_is_trained_on_and_registered_and_begun_with_again(
+    robotrain, cluster, machine, submit, put, ended, training_python
+):
+    cluster.data("mini", 3, put("pusht-mini", "sets/mini"))
+    cluster.data("again", 1, put("pusht-mini", "sets/again"))
+    more = f"https://{cluster.account}.blob.core.windows.net/{cluster.container}/{put('pusht-more', 'sets/more')}"
+    sources = ("--dataset-asset", "azureml:mini:3", "--blob-url", more, "--dataset-asset", "azureml:again:1")
+    run, job = submit(*sources, "-r", "pusher", *sized(4, 2))
+    ended(job)
+    merged = machine.folder / job.name / f"disk/tmp/robotrain/{run}/prepared/files"
+    mini, other = (lengths(training_python, EXAMPLES / name / "dataset") for name in ("pusht-mini", "pusht-more"))
+    assert lengths(training_python, merged) == [*mini, *other, *mini]
+    assert kept(cluster, job, "model.safetensors") == ["000002", "000004"]
+    params, metrics, tags = tracked(machine, job)
+    assert (params["training_steps"], params["batch_size"]) == ("4", "4")
+    assert metrics["train/loss"] > 0
+    assert (tags["dataset.source"], tags["training_status"]) == ("mixed", "completed")
+    assert machine.runs.said(job.name)["info"]["status"] == "FINISHED"
+    assert not made_or_ended(cluster)
+    assert [one["tags"]["checkpoint"] for one in versions(cluster, "pusher").values()] == ["000004"]
+    model = versions(cluster, "pusher")["1"]
+    counted = {"dataset_uri_count": "3", "dataset_asset_count": "2", "blob_url_count": "1"}
+    expected = {"framework": "lerobot", "policy_type": "act", "source": "azureml-lerobot-mixed", **counted}
+    assert {name: model["tags"][name] for name in expected} == expected
+    assert {model["tags"]["azureml_run_id"], model["tags"]["mlflow_run_id"]} == {job.name}
+    assert model["modelType"] == "custom_model"
+    status = robotrain("status", run, "--json").json
+    assert (status["state"], status["step"]) == ("succeeded", 4)
+
+    machine.spelled, machine.like_app_service = "upper", True
+    begun = ("--dataset-asset", "azureml:mini:3", "--init-from-policy-model", "azureml:pusher:1")
+    _, job = submit(*begun, *sized(2, 2))
+    assert "/INPUT_init_from_policy_model" in ended(job)
+    _, _, tags = tracked(machine, job)
+    begun_with = {name: tags[f"warm_start.{name}"] for name in ("source", "model_name", "model_version")}
+    assert begun_with == {"source": "azureml:pusher:1", "model_name": "pusher", "model_version": "1"}
+    assert kept(cluster, job, "model.safetensors") == ["000002"]
+
+
+def test_a_repository_that_is_shut_is_read_with_the_token_of_a_vault(
+    cluster, machine, vault, submit, ended, monkeypatch
+):
+    with HubStandIn() as hub:
+        hub.repository("mine/pusht", dataset("pusht-mini"), kind="dataset")
+        hub.repositories["datasets/mine/pusht"].shut = "private"
+        vault.put("hub-token", hub.token)
+        vault.readers = {TRAINS}
+        for name, value in {"HF_ENDPOINT": hub.address, "HF_TOKEN": hub.token}.items():
+            monkeypatch.setenv(name, value)
+        machine.environ["HF_ENDPOINT"] = hub.address
+        named = ("--dataset-repo-id", "mine/pusht", "--hf-credential", "hub-token", "--key-vault", "robots")
+        _, job = submit(*named, *sized(2, 2))
+        log = ended(job)
+        assert hub.token not in log + json.dumps(job.body)
+        vault.readers = set()
+        _, job = submit(*named, *sized(2, 2), "--new")
+        assert "Key Vault Secrets User" in ended(job, "Failed")
+
+
+def test_a_preempted_training_goes_on_in_the_same_tracking_run_from_what_its_mounted_output_kept(
+    robotrain, cluster, machine, submit, put, ended
+):
+    cluster.data("mini", 3, put("pusht-mini", "sets/mini"))
+    run, job = submit("--dataset-asset", "azureml:mini:3", "--output-mode", "rw_mount", *sized(80, 20))
+    until(lambda: kept(cluster, job, "robotrain-checkpoint.json"), job)
+    machine.running[job.name].preempt()
+    log = ended(job)
+    assert machine.running[job.name].attempts == 2
+    assert "of an earlier attempt came back from" in log, log
+    _, metrics, tags = tracked(machine, job)
+    assert not made_or_ended(cluster)
+    assert (metrics["train/samples"], tags["training_status"]) == (320, "completed")
+    assert kept(cluster, job, "robotrain-checkpoint.json")[-1] == "000080"
+    status = robotrain("status", run, "--json").json
+    assert (status["state"], status["step"]) == ("succeeded", 80)
+
+
+def test_a_folder_of_the_laptop_is_trained_on_and_gone_on_with_though_no_identity_may_read_a_blob(
+    robotrain, cluster, machine, command, submit, ended
+):
+    run, job = submit("--dataset-path", EXAMPLES / "pusht-mini/dataset", *sized(2, 2))
+    ended(job)
+    assert kept(cluster, job, "model.safetensors") == ["000002"]
+    assert [one["name"] for one in robotrain("outputs", run, "--json").json["outputs"]][-1].endswith("000002")
+    cluster.datastore("workspaceblobstore", cluster.container, "Sas")
+    unsigned = rf"^(?!.*[?&]sig=)\w+ /(\w+/)?{cluster.container}\b"
+    cluster.fault(unsigned, where="blobs", status=403, code="AuthorizationPermissionMismatch")
+    words = (*command, "resume", run, "--training-steps", "4", "--json")
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    again = cluster.jobs[json.loads(done.stdout)["reference"]["job"]]
+    assert again.inputs["resume_in_datastore"].prefix == f"azureml/{job.name}/checkpoints/000002"
+    assert "going on from step 2" in ended(again)
+    assert kept(cluster, again, "model.safetensors")[-1] == "000004"
+
+
+def test_a_cancelled_training_ends_by_itself_with_what_it_has(robotrain, cluster, machine, submit, put, ended):
+    cluster.data("mini", 3, put("pusht-mini", "sets/mini"))
+    run, job = submit("--dataset-asset", "azureml:mini:3", *sized(2000, 10))
+    until(lambda: '"event": "published"' in "\n".join(job.said()), job)
+    assert robotrain("cancel", run).exit_code == 0
+    ended(job, "Canceled")
+    assert tracked(machine, job)[2]["training_status"] == "cancelled"
+    assert machine.runs.said(job.name)["info"]["status"] == "KILLED"
+    assert robotrain("status", run, "--json").json["state"] == "cancelled"
+
+
+def test_data_that_is_none_and_data_that_the_identity_may_not_read_are_told_before_anything_begins(
+    robotrain, cluster, machine, submit, ended
+):
+    cluster.store.put(cluster.container, {"sets/none/readme.txt": b"nothing here"})
+    cluster.data("none", 1, "sets/none")
+    cluster.fault("/sets/none", where="blobs", times=1, status=403)  # or it would be told from here
+    run, job = submit("--dataset-asset", "azureml:none:1", *sized(2, 2))
+    ended(job, "Failed")
+    status = robotrain("status", run, "--json").json
+    assert (status["state"], status["exit_code"]) == ("failed", 4)
+    assert "LeRobot" in status["reason"]
+
+    cluster.store.put("private", {f"mini/{name}": content for name, content in dataset("pusht-mini").items()})
+    refused = {"status": 403, "code": "AuthorizationPermissionMismatch"}
+    machine.before = lambda job: cluster.fault("/private", where="blobs", **refused)
+    run, job = submit("--blob-url", f"https://{cluster.account}.blob.core.windows.net/private/mini", *sized(2, 2))
+    begun = time.monotonic()
+    ended(job, "Failed")
+    assert time.monotonic() - begun < 30
+    status = robotrain("status", run, "--json").json
+    assert (status["state"], status["exit_code"]) == ("failed", 4)
+    assert "Storage Blob Data Reader" in status["reason"]

@@ -1,0 +1,283 @@
+"""Folders of this machine on their way to the workspace's datastore: whole, once, and as they were pinned."""
+
+import concurrent.futures.thread
+import json
+import os
+import signal
+import threading
+import time
+
+import pytest
+from azureml_handed_over import sendable
+from robotrain.problem import Rejected, render
+from robotrain_azure.arm import Arm
+from robotrain_azureml.hand_over import handed, upload
+from robotrain_azureml.service import datastore, datastore_folder
+from robotrain_azureml.service.datastore import StorageError
+from robotrain_runtime.document import Source
+from robotrain_sources.local_path import digest
+
+FILES = {"meta/info.json": b"{}", "data/chunk-000/a.parquet": b"a" * 5000, "empty": b""}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "recorded"
+    for name, content in FILES.items():
+        (made / name).parent.mkdir(parents=True, exist_ok=True)
+        (made / name).write_bytes(content)
+    return made
+
+
+def wanted(azureml, folder, pinned=True):
+    pin = digest.of(folder).pin if pinned else ""
+    return sendable(azureml, Source(role="dataset", kind="local_path", uri=str(folder), pin=pin))
+
+
+def bring(plan) -> list[str]:
+    order = handed.of(plan, upload.Stage.SUBMIT)
+    upload.refuse(plan, order)
+    return [line for line, _ in upload.bring(plan, order)]
+
+
+def place(plan) -> str:
+    [one] = handed.of(plan, upload.Stage.SUBMIT).uploads
+    return one.to
+
+
+def refused(plan):
+    with pytest.raises(Rejected) as raised:
+        bring(plan)
+    return raised.value.problems
+
+
+def puts(azureml) -> list[str]:
+    return [call for call in azureml.calls if call.startswith("PUT")]
+
+
+def there(azureml, plan) -> dict[str, bytes]:
+    below = f"{place(plan)}/"
+    names = azureml.store.names(azureml.container, below)
+    return {name.removeprefix(below): azureml.store.get(azureml.container, name) for name in names}
+
+
+def test_a_folder_arrives_whole_and_is_sealed_beside_itself(azureml, folder, capsys):
+    plan = wanted(azureml, folder)
+    assert bring(plan) == [f"{folder} was uploaded: azureml://datastores/workspaceblobstore/paths/{place(plan)}"]
+    assert there(azureml, plan) == FILES
+    seal = azureml.store.get(azureml.container, f"{place(plan)}.complete.json")
+    assert json.loads(seal) == {"files": 3, "size": 5002}
+    assert puts(azureml)[-1].partition("?")[0].endswith(".complete.json")
+    assert f"uploading {folder} to azureml://datastores/" in capsys.readouterr().err
+
+
+def test_what_is_there_is_not_sent_again(azureml, folder):
+    plan = wanted(azureml, folder)
+    bring(plan)
+    azureml.calls.clear()
+    [line] = bring(plan)
+    assert " is there already: " in line
+    assert puts(azureml) == []
+
+
+def test_an_upload_that_broke_off_goes_on_with_what_is_missing(azureml, folder, capsys):
+    plan = wanted(azureml, folder)
+    azureml.fault("PUT .*a.parquet", status=403, code="AuthorizationFailure")
+    with pytest.raises(StorageError):
+        bring(plan)
+    azureml.servers["blobs"].faults.clear()
+    assert azureml.store.get(azureml.container, f"{place(plan)}.complete.json") is None
+    left = there(azureml, plan).keys()
+    azureml.calls.clear()
+    bring(plan)
+    assert there(azureml, plan) == FILES
+    assert len(puts(azureml)) == len(FILES.keys() - left) + 1  # and the seal
+
+
+def test_what_did_not_arrive_is_not_said_to_be_there(azureml, folder, capsys):
+    plan = wanted(azureml, folder)
+    azureml.fault("PUT .*", status=403, code="AuthorizationFailure")
+    with pytest.raises(StorageError):
+        bring(plan)
+    assert "arrived" not in capsys.readouterr().err
+
+
+def test_what_arrived_before_is_said_to_be_compared(azureml, folder, capsys):
+    plan = wanted(azureml, folder)
+    azureml.store.put(azureml.container, {f"{place(plan)}/data/chunk-000/a.parquet": FILES["data/chunk-000/a.parquet"]})
+    bring(plan)
+    first, second, *_ = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"comparing {folder} with what is there of it: 1 file")
+    assert second.startswith(f"uploading {folder} to ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("length", [1, datastore_folder.AT_ONCE + 1])
+def test_ctrl_c_ends_an_upload_while_storage_is_silent(azureml, blobs, tmp_path, length):
+    (tmp_path / "model").write_bytes(b"a" * length)
+    azureml.fault("PUT .*", latency=20)
+    there, before = set(threading.enumerate()), time.monotonic()
+    signal.signal(signal.SIGALRM, signal.getsignal(signal.SIGINT))
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            datastore_folder.send(blobs, {"model": tmp_path / "model"}, "out")
+    finally:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    assert time.monotonic() - before < 5
+    ours = [one for one in set(threading.enumerate()) - there if one.name.endswith("(some)")]
+    assert ours
+    assert all(one.daemon for one in ours)
+    assert not [one for one in concurrent.futures.thread._threads_queues if one.is_alive()]  # the process' end waits
+
+
+def test_another_content_of_the_same_size_is_sent_anew_until_it_is_sealed(azureml, folder):
+    plan = wanted(azureml, folder)
+    azureml.store.put(azureml.container, {f"{place(plan)}/meta/info.json": b"[]"})
+    bring(plan)
+    assert there(azureml, plan) == FILES
+
+
+def test_a_sealed_folder_that_somebody_took_a_file_from_is_made_whole(azureml, folder):
+    plan = wanted(azureml, folder)
+    bring(plan)
+    azureml.store.delete(azureml.container, f"{place(plan)}/meta/info.json")
+    bring(plan)
+    assert there(azureml, plan) == FILES
+
+
+def test_a_folder_that_changed_since_it_was_pinned_is_refused_before_anything_is_asked(azureml, folder):
+    plan = wanted(azureml, folder)
+    (folder / "meta/info.json").write_bytes(b"[]")
+    [problem] = refused(plan)
+    assert (problem.code, problem.where) == ("upload-changed", "--dataset-path")
+    assert "since it was pinned" in problem.title
+    assert azureml.calls == []
+
+
+def test_a_folder_that_changes_while_it_is_sent_is_refused_and_not_sealed(azureml, folder):
+    plan = wanted(azureml, folder)
+    azureml.fault("PUT .*a.parquet", act=lambda: (folder / "meta/info.json").write_bytes(b"[]"))
+    [problem] = refused(plan)
+    assert "while it was uploaded" in problem.title
+    assert azureml.store.get(azureml.container, f"{place(plan)}.complete.json") is None
+
+
+def test_something_else_at_its_place_is_left_alone(azureml, folder):
+    plan = wanted(azureml, folder)
+    azureml.store.put(azureml.container, {f"{place(plan)}/other": b""})
+    [problem] = refused(plan)
+    told = render(problem)
+    assert "holds other." in told
+    assert f"az storage blob delete-batch --account-name {azureml.account}" in told
+    assert puts(azureml) == []
+
+
+def test_links_and_empty_folders_are_refused_together(azureml, folder, tmp_path):
+    (folder / "link").symlink_to("/etc/passwd")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    sources = [Source(role="dataset", kind="local_path", uri=str(one)) for one in (folder, empty)]
+    found = refused(sendable(azureml, *sources))
+    assert [problem.code for problem in found] == ["upload-links", "upload-empty"]
+    assert "Azure ML uploads files and no links: link." in found[0].why
+
+
+def test_a_folder_without_a_digest_is_looked_at_anew(azureml, folder):
+    plan = wanted(azureml, folder, pinned=False)
+    bring(plan)
+    (folder / "meta/info.json").write_bytes(b"[]")
+    azureml.calls.clear()
+    bring(plan)
+    assert there(azureml, plan)["meta/info.json"] == b"[]"
+    assert len(puts(azureml)) == 1
+
+
+@pytest.mark.parametrize("credentials", ["None", "Sas", "AccountKey"])
+def test_a_datastore_is_opened_as_its_workspace_keeps_it(azureml, folder, credentials):
+    azureml.datastore("workspaceblobstore", azureml.container, credentials)
+    plan = wanted(azureml, folder)
+    bring(plan)
+    assert there(azureml, plan) == FILES
+    secrets = [call for call in azureml.calls if "/listSecrets" in call]
+    assert len(secrets) == (credentials != "None")
+
+
+def test_a_datastore_of_another_kind_is_told(azureml, folder):
+    azureml.datastore("workspaceblobstore", azureml.container, kind="AzureFile")
+    with pytest.raises(StorageError, match="holds no blobs: it is of the kind AzureFile"):
+        bring(wanted(azureml, folder))
+
+
+@pytest.fixture
+def blobs(azureml):
+    """Those of the workspace's datastore."""
+    arm = Arm()
+    order = handed.of(sendable(azureml), upload.Stage.SUBMIT)
+    with datastore.opened(arm, datastore.named(arm, order.at, "workspaceblobstore")) as opened:
+        yield opened
+
+
+def test_a_folder_is_brought_back_as_it_lies_there(azureml, blobs, tmp_path):
+    azureml.store.put(azureml.container, {f"out/{name}": content for name, content in FILES.items()} | {"outer": b""})
+    found = list(blobs.below("out"))
+    assert datastore_folder.bring(blobs, found, "out", tmp_path / "to") == len(FILES)
+    came = {
+        str(path.relative_to(tmp_path / "to")): path.read_bytes()
+        for path in (tmp_path / "to").rglob("*")
+        if path.is_file()
+    }
+    assert came == FILES
+    azureml.calls.clear()
+    datastore_folder.bring(blobs, found, "out", tmp_path / "to")
+    assert azureml.calls == []  # it is there
+
+
+@pytest.mark.slow
+def test_a_large_file_goes_in_pieces(azureml, blobs, tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(os.urandom(1 << 20) * 70)
+    heard = []
+    files = {"model.safetensors": tmp_path / "model.safetensors"}
+    datastore_folder.send(blobs, files, "out", heard.append)
+    assert len([call for call in azureml.calls if "comp=block&" in call]) > 8
+    assert sum(heard) == 70 << 20
+    assert azureml.store.get(azureml.container, "out/model.safetensors") == files["model.safetensors"].read_bytes()
+
+
+@pytest.mark.slow
+def test_a_copy_that_fails_stops_all_others(azureml, blobs, tmp_path):
+    files = {f"{number:03}": tmp_path / f"{number:03}" for number in range(200)}
+    for file in files.values():
+        file.write_bytes(b"a")
+    azureml.fault("PUT .*/out/005", status=403, code="AuthorizationFailure")
+    with pytest.raises(StorageError, match="AuthorizationFailure"):
+        datastore_folder.send(blobs, files, "out")
+    assert len(puts(azureml)) < 60
+
+
+def test_nothing_there_is_no_file(blobs, tmp_path):
+    assert blobs.first("out") is None
+    assert datastore_folder.bring(blobs, blobs.below("out"), "out", tmp_path) == 0
+
+
+def test_what_does_not_come_whole_is_not_there(azureml, blobs, tmp_path):
+    azureml.store.put(azureml.container, {"out/a": b"a" * 5000})
+    [found] = blobs.below("out")
+    azureml.store.put(azureml.container, {"out/a": b"b" * 5000})
+    with pytest.raises(StorageError, match="changed while it was copied"):
+        datastore_folder.bring(blobs, [found], "out", tmp_path)
+    assert list(tmp_path.glob("*a*")) == []
+
+
+@pytest.mark.parametrize("name", ["out/../up", "out//root"])
+def test_a_blob_that_would_lie_elsewhere_is_refused(blobs, tmp_path, name):
+    with pytest.raises(StorageError, match="would not lie in the folder"):
+        datastore_folder.bring(blobs, [datastore.Blob(name, 1)], "out", tmp_path)
+
+
+@pytest.mark.slow
+def test_an_account_that_is_not_there_is_told_in_seconds(azureml, blobs):
+    with azureml.tenant.unreachable(f"{azureml.account}.blob.core.windows.net"), pytest.raises(StorageError) as raised:
+        list(blobs.below("out"))
+    assert raised.value.code == "unreachable"
+    assert f"the storage account {azureml.account} cannot be reached" in str(raised.value)

@@ -1,0 +1,148 @@
+"""What executes a job here does to it what a compute of Azure ML would do."""
+
+import re
+import time
+
+import pytest
+from azure_stand_in.ml.running import Machine
+from azure_stand_in.ml.running_fixtures import enclosed
+
+__all__ = ["enclosed"]
+
+pytestmark = pytest.mark.slow
+
+TRAINS, OTHER = "c2000000-0000-0000-0000-000000000002", "c3000000-0000-0000-0000-000000000003"
+SHOWS = """
+echo data $(cat "$AZURE_ML_INPUT_data/a.txt") model $(ls "$AZURE_ML_INPUT_model") word ${{inputs.word}}
+touch "$AZURE_ML_INPUT_data/b" || echo shut; touch "$AZURE_ML_INPUT_model/b" && echo open
+mkdir -p "${{outputs.kept}}/deep" && echo made > "$AZURE_ML_OUTPUT_kept/deep/file"; cat beside.txt; exit 3
+"""
+TOKEN = """
+import json, os, sys, urllib.error, urllib.request
+at, secret = os.environ["MSI_ENDPOINT"], os.environ["MSI_SECRET"]
+for client in sys.argv[1:]:
+    query = f"api-version=2017-09-01&resource=https://storage.azure.com&clientid={client}"
+    try:
+        asked = urllib.request.Request(f"{at}?{query}", headers={"secret": secret})
+        print(json.load(urllib.request.urlopen(asked))["client_id"])
+    except urllib.error.HTTPError as error:
+        print(error.code)
+"""
+KEEPS = """
+echo found $(ls "$AZURE_ML_OUTPUT_KEPT") mine $(ls /tmp/robotrain)
+touch /tmp/robotrain/mine; mkdir "$AZURE_ML_OUTPUT_KEPT/.new"; echo one > "$AZURE_ML_OUTPUT_KEPT/.new/file"
+mv "$AZURE_ML_OUTPUT_KEPT/.new" "$AZURE_ML_OUTPUT_KEPT/new-$(ls "$AZURE_ML_OUTPUT_KEPT" | wc -l)"; echo kept; sleep 60
+"""
+
+
+@pytest.fixture
+def executes(enclosed, azureml_stored, tmp_path):
+    """The compute of the workspace."""
+    azureml_stored.kubernetes(identities=(("id-train", TRAINS, "p1"),))
+    azureml_stored.environment("plain", "1", "ubuntu:24.04")
+    azureml_stored.runner = machine = Machine(azureml_stored, tmp_path, {})
+    yield machine
+    machine.stop()
+
+
+@pytest.fixture
+def sent(azureml_stored, executes):
+    """Send a job by hand: it is taken by the machine at once."""
+    from robotrain_azure.arm import Arm
+
+    names = iter(f"job-{number}-{time.time_ns()}" for number in range(9))
+
+    def send(command, **more):
+        at, name = azureml_stored.at, next(names)
+        whole = {"upload_status": "completed"}
+        azureml_stored.store.put_one(azureml_stored.container, "code/beside.txt", b"beside\n", whole)
+        code = {"codeUri": f"https://{azureml_stored.account}.blob.core.windows.net/{azureml_stored.container}/code"}
+        Arm(20).put(f"{at}/codes/plain/versions/1", "2024-04-01", {"properties": code})
+        body = {
+            "jobType": "Command",
+            "command": command,
+            "codeId": f"{at}/codes/plain/versions/1",
+            "environmentId": f"{at}/environments/plain/versions/1",
+            "computeId": f"{at}/computes/k8s-robot-dev-00",
+            "resources": {"instanceCount": 1, "instanceType": "gpuspot"},
+            "experimentName": "by-hand",
+            **more,
+        }
+        Arm(20).put(f"{at}/jobs/{name}", "2024-04-01", {"properties": body})
+        return azureml_stored.jobs[name]
+
+    return send
+
+
+def until(true):
+    end = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_job_finds_its_code_its_inputs_and_its_output_and_its_failure_is_told(
+    azureml_stored, executes, sent, enclosed
+):
+    azureml_stored.store.put(azureml_stored.container, {"in/a.txt": b"one", "policy/model.bin": b"two"})
+    data = azureml_stored.data("mine", 1, "in")
+    policy = {"jobInputType": "custom_model", "mode": "Download", "uri": azureml_stored.model("policy", 1, "policy")}
+    kept = "azureml://datastores/workspaceblobstore/paths/kept/here/"
+    job = sent(
+        SHOWS,
+        inputs={
+            "data": {"jobInputType": "uri_folder", "mode": "ReadOnlyMount", "uri": data},
+            "model": policy,
+            "word": {"jobInputType": "literal", "value": "five"},
+        },
+        outputs={"kept": {"jobOutputType": "uri_folder", "mode": "Upload", "uri": kept}},
+    )
+    assert executes.wait(job.name) == "Failed"
+    said = [line for line in job.said() if "touch:" not in line]
+    shut = ["shut"] if enclosed else []
+    assert said == ["data one model model.bin word five", *shut, "open", "beside"]
+    assert (job.error["code"], re.search(r"exited with status code \d+", job.error["message"])[0]) == (
+        "ExecutionFailed",
+        "exited with status code 3",
+    )
+    assert azureml_stored.store.get(azureml_stored.container, "kept/here/deep/file") == b"made\n"
+    run = executes.runs.said(job.name)
+    assert run["info"]["status"] == "FAILED"
+
+
+def test_only_an_identity_of_the_compute_is_answered(executes, sent):
+    job = sent(f"python3 - {TRAINS} {OTHER} <<'END'\n{TOKEN}END\n")
+    assert executes.wait(job.name) == "Completed", job.said()
+    assert job.said() == [TRAINS, "400"]
+
+
+def test_a_mounted_output_is_kept_when_the_machine_is_lost_and_found_again(azureml_stored, executes, sent):
+    executes.spelled = "upper"
+    kept = f"azureml://datastores/workspaceblobstore/paths/kept/{time.time_ns()}/"
+    output = {"jobOutputType": "uri_folder", "mode": "ReadWriteMount", "uri": kept}
+    job = sent(KEEPS, outputs={"kept": output})
+    base = kept.partition("/paths/")[2]
+    until(lambda: azureml_stored.store.names(azureml_stored.container, base) == [f"{base}new-0/file"])
+    executes.running[job.name].preempt()
+    until(lambda: job.said().count("kept") == 2)
+    job.cancel()
+    assert executes.wait(job.name) == "Canceled"
+    assert [line for line in job.said() if "mine" in line] == ["found mine", "found new-0 mine"]
+    assert executes.runs.said(job.name)["info"]["status"] == "KILLED"
+
+
+def test_a_job_that_is_told_to_end_is_asked_first_and_killed_then(executes, sent):
+    executes.grace = 0.5
+    job = sent("trap 'echo asked' TERM; echo begun; while true; do sleep 1; done")
+    until(lambda: "begun" in job.said())
+    job.cancel()
+    assert executes.wait(job.name) == "Canceled"
+    assert "asked" in job.said()
+
+
+def test_a_job_that_runs_too_long_and_one_without_its_data_end(azureml_stored, executes, sent):
+    late = sent("sleep 60", limits={"jobLimitsType": "Command", "timeout": "PT1S"})
+    asset = {"jobInputType": "uri_folder", "mode": "ReadOnlyMount", "uri": azureml_stored.data("none", 1, "nowhere")}
+    empty = sent("echo never", inputs={"data": asset})
+    assert (executes.wait(late.name), executes.wait(empty.name)) == ("Canceled", "Failed")
+    assert "StreamAccess.NotFound" in empty.error["message"]
