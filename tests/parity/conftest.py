@@ -1,0 +1,116 @@
+"""One state folder for all, so that equal command lines give equal plans, and a guard: no cell may ask the world."""
+
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from parity_arrived import Arrived, arrived
+from parity_cells import names_read
+from parity_command import on
+
+Given = Mapping[str, str | None] | None
+OUTSIDE = (
+    *((socket.socket, name) for name in ("connect", "connect_ex", "sendto")),
+    *((socket, name) for name in ("getaddrinfo", "gethostbyname", "create_connection")),
+    (subprocess.Popen, "__init__"),
+    *((os, name) for name in ("fork", "posix_spawn", "posix_spawnp", "execv", "execve", "system")),
+)
+"""By which a process reaches a network, or another program."""
+
+
+@pytest.fixture(autouse=True)
+def untouched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever reaches for the world fails, and fails the test also where the failure is swallowed."""
+    touched: list[str] = []
+
+    def guard(name: str) -> Callable[..., None]:
+        def refuse(*args: object, **named: object) -> None:
+            touched.append(name)
+            raise OSError(f"{name}: a plan asks nobody")
+
+        return refuse
+
+    for owner, name in OUTSIDE:
+        monkeypatch.setattr(owner, name, guard(name))
+    yield
+    assert touched == []
+
+
+@pytest.fixture(scope="session")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("parity")
+
+
+@pytest.fixture(autouse=True)
+def settled(monkeypatch: pytest.MonkeyPatch, own_folders: None, state: Path) -> None:
+    """No name of the environment says anything, and robotrain's folders are the same for every test."""
+    for name in names_read():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ROBOTRAIN_STATE", str(state / "state"))
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(state / "cache"))
+
+
+@pytest.fixture(scope="session")
+def known() -> dict[tuple[str, ...], Arrived]:
+    """What arrived of command lines that several tests compare with, by their words."""
+    return {}
+
+
+@pytest.fixture
+def root() -> tuple[str, ...]:
+    """Switches before a command: without plugins that happen to be installed here as well."""
+    return ("--no-plugins",)
+
+
+@pytest.fixture
+def rendered(robotrain: Any, root: tuple[str, ...]) -> Callable[..., Arrived]:
+    """What arrives of a command line: `rendered("osmo", "-d", "a/b", given={"--cpu": "4"}, after=("--x=1",))`."""
+
+    def run(
+        platform: str, *words: str, given: Mapping[str, str | None] | None = None, after: tuple[str, ...] = ()
+    ) -> Arrived:
+        tail = ("--", *after) if after else ()
+        answer = robotrain(*root, "render", *words, *on(platform, given), "--json", *tail)
+        assert answer.exit_code == 0, answer.stderr
+        return arrived(answer.json)
+
+    return run
+
+
+@pytest.fixture
+def refused(robotrain: Any, root: tuple[str, ...], state: Path) -> Callable[..., list[dict[str, Any]]]:
+    """The errors of a command line that is not sent; nothing is asked, nothing recorded."""
+
+    def run(platform: str, *words: str, code: int = 3) -> list[dict[str, Any]]:
+        answer = robotrain(*root, "submit", *words, *on(platform), "--json")
+        assert answer.exit_code == code, answer.stdout or answer.stderr
+        assert not (state / "state").exists()
+        errors = [one for one in answer.json["problems"] if one["severity"] == "error"]
+        assert all(one["title"] in answer.stderr for one in errors)  # people are told the same
+        return errors
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def taken() -> set[tuple[str, ...]]:
+    """Command lines that were seen to be accepted: several cells offer the same."""
+    return set()
+
+
+@pytest.fixture
+def accepted(robotrain: Any, root: tuple[str, ...], taken: set[tuple[str, ...]]) -> Callable[[Sequence[str]], None]:
+    """That a whole command line is taken."""
+
+    def run(words: Sequence[str]) -> None:
+        line = (*root, "explain", *words, "--json")
+        if line not in taken:
+            answer = robotrain(*line)
+            assert answer.exit_code == 0, answer.stderr
+            taken.add(line)
+
+    return run

@@ -1,0 +1,80 @@
+"""What the runtime on a platform is started with, read out of the plan that the command line shows."""
+
+import base64
+import bz2
+import functools
+import io
+import tarfile
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import yaml
+from robotrain_runtime import document
+from robotrain_runtime.document import JobDocument
+
+STREAM = b"BZh91AY&SY"
+"""What each stream of an archive begins with."""
+
+
+class Arrived(NamedTuple):
+    """A plan as it was shown. document: what the runtime is started with. spec: the native specification."""
+
+    run: str
+    digest: str
+    spec: str
+    document: JobDocument
+
+
+def arrived(shown: Mapping[str, Any]) -> Arrived:
+    """Of what `render --json` prints."""
+    texts = {path: str(file.get("text", "")) for path, file in shown["files"].items()}
+    found = document.load(READERS[shown["platform"]](texts))
+    return Arrived(shown["run"], shown["digest"], texts[shown["spec"]], found)
+
+
+def _on_local(texts: Mapping[str, str]) -> str:
+    return texts["job.json"]
+
+
+def _on_osmo(texts: Mapping[str, str]) -> str:
+    """The one in the archive that is part of the workflow; what people read beside it says the same."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the quick one, where it is built
+    (task,) = yaml.load(texts["workflow.yaml"], Loader=loader)["workflow"]["tasks"]
+    (packed,) = task["files"]
+    inside = _of_archive(base64.b64decode(packed["contents"]))
+    assert inside == texts["job.json"]
+    return inside
+
+
+def _of_archive(packed: bytes) -> str:
+    """Its last stream holds the document, those before it the payload, which many jobs have in common."""
+    start = packed.rindex(STREAM)
+    _read_through(packed[:start])
+    with tarfile.open(fileobj=io.BytesIO(bz2.decompress(packed[start:]))) as archive:
+        (entry,) = archive
+        file = archive.extractfile(entry)
+        assert (entry.name, file is not None) == ("job.json", True)
+        return file.read().decode()
+
+
+@functools.cache
+def _read_through(packed: bytes) -> None:
+    """What unpacks the whole goes on from here to the document: no end of an archive lies between."""
+    content = bz2.decompress(packed)
+    with tarfile.open(fileobj=io.BytesIO(content), ignore_zeros=False) as archive:
+        paths = archive.getnames()
+        assert "payload/robotrain_runtime/__main__.py" in paths
+        assert archive.offset == len(content)
+
+
+def _on_azureml(texts: Mapping[str, str]) -> str:
+    """The one in the folder that the job names as its code."""
+    code = yaml.safe_load(texts["job.yaml"])["code"]
+    return texts[f"{code.removeprefix('./').rstrip('/')}/job.json"]
+
+
+READERS: Mapping[str, Callable[[Mapping[str, str]], str]] = {
+    "local": _on_local,
+    "osmo": _on_osmo,
+    "azureml": _on_azureml,
+}

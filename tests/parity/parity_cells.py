@@ -1,0 +1,85 @@
+"""The cells of the parity matrix, over the platforms of this repository."""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import pytest
+from parity_command import PLATFORMS
+from robotrain import matrix
+from robotrain.capabilities import Capabilities, Support
+from robotrain.matrix import Matrix, Section
+from robotrain.plugins import Plugins
+from robotrain.source import SourceKind
+from robotrain.workload import Workload
+from robotrain_runtime.parameter import Parameter, parameters_of
+
+
+class Cell(NamedTuple):
+    """What a platform says of something: of a role and a kind, of two kinds, of a workload, of a feature."""
+
+    platform: str
+    what: tuple[str, ...]
+    support: Support
+
+    def __str__(self) -> str:
+        return "-".join((self.platform, *self.what))
+
+
+def cells(section: Section, *, taken: bool | None = None, where: Callable[..., bool] = lambda *what: True) -> list[Any]:
+    """For parametrize: those of a section. taken: only such as are a yes, or as are none. where: of which names."""
+    found = (
+        Cell(platform, tuple(row.names.values()), support)
+        for row in every().rows
+        if row.section == section and where(*row.names.values())
+        for platform, support in row.cells.items()
+    )
+    return [pytest.param(cell, id=str(cell)) for cell in found if taken in (None, bool(cell.support))]
+
+
+@functools.cache
+def every() -> Matrix:
+    """All of it: the same that `robotrain platforms` prints and the page in docs holds."""
+    platforms = plugins().platforms()
+    return matrix.of({name: platforms[name] for name in PLATFORMS}, kinds(), workloads())
+
+
+@functools.cache
+def plugins() -> Plugins:
+    """Those of this repository, each platform loaded: kinds that it brings are known from then on."""
+    found = Plugins("none")
+    assert set(PLATFORMS) <= found.platforms().keys()
+    return found
+
+
+@functools.cache
+def kinds() -> Mapping[str, SourceKind]:
+    return plugins().source_kinds()
+
+
+@functools.cache
+def workloads() -> Mapping[str, Workload]:
+    return plugins().workloads()
+
+
+def can(platform: str) -> Capabilities:
+    return plugins().platforms()[platform].capabilities
+
+
+def settings_of(platform: str) -> list[Parameter]:
+    return list(parameters_of(plugins().platforms()[platform].settings))
+
+
+@functools.cache
+def names_read() -> frozenset[str]:
+    """Names of the environment that a value may come from."""
+    return frozenset(name for one in _read() for name in one.env)
+
+
+def _read() -> Iterator[Any]:
+    for workload in workloads().values():
+        yield from parameters_of(workload.parameters)
+    for platform in PLATFORMS:
+        yield from settings_of(platform)
+    for kind in kinds().values():
+        yield from kind.roles.values()

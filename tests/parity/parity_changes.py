@@ -1,0 +1,77 @@
+"""For each parameter of a workload one value that nobody has by default, as options of a command line."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from parity_cells import can, workloads
+from parity_command import PLATFORMS
+from robotrain_runtime.parameter import Parameter, parameters_of
+
+PLACE = "https://account1.blob.core.windows.net/train/runs"
+UNTRAINED = {"--builtin-policy": "", "--policy-repo-id": None}
+ROLLED = {"--env": "pusht"}
+ROLLOUT = ("env_steps", "starts", "success_reward", "success_threshold", "record_video", "env_workers")
+BESIDE: Mapping[tuple[str, str], Mapping[str, str | None]] = {
+    ("lerobot-train", "keep"): {"--publish-url": PLACE},
+    ("lerobot-eval", "policy_type"): UNTRAINED,
+    ("lerobot-eval", "dataset_id"): {"-d": None, "--blob-url": PLACE},
+    **{("lerobot-eval", name): ROLLED for name in ROLLOUT},
+}
+"""What some do nothing without."""
+VALUES = {"starts": "easy", "success_reward": "0.9", "success_threshold": "0.5", "replay_episodes": "0,2-4"}
+"""Of those whose values have a form of their own."""
+COMMAND = ("command",)
+WHAT: Mapping[str, tuple[str, ...]] = {
+    "job_name": ("command", "tracked"),
+    "num_gpus": ("command", "tracked", "GPUs"),
+    "training_steps": ("command", "tracked", "registered"),
+    "experiment_name": ("tracked",),
+    "system_metrics": ("tracked",),
+    "register_checkpoint": ("tracked", "registered"),
+    "register_model": ("tracked", "registered"),
+    "publish_url": ("published",),
+    "keep": ("published",),
+    "convert_v21": ("compared",),
+}
+"""What those change that change something else than the command, or more."""
+JUDGED = {"lerobot_version": "it changes nothing, and is refused unless it is the locked one"}
+"""Those that only say what the job counts on."""
+
+
+def changed(parameter: Parameter) -> Mapping[str, str | None]:
+    """The option that changes it."""
+    if parameter.name == "builtin_policy":
+        return UNTRAINED
+    if parameter.switch:
+        return {f"--no-{parameter.flag[2:]}" if parameter.default else parameter.flag: ""}
+    return {parameter.flag: _value(parameter)}
+
+
+def parameters() -> Iterator[Any]:
+    """For parametrize: each of each workload with each platform that can do what it needs."""
+    for workload in workloads().values():
+        for parameter in parameters_of(workload.parameters):
+            for platform in PLATFORMS:
+                if parameter.name not in JUDGED and _possible(platform, parameter, workload.targets):
+                    yield pytest.param(
+                        platform, workload.name, parameter, id=f"{platform}-{workload.name}-{parameter.name}"
+                    )
+
+
+def _possible(platform: str, parameter: Parameter, targets: tuple[str, ...]) -> bool:
+    """An address is none of the places that a feature is needed for."""
+    needs = "" if parameter.name in targets else parameter.param.requires
+    return not needs or bool(can(platform).feature(needs))
+
+
+def _value(parameter: Parameter) -> str:
+    if parameter.name in VALUES:
+        return VALUES[parameter.name]
+    if parameter.choices:
+        return next(choice for choice in parameter.choices if choice != parameter.default)
+    if parameter.name == "publish_url":
+        return PLACE
+    if parameter.bare is str:
+        return "another"
+    return str(parameter.bare((parameter.default or 14) / 2) or 2)

@@ -1,0 +1,63 @@
+"""Command lines of the parity tests: the platforms of this repository, and what each needs beside a job."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+WORKSPACE = {"--subscription-id": "sub-1", "--resource-group": "rg-1", "--workspace-name": "ws-1"}
+ON: Mapping[str, Mapping[str, str]] = {
+    "local": {},
+    "osmo": {"--pool": "gpu-pool", "--storage-account": "account1", **WORKSPACE},
+    "azureml": {"--compute": "k8s-a", **WORKSPACE},
+}
+"""By platform, the options that it asks for, whatever the job."""
+PLATFORMS = tuple(ON)
+DATASET = ("-d", "lerobot/pusht")
+"""One that every platform takes, for jobs that are about something else."""
+LEAST: Mapping[str, Mapping[str, str]] = {
+    "lerobot-train": {"-d": "lerobot/pusht"},
+    "lerobot-eval": {"-d": "lerobot/pusht", "--policy-repo-id": "lerobot/act_pusht"},
+}
+"""By workload, the sources of a job that says as little as it can."""
+NEEDED: Mapping[tuple[str, str], Mapping[str, str]] = {
+    ("osmo", "registered_model"): {"--tracking-uri": "https://mlflow.example"},
+}
+"""By platform and kind of source, what else has to be said of it."""
+FILLED = {
+    **{"ACCOUNT": "account1", "CONTAINER": "train", "PREFIX": "set1", "OWNER": "lerobot", "NAME": "pusht"},
+    **{"VERSION": "3", "FOLDER": "/data/pusht", "STEP": "005000", "BUCKET": "robots", "URL": "https://mlflow.example"},
+}
+"""What a person would put in the place of each word that a message has in capitals."""
+
+
+def on(platform: str, given: Mapping[str, str | None] | None = None) -> list[str]:
+    """The words that choose a platform. given: further options by their flag, or others in the place of the usual
+    ones; a switch has an empty value, and what is left out None.
+    """
+    options = {"--platform": platform, **ON[platform], **(given or {})}
+    said = {flag: value for flag, value in options.items() if value is not None}
+    return [word for flag, value in said.items() for word in (flag, value) if word]
+
+
+def ways_out(platform: str, words: Sequence[str], problem: Mapping[str, Any], kind: str = "") -> Iterator[list[str]]:
+    """The command lines that a refusal offers in place of one, those that are given as options. kind: of the source."""
+    for way in problem["instead"]:
+        options = re.findall(r"(--[a-z][a-z-]*) (\S+)", way["text"])
+        if not options:
+            continue
+        flag, value = options[-1]
+        if flag == "--platform":
+            yield [*on(value, NEEDED.get((value, kind))), *words]
+        else:
+            yield [*on(platform), *_without(words, problem["where"]), flag, _filled(value)]
+
+
+def _without(words: Sequence[str], flag: str) -> list[str]:
+    """Without an option and its value."""
+    at = list(words).index(flag)
+    return [*words[:at], *words[at + 2 :]]
+
+
+def _filled(form: str) -> str:
+    """A form of a message with everything in it that may be left out left out, and every word filled in."""
+    return re.sub(r"[A-Z]{3,}", lambda word: FILLED[word[0]], re.sub(r"\[[^]]*\]", "", form))

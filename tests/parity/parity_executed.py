@@ -1,0 +1,57 @@
+"""What the runtime makes of a document that arrived: asked of the workload's half, as the runtime asks it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime import document, halves
+from robotrain_runtime.document import JobDocument
+from robotrain_runtime.half import Preparation
+
+FEATURES = {"observation.state": {"dtype": "float32", "shape": [2]}, "action": {"dtype": "float32", "shape": [2]}}
+
+
+def recorded(folder: Path, version: str = "v3.0") -> Path:
+    """As much of a dataset as is read before a training begins."""
+    (folder / "meta").mkdir(parents=True)
+    told = {"codebase_version": version, "total_episodes": 2, "total_frames": 20, "total_tasks": 1, "fps": 10}
+    (folder / "meta/info.json").write_text(json.dumps({**told, "features": FEATURES}))
+    return folder
+
+
+def trained(folder: Path) -> Path:
+    """As much of a policy as is read before it is evaluated."""
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"type": "act"}))
+    return folder
+
+
+def alike(arrived: JobDocument) -> JobDocument:
+    """The same with what only tells one job from another made equal: the digest and the names with it."""
+    text = document.dump(arrived).replace(arrived.run, "this-run").replace(arrived.job, "0" * 64)
+    return document.load(text)
+
+
+def executed(arrived: JobDocument, data: Path, old: Path, policy: Path) -> dict[str, Any]:
+    """By what it is: the command, what is tracked, what a registered model is told, where checkpoints go, the GPUs that
+    are asked for, and what is said of an old dataset.
+    """
+    job = alike(arrived)
+    half: Any = halves.workload(job)
+    there, before = (
+        {source: policy if source.role == "policy" else folder for source in job.sources} for folder in (data, old)
+    )
+    return {
+        "command": half.work(job, there, Path(job.placement.work)),
+        "tracked": half.tracked(job),
+        "registered": half.publishing(job, there),
+        "published": [(target.to, target.keep) for target in half.targets(job, there)],
+        "GPUs": half.gpus(job),
+        "compared": list(half.compare(job, before)),
+    }
+
+
+def prepared(arrived: JobDocument, data: Path) -> Preparation | None:
+    """What is made of its datasets before the training begins."""
+    made: Preparation | None = halves.workload(arrived).prepare(arrived, dict.fromkeys(arrived.sources, data), {})
+    return made

@@ -1,0 +1,58 @@
+"""Every two kinds of datasets in one job, and several of one kind, on every platform."""
+
+from pathlib import Path
+
+import pytest
+from parity_cells import Cell, cells, kinds
+from parity_executed import prepared, recorded
+
+Typed = list[tuple[str, str]]
+"""Kinds, each with a text for it, in the order typed."""
+
+
+def typed(one: str, other: str) -> Typed:
+    """Of two kinds the first once more at the end, so that no sorting by kind gives the same order."""
+    first = kinds()[one]
+    more = [(one, f"{first.example}2")]
+    if one == other:
+        return [*more, (one, first.example)]
+    return [(one, first.example), (other, kinds()[other].example), *(more if _repeats(one) else [])]
+
+
+def words(said: Typed) -> list[str]:
+    return [word for kind, text in said for word in (kinds()[kind].roles["dataset"].flag, text)]
+
+
+def _repeats(kind: str) -> bool:
+    return kinds()[kind].roles["dataset"].repeatable
+
+
+def _apart(one: str, other: str) -> bool:
+    """Whether no job can have both, whatever the platform."""
+    alone = one != other and (kinds()[one].roles["dataset"].alone or kinds()[other].roles["dataset"].alone)
+    return alone or (one == other and not _repeats(one))
+
+
+@pytest.mark.parametrize("cell", cells("combinations", taken=True))
+def test_datasets_that_go_together_are_merged_in_the_order_typed(rendered, tmp_path: Path, cell: Cell) -> None:
+    said = typed(*cell.what)
+    document = rendered(cell.platform, *words(said)).document
+    uris = [str(kinds()[kind].parse(text, tmp_path)) for kind, text in said]
+    assert [source.kind for source in document.sources] == [kind for kind, _ in said]
+    assert [source.uri for source in document.sources] == uris
+    made = prepared(document, recorded(tmp_path / "data"))
+    assert made is not None
+    assert [word for word in made.arguments if word in uris] == uris
+
+
+@pytest.mark.parametrize("cell", cells("combinations", taken=False))
+def test_datasets_that_do_not_are_refused_by_name(refused, cell: Cell) -> None:
+    apart = _apart(*cell.what)
+    problems = refused(cell.platform, *words(typed(*cell.what)), code=2 if apart else 3)
+    assert all(problem["instead"] or problem["why"] or apart for problem in problems)
+    titles = " ".join(problem["title"] for problem in problems)
+    if apart:
+        assert kinds()[cell.what[0]].roles["dataset"].flag in titles
+    else:
+        assert cell.platform in titles
+        assert any(kinds()[kind].title in titles for kind in cell.what)

@@ -1,0 +1,107 @@
+"""One job on every platform is one job: the same document but for what the platform says of itself."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from parity_arrived import Arrived
+from parity_command import DATASET, ON, PLATFORMS, on
+from robotrain_runtime.document import JobDocument
+
+A_PLATFORMS_OWN = ("platform", "placement")
+PLATFORM_SETTINGS = {
+    platform: {flag[2:].replace("-", "_"): value for flag, value in options.items()} for platform, options in ON.items()
+}
+ACCOUNT = "https://account1.blob.core.windows.net/train"
+TRAINING = {
+    "workload": "lerobot-train",
+    "sources": {
+        "dataset": [{"blob_url": f"{ACCOUNT}/b"}, {"blob_url": f"{ACCOUNT}/a"}],
+        "init_policy": [{"blob_url": f"{ACCOUNT}/policy"}],
+    },
+    "parameters": {
+        **{"policy_type": "diffusion", "training_steps": 500, "learning_rate": "3e-4", "num_workers": 1},
+        **{"job_name": "one job", "experiment_name": "three-platforms", "eval_freq": 50, "system_metrics": False},
+        **{"register_checkpoint": "an_arm", "publish_url": f"{ACCOUNT}/runs"},
+    },
+    "trainer_args": ["--policy.horizon=16", "--policy.down_dims=[64, 128]"],
+    "platforms": PLATFORM_SETTINGS,
+}
+EVALUATION = {
+    "workload": "lerobot-eval",
+    "sources": {
+        "dataset": [{"blob_url": f"{ACCOUNT}/b"}, {"blob_url": f"{ACCOUNT}/a"}],
+        "policy": [{"blob_url": f"{ACCOUNT}/policy"}],
+    },
+    "parameters": {
+        **{"env": "pusht", "eval_episodes": 20, "success_reward": "0.95", "success_threshold": "0.5", "starts": "easy"},
+        **{"job_name": "one job", "experiment_name": "three-platforms", "replay_episodes": "0-3", "env_workers": 2},
+        **{"system_metrics": False, "register_model": "an_arm", "publish_url": f"{ACCOUNT}/runs"},
+    },
+    "trainer_args": ["--policy.n_action_steps=4", "--env.max_parallel_tasks=1"],
+    "platforms": PLATFORM_SETTINGS,
+}
+"""With a section for each platform."""
+FLAGS = {"dataset": "--blob-url", "init_policy": "--init-from-policy-model", "policy": "--policy-url"}
+NUMBERS = {"learning_rate": 3e-4, "success_reward": 0.95, "success_threshold": 0.5}
+
+
+def neutral(document: JobDocument) -> dict[str, Any]:
+    """Without what a platform says of itself: where it is, and what knows its tracking."""
+    told = {name: value for name, value in dataclasses.asdict(document).items() if name not in A_PLATFORMS_OWN}
+    return {**told, "halves": {name: half for name, half in document.halves.items() if "tracking." not in name}}
+
+
+@pytest.fixture(params=[TRAINING, EVALUATION], ids=["training", "evaluation"])
+def job(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return dict(request.param)
+
+
+@pytest.fixture
+def everywhere(rendered, known: dict[tuple[str, ...], Arrived], job: dict[str, Any]) -> dict[str, Arrived]:
+    """What arrives of the one file on each platform; rendered once."""
+    Path("job.yaml").write_text(yaml.safe_dump(job, sort_keys=False))
+    for platform in PLATFORMS:
+        if (job["workload"], platform) not in known:
+            known[job["workload"], platform] = rendered(platform, "job.yaml", given=dict.fromkeys(ON[platform]))
+    return {platform: known[job["workload"], platform] for platform in PLATFORMS}
+
+
+def test_one_file_gives_one_job_everywhere(everywhere: dict[str, Arrived]) -> None:
+    first, *others = everywhere.values()
+    assert {plan.document.platform for plan in everywhere.values()} == set(PLATFORMS)
+    for other in others:
+        assert neutral(other.document) == neutral(first.document)
+        assert (other.run, other.document.job) == (first.run, first.document.job)
+
+
+def test_what_the_file_says_is_what_arrives(everywhere: dict[str, Arrived], job: dict[str, Any]) -> None:
+    document = everywhere["osmo"].document
+    said = {name: NUMBERS.get(name, value) for name, value in job["parameters"].items()}
+    assert {name: document.parameters[name] for name in said} == said
+    assert list(document.trainer_args) == job["trainer_args"]
+    assert [source.uri[-1] for source in document.sources if source.role == "dataset"] == ["b", "a"]
+
+
+def test_options_say_the_same_as_the_file(rendered, everywhere: dict[str, Arrived], job: dict[str, Any]) -> None:
+    values = {**job["parameters"]}
+    words = ["--no-system-metrics"] if values.pop("system_metrics") is False else []
+    words += [f"--{name.replace('_', '-')}={value}" for name, value in values.items()]
+    words += [
+        word for role, found in job["sources"].items() for one in found for word in (FLAGS[role], one["blob_url"])
+    ]
+    for platform in PLATFORMS:
+        plan = rendered(platform, job["workload"], *words, after=tuple(job["trainer_args"]))
+        assert (plan.document, plan.digest) == (everywhere[platform].document, everywhere[platform].digest)
+
+
+def test_of_what_nobody_says_a_platform_changes_only_what_it_tells(robotrain, rendered) -> None:
+    usual = rendered("local", *DATASET).document.parameters
+    for platform in PLATFORMS:
+        found = rendered(platform, *DATASET).document.parameters
+        other = {name for name, value in found.items() if value != usual[name]}
+        answer = robotrain("--no-plugins", "explain", "--platform", platform, *DATASET, *on(platform)[2:], "--json")
+        told = {row["name"] for row in answer.json["values"] if row["origin"].startswith(f"platform {platform}: ")}
+        assert other <= told

@@ -1,0 +1,66 @@
+"""Every feature on every platform."""
+
+from collections.abc import Iterator, Mapping
+
+import pytest
+from parity_cells import Cell, cells, workloads
+from parity_changes import changed
+from parity_command import DATASET, LEAST, ways_out
+from robotrain.capabilities import FEATURES
+from robotrain_runtime.parameter import parameters_of
+
+BLOB = "https://account1.blob.core.windows.net/train/set"
+ASKED_OTHERWISE: Mapping[str, str] = {
+    "stream_logs": "of a run that was sent: the kit follows a log on each platform",
+    "cancel": "of a run that was sent: the kit cancels one on each platform",
+    "runs_here": "of nobody: it says where to look for the machine",
+}
+"""Features that no option of a job needs."""
+OTHERS: Mapping[str, tuple[str, ...]] = {
+    "several_datasets": ("--blob-url", f"{BLOB}1", "--blob-url", f"{BLOB}2"),
+    "publish_folder": (*DATASET, "--publish-url", "/checkpoints"),
+}
+"""Those that are needed by something else than any value of a parameter."""
+
+
+def is_asked(feature: str) -> bool:
+    return feature not in ASKED_OTHERWISE
+
+
+def words(feature: str) -> tuple[str, ...]:
+    """A job that needs it."""
+    return next(jobs(feature))
+
+
+def jobs(feature: str) -> Iterator[tuple[str, ...]]:
+    """One of each workload that can need it, that of most jobs first."""
+    if feature in OTHERS:
+        yield OTHERS[feature]
+        return
+    for workload, least in LEAST.items():
+        for one in parameters_of(workloads()[workload].parameters):
+            if one.param.requires == feature:
+                options = {**least, **changed(one)}
+                yield (workload, *(word for pair in options.items() for word in pair if word))
+
+
+@pytest.mark.parametrize("cell", cells("features", taken=True, where=is_asked))
+def test_a_feature_that_is_there_can_be_asked_for(rendered, cell: Cell) -> None:
+    (feature,) = cell.what
+    for typed in jobs(feature):
+        document = rendered(cell.platform, *typed).document
+        declared = parameters_of(workloads()[document.workload].parameters)
+        needing = [one for one in declared if one.param.requires == feature]
+        several = len([source for source in document.sources if source.role == "dataset"]) == 2
+        assert several or any(document.parameters[one.name] != one.default for one in needing)
+
+
+@pytest.mark.parametrize("cell", cells("features", taken=False, where=is_asked))
+def test_one_that_is_not_is_refused_and_each_way_out_is_one(refused, accepted, cell: Cell) -> None:
+    (feature,) = cell.what
+    (problem,) = refused(cell.platform, *words(feature))
+    assert problem["title"].startswith(f"{cell.platform} cannot {FEATURES.get(feature, feature)}")
+    ways = list(ways_out(cell.platform, words(feature), problem))
+    assert ways
+    for way in ways:
+        accepted(way)

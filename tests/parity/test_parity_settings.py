@@ -1,0 +1,30 @@
+"""Each setting of each platform, changed alone, changes what is sent."""
+
+from collections.abc import Callable
+
+import pytest
+from parity_arrived import Arrived
+from parity_cells import settings_of
+from parity_command import DATASET, PLATFORMS
+from parity_settings import CHANGES
+
+SETTINGS = [pytest.param(at, name, id=f"{at}-{name}") for at in PLATFORMS for name in CHANGES[at]]
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_every_setting_has_a_value_to_try(platform: str) -> None:
+    assert sorted(CHANGES[platform]) == sorted(one.name for one in settings_of(platform))
+
+
+@pytest.mark.parametrize(("platform", "name"), SETTINGS)
+def test_one_changed_alone_changes_the_plan_and_not_the_job(
+    rendered: Callable[..., Arrived], known: dict[tuple[str, ...], Arrived], platform: str, name: str
+) -> None:
+    change, flag = CHANGES[platform][name], f"--{name.replace('_', '-')}"
+    usual = {**dict([DATASET]), **change.beside}
+    key = ("settings", platform, *map(str, usual.items()))
+    if key not in known:
+        known[key] = rendered(platform, given=usual)
+    before, after = known[key], rendered(platform, given=usual | {flag: change.value})
+    assert before.digest != after.digest
+    assert (before.run, before.document.job) == (after.run, after.document.job)

@@ -1,0 +1,71 @@
+"""Every kind of source, in every role that it can fill, on every platform."""
+
+from pathlib import Path
+
+import pytest
+from parity_cells import Cell, cells, kinds
+from parity_command import DATASET, NEEDED, ways_out
+from robotrain.capabilities import ANY
+from robotrain.targets import PUBLISH
+from robotrain_runtime.document import Source
+
+
+def is_read(role: str, kind: str) -> bool:
+    return role != PUBLISH and kind != ANY
+
+
+def is_written(role: str, kind: str) -> bool:
+    return role == PUBLISH and kind != ANY
+
+
+def is_installed(role: str, kind: str) -> bool:
+    return kind != ANY
+
+
+def words(role: str, kind: str) -> tuple[str, ...]:
+    """What is typed of a job with one source in question."""
+    if role == PUBLISH:
+        return (*DATASET, "--publish-url", kinds()[kind].example)
+    typed = (kinds()[kind].roles[role].flag, kinds()[kind].example)
+    return typed if role == "dataset" else (*DATASET, *typed)
+
+
+def printed(kind: str) -> str:
+    return str(kinds()[kind].parse(kinds()[kind].example, Path.cwd()))
+
+
+def test_only_a_name_that_stands_for_other_sources_has_no_example() -> None:
+    assert [name for name, kind in kinds().items() if not kind.example] == ["run"]
+
+
+@pytest.mark.parametrize("cell", cells("sources", taken=True, where=is_read))
+def test_a_source_that_is_taken_reaches_the_runtime_as_it_was_typed(rendered, cell: Cell) -> None:
+    role, kind = cell.what
+    document = rendered(cell.platform, *words(role, kind), given=NEEDED.get((cell.platform, kind))).document
+    (found,) = (source for source in document.sources if source.role == role)
+    assert found == Source(role=role, kind=kind, uri=printed(kind))
+    mounted = [(mount.role, mount.uri) for mount in document.placement.mounts]
+    assert f"source.{kind}" in document.halves or (role, found.uri) in mounted
+
+
+@pytest.mark.parametrize("cell", cells("sources", taken=True, where=is_written))
+def test_a_place_that_is_written_to_reaches_whoever_writes(rendered, cell: Cell) -> None:
+    _, kind = cell.what
+    plan = rendered(cell.platform, *words(*cell.what))
+    place = plan.document.parameters["publish_url"]
+    if kinds()[kind].carried:
+        assert (place, printed(kind) in plan.spec) == (None, True)
+    else:
+        assert (place, f"target.{kind}" in plan.document.halves) == (printed(kind), True)
+
+
+@pytest.mark.parametrize("cell", cells("sources", taken=False, where=is_installed))
+def test_one_that_is_not_taken_is_refused_and_each_way_out_is_one(refused, accepted, cell: Cell) -> None:
+    typed = words(*cell.what)
+    (problem,) = refused(cell.platform, *typed)
+    assert problem["title"].startswith(f"{cell.platform} does not ")
+    assert kinds()[cell.what[1]].title in problem["title"]
+    ways = list(ways_out(cell.platform, typed, problem, cell.what[1]))
+    assert ways
+    for way in ways:
+        accepted(way)

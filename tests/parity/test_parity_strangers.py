@@ -1,0 +1,119 @@
+"""The cells of kinds and workloads that nobody names: what a stranger brings works wherever it is said to."""
+
+from pathlib import Path
+
+import pytest
+from parity_cells import Cell, cells
+from parity_command import DATASET, PLATFORMS, on
+from robotrain.capabilities import ANY
+from robotrain.targets import PUBLISH
+from robotrain_runtime import halves
+from robotrain_runtime.document import Source
+
+SHELF = "shelf://top/left"
+FLAGS = {"dataset": "--shelf", "policy": "--policy-shelf", "init_policy": "--init-shelf", "resume": "--resume-shelf"}
+MORE = {"sing": ("--voices", "3"), "lerobot-eval": ("--policy-shelf", SHELF)}
+"""By workload, what its job needs beside a dataset."""
+BLOB = "https://account1.blob.core.windows.net/train/set1"
+MARS = (Path(__file__).parents[1] / "mars.py").read_text()
+
+
+@pytest.fixture(autouse=True)
+def stranger(install, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugin in `halves`, installed."""
+    claims = {"source.shelf": "parity_stranger.kinds", "workload.sing": "parity_stranger.work"}
+    install("robotrain-stranger", claims)
+    monkeypatch.syspath_prepend(Path(__file__).with_name("halves"))
+
+
+@pytest.fixture
+def root() -> tuple[str, ...]:
+    """With plugins."""
+    return ()
+
+
+def words(role: str) -> tuple[str, ...]:
+    if role == PUBLISH:
+        return (*DATASET, "--publish-url", SHELF)
+    return (FLAGS[role], SHELF) if role == "dataset" else (*DATASET, FLAGS[role], SHELF)
+
+
+@pytest.mark.parametrize("cell", cells("sources", where=lambda role, kind: kind == ANY))
+def test_a_strangers_source_reaches_the_runtime_with_its_half_or_is_refused(rendered, refused, cell: Cell) -> None:
+    role, _ = cell.what
+    if not cell.support:
+        (problem,) = refused(cell.platform, *words(role))
+        assert problem["title"].startswith(f"{cell.platform} does not ")
+        assert "shelves" in problem["title"]
+        return
+    document = rendered(cell.platform, *words(role)).document
+    if role == PUBLISH:
+        assert (document.parameters["publish_url"], document.halves["target.shelf"]) == (
+            SHELF,
+            "parity_stranger.target",
+        )
+    else:
+        assert Source(role=role, kind="shelf", uri=SHELF) in document.sources
+        assert document.halves["source.shelf"] == "parity_stranger.container"
+
+
+@pytest.mark.parametrize("cell", cells("workloads"))
+def test_a_workload_is_run_as_it_says_or_is_refused(rendered, refused, cell: Cell) -> None:
+    name = cell.what[0].replace(ANY, "sing")
+    typed = (name, "--shelf", SHELF, *MORE.get(name, ()))
+    if not cell.support:
+        (problem,) = refused(cell.platform, *typed)
+        assert problem["title"].startswith(f"{cell.platform} does not ")
+        assert name in problem["title"]
+        return
+    document = rendered(cell.platform, *typed).document
+    half = halves.workload(document)
+    assert (document.workload, half.__name__) == (name, document.halves[f"workload.{name}"])
+    if name == "sing":
+        work = half.work(document, dict.fromkeys(document.sources, Path("/data")), Path("/work"))
+        assert work.arguments == ("-m", "choir", "--voices=3", "/data")
+
+
+@pytest.mark.parametrize(
+    ("declared", "workload", "says"),
+    [
+        ('{"lerobot-train": no("It is too far for that.")}', "lerobot-train", "mars does not run lerobot-train"),
+        ('{"lerobot-train": not_yet("In a year.")}', "lerobot-train", "mars does not run lerobot-train yet"),
+        ("{}", "lerobot-train", "mars does not say that it can run lerobot-train"),
+        ('{"lerobot-train": YES}', "sing", "mars does not say that it can run sing"),
+    ],
+)
+def test_a_workload_that_a_platform_does_not_run_is_run_by_those_it_names(
+    robotrain, install, accepted, declared: str, workload: str, says: str
+) -> None:
+    source = MARS.replace('workloads={"lerobot-train": YES}', f"workloads={declared}")
+    install("robotrain-mars", {"platform.mars": "mars_plugin"}, mars_plugin=source)
+    words = (workload, "--blob-url", BLOB)
+    assert declined(robotrain, words) == (says, set(PLATFORMS))
+    for platform in PLATFORMS:
+        accepted([*words, *on(platform)])
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--policy-url", BLOB), "mars does not accept blob URLs yet"),
+        (("--policy-path", "/data/policy"), "mars does not say that it can accept local folders"),
+    ],
+)
+def test_a_source_that_a_platform_does_not_say_it_takes_is_taken_by_those_it_names(
+    robotrain, mars, accepted, words: tuple[str, ...], says: str
+) -> None:
+    words = (*DATASET, *words)
+    assert declined(robotrain, words) == (says, set(PLATFORMS))
+    for platform in PLATFORMS:
+        accepted([*words, *on(platform)])
+
+
+def declined(robotrain, words: tuple[str, ...]) -> tuple[str, set[str]]:
+    """What is said of a job on Mars that is not sent, and those of our platforms that it names."""
+    answer = robotrain("submit", *words, "--platform", "mars", "--json")
+    (problem,) = answer.json["problems"]
+    assert answer.exit_code == 3
+    offered = {way["text"].removeprefix("--platform ") for way in problem["instead"]}
+    return problem["title"], offered & set(PLATFORMS)
