@@ -1,6 +1,7 @@
 """What every test stands on: folders of its own, and the command line in this process."""
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,47 @@ hypothesis.settings.load_profile("patient")
 
 ROOT = Path(__file__).parents[1]
 PUSHT = ROOT / "examples/pusht-mini"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Tests wait as much as they compute, the slow ones too: one worker more than there are cores."""
+    import os
+
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of the slow ones, files that train between those that wait, or all workers would train and then all wait;
+    xdist's `--no-loadscope-reorder` leaves it so.
+    """
+    if config.option.markexpr == "slow":
+        items[:] = evenly(items)
+
+
+def evenly(items: list[pytest.Item]) -> list[pytest.Item]:
+    """The same tests, file by file: before so many of the others one of the files that train, until none is left."""
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    train = [path for path, within in files.items() if any("training_environment" in names(one) for one in within)]
+    others = [path for path in files if path not in set(train)]
+    each = len(others) // (len(train) or 1)
+    order = [path for at, first in enumerate(train) for path in (first, *others[at * each : (at + 1) * each])]
+    return [one for path in (*order, *others[len(train) * each :]) for one in files[path]]
+
+
+def names(item: pytest.Item) -> Sequence[str]:
+    """The fixtures that a test stands on, directly or not."""
+    return getattr(item, "fixturenames", ())
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What was collected stays to the end: no collection of garbage needs to look through it again and again."""
+    import gc
+
+    gc.collect()
+    gc.freeze()
 
 
 AS_A_PROCESS = """
@@ -123,3 +165,62 @@ def venus(install, tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("VENUS", str(engine))
     monkeypatch.setenv("VENUS_SITE", str(site))
     return engine
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory):
+    """A folder that is made by the first test of all workers that wants it: `made_once("small", fill)`; no test may
+    change what lies in it.
+    """
+    import fcntl
+    import os
+    import shutil
+
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if os.environ.get("PYTEST_XDIST_WORKER") else own
+
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, whole = shared / name, shared / f"{name}.whole"
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not whole.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                fill(folder)
+                whole.touch()
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def training_environment() -> str:
+    """The environment that trainings run in: `ROBOTRAIN_TEST_ENVIRONMENT`, else the locked one, built as for a user."""
+    import os
+
+    from robotrain_workloads.lerobot_train.container import ENVIRONMENT
+
+    return os.environ.get("ROBOTRAIN_TEST_ENVIRONMENT") or built(ENVIRONMENT.lock)
+
+
+@pytest.fixture(scope="session")
+def training_python(training_environment) -> Path:
+    """Its python."""
+    return Path(training_environment, "bin/python")
+
+
+@pytest.fixture(scope="session")
+def data_python() -> Path:
+    """That of the environment data is fetched in."""
+    from robotrain_sources.data_environment import ENVIRONMENT
+
+    return Path(built(ENVIRONMENT.lock), "bin/python")
+
+
+def built(lock: Path) -> str:
+    """The environment of a lock, built as for a user."""
+    import subprocess
+    import sys
+
+    command = [sys.executable, "-m", "robotrain_runtime", "environment", str(lock)]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()

@@ -2,8 +2,8 @@
 the tests, like mars.py; `scripted.py` in tests/cli writes the folders.
 
 `status.json`: the fields of Status. `log.txt`: the log, followed until the status is an end. `hangs`, `raises`, `gone`,
-`talks`: for every question. `breaks`: after how many lines the log breaks off, the first time. `refuses`: cancel does.
-`outputs.json`: fields of Output; a uri is a path beside it.
+`denies`, `talks`: for every question. `breaks`: after how many lines the log breaks off, the first time. `refuses`:
+cancel does. `outputs.json`: fields of Output; a uri is a path beside it.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any
 
 from robotrain.capabilities import ANY, YES, Capabilities
 from robotrain.hookspecs import hook
-from robotrain.problem import Problem, Rejected, Stage
+from robotrain.problem import Instead, Problem, Rejected, Stage
 from robotrain.run import Output, RunGone, Status
 
 
@@ -29,12 +29,21 @@ def rejected(title: str) -> Rejected:
     return Rejected([Problem(code="pluto-says-no", stage=Stage.SUBMIT, title=title)])
 
 
+def denied(why: str) -> Rejected:
+    way = Instead("pluto login")
+    return Rejected([Problem(code="signed-out", stage=Stage.SUBMIT, title="not told", why=why, instead=(way,))])
+
+
 class Pluto:
     name = "NAME"
     summary = "very far away"
     settings = Settings
     capabilities = Capabilities(sources={}, workloads={ANY: YES}, features={})
     declined: Mapping[str, str] = {}
+
+    def shown(self, reference: Any) -> dict[str, str]:
+        page = Path(reference["folder"]) / "page"
+        return {"page": page.read_text()} if page.exists() else {}
 
     def status(self, reference: Any) -> Status:
         folder = Path(reference["folder"])
@@ -43,6 +52,8 @@ class Pluto:
         if (folder / "raises").exists():
             (folder / "raised").touch()
             raise ConnectionError((folder / "raises").read_text())
+        if (folder / "denies").exists():
+            raise denied((folder / "denies").read_text())
         if (folder / "gone").exists():
             raise RunGone("pluto no longer knows this run")
         if (folder / "talks").exists():

@@ -16,6 +16,7 @@ NAMES = {folder: tomllib.loads((folder / "pyproject.toml").read_text())["project
 IMPORT_EVERYTHING = """
 import importlib, importlib.metadata, pkgutil, sys
 late = {"mlflow", "psutil", "pynvml", "torch", "lerobot", "pyarrow", "accelerate"}  # of the training environment
+late |= {"pytest", "hypothesis"}  # of the extra `testing`
 for file in importlib.metadata.files(sys.argv[1]):
     if file.suffix == ".py" and file.name != "__main__.py":
         name = ".".join(file.with_suffix("").parts).removesuffix(".__init__")
@@ -46,8 +47,11 @@ def wheels(tmp_path_factory) -> Path:
 def test_there_is_one_distribution_for_each_part():
     assert set(NAMES.values()) == {
         "robotrain",
+        "robotrain-azure",
         "robotrain-core",
         "robotrain-local",
+        "robotrain-osmo",
+        "robotrain-azureml",
         "robotrain-runtime",
         "robotrain-sources",
         "robotrain-workloads",
@@ -76,7 +80,7 @@ def test_the_versions_known_to_work_name_no_package_host():
         ROOT / "constraints.txt",
         *ROOT.glob("workloads/**/*.txt"),
         *ROOT.glob("sources/**/*.txt"),
-        *ROOT.glob("examples/*.txt"),
+        *ROOT.glob("examples/plugins/*/*/locks/*.txt"),
     ]:
         text = lock.read_text()
         assert "==" in text

@@ -5,7 +5,6 @@ import json
 import os
 import ssl
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -36,14 +35,6 @@ try:
 except Exception as error:
     print(type(error).__name__, error)
 """
-
-
-@pytest.fixture(scope="module")
-def data_python() -> Path:
-    from robotrain_sources.data_environment import ENVIRONMENT
-
-    command = [sys.executable, "-m", "robotrain_runtime", "environment", str(ENVIRONMENT.lock)]
-    return Path(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip(), "bin/python")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from robotrain.capabilities import ANY, YES, Capabilities
 from robotrain.hookspecs import hook
 from robotrain.plan import Plan, document
-from robotrain.problem import Problem, Rejected, Stage
+from robotrain.problem import Instead, NotSent, Problem, Rejected, Stage, Unanswered
 from robotrain.run import Output, RunGone, Status
 from robotrain_runtime.document import Placement, dump
 from robotrain_runtime.event import Registered
@@ -61,6 +61,9 @@ class Venus:
     def preflight(self, plan: Plan) -> Iterator[Problem]:
         if said("weather") == "no answer":
             raise TimeoutError("no answer from https://venus/?sig=c2VjcmV0")
+        if said("unseen"):
+            words = {"title": "it cannot be seen from here", "given": said("unseen"), "severity": "warning"}
+            yield Problem(code="source-unreachable", stage=Stage.PREFLIGHT, **words)
         if said("weather"):
             yield Problem(code="weather", stage=Stage.PREFLIGHT, title=said("weather"))
 
@@ -68,6 +71,12 @@ class Venus:
         mood = said("mood")
         if mood == "refuses":
             raise Rejected([Problem(code="refused", stage=Stage.SUBMIT, title="venus is not at home")])
+        if mood == "interrupted in time":
+            raise NotSent
+        if mood == "does not say":
+            way = Instead("venus login", "")
+            dark = Problem(code="dark", stage=Stage.SUBMIT, title="venus is dark", why="It is night.", instead=(way,))
+            raise Unanswered([dark])
         if mood == "hangs up":
             raise ConnectionResetError("the line went dead")
         jobs = engine() / "jobs"
@@ -83,6 +92,8 @@ class Venus:
     def find(self, plan: Plan) -> dict[str, str] | None:
         if said("memory") == "refuses":
             raise Rejected([Problem(code="asleep", stage=Stage.SUBMIT, title="venus sleeps")])
+        if said("memory") == "fades":
+            raise Unanswered([Problem(code="dim", stage=Stage.SUBMIT, title="venus is dim", why="It dawns.")])
         if said("memory") == "interrupted":
             raise KeyboardInterrupt
         if said("memory"):

@@ -16,13 +16,14 @@ def robotrain_run_changed(run, change):
 def test_each_plugin_with_what_brings_it(robotrain, install):
     install("acme", {"acme": "acme_site"}, version="2.1", acme_site=SITE)
     rows = {row["claim"]: row for row in robotrain("plugins", "--json").json["plugins"]}
-    assert rows["acme"] == {
+    keys = {
         "claim": "acme",
         "distribution": "acme 2.1",
         "module": "acme_site",
         "hooks": ["robotrain_check", "robotrain_run_changed"],
         "failure": None,
     }
+    assert keys.items() <= rows["acme"].items()
     assert rows["platform.local"]["distribution"] == "robotrain-local 0.1.0"
     assert "robotrain_platforms" in rows["platform.local"]["hooks"]
 
@@ -78,15 +79,16 @@ def test_a_plugin_that_hangs_while_it_is_imported_does_not_hang_the_list(robotra
 
 def test_the_parity_matrix_as_data(robotrain, mars):
     answer = robotrain("platforms", "--json").json
-    assert answer["platforms"] == ["local", "mars"]
+    local, mars = (answer["platforms"].index(name) for name in ("local", "mars"))
     rows = {row["what"]: row["support"] for row in answer["rows"]}
-    assert [support["level"] for support in rows["dataset from data_asset"]] == ["no", "yes"]
-    assert rows["feature register_model"][1] == {
+    assert rows["dataset from data_asset"][local]["level"] == "no"
+    assert rows["dataset from data_asset"][mars]["level"] == "yes"
+    assert rows["feature register_model"][mars] == {
         "level": "no",
         "reason": "There is no registry on Mars.",
         "instead": "",
     }
-    assert rows["feature stream_logs"][1]["level"] == "unknown"
+    assert rows["feature stream_logs"][mars]["level"] == "unknown"
 
 
 def test_one_platform_with_its_reasons(robotrain, mars):

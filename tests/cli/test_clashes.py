@@ -78,6 +78,9 @@ def said(robotrain, *words):
         ("x: Annotated[str, Param(flag='--json')] = ''", "--json", "robotrain", "have an option"),
         ("platform: Annotated[str, Param(flag='--where')] = ''", "ROBOTRAIN_PLATFORM", "robotrain", "read"),
         ("state: Annotated[str, Param()] = ''", "ROBOTRAIN_STATE", "robotrain", "read"),
+        ("plan: Annotated[str, Param()] = ''", "ROBOTRAIN_PLAN", "robotrain", "read"),
+        ("input_0: Annotated[str, Param()] = ''", "ROBOTRAIN_INPUT_0", "robotrain", "read"),
+        ("input_size: Annotated[str, Param()] = ''", "", "", ""),
         (
             "batch_size: Annotated[str, Param(flag='--b')] = ''",
             "ROBOTRAIN_BATCH_SIZE",

@@ -13,6 +13,8 @@ import pytest
 from robotrain import store
 from robotrain.run import RunRecord
 
+pytestmark = pytest.mark.slow  # types into real shells
+
 ROBOTRAIN = Path(sys.executable).with_name("robotrain")
 SECONDS = 20
 CLEAR = "\x15"  # Ctrl-U

@@ -14,11 +14,13 @@ import pytest
 from robotrain import store
 from robotrain.run import RunRecord
 
+pytestmark = pytest.mark.slow  # each looks at the whole machine
+
 HEAD = """
 import os, sys, time
 from pathlib import Path
 from robotrain.hookspecs import hook
-from robotrain.health import Fix, HealthCheck, fail, ok, warn
+from robotrain.health import Fix, HealthCheck, fail, lacking, ok, warn
 from robotrain.problem import Instead
 
 def check(name, look, **more):
@@ -75,7 +77,7 @@ def entry(cache: Path, name: str, *, complete: bool = True, unused: float = 0.0,
 
 
 def test_a_machine_with_nothing_wrong(robotrain):
-    answer = robotrain("doctor")
+    answer = robotrain("doctor", "--platform", "local")
     assert answer.exit_code == 0
     assert "nothing found that would stop a submit" in answer.stderr
     assert all(line.startswith("ok") for line in answer.stdout.splitlines() if not line.startswith(" "))
@@ -248,6 +250,23 @@ def test_plugins_bring_checks_of_their_own(robotrain, install):
     assert "use  systemctl start proxy   (as root)" in robotrain("doctor").stdout
 
 
+def test_what_a_platform_lacks_stops_whoever_named_it_and_nobody_else(robotrain, install):
+    body = """def look():
+    yield lacking('no pool is set', Instead('--pool NAME'))
+    yield warn('the pool is small')
+    yield warn('it is far away')
+"""
+    install("acme", {"acme": "acme_health"}, acme_health=brings("check('pool', look)", body))
+    answer = robotrain("doctor")
+    assert answer.exit_code == 0
+    told = sum(line.startswith("warn") for line in answer.stdout.splitlines())
+    assert told >= 3
+    assert f"; {told} to know of" in answer.stderr
+    named = robotrain("doctor", "--platform", "local")
+    assert named.exit_code == 4
+    assert "fail  pool" in named.stdout
+
+
 def test_a_fix_is_told_before_and_after_and_one_that_fails_is_no_end(robotrain, install, tmp_path):
     body = f"""
 place = Path({str(tmp_path / "place")!r})
@@ -298,7 +317,7 @@ def test_a_plugin_that_hangs_is_not_to_be_installed_again_but_given_time(checks,
     monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "1")
     install("acme", {"acme": "acme_slow"}, acme_slow=brings("time.sleep(60)"))
     ways = [way["text"] for way in checks()["plugins"]["findings"][0]["instead"]]
-    assert ways == ["robotrain --no-plugins …", "ROBOTRAIN_HOOK_SECONDS=30 robotrain doctor"]
+    assert ways == ["ROBOTRAIN_HOOK_SECONDS=30 robotrain …", "robotrain --without acme …"]
 
 
 @pytest.mark.parametrize(
@@ -401,7 +420,9 @@ def test_on_a_narrow_terminal_sentences_go_on_below_themselves(command):
     parent, child = pty.openpty()
     fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 70, 0, 0))
     environ = {**os.environ, "TERM": "xterm", "NO_COLOR": "1"}
-    process = subprocess.Popen([*command, "doctor"], env=environ, stdout=child, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*command, "doctor", "--platform", "local"], env=environ, stdout=child, stderr=subprocess.DEVNULL
+    )
     os.close(child)
     lines = _everything(parent).decode().splitlines()
     assert process.wait(30) == 0

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # real processes and their patience
+
 
 def shell(command: str, **environ: str) -> subprocess.CompletedProcess[str]:
     line = f"set -o pipefail; {command.replace('ROBOTRAIN', f'{sys.executable} -m robotrain')}"

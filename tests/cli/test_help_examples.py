@@ -9,6 +9,7 @@ from robotrain.cli.app import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SENDING = ("--wait", "--stream", "--dry-run", "--new", "--no-pin", "--assets-only", "--save-spec", "made.yaml")
 SOUGHT = {"RUN": "last", "PLATFORM": "local", "NAME": "local", "WORKLOAD": "lerobot-train"}
 
 
@@ -48,9 +49,11 @@ def understood(robotrain, example):
     from robotrain import store
 
     said = words(example)
-    if "--wait" in said or said[0] in ("submit", "resubmit", "resume"):
-        said = [*said[:1], "--dry-run", *said[1:]]
-    answer = robotrain(*said, "--help") if said[0] not in ("render", "explain", "submit") else robotrain(*said)
+    if said[0] == "submit" and "--plan" not in said:  # a submit looks at the world first, which takes its time
+        said = ["explain", *(word for word in said[1:] if word not in SENDING)]
+    elif said[0] in ("submit", "resubmit", "resume"):
+        said = [*said[:1], "--dry-run", *(word for word in said[1:] if word != "--dry-run")]
+    answer = robotrain(*said) if said[0] in ("render", "explain", "submit") else robotrain(*said, "--help")
     unknown = re.search(
         r"\[(option-\w+|word-unknown|command-unknown|usage|flag-without-value|value-unknown)\]", answer.stderr
     )

@@ -154,7 +154,7 @@ def test_a_workload_that_is_misspelt_is_offered_by_its_name(robotrain):
 def test_workloads_are_completed(command):
     environ = os.environ | {"_ROBOTRAIN_COMPLETE": "complete_bash", "COMP_WORDS": "robotrain image lero"}
     done = subprocess.run(command, env=environ | {"COMP_CWORD": "2"}, capture_output=True, text=True)
-    assert done.stdout.split() == ["lerobot-train"]
+    assert done.stdout.split() == ["lerobot-eval", "lerobot-train"]
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def test_its_run_lines_bake_what_the_runtime_then_finds_without_building_anythin
     assert (tmp_path / "opt/uv" / uv.version() / "bin/uv").exists()
     shutil.rmtree(tmp_path / "image")  # what was only mounted
     shutil.rmtree(tmp_path / "fetched")
-    monkeypatch.setenv("ROBOTRAIN_IMAGE", str(tmp_path / "opt"))
+    monkeypatch.setenv("ROBOTRAIN_BAKED", str(tmp_path / "opt"))
     for lock, module in ((tiny, "packaging, idna"), (DATA, "obstore, azure.identity, huggingface_hub")):
         command = [
             sys.executable,

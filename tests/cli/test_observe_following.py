@@ -1,13 +1,15 @@
 """`wait`, `watch`, `--stream`: runs followed to their end, through logs that break off and platforms that stumble."""
 
 import json
+import sys
 import time
 
 import pytest
 from robotrain.cli.watching import follow, followed
+from robotrain.handle import Run
 from robotrain.plugins import Plugins
 from robotrain.problem import Rejected
-from robotrain_runtime.event import Checkpoint, Metrics, Outcome, Stage
+from robotrain_runtime.event import Checkpoint, Evaluated, Metrics, Outcome, Stage
 from typer import Exit
 
 DONE = Outcome(state="succeeded", exit_code=0)
@@ -45,6 +47,15 @@ def test_several_that_all_succeeded_are_0_and_a_list_as_data(scripted, robotrain
     assert answer.exit_code == 0
     assert [one["run"] for one in answer.json] == ["train-2", "train-1"]
     assert robotrain("wait", "train-1", "--json").json["state"] == "succeeded"
+
+
+@pytest.mark.parametrize("runs", [("eval-1",), ("eval-1", "eval-2")])
+def test_how_far_a_run_is_is_told_once_until_it_changes(scripted, robotrain, runs):
+    told = [Metrics(step=2, total=2, unit="episode", values=values) for values in ({"ep1_success": 1.0}, {"rest": 1.0})]
+    for name in ("eval-1", "eval-2"):
+        scripted.run(name, told[0], Stage(name="work", state="done"), told[1], DONE, state="succeeded")
+    lines = [line for line in robotrain("wait", *runs).stderr.splitlines() if "episode 2/2 (100%)  success 1/1" in line]
+    assert len(lines) == len(runs)
 
 
 @pytest.mark.parametrize("words", [("train-1",), ("train-1", "train-2")])
@@ -104,6 +115,42 @@ def test_a_platform_that_stays_silent_is_given_up(scripted, robotrain, monkeypat
     assert answer.exit_code == 1
     assert "pluto has told nothing of train-1" in answer.stderr
     assert "robotrain wait train-1" in answer.stderr
+
+
+def test_an_evaluation_that_found_too_little_says_so_once_and_under_which_conditions(scripted, robotrain):
+    rate = {"rollout/success_rate": 0.25, "rollout/episodes": 4.0}
+    found = Evaluated(episodes=4, scores=rate, results="/x/results", passed=False, conditions="pusht, easy starts")
+    work = [Stage(name="work", state="started"), "loading LeRobot", "hello", Metrics(step=0, total=4, values={})]
+    failed = [Stage(name="work", state="failed"), Outcome(state="failed", exit_code=1, reason="1 of 4 is too little")]
+    scripted.run("eval-1", *work, found, "1 of 4 is too little", *failed, state="failed", reason="1 of 4 is too little")
+    answer = robotrain("wait")
+    assert answer.exit_code == 5
+    told = ["work: started", "  loading LeRobot", "  step 0/4", "4 episodes evaluated; less than was demanded"]
+    assert answer.stderr.splitlines() == [*told, "work: done"]
+    assert answer.stdout.count("1 of 4 is too little") == 1
+    assert "under       pusht, easy starts" in answer.stdout
+
+
+@pytest.mark.parametrize("command", [("wait",), ("watch",), ("logs", "-f")])
+def test_what_waiting_does_not_mend_ends_it_at_once(scripted, robotrain, command):
+    scripted.run("train-1", step(1)).does("denies", "Nobody is signed in.")
+    answer = robotrain(*command)
+    assert answer.exit_code == 1
+    assert "Nobody is signed in." in answer.stderr
+    assert "pluto login" in answer.stderr
+
+
+def test_nobody_claims_to_know_how_such_a_run_is(scripted, robotrain):
+    scripted.run("train-1", step(1)).does("denies", "Nobody is signed in.")
+    assert "train-1  unknown not told" in robotrain("watch").stdout.splitlines()
+    last = json.loads(robotrain("watch", "--json").stdout.splitlines()[-1])
+    assert (last["state"], last["reason"], last["over"]) == ("unknown", "not told", True)
+
+
+def test_a_program_that_waits_is_told_at_once_too(scripted):
+    scripted.run("train-1", step(1)).does("denies", "Nobody is signed in.")
+    with pytest.raises(Rejected, match="not told"):
+        Run("train-1").wait()
 
 
 def test_a_run_that_its_platform_forgets_while_it_is_waited_for(scripted, robotrain, soon):
@@ -232,13 +279,13 @@ def test_a_hanging_log_does_not_keep_the_end_from_being_told(scripted, robotrain
     from robotrain_runtime import event
 
     scripted.run("train-1", step(1), state="succeeded")
-    pluto = Plugins().platform("pluto")
+    Plugins().platform("pluto")
 
     def logs(self, reference, follow, tail=None):
         yield event.dump(step(1))
         time.sleep(2)
 
-    monkeypatch.setattr(type(pluto), "logs", logs)
+    monkeypatch.setattr(sys.modules["pluto_plugin"].Pluto, "logs", logs)
     answer = robotrain("wait")
     assert answer.exit_code == 0
     assert "warning: the log of train-1 did not come to an end" in answer.stderr

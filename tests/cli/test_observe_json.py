@@ -6,7 +6,9 @@ import pytest
 from robotrain.cli.watching import followed
 from robotrain_runtime.event import (
     Checkpoint,
+    Delivered,
     Download,
+    Evaluated,
     Metrics,
     Note,
     Outcome,
@@ -23,29 +25,34 @@ RUN = [
         "stage",
         "step",
         "total",
+        "unit",
         "download",
         "metrics",
         "checkpoint",
         "checkpoint_step",
         "published",
         "registered",
+        "evaluated",
+        "delivered",
         "tracking",
     ),
     *("warnings", "notes", "next"),
 ]
 LISTED = [
     *("run", "platform", "workload", "state", "reason", "exit_code", "created", "started", "ended"),
-    *("step", "total", "loss", "notes"),
+    *("step", "total", "unit", "loss", "scores", "conditions", "notes"),
 ]
 CHANGES = {
     "stage": "name state seconds detail",
     "tracking": "uri experiment_id run_id ui",
     "download": "done total rate",
-    "metrics": "values step total",
+    "metrics": "values step total unit",
     "checkpoint": "step path model",
     "published": "step to seconds",
     "withdrawn": "to",
-    "registered": "name version step uri",
+    "registered": "name version step uri new replaced",
+    "evaluated": "episodes scores results policy step passed conditions",
+    "delivered": "to seconds",
     "note": "level text",
     "outcome": "state exit_code reason fault",
     "state": "state reason exit_code started ended over",
@@ -59,6 +66,8 @@ EVENTS = [
     Published(step=400, to="runs:/r/checkpoints/000400"),
     Withdrawn(to="runs:/r/checkpoints/000200"),
     Registered(name="act", version="3", step=400, uri="models:/act/3"),
+    Evaluated(episodes=4, scores={"rollout/success_rate": 0.75, "replay/mse": float("nan")}, results="/x/results"),
+    Delivered(to="runs:/r"),
     Note(level="warning", text="train/loss is not finite at step 400"),
     Outcome(state="failed", exit_code=1, reason="out of paint"),
 ]
@@ -74,13 +83,17 @@ def run(scripted):
 
 def test_of_status(robotrain):
     told = robotrain("status", "--json").json
-    assert list(told) == [*RUN, "log_end"]
+    assert list(told) == [*RUN, "shown", "log_end"]
     assert set(told["published"][0]) == {"step", "to"}
     assert set(told["registered"][0]) == {"name", "version", "step", "uri"}
     assert set(told["tracking"]) == {"uri", "experiment_id", "run_id", "ui"}
     assert told["metrics"] == {"train/loss": "nan", "val/loss": 0.5}
     assert (told["checkpoint"], told["checkpoint_step"]) == ("/x/000400", 400)
     assert told["log_end"] == ["oh"]
+    assert set(told["evaluated"]) == {*CHANGES["evaluated"].split(), "successes", "tried"}
+    assert (told["evaluated"]["successes"], told["evaluated"]["tried"]) == (None, None)  # a replay has episodes too
+    assert told["evaluated"]["scores"] == {"rollout/success_rate": 0.75, "replay/mse": "nan"}
+    assert told["delivered"] == ["runs:/r"]
 
 
 def test_of_runs(robotrain):
@@ -88,6 +101,7 @@ def test_of_runs(robotrain):
     assert list(told) == ["runs", "more"]
     assert list(told["runs"][0]) == LISTED
     assert told["runs"][0]["loss"] == "nan"
+    assert told["runs"][0]["scores"]["rollout/success_rate"] == 0.75
 
 
 def test_of_wait(robotrain, scripted):
@@ -162,13 +176,14 @@ def test_of_a_plan(robotrain, mars, words):
 
 def test_of_submit(robotrain, mars):
     told = robotrain("submit", *JOB, "--json").json
-    assert list(told) == ["run", "platform", "job", "reference", "notes"]
+    assert list(told) == ["run", "platform", "job", "reference", "shown", "notes"]
 
 
 def test_of_platforms(robotrain, mars):
     told = robotrain("platforms", "local", "--json").json
-    assert list(told) == ["platforms", "rows", "settings"]
-    assert {tuple(row) for row in told["rows"]} == {("what", "support")}
+    assert list(told) == ["platforms", "rows", "limits", "settings"]
+    assert {"what", "section", "support"} == set.intersection(*map(set, told["rows"]))
+    assert {tuple(limit) for limit in told["limits"]} == {("name", "means", "numbers")}
     assert {tuple(one) for row in told["rows"] for one in row["support"]} == {("level", "reason", "instead")}
     assert {tuple(row) for row in told["settings"]["local"]} == {("name", "flag", "default", "env", "help")}
 
@@ -176,7 +191,9 @@ def test_of_platforms(robotrain, mars):
 def test_of_plugins(robotrain):
     told = robotrain("plugins", "--json").json
     assert list(told) == ["plugins"]
-    assert {tuple(row) for row in told["plugins"]} == {("claim", "distribution", "module", "hooks", "failure")}
+    assert {tuple(row) for row in told["plugins"]} == {
+        ("claim", "distribution", "module", "hooks", "api", "failure", "instead", "remarks")
+    }
 
 
 @pytest.mark.parametrize("command", ["status", "logs", "watch", "wait", "cancel", "outputs"])

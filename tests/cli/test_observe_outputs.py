@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from robotrain_runtime.event import Checkpoint, Published
+from robotrain_runtime.event import Checkpoint, Evaluated, Published
 
 
 @pytest.fixture
@@ -153,3 +153,11 @@ def test_a_name_that_is_wrong_cancels_nothing(scripted, robotrain):
     scripted.run("train-1")
     assert robotrain("cancel", "train-1", "nosuch").exit_code == 2
     assert robotrain("status", "--json").json["state"] == "running"
+
+
+def test_nobody_expects_a_checkpoint_of_an_evaluation(scripted, robotrain):
+    found = Evaluated(episodes=1, scores={}, results="/work/eval_results")
+    scripted.run("eval-1", found, state="succeeded").left("eval_results", kind="file")
+    assert "no checkpoint is among them" not in robotrain("outputs").stderr
+    scripted.run("train-1", state="succeeded").left("log.txt", kind="file")
+    assert "no checkpoint is among them" in robotrain("outputs").stderr

@@ -107,6 +107,28 @@ def test_a_platform_that_raises_or_is_not_installed_or_knows_a_run_no_more(scrip
     assert "no platform 'nibiru' is installed" in by_name["train-3"]
 
 
+def test_how_a_run_ended_is_remembered_and_why_others_are_unknown_is_said_once(scripted, robotrain):
+    done = scripted.run("train-1", *LOSSES, state="failed", reason="out of paint", started=1e9, ended=1e9 + 65, age=30)
+    others = [scripted.run(f"train-{number}", age=20) for number in (2, 3)]
+    robotrain("runs")
+    for run in (done, *others):
+        run.does("denies", "Nobody is signed in.")
+    answer = robotrain("runs", "--json")
+    found = {one["run"]: (one["state"], one["reason"]) for one in answer.json["runs"]}
+    assert found["train-1"] == ("failed", "out of paint")
+    assert {found["train-2"][0], found["train-3"][0]} == {"unknown"}
+    assert "pluto does not say how 3 runs are" in answer.stderr
+    assert answer.stderr.count("Nobody is signed in.") == answer.stderr.count("pluto login") == 1
+
+
+@pytest.mark.parametrize("command", ["status", "wait", "cancel"])
+def test_whoever_sees_the_end_remembers_it(scripted, robotrain, command):
+    run = scripted.run("train-1", state="succeeded")
+    robotrain(command)
+    run.does("denies", "Nobody is signed in.")
+    assert robotrain("runs", "--json").json["runs"][0]["state"] == "succeeded"
+
+
 def test_a_broken_record_hides_no_other_and_says_how_to_mend_it(scripted, robotrain):
     scripted.run("train-1", state="succeeded", age=20)
     scripted.run("train-2", age=10)
@@ -123,7 +145,7 @@ def test_a_submit_that_was_cut_off_is_told_from_one_that_goes_on(scripted, robot
     held = held_name.take(store.folder("train-1")) if at_it else None
     (one,) = robotrain("runs", "--json").json["runs"]
     assert one["state"] == state
-    assert ("robotrain submit …" in one["reason"]) is not at_it
+    assert ("robotrain status train-1" in one["reason"]) is not at_it
     if held:
         held.let_go()
 

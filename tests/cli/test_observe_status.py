@@ -1,12 +1,24 @@
 """`robotrain status` and `logs`: what happened to a run, in one command."""
 
+import dataclasses
 import json
 import os
 import subprocess
 import sys
 
 import pytest
-from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome, Published, Registered, Stage, Tracking
+from robotrain_runtime.event import (
+    Checkpoint,
+    Delivered,
+    Evaluated,
+    Metrics,
+    Note,
+    Outcome,
+    Published,
+    Registered,
+    Stage,
+    Tracking,
+)
 from scripted import record
 
 FAILED = {"state": "failed", "reason": "RuntimeError: out of paint", "exit_code": 1, "started": 1e9, "ended": 1e9 + 65}
@@ -63,6 +75,51 @@ def test_what_to_type_next_depends_on_how_it_is(scripted, robotrain, state, left
     assert f"next        {type_next}" in robotrain("status").stdout
 
 
+@pytest.mark.parametrize(
+    ("fault", "left", "second"),
+    [
+        ("configuration", [], "robotrain resubmit train-1 --set NAME=VALUE"),
+        ("data", LEFT, "robotrain resume train-1 --set NAME=VALUE"),
+        ("code", [], "robotrain resubmit train-1 --set NAME=VALUE"),
+        ("", LEFT, "robotrain resume train-1"),
+        ("", [], "robotrain resubmit train-1"),
+    ],
+)
+def test_what_would_fail_again_is_not_what_to_type_next(scripted, robotrain, fault, left, second):
+    outcome = Outcome(state="failed", exit_code=4, reason="out of paint", fault=fault)
+    scripted.run("train-1", *left, outcome, state="failed", reason="out of paint")
+    assert robotrain("status", "--json").json["next"] == ["robotrain logs --tail 40 train-1", second]
+    assert ("fail again" in robotrain("status").stdout) == bool(fault)
+
+
+def test_a_reason_is_told_once_and_in_full(scripted, robotrain):
+    full = ("the Hub says 401. Instead: --token NAME", "no room is left. Give it more")
+    notes = [Note(level="error", text=text) for text in full]
+    outcome = Outcome(state="failed", exit_code=4, reason="the Hub says 401; no room is left")
+    other = Note(level="warning", text="the paint is old")
+    scripted.run("train-1", other, *notes, outcome, state="failed", reason=outcome.reason)
+    told = [line.strip() for line in robotrain("status").stdout.splitlines()]
+    assert told[1:3] == list(full)
+    assert [line for line in told if "warning" in line] == ["warning: the paint is old"]
+    assert "the Hub says 401; no room is left" not in told
+
+
+def test_what_a_platform_says_of_the_end_of_a_run_is_no_cause_where_the_run_told_one(scripted, robotrain):
+    outcome = Outcome(state="failed", exit_code=4, reason="out of paint")
+    scripted.run("train-1", outcome, "[pluto] uploading", state="failed", reason="out of paint")
+    assert "uploading" not in robotrain("status").stdout
+    scripted.run("train-2", "[pluto] no machine is left", state="failed")
+    assert "| [pluto] no machine is left" in robotrain("status").stdout
+
+
+def test_an_address_is_told_once_and_to_programs_too(scripted, robotrain):
+    page = "https://pluto/runs/1"
+    tracked = Tracking(uri="https://pluto", experiment_id="0", run_id="1", ui=page)
+    scripted.run("train-1", tracked).does("page", page)
+    assert robotrain("status").stdout.count(page) == 1
+    assert robotrain("status", "--json").json["shown"] == {"page": page}
+
+
 def test_what_survived_a_failure_is_named_with_the_way_to_go_on(scripted, robotrain):
     scripted.run("train-1", *LEFT, *TRACEBACK, **FAILED)
     text = robotrain("status").stdout
@@ -94,6 +151,44 @@ def test_models_copies_and_warnings_are_told(scripted, robotrain):
     assert "tracking    mlflow ui" in text
 
 
+SCORES = {"rollout/success_rate": 0.85, "rollout/success_rate_low": 0.64, "rollout/success_rate_high": 0.948}
+FOUND = Evaluated(episodes=20, scores=SCORES, results="/work/eval_results", policy="/work/policy/000400", step=400)
+EPISODES = [Metrics(step=20, total=20, unit="episode", values={"ep19_success": 1.0})]
+
+
+def test_an_evaluation_tells_its_scores_where_its_results_are_and_what_to_type(scripted, robotrain):
+    scripted.run("eval-1", *EPISODES, FOUND, Delivered(to="runs:/r"), state="succeeded")
+    for command in ("status", "wait"):
+        text = robotrain(command).stdout
+        assert "success 17 of 20, 85% (64-95%)" in text
+        assert "results     /work/eval_results" in text
+        assert "copied to   runs:/r" in text
+        assert "checkpoint" not in text
+    assert robotrain("status", "--json").json["next"] == [
+        "robotrain report eval-1",
+        "robotrain register eval-1 MODEL",
+        "robotrain outputs --to FOLDER eval-1",
+    ]
+    assert "85%" in robotrain("runs").stdout
+    assert "20/20 episodes" in robotrain("runs").stdout
+
+
+@pytest.mark.parametrize(
+    ("found", "outcome", "type_next"),
+    [
+        (dataclasses.replace(FOUND, passed=False), "failed", ["report", "outputs"]),
+        (FOUND, "failed", ["report", "logs", "outputs"]),
+        (dataclasses.replace(FOUND, policy=""), "succeeded", ["report", "outputs"]),
+    ],
+)
+def test_a_policy_is_not_to_be_registered_when_it_is_not_good_enough_or_not_kept(
+    scripted, robotrain, found, outcome, type_next
+):
+    scripted.run("eval-1", *EPISODES, found, state=outcome)
+    assert [line.split()[1] for line in robotrain("status", "--json").json["next"]] == type_next
+    assert "it left no checkpoint" not in robotrain("status").stdout
+
+
 def test_a_log_that_cannot_be_read_takes_the_state_with_it_not(scripted, robotrain):
     run = scripted.run("train-1", "a line", state="failed", reason="out of paint")
     run.does("breaks", "0")
@@ -110,12 +205,13 @@ def test_a_run_is_meant_by_its_beginning_by_last_or_by_nothing(scripted, robotra
     assert named == ["train-1", "train-1", "eval-1", "eval-1"]
 
 
-def test_a_run_whose_submit_was_cut_off_says_what_to_type(scripted, robotrain, tmp_path):
+def test_a_run_whose_submit_was_cut_off_and_whose_plan_is_gone_cannot_be_asked_for(scripted, robotrain, tmp_path):
+    scripted.platform("pluto")
     record("train-1", "pluto", tmp_path, 1e9, phase="sending", reference={})
     for command in ("status", "logs", "wait", "cancel", "outputs", "watch"):
         answer = robotrain(command, "train-1")
         assert answer.exit_code == 1, command
-        assert "the same submit once more" in answer.stderr
+        assert "whether pluto took train-1 cannot be asked" in answer.stderr
 
 
 def test_logs_without_follow_say_on_stderr_why_there_is_nothing_yet(scripted, robotrain):

@@ -80,6 +80,7 @@ def test_a_picture_fits_any_terminal(scripted, glass, columns, rows):
     assert watching.end() == 130
 
 
+@pytest.mark.slow
 def test_a_terminal_that_changes_its_size_gets_a_picture_that_fits_it(scripted, glass):
     run = scripted.run(NAME, *LEFT, started=1e9)
     watching = glass("watch", columns=120)

@@ -11,7 +11,7 @@ from pathlib import Path
 from dataclasses import dataclass
 from typing import ClassVar
 from robotrain.hookspecs import hook
-from robotrain.source import Pinning, RoleFlag, SourceError, SourceKind, Unseen
+from robotrain.source import Absent, Pinning, RoleFlag, SourceError, SourceKind, Unseen
 
 @dataclass(frozen=True)
 class Stone:
@@ -25,16 +25,23 @@ def now(source, role):
         raise SourceError("The moon does not answer.")
     if said == "clouded":
         raise Unseen("Nobody here may look at the moon.")
+    if said == "eclipsed":
+        raise Absent("There is no such stone.")
     return f"{role}-{said}"
 
 def gone(source, role, pin):
     return "" if now(source, role) == pin else f"It is {now(source, role)} by now."
 
+def lacks(source, role, paths):
+    if Path(os.environ["MOON"]).read_text() == "dark":
+        raise OSError("too dark to look")
+    return paths if source.name == "hollow" else ()
+
 @hook
 def robotrain_source_kinds():
     return [SourceKind(name="moon", title="moon stones", form="STONE", help="A stone.",
         roles={"dataset": RoleFlag("--stone")}, recognises=lambda text: True, parse=lambda text, base: Stone(text),
-        pinning=Pinning(now, gone))]
+        pinning=Pinning(now, gone, lacks))]
 """
 
 
@@ -77,10 +84,16 @@ def test_a_pin_changes_nothing_of_the_runs_name_and_travels_in_the_document(robo
 
 def test_render_asks_only_with_pin(robotrain, moon):
     moon.write_text("away")
-    assert '"pin": ""' in robotrain("render", *JOB).stdout
+    unasked = robotrain("render", *JOB)
+    assert '"pin": ""' in unasked.stdout
+    assert "`submit` asks first, and sends what it is told" in unasked.stderr
+    assert "\n  basalt\n" in unasked.stderr
+    assert "use   --pin" in unasked.stderr
     assert robotrain("render", *JOB, "--pin").exit_code == 4
     moon.write_text("full")
-    assert '"pin": "dataset-full"' in robotrain("render", *JOB, "--pin").stdout
+    asked = robotrain("render", *JOB, "--pin")
+    assert '"pin": "dataset-full"' in asked.stdout
+    assert "asks first" not in asked.stderr
 
 
 def test_what_this_machine_may_not_look_at_is_sent_unpinned_with_a_warning(robotrain, moon):
@@ -94,6 +107,16 @@ def test_what_this_machine_may_not_look_at_is_sent_unpinned_with_a_warning(robot
     assert "Nobody here may look at the moon." in asked_for.stderr
 
 
+def test_what_is_true_of_many_sources_is_said_once(robotrain, moon):
+    moon.write_text("clouded")
+    stones = [word for number in range(6) for word in ("--stone", f"basalt-{number}")]
+    answer = robotrain("submit", "--platform", "venus", *stones)
+    assert answer.exit_code == 0
+    assert "6 sources are not pinned: they are taken as they are when the run gets there" in answer.stderr
+    assert "basalt-0, basalt-1, basalt-2 and 3 more" in answer.stderr
+    assert answer.stderr.count("Nobody here may look at the moon.") == 1
+
+
 def test_a_name_that_cannot_be_asked_stops_the_submit_and_no_pin_is_the_way_out(robotrain, moon):
     moon.write_text("away")
     answer = robotrain("submit", *JOB)
@@ -102,6 +125,55 @@ def test_a_name_that_cannot_be_asked_stops_the_submit_and_no_pin_is_the_way_out(
     assert "The moon does not answer." in answer.stderr
     assert "--no-pin" in answer.stderr
     assert robotrain("submit", *JOB, "--no-pin").exit_code == 0
+
+
+def test_what_is_surely_not_there_is_not_offered_to_be_sent(robotrain, moon):
+    moon.write_text("eclipsed")
+    answer = robotrain("submit", *JOB)
+    assert answer.exit_code == 4
+    assert "basalt is not there" in answer.stderr
+    assert "There is no such stone." in answer.stderr
+    assert "--no-pin" not in answer.stderr
+
+
+def test_what_is_surely_not_there_is_not_doubted_as_well(robotrain, moon, venus):
+    moon.write_text("eclipsed")
+    (venus / "unseen").write_text("basalt")
+    answer = robotrain("submit", *JOB)
+    assert (answer.exit_code, "source-unreachable" in answer.stderr) == (4, False)
+    moon.write_text("full")
+    assert "source-unreachable" in robotrain("submit", *JOB).stderr
+
+
+def test_data_without_the_file_that_describes_it_is_refused_before_it_is_sent(robotrain, moon):
+    answer = robotrain("submit", "--platform", "venus", "--stone", "hollow", "--stone", "basalt")
+    assert answer.exit_code == 4
+    assert "hollow is no dataset that can be used: it has no meta/info.json" in answer.stderr
+    assert "basalt is" not in answer.stderr
+    assert "--no-pin" not in answer.stderr
+
+
+def test_what_cannot_be_looked_into_is_sent(robotrain, moon):
+    moon.write_text("dark")
+    assert robotrain("submit", "--platform", "venus", "--stone", "hollow").exit_code == 0
+
+
+def test_a_folder_that_is_no_dataset_is_refused_where_the_work_is_done_elsewhere(robotrain, venus, tmp_path):
+    junk, there = tmp_path / "junk", ("--dataset-path", tmp_path / "no-such-folder")
+    (junk / "meta").mkdir(parents=True)
+    answer = robotrain("submit", "--platform", "venus", "--dataset-path", junk)
+    assert answer.exit_code == 4
+    assert f"{junk} is no dataset that can be used: it has no meta/info.json" in answer.stderr
+    (junk / "meta/info.json").write_text("{}")
+    assert robotrain("submit", "--platform", "venus", "--dataset-path", junk).exit_code == 0
+    assert robotrain("submit", "--platform", "venus", *there).exit_code == 0  # it may lie where the job runs
+
+
+def test_a_platform_that_works_here_looks_at_the_data_itself(robotrain, tmp_path):
+    (tmp_path / "junk").mkdir()
+    answer = robotrain("submit", "--platform", "local", "--dataset-path", tmp_path / "junk")
+    assert answer.exit_code == 4
+    assert answer.stderr.count("meta/info.json") == 1
 
 
 def test_resubmit_keeps_the_pin_or_says_that_it_is_gone(robotrain, moon):

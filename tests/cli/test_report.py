@@ -1,11 +1,11 @@
 """`robotrain report`: one page about a run, whole in itself, true to the log, nothing of which is taken as HTML."""
 
-import html.parser
 import json
 import math
 import re
 
 import pytest
+from parsed_page import Page
 from robotrain import sent_plans
 from robotrain.report.chart import chart, short, thinned, ticks
 from robotrain_runtime import event
@@ -21,40 +21,6 @@ def run(robotrain, venus, pusht):
 def becomes(venus, run, *told, **state):
     lines = [line if isinstance(line, str) else event.dump(line) for line in told]
     (venus / f"{run}.json").write_text(json.dumps({"state": "succeeded", "log": lines} | state))
-
-
-class Page(html.parser.HTMLParser):
-    """The page's texts, and every address in it; unclosed or crossed elements are an error."""
-
-    VOID = ("meta",)
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.addresses: list[str] = []
-        self.texts: list[str] = []
-        self.count: dict[str, int] = {}
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.count[tag] = self.count.get(tag, 0) + 1
-        self.addresses += [value for name, value in attrs if name in ("src", "href", "xlink:href")]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.count[tag] = self.count.get(tag, 0) + 1
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(self.texts)
 
 
 def page_of(robotrain, run) -> Page:

@@ -1,5 +1,7 @@
 """What a wrong command line says: everything at once, by name, with the way out, and never a secret."""
 
+import subprocess
+
 import pytest
 
 BLOB = "https://acc.blob.core.windows.net/c/p"
@@ -68,6 +70,13 @@ def test_a_flag_used_as_another_flags_value(robotrain):
     assert "--dataset-path needs a value, and --json stands in its place" in answer.stderr
 
 
+def test_a_flag_of_a_platform_that_swallows_the_platform_is_told_and_ends(command):
+    words = ("render", "--runs-dir", "--platform", "local", "--dataset-path", "x")
+    answer = subprocess.run([*command, *words], capture_output=True, text=True, timeout=20, check=False)
+    assert answer.returncode == 2
+    assert "--runs-dir needs a value, and --platform stands in its place" in answer.stderr
+
+
 def test_an_option_given_twice_is_not_silently_the_last(robotrain):
     answer = render(robotrain, "--dataset-path", "x", "--steps", "5", "--training-steps", "6")
     assert answer.exit_code == 2
@@ -91,7 +100,7 @@ def test_a_value_and_the_switch_that_says_otherwise(robotrain):
         ("--val-split", "1", "a number not below 0 and less than 1"),
         ("--policy-type", "pi0", "one of act, diffusion"),
         ("--mixed-precision", "fp8", "one of no, fp16, bf16"),
-        ("--register-checkpoint", "a b", "text of the form"),
+        ("--register-checkpoint", "a b", "a name of letters, digits, `_`, `.` and `-`"),
         ("--rovers", "0", "a whole number greater than 0"),
     ],
 )
@@ -319,3 +328,36 @@ def test_an_option_of_another_command_is_named_as_such(robotrain, command, optio
     answer = robotrain(command, "--platform", "local", "--dataset-path", "x", option)
     assert answer.exit_code == 2
     assert f"{option} is an option of `robotrain {owner}` alone" in answer.stderr
+
+
+def test_a_workload_that_was_forgotten_is_told_once(robotrain):
+    answer = robotrain("submit", "--platform", "local", "--env", "pusht", "--eval-episodes", "2")
+    assert answer.exit_code == 2
+    assert answer.stderr.count("error:") == 1
+    assert "--env, --eval-episodes are options of workload lerobot-eval" in answer.stderr
+    assert "use   robotrain submit lerobot-eval" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "way"),
+    [
+        (("--wait", "submit", "lerobot-eval"), "robotrain submit … --wait"),
+        (("eval", "--env", "pusht"), "robotrain submit lerobot-eval …"),
+        (("lerobot-train",), "robotrain submit lerobot-train …"),
+    ],
+)
+def test_the_command_comes_first(robotrain, words, way):
+    answer = robotrain(*words)
+    assert answer.exit_code == 2
+    assert f"use   {way}" in answer.stderr
+
+
+def test_two_that_exclude_each_other_are_both_named(robotrain):
+    answer = robotrain("submit", "lerobot-eval", "--platform", "local", "--policy-path", "a", "--policy-repo-id", "b/c")
+    assert "--policy-path and --policy-repo-id name 2" in answer.stderr
+    assert "use   --policy-path a" in answer.stderr
+
+
+def test_a_part_that_was_given_in_percent(robotrain):
+    answer = robotrain("submit", "lerobot-eval", "--platform", "local", "--success-threshold", "70")
+    assert "use   --success-threshold 0.7" in answer.stderr

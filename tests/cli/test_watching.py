@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # real processes and their patience
+
 HALVES = Path(__file__).parents[1] / "local/halves"
 WORKLOAD = """
 from dataclasses import dataclass

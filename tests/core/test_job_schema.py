@@ -180,7 +180,7 @@ def test_what_an_editor_shows(robotrain):
     assert parameters["batch_size"]["description"] == "samples a step, on each GPU"
     assert parameters["batch_size"]["default"] == 32
     assert parameters["batch_size"]["exclusiveMinimum"] == 0
-    assert parameters["policy_type"]["anyOf"][0]["enum"] == ["act", "diffusion"]
+    assert parameters["policy_type"]["enum"] == ["act", "diffusion", None, ""]
     kinds = schema["$defs"]["lerobot-train.dataset"]["properties"]
     assert "azureml:NAME:VERSION" in kinds["data_asset"]["description"]
     assert set(schema["properties"]["platforms"]["properties"]) == {"local"}
@@ -232,4 +232,5 @@ def test_a_plugin_that_fails_leaves_the_rest(robotrain, install):
     answer = robotrain("schema")
     assert answer.exit_code == 0
     assert "acme-broken" in answer.stderr
-    assert json.loads(answer.stdout)["properties"]["workload"]["anyOf"][0]["enum"] == ["lerobot-train"]
+    told = json.loads(answer.stdout)["properties"]["workload"]["anyOf"][0]["enum"]
+    assert told == ["lerobot-eval", "lerobot-train"]

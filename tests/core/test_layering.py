@@ -14,6 +14,9 @@ FOLDERS = {
     "robotrain_sources": ROOT / "sources/robotrain_sources",
     "robotrain_workloads": ROOT / "workloads/robotrain_workloads",
     "robotrain_local": ROOT / "plugins/local/robotrain_local",
+    "robotrain_azure": ROOT / "plugins/azure/robotrain_azure",
+    "robotrain_osmo": ROOT / "plugins/osmo/robotrain_osmo",
+    "robotrain_azureml": ROOT / "plugins/azureml/robotrain_azureml",
 }
 CONTRACT = {
     f"robotrain_runtime.{name}" for name in ("document", "event", "parameter", "checkpoint", "cached", "disk_use")
@@ -25,12 +28,28 @@ LOOKING = {f"robotrain_runtime.{name}" for name in ("environments", "finding")}
 MOVING = {
     f"robotrain_runtime.{name}" for name in ("half", "failure", "faults", "oom", "target", "assistant", "courier")
 }
+FROM_AFAR = {
+    f"robotrain_runtime.{name}"
+    for name in ("stop", "finding", "failure", "preflight", "supply", "half", "halves", "environments")
+}
 ABOUT_RUNTIME = {
-    "robotrain": CONTRACT,
-    "robotrain_sources": CONTRACT | MOVING,
-    "robotrain_workloads": CONTRACT | CONTAINER_SIDE | LOOKING | {"robotrain_runtime.target"},
+    # what a look found, as people are told; and who took a run that lies in a folder
+    "robotrain": CONTRACT | {"robotrain_runtime.finding", "robotrain_runtime.once"},
+    # Artifacts of tracking runs are fetched from where the run itself is tracked.
+    "robotrain_sources": CONTRACT
+    | MOVING
+    | {f"robotrain_runtime.{name}" for name in ("track", "surroundings", "parentage")},
+    "robotrain_workloads": CONTRACT
+    | CONTAINER_SIDE
+    | LOOKING
+    | {f"robotrain_runtime.{name}" for name in ("target", "later", "surroundings", "model_digest", "parentage")},
     # The runtime runs beside the plugin here, so it may ask what the container would: is all there, why did it end.
     "robotrain_local": CONTRACT | {f"robotrain_runtime.{name}" for name in ("stop", "finding", "preflight", "reason")},
+    # What it asks of this machine is what the runtime asks there; and it brings what a run published from afar.
+    # And it registers what a job that ended left, as the job itself would have.
+    "robotrain_azure": CONTRACT | FROM_AFAR | {"robotrain_runtime.publish"},
+    "robotrain_osmo": CONTRACT | FROM_AFAR,
+    "robotrain_azureml": CONTRACT | FROM_AFAR | {"robotrain_runtime.publish"},
 }
 DECLARED = {
     "robotrain_runtime": set(),
@@ -38,7 +57,13 @@ DECLARED = {
     "robotrain_sources": {"robotrain", "robotrain_runtime", "huggingface_hub"},
     "robotrain_workloads": {"robotrain", "robotrain_runtime"},
     "robotrain_local": {"robotrain", "robotrain_runtime"},
+    "robotrain_azure": {"robotrain", "robotrain_runtime", "robotrain_sources", "azure"},
+    "robotrain_osmo": {"robotrain", "robotrain_runtime", "robotrain_sources", "robotrain_azure", "yaml"},
+    "robotrain_azureml": {"robotrain", "robotrain_runtime", "robotrain_sources", "robotrain_azure", "yaml", "azure"},
 }
+KITS = ROOT / "core/robotrain/testing"
+BESIDE_KITS = {"pytest", "hypothesis"}
+"""What the extra `testing` brings; kits also act as a machine that runs a job would."""
 IN_THE_TRAINING_ENVIRONMENT = {
     "robotrain_runtime": {"mlflow", "psutil", "pynvml"},
     "robotrain_workloads": {"lerobot", "torch", "pyarrow", "accelerate"},
@@ -69,6 +94,7 @@ def test_a_module_imports_only_what_its_distribution_declares(package, path):
     allowed = (
         {package} | DECLARED[package] | IN_THE_TRAINING_ENVIRONMENT.get(package, set()) | set(sys.stdlib_module_names)
     )
+    allowed |= BESIDE_KITS if path.is_relative_to(KITS) else set()
     strange = {name for name in imported(path) if name.split(".")[0] not in allowed}
     assert not strange
 
@@ -80,7 +106,15 @@ def test_of_the_runtime_only_the_contract_is_used(package, path):
     if package not in ABOUT_RUNTIME:
         return
     used = {".".join(name.split(".")[:2]) for name in imported(path) if name.startswith("robotrain_runtime.")}
-    assert used <= ABOUT_RUNTIME[package]
+    assert used <= ABOUT_RUNTIME[package] | (CONTAINER_SIDE | MOVING if path.is_relative_to(KITS) else set())
+
+
+def test_only_tests_load_the_kits():
+    """They stand on what only the extra `testing` brings."""
+    loading = [
+        path for _, path in modules() if not path.is_relative_to(KITS) and "robotrain.testing" in {*imported(path)}
+    ]
+    assert not loading
 
 
 @pytest.mark.parametrize("path", sorted(FOLDERS["robotrain"].rglob("*")), ids=lambda path: path.name)

@@ -1,6 +1,7 @@
 """What travels to the container: the runtime, the halves a job names, and what those need of their own distribution."""
 
 import io
+import os
 import sys
 import zipfile
 
@@ -38,7 +39,7 @@ def acme(tmp_path, monkeypatch):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
-    yield
+    yield tmp_path / "acme"
     for name in [name for name in sys.modules if name.partition(".")[0] == "acme"]:
         del sys.modules[name]
 
@@ -57,6 +58,33 @@ def test_a_half_that_is_fetched_by_the_transfer_brings_it_along(acme):
 
 def test_what_only_the_submit_side_needs_stays_at_home(acme):
     assert not names("acme.s3.container") & {"acme/submit_side.py", "acme/other/container.py"}
+
+
+def test_what_no_wheel_carries_stays_at_home(acme):
+    (acme / "s3/.git").mkdir()
+    for name in (".env", ".git/config", "container.py~", "#container.py#", "container.pyc"):
+        (acme / "s3" / name).write_text("x")
+    packed = names("acme.s3.container")
+    assert {name for name in packed if name.startswith("acme/s3/")} == {
+        f"acme/s3/{name}.py" for name in ("__init__", "kind", "container")
+    }
+
+
+def test_what_lies_behind_a_link_travels_and_a_circle_ends(acme):
+    (acme / "s3/tables").symlink_to(acme / "shared/locks")
+    (acme / "s3/again").symlink_to(acme / "s3")
+    packed = names("acme.s3.container")
+    assert "acme/s3/tables/data.txt" in packed
+    assert not [name for name in packed if "again" in name]
+
+
+def test_a_file_that_changed_travels_as_it_is_now_whatever_its_time_says(acme):
+    half = acme / "s3/container.py"
+    for text in ("X = 1111\n", "X = 2222\n"):
+        half.write_text(text)
+        os.utime(half, (1, 1))
+        packed = zipfile.ZipFile(io.BytesIO(pack(["acme.s3.container"]).archive))
+        assert packed.read("acme/s3/container.py").decode() == text
 
 
 def test_every_built_in_half_can_be_imported_from_its_payload_alone(tmp_path):

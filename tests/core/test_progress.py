@@ -1,11 +1,24 @@
 """What a run's events add up to."""
 
+import dataclasses
 import math
 
+import pytest
 from robotrain import progress
 from robotrain.progress import Progress
 from robotrain_runtime import event
-from robotrain_runtime.event import Checkpoint, Download, Metrics, Note, Outcome, Published, Registered, Stage
+from robotrain_runtime.event import (
+    Checkpoint,
+    Delivered,
+    Download,
+    Evaluated,
+    Metrics,
+    Note,
+    Outcome,
+    Published,
+    Registered,
+    Stage,
+)
 
 
 def told(*events, seconds=1.0):
@@ -134,3 +147,76 @@ def test_of_stages_that_overlap_the_one_that_goes_on_is_shown():
     both = (Stage(name="environment", state="started"), Stage(name="data", state="started"))
     assert told(*both, Stage(name="environment", state="done", seconds=1.0)).stage == "data"
     assert told(*both, Stage(name="data", state="done", seconds=1.0)).stage == "environment"
+
+
+def episode(number, total=10, **values):
+    told = {f"ep{number}_{name}": value for name, value in values.items()}
+    return Metrics(step=number + 1, total=total, unit="episode", values=told)
+
+
+def test_an_evaluation_counts_episodes_and_those_that_succeeded():
+    known = told(*(episode(number, success=float(number != 1), max_reward=0.9) for number in range(4)), seconds=10)
+    assert known.line() == "episode 4/10 (40%)  success 3/4  0.1 episodes/s  1:00 min left"
+    assert Progress.describe(episode(3, success=1.0)) == "episode 4: ep3_success 1"
+
+
+def test_a_replay_tells_its_mean_error_by_now():
+    known = told(*(episode(number, mse=value) for number, value in enumerate((0.2, 0.4))))
+    assert known.line().startswith("episode 2/10 (20%)  mse 0.3")
+
+
+def test_an_evaluation_that_begins_again_counts_from_nothing():
+    again = (Stage(name="work", state="started"), episode(0, success=1.0))
+    found = Evaluated(episodes=1, scores={"rollout/success_rate": 0.0}, results="/x")
+    known = told(episode(0, success=0.0), episode(1, success=0.0), found, *again)
+    assert known.line() == "episode 1/10 (10%)  success 1/1"
+    assert known.evaluated is None
+
+
+SCORES = {"rollout/success_rate": 0.85, "rollout/success_rate_low": 0.64, "rollout/success_rate_high": 0.948}
+
+
+def test_what_was_found_reads_like_a_sentence():
+    found = Evaluated(episodes=20, scores=SCORES | {"rollout/avg_max_reward": 0.93}, results="/x/eval_results")
+    said = "20 episodes evaluated: success 17 of 20, 85% (64-95%)  greatest reward, mean 0.93"
+    assert Progress.describe(found) == said
+    assert Progress.describe(dataclasses.replace(found, passed=False)) == f"{said}; less than was demanded"
+    assert Progress.describe(Delivered(to="runs:/r", seconds=3.0)) == "copied to runs:/r in 3 s"
+    policy = Registered(name="act", version="3", step=0, uri="models:/act/3")
+    assert Progress.describe(policy) == "the policy is registered as act, version 3: models:/act/3"
+
+
+def test_copies_of_results_and_of_the_policy_are_kept_apart_each_once():
+    found = Evaluated(episodes=1, scores={}, results="/x/eval_results", policy="/x/policy/000400")
+    places = ("runs:/r", "/shared/run", "runs:/r/policy/000400", "runs:/r")
+    known = told(found, *(Delivered(to=place) for place in places))
+    assert known.results == ["runs:/r", "/shared/run"]
+    assert known.policies == ["runs:/r/policy/000400"]
+
+
+def test_episodes_of_one_moment_have_no_rate():
+    record = (event.Record(5.0, episode(number)) for number in range(3))
+    known = Progress()
+    for one in record:
+        known.add(one)
+    assert known.line() == "episode 3/10 (30%)"
+
+
+def test_the_end_of_a_log_tells_the_scores():
+    lines = [event.dump(Evaluated(episodes=20, scores=SCORES, results="/x"))]
+    assert progress.newest(lines).evaluated.scores == SCORES
+
+
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        ({"rollout/episodes": 4.0, "rollout/success_rate": 0.5, "replay/mse": 0.25}, "success 2 of 4, 50%  mse 0.25"),
+        ({"rollout/success_rate": 0.5, "replay/mae": 0.25}, "success 50%  mae 0.25"),
+        ({"replay/mse": math.nan, "replay/latency_p95_ms": 1.94}, "p95 1.94 ms"),
+        ({"rollout/success_rate": 1e300, "rollout/episodes": math.inf}, "rollout/success_rate 1e+300"),
+        ({"grasp/strength": 3.0}, "grasp/strength 3"),
+        ({}, ""),
+    ],
+)
+def test_scores_are_told_as_far_as_they_are_numbers(scores, said):
+    assert told(Evaluated(episodes=9, scores=scores, results="/x")).score == said

@@ -42,6 +42,13 @@ SHOWN = (
     ("u:p@host.com/c", "<redacted>@host.com/c"),
     ("https://h.com?x=a@rest", "https://<redacted>@<redacted>"),
     ("AccountName=acc;AccountKey=abc==;Suffix=x", "AccountName=acc;AccountKey=<redacted>"),
+    (
+        "x (acme 1) failed: RuntimeError: https://u:p@host.com/c",
+        "x (acme 1) failed: RuntimeError: https://<redacted>@host.com/c",
+    ),
+    ("x: y://u:p@h, and see ops@corp.example", "x: y://<redacted>@corp.example"),
+    ("key AKIA0123456789ABCDEF wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "key <redacted> <redacted>"),
+    (f"the key {'0123456789' * 4} is refused", "the key <redacted> is refused"),
     ("p&sig=abc", "p&sig=<redacted>"),
     ("p%26sig%3Dabc", "p%26sig%3D<redacted>"),
     ("Authorization: Bearer abc", "Authorization: <redacted>"),
@@ -78,6 +85,33 @@ def test_a_text_without_a_secret_comes_back_unchanged(text: str) -> None:
     assert redact(text, schemes=("azureml",)) == text
 
 
+DIGEST = "@sha256:" + "0a" * 32
+IMAGES = ("reg.azurecr.io/a/b:1", "pytorch/pytorch:2.11.0-cuda12.8", "localhost:5000/x:latest", "ubuntu:22.04", "a/b")
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_with_a_digest_is_shown(image: str) -> None:
+    assert redact(image + DIGEST) == image + DIGEST
+    assert redact(f"{image.partition(':')[0]}/{'x' * 300}:1{DIGEST}").endswith(f"…{DIGEST}")
+
+
+@pytest.mark.parametrize("image", IMAGES)
+@pytest.mark.parametrize(
+    "sentence", ["its image {} could not be pulled", 'Failed to pull image "{}": not found', "--image={}, or ({})"]
+)
+def test_an_image_with_a_digest_is_shown_in_a_sentence_too(image: str, sentence: str) -> None:
+    text = sentence.format(image + DIGEST, image + DIGEST)
+    assert redact(text, longest=500) == text
+    assert redact(f"{text}, as user:S3CRET@host.com", longest=500).endswith(f"{HIDDEN}@host.com")
+    assert "S3CRET" not in redact(f"{text} password: S3CRET", longest=500)
+
+
+def test_a_digest_that_was_cut_is_still_one() -> None:
+    shown = redact(f"{'x' * 150} reg.azurecr.io/a/b:1{DIGEST}")
+    assert "reg.azurecr.io/a/b:1@sha256:0a" in shown
+    assert redact(shown) == shown
+
+
 @pytest.mark.parametrize(("text", "shown"), SHOWN)
 def test_what_is_hidden_leaves_a_mark(text: str, shown: str) -> None:
     assert redact(text) == shown
@@ -106,6 +140,21 @@ def test_no_password_is_shown(before: str, scheme: str, host: str, path: str, se
         assert secret not in redact(f"{before}{scheme}{userinfo}{at}{host}/{path}")
 
 
+@given(
+    BEFORE,
+    SCHEME,
+    st.sampled_from(["", "/a/b:1", "h/a:1", "reg.azurecr.io/a", "@h.com/a:1", "@localhost:5000/a"]),
+    SECRET,
+)
+def test_no_password_is_shown_before_the_digest_of_an_image(before: str, scheme: str, after: str, secret: str) -> None:
+    for userinfo in (f"user:{secret}", f"user:{secret.lower()}", f"us.er:{secret}@x", f":{secret}"):
+        shown = redact(f"{before}{scheme}{userinfo}{after}{DIGEST}")
+        assert secret not in shown
+        assert secret.lower() not in shown
+    for odd in (f"reg.io/a/b:key={secret}", f"reg.io/a?{secret}:1", f"reg.io/hf_{secret}{secret}:1"):
+        assert secret not in redact(odd + DIGEST)
+
+
 @given(st.sampled_from(["https://", "HTTPS://", "https:\\\\"]), HOST, SECRET, st.sampled_from("/+ \\="))
 def test_a_password_may_hold_what_a_url_cannot(scheme: str, host: str, secret: str, odd: str) -> None:
     assert secret not in redact(f"{scheme}user:{odd}{secret}{odd}x@{host}/c/p")
@@ -130,6 +179,7 @@ TOKENS = st.one_of(
     st.from_regex(r"hf_[A-Za-z0-9]{34}", fullmatch=True),
     st.from_regex(r"gh[po]_[A-Za-z0-9]{36}", fullmatch=True),
     st.from_regex(r"github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}", fullmatch=True),
+    st.from_regex(r"wandb_v1_[A-Za-z0-9_]{70}", fullmatch=True),
     st.from_regex(r"sk-(?:proj-|ant-api03-)?[A-Za-z0-9_]{32}", fullmatch=True),
     st.from_regex(r"eyJ[A-Za-z0-9_-]{20}\.eyJ[A-Za-z0-9_-]{20}\.[A-Za-z0-9_-]{20}", fullmatch=True),
     st.from_regex(r"AKIA[0-9A-Z]{16}", fullmatch=True),
@@ -149,6 +199,7 @@ PIECES = st.lists(
             ["https://", "u:p@", "?", "#", "sig=", "token: ", "key=", HIDDEN, "%40", "%3a", "hf_" + "a" * 20]
         ),
         st.sampled_from(["x" * 60, "/", "\\", "@", ":", " ", "…", "bearer ", "azureml:", "\n", "sk-" + "1" * 20]),
+        st.sampled_from(["a/b:1" + DIGEST, " h:1/a" + DIGEST, "\ue000", "\ue001"]),
     ),
     max_size=14,
 ).map("".join)
@@ -169,6 +220,11 @@ def test_what_is_shown_is_one_short_printable_line(text: str) -> None:
     assert len(shown) <= LONGEST
     shown.encode()
     assert not set(shown) & set(map(chr, [*range(32), 127, 0x2028, 0x202E]))
+
+
+@pytest.mark.parametrize("text", ["0123456789abcdef0123456789abcdef01234567", "sha256:" + "0a" * 32, "wandb_api_key"])
+def test_what_a_person_compares_is_no_token(text: str) -> None:
+    assert redact(text) == text
 
 
 def test_a_long_text_is_cut_and_says_so() -> None:

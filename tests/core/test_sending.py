@@ -101,6 +101,41 @@ def test_ctrl_c_while_the_engine_is_asked_says_that_nobody_knows(submit, venus):
     assert taken(venus) == {name_of(submit()): 1}
 
 
+def test_ctrl_c_before_the_engine_was_asked_gives_the_name_back(submit, venus):
+    (venus / "mood").write_text("interrupted in time")
+    answer = submit()
+    assert answer.exit_code == 130
+    assert "interrupted; nothing was sent to venus" in answer.stderr
+    assert "is not known" not in answer.stderr
+    assert store.names() == []
+
+
+def test_what_an_engine_said_of_it_is_told_when_nobody_knows(submit, venus):
+    (venus / "mood").write_text("does not say")
+    answer = submit("--json")
+    [problem] = answer.json["problems"]
+    assert problem["code"] == "submit-unsure"
+    assert problem["why"] == "Venus is dark. It is night."
+    assert [way["text"] for way in problem["instead"]] == ["the same command", "venus login", "--new"]
+    assert "nothing was done" not in answer.stderr
+
+
+def test_what_was_cut_off_keeps_its_name_while_preflight_stops_it(submit, venus):
+    """The engine may have it a little later than it was asked."""
+    (venus / "mood").write_text("hangs up")
+    submit()
+    (left,) = store.names()
+    (venus / "mood").unlink()
+    (venus / "weather").write_text("acid rain")
+    answer = submit()
+    assert answer.exit_code == 4
+    assert f"the earlier submit of {left} was not finished" in answer.stderr
+    assert "--new" in answer.stderr
+    assert store.read(left).phase == "sending"
+    (venus / "weather").unlink()
+    assert name_of(submit()) == left
+
+
 def test_ctrl_c_after_the_name_was_told_leaves_a_recorded_run(submit, venus, monkeypatch):
     from robotrain.cli import sending
 
@@ -335,7 +370,7 @@ def test_status_of_a_run_that_was_cut_off_says_what_to_type(submit, venus, robot
     submit()
     answer = robotrain("status", "last")
     assert answer.exit_code == 1
-    assert "was cut off before venus confirmed it" in answer.stderr
+    assert "was cut off, and venus has no such run" in answer.stderr
     assert "the same submit once more" in answer.stderr
     assert "robotrain resubmit lerobot-train" in answer.stderr
     assert json.loads(robotrain("status", "last", "--json").stdout)["problems"][0]["code"] == "run-not-sent"

@@ -140,7 +140,7 @@ def test_a_rule_that_prints_for_ever_spoils_nothing_and_holds_up_nothing(start, 
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0
     assert json.loads(stdout)["platform"] == "local"
-    assert "its rules were not enforced" in stderr.splitlines()[-3]  # and nothing of the plugin after it
+    assert "its rules were not enforced" in stderr.splitlines()[-4]  # and nothing of the plugin after it
 
 
 def test_a_hook_that_hangs_in_a_pool_of_threads_does_not_hold_up_the_end_once_it_was_given_up():

@@ -21,7 +21,7 @@ def test_a_platform_must_say_that_it_can_publish_there(submit):
     assert answer.exit_code == 3
     assert "mars does not say that it can publish to blob URLs" in answer.stderr
     assert "--platform local" in answer.stderr
-    assert "copy checkpoints to a folder" not in answer.stderr
+    assert "copy what a run leaves to a folder" not in answer.stderr
 
 
 @pytest.mark.parametrize(
@@ -46,11 +46,36 @@ def test_a_signature_is_refused_and_not_repeated(submit):
 
 
 def test_an_address_that_no_kind_writes_to_is_refused_with_those_that_do(submit):
-    answer = submit("--publish-url", "s3://bucket/prefix?token=SECRET")
+    answer = submit("--publish-url", "ftp://bucket/prefix?token=SECRET")
     assert answer.exit_code == 2
     assert "nothing that is installed writes to such an address" in answer.stderr
     assert "--publish-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX" in answer.stderr
     assert "SECRET" not in answer.stderr
+
+
+@pytest.mark.parametrize("said", ["./x", "/x/checkpoints"])
+def test_where_no_folder_is_copied_to_nobody_is_told_how_to_write_one(submit, said):
+    answer = submit("--publish-url", said)
+    assert answer.exit_code == 3
+    assert "mars cannot copy what a run leaves to a folder" in answer.stderr
+    assert "/FOLDER" not in answer.stderr
+
+
+def test_an_address_that_nobody_takes_is_no_folder(submit):
+    answer = submit("--publish-url", "http://x/y")
+    assert answer.exit_code == 2
+    assert "copy what a run leaves to a folder" not in answer.stderr
+    assert "Written to are blob URLs, OSMO storage." in answer.stderr
+    assert "/FOLDER" not in answer.stderr
+
+
+def test_the_places_a_platform_writes_to_are_told(robotrain):
+    answer = robotrain(
+        "submit", "--platform", "local", "-d", "u/d", "--no-pin", "--dry-run", "--publish-url", "http://x/y"
+    )
+    assert "--publish-url /FOLDER" in answer.stderr
+    relative = robotrain("submit", "--platform", "local", "-d", "u/d", "--no-pin", "--dry-run", "--publish-url", "./x")
+    assert "--publish-url /FOLDER/checkpoints" in relative.stderr
 
 
 def test_what_writes_there_travels_with_the_job(robotrain, tmp_path):

@@ -6,9 +6,12 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
 from crash import counted, put_in_place
 from machine import SLEEP, Runs, until
 from robotrain_local import launch, process, spec
+
+pytestmark = pytest.mark.slow  # real processes and their patience
 
 SAVES = """
 import signal, sys, time

@@ -19,6 +19,8 @@ from robotrain.run import Reference
 from robotrain_local import folder as files
 from robotrain_local import launch, process, staging, supervisor
 
+pytestmark = pytest.mark.slow  # real processes and their patience
+
 Numbered = Callable[[int], Plan]
 
 

@@ -18,6 +18,8 @@ from robotrain.run import RunGone
 from robotrain_local import process
 from robotrain_runtime import checkpoint
 
+pytestmark = pytest.mark.slow  # real processes and their patience
+
 SAVED = SAVES + "time.sleep(600)"
 
 

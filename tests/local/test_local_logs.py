@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from machine import Runs, until
-from robotrain_local import log, process
+from robotrain.run_folder import log
+from robotrain_local import process
 from robotrain_runtime import event
 from robotrain_runtime.event import Outcome
 

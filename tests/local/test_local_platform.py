@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from robotrain.capabilities import FEATURES
+from robotrain.capabilities import ANY, FEATURES
 from robotrain.platforms import Platform
 from robotrain_local.platform import Local, robotrain_platforms
 from robotrain_runtime.parameter import parameters_of
@@ -34,16 +34,22 @@ def test_every_known_feature_has_an_answer_and_every_no_a_reason_and_a_way_out()
         assert support or (support.reason.endswith(".") and support.instead)
 
 
+def taken(role: str) -> tuple[str, ...]:
+    return tuple(
+        kind
+        for (declared, kind), support in Local.capabilities.sources.items()
+        if declared == role and support and kind != ANY
+    )
+
+
 def test_data_comes_from_folders_the_hub_and_blob_storage() -> None:
-    assert Local.capabilities.kinds("dataset") == ("local_path", "huggingface", "blob_url")
-    assert not Local.capabilities.source("dataset", "data_asset")
+    assert taken("dataset") == ("local_path", "huggingface", "blob_url")
 
 
 def test_policies_come_from_folders_the_hub_a_registry_and_blob_storage() -> None:
-    for role in ("policy", "init_policy"):
-        assert Local.capabilities.kinds(role) == ("local_path", "huggingface", "registered_model", "blob_url")
-        assert not Local.capabilities.source(role, "model_asset")
-    assert Local.capabilities.kinds("resume") == ("local_path", "blob_url")
+    assert taken("policy") == ("local_path", "huggingface", "mlflow_run", "registered_model", "blob_url")
+    assert taken("init_policy") == ("registered_model", "blob_url")
+    assert taken("resume") == ("local_path", "blob_url")
 
 
 def test_checkpoints_can_be_registered_and_published() -> None:

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from machine import Runs
+from robotrain.findings import problem_of
 from robotrain.problem import Stage, render
-from robotrain_local.preflight import problem_of
 from robotrain_local.settings import Settings
 from robotrain_runtime.finding import Finding
 

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import venv
@@ -157,12 +158,15 @@ def halves_here(monkeypatch):
     monkeypatch.syspath_prepend(str(HALVES))
 
 
-@pytest.fixture(scope="session")
-def training_environment() -> str:
-    """The environment that trainings run in: `ROBOTRAIN_TEST_ENVIRONMENT`, else the locked one, built as for a user."""
-    if said := os.environ.get("ROBOTRAIN_TEST_ENVIRONMENT"):
-        return said
-    from robotrain_workloads.lerobot_train.container import ENVIRONMENT
+@pytest.fixture
+def database(tmp_path):
+    """Ask the tracking database."""
 
-    command = [sys.executable, "-m", "robotrain_runtime", "environment", str(ENVIRONMENT.lock)]
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    def ask(query: str) -> list[tuple]:
+        connection = sqlite3.connect(tmp_path / "state" / "mlflow.db")
+        try:
+            return connection.execute(query).fetchall()
+        finally:
+            connection.close()
+
+    return ask

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from robotrain_runtime import attempts, checkpoint
-from robotrain_runtime.event import Checkpoint, Metrics, Outcome, Published, Tracking
+from robotrain_runtime.event import Checkpoint, Delivered, Evaluated, Metrics, Outcome, Published, Tracking
 
 TRAIN = "from pretend_training import *\ntrain({total}, {every}, {seconds})"
 
@@ -120,6 +120,8 @@ def test_what_earlier_attempts_told_is_read(tmp_path):
         Published(step=40, to="/m/000040"),
         Outcome(state="failed", exit_code=1),
         Checkpoint(step=40, path="/w/000040", model="model"),
+        *(Delivered(to=to) for to in ("runs:/x", "/m/pretend-1")),
+        *(Evaluated(episodes=4, scores={}, results="/w/eval_results", step=step) for step in (20, 40)),
     ]
     lines = "\n".join(event.dump(one) for one in told)
     (tmp_path / "events.jsonl").write_text(lines + '\n::robotrain:: {"event": "chec')
@@ -127,6 +129,7 @@ def test_what_earlier_attempts_told_is_read(tmp_path):
     assert (earlier.run_id("http://a"), earlier.run_id("http://b")) == ("x", "")
     assert earlier.published == {20: {"/m/000020"}}  # the other was made anew since
     assert earlier.checkpoints["/w/000040"].model == "model"
+    assert (earlier.evaluated.step, earlier.delivered) == (40, {"runs:/x", "/m/pretend-1"})
     assert attempts.read(tmp_path / "nowhere") == attempts.Earlier()
 
 

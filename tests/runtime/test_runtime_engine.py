@@ -107,7 +107,7 @@ def test_a_traceback_becomes_the_reason(run, job):
 def test_the_exit_code_of_the_work_is_that_of_the_run(run, job):
     ran = run(job("import sys; print('error: no such policy'); print('see above'); sys.exit(3)"))
     assert (ran.exit_code, ran.outcome["exit_code"]) == (3, 3)
-    assert ran.outcome["reason"] == "error: no such policy"
+    assert ran.outcome["reason"] == "no such policy"
 
 
 def test_work_that_a_signal_ends_is_told_from_work_that_fails(run, job):

@@ -16,6 +16,8 @@ from robotrain_runtime.failure import Failed
 from robotrain_runtime.half import Environment
 from robotrain_runtime.stop import Stop
 
+pytestmark = pytest.mark.slow  # builds environments, with uv
+
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 needs_uv = pytest.mark.skipif(uv.find(Path("/nowhere")) is None, reason="no uv on this machine")

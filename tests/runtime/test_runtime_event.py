@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from robotrain_runtime import event
-from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome, Stage, Track, Tracking
+from robotrain_runtime.event import Checkpoint, Delivered, Evaluated, Metrics, Note, Outcome, Stage, Track, Tracking
 
 TEXT = st.text(max_size=20)
 SCALAR = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT
@@ -35,7 +35,18 @@ events = st.one_of(
         values=st.dictionaries(TEXT, NUMBERS, max_size=3),
         step=st.none() | STEPS,
         total=st.none() | STEPS,
+        unit=st.sampled_from(["step", "episode"]),
     ),
+    st.builds(
+        Evaluated,
+        episodes=STEPS,
+        scores=st.dictionaries(TEXT, NUMBERS, max_size=3),
+        results=TEXT,
+        policy=TEXT,
+        step=STEPS,
+        passed=st.none() | st.booleans(),
+    ),
+    st.builds(Delivered, to=TEXT, seconds=st.none() | st.floats(0, 1e6)),
     st.builds(Checkpoint, step=STEPS, path=TEXT, model=TEXT),
     st.builds(Note, level=st.sampled_from(["info", "warning", "error"]), text=TEXT),
     st.builds(
@@ -80,6 +91,14 @@ def test_an_older_reader_skips_what_a_newer_runtime_adds():
     line = event.dump(Checkpoint(step=1, path="/x"), 1.0)
     assert event.read(line[:-1] + ', "novelty": 1}') == event.Record(1.0, Checkpoint(step=1, path="/x"))
     assert event.read(line.replace("checkpoint", "novelty")) is None
+
+
+def test_metrics_of_an_older_runtime_count_steps_and_what_an_evaluation_gains_is_skipped():
+    line = event.dump(Metrics(values={}, step=1), 1.0)
+    assert event.read(line.replace(', "unit": "step"', "")) == event.Record(1.0, Metrics(values={}, step=1))
+    scored = Evaluated(episodes=1, scores={"rollout/success_rate": 1.0}, results="/x")
+    assert event.read(event.dump(scored, 1.0)[:-1] + ', "novelty": 1}') == event.Record(1.0, scored)
+    assert event.read(event.dump(scored, 1.0).replace("1.0}, ", '"high"}, ')) is None
 
 
 def test_a_line_that_no_number_can_hold_is_an_ordinary_line():

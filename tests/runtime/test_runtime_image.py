@@ -16,6 +16,8 @@ from robotrain_runtime.environments import environment, environment_check, image
 from robotrain_runtime.half import Environment
 from robotrain_runtime.stop import Stop
 
+pytestmark = pytest.mark.slow  # builds environments, with uv
+
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 UV = uv.find(Path("/nowhere"))
 
@@ -35,7 +37,7 @@ def packages(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def image(tmp_path, monkeypatch) -> Path:
     """Where the image keeps what was baked into it."""
-    monkeypatch.setenv("ROBOTRAIN_IMAGE", str(tmp_path / "image"))
+    monkeypatch.setenv("ROBOTRAIN_BAKED", str(tmp_path / "image"))
     return tmp_path / "image"
 
 

@@ -1,5 +1,6 @@
 """Checkpoints copied into a folder that others read, whatever happens meanwhile."""
 
+import errno
 import os
 import shutil
 import signal
@@ -121,6 +122,43 @@ def test_h1_20_a_reader_sees_a_whole_checkpoint_or_none(original, to, tmp_path):
     assert seen == {True}
 
 
+@pytest.fixture
+def store_of_objects(monkeypatch) -> None:
+    """A mounted one, which renames no folder."""
+
+    def refused(path: Path, target: Path) -> Path:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(Path, "rename", refused)
+
+
+def test_where_no_folder_can_be_renamed_a_copy_is_whole_too(original, to, store_of_objects):
+    assert put(original, to) is True
+    assert whole(to / "000020")
+    assert os.listdir(to) == ["000020"]
+    assert put(original, to) is False
+    made(original, content="n")
+    assert put(original, to) is True
+    assert whole(to / "000020")
+
+
+def test_where_no_folder_can_be_renamed_what_is_unfinished_is_no_checkpoint(original, to, store_of_objects):
+    asked = iter([False, False, True])  # halts while the first file is written under its name
+    with pytest.raises(Halted):
+        put(original, to, lambda: next(asked, True))
+    assert os.listdir(to) == []
+    assert put(original, to) is True
+
+
+def test_what_a_killed_copy_left_under_its_name_is_cleared_away(original, to):
+    (to / "000020" / "model").mkdir(parents=True)
+    (to / ".000020.pretend-1.part").mkdir()
+    (to / "000010" / "model").mkdir(parents=True)
+    mirror.clear(to, "pretend-1")
+    assert os.listdir(to) == ["000010"]
+    assert put(original, to) is True
+
+
 def test_h1_20_a_swap_that_fails_leaves_what_was_there(original, to, monkeypatch):
     put(original, to)
     old = checkpoint.read(original)
@@ -184,7 +222,7 @@ def test_what_a_killed_run_left_half_copied_is_cleared_away(original, to):
 
 def test_the_checkpoint_of_another_run_is_left_alone(original, to):
     put(made(original.parents[1] / "other" / "000020", run="other-1"), to)
-    with pytest.raises(Never, match="000020 is a checkpoint of the run other-1"):
+    with pytest.raises(Never, match="000020 is of the run other-1"):
         put(original, to)
     assert checkpoint.read(to / "000020").run == "other-1"
 

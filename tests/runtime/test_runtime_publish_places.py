@@ -7,6 +7,8 @@ import pytest
 from robotrain_runtime import checkpoint
 from robotrain_runtime.event import Published, Withdrawn
 
+pytestmark = pytest.mark.slow  # runs whole runs
+
 TRAIN = "from pretend_training import *\ntrain(60, 20)"
 
 

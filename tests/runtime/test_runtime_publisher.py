@@ -1,15 +1,18 @@
 """The publisher beside destinations that do what they should not: they are pretended, the checkpoints are real."""
 
+import os
+import shutil
 import threading
 import time
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import checkpoint, courier
+from robotrain_runtime import checkpoint, courier, model_digest
 from robotrain_runtime.attempts import Earlier
 from robotrain_runtime.courier import Halted
-from robotrain_runtime.event import Checkpoint, Note, Published
+from robotrain_runtime.event import Checkpoint, Delivered, Evaluated, Note, Published, Track
 from robotrain_runtime.publish import publisher
+from robotrain_runtime.publish.destination import COPIED
 from robotrain_runtime.publish.publisher import Publisher
 from robotrain_runtime.stop import Stop
 
@@ -17,10 +20,10 @@ SOON = 20.0
 
 
 class Place:
-    """A destination: `act` decides what happens to a checkpoint."""
+    """A destination: `act` decides what happens to a checkpoint, or to results."""
 
-    def __init__(self, act, name: str = "/mnt/place", asked: bool = True) -> None:
-        self.act, self.name, self.asked = act, name, asked
+    def __init__(self, act, name: str = "/mnt/place", asked: bool = True, takes=COPIED) -> None:
+        self.act, self.name, self.asked, self.takes = act, name, asked, takes
         self.came: list[str] = []
 
     def holds(self, address: str) -> bool:
@@ -51,8 +54,10 @@ def told() -> list:
 
 @pytest.fixture
 def publishing(job, told):
-    def make(*places: Place) -> Publisher:
-        return Publisher(job(), places, told.append, earlier=Earlier(), needed=any(place.asked for place in places))
+    def make(*places: Place, earlier: Earlier | None = None) -> Publisher:
+        return Publisher(
+            job(), places, told.append, earlier=earlier or Earlier(), needed=any(place.asked for place in places)
+        )
 
     return make
 
@@ -66,6 +71,19 @@ def saved(tmp_path):
         return Checkpoint(step=step, path=str(folder))
 
     return save
+
+
+@pytest.fixture
+def evaluated(tmp_path):
+    """What an evaluation tells, and its files."""
+    folder, policy = tmp_path / "work/outputs/eval_results", tmp_path / "work/outputs/policy/000400"
+    for path, content in ((folder / "eval_results.json", "{}"), (policy / "config.json", "act")):
+        path.parent.mkdir(parents=True)
+        path.write_text(content)
+    (folder / ".video.part").touch()
+    return Evaluated(
+        episodes=4, scores={"rollout/success_rate": 0.75}, results=str(folder), policy=str(policy), step=400
+    )
 
 
 def of(kind, told) -> list:
@@ -212,3 +230,64 @@ def test_every_destination_gets_the_very_checkpoint_that_was_sealed(publishing, 
     (sealed,) = seen
     assert sealed.folder == Path(told_of.path)
     assert checkpoint.read(sealed.folder) == sealed.manifest
+
+
+def test_results_are_delivered_once_in_a_folder_of_the_runs_name_and_are_no_checkpoint(publishing, evaluated, told):
+    seen = []
+    made = publishing(Place(lambda sealed, halted: seen.append((sealed, sorted(os.listdir(sealed.folder))))))
+    for _ in range(2):
+        made.take(evaluated)
+    assert made.drain(Stop()) == []
+    ((sealed, files),) = seen
+    assert (sealed.folder.name, files) == ("pretend-1", ["eval_results.json", checkpoint.MANIFEST])
+    assert (sealed.manifest.run, sealed.manifest.step) == ("pretend-1", 400)
+    assert [event.to for event in of(Delivered, told)] == ["/mnt/place/pretend-1"]
+    assert of(Published, told) == []
+    assert not sealed.folder.exists()  # what was on its way has arrived
+    assert checkpoint.MANIFEST not in os.listdir(evaluated.results)
+
+
+def test_the_evaluated_policy_goes_only_where_models_go(publishing, evaluated, told):
+    seen = []
+    tracking = Place(lambda sealed, halted: seen.append(sealed), name="runs:/x", takes=COPIED | {"policy"})
+    made = publishing(tracking, Place(lambda sealed, halted: None))
+    made.take(evaluated)
+    assert made.drain(Stop()) == []
+    assert [sealed.what for sealed in seen] == ["results", "policy"]
+    assert {event.to for event in of(Delivered, told)} == {"runs:/x/pretend-1", "/mnt/place/pretend-1"}
+    digest = model_digest.of_folder(Path(evaluated.policy))
+    assert [event.tags for event in of(Track, told)] == [{"model_sha256": digest}, {"policy_artifact": "000400"}]
+    assert os.listdir(evaluated.policy) == ["config.json"]
+
+
+def test_what_was_delivered_before_is_told_again_only_where_it_is_new(publishing, evaluated, told):
+    class There(Place):
+        def put(self, sealed, halted) -> tuple[str, bool]:
+            return super().put(sealed, halted)[0], False
+
+    earlier = Earlier(evaluated=evaluated, delivered=frozenset({"/mnt/told/pretend-1"}))
+    places = [There(lambda sealed, halted: None, name=f"/mnt/{name}") for name in ("told", "untold")]
+    made = publishing(*places, earlier=earlier)
+    made.take(evaluated)
+    assert made.drain(Stop()) == []
+    assert [event.to for event in of(Delivered, told)] == ["/mnt/untold/pretend-1"]
+
+
+def test_results_that_could_not_be_delivered_are_told_by_name(publishing, evaluated, told):
+    def act(sealed, halted):
+        raise OSError("the disk is full")
+
+    made = publishing(Place(act), Place(lambda sealed, halted: None, name="/mnt/fine"))
+    made.take(evaluated)
+    assert made.drain(Stop()) == ["the results folder could not be published to /mnt/place: the disk is full"]
+    assert [event.to for event in of(Delivered, told)] == ["/mnt/fine/pretend-1"]
+
+
+@pytest.mark.parametrize(("there", "why"), [(False, "it is not there"), (True, "{} holds no files")])
+def test_results_that_are_none_are_told(publishing, evaluated, there, why):
+    shutil.rmtree(evaluated.results)
+    if there:
+        Path(evaluated.results).mkdir()
+    made = publishing(Place(lambda sealed, halted: None))
+    made.take(evaluated)
+    assert made.drain(Stop()) == [f"the results folder could not be made complete: {why.format(evaluated.results)}"]

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import checkpoint
+from robotrain_runtime import checkpoint, model_digest
 from robotrain_runtime.event import Published, Registered, Tracking
 
 pytestmark = pytest.mark.slow
@@ -28,20 +28,6 @@ def tracked(job, tmp_path, training_environment):
         return job(TRAIN + program, publish=publish, tracking_uri=uri, environment=training_environment)
 
     return make
-
-
-@pytest.fixture
-def database(tmp_path):
-    """Ask the tracking database."""
-
-    def ask(query: str) -> list[tuple]:
-        connection = sqlite3.connect(tmp_path / "state" / "mlflow.db")
-        try:
-            return connection.execute(query).fetchall()
-        finally:
-            connection.close()
-
-    return ask
 
 
 @pytest.fixture
@@ -77,14 +63,31 @@ def run_id(ran) -> str:
     return ran.of_kind(Tracking)[0].run_id
 
 
-def test_the_last_checkpoint_of_a_run_that_succeeds_becomes_a_version_with_its_lineage(run, tracked, database):
-    ran = run(tracked(register="pusher"))
+def lineage(database, name: str) -> tuple[Path, dict[str, object]]:
+    """The file beside a model, and what it says."""
+    ((source,),) = database(f"select source from model_versions where name='{name}'")
+    path = Path(source.removeprefix("file://"), "azureml_lineage.json")
+    return path, json.loads(path.read_text())
+
+
+def ids(ran) -> dict[str, str]:
+    """What names its tracking run."""
+    (tracking,) = ran.of_kind(Tracking)
+    return {"mlflow_run_id": tracking.run_id, "mlflow_experiment_id": tracking.experiment_id}
+
+
+def test_h1_07_the_last_checkpoint_becomes_one_version_with_its_lineage_however_often_it_is_asked(
+    run, tracked, database, register
+):
+    made = tracked(register="pusher")
+    ran = run(made)
     assert ran.exit_code == 0, ran.lines
     assert ran.of_kind(Registered) == [Registered(name="pusher", version="1", step=40, uri="models:/pusher/1")]
     ((source, owner, description),) = database("select source, run_id, description from model_versions")
     assert (owner, description) == (run_id(ran), "a pretended model")
     model = Path(source.removeprefix("file://"))
     assert (model / "weights").read_text() == "model/weights of step 40"
+    folder = ran.work / "checkpoints" / "000040"
     long = "x" * 300
     assert tags(database, "pusher") == {
         "dataset": f"{'x' * 230}...sha256:{hashlib.sha256(long.encode()).hexdigest()[:16]}",
@@ -92,18 +95,52 @@ def test_the_last_checkpoint_of_a_run_that_succeeds_becomes_a_version_with_its_l
         "source": "here pretend-1",
         "job_digest": "0" * 64,
         "robotrain_run": "pretend-1",
-        "checkpoint_sha256": checkpoint.read(ran.work / "checkpoints" / "000040").digest,
+        "checkpoint_sha256": checkpoint.read(folder).digest,
+        "model_sha256": model_digest.of(checkpoint.read(folder)),
         "mlflow_run_id": run_id(ran),
         "mlflow_experiment_id": ran.of_kind(Tracking)[0].experiment_id,
     }
     assert max(map(len, tags(database, "pusher").values())) == 256
+    path, said = lineage(database, "pusher")
+    assert said == {"dataset_uri": long, "blob_urls": [], **ids(ran)}
+    assert checkpoint.wrong_with(folder) == ""
+    assert not list(folder.rglob(path.name))
+
+    again = run(made)
+    assert again.exit_code == 0, again.lines
+    assert [(one.version, one.new) for one in again.of_kind(Registered)] == [("1", False)]
+    assert "checkpoint 000040 was version 1 of pusher already" in again.notes("info")
+    later = register("pusher")
+    assert (later.returncode, json.loads(later.stdout)["version"]) == (0, "1")
+    assert "was version 1 of pusher already" in later.stderr
+    assert versions(database) == [("pusher", 1)]
+    assert register("again", "--step", "40").returncode == 0
+    assert sorted(one.name for one in path.parent.iterdir()) == [path.name, "weights"]
 
 
-def test_h1_05_nothing_is_registered_that_nobody_asked_for(run, tracked, database):
+def test_h1_05_nothing_is_registered_unasked_and_later_what_is_asked_for(run, tracked, database, register, tmp_path):
     ran = run(tracked())
-    assert ran.exit_code == 0
+    assert ran.exit_code == 0, ran.lines
     assert versions(database) == []
     assert database("select count(*) from registered_models") == [(0,)]
+    artifact = next((tmp_path / "state").rglob("checkpoints/000040"))
+    assert [path.name for path in artifact.iterdir()] == ["weights"]
+    assert not list((tmp_path / "state").rglob(".*.part"))
+    last, other = register("pusher"), register("first-try", "--step", "20")
+    assert (last.returncode, other.returncode) == (0, 0), last.stderr + other.stderr
+    told = {"name": "pusher", "version": "1", "step": 40, "uri": "models:/pusher/1", "new": True, "replaced": ""}
+    assert json.loads(last.stdout) == told
+    assert len(last.stdout.splitlines()) == 1
+    assert json.loads(other.stdout)["step"] == 20
+    assert tags(database, "first-try")["checkpoint"] == "000020"
+    assert tags(database, "first-try")["mlflow_run_id"] == run_id(ran)
+    assert database("select distinct status from runs") == [("FINISHED",)]
+    _, said = lineage(database, "first-try")
+    assert (said["dataset_uri"], said["mlflow_run_id"]) == ("x" * 300, run_id(ran))
+    original = ran.work / "checkpoints" / "000040" / "model" / "weights"
+    assert (artifact / "weights").samefile(original)  # the same disk: stored once
+    original.unlink()
+    assert (artifact / "weights").read_text() == "model/weights of step 40"
 
 
 def test_h1_05_failed_work_registers_nothing(run, tracked, database):
@@ -113,18 +150,6 @@ def test_h1_05_failed_work_registers_nothing(run, tracked, database):
     assert [one.step for one in ran.of_kind(Published)] == [20]  # what is complete is kept all the same
 
 
-def test_h1_07_a_checkpoint_is_registered_once_however_often_it_is_asked(run, tracked, database, register):
-    made = tracked(register="pusher")
-    first, again = run(made), run(made)
-    assert (first.exit_code, again.exit_code) == (0, 0)
-    assert again.of_kind(Registered) == first.of_kind(Registered)
-    assert "checkpoint 000040 was version 1 of pusher already" in again.notes("info")
-    later = register("pusher")
-    assert (later.returncode, json.loads(later.stdout)["version"]) == (0, "1")
-    assert "was version 1 of pusher already" in later.stderr
-    assert versions(database) == [("pusher", 1)]
-
-
 def test_the_same_step_of_the_same_run_is_the_same_version(run, tracked, database, tmp_path):
     run(tracked("save(20)", register="pusher"))
     (tmp_path / "work" / "checkpoints" / "000020").rename(tmp_path / "aside")
@@ -132,18 +157,6 @@ def test_the_same_step_of_the_same_run_is_the_same_version(run, tracked, databas
     assert anew.exit_code == 0, anew.lines
     assert [one.version for one in anew.of_kind(Registered)] == ["1"]
     assert versions(database) == [("pusher", 1)]
-
-
-def test_it_is_registered_later_too(run, tracked, database, register):
-    ran = run(tracked())
-    last, other = register("pusher"), register("first-try", "--step", "20")
-    assert (last.returncode, other.returncode) == (0, 0), last.stderr + other.stderr
-    assert json.loads(last.stdout) == {"name": "pusher", "version": "1", "step": 40, "uri": "models:/pusher/1"}
-    assert len(last.stdout.splitlines()) == 1
-    assert json.loads(other.stdout)["step"] == 20
-    assert tags(database, "first-try")["checkpoint"] == "000020"
-    assert tags(database, "first-try")["mlflow_run_id"] == run_id(ran)
-    assert database("select distinct status from runs") == [("FINISHED",)]
 
 
 def test_what_is_not_whole_is_not_registered_later(run, tracked, database, register, tmp_path):
@@ -227,14 +240,3 @@ def test_a_tracking_run_that_was_deleted_is_made_anew(run, tracked, database):
     assert again.exit_code == 0
     assert run_id(again) != run_id(first)
     assert database("select status from runs where lifecycle_stage = 'active'") == [("FINISHED",)]
-
-
-def test_artifacts_are_whole_and_do_not_change_with_what_they_were_made_from(run, tracked, tmp_path):
-    ran = run(tracked())
-    artifact = next((tmp_path / "state").rglob("checkpoints/000040"))
-    assert [path.name for path in artifact.iterdir()] == ["weights"]
-    assert not list((tmp_path / "state").rglob(".*.part"))
-    original = ran.work / "checkpoints" / "000040" / "model" / "weights"
-    assert (artifact / "weights").samefile(original)  # the same disk: stored once
-    original.unlink()
-    assert (artifact / "weights").read_text() == "model/weights of step 40"

@@ -11,6 +11,8 @@ from pretend_index import Indexes, served, sha256, wheel
 from robotrain_runtime.environments import environment, torch_build, uv
 from robotrain_runtime.stop import Stop
 
+pytestmark = pytest.mark.slow  # builds environments, with uv
+
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 ROOT = Path(__file__).parents[2]
 TRAIN = ROOT / "workloads/robotrain_workloads/lerobot_train/locks/train.txt"

@@ -65,7 +65,7 @@ def test_one_that_does_not_finish_is_stopped_and_told_once(notes, monkeypatch):
 
 def test_one_that_fails_is_told_with_its_reason(notes):
     (told,) = notes("echo 'error: no such store'; exit 3")
-    assert told == "the run is not tracked, or only in part: error: no such store"
+    assert told == "the run is not tracked, or only in part: no such store"
 
 
 def test_one_that_ends_well_says_nothing(notes):

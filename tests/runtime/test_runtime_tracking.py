@@ -4,7 +4,6 @@ import math
 import os
 import re
 import signal
-import sqlite3
 import time
 
 import pytest
@@ -40,20 +39,6 @@ def tracked(job, tmp_path, training_environment):
     return make
 
 
-@pytest.fixture
-def database(tmp_path):
-    """Ask the tracking database."""
-
-    def ask(query: str) -> list[tuple]:
-        connection = sqlite3.connect(tmp_path / "state" / "mlflow.db")
-        try:
-            return connection.execute(query).fetchall()
-        finally:
-            connection.close()
-
-    return ask
-
-
 def ended(database) -> tuple[str, str]:
     ((status, word),) = database(
         "select status, value from runs left join tags on runs.run_uuid = tags.run_uuid and key = 'training_status'"
@@ -71,7 +56,9 @@ def until_tracked(process) -> None:
     raise AssertionError(missing)
 
 
-def test_a_finished_run_is_all_there(run, tracked, database, tmp_path):
+def test_a_finished_run_is_all_there_with_its_checkpoint_beside_the_database_and_not_stored_twice(
+    run, tracked, database, tmp_path
+):
     ran = run(tracked())
     assert ran.exit_code == 0, ran.lines
     (where,) = (record.event for record in ran.records if isinstance(record.event, Tracking))
@@ -86,9 +73,6 @@ def test_a_finished_run_is_all_there(run, tracked, database, tmp_path):
     ]
     assert metrics[0][1] == 0.25 or math.isnan(metrics[0][1])
 
-
-def test_a_checkpoint_is_an_artifact_beside_the_database_and_not_stored_twice(run, tracked, database, tmp_path):
-    run(tracked())
     (address,) = database("select artifact_uri from runs")[0]
     assert address.startswith(f"file://{tmp_path}/state/artifacts/pretend/")
     published = next((tmp_path / "state").rglob("checkpoints/000020/model.safetensors"))

@@ -1,12 +1,16 @@
 """What a blob URL means when a job is sent: the digest that the transfer knows the same data by."""
 
 import re
+import time
 from pathlib import Path
 
 import pytest
 from azure_stand_in import Fault
 from reading_origins import read
-from robotrain.source import SourceError
+from robotrain import pin as core_pin
+from robotrain.job import Job
+from robotrain.source import Absent, SourceError
+from robotrain_runtime.document import Source
 from robotrain_sources.blob_url import asking, origin, pin
 from robotrain_sources.blob_url.kind import KIND
 
@@ -52,6 +56,12 @@ def test_another_content_is_another_pin_and_the_same_bytes_written_again_are_not
     assert gone(url, before).startswith(changed)
 
 
+def test_a_file_that_does_not_lie_below_the_prefix_is_told(azure, box):
+    azure.blobs.put_one(box, "p/meta/info.json.old", b"{}")
+    source = KIND.parse(azure.url(box, "p"), Path("/"))
+    assert KIND.pinning.lacks(source, "dataset", ("config.json", "meta/info.json")) == ["meta/info.json"]
+
+
 def test_a_job_whose_data_changed_since_says_so(azure, box):
     url = azure.url(box, "p")
     before = pinned(url)
@@ -62,9 +72,9 @@ def test_a_job_whose_data_changed_since_says_so(azure, box):
 
 
 def test_what_is_not_there_cannot_be_pinned_and_near_names_are_told(azure, box):
-    with pytest.raises(SourceError, match=r"^No blobs lie below \S+/pp; in \S+ there is: p\.$"):
+    with pytest.raises(Absent, match=r"^No blobs lie below \S+/pp; in \S+ there is: p\.$"):
         pinned(azure.url(box, "pp"))
-    with pytest.raises(SourceError, match=r"has no container no-such-container\.$"):
+    with pytest.raises(Absent, match=r"has no container no-such-container\.$"):
         pinned(azure.url("no-such-container", "p"))
     assert gone(azure.url(box, "pp"), "0" * 32) == f"No blobs lie below {azure.url(box, 'pp')} any more."
 
@@ -77,6 +87,19 @@ def test_without_a_sign_in_or_the_role_the_reason_is_told(azure, box, monkeypatc
     with pytest.raises(SourceError, match=r"^There is no Azure identity .*AADSTS7000215") as raised:
         pinned(azure.url(box, "p"))
     assert "s3cret" not in str(raised.value)
+
+
+def test_one_sign_in_that_failed_stands_for_every_source(azure, box, monkeypatch):
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "s3cret-but-wrong")
+    uris = (azure.url(f"{box}-{number}", "p") for number in range(64))
+    sources = tuple(Source(role="dataset", kind="blob_url", uri=uri) for uri in uris)
+    begun = time.monotonic()
+    _, problems = core_pin.pinned(Job(workload="w", parameters=(), sources=sources), {"blob_url": KIND})
+    assert time.monotonic() - begun < 10
+    (problem,) = problems
+    assert (problem.code, problem.severity) == ("not-pinned", "warning")
+    assert problem.given.endswith(" and 61 more")
+    assert "`az login`" in problem.why
 
 
 def test_a_service_that_takes_too_long_is_not_waited_for(azure, box, monkeypatch):

@@ -29,7 +29,7 @@ def signed_in(azure, data_python, tmp_path, monkeypatch):
     for name, value in azure.environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("ROBOTRAIN_IMAGE", str(data_python.parents[3]))
+    monkeypatch.setenv("ROBOTRAIN_BAKED", str(data_python.parents[3]))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 

@@ -32,7 +32,7 @@ def run(tmp_path, monkeypatch):
         (tmp_path / "pretend_fetch.py").write_text(lines)
         root = Path(robotrain_sources.__file__).parents[1]
         said: list[str] = []
-        monkeypatch.setattr(program, "surroundings", lambda: {**os.environ, "PYTHONPATH": f"{tmp_path}:{root}"})
+        monkeypatch.setattr(program, "surroundings", lambda modules: {**os.environ, "PYTHONPATH": f"{tmp_path}:{root}"})
         place = Place(cache=tmp_path, python=Path(sys.executable), say=said.append)
         try:
             return program.run(place, "pretend_fetch"), said

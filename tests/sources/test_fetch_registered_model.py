@@ -1,6 +1,7 @@
 """Registered models really found: by the real MLflow of the training environment, in a registry of this machine."""
 
 import dataclasses
+import fcntl
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
+from robotrain_runtime import parentage
 from robotrain_runtime.document import Source
 from robotrain_runtime.half import Place
 from robotrain_sources.registered_model import container
@@ -112,6 +114,22 @@ def content(folder: Path) -> dict[str, bytes]:
 def test_files_of_this_machine_are_used_where_they_lie(place, folder):
     assert container.fetch(model("models:/act/1"), place) == folder
     assert not place.cache.exists()
+
+
+def test_what_made_the_policy_is_noted_where_the_registry_knows(place, training_python, registry, folder):
+    tags = {"checkpoint": "000400", "robotrain_run": "lerobot-train-1", "job_digest": "1" * 64}
+    tell = "import sys, mlflow; c = mlflow.MlflowClient(sys.argv[1], registry_uri=sys.argv[1])\n"
+    tell += "for tag in sys.argv[2:]: c.set_model_version_tag('act', '2', *tag.split('='))"
+    said = [f"{name}={value}" for name, value in tags.items()]
+    subprocess.run([training_python, "-c", tell, registry, *said], check=True, capture_output=True)
+    lock = Path(f"{registry.removeprefix('sqlite:///')}.lock")
+    with lock.open("w") as held:  # another run holds it; who only reads waits for nobody
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert container.fetch(model("models:/act/2"), place) == folder
+    found = parentage.of(place.cache, folder)
+    assert found == {"policy_run": "lerobot-train-1", "policy_step": "400", "policy_job_digest": "1" * 64}
+    container.fetch(model("models:/act/1"), place)  # the same folder, and this version says nothing of it
+    assert parentage.of(place.cache, folder) == {}
 
 
 def test_files_that_lie_elsewhere_are_fetched_once(place, artifacts):

@@ -36,6 +36,11 @@ def now(folder: Path, role: Role = "dataset") -> str:
     return KIND.pinning.now(KIND.parse(str(folder), Path("/")), role)
 
 
+def lacks(folder: Path, *paths: str) -> list[str]:
+    assert KIND.pinning is not None
+    return list(KIND.pinning.lacks(KIND.parse(str(folder), Path("/")), "dataset", paths))
+
+
 def gone(folder: Path, pin: str, role: Role = "dataset") -> str:
     assert KIND.pinning is not None
     return KIND.pinning.gone(KIND.parse(str(folder), Path("/")), role, pin)
@@ -52,6 +57,11 @@ def byte_at(path: Path, at: int) -> None:
         before = file.read(1)
         file.seek(-1, os.SEEK_CUR)
         file.write(bytes([before[0] ^ 1]))
+
+
+def test_what_a_folder_does_not_hold_is_told_where_it_lies_on_this_machine(folder: Path) -> None:
+    assert lacks(folder, "meta/info.json", "meta/stats.json") == ["meta/stats.json"]
+    assert lacks(folder.parent / "elsewhere", "meta/info.json") == []
 
 
 CHANGES: dict[str, Callable[[Path], object]] = {
@@ -231,3 +241,17 @@ def test_an_answer_is_a_source_error(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(digest, "of", refuse)
     with pytest.raises(SourceError, match="cannot be read: Permission denied"):
         now(tmp_path)
+
+
+def test_what_was_uploaded_is_to_be_what_was_pinned(folder, tmp_path):
+    pin = now(folder)
+    copy = tmp_path / "brought"
+    shutil.copytree(folder, copy)
+    source = Source(role="dataset", kind="local_path", uri=str(copy), pin=pin)
+    place = Place(cache=tmp_path / "no-such-cache")
+    assert list(container.mounted(source, place)) == []
+    (copy / "meta/tasks.txt").unlink()
+    (told,) = container.mounted(source, place)
+    files, size = len(list(folder.rglob("*.*"))), 5 * MIB + 11
+    then, there = f"{files} files of {size:,} bytes then", f"{files - 1} files of {size:,} bytes now"
+    assert told == f"What was uploaded is not what was pinned: {then}, {there}."

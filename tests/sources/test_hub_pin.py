@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from robotrain.source import SourceError
+from robotrain.source import Absent, SourceError
 from robotrain_sources.huggingface import pin
 from robotrain_sources.huggingface.kind import KIND
 
@@ -43,6 +43,9 @@ class Hub:
     answers: dict[str, Answer | Callable[[], Answer]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
+
+    head: bytes = b""
+    """The answer to whether a file is there, a whole one."""
 
     def answer(self, path: str, token: str) -> Answer:
         self.asked.append(path)
@@ -74,6 +77,10 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
                 self.send_header(name, text)
             self.end_headers()
             self.wfile.write(content)
+
+        def do_HEAD(self) -> None:
+            hub.asked.append(self.path)
+            self.wfile.write(hub.head)
 
         def log_message(self, *args: object) -> None:
             pass
@@ -113,6 +120,11 @@ def now(text: str, role: str = "dataset") -> str:
 def gone(text: str, commit: str, role: str = "dataset") -> str:
     assert KIND.pinning is not None
     return KIND.pinning.gone(KIND.parse(text, Path("/")), role, commit)
+
+
+def lacks(text: str) -> list[str]:
+    assert KIND.pinning is not None
+    return list(KIND.pinning.lacks(KIND.parse(text, Path("/")), "dataset", ("meta/info.json",)))
 
 
 def why_not(text: str, role: str = "dataset") -> SourceError:
@@ -276,6 +288,30 @@ def test_a_hub_that_goes_on_talking_is_not_waited_for_either(monkeypatch: pytest
         finally:
             over.set()
             thread.join()
+
+
+NO_FILE = b"HTTP/1.0 404 Not Found\r\nX-Error-Code: EntryNotFound\r\nX-Repo-Commit: 0123\r\n\r\n"
+A_FILE = b"HTTP/1.0 200 OK\r\nETag: 00\r\nX-Repo-Commit: 0123\r\nContent-Length: 2\r\n\r\n"
+
+
+def test_a_file_that_a_repository_does_not_hold_is_told(hub: Hub) -> None:
+    hub.head = NO_FILE
+    assert lacks("u/d@v3.0") == ["meta/info.json"]
+    assert hub.asked == ["/datasets/u/d/resolve/v3.0/meta/info.json"]
+    hub.head = A_FILE
+    assert lacks("u/d") == []
+
+
+def test_of_a_commit_nobody_is_asked_what_it_holds(hub: Hub) -> None:
+    hub.head = NO_FILE
+    assert lacks(f"u/d@{MAIN}") == []
+    assert hub.asked == []
+
+
+def test_only_what_a_token_could_mend_may_be_sent_all_the_same(hub: Hub) -> None:
+    assert not isinstance(why_not("u/private"), Absent)
+    hub.answers["/api/datasets/u/d/revision/v4"] = refused(404, "RevisionNotFound", "Invalid rev id")
+    assert isinstance(why_not("u/d@v4"), Absent)
 
 
 def test_one_question_is_asked_once(hub: Hub) -> None:

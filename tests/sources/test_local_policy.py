@@ -101,6 +101,13 @@ def test_a_policy_without_weights_is_told_as_that(run: Path) -> None:
         fetched(run / "checkpoints/000400")
 
 
+def test_an_adapter_is_told_as_that(run: Path) -> None:
+    folder = run / "checkpoints/000400" / MODEL
+    (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
+    (folder / "adapter_config.json").write_text("{}")
+    assert told(folder) == [f"{folder} holds a PEFT adapter, not a policy: merge it into its base policy first."]
+
+
 def test_a_file_is_no_policy(run: Path) -> None:
     (sentence,) = told(run / "checkpoints/000400" / MODEL / "model.safetensors")
     assert sentence.endswith("is not a folder: name the folder that the policy lies in.")

@@ -22,7 +22,7 @@ from robotrain_runtime.document import Placement, dump
 class Nothing:
     pass
 
-KINDS = ("huggingface", "blob_url", "local_path", "registered_model", "model_asset")
+KINDS = ("huggingface", "blob_url", "local_path", "mlflow_run", "registered_model", "model_asset")
 
 class Planet:
     name = "planet"
@@ -98,6 +98,7 @@ def sources(answer: Any) -> dict[str, tuple[str, str]]:
         ("--policy-url", BLOB, f"blob_url {BLOB}"),
         ("--policy-model", "act:3", "registered_model models:/act/3"),
         ("--policy-model", "azureml:act:3", "model_asset azureml:act:3"),
+        ("--policy-model", "runs:/0123/model/", "mlflow_run runs:/0123/model"),
     ],
 )
 def test_each_flag_names_a_policy_of_its_kind(explain: Any, flag: str, text: str, source: str) -> None:
@@ -159,6 +160,7 @@ def test_a_run_is_shown_as_what_it_resolved_to(explain: Any, tmp_path: Path) -> 
     [
         (("--policy-repo-id", "act:3"), "--policy-model models:/act/3"),
         (("--policy-repo-id", "azureml:act:3"), "--policy-model azureml:act:3"),
+        (("--policy-repo-id", "runs:/0123/model"), "--policy-model runs:/0123/model"),
         (("--policy-repo-id", "/x/checkpoints/last"), "--policy-path /x/checkpoints/last"),
         (("--policy-repo-id", "https://huggingface.co/u/p/tree/v1"), "--policy-repo-id u/p@v1"),
         (("--policy-path", "hf://u/p"), "--policy-repo-id OWNER/NAME"),
@@ -168,6 +170,10 @@ def test_a_run_is_shown_as_what_it_resolved_to(explain: Any, tmp_path: Path) -> 
         (("--policy-url", "u/p"), "--policy-repo-id u/p"),
         (("--policy-model", "act@latest"), "--policy-model act:VERSION"),
         (("--policy-model", "act"), "--policy-model NAME:VERSION"),
+        (("--policy-model", "runs:/0123"), "--policy-model runs:/0123/PATH"),
+        (("--policy-model", "mlflow-artifacts:/1/0123/artifacts/a/b"), "--policy-model runs:/0123/a/b"),
+        (("--policy-model", "azureml://jobs/j/outputs/artifacts/paths/a/b/"), "--policy-model runs:/j/a/b"),
+        (("--policy-url", "runs:/0123/model"), "--policy-model runs:/0123/model"),
         (("--policy-model", BLOB), f"--policy-url {BLOB}"),
         (("--policy-run", "/x/checkpoints/last"), "--policy-path /x/checkpoints/last"),
         (("--policy-run", ""), "--policy-run last"),
@@ -181,3 +187,9 @@ def test_a_slip_is_answered_with_the_flag_of_a_policy(explain: Any, typed: tuple
     assert f"use   {way}" in answer.stderr
     assert "--dataset" not in answer.stderr
     assert "S3CRET" not in answer.stderr
+
+
+def test_a_model_that_is_given_as_a_repository_is_told_the_flag_of_models(explain: Any) -> None:
+    """Contract A.9: the reference takes a text with a colon for a model of Azure ML, whatever the flag says."""
+    answer = explain("--policy-repo-id", "act:3")
+    assert "a model is --policy-model NAME:VERSION, in Azure ML azureml:NAME:VERSION." in answer.stderr

@@ -16,12 +16,21 @@ RUN = "lerobot-train-1a2b3c4d-1"
 HERE = Path("/work")
 
 PLUTO = """
-import json, pathlib
+import dataclasses, json, pathlib
+from robotrain.capabilities import Capabilities
 from robotrain.hookspecs import hook
 from robotrain.run import Output, RunGone, Status
 
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    pass
+
 class Pluto:
     name = "pluto"
+    summary = "far away"
+    settings = Settings
+    capabilities = Capabilities()
+    declined = {}
 
     def _told(self, reference):
         try:
@@ -185,9 +194,48 @@ def test_a_checkpoint_that_no_plugin_reads_says_so(left: Left) -> None:
     assert refused(RUN).why == "The checkpoint is a moon_rock, and no plugin here reads that."
 
 
+def test_latest_is_the_newest_run_that_left_a_checkpoint(left: Left, tmp_path: Path) -> None:
+    """Evaluations, trainings that left none, and what was never sent are passed over."""
+    left(checkpoint(200), run="lerobot-train-00000000-1")
+    left(checkpoint(400), checkpoint(600), run="lerobot-train-00000000-2")
+    left({"name": "policy", "kind": "file", "source": "local_path", "uri": "/e"}, run="lerobot-eval-00000000-1")
+    left(run="lerobot-train-00000000-3", state="failed")
+    left(run="lerobot-train-00000000-4", phase="sending", reference={})
+    left(checkpoint(800), run="lerobot-train-00000000-5")
+    (tmp_path / "lerobot-train-00000000-5.json").unlink()
+    assert str(parsed("latest")) == "/runs/checkpoints/000600/pretrained_model"
+    assert str(parsed("latest@400")) == "/runs/checkpoints/000400/pretrained_model"
+    refusal = refused("latest@401")
+    assert "lerobot-train-00000000-2 has no checkpoint of step 401: it has 400, 600." in refusal.why
+    assert refusal.instead == "lerobot-train-00000000-2@400"
+
+
+def test_an_older_checkpoint_is_not_taken_for_the_latest_when_nobody_can_tell(left: Left) -> None:
+    left(checkpoint(200), run="lerobot-train-00000000-1")
+    left(checkpoint(400), run="lerobot-train-00000000-2", platform="charon")
+    why = refused("latest").why
+    assert why.startswith("Whether lerobot-train-00000000-2 left the latest checkpoint cannot be told: ")
+    assert "charon" in why
+
+
+def test_there_is_no_latest_where_no_run_left_a_checkpoint(left: Left) -> None:
+    assert refused("latest").why == "No run that was sent from here left a complete checkpoint."
+    left(state="failed")
+    assert refused("latest").why == "No run that was sent from here left a complete checkpoint."
+
+
 @pytest.mark.parametrize("text", ["/runs/checkpoints/000400", "./x", "https://user:S3CRET@host/x", "a b"])
 def test_a_path_is_no_name_of_a_run(left: Left, text: str) -> None:
     left(checkpoint(200))
     refusal = refused(text)
     assert refusal.why.startswith("This is not the name of a run")
     assert "S3CRET" not in refusal.why + refusal.instead
+
+
+def test_what_latest_stood_for_is_told_and_its_names_are_offered(left: Left) -> None:
+    left(checkpoint(200), checkpoint(400))
+    assert KIND.meant("latest", parsed("latest")) == f"{RUN}, step 400"
+    assert KIND.meant("latest@200", parsed("latest@200")) == f"{RUN}, step 200"
+    offered = KIND.roles["policy"].known
+    assert offered is not None
+    assert offered("l") == ["latest", RUN]

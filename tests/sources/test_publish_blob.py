@@ -17,7 +17,7 @@ from robotrain_runtime import checkpoint
 from robotrain_runtime.checkpoint import MANIFEST
 from robotrain_runtime.courier import Halted, Never
 from robotrain_runtime.half import Place
-from robotrain_runtime.target import Look
+from robotrain_runtime.target import Look, Mark
 from robotrain_sources.blob_url import target
 
 pytestmark = pytest.mark.slow
@@ -108,6 +108,18 @@ def test_a_checkpoint_arrives_whole_and_its_manifest_last(azure, there, writer, 
     ]
     assert MANIFEST in written[-1]
     assert [MANIFEST in request for request in written].count(True) == 1
+
+
+def test_a_look_tells_what_wrote_each_checkpoint(azure, box, place, writer, saved):
+    url = azure.url(box, "publish/act")
+    marked = {"submission": "wf-7 ü/%", "tracking": "d3c9"}
+    put(writer, saved(100))
+    folder = saved(200)
+    checkpoint.seal(folder, step=200, run=RUN, job="0" * 64, model="pretrained_model", **marked)
+    put(writer, folder)
+    assert not put(writer, folder)
+    seen = target.look(url, place)
+    assert seen == Look(runs={100: RUN, 200: RUN}, marks={200: Mark(name="000200", **marked)})
 
 
 def test_what_is_there_already_is_not_sent_again(azure, there, writer, saved):

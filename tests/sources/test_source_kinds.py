@@ -19,7 +19,7 @@ CLAIMS: dict[str, str] = tomllib.loads((SOURCES.parent / "pyproject.toml").read_
 ]
 TYPED = (
     *("blob_url.prefix", "data_asset.asset", "huggingface.repository", "local_path.folder"),
-    *("local_path.digest", "registered_model.version"),
+    *("local_path.digest", "mlflow_run.artifact", "registered_model.version"),
 )
 
 
@@ -63,6 +63,7 @@ def test_a_policy_has_a_flag_for_each_place_it_may_lie_in() -> None:
         "local_path": ("--policy-path", (), (), False),
         "registered_model": ("--policy-model", (), (), False),
         "model_asset": ("--policy-model", (), (), False),
+        "mlflow_run": ("--policy-model", (), (), False),
         "run": ("--policy-run", (), (), False),
     }
 
@@ -96,7 +97,9 @@ def test_kinds_that_share_a_flag_share_it_whole() -> None:
         ("act:3", {"registered_model"}),
         ("act:latest", {"registered_model"}),
         ("pusht-act@champion", {"registered_model"}),
-        ("runs:/0123/model", set()),
+        ("runs:/0123/model", {"mlflow_run"}),
+        ("RUNS:/0123/model", {"mlflow_run"}),
+        ("mlflow-artifacts:/1/0123/artifacts/model", {"mlflow_run"}),
         ("lerobot-train-1a2b3c4d-1", {"run"}),
         ("lerobot-train-1a2b3c4d-12@400", {"run"}),
         ("hf://u/d", {"huggingface"}),
@@ -121,7 +124,7 @@ def test_a_text_is_recognised_by_the_kind_it_is_meant_for(text: str, meant: set[
 def test_only_kinds_that_act_in_the_container_have_a_half() -> None:
     assert {name: kind.half for name, kind in KINDS.items() if kind.half} == {
         name: f"robotrain_sources.{name}.container"
-        for name in ("blob_url", "huggingface", "local_path", "registered_model")
+        for name in ("blob_url", "huggingface", "local_path", "mlflow_run", "registered_model")
     }
 
 
@@ -154,6 +157,6 @@ def test_what_may_come_to_mean_something_else_is_pinned(name: str) -> None:
     assert KINDS[name].pinning is not None
 
 
-@pytest.mark.parametrize("name", ["data_asset", "model_asset", "registered_model"])
+@pytest.mark.parametrize("name", ["data_asset", "mlflow_run", "model_asset", "registered_model"])
 def test_a_version_means_the_same_for_ever(name: str) -> None:
     assert KINDS[name].pinning is None

@@ -15,6 +15,8 @@ from robotrain_sources.huggingface.kind import KIND as HUGGINGFACE
 from robotrain_sources.huggingface.repository import Repository
 from robotrain_sources.local_path.folder import Folder
 from robotrain_sources.local_path.kind import KIND as LOCAL_PATH
+from robotrain_sources.mlflow_run.artifact import RunArtifact
+from robotrain_sources.mlflow_run.kind import KIND as MLFLOW_RUN
 from robotrain_sources.registered_model.asset import ModelAsset
 from robotrain_sources.registered_model.kind import ASSET as MODEL_ASSET
 from robotrain_sources.registered_model.kind import KIND as REGISTERED_MODEL
@@ -22,7 +24,7 @@ from robotrain_sources.registered_model.version import RegisteredModel
 from robotrain_sources.run.kind import KIND as RUN
 
 HERE = Path("/work")
-KINDS = (BLOB_URL, DATA_ASSET, HUGGINGFACE, LOCAL_PATH, MODEL_ASSET, REGISTERED_MODEL, RUN)
+KINDS = (BLOB_URL, DATA_ASSET, HUGGINGFACE, LOCAL_PATH, MLFLOW_RUN, MODEL_ASSET, REGISTERED_MODEL, RUN)
 ANY_KIND = st.sampled_from(KINDS)
 
 LOWER, WORD = string.ascii_lowercase + string.digits, string.ascii_letters + string.digits + "_"
@@ -45,6 +47,11 @@ SOURCES: st.SearchStrategy[tuple[SourceKind, Source]] = st.one_of(
     st.builds(ModelAsset, name=NAME, version=VERSION, scope=SCOPE).map(lambda source: (MODEL_ASSET, source)),
     st.builds(RegisteredModel, name=NAME, version=VERSION).map(lambda source: (REGISTERED_MODEL, source)),
     st.builds(
+        RunArtifact,
+        run=st.text(string.ascii_letters + string.digits, min_size=1, max_size=32),
+        path=st.lists(NAME, min_size=1, max_size=4).map("/".join),
+    ).map(lambda source: (MLFLOW_RUN, source)),
+    st.builds(
         Repository,
         id=st.one_of(NAME, st.tuples(NAME, NAME).map("/".join), st.just("a.b/c-d")),
         revision=st.one_of(st.just(""), st.lists(NAME, min_size=1, max_size=3).map("/".join)),
@@ -66,7 +73,19 @@ PIECE = st.one_of(
         ["/", ":", "@", "?", "#", "%20", "%3F", " ", ";", "..", "registries/r", "/data/n", "/versions/", "1"]
     ),
     st.sampled_from(
-        ["models:/", "act", ":latest", "/3", ":3", "@champion", "/models/n", "runs:/", "-1a2b3c4d-1", "@9"]
+        [
+            "models:/",
+            "act",
+            ":latest",
+            "/3",
+            ":3",
+            "@champion",
+            "/models/n",
+            "runs:/",
+            "mlflow-artifacts:/1/",
+            "-1a2b3c4d-1",
+            "@9",
+        ]
     ),
     st.sampled_from(["datasets/", "u/d", ".git", "@main", ":443", "-secondary", "\\", "{{x}}", "&sig=", "A", "\n"]),
 )
@@ -103,7 +122,7 @@ def test_any_text_is_a_source_with_a_normal_form_or_a_refusal(kind: SourceKind, 
 def test_what_is_offered_instead_would_be_taken(kind: SourceKind, text: str) -> None:
     read = _read(kind, text)
     instead = read.instead if isinstance(read, SourceError) else ""
-    placeholder = any(word in instead for word in ("VERSION", "REVISION", "PREFIX", "STEP", "last"))
+    placeholder = any(word in instead for word in ("VERSION", "REVISION", "PREFIX", "STEP", "PATH", "last"))
     if instead and not instead.startswith("--") and not placeholder:
         assert str(kind.parse(instead, HERE)) == instead
 

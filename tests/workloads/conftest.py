@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,8 @@ from pathlib import Path
 import pytest
 from robotrain_runtime import checkpoint, document
 from robotrain_runtime.document import JobDocument, Placement, Source
-from robotrain_workloads.lerobot_train.container import ENVIRONMENT
 from robotrain_workloads.lerobot_train.parameters import Parameters
-from small_training import SMALL, STEPS, Small, Trained, record
+from small_training import SMALL, STEPS, Small, Trained, lines_until, record
 
 HALVES = {
     "workload.lerobot-train": "robotrain_workloads.lerobot_train.container",
@@ -146,15 +146,13 @@ def safetensors(content: bytes, name: str = "weight") -> bytes:
 
 @pytest.fixture
 def start(tmp_path, training, training_environment):
-    """Start a training in a process group of its own."""
+    """Start a training in a process group of its own. tracked: what loads MLflow besides; `Trained.ask` needs it."""
     started: list[subprocess.Popen[str]] = []
 
-    def run(dataset: Path, args=(), starts=None, work="work", **parameters) -> subprocess.Popen[str]:
-        place = {
-            "environment": training_environment,
-            "tracking_uri": f"sqlite:///{tmp_path}/mlflow.db",
-            "work": str(tmp_path / work),
-        }
+    def run(dataset: Path, args=(), starts=None, work="work", tracked=False, **parameters) -> subprocess.Popen[str]:
+        place = {"environment": training_environment, "work": str(tmp_path / work)}
+        if tracked:
+            place["tracking_uri"] = f"sqlite:///{tmp_path}/mlflow.db"
         made = training(dataset, args, place, starts, **STEPS | parameters)
         (tmp_path / f"{work}.json").write_text(document.dump(replace(made, run=f"lerobot-train-00000000-{work}")))
         command = [sys.executable, "-m", "robotrain_runtime", "run", str(tmp_path / f"{work}.json")]
@@ -173,11 +171,29 @@ def start(tmp_path, training, training_environment):
 
 
 @pytest.fixture
+def stopped(start, tmp_path):
+    """Train, and stop it after its second metrics, as a platform does: every process of the run hears it."""
+
+    def run(dataset: Path, args=(), **parameters) -> Trained:
+        process = start(dataset, args, **parameters)
+        stopper = threading.Timer(300, process.kill)
+        stopper.daemon = True
+        stopper.start()
+        lines = [*lines_until(process, "train/loss"), *lines_until(process, "train/loss")]
+        os.killpg(process.pid, signal.SIGTERM)
+        lines += process.communicate(timeout=60)[0].splitlines()
+        stopper.cancel()
+        return Trained(process.returncode, lines, tmp_path / "work", tmp_path / "mlflow.db")
+
+    return run
+
+
+@pytest.fixture
 def train(start, tmp_path):
     """Train to the end."""
 
-    def run(dataset: Path, args=(), starts=None, work="work", **parameters) -> Trained:
-        process = start(dataset, args, starts, work, **parameters)
+    def run(dataset: Path, args=(), starts=None, work="work", **how) -> Trained:
+        process = start(dataset, args, starts, work, **how)
         stdout, _ = process.communicate(timeout=600)
         return Trained(process.returncode, stdout.splitlines(), tmp_path / work, tmp_path / "mlflow.db")
 
@@ -185,24 +201,25 @@ def train(start, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def training_environment() -> str:
-    """The environment that trainings run in: `ROBOTRAIN_TEST_ENVIRONMENT`, else the locked one, built as for a user."""
-    if said := os.environ.get("ROBOTRAIN_TEST_ENVIRONMENT"):
-        return said
-    command = [sys.executable, "-m", "robotrain_runtime", "environment", str(ENVIRONMENT.lock)]
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+def recorded(training_environment, made_once) -> Path:
+    """The folder with a dataset for each name of `RECORDINGS`."""
+    return made_once("recorded", lambda folder: record(training_environment, folder))
 
 
 @pytest.fixture(scope="session")
-def small(training_environment, tmp_path_factory) -> Small:
+def small(training_environment, recorded, made_once) -> Small:
     """A recorded dataset with a camera, and a policy that was trained on it for a few steps."""
-    folder = tmp_path_factory.mktemp("small")
-    dataset = record(training_environment, folder / "dataset", ["push"] * 4)
-    place = {"environment": training_environment, "work": str(folder / "work"), "cache": str(folder / "cache")}
-    made = job_document(dataset, SMALL["act"], place, {}, STEPS | {"learning_rate": 3e-4, "log_freq": 1})
-    (folder / "job.json").write_text(document.dump(made))
-    command = [sys.executable, "-m", "robotrain_runtime", "run", str(folder / "job.json")]
-    told = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert told.returncode == 0, told.stdout
-    ran = Trained(told.returncode, told.stdout.splitlines(), folder / "work", folder / "none.db")
+    dataset = recorded / "small"
+
+    def fill(folder: Path) -> None:
+        place = {"environment": training_environment, "work": str(folder / "work"), "cache": str(folder / "cache")}
+        made = job_document(dataset, SMALL["act"], place, {}, STEPS | {"learning_rate": 3e-4, "log_freq": 1})
+        (folder / "job.json").write_text(document.dump(made))
+        command = [sys.executable, "-m", "robotrain_runtime", "run", str(folder / "job.json")]
+        told = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert told.returncode == 0, told.stdout
+        (folder / "told.txt").write_text(told.stdout)
+
+    folder = made_once("small", fill)
+    ran = Trained(0, (folder / "told.txt").read_text().splitlines(), folder / "work", folder / "none.db")
     return Small(dataset=dataset, ran=ran, checkpoint=folder / "work/outputs/checkpoints/000006")

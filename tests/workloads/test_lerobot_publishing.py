@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from robotrain.job import Job
 from robotrain_runtime.document import Source
+from robotrain_runtime.publish import publishing
 from robotrain_workloads.lerobot_train import container
 from robotrain_workloads.lerobot_train.parameters import Parameters
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
@@ -144,6 +145,32 @@ def test_a_model_is_told_of_its_data_by_name_and_by_what_the_name_meant(training
         "Job: lerobot-act-training, 7 steps (run lerobot-train-00000000-1)",
         f"Dataset: hf://lerobot/pusht@main at {COMMIT} (50 episodes, 2000 frames)",
     ]
+
+
+def test_the_file_beside_a_model_says_in_full_what_the_tags_shorten(training):
+    urls = [f"https://a.blob.core.windows.net/c/{n}" for n in range(3)]
+    blobs = [Source(role="dataset", kind="blob_url", uri=url) for url in urls]
+    asset = Source(role="dataset", kind="data_asset", uri="azureml:d:3")
+    document = with_sources(training(dataset_id="pusht"), asset, *blobs)
+    found = asked(document)
+    assert found.lineage == {
+        "dataset_source": "mixed",
+        "dataset_uri": " ".join(["azureml:d:3", *urls]),
+        "dataset_summary": found.tags["dataset_uri"],
+        "dataset_assets": ["azureml:d:3"],
+        "blob_urls": urls,
+        "dataset_repo_id": "pusht",
+        "azureml_run_id": None,
+    }
+    hub = asked(with_sources(training(), Source(role="dataset", kind="huggingface", uri="lerobot/pusht"))).lineage
+    assert (hub["dataset_uri"], hub["dataset_repo_id"]) == ("hf://lerobot/pusht", "lerobot/pusht")
+    assert (hub["dataset_assets"], hub["blob_urls"]) == ([], [])
+
+
+def test_what_a_run_says_of_its_model_is_kept_whole(training, tmp_path):
+    found = asked(training(register_checkpoint="m"))
+    publishing.keep(tmp_path, found)
+    assert publishing.kept(tmp_path) == found
 
 
 def test_the_lineage_digest_changes_with_what_a_name_meant_and_with_nothing_else(training):

@@ -162,6 +162,29 @@ def test_two_starts_are_one_too_many():
     assert problem.stage is Stage.USAGE
 
 
+@pytest.mark.parametrize(
+    ("uri", "steps", "done"),
+    [
+        ("https://acc.blob.core.windows.net/c/ck/000004", 4, 4),
+        ("azure://acc/c/wf-1/checkpoints/250000", 100_000, 250_000),
+        ("/work/outputs/checkpoints/000400", 300, 400),
+        ("https://acc.blob.core.windows.net/c/ck/100000", 100_000, 100_000),
+        ("/work/outputs/checkpoints/000400", 401, None),
+        ("https://acc.blob.core.windows.net/c/of-day/202411", 100_000, None),
+        ("https://acc.blob.core.windows.net/c/checkpoints/20241105", 100_000, None),
+        ("https://acc.blob.core.windows.net/c/ck", 4, None),
+    ],
+)
+def test_going_on_where_no_steps_are_left_is_refused_before_it_is_sent(uri, steps, done):
+    values = tuple(dataclasses.asdict(Parameters(training_steps=steps)).items())
+    source = Source(role="resume", kind="blob_url", uri=uri)
+    problems = list(LEROBOT_TRAIN.check(Job(workload="lerobot-train", parameters=values, sources=(source,))))
+    ways = [way.text for problem in problems for way in problem.instead]
+    assert ways == ([f"--training-steps {2 * done}"] if done else [])
+    policy = dataclasses.replace(source, role="policy")
+    assert not list(LEROBOT_TRAIN.check(Job(workload="lerobot-train", parameters=values, sources=(policy,))))
+
+
 def test_a_run_that_was_cut_short_goes_on_from_its_last_checkpoint(own, tmp_path):
     document = own(100, 200)
     assert refused(document) == []

@@ -1,15 +1,13 @@
 """Real trainings of a few steps, in the locked environment: what a user's log, folder and MLflow hold afterwards."""
 
 import json
-import os
 import re
-import signal
 import threading
 from pathlib import Path
 
 import pytest
 from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome, Tracking
-from small_training import SMALL, Trained, lines_until, record
+from small_training import SMALL, Trained, lines_until
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +19,7 @@ TRAIN_METRICS = {
 
 @pytest.mark.parametrize("policy", ["act", "diffusion"])
 def test_a_training_tells_exact_numbers_and_leaves_them_in_mlflow(train, pusht, policy):
-    ran = train(pusht, SMALL[policy], policy_type=policy, learning_rate=3e-4, eval_freq=3)
+    ran = train(pusht, SMALL[policy], policy_type=policy, learning_rate=3e-4, eval_freq=3, tracked=True)
     assert ran.exit_code == 0, "\n".join(ran.lines)
 
     metrics = [one for one in ran.events(Metrics) if one.step is not None]
@@ -59,9 +57,8 @@ def test_a_training_tells_exact_numbers_and_leaves_them_in_mlflow(train, pusht, 
     assert len(ran.events(Tracking)) == 1
 
 
-def test_a_task_of_one_episode_keeps_it_and_random_image_weights_are_mentioned(train, tmp_path, training_environment):
-    record(training_environment, tmp_path / "two", episodes=["push", "pull"])
-    ran = train(tmp_path / "two", SMALL["act"], training_steps=2, system_metrics=False)
+def test_a_task_of_one_episode_keeps_it_and_random_image_weights_are_mentioned(train, recorded):
+    ran = train(recorded / "two-tasks", SMALL["act"], training_steps=2, system_metrics=False, tracked=True)
     assert ran.exit_code == 0, "\n".join(ran.lines)
     assert dict(ran.ask("select key, value from params"))["val_split"] == "0"
     notes = [note.text for note in ran.events(Note)]
@@ -73,18 +70,17 @@ def test_a_task_of_one_episode_keeps_it_and_random_image_weights_are_mentioned(t
     assert not any(one.step is None for one in metrics)
 
 
-def test_a_training_that_is_stopped_saves_a_checkpoint_first(start, pusht, tmp_path):
-    given = {"training_steps": 100_000, "save_freq": 50_000, "log_freq": 1, "eval_freq": 0, "num_workers": 1}
-    process = start(pusht, SMALL["act"], **given)
-    stopper = threading.Timer(300, process.kill)
-    stopper.daemon = True
-    stopper.start()
-    lines = [*lines_until(process, "train/loss"), *lines_until(process, "train/loss")]
-    os.killpg(process.pid, signal.SIGTERM)  # as a platform does: every process of the run hears it
-    lines += process.communicate(timeout=60)[0].splitlines()
-    stopper.cancel()
-    ran = Trained(process.returncode, lines, tmp_path / "work", tmp_path / "mlflow.db")
-    assert ran.exit_code == 143, "\n".join(lines)
+def test_a_training_that_is_stopped_saves_a_checkpoint_first(stopped, pusht):
+    given = {
+        "training_steps": 100_000,
+        "save_freq": 50_000,
+        "log_freq": 1,
+        "eval_freq": 0,
+        "num_workers": 1,
+        "tracked": True,
+    }
+    ran = stopped(pusht, SMALL["act"], **given)
+    assert ran.exit_code == 143, "\n".join(ran.lines)
     (saved,) = ran.events(Checkpoint)
     assert (Path(saved.path) / "training_state" / "training_step.json").is_file()
     assert ran.events(Outcome)[0].state == "cancelled"
@@ -92,7 +88,7 @@ def test_a_training_that_is_stopped_saves_a_checkpoint_first(start, pusht, tmp_p
 
 
 def test_a_training_that_fails_beside_its_data_workers_ends_and_says_why(start, pusht, tmp_path):
-    process = start(pusht, SMALL["act"], num_workers=2, training_steps=400, save_freq=200, log_freq=1, eval_freq=0)
+    process = start(pusht, SMALL["act"], num_workers=1, training_steps=400, save_freq=60, log_freq=1, eval_freq=0)
     stopper = threading.Timer(300, process.kill)
     stopper.daemon = True
     stopper.start()
@@ -120,15 +116,13 @@ def test_an_option_that_lerobot_does_not_know_becomes_the_reason(train, pusht):
     assert "no_such_option" in ran.events(Outcome)[0].reason
 
 
-def test_a_warm_up_changes_the_schedule_and_nothing_of_the_optimizer(train, pusht, tmp_path):
-    short = {"training_steps": 4, "save_freq": 4, "learning_rate": 3e-4}
-    plain = train(pusht, SMALL["act"], **short)
-    config = "outputs/checkpoints/000004/pretrained_model/train_config.json"
-    before = json.loads((plain.work / config).read_text())
-    (tmp_path / "work").rename(tmp_path / "plain")
+def test_a_warm_up_changes_the_schedule_and_nothing_of_the_optimizer(train, pusht, small):
+    short = {"training_steps": 4, "save_freq": 4, "log_freq": 1, "learning_rate": 3e-4}
     warmed = train(pusht, SMALL["act"], lr_warmup_steps=4, **short)
-    assert (plain.exit_code, warmed.exit_code) == (0, 0)
-    after = json.loads((warmed.work / config).read_text())
+    assert warmed.exit_code == 0, "\n".join(warmed.lines)
+    config = "pretrained_model/train_config.json"
+    before = json.loads((small.checkpoint / config).read_text())
+    after = json.loads((warmed.work / "outputs/checkpoints/000004" / config).read_text())
     assert after["optimizer"] == before["optimizer"]
     assert before["scheduler"] is None
     assert after["scheduler"] == {"type": "constant_with_warmup", "num_warmup_steps": 4}

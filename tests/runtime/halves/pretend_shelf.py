@@ -1,13 +1,15 @@
 """A kind of place with an address of its own, as a third party may write it: `shelf:FOLDER`, written by copying."""
 
+import sys
 from pathlib import Path
 
 import pretend_work
 from robotrain_runtime.checkpoint import Manifest, read, steps
 from robotrain_runtime.half import Environment, Place
 from robotrain_runtime.publish import mirror
-from robotrain_runtime.target import Halt, Look
+from robotrain_runtime.target import Halt, Look, Mark
 
+SOURCE = "pretend_source"
 ENVIRONMENT = Environment(lock=Path(__file__).with_name("carrying.txt"), python=pretend_work.VERSION, gib=0.01)
 
 
@@ -20,7 +22,12 @@ def look(address: str, place: Place) -> Look:
         return Look()
     folder = Path(normal(address).removeprefix("shelf:"))
     wrong = () if folder.is_dir() else (f"there is no such shelf\nput {folder} up",)
-    return Look(wrong=wrong, runs={step: made.run for step, at in steps(folder) if (made := read(at))})
+    found = {step: (at.name, made) for step, at in steps(folder) if (made := read(at))}
+    marks = {
+        step: Mark(name=name, submission=made.submission, tracking=made.tracking)
+        for step, (name, made) in found.items()
+    }
+    return Look(wrong=wrong, runs={step: made.run for step, (_, made) in found.items()}, marks=marks)
 
 
 def open(address: str, place: Place) -> "Shelf":
@@ -29,10 +36,16 @@ def open(address: str, place: Place) -> "Shelf":
     return Shelf(Path(normal(address).removeprefix("shelf:")))
 
 
+def say(text: str) -> None:
+    """In one piece: the runtime's own lines come from another thread, and `print` writes the line's end by itself."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 class Shelf:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        print(f"opened {folder}", flush=True)
+        say(f"opened {folder}")
 
     def put(self, folder: Path, manifest: Manifest, halted: Halt) -> bool:
         return mirror.put(folder, manifest, self._folder, halted)
@@ -41,4 +54,4 @@ class Shelf:
         return tuple(path.name for path in mirror.trim(self._folder, run, keep))
 
     def close(self) -> None:
-        print("closed", flush=True)
+        say("closed")

@@ -1,4 +1,4 @@
-"""A source that is a folder, or one that cannot be reached."""
+"""A source that is a folder, or one that cannot be reached; what lies on a `shelf:` is used where it lies."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,4 +15,6 @@ def preflight(source: Source, place: Place) -> Iterable[str]:
 def fetch(source: Source, place: Place) -> Path:
     if source.uri == "vanishes":
         raise OSError("vanishes was there a moment ago and is gone")
-    return Path(source.uri)
+    if (folder := Path(source.uri.removeprefix("shelf:"))).with_name("shut").exists():
+        raise OSError("the shelf is shut")
+    return folder

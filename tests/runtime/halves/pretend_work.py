@@ -64,6 +64,10 @@ def work(document: JobDocument, data: Mapping[Source, Path], work: Path) -> Work
     return Work(arguments=("-c", str(document.parameters["program"])), environ=environ, notes=notes)
 
 
+def checkpoints(document: JobDocument, work: Path) -> Path:
+    return work / "checkpoints"
+
+
 def tracked(document: JobDocument) -> Tracked:
     return Tracked(experiment="pretend", run_name=document.run, params={"answer": 42}, tags={}, machine=False)
 
@@ -75,4 +79,5 @@ def publishing(document: JobDocument, data: Mapping[Source, Path]) -> Publishing
         register=str(given.get("register", "")),
         description="a pretended model" if given.get("register") else "",
         tags={"dataset": "x" * 300} if given.get("register") else {},
+        lineage={"dataset_uri": "x" * 300, "blob_urls": []},
     )

@@ -1,0 +1,42 @@
+"""A page as a browser would read it."""
+
+import html.parser
+
+
+class Page(html.parser.HTMLParser):
+    """The page's texts, and every address in it that is not the thing itself; unclosed or crossed elements are an
+    error. embedded: the types of what stands in the page itself.
+    """
+
+    VOID = ("meta", "img")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+        self.embedded: list[str] = []
+        self.texts: list[str] = []
+        self.count: dict[str, int] = {}
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.count[tag] = self.count.get(tag, 0) + 1
+        found = [value for name, value in attrs if name in ("src", "href", "xlink:href")]
+        self.embedded += [value.partition(";")[0] for value in found if value.startswith("data:")]
+        self.addresses += [value for value in found if not value.startswith("data:")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.count[tag] = self.count.get(tag, 0) + 1
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.texts)

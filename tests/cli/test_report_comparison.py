@@ -1,0 +1,170 @@
+"""`robotrain report A B C`: one page on several runs, and what differs between them."""
+
+import json
+
+import pytest
+from parsed_page import Page
+from robotrain_runtime import event
+from robotrain_runtime.event import Evaluated, Metrics
+
+SCORES = {"rollout/success_rate": 0.5, "rollout/success_rate_low": 0.1, "rollout/success_rate_high": 0.9}
+
+
+@pytest.fixture
+def train(robotrain, venus, pusht):
+    """Submit a training that tells a loss: `train("--batch-size", 8)` → the run."""
+
+    def submit(*words, dataset=pusht, **told):
+        answer = robotrain("submit", "--platform", "venus", "--dataset-path", dataset, "--training-steps", 40, *words)
+        run = answer.stdout.strip()
+        values = {"train/loss": 0.5, "val/loss": 0.75} | told
+        lines = [event.dump(Metrics(values=values, step=step, total=40)) for step in (10, 20, 40)]
+        (venus / f"{run}.json").write_text(json.dumps({"state": "succeeded", "log": lines}))
+        return run
+
+    return submit
+
+
+def page_of(robotrain, *runs):
+    answer = robotrain("report", *runs, "--to", "-")
+    assert answer.exit_code == 0, answer.stderr
+    return Page(answer.stdout)
+
+
+def test_curves_share_an_axis_and_only_what_differs_is_listed(robotrain, train):
+    runs = [train("--batch-size", size) for size in (7, 13)]
+    page = page_of(robotrain, *runs)
+    assert page.count["svg"] == 2
+    assert page.count["polyline"] == 4
+    assert "batch_size" in page.texts
+    assert {"7", "13"} <= set(page.texts)
+    assert "training_steps" not in page.texts
+    assert "Sources that differ" not in page.texts
+    assert page.addresses == []
+
+
+def test_programs_get_the_same(robotrain, train, tmp_path):
+    runs = [train("--batch-size", size) for size in (7, 13)]
+    told = robotrain("report", *runs, "--json").json
+    assert list(told) == ["runs", "path", "scores", "conditions", "metrics", "settings", "sources"]
+    assert told["runs"] == runs
+    assert told["path"] == str(tmp_path / "here/comparison.html")
+    assert told["settings"] == {"batch_size": ["7", "13"]}
+    assert told["metrics"]["train/loss"] == [0.5, 0.5]
+    assert (told["sources"], told["scores"]) == ({}, [None, None])
+
+
+def test_sources_that_differ_are_listed(robotrain, train, pusht, tmp_path):
+    import shutil
+
+    other = shutil.copytree(pusht, tmp_path / "other")
+    told = robotrain("report", train(), train(dataset=other), "--json").json
+    assert [text.split(" as of ")[0] for text in told["sources"]["dataset"]] == [str(pusht), str(other)]
+
+
+def test_a_training_and_evaluations_stand_on_one_page(robotrain, train, scripted):
+    run = train()
+    for name, rate in (("eval-1", 0.5), ("eval-2", 0.75)):
+        found = Evaluated(episodes=4, scores=SCORES | {"rollout/success_rate": rate}, results="/x/eval_results")
+        scripted.run(name, Metrics(values={"ep0_mse": 1.0}, step=1, unit="episode"), found, state="succeeded")
+    page = page_of(robotrain, "eval-1", run, "eval-2")
+    assert page.count["svg"] == 3
+    assert page.count["path"] == 2
+    assert "3 of 4, 75% (10-90%)" in page.texts
+    assert "ep0_mse" not in page.text
+    assert "told none" not in page.text
+    assert "Nobody said under which conditions" in page.text
+    assert "the plan of eval-1, eval-2 was not kept" in page.texts
+
+
+@pytest.fixture
+def rated(scripted, tmp_path):
+    """An evaluation with the outcome of each of its episodes: `rated("eval-1", [True, False])`."""
+
+    def make(name, done, conditions="pusht, easy starts"):
+        (folder := tmp_path / name / "eval_results").mkdir(parents=True)
+        rows = [{"seed": 1000 + at, "success": success} for at, success in enumerate(done)]
+        (folder / "eval_results.json").write_text(json.dumps({"rollout": {"per_episode": rows}}))
+        found = SCORES | {"rollout/success_rate": sum(done) / len(done), "rollout/episodes": len(done)}
+        told = Evaluated(episodes=len(done), scores=found, results="/x/eval_results", conditions=conditions)
+        scripted.run(name, told, state="succeeded").left("outputs/eval_results", kind="file", uri=str(folder))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "meant"),
+    [
+        (
+            [True] * 6 + [False],
+            [False] * 6 + [True],
+            "eval-1 did 6 that eval-2 did not, eval-2 did 1 that",
+        ),
+        ([True] * 6, [False] * 6, "that is hardly chance (p 0.031"),
+        ([True, True], [False, True], "that may be chance (p 1 "),
+        ([True, False], [True, False], "had the same 2 starts, and both did the same ones"),
+        ([True, False], [True, False, True], "The intervals of eval-1 and eval-2 overlap"),
+    ],
+)
+def test_whether_two_rates_differ_is_said(robotrain, rated, first, second, meant):
+    rated("eval-1", first)
+    rated("eval-2", second)
+    assert meant in page_of(robotrain, "eval-1", "eval-2").text
+
+
+def test_rates_under_different_conditions_are_not_compared(robotrain, rated):
+    rated("eval-1", [True, True])
+    rated("eval-2", [False, False], "pusht, own starts; 5 episodes replayed")
+    page = page_of(robotrain, "eval-1", "eval-2")
+    assert "These rates hold under different conditions, so they cannot be compared with each other:" in page.texts
+    assert "eval-2: pusht, own starts" in page.texts
+    assert "had the same" not in page.text
+
+
+def test_a_run_keeps_its_colour_where_others_have_nothing_to_draw(robotrain, train, scripted):
+    scripted.run("eval-1", state="succeeded")
+    text = robotrain("report", "eval-1", train(), "--to", "-").stdout
+    assert 'polyline class="series-2"' in text
+    assert 'polyline class="series-1"' not in text
+
+
+def test_more_runs_than_colours_are_said(robotrain, scripted):
+    for number in range(9):
+        scripted.run(f"train-{number}", Metrics(values={"train/loss": 1.0}, step=1), state="succeeded")
+    page = page_of(robotrain, *(f"train-{number}" for number in range(9)))
+    assert "curves are drawn of the first 8: more cannot be told apart" in page.texts
+    assert "train-8" in page.texts
+
+
+def test_one_run_named_twice_is_one_run(robotrain, train):
+    run = train()
+    assert robotrain("report", run, run[:-1], "--json").json["run"] == run
+
+
+def test_every_run_that_nobody_knows_is_named_and_no_page_written(robotrain, train, tmp_path):
+    answer = robotrain("report", "nosuch-1", train(), "nosuch-2")
+    assert answer.exit_code == 2
+    assert "nosuch-1" in answer.stderr
+    assert "nosuch-2" in answer.stderr
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+def test_what_runs_say_of_themselves_is_never_taken_as_html(robotrain, scripted):
+    bad = "<i>token=hf_abcdefghijklmnopqrstuvwxyz0123456789</i>"
+    for name in ("train-1", "train-2"):
+        found = Evaluated(episodes=1, scores={bad: 1.0}, results=bad)
+        scripted.run(name, Metrics(values={bad: 1.0}, step=1), found, state="succeeded")
+    text = robotrain("report", "train-1", "train-2", "--to", "-").stdout
+    assert "i" not in Page(text).count
+    assert "hf_abc" not in text
+
+
+def test_of_different_workloads_only_what_somebody_said_differs(robotrain, train, venus, tmp_path):
+    (tmp_path / "config.json").write_text('{"type": "act"}')
+    (tmp_path / "model.safetensors").touch()
+    words = ("--platform", "venus", "--policy-path", tmp_path, "--env", "pusht", "--job-name", "mine")
+    evaluation = robotrain("submit", "lerobot-eval", *words).stdout.strip()
+    told = robotrain("report", train("--job-name", "mine"), evaluation, "--json").json["settings"]
+    assert told["env"] == [None, "pusht"]
+    assert told["training_steps"] == ["40", None]
+    assert not {"job_name", "altitude", "save_freq", "eval_episodes"} & set(told)

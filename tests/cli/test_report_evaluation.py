@@ -1,0 +1,225 @@
+"""`robotrain report` of an evaluation: scores, every episode, plots and videos in the one page, wherever it ran."""
+
+import json
+import os
+
+import pytest
+from parsed_page import Page
+from robotrain import store
+from robotrain.report import media, results_file
+from robotrain_runtime import event
+from robotrain_runtime.event import Checkpoint, Delivered, Evaluated, Metrics, Track
+
+SCORES = {"rollout/success_rate": 0.5, "rollout/success_rate_low": 0.1, "rollout/success_rate_high": 0.9}
+FOUND = SCORES | {"rollout/episodes": 2, "replay/mse": 0.41}
+TOLD = Evaluated(episodes=3, scores=FOUND, results="/work/eval_results", conditions="easy")
+SAID = {
+    "policy_repo_id": "lerobot/act_pusht",
+    "policy_type": "act",
+    "held_out": True,
+    "aggregate_throughput_hz": 512.0,
+    "per_episode": [{"episode": 7, "steps": 161, "mse": 0.3141, "mae": 0.5, "avg_inference_ms": 1.4}],
+    "per_joint": [{"name": "shoulder", "mse": 0.4, "mae": 0.6543, "max_error": 3.0}],
+    "latency_ms": {"p50": 1.3, "p95": 1.9},
+    "rollout": {
+        "env": "pusht",
+        "avg_length": 143.0,
+        "per_episode": [
+            {"index": 0, "seed": 1000, "success": True, "max_reward": 0.9876, "video": "videos/episode_000.mp4"},
+            {"index": 1, "seed": 1001, "success": False, "max_reward": 0.25},
+        ],
+    },
+}
+PNG, MP4 = b"\x89PNG\r\n\x1a\n" + b"p" * 40, b"\0\0\0\x18ftypisom" + b"v" * 40
+FILES = {
+    "plots/aggregate_summary.png": PNG,
+    "plots/episode_007/summary_panel.png": PNG,
+    "plots/episode_007/error_heatmap.png": PNG,
+    "videos/all.mp4": MP4,
+    "videos/episode_000.mp4": MP4,
+}
+
+
+def put(folder, said=SAID, files=FILES):
+    for name, content in {**files, results_file.NAME: said if isinstance(said, bytes) else json.dumps(said)}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return folder
+
+
+@pytest.fixture
+def evaluated(scripted):
+    """An evaluation whose results lie where only its platform reaches them: `evaluated()` → the run."""
+
+    def make(said=SAID, files=FILES, told=TOLD, name="eval-1", **output):
+        episodes = [Metrics(step=2, total=2, unit="episode", values={"ep1_success": 0.0, "rollout/success_rate": 0.5})]
+        run = scripted.run(
+            name, *episodes, told, Delivered(to="runs:/r"), state="succeeded", started=1e9, ended=1e9 + 9
+        )
+        run.left("eval_results", kind="file", source="far", **output)
+        (run.folder / "left/eval_results").unlink()
+        put(run.folder / "left/eval_results", said, files)
+        return run
+
+    return make
+
+
+def page_of(robotrain, *runs):
+    answer = robotrain("report", *runs, "--to", "-")
+    assert answer.exit_code == 0, answer.stderr
+    return Page(answer.stdout)
+
+
+def test_an_evaluation_is_one_page_with_everything_in_it(robotrain, evaluated):
+    evaluated()
+    page = page_of(robotrain, "eval-1")
+    for said in ("50%", "1 of 2; 95% interval 10-90%", "0.41", "1.9 ms", "lerobot/act_pusht", "143", "512"):
+        assert said in page.texts
+    for said in ("0.9876", "1001", "failure", "0.3141", "shoulder", "0.6543, at most 3", "held out from training"):
+        assert said in page.text
+    assert sorted(page.embedded) == ["data:image/png"] * 3 + ["data:video/mp4"] * 2
+    assert page.addresses == []
+    assert "runs:/r" in page.text
+    assert "loss" not in page.text.lower()
+    assert "checkpoint" not in page.text
+
+
+def test_results_on_this_machine_are_read_where_they_lie(robotrain, evaluated, scripted, tmp_path):
+    folder = put(tmp_path / "eval_results", SAID | {"policy_type": "diffusion"})
+    scripted.run("eval-2", TOLD, state="succeeded").left("outputs/eval_results", kind="file", uri=str(folder))
+    assert "diffusion" in page_of(robotrain, "eval-2").texts
+
+
+def test_without_its_results_a_page_tells_what_the_log_does_and_why(robotrain, evaluated, scripted):
+    scripted.run("eval-2", TOLD, state="succeeded")
+    assert "its results are not among what it left; this is what its log tells" in page_of(robotrain, "eval-2").texts
+    run = evaluated(name="eval-3")
+    run.does("tears")
+    page = page_of(robotrain, "eval-3")
+    assert "the line to pluto broke" in page.text
+    assert "50%" in page.texts
+    evaluated(name="eval-4", size=3_000_000_000)
+    assert "its results are 3.0 GB, too much to bring for a page" in page_of(robotrain, "eval-4").text
+
+
+def test_what_the_page_has_no_room_for_is_named_and_where_it_is(robotrain, evaluated, scripted, tmp_path, monkeypatch):
+    monkeypatch.setattr(media, "ROOM", 110)
+    evaluated()
+    page = page_of(robotrain, "eval-1")
+    assert len(page.embedded) == 2
+    assert "robotrain outputs --to FOLDER eval-1 brings them" in page.text
+    folder = put(tmp_path / "eval_results")
+    scripted.run("eval-2", TOLD, state="succeeded").left("outputs/eval_results", kind="file", uri=str(folder))
+    links = page_of(robotrain, "eval-2").addresses
+    assert (folder / "videos/episode_000.mp4").as_uri() in links
+
+
+def test_nothing_in_results_is_taken_as_html_or_tells_a_secret(robotrain, evaluated):
+    bad = "<i>token=hf_abcdefghijklmnopqrstuvwxyz0123456789</i>"
+    said = {
+        **{name: bad for name in ("policy_repo_id", "policy_type", "dataset_repo_id", "device")},
+        "per_joint": {bad: 0.5},
+        "policy": {"sha256": bad},
+        "rollout": {"env": bad, "per_episode": [{"index": bad, "video": bad, "success": bad, "seed": bad}]},
+    }
+    told = Evaluated(episodes=1, scores={bad: 0.5}, results=f"/work/{bad}/eval_results", policy=bad)
+    evaluated(said, told=told)
+    text = robotrain("report", "eval-1", "--to", "-").stdout
+    assert "i" not in Page(text).count
+    assert "hf_abc" not in text
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"{", "cannot be read"),
+        (b"[1]", "it is no object"),
+        (b'{"aggregate_mse": NaN}', "NaN, for which JSON has no word"),
+        (b"[" * 100_000, "cannot be read"),
+        (b'{"aggregate_mse": ' + b"9" * 5000 + b"}", "cannot be read"),
+        (b"{}" + b" " * results_file.LARGEST, "larger than 16.0 MB"),
+    ],
+)
+def test_a_results_file_that_is_none_is_said_and_plots_are_shown(robotrain, evaluated, content, why):
+    evaluated(content)
+    page = page_of(robotrain, "eval-1")
+    assert why in page.text
+    assert "eval_results.json is damaged and cannot be read" in page.text
+    assert len(page.embedded) == 5
+
+
+@pytest.mark.parametrize("said", [{"rollout": 3, "per_episode": {}, "per_joint": 7}, {"per_episode": [None, 3, {}]}])
+def test_values_of_another_shape_are_left_out(robotrain, evaluated, said):
+    evaluated(said | {"latency_ms": {"p95": "fast"}, "aggregate_throughput_hz": 10**400, "held_out": "yes"})
+    page = page_of(robotrain, "eval-1")
+    assert "50%" in page.texts
+    if "rollout" in said:
+        assert "damaged, and these parts of it are left out: rollout, per_episode, per_joint" in page.text
+
+
+def test_only_what_is_a_plot_or_a_video_gets_into_the_page(robotrain, evaluated, tmp_path):
+    (tmp_path / "secret.png").write_bytes(PNG)
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret/summary_panel.png").write_bytes(PNG)
+    run = evaluated(files={"plots/aggregate_summary.png": b"<script>", "videos/episode_000.mp4": b"<script>" * 9})
+    plots = run.folder / "left/eval_results/plots"
+    os.symlink(tmp_path / "secret", plots / "episode_000")
+    (plots / "episode_001").mkdir()
+    os.symlink(tmp_path / "secret.png", plots / "episode_001/summary_panel.png")
+    os.mkfifo(run.folder / "left/eval_results/videos/all.mp4")
+    found, left = media.load(run.folder / "left/eval_results")
+    assert (found, left) == ([], [])
+
+
+def test_a_threshold_that_was_missed_is_said(robotrain, evaluated):
+    evaluated(told=Evaluated(episodes=2, scores=SCORES, results="/work/eval_results", passed=False))
+    assert "less than was demanded" in page_of(robotrain, "eval-1").texts
+
+
+def test_the_evaluated_policy_becomes_a_version_with_its_scores(robotrain, venus, pusht, tmp_path):
+    (tmp_path / "config.json").write_text('{"type": "act"}')
+    (tmp_path / "model.safetensors").touch()
+    words = ("--platform", "venus", "--policy-path", tmp_path, "--dataset-path", pusht, "--register-model", "pusht-act")
+    run = robotrain("submit", "lerobot-eval", *words).stdout.strip()
+    (venus / f"{run}.json").write_text(json.dumps({"state": "succeeded", "log": [event.dump(TOLD)]}))
+    said = robotrain("register", run).stdout
+    assert said == "pusht-act version 1: models:/pusht-act/1\n  success 1 of 2, 50% (10-90%)  mse 0.41  (easy)\n"
+    assert robotrain("register", run, "other", "--json").json["scores"]["replay/mse"] == 0.41
+
+
+def test_many_episodes_are_all_there_those_after_the_first_to_be_opened(robotrain, evaluated):
+    evaluated({"rollout": {"per_episode": [{"index": at, "seed": 5000 + at} for at in range(70)]}})
+    page = page_of(robotrain, "eval-1")
+    assert "20 more" in page.texts
+    assert "5069" in page.texts
+
+
+def given(run, uri):
+    """The plan of a run that was given that policy."""
+    place = store.folder(run) / "plan"
+    place.mkdir()
+    source = {"role": "policy", "kind": "local_path", "uri": uri, "pin": ""}
+    (place / "robotrain-plan.json").write_text(json.dumps({"job": {"sources": [source]}}))
+
+
+def test_a_trained_run_names_its_evaluations_and_leads_to_their_pages(robotrain, evaluated, scripted, tmp_path):
+    train = scripted.run("train-1", Checkpoint(step=400, path="/work/checkpoints/000400"), state="succeeded")
+    train.left("checkpoints/000400", uri="/far/checkpoints/000400", step=400)
+    for name, uri in (
+        ("eval-1", "/far/checkpoints/000400/pretrained_model"),
+        ("eval-2", "https://lab/runs/train-1/000400"),
+        ("eval-3", "/far/checkpoints/0004000"),
+        ("eval-4", "models:/pusht-act/1"),
+    ):
+        made = evaluated(name=name)
+        given(name, uri)
+        made.log(Track(tags={"model_sha256": "other" if name == "eval-3" else "same"}))
+    for name in ("eval-1", "train-1"):
+        robotrain("report", name, "--to", f"{tmp_path}/pages/")
+    page = Page((tmp_path / "pages/train-1.html").read_text())
+    assert page.addresses == ["eval-1.html"]
+    assert {"eval-2", "eval-4"} <= set(page.texts)
+    assert "eval-3" not in page.text
+    assert "success 1 of 2, 50% (10-90%)" in page.text
+    assert "under: easy" in page.texts

@@ -1,0 +1,41 @@
+"""Plugins that do something wrong, as sources to install: a good platform, with one thing changed."""
+
+from pathlib import Path
+
+MARS = (Path(__file__).parents[1] / "mars.py").read_text()
+
+
+def indented(body: str, by: int) -> str:
+    return "".join(f"{' ' * by}{line}\n" for line in body.splitlines())
+
+
+def mars(method: str = "", body: str = "", state: str = "succeeded") -> str:
+    """mars.py, whose `method` does what `body` says instead. state: how its runs are."""
+    source = MARS.replace('state="succeeded"', f'state="{state}"')
+    if not method:
+        return source
+    begin = source.index(":\n", source.index(f"    def {method}(")) + 2
+    end = source.index("\n    def ", begin)
+    return f"import sys, time\n{source[:begin]}{indented(body, 8)}{source[end:]}"
+
+
+def hook(name: str, body: str, arguments: str = "") -> str:
+    """A module with one hook."""
+    head = "import sys, time\nfrom robotrain.hookspecs import hook\n\n"
+    return f"{head}@hook\ndef {name}({arguments}):\n{indented(body, 4)}"
+
+
+KIND = """
+from robotrain.hookspecs import hook
+from robotrain.source import RoleFlag, SourceKind
+
+@hook
+def robotrain_source_kinds():
+    return [SourceKind(name="pet", title="pets", form="NAME", help="", roles={"dataset": RoleFlag("--pet")},
+                       recognises=lambda text: False, parse=PARSE)]
+"""
+
+
+def kind(parse: str = "lambda text, base: None") -> str:
+    """A module with the source kind `pet`."""
+    return KIND.replace("PARSE", parse)

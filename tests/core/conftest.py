@@ -1,0 +1,99 @@
+"""A platform whose settings Terraform and this machine may know, and a `terraform` command that does as it is told."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+SATURN = (Path(__file__).parent / "saturn.py").read_text()
+
+
+@pytest.fixture
+def saturn(venus, install, tmp_path, monkeypatch):
+    """The platform of saturn.py, installed; how often its look-up was asked."""
+    install("robotrain-saturn", {"platform.saturn": "saturn_plugin"}, saturn_plugin=SATURN)
+    monkeypatch.setenv("SATURN", str(tmp_path / "saturn.txt"))
+    monkeypatch.setenv("SATURN_ASKED", str(tmp_path / "asked.txt"))
+
+    def asked() -> int:
+        path = tmp_path / "asked.txt"
+        return len(path.read_text().splitlines()) if path.exists() else 0
+
+    return asked
+
+
+class Terraform:
+    """A `terraform` that prints what a test says, and notes how it was called."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._bin = folder / "bin"
+        self._bin.mkdir(parents=True)
+        self.does("exit 0")
+        self.outputs()
+
+    def does(self, script: str) -> None:
+        """What it does after it noted its call, as a shell script in its own folder."""
+        calls = self.folder / "calls.txt"
+        noted = '"$PWD|$*|$TF_IN_AUTOMATION|$TF_INPUT|$CHECKPOINT_DISABLE|$(cat)"'
+        path = self._bin / "terraform"
+        path.write_text(f"#!/bin/sh\necho {noted} >> '{calls}'\n{script}\n")
+        path.chmod(0o755)
+
+    def prints(self, text: str) -> None:
+        """That text, whatever it is."""
+        (self.folder / "printed").write_text(text)
+        self.does(f"cat '{self.folder / 'printed'}'")
+
+    def outputs(self, secret: object = None, **values: object) -> None:
+        """Outputs with these values; `secret` is that of one named so, and sensitive."""
+        body = {name: {"sensitive": False, "type": "string", "value": value} for name, value in values.items()}
+        if secret is not None:
+            body["secret"] = {"sensitive": True, "type": "string", "value": secret}
+        self.prints(json.dumps(body))
+
+    @property
+    def calls(self) -> list[list[str]]:
+        """Each call: the folder, the arguments, three names of the environment, what stood on stdin."""
+        path = self.folder / "calls.txt"
+        return [line.split("|") for line in path.read_text().splitlines()] if path.exists() else []
+
+    def remove(self) -> None:
+        """No such command any more."""
+        (self._bin / "terraform").unlink()
+
+
+@pytest.fixture
+def terraform(tmp_path, monkeypatch):
+    """A `terraform` on the path, and `infrastructure/terraform` with state here."""
+    made = Terraform(tmp_path / "terraform")
+    monkeypatch.setenv("PATH", f"{made.folder / 'bin'}:/usr/bin:/bin")
+    state("infrastructure/terraform")
+    return made
+
+
+def state(folder: str) -> Path:
+    """Make a folder that Terraform keeps state in."""
+    path = Path(folder)
+    path.mkdir(parents=True)
+    (path / "terraform.tfstate").write_text("{}")
+    return path
+
+
+@pytest.fixture
+def stated():
+    """Make a folder that Terraform keeps state in."""
+    return state
+
+
+@pytest.fixture
+def explained(robotrain, saturn):
+    """Rows of `explain --platform saturn` by name; with what it said, for a test to look at."""
+
+    def run(*args):
+        answer = robotrain("explain", "--platform", "saturn", "--dataset-path", "x", "--json", *args)
+        assert answer.exit_code == 0, answer.stderr
+        run.said = answer.stderr
+        return {row["name"]: row for row in answer.json["values"]}
+
+    return run

@@ -1,0 +1,7 @@
+"""Imports what the container may not have."""
+
+import yaml
+
+from hello_halves.whole import ENVIRONMENT, inspect, tracked, work
+
+__all__ = ["ENVIRONMENT", "inspect", "tracked", "work", "yaml"]

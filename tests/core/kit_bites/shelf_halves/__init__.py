@@ -1,0 +1,1 @@
+"""Halves of shelves: one that is whole, others each wrong in one way."""

@@ -1,0 +1,7 @@
+"""Imports what the container may not have."""
+
+import yaml
+
+from shelf_halves.whole import fetch, preflight
+
+__all__ = ["fetch", "preflight", "yaml"]

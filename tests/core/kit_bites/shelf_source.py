@@ -1,0 +1,151 @@
+"""A source kind that is right, and many that are each wrong in one way: what SourceKit is tried on.
+
+`source.NAME = shelf_source:NAME` claims each by itself. A shelf is a folder, named `shelf://FOLDER`.
+"""
+
+import functools
+import hashlib
+import os
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from robotrain.hookspecs import hook
+from robotrain.source import Pinning, RoleFlag, SourceError, SourceKind
+
+EXAMPLE = "shelf:///episodes/pusht"
+WHY = "A shelf is named shelf://FOLDER."
+
+
+@dataclass(frozen=True)
+class Shelf:
+    kind: ClassVar[str] = "good_shelf"
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"shelf://{self.path}"
+
+
+def recognises(text: str) -> bool:
+    return text.startswith("shelf://")
+
+
+def parse(text: str, base: Path) -> Shelf:
+    if found := re.fullmatch(r"shelf://(/[\w./-]*\w)/?", text, re.ASCII):
+        return Shelf(found[1])
+    raise SourceError(WHY)
+
+
+def digest(source: Any, role: str) -> str:
+    files = sorted(path for path in Path(source.path).rglob("*") if path.is_file())
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
+GOOD = SourceKind(
+    name="good_shelf",
+    title="shelves",
+    form="shelf://FOLDER",
+    example=EXAMPLE,
+    help="A folder on a shelf.",
+    roles={"dataset": RoleFlag("--shelf", env=("SHELF",)), "resume": RoleFlag("--resume-shelf", repeatable=False)},
+    recognises=recognises,
+    parse=parse,
+    half="shelf_halves.whole",
+    pinning=Pinning(now=digest, gone=lambda source, role, pin: ""),
+)
+
+
+class Plugin:
+    """Brings one kind, as a module would."""
+
+    def __init__(self, kind: SourceKind) -> None:
+        self.kind = kind
+
+    @hook
+    def robotrain_source_kinds(self) -> Iterator[SourceKind]:
+        yield self.kind
+
+
+def wrong(name: str, parsed: Any = None, **changes: Any) -> Plugin:
+    """The good kind under another name and its own flag, with what is wrong. parsed: what makes sources of texts."""
+
+    def parse_as(text: str, base: Path) -> Any:
+        read = (parsed or parse)(text, base)
+        return _of_kind(name, type(read))(**vars(read))
+
+    roles = {"dataset": RoleFlag(f"--{name.replace('_', '-')}", env=(name.upper(),))}
+    return Plugin(replace(GOOD, name=name, **{"roles": roles, "parse": parse_as, **changes}))
+
+
+@functools.cache
+def _of_kind(name: str, parsed: type) -> type:
+    return type(parsed.__name__, (parsed,), {"kind": name})
+
+
+@dataclass
+class Changing:
+    path: str
+
+    def __str__(self) -> str:
+        return f"shelf://{self.path}"
+
+
+@dataclass(frozen=True)
+class Shortened:
+    path: str
+
+    def __str__(self) -> str:
+        return f"shelf://{self.path[:-1]}"
+
+
+def careless(text: str, base: Path) -> Any:
+    if text.count("/") > 7:
+        raise KeyError(text)
+    if not recognises(text):
+        raise SourceError(f"{text} is no shelf")
+    return parse(text, base)
+
+
+def taking(text: str, base: Path) -> Any:
+    return Shelf(text.removeprefix("shelf://"))
+
+
+def asking(text: str, base: Path) -> Any:
+    with socket.socket(socket.AF_UNIX) as asked, open(os.devnull, "w"):
+        asked.settimeout(0)
+        asked.connect_ex("/no/such/socket")
+    return parse(text, base)
+
+
+def looking(text: str, base: Path) -> Any:
+    if text == EXAMPLE and not (base / "pusht").exists():
+        raise SourceError("There is no such shelf.")
+    return parse(text, base)
+
+
+def moment(source: Any, role: str) -> str:
+    return os.urandom(4).hex()
+
+
+good_shelf = Plugin(GOOD)
+changing = wrong("changing", lambda text, base: Changing(parse(text, base).path))
+shortened = wrong("shortened", lambda text, base: Shortened(parse(text, base).path))
+careless_kind = wrong("careless_kind", careless)
+taking_kind = wrong("taking_kind", taking)
+asking_kind = wrong("asking_kind", asking, recognises=lambda text: asking(EXAMPLE, Path("/")) and True)
+looking_kind = wrong("looking_kind", looking)
+muttering = wrong("muttering", warn=lambda source: ["hm"])
+unnamed = wrong("unnamed", title="", roles={"camera": RoleFlag("--Camera")})
+stealing = wrong("stealing", roles={"dataset": RoleFlag("--training-steps")})
+ruling = wrong("ruling", roles={"dataset": RoleFlag("--platform")})
+twin = wrong("twin", roles={"dataset": RoleFlag("--shelf", env=("SHELF",))})
+heavy = wrong("heavy", half="shelf_halves.heavy")
+absent = wrong("absent", half="shelf_halves.nowhere")
+silent = wrong("silent", half="shelf_halves.silent")
+torn = wrong("torn", half="shelf_halves.torn", pinning=Pinning(now=moment, gone=lambda source, role, pin: ""))
+unpinned = wrong("unpinned", pinning=Pinning(now=lambda source, role: "same", gone=lambda source, role, pin: ""))
+misnamed = Plugin(GOOD)

@@ -1,0 +1,117 @@
+"""SourceKit on kinds that are wrong: run by itself, and many of these tests are to fail."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from robotrain.testing import Served, SourceKit
+
+FILES = {"a": b"1" * 100, "b": b"2" * 100}
+SITES = Path(os.environ["KIT_SITES"]) / "source"
+
+
+class Shelves(SourceKit):
+    good: Mapping[str, str] = {"shelf:///a/b/": "shelf:///a/b", "shelf:///episodes/pusht": "shelf:///episodes/pusht"}
+    bad = ("", "shelf://", "/a/b", "shelf:///a?sig=x")
+
+    @pytest.fixture(autouse=True)
+    def site(self, monkeypatch) -> None:
+        monkeypatch.syspath_prepend(SITES / "good_shelf")
+        monkeypatch.syspath_prepend(SITES / self.kind)
+
+    @pytest.fixture
+    def served(self, tmp_path) -> Served:
+        shelf, cut = tmp_path / "shelf", tmp_path / "cut"
+        shelf.mkdir()
+        for name, content in FILES.items():
+            (shelf / name).write_bytes(content)
+
+        @contextmanager
+        def breaking() -> Iterator[None]:
+            cut.touch()
+            yield
+            cut.unlink()
+
+        text = f"shelf://{shelf}"
+        change = (shelf / "b").write_bytes
+        return Served(text=text, files=FILES, missing=f"{text}2", cut=breaking, change=lambda: change(b"3" * 100))
+
+
+class TestGood(Shelves):
+    kind = "good_shelf"
+
+
+class TestChanging(Shelves):
+    kind = "changing"
+
+
+class TestShortened(Shelves):
+    kind = "shortened"
+
+
+class TestCareless(Shelves):
+    kind = "careless_kind"
+
+
+class TestTaking(Shelves):
+    kind = "taking_kind"
+
+
+class TestAsking(Shelves):
+    kind = "asking_kind"
+
+
+class TestLooking(Shelves):
+    kind = "looking_kind"
+
+
+class TestMuttering(Shelves):
+    kind = "muttering"
+
+
+class TestUnnamed(Shelves):
+    kind = "unnamed"
+
+
+class TestStealing(Shelves):
+    kind = "stealing"
+
+
+class TestRuling(Shelves):
+    kind = "ruling"
+
+
+class TestTwin(Shelves):
+    kind = "twin"
+
+
+class TestHeavy(Shelves):
+    kind = "heavy"
+
+
+class TestAbsent(Shelves):
+    kind = "absent"
+
+
+class TestSilent(Shelves):
+    kind = "silent"
+
+
+class TestTorn(Shelves):
+    kind = "torn"
+
+
+class TestUnpinned(Shelves):
+    kind = "unpinned"
+
+
+class TestMisnamed(Shelves):
+    kind = "misnamed"
+
+
+class TestUntold(SourceKit):
+    kind = "good_shelf"
+
+    site = Shelves.site

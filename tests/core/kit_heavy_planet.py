@@ -1,0 +1,22 @@
+"""A platform whose module imports what it should not. Read as text, like kit_planet.py."""
+
+import asyncio
+import sqlite3
+
+import hypothesis
+import yaml
+from kit_planet_plugin import Planet
+from robotrain import store
+from robotrain.hookspecs import hook
+from robotrain.store import names
+
+USED = (asyncio, sqlite3, hypothesis, yaml, store, names)
+
+
+class Heavy(Planet):
+    name = "heavy"
+
+
+@hook
+def robotrain_platforms():
+    return [Heavy()]

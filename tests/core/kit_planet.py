@@ -1,0 +1,128 @@
+"""A platform whose engine is a folder, as a careful stranger would write it. Read as text by `kit_planets.py`, which
+installs it. `PLANET` names the folder.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from robotrain.capabilities import ANY, YES, Capabilities, no
+from robotrain.hookspecs import hook
+from robotrain.plan import Plan, document
+from robotrain.problem import Problem, Rejected, Stage
+from robotrain.run import Output, RunGone, Status
+from robotrain_runtime.document import Placement, dump
+from robotrain_runtime.parameter import Param
+
+ROLES = ("dataset", "policy", "init_policy", "checkpoint", "resume")
+STATES = {"waits": "pending", "works": "running", "done": "succeeded", "broken": "failed", "stopped": "cancelled"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    crater: Annotated[str, Param(help="where it lands")] = "gale"
+    rovers: Annotated[int, Param(help="how many", gt=0)] = 1
+
+
+def engine() -> Path:
+    return Path(os.environ["PLANET"])
+
+
+class Planet:
+    name = "planet"
+    summary = "far away"
+    settings: type = Settings
+    capabilities = Capabilities(
+        sources={**{(role, ANY): YES for role in ROLES}, ("dataset", "blob_url"): no("Nobody answers from there.")},
+        combinations={("kit_shelf", "huggingface"): no("They do not fit into one crate.")},
+        workloads={ANY: YES},
+        features={"several_datasets": YES, "stream_logs": YES, "cancel": YES, "multi_gpu": no("There is one.")},
+        limits={"sources": 12, "spec_kib": 200},
+    )
+    declined: Mapping[str, str] = {"--pool": "there is one planet alone"}
+
+    def check(self, job: Any, settings: Settings) -> Iterator[Problem]:
+        return iter(())
+
+    def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
+        placement = Placement(work=f"/planet/{run}", cache="/planet/cache")
+        body = document(self.job_of(job), run=run, platform=self.name, halves=halves, placement=placement)
+        order = json.dumps({"crater": settings.crater, "rovers": settings.rovers, **self.more(settings)})
+        files = {"order.json": order.encode(), "job.json": dump(body).encode(), "payload.zip": payload.archive}
+        return Plan(platform=self.name, run=run, job=job, spec="order.json", files=files, shown=("order.json",))
+
+    def job_of(self, job: Any) -> Any:
+        return job
+
+    def more(self, settings: Settings) -> dict[str, Any]:
+        return {}
+
+    def preflight(self, plan: Plan) -> Iterator[Problem]:
+        return iter(())
+
+    def submit(self, plan: Plan) -> dict[str, str]:
+        folder = engine() / plan.run
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "state").write_text("waits")
+        with (folder / "taken").open("a") as taken:
+            taken.write(plan.digest + "\n")
+        (folder / "sent").touch()
+        return {"id": plan.run}
+
+    def find(self, plan: Plan) -> dict[str, str] | None:
+        taken = engine() / plan.run / "taken"
+        return {"id": plan.run} if taken.exists() and plan.digest in taken.read_text().split() else None
+
+    def folder(self, reference: Any) -> Path:
+        folder = engine() / reference["id"]
+        if not folder.is_dir():
+            raise RunGone(f"the planet knows no {reference['id']}")
+        return folder
+
+    def status(self, reference: Any) -> Status:
+        word = (self.folder(reference) / "state").read_text()
+        if word not in STATES:
+            return Status(state="running", reason=f"the planet says {word}")
+        return Status(state=STATES[word])
+
+    def logs(self, reference: Any, follow: bool, tail: int | None = None) -> Iterator[str]:
+        told = 0
+        while True:
+            ended = self.status(reference).finished or not follow
+            lines = self.lines(reference)
+            yield from lines[-tail:] if tail and not told else lines[told:]
+            told = len(lines)
+            if ended:
+                return
+            time.sleep(0.01)
+
+    def lines(self, reference: Any) -> list[str]:
+        log = self.folder(reference) / "log"
+        return log.read_text().splitlines() if log.exists() else []
+
+    def cancel(self, reference: Any) -> None:
+        if not self.status(reference).finished:
+            (self.folder(reference) / "state").write_text("stopped")
+
+    def outputs(self, reference: Any) -> Iterator[Output]:
+        for left in (self.folder(reference) / "left").glob("*"):
+            name = f"checkpoints/{left.name}"
+            yield Output(name=name, kind="checkpoint", source="local_path", uri=str(left), step=int(left.name))
+
+    def bring(self, reference: Any, output: Output, to: Path) -> None:
+        if not Path(output.uri).is_dir():
+            raise Rejected([Problem(code="gone", stage=Stage.SUBMIT, title=f"{output.name} is not there")])
+        shutil.copytree(output.uri, to)
+
+    def register(self, reference: Any, name: str, step: int | None) -> Any:
+        raise Rejected([Problem(code="none", stage=Stage.SUBMIT, title="the planet has no registry")])
+
+
+@hook
+def robotrain_platforms() -> list[Planet]:
+    return [Planet()]

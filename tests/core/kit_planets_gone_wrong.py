@@ -1,0 +1,310 @@
+"""The planet with one thing wrong each. Read as text, like kit_planet.py."""
+
+import getpass
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from kit_planet_plugin import STATES, Planet, Settings, engine
+from robotrain.capabilities import ANY, YES, Capabilities, no
+from robotrain.hookspecs import hook
+from robotrain.plan import Plan
+from robotrain.problem import Problem, Rejected, Stage
+from robotrain.run import Output, Status
+from robotrain_runtime.parameter import Param
+
+
+class Writes(Planet):
+    name = "writes"
+
+    def more(self, settings: Settings) -> dict[str, Any]:
+        engine().joinpath("note").write_text("rendered")
+        return {}
+
+
+class Asks(Planet):
+    name = "asks"
+
+    def check(self, job: Any, settings: Settings) -> Iterator[Problem]:
+        subprocess.run(["true"], check=True)
+        return iter(())
+
+
+class Sneaks(Planet):
+    name = "sneaks"
+
+    def more(self, settings: Settings) -> dict[str, Any]:
+        threading.Thread(target=engine().joinpath("sneaked").write_text, args=("rendered",)).start()
+        return {}
+
+
+class Resolves(Planet):
+    name = "resolves"
+
+    def more(self, settings: Settings) -> dict[str, Any]:
+        return {"at": socket.gethostbyname("localhost")}
+
+
+class Knows(Planet):
+    name = "knows"
+
+    def more(self, settings: Settings) -> dict[str, Any]:
+        return {"by": f"{getpass.getuser()}@{socket.gethostname()}", "cores": os.cpu_count()}
+
+
+class Unpins(Planet):
+    name = "unpins"
+
+    def job_of(self, job: Any) -> Any:
+        return replace(job, sources=tuple(replace(one, pin="") for one in job.sources))
+
+
+class Groups(Planet):
+    name = "groups"
+
+    def job_of(self, job: Any) -> Any:
+        kinds = [one.kind for one in job.sources]
+        return replace(job, sources=tuple(sorted(job.sources, key=lambda one: kinds.index(one.kind))))
+
+
+class Adopts(Planet):
+    name = "adopts"
+
+    def find(self, plan: Plan) -> dict[str, str] | None:
+        return {"id": plan.run} if (engine() / plan.run / "taken").exists() else None
+
+
+class Dates(Planet):
+    name = "dates"
+
+    def more(self, settings: Settings) -> dict[str, Any]:
+        return {"made": time.strftime("%Y-%m-%d")}
+
+
+class Changes(Planet):
+    name = "changes"
+
+    def job_of(self, job: Any) -> Any:
+        object.__setattr__(job, "trainer_args", (*job.trainer_args, "--planet"))
+        return job
+
+
+class Loses(Planet):
+    name = "loses"
+
+    def job_of(self, job: Any) -> Any:
+        return replace(job, sources=tuple(sorted(job.sources, key=lambda one: one.uri))[:3])
+
+
+class Forgets(Planet):
+    name = "forgets"
+
+    def job_of(self, job: Any) -> Any:
+        return replace(job, parameters=tuple(pair for pair in job.parameters if pair[0] != "kit_rate"))
+
+
+class Templates(Planet):
+    name = "templates"
+
+    def job_of(self, job: Any) -> Any:
+        filled = ((name, self.filled(value)) for name, value in job.parameters)
+        arguments = tuple(" ".join(job.trainer_args).split())
+        return replace(job, parameters=tuple(filled), trainer_args=arguments)
+
+    def filled(self, value: Any) -> Any:
+        return value.replace("{{ 7 * 7 }}", "49") if isinstance(value, str) else value
+
+
+class Boasts(Planet):
+    name = "boasts"
+    capabilities = Capabilities(
+        combinations={("kit_shelf", "huggingface"): no("They do not fit into one crate.")},
+        sources={("dataset", ANY): YES, ("checkpoint", "huggingface"): YES, ("policy", "blob_url"): no("")},
+        workloads={ANY: YES},
+        features={"several_datasets": YES, "multi_gpu": YES},
+        limits={"moons": 2},
+    )
+
+    def check(self, job: Any, settings: Settings) -> Iterator[Problem]:
+        given = dict(job.parameters)
+        if given.get("kit_needs_multi_gpu") or any(one.kind == "kit_shelf" for one in job.sources):
+            yield Problem(code="odd", stage=Stage.CHECK, title="boasts does not take that after all")
+
+
+class Tells(Planet):
+    name = "tells"
+
+    def more(self, settings: Settings) -> dict[str, Any]:
+        return {"token": os.environ.get("HF_TOKEN")}
+
+
+class Keeps(Planet):
+    name = "keeps"
+
+    def submit(self, plan: Plan) -> dict[str, str]:
+        return {**super().submit(plan), "token": os.environ.get("HF_TOKEN", "")}
+
+
+class Blind(Planet):
+    name = "blind"
+
+    def find(self, plan: Plan) -> dict[str, str] | None:
+        return None
+
+
+class Eager(Planet):
+    name = "eager"
+
+    def find(self, plan: Plan) -> dict[str, str] | None:
+        return {"id": plan.run}
+
+
+class Stays(Planet):
+    name = "stays"
+
+    def logs(self, reference: Any, follow: bool, tail: int | None = None) -> Iterator[str]:
+        yield from super().logs(reference, True)
+
+
+class Repeats(Planet):
+    name = "repeats"
+
+    def lines(self, reference: Any) -> list[str]:
+        return [line for line in super().lines(reference) for _ in range(2)]
+
+
+class Goes(Planet):
+    name = "goes"
+
+    def logs(self, reference: Any, follow: bool, tail: int | None = None) -> Iterator[str]:
+        while follow:
+            time.sleep(0.05)
+        yield from super().logs(reference, follow, tail)
+
+
+class Kills(Planet):
+    name = "kills"
+
+    def cancel(self, reference: Any) -> None:
+        if (self.folder(reference) / "state").read_text() == "stopped":
+            raise Rejected([Problem(code="twice", stage=Stage.SUBMIT, title="it is stopped already")])
+        (self.folder(reference) / "state").write_text("stopped")
+
+
+class Guesses(Planet):
+    name = "guesses"
+
+    def status(self, reference: Any) -> Status:
+        try:
+            word = (engine() / reference["id"] / "state").read_text()
+        except OSError:
+            return Status(state="lost")
+        return Status(state=STATES.get(word, "failed") if word != "broken" else "succeeded")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Odd:
+    pool: Annotated[str, Param(help="")] = "x"
+    rover_token: Annotated[str | None, Param(help="the rover's secret")] = None
+    platform: Annotated[str, Param(help="which")] = "moon"
+
+
+class Misnames(Planet):
+    name = "misnames"
+    settings = Odd
+    declined: Mapping[str, str] = {"--pool": ""}
+
+
+class Renames(Planet):
+    name = "renames"
+
+    def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
+        return replace(super().render(job, settings, job.run_name(1), payload, halves), run=run)
+
+
+class Doubles(Planet):
+    name = "doubles"
+
+    def submit(self, plan: Plan) -> dict[str, str]:
+        super().submit(plan)
+        return {**super().submit(plan), "id": "the-newest"}
+
+    def folder(self, reference: Any) -> Path:
+        return max(engine().iterdir())
+
+
+class Leaves(Planet):
+    name = "leaves"
+
+    def outputs(self, reference: Any) -> Iterator[Output]:
+        yield Output(name="checkpoints/000001", kind="checkpoint", source="local_path", uri="/planet", step=1)
+
+
+class Empties(Planet):
+    name = "empties"
+
+    def outputs(self, reference: Any) -> Iterator[Output]:
+        return iter(())
+
+
+class Idles(Planet):
+    name = "idles"
+
+    def bring(self, reference: Any, output: Output, to: Path) -> None:
+        return None
+
+
+class Sulks(Planet):
+    name = "sulks"
+
+    def cancel(self, reference: Any) -> None:
+        if self.status(reference).state != "running":
+            return super().cancel(reference)
+        return (self.folder(reference) / "cancel").touch(exist_ok=False)
+
+
+class Halves(Planet):
+    name = "halves"
+
+    def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
+        work = {name: half for name, half in halves.items() if not name.startswith("source.")}
+        return super().render(job, settings, run, payload, work)
+
+
+class Lightens(Planet):
+    name = "lightens"
+
+    def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
+        plan = super().render(job, settings, run, payload, halves)
+        return replace(plan, files={path: plan.files[path] for path in ("order.json", "job.json")})
+
+
+class Formats(Planet):
+    name = "formats"
+    capabilities = replace(Planet.capabilities, sources={**Planet.capabilities.sources, ("publish", ANY): YES})
+
+    def more(self, settings: Settings) -> dict[str, Any]:
+        return {"place": settings.crater.replace("{{", "{").format(), "shell": settings.rovers}
+
+    def job_of(self, job: Any) -> Any:
+        return replace(job, parameters=tuple((name, None) for name, _ in job.parameters))
+
+
+class Picks(Planet):
+    name = "picks"
+    summary = ""
+
+    def check(self, job: Any, settings: Settings) -> Iterator[Problem]:
+        if job.workload == "lerobot-train":
+            yield Problem(code="odd", stage=Stage.CHECK, title="picks does not run that after all")
+
+
+@hook
+def robotrain_platforms() -> list[Planet]:
+    return [kind() for kind in Planet.__subclasses__() if kind.__module__ == __name__]

@@ -1,0 +1,73 @@
+"""A platform that lives in a cloud: settings that Terraform or this machine may know. Read as text, like venus.py.
+
+`SATURN` names a file with what the look-up answers: a value and a place, a line each; `SATURN_ASKED` counts the asking;
+`SATURN_WORKERS` is how many processes load data without shared memory, `SATURN_EXPERIMENT` the tracking experiment.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from robotrain.hookspecs import hook
+from robotrain.platforms import Default
+from robotrain_runtime.parameter import Param
+from venus_plugin import Settings as Altitude
+from venus_plugin import Venus
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Altitude):
+    subscription_id: Annotated[
+        str | None,
+        Param(
+            help="whose it is",
+            aliases=("--saturn-subscription-id",),
+            env=("SATURN_SUBSCRIPTION",),
+            terraform="subscription_id.value",
+            lookup="saturn_plugin:subscription",
+        ),
+    ] = None
+    group: Annotated[str | None, Param(env=("SATURN_GROUP",), terraform="group.value.name", metavar="NAME")] = None
+    probes: Annotated[int, Param(terraform="probes.value", gt=0)] = 1
+    rings: Annotated[bool, Param(terraform="rings.value")] = False
+    beacon: Annotated[str | None, Param(terraform="beacon.value", beside=True)] = None
+    dock: Annotated[str | None, Param(terraform="dock.value", unless="orbit", together=("pier",))] = None
+    pier: Annotated[str | None, Param(terraform="pier.value", unless="orbit", together=("dock",))] = None
+    shared_memory: Annotated[Literal["mount", "none"], Param()] = "none"
+    labels: Annotated[str | None, Param(help="labels", table=True)] = None
+    orbit: Annotated[str, Param(help="which orbit")] = "low"
+
+
+def subscription() -> tuple[str, str] | None:
+    with Path(os.environ["SATURN_ASKED"]).open("a") as asked:
+        asked.write("once\n")
+    said = Path(os.environ["SATURN"])
+    if not said.exists():
+        return None
+    if "broken" in said.read_text():
+        raise ValueError("line 1 is broken, password=hunter2")
+    value, where = said.read_text().splitlines()
+    return value, where
+
+
+class Saturn(Venus):
+    name = "saturn"
+    settings = Settings
+
+    def defaults(self, settings: Any) -> Mapping[str, Default]:
+        """Nothing where there is shared memory; `rings_of_saturn` is a parameter that no workload has."""
+        if settings.shared_memory == "mount":
+            return {}
+        workers, experiment = os.environ.get("SATURN_WORKERS", "0"), os.environ.get("SATURN_EXPERIMENT")
+        return {
+            "num_workers": Default("many" if settings.orbit == "wrong" else workers, "no shared memory"),
+            "rings_of_saturn": Default("7", "they are there"),
+            **({"experiment_name": Default(experiment, "all have one")} if experiment else {}),
+        }
+
+
+@hook
+def robotrain_platforms() -> list[Saturn]:
+    return [Saturn()]

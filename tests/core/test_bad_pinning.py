@@ -1,0 +1,73 @@
+"""Pinning of a plugin's source kind that goes wrong: told by name, and nothing is sent that a run would refuse."""
+
+import pytest
+from badly import indented, kind, mars
+
+PET = """
+
+class Pet(str):
+    kind = "pet"
+
+from robotrain.source import Pinning
+
+def now(source, role):
+NOW
+PINNING = Pinning(now=now, gone=lambda source, role, pin: "")
+"""
+
+
+@pytest.fixture
+def pinned(install):
+    """Install `mars`, and the source kind `pet` whose pin is what this body says."""
+
+    def pinned(body: str) -> None:
+        pet = kind("lambda text, base: Pet(text)").replace("recognises=", "pinning=PINNING, recognises=")
+        pet += PET.replace("NOW", indented(body, 4))
+        sees = mars().replace('KINDS = ("huggingface",', 'KINDS = ("pet", "huggingface",')
+        install("acme-pet", {"source.pet": "acme_pet"}, acme_pet=pet)
+        install("acme-mars", {"platform.mars": "acme_mars"}, acme_mars=sees)
+
+    return pinned
+
+
+SUBMIT = ("submit", "--platform", "mars", "--pet", "rex")
+BUGS = [
+    ("raise SystemExit(3)", "SystemExit: 3"),
+    ("raise GeneratorExit('team')", "GeneratorExit: team"),
+    ("return 7", "TypeError: the answer is a int, and a text is due"),
+    ("return 'https://a/b?x=1&sig=c2VjcmV0'", "ValueError: its pin holds what looks like a secret"),
+]
+
+
+@pytest.mark.parametrize(("body", "said"), BUGS)
+def test_a_pin_that_goes_wrong_is_told_and_nothing_is_sent(robotrain, pinned, body, said):
+    pinned(body)
+    answer = robotrain(*SUBMIT)
+    assert answer.exit_code == 4
+    assert f"source pet (acme-pet 1.0) failed in pinning (now): {said}" in answer.stderr
+    assert "robotrain --without acme-pet …" in answer.stderr
+    assert "c2VjcmV0" not in answer.stdout + answer.stderr
+    assert robotrain("runs").stdout == ""
+    assert robotrain(*SUBMIT, "--no-pin").exit_code == 0
+
+
+def test_a_pin_that_never_comes_is_given_up(robotrain, pinned, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_PLUGIN_SECONDS", "0.2")
+    pinned("import threading\nthreading.Event().wait()")
+    answer = robotrain(*SUBMIT)
+    assert answer.exit_code == 4
+    assert "failed in pinning (now): it gave no answer in 0.2 s" in answer.stderr
+
+
+def test_what_pinning_prints_is_no_result(robotrain, pinned):
+    pinned("print('noise')\nreturn 'v7'")
+    answer = robotrain(*SUBMIT, "--json")
+    assert answer.json["platform"] == "mars"
+    assert "noise" in answer.stderr
+
+
+def test_a_pinning_that_is_none_is_told_when_the_kind_is_brought(robotrain, install):
+    pet = kind().replace("recognises=", "pinning='v7', recognises=")
+    install("acme-pet", {"source.pet": "acme_pet"}, acme_pet=pet)
+    (row,) = [row for row in robotrain("plugins", "--json").json["plugins"] if row["claim"] == "source.pet"]
+    assert "its `pinning` is a str, and a robotrain.source.Pinning is due" in row["failure"]

@@ -1,0 +1,524 @@
+"""Plugins that go wrong: the user sees which, what it did, and how to go on without it; others' work goes on."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from badly import MARS, hook, kind, mars
+
+JOB = ("--dataset-path", "x")
+ON_MARS = ("--platform", "mars", *JOB)
+LOCAL = ("render", "--platform", "local", *JOB)
+WAY_OUT = "robotrain --without acme-mars …"
+
+
+@pytest.fixture
+def bad(install):
+    """Install a source as `acme-mars 0.3`; with another a second time, as if it had been changed.
+
+    module: one of its own for a source that hangs, as what is imported once more waits for that.
+    """
+    sites: list[Path] = []
+
+    def bad(source: str, claim: str = "platform.mars", module: str = "acme_mars", point: str = "") -> None:
+        if not sites:
+            sites.append(install("acme-mars", {claim: point or module}, version="0.3", **{module: source}))
+        (sites[0] / f"{module}.py").write_text(source)
+        sys.modules.pop(module, None)
+
+    return bad
+
+
+def told(answer, *words: str, code: int = 1) -> None:
+    """A sentence names the plugin, what it did and the way out, and nothing is a traceback."""
+    assert answer.exit_code == code
+    assert "(acme-mars 0.3) " in answer.stderr
+    for word in (*words, WAY_OUT):
+        assert word in answer.stderr
+    assert "Traceback" not in answer.stderr + answer.stdout
+
+
+METHODS = [
+    ("render", "check"),
+    ("render", "render"),
+    ("submit", "preflight"),
+    ("submit", "submit"),
+    ("status", "status"),
+    ("logs", "logs"),
+    ("cancel", "cancel"),
+    ("outputs", "outputs"),
+]
+RAISES, EXITS = ("raise KeyError('team')", "KeyError: 'team'"), ("sys.exit(7)", "SystemExit: 7")
+BUGS = [*((*one, *RAISES) for one in METHODS), ("render", "check", *EXITS), ("submit", "submit", *EXITS)]
+
+
+@pytest.mark.parametrize(("command", "method", "bug", "said"), BUGS)
+def test_a_method_that_goes_wrong(robotrain, bad, command, method, bug, said):
+    words = ON_MARS if command in ("render", "submit") else ()
+    if not words:
+        bad(mars(state="running"))
+        robotrain("submit", *ON_MARS)
+    bad(mars(method, bug, state="running"))
+    told(robotrain(command, *words), f"latform mars (acme-mars 0.3) failed in {method}: {said}")
+    assert robotrain(*LOCAL).exit_code == 0
+
+
+ANSWERS = [
+    ("render", "check", "return 'batches are too big'", "a str, and an iterable of robotrain.problem.Problem is due"),
+    ("render", "check", "return ['too big']", "a str, and a robotrain.problem.Problem is due"),
+    ("render", "check", "return None", "None, and an iterable of robotrain.problem.Problem is due"),
+    ("render", "render", "return None", "None, and a robotrain.plan.Plan is due"),
+    (
+        "render",
+        "render",
+        "return Plan(platform='mars', run=run, job=job, spec='a', files={'a': 'text'})",
+        "bytes are due",
+    ),
+    ("render", "render", "return Plan(platform='mars', run=run, job=job, spec='a', files={})", "none of its files"),
+    ("submit", "preflight", "return {}", "a dict, and an iterable of robotrain.problem.Problem is due"),
+    ("submit", "submit", "return 'm-1'", "a str, and a mapping of texts, the reference, is due"),
+    ("submit", "submit", "return {'id': 7}", "a int, and a mapping of texts, the reference, is due"),
+    ("status", "status", "return {'state': 'running'}", "a dict, and a robotrain.run.Status is due"),
+    ("status", "status", "return Status(state='fine')", "its state is 'fine', and one of pending, running, "),
+    ("logs", "logs", "return [b'step 1']", "a bytes, and a text is due"),
+    ("outputs", "outputs", "return ['a']", "a str, and a robotrain.run.Output is due"),
+]
+
+
+@pytest.mark.parametrize(("command", "method", "body", "said"), ANSWERS)
+def test_an_answer_of_the_wrong_kind(robotrain, bad, command, method, body, said):
+    words = ON_MARS if command in ("render", "submit") else ()
+    if not words:
+        bad(mars())
+        robotrain("submit", *ON_MARS)
+    bad(mars(method, body))
+    told(robotrain(command, *words), f"failed in {method}: ", said)
+
+
+def test_everything_else_that_is_wrong_is_told_beside_a_rule_that_goes_wrong(robotrain, bad):
+    bad(mars("check", "yield Problem(code='deep', stage=Stage.CHECK, title='too deep')\nraise KeyError('team')"))
+    source = "from robotrain.problem import Problem, Stage\n"
+    bad(
+        source
+        + mars("check", "yield Problem(code='deep', stage=Stage.CHECK, title='too deep')\nraise KeyError('team')")
+    )
+    answer = robotrain("render", *ON_MARS, "--batch-size", "many")
+    assert answer.exit_code == 2
+    assert "--batch-size" in answer.stderr
+    told(answer, "failed in check", code=2)
+
+
+def test_what_a_look_said_before_it_went_wrong_counts(robotrain, bad):
+    body = "yield Problem(code='dust', stage=Stage.PREFLIGHT, title='there is a storm')\nraise KeyError('sun')"
+    bad("from robotrain.problem import Problem, Stage\n" + mars("preflight", body))
+    told(robotrain("submit", *ON_MARS), "there is a storm", "failed in preflight: KeyError: 'sun'", code=4)
+
+
+def test_after_a_submit_that_went_wrong_nothing_is_sent_twice(robotrain, bad, tmp_path):
+    count = f"with open({str(tmp_path / 'taken')!r}, 'a') as file:\n    file.write('x')\n"
+    bad(mars("submit", count + "raise KeyError('id')"))
+    told(robotrain("submit", *ON_MARS), "whether mars took lerobot-train-", "the same command")
+    bad(mars("find", "return {'id': 'm-1'}"))
+    assert robotrain("submit", *ON_MARS).exit_code == 0
+    assert (tmp_path / "taken").read_text() == "x"
+
+
+HANG = "time.sleep(600)\nreturn ()"
+
+
+def test_a_preflight_that_hangs_is_given_up(robotrain, bad, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_PLUGIN_SECONDS", "0.2")
+    bad(mars("preflight", HANG))
+    answer = robotrain("submit", *ON_MARS)
+    told(answer, "failed in preflight: it gave no answer in 0.2 s", "ROBOTRAIN_PLUGIN_SECONDS=900 robotrain …")
+    assert robotrain("runs").stdout == ""  # nothing was sent
+
+
+def test_an_import_that_hangs_is_given_up(robotrain, bad, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_PLUGIN_SECONDS", "0.2")
+    monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "0.2")
+    bad("import time\ntime.sleep(600)\n", module="acme_hangs")
+    told(robotrain("render", *ON_MARS), "failed to load: it gave no answer in 0.2 s", "ROBOTRAIN_PLUGIN_SECONDS=900")
+    assert robotrain(*LOCAL).exit_code == 0
+
+
+@pytest.mark.parametrize("source", ["import time\ntime.sleep(600)\n", hook("robotrain_source_kinds", HANG)])
+def test_a_source_plugin_that_hangs_is_told_of_and_the_others_work_goes_on(robotrain, bad, monkeypatch, source):
+    monkeypatch.setenv("ROBOTRAIN_HOOK_SECONDS", "0.2")
+    bad(source, "source.pet", module=f"acme_hangs_{len(source)}")
+    answer = robotrain(*LOCAL)
+    told(answer, "warning: source pet (acme-mars 0.3) failed", "no answer in 0.2 s", code=0)
+    assert answer.stdout
+    quick = robotrain("--without", "acme-mars", *LOCAL)
+    assert "acme-mars" not in quick.stderr
+
+
+IMPORTS = [
+    ("1/0", "ZeroDivisionError: division by zero"),
+    ("def f(:", "SyntaxError: "),
+    ("sys.exit(3)", "NameError: "),
+    ("raise SystemExit(3)", "SystemExit: 3"),
+    ("raise OSError('no answer from https://mars/?sig=c2VjcmV0')", "OSError: no answer from https://mars/?"),
+]
+
+
+@pytest.mark.parametrize(("source", "said"), IMPORTS)
+def test_a_module_that_does_not_load(robotrain, bad, source, said):
+    bad(source)
+    answer = robotrain("render", *ON_MARS)
+    told(answer, f"platform mars (acme-mars 0.3) failed to load: {said}")
+    assert "c2VjcmV0" not in answer.stderr
+    listed = robotrain("plugins")
+    assert said in listed.stdout
+    assert "c2VjcmV0" not in listed.stdout + listed.stderr
+    assert robotrain(*LOCAL).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "claim", "arguments"),
+    [
+        ("robotrain_platforms", "platform.mars", ""),
+        ("robotrain_source_kinds", "source.pet", ""),
+        ("robotrain_workloads", "workload.dig", ""),
+        ("robotrain_health", "acme", ""),
+    ],
+)
+@pytest.mark.parametrize("body", ["raise KeyError('team')", "return ['a text']", "return 7"])
+def test_a_hook_that_goes_wrong(robotrain, bad, name, claim, arguments, body):
+    bad(hook(name, body, arguments), claim)
+    answer = robotrain("doctor") if name == "robotrain_health" else robotrain("plugins")
+    said = "KeyError: 'team'" if "KeyError" in body else "TypeError: "
+    assert f"(acme-mars 0.3) failed in {name}: {said}" in " ".join((answer.stdout + answer.stderr).split())
+    assert "robotrain --without acme-mars …" in answer.stdout + answer.stderr
+    assert robotrain(*LOCAL).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "claim", "said"),
+    [
+        (hook("robotrain_check", "raise KeyError('team')", "job"), "acme", "its rules were not enforced"),
+        (hook("robotrain_run_changed", "raise KeyError('team')", "run"), "acme", "it was not told that"),
+    ],
+)
+def test_a_site_plugin_that_goes_wrong_says_how_to_go_on_without_it(robotrain, install, mars, source, claim, said):
+    install("acme-mars", {claim: "acme_site"}, version="0.3", acme_site=source)
+    answer = robotrain("submit", *ON_MARS)
+    told(answer, said, "KeyError: 'team'", code=0)
+    assert "acme-mars" not in robotrain("--without", "acme", "submit", *ON_MARS).stderr
+
+
+def test_two_that_claim_one_name_are_both_named_and_either_can_be_left_out(robotrain, install, bad):
+    bad(mars())
+    install("acme-phobos", {"platform.mars": "acme_phobos"}, acme_phobos=mars())
+    told(
+        robotrain("render", *ON_MARS),
+        "claimed by acme-mars 0.3 and acme-phobos 1.0",
+        "robotrain --without acme-phobos …",
+    )
+    assert robotrain("--without", "acme-phobos", "render", *ON_MARS).exit_code == 0
+
+
+@pytest.mark.parametrize("claim", ["platform.venus", "source.mars", "workload.mars"])
+def test_a_claim_that_is_not_kept(robotrain, bad, claim):
+    bad(mars(), claim)
+    rows = {row["claim"]: row for row in robotrain("plugins", "--json").json["plugins"]}
+    assert rows[claim]["failure"] == "acme_mars claims it but brings none of that name"
+    assert rows[claim]["instead"][-1]["text"] == WAY_OUT
+    if claim == "platform.venus":
+        told(robotrain("render", "--platform", "venus", *JOB), "claims it but brings none of that name")
+
+
+def test_what_is_brought_and_not_claimed_cannot_be_had_and_is_told(robotrain, bad):
+    bad(mars(), "acme")
+    assert robotrain("render", *ON_MARS).exit_code == 2
+    (row,) = [row for row in robotrain("plugins", "--json").json["plugins"] if row["claim"] == "acme"]
+    assert row["remarks"] == ['it brings platform mars and does not claim it: "platform.mars"']
+    assert "it brings platform mars and does not claim it" in " ".join(robotrain("plugins").stdout.split())
+
+
+def test_a_kind_that_is_brought_beside_the_one_that_is_claimed_cannot_be_had(robotrain, bad):
+    both = kind().replace("[SourceKind(", "[SourceKind(name='cat', **CAT), SourceKind(")
+    cat = "dict(title='cats', form='NAME', help='', roles={'dataset': RoleFlag('--cat')},\n"
+    both += f"\nCAT = {cat}           recognises=lambda text: False, parse=lambda text, base: None)\n"
+    bad(both, "source.pet")
+    assert "--pet" in robotrain("explain", "--help").stdout
+    assert "--cat" not in robotrain("explain", "--help").stdout
+    rows = {row["claim"]: row for row in robotrain("plugins", "--json").json["plugins"]}
+    assert rows["source.pet"]["remarks"] == ['it brings source cat and does not claim it: "source.cat"']
+
+
+def test_a_kind_of_a_stranger_cannot_take_the_place_of_one_of_robotrain(robotrain, bad):
+    shadow = kind().replace('"pet"', '"local_path"').replace("--pet", "--dataset-path")
+    bad(mars() + shadow)
+    answer = robotrain("render", *ON_MARS, "--json")
+    assert '"uri": "x"' not in answer.stdout  # as it was typed; the kind of robotrain makes it absolute
+    assert answer.exit_code == 0
+    rows = {row["claim"]: row for row in robotrain("plugins", "--json").json["plugins"]}
+    assert any("source local_path" in remark for remark in rows["platform.mars"]["remarks"])
+
+
+def test_a_platform_that_says_yes_to_a_kind_that_nobody_brings(robotrain, bad):
+    bad(mars().replace('KINDS = ("huggingface",', 'KINDS = ("ghost", "huggingface",'))
+    rows = {row["claim"]: row for row in robotrain("plugins", "--json").json["plugins"]}
+    assert rows["platform.mars"]["remarks"] == [
+        "it says yes to dataset from ghost, and nothing installed brings that kind"
+    ]
+    assert not any(row["remarks"] for claim, row in rows.items() if claim != "platform.mars")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("capabilities = {}", "its `capabilities` is a dict, and a robotrain.capabilities.Capabilities is due"),
+        ("settings = Settings()", "its `settings` is to be a frozen dataclass, the class itself"),
+        ("declined = ['--pool']", "its `declined` is a list, and a mapping"),
+        ("name = None", "its `name` is None, and a text is due"),
+    ],
+)
+def test_a_platform_that_declares_something_else(robotrain, bad, line, said):
+    bad(mars().replace("    def check(", f"    {line}\n\n    def check(", 1))
+    told(robotrain("render", *ON_MARS), said)
+    assert robotrain("render", "--platform", "local", *JOB, "--rover", "7").exit_code == 2  # asks every platform
+
+
+def test_what_a_platform_lacks_and_misspells_is_told(robotrain, bad):
+    source = mars().replace("    def cancel(", "    def stop(").replace("    def find(", "    def seek(")
+    source = source.replace("    def register(", "    def put(")  # nobody misses it: it says that it cannot
+    line = "    capabilities = Capabilities(features={'multi_gpus': YES}, limits={'source': 3})\n\n"
+    bad(source.replace("    def check(", f"{line}    def check(", 1))
+    rows = {row["claim"]: row for row in robotrain("plugins", "--json").json["plugins"]}
+    assert rows["platform.mars"]["remarks"] == [
+        "it has no method find, cancel, and fails where that is needed",
+        "it declares the feature multi_gpus, which robotrain has not; it has multi_gpu",
+        "it declares the limit source, which robotrain has not; it has sources",
+    ]
+
+
+def test_a_plugin_file_that_is_named_itself_is_answered_with_its_folder(robotrain, tmp_path):
+    (tmp_path / "robotrain_plugin.py").touch()
+    answer = robotrain("--plugins-from", str(tmp_path / "robotrain_plugin.py"), *LOCAL)
+    assert answer.exit_code == 2
+    assert f"use   --plugins-from {tmp_path} (" in answer.stderr
+
+
+NO_SUPPORT = "and a robotrain.capabilities.Support, such as YES or no(…), is due"
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ("features={'multi_gpu': False}", f"its `capabilities.features['multi_gpu']` is a bool, {NO_SUPPORT}"),
+        ("features={'cancel': Support('maybe')}", "is 'maybe', and one of yes, not_yet, no, unknown is due"),
+        ("sources={'dataset': YES}", "its `capabilities.sources` has the key 'dataset', and a pair of texts is due"),
+        ("sources=None", "its `capabilities.sources` is None, and a mapping is due"),
+        ("limits={'sources': '3'}", "its `capabilities.limits['sources']` is a str, and a whole number is due"),
+        ("limits={'sources': True}", "its `capabilities.limits['sources']` is a bool, and a whole number is due"),
+        ("limits={'sources': 0}", "its `capabilities.limits['sources']` is 0, and a number above 0 is due"),
+    ],
+)
+def test_a_platform_whose_capabilities_nobody_can_read(robotrain, bad, declared, said):
+    line = f"    from robotrain.capabilities import Support\n    capabilities = Capabilities({declared})\n\n"
+    bad(mars().replace("    def check(", f"{line}    def check(", 1))
+    told(robotrain("platforms"), "mars", said, code=0)
+    assert robotrain("render", "--platform", "local", *JOB, "--dataset-asset", "azureml:x:1").exit_code == 3
+
+
+def test_what_a_platform_declares_is_read_once(robotrain, bad):
+    once = "    @property\n    def capabilities(self):\n        TIMES.append(1)\n"
+    once += "        if len(TIMES) > 1:\n            raise KeyError('team')\n        return Capabilities()\n\n"
+    bad("TIMES = []\n" + mars().replace("    def check(", f"{once}    def check(", 1))
+    answer = robotrain("platforms", "--json")
+    assert "mars" in answer.json["platforms"]
+    assert answer.stderr == ""
+
+
+CANCELLED = "import asyncio\nraise asyncio.CancelledError('out of time')\n"
+
+
+@pytest.mark.parametrize("bug", [CANCELLED, "raise GeneratorExit('out of time')"])
+def test_what_ends_a_task_ends_no_command(robotrain, bad, bug):
+    said = f"{'CancelledError' if 'asyncio' in bug else 'GeneratorExit'}: out of time"
+    bad(bug)
+    told(robotrain("platforms"), f"failed to load: {said}", code=0)
+    for method in ("check", "render"):
+        bad(mars(method, bug))
+        told(robotrain("render", *ON_MARS), f"failed in {method}: {said}")
+    bad(hook("robotrain_platforms", bug))
+    told(robotrain("render", *ON_MARS), f"failed in robotrain_platforms: {said}")
+
+
+def test_what_ends_a_task_in_a_plugin_file(robotrain, tmp_path):
+    (tmp_path / "robotrain_plugin.py").write_text(CANCELLED)
+    answer = robotrain("--plugins-from", str(tmp_path), *LOCAL)
+    assert "the plugin file does not load: CancelledError: out of time" in answer.stderr
+    assert answer.exit_code == 1
+
+
+def test_a_text_that_a_source_kind_is_cancelled_over(robotrain, bad):
+    parse = "def parsed(text, base):\n    raise __import__('asyncio').CancelledError('out of time')\n"
+    bad(parse + kind("parsed"), "source.pet")
+    told(robotrain("render", "--platform", "local", "--pet", "rex"), "failed in parse: CancelledError", code=2)
+
+
+@pytest.mark.parametrize(
+    ("flag", "said"),
+    [
+        ("'not a flag'", "has the flag 'not a flag', and one such as --name is due"),
+        ("'-p'", "has the flag '-p', and a long one such as --name is due"),
+        ("'--pet', aliases=('pet',)", "has the flag 'pet', and one such as --name is due"),
+        ("'--pet', aliases='-p'", ".aliases` is a str, and a tuple is due"),
+    ],
+)
+def test_a_flag_that_nobody_can_type(robotrain, bad, flag, said):
+    bad(kind().replace('"--pet"', flag), "source.pet")
+    told(robotrain(*LOCAL), "warning: source pet (acme-mars 0.3) failed", said, code=0)
+
+
+def test_an_exception_that_cannot_say_what_it_is(robotrain, bad):
+    silent = "class Silent(Exception):\n    def __str__(self):\n        raise KeyError('team')\n\n"
+    bad(silent + mars("render", "raise Silent()"))
+    told(robotrain("render", *ON_MARS), "failed in render: Silent: its message cannot be had: KeyError")
+
+
+def test_a_half_that_is_not_there(robotrain, bad):
+    source = kind("lambda text, base: Pet(text)").replace(
+        "recognises=", "half='pet_that_is_missing.container', recognises="
+    )
+    source += "\nclass Pet(str):\n    kind = 'pet'\n"
+    bad(source, "source.pet")
+    answer = robotrain("render", "--platform", "local", "--pet", "rex")
+    told(answer, "source pet (acme-mars 0.3) failed in packing its container half pet_that_is_missing.container")
+
+
+def test_a_text_that_a_source_kind_cannot_parse_for_a_bug_of_its_own(robotrain, bad):
+    bad(kind("lambda text, base: text.upper"), "source.pet")
+    told(robotrain("render", "--platform", "local", "--pet", "rex"), "failed in parse: AttributeError", code=2)
+
+
+NOISE = "print('noise on stdout')\n"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        NOISE + mars(),
+        *(mars(method, NOISE + body) for method, body in [("check", "return ()"), ("preflight", "return ()")]),
+    ],
+)
+def test_what_a_plugin_prints_is_no_result(robotrain, bad, source):
+    bad(source)
+    answer = robotrain("submit", *ON_MARS, "--json")
+    assert answer.json["platform"] == "mars"
+    assert "noise on stdout" in answer.stderr
+
+
+def test_what_a_plugin_prints_while_it_renders_or_brings_is_no_result(robotrain, bad):
+    source = mars().replace("        placement =", f"        {NOISE}        placement =")
+    bad(source.replace("    return [Mars()]", "    print('noise of a hook')\n    return [Mars()]"))
+    answer = robotrain("render", *ON_MARS, "--json")
+    assert answer.json["platform"] == "mars"
+    assert "noise on stdout" in answer.stderr
+    assert "noise of a hook" in answer.stderr
+
+
+def test_a_log_may_print_between_its_lines(robotrain, bad):
+    bad(mars("logs", f"{NOISE}yield 'one'\n{NOISE}yield 'two'"))
+    robotrain("submit", *ON_MARS)
+    answer = robotrain("logs")
+    assert answer.stdout == "one\ntwo\n"
+    assert answer.stderr.count("noise") == 2
+
+
+@pytest.mark.parametrize(
+    ("version", "said", "way"),
+    [
+        ("0", "written for version 0 of the plugin API, and robotrain ", "uv pip install --upgrade acme-mars"),
+        ("99", "written for version 99 of the plugin API, and robotrain ", "uv pip install --upgrade robotrain-core"),
+        ("'1'", "ROBOTRAIN_API is a whole number such as ", WAY_OUT),
+    ],
+)
+def test_a_plugin_of_another_version_of_the_api(robotrain, bad, version, said, way):
+    bad(f"ROBOTRAIN_API = {version}\n{MARS}")
+    told(robotrain("render", *ON_MARS), said, way)
+    assert robotrain(*LOCAL).exit_code == 0
+
+
+def test_a_plugin_of_this_version_of_the_api_works(robotrain, bad):
+    from robotrain.stable import API
+
+    bad(f"ROBOTRAIN_API = {API}\n{MARS}")
+    assert robotrain("render", *ON_MARS).exit_code == 0
+
+
+def test_a_plugin_of_an_older_version_that_is_still_taken_works_and_is_told_of(robotrain, bad, monkeypatch):
+    from robotrain import stable
+
+    bad(MARS)
+    monkeypatch.setattr(stable, "API", stable.API + 1)
+    assert robotrain("render", *ON_MARS).exit_code == 0
+    rows = {row["claim"]: row for row in robotrain("plugins", "--json").json["plugins"]}
+    assert rows["platform.mars"]["api"] == 1
+    assert "written for version 1 of the plugin API, and the newest is 2" in rows["platform.mars"]["remarks"][0]
+    assert rows["platform.local"]["remarks"] == []
+    monkeypatch.setattr(stable, "OLDEST", stable.API)
+    told(robotrain("render", *ON_MARS), "written for version 1 of the plugin API")
+
+
+def test_a_dependency_that_is_missing_is_named_as_the_plugin_requires_it(robotrain, install):
+    site = install("acme-mars", {"platform.mars": "acme_mars"}, version="0.3", acme_mars="import rover_sdk.motion\n")
+    answer = robotrain("render", *ON_MARS)
+    told(answer, "ModuleNotFoundError: No module named 'rover_sdk'", "uv pip install rover-sdk ")
+    with (site / "acme_mars-0.3.dist-info/METADATA").open("a") as file:
+        file.write("Requires-Dist: rover-client>=2\nRequires-Dist: typer\nRequires-Dist: extra; extra == 'all'\n")
+    told(robotrain("render", *ON_MARS), "uv pip install 'rover-client>=2' ")
+
+
+def test_a_name_that_robotrain_has_no_longer_says_what_to_update(robotrain, bad):
+    bad("from robotrain.platforms import Spaceship\n")
+    told(robotrain("render", *ON_MARS), "uv pip install --upgrade robotrain-core acme-mars")
+
+
+def test_a_command_that_goes_wrong(robotrain, bad):
+    source = "import typer\napp = typer.Typer()\n\n@app.command()\ndef dig(deep: int = 1):\n    {'a': 1}['b']\n"
+    bad(source, "command.dig", point="acme_mars:app")
+    told(robotrain("dig"), "command dig (acme-mars 0.3) failed in `robotrain dig`: KeyError: 'b'")
+    assert robotrain("dig", "--deep", "far").exit_code == 2
+    bad(source.replace("{'a': 1}['b']", "raise typer.Exit(5)"), "command.dig")
+    assert robotrain("dig").exit_code == 5
+
+
+@pytest.mark.parametrize(
+    ("claim", "point", "said"),
+    [
+        ("command.dig", "acme_mars", "acme_mars is a module, and a typer.Typer is due"),
+        ("command.dig", "acme_mars:gone", "AttributeError: module 'acme_mars' has no attribute 'gone'"),
+        ("command.submit", "acme_mars:app", "robotrain itself has a command submit"),
+    ],
+)
+def test_a_command_that_is_none(robotrain, bad, claim, point, said):
+    bad("import typer\napp = typer.Typer()\n", claim, point=point)
+    rows = {(row["claim"], row["distribution"]): row for row in robotrain("plugins", "--json").json["plugins"]}
+    assert rows[claim, "acme-mars 0.3"]["failure"] == said
+    assert robotrain("submit", "--help").exit_code == 0
+
+
+def test_the_traceback_is_there_for_whoever_asks_for_it(robotrain, bad, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_TRACEBACK", "1")
+    bad(mars("render", "raise KeyError('https://mars/?sig=c2VjcmV0')"))
+    answer = robotrain("render", *ON_MARS)
+    assert "Traceback (most recent call last):" in answer.stderr
+    assert "acme_mars.py" in answer.stderr
+    assert "c2VjcmV0" not in answer.stderr
+
+
+SETTING = "    platform: Annotated[str, Param(help='x')] = ''\n"
+
+
+def test_a_setting_whose_flag_is_one_of_robotrain(robotrain, bad):
+    bad(mars().replace("    rovers: Annotated", f"{SETTING}    rovers: Annotated"))
+    answer = robotrain("render", *ON_MARS)
+    assert answer.exit_code == 2
+    assert "robotrain and platform mars both have an option --platform" in answer.stderr
+    assert "platform mars comes from acme-mars 0.3." in answer.stderr
+    assert WAY_OUT in answer.stderr
+    assert robotrain(*LOCAL).exit_code == 0

@@ -1,0 +1,266 @@
+"""What a platform declares is what it does: combinations, limits and ANY are held by core, whoever declares them."""
+
+import base64
+import io
+import re
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from robotrain.capabilities import ANY, YES, Capabilities, no, not_yet
+from robotrain.plugins import Plugins
+from robotrain_runtime import document
+
+ON = ("--platform", "mars", "--no-pin")
+BLOB = "https://acc.blob.core.windows.net/box"
+BLOBS = ("--blob-url", f"{BLOB}/one", "--blob-url", f"{BLOB}/two")
+MIXED = ("--blob-url", f"{BLOB}/one", "--dataset-path", "/data/two")
+TAKEN = {("dataset", kind): YES for kind in ("blob_url", "local_path", "huggingface")}
+ASUNDER = no("A rover carries stones of one kind.", "a rover for each")
+
+STONES = """
+from dataclasses import dataclass
+from typing import ClassVar
+from robotrain.hookspecs import hook
+from robotrain.source import RoleFlag, SourceKind
+
+@dataclass(frozen=True)
+class Stone:
+    kind: ClassVar[str] = "stone"
+    name: str
+    def __str__(self):
+        return self.name
+
+@hook
+def robotrain_source_kinds():
+    flags = {role: f"--{role.replace('_', '-')}-stone" for role in ("dataset", "policy", "init_policy", "resume")}
+    return [SourceKind(name="stone", title="stones", form="STONE", help="A stone.", half=HALF, target=HALF,
+        roles={role: RoleFlag(flag) for role, flag in flags.items()},
+        recognises=lambda text: text.startswith("stone:"), parse=lambda text, base: Stone(text))]
+"""
+HALF = "stones.container"
+"""The module that fetches them; here only what is packed counts."""
+
+
+@pytest.fixture
+def declares(mars, monkeypatch):
+    """Let mars declare something else."""
+
+    def declare(**given) -> None:
+        import mars_plugin
+
+        whole = {"sources": TAKEN, "workloads": {ANY: YES}, "features": {"several_datasets": YES}, **given}
+        monkeypatch.setattr(mars_plugin.Mars, "capabilities", Capabilities(**whole))
+
+    return declare
+
+
+@pytest.fixture
+def stones(install):
+    """A source kind of a stranger, with a container half or, for one that a platform has to mount, without."""
+
+    def bring(half: str = HALF) -> None:
+        declared = STONES.replace("=HALF", f"={half!r}")
+        package = install("robotrain-stones", {"source.stone": "stones_kind"}, stones_kind=declared) / "stones"
+        package.mkdir()
+        for name in ("__init__.py", "container.py"):
+            (package / name).write_text("")
+
+    return bring
+
+
+@pytest.fixture
+def submit(robotrain):
+    return lambda *words: robotrain("submit", *ON, "--dry-run", *words)
+
+
+@pytest.mark.parametrize("pair", [("blob_url", "local_path"), ("local_path", "blob_url")])
+@pytest.mark.parametrize("words", [MIXED, MIXED[2:] + MIXED[:2]])
+def test_two_kinds_that_do_not_go_together_are_refused_in_either_order(submit, declares, pair, words):
+    declares(combinations={pair: ASUNDER})
+    answer = submit(*words)
+    assert answer.exit_code == 3
+    assert re.search("mars does not merge (blob URLs with local folders|local folders with blob URLs)", answer.stderr)
+    assert f"  {words[2]} {words[3]}\n  A rover carries stones of one kind.\n" in answer.stderr
+    assert "use   a rover for each" in answer.stderr
+    assert re.search(r"or    --platform local +\(takes them together\)", answer.stderr)
+
+
+def test_several_of_one_kind_may_be_a_combination_too(submit, declares):
+    declares(combinations={("blob_url", "blob_url"): not_yet("The second road is being built.")})
+    answer = submit(*BLOBS)
+    assert answer.exit_code == 3
+    assert "mars does not merge several blob URLs yet" in answer.stderr
+    assert submit(*MIXED).exit_code == 0
+    assert submit(*BLOBS[:2]).exit_code == 0
+
+
+def test_a_pair_that_is_declared_needs_no_merging_of_any_others(submit, declares):
+    declares(features={"several_datasets": no("Mars is small.")}, combinations={("local_path", "blob_url"): YES})
+    assert submit(*MIXED).exit_code == 0
+    answer = submit(*BLOBS)
+    assert answer.exit_code == 3
+    assert "mars cannot merge several datasets before training" in answer.stderr
+    assert answer.stderr.count("Mars is small.") == 1
+
+
+def test_a_kind_that_is_not_taken_is_told_once_and_not_as_a_pair(submit, declares):
+    declares(sources={("dataset", "blob_url"): YES}, combinations={("blob_url", "local_path"): ASUNDER})
+    answer = submit(*MIXED)
+    assert answer.exit_code == 3
+    assert "mars does not say that it can accept local folders" in answer.stderr
+    assert "rover" not in answer.stderr
+
+
+def test_more_sources_than_the_platform_takes_are_refused_and_who_takes_them_is_named(submit, declares):
+    declares(limits={"sources": 1})
+    assert submit(*MIXED).exit_code == 0
+    answer = submit(*BLOBS)
+    assert answer.exit_code == 3
+    assert "mars takes at most 1 blob URLs in one job, and this one names 2" in answer.stderr
+    assert f"  --blob-url {BLOB}/two\n" in answer.stderr
+    assert re.search(r"--platform local +\(takes as many\)", answer.stderr)
+
+
+@pytest.mark.parametrize("most", [8, 100])
+def test_robotrains_own_limit_holds_on_every_platform_and_is_told_alone(submit, declares, most):
+    declares(limits={"sources": most})
+    answer = submit(*(word for number in range(65) for word in ("--blob-url", f"{BLOB}/{number}")))
+    assert answer.exit_code == 2
+    assert "a job takes at most 64 blob URLs; this one names 65" in answer.stderr
+    assert "mars takes" not in answer.stderr
+
+
+@pytest.mark.parametrize("command", [("render",), ("submit", "--dry-run"), ("submit",)])
+def test_a_spec_that_is_too_large_is_refused_before_it_is_sent(robotrain, declares, command):
+    declares(limits={"spec_kib": 9})
+    words = ("--platform", "mars", "-d", "lerobot/pusht", *(("--no-pin",) if "submit" in command else ()))
+    answer = robotrain(*command, *words, "--", "--note=" + "x" * 9000)
+    assert answer.exit_code == 3
+    assert re.search(r"mars takes a spec of at most 9 KiB, and that of this job has 1\d", answer.stderr)
+    assert re.search(r"--platform local +\(takes one of that size\)", answer.stderr)
+    assert robotrain("runs", "--json").json["runs"] == []
+
+
+NOT_ANY_MORE = {
+    "sources": ({"limits": {"sources": 1}}, "mars takes at most 1 blob URLs in one job, and this one names 2"),
+    "spec": ({"limits": {"spec_kib": 1}}, "mars takes a spec of at most 1 KiB"),
+    "pair": ({"combinations": {("blob_url", ANY): ASUNDER, ("blob_url", "blob_url"): ASUNDER}}, "rover"),
+}
+
+
+@pytest.mark.parametrize(("now", "told"), NOT_ANY_MORE.values(), ids=NOT_ANY_MORE)
+def test_a_plan_made_before_is_held_to_what_is_declared_now(robotrain, declares, tmp_path, now, told):
+    declares()
+    robotrain("render", "--platform", "mars", *BLOBS, "--to", tmp_path / "plan")
+    run = robotrain("submit", *ON, *BLOBS).stdout.strip()
+    declares(**now)
+    for way in (("submit", "--plan", tmp_path / "plan"), ("resubmit", "--no-pin", run)):
+        answer = robotrain(*way)
+        assert answer.exit_code == 3, answer.stderr
+        assert told in answer.stderr
+    assert [one["run"] for one in robotrain("runs", "--json").json["runs"]] == [run]
+
+
+def test_a_spec_may_be_as_large_as_the_limit_and_no_larger(robotrain, declares, tmp_path):
+    declares()
+    words = ("render", "--platform", "mars", "-d", "lerobot/pusht")
+    robotrain(*words, "--to", tmp_path / "plan")
+    size = (tmp_path / "plan/job.json").stat().st_size
+    for kib, code in ((-(-size // 1024), 0), (size // 1024, 3)):
+        declares(limits={"spec_kib": kib})
+        assert robotrain(*words).exit_code == code
+
+
+def test_any_means_the_kinds_of_strangers_that_the_container_fetches(submit, declares, stones):
+    declares(sources={("dataset", ANY): YES})
+    stones()
+    assert submit("--dataset-stone", "stone:basalt").exit_code == 0
+    assert submit("--blob-url", f"{BLOB}/one").exit_code == 0
+
+
+def test_any_never_means_a_kind_that_the_platform_would_have_to_mount(submit, declares, stones):
+    declares(sources={("dataset", ANY): YES})
+    stones(half="")
+    answer = submit("--dataset-stone", "stone:basalt")
+    assert answer.exit_code == 3
+    assert "mars does not say that it can accept stones" in answer.stderr
+    assert submit("--dataset-asset", "azureml:pusht:3").exit_code == 3
+
+
+def test_what_is_named_counts_and_not_any(submit, declares):
+    declares(sources={("dataset", ANY): YES, ("dataset", "blob_url"): no("Blobs evaporate.")})
+    answer = submit("--blob-url", f"{BLOB}/one")
+    assert answer.exit_code == 3
+    assert "Blobs evaporate." in answer.stderr
+
+
+PLATFORMS = {
+    "local": (),
+    "osmo": ("--pool", "p", "--tracking-uri", "none"),
+    "azureml": (*("--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w"), "--compute", "k8s-a"),
+}
+JOBS = {
+    "dataset": ("--dataset-stone", "stone:b", "--blob-url", f"{BLOB}/one", "--dataset-stone", "stone:{{a}} $(x)"),
+    "policy": ("-d", "lerobot/pusht", "--policy-stone", "stone:gneiss"),
+    "init_policy": ("-d", "lerobot/pusht", "--init-policy-stone", "stone:gneiss"),
+    "resume": ("-d", "lerobot/pusht", "--resume-stone", "stone:gneiss"),
+}
+
+
+def arrived(plan: Path) -> tuple[document.JobDocument, set[str]]:
+    """The document that the runtime is started with, and the names of what is packed, from a rendered folder."""
+    if (workflow := plan / "workflow.yaml").exists():
+        (task,) = yaml.load(workflow.read_text(), Loader=yaml.CSafeLoader)["workflow"]["tasks"]
+        packed = io.BytesIO(base64.b64decode(task["files"][0]["contents"]))
+        with tarfile.open(fileobj=packed, mode="r:*") as archive:
+            names = {name.removeprefix("payload/") for name in archive.getnames()}
+            return document.load(archive.extractfile("job.json").read().decode()), names
+    (job,) = plan.rglob("job.json")
+    return document.load(job.read_text()), set(zipfile.ZipFile(job.with_name("payload.zip")).namelist())
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_kind_of_a_stranger_reaches_the_runtime_on_our_platforms(robotrain, stones, platform, tmp_path, monkeypatch):
+    monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path / "nobody"))
+    stones()
+    for role, words in JOBS.items():
+        to = tmp_path / role
+        answer = robotrain("render", "--platform", platform, *PLATFORMS[platform], *words, "--to", to)
+        assert answer.exit_code == 0, answer.stderr
+        told, packed = arrived(to)
+        typed = [word for flag, word in zip(words[::2], words[1::2], strict=True) if "stone" in flag]
+        assert [source.uri for source in told.sources if source.kind == "stone"] == typed
+        assert [source.role for source in told.sources if source.kind == "stone"] == [role] * len(typed)
+        assert told.halves["source.stone"] == HALF
+        assert not [mount for mount in told.placement.mounts if mount.uri.startswith("stone:")]
+        assert "stones/container.py" in packed
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_and_so_does_a_place_of_a_stranger_to_publish_to(robotrain, stones, platform, tmp_path, monkeypatch):
+    monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path / "nobody"))
+    stones()
+    words = ("-d", "lerobot/pusht", "--publish-url", "stone://quarry/one")
+    answer = robotrain("render", "--platform", platform, *PLATFORMS[platform], *words, "--to", tmp_path / "plan")
+    assert answer.exit_code == 0, answer.stderr
+    told, packed = arrived(tmp_path / "plan")
+    assert told.parameters["publish_url"] == "stone://quarry/one"
+    assert told.halves["target.stone"] == HALF
+    assert "stones/container.py" in packed
+
+
+def test_osmo_declares_the_size_that_it_holds_workflows_to():
+    from robotrain_osmo.capabilities import CAPABILITIES
+    from robotrain_osmo.spec import size
+
+    assert CAPABILITIES.limits["spec_kib"] << 10 == size.MOST
+
+
+@pytest.mark.parametrize("name", [name for name in Plugins("none").source_kinds() if name != "run"])
+def test_the_example_of_each_kind_is_one_and_is_its_own_printed_form(name, tmp_path):
+    kind = Plugins("none").source_kinds()[name]
+    source = kind.parse(kind.example, tmp_path)
+    assert (source.kind, str(source), kind.warn(source)) == (name, kind.example, [])

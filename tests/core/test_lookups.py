@@ -1,0 +1,89 @@
+"""What this machine knows, offline: asked only when nothing else said a value; what fails is a warning."""
+
+import os
+from pathlib import Path
+
+import pytest
+from robotrain import Rejected, library
+
+FOLDER = "infrastructure/terraform"
+
+
+def knows(text):
+    Path(os.environ["SATURN"]).write_text(text)
+
+
+def told(row):
+    return row["value"], row["origin"], row["overrode"]
+
+
+def test_it_is_asked_last_and_says_where_it_found_the_value(explained, saturn):
+    knows("0000-1111\n~/.saturn/profile.json")
+    default = [{"value": "None", "origin": "default"}]
+    assert told(explained()["subscription_id"]) == ("0000-1111", "looked up ~/.saturn/profile.json", default)
+    assert saturn() == 1
+
+
+def test_an_answer_of_none_leaves_the_default(explained, saturn):
+    assert told(explained()["subscription_id"]) == (None, "default", [])
+    assert explained.said == ""
+    assert saturn() == 1
+
+
+def test_whatever_says_a_value_keeps_it_from_being_asked(explained, saturn, terraform, monkeypatch):
+    knows("0000-1111\n~/.saturn/profile.json")
+    explained("--subscription-id", "flag")
+    monkeypatch.setenv("SATURN_SUBSCRIPTION", "environment")
+    explained()
+    monkeypatch.delenv("SATURN_SUBSCRIPTION")
+    terraform.outputs(subscription_id="outputs")
+    assert explained()["subscription_id"]["origin"] == f"{FOLDER} subscription_id.value"
+    assert saturn() == 0
+    terraform.outputs()
+    assert explained()["subscription_id"]["value"] == "0000-1111"
+
+
+def test_one_that_fails_is_a_warning_that_names_the_setting(explained):
+    knows("broken")
+    assert explained()["subscription_id"]["value"] is None
+    assert explained.said.startswith("warning: --subscription-id could not be looked up on this machine ")
+    assert "ValueError: line 1 is broken, password=<redacted>" in explained.said
+    assert "use   --subscription-id TEXT" in explained.said
+
+
+def test_one_that_answers_with_something_else_is_a_warning_too(explained):
+    knows("just one line")
+    assert explained()["subscription_id"]["value"] is None
+    assert "[lookup-failed]" in explained.said
+
+
+def test_help_asks_nothing(robotrain, saturn):
+    assert robotrain("submit", "--platform", "saturn", "--help").exit_code == 0
+    assert saturn() == 0
+
+
+def test_a_run_once_more_is_not_looked_up_again(robotrain, saturn):
+    sent = robotrain("submit", "--platform", "saturn", "--dataset-path", "x", "--no-pin")
+    assert sent.exit_code == 0, sent.stderr
+    knows("0000-1111\n~/.saturn/profile.json")
+    before = saturn()
+    answer = robotrain("resubmit", sent.stdout.strip(), "--set", "altitude=60", "--dry-run")
+    assert answer.exit_code == 0, answer.stderr
+    assert "0000-1111" not in answer.stderr
+    assert saturn() == before
+
+
+def test_what_a_flag_is_also_called_is_told_its_one_name_everywhere_else(robotrain, saturn):
+    Path("job.yaml").write_text("platforms: {saturn: {saturn_subscription_id: s}}\n")
+    assert "use   subscription_id" in robotrain("explain", "--platform", "saturn", "job.yaml").stderr
+    for key in ("saturn_subscription_id", "platforms.saturn.saturn_subscription_id"):
+        way = key.replace("saturn_subscription_id", "subscription_id")
+        assert f"use   --set {way}" in robotrain("explain", "--platform", "saturn", "--set", f"{key}=s").stderr
+    with pytest.raises(Rejected) as raised:
+        library.explain(platform="saturn", dataset_path="x", saturn_subscription_id="s")
+    assert [way.text for way in raised.value.problems[0].instead] == ["subscription_id"]
+
+
+def test_every_spelling_of_the_flag_gives_the_one_value(explained):
+    row = explained("--saturn-subscription-id", "s")["subscription_id"]
+    assert told(row)[:2] == ("s", "flag --subscription-id")

@@ -1,0 +1,147 @@
+"""The parity matrix: a row for all there is, an answer of each platform; in a terminal, as data, and as a page."""
+
+import re
+from pathlib import Path
+
+import pytest
+from robotrain import matrix
+from robotrain.capabilities import ANY, YES, Capabilities, no
+from robotrain.cli import matrix_table
+from robotrain.cli.columns import width
+from robotrain.plugins import Plugins
+
+ROOT = Path(__file__).parents[2]
+MARK = "<!-- what follows is written by .ci/pages -->\n\n"
+
+
+@pytest.fixture
+def platforms(robotrain, mars):
+    """`platforms --json`, and a way to find a row of it and the answers of one platform."""
+
+    class Printed:
+        json = robotrain("platforms", "--json").json
+
+        def rows(self, **names) -> list[dict]:
+            return [row for row in self.json["rows"] if names.items() <= row.items()]
+
+        def cell(self, platform: str, **names) -> dict:
+            (row,) = self.rows(**names)
+            return row["support"][self.json["platforms"].index(platform)]
+
+    return Printed()
+
+
+def test_every_installed_kind_has_a_row_also_where_a_platform_never_mentions_it(platforms):
+    assert platforms.cell("mars", role="dataset", kind="blob_url")["level"] == "yes"
+    silent = platforms.cell("mars", role="resume", kind="datastore_path")
+    assert silent == {"level": "unknown", "reason": "the platform does not say", "instead": ""}
+    kinds = {row["kind"] for row in platforms.rows(section="sources")}
+    assert kinds == {*Plugins("none").source_kinds(), ANY} - {"run"}
+
+
+def test_a_no_has_its_reason_and_its_way_out(platforms):
+    cell = platforms.cell("local", role="policy", kind="model_asset")
+    assert cell["level"] == "no"
+    assert cell["reason"].startswith("A model of an Azure ML workspace is mounted")
+    assert cell["instead"].startswith("download it")
+
+
+def test_whoever_is_not_named_has_a_row_in_each_role_and_among_the_workloads(platforms):
+    for role in ("dataset", "policy", "init_policy", "resume", "publish"):
+        assert platforms.cell("local", role=role, kind=ANY)["level"] == "yes"
+        assert platforms.cell("mars", role=role, kind=ANY)["level"] == "unknown"
+    assert platforms.cell("osmo", workload=ANY)["level"] == "yes"
+    assert platforms.cell("mars", workload="lerobot-train")["level"] == "yes"
+
+
+def test_each_pair_of_datasets_has_an_answer_and_one_that_stands_alone_says_so(platforms):
+    datasets = {row["kind"] for row in platforms.rows(section="sources", role="dataset")} - {ANY}
+    pairs = platforms.rows(section="combinations")
+    assert len({frozenset((row["kind"], row["other"])) for row in pairs}) == len(datasets) * (len(datasets) + 1) // 2
+    assert platforms.cell("mars", section="combinations", kind="blob_url", other="data_asset")["level"] == "yes"
+    alone = platforms.cell("mars", section="combinations", kind="blob_url", other="huggingface")
+    assert alone == {
+        "level": "no",
+        "reason": "Hugging Face repositories stand alone in a job.",
+        "instead": "a job for each",
+    }
+    once = platforms.cell("mars", section="combinations", kind="huggingface", other="huggingface")
+    assert (once["level"], once["reason"]) == ("no", "--dataset-repo-id can be given once.")
+
+
+def test_a_pair_is_no_where_one_of_the_two_is_not_taken_and_says_why(platforms):
+    pair = platforms.cell("osmo", section="combinations", kind="data_asset", other="local_path")
+    assert pair == platforms.cell("osmo", section="sources", role="dataset", kind="data_asset")
+
+
+def test_limits_are_numbers_and_robotrains_own_is_never_passed(robotrain, mars, monkeypatch):
+    import mars_plugin
+
+    monkeypatch.setattr(mars_plugin.Mars, "capabilities", Capabilities(limits={"sources": 100, "craters": 2}))
+    answer = robotrain("platforms", "--json").json
+    at = {name: index for index, name in enumerate(answer["platforms"])}
+    found = {limit["name"]: limit for limit in answer["limits"]}
+    assert found["sources"]["numbers"] == [64] * len(at)
+    assert found["sources"]["means"] == "sources of one kind in a role"
+    assert (found["spec_kib"]["numbers"][at["osmo"]], found["spec_kib"]["numbers"][at["mars"]]) == (1024, None)
+    assert found["craters"]["numbers"][at["mars"]] == 2
+
+
+def test_what_is_declared_of_a_kind_that_is_not_installed_has_a_row_too(robotrain, mars, monkeypatch):
+    import mars_plugin
+
+    declared = Capabilities(sources={("dataset", "dust"): YES, ("policy", "data_asset"): YES}, features={"dig": YES})
+    monkeypatch.setattr(mars_plugin.Mars, "capabilities", declared)
+    rows = {row["what"]: row["support"] for row in robotrain("platforms", "mars", "--json").json["rows"]}
+    assert rows["dataset from dust"] == [{"level": "yes", "reason": "", "instead": ""}]
+    assert rows["feature dig"][0]["level"] == "yes"
+    assert "policy from data_asset" not in rows  # there is no flag that would name one
+
+
+def test_a_terminal_that_is_too_narrow_gets_tables_below_each_other(mars):
+    plugins = Plugins()
+    made = matrix.of(plugins.platforms(), plugins.source_kinds(), plugins.workloads())
+    wide = matrix_table.table(made, None)
+    assert wide.splitlines()[0].split() == ["azureml", "local", "mars", "osmo"]
+    narrow = matrix_table.table(made, 64)
+    assert max(map(width, narrow.splitlines())) <= 64
+    heads = [line.split() for line in narrow.splitlines() if "azureml" in line or "osmo" in line.split()]
+    assert heads == [["azureml", "local"], ["mars", "osmo"]]
+    assert narrow.count("dataset from blob_url") == 2
+
+
+def test_one_platform_says_its_limits_and_what_does_not_go_together(robotrain):
+    told = robotrain("platforms", "osmo").stdout
+    (pair,) = [line for line in told.splitlines() if line.startswith("datasets from blob_url and data_asset ")]
+    assert pair.endswith("  no    as dataset from data_asset")
+    assert "1024  " in told
+    assert "KiB of native spec" in told
+    assert "Hugging Face repositories stand alone in a job. Instead: a job for each." in told
+
+
+def test_markdown_gives_equal_reasons_one_number(robotrain, mars, monkeypatch):
+    import mars_plugin
+
+    dust = no("There is <dust> | everywhere, --really.", "--platform local")
+    monkeypatch.setattr(mars_plugin.Mars, "capabilities", Capabilities(features={"cancel": dust, "wandb": dust}))
+    page = robotrain("platforms", "mars", "--markdown").stdout
+    numbers = [re.search(rf"`{name}`: .* \| no \((\d+)\) \|", page)[1] for name in ("cancel", "wandb")]
+    assert numbers[0] == numbers[1]
+    reason = r"There is \<dust\> \| everywhere, `--really`. Instead: `--platform local`."
+    assert page.count(f"\n{numbers[0]}. {reason}") == 1
+    assert "| `lerobot-train` | unknown |" in page
+    assert "unknown**: the platform does not say" in page
+
+
+def test_json_and_markdown_are_not_asked_for_together(robotrain):
+    answer = robotrain("platforms", "--json", "--markdown")
+    assert answer.exit_code == 2
+    assert "--json and --markdown are two forms of one answer" in answer.stderr
+
+
+def test_the_page_is_what_the_platforms_of_this_repository_declare(robotrain, mars):
+    """Other plugins are installed here, and are no part of it."""
+    page = (ROOT / "docs/parity.md").read_text()
+    made = robotrain("--no-plugins", "platforms", "--markdown").stdout
+    assert "mars" not in made
+    assert page.partition(MARK)[2] == made, "docs/parity.md is stale: .ci/pages writes it anew"

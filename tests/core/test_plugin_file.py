@@ -1,0 +1,262 @@
+"""A plugin that is one file: found only in the folder that somebody names, with the rights of an installed one."""
+
+import io
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from badly import MARS, kind
+
+JOB = ("--dataset-path", "x")
+SITE = """
+from robotrain.problem import Problem, Stage
+from robotrain.health import HealthCheck, ok
+
+@hook
+def robotrain_check(job, platform):
+    if job["batch_size"] > 100:
+        yield Problem(code="acme-batch", stage=Stage.CHECK, title="batches stay below 100")
+
+@hook
+def robotrain_run_changed(run, change):
+    import pathlib
+    pathlib.Path("told.txt").write_text(f"{run.run} {change}")
+
+@hook
+def robotrain_health():
+    return [HealthCheck(name="drill", look=lambda: [ok("it is sharp")])]
+"""
+COMMAND = '''
+import typer
+app = typer.Typer()
+
+@app.command()
+def dig(deep: int = 2):
+    """Dig."""
+    print("dug", deep)
+
+commands = {"dig": app}
+'''
+WORKLOAD = """
+from dataclasses import dataclass
+from robotrain.hookspecs import hook
+from robotrain.workload import Workload
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    times: int = 3
+
+@hook
+def robotrain_workloads():
+    return [Workload(name="dig", summary="digs", parameters=Parameters, roles={}, half="HALF")]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Write files into a folder of one's own, the plugin file among them; what is imported from it is forgotten."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    known = {*sys.modules}
+
+    def folder(source: str, **files: str) -> Path:
+        place = tmp_path / "tools"
+        for name, text in {"robotrain_plugin.py": source, **files}.items():
+            path = place / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return place
+
+    yield folder
+    for name in {*sys.modules} - known:
+        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+def test_its_platform_works_from_submit_to_status(robotrain, folder):
+    place = folder(MARS)
+    sent = robotrain("--plugins-from", place, "submit", "--platform", "mars", *JOB)
+    assert sent.exit_code == 0
+    assert "succeeded" in robotrain("--plugins-from", place, "status").stdout
+    without = robotrain("status")
+    assert without.exit_code == 2
+    assert "no platform 'mars' is installed" in without.stderr
+    assert "robotrain --plugins-from FOLDER …" in without.stderr
+
+
+def test_the_environment_of_the_process_names_it_as_well(robotrain, folder, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_PLUGINS_FROM", str(folder(MARS)))
+    assert robotrain("render", "--platform", "mars", *JOB).exit_code == 0
+    import robotrain as library
+
+    assert library.submit(platform="mars", dataset_path="x").status().state == "succeeded"
+
+
+def test_its_claims_are_what_it_brings_and_the_file_is_shown_as_its_distribution(robotrain, folder):
+    place = folder(MARS + SITE + COMMAND)
+    rows = robotrain("--plugins-from", place, "plugins", "--json").json["plugins"]
+    brought = {row["claim"]: row["failure"] for row in rows if row["distribution"] == f"{place}/robotrain_plugin.py"}
+    assert brought == {"platform.mars": None, "command.dig": None, "robotrain_plugin": None}
+    assert "robotrain_plugin" not in robotrain("plugins").stdout
+
+
+def test_its_rules_notifications_checks_and_commands_work(robotrain, folder):
+    place = folder(MARS + SITE + COMMAND)
+    run = ("--plugins-from", place, "submit", "--platform", "mars", *JOB)
+    assert "acme-batch" in robotrain(*run, "--batch-size", "101").stderr
+    assert robotrain(*run).exit_code == 0
+    assert Path("told.txt").read_text().endswith(" sent")
+    assert "it is sharp" in robotrain("--plugins-from", place, "doctor").stdout
+    assert robotrain("--plugins-from", place, "dig", "--deep", "7").stdout == "dug 7\n"
+
+
+def test_its_source_kinds_work(robotrain, folder):
+    source = (
+        kind("Pet").replace("recognises=", "half='petting', recognises=")
+        + "\nclass Pet(str):\n    kind = 'pet'\n    def __new__(cls, text, base):\n"
+    )
+    place = folder(source + "        return super().__new__(cls, text)\n")
+    answer = robotrain("--plugins-from", place, "explain", "--platform", "local", "--pet", "rex")
+    assert answer.exit_code == 0
+    assert "rex" in answer.stdout
+    assert robotrain("explain", "--platform", "local", "--pet", "rex").exit_code == 2
+
+
+def packed(robotrain, place: Path) -> set[str]:
+    plan = Path("plan")
+    answer = robotrain("--plugins-from", place, "render", "dig", "--platform", "local", "--to", plan)
+    assert answer.exit_code == 0, answer.stderr
+    return set(zipfile.ZipFile(io.BytesIO((plan / "payload.zip").read_bytes())).namelist())
+
+
+def test_a_half_that_is_a_module_beside_it_is_packed_with_what_it_names(robotrain, folder):
+    half = "from pathlib import Path\nimport soil\nLOCK = Path(__file__).with_name('lock.txt')\nPROGRAM = 'digging'\n"
+    files = {
+        "digger.py": half,
+        "soil.py": "import json\n",
+        "digging.py": "",
+        "lock.txt": "x==1\n",
+        "other.py": "",
+        "secret.txt": "",
+        "robots/dataset.bin": "",
+    }
+    names = packed(robotrain, folder(WORKLOAD.replace("HALF", "digger"), **files))
+    assert {"digger.py", "soil.py", "digging.py", "lock.txt"} <= names
+    assert not names & {"robotrain_plugin.py", "other.py", "secret.txt", "robots/dataset.bin"}
+
+
+def test_a_half_that_is_in_a_package_beside_it_is_packed_whole(robotrain, folder):
+    files = {"mine/__init__.py": "", "mine/container.py": "import soil\n", "mine/lock.txt": "x==1\n", "soil.py": ""}
+    names = packed(robotrain, folder(WORKLOAD.replace("HALF", "mine.container"), **files))
+    assert {"mine/__init__.py", "mine/container.py", "mine/lock.txt", "soil.py"} <= names
+
+
+def test_what_a_half_only_speaks_of_stays_at_home(robotrain, folder):
+    half = '"""Digs, as digger.py does; it never reads "keys.json"."""\nimport os, soil\n# "keys.json", "soil.txt"\n'
+    files = {"digger.py": half, "soil.py": "", "soil.txt": "", "keys.json": ""}
+    names = packed(robotrain, folder(WORKLOAD.replace("HALF", "digger"), **files))
+    assert {"digger.py", "soil.py"} <= names
+    assert not names & {"keys.json", "soil.txt"}
+
+
+def test_a_module_that_python_has_itself_is_not_packed_from_anywhere(robotrain, folder):
+    """Packed, it would stand before Python's own in the container."""
+    half = "import platform\nKINDS = ('secrets', 'platform')\nprint(platform.system())\n"
+    files = {"digger.py": half, "secrets/__init__.py": "", "platform.py": ""}
+    names = packed(robotrain, folder(WORKLOAD.replace("HALF", "digger"), **files))
+    assert not names & {"secrets.py", "secrets/__init__.py", "platform.py"}
+
+
+def test_it_is_never_found_by_itself(robotrain, folder, monkeypatch):
+    place = folder(MARS)
+    monkeypatch.chdir(place)
+    assert robotrain("render", "--platform", "mars", *JOB).exit_code == 2
+    below = place / "below"
+    below.mkdir()
+    monkeypatch.chdir(below)
+    assert "mars" not in robotrain("plugins").stdout
+
+
+def test_what_a_repository_holds_does_not_load_it(robotrain, folder, monkeypatch):
+    """A clone may hold any of these; none of them may make its code run."""
+    place = folder(f"import pathlib\npathlib.Path({str(Path.cwd() / 'ran')!r}).touch()\n{MARS}")
+    Path(".env").write_text(f"ROBOTRAIN_PLUGINS_FROM={place}\nPLUGINS_FROM={place}\n")
+    Path("job.yaml").write_text("workload: lerobot-train\nsources:\n  dataset:\n    - local_path: x\n")
+    render = ("render", "--platform", "local")
+    assert robotrain(*render, *JOB).exit_code == 0
+    Path("robotrain.toml").write_text(f'plugins_from = "{place}"\n')
+    robotrain(*render, *JOB)
+    Path("job.yaml").write_text(f"workload: lerobot-train\nplugins_from: {place}\n")
+    robotrain(*render, "job.yaml")
+    assert not Path("ran").exists()
+
+
+def test_a_name_that_an_installed_plugin_has_is_refused_as_for_any_two(robotrain, folder, mars):
+    place = folder(MARS)
+    answer = robotrain("--plugins-from", place, "render", "--platform", "mars", *JOB)
+    assert answer.exit_code == 1
+    assert f"{place}/robotrain_plugin.py and robotrain-mars 1.0" in answer.stderr.replace("\n", " ") or (
+        f"robotrain-mars 1.0 and {place}/robotrain_plugin.py" in answer.stderr
+    )
+    without = ("--without", "robotrain-mars", "--plugins-from", place)
+    assert robotrain(*without, "render", "--platform", "mars", *JOB).exit_code == 0
+
+
+def test_a_name_of_robotrain_itself_is_not_taken_over(robotrain, folder):
+    place = folder(MARS.replace('name = "mars"', 'name = "local"'))
+    answer = robotrain("--plugins-from", place, "render", "--platform", "local", *JOB, "--json")
+    assert answer.json["platform"] == "local"
+    assert "crater.txt" not in answer.json["files"]
+
+
+@pytest.mark.parametrize(
+    ("source", "said", "line"),
+    [
+        ("x = 1\ndef f(:\n", "SyntaxError: ", 2),
+        ("x = 1\n\nx = x / 0\n", "ZeroDivisionError: division by zero", 3),
+        ("import rover_sdk\n", "ModuleNotFoundError: No module named 'rover_sdk'", 1),
+        (
+            "from robotrain.hookspecs import hook\n@hook\ndef robotrain_platforms():\n    raise KeyError('a')\n",
+            "KeyErr",
+            4,
+        ),
+        ("raise SystemExit(3)\n", "SystemExit: 3", 1),
+        ("ROBOTRAIN_API = 99\n", "it is written for version 99 of the plugin API", None),
+        ("commands = ['dig']\n", "`commands` is a mapping of names to Typer apps", None),
+    ],
+)
+def test_what_is_wrong_in_it_is_told_with_the_line(robotrain, folder, source, said, line):
+    place = folder(source)
+    answer = robotrain("--plugins-from", place, "render", "--platform", "local", *JOB)
+    assert answer.exit_code == 1
+    assert f"the plugin file does not load: {said}" in answer.stderr
+    assert f"--plugins-from {place}/robotrain_plugin.py{f':{line}' if line else ''}\n" in answer.stderr
+    assert "without --plugins-from: goes on without it" in answer.stderr
+    if "rover_sdk" in source:
+        assert "uv pip install rover-sdk" in answer.stderr
+
+
+@pytest.mark.parametrize(("name", "said"), [("tools", "has no robotrain_plugin.py"), ("gone", "is not a folder")])
+def test_a_file_that_is_not_there(robotrain, tmp_path, name, said):
+    (tmp_path / "tools").mkdir()
+    answer = robotrain("--plugins-from", tmp_path / name, "render", "--platform", "local", *JOB)
+    assert answer.exit_code == 2
+    assert f"{tmp_path / name} {said}" in answer.stderr
+
+
+def test_a_file_that_brings_nothing(robotrain, folder):
+    answer = robotrain("--plugins-from", folder("x = 1\n"), "render", "--platform", "local", *JOB)
+    assert answer.exit_code == 2
+    assert "the plugin file brings nothing" in answer.stderr
+
+
+def test_what_it_prints_is_no_result(robotrain, folder):
+    place = folder("print('noise')\n" + MARS)
+    answer = robotrain("--plugins-from", place, "render", "--platform", "mars", *JOB, "--json")
+    assert answer.json["platform"] == "mars"
+    assert "noise" in answer.stderr
+
+
+def test_it_counts_for_nothing_where_only_what_robotrain_comes_with_is_wanted(robotrain, folder, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_PLUGINS_FROM", str(folder("1/0")))
+    assert robotrain("--no-plugins", "render", "--platform", "local", *JOB).exit_code == 0

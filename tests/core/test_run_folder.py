@@ -1,0 +1,188 @@
+"""What a platform leaves to core whose runs are folders that it sees from here."""
+
+import json
+import os
+import subprocess
+import sys
+from types import MappingProxyType
+
+import pytest
+from robotrain import run_folder
+from robotrain.plan import Plan
+from robotrain.run import RunGone, Status
+from robotrain.run_folder import taken as from_here
+from robotrain_runtime import checkpoint, event
+from robotrain_runtime import once as on_the_node
+from robotrain_runtime.event import Evaluated
+
+STATES = MappingProxyType({"WAITS": "pending", "DONE": "succeeded", "KILLED": "failed"})
+
+
+class Planet(run_folder.Seen):
+    """An engine that says what it is told to."""
+
+    name = "pluto"
+    states = STATES
+
+    def __init__(self, near=False, then="KILLED"):
+        self.near = near
+        self.then = then
+        self.says = {"7": "WORKS"}
+        self.stopped = []
+
+    def word(self, job):
+        return self.says[job]
+
+    def stop(self, job):
+        self.stopped.append(job)
+        self.says[job] = self.then
+
+    def here(self, reference):
+        return self.near
+
+
+@pytest.fixture
+def reference(tmp_path):
+    (tmp_path / "run").mkdir()
+    return {"folder": str(tmp_path / "run"), "job": "7"}
+
+
+def told(tmp_path, state):
+    (tmp_path / "run/outcome.json").write_text(json.dumps({"state": state, "exit_code": 143, "reason": "it stopped"}))
+
+
+def plan(content=b"{}"):
+    archive = b"PK\x05\x06" + bytes(18)  # of nothing
+    return Plan(platform="p", run="r", job=None, spec="job.json", files={"job.json": content, "payload.zip": archive})
+
+
+def test_a_plan_is_placed_once_and_another_is_not_put_over_it(tmp_path):
+    folder = tmp_path / "runs/r"
+    assert [*run_folder.wrong_with(plan(), folder)] == []
+    assert not run_folder.holds(plan(), folder)
+    assert run_folder.place(plan(), folder)
+    assert run_folder.holds(plan(), folder)
+    assert not run_folder.place(plan(), folder)
+    assert [*run_folder.wrong_with(plan(), folder)] == []
+    assert [problem.code for problem in run_folder.wrong_with(plan(b"[]"), folder)] == ["run-folder-refused"]
+    with pytest.raises(FileExistsError):
+        run_folder.place(plan(b"[]"), folder)
+    assert [path.name for path in folder.parent.iterdir()] == ["r"]
+
+
+def test_a_folder_that_is_gone_is_told(tmp_path):
+    with pytest.raises(RunGone):
+        run_folder.present({"folder": str(tmp_path / "none")})
+
+
+@pytest.mark.parametrize(
+    ("word", "state", "reason"),
+    [
+        ("WAITS (for a node)", "pending", "pluto says WAITS (for a node)"),
+        ("RUNNING", "running", ""),
+        ("NEVER HEARD OF", "running", "pluto says NEVER HEARD OF"),
+        ("KILLED", "failed", "pluto says KILLED"),
+    ],
+)
+def test_a_word_means_what_the_platform_says_and_else_the_run_goes_on(reference, word, state, reason):
+    planet = Planet()
+    planet.says["7"] = word
+    assert planet.status(reference) == Status(state=state, reason=reason)
+
+
+def test_how_a_run_ended_is_its_own_word_unless_it_waits_again(reference, tmp_path):
+    planet = Planet()
+    told(tmp_path, "failed")
+    assert planet.status(reference) == Status(state="failed", reason="it stopped", exit_code=143)
+    planet.says["7"] = "WAITS"
+    assert planet.status(reference).state == "pending"
+
+
+def test_who_stopped_a_run_that_nobody_cancelled_is_told(reference, tmp_path):
+    told(tmp_path, "cancelled")
+    assert Planet().status(reference).reason == "it stopped by pluto, as when its time is up"
+    (tmp_path / "run/cancelled").touch()
+    assert Planet().status(reference).reason == "it stopped"
+
+
+def test_the_engine_is_asked_of_the_job_that_took_the_run(reference, tmp_path):
+    planet = Planet()
+    planet.says["8:1"] = "WAITS"
+    assert run_folder.taker(tmp_path / "run") is None
+    (tmp_path / "run/taken").symlink_to("8:1:4711")
+    assert run_folder.taker(tmp_path / "run") == ("8:1", 4711)
+    assert planet.status(reference).state == "pending"
+
+
+@pytest.mark.parametrize("name", ["TAKEN", "CANCELLED"])
+def test_both_sides_mean_the_same_file(name):
+    assert getattr(from_here, name) == getattr(on_the_node, name)
+
+
+def test_a_run_is_stopped_once(reference, monkeypatch):
+    monkeypatch.setattr("robotrain.run_folder.seen.PAUSE", 0.0)
+    planet = Planet()
+    planet.cancel(reference)
+    planet.cancel(reference)
+    assert planet.stopped == ["7"]
+    assert planet.status(reference).state == "cancelled"
+
+
+def test_a_run_that_takes_its_time_to_save_is_not_told_again(reference, monkeypatch):
+    monkeypatch.setattr("robotrain.run_folder.seen.PAUSE", 0.0)
+    planet = Planet(then="SAVES")
+    planet.cancel(reference)
+    planet.cancel(reference)
+    assert planet.stopped == ["7"]
+    assert planet.status(reference).state == "running"
+
+
+def test_a_run_that_ended_is_not_cancelled_afterwards(reference):
+    planet = Planet()
+    planet.says["7"] = "DONE"
+    planet.cancel(reference)
+    assert planet.status(reference).state == "succeeded"
+    assert planet.stopped == []
+
+
+def test_the_log_is_read_until_the_run_ends(reference, tmp_path):
+    planet = Planet()
+    planet.says["7"] = "DONE"
+    (tmp_path / "run/log.txt").write_text("one\ntwo\n")
+    assert [*planet.logs(reference, follow=False, tail=1)] == ["two"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells where a process works")
+def test_a_process_of_this_machine_is_watched_and_stopped_without_an_engine(reference, tmp_path, monkeypatch):
+    monkeypatch.setattr("robotrain.run_folder.seen.PAUSE", 0.0)
+    planet, folder = Planet(near=True), tmp_path / "run"
+    assert planet.status(reference).state == "pending"
+    (folder / "taken").symlink_to(f"7:{os.getpid()}")
+    assert planet.status(reference).state == "lost", "a process that works elsewhere is another's"
+    (folder / "taken").unlink()
+    process = subprocess.Popen(["sleep", "60"], cwd=folder)
+    (folder / "taken").symlink_to(f"7:{process.pid}")
+    assert planet.status(reference).state == "running"
+    planet.cancel(reference)
+    assert process.wait(timeout=10) != 0
+    assert planet.status(reference).state == "cancelled"
+    assert planet.stopped == []
+
+
+@pytest.mark.parametrize("within", [True, False])
+def test_the_results_of_an_evaluation_are_outputs_wherever_they_lie(tmp_path, within):
+    folder = tmp_path / "run"
+    own = folder / "outputs" if within else tmp_path / "elsewhere"
+    for name in ("eval_results/eval_results.json", "policy/000400/config.json", "another's" if not within else "log"):
+        (own / name).parent.mkdir(parents=True, exist_ok=True)
+        (own / name).write_text("{}")
+    folder.mkdir(exist_ok=True)
+    told = Evaluated(
+        episodes=1, scores={}, results=str(own / "eval_results"), policy=str(own / "policy/000400"), step=400
+    )
+    (folder / "events.jsonl").write_text(event.dump(told) + "\n")
+    checkpoint.seal(own / "policy/000400", step=400, run="run", job="j", at=folder / "policy.json")
+    found = {output.name: (output.kind, output.uri) for output in run_folder.outputs(folder)}
+    assert found.pop("events.jsonl")[0] == "file"
+    names = ["eval_results", "policy", *(["log"] if within else [])]
+    assert found == {f"{own.name}/{name}": ("file", str(own / name)) for name in names}

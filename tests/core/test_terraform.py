@@ -1,0 +1,320 @@
+"""Terraform's outputs as a layer: read only when a value is missing, once, without secrets, and never in the way."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from robotrain import terraform_output
+
+FOLDER = "infrastructure/terraform"
+NEEDED = ("--subscription-id", "s", "--group", "g", "--probes", "2", "--no-rings")
+EVERYTHING = (*NEEDED, "--dock", "d", "--pier", "p")
+KEY = "kx8Wq2vT0pZ7mN4bR6yL1cJ9dF3hG5sA"
+
+
+def told(row):
+    return row["value"], row["origin"]
+
+
+def test_what_nobody_said_is_read_from_the_outputs(explained, terraform):
+    terraform.outputs(subscription_id="0000-1111", group={"name": "robots", "id": "/x"}, probes=3, rings=True)
+    rows = explained()
+    assert told(rows["subscription_id"]) == ("0000-1111", f"{FOLDER} subscription_id.value")
+    assert told(rows["group"]) == ("robots", f"{FOLDER} group.value.name")
+    assert told(rows["probes"]) == (3, f"{FOLDER} probes.value")
+    assert told(rows["rings"]) == (True, f"{FOLDER} rings.value")
+    assert explained.said == ""
+
+
+def test_it_is_run_once_in_its_folder_and_nobody_is_asked_anything(explained, terraform):
+    ours, theirs = os.pipe()
+    kept = os.dup(0)
+    try:
+        os.write(theirs, b"typed by somebody")
+        os.close(theirs)
+        os.dup2(ours, 0)
+        explained()
+    finally:
+        os.dup2(kept, 0)
+        os.close(kept), os.close(ours)
+    assert terraform.calls == [[str(Path(FOLDER).absolute()), "output -json", "1", "0", "1", ""]]
+
+
+def test_whatever_is_said_elsewhere_is_stronger(explained, terraform, monkeypatch):
+    terraform.outputs(subscription_id="outputs", group={"name": "outputs"}, probes=3, rings=True)
+    Path("robotrain.toml").write_text('[platforms.saturn]\nsubscription_id = "toml"\n')
+    Path(".env").write_text("SATURN_GROUP=dotenv\n")
+    rows = explained("--probes", "2")
+    assert [rows[name]["value"] for name in ("subscription_id", "group", "probes", "rings")] == [
+        "toml",
+        "dotenv",
+        2,
+        True,
+    ]
+
+
+def test_it_is_not_run_when_every_value_is_said(explained, terraform):
+    terraform.does("exit 3")
+    assert explained(*EVERYTHING)["probes"]["value"] == 2
+    assert terraform.calls == []
+
+
+def test_a_setting_that_is_only_looked_at_is_no_reason_to_run_it(explained, terraform):
+    terraform.outputs(beacon="b", group={"name": "robots"})
+    assert told(explained(*EVERYTHING)["beacon"]) == (None, "default")
+    assert terraform.calls == []
+    assert told(explained("--probes", "2")["beacon"]) == ("b", f"{FOLDER} beacon.value")
+    assert len(terraform.calls) == 1
+
+
+def test_nor_is_one_that_another_makes_idle(explained, terraform):
+    terraform.outputs(dock="d", pier="p")
+    assert told(explained(*NEEDED, "--orbit", "high")["dock"]) == (None, "default")
+    assert terraform.calls == []
+    assert told(explained(*NEEDED)["dock"]) == ("d", f"{FOLDER} dock.value")
+
+
+def test_what_counts_only_together_is_left_out_in_part_and_told(explained, terraform):
+    terraform.outputs(dock="d")
+    assert told(explained()["dock"]) == (None, "default")
+    assert explained.said.startswith("note: what was found for --dock does not count: nobody says --pier ")
+    assert f"{FOLDER} dock.value" in explained.said
+    assert "use   --pier TEXT" in explained.said
+    assert told(explained("--pier", "p")["dock"]) == ("d", f"{FOLDER} dock.value")
+    assert explained.said == ""
+    assert told(explained("--orbit", "high")["dock"]) == (None, "default")
+    assert explained.said == ""  # where they are idle nobody misses them
+
+
+@pytest.mark.parametrize("words", [("explain", "--help"), ("submit", "--platform", "saturn", "--help"), ("platforms",)])
+def test_help_and_the_catalog_do_not_run_it(robotrain, saturn, terraform, words):
+    assert robotrain(*words).exit_code == 0
+    assert terraform.calls == []
+
+
+def test_a_platform_without_such_settings_does_not_run_it(robotrain, saturn, terraform, monkeypatch):
+    monkeypatch.setenv("ROBOTRAIN_TERRAFORM", "nowhere")
+    assert robotrain("render", "--platform", "local", "--dataset-path", "x").exit_code == 0
+    assert terraform.calls == []
+
+
+def test_an_empty_value_counts_as_unset_on_both_sides(explained, terraform, monkeypatch):
+    monkeypatch.setenv("SATURN_GROUP", "")
+    terraform.outputs(subscription_id="", group={"name": "robots"})
+    rows = explained("--group", "")
+    assert rows["group"]["value"] == "robots"
+    assert told(rows["subscription_id"]) == (None, "default")
+
+
+@pytest.mark.parametrize("value", [None, ["robots"], {"name": {"name": "robots"}}, "robots"])
+def test_only_a_text_a_number_or_a_switch_is_a_value(explained, terraform, value):
+    terraform.outputs(group=value)
+    assert told(explained()["group"]) == (None, "default")
+    assert explained.said == ""
+
+
+def test_a_value_that_does_not_fit_names_the_output(robotrain, saturn, terraform):
+    terraform.outputs(probes=1.5)
+    answer = robotrain("explain", "--platform", "saturn", "--dataset-path", "x")
+    assert answer.exit_code == 2
+    assert "--probes takes a whole number greater than 0" in answer.stderr
+    assert f"{FOLDER} probes.value 1.5" in answer.stderr
+
+
+class TestSensitiveOutputs:
+    """They are dropped before anything looks at them."""
+
+    @pytest.fixture
+    def hidden(self, terraform):
+        """`group` and another are sensitive."""
+        secret = f'{{"sensitive": true, "type": "string", "value": "{KEY}"}}'
+        group = f'{{"sensitive": true, "type": ["object", {{}}], "value": {{"name": "{KEY}"}}}}'
+        probes = '{"sensitive": false, "type": "number", "value": 0}'
+        terraform.prints(f'{{"group": {group}, "secret": {secret}, "probes": {probes}}}')
+
+    def test_a_setting_that_one_would_give_is_told(self, robotrain, saturn, hidden):
+        answer = robotrain("explain", "--platform", "saturn", "--dataset-path", "x", "--probes", "1")
+        assert answer.exit_code == 0
+        assert "warning: the output group of Terraform is sensitive, and is not read" in answer.stderr
+        assert f"{FOLDER} group.value.name" in answer.stderr
+        assert "use   --group NAME" in answer.stderr
+        assert "secret" not in answer.stderr
+        assert KEY not in answer.stdout + answer.stderr
+
+    def test_none_is_in_a_plan_or_an_error(self, robotrain, saturn, hidden, tmp_path):
+        words = ("--platform", "saturn", "--dataset-path", "x")
+        assert robotrain("render", *words, "--probes", "1", "--to", tmp_path / "plan").exit_code == 0
+        assert not [
+            path for path in (tmp_path / "plan").rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()
+        ]
+        refused = robotrain("render", *words)
+        assert refused.exit_code == 2
+        assert KEY not in refused.stdout + refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ('echo \'{"group": {"value": {"name": "SECRETS\'', "What it printed is not its outputs as JSON."),
+        ("echo '[\"SECRETS\"]'", "What it printed is not its outputs as JSON."),
+        ("printf 'SECRETS \\377'", "What it printed is not its outputs as JSON."),
+        ("printf '[%.0s' $(seq 20000)", "What it printed is not its outputs as JSON."),
+        ("echo SECRETS; exit 7", "It ended with exit code 7."),
+        (
+            "printf '\\033[31m╷\\n│\\033[0m\\033[1m Error: no backend at /s?sig=1 password=hunter2\\n' >&2; exit 1",
+            "It ended with exit code 1: Error: no backend at /s?<redacted>",
+        ),
+    ],
+)
+def test_what_fails_is_one_warning_that_says_what_to_do(explained, terraform, script, says):
+    terraform.does(script)
+    assert told(explained()["group"]) == (None, "default")
+    lines = explained.said.splitlines()
+    assert lines[0].startswith("warning: the outputs of Terraform were not read ")
+    assert lines[0].endswith("[terraform-unread]")
+    assert lines[1] == f"  {FOLDER}"
+    assert says in explained.said
+    assert "--subscription-id, --group, --probes, --rings" in explained.said
+    assert "ROBOTRAIN_TERRAFORM=none" in explained.said
+    assert explained.said.count("warning:") == 1
+    assert not [text for text in ("SECRETS", "hunter2", "sig=1") if text in explained.said]
+
+
+def test_without_terraform_the_warning_names_the_settings_that_are_missing(explained, terraform):
+    terraform.remove()
+    explained("--group", "g", "--probes", "2")
+    assert "There is no `terraform` command here." in explained.said
+    assert "--subscription-id, --rings, --dock, --pier." in explained.said
+    assert "use   --subscription-id TEXT --rings " in explained.said
+    assert "terraform -chdir" not in explained.said
+
+
+def test_a_command_that_cannot_be_started_is_a_warning(explained, terraform):
+    (terraform.folder / "bin/terraform").write_text("#!/nowhere/sh\n")
+    explained()
+    assert "`terraform` could not be started: No such file or directory." in explained.said
+
+
+def test_the_time_limit_stops_it_and_all_that_it_started(explained, terraform, monkeypatch):
+    monkeypatch.setattr(terraform_output, "SECONDS", 0.3)
+    late = terraform.folder / "late"
+    terraform.does(f"(sleep 1; touch '{late}') & sleep 30")
+    started = time.monotonic()
+    explained()
+    assert time.monotonic() - started < 5
+    assert "It gave no answer in 0.3 s, and was stopped." in explained.said
+    time.sleep(1)
+    assert not late.exists()
+
+
+def test_one_that_hung_is_not_run_again_by_the_same_process(explained, terraform, monkeypatch):
+    monkeypatch.setattr(terraform_output, "SECONDS", 0.2)
+    terraform.does("sleep 30")
+    for _ in range(2):
+        explained()
+        assert "It gave no answer in 0.2 s, and was stopped." in explained.said
+    assert len(terraform.calls) == 1
+
+
+class TestItsFolder:
+    """Named by a setting, else one of the usual ones that has state."""
+
+    @pytest.fixture
+    def read_in(self, explained, terraform):
+        """The folder it was read in, relative to the test's; None when it was not run."""
+
+        def run(*args):
+            before = len(terraform.calls)
+            explained(*args)
+            new = terraform.calls[before:]
+            return str(Path(new[0][0]).relative_to(terraform.folder.parent)) if new else None
+
+        return run
+
+    def test_the_usual_ones_in_their_order(self, read_in, stated):
+        stated("deploy/001-iac")
+        assert read_in() == f"here/{FOLDER}"
+        Path(FOLDER, "terraform.tfstate").unlink()
+        assert read_in() == "here/deploy/001-iac"
+        Path(FOLDER, ".terraform").mkdir()
+        assert read_in() == f"here/{FOLDER}"
+
+    def test_without_state_nothing_is_run_and_nothing_said(self, read_in, explained):
+        Path(FOLDER, "terraform.tfstate").unlink()
+        assert read_in() is None
+        assert explained.said == ""
+
+    def test_that_of_the_checkout_counts_below_it(self, read_in, explained, terraform, monkeypatch):
+        terraform.outputs(group={"name": "robots"})
+        Path("deep/er").mkdir(parents=True)
+        monkeypatch.chdir("deep/er")
+        assert read_in() is None
+        Path("../../.git").write_text("gitdir: elsewhere\n")  # as in a worktree
+        assert read_in() == f"here/{FOLDER}"
+        assert explained()["group"]["origin"] == f"../../{FOLDER} group.value.name"
+
+    def test_another_one_is_told_with_its_layer(self, explained, terraform, stated):
+        Path(FOLDER, "terraform.tfstate").unlink()
+        stated("deploy/001-iac")
+        terraform.outputs(group={"name": "robots"})
+        assert explained()["group"]["origin"] == "terraform deploy/001-iac group.value.name"
+
+    def test_the_environment_names_one(self, read_in, stated, monkeypatch):
+        stated("infra")
+        monkeypatch.setenv("ROBOTRAIN_TERRAFORM", "infra")
+        assert read_in() == "here/infra"
+
+    def test_dotenv_names_one(self, read_in, stated):
+        stated("infra")
+        Path(".env").write_text("ROBOTRAIN_TERRAFORM=./infra\n")
+        assert read_in() == "here/infra"
+
+    def test_robotrain_toml_names_one_relative_to_itself_and_a_profile_another(self, read_in, stated, monkeypatch):
+        stated("infra"), stated("production")
+        Path("robotrain.toml").write_text('terraform = "infra"\n[profiles.big]\nterraform = "production"\n')
+        Path("deep").mkdir()
+        monkeypatch.chdir("deep")
+        assert read_in() == "here/infra"
+        assert read_in("--profile", "big") == "here/production"
+
+    def test_none_is_a_way_not_to_ask(self, read_in, explained, monkeypatch):
+        monkeypatch.setenv("ROBOTRAIN_TERRAFORM", "none")
+        assert read_in() is None
+        assert explained.said == ""
+
+    @pytest.mark.parametrize(("make", "says"), [(False, "is not there"), (True, "holds no state")])
+    def test_a_named_one_that_is_not_there_or_empty_is_an_error(self, robotrain, saturn, terraform, make, says):
+        if make:
+            Path("infra").mkdir()
+        Path("robotrain.toml").write_text('terraform = "infra"\n')
+        answer = robotrain("render", "--platform", "saturn", "--dataset-path", "x")
+        assert answer.exit_code == 2
+        assert f"error: the folder for Terraform {says}" in answer.stderr
+        assert "robotrain.toml infra" in answer.stderr
+        assert terraform.calls == []
+
+    def test_it_is_a_text(self, robotrain, saturn):
+        Path("robotrain.toml").write_text("terraform = 3\n")
+        answer = robotrain("render", "--platform", "saturn", "--dataset-path", "x")
+        assert answer.exit_code == 2
+        assert "terraform must be a folder in quotes" in answer.stderr
+
+
+def test_from_python_too(saturn, terraform):
+    import robotrain
+
+    terraform.outputs(group={"name": "robots"})
+    rows = {row["name"]: row for row in robotrain.explain(platform="saturn", dataset_path="x")}
+    assert told(rows["group"]) == ("robots", f"{FOLDER} group.value.name")
+
+
+def test_a_run_once_more_has_what_it_had(robotrain, saturn, terraform):
+    sent = robotrain("submit", "--platform", "saturn", "--dataset-path", "x", "--no-pin", *EVERYTHING[:2])
+    assert sent.exit_code == 0, sent.stderr
+    terraform.outputs(group={"name": "robots"}, probes=9)
+    before = len(terraform.calls)
+    answer = robotrain("resubmit", sent.stdout.strip(), "--set", "altitude=60", "--dry-run")
+    assert answer.exit_code == 0, answer.stderr
+    assert "robots" not in answer.stdout + answer.stderr
+    assert len(terraform.calls) == before

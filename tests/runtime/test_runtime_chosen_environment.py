@@ -1,0 +1,34 @@
+"""A workload whose jobs choose the environment that they run in."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from robotrain_runtime import halves
+from robotrain_runtime.environments import environment
+
+HERE = Path(__file__).parent / "halves"
+
+
+@pytest.fixture
+def measured(job, tmp_path):
+    def make(lock: str = "", **given):
+        publish = {"place": str(tmp_path), **({"lock": lock} if lock else {})}
+        made = job("import sys; print(sys.orig_argv[0])", publish=publish, **given)
+        return dataclasses.replace(made, halves={**made.halves, "workload.pretend": "pretend_measured"})
+
+    return make
+
+
+def test_it_is_as_the_half_says_of_the_job_and_otherwise_the_one_it_declares(halves_here, job, measured):
+    assert halves.environment_of(job()).lock == HERE / "nothing.txt"
+    assert halves.environment_of(measured()).lock == HERE / "nothing.txt"
+    assert halves.environment_of(measured("carrying.txt")).lock == HERE / "carrying.txt"
+
+
+@pytest.mark.slow
+def test_the_work_runs_in_it(run, measured, tmp_path):
+    ran = run(measured("carrying.txt", carried=["a"], environment=None))  # which the carrier has made ready
+    assert ran.exit_code == 0, ran.lines
+    built = environment.folder(HERE / "carrying.txt", tmp_path / "cache")
+    assert str(environment.python_of(built)) in ran.ordinary

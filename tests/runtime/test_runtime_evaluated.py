@@ -1,0 +1,173 @@
+"""An evaluated policy as a version of a model, with its scores. The work is pretended; MLflow's registry is real."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from robotrain_runtime import checkpoint, document, model_digest
+from robotrain_runtime.event import Delivered, Evaluated, Published, Registered, Track, Tracking
+
+pytestmark = pytest.mark.slow
+
+EVALUATE = "from pretend_evaluating import *\n"
+
+
+@pytest.fixture
+def tracked(job, tmp_path, training_environment):
+    """A job that is tracked in a database of its own, under a name and in a folder of its own."""
+
+    def make(program: str, run: str = "eval-1", **publish):
+        uri = f"sqlite:///{tmp_path}/state/mlflow.db"
+        placed = {"tracking_uri": uri, "environment": training_environment, "work": str(tmp_path / run)}
+        return dataclasses.replace(job(program, publish=publish, **placed), run=run)
+
+    return make
+
+
+@pytest.fixture
+def register(tmp_path):
+    """`python -m robotrain_runtime register JOB.json …`."""
+
+    def run(made, *arguments: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "later.json").write_text(document.dump(made))
+        command = [sys.executable, "-m", "robotrain_runtime", "register", str(tmp_path / "later.json"), *arguments]
+        halves = str(Path(__file__).parent / "halves")
+        return subprocess.run(command, env={**os.environ, "PYTHONPATH": halves}, capture_output=True, text=True)
+
+    return run
+
+
+def versions(database) -> list[tuple[str, int]]:
+    return database("select name, version from model_versions order by name, version")
+
+
+def tags(database, name: str = "pusher", version: int = 1) -> dict[str, str]:
+    return dict(database(f"select key, value from model_version_tags where name='{name}' and version={version}"))
+
+
+def scores(found: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in found.items() if name.startswith("score")}
+
+
+def of(rate: str, run: str) -> dict[str, str]:
+    return {"score_rollout_success_rate": rate, "score_replay_mse": "0.5", "scored_by": run}
+
+
+def artifacts(database, run_id: str) -> Path:
+    ((address,),) = database(f"select artifact_uri from runs where run_uuid = '{run_id}'")
+    return Path(address.removeprefix("file://"))
+
+
+def test_results_and_policy_are_artifacts_and_the_policy_a_version_with_its_scores(run, tracked, database, register):
+    made = tracked(EVALUATE + "evaluate(kept=policy())", register="pusher")
+    ran = run(made)
+    ran.work = Path(made.placement.work)
+    assert ran.exit_code == 0, ran.lines
+    (tracking,) = ran.of_kind(Tracking)
+    there = artifacts(database, tracking.run_id)
+    assert sorted(os.listdir(there)) == ["eval_results.json", "policy", "videos"]
+    assert sorted(os.listdir(there / "policy/000040")) == ["azureml_lineage.json", "weights"]
+    assert len(os.listdir(there / "videos")) == 4
+    assert not (there / "eval_results.json").samefile(ran.work / "outputs/eval_results/eval_results.json")
+    assert [one.to for one in ran.of_kind(Delivered)] == [f"runs:/{tracking.run_id}"]
+    assert ran.of_kind(Published) == []
+    assert ran.of_kind(Registered) == [Registered(name="pusher", version="1", step=40, uri="models:/pusher/1")]
+    digest = model_digest.of_folder(ran.work / "outputs/policy/000040")
+    found = tags(database)
+    assert scores(found) == of("0.75", "eval-1")
+    assert (found["model_sha256"], found["checkpoint"], found["robotrain_run"]) == (digest, "000040", "eval-1")
+    told = {key: value for track in ran.of_kind(Track) for key, value in track.tags.items()}
+    assert told == {"model_sha256": digest, "policy_artifact": "policy/000040"}
+    steps = database("select key, step from metrics order by step")
+    assert steps == [(f"ep{number}_success", number + 1) for number in range(4)]
+
+    again = run(made)  # a second attempt: the same results, the same policy
+    assert (again.exit_code, again.of_kind(Delivered)) == (0, [])
+    (once_more,) = again.of_kind(Registered)
+    assert (once_more.version, once_more.new, once_more.replaced) == ("1", False, "")
+    assert sorted(os.listdir(there)) == ["eval_results.json", "policy", "videos"]
+    later = register(made, "pusher")
+    assert (later.returncode, json.loads(later.stdout)) == (
+        0,
+        {"name": "pusher", "version": "1", "step": 40, "uri": "models:/pusher/1", "new": False, "replaced": ""},
+    )
+    assert "policy 000040 was version 1 of pusher already\n" in later.stderr
+    assert versions(database) == [("pusher", 1)]
+
+
+def test_a_model_that_its_training_registered_gains_the_scores_of_each_evaluation(run, tracked, database, register):
+    trained = tracked("from pretend_training import *\ntrain(40, 20)", run="train-1", register="pusher")
+    assert run(trained).exit_code == 0
+    before = tags(database)
+    assert scores(before) == {}
+    for rate, name in ((0.75, "eval-1"), (0.5, "eval-2")):
+        ran = run(tracked(EVALUATE + f"evaluate({rate}, kept=policy())", run=name, register="pusher"))
+        assert [one.version for one in ran.of_kind(Registered)] == ["1"], ran.lines
+        assert tags(database) == before | of(str(rate), name)
+    alone = EVALUATE + "evaluate(kept=policy(), scores={'rollout/success_rate': 1.0}, conditions='easy starts')"
+    ran = run(tracked(alone, run="eval-3", register="pusher"))
+    assert "already: the scores of eval-2 are replaced by those of eval-3" in "".join(ran.notes("info"))
+    assert [one.replaced for one in ran.of_kind(Registered)] == ["eval-2"]
+    only = {"score_rollout_success_rate": "1", "scored_by": "eval-3", "evaluated_in": "easy starts"}
+    assert tags(database) == before | only  # never the scores of two evaluations
+    ran = run(tracked(EVALUATE + "evaluate(0.5, kept=policy())", run="eval-2", register="pusher"))
+    assert tags(database) == before | of("0.5", "eval-2")
+    other = tracked(EVALUATE + "evaluate(kept=policy(weights='others'))", run="eval-1", register="pusher")
+    assert [one.version for one in run(other).of_kind(Registered)] == ["2"]  # the same run and step, another policy
+    assert tags(database) == before | of("0.5", "eval-2")
+    assert json.loads(register(trained, "pusher").stdout)["version"] == "1"
+    assert tags(database) == before | of("0.5", "eval-2")
+    assert versions(database) == [("pusher", 1), ("pusher", 2)]
+
+
+def test_an_evaluation_is_registered_later_too_and_only_as_it_was(run, tracked, database, register, tmp_path):
+    made = tracked(EVALUATE + "evaluate(kept=policy())")
+    assert run(made).of_kind(Registered) == []
+    other = register(made, "pusher", "--step", "20")
+    assert (other.returncode, other.stdout) == (4, "")
+    assert "the run evaluated the policy of step 40, and left none of step 20" in other.stderr
+    assert json.loads(register(made, "pusher", "--step", "40").stdout)["version"] == "1"
+    assert scores(tags(database)) == of("0.75", "eval-1")
+    weights = tmp_path / "eval-1/outputs/policy/000040/weights"
+    weights.unlink()
+    weights.write_text("torn")
+    torn = register(made, "pusher")
+    assert (torn.returncode, "weights is not what was saved" in torn.stderr) == (4, True)
+
+
+def test_a_policy_that_was_not_kept_or_failed_is_not_registered(run, tracked, database, register):
+    gone = tracked(EVALUATE + "evaluate()", run="eval-1", register="pusher")
+    ran = run(gone)
+    assert ran.last.reason == ("the model pusher was not registered: the run did not keep the policy that it evaluated")
+    assert register(gone, "pusher").returncode == 4
+    failed = tracked(EVALUATE + "evaluate(kept=policy(), passed=False)\nraise SystemExit('no')", "eval-2", register="p")
+    ran = run(failed)
+    assert (ran.exit_code, ran.of_kind(Registered), len(ran.of_kind(Delivered))) == (1, [], 1)
+    assert versions(database) == []
+    assert json.loads(register(failed, "pusher").stdout)["version"] == "1"  # asked for by name, all the same
+
+
+def test_what_came_with_the_policy_says_where_it_is_from_and_results_change_with_a_new_attempt(run, tracked, database):
+    program = EVALUATE + "folder = policy()\nwrite(Path(folder, 'azureml_lineage.json'), 'of its training')\n"
+    ran = run(tracked(program + "evaluate(kept=folder)", register="pusher"))
+    assert ran.exit_code == 0, ran.lines
+    (tracking,) = ran.of_kind(Tracking)
+    there = artifacts(database, tracking.run_id)
+    assert (there / "policy/000040/azureml_lineage.json").read_text() == "of its training"
+    again = run(tracked(program + "evaluate(0.5, kept=folder)", register="pusher"))
+    assert (there / "eval_results.json").read_text() == '{"success_rate": 0.5}'
+    assert [one.to for one in again.of_kind(Delivered)] == [f"runs:/{tracking.run_id}"]
+    assert versions(database) == [("pusher", 1)]
+    assert scores(tags(database)) == of("0.5", "eval-1")
+
+
+def test_a_run_without_tracking_delivers_its_results_all_the_same(run, job, tmp_path):
+    ran = run(job(EVALUATE + "evaluate(kept=policy())", publish={"to": str(tmp_path / "to")}))
+    assert ran.exit_code == 0, ran.lines
+    assert [one.passed for one in ran.of_kind(Evaluated)] == [None]
+    assert checkpoint.wrong_with(tmp_path / "to/pretend-1") == ""
+    assert os.listdir(tmp_path / "to") == ["pretend-1"]

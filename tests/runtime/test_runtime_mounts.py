@@ -1,0 +1,116 @@
+"""Sources that the platform brings to the machine before the runtime starts."""
+
+import dataclasses
+
+import pytest
+from robotrain_runtime import document
+from robotrain_runtime.document import Mount, Source
+from robotrain_runtime.preflight import preflight
+
+NUMBERS = """
+import os, pathlib
+print([pathlib.Path(folder, "numbers.txt").read_text() for folder in os.environ["PRETEND_DATA"].split(":")])
+"""
+
+
+@pytest.fixture
+def brought(job, tmp_path):
+    """Make a document: `brought("azureml:a:1", folder="${IN}", kind="asset")`; the kind has no half of its own."""
+
+    def make(*uris, folder=str(tmp_path / "in"), kind="asset", program=NUMBERS, pin="", join="", **job_words):
+        made = job(program, publish={"join": join} if join else {}, **job_words)
+        sources = tuple(Source(role="dataset", kind=kind, uri=uri, pin=pin) for uri in uris)
+        mounts = tuple(
+            Mount(
+                role="dataset", uri=uri, folder=folder if len(uris) == 1 else f"{folder}/{number}", origin="the upload"
+            )
+            for number, uri in enumerate(uris)
+        )
+        placement = dataclasses.replace(made.placement, mounts=mounts)
+        return dataclasses.replace(made, sources=(*sources, *made.sources), placement=placement)
+
+    return make
+
+
+@pytest.fixture
+def lay(tmp_path):
+    def lay(path: str, numbers: str = "seven"):
+        folder = tmp_path / path
+        folder.mkdir(parents=True)
+        (folder / "numbers.txt").write_text(numbers)
+        return folder
+
+    return lay
+
+
+@pytest.mark.parametrize(
+    ("kind", "inside"),
+    [
+        ("asset", "in/pusht"),  # has no half of its own
+        ("folder", "in"),
+        pytest.param("words", "in/a/pusht", marks=pytest.mark.slow),  # which a carrier brings
+    ],
+)
+def test_a_mounted_source_is_used_where_it_lies(run, brought, lay, kind, inside):
+    lay(inside)
+    ran = run(brought("nowhere", kind=kind, pin="x"))
+    assert ran.exit_code == 0, ran.lines
+    assert ran.ordinary == ["['seven']"]
+
+
+@pytest.mark.parametrize("folder", ["${WHERE_IT_IS}", "${WHERE_IT_IS}/deep"])
+def test_a_name_of_the_environment_says_where_it_lies(halves_here, brought, lay, tmp_path, monkeypatch, folder):
+    (lay("in/deep/pusht") / "numbers.txt").unlink()
+    (tmp_path / "in/deep/pusht/letters.txt").touch()
+    monkeypatch.setenv("WHERE_IT_IS", str(tmp_path / "in"))
+    made = brought("azureml:a:1", folder=folder)
+    assert document.load(document.dump(made)) == made
+    assert [one.title for one in preflight(made)] == [f"{tmp_path}/in/deep/pusht holds no numbers.txt"]
+
+
+def test_the_data_begins_where_what_describes_it_lies(halves_here, brought, lay, tmp_path, monkeypatch):
+    import pretend_work
+
+    monkeypatch.setattr(pretend_work, "DESCRIBED", {"dataset": ("meta/numbers.txt",)})
+    lay("in/pusht/meta")  # alone in its folder
+    assert [one.title for one in preflight(brought("azureml:a:1"))] == [f"{tmp_path}/in/pusht holds no numbers.txt"]
+
+
+@pytest.mark.parametrize("there", [None, "in", "in/pusht/.cache"])
+def test_what_arrives_empty_is_a_failure_that_names_where_it_came_from(halves_here, brought, tmp_path, there):
+    if there:
+        (tmp_path / there).mkdir(parents=True)
+    (found,) = preflight(brought("azureml:a:1"))
+    assert (found.code, found.fault, found.given) == ("mount-empty", "data", "azureml:a:1")
+    assert found.title == f"the upload was brought to the machine empty: nothing lies in {tmp_path}/in"
+
+
+def test_a_folder_whose_name_is_not_set_is_told_before_the_work(run, brought):
+    ran = run(brought("azureml:a:1", folder="${WHERE_IT_IS}", program="print('started')"))
+    assert (ran.exit_code, ran.outcome["fault"], ran.ordinary) == (4, "configuration", [])
+    assert ran.outcome["reason"] == "WHERE_IT_IS is not set, so nobody knows where the upload lies"
+
+
+def test_mounted_sources_are_compared_with_those_that_are_fetched(halves_here, brought, lay):
+    lay("in", "odd")
+    (found,) = preflight(brought("azureml:a:1", carried=["even"]))
+    assert (found.code, found.title) == ("data-unusable", "odd numbers do not go with others")
+
+
+def test_mounted_data_is_inspected(halves_here, brought, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/letters.txt").touch()
+    (found,) = preflight(brought("azureml:a:1"))
+    assert found.title == f"{tmp_path}/in holds no numbers.txt"
+
+
+@pytest.mark.slow
+def test_mounted_data_goes_into_what_is_prepared_and_its_pin_into_the_name(halves_here, run, brought, lay, tmp_path):
+    from pretend_work import JOIN
+
+    lay("in/0", "one")
+    lay("in/1", "two")
+    ran = run(brought("azureml:a:1", "azureml:b:2", pin="v7", join=JOIN))
+    assert ran.exit_code == 0, ran.lines
+    assert ran.ordinary[-1] == "['one+two', 'one+two']"
+    assert (tmp_path / "cache/prepared/pretend/v7.v7/files/numbers.txt").exists()

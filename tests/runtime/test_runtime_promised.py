@@ -1,0 +1,41 @@
+"""Names of the environment that say again what the document says: where they differ, nothing starts."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from robotrain_runtime import promised
+from robotrain_runtime.event import Outcome
+
+URLS = '["https://a/one", "https://a/two"]'
+
+
+def test_the_same_json_is_taken():
+    there = URLS.replace("/", "\\/").replace(", ", ",\n")
+    assert there != URLS
+    promised.check({"BLOB_URLS": URLS}, {"BLOB_URLS": there})
+
+
+def test_each_name_that_differs_is_told_before_anything_is_done(run, job):
+    made = job("print('hello')", promised={"BLOB_URLS": URLS, "GONE": "secret"})
+    ran = run(made, BLOB_URLS=URLS.replace("two", "three"))
+    assert (ran.exit_code, ran.ordinary) == (2, [])
+    assert [type(record.event) for record in ran.records] == [Outcome]
+    assert ran.outcome["fault"] == "configuration"
+    assert ran.outcome["reason"] == (
+        "BLOB_URLS says something else in the environment than in the job document:"
+        " 36 characters there, 34 here, alike up to character 30;"
+        " GONE is not set in the environment, and the job document promises it with 6 characters"
+    )
+
+
+@pytest.mark.parametrize(("said", "there"), [("[1]", "[true]"), ("1", "1.0"), ('["a","b"]', '["b","a"]'), ("a", "a ")])
+def test_what_only_looks_alike_differs(said, there):
+    assert len(list(promised.broken({"A": said}, {"A": there}))) == 1
+
+
+@settings(max_examples=50)
+@given(st.text(), st.text())
+def test_no_value_is_repeated_and_equal_ones_are_taken(said, there):
+    wrong = list(promised.broken({"A": f"{said}§1"}, {"A": f"{there}§1"}))
+    assert bool(wrong) == (said != there)
+    assert not any("§" in sentence for sentence in wrong)

@@ -1,0 +1,130 @@
+"""The results of an evaluation: whole at each place that takes some, and never a checkpoint."""
+
+import dataclasses
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from robotrain_runtime import checkpoint
+from robotrain_runtime.event import Checkpoint, Delivered, Evaluated, Published, Withdrawn
+
+pytestmark = pytest.mark.slow  # runs whole runs
+
+EVALUATE = "from pretend_evaluating import *\n"
+FILES = ["eval_results.json", *(f"videos/episode_{number:03}.mp4" for number in range(4))]
+
+
+@pytest.fixture
+def placed(job):
+    """Make a document whose workload says where: `placed("/mnt", keep=1)`."""
+
+    def make(place, program: str = EVALUATE + "evaluate()", keep=None, **placement):
+        made = job(program, publish={"place": str(place), "keep": keep}, **placement)
+        halves = {**made.halves, "workload.pretend": "pretend_placed", "target.shelf": "pretend_shelf"}
+        return dataclasses.replace(made, halves=halves)
+
+    return make
+
+
+@pytest.fixture
+def shelf(tmp_path) -> Path:
+    folder = tmp_path / "shelf"
+    folder.mkdir()
+    return folder
+
+
+def delivered(ran) -> list[str]:
+    return sorted(one.to for one in ran.of_kind(Delivered))
+
+
+def within(folder: Path) -> list[str]:
+    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(name for name in found if name != checkpoint.MANIFEST)
+
+
+@pytest.mark.parametrize("form", ["{}", "shelf:{}"])
+def test_they_are_copied_whole_under_the_name_of_the_run_and_nothing_else_is_touched(run, placed, shelf, form):
+    (shelf / "pretend-2").mkdir()
+    (shelf / "pretend-2/eval_results.json").write_text("another's")
+    program = "from pretend_training import *\ntrain(40, 20)\n" + EVALUATE + "evaluate(kept=policy())"
+    ran = run(placed(form.format(shelf), program, keep=1))
+    assert ran.exit_code == 0, ran.lines
+    assert delivered(ran) == [f"{form.format(shelf)}/pretend-1"]
+    assert sorted(os.listdir(shelf)) == ["000040", "pretend-1", "pretend-2"]
+    assert within(shelf / "pretend-1") == FILES
+    assert (checkpoint.wrong_with(shelf / "pretend-1"), checkpoint.read(shelf / "pretend-1").run) == ("", "pretend-1")
+    assert (shelf / "pretend-2/eval_results.json").read_text() == "another's"
+    assert [step for step, _ in checkpoint.steps(shelf)] == [40]  # `keep` counts checkpoints alone
+    assert [one.to for one in ran.of_kind(Withdrawn)] == [f"{form.format(shelf)}/000020"]
+    assert sorted(os.listdir(ran.work / "outputs/policy/000040")) == ["weights"]
+    assert not (ran.work / ".results").exists()
+
+
+def test_they_lie_directly_in_the_folder_that_the_platform_keeps(run, job, tmp_path):
+    output = tmp_path / "output"
+    output.mkdir()
+    (output / "theirs.txt").touch()
+    ran = run(job(EVALUATE + "evaluate(kept=policy())", kept=str(output), kept_as="azureml://outputs/eval_results/"))
+    assert ran.exit_code == 0, ran.lines
+    assert delivered(ran) == ["azureml://outputs/eval_results"]
+    assert within(output) == [*FILES[:1], "theirs.txt", *FILES[1:]]
+    assert ran.of_kind(Published) == ran.of_kind(Checkpoint) == []
+
+
+def test_an_evaluation_that_does_not_reach_what_was_demanded_is_delivered_and_fails(run, placed, shelf):
+    ran = run(placed(shelf, EVALUATE + "evaluate(0.25, passed=False)\nraise SystemExit('error: only 0.25')"))
+    assert (ran.exit_code, ran.outcome["reason"]) == (1, "only 0.25")
+    assert within(shelf / "pretend-1") == FILES
+
+
+def test_a_place_that_does_not_take_them_fails_the_run_by_name_and_others_get_them(run, placed, shelf, tmp_path):
+    (shelf / "pretend-1").mkdir()
+    (shelf / "pretend-1/mine").touch()
+    output = tmp_path / "output"
+    ran = run(placed(shelf, kept=str(output)))
+    assert ran.exit_code == 1
+    assert ran.outcome["reason"] == (
+        f"the results folder could not be published to {shelf}: {shelf}/pretend-1 is something else"
+    )
+    assert os.listdir(shelf / "pretend-1") == ["mine"]
+    assert within(output) == FILES
+
+
+def test_what_another_run_left_in_the_kept_folder_stays(run, job, tmp_path):
+    output = tmp_path / "output"
+    assert run(job(EVALUATE + "evaluate()", kept=str(output))).exit_code == 0
+    other = dataclasses.replace(job(EVALUATE + "evaluate(0.5)", kept=str(output)), run="pretend-2")
+    ran = run(other)
+    assert ran.outcome["reason"].endswith(f"{output} holds what the run pretend-1 left")
+    assert (output / "eval_results.json").read_text() == '{"success_rate": 0.75}'
+
+
+def test_a_place_that_has_nowhere_to_be_written_is_told_as_one_for_results(run, placed, tmp_path):
+    made = placed(f"shelf:{tmp_path}/none")
+    ran = run(dataclasses.replace(made, halves={**made.halves, "workload.pretend": "pretend_measured"}))
+    assert ran.outcome["reason"] == f"results cannot be published to shelf:{tmp_path}/none: there is no such shelf"
+
+
+def test_an_attempt_that_was_killed_once_it_had_results_delivers_them_once(start, run, placed, tmp_path):
+    to, kept_in = tmp_path / "disk/shelf", tmp_path / "output"
+    made = placed(to, kept=str(kept_in))
+    process = start(made)
+    for line in process.stdout:
+        if '"delivered"' in line:
+            break
+    while not list((tmp_path / "work/.results").glob("pretend-1")):
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    to.parent.mkdir()
+    ran = run(made)
+    assert ran.exit_code == 0, ran.lines
+    assert delivered(ran) == [f"{to}/pretend-1"]  # the other has them, and was told
+    again = run(made)
+    assert (again.exit_code, len(again.of_kind(Evaluated)), delivered(again)) == (0, 1, [])
+    other = run(placed(to, EVALUATE + "evaluate(0.5)", kept=str(kept_in)))
+    assert delivered(other) == sorted([f"{to}/pretend-1", str(kept_in)])
+    for folder in (to / "pretend-1", kept_in):
+        assert (folder / "eval_results.json").read_text() == '{"success_rate": 0.5}'

@@ -1,0 +1,105 @@
+"""A run that the platform itself tracks: it is written to, and stays the platform's. MLflow and its data are real."""
+
+import sqlite3
+import subprocess
+
+import pytest
+from robotrain_runtime.event import Registered, Tracking
+
+pytestmark = pytest.mark.slow
+
+TRAIN = """
+from pretend_training import *
+from robotrain_runtime.event import Metrics, Track
+emit(Metrics(values={"train/loss": 0.25}, step=20, total=20))
+emit(Track(tags={"while": "it runs"}))
+save(20)
+"""
+MAKE = """
+import mlflow, sys
+client = mlflow.MlflowClient(sys.argv[1])
+print(client.create_run(client.create_experiment("of the platform"), run_name="witty_name").info.run_id)
+"""
+
+
+@pytest.fixture
+def uri(tmp_path) -> str:
+    return f"sqlite:///{tmp_path}/mlflow.db"
+
+
+@pytest.fixture
+def theirs(uri, training_python) -> str:
+    """The run that the platform made."""
+    return subprocess.run([training_python, "-c", MAKE, uri], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture
+def tracked(job, uri, training_environment):
+    def make(program=TRAIN, **publish):
+        return job(
+            program, publish=publish, tracking_uri=uri, environment=training_environment, tracking_run="THEIR_RUN"
+        )
+
+    return make
+
+
+@pytest.fixture
+def database(tmp_path):
+    def ask(query: str) -> list[tuple]:
+        connection = sqlite3.connect(tmp_path / "mlflow.db")
+        try:
+            return connection.execute(query).fetchall()
+        finally:
+            connection.close()
+
+    return ask
+
+
+def tags(database) -> dict[str, str]:
+    return dict(database("select key, value from tags"))
+
+
+def test_a_run_of_the_platform_is_written_to_has_the_model_and_stays_its_own(run, tracked, theirs, database):
+    ran = run(tracked(register="pusher"), THEIR_RUN=theirs)
+    assert ran.exit_code == 0, ran.lines
+    assert [one.run_id for one in ran.of_kind(Tracking)] == [theirs]
+    assert ran.notes("warning") == []
+    assert database("select run_uuid, name, status, end_time from runs") == [(theirs, "witty_name", "RUNNING", None)]
+    assert [name for (name,) in database("select name from experiments")] == ["Default", "of the platform"]
+    assert database("select key, value from params") == [("answer", "42")]
+    assert database("select key, value, step from metrics") == [("train/loss", 0.25, 20)]
+    said = tags(database)
+    assert (said["training_status"], said["while"]) == ("completed", "it runs")
+    assert said["checkpoint_000020_artifact"] == "checkpoints/000020"
+    assert [(one.name, one.version) for one in ran.of_kind(Registered)] == [("pusher", "1")]
+    assert database("select run_id from model_versions") == [(theirs,)]
+
+
+def test_how_it_ended_is_said_in_a_tag_alone_and_a_second_attempt_writes_to_the_same_run(
+    run, tracked, theirs, database, tmp_path
+):
+    assert run(tracked("raise SystemExit(3)"), THEIR_RUN=theirs).exit_code == 3
+    assert tags(database)["training_status"] == "failed"
+    assert database("select status from runs") == [("RUNNING",)]
+    (tmp_path / "work").rename(tmp_path / "lost")
+    assert run(tracked(), THEIR_RUN=theirs).exit_code == 0
+    assert database("select run_uuid, status from runs") == [(theirs, "RUNNING")]
+    assert tags(database)["training_status"] == "completed"
+
+
+def test_a_run_that_an_earlier_attempt_made_is_not_taken_in_its_place(run, tracked, theirs, database):
+    run(tracked("raise SystemExit(3)"))  # nobody had set the name
+    assert run(tracked(), THEIR_RUN=theirs).exit_code == 0
+    assert database(f"select value from metrics where run_uuid = '{theirs}'") == [(0.25,)]
+
+
+def test_without_one_the_run_is_its_own_as_ever(run, tracked, theirs, database):
+    assert run(tracked(), THEIR_RUN="").exit_code == 0
+    assert sorted(database("select name, status from runs")) == [("pretend-1", "FINISHED"), ("witty_name", "RUNNING")]
+
+
+def test_one_that_is_not_there_is_told_and_the_work_goes_on(run, tracked, theirs, database):
+    ran = run(tracked(), THEIR_RUN="0" * 32)
+    assert ran.exit_code == 0
+    assert [note for note in ran.notes("warning") if "the run is not tracked" in note]
+    assert len(database("select run_uuid from runs")) == 1

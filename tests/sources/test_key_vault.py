@@ -1,0 +1,255 @@
+"""A secret of a key vault, as the programs of the data environment read it: the sign-in is real, the vault is not."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+from azure_stand_in.certificates import Certificates
+from azure_stand_in.fault import Fault
+from azure_stand_in.fixtures import tenant_session
+from azure_stand_in.tenant import CLIENT
+from azure_stand_in.vault import VERSION, Vault
+from hub_stand_in import Repository
+from reading_origins import digests, read
+from robotrain_runtime import document
+from robotrain_runtime.document import JobDocument, Placement, Source
+from robotrain_sources.blob_url import identity
+from robotrain_sources.credential import asking_vault, reading, unread, vault
+from robotrain_sources.fetching.answer import Refused
+from robotrain_sources.huggingface import hub_token
+from robotrain_workloads.lerobot_train.parameters import Parameters
+
+__all__ = ["tenant_session"]
+
+TOKEN = "hf_of_the_tests_and_of_nobody"
+FORM = "a token of the Hub (hf_…), and nothing else"
+
+
+@pytest.fixture(scope="module")
+def robots_session(tenant_session) -> Iterator[Vault]:
+    folder = tenant_session.folder
+    with Vault(Certificates(tenant_session.ca, folder / "server.pem", folder / "server.key")) as answers:
+        tenant_session.proxy.hosts[answers.host] = answers.port
+        yield answers
+
+
+@pytest.fixture
+def robots(tenant_session, robots_session, monkeypatch) -> Vault:
+    """The vault `robots`; this process is signed in as a job is, and nobody has asked yet."""
+    robots_session.empty()
+    for name in list(os.environ):
+        if name.startswith(("AZURE_", "MSI_", "IDENTITY_")):
+            monkeypatch.delenv(name)
+    for name, value in tenant_session.workload_identity.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(asking_vault, "_answers", {})
+    monkeypatch.setattr(asking_vault, "PAUSE", 0.0)
+    return robots_session
+
+
+def refused(named: str) -> tuple[str, str, str]:
+    """The sentence, what to type, whose fault it is."""
+    with pytest.raises(Refused) as told:
+        reading.read(named, FORM)
+    sentence, _, way = str(told.value).partition("\n")
+    return sentence, way, told.value.fault
+
+
+def test_a_secret_is_read_as_the_identity_of_the_job_and_asked_for_once(robots):
+    address = robots.put("hf-token", f" {TOKEN}\n")
+    told = [hub_token.of(address) for _ in range(64)]
+    assert {one.text for one in told} == {TOKEN}
+    assert told[0].what == "the token in the secret hf-token of the key vault robots"
+    assert robots.requests == ["GET /secrets/hf-token?api-version=7.4"]
+    assert TOKEN not in repr((told, asking_vault._answers))
+
+
+def test_a_version_of_a_secret_is_asked_for_as_that(robots):
+    address = robots.put("hf-token", TOKEN)
+    assert reading.read(f"{address}/{VERSION}", FORM) == TOKEN
+    assert robots.requests == [f"GET /secrets/hf-token/{VERSION}?api-version=7.4"]
+
+
+def test_blobs_are_read_with_a_secret_of_a_vault_too(robots):
+    who = identity.of(robots.put("sas", "?sv=2023-11-03&sr=c&sp=rl&se=2999-01-01&sig=s3cret"))
+    assert who.provide()["sas_token"].endswith("sig=s3cret")
+    assert who.who() == "the SAS in the secret sas of the key vault robots"
+
+
+def test_a_secret_that_is_not_there_says_how_it_is_made(robots):
+    sentence, way, fault = refused("https://robots.vault.azure.net/secrets/hf-token")
+    assert sentence == "there is no secret hf-token of the key vault robots (HTTP 404 SecretNotFound)"
+    assert way == "az keyvault secret set --vault-name robots --name hf-token --file FILE"
+    assert fault == "configuration"
+
+
+def test_who_may_not_read_it_is_told_the_role(robots):
+    address = robots.put("hf-token", TOKEN)
+    robots.readers = set()
+    sentence, way, fault = refused(address)
+    assert sentence == (
+        f"Azure does not let the identity with client id {CLIENT} read the secret hf-token of the key vault robots "
+        "(HTTP 403 ForbiddenByRbac): it needs the role Key Vault Secrets User"
+    )
+    assert way == (
+        f'az role assignment create --assignee {CLIENT} --role "Key Vault Secrets User" '
+        '--scope "$(az keyvault show --name robots --query id --output tsv)"'
+    )
+    assert fault == "configuration"
+
+
+def test_a_secret_that_is_switched_off_says_how_it_is_switched_on(robots):
+    sentence, way, _ = refused(robots.put("hf-token", TOKEN, enabled=False))
+    assert sentence == "the secret hf-token of the key vault robots is disabled (HTTP 403 SecretDisabled)"
+    assert way == "az keyvault secret set-attributes --vault-name robots --name hf-token --enabled true"
+
+
+def test_walls_of_a_vault_are_no_missing_role(robots):
+    robots.faults.append(Fault("GET", status=403, code="ForbiddenByFirewall"))
+    sentence, way, _ = refused(robots.put("hf-token", TOKEN))
+    assert "network rules" in sentence
+    assert way == "az keyvault network-rule add --name robots --subnet SUBNET-ID"
+
+
+@pytest.mark.parametrize(
+    ("message", "way"),
+    [
+        (
+            "The user, group or application 'appid=a;oid=22222222-2222-2222-2222-222222222222' does not have secrets "
+            "get permission on key vault 'robots'.",
+            "az keyvault set-policy --name robots --spn 22222222-2222-2222-2222-222222222222 --secret-permissions get",
+        ),
+        (
+            "Caller is not authorized. Resource: '/subscriptions/S/resourcegroups/g/providers/microsoft.keyvault"
+            "/vaults/robots/secrets/hf-token'",
+            'az role assignment create --assignee OBJECT-ID --role "Key Vault Secrets User" '
+            '--scope "/subscriptions/S/resourcegroups/g/providers/microsoft.keyvault/vaults/robots"',
+        ),
+    ],
+    ids=["access policy", "role"],
+)
+def test_the_way_in_is_that_of_the_vault(message, way, monkeypatch):
+    monkeypatch.delenv("AZURE_CLIENT_ID", raising=False)
+    at = vault.of("https://robots.vault.azure.net/secrets/hf-token")
+    body = {"error": {"code": "Forbidden", "message": message, "innererror": None}}
+    assert str(unread.answered(403, body, at)).partition("\n")[2] == way
+
+
+def test_a_bad_moment_is_sat_out_and_a_long_one_is_the_networks(robots):
+    address = robots.put("hf-token", TOKEN)
+    robots.faults.append(Fault("GET", status=503, code="ServiceUnavailable", times=1))
+    assert reading.read(address, FORM) == TOKEN
+    asking_vault._answers.clear()
+    robots.faults.append(Fault("GET", status=429, code="Throttled"))
+    robots.requests.clear()
+    assert refused(address)[2] == "network"
+    assert refused(address)[0].endswith("(HTTP 429 Throttled): try again later")
+    assert len(robots.requests) == 2, "who asks right after is told the same, and nobody is asked again"
+
+
+def test_a_vault_that_cannot_be_reached_is_told_at_once(robots):
+    sentence, _, fault = refused("https://nobodys-vault.vault.azure.net/secrets/hf-token")
+    assert sentence.startswith("the key vault nobodys-vault cannot be reached, or there is none of that name (")
+    assert fault == "network"
+
+
+def test_a_vault_of_another_tenant_is_told_apart_from_a_missing_role(robots):
+    robots.faults.append(Fault("GET", status=401, code="Unauthorized"))
+    sentence, way, fault = refused(robots.put("hf-token", TOKEN))
+    assert sentence.startswith(f"Azure does not accept the sign-in of the identity with client id {CLIENT} for the ")
+    assert sentence.endswith("it must be of the vault's own tenant, and have the role Key Vault Secrets User there")
+    assert (way, fault) == ("", "configuration")
+
+
+def test_a_job_without_an_identity_is_told_so(robots, tmp_path, monkeypatch):
+    (tmp_path / "token").write_text("of another cluster")
+    monkeypatch.setenv("AZURE_FEDERATED_TOKEN_FILE", str(tmp_path / "token"))
+    sentence, way, _ = refused(robots.put("hf-token", TOKEN))
+    assert sentence.startswith(
+        "there is no Azure identity to read the secret hf-token of the key vault robots with (AAD"
+    )
+    assert "AZURE_CLIENT_ID" in way
+
+
+@pytest.mark.parametrize("held", [" ", "s3cret and more", "s3cret\nhf_x"])
+def test_what_is_no_token_is_refused_by_the_name_of_the_secret_and_never_repeated(robots, held):
+    with pytest.raises(Refused, match=r"^the secret hf-token of the key vault robots ") as told:
+        hub_token.of(robots.put("hf-token", held))
+    assert "s3cret" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://robots.vault.azure.net/keys/hf-token",
+        "https://robots.vault.azure.net/secrets/hf-token?s3cret",
+        "https://robots.vault.azure.net.s3cret.example/secrets/hf-token",
+        "http://robots.vault.azure.net/secrets/s3cret",
+        "https://s3cret@robots.vault.azure.net/secrets/hf-token",
+    ],
+)
+def test_an_address_that_is_no_secrets_is_asked_of_nobody_and_not_repeated(robots, text):
+    sentence, _, fault = refused(text)
+    assert sentence.endswith("it should read https://VAULT.vault.azure.net/secrets/NAME")
+    assert "s3cret" not in sentence
+    assert (fault, robots.requests) == ("configuration", [])
+
+
+def test_every_cloud_has_vaults_of_its_own():
+    found = vault.of("https://Robots.Vault.USGovCloudAPI.net/secrets/Token/")
+    assert (found.host, found.name, found.scope) == (
+        "robots.vault.usgovcloudapi.net",
+        "Token",
+        "https://vault.usgovcloudapi.net/.default",
+    )
+    assert vault.of("https://robots.vault.azure.cn/secrets/t").scope == "https://vault.azure.cn/.default"
+
+
+@pytest.mark.slow
+def test_a_private_repository_is_read_with_the_token_of_a_vault(robots, hub, data_python):
+    hub.repositories["datasets/u/d"] = shut = Repository(shut="private")
+    shut.commit({"meta/info.json": b"{}"})
+    address = robots.put("hf-token", hub.token)
+    told = read(data_python, "robotrain_sources.huggingface.origin", "u/d", "", "dataset", address)
+    assert told["files"] == digests({"meta/info.json": b"{}"})
+
+
+@pytest.mark.slow
+def test_a_run_whose_secret_is_not_there_ends_within_seconds(robots, hub, data_python, training_environment, tmp_path):
+    address = f"https://{robots.host}/secrets/hf-token"
+    made = JobDocument(
+        schema=document.SCHEMA,
+        run="lerobot-train-00000000-1",
+        job="0" * 64,
+        workload="lerobot-train",
+        platform="azureml",
+        halves={
+            "workload.lerobot-train": "robotrain_workloads.lerobot_train.container",
+            "source.huggingface": "robotrain_sources.huggingface.container",
+        },
+        parameters=dataclasses.asdict(Parameters()),
+        placement=Placement(
+            work=str(tmp_path / "work"),
+            cache=str(data_python.parents[3]),
+            environment=training_environment,
+            credentials={"huggingface": address},
+        ),
+        sources=tuple(Source(role="dataset", kind="huggingface", uri=f"u/d{number}") for number in range(3)),
+    )
+    (tmp_path / "job.json").write_text(document.dump(made))
+    began = time.monotonic()
+    command = [sys.executable, "-m", "robotrain_runtime", "run", str(tmp_path / "job.json")]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PATH": "/usr/bin:/bin"})
+    assert done.returncode == 4, done.stdout
+    outcome = json.loads((tmp_path / "work/outcome.json").read_text())
+    told = "there is no secret hf-token of the key vault robots (HTTP 404 SecretNotFound)"
+    assert (outcome["reason"], outcome["fault"]) == ("; ".join([told] * 3), "configuration")
+    assert "Instead: az keyvault secret set --vault-name robots --name hf-token --file FILE" in done.stdout
+    assert len(robots.requests) == 1
+    assert time.monotonic() - began < 30

@@ -1,0 +1,40 @@
+"""A small policy for PushT that nobody trained, as files: an evaluation can load it within a second."""
+
+import functools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import robotrain_runtime
+import robotrain_workloads
+
+DATASET = Path(__file__).parents[1] / "examples/pusht-mini/dataset"
+NETWORK = tuple(f"--policy.{one}" for one in ("chunk_size=8", "n_action_steps=4", "dim_model=32", "n_heads=2"))
+MAKE = f"""
+import sys
+from pathlib import Path
+from robotrain_workloads.lerobot_eval import keeping, loaded
+keeping.policy(loaded.untrained("act", Path(sys.argv[1]), "cpu", {NETWORK!r}, 7), Path(sys.argv[2]))
+"""
+
+
+@functools.cache
+def environment() -> Path:
+    """That of evaluations, built as for a user, or found in the cache."""
+    lock = Path(robotrain_workloads.__file__).parent / "lerobot_eval/locks/eval.txt"
+    command = [sys.executable, "-m", "robotrain_runtime", "environment", str(lock)]
+    return Path(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip())
+
+
+def save(folder: Path) -> None:
+    """Into `folder/policy`."""
+    ours = [str(Path(package.__file__).parents[1]) for package in (robotrain_runtime, robotrain_workloads)]
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join(ours), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    python = environment() / "bin/python"
+    subprocess.run([python, "-c", MAKE, DATASET, folder / "policy"], env=environ, check=True, capture_output=True)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Of the policy that was saved into `folder`, by their names."""
+    return {path.name: path.read_bytes() for path in (folder / "policy").iterdir()}

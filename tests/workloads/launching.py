@@ -1,0 +1,81 @@
+"""The launcher of an evaluation as a process, in the environment that evaluations run in; arrays that NumPy saved."""
+
+import array
+import ast
+import functools
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import robotrain_runtime
+import robotrain_workloads
+from robotrain_runtime import event
+
+LAUNCHER = "robotrain_workloads.lerobot_eval.launcher"
+USUAL = {"job_name": "lerobot-eval", "episodes": 2, "batch": 10, "seed": 1000, "device": "cpu"}
+ALWAYS_OURS = [str(Path(package.__file__).parents[1]) for package in (robotrain_runtime, robotrain_workloads)]
+PUSHT = Path(__file__).parents[2] / "examples/pusht-mini"
+LOCK = Path(robotrain_workloads.__file__).parent / "lerobot_eval/locks/eval.txt"
+
+
+@functools.cache
+def environment() -> str:
+    """Built as for a user, or found in the cache."""
+    command = [sys.executable, "-m", "robotrain_runtime", "environment", str(LOCK)]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+def python(arguments, **more) -> subprocess.Popen[str]:
+    """Start the environment's python; nothing from the network."""
+    environ = os.environ | {
+        "PYTHONPATH": os.pathsep.join(ALWAYS_OURS),
+        "HF_HUB_OFFLINE": "1",
+        "HF_DATASETS_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [Path(environment(), "bin/python"), *arguments]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environ, stdout=pipe, stderr=subprocess.STDOUT, text=True, **more)
+
+
+def launch(output: Path, options=(), **given) -> subprocess.Popen[str]:
+    """Start an evaluation that writes below `output`; a parameter that is True is a switch."""
+    named = {**USUAL, "results": output / "eval_results", **given}
+    own = [
+        f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}") for name, value in named.items() if value
+    ]
+    return python(["-m", LAUNCHER, *own, "--", *options])
+
+
+def events(lines, kind):
+    records = [event.read(line) for line in lines]
+    return [record.event for record in records if record and isinstance(record.event, kind)]
+
+
+def strict_json(path: Path):
+    """What every reader takes: no NaN, no Infinity."""
+
+    def refuse(name):
+        raise AssertionError(f"{path} holds {name}")
+
+    return json.loads(path.read_text(), parse_constant=refuse)
+
+
+def arrays(path: Path) -> dict[str, list]:
+    """Each array of an .npz: a list, or a list of rows."""
+    with zipfile.ZipFile(path) as file:
+        return {name.removesuffix(".npy"): _array(file.read(name)) for name in file.namelist()}
+
+
+def _array(content: bytes) -> list:
+    end = 10 + int.from_bytes(content[8:10], "little")
+    header = ast.literal_eval(content[10:end].decode())
+    assert not header["fortran_order"]
+    values = array.array({"<f4": "f", "<f8": "d"}[header["descr"]], content[end:]).tolist()
+    shape = header["shape"]
+    if len(shape) == 1:
+        return values
+    return [values[row * shape[1] : (row + 1) * shape[1]] for row in range(shape[0])]

@@ -1,0 +1,215 @@
+"""What an evaluation becomes in the container: the launcher's command, the tracking run, what a model is told."""
+
+import json
+from pathlib import Path
+
+import pytest
+from eval_documents import evaluation, folders, options
+from robotrain_runtime import checkpoint, parentage
+from robotrain_runtime.document import Source
+from robotrain_workloads.lerobot_eval import container, heard, keeping, unknown_type
+from robotrain_workloads.lerobot_eval.command import LAUNCHER
+from robotrain_workloads.lerobot_eval.loaded import Loaded
+
+HUB = Source(role="dataset", kind="huggingface", uri="lerobot/pusht", pin="a" * 40)
+
+
+@pytest.fixture
+def made(tmp_path, policy, dataset):
+    """Make an evaluation of a policy on a dataset, unless others are named: `made(env="pusht")`."""
+    usual = {"policy": policy(), "dataset": dataset()}
+    return lambda **given: evaluation(tmp_path / "work", **{**usual, **given})
+
+
+@pytest.fixture
+def work(tmp_path):
+    """What the runtime is told to do: `work(document)`."""
+    return lambda document: container.work(document, folders(document), tmp_path / "work")
+
+
+def test_the_launcher_is_told_what_was_said_and_nothing_else(made, work, tmp_path):
+    document = made()
+    command = work(document).arguments
+    assert command[:2] == ("-m", LAUNCHER)
+    assert command[-1] == "--"
+    assert options(command) == {
+        "--policy": str(tmp_path / "policy"),
+        "--policy-name": str(tmp_path / "policy"),
+        "--policy-source": "local-path",
+        "--policy-step": "0",
+        "--root": str(tmp_path / "data"),
+        "--dataset-name": "dataset",
+        "--episodes": "10",
+        "--batch": "10",
+        "--seed": "1000",
+        "--device": "auto",
+        "--job-name": "lerobot-eval",
+        "--results": str(tmp_path / "work/outputs/eval_results"),
+        "--keep-policy": str(tmp_path / "work/outputs/policy/000000"),
+    }
+
+
+def test_everything_that_was_said_reaches_the_launcher(made, work):
+    document = made(
+        env="pusht",
+        env_steps=80,
+        starts="easy",
+        success_reward=0.8,
+        success_threshold=0.0,
+        env_workers=0,
+        record_video=True,
+        replay_episodes="0,2-3",
+        output_dir="/elsewhere",
+        keep_policy=False,
+        args=["--policy.n_action_steps=4"],
+    )
+    command = work(document).arguments
+    said = options(command)
+    assert command[-2:] == ("--", "--policy.n_action_steps=4")
+    assert "--keep-policy" not in said
+    assert said["--results"] == "/elsewhere/eval_results"
+    assert {name: said[f"--{name}"] for name in ("env", "env-steps", "starts", "workers", "replay-episodes")} == {
+        "env": "pusht",
+        "env-steps": "80",
+        "starts": "easy",
+        "workers": "0",
+        "replay-episodes": "0,2-3",
+    }
+    assert (said["--success-reward"], said["--success-threshold"], said["--record-video"]) == ("0.8", "0.0", "")
+
+
+def test_starts_that_no_command_line_holds_are_handed_over_in_a_file(made, work):
+    many = json.dumps([[256, 400, 200, 300, 0.8]] * 6000)
+    command = work(made(env="pusht", starts=many)).arguments
+    assert max(map(len, command)) < 1000
+    own = command[2 : command.index("--")]
+    assert heard.read(own).starts == many
+
+
+def test_what_a_person_writes_into_their_policy_is_not_written_into_the_one_that_is_kept(made, work, policy, saved):
+    def told(folder):
+        return heard.read(work(made(policy=folder)).arguments[2:-1])
+
+    at = policy("mine")
+    theirs = told(at)
+    assert not theirs.link_policy
+    assert not told(saved("brought/000300", 300)).link_policy
+    assert told(saved("lerobot-train-00000000-1/outputs/checkpoints/000300", 300)).link_policy
+    assert told(policy("work/fetched")).link_policy
+    found = Loaded(policy=None, before=None, behind=None, settings={}, device="cpu", folder=at)
+    keeping.policy(found, theirs.keep_policy, linked=theirs.link_policy)
+    with (at / "model.safetensors").open("r+b") as file:
+        file.write(b"spoiled")
+    assert b"spoiled" not in (theirs.keep_policy / "model.safetensors").read_bytes()
+
+
+def test_registering_keeps_the_policy_and_an_untrained_one_is_not_kept(made, work):
+    kept = made(keep_policy=False, register_model="m")
+    assert "--keep-policy" in options(work(kept).arguments)
+    untrained = made(policy=None, builtin_policy=True)
+    said = options(work(untrained).arguments)
+    assert said["--builtin"] == "act"
+    assert not {"--policy", "--keep-policy"} & said.keys()
+
+
+def test_a_checkpoint_tells_its_step_and_the_run_that_made_it(made, work, saved):
+    at = saved("run/checkpoints/000300", 300)
+    document = made(policy=at)
+    command = work(document).arguments
+    assert options(command)["--policy"] == str(at / "pretrained_model")
+    assert options(command)["--policy-step"] == "300"
+    assert f"--tag=policy_run={checkpoint.read(at).run}" in command
+    tags = container.publishing(document, folders(document)).tags
+    assert tags["policy_step"] == "300"
+    assert tags["policy_checkpoint_sha256"] == checkpoint.read(at).digest
+
+
+@pytest.mark.parametrize(
+    ("uri", "step"),
+    [
+        ("https://a.blob.core.windows.net/c/run/checkpoints/000400/pretrained_model", "400"),
+        ("runs:/0123/policy/000250", "250"),
+        ("https://a.blob.core.windows.net/c/000600", "600"),
+        ("https://a.blob.core.windows.net/c/20240101", "0"),
+        ("owner/policy-400", "0"),
+    ],
+)
+def test_a_step_is_told_by_the_name_where_nothing_else_tells_it(made, policy, tmp_path, uri, step):
+    named = Source(role="policy", kind="blob_url", uri=uri)
+    document = made(policy=named, dataset=None, env="pusht")
+    command = container.work(document, {named: policy("came")}, tmp_path).arguments
+    assert options(command)["--policy-step"] == step
+
+
+def test_step_and_run_of_a_registered_policy_are_those_that_the_registry_told(made, policy, tmp_path):
+    named = Source(role="policy", kind="registered_model", uri="models:/pusht-act/1")
+    document, came = made(policy=named, dataset=None, env="pusht"), policy("came")
+    parentage.keep(Path(document.placement.cache), came, {"policy_run": "lerobot-train-1", "policy_step": "400"})
+    command = container.work(document, {named: came}, tmp_path).arguments
+    assert options(command)["--policy-step"] == "400"
+    assert "--tag=policy_run=lerobot-train-1" in command
+    assert options(command)["--keep-policy"].endswith("/policy/000400")
+    assert container.publishing(document, {named: came}).tags["policy_run"] == "lerobot-train-1"
+
+
+def test_the_tracking_run_has_the_names_of_the_contract(made):
+    told = container.tracked(made(dataset=HUB, env="pusht", job_name="mine"))
+    assert told.experiment == "lerobot-policy-inference"
+    assert told.run_name == "mine"
+    assert {"policy_repo_id", "dataset_repo_id", "eval_episodes", "env", "seed"} <= told.params.keys()
+    assert told.params["dataset_repo_id"] == "lerobot/pusht"
+    assert not {"policy_type", "device", "fps", "env_steps"} & told.params.keys()  # the launcher's; and never said
+    assert container.tracked(made(policy_type="diffusion")).experiment == "lerobot-diffusion-inference"
+    assert container.tracked(made(policy=None, builtin_policy=True)).experiment == "lerobot-act-inference"
+    assert "dataset_repo_id" not in container.tracked(made(dataset=None, env="pusht")).params
+
+
+def test_a_model_is_told_what_was_evaluated_and_on_what(made, tmp_path):
+    document = made(register_model="pusht", env="pusht", platform="azureml")
+    told = container.publishing(document, folders(document))
+    assert told.register == "pusht"
+    assert told.tags["source"] == "azureml-lerobot-inference"
+    assert told.tags["policy_type"] == "act"
+    assert told.tags["policy_uri"] == str(tmp_path / "policy")
+    assert told.tags["evaluated_on_dataset_uri"] == str(tmp_path / "data")
+    assert told.tags["evaluated_on_env"] == "pusht"
+    assert not [name for name in told.tags if name.startswith("dataset_")]  # those are of what it was trained on
+    assert "(2 episodes, 20 frames)" in told.description
+    json.dumps(told.lineage, allow_nan=False)
+
+
+def test_what_is_told_of_a_run_long_finished_needs_none_of_its_data(made):
+    told = container.publishing(made(dataset=HUB, register_model="m", policy_type="pi0"), {})
+    assert told.tags["policy_type"] == "pi0"
+    assert told.tags["evaluated_on_dataset_pin"] == HUB.pin
+    assert told.tags["framework"] == "lerobot"
+
+
+def test_the_environment_and_the_gpus_are_those_that_the_job_needs(made):
+    usual, aloha = (container.environment(made(env=env)) for env in ("pusht", "aloha"))
+    assert usual == container.ENVIRONMENT
+    assert aloha.lock.name == "aloha.txt"
+    assert container.gpus(made(device="auto")) is None
+    assert container.gpus(made(device="cuda")).count == 1
+
+
+def test_results_are_copied_to_a_folder_or_an_address(made):
+    addresses = ["https://a.blob.core.windows.net/c/p", "file:///results/", "/results"]
+    found = [target.to for url in addresses for target in container.targets(made(publish_url=url), {})]
+    assert found == [addresses[0], "/results", "/results"]
+    assert list(container.targets(made(), {})) == []
+
+
+def test_the_hub_is_left_alone_where_everything_lies_here(made, work):
+    assert work(made()).environ["HF_HUB_OFFLINE"] == "1"
+    assert "HF_HUB_OFFLINE" not in work(made(dataset=HUB)).environ
+
+
+def test_a_type_that_lerobot_does_not_know_is_told_with_those_that_it_does():
+    unknown_type.refuse("act", {"act": object}, "/policy")
+    with pytest.raises(
+        ValueError, match=r"^/policy is of type wonder, which LeRobot \S+ does not know; it knows act, pi0$"
+    ):
+        unknown_type.refuse("wonder", {"pi0": object, "act": object}, "/policy")
+    with pytest.raises(ValueError, match="does not know"):
+        unknown_type.refuse(["act"], {"act": object}, "/policy")

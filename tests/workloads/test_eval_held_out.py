@@ -1,0 +1,127 @@
+"""Which recorded episodes are replayed: those that the policy's own training held out, where that can be told."""
+
+import json
+import math
+import re
+import struct
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+from robotrain_workloads.lerobot_eval import held_out
+
+PUSHT = Path(__file__).parents[2] / "examples/pusht-mini/dataset"
+
+
+class Table:
+    """What pyarrow would read of the fifty episodes; it is in the environment of a run alone."""
+
+    def to_pydict(self):
+        return {"episode_index": list(range(50)), "tasks": [["push"]] * 40 + [["pull"]] * 10}
+
+
+@pytest.fixture(autouse=True)
+def pyarrow(monkeypatch):
+    parquet = ModuleType("pyarrow.parquet")
+    parquet.read_table = lambda file, columns: Table()
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", parquet)
+
+
+@pytest.fixture
+def trained(policy):
+    """Make a policy that was trained on a dataset of these statistics: `trained(eval_split=0.1)`."""
+
+    def make(folder="policy", scale=1.0, dataset=PUSHT, **changes) -> Path:
+        at = policy(folder)
+        stats = json.loads((dataset / "meta/stats.json").read_text())["action"]
+        numbers = {f"action.{name}": [one * scale for one in stats[name]] for name in ("count", "mean", "std")}
+        told = {"repo_id": "pusht", "episodes": None, "eval_split": 0.1, **changes}
+        (at / "train_config.json").write_text(json.dumps({"dataset": told}))
+        (at / "normalizer.safetensors").write_bytes(tensors(numbers))
+        return at
+
+    return make
+
+
+def tensors(numbers) -> bytes:
+    head, content = {"__metadata__": {"format": "pt"}}, b""
+    for name, values in numbers.items():
+        packed = struct.pack(f"<{len(values)}f", *values)
+        head[name] = {"dtype": "F32", "shape": [len(values)], "data_offsets": [len(content), len(content + packed)]}
+        content += packed
+    said = json.dumps(head).encode()
+    return len(said).to_bytes(8, "little") + said + content
+
+
+def test_held_out_ones_are_the_last_of_each_task(trained):
+    found = held_out.chosen(None, PUSHT, trained())
+    assert found.episodes == [36, 37, 38, 39, 49]
+    assert found.held_out
+    assert found.why == "5 episodes of 50 may be replayed: those that training held out"
+    assert held_out.chosen("held-out", PUSHT, trained("again")).episodes == found.episodes
+
+
+def test_only_of_those_that_it_was_trained_on(trained):
+    found = held_out.chosen(None, PUSHT, trained(episodes=list(range(10)), eval_split=0.25))
+    assert found.episodes == [7, 8, 9]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"scale": 1.01}, "the policy was trained on another dataset, as its statistics tell"),
+        ({"eval_split": 0.0}, "its training held out none"),
+        ({"eval_split": [1]}, r"train_config\.json: dataset\.eval_split must be a number from 0 to 1"),
+        ({"eval_split": "a lot"}, r"train_config\.json: dataset\.eval_split must be a number from 0 to 1"),
+        ({"episodes": "some"}, r"train_config\.json: dataset\.episodes must be a list of whole numbers, or null"),
+    ],
+)
+def test_all_of_them_where_nobody_knows_and_it_says_why(trained, changes, why):
+    found = held_out.chosen(None, PUSHT, trained(**changes))
+    assert found.episodes == list(range(50))
+    assert not found.held_out
+    assert found.why.startswith("all 50 episodes may be replayed: ")
+    assert re.search(why, found.why)
+    with pytest.raises(ValueError, match=why):
+        held_out.chosen("held-out", PUSHT, trained("again", **changes))
+
+
+def test_a_policy_that_says_nothing_and_one_that_was_never_trained(policy):
+    assert "no train_config.json" in held_out.chosen(None, PUSHT, policy()).why
+    found = held_out.chosen(None, PUSHT, None)
+    assert (found.episodes, found.held_out) == ([36, 37, 38, 39, 49], True)  # as a trained one, so that they compare
+    assert "that a training holds out by default (--val-split 0.1)" in found.why
+    assert held_out.chosen("held-out", PUSHT, None) == found
+    assert held_out.chosen("3", PUSHT, None) == (
+        [3],
+        False,
+        "1 episode of 50 may be replayed, as asked: the policy is untrained",
+    )
+
+
+def test_a_torn_policy_is_no_reason_to_fail(trained):
+    at = trained()
+    (at / "normalizer.safetensors").write_bytes(b"12345678{")
+    assert len(held_out.chosen(None, PUSHT, at).episodes) == 50
+
+
+def test_those_that_are_asked_for_are_called_held_out_when_all_are(trained):
+    at = trained()
+    assert held_out.chosen("49,36", PUSHT, at)[:2] == ([36, 49], True)
+    assert held_out.chosen("35-36", PUSHT, at)[:2] == ([35, 36], False)
+    assert held_out.chosen("all", PUSHT, at)[:2] == (list(range(50)), False)
+    with pytest.raises(ValueError, match="has 50 episodes, numbered from 0, and no episode 50"):
+        held_out.chosen("50", PUSHT, at)
+
+
+@settings(max_examples=25)
+@given(some.lists(some.sampled_from("ab"), max_size=30), some.floats(0.01, 0.99))
+def test_every_task_gives_its_part_and_no_more(tasks, part):
+    found = held_out.last(list(enumerate(tasks)), part)
+    for task in set(tasks):
+        own = [number for number, name in enumerate(tasks) if name == task]
+        held = [number for number in found if number in own]
+        assert held == own[len(own) - math.ceil(len(own) * part) :]

@@ -1,0 +1,160 @@
+"""A policy that does not fit what it is to be evaluated on is refused before anything is built."""
+
+import json
+
+import pytest
+from eval_documents import evaluation, folders
+from robotrain_workloads.lerobot_eval import container
+
+STATE = {"observation.state": {"type": "STATE", "shape": [2]}}
+RECORDED = {name: {"dtype": "float32", "shape": [2]} for name in ("observation.state", "action")}
+
+
+def camera(height, width):
+    return {"dtype": "image", "shape": [height, width, 3], "names": ["height", "width", "channels"]}
+
+
+def seen(name, size=96):
+    return STATE | {name: {"type": "VISUAL", "shape": [3, size, size]}}
+
+
+@pytest.fixture
+def told(tmp_path):
+    """What is said of an evaluation, as soon as its files are here: `told(policy=folder, env="pusht")`."""
+
+    def ask(**given) -> list[str]:
+        document = evaluation(tmp_path / "work", **given)
+        found = list(container.inspect(document, folders(document)))
+        assert set(container.compare(document, folders(document))) <= set(found)
+        return found
+
+    return ask
+
+
+def test_what_fits_is_taken_of_any_type(told, policy, dataset, saved):
+    data = dataset(features=RECORDED)
+    assert told(policy=policy("smolvla", type="smolvla"), dataset=data) == []
+    assert told(policy=policy("any"), env="pusht") == []
+    assert told(policy=saved("run/checkpoints/000006", 6), dataset=data) == []
+    assert told(dataset=data, builtin_policy=True, env="pusht") == []
+
+
+def test_another_type_than_expected_names_the_option(told, policy):
+    (sentence,) = told(policy=policy(type="diffusion"), env="pusht", policy_type="act")
+    assert "is a policy of type diffusion, and --policy-type is act" in sentence
+    assert sentence.endswith("\n--policy-type diffusion")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda at: (at / "config.json").unlink(), "holds no policy: it has no config.json"),
+        (lambda at: (at / "config.json").write_text("{}"), "does not say what type of policy it is"),
+        (lambda at: (at / "adapter_config.json").write_text("{}"), "holds a PEFT adapter, not a policy"),
+        (lambda at: (at / "model.safetensors").write_bytes(b"12"), "is not a whole safetensors file"),
+        (lambda at: (at / "config.json").write_text('{"type": ["act"]}'), "config.json: type must be a word"),
+        (
+            lambda at: (at / "config.json").write_text('{"type": "act", "input_features": ["action"]}'),
+            "config.json: input_features must be an object, and is a list",
+        ),
+        (
+            lambda at: (at / "config.json").write_text('{"type": "act", "output_features": {"action": null}}'),
+            "config.json: output_features.action must be an object, and is null",
+        ),
+        (lambda at: (at / "config.json").write_text("[" * 100_000), "is nested too deep"),
+        (lambda at: (at / "policy_preprocessor.json").write_text('{"steps": [3]}'), "steps must be a list of objects"),
+        (lambda at: (at / "policy_preprocessor.json").unlink(), "is incomplete: it has no policy_preprocessor.json"),
+    ],
+)
+def test_a_policy_that_is_not_whole(told, policy, spoil, why):
+    at = policy()
+    spoil(at)
+    (sentence,) = told(policy=at, env="pusht")
+    assert why in sentence
+
+
+def test_dimensions_are_compared_with_those_of_the_dataset(told, policy, dataset):
+    wide = {"action": {"type": "ACTION", "shape": [6]}}
+    data = dataset(features=RECORDED)
+    assert told(policy=policy("wide", output_features=wide), dataset=data) == [
+        "action has 2 values in the dataset, and 6 values in the policy"
+    ]
+    (sentence,) = told(policy=policy("looking", input_features=seen("observation.image")), dataset=data)
+    assert sentence == "the policy looks through observation.image, and the dataset has no camera"
+
+
+def test_dimensions_are_compared_with_those_of_the_environment(told, policy):
+    joints = {"observation.state": {"type": "STATE", "shape": [6]}}
+    wide = {"action": {"type": "ACTION", "shape": [6]}}
+    assert told(policy=policy("arm", input_features=joints, output_features=wide), env="pusht") == [
+        "observation.state has 2 values in pusht, and 6 values in the policy",
+        "action has 2 values in pusht, and 6 values in the policy",
+    ]
+    world = STATE | {"observation.environment_state": {"type": "ENV", "shape": [16]}}
+    fitting = policy("world", input_features=world)
+    assert told(policy=fitting, env="pusht") == []
+    assert "which aloha does not show" in told(policy=fitting, env="aloha")[1]
+
+
+def test_cameras_are_those_that_the_environment_has(told, policy):
+    other = policy("other", input_features=seen("observation.images.front"))
+    assert told(policy=other, env="pusht") == []  # one picture for one picture is no question of names
+    two = seen("observation.images.front") | seen("observation.image")
+    (sentence,) = told(policy=policy("two", input_features=two), env="pusht")
+    assert sentence == "the policy looks through observation.images.front, and pusht has only observation.image"
+    both = seen("observation.image") | {"observation.environment_state": {"type": "ENV", "shape": [16]}}
+    (sentence,) = told(policy=policy("both", input_features=both), env="pusht")
+    assert sentence.endswith("pusht shows only one of them at a time")
+    assert told(policy=policy("again", input_features=both), env="pusht", args=["--env.obs_type=pixels"]) == []
+
+
+def test_what_the_policys_own_processors_rename_or_fill_up_fits(told, policy, dataset):
+    data = dataset(features=RECORDED | {"observation.images.top": camera(48, 64)})
+    renamed = policy("renamed", input_features=seen("observation.images.camera1"))
+    assert told(policy=renamed, dataset=data) != []
+    rename = {"rename_map": {"observation.images.top": "observation.images.camera1"}}
+    steps = [{"registry_name": "rename_observations_processor", "config": rename}]
+    (renamed / "policy_preprocessor.json").write_text(json.dumps({"steps": steps}))
+    assert told(policy=renamed, dataset=data) == []
+    spare = seen("observation.images.empty_camera_0")
+    assert told(policy=policy("spare", input_features=spare), dataset=data) == []
+    long = {"observation.state": {"type": "STATE", "shape": [32]}}
+    assert told(policy=policy("padded", input_features=long, max_state_dim=32), dataset=data) == []
+    assert len(told(policy=policy("not", input_features=long), dataset=data)) == 1
+
+
+def test_an_untrained_policy_is_judged_by_the_dataset_that_it_is_made_for(told, dataset):
+    data = dataset(features=RECORDED | {"action": {"dtype": "float32", "shape": [6]}})
+    assert told(dataset=data, builtin_policy=True, env="pusht") == [
+        "action has 2 values in pusht, and 6 values in the policy"
+    ]
+
+
+def test_no_episodes_and_episodes_that_are_not_there(told, policy, dataset):
+    at = policy()
+    assert "holds no episodes" in told(policy=at, dataset=dataset(folder="none", total_episodes=0))[0]
+    data = dataset(features=RECORDED)
+    assert told(policy=at, dataset=data, replay_episodes="0-1") == []
+    (sentence,) = told(policy=at, dataset=data, replay_episodes="1,7")
+    assert sentence == "--replay-episodes 1,7: the dataset has 2 episodes, numbered from 0, and no episode 7"
+    more = dataset(folder="more", features=RECORDED, total_episodes=8)
+    assert told(policy=at, dataset=[data, more], replay_episodes="1,7") == []
+    (sentence,) = told(policy=at, dataset=data, replay_episodes="held-out")
+    assert sentence.endswith("\n--replay-episodes all")
+
+
+def test_results_of_another_evaluation_are_never_written_over(told, policy, tmp_path):
+    at, taken = policy(), tmp_path / "taken"
+    (taken / "eval_results").mkdir(parents=True)
+    assert "holds the results of another evaluation" in told(policy=at, env="pusht", output_dir=str(taken))[0]
+    (tmp_path / "work/outputs/eval_results").mkdir(parents=True)  # an earlier attempt of this very run
+    assert told(policy=at, env="pusht") == []
+
+
+def test_a_place_for_copies_must_be_one(told, policy, tmp_path):
+    at = policy()
+    (tmp_path / "file").write_text("")
+    assert "it is a file" in told(policy=at, env="pusht", publish_url=str(tmp_path / "file"))[0]
+    (sentence,) = told(policy=at, env="pusht", publish_url=str(tmp_path / "work/outputs"))
+    assert sentence.startswith("results cannot be published to")
+    assert told(policy=at, env="pusht", publish_url=str(tmp_path / "copies")) == []

@@ -1,0 +1,170 @@
+"""What an evaluation cannot be is said before anything is done: all at once, each with a way out."""
+
+import json
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+from robotrain.job import Job
+from robotrain_runtime.document import Source
+from robotrain_workloads.lerobot_eval import episode_list
+from robotrain_workloads.lerobot_eval.parameters import Parameters
+from robotrain_workloads.lerobot_eval.workload import check
+
+POLICY = Source(role="policy", kind="local_path", uri="/policy")
+DATASET = Source(role="dataset", kind="local_path", uri="/data")
+
+
+def told(*sources, args=(), **parameters) -> dict[str, list]:
+    """The problems of a job by their codes."""
+    job = Job(
+        workload="lerobot-eval",
+        parameters=tuple(vars(Parameters(**parameters)).items()),
+        sources=sources,
+        trainer_args=tuple(args),
+    )
+    found: dict[str, list] = {}
+    for problem in check(job):
+        assert problem.instead, f"{problem.title}: no way out"
+        found.setdefault(problem.code, []).append(problem)
+    return found
+
+
+def test_a_policy_with_something_to_do_is_enough():
+    assert told(POLICY, DATASET) == {}
+    assert told(POLICY, env="pusht") == {}
+    assert told(POLICY, DATASET, env="aloha", args=["--env.task=AlohaTransferCube-v0"]) == {}
+    assert told(DATASET, builtin_policy=True, env="pusht") == {}
+
+
+def test_everything_that_is_missing_is_said_at_once():
+    found = told(success_threshold=0.5, record_video=True, replay_episodes="all", args=["--env.fps=5"])
+    assert set(found) == {"no-policy", "nothing-to-evaluate-on", "without-env", "replay-without-dataset"}
+    assert [one.where for one in found["without-env"]] == ["--success-threshold", "--record-video", "--"]
+
+
+def test_starts_that_are_too_many_to_travel_with_a_job():
+    many = json.dumps([[256, 400, 200, 300, 0.8]] * 40_000)
+    (found,) = told(POLICY, env="pusht", starts=many)["starts-invalid"]
+    assert "and the most is 1,000,000: give ranges, or fewer states" in found.why
+
+
+def test_an_untrained_policy_is_alone_has_a_dataset_and_is_nobodys_model():
+    assert set(told(POLICY, DATASET, builtin_policy=True)) == {"two-policies"}
+    assert set(told(builtin_policy=True, env="pusht")) == {"builtin-without-dataset"}
+    assert set(told(DATASET, builtin_policy=True, register_model="m")) == {"builtin-not-registered"}
+    assert not told(DATASET, builtin_policy=True, replay_episodes="held-out")  # those that a training would hold out
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [{"env_steps": 9}, {"starts": "easy"}, {"success_reward": 0.5}, {"success_threshold": 0.0}, {"env_workers": 0}],
+)
+def test_what_is_said_of_rollouts_needs_an_environment(parameter):
+    assert set(told(POLICY, DATASET, **parameter)) == {"without-env"}
+    assert told(POLICY, env="pusht", **parameter) == {}
+
+
+@pytest.mark.parametrize("text", ["", "one", "3-1", "1,,2", "-1", "1-", "all,3", "1e3", "9" * 12])
+def test_episodes_that_cannot_be_meant(text):
+    (problem,) = told(POLICY, DATASET, replay_episodes=text)["replay-episodes-invalid"]
+    assert problem.instead[0].text == "--replay-episodes 0,3,5-9"
+
+
+@settings(max_examples=25)
+@given(some.lists(some.tuples(some.integers(0, 50), some.integers(0, 9)), min_size=1))
+def test_episodes_are_those_that_the_text_names(parts):
+    text = ", ".join(str(first) if not more else f"{first}-{first + more}" for first, more in parts)
+    meant = sorted({number for first, more in parts for number in range(first, first + more + 1)})
+    assert episode_list.chosen(episode_list.read(text), 60) == meant
+    with pytest.raises(ValueError, match=f"no episode {meant[-1]}"):
+        episode_list.chosen(episode_list.read(text), meant[-1])
+
+
+@pytest.mark.parametrize("text", ["hard", "[]", "{", "[[1,2]]", '{"turn": 1}', '{"tum": [0, 1]}', "[" * 9999])
+def test_starts_that_cannot_be_meant(text):
+    assert set(told(POLICY, env="pusht", starts=text)) == {"starts-invalid"}
+
+
+def test_only_pusht_lets_its_starts_be_chosen():
+    assert told(POLICY, env="pusht", starts='{"turn": [-0.1, 0.1]}') == {}
+    assert set(told(POLICY, env="aloha", starts="easy")) == {"starts-invalid"}
+
+
+@settings(max_examples=25)
+@given(some.recursive(some.none() | some.booleans() | some.floats() | some.text("turn"), some.lists, max_leaves=9))
+def test_any_json_is_taken_or_refused_in_words(said):
+    assert set(told(POLICY, env="pusht", starts=json.dumps(said))) <= {"starts-invalid"}
+
+
+@pytest.mark.parametrize("argument", ["--steps=3", "pool", "--policy.n_action_steps", "--policy.=1", "--env=pusht"])
+def test_after_the_dashes_stand_options_of_the_policy_and_the_environment_alone(argument):
+    assert set(told(POLICY, env="pusht", args=[argument])) == {"option-unknown"}
+    assert told(POLICY, env="pusht", args=["--policy.n_action_steps=4", "--env.fps=5"]) == {}
+
+
+def test_the_command_line_says_it_all_and_sends_nothing(robotrain):
+    answer = robotrain(
+        "submit", "lerobot-eval", "--platform", "local", "--dry-run", "--starts", "easy", "--", "--policy.type=act"
+    )
+    assert answer.exit_code == 2
+    for sentence in ("an evaluation needs a policy", "there is nothing to evaluate on", "--starts is about episodes"):
+        assert sentence in answer.stderr
+    assert "--policy-type" in answer.stderr.split("robotrain sets --policy.type itself")[1]
+
+
+def test_a_policy_to_evaluate_is_one_line(robotrain):
+    answer = robotrain(
+        "render", "lerobot-eval", "--platform", "local", "--policy-path", "/policy", "--env", "pusht", "--json"
+    )
+    assert answer.exit_code == 0
+    (document,) = [one for name, one in answer.json["files"].items() if name == "job.json"]
+    assert json.loads(document["text"])["parameters"]["env"] == "pusht"
+
+
+def test_an_environment_has_options_that_are_known_here():
+    (found,) = told(POLICY, env="pusht", args=["--env.obs_tpe=state", "--policy.chunk_size=8"])["option-unknown"]
+    assert found.given == "--env.obs_tpe=state"
+    assert found.instead[0].text == "-- --env.obs_type"
+    assert set(told(POLICY, env="aloha", args=["--env.visualization_width=9"])) == {"option-unknown"}
+
+
+def test_a_reward_that_no_episode_can_reach():
+    (found,) = told(POLICY, env="pusht", success_reward=2.0)["success-reward-out-of-reach"]
+    assert found.instead[0].text == "--success-reward 1"
+    assert told(POLICY, env="aloha", success_reward=2.0) == {}
+
+
+def test_json_that_ends_early_is_said_to():
+    (found,) = told(POLICY, env="pusht", starts="[[256, 400")["starts-invalid"]
+    assert "ends before it is complete" in found.why
+
+
+@pytest.mark.parametrize(
+    ("words", "says", "codes"),
+    [
+        (("--policy-path", "/p", "--env", "pusth", "--env-steps", "9"), "use   --env pusht", "value-invalid"),
+        (("--policy-run", "nosuch", "--env", "pusht"), "--policy-run takes runs", "run-invalid"),
+        (("--policy.path=./p", "--env.type=pusht"), "use   --policy-path FOLDER", "option-owned"),
+        (("--policy-path", "/p", "--env", "pusht", "--", "--seed=3"), "use   --seed", "trainer-arg-owned"),
+    ],
+)
+def test_what_was_said_wrongly_is_not_missing_as_well(robotrain, words, says, codes):
+    answer = robotrain("submit", "lerobot-eval", "--platform", "local", *words)
+    assert says in answer.stderr
+    assert set(re.findall(r"\[([a-z-]+)\]$", answer.stderr, re.MULTILINE)) == {codes}
+
+
+def test_a_job_file_and_a_call_say_starts_as_they_are(robotrain, tmp_path):
+    import robotrain as api
+
+    file = tmp_path / "job.yaml"
+    job = "workload: lerobot-eval\nsources: {policy: {local_path: /p}}\nparameters:\n  env: pusht\n  starts: "
+    file.write_text(job + "{distance: [40, 80.5]}\n")
+    rows = robotrain("explain", str(file), "--platform", "local", "--json").json["values"]
+    assert json.loads(next(row["value"] for row in rows if row["name"] == "starts")) == {"distance": [40, 80.5]}
+    rows = api.explain(str(file), platform="local", starts=[[256, 400, 200, 300, 0.8]])
+    assert next(row["value"] for row in rows if row["name"] == "starts") == "[[256, 400, 200, 300, 0.8]]"
+    with pytest.raises(api.Rejected, match=r"--env takes one of pusht, aloha \(use --env pusht\)"):
+        api.explain(str(file), platform="local", env="pusth")

@@ -1,0 +1,71 @@
+"""A newcomer's way: train, then evaluate that run with one command, on this machine."""
+
+import math
+import sqlite3
+from pathlib import Path
+
+import pytest
+from launching import PUSHT, arrays, strict_json
+
+pytestmark = pytest.mark.slow
+EVALUATE = (
+    *("lerobot-eval", "--platform", "local", "--wait", "--policy-run", "latest", "--dataset-path", PUSHT / "dataset"),
+    *("--env", "pusht", "--starts", "easy", "--env-steps", 20, "--episodes", 3, "--record-video", "--device", "cpu"),
+    *("--register-model", "pusht", "--env-workers", 0, "--success-reward", 0.3),
+)
+
+
+def test_a_trained_run_is_evaluated_filmed_and_registered_with_its_scores(robotrain, monkeypatch):
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    steps = ("--training-steps", 40, "--save-freq", 40, "--log-freq", 20, "--device", "cpu")
+    assert robotrain("submit", PUSHT / "job.yaml", "--platform", "local", "--wait", *steps).exit_code == 0
+    told = robotrain("submit", *EVALUATE)
+    assert told.exit_code == 0, told.stderr
+    run = told.stdout.splitlines()[0]
+    results = Path("../state/local") / run / "outputs/eval_results"
+    found = strict_json(results / "eval_results.json")
+    assert_told_of_a_real_rollout(found, results)
+    assert found["held_out"] is True
+    assert [one["episode"] for one in found["per_episode"]] == [45, 46, 47]
+    for one in found["per_episode"]:
+        assert_as_predicted(one, arrays(results / f"predictions/ep{one['episode']:03d}_predictions.npz"))
+    assert found["aggregate_mse"] == pytest.approx(sum(one["mse"] for one in found["per_episode"]) / 3)
+    plots = {path.name for path in (results / "plots/episode_045").iterdir()}
+    assert plots == {"action_deltas.png", "cumulative_positions.png", "error_heatmap.png", "summary_panel.png"}
+    tags = registered()
+    assert tags["policy_type"] == "act"
+    assert float(tags["score_rollout_success_rate"]) == pytest.approx(found["rollout"]["success_rate"])
+    assert float(tags["score_replay_mse"]) == pytest.approx(found["aggregate_mse"])
+
+
+def assert_told_of_a_real_rollout(found, results):
+    told = found["rollout"]
+    assert (told["env"], told["episodes"], found["policy"]["step"]) == ("pusht", 3, 40)
+    assert told["success_rate"] == sum(one["success"] for one in told["per_episode"]) / 3
+    assert told["avg_max_reward"] == pytest.approx(sum(one["max_reward"] for one in told["per_episode"]) / 3)
+    for one in told["per_episode"]:
+        assert one["success"] == (one["max_reward"] >= 0.3)
+        assert (results / one["video"]).read_bytes()[4:8] == b"ftyp"
+
+
+def assert_as_predicted(told, kept):
+    """Recomputed from the arrays that are left."""
+    pairs = list(zip(kept["predicted"], kept["ground_truth"], strict=True))
+    off = [[made - done for made, done in zip(*rows, strict=True)] for rows in pairs]
+    flat = [abs(one) for row in off for one in row]
+    assert len(off) == told["steps"] == 40
+    assert told["mae"] == pytest.approx(math.fsum(flat) / len(flat), rel=1e-5)
+    assert told["mse"] == pytest.approx(math.fsum(one**2 for one in flat) / len(flat), rel=1e-5)
+    assert told["max_error"] == pytest.approx(max(flat), rel=1e-5)
+    assert told["per_dim_mae"] == pytest.approx(
+        [math.fsum(abs(row[at]) for row in off) / len(off) for at in range(2)], rel=1e-5
+    )
+    measured = [1000 * one for one in kept["inference_times"] if not math.isnan(one)]
+    assert told["avg_inference_ms"] == pytest.approx(sum(measured) / len(measured))
+
+
+def registered():
+    """The tags of the one version."""
+    with sqlite3.connect("../state/mlflow.db") as database:
+        tags = database.execute("SELECT key, value FROM model_version_tags WHERE name = 'pusht' AND version = 1")
+        return dict(tags.fetchall())

@@ -1,0 +1,145 @@
+"""A training in a job of Azure ML: data and models lie where the platform mounted them, and names say where."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import pytest
+from robotrain_runtime import mounts
+from robotrain_runtime.document import Mount, Source
+from robotrain_runtime.preflight import preflight
+from robotrain_workloads.lerobot_train import container
+
+ASSET = Source(role="dataset", kind="data_asset", uri="azureml:pusht:3")
+BLOB = Source(role="dataset", kind="blob_url", uri="https://a.blob.core.windows.net/c/more")
+MODEL = Source(role="init_policy", kind="model_asset", uri="azureml:act-pusht:7")
+DATASET_0 = "AZURE_ML_INPUT_dataset_asset_0"
+INIT = "AZURE_ML_INPUT_init_from_policy_model"
+
+
+@pytest.fixture
+def job(training, monkeypatch):
+    """Make the document of a job: `job({ASSET: "dataset_asset_0"})`: which source is mounted under which input."""
+    monkeypatch.setenv("AZUREML_RUN_ID", "lerobot-train-00000000-1-abc123")
+
+    def make(brought, *fetched, **parameters):
+        mounted = tuple(
+            Mount(role=source.role, uri=source.uri, folder=f"${{AZURE_ML_INPUT_{name}}}", origin=f"the input {name}")
+            for source, name in brought.items()
+        )
+        made = training(placement={"mounts": mounted, "submission": "AZUREML_RUN_ID"}, **parameters)
+        return dataclasses.replace(made, platform="azureml", sources=(*brought, *fetched))
+
+    return make
+
+
+def of_data(document) -> list[str]:
+    """What preflight finds, but for the environment, which is none in these tests."""
+    ours = ("data-unusable", "mount-missing", "mount-empty", "source-unreachable")
+    return [one.title for one in preflight(document) if one.code in ours]
+
+
+@pytest.mark.parametrize("name", [DATASET_0, DATASET_0.upper()])
+def test_an_input_is_found_under_either_spelling_of_its_name(job, dataset, monkeypatch, name):
+    folder = dataset(folder="in/pusht")
+    monkeypatch.setenv(name, str(folder))
+    document = job({ASSET: "dataset_asset_0"})
+    assert of_data(document) == []
+    shutil.rmtree(folder / "meta")
+    assert of_data(document) == ["azureml:pusht:3 is not a LeRobot dataset: it has no meta/info.json"]
+
+
+def test_an_input_that_is_not_there_or_empty_ends_the_run_before_anything_is_built(job, tmp_path, monkeypatch):
+    document = job({ASSET: "dataset_asset_0"})
+    assert of_data(document) == [f"{DATASET_0} is not set, so nobody knows where the input dataset_asset_0 lies"]
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv(DATASET_0.upper(), str(tmp_path / "empty"))
+    told = f"the input dataset_asset_0 was brought to the machine empty: nothing lies in {tmp_path}/empty"
+    assert of_data(document) == [told]
+
+
+def test_each_dataset_that_is_wrong_is_told(job, dataset, tmp_path, monkeypatch):
+    monkeypatch.setenv(DATASET_0, str(dataset(folder="good")))
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/readme.txt").touch()
+    monkeypatch.setenv("AZURE_ML_INPUT_DATASET_ASSET_2", str(tmp_path / "notes"))
+    others = {dataclasses.replace(ASSET, uri=f"azureml:more:{n}"): f"dataset_asset_{n}" for n in (1, 2)}
+    assert of_data(job({ASSET: "dataset_asset_0", **others})) == [
+        "AZURE_ML_INPUT_dataset_asset_1 is not set, so nobody knows where the input dataset_asset_1 lies",
+        "azureml:more:2 is not a LeRobot dataset: it has no meta/info.json",
+    ]
+
+
+def test_mounts_and_blobs_are_merged_in_the_order_of_the_document(job, pusht, tmp_path):
+    more = dataclasses.replace(ASSET, uri="azureml:more:1")
+    folders = {source: tmp_path / name for source, name in ((ASSET, "a"), (BLOB, "b"), (more, "c"))}
+    for folder in folders.values():
+        shutil.copytree(pusht, folder)
+    for order in ((ASSET, BLOB, more), (more, BLOB, ASSET)):
+        document = dataclasses.replace(job({ASSET: "dataset_asset_0", more: "dataset_asset_1"}), sources=order)
+        assert mounts.fetched(document) == (BLOB,)
+        data = {source: folders[source] for source in order}
+        made = container.prepare(document, data, dict.fromkeys(order, ""))
+        assert made.sources == order
+        named = [part for part in made.arguments if part in set(map(str, folders.values()))]
+        assert named == [str(folders[source]) for source in order]
+
+
+@pytest.mark.parametrize(
+    ("name", "inside"), [(INIT, ""), (INIT.upper(), "pretrained_model"), (INIT, "000020/pretrained_model")]
+)
+def test_a_warm_start_takes_the_weights_of_a_mounted_model(job, pusht, policy, tmp_path, monkeypatch, name, inside):
+    folder = policy(f"model/{inside}", without=("policy_preprocessor.json", "policy_postprocessor.json"))
+    monkeypatch.setenv(name, str(tmp_path / "model"))
+    monkeypatch.setenv(DATASET_0, str(pusht))
+    document = job({ASSET: "dataset_asset_0", MODEL: "init_from_policy_model"})
+    assert of_data(document) == []
+    work = container.work(document, {ASSET: pusht, MODEL: folder}, Path(document.placement.work))
+    assert f"--policy.path={folder}" in work.arguments
+    assert "--new-processors" in work.arguments
+    tags = container.tracked(document).tags
+    assert {key: value for key, value in tags.items() if key.startswith("warm_start")} == {
+        "warm_start.source": "azureml:act-pusht:7",
+        "warm_start.model_name": "act-pusht",
+        "warm_start.model_version": "7",
+    }
+
+
+def test_a_warm_start_with_blobs_has_no_model_to_name(job):
+    tags = container.tracked(job({}, ASSET, dataclasses.replace(BLOB, role="init_policy"))).tags
+    assert [key for key in tags if key.startswith("warm_start")] == ["warm_start.source"]
+
+
+def test_a_mounted_model_that_is_none_is_told(job, dataset, tmp_path, monkeypatch):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/readme.txt").touch()
+    monkeypatch.setenv(DATASET_0, str(dataset(folder="in")))
+    monkeypatch.setenv(INIT, str(tmp_path / "model"))
+    (told,) = of_data(job({ASSET: "dataset_asset_0", MODEL: "init_from_policy_model"}))
+    assert told == f"{tmp_path}/model holds no policy: it has no config.json"
+
+
+@pytest.mark.parametrize(
+    ("sources", "source", "dataset_source"),
+    [
+        ((ASSET,), "azureml-lerobot-asset", "azureml-data-asset"),
+        ((BLOB,), "azureml-lerobot-blob", "azure-blob"),
+        ((ASSET, BLOB), "azureml-lerobot-mixed", "mixed"),
+        ((Source(role="dataset", kind="huggingface", uri="u/d"),), "azureml-lerobot-hf", "huggingface"),
+    ],
+)
+def test_a_model_says_where_it_comes_from(job, sources, source, dataset_source):
+    found = container.publishing(job({}, *sources), {})
+    assert (found.tags["source"], found.tags["dataset_source"]) == (source, dataset_source)
+    assert found.tags["azureml_run_id"] == "lerobot-train-00000000-1-abc123"
+    assert found.description.splitlines()[-1] == "Azure ML job: lerobot-train-00000000-1-abc123"
+    if ASSET in sources:
+        assert (found.tags["dataset_assets"], found.tags["dataset_asset_count"]) == ("azureml:pusht:3", "1")
+
+
+def test_a_model_of_another_platform_names_no_job_of_azure_ml(job):
+    elsewhere = job({}, ASSET)
+    placement = dataclasses.replace(elsewhere.placement, submission="OSMO_WORKFLOW_ID")
+    found = container.publishing(dataclasses.replace(elsewhere, placement=placement, platform="osmo"), {})
+    assert "azureml_run_id" not in found.tags
+    assert found.tags["source"] == "osmo-lerobot-asset"

@@ -1,0 +1,160 @@
+"""Processes that load data hand it over in shared memory, of which a container may have little."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+from robotrain_runtime import document
+from robotrain_runtime.event import Note
+from robotrain_workloads.lerobot_train import container, loading
+from robotrain_workloads.lerobot_train.trainer_args import value_of
+from small_training import SMALL, STEPS
+
+MIB = 1 << 20
+IN_64_MIB = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=64m tmpfs /dev/shm && exec "$@"', "sh")
+CAMERA = {"dtype": "video", "shape": [480, 640, 3]}
+
+
+@pytest.fixture
+def has(monkeypatch):
+    """Say how much shared memory this machine has: `has(64 * MIB)`; None for a machine without such a place."""
+
+    def say(size: int | None) -> None:
+        monkeypatch.setattr(loading, "free", lambda place: size)
+
+    return say
+
+
+def camera(folder: Path, **feature) -> Path:
+    info = json.loads((folder / "meta/info.json").read_text())
+    info["features"]["observation.image"] = CAMERA | feature
+    (folder / "meta/info.json").write_text(json.dumps(info))
+    return folder
+
+
+def asked(document) -> tuple[int, list[str]]:
+    """The processes that the trainer is told to load with, and what is said of them."""
+    data = {source: Path(source.uri) for source in document.sources}
+    work = container.work(document, data, Path(document.placement.work))
+    assert all(isinstance(note, Note) and note.level == "warning" for note in work.notes)
+    return int(value_of(work.arguments, "--num_workers") or -1), [note.text for note in work.notes]
+
+
+def test_a_machine_with_enough_changes_nothing(training, dataset, has):
+    has(64 << 30)
+    assert asked(training(camera(dataset()), num_workers=7)) == (7, [])
+
+
+def test_a_machine_without_such_a_place_changes_nothing(training, dataset, has):
+    has(None)
+    assert asked(training(camera(dataset()))) == (4, [])
+
+
+def test_a_container_with_the_usual_64_mib_loads_in_the_training_process_and_says_so(training, dataset, has):
+    has(64 * MIB)
+    count, (said,) = asked(training(camera(dataset())))
+    assert count == 0
+    assert "in the training process itself" in said
+    assert "64 MiB free" in said
+    assert "more shared memory" in said
+
+
+def test_as_many_load_as_there_is_room_for(training, dataset, has):
+    has(1 << 30)
+    count, (said,) = asked(training(camera(dataset()), num_workers=8))
+    assert 0 < count < 8
+    assert f"with {count} of 8 processes" in said
+
+
+def test_whoever_asked_for_none_hears_nothing(training, dataset, has):
+    has(0)
+    assert asked(training(camera(dataset()), num_workers=0)) == (0, [])
+
+
+def test_small_data_loads_beside_training_in_64_mib(training, dataset, has):
+    has(64 * MIB)
+    assert asked(training(dataset())) == (4, [])
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"batch_size": 64},
+        {"num_gpus": 2},
+        {"policy_type": "diffusion"},
+        {"args": ["--prefetch_factor=8"]},
+        {"args": ["--policy.n_obs_steps", "3"]},
+        {"image": {"dtype": "image"}},
+        {"image": {"shape": [720, 1280, 3]}},
+    ],
+    ids=str,
+)
+def test_what_makes_batches_larger_or_more_leaves_room_for_fewer(training, dataset, has, more):
+    image = more.pop("image", {})
+    folder = camera(dataset())
+    usual = training(folder)
+    has(enough := least(usual, has))
+    assert asked(usual)[0] == 4
+    has(enough)
+    assert asked(training(camera(folder, **image), **more))[0] < 4
+
+
+def test_without_a_held_out_part_half_of_it_is_enough(training, dataset, has):
+    folder = camera(dataset())
+    with_it, without = least(training(folder), has), least(training(folder, val_split=0), has)
+    assert 1.8 < with_it / without < 2
+    assert least(training(folder, eval_freq=0), has) == without
+
+
+def least(document, has) -> int:
+    """The shared memory that four processes need."""
+    low, high = 0, 1 << 40
+    while low < high:
+        has(middle := (low + high) // 2)
+        low, high = (low, middle) if asked(document)[0] == 4 else (middle + 1, high)
+    return low
+
+
+@pytest.mark.parametrize(
+    "broken", ["{", '{"features": {"a": {}}}', '{"features": {"a": {"dtype": "x", "shape": ["b"]}}}']
+)
+def test_a_dataset_that_does_not_say_how_large_it_is_stops_nothing(training, dataset, has, broken):
+    folder = dataset()
+    (folder / "meta/info.json").write_text(broken)
+    has(64 * MIB)
+    assert asked(training(folder))[0] == 4
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    free=some.integers(0, 1 << 40), wanted=some.integers(0, 64), batch=some.integers(1, 512), gpus=some.integers(1, 8)
+)
+def test_never_more_than_asked_for_and_silence_when_it_is_as_many(training, dataset, has, free, wanted, batch, gpus):
+    has(free)
+    folder = camera(dataset())
+    count, said = asked(training(folder, num_workers=wanted, batch_size=batch, num_gpus=gpus))
+    assert 0 <= count <= wanted
+    assert bool(said) == (count < wanted)
+
+
+def test_the_real_place_is_read(tmp_path):
+    assert (loading.free(tmp_path) or 0) > 0
+    assert loading.free(tmp_path / "gone") is None
+
+
+@pytest.mark.slow
+def test_a_training_in_a_container_of_64_mib_comes_to_its_end(training, training_environment, recorded, tmp_path):
+    """With the four processes that are asked for it would end: "unable to allocate shared memory"."""
+    if subprocess.run([*IN_64_MIB, "true"], capture_output=True).returncode:
+        pytest.skip("this machine gives nobody a /dev/shm of his own")
+    place = {"environment": training_environment, "work": str(tmp_path / "work")}
+    given = {**STEPS, "batch_size": 8, "num_workers": 4, "training_steps": 2}
+    (tmp_path / "job.json").write_text(document.dump(training(recorded / "large-images", SMALL["act"], place, **given)))
+    command = [*IN_64_MIB, sys.executable, "-m", "robotrain_runtime", "run", str(tmp_path / "job.json")]
+    told = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert told.returncode == 0, told.stdout
+    assert "in the training process itself: /dev/shm has 64 MiB free" in told.stdout

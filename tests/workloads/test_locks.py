@@ -1,0 +1,131 @@
+"""The hashes of the locks: those of wheels that the machines they are for can install, and no others."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+from robotrain_sources import data_environment
+from robotrain_workloads.lerobot_eval import container as evaluation
+from robotrain_workloads.lerobot_train import container
+
+ROOT = Path(__file__).parents[2]
+LINUX = "# for: CPython 3.12 on manylinux_2_28_x86_64\n"
+ONES = {name: str(number) * 64 for number, name in enumerate(("linux", "newer", "mac", "arm", "pure", "old"), 1)}
+WHEELS = {
+    "linux": "thing-1.0-cp312-cp312-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
+    "newer": "thing-1.0-cp312-cp312-manylinux_2_34_x86_64.whl",
+    "mac": "thing-1.0-cp312-cp312-macosx_11_0_arm64.whl",
+    "arm": "thing-1.0-cp310-abi3-manylinux_2_28_aarch64.whl",
+    "pure": "thing-1.0-py2.py3-none-any.whl",
+    "old": "thing-1.0-cp311-cp311-manylinux_2_28_x86_64.whl",
+}
+
+
+@pytest.fixture(scope="session")
+def tool():
+    at = importlib.util.spec_from_file_location("trim_hashes", ROOT / ".ci/trim_hashes.py")
+    module = importlib.util.module_from_spec(at)
+    at.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def trimmed(tool, tmp_path):
+    """Which wheels' hashes are left of a lock: `trimmed(has={"linux", "mac"}, index={"linux", "mac"})`."""
+
+    def trim(has, index=tuple(WHEELS), machines=LINUX) -> set[str]:
+        source, lock, listed = (tmp_path / name for name in ("a.in", "a.txt", "pylock.toml"))
+        source.write_text(machines)
+        hashes = " \\\n".join(f"    --hash=sha256:{ONES[name]}" for name in has)
+        lock.write_text(f"# by uv\nthing==1.0 ; sys_platform == 'linux' \\\n{hashes}\n    # via\n    #   -r a.in\n")
+        wheels = [f'{{url="https://x/{WHEELS[name]}", hashes={{sha256="{ONES[name]}"}}}}' for name in index]
+        listed.write_text(f'[[packages]]\nname = "thing"\nversion = "1.0"\nwheels = [{", ".join(wheels)}]\n')
+        tool.main(source, lock, listed)
+        text = lock.read_text()
+        assert text.startswith("# by uv\nthing==1.0 ; sys_platform == 'linux' \\\n    --hash=sha256:")
+        assert text.endswith("\n    # via\n    #   -r a.in\n")
+        assert text.count(" \\\n") == text.count("--hash")
+        return {name for name, digest in ONES.items() if digest in text}
+
+    return trim
+
+
+def test_only_wheels_for_the_named_machine_stay(trimmed):
+    assert trimmed(has=WHEELS) == {"linux", "pure"}
+
+
+def test_every_named_machine_keeps_its_own(trimmed):
+    machines = "# for: CPython 3.11 3.12 on manylinux_2_28_x86_64 manylinux_2_28_aarch64 macosx_26_0_arm64\n"
+    assert trimmed(has=WHEELS, machines=machines) == {"linux", "mac", "arm", "pure", "old"}
+
+
+def test_a_wheel_that_is_added_to_an_old_version_does_not_make_the_lock_stale(trimmed):
+    assert trimmed(has=["linux"]) == {"linux"}
+
+
+def test_a_machine_that_is_added_gets_its_wheels_with_what_was_there(trimmed):
+    machines = "# for: CPython 3.12 on manylinux_2_28_x86_64 macosx_26_0_arm64\n"
+    assert trimmed(has=["linux"], index=["linux", "mac", "arm"], machines=machines) == {"linux", "mac"}
+
+
+def test_a_package_that_is_left_without_a_wheel_is_refused(trimmed):
+    with pytest.raises(SystemExit, match=r"thing==1.0 has no wheel"):
+        trimmed(has=["mac"], index=["mac"])
+
+
+def test_a_list_of_other_packages_and_a_source_without_machines_are_refused(trimmed, tool, tmp_path):
+    with pytest.raises(SystemExit, match="names no machines"):
+        trimmed(has=["mac"], machines="# for me\n")
+    (tmp_path / "a.in").write_text(LINUX)
+    (tmp_path / "pylock.toml").write_text("packages = []")
+    with pytest.raises(SystemExit, match="not in uv's list"):
+        tool.main(tmp_path / "a.in", tmp_path / "a.txt", tmp_path / "pylock.toml")
+
+
+SETS = some.sets(some.sampled_from("abcde"))
+
+
+@settings(max_examples=50)
+@given(
+    index=some.dictionaries(some.text("wxyz", min_size=1, max_size=2), SETS),
+    machines=some.lists(SETS),
+    data=some.data(),
+)
+def test_who_could_install_a_package_still_can(tool, index, machines, data):
+    wheels = {name: frozenset(fits) for name, fits in index.items()}
+    had = data.draw(some.sets(some.sampled_from(sorted(wheels)))) if wheels else set()
+    kept = tool.chosen(wheels, [frozenset(machine) for machine in machines], had)
+    for machine in machines:
+        assert any(fits & machine for fits in wheels.values()) == any(wheels[name] & machine for name in kept)
+    assert all(any(wheels[name] & machine for machine in machines) for name in kept)
+
+
+@pytest.mark.parametrize(
+    ("lock", "each"),
+    [
+        (container.ENVIRONMENT.lock, 2),
+        (evaluation.ENVIRONMENT.lock, 2),
+        (evaluation.ALOHA.lock, 2),
+        (data_environment.ENVIRONMENT.lock, 6),
+    ],
+    ids=("train", "eval", "aloha", "data"),
+)
+def test_a_lock_is_small_enough_to_travel_with_a_job(lock, each):
+    text = lock.read_text()
+    packages = len(re.findall(r"^\S+==", text, re.MULTILINE))
+    assert packages <= text.count("--hash=sha256:") < each * packages
+
+
+@pytest.mark.parametrize("environment", [evaluation.ENVIRONMENT, evaluation.ALOHA], ids=("eval", "aloha"))
+def test_an_evaluation_runs_on_the_very_versions_that_trained(environment):
+    trained, evaluated = (_locked(one.lock) for one in (container.ENVIRONMENT, environment))
+    assert {name: evaluated.get(name) for name in trained} == trained
+    assert {"matplotlib", "gym-pusht"} <= evaluated.keys()
+    assert "opencv-python" not in evaluated  # it would write over opencv-python-headless
+
+
+def _locked(lock) -> dict[str, str]:
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", lock.read_text(), re.MULTILINE))

@@ -1,0 +1,41 @@
+"""The workloads of this repository pass the kit that strangers have."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from robotrain.testing import WorkloadKit
+from small_training import SMALL
+
+PUSHT = Path(__file__).parents[2] / "examples/pusht-mini/dataset"
+ROLLED = ("--dataset-path", str(PUSHT), "--builtin-policy", "--env", "pusht", "--env-steps", "9")
+EVALUATED = ("--eval-episodes", "2", "--env-workers", "0", "--device", "cpu", "--replay-episodes", "0-1")
+QUICK = ("--training-steps", "4", "--batch-size", "2", "--num-workers", "0", "--device", "cpu", "--log-freq", "2")
+
+
+class TestLerobotTrain(WorkloadKit):
+    workload = "lerobot-train"
+    job = ("--dataset-path", str(PUSHT))
+    unchanged: ClassVar = {"convert_v21": "what was recorded in the newest format is not converted"}
+    tells = ("metrics", "checkpoint")
+
+    @pytest.fixture(params=[pytest.param(QUICK, marks=pytest.mark.slow)])
+    def runs(self, request) -> Sequence[str]:
+        return (*self.job, *request.param, "--", *SMALL["act"])
+
+
+class TestLerobotEval(WorkloadKit):
+    workload = "lerobot-eval"
+    job = ROLLED
+    changed: ClassVar = {"replay_episodes": "0", "starts": "easy", "env": "aloha", "builtin_policy": "false"}
+    unchanged: ClassVar = {
+        "convert_v21": "what was recorded in the newest format is not converted",
+        "keep_policy": "an untrained policy is made anew by every run, and never kept",
+    }
+    options: ClassVar = {"local": ROLLED}
+    tells = ("metrics", "evaluated")
+
+    @pytest.fixture(params=[pytest.param(EVALUATED, marks=pytest.mark.slow)])
+    def runs(self, request) -> Sequence[str]:
+        return (*self.job, *request.param, "--", *SMALL["act"])
