@@ -56,6 +56,10 @@ def figures(folder: Path, torchx: str) -> list[Figure]:
     python = sys.executable
     typer_help = [python, str(bare), "--help"]
     render = [ROBOTRAIN, "render", job, "--platform", "local"]
+    blobs = [word for day in "abc" for word in ("--blob-url", f"https://acct.blob.core.windows.net/set/{day}")]
+    osmo = [ROBOTRAIN, "render", "--platform", "osmo", "--pool", "p", "--tracking-uri", "none", *blobs]
+    workspace = ["--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w", "--compute", "cc"]
+    azureml = [ROBOTRAIN, "render", "--platform", "azureml", *workspace, *blobs]
     tab = ["env", "_ROBOTRAIN_COMPLETE=complete_bash", "COMP_WORDS=robotrain sta", "COMP_CWORD=1", ROBOTRAIN]
     bare_tab = ["env", "_BARE.PY_COMPLETE=complete_bash", "COMP_WORDS=bare.py o", "COMP_CWORD=1", python, str(bare)]
     beside = [torchx, "run", "--dryrun", "-s", "local_cwd", "utils.echo", "--msg", "hello"]
@@ -68,6 +72,8 @@ def figures(folder: Path, torchx: str) -> list[Figure]:
         Figure("status --help", [ROBOTRAIN, "status", "--help"], "a bare Typer app", typer_help, 1.6),
         Figure("TAB", tab, "TAB of a bare Typer app", bare_tab, 1.6),
         Figure("render", render, "typer + pluggy + yaml + a model", [python, str(floor)], 1.35),
+        Figure("render osmo", osmo, "typer + pluggy + yaml + a model", [python, str(floor)], 1.35),
+        Figure("render azureml", azureml, "typer + pluggy + yaml + a model", [python, str(floor)], 1.35),
     ]
 
 
