@@ -1,0 +1,69 @@
+"""The site of these documents: `./uvw run --group docs sphinx-build -W docs .site`, then open `.site/index.html`."""
+
+import importlib
+import re
+from typing import Any
+
+import robotrain
+from robotrain import stable
+
+project = "robotrain"
+author = "the people who build robotrain"
+copyright = author
+version = release = robotrain.__version__
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+exclude_patterns = ["images/*.md"]
+html_theme = "furo"
+html_title = f"robotrain {version}"
+html_show_sourcelink = False
+myst_enable_extensions = ["attrs_inline"]
+myst_heading_anchors = 3
+suppress_warnings = ["misc.highlighting_failure"]  # robotrain's own messages, shown as code, are in no language
+default_role = "code"  # as docstrings have their backticks
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+
+OUTSIDE = re.compile(r"\[([^\]]+)\]\((\.\./[^)#]+)[^)]*\)")
+"""A link to a file of the repository that is no document: people read it there, and the site has no such page."""
+
+
+MODULES = "<!-- the public modules -->"
+
+
+def setup(app: Any) -> None:
+    """What the documents need beside the extensions."""
+    app.connect("source-read", named_in_place)
+    app.connect("source-read", with_the_modules)
+
+
+def with_the_modules(app: Any, document: str, source: list[str]) -> None:
+    """The reference shows what `robotrain.stable` promises: there is no second list."""
+    if MODULES in source[0]:
+        source[0] = source[0].replace(MODULES, "\n".join(_module(*one) for one in stable.MODULES.items()))
+
+
+def _module(name: str, members: tuple[str, ...]) -> str:
+    listed = "\n".join(f".. {_directive(name, member)}" for member in members)
+    opened = f".. automodule:: {name}\n   :no-members:\n\n.. currentmodule:: {name}\n"
+    return f"## {name}\n\n```{{eval-rst}}\n{opened}\n{listed}\n```\n"
+
+
+def _directive(module: str, member: str) -> str:
+    """What autodoc is told of a name. Data is shown without its value: the tables are long."""
+    thing = getattr(importlib.import_module(module), member)
+    if isinstance(thing, type):
+        return f"autoclass:: {member}\n   :members:\n   :undoc-members:\n   :member-order: bysource\n"
+    if callable(thing) and hasattr(thing, "__name__"):
+        return f"autofunction:: {member}\n"
+    return f"autodata:: {member}\n   :no-value:\n"
+
+
+def named_in_place(app: Any, document: str, source: list[str]) -> None:
+    """Name files outside `docs/` in place of linking to them; the README is the first page."""
+    text = source[0].replace("(../README.md)", "(index.md)")
+    source[0] = OUTSIDE.sub(lambda link: _named(link[1], link[2].removeprefix("../")), text)
+
+
+def _named(words: str, path: str) -> str:
+    return f"`{path}`" if words == path else f"{words} (`{path}`)"
