@@ -71,6 +71,7 @@ def same(stored: Rendered, plugins: "Plugins") -> Prepared:
         remarks=tuple(problems),
         payload=stored.payload,
         values=stored.values,
+        makes=stored.makes,
     )
 
 

@@ -21,7 +21,7 @@ from robotrain.refusals import Platforms
 from robotrain.request import Request
 from robotrain.resolve import Resolution, resolve
 from robotrain.source import SourceKind
-from robotrain.workload import Workload
+from robotrain.workload import Makes, Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,7 @@ class Prepared:
     """A job that its platform can run. remarks: warnings and notes worth showing.
 
     resolution: how the job came to be; None for one that was sent before. payload: the one to send, None to pack it.
+    makes: what its workload leaves.
     platforms: those that may be told of as a way out.
     """
 
@@ -41,6 +42,7 @@ class Prepared:
     resolution: Resolution | None = None
     payload: Payload | None = None
     values: tuple[Mapping[str, Any], ...] = ()
+    makes: Makes = "checkpoints"
     platforms: Platforms = field(default=dict, repr=False, compare=False)
 
     def rendered(self, attempt: int) -> Rendered:
@@ -58,6 +60,7 @@ class Prepared:
             halves=self.halves,
             payload=payload,
             values=self.values,
+            makes=self.makes,
         )
 
     def plan(self, attempt: int) -> Plan:
@@ -108,6 +111,7 @@ def prepare(
         remarks=tuple(problems),
         resolution=resolution,
         values=tuple(rows(resolution)),
+        makes=workload.makes,
         platforms=plugins.platforms,
     )
 

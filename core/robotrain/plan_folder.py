@@ -21,6 +21,7 @@ from robotrain.job import attempt_of
 from robotrain.payload import Payload
 from robotrain.plan import Plan
 from robotrain.problem import Instead, Problem, Rejected, Stage
+from robotrain.workload import Makes
 
 if TYPE_CHECKING:
     from robotrain.plan_manifest import Manifest
@@ -32,7 +33,8 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
-    """A plan with what it was made from. values: each value of the job with its origin, for people.
+    """A plan with what it was made from. values: each value of the job with its origin, for people. makes: what its
+    workload says that a run of it leaves.
 
     changed: files that are not what was rendered any more, when it was read from a folder.
     """
@@ -42,6 +44,7 @@ class Rendered:
     halves: Mapping[str, str]
     payload: Payload
     values: tuple[Mapping[str, Any], ...] = ()
+    makes: Makes = "checkpoints"
     changed: tuple[str, ...] = field(default=(), compare=False)
 
 
@@ -59,6 +62,7 @@ def write(rendered: Rendered, folder: Path, shared: Path | None = None) -> None:
         "job": dataclasses.asdict(plan.job),
         "settings": dict(rendered.settings),
         "halves": dict(rendered.halves),
+        "makes": rendered.makes,
         "payload": packed,
         "payload_digest": rendered.payload.digest,
         "spec": plan.spec,
@@ -102,6 +106,7 @@ def read(folder: Path) -> Rendered:
         halves=found.halves,
         payload=payload,
         values=tuple(dataclasses.asdict(row) for row in found.values),
+        makes=found.makes,
         changed=tuple(changed),
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 from robotrain_runtime.document import Scalar
 
 from robotrain.job import Job
+from robotrain.workload import Makes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,3 +44,4 @@ class Manifest:
     shown: tuple[str, ...]
     files: dict[str, str]
     values: tuple[Row, ...]
+    makes: Makes = "checkpoints"

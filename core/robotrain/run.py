@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from robotrain.problem import Problem, Rejected, Stage
+from robotrain.workload import Makes
 
 State = Literal["pending", "running", "succeeded", "failed", "cancelled", "lost"]
 
@@ -68,7 +69,8 @@ class Output:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """What is kept of a run. phase: `sending` until the platform took it and its name was told. settings: the
-    platform's, as resolved. host: the machine it was sent from. notes: what happened on its way that explains it.
+    platform's, as resolved. makes: what its workload leaves. host: the machine it was sent from. notes: what
+    happened on its way that explains it.
     """
 
     run: str
@@ -82,8 +84,4 @@ class RunRecord:
     reference: Reference
     host: str = ""
     notes: tuple[str, ...] = ()
-
-    @property
-    def evaluates(self) -> bool:
-        """Whether it judges a policy, and leaves results and no checkpoint: the name of its workload says so."""
-        return self.workload.endswith("-eval")
+    makes: Makes = "checkpoints"

@@ -310,4 +310,5 @@ def _record(rendered: Rendered, notes: Iterable[str]) -> RunRecord:
         reference={},
         host=os.uname().nodename,
         notes=tuple(notes),
+        makes=rendered.makes,
     )

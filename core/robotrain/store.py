@@ -253,7 +253,7 @@ def _record(data: Any, path: Path) -> RunRecord:
         kept = data.get("schema") if isinstance(data, dict) else None
         raise Rejected([record_problems.broken(path, f"this robotrain reads schema {SCHEMA}, the file has {kept!r}")])
     fields = _fields()
-    data = {"host": "", "notes": []} | data  # records of earlier versions have none
+    data = {"host": "", "notes": [], "makes": "checkpoints"} | data  # records of earlier versions have none
     wrong = [name for name, kind in fields.items() if not _fits(data.get(name), kind)]
     if wrong:
         raise Rejected([record_problems.broken(path, f"missing or of the wrong type: {', '.join(wrong)}")])

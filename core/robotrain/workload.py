@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 DEFAULT_WORKLOAD = "lerobot-train"
 """What a job without a workload means: the common case."""
+
+Makes = Literal["checkpoints", "results", "files"]
+"""What a run leaves: checkpoints of a policy that it trains, results of one that it judges, or other files."""
 
 if TYPE_CHECKING:
     from robotrain.job import Job
@@ -32,7 +35,7 @@ class Workload:
     use instead of passing them there.
     check: its pure rules on a resolved job. targets: the parameters that name a place to write to, a folder or an
     address that a source kind with a `target` takes; `publish_url` is the one for checkpoints, which a platform may
-    copy there by itself.
+    copy there by itself. makes: what its runs leave, which commands and reports expect of them.
     """
 
     name: str
@@ -44,3 +47,4 @@ class Workload:
     check: Callable[["Job"], Iterable["Problem"]] = field(default=lambda job: ())
     targets: tuple[str, ...] = ()
     program: str = "the trainer"
+    makes: Makes = "checkpoints"

@@ -14,6 +14,10 @@ from robotrain_runtime.event import Event
 PLUGIN = (Path(__file__).parents[1] / "pluto.py").read_text()
 
 
+EVALUATION = {"workload": "lerobot-eval", "makes": "results"}
+"""What the record of a run says that is named eval-…."""
+
+
 class Scripted:
     """Makes runs; the newest is the one that was made last."""
 
@@ -37,7 +41,7 @@ class Scripted:
         made.folder.mkdir(parents=True)
         made.status(**{"state": "running", **status})
         made.log(*events)
-        record(name, platform, made.folder, time.time() - age)
+        record(name, platform, made.folder, time.time() - age, **(EVALUATION if name.startswith("eval-") else {}))
         return made
 
 

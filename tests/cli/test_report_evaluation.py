@@ -188,6 +188,22 @@ def test_the_evaluated_policy_becomes_a_version_with_its_scores(robotrain, venus
     assert robotrain("register", run, "other", "--json").json["scores"]["replay/mse"] == 0.41
 
 
+def test_the_record_says_what_its_workload_leaves_also_of_one_that_is_sent_again(robotrain, venus, pusht, tmp_path):
+    policy = tmp_path / "policy"
+    policy.mkdir()
+    (policy / "config.json").write_text('{"type": "act"}')
+    (policy / "model.safetensors").touch()
+    words = ("--platform", "venus", "--policy-path", policy, "--dataset-path", pusht)
+    run = robotrain("submit", "lerobot-eval", *words).stdout.strip()
+    (venus / f"{run}.json").write_text(json.dumps({"state": "failed", "log": []}))
+    again = robotrain("resubmit", run).stdout.strip()
+    assert [store.read(one).makes for one in (run, again)] == ["results", "results"]
+    assert "no checkpoint" not in robotrain("status", run).stdout
+    body = json.loads((store.folder(run) / "record.json").read_text())
+    (store.folder(run) / "record.json").write_text(json.dumps({name: body[name] for name in body if name != "makes"}))
+    assert store.read(run).makes == "checkpoints", "an earlier robotrain wrote none"
+
+
 def test_many_episodes_are_all_there_those_after_the_first_to_be_opened(robotrain, evaluated):
     evaluated({"rollout": {"per_episode": [{"index": at, "seed": 5000 + at} for at in range(70)]}})
     page = page_of(robotrain, "eval-1")

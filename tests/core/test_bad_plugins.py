@@ -323,6 +323,13 @@ def test_a_platform_whose_capabilities_nobody_can_read(robotrain, bad, declared,
     assert robotrain("render", "--platform", "local", *JOB, "--dataset-asset", "azureml:x:1").exit_code == 3
 
 
+def test_a_workload_that_makes_what_nobody_knows(robotrain, bad):
+    work = "Workload(name='dig', summary='', parameters=int, roles={}, half='x', makes='holes')"
+    bad(hook("robotrain_workloads", f"from robotrain.workload import Workload\nreturn [{work}]"), "workload.dig")
+    said = "its `makes` is 'holes', and one of checkpoints, results, files is due"
+    told(robotrain("render", "dig", *LOCAL[1:]), said, code=1)
+
+
 def test_what_a_platform_declares_is_read_once(robotrain, bad):
     once = "    @property\n    def capabilities(self):\n        TIMES.append(1)\n"
     once += "        if len(TIMES) > 1:\n            raise KeyError('team')\n        return Capabilities()\n\n"

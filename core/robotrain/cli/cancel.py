@@ -79,7 +79,7 @@ class Stopping:
         ended.seen(self.record.run, self.after)
         left = places(known, machine_is_gone(self.platform, self.after))
         kept = [f"{name:<11} {value}" for name, value in left if name in KEPT]
-        nothing = self.after.finished and self.after.state != "succeeded" and known.unit == "step"
+        nothing = self.after.finished and self.after.state != "succeeded" and self.record.makes == "checkpoints"
         lines += kept or ["it left no checkpoint"] * nothing
         lines += next_step.listed(self.record.run, self.after, known)[:1]
         return data, "\n  ".join(lines)

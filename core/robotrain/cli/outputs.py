@@ -34,7 +34,6 @@ def outputs(
     """
     from robotrain import amounts
     from robotrain.cli import bringing
-    from robotrain.cli.watching.heard import heard
     from robotrain.redaction import told
 
     record, platform = opened(ctx, run)
@@ -42,7 +41,7 @@ def outputs(
     if not found:
         raise Rejected([_nothing(record, platform.status(record.reference))])
     chosen = _chosen(found, checkpoint, record)
-    if not any(one.kind == "checkpoint" for one in found) and not heard(record, platform)[0].evaluated:
+    if record.makes == "checkpoints" and not any(one.kind == "checkpoint" for one in found):
         say(f"no checkpoint is among them: {_nothing(record, platform.status(record.reference)).why}")
     brought = bringing.bring_all(chosen, platform, record, to) if to else {}
     if json:

@@ -59,8 +59,7 @@ def _text(
         yield "the end of its log:"
         yield from (f"| {line}" for line in last)
     yield from _times(record, now, known)
-    trains = known.unit == "step" and not record.evaluates
-    if now.state in ("failed", "cancelled", "lost") and not known.checkpoint and trains:
+    if record.makes == "checkpoints" and now.state in ("failed", "cancelled", "lost") and not known.checkpoint:
         yield "it left no checkpoint"
     native = dict(summary.natively(record, platform))
     yield from (f"{name:<11} {value}" for name, value in native.items())

@@ -7,7 +7,7 @@ another's work.
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from robotrain.loading.guard import suitable
 from robotrain.loading.platform_guard import GuardedPlatform
@@ -53,9 +53,9 @@ def workload(thing: Any, claim: Claim) -> Any:
     """A workload; a stranger's rules are guarded. Raises TypeError and ValueError."""
     if claim.own:
         return thing
-    from robotrain.loading.declared import must_be, names_hold
+    from robotrain.loading.declared import must_be, names_hold, one_of
     from robotrain.loading.kind_guard import guarded_workload
-    from robotrain.workload import Role, Workload
+    from robotrain.workload import Makes, Role, Workload
 
     suitable(thing, Workload, "a robotrain.workload.Workload")
     must_be("name", thing.name, str, "a text")
@@ -63,6 +63,7 @@ def workload(thing: Any, claim: Claim) -> Any:
     names_hold("roles", thing.roles)
     for name, role in thing.roles.items():
         must_be(f"roles[{name!r}]", role, Role, "a robotrain.workload.Role")
+    one_of("makes", thing.makes, get_args(Makes))
     _declared("parameters", thing.parameters)
     return guarded_workload(thing, claim)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from robotrain.capabilities import Level, Support
@@ -21,6 +21,12 @@ def must_be(name: str, given: Any, kind: Any, due: str) -> None:
     if not isinstance(given, kind) or (kind is int and isinstance(given, bool)):
         there = "None" if given is None else f"a {type(given).__name__}"
         raise TypeError(f"its `{name}` is {there}, and {due} is due")
+
+
+def one_of(name: str, given: Any, known: Sequence[str]) -> None:
+    """Raises ValueError for a word that is not among those that are known."""
+    if given not in known:
+        raise ValueError(f"its `{name}` is {given!r}, and one of {', '.join(known)} is due")
 
 
 def capabilities_hold(can: Capabilities) -> None:
@@ -64,8 +70,7 @@ def _answers(name: str, declared: Mapping[Any, Any], place: Any) -> None:
     for key, answer in declared.items():
         where = place(name, key)
         must_be(where, answer, Support, SUPPORT)
-        if answer.level not in (levels := get_args(Level)):
-            raise ValueError(f"its `{where}` is {answer.level!r}, and one of {', '.join(levels)} is due")
+        one_of(where, answer.level, get_args(Level))
         must_be(f"{where}.reason", answer.reason, str, "a text")
         must_be(f"{where}.instead", answer.instead, str, "a text")
 

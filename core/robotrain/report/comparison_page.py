@@ -66,7 +66,7 @@ def _curves(title: str, name: str, compared: Sequence[Facts]) -> str:
 
 def _trains(facts: Facts) -> bool:
     """Whether it is worth saying that a run told no loss."""
-    return facts.told.progress.evaluated is None and not facts.record.evaluates
+    return facts.record.makes == "checkpoints"
 
 
 def _settings(compared: Sequence[Facts]) -> str:

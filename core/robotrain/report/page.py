@@ -16,13 +16,13 @@ def page(facts: Facts, beside: Collection[str] = ()) -> str:
 
 
 def _sections(facts: Facts, beside: Collection[str]) -> Iterator[str]:
-    trains = facts.told.progress.unit == "step" and not facts.evaluation and not facts.record.evaluates
+    trains = facts.record.makes == "checkpoints"
     yield _head(facts)
     yield _tiles(facts)
     yield curves.losses(facts.told, expected=trains)
     if facts.evaluation:
         yield evaluation_part(facts.evaluation, facts.record.run)
-    elif facts.record.evaluates and facts.status.finished:
+    elif facts.record.makes == "results" and facts.status.finished:
         yield section("Evaluation", quiet("it ended before it found anything"))
     yield curves.others(facts.told)
     yield leavings.checkpoints(facts, expected=trains)

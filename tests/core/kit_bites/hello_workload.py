@@ -55,6 +55,7 @@ GOOD = Workload(
     parameters=Hello,
     roles={"dataset": Role(required=True)},
     half="hello_halves.whole",
+    makes="files",
 )
 
 
@@ -96,4 +97,5 @@ seeing = wrong("seeing", roles={"camera": Role()})
 greedy_one = wrong("greedy_one", check=greedy)
 picky = wrong("picky", check=choosing)
 absent = wrong("absent", half="hello_halves.nowhere")
+boasting = wrong("boasting", makes="results")
 misnamed = Plugin(GOOD)

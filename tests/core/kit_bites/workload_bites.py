@@ -32,6 +32,14 @@ class TestGood(Hellos):
         return ("--dataset-path", empty(tmp_path), "--whom", "you")
 
 
+class TestBoasting(Hellos):
+    workload = "boasting"
+
+    @pytest.fixture
+    def runs(self, tmp_path) -> Sequence[str]:
+        return ("--dataset-path", empty(tmp_path))
+
+
 class TestLoose(Hellos):
     workload = "loose"
 

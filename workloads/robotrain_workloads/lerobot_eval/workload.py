@@ -39,6 +39,7 @@ LEROBOT_EVAL = Workload(
     half="robotrain_workloads.lerobot_eval.container",
     targets=("publish_url",),
     program="LeRobot",
+    makes="results",
     owned=OWNED,
     check=check,
 )

@@ -1,6 +1,6 @@
 """A job of it, run on this machine to its end."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import pytest
@@ -11,6 +11,10 @@ from robotrain.platforms import Platform
 from robotrain.plugins import Plugins
 from robotrain.testing import command_line
 from robotrain.testing.workload.base import OfWorkload
+from robotrain.workload import Makes, Workload
+
+LEFT: Mapping[Makes, str] = {"checkpoints": "checkpoint", "results": "evaluated"}
+"""The event by which a run tells what it leaves."""
 
 
 class Running(OfWorkload):
@@ -24,8 +28,10 @@ class Running(OfWorkload):
         """The words of a job that really runs; yours to define."""
         pytest.skip("there is no fixture `runs`: nothing is run")
 
-    def test_it_runs_to_its_end_and_tells_how_it_goes(self, runs: Sequence[str]) -> None:
-        """What was rendered does the work: the run succeeds, and tells its progress in events that all can read."""
+    def test_it_runs_to_its_end_and_tells_how_it_goes(self, declared: Workload, runs: Sequence[str]) -> None:
+        """What was rendered does the work: the run succeeds, tells its progress in events that all can read, and leaves
+        what `makes` says.
+        """
         here = [one for one in Plugins().platforms().values() if one.capabilities.feature("runs_here")]
         if not here:
             pytest.skip("no installed platform runs jobs on this machine")
@@ -33,6 +39,9 @@ class Running(OfWorkload):
         assert answer.exit_code == 0, str(answer)
         told = _told(here[0], answer.json["run"])
         assert not {*self.tells} - told, f"it told only: {', '.join(sorted(told))}"
+        for makes, one in LEFT.items():
+            said = f"its `makes` is {declared.makes!r}, and it told {'an' if one in told else 'no'} event `{one}`"
+            assert (one in told) == (declared.makes == makes), said
 
 
 def _told(platform: Platform, run: str) -> set[str]:

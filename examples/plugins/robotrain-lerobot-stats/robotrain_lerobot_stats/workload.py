@@ -22,4 +22,5 @@ class Parameters:
 def robotrain_workloads() -> Iterable[Workload]:
     """The workload of this distribution."""
     half, roles = "robotrain_lerobot_stats.container", {"dataset": Role(required=True, many=True)}
-    yield Workload(name="lerobot-stats", summary="dataset statistics", parameters=Parameters, roles=roles, half=half)
+    about = {"summary": "dataset statistics", "makes": "files"}
+    yield Workload(name="lerobot-stats", parameters=Parameters, roles=roles, half=half, **about)
