@@ -10,6 +10,7 @@ from robotrain_workloads.lerobot_eval.options import OWNED
 from robotrain_workloads.lerobot_eval.parameters import Parameters
 
 if TYPE_CHECKING:
+    from robotrain.health import HealthCheck
     from robotrain.job import Job
     from robotrain.problem import Problem
 
@@ -49,3 +50,12 @@ LEROBOT_EVAL = Workload(
 def robotrain_workloads() -> Iterable[Workload]:
     """The one workload of this module."""
     return (LEROBOT_EVAL,)
+
+
+@hook
+def robotrain_health() -> "Iterable[HealthCheck]":
+    """What `robotrain doctor` looks at."""
+    from robotrain_workloads import environment_health
+    from robotrain_workloads.lerobot_eval.container import ENVIRONMENT
+
+    return (environment_health.check(LEROBOT_EVAL.name, ENVIRONMENT),)

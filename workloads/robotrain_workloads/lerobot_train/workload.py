@@ -54,6 +54,7 @@ def robotrain_workloads() -> Iterable[Workload]:
 @hook
 def robotrain_health() -> "Iterable[HealthCheck]":
     """What `robotrain doctor` looks at."""
-    from robotrain_workloads.lerobot_train import health
+    from robotrain_workloads import environment_health
+    from robotrain_workloads.lerobot_train.container import ENVIRONMENT
 
-    return health.checks()
+    return (environment_health.check(LEROBOT_TRAIN.name, ENVIRONMENT),)

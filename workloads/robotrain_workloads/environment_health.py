@@ -1,8 +1,9 @@
-"""Whether this machine has, or could build, the environment that training runs in: its lock, Python, uv and disk."""
+"""Whether this machine has, or could build, the environment that a workload runs in: its lock, Python, uv and disk."""
 
 import os
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from robotrain import disk, findings, folders
@@ -12,25 +13,24 @@ from robotrain.problem import Instead
 from robotrain_runtime import disk_use
 from robotrain_runtime.document import Placement
 from robotrain_runtime.environments import environment, environment_check, interpreter, uv
-
-from robotrain_workloads.lerobot_train.container import ENVIRONMENT
+from robotrain_runtime.half import Environment
 
 GIVEN = "ROBOTRAIN_ENVIRONMENT"
 SECONDS = 3.0
 
 
-def checks() -> Iterable[HealthCheck]:
+def check(workload: str, needed: Environment) -> HealthCheck:
     """Only for platforms that do the work on this machine: others bring a container."""
-    return (HealthCheck(name="lerobot-train", look=look, here=True),)
+    return HealthCheck(name=workload, look=partial(look, needed), here=True)
 
 
-def look() -> Iterator[Finding]:
+def look(needed: Environment) -> Iterator[Finding]:
     """What the run itself would find before it starts, by the same code."""
     cache, given = folders.cache(), os.environ.get(GIVEN)
     placement = Placement(work="", cache=str(cache), environment=given)
-    wrong = list(environment_check.findings(ENVIRONMENT, placement))
+    wrong = list(environment_check.findings(needed, placement))
     yield from (of_problem(findings.problem_of(finding)) for finding in wrong)
-    built = environment.found(ENVIRONMENT.lock, ENVIRONMENT.python, cache)
+    built = environment.found(needed.lock, needed.python, cache)
     if wrong:
         return
     if given:
@@ -38,18 +38,18 @@ def look() -> Iterator[Finding]:
     elif built:
         yield ok(f"its environment is built ({built})")
     else:
-        python, tool = interpreter.find(ENVIRONMENT.python), uv.find(cache)
+        python, tool = interpreter.find(needed.python), uv.find(cache)
         by = str(tool) if tool else f"{uv.version()}, fetched with pip first"
-        yield ok(f"its environment can be built, once: Python {ENVIRONMENT.python} is {python}, uv is {by}")
-        yield from _downloads(tool, cache)
+        yield ok(f"its environment can be built, once: Python {needed.python} is {python}, uv is {by}")
+        yield from _downloads(tool, cache, needed.gib)
 
 
-def _downloads(tool: Path | None, cache: Path) -> Iterator[Finding]:
+def _downloads(tool: Path | None, cache: Path, gib: float) -> Iterator[Finding]:
     """Where uv keeps what it fetches: as much again, when that is another disk."""
     kept = _kept_by(tool) if tool else None
     if kept is None or os.stat(disk.there(kept)).st_dev == os.stat(disk.there(cache)).st_dev:
         return
-    if (free := disk.free(kept)) < ENVIRONMENT.gib * disk_use.GIB:
+    if (free := disk.free(kept)) < gib * disk_use.GIB:
         another = Instead(
             "UV_CACHE_DIR=FOLDER robotrain …", "on the disk of robotrain's own cache: then files are shared"
         )

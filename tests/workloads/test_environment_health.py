@@ -1,12 +1,13 @@
-"""What `robotrain doctor` says of the training environment, by the same code that a run asks before it starts."""
+"""What `robotrain doctor` says of the environments that work runs in, by the code that a run asks before it starts."""
 
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
+from robotrain.plugins import Plugins
 from robotrain_runtime.environments import environment
-from robotrain_workloads.lerobot_train import health
+from robotrain_workloads.lerobot_eval.container import ENVIRONMENT as EVALUATION
 from robotrain_workloads.lerobot_train.container import ENVIRONMENT
 
 
@@ -16,19 +17,20 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def look():
-    (check,) = health.checks()
+def look(workload="lerobot-train"):
+    (check,) = [one for _, one in Plugins().health("local") if one.name == workload]
     assert check.here  # where a platform brings a container, none of this matters
     return list(check.look())
 
 
-def test_an_environment_that_is_built_is_all_that_is_needed(cache, monkeypatch):
-    built = environment.folder(ENVIRONMENT.lock, cache)
+@pytest.mark.parametrize(("workload", "needed"), [("lerobot-train", ENVIRONMENT), ("lerobot-eval", EVALUATION)])
+def test_an_environment_that_is_built_is_all_that_is_needed(cache, monkeypatch, workload, needed):
+    built = environment.folder(needed.lock, cache)
     (built / "bin").mkdir(parents=True)
     (built / "bin" / "python").symlink_to(sys.executable)
     (built / environment.MARKER).write_text("{}")
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/nowhere")
-    (found,) = look()
+    (found,) = look(workload)
     assert (found.state, found.says) == ("ok", f"its environment is built ({built})")
 
 
