@@ -73,3 +73,11 @@ def test_a_token_that_was_refused_is_not_given_again() -> None:
     kept.get_token(STORAGE)
     assert kept.get_token(STORAGE, claims="{}").token == "2"
     assert kept.get_token(STORAGE, tenant_id="other").token == "3"
+
+
+def test_a_process_has_one_credential_until_its_environment_names_another(monkeypatch) -> None:
+    monkeypatch.setenv("AZURE_CLIENT_ID", "one")
+    first = credential.shared()
+    assert credential.shared() is first
+    monkeypatch.setenv("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us")
+    assert credential.shared() is not first

@@ -70,7 +70,7 @@ def started(osmo: OsmoStandIn, workflow: str) -> str:
 def test_a_run_that_was_cut_short_goes_on_from_the_whole_checkpoint_that_osmo_copied(osmo, sent: str) -> None:
     osmo.put(URL, {"pusht/meta/info.json": b"{}", "pusht/data/x.parquet": b"x"})
     log = started(osmo, sent)
-    assert "reads ['data', 'meta']" in log
+    assert "reads ['data', 'meta']" in log, log
     assert log.index("is cut short") < log.index("goes on from ['000200']")
     assert osmo.workflows[sent].status == "COMPLETED"
     assert "checkpoints/000200/robotrain-checkpoint.json" in osmo.objects(f"s3://robots/runs/{sent}")

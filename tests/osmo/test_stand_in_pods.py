@@ -2,9 +2,12 @@
 
 import copy
 import json
+import subprocess
 
 import pytest
 from osmo_stand_in.example import URL, task
+from osmo_stand_in.pod.namespace import Namespace
+from osmo_stand_in.pod.room import UNSHARE, isolates
 
 pytestmark = pytest.mark.slow
 
@@ -75,3 +78,16 @@ def test_a_cancelled_workflow_is_killed_with_all_its_processes(osmo, osmo_cli, o
     osmo_cli("workflow", "cancel", "hello-1")
     assert running.wait(30) == 137
     assert osmo.workflows["hello-1"].status == "FAILED_CANCELED"
+
+
+@pytest.mark.skipif(not isolates(), reason="this machine has no namespaces for users")
+def test_the_end_of_a_container_ends_no_other_that_would_have_got_its_number():
+    held, own = Namespace(), (*UNSHARE, "readlink", "/proc/self/ns/mnt")
+    with subprocess.Popen([*UNSHARE, "sleep", "60"]) as process:
+        while held.number is None:
+            held.look(process.pid)
+        process.kill()
+    numbers = {subprocess.run(own, capture_output=True, text=True, check=True).stdout for _ in range(5)}
+    assert f"mnt:[{held.number}]\n" not in numbers
+    held.end()
+    assert held.number is None

@@ -3,11 +3,14 @@
 import functools
 import importlib
 import logging
+import os
 import threading
 import time
 from typing import Any
 
 NO_DESKTOP = ("shared_token_cache", "visual_studio_code", "interactive_browser", "broker")
+SAID = ("AZURE_", "IDENTITY_", "MSI_")
+"""What names begin with by which an environment says who somebody is, and of which cloud."""
 HASTE = {"retry_total": 1, "connection_timeout": 5, "read_timeout": 10, "process_timeout": 10}
 """Nobody waits long to hear that nobody is signed in."""
 KEPT_SECONDS = 120.0
@@ -26,9 +29,10 @@ def chain() -> Any:
 
 
 def shared() -> "Kept":
-    """One for all that a process asks: `az` takes a second for each token. Raises as `chain` does."""
+    """One for all that a process asks as the same one: `az` takes a second for each token. Raises as `chain` does."""
+    said = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith(SAID)))
     with _MAKING:
-        return _made()
+        return _made(said)
 
 
 def forget() -> None:
@@ -73,6 +77,7 @@ class Kept:
 _MAKING = threading.Lock()
 
 
-@functools.cache
-def _made() -> Kept:
+@functools.lru_cache(maxsize=1)
+def _made(said: tuple[tuple[str, str], ...]) -> Kept:
+    """The chain reads what the environment says when it is made: other words need another one."""
     return Kept(chain())

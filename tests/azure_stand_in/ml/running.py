@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from osmo_stand_in.pod.room import Room, sweep
+from osmo_stand_in.pod.namespace import Namespace
+from osmo_stand_in.pod.room import Room
 
 from azure_stand_in.managed import Managed
 from azure_stand_in.ml import running_environ
@@ -96,7 +97,7 @@ class Running:
         self._machine = machine
         self._room = Room(machine.folder / job.name, machine.own)
         self._process: subprocess.Popen[bytes] | None = None
-        self._namespace = ""
+        self._namespace = Namespace()
         self._begun, self._ended = threading.Event(), threading.Event()
         self._preempted = self._stopped = False
         self._failure: BaseException | None = None
@@ -194,13 +195,12 @@ class Running:
         reading.start()
         until = time.monotonic() + running_environ.timeout(self.job)
         while process.poll() is None:
-            self._namespace = self._namespace or self._room.namespace(process.pid)
+            self._namespace.look(process.pid)
             if self.job.cancelled.is_set() or time.monotonic() > until:
                 self.job.cancelled.set()
                 self._end_process(self._machine.grace)
             time.sleep(TICK)
-        sweep(self._namespace)
-        self._namespace = ""
+        self._namespace.end()
         reading.join()
         self._begun.clear()
         return process.returncode if process.returncode >= 0 else 128 - process.returncode
@@ -258,4 +258,4 @@ class Running:
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            sweep(self._namespace)
+            self._namespace.sweep()

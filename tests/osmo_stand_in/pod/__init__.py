@@ -11,7 +11,8 @@ from typing import IO, Any
 
 from osmo_stand_in import config
 from osmo_stand_in.pod import tokens
-from osmo_stand_in.pod.room import Room, sweep
+from osmo_stand_in.pod.namespace import Namespace
+from osmo_stand_in.pod.room import Room
 from osmo_stand_in.service import journal, rows, rules
 from osmo_stand_in.state import State
 from osmo_stand_in.store import Store
@@ -32,7 +33,7 @@ class Running:
         self.failure: BaseException | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._begun = threading.Event()
-        self._namespace = ""
+        self._namespace = Namespace()
         self._preempted = self._stopped = False
         row = rows.fetch(state, name)
         (self._task,) = (task for group in row["spec"]["groups"] for task in group["tasks"])
@@ -65,7 +66,7 @@ class Running:
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            sweep(self._namespace)
+            self._namespace.sweep()
 
     def stop(self) -> None:
         """Nothing of it runs any more, now or later."""
@@ -146,12 +147,11 @@ class Running:
         for helper in (*helpers, *copies):
             helper.start()
         while process.poll() is None:
-            self._namespace = self._namespace or self.room.namespace(process.pid)
+            self._namespace.look(process.pid)
             if rows.fetch(self.state, self.name)["status"] == "FAILED_CANCELED":
                 self.kill()
             time.sleep(TICK)
-        sweep(self._namespace)
-        self._namespace = ""
+        self._namespace.end()
         for helper in helpers:
             helper.join()
         ended.set()

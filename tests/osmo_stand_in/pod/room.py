@@ -1,16 +1,13 @@
 """A container's view of the disk: this machine's, with what OSMO and Kubernetes put over it."""
 
 import base64
-import contextlib
 import functools
 import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,13 +92,6 @@ class Room:
             text = re.sub(rf"(?<![\w./:-]){re.escape(path)}(?![\w-])", str(self.disk) + path, text)
         return text
 
-    def namespace(self, pid: int) -> str:
-        """What tells the processes of the container from all others; empty when nothing does."""
-        with contextlib.suppress(OSError):
-            found = os.readlink(f"/proc/{pid}/ns/mnt")
-            return "" if found == os.readlink("/proc/self/ns/mnt") else found
-        return ""
-
     def clear(self) -> None:
         """The disk is gone."""
         shutil.rmtree(self.scratch, ignore_errors=True)
@@ -119,22 +109,6 @@ def _bring(source: Mapping[str, Any], folder: Path, store: Store) -> Iterator[st
     name = source["dataset"]["name"]
     Datasets(store).download(name, folder / name.rpartition("/")[2].partition(":")[0])
     yield f"Downloaded {name}"
-
-
-def sweep(namespace: str) -> None:
-    """Kill all that is left of a container."""
-    while namespace and (left := [pid for pid in os.listdir("/proc") if pid.isdecimal() and _of(pid) == namespace]):
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
-        time.sleep(0.01)
-
-
-def _of(pid: str) -> str:
-    with contextlib.suppress(OSError):
-        if Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1] != "Z":
-            return os.readlink(f"/proc/{pid}/ns/mnt")
-    return ""
 
 
 def isolates() -> bool:
