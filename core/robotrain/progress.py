@@ -234,7 +234,7 @@ class Progress:
             case event.Withdrawn():
                 return f"{happened.to} is removed: newer ones are there"
             case event.Registered():
-                what = f"checkpoint of step {happened.step}" if happened.step else "the policy is"
+                what = f"the policy{f' of step {happened.step}' if happened.step else ''} is"
                 uri = f": {happened.uri}" if happened.uri else ""
                 already = f"; {scores.was_there(happened)}" if scores.was_there(happened) else ""
                 return f"{what} registered as {happened.name}, version {happened.version}{uri}{already}"

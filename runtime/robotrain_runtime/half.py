@@ -64,7 +64,8 @@ class Publishing:
 
     to: a folder that each complete one is copied to; empty for none. register: the model whose next version the last
     checkpoint, or the evaluated policy, becomes when the run succeeded; empty for none. description, tags: of that
-    version, its lineage among them. lineage: what a file beside the model says of it in full, as JSON has it; empty for
+    version, its lineage among them. evaluated_on: what a policy was evaluated on, by names: tags that come and go with
+    its scores. lineage: what a file beside the model says of it in full, as JSON has it; empty for
     no such file.
     """
 
@@ -72,6 +73,7 @@ class Publishing:
     register: str = ""
     description: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    evaluated_on: Mapping[str, str] = field(default_factory=dict)
     lineage: Mapping[str, object] = field(default_factory=dict)
 
 

@@ -84,7 +84,7 @@ def test_published_and_registered_read_like_sentences():
         "checkpoint of step 200 published to runs:/r/200 in 3 s"
     )
     assert Progress.describe(Registered(name="act", version="3", step=400, uri="models:/act/3")) == (
-        "checkpoint of step 400 registered as act, version 3: models:/act/3"
+        "the policy of step 400 is registered as act, version 3: models:/act/3"
     )
 
 

@@ -144,7 +144,7 @@ def test_what_survived_is_told_apart_by_whether_it_was_sealed(runs: Runs) -> Non
     assert f"Its last sealed checkpoint, of step 200, is at {first}" in reason
     assert f"Its last checkpoint, of step 400, is at {last}; it was not sealed" in reason
     shutil.rmtree(last.parent)
-    assert runs.local.status(reference).reason.endswith("It left no checkpoint")
+    assert "checkpoint" not in runs.local.status(reference).reason  # that none is left says who knows that one is due
 
 
 def test_a_checkpoint_that_was_sealed_and_not_told_of_survives_too(runs: Runs) -> None:

@@ -14,6 +14,7 @@ from robotrain_runtime.event import Delivered, Evaluated, Published, Registered,
 pytestmark = pytest.mark.slow
 
 EVALUATE = "from pretend_evaluating import *\n"
+LONG = "easy starts, " * 30
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def tags(database, name: str = "pusher", version: int = 1) -> dict[str, str]:
 
 
 def scores(found: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in found.items() if name.startswith("score")}
+    return {name: value for name, value in found.items() if name.startswith(("score", "evaluated_"))}
 
 
 def of(rate: str, run: str) -> dict[str, str]:
@@ -108,12 +109,14 @@ def test_a_model_that_its_training_registered_gains_the_scores_of_each_evaluatio
         ran = run(tracked(EVALUATE + f"evaluate({rate}, kept=policy())", run=name, register="pusher"))
         assert [one.version for one in ran.of_kind(Registered)] == ["1"], ran.lines
         assert tags(database) == before | of(str(rate), name)
-    alone = EVALUATE + "evaluate(kept=policy(), scores={'rollout/success_rate': 1.0}, conditions='easy starts')"
-    ran = run(tracked(alone, run="eval-3", register="pusher"))
+    alone = EVALUATE + f"evaluate(kept=policy(), scores={{'rollout/success_rate': 1.0}}, conditions={LONG!r})"
+    ran = run(tracked(alone, run="eval-3", register="pusher", world="pusht"))
     assert "already: the scores of eval-2 are replaced by those of eval-3" in "".join(ran.notes("info"))
     assert [one.replaced for one in ran.of_kind(Registered)] == ["eval-2"]
-    only = {"score_rollout_success_rate": "1", "scored_by": "eval-3", "evaluated_in": "easy starts"}
-    assert tags(database) == before | only  # never the scores of two evaluations
+    found = tags(database)
+    assert (found["evaluated_in"][:20], len(found["evaluated_in"])) == (LONG[:20], 256)
+    only = {"score_rollout_success_rate": "1", "scored_by": "eval-3", "evaluated_on_env": "pusht"}
+    assert found == before | only | {"evaluated_in": found["evaluated_in"]}  # never of two evaluations
     ran = run(tracked(EVALUATE + "evaluate(0.5, kept=policy())", run="eval-2", register="pusher"))
     assert tags(database) == before | of("0.5", "eval-2")
     other = tracked(EVALUATE + "evaluate(kept=policy(weights='others'))", run="eval-1", register="pusher")

@@ -173,6 +173,15 @@ def test_a_run_that_left_none_says_how_it_ended(left: Left) -> None:
     assert refused(RUN).why == f"{RUN} left no complete checkpoint: failed (the disk is full)."
 
 
+def test_a_run_that_leaves_no_checkpoint_says_which_policy_it_was_given(left: Left) -> None:
+    left(makes="results")
+    given = {"role": "policy", "kind": "local_path", "uri": "/runs/checkpoints/000400", "pin": ""}
+    (store.folder(RUN) / "plan").mkdir()
+    (store.folder(RUN) / "plan/robotrain-plan.json").write_text(json.dumps({"job": {"sources": [given]}}))
+    why = f"{RUN} is a run of lerobot-train, which leaves no checkpoint"
+    assert refused(RUN).why == f"{why}: the policy that it was given is /runs/checkpoints/000400."
+
+
 def test_a_run_whose_platform_lost_it_says_so(left: Left, tmp_path: Path) -> None:
     left(checkpoint(200))
     (tmp_path / f"{RUN}.json").unlink()

@@ -7,7 +7,7 @@ import pytest
 from eval_documents import evaluation, folders, options
 from robotrain_runtime import checkpoint, parentage
 from robotrain_runtime.document import Source
-from robotrain_workloads.lerobot_eval import container, heard, keeping, unknown_type
+from robotrain_workloads.lerobot_eval import container, keeping, launcher_options, unknown_type
 from robotrain_workloads.lerobot_eval.command import LAUNCHER
 from robotrain_workloads.lerobot_eval.loaded import Loaded
 
@@ -83,12 +83,12 @@ def test_starts_that_no_command_line_holds_are_handed_over_in_a_file(made, work)
     command = work(made(env="pusht", starts=many)).arguments
     assert max(map(len, command)) < 1000
     own = command[2 : command.index("--")]
-    assert heard.read(own).starts == many
+    assert launcher_options.read(own).starts == many
 
 
 def test_what_a_person_writes_into_their_policy_is_not_written_into_the_one_that_is_kept(made, work, policy, saved):
     def told(folder):
-        return heard.read(work(made(policy=folder)).arguments[2:-1])
+        return launcher_options.read(work(made(policy=folder)).arguments[2:-1])
 
     at = policy("mine")
     theirs = told(at)
@@ -171,17 +171,17 @@ def test_a_model_is_told_what_was_evaluated_and_on_what(made, tmp_path):
     assert told.tags["source"] == "azureml-lerobot-inference"
     assert told.tags["policy_type"] == "act"
     assert told.tags["policy_uri"] == str(tmp_path / "policy")
-    assert told.tags["evaluated_on_dataset_uri"] == str(tmp_path / "data")
-    assert told.tags["evaluated_on_env"] == "pusht"
+    assert told.evaluated_on["dataset_uri"] == str(tmp_path / "data")
+    assert told.evaluated_on["env"] == "pusht"
     assert not [name for name in told.tags if name.startswith("dataset_")]  # those are of what it was trained on
-    assert "(2 episodes, 20 frames)" in told.description
+    assert "pusht" not in told.description  # it stays when another evaluation scores the model
     json.dumps(told.lineage, allow_nan=False)
 
 
 def test_what_is_told_of_a_run_long_finished_needs_none_of_its_data(made):
     told = container.publishing(made(dataset=HUB, register_model="m", policy_type="pi0"), {})
     assert told.tags["policy_type"] == "pi0"
-    assert told.tags["evaluated_on_dataset_pin"] == HUB.pin
+    assert told.evaluated_on["dataset_pin"] == HUB.pin
     assert told.tags["framework"] == "lerobot"
 
 

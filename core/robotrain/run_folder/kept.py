@@ -43,5 +43,3 @@ def survivors(folder: Path) -> Iterator[str]:
         yield f"Its last sealed checkpoint, of step {sealed[-1].step}, is at {sealed[-1].folder}"
     if kept and kept[-1:] != sealed[-1:]:
         yield f"Its last checkpoint, of step {kept[-1].step}, is at {kept[-1].folder}; it was not sealed, so look at it"
-    if not kept:
-        yield "It left no checkpoint"

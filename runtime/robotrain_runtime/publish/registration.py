@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import re
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -18,13 +17,13 @@ from robotrain_runtime.failure import PREFLIGHT, REFUSED, Failed
 from robotrain_runtime.half import Publishing
 from robotrain_runtime.publish import choice, publishing, score_tags
 from robotrain_runtime.publish.choice import Chosen
+from robotrain_runtime.publish.tag_value import cut
 from robotrain_runtime.stop import Stop
 from robotrain_runtime.track.asking import REGISTER
 from robotrain_runtime.track.tracker import Tracker
 
 NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
 PAUSES = (1.0, 2.0, 4.0)
-LONGEST_TAG = 256
 
 Say = Callable[[str], None]
 Ask = Callable[[], Mapping[str, object]]
@@ -58,7 +57,7 @@ def register(
         "name": name,
         "description": asked.description or f"{chosen.called} of {document.run}",
         "tags": tags(document, asked.tags, folder, manifest),
-        "scores": score_tags.of(chosen.evaluated, document.run),
+        "scores": score_tags.of(chosen.evaluated, document.run, asked.evaluated_on),
         "lineage": dict(asked.lineage),
     }
     with contextlib.closing(_asks(document, tracker, python, wanted)) as asks:
@@ -100,19 +99,12 @@ def tags(document: JobDocument, given: Mapping[str, str], folder: Path, manifest
         "checkpoint_sha256": manifest.digest,
     }
     model = {"model_sha256": found} if (found := model_digest.of(manifest)) else {}
-    return {name: _cut(value) for name, value in {**told, **model}.items()}
+    return {name: cut(value) for name, value in {**told, **model}.items()}
 
 
 def _rescored(replaced: str, run: str) -> str:
     """What became of the scores of the run that evaluated it before."""
     return f": the scores of {replaced} are replaced by those of {run}" if replaced else ""
-
-
-def _cut(value: str) -> str:
-    if len(value) <= LONGEST_TAG:
-        return value
-    end = f"...sha256:{hashlib.sha256(value.encode()).hexdigest()[:16]}"
-    return value[: LONGEST_TAG - len(end)] + end
 
 
 def _until_it_worked(asks: Iterator[Ask], name: str, stop: Stop, say: Say) -> Mapping[str, object]:

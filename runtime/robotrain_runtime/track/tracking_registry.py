@@ -4,15 +4,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from robotrain_runtime.publish import lineage_file, score_tags
+from robotrain_runtime.publish import lineage_file, same_model, score_tags
 from robotrain_runtime.track import tracking_address
 from robotrain_runtime.track.tracking_artifacts import TAKEN, publish
 from robotrain_runtime.track.tracking_store import Store, mlflow
-
-RUN, CHECKPOINT = "robotrain_run", "checkpoint"
-"""Tags of a version that say which checkpoint it is, by its name."""
-DIGESTS = ("model_sha256", "checkpoint_sha256")
-"""Tags that say it by its bytes: those of the model alone, and those of everything beside it too."""
 
 
 class Registry(Protocol):
@@ -76,11 +71,11 @@ def register(store: Store, asked: Mapping[str, Any]) -> dict[str, Any]:
     run = {"mlflow_run_id": asked["run_id"], "mlflow_experiment_id": store.experiment_id}
     with store.alone():
         scores = asked.get("scores") or {}
-        if found := _version(models, name, asked["tags"], by_name=not scores):
+        if found := same_model.newest(models.versions(name), asked["tags"], by_name=not scores):
             version, has = found
             if scores:
                 models.tag(name, version, score_tags.instead_of(has, scores))
-            return {"version": version, "new": False, "replaced": _replaced(has, scores)}
+            return {"version": version, "new": False, "replaced": score_tags.replaced(has, scores)}
         _tell(store, at, asked)
         tags = {**asked["tags"], **scores, **run}
         made = models.create(name, asked["run_id"], at, tags, asked["description"])
@@ -106,22 +101,3 @@ def _models(store: Store) -> Registry:
     own = getattr(tracking_address.half(store.uri), "registry", None)
     registry: Registry = own(store.uri) if own else Models(store)
     return registry
-
-
-def _replaced(has: Mapping[str, str], scores: Mapping[str, str]) -> str:
-    """Another run than that of these scores; empty for none."""
-    before, now = has.get(score_tags.BY, ""), scores.get(score_tags.BY, "")
-    return before if now and before != now else ""
-
-
-def _version(
-    models: Registry, name: str, tags: Mapping[str, str], *, by_name: bool
-) -> tuple[str, Mapping[str, str]] | None:
-    """The version that is this one by its bytes, else by its run and step, and its tags. by_name: whether run and
-    step say enough: who evaluates a policy did not make it, and may meet another under its name.
-    """
-    versions = sorted(models.versions(name), key=lambda version: int(version[0]), reverse=True)
-    keys: list[tuple[str, ...]] = [(digest,) for digest in DIGESTS if digest in tags]
-    keys += [(RUN, CHECKPOINT)] if by_name else []
-    same = (found for key in keys for found in versions if all(found[1].get(one) == tags[one] for one in key))
-    return next(same, None)

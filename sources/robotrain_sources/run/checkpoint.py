@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from robotrain import store
+from robotrain import sent_plans, store
 from robotrain.platforms import Platform
 from robotrain.plugins import Plugins
 from robotrain.problem import Rejected
@@ -79,6 +79,10 @@ def _chosen(record: RunRecord, found: Mapping[int, Output], step: int | None) ->
 
 
 def _none_yet(record: RunRecord, platform: Platform) -> SourceError:
+    if record.makes != "checkpoints":
+        given = [source.uri for source in sent_plans.sources(record.run) if source.role == "policy"]
+        named = f": the policy that it was given is {' and '.join(given)}" if given else ""
+        return SourceError(f"{record.run} is a run of {record.workload}, which leaves no checkpoint{named}.")
     now = platform.status(record.reference)
     if not now.finished:
         after = f"`robotrain wait {record.run}` returns when it has ended"

@@ -79,5 +79,6 @@ def publishing(document: JobDocument, data: Mapping[Source, Path]) -> Publishing
         register=str(given.get("register", "")),
         description="a pretended model" if given.get("register") else "",
         tags={"dataset": "x" * 300} if given.get("register") else {},
+        evaluated_on={"env": str(given.get("world", ""))},
         lineage={"dataset_uri": "x" * 300, "blob_urls": []},
     )

@@ -66,6 +66,7 @@ def publishing(document: JobDocument, data: Mapping[Source, Path]) -> Publishing
         register=str(document.parameters["register_model"] or ""),
         description=lineage.description(document, data),
         tags=lineage.tags(document, data),
+        evaluated_on=lineage.evaluated_on(document),
         lineage=lineage.file(document, data),
     )
 

@@ -1,6 +1,6 @@
 """What a registered model is told of the policy that was evaluated, and of the data that it was evaluated on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,19 +10,14 @@ from robotrain_runtime.document import JobDocument, Source
 from robotrain_workloads.lerobot_eval import evaluated
 from robotrain_workloads.lerobot_train import lineage, policy
 
-EVALUATED = "evaluated_on_"
-"""Before the names of tags of a dataset: those without it are of what a model was trained on."""
-
 
 def description(document: JobDocument, data: Mapping[Source, Path]) -> str:
-    """Some lines for people."""
-    given, means = document.parameters, evaluated.pin(document)
+    """Some lines for people, who read them also when another evaluation has scored the model: nothing of this one."""
+    means = evaluated.pin(document)
     at = f" at {means}" if 0 < len(means) <= lineage.LONGEST else ""
     lines = [
         f"LeRobot {_type(document, data)} policy: {evaluated.name(document)}{at}",
-        f"Evaluated by: {given['job_name']} (run {document.run})",
-        *(f"Replayed: {line}" for line in lineage.datasets(document.sources, data)),
-        *([f"Rolled out in: {given['env']}"] if given["env"] else []),
+        f"Registered by: {document.parameters['job_name']} (run {document.run}), which evaluated it",
         *(f"Azure ML job: {name}" for name in lineage.azureml_run(document).values()),
     ]
     return "\n".join(lines)
@@ -40,11 +35,16 @@ def tags(document: JobDocument, data: Mapping[Source, Path]) -> dict[str, str]:
         "policy_source": evaluated.origin(document),
         "policy_pin": evaluated.pin(document),
         **trained(document, data),
-        **dict(_datasets(document)),
-        f"{EVALUATED}env": str(given["env"] or ""),
         **lineage.azureml_run(document),
     }
     return {name: value for name, value in found.items() if value}
+
+
+def evaluated_on(document: JobDocument) -> dict[str, str]:
+    """What its scores depend on, as tags beside them."""
+    recorded = any(source.role == "dataset" for source in document.sources)
+    world = {"env": str(document.parameters["env"] or "")}
+    return {**(lineage.of_datasets(document) if recorded else {}), **{name: one for name, one in world.items() if one}}
 
 
 def file(document: JobDocument, data: Mapping[Source, Path]) -> dict[str, object]:
@@ -65,12 +65,6 @@ def trained(document: JobDocument, data: Mapping[Source, Path]) -> dict[str, str
         return told
     found = evaluated.source(data)
     return parentage.of(Path(document.placement.cache), data[found]) if found else {}
-
-
-def _datasets(document: JobDocument) -> Iterator[tuple[str, str]]:
-    if any(source.role == "dataset" for source in document.sources):
-        for name, value in lineage.of_datasets(document).items():
-            yield f"{EVALUATED}{name}", value
 
 
 def _type(document: JobDocument, data: Mapping[Source, Path]) -> str:

@@ -13,15 +13,13 @@ from robotrain_runtime import document
 from robotrain_runtime.checkpoint import Manifest
 from robotrain_runtime.document import JobDocument, Placement
 from robotrain_runtime.half import Publishing
-from robotrain_runtime.publish import lineage_file, registration, score_tags
+from robotrain_runtime.publish import lineage_file, registration, same_model, score_tags
 
 from robotrain_azure.heard import MODEL_DIGEST
 
 if TYPE_CHECKING:
     from robotrain_azure.heard import Heard
 
-RUN, CHECKPOINT, DIGEST = "robotrain_run", "checkpoint", "checkpoint_sha256"
-"""Tags of a version that say which checkpoint it is."""
 TYPE = "policy_type"
 """A tag of every policy, and a parameter of the run that evaluated it."""
 
@@ -58,11 +56,11 @@ def told(which: Which, sent: JobDocument | None, said: Heard) -> Told:
     known = which.made or Manifest(step=which.step, run=which.run, job=sent.job if sent else "", files={})
     of = sent or _unknown(which, known)
     asked = _of_workload(of)
-    scores = score_tags.of(said.evaluated, which.run)
+    scores = score_tags.of(said.evaluated, which.run, asked.evaluated_on)
     given = {**_measured(said), **asked.tags, **which.ids}
     tags = registration.tags(of, given, Path(which.folder), known)
     if which.made is None:  # which bytes it has, the log alone can say
-        tags = {name: value for name, value in tags.items() if name not in (DIGEST, MODEL_DIGEST)}
+        tags = {name: value for name, value in tags.items() if name not in same_model.DIGESTS}
         tags |= {MODEL_DIGEST: found} if (found := said.tags.get(MODEL_DIGEST)) else {}
     lineage = _lineage(asked.lineage, which.ids) if asked.lineage else b""
     what = "policy" if said.evaluated else "checkpoint"
