@@ -5,6 +5,7 @@ validates; the container reads the same classes without it.
 """
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Iterator
@@ -124,8 +125,13 @@ class Parameter:
         return (f"ROBOTRAIN_{self.name.upper()}", *self.param.env)
 
 
-def parameters_of(declared: type) -> Iterator[Parameter]:
+@functools.cache  # a command asks some twenty times
+def parameters_of(declared: type) -> tuple[Parameter, ...]:
     """Each field of the dataclass `declared` that carries a `Param`, in the order declared."""
+    return tuple(_parameters_of(declared))
+
+
+def _parameters_of(declared: type) -> Iterator[Parameter]:
     hints = typing.get_type_hints(declared, include_extras=True)
     for field in dataclasses.fields(declared):
         annotated = hints[field.name]
