@@ -85,10 +85,15 @@ def _reached(package: str) -> list[str]:
             text = path.read_text(encoding="utf-8")
             if not _names_core(text):
                 found += [name for name in _of_plugin_file(text) if name not in found]
-                beside = re.findall(rf"{top}(?:\.|\s+import\s+)(\w+)", text)  # `\b` in front would make it slow
-                named = {*CARRIED.findall(text)} | {f"{top}.{name}" for name in beside if not _module(top)}
+                named = {*CARRIED.findall(text)} | {f"{top}.{name}" for name in _beside(top, text) if not _module(top)}
                 found += sorted(name for name in named - {*found} if importlib.util.find_spec(name))
     return found
+
+
+def _beside(top: str, text: str) -> set[str]:
+    """What a module names of the package `top`, and other words beside. A `\\b` in front would make it slow."""
+    several = " ".join(re.findall(rf"{top}\s+import\s+(\([^)]*\)|.+)", text))
+    return {*re.findall(rf"{top}\.(\w+)", text), *re.findall(r"\w+", re.sub(r"\bas\s+\w+", "", several))}
 
 
 def _of_plugin_file(text: str) -> list[str]:

@@ -22,7 +22,9 @@ def acme(tmp_path, monkeypatch):
         "acme/s3/kind.py": "from robotrain.source import SourceKind\nfrom acme import submit_side\n",
         "acme/s3/container.py": "from acme.shared import reading\nPROGRAM = 'acme.programs.fetch'\n",
         "acme/shared/__init__.py": "",
-        "acme/shared/reading.py": "import acme.words\n",
+        "acme/shared/reading.py": "import acme.words\nfrom acme import first, second as other\n",
+        "acme/shared/writing.py": "from acme import (\n    third,\n    fourth,\n)\n",
+        **{f"acme/{name}.py": "" for name in ("first", "second", "third", "fourth")},
         "acme/shared/locks/data.txt": "x==1\n",
         "acme/words.py": "",
         "acme/programs/__init__.py": "",
@@ -48,6 +50,7 @@ def test_a_half_travels_with_what_it_names_of_its_own_distribution(acme):
     packed = names("acme.s3.container")
     assert {"acme/s3/container.py", "acme/shared/reading.py", "acme/shared/locks/data.txt"} <= packed
     assert {"acme/words.py", "acme/programs/fetch.py", "acme/__init__.py"} <= packed
+    assert {f"acme/{name}.py" for name in ("first", "second", "third", "fourth")} <= packed
 
 
 def test_a_half_that_is_fetched_by_the_transfer_brings_it_along(acme):
