@@ -13,8 +13,8 @@ from robotrain.amounts import size
 
 HELD_OUT = "val/loss"
 LOSS = "train/loss"
-OF_EPISODE = re.compile(r"ep[0-9]+_(\w+)")
-"""A metric of one episode alone."""
+OF_EPISODE = re.compile(r"(?:rollout_)?ep[0-9]+_(\w+)")
+"""A metric of one episode alone: of a rollout by its place, of a replay by its number in the dataset."""
 COUNTED = ("success", "mse")
 
 
@@ -192,7 +192,7 @@ class Progress:
         tried = [value for name, value in self.episodes.items() if name.endswith("_success")]
         if tried:
             return f"success {sum(value >= 0.5 for value in tried)}/{len(tried)}"
-        return f"mse {sum(self.episodes.values()) / len(self.episodes):.3g}" if self.episodes else ""
+        return f"mse {scores.few(sum(self.episodes.values()) / len(self.episodes))}" if self.episodes else ""
 
     @property
     def pace(self) -> str:

@@ -16,6 +16,7 @@ SQUARED, ABSOLUTE, LATENCY = "replay/mse", "replay/mae", "replay/latency_p95_ms"
 TOLD = (("greatest reward, mean", REWARD, ""), ("mse", SQUARED, ""), ("mae", ABSOLUTE, ""), ("p95", LATENCY, " ms"))
 """In words: name, score, unit."""
 MOST = 2**53
+LARGE = 10**7
 SHOWN = 6
 """Of scores that have names of their own."""
 
@@ -32,7 +33,7 @@ def in_full(evaluated: Evaluated) -> str:
 
 
 def conditions(evaluated: Evaluated) -> str:
-    """`pusht, easy starts, 80 steps; 5 held-out episodes`; empty where nobody said."""
+    """`pusht, easy starts, 80 steps; 5 held-out episodes of pusht-mini`; empty where nobody said."""
     if not evaluated.conditions:
         return ""
     from robotrain.redaction import told
@@ -53,7 +54,7 @@ def pairs(evaluated: Evaluated) -> list[tuple[str, str]]:
 def brief(scores: Mapping[str, float]) -> str:
     """The one score that matters most: `85%`, else `mse 0.41`; empty for none."""
     rate, error = share(scores, RATE), number(scores, SQUARED)
-    return f"{rate:.0%}" if rate is not None else f"mse {error:.3g}" if error is not None else ""
+    return f"{rate:.0%}" if rate is not None else f"mse {few(error)}" if error is not None else ""
 
 
 def success(evaluated: Evaluated) -> str:
@@ -100,6 +101,11 @@ def number(scores: Mapping[str, float], name: str) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
+def few(value: float, digits: int = 3) -> str:
+    """In so many digits that count; one of thousands in full, as nobody reads powers of ten: `0.41`, `1.9`, `13700`."""
+    return f"{float(f'{value:.{digits}g}'):.0f}" if 10**digits <= abs(value) < LARGE else f"{value:.{digits}g}"
+
+
 def share(scores: Mapping[str, float], name: str) -> float | None:
     """A score that is a part of all."""
     value = number(scores, name)
@@ -111,7 +117,7 @@ def _pairs(evaluated: Evaluated) -> Iterator[tuple[str, str]]:
         yield "success", text
     for name, score, unit in TOLD:
         if (value := number(evaluated.scores, score)) is not None:
-            yield name, f"{value:.3g}{unit}"
+            yield name, f"{few(value)}{unit}"
 
 
 def _others(evaluated: Evaluated) -> Iterator[tuple[str, str]]:
@@ -119,4 +125,4 @@ def _others(evaluated: Evaluated) -> Iterator[tuple[str, str]]:
     from robotrain.redaction import told
 
     finite = [(name, value) for name, value in evaluated.scores.items() if math.isfinite(value)]
-    yield from ((told(name), f"{value:.4g}") for name, value in finite[:SHOWN])
+    yield from ((told(name), few(value, 4)) for name, value in finite[:SHOWN])

@@ -153,7 +153,7 @@ def test_models_copies_and_warnings_are_told(scripted, robotrain):
 
 SCORES = {"rollout/success_rate": 0.85, "rollout/success_rate_low": 0.64, "rollout/success_rate_high": 0.948}
 FOUND = Evaluated(episodes=20, scores=SCORES, results="/work/eval_results", policy="/work/policy/000400", step=400)
-EPISODES = [Metrics(step=20, total=20, unit="episode", values={"ep19_success": 1.0})]
+EPISODES = [Metrics(step=20, total=20, unit="episode", values={"rollout_ep19_success": 1.0})]
 
 
 def test_an_evaluation_tells_its_scores_where_its_results_are_and_what_to_type(scripted, robotrain):

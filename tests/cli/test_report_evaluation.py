@@ -53,7 +53,8 @@ def evaluated(scripted):
     """An evaluation whose results lie where only its platform reaches them: `evaluated()` → the run."""
 
     def make(said=SAID, files=FILES, told=TOLD, name="eval-1", **output):
-        episodes = [Metrics(step=2, total=2, unit="episode", values={"ep1_success": 0.0, "rollout/success_rate": 0.5})]
+        values = {"rollout_ep1_success": 0.0, "rollout/success_rate": 0.5}
+        episodes = [Metrics(step=2, total=2, unit="episode", values=values)]
         run = scripted.run(
             name, *episodes, told, Delivered(to="runs:/r"), state="succeeded", started=1e9, ended=1e9 + 9
         )

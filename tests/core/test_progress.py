@@ -150,14 +150,15 @@ def test_of_stages_that_overlap_the_one_that_goes_on_is_shown():
 
 
 def episode(number, total=10, **values):
-    told = {f"ep{number}_{name}": value for name, value in values.items()}
+    way = "" if "mse" in values else "rollout_"
+    told = {f"{way}ep{number}_{name}": value for name, value in values.items()}
     return Metrics(step=number + 1, total=total, unit="episode", values=told)
 
 
 def test_an_evaluation_counts_episodes_and_those_that_succeeded():
     known = told(*(episode(number, success=float(number != 1), max_reward=0.9) for number in range(4)), seconds=10)
     assert known.line() == "episode 4/10 (40%)  success 3/4  0.1 episodes/s  1:00 min left"
-    assert Progress.describe(episode(3, success=1.0)) == "episode 4: ep3_success 1"
+    assert Progress.describe(episode(3, success=1.0)) == "episode 4: rollout_ep3_success 1"
 
 
 def test_a_replay_tells_its_mean_error_by_now():
@@ -213,6 +214,7 @@ def test_the_end_of_a_log_tells_the_scores():
         ({"rollout/episodes": 4.0, "rollout/success_rate": 0.5, "replay/mse": 0.25}, "success 2 of 4, 50%  mse 0.25"),
         ({"rollout/success_rate": 0.5, "replay/mae": 0.25}, "success 50%  mae 0.25"),
         ({"replay/mse": math.nan, "replay/latency_p95_ms": 1.94}, "p95 1.94 ms"),
+        ({"replay/mse": 13712.4, "replay/latency_p95_ms": 63149.0}, "mse 13700  p95 63100 ms"),
         ({"rollout/success_rate": 1e300, "rollout/episodes": math.inf}, "rollout/success_rate 1e+300"),
         ({"grasp/strength": 3.0}, "grasp/strength 3"),
         ({}, ""),

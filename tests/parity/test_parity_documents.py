@@ -40,7 +40,7 @@ EVALUATION = {
         **{"job_name": "one job", "experiment_name": "three-platforms", "replay_episodes": "0-3", "env_workers": 2},
         **{"system_metrics": False, "register_model": "an_arm", "publish_url": f"{ACCOUNT}/runs"},
     },
-    "trainer_args": ["--policy.n_action_steps=4", "--env.max_parallel_tasks=1"],
+    "trainer_args": ["--policy.n_action_steps=4", "--env.observation_height=96"],
     "platforms": PLATFORM_SETTINGS,
 }
 """With a section for each platform."""

@@ -110,7 +110,7 @@ def main():
         "digests": [digest.of(work / "policy"), digest.of(work / "linked")],
         "linked": (work / "linked/model.safetensors").stat().st_ino
         == (work / "policy/model.safetensors").stat().st_ino,
-        "refusals": refusals(policy, work),
+        "refusals": refusals(policy, work) | damages(recording, asked, work),
     }
     (work / "seen.json").write_text(json.dumps(seen))
 
@@ -139,6 +139,21 @@ def refusals(policy, work):
         "larger": refusal(loaded.load, work / "policy", "cpu", ["--policy.dim_feedforward=64"]),
         "nothing": refusal(loaded.load, work / "nothing", "cpu"),
     }
+
+
+def damages(recording, asked, work):
+    """What ends a replay that has begun. The last one damages the dataset."""
+
+    def replay(policy):
+        replaying.replay(policy, recording, asked, lambda one: None, {})
+
+    whole, empty = loaded.load(work / "policy", "cpu"), loaded.load(work / "policy", "cpu")
+    for weights in empty.policy.parameters():
+        weights.data.fill_(math.nan)
+    found = {"not finite": refusal(replay, empty)}
+    (film,) = asked.root.glob("videos/*/*/*.mp4")
+    film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
+    return {**found, "film": refusal(replay, whole)}
 
 
 main()

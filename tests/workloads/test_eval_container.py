@@ -153,13 +153,17 @@ def test_step_and_run_of_a_registered_policy_are_those_that_the_registry_told(ma
 
 
 def test_the_tracking_run_has_the_names_of_the_contract(made):
-    told = container.tracked(made(dataset=HUB, env="pusht", job_name="mine"))
-    assert told.experiment == "lerobot-policy-inference"
+    told = container.tracked(made(dataset=HUB, env="pusht", job_name="mine", args=["--policy.n_action_steps=4"]))
+    assert told.experiment == "lerobot-act-inference"  # as the policy's folder says
+    assert told.params["options"] == "--policy.n_action_steps=4"
     assert told.run_name == "mine"
     assert {"policy_repo_id", "dataset_repo_id", "eval_episodes", "env", "seed"} <= told.params.keys()
     assert told.params["dataset_repo_id"] == "lerobot/pusht"
     assert not {"policy_type", "device", "fps", "env_steps"} & told.params.keys()  # the launcher's; and never said
-    assert container.tracked(made(policy_type="diffusion")).experiment == "lerobot-diffusion-inference"
+    fetched = Source(role="policy", kind="huggingface", uri="owner/policy")
+    assert container.tracked(made(policy=fetched, policy_type="pi0")).experiment == "lerobot-pi0-inference"
+    assert container.tracked(made(policy=fetched)).experiment == "lerobot-policy-inference"
+    assert "options" not in container.tracked(made()).params
     assert container.tracked(made(policy=None, builtin_policy=True)).experiment == "lerobot-act-inference"
     assert "dataset_repo_id" not in container.tracked(made(dataset=None, env="pusht")).params
 

@@ -32,14 +32,18 @@ def pyarrow(monkeypatch):
 
 @pytest.fixture
 def trained(policy):
-    """Make a policy that was trained on a dataset of these statistics: `trained(eval_split=0.1)`."""
+    """Make a policy that was trained on a dataset of these statistics: `trained(eval_split=0.1)`.
 
-    def make(folder="policy", scale=1.0, dataset=PUSHT, **changes) -> Path:
+    begun: the folder of the policy that this training began with; resumed: that it went on from there.
+    """
+
+    def make(folder="policy", scale=1.0, dataset=PUSHT, begun=None, resumed=False, **changes) -> Path:
         at = policy(folder)
         stats = json.loads((dataset / "meta/stats.json").read_text())["action"]
         numbers = {f"action.{name}": [one * scale for one in stats[name]] for name in ("count", "mean", "std")}
         told = {"repo_id": "pusht", "episodes": None, "eval_split": 0.1, **changes}
-        (at / "train_config.json").write_text(json.dumps({"dataset": told}))
+        start = {"policy": {"pretrained_path": begun and str(begun)}, "resume": resumed}
+        (at / "train_config.json").write_text(json.dumps({"dataset": told, **start}))
         (at / "normalizer.safetensors").write_bytes(tensors(numbers))
         return at
 
@@ -115,6 +119,66 @@ def test_those_that_are_asked_for_are_called_held_out_when_all_are(trained):
     assert held_out.chosen("all", PUSHT, at)[:2] == (list(range(50)), False)
     with pytest.raises(ValueError, match="has 50 episodes, numbered from 0, and no episode 50"):
         held_out.chosen("50", PUSHT, at)
+
+
+@pytest.mark.parametrize(
+    ("base", "episodes", "held"),
+    [
+        ({"eval_split": 0.1}, [36, 37, 38, 39, 49], True),
+        ({"eval_split": 0.05}, [38, 39, 49], True),
+        ({"eval_split": 0.0, "episodes": list(range(38))}, [38, 39, 49], True),
+        ({"eval_split": 0.0}, list(range(50)), False),
+        ({"eval_split": 0.0, "episodes": list(range(30, 50))}, list(range(50)), False),
+    ],
+)
+def test_what_an_earlier_training_saw_is_not_held_out(trained, base, episodes, held):
+    at = trained("tuned", begun=trained("tuned before", begun=trained("base", **base)))
+    found = held_out.chosen(None, PUSHT, at)
+    assert found[:2] == (episodes, held)
+    assert held or found.why.endswith(": an earlier training of the policy saw all that its last one held out")
+    assert held_out.chosen("36", PUSHT, at).held_out is (36 in episodes and held)
+    if not held:
+        with pytest.raises(ValueError, match="an earlier training of the policy saw all"):
+            held_out.chosen("held-out", PUSHT, at)
+
+
+@pytest.mark.parametrize(
+    ("base", "why"),
+    [
+        (
+            lambda trained, policy: "lerobot/act_pusht",
+            "it was fine-tuned from lerobot/act_pusht, and .*: it is not here",
+        ),
+        (
+            lambda trained, policy: trained("base", scale=2.0),
+            "/base, and .*: the policy was trained on another dataset",
+        ),
+        (lambda trained, policy: policy("base"), "/base, and .*: the policy has no train_config.json"),
+    ],
+)
+def test_nobody_says_held_out_where_an_earlier_training_is_not_known(trained, policy, base, why):
+    at = trained("tuned", begun=base(trained, policy))
+    found = held_out.chosen(None, PUSHT, at)
+    assert found[:2] == ([36, 37, 38, 39, 49], False)  # still those that say most
+    assert re.search(f"those that its last training held out; .*{why}", found.why)
+    assert not held_out.chosen("36", PUSHT, at).held_out
+    assert re.search(why, held_out.unknown(PUSHT, at))
+    with pytest.raises(ValueError, match=why):
+        held_out.chosen("held-out", PUSHT, at)
+
+
+def test_a_training_that_went_on_held_out_the_same_and_began_where_it_began(trained, tmp_path):
+    gone = trained("run/checkpoints/000400/pretrained_model", begun=f"{tmp_path}/gone/000200", resumed=True)
+    assert held_out.chosen(None, PUSHT, gone)[:2] == ([36, 37, 38, 39, 49], True)
+    base = trained("base", eval_split=0.0)
+    saved = trained("run/checkpoints/000600/pretrained_model", begun=base)
+    here = trained("went on", begun=saved, resumed=True)
+    beside = "/robotrain/run/checkpoints/000600/pretrained_model"  # on the machine that it was trained on
+    brought = trained("run/checkpoints/000800/pretrained_model", begun=beside, resumed=True)
+    for at in (here, brought):
+        assert not held_out.chosen(None, PUSHT, at).held_out
+    around = trained("around", begun=tmp_path / "around", resumed=True)
+    assert held_out.chosen(None, PUSHT, around).held_out
 
 
 @settings(max_examples=25)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from eval_documents import evaluation, folders
-from robotrain_workloads.lerobot_eval import container
+from robotrain_workloads.lerobot_eval import container, extras
 
 STATE = {"observation.state": {"type": "STATE", "shape": [2]}}
 RECORDED = {name: {"dtype": "float32", "shape": [2]} for name in ("observation.state", "action")}
@@ -33,7 +33,7 @@ def told(tmp_path):
 
 def test_what_fits_is_taken_of_any_type(told, policy, dataset, saved):
     data = dataset(features=RECORDED)
-    assert told(policy=policy("smolvla", type="smolvla"), dataset=data) == []
+    assert told(policy=policy("vqbet", type="vqbet"), dataset=data) == []
     assert told(policy=policy("any"), env="pusht") == []
     assert told(policy=saved("run/checkpoints/000006", 6), dataset=data) == []
     assert told(dataset=data, builtin_policy=True, env="pusht") == []
@@ -43,6 +43,17 @@ def test_another_type_than_expected_names_the_option(told, policy):
     (sentence,) = told(policy=policy(type="diffusion"), env="pusht", policy_type="act")
     assert "is a policy of type diffusion, and --policy-type is act" in sentence
     assert sentence.endswith("\n--policy-type diffusion")
+
+
+def test_a_policy_that_needs_more_than_the_environment_holds(told, policy, dataset):
+    (sentence,) = told(policy=policy("smolvla", type="smolvla"), env="pusht")
+    assert "smolvla needs transformers, which the locked environment of evaluations does not hold" in sentence
+    assert told(dataset=dataset(features=RECORDED), builtin_policy=True, policy_type="pi0")[0].count("pi0 needs")
+    assert not any(line.startswith(f"{extras.LACKING}==") for line in lines_of_the_locks())
+
+
+def lines_of_the_locks():
+    return [line for lock in container.LOCKS.glob("*.txt") for line in lock.read_text().splitlines()]
 
 
 @pytest.mark.parametrize(

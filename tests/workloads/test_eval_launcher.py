@@ -64,7 +64,8 @@ def test_progress_is_told_in_episodes_over_both_ways(judged):
     assert {one.unit for one in told} == {"episode"}
     assert [(one.step, one.total) for one in told] == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4), (4, 4)]
     named = {name for one in told for name in one.values}
-    assert {"ep45_mse", "ep46_throughput_hz", "ep1_success", "aggregate_mae", "rollout/success_rate_high"} <= named
+    assert {"ep45_mse", "ep46_throughput_hz", "rollout_ep1_success"} <= named
+    assert {"aggregate_mae", "rollout/success_rate_high"} <= named
 
 
 def test_tracking_learns_what_was_evaluated_and_people_why_these_episodes(judged):

@@ -69,6 +69,19 @@ def test_the_kept_policy_shares_no_file_with_the_folder_of_a_person(seen):
 @pytest.mark.parametrize(
     ("what", "said"),
     [
+        ("not finite", "the policy's action in episode 0, frame 0 is not finite: [nan, nan, nan]; its weights or"),
+        ("film", "dataset cannot be read: "),
+    ],
+)
+def test_a_replay_that_cannot_go_on_ends_with_a_sentence(seen, what, said):
+    told = seen["refusals"][what]
+    assert told.startswith("error: "), told
+    assert said in told
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
         ("type", "is of type walker, which LeRobot 0.6.1 does not know; it knows act, "),
         ("holes", "lacks parts of the network: model.action_head.weight, model.action_head.bias"),
         ("processors", "is incomplete: it has no policy_preprocessor.json"),

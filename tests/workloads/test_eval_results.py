@@ -62,6 +62,22 @@ def replayed(*episodes: EpisodeReplayed) -> Replayed:
     return Replayed(episodes=episodes, latency=latency.of(MEASURED), seconds=2.0)
 
 
+@pytest.mark.parametrize(("seconds", "warmed", "measured"), [(63.0, 1, 1), (3.0, 4, 3), (0.0, 5, 9)])
+def test_latency_of_a_slow_policy_is_measured_no_longer_than_it_takes_to_know(monkeypatch, seconds, warmed, measured):
+    clock, calls = [0.0], []
+
+    def acted(loaded, recording, episode):
+        for number in range(recording):
+            clock[0] += seconds
+            calls.append(episode)
+            yield seconds, number % 2 == 0
+
+    monkeypatch.setattr(latency, "_acted", acted)
+    monkeypatch.setattr(latency.time, "perf_counter", lambda: clock[0])
+    found = latency.measure(None, 9, [3])
+    assert (len(calls) - warmed, len(found.seconds[3])) == (measured, measured)
+
+
 @pytest.mark.parametrize(
     ("successes", "trials", "low", "high"),
     [(17, 20, 0.640, 0.948), (0, 10, 0.0, 0.278), (10, 10, 0.722, 1.0), (1, 1, 0.207, 1.0), (50, 100, 0.404, 0.596)],
@@ -139,7 +155,7 @@ def test_tracked_names_are_those_of_the_contract():
     assert told["aggregate_throughput_hz"] == told["replay/throughput_hz"] == 250.0
     assert told["rollout/success_rate"] == 0.5
     assert told["replay/latency_p95_ms"] == 10.0
-    assert scores.of_rolled(rolled(False).episodes[0])["ep0_success"] == 0.0
+    assert scores.of_rolled(rolled(False).episodes[0])["rollout_ep0_success"] == 0.0  # no number of a recorded episode
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
@@ -198,10 +214,15 @@ def test_results_of_an_earlier_attempt_are_replaced_and_none_of_them_is_left(tmp
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
-        ({}, "pusht, its own starts, as many steps as it has, success as it says; 2 episodes"),
+        ({}, "pusht, its own starts, as many steps as it has, success as it says; 2 episodes of pusht-mini"),
+        (
+            {"held_out": False, "dataset": "dataset", "statistics": "0123456789ab"},
+            "pusht, its own starts, as many steps as it has, success as it says;"
+            " 2 episodes of dataset (statistics 0123456789ab), which training may have seen",
+        ),
         (
             {"starts": "easy", "env_steps": 80, "success_reward": 0.842, "held_out": True},
-            "pusht, easy starts, at most 80 steps, success from reward 0.842; 2 held-out episodes",
+            "pusht, easy starts, at most 80 steps, success from reward 0.842; 2 held-out episodes of pusht-mini",
         ),
         (
             {
@@ -210,7 +231,7 @@ def test_results_of_an_earlier_attempt_are_replaced_and_none_of_them_is_left(tmp
                 "options": ["--env.fps=5", "--policy.x=1"],
             },
             "pusht, starts [[256, 400, 1, 2, 0.5]], as many steps as it has, success as it says,"
-            " with --env.fps=5 --policy.x=1; 2 episodes (3,4), with --policy.x=1",
+            " with --env.fps=5 --policy.x=1; 2 episodes (3,4) of pusht-mini, with --policy.x=1",
         ),
     ],
 )

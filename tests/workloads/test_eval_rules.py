@@ -92,6 +92,22 @@ def test_only_pusht_lets_its_starts_be_chosen():
     assert set(told(POLICY, env="aloha", starts="easy")) == {"starts-invalid"}
 
 
+@pytest.mark.parametrize(
+    ("ranges", "reached"),
+    [
+        ('{"distance": [5000, 6000]}', "[4484, -4137]"),
+        ('{"lateral": [-600, 0]}', "[-76, -396]"),
+        ('{"agent_across": [0, 400]}', ""),
+        ('{"turn": [0, 1e5], "agent_behind": [200, 400]}', ""),
+    ],
+)
+def test_ranges_that_reach_out_of_the_world(ranges, reached):
+    (found,) = told(POLICY, env="pusht", starts=ranges)["starts-invalid"]
+    assert f"These ranges reach to {reached}" in found.why
+    assert found.why.endswith("and positions are from 0 to 512.")
+    assert told(POLICY, env="pusht", starts='{"turn": [-4, 4], "distance": [0, 100]}') == {}
+
+
 @settings(max_examples=25)
 @given(some.recursive(some.none() | some.booleans() | some.floats() | some.text("turn"), some.lists, max_leaves=9))
 def test_any_json_is_taken_or_refused_in_words(said):
@@ -128,12 +144,20 @@ def test_an_environment_has_options_that_are_known_here():
     assert found.given == "--env.obs_tpe=state"
     assert found.instead[0].text == "-- --env.obs_type"
     assert set(told(POLICY, env="aloha", args=["--env.visualization_width=9"])) == {"option-unknown"}
+    assert set(told(POLICY, env="aloha", args=["--env.fps=0"])) == {"option-invalid"}
+    assert "render_mode" not in found.why
 
 
 def test_a_reward_that_no_episode_can_reach():
     (found,) = told(POLICY, env="pusht", success_reward=2.0)["success-reward-out-of-reach"]
     assert found.instead[0].text == "--success-reward 1"
     assert told(POLICY, env="aloha", success_reward=2.0) == {}
+
+
+@pytest.mark.parametrize("reward", [0.0, -1.0])
+def test_a_reward_that_no_episode_can_miss(reward):
+    (found,) = told(POLICY, env="aloha", success_reward=reward)["success-reward-always-reached"]
+    assert found.title == "every episode succeeds: aloha gives no reward below 0"
 
 
 def test_json_that_ends_early_is_said_to():

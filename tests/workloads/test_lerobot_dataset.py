@@ -7,6 +7,9 @@ import pytest
 from robotrain_workloads.lerobot_train import container
 from robotrain_workloads.lerobot_train.dataset import cameras, wrong
 
+FILM = ((b"ftyp", b"12345678isom"), (b"mdat", b"12345678pictures"), (b"moov", b"12345678index"))
+"""The parts of one, each with room for its head."""
+
 
 def said(folder: Path) -> str:
     return " / ".join(wrong(folder))
@@ -89,8 +92,13 @@ def test_videos_that_did_not_come_along(dataset):
     folder = dataset(video=True)
     assert "no videos" in said(folder)
     (folder / "videos/observation.image/chunk-000").mkdir(parents=True)
-    (folder / "videos/observation.image/chunk-000/file-000.mp4").touch()
+    film = folder / "videos/observation.image/chunk-000/file-000.mp4"
+    parts = [len(content).to_bytes(4, "big") + name + content[8:] for name, content in FILM]
+    film.write_bytes(b"".join(parts))
     assert said(folder) == ""
+    for cut in (b"", b"".join(parts)[:-1], b"".join(parts[:2])):
+        film.write_bytes(cut)
+        assert said(folder) == f"{film} is not a whole MP4 file: it may have been cut short on its way here"
 
 
 def test_statistics_are_what_values_are_normalised_with(dataset):

@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
 
-from robotrain import __version__
+from robotrain import __version__, scores
 from robotrain.redaction import redact
 
 LONGEST = 1000
@@ -115,7 +115,7 @@ def said(value: Any) -> str:
 
 def number(value: float | None, digits: int = 4) -> str:
     """A value in few digits; empty for none."""
-    return "" if value is None else f"{value:.{digits}g}"
+    return "" if value is None else scores.few(value, digits)
 
 
 def moment(seconds: float) -> str:

@@ -45,7 +45,7 @@ def _scores(found: Evaluation) -> str:
         ("steps an episode", number(said.average_length, 3) if said else ""),
         ("mse", number(scores.number(told.scores, scores.SQUARED), 3)),
         ("mae", number(scores.number(told.scores, scores.ABSOLUTE), 3)),
-        *([(f"{name} latency", f"{value:.3g} ms") for name, value in said.latency.items()] if said else []),
+        *([(f"{name} latency", f"{scores.few(value)} ms") for name, value in said.latency.items()] if said else []),
         ("actions a second", number(said.throughput) if said else ""),
     ]
     others = [] if any(text for _, text, *_ in shown) else scores.pairs(told)

@@ -14,7 +14,7 @@ CHOSEN = "--env.obs_type="
 class Simulated:
     """action: how many numbers it takes. state, world: how many it shows of the robot, and of the things around it; 0
     for none. camera: the name of its one camera. apart: whether it shows the things and pictures only one at a time.
-    best: the greatest reward it gives. options: what `--env.NAME` can set, beside what every environment has.
+    best: the greatest reward it gives; the least is 0. options: what `--env.NAME` can set, beside what every one has.
     """
 
     action: int
@@ -33,8 +33,8 @@ class Simulated:
         return {**told, camera: {"dtype": "image", "shape": list(shape), "names": names}}
 
 
-EVERY = ("task", "fps", "features", "features_map", "max_parallel_tasks", "disable_env_checker")
-SHOWN = ("obs_type", "render_mode", "observation_height", "observation_width")
+EVERY = ("task", "fps", "disable_env_checker")
+SHOWN = ("obs_type", "observation_height", "observation_width")
 SIMULATED: Mapping[str, Simulated] = {
     "pusht": Simulated(
         action=2,

@@ -8,7 +8,7 @@ from typing import Any
 
 from robotrain_runtime.document import JobDocument, Source
 
-from robotrain_workloads.lerobot_eval import environments, evaluated
+from robotrain_workloads.lerobot_eval import environments, evaluated, extras
 from robotrain_workloads.lerobot_train import comparing, dataset, features, json_object, policy
 
 RENAMES = "rename_observations_processor"
@@ -25,6 +25,8 @@ def unlike(document: JobDocument, folders: Mapping[Source, Path]) -> Iterator[st
     asked, kind = document.parameters["policy_type"], settings.get("type")
     if asked is not None and kind:
         yield from policy.of_another_type(evaluated.name(document), kind, asked)
+    made = evaluated.made(document.parameters) if document.parameters["builtin_policy"] else kind
+    yield from extras.lacking(made, document.placement.environment)
     for info in infos[:1]:  # several are alike, or cannot be merged
         yield from features.unlike(_padded(settings, info), info, renamed)
     if env := document.parameters["env"]:

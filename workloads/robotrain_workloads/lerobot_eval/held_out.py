@@ -1,19 +1,21 @@
-"""Which recorded episodes are replayed: those that the policy's training held out, where its files say which."""
+"""Which recorded episodes are replayed: those that the policy's trainings held out, where its files say which."""
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from robotrain_workloads.lerobot_eval import episode_list, same_dataset
-from robotrain_workloads.lerobot_train import dataset, json_object, split
+from robotrain_workloads.lerobot_eval import ancestry, episode_list
+from robotrain_workloads.lerobot_eval.trained import Trained
+from robotrain_workloads.lerobot_train import dataset, split
 from robotrain_workloads.lerobot_train.parameters import Parameters
 
-CONFIG = "train_config.json"
 FLAG = "--replay-episodes"
 USUAL = f"those that a training holds out by default (--val-split {Parameters.val_split:g}), so that the two compare"
 UNSEEN = "training held them out"
+UNTRAINED = "the policy is untrained, and none is held out"
+SEEN_BEFORE = "an earlier training of the policy saw all that its last one held out"
 
 
 class Chosen(NamedTuple):
@@ -31,36 +33,47 @@ def chosen(asked: str | None, root: Path, model: Path | None) -> Chosen:
     total = int(dataset.info(root)["total_episodes"])
     if model is None and asked in (None, episode_list.HELD_OUT) and (usual := _usual(root)):
         return Chosen(usual, True, f"{_episodes(len(usual))} of {total} may be replayed: {USUAL}")
-    why = unknown(root, model)
-    held = [] if why or model is None else _held_out(root, _trained_on(model))
+    held, why, doubt = _unseen(root, model)
+    if asked == episode_list.HELD_OUT and (why or doubt):
+        raise ValueError(f"{FLAG} {asked}: {why or doubt} (--replay-episodes all)")
     if asked is None and why:
         return Chosen(list(range(total)), False, f"all {_episodes(total)} may be replayed: {why}")
     if asked in (None, episode_list.HELD_OUT):
-        if why:
-            raise ValueError(f"{FLAG} {asked}: {why} (--replay-episodes all)")
-        return Chosen(held, True, f"{_episodes(len(held))} of {total} may be replayed: those that training held out")
+        which = f"those that its last training held out; {doubt}" if doubt else "those that training held out"
+        return Chosen(held, not doubt, f"{_episodes(len(held))} of {total} may be replayed: {which}")
     parts = episode_list.read(str(asked))
     numbers = list(range(total)) if parts is None else episode_list.chosen(parts, total)
-    seen = _seen(numbers, held) if model else "the policy is untrained"
+    seen = _seen(numbers, [] if doubt else held) if model else "the policy is untrained"
     return Chosen(numbers, seen == UNSEEN, f"{_episodes(len(numbers))} of {total} may be replayed, as asked: {seen}")
 
 
 def unknown(root: Path, model: Path | None) -> str:
     """Why nobody can tell which episodes of this dataset the policy never saw; empty when that can be told."""
     if model is None:
-        return "the policy is untrained, and none is held out"
-    try:
-        trained = _trained_on(model)
-        if not trained:
-            return f"the policy has no {CONFIG} that says what it was trained on"
-        if not trained.get("eval_split"):
-            return "its training held out none"
-        same = same_dataset.same(root, model)
-    except (OSError, ValueError) as error:
-        return str(error)
-    except (AttributeError, KeyError, TypeError):
-        return "the statistics of the dataset, or of the policy, are not as LeRobot writes them"
-    return "" if same else "the policy was trained on another dataset, as its statistics tell"
+        return UNTRAINED
+    found = ancestry.of(root, model)
+    return found.why or _none(found.trainings) or found.doubt
+
+
+def _unseen(root: Path, model: Path | None) -> tuple[list[int], str, str]:
+    """The episodes that no known training of the policy saw; why there are none; why an unknown one may have."""
+    if model is None:
+        return [], UNTRAINED, ""
+    trainings, why, doubt = ancestry.of(root, model)
+    if none := why or _none(trainings):
+        return [], none, doubt
+    tasks = dict(split.first_tasks(root))
+    held = set(_held_out(tasks, trainings[0]))
+    for one in trainings[1:]:
+        held -= set(one.episodes or tasks) - set(_held_out(tasks, one))
+    return sorted(held), "" if held else SEEN_BEFORE, doubt
+
+
+def _none(trainings: Sequence[Trained]) -> str:
+    """Why they held out no episode, as far as that is told without reading any."""
+    if trainings[0].part == 0:
+        return "its training held out none"
+    return SEEN_BEFORE if any(one.part == 0 and one.episodes is None for one in trainings) else ""
 
 
 def last(episodes: Iterable[tuple[int, str]], part: float, among: Collection[int] | None = None) -> list[int]:
@@ -74,29 +87,14 @@ def last(episodes: Iterable[tuple[int, str]], part: float, among: Collection[int
     )
 
 
-def _held_out(root: Path, trained: dict[str, Any]) -> list[int]:
-    return last(split.first_tasks(root), float(trained["eval_split"]), trained.get("episodes"))
+def _held_out(tasks: Mapping[int, str], training: Trained) -> list[int]:
+    return last(tasks.items(), training.part, training.episodes)
 
 
 def _usual(root: Path) -> list[int]:
     """What a training on all of it holds out by default; none where that would leave a task without any."""
     part = Parameters.val_split
     return [] if split.emptied_tasks(split.episodes_by_task(root), part) else last(split.first_tasks(root), part)
-
-
-def _trained_on(model: Path) -> dict[str, Any]:
-    """What the policy's training was told of its dataset; empty when nobody knows. Raises ValueError."""
-    if not (model / CONFIG).is_file():
-        return {}
-    found = json_object.read(model / CONFIG).get("dataset")
-    if not isinstance(found, dict):
-        return {}
-    part, numbers = found.get("eval_split") or 0, found.get("episodes") or []
-    if isinstance(part, bool) or not isinstance(part, int | float) or not 0 <= part <= 1:
-        raise ValueError(f"{model / CONFIG}: dataset.eval_split must be a number from 0 to 1")
-    if not isinstance(numbers, list) or not all(isinstance(number, int) for number in numbers):
-        raise ValueError(f"{model / CONFIG}: dataset.episodes must be a list of whole numbers, or null")
-    return found
 
 
 def _seen(numbers: list[int], held: list[int]) -> str:

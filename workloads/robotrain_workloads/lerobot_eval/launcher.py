@@ -15,7 +15,7 @@ from types import FrameType
 from robotrain_runtime.emit import emit
 from robotrain_runtime.event import Evaluated, Note, Track
 
-from robotrain_workloads.lerobot_eval import digest, heard, held_out, judging, keeping
+from robotrain_workloads.lerobot_eval import digest, held_out, judging, keeping, launcher_options
 from robotrain_workloads.lerobot_eval import loaded as loading
 from robotrain_workloads.lerobot_eval.loaded import Loaded
 from robotrain_workloads.lerobot_eval.replay import latency, replaying
@@ -35,7 +35,7 @@ STOPPED = 128 + signal.SIGTERM
 def main(arguments: Sequence[str]) -> None:
     """Evaluate. Raises SystemExit with a sentence, also when the policy is worse than demanded."""
     at = list(arguments).index("--")
-    given, options = heard.read(arguments[:at]), list(arguments[at + 1 :])
+    given, options = launcher_options.read(arguments[:at]), list(arguments[at + 1 :])
     signal.signal(signal.SIGTERM, _stop)
     if given.tag:
         emit(Track(tags=dict(tag.split("=", 1) for tag in given.tag)))
@@ -103,6 +103,7 @@ def _about(given: argparse.Namespace, loaded: Loaded, options: Sequence[str], is
         policy=policy,
         device=loaded.device,
         dataset=given.dataset_name,
+        statistics=digest.of_statistics(given.root) if given.root else "",
         env=given.env,
         held_out=is_held_out,
         fps=fps,

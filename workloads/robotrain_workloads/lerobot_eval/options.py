@@ -5,11 +5,16 @@ from collections.abc import Mapping
 
 FORM = re.compile(r"--(env|policy)\.[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*=.*", re.DOTALL)
 EPISODES, BATCH, FOLDER = "--eval-episodes", "--eval-batch-size", "--policy-path FOLDER"
+SHOWN = "leave it out: the environment shows what the policy reads, and -- --env.obs_type=NAME what you say"
 LEFT = "leave it out: nothing is pushed; --register-model NAME registers the policy"
 
 OWNED: Mapping[str, str] = {
     "--env.type": "--env",
     "--env.episode_length": "--env-steps",
+    "--env.render_mode": "--record-video",
+    "--env.features": SHOWN,
+    "--env.features_map": SHOWN,
+    "--env.max_parallel_tasks": "--env-workers",
     "--eval.n_episodes": EPISODES,
     "--eval.batch_size": BATCH,
     "--eval.use_async_envs": "--env-workers",

@@ -88,12 +88,12 @@ class Parameters:
     ] = None
     success_reward: Annotated[
         float | None,
-        Param(help="an episode succeeds when its greatest reward reaches this (default: as the environment says)"),
+        Param(help="an episode succeeds when its greatest reward reaches this (default: when the environment says so)"),
     ] = None
     success_threshold: Annotated[
         float | None, Param(help="the run fails when the success rate is below this", ge=0, le=1)
     ] = None
-    record_video: Annotated[bool, Param(help="make a film of each episode", env=("RECORD_VIDEO",))] = False
+    record_video: Annotated[bool, Param(help="make films of the first 50 episodes", env=("RECORD_VIDEO",))] = False
     env_workers: Annotated[
         int | None,
         Param(
@@ -110,7 +110,8 @@ class Parameters:
     experiment_name: Annotated[
         str | None,
         Param(
-            help="the tracking experiment (default: lerobot-POLICY-inference)",
+            help="the tracking experiment (default: lerobot-TYPE-inference; lerobot-policy-inference for a policy that"
+            " is still to be fetched, unless --policy-type says its type)",
             env=("EXPERIMENT_NAME",),
         ),
     ] = None

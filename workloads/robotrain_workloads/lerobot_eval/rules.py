@@ -1,5 +1,6 @@
 """The rules of `lerobot-eval` on a resolved job, on the submit side."""
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from robotrain.job import Job
 
 OF_ROLLOUT = ("env_steps", "starts", "success_reward", "success_threshold", "record_video", "env_workers")
+PICTURES = re.compile("[1-9][0-9]{0,2}")
 ENVIRONMENT = Instead("--env pusht", "or aloha")
 DATASET = Instead("--dataset-repo-id OWNER/NAME", "or any other dataset")
 
@@ -143,7 +145,7 @@ def options(job: "Job") -> Iterator[Problem]:
 
 def _of_environment(argument: str, env: str) -> Iterator[Problem]:
     """The names that an environment's options have are known here; those of a policy are LeRobot's to know."""
-    option = argument.partition("=")[0]
+    option, _, value = argument.partition("=")
     name = option.removeprefix("--env.").partition(".")[0]
     known = environments.options(env)
     if name not in known:
@@ -151,10 +153,14 @@ def _of_environment(argument: str, env: str) -> Iterator[Problem]:
         why = f"It has {', '.join(known)}."
         ways = offer(name, known, before="-- --env.")
         yield _wrong("option-unknown", title, "--", redact(argument, longest=120), why, ways)
+    elif name == "fps" and not PICTURES.fullmatch(value):
+        title = "--env.fps is how many pictures of a film are shown in a second"
+        ways = (Instead("-- --env.fps=10", "any whole number from 1 to 999"),)
+        yield _wrong("option-invalid", title, "--", redact(argument, longest=120), instead=ways)
 
 
 def reward(job: "Job") -> Iterator[Problem]:
-    """A reward that no episode can reach makes every one a failure."""
+    """A reward that no episode can reach makes every one a failure; one that none can miss, a success."""
     asked, env = job["success_reward"], job["env"]
     if env is None or asked is None:
         return
@@ -163,6 +169,10 @@ def reward(job: "Job") -> Iterator[Problem]:
         title = f"no episode succeeds: {env} gives no reward above {best:g}"
         ways = (Instead(f"--success-reward {best:g}", "or less"),)
         yield _wrong("success-reward-out-of-reach", title, "--success-reward", f"{asked:g}", instead=ways)
+    if float(asked) <= 0:
+        title = f"every episode succeeds: {env} gives no reward below 0"
+        ways = (Instead(f"--success-reward {best:g}", "or less, above 0"),)
+        yield _wrong("success-reward-always-reached", title, "--success-reward", f"{asked:g}", instead=ways)
 
 
 def registered(job: "Job") -> Iterator[Problem]:

@@ -1,9 +1,7 @@
 """What is told while an evaluation goes on: numbers of each episode as it ends, and in the end those of all."""
 
-import math
-
 from robotrain_runtime.emit import emit
-from robotrain_runtime.event import Metrics, Note
+from robotrain_runtime.event import Metrics
 
 from robotrain_workloads.lerobot_eval.replay.asked import EpisodeReplayed
 from robotrain_workloads.lerobot_eval.results import scores
@@ -26,8 +24,6 @@ class Telling:
         """An episode was replayed."""
         self._done += 1
         self._send(scores.of_replayed(one))
-        if not math.isfinite(one.mse):
-            emit(Note(level="warning", text=f"episode {one.episode}: not all predicted actions are finite numbers"))
 
     def rolled(self, one: EpisodeRolled) -> None:
         """An episode was rolled out."""

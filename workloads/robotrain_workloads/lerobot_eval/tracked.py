@@ -3,12 +3,15 @@
 The launcher adds what only it knows: the policy's type, the device, the frame rate.
 """
 
-from collections.abc import Mapping
+import shlex
+from contextlib import suppress
+from pathlib import Path
 
 from robotrain_runtime.document import JobDocument, Scalar
 from robotrain_runtime.half import Tracked
 
 from robotrain_workloads.lerobot_eval import evaluated, starts_said
+from robotrain_workloads.lerobot_train import policy
 from robotrain_workloads.lerobot_train.lineage import repository
 from robotrain_workloads.lerobot_train.tracked import source_of
 
@@ -28,11 +31,15 @@ SAME = (
 )
 
 
+LONGEST = 500
+"""Characters that Azure ML keeps of a parameter."""
+
+
 def tracked(document: JobDocument) -> Tracked:
     """The experiment, the run's name, its parameters and its tags."""
     given = document.parameters
     return Tracked(
-        experiment=experiment(given),
+        experiment=str(given["experiment_name"] or f"lerobot-{_type(document)}-inference"),
         run_name=str(given["job_name"]),
         params=_params(document),
         tags=_tags(document),
@@ -40,10 +47,15 @@ def tracked(document: JobDocument) -> Tracked:
     )
 
 
-def experiment(given: Mapping[str, Scalar]) -> str:
-    """Its name, of the document's parameters."""
-    kind = evaluated.made(given) if given["builtin_policy"] else given["policy_type"] or "policy"
-    return str(given["experiment_name"] or f"lerobot-{kind}-inference")
+def _type(document: JobDocument) -> str:
+    """The policy's, as its folder says; of one that is still to be fetched as the person says, else the word itself."""
+    given, found = document.parameters, evaluated.source(document.sources)
+    if given["builtin_policy"] or found is None:
+        return evaluated.made(given)
+    with suppress(OSError, ValueError):
+        if found.kind == "local_path":
+            return str(policy.settings(policy.model(Path(found.uri))).get("type") or "policy")
+    return str(given["policy_type"] or "policy")
 
 
 def _params(document: JobDocument) -> dict[str, Scalar]:
@@ -54,6 +66,7 @@ def _params(document: JobDocument) -> dict[str, Scalar]:
         **({"dataset_repo_id": repository(document)} if _replays(document) else {}),
         **{name: given[name] for name in SAME if given[name] is not None},
         **({"starts": starts_said.shortly(str(given["starts"]))} if given["starts"] else {}),
+        **({"options": shlex.join(document.trainer_args)[:LONGEST]} if document.trainer_args else {}),
     }
 
 

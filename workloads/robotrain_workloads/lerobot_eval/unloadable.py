@@ -1,13 +1,16 @@
 """Why a policy cannot be loaded, in a sentence: LeRobot says it in many ways, and sometimes not at all."""
 
 import importlib
+import re
 from pathlib import Path
 from typing import Any
 
+from robotrain_workloads.lerobot_eval import extras
 from robotrain_workloads.lerobot_train.policy import WEIGHTS
 from robotrain_workloads.lerobot_train.versions import LEROBOT
 
 NAMED = 3
+ADVICE = re.compile(r"'([^']+)' is required but not installed\b")
 
 
 def sentence(error: BaseException, folder: Path | None) -> str:
@@ -17,12 +20,19 @@ def sentence(error: BaseException, folder: Path | None) -> str:
         told = isinstance(error.code, str)
         return "" if told else f"LeRobot {LEROBOT} does not know one of the --policy. options: the line above names it"
     if isinstance(error, ImportError):
-        return f"the policy needs more than the run's environment holds: {text}"
+        return _lacking(text)
     if unlike := next((line.strip() for line in str(error).splitlines() if "size mismatch for" in line), ""):
         return f"the weights in {folder} do not fit the network that its config.json describes: {unlike}"
     if type(error).__name__ in ("DecodingError", "ParsingError"):
         return f"LeRobot {LEROBOT} cannot read the policy's configuration: {text}"
     return text if isinstance(error, (OSError, ValueError, KeyError)) else ""
+
+
+def _lacking(text: str) -> str:
+    """LeRobot names the package, and advises what nobody can do in a locked environment."""
+    if found := ADVICE.match(text):
+        return extras.sentence("the policy", found[1])
+    return f"the policy needs more than the run's environment holds: {text}"
 
 
 def incomplete(policy: Any, folder: Path) -> str:

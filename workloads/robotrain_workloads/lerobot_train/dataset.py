@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain_workloads.lerobot_train import json_object
+from robotrain_workloads.lerobot_train import json_object, mp4
 
 INFO = Path("meta", "info.json")
 VERSION = "v3.0"
@@ -117,6 +117,9 @@ def _incomplete(folder: Path, found: Mapping[str, Any], name: str) -> Iterator[s
     tables = [pattern for pattern in files if pattern.endswith(".parquet")]
     if broken := next((path for pattern in tables for path in _first(folder, pattern) if not _parquet(path)), None):
         yield f"{broken} is not a whole Parquet file: it may have been cut short on its way here"
+    films = (path for pattern in _videos(found, old) for path in _first(folder, pattern) if path.suffix == ".mp4")
+    if cut := next((path for path in films if not mp4.is_whole(path)), None):
+        yield f"{cut} is not a whole MP4 file: it may have been cut short on its way here"
 
 
 def _first(folder: Path, pattern: str) -> list[Path]:

@@ -18,6 +18,8 @@ from robotrain_workloads.lerobot_eval.replay.asked import ReplayAsked
 
 ACTION = "action"
 MOST_THREADS = 8
+LONGEST = 300
+"""Characters of what a decoder says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class Recording:
     def __init__(self, loaded: Loaded, asked: ReplayAsked) -> None:
         datasets: Any = importlib.import_module("lerobot.datasets")
         meta = datasets.LeRobotDatasetMetadata(asked.root.name, root=asked.root)
+        self._root = asked.root
         self._keys = stretches.wanted(loaded, meta.features)
         self._length = stretches.length(meta.features, self._keys, asked.batch)
         moments = [number / meta.fps for number in range(self._length)]
@@ -80,10 +83,21 @@ class Recording:
                 if start is not None:
                     coming.append([pool.submit(self._dataset.__getitem__, self._at(one, start)) for one in episodes])
                 if coming and (len(coming) > ahead or start is None):
-                    yield [part.result() for part in coming.pop(0)]
+                    yield [self._read(*one) for one in zip(episodes, coming.pop(0), strict=True)]
         finally:
             for part in (part for parts in coming for part in parts):
                 part.cancel()
+
+    def _read(self, episode: int, part: Future[Any]) -> Mapping[str, Any]:
+        """Raises SystemExit with a sentence: decoders and LeRobot say in many ways that a file is not whole."""
+        try:
+            found: Mapping[str, Any] = part.result()
+        except MemoryError:
+            raise
+        except Exception as error:
+            why = f"{type(error).__name__}: {' '.join(str(error).split())[:LONGEST]}"
+            raise SystemExit(f"error: episode {episode} of {self._root} cannot be read: {why}") from error
+        return found
 
     def _at(self, episode: int, step: int) -> int:
         """The row of a frame, among the rows that were read."""

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from robotrain_workloads.lerobot_eval import finite
 from robotrain_workloads.lerobot_eval.loaded import Loaded
 from robotrain_workloads.lerobot_eval.replay import errors
 from robotrain_workloads.lerobot_eval.replay.asked import EpisodeReplayed, ReplayAsked
@@ -29,10 +30,17 @@ def act(
         predicted.append(_fitting(loaded.act(moment.seen), moment.done))
         recorded.append(moment.done)
         for at, (episode, count) in enumerate(zip(episodes, steps, strict=True)):
+            if number <= count:
+                _check(predicted[-1][at], recorded[-1][at], f"episode {episode}, frame {number - 1}")
             if count == number:
                 rows = ([row[at] for row in predicted], [row[at] for row in recorded])
                 taken = (*measured.get(episode, ()), *[math.nan] * count)[:count]
                 yield errors.told(episode, recording.names, *rows, taken)
+
+
+def _check(predicted: Any, recorded: Any, at: str) -> None:
+    finite.refuse(recorded, "the recorded action", at, "the dataset may be damaged")
+    finite.refuse(predicted, "the policy's action", at)
 
 
 def _fitting(action: Any, done: Any) -> Any:

@@ -4,12 +4,17 @@ from collections.abc import Iterator, Sequence
 
 from robotrain_workloads.lerobot_eval import starts_said
 from robotrain_workloads.lerobot_eval.episode_list import ALL, HELD_OUT
+from robotrain_workloads.lerobot_eval.evaluated import BUILTIN
 from robotrain_workloads.lerobot_eval.loaded import OPTION
+from robotrain_workloads.lerobot_eval.parameters import Parameters
 from robotrain_workloads.lerobot_eval.results.found import About, Found
+
+UNNAMED = Parameters.dataset_id
+"""What a dataset is called that nobody named: its statistics tell it from others."""
 
 
 def of(found: Found) -> str:
-    """As `pusht, easy starts, at most 80 steps, success from reward 0.842; 5 held-out episodes`."""
+    """As `pusht, easy starts, at most 80 steps, success from reward 0.842; 5 held-out episodes of pusht-mini`."""
     return "; ".join(_ways(found))
 
 
@@ -48,4 +53,7 @@ def _success(about: About) -> str:
 def _replayed(about: About, count: int) -> str:
     asked = about.replay_episodes
     which = f" ({asked})" if asked not in (None, ALL, HELD_OUT) else ""
-    return f"{count} {'held-out ' if about.held_out else ''}episode{'s' * (count != 1)}{which}"
+    said = f"{count} {'held-out ' if about.held_out else ''}episode{'s' * (count != 1)}{which} of {about.dataset}"
+    digest = f" (statistics {about.statistics})" if about.dataset == UNNAMED and about.statistics else ""
+    seen = ", which training may have seen" if about.held_out is False and about.policy["source"] != BUILTIN else ""
+    return said + digest + seen

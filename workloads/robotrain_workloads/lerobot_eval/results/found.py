@@ -15,6 +15,7 @@ from robotrain_workloads.lerobot_eval.rollout.asked import EpisodeRolled
 class About:
     """What was evaluated. policy: source, name, pin, type, step and sha256 of it. dataset, env: empty for none.
 
+    statistics: the beginning of the digest of the dataset's; empty for no dataset.
     held_out: whether the replayed episodes are those that the policy was not trained on; None for no replay.
     starts, success_reward, env_steps, replay_episodes, options: as the person gave them; None for what was not said.
     """
@@ -23,6 +24,7 @@ class About:
     policy: Mapping[str, Any]
     device: str
     dataset: str = ""
+    statistics: str = ""
     env: str = ""
     held_out: bool | None = None
     fps: float | None = None

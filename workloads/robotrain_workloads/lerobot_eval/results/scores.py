@@ -18,9 +18,9 @@ def of_replayed(one: EpisodeReplayed) -> dict[str, float]:
 
 
 def of_rolled(one: EpisodeRolled) -> dict[str, float]:
-    """Of one episode, as tracked."""
+    """Of one episode, as tracked: by its place among the rollouts, which is no number of a recorded one."""
     told = {"sum_reward": one.sum_reward, "max_reward": one.max_reward, "success": float(one.success)}
-    return {f"ep{one.index}_{name}": value for name, value in told.items()}
+    return {f"rollout_ep{one.index}_{name}": value for name, value in told.items()}
 
 
 def of_all(found: Found) -> dict[str, float]:

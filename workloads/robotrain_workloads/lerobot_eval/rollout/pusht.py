@@ -1,12 +1,10 @@
 """Places the parts of gym-pusht's world. Needs NumPy, which is imported only here and now."""
 
 import importlib
-import math
 from typing import Any
 
+from robotrain_workloads.lerobot_eval.rollout.reach import GOAL, GOAL_ANGLE
 from robotrain_workloads.lerobot_eval.rollout.starts import Ranges, Starts, States
-
-GOAL, GOAL_ANGLE = (256.0, 256.0), math.pi / 4
 
 
 def place(world: Any, starts: Starts, index: int, seed: int) -> None:

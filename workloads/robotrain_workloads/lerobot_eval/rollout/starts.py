@@ -5,6 +5,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from robotrain_workloads.lerobot_eval.rollout import reach
+
 EASY = "easy"
 PLACED = "pusht"
 """The environment whose parts can be placed."""
@@ -85,7 +87,13 @@ def _ranges(said: dict[str, Any]) -> Ranges:
     known = [field.name for field in dataclasses.fields(Ranges)]
     if unknown := sorted(set(said) - set(known)):
         raise ValueError(f"there is no range {', '.join(map(repr, unknown))}: the ranges are {', '.join(known)}")
-    return Ranges(**{name: _range(name, value) for name, value in said.items()})
+    found = Ranges(**{name: _range(name, value) for name, value in said.items()})
+    agent = (found.agent_across, found.agent_behind)
+    place = reach.farthest(found.distance, found.lateral, found.turn, *agent, centre=WORLD / 2)
+    if not all(0 <= one <= WORLD for one in place):
+        at = ", ".join(f"{one:.0f}" for one in place)
+        raise ValueError(f"these ranges reach to [{at}], and positions are from 0 to {WORLD:g}")
+    return found
 
 
 def _range(name: str, said: Any) -> Range:

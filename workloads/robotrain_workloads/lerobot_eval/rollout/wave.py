@@ -5,10 +5,9 @@ episode cannot take the place of one that ended before the others: it would act 
 ended is not stepped any more; the policy goes on to see its end.
 """
 
-import importlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
+from robotrain_workloads.lerobot_eval import finite
 from robotrain_workloads.lerobot_eval.rollout.acting import Actor
 from robotrain_workloads.lerobot_eval.rollout.asked import EpisodeRolled, RolloutAsked
 from robotrain_workloads.lerobot_eval.rollout.stage import Stage
@@ -23,24 +22,14 @@ def play(wave: Wave, actor: Actor, stage: Stage, seed: int) -> Iterator[EpisodeR
     seen, running, step = stage.begin(wave), set(range(len(wave))), 0
     while running:
         actions = actor.act(seen)
-        _check({wave[place]: actions[place] for place in sorted(running)}, step)
+        for place in sorted(running):
+            finite.refuse(actions[place], "the policy's action", f"episode {wave[place]}, step {step}")
         for place, moved in stage.step({place: actions[place] for place in sorted(running)}).items():
             seen[place] = moved.seen
             if moved.ended:
                 running.remove(place)
                 yield moved.ended
         step += 1
-
-
-def _check(actions: Mapping[int, Any], step: int) -> None:
-    """No environment takes what is not a number. Raises SystemExit with a sentence."""
-    numpy: Any = importlib.import_module("numpy")
-    for episode, action in actions.items():
-        if not numpy.isfinite(action).all():
-            raise SystemExit(
-                f"error: the policy's action in episode {episode}, step {step} is not finite: {action.tolist()};"
-                " its weights or its statistics may be damaged"
-            )
 
 
 def waves(asked: RolloutAsked, shares: int = 1) -> list[Wave]:
