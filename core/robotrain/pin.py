@@ -5,7 +5,7 @@ A pin is no part of the job's digest, so the same job keeps its name; it travels
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
@@ -59,10 +59,13 @@ def described(can: "Capabilities", halves: Mapping[str, str]) -> Described:
         return NOTHING
 
 
-def gone(job: Job, kinds: Kinds) -> list[Problem]:
-    """The pins of `job` that cannot be had any more, each with its reason."""
-    found = _each(job, lambda source: _gone(source, kinds))
-    return _together([problem for _, problem in found if isinstance(problem, Problem)])
+def gone(job: Job, kinds: Kinds, held: Callable[[], Collection[document.Source]] = tuple) -> list[Problem]:
+    """The pins of `job` that cannot be had any more, each with its reason. held: asked only where there are some, and
+    says which sources the platform has as they were pinned: nobody misses those.
+    """
+    found = [(source, problem) for source, problem in _each(job, lambda source: _gone(source, kinds)) if problem]
+    there = held() if found else ()
+    return _together([problem for source, problem in found if isinstance(problem, Problem) and source not in there])
 
 
 def without(job: Job) -> Job:
@@ -145,7 +148,18 @@ def _gone(source: document.Source, kinds: Kinds) -> Problem | None:
         return _problem("pin-unknown", title, source, _why(error), _AS_IT_IS)
     if not why:
         return None
-    return _problem("pin-gone", f"what {source.uri} was when it was sent is gone", source, why, _REPIN)
+    ways = (_REPIN,) if _is_there(source, kinds, pinning) else ()
+    return _problem("pin-gone", f"what {source.uri} was when it was sent is gone", source, why, *ways)
+
+
+def _is_there(source: document.Source, kinds: Kinds, pinning: Pinning) -> bool:
+    """Whether there is anything that it could be pinned to now; so where that is not told."""
+    try:
+        return bool(pinning.now(typed(source, kinds), source.role))
+    except Absent:
+        return False
+    except Exception:
+        return True
 
 
 _NO_PIN = Instead("--no-pin", "take it as it is when the run gets there")

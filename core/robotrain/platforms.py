@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from robotrain_runtime import document
     from robotrain_runtime.event import Registered
 
     from robotrain.capabilities import Capabilities
@@ -121,6 +122,12 @@ class Further(Protocol):
     def prepare(self, plan: Plan) -> Iterator[str]:
         """Bring what the plan needs there, such as uploaded folders, and send nothing: a line for each thing that is
         there now. Asked by `submit --assets-only`; its own `submit` does as much. Raises Rejected.
+        """
+
+    def holds(self, plan: Plan) -> Iterable[document.Source]:
+        """The sources of the plan that it has already, whole and as they were pinned, such as an uploaded folder.
+
+        Asked when a job is sent again and one of them is gone where it came from: what is here is not missed.
         """
 
     def sent(self, plan: Plan, reference: Reference) -> bytes:

@@ -8,9 +8,10 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
 
-from robotrain_runtime.document import Scalar
+from robotrain_runtime.document import Scalar, Source
 
 from robotrain import leaks, pin, send_problems, sent_plans, settings_asked, store
 from robotrain.api import Prepared
@@ -125,13 +126,22 @@ def _let_go(claimed: tuple[HeldName, RunRecord | None], report: Report) -> str:
 
 def _ready(prepared: Prepared, attempt: int, report: Report, pinning: bool) -> Rendered:
     """The plan, pinned, which preflight lets pass. Raises Rejected with what both say, and with pins that are gone."""
-    found = pin.gone(prepared.job, prepared.kinds)
+    found = pin.gone(prepared.job, prepared.kinds, partial(_there, prepared, attempt))
     if pinning:
         prepared, unsettled = settled(prepared)
         found += unsettled
     rendered = prepared.rendered(attempt)
     _look(rendered, prepared.platform, report, found)
     return rendered
+
+
+def _there(prepared: Prepared, attempt: int) -> Collection[Source]:
+    """The sources that the platform has as they were pinned; none where it does not tell."""
+    holds = getattr(prepared.platform, "holds", None)
+    try:
+        return list(holds(prepared.plan(attempt))) if holds else ()
+    except Exception:  # what is missing is told all the same
+        return ()
 
 
 def settled(prepared: Prepared) -> tuple[Prepared, list[Problem]]:

@@ -3,6 +3,7 @@
 import concurrent.futures.thread
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -12,6 +13,7 @@ from azureml_handed_over import sendable
 from robotrain.problem import Rejected, render
 from robotrain_azure.arm import Arm
 from robotrain_azureml.hand_over import handed, upload
+from robotrain_azureml.platform import AzureML
 from robotrain_azureml.service import datastore, datastore_folder
 from robotrain_azureml.service.datastore import StorageError
 from robotrain_runtime.document import Source
@@ -80,6 +82,42 @@ def test_what_is_there_is_not_sent_again(azureml, folder):
     assert puts(azureml) == []
 
 
+def test_what_was_corrected_in_place_is_another_folder_there(azureml, folder):
+    """Same size, same ends, and a colleague's upload of what it was, sealed."""
+    large = folder / "data/chunk-000/a.parquet"
+    large.write_bytes(b"a" * (3 << 20))
+    before = wanted(azureml, folder)
+    bring(before)
+    large.write_bytes(b"a" * (3 << 19) + b"b" + b"a" * ((3 << 19) - 1))
+    after = wanted(azureml, folder)
+    bring(after)
+    assert there(azureml, after)["data/chunk-000/a.parquet"] == large.read_bytes()
+    assert there(azureml, before)["data/chunk-000/a.parquet"] == b"a" * (3 << 20)
+
+
+def test_what_is_hidden_stays_here_and_that_is_said(azureml, folder, capsys):
+    plan = wanted(azureml, folder)
+    (folder / ".git").mkdir()
+    (folder / ".git/config").write_text("url = https://me:token@host")
+    (folder / "data/.env").write_text("TOKEN=x")
+    assert place(wanted(azureml, folder)) == place(plan)
+    bring(plan)
+    assert there(azureml, plan) == FILES
+    assert "3 files, 5.0 kB (.git, data/.env stay here)" in capsys.readouterr().err
+
+
+def test_a_secret_that_would_be_uploaded_is_told_and_not_shown(azureml, folder):
+    secret = "hf_" + "a1b2c3d4" * 4
+    (folder / "meta/notes.txt").write_text(f"fetched with {secret}")
+    plan = wanted(azureml, folder)
+    [problem] = [one for one in AzureML().preflight(plan) if one.code == "upload-secret"]
+    assert (problem.severity, problem.where) == ("warning", "--dataset-path")
+    told = render(problem)
+    assert "meta/notes.txt: whoever may read the storage can read it there." in told
+    assert "mv meta/notes.txt meta/.notes.txt" in told
+    assert secret not in told
+
+
 def test_an_upload_that_broke_off_goes_on_with_what_is_missing(azureml, folder, capsys):
     plan = wanted(azureml, folder)
     azureml.fault("PUT .*a.parquet", status=403, code="AuthorizationFailure")
@@ -146,13 +184,28 @@ def test_a_sealed_folder_that_somebody_took_a_file_from_is_made_whole(azureml, f
     assert there(azureml, plan) == FILES
 
 
-def test_a_folder_that_changed_since_it_was_pinned_is_refused_before_anything_is_asked(azureml, folder):
+def test_a_folder_that_changed_since_it_was_pinned_is_refused_before_anything_is_brought(azureml, folder):
     plan = wanted(azureml, folder)
     (folder / "meta/info.json").write_bytes(b"[]")
     [problem] = refused(plan)
     assert (problem.code, problem.where) == ("upload-changed", "--dataset-path")
     assert "since it was pinned" in problem.title
-    assert azureml.calls == []
+    assert puts(azureml) == []
+
+
+@pytest.mark.parametrize("became", [shutil.rmtree, lambda folder: (folder / "meta/info.json").write_bytes(b"[]")])
+def test_what_is_there_as_it_was_pinned_needs_the_folder_no_more(azureml, folder, became):
+    plan = wanted(azureml, folder)
+    bring(plan)
+    became(folder)
+    azureml.calls.clear()
+    [line] = bring(plan)
+    assert " is there already: " in line
+    assert puts(azureml) == []
+    assert list(AzureML().holds(plan)) == list(plan.job.sources)
+    azureml.store.delete(azureml.container, f"{place(plan)}/meta/info.json")
+    assert refused(plan)
+    assert list(AzureML().holds(plan)) == []
 
 
 def test_a_folder_that_changes_while_it_is_sent_is_refused_and_not_sealed(azureml, folder):

@@ -1,6 +1,7 @@
 """Pins: what a moving name meant when the job was sent, and what becomes of it a year later."""
 
 import json
+import shutil
 
 import pytest
 from robotrain import sent_plans
@@ -185,6 +186,29 @@ def test_resubmit_keeps_the_pin_or_says_that_it_is_gone(robotrain, moon):
     assert "what basalt was when it was sent is gone" in answer.stderr
     assert "It is dataset-new by now." in answer.stderr
     assert pins(robotrain("resubmit", run, "--repin").stdout.strip()) == ["dataset-new"]
+
+
+def test_what_the_platform_has_as_it_was_pinned_is_not_missed(robotrain, moon, monkeypatch):
+    import venus_plugin
+
+    run = robotrain("submit", *JOB).stdout.strip()
+    moon.write_text("new")
+    monkeypatch.setattr(venus_plugin.Venus, "holds", lambda self, plan: plan.job.sources, raising=False)
+    assert pins(robotrain("resubmit", run).stdout.strip()) == ["dataset-full"]
+    monkeypatch.setattr(venus_plugin.Venus, "holds", lambda self, plan: ["basalt"])
+    assert robotrain("resubmit", run).exit_code == 4
+
+
+def test_what_is_not_there_is_not_offered_to_be_pinned_anew(robotrain, venus, tmp_path):
+    (tmp_path / "data/meta").mkdir(parents=True)
+    (tmp_path / "data/meta/info.json").write_text("{}")
+    run = robotrain("submit", "--platform", "venus", "--dataset-path", tmp_path / "data").stdout.strip()
+    (tmp_path / "data/meta/info.json").write_text("{ }")
+    assert "--repin" in robotrain("resubmit", run).stderr
+    shutil.rmtree(tmp_path / "data")
+    answer = robotrain("resubmit", run)
+    assert f"There is no folder at {tmp_path / 'data'} any more." in answer.stderr
+    assert "--repin" not in answer.stderr
 
 
 def test_repin_is_told(robotrain, moon):

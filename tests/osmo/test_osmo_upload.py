@@ -1,18 +1,24 @@
 """What a workflow reads from this machine: uploaded whole, once, and seen to be there before the workflow is sent."""
 
 import os
+import shutil
 
 import pytest
 from handed_over import plan
 from robotrain.problem import Rejected
+from robotrain_azure import data_from_here
 from robotrain_osmo import order as orders
+from robotrain_osmo.hand_over import upload
 from robotrain_osmo.order import Upload
 from robotrain_osmo.platform import Osmo
-from robotrain_runtime.document import Source
+from robotrain_runtime import document
+from robotrain_runtime.document import Mount, Placement, Source
 from robotrain_sources.local_path import digest
 
 URL = "azure://acc/osmo/robotrain/data/00aa"
-FILES = {"meta/info.json": b"{}", "data/a b.parquet": b"x" * 1000, ".hidden": b"."}
+FILES = {"meta/info.json": b"{}", "data/a b.parquet": b"x" * 1000, "b.c/d.e": b"."}
+
+SEAL = ".robotrain-complete-3"
 
 
 @pytest.fixture
@@ -41,30 +47,57 @@ def uploads(osmo) -> int:
     return sum(call[:2] == ["data", "upload"] for call in osmo.calls)
 
 
+def files(osmo) -> dict[str, bytes]:
+    """What lies at the address, without its seal."""
+    return {name: content for name, content in osmo.objects(URL).items() if name != SEAL}
+
+
 def submits(osmo) -> int:
     return sum(call[:2] == ["workflow", "submit"] for call in osmo.calls)
 
 
 def test_a_folder_s_files_lie_directly_below_its_address(osmo, folder, capsys):
     Osmo().submit(of(folder, pin=digest.of(folder).pin))
-    assert osmo.objects(URL) == FILES
+    assert osmo.objects(URL) == FILES | {SEAL: b"3 files\n"}
     assert submits(osmo) == 1
     assert f"uploading {folder} to {URL}: 3 files, 1.0 kB" in capsys.readouterr().err
 
 
 @pytest.mark.slow
 def test_what_is_there_already_is_not_uploaded_again(osmo, folder, capsys):
-    osmo.put(URL, FILES)
+    osmo.put(URL, FILES | {SEAL: b""})
     Osmo().submit(of(folder))
     assert (uploads(osmo), submits(osmo)) == (0, 1)
     assert "is there already" in capsys.readouterr().err
 
 
 @pytest.mark.slow
+def test_what_nobody_saw_arrive_unchanged_is_uploaded_again(osmo, folder):
+    """All names are there, and one content is not: a folder that was changed while somebody uploaded it."""
+    osmo.put(URL, FILES | {"meta/info.json": b"[]"})
+    Osmo().submit(of(folder))
+    assert files(osmo) == FILES
+
+
+@pytest.mark.slow
+def test_a_folder_that_changes_while_it_is_uploaded_is_not_sealed(osmo, folder, monkeypatch):
+    def written_meanwhile(*given):
+        (folder / "meta/info.json").write_bytes(b"[]")
+        return bring(*given)
+
+    pin, bring = digest.of(folder).pin, upload._bring
+    monkeypatch.setattr(upload, "_bring", written_meanwhile)
+    [problem] = refused(of(folder, pin=pin))
+    assert "while it was uploaded" in problem.title
+    assert osmo.objects(URL) == FILES | {"meta/info.json": b"[]"}
+    assert submits(osmo) == 0
+
+
+@pytest.mark.slow
 def test_an_upload_that_was_cut_off_is_completed(osmo, folder, capsys):
     osmo.put(URL, {"meta/info.json": b"{}"})
     Osmo().submit(of(folder))
-    assert osmo.objects(URL) == FILES
+    assert files(osmo) == FILES
     assert "of which 1 is there" in capsys.readouterr().err
 
 
@@ -116,12 +149,14 @@ def test_something_else_at_the_address_is_not_mixed_with(osmo, folder):
 
 
 @pytest.mark.slow
-def test_caches_stay_here(osmo, folder):
-    for name in (".cache/huggingface/x.lock", "data/__pycache__/y.pyc"):
-        (folder / name).parent.mkdir(parents=True)
+def test_what_is_hidden_and_caches_stay_here(osmo, folder, capsys):
+    for name in (".env", "data/.env", ".git/hooks/a", ".cache/huggingface/x.lock", "data/__pycache__/y.pyc"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("z")
+    (folder / ".git/link").symlink_to("hooks")
     Osmo().submit(of(folder, pin=digest.of(folder).pin))
-    assert osmo.objects(URL) == FILES
+    assert files(osmo) == FILES
+    assert "3 files, 1.0 kB (.cache, .env, .git and 2 more stay here)" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -129,7 +164,7 @@ def test_a_path_is_taken_as_it_is(osmo, tmp_path, folder):
     odd = tmp_path / "$HOME and $(more)"
     os.rename(folder, odd)
     Osmo().submit(of(odd))
-    assert osmo.objects(URL) == FILES
+    assert files(osmo) == FILES
 
 
 @pytest.mark.slow
@@ -169,4 +204,30 @@ def test_of_a_policy_the_model_alone_is_sent(osmo, tmp_path):
         (policy / name).write_text(name)
     source = Source(role="policy", kind="local_path", uri=str(policy))
     Osmo().submit(plan(sources=(source,), uploads=(Upload(path=str(policy), url=URL, flag="--policy-path"),)))
-    assert set(osmo.objects(URL)) == {"config.json", "model.safetensors"}
+    assert set(osmo.objects(URL)) == {"config.json", "model.safetensors", ".robotrain-complete-2"}
+
+
+def test_a_folder_that_was_uploaded_and_is_gone_is_not_compared_with_others_from_here(folder):
+    sources = tuple(
+        Source(role="dataset", kind="local_path", uri=str(one), pin=digest.of(folder).pin)
+        for one in (folder, folder.parent / "gone")
+    )
+    mounts = tuple(Mount(role="dataset", uri=one.uri, folder="${X}", origin=URL) for one in sources)
+    placement = Placement(work="/w", cache="/c", mounts=mounts)
+    told = document.load(plan(sources=sources, placement=placement).files["job.json"].decode())
+    assert data_from_here.worth_a_look(told) == sources[:1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [(), ("--set", "batch_size=4")])
+def test_a_run_is_sent_again_when_the_folder_is_gone_that_was_uploaded(osmo, robotrain, pusht, tmp_path, more):
+    data = tmp_path / "pusht"
+    shutil.copytree(pusht, data)
+    said = ("--pool", "default", "--storage-account", "acc0", "--tracking-uri", "none")
+    sent = robotrain("submit", "--platform", "osmo", "--dataset-path", data, *said)
+    assert sent.exit_code == 0, sent.stderr
+    shutil.rmtree(data)
+    before = uploads(osmo)
+    again = robotrain("resubmit", sent.stdout.strip(), *more)
+    assert again.exit_code == 0, again.stderr
+    assert (uploads(osmo), submits(osmo)) == (before, 2)

@@ -5,6 +5,9 @@ import random
 import shutil
 import subprocess
 import sys
+import threading
+import time
+import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +16,8 @@ from robotrain.source import SourceError
 from robotrain_runtime import checkpoint
 from robotrain_runtime.document import Role, Source
 from robotrain_runtime.half import Place
-from robotrain_sources.local_path import container, digest
+from robotrain_sources import side_by_side
+from robotrain_sources.local_path import container, digest, kept, look, progress, reading
 from robotrain_sources.local_path.kind import KIND
 
 MIB = 1 << 20
@@ -76,7 +80,6 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "another name": lambda folder: (folder / "meta/tasks.txt").rename(folder / "meta/task.txt"),
     "another folder": lambda folder: (folder / "meta").rename(folder / "metadata"),
     "a link more": lambda folder: (folder / "data/link").symlink_to("file.parquet"),
-    "a hidden file": lambda folder: (folder / ".hidden").touch(),
 }
 
 
@@ -100,6 +103,9 @@ NO_CHANGES: dict[str, Callable[[Path], object]] = {
     "rights": lambda folder: (folder / "meta/info.json").chmod(0o444),
     "an empty folder": lambda folder: (folder / "videos").mkdir(),
     "what the Hub's library notes": lambda folder: written(folder / ".cache/huggingface/download/info.json.metadata"),
+    "a hidden file": lambda folder: (folder / ".env").write_text("TOKEN=x"),
+    "a repository": lambda folder: written(folder / ".git/config"),
+    "a link in a hidden folder": lambda folder: linked(folder / "data/.venv"),
     "what Python notes": lambda folder: written(folder / "data/__pycache__/x.pyc"),
     "a seal": lambda folder: checkpoint.seal(folder, step=1, run="r", job="j"),
 }
@@ -110,6 +116,11 @@ def written(path: Path) -> None:
     path.write_text(str(path))
 
 
+def linked(path: Path) -> None:
+    path.mkdir()
+    (path / "lib64").symlink_to("lib")
+
+
 @pytest.mark.parametrize("change", NO_CHANGES.values(), ids=NO_CHANGES)
 def test_what_is_no_content_does_not_count(folder: Path, change: Callable[[Path], object]) -> None:
     pin = now(folder)
@@ -117,11 +128,92 @@ def test_what_is_no_content_does_not_count(folder: Path, change: Callable[[Path]
     assert now(folder) == pin
 
 
-def test_the_middle_of_a_large_file_is_not_read(folder: Path) -> None:
-    """What a quick look pays for being quick; a file that is written anew seldom keeps its size to the byte."""
+def test_the_middle_of_a_large_file_counts_where_a_job_is_sent(folder: Path) -> None:
+    """In the container, where a GPU waits, a look at both its ends is enough."""
     pin = now(folder)
     byte_at(folder / "data/file.parquet", 2 * MIB)
+    assert now(folder) != pin
+    assert "with other content; written last: data/file.parquet." in gone(folder, pin)
+    assert told_in_the_container(folder, pin) == []
+
+
+@pytest.fixture
+def files_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """The names of the files that are read whole, on a machine where everything was written long ago."""
+    monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(reading, "WORTH_KEEPING", 0)
+    monkeypatch.setattr(reading, "SETTLED", -10)
+    names, whole = [], reading._Reading._whole
+
+    def counted(self: reading._Reading, path: str, stopped: threading.Event) -> tuple[str, str]:
+        names.append(Path(path).name)
+        return whole(self, path, stopped)
+
+    monkeypatch.setattr(reading._Reading, "_whole", counted)
+    return names
+
+
+def test_what_was_read_is_read_again_only_when_somebody_wrote_to_it(folder: Path, files_read: list[str]) -> None:
+    pin = now(folder)
+    assert sorted(files_read) == ["file.parquet", "info.json", "tasks.txt"]
+    files_read.clear()
     assert now(folder) == pin
+    assert gone(folder, pin) == ""
+    assert files_read == []
+    before = (folder / "data/file.parquet").stat()
+    byte_at(folder / "data/file.parquet", 2 * MIB)
+    os.utime(folder / "data/file.parquet", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert now(folder) != pin
+    assert files_read == ["file.parquet"]
+
+
+def test_what_was_written_a_moment_ago_is_read_again(
+    folder: Path, files_read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "SETTLED", 1000)
+    assert now(folder) == now(folder)
+    assert len(files_read) == 6
+
+
+@pytest.mark.parametrize("left", [b"", b"[]", b'{"a": 1}', b'{"a": ["b"]}', b"\xff"])
+def test_what_was_kept_and_is_damaged_is_made_again(folder: Path, files_read: list[str], left: bytes) -> None:
+    pin = now(folder)
+    (place,) = (folder.parent / "cache/digests").iterdir()
+    place.write_bytes(left)
+    assert now(folder) == pin
+    assert len(kept.load(folder)) == 3
+
+
+def test_ctrl_c_ends_reading_and_what_was_read_stays(
+    folder: Path, files_read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pressed(path: str, end: int) -> str:
+        if path.endswith("file.parquet"):
+            raise KeyboardInterrupt
+        return look.ends(path, end)
+
+    (folder / "data").rename(folder / "videos")  # comes last
+    with monkeypatch.context() as only:
+        only.setattr(reading, "look", types.SimpleNamespace(ends=pressed))
+        only.setattr(reading, "AT_ONCE", 1)
+        with pytest.raises(KeyboardInterrupt):
+            now(folder)
+    files_read.clear()
+    now(folder)
+    assert files_read == ["file.parquet"]
+
+
+def test_reading_that_takes_a_while_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "FIRST", 0)
+    monkeypatch.setattr(side_by_side, "TICK", 0.001)
+    ends = look.ends
+    monkeypatch.setattr(look, "ends", lambda path, end: time.sleep(0.02) or ends(path, end))
+    now(folder)
+    first, second, *_ = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"reading all of {folder}: ")
+    assert second.endswith(" of 5.2 MB")
 
 
 def test_a_copy_has_the_same_pin_wherever_it_lies(folder: Path, tmp_path: Path) -> None:
@@ -138,16 +230,16 @@ def test_equal_files_in_any_order_of_writing_are_equal(tmp_path: Path) -> None:
     assert now(tmp_path / "a") == now(tmp_path / "b")
 
 
-def test_of_very_many_files_less_of_each_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(digest, "ALTOGETHER", 64)
-    monkeypatch.setattr(digest, "LEAST", 8)
+def test_of_very_many_files_less_of_each_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(look, "ALTOGETHER", 64)
+    monkeypatch.setattr(look, "LEAST", 8)
     for number in range(8):
         (tmp_path / f"{number}").write_bytes(bytes(100))
     pin = now(tmp_path)
     byte_at(tmp_path / "0", 50)
-    assert now(tmp_path) == pin
+    assert told_in_the_container(tmp_path, pin) == []
     byte_at(tmp_path / "0", 99)
-    assert now(tmp_path) != pin
+    assert len(told_in_the_container(tmp_path, pin)) == 1
 
 
 def test_a_link_is_not_followed(folder: Path, tmp_path: Path) -> None:
@@ -206,7 +298,9 @@ def test_a_folder_that_is_gone_is_a_sentence(folder: Path) -> None:
 
 
 def test_the_pin_of_another_robotrain_tells_nothing(folder: Path) -> None:
-    for pin in ("folder2:abc", "folder:abc:1:2", f"folder:{'a' * 64}:1", f"folder:{'a' * 64}:x:2", "0123456789abcdef"):
+    long, short = "a" * 64, "b" * 32
+    earlier = ("folder2:abc", "folder:abc:1:2", f"folder:{long}:3:5", f"folder:{long}:x:2", "0123456789abcdef")
+    for pin in (*earlier, f"folder:{long}:{short}:x:2", f"folder:{short}:{long}:1:2"):
         assert told_in_the_container(folder, pin) == []
         assert gone(folder, pin) == ""
 
@@ -227,7 +321,8 @@ def test_a_file_that_cannot_be_read_is_named(folder: Path) -> None:
         "if os.geteuid() == 0: os.setuid(65534)\n"
         "try: pin.now(Folder(sys.argv[1]), 'dataset')\n"
         "except SourceError as refused: print(refused.why)\n"
-        "source = Source(role='dataset', kind='local_path', uri=sys.argv[1], pin=f'folder:{64 * \"a\"}:1:1')\n"
+        "pin = 'folder:' + 64 * 'a' + ':' + 32 * 'b' + ':1:1'\n"
+        "source = Source(role='dataset', kind='local_path', uri=sys.argv[1], pin=pin)\n"
         "print(*container.preflight(source, Place(cache=Path())))"
     )
     asked = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)

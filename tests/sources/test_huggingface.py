@@ -50,7 +50,7 @@ REJECTED = (
     ("u/d?x", ID, ""),
     ("u/d#x", ID, ""),
     ("u/d:3", ID, ""),
-    ("azureml:x:1", "Azure ML", ""),
+    ("azureml:x:1", "reads the blob URL of its files", ""),
     ("azureml://x", "Azure ML", ""),
     ("hf://u/d", ADDRESS, "u/d"),
     ("https://huggingface.co/u/d", ADDRESS, "u/d"),

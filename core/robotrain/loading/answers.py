@@ -51,6 +51,13 @@ def outputs(answer: Any) -> Any:
     return [suitable(one, Output, "a robotrain.run.Output") for one in answer]
 
 
+def sources(answer: Any) -> Any:
+    """Of `holds`."""
+    from robotrain_runtime.document import Source
+
+    return [suitable(one, Source, "a robotrain_runtime.document.Source") for one in answer]
+
+
 def registered(answer: Any) -> Any:
     """Of `register`."""
     from robotrain_runtime.event import Registered

@@ -152,7 +152,7 @@ def _answering(call: Method, **kinds: Method) -> dict[str, Method]:
 FURTHER: Mapping[str, Method] = {
     **_answering(_pure, defaults=answers.defaults, derived=answers.defaults),
     **_answering(_pure, halves=answers.texts, shown=answers.texts, sent=answers.content),
-    **_answering(_asking, forget=answers.number),
+    **_answering(_asking, forget=answers.number, holds=answers.sources),
     "prepare": _lines,
     "asked": _asked,
 }

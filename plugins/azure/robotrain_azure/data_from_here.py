@@ -44,7 +44,19 @@ def worth_a_look(told: JobDocument) -> tuple[Source, ...]:
     there = [one for one in told.sources if (one.role, one.uri) not in brought or one.kind == "local_path"]
     there = [one for one in there if one.kind not in told.placement.credentials]
     several = sum(one.role == "dataset" for one in there) > 1
-    return tuple(one for one in there if several or (one.kind == BLOB and not one.pin))
+    gone = {one for one in there if several and (one.role, one.uri) in brought and not _is_here(one)}
+    return tuple(one for one in there if one not in gone and (several or (one.kind == BLOB and not one.pin)))
+
+
+def _is_here(folder: Source) -> bool:
+    """Whether a folder that is uploaded lies on this machine, as it was pinned; where it is uploaded already, it need
+    not any more.
+    """
+    from robotrain.folders import cache
+    from robotrain_runtime.half import Place
+    from robotrain_sources.local_path import container
+
+    return not any(container.preflight(folder, Place(cache=cache())))
 
 
 def publishes(told: JobDocument) -> bool:

@@ -1,24 +1,23 @@
 """A folder of this machine as it is uploaded: which files, and why it cannot be sent."""
 
-import os
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from robotrain.amounts import size
 from robotrain.plan import Plan
 from robotrain.problem import Instead, Problem, Stage
-from robotrain_sources.local_path import digest, policy
+from robotrain_sources.local_path import digest, listing, policy
 
-KEPT_HERE = (".cache", "__pycache__")
-"""What the digest of a folder leaves out, too; a checkpoint's seal is left out there, and sent."""
 SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What lies in a folder. files: the size of each that is sent, by its path. kept: whether some are not.
+    """What lies in a folder. files: the size of each that is sent, by its path. kept: what is not, by `listing`; a
+    checkpoint's seal is sent, though its digest is not of it.
 
     odd: what is no file and no folder: links, which may lead anywhere and of which `osmo` sends some as copies and
     leaves out others, and pipes, which would be read for ever.
@@ -26,27 +25,29 @@ class Content:
 
     files: dict[str, int]
     odd: tuple[str, ...]
-    kept: bool
+    kept: tuple[str, ...]
 
     @property
     def size(self) -> int:
         """Bytes that are sent."""
         return sum(self.files.values())
 
+    def __str__(self) -> str:
+        left_out = f" ({some(self.kept)} {'stay' if self.kept[1:] else 'stays'} here)" if self.kept else ""
+        return f"{counted(len(self.files))}, {size(self.size)}{left_out}"
+
 
 def content(folder: Path) -> Content:
     """What lies below `folder`. Raises OSError."""
     files: dict[str, int] = {}
     odd: list[str] = []
-    kept = False
-    for path, entry in _entries(folder):
-        if any(part in KEPT_HERE for part in path.split("/")[:-1]):
-            kept = True
-        elif entry.is_file(follow_symlinks=False):
+    kept: list[str] = []
+    for path, entry in listing.entries(folder, kept.append):
+        if entry.is_file(follow_symlinks=False):
             files[path] = entry.stat(follow_symlinks=False).st_size
         else:
             odd.append(path)
-    return Content(files, tuple(odd), kept)
+    return Content(files, tuple(odd), tuple(kept))
 
 
 def part(plan: Plan, path: str) -> Path:
@@ -95,17 +96,6 @@ def some(names: Sequence[str]) -> str:
 def counted(files: int) -> str:
     """`1 file`, `3 files`."""
     return f"{files} file{'' if files == 1 else 's'}"
-
-
-def _entries(folder: str | Path, above: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Everything below a folder that is no folder, with its path from there."""
-    with os.scandir(folder) as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
-    for entry in found:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _entries(entry.path, f"{above}{entry.name}/")
-        else:
-            yield f"{above}{entry.name}", entry
 
 
 def _why(error: OSError) -> str:

@@ -76,7 +76,8 @@ def _refuse(text: str, name: str) -> NoReturn:
         instead = _offer(f"{address['id']}@{revision}") if revision else _offer(address["id"])
         raise RepositoryError("Type the repository's id, not its address.", instead)
     if text.lower().startswith("azureml:"):
-        raise RepositoryError("A name of Azure ML is no Hub repository.")
+        way = "a platform that takes no such name reads the blob URL of its files"
+        raise RepositoryError(f"A name of Azure ML is no Hub repository; {way}.")
     if re.fullmatch(_VERSIONED, text):
         why = "A name with a version is one of a registry, no Hub repository: a model is"
         raise RepositoryError(f"{why} --policy-model NAME:VERSION, in Azure ML azureml:NAME:VERSION.")

@@ -7,7 +7,7 @@ from pathlib import Path
 from robotrain_runtime.document import Source
 from robotrain_runtime.half import Place
 
-from robotrain_sources.local_path import digest, policy
+from robotrain_sources.local_path import look, policy
 
 
 def preflight(source: Source, place: Place) -> Iterator[str]:
@@ -22,7 +22,7 @@ def preflight(source: Source, place: Place) -> Iterator[str]:
     elif (part := policy.used(folder, source.role)) is None:
         yield policy.wrong(folder)
     elif source.pin:
-        yield from _readable(lambda: digest.unlike(part, source.pin))
+        yield from _readable(lambda: look.unlike(part, source.pin))
 
 
 def mounted(source: Source, place: Place) -> Iterator[str]:
@@ -31,7 +31,7 @@ def mounted(source: Source, place: Place) -> Iterator[str]:
     if (part := policy.used(folder, source.role)) is None:
         yield policy.wrong(folder).partition("\n")[0]
     elif source.pin:
-        yield from _readable(lambda: _changed(digest.differs(part, source.pin)))
+        yield from _readable(lambda: _changed(look.differs(part, source.pin)))
 
 
 def fetch(source: Source, place: Place) -> Path:

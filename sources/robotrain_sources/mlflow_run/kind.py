@@ -41,4 +41,5 @@ KIND = SourceKind(
     recognises=recognises,
     parse=parse,
     half="robotrain_sources.mlflow_run.container",
+    requires="tracking",
 )

@@ -57,6 +57,7 @@ KIND = SourceKind(
     recognises=recognises,
     parse=parse,
     half="robotrain_sources.registered_model.container",
+    requires="tracking",
 )
 
 ASSET = SourceKind(

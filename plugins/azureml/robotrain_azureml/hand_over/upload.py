@@ -4,7 +4,6 @@ What has a digest in its address is sealed there, beside its folder, when all of
 goes on with what is missing.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -12,16 +11,14 @@ from typing import NamedTuple
 from robotrain.amounts import size
 from robotrain.plan import Plan
 from robotrain.problem import Instead, Problem, Rejected, Stage
-from robotrain_azure import sendable
+from robotrain_azure import sendable, sendable_secrets
 from robotrain_azure.arm import ArmError
 
+from robotrain_azureml.hand_over import upload_there
 from robotrain_azureml.hand_over.upload_progress import Progress, say
 from robotrain_azureml.order import Order, Upload
 from robotrain_azureml.service import datastore, datastore_folder, jobs
 from robotrain_azureml.service.datastore import Blob, Blobs, StorageError
-from robotrain_azureml.spec import inputs
-
-SEAL = ".complete.json"
 
 
 class Brought(NamedTuple):
@@ -32,17 +29,31 @@ class Brought(NamedTuple):
 
 
 def refuse(plan: Plan, order: Order) -> None:
-    """Look at the folders themselves, before anything is asked. Raises Rejected with all that is wrong with them."""
-    found = [problem for upload in order.uploads for problem in unfit(plan, upload, Stage.SUBMIT)]
-    if not found:
-        found = [problem for upload in order.uploads for problem in _changed(plan, upload, "since it was pinned")]
-    if found:
+    """Look at the folders themselves, before anything is brought. Raises Rejected with all that is wrong with them."""
+    if found := _missed(order, {upload: _wrong(plan, upload) for upload in order.uploads}):
         raise Rejected(found)
 
 
-def unfit(plan: Plan, upload: Upload, stage: Stage) -> Iterator[Problem]:
-    """Why a folder cannot be uploaded."""
+def looked_at(plan: Plan, order: Order) -> Iterator[Problem]:
+    """Why folders cannot be uploaded that are not there yet, and what in them had better not be; as a look ahead."""
+    yield from _missed(order, {upload: list(_unfit(plan, upload, Stage.PREFLIGHT)) for upload in order.uploads})
+    for upload in order.uploads:
+        folder = sendable.part(plan, upload.path)
+        yield from sendable_secrets.problems(upload.path, upload.flag, folder, Stage.PREFLIGHT)
+
+
+def _unfit(plan: Plan, upload: Upload, stage: Stage) -> Iterator[Problem]:
     yield from sendable.problems(upload.path, upload.flag, sendable.part(plan, upload.path), stage, "Azure ML")
+
+
+def _wrong(plan: Plan, upload: Upload) -> list[Problem]:
+    return [*_unfit(plan, upload, Stage.SUBMIT)] or [*_changed(plan, upload, "since it was pinned")]
+
+
+def _missed(order: Order, wrong: Mapping[Upload, list[Problem]]) -> list[Problem]:
+    """What is wrong with folders, but those of which all is there: they are needed no more."""
+    there = upload_there.held(order) if any(wrong.values()) else set()
+    return [problem for upload, found in wrong.items() if upload not in there for problem in found]
 
 
 def bring(plan: Plan, order: Order) -> Iterator[Brought]:
@@ -66,19 +77,19 @@ def bring(plan: Plan, order: Order) -> Iterator[Brought]:
 
 def _bring(blobs: Blobs, upload: Upload, folder: Path) -> sendable.Content | None:
     """What it holds when it was uploaded; None where all of it was there and sealed."""
+    found = list(blobs.below(upload.to))
+    if upload_there.is_whole(blobs, upload, found):
+        return None
     content = sendable.content(folder)
-    there = {blob.name.removeprefix(f"{upload.to}/"): blob for blob in blobs.below(upload.to)}
+    there = {blob.name.removeprefix(f"{upload.to}/"): blob for blob in found}
     if other := sorted(there.keys() - content.files.keys()):
         raise Rejected([_mixed(blobs, upload, other)])
-    if _is_whole(there, content.files) and _is_sealed(blobs, upload):
-        return None
     files = {name: folder / name for name in content.files}
     missing = _missing(upload, files, there)
     wanted = sum(content.files[name] for name in missing)
     kept = len(files) - len(missing)
     resumed = f", of which {kept} {'is' if kept == 1 else 'are'} there" if kept else ""
-    counted = sendable.counted(len(files))
-    say(f"uploading {upload.path} to {_place(blobs, upload)}: {counted}, {size(content.size)}{resumed}")
+    say(f"uploading {upload.path} to {_place(blobs, upload)}: {content}{resumed}")
     with Progress(wanted) as progress:
         datastore_folder.send(blobs, missing, upload.to, progress.came, progress.whole)
     return content
@@ -92,30 +103,10 @@ def _missing(upload: Upload, files: Mapping[str, Path], there: Mapping[str, Blob
     return datastore_folder.differing(files, there)
 
 
-def _is_whole(there: Mapping[str, Blob], files: Mapping[str, int]) -> bool:
-    return {name: blob.size for name, blob in there.items()} == dict(files)
-
-
-def _is_sealed(blobs: Blobs, upload: Upload) -> bool:
-    """Whether somebody saw all of it arrive, and the folder unchanged."""
-    if not inputs.is_by_content(upload.to):  # it is looked at anew, file by file
-        return False
-    try:
-        return isinstance(json.loads(blobs.read(upload.to + SEAL)), dict)
-    except ValueError:
-        return False
-    except StorageError as error:
-        if error.status == 404:
-            return False
-        raise
-
-
 def _seal_unless_changed(blobs: Blobs, plan: Plan, upload: Upload, brought: sendable.Content) -> None:
     if changed := list(_changed(plan, upload, "while it was uploaded")):
         raise Rejected(changed)
-    if inputs.is_by_content(upload.to):
-        told = {"files": len(brought.files), "size": brought.size}
-        blobs.write(upload.to + SEAL, json.dumps(told).encode())
+    upload_there.seal(blobs, upload, len(brought.files), brought.size)
 
 
 def _changed(plan: Plan, upload: Upload, when: str) -> Iterator[Problem]:

@@ -6,13 +6,13 @@ import contextlib
 import hashlib
 import importlib
 import os
-import queue
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from robotrain_sources import side_by_side
 
 from robotrain_azureml.service.datastore import Blob, Blobs, StorageError, telling
 
@@ -106,39 +106,8 @@ class _Watch:
 
 
 def _all(work: Callable[[Any, threading.Event], object], items: Sequence[Any], connections: int = CONNECTIONS) -> None:
-    """Do it for each, side by side; the first that fails stops all others, and so does Ctrl-C.
-
-    Nobody waits for one that hears nothing from the network: neither this, nor the end of the process.
-    """
-    stopped, rest, taking = threading.Event(), iter(items), threading.Lock()
-    ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
-
-    def some() -> None:
-        try:
-            while not stopped.is_set():
-                with taking:
-                    item = next(rest, ended)
-                if item is ended:
-                    break
-                work(item, stopped)
-        except BaseException as error:
-            ended.put(error)
-        else:
-            ended.put(None)
-
-    threads = [threading.Thread(target=some, daemon=True) for _ in range(min(connections, len(items)))]
-    for thread in threads:
-        thread.start()
-    try:
-        for _ in threads:
-            if error := ended.get():
-                raise error
-    except BaseException:
-        stopped.set()
-        until = time.monotonic() + GRACE
-        for thread in threads:
-            thread.join(max(0.0, until - time.monotonic()))
-        raise
+    """Do it for each, side by side; the first that fails stops all others, and so does Ctrl-C."""
+    side_by_side.each(work, items, min(connections, len(items)), grace=GRACE)
 
 
 def _bring(blobs: Blobs, blob: Blob, path: Path, watch: _Watch) -> None:
