@@ -121,8 +121,14 @@ def _unfit_problem(parameter: Parameter, value: Value) -> Problem:
         title=f"{parameter.flag} {'holds what looks like a secret' if secret else 'holds control characters'}",
         where=value.origin.where or value.origin.layer,
         given=redact(str(value.value)),
-        why="A job is written into plans and records in the clear." if secret else "",
+        why=f"A job is written into plans and records in the clear. {_meant(parameter)}".strip() if secret else "",
+        instead=(Instead(f"{parameter.flag} {parameter.metavar}"),) if secret and parameter.param.metavar else (),
     )
+
+
+def _meant(parameter: Parameter) -> str:
+    """What it takes, as help says it."""
+    return f"{parameter.flag} takes {parameter.param.help}." if parameter.param.metavar else ""
 
 
 def _missing(parameter: Parameter) -> Problem:

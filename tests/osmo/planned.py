@@ -23,7 +23,7 @@ from robotrain_workloads.lerobot_train.parameters import Parameters
 HALVES = {"workload.lerobot-train": "robotrain_workloads.lerobot_train.container"}
 ONE = "https://account1.blob.core.windows.net/train/set1"
 TWO = "https://account2.blob.core.windows.net/train/set2"
-PINNED = f"folder:{'ab' * 32}:12:3456"
+PINNED = f"folder:{'ab' * 32}:{'cd' * 16}:12:3456"
 
 
 @functools.cache

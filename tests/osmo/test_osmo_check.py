@@ -80,7 +80,8 @@ class TestSizesAndTimes:
         assert codes(job(), memory=size, storage=size) == set()
 
     @pytest.mark.parametrize(
-        ("size", "way"), [("48GB", "48Gi"), ("48 gb", "48Gi"), ("48", "48Gi"), ("0Gi", ""), ("-1Gi", ""), ("big", "")]
+        ("size", "way"),
+        [("48GB", "48Gi"), ("48 gb", "48Gi"), ("48", "48Gi"), ("0Gi", "48Gi"), ("-1Gi", ""), ("big", "")],
     )
     def test_what_is_no_size(self, size: str, way: str) -> None:
         found = one("osmo-value-invalid", job(), storage=size)
@@ -331,3 +332,11 @@ def test_beside_a_value_that_is_refused_nothing_is_warned_of_that_follows_from_i
     assert answer.exit_code == 2
     assert "osmo-no-shared-memory" not in answer.stderr
     assert "osmo-nothing-kept" not in answer.stderr
+
+
+def test_who_types_a_token_is_told_what_is_taken_in_its_place(robotrain):
+    token = TestCredentials.TOKEN
+    answer = robotrain("render", "--platform", "osmo", "--pool", "p", "-d", "lerobot/pusht", "--hf-credential", token)
+    assert token not in answer.stderr
+    assert "the OSMO credential that holds your Hugging Face token" in answer.stderr
+    assert "use   --hf-credential NAME[:KEY]" in answer.stderr

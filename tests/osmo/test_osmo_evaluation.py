@@ -76,6 +76,10 @@ class TestWhatIsWrong:
         of = evaluation(source("registered_model", "models:/arm/3", "policy"))
         assert codes(of, tracking_uri="https://mlflow.example") == set()
         assert codes(of) == {"osmo-nowhere-to-look"}
+        for code, of_it in (("osmo-nowhere-to-look", of), ("osmo-nothing-kept", evaluation())):
+            off = next(one for one in problems(of_it, **TRACKED | {"tracking_uri": "none"}) if one.code == code)
+            typed = next(way.text for way in off.instead if way.text.startswith("--tracking-uri")).split()[1]
+            assert code not in {one.code for one in problems(of_it, **TRACKED | {"tracking_uri": typed})}
         (found,) = [one for one in problems(of, **TRACKED) if one.code == "osmo-model-elsewhere"]
         assert found.instead[0].text == "--policy-model azureml:arm:3"
 

@@ -2,6 +2,7 @@
 
 import base64
 import functools
+import os
 from typing import Any
 
 import planned
@@ -16,7 +17,7 @@ from robotrain.job import Job
 from robotrain.plan import Plan
 from robotrain.problem import errors
 from robotrain.tables import well_formed
-from robotrain_azure.images import LEROBOT_TRAIN
+from robotrain_azure.images import LEROBOT_EVAL, LEROBOT_TRAIN
 from robotrain_osmo.platform import Osmo
 from robotrain_osmo.settings import Settings
 from robotrain_osmo.spec import size
@@ -38,6 +39,7 @@ SETTINGS = (
     *("tracking_uri", "hf_credential", "wandb_credential", "blob_credential", "storage_container"),
     *("subscription_id", "resource_group", "workspace_name", "workload_identity"),
 )
+IMAGES = {"lerobot-train": LEROBOT_TRAIN, "lerobot-eval": LEROBOT_EVAL}
 GOOD: dict[str, Any] = {
     "gpus": [None, 2, 4],
     "server": ["6.0", "6.3", "6.4"],
@@ -56,26 +58,48 @@ GOOD: dict[str, Any] = {
 @st.composite
 def jobs(draw: st.DrawFn) -> tuple[Job, Settings]:
     """A job as core hands it on: sources that their own kinds took, everything else as it may be typed."""
-    sources = draw(st.lists(sources_of, min_size=1, max_size=4))
     parameters = {
         "job_name": draw(TEXT),
         "experiment_name": draw(st.none() | TEXT),
         "output_dir": draw(st.sampled_from([None, None, "/outputs", "mine"]) | TEXT),
         "publish_url": draw(st.none() | st.sampled_from(["s3://robots/runs", planned.ONE, "azure://acc/runs/x"])),
-        "wandb": draw(st.booleans()),
-        "num_gpus": draw(st.sampled_from([1, 1, 2])),
     }
+    of = draw(st.one_of(trainings(parameters), trainings(parameters), evaluations(parameters)))
     good = {name: draw(st.sampled_from(values)) for name, values in GOOD.items() if draw(st.booleans())}
     wild = {}
     if draw(st.integers(0, 2)) == 0:
         wild[draw(st.sampled_from(SETTINGS))] = draw(TEXT.filter(lambda text: "\x00" not in text))
         wild |= draw(st.dictionaries(st.sampled_from(["labels", "buckets"]), TEXT.filter(well_formed), max_size=1))
-    trainer = tuple(draw(st.lists(TEXT, max_size=2)))
-    return job(*sources, trainer_args=trainer, **parameters), planned.settings(
-        **{"storage_account": "acc"} | good | wild
+    return of, planned.settings(**{"storage_account": "acc"} | good | wild)
+
+
+@st.composite
+def trainings(draw: st.DrawFn, parameters: dict[str, Any]) -> Job:
+    sources = draw(st.lists(sources_of, min_size=1, max_size=4))
+    own = {"wandb": draw(st.booleans()), "num_gpus": draw(st.sampled_from([1, 1, 2]))}
+    return job(*sources, trainer_args=tuple(draw(st.lists(TEXT, max_size=2))), **parameters, **own)
+
+
+@st.composite
+def evaluations(draw: st.DrawFn, parameters: dict[str, Any]) -> Job:
+    own = {"starts": draw(st.none() | TEXT), "register_model": draw(st.none() | st.just("pusht") | TEXT)}
+    return planned.evaluation(
+        draw(POLICIES),
+        *draw(st.lists(sources_of.filter(lambda one: one.role == "dataset"), max_size=2)),
+        **parameters,
+        **own,
     )
 
 
+POLICIES = st.sampled_from(
+    [
+        source("huggingface", "lerobot/act_pusht", "policy"),
+        source("blob_url", planned.ONE, "policy"),
+        source("model_asset", "azureml:pusht:7", "policy"),
+        source("registered_model", "pusht:7", "policy"),
+        source("local_path", "/data/$(policy) {{x}}", "policy", planned.PINNED),
+    ]
+)
 sources_of = st.one_of(
     st.builds(functools.partial(source, "huggingface"), st.just("lerobot/pusht")),
     st.builds(
@@ -123,7 +147,7 @@ def unchanged(of: Job, settings: Settings, made: Plan, task: dict[str, Any]) -> 
     assert (told.parameters, told.sources, told.trainer_args) == (expected, of.sources, of.trainer_args)
     assert told.run == made.run
     assert task["environment"].get("BLOB_URLS") == told.placement.promised.get("BLOB_URLS")
-    assert task["image"] == (settings.image or LEROBOT_TRAIN)
+    assert task["image"] == (settings.image or IMAGES[of.workload])
     assert all(isinstance(one, str) for one in (*task["environment"].values(), *task["command"]))
 
 
@@ -137,17 +161,19 @@ def test_a_job_is_refused_or_reads_the_same_after_every_render(given: tuple[Job,
 
 
 @pytest.mark.slow
-def test_two_thousand_jobs_are_refused_or_read_the_same() -> None:
+def test_thousands_of_jobs_are_refused_or_read_the_same() -> None:
     count = {"made": 0, "refused": 0}
+    most = int(os.environ.get("ROBOTRAIN_TEST_FUZZED", "2000"))
 
     @given(jobs())
-    @hypothesis_settings(max_examples=2_000, suppress_health_check=QUIET, database=None)
+    @hypothesis_settings(max_examples=most, suppress_health_check=QUIET, database=None)
     def each(given: tuple[Job, Settings]) -> None:
         count["made" if holds(*given) else "refused"] += 1
 
     each()
-    assert count["made"] > 600
-    assert count["refused"] > 500
+    print(count)
+    assert count["made"] > 0.25 * most
+    assert count["refused"] > 0.2 * most
 
 
 def test_a_workflow_of_the_largest_size_is_read_in_the_time_that_osmo_has() -> None:

@@ -8,6 +8,8 @@ import pytest
 from observed import RUN, Observed
 from robotrain.problem import Rejected
 from robotrain_osmo.platform import Osmo
+from robotrain_osmo.watch import lines
+from robotrain_osmo.watch.heard import heard
 from robotrain_runtime import checkpoint
 from robotrain_runtime.event import Checkpoint, Published, Registered, Tracking, Withdrawn
 
@@ -202,3 +204,21 @@ def test_registering_later_says_how_it_is_done(run, robotrain):
     answer = robotrain("register", run.becomes("COMPLETED", exit_code=0).record(), "pusht-act")
     assert answer.exit_code == 3
     assert "register_checkpoint=pusht-act" in answer.stderr or "-r" in answer.stderr
+
+
+def test_what_stood_at_the_beginning_of_a_log_that_is_cut_is_not_taken_for_what_was_not(blobs, monkeypatch, capsys):
+    monkeypatch.setattr(lines, "KEPT", 1)
+    blobs.becomes("RUNNING").say("the end")
+    blobs.becomes("COMPLETED", exit_code=0)
+    assert blobs.outputs() == []
+    assert f"earlier checkpoints may lie at {BLOBS}" in capsys.readouterr().err
+    with pytest.raises(Rejected) as raised:
+        Osmo().register(blobs.reference, "arm", None)
+    assert "Whether the training was tracked is not known" in raised.value.problems[0].why
+
+
+def test_the_tracking_run_is_known_by_what_was_put_into_it(blobs):
+    blobs.tell(Published(step=400, to="runs:/abc123/checkpoints/000400"))
+    told = heard(blobs.becomes("COMPLETED", exit_code=0).reference)
+    assert (told.said.run_id, told.trimmed) == ("abc123", False)
+    assert told.said.artifacts("abc123") == {400: "checkpoints/000400"}

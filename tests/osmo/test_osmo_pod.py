@@ -81,6 +81,7 @@ def test_a_dataset_of_an_older_osmo_is_brought_by_that_one_and_is_no_folder_of_i
 ) -> None:
     monkeypatch.syspath_prepend(OWN)
     osmo.versions(client="6.3.1", service="6.3.1")
+    osmo.buckets("lerobot-datasets")
     for name in ("data", "meta"):
         (tmp_path / "pusht" / name).mkdir(parents=True)
         (tmp_path / "pusht" / name / "file").write_text(name)

@@ -2,13 +2,17 @@
 
 import dataclasses
 
+import planned
 import pytest
 from handed_over import ORDER, plan
 from osmo_stand_in import platform, pool
-from robotrain.problem import errors, render
+from osmo_stand_in.datasets import Datasets
+from robotrain.problem import Stage, errors, render
 from robotrain_azure import data_from_here
+from robotrain_osmo.hand_over import handed
 from robotrain_osmo.look import (
     credentials_there,
+    datasets_there,
     pools,
     preflight,
     preflight_azure,
@@ -63,7 +67,10 @@ def test_everything_that_is_wrong_is_told_at_once(osmo, tmp_path):
         plan(
             server="6.2",
             credentials=(HF,),
-            inputs=(Input(url="azure://acc/data/typo", flag="--dataset-name"),),
+            inputs=(
+                Input(url="azure://acc/data/typo", flag="--resume-from"),
+                Input(url="azure://acc/data/old", flag="--dataset-name"),  # of the other version alone
+            ),
             uploads=(Upload(path=str(tmp_path / "empty"), url="azure://acc/osmo/x", flag="--dataset-path"),),
         )
     )
@@ -75,7 +82,7 @@ def test_everything_that_is_wrong_is_told_at_once(osmo, tmp_path):
         ("osmo-input-empty", "error"),
         ("upload-empty", "error"),
     ]
-    assert [problem.where for problem in problems if problem.code == "osmo-input-empty"] == ["--dataset-name"]
+    assert [problem.where for problem in problems if problem.code == "osmo-input-empty"] == ["--resume-from"]
 
 
 @pytest.mark.slow
@@ -140,6 +147,20 @@ def test_an_osmo_dataset_that_was_kept_by_hash_is_told_how_to_bring(osmo):
     [problem] = found(plan(inputs=(Input(url="azure://acc/data/typo", flag="--dataset-name"),)))
     assert "by their hashes" in problem.why
     assert "osmo dataset download NAME FOLDER" in [way.text for way in problem.instead]
+
+
+def test_a_dataset_of_an_older_osmo_is_asked_for(osmo, tmp_path):
+    osmo.versions(client="6.3.1", service="6.3.1")
+    wanted = planned.plan(
+        planned.job(source("dataset", "osmo_dataset", "mine/pusht:1", "")), server="6.3", pool="default"
+    )
+    order = handed.of(wanted, Stage.PREFLIGHT)
+    [problem] = datasets_there.problems(wanted, order, 10.0)
+    assert (problem.code, problem.where, problem.given) == ("osmo-dataset-unknown", "--dataset-name", "mine/pusht:1")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a").write_bytes(b"x")
+    Datasets(osmo.store).upload("mine/pusht", str(tmp_path / "data"))
+    assert list(datasets_there.problems(wanted, order, 10.0)) == []
 
 
 def test_that_no_task_is_started_again_is_told_to_who_may_know_it(osmo):
@@ -208,6 +229,8 @@ def test_a_pool_that_is_not_open_is_told(status, severity):
         ("mount", Machines(allowed=SHM, given=SHM), []),
         ("", Machines(), []),
         ("", Machines(allowed=SHM), [("osmo-mount-possible", "note")]),
+        ("", Machines(given=SHM), [("osmo-mount-there", "note")]),
+        ("none", Machines(given=SHM), []),
         ("none", Machines(allowed=SHM), []),  # said on purpose
     ],
 )
@@ -295,3 +318,11 @@ def test_the_identity_is_asked_about_every_account_that_the_job_reaches():
     placement = Placement(work="/w", cache="/c", credentials={"blob_url": "/opt/key"})
     told = dataclasses.replace(told, placement=placement)
     assert preflight_azure.accounts(told, order) == {"two": False}
+
+
+def test_an_identity_is_not_looked_up_in_silence_where_no_subscription_is_known():
+    order = dataclasses.replace(ORDER, publishes="azure://acc/c/out", identity="1111")
+    [problem] = preflight_azure.problems(plan(), order)
+    assert (problem.code, problem.severity, problem.where) == ("azure-unchecked", "warning", "--workload-identity")
+    assert [way.text for way in problem.instead] == ["--subscription-id ID"]
+    assert not list(preflight_azure.problems(plan(), dataclasses.replace(ORDER, identity="1111")))

@@ -26,7 +26,7 @@ def words(osmo) -> list[tuple[str, ...]]:
 def test_folders_are_there_before_anything_is_submitted(osmo, folder):
     wanted = plan(uploads=(Upload(path=str(folder), url=URL, flag="--dataset-path"),))
     assert list(Osmo().prepare(wanted)) == [f"{folder} {URL}"]
-    assert osmo.objects(URL) == {"a": b"x"}
+    assert osmo.objects(URL) == {"a": b"x", ".robotrain-complete-1": b"1 file\n"}
     assert ("workflow", "submit") not in words(osmo)
 
 

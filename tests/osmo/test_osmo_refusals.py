@@ -46,6 +46,21 @@ def server(status: int, body: str) -> str:
 
 CERTAIN, UNKNOWN = True, False
 ROWS = [
+    (
+        10,
+        server(500, '{"message": "Internal server error: Bucket lerobot-datasets is not set in the configs"}'),
+        "osmo-bucket-unknown",
+        CERTAIN,
+        "osmo bucket list",
+    ),
+    (2, failed("Could not find dataset or collection pusht in bucket b"), "osmo-dataset-unknown", CERTAIN, "in the bu"),
+    (
+        2,
+        failed("Dataset/Collection pusht does not have any entry fitting the parameters in bucket b."),
+        "osmo-dataset-unknown",
+        CERTAIN,
+        "dataset pusht in the bucket b",
+    ),
     (2, failed('Must login first with "login" command', 1), "osmo-signed-out", CERTAIN, "osmo login URL"),
     (
         2,

@@ -6,9 +6,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import planned
 import pytest
+import robotrain
 import yaml
 from planned import ONE, PINNED, TWO, blobs, job, placement, plan, source, task, workflow
 from robotrain.job import Job
@@ -323,12 +325,23 @@ class TestSharedMemory:
 class TestSize:
     """What is too large for a workflow goes beside it."""
 
-    def test_an_ordinary_workflow_is_not_spoken_of(self) -> None:
-        assert list(size.wrong_with(plan(job()))) == []
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"workload": "lerobot-train", "blob_url": [ONE], "policy_repo_id": "a/b", "wandb": True},
+            {"workload": "lerobot-eval", "policy_model": "azureml:m:7", "env": "pusht", "dataset_repo_id": ["a/b"]},
+        ],
+    )
+    def test_ordinary_workflows_are_not_spoken_of(self, given: dict[str, Any]) -> None:
+        tracked = {"tracking_uri": "azureml-workspace://S/rg/ws"}
+        made = robotrain.render(platform="osmo", pool="p", publish_url=TWO, **tracked, **given)
+        assert len(made.files["workflow.yaml"]) < 0.8 * size.LARGE
 
-    def test_a_large_one_is_warned_about(self) -> None:
-        (problem,) = size.wrong_with(plan(job(), packed=planned.payload(200 << 10)))
-        assert problem.severity == "warning"
+    def test_a_large_one_is_warned_about_with_the_way_out(self) -> None:
+        large = planned.payload(320 << 10)
+        (problem,) = size.wrong_with(plan(job(), packed=large))
+        assert (problem.severity, problem.instead[0].text) == ("warning", "--storage-account NAME")
+        assert list(size.wrong_with(plan(job(), packed=large, storage_account="acc"))) == []
 
     def test_one_that_osmo_would_not_take_is_refused_with_the_way_out(self) -> None:
         with pytest.raises(Rejected) as rejected:

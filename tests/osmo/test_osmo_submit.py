@@ -194,5 +194,5 @@ def test_every_version_of_the_command_and_the_service_is_spoken_to(osmo, tmp_pat
     wanted = plan(server=version.rpartition(".")[0], credentials=(HF,), uploads=(upload,), priority="HIGH")
     assert [problem.code for problem in Osmo().preflight(wanted)] == ["osmo-upload"]
     reference = Osmo().submit(wanted)
-    assert osmo.objects("azure://acc/osmo/x") == {"a": b"a"}
+    assert osmo.objects("azure://acc/osmo/x") == {"a": b"a", ".robotrain-complete-1": b"1 file\n"}
     assert Osmo().find(wanted) == reference

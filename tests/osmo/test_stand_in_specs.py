@@ -165,6 +165,9 @@ def test_pools_and_platforms_decide(osmo, osmo_post):
 
 def test_an_older_service_has_datasets_and_no_labels(osmo, osmo_post):
     osmo.versions(service="6.3.1")
+    status, told = osmo_post(task(inputs=[{"dataset": {"name": "bucket/data"}}]))
+    assert (status, "Bucket bucket is not set in the configs" in told["message"]) == (500, True)
+    osmo.buckets("bucket")
     assert osmo_post(task(inputs=[{"dataset": {"name": "bucket/data"}}]))[0] == 200
     assert EXTRA in osmo_post(workflow(labels={"a": "b"}))[1]["message"]
     osmo.versions(service="6.0.0")

@@ -69,6 +69,7 @@ DEFAULT: dict[str, Any] = {
     "profile_pool": None,
     "pools": {"default": pool({"gpu_platform": platform(), "gpu": platform()})},
     "credentials": {},
+    "buckets": [],
     "cancelling": "at-once",
     "data_access": True,
     "limits": {

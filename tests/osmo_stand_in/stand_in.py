@@ -159,6 +159,10 @@ class OsmoStandIn:
         """The user's default pool."""
         config.change(self.state, profile_pool=pool)
 
+    def buckets(self, *names: str) -> None:
+        """Those that the service is configured with: none, as it is shipped."""
+        config.change(self.state, buckets=list(names))
+
     def administrator(self, is_one: bool = True) -> None:
         """Whether the user has the role `osmo-admin` beside `osmo-user`, and sees the configuration."""
         config.change(self.state, administrator=is_one)

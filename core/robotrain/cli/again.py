@@ -135,7 +135,10 @@ def _own_checkpoints(ctx: typer.Context, run: str) -> list[Any]:
     record, platform = opened(ctx, run)
     status = platform.status(record.reference)
     if not status.finished:
-        ways = (Instead(f"robotrain cancel {run}", "saves a checkpoint and stops it"),)
+        ways = (
+            Instead(f"robotrain wait {run}", "until it has ended by itself"),
+            Instead(f"robotrain cancel {run}", "stops it; what it does after its last checkpoint may be lost"),
+        )
         problem = Problem(code="run-goes-on", stage=Stage.USAGE, title=f"{run} is still {status.state}", instead=ways)
         raise Rejected([problem])
     return [one for one in platform.outputs(record.reference) if one.kind == "checkpoint"]

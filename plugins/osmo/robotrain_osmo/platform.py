@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from robotrain.platforms import Default, Platform
     from robotrain.problem import Problem
     from robotrain.run import Output, Reference, Status
+    from robotrain_runtime.document import Source
     from robotrain_runtime.event import Registered
 
 
@@ -75,6 +76,14 @@ class Osmo:
         from robotrain_osmo.hand_over import prepare
 
         return prepare.prepare(plan)
+
+    def holds(self, plan: Plan) -> Iterable[Source]:
+        """The folders that lie in the storage as they were pinned, whole."""
+        from robotrain.problem import Stage
+
+        from robotrain_osmo.hand_over import handed, upload_there
+
+        return upload_there.holds(plan, handed.of(plan, Stage.SUBMIT))
 
     def submit(self, plan: Plan) -> Reference:
         """Upload what is not there yet, and hand the workflow over. Raises Rejected."""

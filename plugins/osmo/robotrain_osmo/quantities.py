@@ -16,7 +16,7 @@ def size(text: str) -> float:
     if not found:
         raise QuantityError("A size is a number and one of the units Ki, Mi, Gi and Ti.", _size_instead(text))
     if not (count := float(found[1])):
-        raise QuantityError("It is nothing.")
+        raise QuantityError("It is nothing, and the task needs some.", "48Gi")
     return count * UNITS[found[2]]
 
 

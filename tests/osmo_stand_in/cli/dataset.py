@@ -21,7 +21,9 @@ def info(client: Client, args: argparse.Namespace) -> None:
     """Whether there is one, and of how many objects."""
     found = _datasets(client, args.words[0]).files(args.words[0])
     if not found:
-        raise OsmoError(f"Dataset {args.words[0]} not found.", status=400)
+        bucket, _, name = args.words[0].rpartition("/")
+        told = f"Could not find dataset or collection {name.partition(':')[0]} in bucket {bucket}"
+        raise OsmoError(told, status=400)
     told = {"name": args.words[0], "objects": len(found)}
     print(json.dumps(told, indent=2) if args.format_type == "json" else told)
 

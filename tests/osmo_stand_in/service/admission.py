@@ -1,6 +1,6 @@
 """Whether a workflow that is well formed may run here: pools, machines, mounts, secrets, places of data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from osmo_stand_in import refusal
@@ -149,6 +149,15 @@ def secrets(workflow: "AnyWorkflow", user: str, config: Mapping[str, Any]) -> No
                     _reached(one.url, user, held)
             for name, keys in task.credentials.items():
                 _held(name, keys, held)
+
+
+def buckets(workflow: "AnyWorkflow", known: Sequence[str]) -> None:
+    """Datasets lie in buckets of the configuration. Raises Refusal."""
+    inputs = [one for group in workflow.groups for task in group.tasks for one in task.inputs]
+    for name in (one.dataset.name for one in inputs if hasattr(one, "dataset")):
+        bucket, slash, _ = name.partition("/")
+        if slash and bucket not in known:
+            raise refusal.broken(f"Bucket {bucket} is not set in the configs")
 
 
 def _image(image: str, refused: list[str]) -> None:

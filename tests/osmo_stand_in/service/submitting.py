@@ -144,6 +144,7 @@ def _admit(state: State, there: Mapping[str, Any], asked: Asked, workflow: "AnyW
             )
         admission.open_pool(workflow, asked.pool, pool, asked.priority)
         admission.machines(workflow, asked.pool, pool)
+        admission.buckets(workflow, there["buckets"])
         admission.secrets(workflow, there["user"], there)
     except refusal.Refusal as error:
         if "maintenance" not in error.message:

@@ -12,7 +12,7 @@ UNKNOWN_WORKFLOW = "osmo-workflow-unknown"
 class Row:
     """A line of the table. pattern: found in what was said. title, why and instead may name its groups as `{1}`.
 
-    exits: only with these exit codes; None for any. fields: `why` tells the fields that were refused.
+    exits: only with these exit codes; None for any. why_of: makes the `why` of what was said, in place of the text.
     """
 
     code: str

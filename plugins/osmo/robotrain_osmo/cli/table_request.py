@@ -23,6 +23,26 @@ def _first_reason(said: str) -> str:
     return f"{redact(told[0]).rstrip('.')}." if told else ""
 
 
+DATA = (
+    Row(
+        code="osmo-bucket-unknown",
+        pattern=r"Bucket (\S+) is not set in the configs",
+        title="OSMO knows no bucket {1}",
+        where="--dataset-bucket",
+        instead=(Instead("--dataset-bucket NAME", "`osmo bucket list` shows them"),),
+    ),
+    Row(
+        code="osmo-dataset-unknown",
+        pattern=r"(?:Could not find dataset or collection|Dataset/Collection) (\S+) [^\n]*in bucket (\S+?)\.?$",
+        title="OSMO has no such dataset {1} in the bucket {2}",
+        where="--dataset-name",
+        instead=(
+            Instead("osmo dataset list", "shows those that there are"),
+            Instead("--dataset-bucket NAME", "`osmo bucket list` shows them"),
+        ),
+    ),
+)
+
 PLACE = (
     Row(
         code="osmo-pool-missing",
@@ -198,4 +218,4 @@ SPEC = (
     ),
 )
 
-ROWS = (*PLACE, *CREDENTIALS, *SPEC)
+ROWS = (*DATA, *PLACE, *CREDENTIALS, *SPEC)

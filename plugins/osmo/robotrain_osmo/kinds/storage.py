@@ -12,6 +12,7 @@ from robotrain.source import SourceError, SourceKind
 from robotrain_sources.roles import RESUME
 
 from robotrain_osmo import names
+from robotrain_osmo.kinds import blobs
 
 FORM = "azure://ACCOUNT/CONTAINER/PREFIX"
 LEAST = {"s3": 1, "gs": 1, "azure": 2, "tos": 2, "swift": 3}
@@ -20,7 +21,6 @@ LEAST = {"s3": 1, "gs": 1, "azure": 2, "tos": 2, "swift": 3}
 _SEGMENT = r"[A-Za-z0-9._=+~!()&:-]+"
 _ACCOUNT = r"[a-z0-9]{3,24}"
 _BUCKET = r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]"
-_HTTPS = r"https://([a-z0-9]{3,24})\.blob\.core\.windows\.net/([^?#]+)"
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,8 @@ def parse(text: str, base: Path = Path("/")) -> Storage:
     if holds_secret(text):
         raise SourceError("The address holds what looks like a secret, and a job never carries a secret.")
     scheme, mark, rest = text.partition("://")
-    if https := re.fullmatch(_HTTPS, text):
-        raise SourceError(
-            "OSMO writes the account and the container another way.", _offer(f"azure://{'/'.join(https.groups())}")
-        )
+    if (meant := blobs.as_storage(text)) != text:
+        raise SourceError("OSMO writes the account and the container another way.", _offer(meant))
     if not mark or scheme.lower() not in LEAST:
         raise SourceError(f"OSMO's storage has one of the schemes {', '.join(LEAST)}.")
     if scheme != scheme.lower():

@@ -11,8 +11,10 @@ from robotrain_runtime import document
 from robotrain_osmo import order as orders
 from robotrain_osmo.cli.refusals import Refused
 from robotrain_osmo.hand_over import handed
+from robotrain_osmo.kinds import dataset
 from robotrain_osmo.look import (
     credentials_there,
+    datasets_there,
     preflight_azure,
     preflight_pool,
     preflight_storage,
@@ -31,19 +33,27 @@ def preflight(plan: Plan) -> Iterable[Problem]:
         order = handed.of(plan, Stage.PREFLIGHT)
     except Rejected as rejected:
         return rejected.problems
-    return at_once.found(
+    told = at_once.found(
         [
             partial(size.wrong_with, plan),
             partial(_asked, partial(versions.problems, order, SECONDS)),
             partial(_asked, partial(preflight_pool.problems, order, SECONDS)),
             partial(_asked, partial(credentials_there.problems, order, SECONDS)),
             partial(retries.problems, order, SECONDS),
+            partial(datasets_there.problems, plan, order, SECONDS),
             *(partial(preflight_storage.empty, order, one, SECONDS) for one in order.inputs),
             *(partial(preflight_storage.to_upload, plan, order, one, SECONDS) for one in order.uploads),
             partial(preflight_azure.problems, plan, order),
             partial(_data, plan),
         ]
     )
+    return _without_consequences(told)
+
+
+def _without_consequences(told: list[Problem]) -> list[Problem]:
+    """What is not only so because the service is of another version, which takes a dataset from another place."""
+    other = any(one.code == versions.OTHER and one.severity == "error" for one in told)
+    return [one for one in told if not (other and one.code == "osmo-input-empty" and one.where == dataset.FLAG)]
 
 
 def _data(plan: Plan) -> Iterator[Problem]:

@@ -1,18 +1,16 @@
 """A look at Azure: the workspace that runs are tracked in, and what the jobs' identity may read and write."""
 
-import re
 from collections.abc import Iterator
 
 from robotrain.plan import Plan
-from robotrain.problem import Problem
+from robotrain.problem import Instead, Problem, Stage
 from robotrain_azure import preflight as azure
 from robotrain_azure import workspace
 from robotrain_runtime import document
 
 from robotrain_osmo import order as orders
+from robotrain_osmo.kinds import blobs
 from robotrain_osmo.order import Order
-
-_ACCOUNT = r"azure://([a-z0-9]+)/.*|https?://([a-z0-9]+)\.(?:blob|dfs)\..*"
 
 
 def problems(plan: Plan, order: Order) -> Iterator[Problem]:
@@ -20,8 +18,26 @@ def problems(plan: Plan, order: Order) -> Iterator[Problem]:
     told = document.load(plan.files[orders.JOB].decode())
     if found := workspace.of_address(told.placement.tracking_uri):
         yield from azure.workspace(found)
-    if order.identity and order.subscription:
-        yield from azure.identity(order.identity, order.subscription, accounts(told, order))
+    reached = accounts(told, order) if order.identity else {}
+    subscription = order.subscription or (found.subscription if found else "")
+    if reached and subscription:
+        yield from azure.identity(order.identity, subscription, reached)
+    elif reached:
+        yield _no_subscription(order.identity, ", ".join(sorted(reached)))
+
+
+def _no_subscription(identity: str, names: str) -> Problem:
+    """Accounts are looked up in a subscription. names: theirs."""
+    return Problem(
+        code="azure-unchecked",
+        stage=Stage.PREFLIGHT,
+        title=f"the roles of the job's identity could not be checked: {names}",
+        where=azure.IDENTITY,
+        given=identity,
+        why="Nobody says which subscription they are in.",
+        instead=(Instead("--subscription-id ID"),),
+        severity="warning",
+    )
 
 
 def accounts(told: document.JobDocument, order: Order) -> dict[str, bool]:
@@ -29,11 +45,6 @@ def accounts(told: document.JobDocument, order: Order) -> dict[str, bool]:
     own = "blob_url" not in told.placement.credentials
     read = [source.uri for source in told.sources if source.kind == "blob_url" and own]
     read += [one.url for one in order.inputs] + [one.url for one in order.uploads]
-    found = {name: False for name in map(_account, read) if name}
-    written = _account(order.publishes) if own or order.publishes.startswith("azure:") else ""
+    found = {name: False for name in map(blobs.account, read) if name}
+    written = blobs.account(order.publishes) if own or order.publishes.startswith("azure:") else ""
     return {**found, **({written: True} if written else {})}
-
-
-def _account(url: str) -> str:
-    match = re.fullmatch(_ACCOUNT, url)
-    return (match[1] or match[2]) if match else ""

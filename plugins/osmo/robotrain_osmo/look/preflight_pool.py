@@ -73,7 +73,6 @@ def _long_enough(order: Order, pool: Pool) -> Iterator[Problem]:
 
 
 def _mounts(order: Order, machines: Machines) -> Iterator[Problem]:
-    shared = shared_memory.FOLDER
     for mount in order.mounts:
         if mount in machines.allowed:
             continue
@@ -85,10 +84,21 @@ def _mounts(order: Order, machines: Machines) -> Iterator[Problem]:
         else:
             title = f"the platform {order.gpu_platform} does not let a task use the machine's {mount}"
             yield _problem("osmo-mount-refused", title, where, "mount", instead=(way,))
-    if shared in machines.allowed and not order.shared_memory:
+    if not order.shared_memory:
+        yield from _shared(order, machines)
+
+
+def _shared(order: Order, machines: Machines) -> Iterator[Problem]:
+    """What nobody said of it, and could."""
+    shared, where = shared_memory.FOLDER, "--shared-memory"
+    if shared in machines.allowed:
         title = f"the platform {order.gpu_platform} lets a task use the machine's {shared}"
         way = Instead("--shared-memory mount", "loads data in several processes")
-        yield _problem("osmo-mount-possible", title, "--shared-memory", "none", instead=(way,), severity="note")
+        yield _problem("osmo-mount-possible", title, where, "none", instead=(way,), severity="note")
+    elif shared in machines.given:
+        title = f"the platform {order.gpu_platform} brings {shared} by itself"
+        way = Instead("--num-workers N", "loads data in N processes")
+        yield _problem("osmo-mount-there", title, where, "none", instead=(way,), severity="note")
 
 
 def _free(order: Order, pool: Pool) -> Iterator[Problem]:

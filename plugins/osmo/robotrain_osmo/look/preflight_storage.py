@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from robotrain.amounts import size
 from robotrain.plan import Plan
 from robotrain.problem import Instead, Problem, Stage
-from robotrain_azure import sendable
+from robotrain_azure import sendable, sendable_secrets
 
 from robotrain_osmo.cli.refusals import UNREACHABLE, Refused
-from robotrain_osmo.hand_over import stored, upload
+from robotrain_osmo.hand_over import stored, upload, upload_there
 from robotrain_osmo.kinds import dataset
 from robotrain_osmo.order import Input, Order, Upload
 
@@ -41,20 +40,17 @@ def empty(order: Order, wanted: Input, seconds: float) -> Iterator[Problem]:
 
 def to_upload(plan: Plan, order: Order, one: Upload, seconds: float) -> Iterator[Problem]:
     """What stops an upload, or how much will be uploaded."""
-    if one.path and (wrong := [*upload.unfit(plan, one, Stage.PREFLIGHT)]):
-        yield from wrong
-        return
+    wrong = [*upload.unfit(plan, one, Stage.PREFLIGHT)] if one.path else []
     try:
         there = stored.below(order.cli, one.url, Stage.PREFLIGHT, seconds)
     except Refused as refused:
-        yield _unlisted(one, refused)
+        yield from wrong or [_unlisted(one, refused)]
         return
-    if one.path:
-        content = sendable.content(sendable.part(plan, one.path))
-        missing = content.files.keys() - there
-        if missing:
-            amount = size(sum(content.files[path] for path in missing))
-            yield _will(one, f"{sendable.counted(len(missing))}, {amount}, will be uploaded")
+    if not one.path or upload_there.is_whole(one, there):
+        return
+    folder = sendable.part(plan, one.path)
+    yield from sendable_secrets.problems(one.path, one.flag, folder, Stage.PREFLIGHT)
+    yield from wrong or [_will(one, f"{sendable.content(folder)}, will be uploaded")]
 
 
 def _unlisted(one: Upload, refused: Refused) -> Problem:

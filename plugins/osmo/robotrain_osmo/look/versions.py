@@ -9,6 +9,9 @@ from robotrain.problem import Instead, Problem, Stage
 from robotrain_osmo.cli import asking
 from robotrain_osmo.order import Order
 from robotrain_osmo.settings import Server
+from robotrain_osmo.spec.brought import WITH_DATASETS
+
+OTHER = "osmo-server-other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ def _other_server(said: str, service: str, whole: str) -> Problem:
     ways = [Instead(f"--server {service}", "what the service is")] if known else []
     nearest = Server.__args__[-1]  # type: ignore[attr-defined]
     return Problem(
-        code="osmo-server-other",
+        code=OTHER,
         stage=Stage.PREFLIGHT,
         title=f"the OSMO service is of version {whole}, and the workflow is written for {said}",
         where="--server",
@@ -54,7 +57,7 @@ def _other_server(said: str, service: str, whole: str) -> Problem:
         if known
         else f"robotrain knows no OSMO {service}; {nearest} is the newest it knows.",
         instead=tuple(ways),
-        severity="error" if known and _datasets(said) != _datasets(service) else "warning",
+        severity="error" if known and (said in WITH_DATASETS) != (service in WITH_DATASETS) else "warning",
     )
 
 
@@ -68,12 +71,6 @@ def _other_client(found: Versions) -> Problem:
         instead=(Instead("--osmo-cli /path/to/osmo", "one of the service's version"),),
         severity="warning",
     )
-
-
-def _datasets(version: str) -> bool:
-    """Whether a workflow may name datasets there."""
-    major, minor = map(int, version.split("."))
-    return (major, minor) <= (6, 3)
 
 
 def _short(version: str) -> str:

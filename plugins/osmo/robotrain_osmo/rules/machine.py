@@ -69,7 +69,10 @@ def loading(job: Job, settings: Settings) -> Iterator[Problem]:
     """Processes that load data hand it over in shared memory, of which a pod has 64 MiB."""
     workers = dict(job.parameters).get("num_workers")
     if workers and settings.shared_memory != shared_memory.MOUNT:
-        why = "A pod has 64 MiB of it: where that does not do, the training dies of a bus error."
+        why = (
+            "A pod has 64 MiB of it, unless the platform brings more by itself: where that does not do, the training "
+            "dies of a bus error."
+        )
         instead = ways("--shared-memory mount", "--num-workers 0")
         yield warning(
             "osmo-no-shared-memory",

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 from robotrain.job import Job
 from robotrain.problem import Problem
-from robotrain_azure import names_said, workspace
+from robotrain_azure import workspace
 from robotrain_azure.finding import cannot, missing, ways
 from robotrain_runtime.document import Source
 from robotrain_sources.roles import POLICY_MODEL
 
 from robotrain_osmo import tracking
-from robotrain_osmo.rules.tracked import SERVER
+from robotrain_osmo.rules import tracked
 from robotrain_osmo.settings import Settings
 
 LOOKED_UP = ("registered_model", "mlflow_run")
@@ -26,9 +26,8 @@ def reached(job: Job, settings: Settings) -> Iterator[Problem]:
             yield from _of_workspace(source, at)
         elif source.kind in LOOKED_UP and not at:
             title = f"the job is tracked nowhere, and {source.uri} is looked up where it is"
-            yield missing(
-                "osmo-nowhere-to-look", title, POLICY_MODEL.flag, "", ways(SERVER, names_said.WORKSPACE), source.uri
-            )
+            instead = ways(*tracked.to_track(settings))
+            yield missing("osmo-nowhere-to-look", title, POLICY_MODEL.flag, "", instead, source.uri)
         elif source.kind == "registered_model" and workspace.of_address(at):
             yield _of_another_registry(source)
 
@@ -49,5 +48,5 @@ def _of_another_registry(source: Source) -> Problem:
     name, _, version = source.uri.removeprefix("models:/").partition("/")
     why = "The run is tracked in an Azure ML workspace, and models of a workspace are named as it has them."
     title = "a model of an MLflow registry is looked up in the registry of the run's tracking, and that is a workspace"
-    instead = ways(f"{POLICY_MODEL.flag} azureml:{name}:{version}", SERVER)
+    instead = ways(f"{POLICY_MODEL.flag} azureml:{name}:{version}", tracked.SERVER)
     return cannot("osmo-model-elsewhere", title, POLICY_MODEL.flag, why, instead, source.uri)

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 
 from robotrain.job import Job
 from robotrain.problem import Problem
-from robotrain_azure import names_said, usual
+from robotrain_azure import usual
 from robotrain_azure.finding import cannot, warning, ways
 
 from robotrain_osmo import tracking
 from robotrain_osmo.kinds import storage
+from robotrain_osmo.rules import tracked
 from robotrain_osmo.rules.finding import unfit
 from robotrain_osmo.rules.places import BLOB
 from robotrain_osmo.settings import Settings
@@ -54,4 +55,5 @@ def _results_kept_nowhere(settings: Settings) -> Iterator[Problem]:
     """Those of a run that is tracked are among its artifacts."""
     if not tracking.uri(settings):
         title = "nothing of this evaluation is kept but what its log says"
-        yield warning("osmo-nothing-kept", title, _FLAG, GONE, ways(f"--publish-url {BLOB}", names_said.WORKSPACE))
+        instead = ways(f"--publish-url {BLOB}", *tracked.to_track(settings))
+        yield warning("osmo-nothing-kept", title, _FLAG, GONE, instead)

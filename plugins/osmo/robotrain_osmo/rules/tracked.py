@@ -68,7 +68,7 @@ def anywhere(job: Job, settings: Settings) -> Iterator[Problem]:
         return
     off = settings.tracking_uri == tracking.NONE
     named = workspace.of(settings)
-    instead = ways(*_ways(off, named))
+    instead = ways(*to_track(settings))
     parameter = usual.of(job.workload).registers
     if model := dict(job.parameters).get(parameter):
         title = "there is no registry to register a model in"
@@ -84,10 +84,10 @@ def anywhere(job: Job, settings: Settings) -> Iterator[Problem]:
         yield warning("osmo-untracked", "the run is not tracked", "--workspace-name", why, instead + quiet)
 
 
-def _ways(off: bool, named: Workspace | None) -> Iterator[str]:
-    """What lets a run be tracked. off: names do not do, as they count for nothing beside a tracking_uri."""
-    if off:
-        address = named or Workspace("SUBSCRIPTION", "GROUP", "WORKSPACE")
+def to_track(settings: Settings) -> Iterator[str]:
+    """What to type for a run to be tracked. Where that is switched off names do not do: they count for nothing then."""
+    if settings.tracking_uri == tracking.NONE:
+        address = workspace.of(settings) or Workspace("SUBSCRIPTION", "GROUP", "WORKSPACE")
         yield f"--tracking-uri {address.tracking_uri}"
     else:
         yield names_said.WORKSPACE

@@ -36,10 +36,10 @@ def render(job: Job, settings: Settings, run: str, payload: Payload, halves: Map
     document = made.document(halves)
     packed = archive.pack(payload, document)
     files = made.inline(packed)
-    if (found := len(files[order.WORKFLOW])) > size.MOST:
-        if not settings.storage_account:
-            raise Rejected([size.too_large(found)])
+    if (found := len(files[order.WORKFLOW])) > size.LARGE and settings.storage_account:
         files = made.apart(packed)
+    elif found > size.MOST:
+        raise Rejected([size.too_large(found)])
     return plan.Plan(
         platform="osmo",
         run=run,

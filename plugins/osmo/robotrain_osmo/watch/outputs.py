@@ -6,18 +6,17 @@ from collections.abc import Iterator
 
 from robotrain.problem import Instead, Problem, Rejected, Stage
 from robotrain.run import Output, Reference
-from robotrain_azure import heard
 from robotrain_azure.heard import Heard
 from robotrain_azure.usual import REPORT, RESULTS
 from robotrain_runtime.checkpoint import MANIFEST
 
 from robotrain_osmo.cli import asking
-from robotrain_osmo.kinds import storage
-from robotrain_osmo.watch import logs, outputs_seals, status_asked
+from robotrain_osmo.kinds import blobs, storage
+from robotrain_osmo.watch import outputs_seals, status_asked
+from robotrain_osmo.watch.heard import GONE, heard
 
 BLOBS, STORAGE = "blob_url", "osmo_storage"
 """The source kinds that read them: what OSMO copied to Azure is blobs too."""
-HOST = ".blob.core.windows.net"
 _SEALED = rf"(?:.*/)?(?P<step>\d+)/{re.escape(MANIFEST)}"
 
 
@@ -25,11 +24,13 @@ def outputs(reference: Reference) -> list[Output]:
     """The checkpoints, oldest first, or the results. Raises RunGone, and Rejected: also when it made some and published
     none.
     """
-    said = heard.of(logs.lines(reference, follow=False))
-    place = reference.get("publishes", "")
+    log, place = heard(reference), reference.get("publishes", "")
+    said = log.said
     found = {one.name: one for one in _published(said)}
     if is_storage(place):
         found |= {one.name: one for one in _copied(reference, place, said)}
+    elif place and log.trimmed:
+        print(f"warning: {GONE}: earlier checkpoints may lie at {place}", file=sys.stderr)
     if not found and not place and (said.known.checkpoint or said.evaluated):
         raise Rejected([_unpublished(reference, said)])
     return sorted(found.values(), key=lambda one: one.step or 0)
@@ -76,14 +77,8 @@ def _whole(place: str) -> Output:
 
 def _readable(place: str) -> tuple[str, str]:
     """The source kind that reads an address of OSMO's storage, and the address as it takes it."""
-    account, _, below = place.removeprefix("azure://").partition("/")
-    return (BLOBS, f"https://{account}{HOST}/{below}") if place.startswith("azure://") else (STORAGE, place)
-
-
-def as_storage(uri: str) -> str:
-    """A blob URL as OSMO's storage has it; any other address as it is."""
-    found = re.fullmatch(rf"https://([a-z0-9]+){re.escape(HOST)}/(.+)", uri)
-    return f"azure://{found[1]}/{found[2]}" if found else uri
+    read = blobs.as_blobs(place)
+    return (BLOBS, read) if read else (STORAGE, place)
 
 
 def _output(step: int, source: str, uri: str, said: Heard) -> Output:

@@ -8,8 +8,9 @@ from robotrain_azure import blobs_brought, brought
 from robotrain_runtime.checkpoint import MANIFEST
 
 from robotrain_osmo.cli import asking
+from robotrain_osmo.kinds.blobs import as_storage
 from robotrain_osmo.watch import status_asked
-from robotrain_osmo.watch.outputs import BLOBS, as_storage, is_storage
+from robotrain_osmo.watch.outputs import BLOBS, is_storage
 
 DOWNLOAD_SECONDS = 6 * 3600.0
 

@@ -6,7 +6,7 @@ The disk of its pod is gone, and a model of a workspace is made of what tracking
 from robotrain.problem import SENTENCE, Instead, Problem, Rejected, Stage
 from robotrain.redaction import redact
 from robotrain.run import Reference
-from robotrain_azure import heard, refusal, workspace
+from robotrain_azure import refusal, workspace
 from robotrain_azure.arm import Arm, ArmError
 from robotrain_azure.heard import Heard
 from robotrain_azure.registering import told, version
@@ -17,7 +17,8 @@ from robotrain_runtime.document import JobDocument
 from robotrain_runtime.event import Registered
 
 from robotrain_osmo.order import JOB
-from robotrain_osmo.watch import logs, register_refused
+from robotrain_osmo.watch import register_refused
+from robotrain_osmo.watch.heard import heard
 
 PATIENCE = 6.0
 """Seconds for which a bad moment of Azure is sat out."""
@@ -27,14 +28,15 @@ def register(reference: Reference, name: str, step: int | None) -> Registered:
     """Make the checkpoint of `step`, or the last, or the evaluated policy, the next version of the model `name`; one
     that is a version already stays the one it is. Raises RunGone, Rejected.
     """
-    said = heard.of(logs.lines(reference, follow=False))
+    log = heard(reference)
+    said = log.said
     sent = told.sent(reference.get("run", ""), JOB)
     at, artifacts = _workspace(sent), said.artifacts(said.run_id)
     if at is None or not artifacts:
-        raise Rejected([register_refused.impossible(reference, name, said)])
+        raise Rejected([register_refused.impossible(reference, name, log)])
     chosen = max(artifacts) if step is None else step
     if chosen not in artifacts:
-        raise Rejected([register_refused.missing(reference, sorted(artifacts), chosen)])
+        raise Rejected([register_refused.missing(reference, sorted(artifacts), chosen, log)])
     return _registered(reference, name, _which(reference, said, chosen), sent, said, at, artifacts[chosen])
 
 

@@ -3,11 +3,12 @@
 from robotrain.problem import Instead, Problem, Stage
 from robotrain.run import Reference
 from robotrain_azure import usual
-from robotrain_azure.heard import Heard
 from robotrain_azure.usual import Usual
 
+from robotrain_osmo.watch.heard import GONE, Log
 
-def impossible(reference: Reference, name: str, said: Heard) -> Problem:
+
+def impossible(reference: Reference, name: str, log: Log) -> Problem:
     """Of a run that was not tracked in a workspace, or has left no model there."""
     run = reference.get("run") or "RUN"
     left = usual.of(reference.get("task", ""))
@@ -16,7 +17,7 @@ def impossible(reference: Reference, name: str, said: Heard) -> Problem:
         stage=Stage.CHECK,
         title=f"there is no model of {run} in an Azure ML workspace that could be registered from here",
         given=name,
-        why=f"{_why(said, left)} The run registers it itself, from the machine that has it, when it is asked to.",
+        why=f"{_why(log, left)} The run registers it itself, from the machine that has it, when it is asked to.",
         instead=(
             Instead(f"robotrain resubmit {run} --set {left.registers}={name}", "from the start"),
             *_ways(run, name, left),
@@ -24,21 +25,24 @@ def impossible(reference: Reference, name: str, said: Heard) -> Problem:
     )
 
 
-def missing(reference: Reference, steps: list[int], wanted: int) -> Problem:
-    """Of a step that tracking has no model of."""
+def missing(reference: Reference, steps: list[int], wanted: int, log: Log) -> Problem:
+    """Of a step that tracking has no model of, as far as the log says."""
     run = reference.get("run") or "RUN"
+    gone = f" {GONE}: it may have earlier ones." if log.trimmed else ""
     return Problem(
         code="checkpoint-missing",
         stage=Stage.SUBMIT,
         title=f"tracking has no model of step {wanted} of {run}",
         where="--step",
-        why=f"It has those of {', '.join(map(str, steps))}.",
+        why=f"It has those of {', '.join(map(str, steps))}.{gone}",
         instead=(Instead(f"robotrain outputs {run}", "shows what it left"),),
     )
 
 
-def _why(said: Heard, left: Usual) -> str:
-    if not said.run_id:
+def _why(log: Log, left: Usual) -> str:
+    if not log.said.run_id and log.trimmed:
+        return f"Whether the {left.what} was tracked is not known: {GONE}."
+    if not log.said.run_id:
         return f"The {left.what} was not tracked, by what its log says."
     return f"Tracking has no model of this {left.what}, or is no workspace, or the plan that was sent is not kept here."
 
