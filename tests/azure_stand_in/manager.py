@@ -41,6 +41,7 @@ VERSIONS = {
     "Microsoft.MachineLearningServices/locations": ("2024-04-01", "2024-10-01", *SDK),
     "Microsoft.ManagedIdentity/userAssignedIdentities": ("2023-01-31",),
     "Microsoft.Storage/storageAccounts": ("2023-05-01",),
+    "Microsoft.KeyVault/vaults": ("2023-07-01",),
     "Microsoft.Authorization/roleAssignments": ("2022-04-01",),
     "Microsoft.Authorization/roleDefinitions": ("2022-04-01",),
     "Microsoft.Authorization/permissions": ("2022-04-01",),
@@ -53,6 +54,7 @@ DATA_SCIENTIST = {
 }
 LOOKING = {"actions": ["*/read"], "notActions": []}
 STORAGE = "Microsoft.Storage/storageAccounts"
+VAULTS = "Microsoft.KeyVault/vaults"
 IDENTITIES = "Microsoft.ManagedIdentity/userAssignedIdentities"
 ROLES = "Microsoft.Authorization"
 
@@ -137,6 +139,11 @@ class Manager(Server):
     def account(self, name: str) -> str:
         """A new storage account: its resource id."""
         return self._add(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/{STORAGE}/{name}", {})
+
+    def vault(self, name: str, by_roles: bool = True) -> str:
+        """A new key vault: its resource id. by_roles: else access policies say who may read it."""
+        at = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/{VAULTS}/{name}"
+        return self._add(at, {"enableRbacAuthorization": by_roles, "accessPolicies": []})
 
     def identity(self, name: str, client: str, principal: str) -> str:
         """A new managed identity: its resource id."""

@@ -24,7 +24,7 @@ HALVES = {"workload.lerobot-train": "robotrain_workloads.lerobot_train.container
 WORKSPACE = {"subscription_id": "SUB-AZ", "resource_group": "rg-tf", "workspace_name": "ws-tf"}
 ONE = "https://account1.blob.core.windows.net/train/set1"
 TWO = "https://account2.blob.core.windows.net/train/set2"
-PINNED = f"folder:{'ab' * 32}:12:3456"
+PINNED = f"folder:{'ab' * 32}:{'cd' * 16}:12:3456"
 
 
 @functools.cache

@@ -4,6 +4,7 @@ import dataclasses
 import time
 
 import pytest
+from azure_stand_in.sign_in import OBJECT
 from azure_stand_in.tenant import CLIENT
 from azureml_looked import COMPUTE
 from azureml_planned import settings
@@ -71,6 +72,20 @@ def test_a_compute_that_is_not_there_is_told_as_the_look_before_a_submit_tells_i
     problem = warned(said)
     assert (problem.code, problem.title) == ("azureml-compute-missing", f"the workspace has no compute {COMPUTE}")
     assert warned(said, workspace_name="typo").code == "azureml-missing"
+
+
+def test_who_may_not_look_at_computes_is_told_that_and_what_comes_of_it(azureml, said):
+    azureml.kubernetes(COMPUTE)
+    azureml.deny("GET /computes")
+    problem = warned(said)
+    assert (problem.code, problem.where, problem.given) == ("azureml-unchecked", "--compute", COMPUTE)
+    assert problem.title.endswith("it counts as a Kubernetes one and the job names no identity")
+    ways = [way.text for way in problem.instead]
+    assert ways[:2] == ["--compute-kind managed", "--workload-identity CLIENT-ID"]
+    assert ways[2].startswith(f"az role assignment create --assignee {OBJECT} ")
+    assert warned(said, compute_kind="kubernetes").title.endswith("may not be looked at: the job names no identity")
+    azureml.fault("GET .*/workspaces/robots-ml\\?", status=403, code="AuthorizationFailed")
+    assert warned(said).code == "azureml-not-allowed"  # of the workspace, as the look before a submit says
 
 
 def test_whoever_is_not_signed_in_hears_that(said, monkeypatch):

@@ -1,11 +1,17 @@
 """What is wrong with a job for Azure ML is told before anything is sent, all of it at once."""
 
+import subprocess
+from typing import Any
+
 import azureml_planned
 import pytest
+from azure_stand_in.ml.contents import Ml
+from azure_stand_in.ml.judged import RULES, Sent
 from azureml_planned import ONE, blobs, codes, job, model, problems, settings, source, spec
 from robotrain.job import Job
 from robotrain.problem import Problem, Stage, render
 from robotrain_azureml import machine, vault_secret
+from robotrain_azureml.spec import variables
 
 HUB = source("huggingface", "lerobot/pusht@main")
 
@@ -232,7 +238,7 @@ class TestImages:
 class TestSizesAndTimes:
     """As docker and the service read them."""
 
-    @pytest.mark.parametrize("size", ["8g", "64m", "1048576k", "8589934592b", "08g"])
+    @pytest.mark.parametrize("size", ["8g", "64m", "1048576k", "8589934592b"])
     def test_sizes(self, size: str) -> None:
         assert codes(job(), shm_size=size) == set()
 
@@ -243,6 +249,7 @@ class TestSizesAndTimes:
             ("8 GB", "8g"),
             ("8", "8g"),
             ("8G", "8g"),
+            ("08g", "8g"),
             ("512MiB", "512m"),
             ("0g", "8g"),
             ("-1g", "8g"),
@@ -293,14 +300,22 @@ class TestNames:
         assert len(job(workload="x" * 235).run_name(999) + "-a1b2c3") == 255
 
     @pytest.mark.parametrize(
-        ("name", "way"), [("my experiment", "my-experiment"), ("a/b", "a-b"), ("_a", "a"), ("ä", ""), ("x" * 256, "")]
+        ("name", "way"),
+        [
+            ("my experiment", "my-experiment"),
+            ("pusht.v2", "pusht-v2"),
+            ("a/b", "a-b"),
+            ("_a", "a"),
+            ("ä", ""),
+            ("x" * 257, ""),
+        ],
     )
     def test_an_experiment_has_a_plain_name(self, name: str, way: str) -> None:
         found = one("azureml-value-invalid", job(experiment_name=name))
-        assert ways(found) == [f"--experiment-name {way or 'x' * 255}"] if name != "ä" else not found.instead
+        assert ways(found) == [f"--experiment-name {way or 'x' * 256}"] if name != "ä" else not found.instead
 
     def test_that_of_the_contract_is_taken(self) -> None:
-        assert codes(job(experiment_name="lerobot-act.v2_1")) == set()
+        assert codes(job(experiment_name="lerobot-act-v2_1")) == set()
         assert spec(azureml_planned.plan(job()))["experiment_name"] == "lerobot-training"
 
     @pytest.mark.parametrize("name", ["", " ", "a\nb", "x" * 257, "the ${{ name }}", "a\x1bb", "a\u2028b", "a\udc80"])
@@ -335,6 +350,34 @@ class TestLabels:
     def test_there_are_as_many_as_a_job_has_room_for(self) -> None:
         assert codes(job(), labels=",".join(f"a{number}=b" for number in range(24))) == set()
         assert "24" in unfit(labels=",".join(f"a{number}=b" for number in range(25))).why
+
+
+class TestAgainstTheJudge:
+    """What passes here is taken by the workspace that stands in, and so is what is offered in place of the rest."""
+
+    @staticmethod
+    def taken(rule: str, **said: Any) -> bool:
+        return not list(RULES[rule].finds(Sent("a-job", {"properties": said}, Ml("", ""))))
+
+    @pytest.mark.parametrize("name", ["a", "1", "a.b", "x" * 256, "x" * 257, "_a", "a_b-c", "ä", "a b", "on", "a\n"])
+    def test_the_name_of_an_experiment(self, name: str) -> None:
+        found = problems(job(experiment_name=name))
+        assert (not found) == self.taken("experiment", experimentName=name)
+        for way in (way for problem in found for way in ways(problem)):
+            assert self.taken("experiment", experimentName=way.removeprefix("--experiment-name "))
+
+    @pytest.mark.parametrize("size", ["8g", "64m", "1k", "1b", "08g", "0g", "8", "8Gi", "8G", "８g", "", "512 MiB"])
+    def test_a_size_of_shared_memory(self, size: str) -> None:
+        found = problems(job(), shm_size=size)
+        assert found or self.taken("shared", resources={"shmSize": size})
+        for way in (way for problem in found for way in ways(problem)):
+            assert self.taken("shared", resources={"shmSize": way.removeprefix("--shm-size ")})
+
+    def test_labels_and_names_that_just_fit(self) -> None:
+        labels = ",".join(f"{'x' * 98}{number}={'v' * 1000}" for number in range(10, 34))
+        made = spec(azureml_planned.plan(job(), labels=labels, display_name="x" * 256))
+        assert codes(job(), labels=labels, display_name="x" * 256) == set()
+        assert self.taken("limits", tags=made["tags"], displayName=made["display_name"])
 
 
 class TestSecrets:
@@ -457,6 +500,35 @@ class TestPlaces:
     )
     def test_where_nothing_is_lost_nothing_is_said(self, of: Job, given: dict) -> None:
         assert problems(of, **given) == []
+
+
+class TestVariables:
+    """What the environment of the container says again."""
+
+    @staticmethod
+    def addresses(letter: str, count: int) -> Job:
+        return job(*blobs(*(f"{ONE}/{letter * 900}{number}" for number in range(count))))
+
+    def test_one_with_which_no_process_starts_is_refused(self) -> None:
+        found = one("azureml-variable-too-long", self.addresses("é", 40))
+        assert (found.where, found.stage) == ("--blob-url", Stage.CHECK)
+        assert "131072" in found.title
+        assert ways(found) == ["fewer --blob-url, or shorter ones", "--dataset-asset azureml:NAME:VERSION"]
+        assert codes(self.addresses("e", 40)) == set()
+
+    def test_the_limit_is_that_of_the_kernel(self) -> None:
+        name, room = "INIT_FROM_POLICY_MODEL_SOURCE", 131_072 - len("INIT_FROM_POLICY_MODEL_SOURCE=\0")
+        for size in (room, room + 1):
+            of = job(*blobs(), source("blob_url", ONE + "x" * (size - len(ONE)), "init_policy"))
+            held = {name: variables.promised(of)[name]}
+            assert len(held[name]) == size
+            if size == room:
+                assert codes(of) == set()
+                subprocess.run(["/bin/true"], env=held, check=True)
+            else:
+                assert codes(of) == {"azureml-variable-too-long"}
+                with pytest.raises(OSError, match="too long"):
+                    subprocess.run(["/bin/true"], env=held, check=True)
 
 
 def test_check_looks_at_nothing_but_what_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:

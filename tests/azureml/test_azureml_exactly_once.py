@@ -94,15 +94,21 @@ def test_a_submit_that_is_killed_at_any_call_and_repeated_leaves_one_job(
     assert total > 16
 
 
-def test_an_interrupted_submit_says_that_the_job_may_exist_and_is_taken_up_again(azureml, robotrain, started, words):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_submit_says_that_the_job_may_exist_and_is_taken_up_again(
+    azureml, robotrain, started, words, tmp_path, monkeypatch, number
+):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     azureml.fault("PUT .*/jobs/", times=1, latency=30)
     with started() as process:
         while not asked(azureml, "PUT /jobs/"):
             assert process.poll() is None
             time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
+        assert list(tmp_path.glob("robotrain-*"))
+        process.send_signal(number)
         said = process.communicate(timeout=30)[1].decode()
     assert process.returncode == 130
+    assert not list(tmp_path.glob("robotrain-*"))
     [call] = asked(azureml, "PUT /jobs/")
     name = call.rpartition("/")[2]
     assert f"the job {name} may have been made: https://ml.azure.com/runs/{name}?wsid=" in said

@@ -104,7 +104,7 @@ def jobs(draw: st.DrawFn) -> tuple[Job, Settings]:
     policy = draw(POLICIES)
     parameters = {
         "job_name": draw(TEXT),
-        "experiment_name": draw(st.none() | st.sampled_from(["mine", "on", "1.5"]) | TEXT),
+        "experiment_name": draw(st.none() | st.sampled_from(["mine", "on", "15"]) | TEXT),
         "output_dir": draw(st.none() | TEXT),
         "publish_url": draw(st.none() | st.just(planned.ONE)),
         "num_gpus": draw(st.sampled_from([1, 1, 2, 4])),

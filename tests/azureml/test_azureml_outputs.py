@@ -7,7 +7,7 @@ from azureml_observed import JOB, OUTPUT, RUN, Observed, sealed
 from robotrain.problem import Rejected
 from robotrain_azureml.platform import AzureML
 from robotrain_runtime import checkpoint
-from robotrain_runtime.event import Checkpoint, Published, Withdrawn
+from robotrain_runtime.event import Checkpoint, Evaluated, Published, Withdrawn
 
 PUBLISHED = "https://robots1.blob.core.windows.net/checkpoints/pusht"
 
@@ -34,14 +34,28 @@ def test_the_checkpoints_of_the_output_are_there_oldest_first_where_the_workspac
     assert len(found[0].digest) == 64
 
 
-def test_what_is_not_complete_or_of_another_run_is_none(run):
+def test_what_is_not_complete_or_of_another_run_is_none_and_a_checkpoint_that_lacks_a_file_is_told(run, capsys):
     run.put({name: content for name, content in sealed(400).items() if name != checkpoint.MANIFEST}, "000400")
     run.put({name: content for name, content in sealed(500).items() if "model.safetensors" not in name}, "000500")
     run.left(600, run="lerobot-train-00000000-1")
     run.left(700, submission=f"{RUN}-ffffff")
     run.put({checkpoint.MANIFEST: b"no JSON"}, "000800")
     run.left(900)
-    assert [one.step for one in run.becomes("Running", "Completed").outputs()] == [900]
+    assert [one.step for one in run.becomes("Running").outputs()] == [900]
+    assert capsys.readouterr().err == ""  # it may come yet
+    assert [one.step for one in run.becomes("Completed").outputs()] == [900]
+    said = "checkpoints/000500 lies in the job's output and lacks pretrained_model/model.safetensors"
+    assert capsys.readouterr().err == f"warning: {said}\n"
+
+
+def test_where_nothing_is_whole_it_is_said_what_lies_there(run):
+    run.put({name: content for name, content in sealed(400).items() if "step.json" not in name}, "000400")
+    run.becomes("Running").tell(Checkpoint(step=400, path="/tmp/x"))
+    with pytest.raises(Rejected) as raised:
+        run.becomes("Completed").outputs()
+    (found,) = raised.value.problems
+    assert found.code == "outputs-torn"
+    assert found.why.endswith(f"at {OUTPUT}: checkpoints/000400 lacks training_state/step.json.")
 
 
 def test_those_that_were_published_are_there_as_well_each_step_once(observing):
@@ -78,6 +92,14 @@ def test_a_running_job_whose_output_is_uploaded_at_its_end_says_so(run):
     assert "uploaded when it ends" in found.why
     assert f"robotrain wait {RUN}" in found.instead[0].text
     assert "output_mode=rw_mount" in found.instead[1].text
+
+
+def test_results_are_uploaded_at_the_end_as_well(observing):
+    run = Observed(observing, output="eval_results").becomes("Running")
+    run.tell(Evaluated(episodes=1, scores={}, results="/tmp/x"))
+    with pytest.raises(Rejected, match="has results, and none has reached its output") as raised:
+        run.outputs()
+    assert "uploaded when it ends" in raised.value.problems[0].why
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from azureml_looked import COMPUTE, codes, dataset, found, planned, well
 from azureml_planned import assets, model, source
 from robotrain.problem import render
 from robotrain_azureml.hand_over import sdk
+from robotrain_azureml.look import vault_answers
 
 DATA_SCIENTIST = "f6c7c914-8db3-469d-8ca1-694a8f32e121"
 
@@ -200,6 +201,16 @@ def test_assets_of_registries_are_not_looked_at_and_are_not_missing(there):
     assert codes(found(wanted)) == [("azureml-asset-unseen", "note")]
 
 
+@pytest.mark.parametrize("name", ["ID", pytest.param("NAME", marks=pytest.mark.slow)])
+def test_assets_that_are_named_by_the_region_of_the_workspace_are_looked_at(there, name):
+    own = {"NAME": there.names[2], "ID": there.ml.identifier}[name]  # Azure itself prints the id
+    uri = f"azureml://locations/westeurope/workspaces/{own}/data/pusht/versions/4"
+    there.data("pusht", 3, dataset(there))
+    problem = the("azureml-asset-missing", planned(there, *assets(uri)))
+    assert ways(problem)[0] == f"--dataset-asset {uri.replace('/4', '/3')}"
+    assert found(planned(there, *assets(uri.replace("/4", "/3")))) == []
+
+
 def other_workspace(there, uri_name="shared"):
     at = there.manager.workspace("team-ml", account=there.account)
     subscription, group, _ = there.names
@@ -240,7 +251,7 @@ def test_who_uploads_folders_must_see_the_secret_of_the_datastore(there, tmp_pat
     kind = "Microsoft.MachineLearningServices/workspaces"
     there.manager.there.granted = [{"actions": ["*/read", f"{kind}/jobs/write", f"{kind}/codes/versions/write"]}]
     there.datastore("keyed", there.container, credentials="Sas")
-    folder = source("local_path", str(tmp_path), pin=f"folder:{'ab' * 32}:12:3456")
+    folder = source("local_path", str(tmp_path), pin=f"folder:{'ab' * 32}:{'cd' * 16}:12:3456")
     problem = the("azureml-not-allowed", planned(there, folder, datastore="keyed"))
     assert "may not ask for the secret of the datastore keyed" in problem.title
     assert "azureml-not-allowed" not in told_codes(planned(there, folder))  # it keeps none
@@ -315,7 +326,9 @@ def test_a_machine_of_azure_s_own_is_sent_no_instance_type(rehearsed, there):
     answer = rehearsed("--compute", "gpus")
     assert answer.exit_code == 0, answer.stderr
     assert "instance_type" not in answer.json["files"]["job.yaml"]["text"]
-    assert "--instance-type" in rehearsed("--compute", "gpus", "--instance-type", "gpuspot").stderr
+    refused = rehearsed("--compute", "gpus", "--instance-type", "gpuspot").stderr
+    assert "leave --instance-type out" in refused
+    assert "--compute-kind" not in refused  # it is what the workspace says
 
 
 @pytest.mark.slow
@@ -332,6 +345,17 @@ def test_a_cluster_is_looked_at_for_its_machines_and_for_the_quota_of_more(there
     assert found(planned(there, **words)) == []
 
 
+def test_a_machine_of_low_priority_is_said_to_take_checkpoints_with_it(there):
+    there.managed_compute("low", priority="LowPriority")
+    words = {"compute": "low", "compute_kind": "managed"}
+    problem = the("azureml-nothing-survives", planned(there, **words))
+    assert problem.severity == "note"
+    assert problem.title.startswith("a machine of the compute low may be taken away, with checkpoints unless")
+    blob = {"publish_url": f"https://{there.account}.blob.core.windows.net/c/p"}
+    kept = (planned(there, **words, output_mode="rw_mount"), planned(there, **words, parameters=blob))
+    assert all("azureml-nothing-survives" not in told_codes(one) for one in kept)
+
+
 def told_codes(wanted) -> set[str]:
     return {code for code, _ in codes(found(wanted))}
 
@@ -344,6 +368,23 @@ def test_a_key_vault_that_does_not_answer_is_a_warning_and_one_that_asks_for_a_s
     problem = the("azureml-vault-silent", planned(there, hf_credential="hub", key_vault="typo"))
     assert (problem.where, problem.severity) == ("--hf-credential", "warning")
     assert problem.given == "https://typo.vault.azure.net/secrets/hub"
+
+
+def test_the_job_s_identity_needs_a_role_to_read_the_secret_that_the_job_names(there, monkeypatch):
+    monkeypatch.setattr(vault_answers, "answers", lambda url: True)
+    words = {"hf_credential": "hub", "key_vault": "robots"}
+    assert found(planned(there, **words)) == []  # the vault is of another subscription
+    vault = there.manager.vault("Robots")
+    problem = the("azure-role-missing", planned(there, **words))
+    assert problem.severity == "warning"
+    assert ways(problem) == [
+        f'az role assignment create --assignee {PRINCIPAL} --role "Key Vault Secrets User" --scope "{vault}"'
+    ]
+    there.manager.assign(PRINCIPAL, "4633458b-17de-408a-b874-0445c86b69e6", f"{vault}/secrets/hub")
+    assert found(planned(there, **words)) == []
+    there.manager.there.assignments.pop()
+    there.manager.vault("Robots", by_roles=False)
+    assert found(planned(there, **words)) == []
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """The look into data assets before a submit: a folder that is no dataset is told before a GPU is paid for."""
 
 import pytest
-from azureml_looked import codes, dataset, found, planned, well
-from azureml_planned import assets
+from azure_stand_in.ml.azureml import PRINCIPAL
+from azureml_looked import HUB, READER, codes, dataset, found, planned, well
+from azureml_planned import assets, model, source
+from robotrain.problem import render
 from robotrain_azureml.hand_over import sdk
 
 
@@ -37,4 +39,22 @@ def test_one_that_is_a_blob_address_is_looked_at_as_well(there):
 def test_one_that_cannot_be_seen_from_here_stops_nobody(there):
     there.data("hidden", 1, "https://elsewhere.blob.core.windows.net/c/hidden")
     there.data("odd", 1, "wasbs://c@elsewhere.blob.core.windows.net/odd")
-    assert found(planned(there, *assets("azureml:hidden:1", "azureml:odd:1"))) == []
+    [problem] = found(planned(there, *assets("azureml:hidden:1", "azureml:odd:1")))
+    assert (problem.code, problem.severity) == ("azure-unchecked", "warning")  # as that of a --blob-url is told
+    assert "elsewhere" in problem.title
+
+
+def test_the_job_s_identity_needs_a_role_on_the_accounts_that_its_assets_lie_in(there):
+    account = there.manager.account("elsewhere")
+    there.data("far", 1, "https://elsewhere.blob.core.windows.net/c/far")
+    there.model("act", 1, "https://elsewhere.blob.core.windows.net/c/act")
+    there.model("near", 1, "act")
+    there.datastore("other", "c", account="elsewhere")
+    folder = source("datastore_path", "azureml://datastores/other/paths/run/000400", role="resume")
+    for sources in (assets("azureml:far:1"), (HUB, model("azureml:act:1")), (HUB, folder)):
+        [problem] = found(planned(there, *sources))
+        assert (problem.code, problem.severity) == ("azure-role-missing", "warning")
+        assert f'--assignee {PRINCIPAL} --role "Storage Blob Data Reader" --scope "{account}"' in render(problem)
+    assert found(planned(there, HUB, model("azureml:near:1"))) == []
+    there.manager.assign(PRINCIPAL, READER, account)
+    assert found(planned(there, *assets("azureml:far:1"))) == []

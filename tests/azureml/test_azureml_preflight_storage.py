@@ -97,7 +97,7 @@ def test_an_account_that_is_closed_to_other_networks_is_a_warning(there, closed)
 
 
 def test_who_uploads_needs_a_role_where_the_workspace_keeps_no_secret(there, tmp_path):
-    folder = source("local_path", str(tmp_path), pin=f"folder:{'ab' * 32}:12:3456")
+    folder = source("local_path", str(tmp_path), pin=f"folder:{'ab' * 32}:{'cd' * 16}:12:3456")
     [problem] = look(there, folder)
     assert (problem.code, problem.where) == ("azure-role-missing", "--dataset-path")
     assert f'--assignee {OBJECT} --role "Storage Blob Data Contributor"' in render(problem)
@@ -108,7 +108,7 @@ def test_who_uploads_needs_a_role_where_the_workspace_keeps_no_secret(there, tmp
 @pytest.mark.slow
 def test_who_uploads_needs_none_where_it_keeps_one(there, tmp_path):
     there.datastore("keyed", there.container, credentials="Sas")
-    folder = source("local_path", str(tmp_path), pin=f"folder:{'ab' * 32}:12:3456")
+    folder = source("local_path", str(tmp_path), pin=f"folder:{'ab' * 32}:{'cd' * 16}:12:3456")
     assert look(there, folder, datastore="keyed") == []
 
 
@@ -144,6 +144,11 @@ def test_an_account_that_does_not_answer_from_here_is_a_warning_with_its_host(th
         [problem] = look(there)
     assert (problem.code, problem.severity, problem.given) == ("azureml-storage-silent", "warning", host)
     assert "The job's code is uploaded there" in problem.why
+
+
+def test_a_proxy_that_the_sdk_trusts_is_trusted(there, monkeypatch):
+    monkeypatch.delenv("SSL_CERT_FILE")  # REQUESTS_CA_BUNDLE is what `az` and Azure's libraries read
+    assert look(there) == []
 
 
 @pytest.mark.slow

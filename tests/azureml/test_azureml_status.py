@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from azure_stand_in.sign_in import OBJECT
 from azure_stand_in.tenant import CLIENT
 from azureml_observed import EVENTS, JOB, RUN
 from robotrain_azure.workspace import Workspace
@@ -106,11 +107,11 @@ USER = (
 FAILURES = {
     "an instance type that is not there": (
         "AML Kubernetes Compute job failed. 9: Invalid instance type. gpubig is not found",
-        ("no instance type gpuspot", "--instance-type", "az ml compute show --name k8s-robot-dev-00"),
+        ("no instance type gpuspot", "--set instance_type=NAME`", "az ml compute show --name k8s-robot-dev-00"),
     ),
     "an instance type that is too large": (
         "AML Kubernetes Compute job failed. 9: the resource request exceeded the node size",
-        ("--instance-type",),
+        ("resubmit --set instance_type=NAME",),
     ),
     "an identity that the compute does not have": (
         "ScriptExecution.StreamAccess.Unexpected: ManagedIdentityCredential authentication failed: Identity not found",
@@ -167,6 +168,7 @@ FAILURES = {
         (f"its image reg.azurecr.io/a/b:1@sha256:{'0a' * 32} could", f'image "reg.azurecr.io/a/b:1@sha256:{"0a" * 32}'),
     ),
     "an eviction": ("Pod was evicted from the spot node", ("machine was taken away",)),
+    "a disk's quota": ("OSError: [Errno 122] Disk quota exceeded", ("disk ran full",)),
     "a quota": ("ClusterCoreQuotaReached: quota exceeded", ("quota", "--compute")),
     "no room": ("FailedScheduling: 0/3 nodes are available", ("no node of the cluster has room",)),
     "Azure ML itself": ("InternalServerError", ("Azure ML itself failed, not the job",)),
@@ -296,6 +298,18 @@ def test_no_secret_of_a_failure_message_is_shown(run):
     assert "a.blob.core.windows.net" in reason
     assert "c2VjcmV0" not in reason
     assert "hf_abc" not in reason
+
+
+def test_a_role_for_the_output_names_its_account(run):
+    run.fails("ScriptExecution.WriteStreams.Authentication: PermissionDenied(None)")
+    assert "/storageAccounts/rtmemory" in run.status().reason
+    run.azure.fault("/datastores/", status=404, code="UserError")
+    assert "/storageAccounts/ACCOUNT" in run.status().reason
+
+
+def test_a_role_for_who_sent_it_names_them(run):
+    run.fails("You don't have permission to alter this storage account.")
+    assert f"--assignee {OBJECT} " in run.status().reason
 
 
 def test_a_region_that_cannot_be_reached_takes_nothing_from_what_is_known(run):

@@ -2,6 +2,7 @@
 
 import pytest
 from azure_stand_in.sign_in import OBJECT
+from azureml_handed_over import refused, sendable
 from robotrain_azure.caller import UNKNOWN
 from robotrain_azure.workspace import Workspace
 from robotrain_azureml.service import refusals
@@ -10,8 +11,8 @@ from robotrain_azureml.service.datastore import StorageError
 AT = Workspace("SUB", "group", "ws")
 
 
-def told(status: int, code: str):
-    error = StorageError(f"the storage account acc refused (HTTP {status} {code})", status, code, "acc")
+def told(status: int, code: str, signed: bool = False):
+    error = StorageError(f"the storage account acc refused (HTTP {status} {code})", status, code, "acc", signed)
     [problem] = refusals.of(error, AT, "read the outputs").problems
     return problem
 
@@ -24,6 +25,18 @@ def test_a_role_is_given_to_who_is_signed_in(azureml):
 def test_a_role_is_given_to_a_placeholder_where_the_sign_in_does_not_say_who(azureml, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
     assert f"--assignee {UNKNOWN} " in told(403, "AuthorizationPermissionMismatch").instead[0].text
+
+
+def test_no_role_is_named_where_a_signature_was_not_let_in():
+    problem = told(403, "AuthorizationFailure", signed=True)
+    assert [way.text for way in problem.instead] == ["a network that its rules let in, where it takes some alone"]
+
+
+@pytest.mark.slow
+def test_nor_where_the_job_s_code_was_not_let_in_which_goes_by_one(azureml):
+    azureml.fault("PUT .*sig=", where="blobs", status=403, code="AuthorizationFailure")
+    problem = refused(sendable(azureml))
+    assert [way.text for way in problem.instead] == ["a network that its rules let in, where it takes some alone"]
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,19 @@
 """Handing a job over with Microsoft's own SDK: what is made, what is kept of it, and what is not let in."""
 
 import dataclasses
+import re
 import subprocess
 import tempfile
 
 import pytest
 import yaml
 from azureml_handed_over import AT, ENVIRONMENT, IMAGE, VERSION, asked, refused, sendable
+from azureml_planned import assets, source
 from robotrain.problem import Rejected, render
 from robotrain_azureml import order
 from robotrain_azureml.hand_over import note
 from robotrain_azureml.platform import AzureML
+from robotrain_sources.local_path import digest
 
 
 def with_spec(wanted, change):
@@ -116,14 +119,18 @@ def test_an_environment_that_a_colleague_registers_meanwhile_is_used(azureml):
     assert len(azureml.jobs) == 1
 
 
-def test_a_job_that_the_sdk_does_not_take_is_told_in_our_words(azureml):
+def test_a_job_that_the_sdk_does_not_take_is_told_in_our_words_with_the_keys(azureml):
     def change(spec):
+        spec |= {"colour": "red", "limits": {"timeout": "long"}}
         spec["resources"]["nonsense"] = 1
+        spec["inputs"] = {"mine": {"type": "uri_folder", "mode": "rw", "path": "azureml:a:1"}}
 
     told = render(refused(with_spec(sendable(azureml), change)))
     assert "[azureml-job-not-read]" in told
-    assert "nonsense" not in told
-    assert "Schema" not in told
+    assert "job.yaml: colour, job.yaml: inputs.mine, job.yaml: limits.timeout, job.yaml: resources.nonsense" in told
+    assert "colour is no key that it knows. inputs.mine holds nothing that it takes." in told
+    assert "limits.timeout holds nothing that it takes. resources.nonsense is no key that it knows." in told
+    assert not {"Schema", "marshmallow", "Unknown field", "aka.ms"} & {*re.findall(r"[\w.]+", told)}
     assert azureml.calls == []
 
 
@@ -135,29 +142,67 @@ def test_a_plan_that_lacks_a_part_is_told(azureml, path):
     assert (problem.code, problem.why) == ("plan-damaged", f"It lacks {path}.")
 
 
-@pytest.mark.parametrize("change", [{"outputs": {}}, {"code": "../.."}, {"code": "azureml:x:1"}, {"name": ""}])
+@pytest.mark.parametrize(
+    "change", [{"outputs": {}}, {"code": "../.."}, {"code": "azureml:x:1"}, {"name": ""}, {"type": "sweep"}]
+)
 def test_a_plan_of_another_code_or_without_its_output_is_told(azureml, change):
     problem = refused(with_spec(sendable(azureml), lambda spec: spec.update(change)))
     assert problem.code == "plan-damaged"
     assert azureml.calls == []
 
 
+CHANGED = [
+    ("name", "mine"),
+    ("compute", "azureml:other"),
+    ("environment", "azureml:other:1"),
+    ("resources.instance_type", "gpux"),
+    ("resources.instance_type", None),
+    ("environment_variables.AZURE_CLIENT_ID", "11111111-2222-3333-4444-555555555555"),
+    ("outputs.checkpoints.path", "azureml://datastores/mine/paths/x/"),
+    ("inputs.dataset_asset_0.path", "azureml:episodes:4"),
+    ("inputs.dataset_asset_0.path", "azureml:episodes@latest"),
+    ("inputs.dataset_path_0.path", "azureml://datastores/workspaceblobstore/paths/mine/"),
+    ("inputs.dataset_path_1.path", None),
+]
+UNFIT = [
+    ("experiment_name", "a.b"),
+    ("resources.shm_size", "lots"),
+    ("command", "python3 start.py ${{inputs.nope}}"),
+    ("environment_variables.MINE", "${{inputs.dataset_asset_0}}"),
+]
+
+
 @pytest.mark.parametrize(
-    ("change", "part"),
-    [
-        ({"name": "mine"}, "name"),
-        ({"compute": "azureml:other"}, "compute"),
-        ({"environment": "azureml:other:1"}, "environment"),
-        ({"outputs": {"checkpoints": {"path": "azureml://datastores/mine/paths/x/"}}}, "outputs.checkpoints.path"),
-    ],
+    ("code", "key", "value"),
+    [*(("plan-changed-in-part", *row) for row in CHANGED), *(("azureml-value-invalid", *row) for row in UNFIT)],
 )
-def test_a_job_that_was_changed_where_its_order_goes_with_it_is_refused(azureml, change, part):
-    wanted = with_spec(sendable(azureml), lambda spec: spec.update(change))
+def test_a_job_that_was_changed_to_another_or_to_none_is_refused_by_the_key(azureml, tmp_path, code, key, value):
+    def change(spec):
+        *above, last = key.split(".")
+        for name in above:
+            spec = spec[name]
+        spec[last] = value
+
+    (tmp_path / "a").write_bytes(b"a")
+    folders = [source("local_path", str(tmp_path), pin=pin) for pin in (digest.of(tmp_path).pin, "")]
+    wanted = with_spec(sendable(azureml, *assets("azureml:episodes:3"), *folders), change)
     problem = refused(wanted)
-    assert (problem.code, problem.where) == ("plan-changed-in-part", f"job.yaml: {part}")
+    assert (problem.code, problem.where) == (code, f"job.yaml: {key}")
     assert [one.where for one in AzureML().preflight(wanted)] == [problem.where]
     assert azureml.calls == []
     assert note.read(wanted) == ""
+
+
+def test_an_order_and_a_document_that_differ_are_refused(azureml):
+    wanted = sendable(azureml, *assets("azureml:episodes:3"))
+    for file, key in ((order.FILE, "inputs"), (order.JOB, "inputs.dataset_asset_0.path")):
+        text = wanted.files[file].replace(b'"version": 3', b'"version": 4').replace(b"episodes:3", b"episodes:4")
+        assert text != wanted.files[file]
+        problem = refused(dataclasses.replace(wanted, files={**wanted.files, file: text}))
+        assert (problem.code, problem.where) == ("plan-changed-in-part", f"job.yaml: {key}")
+    damaged = dataclasses.replace(wanted, files={**wanted.files, order.JOB: b"{}"})
+    assert refused(damaged).why == "code/job.json is no job document."
+    assert [one.code for one in AzureML().preflight(damaged)] == ["plan-damaged"]
 
 
 @pytest.mark.slow

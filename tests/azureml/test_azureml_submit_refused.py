@@ -2,6 +2,7 @@
 
 import os
 import time
+import types
 
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ServiceRequestError
@@ -34,19 +35,37 @@ def told(error, order, asked=None) -> str:
     return render(problem)
 
 
+NO_TOKEN = (
+    "DefaultAzureCredential failed to retrieve a token from the included credentials.\nAttempted credentials:\n"
+    "\tEnvironmentCredential: EnvironmentCredential authentication unavailable. No variables are set.\n"
+    "\tAzureCliCredential: ERROR: AADSTS70043: The refresh token has expired or is invalid due to sign-in frequency"
+    " checks by conditional access. Trace ID: 1\nTo mitigate this issue, please refer to the guidelines."
+)
+
+
 def test_an_expired_sign_in_is_told_with_what_was_tried_and_what_to_type(order):
-    text = (
-        "DefaultAzureCredential failed to retrieve a token from the included credentials.\nAttempted credentials:\n"
-        "\tEnvironmentCredential: EnvironmentCredential authentication unavailable. No variables are set.\n"
-        "\tAzureCliCredential: ERROR: AADSTS70043: The refresh token has expired or is invalid due to sign-in frequency"
-        " checks by conditional access. Trace ID: 1\nTo mitigate this issue, please refer to the guidelines."
-    )
-    said = told(ClientAuthenticationError(text), order)
+    said = told(ClientAuthenticationError(NO_TOKEN), order)
     assert "the sign-in to Azure does not hold any more" in said
     assert "AADSTS70043: The refresh token has expired" in said
     assert "These were tried: EnvironmentCredential, AzureCliCredential." in said
-    assert f"(and az account set --subscription {order.subscription})" in said
+    assert f"(then `az account set --subscription {order.subscription}`)" in said
     assert "Trace ID" not in said
+
+
+def test_before_anything_is_sent_the_same_is_said(azureml, monkeypatch):
+    class Nobody:
+        def get_token_info(self, *scopes: str, **options: object) -> None:
+            raise ClientAuthenticationError(NO_TOKEN)
+
+        get_token = get_token_info
+
+    monkeypatch.setattr("robotrain_azure.credential.shared", Nobody)
+    wanted = sendable(azureml)
+    [problem] = AzureML().preflight(wanted)
+    sent = refused(wanted)
+    assert (problem.code, problem.title, problem.why) == (sent.code, sent.title, sent.why)
+    assert problem.why.endswith("These were tried: EnvironmentCredential, AzureCliCredential.")
+    assert azureml.calls == []
 
 
 def test_nobody_who_is_signed_in_is_told(order):
@@ -125,6 +144,30 @@ def test_what_the_sdk_says_of_a_job_that_it_does_not_take_is_told(order):
     assert "may have been changed" in said
     assert "c2VjcmV0" not in said
     assert "much more" not in said
+
+
+def test_the_whole_reason_of_azure_is_told_with_what_it_means(azureml):
+    said = render(refused(sendable(azureml, instance_type="gpux")))
+    assert "AML Kubernetes Compute job failed. 9: Invalid instance type. There is no 'gpux' (HTTP 400" in said
+    assert "That means: the compute has no instance type gpux, or no node" in said
+    assert "`az ml compute show --name k8s-robot-dev-00`" in said
+    assert "\n  --instance-type\n" in said
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("No.\n9: Look at https://a.blob/?sig=c2VjcmV0c2VjcmV0.", "No. 9: Look at https://a.blob/?<redacted>"),
+        (f"No. {'And more. ' * 100}", f"No. {'And more. ' * 100}"[:388]),
+    ],
+)
+def test_a_reason_is_told_up_to_some_length_and_without_secrets(order, message, shown):
+    error = HttpResponseError("x")
+    error.status_code, error.error = 400, types.SimpleNamespace(code="UserError", message=message)
+    why = refusals.of(error, order, None).problems[0].why
+    assert why.startswith(shown)
+    assert why.endswith(" (HTTP 400 UserError).")
+    assert len(why) < 430
 
 
 def test_an_error_that_names_nothing_of_azure_is_told_without_its_text(order):

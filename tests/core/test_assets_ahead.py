@@ -93,6 +93,13 @@ def test_the_spec_is_kept_as_the_engine_holds_it(submit, flag):
     assert Path("deep/made.yaml").read_text() == f"made by uranus {run}\n"
 
 
+def test_who_keeps_the_job_as_a_file_hears_where_the_engines_own_is(submit):
+    told = "it is a job file of robotrain; --save-spec FILE writes the job as uranus has it"
+    assert told in submit("--save-as", "job.yaml", "--dry-run").stderr
+    assert told not in submit("--save-as", "both.yaml", "--save-spec", "made.yaml").stderr
+    assert "--save-spec" not in submit("--save-as", "venus.yaml", "--dry-run", platform="venus").stderr
+
+
 def test_a_platform_that_tells_no_other_gives_the_spec_of_the_plan(submit):
     run = submit("--save-spec", "job.json", platform="venus").stdout.strip()
     assert f'"run": "{run}"' in Path("job.json").read_text()

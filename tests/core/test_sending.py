@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -136,14 +137,16 @@ def test_what_was_cut_off_keeps_its_name_while_preflight_stops_it(submit, venus)
     assert name_of(submit()) == left
 
 
-def test_ctrl_c_after_the_name_was_told_leaves_a_recorded_run(submit, venus, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_after_the_name_was_told_leaves_a_recorded_run(submit, venus, monkeypatch, number):
     from robotrain.cli import sending
 
     def told_and_interrupted(text: str) -> None:
-        raise KeyboardInterrupt
+        signal.raise_signal(number)
 
     monkeypatch.setattr(sending, "show", told_and_interrupted)
     assert submit().exit_code == 130
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     (run,) = store.names()
     assert store.read(run).phase == "sent"
 

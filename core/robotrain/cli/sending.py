@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from robotrain.cli import assets
+from robotrain.cli import assets, terminated
 from robotrain.cli.app import plugins_of
 from robotrain.cli.output import report, say, show, show_json
 
@@ -43,7 +43,8 @@ def send(ctx: typer.Context, prepared: Prepared, given: dict[str, Any]) -> None:
     if given.get("assets_only"):
         assets.bring(sending.rehearse(prepared, report, **asked), prepared.platform, given)
         return
-    record = sending.send(prepared, report, _announce(given), **asked)
+    with terminated.as_interrupted():
+        record = sending.send(prepared, report, _announce(given), **asked)
     follow_up(ctx, record, prepared.platform, given)
 
 
@@ -71,7 +72,8 @@ def send_plan(ctx: typer.Context, rendered: Rendered, given: dict[str, Any]) -> 
         sending.rehearse_plan(rendered, platform, report)
         assets.bring(rendered, platform, given)
         return
-    record = sending.send_plan(rendered, platform, report, _announce(given))
+    with terminated.as_interrupted():
+        record = sending.send_plan(rendered, platform, report, _announce(given))
     follow_up(ctx, record, platform, given)
 
 

@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 
 from robotrain_azure import credential
 from robotrain_azure.cloud import here
+from robotrain_azure.own_words import of as own_words
+from robotrain_azure.sign_in import NOBODY, STALE
 
 SIGNED_OUT, UNREACHABLE = "not-signed-in", "unreachable"
 """The codes of what went wrong before there was an answer."""
 PASSING = (408, 429, 500, 502, 503, 504)
-STALE = ("ExpiredAuthenticationToken", "InvalidAuthenticationToken")
-"""What a new token mends."""
 RENEWALS = "MLFLOW_TRACKING_TOKEN_REFRESH_RETRIES"
 LIMITS = {"connection_timeout": 5, "read_timeout": 10}
 LONGEST_PAUSE = 5.0
@@ -29,6 +29,9 @@ UNREACHED = r"Failed to (?:resolve '[\w.-]+'|establish a new connection)|Unable 
 """In the texts of Azure's libraries: why there was no answer."""
 REASON = r"AADSTS\d+: [^.\n]*|No User Assigned[\w ]* Managed Identity found[\w ]*|Identity not found"
 """Likewise: why a sign-in was refused."""
+NO_SIGN_IN = "ClientAuthenticationError"
+NO_ANSWER = frozenset({"ServiceRequestError", "ServiceResponseError", "IncompleteReadError"})
+"""Of their errors."""
 
 
 class ArmError(OSError):
@@ -96,7 +99,7 @@ class Arm:
         except ModuleNotFoundError as error:
             raise ArmError("azure-identity, which signs in to Azure, is not installed here", code=SIGNED_OUT) from error
         except Exception as error:
-            raise _without_answer(error, url) from error
+            raise without_answer(error, url.split("/")[2]) from error
         if answer.status_code >= 400:
             raise _refused(answer.status_code, answer.text())
         return _object(answer.text())
@@ -131,29 +134,25 @@ def _may_pass(error: ArmError) -> bool:
     return error.status in PASSING or error.code == UNREACHABLE
 
 
-def _without_answer(error: Exception, url: str) -> ArmError:
-    """For a sign-in that failed, or a request that got no answer."""
+def without_answer(error: BaseException, host: str) -> ArmError:
+    """For a sign-in that failed, or a request to that host which got no answer."""
     kinds = {base.__name__ for base in type(error).__mro__}
-    host = url.split("/")[2]
     unreached = re.search(UNREACHED, str(error))
     reason = re.search(REASON, str(error))
-    if "ClientAuthenticationError" in kinds and (reason or not unreached):
+    if NO_SIGN_IN in kinds and (reason or not unreached):
         told = f" ({reason[0]})" if reason else ""
-        return ArmError(f"nobody is signed in to Azure here{told}", code=SIGNED_OUT)
-    told = unreached[0] if unreached else type(error).__name__
-    what = "Azure's sign-in" if "ClientAuthenticationError" in kinds else host
-    return ArmError(f"{what} cannot be reached ({told})", code=UNREACHABLE)
+        return ArmError(f"{NOBODY}{told}", code=SIGNED_OUT)
+    broken = "the connection broke off" if kinds & NO_ANSWER else type(error).__name__
+    what = "Azure's sign-in" if NO_SIGN_IN in kinds else host
+    return ArmError(f"{what} cannot be reached ({unreached[0] if unreached else broken})", code=UNREACHABLE)
 
 
 def _refused(status: int, text: str) -> ArmError:
-    """For an answer of 400 or more: with its own words, of which the first sentence."""
+    """For an answer of 400 or more: with its own words."""
     said = _object(text).get("error")
     said = said if isinstance(said, dict) else {}
-    code, message = str(said.get("code") or ""), str(said.get("message") or "")
-    first = re.split(r"(?<=\.)\s", message.strip(), maxsplit=1)[0]
-    return ArmError(
-        f"{first.rstrip('.') or 'no reason was given'} (HTTP {status} {code})".replace(" )", ")"), status, code
-    )
+    code, words = str(said.get("code") or ""), own_words(str(said.get("message") or ""), status)
+    return ArmError(f"{words} (HTTP {status} {code})".replace(" )", ")"), status, code)
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from robotrain_azure.arm import SIGNED_OUT, STALE, ArmError
+from robotrain_azure import sign_in
+from robotrain_azure.arm import SIGNED_OUT, ArmError
 from robotrain_azure.names_said import GUID
 from robotrain_azure.workspace import Workspace
 
@@ -35,9 +36,9 @@ def of(error: ArmError, workspace: Workspace) -> Refusal:
         return Refusal(kind="role", title=title, why=f"{error}.", ways=_others(workspace))
     if error.status == 404:
         return missing(error, workspace)
-    if error.code == SIGNED_OUT or (error.status == 401 and error.code in STALE):
-        why = f"{error}."
-        return Refusal(kind="signed-out", title=_CANNOT.format(workspace.name), why=why, ways=("az login",))
+    if error.code == SIGNED_OUT or (error.status == 401 and error.code in sign_in.STALE):
+        title, why = _CANNOT.format(workspace.name), sign_in.why(error)
+        return Refusal(kind="signed-out", title=title, why=why, ways=("az login",))
     if error.status in (401, 403):
         return _not_let_in(error, workspace)
     title, again = _CANNOT.format(workspace.name), ("try again later",)

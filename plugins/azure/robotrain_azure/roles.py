@@ -1,4 +1,6 @@
-"""What an identity may do with the blobs of a storage account, and in a workspace, as Azure's role assignments say."""
+"""What an identity may do with blobs of a storage account, secrets of a key vault, and in a workspace, as Azure's role
+assignments say.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -19,10 +21,19 @@ REGISTERING = {
     "8e3af657-a8ff-443c-a75c-2fe8c4bcb635": "Owner",
 }
 """Those of Azure's own that allow it."""
+SECRETS = "Microsoft.KeyVault/vaults/secrets/getSecret/action"
+SECRETS_USER = "Key Vault Secrets User"
+READING_SECRETS = {
+    "4633458b-17de-408a-b874-0445c86b69e6": SECRETS_USER,
+    "b86a8fe4-44ce-4948-aee5-eccb2c155cd7": "Key Vault Secrets Officer",
+    "00482a5a-887f-4fb3-b363-3b7fe8e74483": "Key Vault Administrator",
+}
+"""Likewise."""
 BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
 
 IDENTITIES = "2023-01-31"
 ACCOUNTS = "2023-05-01"
+VAULTS = "2023-07-01"
 AUTHORIZATION = "2022-04-01"
 
 
@@ -41,6 +52,15 @@ def accounts(arm: Arm, subscription: str) -> dict[str, str]:
     return {str(found["name"]): str(found["id"]) for found in arm.all(path, ACCOUNTS)}
 
 
+def vault(arm: Arm, subscription: str, name: str) -> str:
+    """The resource id of a key vault that goes by roles; empty where the subscription shows none of that name, and for
+    one that goes by access policies. Raises ArmError.
+    """
+    path = f"/subscriptions/{subscription}/providers/Microsoft.KeyVault/vaults"
+    named = (found for found in arm.all(path, VAULTS) if _same(found.get("name"), name))
+    return next((str(one["id"]) for one in named if (one.get("properties") or {}).get("enableRbacAuthorization")), "")
+
+
 def lacks(arm: Arm, account: str, holder: str, *, writes: bool) -> bool:
     """Whether `holder` surely may not use blobs of an account: no role of its own or of its groups allows it, neither
     there, nor above, nor on one of the containers. account: its resource id. Raises ArmError.
@@ -51,6 +71,17 @@ def lacks(arm: Arm, account: str, holder: str, *, writes: bool) -> bool:
 def lacks_models(arm: Arm, workspace: str, holder: str) -> bool:
     """Whether `holder` surely may not register models in a workspace. workspace: its resource id. Raises ArmError."""
     return not any(_registers(arm, found) for found in sorted(_definitions(arm, workspace, holder)))
+
+
+def lacks_secrets(arm: Arm, vault: str, holder: str) -> bool:
+    """Whether `holder` surely may not read secrets of a key vault, nor one of them. vault: its resource id. Raises
+    ArmError.
+    """
+    return not any(_reads_secrets(arm, found) for found in sorted(_definitions(arm, vault, holder)))
+
+
+def _reads_secrets(arm: Arm, definition: str) -> bool:
+    return definition.rpartition("/")[2].lower() in READING_SECRETS or any(_allowed(arm, definition, SECRETS))
 
 
 def _registers(arm: Arm, definition: str) -> bool:

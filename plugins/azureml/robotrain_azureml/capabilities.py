@@ -43,6 +43,7 @@ CAPABILITIES = Capabilities(
     workloads={"lerobot-train": YES, "lerobot-eval": YES, ANY: YES},
     features={
         "register_model": YES,
+        "tracking": YES,
         "multi_gpu": YES,
         "mixed_precision": YES,
         "several_datasets": YES,

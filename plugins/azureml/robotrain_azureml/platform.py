@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from robotrain.platforms import Default, Platform
     from robotrain.problem import Problem
     from robotrain.run import Output, Reference, Status
+    from robotrain_runtime.document import Source
     from robotrain_runtime.event import Registered
 
 
@@ -74,6 +75,14 @@ class AzureML:
         from robotrain_azureml.hand_over import prepare
 
         return prepare.prepare(plan)
+
+    def holds(self, plan: Plan) -> Iterable[Source]:
+        """The folders that lie in the datastore as they were pinned, whole."""
+        from robotrain.problem import Stage
+
+        from robotrain_azureml.hand_over import handed, upload_there
+
+        return upload_there.holds(plan, handed.of(plan, Stage.SUBMIT))
 
     def submit(self, plan: Plan) -> Reference:
         """Prepare it, and make the job. Raises Rejected."""

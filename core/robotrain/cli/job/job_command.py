@@ -110,6 +110,8 @@ class JobCommand(ComposedCommand):
 
             job_text.save(prepared.resolution, platform.name, given["save_as"])
             say(f"wrote the job to {given['save_as']}")
+            if getattr(platform, "sent", None) and given.get("save_spec", "") is None:
+                say(f"  it is a job file of robotrain; --save-spec FILE writes the job as {platform.name} has it")
         self.chosen = chosen
         self.perform(ctx, prepared, given)
 

@@ -5,27 +5,25 @@ one, as an ArmError or a StorageError.
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from robotrain.redaction import redact
-from robotrain_azure.arm import REASON, SIGNED_OUT, UNREACHABLE, UNREACHED, ArmError
+from robotrain_azure import arm, own_words, sign_in
+from robotrain_azure.arm import ArmError
 
 from robotrain_azureml.service.datastore import StorageError
 
 LONGEST = 400
-_TRIED = r"^\s*(\w+Credential): "
 _BLOBS = r"https://([a-z0-9]+)\.(?:blob|dfs)\."
-NO_ANSWER = frozenset({"ServiceRequestError", "ServiceResponseError", "IncompleteReadError"})
-NO_SIGN_IN = "ClientAuthenticationError"
 
 
 def of(error: BaseException, host: str = "") -> ArmError | StorageError | None:
     """What it says; None where it says nothing of Azure. host: whom it was asked of, where that is known."""
-    for one in _causes(error):
+    for one in sign_in.behind(error):
         if isinstance(one, ArmError | StorageError):
             return one
         if found := _answered(one) or _without_answer(one, host or "Azure"):
+            found.__cause__ = one
             return found
     return None
 
@@ -34,19 +32,6 @@ def status_of(error: BaseException) -> int:
     """Of the answer; 0 without one."""
     told = of(error)
     return told.status if told else 0
-
-
-def tried(error: BaseException) -> tuple[str, ...]:
-    """The sign-ins that were tried, by the names of Azure's library."""
-    return tuple(dict.fromkeys(name for one in _causes(error) for name in re.findall(_TRIED, str(one), re.MULTILINE)))
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _answered(error: BaseException) -> ArmError | StorageError | None:
@@ -59,29 +44,33 @@ def _answered(error: BaseException) -> ArmError | StorageError | None:
     code = str(
         getattr(told, "value", told) or (answer.headers.get("x-ms-error-code", "") if answer is not None else "")
     )
-    words = first(str(getattr(body, "message", None) or getattr(error, "message", None) or error))
-    found = re.match(_BLOBS, str(getattr(getattr(answer, "request", None), "url", "")))
+    words = _words(getattr(body, "message", None), error, status)
+    url = str(getattr(getattr(answer, "request", None), "url", ""))
+    found = re.match(_BLOBS, url)
     if found:
         said = f"HTTP {status} {code}".rstrip()
-        return StorageError(f"the storage account {found[1]} refused ({said})", status, code, found[1])
+        return StorageError(
+            f"the storage account {found[1]} refused ({said})", status, code, found[1], signed="sig=" in url
+        )
     return ArmError(f"{words} (HTTP {status} {code})".replace(" )", ")"), status, code)
+
+
+def _words(said: str | None, error: BaseException, status: int) -> str:
+    """Those of the answer, else what the library made of it."""
+    if said:
+        return redact(own_words.of(said, status), longest=LONGEST)
+    return first(str(getattr(error, "message", None) or error))
 
 
 def _without_answer(error: BaseException, host: str) -> ArmError | None:
     """Of a sign-in that failed, or of a request that got no answer."""
-    kinds, text = {base.__name__ for base in type(error).__mro__}, str(error)
-    unreached, reason = re.search(UNREACHED, text), re.search(REASON, text)
-    if NO_SIGN_IN in kinds and (reason or not unreached):
-        return ArmError(redact(reason[0] if reason else "no sign-in gave a token", longest=LONGEST), code=SIGNED_OUT)
-    if NO_SIGN_IN in kinds or kinds & NO_ANSWER:
-        said = unreached[0] if unreached else "the connection broke off"
-        what = "Azure's sign-in" if NO_SIGN_IN in kinds else host
-        return ArmError(f"{what} cannot be reached ({said})", code=UNREACHABLE)
+    kinds = {base.__name__ for base in type(error).__mro__}
+    if kinds & {arm.NO_SIGN_IN, *arm.NO_ANSWER}:
+        return arm.without_answer(error, host)
     return None
 
 
 def first(text: str) -> str:
-    """The first sentence of a text, without a full stop."""
+    """The first sentence of a text that may begin with a code, as it may be shown."""
     line = re.sub(r"^\(\w+\) ", "", next(iter(text.strip().splitlines()), ""))
-    first = re.split(r"(?<=\.)\s", line, maxsplit=1)[0]
-    return redact(first.rstrip(". "), longest=LONGEST) or "no reason was given"
+    return redact(own_words.of(line), longest=LONGEST)

@@ -3,16 +3,20 @@ alone, which no other job of the same plan reads or writes.
 """
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from robotrain.plan import Plan
 from robotrain.problem import Problem, Rejected, Stage
 from robotrain.run import Reference
+from robotrain_runtime import document
 
 from robotrain_azureml import order
-from robotrain_azureml.hand_over import agreed, handed
+from robotrain_azureml.hand_over import agreed, handed, unfit
 from robotrain_azureml.order import Order
 from robotrain_azureml.spec import inputs, outputs
+
+KIND = "command"
 
 
 def spec(plan: Plan, wanted: Order, name: str, code: str = "") -> bytes:
@@ -20,13 +24,13 @@ def spec(plan: Plan, wanted: Order, name: str, code: str = "") -> bytes:
     import yaml
 
     job = _read(plan, wanted, Stage.SUBMIT)
-    if found := list(agreed.problems(job, wanted, Stage.SUBMIT)):
+    if found := list(_wrong(plan, job, wanted, Stage.SUBMIT)):
         raise Rejected(found)
     job["name"] = name
     job["outputs"][wanted.output]["path"] = outputs.path(wanted.datastore, name, wanted.output)
     moved = {inputs.folder(wanted.datastore, one.to): _to(wanted, one.to, name) for one in wanted.uploads}
-    for one in (job.get("inputs") or {}).values():
-        if to := moved.get(one.get("path")):
+    for name, one in (job.get("inputs") or {}).items():
+        if to := moved.get(agreed.at(job, f"inputs.{name}.path")):
             one["path"] = inputs.folder(wanted.datastore, to)
     if code:
         job["code"] = f"azureml:{code}"
@@ -40,9 +44,9 @@ def order_of(wanted: Order, name: str) -> Order:
 
 
 def unlike(plan: Plan, wanted: Order, stage: Stage) -> list[Problem]:
-    """What somebody changed in the job alone, or made no job of."""
+    """What somebody changed in the job alone, or made no job of, or none that Azure would take."""
     try:
-        return list(agreed.problems(_read(plan, wanted, stage), wanted, stage))
+        return list(_wrong(plan, _read(plan, wanted, stage), wanted, stage))
     except Rejected as rejected:
         return list(rejected.problems)
 
@@ -62,6 +66,16 @@ def reference(wanted: Order, name: str, code: str = "") -> Reference:
     }
 
 
+def _wrong(plan: Plan, job: Mapping[str, Any], wanted: Order, stage: Stage) -> Iterator[Problem]:
+    """Raises Rejected."""
+    try:
+        told = document.load(plan.files[order.JOB].decode())
+    except (document.DocumentError, UnicodeDecodeError) as error:
+        raise Rejected([handed.damaged(stage, f"{order.JOB} is no job document.")]) from error
+    yield from agreed.problems(job, wanted, told, stage)
+    yield from unfit.problems(job, stage)
+
+
 def _to(wanted: Order, to: str, name: str) -> str:
     rest = to.removeprefix(f"{outputs.own(wanted.run)}/")
     return to if rest == to else f"{outputs.own(name)}/{rest}"
@@ -72,7 +86,7 @@ def _read(plan: Plan, wanted: Order, stage: Stage) -> dict[str, Any]:
 
     try:
         job = yaml.load(plan.files[plan.spec], Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        if job["outputs"][wanted.output]["path"] and job["name"] and job["code"] == order.CODE:
+        if job["outputs"][wanted.output]["path"] and job["name"] and job["code"] == order.CODE and job["type"] == KIND:
             told: dict[str, Any] = job
             return told
     except (yaml.YAMLError, KeyError, TypeError):

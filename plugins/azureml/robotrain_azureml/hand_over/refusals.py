@@ -7,11 +7,14 @@ import re
 from typing import TYPE_CHECKING
 
 from robotrain.problem import Instead, Problem, Rejected, Stage
-from robotrain_azure.arm import SIGNED_OUT, STALE, ArmError
+from robotrain_azure.arm import SIGNED_OUT, ArmError
+from robotrain_azure.sign_in import STALE
 
 from robotrain_azureml.hand_over import failure, refusals_named
 from robotrain_azureml.service import refusals as asked_for
+from robotrain_azureml.service import signed_out
 from robotrain_azureml.spec import inputs
+from robotrain_azureml.watch import causes, states
 
 if TYPE_CHECKING:
     from robotrain_azureml.hand_over.calls import Call
@@ -19,8 +22,6 @@ if TYPE_CHECKING:
     from robotrain_azureml.service.datastore import StorageError
 
 AGAIN = Instead("the same command", "when it can: nothing is sent twice")
-EXPIRED = r"AADSTS(?:70043|70044|700082|700084|50173|50078|50079|65001|50076)\b"
-"""Sign-ins that held for a time, or that want to see the person again."""
 OWN_WORDS = (400, 404, 409, 412, 422)
 PARTS = {"jobs": "the job", "codes": "the code of the job", "environments": "the environment of the job"}
 """What Azure was asked to take, by a part of its path."""
@@ -37,30 +38,12 @@ def of(error: BaseException, order: Order, asked: Call | None) -> Rejected:
     if told is None:
         return Rejected([_unknown(error)])
     if told.status == 401 and told.code in STALE:
-        return Expired([_signed_out(str(told), (), order)])
+        return Expired([signed_out.problem(told, order.at, Stage.SUBMIT, AGAIN)])
     if told.code == SIGNED_OUT:
-        return Rejected([_signed_out(str(told), failure.tried(error), order)])
+        return Rejected([signed_out.problem(told, order.at, Stage.SUBMIT, AGAIN)])
     if isinstance(told, ArmError) and (special := _special(told, order, asked)):
         return Rejected([special])
     return Rejected([_general(told, order, asked)])
-
-
-def unloadable(error: BaseException) -> Rejected:
-    """The SDK does not take the text that was rendered: nothing that the person said is at fault."""
-    return Rejected(
-        [
-            Problem(
-                code="azureml-job-not-read",
-                stage=Stage.SUBMIT,
-                title="Azure ML's SDK does not take the job of this plan",
-                why=f"It is a plan that somebody changed, or a fault of robotrain ({type(error).__name__}).",
-                instead=(
-                    Instead("robotrain render … --to FOLDER", "shows the job; please report it with its job.yaml"),
-                    Instead("az ml job create -f FOLDER/job.yaml", "says what is wrong with it"),
-                ),
-            )
-        ]
-    )
 
 
 def _special(told: ArmError, order: Order, asked: Call | None) -> Problem | None:
@@ -76,15 +59,31 @@ def _special(told: ArmError, order: Order, asked: Call | None) -> Problem | None
             instead=(Instead("the same command", "in some minutes: nothing is sent twice"),),
         )
     if told.status in OWN_WORDS and told.code not in refusals_named.ABOVE:
+        cause = causes.of(str(told), _as_watched(order), order.at)
         return Problem(
             code="azureml-refused",
             stage=Stage.SUBMIT,
             title=f"Azure ML does not take {_part(asked)}",
-            where=inputs.flag_of(str(told)),
-            why=f"{told}.",
+            where=inputs.flag_of(str(told)) or _flag(cause),
+            why=f"{told}.{_meaning(cause)}",
             instead=(Instead("robotrain render …", "shows what was sent"),),
         )
     return None
+
+
+def _as_watched(order: Order) -> states.Job:
+    """What a look at the job would tell of it, had it been made."""
+    return states.Job(compute=order.compute, instance_type=order.instance_type, identity=order.identity)
+
+
+def _meaning(cause: str) -> str:
+    return f" That means: {cause}." if cause else ""
+
+
+def _flag(cause: str) -> str:
+    """The one of ours that a cause speaks of first; commands of Azure's stand in backticks."""
+    found = re.search(r"--[a-z][a-z-]*", re.sub(r"`[^`]*`", "", cause))
+    return found[0] if found else ""
 
 
 def _general(told: ArmError | StorageError, order: Order, asked: Call | None) -> Problem:
@@ -92,18 +91,6 @@ def _general(told: ArmError | StorageError, order: Order, asked: Call | None) ->
     refused = asked_for.of(told, order.at, f"hand over {_part(asked)}")
     [problem] = refused.problems
     return dataclasses.replace(problem, instead=(*problem.instead, AGAIN)) if refused.passing else problem
-
-
-def _signed_out(said: str, tried: tuple[str, ...], order: Order) -> Problem:
-    expired = re.search(EXPIRED, said) or any(f" {code})" in said for code in STALE)
-    named = f" These were tried: {', '.join(tried)}." if tried else ""
-    return Problem(
-        code="azureml-signed-out",
-        stage=Stage.SUBMIT,
-        title="the sign-in to Azure does not hold any more" if expired else "nobody is signed in to Azure here",
-        why=f"{said[:1].upper()}{said[1:]}.{named}",
-        instead=(Instead("az login", f"and az account set --subscription {order.subscription}"), AGAIN),
-    )
 
 
 def _unknown(error: BaseException) -> Problem:

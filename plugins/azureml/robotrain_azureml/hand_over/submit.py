@@ -15,7 +15,7 @@ from robotrain.problem import NotSent, Rejected, Stage, Unanswered
 from robotrain.run import Reference
 from robotrain_azure import credential
 
-from robotrain_azureml.hand_over import find, handed, named, note, prepare, refusals, staging, upload
+from robotrain_azureml.hand_over import find, handed, named, note, prepare, refusals, staging, unread, upload
 from robotrain_azureml.hand_over.sdk import Sdk
 from robotrain_azureml.order import Order
 from robotrain_azureml.service import job_address
@@ -86,7 +86,7 @@ def _loaded(sdk: Sdk, file: Path) -> Any:
     try:
         return sdk.load(file)
     except Exception as error:
-        raise refusals.unloadable(error) from error
+        raise Rejected([unread.problem(error)]) from error
 
 
 def _refused(sdk: Sdk, order: Order, name: str, error: Exception) -> Reference:

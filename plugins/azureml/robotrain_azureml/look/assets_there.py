@@ -1,8 +1,9 @@
 """A look at the data assets and models that the job reads: whether each version is there, and is what it is read as."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from robotrain.problem import Instead, Problem
 from robotrain_azure import refusal
@@ -13,7 +14,7 @@ from robotrain_azureml.look import data_assets, names, refused
 from robotrain_azureml.look.compute import count
 from robotrain_azureml.look.finding import Severity, az, problem
 from robotrain_azureml.look.looking import VERSION, Looking
-from robotrain_azureml.order import Asset, Order
+from robotrain_azureml.order import Asset
 
 ELSEWHERE = r"subscriptions/([^/]+)/resourcegroups/([^/]+)(?:/providers/[^/]+)?/workspaces/([^/]+)"
 LOCATED = r"locations/[^/]+/workspaces/([^/]+)"
@@ -24,13 +25,12 @@ LISTS = {"data": "data list", "models": "model list"}
 
 def problems(looking: Looking, asset: Asset, described: Sequence[str] = ()) -> Iterator[Problem]:
     """What is wrong with one. described: the files that a dataset is told by. Raises ArmError when it is not told."""
-    at = workspace(looking.order, asset)
+    at = workspace(looking, asset)
     if at is None:
         yield _unseen(asset)
         return
-    path = f"{at.resource}/{asset.kind}/{asset.name}"
     try:
-        told = looking.arm.get(f"{path}/versions/{asset.version}", VERSION).get("properties") or {}
+        told = properties(looking, asset, at)
     except ArmError as error:
         yield _not_told(looking, asset, at, error)
         return
@@ -45,14 +45,22 @@ def problems(looking: Looking, asset: Asset, described: Sequence[str] = ()) -> I
         yield problem("azureml-asset-archived", title, asset.flag, _said(asset), severity="warning")
 
 
-def workspace(order: Order, asset: Asset) -> Workspace | None:
+def properties(looking: Looking, asset: Asset, at: Workspace) -> Mapping[str, Any]:
+    """Those of its version. Raises ArmError."""
+    path = f"{at.resource}/{asset.kind}/{asset.name}/versions/{asset.version}"
+    return looking.once(path, lambda: looking.arm.get(path, VERSION).get("properties") or {})
+
+
+def workspace(looking: Looking, asset: Asset) -> Workspace | None:
     """The workspace that has it; None where its address does not say that."""
+    here = looking.order.at
     if not asset.scope:
-        return order.at
+        return here
     if found := re.fullmatch(ELSEWHERE, asset.scope, re.IGNORECASE):
         return Workspace(*found.groups())
     found = re.fullmatch(LOCATED, asset.scope, re.IGNORECASE)
-    return order.at if found and found[1].lower() == order.workspace.lower() else None
+    own = (here.name.lower(), looking.told("workspaceId").lower())
+    return here if found and found[1].lower() in own else None
 
 
 def named(asset: Asset) -> str:

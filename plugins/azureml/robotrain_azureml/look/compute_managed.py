@@ -23,6 +23,11 @@ def problems(looking: Looking, found: Compute) -> Iterator[Problem]:
         yield from _cluster(looking, found)
 
 
+def is_low(found: Compute) -> bool:
+    """Whether its machines are of low priority: others may take them away."""
+    return str(found.details.get("vmPriority") or "").lower() == "lowpriority"
+
+
 def _instance(looking: Looking, found: Compute) -> Iterator[Problem]:
     state = str(found.details.get("state") or "")
     title = f"the compute instance {found.name} is not running: its state is {state}"
@@ -61,8 +66,7 @@ def _sized(looking: Looking, found: Compute, nodes: int) -> Iterator[Problem]:
     what = f"a {size} of the compute {found.name}"
     yield from gpus.problems(looking.order, machine.gpus, what, "--compute", [])
     if nodes:
-        low = str(found.details.get("vmPriority") or "").lower() == "lowpriority"
-        yield from quota.problems(looking, machine, low)
+        yield from quota.problems(looking, machine, is_low(found))
 
 
 def _idle(found: Compute) -> int:

@@ -13,6 +13,7 @@ from robotrain_runtime.document import JobDocument
 
 from robotrain_azureml.capabilities import CAPABILITIES
 from robotrain_azureml.kinds import datastore_path
+from robotrain_azureml.look import store_there
 from robotrain_azureml.look.finding import az, problem
 from robotrain_azureml.look.looking import Looking
 from robotrain_azureml.order import Asset
@@ -37,7 +38,7 @@ def problems(
     if asset.kind != "data" or not described:
         return
     try:
-        found = _place(looking, str(properties.get("dataUri") or ""))
+        found = place(looking, str(properties.get("dataUri") or ""))
         if found is None:
             return
         store, folder = found
@@ -49,8 +50,10 @@ def problems(
     yield _undescribed(looking, asset, described)
 
 
-def _place(looking: Looking, address: str) -> tuple[Datastore, str] | None:
-    """Where an asset's content lies, and the folder there; None for a form that is not read. Raises ArmError."""
+def place(looking: Looking, address: str) -> tuple[Datastore, str] | None:
+    """Where an asset's content lies, and the folder there; None for a form that is not read. Raises ArmError, and
+    StorageError.
+    """
     if blob := re.fullmatch(_BLOB, address):
         account, suffix, container, folder = blob.groups()
         return Datastore(looking.order.at, "", account, container, suffix, keyed=False), unquote(folder)
@@ -58,7 +61,7 @@ def _place(looking: Looking, address: str) -> tuple[Datastore, str] | None:
         path = datastore_path.parse(address)
     except SourceError:
         return None
-    return datastore.named(looking.arm, path.at or looking.order.at, path.datastore), path.path
+    return store_there.named(looking, path.at or looking.order.at, path.datastore), path.path
 
 
 def _undescribed(looking: Looking, asset: Asset, described: Sequence[str]) -> Problem:

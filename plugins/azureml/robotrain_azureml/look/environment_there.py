@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from robotrain.problem import Instead, Problem
+from robotrain.problem import Problem, Stage
 from robotrain_azure.arm import ArmError
 
 from robotrain_azureml.look.finding import problem
 from robotrain_azureml.look.looking import Looking
+from robotrain_azureml.service import environment_differs
 
 
 def problems(looking: Looking) -> Iterator[Problem]:
@@ -17,15 +18,7 @@ def problems(looking: Looking) -> Iterator[Problem]:
         title = f"the environment {named} is not in the workspace yet: it is registered when the job is sent"
         yield problem("azureml-environment-new", title, "--image", wanted.image, severity="note")
     elif there != wanted.image:
-        holds = f"the image {there}" if there else "no image: it is built from files"
-        title = f"the environment {named} of the workspace holds another image"
-        why = f"It holds {holds}. The job is to run in {wanted.image}. A version of an environment cannot be changed."
-        ways = [
-            Instead("--environment-version VERSION", "another one, which is registered with the job's image"),
-            Instead("--environment-name NAME", "the same, under another name"),
-            *([Instead(f"--image {there}", "when the job may run in that one")] if there else []),
-        ]
-        yield problem("azureml-environment-differs", title, "--environment-version", wanted.version, why, *ways)
+        yield environment_differs.problem(wanted, there, Stage.PREFLIGHT)
 
 
 def image(looking: Looking) -> str | None:

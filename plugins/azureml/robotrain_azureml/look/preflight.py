@@ -21,12 +21,15 @@ from robotrain_azureml.look import (
     job_identity,
     refused,
     storage_there,
+    taken_away,
     vault_answers,
+    vault_role,
 )
 from robotrain_azureml.look.looking import PATIENCE, VERSION, Looking
 from robotrain_azureml.order import Asset, Order
 
 SIGNED_OUT = "azureml-signed-out"
+IDENTITY = "the roles of the job's identity"
 AT_ONCE = 4
 """Looks at assets: there may be 64."""
 
@@ -65,9 +68,11 @@ def _in_azure(order: Order, told: JobDocument) -> Iterator[Problem]:
             unchecked.around(environment, partial(environment_there.problems, looking)),
             unchecked.around("the roles of who is signed in", partial(allowed.problems, looking)),
             unchecked.around(f"the datastore {order.datastore}", partial(storage_there.problems, looking, told)),
-            unchecked.around("the roles of the job's identity", partial(job_identity.on_models, looking, told)),
+            unchecked.around(IDENTITY, partial(job_identity.on_models, looking, told)),
+            partial(taken_away.problems, looking, told),
             *(partial(assets, order.assets[start::AT_ONCE]) for start in range(AT_ONCE)),
             *(partial(vault_answers.problems, secret) for secret in order.secrets),
+            *(unchecked.around(IDENTITY, partial(vault_role.problems, looking, secret)) for secret in order.secrets),
         ]
     )
     yield from unchecked.problems()
@@ -84,8 +89,7 @@ def _assets(
 
 def _here(plan: Plan, order: Order, told: JobDocument) -> Iterator[Problem]:
     """The data as this machine may see it, and the folders that are uploaded from it."""
-    for one in order.uploads:
-        yield from upload.unfit(plan, one, Stage.PREFLIGHT)
+    yield from upload.looked_at(plan, order)
     yield from data_from_here.problems(told)
 
 

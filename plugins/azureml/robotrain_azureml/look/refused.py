@@ -3,14 +3,15 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from robotrain.problem import SENTENCE, Instead, Problem
+from robotrain.problem import SENTENCE, Instead, Problem, Stage
 from robotrain.redaction import redact
 from robotrain_azure import refusal
-from robotrain_azure.arm import SIGNED_OUT, UNREACHABLE, ArmError
+from robotrain_azure.arm import UNREACHABLE, ArmError
 from robotrain_azure.refusal import Refusal
 from robotrain_azure.workspace import Workspace
 
 from robotrain_azureml.look.finding import Severity, problem
+from robotrain_azureml.service import signed_out
 
 AGAIN = Instead("the same command", "when it can be")
 UNCHECKED = "azureml-unchecked"
@@ -21,8 +22,8 @@ ABOVE = ("SubscriptionNotFound", "ResourceGroupNotFound")
 def of(error: ArmError, at: Workspace, severity: Severity = "error") -> Problem:
     """Of the workspace itself: what stops every submit, or what only could not be looked at for a moment."""
     told = refusal.of(error, at)
-    if error.code == SIGNED_OUT:
-        return _signed_out(told, severity)
+    if told.kind == "signed-out":
+        return signed_out.problem(error, at, Stage.PREFLIGHT, severity=severity)
     if error.code == UNREACHABLE:
         title = "Azure cannot be reached from here"
         return problem("azureml-unreachable", title, "", "", _why(told), AGAIN, severity=severity)
@@ -94,10 +95,3 @@ class Unchecked:
 def _why(told: Refusal) -> str:
     """Azure's words, as they may be shown."""
     return redact(told.why, longest=SENTENCE)
-
-
-def _signed_out(told: Refusal, severity: Severity) -> Problem:
-    ways = (Instead("az login", "then `az account set --subscription ID` where several are seen"),)
-    title = "nobody is signed in to Azure here"
-    more = _why(told).removeprefix(title).strip(" ().")
-    return problem("azureml-signed-out", title, "", "", f"{more}." if more else "", *ways, severity=severity)

@@ -12,7 +12,7 @@ from robotrain_azure.arm import ArmError
 from robotrain_azure.refusal import role_line
 from robotrain_runtime.document import JobDocument
 
-from robotrain_azureml.look import job_identity, names, refused, store_there
+from robotrain_azureml.look import job_identity, mounted, names, refused, store_there
 from robotrain_azureml.look.answers import answers
 from robotrain_azureml.look.finding import az, problem
 from robotrain_azureml.look.looking import VERSION, Looking
@@ -44,16 +44,21 @@ def problems(looking: Looking, told: JobDocument) -> Iterator[Problem]:
         [
             partial(_accounts, looking, store),
             partial(_caller, looking, store),
-            partial(job_identity.on_storage, looking, reached(told, order.publishes, store)),
+            partial(_job, looking, told, store),
             partial(_from_here, looking, store),
         ]
     )
 
 
-def reached(told: JobDocument, publishes: str, store: Datastore) -> dict[str, bool]:
+def _job(looking: Looking, told: JobDocument, store: Datastore) -> Iterator[Problem]:
+    yield from job_identity.on_storage(looking, _reached(looking, told, store))
+
+
+def _reached(looking: Looking, told: JobDocument, store: Datastore) -> dict[str, bool]:
     """The storage accounts that the job reaches with its identity, and whether it writes there."""
-    read = [account(source.uri) for source in told.sources if source.kind == "blob_url"]
-    written = [account(publishes), "" if store.keyed else store.account]
+    blobs = (account(source.uri) for source in told.sources if source.kind == "blob_url")
+    read = [*blobs, *mounted.accounts(looking, told)]
+    written = [account(looking.order.publishes), "" if store.keyed else store.account]
     return {**{name: False for name in read if name}, **{name: True for name in written if name}}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from robotrain.job import Job
 from robotrain.problem import Problem
 
-from robotrain_azureml.rules import computes, containers, context, hub_secret, naming, places
+from robotrain_azureml.rules import computes, containers, context, hub_secret, naming, places, variables
 from robotrain_azureml.settings import Settings
 
 
@@ -25,4 +25,5 @@ def check(job: Job, settings: Settings) -> Iterator[Problem]:
     yield from naming.labels(settings)
     yield from places.datastore(settings)
     yield from places.preempted(job, settings)
+    yield from variables.too_long(job)
     yield from hub_secret.wrong_with(job, settings)

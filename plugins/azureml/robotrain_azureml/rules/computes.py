@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from robotrain.job import Job
-from robotrain.problem import Problem
+from robotrain.problem import Instead, Problem
 from robotrain_azure.finding import cannot, missing, ways
 
 from robotrain_azureml import compute_name, machine
@@ -43,7 +43,10 @@ def instance_type(settings: Settings) -> Iterator[Problem]:
     if machine.managed(settings):
         title = "a managed compute has machines of one kind, and is asked for none by name"
         why = "Instance types are those of a Kubernetes compute; a managed one is named for what it has."
-        instead = ways("--compute NAME", "--compute-kind kubernetes")
+        instead = (
+            Instead("leave --instance-type out"),
+            Instead("--compute NAME", "one of Kubernetes, which has such types"),
+        )
         yield cannot("azureml-instance-type-managed", title, "--instance-type", why, instead, named)
     elif not re.fullmatch(INSTANCE_TYPE, named):
         why = "It is letters, digits, `-`, `_` and `.`, 63 at most."

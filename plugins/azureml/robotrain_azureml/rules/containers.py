@@ -16,7 +16,8 @@ from robotrain_azureml.settings import Settings
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}"
 VERSION = r"[A-Za-z0-9._-]{1,255}"
-_SIZE = r"0*[1-9][0-9]{0,14}[bkmg]"
+SIZE = r"[1-9][0-9]{0,14}[bkmg]"
+SIZE_IS = "It is a whole number above 0 and one of the units b, k, m and g, as docker has it."
 
 
 def image(job: Job, settings: Settings) -> Iterator[Problem]:
@@ -55,11 +56,10 @@ def environment(job: Job, settings: Settings) -> Iterator[Problem]:
 def shared_memory(settings: Settings) -> Iterator[Problem]:
     """As docker has it."""
     given = settings.shm_size
-    if not re.fullmatch(_SIZE, given, re.ASCII):
-        why = "It is a whole number above 0 and one of the units b, k, m and g, as docker has it."
-        meant = re.fullmatch(r"\s*(0*[1-9][0-9]{0,14})\s*([bkmg]?)(?:i?b)?\s*", given.lower(), re.ASCII)
+    if not re.fullmatch(SIZE, given, re.ASCII):
+        meant = re.fullmatch(r"\s*0*([1-9][0-9]{0,14})\s*([bkmg]?)(?:i?b)?\s*", given.lower(), re.ASCII)
         instead = ways(f"--shm-size {meant[1]}{meant[2] or 'g'}" if meant else "--shm-size 8g")
-        yield unfit("--shm-size", given, "a size of shared memory", why, instead)
+        yield unfit("--shm-size", given, "a size of shared memory", SIZE_IS, instead)
 
 
 def time(settings: Settings) -> Iterator[Problem]:

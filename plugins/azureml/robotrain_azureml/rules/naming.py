@@ -18,7 +18,8 @@ JOB = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 LONGEST_JOB = 255
 SUFFIX = len("-a1b2c3")
 """What stands behind the run's name, so that colleagues who send the same job have a job each."""
-EXPERIMENT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}"
+EXPERIMENT = r"[A-Za-z0-9][A-Za-z0-9_-]{0,255}"
+EXPERIMENT_IS = "It is letters, digits, `_` and `-`, 256 at most, a letter or a digit first."
 LONGEST_DISPLAY_NAME = 256
 MOST_LABELS = 24
 """Of the 50 tags that a job may have. The training's own need some."""
@@ -40,10 +41,9 @@ def experiment(job: Job) -> Iterator[Problem]:
     """The experiment that the job is listed in."""
     name = spec.experiment(job)
     if not re.fullmatch(EXPERIMENT, name):
-        why = "It is letters, digits, `_`, `-` and `.`, 255 at most, a letter or a digit first."
-        mended = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("._-")[:255]
+        mended = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("_-")[:256]
         instead = ways(f"--experiment-name {mended}" if mended else "")
-        yield unfit("--experiment-name", name, "the name of an experiment", why, instead)
+        yield unfit("--experiment-name", name, "the name of an experiment", EXPERIMENT_IS, instead)
 
 
 def display_name(settings: Settings) -> Iterator[Problem]:

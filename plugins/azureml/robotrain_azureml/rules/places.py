@@ -14,6 +14,9 @@ from robotrain_azureml.settings import Settings
 
 DATASTORE = r"[A-Za-z0-9_]{1,255}"
 PUBLISH = "publish_url"
+NOTHING_SURVIVES = "azureml-nothing-survives"
+LOST = "{} may be taken away, with checkpoints unless --output-mode rw_mount"
+"""Of a machine, in words."""
 
 
 def datastore(settings: Settings) -> Iterator[Problem]:
@@ -27,7 +30,7 @@ def datastore(settings: Settings) -> Iterator[Problem]:
 
 def preempted(job: Job, settings: Settings) -> Iterator[Problem]:
     """What a machine that may be taken away keeps until then: nothing, unless somebody says so. Told once it is known
-    that the job names its machine: a managed compute has its own.
+    that the job names its machine: a managed compute has its own, which the look before a submit sees.
     """
     if not usual.of(job.workload).resumed:
         return
@@ -35,5 +38,4 @@ def preempted(job: Job, settings: Settings) -> Iterator[Problem]:
     if "spot" not in named or settings.output_mode != "upload" or PUBLISH not in values or values[PUBLISH]:
         return
     if settings.compute_kind or settings.instance_type:
-        title = f"a machine of the type {named} may be taken away, with checkpoints unless --output-mode rw_mount"
-        yield warning("azureml-nothing-survives", title, "", "", note=True)
+        yield warning(NOTHING_SURVIVES, LOST.format(f"a machine of the type {named}"), "", "", note=True)

@@ -32,13 +32,15 @@ class StorageError(OSError):
     """Storage did not do it: the text says why, without a full stop. status: of the answer, 0 without one.
 
     code: storage's own word for it, or one of those of `robotrain_azure.arm`, or NO_BLOBS. account: which.
+    signed: whether a signature or a key asked, which roles of the caller change nothing for.
     """
 
-    def __init__(self, sentence: str, status: int = 0, code: str = "", account: str = "") -> None:
+    def __init__(self, sentence: str, status: int = 0, code: str = "", account: str = "", signed: bool = False) -> None:
         super().__init__(sentence)
         self.status = status
         self.code = code
         self.account = account
+        self.signed = signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,18 +148,18 @@ def telling(store: Datastore) -> Iterator[None]:
     try:
         yield
     except importlib.import_module("azure.core.exceptions").AzureError as error:
-        raise told(error, store.account) from error
+        raise told(error, store.account, store.keyed) from error
 
 
-def told(error: Exception, account: str) -> StorageError:
-    """What an error of the SDK says."""
+def told(error: Exception, account: str, signed: bool = False) -> StorageError:
+    """What an error of the SDK says. signed: as an error has it."""
     from robotrain_azure.arm import REASON, SIGNED_OUT, UNREACHABLE, UNREACHED
 
     kinds = {base.__name__ for base in type(error).__mro__}
     status, code = int(getattr(error, "status_code", 0) or 0), _code(error)
     if status:
         words = f"HTTP {status} {code}".rstrip()
-        return StorageError(f"the storage account {account} refused ({words})", status, code, account)
+        return StorageError(f"the storage account {account} refused ({words})", status, code, account, signed)
     unreached, reason = re.search(UNREACHED, str(error)), re.search(REASON, str(error))
     if "ClientAuthenticationError" in kinds and (reason or not unreached):
         why = f" ({reason[0]})" if reason else ""

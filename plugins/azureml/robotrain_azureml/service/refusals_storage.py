@@ -4,7 +4,7 @@ from __future__ import annotations  # the types below are for readers and checke
 
 from typing import TYPE_CHECKING
 
-from robotrain_azure import caller
+from robotrain_azure import caller, sign_in
 from robotrain_azure.arm import PASSING, SIGNED_OUT, UNREACHABLE
 from robotrain_azure.refusal import Refusal, role_line
 from robotrain_azure.roles import CONTRIBUTOR
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 NO_KEYS = "KeyBasedAuthenticationNotPermitted"
 NETWORK = "AuthorizationFailure"
 """Most often; a role that is missing is called so as well."""
+INSIDE = "a network that its rules let in, where it takes some alone"
 UNKNOWN = "ACCOUNT"
 
 
@@ -25,17 +26,20 @@ def of(error: StorageError | BlobError, at: Workspace) -> Refusal:
     """Of what storage answered, or did not. A role is given to who is signed in, as far as the sign-in tells."""
     why, account = _sentence(error), error.account
     if error.code == SIGNED_OUT:
-        return Refusal(kind="signed-out", title="nobody is signed in to Azure here", why=why, ways=("az login",))
+        return Refusal(kind="signed-out", title=sign_in.NOBODY, why=sign_in.why(error), ways=("az login",))
     if error.code == NO_KEYS:
         return Refusal(kind="role", title=_named(account, "takes no keys"), why=_answer(error), ways=(by_identity(at),))
     if error.status in (401, 403):
-        line = role_line(caller.object_id(), CONTRIBUTOR, account_id(at, account))
-        inside = "a network that its rules let in, where it takes some alone"
-        ways = (inside, line) if error.code == NETWORK else (line, inside)
+        ways = (INSIDE,) if error.signed else _ways(error, at)
         return Refusal(kind="role", title=_named(account, "does not let you in"), why=_answer(error), ways=ways)
     passing = error.code == UNREACHABLE or error.status in PASSING
     again = ("try again later",) if passing else ()
     return Refusal(kind="other", title=_named(account, "did not do it"), why=why, ways=again, network=passing)
+
+
+def _ways(error: StorageError | BlobError, at: Workspace) -> tuple[str, str]:
+    line = role_line(caller.object_id(), CONTRIBUTOR, account_id(at, error.account))
+    return (INSIDE, line) if error.code == NETWORK else (line, INSIDE)
 
 
 def account_id(at: Workspace, account: str) -> str:

@@ -20,8 +20,10 @@ PIECE = 1 << 18
 class BlobError(OSError):
     """It was not read; the text says why. status: of the answer, 0 without one. code: storage's own word for it.
 
-    account: which it is.
+    account: which it is. signed: as that of a datastore has it.
     """
+
+    signed = True
 
     def __init__(self, url: str, why: str, status: int = 0, code: str = "") -> None:
         self.account = (urlsplit(url).hostname or "").partition(".")[0]

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from robotrain_azure.caller import UNKNOWN
 from robotrain_azure.refusal import role_line
 from robotrain_azure.roles import CONTRIBUTOR, READER
 from robotrain_azure.workspace import Workspace
@@ -16,6 +17,8 @@ from robotrain_azureml.service.refusals_storage import account_id, by_identity
 from robotrain_azureml.watch.states import Job
 
 AGAIN = "`robotrain resubmit` may succeed, and `robotrain resume` where a checkpoint was kept"
+ANOTHER_TYPE = "`robotrain resubmit --set instance_type=NAME`"
+"""Of a job that was made; one that was refused is typed again."""
 MEMORY = "memory ran out: an --instance-type with more, a smaller --batch-size or fewer --num-workers"
 _ACCOUNT = r"(?:https://(?=[a-z0-9]+\.(?:blob|dfs)\.)|account[ :]*')([a-z0-9]{3,24})"
 _IMAGE = r"image[ :]+\\?[\"']?([\w./-]+[:@][\w.:@-]+)"
@@ -35,8 +38,8 @@ CAUSES = (
     Cause(
         r"invalid instance ?type|instance ?type\b.{0,80}(?:not found|not exist|not valid|unknown)"
         r"|exceed\w* the node size",
-        "the compute has no instance type{instance_type}, or no node that is large enough for it: --instance-type NAME "
-        "as `az ml compute show --name {compute}` lists them",
+        "the compute has no instance type{instance_type}, or no node that is large enough for it: "
+        "{another_type}, one that `az ml compute show --name {compute}` lists",
     ),
     Cause(
         r"identity not found|no (?:user.?assigned|managed|msi)\b.{0,60}identity|no token received"
@@ -84,7 +87,7 @@ CAUSES = (
     ),
     Cause(r"oomkilled|out ?of ?memory|exit(?:ed with)?(?: status)? code:? ?137\b", MEMORY),
     Cause(
-        r"no space left|disk ?full|diskpressure|ephemeral[- ]storage|disk (?:usage|space)",
+        r"no space left|disk ?full|diskpressure|ephemeral[- ]storage|disk (?:usage|space|quota)",
         "its disk ran full: an --instance-type with more, or less data at a time (--cache-gib)",
     ),
     Cause(
@@ -117,16 +120,18 @@ def of(words: str, told: Job, at: Workspace) -> str:
 
 
 def _known(words: str, told: Job, at: Workspace) -> Mapping[str, str]:
-    account = account_id(at, _found(_ACCOUNT, words))
-    holder = told.identity or "OBJECT-ID"
+    named = _found(_ACCOUNT, words)
+    account, output = account_id(at, named), account_id(at, named or told.storage)
+    holder = told.identity or UNKNOWN
     return {
         "compute": told.compute or "COMPUTE",
         "instance_type": f" {told.instance_type}" if told.instance_type else "",
         "identity": f" ({told.identity})" if told.identity else "",
+        "another_type": ANOTHER_TYPE if told.word else "--instance-type NAME",
         "image": f" {name}" if (name := _found(_IMAGE, words)) else "",
         "reader": role_line(holder, READER, account),
-        "writer": role_line(holder, CONTRIBUTOR, account),
-        "sender_writer": role_line("OBJECT-ID", CONTRIBUTOR, account),
+        "writer": role_line(holder, CONTRIBUTOR, output),
+        "sender_writer": role_line(told.sender or UNKNOWN, CONTRIBUTOR, account),
         "workspace_reader": role_line("PRINCIPAL-ID-OF-THE-WORKSPACE", READER, account),
         "by_identity": by_identity(at),
     }

@@ -3,7 +3,7 @@ and models among the artifacts of its tracking.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from robotrain.problem import Rejected
 from robotrain.run import Output, Reference
@@ -31,16 +31,14 @@ def outputs(reference: Reference) -> list[Output]:
         return []
     said = heard(reference)
     found = {one.name: one for one in _published(said)}
-    try:
-        found |= {one.name: one for one in _kept(reference)}
-    except Refused as refused:
-        if not found:
-            raise
-        print(f"warning: what lies in the job's output cannot be listed from here: {refused}", file=sys.stderr)
+    sealed = _sealed(reference, published=bool(found))
+    found |= {name: _of(name, one) for name, one in sealed.items() if not one.lacking}
+    torn = {name: one for name, one in sealed.items() if name not in found}
     models = list(_models(reference, said))
-    made = said.known.checkpoint or said.evaluated
-    if not found and not models and made:
-        raise Rejected([outputs_missing.problem(reference, told)])
+    if not found and not models and (said.known.checkpoint or said.evaluated or torn):
+        raise Rejected([outputs_missing.problem(reference, told, torn)])
+    if told.finished:
+        _warn(torn)
     return [*sorted(found.values(), key=lambda one: one.step or 0), *models]
 
 
@@ -52,18 +50,31 @@ def _published(said: Heard) -> Iterator[Output]:
         yield Output(name=RESULTS, kind="file", source=BLOBS, uri=said.results)
 
 
-def _kept(reference: Reference) -> Iterator[Output]:
-    """In the declared output: checkpoints, or results that are whole."""
-    store = outputs_kept.place(reference)
-    if not outputs_kept.holds_results(reference):
-        yield from map(_of, outputs_kept.kept(reference, store))
-    elif there := outputs_kept.results(reference, store):
-        yield Output(name=RESULTS, kind="file", source=DatastorePath.kind, uri=there.uri, size=there.size)
+def _sealed(reference: Reference, published: bool) -> dict[str, Kept]:
+    """What lies in the declared output, by its name as an output, whole or not. Raises Refused where nothing was
+    published either.
+    """
+    try:
+        there = outputs_kept.sealed(reference, outputs_kept.place(reference))
+    except Refused as refused:
+        if not published:
+            raise
+        print(f"warning: what lies in the job's output cannot be listed from here: {refused}", file=sys.stderr)
+        return {}
+    return {_name(one.made.step) if one.folder else RESULTS: one for one in there}
 
 
-def _of(kept: Kept) -> Output:
+def _warn(torn: Mapping[str, Kept]) -> None:
+    """Of a job that writes no more."""
+    for name, one in torn.items():
+        print(f"warning: {name} lies in the job's output and {outputs_missing.lacks(one)}", file=sys.stderr)
+
+
+def _of(name: str, kept: Kept) -> Output:
+    if not kept.folder:
+        return Output(name=name, kind="file", source=DatastorePath.kind, uri=kept.uri, size=kept.size)
     return Output(
-        name=_name(kept.made.step),
+        name=name,
         kind="checkpoint",
         source=DatastorePath.kind,
         uri=kept.uri,

@@ -1,4 +1,6 @@
-"""What lies in the declared output of a job: checkpoints or results that are complete and its own, as seals say."""
+"""What lies in the declared output of a job: checkpoints or results that are its own, and whether they are whole, as
+seals say.
+"""
 
 import re
 import tempfile
@@ -25,13 +27,14 @@ ARTIFACTS = "workspaceartifactstore"
 class Kept:
     """folder: its name in the output; empty for results, which are all of it. uri: its address in the datastore.
 
-    size: in bytes.
+    size: in bytes, of what is there. lacking: the files of its seal that are not.
     """
 
     folder: str
     uri: str
     made: Manifest
     size: int
+    lacking: tuple[str, ...] = ()
 
 
 def place(reference: Reference) -> Datastore:
@@ -53,25 +56,22 @@ def holds_results(reference: Reference) -> bool:
     return reference.get("output", "").strip("/").endswith(f"/{RESULTS}")
 
 
-def results(reference: Reference, store: Datastore) -> Kept | None:
-    """Those of an evaluation; None where they are not whole. Raises Refused when they cannot be listed."""
-    return next((one for one in _sealed(reference, store) if not one.folder), None)
-
-
 def kept(reference: Reference, store: Datastore) -> list[Kept]:
-    """Checkpoints, by their steps. Raises Refused when they cannot be listed."""
-    return sorted((one for one in _sealed(reference, store) if one.folder), key=lambda one: one.made.step)
+    """Those that are whole, by their steps. Raises Refused when they cannot be listed."""
+    return [one for one in sealed(reference, store) if not one.lacking]
 
 
-def _sealed(reference: Reference, store: Datastore) -> list[Kept]:
-    output = reference.get("output", "").strip("/")
+def sealed(reference: Reference, store: Datastore) -> list[Kept]:
+    """Checkpoints, by their steps, or the results; also what lacks a part. Raises Refused when it is not listed."""
+    output, in_folders = reference.get("output", "").strip("/"), not holds_results(reference)
     try:
         with datastore.opened(jobs.signed_in(), store) as blobs:
             found = {blob.name[len(output) + 1 :]: blob for blob in blobs.below(output)}
-            return list(_whole(reference, blobs, found))
+            there = [one for one in _of_seals(reference, blobs, found) if bool(one.folder) == in_folders]
     except (ArmError, StorageError) as error:
         at = jobs.workspace_of(reference)
         raise refusals.of(error, at, f"list the output of {reference['job']}") from None
+    return sorted(there, key=lambda one: one.made.step)
 
 
 def artifact(reference: Reference, name: str) -> str:
@@ -84,7 +84,7 @@ def is_anothers(reference: Reference, made: Manifest) -> bool:
     return brought.is_anothers(made, reference.get("job", ""), reference.get("run", ""))
 
 
-def _whole(reference: Reference, blobs: Blobs, found: Mapping[str, Blob]) -> Iterator[Kept]:
+def _of_seals(reference: Reference, blobs: Blobs, found: Mapping[str, Blob]) -> Iterator[Kept]:
     for name in found:
         folder, _, last = name.rpartition("/")
         if last != MANIFEST or not re.fullmatch(r"\d*", folder):
@@ -92,12 +92,12 @@ def _whole(reference: Reference, blobs: Blobs, found: Mapping[str, Blob]) -> Ite
         made = _manifest(blobs.read(found[name].name))
         if made is None or is_anothers(reference, made):
             continue
-        files = [found.get(f"{folder}/{file}" if folder else file) for file in made.files]
-        if None not in files:
-            size = sum(one.size for one in files if one)
-            path = f"{reference['output'].strip('/')}/{folder}".rstrip("/")
-            uri = str(DatastorePath(reference.get("datastore", ""), path, jobs.workspace_of(reference)))
-            yield Kept(folder=folder, uri=uri, made=made, size=size)
+        files = {file: found.get(f"{folder}/{file}" if folder else file) for file in made.files}
+        size = sum(one.size for one in files.values() if one)
+        path = f"{reference['output'].strip('/')}/{folder}".rstrip("/")
+        uri = str(DatastorePath(reference.get("datastore", ""), path, jobs.workspace_of(reference)))
+        lacking = tuple(file for file, there in files.items() if there is None)
+        yield Kept(folder=folder, uri=uri, made=made, size=size, lacking=lacking)
 
 
 def _manifest(content: bytes) -> Manifest | None:

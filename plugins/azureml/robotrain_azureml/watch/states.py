@@ -10,10 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from robotrain_azure.usual import CHECKPOINTS, RESULTS
+
 if TYPE_CHECKING:
     from robotrain.run import State
 
 CANCELED = "Canceled"
+OURS = (CHECKPOINTS, RESULTS)
+"""Outputs that a job declares, one of them; Azure ML adds its own."""
 _KNOWN: Mapping[str, State] = {
     **dict.fromkeys(("NotStarted", "Unapproved", "Scheduled", "Starting", "Provisioning"), "pending"),
     **dict.fromkeys(("Preparing", "Queued", "Pausing", "Paused"), "pending"),
@@ -40,7 +44,8 @@ class Job:
     """A job as Azure ML tells it. word: its status. code, message: why it failed, in Azure ML's words.
 
     made, started, ended: seconds since the epoch. limit: seconds that it may run. logs: the address of each log by its
-    name, signed for a while. compute, identity, mode: what the job says; mode: how its output is kept.
+    name, signed for a while. compute, identity, mode: what the job says; mode: how its output is kept. storage, sender:
+    the account that its output lies in, and the object id of who sent it, once somebody asked for them.
     """
 
     name: str = ""
@@ -57,6 +62,8 @@ class Job:
     instance_type: str = ""
     identity: str = ""
     mode: str = ""
+    storage: str = ""
+    sender: str = ""
 
     @property
     def state(self) -> State:
@@ -112,7 +119,7 @@ def read(resource: Mapping[str, Any], details: Mapping[str, Any]) -> Job:
         compute=_text(said.get("computeId")).rpartition("/")[2],
         instance_type=_text(_mapping(said.get("resources")).get("instanceType")),
         identity=_text(_mapping(said.get("environmentVariables")).get("AZURE_CLIENT_ID")),
-        mode=_text(_mapping(outputs.get("checkpoints")).get("mode")),
+        mode=next((_text(_mapping(outputs[name]).get("mode")) for name in OURS if name in outputs), ""),
     )
 
 

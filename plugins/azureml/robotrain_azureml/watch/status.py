@@ -1,10 +1,18 @@
 """How a job is: asked once; of one that failed, the end of its log says why."""
 
+import dataclasses
+import re
 import time
 
 from robotrain.run import Reference, Status
+from robotrain_azure import caller
+from robotrain_azure.arm import ArmError
+from robotrain_azure.caller import UNKNOWN as OBJECT
+from robotrain_azure.workspace import Workspace
 
-from robotrain_azureml.service import jobs
+from robotrain_azureml.service import datastore, jobs
+from robotrain_azureml.service.datastore import StorageError
+from robotrain_azureml.service.refusals_storage import UNKNOWN as ACCOUNT
 from robotrain_azureml.watch import logs, reasons, status_asked
 from robotrain_azureml.watch.states import Job
 
@@ -29,7 +37,25 @@ def _reason(reference: Reference, told: Job) -> str:
         return ""
     if told.state == "cancelled":
         return reasons.cancelled(told)
-    return reasons.failed(told, at, None if told.timed_out else logs.outcome(reference, told))
+    return _failed(reference, told, at)
+
+
+def _failed(reference: Reference, told: Job, at: Workspace) -> str:
+    """Asks for what a command of it leaves open."""
+    outcome = None if told.timed_out else logs.outcome(reference, told)
+    said = reasons.failed(told, at, outcome)
+    if not re.search(rf"(?:/storageAccounts/{ACCOUNT}|--assignee {OBJECT})\b", said):
+        return said
+    told = dataclasses.replace(told, storage=_storage(reference, at), sender=caller.object_id())
+    return reasons.failed(told, at, outcome)
+
+
+def _storage(reference: Reference, at: Workspace) -> str:
+    """The account of its output; empty where nobody tells."""
+    try:
+        return datastore.named(jobs.signed_in(), at, reference.get("datastore", "")).account
+    except (ArmError, StorageError):
+        return ""
 
 
 def _unheard(why: str) -> str:
