@@ -60,6 +60,7 @@ def prepare(call: Call, plugins: Plugins) -> api.Prepared:
         terraform=Terraform(names, project, Path.cwd()),
     )
     wrong = [_unknown(name, known, workload, platform) for name in call.values if name not in known]
+    wrong += job_file.strange(file, plugins.names("platform")) if file else []
     wrong += projects.strange(project, plugins) if project else []
     return api.prepare(request, workload, platform, plugins, tuple(wrong))
 

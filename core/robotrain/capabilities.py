@@ -29,7 +29,8 @@ YES = Support("yes")
 UNKNOWN = Support("unknown", "the platform does not say")
 ANY = "*"
 """In a declaration, in a name's place: those not named, a stranger's among them. Of source kinds only such as the
-container fetches by itself: what a platform would have to mount is never meant.
+container fetches by itself: what a platform would have to mount is never meant. For a kind that requires a feature it
+stands as far as the feature is there.
 """
 
 
@@ -53,6 +54,7 @@ FEATURES: Mapping[str, str] = {
     "runs_here": "do the work on this very machine",
     "publish_folder": "copy what a run leaves to a folder",
     "wandb": "log to Weights & Biases",
+    "tracking": "track a run with MLflow",
 }
 """The features core knows of; a workload or a platform may name further ones."""
 
@@ -70,20 +72,27 @@ class Capabilities:
 
     sources: by (role, kind). combinations: of two kinds of datasets in one job, by (kind, kind), in either order; what
     is not declared goes together where each of the two is taken, and several datasets are. workloads, features: by
-    name. limits: by the names of LIMITS; what is not declared has no limit but robotrain's own.
+    name. given_by: by feature, the setting without which a job has nothing of it. limits: by the names of LIMITS; what
+    is not declared has no limit but robotrain's own.
     """
 
     sources: Mapping[tuple[str, str], Support] = field(default_factory=dict)
     combinations: Mapping[tuple[str, str], Support] = field(default_factory=dict)
     workloads: Mapping[str, Support] = field(default_factory=dict)
     features: Mapping[str, Support] = field(default_factory=dict)
+    given_by: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
 
     def source(self, role: str, kind: SourceKind) -> Support:
         """Whether inputs of `kind` can fill `role`; of the role `publish`, whether it can be written to."""
+        named = self.sources.get((role, kind.name))
+        return self._unnamed(role, kind) if named is None else named
+
+    def _unnamed(self, role: str, kind: SourceKind) -> Support:
         fetched = kind.target if role == "publish" else kind.half
-        fallback = self.sources.get((role, ANY), UNKNOWN) if fetched else UNKNOWN
-        return self.sources.get((role, kind.name), fallback)
+        answer = self.sources.get((role, ANY), UNKNOWN) if fetched else UNKNOWN
+        needed = kind.requires if role != "publish" else ""
+        return self.feature(needed) if answer and needed else answer
 
     def combination(self, kind: str, other: str) -> Support:
         """Whether datasets of the two kinds can be merged in one job, each of which is taken."""

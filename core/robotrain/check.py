@@ -1,29 +1,15 @@
 """What a platform's declaration says of a resolved job. Pure; every answer comes from data."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
 
-from robotrain_runtime.parameter import parameters_of
-
-from robotrain import combinations, limits, refusals, targets
-from robotrain.capabilities import FEATURES, Capabilities
+from robotrain import combinations, limits, needs, refusals, targets
 from robotrain.inputs import Input
 from robotrain.platforms import Platform
 from robotrain.problem import Instead, Problem, Stage
-from robotrain.redaction import redact
 from robotrain.refusals import Platforms
 from robotrain.resolve import Resolution
 from robotrain.source import SourceKind
 from robotrain.workload import Workload
-
-
-class Need(NamedTuple):
-    """A feature a job needs, where that was said, and what was given there; the flag of the parameter that needs it."""
-
-    feature: str
-    where: str
-    given: str
-    flag: str = ""
 
 
 def check(
@@ -42,12 +28,9 @@ def check(
     pairs = combinations.pairs(datasets)
     yield from combinations.check(pairs, platform, kinds, platforms)
     yield from limits.check(chosen, platform, kinds, platforms)
-    needed = [
-        *_needed(resolution, workload, kinds, platform.capabilities),
-        *_merged(datasets, pairs, platform.capabilities),
-    ]
+    needed = [*needs.of(resolution, workload, kinds, pairs, platform.capabilities)]
     for need in needed:
-        yield from _feature(need, platform, platforms)
+        yield from needs.check(need, platform, resolution.settings, platforms)
     yield from targets.check(resolution, workload, platform, kinds, platforms)
     beside = {need.flag for need in needed if not platform.capabilities.feature(need.feature)}
     for problem in workload.check(resolution.job):
@@ -90,44 +73,6 @@ def _source(one: Input, platform: Platform, kinds: Mapping[str, SourceKind], pla
         why=support.reason,
         instead=(*(Instead(way, accepts) for way in ways[:1]), *others),
     )
-
-
-def _feature(need: Need, platform: Platform, platforms: Platforms) -> Iterator[Problem]:
-    support = platform.capabilities.feature(need.feature)
-    if support:
-        return
-    what = FEATURES.get(need.feature, need.feature.replace("_", " "))
-    others = refusals.others(platform, platforms, lambda can: can.feature(need.feature), "can")
-    yield Problem(
-        code="feature-not-there",
-        stage=Stage.CHECK,
-        title=f"{platform.name} cannot {what}{refusals.yet(support)}",
-        where=need.where,
-        given=need.given,
-        why=support.reason,
-        instead=refusals.ways(support, others),
-    )
-
-
-def _needed(
-    resolution: Resolution, workload: Workload, kinds: Mapping[str, SourceKind], can: Capabilities
-) -> Iterator[Need]:
-    """Each feature the job needs."""
-    addresses = {place.parameter for place in targets.of(resolution.job, workload, kinds, can)}
-    addresses |= {name for name in workload.targets if targets.is_address(str(resolution.job[name] or ""))}
-    for parameter in parameters_of(workload.parameters):
-        given = resolution.job[parameter.name] != parameter.default and parameter.name not in addresses
-        if parameter.param.requires and given:
-            value = resolution.parameters[parameter.name]
-            said = redact(str(value.value))
-            yield Need(parameter.param.requires, value.origin.where, said, parameter.flag)
-
-
-def _merged(datasets: Sequence[Input], pairs: Sequence[combinations.Pair], can: Capabilities) -> Iterator[Need]:
-    """Several datasets, unless the platform answers of the very kinds."""
-    undeclared = (pair for pair in pairs if not combinations.declared(can, pair))
-    if pair := next(undeclared, None):
-        yield Need("several_datasets", pair.later.origin.where, f"{len(datasets)} datasets")
 
 
 def _spelling(kind: SourceKind, role: str) -> str:

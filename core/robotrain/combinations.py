@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from robotrain import refusals
-from robotrain.capabilities import Capabilities, Support, no
+from robotrain.capabilities import Capabilities, Support
 from robotrain.problem import Problem, Stage
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ def declared(can: Capabilities, pair: Pair) -> bool:
 
 def together(can: Capabilities, one: SourceKind, other: SourceKind) -> Support:
     """Whether a platform takes datasets of two kinds in one job, or several of one: each alone, and both at once."""
-    apart = _apart(one, other)
-    answers = [apart] if apart is not None else [can.source(DATASET, one), can.source(DATASET, other)]
+    answers = [can.source(DATASET, one), can.source(DATASET, other)]
     return next((answer for answer in answers if not answer), can.combination(one.name, other.name))
 
 
@@ -79,10 +78,15 @@ def _refused(
     )
 
 
-def _apart(one: SourceKind, other: SourceKind) -> Support | None:
-    """Why two such datasets are never given in one job, whatever the platform."""
-    flag = one.roles[DATASET]
+def apart(one: SourceKind, other: SourceKind) -> bool:
+    """Whether two such datasets are never given in one job, whatever the platform."""
     if one.name == other.name:
-        return None if flag.repeatable else no(f"{flag.flag} can be given once.", "a job for each")
-    alone = next((kind for kind in (one, other) if kind.roles[DATASET].alone), None)
-    return no(f"{alone.title} stand alone in a job.", "a job for each") if alone else None
+        return not one.roles[DATASET].repeatable
+    return one.roles[DATASET].alone or other.roles[DATASET].alone
+
+
+def alone(kind: SourceKind) -> str:
+    """How a kind of datasets stands apart on every platform, as a sentence; empty where it does not."""
+    flag = kind.roles[DATASET]
+    said = [*([] if flag.repeatable else ["one of them"]), *(["no other dataset beside them"] if flag.alone else [])]
+    return f"{kind.title}: {' and '.join(said)} in a job, on every platform." if said else ""

@@ -209,24 +209,31 @@ def _conflicts(
             continue
         own = [text for text in texts if kind.name in text.kinds]
         if len(own) > 1 and not kind.roles[role].repeatable:
-            yield _usage("source-repeated", f"{kind.roles[role].flag} can be given once", own[1])
+            ways = _each_alone(own) if rule.many else ()  # else they are told below
+            yield _usage("source-repeated", f"{kind.roles[role].flag} can be given once", own[1], instead=ways)
         if own and kind.roles[role].alone and len(own) < len(texts):
             other = next(text for text in texts if kind.name not in text.kinds)
             title = f"{own[0].origin.where} and {other.origin.where} both name the {role}"
             beside = kind.roles[role].beside
             ways = (Instead(beside, f"as the local name beside {other.origin.where}"),) if beside else ()
+            ways += _each_alone((own[0], other))
             yield _usage("sources-conflict", title, own[0], why=f"{kind.title} stand alone in a job.", instead=ways)
     if len(texts) > 1 and not rule.many:
         flags = list(dict.fromkeys(redact(text.origin.where) for text in texts))
         title = f"this workload takes one {role}, and {' and '.join(flags)} name {len(texts)}"
-        choice = [Instead(f"{text.origin.where} {redact(text.text)}", "alone") for text in texts]
-        as_flags = all(flag.startswith("-") for flag in flags)
-        yield _usage("source-repeated", title, texts[1], instead=tuple(choice) if as_flags else ())
+        yield _usage("source-repeated", title, texts[1], instead=_each_alone(texts))
     for typed in dict.fromkeys(text.kinds for text in texts):
         own = [text for text in texts if text.kinds == typed]
         if len(own) > MOST:
             title = f"a job takes at most {MOST} {kinds[typed[0]].title}; this one names {len(own)}"
             yield _usage("sources-too-many", title, own[MOST])
+
+
+def _each_alone(texts: Sequence[SourceText]) -> tuple[Instead, ...]:
+    """One of them, where all were typed as flags."""
+    if not all(text.origin.where.startswith("-") for text in texts):
+        return ()
+    return tuple(Instead(f"{text.origin.where} {redact(text.text)}", "alone") for text in texts)
 
 
 def _warnings(inputs: Sequence[Input], kinds: Mapping[str, SourceKind]) -> Iterator[Problem]:

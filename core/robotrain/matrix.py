@@ -45,18 +45,22 @@ class Limit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matrix:
-    """All of it. platforms: in the order of their columns."""
+    """All of it. platforms: in the order of their columns. apart: a sentence for each kind of datasets whose pairs are
+    no platform's matter.
+    """
 
     platforms: tuple[str, ...]
     rows: tuple[Row, ...]
     limits: tuple[Limit, ...]
+    apart: tuple[str, ...] = ()
 
 
 def of(platforms: Mapping[str, Platform], kinds: Mapping[str, SourceKind], workloads: Mapping[str, Workload]) -> Matrix:
     """That of some platforms. A row for all that is installed or declared, also where no platform mentions it."""
     can = {name: platform.capabilities for name, platform in platforms.items()}
     rows = (*_sources(can, kinds), *_combinations(can, kinds), *_workloads(can, workloads), *_features(can, workloads))
-    return Matrix(platforms=tuple(can), rows=rows, limits=tuple(_limits(can)))
+    apart = tuple(filter(None, (combinations.alone(kinds[name]) for name in _datasets(can, kinds))))
+    return Matrix(platforms=tuple(can), rows=rows, limits=tuple(_limits(can)), apart=apart)
 
 
 def _sources(can: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]) -> Iterator[Row]:
@@ -74,10 +78,15 @@ def _sources(can: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]) -
 
 
 def _combinations(can: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]) -> Iterator[Row]:
-    datasets = sorted(name for name, kind in kinds.items() if _fills(kind, combinations.DATASET) and _asked(kind, can))
-    for one, other in combinations_with_replacement(datasets, 2):
+    for one, other in combinations_with_replacement(_datasets(can, kinds), 2):
+        if combinations.apart(kinds[one], kinds[other]):
+            continue
         cells = {at: combinations.together(found, kinds[one], kinds[other]) for at, found in can.items()}
         yield Row(section="combinations", names={"kind": one, "other": other}, cells=cells)
+
+
+def _datasets(can: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]) -> list[str]:
+    return sorted(name for name, kind in kinds.items() if _fills(kind, combinations.DATASET) and _asked(kind, can))
 
 
 def _workloads(can: Mapping[str, Capabilities], workloads: Mapping[str, Workload]) -> Iterator[Row]:

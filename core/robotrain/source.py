@@ -83,7 +83,8 @@ class SourceKind:
     source of another kind, which is then the one that counts. target: the module that writes to such a place in the
     container, when it is a place to write to as well. carried: it is one that the platform itself copies checkpoints
     to: nothing in the container is told of it. meant: (text, source) → what a text that was looked up stands for, in
-    words for the person who typed it; empty where the source itself says it.
+    words for the person who typed it; empty where the source itself says it. requires: a feature of the platform that
+    the half cannot do without, such as `tracking` where it looks up what was typed.
     """
 
     name: str
@@ -101,3 +102,4 @@ class SourceKind:
     target: str = ""
     carried: bool = False
     meant: Callable[[str, Source], str] = field(default=lambda text, source: "")
+    requires: str = ""

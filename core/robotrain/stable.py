@@ -38,6 +38,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
         "Seen",
         "Taker",
         "bring",
+        "evaluated",
         "holds",
         "lines",
         "outcome",
@@ -52,10 +53,14 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "robotrain.tables": ("pairs",),
     "robotrain.testing": ("PlatformKit", "Served", "SourceKit", "WorkloadKit", "World"),
     "robotrain.workload": ("Role", "Workload"),
+    "robotrain_runtime.assistant": ("Assistant", "serve"),
+    "robotrain_runtime.checkpoint": ("MANIFEST", "Manifest", "read", "seal"),
+    "robotrain_runtime.courier": ("Halted", "Never"),
     "robotrain_runtime.document": ("JobDocument", "Mount", "Placement", "Source", "dump", "load"),
     "robotrain_runtime.emit": ("emit",),
     "robotrain_runtime.event": (
         "Checkpoint",
+        "Delivered",
         "Download",
         "Evaluated",
         "Metrics",
@@ -81,5 +86,6 @@ MODULES: Mapping[str, tuple[str, ...]] = {
         "SourceHalf",
     ),
     "robotrain_runtime.parameter": ("Param",),
+    "robotrain_runtime.target": ("Halt", "Look", "Mark", "Target", "TargetHalf", "Writer"),
 }
 """By module, the names."""

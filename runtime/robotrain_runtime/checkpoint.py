@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from robotrain_runtime.event import Note
 
 MANIFEST = "robotrain-checkpoint.json"
+"""The file beside a checkpoint's own that says what they hold."""
 SCHEMA = 1
 CHUNK = 1 << 20
 

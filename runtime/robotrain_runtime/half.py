@@ -224,8 +224,10 @@ class WorkloadHalf(Protocol):
     """A workload in the container: a module with these names.
 
     What may be left out: `publishing`, when nothing is published; `DESCRIBED` and `compare`; `gpus`, when it asks for
-    none; `prepare`, when every source is used as it comes; `checkpoints`, when it cannot go on from one; and
-    `environment(document) -> Environment`, when every job of it runs in the ENVIRONMENT.
+    none; `prepare`, when every source is used as it comes; `checkpoints`, when it cannot go on from one;
+    `environment(document) -> Environment`, when every job of it runs in the ENVIRONMENT; and `targets(document, data)`,
+    the places (`robotrain_runtime.target.Target`) that each checkpoint, or the results, are copied to beside the run's
+    own folder, when there are none: it is also asked before the data is there, with what there is.
     """
 
     ENVIRONMENT: Environment

@@ -1,4 +1,6 @@
-"""Places that a job writes its checkpoints to, and the halves of those with an address, as the runtime sees them."""
+"""Places that a job writes its checkpoints or results to, and the halves of those with an address, as the runtime sees
+them.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +11,7 @@ from robotrain_runtime.checkpoint import Manifest
 from robotrain_runtime.half import Environment, Place
 
 Halt = Callable[[], bool]
+"""Whether what is done is to be dropped at once, as when the run's time is up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +53,15 @@ class Look:
 
 
 class Writer(Protocol):
-    """Writes to one address. Every method but `close` raises what `Courier` knows."""
+    """Writes to one address. What a method raises is tried again, after pauses that grow; but
+    `robotrain_runtime.courier.Never` where another try would not help, and Halted once `halted()` says so. The text is
+    a sentence for the person who runs it.
+    """
 
     def put(self, folder: Path, manifest: Manifest, halted: Halt) -> bool:
-        """Bring a checkpoint, under its own name: whole, or not there. False when it was there already."""
+        """Bring the sealed `folder` (a checkpoint, or results) below the address, under its own name: whole, or not
+        there. False when it was there already. Its manifest comes last: whoever finds it finds all that it names.
+        """
 
     def trim(self, run: str, keep: int, halted: Halt) -> tuple[str, ...]:
         """Remove the oldest checkpoints of `run` but for the last `keep`: their names."""
@@ -65,7 +73,8 @@ class Writer(Protocol):
 class TargetHalf(Protocol):
     """A kind of source that is also a place to write to: a module with these names. ENVIRONMENT: where it works.
 
-    SOURCE: the half of the kind, which brings back what was written; without one no run goes on from there.
+    SOURCE: the half of the kind, which brings back what was written, as `ADDRESS/NAME`; it may be left out, and then no
+    run goes on from there.
     """
 
     ENVIRONMENT: Environment
@@ -78,4 +87,4 @@ class TargetHalf(Protocol):
         """Whether one may write there, and what lies there; quick. Without a `place.python` it asks nobody."""
 
     def open(self, address: str, place: Place) -> Writer:
-        """What writes there."""
+        """What writes there. Raises OSError with a sentence."""

@@ -181,7 +181,7 @@ def test_of_submit(robotrain, mars):
 
 def test_of_platforms(robotrain, mars):
     told = robotrain("platforms", "local", "--json").json
-    assert list(told) == ["platforms", "rows", "limits", "settings"]
+    assert list(told) == ["platforms", "rows", "limits", "apart", "settings"]
     assert {"what", "section", "support"} == set.intersection(*map(set, told["rows"]))
     assert {tuple(limit) for limit in told["limits"]} == {("name", "means", "numbers")}
     assert {tuple(one) for row in told["rows"] for one in row["support"]} == {("level", "reason", "instead")}

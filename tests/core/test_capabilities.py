@@ -5,13 +5,16 @@ import io
 import re
 import tarfile
 import zipfile
+from dataclasses import field, make_dataclass
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 import yaml
 from robotrain.capabilities import ANY, YES, Capabilities, no, not_yet
 from robotrain.plugins import Plugins
 from robotrain_runtime import document
+from robotrain_runtime.parameter import Param
 
 ON = ("--platform", "mars", "--no-pin")
 BLOB = "https://acc.blob.core.windows.net/box"
@@ -37,7 +40,7 @@ class Stone:
 def robotrain_source_kinds():
     flags = {role: f"--{role.replace('_', '-')}-stone" for role in ("dataset", "policy", "init_policy", "resume")}
     return [SourceKind(name="stone", title="stones", form="STONE", help="A stone.", half=HALF, target=HALF,
-        roles={role: RoleFlag(flag) for role, flag in flags.items()},
+        requires=NEEDS, roles={role: RoleFlag(flag) for role, flag in flags.items()},
         recognises=lambda text: text.startswith("stone:"), parse=lambda text, base: Stone(text))]
 """
 HALF = "stones.container"
@@ -61,8 +64,8 @@ def declares(mars, monkeypatch):
 def stones(install):
     """A source kind of a stranger, with a container half or, for one that a platform has to mount, without."""
 
-    def bring(half: str = HALF) -> None:
-        declared = STONES.replace("=HALF", f"={half!r}")
+    def bring(half: str = HALF, requires: str = "") -> None:
+        declared = STONES.replace("=HALF", f"={half!r}").replace("=NEEDS", f"={requires!r}")
         package = install("robotrain-stones", {"source.stone": "stones_kind"}, stones_kind=declared) / "stones"
         package.mkdir()
         for name in ("__init__.py", "container.py"):
@@ -188,6 +191,33 @@ def test_any_never_means_a_kind_that_the_platform_would_have_to_mount(submit, de
     assert answer.exit_code == 3
     assert "mars does not say that it can accept stones" in answer.stderr
     assert submit("--dataset-asset", "azureml:pusht:3").exit_code == 3
+
+
+def test_any_means_a_kind_that_requires_a_feature_as_far_as_the_feature_is_there(robotrain, submit, declares, stones):
+    declares(sources={("dataset", ANY): YES}, features={"tracking": no("Nobody watches mars.", "a telescope")})
+    stones(requires="tracking")
+    answer = submit("--dataset-stone", "stone:basalt")
+    assert (answer.exit_code, "mars does not accept stones" in answer.stderr) == (3, True)
+    assert "Nobody watches mars.\n  use   a telescope" in answer.stderr
+    rows = {row["what"]: row["support"] for row in robotrain("platforms", "mars", "--json").json["rows"]}
+    assert rows["dataset from stone"] == rows["feature tracking"]
+    assert rows["dataset from blob_url"][0]["level"] == "yes"
+
+
+def test_a_feature_that_a_setting_gives_is_there_where_it_is_said(submit, declares, stones, monkeypatch):
+    import mars_plugin
+
+    telescope = ("telescope", Annotated[str | None, Param(help="whose")], field(default=None))
+    settings = make_dataclass("Settings", [telescope], bases=(mars_plugin.Settings,), frozen=True, kw_only=True)
+    monkeypatch.setattr(mars_plugin.Mars, "settings", settings)
+    declares(sources={("dataset", ANY): YES}, features={"tracking": YES}, given_by={"tracking": "telescope"})
+    stones(requires="tracking")
+    answer = submit("--dataset-stone", "stone:basalt")
+    assert answer.exit_code == 3
+    assert "mars cannot track a run with MLflow without --telescope" in answer.stderr
+    assert "  --dataset-stone stone:basalt\n  What needs it: stones.\n  use   --telescope TEXT\n" in answer.stderr
+    assert submit("--dataset-stone", "stone:basalt", "--telescope", "hubble").exit_code == 0
+    assert submit("--blob-url", f"{BLOB}/one").exit_code == 0
 
 
 def test_what_is_named_counts_and_not_any(submit, declares):

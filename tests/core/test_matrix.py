@@ -54,19 +54,28 @@ def test_whoever_is_not_named_has_a_row_in_each_role_and_among_the_workloads(pla
     assert platforms.cell("mars", workload="lerobot-train")["level"] == "yes"
 
 
-def test_each_pair_of_datasets_has_an_answer_and_one_that_stands_alone_says_so(platforms):
+def test_each_pair_of_datasets_that_a_job_can_have_has_an_answer(platforms):
     datasets = {row["kind"] for row in platforms.rows(section="sources", role="dataset")} - {ANY}
     pairs = platforms.rows(section="combinations")
-    assert len({frozenset((row["kind"], row["other"])) for row in pairs}) == len(datasets) * (len(datasets) + 1) // 2
+    several = datasets - {"huggingface"}
+    assert len({frozenset((row["kind"], row["other"])) for row in pairs}) == len(several) * (len(several) + 1) // 2
     assert platforms.cell("mars", section="combinations", kind="blob_url", other="data_asset")["level"] == "yes"
-    alone = platforms.cell("mars", section="combinations", kind="blob_url", other="huggingface")
-    assert alone == {
-        "level": "no",
-        "reason": "Hugging Face repositories stand alone in a job.",
-        "instead": "a job for each",
-    }
-    once = platforms.cell("mars", section="combinations", kind="huggingface", other="huggingface")
-    assert (once["level"], once["reason"]) == ("no", "--dataset-repo-id can be given once.")
+
+
+ALONE = "Hugging Face repositories: one of them and no other dataset beside them in a job, on every platform."
+
+
+def test_what_stands_alone_on_every_platform_is_no_platforms_no(robotrain, platforms):
+    assert not [row for row in platforms.rows(section="combinations") if "huggingface" in (row["kind"], row["other"])]
+    assert platforms.json["apart"] == [ALONE]
+    for words in ((), ("local",), ("--markdown",)):
+        assert f"\n{ALONE}\n" in robotrain("platforms", *words).stdout
+
+
+def test_the_table_of_all_says_where_its_reasons_are(robotrain):
+    answer = robotrain("platforms")
+    assert answer.stderr == "robotrain platforms PLATFORM tells why, and what to do instead\n"
+    assert robotrain("platforms", "local").stderr == ""
 
 
 def test_a_pair_is_no_where_one_of_the_two_is_not_taken_and_says_why(platforms):
@@ -116,7 +125,6 @@ def test_one_platform_says_its_limits_and_what_does_not_go_together(robotrain):
     assert pair.endswith("  no    as dataset from data_asset")
     assert "1024  " in told
     assert "KiB of native spec" in told
-    assert "Hugging Face repositories stand alone in a job. Instead: a job for each." in told
 
 
 def test_markdown_gives_equal_reasons_one_number(robotrain, mars, monkeypatch):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from parity_cells import Cell, cells, kinds
+from parity_command import PLATFORMS
 from parity_executed import prepared, recorded
 
 Typed = list[tuple[str, str]]
@@ -27,12 +28,6 @@ def _repeats(kind: str) -> bool:
     return kinds()[kind].roles["dataset"].repeatable
 
 
-def _apart(one: str, other: str) -> bool:
-    """Whether no job can have both, whatever the platform."""
-    alone = one != other and (kinds()[one].roles["dataset"].alone or kinds()[other].roles["dataset"].alone)
-    return alone or (one == other and not _repeats(one))
-
-
 @pytest.mark.parametrize("cell", cells("combinations", taken=True))
 def test_datasets_that_go_together_are_merged_in_the_order_typed(rendered, tmp_path: Path, cell: Cell) -> None:
     said = typed(*cell.what)
@@ -47,12 +42,17 @@ def test_datasets_that_go_together_are_merged_in_the_order_typed(rendered, tmp_p
 
 @pytest.mark.parametrize("cell", cells("combinations", taken=False))
 def test_datasets_that_do_not_are_refused_by_name(refused, cell: Cell) -> None:
-    apart = _apart(*cell.what)
-    problems = refused(cell.platform, *words(typed(*cell.what)), code=2 if apart else 3)
-    assert all(problem["instead"] or problem["why"] or apart for problem in problems)
+    problems = refused(cell.platform, *words(typed(*cell.what)))
+    assert all(problem["instead"] for problem in problems)
     titles = " ".join(problem["title"] for problem in problems)
-    if apart:
-        assert kinds()[cell.what[0]].roles["dataset"].flag in titles
-    else:
-        assert cell.platform in titles
-        assert any(kinds()[kind].title in titles for kind in cell.what)
+    assert cell.platform in titles
+    assert any(kinds()[kind].title in titles for kind in cell.what)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("other", [name for name, kind in kinds().items() if "dataset" in kind.roles and kind.example])
+def test_what_no_platform_can_have_in_one_job_is_refused_as_no_platforms(refused, platform: str, other: str) -> None:
+    problems = refused(platform, *words(typed("huggingface", other)), code=2)
+    (problem,) = [one for one in problems if one["code"] in ("source-repeated", "sources-conflict")]
+    assert platform not in problem["title"]
+    assert problem["instead"]

@@ -13,9 +13,10 @@ BLOB = "https://account1.blob.core.windows.net/train/set"
 ASKED_OTHERWISE: Mapping[str, str] = {
     "stream_logs": "of a run that was sent: the kit follows a log on each platform",
     "cancel": "of a run that was sent: the kit cancels one on each platform",
+    "tracking": "of sources that are looked up where the run is tracked: the tests of sources",
     "runs_here": "of nobody: it says where to look for the machine",
 }
-"""Features that no option of a job needs."""
+"""Features that no option of a job needs by itself."""
 OTHERS: Mapping[str, tuple[str, ...]] = {
     "several_datasets": ("--blob-url", f"{BLOB}1", "--blob-url", f"{BLOB}2"),
     "publish_folder": (*DATASET, "--publish-url", "/checkpoints"),

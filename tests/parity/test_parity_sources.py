@@ -46,6 +46,7 @@ def test_a_source_that_is_taken_reaches_the_runtime_as_it_was_typed(rendered, ce
     assert found == Source(role=role, kind=kind, uri=printed(kind))
     mounted = [(mount.role, mount.uri) for mount in document.placement.mounts]
     assert f"source.{kind}" in document.halves or (role, found.uri) in mounted
+    assert kinds()[kind].requires in (("", "tracking") if document.placement.tracking_uri else ("",))
 
 
 @pytest.mark.parametrize("cell", cells("sources", taken=True, where=is_written))

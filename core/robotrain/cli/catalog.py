@@ -9,7 +9,7 @@ import typer
 from robotrain.cli import named, terminal
 from robotrain.cli.app import plugins_of
 from robotrain.cli.made import make_app
-from robotrain.cli.output import report, show, show_json, table
+from robotrain.cli.output import report, say, show, show_json, table
 from robotrain.problem import Instead, Problem, Rejected, Stage
 from robotrain.provenance import Origin
 
@@ -52,10 +52,11 @@ def platforms(
         show(matrix_page.page(made))
     elif name:
         show(f"{name}: {chosen[name].summary}\n")
-        show(table([*matrix_table.reasons(made, name)]))
+        show("\n".join((table([*matrix_table.reasons(made, name)]), *_apart(made))))
         show("\n".join(_settings_told(chosen[name])))
     else:
-        show(matrix_table.table(made, terminal.columns(sys.stdout)))
+        show("\n".join((matrix_table.table(made, terminal.columns(sys.stdout)), *_apart(made))))
+        say("robotrain platforms PLATFORM tells why, and what to do instead")
 
 
 def _as_data(matrix: "Matrix") -> dict[str, Any]:
@@ -79,7 +80,12 @@ def _as_data(matrix: "Matrix") -> dict[str, Any]:
         {"name": one.name, "means": LIMITS.get(one.name, ""), "numbers": [one.numbers[at] for at in matrix.platforms]}
         for one in matrix.limits
     ]
-    return {"platforms": [*matrix.platforms], "rows": rows, "limits": limits}
+    return {"platforms": [*matrix.platforms], "rows": rows, "limits": limits, "apart": [*matrix.apart]}
+
+
+def _apart(matrix: "Matrix") -> Iterator[str]:
+    """What holds on every platform, below the answers of each."""
+    yield from ("", *matrix.apart) if matrix.apart else ()
 
 
 def _both() -> Problem:

@@ -34,6 +34,7 @@ def page(matrix: "Matrix") -> str:
         rows = [row for row in matrix.rows if row.section == section]
         cells = [[_named(row), *(_cell(row.cells[at], notes) for at in matrix.platforms)] for row in rows]
         parts += [f"## {head}", _table(["", *matrix.platforms], cells)]
+        parts += map(_plain, matrix.apart if section == "combinations" else ())
     numbers = [
         [LIMITS.get(limit.name, limit.name), *(number(limit, at) for at in matrix.platforms)] for limit in matrix.limits
     ]

@@ -40,6 +40,7 @@ CAPABILITIES = Capabilities(
     features={
         "runs_here": YES,
         "register_model": YES,
+        "tracking": YES,
         "publish_folder": YES,
         "multi_gpu": YES,
         "mixed_precision": YES,

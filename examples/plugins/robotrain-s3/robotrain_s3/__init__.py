@@ -1,1 +1,1 @@
-"""Datasets in S3: a source kind for robotrain."""
+"""Datasets in S3, and checkpoints written there: a source kind for robotrain."""

@@ -1,7 +1,6 @@
 """The carrier of `s3`: all sources of the kind, looked at and then fetched by a program in their own environment."""
 
 import json
-import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,12 +13,11 @@ from robotrain_runtime.event import Download
 from robotrain_runtime.failure import Failed
 from robotrain_runtime.half import Delivery, Found, Place, SourceHalf
 
+from robotrain_s3 import surroundings
 from robotrain_s3.container import ENVIRONMENT
 from robotrain_s3.program import MARK
 
 __all__ = ["ENVIRONMENT", "deliver"]
-
-FOREIGN = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH")
 
 
 def deliver(
@@ -93,8 +91,8 @@ class Transfer:
             raise Failed("there is no environment to ask S3 in")
         command = [str(self._place.python), "-m", "robotrain_s3.program"]
         with subprocess.Popen(
-            command, env=self._environ(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, errors="replace",
+            command, env=surroundings.of(self._place), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, errors="replace",
         ) as self._process:  # fmt: skip
             stdin, stdout = self._process.stdin, self._process.stdout
             assert stdin is not None
@@ -107,14 +105,6 @@ class Transfer:
                     yield from json.loads(line.removeprefix(MARK)).items()
                 elif line:
                     self._place.say(line)
-
-    def _environ(self) -> dict[str, str]:
-        """This process's environment, where AWS's own names are; and what to import from."""
-        kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
-        if keys := self._place.credentials.get("s3"):
-            kept["AWS_SHARED_CREDENTIALS_FILE"] = keys
-        above = str(Path(__file__).absolute().parents[1])
-        return {**kept, "PYTHONPATH": above, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
 
 
 def _found(source: Source, told: Mapping[str, Any]) -> Found:

@@ -1,4 +1,4 @@
-"""Declares `s3`: what a person types, and how it is pinned. Imports no SDK."""
+"""Declares `s3`: what a person types, how it is pinned, and that it is written to as well. Imports no SDK."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -66,6 +66,7 @@ KIND = SourceKind(
     recognises=recognises,
     parse=parse,
     half="robotrain_s3.container",
+    target="robotrain_s3.target",
     schemes=("s3", "s3+https", "s3+http"),
     pinning=Pinning(now=pinned, gone=gone, lacks=lacks),
 )

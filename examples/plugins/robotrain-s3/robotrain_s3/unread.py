@@ -1,6 +1,7 @@
 """Why S3 did not give something: a sentence that names bucket and store, with its way out on a second line."""
 
 from botocore import exceptions
+from robotrain_runtime.courier import Never
 
 from robotrain_s3.address import S3Prefix
 from robotrain_s3.store import Refused
@@ -11,7 +12,16 @@ NO_KEYS = (
 )
 ALLOW = "allow it s3:ListBucket on the bucket and s3:GetObject below the prefix"
 CHANGED = "what lies below {at} is not what lay there when it was pinned\nrobotrain resubmit RUN --repin"
+ALLOW_WRITING = f"{ALLOW}, and s3:PutObject and s3:DeleteObject there"
 NOT_KNOWN = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "InvalidClientTokenId")
+_WRITING = (
+    (" could not be read", " could not be written to"),
+    (" may not read ", " may not write to "),
+    (" to read ", " to write to "),
+    (" that reads it,", " that writes it,"),
+    (ALLOW, ALLOW_WRITING),
+)
+"""What is told of reading, told of writing."""
 _UNREACHED = (exceptions.HTTPClientError, exceptions.ConnectionError)
 _NO_CREDENTIALS = (
     exceptions.NoCredentialsError,
@@ -40,6 +50,18 @@ def of(error: Exception, at: S3Prefix) -> Refused:
     if isinstance(error, exceptions.BotoCoreError):
         return Refused(f"{at} could not be read ({type(error).__name__}: {_first(error)})", "configuration")
     raise error
+
+
+def of_writing(error: Exception, at: S3Prefix) -> Exception:
+    """The same of what could not be written, in one line, as whoever writes takes it: Never, and what is nobody's in
+    particular, stay as they are.
+    """
+    if isinstance(error, Never) or (isinstance(error, OSError) and not isinstance(error, TimeoutError)):
+        return error
+    sentence = str(of(error, at)).replace("\n", ": ")
+    for reading, writing in _WRITING:
+        sentence = sentence.replace(reading, writing)
+    return OSError(sentence)
 
 
 def _answered(error: exceptions.ClientError, at: S3Prefix, store: str) -> Refused:

@@ -18,15 +18,15 @@ MAY_NOT = {"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}
 
 @dataclass(frozen=True)
 class Served:
-    """host: its address. keys: of its users. got: the objects that were asked for. held: those that it keeps back.
-
-    spoilt: by object, what comes in place of its 1000 bytes.
+    """host: its address. keys: of its users. got: the objects that were asked for. changed: what was written, deleted.
+    held: those that it keeps back. spoilt: by object, what comes in place of its 1000 bytes.
     """
 
     host: str
     keys: Mapping[str, tuple[str, str]]
     client: Any
     got: list[str]
+    changed: list[str]
     held: dict[str, threading.Event]
     spoilt: dict[str, bytes]
 
@@ -47,12 +47,15 @@ def store() -> Iterator[Served]:
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     got: list[str] = []
+    changed: list[str] = []
     held: dict[str, threading.Event] = {}
     spoilt: dict[str, bytes] = {}
     answer = DomainDispatcherApplication(create_backend_app)
 
     def gate(environ: Any, start: Any) -> Any:
         path = str(environ["PATH_INFO"])
+        if environ["REQUEST_METHOD"] in ("PUT", "DELETE"):
+            changed.append(f"{environ['REQUEST_METHOD']} {path}")
         if environ["REQUEST_METHOD"] == "GET" and path.count("/") > 2:
             got.append(path)
             if path in held:
@@ -69,7 +72,7 @@ def store() -> Iterator[Served]:
     keys = {name: _user(iam, name, rule) for name, rule in (("reader", MAY), ("stranger", MAY_NOT))}
     client = _client("s3", url, *keys["reader"])
     client.create_bucket(Bucket="robots")
-    yield Served(f"127.0.0.1:{server.port}", keys, client, got, held, spoilt)
+    yield Served(f"127.0.0.1:{server.port}", keys, client, got, changed, held, spoilt)
     server.shutdown()
 
 

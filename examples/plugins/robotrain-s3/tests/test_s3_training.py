@@ -1,4 +1,4 @@
-"""As a user: a training whose data lies in the store."""
+"""As a user: a training whose data lies in the store, and whose checkpoints go there."""
 
 import os
 import subprocess
@@ -14,11 +14,12 @@ FEW = ("--training-steps", "2", "--save-freq", "2", "--log-freq", "1", "--batch-
 SMALL = ("--policy.chunk_size=16", "--policy.n_action_steps=4", "--policy.dim_model=64", "--policy.n_heads=2")
 
 
-def test_a_policy_is_trained_on_data_in_the_store(signed_in, tmp_path):
+def test_a_policy_is_trained_on_data_in_the_store_and_published_there(signed_in, tmp_path):
     dataset = EXAMPLE / "dataset"
     files = {path.relative_to(dataset).as_posix(): path.read_bytes() for path in dataset.rglob("*") if path.is_file()}
     signed_in.put("datasets/pusht-mini", files)
     words = ("submit", "--platform", "local", "--s3-url", signed_in.url("datasets/pusht-mini"), *FEW, "--wait")
+    words += ("--publish-url", signed_in.url("out/act"))
     done = subprocess.run(
         [sys.executable, "-m", "robotrain", *words, "--", *SMALL],
         env={**os.environ, "ROBOTRAIN_STATE": str(tmp_path)},
@@ -28,4 +29,8 @@ def test_a_policy_is_trained_on_data_in_the_store(signed_in, tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "step 2/2" in done.stderr
-    assert list(tmp_path.glob("local/*/outputs/checkpoints/000002"))
+    (made,) = tmp_path.glob("local/*/outputs/checkpoints/000002")
+    below = signed_in.client.list_objects_v2(Bucket="robots", Prefix="out/act/000002/")["Contents"]
+    there = {one["Key"].removeprefix("out/act/000002/"): one["Size"] for one in below}
+    files = [path for path in made.rglob("*") if path.is_file()]
+    assert there == {path.relative_to(made).as_posix(): path.stat().st_size for path in files}

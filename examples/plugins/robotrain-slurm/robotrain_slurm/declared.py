@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from robotrain.capabilities import ANY, YES, Capabilities, no
+from robotrain.capabilities import ANY, YES, Capabilities, Support, no
 from robotrain.run import State
 from robotrain.tables import pairs
 from robotrain_runtime.parameter import Param
@@ -18,9 +18,9 @@ class Settings:
     slurm: Annotated[str | None, Param(help="options of sbatch, as partition=gpu,mem=64G", table=True)] = None
     gpus: Annotated[int | None, Param(help="GPUs of the node (default: as many as the job trains on)", ge=0)] = None
     time: Annotated[int, Param(help="how long it may run, in minutes", gt=0)] = 1440
-    folder: Annotated[str, Param(help="where the folders of runs are made", path=True)] = "~/robotrain-runs"
+    folder: Annotated[str, Param(help="runs go here", path=True, pattern="^[^%\n]*$", form="no %")] = "~/robotrain-runs"
     cache_folder: Annotated[str, Param(help="where environments and data are kept", path=True)] = "~/.cache/robotrain"
-    tracking_uri: Annotated[str | None, Param(help="MLflow address (default: the run is not tracked)")] = None
+    tracking_uri: Annotated[str | None, Param(help="MLflow address (default: not tracked)", metavar="ADDRESS")] = None
 
 
 MOUNTED = no("Only jobs of Azure ML see what lies in a workspace.", "download it and name the folder")
@@ -28,9 +28,10 @@ CAPABILITIES = Capabilities(
     sources={(role, ANY): YES for role in ("dataset", "policy", "init_policy", "resume", "publish")}
     | dict.fromkeys((("dataset", "data_asset"), ("policy", "model_asset"), ("init_policy", "model_asset")), MOUNTED),
     workloads={ANY: YES},
+    given_by={"tracking": "tracking_uri"},
     features=dict.fromkeys(("multi_gpu", "mixed_precision", "several_datasets", "publish_folder"), YES)
     | dict.fromkeys(("wandb", "stream_logs", "cancel"), YES)
-    | {"runs_here": no("It runs on a node of the cluster.", "--platform local")}
+    | {"tracking": Support("yes", "With --tracking-uri."), "runs_here": no("It runs on a node.", "--platform local")}
     | {"register_model": no("Slurm has no registry of models.", "robotrain outputs RUN --to FOLDER, and mlflow")},
 )
 STATES: dict[str, State] = {
@@ -42,9 +43,9 @@ STATES: dict[str, State] = {
 """What a word of Slurm means; of one that is not here, that the run goes on: nobody said that it ended."""
 
 
-def spec(parameters: dict[str, Any], settings: Settings, run: str) -> dict[str, Any]:
+def spec(job: Any, settings: Settings, run: str) -> dict[str, Any]:
     """What submitit is told. The batch job is the runtime itself: what it is signalled, it alone hears."""
-    gpus = 0 if parameters.get("device") == "cpu" else parameters.get("num_gpus", 0)
+    gpus = 0 if (said := dict(job.parameters)).get("device") == "cpu" else said.get("num_gpus", 0)
     options = {"signal": f"B:TERM@{min(120, settings.time * 20)}", **pairs(settings.slurm)}
     wins = {**options, "job-name": run, "timelimit": str(settings.time)}  # over what sbatch finds in the environment
     told = {

@@ -1,0 +1,85 @@
+"""A folder in S3 as a place to write to, in the container: a program in the environment does the writing."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.assistant import Assistant
+from robotrain_runtime.checkpoint import Manifest
+from robotrain_runtime.half import Place
+from robotrain_runtime.target import Halt, Look, Mark
+
+from robotrain_s3 import surroundings
+from robotrain_s3.address import AddressError, parse
+from robotrain_s3.container import ENVIRONMENT
+
+__all__ = ["ENVIRONMENT", "SOURCE", "look", "normal", "open"]
+
+SOURCE = "robotrain_s3.container"
+PROGRAM = "robotrain_s3.publish"
+LOOK, PUT, TRIM = "look", "put", "trim"
+
+
+def normal(address: str) -> str:
+    """The address of the folder; empty when it is none."""
+    try:
+        return str(parse(address))
+    except AddressError:
+        return ""
+
+
+def look(address: str, place: Place) -> Look:
+    """Whether one may write, read and delete there, and what wrote the checkpoints that lie there."""
+    if place.python is None:
+        return Look()
+    try:
+        writer = Folder(address, place)
+    except OSError as error:
+        return Look(wrong=(str(error),))
+    try:
+        return _seen(writer.ask(LOOK, {}, lambda: False)["whole"])
+    except OSError as error:
+        return Look(wrong=(str(error),))
+    finally:
+        writer.close()
+
+
+def open(address: str, place: Place) -> "Folder":
+    """What writes there. Raises OSError when it cannot be started."""
+    return Folder(address, place)
+
+
+class Folder:
+    """One folder in S3, written to by one program."""
+
+    def __init__(self, address: str, place: Place) -> None:
+        if place.python is None:
+            raise OSError("there is no environment to write to S3 in")
+        command = [str(place.python), "-m", PROGRAM, normal(address)]
+        self._assistant = Assistant(command, surroundings.of(place), place.say)
+
+    def ask(self, what: str, body: Mapping[str, Any], halted: Halt) -> Mapping[str, Any]:
+        """Have the program do something."""
+        return self._assistant.ask(what, body, halted)
+
+    def put(self, folder: Path, manifest: Manifest, halted: Halt) -> bool:
+        """Upload what is sealed in a folder, its manifest last."""
+        return bool(self.ask(PUT, {"folder": str(folder), "digest": manifest.digest}, halted)["new"])
+
+    def trim(self, run: str, keep: int, halted: Halt) -> tuple[str, ...]:
+        """Delete the oldest of the run, each one's manifest first."""
+        return tuple(self.ask(TRIM, {"run": run, "keep": keep}, halted)["removed"])
+
+    def close(self) -> None:
+        """End the program."""
+        self._assistant.close()
+
+
+def _seen(whole: Mapping[str, Mapping[str, str]]) -> Look:
+    """whole: what wrote each checkpoint, by its name."""
+    marks = {
+        int(name): Mark(name=name, submission=by["submission"], tracking=by["tracking"])
+        for name, by in whole.items()
+        if by["submission"]
+    }
+    return Look(runs={int(name): by["run"] for name, by in whole.items()}, marks=marks)
