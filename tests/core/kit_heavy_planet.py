@@ -6,11 +6,10 @@ import sqlite3
 import hypothesis
 import yaml
 from kit_planet_plugin import Planet
-from robotrain import store
+from robotrain import problem as told
 from robotrain.hookspecs import hook
-from robotrain.store import names
 
-USED = (asyncio, sqlite3, hypothesis, yaml, store, names)
+USED = (asyncio, sqlite3, hypothesis, yaml, told.SENTENCE)
 
 
 class Heavy(Planet):

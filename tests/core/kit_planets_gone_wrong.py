@@ -1,5 +1,6 @@
 """The planet with one thing wrong each. Read as text, like kit_planet.py."""
 
+import contextlib
 import getpass
 import os
 import socket
@@ -277,6 +278,11 @@ class Halves(Planet):
         return super().render(job, settings, run, payload, work)
 
 
+class Untracked(Planet):
+    name = "untracked"
+    capabilities = replace(Planet.capabilities, features={**Planet.capabilities.features, "tracking": YES})
+
+
 class Lightens(Planet):
     name = "lightens"
 
@@ -296,6 +302,15 @@ class Formats(Planet):
         return replace(job, parameters=tuple((name, None) for name, _ in job.parameters))
 
 
+class Reads(Planet):
+    name = "reads"
+
+    def more(self, settings: Settings) -> dict[str, Any]:
+        with contextlib.suppress(FileNotFoundError):
+            return {"team": Path.home().joinpath(".kit-team").read_text()}
+        return {}
+
+
 class Picks(Planet):
     name = "picks"
     summary = ""
@@ -303,6 +318,24 @@ class Picks(Planet):
     def check(self, job: Any, settings: Settings) -> Iterator[Problem]:
         if job.workload == "lerobot-train":
             yield Problem(code="odd", stage=Stage.CHECK, title="picks does not run that after all")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ruled(Settings):
+    rules: Annotated[str, Param(help="a file of rules", path=True)] = "/kit/rules.txt"
+
+
+class Narrow(Planet):
+    """Nothing is wrong with it."""
+
+    name = "narrow"
+    settings = Ruled
+    capabilities = replace(Planet.capabilities, limits={"sources": 1})
+
+    def more(self, settings: Any) -> dict[str, Any]:
+        with contextlib.suppress(FileNotFoundError):
+            return {"rules": Path(settings.rules).read_text()}
+        return {}
 
 
 @hook

@@ -330,6 +330,34 @@ def test_a_workload_that_makes_what_nobody_knows(robotrain, bad):
     told(robotrain("render", "dig", *LOCAL[1:]), said, code=1)
 
 
+DIG = """
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from robotrain.hookspecs import hook
+from robotrain.workload import Workload
+from robotrain_runtime.parameter import Param
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    deep: Annotated[bool, Param(help="how", requires="multi_gpus")] = False
+
+@hook
+def robotrain_workloads():
+    return [Workload(name="dig", summary="digs", parameters=Parameters, roles={}, half="x", makes="files")]
+"""
+
+
+def test_a_parameter_that_cannot_be_kept_and_one_that_nobody_takes(robotrain, bad):
+    bad(DIG, "workload.dig")
+    rows = {row["claim"]: row for row in robotrain("plugins", "--json").json["plugins"]}
+    said = "its parameter deep needs the feature multi_gpus, which no platform has; there is multi_gpu"
+    assert rows["workload.dig"]["remarks"] == [said]
+    bad(DIG.replace("[bool, ", "[Path, ").replace("False", "Path('x')"), "workload.dig")
+    answer = robotrain("render", "dig", "--platform", "local")
+    told(answer, "its `parameters.deep` is declared as Path", "deep: Annotated[str, Param(help=…, path=True)]")
+
+
 def test_what_a_platform_declares_is_read_once(robotrain, bad):
     once = "    @property\n    def capabilities(self):\n        TIMES.append(1)\n"
     once += "        if len(TIMES) > 1:\n            raise KeyError('team')\n        return Capabilities()\n\n"

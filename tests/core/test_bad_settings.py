@@ -5,8 +5,11 @@ import sys
 
 import pytest
 from badly import indented, mars
+from robotrain.loading.declared_values import values_hold
+from robotrain.plugins import Plugins
 
 JOB = ("--platform", "mars", "--dataset-path", "x")
+WITHOUT = "robotrain --without acme-mars …"
 
 
 @pytest.fixture
@@ -54,6 +57,12 @@ def test_what_settings_print_is_no_result(robotrain, checked):
     assert "noise" in answer.stderr
 
 
+def test_what_robotrain_itself_declares_can_be_kept():
+    plugins = Plugins()
+    for name, declared in (*plugins.workloads().items(), *plugins.platforms().items()):
+        values_hold(name, getattr(declared, "parameters", None) or declared.settings)
+
+
 LEFT = """
 import os, subprocess, sys, threading
 from robotrain import aside
@@ -77,3 +86,56 @@ def test_what_a_plugin_left_running_prints_no_result():
     assert answer.stdout == "result\n"
     assert "program" in answer.stderr
     assert "descriptor" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("field", "said", "way"),
+    [
+        (
+            "Annotated[Path, Param()] = Path('x')",
+            "declared as Path, and a str,",
+            "Annotated[str, Param(help=…, path=True)]",
+        ),
+        ("Annotated[list[int], Param()] = ()", "declared as list[int], and a str,", "Param(help=…, json=True)]"),
+        (
+            "Annotated[dict | None, Param()] = None",
+            "declared as dict | None",
+            "Annotated[str | None, Param(help=…, table=True)]",
+        ),
+        ("Annotated[int | str, Param()] = 1", "declared as int | str, and a str,", "Annotated[str, Param(help=…)]"),
+        ("Annotated[Literal[1, 2], Param()] = 1", "declared as Literal[1, 2]", "Annotated[Literal['1', '2'], Param"),
+        ("Annotated[Literal['a', 'b'], Param()] = 'c'", "and its default 'c' is no such value", WITHOUT),
+        ("Annotated[int, Param()] = 'seven'", "declared as int, and its default 'seven' is no such value", WITHOUT),
+        ("Annotated[bool, Param()] = 1", "declared as bool, and its default 1 is no such value", WITHOUT),
+        (
+            "Annotated[str, Param()] = None",
+            "and its default None is no such value",
+            "Annotated[str | None, Param(help=…)] = None",
+        ),
+        (
+            "Annotated[str, Param()] = field(default_factory=str)",
+            "has a default_factory",
+            "Annotated[str, Param(help=…)] = …",
+        ),
+        ("Annotated[str, 'where'] = 'x'", "has no Param", "Annotated[str, Param(help=…)]"),
+        ("int = 1", "has no Param", "Annotated[int, Param(help=…)]"),
+        ("Annotated[str, Param(flag='spot')] = 'x'", "has the flag 'spot', and one such as --name is due", WITHOUT),
+        ("Annotated[str, Param(aliases='--place')] = 'x'", "spot, aliases` is a str, and a tuple is due", WITHOUT),
+    ],
+)
+def test_what_cannot_be_kept_of_a_job_is_refused_by_its_name(robotrain, install, field, said, way):
+    """As a setting; a workload's parameters are looked at alike."""
+    rovers = "    rovers: Annotated"
+    imports = "from dataclasses import field\nfrom pathlib import Path\nfrom typing import Literal\n"
+    install(
+        "acme-mars",
+        {"platform.mars": "acme_mars"},
+        acme_mars=imports + mars().replace(rovers, f"    spot: {field}\n{rovers}"),
+    )
+    answer = robotrain("render", *JOB)
+    assert answer.exit_code == 1
+    assert "platform mars (acme-mars 1.0) failed in robotrain_platforms: " in answer.stderr
+    assert "its `settings.spot" in answer.stderr
+    for words in (said, way, WITHOUT):
+        assert words in answer.stderr
+    assert "Traceback" not in answer.stderr

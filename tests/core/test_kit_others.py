@@ -44,6 +44,7 @@ SOURCES = {
     "Heavy": ["test_what_is_packed_needs_the_standard_library_alone"],
     "Absent": ["test_a_module_that_it_names_is_there", "test_what_is_packed_needs_the_standard_library_alone"],
     "Silent": ["test_its_half_has_what_the_runtime_calls"],
+    "Greedy": ["test_its_target_has_what_the_runtime_calls"],
     "Torn": [
         "test_all_of_it_comes_unchanged",
         "test_what_is_not_there_is_a_sentence",
@@ -52,6 +53,7 @@ SOURCES = {
     ],
     "Unpinned": ["test_other_content_has_another_pin_and_is_never_brought_for_the_first"],
     "Misnamed": ["test_it_brings_what_it_claims"],
+    "Peeking": ["test_it_imports_what_is_promised_to_stay"],
 }
 WORKLOADS = {
     "Loose": ["test_parameters_are_declared_for_people", "test_no_parameter_is_a_secret"],
@@ -72,6 +74,7 @@ WORKLOADS = {
     "Picky": ["test_every_platform_that_says_yes_renders_it"],
     "Absent": ["test_what_is_packed_needs_the_standard_library_alone"],
     "Misnamed": ["test_its_roles_are_known"],
+    "Peeking": ["test_it_imports_what_is_promised_to_stay"],
 }
 """By the class in kit_bites, the standard tests that it must fail."""
 
@@ -80,8 +83,9 @@ WORKLOADS = {
 def told(tmp_path_factory) -> str:
     """What pytest says of the tests of kit_bites; run once."""
     folder = tmp_path_factory.mktemp("bites")
-    claim(folder, "source", "shelf_source")
-    claim(folder, "workload", "hello_workload")
+    for family, own in (("source", "shelf"), ("workload", "hello")):
+        claim(folder, family, f"{own}_{family}")
+        claim(folder, family, f"peeking_{family}")
     asked = [
         *chosen("source_bites.py", SOURCES),
         *chosen("workload_bites.py", WORKLOADS),
@@ -136,6 +140,11 @@ def test_what_is_right_passes_every_standard_test(ended, file):
 def test_each_wrong_thing_fails_the_standard_test_that_is_for_it(ended, file, expected):
     asked = [f"{file}::Test{name}::{test}" for name, tests in expected.items() for test in tests]
     assert [name for name in asked if not ended.get(name, set()) & {"FAILED", "ERROR"}] == []
+
+
+def test_what_a_plugin_has_of_robotrain_by_another_name_is_told(told):
+    assert "peeking_source.py:3: robotrain.problem.SENTENCE" in told
+    assert "peeking_workload.py:3: robotrain.store" in told
 
 
 @pytest.mark.parametrize(("kit", "expected"), [(SourceKit, SOURCES), (WorkloadKit, WORKLOADS)])

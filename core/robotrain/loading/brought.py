@@ -17,18 +17,19 @@ if TYPE_CHECKING:
 
 
 def platform(thing: Any, claim: Claim) -> Any:
-    """A platform whose methods are guarded. Raises TypeError, ValueError and AttributeError."""
+    """A platform whose methods are guarded. Raises TypeError, ValueError, AttributeError and Unsuitable."""
     found = GuardedPlatform(thing, claim)
     if not claim.own:
         from robotrain.capabilities import Capabilities
         from robotrain.loading.declared import capabilities_hold, must_be
+        from robotrain.loading.declared_values import values_hold
 
         must_be("name", found.name, str, "a text")
         must_be("summary", found.summary, str, "a text")
         must_be("capabilities", found.capabilities, Capabilities, "a robotrain.capabilities.Capabilities")
         capabilities_hold(found.capabilities)
         must_be("declined", found.declined, Mapping, "a mapping of flags to what is said of them")
-        _declared("settings", found.settings)
+        values_hold("settings", found.settings)
     return found
 
 
@@ -50,10 +51,11 @@ def source_kind(thing: Any, claim: Claim) -> Any:
 
 
 def workload(thing: Any, claim: Claim) -> Any:
-    """A workload; a stranger's rules are guarded. Raises TypeError and ValueError."""
+    """A workload; a stranger's rules are guarded. Raises TypeError, ValueError and Unsuitable."""
     if claim.own:
         return thing
     from robotrain.loading.declared import must_be, names_hold, one_of
+    from robotrain.loading.declared_values import values_hold
     from robotrain.loading.kind_guard import guarded_workload
     from robotrain.workload import Makes, Role, Workload
 
@@ -64,7 +66,7 @@ def workload(thing: Any, claim: Claim) -> Any:
     for name, role in thing.roles.items():
         must_be(f"roles[{name!r}]", role, Role, "a robotrain.workload.Role")
     one_of("makes", thing.makes, get_args(Makes))
-    _declared("parameters", thing.parameters)
+    values_hold("parameters", thing.parameters)
     return guarded_workload(thing, claim)
 
 
@@ -75,14 +77,3 @@ def health_check(thing: Any, claim: Claim) -> Any:
     if not isinstance(thing, HealthCheck):
         raise TypeError("robotrain_health answers with robotrain.health.HealthCheck objects")
     return thing
-
-
-def _declared(name: str, declared: Any) -> None:
-    """Raises what is wrong with a declaration."""
-    import dataclasses
-
-    from robotrain_runtime.parameter import parameters_of
-
-    if not isinstance(declared, type) or not dataclasses.is_dataclass(declared):
-        raise TypeError(f"its `{name}` is to be a frozen dataclass, the class itself")
-    list(parameters_of(declared))

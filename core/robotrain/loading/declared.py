@@ -31,12 +31,14 @@ def one_of(name: str, given: Any, known: Sequence[str]) -> None:
 
 def capabilities_hold(can: Capabilities) -> None:
     """Raises TypeError and ValueError for a part of the declaration that nobody could read."""
-    for name in ("sources", "combinations", "workloads", "features", "limits"):
+    for name in ("sources", "combinations", "workloads", "features", "given_by", "limits"):
         must_be(f"capabilities.{name}", getattr(can, name), Mapping, "a mapping")
     _answers("sources", can.sources, _pair)
     _answers("combinations", can.combinations, _pair)
     _answers("workloads", can.workloads, _text)
     _answers("features", can.features, _text)
+    for feature, setting in can.given_by.items():
+        must_be(_text("given_by", feature), setting, str, "the name of a setting")
     for key, number in can.limits.items():
         where = _text("limits", key)
         must_be(where, number, int, "a whole number")
@@ -49,13 +51,17 @@ def flag_holds(role: str, flag: RoleFlag) -> None:
     where = f"roles[{role!r}]"
     for name, due in (("aliases", tuple), ("env", tuple), ("help", str), ("form", str)):
         must_be(f"{where}.{name}", getattr(flag, name), due, f"a {due.__name__}")
-    spellings = (flag.flag, *flag.aliases)
-    for one in (*spellings, *flag.env):
+    for one in (flag.flag, *flag.aliases, *flag.env):
         must_be(where, one, str, "a text for each spelling")
-    if wrong := [one for one in spellings if not re.fullmatch(SPELLING, one)]:
+    spelled(where, flag.flag, *flag.aliases)
+
+
+def spelled(where: str, flag: str, *others: str) -> None:
+    """Raises ValueError for what cannot be typed as an option. flag: the one that help shows, a long one."""
+    if wrong := [one for one in (flag, *others) if not re.fullmatch(SPELLING, one)]:
         raise ValueError(f"its `{where}` has the flag {wrong[0]!r}, and one such as --name is due")
-    if not flag.flag.startswith("--"):
-        raise ValueError(f"its `{where}` has the flag {flag.flag!r}, and a long one such as --name is due")
+    if not flag.startswith("--"):
+        raise ValueError(f"its `{where}` has the flag {flag!r}, and a long one such as --name is due")
 
 
 def names_hold(where: str, names: Iterable[Any]) -> None:

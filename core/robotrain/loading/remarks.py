@@ -5,6 +5,8 @@ from __future__ import annotations  # the types below are for readers and checke
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from robotrain_runtime.parameter import parameters_of
+
 from robotrain.capabilities import ANY, FEATURES, LIMITS
 from robotrain.loading import api_version
 from robotrain.loading.platform_guard import has
@@ -22,7 +24,12 @@ DUE = ("check", "render", "preflight", "submit", "find", "status", "logs", "canc
 def of(loader: Loader, kinds: Mapping[str, SourceKind], platforms: Mapping[str, Platform]) -> dict[Claim, list[str]]:
     """A sentence each, without its full stop, by the claim it is about."""
     found: dict[Claim, list[str]] = {}
-    about = (*_outdated(loader), *_unclaimed(loader, kinds), *_unheard_of(loader, kinds, platforms))
+    about = (
+        *_outdated(loader),
+        *_unclaimed(loader, kinds),
+        *_unheard_of(loader, kinds, platforms),
+        *_needing(loader, platforms),
+    )
     for claim, text in (*about, *_lacking(loader, platforms), *_misspelt(loader, platforms)):
         found.setdefault(claim, []).append(text)
     return found
@@ -51,6 +58,16 @@ def _unheard_of(
                     _loaded(loader, name),
                     f"it says yes to {role} from {kind}, and nothing installed brings that kind",
                 )
+
+
+def _needing(loader: Loader, platforms: Mapping[str, Platform]) -> Iterator[tuple[Claim, str]]:
+    """Parameters that no platform takes, as nobody knows the feature that they need."""
+    known = {*FEATURES, *(name for one in platforms.values() for name in one.capabilities.features)}
+    for owners, workload in loader.brought("robotrain_workloads", _as_it_is):
+        for one in parameters_of(workload.parameters):
+            if (feature := one.param.requires) and feature not in known:
+                meant = f"; there is {near}" if (near := nearest(feature, known)) else ""
+                yield owners[0], f"its parameter {one.name} needs the feature {feature}, which no platform has{meant}"
 
 
 def _lacking(loader: Loader, platforms: Mapping[str, Platform]) -> Iterator[tuple[Claim, str]]:

@@ -97,7 +97,8 @@ class Bench:
 
     def with_kinds(self, *kinds: SourceKind) -> list[str]:
         """The words that sources of these kinds need on the platform, beside the world's options."""
-        return [word for kind in kinds for word in self.world.needs.get(kind.name, ())]
+        needs = self.world.needs
+        return [word for kind in kinds for word in needs.get(kind.name, needs.get(kind.requires, ()))]
 
     def _options(self, given: Iterable[object]) -> Iterable[str]:
         """The world's, without those that are said again."""

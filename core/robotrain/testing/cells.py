@@ -3,13 +3,14 @@
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
 from robotrain_runtime.document import JobDocument
 from robotrain_runtime.parameter import parameters_of
 
+from robotrain import limits
 from robotrain.job import Job
 from robotrain.plugins import PluginError, Plugins
 from robotrain.source import SourceKind
@@ -65,7 +66,7 @@ class Cells(OnABench):
             wanted = [(role, bench.source(role, kind)) for role, kind in typed]
             arrived = bench.arrived(bench.render(*words, *bench.with_kinds(*(kind for _, kind in typed))))
             assert _sources(arrived) == [(role, one.kind, str(one)) for role, one in wanted]
-            nothing_in(_not_brought(arrived))
+            nothing_in(_not_brought(arrived, bench.kinds))
 
     def test_what_a_source_was_pinned_to_arrives(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         """A pin says what a name meant when the job was sent: without it the run may get something else."""
@@ -102,11 +103,13 @@ def _sources(job: Job | JobDocument) -> list[tuple[str, str, str]]:
     return [(one.role, one.kind, one.uri) for one in job.sources]
 
 
-def _not_brought(document: JobDocument) -> Iterator[str]:
+def _not_brought(document: JobDocument, kinds: Mapping[str, SourceKind]) -> Iterator[str]:
     mounted = {(mount.role, mount.uri) for mount in document.placement.mounts}
     for one in document.sources:
         if f"source.{one.kind}" not in document.halves and (one.role, one.uri) not in mounted:
             yield f"{one.kind}, declared yes: neither a half fetches {one.uri}, nor does the platform mount it"
+        elif kinds[one.kind].requires == "tracking" and not document.placement.tracking_uri:
+            yield f"{one.kind}, declared yes: {one.uri} is looked up where the run is tracked, and that is nowhere"
 
 
 def _jobs(bench: Bench) -> Iterator[list[tuple[str, SourceKind]]]:
@@ -116,7 +119,7 @@ def _jobs(bench: Bench) -> Iterator[list[tuple[str, SourceKind]]]:
     if bench.platform.capabilities.feature("several_datasets") and _all_combine(bench, together):
         yield [("dataset", kind) for kind in together]
         yield [("dataset", kind) for kind in reversed(together)]
-        yield from _interleaved(together)
+        yield from _interleaved(bench, together)
     else:
         yield from ([("dataset", kind)] for kind in together)
     yield from ([("dataset", kind)] for kind in _taken(bench, "dataset") if kind.roles["dataset"].alone)
@@ -127,12 +130,17 @@ def _jobs(bench: Bench) -> Iterator[list[tuple[str, SourceKind]]]:
         yield from ([(role, kinds[at]) for role, kinds in taken.items() if at < len(kinds)] for at in range(most))
 
 
-def _interleaved(kinds: Sequence[SourceKind]) -> Iterator[list[tuple[str, SourceKind]]]:
+def _interleaved(bench: Bench, kinds: Sequence[SourceKind]) -> Iterator[list[tuple[str, SourceKind]]]:
     """Two datasets of one kind, and one of another between them."""
-    twice = [kind for kind in kinds if kind.roles["dataset"].repeatable]
+    twice = [kind for kind in kinds if _twice(bench, kind)]
     if twice and len(kinds) > 1:
         between = next(kind for kind in kinds if kind is not twice[0])
         yield [("dataset", kind) for kind in (twice[0], between, twice[0])]
+
+
+def _twice(bench: Bench, kind: SourceKind) -> bool:
+    """Whether a job may name two datasets of a kind."""
+    return kind.roles["dataset"].repeatable and limits.sources(bench.platform.capabilities) > 1
 
 
 def _pin_everything(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,8 +173,8 @@ def _wrong_pairs(bench: Bench) -> Iterator[str]:
         return
     for first, second in itertools.combinations_with_replacement(_taken(bench, "dataset"), 2):
         rules = first.roles["dataset"], second.roles["dataset"]
-        if not rules[0].repeatable if first is second else any(rule.alone for rule in rules):
-            continue  # that is a matter of the kind, on every platform
+        if not _twice(bench, first) if first is second else any(rule.alone for rule in rules):
+            continue  # that is a matter of the kind or of the limit, and not of the two
         support = bench.platform.capabilities.combination(first.name, second.name)
         answer = bench.render(*(f"{kind.roles['dataset'].flag}={bench.text(kind)}" for kind in (first, second)))
         if answer.exit_code != (0 if support else 3) or (not support and bench.name not in answer.told):

@@ -102,8 +102,9 @@ def _wrong_workloads(bench: Bench) -> Iterator[str]:
 def _wrong_features(bench: Bench) -> Iterator[str]:
     """All that are there in one job, and all that are not in another."""
     flags = {name: f"--kit-needs-{name.replace('_', '-')}" for name in FEATURES}
-    there = [flag for name, flag in flags.items() if bench.platform.capabilities.feature(name)]
-    answer = bench.render(*there)
+    named = [name for name in flags if bench.platform.capabilities.feature(name)]
+    there = [flags[name] for name in named]
+    answer = bench.render(*there, *(word for name in named for word in bench.world.needs.get(name, ())))
     if answer.exit_code != 0:
         yield f"declared yes: {answer.told}"
     missing = {name: flag for name, flag in flags.items() if flag not in there}

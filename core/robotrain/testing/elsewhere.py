@@ -108,6 +108,7 @@ class Afar:
             **self.folders,
             **{name: str(place[name]) for name in ("TZ", "COLUMNS")},
             **dict.fromkeys(("USER", "LOGNAME", "USERNAME"), f"kit-{at}"),
+            **dict.fromkeys(("HOME", "USERPROFILE"), str(here)),
             "KIT_ASKED": json.dumps(asked),
             "PYTHONHASHSEED": str(place["seed"]),
             "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),

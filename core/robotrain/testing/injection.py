@@ -7,6 +7,7 @@ import pytest
 from robotrain_runtime.document import JobDocument
 from robotrain_runtime.parameter import Parameter
 
+from robotrain import limits
 from robotrain.job import Job
 from robotrain.testing import strangers
 from robotrain.testing.bench import Bench
@@ -30,12 +31,12 @@ class Injection(OnABench):
     def test_a_text_arrives_exactly_or_is_refused(self, bench: Bench, theme: str) -> None:
         """As a parameter, as a source and as an argument of the trainer: unchanged, or refused (exit code 2 or 3)."""
         bench.needs_own_workload()
-        typed = [*_typed(bench, CORPUS[theme])]
-        answer = bench.render(*_words(typed))
-        if _refused(answer):
-            typed = [*_taken(bench, typed)]
+        for typed in _lines(bench, CORPUS[theme]):
             answer = bench.render(*_words(typed))
-        nothing_in(_changed(bench.arrived(answer), typed))
+            if _refused(answer):
+                typed = [*_taken(bench, typed)]
+                answer = bench.render(*_words(typed))
+            nothing_in(_changed(bench.arrived(answer), typed))
 
     @pytest.mark.parametrize("text", SETTINGS.values(), ids=SETTINGS)
     def test_a_text_in_a_setting_changes_nothing_else(self, bench: Bench, text: str) -> None:
@@ -51,14 +52,24 @@ class Injection(OnABench):
             settings = [one for one in settings if one not in named]
 
 
-def _typed(bench: Bench, texts: Sequence[str]) -> Iterator[Typed]:
-    """Every way to type each of them in one job."""
-    kind = bench.kinds[strangers.KIND]
-    yield from (Typed(f"--kit-text-{number}", text) for number, text in enumerate(texts, 1))
-    if bench.platform.capabilities.source("dataset", kind) and bench.platform.capabilities.feature("several_datasets"):
-        names = (text for text in texts if not any(ord(letter) < 0x20 for letter in text))
-        yield from (Typed(kind.roles["dataset"].flag, text) for text in names)
-    yield from (Typed("", one) for text in texts for one in (text, f"--name={text}"))
+def _lines(bench: Bench, texts: Sequence[str]) -> Iterator[list[Typed]]:
+    """Every way to type each of them: one job, and more where it would name more datasets than the platform takes."""
+    parameters = [Typed(f"--kit-text-{number}", text) for number, text in enumerate(texts, 1)]
+    arguments = [Typed("", one) for text in texts for one in (text, f"--name={text}")]
+    first, *more = _datasets(bench, texts) or [[]]
+    yield [*parameters, *first, *arguments]
+    yield from more
+
+
+def _datasets(bench: Bench, texts: Sequence[str]) -> list[list[Typed]]:
+    """Each as a dataset, as many together as one job may name."""
+    kind, can = bench.kinds[strangers.KIND], bench.platform.capabilities
+    if not can.source("dataset", kind):
+        return []
+    most = limits.sources(can) if can.combination(kind.name, kind.name) else 1
+    names = [text for text in texts if not any(ord(letter) < 0x20 for letter in text)]
+    typed = [Typed(kind.roles["dataset"].flag, text) for text in names]
+    return [typed[at : at + most] for at in range(0, len(typed), most)]
 
 
 def _taken(bench: Bench, typed: list[Typed]) -> Iterator[Typed]:

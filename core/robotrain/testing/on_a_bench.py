@@ -7,21 +7,20 @@ from typing import ClassVar
 
 import pytest
 
+from robotrain.claims import Claim
 from robotrain.testing import command_line, strangers
 from robotrain.testing.bench import Bench
 from robotrain.testing.elsewhere import Afar
-from robotrain.testing.standard import Standard
+from robotrain.testing.promised import Promised
 from robotrain.testing.world import World
 
 
-class OnABench(Standard):
-    """The base of every theme of PlatformKit. platform: its name. public_only: whether its plugin is held to the names
-    of `robotrain.stable`.
-    """
+class OnABench(Promised):
+    """The base of every theme of PlatformKit. platform: its name."""
 
-    yours: ClassVar[tuple[str, ...]] = ("platform", "world", "public_only")
+    yours: ClassVar[tuple[str, ...]] = ("platform", "world")
     platform: ClassVar[str]
-    public_only: ClassVar[bool] = True
+    public_only: ClassVar[bool | None] = True
 
     @pytest.fixture(autouse=True)
     def kit_folders(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -59,3 +58,8 @@ class OnABench(Standard):
         bench = Bench(type(self).platform, world)
         bench.watch(monkeypatch)
         return bench
+
+    @pytest.fixture
+    def kit_claim(self, bench: Bench) -> Claim:
+        """The claim of the platform."""
+        return bench.claim

@@ -8,7 +8,6 @@ from robotrain.testing.injection import Injection
 from robotrain.testing.kept_secret import KeptSecret
 from robotrain.testing.loading import Loading
 from robotrain.testing.observing import Observing
-from robotrain.testing.promised import Promised
 from robotrain.testing.rendering import Rendering
 from robotrain.testing.sending import Sending
 from robotrain.testing.telling import Telling
@@ -16,7 +15,6 @@ from robotrain.testing.telling import Telling
 
 class PlatformKit(
     Loading,
-    Promised,
     Declaring,
     Cells,
     Carrying,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from robotrain.payload import Payload
-from robotrain.testing import command_line, elsewhere
+from robotrain.testing import command_line, elsewhere, planning
 from robotrain.testing.bench import Bench
 from robotrain.testing.on_a_bench import OnABench
 from robotrain.testing.still import still
@@ -20,9 +20,14 @@ class Rendering(OnABench):
     """`check`, `render` and what goes with them."""
 
     @pytest.mark.parametrize("command", ["render", "explain"])
-    def test_a_plan_is_made_without_touching_anything(self, bench: Bench, command: str) -> None:
-        """No file is written, no network asked, no program started: anybody can look at a plan, anywhere."""
-        with still():
+    def test_a_plan_is_made_without_touching_anything(
+        self, bench: Bench, command: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """No file is written, no network asked, no program started, and no file read but what is installed and what a
+        setting names: anybody can look at a plan, anywhere, and it is the same.
+        """
+        with still() as block:
+            planning.watch(bench, block, monkeypatch)
             answer = bench.ask(command, bench.workload.name, "--json", *bench.complete)
         assert answer.exit_code == 0, answer.told
 

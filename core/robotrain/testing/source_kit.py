@@ -22,5 +22,5 @@ class SourceKit(Declaration, Texts, Refusals, Journey, Packed, Pinned):
 
     kind: its name. good: texts that name a source, with their printed form; relative names start from `/work`. bad:
     texts that people type and that name none. served: a fixture with a place that really holds a source
-    (`robotrain.testing.Served`); without it nothing is fetched.
+    (`robotrain.testing.Served`); without it nothing is fetched. public_only: as of PlatformKit.
     """

@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,21 +15,35 @@ MOVES = (
     *("os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.link", "os.symlink", "os.chmod", "os.truncate"),
     *("shutil.copyfile", "shutil.move", "shutil.rmtree"),
 )
+READING = ("open", "os.listdir", "os.scandir")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
 
 JOINING_SECONDS = 0.5
 """For threads that were started in the block, all together: one of them may wait for ever."""
 
-_blocks: "list[_Block]" = []
+_blocks: "list[Block]" = []
 _listening = threading.Event()
 
 
-class _Block:
-    """deeds: what was done in it. others: the threads that ran before it; those that start within it belong to it."""
+class Block:
+    """deeds: what was done in it. others: the threads that ran before it; those that start within it belong to it.
+    foreign: while it is set, reading is a deed where it says so of a path.
+    """
 
     def __init__(self) -> None:
         self.deeds: list[str] = []
         self.others = {one.ident for one in threading.enumerate()} - {threading.get_ident()}
+        self.foreign: Callable[[str], bool] | None = None
+
+    def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """What happens meanwhile, in any thread."""
+        if threading.get_ident() in self.others:
+            return
+        if event in MOVES or (event == "open" and _writes(arguments)):
+            told = " ".join(str(one) for one in arguments[:2])
+            self.deeds.append(f"{event} {told}"[:200])
+        elif self.foreign and isinstance(arguments[0], (str, bytes)) and self.foreign(os.fsdecode(arguments[0])):
+            self.deeds.append(f"read {os.fsdecode(arguments[0])}"[:200])
 
     def join(self) -> None:
         """Wait for what its threads still do."""
@@ -40,7 +54,7 @@ class _Block:
 
 
 @contextmanager
-def still() -> Iterator[None]:
+def still() -> Iterator[Block]:
     """Within it, what this thread, or one that starts meanwhile, does to the world outside fails the test at the end of
     the block: each deed is named.
 
@@ -49,25 +63,20 @@ def still() -> Iterator[None]:
     if not _listening.is_set():
         sys.addaudithook(_hear)  # such a hook can never be taken away again: one for the process
         _listening.set()
-    block = _Block()
+    block = Block()
     _blocks.append(block)
     try:
-        yield
+        yield block
         block.join()
     finally:
         _blocks.remove(block)
-    assert not block.deeds, "this is to change and to ask nothing, and it did: " + "; ".join(block.deeds)
+    assert not block.deeds, "this is to change, ask and look up nothing, and it did: " + "; ".join(block.deeds)
 
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
-    if not _blocks or not (event in MOVES or (event == "open" and _writes(arguments))):
-        return
-    told = " ".join(str(one) for one in arguments[:2])
-    if "__pycache__" in told:
-        return
-    for block in _blocks:
-        if threading.get_ident() not in block.others:
-            block.deeds.append(f"{event} {told}"[:200])
+    if _blocks and (event in MOVES or event in READING) and "__pycache__" not in str(arguments[:2]):
+        for block in _blocks:
+            block.hear(event, arguments)
 
 
 def _writes(arguments: tuple[Any, ...]) -> bool:

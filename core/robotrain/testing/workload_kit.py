@@ -23,5 +23,5 @@ class WorkloadKit(Parameters, Effects, AtHome, Places, Running):
     or the fixture `data` gives the folder of each. changed: another value of a parameter, where none can be guessed.
     unchanged: by parameter, why it alone changes nothing that is made of `job`. options: by platform, the words that
     its settings need. runs: a fixture with the words of a small job that is run on this machine; tells: the events that
-    it must tell (`metrics`, `checkpoint`).
+    it must tell (`metrics`, `checkpoint`); public_only: as of PlatformKit.
     """

@@ -24,8 +24,9 @@ class World:
 
     options: what a command line needs there beside `--platform NAME`. job: words of a job that the engine takes as it
     is. texts: by source kind, a text to try in place of the kind's own example. needs: by source kind, options that a
-    source of it needs there, in place of the same among `options`. natives: every word that the engine has
-    for how a run is, and what it means. only_natives: it can never say another, as it has no version of its own.
+    source of it needs there, in place of the same among `options`; by feature, those of all that requires it. natives:
+    every word that the engine has for how a run is, and what it means. only_natives: it can never say another, as it
+    has no version of its own.
     """
 
     options: Sequence[str] = ()

@@ -23,7 +23,7 @@ class Hello:
 
 @dataclass(kw_only=True)
 class Loose:
-    times: int = 3
+    times: Annotated[int, Param(help="")] = 3
     secret_key: Annotated[str, Param(help="")] = ""
 
 

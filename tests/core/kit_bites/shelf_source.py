@@ -55,6 +55,7 @@ GOOD = SourceKind(
     recognises=recognises,
     parse=parse,
     half="shelf_halves.whole",
+    target="shelf_halves.placed",
     pinning=Pinning(now=digest, gone=lambda source, role, pin: ""),
 )
 
@@ -146,6 +147,7 @@ twin = wrong("twin", roles={"dataset": RoleFlag("--shelf", env=("SHELF",))})
 heavy = wrong("heavy", half="shelf_halves.heavy")
 absent = wrong("absent", half="shelf_halves.nowhere")
 silent = wrong("silent", half="shelf_halves.silent")
+greedy = wrong("greedy", target="shelf_halves.greedy")
 torn = wrong("torn", half="shelf_halves.torn", pinning=Pinning(now=moment, gone=lambda source, role, pin: ""))
 unpinned = wrong("unpinned", pinning=Pinning(now=lambda source, role: "same", gone=lambda source, role, pin: ""))
 misnamed = Plugin(GOOD)

@@ -99,12 +99,20 @@ class TestSilent(Shelves):
     kind = "silent"
 
 
+class TestGreedy(Shelves):
+    kind = "greedy"
+
+
 class TestTorn(Shelves):
     kind = "torn"
 
 
 class TestUnpinned(Shelves):
     kind = "unpinned"
+
+
+class TestPeeking(Shelves):
+    kind = "peeking"
 
 
 class TestMisnamed(Shelves):

@@ -93,5 +93,9 @@ class TestAbsent(Hellos):
     workload = "absent"
 
 
+class TestPeeking(Hellos):
+    workload = "peeking"
+
+
 class TestMisnamed(Hellos):
     workload = "misnamed"

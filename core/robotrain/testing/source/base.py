@@ -8,16 +8,17 @@ from typing import ClassVar
 
 import pytest
 
+from robotrain.claims import Claim
 from robotrain.plugins import Plugins
 from robotrain.source import Source, SourceKind
 from robotrain.testing import command_line, probe
-from robotrain.testing.standard import Standard
+from robotrain.testing.promised import Promised, claimed
 
 BASE = Path("/work")
 """What relative names in the texts start from."""
 
 
-class OfKind(Standard):
+class OfKind(Promised):
     """kind: its name, installed under the claim `source.NAME` or brought by a platform. good: by text, its printed
     form; relative names start from `/work`. bad: texts that are refused.
     """
@@ -31,6 +32,11 @@ class OfKind(Standard):
     def kit_folders(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         """The working folder, empty and the test's own."""
         return command_line.own_folders(tmp_path / "kit", monkeypatch)
+
+    @pytest.fixture
+    def kit_claim(self, kit_folders: Path) -> Claim:
+        """The claim of the kind, where it is not one that a platform brings without."""
+        return claimed("source", self.kind)
 
     @pytest.fixture
     def declared(self) -> SourceKind:

@@ -6,10 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from robotrain_runtime.half import Environment, Place
+from robotrain_runtime.target import Look
 
 from robotrain.payload import pack
 from robotrain.source import SourceKind
-from robotrain.testing.source.base import OfKind
+from robotrain.testing.source.base import BASE, OfKind
+from robotrain.testing.still import still
 
 ALONE = """
 import sys
@@ -44,6 +47,21 @@ class Packed(OfKind):
         else:
             assert callable(getattr(half, "preflight", None)), "it has no `preflight`"
             assert callable(getattr(half, "fetch", None)), "it has no `fetch`"
+
+    def test_its_target_has_what_the_runtime_calls(self, declared: SourceKind) -> None:
+        """A place to write to: `normal`, `look` and `open`, and the ENVIRONMENT to work in. Every address of a job is
+        shown to `normal`; `look` asks nobody while there is no Python.
+        """
+        if not declared.target:
+            pytest.skip("it is no place to write to")
+        target = importlib.import_module(declared.target)
+        assert isinstance(getattr(target, "ENVIRONMENT", None), Environment), "it has no `ENVIRONMENT`"
+        assert callable(getattr(target, "open", None)), "it has no `open`"
+        with still():
+            assert target.normal("elsewhere://of/another/kind") == ""
+            address = target.normal(declared.example)
+            assert target.normal(address) == address != ""
+            assert target.look(address, Place(cache=BASE)) == Look()
 
 
 def imports_alone(folder: Path, *modules: str) -> None:

@@ -14,16 +14,17 @@ import pytest
 from robotrain_runtime import document
 from robotrain_runtime.document import JobDocument, Source
 
+from robotrain.claims import Claim
 from robotrain.plugins import PluginError, Plugins
 from robotrain.testing import command_line, probe
-from robotrain.testing.standard import Standard
+from robotrain.testing.promised import Promised, claimed
 from robotrain.workload import Workload
 
 FOLDER = "local_path"
 """The kind whose printed form is a folder of this machine."""
 
 
-class OfWorkload(Standard):
+class OfWorkload(Promised):
     """workload: its name, installed under the claim `workload.NAME`. job: the words of a complete job of it, whose
     sources are folders that are here. data: a fixture with the folder of each source, where those are others.
     """
@@ -36,6 +37,11 @@ class OfWorkload(Standard):
     def kit_folders(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         """The working folder, empty and the test's own."""
         return command_line.own_folders(tmp_path / "kit", monkeypatch)
+
+    @pytest.fixture
+    def kit_claim(self, kit_folders: Path) -> Claim:
+        """The claim of the workload."""
+        return claimed("workload", self.workload)
 
     @pytest.fixture
     def declared(self) -> Workload:
