@@ -58,6 +58,12 @@ def test_there_is_one_distribution_for_each_part():
     }
 
 
+def test_each_is_under_the_licence_of_the_repository():
+    """A wheel takes the file that lies beside its pyproject.toml, and a link that git lost is a line of text."""
+    licence = (ROOT / "LICENSE").read_text()
+    assert [folder.name for folder in FOLDERS if (folder / "LICENSE").read_text() != licence] == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES.values())
 def test_a_wheel_installs_alone_and_imports(name, wheels, tmp_path):

@@ -1,22 +1,40 @@
 """The documents: their links lead somewhere, and the code they show works."""
 
+import importlib
 import re
 import sys
 from pathlib import Path
 
 import pytest
+from robotrain_runtime.checkpoint import Manifest, seal
+from robotrain_runtime.courier import Never
+from robotrain_runtime.half import Place
+from robotrain_runtime.target import Look
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "examples").glob("*/*.md"))]
+OF_EXAMPLES = [*sorted((ROOT / "examples").glob("*/*.md")), *sorted((ROOT / "examples/plugins").glob("*/*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *OF_EXAMPLES]
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_links_lead_somewhere(document):
     for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
-        assert (document.parent / link).exists(), link
+        assert link.startswith("https://") or (document.parent / link).exists(), link
 
 
-OF_THE_GUIDE = ("robotrain_hello", "robotrain_sets", "robotrain_best")
+@pytest.mark.parametrize("plugin", sorted((ROOT / "examples/plugins").iterdir()), ids=lambda path: path.name)
+def test_what_the_page_of_an_example_plugin_says_to_type_is_there(plugin):
+    """From the top of a clone, with the environment that `./uvw sync` makes there."""
+    folder = ROOT
+    for block in re.findall(r"```sh\n(.*?)```", (plugin / "README.md").read_text(), re.DOTALL):
+        for line in block.splitlines():
+            words = [word.strip("'").partition("[")[0] for word in line.split()]
+            for path in (folder / word for word in words if re.match(r"\.|examples/", word)):
+                assert path.exists() or path.resolve() == ROOT / ".venv/bin/python", line
+            folder = folder / words[1] if words[:1] == ["cd"] else folder
+
+
+OF_THE_GUIDE = ("robotrain_hello", "robotrain_sets", "robotrain_lab", "robotrain_best")
 GUIDE = (ROOT / "docs/plugins.md").read_text()
 
 
@@ -40,9 +58,7 @@ def of_the_guide(tmp_path, monkeypatch):
         return folder
 
     yield put
-    for name in [
-        name for name in sys.modules if name.startswith(("robotrain_hello", "robotrain_sets", "robotrain_best"))
-    ]:
+    for name in [name for name in sys.modules if name.startswith(OF_THE_GUIDE)]:
         del sys.modules[name]
 
 
@@ -84,6 +100,36 @@ def test_the_source_kind_of_the_plugin_guide_is_taken_checked_and_looked_for(rob
     assert (lost.exit_code, f"use   mount {tmp_path / 'sets'}" in lost.stderr) == (4, True), lost.stderr
     found = robotrain("render", "--platform", "local", "--lab-set", "pusht@3", "--json")
     assert found.exit_code == 0
+
+
+def test_the_place_to_publish_to_of_the_plugin_guide_is_written_to(robotrain, of_the_guide, tmp_path):
+    disk = tmp_path / "policies"
+    of_the_guide("robotrain_lab", "source.lab_disk", "kind", **{"/srv/policies": str(disk)}).joinpath(
+        "lock.txt"
+    ).touch()
+    words = ("render", "--platform", "local", "--dataset-path", "x", "--publish-url")
+    plan = robotrain(*words, "lab://act", "--json")
+    assert (plan.exit_code, "robotrain_lab.target" in plan.stdout) == (0, True), plan.stderr
+    wrong = robotrain(*words, "lab://Act")
+    assert (wrong.exit_code, "use   --publish-url lab://pusht-act" in wrong.stderr) == (2, True)
+
+    target, place = importlib.import_module("robotrain_lab.target"), Place(cache=tmp_path, python=Path(sys.executable))
+    assert target.look("lab://act", place).wrong == (f"{disk} is not there\nmount {disk}",)
+    disk.mkdir()
+    writer = target.open("lab://act/", place)
+    made = {step: sealed(tmp_path / f"{step:06}", step, "run-1") for step in (100, 200)}
+    assert [writer.put(*one, lambda: False) for one in (*made.values(), made[200])] == [True, True, False]
+    assert target.look("lab://act", place) == Look(runs={100: "run-1", 200: "run-1"})
+    with pytest.raises(Never, match="000200 is of the run run-1"):
+        writer.put(*sealed(tmp_path / "other/000200", 200, "run-2"), lambda: False)
+    assert writer.trim("run-1", 1, lambda: False) == ("000100",)
+    assert [path.name for path in (disk / "act").iterdir()] == ["000200"]
+
+
+def sealed(folder: Path, step: int, run: str) -> tuple[Path, Manifest]:
+    folder.mkdir(parents=True)
+    (folder / "weights").write_text(run)
+    return folder, seal(folder, step=step, run=run, job="0" * 64)
 
 
 def test_the_command_of_the_plugin_guide_is_a_command(robotrain, of_the_guide):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from robotrain_runtime import event
 from robotrain_runtime.event import Registered
 
-from robotrain import cut_off, progress, registration, store
+from robotrain import cut_off, ended, progress, registration, site_plugins, store
 from robotrain.loading import choice
 from robotrain.platforms import Platform
 from robotrain.plugins import Plugins
@@ -50,14 +50,18 @@ OUTCOMES: dict[str, type[RunEnded]] = {"failed": RunFailed, "cancelled": RunCanc
 class Run:
     """A run that was submitted from here, by its name or the beginning of it; nothing or `last` is the newest.
 
-    remarks: what was worth saying when it was sent. Every method asks its platform, and raises Rejected where the
-    command line would report a problem. Two of one name are equal.
+    remarks: what was worth saying when it was sent, and of a site's plugins that could not be told of its end. Every
+    method asks its platform, and raises Rejected where the command line would report a problem. Two of one name are
+    equal. just_sent: as by `submit`, whose site's plugins hear of an end that is seen at once.
     """
 
-    def __init__(self, name: str = "", plugins: Plugins | None = None, remarks: Iterable[Problem] = ()) -> None:
+    def __init__(
+        self, name: str = "", plugins: Plugins | None = None, remarks: Iterable[Problem] = (), just_sent: bool = False
+    ) -> None:
         self.name = store.find(name)
         self.remarks = tuple(remarks)
         self._plugins = plugins or choice.plugins()
+        self._went_on = just_sent  # as far as is known here, and nobody was told of its end
 
     def __repr__(self) -> str:
         return f"Run({self.name!r})"
@@ -94,8 +98,36 @@ class Run:
 
         Raises RunFailed, RunCancelled or RunLost when it did not succeed, and TimeoutError after `timeout` seconds; the
         run goes on then. What its platform raises is raised at once where waiting does not mend it, as when nobody is
-        signed in; else when it has told nothing for ten minutes.
+        signed in; else when it has told nothing for ten minutes. A site's plugins are told of an end that was seen.
         """
+        status = self._followed(timeout, on_event)
+        if self._went_on:
+            self._went_on = False
+            self.remarks += tuple(site_plugins.ended(self._plugins, self.record, status))
+        ended.seen(self.name, status)
+        return _succeeded(self.name, status)
+
+    def cancel(self) -> None:
+        """Stop it and return when it has ended, which a site's plugins are told; a run that ended is left as it is."""
+        record, platform = self._sent, self._platform
+        if platform.status(record.reference).finished:
+            return
+        platform.cancel(record.reference)
+        status = platform.status(record.reference)
+        self._went_on = not status.finished
+        ended.seen(self.name, status)
+        self.remarks += tuple(self._plugins.run_changed(record, "cancelled", status))
+
+    def outputs(self) -> list[Output]:
+        """What it left: complete checkpoints, oldest first, then other files."""
+        return list(self._platform.outputs(self._sent.reference))
+
+    def register(self, name: str = "", step: int | None = None) -> Registered:
+        """Make a checkpoint (default: the last) a version of a model (default: the one the job names)."""
+        return registration.register(self.name, name, step, self._plugins)
+
+    def _followed(self, timeout: float | None, on_event: Callable[[event.Record], None] | None) -> Status:
+        """How it ended, once it did."""
         record, platform = self._sent, self._platform
         began = answered = time.monotonic()
         told, pause = 0, FIRST_PAUSE
@@ -112,24 +144,13 @@ class Run:
                     told += 1
                     on_event(found)
             if status is not None and status.finished:
-                return _succeeded(self.name, status)
+                return status
+            self._went_on = self._went_on or status is not None
             left = LONGEST_PAUSE if timeout is None else began + timeout - time.monotonic()
             if left <= 0:
                 raise TimeoutError(f"{self.name} is still {status.state if status else 'not over'} after {timeout:g} s")
             time.sleep(min(pause, left))
             pause = min(pause * 1.5, LONGEST_PAUSE)
-
-    def cancel(self) -> None:
-        """Stop it and return when it has ended; a run that ended is left as it is."""
-        self._platform.cancel(self._sent.reference)
-
-    def outputs(self) -> list[Output]:
-        """What it left: complete checkpoints, oldest first, then other files."""
-        return list(self._platform.outputs(self._sent.reference))
-
-    def register(self, name: str = "", step: int | None = None) -> Registered:
-        """Make a checkpoint (default: the last) a version of a model (default: the one the job names)."""
-        return registration.register(self.name, name, step, self._plugins)
 
     @property
     def _sent(self) -> RunRecord:

@@ -63,9 +63,10 @@ def robotrain_run_changed(run: RunRecord, change: Change, status: Status | None)
     """Something happened to a run. As with every hook, arguments that are not used may be left out.
 
     `sent`: its platform took it, once for each run; so is one that was found there after its submit was cut off.
-    `cancelled`: `robotrain cancel` asked for its end. `ended`: a command that followed it (`wait`, `watch`, `--wait`,
-    `--stream`) saw it end; each such command tells, and nobody does when nobody followed it. The time limit is that of
-    `robotrain_check`; a plugin that fails is named in a warning, and the run is not touched.
+    `cancelled`: `robotrain cancel` or `Run.cancel` asked for its end. `ended`: who followed it (`wait`, `watch`,
+    `--wait`, `--stream`; `Run.wait` of a program) saw it end; each of them tells, and nobody does when nobody followed
+    it. The time limit is that of `robotrain_check`; a plugin that fails is named in a warning, of a program in
+    `Run.remarks`, and the run is not touched.
 
     :param run: its record after the change.
     :param change: what happened.

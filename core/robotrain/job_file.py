@@ -74,6 +74,20 @@ def read(path: Path) -> JobFile:
     return _Reader(path.name, folder).read(text)
 
 
+def strange(file: JobFile, installed: Iterable[str]) -> Iterator[Problem]:
+    """A warning for each table of settings of a platform that is not installed here: its name may be misspelt."""
+    for name, table in file.platforms.items():
+        if name not in installed:
+            yield Problem(
+                code="job-file-strange-platform",
+                stage=Stage.PARSE,
+                severity="warning",
+                title=f"the job file has settings for {redact(name)!r}, and no platform of that name is installed",
+                where=next((value.origin.where for value in table.values()), ""),
+                instead=offer(name, installed),
+            )
+
+
 class _Reader:
     """Walks the nodes of one file, gathering values and problems."""
 

@@ -42,7 +42,7 @@ def submit(
     remarks: list[Problem] = list(prepared.remarks)
     record = sending.send(prepared, remarks.extend, lambda run: None, new=new, pinning=pin)
     remarks += plugins.run_changed(record)
-    return Run(record.run, plugins, remarks)
+    return Run(record.run, plugins, remarks, just_sent=True)
 
 
 def render(

@@ -36,6 +36,12 @@ class Plugins:
         self._without, self._file = tuple(without), file
         self._told: set[Claim] = set()
 
+    def anew(self) -> Plugins:
+        """The very same plugins for another job: what failed or was told before is tried and told anew."""
+        other = Plugins(self.mode, self._without, self._file)
+        other.claims = self.claims  # a plugin file runs once
+        return other
+
     @functools.cached_property
     def claims(self) -> tuple[Claim, ...]:
         """Every claim of this mode that is not switched off. Raises Rejected for a plugin file that cannot be had."""

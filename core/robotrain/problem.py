@@ -41,6 +41,8 @@ class Problem:
     code: stable and searchable. title: a sentence without a full stop. where: the flag, or file:line. given: what was
     given there, already redacted. why: a sentence. instead: the ways out, best first. absent: for a rule about what
     nobody gave, the parameters and roles it means: it is not told where one was given and could not be read.
+
+    `str()` of one is its report, in lines, as `robotrain` prints it.
     """
 
     code: str
@@ -52,6 +54,9 @@ class Problem:
     instead: tuple[Instead, ...] = ()
     severity: Literal["error", "warning", "note"] = "error"
     absent: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return render(self)
 
 
 class Rejected(Exception):

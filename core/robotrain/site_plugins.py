@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from robotrain import limited
-from robotrain.problem import Problem, Stage, raise_if_any
+from robotrain.problem import Problem, Rejected, Stage, raise_if_any
 
 if TYPE_CHECKING:
     from robotrain.job import Job
@@ -53,6 +53,14 @@ def changed(plugins: Plugins, run: RunRecord, change: Change, status: Status | N
     found = [_not_told(failure, run.run, change, plugins.mode == "strict") for failure in failures]
     raise_if_any(found)
     return found
+
+
+def ended(plugins: Plugins, run: RunRecord, status: Status) -> list[Problem]:
+    """The same of a run that was seen to end, as it did whoever could be told: nothing is raised in strict mode."""
+    try:
+        return plugins.run_changed(run, "ended", status)
+    except Rejected as rejected:
+        return list(rejected.problems)
 
 
 def call(implementation: Any, **given: Any) -> Any:

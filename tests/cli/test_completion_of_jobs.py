@@ -69,3 +69,23 @@ def test_platforms_wherever_one_is_named(complete, words):
 def test_what_a_schema_can_be_of(complete):
     assert complete("schema", "lero") == ["lerobot-eval", "lerobot-train"]
     assert complete("schema", "--platform", "lo") == ["local"]
+
+
+DIG = """
+import typer
+open("imported", "w").close()
+app = typer.Typer(add_completion=False)
+
+@app.command()
+def dig(deep: int = 2): ...
+"""
+
+
+def test_commands_of_plugins_by_their_claims_and_the_options_of_the_one_that_is_named(complete, install, monkeypatch):
+    claims = {"command.dig": "acme_dig:app", "command.digest": "acme_gone:app"}
+    monkeypatch.setenv("PYTHONPATH", str(install("acme", claims, acme_dig=DIG)))
+    assert complete("di") == ["dig", "digest"]
+    assert complete("--without", "command.digest", "di") == ["dig"]
+    assert not Path("imported").exists()
+    assert complete("dig", "--") == ["--deep", "--help"]
+    assert complete("digest", "--") == complete("dug", "--") == []

@@ -5,10 +5,12 @@ import shlex
 from pathlib import Path
 
 import pytest
+import tomllib
 from robotrain.cli.app import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PLUGINS = sorted((ROOT / "examples/plugins").glob("*/pyproject.toml"))
 SENDING = ("--wait", "--stream", "--dry-run", "--new", "--no-pin", "--assets-only", "--save-spec", "made.yaml")
 SOUGHT = {"RUN": "last", "PLATFORM": "local", "NAME": "local", "WORKLOAD": "lerobot-train"}
 
@@ -20,10 +22,10 @@ def examples_of_help(robotrain):
         yield from re.findall(r"^ {2,}robotrain (\w.*)$", text, re.MULTILINE)
 
 
-def examples_of_documents():
-    for document in DOCUMENTS:
+def examples_of_documents(documents):
+    for document in documents:
         for block in re.findall(r"```sh\n(.*?)```", document.read_text(), re.DOTALL):
-            for line in block.splitlines():
+            for line in block.replace("\\\n", "").splitlines():
                 if match := re.match(r"(?:\./uvw run )?robotrain (\w.*)", line):
                     yield match[1]
 
@@ -68,8 +70,18 @@ def test_every_example_of_help_is_understood(robotrain, around):
 
 
 def test_every_command_of_the_documents_is_understood(robotrain, around):
-    found = list(examples_of_documents())
+    found = list(examples_of_documents(DOCUMENTS))
     assert len(found) > 25
+    assert [example for example in found if not understood(robotrain, example)] == []
+
+
+def test_every_command_of_the_example_plugins_is_understood(robotrain, around, install, monkeypatch):
+    for plugin in PLUGINS:
+        project = tomllib.loads(plugin.read_text())["project"]
+        install(project["name"], project["entry-points"]["robotrain"])
+        monkeypatch.syspath_prepend(plugin.parent)
+    found = list(examples_of_documents(plugin.with_name("README.md") for plugin in PLUGINS))
+    assert len(found) > 5
     assert [example for example in found if not understood(robotrain, example)] == []
 
 

@@ -108,6 +108,7 @@ def test_a_kind_of_machine_given_as_the_platform(robotrain, phobos):
     assert "[platform-not-loaded]" in answer.stderr
     way = next(line for line in answer.stderr.splitlines() if "--platform phobos --machine gpu_big_2x" in line)
     assert way.endswith("(if you mean the kind of machine)")
+    assert "robotrain --plugins-from FOLDER …" in answer.stderr, "or the platform of a plugin file"
     assert "platform mars --machine" not in answer.stderr
 
 

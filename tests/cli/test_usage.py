@@ -138,6 +138,7 @@ def test_the_hub_is_not_repeatable(robotrain):
     answer = render(robotrain, "-d", "u/a", "-d", "u/b")
     assert answer.exit_code == 2
     assert "can be given once" in answer.stderr
+    assert "use   --dataset-repo-id u/a (alone)\n  or    --dataset-repo-id u/b (alone)" in answer.stderr
 
 
 def test_at_most_64_sources(robotrain):

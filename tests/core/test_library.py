@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import robotrain as library
-from robotrain import store
+from robotrain import ended, store
 from robotrain_runtime import event
 from robotrain_runtime.event import Metrics
 
@@ -86,6 +86,41 @@ def test_wait_gives_up_after_a_time_and_the_run_goes_on(submit, venus):
     assert run.status().state == "cancelled"
 
 
+TOLD = """
+from robotrain.hookspecs import hook
+
+@hook
+def robotrain_run_changed(run, change, status):
+    with open("told", "a") as file:
+        print(run.run[-1], change, status and status.state, file=file)
+    1 / (status is None or status.state != "failed")
+"""
+
+
+def test_the_plugins_of_a_site_are_told_once_of_what_a_program_does_and_sees(submit, venus, install):
+    install("acme", {"acme": "acme_told"}, acme_told=TOLD)
+    one, two, seen = submit(), submit(), submit()
+    becomes(venus, one, state="failed")
+    for _ in range(2):
+        with pytest.raises(library.RunFailed):
+            one.wait()
+    assert "it was not told that" in str(one.remarks), "and the end is told all the same"
+    two.cancel()
+    two.cancel()
+    with pytest.raises(library.RunCancelled):
+        two.wait()
+    seen = library.Run(seen.name)
+    with pytest.raises(TimeoutError):
+        seen.wait(timeout=0.01)
+    becomes(venus, seen, state="succeeded")
+    seen.wait()
+    library.Run(seen.name).wait()  # it had ended when it was first asked
+    told = Path("told").read_text().splitlines()
+    assert told[:3] == ["1 sent None", "2 sent None", "3 sent None"]
+    assert told[3:] == ["1 ended failed", "2 cancelled cancelled", "3 ended succeeded"]
+    assert ended.known(one.name).state == "failed"
+
+
 def test_events_are_told_while_waiting(submit, venus):
     run = submit()
     becomes(venus, run, state="succeeded", log=["hello", event.dump(Metrics(values={"train/loss": 0.5}, step=3))])
@@ -101,6 +136,14 @@ def test_everything_wrong_is_raised_at_once(venus, pusht):
     assert {problem.code for problem in raised.value.problems} == {"value-unknown", "value-invalid"}
     assert "training_steps" in raised.value.problems[0].instead[0].text
     assert store.names() == []
+
+
+def test_a_problem_is_shown_as_the_command_line_shows_it(submit, robotrain, pusht):
+    Path("job.yaml").write_text("platforms: {venuss: {altitude: 3}}\n")
+    (remark,) = submit(job="job.yaml").remarks
+    typed = ("submit", "job.yaml", "--platform", "venus", "--dataset-path", pusht, "--no-pin")
+    assert str(remark) in robotrain(*typed).stderr
+    assert "use   venus" in str(remark)
 
 
 def test_explain_and_render_send_nothing(venus, pusht):

@@ -38,14 +38,24 @@ def dig(deep: int = 2):
 
 commands = {"dig": app}
 '''
+RUNS = """
+@app.command()
+def go():
+    import robotrain
+    print(robotrain.submit(platform="mars", dataset_path="x").status().state)
+    for run in robotrain.runs():
+        print(run.wait().state)
+"""
 WORKLOAD = """
 from dataclasses import dataclass
+from typing import Annotated
 from robotrain.hookspecs import hook
 from robotrain.workload import Workload
+from robotrain_runtime.parameter import Param
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
-    times: int = 3
+    times: Annotated[int, Param(help="how often")] = 3
 
 @hook
 def robotrain_workloads():
@@ -110,6 +120,14 @@ def test_its_rules_notifications_checks_and_commands_work(robotrain, folder):
     assert robotrain("--plugins-from", place, "dig", "--deep", "7").stdout == "dug 7\n"
 
 
+def test_what_its_commands_do_from_python_has_the_file_too_which_runs_once(robotrain, folder):
+    counted = "with open('ran', 'a') as ran:\n    ran.write('once')\n"
+    place = folder(counted + MARS + COMMAND + RUNS)
+    answer = robotrain("--plugins-from", place, "dig", "go")
+    assert (answer.exit_code, answer.stdout) == (0, "succeeded\nsucceeded\n"), answer.stderr
+    assert Path("ran").read_text() == "once"
+
+
 def test_its_source_kinds_work(robotrain, folder):
     source = (
         kind("Pet").replace("recognises=", "half='petting', recognises=")
@@ -149,6 +167,16 @@ def test_a_half_that_is_in_a_package_beside_it_is_packed_whole(robotrain, folder
     files = {"mine/__init__.py": "", "mine/container.py": "import soil\n", "mine/lock.txt": "x==1\n", "soil.py": ""}
     names = packed(robotrain, folder(WORKLOAD.replace("HALF", "mine.container"), **files))
     assert {"mine/__init__.py", "mine/container.py", "mine/lock.txt", "soil.py"} <= names
+
+
+@pytest.mark.parametrize(("half", "place"), [("digger", "digger.py"), ("mine.container", "mine/container.py")])
+def test_a_half_that_is_not_there_is_missed_beside_the_file(robotrain, folder, half, place):
+    at = folder(WORKLOAD.replace("HALF", half))
+    answer = robotrain("--plugins-from", at, "render", "dig", "--platform", "local")
+    assert answer.exit_code == 1
+    assert f"workload dig ({at}/robotrain_plugin.py) failed in packing its container half {half}" in answer.stderr
+    assert f"use   {at}/{place} " in answer.stderr
+    assert "without --plugins-from: goes on without it" in answer.stderr
 
 
 def test_what_a_half_only_speaks_of_stays_at_home(robotrain, folder):

@@ -1,8 +1,25 @@
 """`--without NAME`: a plugin that is left out is not there, whatever it does."""
 
 import pytest
+import robotrain as library
+from robotrain import claims
+from robotrain.loading import switched_off
 
 JOB = ("--dataset-path", "x")
+GO = """
+import robotrain, typer
+app = typer.Typer()
+
+@app.command()
+def go():
+    for act in (robotrain.explain, robotrain.render, robotrain.submit):
+        try:
+            act(platform="mars", dataset_path="x")
+            print(act.__name__)
+        except robotrain.Rejected as rejected:
+            last = rejected
+    raise last
+"""
 
 
 @pytest.fixture
@@ -28,8 +45,6 @@ def test_several_by_flag_and_by_environment(robotrain, acme, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_WITHOUT", "source.pet, source.run")
     shown = robotrain("--without", "platform.slurm", "--without", "platform.local", "plugins").stdout
     assert not [name for name in ("slurm", "source.pet", "source.run", "platform.local") if name in shown]
-    import robotrain as library
-
     monkeypatch.setenv("ROBOTRAIN_WITHOUT", "robotrain-local")
     with pytest.raises(library.Rejected, match="switched off"):
         library.render(platform="local", dataset_path="x")
@@ -74,3 +89,35 @@ def test_a_switch_behind_the_command_says_where_it_stands(robotrain, acme):
     answer = robotrain("render", "--platform", "local", *JOB, "--without", "acme-slurm")
     assert answer.exit_code == 2
     assert "--without is a switch of robotrain itself, and stands before the command" in answer.stderr
+
+
+def test_beside_a_plugin_alone_what_robotrain_comes_with_is_offered(robotrain, mars, monkeypatch):
+    """A plugin requires robotrain-core, which is the command without any workload."""
+    alone = [point for point in claims.of_group("robotrain") if point.distribution == "robotrain-mars"]
+    monkeypatch.setattr(claims, "of_group", lambda group: alone)
+    for module in (claims, switched_off):
+        monkeypatch.setattr(module, "built_in", set)
+    answer = robotrain("submit", "--platform", "mars", *JOB)
+    assert answer.exit_code == 2
+    assert "no workload 'lerobot-train' is installed" in answer.stderr
+    assert "use   uv pip install robotrain " in answer.stderr
+
+
+@pytest.fixture
+def go(install, mars):
+    """A plugin's command that goes on whatever is refused, and says what was not."""
+    install("acme-go", {"command.go": "acme_go:app"}, acme_go=GO)
+
+
+def test_what_a_command_of_a_plugin_does_from_python_does_without_it_too(robotrain, go):
+    answer = robotrain("--without", "robotrain-mars", "go")
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert "platform 'mars' is switched off by --without robotrain-mars" in answer.stderr
+    assert library.explain(platform="mars", dataset_path="x")  # and its switches end with it
+
+
+def test_what_a_command_of_a_plugin_does_from_python_is_as_strict(robotrain, go, install):
+    install("acme", {"acme": "acme_rule"}, acme_rule="1/0")
+    answer = robotrain("--strict-plugins", "go")
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert "acme (acme 1.0) failed to load" in answer.stderr

@@ -6,7 +6,7 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from robotrain import __version__
 from robotrain.cli.commands import COMMANDS
@@ -19,6 +19,7 @@ UsageError: Any = typer.BadParameter.__base__
 """What the parser raises: typer names its children only."""
 
 ClickError: Any = UsageError.__base__
+CompletionItem: Any = vars(typer.core)["CompletionItem"]
 PLUGINS = "robotrain.plugins"
 AS_JSON = "robotrain.as-json"
 
@@ -47,12 +48,21 @@ class Root(TyperGroup):
         """One of our own, imported now; else a plugin's."""
         if cmd_name in COMMANDS:
             return _own(cmd_name)
-        if ctx.resilient_parsing or cmd_name.startswith("-"):
+        if cmd_name.startswith("-"):
             return None
+        if ctx.resilient_parsing:
+            return _to_complete(ctx, cmd_name)
         found = plugins_of(ctx).command(cmd_name)
         if found is None:
             raise Rejected([_unknown_command(cmd_name, plugins_of(ctx))])
         return typer.main.get_command(found)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """What may follow: of plugins the names they claim, for which none is imported."""
+        claims = [claim for claim in plugins_of(ctx).claims if claim.family == "command"]
+        brought = {claim.name: claim.distribution for claim in claims if claim.name not in COMMANDS}
+        theirs = [CompletionItem(name, help=by) for name, by in brought.items() if name.startswith(incomplete)]
+        return [*super().shell_complete(ctx, incomplete), *theirs]
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The list in help, from the table: help imports no command."""
@@ -143,15 +153,19 @@ def root(
 
 
 def plugins_of(ctx: Any) -> Any:
-    """The plugins of this invocation, found once. Raises Rejected for a choice of them that cannot be had."""
+    """The plugins of this invocation, found once, and those of every call from Python that it comes to. Raises Rejected
+    for a choice of them that cannot be had.
+    """
     from robotrain.loading import choice
 
     top = ctx.find_root()
     if PLUGINS not in top.meta:
         said = next((mode for name, mode in MODES.items() if top.params.get(name)), "")
         named = (top.params.get("without") or (), top.params.get("plugins_from") or "")
-        choose = choice.leniently if ctx.resilient_parsing else choice.plugins
-        top.meta[PLUGINS] = choose(said, *named)
+        choose = choice.leniently if ctx.resilient_parsing else choice.chosen
+        top.meta[PLUGINS] = found = choose(said, *named)
+        if not ctx.resilient_parsing:  # which closes the context before it asks
+            top.with_resource(choice.of_command(found))
     return top.meta[PLUGINS]
 
 
@@ -183,6 +197,16 @@ def _unknown_command(name: str, plugins: Any) -> Problem:
         why=f"Commands: {', '.join(known)}.",
         instead=runs or offer(name, known, before="robotrain "),
     )
+
+
+def _to_complete(ctx: Any, name: str) -> Any:
+    """A plugin's command for the TAB key, which has nobody to tell what is wrong with it; one without options then."""
+    try:
+        if found := plugins_of(ctx).command(name):
+            return typer.main.get_command(found)
+    except Exception:  # whatever a plugin raises
+        pass
+    return TyperCommand(name, add_help_option=False)
 
 
 @functools.cache

@@ -5,7 +5,7 @@ from __future__ import annotations  # the types below are for readers and checke
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from robotrain.claims import normal
+from robotrain.claims import built_in, normal
 from robotrain.nearest import nearest
 from robotrain.problem import Instead, Problem, Rejected, Stage
 from robotrain.redaction import redact
@@ -30,8 +30,9 @@ def unknown(family: str, name: str, installed: Sequence[str], without: Sequence[
     others = f"installed: {', '.join(installed) or 'none'}"
     if off := next((one for one in without if name in _brought_by(family, one)), ""):
         return NotInstalled(f"{family} {name!r} is switched off by --without {off}; {others}", near=False)
+    whole = [] if built_in() else [Instead("uv pip install robotrain", "brings all that robotrain comes with")]
     file = Instead("robotrain --plugins-from FOLDER …", "when it comes from a plugin file")
-    return NotInstalled(f"no {family} {redact(name)!r} is installed; {others}", file)
+    return NotInstalled(f"no {family} {redact(name)!r} is installed; {others}", *whole, file)
 
 
 def kinds(without: Sequence[str]) -> str:

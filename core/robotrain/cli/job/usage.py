@@ -13,7 +13,7 @@ from robotrain.cli.job.options import OFF, SET, SOURCE, Options
 from robotrain.loading.ways import without
 from robotrain.nearest import nearest, offer
 from robotrain.problem import Instead, Problem, Stage
-from robotrain.provenance import Origin, Value
+from robotrain.provenance import DEFAULT, Origin, Value
 from robotrain.redaction import redact
 
 if TYPE_CHECKING:
@@ -147,17 +147,10 @@ def _owns(claim: Any, owners: Sequence[str]) -> bool:
 
 def strange_tables(chosen: Choice, plugins: Any) -> Iterator[Problem]:
     """Tables of the files for platforms that are not installed here, which may be misspelt."""
-    installed = plugins.names("platform")
-    for name, table in (chosen.file.platforms if chosen.file else {}).items():
-        if name not in installed:
-            yield Problem(
-                code="job-file-strange-platform",
-                stage=Stage.PARSE,
-                severity="warning",
-                title=f"the job file has settings for {redact(name)!r}, and no platform of that name is installed",
-                where=next((value.origin.where for value in table.values()), ""),
-                instead=offer(name, installed),
-            )
+    if chosen.file:
+        from robotrain import job_file
+
+        yield from job_file.strange(chosen.file, plugins.names("platform"))
     if chosen.project:
         from robotrain import project
 
@@ -192,16 +185,15 @@ def not_loaded(
 ) -> Problem:
     """A workload or platform that is not installed, or fails to load. meant: what else the name may be, if no other."""
     (problem,) = error.problems
-    installed = plugins.names(family)
-    flag = "--platform " if family == "platform" else ""
-    near = offer(name, [known for known in installed if known != name], before=flag) or meant
+    others = [] if origin == DEFAULT else [known for known in plugins.names(family) if known != name]
+    near = offer(name, others, before="--platform " if family == "platform" else "")
     return Problem(
         code=f"{family}-not-loaded",
         stage=problem.stage,
         title=problem.title,
         where=origin.where,
         given=redact(name),
-        instead=near if getattr(error, "near", False) else problem.instead,
+        instead=near or (*meant, *problem.instead) if getattr(error, "near", False) else problem.instead,
     )
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations  # the types below are for readers and checke
 
 from typing import TYPE_CHECKING
 
-from robotrain.problem import Problem, Rejected
-
 if TYPE_CHECKING:
     from robotrain.cli.watching.followed import Followed
     from robotrain.plugins import Plugins
+    from robotrain.problem import Problem
 
 
 class Notice:
@@ -24,7 +23,6 @@ class Notice:
         """A run that is over."""
         if self._plugins is None or one.failure or not (one.went_on or self._just_sent):
             return
-        try:
-            self.problems += self._plugins.run_changed(one.record, "ended", one.status)
-        except Rejected as rejected:  # in strict mode; the run ended all the same
-            self.problems += rejected.problems
+        from robotrain import site_plugins
+
+        self.problems += site_plugins.ended(self._plugins, one.record, one.status)

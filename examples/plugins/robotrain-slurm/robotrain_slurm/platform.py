@@ -16,8 +16,7 @@ from robotrain.run import Reference
 from robotrain.tables import pairs
 from robotrain_runtime.document import Placement, dump
 
-from robotrain_slurm import node
-from robotrain_slurm.declared import CAPABILITIES, STATES, Settings, spec
+from robotrain_slurm import declared, node
 
 SPEC, DOCUMENT, PAYLOAD, SENT = "slurm.json", "job.json", "payload.zip", "_submitted.pkl"  # the last is submitit's
 
@@ -25,22 +24,22 @@ SPEC, DOCUMENT, PAYLOAD, SENT = "slurm.json", "job.json", "payload.zip", "_submi
 class Slurm(run_folder.Seen):
     """Runs a job on a cluster, or with submitit's local executor on this machine."""
 
-    name = "slurm"
-    summary = "a Slurm cluster, through submitit"
-    settings: type = Settings
-    capabilities = CAPABILITIES
+    name, summary = "slurm", "a Slurm cluster, through submitit"
+    settings: type = declared.Settings
+    capabilities = declared.CAPABILITIES
     declined = dict.fromkeys(("--partition", "--account", "--qos", "--mem"), "it is --slurm NAME=VALUE, as mem=64G")
-    states = STATES
+    states = declared.STATES
 
-    def check(self, job: Any, settings: Settings) -> Iterator[Problem]:
-        for name, text in [*pairs(settings.slurm).items(), ("folder", settings.folder)]:
+    def check(self, job: Any, settings: declared.Settings) -> Iterator[Problem]:
+        for name, text in pairs(settings.slurm).items():
             if not re.fullmatch("(?!array|error|job-name|output|time|wrap)[a-z][a-z-]*", name) or {*text} & {*"%\n"}:
-                yield _problem("slurm-option-unfit", f"{name!r} is not to be said to sbatch from here", Stage.CHECK)
+                title = "--slurm takes long names of sbatch that robotrain does not say itself, and no %"
+                yield _problem("slurm-option-unfit", title, Stage.CHECK, where="--slurm", given=f"{name}={text}")
         if settings.slurm and settings.cluster == "local":
             yield _problem("slurm-not-asked", "--cluster local asks no sbatch, so --slurm does nothing", Stage.CHECK)
 
-    def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
-        told, cache = spec(dict(job.parameters), settings, run), Path(settings.cache_folder).expanduser().absolute()
+    def render(self, job: Any, settings: declared.Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
+        told, cache = declared.spec(job, settings, run), Path(settings.cache_folder).expanduser().absolute()
         place = Placement(work=told["run"]["folder"], cache=str(cache), tracking_uri=settings.tracking_uri or "")
         body = dump(document(job, run=run, platform=self.name, halves=halves, placement=place)).encode()
         files = {SPEC: json.dumps(told, indent=1).encode(), DOCUMENT: body, PAYLOAD: payload.archive}
@@ -113,8 +112,8 @@ def _ask(*command: str) -> str:
     return run(command, stdout=PIPE, stderr=STDOUT, text=True, check=False).stdout.strip()
 
 
-def _problem(code: str, title: str, stage: Stage = Stage.SUBMIT, *ways: str) -> Problem:
-    return Problem(code=code, stage=stage, title=title, instead=tuple(map(Instead, ways)))
+def _problem(code: str, title: str, stage: Stage = Stage.SUBMIT, *ways: str, **more: Any) -> Problem:
+    return Problem(code=code, stage=stage, title=title, instead=tuple(map(Instead, ways)), **more)
 
 
 @hook

@@ -29,9 +29,11 @@ class SlurmWorld(World):
         **dict.fromkeys(("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED"), "lost"),
     }
 
+    needs: Mapping[str, tuple[str, ...]] = {"tracking": ("--tracking-uri", "http://mlflow.lab:5000")}
+
     def __init__(self, folder: Path, patched: pytest.MonkeyPatch) -> None:
         self.runs = folder / "runs"
-        self.options = ("--folder", str(self.runs))
+        self.options = ("--folder", str(self.runs), "--cache-folder", str(folder / "cache"))
         self.jobs = folder / "jobs"
         self.jobs.mkdir(parents=True)
         self._patched = patched

@@ -58,6 +58,15 @@ def test_what_is_no_option_is_refused_before_it_reaches_a_shell(world, options):
     assert not world.runs.exists()
 
 
+@pytest.mark.parametrize(("name", "text"), [("slurm", "output=x"), ("folder", "/a%b"), ("folder", "/a\nb")])
+def test_a_refusal_says_what_was_given_and_where(world, name, text):
+    with pytest.raises(Rejected) as refused:
+        robotrain.render(platform="slurm", **{"folder": "/runs", name: text}, dataset_repo_id="lerobot/pusht")
+    (problem,) = refused.value.problems
+    assert problem.where.removeprefix("--") == name
+    assert problem.given == text.replace("\n", "\\n")
+
+
 def test_options_of_sbatch_are_refused_where_there_is_none(world):
     with pytest.raises(Rejected, match="--slurm does nothing") as refused:
         submit(world, cluster="local", slurm="mem=1G")

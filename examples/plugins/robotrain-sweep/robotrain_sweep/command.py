@@ -1,11 +1,13 @@
 """`robotrain sweep`: a job over every combination of some values, checked first, then sent."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from robotrain import Rejected, render, submit
+from robotrain.problem import Problem
 
 from robotrain_sweep import grid
 from robotrain_sweep.checking import check
@@ -55,14 +57,25 @@ def sweep(
 def _send(job: Path, platform: str, points: list[grid.Point], sent: list[Sent]) -> None:
     for number, point in enumerate(points, 1):
         run = submit(job, platform=platform, **point)
+        _remark(run.remarks, sent)
         sent.append(Sent(run, point))
         typer.echo(f"{number} of {len(points)}: {run.name}  {grid.told(point)}", err=True)
 
 
 def _wait(sent: list[Sent]) -> None:
     for one in sent:
+        known = len(one.run.remarks)
         one.wait()
+        _remark(one.run.remarks[known:])
         typer.echo(f"{one.run.name} {one.state}", err=True)
+
+
+def _remark(remarks: Sequence[Problem], before: Sequence[Sent] = ()) -> None:
+    """Warnings and notes as `robotrain submit` shows them; what was said of a run before is not said again."""
+    said = {remark for one in before for remark in one.run.remarks}
+    for remark in dict.fromkeys(remarks):
+        if remark not in said:
+            typer.echo(remark, err=True)
 
 
 def _show(sent: list[Sent], as_json: bool) -> None:

@@ -126,6 +126,15 @@ def test_every_combination_is_sent_once_and_told(job):
     assert [one["losses"] for one in told] == [{"train/loss": 0.1}, {"train/loss": 0.2}] * 2
 
 
+def test_what_submit_would_remark_is_told_once(job):
+    with Path(job).open("a") as file:
+        file.write("platforms: {plutoo: {full_after: 1}}\n")
+    done = sweep(job, "--over", "seed=1,2", "--wait")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("warning: the job file has settings for 'plutoo'") == 1
+    assert "use   pluto\n" in done.stderr
+
+
 def test_nothing_is_sent_while_one_of_them_is_wrong(job):
     done = sweep(job, "--over", "seed=1,13", "--over", "batch_size=8,-1", "--json")
     assert done.returncode == 2
