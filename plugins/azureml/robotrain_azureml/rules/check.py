@@ -4,9 +4,14 @@ from collections.abc import Iterator
 
 from robotrain.job import Job
 from robotrain.problem import Problem
+from robotrain_azure import said_again
 
-from robotrain_azureml.rules import computes, containers, context, hub_secret, naming, places, variables
+from robotrain_azureml.rules import computes, containers, context, hub_secret, naming, places
 from robotrain_azureml.settings import Settings
+from robotrain_azureml.spec import variables
+
+AS_ASSETS = {"BLOB_URLS": "--dataset-asset azureml:NAME:VERSION"}
+"""What takes a short name in place of addresses."""
 
 
 def check(job: Job, settings: Settings) -> Iterator[Problem]:
@@ -25,5 +30,5 @@ def check(job: Job, settings: Settings) -> Iterator[Problem]:
     yield from naming.labels(settings)
     yield from places.datastore(settings)
     yield from places.preempted(job, settings)
-    yield from variables.too_long(job)
+    yield from said_again.too_long("azureml-variable-too-long", variables.promised(job), AS_ASSETS)
     yield from hub_secret.wrong_with(job, settings)

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 from robotrain.job import Job
 from robotrain.problem import Problem, errors
+from robotrain_azure import said_again
 
 from robotrain_osmo.rules import machine, models, named_credentials, naming, places, publishing, tracked
 from robotrain_osmo.settings import Settings
+from robotrain_osmo.spec import environment
 
 
 def check(job: Job, settings: Settings) -> Iterator[Problem]:
@@ -35,3 +37,4 @@ def _rules(job: Job, settings: Settings) -> Iterator[Problem]:
     yield from tracked.context(settings)
     yield from tracked.reached(settings)
     yield from tracked.anywhere(job, settings)
+    yield from said_again.too_long("osmo-variable-too-long", environment.promised(job), {})
