@@ -57,8 +57,8 @@ def holds_results(reference: Reference) -> bool:
 
 
 def kept(reference: Reference, store: Datastore) -> list[Kept]:
-    """Those that are whole, by their steps. Raises Refused when they cannot be listed."""
-    return [one for one in sealed(reference, store) if not one.lacking]
+    """Checkpoints that are whole, by their steps. Raises Refused when they cannot be listed."""
+    return [one for one in sealed(reference, store) if one.folder and not one.lacking]
 
 
 def sealed(reference: Reference, store: Datastore) -> list[Kept]:
