@@ -9,6 +9,8 @@ from machine import Runs
 from robotrain.problem import Rejected
 from robotrain_local import forget
 
+pytestmark = pytest.mark.slow  # real runs, a second each
+
 TRAINS = """
 from pathlib import Path
 folder = Path("outputs/checkpoints/000010")

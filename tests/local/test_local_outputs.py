@@ -10,6 +10,8 @@ from robotrain.problem import Rejected, render
 from robotrain.run import Output, Reference, RunGone
 from robotrain_runtime import checkpoint
 
+pytestmark = pytest.mark.slow  # real runs, a second each
+
 
 @pytest.fixture
 def saved(runs: Runs) -> Reference:

@@ -12,6 +12,8 @@ from robotrain.run import Reference
 from robotrain_runtime import document
 from robotrain_runtime.event import Registered
 
+pytestmark = pytest.mark.slow  # real runs, a second each
+
 ANSWER = '{"name": "arm", "version": "3", "step": 400, "uri": "models:/arm/3"}'
 ASKED = """
 import json, os, sys

@@ -10,6 +10,8 @@ import pytest
 from robotrain_runtime.environments import environment, uv
 from robotrain_runtime.event import Download, Stage
 
+pytestmark = pytest.mark.slow  # real runs, a second each
+
 REAL_UV = uv.find(Path("/nowhere"))
 needs_uv = pytest.mark.skipif(REAL_UV is None, reason="no uv on this machine")
 NUMBERS = """
