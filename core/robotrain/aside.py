@@ -14,6 +14,9 @@ _muted: set[threading.Thread] = set()
 """Threads that plugins left running."""
 _before: list[tuple[Any, Any]] = []
 """The streams that ours took the place of."""
+_ours: list["Stream"] = []
+"""Held here also when they are gone from `sys`: Python holds no reference to the stream that it is printing to, and
+crashes when another thread takes the last one away (before 3.14)."""
 
 
 class Guests:
@@ -113,7 +116,10 @@ def _install() -> None:
     with _lock:
         if not isinstance(sys.stdout, Stream):
             _before[:] = [(sys.stdout, sys.stderr)]
-            sys.stdout, sys.stderr = Stream(sys.stdout, sys.stderr), Stream(sys.stderr, sys.stderr)
+            if not _somebody_left():
+                _ours.clear()
+            _ours.extend((Stream(sys.stdout, sys.stderr), Stream(sys.stderr, sys.stderr)))
+            sys.stdout, sys.stderr = _ours[-2:]
 
 
 def _restore() -> None:
@@ -122,8 +128,13 @@ def _restore() -> None:
         here = any(guests.host not in _muted for guests in _guests)
         if not here and _before and isinstance(sys.stdout, Stream):
             before = _before.pop()
-            left = any(thread.is_alive() for thread in _muted)
-            sys.stdout, sys.stderr = (Stream(before[0], before[1]), Stream(before[1], before[1])) if left else before
+            if not _somebody_left():
+                sys.stdout, sys.stderr = before
+
+
+def _somebody_left() -> bool:
+    """Whether a thread that a plugin left running may still print."""
+    return any(thread.is_alive() for thread in _muted)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -279,3 +280,22 @@ def test_what_another_thread_prints_meanwhile_stays_where_it_belongs(capsys):
     captured = capsys.readouterr()
     assert captured.out.splitlines() == ["a result", "another result", "the last result"]
     assert captured.err.splitlines() == ["of the plugin", "narration", "of another plugin", "of the plugin again"]
+
+
+PRINTS = """
+import os, sys, time
+from robotrain import limited
+def noisy():
+    while True:
+        print("x")
+        print("y", file=sys.stderr)
+limited.together([noisy] * 3, 0.01)
+time.sleep(0.005)
+os._exit(0)
+"""
+
+
+@pytest.mark.slow
+def test_what_goes_on_printing_takes_nothing_with_it():
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    assert {subprocess.run([sys.executable, "-c", PRINTS], **quiet).returncode for _ in range(8)} == {0}
