@@ -9,8 +9,6 @@ from robotrain_runtime import event
 from robotrain_runtime.document import Scalar
 from robotrain_runtime.event import Checkpoint, Evaluated, Published, Track
 
-MODEL_DIGEST = "model_sha256"
-"""The tag of a model, and of the run that evaluated it, which says which bytes it has."""
 POLICY = "policy_artifact"
 """The tag of a run that says where among its artifacts the evaluated policy lies."""
 

@@ -1,7 +1,7 @@
 """A folder of this machine as it is uploaded: which files, and why it cannot be sent."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 from robotrain.amounts import size
 from robotrain.plan import Plan
 from robotrain.problem import Instead, Problem, Stage
+from robotrain_runtime.document import Source
 from robotrain_sources.local_path import digest, listing, policy
 
 SHOWN = 3
@@ -67,6 +68,14 @@ def unlike(plan: Plan, path: str) -> Iterator[str]:
                 why = f"{error.filename} cannot be read: {error.strerror}."
             if why:
                 yield why
+
+
+def pinned_as(plan: Plan, uploaded: Collection[tuple[str, str]]) -> list[Source]:
+    """The folders of a plan that lie uploaded as they were pinned. uploaded: the path of each, and the digest that its
+    address ends with.
+    """
+    pinned = ((source, digest.read(source.pin)) for source in plan.job.sources if source.kind == "local_path")
+    return [source for source, told in pinned if told and (source.uri, told.hex) in uploaded]
 
 
 def problems(path: str, flag: str, folder: Path, stage: Stage, who: str) -> Iterator[Problem]:

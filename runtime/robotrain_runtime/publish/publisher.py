@@ -14,7 +14,7 @@ from robotrain_runtime.checkpoint import Manifest
 from robotrain_runtime.courier import NO_TIME, Courier, Never, words
 from robotrain_runtime.document import JobDocument
 from robotrain_runtime.event import Checkpoint, Delivered, Evaluated, Event, Note, Published, Track, Withdrawn
-from robotrain_runtime.publish import sealing
+from robotrain_runtime.publish import same_model, sealing
 from robotrain_runtime.publish.destination import Destination
 from robotrain_runtime.publish.sealing import Sealed, Told
 from robotrain_runtime.stop import Stop, Stopped
@@ -25,8 +25,8 @@ UNASKED_SECONDS = 30.0
 
 HALT_SECONDS = 3.0
 POLL_SECONDS = 0.05
-MODEL_TAG, POLICY_TAG = "model_sha256", "policy_artifact"
-"""Tags of the tracking run that say which policy was evaluated, and among which artifacts it lies."""
+POLICY_TAG = "policy_artifact"
+"""The tag of the tracking run that says among which artifacts the evaluated policy lies."""
 CALLED: Mapping[str, str] = {"results": "the results folder", "policy": "the evaluated policy"}
 
 Item = TypeVar("Item", Told, Sealed)
@@ -142,7 +142,7 @@ class Publisher:
         if told.what != "checkpoint" and isinstance(told.event, Evaluated):
             self.evaluated = told.event, sealed.manifest if told.what == "policy" else None
         if told.what == "policy" and (digest := model_digest.of(sealed.manifest)):
-            self._emit(Track(tags={MODEL_TAG: digest}))
+            self._emit(Track(tags={same_model.MODEL: digest}))
         if self._digests.get(told.folder) != sealed.manifest.digest:
             self._digests[told.folder] = sealed.manifest.digest
             for to, courier in self._lines:

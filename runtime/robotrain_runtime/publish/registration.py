@@ -15,7 +15,7 @@ from robotrain_runtime.document import JobDocument
 from robotrain_runtime.event import Registered
 from robotrain_runtime.failure import PREFLIGHT, REFUSED, Failed
 from robotrain_runtime.half import Publishing
-from robotrain_runtime.publish import choice, publishing, score_tags
+from robotrain_runtime.publish import choice, publishing, same_model, score_tags
 from robotrain_runtime.publish.choice import Chosen
 from robotrain_runtime.publish.tag_value import cut
 from robotrain_runtime.stop import Stop
@@ -93,12 +93,12 @@ def tags(document: JobDocument, given: Mapping[str, str], folder: Path, manifest
     told = {
         "source": f"{document.platform} {document.run}",
         **given,
-        "checkpoint": folder.name,
+        same_model.CHECKPOINT: folder.name,
         "job_digest": document.job,
-        "robotrain_run": document.run,
-        "checkpoint_sha256": manifest.digest,
+        same_model.RUN: document.run,
+        same_model.WHOLE: manifest.digest,
     }
-    model = {"model_sha256": found} if (found := model_digest.of(manifest)) else {}
+    model = {same_model.MODEL: found} if (found := model_digest.of(manifest)) else {}
     return {name: cut(value) for name, value in {**told, **model}.items()}
 
 

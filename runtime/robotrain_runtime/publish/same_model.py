@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 RUN, CHECKPOINT = "robotrain_run", "checkpoint"
 """Tags of a version that say which checkpoint it is, by its name."""
-DIGESTS = ("model_sha256", "checkpoint_sha256")
+MODEL, WHOLE = DIGESTS = ("model_sha256", "checkpoint_sha256")
 """Tags that say it by its bytes: those of the model alone, and those of everything beside it too."""
 Version = tuple[str, Mapping[str, str]]
 """Its number, and its tags."""

@@ -9,7 +9,7 @@ from collections.abc import Set
 from robotrain_sources.blob_url.identity import Identity
 from robotrain_sources.blob_url.kept import READER
 from robotrain_sources.blob_url.prefix import BlobPrefix
-from robotrain_sources.fetching.answer import Refused, blamed, plain, unanswered
+from robotrain_sources.fetching.answer import UNREACHED, Refused, blamed, plain, unanswered
 from robotrain_sources.transfer import trouble
 
 CHANGED = "what lies below {at} is not what lay there when it was pinned: blobs were added, changed or deleted since"
@@ -24,7 +24,6 @@ UNKNOWN = ("AuthenticationFailed", "InvalidAuthenticationInfo")
 
 _CODE = r"<Code>(\w+)</Code>"
 _ON_THE_WAY = r".*HTTP error: (.+)"
-_UNREACHED = r"Failed to (?:resolve '[\w.-]+'|establish a new connection)|Unable to connect to proxy|timed out"
 _REASON = (
     r"AADSTS\d+: [^.\n]*|(?:No such file or directory|Permission denied)(?:: '[^'\n]+')?"
     r"|No User Assigned[\w ]* Managed Identity found[\w ]*|Identity not found"
@@ -63,7 +62,7 @@ def no_identity(error: Exception, where: str, role: str = READER, way: str = "")
     """For a sign-in that failed. where: what cannot be read. role, way: as in `of`."""
     if reason := re.search(_REASON, str(error)):
         told = f" ({reason[0]})"
-    elif unreached := re.search(_UNREACHED, str(error)):
+    elif unreached := re.search(UNREACHED, str(error)):
         return Refused(
             f"Azure's sign-in cannot be reached, so nobody can read {where} ({unreached[0]}): try again later",
             "network",

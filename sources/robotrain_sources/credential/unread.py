@@ -12,7 +12,6 @@ from robotrain_sources.fetching.answer import Refused
 ROLE = "Key Vault Secrets User"
 PASSING = (408, 429)
 _WALLS = ("ForbiddenByFirewall", "ForbiddenByConnection")
-_UNREACHED = r"Failed to (?:resolve '[\w.-]+'|establish a new connection)|Unable to connect to proxy|timed out"
 _REASON = r"AADSTS\d+: [^.\n]*|No User Assigned[\w ]* Managed Identity found[\w ]*|Identity not found"
 _RESOURCE = r"Resource: '(/subscriptions/[^']+?/vaults/[^/']+)"
 _OBJECT = r"oid=([0-9a-fA-F-]{36})"
@@ -43,7 +42,7 @@ def answered(status: int, body: Mapping[str, Any], of: Secret) -> Refused:
 def unanswered(error: Exception, of: Secret) -> Refused:
     """For a sign-in that failed, or a request that got no answer."""
     kinds = {base.__name__ for base in type(error).__mro__}
-    unreached, reason = re.search(_UNREACHED, str(error)), re.search(_REASON, str(error))
+    unreached, reason = re.search(answer.UNREACHED, str(error)), re.search(_REASON, str(error))
     if "ClientAuthenticationError" not in kinds:
         told = unreached[0] if unreached else answer.plain(error)
         reached = f"the key vault {of.vault} cannot be reached, or there is none of that name"

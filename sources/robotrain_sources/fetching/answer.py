@@ -13,6 +13,8 @@ from robotrain_runtime.event import Fault
 MARK = "answer: "
 SAID = 3
 """The exit code with which the answer is a sentence for the person who runs the job."""
+UNREACHED = r"Failed to (?:resolve '[\w.-]+'|establish a new connection)|Unable to connect to proxy|timed out"
+"""What a library says, among much else, of a host that it had no answer from."""
 
 _SECRET = r"\?\S+|\bhf_\w{8,}|(?i:\bbearer )\S+|\beyJ[\w.-]+|//[^/@\s]+@"
 

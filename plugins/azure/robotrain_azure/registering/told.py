@@ -15,8 +15,6 @@ from robotrain_runtime.document import JobDocument, Placement
 from robotrain_runtime.half import Publishing
 from robotrain_runtime.publish import lineage_file, registration, same_model, score_tags
 
-from robotrain_azure.heard import MODEL_DIGEST
-
 if TYPE_CHECKING:
     from robotrain_azure.heard import Heard
 
@@ -61,7 +59,7 @@ def told(which: Which, sent: JobDocument | None, said: Heard) -> Told:
     tags = registration.tags(of, given, Path(which.folder), known)
     if which.made is None:  # which bytes it has, the log alone can say
         tags = {name: value for name, value in tags.items() if name not in same_model.DIGESTS}
-        tags |= {MODEL_DIGEST: found} if (found := said.tags.get(MODEL_DIGEST)) else {}
+        tags |= {same_model.MODEL: found} if (found := said.tags.get(same_model.MODEL)) else {}
     lineage = _lineage(asked.lineage, which.ids) if asked.lineage else b""
     what = "policy" if said.evaluated else "checkpoint"
     return Told({**tags, **scores}, scores, asked.description or f"{what} {which.folder} of {which.run}", lineage)

@@ -7,9 +7,9 @@ from collections.abc import Collection
 
 from robotrain.plan import Plan
 from robotrain.problem import Rejected
+from robotrain_azure import sendable
 from robotrain_azure.arm import ArmError
 from robotrain_runtime.document import Source
-from robotrain_sources.local_path import digest
 
 from robotrain_azureml.order import Order, Upload
 from robotrain_azureml.service import datastore, jobs
@@ -21,9 +21,7 @@ SEAL = ".complete.json"
 
 def holds(plan: Plan, order: Order) -> list[Source]:
     """The folders of a plan that are there as they were pinned."""
-    addresses = {(upload.path, upload.to) for upload in held(order)}
-    pinned = ((source, digest.read(source.pin)) for source in plan.job.sources if source.kind == "local_path")
-    return [one for one, told in pinned if told and (one.uri, inputs.BY_CONTENT + told.hex) in addresses]
+    return sendable.pinned_as(plan, {(upload.path, upload.to.rpartition("/")[2]) for upload in held(order)})
 
 
 def held(order: Order) -> set[Upload]:

@@ -13,7 +13,6 @@ from robotrain.plan import Plan
 from robotrain.problem import Stage
 from robotrain_azure import sendable
 from robotrain_runtime.document import Source
-from robotrain_sources.local_path import digest
 
 from robotrain_osmo.cli import asking
 from robotrain_osmo.cli.refusals import Refused
@@ -29,9 +28,7 @@ NAME = r"\.robotrain-complete-\d+"
 def holds(plan: Plan, order: Order) -> list[Source]:
     """The folders of a plan that are there as they were pinned."""
     held = [upload for upload in order.uploads if is_held(order.cli, upload)]
-    addresses = {(upload.path, upload.url.rpartition("/")[2]) for upload in held}
-    pinned = ((source, digest.read(source.pin)) for source in plan.job.sources if source.kind == "local_path")
-    return [one for one, told in pinned if told and (one.uri, told.hex) in addresses]
+    return sendable.pinned_as(plan, {(upload.path, upload.url.rpartition("/")[2]) for upload in held})
 
 
 def is_by_content(upload: Upload) -> bool:
