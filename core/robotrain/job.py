@@ -2,20 +2,26 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from robotrain_runtime.document import Scalar, Source
 
+from robotrain.workload import Profile
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What runs, with every value settled. parameters: name and value, in the order the workload declares them."""
+    """What runs, with every value settled. parameters: name and value, in the order the workload declares them.
+
+    profile: what the workload declares for platforms; no part of what makes this job this job.
+    """
 
     workload: str
     parameters: tuple[tuple[str, Scalar], ...]
     sources: tuple[Source, ...] = ()
     trainer_args: tuple[str, ...] = ()
+    profile: Profile = field(default=Profile(), compare=False, repr=False)
 
     def __getitem__(self, parameter: str) -> Any:
         """The value of a parameter. Raises KeyError."""

@@ -70,6 +70,7 @@ def resolve(request: Request, workload: Workload, platform: Platform, kinds: Map
         parameters=scalars(typed_parameters),
         sources=tuple(one.document for one in inputs.chosen),
         trainer_args=tuple(str(argument.value) for argument in arguments),
+        profile=workload.profile,
     )
     problems = [
         *(file.problems if file else ()),

@@ -1,11 +1,11 @@
 """A run: what was sent, where, and how it is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from robotrain.problem import Problem, Rejected, Stage
-from robotrain.workload import Makes
+from robotrain.workload import Makes, Outputs
 
 State = Literal["pending", "running", "succeeded", "failed", "cancelled", "lost"]
 
@@ -69,7 +69,7 @@ class Output:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """What is kept of a run. phase: `sending` until the platform took it and its name was told. settings: the
-    platform's, as resolved. makes: what its workload leaves. host: the machine it was sent from. notes: what
+    platform's, as resolved. makes, outputs: what its workload leaves. host: the machine it was sent from. notes: what
     happened on its way that explains it.
     """
 
@@ -85,3 +85,4 @@ class RunRecord:
     host: str = ""
     notes: tuple[str, ...] = ()
     makes: Makes = "checkpoints"
+    outputs: Outputs = field(default=Outputs())

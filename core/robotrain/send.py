@@ -321,4 +321,5 @@ def _record(rendered: Rendered, notes: Iterable[str]) -> RunRecord:
         host=os.uname().nodename,
         notes=tuple(notes),
         makes=rendered.makes,
+        outputs=plan.job.profile.outputs,
     )

@@ -21,6 +21,7 @@ from robotrain.held_name import CLAIMED, HeldName
 from robotrain.problem import Problem, Rejected, Stage
 from robotrain.redaction import redact
 from robotrain.run import RunRecord
+from robotrain.workload import Outputs
 
 if TYPE_CHECKING:
     from robotrain.job import Job
@@ -31,6 +32,8 @@ FORGOTTEN = "forgotten"
 """Stays in the folder of a run that was removed: its name is given to no other."""
 SHOWN = 8
 LAST = ("", "last")
+DECLARED = {"outputs": Outputs}
+"""Fields of a record that hold what the workload declared; a record of an earlier version has none."""
 LOOKS, BETWEEN_LOOKS = 5, 0.02
 """Whoever looks whether a name is held holds it for a moment: a name is asked for so often, so many seconds apart."""
 
@@ -94,7 +97,7 @@ def write(record: RunRecord) -> None:
     """Keep `record`, in place of an earlier one: a reader sees the one or the other, whole. Raises Rejected."""
     home = folder(record.run)
     body = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
-    text = json.dumps({"schema": SCHEMA} | body, indent=1, sort_keys=True, default=dict) + "\n"
+    text = json.dumps({"schema": SCHEMA} | body, indent=1, sort_keys=True, default=_as_mapping) + "\n"
     with writing():
         home.mkdir(parents=True, exist_ok=True)
         durable.write(home / RECORD, text.encode())
@@ -111,6 +114,14 @@ def read(run: str) -> RunRecord:
     except (OSError, ValueError) as error:  # a JSON or UTF-8 error is a ValueError
         raise Rejected([record_problems.broken(path, str(error))]) from None
     return _record(data, path)
+
+
+def outputs_of(run: str) -> Outputs:
+    """What the workload of `run` declares that it leaves; the usual where there is no record that says it."""
+    try:
+        return read(run).outputs
+    except Rejected:
+        return Outputs()
 
 
 def sent(run: str) -> RunRecord:
@@ -253,13 +264,25 @@ def _record(data: Any, path: Path) -> RunRecord:
         kept = data.get("schema") if isinstance(data, dict) else None
         raise Rejected([record_problems.broken(path, f"this robotrain reads schema {SCHEMA}, the file has {kept!r}")])
     fields = _fields()
+    declared = {name: _declared(kind, data.get(name)) for name, kind in DECLARED.items()}
     data = {"host": "", "notes": [], "makes": "checkpoints"} | data  # records of earlier versions have none
-    wrong = [name for name, kind in fields.items() if not _fits(data.get(name), kind)]
+    wrong = [name for name, kind in fields.items() if name not in DECLARED and not _fits(data.get(name), kind)]
     if wrong:
         raise Rejected([record_problems.broken(path, f"missing or of the wrong type: {', '.join(wrong)}")])
     if data["run"] != path.parent.name:
         raise Rejected([record_problems.broken(path, "it is that of another run")])
-    return RunRecord(**{name: data[name] for name in fields} | {"notes": tuple(data["notes"])})
+    return RunRecord(**{name: data.get(name) for name in fields} | declared | {"notes": tuple(data["notes"])})
+
+
+def _declared(kind: type, data: Any) -> Any:
+    """What a workload declared, of the parts that are as they have to be; the rest as nobody declared it."""
+    hints = get_type_hints(kind)
+    said = data if isinstance(data, dict) else {}
+    return kind(**{name: said[name] for name, due in hints.items() if name in said and type(said[name]) is due})
+
+
+def _as_mapping(value: Any) -> dict[str, Any]:
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else dict(value)
 
 
 @functools.cache

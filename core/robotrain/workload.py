@@ -26,6 +26,60 @@ class Role:
     usual: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """The machine that a workload usually wants, where the user asks for no other."""
+
+    cpu: int = 8
+    """Processor cores."""
+    memory: str = "48Gi"
+    """With a unit, a power of 1024: `48Gi`."""
+    storage: str = "80Gi"
+    """The disk, with a unit."""
+    time_limit: str = "12h"
+    """How long a run may take, as a number and one of the units s, m, h and d."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """The container that a workload runs in, where the user names no other."""
+
+    image: str = (
+        "pytorch/pytorch:2.11.0-cuda12.8-cudnn9-runtime"
+        "@sha256:eee11b3b3872a8c838e35ef48f08b2d5def2080902c7f666831310ca1a0ef2be"
+    )
+    """The reference of the image, by digest."""
+    environment: str = "robotrain-env"
+    """The name under which a workspace that has named environments keeps the image."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outputs:
+    """What the runs of a workload leave, and what messages call it."""
+
+    folder: str = "checkpoints"
+    """The folder, below the run's output folder, that everything lies in."""
+    noun: str = "run"
+    """What messages call a run: `training`, `evaluation`."""
+    complete_file: str = ""
+    """The file in the folder that is written last; empty where each checkpoint has its own seal."""
+    register_parameter: str = "register_checkpoint"
+    """The parameter that names the model to register."""
+    resumable: bool = True
+    """Whether a run that is started anew goes on from what lies in the folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """The declarations of a workload that travel with a job: platforms place its runs by them."""
+
+    resources: Resources = Resources()
+    container: Container = Container()
+    outputs: Outputs = Outputs()
+    experiment: str = ""
+    """The experiment that runs are tracked in; empty for the workload's name."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Workload:
     """A workload, as its plugin declares it.
@@ -48,3 +102,5 @@ class Workload:
     targets: tuple[str, ...] = ()
     program: str = "the trainer"
     makes: Makes = "checkpoints"
+    profile: Profile = Profile()
+    """Its usual machine, container, outputs and experiment."""

@@ -7,9 +7,11 @@ from azure_stand_in.ml.azureml import AzureML as StandIn
 from azureml_planned import job, plan
 from robotrain.plan import Plan
 from robotrain.problem import Problem, Rejected
-from robotrain_azure.images import LEROBOT_TRAIN as IMAGE
 from robotrain_azureml.platform import AzureML
 from robotrain_runtime.document import Source
+from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
+
+IMAGE = LEROBOT_TRAIN.profile.container.image
 
 ENVIRONMENT = "lerobot-training-env"
 VERSION = "2.11.0-cuda12.8-cudnn9-runtime-sha256-eee11b3b3872a8c838e35ef48f08b2d5def2080902c7f666831310ca1a0ef2be"

@@ -11,14 +11,18 @@ from azure_stand_in.ml.job import Bound, Job
 from azure_stand_in.tenant import CLIENT
 from robotrain import store
 from robotrain.run import Output, RunRecord, Status
+from robotrain.workload import Outputs
 from robotrain_azureml.platform import AzureML as Platform
 from robotrain_azureml.service import history, jobs
 from robotrain_runtime import checkpoint, event
 from robotrain_runtime.event import Metrics, Outcome, Stage
+from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
+from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 RUN = "lerobot-train-fab69e8c-1"
 JOB = f"{RUN}-0a1b2c"
 OUTPUT = f"azureml/{JOB}/checkpoints"
+EVALUATED = LEROBOT_EVAL.profile.outputs
 EVENTS = (
     Stage(name="work", state="started"),
     Metrics(values={"train/loss": 0.5}, step=10, total=20),
@@ -65,6 +69,8 @@ class Observed:
         azureml.ml.jobs[JOB.lower()] = self.job
         kept = {"subscription": subscription, "group": group, "workspace": name, "publishes": publishes, "run": RUN}
         self.reference = {"job": JOB, "datastore": "workspaceblobstore", "output": self.output, "code": "", **kept}
+        if output == EVALUATED.folder:
+            self.record(EVALUATED)
 
     def becomes(self, *words: str) -> "Observed":
         for word in words:
@@ -100,7 +106,7 @@ class Observed:
     def outputs(self) -> list[Output]:
         return list(Platform().outputs(self.reference))
 
-    def record(self) -> str:
+    def record(self, outputs: Outputs = LEROBOT_TRAIN.profile.outputs) -> str:
         """Kept as if it had been submitted from here; its name."""
         store.write(
             RunRecord(
@@ -113,6 +119,7 @@ class Observed:
                 workload="lerobot-train",
                 settings={},
                 reference=self.reference,
+                outputs=outputs,
             )
         )
         return RUN

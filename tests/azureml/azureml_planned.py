@@ -11,6 +11,7 @@ from robotrain.job import Job
 from robotrain.payload import Payload
 from robotrain.plan import Plan
 from robotrain.problem import Problem
+from robotrain.workload import Profile
 from robotrain_azureml import order
 from robotrain_azureml.order import Order
 from robotrain_azureml.platform import AzureML
@@ -18,7 +19,9 @@ from robotrain_azureml.settings import Settings
 from robotrain_runtime import document
 from robotrain_runtime.document import Source
 from robotrain_workloads.lerobot_eval.parameters import Parameters as Evaluation
+from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
 from robotrain_workloads.lerobot_train.parameters import Parameters
+from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 HALVES = {"workload.lerobot-train": "robotrain_workloads.lerobot_train.container"}
 WORKSPACE = {"subscription_id": "SUB-AZ", "resource_group": "rg-tf", "workspace_name": "ws-tf"}
@@ -55,13 +58,24 @@ def model(uri: str, role: Any = "init_policy") -> Source:
 def job(*sources: Source, workload: str = "lerobot-train", trainer_args: tuple[str, ...] = (), **given: Any) -> Job:
     """A training of one blob dataset, unless other sources are given."""
     parameters = scalars(Parameters(**given))
-    return Job(workload=workload, parameters=parameters, sources=sources or tuple(blobs()), trainer_args=trainer_args)
+    return Job(
+        workload=workload,
+        parameters=parameters,
+        sources=sources or tuple(blobs()),
+        trainer_args=trainer_args,
+        profile=LEROBOT_TRAIN.profile if workload == LEROBOT_TRAIN.name else Profile(),
+    )
 
 
 def evaluation(*sources: Source, **given: Any) -> Job:
     """Of a policy in blob storage, rolled out, unless other sources are given."""
     parameters = scalars(Evaluation(**{"env": "pusht"} | given))
-    return Job(workload="lerobot-eval", parameters=parameters, sources=sources or (source("blob_url", ONE, "policy"),))
+    return Job(
+        workload="lerobot-eval",
+        parameters=parameters,
+        sources=sources or (source("blob_url", ONE, "policy"),),
+        profile=LEROBOT_EVAL.profile,
+    )
 
 
 def settings(**given: Any) -> Settings:

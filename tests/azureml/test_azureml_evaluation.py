@@ -8,10 +8,12 @@ import pytest
 from azureml_observed import JOB, RUN, Observed
 from azureml_planned import evaluation, job, order_of, placement, plan, settings, spec
 from robotrain.problem import Rejected
-from robotrain_azure.images import LEROBOT_EVAL
 from robotrain_azureml.platform import AzureML
 from robotrain_runtime import checkpoint
 from robotrain_runtime.event import Delivered, Evaluated, Track
+from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
+
+EVAL_IMAGE = LEROBOT_EVAL.profile.container.image
 
 SCORES = {"rollout/success_rate": 0.85, "replay/mse": 0.25}
 FOUND = Evaluated(episodes=20, scores=SCORES, results="/tmp/r/eval_results", policy="/tmp/r/policy/000400", step=400)
@@ -37,7 +39,7 @@ def test_the_job_has_the_environment_the_image_and_the_output_of_evaluations() -
     made = plan(evaluation(), output_mode="rw_mount")
     said, wanted = spec(made), order_of(made)
     assert said["environment"].startswith("azureml:lerobot-inference-env:2.4.1-")
-    assert (wanted.environment.image, wanted.output) == (LEROBOT_EVAL, "eval_results")
+    assert (wanted.environment.image, wanted.output) == (EVAL_IMAGE, "eval_results")
     assert said["experiment_name"] == "lerobot-evaluation"
     ((name, output),) = said["outputs"].items()
     assert (name, output["path"].split("/")[-2]) == ("eval_results", "eval_results")
@@ -51,7 +53,10 @@ def test_what_is_said_wins_and_explain_tells_the_rest() -> None:
     made = plan(evaluation(), image="robots:1@sha256:" + "a" * 64, environment_name="arms")
     assert spec(made)["environment"] == "azureml:arms:1-sha256-" + "a" * 64
     told = AzureML().derived(evaluation(), settings(environment_version="7"))
-    assert (told["image"].value, told["environment_name"].value) == (LEROBOT_EVAL, "lerobot-inference-env")
+    assert (told["image"].value, told["environment_name"].value) == (
+        EVAL_IMAGE,
+        "lerobot-inference-env",
+    )
 
 
 def test_the_results_in_the_output_are_there_once_they_are_whole(run, tmp_path: Path) -> None:

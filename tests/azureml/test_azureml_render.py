@@ -9,10 +9,10 @@ from pathlib import Path
 import azureml_planned as planned
 import pytest
 from azureml_planned import ONE, PINNED, TWO, assets, blobs, job, model, order_of, placement, plan, source, spec
-from robotrain_azure.images import LEROBOT_TRAIN as IMAGE
 from robotrain_azureml import order
 from robotrain_azureml.spec import start
 from robotrain_runtime import mounts
+from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 RENDER = """
 import sys; sys.path.insert(0, sys.argv[1])
@@ -84,7 +84,7 @@ outputs:
 def test_the_job_of_the_reference_is_this_one() -> None:
     of = job(*assets("azureml:a:3"), *blobs(), model("azureml:m:7"), register_checkpoint="m", training_steps=10)
     made = plan(of, workload_identity="the-client")
-    image = IMAGE.rpartition(":")[2]
+    image = LEROBOT_TRAIN.profile.container.image.rpartition(":")[2]
     assert made.files["job.yaml"].decode() == GOLDEN.format(run=made.run, digest=of.digest, image=image)
     assert placement(made).promised == {
         "DATASET_ASSETS": '["azureml:a:3"]',

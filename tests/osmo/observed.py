@@ -8,9 +8,11 @@ import pytest
 import yaml
 from robotrain import store
 from robotrain.run import RunRecord
+from robotrain.workload import Outputs
 from robotrain_osmo.platform import Osmo
 from robotrain_runtime import event
 from robotrain_runtime.event import Metrics, Outcome, Stage
+from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 RUN = "lerobot-train-fab69e8c-1"
 TASK = "train"
@@ -60,7 +62,7 @@ class Observed:
     def outputs(self):
         return list(Osmo().outputs(self.reference))
 
-    def record(self) -> str:
+    def record(self, outputs: Outputs = LEROBOT_TRAIN.profile.outputs) -> str:
         """Kept as if it had been submitted from here; its name."""
         store.write(
             RunRecord(
@@ -73,6 +75,7 @@ class Observed:
                 workload="lerobot-train",
                 settings={},
                 reference=self.reference,
+                outputs=outputs,
             )
         )
         return RUN

@@ -13,12 +13,15 @@ from robotrain.job import Job
 from robotrain.payload import Payload
 from robotrain.plan import Plan
 from robotrain.problem import Problem
+from robotrain.workload import Profile
 from robotrain_osmo.platform import Osmo
 from robotrain_osmo.settings import Settings
 from robotrain_runtime import document
 from robotrain_runtime.document import Source
 from robotrain_workloads.lerobot_eval.parameters import Parameters as Evaluation
+from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
 from robotrain_workloads.lerobot_train.parameters import Parameters
+from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 HALVES = {"workload.lerobot-train": "robotrain_workloads.lerobot_train.container"}
 ONE = "https://account1.blob.core.windows.net/train/set1"
@@ -47,13 +50,24 @@ def blobs(*urls: str) -> list[Source]:
 def job(*sources: Source, workload: str = "lerobot-train", trainer_args: tuple[str, ...] = (), **given: Any) -> Job:
     """A training; what is not given is as nobody said it on OSMO: data is loaded in one process."""
     parameters = scalars(Parameters(**{"num_workers": 0} | given))
-    return Job(workload=workload, parameters=parameters, sources=sources or tuple(blobs()), trainer_args=trainer_args)
+    return Job(
+        workload=workload,
+        parameters=parameters,
+        sources=sources or tuple(blobs()),
+        trainer_args=trainer_args,
+        profile=LEROBOT_TRAIN.profile if workload == LEROBOT_TRAIN.name else Profile(),
+    )
 
 
 def evaluation(*sources: Source, **given: Any) -> Job:
     """Of a policy in blob storage, rolled out, unless other sources are given."""
     parameters = scalars(Evaluation(**{"env": "pusht"} | given))
-    return Job(workload="lerobot-eval", parameters=parameters, sources=sources or (source("blob_url", ONE, "policy"),))
+    return Job(
+        workload="lerobot-eval",
+        parameters=parameters,
+        sources=sources or (source("blob_url", ONE, "policy"),),
+        profile=LEROBOT_EVAL.profile,
+    )
 
 
 def settings(**given: Any) -> Settings:

@@ -4,12 +4,16 @@ import pytest
 from observed import Observed
 from planned import ONE, codes, evaluation, job, placement, plan, problems, source, task, workflow
 from robotrain.problem import Rejected
-from robotrain_azure.images import LEROBOT_EVAL, LEROBOT_TRAIN
 from robotrain_osmo import order
 from robotrain_osmo.platform import Osmo
 from robotrain_osmo.settings import Settings
 from robotrain_runtime import document
 from robotrain_runtime.event import Delivered, Evaluated, Tracking
+from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
+from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
+
+EVAL_IMAGE = LEROBOT_EVAL.profile.container.image
+TRAIN_IMAGE = LEROBOT_TRAIN.profile.container.image
 
 TRACKED = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w", "tracking_uri": None}
 RESULTS = Evaluated(episodes=20, scores={"rollout/success_rate": 0.85}, results="/tmp/r/outputs/eval_results", step=400)
@@ -27,10 +31,10 @@ class TestWhatIsAskedFor:
         made = plan(evaluation())
         asked = workflow(made)["resources"]["default"]
         assert task(made)["name"] == "lerobot-eval"
-        assert task(made)["image"] == LEROBOT_EVAL
+        assert task(made)["image"] == EVAL_IMAGE
         assert (asked["gpu"], asked["cpu"], asked["memory"], asked["storage"]) == (1, 4, "32Gi", "40Gi")
         assert workflow(made)["timeout"] == {"exec_timeout": "2h"}
-        assert task(plan(job()))["image"] == LEROBOT_TRAIN
+        assert task(plan(job()))["image"] == TRAIN_IMAGE
 
     def test_what_is_said_wins(self) -> None:
         made = plan(evaluation(), image="robots:1", cpu=16, memory="8Gi", exec_timeout="6h")
@@ -40,7 +44,11 @@ class TestWhatIsAskedFor:
 
     def test_explain_tells_what_nobody_said(self) -> None:
         told = Osmo().derived(evaluation(), Settings())
-        assert (told["image"].value, told["cpu"].value, told["exec_timeout"].value) == (LEROBOT_EVAL, "4", "2h")
+        assert (told["image"].value, told["cpu"].value, told["exec_timeout"].value) == (
+            EVAL_IMAGE,
+            "4",
+            "2h",
+        )
         assert told["image"].why == "for lerobot-eval"
 
     def test_osmo_copies_the_results_and_brings_none_back(self) -> None:
@@ -94,6 +102,7 @@ class TestWhatIsLeft:
 
     def test_what_osmo_copied_is_there_once_it_is_whole(self, osmo, tmp_path) -> None:
         run = Observed(osmo, publishes=STORAGE)
+        run.record(LEROBOT_EVAL.profile.outputs)
         run.tell(RESULTS)
         run.becomes("COMPLETED", exit_code=0)
         osmo.put(STORAGE, {"metrics.json": b"{}"})
@@ -116,10 +125,11 @@ class TestWhatIsLeft:
         assert "https://ml.azure.com/2" in found.why
 
     def test_what_was_not_tracked_in_a_workspace_cannot_be_registered_from_here(self, run) -> None:
+        run.record(LEROBOT_EVAL.profile.outputs)
         run.tell(RESULTS)
         run.becomes("COMPLETED", exit_code=0)
         with pytest.raises(Rejected) as raised:
-            Osmo().register({**run.reference, "task": "lerobot-eval"}, "arm", None)
+            Osmo().register(run.reference, "arm", None)
         (found,) = raised.value.problems
         assert found.code == "feature-not-there"
         assert found.instead[0].text.endswith("--set register_model=arm")

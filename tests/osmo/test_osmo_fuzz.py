@@ -17,11 +17,12 @@ from robotrain.job import Job
 from robotrain.plan import Plan
 from robotrain.problem import errors
 from robotrain.tables import well_formed
-from robotrain_azure.images import LEROBOT_EVAL, LEROBOT_TRAIN
 from robotrain_osmo.platform import Osmo
 from robotrain_osmo.settings import Settings
 from robotrain_osmo.spec import size
 from robotrain_runtime import document
+from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
+from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 TEMPLATES = """{{x}} {{workflow_id}} {{input:0}} {%raw%} {#c#} { } {{ }} ${HOME} $(HOME) $$ `id`"""
 YAML = (
@@ -39,7 +40,7 @@ SETTINGS = (
     *("tracking_uri", "hf_credential", "wandb_credential", "blob_credential", "storage_container"),
     *("subscription_id", "resource_group", "workspace_name", "workload_identity"),
 )
-IMAGES = {"lerobot-train": LEROBOT_TRAIN, "lerobot-eval": LEROBOT_EVAL}
+IMAGES = {"lerobot-train": LEROBOT_TRAIN.profile.container.image, "lerobot-eval": LEROBOT_EVAL.profile.container.image}
 GOOD: dict[str, Any] = {
     "gpus": [None, 2, 4],
     "server": ["6.0", "6.3", "6.4"],

@@ -212,6 +212,7 @@ def test_what_stood_at_the_beginning_of_a_log_that_is_cut_is_not_taken_for_what_
     blobs.becomes("COMPLETED", exit_code=0)
     assert blobs.outputs() == []
     assert f"earlier checkpoints may lie at {BLOBS}" in capsys.readouterr().err
+    blobs.record()
     with pytest.raises(Rejected) as raised:
         Osmo().register(blobs.reference, "arm", None)
     assert "Whether the training was tracked is not known" in raised.value.problems[0].why

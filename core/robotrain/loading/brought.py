@@ -57,7 +57,7 @@ def workload(thing: Any, claim: Claim) -> Any:
     from robotrain.loading.declared import must_be, names_hold, one_of
     from robotrain.loading.declared_values import values_hold
     from robotrain.loading.kind_guard import guarded_workload
-    from robotrain.workload import Makes, Role, Workload
+    from robotrain.workload import Makes, Profile, Role, Workload
 
     suitable(thing, Workload, "a robotrain.workload.Workload")
     must_be("name", thing.name, str, "a text")
@@ -66,6 +66,7 @@ def workload(thing: Any, claim: Claim) -> Any:
     for name, role in thing.roles.items():
         must_be(f"roles[{name!r}]", role, Role, "a robotrain.workload.Role")
     one_of("makes", thing.makes, get_args(Makes))
+    must_be("profile", thing.profile, Profile, "a robotrain.workload.Profile")
     values_hold("parameters", thing.parameters)
     return guarded_workload(thing, claim)
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from robotrain.progress import Progress
 from robotrain_runtime import event
@@ -31,6 +32,11 @@ class Heard:
     def results(self) -> str:
         """The address that the results were copied to; empty for none."""
         return next((to for to in reversed(self.known.results) if _is_address(to)), "")
+
+    @property
+    def results_name(self) -> str:
+        """The name of the folder of the results."""
+        return PurePosixPath(self.evaluated.results).name if self.evaluated else ""
 
     @property
     def evaluated(self) -> Evaluated | None:

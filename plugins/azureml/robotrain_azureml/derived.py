@@ -20,9 +20,9 @@ def derived(job: Job, settings: Settings) -> Iterator[tuple[str, Default]]:
         gpus = machine.wanted_gpus(job) or 1
         unless = "" if settings.compute_kind else "; none on a managed compute"
         yield "instance_type", Default(named, f"for {gpus} GPU{'' if gpus == 1 else 's'}{unless}")
-    yield "image", Default(environment.image(job.workload, settings), f"for {job.workload}")
-    yield "environment_name", Default(environment.name(job.workload, settings), f"for {job.workload}")
-    yield "environment_version", Default(environment.version(job.workload, settings), "of the image")
+    yield "image", Default(environment.image(job.profile, settings), f"for {job.workload}")
+    yield "environment_name", Default(environment.name(job.profile, settings), f"for {job.workload}")
+    yield "environment_version", Default(environment.version(job.profile, settings), "of the image")
     yield "display_name", Default("", "the run's name")
     yield "experiment_name", Default(spec.experiment(job), f"for {job.workload}")
     yield "compute_kind", Default("", ASKED)

@@ -3,25 +3,26 @@
 Its version is made of the image's name, so that equal images have equal ones (contract A.0).
 """
 
-from robotrain_azure import image_reference, usual
+from robotrain.workload import Profile
+from robotrain_azure import image_reference
 
 from robotrain_azureml.settings import Settings
 
 
-def image(workload: str, settings: Settings) -> str:
+def image(profile: Profile, settings: Settings) -> str:
     """The container's."""
-    return usual.of(workload).image if settings.image is None else settings.image
+    return profile.container.image if settings.image is None else settings.image
 
 
-def name(workload: str, settings: Settings) -> str:
+def name(profile: Profile, settings: Settings) -> str:
     """The environment's, without its version."""
     said = settings.environment_name
-    return usual.of(workload).environment if said is None else said
+    return profile.container.environment if said is None else said
 
 
-def version(workload: str, settings: Settings) -> str:
+def version(profile: Profile, settings: Settings) -> str:
     """As said, else of the image. Raises ValueError."""
-    return settings.environment_version or of_image(image(workload, settings))
+    return settings.environment_version or of_image(image(profile, settings))
 
 
 def of_image(image: str) -> str:

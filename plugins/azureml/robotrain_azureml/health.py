@@ -136,12 +136,12 @@ def _compute(looking: "Looking") -> Iterator[Problem]:
 
 def _order(said: Settings) -> "Order":
     """What a submit would look with."""
-    from robotrain.workload import DEFAULT_WORKLOAD
+    from robotrain.workload import Profile
 
     from robotrain_azureml import compute_name, environment
     from robotrain_azureml.order import Environment, Order
 
-    at = DEFAULT_WORKLOAD
+    at = Profile()
     try:
         version = environment.version(at, said)
     except ValueError:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from robotrain_azure import orders
-from robotrain_azure.usual import CHECKPOINTS
 from robotrain_azure.workspace import Workspace
 
 FILE = "azureml.json"
@@ -81,7 +80,7 @@ class Order:
     secrets: tuple[Secret, ...] = ()
     identity: str = ""
     publishes: str = ""
-    output: str = CHECKPOINTS
+    output: str = "checkpoints"
     schema: int = SCHEMA
 
     @property

@@ -57,7 +57,7 @@ class Settings(AzureSettings):
     image: Annotated[
         str | None,
         Param(
-            help="the container image (default: PyTorch 2.11 for training, 2.4.1 for evaluation, by digest)",
+            help="the container image (default: the workload's)",
             short="-i",
             env=("IMAGE",),
             metavar="IMAGE",
@@ -66,8 +66,7 @@ class Settings(AzureSettings):
     environment_name: Annotated[
         str | None,
         Param(
-            help="the environment of the workspace that holds the image (default: lerobot-training-env, for an "
-            "evaluation lerobot-inference-env)",
+            help="the environment of the workspace that holds the image (default: the workload's)",
             metavar="NAME",
         ),
     ] = None

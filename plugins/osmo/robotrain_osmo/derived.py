@@ -12,7 +12,7 @@ from robotrain_osmo.spec import workflow
 
 def derived(job: Job, settings: Settings) -> Iterator[tuple[str, Default]]:
     """By name; those that somebody said are left to whoever asks."""
-    of, why = machine.of(job.workload, settings), f"for {job.workload}"
+    of, why = machine.of(job.profile, settings), f"for {job.workload}"
     yield "image", Default(of.image, why)
     yield "cpu", Default(str(of.cpu), why)
     yield "memory", Default(of.memory, why)

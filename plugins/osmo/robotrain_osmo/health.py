@@ -104,7 +104,7 @@ def _of_use() -> Settings | None:
 
 def _order(settings: Settings) -> "Order":
     """What a submit would look with."""
-    from robotrain.workload import DEFAULT_WORKLOAD
+    from robotrain.workload import Profile
 
     from robotrain_osmo import machine
     from robotrain_osmo.order import Order
@@ -118,7 +118,7 @@ def _order(settings: Settings) -> "Order":
         task="",
         gpu_platform=settings.gpu_platform,
         priority=settings.priority or "",
-        exec_timeout=machine.of(DEFAULT_WORKLOAD, settings).exec_timeout,
+        exec_timeout=machine.of(Profile(), settings).exec_timeout,
         mounts=workflow.mounts(settings),
         shared_memory=settings.shared_memory or "",
     )

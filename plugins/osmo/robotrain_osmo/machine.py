@@ -1,8 +1,8 @@
-"""The machine that a task asks for: as said, else as the jobs of its workload have it (contract E.1)."""
+"""The machine that a task asks for: as said, else as the job's workload declares it (contract E.1)."""
 
 from dataclasses import dataclass, fields, replace
 
-from robotrain_azure import usual
+from robotrain.workload import Profile
 
 from robotrain_osmo.settings import Settings
 
@@ -12,22 +12,26 @@ class Machine:
     """image: the container's. exec_timeout: how long it may run."""
 
     image: str
-    cpu: int = 8
-    memory: str = "48Gi"
-    storage: str = "80Gi"
-    exec_timeout: str = "12h"
+    cpu: int
+    memory: str
+    storage: str
+    exec_timeout: str
 
 
-def usually(workload: str) -> Machine:
+def usually(profile: Profile) -> Machine:
     """Where nobody says otherwise."""
-    image = usual.of(workload).image
-    if workload == "lerobot-eval":
-        return Machine(image=image, cpu=4, memory="32Gi", storage="40Gi", exec_timeout="2h")
-    return Machine(image=image)
+    wanted = profile.resources
+    return Machine(
+        image=profile.container.image,
+        cpu=wanted.cpu,
+        memory=wanted.memory,
+        storage=wanted.storage,
+        exec_timeout=wanted.time_limit,
+    )
 
 
-def of(workload: str, settings: Settings) -> Machine:
-    """That of a job."""
+def of(profile: Profile, settings: Settings) -> Machine:
+    """That of a job. profile: what its workload declares."""
     names = [one.name for one in fields(Machine)]
     said = {name: value for name in names if (value := getattr(settings, name)) is not None}
-    return replace(usually(workload), **said)
+    return replace(usually(profile), **said)

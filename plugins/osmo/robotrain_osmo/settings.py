@@ -30,12 +30,12 @@ class Settings(AzureSettings):
     ] = None
     cpu: Annotated[
         int | None,
-        Param(help="processor cores of the task (default: 8, for an evaluation 4)", env=("OSMO_CPU",), gt=0),
+        Param(help="processor cores of the task (default: the workload's)", env=("OSMO_CPU",), gt=0),
     ] = None
     memory: Annotated[
         str | None,
         Param(
-            help="memory of the task, as 48Gi (default: 48Gi, for an evaluation 32Gi)",
+            help="memory of the task, as 48Gi (default: the workload's)",
             env=("OSMO_MEMORY",),
             metavar="SIZE",
         ),
@@ -43,7 +43,7 @@ class Settings(AzureSettings):
     storage: Annotated[
         str | None,
         Param(
-            help="disk of the task, as 80Gi (default: 80Gi, for an evaluation 40Gi)",
+            help="disk of the task, as 80Gi (default: the workload's)",
             env=("OSMO_STORAGE",),
             metavar="SIZE",
         ),
@@ -58,7 +58,7 @@ class Settings(AzureSettings):
     image: Annotated[
         str | None,
         Param(
-            help="the container image (default: PyTorch 2.11 for training, 2.4.1 for evaluation, by digest)",
+            help="the container image (default: the workload's)",
             short="-i",
             env=("IMAGE",),
             metavar="IMAGE",
@@ -67,7 +67,7 @@ class Settings(AzureSettings):
     priority: Annotated[Priority | None, Param(help="the workflow's priority (default: OSMO's)")] = None
     exec_timeout: Annotated[
         str | None,
-        Param(help="how long it may run, as 12h (default: 12h, for an evaluation 2h)", metavar="TIME"),
+        Param(help="how long it may run, as 12h (default: the workload's)", metavar="TIME"),
     ] = None
     queue_timeout: Annotated[
         str | None, Param(help="how long it may wait, as 2h (default: OSMO's)", metavar="TIME")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from robotrain.hookspecs import hook
-from robotrain.workload import Role, Workload
+from robotrain.workload import Container, Outputs, Profile, Resources, Role, Workload
 
 from robotrain_workloads.lerobot_eval.options import OWNED
 from robotrain_workloads.lerobot_eval.parameters import Parameters
@@ -41,6 +41,24 @@ LEROBOT_EVAL = Workload(
     targets=("publish_url",),
     program="LeRobot",
     makes="results",
+    profile=Profile(
+        resources=Resources(cpu=4, memory="32Gi", storage="40Gi", time_limit="2h"),
+        container=Container(
+            image=(
+                "pytorch/pytorch:2.4.1-cuda12.4-cudnn9-runtime"
+                "@sha256:0a3b9fedefe1f61ac4d5a9de9015c0863db27ca0fde2d4e37e6268147980b726"
+            ),
+            environment="lerobot-inference-env",
+        ),
+        outputs=Outputs(
+            folder="eval_results",
+            noun="evaluation",
+            complete_file="eval_results.json",
+            register_parameter="register_model",
+            resumable=False,
+        ),
+        experiment="lerobot-evaluation",
+    ),
     owned=OWNED,
     check=check,
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from robotrain.hookspecs import hook
-from robotrain.workload import Role, Workload
+from robotrain.workload import Container, Outputs, Profile, Role, Workload
 
 from robotrain_workloads.lerobot_train.parameters import Parameters
 from robotrain_workloads.lerobot_train.trainer_args import OWNED
@@ -40,6 +40,11 @@ LEROBOT_TRAIN = Workload(
     },
     half="robotrain_workloads.lerobot_train.container",
     targets=("publish_url",),
+    profile=Profile(
+        container=Container(environment="lerobot-training-env"),
+        outputs=Outputs(noun="training"),
+        experiment="lerobot-training",
+    ),
     owned=OWNED,
     check=check,
 )

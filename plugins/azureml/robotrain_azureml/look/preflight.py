@@ -5,6 +5,7 @@ from functools import partial
 
 from robotrain.plan import Plan
 from robotrain.problem import Problem, Rejected, Stage
+from robotrain.workload import Outputs
 from robotrain_azure import at_once, data_from_here
 from robotrain_azure.arm import Arm, ArmError
 from robotrain_runtime import document
@@ -44,11 +45,11 @@ def preflight(plan: Plan) -> Iterable[Problem]:
     if changed := named.unlike(plan, order, Stage.PREFLIGHT):
         return changed
     told = document.load(plan.files[orders.JOB].decode())
-    here = at_once.found([partial(_in_azure, order, told), partial(_here, plan, order, told)])
+    here = at_once.found([partial(_in_azure, order, told, plan.job.profile.outputs), partial(_here, plan, order, told)])
     return _without_echo(here)
 
 
-def _in_azure(order: Order, told: JobDocument) -> Iterator[Problem]:
+def _in_azure(order: Order, told: JobDocument, left: Outputs) -> Iterator[Problem]:
     """The workspace first: who is not let in there is told so once, and signs in for all looks."""
     looking = Looking(Arm(PATIENCE), order)
     try:
@@ -69,7 +70,7 @@ def _in_azure(order: Order, told: JobDocument) -> Iterator[Problem]:
             unchecked.around("the roles of who is signed in", partial(allowed.problems, looking)),
             unchecked.around(f"the datastore {order.datastore}", partial(storage_there.problems, looking, told)),
             unchecked.around(IDENTITY, partial(job_identity.on_models, looking, told)),
-            partial(taken_away.problems, looking, told),
+            partial(taken_away.problems, looking, told, left),
             *(partial(assets, order.assets[start::AT_ONCE]) for start in range(AT_ONCE)),
             *(partial(vault_answers.problems, secret) for secret in order.secrets),
             *(unchecked.around(IDENTITY, partial(vault_role.problems, looking, secret)) for secret in order.secrets),

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from robotrain.problem import Problem
+from robotrain.workload import Outputs
 from robotrain_azure.arm import ArmError
-from robotrain_azure.usual import CHECKPOINTS
 from robotrain_runtime.document import JobDocument
 
 from robotrain_azureml.look import compute, compute_managed
@@ -13,10 +13,10 @@ from robotrain_azureml.look.looking import Looking
 from robotrain_azureml.rules.places import LOST, NOTHING_SURVIVES, PUBLISH
 
 
-def problems(looking: Looking, told: JobDocument) -> Iterator[Problem]:
-    """Checkpoints that would end with it."""
+def problems(looking: Looking, told: JobDocument, left: Outputs) -> Iterator[Problem]:
+    """Checkpoints that would end with it. left: what the run leaves."""
     order = looking.order
-    if not order.compute or order.output != CHECKPOINTS or told.placement.left or told.parameters.get(PUBLISH, True):
+    if not order.compute or not left.resumable or told.placement.left or told.parameters.get(PUBLISH, True):
         return
     try:
         found = compute.read(looking.get(f"computes/{order.compute}"))

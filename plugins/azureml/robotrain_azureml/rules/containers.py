@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from robotrain.job import Job
 from robotrain.problem import Problem
-from robotrain_azure import image_reference, usual
+from robotrain_azure import image_reference
 from robotrain_azure.finding import warning, ways
 from robotrain_azure.times import QuantityError
 
@@ -22,11 +22,11 @@ SIZE_IS = "It is a whole number above 0 and one of the units b, k, m and g, as d
 
 def image(job: Job, settings: Settings) -> Iterator[Problem]:
     """A reference with a tag, which the environment's version is made of, unless that one is said."""
-    given = named.image(job.workload, settings)
+    given = named.image(job.profile, settings)
     found = image_reference.read(given)
     if found is None:
         digest = "A digest is `@sha256:` and 64 hex digits in small letters." if "@" in given else ""
-        what, good = "the reference of a container image", usual.of(job.workload).image
+        what, good = "the reference of a container image", job.profile.container.image
         yield unfit("--image", given, what, digest or image_reference.FORM, ways(f"--image {good}"))
     elif not found.tag and not settings.environment_version:
         why = "The version of the environment that holds it is made of its tag."
@@ -42,7 +42,7 @@ def image(job: Job, settings: Settings) -> Iterator[Problem]:
 
 def environment(job: Job, settings: Settings) -> Iterator[Problem]:
     """Its name and its version."""
-    name, version = named.name(job.workload, settings), settings.environment_version
+    name, version = named.name(job.profile, settings), settings.environment_version
     if not re.fullmatch(NAME, name):
         why = "It is letters, digits, `_`, `.` and `-`, 255 at most, a letter or a digit first."
         bare = name.removeprefix("azureml:").partition(":")[0]

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from robotrain.job import Job
 from robotrain.problem import Problem
-from robotrain_azure import usual
 from robotrain_azure.finding import warning, ways
 
 from robotrain_azureml import machine
@@ -32,7 +31,7 @@ def preempted(job: Job, settings: Settings) -> Iterator[Problem]:
     """What a machine that may be taken away keeps until then: nothing, unless somebody says so. Told once it is known
     that the job names its machine: a managed compute has its own, which the look before a submit sees.
     """
-    if not usual.of(job.workload).resumed:
+    if not job.profile.outputs.resumable:
         return
     values, named = dict(job.parameters), machine.instance_type(job, settings)
     if "spot" not in named or settings.output_mode != "upload" or PUBLISH not in values or values[PUBLISH]:

@@ -14,13 +14,6 @@ SCHEMA = "https://azuremlschemas.azureedge.net/latest/commandJob.schema.json"
 RUN = "robotrain.run"
 DIGEST = "robotrain.job"
 """Tags of every job: the run's name, and the digest of the job before it was pinned."""
-EXPERIMENTS: Mapping[str, str] = {
-    "lerobot-train": "lerobot-training",
-    "lerobot-eval": "lerobot-evaluation",
-    "isaac-train": "isaaclab-training",
-    "isaac-validate": "isaaclab-evaluation",
-}
-"""By workload, those that users of the contract look in (E.2)."""
 
 
 def job(of: Job, settings: Settings, run: str, inputs: Iterable[Input]) -> dict[str, Any]:
@@ -43,7 +36,7 @@ def job(of: Job, settings: Settings, run: str, inputs: Iterable[Input]) -> dict[
             "identity": {"type": "managed"},
             "environment_variables": variables.variables(of, settings),
             "inputs": {one.name: dict(one.entry) for one in inputs},
-            "outputs": outputs.outputs(of.workload, settings, run),
+            "outputs": outputs.outputs(of.profile.outputs.folder, settings, run),
         }
     )
 
@@ -51,15 +44,15 @@ def job(of: Job, settings: Settings, run: str, inputs: Iterable[Input]) -> dict[
 def environment_of(of: Job, settings: Settings) -> order.Environment:
     """The one that the job names."""
     return order.Environment(
-        name=environment.name(of.workload, settings),
-        version=environment.version(of.workload, settings),
-        image=environment.image(of.workload, settings),
+        name=environment.name(of.profile, settings),
+        version=environment.version(of.profile, settings),
+        image=environment.image(of.profile, settings),
     )
 
 
 def experiment(of: Job) -> str:
     """The experiment that it is listed in: as said, else that of its workload."""
-    return str(dict(of.parameters).get("experiment_name") or EXPERIMENTS.get(of.workload, of.workload))
+    return str(dict(of.parameters).get("experiment_name") or of.profile.experiment or of.workload)
 
 
 def _resources(of: Job, settings: Settings) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """The job's one output, by its workload checkpoints or results, in a folder of the datastore that is its own."""
 
-from robotrain_azure import usual
-
 from robotrain_azureml.settings import Settings
 
 
@@ -25,8 +23,7 @@ def place(output: str) -> str:
     return f"${{AZURE_ML_OUTPUT_{output}}}"
 
 
-def outputs(workload: str, settings: Settings, name: str) -> dict[str, dict[str, str]]:
-    """All of them, as the job declares them."""
-    output = usual.of(workload).output
+def outputs(output: str, settings: Settings, name: str) -> dict[str, dict[str, str]]:
+    """All of them, as the job declares them. output: what it is called."""
     at = path(settings.datastore, name, output)
     return {output: {"type": "uri_folder", "mode": settings.output_mode, "path": at}}

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from robotrain import plan
 from robotrain.job import Job
 from robotrain.payload import Payload
-from robotrain_azure import usual
 from robotrain_azure.workspace import Workspace
 from robotrain_runtime.document import Placement, dump
 
@@ -83,12 +82,12 @@ class _Made:
             secrets=self._secrets(),
             identity=settings.workload_identity or "",
             publishes=str(dict(self.job.parameters).get("publish_url") or ""),
-            output=usual.of(self.job.workload).output,
+            output=self.job.profile.outputs.folder,
         )
 
     def _placement(self) -> Placement:
-        settings, left = self.settings, usual.of(self.job.workload)
-        place = outputs.place(left.output)
+        settings, left = self.settings, self.job.profile.outputs
+        place = outputs.place(left.folder)
         return Placement(
             work=f"{settings.work_dir}/{self.run}",
             cache=f"{settings.work_dir}/cache",
@@ -96,8 +95,8 @@ class _Made:
             tracking_run=TRACKING_RUN,
             submission=SUBMISSION,
             kept=place,
-            kept_as=outputs.path(settings.datastore, f"${{{SUBMISSION}}}", left.output),
-            left=place if left.resumed and settings.output_mode == "rw_mount" else "",
+            kept_as=outputs.path(settings.datastore, f"${{{SUBMISSION}}}", left.folder),
+            left=place if left.resumable and settings.output_mode == "rw_mount" else "",
             mounts=tuple(one.mount for one in self.reads),
             credentials={"huggingface": self.secret} if self.secret else {},
             promised=variables.promised(self.job),

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from robotrain.problem import Rejected
 from robotrain.run import Output, Reference
 from robotrain_azure.heard import Heard
-from robotrain_azure.usual import RESULTS
 
 from robotrain_azureml.kinds.datastore_path import DatastorePath
 from robotrain_azureml.service.refusals import Refused
@@ -47,7 +46,7 @@ def _published(said: Heard) -> Iterator[Output]:
         model = said.models.get(one.step, "")
         yield Output(name=_name(one.step), kind="checkpoint", source=BLOBS, uri=one.to, step=one.step, model=model)
     if said.results:
-        yield Output(name=RESULTS, kind="file", source=BLOBS, uri=said.results)
+        yield Output(name=said.results_name, kind="file", source=BLOBS, uri=said.results)
 
 
 def _sealed(reference: Reference, published: bool) -> dict[str, Kept]:
@@ -61,7 +60,7 @@ def _sealed(reference: Reference, published: bool) -> dict[str, Kept]:
             raise
         print(f"warning: what lies in the job's output cannot be listed from here: {refused}", file=sys.stderr)
         return {}
-    return {_name(one.made.step) if one.folder else RESULTS: one for one in there}
+    return {_name(one.made.step) if one.folder else outputs_kept.name(reference): one for one in there}
 
 
 def _warn(torn: Mapping[str, Kept]) -> None:

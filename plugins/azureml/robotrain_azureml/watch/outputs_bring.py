@@ -6,7 +6,6 @@ from robotrain.problem import Instead
 from robotrain.run import Output, Reference
 from robotrain_azure import blobs_brought, brought
 from robotrain_azure.arm import ArmError
-from robotrain_azure.usual import RESULTS
 
 from robotrain_azureml.kinds import datastore_path
 from robotrain_azureml.kinds.datastore_path import DatastorePath
@@ -54,5 +53,5 @@ def _judge(reference: Reference, output: Output, folder: Path) -> None:
     """Raise Rejected when what came is nothing, or not what was saved."""
     run = reference.get("run", "")
     brought.something(output, folder, Instead(f"robotrain outputs {run}".rstrip(), "shows what lies there now"))
-    if output.kind == "checkpoint" or output.name == RESULTS:
+    if output.kind == "checkpoint" or output.name == outputs_kept.name(reference):
         brought.as_saved(output, folder, reference.get("job", ""), run, complete=True)

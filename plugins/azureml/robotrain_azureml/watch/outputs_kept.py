@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from robotrain import store
 from robotrain.run import Reference
 from robotrain_azure import brought
 from robotrain_azure.arm import ArmError
-from robotrain_azure.usual import RESULTS
 from robotrain_runtime import checkpoint
 from robotrain_runtime.checkpoint import MANIFEST, Manifest
 
@@ -52,8 +52,13 @@ def named(reference: Reference, name: str) -> Datastore:
 
 
 def holds_results(reference: Reference) -> bool:
-    """Whether the job evaluates: its output is named for what is in it."""
-    return reference.get("output", "").strip("/").endswith(f"/{RESULTS}")
+    """Whether the output is one result as a whole, and no folder of checkpoints."""
+    return bool(store.outputs_of(reference.get("run", "")).complete_file)
+
+
+def name(reference: Reference) -> str:
+    """What the output is called, as the job declares it."""
+    return reference.get("output", "").strip("/").rpartition("/")[2]
 
 
 def kept(reference: Reference, store: Datastore) -> list[Kept]:

@@ -9,7 +9,6 @@ from robotrain_azure.heard import Heard
 from robotrain_azure.registering import told, version
 from robotrain_azure.registering.told import Told, Which
 from robotrain_azure.tracking.models import Models
-from robotrain_azure.usual import CHECKPOINTS
 from robotrain_runtime.event import Registered
 
 from robotrain_azureml.order import JOB
@@ -33,7 +32,7 @@ def register(reference: Reference, name: str, step: int | None) -> Registered:
     kept = {one.made.step: one for one in _kept(reference, artifacts)}
     chosen = _chosen(reference, {*kept, *artifacts}, step)
     of = _told(reference, chosen, kept.get(chosen), said)
-    output, path = _source(chosen, kept.get(chosen), artifacts)
+    output, path = _source(reference, chosen, kept.get(chosen), artifacts)
     at = jobs.workspace_of(reference)
     models = Models(jobs.signed_in(), at)
 
@@ -77,12 +76,12 @@ def _chosen(reference: Reference, steps: set[int], wanted: int | None) -> int:
     raise Rejected([_missing(reference, sorted(steps), wanted)])
 
 
-def _source(step: int, kept: Kept | None, artifacts: dict[int, str]) -> tuple[str, str]:
+def _source(reference: Reference, step: int, kept: Kept | None, artifacts: dict[int, str]) -> tuple[str, str]:
     """The output of the job and the path in it: as the job itself registers it, where tracking has it."""
     if step in artifacts:
         return ARTIFACTS, artifacts[step]
     assert kept is not None
-    return CHECKPOINTS, "/".join(part for part in (kept.folder, kept.made.model) if part)
+    return outputs_kept.name(reference), "/".join(part for part in (kept.folder, kept.made.model) if part)
 
 
 def _missing(reference: Reference, steps: list[int], wanted: int | None) -> Problem:

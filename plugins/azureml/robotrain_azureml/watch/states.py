@@ -10,14 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from robotrain_azure.usual import CHECKPOINTS, RESULTS
-
 if TYPE_CHECKING:
     from robotrain.run import State
 
 CANCELED = "Canceled"
-OURS = (CHECKPOINTS, RESULTS)
-"""Outputs that a job declares, one of them; Azure ML adds its own."""
+AZURES = "default"
+"""The output that Azure ML adds to the one that a job declares."""
 _KNOWN: Mapping[str, State] = {
     **dict.fromkeys(("NotStarted", "Unapproved", "Scheduled", "Starting", "Provisioning"), "pending"),
     **dict.fromkeys(("Preparing", "Queued", "Pausing", "Paused"), "pending"),
@@ -119,7 +117,7 @@ def read(resource: Mapping[str, Any], details: Mapping[str, Any]) -> Job:
         compute=_text(said.get("computeId")).rpartition("/")[2],
         instance_type=_text(_mapping(said.get("resources")).get("instanceType")),
         identity=_text(_mapping(said.get("environmentVariables")).get("AZURE_CLIENT_ID")),
-        mode=next((_text(_mapping(outputs[name]).get("mode")) for name in OURS if name in outputs), ""),
+        mode=next((_text(_mapping(one).get("mode")) for name, one in outputs.items() if name != AZURES), ""),
     )
 
 

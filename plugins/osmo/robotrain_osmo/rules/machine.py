@@ -39,11 +39,11 @@ def gpus(job: Job, settings: Settings) -> Iterator[Problem]:
 
 def image(job: Job, settings: Settings) -> Iterator[Problem]:
     """A reference with a tag or a digest: what has neither is another image tomorrow."""
-    given = machine.of(job.workload, settings).image
+    given = machine.of(job.profile, settings).image
     found = image_reference.read(given)
     if not found:
         what = "the reference of a container image"
-        good = machine.usually(job.workload).image
+        good = machine.usually(job.profile).image
         yield unfit("--image", given, what, image_reference.FORM, ways(f"--image {good}"))
     elif not (found.tag or found.digest):
         why = "Without a tag or a digest it is another image tomorrow."

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from robotrain.job import Job
 from robotrain.problem import Problem
 from robotrain.redaction import redact
-from robotrain_azure import names_said, usual, workspace
+from robotrain_azure import names_said, workspace
 from robotrain_azure.finding import Ways, missing, warning, ways
 from robotrain_azure.workspace import Workspace
 
@@ -69,7 +69,7 @@ def anywhere(job: Job, settings: Settings) -> Iterator[Problem]:
     off = settings.tracking_uri == tracking.NONE
     named = workspace.of(settings)
     instead = ways(*to_track(settings))
-    parameter = usual.of(job.workload).registers
+    parameter = job.profile.outputs.register_parameter
     if model := dict(job.parameters).get(parameter):
         title = "there is no registry to register a model in"
         why = f"Models are registered where the run is tracked, and {_OFF if off else 'it is tracked nowhere'}."

@@ -9,7 +9,6 @@ import posixpath
 from dataclasses import dataclass
 
 from robotrain.job import Job
-from robotrain_azure import usual
 
 from robotrain_osmo.kinds import storage
 from robotrain_osmo.order import WORKFLOW_ID
@@ -41,17 +40,17 @@ class Carried:
 
 def carried(job: Job, work: str) -> Carried | None:
     """What OSMO copies; None when the run publishes by itself, or nothing. work: the run's folder in the container."""
-    values, left = dict(job.parameters), usual.of(job.workload)
+    values, left = dict(job.parameters), job.profile.outputs
     text = str(values.get(PARAMETER) or "")
     if not storage.recognises(text):
         return None
     output = posixpath.join(work, str(values.get("output_dir") or _OUTPUTS))
-    path = posixpath.normpath(posixpath.join(output, left.output))
-    return Carried(path, storage.parse(text).below(WORKFLOW_ID), left.resumed)
+    path = posixpath.normpath(posixpath.join(output, left.folder))
+    return Carried(path, storage.parse(text).below(WORKFLOW_ID), left.resumable)
 
 
 def published(job: Job, work: str) -> str:
     """The address that checkpoints or results go to, whoever brings them; empty for none."""
     if found := carried(job, work):
-        return str(found.url.below(usual.of(job.workload).output))
+        return str(found.url.below(job.profile.outputs.folder))
     return str(dict(job.parameters).get(PARAMETER) or "")

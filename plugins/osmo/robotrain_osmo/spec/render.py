@@ -148,7 +148,7 @@ class _Made:
             task=self.job.workload,
             gpu_platform=settings.gpu_platform,
             priority=settings.priority or "",
-            exec_timeout=machine.of(self.job.workload, settings).exec_timeout,
+            exec_timeout=machine.of(self.job.profile, settings).exec_timeout,
             mounts=workflow.mounts(settings),
             shared_memory=settings.shared_memory or "",
             uploads=(*(one.upload for one in self.sources if one.upload), *archives),

@@ -28,7 +28,7 @@ def workflow(
     files: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """The specification; what is empty is left out. files come last: they are what no person reads."""
-    wanted = machine.of(job.workload, settings)
+    wanted = machine.of(job.profile, settings)
     task = {
         "name": job.workload,
         "image": wanted.image,
@@ -79,7 +79,7 @@ def labels(settings: Settings) -> dict[str, str]:
 
 def _resources(job: Job, settings: Settings) -> dict[str, Any]:
     """All four: what is left out is 1 core and 1 GiB of memory and of disk, by OSMO's own defaults."""
-    wanted = machine.of(job.workload, settings)
+    wanted = machine.of(job.profile, settings)
     return {
         "gpu": gpus(job, settings),
         "cpu": wanted.cpu,

@@ -4,10 +4,10 @@ import re
 import sys
 from collections.abc import Iterator
 
+from robotrain import store
 from robotrain.problem import Instead, Problem, Rejected, Stage
 from robotrain.run import Output, Reference
 from robotrain_azure.heard import Heard
-from robotrain_azure.usual import REPORT, RESULTS
 from robotrain_runtime.checkpoint import MANIFEST
 
 from robotrain_osmo.cli import asking
@@ -46,7 +46,7 @@ def _published(said: Heard) -> Iterator[Output]:
     for one in said.published:
         yield _output(one.step, BLOBS, one.to, said)
     if said.results:
-        yield Output(name=RESULTS, kind="file", source=BLOBS, uri=said.results)
+        yield Output(name=said.results_name, kind="file", source=BLOBS, uri=said.results)
 
 
 def _copied(reference: Reference, place: str, said: Heard) -> Iterator[Output]:
@@ -56,22 +56,25 @@ def _copied(reference: Reference, place: str, said: Heard) -> Iterator[Output]:
         others = outputs_seals.others(reference, place) if MANIFEST in there else frozenset()
     except Rejected as rejected:
         print(f"warning: {place} cannot be listed from here: {rejected}", file=sys.stderr)
-        yield _whole(place)
+        yield _whole(place, said)
         return
     lines = there.splitlines()  # each a name of the whole container
-    if said.evaluated and any(line.strip().endswith(f"{RESULTS}/{REPORT}") for line in lines):
-        yield _whole(place)
+    left = store.outputs_of(reference.get("run", ""))
+    complete = f"{left.folder}/{left.complete_file}" if left.complete_file else ""
+    if said.evaluated and complete and any(line.strip().endswith(complete) for line in lines):
+        yield _whole(place, said)
     for line in lines:
         if (sealed := re.fullmatch(_SEALED, line.strip())) and int(sealed["step"]) not in others:
             name = line.strip().rpartition("/")[0].rpartition("/")[2]
             yield _output(int(sealed["step"]), *_readable(f"{place.rstrip('/')}/{name}"), said)
 
 
-def _whole(place: str) -> Output:
+def _whole(place: str, said: Heard) -> Output:
     """All that lies there, as one."""
     source, uri = _readable(place)
-    if place.rstrip("/").endswith(f"/{RESULTS}"):
-        return Output(name=RESULTS, kind="file", source=source, uri=uri)
+    name = place.rstrip("/").rpartition("/")[2]
+    if said.evaluated and name == said.results_name:
+        return Output(name=name, kind="file", source=source, uri=uri)
     return Output(name="checkpoints", kind="checkpoint", source=source, uri=uri)
 
 

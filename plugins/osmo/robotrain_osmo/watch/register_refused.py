@@ -1,9 +1,9 @@
 """Why nothing of a run can be registered from here, and how it is done."""
 
+from robotrain import store
 from robotrain.problem import Instead, Problem, Stage
 from robotrain.run import Reference
-from robotrain_azure import usual
-from robotrain_azure.usual import Usual
+from robotrain.workload import Outputs
 
 from robotrain_osmo.watch.heard import GONE, Log
 
@@ -11,7 +11,7 @@ from robotrain_osmo.watch.heard import GONE, Log
 def impossible(reference: Reference, name: str, log: Log) -> Problem:
     """Of a run that was not tracked in a workspace, or has left no model there."""
     run = reference.get("run") or "RUN"
-    left = usual.of(reference.get("task", ""))
+    left = store.outputs_of(reference.get("run", ""))
     return Problem(
         code="feature-not-there",
         stage=Stage.CHECK,
@@ -19,7 +19,7 @@ def impossible(reference: Reference, name: str, log: Log) -> Problem:
         given=name,
         why=f"{_why(log, left)} The run registers it itself, from the machine that has it, when it is asked to.",
         instead=(
-            Instead(f"robotrain resubmit {run} --set {left.registers}={name}", "from the start"),
+            Instead(f"robotrain resubmit {run} --set {left.register_parameter}={name}", "from the start"),
             *_ways(run, name, left),
         ),
     )
@@ -39,21 +39,21 @@ def missing(reference: Reference, steps: list[int], wanted: int, log: Log) -> Pr
     )
 
 
-def _why(log: Log, left: Usual) -> str:
+def _why(log: Log, left: Outputs) -> str:
     if not log.said.run_id and log.trimmed:
-        return f"Whether the {left.what} was tracked is not known: {GONE}."
+        return f"Whether the {left.noun} was tracked is not known: {GONE}."
     if not log.said.run_id:
-        return f"The {left.what} was not tracked, by what its log says."
-    return f"Tracking has no model of this {left.what}, or is no workspace, or the plan that was sent is not kept here."
+        return f"The {left.noun} was not tracked, by what its log says."
+    return f"Tracking has no model of this {left.noun}, or is no workspace, or the plan that was sent is not kept here."
 
 
-def _ways(run: str, name: str, left: Usual) -> tuple[Instead, ...]:
+def _ways(run: str, name: str, left: Outputs) -> tuple[Instead, ...]:
     """For checkpoints, which can be gone on from, and brought."""
-    if not left.resumed:
+    if not left.resumable:
         return ()
     return (
         Instead(
-            f"robotrain resume {run} --set {left.registers}={name}",
+            f"robotrain resume {run} --set {left.register_parameter}={name}",
             "goes on from what was published; with more --training-steps",
         ),
         Instead(
