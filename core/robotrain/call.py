@@ -24,7 +24,7 @@ from robotrain.resolve import field_of
 from robotrain.source import SourceKind
 from robotrain.tables import Table
 from robotrain.terraform import Terraform
-from robotrain.workload import DEFAULT_WORKLOAD, Workload
+from robotrain.workload import Workload
 
 PLATFORM, PROFILE = own_name("platform"), own_name("profile")
 
@@ -46,7 +46,7 @@ def prepare(call: Call, plugins: Plugins) -> api.Prepared:
     names = (environment(), *dotenv_layers(Path.cwd()))
     project = projects.chosen(Path.cwd(), _said(call.profile, "profile", PROFILE, names))
     named = call.workload or (file.workload if file else "") or _value(project.workload if project else None)
-    workload = plugins.workload(named or DEFAULT_WORKLOAD)
+    workload = plugins.workload(named or plugins.default_workload())
     platform = plugins.platform(_platform(call, names, project, plugins))
     known = dict(_known(workload, platform, plugins.source_kinds()))
     request = Request(
@@ -62,6 +62,7 @@ def prepare(call: Call, plugins: Plugins) -> api.Prepared:
     wrong = [_unknown(name, known, workload, platform) for name in call.values if name not in known]
     wrong += job_file.strange(file, plugins.names("platform")) if file else []
     wrong += projects.strange(project, plugins) if project else []
+    wrong += [] if named else plugins.default_problems()
     return api.prepare(request, workload, platform, plugins, tuple(wrong))
 
 

@@ -70,7 +70,8 @@ LIMITS: Mapping[str, str] = {
 class Capabilities:
     """A platform's declaration.
 
-    sources: by (role, kind). combinations: of two kinds of datasets in one job, by (kind, kind), in either order; what
+    sources: by (role, kind); of one that is not named, and that ANY does not stand for, the kind itself says why not.
+    combinations: of two kinds of datasets in one job, by (kind, kind), in either order; what
     is not declared goes together where each of the two is taken, and several datasets are. workloads, features: by
     name. given_by: by feature, the setting without which a job has nothing of it. limits: by the names of LIMITS; what
     is not declared has no limit but robotrain's own.
@@ -90,7 +91,8 @@ class Capabilities:
 
     def _unnamed(self, role: str, kind: SourceKind) -> Support:
         fetched = kind.target if role == "publish" else kind.half
-        answer = self.sources.get((role, ANY), UNKNOWN) if fetched else UNKNOWN
+        unlisted = kind.unsupported.get(role, kind.unsupported.get(ANY, UNKNOWN))
+        answer = self.sources.get((role, ANY), unlisted) if fetched else unlisted
         needed = kind.requires if role != "publish" else ""
         return self.feature(needed) if answer and needed else answer
 

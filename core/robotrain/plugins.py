@@ -74,7 +74,11 @@ class Plugins:
         return cast("Platform", self._one("platform", name, PLATFORMS, brought.platform))
 
     def workload(self, name: str) -> Workload:
-        """The workload `name`. Raises PluginError."""
+        """The workload `name`. Raises PluginError, and Rejected where nobody named one and none is the default."""
+        if not name:
+            from robotrain.loading.switched_off import no_workload
+
+            raise no_workload(self.names("workload"))
         return cast("Workload", self._one("workload", name, WORKLOADS, brought.workload))
 
     def source_kinds(self) -> dict[str, SourceKind]:
@@ -110,6 +114,22 @@ class Plugins:
     def workloads(self) -> dict[str, Workload]:
         """Every workload that loads, by name."""
         return self._every("workload", self.workload)
+
+    def default_workload(self) -> str:
+        """The workload that a job means which names none: the first by name that says so; empty where none does."""
+        return next(iter(self._defaults()), "")
+
+    def default_problems(self) -> list[Problem]:
+        """A warning where several workloads say that they are the default."""
+        names = self._defaults()
+        if len(names) < 2:
+            return []
+        from robotrain.loading.switched_off import several_defaults
+
+        return [several_defaults(names)]
+
+    def _defaults(self) -> list[str]:
+        return [name for name, workload in self.workloads().items() if workload.default]
 
     def command(self, name: str) -> Any:
         """The Typer app of a plugin command, None when nobody claims it. Raises PluginError when it is broken."""

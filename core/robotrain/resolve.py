@@ -176,13 +176,15 @@ def _misplaced(
     own = dict.fromkeys(flags, "robotrain")
     own |= {flag: "workload " + workload.name for p in parameters_of(workload.parameters) for flag in p.flags}
     own |= {flag: "platform " + platform.name for p in parameters_of(platform.settings) for flag in p.flags}
+    hints = {**workload.option_hints, **platform.declined}
     for argument in arguments:
         name = str(argument.value).partition("=")[0]
         if name in workload.owned:
             yield _refused_argument("owned", f"robotrain sets {name} itself", argument, Instead(workload.owned[name]))
-        elif name in platform.declined and name not in own:
-            title = f"{name} is no option of {workload.program}, and {platform.name} takes none of that name"
-            yield _refused_argument("misplaced", title, argument, why=platform.declined[name])
+        elif name in hints and name not in own:
+            where = platform.name if name in platform.declined else workload.name
+            title = f"{name} is no option of {workload.program}, and {where} takes none of that name"
+            yield _refused_argument("misplaced", title, argument, why=hints[name])
         elif name in own:
             title = f"{name} is an option of {own[name]}, not of {workload.program}"
             yield _refused_argument("misplaced", title, argument, Instead(name, "before --"))

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol
 
+from robotrain.capabilities import Support
+
 
 class Source(Protocol):
     """A typed, immutable input. `str()` is its printed form: safe to log, and parsing it gives an equal source."""
@@ -84,7 +86,8 @@ class SourceKind:
     container, when it is a place to write to as well. carried: it is one that the platform itself copies checkpoints
     to: nothing in the container is told of it. meant: (text, source) → what a text that was looked up stands for, in
     words for the person who typed it; empty where the source itself says it. requires: a feature of the platform that
-    the half cannot do without, such as `tracking` where it looks up what was typed.
+    the half cannot do without, such as `tracking` where it looks up what was typed. unsupported: by role, or ANY for
+    the others, the answer of every platform that does not list the kind: why it cannot take it, and what to use.
     """
 
     name: str
@@ -103,3 +106,4 @@ class SourceKind:
     carried: bool = False
     meant: Callable[[str, Source], str] = field(default=lambda text, source: "")
     requires: str = ""
+    unsupported: Mapping[str, Support] = field(default_factory=dict)

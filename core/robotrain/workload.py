@@ -4,9 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-DEFAULT_WORKLOAD = "lerobot-train"
-"""What a job without a workload means: the common case."""
-
 Makes = Literal["checkpoints", "results", "files"]
 """What a run leaves: checkpoints of a policy that it trains, results of one that it judges, or other files."""
 
@@ -102,5 +99,9 @@ class Workload:
     targets: tuple[str, ...] = ()
     program: str = "the trainer"
     makes: Makes = "checkpoints"
+    option_hints: Mapping[str, str] = field(default_factory=dict)
+    """Options with which other tools do the same, each with what to use here."""
+    default: bool = False
+    """Whether a job that names no workload means this one."""
     profile: Profile = Profile()
     """Its usual machine, container, outputs and experiment."""

@@ -33,7 +33,7 @@ def platforms(robotrain, mars):
 
 def test_every_installed_kind_has_a_row_also_where_a_platform_never_mentions_it(platforms):
     assert platforms.cell("mars", role="dataset", kind="blob_url")["level"] == "yes"
-    silent = platforms.cell("mars", role="resume", kind="datastore_path")
+    silent = platforms.cell("mars", role="resume", kind="local_path")
     assert silent == {"level": "unknown", "reason": "the platform does not say", "instead": ""}
     kinds = {row["kind"] for row in platforms.rows(section="sources")}
     assert kinds == {*Plugins("none").source_kinds(), ANY} - {"run"}

@@ -99,7 +99,7 @@ def test_beside_a_plugin_alone_what_robotrain_comes_with_is_offered(robotrain, m
         monkeypatch.setattr(module, "built_in", set)
     answer = robotrain("submit", "--platform", "mars", *JOB)
     assert answer.exit_code == 2
-    assert "no workload 'lerobot-train' is installed" in answer.stderr
+    assert "no workload was chosen, and no installed one is the default" in answer.stderr
     assert "use   uv pip install robotrain " in answer.stderr
 
 

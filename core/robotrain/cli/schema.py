@@ -9,7 +9,6 @@ from robotrain.cli.app import plugins_of
 from robotrain.cli.made import make_app
 from robotrain.cli.output import report, show_json
 from robotrain.provenance import Origin
-from robotrain.workload import DEFAULT_WORKLOAD
 
 Workload = Annotated[
     str,
@@ -57,7 +56,7 @@ def schema(
     platforms = {platform: named.one(found, "platform", platform, ORIGIN)} if platform else found.platforms()
     kinds = found.source_kinds()
     report(failure.problem(severity="warning") for failure in found.failures.values())
-    default = workload or DEFAULT_WORKLOAD
+    default = workload or found.default_workload()
     show_json(job_schema.schema(workloads.values(), platforms.values(), kinds, default))
 
 

@@ -37,7 +37,7 @@ def source_kind(thing: Any, claim: Claim) -> Any:
     """A source kind; a stranger's functions are guarded. Raises TypeError and ValueError."""
     if claim.own:
         return thing
-    from robotrain.loading.declared import flag_holds, must_be
+    from robotrain.loading.declared import answers_hold, flag_holds, must_be
     from robotrain.loading.kind_guard import guarded
     from robotrain.source import RoleFlag, SourceKind
 
@@ -47,6 +47,8 @@ def source_kind(thing: Any, claim: Claim) -> Any:
     for role, flag in thing.roles.items():
         must_be(f"roles[{role!r}]", flag, RoleFlag, "a robotrain.source.RoleFlag")
         flag_holds(role, flag)
+    must_be("unsupported", thing.unsupported, Mapping, "a mapping of roles to answers")
+    answers_hold("unsupported", thing.unsupported)
     return guarded(thing, claim)
 
 
@@ -66,6 +68,7 @@ def workload(thing: Any, claim: Claim) -> Any:
     for name, role in thing.roles.items():
         must_be(f"roles[{name!r}]", role, Role, "a robotrain.workload.Role")
     one_of("makes", thing.makes, get_args(Makes))
+    must_be("option_hints", thing.option_hints, Mapping, "a mapping of flags to what is said of them")
     must_be("profile", thing.profile, Profile, "a robotrain.workload.Profile")
     values_hold("parameters", thing.parameters)
     return guarded_workload(thing, claim)

@@ -72,13 +72,23 @@ def names_hold(where: str, names: Iterable[Any]) -> None:
             raise ValueError(f"its `{where}` has the name {name!r}, and a word of letters, digits and _ is due")
 
 
+def answers_hold(name: str, declared: Mapping[Any, Any]) -> None:
+    """Raises TypeError and ValueError for an answer that nobody could read."""
+    for key, answer in declared.items():
+        must_be(name, key, str, "a text for each key")
+        _answer(f"{name}[{key!r}]", answer)
+
+
 def _answers(name: str, declared: Mapping[Any, Any], place: Any) -> None:
     for key, answer in declared.items():
-        where = place(name, key)
-        must_be(where, answer, Support, SUPPORT)
-        one_of(where, answer.level, get_args(Level))
-        must_be(f"{where}.reason", answer.reason, str, "a text")
-        must_be(f"{where}.instead", answer.instead, str, "a text")
+        _answer(place(name, key), answer)
+
+
+def _answer(where: str, answer: Any) -> None:
+    must_be(where, answer, Support, SUPPORT)
+    one_of(where, answer.level, get_args(Level))
+    must_be(f"{where}.reason", answer.reason, str, "a text")
+    must_be(f"{where}.instead", answer.instead, str, "a text")
 
 
 def _pair(name: str, key: Any) -> str:

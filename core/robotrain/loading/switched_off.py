@@ -49,6 +49,26 @@ def kinds(without: Sequence[str]) -> str:
     return f"The options of {', '.join(off)} are switched off by {words}." if off else ""
 
 
+def no_workload(installed: Sequence[str]) -> Rejected:
+    """A job names no workload, and no installed one is the default."""
+    whole = () if built_in() else (Instead("uv pip install robotrain", "brings all that robotrain comes with"),)
+    ways = (*(Instead(name) for name in installed), *whole)
+    title = "no workload was chosen, and no installed one is the default"
+    return Rejected([Problem(code="workload-missing", stage=Stage.USAGE, title=title, instead=ways)])
+
+
+def several_defaults(names: Sequence[str]) -> Problem:
+    """A warning: more than one workload declares that it is the default."""
+    return Problem(
+        code="workload-defaults",
+        stage=Stage.USAGE,
+        title=f"{len(names)} workloads declare that they are the default: {', '.join(names)}; {names[0]} is used",
+        why="A job that names no workload means the first of them by name.",
+        instead=tuple(Instead(name, "names it") for name in names),
+        severity="warning",
+    )
+
+
 def _brought_by(family: str, without: str) -> set[str]:
     """The names of a family that are switched off by a word."""
     from robotrain.claims import read_claims

@@ -22,7 +22,7 @@ from robotrain.testing import command_line, strangers
 from robotrain.testing.command_line import Answer
 from robotrain.testing.in_time import in_time
 from robotrain.testing.world import World
-from robotrain.workload import DEFAULT_WORKLOAD, Workload
+from robotrain.workload import Workload
 
 NOTE = "sent by the kit"
 
@@ -75,7 +75,7 @@ class Bench:
     @cached_property
     def workload(self) -> Workload:
         """The kit's own where the platform takes any, else the first that it takes."""
-        names = [strangers.WORKLOAD, DEFAULT_WORKLOAD, *self.plugins.names("workload")]
+        names = [strangers.WORKLOAD, self.plugins.default_workload(), *self.plugins.names("workload")]
         for name in dict.fromkeys(names):
             if self.platform.capabilities.workload(name) and name in self.plugins.names("workload"):
                 return self.plugins.workload(name)

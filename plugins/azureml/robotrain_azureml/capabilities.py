@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 
 from robotrain.capabilities import ANY, YES, Capabilities, no, not_yet
-from robotrain_azure.tried import EVALUATING
+from robotrain_azure.tried import MODEL_OPTIONS
 
 BLOB = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
-OF_OSMO = "OSMO alone knows its buckets, and the keys of its storage."
-BROUGHT = "robotrain outputs RUN --checkpoint last --to FOLDER, then --resume-from FOLDER/checkpoints/STEP"
 FETCHED = ("dataset", "policy", "init_policy", "resume", "publish")
 """What the container fetches or writes by itself, whoever brought the kind: its half travels with the job."""
 
@@ -17,7 +15,6 @@ CAPABILITIES = Capabilities(
         ("dataset", "blob_url"): YES,
         ("dataset", "data_asset"): YES,
         ("dataset", "local_path"): YES,
-        ("dataset", "osmo_dataset"): no(OF_OSMO, f"--blob-url {BLOB}"),
         ("policy", "huggingface"): YES,
         ("policy", "blob_url"): YES,
         ("policy", "local_path"): YES,
@@ -35,12 +32,10 @@ CAPABILITIES = Capabilities(
         ("resume", "blob_url"): YES,
         ("resume", "local_path"): YES,
         ("resume", "datastore_path"): YES,
-        ("resume", "osmo_storage"): no(OF_OSMO, BROUGHT),
         ("publish", "blob_url"): YES,
-        ("publish", "osmo_storage"): no(OF_OSMO, f"--publish-url {BLOB}"),
         **{(role, ANY): YES for role in FETCHED},
     },
-    workloads={"lerobot-train": YES, "lerobot-eval": YES, ANY: YES},
+    workloads={ANY: YES},
     features={
         "register_model": YES,
         "tracking": YES,
@@ -76,7 +71,7 @@ _IDENTITY = "the job reads blobs as the compute's managed identity: --workload-i
 _SECRET = "a token never travels with a job: --hf-credential NAME names the secret of a key vault"
 
 DECLINED: Mapping[str, str] = {
-    **EVALUATING,
+    **MODEL_OPTIONS,
     "--workflow": _TEMPLATE,
     "-w": _TEMPLATE,
     "--job-file": _TEMPLATE,

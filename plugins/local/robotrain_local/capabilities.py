@@ -2,16 +2,7 @@
 
 from collections.abc import Mapping
 
-from robotrain.capabilities import ANY, YES, Capabilities, no
-
-DOWNLOAD = "download it and pass --dataset-path FOLDER"
-MODEL_ASSET = no(
-    "A model of an Azure ML workspace is mounted by an Azure ML job; this machine has no such mount.",
-    "download it (az ml model download) and name the folder in its place",
-)
-STORED = "A datastore of Azure ML is known to its workspace alone."
-OF_OSMO = "OSMO alone knows its buckets, and the keys of its storage."
-BROUGHT = "robotrain outputs RUN --checkpoint last --to FOLDER, then {} FOLDER/checkpoints/STEP"
+from robotrain.capabilities import ANY, YES, Capabilities
 
 WEIGHTS = ("registered_model", "blob_url")
 
@@ -20,23 +11,14 @@ CAPABILITIES = Capabilities(
         ("dataset", "local_path"): YES,
         ("dataset", "huggingface"): YES,
         ("dataset", "blob_url"): YES,
-        ("dataset", "data_asset"): no(
-            "An Azure ML data asset is mounted by an Azure ML job; this machine has no such mount.", DOWNLOAD
-        ),
-        ("dataset", "osmo_dataset"): no(OF_OSMO, DOWNLOAD),
         **{("policy", kind): YES for kind in ("local_path", "huggingface", "mlflow_run", *WEIGHTS)},
         **{("init_policy", kind): YES for kind in WEIGHTS},
         **{(role, ANY): YES for role in ("dataset", "policy", "init_policy", "resume", "publish")},
-        **{(role, "model_asset"): MODEL_ASSET for role in ("policy", "init_policy")},
-        ("policy", "datastore_path"): no(STORED, BROUGHT.format("--policy-path")),
-        ("resume", "datastore_path"): no(STORED, BROUGHT.format("--resume-from")),
-        ("resume", "osmo_storage"): no(OF_OSMO, BROUGHT.format("--resume-from")),
         ("resume", "local_path"): YES,
         ("resume", "blob_url"): YES,
         ("publish", "blob_url"): YES,
-        ("publish", "osmo_storage"): no(OF_OSMO, "--publish-url /FOLDER"),
     },
-    workloads={"lerobot-train": YES, "lerobot-eval": YES, ANY: YES},
+    workloads={ANY: YES},
     features={
         "runs_here": YES,
         "register_model": YES,
@@ -65,8 +47,6 @@ _BLOBS = "type the whole address: --blob-url https://ACCOUNT.blob.core.windows.n
 _CLOUD = "a cloud account's setting: the local platform runs the job on this very machine"
 
 DECLINED: Mapping[str, str] = {
-    "--dataset-revision": "it is part of the name: --dataset-repo-id OWNER/NAME@REVISION",
-    "--policy-revision": "it is part of the name: --policy-repo-id OWNER/NAME@REVISION",
     "--image": _CONTAINER,
     "-i": _CONTAINER,
     "--environment-name": _CONTAINER,

@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 
 from robotrain.capabilities import ANY, YES, Capabilities, no
-from robotrain_azure.tried import EVALUATING
+from robotrain_azure.tried import MODEL_OPTIONS
 
 BLOB = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
-NO_ASSETS = "OSMO reads concrete storage locations, not Azure ML workspace assets."
-STORED = "A datastore of Azure ML is known to its workspace alone."
-BROUGHT = "robotrain outputs RUN --checkpoint last --to FOLDER, then {} FOLDER/checkpoints/STEP"
+NO_MODELS = "OSMO reads concrete storage locations, not models of a registry."
 FETCHED = ("dataset", "policy", "init_policy", "resume", "publish")
 """What the container fetches or writes by itself, whoever brought the kind: its half travels with the job."""
 
@@ -18,26 +16,22 @@ CAPABILITIES = Capabilities(
         ("dataset", "blob_url"): YES,
         ("dataset", "local_path"): YES,
         ("dataset", "osmo_dataset"): YES,
-        ("dataset", "data_asset"): no(NO_ASSETS, f"--blob-url {BLOB}"),
         ("policy", "huggingface"): YES,
         ("policy", "blob_url"): YES,
         ("policy", "local_path"): YES,
         ("policy", "registered_model"): YES,
         ("policy", "mlflow_run"): YES,
         ("policy", "model_asset"): YES,
-        ("policy", "datastore_path"): no(STORED, BROUGHT.format("--policy-path")),
         ("init_policy", "blob_url"): YES,
-        ("init_policy", "registered_model"): no(NO_ASSETS, f"--init-from-policy-model {BLOB}"),
-        ("init_policy", "model_asset"): no(NO_ASSETS, f"--init-from-policy-model {BLOB}"),
+        ("init_policy", "registered_model"): no(NO_MODELS, f"--init-from-policy-model {BLOB}"),
         ("resume", "blob_url"): YES,
         ("resume", "local_path"): YES,
         ("resume", "osmo_storage"): YES,
-        ("resume", "datastore_path"): no(STORED, BROUGHT.format("--resume-from")),
         ("publish", "blob_url"): YES,
         ("publish", "osmo_storage"): YES,
         **{(role, ANY): YES for role in FETCHED},
     },
-    workloads={"lerobot-train": YES, "lerobot-eval": YES, ANY: YES},
+    workloads={ANY: YES},
     features={
         "register_model": YES,
         "tracking": YES,
@@ -68,7 +62,7 @@ _TEMPLATE = (
 _EXPLAIN = "the same is `robotrain explain …`, or `robotrain submit … --dry-run`"
 
 DECLINED: Mapping[str, str] = {
-    **EVALUATING,
+    **MODEL_OPTIONS,
     "--workflow": _TEMPLATE,
     "-w": _TEMPLATE,
     "--job-file": _TEMPLATE,

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from robotrain.capabilities import ANY, no
 from robotrain.hookspecs import hook
 from robotrain.source import RoleFlag, SourceError, SourceKind
 
@@ -35,6 +36,12 @@ KIND = SourceKind(
     roles={"dataset": RoleFlag("--dataset-asset", env=("DATASET_ASSETS",))},
     recognises=recognises,
     parse=parse,
+    unsupported={
+        ANY: no(
+            "An Azure ML data asset is mounted by a job of its workspace, and nothing else has such a mount.",
+            "--blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX",
+        )
+    },
 )
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from robotrain.capabilities import ANY, no
 from robotrain.hookspecs import hook
 from robotrain.source import SourceError, SourceKind
 
@@ -60,6 +61,8 @@ KIND = SourceKind(
     requires="tracking",
 )
 
+MOUNTED = "A model of an Azure ML workspace is mounted by a job of that workspace, and nothing else has such a mount."
+
 ASSET = SourceKind(
     name=asset.ModelAsset.kind,
     title="azureml models",
@@ -70,6 +73,10 @@ ASSET = SourceKind(
     roles=_ROLES,
     recognises=recognises_asset,
     parse=parse_asset,
+    unsupported={
+        ANY: no(MOUNTED, "download it (az ml model download) and name the folder in its place"),
+        "init_policy": no(MOUNTED, "--init-from-policy-model https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"),
+    },
 )
 
 

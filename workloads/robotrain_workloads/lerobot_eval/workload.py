@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     from robotrain.problem import Problem
 
 
+_EPISODES = "it is --eval-episodes N"
+OPTION_HINTS = {
+    "--eval-n-episodes": _EPISODES,
+    "--n-episodes": _EPISODES,
+    "--num-episodes": _EPISODES,
+    "--eval-env": "it is --env NAME",
+    "--eval-seed": "it is --seed N",
+    "--dataset-revision": "it is part of the name: --dataset-repo-id OWNER/NAME@REVISION",
+    "--policy-revision": "it is part of the name: --policy-repo-id OWNER/NAME@REVISION",
+}
+
+
 def check(job: "Job") -> "Iterator[Problem]":
     """What no platform changes: one policy, something to evaluate it on, and that all which is said counts."""
     from robotrain_workloads.lerobot_eval import rules
@@ -60,6 +72,7 @@ LEROBOT_EVAL = Workload(
         experiment="lerobot-evaluation",
     ),
     owned=OWNED,
+    option_hints=OPTION_HINTS,
     check=check,
 )
 

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from robotrain.problem import Problem
 
 
+OPTION_HINTS = {
+    "--dataset-revision": "it is part of the name: --dataset-repo-id OWNER/NAME@REVISION",
+    "--policy-revision": "it is part of the name: --policy-repo-id OWNER/NAME@REVISION",
+}
+
+
 def check(job: "Job") -> "Iterator[Problem]":
     """What no platform changes: the version, the device, one start, steps left, the place to publish to, a project."""
     from robotrain_workloads.lerobot_train import rules
@@ -46,6 +52,8 @@ LEROBOT_TRAIN = Workload(
         experiment="lerobot-training",
     ),
     owned=OWNED,
+    option_hints=OPTION_HINTS,
+    default=True,
     check=check,
 )
 

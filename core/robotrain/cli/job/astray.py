@@ -29,6 +29,8 @@ def of_others(unknown: Sequence[str], chosen: Choice, plugins: Any) -> dict[str,
     for flag in unknown:
         whose = list(owners(flag, chosen, plugins))
         declined = platform is not None and flag in platform.declined
+        workload = loaded(plugins.workload, chosen.workload)
+        declined = declined or (workload is not None and flag in workload.option_hints)
         if len(whose) == 1 and whose[0].startswith(WORKLOAD) and not declined:
             found.setdefault(whose[0].removeprefix(WORKLOAD), []).append(flag)
     return found

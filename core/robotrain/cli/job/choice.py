@@ -11,7 +11,6 @@ from robotrain.cli.app import plugins_of
 from robotrain.folders import DOTENV
 from robotrain.project_place import find
 from robotrain.provenance import DEFAULT, Origin, Value, own_name
-from robotrain.workload import DEFAULT_WORKLOAD
 
 if TYPE_CHECKING:
     from robotrain.job_file import JobFile
@@ -40,11 +39,12 @@ def choose(values: Mapping[str, Any], words: Sequence[str], parent: Any) -> Choi
     path = next((word for word in words if is_job_file(word)), "")
     file = _file(path, parent) if path else None
     project = _project(values.get("profile"), parent)
-    known = plugins_of(parent).names("workload")
+    plugins = plugins_of(parent)
+    known = plugins.names("workload")
     named = next((Value(word, Origin("argument")) for word in words if word in known), None)
     if not named and file and file.workload:
         named = Value(file.workload, Origin("job file", Path(path).name))
-    workload = named or (project.workload if project else None) or Value(DEFAULT_WORKLOAD, DEFAULT)
+    workload = named or (project.workload if project else None) or Value(plugins.default_workload(), DEFAULT)
     platform = _said(values.get("platform"), "--platform", PLATFORM, parent) or (project.platform if project else None)
     platform = platform or Value("", DEFAULT)
     return Choice(str(workload.value), str(platform.value), file, project, (workload.origin, platform.origin))

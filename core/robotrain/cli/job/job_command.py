@@ -21,6 +21,7 @@ from robotrain.cli.job.options import (
     filled,
 )
 from robotrain.cli.output import say
+from robotrain.provenance import DEFAULT
 
 if TYPE_CHECKING:
     from robotrain.problem import Problem
@@ -130,10 +131,16 @@ class JobCommand(ComposedCommand):
                 unknown = family == "platform" and name not in plugins.names(family)
                 meant = usage.elsewhere("--platform", name, plugins) if unknown else ()
                 found.append(usage.not_loaded(family, name, error, plugins, origin, meant))
+        if not chosen.workload:
+            from robotrain.loading.switched_off import no_workload
+
+            found += no_workload(plugins.names("workload")).problems
+        elif chosen.origins[0] == DEFAULT:
+            found += plugins.default_problems()
         files = [*(chosen.file.problems if chosen.file else ()), *(chosen.project.problems if chosen.project else ())]
         if not chosen.platform and not files:
             found.append(usage.no_platform(plugins))
-        if "workload" in parts:  # without one every option of a workload would seem unknown
+        if parts.get("workload"):  # without one every option of a workload would seem unknown
             words = [] if any(problem.code == "flag-without-value" for problem in found) else given.get("words") or []
             found += usage.strange_words(words, chosen, self.composed, plugins)
         if astray.misled(found, chosen) or not all(parts.get(family) for family in ("workload", "platform")):

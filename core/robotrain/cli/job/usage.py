@@ -216,6 +216,9 @@ def _unknown_option(flag: str, chosen: Choice, options: Options, plugins: Any) -
     platform = loaded(plugins.platform, chosen.platform)
     if platform and flag in platform.declined:
         return _problem("option-elsewhere", f"{platform.name} takes no {flag}", flag, why=platform.declined[flag])
+    workload = loaded(plugins.workload, chosen.workload)
+    if workload and flag in workload.option_hints:
+        return _problem("option-elsewhere", f"{workload.name} takes no {flag}", flag, why=workload.option_hints[flag])
     owners = list(astray.owners(flag, chosen, plugins))
     if owners:
         here = f"{chosen.workload} on {chosen.platform}" if chosen.platform else chosen.workload
@@ -230,9 +233,12 @@ def _unknown_option(flag: str, chosen: Choice, options: Options, plugins: Any) -
     if flag in SWITCHES:
         title = f"{flag} is a switch of robotrain itself, and stands before the command"
         return _problem("option-elsewhere", title, flag, instead=(Instead(f"robotrain {flag} … submit …"),))
-    workload = loaded(plugins.workload, chosen.workload)
     if workload and flag in workload.owned:
         return _problem("option-owned", f"robotrain sets {flag} itself", flag, instead=[Instead(workload.owned[flag])])
+    for name, other in plugins.workloads().items():
+        if flag in other.option_hints:
+            why = f"With workload {name}: {other.option_hints[flag]}."
+            return _problem("option-elsewhere", f"there is no option {flag}", flag, why=why)
     if "." in flag:
         why = f"Options of {workload.program if workload else 'the trainer'} itself stand after `--`."
         return _problem(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from robotrain.capabilities import no
 from robotrain.hookspecs import hook
 from robotrain.redaction import holds_secret
 from robotrain.source import RoleFlag, SourceError, SourceKind
@@ -87,6 +88,13 @@ KIND = SourceKind(
     },
     recognises=recognises,
     parse=parse,
+    unsupported={
+        role: no(
+            "A datastore of Azure ML is known to its workspace alone.",
+            f"robotrain outputs RUN --checkpoint last --to FOLDER, then {flag} FOLDER/checkpoints/STEP",
+        )
+        for role, flag in (("policy", "--policy-path"), ("resume", "--resume-from"))
+    },
 )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from robotrain.capabilities import ANY, no
 from robotrain.hookspecs import hook
 from robotrain.source import RoleFlag, SourceError, SourceKind
 
@@ -56,6 +57,12 @@ KIND = SourceKind(
     roles={"dataset": RoleFlag(FLAG, env=("OSMO_DATASET_NAME",))},
     recognises=recognises,
     parse=parse,
+    unsupported={
+        ANY: no(
+            "OSMO alone knows its buckets, and the keys of its storage.",
+            "--blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX",
+        )
+    },
 )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from robotrain.capabilities import no
 from robotrain.hookspecs import hook
 from robotrain.redaction import holds_secret
 from robotrain.source import SourceError, SourceKind
@@ -99,6 +100,8 @@ def _offer(text: str) -> str:
         return ""
 
 
+ALONE = "OSMO alone knows its buckets, and the keys of its storage."
+
 KIND = SourceKind(
     name=Storage.kind,
     title="OSMO storage",
@@ -110,6 +113,12 @@ KIND = SourceKind(
     parse=parse,
     schemes=tuple(LEAST),
     carried=True,
+    unsupported={
+        "resume": no(
+            ALONE, "robotrain outputs RUN --checkpoint last --to FOLDER, then --resume-from FOLDER/checkpoints/STEP"
+        ),
+        "publish": no(ALONE, "--publish-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"),
+    },
 )
 
 

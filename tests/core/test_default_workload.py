@@ -1,0 +1,44 @@
+"""The workload that a job means which names none: it says so itself."""
+
+import pytest
+
+WORK = """
+from dataclasses import dataclass
+from robotrain.hookspecs import hook
+from robotrain.workload import Workload
+
+
+@dataclass(frozen=True)
+class Parameters:
+    pass
+
+
+@hook
+def robotrain_workloads():
+    return [Workload(name="aaa", summary="first", parameters=Parameters, roles={}, half="aaa_work", default=True)]
+"""
+
+
+@pytest.fixture
+def aaa(install) -> None:
+    """A second workload that says that it is the default, the first by its name."""
+    install("robotrain-aaa", {"workload.aaa": "aaa_work"}, aaa_work=WORK)
+
+
+def test_the_first_by_name_of_several_is_used_and_that_is_said(robotrain, aaa) -> None:
+    answer = robotrain("explain", "--platform", "local", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    assert answer.json["workload"] == "aaa"
+    assert "2 workloads declare that they are the default: aaa, lerobot-train; aaa is used" in answer.stderr
+
+
+def test_a_workload_that_is_named_needs_no_default(robotrain, aaa) -> None:
+    answer = robotrain("explain", "lerobot-train", "-d", "lerobot/pusht", "--platform", "local")
+    assert "declare that they are the default" not in answer.stderr
+
+
+def test_without_a_default_the_workloads_are_offered(robotrain) -> None:
+    answer = robotrain("--without", "workload.lerobot-train", "explain", "--platform", "local", "--json")
+    assert answer.exit_code == 2
+    (problem,) = [one for one in answer.json["problems"] if one["code"] == "workload-missing"]
+    assert {"text": "lerobot-eval", "remark": ""} in problem["instead"]
