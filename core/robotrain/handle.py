@@ -83,7 +83,7 @@ class Run:
 
     def progress(self) -> progress.Progress:
         """How far it is: steps, losses, checkpoints, as its log tells by now."""
-        return progress.read(self.logs())
+        return progress.read(self.logs(), self.record.metrics)
 
     def evaluated(self) -> event.Evaluated | None:
         """What it found of the policy it was given: `.scores` by their names; None while there is nothing."""

@@ -1,7 +1,7 @@
 """What is known of a run from its events, whichever platform it runs on."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -10,32 +10,32 @@ from robotrain_runtime import event
 
 from robotrain import scores
 from robotrain.amounts import size
+from robotrain.workload import Metric
 
-HELD_OUT = "val/loss"
-LOSS = "train/loss"
-OF_EPISODE = re.compile(r"(?:rollout_)?ep[0-9]+_(\w+)")
-"""A metric of one episode alone: of a rollout by its place, of a replay by its number in the dataset."""
-COUNTED = ("success", "mse")
+SHOWN = 2
+"""Of metrics that nobody declared, on a line."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """The state that events add up to. losses: (step, train/loss); metrics: the newest value of each name.
+    """The state that events add up to. declared: the metrics that the workload declares. curve: (step, value) of the
+    metric that matters most while the run goes on; metrics: the newest value of each name.
 
     machine: the newest values of the machine, which belong to no step. checkpoint: where the newest complete one lies;
     published: every copy, in the order made. warnings: what a person should know, errors among them. stage: the one
     begun last of those that go on, else of all. download: how far the data is. unit: what `step` and `total` count.
     tags: what its tracking run is told of its origin.
-    episodes: success and error of each, by their names; evaluated: what came of all of them; delivered: the places that
+    episodes: what is summed up over them, by its name; evaluated: what came of all of them; delivered: the places that
     its results were copied to.
     """
 
+    declared: Sequence[Metric] = ()
     stage: str = ""
     download: event.Download | None = None
     step: int | None = None
     total: int | None = None
     unit: str = "step"
-    losses: list[tuple[int, float]] = field(default_factory=list)
+    curve: list[tuple[int, float]] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
     held_out_at: int | None = None
     machine: dict[str, float] = field(default_factory=dict)
@@ -53,6 +53,36 @@ class Progress:
     _going_on: list[str] = field(default_factory=list)
     _first: tuple[float, int] | None = None
     _newest: float = 0.0
+
+    @property
+    def main(self) -> Metric | None:
+        """The metric that matters most while the run goes on: the loss, else the headline score."""
+        scores_of = (one for one in self.declared if one.kind == "score" and one.headline and not one.share)
+        return next((one for one in self.declared if one.kind == "loss"), None) or next(scores_of, None)
+
+    @property
+    def validation(self) -> Metric | None:
+        """The loss on data that is not trained on."""
+        return next((one for one in self.declared if one.kind == "validation"), None)
+
+    @property
+    def losses(self) -> list[tuple[int, float]]:
+        """The loss by step."""
+        return self.curve if self.main and self.main.kind == "loss" else []
+
+    def is_of_episode(self, name: str) -> bool:
+        """Whether a metric is of one episode alone."""
+        return any(one.kind == "episode" and re.fullmatch(one.name, name) for one in self.declared)
+
+    def is_score(self, name: str) -> bool:
+        """Whether a metric says what a score of the evaluation does."""
+        found = self.evaluated.scores if self.evaluated else {}
+        copies = (one for one in self.declared if one.kind == "copy" and found)
+        return name in found or any(re.fullmatch(one.name, name) for one in copies)
+
+    def is_validated(self, values: Mapping[str, float]) -> bool:
+        """Whether values were measured on data that is not trained on."""
+        return self.validation is not None and self.validation.name in values
 
     def add(self, record: event.Record) -> None:
         """One more event."""
@@ -109,10 +139,10 @@ class Progress:
     def _measured(self, at: float, metrics: event.Metrics) -> None:
         assert metrics.step is not None
         self.metrics.update(metrics.values)
-        if HELD_OUT in metrics.values:
+        if self.is_validated(metrics.values):
             self.held_out_at = metrics.step
-        if LOSS in metrics.values:
-            self._lost(metrics.step, metrics.values[LOSS])
+        if (main := self.main) and main.name in metrics.values:
+            self._draw(metrics.step, metrics.values[main.name])
         if metrics.unit == "episode":
             self._episode(metrics.values)
         self.total, self.unit = metrics.total or self.total, metrics.unit
@@ -122,13 +152,18 @@ class Progress:
 
     def _episode(self, values: Mapping[str, float]) -> None:
         for name, value in values.items():
-            if (found := OF_EPISODE.fullmatch(name)) and found[1] in COUNTED:
+            if self._summed_by(name):
                 self.episodes[name] = value
 
-    def _lost(self, step: int, loss: float) -> None:
-        while self.losses and self.losses[-1][0] > step:  # steps that are done once more
-            self.losses.pop()
-        self.losses.append((step, loss))
+    def _summed_by(self, name: str) -> Metric | None:
+        """The metric that sums up a value over all episodes."""
+        summed = (one for one in self.declared if one.kind == "episode" and one.brief)
+        return next((one for one in summed if re.fullmatch(one.name, name)), None)
+
+    def _draw(self, step: int, value: float) -> None:
+        while self.curve and self.curve[-1][0] > step:  # steps that are done once more
+            self.curve.pop()
+        self.curve.append((step, value))
 
     def copies(self, step: int | None) -> list[str]:
         """Where copies of a step's checkpoint can be found, each place once."""
@@ -174,10 +209,9 @@ class Progress:
         if self.step is None:
             return self._downloaded(ended) if self.stage == "data" else self._begins()
         share = f"/{self.total} ({self.step / self.total:.0%})" if self.total else ""
-        parts = [f"{self.unit} {self.step}{share}", *(f"loss {loss:.4g}" for _, loss in self.losses[-1:])]
-        parts += [self.score] * bool(self.score)
-        if HELD_OUT in self.metrics:
-            parts.append(f"val {self.metrics[HELD_OUT]:.4g} at {self.held_out_at}")
+        parts = [f"{self.unit} {self.step}{share}", *filter(None, (self.newest_value, self.score, self.validated))]
+        if not self.declared:
+            parts += [f"{name} {value:.4g}" for name, value in list(self.metrics.items())[:SHOWN]]
         if self.rate:
             parts.append(f"{self.pace} {self.unit}s/s")
         if self.seconds_left is not None and not ended:
@@ -186,13 +220,29 @@ class Progress:
 
     @property
     def score(self) -> str:
-        """What an evaluation found, or has found by now: `success 3/4`, else `mse 0.41`; empty where there is none."""
+        """What an evaluation found, or has found by now: `success 3/4`; empty where there is nothing."""
         if self.evaluated:
-            return scores.said(self.evaluated)
-        tried = [value for name, value in self.episodes.items() if name.endswith("_success")]
-        if tried:
-            return f"success {sum(value >= 0.5 for value in tried)}/{len(tried)}"
-        return f"mse {scores.few(sum(self.episodes.values()) / len(self.episodes))}" if self.episodes else ""
+            return scores.said(self.evaluated, self.declared)
+        for metric in self.declared:
+            if values := [value for name, value in self.episodes.items() if self._summed_by(name) == metric]:
+                if metric.share:
+                    return f"{metric.brief} {sum(value >= 0.5 for value in values)}/{len(values)}"
+                return f"{metric.brief} {scores.few(sum(values) / len(values))}{scores.unit_of(metric)}"
+        return ""
+
+    @property
+    def newest_value(self) -> str:
+        """`loss 0.25`: the newest value of what matters most; empty where there is none."""
+        if not (main := self.main) or not self.curve or (self.evaluated and main.kind == "score"):
+            return ""
+        return f"{main.brief or main.title} {self.curve[-1][1]:.4g}{scores.unit_of(main)}"
+
+    @property
+    def validated(self) -> str:
+        """`val 0.41 at 200`: the newest loss on data that is not trained on; empty where there is none."""
+        if (metric := self.validation) is None or metric.name not in self.metrics:
+            return ""
+        return f"{metric.brief or metric.title} {self.metrics[metric.name]:.4g} at {self.held_out_at}"
 
     @property
     def pace(self) -> str:
@@ -217,7 +267,7 @@ class Progress:
         return "  ".join(parts)
 
     @staticmethod
-    def describe(happened: event.Event) -> str:
+    def describe(happened: event.Event, declared: Sequence[Metric] = ()) -> str:
         """An event as a line for people; empty for those that say nothing by themselves."""
         match happened:
             case event.Stage():
@@ -239,7 +289,7 @@ class Progress:
                 already = f"; {scores.was_there(happened)}" if scores.was_there(happened) else ""
                 return f"{what} registered as {happened.name}, version {happened.version}{uri}{already}"
             case event.Evaluated():
-                return _evaluated(happened)
+                return _evaluated(happened, declared)
             case event.Delivered():
                 took = f" in {duration(happened.seconds)}" if happened.seconds is not None else ""
                 return f"copied to {happened.to}{took}"
@@ -252,31 +302,33 @@ class Progress:
         return ""
 
 
-def _evaluated(happened: event.Evaluated) -> str:
+def _evaluated(happened: event.Evaluated, declared: Sequence[Metric]) -> str:
     """`20 episodes evaluated: success …`."""
     count = "1 episode" if happened.episodes == 1 else f"{happened.episodes} episodes"
-    said = f": {scores.in_full(happened)}" if scores.in_full(happened) else ""
+    found = scores.in_full(happened, declared)
+    said = f": {found}" if found else ""
     return f"{count} evaluated{said}" + ("; less than was demanded" if happened.passed is False else "")
 
 
-def read(lines: Iterable[str]) -> Progress:
-    """The progress that a log tells."""
-    progress = Progress()
+def read(lines: Iterable[str], declared: Sequence[Metric] = ()) -> Progress:
+    """The progress that a log tells. declared: the metrics of its workload."""
+    progress = Progress(declared)
     for line in lines:
         if line.startswith(event.PREFIX) and (record := event.read(line)):
             progress.add(record)
     return progress
 
 
-def newest(lines: Iterable[str]) -> Progress:
+def newest(lines: Iterable[str], declared: Sequence[Metric] = ()) -> Progress:
     """The newest step and loss alone: of a log, or its end, no more is taken apart than they need."""
+    progress = Progress(declared)
+    main = progress.main.name if progress.main else ""
     records: list[event.Record] = []
     for line in reversed(list(lines)):
         if line.startswith(event.PREFIX) and (record := event.read(line)):
             records.append(record)
-            if isinstance(record.event, event.Metrics) and LOSS in record.event.values:
+            if isinstance(record.event, event.Metrics) and main in record.event.values:
                 break
-    progress = Progress()
     for record in reversed(records):
         progress.add(record)
     return progress

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from robotrain.problem import Problem, Rejected, Stage
-from robotrain.workload import Makes, Outputs
+from robotrain.workload import Makes, Metric, Outputs
 
 State = Literal["pending", "running", "succeeded", "failed", "cancelled", "lost"]
 
@@ -69,8 +69,8 @@ class Output:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """What is kept of a run. phase: `sending` until the platform took it and its name was told. settings: the
-    platform's, as resolved. makes, outputs: what its workload leaves. host: the machine it was sent from. notes: what
-    happened on its way that explains it.
+    platform's, as resolved. makes, outputs, metrics: as its workload declares them. host: the
+    machine it was sent from. notes: what happened on its way that explains it.
     """
 
     run: str
@@ -86,3 +86,4 @@ class RunRecord:
     notes: tuple[str, ...] = ()
     makes: Makes = "checkpoints"
     outputs: Outputs = field(default=Outputs())
+    metrics: tuple[Metric, ...] = ()

@@ -1,35 +1,31 @@
-"""What an evaluation found, in words: the same wherever it is told."""
+"""What an evaluation found, in words: the same wherever it is told, by the metrics that its workload declares."""
 
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from robotrain_runtime.event import Evaluated, Registered
 
-RATE, LOW, HIGH = "rollout/success_rate", "rollout/success_rate_low", "rollout/success_rate_high"
-REWARD, ROLLED = "rollout/avg_max_reward", "rollout/episodes"
-REPLAY = "replay/"
-SQUARED, ABSOLUTE, LATENCY = "replay/mse", "replay/mae", "replay/latency_p95_ms"
-TOLD = (("greatest reward, mean", REWARD, ""), ("mse", SQUARED, ""), ("mae", ABSOLUTE, ""), ("p95", LATENCY, " ms"))
-"""In words: name, score, unit."""
+    from robotrain.workload import Metric
+
 MOST = 2**53
 LARGE = 10**7
 SHOWN = 6
 """Of scores that have names of their own."""
 
 
-def said(evaluated: Evaluated) -> str:
-    """`success 17 of 20, 85% (64-95%)  greatest reward, mean 0.93  mse 0.41  p95 1.9 ms`: what is known of it."""
-    return "  ".join(f"{name} {text}" for name, text in pairs(evaluated))
+def said(evaluated: Evaluated, declared: Sequence[Metric]) -> str:
+    """`success 17 of 20, 85% (64-95%)  mse 0.41  p95 1.9 ms`: what is known of it."""
+    return "  ".join(f"{name} {text}" for name, text in pairs(evaluated, declared))
 
 
-def in_full(evaluated: Evaluated) -> str:
+def in_full(evaluated: Evaluated, declared: Sequence[Metric]) -> str:
     """The same, and under which conditions it holds: `success 17 of 20, 85%  (pusht, easy starts, 80 steps)`."""
     within = conditions(evaluated)
-    return "  ".join(filter(None, (said(evaluated), f"({within})" if within else "")))
+    return "  ".join(filter(None, (said(evaluated, declared), f"({within})" if within else "")))
 
 
 def conditions(evaluated: Evaluated) -> str:
@@ -41,48 +37,67 @@ def conditions(evaluated: Evaluated) -> str:
     return told(evaluated.conditions)
 
 
-def of_rollouts(evaluated: Evaluated) -> str:
-    """The conditions of the success rate alone: those of a replay stand behind them."""
+def first_conditions(evaluated: Evaluated) -> str:
+    """The conditions of the headline score alone: those of others stand behind them."""
     return conditions(evaluated).partition("; ")[0]
 
 
-def pairs(evaluated: Evaluated) -> list[tuple[str, str]]:
+def pairs(evaluated: Evaluated, declared: Sequence[Metric]) -> list[tuple[str, str]]:
     """The same, each with its name."""
-    return list(_pairs(evaluated)) or list(_others(evaluated))
+    return list(_pairs(evaluated, declared)) or list(_others(evaluated))
 
 
-def brief(scores: Mapping[str, float]) -> str:
+def brief(scores: Mapping[str, float], declared: Sequence[Metric]) -> str:
     """The one score that matters most: `85%`, else `mse 0.41`; empty for none."""
-    rate, error = share(scores, RATE), number(scores, SQUARED)
-    return f"{rate:.0%}" if rate is not None else f"mse {few(error)}" if error is not None else ""
+    for metric in declared:
+        if metric.kind != "score" or not metric.headline:
+            continue
+        if metric.share and (part := share(scores, metric.name)) is not None:
+            return f"{part:.0%}"
+        if not metric.share and (value := number(scores, metric.name)) is not None:
+            return f"{metric.brief or metric.title} {few(value)}{unit_of(metric)}"
+    return ""
 
 
-def success(evaluated: Evaluated) -> str:
-    """`17 of 20, 85% (64-95%)`; empty where nothing was tried."""
-    rate = share(evaluated.scores, RATE)
+def share_metric(declared: Sequence[Metric]) -> Metric | None:
+    """The headline that is a share of episodes; None where none is."""
+    return next((one for one in declared if one.kind == "score" and one.headline and one.share), None)
+
+
+def unit_of(metric: Metric) -> str:
+    """What stands behind a value."""
+    return f" {metric.unit}" if metric.unit else ""
+
+
+def success(evaluated: Evaluated, metric: Metric | None) -> str:
+    """`17 of 20, 85% (64-95%)`, of a score that is a share; empty where nothing was tried."""
+    rate = share(evaluated.scores, metric.name) if metric else None
     if rate is None:
         return ""
-    of, within = counted(evaluated), interval(evaluated)
+    of, within = counted(evaluated, metric), interval(evaluated, metric)
     return (f"{of}, " if of else "") + f"{rate:.0%}" + (f" ({within})" if within else "")
 
 
-def counted(evaluated: Evaluated) -> str:
+def counted(evaluated: Evaluated, metric: Metric | None) -> str:
     """`17 of 20`; empty where it is not known."""
-    known = successes(evaluated)
+    known = successes(evaluated, metric)
     return f"{known[0]} of {known[1]}" if known else ""
 
 
-def successes(evaluated: Evaluated) -> tuple[int, int] | None:
+def successes(evaluated: Evaluated, metric: Metric | None) -> tuple[int, int] | None:
     """How many episodes succeeded, of how many; None where it is not known."""
-    rate, tried = share(evaluated.scores, RATE), number(evaluated.scores, ROLLED)
-    if tried is None and not any(name.startswith(REPLAY) for name in evaluated.scores):
+    if metric is None:
+        return None
+    rate, tried = share(evaluated.scores, metric.name), number(evaluated.scores, metric.count)
+    group = metric.name.partition("/")[0]
+    if tried is None and all(name.partition("/")[0] == group for name in evaluated.scores):
         tried = evaluated.episodes
     return (round(rate * tried), round(tried)) if rate is not None and tried and 0 < tried < MOST else None
 
 
-def interval(evaluated: Evaluated) -> str:
+def interval(evaluated: Evaluated, metric: Metric | None) -> str:
     """`64-95%`; empty where it is not known."""
-    low, high = share(evaluated.scores, LOW), share(evaluated.scores, HIGH)
+    low, high = (share(evaluated.scores, name) for name in ((metric.low, metric.high) if metric else ("", "")))
     return "" if low is None or high is None else f"{low * 100:.0f}-{high * 100:.0f}%"
 
 
@@ -112,12 +127,14 @@ def share(scores: Mapping[str, float], name: str) -> float | None:
     return value if value is not None and 0 <= value <= 1 else None
 
 
-def _pairs(evaluated: Evaluated) -> Iterator[tuple[str, str]]:
-    if text := success(evaluated):
-        yield "success", text
-    for name, score, unit in TOLD:
-        if (value := number(evaluated.scores, score)) is not None:
-            yield name, f"{few(value)}{unit}"
+def _pairs(evaluated: Evaluated, declared: Sequence[Metric]) -> Iterator[tuple[str, str]]:
+    for metric in declared:
+        if metric.kind != "score" or not metric.brief:
+            continue
+        if metric.share and (text := success(evaluated, metric)):
+            yield metric.brief, text
+        elif not metric.share and (value := number(evaluated.scores, metric.name)) is not None:
+            yield metric.brief, f"{few(value)}{unit_of(metric)}"
 
 
 def _others(evaluated: Evaluated) -> Iterator[tuple[str, str]]:

@@ -322,4 +322,5 @@ def _record(rendered: Rendered, notes: Iterable[str]) -> RunRecord:
         notes=tuple(notes),
         makes=rendered.makes,
         outputs=plan.job.profile.outputs,
+        metrics=plan.job.profile.metrics,
     )

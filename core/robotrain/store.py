@@ -21,7 +21,7 @@ from robotrain.held_name import CLAIMED, HeldName
 from robotrain.problem import Problem, Rejected, Stage
 from robotrain.redaction import redact
 from robotrain.run import RunRecord
-from robotrain.workload import Outputs
+from robotrain.workload import Metric, Outputs
 
 if TYPE_CHECKING:
     from robotrain.job import Job
@@ -32,7 +32,7 @@ FORGOTTEN = "forgotten"
 """Stays in the folder of a run that was removed: its name is given to no other."""
 SHOWN = 8
 LAST = ("", "last")
-DECLARED = {"outputs": Outputs}
+DECLARED = ("outputs", "metrics")
 """Fields of a record that hold what the workload declared; a record of an earlier version has none."""
 LOOKS, BETWEEN_LOOKS = 5, 0.02
 """Whoever looks whether a name is held holds it for a moment: a name is asked for so often, so many seconds apart."""
@@ -264,7 +264,9 @@ def _record(data: Any, path: Path) -> RunRecord:
         kept = data.get("schema") if isinstance(data, dict) else None
         raise Rejected([record_problems.broken(path, f"this robotrain reads schema {SCHEMA}, the file has {kept!r}")])
     fields = _fields()
-    declared = {name: _declared(kind, data.get(name)) for name, kind in DECLARED.items()}
+    listed = data.get("metrics") if isinstance(data.get("metrics"), list) else []
+    metrics = tuple(_declared(Metric, one) for one in listed or () if isinstance(one, dict) and "name" in one)
+    declared = {"outputs": _declared(Outputs, data.get("outputs")), "metrics": metrics}
     data = {"host": "", "notes": [], "makes": "checkpoints"} | data  # records of earlier versions have none
     wrong = [name for name, kind in fields.items() if name not in DECLARED and not _fits(data.get(name), kind)]
     if wrong:
@@ -274,11 +276,11 @@ def _record(data: Any, path: Path) -> RunRecord:
     return RunRecord(**{name: data.get(name) for name in fields} | declared | {"notes": tuple(data["notes"])})
 
 
-def _declared(kind: type, data: Any) -> Any:
+def _declared(kind: Any, data: Any) -> Any:
     """What a workload declared, of the parts that are as they have to be; the rest as nobody declared it."""
-    hints = get_type_hints(kind)
     said = data if isinstance(data, dict) else {}
-    return kind(**{name: said[name] for name, due in hints.items() if name in said and type(said[name]) is due})
+    usual = {field.name: field.default for field in dataclasses.fields(kind)} | ({"name": ""} if kind is Metric else {})
+    return kind(**{name: said[name] for name, one in usual.items() if type(said.get(name)) is type(one)})
 
 
 def _as_mapping(value: Any) -> dict[str, Any]:

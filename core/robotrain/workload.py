@@ -67,12 +67,51 @@ class Outputs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A metric that the runs of a workload report, and how views show it."""
+
+    name: str
+    """As events and tracking have it; with `pattern` a regular expression that stands for all names it matches."""
+    pattern: bool = False
+    kind: Literal["loss", "validation", "score", "episode", "copy", ""] = ""
+    """loss, validation: of training, over its steps. score: what a run is judged by. episode: of one episode alone.
+    copy: the value of a score under another name. Empty: none of them.
+    """
+    label: str = ""
+    """In words; empty for the name."""
+    brief: str = ""
+    """Its name in a summary of one line; a score without one is left out of it."""
+    unit: str = ""
+    better: Literal["lower", "higher", ""] = ""
+    headline: bool = False
+    """Whether it is the score that matters most; of several the first that a run has."""
+    share: bool = False
+    """Whether it is a part of 1, shown in percent; of metrics of one episode, how many of them are 1: `3/4`."""
+    low: str = ""
+    """The score that bounds it from below with 95 % confidence."""
+    high: str = ""
+    """The score that bounds it from above with 95 % confidence."""
+    count: str = ""
+    """The score that says of how many episodes it is a share."""
+    note: str = ""
+    """A sentence that stands below a table in which it is shown."""
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return self.label or self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """The declarations of a workload that travel with a job: platforms place its runs by them."""
+    """The declarations of a workload that travel with a job: platforms place its runs by them,
+    and views present them.
+    """
 
     resources: Resources = Resources()
     container: Container = Container()
     outputs: Outputs = Outputs()
+    metrics: tuple[Metric, ...] = ()
     experiment: str = ""
     """The experiment that runs are tracked in; empty for the workload's name."""
 
@@ -104,4 +143,7 @@ class Workload:
     default: bool = False
     """Whether a job that names no workload means this one."""
     profile: Profile = Profile()
-    """Its usual machine, container, outputs and experiment."""
+    """Its usual machine, container, outputs, metrics and experiment."""
+    results_reader: str = ""
+    """The module whose `read_results(content)` reads the file that completes the results, for reports:
+    see `robotrain.report.results_file`."""

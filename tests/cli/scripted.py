@@ -8,6 +8,9 @@ from typing import Any
 
 from robotrain import store
 from robotrain.run import RunRecord
+from robotrain.workload import Profile
+from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
+from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 from robotrain_runtime import event
 from robotrain_runtime.event import Event
 
@@ -86,8 +89,14 @@ class Run:
         place.write_text("12345")
 
 
+PROFILES = {one.name: one.profile for one in (LEROBOT_TRAIN, LEROBOT_EVAL)}
+
+
 def record(run: str, platform: str, folder: Path, created: float, **fields: Any) -> None:
     """The record of a run, as `submit` leaves it."""
+    evaluates = run.startswith("eval") or fields.get("makes") == "results"
+    workload = str(fields.get("workload") or ("lerobot-eval" if evaluates else "lerobot-train"))
+    profile = PROFILES.get(workload, Profile())
     store.write(
         RunRecord(
             **{
@@ -100,6 +109,8 @@ def record(run: str, platform: str, folder: Path, created: float, **fields: Any)
                 "workload": "lerobot-train",
                 "settings": {},
                 "reference": {"folder": str(folder)},
+                "outputs": profile.outputs,
+                "metrics": profile.metrics,
                 **fields,
             }
         )

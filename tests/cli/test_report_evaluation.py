@@ -10,6 +10,8 @@ from robotrain.report import media, results_file
 from robotrain_runtime import event
 from robotrain_runtime.event import Checkpoint, Delivered, Evaluated, Metrics, Track
 
+NAME = "eval_results.json"
+
 SCORES = {"rollout/success_rate": 0.5, "rollout/success_rate_low": 0.1, "rollout/success_rate_high": 0.9}
 FOUND = SCORES | {"rollout/episodes": 2, "replay/mse": 0.41}
 TOLD = Evaluated(episodes=3, scores=FOUND, results="/work/eval_results", conditions="easy")
@@ -41,7 +43,7 @@ FILES = {
 
 
 def put(folder, said=SAID, files=FILES):
-    for name, content in {**files, results_file.NAME: said if isinstance(said, bytes) else json.dumps(said)}.items():
+    for name, content in {**files, NAME: said if isinstance(said, bytes) else json.dumps(said)}.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())

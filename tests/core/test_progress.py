@@ -1,6 +1,7 @@
 """What a run's events add up to."""
 
 import dataclasses
+import functools
 import math
 
 import pytest
@@ -19,10 +20,17 @@ from robotrain_runtime.event import (
     Registered,
     Stage,
 )
+from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
+from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
+
+METRICS = (*LEROBOT_TRAIN.profile.metrics, *LEROBOT_EVAL.profile.metrics)
+read_log = functools.partial(progress.read, declared=METRICS)
+read_end = functools.partial(progress.newest, declared=METRICS)
+describe = functools.partial(Progress.describe, declared=METRICS)
 
 
 def told(*events, seconds=1.0):
-    return progress.read(event.dump(one, at) for at, one in zip(range(0, 1000, int(seconds)), events, strict=False))
+    return read_log(event.dump(one, at) for at, one in zip(range(0, 1000, int(seconds)), events, strict=False))
 
 
 def test_steps_rate_and_what_is_left():
@@ -61,7 +69,7 @@ def test_a_run_that_succeeded_did_all_its_steps():
 
 
 def test_ordinary_and_strange_lines_say_nothing():
-    known = progress.read(["hello", event.PREFIX + "{", "step 5", ""])
+    known = read_log(["hello", event.PREFIX + "{", "step 5", ""])
     assert known.step is None
 
 
@@ -80,10 +88,10 @@ def test_what_became_of_checkpoints_is_kept():
 
 
 def test_published_and_registered_read_like_sentences():
-    assert Progress.describe(Published(step=200, to="runs:/r/200", seconds=3.0)) == (
+    assert describe(Published(step=200, to="runs:/r/200", seconds=3.0)) == (
         "checkpoint of step 200 published to runs:/r/200 in 3 s"
     )
-    assert Progress.describe(Registered(name="act", version="3", step=400, uri="models:/act/3")) == (
+    assert describe(Registered(name="act", version="3", step=400, uri="models:/act/3")) == (
         "the policy of step 400 is registered as act, version 3: models:/act/3"
     )
 
@@ -117,11 +125,11 @@ def test_where_it_came_to_has_nothing_left():
 def test_the_end_of_a_log_tells_the_newest_step_and_loss():
     lines = [event.dump(Metrics(step=step, total=100, values={"train/loss": 1 / step})) for step in range(1, 50)]
     later = [event.dump(Metrics(step=55, total=100, values={})), "an ordinary line"]
-    known = progress.newest([*lines, *later])
+    known = read_end([*lines, *later])
     assert (known.step, known.total, known.losses) == (55, 100, [(49, 1 / 49)])
-    done = progress.newest([*lines, event.dump(Outcome(state="succeeded", exit_code=0))])
+    done = read_end([*lines, event.dump(Outcome(state="succeeded", exit_code=0))])
     assert done.step == 100
-    assert progress.newest([]).step is None
+    assert read_end([]).step is None
 
 
 def test_times_as_people_say_them():
@@ -158,7 +166,7 @@ def episode(number, total=10, **values):
 def test_an_evaluation_counts_episodes_and_those_that_succeeded():
     known = told(*(episode(number, success=float(number != 1), max_reward=0.9) for number in range(4)), seconds=10)
     assert known.line() == "episode 4/10 (40%)  success 3/4  0.1 episodes/s  1:00 min left"
-    assert Progress.describe(episode(3, success=1.0)) == "episode 4: rollout_ep3_success 1"
+    assert describe(episode(3, success=1.0)) == "episode 4: rollout_ep3_success 1"
 
 
 def test_a_replay_tells_its_mean_error_by_now():
@@ -180,11 +188,11 @@ SCORES = {"rollout/success_rate": 0.85, "rollout/success_rate_low": 0.64, "rollo
 def test_what_was_found_reads_like_a_sentence():
     found = Evaluated(episodes=20, scores=SCORES | {"rollout/avg_max_reward": 0.93}, results="/x/eval_results")
     said = "20 episodes evaluated: success 17 of 20, 85% (64-95%)  greatest reward, mean 0.93"
-    assert Progress.describe(found) == said
-    assert Progress.describe(dataclasses.replace(found, passed=False)) == f"{said}; less than was demanded"
-    assert Progress.describe(Delivered(to="runs:/r", seconds=3.0)) == "copied to runs:/r in 3 s"
+    assert describe(found) == said
+    assert describe(dataclasses.replace(found, passed=False)) == f"{said}; less than was demanded"
+    assert describe(Delivered(to="runs:/r", seconds=3.0)) == "copied to runs:/r in 3 s"
     policy = Registered(name="act", version="3", step=0, uri="models:/act/3")
-    assert Progress.describe(policy) == "the policy is registered as act, version 3: models:/act/3"
+    assert describe(policy) == "the policy is registered as act, version 3: models:/act/3"
 
 
 def test_copies_of_results_and_of_the_policy_are_kept_apart_each_once():
@@ -197,7 +205,7 @@ def test_copies_of_results_and_of_the_policy_are_kept_apart_each_once():
 
 def test_episodes_of_one_moment_have_no_rate():
     record = (event.Record(5.0, episode(number)) for number in range(3))
-    known = Progress()
+    known = Progress(METRICS)
     for one in record:
         known.add(one)
     assert known.line() == "episode 3/10 (30%)"
@@ -205,7 +213,7 @@ def test_episodes_of_one_moment_have_no_rate():
 
 def test_the_end_of_a_log_tells_the_scores():
     lines = [event.dump(Evaluated(episodes=20, scores=SCORES, results="/x"))]
-    assert progress.newest(lines).evaluated.scores == SCORES
+    assert read_end(lines).evaluated.scores == SCORES
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """`robotrain logs`: what a run wrote, and what it goes on to write."""
 
+import functools
 import gc
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -41,7 +42,7 @@ def logs(
         raise usage("--raw and --json contradict each other", "JSON has every line already.", ("--json", ""))
     gc.enable()  # this may go on for days
     record, platform = opened(ctx, run)
-    shape = events.as_json if json else str if raw else events.readable
+    shape = events.as_json if json else str if raw else functools.partial(events.readable, declared=record.metrics)
     if follow:
         return _follow(record, platform, tail, shape)
     found = _all(record, platform, shape) if tail is None else _last(record, platform, shape, tail)

@@ -52,7 +52,7 @@ def register(
         show(f"{made.name} version {made.version}: {at}{made.uri}".rstrip(" :"))
         if already := scores.was_there(made):
             show(f"  {already}")
-        if evaluated and (said := scores.in_full(evaluated)):
+        if evaluated and (said := scores.in_full(evaluated, store.read(run).metrics)):
             show(f"  {said}")
 
 

@@ -71,7 +71,13 @@ def _told(facts: "Facts") -> str:
     from robotrain import scores
 
     known = facts.told.progress.evaluated
-    score = (scores.success(known) and f"success {scores.success(known)}") or scores.said(known) if known else ""
+    declared = facts.record.metrics
+    share = scores.share_metric(declared)
+    success = scores.success(known, share) if known else ""
+    if share and success:
+        score = f"{share.brief or share.title} {success}"
+    else:
+        score = scores.said(known, declared) if known else ""
     return "  ".join(filter(None, (facts.record.run, facts.status.state, score)))
 
 

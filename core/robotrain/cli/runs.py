@@ -128,7 +128,7 @@ def _table(found: "Sequence[Listed]") -> list[str]:
         Column("PLATFORM", [one.record.platform if one.record else "" for one in found], goes=4),
         Column("STEP", [_steps(one) for one in found], goes=1),
         Column("LOSS", ["" if one.loss is None else f"{one.loss:.4g}" for one in found], goes=3),
-        Column("SCORE", [scores.brief(one.scores) for one in found], goes=3),
+        Column("SCORE", [scores.brief(one.scores, one.record.metrics if one.record else ()) for one in found], goes=3),
         Column("CONDITIONS", [plain(one.conditions) for one in found], goes=7),
         Column("AGE", [_age(now - one.record.created) if one.record else "" for one in found], goes=2),
         Column("TOOK", [_took(one, now) for one in found], goes=5),

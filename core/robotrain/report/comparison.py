@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 from robotrain_runtime.document import Source
 
 from robotrain.problem import Problem, Rejected
-from robotrain.progress import OF_EPISODE
-from robotrain.report.curves import is_score
 from robotrain.report.elements import said
 from robotrain.report.facts import Facts, gather
 
@@ -51,9 +49,8 @@ def gather_all(runs: Sequence[str], plugins: "Plugins", say: Callable[[str], Non
 def metrics(compared: Sequence[Facts]) -> list[Differing]:
     """The newest value of each metric; what is a score, or one episode's alone, is left out."""
     known = [facts.told.progress for facts in compared]
-    scores = {name for one in known if one.evaluated for name in one.evaluated.scores}
     names = sorted({name for one in known for name in one.metrics})
-    shown = (name for name in names if not OF_EPISODE.fullmatch(name) and not is_score(name, scores))
+    shown = (name for name in names if not any(one.is_of_episode(name) or one.is_score(name) for one in known))
     return [Differing(name, tuple(one.metrics.get(name) for one in known)) for name in shown]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from html import escape
 
-from robotrain.progress import HELD_OUT, LOSS, duration
+from robotrain.progress import duration
 from robotrain.report import comparison
 from robotrain.report.chart import MOST_LINES, chart
 from robotrain.report.comparison import Differing
@@ -11,6 +11,7 @@ from robotrain.report.elements import document, legend, moment, named_run, numbe
 from robotrain.report.facts import Facts
 from robotrain.report.score_table import score_table
 from robotrain.report.success import success
+from robotrain.workload import Metric
 
 
 def comparison_page(compared: Sequence[Facts], beside: Collection[str] = ()) -> str:
@@ -22,8 +23,8 @@ def comparison_page(compared: Sequence[Facts], beside: Collection[str] = ()) -> 
 def _sections(title: str, compared: Sequence[Facts], beside: Collection[str]) -> Iterator[str]:
     yield f"<header><h1>{escape(title)}</h1></header>"
     yield _runs(compared, beside)
-    yield _curves("Training loss", LOSS, compared)
-    yield _curves("Loss on what was held out", HELD_OUT, compared)
+    for metric in _drawn(compared):
+        yield _curves(metric, compared)
     yield success(compared)
     yield score_table(compared)
     yield _differing("Metrics at the end", comparison.metrics(compared), compared)
@@ -54,19 +55,24 @@ def _about(facts: Facts) -> str:
     return ", ".join(parts)
 
 
-def _curves(title: str, name: str, compared: Sequence[Facts]) -> str:
+def _drawn(compared: Sequence[Facts]) -> Iterator[Metric]:
+    """The metrics that are drawn, each once."""
+    known = [facts.told.progress for facts in compared]
+    mains = {one.main.name: one.main for one in known if one.main}
+    yield from mains.values()
+    yield from {one.validation.name: one.validation for one in known if one.validation}.values()
+
+
+def _curves(metric: Metric, compared: Sequence[Facts]) -> str:
     """One metric of all runs on one pair of axes; a run keeps its colour where others have no such metric."""
     shown = compared[:MOST_LINES]
-    series = {facts.record.run: facts.told.series.get(name, []) for facts in shown}
-    without = ", ".join(facts.record.run for facts in shown if _trains(facts) and not series[facts.record.run])
+    series = {facts.record.run: facts.told.series.get(metric.name, []) for facts in shown}
+    silent = (facts for facts in shown if metric in facts.record.metrics and not series[facts.record.run])
+    without = ", ".join(facts.record.run for facts in silent)
     if not any(series.values()):
         return ""
+    title = metric.title[:1].upper() + metric.title[1:]
     return section(title, legend(series) + chart(series) + (quiet(f"{without} told none") if without else ""))
-
-
-def _trains(facts: Facts) -> bool:
-    """Whether it is worth saying that a run told no loss."""
-    return facts.record.makes == "checkpoints"
 
 
 def _settings(compared: Sequence[Facts]) -> str:

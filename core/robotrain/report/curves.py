@@ -1,39 +1,42 @@
 """What a run measured, as curves."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from html import escape
 
-from robotrain.progress import HELD_OUT, LOSS, OF_EPISODE
 from robotrain.report.chart import SMALL, Points, chart
 from robotrain.report.elements import details, legend, quiet, section
 from robotrain.report.facts import Told
 
-AGGREGATE = "aggregate_"
-"""How tracking calls scores of recorded episodes."""
-
 
 def losses(told: Told, expected: bool = True) -> str:
-    """The losses on one pair of axes. expected: it is worth saying that there is none."""
-    found = {name: told.series[name] for name in (LOSS, HELD_OUT) if name in told.series}
+    """The losses on one pair of axes, else the headline score. expected: it is worth saying that there is none."""
+    main = told.progress.main
+    found = {name: told.series[name] for name in _drawn_first(told) if name in told.series}
+    title = main.title if main and main.kind != "loss" else "Loss"
     if not found:
-        return section("Loss", quiet("the run told no loss")) if expected else ""
-    return section("Loss", (legend(found) if len(found) > 1 else "") + chart(found))
+        return (
+            section(title, quiet(f"the run told no {'loss' if title == 'Loss' else title}"))
+            if expected and main
+            else ""
+        )
+    return section(title, (legend(found) if len(found) > 1 else "") + chart(found))
 
 
 def others(told: Told) -> str:
     """Everything else; what one episode has is in its row of a table, and scores are told as such."""
-    scores = told.progress.evaluated.scores if told.progress.evaluated else {}
+    known, first = told.progress, _drawn_first(told)
     found = {
         name: points
         for name, points in sorted(told.series.items())
-        if name not in (LOSS, HELD_OUT) and not OF_EPISODE.fullmatch(name) and not is_score(name, scores)
+        if name not in first and not known.is_of_episode(name) and not known.is_score(name)
     }
     return _side_by_side("Other metrics", found, told.progress.unit)
 
 
-def is_score(name: str, scores: Collection[str]) -> bool:
-    """Whether a metric says what a score does."""
-    return name in scores or (bool(scores) and name.startswith(AGGREGATE))
+def _drawn_first(told: Told) -> tuple[str, ...]:
+    """The names of the metrics that have axes of their own."""
+    known = told.progress
+    return tuple(one.name for one in (known.main, known.validation) if one)
 
 
 def machine(told: Told) -> str:

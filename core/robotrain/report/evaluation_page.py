@@ -1,7 +1,7 @@
 """The part of a page that tells an evaluation: scores, videos, every episode, errors, plots."""
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -9,48 +9,48 @@ from robotrain_runtime.event import Evaluated
 
 from robotrain import scores
 from robotrain.amounts import size
-from robotrain.report.bars import Bar, bars
+from robotrain.report.bars import bars
 from robotrain.report.elements import details, listed, number, quiet, section, shortened, tiles, warning
 from robotrain.report.evaluation import Evaluation
 from robotrain.report.media import GRID, PLOTS, SUMMARY, Medium
-from robotrain.report.results_file import MOST, Joint, Replayed, Rolled, Said
+from robotrain.report.results_file import MOST, Outcome, Table
+from robotrain.workload import Metric
 
 OPEN_PANELS = 3
 """Of episodes; those of the others can be opened."""
-FIRST_JOINTS = 12
-UNITS = "Errors are in the dataset's own units."
+FIRST_BARS = 12
 
 
-def evaluation_part(found: Evaluation, run: str) -> str:
-    """The whole of it."""
-    return "\n".join(part for part in _parts(found, run) if part)
+def evaluation_part(found: Evaluation, run: str, declared: Sequence[Metric]) -> str:
+    """The whole of it. declared: the metrics of the run's workload."""
+    return "\n".join(part for part in _parts(found, run, declared) if part)
 
 
-def _parts(found: Evaluation, run: str) -> Iterator[str]:
-    yield section("Evaluation", "".join(map(warning, found.remarks)) + _scores(found))
+def _parts(found: Evaluation, run: str, declared: Sequence[Metric]) -> Iterator[str]:
+    yield section("Evaluation", "".join(map(warning, found.remarks)) + _scores(found, declared))
     yield _videos(found)
-    if found.said and found.said.rolled:
-        yield _rollouts(found.said)
-    if found.said and found.said.replayed:
-        yield _replays(found.said)
+    yield from map(_table, found.said.tables if found.said else ())
     yield _plots(found)
     yield _left_out(found, run)
 
 
-def _scores(found: Evaluation) -> str:
+def _scores(found: Evaluation, declared: Sequence[Metric]) -> str:
     said, told = found.said, found.told
-    shown: list[tuple[str, ...]] = [
-        _success_tile(found),
-        ("greatest reward, mean", number(scores.number(told.scores, scores.REWARD), 3)),
-        ("steps an episode", number(said.average_length, 3) if said else ""),
-        ("mse", number(scores.number(told.scores, scores.SQUARED), 3)),
-        ("mae", number(scores.number(told.scores, scores.ABSOLUTE), 3)),
-        *([(f"{name} latency", f"{scores.few(value)} ms") for name, value in said.latency.items()] if said else []),
-        ("actions a second", number(said.throughput) if said else ""),
+    values = {**(said.values if said else {}), **told.scores}
+    of_share = {name for one in declared if one.share for name in (one.low, one.high, one.count)}
+    shown = [
+        _share_tile(told, one) if one.share else (one.title, _text(one, values))
+        for one in declared
+        if one.kind == "score" and one.name not in of_share
     ]
-    others = [] if any(text for _, text, *_ in shown) else scores.pairs(told)
+    others = [] if any(text for _, text, *_ in shown) else scores.pairs(told, declared)
     verdict = '<p class="reason">less than was demanded</p>' if told.passed is False else ""
     return _conditions(told) + tiles([*shown, *others]) + verdict + (listed(said.facts) if said else "")
+
+
+def _text(metric: Metric, values: Mapping[str, float]) -> str:
+    value = number(scores.number(values, metric.name), 3)
+    return f"{value}{scores.unit_of(metric)}" if value else ""
 
 
 def _conditions(told: Evaluated) -> str:
@@ -59,85 +59,43 @@ def _conditions(told: Evaluated) -> str:
     return f"<p>Under: {escape(within)}</p>" if within else ""
 
 
-def _success_tile(found: Evaluation) -> tuple[str, ...]:
-    rate, within = scores.share(found.told.scores, scores.RATE), scores.interval(found.told)
-    remarks = (scores.counted(found.told), f"95% interval {within}" if within else "")
-    return ("success", "" if rate is None else f"{rate:.0%}", "; ".join(filter(None, remarks)))
-
-
-def _rollouts(said: Said) -> str:
-    """Where the policy acted."""
-    head = ("episode", "outcome", "greatest reward", "steps", "sum of rewards", "seconds", "seed")
-    where = f"Episodes in {said.environment}" if said.environment else "Episodes"
-    return section(where, _of_episodes(head, [_rolled(one) for one in said.rolled]))
-
-
-def _rolled(one: Rolled) -> tuple[str, ...]:
-    return (
-        str(one.index),
-        _success(one),
-        number(one.max_reward),
-        number(one.steps),
-        number(one.sum_reward),
-        number(one.seconds, 3),
-        number(one.seed, 12),
-    )
-
-
-def _success(one: Rolled) -> str:
-    return "" if one.success is None else "success" if one.success else "failure"
+def _share_tile(told: Evaluated, metric: Metric) -> tuple[str, ...]:
+    rate, within = scores.share(told.scores, metric.name), scores.interval(told, metric)
+    remarks = (scores.counted(told, metric), f"95% interval {within}" if within else "")
+    return (metric.title, "" if rate is None else f"{rate:.0%}", "; ".join(filter(None, remarks)))
 
 
 def _videos(found: Evaluation) -> str:
-    rolled = {one.index: one for one in found.said.rolled} if found.said else {}
+    outcomes = {one.episode: one for one in found.said.outcomes} if found.said else {}
     of_all = "".join(_video(one, "the first episodes side by side") for one in found.media if one.name == GRID)
     of_one = [(one.episode, one) for one in found.media if one.type == "video/mp4" and one.episode is not None]
-    failed = {at for at, one in rolled.items() if one.success is False}
+    failed = {at for at, one in outcomes.items() if one.success is False}
     of_one.sort(key=lambda pair: pair[0] not in failed)
-    single = "".join(_video(one, _caption(at, rolled.get(at))) for at, one in of_one)
+    single = "".join(_video(one, _caption(at, outcomes.get(at))) for at, one in of_one)
     title = "Each episode" + (", those that failed first" if failed else "")
     body = of_all + (details(title, f'<div class="videos">{single}</div>', not of_all) if single else "")
     return section("Videos", body) if body else ""
 
 
-def _caption(episode: int, rolled: Rolled | None) -> str:
-    reward = f"greatest reward {number(rolled.max_reward)}" if rolled and rolled.max_reward is not None else ""
-    return ", ".join(part for part in (f"episode {episode}", _success(rolled) if rolled else "", reward) if part)
+def _caption(episode: int, outcome: Outcome | None) -> str:
+    word = "" if outcome is None or outcome.success is None else "success" if outcome.success else "failure"
+    return ", ".join(filter(None, (f"episode {episode}", word, outcome.remark if outcome else "")))
 
 
-def _replays(said: Said) -> str:
-    """Where recorded actions were compared with the policy's."""
-    held_out = {
-        True: "These episodes were held out from training.",
-        False: "The policy may have been trained on these episodes.",
-    }
-    head = ("episode", "steps", "mse", "mae", "ms an action", "actions a second")
-    remark = quiet(" ".join((held_out[said.held_out], UNITS) if said.held_out is not None else (UNITS,)))
-    episodes = _of_episodes(head, [_replayed(one) for one in said.replayed])
-    return section("Recorded episodes", remark + episodes + _joints(said.joints))
+def _table(found: Table) -> str:
+    """A table of the results, with its bars."""
+    remark = quiet(found.remark) if found.remark else ""
+    most = quiet(f"the first {MOST} episodes") if len(found.rows) == MOST else ""
+    return section(found.title, remark + shortened(found.head, found.rows) + most + _bars(found))
 
 
-def _of_episodes(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return shortened(head, rows) + (quiet(f"the first {MOST} episodes") if len(rows) == MOST else "")
-
-
-def _replayed(one: Replayed) -> tuple[str, ...]:
-    values = (one.mse, one.mae, one.latency, one.throughput)
-    return (str(one.episode), number(one.steps), *(number(value) for value in values))
-
-
-def _joints(joints: Sequence[Joint]) -> str:
-    drawn = [Bar(one.name, one.mae, _error(one)) for one in joints if one.mae is not None]
-    if not drawn:
+def _bars(found: Table) -> str:
+    if not found.bars:
         return ""
-    first, rest = drawn[:FIRST_JOINTS], drawn[FIRST_JOINTS:]
-    top = max(bar.value for bar in drawn)
+    first, rest = found.bars[:FIRST_BARS], found.bars[FIRST_BARS:]
+    top = max(bar.value for bar in found.bars)
     more = details(f"{len(rest)} more", bars(rest, top)) if rest else ""
-    return f"<h3>Mean absolute error of each number of an action</h3>{bars(first, top)}{more}"
-
-
-def _error(one: Joint) -> str:
-    return number(one.mae) + (f", at most {number(one.greatest)}" if one.greatest is not None else "")
+    return f"<h3>{escape(found.bars_title)}</h3>{bars(first, top)}{more}"
 
 
 def _plots(found: Evaluation) -> str:

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,11 @@ from robotrain_runtime.document import Source
 from robotrain import cut_off, sent_plans, store
 from robotrain.progress import Progress
 from robotrain.redaction import redact
-from robotrain.report import evaluation, related
+from robotrain.report import evaluation, related, results_file
 from robotrain.report.evaluation import Evaluation
 from robotrain.report.related import Known
 from robotrain.run import Output, RunRecord, Status
+from robotrain.workload import Metric
 
 if TYPE_CHECKING:
     from robotrain.plugins import Plugins
@@ -73,9 +74,10 @@ def gather(run: str, plugins: "Plugins", say: Callable[[str], None] = lambda tex
         record = cut_off.adopted(record, platform)
     kept = sent_plans.read_if_kept(record.run)
     sources = kept.plan.job.sources if kept else ()
-    heard = told(platform.logs(record.reference, False))
+    heard = told(platform.logs(record.reference, False), record.metrics)
     left = tuple(platform.outputs(record.reference))
     known = heard.progress
+    reader = results_file.reader_of(record.workload, plugins) if known.evaluated else None
     return Facts(
         record=record,
         status=platform.status(record.reference),
@@ -86,18 +88,18 @@ def gather(run: str, plugins: "Plugins", say: Callable[[str], None] = lambda tex
         payload=kept.payload.digest if kept else "",
         written=time.time(),
         evaluation=(
-            evaluation.gather(record, platform, known, left, say)
+            evaluation.gather(record, platform, known, left, reader, say)
             if whole
-            else evaluation.glanced(platform, known, left)
+            else evaluation.glanced(record, platform, known, left, reader)
         ),
         evaluations=related.evaluations(record, known, left, plugins) if whole else (),
         trained=related.trained(sources, known.tags),
     )
 
 
-def told(lines: Iterable[str]) -> Told:
-    """What a log tells."""
-    found, ordinary = Told(), deque[str](maxlen=LAST_LINES)
+def told(lines: Iterable[str], declared: Sequence[Metric] = ()) -> Told:
+    """What a log tells. declared: the metrics of its workload."""
+    found, ordinary = Told(Progress(declared)), deque[str](maxlen=LAST_LINES)
     for line in lines:
         if record := event.read(line):
             found.progress.add(record)

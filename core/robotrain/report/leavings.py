@@ -42,7 +42,7 @@ def evaluations(facts: Facts, beside: Collection[str]) -> str:
 def _evaluation(one: Known, beside: Collection[str]) -> str:
     found = one.told
     of = f"step {found.step}: " if found and found.step else ""
-    said = plain(of + "; ".join(f"{name} {text}" for name, text in scores.pairs(found))) if found else ""
+    said = plain(of + "; ".join(f"{name} {text}" for name, text in scores.pairs(found, one.metrics))) if found else ""
     within = scores.conditions(found) if found else ""
     under = f'<div class="quiet">under: {escape(within)}</div>' if within else ""
     return f"{named_run(one.run, beside)} {state(one.state)} {escape(said)}{under}"

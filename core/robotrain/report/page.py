@@ -21,7 +21,7 @@ def _sections(facts: Facts, beside: Collection[str]) -> Iterator[str]:
     yield _tiles(facts)
     yield curves.losses(facts.told, expected=trains)
     if facts.evaluation:
-        yield evaluation_part(facts.evaluation, facts.record.run)
+        yield evaluation_part(facts.evaluation, facts.record.run, facts.record.metrics)
     elif facts.record.makes == "results" and facts.status.finished:
         yield section("Evaluation", quiet("it ended before it found anything"))
     yield curves.others(facts.told)
@@ -53,8 +53,7 @@ def _tiles(facts: Facts) -> str:
     return tiles(
         [
             (f"{known.unit}s", of or (str(known.step) if known.step is not None else "")),
-            ("train/loss", number(known.metrics.get("train/loss"))),
-            ("val/loss", number(known.metrics.get("val/loss"))),
+            *((one.name, number(known.metrics.get(one.name))) for one in (known.main, known.validation) if one),
             ("time", duration(until - status.started) if status.started else ""),
             (f"{known.unit}s/s", number(known.rate, 3) if known.rate else ""),
         ]

@@ -14,6 +14,7 @@ from robotrain import progress, sent_plans, store
 from robotrain.problem import Rejected
 from robotrain.progress import Progress
 from robotrain.run import Output, RunRecord
+from robotrain.workload import Metric
 
 if TYPE_CHECKING:
     from robotrain.plugins import Plugins
@@ -25,7 +26,8 @@ PARTS = re.compile(r"[/:@]+")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Another run. state: empty where its platform does not say; told: what it found, None where nobody says.
+    """Another run. state: empty where its platform does not say; told: what it found, None where nobody says; metrics:
+    those that its workload declares.
 
     trained, content: the run that trained the policy, and the policy's digest, as far as its log tells.
     """
@@ -33,6 +35,7 @@ class Known:
     run: str
     state: str = ""
     told: Evaluated | None = None
+    metrics: Sequence[Metric] = ()
     trained: str = ""
     content: str = ""
 
@@ -99,7 +102,9 @@ def _asked(run: str, plugins: "Plugins") -> Known:
         record = store.read(run)
         platform = plugins.platform(record.platform)
         state = platform.status(record.reference).state
-        known = progress.read(platform.logs(record.reference, False))
-        return Known(run, state, known.evaluated, known.tags.get(TRAINED, ""), known.tags.get(SHA256, ""))
+        known = progress.read(platform.logs(record.reference, False), record.metrics)
+        return Known(
+            run, state, known.evaluated, record.metrics, known.tags.get(TRAINED, ""), known.tags.get(SHA256, "")
+        )
     except (Rejected, OSError):
         return Known(run)

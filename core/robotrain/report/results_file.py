@@ -1,211 +1,70 @@
-"""What `eval_results.json` says. It comes from afar: whatever is not as it should be is left out, and nothing is so
-large that a page could not hold it.
-"""
+"""What the file that completes a run's results says, in the shape that reports draw; its workload reads the file."""
 
-import json
-import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from types import NoneType
-from typing import Any, TypeVar
+from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
-from robotrain.redaction import redact
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-NAME = "eval_results.json"
+from robotrain.report.bars import Bar
+
+if TYPE_CHECKING:
+    from robotrain.plugins import Plugins
+
 LARGEST = 16_000_000
 """Bytes."""
 MOST = 1000
-"""Episodes, and joints."""
-LONGEST = 300
-LATENCIES = ("mean", "p50", "p95", "p99")
-
-PARTS: Mapping[str, tuple[type, ...]] = {
-    "rollout": (dict, NoneType),
-    "policy": (dict, NoneType),
-    "latency_ms": (dict, NoneType),
-    "per_episode": (list, NoneType),
-    "per_joint": (list, dict, NoneType),
-}
-"""What is more than a word or a number; null says that there is none."""
-
-Row = TypeVar("Row")
+"""Rows of a table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Replayed:
-    """An episode whose recorded actions were compared with the policy's. latency: milliseconds an action."""
+class Table:
+    """A table of the results, perhaps with bars below it. remark: stands above it. bars_title: what the bars show."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    remark: str = ""
+    bars_title: str = ""
+    bars: tuple[Bar, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """An episode that was acted in. success: None where nobody says. remark: what else its caption says."""
 
     episode: int
-    steps: float | None
-    mse: float | None
-    mae: float | None
-    latency: float | None
-    throughput: float | None
+    seed: int | None = None
+    success: bool | None = None
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rolled:
-    """An episode in which the policy acted. video: a file below the results."""
+class Results:
+    """The whole file. facts: name and text, for people. values: of metrics, by their names, beside the scores.
 
-    index: int
-    seed: float | None
-    steps: float | None
-    sum_reward: float | None
-    max_reward: float | None
-    success: bool | None
-    seconds: float | None
-    video: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Joint:
-    """Errors of one number of an action."""
-
-    name: str
-    mse: float | None
-    mae: float | None
-    greatest: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """The whole file. facts: name and text, for people. latency: milliseconds an action, by what they are (`p95`).
-
-    held_out: whether the replayed episodes were not trained on; None when nobody says. damaged: parts that are not what
-    they have to be, and are left out.
+    damaged: parts that are not what they have to be, and are left out.
     """
 
-    facts: tuple[tuple[str, str], ...]
-    environment: str
-    held_out: bool | None
-    latency: Mapping[str, float]
-    throughput: float | None
-    average_length: float | None
-    replayed: tuple[Replayed, ...]
-    joints: tuple[Joint, ...]
-    rolled: tuple[Rolled, ...]
+    facts: tuple[tuple[str, str], ...] = ()
+    values: Mapping[str, float] = field(default_factory=dict)
+    tables: tuple[Table, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
     damaged: tuple[str, ...] = ()
 
 
-def read(content: bytes) -> Said:
-    """The file. Raises ValueError for what is no strict JSON object."""
+Reader = Callable[[bytes], Results]
+"""Reads the file. Raises ValueError for what cannot be read."""
+
+
+def reader_of(workload: str, plugins: Plugins) -> Reader | None:
+    """The reader that a workload declares; None where it is not installed, or declares none."""
+    from robotrain.plugins import PluginError
+
     try:
-        data = json.loads(content, parse_constant=_no_number)
-    except RecursionError:
-        raise ValueError("it is nested too deep") from None
-    if not isinstance(data, dict):
-        raise ValueError("it is no object")
-    rollout, policy = _object(data, "rollout"), _object(data, "policy")
-    held_out = data.get("held_out")
-    return Said(
-        facts=tuple(_facts(data, policy, rollout)),
-        environment=_text(rollout, "env"),
-        held_out=held_out if isinstance(held_out, bool) else None,
-        latency=_latency(data),
-        throughput=_number(data, "aggregate_throughput_hz"),
-        average_length=_number(rollout, "avg_length"),
-        replayed=_rows(data.get("per_episode"), _replayed),
-        joints=_rows(_joints(data.get("per_joint")), _joint),
-        rolled=_rows(rollout.get("per_episode"), _rolled),
-        damaged=tuple(_damaged(data, rollout)),
-    )
-
-
-def _damaged(data: Mapping[str, Any], rollout: Mapping[str, Any]) -> Iterator[str]:
-    """Parts that are of another kind."""
-    yield from (name for name, kind in PARTS.items() if not isinstance(data.get(name), kind))
-    if not isinstance(rollout.get("per_episode"), list | None):
-        yield "rollout.per_episode"
-
-
-def _facts(data: Mapping[str, Any], policy: Mapping[str, Any], rollout: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "policy", _text(data, "policy_repo_id") or _text(policy, "source")
-    yield "its type", _text(data, "policy_type") or _text(policy, "type")
-    yield "saved at step", _count(_number(policy, "step"))
-    yield "its digest", _text(policy, "sha256")
-    yield "dataset", _text(data, "dataset_repo_id")
-    yield "environment", _text(rollout, "env")
-    yield "device", _text(data, "device")
-
-
-def _replayed(at: int, row: Mapping[str, Any]) -> Replayed:
-    return Replayed(
-        episode=_index(row, "episode", at),
-        steps=_number(row, "steps"),
-        mse=_number(row, "mse"),
-        mae=_number(row, "mae"),
-        latency=_number(row, "avg_inference_ms"),
-        throughput=_number(row, "throughput_hz"),
-    )
-
-
-def _rolled(at: int, row: Mapping[str, Any]) -> Rolled:
-    success = row.get("success")
-    return Rolled(
-        index=_index(row, "index", at),
-        seed=_number(row, "seed"),
-        steps=_number(row, "steps"),
-        sum_reward=_number(row, "sum_reward"),
-        max_reward=_number(row, "max_reward"),
-        success=success if isinstance(success, bool) else None,
-        seconds=_number(row, "seconds"),
-        video=_text(row, "video"),
-    )
-
-
-def _joint(at: int, row: Mapping[str, Any]) -> Joint:
-    name = _text(row, "name") or _text(row, "joint") or str(at)
-    return Joint(name=name, mse=_number(row, "mse"), mae=_number(row, "mae"), greatest=_number(row, "max_error"))
-
-
-def _joints(found: Any) -> Any:
-    """A list of them; an object has their names as its keys."""
-    if not isinstance(found, dict):
-        return found
-    return [{"name": name, **(row if isinstance(row, dict) else {"mae": row})} for name, row in found.items()]
-
-
-def _latency(data: Mapping[str, Any]) -> Mapping[str, float]:
-    within = _object(data, "latency_ms")
-    found = {name: _number(within, name) for name in LATENCIES}
-    if not within:
-        found["mean"] = _number(data, "aggregate_avg_inference_ms")
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _rows(found: Any, read_row: Callable[[int, Mapping[str, Any]], Row]) -> tuple[Row, ...]:
-    rows = found[:MOST] if isinstance(found, list) else []
-    return tuple(read_row(at, row) for at, row in enumerate(rows) if isinstance(row, dict))
-
-
-def _object(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = data.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _text(data: Mapping[str, Any], name: str) -> str:
-    found = data.get(name)
-    return redact(found, longest=LONGEST) if isinstance(found, str) else ""
-
-
-def _number(data: Mapping[str, Any], name: str) -> float | None:
-    found = data.get(name)
-    if isinstance(found, bool) or not isinstance(found, int | float):
+        declared = plugins.workload(workload).results_reader
+        reader: Reader | None = importlib.import_module(declared).read_results if declared else None
+    except (PluginError, ImportError, AttributeError):
         return None
-    try:
-        return float(found) if math.isfinite(found) else None
-    except OverflowError:
-        return None
-
-
-def _index(data: Mapping[str, Any], name: str, at: int) -> int:
-    found = _number(data, name)
-    return int(found) if found is not None and 0 <= found < 1e9 else at
-
-
-def _count(value: float | None) -> str:
-    return f"{value:.0f}" if value and value < 1e15 else ""
-
-
-def _no_number(word: str) -> float:
-    raise ValueError(f"it holds {word}, for which JSON has no word")
+    return reader

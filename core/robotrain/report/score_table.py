@@ -7,23 +7,7 @@ from robotrain_runtime.event import Evaluated
 from robotrain import scores
 from robotrain.report.elements import number, plain, quiet, section, table, warning
 from robotrain.report.facts import Facts
-
-WORDS = {
-    "rollout/avg_max_reward": ("greatest reward, mean", ""),
-    "rollout/avg_sum_reward": ("sum of rewards, mean", ""),
-    "rollout/avg_length": ("steps an episode", ""),
-    "replay/episodes": ("recorded episodes", ""),
-    "replay/mse": ("mse", ""),
-    "replay/mae": ("mae", ""),
-    "replay/latency_p50_ms": ("p50 latency", " ms"),
-    "replay/latency_p95_ms": ("p95 latency", " ms"),
-    "replay/latency_p99_ms": ("p99 latency", " ms"),
-    "replay/throughput_hz": ("actions a second", ""),
-}
-"""By score: its name and unit, for people."""
-SUCCESS = (scores.RATE, scores.LOW, scores.HIGH, scores.ROLLED)
-"""They make one row."""
-UNITS = "Errors (mse, mae) are in the dataset's own units."
+from robotrain.workload import Metric
 
 
 def score_table(compared: Sequence[Facts]) -> str:
@@ -31,11 +15,11 @@ def score_table(compared: Sequence[Facts]) -> str:
     found = [(facts, told) for facts in compared if (told := facts.told.progress.evaluated)]
     if not found:
         return ""
-    rows = [row for row in _rows([told for _, told in found]) if any(row[1:])]
+    declared = list(dict.fromkeys(metric for facts, _ in found for metric in facts.record.metrics))
+    rows = [row for row in _rows([told for _, told in found], declared) if any(row[1:])]
     policies = ("policy left by", *(facts.trained for facts, _ in found))
     head = ("", *(facts.record.run for facts, _ in found))
-    errors = any(name in told.scores for _, told in found for name in (scores.SQUARED, scores.ABSOLUTE))
-    body = table(head, [policies, *rows]) + (quiet(UNITS) if errors else "")
+    body = table(head, [policies, *rows]) + "".join(map(quiet, _notes([told for _, told in found], declared)))
     return section("Evaluations", "".join(_remarks(compared)) + body)
 
 
@@ -46,15 +30,31 @@ def _remarks(compared: Sequence[Facts]) -> Iterator[str]:
             yield warning(f"{facts.record.run}: {text}")
 
 
-def _rows(found: Sequence[Evaluated]) -> Iterator[tuple[str, ...]]:
+def _notes(found: Sequence[Evaluated], declared: Sequence[Metric]) -> Iterator[str]:
+    """What has to be known of the scores that are shown: notes, and of several runs which direction is better."""
+    shown = [one for one in declared if one.kind == "score" and any(one.name in told.scores for told in found)]
+    yield from dict.fromkeys(one.note for one in shown if one.note)
+    for better in ("higher", "lower"):
+        names = [one.title for one in shown if one.better == better]
+        if names and len(found) > 1:
+            yield f"{better.capitalize()} is better: {'; '.join(names)}."
+
+
+def _rows(found: Sequence[Evaluated], declared: Sequence[Metric]) -> Iterator[tuple[str, ...]]:
     yield "at step", *(str(told.step or "") for told in found)
     yield "conditions", *map(scores.conditions, found)
-    yield "success", *map(scores.success, found)
-    names = {name for told in found for name in told.scores}.difference(SUCCESS)
-    for name in (*WORDS, *sorted(names.difference(WORDS))):
+    one_row: set[str] = set()
+    for metric in declared:
+        if metric.kind == "score" and metric.share:
+            yield metric.title, *(scores.success(told, metric) for told in found)
+            one_row |= {metric.name, metric.low, metric.high, metric.count}
+    names = {name for told in found for name in told.scores} - one_row
+    known = {one.name: one for one in declared if one.kind == "score"}
+    for name in (*known, *sorted(names.difference(known))):
         if name in names:
-            words, unit = WORDS.get(name, (plain(name), ""))
-            yield words, *(_text(told, name, unit) for told in found)
+            metric = known.get(name)
+            unit = scores.unit_of(metric) if metric else ""
+            yield metric.title if metric else plain(name), *(_text(told, name, unit) for told in found)
 
 
 def _text(told: Evaluated, name: str, unit: str) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from robotrain.hookspecs import hook
 from robotrain.workload import Container, Outputs, Profile, Resources, Role, Workload
 
+from robotrain_workloads.lerobot_eval.metrics import METRICS
 from robotrain_workloads.lerobot_eval.options import OWNED
 from robotrain_workloads.lerobot_eval.parameters import Parameters
 
@@ -69,8 +70,10 @@ LEROBOT_EVAL = Workload(
             register_parameter="register_model",
             resumable=False,
         ),
+        metrics=METRICS,
         experiment="lerobot-evaluation",
     ),
+    results_reader="robotrain_workloads.lerobot_eval.results_reader",
     owned=OWNED,
     option_hints=OPTION_HINTS,
     check=check,

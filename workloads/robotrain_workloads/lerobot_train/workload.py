@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from robotrain.hookspecs import hook
-from robotrain.workload import Container, Outputs, Profile, Role, Workload
+from robotrain.workload import Container, Metric, Outputs, Profile, Role, Workload
 
 from robotrain_workloads.lerobot_train.parameters import Parameters
 from robotrain_workloads.lerobot_train.trainer_args import OWNED
@@ -49,6 +49,10 @@ LEROBOT_TRAIN = Workload(
     profile=Profile(
         container=Container(environment="lerobot-training-env"),
         outputs=Outputs(noun="training"),
+        metrics=(
+            Metric(name="train/loss", kind="loss", label="training loss", brief="loss", better="lower"),
+            Metric(name="val/loss", kind="validation", label="loss on what was held out", brief="val", better="lower"),
+        ),
         experiment="lerobot-training",
     ),
     owned=OWNED,

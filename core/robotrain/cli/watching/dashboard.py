@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from robotrain.cli.columns import cut, plain, width
 from robotrain.cli.watching.curve import BLOCKS, sparkline
 from robotrain.cli.watching.machine import machine
-from robotrain.progress import HELD_OUT, Progress, duration
+from robotrain.progress import Progress, duration
 
 if TYPE_CHECKING:
     from robotrain.cli.watching.followed import Followed
@@ -92,8 +92,8 @@ def _block(one: Followed, room: Room) -> Iterator[Line]:
         yield [Part(f"  {known.line()}")]
     if known.score:
         yield [Part(f"  {known.score}")]
-    if known.losses:
-        yield [Part(_losses(known, room))]
+    if known.curve:
+        yield [Part(_curve(known, room))]
     if known.machine and not one.over:
         yield [Part(f"  {machine(known.machine)}")]
     yield from ([Part(f"  {text}")] for text in _kept(known, room))
@@ -147,11 +147,11 @@ def _steps(known: Progress, over: bool, room: Room) -> str:
     return f"  {said}"
 
 
-def _losses(known: Progress, room: Room) -> str:
-    said = f"  loss {known.losses[-1][1]:.4g}  "
-    held_out = f"  val {known.metrics[HELD_OUT]:.4g} at {known.held_out_at}" if HELD_OUT in known.metrics else ""
+def _curve(known: Progress, room: Room) -> str:
+    said = f"  {known.newest_value}  "
+    held_out = f"  {known.validated}" if known.validated else ""
     left = min(WIDEST_SPARKLINE, room.columns - len(said) - len(held_out))
-    drawn = sparkline(known.losses, left, room.glyphs.blocks, room.glyphs.dot) if left >= NARROWEST_BAR else ""
+    drawn = sparkline(known.curve, left, room.glyphs.blocks, room.glyphs.dot) if left >= NARROWEST_BAR else ""
     return said + drawn + held_out
 
 

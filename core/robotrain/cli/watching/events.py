@@ -1,21 +1,22 @@
 """Lines of a log as they are shown: events as sentences for people, every line as an object for programs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from robotrain_runtime import event
 
 from robotrain.progress import Progress
+from robotrain.workload import Metric
 
 Shape = Callable[[str], str | None]
 """What a line of a log is shown as; None for one that is not."""
 
 
-def readable(line: str) -> str | None:
-    """For a person; None for an event that says nothing by itself."""
+def readable(line: str, declared: Sequence[Metric] = ()) -> str | None:
+    """For a person; None for an event that says nothing by itself. declared: the metrics of the run's workload."""
     found = event.read(line)
     if found is None:
         return line
-    text = Progress.describe(found.event)
+    text = Progress.describe(found.event, declared)
     return f"[robotrain] {text}" if text else None
 
 

@@ -15,7 +15,6 @@ from robotrain.cli.watching.live_line import LiveLine
 from robotrain.cli.watching.notice import Notice
 from robotrain.cli.watching.telling import LogLines, Telling
 from robotrain.problem import INTERRUPTED, Stage
-from robotrain.progress import HELD_OUT
 from robotrain.run import RunRecord
 
 
@@ -85,10 +84,10 @@ def summary(followed: Followed) -> str:
     from robotrain.cli.watching import next_step
 
     record, status, known = followed.record, followed.status, followed.progress
-    drawn = curve(known.losses, "train/loss") + "\n\n" if len(known.losses) > 1 else ""
+    drawn = curve(known.curve, known.main.name) + "\n\n" if known.main and len(known.curve) > 1 else ""
     ended = f"{record.run} {status.state}" + (f": {status.reason}" if status.reason else "")
-    held_out = known.metrics.get(HELD_OUT)
-    rows = [(HELD_OUT, f"{held_out:.4g}")] if held_out is not None else []
+    held_out = known.metrics.get(known.validation.name) if known.validation else None
+    rows = [(known.validation.name, f"{held_out:.4g}")] if known.validation and held_out is not None else []
     gone = summaries.machine_is_gone(followed.platform, status)
     if known.evaluated:
         rows += [("scores", known.score), ("under", scores.conditions(known.evaluated))]

@@ -56,7 +56,7 @@ class Followed:
     ) -> None:
         self.record, self.platform = record, platform
         self.status = Status(state="pending")
-        self.progress, self.tail = Progress(), deque[str](maxlen=TAIL)
+        self.progress, self.tail = Progress(record.metrics), deque[str](maxlen=TAIL)
         self.looked, self.went_on, self.over = False, False, False
         self.failure: Rejected | None = None
         self.lock = threading.Lock()

@@ -19,7 +19,7 @@ SHOWN = 8
 
 def heard(record: RunRecord, platform: Any) -> tuple[Progress, list[str]]:
     """What its events add up to, and the last ordinary lines: the run's own, where it said anything."""
-    known, ordinary, others = Progress(), deque[str](maxlen=LAST), deque[str](maxlen=LAST)
+    known, ordinary, others = Progress(record.metrics), deque[str](maxlen=LAST), deque[str](maxlen=LAST)
     try:
         for line in platform.logs(record.reference, follow=False):
             if not line.startswith(event.PREFIX):

@@ -161,6 +161,8 @@ def _ask_progress(found: Sequence[Listed], plugins: Any) -> None:
             one.unit = answer.unit
             if answer.evaluated:
                 one.scores, one.conditions = answer.evaluated.scores, scores.conditions(answer.evaluated)
+            elif answer.main and answer.main.kind == "score" and answer.curve:
+                one.scores = {answer.main.name: answer.curve[-1][1]}
             one.loss = answer.losses[-1][1] if answer.losses else None
 
 
@@ -176,4 +178,9 @@ def _question(record: RunRecord, plugins: Any, what: str) -> Question:
         return Question(record.platform, lambda: failure)
     if what == "status":
         return Question(record.platform, lambda: platform.status(record.reference))
-    return Question(record.platform, lambda: progress.newest(platform.logs(record.reference, follow=False, tail=TAIL)))
+    return Question(record.platform, lambda: _newest(record, platform))
+
+
+def _newest(record: RunRecord, platform: Any) -> progress.Progress:
+    """What the end of its log tells."""
+    return progress.newest(platform.logs(record.reference, follow=False, tail=TAIL), record.metrics)

@@ -40,7 +40,7 @@ class LiveLine(Telling):
         if found is None:
             if followed.progress.stage == "environment" or self._begins(followed):
                 self._above(f"  {plain(text)}")
-        elif is_step(found.event):
+        elif is_step(found.event, followed.progress):
             self._renew(followed.progress.line())
         elif not isinstance(found.event, event.Metrics | event.Outcome) and (said := self._described(followed, found)):
             self._above(plain(said))
@@ -60,7 +60,7 @@ class LiveLine(Telling):
                 return Progress.describe(dataclasses.replace(stage, state="done"))
             case event.Evaluated() as told:
                 return Progress.describe(dataclasses.replace(told, scores={}, conditions=""))
-        return Progress.describe(found.event)
+        return Progress.describe(found.event, followed.record.metrics)
 
     def take_state(self, followed: Followed) -> None:
         """What it waits for; how it ended is the summary's to say."""

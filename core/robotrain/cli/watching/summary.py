@@ -51,11 +51,9 @@ def as_data(record: RunRecord, status: Status, known: Progress) -> dict[str, Any
 
 def _metrics(known: Progress) -> dict[str, float]:
     """The newest of each name; once all is evaluated without those of one episode alone: the results have them."""
-    from robotrain.progress import OF_EPISODE
-
     if not known.evaluated:
         return known.metrics
-    return {name: value for name, value in known.metrics.items() if not OF_EPISODE.fullmatch(name)}
+    return {name: value for name, value in known.metrics.items() if not known.is_of_episode(name)}
 
 
 def _evaluated(known: Progress) -> dict[str, Any] | None:
@@ -63,7 +61,7 @@ def _evaluated(known: Progress) -> dict[str, Any] | None:
     if found is None:
         return None
     names = ("episodes", "scores", "conditions", "results", "policy", "step", "passed")
-    succeeded, tried = scores.successes(found) or (None, None)
+    succeeded, tried = scores.successes(found, scores.share_metric(known.declared)) or (None, None)
     return {name: getattr(found, name) for name in names} | {"successes": succeeded, "tried": tried}
 
 

@@ -13,7 +13,7 @@ from robotrain_runtime import event
 from robotrain.cli.columns import plain
 from robotrain.cli.output import say
 from robotrain.cli.watching.events import Shape, readable
-from robotrain.progress import HELD_OUT, Progress
+from robotrain.progress import Progress
 
 if TYPE_CHECKING:
     from robotrain.cli.watching.followed import Followed
@@ -100,13 +100,14 @@ class Quiet(Telling):
 class LogLines(Telling):
     """The log as it comes. shape: what a line is shown as, None for those that are not."""
 
-    def __init__(self, write: Write, shape: Shape = readable) -> None:
+    def __init__(self, write: Write, shape: Shape | None = None) -> None:
         super().__init__(write)
         self._shape = shape
 
     def take_line(self, followed: Followed, text: str, found: event.Record | None) -> None:
         """Every line that says something."""
-        if (shown := self._shape(text)) is not None:
+        shown = self._shape(text) if self._shape else readable(text, followed.record.metrics)
+        if shown is not None:
             self.write(shown)
 
 
@@ -125,9 +126,9 @@ class Changes(Telling):
             return
         run = followed.record.run
         if isinstance(found.event, event.Metrics):
-            if is_step(found.event):
+            if is_step(found.event, followed.progress):
                 self._step(run, followed.progress.line())
-        elif said := Progress.describe(found.event):
+        elif said := Progress.describe(found.event, followed.record.metrics):
             self._release(run)
             self.write(f"{run}  {plain(said)}")
 
@@ -186,8 +187,8 @@ class JsonLines(Telling):
         self.write(json.dumps(event.strict(told), allow_nan=False))
 
 
-def is_step(happened: event.Event) -> bool:
+def is_step(happened: event.Event, known: Progress) -> bool:
     """Whether an event says how far the run is, and nothing else that a person would look for."""
     if isinstance(happened, event.Download):
         return True
-    return isinstance(happened, event.Metrics) and happened.step is not None and HELD_OUT not in happened.values
+    return isinstance(happened, event.Metrics) and happened.step is not None and not known.is_validated(happened.values)
