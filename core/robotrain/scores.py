@@ -18,7 +18,7 @@ SHOWN = 6
 
 
 def said(evaluated: Evaluated, declared: Sequence[Metric]) -> str:
-    """`success 17 of 20, 85% (64-95%)  mse 0.41  p95 1.9 ms`: what is known of it."""
+    """`success 17 of 20, 85% (64-95%)  error 0.41  p95 1.9 ms`: what is known of it."""
     return "  ".join(f"{name} {text}" for name, text in pairs(evaluated, declared))
 
 
@@ -48,7 +48,7 @@ def pairs(evaluated: Evaluated, declared: Sequence[Metric]) -> list[tuple[str, s
 
 
 def brief(scores: Mapping[str, float], declared: Sequence[Metric]) -> str:
-    """The one score that matters most: `85%`, else `mse 0.41`; empty for none."""
+    """The one score that matters most: `85%`, else `error 0.41`; empty for none."""
     for metric in declared:
         if metric.kind != "score" or not metric.headline:
             continue

@@ -39,7 +39,7 @@ def resubmit(
 ) -> None:
     """Send a run's very plan once more, as its next attempt; with --set a changed one.
 
-    robotrain resubmit lerobot-train-fab69e8c-1 --set batch_size=16 --dry-run
+    robotrain resubmit act-train-fab69e8c-1 --set batch_size=16 --dry-run
     """
     stored, prepared = _prepared(ctx, run, set or [], repin)
     given = {"wait": wait, "stream": stream, "dry_run": dry_run, "new": new, "json": json}
@@ -69,7 +69,7 @@ def resume(
 ) -> None:
     """Go on from a run's last complete checkpoint, or from one that is named, as a run of its own.
 
-    robotrain resume lerobot-train-fab69e8c-1 --training-steps 20000
+    robotrain resume act-train-fab69e8c-1 --training-steps 20000
     """
     from robotrain import again
     from robotrain.redaction import told

@@ -21,7 +21,7 @@ KEPT = ("checkpoint", "published", "results", "copied to")
 def cancel(ctx: typer.Context, runs: Runs = None, json: Json = False) -> None:
     """Stop runs, and say what they leave. One that ended already is left as it is.
 
-    robotrain cancel lerobot-train-fab69e8c-1
+    robotrain cancel act-train-fab69e8c-1
     """
     stopping = [Stopping(record, platform) for record, platform in opened_all(ctx, runs)]
     _at_once([one for one in stopping if not one.before.finished])

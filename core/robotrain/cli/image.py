@@ -50,9 +50,9 @@ def image(
 ) -> None:
     """Write the Dockerfile of an image that holds what a workload's jobs run in, so that no run has to build it.
 
-    robotrain image lerobot-train --to image/
+    robotrain image WORKLOAD --to image/
 
-    robotrain image lerobot-train --from registry.example/team/base:2 > Dockerfile
+    robotrain image WORKLOAD --from registry.example/team/base:2 > Dockerfile
 
     Nothing is built here. Wheels come from the pip and uv configuration of whoever builds.
     """

@@ -32,7 +32,7 @@ def logs(
 ) -> None:
     """The log of a run; without -f what there is by now, at once.
 
-    robotrain logs --tail 40 lerobot-train-fab69e8c-1
+    robotrain logs --tail 40 act-train-fab69e8c-1
     """
     from robotrain.cli.watching import events
 

@@ -30,7 +30,7 @@ def outputs(
 ) -> None:
     """What a run left, or has left by now: its complete checkpoints and other files; with --to, brought here.
 
-    robotrain outputs --checkpoint last --to ./policy lerobot-train-fab69e8c-1
+    robotrain outputs --checkpoint last --to ./policy act-train-fab69e8c-1
     """
     from robotrain import amounts
     from robotrain.cli import bringing

@@ -36,7 +36,7 @@ def register(
     """Make a checkpoint of a run, or the policy it evaluated, a version of a model in the platform's registry; one that
     is already stays as it is, and gets the scores of an evaluation.
 
-    robotrain register lerobot-train-fab69e8c-1 pusht-act
+    robotrain register act-train-fab69e8c-1 pusht-act
     """
     from robotrain import registration, scores, store
 

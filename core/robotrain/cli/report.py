@@ -34,9 +34,9 @@ def report(
     """Write a page about a run: its loss or its evaluation, its settings and where they came from, its lineage, what it
     left; or about several runs: their curves on one axis, their scores, and what differs between them.
 
-    robotrain report lerobot-train-fab69e8c-1 --to runs/pusht.html
+    robotrain report act-train-fab69e8c-1 --to runs/pusht.html
 
-    robotrain report lerobot-train-fab69e8c-1 lerobot-train-7fe0cca3-1
+    robotrain report act-train-fab69e8c-1 act-train-7fe0cca3-1
     """
     from robotrain import durable
     from robotrain.report.comparison import gather_all

@@ -22,7 +22,7 @@ WARNINGS = 3
 def status(ctx: typer.Context, run: Run = "", json: Json = False) -> None:
     """How a run is, why it waits or stopped, what it left, and what to type next.
 
-    robotrain status lerobot-train-fab69e8c-1
+    robotrain status act-train-fab69e8c-1
     """
     from robotrain import ended
     from robotrain.cli.watching import summary

@@ -26,7 +26,7 @@ def wait(
 ) -> None:
     """Follow runs to their end; the exit code says how they ended: 0 when all succeeded, 5 when one did not.
 
-    robotrain wait --timeout 12h lerobot-train-fab69e8c-1
+    robotrain wait --timeout 12h act-train-fab69e8c-1
     """
     from robotrain.cli.watching import follow
     from robotrain.cli.watching.following import Following
