@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from robotrain.capabilities import ANY, no
 from robotrain.hookspecs import hook
 from robotrain.source import RoleFlag, SourceError, SourceKind
 
@@ -51,6 +52,33 @@ KIND = SourceKind(
 )
 
 
+@dataclass(frozen=True)
+class Box:
+    kind: ClassVar[str] = "attic"
+
+    address: str
+
+    def __str__(self) -> str:
+        return self.address
+
+
+ATTIC = SourceKind(
+    name=Box.kind,
+    title="boxes in the attic",
+    form="attic://NAME",
+    example="attic://chest",
+    help="A box.",
+    roles={"dataset": RoleFlag("--attic"), "policy": RoleFlag("--policy-attic", repeatable=False)},
+    recognises=lambda text: text.startswith("attic:"),
+    parse=lambda text, base: Box(text),
+    unsupported={
+        ANY: no("The attic is reached by its ladder alone.", "--shelf shelf://NAME"),
+        "policy": no("Policies are not kept in the attic.", "--policy-shelf shelf://NAME"),
+    },
+)
+"""One that nothing fetches: it says itself why no platform takes it."""
+
+
 @hook
 def robotrain_source_kinds() -> Iterable[SourceKind]:
-    return (KIND,)
+    return (KIND, ATTIC)

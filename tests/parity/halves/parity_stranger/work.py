@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from robotrain.hookspecs import hook
-from robotrain.workload import Role, Workload
+from robotrain.workload import Container, Metric, Outputs, Profile, Resources, Role, Workload
 from robotrain_runtime.parameter import Param
 
 
@@ -14,12 +14,24 @@ class Parameters:
     voices: Annotated[int, Param(help="how many sing", gt=0)] = 1
 
 
+IMAGE = f"registry.example/choir:1.0@sha256:{'ab' * 32}"
+
 SING = Workload(
     name="sing",
     summary="sing what was recorded",
     parameters=Parameters,
     roles={"dataset": Role(required=True, many=True)},
     half="parity_stranger.singing",
+    profile=Profile(
+        resources=Resources(cpu=3, memory="7Gi", storage="9Gi", time_limit="45m"),
+        container=Container(image=IMAGE, environment="choir-env"),
+        outputs=Outputs(folder="songs", noun="concert", register_parameter="register_song"),
+        metrics=(
+            Metric(name="episode_return", kind="score", better="higher", headline=True, brief="return"),
+            Metric(name="song_length", kind="score", unit="s"),
+        ),
+        experiment="concerts",
+    ),
 )
 
 

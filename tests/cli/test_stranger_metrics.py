@@ -1,0 +1,92 @@
+"""A stranger's workload with metrics of its own: its runs are sent, watched, listed, compared, reported, registered."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from robotrain import store
+from robotrain_runtime import event
+from robotrain_runtime.event import Checkpoint, Evaluated, Metrics, Outcome, Stage
+
+HALVES = Path(__file__).parents[1] / "parity/halves"
+
+
+@pytest.fixture(autouse=True)
+def stranger(install: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugin of the parity tests, installed."""
+    install("robotrain-stranger", {"workload.sing": "parity_stranger.work"})
+    monkeypatch.syspath_prepend(HALVES)
+
+
+@pytest.fixture
+def sent(robotrain: Any, venus: Path, pusht: Path) -> Any:
+    """Runs of the stranger's workload, which ended with some return: `sent(30)`."""
+
+    def run(last: float, **scores: float) -> str:
+        answer = robotrain("submit", "sing", "--dataset-path", pusht, "--platform", "venus", "--new", "--json")
+        assert answer.exit_code == 0, answer.stderr
+        name = str(answer.json["run"])
+        told = [
+            Stage(name="work", state="started"),
+            Metrics(values={"episode_return": last / 2, "song_length": 3.0}, step=10, total=20),
+            Metrics(values={"episode_return": last, "song_length": 4.0}, step=20, total=20),
+            Checkpoint(step=20, path="/venus/000020"),
+            *([Evaluated(episodes=4, scores=scores, results="/venus/songs")] if scores else []),
+            Outcome(state="succeeded", exit_code=0),
+        ]
+        lines = [event.dump(one, 1e9 + at) for at, one in enumerate(told)]
+        state = {"state": "succeeded", "log": lines, "checkpoints": [20]}
+        (venus / f"{name}.json").write_text(json.dumps(state))
+        return name
+
+    return run
+
+
+def test_the_record_keeps_what_the_workload_declares(sent: Any) -> None:
+    record = store.read(sent(30.0))
+    assert (record.outputs.folder, record.outputs.noun) == ("songs", "concert")
+    assert [(one.name, one.better) for one in record.metrics] == [("episode_return", "higher"), ("song_length", "")]
+
+
+def test_its_headline_is_watched(robotrain: Any, sent: Any) -> None:
+    run = sent(30.0)
+    assert "step 20/20 (100%)  return 30" in robotrain("status", run).stdout
+    assert "step 20/20 (100%)  return 30" in robotrain("watch", run).stdout
+    known = robotrain("status", run, "--json").json
+    assert known["metrics"] == {"episode_return": 30.0, "song_length": 4.0}
+
+
+def test_its_headline_is_listed(robotrain: Any, sent: Any) -> None:
+    sent(30.0)
+    assert "return 30" in robotrain("runs").stdout
+    (row,) = robotrain("runs", "--json").json["runs"]
+    assert row["loss"] is None
+
+
+def test_it_is_reported_without_a_loss(robotrain: Any, sent: Any, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    robotrain("report", sent(30.0), "--to", page)
+    text = page.read_text()
+    assert "<h2>episode_return</h2>" in text
+    assert "the run told no loss" not in text
+    assert "song_length" in text
+
+
+def test_two_of_its_runs_are_compared_and_which_direction_is_better_is_said(
+    robotrain: Any, sent: Any, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    runs = [sent(value, episode_return=value, song_length=2.5) for value in (30.0, 40.0)]
+    answer = robotrain("report", *runs, "--to", page, "--json")
+    assert answer.json["scores"][1] == {"episode_return": 40.0, "song_length": 2.5}
+    text = page.read_text()
+    assert "<h2>Episode_return</h2>" in text
+    assert "2.5 s" in text
+    assert "Higher is better: episode_return." in text
+
+
+def test_a_checkpoint_of_it_is_registered(robotrain: Any, sent: Any) -> None:
+    answer = robotrain("register", sent(30.0, episode_return=30.0), "choir")
+    assert "choir version 1" in answer.stdout
+    assert "return 30" in answer.stdout
