@@ -284,7 +284,7 @@ def _declared(kind: Any, data: Any) -> Any:
 
 
 def _as_mapping(value: Any) -> dict[str, Any]:
-    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else dict(value)
+    return dataclasses.asdict(value) if isinstance(value, Outputs | Metric) else dict(value)
 
 
 @functools.cache

@@ -120,6 +120,7 @@ class Observed:
                 settings={},
                 reference=self.reference,
                 outputs=outputs,
+                metrics=LEROBOT_TRAIN.profile.metrics,
             )
         )
         return RUN

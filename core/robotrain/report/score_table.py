@@ -52,9 +52,9 @@ def _rows(found: Sequence[Evaluated], declared: Sequence[Metric]) -> Iterator[tu
     known = {one.name: one for one in declared if one.kind == "score"}
     for name in (*known, *sorted(names.difference(known))):
         if name in names:
-            metric = known.get(name)
-            unit = scores.unit_of(metric) if metric else ""
-            yield metric.title if metric else plain(name), *(_text(told, name, unit) for told in found)
+            of = known.get(name)
+            unit = scores.unit_of(of) if of else ""
+            yield of.title if of else plain(name), *(_text(told, name, unit) for told in found)
 
 
 def _text(told: Evaluated, name: str, unit: str) -> str:
