@@ -1,0 +1,112 @@
+"""Figures of the source tree's structure: sizes, layers, names, and how much code one command passes through.
+
+    ./uvw run python bench/structure.py [--root CHECKOUT] [--list]
+
+--root: another checkout, with an environment of its own in `.venv`, to compare with. --list: what stands behind the
+counts. Nothing here is a test; the rules that hold are in tests/test_layers.py and tests/test_names.py.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parents[1]
+sys.path.insert(0, str(HERE / "tests"))
+
+import source_tree  # noqa: E402
+
+TRACE = """
+import os, sys
+entered, packages = set(), {packages!r}
+def note(frame, event, argument):
+    name = frame.f_globals.get("__name__", "")
+    if event == "call" and name.partition(".")[0] in packages and not frame.f_code.co_name.startswith("<"):
+        entered.add(name)
+os._exit = sys.exit
+sys.argv = ["robotrain", *{arguments!r}]
+from robotrain.cli import main
+code = None
+sys.setprofile(note)
+try:
+    main()
+except SystemExit as ended:
+    code = ended.code
+sys.setprofile(None)
+loaded = [name for name in sys.modules if name.partition(".")[0] in packages]
+print(chr(10), code, len(entered), len(loaded), file=sys.stderr)
+"""
+COMMANDS = {
+    "submit --platform local --dry-run": [
+        "submit",
+        "examples/pusht-mini/job.yaml",
+        "--platform",
+        "local",
+        "--dry-run",
+    ],
+    "render --platform osmo": [
+        "render",
+        "--platform",
+        "osmo",
+        "--pool",
+        "p",
+        "--tracking-uri",
+        "none",
+        "--blob-url",
+        "https://acct.blob.core.windows.net/set/a",
+    ],
+}
+
+
+def count_modules(root: Path, arguments: list[str]) -> str:
+    """How many modules of the product a command calls a function of, and how many it loads."""
+    python = root / ".venv/bin/python"
+    program = TRACE.format(packages=set(source_tree.PACKAGES), arguments=arguments)
+    with tempfile.TemporaryDirectory() as state:
+        done = subprocess.run(
+            [python, "-c", program],
+            cwd=root,
+            env={**os.environ, "ROBOTRAIN_STATE": state},
+            capture_output=True,
+            text=True,
+        )
+    code, entered, loaded = done.stderr.split()[-3:]
+    return f"{entered} entered, {loaded} loaded" + ("" if code in ("0", "None") else f" (exit code {code})")
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, default=HERE)
+    parser.add_argument("--list", action="store_true")
+    options = parser.parse_args()
+    modules = source_tree.read_modules(options.root)
+    lines = [module.text.count("\n") for module in modules]
+    print(f"product files            {len(modules)}, median {statistics.median(lines):.0f} lines")
+    print(f"product lines            {sum(lines):,}")
+    for package in source_tree.PACKAGES:
+        own = [module for module in modules if module.name.partition(".")[0] == package]
+        print(f"  {package:<22} {len(own)} files, {sum(module.text.count(chr(10)) for module in own):,} lines")
+    behind: list[str] = []
+    cycles = 0
+    for package in source_tree.PACKAGES:
+        for cycle in source_tree.find_cycles(source_tree.folder_imports(modules, package)):
+            cycles += 1
+            behind.append("cycle: " + ", ".join(cycle))
+    vague, classes = source_tree.find_vague_names(modules), source_tree.find_repeated_classes(modules)
+    behind += [f"vague: {name}" for name in vague]
+    behind += [f"class {name}: {', '.join(where)}" for name, where in classes.items()]
+    print(f"folder cycles            {cycles}")
+    print(f"class names used twice   {len(classes)}")
+    print(f"vague names              {len(vague)}")
+    for name, arguments in COMMANDS.items():
+        print(f"{name:<36} {count_modules(options.root, arguments)}")
+    if options.list:
+        print(*behind, sep="\n")
+
+
+if __name__ == "__main__":
+    main()
