@@ -46,7 +46,7 @@ def running(there: object, lines: int) -> str:
     """The name of a run whose job prints a metric a line."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests/azureml"))
     from azureml_observed import Observed
-    from robotrain_runtime.event import Metrics
+    from robotrain_runtime.contract.event import Metrics
 
     run = Observed(there).becomes("Running")  # type: ignore[arg-type]
     run.tell(*(Metrics(step=step, total=lines, values={"train/loss": 1 / step}) for step in range(1, lines + 1)))

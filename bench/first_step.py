@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from robotrain_runtime import document, event
+from robotrain_runtime.contract import document, event
 from robotrain_runtime.environments import environment
 from robotrain_workloads.lerobot_train import container
 
@@ -61,14 +61,14 @@ def plain(options: list[str], folder: Path, python: Path) -> float:
 def _first_metrics(events: Path) -> float:
     while True:
         for line in events.read_text().splitlines() if events.exists() else ():
-            if (record := event.read(line)) and isinstance(record.event, event.Metrics) and record.event.step:
+            if (record := event.parse_event(line)) and isinstance(record.event, event.Metrics) and record.event.step:
                 return record.time
         time.sleep(0.05)
 
 
 def _trainer_options(folder: Path) -> list[str]:
     """What the workload gives the trainer for the job of that folder; the device is chosen where it runs."""
-    job = document.load((folder / "job.json").read_text())
+    job = document.parse_document((folder / "job.json").read_text())
     data = {source: Path(source.uri) for source in job.sources}
     arguments = container.work(job, data, folder / "unused").arguments
     return [*arguments[arguments.index("--") + 1 :], "--policy.device=cpu"]
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5)
     pairs = parser.parse_args().pairs
     cache = Path(os.environ.get("ROBOTRAIN_CACHE") or Path.home() / ".cache/robotrain")
-    python = environment.python_of(environment.folder(LOCK, cache))
+    python = environment.get_python(environment.get_environment_folder(LOCK, cache))
     ratios = []
     with tempfile.TemporaryDirectory() as name:
         _, options = ours(Path(name) / "warm")

@@ -13,10 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from robotrain import store
-from robotrain.run import RunRecord
-from robotrain_runtime import event
-from robotrain_runtime.event import Metrics, Outcome
+from robotrain.model.run import RunRecord
+from robotrain.store import records
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import Metrics, Outcome
 from startup import ROBOTRAIN, seconds
 
 SHOWN = 50
@@ -69,7 +69,7 @@ def keep(number: int, created: float, folder: Path) -> None:
     """One record, as `submit` leaves it."""
     run = f"lerobot-train-{number:08x}-1"
     digest, settings = f"{number:064x}", {"environment": None, "python": "python3", "runs_dir": str(folder.parent)}
-    store.write(
+    records.write_record(
         RunRecord(
             run=run,
             platform="local",
@@ -82,7 +82,7 @@ def keep(number: int, created: float, folder: Path) -> None:
             reference={"folder": str(folder)},
         )
     )
-    claimed = store.folder(run) / "claimed"
+    claimed = records.get_run_folder(run) / "claimed"
     claimed.touch()
     os.utime(claimed, (created, created))
 
@@ -93,7 +93,7 @@ def ended(folder: Path, lines: int) -> Path:
     step = [
         Metrics(step=10 * number, total=10 * lines, values={"train/loss": 1 / number}) for number in range(1, lines)
     ]
-    told = [*map(event.dump, step), event.dump(Outcome(state="succeeded", exit_code=0))]
+    told = [*map(event.format_event, step), event.format_event(Outcome(state="succeeded", exit_code=0))]
     for name in ("log.txt", "events.jsonl"):
         (folder / name).write_text("".join(f"{line}\n" for line in told))
     (folder / "exit.json").write_text(json.dumps({"exit_code": 0, "ended": time.time(), "reason": ""}))

@@ -3,7 +3,7 @@
 ./uvw run python bench/plan_size.py
 """
 
-import robotrain
+import robotrain.api
 
 BLOBS = [f"https://acct.blob.core.windows.net/set/{day}" for day in "abc"]
 WORKSPACE = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w"}
@@ -23,7 +23,7 @@ def main() -> None:
     print(f"{'workload':<15} {'platform':<9} {'spec':>10} {'all files':>10}")
     for workload, job in WORKLOADS.items():
         for platform, settings in PLATFORMS.items():
-            plan = robotrain.render(workload=workload, platform=platform, **job, **settings)
+            plan = robotrain.api.render(workload=workload, platform=platform, **job, **settings)
             whole = sum(map(len, plan.files.values()))
             print(f"{workload:<15} {platform:<9} {len(plan.files[plan.spec]):>10,} {whole:>10,}")
 

@@ -40,7 +40,7 @@ def main() -> None:
     from robotrain_runtime.environments import environment
 
     cache = Path(os.environ.get("ROBOTRAIN_CACHE") or Path.home() / ".cache/robotrain")
-    python = environment.python_of(environment.folder(LOCK, cache))
+    python = environment.get_python(environment.get_environment_folder(LOCK, cache))
     quiet = {
         "SVT_LOG": "0",
         "HF_HUB_OFFLINE": "1",
@@ -56,7 +56,7 @@ def main() -> None:
 def measure(given: argparse.Namespace) -> None:
     """Print every pair, and the median of their ratios."""
     import torch
-    from robotrain_workloads.lerobot_eval import loaded
+    from robotrain_workloads.lerobot_eval.inputs import loaded_policy
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
@@ -64,7 +64,7 @@ def measure(given: argparse.Namespace) -> None:
         _record(recorded, given.episodes)
         for what, root in (("pusht-camera", ROOT / "examples/pusht-camera/dataset"), ("two cameras", recorded)):
             small = [f"--policy.{one}" for one in ("dim_model=64", "dim_feedforward=64", "n_action_steps=50")]
-            policy = loaded.untrained("act", root, "cpu", small, 0)
+            policy = loaded_policy.make_untrained_policy("act", root, "cpu", small, 0)
             pairs = [_pair(policy, root, given, what) for _ in range(given.pairs)]
             replayed, read = (statistics.median(ratios) for ratios in zip(*pairs, strict=True))
             floor = f"floor {FLOOR}{'' if read >= FLOOR else '  below'}"
@@ -88,17 +88,17 @@ def _pair(policy: Any, root: Path, given: argparse.Namespace, what: str) -> tupl
 
 def _ours(policy: Any, root: Path, episodes: list[int], batch: int) -> tuple[float, float, list[Any]]:
     """Seconds to read, seconds to read and act, and the actions."""
-    from robotrain_workloads.lerobot_eval.replay import replaying
-    from robotrain_workloads.lerobot_eval.replay.asked import ReplayAsked
+    from robotrain_workloads.lerobot_eval.replay import replay
+    from robotrain_workloads.lerobot_eval.results.evaluation import ReplayRequest
 
-    asked = ReplayAsked(root=root, episodes=episodes, batch=batch, tolerance=0.25 / FPS)
-    recording = replaying.open_recording(policy, asked)
+    asked = ReplayRequest(root=root, episodes=episodes, batch=batch, tolerance=0.25 / FPS)
+    recording = replay.open_recording(policy, asked)
     began = time.perf_counter()
-    for _ in recording.moments(episodes):
+    for _ in recording.read_frames(episodes):
         pass
     read = time.perf_counter() - began
     began = time.perf_counter()
-    found = replaying.replay(policy, recording, asked, lambda one: None, {})
+    found = replay.replay_episodes(policy, recording, asked, lambda one: None, {})
     return read, time.perf_counter() - began, [one.predicted for one in found]
 
 

@@ -46,13 +46,13 @@ for part in (get_policy_class("act")(config), *make_pre_post_processors(config, 
 OURS = """
 import json, sys, time
 from pathlib import Path
-from robotrain_workloads.lerobot_eval.loaded import load
-from robotrain_workloads.lerobot_eval.rollout.asked import RolloutAsked
-from robotrain_workloads.lerobot_eval.rollout.rolling import roll
+from robotrain_workloads.lerobot_eval.inputs.loaded_policy import load_policy
+from robotrain_workloads.lerobot_eval.results.evaluation import RolloutRequest
+from robotrain_workloads.lerobot_eval.rollout.rollout import roll
 policy, films, to, episodes, steps = sys.argv[1:]
-loaded = load(Path(policy), "cpu")
+loaded = load_policy(Path(policy), "cpu")
 folder = Path(to, "videos") if films == "True" else None
-asked = RolloutAsked(env="pusht", episodes=int(episodes), steps=int(steps), video_folder=folder)
+asked = RolloutRequest(env="pusht", episodes=int(episodes), steps=int(steps), video_folder=folder)
 began = time.perf_counter()
 rolled = roll(loaded, asked, lambda episode: None)
 told = {"seconds": time.perf_counter() - began, "rewards": [episode.sum_reward for episode in rolled]}

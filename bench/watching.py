@@ -25,9 +25,9 @@ CEILING = 0.02
 WORKLOAD = """
 from dataclasses import dataclass
 from typing import Annotated
-from robotrain.hookspecs import hook
-from robotrain.workload import Workload
-from robotrain_runtime.parameter import Param
+from robotrain.plugins.hookspecs import hook
+from robotrain.model.workload import Workload
+from robotrain_runtime.contract.parameter import Param
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
@@ -39,11 +39,11 @@ def robotrain_workloads():
 """
 TRAINING = """
 import time
-from robotrain_runtime.emit import emit
-from robotrain_runtime.event import Metrics
+from robotrain_runtime.contract.event import emit_event
+from robotrain_runtime.contract.event import Metrics
 for step in range(1, 10 * {seconds}):
     if step % 5 in (1, 3):
-        emit(Metrics(step=step, total=10 * {seconds}, values={{"train/loss": 1 / step, "train/lr": 1e-4}}))
+        emit_event(Metrics(step=step, total=10 * {seconds}, values={{"train/loss": 1 / step, "train/lr": 1e-4}}))
     print("an ordinary line of a training, about as long as they are", step, flush=True)
     time.sleep(0.2)
 """

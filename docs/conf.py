@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import robotrain
-from robotrain import stable
+from robotrain.plugins import hookspecs
 
 project = "robotrain"
 author = "the people who build robotrain"
@@ -40,7 +40,7 @@ def setup(app: Any) -> None:
 def with_the_modules(app: Any, document: str, source: list[str]) -> None:
     """The reference shows what `robotrain.stable` promises: there is no second list."""
     if MODULES in source[0]:
-        source[0] = source[0].replace(MODULES, "\n".join(_module(*one) for one in stable.MODULES.items()))
+        source[0] = source[0].replace(MODULES, "\n".join(_module(*one) for one in hookspecs.PUBLIC_NAMES.items()))
 
 
 def _module(name: str, members: tuple[str, ...]) -> str:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from robotrain.capabilities import YES, Capabilities, no, not_yet
-from robotrain.hookspecs import hook
-from robotrain.plan import Plan, document
-from robotrain.run import Status
-from robotrain_runtime.document import Placement, dump
-from robotrain_runtime.parameter import Param
+from robotrain.model.capabilities import YES, Capabilities, no, not_yet
+from robotrain.model.plan import Plan, make_job_document
+from robotrain.model.run import Status
+from robotrain.plugins.hookspecs import hook
+from robotrain_runtime.contract.document import Placement, format_document
+from robotrain_runtime.contract.parameter import Param
 
 KINDS = ("huggingface", "blob_url", "data_asset", "local_path")
 
@@ -38,15 +38,15 @@ class Mars:
             "register_model": no("There is no registry on Mars."),
         },
     )
-    declined: Mapping[str, str] = {}
+    option_hints: Mapping[str, str] = {}
 
     def check(self, job: Any, settings: Settings) -> Iterator[Any]:
         return iter(())
 
     def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
         placement = Placement(work="/mars/work", cache="/mars/cache")
-        body = document(job, run=run, platform=self.name, halves=halves, placement=placement)
-        files = {"job.json": dump(body).encode(), "crater.txt": settings.crater.encode()}
+        body = make_job_document(job, run=run, platform=self.name, container_plugins=halves, placement=placement)
+        files = {"job.json": format_document(body).encode(), "crater.txt": settings.crater.encode()}
         return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
 
     def preflight(self, plan: Plan) -> Iterator[Any]:
@@ -70,7 +70,7 @@ class Mars:
     def outputs(self, reference: Any) -> Iterator[Any]:
         return iter(())
 
-    def bring(self, reference: Any, output: Any, to: Path) -> None:
+    def download(self, reference: Any, output: Any, to: Path) -> None:
         pass
 
     def register(self, reference: Any, name: str, step: int | None) -> Any:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robotrain.capabilities import ANY, YES, Capabilities
-from robotrain.hookspecs import hook
-from robotrain.problem import Instead, Problem, Rejected, Stage
-from robotrain.run import Output, RunGone, Status
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.model.capabilities import ANY, YES, Capabilities
+from robotrain.model.run import Output, RunGone, Status
+from robotrain.plugins.hookspecs import hook
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +30,8 @@ def rejected(title: str) -> Rejected:
 
 
 def denied(why: str) -> Rejected:
-    way = Instead("pluto login")
-    return Rejected([Problem(code="signed-out", stage=Stage.SUBMIT, title="not told", why=why, instead=(way,))])
+    way = Suggestion("pluto login")
+    return Rejected([Problem(code="signed-out", stage=Stage.SUBMIT, title="not told", why=why, suggestions=(way,))])
 
 
 class Pluto:
@@ -39,9 +39,9 @@ class Pluto:
     summary = "very far away"
     settings = Settings
     capabilities = Capabilities(sources={}, workloads={ANY: YES}, features={})
-    declined: Mapping[str, str] = {}
+    option_hints: Mapping[str, str] = {}
 
-    def shown(self, reference: Any) -> dict[str, str]:
+    def describe_reference(self, reference: Any) -> dict[str, str]:
         page = Path(reference["folder"]) / "page"
         return {"page": page.read_text()} if page.exists() else {}
 
@@ -88,7 +88,7 @@ class Pluto:
         for fields in json.loads(told.read_text()) if told.exists() else ():
             yield Output(**{"source": "local_path", **fields})
 
-    def bring(self, reference: Any, output: Output, to: Path) -> None:
+    def download(self, reference: Any, output: Output, to: Path) -> None:
         source = Path(reference["folder"]) / output.uri
         if not source.exists():
             raise rejected(f"{output.name} is not there any more")

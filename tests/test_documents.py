@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from robotrain_runtime.checkpoint import Manifest, seal
-from robotrain_runtime.courier import Never
-from robotrain_runtime.half import Place
-from robotrain_runtime.target import Look
+from robotrain_runtime.contract.checkpoint import CheckpointManifest, seal_checkpoint
+from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_runtime.contract.failure import PermanentError
+from robotrain_runtime.contract.target import TargetInspection
 
 ROOT = Path(__file__).parents[1]
 OF_EXAMPLES = [*sorted((ROOT / "examples").glob("*/*.md")), *sorted((ROOT / "examples/plugins").glob("*/*.md"))]
@@ -113,23 +113,26 @@ def test_the_place_to_publish_to_of_the_plugin_guide_is_written_to(robotrain, of
     wrong = robotrain(*words, "lab://Act")
     assert (wrong.exit_code, "use   --publish-url lab://pusht-act" in wrong.stderr) == (2, True)
 
-    target, place = importlib.import_module("robotrain_lab.target"), Place(cache=tmp_path, python=Path(sys.executable))
+    target, place = (
+        importlib.import_module("robotrain_lab.target"),
+        ContainerContext(cache=tmp_path, python=Path(sys.executable)),
+    )
     assert target.look("lab://act", place).wrong == (f"{disk} is not there\nmount {disk}",)
     disk.mkdir()
     writer = target.open("lab://act/", place)
     made = {step: sealed(tmp_path / f"{step:06}", step, "run-1") for step in (100, 200)}
     assert [writer.put(*one, lambda: False) for one in (*made.values(), made[200])] == [True, True, False]
-    assert target.look("lab://act", place) == Look(runs={100: "run-1", 200: "run-1"})
-    with pytest.raises(Never, match="000200 is of the run run-1"):
+    assert target.look("lab://act", place) == TargetInspection(runs={100: "run-1", 200: "run-1"})
+    with pytest.raises(PermanentError, match="000200 is of the run run-1"):
         writer.put(*sealed(tmp_path / "other/000200", 200, "run-2"), lambda: False)
     assert writer.trim("run-1", 1, lambda: False) == ("000100",)
     assert [path.name for path in (disk / "act").iterdir()] == ["000200"]
 
 
-def sealed(folder: Path, step: int, run: str) -> tuple[Path, Manifest]:
+def sealed(folder: Path, step: int, run: str) -> tuple[Path, CheckpointManifest]:
     folder.mkdir(parents=True)
     (folder / "weights").write_text(run)
-    return folder, seal(folder, step=step, run=run, job="0" * 64)
+    return folder, seal_checkpoint(folder, step=step, run=run, job="0" * 64)
 
 
 def test_the_command_of_the_plugin_guide_is_a_command(robotrain, of_the_guide):
@@ -151,7 +154,7 @@ def test_the_plugin_file_of_the_plugin_guide_rules_and_greets(robotrain, tmp_pat
 
 
 def test_every_feature_is_explained_to_who_declares_it():
-    from robotrain.capabilities import FEATURES, LIMITS
+    from robotrain.model.capabilities import FEATURES, LIMITS
 
     page = (ROOT / "docs/plugin-support.md").read_text()
     assert set(re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE)) == set(FEATURES)
@@ -159,7 +162,7 @@ def test_every_feature_is_explained_to_who_declares_it():
 
 
 def test_every_command_of_help_is_in_the_readme_and_the_other_way_round():
-    from robotrain.cli.app import COMMANDS
+    from robotrain.command_table import COMMANDS
 
     shown = set(re.findall(r"robotrain ([a-z]+)", (ROOT / "README.md").read_text()))
     assert set(COMMANDS) <= shown

@@ -14,8 +14,9 @@ NETWORK = tuple(f"--policy.{one}" for one in ("chunk_size=8", "n_action_steps=4"
 MAKE = f"""
 import sys
 from pathlib import Path
-from robotrain_workloads.lerobot_eval import keeping, loaded
-keeping.policy(loaded.untrained("act", Path(sys.argv[1]), "cpu", {NETWORK!r}, 7), Path(sys.argv[2]))
+from robotrain_workloads.lerobot_eval.results import result_store
+from robotrain_workloads.lerobot_eval.inputs import loaded_policy
+result_store.copy_policy(loaded_policy.make_untrained_policy("act", Path(sys.argv[1]), "cpu", {NETWORK!r}, 7), Path(sys.argv[2]))
 """
 
 

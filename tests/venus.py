@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from robotrain.capabilities import ANY, YES, Capabilities
-from robotrain.hookspecs import hook
-from robotrain.plan import Plan, document
-from robotrain.problem import Instead, NotSent, Problem, Rejected, Stage, Unanswered
-from robotrain.run import Output, RunGone, Status
-from robotrain_runtime.document import Placement, dump
-from robotrain_runtime.event import Registered
-from robotrain_runtime.parameter import Param
+from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered
+from robotrain.model.capabilities import ANY, YES, Capabilities
+from robotrain.model.plan import Plan, make_job_document
+from robotrain.model.run import Output, RunGone, Status
+from robotrain.plugins.hookspecs import hook
+from robotrain_runtime.contract.document import Placement, format_document
+from robotrain_runtime.contract.event import Registered
+from robotrain_runtime.contract.parameter import Param
 
 KINDS = ("huggingface", "blob_url", "data_asset", "local_path", "registered_model")
 ROLES = ("dataset", "policy", "init_policy", "resume")
@@ -47,15 +47,15 @@ class Venus:
         workloads={ANY: YES},
         features={"several_datasets": YES, "register_model": YES, "publish_folder": YES},
     )
-    declined: Mapping[str, str] = {}
+    option_hints: Mapping[str, str] = {}
 
     def check(self, job: Any, settings: Settings) -> Iterator[Problem]:
         return iter(())
 
     def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
         placement = Placement(work=f"/venus/{settings.altitude}", cache="/venus/cache")
-        body = document(job, run=run, platform=self.name, halves=halves, placement=placement)
-        files = {"job.json": dump(body).encode(), "payload.zip": payload.archive}
+        body = make_job_document(job, run=run, platform=self.name, container_plugins=halves, placement=placement)
+        files = {"job.json": format_document(body).encode(), "payload.zip": payload.archive}
         return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
 
     def preflight(self, plan: Plan) -> Iterator[Problem]:
@@ -72,10 +72,12 @@ class Venus:
         if mood == "refuses":
             raise Rejected([Problem(code="refused", stage=Stage.SUBMIT, title="venus is not at home")])
         if mood == "interrupted in time":
-            raise NotSent
+            raise NotSubmitted
         if mood == "does not say":
-            way = Instead("venus login", "")
-            dark = Problem(code="dark", stage=Stage.SUBMIT, title="venus is dark", why="It is night.", instead=(way,))
+            way = Suggestion("venus login", "")
+            dark = Problem(
+                code="dark", stage=Stage.SUBMIT, title="venus is dark", why="It is night.", suggestions=(way,)
+            )
             raise Unanswered([dark])
         if mood == "hangs up":
             raise ConnectionResetError("the line went dead")
@@ -121,7 +123,7 @@ class Venus:
             path = f"/venus/{reference['id']}/checkpoints/{step:06}"
             yield Output(name=f"checkpoints/{step:06}", kind="checkpoint", source="local_path", uri=path, step=step)
 
-    def bring(self, reference: Any, output: Output, to: Path) -> None:
+    def download(self, reference: Any, output: Output, to: Path) -> None:
         to.write_text(output.uri)
 
     def register(self, reference: Any, name: str, step: int | None) -> Registered:

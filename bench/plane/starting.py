@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from robotrain_runtime import document, event
-from robotrain_runtime.half import Environment
+from robotrain_runtime.contract import document, event
+from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_sources import data_environment
 from robotrain_workloads.lerobot_train import container
 
@@ -128,7 +128,7 @@ def _cache(machine: Machine) -> Iterator[Path]:
         yield Path(name)
 
 
-def _built(wanted: Environment, cache: Path, environ: Mapping[str, str]) -> tuple[float, Path]:
+def _built(wanted: PythonEnvironment, cache: Path, environ: Mapping[str, str]) -> tuple[float, Path]:
     """Seconds to build an environment, and its folder."""
     how = ("--python", wanted.python, "--gib", wanted.gib, "--cache", cache)
     command = [sys.executable, "-m", "robotrain_runtime", "environment", wanted.lock, *how]
@@ -142,7 +142,7 @@ def _started(machine: Machine, cache: Path, sources: Sequence[str], built: Path 
     folder = cache / "run"
     environ = machine.environ(ROBOTRAIN_STATE=str(folder / "state"), ROBOTRAIN_CACHE=str(cache), **OFFLINE)
     job = _rendered(folder, environ, sources, built)
-    events = Path(document.load(job.read_text()).placement.work) / "events.jsonl"
+    events = Path(document.parse_document(job.read_text()).placement.work) / "events.jsonl"
     began, told = time.time(), folder / "log"
     with told.open("wb") as log:
         command = [sys.executable, "-m", "robotrain_runtime", "run", str(job)]
@@ -173,7 +173,7 @@ def _first_metrics(events: Path, process: "subprocess.Popen[bytes]") -> Start | 
     """When merging and when the first step was told, by the clock; None when the run ended before that."""
     while True:
         ended, merging = process.poll() is not None, 0.0
-        for record in filter(None, map(event.read, events.read_text().splitlines() if events.exists() else ())):
+        for record in filter(None, map(event.parse_event, events.read_text().splitlines() if events.exists() else ())):
             match record.event:
                 case event.Stage(name="merge", state="started"):
                     merging = record.time

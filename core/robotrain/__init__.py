@@ -14,11 +14,10 @@ TYPE_CHECKING = False  # `typing` would cost a tenth of what `--version` takes; 
 if TYPE_CHECKING:
     from typing import Any
 
-    from robotrain.handle import Run, RunCancelled, RunEnded, RunFailed, RunLost
-    from robotrain.library import explain, render, runs, submit
-    from robotrain.plan import Plan
-    from robotrain.problem import Problem, Rejected
-    from robotrain.run import Output, Status
+    from robotrain.api import Run, RunCancelled, RunEnded, RunFailed, RunLost, explain, render, runs, submit
+    from robotrain.errors import Problem, Rejected
+    from robotrain.model.plan import Plan
+    from robotrain.model.run import Output, Status
 
 __all__ = [
     "Output",
@@ -38,24 +37,24 @@ __all__ = [
     "submit",
 ]
 
-_LIES_IN = {
-    "Output": "run",
-    "Plan": "plan",
-    "Problem": "problem",
-    "Rejected": "problem",
-    "Status": "run",
-    **dict.fromkeys(("Run", "RunCancelled", "RunEnded", "RunFailed", "RunLost"), "handle"),
-    **dict.fromkeys(("explain", "render", "runs", "submit"), "library"),
+_MODULES = {
+    "Output": "model.run",
+    "Plan": "model.plan",
+    "Problem": "errors",
+    "Rejected": "errors",
+    "Status": "model.run",
+    **dict.fromkeys(("Run", "RunCancelled", "RunEnded", "RunFailed", "RunLost"), "api"),
+    **dict.fromkeys(("explain", "render", "runs", "submit"), "api"),
 }
 
 
 def __getattr__(name: str) -> Any:
     """A public name, imported when it is first asked for: the command line needs none of them."""
-    if name not in _LIES_IN:
+    if name not in _MODULES:
         raise AttributeError(f"module 'robotrain' has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(f"robotrain.{_LIES_IN[name]}"), name)
+    return getattr(importlib.import_module(f"robotrain.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -1,20 +1,28 @@
-"""What may be shown of a text that a person typed: secrets are left out, whatever shape the text has.
+"""What may be shown or kept of a text: secrets are left out, and refused in what plugins answer.
 
 Where a secret ends cannot be known in a broken address, so everything after a `?`, a `#` or a `sig=` goes: showing too
 little costs a look at one's own command line, showing too much costs a key.
 """
 
+from __future__ import annotations
+
 import functools
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-LONGEST = 200
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+MAX_LENGTH = 200
 HIDDEN = "<redacted>"
 
 _AT = r"(?:@|＠|%(?:25)*40)"
 _COLON = r"(?::|：|%(?:25)*3a)"
 _EQUALS = r"(?:=|＝|%(?:25)*3d)"
-_CUT = r"(?:[?#？＃]|%(?:25)*(?:3f|23))"
+_QUERY_START = r"(?:[?#？＃]|%(?:25)*(?:3f|23))"
 _SCHEME = r"(?<![a-z0-9+.-])[a-z0-9+.-]+:[/\\]+(?![/\\])"
 _SAS = r"(?:(?:25)*(?:26|3f))?s(?:v|s|rt|p|e|t|pr|r|ip|i|dd|cid|koid|ktid|kt|ke|ks|kv|aoid|uoid)"
 _SECRETS = r"key|token|secret|pass|password|passwd|pwd|passphrase|signature|credentials?|authorization|sas|sig"
@@ -36,19 +44,19 @@ _TOKENS = (
 )
 _PART = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
 _HOST = r"[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)*(?::[0-9]{1,5})?"
-_NAMED = rf"(?:{_HOST}/(?:{_PART}/)*{_PART}|(?:{_PART}/)+{_PART}|{_PART}(?=:[0-9]+\.[0-9]))"
+_IMAGE_NAME = rf"(?:{_HOST}/(?:{_PART}/)*{_PART}|(?:{_PART}/)+{_PART}|{_PART}(?=:[0-9]+\.[0-9]))"
 """An image; without a folder only with a version: `name:word` is a user with a password as well."""
 _IMAGE = (
-    rf"(?<![^\s\"'`(\[{{<,=])({_NAMED}(?::[a-zA-Z0-9_][a-zA-Z0-9_.-]{{0,127}})?)"
+    rf"(?<![^\s\"'`(\[{{<,=])({_IMAGE_NAME}(?::[a-zA-Z0-9_][a-zA-Z0-9_.-]{{0,127}})?)"
     r"(@sha256:(?:[0-9a-f]{64}(?![0-9a-f])|[0-9a-f]*…\Z))"
 )
 """A container image by its digest, which is no host: what stands before the `@` is no password for it. The digest may
 have been cut.
 """
-_HELD = str.maketrans("@:", "\ue000\ue001")
-_FREED = str.maketrans("\ue000\ue001", "@:")
+_TO_PLACEHOLDERS = str.maketrans("@:", "\ue000\ue001")
+_FROM_PLACEHOLDERS = str.maketrans("\ue000\ue001", "@:")
 """What the `@` and the `:` of a digest are called while no rule may look at them; the world uses neither."""
-_TOLD = rf"(?:(?<=[\s\"'`(\[{{<])|\A)({_SCHEME}{HIDDEN})@"
+_REDACTED_ADDRESS = rf"(?:(?<=[\s\"'`(\[{{<])|\A)({_SCHEME}{HIDDEN})@"
 """An address without its password, in a sentence: nothing before it is a user."""
 _KEYS = (
     r"(?-i:(A[KS]IA[0-9A-Z]{12,}))([\s,;:/|\"']+)[a-z0-9/+]{40}(?![a-z0-9/+])",
@@ -62,16 +70,16 @@ def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE | re.DOTALL)
 
 
-def _userinfo(match: re.Match[str]) -> str:
+def _hide_userinfo(match: re.Match[str]) -> str:
     before, hidden, after = match.groups()
-    if _compile(_CUT).search(hidden):  # then what follows the `@` may belong to the query
+    if _compile(_QUERY_START).search(hidden):  # then what follows the `@` may belong to the query
         after = HIDDEN
     return f"{before}{HIDDEN}@{after}"
 
 
 @functools.cache
-def _rules(
-    schemes: tuple[str, ...], free: bool
+def _compile_rules(
+    schemes: tuple[str, ...], uses_placeholders: bool
 ) -> tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]:
     """Every pattern and what takes its place, in order; compiled when first needed, to keep the import light.
 
@@ -79,10 +87,10 @@ def _rules(
     """
     names = "".join(f"{re.escape(scheme)}:|" for scheme in schemes)
     return (
-        *((_compile(pattern), _userinfo) for pattern in _USERINFO),
-        *([(_compile(_TOLD), "\\1\ue000")] if free else ()),
-        (_compile(rf"^(?!{_SCHEME}|{names}/(?!/)|\.\.?/|~)()((?:(?!{_COLON}).)*{_COLON}.*{_AT})(.*)"), _userinfo),
-        (_compile(rf"({_CUT}).+"), rf"\1{HIDDEN}"),
+        *((_compile(pattern), _hide_userinfo) for pattern in _USERINFO),
+        *([(_compile(_REDACTED_ADDRESS), "\\1\ue000")] if uses_placeholders else ()),
+        (_compile(rf"^(?!{_SCHEME}|{names}/(?!/)|\.\.?/|~)()((?:(?!{_COLON}).)*{_COLON}.*{_AT})(.*)"), _hide_userinfo),
+        (_compile(rf"({_QUERY_START}).+"), rf"\1{HIDDEN}"),
         (_compile(rf"(?<![^\s/\\@:?#])(?!{names}(?!))[^\s/\\@:?#]*:[^\s/\\@?#]*{_AT}"), f"{HIDDEN}@"),
         (_compile(rf"({_NAME}[\"']?)\s*({_EQUALS})\s*\S.*"), rf"\1\2{HIDDEN}"),
         (_compile(rf"({_NAME})(?:[\"']\s*:|:(?=\s))\s*\S.*"), rf"\1: {HIDDEN}"),
@@ -92,14 +100,14 @@ def _rules(
     )
 
 
-def redact(text: str, schemes: tuple[str, ...] = (), longest: int = LONGEST) -> str:
+def redact(text: str, schemes: tuple[str, ...] = (), max_length: int = MAX_LENGTH) -> str:
     """`text` fit to be shown: no query, fragment, password or token, control characters escaped, at most 200 long.
 
     schemes: words that before a colon are no user with a password: `scheme:name@label` is left as it is.
     """
-    shown = _once(text, schemes, longest)
+    shown = _apply_rules(text, schemes, max_length)
     while shown != text:  # what one rule leaves may be what another looks for
-        text, shown = shown, _once(shown, schemes, longest)
+        text, shown = shown, _apply_rules(shown, schemes, max_length)
     return shown
 
 
@@ -109,24 +117,24 @@ def holds_secret(text: str) -> bool:
     return any(_compile(pattern).search(text) for pattern in patterns)
 
 
-def told(text: str) -> str:
+def redact_if_secret(text: str) -> str:
     """A text of a plugin, as it may be shown and kept: what holds no secret is left as it was said."""
-    return redact(text, longest=1000) if holds_secret(text) else text
+    return redact(text, max_length=1000) if holds_secret(text) else text
 
 
-def _once(text: str, schemes: tuple[str, ...], longest: int) -> str:
+def _apply_rules(text: str, schemes: tuple[str, ...], longest: int) -> str:
     if image := re.fullmatch(_IMAGE, text):
-        return _once(image[1], schemes, longest - len(image[2])) + image[2]
+        return _apply_rules(image[1], schemes, longest - len(image[2])) + image[2]
     free = re.search("[\ue000\ue001]", text) is None
     if free and "@sha256:" in text:
-        text = re.sub(_IMAGE, lambda image: image[1] + image[2].translate(_HELD), text)
-    for pattern, replacement in _rules(schemes, free):
+        text = re.sub(_IMAGE, lambda image: image[1] + image[2].translate(_TO_PLACEHOLDERS), text)
+    for pattern, replacement in _compile_rules(schemes, free):
         text = pattern.sub(replacement, text)
     text = _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
-    return _cut(text.translate(_FREED) if free else text, longest)
+    return _truncate(text.translate(_FROM_PLACEHOLDERS) if free else text, longest)
 
 
-def _cut(text: str, longest: int) -> str:
+def _truncate(text: str, longest: int) -> str:
     """The beginning of a long text; a mark of what was hidden is kept whole."""
     if len(text) <= longest:
         return text
@@ -135,3 +143,34 @@ def _cut(text: str, longest: int) -> str:
     if start >= 0:
         end = max(end, start + len(HIDDEN))
     return text[:end] + "…" if end < len(text) else text
+
+
+def find_secrets_in_checkpoint(kind: str, uri: str, platform: str) -> Iterator[Problem]:
+    """An address with a secret, which another job would carry on."""
+    if holds_secret(uri):
+        yield make_secret_problem(
+            f"platform {platform} failed in outputs: its address of a {redact(kind)} holds a secret"
+        )
+
+
+def require_no_secrets(reference: Mapping[str, str], platform: str) -> Mapping[str, str]:
+    """The same. Raises Unanswered for one with a secret: it would be kept, and the engine may have the run."""
+    if any(holds_secret(text) for pair in reference.items() for text in pair):
+        raise Unanswered([make_secret_problem(f"platform {platform} failed: its reference to the run holds a secret")])
+    return reference
+
+
+def raise_if_found(problems: Iterator[Problem]) -> None:
+    """Raise Rejected with them, if there are any."""
+    if found := list(problems):
+        raise Rejected(found)
+
+
+def make_secret_problem(title: str) -> Problem:
+    return Problem(
+        code="plugin-failed",
+        stage=Stage.SUBMIT,
+        title=title,
+        why="Plans and records are kept, shown and sent: they hold the name of a secret at most.",
+        suggestions=(Suggestion("robotrain plugins", "says who brings it"),),
+    )

@@ -1,1 +1,1 @@
-"""The engine that runs a job where it landed, and the contract modules both sides share. Standard library only."""
+"""The engine that runs a job in its container, and the contract that both sides share. Standard library only."""

@@ -12,69 +12,74 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-from robotrain_runtime import attempts, child, faults, halves, oom, promised, reason, surroundings
-from robotrain_runtime.courier import Halted
-from robotrain_runtime.document import JobDocument, Source
-from robotrain_runtime.environments import environment
-from robotrain_runtime.environments.background import Background
-from robotrain_runtime.event import Fault, Note, Outcome, Published, Stage, Track
-from robotrain_runtime.failure import FAILED, PREFLIGHT, Failed
-from robotrain_runtime.half import Publishing, Work
-from robotrain_runtime.holding import Holding
-from robotrain_runtime.log import Log
-from robotrain_runtime.preflight import look
-from robotrain_runtime.publish import publishing
-from robotrain_runtime.publish.publication import Publication
-from robotrain_runtime.publish.targets import Seen
-from robotrain_runtime.relay import Relay
-from robotrain_runtime.stop import Stop, Stopped
-from robotrain_runtime.supply import going_on
-from robotrain_runtime.supply.data import Data
-from robotrain_runtime.supply.going_on import Left
-from robotrain_runtime.track.tracker import Tracker
+from robotrain_runtime.checkpoints import recovery
+from robotrain_runtime.checkpoints.recovery import RecoverableCheckpoint
+from robotrain_runtime.checkpoints.targets import InspectedTarget
+from robotrain_runtime.contract import document, failure, plugin_loader
+from robotrain_runtime.contract.container_plugin import PublishingSpec, WorkCommand
+from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.event import Fault, Note, Outcome, Published, Stage, Track
+from robotrain_runtime.contract.failure import EXIT_FAILED, EXIT_PREFLIGHT, Cancelled, JobFailed
+from robotrain_runtime.data.run_data import RunData
+from robotrain_runtime.environments import environment, run_environment
+from robotrain_runtime.environments.run_environment import EnvironmentBuild
+from robotrain_runtime.machine.disk_cache import CacheLease
+from robotrain_runtime.preflight import collect_findings
+from robotrain_runtime.process import child
+from robotrain_runtime.process.event_relay import EventLog, EventRelay
+from robotrain_runtime.process.stop import StopRequested, StopSignal
+from robotrain_runtime.publishing import publication, registration
+from robotrain_runtime.publishing.publication import Publication
+from robotrain_runtime.tracking.tracker import Tracker
 
-OUTCOME = "outcome.json"
+OUTCOME_FILE = "outcome.json"
 REMEMBERED_LINES = 200
 
 
-def run(document: JobDocument) -> Outcome:
+def run_job(document: JobDocument) -> Outcome:
     """Do what the document says; its events, its outcome and its outputs are below the document's work folder."""
     work = Path(document.placement.work)
     work.mkdir(parents=True, exist_ok=True)
-    (work / OUTCOME).unlink(missing_ok=True)  # how an earlier attempt ended says nothing about this one
-    faults.forget_stop(work)
-    earlier = attempts.read(work)
-    with Log(work / attempts.FILE) as log, Stop() as stop, Holding(Path(document.placement.cache)) as holding:
-        relay = Relay(log)
-        outcome = _outcome(document, relay, stop, earlier, holding)
+    (work / OUTCOME_FILE).unlink(missing_ok=True)  # how an earlier attempt ended says nothing about this one
+    failure.clear_stop_reason(work)
+    earlier = recovery.read_earlier_attempts(work)
+    with (
+        EventLog(work / recovery.EVENTS_FILE) as log,
+        StopSignal() as stop,
+        CacheLease(Path(document.placement.cache)) as holding,
+    ):
+        relay = EventRelay(log)
+        outcome = _run_to_outcome(document, relay, stop, earlier, holding)
         if relay.tracker is not None:
             relay.tracker.close(outcome)
-        log.emit(outcome)
+        log.write_event(outcome)
         try:
-            _write(work / OUTCOME, outcome)
+            _write_outcome(work / OUTCOME_FILE, outcome)
         except OSError as error:
-            log.line(f"{OUTCOME} could not be written: {error}")
+            log.write_line(f"{OUTCOME_FILE} could not be written: {error}")
     return outcome
 
 
-def _outcome(document: JobDocument, relay: Relay, stop: Stop, earlier: attempts.Earlier, holding: Holding) -> Outcome:
+def _run_to_outcome(
+    document: JobDocument, relay: EventRelay, stop: StopSignal, earlier: recovery.EarlierAttempts, holding: CacheLease
+) -> Outcome:
     try:
-        promised.check(document.placement.promised)
+        run_environment.check_promised_variables(document.placement.promised)
         return Engine(document, relay, stop, earlier, holding).run()
-    except Stopped:
-        return _cancelled(stop, faults.of_stop(Path(document.placement.work)))
-    except Failed as failed:
-        code = faults.exit_code(failed.exit_code, failed.fault)
+    except StopRequested:
+        return _make_cancelled_outcome(stop, failure.read_stop_reason(Path(document.placement.work)))
+    except JobFailed as failed:
+        code = failure.choose_exit_code(failed.exit_code, failed.fault)
         return Outcome(state="failed", exit_code=code, reason=failed.reason, fault=failed.fault)
     except Exception as error:
         for line in traceback.format_exc().splitlines():
-            relay.log.line(line)
+            relay.log.write_line(line)
         said = f"{type(error).__name__}: {error}"
-        fault = faults.of_text(said) or "code"
-        return Outcome(state="failed", exit_code=faults.exit_code(FAILED, fault), reason=said, fault=fault)
+        fault = failure.classify_error(said) or "code"
+        return Outcome(state="failed", exit_code=failure.choose_exit_code(EXIT_FAILED, fault), reason=said, fault=fault)
 
 
-def _cancelled(stop: Stop, fault: Fault) -> Outcome:
+def _make_cancelled_outcome(stop: StopSignal, fault: Fault) -> Outcome:
     why = "" if fault == "stopped" else f": its machine was {fault}" if fault == "preempted" else f": it was {fault}"
     return Outcome(state="cancelled", exit_code=stop.exit_code, reason=f"the run was stopped{why}", fault=fault)
 
@@ -83,60 +88,65 @@ class Engine:
     """One run. Each stage raises Failed with a sentence, or Stopped."""
 
     def __init__(
-        self, document: JobDocument, relay: Relay, stop: Stop, earlier: attempts.Earlier, holding: Holding
+        self,
+        document: JobDocument,
+        relay: EventRelay,
+        stop: StopSignal,
+        earlier: recovery.EarlierAttempts,
+        holding: CacheLease,
     ) -> None:
         self._document = document
         self._placement = document.placement
         self._relay = relay
         self._stop = stop
         self._earlier = earlier
-        self._holding = holding
-        self._half = halves.workload(document)
-        self._data = Data(document, relay, stop, holding)
-        self._background = Background(document, relay, stop, self._ready)
-        self._looked = threading.Event()
-        self._left: list[Left] = []
-        self._tracked = False
+        self._lease = holding
+        self._plugin = plugin_loader.load_workload_plugin(document)
+        self._data = RunData(document, relay, stop, holding)
+        self._background = EnvironmentBuild(document, relay, stop, self._on_environment_ready)
+        self._preflight_done = threading.Event()
+        self._recoverable: list[RecoverableCheckpoint] = []
+        self._tracking_started = False
 
     def run(self) -> Outcome:
         """All stages."""
-        python, data, uses = self._begun()
-        publication = Publication(self._document, self._asked(data), self._relay, self._earlier)
+        python, data, uses = self._prepare_inputs()
+        publication = Publication(self._document, self._save_publishing_spec(data), self._relay, self._earlier)
         try:
-            with self._stage("work"):
-                self._work(python, self._half.work(self._document, uses, Path(self._placement.work)))
-        except (Failed, Stopped):
-            with suppress(Failed, Stopped):  # said already; why the work ended says more
-                self._publish(publication, python, succeeded=False)
+            with self._run_stage("work"):
+                self._run_work(python, self._plugin.work(self._document, uses, Path(self._placement.work)))
+        except (JobFailed, StopRequested):
+            with suppress(JobFailed, StopRequested):  # said already; why the work ended says more
+                self._finish_publication(publication, python, succeeded=False)
             raise
-        self._publish(publication, python, succeeded=True)
+        self._finish_publication(publication, python, succeeded=True)
         return Outcome(state="succeeded", exit_code=0)
 
-    def _begun(self) -> tuple[Path, dict[Source, Path], dict[Source, Path]]:
+    def _prepare_inputs(self) -> tuple[Path, dict[JobSource, Path], dict[JobSource, Path]]:
         """What the work starts from: the interpreter, the folder of each source, and those that the work uses.
 
         The environment is built in the background meanwhile. Whatever fails first ends the other.
         """
         try:
-            with closing(self._background), closing(self._data.deliveries):
-                with self._stage("preflight"):
-                    self._preflight()
-                if not self._background.begun:
-                    self._there()
-                if self._data.waits:
-                    self._python()
-                with self._stage("data"):
-                    data = self._data.fetch(self._python)
-                    self._take_up()
-                self._ready(python := self._python())
-                return python, data, self._merged(data, python)
-        except Stopped:
+            with closing(self._background), closing(self._data.batches):
+                with self._run_stage("preflight"):
+                    self._run_preflight()
+                if not self._background.is_started:
+                    self._use_existing_environment()
+                if self._data.needs_run_environment:
+                    self._wait_for_python()
+                with self._run_stage("data"):
+                    data = self._data.fetch(self._wait_for_python)
+                    self._restore_checkpoint()
+                self._on_environment_ready(python := self._wait_for_python())
+                return python, data, self._prepare_data(data, python)
+        except StopRequested:
             if self._stop.number is None and self._background.failure is not None:
                 raise self._background.failure from None
             raise
 
     @contextmanager
-    def _stage(
+    def _run_stage(
         self, name: Literal["preflight", "environment", "data", "merge", "work", "publish"]
     ) -> Iterator[list[str]]:
         """A part of the run, told; what is put into the list is told with its end."""
@@ -151,87 +161,96 @@ class Engine:
         took, detail = round(time.monotonic() - began, 3), "; ".join(filter(None, details))
         self._relay.emit(Stage(name=name, state="done", seconds=took, detail=detail))
 
-    def _preflight(self) -> None:
-        places: list[Seen] = []
+    def _run_preflight(self) -> None:
+        places: list[InspectedTarget] = []
         try:
-            begin, python = self._background.begin, self._data.python
-            found = look(self._document, self._data.deliveries, self._stop, begin, python, places)
+            begin, python = self._background.start, self._data.build_python
+            found = collect_findings(self._document, self._data.batches, self._stop, begin, python, places)
             if not found:
-                self._left = going_on.find(self._document, places)
-                self._earlier = going_on.tracked(self._earlier, self._left, self._placement.tracking_uri)
+                self._recoverable = recovery.find_recoverable(self._document, places)
+                self._earlier = recovery.add_tracking_run(
+                    self._earlier, self._recoverable, self._placement.tracking_uri
+                )
         finally:
-            self._looked.set()
+            self._preflight_done.set()
         for finding in found:
             ways = f"Instead: {' / '.join(finding.ways)}" if finding.ways else ""
             text = " ".join(part for part in (f"{finding.title}.", finding.given, finding.why, ways) if part)
             self._relay.emit(Note(level="error", text=text))
         if found:
-            fault = faults.of_all(finding.fault for finding in found)
-            raise Failed("; ".join(finding.title for finding in found), PREFLIGHT, fault)
+            fault = failure.combine_faults(finding.fault for finding in found)
+            raise JobFailed("; ".join(finding.title for finding in found), EXIT_PREFLIGHT, fault)
 
-    def _there(self) -> None:
+    def _use_existing_environment(self) -> None:
         """The environment that nothing had to be built for."""
-        with self._stage("environment") as details:
-            python = self._python()
-            details.append(environment.remark(python.parent.parent))
-        self._ready(python)
+        with self._run_stage("environment") as details:
+            python = self._wait_for_python()
+            details.append(environment.read_remark(python.parent.parent))
+        self._on_environment_ready(python)
 
-    def _ready(self, built: Path) -> None:
+    def _on_environment_ready(self, built: Path) -> None:
         """Tracking needs the environment alone, so it starts while the data is still on its way, once it is known
         whether a tracking run of an earlier attempt goes on.
         """
-        self._looked.wait()
-        if not self._tracked and self._holding.keep(built):
-            self._tracked = True
-            self._track(environment.python_of(built))
+        self._preflight_done.wait()
+        if not self._tracking_started and self._lease.acquire(built):
+            self._tracking_started = True
+            self._start_tracking(environment.get_python(built))
 
-    def _take_up(self) -> None:
+    def _restore_checkpoint(self) -> None:
         """What an earlier attempt left elsewhere is laid where this one would have saved it. Raises Failed, Stopped."""
 
-        def bring(left: Left) -> Path:
-            return self._data.beside(left.source, left.half, self._python)
+        def bring(left: RecoverableCheckpoint) -> Path:
+            return self._data.fetch_extra(left.source, left.plugin, self._wait_for_python)
 
         def say(text: str) -> None:
             self._relay.emit(Note(level="warning", text=text))
 
-        if not self._left:
+        if not self._recoverable:
             return
         try:
-            laid = going_on.lay(self._document, self._left, bring, say, lambda: self._stop.count > 0)
-        except Halted:
-            raise Stopped from None
+            laid = recovery.restore_checkpoint(
+                self._document, self._recoverable, bring, say, lambda: self._stop.count > 0
+            )
+        except Cancelled:
+            raise StopRequested from None
         except OSError as error:
-            raise Failed(str(error), fault=faults.of_text(str(error))) from error
+            raise JobFailed(str(error), fault=failure.classify_error(str(error))) from error
         if laid is None:
             say("nothing that an earlier attempt left is whole: the run begins anew")
             return
         left, saved = laid
-        self._earlier = going_on.known(self._earlier, left, saved)
-        self._relay.emit(Note(level="info", text=f"step {saved.step} of an earlier attempt came back from {left.lies}"))
+        self._earlier = recovery.add_restored(self._earlier, left, saved)
+        self._relay.emit(
+            Note(level="info", text=f"step {saved.step} of an earlier attempt came back from {left.location}")
+        )
         self._relay.emit(saved)
         if left.published:
             self._relay.emit(Published(step=saved.step, to=left.address))
 
-    def _python(self) -> Path:
+    def _wait_for_python(self) -> Path:
         """The interpreter of the run's environment, once it is there; built again if it was just removed."""
-        python = environment.python_of(self._background.wait())
-        while not self._holding.keep(python):
-            python = surroundings.python(self._document, self._relay.log.line, self._stop)
+        python = environment.get_python(self._background.wait())
+        while not self._lease.acquire(python):
+            python = run_environment.get_run_python(self._document, self._relay.log.write_line, self._stop)
         return python
 
-    def _track(self, python: Path) -> None:
-        tracked = self._half.tracked(self._document)
+    def _start_tracking(self, python: Path) -> None:
+        tracked = self._plugin.tracked(self._document)
         if uri := self._placement.tracking_uri:
-            environ, theirs = surroundings.environ(self._document), surroundings.tracking_run(self._document)
-            note, again = self._relay.note, theirs or self._earlier.run_id(uri)
+            environ, theirs = (
+                run_environment.make_program_environ(self._document),
+                document.read_platform_tracking_run(self._document),
+            )
+            note, again = self._relay.log_record, theirs or self._earlier.get_tracking_run(uri)
             try:
                 self._relay.tracker = Tracker(
                     python,
                     uri,
-                    machine=tracked.machine,
+                    system_metrics=tracked.machine,
                     environ=environ,
                     on_event=note,
-                    again=again,
+                    resume_run=again,
                     attached=bool(theirs),
                 )
             except OSError as error:
@@ -240,52 +259,54 @@ class Engine:
             Track(experiment=tracked.experiment, run_name=tracked.run_name, params=tracked.params, tags=tracked.tags)
         )
 
-    def _merged(self, data: dict[Source, Path], python: Path) -> dict[Source, Path]:
+    def _prepare_data(self, data: dict[JobSource, Path], python: Path) -> dict[JobSource, Path]:
         """The data as the work uses it: in place of some sources, what was made of them."""
-        if (asked := self._data.preparation(data)) is None:
+        if (asked := self._data.get_preparation(data)) is None:
             return data
-        with self._stage("merge") as details:
-            made, before = self._data.prepared(asked, python)
+        with self._run_stage("merge") as details:
+            made, before = self._data.prepare(asked, python)
             details.append("made before" if before else "")
         return data | dict.fromkeys(asked.sources, made)
 
-    def _work(self, python: Path, work: Work) -> None:
+    def _run_work(self, python: Path, work: WorkCommand) -> None:
         told: deque[str] = deque(maxlen=REMEMBERED_LINES)
 
         def heard(line: str) -> None:
             told.append(line)
-            self._relay.log.line(line)
+            self._relay.log.write_line(line)
 
         for note in work.notes:
             self._relay.emit(note)
         arguments = [str(python), *work.arguments]
-        environ, kills = surroundings.environ(self._document, work.environ), oom.kills()
-        code = child.run(arguments, environ=environ, stop=self._stop, on_line=heard, on_event=self._relay.take)
+        environ, kills = run_environment.make_program_environ(self._document, work.environ), failure.count_oom_kills()
+        code = child.run_program(
+            arguments, environ=environ, stop=self._stop, on_line=heard, on_event=self._relay.forward
+        )
         if code:
-            why = reason.of_exit(code, told)
-            fault = faults.of_program(code, why, told, oom.kills() > kills)
-            raise Failed(why, 128 - code if code < 0 else code, fault)
+            why = failure.explain_exit(code, told)
+            fault = failure.classify_exit(code, why, told, failure.count_oom_kills() > kills)
+            raise JobFailed(why, 128 - code if code < 0 else code, fault)
 
-    def _asked(self, data: dict[Source, Path]) -> Publishing:
-        asked = publishing.asked(self._half, self._document, data)
+    def _save_publishing_spec(self, data: dict[JobSource, Path]) -> PublishingSpec:
+        asked = publication.get_publishing_spec(self._plugin, self._document, data)
         try:
-            publishing.keep(Path(self._placement.work), asked)
+            registration.write_publishing_spec(Path(self._placement.work), asked)
         except OSError as error:
-            self._relay.log.line(f"{publishing.FILE} could not be written: {error}")
+            self._relay.log.write_line(f"{registration.PUBLISHING_FILE} could not be written: {error}")
         return asked
 
-    def _publish(self, publication: Publication, python: Path, *, succeeded: bool) -> None:
+    def _finish_publication(self, publication: Publication, python: Path, *, succeeded: bool) -> None:
         """What is left of publishing, once the work is over. Raises Failed with all that was asked for, Stopped."""
-        if publication.left(succeeded):
-            with self._stage("publish"):
+        if publication.has_pending(succeeded):
+            with self._run_stage("publish"):
                 wrong = publication.finish(self._stop, python, succeeded)
                 if wrong and not self._stop.number:
-                    raise Failed("; ".join(wrong), fault=faults.of_text("; ".join(wrong)))
+                    raise JobFailed("; ".join(wrong), fault=failure.classify_error("; ".join(wrong)))
         if self._stop.number:
-            raise Stopped
+            raise StopRequested
 
 
-def _write(path: Path, outcome: Outcome) -> None:
+def _write_outcome(path: Path, outcome: Outcome) -> None:
     scratch = path.with_suffix(".part")
     scratch.write_text(json.dumps(dataclasses.asdict(outcome), indent=1) + "\n", encoding="utf-8")
     os.replace(scratch, path)

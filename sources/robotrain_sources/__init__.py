@@ -1,1 +1,1 @@
-"""Where the data of a job comes from: one folder a source kind."""
+"""Source kinds: where the data of a job comes from, one folder a kind."""

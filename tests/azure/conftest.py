@@ -18,7 +18,7 @@ def nobody(monkeypatch) -> None:
         if name.startswith(("AZURE_", "MSI_", "IDENTITY_", "AZUREML_", "MLFLOW_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("PATH", "")  # `az` and `azd`
-    credential.forget()
+    credential.clear_shared_credential()
 
 
 @pytest.fixture

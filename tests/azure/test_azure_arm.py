@@ -2,25 +2,25 @@
 
 import pytest
 from azure_stand_in.manager import SUBSCRIPTION
-from robotrain_azure.arm import Arm, ArmError
+from robotrain_azure.arm import ArmClient, ArmError
 
 
 @pytest.fixture
-def arm(tenant) -> Arm:
+def arm(tenant) -> ArmClient:
     tenant.manager.workspace("robots-ml")
-    return Arm()
+    return ArmClient()
 
 
-def listed(arm: Arm, following: str, monkeypatch) -> list[str]:
+def listed(arm: ArmClient, following: str, monkeypatch) -> list[str]:
     """A list whose second page lies at that address."""
     pages = [{"value": [{"name": "one"}], "nextLink": following}, {"value": [{"name": "two"}]}]
-    monkeypatch.setattr(Arm, "_once", lambda self, method, url, query, body: pages.pop(0))
-    return [one["name"] for one in arm.all("/list", "1")]
+    monkeypatch.setattr(ArmClient, "_once", lambda self, method, url, query, body: pages.pop(0))
+    return [one["name"] for one in arm.list_all("/list", "1")]
 
 
 @pytest.mark.parametrize("host", ["management.azure.com", "management.azure.com:443", "Management.Azure.com"])
 def test_a_list_goes_on_at_the_same_host_whether_its_port_is_said_or_not(host, monkeypatch):
-    assert listed(Arm(), f"https://{host}/list?page=2", monkeypatch) == ["one", "two"]
+    assert listed(ArmClient(), f"https://{host}/list?page=2", monkeypatch) == ["one", "two"]
 
 
 @pytest.mark.parametrize(
@@ -38,16 +38,20 @@ def test_a_list_goes_on_at_the_same_host_whether_its_port_is_said_or_not(host, m
 )
 def test_a_token_goes_to_no_other_host(following, monkeypatch):
     with pytest.raises(ArmError, match="lies on another host"):
-        listed(Arm(), following, monkeypatch)
+        listed(ArmClient(), following, monkeypatch)
 
 
 def test_one_thread_s_new_sign_in_takes_nothing_from_another_s_request(arm):
-    class Shared(Arm):
+    class Shared(ArmClient):
         """One whose other thread has a stale token at the worst moment, each time."""
 
         _pipeline = property(lambda self: None, lambda self, made: None)
 
     assert (
-        list(Shared().all(f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Storage/storageAccounts", "2023-05-01"))
+        list(
+            Shared().list_all(
+                f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Storage/storageAccounts", "2023-05-01"
+            )
+        )
         == []
     )

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from azure_stand_in.manager import GROUP, SUBSCRIPTION
 from azure_stand_in.tenant import Tenant
-from robotrain_azure import credential, preflight
+from robotrain_azure import credential, preflight_checks
 from robotrain_azure.workspace import Workspace
 
 STORAGE = "https://storage.azure.com/.default"
@@ -21,22 +21,25 @@ def asked(tenant: Tenant):
 def test_all_that_ask_the_same_share_a_token(tenant, asked) -> None:
     tenant.manager.workspace("robots-ml")
     for _ in range(3):
-        assert list(preflight.workspace(Workspace(SUBSCRIPTION, GROUP, "robots-ml"))) == []
+        assert list(preflight_checks.check_workspace(Workspace(SUBSCRIPTION, GROUP, "robots-ml"))) == []
     assert asked() == 1
-    assert credential.shared().get_token_info(STORAGE).token == credential.shared().get_token_info(STORAGE).token
+    assert (
+        credential.get_shared_credential().get_token_info(STORAGE).token
+        == credential.get_shared_credential().get_token_info(STORAGE).token
+    )
     assert asked() == 2
 
 
 def test_threads_that_ask_at_once_wait_for_the_one_that_asks(asked) -> None:
     with ThreadPoolExecutor(8) as pool:
-        tokens = set(pool.map(lambda _: credential.shared().get_token(STORAGE).token, range(8)))
+        tokens = set(pool.map(lambda _: credential.get_shared_credential().get_token(STORAGE).token, range(8)))
     assert (len(tokens), asked()) == (1, 1)
 
 
 def test_what_is_forgotten_is_asked_for_anew(asked) -> None:
-    credential.shared().get_token(STORAGE)
-    credential.forget()
-    credential.shared().get_token(STORAGE)
+    credential.get_shared_credential().get_token(STORAGE)
+    credential.clear_shared_credential()
+    credential.get_shared_credential().get_token(STORAGE)
     assert asked() == 2
 
 
@@ -54,22 +57,22 @@ class Told:
 @pytest.mark.parametrize(("lasts", "given"), [(3600, 1), (299, 2)])
 def test_a_token_that_is_about_to_end_is_not_given_again(lasts: float, given: int) -> None:
     told = Told(lasts)
-    kept = credential.Kept(told)
+    kept = credential.CachedCredential(told)
     kept.get_token(STORAGE)
     assert (kept.get_token(STORAGE).token, told.given) == (str(given), given)
 
 
 def test_who_signs_in_as_another_meanwhile_is_that_one_soon(monkeypatch) -> None:
     told = Told(3600)
-    kept = credential.Kept(told)
-    monkeypatch.setattr(credential, "KEPT_SECONDS", -1.0)
+    kept = credential.CachedCredential(told)
+    monkeypatch.setattr(credential, "TOKEN_CACHE_SECONDS", -1.0)
     kept.get_token(STORAGE)
     assert kept.get_token(STORAGE).token == "2"
 
 
 def test_a_token_that_was_refused_is_not_given_again() -> None:
     told = Told(3600)
-    kept = credential.Kept(told)
+    kept = credential.CachedCredential(told)
     kept.get_token(STORAGE)
     assert kept.get_token(STORAGE, claims="{}").token == "2"
     assert kept.get_token(STORAGE, tenant_id="other").token == "3"
@@ -77,7 +80,7 @@ def test_a_token_that_was_refused_is_not_given_again() -> None:
 
 def test_a_process_has_one_credential_until_its_environment_names_another(monkeypatch) -> None:
     monkeypatch.setenv("AZURE_CLIENT_ID", "one")
-    first = credential.shared()
-    assert credential.shared() is first
+    first = credential.get_shared_credential()
+    assert credential.get_shared_credential() is first
     monkeypatch.setenv("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us")
-    assert credential.shared() is not first
+    assert credential.get_shared_credential() is not first

@@ -7,21 +7,22 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from robotrain.payload import pack
-from robotrain_azure.workspace import HALVES
-from robotrain_runtime import document, surroundings
-from robotrain_runtime.document import JobDocument, Placement
-from robotrain_runtime.event import Outcome
-from robotrain_runtime.track import tracking_question
-from robotrain_runtime.track.tracker import Tracker
-from robotrain_runtime.track.tracking_question import Question
+from robotrain.submission.packing import pack_modules
+from robotrain_azure.workspace import CONTAINER_PLUGINS
+from robotrain_runtime.contract import document
+from robotrain_runtime.contract.document import JobDocument, Placement
+from robotrain_runtime.contract.event import Outcome
+from robotrain_runtime.environments import run_environment
+from robotrain_runtime.tracking import preflight
+from robotrain_runtime.tracking.preflight import TrackingCheck
+from robotrain_runtime.tracking.tracker import Tracker
 
 PRETENDED = """
 import time
 from pathlib import Path
-from robotrain_runtime.finding import Finding
-from robotrain_runtime.half import Environment
-ENVIRONMENT = Environment(lock=Path("pretended.txt"), python="3.10-3.14", gib=0.1)
+from robotrain_runtime.contract.failure import Finding
+from robotrain_runtime.contract.container_plugin import PythonEnvironment
+ENVIRONMENT = PythonEnvironment(lock=Path("pretended.txt"), python="3.10-3.14", gib=0.1)
 def takes(uri):
     return uri.startswith("pretended://")
 def look(uri):
@@ -39,11 +40,11 @@ def question(tmp_path, monkeypatch):
         monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.delitem(sys.modules, "pretended_tracking", raising=False)
         wanted: list[str] = []
-        asked = Question(
+        asked = TrackingCheck(
             job(uri, {"tracking.pretended": "pretended_tracking"}),
             lambda one: wanted.append(one.lock.name) or Path(sys.executable),
         )
-        return asked.findings(), wanted
+        return asked.wait_for_findings(), wanted
 
     return ask
 
@@ -74,7 +75,7 @@ def test_a_half_that_finds_nothing_stops_nothing(question):
 
 
 def test_a_half_that_hangs_is_not_waited_for_and_ended(question, monkeypatch, tmp_path):
-    monkeypatch.setattr(tracking_question, "HALF_SECONDS", 1.0)
+    monkeypatch.setattr(preflight, "PLUGIN_SECONDS", 1.0)
     (found,), _ = question(f"import os; Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid())); time.sleep(60)")
     assert (found.code, found.fault, found.why) == ("tracking-unreachable", "network", "It did not answer within 1 s.")
     assert not Path("/proc", (tmp_path / "pid").read_text()).exists()
@@ -92,8 +93,11 @@ def test_an_address_that_no_half_takes_is_asked_by_ourselves(question, tmp_path)
 
 
 def test_the_tracking_process_is_told_its_halves():
-    assert surroundings.environ(job("x", HALVES))["ROBOTRAIN_TRACKING_HALVES"] == "robotrain_azure.tracking.container"
-    assert "ROBOTRAIN_TRACKING_HALVES" not in surroundings.environ(job("x", {}))
+    assert (
+        run_environment.make_program_environ(job("x", CONTAINER_PLUGINS))["ROBOTRAIN_TRACKING_HALVES"]
+        == "robotrain_azure.tracking.container"
+    )
+    assert "ROBOTRAIN_TRACKING_HALVES" not in run_environment.make_program_environ(job("x", {}))
 
 
 def test_what_the_environment_says_about_patience_wins(tmp_path, monkeypatch):
@@ -104,9 +108,9 @@ def test_what_the_environment_says_about_patience_wins(tmp_path, monkeypatch):
     )
     python.chmod(0o755)
     told: list[str] = []
-    environ = surroundings.environ(job("x", {}))
+    environ = run_environment.make_program_environ(job("x", {}))
     tracker = Tracker(
-        python, "x", machine=False, environ=environ, on_event=lambda record: told.append(record.event.text)
+        python, "x", system_metrics=False, environ=environ, on_event=lambda record: told.append(record.event.text)
     )
     tracker.close(Outcome(state="succeeded", exit_code=0))
     for reader in tracker._readers:
@@ -115,7 +119,7 @@ def test_what_the_environment_says_about_patience_wins(tmp_path, monkeypatch):
 
 
 def test_the_payload_of_the_half_is_whole(tmp_path):
-    with zipfile.ZipFile(io.BytesIO(pack(HALVES.values()).archive)) as archive:
+    with zipfile.ZipFile(io.BytesIO(pack_modules(CONTAINER_PLUGINS.values()).archive)) as archive:
         archive.extractall(tmp_path)
         names = archive.namelist()
     code = (

@@ -14,9 +14,9 @@ from azure_stand_in.ml import datastores
 from azure_stand_in.ml.job import Job
 from robotrain_azure.models import container
 from robotrain_azure.workspace import Workspace
-from robotrain_runtime.document import Source
-from robotrain_runtime.half import Delivery, Found, Place
-from robotrain_sources.transfer import delivery
+from robotrain_runtime.contract.container_plugin import BatchFetch, ContainerContext, SurveyedSource
+from robotrain_runtime.contract.document import JobSource
+from robotrain_sources.transfer import container as transfer_container
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,7 @@ WAYS = (
 @pytest.fixture
 def box(azure, request) -> str:
     """A container of this test's own, that the datastore `models` of the workspace stands for."""
-    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
+    name = re.sub(r"[^a-z0-9]+", "-", request.compose_node.name.lower())[-60:].strip("-")
     azure.blobs.put(name, {f"policies/act/{path}": content for path, content in FILES.items()})
     at = azure.manager.workspace("robots-ml")
     ml = azure.manager.there.workspaces[at.lower()]
@@ -66,16 +66,20 @@ def register(azure, box) -> Callable[..., None]:
 
 
 @pytest.fixture
-def deliver(azure, box, data_python, tmp_path, monkeypatch, nobody) -> Iterator[Callable[..., Delivery]]:
+def deliver(azure, box, data_python, tmp_path, monkeypatch, nobody) -> Iterator[Callable[..., BatchFetch]]:
     """`deliver("azureml:act:7")`, of a run that is tracked in the workspace, with a pod's identity."""
     for name, value in azure.workload_identity.items():
         monkeypatch.setenv(name, value)
-    begun: list[Delivery] = []
+    begun: list[BatchFetch] = []
 
-    def deliver(uri: str, tracking_uri: str = HERE.tracking_uri) -> Delivery:
-        place = Place(cache=tmp_path / "cache", python=data_python, tracking_uri=tracking_uri, say=lambda line: None)
-        source = Source(role="policy", kind="model_asset", uri=uri)
-        begun.append(delivery.deliver([source], {"model_asset": container}, place, {"policy": ["config.json"]}))
+    def deliver(uri: str, tracking_uri: str = HERE.tracking_uri) -> BatchFetch:
+        place = ContainerContext(
+            cache=tmp_path / "cache", python=data_python, tracking_uri=tracking_uri, log_line=lambda line: None
+        )
+        source = JobSource(role="policy", kind="model_asset", uri=uri)
+        begun.append(
+            transfer_container.deliver([source], {"model_asset": container}, place, {"policy": ["config.json"]})
+        )
         return begun[-1]
 
     yield deliver
@@ -83,13 +87,13 @@ def deliver(azure, box, data_python, tmp_path, monkeypatch, nobody) -> Iterator[
         one.close()
 
 
-def looked(made: Delivery) -> Found:
+def looked(made: BatchFetch) -> SurveyedSource:
     (found,) = made.survey()
     return found
 
 
-def brought(made: Delivery) -> dict[str, bytes]:
-    assert looked(made).wrong == ()
+def brought(made: BatchFetch) -> dict[str, bytes]:
+    assert looked(made).problems == ()
     (folder,) = made.fetch(lambda far: None).values()
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -105,7 +109,7 @@ def test_what_came_stays_and_what_was_cut_off_goes_on(azure, deliver, register, 
     azure.front.faults.append(Fault(f"GET /{box}/.*safetensors", cut=True, times=2))
     assert brought(deliver("azureml:act:7")) == FILES
     azure.front.requests.clear()
-    assert brought(deliver(str(container.named.of("azureml:act:7", HERE)), tracking_uri="")) == FILES
+    assert brought(deliver(str(container.parse_model_name("azureml:act:7", HERE)), tracking_uri="")) == FILES
     assert [line for line in azure.front.requests if "comp=list" not in line] == []
 
 
@@ -126,13 +130,13 @@ def test_what_is_not_there_is_told_with_what_is(deliver, register, uri, why):
     register("gone", 1, "azureml://datastores/nowhere/paths/a")
     register("bare", 1, "azureml://datastores/models/paths/nothing")
     found = looked(deliver(uri))
-    assert re.search(why, found.wrong[0]), found.wrong
-    assert "S3CRET" not in found.wrong[0]
+    assert re.search(why, found.problems[0]), found.problems
+    assert "S3CRET" not in found.problems[0]
 
 
 def test_a_short_name_of_a_run_that_is_tracked_in_no_workspace_is_told_with_the_full_one(deliver):
     found = looked(deliver("azureml:act:7", tracking_uri="https://mlflow.example.com"))
-    sentence, way = found.wrong[0].split("\n")
+    sentence, way = found.problems[0].split("\n")
     assert "tracked in none" in sentence
     assert way == "azureml://subscriptions/ID/resourcegroups/GROUP/workspaces/NAME/models/act/versions/7"
     assert found.fault == "configuration"
@@ -141,9 +145,9 @@ def test_a_short_name_of_a_run_that_is_tracked_in_no_workspace_is_told_with_the_
 def test_who_may_not_look_into_the_workspace_or_read_the_blobs_is_told_the_role(azure, deliver, register, box):
     register("act", 7, WAYS[0])
     azure.front.faults.append(Fault(f"GET /{box}", status=403, code="AuthorizationPermissionMismatch"))
-    assert "Storage Blob Data Reader" in looked(deliver("azureml:act:7")).wrong[0]
+    assert "Storage Blob Data Reader" in looked(deliver("azureml:act:7")).problems[0]
     azure.manager.faults.append(Fault("GET", status=403, code="AuthorizationFailed"))
     told = looked(deliver("azureml:act:7"))
-    assert "AzureML Data Scientist" in told.wrong[0]
+    assert "AzureML Data Scientist" in told.problems[0]
     assert told.fault == "configuration"
     assert Path(told.source.uri).name == "azureml:act:7"

@@ -6,12 +6,12 @@ import sys
 import zipfile
 
 import pytest
-from robotrain import payload
-from robotrain_azure.models import container, named, origin, stored
-from robotrain_azure.models.halves import HALVES, halves
-from robotrain_azure.models.stored import InDatastore, OfJob
+from robotrain.submission import packing
+from robotrain_azure.models import container, origin
+from robotrain_azure.models.container import CONTAINER_PLUGINS, find_container_plugins
+from robotrain_azure.models.origin import DatastoreFolder, JobOutputFolder
 from robotrain_azure.workspace import Workspace
-from robotrain_runtime.document import Source
+from robotrain_runtime.contract.document import JobSource
 
 HERE = Workspace("s", "g", "w")
 OTHER = Workspace("s2", "g2", "w2")
@@ -30,48 +30,51 @@ BLOBS = {"datastoreType": "AzureBlob", "accountName": "acc", "containerName": "b
     ],
 )
 def test_a_short_name_means_the_workspace_of_the_job_and_a_full_one_its_own(uri, meant):
-    found = named.of(uri, HERE)
-    assert (found.at, found.name, found.version) == meant
-    assert named.of(str(found), None) == found
+    found = container.parse_model_name(uri, HERE)
+    assert (found.workspace, found.name, found.version) == meant
+    assert container.parse_model_name(str(found), None) == found
 
 
 @pytest.mark.parametrize(
     ("uri", "here", "why", "instead"),
     [
-        ("azureml:act:7", None, "tracked in none", named.FULL.format(name="act", version="7")),
+        ("azureml:act:7", None, "tracked in none", container.FULL_NAME.format(name="act", version="7")),
         ("azureml://registries/r/models/act/versions/7", HERE, "a registry", "azureml:act:7"),
         ("azureml://locations/l/workspaces/w/models/act/versions/7", HERE, "its region", "azureml:act:7"),
         (
             "azureml://registries/r/models/act/versions/7",
             None,
             "a registry",
-            named.FULL.format(name="act", version="7"),
+            container.FULL_NAME.format(name="act", version="7"),
         ),
         ("models:/act/7", HERE, "names no version", ""),
     ],
 )
 def test_one_that_cannot_be_looked_up_says_why_and_what_to_type(uri, here, why, instead):
-    with pytest.raises(named.Unnamed, match=why) as raised:
-        named.of(uri, here)
-    assert raised.value.instead == instead
+    with pytest.raises(container.ModelNameError, match=why) as raised:
+        container.parse_model_name(uri, here)
+    assert raised.value.suggestion == instead
 
 
 @pytest.mark.parametrize(
     ("uri", "leads"),
     [
-        (IN_OTHER.format("G", "datastores/store/paths/a/b/"), InDatastore(OTHER, "store", "a/b")),
-        (PROVIDER.format("datastores/store/paths/a"), InDatastore(OTHER, "store", "a")),
-        ("azureml://datastores/store/paths/a/b", InDatastore(HERE, "store", "a/b")),
+        (IN_OTHER.format("G", "datastores/store/paths/a/b/"), DatastoreFolder(OTHER, "store", "a/b")),
+        (PROVIDER.format("datastores/store/paths/a"), DatastoreFolder(OTHER, "store", "a")),
+        ("azureml://datastores/store/paths/a/b", DatastoreFolder(HERE, "store", "a/b")),
         (
             "azureml://jobs/run-1/outputs/artifacts/paths/policy/000400/",
-            InDatastore(HERE, "workspaceartifactstore", "ExperimentRun/dcid.run-1/policy/000400"),
+            DatastoreFolder(HERE, "workspaceartifactstore", "ExperimentRun/dcid.run-1/policy/000400"),
         ),
         (
             "runs:/run-1/policy/000400",
-            InDatastore(HERE, "workspaceartifactstore", "ExperimentRun/dcid.run-1/policy/000400"),
+            DatastoreFolder(HERE, "workspaceartifactstore", "ExperimentRun/dcid.run-1/policy/000400"),
         ),
-        ("azureml://jobs/run-1/outputs/checkpoints/paths/000400/", OfJob(HERE, "run-1", "checkpoints", "000400")),
-        ("azureml://jobs/run-1/outputs/checkpoints", OfJob(HERE, "run-1", "checkpoints", "")),
+        (
+            "azureml://jobs/run-1/outputs/checkpoints/paths/000400/",
+            JobOutputFolder(HERE, "run-1", "checkpoints", "000400"),
+        ),
+        ("azureml://jobs/run-1/outputs/checkpoints", JobOutputFolder(HERE, "run-1", "checkpoints", "")),
         ("https://acc.blob.core.windows.net/box/a/", "https://acc.blob.core.windows.net/box/a"),
         ("https://acc.blob.core.windows.net/box/a?sig=x", None),
         ("https://example.com/a", None),
@@ -80,22 +83,22 @@ def test_one_that_cannot_be_looked_up_says_why_and_what_to_type(uri, here, why, 
     ],
 )
 def test_each_address_that_azure_ml_writes_leads_somewhere(uri, leads):
-    assert stored.read(uri, HERE) == leads
+    assert origin.parse_location(uri, HERE) == leads
 
 
 @pytest.mark.parametrize(
     ("said", "folder"),
     [
-        ("", InDatastore(HERE, "workspaceblobstore", "azureml/run-1/checkpoints/000400")),
+        ("", DatastoreFolder(HERE, "workspaceblobstore", "azureml/run-1/checkpoints/000400")),
         (
             "azureml://datastores/d/paths/runs/${{name}}/${{output_name}}/",
-            InDatastore(HERE, "d", "runs/run-1/checkpoints/000400"),
+            DatastoreFolder(HERE, "d", "runs/run-1/checkpoints/000400"),
         ),
-        (IN_OTHER.format("g", "datastores/d/paths/x"), InDatastore(OTHER, "d", "x/000400")),
+        (IN_OTHER.format("g", "datastores/d/paths/x"), DatastoreFolder(OTHER, "d", "x/000400")),
     ],
 )
 def test_an_output_lies_where_the_job_says_else_where_azure_ml_puts_it(said, folder):
-    assert stored.of_output(OfJob(HERE, "run-1", "checkpoints", "000400"), said) == folder
+    assert origin.resolve_output_folder(JobOutputFolder(HERE, "run-1", "checkpoints", "000400"), said) == folder
 
 
 @pytest.mark.parametrize(
@@ -112,19 +115,19 @@ def test_an_output_lies_where_the_job_says_else_where_azure_ml_puts_it(said, fol
     ],
 )
 def test_a_datastore_has_an_address_where_it_holds_blobs_of_the_public_cloud(changed, url):
-    assert stored.url({**BLOBS, **changed}, "a/b") == url
+    assert origin.make_blob_url({**BLOBS, **changed}, "a/b") == url
 
 
 def test_what_travels_with_a_job_is_all_that_the_container_needs(tmp_path):
     """As in the container: the payload alone, and no site-packages."""
-    with zipfile.ZipFile(io.BytesIO(payload.pack(HALVES.values()).archive)) as packed:
+    with zipfile.ZipFile(io.BytesIO(packing.pack_modules(CONTAINER_PLUGINS.values()).archive)) as packed:
         packed.extractall(tmp_path)
     modules = (
-        *HALVES.values(),
+        *CONTAINER_PLUGINS.values(),
         container.ORIGIN,
         container.CARRIER,
         origin.ORIGIN,
-        "robotrain_sources.transfer.program",
+        "robotrain_sources.transfer.container",
     )
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import {', '.join(modules)}"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True)
@@ -132,6 +135,6 @@ def test_what_travels_with_a_job_is_all_that_the_container_needs(tmp_path):
 
 
 def test_a_half_travels_only_with_a_job_that_has_such_a_model():
-    model = Source(role="policy", kind="model_asset", uri="azureml:act:7")
-    other = Source(role="policy", kind="huggingface", uri="u/p")
-    assert (halves([other, model]), halves([other])) == (HALVES, {})
+    model = JobSource(role="policy", kind="model_asset", uri="azureml:act:7")
+    other = JobSource(role="policy", kind="huggingface", uri="u/p")
+    assert (find_container_plugins([other, model]), find_container_plugins([other])) == (CONTAINER_PLUGINS, {})

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from azure_stand_in.manager import GROUP, SUBSCRIPTION
-from robotrain_azure.workspace import HALVES, Workspace
-from robotrain_runtime import document, surroundings
-from robotrain_runtime.document import JobDocument, Placement, Source
-from robotrain_runtime.half import Place
+from robotrain_azure.workspace import CONTAINER_PLUGINS, Workspace
+from robotrain_runtime.contract import document, plugin_loader
+from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
+from robotrain_runtime.environments import run_environment
 from robotrain_sources.mlflow_run import container
 
 pytestmark = pytest.mark.slow
@@ -19,8 +20,8 @@ HERE = Workspace(SUBSCRIPTION, GROUP, "robots-ml")
 HALF = "robotrain_sources.mlflow_run.container"
 LOG = """
 import pathlib, sys
-from robotrain_runtime.track.tracking_store import Store
-store = Store(sys.argv[1])
+from robotrain_runtime.tracking.mlflow_store import MlflowStore
+store = MlflowStore(sys.argv[1])
 store.start("pusher", "pretend-1")
 for name in sys.argv[3:]:
     store.artifacts(pathlib.Path(sys.argv[2]), name)
@@ -49,7 +50,7 @@ def job(tmp_path, azure, workspace, nobody, monkeypatch) -> JobDocument:
         job="0" * 64,
         workload="pretend",
         platform="here",
-        halves={"source.mlflow_run": HALF, **HALVES},
+        halves={"source.mlflow_run": HALF, **CONTAINER_PLUGINS},
         parameters={},
         placement=Placement(work=str(tmp_path), cache=str(tmp_path / "cache"), tracking_uri=HERE.tracking_uri),
     )
@@ -59,21 +60,21 @@ def test_a_policy_of_a_run_in_the_workspace_comes_whole(job, training_python, tm
     files = model(tmp_path / "model")
     names = ("checkpoints/000400", "checkpoints/000400.2")
     command = [training_python, "-c", LOG, HERE.tracking_uri, tmp_path / "model", *names]
-    done = subprocess.run(command, env=surroundings.environ(job), capture_output=True, text=True)
+    done = subprocess.run(command, env=run_environment.make_program_environ(job), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     run = done.stdout.split()[-1]
-    place = Place(
+    place = ContainerContext(
         cache=tmp_path / "cache",
         python=training_python,
         tracking_uri=HERE.tracking_uri,
-        tracking_environ=surroundings.tracking(job),
+        tracking_environ=plugin_loader.make_tracking_environ(job),
     )
-    source = Source(role="policy", kind="mlflow_run", uri=f"runs:/{run}/checkpoints/000400")
+    source = JobSource(role="policy", kind="mlflow_run", uri=f"runs:/{run}/checkpoints/000400")
     folder = container.fetch(source, place)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
-    unknown = Source(role="policy", kind="mlflow_run", uri=f"runs:/{run}/checkpoint/000400")
+    unknown = JobSource(role="policy", kind="mlflow_run", uri=f"runs:/{run}/checkpoint/000400")
     with pytest.raises(OSError, match=r"has no artifacts at checkpoint/000400; it has checkpoints$"):
         container.fetch(unknown, place)
-    nobody = Source(role="policy", kind="mlflow_run", uri="runs:/lerobot-train-1a2b3c4d-9/checkpoints/000400")
+    nobody = JobSource(role="policy", kind="mlflow_run", uri="runs:/lerobot-train-1a2b3c4d-9/checkpoints/000400")
     with pytest.raises(OSError, match=r"^there is no run lerobot-train-1a2b3c4d-9 at azureml-workspace://"):
         container.fetch(nobody, place)

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from robotrain_azure.profile import default_subscription
+from robotrain_azure.workspace import find_default_subscription
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def one(name: str, default: bool = False, state: str = "Enabled") -> dict[str, o
 
 def test_the_default_one_is_taken_with_where_it_stood(profile, tmp_path):
     profile(one("first"), one("second", default=True))
-    assert default_subscription() == ("second", f"az account ({tmp_path}/azure/azureProfile.json)")
+    assert find_default_subscription() == ("second", f"az account ({tmp_path}/azure/azureProfile.json)")
 
 
 def test_in_the_home_folder_it_is_shown_short(tmp_path, monkeypatch):
@@ -33,16 +33,16 @@ def test_in_the_home_folder_it_is_shown_short(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".azure").mkdir()
     (tmp_path / ".azure/azureProfile.json").write_text(json.dumps({"subscriptions": [one("mine", default=True)]}))
-    assert default_subscription() == ("mine", "az account (~/.azure/azureProfile.json)")
+    assert find_default_subscription() == ("mine", "az account (~/.azure/azureProfile.json)")
 
 
 def test_one_that_is_disabled_is_not(profile):
     profile(one("old", default=True, state="Disabled"), one("other"))
-    assert default_subscription() is None
+    assert find_default_subscription() is None
 
 
 def test_nobody_signed_in_and_a_torn_file_say_nothing(profile, tmp_path):
-    assert default_subscription() is None
+    assert find_default_subscription() is None
     for text in ("", "{", "[]", '{"subscriptions": null}', '{"subscriptions": ["x", {"isDefault": true}]}', "\xff"):
         (tmp_path / "azure/azureProfile.json").write_text(text, encoding="latin-1")
-        assert default_subscription() is None
+        assert find_default_subscription() is None

@@ -3,7 +3,7 @@
 import pytest
 from azure_stand_in import CLIENT, Fault
 from azure_stand_in.manager import GROUP, SUBSCRIPTION
-from robotrain_azure import preflight
+from robotrain_azure import preflight_checks
 
 READER, CONTRIBUTOR, OWNER = (
     "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
@@ -28,7 +28,7 @@ def manager(tenant):
 
 
 def found(writes: bool = False, account: str = "data"):
-    return list(preflight.identity(CLIENT, SUBSCRIPTION, {account: writes}))
+    return list(preflight_checks.check_identity_blob_roles(CLIENT, SUBSCRIPTION, {account: writes}))
 
 
 @pytest.mark.parametrize(("role", "scope"), list(zip([READER, CONTRIBUTOR, OWNER, READER], SCOPES, strict=True)))
@@ -90,7 +90,7 @@ def test_a_role_that_cannot_be_read_is_not_a_missing_role(manager):
 
 
 def test_an_identity_or_an_account_of_elsewhere_could_not_be_checked(manager):
-    (of_elsewhere,) = preflight.identity("unheard-of", SUBSCRIPTION, {"data": False})
+    (of_elsewhere,) = preflight_checks.check_identity_blob_roles("unheard-of", SUBSCRIPTION, {"data": False})
     assert of_elsewhere.why == f"The subscription {SUBSCRIPTION} shows no identity with that client id."
     (problem,) = found(account="other")
     assert (problem.code, problem.why) == (
@@ -100,7 +100,9 @@ def test_an_identity_or_an_account_of_elsewhere_could_not_be_checked(manager):
 
 
 def test_every_account_is_told_at_once_and_nobody_is_asked_about_none(manager):
-    told = preflight.identity(CLIENT, SUBSCRIPTION, {"data": True, "one": False, "elsewhere": False})
+    told = preflight_checks.check_identity_blob_roles(
+        CLIENT, SUBSCRIPTION, {"data": True, "one": False, "elsewhere": False}
+    )
     assert [problem.code for problem in told] == ["azure-role-missing", "azure-unchecked", "azure-role-missing"]
     manager.requests.clear()
-    assert list(preflight.identity(CLIENT, SUBSCRIPTION, {})) == manager.requests == []
+    assert list(preflight_checks.check_identity_blob_roles(CLIENT, SUBSCRIPTION, {})) == manager.requests == []

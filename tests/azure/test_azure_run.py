@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from azure_stand_in import Fault
 from azure_stand_in.manager import GROUP, SUBSCRIPTION
-from robotrain_azure.workspace import HALVES, Workspace
-from robotrain_runtime import document, event
-from robotrain_runtime.document import JobDocument, Placement
-from robotrain_runtime.event import Event, Registered, Tracking
+from robotrain_azure.workspace import CONTAINER_PLUGINS, Workspace
+from robotrain_runtime.contract import document, event
+from robotrain_runtime.contract.document import JobDocument, Placement
+from robotrain_runtime.contract.event import Event, Registered, Tracking
 
 pytestmark = pytest.mark.slow
 
@@ -39,13 +39,13 @@ def run(tmp_path, azure, workspace, nobody, training_python, data_python):
         halves={
             "workload.pretend": "pretend_work",
             "source.huggingface": "robotrain_sources.huggingface.container",
-            **HALVES,
+            **CONTAINER_PLUGINS,
         },
         parameters={"program": PROGRAM, "register": "pusher"},
         placement=placement,
         sources=(),
     )
-    (tmp_path / "job.json").write_text(document.dump(made))
+    (tmp_path / "job.json").write_text(document.format_document(made))
 
     def run(what: str = "run", *more: str) -> tuple[int, list[Event], str]:
         done = subprocess.run(
@@ -54,7 +54,7 @@ def run(tmp_path, azure, workspace, nobody, training_python, data_python):
             capture_output=True,
             text=True,
         )
-        events = [record.event for line in done.stdout.splitlines() if (record := event.read(line))]
+        events = [record.event for line in done.stdout.splitlines() if (record := event.parse_event(line))]
         return done.returncode, events, done.stdout + done.stderr
 
     return run

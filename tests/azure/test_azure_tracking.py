@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from azure_stand_in import Fault
 from azure_stand_in.manager import GROUP, SUBSCRIPTION
-from robotrain_azure.workspace import HALVES, Workspace
-from robotrain_runtime import document, event, halves, surroundings
-from robotrain_runtime.document import JobDocument, Placement
-from robotrain_runtime.event import Metrics, Note, Outcome, Track, Tracking
-from robotrain_runtime.track.asking import ARTIFACT, REGISTER, RESULTS
-from robotrain_runtime.track.tracker import Tracker
-from robotrain_runtime.track.tracking_question import Question
+from robotrain_azure.workspace import CONTAINER_PLUGINS, Workspace
+from robotrain_runtime.contract import document, event, plugin_loader
+from robotrain_runtime.contract.document import JobDocument, Placement
+from robotrain_runtime.contract.event import Metrics, Note, Outcome, Track, Tracking
+from robotrain_runtime.environments import run_environment
+from robotrain_runtime.tracking.preflight import TrackingCheck
+from robotrain_runtime.tracking.tracker import ARTIFACT_REQUEST, REGISTER_REQUEST, RESULTS_REQUEST, Tracker
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +36,7 @@ def job(tmp_path, azure, workspace, nobody, monkeypatch) -> JobDocument:
         job="0" * 64,
         workload="pretend",
         platform="here",
-        halves={"source.huggingface": "robotrain_sources.huggingface.container", **HALVES},
+        halves={"source.huggingface": "robotrain_sources.huggingface.container", **CONTAINER_PLUGINS},
         parameters={},
         placement=placement,
         sources=(),
@@ -50,10 +50,10 @@ class Tracked:
         self.said: list[event.Event] = []
         heard = lambda record: self.said.append(record.event)  # noqa: E731
         uri = job.placement.tracking_uri
-        environ = surroundings.environ(job)
-        self.tracker = Tracker(python, uri, machine=False, environ=environ, on_event=heard, again=again)
+        environ = run_environment.make_program_environ(job)
+        self.tracker = Tracker(python, uri, system_metrics=False, environ=environ, on_event=heard, resume_run=again)
         asked = Track(experiment="pusher", run_name="pretend-1", params={"policy_type": "act"}, tags={"a.b": "c"})
-        self.tracker.send(event.now(asked))
+        self.tracker.send(event.make_record(asked))
 
     def end(self) -> list[str]:
         """The warnings, once it is over."""
@@ -61,7 +61,7 @@ class Tracked:
         return [one.text for one in self.said if isinstance(one, Note)]
 
     def ask(self, what: str, /, **body: object) -> dict[str, object]:
-        return dict(self.tracker.ask(what, body, lambda: False))
+        return dict(self.tracker.send_request(what, body, lambda: False))
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def started(training_python, job):
 def until_there(tracked: Tracked) -> Tracking:
     while True:
         try:
-            tracked.tracker.begin(lambda: False)
+            tracked.tracker.wait_for_run(lambda: False)
             return next(one for one in tracked.said if isinstance(one, Tracking))
         except OSError:  # not yet, on a busy machine
             continue
@@ -116,16 +116,16 @@ def test_a_run_is_tracked_published_and_registered_once(started, azure, workspac
         f"https://ml.azure.com/runs/{there.run_id}?wsid="
         f"/subscriptions/{SUBSCRIPTION}/resourcegroups/{GROUP}/workspaces/robots-ml"
     )
-    tracked.tracker.send(event.now(Metrics(values={"train/loss": 0.5}, step=20)))
-    first, again = (tracked.ask(ARTIFACT, **of(there.run_id, checkpoint)) for _ in range(2))
+    tracked.tracker.send(event.make_record(Metrics(values={"train/loss": 0.5}, step=20)))
+    first, again = (tracked.ask(ARTIFACT_REQUEST, **of(there.run_id, checkpoint)) for _ in range(2))
     assert (first["artifact"], first["new"], again["new"]) == ("checkpoints/000020", True, False)
     asked = {**of(there.run_id, checkpoint), "name": "pusher", "description": "a policy", "tags": TAGS}
     asked["lineage"] = {"dataset_uri": "hf://lerobot/pusht"}
-    assert [tracked.ask(REGISTER, **asked) for _ in range(2)] == [
+    assert [tracked.ask(REGISTER_REQUEST, **asked) for _ in range(2)] == [
         {"version": "1", "new": True},
         {"version": "1", "new": False, "replaced": ""},
     ]
-    assert tracked.ask(REGISTER, **asked | {"name": "once-more"}) == {"version": "1", "new": True}
+    assert tracked.ask(REGISTER_REQUEST, **asked | {"name": "once-more"}) == {"version": "1", "new": True}
     assert tracked.end() == []
 
     run = server_said(workspace, there.run_id)
@@ -189,8 +189,8 @@ def test_what_an_upload_that_broke_off_left_is_no_obstacle(started, azure, works
     there = until_there(tracked)
     azure.front.faults.append(Fault("PUT .*config.json", status=403, code="AuthorizationFailure", times=1))
     with pytest.raises(OSError, match="HttpResponseError"):
-        tracked.ask(ARTIFACT, **of(there.run_id, checkpoint))
-    published = tracked.ask(ARTIFACT, **of(there.run_id, checkpoint))
+        tracked.ask(ARTIFACT_REQUEST, **of(there.run_id, checkpoint))
+    published = tracked.ask(ARTIFACT_REQUEST, **of(there.run_id, checkpoint))
     assert (published["artifact"], published["new"]) == ("checkpoints/000020.2", True)
     tags = {one["key"]: one["value"] for one in server_said(workspace, there.run_id)["data"]["tags"]}
     assert tags["checkpoint_000020_artifact"] == "checkpoints/000020.2"
@@ -202,7 +202,7 @@ def test_another_checkpoint_is_the_next_version(started, azure, checkpoint):
     there = until_there(tracked)
     azure.manager.there.models[f"{HERE.resource}/pusher".lower()] = {str(n): {"tags": {}} for n in range(1, 12)}
     asked = {**of(there.run_id, checkpoint), "name": "pusher", "description": "", "tags": TAGS}
-    assert tracked.ask(REGISTER, **asked) == {"version": "12", "new": True}
+    assert tracked.ask(REGISTER_REQUEST, **asked) == {"version": "12", "new": True}
     assert tracked.end() == []
 
 
@@ -211,14 +211,14 @@ def test_a_policy_that_is_a_version_already_gains_its_scores_and_stays_what_it_i
     there = until_there(tracked)
     trained = {**of(there.run_id, checkpoint), "name": "pusher", "description": "a policy"}
     trained["tags"] = {**TAGS, "model_sha256": "m" * 64}
-    assert tracked.ask(REGISTER, **trained)["version"] == "1"
+    assert tracked.ask(REGISTER_REQUEST, **trained)["version"] == "1"
     versions = azure.manager.there.models[f"{HERE.resource}/pusher".lower()]
     before = dict(versions["1"])
     evaluated = {**trained, "what": "policy", "digest": "e" * 64}
     evaluated["tags"] = {**TAGS, "robotrain_run": "eval-1", "checkpoint_sha256": "e" * 64, "model_sha256": "m" * 64}
     for rate in ("0.5", "0.75"):
         evaluated["scores"] = {"score_rollout_success_rate": rate, "scored_by": "eval-1"}
-        assert tracked.ask(REGISTER, **evaluated) == {"version": "1", "new": False, "replaced": ""}
+        assert tracked.ask(REGISTER_REQUEST, **evaluated) == {"version": "1", "new": False, "replaced": ""}
     tags = {**before["tags"], "score_rollout_success_rate": "0.75", "scored_by": "eval-1"}
     after = {key: value for key, value in versions["1"].items() if key in before}
     assert (len(versions), after) == (1, {**before, "tags": tags})
@@ -233,7 +233,7 @@ def test_results_lie_at_the_root_and_later_ones_beside_those_that_nobody_may_rep
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(name)
     asked = {"run_id": there.run_id, "folder": str(folder), "files": ["eval_results.json", "videos/episode_000.mp4"]}
-    answers = [tracked.ask(RESULTS, **asked, digest=digest * 64) for digest in "aabb"]
+    answers = [tracked.ask(RESULTS_REQUEST, **asked, digest=digest * 64) for digest in "aabb"]
     root = f"runs:/{there.run_id}"
     assert [answer["to"] for answer in answers] == [root] * 2 + [f"{root}/eval_results.2"] * 2
     assert [answer["new"] for answer in answers] == [True, False, True, False]
@@ -258,28 +258,28 @@ def test_a_refused_request_of_mlflow_is_told_once(started, workspace):
     until_there(tracked)
     workspace.faults.append(Fault("log-batch", status=403, code="Forbidden"))
     for step in range(3):
-        tracked.tracker.send(event.now(Metrics(values={"train/loss": 0.5}, step=step)))
+        tracked.tracker.send(event.make_record(Metrics(values={"train/loss": 0.5}, step=step)))
     assert len([text for text in tracked.end() if "could not write something down" in text]) == 1
 
 
 def test_the_look_runs_in_the_data_environment_and_brings_its_findings(job, azure, data_python):
-    assert [str(one.lock.name) for one in halves.environments(job)] == ["data.txt"]
-    assert Question(job, lambda wanted: data_python).findings() == []
+    assert [str(one.lock.name) for one in plugin_loader.list_other_environments(job)] == ["data.txt"]
+    assert TrackingCheck(job, lambda wanted: data_python).wait_for_findings() == []
     azure.manager.faults.append(Fault("GET", status=403, code="AuthorizationFailed"))
-    (found,) = Question(job, lambda wanted: data_python).findings()
+    (found,) = TrackingCheck(job, lambda wanted: data_python).wait_for_findings()
     assert (found.code, found.fault) == ("tracking-refused", "configuration")
     assert "AzureML Data Scientist" in found.ways[0]
 
 
 def test_an_environment_without_azure_identity_is_told(job):
-    (found,) = Question(job, lambda wanted: Path("/usr/bin/python3")).findings()
+    (found,) = TrackingCheck(job, lambda wanted: Path("/usr/bin/python3")).wait_for_findings()
     assert "azure-identity, which signs in to Azure, is not installed here" in found.why
 
 
 LOCAL = """
 import os, sys
-from robotrain_runtime.track.tracking_store import Store
-store = Store(os.environ["MLFLOW_TRACKING_URI"])
+from robotrain_runtime.tracking.mlflow_store import MlflowStore
+store = MlflowStore(os.environ["MLFLOW_TRACKING_URI"])
 store.start("pusher", "pretend-1")
 store.metrics({"train/loss": 0.5}, 20, 1.0)
 store.end("FINISHED", {})

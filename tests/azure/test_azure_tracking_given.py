@@ -10,13 +10,13 @@ import pytest
 from azure_stand_in.manager import GROUP, SUBSCRIPTION
 from azure_stand_in.sign_in import token
 from robotrain_azure.tracking import container
-from robotrain_azure.workspace import HALVES, Workspace
-from robotrain_runtime import document, event, surroundings
-from robotrain_runtime.document import JobDocument, Placement
-from robotrain_runtime.event import Metrics, Outcome, Track, Tracking
-from robotrain_runtime.half import TRACKING_GIVEN
-from robotrain_runtime.track.asking import ARTIFACT, REGISTER
-from robotrain_runtime.track.tracker import Tracker
+from robotrain_azure.workspace import CONTAINER_PLUGINS, Workspace
+from robotrain_runtime.contract import document, event
+from robotrain_runtime.contract.container_plugin import PLATFORM_TRACKING_VARIABLE
+from robotrain_runtime.contract.document import JobDocument, Placement
+from robotrain_runtime.contract.event import Metrics, Outcome, Track, Tracking
+from robotrain_runtime.environments import run_environment
+from robotrain_runtime.tracking.tracker import ARTIFACT_REQUEST, REGISTER_REQUEST, Tracker
 
 HERE = Workspace(SUBSCRIPTION, GROUP, "robots-ml")
 HOST = "azureml://westeurope.api.azureml.ms"
@@ -31,7 +31,7 @@ def job(uri: str = HERE.tracking_uri, **placement: str) -> JobDocument:
         job="0" * 64,
         workload="pretend",
         platform="azureml",
-        halves={"source.huggingface": "robotrain_sources.huggingface.container", **HALVES},
+        halves={"source.huggingface": "robotrain_sources.huggingface.container", **CONTAINER_PLUGINS},
         parameters={},
         placement=Placement(work="/nowhere", cache="/nowhere", tracking_uri=uri, **placement),
         sources=(),
@@ -43,7 +43,7 @@ def inside(tenant, monkeypatch):
     """This process is a program of a job that was given an address; nobody is signed in, and ARM cannot be reached."""
 
     def give(address: str) -> None:
-        monkeypatch.setenv(TRACKING_GIVEN, address)
+        monkeypatch.setenv(PLATFORM_TRACKING_VARIABLE, address)
 
     with tenant.unreachable("management.azure.com"):
         yield give
@@ -78,7 +78,7 @@ def test_the_address_that_the_platform_gave_is_used_and_nobody_is_asked(inside, 
     ],
 )
 def test_one_of_another_workspace_is_no_answer(tenant, monkeypatch, given):
-    monkeypatch.setenv(TRACKING_GIVEN, given)
+    monkeypatch.setenv(PLATFORM_TRACKING_VARIABLE, given)
     tenant.manager.workspace("robots-ml")
     assert container.address(HERE.tracking_uri).startswith(HOST)
     assert len(tenant.manager.requests) == 1
@@ -86,11 +86,11 @@ def test_one_of_another_workspace_is_no_answer(tenant, monkeypatch, given):
 
 def test_programs_find_it_beside_the_address_of_the_document(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", GIVEN)
-    assert surroundings.environ(job())[TRACKING_GIVEN] == GIVEN
-    assert surroundings.tracking_run(job(tracking_run="MLFLOW_RUN_ID")) == ""
+    assert run_environment.make_program_environ(job())[PLATFORM_TRACKING_VARIABLE] == GIVEN
+    assert document.read_platform_tracking_run(job(tracking_run="MLFLOW_RUN_ID")) == ""
     monkeypatch.setenv("MLFLOW_RUN_ID", "job-1")
-    assert surroundings.tracking_run(job(tracking_run="MLFLOW_RUN_ID")) == "job-1"
-    assert surroundings.tracking_run(job()) == ""
+    assert document.read_platform_tracking_run(job(tracking_run="MLFLOW_RUN_ID")) == "job-1"
+    assert document.read_platform_tracking_run(job()) == ""
 
 
 def asked(workspace, path: str, body: Mapping[str, object] | None = None):
@@ -137,16 +137,18 @@ class Tracked:
         self.tracker = Tracker(
             python,
             made.placement.tracking_uri,
-            machine=False,
-            environ=surroundings.environ(made),
+            system_metrics=False,
+            environ=run_environment.make_program_environ(made),
             on_event=lambda record: self.said.append(record.event),
-            again=surroundings.tracking_run(made),
+            resume_run=document.read_platform_tracking_run(made),
             attached=True,
         )
-        self.tracker.send(event.now(Track(experiment="mine", run_name="mine", params={"a": "b"}, tags={"c": "d"})))
+        self.tracker.send(
+            event.make_record(Track(experiment="mine", run_name="mine", params={"a": "b"}, tags={"c": "d"}))
+        )
         while not self.tracker.run_id:
             try:
-                self.tracker.begin(lambda: False)
+                self.tracker.wait_for_run(lambda: False)
             except OSError:  # not yet, on a busy machine
                 continue
         assert self.tracker.run_id == theirs
@@ -185,9 +187,9 @@ def test_the_run_of_the_job_is_written_to_and_stays_azures(
     inside_job(dict(azure.workload_identity) if identity == "workload identity" else own)
     with azure.unreachable("management.azure.com"):
         tracked = started()
-        tracked.tracker.send(event.now(Metrics(values={"train/loss": 0.5}, step=20)))
+        tracked.tracker.send(event.make_record(Metrics(values={"train/loss": 0.5}, step=20)))
         of = {"run_id": theirs, "folder": str(checkpoint), "model": "pretrained_model", "digest": "d" * 64}
-        assert tracked.tracker.ask(ARTIFACT, of, lambda: False)["artifact"] == "checkpoints/000020"
+        assert tracked.tracker.ask(ARTIFACT_REQUEST, of, lambda: False)["artifact"] == "checkpoints/000020"
         tracked.end()
     assert [one.text for one in tracked.said if isinstance(one, event.Note)] == []
     (where,) = [one for one in tracked.said if isinstance(one, Tracking)]
@@ -209,7 +211,7 @@ def test_a_model_of_the_job_is_registered_once_in_the_workspace(started, azure, 
     tracked = started()
     wanted = {"run_id": theirs, "folder": str(checkpoint), "model": "pretrained_model", "digest": "d" * 64}
     wanted |= {"name": "pusher", "description": "a policy", "tags": TAGS}
-    first, again = (tracked.tracker.ask(REGISTER, wanted, lambda: False) for _ in range(2))
+    first, again = (tracked.tracker.ask(REGISTER_REQUEST, wanted, lambda: False) for _ in range(2))
     assert (first, again) == (
         {"version": "1", "new": True},
         {"version": "1", "new": False, "replaced": ""},

@@ -4,10 +4,10 @@ import pytest
 from azure_stand_in import CLIENT, Fault
 from azure_stand_in.manager import GROUP, LOOKING, SUBSCRIPTION
 from azure_stand_in.sign_in import OBJECT
-from robotrain_azure import preflight, refusal
+from robotrain_azure import errors, preflight_checks
 from robotrain_azure.arm import ArmError
 from robotrain_azure.tracking import container
-from robotrain_azure.workspace import Workspace, lacking, of, of_address
+from robotrain_azure.workspace import Workspace, find_missing_flags, get_workspace, parse_tracking_uri
 
 HERE = Workspace(SUBSCRIPTION, GROUP, "robots-ml")
 
@@ -19,7 +19,7 @@ def there(tenant):
 
 
 def told(at: Workspace) -> list[tuple[str, str]]:
-    return [(problem.severity, problem.code) for problem in preflight.workspace(at)]
+    return [(problem.severity, problem.code) for problem in preflight_checks.check_workspace(at)]
 
 
 def looked(at: Workspace) -> list[tuple[str, str]]:
@@ -32,7 +32,7 @@ def test_a_workspace_that_is_there_is_no_news(there):
 
 def test_its_address_says_nothing_of_its_region_and_is_read_back():
     assert HERE.tracking_uri == f"azureml-workspace://{SUBSCRIPTION}/{GROUP}/robots-ml"
-    assert of_address(HERE.tracking_uri) == HERE
+    assert parse_tracking_uri(HERE.tracking_uri) == HERE
     assert container.takes(HERE.tracking_uri)
     assert not any(container.takes(other) for other in ("", "azureml://x/y/z", "sqlite:////x", "http://x/y/z"))
 
@@ -43,24 +43,24 @@ def test_the_workspace_says_itself_where_runs_are_tracked(there):
 
 
 def test_a_missing_workspace_stops_a_submit_and_names_its_flag(there):
-    (problem,) = preflight.workspace(Workspace(SUBSCRIPTION, GROUP, "other"))
+    (problem,) = preflight_checks.check_workspace(Workspace(SUBSCRIPTION, GROUP, "other"))
     assert (problem.severity, problem.code, problem.where) == ("error", "azure-workspace-missing", "--workspace-name")
     assert problem.title == (
         f"there is no Azure ML workspace other in the resource group {GROUP} of the subscription {SUBSCRIPTION}"
     )
-    assert problem.instead[0].text.startswith("az resource list --resource-type Microsoft.MachineLearningServices")
+    assert problem.suggestions[0].text.startswith("az resource list --resource-type Microsoft.MachineLearningServices")
 
 
 def test_a_missing_group_is_told_as_that(there):
-    (problem,) = preflight.workspace(Workspace(SUBSCRIPTION, "nowhere", "robots-ml"))
+    (problem,) = preflight_checks.check_workspace(Workspace(SUBSCRIPTION, "nowhere", "robots-ml"))
     assert (problem.severity, problem.where, problem.given) == ("error", "--resource-group", "nowhere")
     assert problem.title == f"there is no resource group nowhere of the subscription {SUBSCRIPTION}"
 
 
 def test_a_subscription_of_another_tenant_is_no_missing_workspace(there):
     elsewhere = "bbbbbbbb-0000-0000-0000-000000000001"
-    (problem,) = preflight.workspace(Workspace(elsewhere, GROUP, "robots-ml"))
-    assert (problem.severity, problem.instead[0].text) == ("warning", "az login --tenant TENANT-ID")
+    (problem,) = preflight_checks.check_workspace(Workspace(elsewhere, GROUP, "robots-ml"))
+    assert (problem.severity, problem.suggestions[0].text) == ("warning", "az login --tenant TENANT-ID")
     assert f"who is signed in sees no subscription {elsewhere}" in problem.why
 
 
@@ -73,10 +73,10 @@ def test_a_missing_workspace_fails_the_run_before_it_begins_and_tracking_with_a_
 
 def test_one_who_may_not_look_is_told_which_role_and_how_to_get_it(there):
     there.manager.faults.append(Fault("GET", status=403, code="AuthorizationFailed"))
-    (problem,) = preflight.workspace(HERE)
+    (problem,) = preflight_checks.check_workspace(HERE)
     assert (problem.severity, problem.code) == ("warning", "azure-unchecked")
     line = f'az role assignment create --assignee {OBJECT} --role "AzureML Data Scientist" --scope "{HERE.resource}"'
-    assert [way.text for way in problem.instead] == [line]
+    assert [way.text for way in problem.suggestions] == [line]
     (finding,) = container.look(HERE.tracking_uri)
     assert (finding.fault, finding.ways) == ("configuration", (line,))
     assert finding.title == f"Azure does not let object id {OBJECT} use the workspace robots-ml"
@@ -102,8 +102,8 @@ def test_permissions_that_azure_does_not_tell_are_no_finding(there):
 
 def test_nobody_signed_in_is_a_warning_with_the_command(there, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
-    (problem,) = preflight.workspace(HERE)
-    assert (problem.severity, problem.code, problem.instead[0].text) == ("warning", "azure-unchecked", "az login")
+    (problem,) = preflight_checks.check_workspace(HERE)
+    assert (problem.severity, problem.code, problem.suggestions[0].text) == ("warning", "azure-unchecked", "az login")
     (finding,) = container.look(HERE.tracking_uri)
     assert finding.ways == (
         "give the job an identity: a workload identity, or a managed one that AZURE_CLIENT_ID names",
@@ -119,10 +119,10 @@ def test_a_refused_secret_is_told_with_azures_reason_and_without_the_secret(ther
 
 @pytest.mark.parametrize(("host", "what"), [("management.azure.com",) * 2, ("login.microsoftonline.com", "sign-in")])
 def test_what_cannot_be_reached_may_pass(there, host, what, monkeypatch):
-    monkeypatch.setattr(preflight, "PATIENCE", 0.0)
-    monkeypatch.setattr(container, "QUICK", 0.0)
+    monkeypatch.setattr(preflight_checks, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(container, "PREFLIGHT_PATIENCE_SECONDS", 0.0)
     with there.unreachable(host):
-        (problem,) = preflight.workspace(HERE)
+        (problem,) = preflight_checks.check_workspace(HERE)
         (finding,) = container.look(HERE.tracking_uri)
     assert (problem.severity, problem.code, finding.fault) == ("warning", "azure-unchecked", "network")
     assert what in finding.why
@@ -136,8 +136,8 @@ def test_a_bad_moment_passes(there, status):
 
 @pytest.mark.parametrize("code", ["ExpiredAuthenticationToken", "InvalidAuthenticationToken"])
 def test_a_token_that_ended_is_no_missing_role(code):
-    told = refusal.of(ArmError(f"The access token has expired (HTTP 401 {code})", 401, code), HERE)
-    assert (told.kind, told.ways) == ("signed-out", ("az login",))
+    told = errors.diagnose_workspace_error(ArmError(f"The access token has expired (HTTP 401 {code})", 401, code), HERE)
+    assert (told.kind, told.suggestions) == ("signed-out", ("az login",))
 
 
 def test_a_stale_token_is_renewed_as_often_as_the_setting_says(there, monkeypatch):
@@ -165,7 +165,7 @@ class Said:
 
 
 def test_all_three_names_or_none_make_a_workspace():
-    assert of(Said("s", "g", "w")) == Workspace("s", "g", "w")
-    assert (of(Said("s", "g")), lacking(Said("s", "g"))) == (None, ("--workspace-name",))
-    assert lacking(Said(workspace_name="w")) == ("--subscription-id", "--resource-group")
-    assert lacking(Said("the one of az")) == ()
+    assert get_workspace(Said("s", "g", "w")) == Workspace("s", "g", "w")
+    assert (get_workspace(Said("s", "g")), find_missing_flags(Said("s", "g"))) == (None, ("--workspace-name",))
+    assert find_missing_flags(Said(workspace_name="w")) == ("--subscription-id", "--resource-group")
+    assert find_missing_flags(Said("the one of az")) == ()

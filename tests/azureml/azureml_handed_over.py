@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from azure_stand_in.ml.azureml import AzureML as StandIn
 from azureml_planned import job, plan
-from robotrain.plan import Plan
-from robotrain.problem import Problem, Rejected
-from robotrain_azureml.platform import AzureML
-from robotrain_runtime.document import Source
+from robotrain.errors import Problem, Rejected
+from robotrain.model.plan import Plan
+from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 IMAGE = LEROBOT_TRAIN.profile.container.image
@@ -25,7 +25,7 @@ def names(there: StandIn) -> dict[str, str]:
     return dict(zip(("subscription_id", "resource_group", "workspace_name"), there.names, strict=True))
 
 
-def sendable(there: StandIn, *sources: Source, **settings: Any) -> Plan:
+def sendable(there: StandIn, *sources: JobSource, **settings: Any) -> Plan:
     """A plan for a workspace that has all it needs but its environment."""
     if not there.ml.computes:
         there.kubernetes()
@@ -41,6 +41,6 @@ def asked(there: StandIn, what: str = "") -> list[str]:
 def refused(wanted: Plan) -> Problem:
     """What is told of the one problem of a submit."""
     with pytest.raises(Rejected) as raised:
-        AzureML().submit(wanted)
+        AzureMLPlatform().submit(wanted)
     [problem] = raised.value.problems
     return problem

@@ -5,10 +5,10 @@ from typing import Any
 from azure_stand_in.ml.azureml import PRINCIPAL, AzureML
 from azure_stand_in.tenant import CLIENT
 from azureml_planned import job, order_of, plan, source
-from robotrain.plan import Plan
-from robotrain.problem import Problem
+from robotrain.errors import Problem
+from robotrain.model.plan import Plan
 from robotrain_azureml import platform
-from robotrain_azureml.order import Order
+from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 
 COMPUTE = "k8s-robot-dev-00"
 CONTRIBUTOR, READER = "ba92f5b4-2d11-453d-a403-e96b0029c9fe", "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
@@ -38,12 +38,12 @@ def planned(azureml: AzureML, *sources: object, parameters: Any = None, **settin
     return plan(job(*(sources or (HUB,)), **(parameters or {})), **said)  # type: ignore[arg-type]
 
 
-def order(azureml: AzureML, *sources: object, **said: Any) -> Order:
+def order(azureml: AzureML, *sources: object, **said: Any) -> AzureMLSubmissionSpec:
     return order_of(planned(azureml, *sources, **said))
 
 
 def found(wanted: Plan) -> list[Problem]:
-    return list(platform.AzureML().preflight(wanted))
+    return list(platform.AzureMLPlatform().preflight(wanted))
 
 
 def codes(problems: list[Problem]) -> list[tuple[str, str]]:

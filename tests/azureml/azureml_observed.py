@@ -9,13 +9,13 @@ import pytest
 from azure_stand_in.ml.azureml import AzureML
 from azure_stand_in.ml.job import Bound, Job
 from azure_stand_in.tenant import CLIENT
-from robotrain import store
-from robotrain.run import Output, RunRecord, Status
-from robotrain.workload import Outputs
-from robotrain_azureml.platform import AzureML as Platform
-from robotrain_azureml.service import history, jobs
-from robotrain_runtime import checkpoint, event
-from robotrain_runtime.event import Metrics, Outcome, Stage
+from robotrain.model.run import Output, RunRecord, Status
+from robotrain.model.workload import OutputProfile
+from robotrain.store import records
+from robotrain_azureml.platform import AzureMLPlatform as Platform
+from robotrain_azureml.service import jobs
+from robotrain_runtime.contract import checkpoint, event
+from robotrain_runtime.contract.event import Metrics, Outcome, Stage
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
@@ -87,7 +87,7 @@ class Observed:
         return self
 
     def tell(self, *events: event.Event) -> "Observed":
-        return self.say(*(event.dump(one) for one in events))
+        return self.say(*(event.format_event(one) for one in events))
 
     def left(self, step: int = 400, **more: str) -> None:
         """A complete checkpoint in the job's output."""
@@ -106,9 +106,9 @@ class Observed:
     def outputs(self) -> list[Output]:
         return list(Platform().outputs(self.reference))
 
-    def record(self, outputs: Outputs = LEROBOT_TRAIN.profile.outputs) -> str:
+    def record(self, outputs: OutputProfile = LEROBOT_TRAIN.profile.outputs) -> str:
         """Kept as if it had been submitted from here; its name."""
-        store.write(
+        records.write_record(
             RunRecord(
                 run=RUN,
                 platform="azureml",
@@ -129,20 +129,20 @@ class Observed:
 @pytest.fixture
 def observing(azureml: AzureML, monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureML]:
     """The workspace, for one who asks for the first time; what is waited for is waited for less long."""
-    jobs.signed_in.cache_clear()
-    history.hosts.clear()
+    jobs.get_client.cache_clear()
+    jobs.region_hosts.clear()
     for name, value in {
         "BEGIN_SECONDS": 0.05,
         "FIRST_PAUSE": 0.05,
         "LOOK_SECONDS": 0.1,
         "SETTLED_SECONDS": 0.1,
     }.items():
-        monkeypatch.setattr(f"robotrain_azureml.watch.logs_following.{name}", value)
-    monkeypatch.setattr("robotrain_azureml.watch.log_reader.PAUSE", 0.02)
-    monkeypatch.setattr("robotrain_azureml.watch.cancel.FIRST_PAUSE", 0.05)
-    monkeypatch.setattr("robotrain_azureml.service.jobs.PATIENCE", 0.0)
+        monkeypatch.setattr(f"robotrain_azureml.observe.logs.{name}", value)
+    monkeypatch.setattr("robotrain_azureml.observe.logs.RETRY_PAUSE", 0.02)
+    monkeypatch.setattr("robotrain_azureml.observe.cancel.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("robotrain_azureml.service.jobs.PATIENCE_SECONDS", 0.0)
     yield azureml
-    jobs.signed_in.cache_clear()
+    jobs.get_client.cache_clear()
 
 
 @pytest.fixture

@@ -6,21 +6,20 @@ import zipfile
 from typing import Any
 
 import yaml
-from robotrain.coerce import scalars
-from robotrain.job import Job
-from robotrain.payload import Payload
-from robotrain.plan import Plan
-from robotrain.problem import Problem
-from robotrain.workload import Profile
-from robotrain_azureml import order
-from robotrain_azureml.order import Order
-from robotrain_azureml.platform import AzureML
-from robotrain_azureml.settings import Settings
-from robotrain_runtime import document
-from robotrain_runtime.document import Source
-from robotrain_workloads.lerobot_eval.parameters import Parameters as Evaluation
+from robotrain.config.coerce import list_fields
+from robotrain.errors import Problem
+from robotrain.model.job import Job
+from robotrain.model.plan import Payload, Plan
+from robotrain.model.workload import WorkloadProfile
+from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.settings import AzureMLSettings
+from robotrain_azureml.spec import submission_spec
+from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
+from robotrain_runtime.contract import document
+from robotrain_runtime.contract.document import JobSource
+from robotrain_workloads.lerobot_eval.parameters import EvalParameters as Evaluation
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
-from robotrain_workloads.lerobot_train.parameters import Parameters
+from robotrain_workloads.lerobot_train.parameters import TrainParameters
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 HALVES = {"workload.lerobot-train": "robotrain_workloads.lerobot_train.container"}
@@ -39,37 +38,37 @@ def payload() -> Payload:
     return Payload(buffer.getvalue())
 
 
-def source(kind: str, uri: str, role: Any = "dataset", pin: str = "") -> Source:
-    return Source(role=role, kind=kind, uri=uri, pin=pin)
+def source(kind: str, uri: str, role: Any = "dataset", pin: str = "") -> JobSource:
+    return JobSource(role=role, kind=kind, uri=uri, pin=pin)
 
 
-def blobs(*urls: str) -> list[Source]:
+def blobs(*urls: str) -> list[JobSource]:
     return [source("blob_url", url) for url in urls or (ONE,)]
 
 
-def assets(*uris: str) -> list[Source]:
+def assets(*uris: str) -> list[JobSource]:
     return [source("data_asset", uri) for uri in uris]
 
 
-def model(uri: str, role: Any = "init_policy") -> Source:
+def model(uri: str, role: Any = "init_policy") -> JobSource:
     return source("model_asset", uri, role)
 
 
-def job(*sources: Source, workload: str = "lerobot-train", trainer_args: tuple[str, ...] = (), **given: Any) -> Job:
+def job(*sources: JobSource, workload: str = "lerobot-train", trainer_args: tuple[str, ...] = (), **given: Any) -> Job:
     """A training of one blob dataset, unless other sources are given."""
-    parameters = scalars(Parameters(**given))
+    parameters = list_fields(TrainParameters(**given))
     return Job(
         workload=workload,
         parameters=parameters,
         sources=sources or tuple(blobs()),
         trainer_args=trainer_args,
-        profile=LEROBOT_TRAIN.profile if workload == LEROBOT_TRAIN.name else Profile(),
+        profile=LEROBOT_TRAIN.profile if workload == LEROBOT_TRAIN.name else WorkloadProfile(),
     )
 
 
-def evaluation(*sources: Source, **given: Any) -> Job:
+def evaluation(*sources: JobSource, **given: Any) -> Job:
     """Of a policy in blob storage, rolled out, unless other sources are given."""
-    parameters = scalars(Evaluation(**{"env": "pusht"} | given))
+    parameters = list_fields(Evaluation(**{"env": "pusht"} | given))
     return Job(
         workload="lerobot-eval",
         parameters=parameters,
@@ -78,16 +77,16 @@ def evaluation(*sources: Source, **given: Any) -> Job:
     )
 
 
-def settings(**given: Any) -> Settings:
-    return Settings(**WORKSPACE | {"aks_cluster": "aks-robot-dev-001"} | given)
+def settings(**given: Any) -> AzureMLSettings:
+    return AzureMLSettings(**WORKSPACE | {"aks_cluster": "aks-robot-dev-001"} | given)
 
 
 def plan(of: Job, attempt: int = 1, packed: Payload | None = None, **given: Any) -> Plan:
-    return AzureML().render(of, settings(**given), of.run_name(attempt), packed or payload(), HALVES)
+    return AzureMLPlatform().render(of, settings(**given), of.run_name(attempt), packed or payload(), HALVES)
 
 
 def problems(of: Job, **given: Any) -> list[Problem]:
-    return list(AzureML().check(of, settings(**given)))
+    return list(AzureMLPlatform().check(of, settings(**given)))
 
 
 def codes(of: Job, **given: Any) -> set[str]:
@@ -105,12 +104,12 @@ def spec(of: Plan) -> dict[str, Any]:
 
 
 def told(of: Plan) -> document.JobDocument:
-    return document.load(of.files["code/job.json"].decode())
+    return document.parse_document(of.files["code/job.json"].decode())
 
 
 def placement(of: Plan) -> document.Placement:
     return told(of).placement
 
 
-def order_of(of: Plan) -> Order:
-    return order.load(of.files["azureml.json"])
+def order_of(of: Plan) -> AzureMLSubmissionSpec:
+    return submission_spec.parse_submission_spec(of.files["azureml.json"])

@@ -8,25 +8,25 @@ from azure_stand_in.sign_in import OBJECT
 from azure_stand_in.tenant import CLIENT
 from azureml_looked import COMPUTE
 from azureml_planned import settings
-from robotrain.platforms import Default
-from robotrain.problem import Rejected
-from robotrain_azureml.look import compute_asked
-from robotrain_azureml.settings import Settings
+from robotrain.errors import Rejected
+from robotrain.model.platform import PlatformDefault
+from robotrain_azureml.preflight import compute
+from robotrain_azureml.settings import AzureMLSettings
 
 
 @pytest.fixture
-def said(azureml) -> Settings:
+def said(azureml) -> AzureMLSettings:
     """Settings that name the workspace, and say no more."""
     return settings(**dict(zip(("subscription_id", "resource_group", "workspace_name"), azureml.names, strict=True)))
 
 
-def answer(said: Settings, **more: object) -> dict[str, str]:
-    told = compute_asked.asked(dataclasses.replace(said, **more))
-    assert all(isinstance(one, Default) and one.why for one in told.values())
+def answer(said: AzureMLSettings, **more: object) -> dict[str, str]:
+    told = compute.fetch_compute_settings(dataclasses.replace(said, **more))
+    assert all(isinstance(one, PlatformDefault) and one.why for one in told.values())
     return {name: one.value for name, one in told.items()}
 
 
-def warned(said: Settings, **more: object):
+def warned(said: AzureMLSettings, **more: object):
     with pytest.raises(Rejected) as raised:
         answer(said, **more)
     [problem] = raised.value.problems

@@ -5,8 +5,8 @@ import time
 
 import pytest
 from azureml_observed import JOB
-from robotrain.problem import Rejected
-from robotrain_azureml.platform import AzureML
+from robotrain.errors import Rejected
+from robotrain_azureml.platform import AzureMLPlatform
 
 
 def cancels(run) -> int:
@@ -15,23 +15,23 @@ def cancels(run) -> int:
 
 @pytest.mark.parametrize("word", ["Queued", "Running"])
 def test_a_job_that_goes_on_is_cancelled(run, word):
-    AzureML().cancel(run.becomes(word).reference)
+    AzureMLPlatform().cancel(run.set_native_state(word).reference)
     assert run.status().state == "cancelled"
     assert cancels(run) == 1
 
 
 @pytest.mark.parametrize("word", ["Completed", "Failed", "Canceled"])
 def test_one_that_ended_is_left_as_it_is(run, word):
-    AzureML().cancel(run.becomes(word).reference)
+    AzureMLPlatform().cancel(run.set_native_state(word).reference)
     assert cancels(run) == 0
 
 
 def test_it_is_waited_for_until_it_has_ended(run):
     run.azure.cancelling = "slow"
-    run.becomes("Running")
+    run.set_native_state("Running")
     ends = threading.Timer(0.3, lambda: run.job.state("Canceled"))
     ends.start()
-    AzureML().cancel(run.reference)
+    AzureMLPlatform().cancel(run.reference)
     ends.join()
     assert run.job.finished
 
@@ -39,19 +39,19 @@ def test_it_is_waited_for_until_it_has_ended(run):
 @pytest.mark.slow
 def test_what_passes_by_itself_is_no_news_meanwhile(run):
     run.azure.cancelling = "slow"
-    run.becomes("Running")
+    run.set_native_state("Running")
     run.azure.fault("GET .*/jobs/", where="arm", status=503, after=1, times=2)
     ends = threading.Timer(0.3, lambda: run.job.state("Canceled"))
     ends.start()
-    AzureML().cancel(run.reference)
+    AzureMLPlatform().cancel(run.reference)
     ends.join()
 
 
 def test_one_that_does_not_end_is_not_said_to_have_ended(run, monkeypatch):
-    monkeypatch.setattr("robotrain_azureml.watch.cancel.SECONDS", 0.1)
+    monkeypatch.setattr("robotrain_azureml.observe.cancel.CANCEL_SECONDS", 0.1)
     run.azure.cancelling = "slow"
     with pytest.raises(Rejected, match="took the request") as raised:
-        AzureML().cancel(run.becomes("Running").reference)
+        AzureMLPlatform().cancel(run.set_native_state("Running").reference)
     assert raised.value.problems[0].code == "cancel-pending"
 
 
@@ -60,16 +60,16 @@ def test_a_refusal_is_told_at_once(run, status):
     run.azure.fault("POST .*/cancel", status=status, code="UserError")
     began = time.monotonic()
     with pytest.raises(Rejected) as raised:
-        AzureML().cancel(run.becomes("Running").reference)
+        AzureMLPlatform().cancel(run.set_native_state("Running").reference)
     assert time.monotonic() - began < 5
     assert raised.value.problems[0].code == "cancel-refused"
     assert run.status().state == "running"
 
 
 def test_a_refusal_of_one_that_ended_meanwhile_is_none(run):
-    run.becomes("Running")
+    run.set_native_state("Running")
     run.azure.fault("POST .*/cancel", status=400, code="UserError", act=lambda: run.job.state("Completed"))
-    AzureML().cancel(run.reference)
+    AzureMLPlatform().cancel(run.reference)
     assert run.status().state == "succeeded"
 
 
@@ -77,14 +77,14 @@ def test_a_refusal_of_one_that_ended_meanwhile_is_none(run):
 def test_whoever_may_not_cancel_is_told_the_role(run):
     run.azure.fault("POST .*/cancel", status=403, code="AuthorizationFailed")
     with pytest.raises(Rejected) as raised:
-        AzureML().cancel(run.becomes("Running").reference)
+        AzureMLPlatform().cancel(run.set_native_state("Running").reference)
     (found,) = raised.value.problems
     assert found.code == "azureml-not-allowed"
-    assert "AzureML Data Scientist" in found.instead[0].text
+    assert "AzureML Data Scientist" in found.suggestions[0].text
 
 
 def test_on_the_command_line_the_exit_code_says_whether_it_was_cancelled(run, robotrain):
-    name = run.becomes("Running").record()
+    name = run.set_native_state("Running").record()
     refused = run.azure.fault("POST .*/cancel", status=409, code="UserError", times=1)
     answer = robotrain("cancel", name)
     assert (answer.exit_code, "cancel-refused" in answer.stderr, refused.times) == (1, True, 0)

@@ -4,11 +4,11 @@ import re
 
 import pytest
 from azureml_planned import ONE, TWO, read
-from robotrain_azureml.capabilities import CAPABILITIES, DECLINED
-from robotrain_azureml.settings import Settings
-from robotrain_runtime.parameter import parameters_of
-from robotrain_workloads.lerobot_eval.parameters import Parameters as Evaluation
-from robotrain_workloads.lerobot_train.parameters import Parameters
+from robotrain_azureml.capabilities import CAPABILITIES, OPTION_HINTS
+from robotrain_azureml.settings import AzureMLSettings
+from robotrain_runtime.contract.parameter import get_parameters
+from robotrain_workloads.lerobot_eval.parameters import EvalParameters as Evaluation
+from robotrain_workloads.lerobot_train.parameters import TrainParameters
 
 ON_AZUREML = (
     *("--platform", "azureml", "--subscription-id", "s", "--resource-group", "g", "--workspace-name", "w"),
@@ -220,9 +220,9 @@ def test_what_cannot_be_had_names_what_can(robotrain, nobody, words, said: str) 
 
 
 def test_every_option_of_other_tools_is_answered_with_ours(refused) -> None:
-    told = refused(*HUB, *(word for flag in DECLINED for word in (flag, "x")))
-    assert [flag for flag in DECLINED if f"azureml takes no {flag} " not in told] == []
-    assert [flag for flag, said in DECLINED.items() if said not in told] == []
+    told = refused(*HUB, *(word for flag in OPTION_HINTS for word in (flag, "x")))
+    assert [flag for flag in OPTION_HINTS if f"azureml takes no {flag} " not in told] == []
+    assert [flag for flag, said in OPTION_HINTS.items() if said not in told] == []
 
 
 @pytest.mark.parametrize("command", ["submit", "render", "explain"])
@@ -232,14 +232,17 @@ def test_no_option_is_declined_that_there_is(robotrain, command: str) -> None:
     )
     flags = {word.strip(",") for line in listed for word in line.split() if word.startswith("-")}
     assert {"--platform", "-i", "--compute", "--no-val-split"} <= flags
-    assert not flags & DECLINED.keys()
+    assert not flags & OPTION_HINTS.keys()
 
 
 def test_what_is_declined_is_answered_with_an_option_there_is() -> None:
     own = {
-        flag for declared in (Settings, Parameters, Evaluation) for one in parameters_of(declared) for flag in one.flags
+        flag
+        for declared in (AzureMLSettings, TrainParameters, Evaluation)
+        for one in get_parameters(declared)
+        for flag in one.flags
     }
-    told = [word.strip("`,;:.)") for said in DECLINED.values() for word in said.split() if word.startswith("--")]
+    told = [word.strip("`,;:.)") for said in OPTION_HINTS.values() for word in said.split() if word.startswith("--")]
     beside = {"--blob-url", "--dataset-path", "--policy-model", "--platform", "--plan", "--to", "--dry-run", "--help"}
     beside |= {"--dataset-repo-id", "--policy-repo-id"}
     assert set(told) <= own | beside

@@ -8,10 +8,9 @@ import pytest
 from azure_stand_in.ml.contents import Ml
 from azure_stand_in.ml.judged import RULES, Sent
 from azureml_planned import ONE, blobs, codes, job, model, problems, settings, source, spec
-from robotrain.job import Job
-from robotrain.problem import Problem, Stage, render
-from robotrain_azureml import machine, vault_secret
-from robotrain_azureml.spec import variables
+from robotrain.errors import Problem, Stage, format_problem
+from robotrain.model.job import Job
+from robotrain_azureml.spec import command_job, job_settings
 
 HUB = source("huggingface", "lerobot/pusht@main")
 
@@ -22,7 +21,7 @@ def one(code: str, of: Job, **given: object) -> Problem:
 
 
 def ways(problem: Problem) -> list[str]:
-    return [way.text for way in problem.instead]
+    return [way.text for way in problem.suggestions]
 
 
 def unfit(**given: object) -> Problem:
@@ -159,7 +158,7 @@ class TestMachines:
     def test_one_of_another_size_is_refused(self, gpus: int, named: str, offered: list[str]) -> None:
         found = one("azureml-gpus-differ", job(num_gpus=gpus), instance_type=named)
         assert (found.stage, ways(found)) == (Stage.CHECK, offered)
-        assert ("would not begin" in found.why) == (machine.GPUS[named] < gpus)
+        assert ("would not begin" in found.why) == (job_settings.INSTANCE_TYPE_GPUS[named] < gpus)
         assert found.title.startswith(f"the job trains on {gpus} GPU{'s' if gpus > 1 else ''}, and ")
 
     @pytest.mark.parametrize(("gpus", "named"), [(1, "gpu"), (2, "gpu2"), (4, "gpuspot4"), (4, "defaultinstancetype")])
@@ -312,7 +311,7 @@ class TestNames:
     )
     def test_an_experiment_has_a_plain_name(self, name: str, way: str) -> None:
         found = one("azureml-value-invalid", job(experiment_name=name))
-        assert ways(found) == [f"--experiment-name {way or 'x' * 256}"] if name != "ä" else not found.instead
+        assert ways(found) == [f"--experiment-name {way or 'x' * 256}"] if name != "ä" else not found.suggestions
 
     def test_that_of_the_contract_is_taken(self) -> None:
         assert codes(job(experiment_name="lerobot-act-v2_1")) == set()
@@ -398,8 +397,8 @@ class TestSecrets:
             for of in (job(), job(HUB)):
                 found = one("azureml-secret-invalid", of, hf_credential=text, key_vault="kv-robots")
                 assert (found.stage, found.given) == (Stage.PARSE, "")
-                assert token not in render(found)
-                assert text not in render(found)
+                assert token not in format_problem(found)
+                assert text not in format_problem(found)
         assert "looks like a token" in one("azureml-secret-invalid", job(), hf_credential=token).why
 
     @pytest.mark.parametrize(
@@ -415,18 +414,20 @@ class TestSecrets:
     )
     def test_a_name_in_a_vault_or_a_whole_address_is_where_it_lies(self, text: str, vault, address) -> None:
         assert codes(job(HUB), hf_credential=text, key_vault=vault) == set()
-        found = vault_secret.hugging_face(job(HUB), settings(hf_credential=text, key_vault=vault))
+        found = job_settings.find_hub_token_address(job(HUB), settings(hf_credential=text, key_vault=vault))
         assert found == (address or text)
 
     def test_a_job_that_reads_nothing_of_the_hub_is_given_none(self) -> None:
         given = {"hf_credential": "hf-token", "key_vault": "kv-robots"}
         assert (
-            vault_secret.hugging_face(job(), settings(**given)) == vault_secret.hugging_face(job(HUB), settings()) == ""
+            job_settings.find_hub_token_address(job(), settings(**given))
+            == job_settings.find_hub_token_address(job(HUB), settings())
+            == ""
         )
 
     def test_in_another_cloud_the_vaults_are_others(self, monkeypatch) -> None:
         monkeypatch.setenv("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us/")
-        found = vault_secret.hugging_face(job(HUB), settings(hf_credential="hf-token", key_vault="kv-robots"))
+        found = job_settings.find_hub_token_address(job(HUB), settings(hf_credential="hf-token", key_vault="kv-robots"))
         assert found == "https://kv-robots.vault.usgovcloudapi.net/secrets/hf-token"
 
     @pytest.mark.parametrize(
@@ -481,8 +482,8 @@ class TestPlaces:
         found = one("azureml-nothing-survives", job(), compute_kind="kubernetes")
         assert found.severity == "note"
         assert "gpuspot" in found.title
-        assert "--output-mode rw_mount" in render(found)
-        assert len(render(found).splitlines()) == 1
+        assert "--output-mode rw_mount" in format_problem(found)
+        assert len(format_problem(found).splitlines()) == 1
         assert "spot-a" in one("azureml-nothing-survives", job(), instance_type="spot-a").title
 
     def test_a_compute_that_may_be_a_managed_one_is_told_nothing_of_machines_it_may_not_have(self) -> None:
@@ -520,7 +521,7 @@ class TestVariables:
         name, room = "INIT_FROM_POLICY_MODEL_SOURCE", 131_072 - len("INIT_FROM_POLICY_MODEL_SOURCE=\0")
         for size in (room, room + 1):
             of = job(*blobs(), source("blob_url", ONE + "x" * (size - len(ONE)), "init_policy"))
-            held = {name: variables.promised(of)[name]}
+            held = {name: command_job.make_compat_variables(of)[name]}
             assert len(held[name]) == size
             if size == room:
                 assert codes(of) == set()

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from azureml_looked import dataset
 from azureml_observed import EVENTS
-from robotrain_azureml.settings import Settings
-from robotrain_runtime.parameter import parameters_of
+from robotrain_azureml.settings import AzureMLSettings
+from robotrain_runtime.contract.parameter import get_parameters
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/azureml.md").read_text()
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", DOCUMENT, re.DOTALL) for line in block.splitlines()]
@@ -62,7 +62,7 @@ def test_a_run_of_the_first_settings_renders_with_nothing_more_said(robotrain):
 def test_every_setting_is_in_the_document_with_its_default():
     rows = [row.split("|") for row in part("## Arguments").splitlines() if row.startswith("| `--")]
     told = {flag: row[2] for row in rows for flag in re.findall(r"`(--[a-z-]+)`", row[1])}
-    defaults = {parameter.flag: parameter.default for parameter in parameters_of(Settings)}
+    defaults = {parameter.flag: parameter.default for parameter in get_parameters(AzureMLSettings)}
     assert told.keys() == defaults.keys()
     del defaults["--image"]  # told in words
     assert [flag for flag, value in defaults.items() if value is not None and f"`{value}`" not in told[flag]] == []
@@ -108,7 +108,7 @@ SENT = ("robotrain doctor", "robotrain submit", "robotrain resume", "robotrain r
 @pytest.mark.slow
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line not in SUBMITS and not line.startswith(SENT)])
 def test_a_command_of_the_document_does_what_it_says(line, run, robotrain):
-    run.becomes("Running").tell(*EVENTS).left()
-    name = run.becomes("Completed").record()
+    run.set_native_state("Running").tell(*EVENTS).left()
+    name = run.set_native_state("Completed").record()
     answer = robotrain(*[name if word == "RUN" else word for word in typed(line)])
     assert answer.exit_code == 0, answer.stdout + answer.stderr

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from azureml_observed import JOB, RUN, Observed
 from azureml_planned import evaluation, job, order_of, placement, plan, settings, spec
-from robotrain.problem import Rejected
-from robotrain_azureml.platform import AzureML
-from robotrain_runtime import checkpoint
-from robotrain_runtime.event import Delivered, Evaluated, Track
+from robotrain.errors import Rejected
+from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.event import Delivered, Evaluated, Track
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
 
 EVAL_IMAGE = LEROBOT_EVAL.profile.container.image
@@ -52,7 +52,7 @@ def test_the_job_has_the_environment_the_image_and_the_output_of_evaluations() -
 def test_what_is_said_wins_and_explain_tells_the_rest() -> None:
     made = plan(evaluation(), image="robots:1@sha256:" + "a" * 64, environment_name="arms")
     assert spec(made)["environment"] == "azureml:arms:1-sha256-" + "a" * 64
-    told = AzureML().derived(evaluation(), settings(environment_version="7"))
+    told = AzureMLPlatform().derive_defaults(evaluation(), settings(environment_version="7"))
     assert (told["image"].value, told["environment_name"].value) == (
         EVAL_IMAGE,
         "lerobot-inference-env",
@@ -62,25 +62,25 @@ def test_what_is_said_wins_and_explain_tells_the_rest() -> None:
 def test_the_results_in_the_output_are_there_once_they_are_whole(run, tmp_path: Path) -> None:
     run.put({"eval_results.json": b"{}"}, "")
     with pytest.raises(Rejected) as raised:
-        run.becomes("Running").outputs()
+        run.set_native_state("Running").outputs()
     assert "has results" in raised.value.problems[0].title
     run.put(sealed(), "")
-    (one,) = run.becomes("Completed").outputs()
+    (one,) = run.set_native_state("Completed").outputs()
     assert (one.name, one.kind, one.source, one.size) == ("eval_results", "file", "datastore_path", 9)
-    AzureML().bring(run.reference, one, tmp_path / "brought")
+    AzureMLPlatform().download(run.reference, one, tmp_path / "brought")
     assert (tmp_path / "brought/plots/aggregate_summary.png").read_bytes() == b"picture"
 
 
 def test_those_of_another_submission_are_none(run) -> None:
     run.put(sealed(submission="another"), "")
     with pytest.raises(Rejected) as raised:
-        run.becomes("Running", "Completed").outputs()
+        run.set_native_state("Running", "Completed").outputs()
     assert raised.value.problems[0].title.startswith(f"the results of {RUN} did not reach")
 
 
 def test_published_results_and_the_policy_among_the_artifacts_are_there(run) -> None:
     run.tell(Delivered(to=f"runs:/{JOB}"), IN_TRACKING, Delivered(to=f"{PUBLISHED}/{RUN}"))
-    found = run.becomes("Running", "Completed").outputs()
+    found = run.set_native_state("Running", "Completed").outputs()
     assert [(one.name, one.kind) for one in found] == [("eval_results", "file"), ("models/000400", "file")]
     assert found[0].uri == f"{PUBLISHED}/{RUN}"
     assert found[1].uri.endswith(f"/dcid.{JOB}/policy/000400")
@@ -92,8 +92,8 @@ def versions(run) -> dict[str, dict]:
 
 def test_the_evaluated_policy_becomes_a_model_with_its_scores_once(run) -> None:
     run.put(sealed(), "")  # the seal of its results is no seal of the policy
-    run.tell(IN_TRACKING).becomes("Running", "Completed")
-    made = [AzureML().register(run.reference, "arm", step) for step in (None, 400)]
+    run.tell(IN_TRACKING).set_native_state("Running", "Completed")
+    made = [AzureMLPlatform().register(run.reference, "arm", step) for step in (None, 400)]
     assert [(one.version, one.step, one.replaced) for one in made] == [("1", 400, ""), ("1", 400, "")]
     (version,) = versions(run).values()
     assert version["modelUri"] == f"azureml://jobs/{JOB}/outputs/artifacts/paths/policy/000400/"
@@ -104,13 +104,13 @@ def test_the_evaluated_policy_becomes_a_model_with_its_scores_once(run) -> None:
 
 
 def test_a_policy_that_its_training_registered_gets_the_scores_and_no_version_more(run) -> None:
-    run.tell(IN_TRACKING, Track(tags={"model_sha256": "d" * 64})).becomes("Running", "Completed")
+    run.tell(IN_TRACKING, Track(tags={"model_sha256": "d" * 64})).set_native_state("Running", "Completed")
     kept = {"robotrain_run": "lerobot-train-1", "checkpoint": "000400", "model_sha256": "d" * 64}
     models = run.azure.manager.there.models
     models[f"{run.azure.at}/arm".lower()] = {
         "6": {"modelUri": "azureml://x", "tags": {**kept, "model_sha256": "e" * 64}},
         "7": {"modelUri": "azureml://y", "tags": kept},
     }
-    assert AzureML().register(run.reference, "arm", None).version == "7"
+    assert AzureMLPlatform().register(run.reference, "arm", None).version == "7"
     assert versions(run)["7"]["tags"] == {**versions(run)["7"]["tags"], **kept, "score_rollout_success_rate": "0.85"}
     assert "score_rollout_success_rate" not in versions(run)["6"]["tags"]

@@ -10,7 +10,7 @@ import pytest
 from azureml_forked import forking
 from azureml_handed_over import ENVIRONMENT, VERSION, asked, names
 from azureml_looked import dataset
-from robotrain import folders, store
+from robotrain.store import files, records
 
 pytestmark = pytest.mark.slow  # real processes, killed
 
@@ -53,8 +53,8 @@ def fresh(azureml, tmp_path, monkeypatch):
 
 def sent() -> list[str]:
     """The jobs that records name."""
-    runs = (file.parent.name for file in (folders.state() / "runs").glob("*/record.json"))
-    return [store.read(run).reference["job"] for run in runs]
+    runs = (file.parent.name for file in (files.get_state_folder() / "runs").glob("*/record.json"))
+    return [records.read_record(run).reference["job"] for run in runs]
 
 
 @pytest.fixture(scope="module")
@@ -172,13 +172,13 @@ def test_ctrl_c_during_an_upload_ends_at_once_and_nothing_was_sent(azureml, star
 
 def test_a_submit_that_is_killed_before_it_wrote_down_the_answer_is_taken_up_again(azureml, robotrain, words):
     assert robotrain(*words).exit_code == 0
-    [run] = [folder.name for folder in (folders.state() / "runs").glob("*-1")]
-    before = store.read(run)
-    store.write(dataclasses.replace(before, phase="sending", reference={}))
+    [run] = [folder.name for folder in (files.get_state_folder() / "runs").glob("*-1")]
+    before = records.read_record(run)
+    records.write_record(dataclasses.replace(before, phase="sending", reference={}))
     answer = robotrain(*words)
     assert "azureml had taken it" in answer.stderr
     assert len(azureml.jobs) == 1
-    assert store.read(run).reference == before.reference
+    assert records.read_record(run).reference == before.reference
 
 
 def test_a_refused_submit_gives_its_name_back(azureml, robotrain, words):
@@ -248,7 +248,7 @@ def test_the_subscription_that_is_named_is_the_one_that_is_used(azureml, robotra
     assert answer.exit_code == 0, answer.stderr
     assert azureml.jobs == {}
     assert sent() == list(other.jobs)
-    assert store.read(answer.json["run"]).reference["subscription"] == other.names[0]
+    assert records.read_record(answer.json["run"]).reference["subscription"] == other.names[0]
     below = [call for call in azureml.calls if "/workspaces/" in call]
     assert below == [call for call in below if other.names[0] in call]
 
@@ -256,8 +256,8 @@ def test_the_subscription_that_is_named_is_the_one_that_is_used(azureml, robotra
 @pytest.mark.parametrize("command", ["status", "cancel"])
 def test_a_job_whose_submit_was_killed_is_seen_and_stopped(azureml, robotrain, words, command):
     assert robotrain(*words).exit_code == 0
-    [run] = [folder.name for folder in (folders.state() / "runs").glob("*-1")]
-    store.write(dataclasses.replace(store.read(run), phase="sending", reference={}))
+    [run] = [folder.name for folder in (files.get_state_folder() / "runs").glob("*-1")]
+    records.write_record(dataclasses.replace(records.read_record(run), phase="sending", reference={}))
     answer = robotrain(command, run, "--json")
     assert answer.exit_code == 0, answer.stderr
     assert answer.json["state"] == ("cancelled" if command == "cancel" else "pending")

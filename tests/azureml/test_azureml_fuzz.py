@@ -14,13 +14,13 @@ from azureml_planned import blobs, job, read, source
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from robotrain.job import Job
-from robotrain.plan import Plan
-from robotrain.problem import errors
-from robotrain.tables import pairs, well_formed
-from robotrain_azureml.platform import AzureML
-from robotrain_azureml.settings import Settings
-from robotrain_azureml.spec import text
+from robotrain.config.coerce import has_pairs, parse_pairs
+from robotrain.errors import select_errors
+from robotrain.model.job import Job
+from robotrain.model.plan import Plan
+from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.settings import AzureMLSettings
+from robotrain_azureml.spec import command_job
 
 TEMPLATES = """${{inputs.x}} ${{outputs.checkpoints}} ${{name}} ${{ {x} {inputs.x} {{x}} ${HOME} $(HOME) $$ `id` ;ls"""
 YAML = """yes null 2026-01-01 0x1f 1e5 1_0 1:30 .5 NaN !!python/object:os.system !tag &a *a --- ... | > ? : - @ [ ]"""
@@ -98,7 +98,7 @@ POLICIES = st.one_of(
 
 
 @st.composite
-def jobs(draw: st.DrawFn) -> tuple[Job, Settings]:
+def jobs(draw: st.DrawFn) -> tuple[Job, AzureMLSettings]:
     """A job as core hands it on: sources that their own kinds took, everything else as it may be typed."""
     sources = draw(st.lists(DATASETS, min_size=1, max_size=4))
     policy = draw(POLICIES)
@@ -113,30 +113,30 @@ def jobs(draw: st.DrawFn) -> tuple[Job, Settings]:
     wild: dict[str, Any] = {}
     if draw(st.integers(0, 2)) == 0:
         wild[draw(st.sampled_from(SETTINGS))] = draw(TEXT)
-        wild |= draw(st.dictionaries(st.just("labels"), TEXT.filter(well_formed), max_size=1))
+        wild |= draw(st.dictionaries(st.just("labels"), TEXT.filter(has_pairs), max_size=1))
     of = job(
         *sources, *([policy] if policy else []), trainer_args=tuple(draw(st.lists(TEXT, max_size=2))), **parameters
     )
     return of, planned.settings(**good | wild)
 
 
-def holds(of: Job, settings: Settings) -> bool:
+def holds(of: Job, settings: AzureMLSettings) -> bool:
     """Whether anything is made of the job: it is not refused."""
-    if errors(AzureML().check(of, settings)):
+    if select_errors(AzureMLPlatform().check(of, settings)):
         return False
-    made = AzureML().render(of, settings, of.run_name(1), planned.payload(), planned.HALVES)
+    made = AzureMLPlatform().render(of, settings, of.run_name(1), planned.payload(), planned.HALVES)
     content = made.files["job.yaml"].decode()
     said = read(content)
     assert {name: said[name] for name in COMMAND} == COMMAND
     assert "${{" not in content
-    assert text.dump(said) == content
+    assert command_job.dump_yaml(said) == content
     assert read(yaml.dump(said, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper))) == said
     validator().validate(said)
     unchanged(of, settings, made, said)
     return True
 
 
-def unchanged(of: Job, settings: Settings, made: Plan, said: Mapping[str, Any]) -> None:
+def unchanged(of: Job, settings: AzureMLSettings, made: Plan, said: Mapping[str, Any]) -> None:
     """The container reads the job that was meant, and nothing that a person typed is a value of another kind."""
     document = planned.told(made)
     assert (document.parameters, document.sources, document.trainer_args) == (
@@ -146,7 +146,7 @@ def unchanged(of: Job, settings: Settings, made: Plan, said: Mapping[str, Any]) 
     )
     assert said["display_name"] == (settings.display_name or said["name"])
     own = {"robotrain.run": made.run, "robotrain.job": of.digest}
-    assert said["tags"] == own | pairs(settings.labels)
+    assert said["tags"] == own | parse_pairs(settings.labels)
     environment = said["environment_variables"]
     assert all(isinstance(one, str) and "$(" not in one and "$$" not in one for one in environment.values())
     assert {name: environment[name] for name in document.placement.promised} == document.placement.promised
@@ -166,7 +166,7 @@ QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 @given(jobs())
 @hypothesis_settings(max_examples=50, suppress_health_check=QUIET)
-def test_a_job_is_refused_or_reads_as_it_was_meant(given: tuple[Job, Settings]) -> None:
+def test_a_job_is_refused_or_reads_as_it_was_meant(given: tuple[Job, AzureMLSettings]) -> None:
     holds(*given)
 
 
@@ -175,8 +175,8 @@ def test_a_job_is_refused_or_reads_as_it_was_meant(given: tuple[Job, Settings]) 
 def test_any_text_is_read_back_or_is_never_written(values: dict[str, str]) -> None:
     for spec in (values, {"environment_variables": values, "number": 7}, {"x": {"y": values}}):
         try:
-            written = text.dump(spec)
-        except text.TemplateError:
+            written = command_job.dump_yaml(spec)
+        except command_job.ExpressionError:
             assert "${{" in json.dumps(spec)
         else:
             assert read(written) == spec
@@ -189,7 +189,7 @@ def test_two_thousand_jobs_are_refused_or_read_as_they_were_meant() -> None:
 
     @given(jobs())
     @hypothesis_settings(max_examples=2_000, suppress_health_check=QUIET, database=None)
-    def each(given: tuple[Job, Settings]) -> None:
+    def each(given: tuple[Job, AzureMLSettings]) -> None:
         count["made" if holds(*given) else "refused"] += 1
 
     each()
@@ -207,12 +207,12 @@ def test_the_sdk_reads_some_hundred_of_them_as_we_do(tmp_path: Path) -> None:
 
     @given(jobs())
     @hypothesis_settings(max_examples=600, suppress_health_check=QUIET, database=None, deadline=None)
-    def each(given: tuple[Job, Settings]) -> None:
+    def each(given: tuple[Job, AzureMLSettings]) -> None:
         nonlocal seen
         of, settings = given
-        if errors(AzureML().check(of, settings)):
+        if select_errors(AzureMLPlatform().check(of, settings)):
             return
-        made = AzureML().render(of, settings, of.run_name(1), planned.payload(), planned.HALVES)
+        made = AzureMLPlatform().render(of, settings, of.run_name(1), planned.payload(), planned.HALVES)
         (tmp_path / "job.yaml").write_bytes(made.files["job.yaml"])
         said = planned.spec(made)
         sent = load_job(tmp_path / "job.yaml")._to_job()._to_rest_object().as_dict()["properties"]

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from azure_stand_in.manager import LOOKING
 from azureml_looked import well
-from robotrain_azureml import health
+from robotrain_azureml import doctor
 
 NAMES = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME")
 
 
 def found(name: str) -> list[tuple[str, str]]:
     """The findings of a check, with their states."""
-    (check,) = [check for check in health.checks() if check.name == name]
-    return [(finding.state, finding.says) for finding in check.look()]
+    (check,) = [check for check in doctor.list_health_checks() if check.name == name]
+    return [(finding.state, finding.text) for finding in check.run()]
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_whoever_is_not_signed_in_is_told_once(there, monkeypatch):
 
 def test_what_is_not_set_stops_a_submit_to_azure_ml(nobody, robotrain, tmp_path, monkeypatch):
     monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path))
-    monkeypatch.setattr(health, "TAG", tmp_path / "none")
+    monkeypatch.setattr(doctor, "CHASSIS_TAG_FILE", tmp_path / "none")
     answer = robotrain("doctor", "--platform", "azureml", "--json")
     assert answer.exit_code == 4
     states = {check["name"]: {one["state"] for one in check["findings"]} for check in answer.json["checks"]}
@@ -114,8 +114,8 @@ def test_what_is_not_set_stops_a_submit_to_azure_ml(nobody, robotrain, tmp_path,
 
 def test_a_machine_of_azure_may_sign_in_as_itself(nobody, robotrain, tmp_path, monkeypatch):
     monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path))
-    (tmp_path / "tag").write_text(f"{health.AZURE}\n")
-    monkeypatch.setattr(health, "TAG", tmp_path / "tag")
+    (tmp_path / "tag").write_text(f"{doctor.AZURE_CHASSIS_TAG}\n")
+    monkeypatch.setattr(doctor, "CHASSIS_TAG_FILE", tmp_path / "tag")
     answer = robotrain("doctor", "--platform", "azureml", "--json")
     (sign_in,) = [check for check in answer.json["checks"] if check["name"] == "azure sign-in"]
     assert sign_in["state"] == "warn"

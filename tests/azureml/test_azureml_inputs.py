@@ -3,10 +3,10 @@
 import pytest
 from azureml_handed_over import refused, sendable
 from azureml_planned import blobs, job, placement, plan, source, spec
-from robotrain.source import SourceError
+from robotrain.model.source import SourceError
 from robotrain_azure.workspace import Workspace
 from robotrain_azureml.kinds import datastore_path
-from robotrain_azureml.platform import AzureML
+from robotrain_azureml.platform import AzureMLPlatform
 
 FOLDER = "datastores/workspaceblobstore/paths/azureml/job-1/checkpoints/000400"
 OWN = "azureml://subscriptions/SUB-AZ/resourcegroups/{}/workspaces/ws-tf/" + FOLDER
@@ -33,7 +33,9 @@ def test_a_folder_of_a_datastore_is_mounted_by_the_workspace_and_nothing_is_fetc
 
 @pytest.mark.parametrize("text", [f"azureml://{FOLDER}", OTHER])
 def test_a_path_in_a_datastore_reads_back_as_it_was_printed(text):
-    assert str(datastore_path.parse(text)) == str(datastore_path.parse(f"{text}/")) == text
+    assert (
+        str(datastore_path.parse_datastore_path(text)) == str(datastore_path.parse_datastore_path(f"{text}/")) == text
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,13 +54,13 @@ def test_a_path_in_a_datastore_reads_back_as_it_was_printed(text):
 )
 def test_what_is_no_such_path_is_refused(text):
     with pytest.raises(SourceError):
-        datastore_path.parse(text)
+        datastore_path.parse_datastore_path(text)
 
 
 def test_the_workspace_of_a_job_is_the_same_in_whatever_case():
-    far = datastore_path.parse(OTHER)
-    assert far.seen_from(Workspace("s", "G", "W")) == datastore_path.parse(f"azureml://{FOLDER}")
-    assert far.seen_from(Workspace("s", "G", "W2")) == far
+    far = datastore_path.parse_datastore_path(OTHER)
+    assert far.relative_to(Workspace("s", "G", "W")) == datastore_path.parse_datastore_path(f"azureml://{FOLDER}")
+    assert far.relative_to(Workspace("s", "G", "W2")) == far
 
 
 @pytest.mark.parametrize(("platform", "more"), [("local", ()), ("osmo", ("--pool", "p", "--tracking-uri", "none"))])
@@ -80,7 +82,7 @@ def test_folders_that_are_not_pinned_are_never_written_over_by_an_equal_job(azur
     for number in ("1", "2"):
         monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / "state" / number))
         (folder / "a").write_text(number)
-        name = AzureML().submit(wanted)["job"]
+        name = AzureMLPlatform().submit(wanted)["job"]
         seen[azureml.jobs[name].inputs["dataset_path_0"].prefix] = number
     assert len(seen) == 2
     assert {at: azureml.store.get(azureml.container, f"{at.strip('/')}/a").decode() for at in seen} == seen
@@ -91,7 +93,7 @@ def test_data_of_a_registry_and_of_a_workspace_named_by_its_place_reaches_the_jo
     azureml.data("own", 1, "own/1")
     located = f"azureml://locations/westeurope/workspaces/{azureml.ml.identifier}/data/own/versions/1"
     uris = ("azureml://registries/robots/data/shared/versions/3", located)
-    name = AzureML().submit(sendable(azureml, *(source("data_asset", uri) for uri in uris)))["job"]
+    name = AzureMLPlatform().submit(sendable(azureml, *(source("data_asset", uri) for uri in uris)))["job"]
     assert [one.prefix for one in azureml.jobs[name].inputs.values()] == ["shared/3", "own/1"]
 
 

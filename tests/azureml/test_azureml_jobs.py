@@ -5,9 +5,9 @@ and with an exit code.
 import pytest
 from azure_stand_in.sign_in import OBJECT
 from azureml_observed import JOB
-from robotrain.problem import Rejected
-from robotrain.run import RunGone
-from robotrain_azureml.platform import AzureML
+from robotrain.errors import Rejected
+from robotrain.model.run import RunGone
+from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_azureml.service import jobs
 
 MANAGER = "management.azure.com"
@@ -15,9 +15,9 @@ ASKS = {
     "status": lambda run: run.status(),
     "logs": lambda run: run.logs(),
     "follow": lambda run: run.logs(follow=True),
-    "cancel": lambda run: AzureML().cancel(run.reference),
+    "cancel": lambda run: AzureMLPlatform().cancel(run.reference),
     "outputs": lambda run: run.outputs(),
-    "register": lambda run: AzureML().register(run.reference, "pusht-act", None),
+    "register": lambda run: AzureMLPlatform().register(run.reference, "pusht-act", None),
 }
 QUICK = ("status", "logs")
 asked = pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_sign_in_that_ran_out_says_how_to_sign_in(run, ask, monkeypatch):
         ask(run)
     found = problem(raised)
     assert (found.code, found.instead[0].text) == ("azureml-signed-out", "az login")
-    assert not raised.value.passing
+    assert not raised.value.transient
     assert "of yesterday" not in str(found)
 
 
@@ -107,21 +107,21 @@ def test_a_bad_moment_that_lasts_is_told(run, status, code):
         run.status()
     found = problem(raised)
     assert (found.code, found.instead[0].text) == ("azureml-unreachable", "try again later")
-    assert raised.value.passing
+    assert raised.value.transient
     assert f"HTTP {status}" in found.why
 
 
 def test_a_bad_moment_that_passes_is_sat_out(run, monkeypatch):
-    monkeypatch.setattr(jobs, "PATIENCE", 10.0)
+    monkeypatch.setattr(jobs, "PATIENCE_SECONDS", 10.0)
     monkeypatch.setattr("robotrain_azure.arm.time.sleep", lambda seconds: None)
     run.azure.fault("/jobs/", status=503, times=2)
     assert run.status().state == "pending"
 
 
 def test_whoever_sends_can_ask_for_a_job_that_may_not_be_there(run):
-    arm, at = jobs.signed_in(), jobs.workspace_of(run.reference)
-    assert jobs.find(arm, at, "nothing-of-that-name-7") is None
-    assert (jobs.find(arm, at, JOB) or {})["name"] == JOB
+    arm, at = jobs.get_client(), jobs.get_run_workspace(run.reference)
+    assert jobs.find_job(arm, at, "nothing-of-that-name-7") is None
+    assert (jobs.find_job(arm, at, JOB) or {})["name"] == JOB
 
 
 def test_a_name_that_differs_in_case_alone_is_the_job(run):
@@ -133,16 +133,16 @@ def test_the_page_of_a_job_is_that_of_the_cloud_one_is_signed_in_to(monkeypatch)
     reference = {"job": JOB, "subscription": "S", "group": "robots", "workspace": "robots-ml"}
     names = "wsid=/subscriptions/S/resourcegroups/robots/workspaces/robots-ml"
     page = f"https://ml.azure.com/runs/{JOB}?{names}"
-    assert AzureML().shown(reference) == {"job": JOB, "studio": page}
+    assert AzureMLPlatform().describe_reference(reference) == {"job": JOB, "studio": page}
     monkeypatch.setenv("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us")
-    assert AzureML().shown(reference)["studio"] == page.replace("ml.azure.com", "ml.azure.us")
-    assert AzureML().shown({}) == {}
+    assert AzureMLPlatform().describe_reference(reference)["studio"] == page.replace("ml.azure.com", "ml.azure.us")
+    assert AzureMLPlatform().describe_reference({}) == {}
 
 
 def test_what_the_workspace_does_not_have_is_no_workspace_that_is_not_there(run):
     run.reference["datastore"] = "another-store"
     with pytest.raises(Rejected) as raised:
-        run.becomes("Running", "Completed").outputs()
+        run.set_native_state("Running", "Completed").outputs()
     found = problem(raised)
     assert found.code == "azureml-refused"
     assert found.title == "could not look at the datastore another-store of the workspace"

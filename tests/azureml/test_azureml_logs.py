@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import pytest
 from azureml_observed import EVENTS, JOB
-from robotrain.problem import Rejected
-from robotrain_azureml.platform import AzureML
-from robotrain_azureml.watch import log_names, log_reader
-from robotrain_runtime.event import Checkpoint
+from robotrain.errors import Rejected
+from robotrain_azureml.observe import logs
+from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_runtime.contract.event import Checkpoint
 
 LOG = "user_logs/std_log.txt"
 BLOB = f"ExperimentRun/dcid.{JOB}/{LOG}"
@@ -42,7 +42,7 @@ def ranges(run, monkeypatch) -> list[str]:
 def followed(run, then: dict[str, Callable[[], object]], tail: int | None = None) -> list[str]:
     """The lines that following brings. then: what happens when a line was heard."""
     found: list[str] = []
-    for line in AzureML().logs(run.reference, True, tail):
+    for line in AzureMLPlatform().logs(run.reference, True, tail):
         found.append(line)
         then.get(line, bool)()
     return found
@@ -56,25 +56,25 @@ def later(act: Callable[[], object], seconds: float = 0.2) -> None:
 
 
 def test_of_a_running_job_there_is_what_it_printed(run):
-    assert run.becomes("Running").say("hello", "world").logs() == ["hello", "world"]
+    assert run.set_native_state("Running").say("hello", "world").logs() == ["hello", "world"]
 
 
 def test_a_job_that_waits_has_no_log_and_that_is_known_at_once(run):
     began = time.monotonic()
-    assert run.becomes("Queued").logs() == []
+    assert run.set_native_state("Queued").logs() == []
     assert time.monotonic() - began < 1.5
 
 
 def test_events_are_read_out_of_it(run):
-    run.becomes("Running").tell(Checkpoint(step=400, path="/tmp/robotrain/x"))
+    run.set_native_state("Running").tell(Checkpoint(step=400, path="/tmp/robotrain/x"))
     assert run.logs()[0].startswith('::robotrain:: {"event": "checkpoint"')
 
 
 def test_a_line_that_has_no_end_yet_is_no_line_until_the_job_has_ended(run):
-    run.becomes("Running").say("one")
+    run.set_native_state("Running").say("one")
     run.azure.store.append("azureml", BLOB, b"tw")
     assert run.logs() == ["one"]
-    run.becomes("Completed")
+    run.set_native_state("Completed")
     assert run.logs() == ["one", "tw"]
     assert run.logs(tail=1) == ["tw"]
 
@@ -86,7 +86,7 @@ def test_line_ends_of_windows_and_what_is_no_text_do_no_harm(run):
 
 
 def test_only_the_last_lines_where_so_many_are_asked_for(run):
-    run.becomes("Running").say(*map(str, range(50)))
+    run.set_native_state("Running").say(*map(str, range(50)))
     assert run.logs(tail=3) == ["47", "48", "49"]
     assert run.logs(tail=0) == []
     assert run.logs(tail=99) == list(map(str, range(50)))
@@ -98,11 +98,11 @@ def test_the_end_of_a_long_log_takes_no_more_than_its_end(run, monkeypatch):
     run.azure.store.put("azureml", {BLOB: content})
     asked = ranges(run, monkeypatch)
     assert run.logs(tail=2)[-1] == "a line of a long log, number 19999"
-    assert asked == ["HEAD", f"bytes={len(content) - log_reader.WINDOW}-{len(content) - 1}"]
+    assert asked == ["HEAD", f"bytes={len(content) - logs.WINDOW_BYTES}-{len(content) - 1}"]
 
 
 def test_lines_that_are_longer_than_the_end_that_is_read_are_whole(run, monkeypatch):
-    monkeypatch.setattr(log_reader, "WINDOW", 8)
+    monkeypatch.setattr(logs, "WINDOW_BYTES", 8)
     lines = ["a" * 50, "b" * 50, "c"]
     run.say(*lines)
     asked = ranges(run, monkeypatch)
@@ -129,13 +129,13 @@ def test_several_logs_come_one_after_the_other_and_are_named(run):
 
 def test_the_log_of_the_only_process_comes_before_those_of_several():
     names = ["user_logs/std_log_0.txt", "system_logs/a.txt", LOG, "azureml-logs/70_driver_log.txt"]
-    assert log_names.own(names) == [LOG, "user_logs/std_log_0.txt"]
-    assert log_names.own(names[1:2] + names[3:]) == ["azureml-logs/70_driver_log.txt"]
+    assert logs.select_run_logs(names) == [LOG, "user_logs/std_log_0.txt"]
+    assert logs.select_run_logs(names[1:2] + names[3:]) == ["azureml-logs/70_driver_log.txt"]
 
 
 def test_a_job_that_ended_and_printed_nothing_says_where_more_is(run):
     run.say("no node", file="system_logs/lifecycler.log")
-    run.becomes("Failed")
+    run.set_native_state("Failed")
     (line,) = run.logs()
     assert line.startswith("[azureml] it printed nothing")
     assert "system_logs/lifecycler.log" in line
@@ -144,7 +144,7 @@ def test_a_job_that_ended_and_printed_nothing_says_where_more_is(run):
 
 
 def test_an_address_that_expired_is_asked_for_anew(run):
-    run.becomes("Running").say("hello")
+    run.set_native_state("Running").say("hello")
     run.azure.fault(LOG, where="blobs", status=403, code="AuthenticationFailed", times=1)
     assert run.logs() == ["hello"]
     assert sum("/details" in call for call in run.azure.calls) == 2
@@ -152,7 +152,7 @@ def test_an_address_that_expired_is_asked_for_anew(run):
 
 @pytest.mark.parametrize("code", ["AuthorizationFailure", "KeyBasedAuthenticationNotPermitted"])
 def test_a_log_that_may_not_be_read_says_why_and_shows_no_signature(run, code, capsys):
-    run.becomes("Running").say("hello")
+    run.set_native_state("Running").say("hello")
     run.azure.fault(LOG, where="blobs", status=403, code=code)
     with pytest.raises(Rejected) as raised:
         run.logs()
@@ -164,7 +164,7 @@ def test_a_log_that_may_not_be_read_says_why_and_shows_no_signature(run, code, c
 
 
 def test_storage_that_cannot_be_reached_is_told_without_the_address(run, robotrain):
-    name = run.becomes("Running").say("hello").record()
+    name = run.set_native_state("Running").say("hello").record()
     with run.azure.tenant.unreachable("rtmemory.blob.core.windows.net"):
         answer = robotrain("logs", name)
     assert answer.exit_code == 1
@@ -174,7 +174,7 @@ def test_storage_that_cannot_be_reached_is_told_without_the_address(run, robotra
 
 def test_a_connection_that_breaks_off_is_taken_up_where_it_did(run, monkeypatch):
     lines = [f"line {number} \u00e4\u20ac" for number in range(3000)]
-    run.becomes("Running").say(*lines)
+    run.set_native_state("Running").say(*lines)
     run.azure.fault(f"GET .*{LOG}", where="blobs", cut=True, times=2)
     asked = ranges(run, monkeypatch)
     assert run.logs() == lines
@@ -184,64 +184,64 @@ def test_a_connection_that_breaks_off_is_taken_up_where_it_did(run, monkeypatch)
 
 
 def test_following_begins_before_its_start_and_ends_with_it(run):
-    later(lambda: run.becomes("Running").say("1", "2"), 0.1)
-    assert followed(run, {"2": lambda: run.say("3").becomes("Completed")}) == ["1", "2", "3"]
+    later(lambda: run.set_native_state("Running").say("1", "2"), 0.1)
+    assert followed(run, {"2": lambda: run.say("3").set_native_state("Completed")}) == ["1", "2", "3"]
 
 
 def test_following_asks_for_no_byte_twice(run, monkeypatch):
-    run.becomes("Running").say("1" * 100)
+    run.set_native_state("Running").say("1" * 100)
     asked = ranges(run, monkeypatch)
 
     def half():
         run.azure.store.append("azureml", BLOB, b"half ")
-        later(lambda: run.say("whole").becomes("Completed"))
+        later(lambda: run.say("whole").set_native_state("Completed"))
 
     assert followed(run, {"1" * 100: half}) == ["1" * 100, "half whole"]
     assert sorted({int(one.removeprefix("bytes=").rstrip("-")) for one in asked}) == [0, 101, 106, 112]
 
 
 def test_a_network_that_is_away_for_a_while_ends_no_following(run):
-    run.becomes("Running").say("1")
+    run.set_native_state("Running").say("1")
     run.azure.fault("/details", where="history", status=503, times=2)
     run.azure.fault(f"GET .*{LOG}", where="blobs", status=500, times=4)
     run.azure.fault(f"GET .*{LOG}", where="blobs", reset=True, times=2)
-    assert followed(run, {"1": lambda: run.say("2").becomes("Completed")}) == ["1", "2"]
+    assert followed(run, {"1": lambda: run.say("2").set_native_state("Completed")}) == ["1", "2"]
 
 
 @pytest.mark.slow
 def test_one_that_is_away_for_too_long_ends_it_with_its_reason(run, monkeypatch):
-    monkeypatch.setattr("robotrain_azureml.watch.logs_following.PATIENCE_SECONDS", 0.1)
-    run.becomes("Running").say("1")
+    monkeypatch.setattr("robotrain_azureml.observe.logs.PATIENCE_SECONDS", 0.1)
+    run.set_native_state("Running").say("1")
     run.azure.fault("/details", where="history", status=503, after=1)
     with pytest.raises(Rejected, match="could not ask the workspace's region"):
         run.logs(follow=True)
 
 
 def test_addresses_that_expire_while_it_is_followed_are_renewed(run):
-    run.becomes("Running").say("1")
+    run.set_native_state("Running").say("1")
     run.azure.fault(LOG, where="blobs", status=403, code="AuthenticationFailed", after=1, times=1)
-    assert followed(run, {"1": lambda: run.say("2").becomes("Completed")}) == ["1", "2"]
+    assert followed(run, {"1": lambda: run.say("2").set_native_state("Completed")}) == ["1", "2"]
 
 
 def test_following_from_the_last_lines_brings_those_and_all_that_come(run):
-    run.becomes("Running").say("old", "older", "newest")
+    run.set_native_state("Running").say("old", "older", "newest")
     run.azure.store.append("azureml", BLOB, b"ha")
-    then = {"newest": lambda: run.say("lf", "new").becomes("Completed")}
+    then = {"newest": lambda: run.say("lf", "new").set_native_state("Completed")}
     assert followed(run, then, tail=1) == ["newest", "half", "new"]
 
 
 @pytest.mark.slow
 def test_a_log_that_begins_anew_is_said_to(run):
-    run.becomes("Running").say("first try, a long line")
+    run.set_native_state("Running").say("first try, a long line")
     again = lambda: run.azure.store.put("azureml", {BLOB: b"second\n"})  # noqa: E731
-    then = {"first try, a long line": again, "second": lambda: run.becomes("Completed")}
+    then = {"first try, a long line": again, "second": lambda: run.set_native_state("Completed")}
     assert followed(run, then) == ["first try, a long line", "[azureml] the log begins anew", "second"]
 
 
 @pytest.mark.slow
 def test_whoever_stops_listening_leaves_nothing_open(run):
-    run.becomes("Running").say("1")
-    following = AzureML().logs(run.reference, True, None)
+    run.set_native_state("Running").say("1")
+    following = AzureMLPlatform().logs(run.reference, True, None)
     assert next(following) == "1"
     following.close()
     assert reads(run)
@@ -249,9 +249,9 @@ def test_whoever_stops_listening_leaves_nothing_open(run):
 
 @pytest.mark.slow
 def test_status_and_wait_read_the_events_on_the_command_line(run, robotrain):
-    name = run.becomes("Running").tell(*EVENTS).record()
+    name = run.set_native_state("Running").tell(*EVENTS).record()
     assert "[robotrain] step 20: train/loss 0.25" in robotrain("logs", name).stdout
-    run.becomes("Completed")
+    run.set_native_state("Completed")
     waited = robotrain("wait", name, "--json")
     assert waited.exit_code == 0
     assert (waited.json["state"], waited.json["step"]) == ("succeeded", 20)
@@ -259,12 +259,12 @@ def test_status_and_wait_read_the_events_on_the_command_line(run, robotrain):
 
 @pytest.mark.slow
 def test_watching_and_following_end_with_the_run(run, robotrain):
-    name = run.becomes("Running").record()
+    name = run.set_native_state("Running").record()
 
     def act():
         time.sleep(0.5)
         run.tell(*EVENTS)
-        run.becomes("Completed")
+        run.set_native_state("Completed")
 
     later(act, 0.0)
     watched = robotrain("watch", name)
@@ -275,7 +275,7 @@ def test_watching_and_following_end_with_the_run(run, robotrain):
 
 @pytest.mark.slow
 def test_ctrl_c_ends_the_following_without_a_traceback(run, command):
-    name = run.becomes("Running").say("first line").record()
+    name = run.set_native_state("Running").say("first line").record()
     pipe = subprocess.PIPE
     with subprocess.Popen([*command, "logs", "-f", name], stdout=pipe, stderr=pipe, text=True) as following:
         assert following.stdout.readline() == "first line\n"

@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 from azureml_observed import JOB, OUTPUT, RUN, Observed, sealed
-from robotrain.problem import Rejected
-from robotrain_azureml.platform import AzureML
-from robotrain_runtime import checkpoint
-from robotrain_runtime.event import Checkpoint, Evaluated, Published, Withdrawn
+from robotrain.errors import Rejected
+from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.event import Checkpoint, Evaluated, Published, Withdrawn
 
 PUBLISHED = "https://robots1.blob.core.windows.net/checkpoints/pusht"
 
@@ -16,13 +16,13 @@ PUBLISHED = "https://robots1.blob.core.windows.net/checkpoints/pusht"
 def done(run) -> Observed:
     """A job that succeeded and left a checkpoint."""
     run.left(400)
-    return run.becomes("Running", "Completed")
+    return run.set_native_state("Running", "Completed")
 
 
 def test_the_checkpoints_of_the_output_are_there_oldest_first_where_the_workspace_itself_reads_them(run):
     for step in (800, 400):
         run.left(step)
-    found = run.becomes("Running", "Completed").outputs()
+    found = run.set_native_state("Running", "Completed").outputs()
     workspace = "azureml://subscriptions/{}/resourcegroups/{}/workspaces/{}".format(*run.azure.names)
     at = f"{workspace}/datastores/workspaceblobstore/paths/{OUTPUT}"
     assert [(one.name, one.step, one.source, one.uri) for one in found] == [
@@ -41,18 +41,18 @@ def test_what_is_not_complete_or_of_another_run_is_none_and_a_checkpoint_that_la
     run.left(700, submission=f"{RUN}-ffffff")
     run.put({checkpoint.MANIFEST: b"no JSON"}, "000800")
     run.left(900)
-    assert [one.step for one in run.becomes("Running").outputs()] == [900]
-    assert capsys.readouterr().err == ""  # it may come yet
-    assert [one.step for one in run.becomes("Completed").outputs()] == [900]
+    assert [one.step for one in run.set_native_state("Running").outputs()] == [900]
+    assert capsys.readouterr().stderr == ""  # it may come yet
+    assert [one.step for one in run.set_native_state("Completed").outputs()] == [900]
     said = "checkpoints/000500 lies in the job's output and lacks pretrained_model/model.safetensors"
-    assert capsys.readouterr().err == f"warning: {said}\n"
+    assert capsys.readouterr().stderr == f"warning: {said}\n"
 
 
 def test_where_nothing_is_whole_it_is_said_what_lies_there(run):
     run.put({name: content for name, content in sealed(400).items() if "step.json" not in name}, "000400")
-    run.becomes("Running").tell(Checkpoint(step=400, path="/tmp/x"))
+    run.set_native_state("Running").tell(Checkpoint(step=400, path="/tmp/x"))
     with pytest.raises(Rejected) as raised:
-        run.becomes("Completed").outputs()
+        run.set_native_state("Completed").outputs()
     (found,) = raised.value.problems
     assert found.code == "outputs-torn"
     assert found.why.endswith(f"at {OUTPUT}: checkpoints/000400 lacks training_state/step.json.")
@@ -73,25 +73,25 @@ def test_those_that_were_published_are_there_as_well_each_step_once(observing):
 
 def test_models_that_tracking_has_are_told_beside_them(run):
     run.tell(Published(step=400, to=f"runs:/{JOB}/checkpoints/000400"))
-    (model,) = run.becomes("Running", "Failed").outputs()
+    (model,) = run.set_native_state("Running", "Failed").outputs()
     at = f"https://rtmemory.blob.core.windows.net/azureml/ExperimentRun/dcid.{JOB}/checkpoints/000400"
     assert (model.name, model.kind, model.uri) == ("models/000400", "file", at)
 
 
 def test_a_job_that_has_not_begun_left_nothing_and_no_storage_is_asked(run):
-    assert run.becomes("Queued").outputs() == []
+    assert run.set_native_state("Queued").outputs() == []
     assert not [call for call in run.azure.calls if "datastores" in call or "blob.core" in call]
 
 
 def test_a_running_job_whose_output_is_uploaded_at_its_end_says_so(run):
-    run.becomes("Running").tell(Checkpoint(step=400, path="/tmp/x"))
+    run.set_native_state("Running").tell(Checkpoint(step=400, path="/tmp/x"))
     with pytest.raises(Rejected) as raised:
         run.outputs()
     (found,) = raised.value.problems
     assert found.code == "outputs-not-yet"
     assert "uploaded when it ends" in found.why
-    assert f"robotrain wait {RUN}" in found.instead[0].text
-    assert "output_mode=rw_mount" in found.instead[1].text
+    assert f"robotrain wait {RUN}" in found.suggestions[0].text
+    assert "output_mode=rw_mount" in found.suggestions[1].text
 
 
 def test_results_are_uploaded_at_the_end_as_well(observing):
@@ -116,7 +116,7 @@ def test_checkpoints_that_never_reached_the_output_are_said_to_be_gone(run):
         run.fails("ScriptExecution.WriteStreams.Authentication").outputs()
     (found,) = raised.value.problems
     assert found.code == "outputs-unpublished"
-    assert f"robotrain status {RUN}" in found.instead[0].text
+    assert f"robotrain status {RUN}" in found.suggestions[0].text
 
 
 def test_storage_that_may_not_be_listed_says_the_role_and_what_was_published_is_told_all_the_same(observing, capsys):
@@ -126,13 +126,13 @@ def test_storage_that_may_not_be_listed_says_the_role_and_what_was_published_is_
         run.outputs()
     (found,) = raised.value.problems
     assert found.code == "azureml-not-allowed"
-    assert '--role "Storage Blob Data Contributor"' in found.instead[0].text
-    assert found.instead[0].text.endswith('/storageAccounts/rtmemory"')
+    assert '--role "Storage Blob Data Contributor"' in found.suggestions[0].text
+    assert found.suggestions[0].text.endswith('/storageAccounts/rtmemory"')
     run.reference["publishes"] = PUBLISHED
     run.say()
     run.tell(Published(step=200, to=f"{PUBLISHED}/000200"))
     assert [one.step for one in run.outputs()] == [200]
-    assert "cannot be listed from here" in capsys.readouterr().err
+    assert "cannot be listed from here" in capsys.readouterr().stderr
 
 
 @pytest.mark.parametrize(
@@ -142,8 +142,8 @@ def test_a_checkpoint_comes_whole_with_whatever_opens_the_datastore(done, creden
     done.azure.datastore("workspaceblobstore", done.azure.container, credentials)
     done.left(400)
     (one,) = done.outputs()
-    AzureML().bring(done.reference, one, tmp_path / "here" / "000400")
-    assert checkpoint.wrong_with(tmp_path / "here" / "000400") == ""
+    AzureMLPlatform().download(done.reference, one, tmp_path / "here" / "000400")
+    assert checkpoint.validate_checkpoint(tmp_path / "here" / "000400") == ""
     assert (tmp_path / "here/000400/pretrained_model/model.safetensors").read_bytes() == b"weights400"
 
 
@@ -151,7 +151,7 @@ def test_a_download_that_brings_nothing_is_no_success(done, tmp_path):
     (one,) = done.outputs()
     gone = dataclasses.replace(one, uri=one.uri.replace("000400", "000800"))
     with pytest.raises(Rejected, match="nothing came of it") as raised:
-        AzureML().bring(done.reference, gone, tmp_path / "000400")
+        AzureMLPlatform().download(done.reference, gone, tmp_path / "000400")
     assert raised.value.exit_code == 1
     assert list(tmp_path.glob("*000400*")) == []
 
@@ -160,7 +160,7 @@ def test_a_byte_that_is_not_what_was_saved_is_no_success(done, tmp_path):
     (one,) = done.outputs()
     done.put({"pretrained_model/model.safetensors": b"Weights"}, "000400")
     with pytest.raises(Rejected, match="did not come as it was saved"):
-        AzureML().bring(done.reference, one, tmp_path / "000400")
+        AzureMLPlatform().download(done.reference, one, tmp_path / "000400")
     assert list(tmp_path.glob("*000400*")) == []
 
 
@@ -169,7 +169,7 @@ def test_one_that_another_submission_wrote_over_meanwhile_is_not_brought(done, t
     (one,) = done.outputs()
     done.left(400, submission=f"{RUN}-ffffff")
     with pytest.raises(Rejected, match="not of this run any more"):
-        AzureML().bring(done.reference, one, tmp_path / "000400")
+        AzureMLPlatform().download(done.reference, one, tmp_path / "000400")
 
 
 @pytest.mark.slow
@@ -177,7 +177,7 @@ def test_storage_that_says_no_while_it_is_brought_leaves_nothing(done, tmp_path)
     (one,) = done.outputs()
     done.azure.fault("GET .*model.safetensors", where="blobs", status=403, code="AuthorizationFailure")
     with pytest.raises(Rejected) as raised:
-        AzureML().bring(done.reference, one, tmp_path / "000400")
+        AzureMLPlatform().download(done.reference, one, tmp_path / "000400")
     assert raised.value.problems[0].code == "azureml-not-allowed"
     assert list(tmp_path.glob("*000400*")) == []
 
@@ -187,15 +187,15 @@ def test_what_is_there_already_is_not_written_over(done, tmp_path):
     (one,) = done.outputs()
     (tmp_path / "000400").mkdir()
     with pytest.raises(Rejected, match="something of that name already"):
-        AzureML().bring(done.reference, one, tmp_path / "000400")
+        AzureMLPlatform().download(done.reference, one, tmp_path / "000400")
 
 
 @pytest.mark.slow
 def test_a_model_among_the_artifacts_comes_as_it_lies_there(run, tmp_path):
     run.tell(Published(step=400, to=f"runs:/{JOB}/checkpoints/000400"))
     run.azure.store.put("azureml", {f"ExperimentRun/dcid.{JOB}/checkpoints/000400/model.safetensors": b"weights"})
-    (model,) = run.becomes("Running", "Failed").outputs()
-    AzureML().bring(run.reference, model, tmp_path / "model")
+    (model,) = run.set_native_state("Running", "Failed").outputs()
+    AzureMLPlatform().download(run.reference, model, tmp_path / "model")
     assert (tmp_path / "model/model.safetensors").read_bytes() == b"weights"
 
 

@@ -3,10 +3,10 @@
 import pytest
 from azure_stand_in.ml.azureml import AzureML as Workspace
 from azureml_observed import OUTPUT, Observed, sealed
-from robotrain_azureml.platform import AzureML
-from robotrain_azureml.service import history, jobs
-from robotrain_runtime import checkpoint
-from robotrain_runtime.event import Published
+from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.service import jobs
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.event import Published
 
 pytestmark = pytest.mark.slow
 
@@ -14,8 +14,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def stored(azureml_stored: Workspace) -> Workspace:
     """The workspace, for one who asks for the first time."""
-    jobs.signed_in.cache_clear()
-    history.hosts.clear()
+    jobs.get_client.cache_clear()
+    jobs.region_hosts.clear()
     return azureml_stored
 
 
@@ -26,7 +26,7 @@ def test_a_log_is_read_by_ranges(stored):
     run.say(*lines)
     assert run.logs() == lines
     assert run.logs(tail=3) == lines[-3:]
-    following = AzureML().logs(run.reference, True, 1)
+    following = AzureMLPlatform().logs(run.reference, True, 1)
     assert next(following) == lines[-1]
     run.say("more").becomes("Completed")
     assert list(following) == ["more"]
@@ -38,8 +38,8 @@ def test_a_checkpoint_is_listed_and_brought_whole(stored, tmp_path):
     run.becomes("Running", "Completed")
     (one,) = (output for output in run.outputs() if output.step == 400)
     assert one.uri.endswith(f"/datastores/workspaceblobstore/paths/{OUTPUT}/000400")
-    AzureML().bring(run.reference, one, tmp_path / "000400")
-    assert checkpoint.wrong_with(tmp_path / "000400") == ""
+    AzureMLPlatform().download(run.reference, one, tmp_path / "000400")
+    assert checkpoint.validate_checkpoint(tmp_path / "000400") == ""
 
 
 def test_one_that_was_published_elsewhere_is_brought_with_robotrains_own_transfer(stored, tmp_path):
@@ -49,5 +49,5 @@ def test_one_that_was_published_elsewhere_is_brought_with_robotrains_own_transfe
     run.tell(Published(step=200, to=f"{place}/000200"))
     run.becomes("Running", "Completed")
     (one,) = (output for output in run.outputs() if output.step == 200)
-    AzureML().bring(run.reference, one, tmp_path / "000200")
-    assert checkpoint.wrong_with(tmp_path / "000200") == ""
+    AzureMLPlatform().download(run.reference, one, tmp_path / "000200")
+    assert checkpoint.validate_checkpoint(tmp_path / "000200") == ""

@@ -11,9 +11,9 @@ from azure_stand_in.tenant import CLIENT
 from azure_stand_in.vault import Vault
 from azureml_looked import COMPUTE, codes, dataset, found, planned, well
 from azureml_planned import assets, model, source
-from robotrain.problem import render
-from robotrain_azureml.hand_over import sdk
-from robotrain_azureml.look import vault_answers
+from robotrain.errors import format_problem
+from robotrain_azureml.preflight import storage
+from robotrain_azureml.submit import sdk
 
 DATA_SCIENTIST = "f6c7c914-8db3-469d-8ca1-694a8f32e121"
 
@@ -21,7 +21,7 @@ DATA_SCIENTIST = "f6c7c914-8db3-469d-8ca1-694a8f32e121"
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """The SDK is imported ahead of a submit; here nothing is submitted."""
-    monkeypatch.setattr(sdk, "warm", lambda: None)
+    monkeypatch.setattr(sdk, "start_import", lambda: None)
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def there(azureml):
 
 
 def told(wanted) -> str:
-    return "\n".join(map(render, found(wanted)))
+    return "\n".join(map(format_problem, found(wanted)))
 
 
 def the(code: str, wanted):
@@ -97,7 +97,7 @@ def test_a_network_that_is_away_is_told_once_and_soon(there):
 def test_a_workspace_that_is_not_there_is_the_one_thing_told(there, name):
     problem = the("azureml-missing", planned(there, **{name: "typo"}))
     assert (problem.where, problem.given) == (f"--{name.replace('_', '-')}", "typo")
-    assert "az resource list" in render(problem)
+    assert "az resource list" in format_problem(problem)
     assert len(found(planned(there, **{name: "typo"}))) == 1
 
 
@@ -111,7 +111,7 @@ def test_a_subscription_that_nobody_sees_is_told_by_its_own_flag(there):
 def test_a_workspace_that_one_is_not_let_into_is_told_with_the_role(there):
     there.fault("GET .*/workspaces/robots-ml\\?", status=403, code="AuthorizationFailed")
     problem = the("azureml-not-allowed", planned(there))
-    assert f'--assignee {OBJECT} --role "AzureML Data Scientist" --scope "{there.at}"' in render(problem)
+    assert f'--assignee {OBJECT} --role "AzureML Data Scientist" --scope "{there.at}"' in format_problem(problem)
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ def test_what_azure_does_not_tell_is_not_missing(there, status, code):
     assert (problem.code, problem.severity) == ("azureml-unchecked", "warning")
     for what in (COMPUTE, "lerobot-training-env", "workspaceblobstore", "a:3", "the roles"):
         assert what in problem.title
-    assert "missing" not in render(problem)
-    assert "has no" not in render(problem)
+    assert "missing" not in format_problem(problem)
+    assert "has no" not in format_problem(problem)
 
 
 @pytest.mark.slow
@@ -235,7 +235,7 @@ def test_another_workspace_that_one_may_not_look_at_is_not_missing(there):
     there.fault("/team-ml/data/", status=403, code="AuthorizationFailed")
     problem = the("azureml-unchecked", planned(there, *assets(uri)))
     assert "shared:1 of team-ml" in problem.title
-    assert f'--scope "{at}"' in render(problem)
+    assert f'--scope "{at}"' in format_problem(problem)
 
 
 def test_who_may_not_submit_is_told_with_the_role(there):
@@ -243,7 +243,7 @@ def test_who_may_not_submit_is_told_with_the_role(there):
     problem = the("azureml-not-allowed", planned(there))
     assert "may not make a job or upload its code in the workspace" in problem.title
     assert "environment" not in problem.title  # it is there already
-    assert f'--assignee {OBJECT} --role "AzureML Data Scientist" --scope "{there.at}"' in render(problem)
+    assert f'--assignee {OBJECT} --role "AzureML Data Scientist" --scope "{there.at}"' in format_problem(problem)
     assert "register its environment" in the("azureml-not-allowed", planned(there, environment_version="9")).title
 
 
@@ -371,7 +371,7 @@ def test_a_key_vault_that_does_not_answer_is_a_warning_and_one_that_asks_for_a_s
 
 
 def test_the_job_s_identity_needs_a_role_to_read_the_secret_that_the_job_names(there, monkeypatch):
-    monkeypatch.setattr(vault_answers, "answers", lambda url: True)
+    monkeypatch.setattr(storage, "is_reachable", lambda url: True)
     words = {"hf_credential": "hub", "key_vault": "robots"}
     assert found(planned(there, **words)) == []  # the vault is of another subscription
     vault = there.manager.vault("Robots")
@@ -399,6 +399,6 @@ def azureml_vault(azureml):
 
 def test_the_sdk_begins_to_be_imported_before_azure_is_asked(there, monkeypatch):
     begun: list[int] = []
-    monkeypatch.setattr(sdk, "warm", lambda: begun.append(len(there.calls)))
+    monkeypatch.setattr(sdk, "start_import", lambda: begun.append(len(there.calls)))
     found(planned(there))
     assert begun == [0]

@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 from azureml_planned import job, order_of, plan
-from robotrain.problem import render
-from robotrain_azureml.look import compute, compute_there, quota
-from robotrain_azureml.look.looking import Looking
-from robotrain_azureml.look.quota import Machine
+from robotrain.errors import format_problem
+from robotrain_azureml.preflight import compute, machines
+from robotrain_azureml.preflight.context import PreflightContext
+from robotrain_azureml.preflight.machines import MachineSize
 
 CLIENT, PRINCIPAL = "c1000000-0000-0000-0000-000000000001", "d1000000-0000-0000-0000-000000000001"
 NAME = "k8s-robot-dev-00"
@@ -24,7 +24,7 @@ def kubernetes(types=TYPES, identities=ONE, own="", **said):
     identity = {"identity": {"type": own or "UserAssigned", "userAssignedIdentities": identities}}
     properties = {"computeType": "Kubernetes", "provisioningState": "Succeeded", **said}
     body = {"name": NAME, "properties": {"properties": {"instanceTypes": types}, **properties}}
-    return compute.read(body | (identity if identities or own else {}))
+    return machines.parse_compute(body | (identity if identities or own else {}))
 
 
 def managed(kind="AmlCompute", identities=ONE, nodes=(0, 0, 2), **said):
@@ -34,13 +34,13 @@ def managed(kind="AmlCompute", identities=ONE, nodes=(0, 0, 2), **said):
     inner = {"vmSize": "Standard_NC6s_v3", "scaleSettings": {"maxNodeCount": most}, **counts, **said}
     properties = {"computeType": kind, "provisioningState": "Succeeded", "properties": inner}
     identity = {"type": "UserAssigned", "userAssignedIdentities": identities}
-    return compute.read({"name": "gpus", "properties": properties, "identity": identity})
+    return machines.parse_compute({"name": "gpus", "properties": properties, "identity": identity})
 
 
 def told(found, **order):
     kind = {"compute_kind": "managed", "instance_type": ""} if found.type != "Kubernetes" else {}
     wanted = dataclasses.replace(ORDER, **{**kind, **order})
-    return list(compute_there.within(Looking(None, wanted), found))  # type: ignore[arg-type]
+    return list(compute.check_fetched_compute(PreflightContext(None, wanted), found))  # type: ignore[arg-type]
 
 
 def codes(problems):
@@ -195,7 +195,7 @@ def test_a_compute_instance_that_is_not_running_is_told(state, code):
     problems = told(managed(kind="ComputeInstance", state=state))
     assert codes(problems) == ([(code, "error")] if code else [])
     if code == "azureml-compute-stopped":
-        assert "az ml compute start --name gpus" in render(problems[0])
+        assert "az ml compute start --name gpus" in format_problem(problems[0])
 
 
 class Usages:
@@ -215,9 +215,9 @@ def usage(used: object, limit: object, family: str = "standardNCSv3Family", kind
 
 
 def of_quota(*rows, low=False):
-    looking = Looking(Usages(*rows), ORDER, {"location": "West Europe"})  # type: ignore[arg-type]
-    wanted = Machine("Standard_NC6s_v3", "standardNCSv3Family", 6, 1)
-    return codes(quota.problems(looking, wanted, low))
+    looking = PreflightContext(Usages(*rows), ORDER, {"location": "West Europe"})  # type: ignore[arg-type]
+    wanted = MachineSize("Standard_NC6s_v3", "standardNCSv3Family", 6, 1)
+    return codes(machines.check_quota(looking, wanted, low))
 
 
 @pytest.mark.parametrize(

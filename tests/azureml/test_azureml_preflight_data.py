@@ -4,14 +4,14 @@ import pytest
 from azure_stand_in.ml.azureml import PRINCIPAL
 from azureml_looked import HUB, READER, codes, dataset, found, planned, well
 from azureml_planned import assets, model, source
-from robotrain.problem import render
-from robotrain_azureml.hand_over import sdk
+from robotrain.errors import format_problem
+from robotrain_azureml.submit import sdk
 
 
 @pytest.fixture
 def there(azureml, monkeypatch):
     """A workspace with storage, and a folder with a dataset in it beside one without."""
-    monkeypatch.setattr(sdk, "warm", lambda: None)
+    monkeypatch.setattr(sdk, "start_import", lambda: None)
     ml = well(azureml)
     ml.store.put(ml.container, {"sets/none/readme.txt": b"nothing here"})
     ml.data("good", 3, dataset(ml, "sets/mini"))
@@ -54,7 +54,9 @@ def test_the_job_s_identity_needs_a_role_on_the_accounts_that_its_assets_lie_in(
     for sources in (assets("azureml:far:1"), (HUB, model("azureml:act:1")), (HUB, folder)):
         [problem] = found(planned(there, *sources))
         assert (problem.code, problem.severity) == ("azure-role-missing", "warning")
-        assert f'--assignee {PRINCIPAL} --role "Storage Blob Data Reader" --scope "{account}"' in render(problem)
+        assert f'--assignee {PRINCIPAL} --role "Storage Blob Data Reader" --scope "{account}"' in format_problem(
+            problem
+        )
     assert found(planned(there, HUB, model("azureml:near:1"))) == []
     there.manager.assign(PRINCIPAL, READER, account)
     assert found(planned(there, *assets("azureml:far:1"))) == []

@@ -5,10 +5,10 @@ from azure_stand_in.ml.azureml import PRINCIPAL
 from azure_stand_in.sign_in import OBJECT
 from azureml_looked import COMPUTE, CONTRIBUTOR, READER, codes, order, planned, well
 from azureml_planned import blobs, source, told
-from robotrain.problem import render
-from robotrain_azure.arm import Arm
-from robotrain_azureml.look import storage_there
-from robotrain_azureml.look.looking import VERSION, Looking
+from robotrain.errors import format_problem
+from robotrain_azure.arm import ArmClient
+from robotrain_azureml.preflight import storage
+from robotrain_azureml.preflight.context import API_VERSION, PreflightContext
 
 
 @pytest.fixture
@@ -19,9 +19,9 @@ def there(azureml):
 
 def look(azureml, *sources, parameters=None, **settings):
     """What is said of the storage of a plan."""
-    wanted, arm = planned(azureml, *sources, parameters=parameters, **settings), Arm()
+    wanted, arm = planned(azureml, *sources, parameters=parameters, **settings), ArmClient()
     made = order(azureml, *sources, parameters=parameters, **settings)
-    return list(storage_there.problems(Looking(arm, made, arm.get(azureml.at, VERSION)), told(wanted)))
+    return list(storage.check_storage(PreflightContext(arm, made, arm.get(azureml.at, API_VERSION)), told(wanted)))
 
 
 def account(azureml, name: str = "") -> dict:
@@ -50,9 +50,9 @@ def test_an_account_that_takes_no_keys_is_told_where_the_workspace_signs_in_with
     account(there)["allowSharedKeyAccess"] = False
     [problem] = look(there)
     assert (problem.code, problem.severity) == ("azureml-keys-refused", "error")
-    assert "--system-datastores-auth-mode identity" in render(problem)
+    assert "--system-datastores-auth-mode identity" in format_problem(problem)
     for who in (OBJECT, PRINCIPAL):  # who submits, and the job
-        assert f'--assignee {who} --role "Storage Blob Data Contributor"' in render(problem)
+        assert f'--assignee {who} --role "Storage Blob Data Contributor"' in format_problem(problem)
     there.auth_mode("identity")
     assert look(there) == []
 
@@ -100,7 +100,7 @@ def test_who_uploads_needs_a_role_where_the_workspace_keeps_no_secret(there, tmp
     folder = source("local_path", str(tmp_path), pin=f"folder:{'ab' * 32}:{'cd' * 16}:12:3456")
     [problem] = look(there, folder)
     assert (problem.code, problem.where) == ("azure-role-missing", "--dataset-path")
-    assert f'--assignee {OBJECT} --role "Storage Blob Data Contributor"' in render(problem)
+    assert f'--assignee {OBJECT} --role "Storage Blob Data Contributor"' in format_problem(problem)
     there.manager.assign(OBJECT, CONTRIBUTOR, there.manager.account(there.account))
     assert look(there, folder) == []
 
@@ -116,7 +116,7 @@ def test_the_job_s_identity_needs_roles_on_every_account_that_it_reaches(there):
     data = there.manager.account("account1")
     problems = look(there, *blobs(), parameters={"publish_url": "https://account2.blob.core.windows.net/c/out"})
     assert [problem.severity for problem in problems] == ["warning", "warning"]
-    assert f'--assignee {PRINCIPAL} --role "Storage Blob Data Reader" --scope "{data}"' in render(problems[0])
+    assert f'--assignee {PRINCIPAL} --role "Storage Blob Data Reader" --scope "{data}"' in format_problem(problems[0])
     assert "account2" in problems[1].title  # of another subscription: not told, and not missing
     there.manager.assign(PRINCIPAL, READER, data)
     assert look(there, *blobs()) == []
@@ -127,7 +127,7 @@ def test_a_compute_of_its_own_identity_needs_the_roles_too(there):
     principal = there.ml.computes[COMPUTE]["identity"]["principalId"]
     [problem] = look(there, workload_identity=None)
     assert (problem.code, problem.where, problem.given) == ("azure-role-missing", "--compute", COMPUTE)
-    assert f'--assignee {principal} --role "Storage Blob Data Contributor"' in render(problem)
+    assert f'--assignee {principal} --role "Storage Blob Data Contributor"' in format_problem(problem)
     there.manager.assign(principal, CONTRIBUTOR, there.manager.account(there.account))
     assert look(there, workload_identity=None) == []
 
@@ -135,7 +135,7 @@ def test_a_compute_of_its_own_identity_needs_the_roles_too(there):
 def test_a_job_that_names_nobody_signs_in_as_the_one_identity_there_is(there):
     there.manager.there.assignments.clear()
     [problem] = look(there, workload_identity=None)
-    assert f"--assignee {PRINCIPAL} " in render(problem)
+    assert f"--assignee {PRINCIPAL} " in format_problem(problem)
 
 
 def test_an_account_that_does_not_answer_from_here_is_a_warning_with_its_host(there):
@@ -161,9 +161,9 @@ def test_the_job_s_identity_must_write_the_output_where_the_workspace_keeps_no_s
 
 
 def test_accounts_are_those_of_blobs_and_of_what_is_written():
-    assert storage_there.account("https://one.blob.core.windows.net/c/p") == "one"
-    assert storage_there.account("https://two.dfs.core.windows.net/c") == "two"
-    assert storage_there.account("lerobot/pusht") == ""
+    assert storage.get_account_name("https://one.blob.core.windows.net/c/p") == "one"
+    assert storage.get_account_name("https://two.dfs.core.windows.net/c") == "two"
+    assert storage.get_account_name("lerobot/pusht") == ""
 
 
 @pytest.mark.slow

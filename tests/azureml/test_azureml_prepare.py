@@ -2,10 +2,10 @@
 
 import pytest
 from azureml_handed_over import AT, ENVIRONMENT, IMAGE, VERSION, asked, sendable
-from robotrain.problem import Rejected
-from robotrain_azureml.platform import AzureML
-from robotrain_runtime.document import Source
-from robotrain_sources.local_path import digest
+from robotrain.errors import Rejected
+from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_runtime.contract.document import JobSource
+from robotrain_sources.local_path import pin
 
 
 @pytest.fixture
@@ -16,37 +16,46 @@ def folder(tmp_path):
 
 
 def test_the_environment_comes_first_then_folders_and_no_job(azureml, folder):
-    wanted = sendable(azureml, Source(role="dataset", kind="local_path", uri=str(folder), pin=digest.of(folder).pin))
-    lines = AzureML().prepare(wanted)
+    wanted = sendable(
+        azureml,
+        JobSource(role="dataset", kind="local_path", uri=str(folder), pin=pin.compute_folder_digest(folder).pin),
+    )
+    lines = AzureMLPlatform().prepare(wanted)
     assert next(lines) == f"environment {ENVIRONMENT}:{VERSION} was registered with {IMAGE}"
     assert asked(azureml, "blob.core") == []
     [line] = lines
     assert line.startswith(f"{folder} was uploaded: azureml://datastores/workspaceblobstore/paths/robotrain/data/")
     assert azureml.jobs == {}
-    assert [line.rpartition(" is there already")[1] != "" for line in AzureML().prepare(wanted)] == [True, True]
+    assert [line.rpartition(" is there already")[1] != "" for line in AzureMLPlatform().prepare(wanted)] == [True, True]
 
 
 def test_a_folder_without_a_digest_is_left_to_the_submit(azureml, folder):
-    wanted = sendable(azureml, Source(role="dataset", kind="local_path", uri=str(folder)))
-    assert len(list(AzureML().prepare(wanted))) == 1
+    wanted = sendable(azureml, JobSource(role="dataset", kind="local_path", uri=str(folder)))
+    assert len(list(AzureMLPlatform().prepare(wanted))) == 1
     assert asked(azureml, "blob.core") == []
 
 
 def test_an_environment_of_another_image_stops_it(azureml, folder):
     azureml.environment(ENVIRONMENT, VERSION, "pytorch/pytorch:2.4.1")
-    wanted = sendable(azureml, Source(role="dataset", kind="local_path", uri=str(folder), pin=digest.of(folder).pin))
+    wanted = sendable(
+        azureml,
+        JobSource(role="dataset", kind="local_path", uri=str(folder), pin=pin.compute_folder_digest(folder).pin),
+    )
     with pytest.raises(Rejected) as raised:
-        list(AzureML().prepare(wanted))
+        list(AzureMLPlatform().prepare(wanted))
     [problem] = raised.value.problems
     assert problem.code == "azureml-environment-differs"
     assert asked(azureml) == [f"GET {AT}"]
 
 
 def test_a_folder_with_a_link_is_told_before_anything_is_brought(azureml, folder):
-    wanted = sendable(azureml, Source(role="dataset", kind="local_path", uri=str(folder), pin=digest.of(folder).pin))
+    wanted = sendable(
+        azureml,
+        JobSource(role="dataset", kind="local_path", uri=str(folder), pin=pin.compute_folder_digest(folder).pin),
+    )
     (folder / "link").symlink_to("a")
     with pytest.raises(Rejected):
-        list(AzureML().prepare(wanted))
+        list(AzureMLPlatform().prepare(wanted))
     assert {call.partition(" ")[0] for call in azureml.calls} == {"GET"}
 
 

@@ -2,15 +2,15 @@
 
 import pytest
 from azureml_observed import JOB, RUN
-from robotrain.problem import Rejected
-from robotrain_azureml.platform import AzureML
-from robotrain_runtime.event import Checkpoint, Published
+from robotrain.errors import Rejected
+from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_runtime.contract.event import Checkpoint, Published
 
 MODEL = "pusht-act"
 
 
 def register(run, step=None):
-    return AzureML().register(run.reference, MODEL, step)
+    return AzureMLPlatform().register(run.reference, MODEL, step)
 
 
 def versions(run) -> dict[str, dict]:
@@ -20,7 +20,7 @@ def versions(run) -> dict[str, dict]:
 def test_the_last_checkpoint_of_the_output_becomes_a_custom_model(run):
     for step in (400, 800):
         run.left(step)
-    made = register(run.becomes("Running", "Completed"))
+    made = register(run.set_native_state("Running", "Completed"))
     assert (made.name, made.version, made.step, made.uri) == (MODEL, "1", 800, f"models:/{MODEL}/1")
     (version,) = versions(run).values()
     assert version["modelType"] == "custom_model"
@@ -33,7 +33,7 @@ def test_the_last_checkpoint_of_the_output_becomes_a_custom_model(run):
 def test_the_same_checkpoint_stays_the_version_it_is_and_another_is_the_next(run):
     for step in (400, 800):
         run.left(step)
-    run.becomes("Running", "Completed")
+    run.set_native_state("Running", "Completed")
     assert [register(run, step).version for step in (400, 400, 800, None, 400)] == ["1", "1", "2", "2", "1"]
     assert len(versions(run)) == 2
 
@@ -45,13 +45,13 @@ def test_one_that_the_job_itself_registered_stays_the_version_it_is(run):
     models[f"{run.azure.at}/{MODEL}".lower()] = {
         "7": {"modelUri": "azureml://x", "tags": {**tags, "checkpoint_sha256": "d" * 64}}
     }
-    assert register(run.becomes("Running", "Completed")).version == "7"
+    assert register(run.set_native_state("Running", "Completed")).version == "7"
 
 
 def test_what_tracking_has_is_registered_as_the_job_itself_does(run):
     run.left(400)
     run.tell(Published(step=400, to=f"runs:/{JOB}/checkpoints/000400"))
-    register(run.becomes("Running", "Completed"))
+    register(run.set_native_state("Running", "Completed"))
     (version,) = versions(run).values()
     assert version["modelUri"] == f"azureml://jobs/{JOB}/outputs/artifacts/paths/checkpoints/000400/"
     assert len(version["tags"]["checkpoint_sha256"]) == 64
@@ -60,7 +60,7 @@ def test_what_tracking_has_is_registered_as_the_job_itself_does(run):
 @pytest.mark.slow
 def test_storage_that_may_not_be_listed_keeps_no_model_that_tracking_has_from_being_registered(run):
     run.tell(Published(step=400, to=f"runs:/{JOB}/checkpoints/000400"))
-    run.becomes("Running", "Completed")
+    run.set_native_state("Running", "Completed")
     run.azure.fault("comp=list", where="blobs", status=403, code="AuthorizationFailure")
     assert register(run).step == 400
 
@@ -71,7 +71,7 @@ def test_a_checkpoint_that_is_not_there_is_no_model(run, step):
     if step:
         run.left(400)
     with pytest.raises(Rejected) as raised:
-        register(run.becomes("Running", "Failed"), step)
+        register(run.set_native_state("Running", "Failed"), step)
     (found,) = raised.value.problems
     assert found.code == "checkpoint-missing"
     assert ("400" if step else "none") in found.why
@@ -82,7 +82,7 @@ def test_a_checkpoint_that_is_not_there_is_no_model(run, step):
 def test_others_that_register_at_the_same_moment_only_take_a_number(run):
     run.left(400)
     run.azure.fault("PUT .*/models/", status=409, code="Conflict", times=1)
-    assert register(run.becomes("Running", "Completed")).version == "1"
+    assert register(run.set_native_state("Running", "Completed")).version == "1"
 
 
 @pytest.mark.slow
@@ -90,14 +90,14 @@ def test_whoever_may_not_register_is_told_the_role(run):
     run.left(400)
     run.azure.fault("PUT .*/models/", status=403, code="AuthorizationFailed")
     with pytest.raises(Rejected) as raised:
-        register(run.becomes("Running", "Completed"))
+        register(run.set_native_state("Running", "Completed"))
     assert raised.value.problems[0].code == "azureml-not-allowed"
 
 
 @pytest.mark.slow
 def test_on_the_command_line_the_version_is_told(run, robotrain):
     run.left(400)
-    name = run.becomes("Running", "Completed").record()
+    name = run.set_native_state("Running", "Completed").record()
     answer = robotrain("register", name, MODEL, "--json")
     assert answer.exit_code == 0, answer.stderr
     version = {"model": MODEL, "version": "1", "step": 400, "uri": f"models:/{MODEL}/1"}

@@ -5,9 +5,9 @@ import json
 import pytest
 from azureml_looked import dataset
 from azureml_observed import sealed
-from robotrain import store
-from robotrain_runtime import event
-from robotrain_runtime.event import Published, Tracking
+from robotrain.store import records
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import Published, Tracking
 
 pytestmark = pytest.mark.slow
 
@@ -50,8 +50,8 @@ def lineage(observing, job) -> dict[str, dict]:
 
 def test_its_lineage_is_laid_beside_a_model_that_tracking_has(sent, observing, robotrain):
     run, job = sent
-    job.say(event.dump(Tracking(uri="azureml://x", experiment_id="77", run_id=job.name)))
-    job.say(event.dump(Published(step=400, to=f"runs:/{job.name}/checkpoints/000400")))
+    job.say(event.format_event(Tracking(uri="azureml://x", experiment_id="77", run_id=job.name)))
+    job.say(event.format_event(Published(step=400, to=f"runs:/{job.name}/checkpoints/000400")))
     answer = robotrain("register", run, "pusht-act", "--json")
     assert answer.exit_code == 0, answer.stderr
     assert "warning" not in answer.stderr
@@ -67,7 +67,7 @@ def test_its_lineage_is_laid_beside_a_model_that_tracking_has(sent, observing, r
 
 def test_one_who_may_not_write_beside_it_registers_it_all_the_same(sent, observing, robotrain):
     run, job = sent
-    job.say(event.dump(Published(step=400, to=f"runs:/{job.name}/checkpoints/000400")))
+    job.say(event.format_event(Published(step=400, to=f"runs:/{job.name}/checkpoints/000400")))
     observing.fault("PUT", where="blobs", status=403, code="AuthorizationPermissionMismatch")
     answer = robotrain("register", run, "pusht-act", "--json")
     assert (answer.exit_code, answer.json["version"]) == (0, "1")
@@ -95,7 +95,7 @@ def test_its_output_is_what_another_run_goes_on_from(sent, observing, robotrain)
 def test_its_policy_is_what_another_run_begins_with(sent, robotrain):
     run, job = sent
     names = ("--subscription-id", "--resource-group", "--workspace-name")
-    reference = store.read(run).reference
+    reference = records.read_record(run).reference
     at = [f"{name}={reference[key]}" for name, key in zip(names, ("subscription", "group", "workspace"), strict=True)]
     words = ("--compute", "k8s-robot-dev-00", "--dataset-asset", "azureml:episodes:3", "--policy-run", run)
     answer = robotrain("render", "--platform", "azureml", *at, *words)

@@ -9,9 +9,8 @@ from pathlib import Path
 import azureml_planned as planned
 import pytest
 from azureml_planned import ONE, PINNED, TWO, assets, blobs, job, model, order_of, placement, plan, source, spec
-from robotrain_azureml import order
-from robotrain_azureml.spec import start
-from robotrain_runtime import mounts
+from robotrain_azureml.spec import command_job, submission_spec
+from robotrain_runtime.contract import document as contract_document
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 RENDER = """
@@ -20,14 +19,14 @@ import azureml_planned as planned; print(planned.plan(planned.job(trainer_args=(
 """
 WITHOUT_LIBRARIES = """
 import sys
-from robotrain.payload import Payload
-from robotrain.job import Job
-from robotrain_azureml.platform import AzureML
-from robotrain_azureml.settings import Settings
-from robotrain_runtime.document import Source
+from robotrain.model.plan import Payload
+from robotrain.model.job import Job
+from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.settings import AzureMLSettings
+from robotrain_runtime.contract.document import JobSource
 names = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w", "compute": "c"}
-of = Job(workload="x", parameters=(), sources=(Source(role="dataset", kind="data_asset", uri="azureml:a:1"),))
-AzureML().render(of, Settings(**names), "x-1", Payload(b""), {})
+of = Job(workload="x", parameters=(), sources=(JobSource(role="dataset", kind="data_asset", uri="azureml:a:1"),))
+AzureMLPlatform().render(of, AzureMLSettings(**names), "x-1", Payload(b""), {})
 print(sorted({"azure", "yaml", "pydantic", "msal", "requests"} & {name.partition(".")[0] for name in sys.modules}))
 """
 FULL = "subscriptions/SUB/resourcegroups/RG/workspaces/WS"
@@ -100,7 +99,7 @@ def test_the_job_lies_beside_its_code_and_names_it() -> None:
     assert (made.spec, spec(made)["code"]) == ("job.yaml", "code")
     assert made.shown == ("job.yaml", "code/job.json")
     assert made.files["code/payload.zip"] == planned.payload().archive
-    assert made.files["code/start.py"].decode() == start.PROGRAM
+    assert made.files["code/start.py"].decode() == command_job.START_PROGRAM
 
 
 def test_the_command_is_the_same_for_every_job() -> None:
@@ -148,14 +147,16 @@ class TestDatasets:
     def test_the_runtime_finds_each_by_its_role_and_name_and_fetches_the_rest(self) -> None:
         sources = [*assets("azureml:b:1"), *blobs(), model("azureml:m:1"), source("local_path", "/d", pin=PINNED)]
         document = planned.told(plan(job(*sources)))
-        folders = [found.folder if (found := mounts.of(document, one)) else "" for one in document.sources]
+        folders = [
+            found.folder if (found := contract_document.find_mount(document, one)) else "" for one in document.sources
+        ]
         assert folders == [
             "${AZURE_ML_INPUT_dataset_asset_0}",
             "",
             "${AZURE_ML_INPUT_init_from_policy_model}",
             "${AZURE_ML_INPUT_dataset_path_0}",
         ]
-        assert mounts.fetched(document) == (sources[1],)
+        assert contract_document.list_fetched_sources(document) == (sources[1],)
 
     def test_one_that_is_given_twice_is_mounted_for_each_and_looked_for_once(self) -> None:
         made = plan(job(*assets("azureml:a:3", "azureml:a:3")))
@@ -224,7 +225,7 @@ class TestFolders:
     def test_a_pinned_folder_goes_to_where_its_content_says(self) -> None:
         made = plan(job(source("local_path", "/data/d", pin=PINNED)), datastore="mine")
         (upload,) = order_of(made).uploads
-        assert upload == order.Upload(
+        assert upload == submission_spec.DatastoreUpload(
             path="/data/d", to=f"robotrain/data/{'ab' * 32}", files=12, size=3456, flag="--dataset-path"
         )
         assert spec(made)["inputs"]["dataset_path_0"] == {
@@ -286,7 +287,7 @@ class TestMachine:
     def test_the_environment_is_named_and_said_with_its_image(self) -> None:
         made = plan(job(), image="registry.example/a/b:1.0", environment_name="mine")
         assert spec(made)["environment"] == "azureml:mine:1.0"
-        assert order_of(made).environment == order.Environment(
+        assert order_of(made).environment == submission_spec.WorkspaceEnvironment(
             name="mine", version="1.0", image="registry.example/a/b:1.0"
         )
         assert spec(plan(job(), environment_version="7"))["environment"] == "azureml:lerobot-training-env:7"
@@ -332,6 +333,6 @@ def test_an_order_reads_back_as_it_was_written() -> None:
     of = job(source("local_path", "/d", pin=PINNED), *assets("azureml:a:3"), source("huggingface", "a/b"))
     made = plan(of, workload_identity="id", hf_credential="hf", key_vault="robots", compute_kind="kubernetes")
     kept = order_of(made)
-    assert order.dump(kept) == made.files["azureml.json"]
+    assert submission_spec.dump_submission_spec(kept) == made.files["azureml.json"]
     assert dataclasses.replace(kept) == kept
-    assert (kept.identity, kept.run, kept.at.name) == ("id", made.run, "ws-tf")
+    assert (kept.identity, kept.run, kept.target_workspace.name) == ("id", made.run, "ws-tf")

@@ -17,8 +17,8 @@ import azureml_planned as planned
 import jsonschema
 import pytest
 from azureml_planned import PINNED, assets, blobs, job, model, source, spec
-from robotrain.plan import Plan, write
-from robotrain_azureml.spec import outputs
+from robotrain.model.plan import Plan, write_plan_files
+from robotrain_azureml.spec import inputs
 
 SCHEMA = Path(__file__).with_name("schema") / "commandJob.schema.json"
 FULL = "azureml://subscriptions/SUB/resourcegroups/RG/workspaces/WS/data/a/versions/1"
@@ -97,7 +97,7 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
     def loaded(of: dict[str, Any] | Plan) -> Any:
         folder = tmp_path_factory.mktemp("plan")
         if isinstance(of, Plan):
-            write(of, folder)
+            write_plan_files(of, folder)
         else:
             (folder / "code").mkdir()
             (folder / "job.yaml").write_text(json.dumps(of))
@@ -170,7 +170,7 @@ def test_short_and_full_names_reach_the_same_versions_in_a_workspace(azureml, tm
     of = job(*assets("azureml:a:3", f"{scope}/data/a/versions/3"), model(f"{scope}/models/m/versions/7"))
     names = {"subscription_id": subscription, "resource_group": group, "workspace_name": workspace}
     made = planned.plan(of, image="registry.example/image:1.0", **names)
-    write(made, tmp_path)
+    write_plan_files(made, tmp_path)
     command = [sys.executable, "-c", SENT, json.dumps(azureml.names), str(tmp_path / "job.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout.strip()) == (0, made.run), done.stderr[-2000:]
@@ -181,4 +181,4 @@ def test_short_and_full_names_reach_the_same_versions_in_a_workspace(azureml, tm
         "init_from_policy_model": "models/7",
     }
     assert job_there.environ == spec(made)["environment_variables"]
-    assert job_there.outputs["checkpoints"].prefix == outputs.folder(made.run, "checkpoints")
+    assert job_there.outputs["checkpoints"].prefix == inputs.make_output_folder(made.run, "checkpoints")

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 from azureml_planned import job, plan
-from robotrain.payload import Payload
-from robotrain.plan import write
-from robotrain_azureml.spec import start
+from robotrain.model.plan import Payload, write_plan_files
+from robotrain_azureml.spec import command_job
 
 RUNTIME = """
 import os, signal, sys, time
@@ -38,14 +37,14 @@ def zipped(**files: str) -> bytes:
 def code(tmp_path: Path) -> Path:
     """The code of a job, which works in `tmp_path`."""
     packed = Payload(zipped(**{"robotrain_runtime/__init__.py": "", "robotrain_runtime/__main__.py": RUNTIME}))
-    write(plan(job(job_name="é ☃"), packed=packed, work_dir=str(tmp_path / "a folder")), tmp_path / "plan")
+    write_plan_files(plan(job(job_name="é ☃"), packed=packed, work_dir=str(tmp_path / "a folder")), tmp_path / "plan")
     return tmp_path / "plan" / "code"
 
 
 def begin(code: Path, before: str = "", **environ: str) -> "subprocess.Popen[str]":
-    (code / "start.py").write_text(before + start.PROGRAM)
+    (code / "start.py").write_text(before + command_job.START_PROGRAM)
     return subprocess.Popen(
-        [sys.executable, *start.COMMAND.split()[1:]],
+        [sys.executable, *command_job.START_COMMAND.split()[1:]],
         cwd=code,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -128,10 +127,10 @@ def test_code_that_did_not_come_whole_is_told_in_a_sentence(code: Path, file: st
 
 
 def test_an_old_python_can_read_it_to_say_that_it_is_too_old() -> None:
-    ast.parse(start.PROGRAM, feature_version=(3, 7))
+    ast.parse(command_job.START_PROGRAM, feature_version=(3, 7))
 
 
 def test_it_holds_nothing_that_a_template_would_read() -> None:
-    assert start.PROGRAM.isascii()
-    assert "$" not in start.PROGRAM
-    assert "$" not in start.COMMAND
+    assert command_job.START_PROGRAM.isascii()
+    assert "$" not in command_job.START_PROGRAM
+    assert "$" not in command_job.START_COMMAND

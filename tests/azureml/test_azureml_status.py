@@ -7,14 +7,16 @@ from azure_stand_in.sign_in import OBJECT
 from azure_stand_in.tenant import CLIENT
 from azureml_observed import EVENTS, JOB, RUN
 from robotrain_azure.workspace import Workspace
-from robotrain_azureml.watch import reasons, states
-from robotrain_runtime.event import Checkpoint, Outcome, Stage
+from robotrain_azureml.observe import job_state, status
+from robotrain_runtime.contract.event import Checkpoint, Outcome, Stage
 
 HERE = Workspace("S", "robots", "robots-ml")
 NOW = 1_800_000_000.0
 
 
-def told(word: str, message: str = "", code: str = "UserError", warnings: tuple[str, ...] = (), **more) -> states.Job:
+def told(
+    word: str, message: str = "", code: str = "UserError", warnings: tuple[str, ...] = (), **more
+) -> job_state.AzureMLJob:
     """As Azure ML answers of a job that was made a minute ago. more: of its run's details."""
     properties = {
         "status": "NotStarted",
@@ -26,7 +28,7 @@ def told(word: str, message: str = "", code: str = "UserError", warnings: tuple[
     said = {"error": {"error": {"code": code, "message": message}}} if message else {}
     said["warnings"] = [{"source": "Job", "message": text} for text in warnings]
     made = {"createdTimeUtc": _iso(NOW - 60)}
-    return states.read({"name": JOB, "properties": properties}, {"status": word, **made, **said, **more})
+    return job_state.parse_job({"name": JOB, "properties": properties}, {"status": word, **made, **said, **more})
 
 
 def _iso(seconds: float) -> str:
@@ -54,10 +56,10 @@ STATES = {
 @pytest.mark.parametrize(("word", "state"), STATES.items())
 def test_every_state_of_azure_ml_is_one_of_ours(word, state):
     job = told(word)
-    assert (job.state, job.known) == (state, True)
-    assert job.finished == (state not in ("pending", "running"))
+    assert (job.state, job.is_known) == (state, True)
+    assert job.is_finished == (state not in ("pending", "running"))
     if state == "pending":
-        assert reasons.waiting(job, HERE, NOW)
+        assert status.explain_waiting(job, HERE, NOW)
 
 
 @pytest.mark.parametrize("word", ["CancelRequested", "NotResponding", "Unknown", "Hibernating"])
@@ -66,36 +68,40 @@ def test_a_word_that_says_neither_ends_nothing_and_the_times_say_which(word):
 
 
 def test_a_word_that_nobody_knows_is_shown():
-    assert "Hibernating" in reasons.waiting(told("Hibernating"), HERE, NOW)
-    assert "asked for" in reasons.waiting(told("CancelRequested"), HERE, NOW)
-    assert "not heard of" in reasons.waiting(told("NotResponding", startTimeUtc="2026-11-20T06:05:29Z"), HERE, NOW)
+    assert "Hibernating" in status.explain_waiting(told("Hibernating"), HERE, NOW)
+    assert "asked for" in status.explain_waiting(told("CancelRequested"), HERE, NOW)
+    assert "not heard of" in status.explain_waiting(
+        told("NotResponding", startTimeUtc="2026-11-20T06:05:29Z"), HERE, NOW
+    )
 
 
 @pytest.mark.parametrize("answer", [{}, {"error": 3, "warnings": 4, "logFiles": []}, {"error": {"error": None}}])
 def test_an_answer_of_another_shape_ends_nothing(answer):
-    assert states.read({"properties": {"status": 4, "limits": [], "services": None}}, answer).state == "pending"
+    assert job_state.parse_job({"properties": {"status": 4, "limits": [], "services": None}}, answer).state == "pending"
 
 
 def test_what_it_waits_for_is_said_and_in_the_same_words_as_time_goes_on():
     job = told("Queued")
-    assert reasons.waiting(job, HERE, NOW) == "no machine of its compute is free for it yet"
-    said = {reasons.waiting(job, HERE, NOW + later) for later in (600, 800, 1100)}
+    assert status.explain_waiting(job, HERE, NOW) == "no machine of its compute is free for it yet"
+    said = {status.explain_waiting(job, HERE, NOW + later) for later in (600, 800, 1100)}
     assert said == {"no machine of its compute is free for it yet, for more than 10 min"}
-    assert "az ml compute show --name k8s-robot-dev-00" in reasons.waiting(job, HERE, NOW + 3600)
-    assert "its image is being pulled" in reasons.waiting(told("Preparing"), HERE, NOW)
+    assert "az ml compute show --name k8s-robot-dev-00" in status.explain_waiting(job, HERE, NOW + 3600)
+    assert "its image is being pulled" in status.explain_waiting(told("Preparing"), HERE, NOW)
 
 
 def test_what_keeps_it_waiting_is_told_from_what_azure_ml_warns_of():
     job = told("Preparing", warnings=('Back-off pulling image "nvcr.io/x/y:9": ImagePullBackOff',))
-    assert "its image nvcr.io/x/y:9 could not be pulled: look that --image is right" in reasons.waiting(job, HERE, NOW)
+    assert "its image nvcr.io/x/y:9 could not be pulled: look that --image is right" in status.explain_waiting(
+        job, HERE, NOW
+    )
     job = told("Queued", warnings=("0/3 nodes are available: 3 Insufficient nvidia.com/gpu.",))
-    assert "no node of the cluster has room" in reasons.waiting(job, HERE, NOW)
+    assert "no node of the cluster has room" in status.explain_waiting(job, HERE, NOW)
 
 
 def test_one_that_was_preempted_waits_again():
     job = told("Queued", startTimeUtc=_iso(NOW - 3600))
     assert job.state == "pending"
-    assert reasons.waiting(job, HERE, NOW).startswith(
+    assert status.explain_waiting(job, HERE, NOW).startswith(
         "its machine was taken away, and it waits for another: no machine"
     )
 
@@ -183,7 +189,7 @@ FAILURES = {
 
 @pytest.mark.parametrize(("message", "said"), FAILURES.values(), ids=FAILURES)
 def test_a_failure_says_what_it_was_and_what_to_do(message, said):
-    reason = reasons.failed(told("Failed", message), HERE, None)
+    reason = status.explain_failure(told("Failed", message), HERE, None)
     assert [part for part in said if part not in reason] == []
     assert "{" not in reason
     assert not reason.endswith(".")
@@ -200,19 +206,19 @@ def test_a_failure_says_what_it_was_and_what_to_do(message, said):
     ],
 )
 def test_words_of_the_work_are_no_machine_that_was_taken_away(message):
-    assert "taken away" not in reasons.failed(told("Failed", message), HERE, None)
+    assert "taken away" not in status.explain_failure(told("Failed", message), HERE, None)
 
 
 def test_azure_mls_words_are_added_where_they_say_more_than_the_exit_code():
-    assert reasons.failed(told("Failed", USER.format(1)), HERE, None) == "it failed (exit code 1)"
-    assert "(Azure ML: ErrImagePull" in reasons.failed(
+    assert status.explain_failure(told("Failed", USER.format(1)), HERE, None) == "it failed (exit code 1)"
+    assert "(Azure ML: ErrImagePull" in status.explain_failure(
         told("Failed", FAILURES["an image that cannot be pulled"][0]), HERE, None
     )
 
 
 def test_the_inner_errors_of_a_failure_count():
     error = {"error": {"message": "Job failed", "details": [{"message": "OOMKilled"}]}}
-    assert "memory ran out" in reasons.failed(told("Failed", error=error), HERE, None)
+    assert "memory ran out" in status.explain_failure(told("Failed", error=error), HERE, None)
 
 
 def test_a_time_that_ran_out_is_no_cancelling():
@@ -221,14 +227,14 @@ def test_a_time_that_ran_out_is_no_cancelling():
     assert job.state == "failed"
     assert (
         "ran longer than it may, 12:00 h: `robotrain resume`, or `resubmit`, with a larger --exec-timeout"
-        in reasons.failed(job, HERE, None)
+        in status.explain_failure(job, HERE, None)
     )
     assert told("Canceled", **times | {"startTimeUtc": _iso(NOW - 3600)}).state == "cancelled"
     words = "The job exceeded MaxRunDurationSeconds"
     for word in ("Canceled", "Failed"):
         nearly = told(word, words, **times | {"startTimeUtc": _iso(NOW - 12 * 3600 + 20)})
         assert nearly.state == "failed"
-        assert reasons.failed(nearly, HERE, None).endswith(f"--exec-timeout (Azure ML: {words})")
+        assert status.explain_failure(nearly, HERE, None).endswith(f"--exec-timeout (Azure ML: {words})")
 
 
 @pytest.mark.parametrize(
@@ -237,29 +243,31 @@ def test_a_time_that_ran_out_is_no_cancelling():
 def test_something_else_that_timed_out_is_not_the_time_of_the_job(started):
     message = "The job failed: mounting its data timed out"
     job = told("Failed", message, **{"endTimeUtc": _iso(NOW), **started})
-    assert reasons.failed(job, HERE, None) == f"it failed (Azure ML: {message})"
+    assert status.explain_failure(job, HERE, None) == f"it failed (Azure ML: {message})"
 
 
 def test_a_job_without_a_limit_never_ran_too_long():
     times = {"startTimeUtc": _iso(NOW - 99 * 3600), "endTimeUtc": _iso(NOW), "status": "Failed"}
-    job = states.read({}, {**times, "error": {"error": {"message": "the job timed out"}}})
-    assert not job.timed_out
+    job = job_state.parse_job({}, {**times, "error": {"error": {"message": "the job timed out"}}})
+    assert not job.has_timed_out
 
 
 def test_the_word_of_a_run_that_ended_otherwise_than_azure_ml_says_is_not_taken():
     failed = told("Failed", USER.format(1))
-    assert reasons.failed(failed, HERE, Outcome(state="failed", exit_code=1, reason="why")) == "why"
+    assert status.explain_failure(failed, HERE, Outcome(state="failed", exit_code=1, reason="why")) == "why"
     for other in (Outcome(state="failed", exit_code=75, reason="why"), Outcome(state="succeeded", exit_code=0)):
-        assert reasons.failed(failed, HERE, other) == "it failed (exit code 1)"
+        assert status.explain_failure(failed, HERE, other) == "it failed (exit code 1)"
 
 
 def test_an_output_that_could_not_be_written_is_told_though_the_run_itself_went_well():
     message = FAILURES["an output that may not be written"][0]
-    assert "may not write" in reasons.failed(told("Failed", message), HERE, Outcome(state="succeeded", exit_code=0))
+    assert "may not write" in status.explain_failure(
+        told("Failed", message), HERE, Outcome(state="succeeded", exit_code=0)
+    )
 
 
 def test_a_running_job_takes_two_requests_and_one_sign_in(run):
-    run.becomes("Running")
+    run.set_native_state("Running")
     run.azure.tenant.sign_in.requests.clear()
     status = run.status()
     assert (status.state, status.reason, status.exit_code, status.ended) == ("running", "", None, None)
@@ -269,18 +277,18 @@ def test_a_running_job_takes_two_requests_and_one_sign_in(run):
 
 
 def test_one_that_completed_succeeded(run):
-    status = run.becomes("Running", "Completed").status()
+    status = run.set_native_state("Running", "Completed").status()
     assert (status.state, status.reason, status.exit_code) == ("succeeded", "", 0)
     assert status.ended
 
 
 def test_one_that_was_cancelled_was_cancelled(run):
-    assert run.becomes("Canceled").status().reason == "it was cancelled"
+    assert run.set_native_state("Canceled").status().reason == "it was cancelled"
 
 
 def test_why_it_failed_is_the_words_of_the_run_itself_where_there_are_any(run):
     why = "azure says 403: give the identity a role"
-    run.becomes("Running").say("Traceback …")
+    run.set_native_state("Running").say("Traceback …")
     run.tell(Outcome(state="failed", exit_code=4, reason=why, fault="configuration"))
     status = run.fails(USER.format(4)).status()
     assert (status.state, status.reason, status.exit_code) == ("failed", why, 4)
@@ -313,7 +321,7 @@ def test_a_role_for_who_sent_it_names_them(run):
 
 
 def test_a_region_that_cannot_be_reached_takes_nothing_from_what_is_known(run):
-    run.becomes("Running")
+    run.set_native_state("Running")
     with run.azure.tenant.unreachable("westeurope.api.azureml.ms"):
         status = run.status()
     assert status.state == "running"
@@ -335,7 +343,7 @@ def test_a_token_goes_to_hosts_of_azure_ml_alone(run, monkeypatch):
 
 
 def test_status_names_the_job_and_its_page(run, robotrain):
-    run.becomes("Running").tell(Checkpoint(step=400, path="/tmp/robotrain/here/000400"), *EVENTS[:2])
+    run.set_native_state("Running").tell(Checkpoint(step=400, path="/tmp/robotrain/here/000400"), *EVENTS[:2])
     text = robotrain("status", run.record()).stdout
     assert f"{RUN}  running  on azureml" in text
     assert f"job         {JOB}" in text

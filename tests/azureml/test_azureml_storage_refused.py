@@ -3,9 +3,9 @@
 import pytest
 from azure_stand_in.sign_in import OBJECT
 from azureml_handed_over import refused, sendable
-from robotrain_azure.caller import UNKNOWN
+from robotrain_azure.credential import UNKNOWN_OBJECT_ID
 from robotrain_azure.workspace import Workspace
-from robotrain_azureml.service import refusals
+from robotrain_azureml import errors
 from robotrain_azureml.service.datastore import StorageError
 
 AT = Workspace("SUB", "group", "ws")
@@ -13,7 +13,7 @@ AT = Workspace("SUB", "group", "ws")
 
 def told(status: int, code: str, signed: bool = False):
     error = StorageError(f"the storage account acc refused (HTTP {status} {code})", status, code, "acc", signed)
-    [problem] = refusals.of(error, AT, "read the outputs").problems
+    [problem] = errors.make_rejection(error, AT, "read the outputs").problems
     return problem
 
 
@@ -24,7 +24,7 @@ def test_a_role_is_given_to_who_is_signed_in(azureml):
 
 def test_a_role_is_given_to_a_placeholder_where_the_sign_in_does_not_say_who(azureml, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
-    assert f"--assignee {UNKNOWN} " in told(403, "AuthorizationPermissionMismatch").instead[0].text
+    assert f"--assignee {UNKNOWN_OBJECT_ID} " in told(403, "AuthorizationPermissionMismatch").instead[0].text
 
 
 def test_no_role_is_named_where_a_signature_was_not_let_in():
@@ -36,7 +36,7 @@ def test_no_role_is_named_where_a_signature_was_not_let_in():
 def test_nor_where_the_job_s_code_was_not_let_in_which_goes_by_one(azureml):
     azureml.fault("PUT .*sig=", where="blobs", status=403, code="AuthorizationFailure")
     problem = refused(sendable(azureml))
-    assert [way.text for way in problem.instead] == ["a network that its rules let in, where it takes some alone"]
+    assert [way.text for way in problem.suggestions] == ["a network that its rules let in, where it takes some alone"]
 
 
 @pytest.mark.parametrize(

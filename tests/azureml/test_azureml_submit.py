@@ -9,11 +9,11 @@ import pytest
 import yaml
 from azureml_handed_over import AT, ENVIRONMENT, IMAGE, VERSION, asked, refused, sendable
 from azureml_planned import assets, source
-from robotrain.problem import Rejected, render
-from robotrain_azureml import order
-from robotrain_azureml.hand_over import note
-from robotrain_azureml.platform import AzureML
-from robotrain_sources.local_path import digest
+from robotrain.errors import Rejected, format_problem
+from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.spec import submission_spec
+from robotrain_azureml.submit import reconcile
+from robotrain_sources.local_path import pin
 
 
 def with_spec(wanted, change):
@@ -26,9 +26,9 @@ def with_spec(wanted, change):
 def test_a_job_is_made_with_its_code_and_its_environment(azureml, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     wanted = sendable(azureml)
-    reference = AzureML().submit(wanted)
+    reference = AzureMLPlatform().submit(wanted)
     [job] = azureml.jobs.values()
-    assert job.name == reference["job"] == note.read(wanted)
+    assert job.name == reference["job"] == reconcile.read_job_name(wanted)
     assert job.name.startswith(f"{wanted.run}-")
     assert job.image == IMAGE
     assert job.outputs["checkpoints"].prefix == reference["output"] == f"azureml/{job.name}/checkpoints"
@@ -36,19 +36,22 @@ def test_a_job_is_made_with_its_code_and_its_environment(azureml, tmp_path, monk
     sent = {
         name.removeprefix(f"{prefix}/"): azureml.store.get(container, name) for name in azureml.store.names(container)
     }
-    assert sent == {path.removeprefix("code/"): wanted.files[path] for path in (order.START, order.JOB, order.PAYLOAD)}
+    assert sent == {
+        path.removeprefix("code/"): wanted.files[path]
+        for path in (submission_spec.START_FILE, submission_spec.DOCUMENT_FILE, submission_spec.PAYLOAD_FILE)
+    }
     assert job.body["codeId"] == reference["code"]
     assert not list(tmp_path.glob("robotrain-*"))
-    assert capsys.readouterr().err == f"environment {ENVIRONMENT}:{VERSION} was registered with {IMAGE}\n"
+    assert capsys.readouterr().stderr == f"environment {ENVIRONMENT}:{VERSION} was registered with {IMAGE}\n"
     assert len(azureml.sign_in.requests) == 2  # one sign-in, for all that was asked
-    assert AzureML().find(wanted) == reference
+    assert AzureMLPlatform().find(wanted) == reference
 
 
 def test_the_same_plan_is_the_same_job(azureml):
     wanted = sendable(azureml)
-    first = AzureML().submit(wanted)
+    first = AzureMLPlatform().submit(wanted)
     azureml.calls.clear()
-    assert AzureML().submit(wanted) == first
+    assert AzureMLPlatform().submit(wanted) == first
     assert len(azureml.jobs) == 1
     assert not [call for call in azureml.calls if call.startswith("PUT") and "blob.core" in call]
 
@@ -59,22 +62,22 @@ def test_an_equal_job_of_a_colleague_is_another_one(azureml, tmp_path, monkeypat
     names = set()
     for number in range(2):
         monkeypatch.setenv("ROBOTRAIN_STATE", str(tmp_path / str(number)))
-        names.add(AzureML().submit(wanted)["job"])
+        names.add(AzureMLPlatform().submit(wanted)["job"])
     assert len(names) == 2
     assert set(azureml.jobs) == names
 
 
 def test_the_name_is_written_down_before_anything_is_asked(azureml):
     wanted, seen = sendable(azureml), []
-    azureml.at_call(1, act=lambda: seen.append(note.read(wanted)))
-    reference = AzureML().submit(wanted)
+    azureml.at_call(1, act=lambda: seen.append(reconcile.read_job_name(wanted)))
+    reference = AzureMLPlatform().submit(wanted)
     assert seen == [reference["job"]]
 
 
 def test_the_spec_that_is_kept_names_the_job_and_its_code(azureml):
     wanted = sendable(azureml)
-    reference = AzureML().submit(wanted)
-    kept = yaml.safe_load(AzureML().sent(wanted, reference))
+    reference = AzureMLPlatform().submit(wanted)
+    kept = yaml.safe_load(AzureMLPlatform().read_submitted_spec(wanted, reference))
     said = yaml.safe_load(wanted.files["job.yaml"])
     assert kept["name"] == reference["job"]
     assert kept["code"] == f"azureml:{reference['code']}"
@@ -89,21 +92,21 @@ def test_the_repository_that_a_person_stands_in_is_not_told(azureml, tmp_path, m
     for words in (["init", "-q"], ["remote", "add", "origin", "https://example.com/private.git"]):
         subprocess.run(["git", *words], cwd=tmp_path, check=True)
     monkeypatch.chdir(tmp_path)
-    AzureML().submit(sendable(azureml))
+    AzureMLPlatform().submit(sendable(azureml))
     [job] = azureml.jobs.values()
     assert "private" not in str(job.body)
 
 
 def test_an_environment_of_the_same_image_is_used(azureml, capsys):
     azureml.environment(ENVIRONMENT, VERSION, IMAGE)
-    AzureML().submit(sendable(azureml))
+    AzureMLPlatform().submit(sendable(azureml))
     assert asked(azureml, AT) == [f"GET {AT}"]
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().stderr == ""
 
 
 def test_an_environment_of_another_image_stops_everything_before_it_is_sent(azureml):
     azureml.environment(ENVIRONMENT, VERSION, "pytorch/pytorch:2.4.1")
-    told = render(refused(sendable(azureml)))
+    told = format_problem(refused(sendable(azureml)))
     assert "holds another image" in told
     assert "It holds the image pytorch/pytorch:2.4.1." in told
     assert IMAGE in told
@@ -115,7 +118,7 @@ def test_an_environment_that_a_colleague_registers_meanwhile_is_used(azureml):
     azureml.fault(
         f"PUT .*{AT}", act=lambda: azureml.environment(ENVIRONMENT, VERSION, IMAGE), status=409, code="Conflict"
     )
-    AzureML().submit(sendable(azureml))
+    AzureMLPlatform().submit(sendable(azureml))
     assert len(azureml.jobs) == 1
 
 
@@ -125,7 +128,7 @@ def test_a_job_that_the_sdk_does_not_take_is_told_in_our_words_with_the_keys(azu
         spec["resources"]["nonsense"] = 1
         spec["inputs"] = {"mine": {"type": "uri_folder", "mode": "rw", "path": "azureml:a:1"}}
 
-    told = render(refused(with_spec(sendable(azureml), change)))
+    told = format_problem(refused(with_spec(sendable(azureml), change)))
     assert "[azureml-job-not-read]" in told
     assert "job.yaml: colour, job.yaml: inputs.mine, job.yaml: limits.timeout, job.yaml: resources.nonsense" in told
     assert "colour is no key that it knows. inputs.mine holds nothing that it takes." in told
@@ -134,7 +137,9 @@ def test_a_job_that_the_sdk_does_not_take_is_told_in_our_words_with_the_keys(azu
     assert azureml.calls == []
 
 
-@pytest.mark.parametrize("path", [order.FILE, order.START, order.SPEC])
+@pytest.mark.parametrize(
+    "path", [submission_spec.SUBMISSION_FILE, submission_spec.START_FILE, submission_spec.JOB_FILE]
+)
 def test_a_plan_that_lacks_a_part_is_told(azureml, path):
     wanted = sendable(azureml)
     files = {name: content for name, content in wanted.files.items() if name != path}
@@ -184,25 +189,28 @@ def test_a_job_that_was_changed_to_another_or_to_none_is_refused_by_the_key(azur
         spec[last] = value
 
     (tmp_path / "a").write_bytes(b"a")
-    folders = [source("local_path", str(tmp_path), pin=pin) for pin in (digest.of(tmp_path).pin, "")]
+    folders = [source("local_path", str(tmp_path), pin=pin) for pin in (pin.compute_folder_digest(tmp_path).pin, "")]
     wanted = with_spec(sendable(azureml, *assets("azureml:episodes:3"), *folders), change)
     problem = refused(wanted)
     assert (problem.code, problem.where) == (code, f"job.yaml: {key}")
-    assert [one.where for one in AzureML().preflight(wanted)] == [problem.where]
+    assert [one.where for one in AzureMLPlatform().preflight(wanted)] == [problem.where]
     assert azureml.calls == []
-    assert note.read(wanted) == ""
+    assert reconcile.read_job_name(wanted) == ""
 
 
 def test_an_order_and_a_document_that_differ_are_refused(azureml):
     wanted = sendable(azureml, *assets("azureml:episodes:3"))
-    for file, key in ((order.FILE, "inputs"), (order.JOB, "inputs.dataset_asset_0.path")):
+    for file, key in (
+        (submission_spec.SUBMISSION_FILE, "inputs"),
+        (submission_spec.DOCUMENT_FILE, "inputs.dataset_asset_0.path"),
+    ):
         text = wanted.files[file].replace(b'"version": 3', b'"version": 4').replace(b"episodes:3", b"episodes:4")
         assert text != wanted.files[file]
         problem = refused(dataclasses.replace(wanted, files={**wanted.files, file: text}))
         assert (problem.code, problem.where) == ("plan-changed-in-part", f"job.yaml: {key}")
-    damaged = dataclasses.replace(wanted, files={**wanted.files, order.JOB: b"{}"})
+    damaged = dataclasses.replace(wanted, files={**wanted.files, submission_spec.DOCUMENT_FILE: b"{}"})
     assert refused(damaged).why == "code/job.json is no job document."
-    assert [one.code for one in AzureML().preflight(damaged)] == ["plan-damaged"]
+    assert [one.code for one in AzureMLPlatform().preflight(damaged)] == ["plan-damaged"]
 
 
 @pytest.mark.slow
@@ -211,7 +219,7 @@ def test_what_a_person_wrote_into_a_rendered_job_is_sent_as_it_is(azureml):
         spec |= {"description": "a: b # c", "services": {"shell": {"type": "ssh", "ssh_public_keys": "k"}}}
         spec["command"] = "python3 start.py ${{outputs.checkpoints}}"
 
-    AzureML().submit(with_spec(sendable(azureml), change))
+    AzureMLPlatform().submit(with_spec(sendable(azureml), change))
     [job] = azureml.jobs.values()
     assert job.body["description"] == "a: b # c"
     assert job.command == "python3 start.py ${{outputs.checkpoints}}"
@@ -221,22 +229,22 @@ def test_what_a_person_wrote_into_a_rendered_job_is_sent_as_it_is(azureml):
 def test_a_refused_job_is_forgotten(azureml):
     azureml.deny("PUT /jobs/")
     wanted = sendable(azureml)
-    told = render(refused(wanted))
+    told = format_problem(refused(wanted))
     assert "[azureml-not-allowed]" in told
     assert "az role assignment create --assignee" in told
     assert '--role "AzureML Data Scientist"' in told
     assert not azureml.jobs
-    assert note.read(wanted) == ""
+    assert reconcile.read_job_name(wanted) == ""
 
 
 def test_a_workspace_that_cannot_be_asked_for_a_job_is_told(azureml):
     wanted = sendable(azureml)
-    AzureML().submit(wanted)
+    AzureMLPlatform().submit(wanted)
     azureml.deny("GET /jobs/")
     with pytest.raises(Rejected):
-        AzureML().find(wanted)
+        AzureMLPlatform().find(wanted)
 
 
 def test_nothing_is_asked_of_a_plan_that_was_never_handed_over(azureml):
-    assert AzureML().find(sendable(azureml)) is None
+    assert AzureMLPlatform().find(sendable(azureml)) is None
     assert azureml.calls == []

@@ -7,12 +7,15 @@ import types
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ServiceRequestError
 from azureml_handed_over import refused, sendable
-from robotrain import store
-from robotrain.problem import NotSent, Rejected, Unanswered, render
+from robotrain import errors
+from robotrain.errors import NotSubmitted, Rejected, Unanswered, format_problem
+from robotrain.store import records
 from robotrain_azure.arm import ArmError
-from robotrain_azureml.hand_over import handed, note, refusals
-from robotrain_azureml.platform import AzureML
+from robotrain_azureml.platform import AzureMLPlatform
 from robotrain_azureml.service.datastore import StorageError
+from robotrain_azureml.spec import submission_spec
+from robotrain_azureml.submit import errors as submit_errors
+from robotrain_azureml.submit import reconcile
 
 ARM = ("GET .*/environments/", "PUT .*/environments/", "GET .*/codes/", "POST .*/startPendingUpload", "PUT .*/codes/")
 BLOBS = ("HEAD .*/code/job.json", "PUT .*/code/payload.zip", "PUT .*comp=metadata")
@@ -26,13 +29,13 @@ REFUSALS = [
 
 @pytest.fixture
 def order(azureml):
-    return handed.of(sendable(azureml), handed.Stage.SUBMIT)
+    return submission_spec.load_submission_spec(sendable(azureml), errors.Stage.SUBMIT)
 
 
 def told(error, order, asked=None) -> str:
-    [problem] = refusals.of(error, order, asked).problems
+    [problem] = submit_errors.make_submit_rejection(error, order, asked).problems
     assert problem.stage.exit_code == 1
-    return render(problem)
+    return format_problem(problem)
 
 
 NO_TOKEN = (
@@ -59,9 +62,9 @@ def test_before_anything_is_sent_the_same_is_said(azureml, monkeypatch):
 
         get_token = get_token_info
 
-    monkeypatch.setattr("robotrain_azure.credential.shared", Nobody)
+    monkeypatch.setattr("robotrain_azure.credential.get_shared_credential", Nobody)
     wanted = sendable(azureml)
-    [problem] = AzureML().preflight(wanted)
+    [problem] = AzureMLPlatform().preflight(wanted)
     sent = refused(wanted)
     assert (problem.code, problem.title, problem.why) == (sent.code, sent.title, sent.why)
     assert problem.why.endswith("These were tried: EnvironmentCredential, AzureCliCredential.")
@@ -147,7 +150,7 @@ def test_what_the_sdk_says_of_a_job_that_it_does_not_take_is_told(order):
 
 
 def test_the_whole_reason_of_azure_is_told_with_what_it_means(azureml):
-    said = render(refused(sendable(azureml, instance_type="gpux")))
+    said = format_problem(refused(sendable(azureml, instance_type="gpux")))
     assert "AML Kubernetes Compute job failed. 9: Invalid instance type. There is no 'gpux' (HTTP 400" in said
     assert "That means: the compute has no instance type gpux, or no node" in said
     assert "`az ml compute show --name k8s-robot-dev-00`" in said
@@ -164,7 +167,7 @@ def test_the_whole_reason_of_azure_is_told_with_what_it_means(azureml):
 def test_a_reason_is_told_up_to_some_length_and_without_secrets(order, message, shown):
     error = HttpResponseError("x")
     error.status_code, error.error = 400, types.SimpleNamespace(code="UserError", message=message)
-    why = refusals.of(error, order, None).problems[0].why
+    why = submit_errors.make_submit_rejection(error, order, None).problems[0].why
     assert why.startswith(shown)
     assert why.endswith(" (HTTP 400 UserError).")
     assert len(why) < 430
@@ -184,9 +187,9 @@ def test_a_refusal_at_any_call_is_told_and_leaves_nothing(azureml, call, status)
     problem = refused(wanted)
     assert problem.code.startswith(("azureml-", "azure-"))
     assert len(problem.title) < 160
-    assert "Traceback" not in render(problem)
+    assert "Traceback" not in format_problem(problem)
     assert not azureml.jobs
-    assert note.read(wanted) == ""
+    assert reconcile.read_job_name(wanted) == ""
 
 
 @pytest.mark.slow
@@ -197,7 +200,7 @@ def test_a_service_that_is_down_before_the_job_is_told(azureml, call, status):
     azureml.fault(call, status=status, code="ServiceUnavailable")
     problem = refused(wanted)
     assert problem.code in ("azureml-busy", "azureml-unreachable", "azureml-refused")
-    assert any("the same command" in way.text for way in problem.instead)
+    assert any("the same command" in way.text for way in problem.suggestions)
     assert not azureml.jobs
 
 
@@ -206,14 +209,14 @@ def test_a_service_that_is_down_before_the_job_is_told(azureml, call, status):
 @pytest.mark.parametrize("how", [{"status": 429, "retry_after": 1}, {"status": 503}, {"gone": True}])
 def test_one_bad_moment_is_sat_out(azureml, call, how):
     azureml.fault(call, times=1, **how)
-    assert AzureML().submit(sendable(azureml))["job"] in azureml.jobs
+    assert AzureMLPlatform().submit(sendable(azureml))["job"] in azureml.jobs
 
 
 @pytest.mark.slow
 def test_a_storage_account_that_cannot_be_reached_is_told_by_its_name_in_seconds(azureml):
     host, before = f"{azureml.account}.blob.core.windows.net", time.monotonic()
     with azureml.tenant.unreachable(host):
-        told = render(refused(sendable(azureml)))
+        told = format_problem(refused(sendable(azureml)))
     assert "could not hand over the code of the job" in told
     assert f"{host} cannot be reached (Unable to connect to proxy)" in told
     assert time.monotonic() - before < 20
@@ -221,7 +224,7 @@ def test_a_storage_account_that_cannot_be_reached_is_told_by_its_name_in_seconds
 
 @pytest.mark.slow
 def test_a_long_wait_that_azure_asks_for_is_not_waited(azureml, monkeypatch):
-    monkeypatch.setattr("robotrain_azureml.hand_over.calls.LONGEST_PAUSE", 0.2)
+    monkeypatch.setattr("robotrain_azureml.submit.sdk.LONGEST_PAUSE", 0.2)
     azureml.fault("GET .*/codes/", status=429, retry_after=3600, code="TooManyRequests")
     before = time.monotonic()
     problem = refused(sendable(azureml))
@@ -233,12 +236,12 @@ def unanswered(azureml, monkeypatch):
     """A plan that the workspace was asked for, and did not answer."""
     wanted = sendable(azureml)
     azureml.fault(JOB, gone=True)
-    monkeypatch.setattr("robotrain_azureml.hand_over.sdk.RETRIES", 0)
+    monkeypatch.setattr("robotrain_azureml.submit.sdk.RETRIES", 0)
     with pytest.raises(Unanswered):
-        AzureML().submit(wanted)
+        AzureMLPlatform().submit(wanted)
     azureml.manager.faults.clear()
-    assert AzureML().find(wanted) is None
-    return wanted, note.read(wanted)
+    assert AzureMLPlatform().find(wanted) is None
+    return wanted, reconcile.read_job_name(wanted)
 
 
 @pytest.mark.parametrize(
@@ -249,28 +252,28 @@ def test_a_job_that_was_asked_for_keeps_its_name_whatever_refuses_the_next_attem
     wanted, name = unanswered(azureml, monkeypatch)
     azureml.fault(call, status=status, code="AuthorizationFailed")
     with pytest.raises(Unanswered) as raised:
-        AzureML().submit(wanted)
-    assert raised.value.problems[0].instead
-    assert note.read(wanted) == name
+        AzureMLPlatform().submit(wanted)
+    assert raised.value.problems[0].suggestions
+    assert reconcile.read_job_name(wanted) == name
     azureml.manager.faults.clear()
-    assert AzureML().submit(wanted)["job"] == name
+    assert AzureMLPlatform().submit(wanted)["job"] == name
 
 
 def test_a_conflict_at_the_first_attempt_is_with_a_job_that_is_there(azureml):
     wanted = sendable(azureml)
     azureml.fault(JOB, status=409, code="Conflict")
     with pytest.raises(Unanswered, match="does not take the job"):
-        AzureML().submit(wanted)
-    assert note.read(wanted)
+        AzureMLPlatform().submit(wanted)
+    assert reconcile.read_job_name(wanted)
 
 
 def test_a_name_that_nobody_was_asked_for_is_forgotten_when_something_else_is_refused(azureml):
     wanted = sendable(azureml)
-    drawn = note.drawn(wanted)  # by a submit that was killed a moment later
+    drawn = reconcile.draw_job_name(wanted)  # by a submit that was killed a moment later
     azureml.deny("GET /environments/")
-    assert AzureML().find(wanted) is None
+    assert AzureMLPlatform().find(wanted) is None
     refused(wanted)
-    assert note.read(wanted) == ""
+    assert reconcile.read_job_name(wanted) == ""
     assert drawn
 
 
@@ -278,54 +281,54 @@ def test_ctrl_c_before_the_job_was_asked_for_has_sent_nothing(azureml, monkeypat
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("robotrain_azureml.hand_over.upload.bring", interrupted)
+    monkeypatch.setattr("robotrain_azureml.submit.upload.upload_folders", interrupted)
     wanted = sendable(azureml)
-    with pytest.raises(NotSent):
-        AzureML().submit(wanted)
-    assert note.read(wanted) == ""
+    with pytest.raises(NotSubmitted):
+        AzureMLPlatform().submit(wanted)
+    assert reconcile.read_job_name(wanted) == ""
 
 
 @pytest.mark.parametrize("content", [b"", b'{"plan": "', b"[]", b"{}", b"\xff"])
 def test_a_note_that_is_torn_is_named_with_the_way_on(azureml, content):
     wanted = sendable(azureml)
-    note.drawn(wanted)
-    file = store.folder(wanted.run) / note.FILE
+    reconcile.draw_job_name(wanted)
+    file = records.get_run_folder(wanted.run) / reconcile.NAME_FILE
     file.write_bytes(content)
     with pytest.raises(Rejected) as raised:
-        AzureML().find(wanted)
-    said = render(raised.value.problems[0])
+        AzureMLPlatform().find(wanted)
+    said = format_problem(raised.value.problems[0])
     assert str(file) in said
     assert "--new" in said
     with pytest.raises(Unanswered, match="cannot be read"):
-        AzureML().submit(wanted)
+        AzureMLPlatform().submit(wanted)
     assert azureml.calls == []
 
 
 def test_a_token_that_ended_is_asked_for_anew_once(azureml):
     wanted = sendable(azureml)
     azureml.fault("GET .*/environments/", status=401, code="ExpiredAuthenticationToken", times=1)
-    assert AzureML().submit(wanted)["job"] in azureml.jobs
+    assert AzureMLPlatform().submit(wanted)["job"] in azureml.jobs
     azureml.fault("GET .*/environments/", status=401, code="ExpiredAuthenticationToken")
     with pytest.raises(Unanswered, match="does not hold any more"):
-        AzureML().submit(wanted)
+        AzureMLPlatform().submit(wanted)
 
 
 def test_a_service_that_is_silent_is_told_of_while_it_is_waited_for(azureml, monkeypatch, capsys):
-    monkeypatch.setattr("robotrain_azureml.hand_over.calls.SILENCE", 0.1)
+    monkeypatch.setattr("robotrain_azureml.submit.sdk.SILENCE_SECONDS", 0.1)
     azureml.fault("GET .*/environments/", latency=0.3, times=1)
-    AzureML().submit(sendable(azureml))
-    assert "management.azure.com has not answered for 0.1 s; still waiting\n" in capsys.readouterr().err
+    AzureMLPlatform().submit(sendable(azureml))
+    assert "management.azure.com has not answered for 0.1 s; still waiting\n" in capsys.readouterr().stderr
 
 
 @pytest.mark.slow
 def test_a_service_that_stays_silent_is_given_up_soon_and_a_job_is_waited_for_longer(azureml, monkeypatch):
-    monkeypatch.setattr("robotrain_azureml.hand_over.calls.SECONDS", {"connection_timeout": 5, "read_timeout": 0.2})
+    monkeypatch.setattr("robotrain_azureml.submit.sdk.TIMEOUTS", {"connection_timeout": 5, "read_timeout": 0.2})
     azureml.fault(JOB, latency=0.6, times=1)
-    AzureML().submit(sendable(azureml))
+    AzureMLPlatform().submit(sendable(azureml))
     azureml.fault("GET .*/environments/", latency=0.6)
     azureml.calls.clear()
     with pytest.raises(Unanswered, match="timed out"):
-        AzureML().submit(sendable(azureml))
+        AzureMLPlatform().submit(sendable(azureml))
     assert len(azureml.calls) == 2
 
 
@@ -335,11 +338,11 @@ def test_a_job_that_the_service_broke_off_at_is_not_known(azureml, status):
     wanted = sendable(azureml)
     azureml.fault(JOB, status=status, code="InternalServerError")
     with pytest.raises(Unanswered):
-        AzureML().submit(wanted)
-    assert note.read(wanted)
+        AzureMLPlatform().submit(wanted)
+    assert reconcile.read_job_name(wanted)
     azureml.manager.faults.clear()
-    assert AzureML().find(wanted) is None
-    assert AzureML().submit(wanted)["job"] in azureml.jobs
+    assert AzureMLPlatform().find(wanted) is None
+    assert AzureMLPlatform().submit(wanted)["job"] in azureml.jobs
 
 
 @pytest.mark.slow
@@ -347,18 +350,18 @@ def test_an_answer_that_was_lost_is_asked_for_by_its_name(azureml, capsys):
     wanted = sendable(azureml)
     azureml.fault(JOB, times=1, lost=True)
     azureml.fault(JOB, times=None, status=503)
-    reference = AzureML().submit(wanted)
+    reference = AzureMLPlatform().submit(wanted)
     assert list(azureml.jobs) == [reference["job"]]
-    assert f"the workspace has {reference['job']} all the same" in capsys.readouterr().err
+    assert f"the workspace has {reference['job']} all the same" in capsys.readouterr().stderr
 
 
 @pytest.mark.slow
 def test_a_job_that_is_there_and_would_be_another_is_adopted(azureml):
     """An earlier submit was killed while its request was on the way."""
     wanted = sendable(azureml)
-    reference = AzureML().submit(wanted)
+    reference = AzureMLPlatform().submit(wanted)
     azureml.fault(JOB, status=409, code="UserError")
-    assert AzureML().submit(wanted) == reference
+    assert AzureMLPlatform().submit(wanted) == reference
 
 
 def test_a_subscription_that_is_not_seen_is_told(azureml):

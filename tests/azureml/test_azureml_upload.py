@@ -10,14 +10,16 @@ import time
 
 import pytest
 from azureml_handed_over import sendable
-from robotrain.problem import Rejected, render
-from robotrain_azure.arm import Arm
-from robotrain_azureml.hand_over import handed, upload
-from robotrain_azureml.platform import AzureML
-from robotrain_azureml.service import datastore, datastore_folder
+from robotrain import errors
+from robotrain.errors import Rejected, format_problem
+from robotrain_azure.arm import ArmClient
+from robotrain_azureml.platform import AzureMLPlatform
+from robotrain_azureml.service import datastore, folder_transfer
 from robotrain_azureml.service.datastore import StorageError
-from robotrain_runtime.document import Source
-from robotrain_sources.local_path import digest
+from robotrain_azureml.spec import submission_spec
+from robotrain_azureml.submit import upload
+from robotrain_runtime.contract.document import JobSource
+from robotrain_sources.local_path import pin as local_path_pin
 
 FILES = {"meta/info.json": b"{}", "data/chunk-000/a.parquet": b"a" * 5000, "empty": b""}
 
@@ -32,18 +34,18 @@ def folder(tmp_path):
 
 
 def wanted(azureml, folder, pinned=True):
-    pin = digest.of(folder).pin if pinned else ""
-    return sendable(azureml, Source(role="dataset", kind="local_path", uri=str(folder), pin=pin))
+    pin = local_path_pin.compute_folder_digest(folder).pin if pinned else ""
+    return sendable(azureml, JobSource(role="dataset", kind="local_path", uri=str(folder), pin=pin))
 
 
 def bring(plan) -> list[str]:
-    order = handed.of(plan, upload.Stage.SUBMIT)
-    upload.refuse(plan, order)
-    return [line for line, _ in upload.bring(plan, order)]
+    order = submission_spec.load_submission_spec(plan, errors.Stage.SUBMIT)
+    upload.require_uploadable(plan, order)
+    return [line for line, _ in upload.upload_folders(plan, order)]
 
 
 def place(plan) -> str:
-    [one] = handed.of(plan, upload.Stage.SUBMIT).uploads
+    [one] = submission_spec.load_submission_spec(plan, errors.Stage.SUBMIT).uploads
     return one.to
 
 
@@ -70,7 +72,7 @@ def test_a_folder_arrives_whole_and_is_sealed_beside_itself(azureml, folder, cap
     seal = azureml.store.get(azureml.container, f"{place(plan)}.complete.json")
     assert json.loads(seal) == {"files": 3, "size": 5002}
     assert puts(azureml)[-1].partition("?")[0].endswith(".complete.json")
-    assert f"uploading {folder} to azureml://datastores/" in capsys.readouterr().err
+    assert f"uploading {folder} to azureml://datastores/" in capsys.readouterr().stderr
 
 
 def test_what_is_there_is_not_sent_again(azureml, folder):
@@ -103,16 +105,16 @@ def test_what_is_hidden_stays_here_and_that_is_said(azureml, folder, capsys):
     assert place(wanted(azureml, folder)) == place(plan)
     bring(plan)
     assert there(azureml, plan) == FILES
-    assert "3 files, 5.0 kB (.git, data/.env stay here)" in capsys.readouterr().err
+    assert "3 files, 5.0 kB (.git, data/.env stay here)" in capsys.readouterr().stderr
 
 
 def test_a_secret_that_would_be_uploaded_is_told_and_not_shown(azureml, folder):
     secret = "hf_" + "a1b2c3d4" * 4
     (folder / "meta/notes.txt").write_text(f"fetched with {secret}")
     plan = wanted(azureml, folder)
-    [problem] = [one for one in AzureML().preflight(plan) if one.code == "upload-secret"]
+    [problem] = [one for one in AzureMLPlatform().preflight(plan) if one.code == "upload-secret"]
     assert (problem.severity, problem.where) == ("warning", "--dataset-path")
-    told = render(problem)
+    told = format_problem(problem)
     assert "meta/notes.txt: whoever may read the storage can read it there." in told
     assert "mv meta/notes.txt meta/.notes.txt" in told
     assert secret not in told
@@ -137,20 +139,20 @@ def test_what_did_not_arrive_is_not_said_to_be_there(azureml, folder, capsys):
     azureml.fault("PUT .*", status=403, code="AuthorizationFailure")
     with pytest.raises(StorageError):
         bring(plan)
-    assert "arrived" not in capsys.readouterr().err
+    assert "arrived" not in capsys.readouterr().stderr
 
 
 def test_what_arrived_before_is_said_to_be_compared(azureml, folder, capsys):
     plan = wanted(azureml, folder)
     azureml.store.put(azureml.container, {f"{place(plan)}/data/chunk-000/a.parquet": FILES["data/chunk-000/a.parquet"]})
     bring(plan)
-    first, second, *_ = capsys.readouterr().err.splitlines()
+    first, second, *_ = capsys.readouterr().stderr.splitlines()
     assert first.startswith(f"comparing {folder} with what is there of it: 1 file")
     assert second.startswith(f"uploading {folder} to ")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("length", [1, datastore_folder.AT_ONCE + 1])
+@pytest.mark.parametrize("length", [1, folder_transfer.SINGLE_REQUEST_BYTES + 1])
 def test_ctrl_c_ends_an_upload_while_storage_is_silent(azureml, blobs, tmp_path, length):
     (tmp_path / "model").write_bytes(b"a" * length)
     azureml.fault("PUT .*", latency=20)
@@ -159,7 +161,7 @@ def test_ctrl_c_ends_an_upload_while_storage_is_silent(azureml, blobs, tmp_path,
     signal.setitimer(signal.ITIMER_REAL, 0.3)
     try:
         with pytest.raises(KeyboardInterrupt):
-            datastore_folder.send(blobs, {"model": tmp_path / "model"}, "out")
+            folder_transfer.upload_files(blobs, {"model": tmp_path / "model"}, "out")
     finally:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
     assert time.monotonic() - before < 5
@@ -202,10 +204,10 @@ def test_what_is_there_as_it_was_pinned_needs_the_folder_no_more(azureml, folder
     [line] = bring(plan)
     assert " is there already: " in line
     assert puts(azureml) == []
-    assert list(AzureML().holds(plan)) == list(plan.job.sources)
+    assert list(AzureMLPlatform().find_uploaded(plan)) == list(plan.job.sources)
     azureml.store.delete(azureml.container, f"{place(plan)}/meta/info.json")
     assert refused(plan)
-    assert list(AzureML().holds(plan)) == []
+    assert list(AzureMLPlatform().find_uploaded(plan)) == []
 
 
 def test_a_folder_that_changes_while_it_is_sent_is_refused_and_not_sealed(azureml, folder):
@@ -220,7 +222,7 @@ def test_something_else_at_its_place_is_left_alone(azureml, folder):
     plan = wanted(azureml, folder)
     azureml.store.put(azureml.container, {f"{place(plan)}/other": b""})
     [problem] = refused(plan)
-    told = render(problem)
+    told = format_problem(problem)
     assert "holds other." in told
     assert f"az storage blob delete-batch --account-name {azureml.account}" in told
     assert puts(azureml) == []
@@ -230,7 +232,7 @@ def test_links_and_empty_folders_are_refused_together(azureml, folder, tmp_path)
     (folder / "link").symlink_to("/etc/passwd")
     empty = tmp_path / "empty"
     empty.mkdir()
-    sources = [Source(role="dataset", kind="local_path", uri=str(one)) for one in (folder, empty)]
+    sources = [JobSource(role="dataset", kind="local_path", uri=str(one)) for one in (folder, empty)]
     found = refused(sendable(azureml, *sources))
     assert [problem.code for problem in found] == ["upload-links", "upload-empty"]
     assert "Azure ML uploads files and no links: link." in found[0].why
@@ -265,16 +267,18 @@ def test_a_datastore_of_another_kind_is_told(azureml, folder):
 @pytest.fixture
 def blobs(azureml):
     """Those of the workspace's datastore."""
-    arm = Arm()
-    order = handed.of(sendable(azureml), upload.Stage.SUBMIT)
-    with datastore.opened(arm, datastore.named(arm, order.at, "workspaceblobstore")) as opened:
+    arm = ArmClient()
+    order = submission_spec.load_submission_spec(sendable(azureml), errors.Stage.SUBMIT)
+    with datastore.open_datastore(
+        arm, datastore.get_datastore(arm, order.target_workspace, "workspaceblobstore")
+    ) as opened:
         yield opened
 
 
 def test_a_folder_is_brought_back_as_it_lies_there(azureml, blobs, tmp_path):
     azureml.store.put(azureml.container, {f"out/{name}": content for name, content in FILES.items()} | {"outer": b""})
     found = list(blobs.below("out"))
-    assert datastore_folder.bring(blobs, found, "out", tmp_path / "to") == len(FILES)
+    assert folder_transfer.download_blobs(blobs, found, "out", tmp_path / "to") == len(FILES)
     came = {
         str(path.relative_to(tmp_path / "to")): path.read_bytes()
         for path in (tmp_path / "to").rglob("*")
@@ -282,7 +286,7 @@ def test_a_folder_is_brought_back_as_it_lies_there(azureml, blobs, tmp_path):
     }
     assert came == FILES
     azureml.calls.clear()
-    datastore_folder.bring(blobs, found, "out", tmp_path / "to")
+    folder_transfer.download_blobs(blobs, found, "out", tmp_path / "to")
     assert azureml.calls == []  # it is there
 
 
@@ -291,7 +295,7 @@ def test_a_large_file_goes_in_pieces(azureml, blobs, tmp_path):
     (tmp_path / "model.safetensors").write_bytes(os.urandom(1 << 20) * 70)
     heard = []
     files = {"model.safetensors": tmp_path / "model.safetensors"}
-    datastore_folder.send(blobs, files, "out", heard.append)
+    folder_transfer.upload_files(blobs, files, "out", heard.append)
     assert len([call for call in azureml.calls if "comp=block&" in call]) > 8
     assert sum(heard) == 70 << 20
     assert azureml.store.get(azureml.container, "out/model.safetensors") == files["model.safetensors"].read_bytes()
@@ -304,13 +308,13 @@ def test_a_copy_that_fails_stops_all_others(azureml, blobs, tmp_path):
         file.write_bytes(b"a")
     azureml.fault("PUT .*/out/005", status=403, code="AuthorizationFailure")
     with pytest.raises(StorageError, match="AuthorizationFailure"):
-        datastore_folder.send(blobs, files, "out")
+        folder_transfer.upload_files(blobs, files, "out")
     assert len(puts(azureml)) < 60
 
 
 def test_nothing_there_is_no_file(blobs, tmp_path):
     assert blobs.first("out") is None
-    assert datastore_folder.bring(blobs, blobs.below("out"), "out", tmp_path) == 0
+    assert folder_transfer.download_blobs(blobs, blobs.below("out"), "out", tmp_path) == 0
 
 
 def test_what_does_not_come_whole_is_not_there(azureml, blobs, tmp_path):
@@ -318,14 +322,14 @@ def test_what_does_not_come_whole_is_not_there(azureml, blobs, tmp_path):
     [found] = blobs.below("out")
     azureml.store.put(azureml.container, {"out/a": b"b" * 5000})
     with pytest.raises(StorageError, match="changed while it was copied"):
-        datastore_folder.bring(blobs, [found], "out", tmp_path)
+        folder_transfer.download_blobs(blobs, [found], "out", tmp_path)
     assert list(tmp_path.glob("*a*")) == []
 
 
 @pytest.mark.parametrize("name", ["out/../up", "out//root"])
 def test_a_blob_that_would_lie_elsewhere_is_refused(blobs, tmp_path, name):
     with pytest.raises(StorageError, match="would not lie in the folder"):
-        datastore_folder.bring(blobs, [datastore.Blob(name, 1)], "out", tmp_path)
+        folder_transfer.download_blobs(blobs, [datastore.DatastoreBlob(name, 1)], "out", tmp_path)
 
 
 @pytest.mark.slow

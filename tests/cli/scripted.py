@@ -6,13 +6,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from robotrain import store
-from robotrain.run import RunRecord
-from robotrain.workload import Profile
+from robotrain.model.run import RunRecord
+from robotrain.model.workload import WorkloadProfile
+from robotrain.store import records
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import Event
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
-from robotrain_runtime import event
-from robotrain_runtime.event import Event
 
 PLUGIN = (Path(__file__).parents[1] / "pluto.py").read_text()
 
@@ -64,7 +64,7 @@ class Run:
         """Further lines of its log, ten seconds apart."""
         with (self.folder / "log.txt").open("a") as log:
             for at, one in enumerate(events):
-                log.write((one if isinstance(one, str) else event.dump(one, 1e9 + 10 * at)) + "\n")
+                log.write((one if isinstance(one, str) else event.format_event(one, 1e9 + 10 * at)) + "\n")
 
     def does(self, what: str, text: str = "") -> None:
         """One of the files that pluto looks for."""
@@ -96,8 +96,8 @@ def record(run: str, platform: str, folder: Path, created: float, **fields: Any)
     """The record of a run, as `submit` leaves it."""
     evaluates = run.startswith("eval") or fields.get("makes") == "results"
     workload = str(fields.get("workload") or ("lerobot-eval" if evaluates else "lerobot-train"))
-    profile = PROFILES.get(workload, Profile())
-    store.write(
+    profile = PROFILES.get(workload, WorkloadProfile())
+    records.write_record(
         RunRecord(
             **{
                 "run": run,
@@ -115,6 +115,6 @@ def record(run: str, platform: str, folder: Path, created: float, **fields: Any)
             }
         )
     )
-    claimed = store.folder(run) / "claimed"
+    claimed = records.get_run_folder(run) / "claimed"
     claimed.touch()
     os.utime(claimed, ns=(int(created * 1e9), int(created * 1e9)))

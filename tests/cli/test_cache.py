@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from robotrain import amounts
-from robotrain.cli import removing
+from robotrain.cli import arguments
+from robotrain.model import amounts
 
 DAY = 24 * 3600
 
@@ -112,7 +112,7 @@ def test_what_a_run_takes_up_while_the_question_stands_stays(robotrain, keep, mo
         os.utime(f"{folder}.lock")  # a run came and went
         return True
 
-    monkeypatch.setattr(removing, "confirmed", meanwhile)
+    monkeypatch.setattr(arguments, "confirm_removal", meanwhile)
     answer = robotrain("cache", "--prune", "--unused", "30d")
     assert "environments/aa stays: a run took it up meanwhile" in answer.stderr
     assert folder.exists()
@@ -174,15 +174,17 @@ def test_the_json_is_an_api(robotrain, keep, cache):
 
 def test_what_the_runtime_and_the_sources_make_is_what_the_cache_knows(robotrain, cache, tmp_path):
     """The names that both sides write down for themselves: neither imports the other."""
-    from robotrain_runtime import cached as core
     from robotrain_runtime.environments import environment
-    from robotrain_sources.fetching import landing
+    from robotrain_runtime.machine import disk_cache as core
+    from robotrain_sources.fetching import files
 
     lock = tmp_path / "lock.txt"
     lock.write_text("")
     assert environment.MARKER == core.COMPLETE
-    assert environment.folder(lock, cache).parent == cache / core.ENVIRONMENTS
-    landing.land(cache / "sources" / "hub" / "abc", lambda folder: (folder / "file").write_text("x") and None)
+    assert environment.get_environment_folder(lock, cache).parent == cache / core.ENVIRONMENTS
+    files.fill_cache_folder(
+        cache / "sources" / "hub" / "abc", lambda folder: (folder / "file").write_text("x") and None
+    )
     (kept,) = robotrain("cache", "--json").json["entries"]
     assert (kept["name"], kept["complete"], kept["in_use"]) == ("sources/hub/abc", True, False)
 
@@ -196,13 +198,13 @@ def test_sizes_are_read_as_people_write_them(text, bytes):
 
 @pytest.mark.parametrize(("text", "seconds"), [("30d", 30 * DAY), ("12h", 43200), ("2w", 14 * DAY), ("1.5 min", 90)])
 def test_spans_are_read_as_people_write_them(text, seconds):
-    assert amounts.parse_span(text) == seconds
+    assert amounts.parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "d", "30", "-1d", "1e3d", "30 years", "9" * 400 + "d"])
 def test_what_is_no_span_is_refused(text):
     with pytest.raises(ValueError):
-        amounts.parse_span(text)
+        amounts.parse_duration(text)
 
 
 def test_yes_alone_is_refused(robotrain):

@@ -5,9 +5,9 @@ import pytest
 PLATFORM = """
 from dataclasses import dataclass
 from typing import Annotated, Any
-from robotrain.capabilities import ANY, YES, Capabilities
-from robotrain.hookspecs import hook
-from robotrain_runtime.parameter import Param
+from robotrain.model.capabilities import ANY, YES, Capabilities
+from robotrain.plugins.hookspecs import hook
+from robotrain_runtime.contract.parameter import Param
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -18,7 +18,7 @@ class Venus:
     summary = "hot"
     settings = Settings
     capabilities = Capabilities(sources={("dataset", "local_path"): YES}, workloads={ANY: YES}, features={})
-    declined = {}
+    option_hints = {}
 
     def check(self, job, settings):
         return ()
@@ -28,13 +28,13 @@ def robotrain_platforms():
     return [Venus()]
 """
 SOURCE = """
-from robotrain.hookspecs import hook
-from robotrain.source import RoleFlag, SourceKind
+from robotrain.plugins.hookspecs import hook
+from robotrain.model.source import RoleFlag, SourceKind
 
 @hook
 def robotrain_source_kinds():
     return [SourceKind(name="pet", title="pets", form="NAME", help="", roles={"dataset": RoleFlag(FLAG)},
-                       recognises=lambda text: False, parse=lambda text, base: None)]
+                       recognizes=lambda text: False, parse=lambda text, base: None)]
 """
 
 

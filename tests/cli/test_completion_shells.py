@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain import store
-from robotrain.run import RunRecord
+from robotrain.model.run import RunRecord
+from robotrain.store import records
 
 pytestmark = pytest.mark.slow  # types into real shells
 
@@ -41,7 +41,7 @@ def one_run():
         settings={},
         reference={},
     )
-    store.write(record)
+    records.write_record(record)
 
 
 def needed(shell):

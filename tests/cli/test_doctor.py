@@ -11,20 +11,20 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain import store
-from robotrain.run import RunRecord
+from robotrain.model.run import RunRecord
+from robotrain.store import records
 
 pytestmark = pytest.mark.slow  # each looks at the whole machine
 
 HEAD = """
 import os, sys, time
 from pathlib import Path
-from robotrain.hookspecs import hook
-from robotrain.health import Fix, HealthCheck, fail, lacking, ok, warn
-from robotrain.problem import Instead
+from robotrain.plugins.hookspecs import hook
+from robotrain.model.health import HealthFix, HealthCheck, report_failure, report_missing, report_ok, report_warning
+from robotrain.errors import Suggestion
 
 def check(name, look, **more):
-    return HealthCheck(name=name, look=look, **more)
+    return HealthCheck(name=name, run=look, **more)
 """
 
 
@@ -57,9 +57,9 @@ def checks(robotrain):
 def record(run: str, **changes: object) -> None:
     fields: dict = {"run": run, "platform": "mars", "phase": "sent", "job": "0" * 64, "plan": "0" * 64}
     fields |= {"created": time.time(), "workload": "lerobot-train", "settings": {}, "reference": {}}
-    (store.folder(run)).mkdir(parents=True)
-    (store.folder(run) / "claimed").touch()
-    store.write(RunRecord(**(fields | changes)))
+    (records.get_run_folder(run)).mkdir(parents=True)
+    (records.get_run_folder(run) / "claimed").touch()
+    records.write_record(RunRecord(**(fields | changes)))
 
 
 def entry(cache: Path, name: str, *, complete: bool = True, unused: float = 0.0, kilobytes: int = 8) -> Path:
@@ -113,13 +113,13 @@ def test_a_folder_on_a_full_disk_stops_a_submit(checks, monkeypatch):
 
 
 def test_a_folder_on_a_network_disk_is_said_to_be_one(checks, monkeypatch, tmp_path, state):
-    from robotrain import disk
+    from robotrain.store import files
 
     mounts = tmp_path / "mounts"
     mounts.write_text(
         f"/dev/vda / ext4 rw 0 0\nserver:/x {tmp_path} nfs4 rw 0 0\nserver:/y {tmp_path}-not nfs rw 0 0\n"
     )
-    monkeypatch.setattr(disk, "MOUNTS", mounts)
+    monkeypatch.setattr(files, "MOUNTS_FILE", mounts)
     assert "nfs4, shared over a network" in checks()["state folder"]["findings"][0]["says"]
 
 
@@ -127,18 +127,18 @@ def test_records_that_cannot_be_read_and_submits_that_were_cut_off_are_named_wit
     record("a-1")
     record("b-1", phase="sending", created=time.time() - 7200)
     record("c-1")
-    (store.folder("c-1") / "record.json").write_text("{")
+    (records.get_run_folder("c-1") / "record.json").write_text("{")
     answer = robotrain("doctor")
     assert answer.exit_code == 0  # neither stops a submit
     assert "sending b-1 to mars was cut off 2 hours ago; whether it runs is not known" in answer.stdout
     assert "the same `robotrain submit …` once more   (asks mars; nothing is sent twice)" in answer.stdout
     assert "the record of run c-1 cannot be read" in answer.stdout
-    assert f"rm -r {store.folder('c-1')}" in answer.stdout
+    assert f"rm -r {records.get_run_folder('c-1')}" in answer.stdout
 
 
 def test_a_run_that_is_being_sent_at_this_moment_is_nothing_to_worry_about(checks):
     record("b-1", phase="sending")
-    with (store.folder("b-1") / "claimed").open("r+") as held:
+    with (records.get_run_folder("b-1") / "claimed").open("r+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert checks()["records"]["state"] == "ok"
     assert checks()["records"]["state"] == "warn"
@@ -146,7 +146,7 @@ def test_a_run_that_is_being_sent_at_this_moment_is_nothing_to_worry_about(check
 
 def test_scratch_files_of_killed_commands_are_removed_when_they_are_old(robotrain, state):
     record("a-1")
-    old, new = store.folder("a-1") / ".record-old.tmp", store.folder("a-1") / ".record-new.tmp"
+    old, new = records.get_run_folder("a-1") / ".record-old.tmp", records.get_run_folder("a-1") / ".record-new.tmp"
     folder = state / "runs" / ".b-1.4711"
     folder.mkdir()
     payload = state / "payloads" / ("0" * 64 + ".zip")
@@ -154,7 +154,7 @@ def test_scratch_files_of_killed_commands_are_removed_when_they_are_old(robotrai
     kept = state / "payloads" / ("1" * 64 + ".zip")
     for file in (old, new, folder / "record.json", payload, kept):
         file.write_text("x")
-    os.link(kept, store.folder("a-1") / "payload.zip")
+    os.link(kept, records.get_run_folder("a-1") / "payload.zip")
     for path in (old, folder, payload, kept):
         os.utime(path, (1, 1))
     answer = robotrain("doctor")
@@ -163,7 +163,7 @@ def test_scratch_files_of_killed_commands_are_removed_when_they_are_old(robotrai
     mended = robotrain("doctor", "--fix")
     assert f"remove 3 scratch files of commands that were cut off below {state} …\n  removed 3" in mended.stderr
     assert [path.exists() for path in (old, folder, payload, new, kept)] == [False, False, False, True, True]
-    assert store.read("a-1").run == "a-1"
+    assert records.read_record("a-1").run == "a-1"
 
 
 def test_an_environment_that_was_left_incomplete_is_removed_by_fix_and_nothing_else(robotrain, cache):
@@ -294,7 +294,10 @@ def look():
         ("time.sleep(60)", "it gave no answer in 1 s"),
         ("raise KeyError('x')", "the check itself failed: KeyError: 'x'"),
         ("sys.exit(1)", "the check itself failed: RuntimeError: it ended with SystemExit: 1"),
-        ("yield 'text'", "the check itself failed: TypeError: a check answers with robotrain.health.Finding objects"),
+        (
+            "yield 'text'",
+            "the check itself failed: TypeError: a check answers with robotrain.model.health.HealthResult objects",
+        ),
     ],
 )
 def test_a_check_that_hangs_or_fails_is_named_and_the_others_are_done(checks, install, monkeypatch, body, says):
@@ -341,7 +344,7 @@ def test_checks_that_ask_a_network_are_done_only_when_that_is_asked_for(checks, 
 
 
 PLATFORM = """
-from robotrain.capabilities import YES, Capabilities
+from robotrain.model.capabilities import YES, Capabilities
 class Platform:
     def __init__(self, name, features):
         self.name, self.capabilities, self.summary = name, Capabilities(features=features), ""
@@ -390,9 +393,9 @@ def test_the_json_is_an_api(robotrain):
 
 
 def test_a_part_of_robotrain_that_was_left_behind_stops_a_submit(checks, monkeypatch):
-    from robotrain.doctor import installed
+    from robotrain.doctor import environment
 
-    monkeypatch.setattr(installed, "version", lambda name: "0.0.9" if name == "robotrain-sources" else "0.1.0")
+    monkeypatch.setattr(environment, "version", lambda name: "0.0.9" if name == "robotrain-sources" else "0.1.0")
     says = checks()["robotrain"]["findings"][0]["says"]
     assert says == "robotrain-sources is 0.0.9, and robotrain-core is 0.1.0: they belong to each other"
 

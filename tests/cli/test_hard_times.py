@@ -110,7 +110,7 @@ def test_a_name_that_was_taken_is_given_back_when_a_submit_is_interrupted(tmp_pa
 
 
 def test_numbers_that_are_none_are_json_all_the_same(capsys):
-    from robotrain.cli.output import show_json
+    from robotrain.cli.output import print_json
 
-    show_json({"metrics": {"train/loss": float("nan"), "lr": float("inf")}})
-    assert json.loads(capsys.readouterr().out) == {"metrics": {"train/loss": "nan", "lr": "inf"}}
+    print_json({"metrics": {"train/loss": float("nan"), "lr": float("inf")}})
+    assert json.loads(capsys.readouterr().stdout) == {"metrics": {"train/loss": "nan", "lr": "inf"}}

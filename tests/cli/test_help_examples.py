@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import tomllib
-from robotrain.cli.app import COMMANDS
+from robotrain.command_table import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -48,7 +48,7 @@ def around(pusht, monkeypatch, tmp_path):
 
 def understood(robotrain, example):
     """Whether every option and word of an example is known: that it acts is for other tests."""
-    from robotrain import store
+    from robotrain.store import records
 
     said = words(example)
     if said[0] == "submit" and "--plan" not in said:  # a submit looks at the world first, which takes its time
@@ -59,7 +59,7 @@ def understood(robotrain, example):
     unknown = re.search(
         r"\[(option-\w+|word-unknown|command-unknown|usage|flag-without-value|value-unknown)\]", answer.stderr
     )
-    assert store.names() == []
+    assert records.list_runs() == []
     return unknown is None
 
 

@@ -29,13 +29,13 @@ def tiny(install, tmp_path):
     pins = re.findall(r"^\S+==[^\n]*\n(?: [^\n]*\n)*", DATA.read_text(), re.MULTILINE)
     half = """
 from pathlib import Path
-from robotrain_runtime.half import Environment
-ENVIRONMENT = Environment(lock=Path(__file__).with_name("tiny.txt"), python="3.10-3.14", gib=0.01)
+from robotrain_runtime.contract.container_plugin import PythonEnvironment
+ENVIRONMENT = PythonEnvironment(lock=Path(__file__).with_name("tiny.txt"), python="3.10-3.14", gib=0.01)
 """
     kind = """
 from dataclasses import dataclass
-from robotrain.hookspecs import hook
-from robotrain.workload import Role, Workload
+from robotrain.plugins.hookspecs import hook
+from robotrain.model.workload import Role, Workload
 
 @dataclass(frozen=True)
 class Parameters:
@@ -43,7 +43,7 @@ class Parameters:
 
 @hook
 def robotrain_workloads():
-    return [Workload(name="tiny", summary="", parameters=Parameters, roles={"dataset": Role()}, half="tiny_half")]
+    return [Workload(name="tiny", summary="", parameters=Parameters, roles={"dataset": Role()}, container_plugin="tiny_half")]
 """
     site = install("robotrain-tiny", {"workload.tiny": "tiny_workload"}, tiny_workload=kind, tiny_half=half)
     (site / "tiny.txt").write_text("".join(pin for pin in pins if pin.partition("==")[0] in SMALL))
@@ -59,7 +59,7 @@ def test_the_dockerfile_comes_on_stdout_with_both_environments_and_says_that_not
     assert "robotrain image lerobot-train --to DIR" in told.stderr
     for kind, name in (("lerobot_train.container", "train"), ("", "data")):
         module = import_module(f"robotrain_workloads.{kind}" if kind else "robotrain_sources.data_environment")
-        found = environment.folder(module.ENVIRONMENT.lock, Path("/opt/robotrain"))
+        found = environment.get_environment_folder(module.ENVIRONMENT.lock, Path("/opt/robotrain"))
         assert re.search(rf"^#   {name}\.txt +{found.name} ", told.stdout, re.MULTILINE)
         (line,) = [line for _, line in words if f"/locks/{name}.txt" in line]
         assert f"--python {module.ENVIRONMENT.python} " in line
@@ -99,7 +99,8 @@ def test_the_folder_holds_all_that_docker_build_needs_and_is_written_again(robot
         "robotrain_runtime/environments/environment.py",
     } <= present
     assert [one["digest"] for one in told["environments"]] == [
-        environment.folder(tmp_path / "image/locks" / one["lock"], tmp_path).name for one in told["environments"]
+        environment.get_environment_folder(tmp_path / "image/locks" / one["lock"], tmp_path).name
+        for one in told["environments"]
     ]
     mounted = re.findall(r"/tmp/robotrain-image/([\w./-]+)", (tmp_path / "image/Dockerfile").read_text())
     assert all((tmp_path / "image" / path).is_file() for path in mounted)
@@ -163,11 +164,11 @@ def machine(tmp_path, monkeypatch):
 
     `machine(line)` does a RUN line there; its mounts are of no use to a shell.
     """
-    from robotrain.image import dockerfile
+    from robotrain import image
 
-    if (python := uv.pip()) is None:
+    if (python := uv.find_python_with_pip()) is None:
         pytest.skip("no pip on this machine")
-    folders = {dockerfile.PLACE: "opt", dockerfile.CONTEXT: "image", dockerfile.CACHE: "fetched"}
+    folders = {image.IMAGE_FOLDER: "opt", image.CONTEXT_MOUNT: "image", image.CACHE_MOUNT: "fetched"}
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/python3").symlink_to(python)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
@@ -191,7 +192,7 @@ def test_its_run_lines_bake_what_the_runtime_then_finds_without_building_anythin
         if word == "RUN":
             done = machine(line)
             assert done.returncode == 0, done.stderr
-    assert (tmp_path / "opt/uv" / uv.version() / "bin/uv").exists()
+    assert (tmp_path / "opt/uv" / uv.get_uv_version() / "bin/uv").exists()
     shutil.rmtree(tmp_path / "image")  # what was only mounted
     shutil.rmtree(tmp_path / "fetched")
     monkeypatch.setenv("ROBOTRAIN_BAKED", str(tmp_path / "opt"))
@@ -206,7 +207,7 @@ def test_its_run_lines_bake_what_the_runtime_then_finds_without_building_anythin
             str(tmp_path / "cache"),
         ]
         told = subprocess.run([*command, "--python", "3.10-3.14"], capture_output=True, text=True, check=True)
-        assert told.stdout == f"{environment.folder(lock, tmp_path / 'opt')}\n"
+        assert told.stdout == f"{environment.get_environment_folder(lock, tmp_path / 'opt')}\n"
         assert told.stderr == ""
         assert list(Path(told.stdout.strip()).glob("lib/*/site-packages/idna/__pycache__/*.pyc"))
         subprocess.run([f"{told.stdout.strip()}/bin/python", "-c", f"import {module}"], check=True)

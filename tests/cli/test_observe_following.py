@@ -5,11 +5,11 @@ import sys
 import time
 
 import pytest
-from robotrain.cli.watching import follow, followed
-from robotrain.handle import Run
-from robotrain.plugins import Plugins
-from robotrain.problem import Rejected
-from robotrain_runtime.event import Checkpoint, Evaluated, Metrics, Outcome, Stage
+from robotrain.api import Run
+from robotrain.cli.watch import follow, follower
+from robotrain.errors import Rejected
+from robotrain.plugins.manager import Plugins
+from robotrain_runtime.contract.event import Checkpoint, Evaluated, Metrics, Outcome, Stage
 from typer import Exit
 
 DONE = Outcome(state="succeeded", exit_code=0)
@@ -23,7 +23,7 @@ def step(number, total=3):
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     for name in ("LOOK_SECONDS", "AGAIN_SECONDS", "LAST_LINES_SECONDS"):
-        monkeypatch.setattr(followed, name, 0.1)
+        monkeypatch.setattr(follower, name, 0.1)
 
 
 def test_several_are_waited_for_and_one_that_failed_makes_the_exit_code_5(scripted, robotrain, soon):
@@ -108,7 +108,7 @@ def test_a_platform_that_stumbles_is_a_warning(scripted, robotrain, soon):
 
 
 def test_a_platform_that_stays_silent_is_given_up(scripted, robotrain, monkeypatch):
-    monkeypatch.setattr(followed, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(follower, "PATIENCE_SECONDS", 0.2)
     run = scripted.run("train-1")
     run.does("raises", "bad gateway")
     answer = robotrain("wait")
@@ -164,19 +164,19 @@ def test_a_run_that_its_platform_forgets_while_it_is_waited_for(scripted, robotr
 
 
 def stream(run, as_json=False):
-    from robotrain import store
+    from robotrain.store import records
 
     plugins = Plugins()
-    follow.stream(store.read(run), plugins.platform("pluto"), as_json, plugins)
+    follow.stream_log(records.read_record(run), plugins.platform("pluto"), as_json, plugins)
 
 
 def test_a_stream_shows_the_log_and_then_ends_like_wait(scripted, capsys):
     scripted.run("train-1", "hello", Stage(name="work", state="started"), step(1), step(3), DONE, state="succeeded")
     stream("train-1")
     told = capsys.readouterr()
-    assert told.err.splitlines()[:3] == ["hello", "[robotrain] work: started", "[robotrain] step 1: train/loss 1"]
-    assert "train-1 succeeded" in told.out
-    assert "step 1 to 3: train/loss 1 → 0.3333" in told.out
+    assert told.stderr.splitlines()[:3] == ["hello", "[robotrain] work: started", "[robotrain] step 1: train/loss 1"]
+    assert "train-1 succeeded" in told.stdout
+    assert "step 1 to 3: train/loss 1 → 0.3333" in told.stdout
 
 
 def test_a_stream_that_breaks_is_no_failure_of_the_submit(scripted, capsys, soon):
@@ -185,10 +185,10 @@ def test_a_stream_that_breaks_is_no_failure_of_the_submit(scripted, capsys, soon
     soon(*[lambda: None] * 3, lambda: run.status(state="succeeded"))
     stream("train-1", as_json=True)
     told = capsys.readouterr()
-    assert json.loads(told.out)["state"] == "succeeded"
-    assert "warning: the log of train-1 broke off" in told.err
-    assert told.err.splitlines().count("hello") == 1
-    assert "again" in told.err.splitlines()
+    assert json.loads(told.stdout)["state"] == "succeeded"
+    assert "warning: the log of train-1 broke off" in told.stderr
+    assert told.stderr.splitlines().count("hello") == 1
+    assert "again" in told.stderr.splitlines()
 
 
 def test_a_stream_of_a_run_that_fails_ends_with_5(scripted, capsys):
@@ -196,7 +196,7 @@ def test_a_stream_of_a_run_that_fails_ends_with_5(scripted, capsys):
     with pytest.raises(Exit) as ended:
         stream("train-1")
     assert ended.value.exit_code == 5
-    assert "train-1 failed: out of paint" in capsys.readouterr().out
+    assert "train-1 failed: out of paint" in capsys.readouterr().stdout
 
 
 def test_a_stream_of_a_run_that_is_gone_raises(scripted):
@@ -258,7 +258,7 @@ def test_the_plugins_of_a_site_are_told_once_of_a_run_that_was_seen_to_end(
 ):
     words = tmp_path / "words"
     rule = f"""
-from robotrain.hookspecs import hook
+from robotrain.plugins.hookspecs import hook
 @hook
 def robotrain_run_changed(run, change, status):
     with open({str(words)!r}, "a") as file:
@@ -276,13 +276,13 @@ def robotrain_run_changed(run, change, status):
 
 
 def test_a_hanging_log_does_not_keep_the_end_from_being_told(scripted, robotrain, monkeypatch):
-    from robotrain_runtime import event
+    from robotrain_runtime.contract import event
 
     scripted.run("train-1", step(1), state="succeeded")
     Plugins().platform("pluto")
 
     def logs(self, reference, follow, tail=None):
-        yield event.dump(step(1))
+        yield event.format_event(step(1))
         time.sleep(2)
 
     monkeypatch.setattr(sys.modules["pluto_plugin"].Pluto, "logs", logs)

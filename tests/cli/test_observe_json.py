@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from robotrain.cli.watching import followed
-from robotrain_runtime.event import (
+from robotrain.cli.watch import follower
+from robotrain_runtime.contract.event import (
     Checkpoint,
     Delivered,
     Download,
@@ -118,7 +118,7 @@ def test_of_watch(robotrain):
 
 
 def test_of_trouble_in_watch(robotrain, run, soon, monkeypatch):
-    monkeypatch.setattr(followed, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(follower, "POLL_SECONDS", 0.1)
     run.does("raises", "bad gateway")
     soon(run.stumbled, (run.folder / "raises").unlink)
     told = [json.loads(line) for line in robotrain("watch", "train-1", "--json").stdout.splitlines()]

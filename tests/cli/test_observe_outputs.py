@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from robotrain_runtime.event import Checkpoint, Evaluated, Published
+from robotrain_runtime.contract.event import Checkpoint, Evaluated, Published
 
 
 @pytest.fixture

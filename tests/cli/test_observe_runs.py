@@ -5,8 +5,8 @@ import subprocess
 import time
 
 import pytest
-from robotrain import held_name, store
-from robotrain_runtime.event import Metrics, Outcome
+from robotrain.store import name_lock, records
+from robotrain_runtime.contract.event import Metrics, Outcome
 from scripted import record
 
 LOSSES = [Metrics(step=step, total=200, values={"train/loss": 1 / step}) for step in range(1, 60)]
@@ -132,7 +132,7 @@ def test_whoever_sees_the_end_remembers_it(scripted, robotrain, command):
 def test_a_broken_record_hides_no_other_and_says_how_to_mend_it(scripted, robotrain):
     scripted.run("train-1", state="succeeded", age=20)
     scripted.run("train-2", age=10)
-    (store.folder("train-2") / "record.json").write_text('{"schema": 1, "run": "tr')
+    (records.get_run_folder("train-2") / "record.json").write_text('{"schema": 1, "run": "tr')
     _, broken, sound = lines(robotrain("runs"))
     assert broken.split()[:2] == ["train-2", "broken"]
     assert "rm -r" in broken
@@ -142,12 +142,12 @@ def test_a_broken_record_hides_no_other_and_says_how_to_mend_it(scripted, robotr
 @pytest.mark.parametrize(("at_it", "state"), [(False, "interrupted"), (True, "sending")])
 def test_a_submit_that_was_cut_off_is_told_from_one_that_goes_on(scripted, robotrain, tmp_path, at_it, state):
     record("train-1", "pluto", tmp_path, time.time(), phase="sending", reference={})
-    held = held_name.take(store.folder("train-1")) if at_it else None
+    held = name_lock.acquire_name_lock(records.get_run_folder("train-1")) if at_it else None
     (one,) = robotrain("runs", "--json").json["runs"]
     assert one["state"] == state
     assert ("robotrain status train-1" in one["reason"]) is not at_it
     if held:
-        held.let_go()
+        held.release()
 
 
 def test_what_a_platform_prints_is_no_result(scripted, robotrain, capfd):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from robotrain_runtime.event import (
+from robotrain_runtime.contract.event import (
     Checkpoint,
     Delivered,
     Evaluated,
@@ -283,13 +283,13 @@ def test_status_loads_nothing_that_draws_or_follows(scripted, tmp_path):
     environ = os.environ | {"PYTHONPATH": str(tmp_path / "site-robotrain-pluto")}
     done = subprocess.run([sys.executable, "-c", probe], env=environ, capture_output=True, text=True, check=True)
     modules = set(done.stdout.splitlines()[-1].split())
-    assert "robotrain.cli.status" in modules
-    assert not {name for name in modules if name.startswith("robotrain.cli.watching.follow")}
+    assert "robotrain.cli.commands.status" in modules
+    assert not {name for name in modules if name.startswith("robotrain.cli.watch.follow")}
     assert not modules & {
         "pydantic",
         "yaml",
         "queue",
         "unicodedata",
         "robotrain.cli.columns",
-        "robotrain.cli.watching.curve",
+        "robotrain.cli.watch.dashboard",
     }

@@ -5,7 +5,7 @@ import re
 
 import pytest
 from glass import Glass, Screen
-from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome, Registered, Stage
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Outcome, Registered, Stage
 
 DONE = Outcome(state="succeeded", exit_code=0)
 NAME = "lerobot-train-fab69e8c-1"

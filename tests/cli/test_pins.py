@@ -4,15 +4,15 @@ import json
 import shutil
 
 import pytest
-from robotrain import sent_plans
+from robotrain.store import plans
 
 MOON = """
 import os
 from pathlib import Path
 from dataclasses import dataclass
 from typing import ClassVar
-from robotrain.hookspecs import hook
-from robotrain.source import Absent, Pinning, RoleFlag, SourceError, SourceKind, Unseen
+from robotrain.plugins.hookspecs import hook
+from robotrain.model.source import SourceNotFound, Pinning, RoleFlag, SourceError, SourceKind, SourceUnreachable
 
 @dataclass(frozen=True)
 class Stone:
@@ -25,9 +25,9 @@ def now(source, role):
     if said == "away":
         raise SourceError("The moon does not answer.")
     if said == "clouded":
-        raise Unseen("Nobody here may look at the moon.")
+        raise SourceUnreachable("Nobody here may look at the moon.")
     if said == "eclipsed":
-        raise Absent("There is no such stone.")
+        raise SourceNotFound("There is no such stone.")
     return f"{role}-{said}"
 
 def gone(source, role, pin):
@@ -41,7 +41,7 @@ def lacks(source, role, paths):
 @hook
 def robotrain_source_kinds():
     return [SourceKind(name="moon", title="moon stones", form="STONE", help="A stone.",
-        roles={"dataset": RoleFlag("--stone")}, recognises=lambda text: True, parse=lambda text, base: Stone(text),
+        roles={"dataset": RoleFlag("--stone")}, recognizes=lambda text: True, parse=lambda text, base: Stone(text),
         pinning=Pinning(now, gone, lacks))]
 """
 
@@ -53,7 +53,7 @@ def moon(install, venus, tmp_path, monkeypatch):
     import venus_plugin
 
     monkeypatch.setattr(venus_plugin, "KINDS", (*venus_plugin.KINDS, "moon"))
-    from robotrain.capabilities import YES
+    from robotrain.model.capabilities import YES
 
     monkeypatch.setitem(venus_plugin.Venus.capabilities.sources, ("dataset", "moon"), YES)
     path = tmp_path / "moon"
@@ -66,7 +66,7 @@ JOB = ("--platform", "venus", "--stone", "basalt")
 
 
 def pins(run):
-    return [source.pin for source in sent_plans.read(run).plan.job.sources]
+    return [source.pin for source in plans.read_stored_plan(run).plan.job.sources]
 
 
 def test_submit_pins_and_no_pin_does_not(robotrain, moon):
@@ -79,7 +79,7 @@ def test_a_pin_changes_nothing_of_the_runs_name_and_travels_in_the_document(robo
     moon.write_text("new")
     second = robotrain("submit", *JOB).stdout.strip()
     assert second == first[:-1] + "2"
-    document = json.loads((sent_plans.folder(second) / "job.json").read_text())
+    document = json.loads((plans.get_plan_folder(second) / "job.json").read_text())
     assert document["sources"][0]["pin"] == "dataset-new"
 
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from robotrain import sent_plans, store
+from robotrain.store import plans, records
 
 
 @pytest.fixture
@@ -26,10 +26,10 @@ def test_a_rendered_folder_is_sent_byte_for_byte(robotrain, venus, job, tmp_path
     answer = robotrain("submit", "--plan", tmp_path / "plan")
     run = answer.stdout.strip()
     assert answer.exit_code == 0
-    kept = sent_plans.folder(run)
+    kept = plans.get_plan_folder(run)
     for path in ("job.json", "payload.zip"):
         assert (kept / path).read_bytes() == (tmp_path / "plan" / path).read_bytes()
-    assert (venus / "jobs" / run).read_text().strip() == store.read(run).plan
+    assert (venus / "jobs" / run).read_text().strip() == records.read_record(run).plan
 
 
 def test_a_plan_can_be_sent_once(robotrain, venus, job, tmp_path):
@@ -58,7 +58,7 @@ def test_a_plan_that_was_edited_is_sent_as_it_is_and_that_is_said(robotrain, ven
     path.write_text(path.read_text().replace('"training_steps": 7', '"training_steps": 8'))
     answer = robotrain("submit", "--plan", tmp_path / "plan")
     assert "changed since it was rendered, and sent as it is now: job.json" in answer.stderr
-    assert '"training_steps": 8' in (sent_plans.folder(answer.stdout.strip()) / "job.json").read_text()
+    assert '"training_steps": 8' in (plans.get_plan_folder(answer.stdout.strip()) / "job.json").read_text()
 
 
 def test_another_plan_of_a_name_that_was_cut_off_says_so(robotrain, venus, job, tmp_path):
@@ -156,7 +156,7 @@ def test_a_plan_that_says_what_cannot_be_is_refused(robotrain, venus, job, tmp_p
     answer = robotrain("submit", "--plan", tmp_path / "plan")
     assert answer.exit_code == 2
     assert "robotrain-plan.json is damaged" in answer.stderr
-    assert store.names() == []
+    assert records.list_runs() == []
 
 
 def test_resubmit_sends_the_very_plan_as_the_next_attempt(robotrain, venus, sent):
@@ -164,7 +164,7 @@ def test_resubmit_sends_the_very_plan_as_the_next_attempt(robotrain, venus, sent
     again = answer.stdout.strip()
     assert again == sent[:-1] + "2"
     assert f"the very plan of {sent}" in answer.stderr
-    before, after = sent_plans.read(sent), sent_plans.read(again)
+    before, after = plans.read_stored_plan(sent), plans.read_stored_plan(again)
     assert (before.plan.job, before.settings, before.payload.digest) == (
         after.plan.job,
         after.settings,
@@ -174,7 +174,7 @@ def test_resubmit_sends_the_very_plan_as_the_next_attempt(robotrain, venus, sent
 
 def test_the_very_plan_differs_in_its_name_alone(robotrain, venus, sent):
     again = robotrain("resubmit", sent).stdout.strip()
-    before, after = ((sent_plans.folder(run) / "job.json").read_text() for run in (sent, again))
+    before, after = ((plans.get_plan_folder(run) / "job.json").read_text() for run in (sent, again))
     assert before.replace(sent, again) == after
 
 
@@ -189,7 +189,7 @@ def test_resubmit_of_a_plan_that_was_edited_says_what_is_not_the_same(robotrain,
 
 
 def test_resubmit_says_which_settings_came_and_went(robotrain, venus, sent):
-    path = sent_plans.folder(sent) / "robotrain-plan.json"
+    path = plans.get_plan_folder(sent) / "robotrain-plan.json"
     body = json.loads(path.read_text())
     path.write_text(json.dumps(body | {"settings": {"latitude": 7}}))
     answer = robotrain("resubmit", sent, "--dry-run")
@@ -198,17 +198,17 @@ def test_resubmit_says_which_settings_came_and_went(robotrain, venus, sent):
 
 
 def test_resubmit_with_another_payload_says_so(robotrain, venus, sent, monkeypatch):
-    from robotrain import api
-    from robotrain.payload import Payload
+    from robotrain.model.plan import Payload
+    from robotrain.submission import prepare
 
-    monkeypatch.setattr(api, "pack", lambda halves: Payload(b"of a newer robotrain"))
+    monkeypatch.setattr(prepare, "pack_payload", lambda halves: Payload(b"of a newer robotrain"))
     assert "payload: " in robotrain("resubmit", sent, "--set", "batch_size=4", "--dry-run").stderr
     assert "payload: " not in robotrain("resubmit", sent, "--dry-run").stderr
 
 
 def test_resubmit_keeps_where_a_value_came_from(robotrain, venus, sent):
     run = robotrain("resubmit", sent, "--set", "batch_size=4").stdout.strip()
-    origins = {value["name"]: value["origin"] for value in sent_plans.read(run).values}
+    origins = {value["name"]: value["origin"] for value in plans.read_stored_plan(run).values}
     assert origins["training_steps"] == "flag --training-steps"
     assert origins["seed"] == "default"
     assert origins["batch_size"] == "flag --set batch_size"
@@ -228,12 +228,12 @@ def test_resubmit_keeps_the_order_of_the_datasets(robotrain, venus, pusht, tmp_p
     )
     run = robotrain("submit", "--platform", "venus", *several, "--no-pin").stdout.strip()
     again = robotrain("resubmit", run, "--set", "batch_size=4", "--no-pin").stdout.strip()
-    before, after = ([source.uri for source in sent_plans.read(one).plan.job.sources] for one in (run, again))
+    before, after = ([source.uri for source in plans.read_stored_plan(one).plan.job.sources] for one in (run, again))
     assert before == after == [str(other), "https://account.blob.core.windows.net/data/p", str(pusht)]
 
 
 def test_resubmit_of_a_plan_that_was_damaged_says_so(robotrain, venus, sent):
-    (sent_plans.folder(sent) / "job.json").write_text("{}")
+    (plans.get_plan_folder(sent) / "job.json").write_text("{}")
     answer = robotrain("resubmit", sent)
     assert answer.exit_code == 2
     assert "is not as it was sent any more" in answer.stderr
@@ -243,18 +243,18 @@ def test_resubmit_finds_out_what_became_of_a_submit_that_was_cut_off(robotrain, 
     (venus / "mood").write_text("takes it and hangs up")
     robotrain("submit", *job)
     (venus / "mood").unlink()
-    (left,) = store.names()
+    (left,) = records.list_runs()
     answer = robotrain("resubmit")
     assert answer.stdout.strip() == left
     assert "venus had taken it" in answer.stderr
-    assert (venus / "jobs" / left).read_text().split() == [store.read(left).plan]
+    assert (venus / "jobs" / left).read_text().split() == [records.read_record(left).plan]
 
 
 def test_resubmit_does_not_take_over_what_was_cut_off_with_another_payload(robotrain, venus, sent, job, monkeypatch):
-    from robotrain import api
-    from robotrain.payload import Payload
+    from robotrain.model.plan import Payload
+    from robotrain.submission import prepare
 
-    monkeypatch.setattr(api, "pack", lambda halves: Payload(b"of a newer robotrain"))
+    monkeypatch.setattr(prepare, "pack_payload", lambda halves: Payload(b"of a newer robotrain"))
     (venus / "mood").write_text("hangs up")
     robotrain("submit", *job, "--no-pin")
     (venus / "mood").unlink()
@@ -268,16 +268,16 @@ def test_resubmit_with_new_leaves_what_was_cut_off(robotrain, venus, job):
     (venus / "mood").write_text("hangs up")
     robotrain("submit", *job)
     (venus / "mood").unlink()
-    assert robotrain("resubmit", "--new").stdout.strip() == store.names()[-1][:-1] + "2"
+    assert robotrain("resubmit", "--new").stdout.strip() == records.list_runs()[-1][:-1] + "2"
 
 
 def test_resubmit_sends_the_payload_of_then_not_that_of_now(robotrain, venus, sent, monkeypatch):
-    from robotrain import api
+    from robotrain.submission import prepare
 
     def nothing(halves):
         raise AssertionError("packed anew")
 
-    monkeypatch.setattr(api, "pack", nothing)
+    monkeypatch.setattr(prepare, "pack_payload", nothing)
     assert robotrain("resubmit", sent).exit_code == 0
 
 
@@ -286,16 +286,16 @@ def test_resubmit_with_set_says_what_differs(robotrain, venus, sent):
     assert "batch_size: 32 → 4" in answer.stderr
     assert "altitude: 50 → 60" in answer.stderr
     assert "nothing was" in answer.stderr
-    assert store.names() == [sent]
+    assert records.list_runs() == [sent]
     run = robotrain("resubmit", sent, "--set", "batch_size=4").stdout.strip()
-    assert sent_plans.read(run).plan.job["batch_size"] == 4
-    assert sent_plans.read(run).plan.job["training_steps"] == 7
+    assert plans.read_stored_plan(run).plan.job["batch_size"] == 4
+    assert plans.read_stored_plan(run).plan.job["training_steps"] == 7
 
 
 def test_resubmit_does_not_look_at_todays_environment(robotrain, venus, sent, monkeypatch):
     monkeypatch.setenv("BATCH_SIZE", "3")
     run = robotrain("resubmit", sent, "--set", "training_steps=9").stdout.strip()
-    assert sent_plans.read(run).plan.job["batch_size"] == 32
+    assert plans.read_stored_plan(run).plan.job["batch_size"] == 32
 
 
 def test_resubmit_refuses_a_set_that_is_wrong_like_the_flag(robotrain, venus, sent):
@@ -308,7 +308,7 @@ def test_resubmit_refuses_a_set_that_is_wrong_like_the_flag(robotrain, venus, se
 def test_resubmit_of_a_run_whose_plan_is_gone_says_so(robotrain, venus, sent):
     import shutil
 
-    shutil.rmtree(sent_plans.folder(sent))
+    shutil.rmtree(plans.get_plan_folder(sent))
     answer = robotrain("resubmit", sent)
     assert answer.exit_code == 2
     assert f"the plan of {sent} is not here any more" in answer.stderr
@@ -319,11 +319,11 @@ def test_resume_goes_on_from_the_last_checkpoint_as_a_run_of_its_own(robotrain, 
     answer = robotrain("resume", sent, "--training-steps", "20")
     run = answer.stdout.strip()
     assert "going on from step 4" in answer.stderr
-    job = sent_plans.read(run).plan.job
+    job = plans.read_stored_plan(run).plan.job
     assert job["training_steps"] == 20
     (source,) = [source for source in job.sources if source.role == "resume"]
     assert source.uri == f"/venus/{sent}/checkpoints/000004"
-    told = {value["name"]: (value["value"], value["origin"]) for value in sent_plans.read(run).values}
+    told = {value["name"]: (value["value"], value["origin"]) for value in plans.read_stored_plan(run).values}
     assert told["resume"] == (f"local_path {source.uri}", f"run {sent}")
     assert robotrain("resubmit", run, "--set", "batch_size=4").exit_code == 0
 
@@ -333,11 +333,11 @@ def test_a_resume_that_was_cut_off_is_told_and_finished(robotrain, venus, sent):
     (venus / "mood").write_text("takes it and hangs up")
     robotrain("resume", sent, "--training-steps", "20")
     (venus / "mood").unlink()
-    left = store.names()[0]
+    left = records.list_runs()[0]
     answer = robotrain("resume")  # the newest: that one
     assert "venus had taken it" in answer.stderr
     assert f"robotrain cancel {left}" in answer.stderr
-    assert (answer.exit_code, store.read(left).phase) == (2, "sent")
+    assert (answer.exit_code, records.read_record(left).phase) == (2, "sent")
     assert len((venus / "jobs" / left).read_text().split()) == 1
 
 
@@ -346,7 +346,7 @@ def test_a_resumed_run_is_resumed_from_its_own_checkpoint(robotrain, venus, sent
     first = robotrain("resume", sent, "--training-steps", "20").stdout.strip()
     becomes(venus, first, state="failed", checkpoints=[8])
     second = robotrain("resume", first, "--set", "batch_size=4").stdout.strip()
-    sources = sent_plans.read(second).plan.job.sources
+    sources = plans.read_stored_plan(second).plan.job.sources
     assert [source.uri for source in sources if source.role == "resume"] == [f"/venus/{first}/checkpoints/000008"]
 
 
@@ -388,21 +388,21 @@ def test_what_is_not_sent_cannot_be_followed(robotrain, venus, job, sent, follow
 
 
 def test_resume_passes_over_a_checkpoint_that_is_not_as_it_was_saved(tmp_path):
-    from robotrain import again
-    from robotrain.run import Output
-    from robotrain_runtime import checkpoint
+    from robotrain.model.run import Output
+    from robotrain.submission import resume
+    from robotrain_runtime.contract import checkpoint
 
     found = []
     for step in (2, 4):
         folder = tmp_path / f"{step:06}"
         folder.mkdir()
         (folder / "model").write_text(f"weights of step {step}")
-        digest = checkpoint.seal(folder, step=step, run="train-1", job="j").digest
+        digest = checkpoint.seal_checkpoint(folder, step=step, run="train-1", job="j").digest
         name = f"checkpoints/{step:06}"
         one = Output(name=name, kind="checkpoint", source="local_path", uri=str(folder), step=step, digest=digest)
         found.append(one)
     said = []
-    assert again.last_whole(found, said.append).step == 4
+    assert resume.find_last_intact_checkpoint(found, said.append).step == 4
     (tmp_path / "000004/model").write_text("torn")
-    assert again.last_whole(found, said.append).step == 2
+    assert resume.find_last_intact_checkpoint(found, said.append).step == 2
     assert said == [f"warning: {tmp_path}/000004/model is not what was saved: passed over"]

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 import typer
-from robotrain import store
-from robotrain.cli import prune as pruning
-from robotrain.cli import removing
-from robotrain.cli.output import guarded
-from robotrain.run import RunRecord
+from robotrain.cli import arguments
+from robotrain.cli.commands import prune as pruning
+from robotrain.cli.output import handle_errors
+from robotrain.model.run import RunRecord
+from robotrain.store import records
 from typer.testing import CliRunner
 
 DAY = 24 * 3600
 VENUS = """
 from pathlib import Path
-from robotrain.capabilities import Capabilities
-from robotrain.hookspecs import hook
-from robotrain.run import Output, RunGone, Status
+from robotrain.model.capabilities import Capabilities
+from robotrain.plugins.hookspecs import hook
+from robotrain.model.run import Output, RunGone, Status
 
 class Venus:
     name, summary, capabilities = "venus", "", Capabilities()
@@ -33,7 +33,7 @@ class Venus:
     def outputs(self, reference):
         uri = str(Path(reference["folder"]) / "checkpoint")
         return [Output(name="checkpoint", kind="checkpoint", source="local_path", uri=uri)]
-    def forget(self, reference, dry_run=False):
+    def remove_outputs(self, reference, dry_run=False):
         folder = Path(reference["folder"])
         if (folder / "stuck").exists() and not dry_run:
             raise PermissionError(13, "Permission denied", str(folder))
@@ -83,9 +83,9 @@ def prune():
         yes: bool = False,
         json: bool = False,
     ) -> None:
-        wanted = pruning.Wanted(older_than=older_than, keep=keep, state=state, platform=platform)
-        with guarded(as_json=json):
-            pruning.prune(ctx, wanted, yes=yes, json=json)
+        wanted = pruning.PruneSelection(older_than=older_than, keep=keep, state=state, platform=platform)
+        with handle_errors(as_json=json):
+            pruning.prune_runs(ctx, wanted, yes=yes, json=json)
 
     def run(*args: object, typed: str | None = None) -> Answer:
         result = CliRunner().invoke(app, [str(arg) for arg in args], input=typed)
@@ -110,7 +110,7 @@ def sent(tmp_path):
         folder.mkdir(parents=True)
         (folder / "checkpoint").write_bytes(b"x" * 1000)
         (folder / "state").write_text(f"{state} {time.time() - days * DAY}")
-        home = store.folder(run)
+        home = records.get_run_folder(run)
         (home / "plan").mkdir(parents=True)
         job = {"sources": [{"role": "policy", "kind": "local_path", "uri": uri} for uri in sources]}
         (home / "plan" / "robotrain-plan.json").write_text(json.dumps({"job": job}))
@@ -122,7 +122,7 @@ def sent(tmp_path):
             "workload": "lerobot-train",
             "reference": {"folder": str(folder)},
         }
-        store.write(RunRecord(run=run, **fields))
+        records.write_record(RunRecord(run=run, **fields))
         return folder
 
     return sent
@@ -138,7 +138,7 @@ def test_what_would_go_is_shown_with_its_size_and_stays_until_it_is_confirmed(pr
     assert row == ["old-1", "succeeded", "venus", "40", "days", "ago", "1.0", "kB"]
     assert "1 run, 1.0 kB" in answer.stderr
     assert "nothing was removed: --yes removes it" in answer.stderr
-    assert store.names() == ["new-1", "old-1"]
+    assert records.list_runs() == ["new-1", "old-1"]
 
 
 def test_what_is_confirmed_goes(prune, sent):
@@ -147,16 +147,16 @@ def test_what_is_confirmed_goes(prune, sent):
     assert answer.exit_code == 0
     assert answer.stdout.splitlines()[-1] == "1 run removed, 1.0 kB free again"
     assert (old.exists(), new.exists()) == (False, True)
-    assert store.names() == ["new-1"]
+    assert records.list_runs() == ["new-1"]
 
 
 @pytest.mark.parametrize(("typed", "left"), [("y\n", []), ("n\n", ["old-1"]), ("\n", ["old-1"]), ("", ["old-1"])])
 def test_at_a_terminal_the_question_is_asked(prune, sent, monkeypatch, typed, left):
-    monkeypatch.setattr(removing, "_is_terminal", lambda stream: True)
+    monkeypatch.setattr(arguments, "_is_terminal", lambda stream: True)
     sent("old-1", days=40)
     answer = prune("--older-than", "30d", typed=typed)
     assert "remove 1 run? [y/N]" in answer.stderr
-    assert store.names() == left
+    assert records.list_runs() == left
 
 
 def test_ctrl_c_at_the_question_removes_nothing_and_leaves_the_line(monkeypatch, capsys):
@@ -164,11 +164,11 @@ def test_ctrl_c_at_the_question_removes_nothing_and_leaves_the_line(monkeypatch,
         def readline(self):
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(removing, "_is_terminal", lambda stream: True)
+    monkeypatch.setattr(arguments, "_is_terminal", lambda stream: True)
     monkeypatch.setattr("sys.stdin", Stdin())
     with pytest.raises(KeyboardInterrupt):
-        removing.confirmed("1 run", yes=False)
-    assert capsys.readouterr().err == "remove 1 run? [y/N] \n"
+        arguments.confirm_removal("1 run", yes=False)
+    assert capsys.readouterr().stderr == "remove 1 run? [y/N] \n"
 
 
 @pytest.mark.parametrize("words", [("-n", "3"), ("--all",)])
@@ -188,7 +188,7 @@ def test_the_newest_stay(prune, sent):
     for number in range(1, 6):
         sent(f"run-{number}", days=10 - number)
     prune("--keep", "2", "--yes")
-    assert store.names() == ["run-5", "run-4"]
+    assert records.list_runs() == ["run-5", "run-4"]
 
 
 def test_only_those_in_a_state_or_on_a_platform_and_of_these_the_newest_stay(prune, sent):
@@ -197,15 +197,15 @@ def test_only_those_in_a_state_or_on_a_platform_and_of_these_the_newest_stay(pru
         sent(f"good-{number}", days=10 - number)
     sent("far-1", days=99, state="failed", platform="saturn")
     prune("--keep", "1", "--state", "failed", "--platform", "venus", "--yes")
-    assert sorted(store.names()) == ["bad-3", "far-1", "good-1", "good-2", "good-3"]
+    assert sorted(records.list_runs()) == ["bad-3", "far-1", "good-1", "good-2", "good-3"]
 
 
 def test_runs_that_go_on_broken_records_and_cut_off_submits_stay_and_it_is_said_why(prune, sent):
     sent("busy-1", days=40, state="running")
     sent("broken-1", days=40)
-    (store.folder("broken-1") / "record.json").write_text("{")
+    (records.get_run_folder("broken-1") / "record.json").write_text("{")
     sent("cut-1", days=40)
-    path = store.folder("cut-1") / "record.json"
+    path = records.get_run_folder("cut-1") / "record.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"phase": "sending"}))
     answer = prune("--older-than", "30d", "--yes")
     assert answer.exit_code == 0
@@ -213,7 +213,7 @@ def test_runs_that_go_on_broken_records_and_cut_off_submits_stay_and_it_is_said_
     assert "busy-1 stays: it is running" in answer.stderr
     assert "broken-1 stays: " in answer.stderr
     assert "cut-1 stays: whether venus took cut-1 cannot be asked: its plan is damaged" in answer.stderr
-    assert len(store.names()) == 3
+    assert len(records.list_runs()) == 3
 
 
 def test_a_run_that_a_newer_one_was_started_from_stays(prune, sent):
@@ -222,7 +222,7 @@ def test_a_run_that_a_newer_one_was_started_from_stays(prune, sent):
     assert "base-1 stays: tuned-1 was started from it" in prune("--older-than", "30d", "--yes").stderr
     assert base.exists()
     prune("--older-than", "1d", "--yes")  # both together
-    assert store.names() == []
+    assert records.list_runs() == []
 
 
 def test_of_a_platform_that_keeps_what_runs_left_only_the_record_goes_and_that_is_said(prune, sent):
@@ -231,7 +231,7 @@ def test_of_a_platform_that_keeps_what_runs_left_only_the_record_goes_and_that_i
     assert answer.stdout.splitlines()[1].endswith("-")
     assert "the platform keeps what the run left: only the record kept here goes" in answer.stderr
     assert folder.exists()
-    assert store.names() == []
+    assert records.list_runs() == []
 
 
 def test_a_run_that_its_platform_no_longer_knows_goes(prune, sent):
@@ -240,7 +240,7 @@ def test_a_run_that_its_platform_no_longer_knows_goes(prune, sent):
         path.unlink()
     folder.rmdir()
     prune("--older-than", "30d", "--yes")
-    assert store.names() == []
+    assert records.list_runs() == []
 
 
 def test_a_run_whose_platform_is_not_installed_any_more_stays(prune, sent):
@@ -255,7 +255,7 @@ def test_one_that_cannot_be_removed_is_named_and_the_others_go(prune, sent):
     answer = prune("--older-than", "30d", "--yes")
     assert answer.exit_code == 1
     assert "stuck-1 was not removed: PermissionError" in answer.stderr
-    assert store.names() == ["stuck-1"]
+    assert records.list_runs() == ["stuck-1"]
 
 
 def test_prune_alone_says_what_it_needs_to_know(prune, sent):
@@ -265,7 +265,7 @@ def test_prune_alone_says_what_it_needs_to_know(prune, sent):
     assert "--prune needs to know which runs are old" in answer.stderr
     assert "robotrain runs --prune --keep 20" in answer.stderr
     assert prune("--older-than", "long", "--yes").exit_code == 2
-    assert store.names() == ["old-1"]
+    assert records.list_runs() == ["old-1"]
 
 
 def test_the_json_is_an_api(prune, sent):
@@ -280,9 +280,9 @@ def test_the_json_is_an_api(prune, sent):
 
 
 def test_options_of_prune_without_it_are_refused():
-    from robotrain.problem import Rejected
+    from robotrain.errors import Rejected
 
-    pruning.belong_together(True, ("--older-than", "30d"))
-    pruning.belong_together(False, ("--older-than", ""), ("--keep", None), ("--yes", False))
+    pruning.check_prune_options(True, ("--older-than", "30d"))
+    pruning.check_prune_options(False, ("--older-than", ""), ("--keep", None), ("--yes", False))
     with pytest.raises(Rejected, match="--keep goes with --prune"):
-        pruning.belong_together(False, ("--older-than", ""), ("--keep", 0))
+        pruning.check_prune_options(False, ("--older-than", ""), ("--keep", 0))

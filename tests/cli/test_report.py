@@ -6,10 +6,10 @@ import re
 
 import pytest
 from parsed_page import Page
-from robotrain import sent_plans
-from robotrain.report.chart import chart, short, thinned, ticks
-from robotrain_runtime import event
-from robotrain_runtime.event import Checkpoint, Metrics, Note, Published, Registered, Stage, Tracking
+from robotrain.report.charts import compute_ticks, draw_chart, format_tick, thin_points
+from robotrain.store import plans
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Published, Registered, Stage, Tracking
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def run(robotrain, venus, pusht):
 
 
 def becomes(venus, run, *told, **state):
-    lines = [line if isinstance(line, str) else event.dump(line) for line in told]
+    lines = [line if isinstance(line, str) else event.format_event(line) for line in told]
     (venus / f"{run}.json").write_text(json.dumps({"state": "succeeded", "log": lines} | state))
 
 
@@ -104,7 +104,7 @@ def test_the_page_is_written_whole_to_a_file_of_the_runs_name(robotrain, venus, 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (0.1, 0.7), (-3, 5), (1e-5, 1e-4), (0, 123456), (2.0, 2.0)])
 def test_ticks_are_round_few_and_inside(low, high):
-    found = ticks(low, high)
+    found = compute_ticks(low, high)
     assert len(found) <= 7
     assert all(low - 1e-9 <= tick <= high + 1e-9 for tick in found)
 
@@ -113,15 +113,15 @@ def test_ticks_are_round_few_and_inside(low, high):
     ("value", "text"), [(16000, "16k"), (2.5e6, "2.5M"), (5e-5, "5e-5"), (0.0, "0"), (1234, "1234"), (-3, "-3")]
 )
 def test_a_tick_is_short(value, text):
-    assert short(value) == text
+    assert format_tick(value) == text
 
 
 def test_a_long_series_is_thinned_and_keeps_its_end():
     points = [(step, float(step % 7)) for step in range(10_000)]
-    few = thinned(points)
+    few = thin_points(points)
     assert len(few) <= 240
     assert few[-1] == points[-1]
-    assert chart({"x": points}).count("<circle") == len(few)
+    assert draw_chart({"x": points}).count("<circle") == len(few)
 
 
 def test_values_that_no_axis_holds_are_left_out_and_that_is_said(robotrain, venus, run):
@@ -148,13 +148,13 @@ def test_steps_and_times_beyond_all_measure_do_not_stop_the_page(robotrain, venu
 
 
 def test_one_point_has_one_mark_on_the_axis():
-    assert chart({"x": [(7, 0.5)]}).count("step 7") == 1
+    assert draw_chart({"x": [(7, 0.5)]}).count("step 7") == 1
 
 
 def test_a_spike_in_a_long_series_is_drawn():
     points = [(step, 1.0) for step in range(10_000)]
     points[4321] = (4321, 900.0)
-    assert (4321, 900.0) in thinned(points)
+    assert (4321, 900.0) in thin_points(points)
 
 
 def test_no_field_of_a_log_is_taken_as_html_or_tells_a_secret(robotrain, venus, run):
@@ -197,7 +197,7 @@ def test_a_page_that_found_no_room_leaves_the_earlier_one(robotrain, venus, run,
 def test_a_run_whose_plan_is_gone_has_a_page_too(robotrain, venus, run):
     import shutil
 
-    shutil.rmtree(sent_plans.folder(run))
+    shutil.rmtree(plans.get_plan_folder(run))
     assert "the plan of this run was not kept" in page_of(robotrain, run).text
 
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 from parsed_page import Page
-from robotrain_runtime import event
-from robotrain_runtime.event import Evaluated, Metrics
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import Evaluated, Metrics
 
 SCORES = {"rollout/success_rate": 0.5, "rollout/success_rate_low": 0.1, "rollout/success_rate_high": 0.9}
 
@@ -18,7 +18,7 @@ def train(robotrain, venus, pusht):
         answer = robotrain("submit", "--platform", "venus", "--dataset-path", dataset, "--training-steps", 40, *words)
         run = answer.stdout.strip()
         values = {"train/loss": 0.5, "val/loss": 0.75} | told
-        lines = [event.dump(Metrics(values=values, step=step, total=40)) for step in (10, 20, 40)]
+        lines = [event.format_event(Metrics(values=values, step=step, total=40)) for step in (10, 20, 40)]
         (venus / f"{run}.json").write_text(json.dumps({"state": "succeeded", "log": lines}))
         return run
 

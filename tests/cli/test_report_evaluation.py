@@ -5,10 +5,10 @@ import os
 
 import pytest
 from parsed_page import Page
-from robotrain import store
-from robotrain.report import media, results_file
-from robotrain_runtime import event
-from robotrain_runtime.event import Checkpoint, Delivered, Evaluated, Metrics, Track
+from robotrain.report import evaluation
+from robotrain.store import records
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import Checkpoint, Delivered, Evaluated, Metrics, Track
 
 NAME = "eval_results.json"
 
@@ -107,7 +107,7 @@ def test_without_its_results_a_page_tells_what_the_log_does_and_why(robotrain, e
 
 
 def test_what_the_page_has_no_room_for_is_named_and_where_it_is(robotrain, evaluated, scripted, tmp_path, monkeypatch):
-    monkeypatch.setattr(media, "ROOM", 110)
+    monkeypatch.setattr(evaluation, "MAX_MEDIA_BYTES", 110)
     evaluated()
     page = page_of(robotrain, "eval-1")
     assert len(page.embedded) == 2
@@ -141,7 +141,7 @@ def test_nothing_in_results_is_taken_as_html_or_tells_a_secret(robotrain, evalua
         (b'{"aggregate_mse": NaN}', "NaN, for which JSON has no word"),
         (b"[" * 100_000, "cannot be read"),
         (b'{"aggregate_mse": ' + b"9" * 5000 + b"}", "cannot be read"),
-        (b"{}" + b" " * results_file.LARGEST, "larger than 16.0 MB"),
+        (b"{}" + b" " * evaluation.MAX_FILE_BYTES, "larger than 16.0 MB"),
     ],
 )
 def test_a_results_file_that_is_none_is_said_and_plots_are_shown(robotrain, evaluated, content, why):
@@ -171,7 +171,7 @@ def test_only_what_is_a_plot_or_a_video_gets_into_the_page(robotrain, evaluated,
     (plots / "episode_001").mkdir()
     os.symlink(tmp_path / "secret.png", plots / "episode_001/summary_panel.png")
     os.mkfifo(run.folder / "left/eval_results/videos/all.mp4")
-    found, left = media.load(run.folder / "left/eval_results")
+    found, left = evaluation.load_media(run.folder / "left/eval_results")
     assert (found, left) == ([], [])
 
 
@@ -185,7 +185,7 @@ def test_the_evaluated_policy_becomes_a_version_with_its_scores(robotrain, venus
     (tmp_path / "model.safetensors").touch()
     words = ("--platform", "venus", "--policy-path", tmp_path, "--dataset-path", pusht, "--register-model", "pusht-act")
     run = robotrain("submit", "lerobot-eval", *words).stdout.strip()
-    (venus / f"{run}.json").write_text(json.dumps({"state": "succeeded", "log": [event.dump(TOLD)]}))
+    (venus / f"{run}.json").write_text(json.dumps({"state": "succeeded", "log": [event.format_event(TOLD)]}))
     said = robotrain("register", run).stdout
     assert said == "pusht-act version 1: models:/pusht-act/1\n  success 1 of 2, 50% (10-90%)  mse 0.41  (easy)\n"
     assert robotrain("register", run, "other", "--json").json["scores"]["replay/mse"] == 0.41
@@ -200,11 +200,13 @@ def test_the_record_says_what_its_workload_leaves_also_of_one_that_is_sent_again
     run = robotrain("submit", "lerobot-eval", *words).stdout.strip()
     (venus / f"{run}.json").write_text(json.dumps({"state": "failed", "log": []}))
     again = robotrain("resubmit", run).stdout.strip()
-    assert [store.read(one).makes for one in (run, again)] == ["results", "results"]
+    assert [records.read_record(one).makes for one in (run, again)] == ["results", "results"]
     assert "no checkpoint" not in robotrain("status", run).stdout
-    body = json.loads((store.folder(run) / "record.json").read_text())
-    (store.folder(run) / "record.json").write_text(json.dumps({name: body[name] for name in body if name != "makes"}))
-    assert store.read(run).makes == "checkpoints", "an earlier robotrain wrote none"
+    body = json.loads((records.get_run_folder(run) / "record.json").read_text())
+    (records.get_run_folder(run) / "record.json").write_text(
+        json.dumps({name: body[name] for name in body if name != "makes"})
+    )
+    assert records.read_record(run).makes == "checkpoints", "an earlier robotrain wrote none"
 
 
 def test_many_episodes_are_all_there_those_after_the_first_to_be_opened(robotrain, evaluated):
@@ -216,7 +218,7 @@ def test_many_episodes_are_all_there_those_after_the_first_to_be_opened(robotrai
 
 def given(run, uri):
     """The plan of a run that was given that policy."""
-    place = store.folder(run) / "plan"
+    place = records.get_run_folder(run) / "plan"
     place.mkdir()
     source = {"role": "policy", "kind": "local_path", "uri": uri, "pin": ""}
     (place / "robotrain-plan.json").write_text(json.dumps({"job": {"sources": [source]}}))

@@ -5,17 +5,17 @@ import pytest
 PLUGIN = """
 from dataclasses import dataclass
 from typing import Annotated
-from robotrain.hookspecs import hook
-from robotrain_runtime.parameter import Param
+from robotrain.plugins.hookspecs import hook
+from robotrain_runtime.contract.parameter import Param
 from mars_plugin import Mars, Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Phobos(Settings):
     hub_token: Annotated[
         str | None,
-        Param(help="which token", metavar="NAME", aliases=("--hub-key",), short="-T", alone="hf_token", env=("TOKEN",))
+        Param(help="which token", metavar="NAME", aliases=("--hub-key",), short="-T", bare_value="hf_token", env=("TOKEN",))
     ] = None
-    machine: Annotated[str, Param(help="what machine", elsewhere="--platform")] = "small"
+    machine: Annotated[str, Param(help="what machine", foreign_flag="--platform")] = "small"
 
 class Moon(Mars):
     name = "phobos"

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from robotrain import store
-from robotrain_runtime import event
-from robotrain_runtime.event import Checkpoint, Evaluated, Metrics, Outcome, Stage
+from robotrain.store import records
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import Checkpoint, Evaluated, Metrics, Outcome, Stage
 
 HALVES = Path(__file__).parents[1] / "parity/halves"
 
@@ -35,7 +35,7 @@ def sent(robotrain: Any, venus: Path, pusht: Path) -> Any:
             *([Evaluated(episodes=4, scores=scores, results="/venus/songs")] if scores else []),
             Outcome(state="succeeded", exit_code=0),
         ]
-        lines = [event.dump(one, 1e9 + at) for at, one in enumerate(told)]
+        lines = [event.format_event(one, 1e9 + at) for at, one in enumerate(told)]
         state = {"state": "succeeded", "log": lines, "checkpoints": [20]}
         (venus / f"{name}.json").write_text(json.dumps(state))
         return name
@@ -44,7 +44,7 @@ def sent(robotrain: Any, venus: Path, pusht: Path) -> Any:
 
 
 def test_the_record_keeps_what_the_workload_declares(sent: Any) -> None:
-    record = store.read(sent(30.0))
+    record = records.read_record(sent(30.0))
     assert (record.outputs.folder, record.outputs.noun) == ("songs", "concert")
     assert [(one.name, one.better) for one in record.metrics] == [("episode_return", "higher"), ("song_length", "")]
 

@@ -18,9 +18,9 @@ WORKLOAD = """
 from dataclasses import dataclass
 from typing import Annotated
 
-from robotrain.hookspecs import hook
-from robotrain.workload import Workload
-from robotrain_runtime.parameter import Param
+from robotrain.plugins.hookspecs import hook
+from robotrain.model.workload import Workload
+from robotrain_runtime.contract.parameter import Param
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +30,15 @@ class Parameters:
 
 @hook
 def robotrain_workloads():
-    return [Workload(name="tiny", summary="", parameters=Parameters, roles={}, half="tiny_work.container")]
+    return [Workload(name="tiny", summary="", parameters=Parameters, roles={}, container_plugin="tiny_work.container")]
 """
 TRAIN = """
 import time
-from robotrain_runtime.emit import emit
-from robotrain_runtime.event import Checkpoint, Metrics
+from robotrain_runtime.contract.event import emit_event
+from robotrain_runtime.contract.event import Checkpoint, Metrics
 for step in (1, 2, 3):
-    emit(Metrics(step=step, total=3, values={"train/loss": 1 / step}))
-emit(Checkpoint(step=3, path="/somewhere/000003"))
+    emit_event(Metrics(step=step, total=3, values={"train/loss": 1 / step}))
+emit_event(Checkpoint(step=3, path="/somewhere/000003"))
 print("an ordinary line")
 """
 WAIT = "import time; print('ready', flush=True); time.sleep(60)"

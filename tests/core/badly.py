@@ -21,18 +21,18 @@ def mars(method: str = "", body: str = "", state: str = "succeeded") -> str:
 
 def hook(name: str, body: str, arguments: str = "") -> str:
     """A module with one hook."""
-    head = "import sys, time\nfrom robotrain.hookspecs import hook\n\n"
+    head = "import sys, time\nfrom robotrain.plugins.hookspecs import hook\n\n"
     return f"{head}@hook\ndef {name}({arguments}):\n{indented(body, 4)}"
 
 
 KIND = """
-from robotrain.hookspecs import hook
-from robotrain.source import RoleFlag, SourceKind
+from robotrain.plugins.hookspecs import hook
+from robotrain.model.source import RoleFlag, SourceKind
 
 @hook
 def robotrain_source_kinds():
     return [SourceKind(name="pet", title="pets", form="NAME", help="", roles={"dataset": RoleFlag("--pet")},
-                       recognises=lambda text: False, parse=PARSE)]
+                       recognizes=lambda text: False, parse=PARSE)]
 """
 
 

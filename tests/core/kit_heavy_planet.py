@@ -6,10 +6,10 @@ import sqlite3
 import hypothesis
 import yaml
 from kit_planet_plugin import Planet
-from robotrain import problem as told
-from robotrain.hookspecs import hook
+from robotrain import errors as told
+from robotrain.plugins.hookspecs import hook
 
-USED = (asyncio, sqlite3, hypothesis, yaml, told.SENTENCE)
+USED = (asyncio, sqlite3, hypothesis, yaml, told.MAX_SENTENCE)
 
 
 class Heavy(Planet):

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from robotrain.capabilities import ANY, YES, Capabilities, no
-from robotrain.hookspecs import hook
-from robotrain.plan import Plan, document
-from robotrain.problem import Problem, Rejected, Stage
-from robotrain.run import Output, RunGone, Status
-from robotrain_runtime.document import Placement, dump
-from robotrain_runtime.parameter import Param
+from robotrain.errors import Problem, Rejected, Stage
+from robotrain.model.capabilities import ANY, YES, Capabilities, no
+from robotrain.model.plan import Plan, make_job_document
+from robotrain.model.run import Output, RunGone, Status
+from robotrain.plugins.hookspecs import hook
+from robotrain_runtime.contract.document import Placement, format_document
+from robotrain_runtime.contract.parameter import Param
 
 ROLES = ("dataset", "policy", "init_policy", "checkpoint", "resume")
 STATES = {"waits": "pending", "works": "running", "done": "succeeded", "broken": "failed", "stopped": "cancelled"}
@@ -44,16 +44,22 @@ class Planet:
         features={"several_datasets": YES, "stream_logs": YES, "cancel": YES, "multi_gpu": no("There is one.")},
         limits={"sources": 12, "spec_kib": 200},
     )
-    declined: Mapping[str, str] = {"--pool": "there is one planet alone"}
+    option_hints: Mapping[str, str] = {"--pool": "there is one planet alone"}
 
     def check(self, job: Any, settings: Settings) -> Iterator[Problem]:
         return iter(())
 
     def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
         placement = Placement(work=f"/planet/{run}", cache="/planet/cache")
-        body = document(self.job_of(job), run=run, platform=self.name, halves=halves, placement=placement)
+        body = make_job_document(
+            self.job_of(job), run=run, platform=self.name, container_plugins=halves, placement=placement
+        )
         order = json.dumps({"crater": settings.crater, "rovers": settings.rovers, **self.more(settings)})
-        files = {"order.json": order.encode(), "job.json": dump(body).encode(), "payload.zip": payload.archive}
+        files = {
+            "order.json": order.encode(),
+            "job.json": format_document(body).encode(),
+            "payload.zip": payload.archive,
+        }
         return Plan(platform=self.name, run=run, job=job, spec="order.json", files=files, shown=("order.json",))
 
     def job_of(self, job: Any) -> Any:
@@ -114,7 +120,7 @@ class Planet:
             name = f"checkpoints/{left.name}"
             yield Output(name=name, kind="checkpoint", source="local_path", uri=str(left), step=int(left.name))
 
-    def bring(self, reference: Any, output: Output, to: Path) -> None:
+    def download(self, reference: Any, output: Output, to: Path) -> None:
         if not Path(output.uri).is_dir():
             raise Rejected([Problem(code="gone", stage=Stage.SUBMIT, title=f"{output.name} is not there")])
         shutil.copytree(output.uri, to)

@@ -4,8 +4,9 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from robotrain.testing import PlatformKit, World
-from robotrain.testing.hostile_texts import CORPUS
+from robotrain.testing.fixtures import World
+from robotrain.testing.platform_kit import PlatformKit
+from robotrain.testing.platform_security import HOSTILE_TEXTS
 
 HERE = Path(__file__).parent
 WRONG = {
@@ -85,7 +86,7 @@ WRONG = {
         "test_it_loads": "summary",
     },
     "heavy": {
-        "test_it_imports_what_is_promised_to_stay": "robotrain.problem.SENTENCE",
+        "test_it_imports_what_is_promised_to_stay": "robotrain.errors.MAX_SENTENCE",
         "test_asking_for_it_imports_nothing_heavy": "asyncio",
         "test_no_sdk_is_imported_before_a_job_is_sent": "hypothesis",
     },
@@ -93,7 +94,7 @@ WRONG = {
 """By platform, the standard tests that find it out, and what they say."""
 RIGHT = {
     "narrow": (
-        *(f"test_a_text_arrives_exactly_or_is_refused[{theme}]" for theme in CORPUS),
+        *(f"test_a_text_arrives_exactly_or_is_refused[{theme}]" for theme in HOSTILE_TEXTS),
         *("test_every_source_arrives", "test_two_kinds_go_together_as_declared", "test_a_limit_is_kept"),
         "test_a_plan_is_made_without_touching_anything[render]",
     ),
@@ -102,7 +103,7 @@ RIGHT = {
 
 
 class PlanetWorld(World):
-    natives = {  # noqa: RUF012 - the kit reads it of an instance
+    native_states = {  # noqa: RUF012 - the kit reads it of an instance
         "waits": "pending",
         "works": "running",
         "done": "succeeded",
@@ -113,25 +114,25 @@ class PlanetWorld(World):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def taken(self, run: str) -> int:
+    def count_runs(self, run: str) -> int:
         path = self._folder / run / "taken"
         return len(path.read_text().split()) if path.exists() else 0
 
-    def becomes(self, reference, native: str) -> None:
+    def set_native_state(self, reference, native: str) -> None:
         (self._folder / reference["id"] / "state").write_text(native)
 
-    def says(self, reference, *lines: str) -> None:
+    def write_log(self, reference, *lines: str) -> None:
         with (self._folder / reference["id"] / "log").open("a") as log:
             log.writelines(f"{line}\n" for line in lines)
 
-    def leaves(self, reference, step: int) -> dict[str, bytes]:
+    def leave_checkpoint(self, reference, step: int) -> dict[str, bytes]:
         folder, files = self._folder / reference["id"] / "left" / str(step), {"weights": b"w", "state": b"s"}
         folder.mkdir(parents=True)
         for path, content in files.items():
             (folder / path).write_bytes(content)
         return files
 
-    def cuts(self):
+    def interruptions(self):
         yield from (self._before("state"), self._before("sent"))
 
     @contextlib.contextmanager

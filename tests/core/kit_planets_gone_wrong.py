@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from kit_planet_plugin import STATES, Planet, Settings, engine
-from robotrain.capabilities import ANY, YES, Capabilities, no
-from robotrain.hookspecs import hook
-from robotrain.plan import Plan
-from robotrain.problem import Problem, Rejected, Stage
-from robotrain.run import Output, Status
-from robotrain_runtime.parameter import Param
+from robotrain.errors import Problem, Rejected, Stage
+from robotrain.model.capabilities import ANY, YES, Capabilities, no
+from robotrain.model.plan import Plan
+from robotrain.model.run import Output, Status
+from robotrain.plugins.hookspecs import hook
+from robotrain_runtime.contract.parameter import Param
 
 
 class Writes(Planet):
@@ -219,7 +219,7 @@ class Odd:
 class Misnames(Planet):
     name = "misnames"
     settings = Odd
-    declined: Mapping[str, str] = {"--pool": ""}
+    option_hints: Mapping[str, str] = {"--pool": ""}
 
 
 class Renames(Planet):
@@ -257,7 +257,7 @@ class Empties(Planet):
 class Idles(Planet):
     name = "idles"
 
-    def bring(self, reference: Any, output: Output, to: Path) -> None:
+    def download(self, reference: Any, output: Output, to: Path) -> None:
         return None
 
 

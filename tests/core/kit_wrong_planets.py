@@ -3,10 +3,10 @@ fail, or pass.
 """
 
 from kit_planets import RIGHT, WRONG, kit_of, world
-from robotrain.testing import in_time
+from robotrain.testing import harness
 
 __all__ = ["world"]
 
-in_time.PATIENCE_SECONDS = 1.0  # for a log that never comes
+harness.DEADLINE_SECONDS = 1.0  # for a log that never comes
 
 globals().update({f"Test{name.title()}": kit_of(name) for name in (*WRONG, *RIGHT)})

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from robotrain.hookspecs import hook
-from robotrain.platforms import Default
-from robotrain_runtime.parameter import Param
+from robotrain.model.platform import PlatformDefault
+from robotrain.plugins.hookspecs import hook
+from robotrain_runtime.contract.parameter import Param
 from venus_plugin import Settings as Altitude
 from venus_plugin import Venus
 
@@ -32,9 +32,9 @@ class Settings(Altitude):
     group: Annotated[str | None, Param(env=("SATURN_GROUP",), terraform="group.value.name", metavar="NAME")] = None
     probes: Annotated[int, Param(terraform="probes.value", gt=0)] = 1
     rings: Annotated[bool, Param(terraform="rings.value")] = False
-    beacon: Annotated[str | None, Param(terraform="beacon.value", beside=True)] = None
-    dock: Annotated[str | None, Param(terraform="dock.value", unless="orbit", together=("pier",))] = None
-    pier: Annotated[str | None, Param(terraform="pier.value", unless="orbit", together=("dock",))] = None
+    beacon: Annotated[str | None, Param(terraform="beacon.value", terraform_optional=True)] = None
+    dock: Annotated[str | None, Param(terraform="dock.value", optional_with="orbit", needed_with=("pier",))] = None
+    pier: Annotated[str | None, Param(terraform="pier.value", optional_with="orbit", needed_with=("dock",))] = None
     shared_memory: Annotated[Literal["mount", "none"], Param()] = "none"
     labels: Annotated[str | None, Param(help="labels", table=True)] = None
     orbit: Annotated[str, Param(help="which orbit")] = "low"
@@ -56,15 +56,15 @@ class Saturn(Venus):
     name = "saturn"
     settings = Settings
 
-    def defaults(self, settings: Any) -> Mapping[str, Default]:
+    def defaults(self, settings: Any) -> Mapping[str, PlatformDefault]:
         """Nothing where there is shared memory; `rings_of_saturn` is a parameter that no workload has."""
         if settings.shared_memory == "mount":
             return {}
         workers, experiment = os.environ.get("SATURN_WORKERS", "0"), os.environ.get("SATURN_EXPERIMENT")
         return {
-            "num_workers": Default("many" if settings.orbit == "wrong" else workers, "no shared memory"),
-            "rings_of_saturn": Default("7", "they are there"),
-            **({"experiment_name": Default(experiment, "all have one")} if experiment else {}),
+            "num_workers": PlatformDefault("many" if settings.orbit == "wrong" else workers, "no shared memory"),
+            "rings_of_saturn": PlatformDefault("7", "they are there"),
+            **({"experiment_name": PlatformDefault(experiment, "all have one")} if experiment else {}),
         }
 
 

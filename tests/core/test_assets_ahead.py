@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from robotrain import store
+from robotrain.store import records
 
 SECRET = "c2VjcmV0"
 
@@ -40,7 +40,7 @@ def test_what_is_there_is_told_and_nothing_is_sent(submit, uranus):
     assert (answer.exit_code, answer.stdout.splitlines()) == (0, ["moon base", "fuel"])
     assert "was not sent" in answer.stderr
     assert not (uranus / "jobs").exists()
-    assert store.names() == []
+    assert records.list_runs() == []
 
 
 def test_it_is_told_as_data_too(submit, uranus):
@@ -114,10 +114,10 @@ def test_what_keeps_the_spec_from_being_written_does_not_unsend_the_run(submit, 
     (uranus / "made").write_text("breaks")
     answer = submit("--save-spec", "made.yaml", "--json")
     assert answer.exit_code == 1
-    assert answer.json["run"] == store.names()[0]
+    assert answer.json["run"] == records.list_runs()[0]
     assert "was sent, and made.yaml could not be written" in answer.stderr
     assert SECRET not in answer.stderr
-    assert store.read(store.names()[0]).phase == "sent"
+    assert records.read_record(records.list_runs()[0]).phase == "sent"
 
 
 @pytest.mark.parametrize(
@@ -140,8 +140,8 @@ def test_a_spec_that_could_not_be_written_is_told_before_anything_is_sent(submit
 
 
 def test_what_came_to_lie_there_meanwhile_is_not_written_over(submit, monkeypatch):
-    come = "robotrain.cli.assets.possible"
+    come = "robotrain.cli.commands.submit.check_asset_options"
     monkeypatch.setattr(come, lambda platform, given: Path("late.yaml").write_text("mine"))
     answer = submit("--save-spec", "late.yaml")
-    assert (answer.exit_code, answer.stdout.strip()) == (1, store.names()[0])
+    assert (answer.exit_code, answer.stdout.strip()) == (1, records.list_runs()[0])
     assert Path("late.yaml").read_text() == "mine"

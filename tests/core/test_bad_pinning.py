@@ -8,11 +8,11 @@ PET = """
 class Pet(str):
     kind = "pet"
 
-from robotrain.source import Pinning
+from robotrain.model.source import Pinning
 
 def now(source, role):
 NOW
-PINNING = Pinning(now=now, gone=lambda source, role, pin: "")
+PINNING = Pinning(resolve=now, find_loss=lambda source, role, pin: "")
 """
 
 
@@ -70,4 +70,4 @@ def test_a_pinning_that_is_none_is_told_when_the_kind_is_brought(robotrain, inst
     pet = kind().replace("recognises=", "pinning='v7', recognises=")
     install("acme-pet", {"source.pet": "acme_pet"}, acme_pet=pet)
     (row,) = [row for row in robotrain("plugins", "--json").json["plugins"] if row["claim"] == "source.pet"]
-    assert "its `pinning` is a str, and a robotrain.source.Pinning is due" in row["failure"]
+    assert "its `pinning` is a str, and a robotrain.model.source.Pinning is due" in row["failure"]

@@ -64,10 +64,10 @@ def test_a_method_that_goes_wrong(robotrain, bad, command, method, bug, said):
 
 
 ANSWERS = [
-    ("render", "check", "return 'batches are too big'", "a str, and an iterable of robotrain.problem.Problem is due"),
-    ("render", "check", "return ['too big']", "a str, and a robotrain.problem.Problem is due"),
-    ("render", "check", "return None", "None, and an iterable of robotrain.problem.Problem is due"),
-    ("render", "render", "return None", "None, and a robotrain.plan.Plan is due"),
+    ("render", "check", "return 'batches are too big'", "a str, and an iterable of robotrain.errors.Problem is due"),
+    ("render", "check", "return ['too big']", "a str, and a robotrain.errors.Problem is due"),
+    ("render", "check", "return None", "None, and an iterable of robotrain.errors.Problem is due"),
+    ("render", "render", "return None", "None, and a robotrain.model.plan.Plan is due"),
     (
         "render",
         "render",
@@ -75,13 +75,13 @@ ANSWERS = [
         "bytes are due",
     ),
     ("render", "render", "return Plan(platform='mars', run=run, job=job, spec='a', files={})", "none of its files"),
-    ("submit", "preflight", "return {}", "a dict, and an iterable of robotrain.problem.Problem is due"),
+    ("submit", "preflight", "return {}", "a dict, and an iterable of robotrain.errors.Problem is due"),
     ("submit", "submit", "return 'm-1'", "a str, and a mapping of texts, the reference, is due"),
     ("submit", "submit", "return {'id': 7}", "a int, and a mapping of texts, the reference, is due"),
-    ("status", "status", "return {'state': 'running'}", "a dict, and a robotrain.run.Status is due"),
+    ("status", "status", "return {'state': 'running'}", "a dict, and a robotrain.model.run.Status is due"),
     ("status", "status", "return Status(state='fine')", "its state is 'fine', and one of pending, running, "),
     ("logs", "logs", "return [b'step 1']", "a bytes, and a text is due"),
-    ("outputs", "outputs", "return ['a']", "a str, and a robotrain.run.Output is due"),
+    ("outputs", "outputs", "return ['a']", "a str, and a robotrain.model.run.Output is due"),
 ]
 
 
@@ -97,7 +97,7 @@ def test_an_answer_of_the_wrong_kind(robotrain, bad, command, method, body, said
 
 def test_everything_else_that_is_wrong_is_told_beside_a_rule_that_goes_wrong(robotrain, bad):
     bad(mars("check", "yield Problem(code='deep', stage=Stage.CHECK, title='too deep')\nraise KeyError('team')"))
-    source = "from robotrain.problem import Problem, Stage\n"
+    source = "from robotrain.errors import Problem, Stage\n"
     bad(
         source
         + mars("check", "yield Problem(code='deep', stage=Stage.CHECK, title='too deep')\nraise KeyError('team')")
@@ -110,7 +110,7 @@ def test_everything_else_that_is_wrong_is_told_beside_a_rule_that_goes_wrong(rob
 
 def test_what_a_look_said_before_it_went_wrong_counts(robotrain, bad):
     body = "yield Problem(code='dust', stage=Stage.PREFLIGHT, title='there is a storm')\nraise KeyError('sun')"
-    bad("from robotrain.problem import Problem, Stage\n" + mars("preflight", body))
+    bad("from robotrain.errors import Problem, Stage\n" + mars("preflight", body))
     told(robotrain("submit", *ON_MARS), "there is a storm", "failed in preflight: KeyError: 'sun'", code=4)
 
 
@@ -269,7 +269,7 @@ def test_a_platform_that_says_yes_to_a_kind_that_nobody_brings(robotrain, bad):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("capabilities = {}", "its `capabilities` is a dict, and a robotrain.capabilities.Capabilities is due"),
+        ("capabilities = {}", "its `capabilities` is a dict, and a robotrain.model.capabilities.Capabilities is due"),
         ("settings = Settings()", "its `settings` is to be a frozen dataclass, the class itself"),
         ("declined = ['--pool']", "its `declined` is a list, and a mapping"),
         ("name = None", "its `name` is None, and a text is due"),
@@ -301,7 +301,7 @@ def test_a_plugin_file_that_is_named_itself_is_answered_with_its_folder(robotrai
     assert f"use   --plugins-from {tmp_path} (" in answer.stderr
 
 
-NO_SUPPORT = "and a robotrain.capabilities.Support, such as YES or no(…), is due"
+NO_SUPPORT = "and a robotrain.model.capabilities.Support, such as YES or no(…), is due"
 
 
 @pytest.mark.parametrize(
@@ -317,15 +317,15 @@ NO_SUPPORT = "and a robotrain.capabilities.Support, such as YES or no(…), is d
     ],
 )
 def test_a_platform_whose_capabilities_nobody_can_read(robotrain, bad, declared, said):
-    line = f"    from robotrain.capabilities import Support\n    capabilities = Capabilities({declared})\n\n"
+    line = f"    from robotrain.model.capabilities import Support\n    capabilities = Capabilities({declared})\n\n"
     bad(mars().replace("    def check(", f"{line}    def check(", 1))
     told(robotrain("platforms"), "mars", said, code=0)
     assert robotrain("render", "--platform", "local", *JOB, "--dataset-asset", "azureml:x:1").exit_code == 3
 
 
 def test_a_workload_that_makes_what_nobody_knows(robotrain, bad):
-    work = "Workload(name='dig', summary='', parameters=int, roles={}, half='x', makes='holes')"
-    bad(hook("robotrain_workloads", f"from robotrain.workload import Workload\nreturn [{work}]"), "workload.dig")
+    work = "Workload(name='dig', summary='', parameters=int, roles={}, container_plugin='x', produces='holes')"
+    bad(hook("robotrain_workloads", f"from robotrain.model.workload import Workload\nreturn [{work}]"), "workload.dig")
     said = "its `makes` is 'holes', and one of checkpoints, results, files is due"
     told(robotrain("render", "dig", *LOCAL[1:]), said, code=1)
 
@@ -334,9 +334,9 @@ DIG = """
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
-from robotrain.hookspecs import hook
-from robotrain.workload import Workload
-from robotrain_runtime.parameter import Param
+from robotrain.plugins.hookspecs import hook
+from robotrain.model.workload import Workload
+from robotrain_runtime.contract.parameter import Param
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
@@ -344,7 +344,7 @@ class Parameters:
 
 @hook
 def robotrain_workloads():
-    return [Workload(name="dig", summary="digs", parameters=Parameters, roles={}, half="x", makes="files")]
+    return [Workload(name="dig", summary="digs", parameters=Parameters, roles={}, container_plugin="x", produces="files")]
 """
 
 
@@ -479,23 +479,23 @@ def test_a_plugin_of_another_version_of_the_api(robotrain, bad, version, said, w
 
 
 def test_a_plugin_of_this_version_of_the_api_works(robotrain, bad):
-    from robotrain.stable import API
+    from robotrain.plugins.hookspecs import API_VERSION
 
-    bad(f"ROBOTRAIN_API = {API}\n{MARS}")
+    bad(f"ROBOTRAIN_API = {API_VERSION}\n{MARS}")
     assert robotrain("render", *ON_MARS).exit_code == 0
 
 
 def test_a_plugin_of_an_older_version_that_is_still_taken_works_and_is_told_of(robotrain, bad, monkeypatch):
-    from robotrain import stable
+    from robotrain.plugins import hookspecs
 
     bad(MARS)
-    monkeypatch.setattr(stable, "API", stable.API + 1)
+    monkeypatch.setattr(hookspecs, "API_VERSION", hookspecs.API_VERSION + 1)
     assert robotrain("render", *ON_MARS).exit_code == 0
     rows = {row["claim"]: row for row in robotrain("plugins", "--json").json["plugins"]}
     assert rows["platform.mars"]["api"] == 1
     assert "written for version 1 of the plugin API, and the newest is 2" in rows["platform.mars"]["remarks"][0]
     assert rows["platform.local"]["remarks"] == []
-    monkeypatch.setattr(stable, "OLDEST", stable.API)
+    monkeypatch.setattr(hookspecs, "OLDEST_API_VERSION", hookspecs.API_VERSION)
     told(robotrain("render", *ON_MARS), "written for version 1 of the plugin API")
 
 

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 from badly import indented, mars
-from robotrain.loading.declared_values import values_hold
-from robotrain.plugins import Plugins
+from robotrain.plugins.declarations import validate_fields
+from robotrain.plugins.manager import Plugins
 
 JOB = ("--platform", "mars", "--dataset-path", "x")
 WITHOUT = "robotrain --without acme-mars …"
@@ -60,19 +60,19 @@ def test_what_settings_print_is_no_result(robotrain, checked):
 def test_what_robotrain_itself_declares_can_be_kept():
     plugins = Plugins()
     for name, declared in (*plugins.workloads().items(), *plugins.platforms().items()):
-        values_hold(name, getattr(declared, "parameters", None) or declared.settings)
+        validate_fields(name, getattr(declared, "parameters", None) or declared.settings)
 
 
 LEFT = """
 import os, subprocess, sys, threading
-from robotrain import aside
+from robotrain.plugins import calls
 
 go = threading.Event()
-with aside.here():
+with calls.redirect_output():
     late = threading.Thread(target=lambda: (go.wait(), print("late")))
     late.start()
     subprocess.run([sys.executable, "-c", "print('program')"], check=True)
-with aside.here():
+with calls.redirect_output():
     os.write(1, b"descriptor")
 go.set()
 late.join()

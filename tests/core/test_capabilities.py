@@ -11,10 +11,10 @@ from typing import Annotated
 
 import pytest
 import yaml
-from robotrain.capabilities import ANY, YES, Capabilities, no, not_yet
-from robotrain.plugins import Plugins
-from robotrain_runtime import document
-from robotrain_runtime.parameter import Param
+from robotrain.model.capabilities import ANY, YES, Capabilities, no, not_yet
+from robotrain.plugins.manager import Plugins
+from robotrain_runtime.contract import document
+from robotrain_runtime.contract.parameter import Param
 
 ON = ("--platform", "mars", "--no-pin")
 BLOB = "https://acc.blob.core.windows.net/box"
@@ -26,8 +26,8 @@ ASUNDER = no("A rover carries stones of one kind.", "a rover for each")
 STONES = """
 from dataclasses import dataclass
 from typing import ClassVar
-from robotrain.hookspecs import hook
-from robotrain.source import RoleFlag, SourceKind
+from robotrain.plugins.hookspecs import hook
+from robotrain.model.source import RoleFlag, SourceKind
 
 @dataclass(frozen=True)
 class Stone:
@@ -39,9 +39,9 @@ class Stone:
 @hook
 def robotrain_source_kinds():
     flags = {role: f"--{role.replace('_', '-')}-stone" for role in ("dataset", "policy", "init_policy", "resume")}
-    return [SourceKind(name="stone", title="stones", form="STONE", help="A stone.", half=HALF, target=HALF,
+    return [SourceKind(name="stone", title="stones", form="STONE", help="A stone.", container_plugin=HALF, target=HALF,
         requires=NEEDS, roles={role: RoleFlag(flag) for role, flag in flags.items()},
-        recognises=lambda text: text.startswith("stone:"), parse=lambda text, base: Stone(text))]
+        recognizes=lambda text: text.startswith("stone:"), parse=lambda text, base: Stone(text))]
 """
 HALF = "stones.container"
 """The module that fetches them; here only what is packed counts."""
@@ -210,7 +210,7 @@ def test_a_feature_that_a_setting_gives_is_there_where_it_is_said(submit, declar
     telescope = ("telescope", Annotated[str | None, Param(help="whose")], field(default=None))
     settings = make_dataclass("Settings", [telescope], bases=(mars_plugin.Settings,), frozen=True, kw_only=True)
     monkeypatch.setattr(mars_plugin.Mars, "settings", settings)
-    declares(sources={("dataset", ANY): YES}, features={"tracking": YES}, given_by={"tracking": "telescope"})
+    declares(sources={("dataset", ANY): YES}, features={"tracking": YES}, required_settings={"tracking": "telescope"})
     stones(requires="tracking")
     answer = submit("--dataset-stone", "stone:basalt")
     assert answer.exit_code == 3
@@ -247,9 +247,9 @@ def arrived(plan: Path) -> tuple[document.JobDocument, set[str]]:
         packed = io.BytesIO(base64.b64decode(task["files"][0]["contents"]))
         with tarfile.open(fileobj=packed, mode="r:*") as archive:
             names = {name.removeprefix("payload/") for name in archive.getnames()}
-            return document.load(archive.extractfile("job.json").read().decode()), names
+            return document.parse_document(archive.extractfile("job.json").read().decode()), names
     (job,) = plan.rglob("job.json")
-    return document.load(job.read_text()), set(zipfile.ZipFile(job.with_name("payload.zip")).namelist())
+    return document.parse_document(job.read_text()), set(zipfile.ZipFile(job.with_name("payload.zip")).namelist())
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -284,9 +284,9 @@ def test_and_so_does_a_place_of_a_stranger_to_publish_to(robotrain, stones, plat
 
 def test_osmo_declares_the_size_that_it_holds_workflows_to():
     from robotrain_osmo.capabilities import CAPABILITIES
-    from robotrain_osmo.spec import size
+    from robotrain_osmo.spec import workflow
 
-    assert CAPABILITIES.limits["spec_kib"] << 10 == size.MOST
+    assert CAPABILITIES.limits["spec_kib"] << 10 == workflow.MAX_WORKFLOW_BYTES
 
 
 @pytest.mark.parametrize("name", [name for name in Plugins("none").source_kinds() if name != "run"])

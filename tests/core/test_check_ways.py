@@ -2,8 +2,8 @@
 
 import json
 
-from robotrain import sent_plans
-from robotrain.problem import Instead, Problem, Stage, render
+from robotrain.errors import Problem, Stage, Suggestion, format_problem
+from robotrain.store import plans
 
 
 def test_a_kind_that_the_platform_refuses_is_no_way_out(robotrain, venus):
@@ -31,13 +31,13 @@ def test_resume_of_a_run_that_reached_its_steps_is_refused_at_once(robotrain, ve
     assert len(list((venus / "jobs").iterdir())) == 1
     more = robotrain("resume", run, "--no-pin", "--training-steps", "8")
     assert more.exit_code == 0
-    assert dict(sent_plans.read(more.stdout.strip()).plan.job.parameters)["training_steps"] == 8
+    assert dict(plans.read_stored_plan(more.stdout.strip()).plan.job.parameters)["training_steps"] == 8
 
 
 def test_remarks_stand_below_each_other_but_not_behind_a_line_that_is_very_long():
-    ways = (Instead("az " + "x" * 200, "long"), Instead("--a", "short"), Instead("--longer", "other"))
-    problem = Problem(code="c", stage=Stage.CHECK, title="t", instead=ways)
-    assert render(problem).splitlines()[1:] == [
+    ways = (Suggestion("az " + "x" * 200, "long"), Suggestion("--a", "short"), Suggestion("--longer", "other"))
+    problem = Problem(code="c", stage=Stage.CHECK, title="t", suggestions=ways)
+    assert format_problem(problem).splitlines()[1:] == [
         f"  use   az {'x' * 200} (long)",
         "  or    --a      (short)",
         "  or    --longer (other)",

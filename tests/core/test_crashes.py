@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from robotrain import store
+from robotrain.store import records
 
 KILLED = """
 import os, runpy, signal, sys
@@ -94,8 +94,8 @@ def row_of(effect: str) -> str:
 def assert_one_run(venus: Path, run: str) -> None:
     jobs = venus / "jobs"
     assert {path.name: len(path.read_text().split()) for path in jobs.iterdir()} == {run: 1}
-    assert store.read(run).phase == "sent"
-    assert store.names() == [run]
+    assert records.read_record(run).phase == "sent"
+    assert records.list_runs() == [run]
 
 
 @pytest.mark.slow
@@ -117,8 +117,8 @@ def test_killed_before_any_effect_the_same_command_makes_exactly_one_run(effects
 def test_killed_while_the_engine_has_it_the_run_is_adopted(effects, venus, pusht, tmp_path):
     after_the_engine = max(at for at, effect in enumerate(effects, 1) if "/venus/jobs" in effect) + 1
     assert submit(after_the_engine, pusht, tmp_path).returncode == -9
-    (left,) = store.names()
-    assert store.read(left).phase == "sending"
+    (left,) = records.list_runs()
+    assert records.read_record(left).phase == "sending"
     again = submit(10**6, pusht, tmp_path)
     assert "venus had taken it" in again.stderr
     assert_one_run(venus, left)

@@ -5,9 +5,9 @@ import pickle
 from pathlib import Path
 
 import pytest
-import robotrain as api
-from robotrain import held_name, sent_plans, store
-from robotrain.problem import Problem, Rejected, Stage
+from robotrain import api
+from robotrain.errors import Problem, Rejected, Stage
+from robotrain.store import name_lock, plans, records
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def submit(robotrain, venus, pusht):
         (venus / "mood").write_text(mood)
         robotrain("submit", "--platform", "venus", "--dataset-path", pusht, "--no-pin", *more)
         (venus / "mood").unlink()
-        (run, *_) = store.names()
+        (run, *_) = records.list_runs()
         return run
 
     return submit
@@ -36,7 +36,7 @@ def test_a_job_that_runs_after_all_is_seen(submit, robotrain):
     assert answer.exit_code == 0
     assert f"{run}  running  on venus" in answer.stdout
     assert "an earlier submit of this job was cut off; venus had taken it" in answer.stderr
-    record = store.read(run)
+    record = records.read_record(run)
     assert (record.phase, record.reference) == ("sent", {"id": run})
     assert "adopted" in record.notes[0]
     assert "cut off" not in robotrain("status", run).stderr
@@ -53,13 +53,13 @@ def test_every_command_that_watches_finds_it(submit, robotrain, venus, command):
     run = submit(TAKEN)
     becomes(venus, run, "succeeded", log=["hello"], checkpoints=[1])
     assert robotrain(*command, run).exit_code == 0
-    assert store.read(run).phase == "sent"
+    assert records.read_record(run).phase == "sent"
 
 
 def test_a_program_finds_it_too(submit, venus):
     run = submit(TAKEN)
     assert api.Run(run).status().state == "running"
-    assert store.read(run).phase == "sent"
+    assert records.read_record(run).phase == "sent"
 
 
 @pytest.mark.parametrize("command", ["status", "cancel"])
@@ -72,7 +72,7 @@ def test_what_the_engine_never_took_is_said_with_what_to_type(submit, robotrain,
     assert problem["title"] == f"sending {run} was cut off, and venus has no such run"
     ways = [way["text"] for way in problem["instead"]]
     assert ways[1:] == [f"robotrain resubmit {run}", "robotrain runs --prune --state interrupted --keep 0"]
-    assert store.read(run).phase == "sending"
+    assert records.read_record(run).phase == "sending"
 
 
 def test_what_was_never_taken_goes_when_that_is_asked_for_and_what_runs_stays(submit, robotrain):
@@ -82,7 +82,7 @@ def test_what_was_never_taken_goes_when_that_is_asked_for_and_what_runs_stays(su
     assert answer.exit_code == 0
     assert f"removed {left}" in answer.stderr
     assert f"{taken} stays: its submit was cut off; `robotrain status {taken}` says more" in answer.stderr
-    assert store.names() == [taken]
+    assert records.list_runs() == [taken]
 
 
 @pytest.mark.parametrize(
@@ -98,37 +98,37 @@ def test_an_engine_that_cannot_be_asked_leaves_everything_as_it_is(submit, robot
     assert why in answer.stderr
     assert "c2VjcmV0" not in answer.stderr
     robotrain("runs", "--prune", "--keep", "0", "--yes")
-    assert store.read(run).phase == "sending"
+    assert records.read_record(run).phase == "sending"
 
 
 def test_of_another_machine_it_is_said_what_cannot_be_seen(submit, robotrain):
     run = submit("hangs up")
-    path = store.folder(run) / "record.json"
+    path = records.get_run_folder(run) / "record.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"host": "another"}))
     said = robotrain("status", run).stderr
     assert "What runs on another alone cannot be seen from here." in said
     robotrain("runs", "--prune", "--keep", "0", "--yes")
-    assert store.names() == [run]
+    assert records.list_runs() == [run]
 
 
 def test_one_that_is_being_sent_is_left_to_whoever_sends_it(submit, robotrain):
     run = submit(TAKEN)
-    held = held_name.take(store.folder(run))
+    held = name_lock.acquire_name_lock(records.get_run_folder(run))
     answer = robotrain("status", run)
     assert answer.exit_code == 1
     assert f"{run} is being sent to venus just now" in answer.stderr
-    held.let_go()
+    held.release()
     assert robotrain("status", run).exit_code == 0
 
 
 def test_a_damaged_plan_cannot_be_asked_for(submit, robotrain):
     run = submit(TAKEN)
-    path = sent_plans.folder(run) / "job.json"
+    path = plans.get_plan_folder(run) / "job.json"
     path.write_text(path.read_text()[:-40])
     assert "cannot be asked: its plan is damaged" in robotrain("status", run).stderr
 
 
 @pytest.mark.parametrize("passing", [True, False])
 def test_what_may_pass_is_known_in_another_process_too(passing):
-    rejected = Rejected([Problem(code="x", stage=Stage.SUBMIT, title="no")], passing=passing)
-    assert pickle.loads(pickle.dumps(rejected)).passing is passing
+    rejected = Rejected([Problem(code="x", stage=Stage.SUBMIT, title="no")], transient=passing)
+    assert pickle.loads(pickle.dumps(rejected)).transient is passing

@@ -1,7 +1,7 @@
 """`ANY` in a declaration stands for what is not named, of features and of pairs too."""
 
 import pytest
-from robotrain.capabilities import ANY, YES, Capabilities, no
+from robotrain.model.capabilities import ANY, YES, Capabilities, no
 
 ACCOUNT = "https://mars.blob.core.windows.net"
 BLOBS = ("--blob-url", f"{ACCOUNT}/c/one", "--blob-url", f"{ACCOUNT}/c/two")

@@ -4,8 +4,8 @@ import pytest
 
 WORK = """
 from dataclasses import dataclass
-from robotrain.hookspecs import hook
-from robotrain.workload import Workload
+from robotrain.plugins.hookspecs import hook
+from robotrain.model.workload import Workload
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Parameters:
 
 @hook
 def robotrain_workloads():
-    return [Workload(name="aaa", summary="first", parameters=Parameters, roles={}, half="aaa_work", default=True)]
+    return [Workload(name="aaa", summary="first", parameters=Parameters, roles={}, container_plugin="aaa_work", default=True)]
 """
 
 

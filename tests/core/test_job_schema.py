@@ -10,18 +10,18 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from robotrain import job_file, job_schema
-from robotrain.plugins import Plugins
-from robotrain.problem import errors
-from robotrain.request import Request
-from robotrain.resolve import resolve
-from robotrain_runtime.parameter import parameters_of
+from robotrain.config import job_file, job_schema
+from robotrain.config.request import Request
+from robotrain.config.resolve import resolve_job
+from robotrain.errors import select_errors
+from robotrain.plugins.manager import Plugins
+from robotrain_runtime.contract.parameter import get_parameters
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = Plugins("none")
 WORKLOAD, PLATFORM, KINDS = PLUGINS.workload("lerobot-train"), PLUGINS.platform("local"), PLUGINS.source_kinds()
-PARAMETERS = {parameter.name: parameter for parameter in parameters_of(WORKLOAD.parameters)}
-SCHEMA = job_schema.schema([WORKLOAD], [PLATFORM], KINDS, WORKLOAD.name)
+PARAMETERS = {parameter.name: parameter for parameter in get_parameters(WORKLOAD.parameters)}
+SCHEMA = job_schema.make_job_schema([WORKLOAD], [PLATFORM], KINDS, WORKLOAD.name)
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
@@ -50,8 +50,8 @@ def as_editors_read(text):
 def reader_takes(tmp_path):
     def takes(text):
         (tmp_path / "job.yaml").write_text(text, encoding="utf-8")
-        resolution = resolve(Request(file=job_file.read(tmp_path / "job.yaml")), WORKLOAD, PLATFORM, KINDS)
-        return not [problem for problem in errors(resolution.problems) if problem.code != "source-missing"]
+        resolution = resolve_job(Request(file=job_file.read_job_file(tmp_path / "job.yaml")), WORKLOAD, PLATFORM, KINDS)
+        return not [problem for problem in select_errors(resolution.problems) if problem.code != "source-missing"]
 
     return takes
 
@@ -73,9 +73,9 @@ many = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max
 def can_be_said(parameter, value):
     """Whether a schema can tell if the reader takes this: not of numbers in quotes, nor of what secrets look like."""
     if isinstance(value, float):
-        return parameter.bare is float
+        return parameter.bare_type is float
     if isinstance(value, str):
-        return bool(parameter.choices) or (parameter.bare is str and value.isprintable())
+        return bool(parameter.choices) or (parameter.bare_type is str and value.isprintable())
     return not parameter.param.pattern
 
 
@@ -189,9 +189,9 @@ def test_what_an_editor_shows(robotrain):
 TWO = """
 from dataclasses import dataclass
 from typing import Annotated
-from robotrain.hookspecs import hook
-from robotrain.workload import Role, Workload
-from robotrain_runtime.parameter import Param
+from robotrain.plugins.hookspecs import hook
+from robotrain.model.workload import Role, Workload
+from robotrain_runtime.contract.parameter import Param
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
@@ -200,7 +200,7 @@ class Parameters:
 @hook
 def robotrain_workloads():
     roles = {"checkpoint": Role(), "dataset": Role()}
-    return [Workload(name="race", summary="round and round", parameters=Parameters, roles=roles, half="x.y")]
+    return [Workload(name="race", summary="round and round", parameters=Parameters, roles=roles, container_plugin="x.y")]
 """
 
 

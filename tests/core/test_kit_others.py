@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from robotrain.testing import SourceKit, WorkloadKit
+from robotrain.testing.source_kit import SourceKit
+from robotrain.testing.workload_kit import WorkloadKit
 
 pytestmark = pytest.mark.slow
 
@@ -143,7 +144,7 @@ def test_each_wrong_thing_fails_the_standard_test_that_is_for_it(ended, file, ex
 
 
 def test_what_a_plugin_has_of_robotrain_by_another_name_is_told(told):
-    assert "peeking_source.py:3: robotrain.problem.SENTENCE" in told
+    assert "peeking_source.py:3: robotrain.errors.MAX_SENTENCE" in told
     assert "peeking_workload.py:3: robotrain.store" in told
 
 

@@ -34,7 +34,7 @@ FROM_AFAR = {
 }
 ABOUT_RUNTIME = {
     # what a look found, as people are told; and who took a run that lies in a folder
-    "robotrain": CONTRACT | {"robotrain_runtime.finding", "robotrain_runtime.once"},
+    "robotrain": CONTRACT | {"robotrain_runtime.contract.failure", "robotrain_runtime.__main__"},
     # Artifacts of tracking runs are fetched from where the run itself is tracked.
     "robotrain_sources": CONTRACT
     | MOVING

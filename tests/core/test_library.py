@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pytest
 import robotrain as library
-from robotrain import ended, store
-from robotrain_runtime import event
-from robotrain_runtime.event import Metrics
+from robotrain import api, errors
+from robotrain.model import run
+from robotrain.store import records
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import Metrics
 
 
 @pytest.fixture
 def submit(venus, pusht):
     def submit(**values):
-        return library.submit(platform="venus", dataset_path=pusht, pin=False, **values)
+        return api.submit(platform="venus", dataset_path=pusht, pin=False, **values)
 
     return submit
 
@@ -49,7 +51,7 @@ def test_a_submitted_run_is_the_one_of_the_command_line(submit, venus, robotrain
     run = submit(training_steps=7, altitude=60)
     assert robotrain("status", run.name, "--json").json["run"] == run.name
     assert run.record.settings == {"altitude": 60}
-    assert [one.name for one in library.runs()] == [run.name]
+    assert [one.name for one in api.runs()] == [run.name]
 
 
 def test_the_call_and_the_command_line_name_the_same_job(submit, venus, pusht, robotrain):
@@ -67,14 +69,14 @@ def test_wait_returns_the_status_of_a_run_that_succeeded(submit, venus):
 
 @pytest.mark.parametrize(
     ("state", "error"),
-    [("failed", library.RunFailed), ("cancelled", library.RunCancelled), ("lost", library.RunLost)],
+    [("failed", api.RunFailed), ("cancelled", api.RunCancelled), ("lost", api.RunLost)],
 )
 def test_wait_raises_what_became_of_the_run(submit, venus, state, error):
     run = submit()
     becomes(venus, run, state=state)
     with pytest.raises(error, match=f"{run.name} {state}") as raised:
         run.wait()
-    assert isinstance(raised.value, library.RunEnded)
+    assert isinstance(raised.value, api.RunEnded)
     assert raised.value.status.state == state
 
 
@@ -87,7 +89,7 @@ def test_wait_gives_up_after_a_time_and_the_run_goes_on(submit, venus):
 
 
 TOLD = """
-from robotrain.hookspecs import hook
+from robotrain.plugins.hookspecs import hook
 
 @hook
 def robotrain_run_changed(run, change, status):
@@ -102,28 +104,30 @@ def test_the_plugins_of_a_site_are_told_once_of_what_a_program_does_and_sees(sub
     one, two, seen = submit(), submit(), submit()
     becomes(venus, one, state="failed")
     for _ in range(2):
-        with pytest.raises(library.RunFailed):
+        with pytest.raises(api.RunFailed):
             one.wait()
-    assert "it was not told that" in str(one.remarks), "and the end is told all the same"
+    assert "it was not told that" in str(one.warnings), "and the end is told all the same"
     two.cancel()
     two.cancel()
-    with pytest.raises(library.RunCancelled):
+    with pytest.raises(api.RunCancelled):
         two.wait()
-    seen = library.Run(seen.name)
+    seen = api.Run(seen.name)
     with pytest.raises(TimeoutError):
         seen.wait(timeout=0.01)
     becomes(venus, seen, state="succeeded")
     seen.wait()
-    library.Run(seen.name).wait()  # it had ended when it was first asked
+    api.Run(seen.name).wait()  # it had ended when it was first asked
     told = Path("told").read_text().splitlines()
     assert told[:3] == ["1 sent None", "2 sent None", "3 sent None"]
     assert told[3:] == ["1 ended failed", "2 cancelled cancelled", "3 ended succeeded"]
-    assert ended.known(one.name).state == "failed"
+    assert records.read_final_status(one.name).state == "failed"
 
 
 def test_events_are_told_while_waiting(submit, venus):
     run = submit()
-    becomes(venus, run, state="succeeded", log=["hello", event.dump(Metrics(values={"train/loss": 0.5}, step=3))])
+    becomes(
+        venus, run, state="succeeded", log=["hello", event.format_event(Metrics(values={"train/loss": 0.5}, step=3))]
+    )
     told = []
     run.wait(on_event=told.append)
     assert [record.event.step for record in told] == [3]
@@ -131,34 +135,34 @@ def test_events_are_told_while_waiting(submit, venus):
 
 
 def test_everything_wrong_is_raised_at_once(venus, pusht):
-    with pytest.raises(library.Rejected) as raised:
-        library.submit(platform="venus", dataset_path=pusht, training_steps=0, trainig_steps=5, altitude="high")
+    with pytest.raises(errors.Rejected) as raised:
+        api.submit(platform="venus", dataset_path=pusht, training_steps=0, trainig_steps=5, altitude="high")
     assert {problem.code for problem in raised.value.problems} == {"value-unknown", "value-invalid"}
-    assert "training_steps" in raised.value.problems[0].instead[0].text
-    assert store.names() == []
+    assert "training_steps" in raised.value.problems[0].suggestions[0].text
+    assert records.list_runs() == []
 
 
 def test_a_problem_is_shown_as_the_command_line_shows_it(submit, robotrain, pusht):
     Path("job.yaml").write_text("platforms: {venuss: {altitude: 3}}\n")
-    (remark,) = submit(job="job.yaml").remarks
+    (remark,) = submit(job="job.yaml").warnings
     typed = ("submit", "job.yaml", "--platform", "venus", "--dataset-path", pusht, "--no-pin")
     assert str(remark) in robotrain(*typed).stderr
     assert "use   venus" in str(remark)
 
 
 def test_explain_and_render_send_nothing(venus, pusht):
-    values = library.explain(platform="venus", dataset_path=pusht, batch_size=4)
+    values = api.explain(platform="venus", dataset_path=pusht, batch_size=4)
     (batch_size,) = [value for value in values if value["name"] == "batch_size"]
     assert (batch_size["value"], batch_size["origin"]) == (4, "call batch_size")
-    plan = library.render(job=None, platform="venus", dataset_path=pusht, attempt=3)
+    plan = api.render(job=None, platform="venus", dataset_path=pusht, attempt=3)
     assert plan.run.endswith("-3")
-    assert store.names() == []
+    assert records.list_runs() == []
 
 
 def test_without_a_platform_the_installed_ones_are_offered(venus, pusht):
-    with pytest.raises(library.Rejected, match="no platform was chosen") as raised:
-        library.submit(dataset_path=pusht)
-    assert "platform='venus'" in [way.text for way in raised.value.problems[0].instead]
+    with pytest.raises(errors.Rejected, match="no platform was chosen") as raised:
+        api.submit(dataset_path=pusht)
+    assert "platform='venus'" in [way.text for way in raised.value.problems[0].suggestions]
 
 
 def test_public_modules_import_alone():
@@ -174,24 +178,24 @@ class Float(float):
 
 
 def test_a_number_of_another_library_is_a_number(venus, pusht):
-    values = library.explain(platform="venus", dataset_path=pusht, learning_rate=Float(3e-5))
+    values = api.explain(platform="venus", dataset_path=pusht, learning_rate=Float(3e-5))
     assert [value["value"] for value in values if value["name"] == "learning_rate"] == [3e-5]
 
 
 def test_several_sources_may_come_from_anywhere_in_their_order(venus, pusht):
     several = [pusht, pusht.parent]
-    plan = library.render(platform="venus", dataset_path=(path for path in several))
+    plan = api.render(platform="venus", dataset_path=(path for path in several))
     assert [source.uri for source in plan.job.sources] == [str(path) for path in several]
 
 
 def test_one_text_is_no_list_of_trainer_arguments(venus, pusht):
-    with pytest.raises(library.Rejected, match="trainer_args takes a list of texts"):
-        library.render(platform="venus", dataset_path=pusht, trainer_args="--policy.chunk_size=16")
+    with pytest.raises(errors.Rejected, match="trainer_args takes a list of texts"):
+        api.render(platform="venus", dataset_path=pusht, trainer_args="--policy.chunk_size=16")
 
 
 def test_render_pins_when_asked(venus, pusht):
     pins = [
-        library.render(platform="venus", dataset_path=pusht, pin=pin).job.sources[0].pin.partition(":")[0]
+        api.render(platform="venus", dataset_path=pusht, pin=pin).job.sources[0].pin.partition(":")[0]
         for pin in (False, True)
     ]
     assert pins == ["", "folder"]
@@ -199,30 +203,30 @@ def test_render_pins_when_asked(venus, pusht):
 
 @pytest.mark.parametrize("attempt", [0, -1])
 def test_attempts_count_from_one(venus, pusht, attempt):
-    with pytest.raises(library.Rejected, match="attempt takes"):
-        library.render(platform="venus", dataset_path=pusht, attempt=attempt)
+    with pytest.raises(errors.Rejected, match="attempt takes"):
+        api.render(platform="venus", dataset_path=pusht, attempt=attempt)
 
 
 def test_an_outcome_survives_the_way_between_processes():
     import pickle
 
-    ended = library.RunFailed("a-1", library.Status(state="failed", reason="no room"))
+    ended = api.RunFailed("a-1", run.Status(state="failed", reason="no room"))
     again = pickle.loads(pickle.dumps(ended))
-    assert (type(again), str(again), again.status) == (library.RunFailed, "a-1 failed: no room", ended.status)
+    assert (type(again), str(again), again.status) == (api.RunFailed, "a-1 failed: no room", ended.status)
 
 
 def test_two_handles_of_one_run_are_equal(submit):
     run, other = submit(), submit()
-    assert run == library.Run(run.name) != other
-    assert len({run, library.Run(run.name), other}) == 2
+    assert run == api.Run(run.name) != other
+    assert len({run, api.Run(run.name), other}) == 2
 
 
 @pytest.fixture
 def impatient(monkeypatch):
-    from robotrain import handle
+    from robotrain import api
 
-    monkeypatch.setattr(handle, "FIRST_PAUSE", 0.001)
-    return handle
+    monkeypatch.setattr(api, "MIN_POLL_SECONDS", 0.001)
+    return api
 
 
 def falls_silent(monkeypatch, times):
@@ -258,13 +262,13 @@ def test_a_platform_that_stays_silent_is_given_up(submit, venus, impatient, monk
 def test_a_run_that_its_platform_knows_no_more_is_told_at_once(submit, venus):
     run = submit()
     (venus / "jobs" / run.name).unlink()
-    with pytest.raises(library.Rejected, match="venus knows no"):
+    with pytest.raises(errors.Rejected, match="venus knows no"):
         run.wait()
 
 
 def test_events_come_while_a_wait_with_a_timeout_goes_on(submit, venus, impatient):
     run = submit()
-    lines = [event.dump(Metrics(values={"train/loss": 0.5}, step=step)) for step in (1, 2)]
+    lines = [event.format_event(Metrics(values={"train/loss": 0.5}, step=step)) for step in (1, 2)]
     becomes(venus, run, state="running", log=lines[:1])
     told = []
 
@@ -280,7 +284,7 @@ def test_events_are_told_once_when_the_log_breaks_off(submit, venus, impatient, 
     import venus_plugin
 
     run = submit()
-    lines = [event.dump(Metrics(values={"train/loss": 0.5}, step=step)) for step in (1, 2, 3)]
+    lines = [event.format_event(Metrics(values={"train/loss": 0.5}, step=step)) for step in (1, 2, 3)]
     becomes(venus, run, state="running", log=lines)
     whole, asked = venus_plugin.Venus.logs, []
 
@@ -300,7 +304,7 @@ def test_events_are_told_once_when_the_log_breaks_off(submit, venus, impatient, 
 
 def test_what_the_listener_raises_is_raised(submit, venus):
     run = submit()
-    becomes(venus, run, state="running", log=[event.dump(Metrics(values={}, step=1))])
+    becomes(venus, run, state="running", log=[event.format_event(Metrics(values={}, step=1))])
 
     def enough(record):
         raise StopAsyncIteration
@@ -318,8 +322,8 @@ def test_the_program_of_the_docs_runs(venus, pusht, monkeypatch, capsys):
     ended = {"state": "failed", "checkpoints": [4]}
     monkeypatch.setattr(venus_plugin.Venus, "_state", lambda self, reference: ended)
     exec(program.replace("local", "venus"), {})
-    (run,) = library.runs()
-    assert capsys.readouterr().out == f"\ncheckpoints/000004 /venus/{run.name}/checkpoints/000004\n"
+    (run,) = api.runs()
+    assert capsys.readouterr().stdout == f"\ncheckpoints/000004 /venus/{run.name}/checkpoints/000004\n"
 
 
 CHECKED = """

@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from robotrain import Rejected, library
+from robotrain import api
+from robotrain.errors import Rejected
 
 FOLDER = "infrastructure/terraform"
 
@@ -80,8 +81,8 @@ def test_what_a_flag_is_also_called_is_told_its_one_name_everywhere_else(robotra
         way = key.replace("saturn_subscription_id", "subscription_id")
         assert f"use   --set {way}" in robotrain("explain", "--platform", "saturn", "--set", f"{key}=s").stderr
     with pytest.raises(Rejected) as raised:
-        library.explain(platform="saturn", dataset_path="x", saturn_subscription_id="s")
-    assert [way.text for way in raised.value.problems[0].instead] == ["subscription_id"]
+        api.explain(platform="saturn", dataset_path="x", saturn_subscription_id="s")
+    assert [way.text for way in raised.value.problems[0].suggestions] == ["subscription_id"]
 
 
 def test_every_spelling_of_the_flag_gives_the_one_value(explained):

@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
-from robotrain import matrix
-from robotrain.capabilities import ANY, YES, Capabilities, no
-from robotrain.cli import matrix_table
-from robotrain.cli.columns import width
-from robotrain.plugins import Plugins
+from robotrain.check import matrix
+from robotrain.cli.columns import display_width
+from robotrain.cli.commands import platforms as commands_platforms
+from robotrain.model.capabilities import ANY, YES, Capabilities, no
+from robotrain.plugins.manager import Plugins
 
 ROOT = Path(__file__).parents[2]
 MARK = "<!-- what follows is written by .ci/pages -->\n\n"
@@ -109,11 +109,11 @@ def test_what_is_declared_of_a_kind_that_is_not_installed_has_a_row_too(robotrai
 
 def test_a_terminal_that_is_too_narrow_gets_tables_below_each_other(mars):
     plugins = Plugins()
-    made = matrix.of(plugins.platforms(), plugins.source_kinds(), plugins.workloads())
-    wide = matrix_table.table(made, None)
+    made = matrix.make_matrix(plugins.platforms(), plugins.source_kinds(), plugins.workloads())
+    wide = commands_platforms.format_matrix(made, None)
     assert wide.splitlines()[0].split() == ["azureml", "local", "mars", "osmo"]
-    narrow = matrix_table.table(made, 64)
-    assert max(map(width, narrow.splitlines())) <= 64
+    narrow = commands_platforms.format_matrix(made, 64)
+    assert max(map(display_width, narrow.splitlines())) <= 64
     heads = [line.split() for line in narrow.splitlines() if "azureml" in line or "osmo" in line.split()]
     assert heads == [["azureml", "local"], ["mars", "osmo"]]
     assert narrow.count("dataset from blob_url") == 2

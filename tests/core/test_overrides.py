@@ -4,13 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
-from robotrain import overrides
-from robotrain.job_file import FileSource, JobFile
-from robotrain.plugins import Plugins
-from robotrain.problem import errors
-from robotrain.provenance import Origin, Value
-from robotrain.request import Request
-from robotrain.resolve import resolve
+from robotrain.config import overrides
+from robotrain.config.job_file import FileSource, JobFile
+from robotrain.config.request import Origin, Request, Value
+from robotrain.config.resolve import resolve_job
+from robotrain.errors import select_errors
+from robotrain.plugins.manager import Plugins
 
 FOLDER = ("--dataset-path", "data")
 
@@ -163,9 +162,9 @@ def test_a_flag_in_the_place_of_the_pair_is_the_one_problem(robotrain):
 AMBIGUOUS = """
 from dataclasses import dataclass
 from typing import Annotated
-from robotrain.hookspecs import hook
-from robotrain.workload import Workload
-from robotrain_runtime.parameter import Param
+from robotrain.plugins.hookspecs import hook
+from robotrain.model.workload import Workload
+from robotrain_runtime.contract.parameter import Param
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
@@ -173,17 +172,17 @@ class Parameters:
 
 @hook
 def robotrain_workloads():
-    return [Workload(name="dig", summary="", parameters=Parameters, roles={}, half="x.y")]
+    return [Workload(name="dig", summary="", parameters=Parameters, roles={}, container_plugin="x.y")]
 """
 
 
 def test_a_name_that_two_have_is_said_in_full(mars, install):
     install("acme-dig", {"workload.dig": "acme_dig"}, acme_dig=AMBIGUOUS)
     workload, platform = Plugins().workload("dig"), Plugins().platform("mars")
-    _, (problem,) = overrides.apply(Request(), ["rovers=2"], workload, platform)
+    _, (problem,) = overrides.apply_overrides(Request(), ["rovers=2"], workload, platform)
     assert problem.code == "set-ambiguous"
-    assert [way.text for way in problem.instead] == ["--set parameters.rovers=…", "--set platforms.mars.rovers=…"]
-    request, problems = overrides.apply(Request(), ["platforms.mars.rovers=2"], workload, platform)
+    assert [way.text for way in problem.suggestions] == ["--set parameters.rovers=…", "--set platforms.mars.rovers=…"]
+    request, problems = overrides.apply_overrides(Request(), ["platforms.mars.rovers=2"], workload, platform)
     assert not problems
     assert request.settings["rovers"].value == "2"
 
@@ -217,12 +216,12 @@ def test_over_a_job_that_was_sent_before(robotrain, tmp_path):
         sources=(FileSource(role="dataset", kind="local_path", text="/data/a", where=said.where, layer=said.layer),),
         parameters={"batch_size": Value("8", said), "seed": Value("7", said)},
     )
-    request, problems = overrides.apply(
+    request, problems = overrides.apply_overrides(
         Request(file=stored), ["batch_size=16", "sources.dataset.local_path=/data/b"], workload, platform, kinds
     )
     assert not problems
-    resolution = resolve(request, workload, platform, kinds)
-    assert not errors(resolution.problems)
+    resolution = resolve_job(request, workload, platform, kinds)
+    assert not select_errors(resolution.problems)
     assert (resolution.job["batch_size"], resolution.job["seed"]) == (16, 7)
     assert [source.uri for source in resolution.job.sources] == ["/data/b"]
     assert str(resolution.parameters["seed"].origin) == "run lerobot-train-1a2b3c4d-1"

@@ -6,11 +6,11 @@ import sys
 import zipfile
 
 import pytest
-from robotrain.payload import pack
+from robotrain.submission.packing import pack_modules
 
 
 def names(*halves):
-    return set(zipfile.ZipFile(io.BytesIO(pack(halves).archive)).namelist())
+    return set(zipfile.ZipFile(io.BytesIO(pack_modules(halves).archive)).namelist())
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def acme(tmp_path, monkeypatch):
     files = {
         "acme/__init__.py": "",
         "acme/s3/__init__.py": "",
-        "acme/s3/kind.py": "from robotrain.source import SourceKind\nfrom acme import submit_side\n",
+        "acme/s3/kind.py": "from robotrain.model.source import SourceKind\nfrom acme import submit_side\n",
         "acme/s3/container.py": "from acme.shared import reading\nPROGRAM = 'acme.programs.fetch'\n",
         "acme/shared/__init__.py": "",
         "acme/shared/reading.py": "import acme.words\nfrom acme import first, second as other\n",
@@ -33,7 +33,7 @@ def acme(tmp_path, monkeypatch):
         "acme/other/__init__.py": "",
         "acme/other/container.py": "",
         "acme/shelf/__init__.py": "",
-        "acme/shelf/container.py": 'CARRIER = "robotrain_sources.transfer.delivery"\nORIGIN = "acme.shelf.origin"\n',
+        "acme/shelf/container.py": 'CARRIER = "robotrain_sources.transfer.container"\nORIGIN = "acme.shelf.origin"\n',
         "acme/shelf/origin.py": "",
     }
     for name, text in files.items():
@@ -56,7 +56,7 @@ def test_a_half_travels_with_what_it_names_of_its_own_distribution(acme):
 def test_a_half_that_is_fetched_by_the_transfer_brings_it_along(acme):
     packed = names("acme.shelf.container")
     assert {"acme/shelf/origin.py", "robotrain_sources/transfer/__main__.py"} <= packed
-    assert {"robotrain_sources/fetching/names.py", "robotrain_sources/data_environment/locks/data.txt"} <= packed
+    assert {"robotrain_sources/fetching/files.py", "robotrain_sources/data_environment/locks/data.txt"} <= packed
 
 
 def test_what_only_the_submit_side_needs_stays_at_home(acme):
@@ -86,7 +86,7 @@ def test_a_file_that_changed_travels_as_it_is_now_whatever_its_time_says(acme):
     for text in ("X = 1111\n", "X = 2222\n"):
         half.write_text(text)
         os.utime(half, (1, 1))
-        packed = zipfile.ZipFile(io.BytesIO(pack(["acme.s3.container"]).archive))
+        packed = zipfile.ZipFile(io.BytesIO(pack_modules(["acme.s3.container"]).archive))
         assert packed.read("acme/s3/container.py").decode() == text
 
 
@@ -102,16 +102,16 @@ def test_every_built_in_half_can_be_imported_from_its_payload_alone(tmp_path):
     ]
     for half in halves:
         folder = tmp_path / half
-        zipfile.ZipFile(io.BytesIO(pack([half]).archive)).extractall(folder)
+        zipfile.ZipFile(io.BytesIO(pack_modules([half]).archive)).extractall(folder)
         code = f"import sys; sys.path.insert(0, {str(folder)!r}); import {half} as half; print(half.__file__)"
         done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True)
         assert done.stdout.startswith(str(folder)), done.stderr
 
 
 def test_equal_halves_are_equal_bytes(acme):
-    assert pack(["acme.s3.container"]).digest == pack(["acme.s3.container"]).digest
+    assert pack_modules(["acme.s3.container"]).digest == pack_modules(["acme.s3.container"]).digest
 
 
 def test_a_half_that_is_not_installed_is_named():
     with pytest.raises(ModuleNotFoundError, match="nowhere"):
-        pack(["nowhere.container"])
+        pack_modules(["nowhere.container"])

@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from robotrain.plugins import Plugins
-from robotrain.provenance import Origin, Value
-from robotrain.request import Request
-from robotrain.resolve import resolve
+from robotrain.config.request import Origin, Request, Value
+from robotrain.config.resolve import resolve_job
+from robotrain.plugins.manager import Plugins
 
 ORIGIN = "platform saturn: no shared memory"
 
@@ -109,6 +108,8 @@ def test_what_it_gives_by_now_counts_only_where_its_settings_are_changed(robotra
 
 def test_what_nobody_had_said_stays_as_it_was_whatever_the_default_is_now(saturn):
     plugins, then = Plugins(), Origin("run", "lerobot-train-fab69e8c-1")
-    request = Request(settled=True, settings={"altitude": Value("60", then)}, unsaid={"batch_size": Value("7", then)})
-    found = resolve(request, plugins.workload("lerobot-train"), plugins.platform("saturn"), plugins.source_kinds())
+    request = Request(
+        complete=True, settings={"altitude": Value("60", then)}, previous_defaults={"batch_size": Value("7", then)}
+    )
+    found = resolve_job(request, plugins.workload("lerobot-train"), plugins.platform("saturn"), plugins.source_kinds())
     assert found.job["batch_size"] == 7

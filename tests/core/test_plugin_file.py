@@ -10,8 +10,8 @@ from badly import MARS, kind
 
 JOB = ("--dataset-path", "x")
 SITE = """
-from robotrain.problem import Problem, Stage
-from robotrain.health import HealthCheck, ok
+from robotrain.errors import Problem, Stage
+from robotrain.model.health import HealthCheck, report_ok
 
 @hook
 def robotrain_check(job, platform):
@@ -25,7 +25,7 @@ def robotrain_run_changed(run, change):
 
 @hook
 def robotrain_health():
-    return [HealthCheck(name="drill", look=lambda: [ok("it is sharp")])]
+    return [HealthCheck(name="drill", run=lambda: [report_ok("it is sharp")])]
 """
 COMMAND = '''
 import typer
@@ -49,9 +49,9 @@ def go():
 WORKLOAD = """
 from dataclasses import dataclass
 from typing import Annotated
-from robotrain.hookspecs import hook
-from robotrain.workload import Workload
-from robotrain_runtime.parameter import Param
+from robotrain.plugins.hookspecs import hook
+from robotrain.model.workload import Workload
+from robotrain_runtime.contract.parameter import Param
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
@@ -59,7 +59,7 @@ class Parameters:
 
 @hook
 def robotrain_workloads():
-    return [Workload(name="dig", summary="digs", parameters=Parameters, roles={}, half="HALF")]
+    return [Workload(name="dig", summary="digs", parameters=Parameters, roles={}, container_plugin="HALF")]
 """
 
 
@@ -97,9 +97,9 @@ def test_its_platform_works_from_submit_to_status(robotrain, folder):
 def test_the_environment_of_the_process_names_it_as_well(robotrain, folder, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_PLUGINS_FROM", str(folder(MARS)))
     assert robotrain("render", "--platform", "mars", *JOB).exit_code == 0
-    import robotrain as library
+    from robotrain import api
 
-    assert library.submit(platform="mars", dataset_path="x").status().state == "succeeded"
+    assert api.submit(platform="mars", dataset_path="x").status().state == "succeeded"
 
 
 def test_its_claims_are_what_it_brings_and_the_file_is_shown_as_its_distribution(robotrain, folder):
@@ -244,7 +244,7 @@ def test_a_name_of_robotrain_itself_is_not_taken_over(robotrain, folder):
         ("x = 1\n\nx = x / 0\n", "ZeroDivisionError: division by zero", 3),
         ("import rover_sdk\n", "ModuleNotFoundError: No module named 'rover_sdk'", 1),
         (
-            "from robotrain.hookspecs import hook\n@hook\ndef robotrain_platforms():\n    raise KeyError('a')\n",
+            "from robotrain.plugins.hookspecs import hook\n@hook\ndef robotrain_platforms():\n    raise KeyError('a')\n",
             "KeyErr",
             4,
         ),

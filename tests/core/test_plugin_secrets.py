@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 
 import pytest
-from robotrain import folders
-from robotrain.problem import Instead, Problem, Rejected, Stage
-from robotrain.run import Output, Status
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.model.run import Output, Status
+from robotrain.store import files
 
 CANARY = "Q0FOQVJZc2VjcmV0"
 SAS = f"https://acc.blob.core.windows.net/box/one?sv=2024-01-01&sig={CANARY}"
@@ -36,7 +36,9 @@ def sent(robotrain, venus):
 
 def kept() -> list[Path]:
     """Files below the state that hold the secret."""
-    return [path for path in folders.state().rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
+    return [
+        path for path in files.get_state_folder().rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()
+    ]
 
 
 def written(content: bytes):
@@ -56,7 +58,13 @@ def written(content: bytes):
 
 @pytest.mark.parametrize("json", [(), ("--json",)], ids=["told", "json"])
 def test_a_problem_of_a_plugin_is_told_without_its_secret(robotrain, wrong, json):
-    spoken = {"title": f"no: {SAS}", "where": SAS, "given": SAS, "why": f"It is {SAS}", "instead": (Instead(SAS, SAS),)}
+    spoken = {
+        "title": f"no: {SAS}",
+        "where": SAS,
+        "given": SAS,
+        "why": f"It is {SAS}",
+        "instead": (Suggestion(SAS, SAS),),
+    }
     wrong(check=lambda *given: [Problem(code="leaky", stage=Stage.CHECK, **spoken)])
     answer = robotrain("render", *JOB, *json)
     assert answer.exit_code == 3
@@ -65,8 +73,11 @@ def test_a_problem_of_a_plugin_is_told_without_its_secret(robotrain, wrong, json
 
 
 def test_what_a_problem_says_without_a_secret_is_told_as_it_is(robotrain, wrong):
-    why, way = "Did you sign in? The token: see https://example.com/docs#token", Instead("venus login #1", "key: yours")
-    wrong(check=lambda *given: [Problem(code="odd", stage=Stage.CHECK, title="no", why=why, instead=(way,))])
+    why, way = (
+        "Did you sign in? The token: see https://example.com/docs#token",
+        Suggestion("venus login #1", "key: yours"),
+    )
+    wrong(check=lambda *given: [Problem(code="odd", stage=Stage.CHECK, title="no", why=why, suggestions=(way,))])
     told = robotrain("render", *JOB).stderr
     assert f"  {why}\n  use   venus login #1 (key: yours)\n" in told
 

@@ -5,10 +5,10 @@ import functools
 import math
 
 import pytest
-from robotrain import progress
-from robotrain.progress import Progress
-from robotrain_runtime import event
-from robotrain_runtime.event import (
+from robotrain.model import amounts, progress
+from robotrain.model.progress import Progress
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import (
     Checkpoint,
     Delivered,
     Download,
@@ -24,13 +24,13 @@ from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 METRICS = (*LEROBOT_TRAIN.profile.metrics, *LEROBOT_EVAL.profile.metrics)
-read_log = functools.partial(progress.read, declared=METRICS)
-read_end = functools.partial(progress.newest, declared=METRICS)
-describe = functools.partial(Progress.describe, declared=METRICS)
+read_log = functools.partial(progress.read_progress, declared=METRICS)
+read_end = functools.partial(progress.read_newest_progress, declared=METRICS)
+describe = functools.partial(Progress.describe_event, declared=METRICS)
 
 
 def told(*events, seconds=1.0):
-    return read_log(event.dump(one, at) for at, one in zip(range(0, 1000, int(seconds)), events, strict=False))
+    return read_log(event.format_event(one, at) for at, one in zip(range(0, 1000, int(seconds)), events, strict=False))
 
 
 def test_steps_rate_and_what_is_left():
@@ -82,8 +82,8 @@ def test_what_became_of_checkpoints_is_kept():
         Registered(name="act", version="3", step=400, uri="models:/act/3"),
     )
     assert (known.checkpoint, known.checkpoint_step) == ("/x/400", 400)
-    assert known.copies(200) == ["runs:/r/200"]
-    assert known.copies(400) == ["runs:/r/400"]
+    assert known.list_copies(200) == ["runs:/r/200"]
+    assert known.list_copies(400) == ["runs:/r/400"]
     assert [(one.name, one.version) for one in known.registered] == [("act", "3")]
 
 
@@ -123,17 +123,19 @@ def test_where_it_came_to_has_nothing_left():
 
 
 def test_the_end_of_a_log_tells_the_newest_step_and_loss():
-    lines = [event.dump(Metrics(step=step, total=100, values={"train/loss": 1 / step})) for step in range(1, 50)]
-    later = [event.dump(Metrics(step=55, total=100, values={})), "an ordinary line"]
+    lines = [
+        event.format_event(Metrics(step=step, total=100, values={"train/loss": 1 / step})) for step in range(1, 50)
+    ]
+    later = [event.format_event(Metrics(step=55, total=100, values={})), "an ordinary line"]
     known = read_end([*lines, *later])
     assert (known.step, known.total, known.losses) == (55, 100, [(49, 1 / 49)])
-    done = read_end([*lines, event.dump(Outcome(state="succeeded", exit_code=0))])
+    done = read_end([*lines, event.format_event(Outcome(state="succeeded", exit_code=0))])
     assert done.step == 100
     assert read_end([]).step is None
 
 
 def test_times_as_people_say_them():
-    assert [progress.duration(seconds) for seconds in (-1, 8, 65, 7380, 200_000)] == [
+    assert [amounts.format_duration(seconds) for seconds in (-1, 8, 65, 7380, 200_000)] == [
         "0 s",
         "8 s",
         "1:05 min",
@@ -204,15 +206,15 @@ def test_copies_of_results_and_of_the_policy_are_kept_apart_each_once():
 
 
 def test_episodes_of_one_moment_have_no_rate():
-    record = (event.Record(5.0, episode(number)) for number in range(3))
+    record = (event.EventRecord(5.0, episode(number)) for number in range(3))
     known = Progress(METRICS)
     for one in record:
-        known.add(one)
-    assert known.line() == "episode 3/10 (30%)"
+        known.add_event(one)
+    assert known.format_line() == "episode 3/10 (30%)"
 
 
 def test_the_end_of_a_log_tells_the_scores():
-    lines = [event.dump(Evaluated(episodes=20, scores=SCORES, results="/x"))]
+    lines = [event.format_event(Evaluated(episodes=20, scores=SCORES, results="/x"))]
     assert read_end(lines).evaluated.scores == SCORES
 
 
@@ -229,4 +231,4 @@ def test_the_end_of_a_log_tells_the_scores():
     ],
 )
 def test_scores_are_told_as_far_as_they_are_numbers(scores, said):
-    assert told(Evaluated(episodes=9, scores=scores, results="/x")).score == said
+    assert told(Evaluated(episodes=9, scores=scores, results="/x")).score_text == said

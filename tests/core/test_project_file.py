@@ -328,9 +328,9 @@ def test_parameters_of_another_workload_are_for_that_one(robotrain, install):
 SWEEP = """
 from dataclasses import dataclass
 from typing import Annotated
-from robotrain.hookspecs import hook
-from robotrain.workload import Workload
-from robotrain_runtime.parameter import Param
+from robotrain.plugins.hookspecs import hook
+from robotrain.model.workload import Workload
+from robotrain_runtime.contract.parameter import Param
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
@@ -339,7 +339,7 @@ class Parameters:
 
 @hook
 def robotrain_workloads():
-    return [Workload(name="sweep", summary="", parameters=Parameters, roles={}, half="x.y")]
+    return [Workload(name="sweep", summary="", parameters=Parameters, roles={}, container_plugin="x.y")]
 """
 
 SECRET = "hf_abcdefghijklmnopqrstuvwx1234"

@@ -7,7 +7,7 @@ import sys
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from robotrain.redaction import HIDDEN, LONGEST, redact
+from robotrain.redaction import HIDDEN, MAX_LENGTH, redact
 
 SAFE = (
     "lerobot/aloha_sim_insertion_human",
@@ -101,9 +101,9 @@ def test_an_image_with_a_digest_is_shown(image: str) -> None:
 )
 def test_an_image_with_a_digest_is_shown_in_a_sentence_too(image: str, sentence: str) -> None:
     text = sentence.format(image + DIGEST, image + DIGEST)
-    assert redact(text, longest=500) == text
-    assert redact(f"{text}, as user:S3CRET@host.com", longest=500).endswith(f"{HIDDEN}@host.com")
-    assert "S3CRET" not in redact(f"{text} password: S3CRET", longest=500)
+    assert redact(text, max_length=500) == text
+    assert redact(f"{text}, as user:S3CRET@host.com", max_length=500).endswith(f"{HIDDEN}@host.com")
+    assert "S3CRET" not in redact(f"{text} password: S3CRET", max_length=500)
 
 
 def test_a_digest_that_was_cut_is_still_one() -> None:
@@ -217,7 +217,7 @@ def test_what_was_redacted_stays_as_it_is(text: str) -> None:
 @given(PIECES)
 def test_what_is_shown_is_one_short_printable_line(text: str) -> None:
     shown = redact(text)
-    assert len(shown) <= LONGEST
+    assert len(shown) <= MAX_LENGTH
     shown.encode()
     assert not set(shown) & set(map(chr, [*range(32), 127, 0x2028, 0x202E]))
 
@@ -230,7 +230,7 @@ def test_what_a_person_compares_is_no_token(text: str) -> None:
 def test_a_long_text_is_cut_and_says_so() -> None:
     shown = redact("x" * 5000)
     assert shown.endswith("…")
-    assert len(shown) <= LONGEST
+    assert len(shown) <= MAX_LENGTH
 
 
 @pytest.mark.parametrize("piece", ["a:", "a://", "@", "%25", "sk-", "a", " ", "hf_a", "token ", "A/"])

@@ -7,18 +7,18 @@ import sys
 from types import MappingProxyType
 
 import pytest
-from robotrain import run_folder
-from robotrain.plan import Plan
-from robotrain.run import RunGone, Status
-from robotrain.run_folder import taken as from_here
-from robotrain_runtime import checkpoint, event
-from robotrain_runtime import once as on_the_node
-from robotrain_runtime.event import Evaluated
+from robotrain.model.plan import Plan
+from robotrain.model.run import RunGone, Status
+from robotrain.run_folder import creation, outputs, status
+from robotrain.run_folder import status as from_here
+from robotrain_runtime import __main__ as on_the_node
+from robotrain_runtime.contract import checkpoint, event
+from robotrain_runtime.contract.event import Evaluated
 
 STATES = MappingProxyType({"WAITS": "pending", "DONE": "succeeded", "KILLED": "failed"})
 
 
-class Planet(run_folder.Seen):
+class Planet(status.RunFolderPlatform):
     """An engine that says what it is told to."""
 
     name = "pluto"
@@ -30,14 +30,14 @@ class Planet(run_folder.Seen):
         self.says = {"7": "WORKS"}
         self.stopped = []
 
-    def word(self, job):
+    def get_engine_state(self, job):
         return self.says[job]
 
-    def stop(self, job):
+    def stop_job(self, job):
         self.stopped.append(job)
         self.says[job] = self.then
 
-    def here(self, reference):
+    def is_local(self, reference):
         return self.near
 
 
@@ -58,21 +58,21 @@ def plan(content=b"{}"):
 
 def test_a_plan_is_placed_once_and_another_is_not_put_over_it(tmp_path):
     folder = tmp_path / "runs/r"
-    assert [*run_folder.wrong_with(plan(), folder)] == []
-    assert not run_folder.holds(plan(), folder)
-    assert run_folder.place(plan(), folder)
-    assert run_folder.holds(plan(), folder)
-    assert not run_folder.place(plan(), folder)
-    assert [*run_folder.wrong_with(plan(), folder)] == []
-    assert [problem.code for problem in run_folder.wrong_with(plan(b"[]"), folder)] == ["run-folder-refused"]
+    assert [*creation.find_creation_problems(plan(), folder)] == []
+    assert not creation.has_plan_files(plan(), folder)
+    assert creation.create_run_folder(plan(), folder)
+    assert creation.has_plan_files(plan(), folder)
+    assert not creation.create_run_folder(plan(), folder)
+    assert [*creation.find_creation_problems(plan(), folder)] == []
+    assert [problem.code for problem in creation.find_creation_problems(plan(b"[]"), folder)] == ["run-folder-refused"]
     with pytest.raises(FileExistsError):
-        run_folder.place(plan(b"[]"), folder)
+        creation.create_run_folder(plan(b"[]"), folder)
     assert [path.name for path in folder.parent.iterdir()] == ["r"]
 
 
 def test_a_folder_that_is_gone_is_told(tmp_path):
     with pytest.raises(RunGone):
-        run_folder.present({"folder": str(tmp_path / "none")})
+        status.require_run_folder({"folder": str(tmp_path / "none")})
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,9 @@ def test_who_stopped_a_run_that_nobody_cancelled_is_told(reference, tmp_path):
 def test_the_engine_is_asked_of_the_job_that_took_the_run(reference, tmp_path):
     planet = Planet()
     planet.says["8:1"] = "WAITS"
-    assert run_folder.taker(tmp_path / "run") is None
+    assert status.find_owner(tmp_path / "run") is None
     (tmp_path / "run/taken").symlink_to("8:1:4711")
-    assert run_folder.taker(tmp_path / "run") == ("8:1", 4711)
+    assert status.find_owner(tmp_path / "run") == ("8:1", 4711)
     assert planet.status(reference).state == "pending"
 
 
@@ -120,7 +120,7 @@ def test_both_sides_mean_the_same_file(name):
 
 
 def test_a_run_is_stopped_once(reference, monkeypatch):
-    monkeypatch.setattr("robotrain.run_folder.seen.PAUSE", 0.0)
+    monkeypatch.setattr("robotrain.run_folder.status.POLL_PAUSE_SECONDS", 0.0)
     planet = Planet()
     planet.cancel(reference)
     planet.cancel(reference)
@@ -129,7 +129,7 @@ def test_a_run_is_stopped_once(reference, monkeypatch):
 
 
 def test_a_run_that_takes_its_time_to_save_is_not_told_again(reference, monkeypatch):
-    monkeypatch.setattr("robotrain.run_folder.seen.PAUSE", 0.0)
+    monkeypatch.setattr("robotrain.run_folder.status.POLL_PAUSE_SECONDS", 0.0)
     planet = Planet(then="SAVES")
     planet.cancel(reference)
     planet.cancel(reference)
@@ -154,7 +154,7 @@ def test_the_log_is_read_until_the_run_ends(reference, tmp_path):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells where a process works")
 def test_a_process_of_this_machine_is_watched_and_stopped_without_an_engine(reference, tmp_path, monkeypatch):
-    monkeypatch.setattr("robotrain.run_folder.seen.PAUSE", 0.0)
+    monkeypatch.setattr("robotrain.run_folder.status.POLL_PAUSE_SECONDS", 0.0)
     planet, folder = Planet(near=True), tmp_path / "run"
     assert planet.status(reference).state == "pending"
     (folder / "taken").symlink_to(f"7:{os.getpid()}")
@@ -180,9 +180,11 @@ def test_the_results_of_an_evaluation_are_outputs_wherever_they_lie(tmp_path, wi
     told = Evaluated(
         episodes=1, scores={}, results=str(own / "eval_results"), policy=str(own / "policy/000400"), step=400
     )
-    (folder / "events.jsonl").write_text(event.dump(told) + "\n")
-    checkpoint.seal(own / "policy/000400", step=400, run="run", job="j", at=folder / "policy.json")
-    found = {output.name: (output.kind, output.uri) for output in run_folder.outputs(folder)}
+    (folder / "events.jsonl").write_text(event.format_event(told) + "\n")
+    checkpoint.seal_checkpoint(
+        own / "policy/000400", step=400, run="run", job="j", manifest_path=folder / "policy.json"
+    )
+    found = {output.name: (output.kind, output.uri) for output in outputs.list_outputs(folder)}
     assert found.pop("events.jsonl")[0] == "file"
     names = ["eval_results", "policy", *(["log"] if within else [])]
     assert found == {f"{own.name}/{name}": ("file", str(own / name)) for name in names}

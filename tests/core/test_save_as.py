@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from robotrain import job_file, job_text
-from robotrain.plugins import Plugins
-from robotrain.problem import errors
-from robotrain.provenance import Origin, Value
-from robotrain.request import Request, SourceText
-from robotrain.resolve import resolve
-from robotrain_runtime.parameter import parameters_of
+from robotrain.config import job_file, job_writer
+from robotrain.config.request import Origin, Request, SourceText, Value
+from robotrain.config.resolve import resolve_job
+from robotrain.errors import select_errors
+from robotrain.plugins.manager import Plugins
+from robotrain_runtime.contract.parameter import get_parameters
 
 PLUGINS = Plugins("none")
 WORKLOAD, PLATFORM, KINDS = PLUGINS.workload("lerobot-train"), PLUGINS.platform("local"), PLUGINS.source_kinds()
@@ -25,18 +24,18 @@ def fitting(parameter):
     bound = parameter.param
     if parameter.choices:
         return st.sampled_from(parameter.choices)
-    if parameter.switch:
+    if parameter.is_switch:
         return st.sampled_from(["true", "false"])
-    if parameter.bare is int:
+    if parameter.bare_type is int:
         least = int(bound.gt + 1 if bound.gt is not None else bound.ge or 0)
         return st.integers(least, least + 10**6).map(str)
-    if parameter.bare is float:
+    if parameter.bare_type is float:
         return st.floats(1e-12, 0.999, exclude_min=True).map(repr)
     return st.from_regex(f"(?a){bound.pattern}", fullmatch=True) if bound.pattern else TEXTS
 
 
 def values(declared):
-    taken = {parameter.name: fitting(parameter) for parameter in parameters_of(declared)}
+    taken = {parameter.name: fitting(parameter) for parameter in get_parameters(declared)}
     return st.fixed_dictionaries({}, optional={name: texts.map(_said) for name, texts in taken.items()})
 
 
@@ -45,7 +44,7 @@ def _said(text):
 
 
 def resolved(request):
-    return resolve(request, WORKLOAD, PLATFORM, KINDS)
+    return resolve_job(request, WORKLOAD, PLATFORM, KINDS)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60)
@@ -64,10 +63,10 @@ def test_the_file_gives_the_very_job_again(tmp_path, parameters, platform, folde
         parameters=parameters, settings=platform, sources=tuple(sources), trainer_args=tuple(arguments), folder=tmp_path
     )
     before = resolved(asked)
-    (tmp_path / "job.yaml").write_text(job_text.dump(before, "local"), encoding="utf-8", newline="")
-    after = resolved(Request(file=job_file.read(tmp_path / "job.yaml"), folder=Path("/")))
-    if not errors(before.problems):
-        assert not errors(after.problems)
+    (tmp_path / "job.yaml").write_text(job_writer.format_job_file(before, "local"), encoding="utf-8", newline="")
+    after = resolved(Request(file=job_file.read_job_file(tmp_path / "job.yaml"), folder=Path("/")))
+    if not select_errors(before.problems):
+        assert not select_errors(after.problems)
     assert after.job == before.job
     assert after.job.digest == before.job.digest
     assert after.settings == before.settings
@@ -173,9 +172,9 @@ def test_a_kind_that_answers_with_one_that_is_not_there(robotrain, install):
 PET = """
 from dataclasses import dataclass
 from pathlib import Path
-from robotrain.hookspecs import hook
-from robotrain.source import RoleFlag, SourceKind
-import robotrain_sources.local_path.folder
+from robotrain.plugins.hookspecs import hook
+from robotrain.model.source import RoleFlag, SourceKind
+import robotrain_sources.local_path.kind
 from robotrain_sources import local_path
 
 @dataclass(frozen=True)
@@ -190,6 +189,6 @@ def parse(text, base):
 @hook
 def robotrain_source_kinds():
     kind = SourceKind(name="pet", title="pets", form="NAME", help="", roles={"dataset": RoleFlag("--dataset-pet")},
-                      recognises=lambda text: False, parse=parse)
+                      recognizes=lambda text: False, parse=parse)
     return [kind]
 """

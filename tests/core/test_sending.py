@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from robotrain import sent_plans, store
+from robotrain.store import name_lock, plans, records
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_a_refused_job_gives_its_name_back(submit, venus):
     answer = submit()
     assert answer.exit_code == 1
     assert "venus is not at home" in answer.stderr
-    assert store.names() == []
+    assert records.list_runs() == []
     (venus / "mood").unlink()
     assert name_of(submit()).endswith("-1")
 
@@ -46,7 +46,7 @@ def test_a_refused_job_gives_its_name_back(submit, venus):
 def test_what_preflight_stops_leaves_nothing(submit, venus):
     (venus / "weather").write_text("acid rain")
     assert submit().exit_code == 4
-    assert os.listdir(store.folder("x").parent) == []
+    assert os.listdir(records.get_run_folder("x").parent) == []
 
 
 def test_when_the_line_goes_dead_the_same_command_finds_the_run(submit, venus):
@@ -59,7 +59,7 @@ def test_when_the_line_goes_dead_the_same_command_finds_the_run(submit, venus):
     again = submit()
     assert "an earlier submit of this job was cut off; venus had taken it" in again.stderr
     assert taken(venus) == {name_of(again): 1}
-    record = store.read(name_of(again))
+    record = records.read_record(name_of(again))
     assert (record.phase, record.reference) == ("sent", {"id": record.run})
     assert "adopted" in record.notes[0]
 
@@ -67,7 +67,7 @@ def test_when_the_line_goes_dead_the_same_command_finds_the_run(submit, venus):
 def test_when_nothing_arrived_the_same_command_sends_it_under_the_same_name(submit, venus):
     (venus / "mood").write_text("hangs up")
     assert submit().exit_code == 1
-    (left,) = store.names()
+    (left,) = records.list_runs()
     (venus / "mood").unlink()
     again = submit()
     assert name_of(again) == left
@@ -81,7 +81,7 @@ def test_new_leaves_what_was_cut_off_alone(submit, venus):
     submit()
     (venus / "mood").unlink()
     assert name_of(submit("--new")).endswith("-2")
-    assert store.read(store.names()[-1]).phase == "sending"
+    assert records.read_record(records.list_runs()[-1]).phase == "sending"
 
 
 def test_a_job_with_other_settings_does_not_take_over_what_was_cut_off(submit, venus):
@@ -108,7 +108,7 @@ def test_ctrl_c_before_the_engine_was_asked_gives_the_name_back(submit, venus):
     assert answer.exit_code == 130
     assert "interrupted; nothing was sent to venus" in answer.stderr
     assert "is not known" not in answer.stderr
-    assert store.names() == []
+    assert records.list_runs() == []
 
 
 def test_what_an_engine_said_of_it_is_told_when_nobody_knows(submit, venus):
@@ -125,46 +125,46 @@ def test_what_was_cut_off_keeps_its_name_while_preflight_stops_it(submit, venus)
     """The engine may have it a little later than it was asked."""
     (venus / "mood").write_text("hangs up")
     submit()
-    (left,) = store.names()
+    (left,) = records.list_runs()
     (venus / "mood").unlink()
     (venus / "weather").write_text("acid rain")
     answer = submit()
     assert answer.exit_code == 4
     assert f"the earlier submit of {left} was not finished" in answer.stderr
     assert "--new" in answer.stderr
-    assert store.read(left).phase == "sending"
+    assert records.read_record(left).phase == "sending"
     (venus / "weather").unlink()
     assert name_of(submit()) == left
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_after_the_name_was_told_leaves_a_recorded_run(submit, venus, monkeypatch, number):
-    from robotrain.cli import sending
+    from robotrain.cli.commands import submit as commands_submit
 
     def told_and_interrupted(text: str) -> None:
         signal.raise_signal(number)
 
-    monkeypatch.setattr(sending, "show", told_and_interrupted)
+    monkeypatch.setattr(commands_submit, "print_result", told_and_interrupted)
     assert submit().exit_code == 130
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    (run,) = store.names()
-    assert store.read(run).phase == "sent"
+    (run,) = records.list_runs()
+    assert records.read_record(run).phase == "sent"
 
 
 def test_a_dry_run_takes_no_name_and_leaves_what_was_cut_off(submit, venus):
     assert submit("--dry-run").exit_code == 0
-    assert store.names() == []
+    assert records.list_runs() == []
     (venus / "mood").write_text("hangs up")
     submit()
-    (left,) = store.names()
+    (left,) = records.list_runs()
     assert f"{left} could be sent" in submit("--dry-run").stderr
-    assert store.read(left).phase == "sending"
+    assert records.read_record(left).phase == "sending"
 
 
 def test_a_dry_run_says_that_a_submit_would_ask_first_and_new_leaves_it(submit, venus):
     (venus / "mood").write_text("hangs up")
     submit()
-    (left,) = store.names()
+    (left,) = records.list_runs()
     assert "a submit asks venus for it first" in submit("--dry-run").stderr
     assert f"{left[:-1]}2 could be sent" in submit("--dry-run", "--new").stderr
 
@@ -174,7 +174,9 @@ def test_a_dry_run_holds_no_name_while_it_looks(submit, venus, monkeypatch):
 
     there: list[list[str]] = []
     monkeypatch.setattr(
-        venus_plugin.Venus, "preflight", lambda self, plan: there.append(os.listdir(store.folder("x").parent)) or ()
+        venus_plugin.Venus,
+        "preflight",
+        lambda self, plan: there.append(os.listdir(records.get_run_folder("x").parent)) or (),
     )
     assert submit("--dry-run").exit_code == 0
     assert there == [[]]
@@ -191,7 +193,7 @@ def test_a_platform_that_cannot_be_asked_leaves_everything_as_it_is(submit, venu
     assert "is not known" in answer.json["problems"][0]["title"]
     assert why in answer.stderr
     assert "c2VjcmV0" not in answer.stdout + answer.stderr
-    (left,) = store.names()
+    (left,) = records.list_runs()
     (venus / "memory").unlink()
     assert name_of(submit()) == left
     assert taken(venus) == {left: 1}
@@ -214,11 +216,11 @@ def test_a_preflight_without_an_answer_stops_the_submit_and_leaves_nothing(submi
     assert "whether it would run on venus could not be found out" in answer.stderr
     assert "TimeoutError: no answer" in answer.stderr
     assert "c2VjcmV0" not in answer.stderr
-    assert os.listdir(store.folder("x").parent) == []
+    assert os.listdir(records.get_run_folder("x").parent) == []
 
 
 def as_sent_from(host: str, run: str) -> None:
-    path = store.folder(run) / "record.json"
+    path = records.get_run_folder(run) / "record.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"host": host}))
 
 
@@ -226,7 +228,7 @@ def test_what_another_machine_was_sending_is_adopted_when_the_platform_has_it(su
     (venus / "mood").write_text("takes it and hangs up")
     submit()
     (venus / "mood").unlink()
-    (left,) = store.names()
+    (left,) = records.list_runs()
     as_sent_from("another", left)
     assert name_of(submit()) == left
     assert taken(venus) == {left: 1}
@@ -236,20 +238,20 @@ def test_what_another_machine_was_sending_may_run_there_and_is_left_alone(submit
     (venus / "mood").write_text("hangs up")
     submit()
     (venus / "mood").unlink()
-    (left,) = store.names()
+    (left,) = records.list_runs()
     as_sent_from("another", left)
     answer = submit()
     assert name_of(answer) == left[:-1] + "2"
     assert f"sending {left} to venus from another was cut off, and it is left alone" in answer.stderr
-    assert store.read(left).phase == "sending"
+    assert records.read_record(left).phase == "sending"
 
 
 def test_a_plan_that_was_damaged_meanwhile_is_never_sent(submit, venus):
     (venus / "mood").write_text("hangs up")
     submit()
     (venus / "mood").unlink()
-    (left,) = store.names()
-    path = sent_plans.folder(left) / "job.json"
+    (left,) = records.list_runs()
+    path = plans.get_plan_folder(left) / "job.json"
     path.write_text(path.read_text()[:-40])
     answer = submit()
     assert answer.exit_code == 1
@@ -260,50 +262,50 @@ def test_a_plan_that_was_damaged_meanwhile_is_never_sent(submit, venus):
 
 def test_what_a_submit_left_of_another_plan_is_not_kept_with_this_one(submit, venus):
     run = name_of(submit())
-    store.folder(run).joinpath("record.json").unlink()
-    (sent_plans.folder(run) / "robotrain-plan.json").unlink()
-    (sent_plans.folder(run) / "stray.txt").write_text("")
+    records.get_run_folder(run).joinpath("record.json").unlink()
+    (plans.get_plan_folder(run) / "robotrain-plan.json").unlink()
+    (plans.get_plan_folder(run) / "stray.txt").write_text("")
     assert name_of(submit()) == run
-    assert not (sent_plans.folder(run) / "stray.txt").exists()
+    assert not (plans.get_plan_folder(run) / "stray.txt").exists()
 
 
 def test_a_full_disk_before_sending_sends_nothing(submit, venus, monkeypatch):
     def full(rendered: object) -> None:
-        with store.writing():
+        with records.report_write_errors():
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(sent_plans, "keep", full)
+    monkeypatch.setattr(plans, "store_plan", full)
     answer = submit()
     assert answer.exit_code == 4
     assert "the folder that records runs is full" in answer.stderr
     assert taken(venus) == {}
-    assert store.names() == []
+    assert records.list_runs() == []
 
 
 def test_a_disk_that_fills_up_while_sending_loses_no_run(submit, venus, monkeypatch):
-    write = store.write
+    write = records.write_record
 
     def full_later(record: object) -> None:
         if record.phase == "sent":
-            with store.writing():
+            with records.report_write_errors():
                 raise OSError(28, "No space left on device")
         write(record)
 
-    monkeypatch.setattr(store, "write", full_later)
+    monkeypatch.setattr(records, "write_record", full_later)
     answer = submit()
     run = name_of(answer)
     assert taken(venus) == {run: 1}
     assert f"{run} was sent to venus, and that could not be recorded" in answer.stderr
     assert "nothing was done" not in answer.stderr
     assert answer.exit_code == 1  # 4 would say that nothing was sent
-    monkeypatch.setattr(store, "write", write)
+    monkeypatch.setattr(records, "write_record", write)
     assert name_of(submit()) == run
     assert taken(venus) == {run: 1}
 
 
 def test_a_record_cut_short_keeps_its_name_and_hides_no_other(submit, venus, robotrain):
     first = name_of(submit())
-    path = store.folder(first) / "record.json"
+    path = records.get_run_folder(first) / "record.json"
     path.write_text(path.read_text()[:40])
     second = name_of(submit())
     assert second.endswith("-2")
@@ -312,25 +314,25 @@ def test_a_record_cut_short_keeps_its_name_and_hides_no_other(submit, venus, rob
 
 
 def test_two_machines_that_share_the_folder_give_out_no_name_twice(submit, venus):
-    held, _ = store.claim(_job(submit), lambda record: True)  # as if by another machine, this very moment
+    held, _ = name_lock.claim_run_name(_job(submit), lambda record: True)  # as if by another machine, this very moment
     assert name_of(submit()).endswith("-2")
-    held.let_go()
+    held.release()
 
 
 def _job(submit) -> object:
     run = name_of(submit())
-    job = sent_plans.read(run).plan.job
+    job = plans.read_stored_plan(run).plan.job
     import shutil
 
-    shutil.rmtree(store.folder(run))
+    shutil.rmtree(records.get_run_folder(run))
     return job
 
 
 def test_the_plan_that_was_sent_is_kept_with_all_it_was_made_from(submit, venus):
     run = name_of(submit("--altitude", "60", "--training-steps", "7"))
-    kept = sent_plans.read(run)
+    kept = plans.read_stored_plan(run)
     assert kept.changed == ()
-    assert kept.plan.digest == store.read(run).plan
+    assert kept.plan.digest == records.read_record(run).plan
     assert kept.settings == {"altitude": 60}
     assert kept.plan.job["training_steps"] == 7
     origins = {value["name"]: value["origin"] for value in kept.values}
@@ -339,21 +341,21 @@ def test_the_plan_that_was_sent_is_kept_with_all_it_was_made_from(submit, venus)
 
 def test_a_payload_is_kept_once_for_all_runs(submit, venus):
     runs = [name_of(submit()) for _ in range(3)]
-    links = [os.stat(sent_plans.folder(run) / "payload.zip").st_nlink for run in runs]
+    links = [os.stat(plans.get_plan_folder(run) / "payload.zip").st_nlink for run in runs]
     assert links == [4, 4, 4]
 
 
 def test_a_payload_that_was_torn_is_kept_anew(submit, venus):
     first = name_of(submit())
-    (kept,) = (store.folder("x").parents[1] / "payloads").iterdir()
+    (kept,) = (records.get_run_folder("x").parents[1] / "payloads").iterdir()
     kept.chmod(0o644)
     kept.write_bytes(b"")  # as after a power cut
-    assert sent_plans.read(first).changed == ("payload.zip",)
-    assert sent_plans.read(name_of(submit())).changed == ()
+    assert plans.read_stored_plan(first).changed == ("payload.zip",)
+    assert plans.read_stored_plan(name_of(submit())).changed == ()
 
 
 def test_no_editor_writes_into_the_payload_that_runs_share(submit, venus):
-    assert (sent_plans.folder(name_of(submit())) / "payload.zip").stat().st_mode & 0o222 == 0
+    assert (plans.get_plan_folder(name_of(submit())) / "payload.zip").stat().st_mode & 0o222 == 0
 
 
 def test_a_disk_without_room_for_the_payload_is_left_as_it_was(submit, venus, monkeypatch):
@@ -365,7 +367,7 @@ def test_a_disk_without_room_for_the_payload_is_left_as_it_was(submit, venus, mo
     assert answer.exit_code == 4
     assert "is full" in answer.stderr
     assert taken(venus) == {}
-    assert [path for path in store.folder("x").parents[1].rglob("*") if path.is_file()] == []
+    assert [path for path in records.get_run_folder("x").parents[1].rglob("*") if path.is_file()] == []
 
 
 def test_status_of_a_run_that_was_cut_off_says_what_to_type(submit, venus, robotrain):

@@ -156,9 +156,9 @@ def test_control_characters_reach_nobody(robotrain):
 PICKY = """
 from dataclasses import dataclass
 from typing import Annotated
-from robotrain.hookspecs import hook
-from robotrain.workload import Workload
-from robotrain_runtime.parameter import Param
+from robotrain.plugins.hookspecs import hook
+from robotrain.model.workload import Workload
+from robotrain_runtime.contract.parameter import Param
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
@@ -168,7 +168,7 @@ class Parameters:
 
 @hook
 def robotrain_workloads():
-    return [Workload(name="picky", summary="", parameters=Parameters, roles={}, half="x.y")]
+    return [Workload(name="picky", summary="", parameters=Parameters, roles={}, container_plugin="x.y")]
 """
 
 

@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-import robotrain as library
-from robotrain import sent_plans, settings_asked, store
-from robotrain.problem import Rejected
+from robotrain import api
+from robotrain.errors import Rejected
+from robotrain.store import plans, records
+from robotrain.submission import pin
 
 ORIGIN = "platform uranus: seen from here"
 SECRET = "c2VjcmV0"
@@ -54,14 +55,14 @@ def sent(answer) -> str:
 
 def row(run: str, name: str) -> tuple[object, str]:
     """A value of a kept plan, and where it came from."""
-    [found] = [one for one in sent_plans.read(run).values if one["name"] == name]
+    [found] = [one for one in plans.read_stored_plan(run).values if one["name"] == name]
     return found["value"], found["origin"]
 
 
 def test_a_submit_asks_once_and_keeps_where_the_value_came_from(call, uranus):
     run = sent(call("submit"))
     assert asked(uranus) == 1
-    assert store.read(run).settings["moon"] == "titania"
+    assert records.read_record(run).settings["moon"] == "titania"
     assert row(run, "moon") == ("titania", ORIGIN)
     assert row(run, "ground") == (None, "default")
 
@@ -70,7 +71,10 @@ def test_what_somebody_said_is_never_replaced(call, uranus):
     (uranus / "tells").write_text(json.dumps({"moon": "titania", "orbit": "high", "base": "south", "altitude": "1"}))
     run = sent(call("submit", "--moon", "ariel"))
     assert row(run, "moon") == ("ariel", "flag --moon")
-    assert store.read(run).settings | {"orbit": "low", "base": "north", "altitude": 50} == store.read(run).settings
+    assert (
+        records.read_record(run).settings | {"orbit": "low", "base": "north", "altitude": 50}
+        == records.read_record(run).settings
+    )
 
 
 def test_a_name_that_it_does_not_have_does_not_count(call, uranus):
@@ -87,8 +91,8 @@ def test_rendering_asks_only_where_it_pins(call, uranus):
 
 def test_the_library_asks_where_it_pins(uranus, pusht):
     values = {"platform": "uranus", "dataset_path": str(pusht), "base": "north"}
-    assert b"titania" not in library.render(**values).files["job.json"]
-    assert b"titania" in library.render(pin=True, **values).files["job.json"]
+    assert b"titania" not in api.render(**values).files["job.json"]
+    assert b"titania" in api.render(pin=True, **values).files["job.json"]
 
 
 def test_no_pin_asks_nothing(call, uranus):
@@ -129,8 +133,8 @@ def test_a_submit_that_was_cut_off_and_whose_plan_is_damaged_is_not_sent_a_secon
     (uranus / "mood").write_text("takes it and hangs up")
     call("submit")
     (uranus / "mood").unlink()
-    (left,) = store.names()
-    (sent_plans.folder(left) / "robotrain-plan.json").write_text("{")
+    (left,) = records.list_runs()
+    (plans.get_plan_folder(left) / "robotrain-plan.json").write_text("{")
     answer = call("submit")
     assert answer.exit_code == 1
     assert "cannot be asked: its plan is damaged" in answer.stderr
@@ -194,7 +198,7 @@ def test_a_value_that_does_not_fit_is_told_with_who_told_it(call, uranus):
     assert answer.exit_code == 2
     assert "--ground takes one of gas, ice" in answer.stderr
     assert "uranus: seen from here" in answer.stderr
-    assert store.names() == []
+    assert records.list_runs() == []
 
 
 def test_the_platform_s_own_rules_hold_for_what_it_told(call, uranus):
@@ -218,8 +222,8 @@ def test_ctrl_c_while_it_is_asked_leaves_nothing(call, uranus, monkeypatch):
     def interrupted(asking: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(settings_asked.Asking, "answer", interrupted)
+    monkeypatch.setattr(pin.PlatformSettingsQuery, "answer", interrupted)
     assert call("submit").exit_code == 130
-    assert store.names() == []
+    assert records.list_runs() == []
     with pytest.raises(Rejected):
-        store.find("last")
+        records.find_run("last")

@@ -9,16 +9,16 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain import limited
-from robotrain.plugins import Plugins
-from robotrain.run import RunRecord, Status
+from robotrain.model.run import RunRecord, Status
+from robotrain.plugins import calls
+from robotrain.plugins.manager import Plugins
 
 RENDER = ("render", "--platform", "local", "--dataset-path", "x")
 HEAD = """
 import os, subprocess, sys, threading, time
 from pathlib import Path
-from robotrain.hookspecs import hook
-from robotrain.problem import Problem, Stage
+from robotrain.plugins.hookspecs import hook
+from robotrain.errors import Problem, Stage
 
 def no(code):
     return Problem(code=code, stage=Stage.CHECK, title=f"rule {code} says no")
@@ -147,9 +147,9 @@ def test_a_rule_that_prints_for_ever_spoils_nothing_and_holds_up_nothing(start, 
 def test_a_hook_that_hangs_in_a_pool_of_threads_does_not_hold_up_the_end_once_it_was_given_up():
     """A pool joins its threads when the process ends, so an ordinary end would wait for ever."""
     code = (
-        "import sys, time; from concurrent.futures import ThreadPoolExecutor; from robotrain import limited\n"
+        "import sys, time; from concurrent.futures import ThreadPoolExecutor; from robotrain.plugins import calls\n"
         "def hang(): ThreadPoolExecutor().submit(time.sleep, 300).result()\n"
-        "limited.together([hang], 0.2); print('told'); assert limited.left_behind(); limited.end(3)"
+        "calls.call_all_with_timeout([hang], 0.2); print('told'); assert calls.has_abandoned_calls(); calls.exit_process(3)"
     )
     import sys
 
@@ -187,8 +187,8 @@ def test_a_plugin_is_told_what_happened_and_how_the_run_is(install, tmp_path):
     body = f"with open({str(words)!r}, 'a') as file:\n    print(run.run, change, status and status.reason, file=file)"
     install("acme", {"acme": "acme_told"}, acme_told=told(body, "run, change, status"))
     plugins = Plugins()
-    assert plugins.run_changed(record("a-1"), "sent") == []
-    assert plugins.run_changed(record("a-1"), "ended", Status(state="failed", reason="out of memory")) == []
+    assert plugins.notify_run_changed(record("a-1"), "sent") == []
+    assert plugins.notify_run_changed(record("a-1"), "ended", Status(state="failed", reason="out of memory")) == []
     assert words.read_text() == "a-1 sent None\na-1 ended out of memory\n"
 
 
@@ -196,7 +196,7 @@ def test_a_hook_may_leave_out_arguments_it_does_not_use(install, tmp_path):
     install(
         "acme", {"acme": "acme_told"}, acme_told=told(f"Path({str(tmp_path / 'it')!r}).write_text(change)", "change")
     )
-    assert Plugins().run_changed(record(), "cancelled") == []
+    assert Plugins().notify_run_changed(record(), "cancelled") == []
     assert (tmp_path / "it").read_text() == "cancelled"
 
 
@@ -205,10 +205,10 @@ def test_a_notification_that_hangs_is_named_and_not_asked_again(install, little_
     body = f"with open({str(calls)!r}, 'a') as file:\n    file.write('x')\ntime.sleep(60)"
     install("acme", {"acme": "acme_slow"}, acme_slow=told(body))
     plugins = Plugins()
-    (warning,) = plugins.run_changed(record("a-1"), "sent")
+    (warning,) = plugins.notify_run_changed(record("a-1"), "sent")
     assert warning.severity == "warning"
     assert warning.title.endswith("failed and was skipped: it was not told that a-1 was sent")
-    assert plugins.run_changed(record("a-1"), "ended") == []
+    assert plugins.notify_run_changed(record("a-1"), "ended") == []
     assert calls.read_text() == "x"
 
 
@@ -216,7 +216,7 @@ def test_one_that_raises_is_asked_again(install):
     install("acme", {"acme": "acme_bad"}, acme_bad=told("raise OSError('no route to the chat')"))
     plugins = Plugins()
     for change, words in (("sent", "was sent"), ("cancelled", "was cancelled"), ("ended", "ended")):
-        (warning,) = plugins.run_changed(record("a-1"), change)
+        (warning,) = plugins.notify_run_changed(record("a-1"), change)
         assert warning.title.endswith(f"it was not told that a-1 {words}")
         assert warning.why == "robotrain_run_changed: OSError: no route to the chat."
 
@@ -250,7 +250,7 @@ def test_calls_run_side_by_side(install):
     import threading
 
     together = threading.Barrier(4)
-    answers = limited.together([together.wait] * 4, 30)
+    answers = calls.call_all_with_timeout([together.wait] * 4, 30)
     assert sorted(answer.value for answer in answers) == [0, 1, 2, 3]
 
 
@@ -267,29 +267,29 @@ def test_what_another_thread_prints_meanwhile_stays_where_it_belongs(capsys):
         go_on.wait(30)
         print("of the plugin again")
 
-    follower = threading.Thread(target=limited.together, args=([hook], 30))
+    follower = threading.Thread(target=calls.call_all_with_timeout, args=([hook], 30))
     follower.start()
     assert printed.wait(30)
     print("a result")
     sys.stderr.write("narration\n")
-    limited.together([lambda: print("of another plugin")], 30)
+    calls.call_all_with_timeout([lambda: print("of another plugin")], 30)
     print("another result")
     go_on.set()
     follower.join()
     print("the last result")
     captured = capsys.readouterr()
-    assert captured.out.splitlines() == ["a result", "another result", "the last result"]
-    assert captured.err.splitlines() == ["of the plugin", "narration", "of another plugin", "of the plugin again"]
+    assert captured.stdout.splitlines() == ["a result", "another result", "the last result"]
+    assert captured.stderr.splitlines() == ["of the plugin", "narration", "of another plugin", "of the plugin again"]
 
 
 PRINTS = """
 import os, sys, time
-from robotrain import limited
+from robotrain.plugins import calls
 def noisy():
     while True:
         print("x")
         print("y", file=sys.stderr)
-limited.together([noisy] * 3, 0.01)
+calls.call_all_with_timeout([noisy] * 3, 0.01)
 time.sleep(0.005)
 os._exit(0)
 """

@@ -11,12 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain import store
-from robotrain.held_name import HeldName
-from robotrain.job import Job
-from robotrain.problem import Rejected, Stage, render
-from robotrain.run import RunRecord
-from robotrain.store import UnknownRun
+from robotrain.errors import Rejected, Stage, format_problem
+from robotrain.model.job import Job
+from robotrain.model.run import RunRecord
+from robotrain.store import name_lock, records
+from robotrain.store.name_lock import NameLock
+from robotrain.store.records import UnknownRun
 
 JOB = Job(workload="lerobot-train", parameters=(("steps", 5),))
 
@@ -42,33 +42,33 @@ def record(run: str, **changes: object) -> RunRecord:
     return RunRecord(**(fields | changes))  # type: ignore[arg-type]
 
 
-def claim(job: Job = JOB) -> HeldName:
+def claim(job: Job = JOB) -> NameLock:
     """A name, held to the end of the test unless it is let go."""
-    held, _ = store.claim(job, lambda record: True)
+    held, _ = name_lock.claim_run_name(job, lambda record: True)
     return held
 
 
 def claimed_and_let_go() -> str:
     with claim() as held:
-        store.write(record(held.run, phase="sent"))
+        records.write_record(record(held.run, phase="sent"))
         return held.run
 
 
 def kept(*runs: str) -> None:
     for run in runs:
-        store.write(record(run))
+        records.write_record(record(run))
 
 
 def test_a_record_comes_back_as_it_was_written() -> None:
     written = record("a-1", phase="sent", reference={"id": "7"})
-    store.write(written)
-    assert store.read("a-1") == written
+    records.write_record(written)
+    assert records.read_record("a-1") == written
 
 
 def test_a_later_record_takes_the_place_of_the_earlier_and_leaves_nothing_beside_it(state: Path) -> None:
-    store.write(record("a-1"))
-    store.write(record("a-1", phase="sent"))
-    assert store.read("a-1").phase == "sent"
+    records.write_record(record("a-1"))
+    records.write_record(record("a-1", phase="sent"))
+    assert records.read_record("a-1").phase == "sent"
     assert os.listdir(state / "runs" / "a-1") == ["record.json"]
 
 
@@ -86,10 +86,10 @@ def test_a_number_whose_folder_was_removed_by_hand_is_given_out_again(state: Pat
 def test_a_name_whose_run_was_forgotten_is_given_to_no_other(state: Path) -> None:
     claimed_and_let_go()
     home = state / "runs" / JOB.run_name(1)
-    (home / "record.json").rename(home / store.FORGOTTEN)
-    assert store.names() == []
+    (home / "record.json").rename(home / records.REMOVED_FILE)
+    assert records.list_runs() == []
     assert claim().run == JOB.run_name(2)
-    assert store.claim_name(JOB.run_name(1), lambda found: True) is None
+    assert name_lock.claim_exact_name(JOB.run_name(1), lambda found: True) is None
 
 
 def test_a_folder_in_a_records_place_keeps_the_name_and_is_told(state: Path) -> None:
@@ -97,8 +97,8 @@ def test_a_folder_in_a_records_place_keeps_the_name_and_is_told(state: Path) -> 
     path.unlink()
     path.mkdir()
     with pytest.raises(Rejected, match="cannot be read"):
-        store.read(JOB.run_name(1))
-    assert store.names() == [JOB.run_name(1)]
+        records.read_record(JOB.run_name(1))
+    assert records.list_runs() == [JOB.run_name(1)]
     assert claim().run == JOB.run_name(2)
 
 
@@ -106,7 +106,7 @@ def test_a_record_that_was_copied_under_another_name_is_broken(state: Path) -> N
     kept("a-1")
     shutil.copytree(state / "runs" / "a-1", state / "runs" / "b-1")
     with pytest.raises(Rejected, match="the record of run b-1 cannot be read"):
-        store.read("b-1")
+        records.read_record("b-1")
 
 
 def test_a_link_to_a_disk_that_is_away_is_told(state: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_file_system_without_locks_is_told_before_anything_is_sent(monkeypatch
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
-    (problem,) = store.unwritable()
+    (problem,) = name_lock.check_state_folder()
     assert (problem.code, problem.stage) == ("state-folder-unlockable", Stage.PREFLIGHT)
     with pytest.raises(Rejected):
         claim()
@@ -133,83 +133,83 @@ def test_whoever_looks_at_a_name_for_a_moment_does_not_hide_that_it_was_cut_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with claim() as left:
-        store.write(record(left.run))
+        records.write_record(record(left.run))
     looking = (left.folder / "claimed").open()
     fcntl.flock(looking, fcntl.LOCK_SH)
     monkeypatch.setattr(time, "sleep", lambda seconds: looking.close())
-    held, interrupted = store.claim(JOB, lambda found: True)
+    held, interrupted = name_lock.claim_run_name(JOB, lambda found: True)
     assert (held.run, interrupted) == (left.run, record(left.run))
 
 
 def test_a_name_is_given_back_whatever_lies_beside_it(state: Path) -> None:
     held = claim()
     (state / "runs" / f".{held.run}.{os.getpid()}" / "left").mkdir(parents=True)
-    held.give_back()
+    held.release_and_remove()
     assert claim().run == held.run
 
 
 def test_a_name_that_nobody_holds_and_nothing_was_recorded_of_is_free() -> None:
-    claim().let_go()
+    claim().release()
     assert claim().run == JOB.run_name(1)
 
 
 def test_a_name_that_was_given_back_is_free_and_forgotten() -> None:
     first, second = claim(), claim()
-    store.write(record(first.run))
-    first.give_back()
-    assert store.names() == []
+    records.write_record(record(first.run))
+    first.release_and_remove()
+    assert records.list_runs() == []
     third = claim()
     assert third.run == first.run != second.run
 
 
 def test_a_record_left_at_sending_is_offered_to_who_wants_it() -> None:
     with claim() as held:
-        store.write(record(held.run))
+        records.write_record(record(held.run))
     seen: list[RunRecord] = []
-    held, interrupted = store.claim(JOB, lambda found: seen.append(found) is None)
+    held, interrupted = name_lock.claim_run_name(JOB, lambda found: seen.append(found) is None)
     assert seen == [interrupted] == [record(held.run)]
 
 
 def test_a_record_left_at_sending_that_nobody_wants_keeps_its_name() -> None:
     with claim() as left:
-        store.write(record(left.run))
-    held, interrupted = store.claim(JOB, lambda found: False)
+        records.write_record(record(left.run))
+    held, interrupted = name_lock.claim_run_name(JOB, lambda found: False)
     assert (held.run, interrupted) == (JOB.run_name(2), None)
 
 
 def test_a_record_that_is_being_sent_is_not_taken_for_one_that_was_cut_off() -> None:
     with claim() as held:
-        store.write(record(held.run))
-        assert store.being_sent(held.run)
+        records.write_record(record(held.run))
+        assert name_lock.is_being_submitted(held.run)
         assert claim().run == JOB.run_name(2)
-    assert not store.being_sent(held.run)
+    assert not name_lock.is_being_submitted(held.run)
 
 
 def test_an_interrupted_run_comes_before_a_lower_free_number(state: Path) -> None:
     first, second = claim(), claim()
-    store.write(record(second.run))
-    first.give_back()
-    second.let_go()
-    held, interrupted = store.claim(JOB, lambda found: True)
+    records.write_record(record(second.run))
+    first.release_and_remove()
+    second.release()
+    held, interrupted = name_lock.claim_run_name(JOB, lambda found: True)
     assert held.run == second.run
     assert interrupted is not None
 
 
 def test_a_name_asked_for_is_given_once() -> None:
-    held, interrupted = store.claim_name("train-1", lambda found: True) or (None, None)
+    held, interrupted = name_lock.claim_exact_name("train-1", lambda found: True) or (None, None)
     assert held is not None
     assert interrupted is None
-    assert store.claim_name("train-1", lambda found: True) is None
-    store.write(record("train-1", phase="sent"))
-    held.let_go()
-    assert store.claim_name("train-1", lambda found: True) is None
+    assert name_lock.claim_exact_name("train-1", lambda found: True) is None
+    records.write_record(record("train-1", phase="sent"))
+    held.release()
+    assert name_lock.claim_exact_name("train-1", lambda found: True) is None
 
 
 def test_threads_that_claim_at_once_get_different_numbers() -> None:
     claimed: list[str] = []
     together = threading.Barrier(8)
 
-    held: list[HeldName] = []
+    held: list[NameLock] = []
 
     def one() -> None:
         together.wait()
@@ -226,9 +226,9 @@ def test_threads_that_claim_at_once_get_different_numbers() -> None:
 
 def test_processes_that_claim_at_once_get_different_numbers() -> None:
     code = (
-        "import sys; from robotrain import store; from robotrain.job import Job; sys.stdin.read();"
+        "import sys; from robotrain.store import records; from robotrain.model.job import Job; sys.stdin.read();"
         "job = Job(workload='w', parameters=());"
-        "held = [store.claim(job, bool)[0] for _ in range(20)]; print([one.run for one in held], flush=True);"
+        "held = [records.claim_run_name(job, bool)[0] for _ in range(20)]; print([one.run for one in held], flush=True);"
         "sys.stderr.close(); import time; time.sleep(30)"
     )
     processes = [
@@ -252,24 +252,24 @@ def test_processes_that_claim_at_once_get_different_numbers() -> None:
 
 def test_a_claim_without_a_record_is_no_run_yet() -> None:
     claim()
-    assert store.names() == []
+    assert records.list_runs() == []
 
 
 def test_runs_are_listed_newest_first_by_when_they_were_claimed() -> None:
     held = [claim() for _ in range(12)]
     runs = [one.run for one in held]
     kept(*reversed(runs))
-    assert store.names() == runs[::-1]
+    assert records.list_runs() == runs[::-1]
 
 
 def test_listing_opens_no_record(state: Path) -> None:
     kept("a-1", "b-1")
     (state / "runs" / "a-1" / "record.json").write_text("{")
-    assert sorted(store.names()) == ["a-1", "b-1"]
+    assert sorted(records.list_runs()) == ["a-1", "b-1"]
 
 
 def test_no_runs_is_an_empty_list() -> None:
-    assert store.names() == []
+    assert records.list_runs() == []
 
 
 @pytest.mark.parametrize("text", ["", "last"])
@@ -277,41 +277,41 @@ def test_nothing_or_last_means_the_newest(text: str) -> None:
     held = [claim() for _ in range(3)]
     runs = [one.run for one in held]
     kept(*runs)
-    assert store.find(text) == runs[-1]
+    assert records.find_run(text) == runs[-1]
 
 
 def test_the_start_of_a_name_is_enough_when_only_one_starts_so() -> None:
     kept("lerobot-train-abc-1", "lerobot-train-def-1")
-    assert store.find("lerobot-train-a") == "lerobot-train-abc-1"
+    assert records.find_run("lerobot-train-a") == "lerobot-train-abc-1"
 
 
 def test_a_whole_name_wins_over_longer_ones() -> None:
     kept("train-1", "train-10", "train-11")
-    assert store.find("train-1") == "train-1"
+    assert records.find_run("train-1") == "train-1"
 
 
 def test_a_start_shared_by_several_is_answered_with_them() -> None:
     kept("train-abc-1", "train-abc-2", "other-1")
     with pytest.raises(UnknownRun, match="2 runs start with 'train': train-abc-2, train-abc-1; give more") as caught:
-        store.find("train")
+        records.find_run("train")
     assert "other" not in str(caught.value)
 
 
 def test_a_misspelt_name_is_answered_with_the_near_ones() -> None:
     kept("lerobot-train-abc-1", "lerobot-train-def-1")
     with pytest.raises(UnknownRun, match=r"no run 'lerobot-trian-abc-1'; did you mean lerobot-train-abc-1"):
-        store.find("lerobot-trian-abc-1")
+        records.find_run("lerobot-trian-abc-1")
 
 
 def test_a_name_near_nothing_is_answered_with_the_newest() -> None:
     kept("train-1")
     with pytest.raises(UnknownRun, match="no run 'zzzzzz'; the newest are train-1"):
-        store.find("zzzzzz")
+        records.find_run("zzzzzz")
 
 
 def test_without_any_run_the_folder_is_named(state: Path) -> None:
     with pytest.raises(UnknownRun, match=f"{state / 'runs'}"):
-        store.find("last")
+        records.find_run("last")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "\xff", '{"schema": 2}', '{"schema": 1, "run": "a-1"}', "null"])
@@ -320,8 +320,8 @@ def test_a_broken_record_is_reported_by_name(state: Path, text: str) -> None:
     path = state / "runs" / "a-1" / "record.json"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(Rejected) as caught:
-        store.read("a-1")
-    report = render(caught.value.problems[0])
+        records.read_record("a-1")
+    report = format_problem(caught.value.problems[0])
     assert "the record of run a-1 cannot be read" in report
     assert str(path) in report
 
@@ -330,35 +330,35 @@ def test_what_a_newer_robotrain_adds_to_a_record_is_left_out(state: Path) -> Non
     kept("a-1")
     path = state / "runs" / "a-1" / "record.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"colour": "blue"}))
-    assert store.read("a-1") == record("a-1")
+    assert records.read_record("a-1") == record("a-1")
 
 
 def test_a_run_without_a_record_is_a_lookup_error() -> None:
     with pytest.raises(UnknownRun, match="no record of a run 'nobody'"):
-        store.read("nobody")
+        records.read_record("nobody")
 
 
 def test_a_state_folder_that_works_has_nothing_wrong() -> None:
-    assert store.unwritable() == []
+    assert name_lock.check_state_folder() == []
 
 
 def test_a_file_in_the_state_folders_place_is_told_before_anything_is_sent(state: Path) -> None:
     state.write_text("")
-    (problem,) = store.unwritable()
+    (problem,) = name_lock.check_state_folder()
     assert (problem.code, problem.stage) == ("state-folder-unwritable", Stage.PREFLIGHT)
-    assert str(state) in render(problem)
-    assert "ROBOTRAIN_STATE" in render(problem)
+    assert str(state) in format_problem(problem)
+    assert "ROBOTRAIN_STATE" in format_problem(problem)
     for act in (claim, lambda: kept("a-1")):
         with pytest.raises(Rejected, match="cannot be written"):
             act()
-    assert store.names() == []
+    assert records.list_runs() == []
 
 
 def test_a_record_that_could_not_be_written_leaves_the_earlier_one(state: Path) -> None:
     kept("a-1")
     with pytest.raises(TypeError):
-        store.write(record("a-1", created=object()))
-    assert store.read("a-1") == record("a-1")
+        records.write_record(record("a-1", created=object()))
+    assert records.read_record("a-1") == record("a-1")
 
 
 def test_a_record_that_found_no_room_leaves_the_earlier_one_and_nothing_else(
@@ -371,12 +371,12 @@ def test_a_record_that_found_no_room_leaves_the_earlier_one_and_nothing_else(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(Rejected, match="is full"):
-        store.write(record("a-1", phase="sent"))
-    assert store.read("a-1") == record("a-1")
+        records.write_record(record("a-1", phase="sent"))
+    assert records.read_record("a-1") == record("a-1")
     assert os.listdir(state / "runs" / "a-1") == ["record.json"]
 
 
 def test_reading_records_imports_nothing_heavy() -> None:
-    code = "import sys; from robotrain import store; print({'pydantic', 'pluggy', 'typer', 'yaml'} & {*sys.modules})"
+    code = "import sys; from robotrain.store import records; print({'pydantic', 'pluggy', 'typer', 'yaml'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

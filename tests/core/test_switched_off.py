@@ -1,9 +1,8 @@
 """`--without NAME`: a plugin that is left out is not there, whatever it does."""
 
 import pytest
-import robotrain as library
-from robotrain import claims
-from robotrain.loading import switched_off
+from robotrain import api, errors
+from robotrain.plugins import claims
 
 JOB = ("--dataset-path", "x")
 GO = """
@@ -46,8 +45,8 @@ def test_several_by_flag_and_by_environment(robotrain, acme, monkeypatch):
     shown = robotrain("--without", "platform.slurm", "--without", "platform.local", "plugins").stdout
     assert not [name for name in ("slurm", "source.pet", "source.run", "platform.local") if name in shown]
     monkeypatch.setenv("ROBOTRAIN_WITHOUT", "robotrain-local")
-    with pytest.raises(library.Rejected, match="switched off"):
-        library.render(platform="local", dataset_path="x")
+    with pytest.raises(errors.Rejected, match="switched off"):
+        api.render(platform="local", dataset_path="x")
 
 
 def test_what_is_asked_for_and_switched_off_is_told_as_that(robotrain, mars):
@@ -93,10 +92,9 @@ def test_a_switch_behind_the_command_says_where_it_stands(robotrain, acme):
 
 def test_beside_a_plugin_alone_what_robotrain_comes_with_is_offered(robotrain, mars, monkeypatch):
     """A plugin requires robotrain-core, which is the command without any workload."""
-    alone = [point for point in claims.of_group("robotrain") if point.distribution == "robotrain-mars"]
-    monkeypatch.setattr(claims, "of_group", lambda group: alone)
-    for module in (claims, switched_off):
-        monkeypatch.setattr(module, "built_in", set)
+    alone = [point for point in claims.read_entry_points("robotrain") if point.distribution == "robotrain-mars"]
+    monkeypatch.setattr(claims, "read_entry_points", lambda group: alone)
+    monkeypatch.setattr(claims, "list_built_in_distributions", set)
     answer = robotrain("submit", "--platform", "mars", *JOB)
     assert answer.exit_code == 2
     assert "no workload was chosen, and no installed one is the default" in answer.stderr
@@ -113,7 +111,7 @@ def test_what_a_command_of_a_plugin_does_from_python_does_without_it_too(robotra
     answer = robotrain("--without", "robotrain-mars", "go")
     assert (answer.exit_code, answer.stdout) == (2, "")
     assert "platform 'mars' is switched off by --without robotrain-mars" in answer.stderr
-    assert library.explain(platform="mars", dataset_path="x")  # and its switches end with it
+    assert api.explain(platform="mars", dataset_path="x")  # and its switches end with it
 
 
 def test_what_a_command_of_a_plugin_does_from_python_is_as_strict(robotrain, go, install):

@@ -6,7 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from robotrain import tables
+from robotrain.config import coerce
 
 SOURCES = "sources: {dataset: {local_path: x}}\n"
 
@@ -67,12 +67,12 @@ def test_two_layers_are_not_merged(labels):
 
 
 def test_a_call_from_python_says_it_as_a_mapping(saturn):
-    import robotrain
+    import robotrain.api
 
-    rows = robotrain.explain(platform="saturn", dataset_path="x", labels={"team": "arm", "n": 3})
+    rows = robotrain.api.explain(platform="saturn", dataset_path="x", labels={"team": "arm", "n": 3})
     assert next(row["value"] for row in rows if row["name"] == "labels") == "team=arm,n=3"
     with pytest.raises(Exception, match="orbit takes one value, not a table"):
-        robotrain.explain(platform="saturn", dataset_path="x", orbit={"a": 1})
+        robotrain.api.explain(platform="saturn", dataset_path="x", orbit={"a": 1})
 
 
 def test_saving_a_job_keeps_it(labels, robotrain):
@@ -153,11 +153,11 @@ def test_the_schema_leaves_other_platforms_alone(robotrain):
 
 
 def test_a_plugin_reads_the_text_with_the_function_for_it():
-    assert tables.pairs(" b = 1 ,a=2=3,c=") == {"b": "1", "a": "2=3", "c": ""}
-    assert list(tables.pairs("b=1,a=2")) == ["b", "a"]
-    assert tables.pairs(None) == tables.pairs("") == {}
+    assert coerce.parse_pairs(" b = 1 ,a=2=3,c=") == {"b": "1", "a": "2=3", "c": ""}
+    assert list(coerce.parse_pairs("b=1,a=2")) == ["b", "a"]
+    assert coerce.parse_pairs(None) == coerce.parse_pairs("") == {}
     with pytest.raises(ValueError) as raised:
-        tables.pairs("hunter2")
+        coerce.parse_pairs("hunter2")
     assert "hunter2" not in str(raised.value)
 
 

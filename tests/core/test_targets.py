@@ -4,8 +4,8 @@ import json
 import shutil
 
 import pytest
-from robotrain import sent_plans
-from robotrain_runtime import checkpoint
+from robotrain.store import plans
+from robotrain_runtime.contract import checkpoint
 
 URL = "https://acc.blob.core.windows.net/models/act"
 JOB = ("--platform", "mars", "-d", "lerobot/pusht", "--no-pin")
@@ -107,7 +107,7 @@ def seal(folder, step: int, run: str):
     at = folder / f"{step:06}"
     at.mkdir(parents=True)
     (at / "weights").write_text(str(step))
-    checkpoint.seal(at, step=step, run=run, job="0" * 64)
+    checkpoint.seal_checkpoint(at, step=step, run=run, job="0" * 64)
 
 
 @pytest.mark.parametrize("form", ["{}", "file://{}"])
@@ -120,7 +120,7 @@ def test_a_run_whose_folder_is_gone_is_resumed_from_what_it_published(robotrain,
     answer = robotrain("resume", run, "--steps", "20", "--no-pin")
     assert answer.exit_code == 0, answer.stderr
     assert f"venus knows no {run}: going on from what it published" in answer.stderr
-    (source,) = [one for one in sent_plans.read(answer.stdout.strip()).plan.job.sources if one.role == "resume"]
+    (source,) = [one for one in plans.read_stored_plan(answer.stdout.strip()).plan.job.sources if one.role == "resume"]
     assert source.uri == str(tmp_path / "mirror/000004")
 
 
@@ -138,7 +138,7 @@ def test_resume_goes_on_from_a_checkpoint_that_is_named(robotrain, published, tm
     run = published(tmp_path / "mirror")
     answer = robotrain("resume", run, "--resume-from", tmp_path / "mirror/000004/", "--no-pin")
     assert answer.exit_code == 0, answer.stderr
-    (source,) = [one for one in sent_plans.read(answer.stdout.strip()).plan.job.sources if one.role == "resume"]
+    (source,) = [one for one in plans.read_stored_plan(answer.stdout.strip()).plan.job.sources if one.role == "resume"]
     assert source.uri == str(tmp_path / "mirror/000004")
     wrong = robotrain("resume", run, "--resume-from", f"{URL}/000004?sig=SECRET")
     assert wrong.exit_code == 2

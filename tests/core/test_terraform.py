@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain import terraform_output
+from robotrain.config import terraform as config_terraform
 
 FOLDER = "infrastructure/terraform"
 NEEDED = ("--subscription-id", "s", "--group", "g", "--probes", "2", "--no-rings")
@@ -197,7 +197,7 @@ def test_a_command_that_cannot_be_started_is_a_warning(explained, terraform):
 
 
 def test_the_time_limit_stops_it_and_all_that_it_started(explained, terraform, monkeypatch):
-    monkeypatch.setattr(terraform_output, "SECONDS", 0.3)
+    monkeypatch.setattr(config_terraform, "TIME_LIMIT_SECONDS", 0.3)
     late = terraform.folder / "late"
     terraform.does(f"(sleep 1; touch '{late}') & sleep 30")
     started = time.monotonic()
@@ -209,7 +209,7 @@ def test_the_time_limit_stops_it_and_all_that_it_started(explained, terraform, m
 
 
 def test_one_that_hung_is_not_run_again_by_the_same_process(explained, terraform, monkeypatch):
-    monkeypatch.setattr(terraform_output, "SECONDS", 0.2)
+    monkeypatch.setattr(config_terraform, "TIME_LIMIT_SECONDS", 0.2)
     terraform.does("sleep 30")
     for _ in range(2):
         explained()
@@ -302,10 +302,10 @@ class TestItsFolder:
 
 
 def test_from_python_too(saturn, terraform):
-    import robotrain
+    import robotrain.api
 
     terraform.outputs(group={"name": "robots"})
-    rows = {row["name"]: row for row in robotrain.explain(platform="saturn", dataset_path="x")}
+    rows = {row["name"]: row for row in robotrain.api.explain(platform="saturn", dataset_path="x")}
     assert told(rows["group"]) == ("robots", f"{FOLDER} group.value.name")
 
 

@@ -6,17 +6,16 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from robotrain import job_file
-from robotrain.plugins import Plugins
-from robotrain.provenance import Origin, Value
-from robotrain.request import Request, SourceText
-from robotrain.resolve import resolve
-from robotrain_runtime.parameter import parameters_of
+from robotrain.config import job_file
+from robotrain.config.request import Origin, Request, SourceText, Value
+from robotrain.config.resolve import resolve_job
+from robotrain.plugins.manager import Plugins
+from robotrain_runtime.contract.parameter import get_parameters
 
 PLUGINS = Plugins("none")
 WORKLOAD, PLATFORM, KINDS = PLUGINS.workload("lerobot-train"), PLUGINS.platform("local"), PLUGINS.source_kinds()
 DATASETS = sorted(name for name, kind in KINDS.items() if "dataset" in kind.roles)
-NAMES = [parameter.name for parameter in parameters_of(WORKLOAD.parameters)]
+NAMES = [parameter.name for parameter in get_parameters(WORKLOAD.parameters)]
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 TRAPS = [
     "yes",
@@ -68,14 +67,14 @@ def in_file(tmp_path):
 
     def resolved(text):
         (tmp_path / "job.yaml").write_text(text, encoding="utf-8", newline="")
-        return outcome(Request(file=job_file.read(tmp_path / "job.yaml"), folder=tmp_path))
+        return outcome(Request(file=job_file.read_job_file(tmp_path / "job.yaml"), folder=tmp_path))
 
     return resolved
 
 
 def outcome(request):
     """The job, and the codes of its problems."""
-    resolution = resolve(request, WORKLOAD, PLATFORM, KINDS)
+    resolution = resolve_job(request, WORKLOAD, PLATFORM, KINDS)
     return resolution.job, sorted(problem.code for problem in resolution.problems if problem.code != "source-missing")
 
 
@@ -151,7 +150,7 @@ def test_an_alias_is_the_value_it_stands_for(in_file):
 
 def test_an_alias_is_told_by_its_own_line(tmp_path):
     (tmp_path / "job.yaml").write_text("parameters:\n  save_freq: &n 200\n  seed: *n\n")
-    assert job_file.read(tmp_path / "job.yaml").parameters["seed"].origin.where == "job.yaml:3"
+    assert job_file.read_job_file(tmp_path / "job.yaml").parameters["seed"].origin.where == "job.yaml:3"
 
 
 LAUGHS = "a: &a [x, x]\n" + "".join(

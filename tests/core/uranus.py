@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from robotrain.hookspecs import hook
-from robotrain.plan import Plan, document
-from robotrain.platforms import Default
-from robotrain.problem import Problem, Rejected, Stage
-from robotrain_runtime.document import Placement, dump
-from robotrain_runtime.parameter import Param
+from robotrain.errors import Problem, Rejected, Stage
+from robotrain.model.plan import Plan, make_job_document
+from robotrain.model.platform import PlatformDefault
+from robotrain.plugins.hookspecs import hook
+from robotrain_runtime.contract.document import Placement, format_document
+from robotrain_runtime.contract.parameter import Param
 from venus_plugin import Settings as Altitude
 from venus_plugin import Venus, engine, said
 
@@ -32,7 +32,7 @@ class Uranus(Venus):
     name = "uranus"
     settings = Settings
 
-    def asked(self, job: Any, settings: Settings) -> Mapping[str, Default]:
+    def query_settings(self, job: Any, settings: Settings) -> Mapping[str, PlatformDefault]:
         with (engine() / "asked").open("a") as asked:
             asked.write("once\n")
         if said("silent") == "breaks":
@@ -41,7 +41,7 @@ class Uranus(Venus):
             problem = Problem(code="asleep", stage=Stage.PREFLIGHT, title=said("silent"), severity="warning")
             raise Rejected([problem])
         told = json.loads(said("tells") or "{}")
-        return {name: Default(value, "seen from here") for name, value in told.items()}
+        return {name: PlatformDefault(value, "seen from here") for name, value in told.items()}
 
     def check(self, job: Any, settings: Settings) -> Iterator[Problem]:
         if settings.altitude == 11:
@@ -51,8 +51,8 @@ class Uranus(Venus):
 
     def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
         placement = Placement(work=f"/{settings.base}/{settings.moon}/{settings.ground}", cache=f"/{settings.orbit}")
-        body = document(job, run=run, platform=self.name, halves=halves, placement=placement)
-        files = {"job.json": dump(body).encode(), "payload.zip": payload.archive}
+        body = make_job_document(job, run=run, platform=self.name, container_plugins=halves, placement=placement)
+        files = {"job.json": format_document(body).encode(), "payload.zip": payload.archive}
         return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
 
     def preflight(self, plan: Plan) -> Iterator[Problem]:
@@ -66,7 +66,7 @@ class Uranus(Venus):
                 raise ConnectionError("no answer from https://uranus/?sig=c2VjcmV0")
             yield line
 
-    def sent(self, plan: Plan, reference: Any) -> bytes:
+    def read_submitted_spec(self, plan: Plan, reference: Any) -> bytes:
         if said("made") == "breaks":
             raise ConnectionError("no answer from https://uranus/?sig=c2VjcmV0")
         return f"{said('made')} {reference['id']}\n".encode()

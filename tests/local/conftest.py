@@ -15,4 +15,4 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
     started = Runs(tmp_path / "machine")
     yield started
     for facts in (started.folder / "runs").glob("*/supervisor.json"):
-        process.send(started.processes({"folder": str(facts.parent)}), signal.SIGKILL)
+        process.send_signal(started.processes({"folder": str(facts.parent)}), signal.SIGKILL)

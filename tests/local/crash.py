@@ -13,9 +13,9 @@ from types import FrameType
 from typing import Any
 
 from machine import Runs
-from robotrain.plan import Plan
-from robotrain_local import folder as files
-from robotrain_local import spec, staging
+from robotrain.model.plan import Plan
+from robotrain_local import spec, submit
+from robotrain_local import spec as files
 
 ASKS_THE_SYSTEM = {"posix", "time", "fcntl", "_io", "_posixsubprocess", "_signal"}
 CHANGES_NOTHING = {
@@ -42,17 +42,17 @@ def counted(runs: Runs, lines: Path, run: str = "tiny-1", program: str = ADDS_A_
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as payload:
         payload.writestr(zipfile.ZipInfo("adds/a_line.py"), program)
-    process = replace(spec.load(plan.files[plan.spec]), module="adds.a_line", arguments=(str(lines),))
-    return replace(plan, files={**plan.files, plan.spec: spec.dump(process), "payload.zip": archive.getvalue()})
+    process = replace(spec.parse_spec(plan.files[plan.spec]), module="adds.a_line", arguments=(str(lines),))
+    return replace(plan, files={**plan.files, plan.spec: spec.dump_spec(process), "payload.zip": archive.getvalue()})
 
 
 def folder_of(plan: Plan) -> Path:
-    return Path(spec.load(plan.files[plan.spec]).folder)
+    return Path(spec.parse_spec(plan.files[plan.spec]).folder)
 
 
 def put_in_place(plan: Plan) -> Path:
     """What a submit that was cut off before its process left."""
-    staging.provide(plan, folder_of(plan), zipfile.ZipFile(io.BytesIO(plan.files[files.PAYLOAD])))
+    submit.provide_run_folder(plan, folder_of(plan), zipfile.ZipFile(io.BytesIO(plan.files[files.PAYLOAD_FILE])))
     return folder_of(plan)
 
 

@@ -11,11 +11,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from robotrain.run import Reference
-from robotrain.testing import World
-from robotrain_local import folder as files
-from robotrain_local import process, staging
-from robotrain_runtime import checkpoint
+from robotrain.model.run import Reference
+from robotrain.testing.fixtures import World
+from robotrain_local import process, submit
+from robotrain_local import spec as files
+from robotrain_runtime.contract import checkpoint
 
 SUPERVISOR = """#!/bin/sh
 if [ "$3" != robotrain_local.supervisor ]; then exec {python} "$@"; fi
@@ -34,7 +34,7 @@ class Cut(BaseException):
 class LocalWorld(World):
     """natives: what the files and the processes of a run say. `exits` is an end of which nobody wrote down how."""
 
-    natives = {  # noqa: RUF012 - the kit reads it of an instance
+    native_states = {  # noqa: RUF012 - the kit reads it of an instance
         "waits": "pending",
         "runs": "running",
         "succeeded": "succeeded",
@@ -43,7 +43,7 @@ class LocalWorld(World):
         "exits": "failed",
         "is killed": "lost",
     }
-    only_natives = True
+    only_native_states = True
 
     def __init__(self, folder: Path, patched: pytest.MonkeyPatch) -> None:
         self.options = ("--environment", sys.prefix, "--runs-dir", str(folder / "runs"))
@@ -55,19 +55,19 @@ class LocalWorld(World):
         program.write_text(SUPERVISOR.format(**facts))
         program.chmod(0o755)
         patched.setattr(sys, "executable", str(program))
-        patched.setattr("robotrain_local.launch.STARTING_SECONDS", 0.2)
+        patched.setattr("robotrain_local.submit.STARTING_SECONDS", 0.2)
 
-    def taken(self, run: str) -> int:
+    def count_runs(self, run: str) -> int:
         path = self._folder / "taken" / run
         return len(path.read_text().splitlines()) if path.exists() else 0
 
-    def becomes(self, reference: Reference, native: str) -> None:
+    def set_native_state(self, reference: Reference, native: str) -> None:
         run = Path(reference["folder"])
-        (run / files.EXIT).unlink(missing_ok=True)
+        (run / files.EXIT_FILE).unlink(missing_ok=True)
         (run / "outcome.json").unlink(missing_ok=True)
         if native == "waits":
             self._kill(run)
-            (run / files.SUPERVISOR).unlink()
+            (run / files.SUPERVISOR_FILE).unlink()
         elif native == "runs":
             self._start(run)
         elif native == "is killed":
@@ -76,22 +76,22 @@ class LocalWorld(World):
         else:
             self._ends(run, native)
 
-    def says(self, reference: Reference, *lines: str) -> None:
-        with Path(reference["folder"], files.LOG).open("a") as log:
+    def write_log(self, reference: Reference, *lines: str) -> None:
+        with Path(reference["folder"], files.LOG_FILE).open("a") as log:
             log.writelines(f"{line}\n" for line in lines)
 
-    def leaves(self, reference: Reference, step: int) -> dict[str, bytes]:
+    def leave_checkpoint(self, reference: Reference, step: int) -> dict[str, bytes]:
         run, files = Path(reference["folder"]), {"model/weights": b"w" * 1000, "state": b"s"}
         folder = run / "outputs" / "checkpoints" / f"{step:06}"
         (folder / "model").mkdir(parents=True)
         for path, content in files.items():
             (folder / path).write_bytes(content)
-        checkpoint.seal(folder, step=step, run=run.name, job="")
+        checkpoint.seal_checkpoint(folder, step=step, run=run.name, job="")
         return files
 
-    def cuts(self) -> Iterator[AbstractContextManager[object]]:
+    def interruptions(self) -> Iterator[AbstractContextManager[object]]:
         yield self._after(os, "mkdir")
-        yield self._after(staging, "provide")
+        yield self._after(submit, "provide")
         yield self._after(os, "posix_spawn")
 
     def clear(self) -> None:
@@ -115,17 +115,17 @@ class LocalWorld(World):
             yield
 
     def _start(self, run: Path) -> None:
-        supervisor = process.of(files.read(run / files.SUPERVISOR))
-        if supervisor is None or not supervisor.alive:
-            (run / files.SUPERVISOR).unlink(missing_ok=True)
+        supervisor = process.parse_process(files.read_json(run / files.SUPERVISOR_FILE))
+        if supervisor is None or not supervisor.is_alive:
+            (run / files.SUPERVISOR_FILE).unlink(missing_ok=True)
             os.posix_spawn(sys.executable, [sys.executable, "", "", "robotrain_local.supervisor", str(run)], os.environ)
-            while not (run / files.SUPERVISOR).exists():
+            while not (run / files.SUPERVISOR_FILE).exists():
                 time.sleep(0.001)
 
     def _kill(self, run: Path) -> None:
-        if supervisor := process.of(files.read(run / files.SUPERVISOR)):
-            process.send([supervisor.pid] * supervisor.alive, signal.SIGKILL)
-            while supervisor.alive:
+        if supervisor := process.parse_process(files.read_json(run / files.SUPERVISOR_FILE)):
+            process.send_signal([supervisor.pid] * supervisor.is_alive, signal.SIGKILL)
+            while supervisor.is_alive:
                 time.sleep(0.001)
 
     def _ends(self, run: Path, native: str) -> None:
@@ -134,4 +134,4 @@ class LocalWorld(World):
         if native in OUTCOMES:
             (run / "outcome.json").write_text(json.dumps({"state": native, "exit_code": code}))
         self._kill(run)
-        files.end(run, code)
+        files.record_exit(run, code)

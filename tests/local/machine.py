@@ -8,28 +8,28 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from robotrain.job import Job
-from robotrain.payload import pack
-from robotrain.plan import Plan
-from robotrain.run import Reference, Status
+from robotrain.model.job import Job
+from robotrain.model.plan import Plan
+from robotrain.model.run import Reference, Status
+from robotrain.submission.packing import pack_modules
 from robotrain_local import process, spec
-from robotrain_local.platform import Local
-from robotrain_local.settings import Settings
-from robotrain_runtime import checkpoint
+from robotrain_local.platform import LocalPlatform
+from robotrain_local.settings import LocalSettings
+from robotrain_runtime.contract import checkpoint
 
 HALVES = {"workload.tiny": "tiny_work.container"}
 PATIENCE = 30.0
 SLEEP = "import time; print('ready', flush=True); time.sleep(600)"
 SAVES = """
 import os, pathlib, time
-from robotrain_runtime.emit import emit
-from robotrain_runtime.event import Checkpoint
+from robotrain_runtime.contract.event import emit_event
+from robotrain_runtime.contract.event import Checkpoint
 parent = pathlib.Path(os.environ["WORK"], "outputs", "checkpoints")
 for step in (200, 400):
     folder = parent / f"{step:06}"
     (folder / "model").mkdir(parents=True)
     (folder / "model" / "weights.txt").write_text("w" * step)
-    emit(Checkpoint(step=step, path=str(folder), model="model"))
+    emit_event(Checkpoint(step=step, path=str(folder), model="model"))
 (parent / "last").symlink_to("000400")
 (parent.parent / "notes.txt").write_text("seven")
 print("ready", flush=True)
@@ -52,21 +52,21 @@ class Runs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.local = Local()
-        self.settings = Settings(environment=sys.prefix, runs_dir=str(folder / "runs"))
+        self.local = LocalPlatform()
+        self.settings = LocalSettings(environment=sys.prefix, runs_dir=str(folder / "runs"))
 
     def plan(self, program: str, *, run: str = "tiny-1", grace: float | None = None, **parameters: str) -> Plan:
         job = Job(workload="tiny", parameters=(("program", program), *parameters.items()))
-        plan = self.local.render(job, self.settings, run, pack(HALVES.values()), HALVES)
+        plan = self.local.render(job, self.settings, run, pack_modules(HALVES.values()), HALVES)
         if grace is None:
             return plan
-        wanted = spec.load(plan.files[plan.spec])
+        wanted = spec.parse_spec(plan.files[plan.spec])
         shorter = replace(
             wanted,
             grace_seconds=grace,
             environment={**wanted.environment, "ROBOTRAIN_GRACE_SECONDS": "60"},
         )
-        return replace(plan, files={**plan.files, plan.spec: spec.dump(shorter)})
+        return replace(plan, files={**plan.files, plan.spec: spec.dump_spec(shorter)})
 
     def submit(self, program: str, *, run: str = "tiny-1", grace: float | None = None, **parameters: str) -> Reference:
         return self.local.submit(self.plan(program, run=run, grace=grace, **parameters))
@@ -92,7 +92,7 @@ class Runs:
         return next(pid for pid in self.processes(reference) if b"robotrain_runtime\0run" in command(pid))
 
     def processes(self, reference: Reference) -> list[int]:
-        return process.session(self.supervisor(reference))
+        return process.list_session(self.supervisor(reference))
 
 
 def command(pid: int) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from crash import counted, put_in_place
 from machine import SLEEP, Runs, until
-from robotrain_local import launch, process, spec
+from robotrain_local import process, spec, submit
 
 pytestmark = pytest.mark.slow  # real processes and their patience
 
@@ -48,7 +48,7 @@ def test_a_cancelled_run_has_ended_when_cancel_returns(runs: Runs) -> None:
     assert (status.state, status.exit_code) == ("cancelled", 143)
     assert status.reason
     assert status.ended is not None
-    assert not any(process.birth(pid) for pid in before)
+    assert not any(process.get_birth(pid) for pid in before)
 
 
 def test_a_cancelled_run_may_save_what_it_has_and_hears_of_it_once(runs: Runs) -> None:
@@ -65,7 +65,7 @@ def test_a_run_that_does_not_listen_is_ended_after_the_grace(runs: Runs) -> None
     before = runs.processes(reference)
     runs.local.cancel(reference)
     assert runs.local.status(reference).state == "cancelled"
-    until(lambda: not any(process.birth(pid) for pid in before))
+    until(lambda: not any(process.get_birth(pid) for pid in before))
 
 
 def test_cancelling_twice_is_cancelling_once(runs: Runs) -> None:
@@ -122,7 +122,7 @@ def test_a_supervisor_that_comes_late_finds_the_cancellation(runs: Runs, tmp_pat
         else:
             (folder / "cancel.json").write_text('{"asked": 0}')
             assert "cancel it again" in runs.local.status({"folder": str(folder)}).reason
-        launch._spawn(folder, spec.load(plan.files[plan.spec]))
+        submit._start_supervisor(folder, spec.parse_spec(plan.files[plan.spec]))
         until((folder / "supervisor.json").exists)
         status = runs.end_of({"folder": str(folder)})
         assert (status.state, status.reason) == ("cancelled", "cancelled before it started")
@@ -168,7 +168,7 @@ def test_a_trainer_without_supervisor_and_runtime_saves_while_its_workers_live(r
     write_it = f"open({str(saved)!r}, 'w').write(f'saved, alive: {{worker.is_alive()}}')"
     reference = runs.submit(WORKER.replace(print_it, write_it))
     runs.waits(reference)
-    process.send([runs.supervisor(reference), runs.runtime(reference)], signal.SIGKILL)
+    process.send_signal([runs.supervisor(reference), runs.runtime(reference)], signal.SIGKILL)
     runs.local.cancel(reference)
     assert runs.local.status(reference).state == "cancelled"
     assert saved.read_text() == "saved, alive: True"
@@ -186,9 +186,9 @@ time.sleep(600)
     reference = runs.submit(program)
     runs.waits(reference)
     left = int((tmp_path / "pid").read_text())
-    assert process.birth(left)
+    assert process.get_birth(left)
     runs.local.cancel(reference)
-    until(lambda: not process.birth(left))
+    until(lambda: not process.get_birth(left))
 
 
 def test_a_run_that_was_started_from_within_a_run_is_its_own(runs: Runs, tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from crash import counted, folder_of, killed_at_each_step, put_in_place
 from machine import Runs, until
-from robotrain.plan import Plan
-from robotrain.problem import Rejected, render
-from robotrain.run import Reference
-from robotrain_local import folder as files
-from robotrain_local import launch, process, staging, supervisor
+from robotrain.errors import Rejected, format_problem
+from robotrain.model.plan import Plan
+from robotrain.model.run import Reference
+from robotrain_local import process, spec, submit, supervisor
+from robotrain_local import spec as files
 
 pytestmark = pytest.mark.slow  # real processes and their patience
 
@@ -51,10 +51,12 @@ def again(runs: Runs, plan: Plan) -> Reference:
 
 def whole(plan: Plan) -> bool:
     folder = folder_of(plan)
-    payload = zipfile.ZipFile(io.BytesIO(plan.files[files.PAYLOAD]))
-    unpacked = {f"{files.UNPACKED}/{name}": payload.read(name) for name in payload.namelist()}
+    payload = zipfile.ZipFile(io.BytesIO(plan.files[files.PAYLOAD_FILE]))
+    unpacked = {f"{files.PAYLOAD_FOLDER}/{name}": payload.read(name) for name in payload.namelist()}
     expected = {**plan.files, **unpacked}
-    return not staging.parts(folder) and all((folder / path).read_bytes() == expected[path] for path in expected)
+    return not submit.list_partial_folders(folder) and all(
+        (folder / path).read_bytes() == expected[path] for path in expected
+    )
 
 
 def python(path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
@@ -80,8 +82,8 @@ def test_a_submit_killed_at_any_step_and_sent_again_runs_once(
 def test_a_supervisor_killed_at_any_step_of_its_beginning_never_lets_its_run_begin_twice(
     runs: Runs, plan: Numbered, lines: Callable[[int], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launch, "STARTING_SECONDS", 0.1)
-    monkeypatch.setattr(process, "of_run", lambda me: [])  # its end is not what is looked at here
+    monkeypatch.setattr(submit, "STARTING_SECONDS", 0.1)
+    monkeypatch.setattr(process, "list_run_processes", lambda me: [])  # its end is not what is looked at here
 
     def begins(step: int) -> Callable[[], object]:
         folder = put_in_place(plan(step))
@@ -119,10 +121,10 @@ def test_another_plan_in_the_same_folder_is_not_taken_for_this_one(runs: Runs, t
 def test_a_process_that_is_just_starting_is_waited_for(
     runs: Runs, plan: Numbered, lines: Callable[[int], list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launch, "STARTING_SECONDS", 20.0)
+    monkeypatch.setattr(submit, "STARTING_SECONDS", 20.0)
     python(tmp_path / "slow", monkeypatch, f'sleep 0.5; exec {sys.executable} "$@"')
     folder = put_in_place(plan(1))
-    launch._spawn(folder, launch.spec.load(plan(1).files["process.json"]))
+    submit._start_supervisor(folder, spec.parse_spec(plan(1).files["process.json"]))
     reference = runs.local.find(plan(1))
     assert reference == {"folder": str(folder)}
     runs.end_of(reference)
@@ -132,10 +134,10 @@ def test_a_process_that_is_just_starting_is_waited_for(
 def test_a_process_that_starts_later_than_anybody_waits_finds_that_another_has_begun(
     runs: Runs, plan: Numbered, lines: Callable[[int], list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launch, "STARTING_SECONDS", 0.0)
+    monkeypatch.setattr(submit, "STARTING_SECONDS", 0.0)
     with monkeypatch.context() as slow:
         python(tmp_path / "slow", slow, f'sleep 1; {sys.executable} "$@"; touch {tmp_path}/came')
-        launch._spawn(put_in_place(plan(1)), launch.spec.load(plan(1).files["process.json"]))
+        submit._start_supervisor(put_in_place(plan(1)), spec.parse_spec(plan(1).files["process.json"]))
     runs.end_of(again(runs, plan(1)))
     until((tmp_path / "came").exists)
     assert lines(1) == ["ran"]
@@ -144,11 +146,11 @@ def test_a_process_that_starts_later_than_anybody_waits_finds_that_another_has_b
 def test_a_process_that_begins_between_find_and_submit_is_the_run(
     runs: Runs, plan: Numbered, lines: Callable[[int], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launch, "STARTING_SECONDS", 0.0)
+    monkeypatch.setattr(submit, "STARTING_SECONDS", 0.0)
     folder = put_in_place(plan(1))
     assert runs.local.find(plan(1)) is None
-    launch._spawn(folder, launch.spec.load(plan(1).files["process.json"]))
-    until(lambda: files.begun(folder))
+    submit._start_supervisor(folder, spec.parse_spec(plan(1).files["process.json"]))
+    until(lambda: files.has_started(folder))
     assert list(runs.local.preflight(plan(1))) == []
     runs.end_of(runs.local.submit(plan(1)))
     assert lines(1) == ["ran"]
@@ -181,7 +183,7 @@ def test_a_half_made_folder_is_made_whole_and_used(
     runs: Runs, plan: Numbered, lines: Callable[[int], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a power cut, or a robotrain that wrote in place, leaves it."""
-    monkeypatch.setattr(launch, "STARTING_SECONDS", 0.1)
+    monkeypatch.setattr(submit, "STARTING_SECONDS", 0.1)
 
     def torn(path: Path) -> None:
         path.write_bytes(path.read_bytes()[:5])
@@ -202,7 +204,7 @@ def test_a_half_made_folder_is_made_whole_and_used(
 def test_a_folder_with_something_of_somebody_is_refused_and_left_alone(
     runs: Runs, plan: Numbered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launch, "STARTING_SECONDS", 0.1)
+    monkeypatch.setattr(submit, "STARTING_SECONDS", 0.1)
     thesis = put_in_place(plan(1)) / "thesis.txt"
     thesis.write_text("mine")
     assert runs.local.find(plan(1)) is None
@@ -218,7 +220,7 @@ def test_where_no_supervisor_can_be_started_nothing_is_left(
     python(tmp_path / "broken", monkeypatch, "echo 'ImportError: no module named json' >&2; exit 3")
     with pytest.raises(Rejected) as caught:
         runs.local.submit(plan(1))
-    assert "no module named json" in render(caught.value.problems[0])
+    assert "no module named json" in format_problem(caught.value.problems[0])
     assert not os.listdir(folder_of(plan(1)).parent)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
     with pytest.raises(Rejected, match="could not be started"):
@@ -233,7 +235,7 @@ def test_a_full_disk_leaves_nothing(runs: Runs, plan: Numbered, monkeypatch: pyt
     monkeypatch.setattr(zipfile.ZipFile, "extractall", full)
     with pytest.raises(Rejected) as caught:
         runs.local.submit(plan(1))
-    assert "No space left on device" in render(caught.value.problems[0])
+    assert "No space left on device" in format_problem(caught.value.problems[0])
     assert not os.listdir(folder_of(plan(1)).parent)
 
 
@@ -254,6 +256,6 @@ def test_without_hard_links_one_of_all_who_claim_still_gets_it(tmp_path: Path, m
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", none)
-    assert [files.first(tmp_path / "claim.json", {"by": number}) for number in range(3)] == [True, False, False]
-    assert files.read(tmp_path / "claim.json") == {"by": 0}
+    assert [files.create_json(tmp_path / "claim.json", {"by": number}) for number in range(3)] == [True, False, False]
+    assert files.read_json(tmp_path / "claim.json") == {"by": 0}
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["claim.json"]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from machine import Runs
-from robotrain.problem import Rejected
-from robotrain_local import forget
+from robotrain.errors import Rejected
+from robotrain_local import outputs
 
 pytestmark = pytest.mark.slow  # real runs, a second each
 
@@ -25,10 +25,10 @@ def test_a_run_that_ended_goes_and_says_how_much_that_frees(runs: Runs) -> None:
     reference = runs.submit(TRAINS)
     runs.end_of(reference)
     folder = Path(reference["folder"])
-    would = forget.forget(folder, dry_run=True)
+    would = outputs.remove_run(folder, dry_run=True)
     assert folder.is_dir()
     assert would > 100_000
-    assert forget.forget(folder) == would
+    assert outputs.remove_run(folder) == would
     assert os.listdir(folder.parent) == []
 
 
@@ -40,7 +40,7 @@ def test_what_was_tracked_or_registered_by_a_hard_link_survives_and_is_not_count
     model.write_bytes(b"w" * 10_000_000)
     elsewhere.parent.mkdir()
     os.link(model, elsewhere)
-    assert forget.forget(folder) < 10_000_000
+    assert outputs.remove_run(folder) < 10_000_000
     assert not folder.exists()
     assert elsewhere.read_bytes() == b"w" * 10_000_000
 
@@ -49,8 +49,8 @@ def test_a_run_that_goes_on_is_left_alone(runs: Runs) -> None:
     reference = runs.submit(GOES_ON)
     runs.waits(reference)
     with pytest.raises(Rejected, match="tiny-1 is running, so its folder is left alone") as caught:
-        forget.forget(Path(reference["folder"]))
-    assert caught.value.problems[0].instead[0].text == "robotrain cancel tiny-1"
+        outputs.remove_run(Path(reference["folder"]))
+    assert caught.value.problems[0].suggestions[0].text == "robotrain cancel tiny-1"
     assert not runs.local.status(reference).finished
 
 
@@ -66,5 +66,5 @@ def test_a_folder_that_is_no_runs_folder_is_left_alone_whatever_a_record_says(ru
     else:
         (folder / "process.json").write_text("{")
     with pytest.raises(Rejected, match="is no run's folder, so it is left alone"):
-        forget.forget(Path(folder))
+        outputs.remove_run(Path(folder))
     assert Path(folder, "log.txt").exists()

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from machine import Runs
-from robotrain import disk
-from robotrain.health import Finding
-from robotrain_local import health
+from robotrain.model.health import HealthResult
+from robotrain.store import files
+from robotrain_local import doctor
+from robotrain_runtime.machine import disk_cache
 
 
 @pytest.fixture
@@ -17,10 +18,10 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "state"
 
 
-def look(name: str) -> list[Finding]:
-    (check,) = [check for check in health.checks() if check.name == name]
-    assert check.here
-    return list(check.look())
+def look(name: str) -> list[HealthResult]:
+    (check,) = [check for check in doctor.list_health_checks() if check.name == name]
+    assert check.local_only
+    return list(check.run())
 
 
 def database(state: Path) -> Path:
@@ -41,7 +42,7 @@ def test_a_machine_without_a_run_is_well_and_nothing_is_made(state: Path) -> Non
 def test_a_tracking_database_is_read_and_its_runs_are_counted(state: Path) -> None:
     path = database(state)
     (found,) = look("tracking")
-    assert (found.state, found.says) == ("ok", f"{path}, 2 tracked runs")
+    assert (found.state, found.text) == ("ok", f"{path}, 2 tracked runs")
 
 
 def test_a_tracking_database_that_is_none_does_not_stop_a_submit(state: Path) -> None:
@@ -49,17 +50,17 @@ def test_a_tracking_database_that_is_none_does_not_stop_a_submit(state: Path) ->
     (state / "mlflow.db").write_text("this is no database, though it is long enough to be one " * 100)
     (found,) = look("tracking")
     assert found.state == "warn"
-    assert found.says.endswith("cannot be read: file is not a database")
-    assert found.instead[0].text == f"mv {state}/mlflow.db {state}/mlflow.db.broken"
+    assert found.text.endswith("cannot be read: file is not a database")
+    assert found.suggestions[0].text == f"mv {state}/mlflow.db {state}/mlflow.db.broken"
 
 
 def test_a_tracking_database_that_a_run_writes_to_is_well(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(doctor, "BUSY_SECONDS", 0.05)
     writing = sqlite3.connect(database(state), isolation_level=None)
     writing.execute("begin exclusive")
     (found,) = look("tracking")
     writing.close()
-    assert (found.state, found.says) == ("ok", f"{state}/mlflow.db, being written at this moment")
+    assert (found.state, found.text) == ("ok", f"{state}/mlflow.db, being written at this moment")
 
 
 def test_a_tracking_database_on_a_network_disk_is_a_warning(
@@ -67,18 +68,18 @@ def test_a_tracking_database_on_a_network_disk_is_a_warning(
 ) -> None:
     database(state)
     (tmp_path / "mounts").write_text(f"server:/home {tmp_path} nfs4 rw 0 0\n")
-    monkeypatch.setattr(disk, "MOUNTS", tmp_path / "mounts")
+    monkeypatch.setattr(files, "MOUNTS_FILE", tmp_path / "mounts")
     (found,) = look("tracking")
     assert found.state == "warn"
-    assert "lies on nfs4" in found.says
+    assert "lies on nfs4" in found.text
 
 
 def test_too_little_room_for_a_run_stops_a_submit(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk, "free", lambda path: 10**8)
+    monkeypatch.setattr(disk_cache, "get_free_bytes", lambda path: 10**8)
     found, *_ = look("run folders")
     assert found.state == "fail"
-    assert "100.0 MB free" in found.says
-    assert found.instead[0].text == "robotrain runs --prune --older-than 30d"
+    assert "100.0 MB free" in found.text
+    assert found.suggestions[0].text == "robotrain runs --prune --older-than 30d"
 
 
 @pytest.fixture
@@ -94,8 +95,8 @@ def test_a_run_that_nothing_is_recorded_of_is_named_and_never_removed(unrecorded
     os.utime(unrecorded, (1, 1))
     _, found = look("run folders")
     assert found.state == "warn"
-    assert found.says.startswith(f"{unrecorded} is a run that nothing is recorded of: succeeded")
-    assert found.instead[0].text == f"rm -r {unrecorded}"
+    assert found.text.startswith(f"{unrecorded} is a run that nothing is recorded of: succeeded")
+    assert found.suggestions[0].text == f"rm -r {unrecorded}"
     assert found.fix is None
 
 
@@ -107,6 +108,6 @@ def test_folders_of_commands_that_were_killed_are_removed_once_they_are_old(unre
         os.utime(folder, (1, 1))
     (found,) = [finding for finding in look("run folders") if finding.fix]
     assert found.fix is not None
-    assert found.fix.says == f"remove 2 folders of commands that were cut off in {unrecorded.parent}"
-    assert found.fix.act() == "removed 2"
+    assert found.fix.text == f"remove 2 folders of commands that were cut off in {unrecorded.parent}"
+    assert found.fix.apply() == "removed 2"
     assert [folder.exists() for folder in (old, gone, new, unrecorded)] == [False, False, True, True]

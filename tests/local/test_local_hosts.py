@@ -12,18 +12,18 @@ from typing import Any
 
 import pytest
 from machine import SLEEP, Runs, until
-from robotrain.problem import Rejected, render
-from robotrain.run import Reference
-from robotrain_local import host, process
+from robotrain.errors import Rejected, format_problem
+from robotrain.model.run import Reference
+from robotrain_local import process
 
 LOOK = """
 import json, sys
-from robotrain.problem import Rejected
-from robotrain_local.platform import Local
+from robotrain.errors import Rejected
+from robotrain_local.platform import LocalPlatform
 reference = {"folder": sys.argv[1]}
-status = Local().status(reference)
+status = LocalPlatform().status(reference)
 try:
-    Local().cancel(reference) if "cancel" in sys.argv else None
+    LocalPlatform().cancel(reference) if "cancel" in sys.argv else None
     refused = ""
 except Rejected as rejected:
     refused = str(rejected)
@@ -52,16 +52,16 @@ def far(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> Reference:
     """A run of this machine, seen from another that shares its folder and where its process numbers mean others."""
     reference = runs.submit(SLEEP)
     runs.waits(reference)
-    other = host.Host("desk", "0123456789abcdef", "another boot", "pid:[4026531836]")
-    monkeypatch.setattr(host, "this", lambda: other)
+    other = process.Host("desk", "0123456789abcdef", "another boot", "pid:[4026531836]")
+    monkeypatch.setattr(process, "get_host", lambda: other)
     return reference
 
 
 def test_a_run_knows_the_machine_it_is_on(runs: Runs) -> None:
     where = supervisor(runs.submit(SLEEP))["host"]
     assert where["name"] == os.uname().nodename
-    assert host.of(where) == host.this()
-    assert host.of(where).here
+    assert process.parse_host(where) == process.get_host()
+    assert process.parse_host(where).is_here
 
 
 def test_a_run_of_another_machine_is_running_there_and_not_lost(runs: Runs, far: Reference) -> None:
@@ -75,7 +75,7 @@ def test_a_run_of_another_machine_is_running_there_and_not_lost(runs: Runs, far:
 def test_that_it_ended_is_seen_from_everywhere(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     reference = runs.submit("pass")
     seen_here = runs.end_of(reference)
-    monkeypatch.setattr(host, "this", lambda: host.Host("desk", "x", "y", "z"))
+    monkeypatch.setattr(process, "get_host", lambda: process.Host("desk", "x", "y", "z"))
     assert runs.local.status(reference) == seen_here
 
 
@@ -85,7 +85,7 @@ def test_the_runtimes_own_word_counts_also_when_the_supervisor_did_not_come_to_w
     reference = runs.submit("pass")
     runs.end_of(reference)
     Path(reference["folder"], "exit.json").unlink()
-    monkeypatch.setattr(host, "this", lambda: host.Host("desk", "x", "y", "z"))
+    monkeypatch.setattr(process, "get_host", lambda: process.Host("desk", "x", "y", "z"))
     assert runs.local.status(reference).state == "succeeded"
 
 
@@ -97,7 +97,7 @@ def test_a_run_of_another_machine_is_not_cancelled_from_here_and_no_process_is_s
         watched.setattr(os, "kill", lambda pid, number: signalled.append(pid))
         with pytest.raises(Rejected) as caught:
             runs.local.cancel(far)
-    report = render(caught.value.problems[0])
+    report = format_problem(caught.value.problems[0])
     assert f"ssh {os.uname().nodename} robotrain cancel tiny-1" in report
     assert caught.value.exit_code == 1
     assert signalled == []
@@ -109,7 +109,7 @@ def test_a_run_of_another_machine_that_ended_is_cancelled_without_a_word(
 ) -> None:
     reference = runs.submit("pass")
     runs.end_of(reference)
-    monkeypatch.setattr(host, "this", lambda: host.Host("desk", "x", "y", "z"))
+    monkeypatch.setattr(process, "get_host", lambda: process.Host("desk", "x", "y", "z"))
     runs.local.cancel(reference)
 
 
@@ -117,7 +117,7 @@ def test_a_machine_that_was_restarted_knows_that_its_run_is_lost(runs: Runs) -> 
     """Also when its process number is taken again, by a process that leads a session as a supervisor does."""
     reference = runs.submit(SLEEP)
     runs.waits(reference)
-    process.send(runs.processes(reference), signal.SIGKILL)
+    process.send_signal(runs.processes(reference), signal.SIGKILL)
     until(lambda: runs.local.status(reference).finished)
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as stranger:
         before = {**supervisor(reference)["host"], "boot": "before"}
@@ -134,7 +134,7 @@ def test_a_session_of_strangers_with_the_number_of_a_supervisor_that_is_gone_is_
     """Its leader is gone too, so that the number is nobody's."""
     reference = runs.submit(SLEEP)
     runs.waits(reference)
-    process.send(runs.processes(reference), signal.SIGKILL)
+    process.send_signal(runs.processes(reference), signal.SIGKILL)
     until(lambda: runs.local.status(reference).finished)
     leader = subprocess.Popen(["sh", "-c", "sleep 600 & echo $!"], start_new_session=True, stdout=subprocess.PIPE)
     assert leader.stdout is not None
@@ -143,10 +143,10 @@ def test_a_session_of_strangers_with_the_number_of_a_supervisor_that_is_gone_is_
     leader.wait()
     try:
         forge(reference, pid=leader.pid)
-        assert process.session(leader.pid) == [left]
+        assert process.list_session(leader.pid) == [left]
         assert runs.local.status(reference).state == "lost"
         runs.local.cancel(reference)
-        assert process.birth(left)
+        assert process.get_birth(left)
     finally:
         os.kill(left, signal.SIGKILL)
 
@@ -164,7 +164,7 @@ def test_a_session_of_strangers_with_the_number_of_a_supervisor_that_is_gone_is_
     ],
 )
 def test_what_is_here(there: dict[str, str], here: bool) -> None:
-    assert replace(host.this(), **there).here is here
+    assert replace(process.get_host(), **there).is_here is here
 
 
 @pytest.fixture

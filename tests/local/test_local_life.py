@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 from machine import SAVES, SLEEP, Runs, until
-from robotrain.problem import Rejected, render
-from robotrain.run import RunGone
+from robotrain.errors import Rejected, format_problem
+from robotrain.model.run import RunGone
 from robotrain_local import process
-from robotrain_runtime import checkpoint
+from robotrain_runtime.contract import checkpoint
 
 pytestmark = pytest.mark.slow  # real processes and their patience
 
@@ -85,7 +85,7 @@ def test_a_run_outlives_the_process_that_submitted_it(runs: Runs, tmp_path: Path
 def test_a_hangup_sent_to_the_run_itself_is_ignored(runs: Runs) -> None:
     reference = runs.submit("import time; print('ready'); time.sleep(0.5)")
     runs.waits(reference)
-    process.send([runs.supervisor(reference), runs.runtime(reference)], signal.SIGHUP)
+    process.send_signal([runs.supervisor(reference), runs.runtime(reference)], signal.SIGHUP)
     assert runs.end_of(reference).state == "succeeded"
 
 
@@ -106,13 +106,13 @@ def test_a_killed_runtime_leaves_no_trainer_behind(runs: Runs) -> None:
     os.kill(runs.runtime(reference), signal.SIGKILL)
     runs.end_of(reference)
     assert len(before) >= 3
-    until(lambda: not any(process.birth(pid) for pid in before))
+    until(lambda: not any(process.get_birth(pid) for pid in before))
 
 
 def test_a_run_whose_every_process_was_killed_is_lost_and_names_its_checkpoint(runs: Runs) -> None:
     reference = runs.submit(SAVED)
     _, last = runs.sealed(reference)
-    process.send(runs.processes(reference), signal.SIGKILL)
+    process.send_signal(runs.processes(reference), signal.SIGKILL)
     status = runs.end_of(reference)
     assert status.state == "lost"
     assert "somebody killed it, or memory ran out" in status.reason
@@ -126,18 +126,18 @@ def test_a_supervisor_and_its_runtime_that_are_killed_leave_a_trainer_that_is_se
     reference = runs.submit(SLEEP)
     runs.waits(reference)
     before = runs.processes(reference)
-    process.send([runs.supervisor(reference), runs.runtime(reference)], signal.SIGKILL)
+    process.send_signal([runs.supervisor(reference), runs.runtime(reference)], signal.SIGKILL)
     until(lambda: runs.local.status(reference).reason)
     assert runs.local.status(reference).state == "running"
     runs.local.cancel(reference)
     assert runs.local.status(reference).state == "cancelled"
-    assert not any(process.birth(pid) for pid in before)
+    assert not any(process.get_birth(pid) for pid in before)
 
 
 def test_what_survived_is_told_apart_by_whether_it_was_sealed(runs: Runs) -> None:
     reference = runs.submit(SAVED)
     first, last = runs.sealed(reference)
-    process.send(runs.processes(reference), signal.SIGKILL)
+    process.send_signal(runs.processes(reference), signal.SIGKILL)
     runs.end_of(reference)
     (last / checkpoint.MANIFEST).unlink()
     reason = runs.local.status(reference).reason
@@ -153,8 +153,8 @@ def test_a_checkpoint_that_was_sealed_and_not_told_of_survives_too(runs: Runs) -
     folder = Path(reference["folder"], "outputs/checkpoints/000100")
     folder.mkdir(parents=True)
     (folder / "weights").write_text("w")
-    checkpoint.seal(folder, step=100, run="tiny-1", job="j")
-    process.send(runs.processes(reference), signal.SIGKILL)
+    checkpoint.seal_checkpoint(folder, step=100, run="tiny-1", job="j")
+    process.send_signal(runs.processes(reference), signal.SIGKILL)
     assert f"of step 100, is at {folder}" in runs.end_of(reference).reason
 
 
@@ -167,7 +167,7 @@ def test_a_run_that_goes_on_without_its_supervisor_is_running_and_can_be_cancell
     assert runs.local.status(reference).state == "running"
     runs.local.cancel(reference)
     assert runs.local.status(reference).state == "cancelled"
-    until(lambda: not any(process.birth(pid) for pid in before))
+    until(lambda: not any(process.get_birth(pid) for pid in before))
 
 
 def test_another_process_with_the_same_number_is_not_taken_for_the_run(
@@ -175,7 +175,7 @@ def test_another_process_with_the_same_number_is_not_taken_for_the_run(
 ) -> None:
     reference = runs.submit(SLEEP)
     runs.waits(reference)
-    process.send(runs.processes(reference), signal.SIGKILL)
+    process.send_signal(runs.processes(reference), signal.SIGKILL)
     runs.end_of(reference)
     facts = Path(reference["folder"], "supervisor.json")
     facts.write_text(json.dumps(json.loads(facts.read_text()) | {"pid": stranger.pid}))
@@ -202,7 +202,7 @@ def test_a_run_is_not_submitted_twice(runs: Runs) -> None:
     reference = runs.submit("pass")
     with pytest.raises(Rejected) as caught:
         runs.submit("pass")
-    assert "A run of this name was submitted before" in render(caught.value.problems[0])
+    assert "A run of this name was submitted before" in format_problem(caught.value.problems[0])
     assert runs.end_of(reference).state == "succeeded"
 
 
@@ -211,7 +211,7 @@ def test_a_folder_that_cannot_be_made_is_refused_with_a_way_out(runs: Runs, tmp_
     (runs.folder / "runs").write_text("")
     with pytest.raises(Rejected) as caught:
         runs.submit("pass")
-    assert "--runs-dir FOLDER" in render(caught.value.problems[0])
+    assert "--runs-dir FOLDER" in format_problem(caught.value.problems[0])
     assert caught.value.exit_code == 1
 
 

@@ -10,8 +10,8 @@ import pytest
 from machine import Runs, until
 from robotrain.run_folder import log
 from robotrain_local import process
-from robotrain_runtime import event
-from robotrain_runtime.event import Outcome
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import Outcome
 
 COUNT = "import time\nfor number in range(20):\n    print('line', number, flush=True); time.sleep(0.03)"
 WANTED = [f"line {number}" for number in range(20)]
@@ -37,7 +37,7 @@ def test_following_goes_from_the_first_line_to_the_last_and_ends(runs: Runs) -> 
     reference = runs.submit(COUNT)
     lines = list(runs.local.logs(reference, follow=True))
     assert counted(iter(lines)) == WANTED
-    last = event.read(lines[-1])
+    last = event.parse_event(lines[-1])
     assert last is not None
     assert last.event == Outcome(state="succeeded", exit_code=0)
     assert runs.local.status(reference).finished
@@ -54,7 +54,7 @@ def test_following_from_before_the_run_is_there(runs: Runs, tmp_path: Path) -> N
                 path.write_text("first\nsecond")
         return path.exists() and "second" in path.read_text()
 
-    assert list(log.lines(path, ended)) == ["first", "second"]
+    assert list(log.read_log_lines(path, ended)) == ["first", "second"]
 
 
 def test_a_line_that_is_being_written_comes_once_and_whole(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_line_that_is_being_written_comes_once_and_whole(tmp_path: Path) -> No
             file.write(part := next(parts))
             return not part
 
-        assert list(log.lines(path, ended)) == ["one", "half über", "last"]
+        assert list(log.read_log_lines(path, ended)) == ["one", "half über", "last"]
 
 
 def test_what_is_written_just_before_the_end_is_not_lost(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_what_is_written_just_before_the_end_is_not_lost(tmp_path: Path) -> None
         path.write_text("one\ntwo\n")
         return True
 
-    assert list(log.lines(path, ended)) == ["one", "two"]
+    assert list(log.read_log_lines(path, ended)) == ["one", "two"]
 
 
 def test_after_the_end_the_whole_log_is_there_with_and_without_following(runs: Runs) -> None:
@@ -89,7 +89,7 @@ def test_after_the_end_the_whole_log_is_there_with_and_without_following(runs: R
 def test_a_long_log_comes_whole(tmp_path: Path) -> None:
     wanted = [f"{number} {'x' * 1000}" for number in range(500)]
     (tmp_path / "log.txt").write_text("\n".join(wanted))
-    assert list(log.lines(tmp_path / "log.txt", lambda: True)) == wanted
+    assert list(log.read_log_lines(tmp_path / "log.txt", lambda: True)) == wanted
 
 
 def test_the_last_lines_of_a_log(runs: Runs) -> None:
@@ -115,9 +115,12 @@ def test_following_from_the_last_lines_goes_on_to_the_end(runs: Runs) -> None:
 def test_the_last_lines_are_those_that_reading_it_all_ends_with(tmp_path: Path, end: str, width: int) -> None:
     path = tmp_path / "log.txt"
     path.write_text("\n".join(f"{number} {'x' * width}" for number in range(9)) + end)
-    whole = list(log.lines(path, lambda: True))
+    whole = list(log.read_log_lines(path, lambda: True))
     for count in range(12):
-        assert list(log.lines(path, lambda: True, count)) == whole[len(whole) - count if count < len(whole) else 0 :]
+        assert (
+            list(log.read_log_lines(path, lambda: True, count))
+            == whole[len(whole) - count if count < len(whole) else 0 :]
+        )
 
 
 def test_the_last_lines_of_a_large_log_are_read_from_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,10 +129,12 @@ def test_the_last_lines_of_a_large_log_are_read_from_its_end(tmp_path: Path, mon
         file.truncate(50_000_000_000)  # a hole: reading it all would take minutes
         file.seek(0, os.SEEK_END)
         file.write(b"\n" + b"".join(b"line %d\n" % number for number in range(100)))
-    real = log._read
-    monkeypatch.setattr(log, "_read", lambda path, at, size=log.CHUNK: (read.append(at), real(path, at, size))[1])
-    assert list(log.lines(path, lambda: True, 3)) == ["line 97", "line 98", "line 99"]
-    assert min(read) >= 50_000_000_000 - 2 * log.CHUNK
+    real = log._read_chunk
+    monkeypatch.setattr(
+        log, "_read_chunk", lambda path, at, size=log.CHUNK_SIZE: (read.append(at), real(path, at, size))[1]
+    )
+    assert list(log.read_log_lines(path, lambda: True, 3)) == ["line 97", "line 98", "line 99"]
+    assert min(read) >= 50_000_000_000 - 2 * log.CHUNK_SIZE
 
 
 def test_the_last_lines_of_a_run_that_is_pending_come_at_once(runs: Runs) -> None:
@@ -140,7 +145,7 @@ def test_the_last_lines_of_a_run_that_is_pending_come_at_once(runs: Runs) -> Non
 def test_events_are_those_of_the_log_without_reading_it(runs: Runs) -> None:
     reference = runs.submit(COUNT)
     runs.end_of(reference)
-    wanted = [line for line in runs.local.logs(reference, follow=False) if event.read(line)]
+    wanted = [line for line in runs.local.logs(reference, follow=False) if event.parse_event(line)]
     path = Path(reference["folder"], "log.txt")
     path.unlink()
     assert list(runs.local.events(reference, follow=False)) == wanted
@@ -153,5 +158,5 @@ def test_status_does_not_read_a_large_log(runs: Runs) -> None:
     with Path(reference["folder"], "log.txt").open("r+b") as file:
         file.truncate(50_000_000_000)
     assert runs.local.status(reference).state == "running"
-    process.send(runs.processes(reference), signal.SIGKILL)
+    process.send_signal(runs.processes(reference), signal.SIGKILL)
     assert runs.end_of(reference).state == "lost"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from machine import SAVES, Runs
-from robotrain.problem import Rejected, render
-from robotrain.run import Output, Reference, RunGone
-from robotrain_runtime import checkpoint
+from robotrain.errors import Rejected, format_problem
+from robotrain.model.run import Output, Reference, RunGone
+from robotrain_runtime.contract import checkpoint
 
 pytestmark = pytest.mark.slow  # real runs, a second each
 
@@ -42,7 +42,7 @@ def test_checkpoints_come_first_oldest_first_and_then_files(runs: Runs, saved: R
 
 def test_a_checkpoint_has_its_step_its_model_its_digest_and_its_size(runs: Runs, saved: Reference) -> None:
     one = named(runs, saved)["checkpoints/000400"]
-    manifest = checkpoint.read(Path(one.uri))
+    manifest = checkpoint.read_manifest(Path(one.uri))
     assert manifest is not None
     assert (one.step, one.model, one.digest) == (400, "model", manifest.digest)
     assert one.size == 400 + Path(one.uri, checkpoint.MANIFEST).stat().st_size
@@ -61,7 +61,7 @@ def test_checkpoints_that_another_run_left_in_the_same_place_are_not_of_this_one
     other = Path(saved["folder"], "outputs/checkpoints/000100")
     other.mkdir()
     (other / "weights").write_text("w")
-    checkpoint.seal(other, step=100, run="somebody-elses", job="j")
+    checkpoint.seal_checkpoint(other, step=100, run="somebody-elses", job="j")
     assert "checkpoints/000100" not in named(runs, saved)
 
 
@@ -99,9 +99,9 @@ def test_a_run_without_anything_and_one_that_is_gone(runs: Runs, tmp_path: Path)
 
 def test_a_checkpoint_is_brought_whole_and_is_its_own(runs: Runs, saved: Reference, tmp_path: Path) -> None:
     one = named(runs, saved)["checkpoints/000400"]
-    runs.local.bring(saved, one, tmp_path / "mine/best")
+    runs.local.download(saved, one, tmp_path / "mine/best")
     shutil.rmtree(saved["folder"])
-    assert checkpoint.wrong_with(tmp_path / "mine/best") == ""
+    assert checkpoint.validate_checkpoint(tmp_path / "mine/best") == ""
     assert (tmp_path / "mine/best/model/weights.txt").read_text() == "w" * 400
     assert os.listdir(tmp_path / "mine") == ["best"]
 
@@ -109,7 +109,7 @@ def test_a_checkpoint_is_brought_whole_and_is_its_own(runs: Runs, saved: Referen
 def test_a_file_is_brought_and_later_changes_do_not_reach_the_copy(
     runs: Runs, saved: Reference, tmp_path: Path
 ) -> None:
-    runs.local.bring(saved, named(runs, saved)["outputs/notes.txt"], tmp_path / "notes.txt")
+    runs.local.download(saved, named(runs, saved)["outputs/notes.txt"], tmp_path / "notes.txt")
     Path(saved["folder"], "outputs/notes.txt").write_text("changed")
     assert (tmp_path / "notes.txt").read_text() == "seven"
 
@@ -118,14 +118,14 @@ def test_what_is_not_there_any_more_cannot_be_brought(runs: Runs, saved: Referen
     one = named(runs, saved)["checkpoints/000400"]
     shutil.rmtree(one.uri)
     with pytest.raises(Rejected, match="checkpoints/000400 is not there any more"):
-        runs.local.bring(saved, one, tmp_path / "mine")
+        runs.local.download(saved, one, tmp_path / "mine")
     assert not (tmp_path / "mine").exists()
 
 
 def test_nothing_is_written_over(runs: Runs, saved: Reference, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     with pytest.raises(Rejected, match="something of that name"):
-        runs.local.bring(saved, named(runs, saved)["checkpoints/000400"], tmp_path / "mine")
+        runs.local.download(saved, named(runs, saved)["checkpoints/000400"], tmp_path / "mine")
     assert os.listdir(tmp_path / "mine") == []
 
 
@@ -135,8 +135,8 @@ def test_a_checkpoint_that_changed_since_it_was_sealed_is_not_brought(
     one = named(runs, saved)["checkpoints/000400"]
     Path(one.uri, "model/weights.txt").write_text("changed")
     with pytest.raises(Rejected) as caught:
-        runs.local.bring(saved, one, tmp_path / "new/mine")
-    assert f"{one.uri}/model/weights.txt is not what was saved" in render(caught.value.problems[0])
+        runs.local.download(saved, one, tmp_path / "new/mine")
+    assert f"{one.uri}/model/weights.txt is not what was saved" in format_problem(caught.value.problems[0])
     assert os.listdir(tmp_path / "new") == []
 
 
@@ -153,6 +153,6 @@ def test_a_full_disk_leaves_no_half(
     monkeypatch.setattr(shutil, "copy2", full)
     monkeypatch.setattr(shutil.copytree, "__defaults__", (False, None, full, False, False))
     with pytest.raises(Rejected) as caught:
-        runs.local.bring(saved, named(runs, saved)["checkpoints/000400"], tmp_path / "new/mine")
-    assert "No space left on device" in render(caught.value.problems[0])
+        runs.local.download(saved, named(runs, saved)["checkpoints/000400"], tmp_path / "new/mine")
+    assert "No space left on device" in format_problem(caught.value.problems[0])
     assert os.listdir(tmp_path / "new") == []

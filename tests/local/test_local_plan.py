@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from machine import HALVES, Runs
-from robotrain.payload import pack
-from robotrain.plan import Plan
-from robotrain.problem import Stage, render
+from robotrain.errors import Stage, format_problem
+from robotrain.model.plan import Plan
+from robotrain.submission.packing import pack_modules
 from robotrain_local import spec
-from robotrain_local.platform import Local
-from robotrain_local.settings import Settings
-from robotrain_runtime import document
+from robotrain_local.platform import LocalPlatform
+from robotrain_local.settings import LocalSettings
+from robotrain_runtime.contract import document
 
 RENDER = """
 import sys; sys.path.insert(0, sys.argv[1])
@@ -25,7 +25,7 @@ print(Runs(Path("/somewhere")).plan("pass", colour="blue", size="2").digest)
 
 
 def placed(plan: Plan) -> document.Placement:
-    return document.load(plan.files["job.json"].decode()).placement
+    return document.parse_document(plan.files["job.json"].decode()).placement
 
 
 def test_two_renders_are_the_same_bytes(runs: Runs) -> None:
@@ -51,13 +51,13 @@ def test_the_plan_says_what_runs_and_where_but_not_under_which_python(runs: Runs
     process = json.loads(plan.files[plan.spec])
     assert (process["module"], process["arguments"]) == ("robotrain_runtime", ["run", "job.json"])
     assert process["folder"] == placed(plan).work == str(runs.folder / "runs" / "tiny-1")
-    assert process["payload"] == pack(HALVES.values()).digest
+    assert process["payload"] == pack_modules(HALVES.values()).digest
     assert sys.executable not in plan.files[plan.spec].decode()
     assert set(plan.shown) == {"process.json", "job.json"}
 
 
 def test_without_settings_everything_lies_in_robotrains_own_folders(runs: Runs, tmp_path: Path) -> None:
-    runs.settings = Settings()
+    runs.settings = LocalSettings()
     where = placed(runs.plan("pass"))
     assert where.work == str(runs.folder / "state" / "local" / "tiny-1")
     assert where.cache == str(runs.folder / "cache")
@@ -86,7 +86,7 @@ def test_a_relative_tracking_file_is_one_of_the_folder_it_was_said_in(
     said: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert Settings(tracking_uri=said).tracking_uri == meant.format(cwd=tmp_path)
+    assert LocalSettings(tracking_uri=said).tracking_uri == meant.format(cwd=tmp_path)
 
 
 def test_relative_folders_are_those_of_the_folder_they_were_said_in(
@@ -94,14 +94,14 @@ def test_relative_folders_are_those_of_the_folder_they_were_said_in(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/somebody")
-    settings = Settings(environment=".venv", runs_dir="~/runs")
+    settings = LocalSettings(environment=".venv", runs_dir="~/runs")
     assert (settings.environment, settings.runs_dir) == (f"{tmp_path}/.venv", "/home/somebody/runs")
 
 
 def test_a_password_in_the_tracking_address_is_refused_and_not_repeated(runs: Runs) -> None:
-    settings = Settings(tracking_uri="https://me:hunter2@tracking.example/x?token=abc")
-    (problem,) = Local().check(runs.plan("pass").job, settings)
-    report = render(problem)
+    settings = LocalSettings(tracking_uri="https://me:hunter2@tracking.example/x?token=abc")
+    (problem,) = LocalPlatform().check(runs.plan("pass").job, settings)
+    report = format_problem(problem)
     assert problem.stage is Stage.PARSE
     assert "https://<redacted>@tracking.example/x" in report
     assert "hunter2" not in report
@@ -110,10 +110,10 @@ def test_a_password_in_the_tracking_address_is_refused_and_not_repeated(runs: Ru
 
 def test_ordinary_addresses_pass(runs: Runs) -> None:
     for address in (None, "https://tracking.example", "sqlite:////a@b/mlflow.db"):
-        assert list(Local().check(runs.plan("pass").job, Settings(tracking_uri=address))) == []
+        assert list(LocalPlatform().check(runs.plan("pass").job, LocalSettings(tracking_uri=address))) == []
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"schema": 2}', b'{"schema": 1}'])
 def test_a_spec_that_describes_no_process_is_refused_with_a_sentence(content: bytes) -> None:
-    with pytest.raises(spec.SpecError, match=r"process\.json"):
-        spec.load(content)
+    with pytest.raises(spec.ProcessSpecError, match=r"process\.json"):
+        spec.parse_spec(content)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from robotrain.capabilities import ANY, FEATURES
-from robotrain.platforms import Platform
-from robotrain_local.platform import Local, robotrain_platforms
-from robotrain_runtime.parameter import parameters_of
+from robotrain.model.capabilities import ANY, FEATURES
+from robotrain.model.platform import Platform
+from robotrain_local.platform import LocalPlatform, robotrain_platforms
+from robotrain_runtime.contract.parameter import get_parameters
 
 Robotrain = Callable[..., Any]
 ASKED = """
@@ -23,21 +23,21 @@ print(*sorted(set(sys.modules) - before))
 
 def test_the_hook_brings_the_platform_its_entry_point_claims() -> None:
     (platform,) = robotrain_platforms()
-    declared: Platform = Local()
+    declared: Platform = LocalPlatform()
     assert platform.name == declared.name == "local"
 
 
 def test_every_known_feature_has_an_answer_and_every_no_a_reason_and_a_way_out() -> None:
-    declared = Local.capabilities
+    declared = LocalPlatform.capabilities
     assert set(FEATURES) <= set(declared.features)
     for support in (*declared.features.values(), *declared.sources.values(), *declared.workloads.values()):
-        assert support or (support.reason.endswith(".") and support.instead)
+        assert support or (support.reason.endswith(".") and support.suggestion)
 
 
 def taken(role: str) -> tuple[str, ...]:
     return tuple(
         kind
-        for (declared, kind), support in Local.capabilities.sources.items()
+        for (declared, kind), support in LocalPlatform.capabilities.sources.items()
         if declared == role and support and kind != ANY
     )
 
@@ -53,8 +53,8 @@ def test_policies_come_from_folders_the_hub_a_registry_and_blob_storage() -> Non
 
 
 def test_checkpoints_can_be_registered_and_published() -> None:
-    assert Local.capabilities.feature("register_model")
-    assert Local.capabilities.feature("publish_folder")
+    assert LocalPlatform.capabilities.feature("register_model")
+    assert LocalPlatform.capabilities.feature("publish_folder")
 
 
 def test_an_azureml_model_is_declined_with_a_reason_and_a_way_out(robotrain: Robotrain, pusht: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_build_of_pytorch_says_nothing_about_an_environment_that_is_given(robo
 
 
 def test_settings_are_described_and_start_with_their_flags() -> None:
-    declared = {parameter.flag: parameter for parameter in parameters_of(Local.settings)}
+    declared = {parameter.flag: parameter for parameter in get_parameters(LocalPlatform.settings)}
     assert list(declared)[:4] == ["--environment", "--runs-dir", "--tracking-uri", "--torch-backend"]
     assert list(declared)[4:] == ["--blob-credential-file", "--hub-token-file", "--cache-gib", "--download-mib"]
     assert all(parameter.param.help for parameter in declared.values())
@@ -94,8 +94,10 @@ def test_settings_are_described_and_start_with_their_flags() -> None:
 
 
 def test_options_of_others_are_answered_with_a_sentence() -> None:
-    assert "--environment PATH" in Local.declined["--image"]
-    assert not set(Local.declined) & {flag for declared in parameters_of(Local.settings) for flag in declared.flags}
+    assert "--environment PATH" in LocalPlatform.option_hints["--image"]
+    assert not set(LocalPlatform.option_hints) & {
+        flag for declared in get_parameters(LocalPlatform.settings) for flag in declared.flags
+    }
 
 
 def test_being_asked_about_imports_nothing_heavy() -> None:

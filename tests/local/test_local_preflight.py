@@ -4,10 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from machine import Runs
-from robotrain.findings import problem_of
-from robotrain.problem import Stage, render
-from robotrain_local.settings import Settings
-from robotrain_runtime.finding import Finding
+from robotrain.errors import Stage, format_problem
+from robotrain.model.health import convert_finding
+from robotrain_local.settings import LocalSettings
+from robotrain_runtime.contract.failure import Finding
 
 
 def test_a_job_that_can_run_has_nothing_wrong(runs: Runs, tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ def test_the_same_words_are_told_before_the_run_and_in_it(runs: Runs) -> None:
 
 
 def test_an_environment_that_is_not_there_is_told(runs: Runs, tmp_path: Path) -> None:
-    runs.settings = Settings(environment=str(tmp_path / "nowhere"))
+    runs.settings = LocalSettings(environment=str(tmp_path / "nowhere"))
     (problem,) = runs.local.preflight(runs.plan("pass"))
     assert (problem.where, problem.given) == ("--environment", str(tmp_path / "nowhere"))
 
@@ -39,12 +39,12 @@ def test_a_file_in_the_place_of_the_runs_folder_is_told(runs: Runs, tmp_path: Pa
     (runs.folder / "runs").write_text("")
     (problem,) = runs.local.preflight(runs.plan("pass"))
     assert problem.code == "run-folder-unwritable"
-    assert "is not a folder" in render(problem)
+    assert "is not a folder" in format_problem(problem)
 
 
 def test_the_ways_out_of_a_finding_keep_their_remarks() -> None:
     finding = Finding(code="x", title="it does not fit", ways=("do this   on a larger disk", "or nothing"))
-    assert [(way.text, way.remark) for way in problem_of(finding).instead] == [
+    assert [(way.text, way.remark) for way in convert_finding(finding).suggestions] == [
         ("do this", "on a larger disk"),
         ("or nothing", ""),
     ]

@@ -29,65 +29,65 @@ def sleeper() -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def test_a_process_is_alive_until_it_ends_even_if_nobody_waited_for_it(sleeper: "subprocess.Popen[bytes]") -> None:
-    found = process.identify(sleeper.pid)
+    found = process.identify_process(sleeper.pid)
     assert found.birth
-    assert found.alive
-    assert not found.reused
+    assert found.is_alive
+    assert not found.is_pid_reused
     sleeper.kill()
     end = time.monotonic() + 60
-    while process.birth(sleeper.pid) and time.monotonic() < end:
+    while process.get_birth(sleeper.pid) and time.monotonic() < end:
         time.sleep(0.01)
-    assert not process.birth(sleeper.pid)  # a zombie now
+    assert not process.get_birth(sleeper.pid)  # a zombie now
     sleeper.wait()
-    assert not found.alive
+    assert not found.is_alive
 
 
 def test_a_later_process_of_the_same_number_is_another_one(sleeper: "subprocess.Popen[bytes]") -> None:
-    earlier = replace(process.identify(sleeper.pid), birth="long ago")
-    assert not earlier.alive
-    assert earlier.reused
+    earlier = replace(process.identify_process(sleeper.pid), birth="long ago")
+    assert not earlier.is_alive
+    assert earlier.is_pid_reused
 
 
 def test_a_process_that_could_not_be_identified_is_not_alive() -> None:
-    assert not process.Process(2**22 + 1, "", 0).alive
+    assert not process.Process(2**22 + 1, "", 0).is_alive
 
 
 def test_a_session_holds_its_leader_and_not_us(sleeper: "subprocess.Popen[bytes]") -> None:
-    assert process.session(sleeper.pid) == [sleeper.pid]
-    assert os.getpid() not in process.session(sleeper.pid)
+    assert process.list_session(sleeper.pid) == [sleeper.pid]
+    assert os.getpid() not in process.list_session(sleeper.pid)
 
 
 @pytest.mark.parametrize("data", [None, {}, {"pid": "x", "birth": "", "started": 0}])
 def test_facts_that_name_no_process_are_none(data: dict[str, object] | None) -> None:
-    assert process.of(data) is None
+    assert process.parse_process(data) is None
 
 
 def test_the_processes_of_a_run_are_found_by_its_supervisor_and_told_apart_by_who_started_whom(
     sleeper: "subprocess.Popen[bytes]",
 ) -> None:
-    supervisor = process.identify(sleeper.pid)
-    assert process.of_run(supervisor) == [sleeper.pid]
-    assert process.heads([sleeper.pid, os.getpid()]) == [os.getpid()]
-    assert process.heads([sleeper.pid]) == [sleeper.pid]
+    supervisor = process.identify_process(sleeper.pid)
+    assert process.list_run_processes(supervisor) == [sleeper.pid]
+    assert process.find_heads([sleeper.pid, os.getpid()]) == [os.getpid()]
+    assert process.find_heads([sleeper.pid]) == [sleeper.pid]
 
 
 def test_nothing_of_a_run_is_found_on_another_machine_or_after_a_restart(sleeper: "subprocess.Popen[bytes]") -> None:
-    supervisor = process.identify(sleeper.pid)
+    supervisor = process.identify_process(sleeper.pid)
     elsewhere = replace(supervisor, host=replace(supervisor.host, name="desk", boot="another"))
     restarted = replace(supervisor, host=replace(supervisor.host, boot="earlier"))
-    assert process.of_run(elsewhere) == process.of_run(restarted) == []
-    assert not elsewhere.alive
-    assert restarted.restarted
+    assert process.list_run_processes(elsewhere) == process.list_run_processes(restarted) == []
+    assert not elsewhere.is_alive
+    assert restarted.is_host_restarted
 
 
 def test_of_a_number_that_another_process_has_now_nothing_is_found(sleeper: "subprocess.Popen[bytes]") -> None:
-    assert process.of_run(replace(process.identify(sleeper.pid), birth="long ago")) == []
+    assert process.list_run_processes(replace(process.identify_process(sleeper.pid), birth="long ago")) == []
 
 
 def test_facts_survive_being_written_down(sleeper: "subprocess.Popen[bytes]") -> None:
-    found = process.identify(sleeper.pid)
-    assert process.of(json.loads(json.dumps(dataclasses.asdict(found)))) == found
+    found = process.identify_process(sleeper.pid)
+    assert process.parse_process(json.loads(json.dumps(dataclasses.asdict(found)))) == found
     without = {name: value for name, value in dataclasses.asdict(found).items() if name != "host"}
-    before = process.of(without)  # as an earlier robotrain wrote them
+    before = process.parse_process(without)  # as an earlier robotrain wrote them
     assert before is not None
-    assert before.alive
+    assert before.is_alive

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from machine import SAVES, Runs
-from robotrain.problem import Rejected, render
-from robotrain.run import Reference
-from robotrain_runtime import document
-from robotrain_runtime.event import Registered
+from robotrain.errors import Rejected, format_problem
+from robotrain.model.run import Reference
+from robotrain_runtime.contract import document
+from robotrain_runtime.contract.event import Registered
 
 pytestmark = pytest.mark.slow  # real runs, a second each
 
@@ -42,7 +42,7 @@ def refused(runs: Runs, reference: Reference, step: int | None = None) -> str:
         runs.local.register(reference, "arm", step)
     (problem,) = caught.value.problems
     assert (problem.code, caught.value.exit_code) == ("not-registered", 1)
-    return render(problem)
+    return format_problem(problem)
 
 
 def test_the_runs_own_runtime_is_asked_and_what_it_answers_is_told(
@@ -125,6 +125,6 @@ def test_a_checkpoint_becomes_a_version_once(runs: Runs) -> None:
     assert (first.name, first.version, first.step) == ("arm", "1", 400)
     assert runs.local.register(reference, "arm", 400) == first
     assert runs.local.register(reference, "arm", 200).version == "2"
-    placed = document.load(Path(reference["folder"], "job.json").read_text()).placement
+    placed = document.parse_document(Path(reference["folder"], "job.json").read_text()).placement
     assert Path(placed.tracking_uri.removeprefix("sqlite:///")).exists()
     assert "no checkpoint of step 300" in refused(runs, reference, 300)

@@ -3,18 +3,18 @@
 import dataclasses
 
 import yaml
-from robotrain.job import Job
-from robotrain.plan import Plan
-from robotrain_osmo import order as orders
-from robotrain_osmo.order import Order
-from robotrain_runtime import document
-from robotrain_runtime.document import JobDocument, Placement
+from robotrain.model.job import Job
+from robotrain.model.plan import Plan
+from robotrain_osmo.spec import submission_spec as orders
+from robotrain_osmo.spec.submission_spec import OsmoSubmissionSpec
+from robotrain_runtime.contract import document
+from robotrain_runtime.contract.document import JobDocument, Placement
 
 RUN = "lerobot-train-fab69e8c-1"
 TASK = "lerobot-train"
 RESOURCES = {"cpu": 1, "gpu": 0, "memory": "1Gi", "storage": "1Gi", "platform": "gpu_platform"}
 MARK = "5e" * 32
-ORDER = Order(run=RUN, cli="osmo", pool="default", server="6.4", task=TASK, gpu_platform="gpu_platform")
+ORDER = OsmoSubmissionSpec(run=RUN, cli="osmo", pool="default", server="6.4", task=TASK, gpu_platform="gpu_platform")
 
 
 def workflow(mark: str = MARK, run: str = RUN, credentials=(), **task) -> str:
@@ -40,12 +40,12 @@ def plan(mark: str = MARK, sources=(), text: str = "", files=(), placement=None,
         sources=tuple(sources),
     )
     own = {
-        orders.WORKFLOW: (text or workflow(mark, credentials=wanted.credentials)).encode(),
-        orders.FILE: orders.dump(wanted),
-        orders.JOB: document.dump(told).encode(),
+        orders.WORKFLOW_FILE: (text or workflow(mark, credentials=wanted.credentials)).encode(),
+        orders.SUBMISSION_FILE: orders.dump_submission_spec(wanted),
+        orders.DOCUMENT_FILE: document.format_document(told).encode(),
     }
     job = Job(workload=TASK, parameters=(), sources=tuple(sources))
-    return Plan(platform="osmo", run=RUN, job=job, spec=orders.WORKFLOW, files={**own, **dict(files)})
+    return Plan(platform="osmo", run=RUN, job=job, spec=orders.WORKFLOW_FILE, files={**own, **dict(files)})
 
 
 def take(osmo, mark: str = MARK, run: str = RUN) -> str:

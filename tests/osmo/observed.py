@@ -6,12 +6,12 @@ import time
 
 import pytest
 import yaml
-from robotrain import store
-from robotrain.run import RunRecord
-from robotrain.workload import Outputs
-from robotrain_osmo.platform import Osmo
-from robotrain_runtime import event
-from robotrain_runtime.event import Metrics, Outcome, Stage
+from robotrain.model.run import RunRecord
+from robotrain.model.workload import OutputProfile
+from robotrain.store import records
+from robotrain_osmo.platform import OsmoPlatform
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import Metrics, Outcome, Stage
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 RUN = "lerobot-train-fab69e8c-1"
@@ -44,7 +44,7 @@ class Observed:
         self.reference = {"workflow": self.id, **kept}
 
     def status(self):
-        return Osmo().status(self.reference)
+        return OsmoPlatform().status(self.reference)
 
     def becomes(self, task: str, **more) -> "Observed":
         self.osmo.set_state(self.id, task_status=task, **more)
@@ -54,17 +54,17 @@ class Observed:
         self.osmo.say(self.id, *lines, **more)
 
     def tell(self, *events: event.Event) -> None:
-        self.say(*(event.dump(one) for one in events))
+        self.say(*(event.format_event(one) for one in events))
 
     def logs(self, follow: bool = False, tail: int | None = None) -> list[str]:
-        return list(Osmo().logs(self.reference, follow, tail))
+        return list(OsmoPlatform().logs(self.reference, follow, tail))
 
     def outputs(self):
-        return list(Osmo().outputs(self.reference))
+        return list(OsmoPlatform().outputs(self.reference))
 
-    def record(self, outputs: Outputs = LEROBOT_TRAIN.profile.outputs) -> str:
+    def record(self, outputs: OutputProfile = LEROBOT_TRAIN.profile.outputs) -> str:
         """Kept as if it had been submitted from here; its name."""
-        store.write(
+        records.write_record(
             RunRecord(
                 run=RUN,
                 platform="osmo",
@@ -85,9 +85,9 @@ class Observed:
 @pytest.fixture
 def quick(monkeypatch) -> None:
     """A log counts as read after a shorter silence, and streams are asked for again at once: the stand-in is quick."""
-    monkeypatch.setattr("robotrain_osmo.watch.logs_stream.QUIET_SECONDS", 0.5)
-    monkeypatch.setattr("robotrain_osmo.watch.logs_following.FIRST_PAUSE", 0.05)
-    monkeypatch.setattr("robotrain_osmo.watch.logs_following.BEGIN_SECONDS", 0.1)
+    monkeypatch.setattr("robotrain_osmo.observe.logs.QUIET_SECONDS", 0.5)
+    monkeypatch.setattr("robotrain_osmo.observe.logs.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("robotrain_osmo.observe.logs.BEGIN_POLL_SECONDS", 0.1)
 
 
 @pytest.fixture

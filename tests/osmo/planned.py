@@ -8,19 +8,18 @@ import zipfile
 from typing import Any
 
 import yaml
-from robotrain.coerce import scalars
-from robotrain.job import Job
-from robotrain.payload import Payload
-from robotrain.plan import Plan
-from robotrain.problem import Problem
-from robotrain.workload import Profile
-from robotrain_osmo.platform import Osmo
-from robotrain_osmo.settings import Settings
-from robotrain_runtime import document
-from robotrain_runtime.document import Source
-from robotrain_workloads.lerobot_eval.parameters import Parameters as Evaluation
+from robotrain.config.coerce import list_fields
+from robotrain.errors import Problem
+from robotrain.model.job import Job
+from robotrain.model.plan import Payload, Plan
+from robotrain.model.workload import WorkloadProfile
+from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.settings import OsmoSettings
+from robotrain_runtime.contract import document
+from robotrain_runtime.contract.document import JobSource
+from robotrain_workloads.lerobot_eval.parameters import EvalParameters as Evaluation
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
-from robotrain_workloads.lerobot_train.parameters import Parameters
+from robotrain_workloads.lerobot_train.parameters import TrainParameters
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 HALVES = {"workload.lerobot-train": "robotrain_workloads.lerobot_train.container"}
@@ -39,29 +38,29 @@ def payload(size: int = 0) -> Payload:
     return Payload(buffer.getvalue())
 
 
-def source(kind: str, uri: str, role: Any = "dataset", pin: str = "") -> Source:
-    return Source(role=role, kind=kind, uri=uri, pin=pin)
+def source(kind: str, uri: str, role: Any = "dataset", pin: str = "") -> JobSource:
+    return JobSource(role=role, kind=kind, uri=uri, pin=pin)
 
 
-def blobs(*urls: str) -> list[Source]:
+def blobs(*urls: str) -> list[JobSource]:
     return [source("blob_url", url) for url in urls or (ONE,)]
 
 
-def job(*sources: Source, workload: str = "lerobot-train", trainer_args: tuple[str, ...] = (), **given: Any) -> Job:
+def job(*sources: JobSource, workload: str = "lerobot-train", trainer_args: tuple[str, ...] = (), **given: Any) -> Job:
     """A training; what is not given is as nobody said it on OSMO: data is loaded in one process."""
-    parameters = scalars(Parameters(**{"num_workers": 0} | given))
+    parameters = list_fields(TrainParameters(**{"num_workers": 0} | given))
     return Job(
         workload=workload,
         parameters=parameters,
         sources=sources or tuple(blobs()),
         trainer_args=trainer_args,
-        profile=LEROBOT_TRAIN.profile if workload == LEROBOT_TRAIN.name else Profile(),
+        profile=LEROBOT_TRAIN.profile if workload == LEROBOT_TRAIN.name else WorkloadProfile(),
     )
 
 
-def evaluation(*sources: Source, **given: Any) -> Job:
+def evaluation(*sources: JobSource, **given: Any) -> Job:
     """Of a policy in blob storage, rolled out, unless other sources are given."""
-    parameters = scalars(Evaluation(**{"env": "pusht"} | given))
+    parameters = list_fields(Evaluation(**{"env": "pusht"} | given))
     return Job(
         workload="lerobot-eval",
         parameters=parameters,
@@ -70,16 +69,16 @@ def evaluation(*sources: Source, **given: Any) -> Job:
     )
 
 
-def settings(**given: Any) -> Settings:
-    return Settings(**{"pool": "gpu-pool", "tracking_uri": "none"} | given)
+def settings(**given: Any) -> OsmoSettings:
+    return OsmoSettings(**{"pool": "gpu-pool", "tracking_uri": "none"} | given)
 
 
 def plan(of: Job, attempt: int = 1, packed: Payload | None = None, **given: Any) -> Plan:
-    return Osmo().render(of, settings(**given), of.run_name(attempt), packed or payload(), HALVES)
+    return OsmoPlatform().render(of, settings(**given), of.run_name(attempt), packed or payload(), HALVES)
 
 
 def problems(of: Job, **given: Any) -> list[Problem]:
-    return list(Osmo().check(of, settings(**given)))
+    return list(OsmoPlatform().check(of, settings(**given)))
 
 
 def codes(of: Job, **given: Any) -> set[str]:
@@ -108,4 +107,4 @@ def unpacked(archive: bytes) -> dict[str, bytes]:
 
 
 def placement(of: Plan) -> document.Placement:
-    return document.load(of.files["job.json"].decode()).placement
+    return document.parse_document(of.files["job.json"].decode()).placement

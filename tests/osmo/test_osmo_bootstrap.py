@@ -10,9 +10,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from robotrain.payload import Payload
-from robotrain_osmo import names
-from robotrain_osmo.spec import archive, bootstrap
+from robotrain.model.plan import Payload
+from robotrain_osmo.spec import render, workflow
 
 RUNTIME = """
 import os, signal, sys, time
@@ -36,12 +35,12 @@ def zipped(**files: str) -> bytes:
 def packed(tmp_path: Path) -> Path:
     place = tmp_path / "job.tar.bz2"
     files = {"robotrain_runtime/__init__.py": "", "robotrain_runtime/__main__.py": RUNTIME}
-    place.write_bytes(archive.pack(Payload(zipped(**files)), b"{}"))
+    place.write_bytes(render.pack_archive(Payload(zipped(**files)), b"{}"))
     return place
 
 
 def start(place: str, folder: Path, before: str = "", **environ: str) -> "subprocess.Popen[str]":
-    _, *rest = bootstrap.command(place, str(folder))
+    _, *rest = render.make_task_command(place, str(folder))
     rest[1] = before + rest[1]
     return subprocess.Popen(
         [sys.executable, *rest], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | environ
@@ -92,7 +91,7 @@ def test_a_python_that_will_not_do_is_told_in_a_sentence(
 
 
 def test_an_archive_that_did_not_come_whole_is_told_in_a_sentence(tmp_path: Path) -> None:
-    whole = archive.pack(Payload(zipped(noise="#" + "x" * 40_000, other="y" * 40_000)), b"{}")
+    whole = render.pack_archive(Payload(zipped(noise="#" + "x" * 40_000, other="y" * 40_000)), b"{}")
     for size in (20, len(whole) // 2, len(whole) - 30):
         (tmp_path / f"torn-{size}").write_bytes(whole[:size])
     for place in (*map(str, tmp_path.glob("torn-*")), "${BROUGHT}/payload.tar.bz2"):
@@ -103,15 +102,15 @@ def test_an_archive_that_did_not_come_whole_is_told_in_a_sentence(tmp_path: Path
 
 
 def test_an_old_python_can_read_it_to_say_that_it_is_too_old() -> None:
-    ast.parse(bootstrap.PROGRAM, feature_version=(3, 7))
+    ast.parse(render.BOOTSTRAP_PROGRAM, feature_version=(3, 7))
 
 
 def test_it_holds_nothing_that_a_template_or_kubernetes_would_read() -> None:
-    assert names.read_in(bootstrap.PROGRAM) == ""
-    assert bootstrap.PROGRAM.isascii()
+    assert workflow.find_template_syntax(render.BOOTSTRAP_PROGRAM) == ""
+    assert render.BOOTSTRAP_PROGRAM.isascii()
 
 
 def test_equal_payloads_are_equal_archives() -> None:
     one, other = Payload(zipped(a="1", b="2")), Payload(zipped(b="2", a="1"))
-    assert archive.pack(one, b"{}") == archive.pack(other, b"{}")
-    assert archive.pack(one, b"{}") != archive.pack(one, b"[]")
+    assert render.pack_archive(one, b"{}") == render.pack_archive(other, b"{}")
+    assert render.pack_archive(one, b"{}") != render.pack_archive(one, b"[]")

@@ -3,34 +3,34 @@
 import time
 
 import pytest
-from robotrain.problem import Rejected
-from robotrain.run import RunGone
-from robotrain_osmo.platform import Osmo
+from robotrain.errors import Rejected
+from robotrain.model.run import RunGone
+from robotrain_osmo.platform import OsmoPlatform
 
 
 def test_a_workflow_that_runs_is_cancelled(run):
-    Osmo().cancel(run.becomes("RUNNING").reference)
+    OsmoPlatform().cancel(run.set_native_state("RUNNING").reference)
     assert run.osmo.cancels == [run.id]
     assert run.status().state == "cancelled"
 
 
 @pytest.mark.slow
 def test_one_that_waits_is_cancelled_too(run):
-    Osmo().cancel(run.reference)
+    OsmoPlatform().cancel(run.reference)
     assert run.status().state == "cancelled"
 
 
 def test_one_that_ended_is_left_as_it_is(run):
-    Osmo().cancel(run.becomes("COMPLETED", exit_code=0).reference)
+    OsmoPlatform().cancel(run.set_native_state("COMPLETED", exit_code=0).reference)
     assert run.osmo.cancels == []
 
 
 def test_a_refusal_that_the_command_keeps_to_itself_is_told(run):
-    run.becomes("RUNNING")
+    run.set_native_state("RUNNING")
     run.osmo.cancelling("refused")
     began = time.monotonic()
     with pytest.raises(Rejected) as raised:
-        Osmo().cancel(run.reference)
+        OsmoPlatform().cancel(run.reference)
     assert time.monotonic() - began < 10
     (problem,) = raised.value.problems
     assert problem.code == "cancel-refused"
@@ -40,23 +40,23 @@ def test_a_refusal_that_the_command_keeps_to_itself_is_told(run):
 
 @pytest.mark.slow
 def test_one_that_does_not_end_is_not_said_to_have_ended(run, monkeypatch):
-    monkeypatch.setattr("robotrain_osmo.watch.cancel.SECONDS", 0.5)
-    run.becomes("RUNNING")
+    monkeypatch.setattr("robotrain_osmo.observe.cancel.SECONDS", 0.5)
+    run.set_native_state("RUNNING")
     run.osmo.cancelling("slow")
     with pytest.raises(Rejected, match="took the request"):
-        Osmo().cancel(run.reference)
+        OsmoPlatform().cancel(run.reference)
 
 
 @pytest.mark.slow
 def test_one_that_osmo_does_not_know_is_gone(run):
     run.reference["workflow"] = "nothing-of-that-name-7"
     with pytest.raises(RunGone):
-        Osmo().cancel(run.reference)
+        OsmoPlatform().cancel(run.reference)
 
 
 @pytest.mark.slow
 def test_on_the_command_line_the_exit_code_says_whether_it_was_cancelled(run, robotrain):
-    name = run.becomes("RUNNING").record()
+    name = run.set_native_state("RUNNING").record()
     run.osmo.cancelling("refused")
     answer = robotrain("cancel", name)
     assert answer.exit_code == 1

@@ -2,10 +2,10 @@
 
 import pytest
 from planned import ONE, TWO
-from robotrain_osmo.capabilities import DECLINED
-from robotrain_osmo.settings import Settings
-from robotrain_runtime.parameter import parameters_of
-from robotrain_workloads.lerobot_train.parameters import Parameters
+from robotrain_osmo.capabilities import OPTION_HINTS
+from robotrain_osmo.settings import OsmoSettings
+from robotrain_runtime.contract.parameter import get_parameters
+from robotrain_workloads.lerobot_train.parameters import TrainParameters
 
 ON_OSMO = ("--platform", "osmo", "--pool", "gpu-pool", "--tracking-uri", "none")
 
@@ -66,13 +66,15 @@ def test_one_that_osmo_cannot_write_to_names_what_it_can(robotrain) -> None:
 )
 def test_an_option_of_other_tools_is_answered_with_ours(robotrain, flag: str) -> None:
     told = refused(robotrain, "-d", "a/b", flag, "x")
-    assert DECLINED[flag].split(":")[0].split("`")[0].strip() in told
+    assert OPTION_HINTS[flag].split(":")[0].split("`")[0].strip() in told
 
 
 def test_no_option_is_declined_that_there_is() -> None:
-    own = {flag for declared in (Settings, Parameters) for one in parameters_of(declared) for flag in one.flags}
-    assert not own & DECLINED.keys()
-    assert all(DECLINED.values())
+    own = {
+        flag for declared in (OsmoSettings, TrainParameters) for one in get_parameters(declared) for flag in one.flags
+    }
+    assert not own & OPTION_HINTS.keys()
+    assert all(OPTION_HINTS.values())
 
 
 def test_a_kind_of_machine_as_the_platform_is_answered_with_its_own_option(robotrain) -> None:

@@ -3,8 +3,8 @@
 import planned
 import pytest
 from planned import ONE, PINNED, blobs, codes, job, problems, source
-from robotrain.job import Job
-from robotrain.problem import Problem, Stage, render
+from robotrain.errors import Problem, Stage, format_problem
+from robotrain.model.job import Job
 
 TRACKED = {"tracking_uri": None, "subscription_id": "S", "resource_group": "rg", "workspace_name": "ws"}
 
@@ -15,7 +15,7 @@ def one(code: str, of: Job, **given: object) -> Problem:
 
 
 def ways(problem: Problem) -> list[str]:
-    return [way.text for way in problem.instead]
+    return [way.text for way in problem.suggestions]
 
 
 def test_an_ordinary_job_is_well() -> None:
@@ -167,7 +167,7 @@ class TestCredentials:
         for flag in ("hf_credential", "blob_credential"):
             found = one("osmo-credential-invalid", job(), **{flag: self.TOKEN})
             assert "looks like a token" in found.why
-            assert self.TOKEN not in render(found)
+            assert self.TOKEN not in format_problem(found)
         assert codes(job(wandb=True), wandb_credential=f"key:{self.TOKEN}") == {"osmo-credential-invalid"}
 
     @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ class TestCredentials:
     def test_a_key_that_is_a_name_by_its_letters_is_refused_without_being_repeated(self, secret: str) -> None:
         for text in (secret, f"wandb:{secret}"):
             found = one("osmo-credential-invalid", job(wandb=True), wandb_credential=text)
-            assert secret not in render(found)
+            assert secret not in format_problem(found)
 
     @pytest.mark.parametrize("name", ["hf_token", "wandb_v2", "our-team-robots-hugging-face-token-for-training-1"])
     def test_a_name_is_no_token_though_it_begins_like_one(self, name: str) -> None:
@@ -305,8 +305,8 @@ class TestTracking:
     def test_a_password_is_refused_and_not_repeated(self) -> None:
         found = one("osmo-value-invalid", job(), tracking_uri="https://me:hunter2@mlflow.example/x?token=abcdef")
         assert ways(found) == ["--tracking-uri https://mlflow.example/x"]
-        assert "hunter2" not in render(found)
-        assert "abcdef" not in render(found)
+        assert "hunter2" not in format_problem(found)
+        assert "abcdef" not in format_problem(found)
 
     def test_the_address_of_a_workspace_is_told_as_its_names(self) -> None:
         uri = (

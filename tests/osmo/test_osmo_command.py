@@ -5,8 +5,8 @@ import signal
 import time
 
 import pytest
-from robotrain.problem import Rejected
-from robotrain_osmo.cli import asking, command
+from robotrain.errors import Rejected
+from robotrain_osmo.client import command, service, stream
 
 
 @pytest.fixture
@@ -40,18 +40,18 @@ def until(condition, seconds: float = 5.0) -> bool:
 
 
 def test_words_reach_the_command_as_they_are(program):
-    answer = command.run(program('printf "%s|" "$@"'), "$HOME; ls", "a b", "*", "")
-    assert answer.out == "$HOME; ls|a b|*||"
+    answer = command.run_command(program('printf "%s|" "$@"'), "$HOME; ls", "a b", "*", "")
+    assert answer.stdout == "$HOME; ls|a b|*||"
 
 
 def test_the_environment_is_passed_on_and_there_is_no_input(program, monkeypatch):
     monkeypatch.setenv("OSMO_CONFIG_FILE_DIR", "/somewhere")
-    answer = command.run(program('echo "$OSMO_CONFIG_FILE_DIR"; cat; echo "$?" >&2; exit 7'))
-    assert (answer.code, answer.out, answer.err) == (7, "/somewhere\n", "0\n")
+    answer = command.run_command(program('echo "$OSMO_CONFIG_FILE_DIR"; cat; echo "$?" >&2; exit 7'))
+    assert (answer.exit_code, answer.stdout, answer.stderr) == (7, "/somewhere\n", "0\n")
 
 
 def test_output_that_is_no_utf_8_is_no_failure(program):
-    assert command.run(program(r"printf 'a\377b'")).out == "a\ufffdb"
+    assert command.run_command(program(r"printf 'a\377b'")).stdout == "a\ufffdb"
 
 
 @pytest.mark.parametrize(
@@ -64,27 +64,27 @@ def test_output_that_is_no_utf_8_is_no_failure(program):
     ],
 )
 def test_json_is_found_below_other_lines(out, value):
-    assert command.Answer(0, out, "").json() == value
+    assert command.OsmoCommandResult(0, out, "").parse_json() == value
 
 
 @pytest.mark.parametrize("out", ["", "Workflow submitted", '{"name": "a-1"', '{"a": 1} and more'])
 def test_what_is_no_json_is_no_answer(out):
     with pytest.raises(ValueError, match="no JSON"):
-        command.Answer(0, out, "").json()
+        command.OsmoCommandResult(0, out, "").parse_json()
 
 
 def test_a_command_that_takes_too_long_ends_with_all_that_it_started(program, tmp_path):
     cli = program(f"sleep 60 & echo $! > '{tmp_path}/child'; echo begun; wait")
-    answer = command.run(cli, seconds=0.3)
-    assert answer.overdue
-    assert answer.out == "begun\n"
+    answer = command.run_command(cli, seconds=0.3)
+    assert answer.timed_out
+    assert answer.stdout == "begun\n"
     assert until(lambda: gone(int((tmp_path / "child").read_text())))
 
 
 @pytest.mark.slow
 def test_one_that_does_not_want_to_end_is_ended(program):
     started = time.monotonic()
-    assert command.run(program("trap '' TERM; while :; do sleep 0.1; done"), seconds=0.2).overdue
+    assert command.run_command(program("trap '' TERM; while :; do sleep 0.1; done"), seconds=0.2).timed_out
     assert time.monotonic() - started < 5
 
 
@@ -93,7 +93,7 @@ def test_an_interrupted_call_leaves_nothing_behind(program, tmp_path):
     signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     signal.setitimer(signal.ITIMER_REAL, 0.3)
     with pytest.raises(KeyboardInterrupt):
-        command.run(cli)
+        command.run_command(cli)
     assert gone(int((tmp_path / "pid").read_text()))
 
 
@@ -111,15 +111,15 @@ def test_a_command_that_does_not_start_is_told_apart(tmp_path, content, mode, wh
     if content is not None:
         path.write_bytes(content)
         path.chmod(mode)
-    with pytest.raises(command.NoCommand, match=words) as raised:
-        command.run(str(path), "version")
-    assert raised.value.why == why
+    with pytest.raises(command.CommandStartError, match=words) as raised:
+        command.run_command(str(path), "version")
+    assert raised.value.cause == why
 
 
 def test_a_missing_command_is_told_with_the_setting_that_names_it(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Rejected) as raised:
-        asking.ask("osmo", "version")
+        service.query_json("osmo", "version")
     [problem] = raised.value.problems
     assert (problem.code, problem.where) == ("osmo-command-missing", "--osmo-cli")
     assert "No folder of PATH holds it" in problem.why
@@ -127,34 +127,34 @@ def test_a_missing_command_is_told_with_the_setting_that_names_it(monkeypatch, t
 
 def test_what_was_too_much_is_asked_again(program, tmp_path):
     cli = program(f"echo x >> '{tmp_path}/calls'; test $(wc -l < '{tmp_path}/calls') -gt 1 && echo '{{}}' || exit 75")
-    assert asking.ask(cli, "pool", "list") == {}
+    assert service.query_json(cli, "pool", "list") == {}
     assert (tmp_path / "calls").read_text() == "x\nx\n"
 
 
 def test_lines_come_as_they_are_printed(program):
-    with command.stream(program("echo first; sleep 60")) as lines:
-        assert lines.line(5) == "first"
-        assert lines.line(0.05) is None
+    with stream.start_stream(program("echo first; sleep 60")) as lines:
+        assert lines.read_line(5) == "first"
+        assert lines.read_line(0.05) is None
 
 
 def test_a_stream_ends_with_its_command(program):
-    with command.stream(program("printf 'one\\n\\ntwo'; echo wrong >&2; exit 2")) as lines:
+    with stream.start_stream(program("printf 'one\\n\\ntwo'; echo wrong >&2; exit 2")) as lines:
         assert list(lines) == ["one", "", "two"]
-    assert (lines.code, lines.err) == (2, "wrong\n")
-    assert lines.answer().out == "one\n\ntwo\n"
+    assert (lines.exit_code, lines.stderr) == (2, "wrong\n")
+    assert lines.make_result().stdout == "one\n\ntwo\n"
 
 
 def test_a_stream_that_is_left_ends_its_command(program, tmp_path):
-    with command.stream(program(f"echo $$ > '{tmp_path}/pid'; echo begun; exec sleep 60")) as lines:
-        assert lines.line(5) == "begun"
+    with stream.start_stream(program(f"echo $$ > '{tmp_path}/pid'; echo begun; exec sleep 60")) as lines:
+        assert lines.read_line(5) == "begun"
         started = time.monotonic()
     assert gone(int((tmp_path / "pid").read_text()))
     assert time.monotonic() - started < 3
     with pytest.raises(EOFError):
-        lines.line(1)
+        lines.read_line(1)
 
 
 @pytest.mark.slow
 def test_a_stream_whose_command_left_somebody_behind_ends_all_the_same(program):
-    with command.stream(program("setsid sleep 5 & echo one")) as lines:
+    with stream.start_stream(program("setsid sleep 5 & echo one")) as lines:
         assert list(lines) == ["one"]

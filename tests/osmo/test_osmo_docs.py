@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import robotrain_osmo
 from observed import EVENTS, sealed
-from robotrain import store
-from robotrain_osmo.settings import Settings
-from robotrain_runtime import checkpoint, event
-from robotrain_runtime.parameter import parameters_of
+from robotrain.store import records
+from robotrain_osmo.settings import OsmoSettings
+from robotrain_runtime.contract import checkpoint, event
+from robotrain_runtime.contract.parameter import get_parameters
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/osmo.md").read_text()
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", DOCUMENT, re.DOTALL) for line in block.splitlines()]
@@ -79,11 +79,11 @@ def ended(osmo, robotrain, pusht) -> str:
     to = ("--publish-url", "azure://robots/checkpoints/pusht", "--storage-account", "robots")
     sent = robotrain("submit", *OSMO, "--dataset-path", pusht, "--tracking-uri", "none", *to, "--json")
     assert sent.exit_code == 0, sent.stderr
-    reference = store.read(sent.json["run"]).reference
+    reference = records.read_record(sent.json["run"]).reference
     files = {"pretrained_model/config.json": b"{}"}
     osmo.put(f"{reference['publishes']}/000400", files | {checkpoint.MANIFEST: sealed(files, run=sent.json["run"])})
     osmo.set_state(reference["workflow"], task_status="RUNNING")
-    osmo.say(reference["workflow"], *map(event.dump, EVENTS))
+    osmo.say(reference["workflow"], *map(event.format_event, EVENTS))
     osmo.set_state(reference["workflow"], task_status="COMPLETED", exit_code=0)
     return sent.json["run"]
 
@@ -102,7 +102,7 @@ def test_a_command_of_the_document_does_what_it_says(line, ended, robotrain, mon
 def test_every_setting_is_in_the_document_with_its_default():
     rows = [row.split("|") for row in part("## Arguments").splitlines() if row.startswith("| `--")]
     told = {flag: row[2] for row in rows for flag in re.findall(r"`(--[a-z-]+)`", row[1])}
-    defaults = {parameter.flag: parameter.default for parameter in parameters_of(Settings)}
+    defaults = {parameter.flag: parameter.default for parameter in get_parameters(OsmoSettings)}
     assert told.keys() == defaults.keys()
     del defaults["--image"]  # told in words
     assert [flag for flag, value in defaults.items() if value is not None and f"`{value}`" not in told[flag]] == []

@@ -3,12 +3,12 @@
 import pytest
 from observed import Observed
 from planned import ONE, codes, evaluation, job, placement, plan, problems, source, task, workflow
-from robotrain.problem import Rejected
-from robotrain_osmo import order
-from robotrain_osmo.platform import Osmo
-from robotrain_osmo.settings import Settings
-from robotrain_runtime import document
-from robotrain_runtime.event import Delivered, Evaluated, Tracking
+from robotrain.errors import Rejected
+from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.settings import OsmoSettings
+from robotrain_osmo.spec import submission_spec
+from robotrain_runtime.contract import document
+from robotrain_runtime.contract.event import Delivered, Evaluated, Tracking
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
@@ -40,10 +40,10 @@ class TestWhatIsAskedFor:
         made = plan(evaluation(), image="robots:1", cpu=16, memory="8Gi", exec_timeout="6h")
         asked = workflow(made)["resources"]["default"]
         assert (task(made)["image"], asked["cpu"], asked["memory"], asked["storage"]) == ("robots:1", 16, "8Gi", "40Gi")
-        assert order.load(made.files["osmo.json"]).exec_timeout == "6h"
+        assert submission_spec.parse_submission_spec(made.files["osmo.json"]).exec_timeout == "6h"
 
     def test_explain_tells_what_nobody_said(self) -> None:
-        told = Osmo().derived(evaluation(), Settings())
+        told = OsmoPlatform().derive_defaults(evaluation(), OsmoSettings())
         assert (told["image"].value, told["cpu"].value, told["exec_timeout"].value) == (
             EVAL_IMAGE,
             "4",
@@ -58,8 +58,8 @@ class TestWhatIsAskedFor:
         assert copied["url"] == "azure://robots/evaluations/{{workflow_id}}"
         assert "inputs" not in task(made)
         assert placement(made).left == ""
-        assert document.load(made.files["job.json"].decode()).parameters["publish_url"] is None
-        assert order.load(made.files["osmo.json"]).published_by("w-1") == STORAGE
+        assert document.parse_document(made.files["job.json"].decode()).parameters["publish_url"] is None
+        assert submission_spec.parse_submission_spec(made.files["osmo.json"]).get_publish_url("w-1") == STORAGE
 
 
 class TestWhatIsWrong:
@@ -86,10 +86,10 @@ class TestWhatIsWrong:
         assert codes(of) == {"osmo-nowhere-to-look"}
         for code, of_it in (("osmo-nowhere-to-look", of), ("osmo-nothing-kept", evaluation())):
             off = next(one for one in problems(of_it, **TRACKED | {"tracking_uri": "none"}) if one.code == code)
-            typed = next(way.text for way in off.instead if way.text.startswith("--tracking-uri")).split()[1]
+            typed = next(way.text for way in off.suggestions if way.text.startswith("--tracking-uri")).split()[1]
             assert code not in {one.code for one in problems(of_it, **TRACKED | {"tracking_uri": typed})}
         (found,) = [one for one in problems(of, **TRACKED) if one.code == "osmo-model-elsewhere"]
-        assert found.instead[0].text == "--policy-model azureml:arm:3"
+        assert found.suggestions[0].text == "--policy-model azureml:arm:3"
 
 
 class TestWhatIsLeft:
@@ -110,14 +110,14 @@ class TestWhatIsLeft:
         osmo.put(STORAGE, {"metrics.json": b"{}", "eval_results.json": b"{}"})
         (one,) = run.outputs()
         assert (one.name, one.kind) == ("eval_results", "file")
-        Osmo().bring(run.reference, one, tmp_path / "brought")
+        OsmoPlatform().download(run.reference, one, tmp_path / "brought")
         assert sorted(path.name for path in (tmp_path / "brought").iterdir()) == ["eval_results.json", "metrics.json"]
 
     def test_results_that_went_with_the_pod_say_where_tracking_shows_them(self, run, quick) -> None:
-        run.becomes("RUNNING").tell(
+        run.set_native_state("RUNNING").tell(
             Tracking(uri="x", experiment_id="1", run_id="2", ui="https://ml.azure.com/2"), RESULTS
         )
-        run.becomes("COMPLETED", exit_code=0)
+        run.set_native_state("COMPLETED", exit_code=0)
         with pytest.raises(Rejected) as raised:
             run.outputs()
         (found,) = raised.value.problems
@@ -127,9 +127,9 @@ class TestWhatIsLeft:
     def test_what_was_not_tracked_in_a_workspace_cannot_be_registered_from_here(self, run) -> None:
         run.record(LEROBOT_EVAL.profile.outputs)
         run.tell(RESULTS)
-        run.becomes("COMPLETED", exit_code=0)
+        run.set_native_state("COMPLETED", exit_code=0)
         with pytest.raises(Rejected) as raised:
-            Osmo().register(run.reference, "arm", None)
+            OsmoPlatform().register(run.reference, "arm", None)
         (found,) = raised.value.problems
         assert found.code == "feature-not-there"
-        assert found.instead[0].text.endswith("--set register_model=arm")
+        assert found.suggestions[0].text.endswith("--set register_model=arm")

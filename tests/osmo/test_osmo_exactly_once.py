@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import pytest
-from robotrain import folders, store
+from robotrain.store import files, records
 
 pytestmark = pytest.mark.slow  # real processes, killed
 
@@ -22,8 +22,8 @@ def taken(osmo) -> list[str]:
 
 def sent() -> list[str]:
     """The workflows that records name."""
-    names = (folder.parent.name for folder in (folders.state() / "runs").glob("*/record.json"))
-    return [store.read(name).reference["workflow"] for name in names]
+    names = (folder.parent.name for folder in (files.get_state_folder() / "runs").glob("*/record.json"))
+    return [records.read_record(name).reference["workflow"] for name in names]
 
 
 def killed_after(command, seconds: float, number=signal.SIGKILL) -> int:
@@ -106,8 +106,8 @@ def test_an_equal_job_that_another_machine_sent_and_that_ended_is_left_alone(osm
 
 def test_a_submit_that_is_killed_before_it_wrote_down_the_answer_is_taken_up_again(osmo, robotrain):
     assert robotrain(*JOB).exit_code == 0
-    [run] = [folder.name for folder in (folders.state() / "runs").glob("*-1")]
-    store.write(dataclasses.replace(store.read(run), phase="sending", reference={}))
+    [run] = [folder.name for folder in (files.get_state_folder() / "runs").glob("*-1")]
+    records.write_record(dataclasses.replace(records.read_record(run), phase="sending", reference={}))
     answer = robotrain(*JOB)
     assert "osmo had taken it" in answer.stderr
     assert len(taken(osmo)) == 1

@@ -4,32 +4,32 @@ import threading
 
 import pytest
 from handed_over import RUN, plan, take
-from robotrain import store
-from robotrain.problem import Rejected, render
-from robotrain_osmo.hand_over import find, note, sending
-from robotrain_osmo.platform import Osmo
+from robotrain.errors import Rejected, format_problem
+from robotrain.store import records
+from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.submit import reconcile
 
 OTHER = "0d" * 32
 
 
 def cut_off(*before: str, workflow: str = ""):
     """A plan that was handed over from here, when there were these."""
-    note.keep(plan(), before, workflow)
+    reconcile.write_note(plan(), before, workflow)
     return plan()
 
 
 def test_nothing_is_found_where_nothing_was_taken(osmo):
-    assert Osmo().find(cut_off()) is None
+    assert OsmoPlatform().find(cut_off()) is None
 
 
 def test_what_was_never_handed_over_from_here_is_not_looked_for(osmo):
     take(osmo)
-    assert Osmo().find(plan()) is None
+    assert OsmoPlatform().find(plan()) is None
     assert osmo.calls == []
 
 
 def test_an_answer_that_was_heard_is_remembered(osmo):
-    found = Osmo().find(cut_off(workflow=f"{RUN}-7"))
+    found = OsmoPlatform().find(cut_off(workflow=f"{RUN}-7"))
     assert found is not None
     assert found["workflow"] == f"{RUN}-7"
     assert osmo.calls == []
@@ -38,25 +38,25 @@ def test_an_answer_that_was_heard_is_remembered(osmo):
 @pytest.mark.parametrize("content", [b"", b'{"plan": "', b"[]", b"{}", b"\xff"])
 def test_what_is_remembered_and_torn_is_named_with_the_way_on(osmo, content):
     wanted = cut_off()
-    file = store.folder(RUN) / note.FILE
+    file = records.get_run_folder(RUN) / reconcile.NOTE_FILE
     file.write_bytes(content)
     with pytest.raises(Rejected) as raised:
-        Osmo().find(wanted)
-    said = render(raised.value.problems[0])
+        OsmoPlatform().find(wanted)
+    said = format_problem(raised.value.problems[0])
     assert str(file) in said
     assert "--new" in said
 
 
 def test_what_is_remembered_of_another_plan_counts_for_nothing(osmo):
-    note.keep(plan(OTHER), (), f"{RUN}-7")
-    assert Osmo().find(plan()) is None
+    reconcile.write_note(plan(OTHER), (), f"{RUN}-7")
+    assert OsmoPlatform().find(plan()) is None
 
 
 def test_one_that_was_there_before_is_not_this_one_though_its_text_cannot_be_seen(osmo, monkeypatch):
-    monkeypatch.setattr(find, "SPEC_SECONDS", (0.0,))
+    monkeypatch.setattr(reconcile, "SPEC_SECONDS", (0.0,))
     before = take(osmo)
     osmo.fail("workflow spec", "answer", times=None, stdout="environment: [MASKED]")
-    assert Osmo().find(cut_off(before)) is None
+    assert OsmoPlatform().find(cut_off(before)) is None
 
 
 def test_a_workflow_of_this_plan_is_found_among_others(osmo):
@@ -64,7 +64,7 @@ def test_a_workflow_of_this_plan_is_found_among_others(osmo):
     take(osmo, run=f"{RUN}1")
     take(osmo, OTHER)
     ours = take(osmo)
-    found = Osmo().find(cut_off())
+    found = OsmoPlatform().find(cut_off())
     assert found is not None
     assert (found["workflow"], found["run"], found["cli"]) == (ours, RUN, "osmo")
 
@@ -72,55 +72,55 @@ def test_a_workflow_of_this_plan_is_found_among_others(osmo):
 @pytest.mark.slow
 def test_a_workflow_of_another_plan_is_not_this_one(osmo):
     take(osmo, OTHER)
-    assert Osmo().find(cut_off()) is None
+    assert OsmoPlatform().find(cut_off()) is None
 
 
 @pytest.mark.slow
 def test_what_osmo_refused_is_not_there(osmo):
     osmo.set_state(take(osmo), status="FAILED_SUBMISSION")
-    assert Osmo().find(cut_off()) is None
+    assert OsmoPlatform().find(cut_off()) is None
 
 
 @pytest.mark.slow
 def test_a_run_that_ended_meanwhile_is_found(osmo):
     ours = take(osmo)
     osmo.set_state(ours, task_status="COMPLETED")
-    found = Osmo().find(cut_off())
+    found = OsmoPlatform().find(cut_off())
     assert found is not None
     assert found["workflow"] == ours
 
 
 @pytest.mark.slow
 def test_the_only_one_of_the_name_is_taken_when_its_text_cannot_be_seen(osmo, monkeypatch):
-    monkeypatch.setattr(find, "SPEC_SECONDS", (0.0,))
+    monkeypatch.setattr(reconcile, "SPEC_SECONDS", (0.0,))
     ours = take(osmo)
     osmo.fail(
         "workflow spec", "answer", times=None, code=2, stdout="Error message: The file is not there\nError code: 400"
     )
-    found = Osmo().find(cut_off())
+    found = OsmoPlatform().find(cut_off())
     assert found is not None
     assert found["workflow"] == ours
 
 
 @pytest.mark.slow
 def test_several_that_cannot_be_told_apart_are_named(osmo, monkeypatch):
-    monkeypatch.setattr(find, "SPEC_SECONDS", (0.0,))
+    monkeypatch.setattr(reconcile, "SPEC_SECONDS", (0.0,))
     take(osmo)
     take(osmo)
     osmo.fail("workflow spec", "answer", times=None, stdout="environment: [MASKED]")
     with pytest.raises(Rejected) as raised:
-        Osmo().find(cut_off())
+        OsmoPlatform().find(cut_off())
     [problem] = raised.value.problems
     assert (problem.code, problem.given) == ("osmo-several-workflows", f"{RUN}-1, {RUN}-2")
 
 
 @pytest.mark.slow
 def test_a_long_list_is_read_to_its_end(osmo, monkeypatch):
-    monkeypatch.setattr(find, "PAGE", 1)
+    monkeypatch.setattr(reconcile, "PAGE_SIZE", 1)
     ours = take(osmo)
     for _ in range(3):
         take(osmo, run=f"{RUN}-1")
-    found = Osmo().find(cut_off())
+    found = OsmoPlatform().find(cut_off())
     assert found is not None
     assert found["workflow"] == ours
     assert [call[call.index("-c") + 1] for call in osmo.calls if "-c" in call] == ["1", "10"]
@@ -132,7 +132,7 @@ def test_a_service_that_cannot_be_asked_is_not_taken_for_an_empty_one(osmo, form
     take(osmo)
     osmo.fail("workflow list", form, times=None)
     with pytest.raises(Rejected):
-        Osmo().find(cut_off())
+        OsmoPlatform().find(cut_off())
 
 
 @pytest.mark.slow
@@ -140,7 +140,7 @@ def test_a_service_that_goes_away_in_between_is_not_taken_for_an_empty_one(osmo)
     take(osmo)
     osmo.fail("workflow spec", "refused", times=None)
     with pytest.raises(Rejected):
-        Osmo().find(cut_off())
+        OsmoPlatform().find(cut_off())
 
 
 @pytest.mark.slow
@@ -148,22 +148,22 @@ def test_a_service_that_goes_away_in_between_is_not_taken_for_an_empty_one(osmo)
 def test_an_answer_of_another_form_is_not_taken_for_an_empty_one(osmo, stdout):
     osmo.fail("workflow list", "answer", stdout=stdout)
     with pytest.raises(Rejected):
-        Osmo().find(cut_off())
+        OsmoPlatform().find(cut_off())
 
 
 @pytest.mark.slow
 def test_what_arrives_late_is_waited_for(osmo, monkeypatch):
     take(osmo, OTHER)
-    monkeypatch.setattr(sending, "SETTLE_SECONDS", 1.0)
-    with sending.held(RUN):
+    monkeypatch.setattr(reconcile, "SETTLE_SECONDS", 1.0)
+    with reconcile.hold_submit_lock(RUN):
         pass
     late = threading.Timer(0.3, take, [osmo])
     late.start()
-    found = Osmo().find(cut_off())
+    found = OsmoPlatform().find(cut_off())
     assert found is not None
     assert found["workflow"] == f"{RUN}-2"
 
 
 def test_two_commands_never_send_the_same_run_at_once():
-    with sending.held(RUN), pytest.raises(sending.StillSending), sending.held(RUN):
+    with reconcile.hold_submit_lock(RUN), pytest.raises(reconcile.SubmitInProgress), reconcile.hold_submit_lock(RUN):
         pass

@@ -13,14 +13,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from osmo_stand_in.service import raw, spec, template
 from planned import blobs, job, plan, read, source
-from robotrain.job import Job
-from robotrain.plan import Plan
-from robotrain.problem import errors
-from robotrain.tables import well_formed
-from robotrain_osmo.platform import Osmo
-from robotrain_osmo.settings import Settings
-from robotrain_osmo.spec import size
-from robotrain_runtime import document
+from robotrain.config.coerce import has_pairs
+from robotrain.errors import select_errors
+from robotrain.model.job import Job
+from robotrain.model.plan import Plan
+from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.settings import OsmoSettings
+from robotrain_osmo.spec import workflow
+from robotrain_runtime.contract import document
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
@@ -57,7 +57,7 @@ GOOD: dict[str, Any] = {
 
 
 @st.composite
-def jobs(draw: st.DrawFn) -> tuple[Job, Settings]:
+def jobs(draw: st.DrawFn) -> tuple[Job, OsmoSettings]:
     """A job as core hands it on: sources that their own kinds took, everything else as it may be typed."""
     parameters = {
         "job_name": draw(TEXT),
@@ -70,7 +70,7 @@ def jobs(draw: st.DrawFn) -> tuple[Job, Settings]:
     wild = {}
     if draw(st.integers(0, 2)) == 0:
         wild[draw(st.sampled_from(SETTINGS))] = draw(TEXT.filter(lambda text: "\x00" not in text))
-        wild |= draw(st.dictionaries(st.sampled_from(["labels", "buckets"]), TEXT.filter(well_formed), max_size=1))
+        wild |= draw(st.dictionaries(st.sampled_from(["labels", "buckets"]), TEXT.filter(has_pairs), max_size=1))
     return of, planned.settings(**{"storage_account": "acc"} | good | wild)
 
 
@@ -124,11 +124,11 @@ def renders(text: str) -> str:
     return template.render(section, {}, seconds=5.0)
 
 
-def holds(of: Job, settings: Settings) -> bool:
+def holds(of: Job, settings: OsmoSettings) -> bool:
     """Whether anything is made of the job: it is not refused."""
-    if errors(Osmo().check(of, settings)):
+    if select_errors(OsmoPlatform().check(of, settings)):
         return False
-    made = Osmo().render(of, settings, of.run_name(1), planned.payload(), planned.HALVES)
+    made = OsmoPlatform().render(of, settings, of.run_name(1), planned.payload(), planned.HALVES)
     text = made.files["workflow.yaml"].decode()
     meant = read(text)
     for _ in range(4):  # the command's, the service's, and those of a restart; it writes the YAML anew in between
@@ -140,10 +140,10 @@ def holds(of: Job, settings: Settings) -> bool:
     return True
 
 
-def unchanged(of: Job, settings: Settings, made: Plan, task: dict[str, Any]) -> None:
+def unchanged(of: Job, settings: OsmoSettings, made: Plan, task: dict[str, Any]) -> None:
     """The container reads the job that was meant, and nothing that a person typed is a value of another kind."""
     (file,) = task["files"]
-    told = document.load(planned.unpacked(base64.b64decode(file["contents"]))["job.json"].decode())
+    told = document.parse_document(planned.unpacked(base64.b64decode(file["contents"]))["job.json"].decode())
     expected = dict(of.parameters) | ({"publish_url": None} if "checkpoint" in task else {})
     assert (told.parameters, told.sources, told.trainer_args) == (expected, of.sources, of.trainer_args)
     assert told.run == made.run
@@ -157,7 +157,7 @@ QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 @given(jobs())
 @hypothesis_settings(max_examples=50, suppress_health_check=QUIET)
-def test_a_job_is_refused_or_reads_the_same_after_every_render(given: tuple[Job, Settings]) -> None:
+def test_a_job_is_refused_or_reads_the_same_after_every_render(given: tuple[Job, OsmoSettings]) -> None:
     holds(*given)
 
 
@@ -168,7 +168,7 @@ def test_thousands_of_jobs_are_refused_or_read_the_same() -> None:
 
     @given(jobs())
     @hypothesis_settings(max_examples=most, suppress_health_check=QUIET, database=None)
-    def each(given: tuple[Job, Settings]) -> None:
+    def each(given: tuple[Job, OsmoSettings]) -> None:
         count["made" if holds(*given) else "refused"] += 1
 
     each()
@@ -180,5 +180,5 @@ def test_thousands_of_jobs_are_refused_or_read_the_same() -> None:
 def test_a_workflow_of_the_largest_size_is_read_in_the_time_that_osmo_has() -> None:
     made = plan(job(), packed=planned.payload(700 << 10))
     text = made.files["workflow.yaml"].decode()
-    assert size.LARGE < len(text) < size.MOST
+    assert workflow.LARGE_WORKFLOW_BYTES < len(text) < workflow.MAX_WORKFLOW_BYTES
     assert read(renders(text)) == read(text)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from robotrain.source import SourceError
-from robotrain_osmo import names
+from robotrain.model.source import SourceError
 from robotrain_osmo.kinds import dataset, storage
+from robotrain_osmo.spec import workflow
 
 COMPONENT = r"[^/,;*]+"
 OSMOS_OWN = "|".join(
@@ -36,9 +36,9 @@ ADDRESSES = [
 
 @pytest.mark.parametrize("text", ADDRESSES)
 def test_addresses_of_storage_are_taken_as_they_are(text: str) -> None:
-    assert storage.recognises(text)
-    assert str(storage.parse(text)) == text
-    assert str(storage.parse(f"{text}/")) == text
+    assert storage.is_storage_url(text)
+    assert str(storage.parse_storage_url(text)) == text
+    assert str(storage.parse_storage_url(f"{text}/")) == text
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ def test_addresses_of_storage_are_taken_as_they_are(text: str) -> None:
 )
 def test_what_is_no_address_of_storage_is_refused(text: str, instead: str) -> None:
     with pytest.raises(SourceError) as refused:
-        storage.parse(text)
-    assert refused.value.instead == instead
+        storage.parse_storage_url(text)
+    assert refused.value.suggestion == instead
 
 
 @pytest.mark.parametrize(
@@ -82,19 +82,19 @@ def test_what_is_no_address_of_storage_is_refused(text: str, instead: str) -> No
 )
 def test_the_part_of_an_address_that_is_wrong_is_named_with_its_rule(text: str, why: str) -> None:
     with pytest.raises(SourceError, match=why):
-        storage.parse(text)
+        storage.parse_storage_url(text)
 
 
 @pytest.mark.parametrize("text", ["s3://robots/runs?sig=abc", "s3://key:abc@robots/runs", "s3://robots/runs#abc"])
 def test_a_secret_in_an_address_is_refused_as_one_and_not_repeated(text: str) -> None:
     with pytest.raises(SourceError, match="never carries a secret") as refused:
-        storage.parse(text)
-    assert "abc" not in refused.value.why + refused.value.instead
+        storage.parse_storage_url(text)
+    assert "abc" not in refused.value.why + refused.value.suggestion
 
 
 @pytest.mark.parametrize("text", ["pusht", "my-bucket/pusht", "my-bucket/pusht:7", "pusht:latest_1"])
 def test_datasets_are_named_as_osmo_names_them(text: str) -> None:
-    assert str(dataset.parse(text)) == text
+    assert str(dataset.parse_dataset(text)) == text
 
 
 @pytest.mark.parametrize(
@@ -114,34 +114,34 @@ def test_datasets_are_named_as_osmo_names_them(text: str) -> None:
 )
 def test_what_is_no_dataset_of_osmo_is_refused(text: str, instead: str) -> None:
     with pytest.raises(SourceError) as refused:
-        dataset.parse(text)
-    assert refused.value.instead == instead
+        dataset.parse_dataset(text)
+    assert refused.value.suggestion == instead
 
 
 def test_a_bare_word_is_never_taken_for_a_dataset_of_osmo() -> None:
-    assert not dataset.KIND.recognises("pusht")
-    assert not dataset.KIND.recognises("user/pusht")
+    assert not dataset.KIND.recognizes("pusht")
+    assert not dataset.KIND.recognizes("user/pusht")
 
 
 def test_storage_is_a_place_to_write_to_and_to_go_on_from_and_nothing_is_packed_for_it() -> None:
-    assert storage.KIND.carried
+    assert storage.KIND.platform_managed
     assert [role.flag for role in storage.KIND.roles.values()] == ["--resume-from"]
-    assert storage.KIND.target == storage.KIND.half == ""
+    assert storage.KIND.target == storage.KIND.container_plugin == ""
 
 
 WILD = st.one_of(st.text(max_size=40), st.from_regex(r"(s3|gs|azure|tos|swift)://[ -~]{0,30}", fullmatch=True))
 
 
 def holds(text: str) -> None:
-    for parse in (storage.parse, dataset.parse):
+    for parse in (storage.parse_storage_url, dataset.parse_dataset):
         found, instead = read(parse, text)
         assert not instead or str(parse(instead, HERE)) == instead
         if found:
             assert str(parse(found, HERE)) == found
-            assert not names.read_in(found)
+            assert not workflow.find_template_syntax(found)
             assert not re.search(r"[\s?#@'\"{}\\;,*]", found)
             assert found.isascii()
-            assert parse is dataset.parse or re.fullmatch(OSMOS_OWN, found)
+            assert parse is dataset.parse_dataset or re.fullmatch(OSMOS_OWN, found)
 
 
 def read(parse: Callable[[str, Path], object], text: str) -> tuple[str, str]:
@@ -149,7 +149,7 @@ def read(parse: Callable[[str, Path], object], text: str) -> tuple[str, str]:
     try:
         return str(parse(text, HERE)), ""
     except SourceError as refused:
-        return "", refused.instead
+        return "", refused.suggestion
 
 
 @given(WILD)

@@ -2,7 +2,7 @@
 
 import pytest
 from osmo_stand_in.world import OsmoWorld
-from robotrain.testing import PlatformKit
+from robotrain.testing.platform_kit import PlatformKit
 
 pytestmark = pytest.mark.slow  # about ninety command lines, twenty of them submits
 
@@ -13,5 +13,5 @@ class TestOsmo(PlatformKit):
 
     @pytest.fixture
     def world(self, osmo, quick, monkeypatch):
-        monkeypatch.setattr("robotrain_osmo.hand_over.sending.SETTLE_SECONDS", 0.0)
+        monkeypatch.setattr("robotrain_osmo.submit.reconcile.SETTLE_SECONDS", 0.0)
         return OsmoWorld(osmo)

@@ -4,30 +4,30 @@ import random
 
 import hypothesis.strategies as st
 from hypothesis import given, settings
-from robotrain_osmo.watch import lines
-from robotrain_runtime import event
+from robotrain_osmo.observe import logs
+from robotrain_runtime.contract import event
 
 AT = "2026/11/20 06:05:29"
 
 
 def test_the_mark_of_osmo_is_taken_off_so_that_events_are_events():
-    told = event.dump(event.Checkpoint(step=400, path="/tmp/robotrain/outputs/checkpoints/000400"), at=1.0)
-    assert lines.text(f"{AT} [train] {told}") == told
-    assert lines.text(f"{AT} [train retry-12] {told}") == told
-    assert event.read(lines.text(f"{AT} [train] {told}"))
+    told = event.format_event(event.Checkpoint(step=400, path="/tmp/robotrain/outputs/checkpoints/000400"), sent_at=1.0)
+    assert logs.parse_text(f"{AT} [train] {told}") == told
+    assert logs.parse_text(f"{AT} [train retry-12] {told}") == told
+    assert event.parse_event(logs.parse_text(f"{AT} [train] {told}"))
 
 
 def test_what_osmo_itself_says_is_marked_as_such():
-    assert lines.text(f"{AT} [train][osmo] Downloading inputs") == "[osmo] Downloading inputs"
-    assert lines.text(f"{AT} [train retry-1][osmo] Downloading inputs") == "[osmo] Downloading inputs"
+    assert logs.parse_text(f"{AT} [train][osmo] Downloading inputs") == "[osmo] Downloading inputs"
+    assert logs.parse_text(f"{AT} [train retry-1][osmo] Downloading inputs") == "[osmo] Downloading inputs"
 
 
 def test_what_a_run_prints_is_left_as_it_is():
-    assert lines.text(f"{AT} [train] {AT} [other] said") == f"{AT} [other] said"
-    assert lines.text(f"{AT} [train]   indented") == "  indented"
-    assert lines.text(f"{AT} [train] ") == ""
-    assert lines.text("no time before it") == "no time before it"
-    assert lines.text(f"{AT} [train] 100%\r") == "100%"
+    assert logs.parse_text(f"{AT} [train] {AT} [other] said") == f"{AT} [other] said"
+    assert logs.parse_text(f"{AT} [train]   indented") == "  indented"
+    assert logs.parse_text(f"{AT} [train] ") == ""
+    assert logs.parse_text("no time before it") == "no time before it"
+    assert logs.parse_text(f"{AT} [train] 100%\r") == "100%"
 
 
 def log_of(count: int) -> list[str]:
@@ -37,9 +37,9 @@ def log_of(count: int) -> list[str]:
 
 
 def shown(streams: list[list[str]]) -> list[str]:
-    kept, found = lines.Shown(), []
+    kept, found = logs.LogDeduplicator(), []
     for stream in streams:
-        kept.begin()
+        kept.begin_stream()
         found += [line for line in stream if kept.is_new(line)]
     return found
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import handed_over
 import pytest
 from observed import RUN, Observed
-from robotrain.problem import Rejected
-from robotrain_osmo.platform import Osmo
-from robotrain_osmo.watch import lines
-from robotrain_osmo.watch.heard import heard
-from robotrain_runtime import checkpoint
-from robotrain_runtime.event import Checkpoint, Published, Registered, Tracking, Withdrawn
+from robotrain.errors import Rejected
+from robotrain_osmo.observe import logs
+from robotrain_osmo.observe.outputs import read_run_log
+from robotrain_osmo.platform import OsmoPlatform
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.event import Checkpoint, Published, Registered, Tracking, Withdrawn
 
 BLOBS = "https://robots.blob.core.windows.net/checkpoints/pusht"
 STORAGE = "azure://robots/checkpoints/pusht"
@@ -39,7 +39,7 @@ def sealed(tmp_path) -> dict[str, bytes]:
 
 def of(folder: Path, **seal) -> dict[str, bytes]:
     """The files of a folder, sealed as a checkpoint. seal: what is not as it would be."""
-    checkpoint.seal(folder, **{"step": 400, "run": RUN, "job": "j", "model": "pretrained_model"} | seal)
+    checkpoint.seal_checkpoint(folder, **{"step": 400, "run": RUN, "job": "j", "model": "pretrained_model"} | seal)
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -55,7 +55,7 @@ def test_the_checkpoints_that_were_published_are_there_oldest_first(blobs):
     for step in (800, 400):
         blobs.tell(Checkpoint(step=step, path=f"/tmp/{step:06}", model="pretrained_model"))
         blobs.tell(Published(step=step, to=f"{BLOBS}/{step:06}"), Published(step=step, to="runs:/1/checkpoints"))
-    found = blobs.becomes("COMPLETED", exit_code=0).outputs()
+    found = blobs.set_native_state("COMPLETED", exit_code=0).outputs()
     assert [(one.name, one.step, one.source, one.uri) for one in found] == [
         ("checkpoints/000400", 400, "blob_url", f"{BLOBS}/000400"),
         ("checkpoints/000800", 800, "blob_url", f"{BLOBS}/000800"),
@@ -67,28 +67,28 @@ def test_the_checkpoints_that_were_published_are_there_oldest_first(blobs):
 def test_one_that_was_taken_away_again_is_not_there(blobs):
     blobs.tell(*(Published(step=step, to=f"{BLOBS}/{step:06}") for step in (400, 800)))
     blobs.tell(Withdrawn(to=f"{BLOBS}/000400"))
-    assert [one.step for one in blobs.becomes("COMPLETED", exit_code=0).outputs()] == [800]
+    assert [one.step for one in blobs.set_native_state("COMPLETED", exit_code=0).outputs()] == [800]
 
 
 def test_a_run_that_published_nothing_says_where_its_models_are(run, quick):
-    run.becomes("RUNNING").tell(
+    run.set_native_state("RUNNING").tell(
         Tracking(uri="azureml-workspace://S/G/W", experiment_id="1", run_id="2", ui="https://ml.azure.com/runs/2"),
         Checkpoint(step=400, path="/tmp/x"),
         Registered(name="pusht-act", version="3", step=400),
     )
-    run.becomes("COMPLETED", exit_code=0)
+    run.set_native_state("COMPLETED", exit_code=0)
     with pytest.raises(Rejected) as raised:
         run.outputs()
     (problem,) = raised.value.problems
     assert "https://ml.azure.com/runs/2" in problem.why
     assert "pusht-act, version 3" in problem.why
-    assert "publish_url" in problem.instead[0].text
+    assert "publish_url" in problem.suggestions[0].text
 
 
 @pytest.mark.slow
 def test_a_run_that_has_saved_nothing_left_nothing(run, blobs):
-    assert run.becomes("RUNNING", started="2026-11-20T06:05:29").outputs() == []
-    assert blobs.becomes("COMPLETED", exit_code=0).outputs() == []
+    assert run.set_native_state("RUNNING", started="2026-11-20T06:05:29").outputs() == []
+    assert blobs.set_native_state("COMPLETED", exit_code=0).outputs() == []
 
 
 @pytest.mark.slow
@@ -96,7 +96,7 @@ def test_what_osmo_copied_is_listed_where_it_lies(copied, sealed):
     for step in ("000400", "000800"):
         copied.osmo.put(f"{STORAGE}/{step}", sealed)
     copied.osmo.put(f"{STORAGE}/001200", {"half.bin": b"not whole: it has no manifest"})
-    copied.becomes("COMPLETED", exit_code=0)
+    copied.set_native_state("COMPLETED", exit_code=0)
     assert [(one.step, one.source, one.uri) for one in copied.outputs()] == [
         (400, "blob_url", f"{BLOBS}/000400"),
         (800, "blob_url", f"{BLOBS}/000800"),
@@ -117,22 +117,22 @@ def test_what_another_submission_or_another_run_left_there_is_not_its_own(copied
     copied.osmo.put(f"{STORAGE}/000400", of(folder, submission=copied.id))
     copied.osmo.put(f"{STORAGE}/000600", of(folder, step=600, submission=f"{RUN}-99"))
     copied.osmo.put(f"{STORAGE}/000800", of(folder, step=800, run="lerobot-train-00000000-1"))
-    assert [one.step for one in copied.becomes("COMPLETED", exit_code=0).outputs()] == [400]
+    assert [one.step for one in copied.set_native_state("COMPLETED", exit_code=0).outputs()] == [400]
 
 
 @pytest.mark.slow
 def test_one_that_another_submission_wrote_over_meanwhile_is_not_brought(copied, sealed, tmp_path):
     copied.osmo.put(f"{STORAGE}/000400", sealed)
-    (one,) = copied.becomes("COMPLETED", exit_code=0).outputs()
+    (one,) = copied.set_native_state("COMPLETED", exit_code=0).outputs()
     copied.osmo.put(f"{STORAGE}/000400", of(tmp_path / "sealed", submission=f"{RUN}-99"))
     with pytest.raises(Rejected, match="not of this run any more"):
-        Osmo().bring(copied.reference, one, tmp_path / "000400")
+        OsmoPlatform().download(copied.reference, one, tmp_path / "000400")
 
 
 @pytest.mark.slow
 def test_two_submissions_of_a_run_leave_their_checkpoints_in_folders_of_their_own(osmo):
     made = handed_over.plan(publishes="azure://acc/c/x/{{workflow_id}}/checkpoints")
-    places = [Osmo().submit(made)["publishes"] for _ in range(2)]
+    places = [OsmoPlatform().submit(made)["publishes"] for _ in range(2)]
     assert places == [f"azure://acc/c/x/{workflow}/checkpoints" for workflow in osmo.workflows]
     assert len(set(places)) == 2
 
@@ -157,43 +157,43 @@ def test_what_osmo_copied_to_any_storage_is_resumed_from_there(osmo, robotrain, 
 @pytest.mark.slow
 def test_storage_that_this_machine_may_not_list_is_still_something_to_go_on_from(copied, capsys):
     copied.osmo.data_access(False)
-    copied.becomes("COMPLETED", exit_code=0)
+    copied.set_native_state("COMPLETED", exit_code=0)
     assert [(one.step, one.uri) for one in copied.outputs()] == [(None, BLOBS)]
-    assert "cannot be listed from here" in capsys.readouterr().err
+    assert "cannot be listed from here" in capsys.readouterr().stderr
 
 
 @pytest.mark.slow
 def test_what_osmo_copied_is_brought_whole(copied, sealed, tmp_path):
     copied.osmo.put(f"{STORAGE}/000400", sealed)
-    (one,) = copied.becomes("COMPLETED", exit_code=0).outputs()
-    Osmo().bring(copied.reference, one, tmp_path / "here" / "000400")
-    assert checkpoint.wrong_with(tmp_path / "here" / "000400") == ""
+    (one,) = copied.set_native_state("COMPLETED", exit_code=0).outputs()
+    OsmoPlatform().download(copied.reference, one, tmp_path / "here" / "000400")
+    assert checkpoint.validate_checkpoint(tmp_path / "here" / "000400") == ""
 
 
 @pytest.mark.slow
 def test_a_download_that_brings_nothing_is_no_success(copied, sealed, tmp_path):
     copied.osmo.put(f"{STORAGE}/000400", sealed)
-    (one,) = copied.becomes("COMPLETED", exit_code=0).outputs()
+    (one,) = copied.set_native_state("COMPLETED", exit_code=0).outputs()
     for name in sealed:
         (copied.osmo.folder / "store/azure/robots/checkpoints/pusht/000400" / name).unlink()
     with pytest.raises(Rejected, match="nothing came of it"):
-        Osmo().bring(copied.reference, one, tmp_path / "000400")
+        OsmoPlatform().download(copied.reference, one, tmp_path / "000400")
     assert not (tmp_path / "000400").exists()
 
 
 @pytest.mark.slow
 def test_a_byte_that_is_not_what_was_saved_is_no_success(copied, sealed, tmp_path):
     copied.osmo.put(f"{STORAGE}/000400", sealed | {"pretrained_model/model.safetensors": b"Weights"})
-    (one,) = copied.becomes("COMPLETED", exit_code=0).outputs()
+    (one,) = copied.set_native_state("COMPLETED", exit_code=0).outputs()
     with pytest.raises(Rejected, match="did not come as it was saved"):
-        Osmo().bring(copied.reference, one, tmp_path / "000400")
+        OsmoPlatform().download(copied.reference, one, tmp_path / "000400")
     assert [path.name for path in tmp_path.glob("*000400*")] == []
 
 
 @pytest.mark.slow
 def test_outputs_on_the_command_line_are_told_and_brought(copied, sealed, tmp_path, robotrain):
     copied.osmo.put(f"{STORAGE}/000400", sealed)
-    name = copied.becomes("COMPLETED", exit_code=0).record()
+    name = copied.set_native_state("COMPLETED", exit_code=0).record()
     assert f"{BLOBS}/000400" in robotrain("outputs", name).stdout
     answer = robotrain("outputs", "--checkpoint", "last", "--to", tmp_path / "best", name)
     assert answer.exit_code == 0, answer.stderr
@@ -201,25 +201,25 @@ def test_outputs_on_the_command_line_are_told_and_brought(copied, sealed, tmp_pa
 
 
 def test_registering_later_says_how_it_is_done(run, robotrain):
-    answer = robotrain("register", run.becomes("COMPLETED", exit_code=0).record(), "pusht-act")
+    answer = robotrain("register", run.set_native_state("COMPLETED", exit_code=0).record(), "pusht-act")
     assert answer.exit_code == 3
     assert "register_checkpoint=pusht-act" in answer.stderr or "-r" in answer.stderr
 
 
 def test_what_stood_at_the_beginning_of_a_log_that_is_cut_is_not_taken_for_what_was_not(blobs, monkeypatch, capsys):
-    monkeypatch.setattr(lines, "KEPT", 1)
-    blobs.becomes("RUNNING").say("the end")
-    blobs.becomes("COMPLETED", exit_code=0)
+    monkeypatch.setattr(logs, "MAX_LOG_LINES", 1)
+    blobs.set_native_state("RUNNING").say("the end")
+    blobs.set_native_state("COMPLETED", exit_code=0)
     assert blobs.outputs() == []
-    assert f"earlier checkpoints may lie at {BLOBS}" in capsys.readouterr().err
+    assert f"earlier checkpoints may lie at {BLOBS}" in capsys.readouterr().stderr
     blobs.record()
     with pytest.raises(Rejected) as raised:
-        Osmo().register(blobs.reference, "arm", None)
+        OsmoPlatform().register(blobs.reference, "arm", None)
     assert "Whether the training was tracked is not known" in raised.value.problems[0].why
 
 
 def test_the_tracking_run_is_known_by_what_was_put_into_it(blobs):
     blobs.tell(Published(step=400, to="runs:/abc123/checkpoints/000400"))
-    told = heard(blobs.becomes("COMPLETED", exit_code=0).reference)
-    assert (told.said.run_id, told.trimmed) == ("abc123", False)
-    assert told.said.artifacts("abc123") == {400: "checkpoints/000400"}
+    told = read_run_log(blobs.set_native_state("COMPLETED", exit_code=0).reference)
+    assert (told.run_log.run_id, told.trimmed) == ("abc123", False)
+    assert told.run_log.find_artifacts("abc123") == {400: "checkpoints/000400"}

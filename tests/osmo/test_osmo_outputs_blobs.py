@@ -5,10 +5,10 @@ import dataclasses
 import pytest
 from azure_stand_in.fixtures import azure, azure_session  # noqa: F401
 from observed import Observed, sealed
-from robotrain.problem import Rejected
-from robotrain_osmo.platform import Osmo
-from robotrain_runtime import checkpoint
-from robotrain_runtime.event import Published
+from robotrain.errors import Rejected
+from robotrain_osmo.platform import OsmoPlatform
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.event import Published
 
 pytestmark = pytest.mark.slow
 
@@ -30,8 +30,8 @@ def published(osmo, azure, monkeypatch, tmp_path) -> Observed:  # noqa: F811
 def test_it_comes_whole(published, tmp_path):
     (one,) = published.outputs()
     assert one.uri == f"{published.reference['publishes']}/000400"
-    Osmo().bring(published.reference, one, tmp_path / "000400")
-    assert checkpoint.wrong_with(tmp_path / "000400") == ""
+    OsmoPlatform().download(published.reference, one, tmp_path / "000400")
+    assert checkpoint.validate_checkpoint(tmp_path / "000400") == ""
     assert (tmp_path / "000400/pretrained_model/model.safetensors").read_bytes() == b"weights" * 1000
     assert sorted(path.name for path in (tmp_path / "000400").iterdir()) == ["pretrained_model", checkpoint.MANIFEST]
 
@@ -40,6 +40,6 @@ def test_what_is_not_there_any_more_is_told(published, tmp_path):
     (one,) = published.outputs()
     gone = dataclasses.replace(one, uri=one.uri.replace("000400", "000800"))
     with pytest.raises(Rejected) as raised:
-        Osmo().bring(published.reference, gone, tmp_path / "000800")
+        OsmoPlatform().download(published.reference, gone, tmp_path / "000800")
     assert raised.value.problems[0].why
     assert not (tmp_path / "000800").exists()

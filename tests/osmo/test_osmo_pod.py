@@ -9,9 +9,9 @@ from pathlib import Path
 import planned
 import pytest
 from osmo_stand_in import OsmoStandIn
-from robotrain.job import Job
-from robotrain.payload import pack
-from robotrain_osmo.platform import Osmo
+from robotrain.model.job import Job
+from robotrain.submission.packing import pack_modules
+from robotrain_osmo.platform import OsmoPlatform
 
 pytestmark = pytest.mark.slow
 
@@ -19,8 +19,8 @@ OWN = Path(__file__).with_name("halves")
 HALVES = {"workload.goes-on": "goes_on.container"}
 WORKS = """
 import os, pathlib, sys
-from robotrain_runtime.emit import emit
-from robotrain_runtime.event import Checkpoint
+from robotrain_runtime.contract.event import emit_event
+from robotrain_runtime.contract.event import Checkpoint
 parent = pathlib.Path(os.environ["CHECKPOINTS"])
 print("reads", sorted(os.listdir(os.environ["DATA"])), flush=True)
 if parent.exists():
@@ -30,7 +30,7 @@ folder = parent / "000200"
 (folder / "model").mkdir(parents=True)
 (folder / "model" / "weights.txt").write_text("w")
 (parent / "000400").mkdir()
-emit(Checkpoint(step=200, path=str(folder), model="model"))
+emit_event(Checkpoint(step=200, path=str(folder), model="model"))
 print("is cut short", flush=True)
 sys.exit(75)
 """
@@ -49,7 +49,7 @@ def send(osmo: OsmoStandIn, scratch: Path, **given: str) -> str:
     parameters = (("program", WORKS), ("publish_url", "s3://robots/runs"))
     job = Job(workload="goes-on", parameters=parameters, sources=(planned.source("osmo_dataset", "pusht"),))
     run, settings = job.run_name(1), planned.settings(storage_account="account1", pool="default", **given)
-    made = Osmo().render(job, settings, run, pack(HALVES.values()), HALVES)
+    made = OsmoPlatform().render(job, settings, run, pack_modules(HALVES.values()), HALVES)
     (scratch / "workflow.yaml").write_bytes(made.files["workflow.yaml"])
     command("workflow", "submit", str(scratch / "workflow.yaml"), "-p", "default")
     return f"{run}-1"

@@ -7,35 +7,28 @@ import pytest
 from handed_over import ORDER, plan
 from osmo_stand_in import platform, pool
 from osmo_stand_in.datasets import Datasets
-from robotrain.problem import Stage, errors, render
-from robotrain_azure import data_from_here
-from robotrain_osmo.hand_over import handed
-from robotrain_osmo.look import (
-    credentials_there,
-    datasets_there,
-    pools,
-    preflight,
-    preflight_azure,
-    preflight_pool,
-    versions,
-)
-from robotrain_osmo.look.pools import Machines, Pool
-from robotrain_osmo.look.versions import Versions
-from robotrain_osmo.order import Credential, Input, Upload
-from robotrain_osmo.platform import Osmo
-from robotrain_runtime import document
-from robotrain_runtime.document import Placement, Source
+from robotrain.errors import Stage, format_problem, select_errors
+from robotrain_azure import preflight_checks
+from robotrain_osmo.client import service as client_service
+from robotrain_osmo.client.service import Pool, PoolPlatform
+from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.preflight import run_preflight, service
+from robotrain_osmo.preflight.service import OsmoVersions
+from robotrain_osmo.spec import submission_spec
+from robotrain_osmo.spec.submission_spec import OsmoCredential, OsmoInput, OsmoUpload
+from robotrain_runtime.contract import document
+from robotrain_runtime.contract.document import JobSource, Placement
 
-HF = Credential(name="hf_token", key="hf_token", flag="--hf-credential", what="your Hugging Face token")
+HF = OsmoCredential(name="hf_token", key="hf_token", flag="--hf-credential", what="your Hugging Face token")
 SHM = ("/dev/shm",)
 
 
-def source(role, kind, uri, pin) -> Source:
-    return Source(role=role, kind=kind, uri=uri, pin=pin)
+def source(role, kind, uri, pin) -> JobSource:
+    return JobSource(role=role, kind=kind, uri=uri, pin=pin)
 
 
 def found(wanted):
-    return list(Osmo().preflight(wanted))
+    return list(OsmoPlatform().preflight(wanted))
 
 
 def codes(problems):
@@ -44,8 +37,8 @@ def codes(problems):
 
 def in_pool(*, order=None, **said):
     """What is said of a pool."""
-    there = Pool(**{"name": "default", "status": "ONLINE", "platforms": {"gpu_platform": Machines()}, **said})
-    return list(preflight_pool.within(dataclasses.replace(ORDER, **(order or {})), [there]))
+    there = Pool(**{"name": "default", "status": "ONLINE", "platforms": {"gpu_platform": PoolPlatform()}, **said})
+    return list(service.find_pool_problems(dataclasses.replace(ORDER, **(order or {})), [there]))
 
 
 def test_a_plan_that_osmo_takes_is_let_pass_and_nothing_is_changed(osmo):
@@ -68,10 +61,10 @@ def test_everything_that_is_wrong_is_told_at_once(osmo, tmp_path):
             server="6.2",
             credentials=(HF,),
             inputs=(
-                Input(url="azure://acc/data/typo", flag="--resume-from"),
-                Input(url="azure://acc/data/old", flag="--dataset-name"),  # of the other version alone
+                OsmoInput(url="azure://acc/data/typo", flag="--resume-from"),
+                OsmoInput(url="azure://acc/data/old", flag="--dataset-name"),  # of the other version alone
             ),
-            uploads=(Upload(path=str(tmp_path / "empty"), url="azure://acc/osmo/x", flag="--dataset-path"),),
+            uploads=(OsmoUpload(path=str(tmp_path / "empty"), url="azure://acc/osmo/x", flag="--dataset-path"),),
         )
     )
     assert codes(problems) == [
@@ -90,7 +83,7 @@ def test_whoever_is_not_signed_in_is_told_once(osmo):
     osmo.logout()
     problems = found(plan(credentials=(HF,)))
     assert codes(problems) == [("osmo-signed-out", "error")]
-    assert "osmo login URL" in render(problems[0])
+    assert "osmo login URL" in format_problem(problems[0])
 
 
 @pytest.mark.slow
@@ -102,16 +95,16 @@ def test_a_missing_command_is_told_once(osmo):
 @pytest.mark.slow
 def test_storage_that_this_machine_may_not_read_is_no_reason_to_stop(osmo):
     osmo.data_access(False)
-    [problem] = found(plan(inputs=(Input(url="azure://acc/data/x", flag="--dataset-name"),)))
+    [problem] = found(plan(inputs=(OsmoInput(url="azure://acc/data/x", flag="--dataset-name"),)))
     assert (problem.code, problem.severity) == ("osmo-input-unchecked", "warning")
-    assert "az login" in render(problem)
+    assert "az login" in format_problem(problem)
 
 
 @pytest.mark.slow
 def test_what_will_be_uploaded_is_told(osmo, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a").write_bytes(b"x" * 2000)
-    [problem] = found(plan(uploads=(Upload(path=str(tmp_path / "data"), url="azure://acc/osmo/x", flag="-d"),)))
+    [problem] = found(plan(uploads=(OsmoUpload(path=str(tmp_path / "data"), url="azure://acc/osmo/x", flag="-d"),)))
     assert (problem.title, problem.severity) == ("1 file, 2.0 kB, will be uploaded", "note")
     assert osmo.objects("azure://acc/osmo/x") == {}
 
@@ -125,11 +118,11 @@ def test_a_workflow_that_is_too_large_is_told(osmo):
 
 @pytest.mark.slow
 def test_a_list_that_takes_its_time_does_not_stop_a_submit(osmo, tmp_path, monkeypatch):
-    monkeypatch.setattr(preflight, "SECONDS", 2.0)
+    monkeypatch.setattr(run_preflight, "QUERY_SECONDS", 2.0)
     osmo.fail("data list", "hang", seconds=30.0)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a").write_bytes(b"x")
-    upload = Upload(path=str(tmp_path / "data"), url="azure://acc/osmo/x", flag="--dataset-path")
+    upload = OsmoUpload(path=str(tmp_path / "data"), url="azure://acc/osmo/x", flag="--dataset-path")
     [problem] = found(plan(uploads=(upload,)))
     assert (problem.code, problem.severity, problem.where) == ("osmo-upload-unchecked", "warning", "--dataset-path")
 
@@ -138,13 +131,13 @@ def test_a_list_that_takes_its_time_does_not_stop_a_submit(osmo, tmp_path, monke
 def test_storage_that_this_machine_may_not_write_stops_a_submit(osmo, tmp_path):
     osmo.data_access(False)
     (tmp_path / "a").write_bytes(b"x")
-    upload = Upload(path=str(tmp_path), url="azure://acc/osmo/x", flag="--dataset-path")
+    upload = OsmoUpload(path=str(tmp_path), url="azure://acc/osmo/x", flag="--dataset-path")
     [problem] = found(plan(uploads=(upload,)))
     assert (problem.code, problem.severity) == ("osmo-storage-signed-out", "error")
 
 
 def test_an_osmo_dataset_that_was_kept_by_hash_is_told_how_to_bring(osmo):
-    [problem] = found(plan(inputs=(Input(url="azure://acc/data/typo", flag="--dataset-name"),)))
+    [problem] = found(plan(inputs=(OsmoInput(url="azure://acc/data/typo", flag="--dataset-name"),)))
     assert "by their hashes" in problem.why
     assert "osmo dataset download NAME FOLDER" in [way.text for way in problem.instead]
 
@@ -154,13 +147,13 @@ def test_a_dataset_of_an_older_osmo_is_asked_for(osmo, tmp_path):
     wanted = planned.plan(
         planned.job(source("dataset", "osmo_dataset", "mine/pusht:1", "")), server="6.3", pool="default"
     )
-    order = handed.of(wanted, Stage.PREFLIGHT)
-    [problem] = datasets_there.problems(wanted, order, 10.0)
+    order = submission_spec.load_submission_spec(wanted, Stage.PREFLIGHT)
+    [problem] = run_preflight.check_datasets(wanted, order, 10.0)
     assert (problem.code, problem.where, problem.given) == ("osmo-dataset-unknown", "--dataset-name", "mine/pusht:1")
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a").write_bytes(b"x")
     Datasets(osmo.store).upload("mine/pusht", str(tmp_path / "data"))
-    assert list(datasets_there.problems(wanted, order, 10.0)) == []
+    assert list(run_preflight.check_datasets(wanted, order, 10.0)) == []
 
 
 def test_that_no_task_is_started_again_is_told_to_who_may_know_it(osmo):
@@ -168,7 +161,7 @@ def test_that_no_task_is_started_again_is_told_to_who_may_know_it(osmo):
     osmo.administrator()
     [problem] = found(plan())
     assert (problem.code, problem.severity) == ("osmo-no-retries", "warning")
-    assert "max_retry_per_task of at least 1" in render(problem)
+    assert "max_retry_per_task of at least 1" in format_problem(problem)
     osmo.limits(max_retry_per_task=1)
     assert found(plan()) == []
 
@@ -188,16 +181,24 @@ MINE = Placement(work="/w", cache="/c", credentials={"blob_url": "/opt/key"})
     ],
 )
 def test_what_was_not_seen_yet_is_looked_at_from_here(sources, seen):
-    told = document.load(plan(sources=[source(*one) for one in sources]).files["job.json"].decode())
-    assert [one.uri for one in data_from_here.worth_a_look(told)] == seen
+    told = document.parse_document(plan(sources=[source(*one) for one in sources]).files["job.json"].decode())
+    assert [one.uri for one in preflight_checks.select_checkable_sources(told)] == seen
 
 
 def test_what_the_job_has_a_secret_for_is_not_looked_at_from_here():
-    told = document.load(plan(sources=[source("dataset", "blob_url", BLOB, "")], placement=MINE).files["job.json"])
+    told = document.parse_document(
+        plan(sources=[source("dataset", "blob_url", BLOB, "")], placement=MINE).files["job.json"]
+    )
     told = dataclasses.replace(told, parameters={"publish_url": BLOB})
-    assert (data_from_here.worth_a_look(told), data_from_here.publishes(told)) == ((), False)
+    assert (preflight_checks.select_checkable_sources(told), preflight_checks.is_published_to_blobs(told)) == (
+        (),
+        False,
+    )
     own = dataclasses.replace(told, placement=dataclasses.replace(MINE, credentials={}))
-    assert (data_from_here.worth_a_look(own), data_from_here.publishes(own)) == (told.sources, True)
+    assert (preflight_checks.select_checkable_sources(own), preflight_checks.is_published_to_blobs(own)) == (
+        told.sources,
+        True,
+    )
 
 
 def test_a_damaged_plan_is_told(osmo):
@@ -206,11 +207,11 @@ def test_a_damaged_plan_is_told(osmo):
 
 
 def test_a_misspelt_pool_is_offered_its_name():
-    [problem] = preflight_pool.within(
+    [problem] = service.find_pool_problems(
         dataclasses.replace(ORDER, pool="trainin"), [Pool(name="a"), Pool(name="training")]
     )
-    assert problem.instead[0].text == "--pool training"
-    assert problem.instead[0].remark == "there are training, a"
+    assert problem.suggestions[0].text == "--pool training"
+    assert problem.suggestions[0].remark == "there are training, a"
 
 
 @pytest.mark.parametrize(
@@ -223,15 +224,15 @@ def test_a_pool_that_is_not_open_is_told(status, severity):
 @pytest.mark.parametrize(
     ("said", "machines", "told"),
     [
-        ("mount", Machines(allowed=SHM), []),
-        ("mount", Machines(), [("osmo-mount-refused", "error")]),
-        ("mount", Machines(given=SHM), [("osmo-mount-there", "error")]),
-        ("mount", Machines(allowed=SHM, given=SHM), []),
-        ("", Machines(), []),
-        ("", Machines(allowed=SHM), [("osmo-mount-possible", "note")]),
-        ("", Machines(given=SHM), [("osmo-mount-there", "note")]),
-        ("none", Machines(given=SHM), []),
-        ("none", Machines(allowed=SHM), []),  # said on purpose
+        ("mount", PoolPlatform(allowed_mounts=SHM), []),
+        ("mount", PoolPlatform(), [("osmo-mount-refused", "error")]),
+        ("mount", PoolPlatform(default_mounts=SHM), [("osmo-mount-there", "error")]),
+        ("mount", PoolPlatform(allowed_mounts=SHM, default_mounts=SHM), []),
+        ("", PoolPlatform(), []),
+        ("", PoolPlatform(allowed_mounts=SHM), [("osmo-mount-possible", "note")]),
+        ("", PoolPlatform(default_mounts=SHM), [("osmo-mount-there", "note")]),
+        ("none", PoolPlatform(default_mounts=SHM), []),
+        ("none", PoolPlatform(allowed_mounts=SHM), []),  # said on purpose
     ],
 )
 def test_shared_memory_is_compared_with_what_the_platform_allows(said, machines, told):
@@ -266,63 +267,63 @@ def test_a_pool_without_a_free_gpu_is_told_as_a_note(priority, usage, told):
 @pytest.mark.slow
 def test_pools_are_read_from_what_a_service_answers(osmo):
     osmo.pools["p"] = pool(platforms={"a": platform(allowed_mounts=SHM)}, max_exec_timeout="7d")
-    default, other = sorted(pools.listed("osmo", 10), key=lambda one: one.name)
+    default, other = sorted(client_service.list_pools("osmo", 10), key=lambda one: one.name)
     assert default.name == "default"
-    assert (other.status, other.longest, other.free) == ("ONLINE", "7d", 0)
-    assert other.platforms == {"a": Machines(allowed=SHM)}
+    assert (other.status, other.max_exec_timeout, other.free_gpus) == ("ONLINE", "7d", 0)
+    assert other.platforms == {"a": PoolPlatform(allowed_mounts=SHM)}
 
 
 @pytest.mark.parametrize(
     ("server", "there", "told"),
     [
-        ("6.4", Versions("6.4.0", "6.4.0"), []),
-        ("6.4", Versions("6.4.0", ""), []),
-        ("6.4", Versions("6.3.1", "6.3.0"), [("osmo-server-other", "error")]),
-        ("6.3", Versions("6.4.0", "6.4.0"), [("osmo-server-other", "error")]),
-        ("6.2", Versions("6.3.1", "6.3.1"), [("osmo-server-other", "warning")]),
-        ("6.4", Versions("6.5.0", "6.5.0"), [("osmo-server-other", "warning")]),
-        ("6.4", Versions("6.2.10", "6.4.0"), [("osmo-client-other", "warning")]),
-        ("6.4", Versions("", "6.4.0"), []),
+        ("6.4", OsmoVersions("6.4.0", "6.4.0"), []),
+        ("6.4", OsmoVersions("6.4.0", ""), []),
+        ("6.4", OsmoVersions("6.3.1", "6.3.0"), [("osmo-server-other", "error")]),
+        ("6.3", OsmoVersions("6.4.0", "6.4.0"), [("osmo-server-other", "error")]),
+        ("6.2", OsmoVersions("6.3.1", "6.3.1"), [("osmo-server-other", "warning")]),
+        ("6.4", OsmoVersions("6.5.0", "6.5.0"), [("osmo-server-other", "warning")]),
+        ("6.4", OsmoVersions("6.2.10", "6.4.0"), [("osmo-client-other", "warning")]),
+        ("6.4", OsmoVersions("", "6.4.0"), []),
     ],
 )
 def test_versions_that_differ_are_told_by_what_comes_of_it(server, there, told):
-    problems = list(versions.compared(dataclasses.replace(ORDER, server=server), there))
+    problems = list(service.compare_versions(dataclasses.replace(ORDER, server=server), there))
     assert codes(problems) == told
-    for problem in errors(problems):
-        assert [way.text for way in problem.instead] == [f"--server {there.service[:3]}"]
+    for problem in select_errors(problems):
+        assert [way.text for way in problem.suggestions] == [f"--server {there.service[:3]}"]
 
 
 def test_a_credential_of_another_type_is_none():
     order = dataclasses.replace(ORDER, credentials=(HF,))
-    [problem] = credentials_there.lacking(order, {"hf_token": "DATA", "other": "GENERIC"})
+    [problem] = service.find_missing_credentials(order, {"hf_token": "DATA", "other": "GENERIC"})
     assert (problem.code, problem.where) == ("osmo-credential-type", "--hf-credential")
-    [missing] = credentials_there.lacking(order, {"huggingface": "GENERIC"})
+    [missing] = service.find_missing_credentials(order, {"huggingface": "GENERIC"})
     assert "There is huggingface." in missing.why
 
 
 def test_the_identity_is_asked_about_every_account_that_the_job_reaches():
     sources = [
-        Source(role="dataset", kind="blob_url", uri="https://one.blob.core.windows.net/c/p"),
-        Source(role="dataset", kind="huggingface", uri="a/b"),
+        JobSource(role="dataset", kind="blob_url", uri="https://one.blob.core.windows.net/c/p"),
+        JobSource(role="dataset", kind="huggingface", uri="a/b"),
     ]
     wanted = plan(
         sources=sources,
-        inputs=(Input(url="azure://two/c/x"),),
+        inputs=(OsmoInput(url="azure://two/c/x"),),
         publishes="https://three.blob.core.windows.net/c/out",
     )
     order = dataclasses.replace(
-        ORDER, inputs=(Input(url="azure://two/c/x"),), publishes="https://three.blob.core.windows.net/c/out"
+        ORDER, inputs=(OsmoInput(url="azure://two/c/x"),), publishes="https://three.blob.core.windows.net/c/out"
     )
-    told = document.load(wanted.files["job.json"].decode())
-    assert preflight_azure.accounts(told, order) == {"one": False, "two": False, "three": True}
+    told = document.parse_document(wanted.files["job.json"].decode())
+    assert run_preflight.find_storage_accounts(told, order) == {"one": False, "two": False, "three": True}
     placement = Placement(work="/w", cache="/c", credentials={"blob_url": "/opt/key"})
     told = dataclasses.replace(told, placement=placement)
-    assert preflight_azure.accounts(told, order) == {"two": False}
+    assert run_preflight.find_storage_accounts(told, order) == {"two": False}
 
 
 def test_an_identity_is_not_looked_up_in_silence_where_no_subscription_is_known():
     order = dataclasses.replace(ORDER, publishes="azure://acc/c/out", identity="1111")
-    [problem] = preflight_azure.problems(plan(), order)
+    [problem] = run_preflight.check_azure_access(plan(), order)
     assert (problem.code, problem.severity, problem.where) == ("azure-unchecked", "warning", "--workload-identity")
-    assert [way.text for way in problem.instead] == ["--subscription-id ID"]
-    assert not list(preflight_azure.problems(plan(), dataclasses.replace(ORDER, identity="1111")))
+    assert [way.text for way in problem.suggestions] == ["--subscription-id ID"]
+    assert not list(run_preflight.check_azure_access(plan(), dataclasses.replace(ORDER, identity="1111")))

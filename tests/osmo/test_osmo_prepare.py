@@ -2,10 +2,10 @@
 
 import pytest
 from handed_over import plan
-from robotrain.problem import Rejected
-from robotrain_osmo.order import Upload
-from robotrain_osmo.platform import Osmo
-from robotrain_sources.local_path import digest
+from robotrain.errors import Rejected
+from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.spec.submission_spec import OsmoUpload
+from robotrain_sources.local_path import pin
 
 URL = "azure://acc/osmo/robotrain/data/00aa"
 OF_ONE_RUN = "azure://acc/osmo/robotrain/runs/lerobot-train-fab69e8c-1/0"
@@ -24,23 +24,26 @@ def words(osmo) -> list[tuple[str, ...]]:
 
 
 def test_folders_are_there_before_anything_is_submitted(osmo, folder):
-    wanted = plan(uploads=(Upload(path=str(folder), url=URL, flag="--dataset-path"),))
-    assert list(Osmo().prepare(wanted)) == [f"{folder} {URL}"]
+    wanted = plan(uploads=(OsmoUpload(path=str(folder), url=URL, flag="--dataset-path"),))
+    assert list(OsmoPlatform().prepare(wanted)) == [f"{folder} {URL}"]
     assert osmo.objects(URL) == {"a": b"x", ".robotrain-complete-1": b"1 file\n"}
     assert ("workflow", "submit") not in words(osmo)
 
 
 def test_what_has_no_digest_is_left_to_the_submit_which_uploads_it_anew(osmo, folder):
-    uploads = (Upload(path=str(folder), url=OF_ONE_RUN), Upload(path="", url="azure://acc/osmo/robotrain/jobs/00bb"))
-    assert list(Osmo().prepare(plan(uploads=uploads))) == []
+    uploads = (
+        OsmoUpload(path=str(folder), url=OF_ONE_RUN),
+        OsmoUpload(path="", url="azure://acc/osmo/robotrain/jobs/00bb"),
+    )
+    assert list(OsmoPlatform().prepare(plan(uploads=uploads))) == []
     assert words(osmo) == []
 
 
 def test_one_folder_that_cannot_be_uploaded_keeps_the_others_here(osmo, folder, tmp_path):
     (tmp_path / "empty").mkdir()
-    uploads = (Upload(path=str(folder), url=URL), Upload(path=str(tmp_path / "empty"), url=f"{URL}b"))
+    uploads = (OsmoUpload(path=str(folder), url=URL), OsmoUpload(path=str(tmp_path / "empty"), url=f"{URL}b"))
     with pytest.raises(Rejected) as raised:
-        list(Osmo().prepare(plan(uploads=uploads)))
+        list(OsmoPlatform().prepare(plan(uploads=uploads)))
     assert [problem.code for problem in raised.value.problems] == ["upload-empty"]
     assert words(osmo) == []
 
@@ -50,7 +53,7 @@ def test_the_command_line_brings_folders_and_sends_nothing(osmo, robotrain, push
     words_said = ("submit", "--platform", "osmo", "--pool", "default", "--dataset-path", pusht, "--assets-only")
     answer = robotrain(*words_said, "--storage-account", "acc0", "--tracking-uri", "none")
     assert answer.exit_code == 0, answer.stderr
-    held = digest.of(pusht)
+    held = pin.compute_folder_digest(pusht)
     assert held.hex in answer.stdout
     assert "was not sent" in answer.stderr
     assert ("workflow", "submit") not in words(osmo)

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from robotrain.problem import render
-from robotrain_osmo.cli import refusals
-from robotrain_osmo.cli.command import Answer
+from robotrain.errors import format_problem
+from robotrain_osmo.client import failures
+from robotrain_osmo.client.command import OsmoCommandResult
 
 SERVER_SAID = "Server responded with status code 400\n"
 VERSIONS = (
@@ -238,10 +238,10 @@ ROWS = [
 
 @pytest.mark.parametrize(("code", "out", "told", "certain", "words"), ROWS, ids=[f"{row[2]}-{row[0]}" for row in ROWS])
 def test_what_osmo_says_is_told_with_its_cause_and_its_way_out(code, out, told, certain, words):
-    refusal = refusals.of(Answer(code, out, VERSIONS + SERVER_SAID))
+    refusal = failures.diagnose_failure(OsmoCommandResult(code, out, VERSIONS + SERVER_SAID))
     assert refusal is not None
     assert (refusal.code, refusal.certain) == (told, certain)
-    text = render(refusal.problem())
+    text = format_problem(refusal.to_problem())
     assert words in text
     assert "pydantic" not in text
     assert "Header" not in text
@@ -249,32 +249,34 @@ def test_what_osmo_says_is_told_with_its_cause_and_its_way_out(code, out, told, 
 
 
 def test_exit_code_0_is_success_whatever_is_printed():
-    assert refusals.of(Answer(0, failed("Must login first"), "")) is None
+    assert failures.diagnose_failure(OsmoCommandResult(0, failed("Must login first"), "")) is None
 
 
 def test_a_command_of_another_grammar_is_told_as_that():
     usage = "usage: osmo workflow list [-h]\nosmo workflow list: error: unrecognized arguments: --offset 3\n"
-    refusal = refusals.of(Answer(2, "", usage))
+    refusal = failures.diagnose_failure(OsmoCommandResult(2, "", usage))
     assert refusal is not None
     assert refusal.code == "osmo-usage"
     assert refusal.why == "unrecognized arguments: --offset 3"
 
 
 def test_what_takes_too_long_is_not_taken_for_a_refusal():
-    refusal = refusals.of(Answer(-15, "", "", overdue=True))
+    refusal = failures.diagnose_failure(OsmoCommandResult(-15, "", "", timed_out=True))
     assert refusal is not None
     assert (refusal.code, refusal.certain) == ("osmo-overdue", False)
 
 
 def test_no_secret_of_an_unknown_text_is_shown():
-    refusal = refusals.of(Answer(1, failed("no access with hf_abcdefghijklmnopqrstuvwx here"), ""))
+    refusal = failures.diagnose_failure(
+        OsmoCommandResult(1, failed("no access with hf_abcdefghijklmnopqrstuvwx here"), "")
+    )
     assert refusal is not None
-    assert "hf_abc" not in render(refusal.problem())
+    assert "hf_abc" not in format_problem(refusal.to_problem())
 
 
 def test_every_way_to_make_a_credential_reads_it_from_a_file():
     for code, out, _, _, _ in ROWS:
-        refusal = refusals.of(Answer(code, out, ""))
+        refusal = failures.diagnose_failure(OsmoCommandResult(code, out, ""))
         assert refusal is not None
         lines = [way.text for way in refusal.instead if "credential set" in way.text]
         assert all("--payload-file" in line and "--payload " not in line for line in lines)
@@ -283,12 +285,12 @@ def test_every_way_to_make_a_credential_reads_it_from_a_file():
 @pytest.mark.parametrize(
     ("answer", "passing"),
     [
-        (Answer(code=1, out="", err="Must login first\n"), False),
-        (Answer(code=1, out="", err="RBAC: access denied\n"), False),
-        (Answer(code=1, out="", err=REFUSED_CONNECTION), True),
-        (Answer(code=1, out=failed("Internal Server Error", 503), err=""), True),
-        (Answer(code=1, out="", err="words that nobody foresaw\n"), True),
+        (OsmoCommandResult(exit_code=1, stdout="", stderr="Must login first\n"), False),
+        (OsmoCommandResult(exit_code=1, stdout="", stderr="RBAC: access denied\n"), False),
+        (OsmoCommandResult(exit_code=1, stdout="", stderr=REFUSED_CONNECTION), True),
+        (OsmoCommandResult(exit_code=1, stdout=failed("Internal Server Error", 503), stderr=""), True),
+        (OsmoCommandResult(exit_code=1, stdout="", stderr="words that nobody foresaw\n"), True),
     ],
 )
 def test_only_what_may_pass_by_itself_is_worth_waiting_for(answer, passing):
-    assert refusals.Refused(refusals.of(answer)).passing is passing
+    assert failures.CommandFailed(failures.diagnose_failure(answer)).transient is passing

@@ -10,16 +10,16 @@ from typing import Any
 
 import planned
 import pytest
-import robotrain
+import robotrain.api
 import yaml
 from planned import ONE, PINNED, TWO, blobs, job, placement, plan, source, task, workflow
-from robotrain.job import Job
-from robotrain.plan import Plan
-from robotrain.problem import Rejected
-from robotrain_osmo import order
-from robotrain_osmo.order import Order
-from robotrain_osmo.spec import size, text
-from robotrain_runtime import document
+from robotrain.errors import Rejected
+from robotrain.model.job import Job
+from robotrain.model.plan import Plan
+from robotrain_osmo.spec import submission_spec
+from robotrain_osmo.spec import workflow as spec_workflow
+from robotrain_osmo.spec.submission_spec import OsmoSubmissionSpec
+from robotrain_runtime.contract import document
 
 RENDER = """
 import sys; sys.path.insert(0, sys.argv[1])
@@ -35,8 +35,8 @@ WORKSPACE = {
 }
 
 
-def order_of(of: Plan) -> Order:
-    return order.load(of.files["osmo.json"])
+def order_of(of: Plan) -> OsmoSubmissionSpec:
+    return submission_spec.parse_submission_spec(of.files["osmo.json"])
 
 
 def test_what_is_in_the_archive_is_the_payload_and_the_document_that_is_shown() -> None:
@@ -202,7 +202,7 @@ class TestCheckpoints:
 
     def test_each_submission_has_a_folder_of_its_own(self) -> None:
         made = plan(job(publish_url="s3://robots/runs/"))
-        places = [order_of(made).published_by(f"{made.run}-{number}") for number in (1, 2)]
+        places = [order_of(made).get_publish_url(f"{made.run}-{number}") for number in (1, 2)]
         assert places == [f"s3://robots/runs/{made.run}-{number}/checkpoints" for number in (1, 2)]
 
     def test_a_checkpoint_that_osmo_copied_is_brought_to_go_on_from(self) -> None:
@@ -215,7 +215,7 @@ class TestCheckpoints:
 
     def test_the_container_is_not_told_of_what_osmo_sees_to(self) -> None:
         made = plan(job(publish_url="gs://robots/runs"))
-        told = document.load(made.files["job.json"].decode())
+        told = document.parse_document(made.files["job.json"].decode())
         assert told.parameters["publish_url"] is None
         assert made.job["publish_url"] == "gs://robots/runs"
 
@@ -232,7 +232,7 @@ class TestCheckpoints:
         assert "checkpoint" not in task(made)
         assert placement(made).left == ""
         assert order_of(made).publishes == ONE
-        assert document.load(made.files["job.json"].decode()).parameters["publish_url"] == ONE
+        assert document.parse_document(made.files["job.json"].decode()).parameters["publish_url"] == ONE
 
 
 class TestCredentials:
@@ -296,11 +296,11 @@ class TestTracking:
         assert "MLFLOW_HTTP_REQUEST_TIMEOUT" not in task(made)["environment"]
 
     def test_the_half_that_finds_a_workspace_travels_only_where_it_is_needed(self) -> None:
-        from robotrain_osmo.platform import Osmo
+        from robotrain_osmo.platform import OsmoPlatform
 
         with_one = planned.settings(tracking_uri=None, **WORKSPACE)
-        assert set(Osmo().halves(job(), with_one)) == {"tracking.azureml"}
-        assert Osmo().halves(job(), planned.settings()) == {}
+        assert set(OsmoPlatform().container_plugins(job(), with_one)) == {"tracking.azureml"}
+        assert OsmoPlatform().container_plugins(job(), planned.settings()) == {}
 
 
 class TestSharedMemory:
@@ -334,21 +334,21 @@ class TestSize:
     )
     def test_ordinary_workflows_are_not_spoken_of(self, given: dict[str, Any]) -> None:
         tracked = {"tracking_uri": "azureml-workspace://S/rg/ws"}
-        made = robotrain.render(platform="osmo", pool="p", publish_url=TWO, **tracked, **given)
-        assert len(made.files["workflow.yaml"]) < 0.8 * size.LARGE
+        made = robotrain.api.render(platform="osmo", pool="p", publish_url=TWO, **tracked, **given)
+        assert len(made.files["workflow.yaml"]) < 0.8 * spec_workflow.LARGE_WORKFLOW_BYTES
 
     def test_a_large_one_is_warned_about_with_the_way_out(self) -> None:
         large = planned.payload(320 << 10)
-        (problem,) = size.wrong_with(plan(job(), packed=large))
-        assert (problem.severity, problem.instead[0].text) == ("warning", "--storage-account NAME")
-        assert list(size.wrong_with(plan(job(), packed=large, storage_account="acc"))) == []
+        (problem,) = spec_workflow.check_workflow_size(plan(job(), packed=large))
+        assert (problem.severity, problem.suggestions[0].text) == ("warning", "--storage-account NAME")
+        assert list(spec_workflow.check_workflow_size(plan(job(), packed=large, storage_account="acc"))) == []
 
     def test_one_that_osmo_would_not_take_is_refused_with_the_way_out(self) -> None:
         with pytest.raises(Rejected) as rejected:
             plan(job(), packed=planned.payload(800 << 10))
         (problem,) = rejected.value.problems
         assert problem.code == "osmo-workflow-too-large"
-        assert "--storage-account" in problem.instead[0].text
+        assert "--storage-account" in problem.suggestions[0].text
 
     def test_with_a_storage_account_the_archive_is_uploaded_and_is_the_last_input(self) -> None:
         made = plan(job(publish_url="s3://robots/runs"), packed=planned.payload(800 << 10), storage_account="acc")
@@ -360,21 +360,21 @@ class TestSize:
         assert task(made)["inputs"][-1] == {"url": upload.url}
         assert task(made)["command"][3] == "${ROBOTRAIN_INPUT_1}/payload.tar.bz2"
         assert planned.unpacked(packed)["job.json"] == made.files["job.json"]
-        assert list(size.wrong_with(made)) == []
+        assert list(spec_workflow.check_workflow_size(made)) == []
 
 
 def test_an_order_reads_back_as_it_was_written() -> None:
     made = plan(job(source("local_path", "/d", pin=PINNED), wandb=True), storage_account="acc", workload_identity="id")
     kept = order_of(made)
-    assert order.dump(kept) == made.files["osmo.json"]
+    assert submission_spec.dump_submission_spec(kept) == made.files["osmo.json"]
     assert dataclasses.replace(kept) == kept
     assert kept.identity == "id"
 
 
 def test_a_value_that_is_a_template_is_never_written() -> None:
-    with pytest.raises(text.TemplateError):
+    with pytest.raises(spec_workflow.WorkflowTemplateError):
         plan(job(), gpu_platform="{{ config }}")
-    with pytest.raises(text.TemplateError):
+    with pytest.raises(spec_workflow.WorkflowTemplateError):
         plan(job(), image="$(HOSTNAME)")
 
 

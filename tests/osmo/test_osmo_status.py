@@ -3,29 +3,31 @@
 import time
 
 import pytest
-from robotrain.problem import Rejected
-from robotrain.run import RunGone
-from robotrain_osmo.watch import events, reasons, states
-from robotrain_runtime.event import Checkpoint, Outcome, Published, Stage
+from robotrain.errors import Rejected
+from robotrain.model.run import RunGone
+from robotrain_osmo.observe import status, workflow_state
+from robotrain_runtime.contract.event import Checkpoint, Outcome, Published, Stage
 
 
-def told(word: str, task: str, **more) -> states.Workflow:
+def told(word: str, task: str, **more) -> workflow_state.WorkflowState:
     """As OSMO answers; more: of the workflow or, where it is the task's, of its one task."""
     of_task = {name: more.pop(name) for name in ("retry_id", "exit_code", "failure_message") if name in more}
     tasks = [{"name": "train", "retry_id": 0, "status": task, **of_task}]
-    return states.read({"name": "lerobot-train-1", "status": word, "groups": [{"tasks": tasks}], **more}, "train")
+    return workflow_state.parse_workflow(
+        {"name": "lerobot-train-1", "status": word, "groups": [{"tasks": tasks}], **more}, "train"
+    )
 
 
 def test_a_workflow_that_waits_says_what_for():
-    reason = reasons.waiting(told("PENDING", "SCHEDULING", queued_time=700.0))
+    reason = status.explain_waiting(told("PENDING", "SCHEDULING", queued_time=700.0))
     assert reason == "no machine of the pool is free for it yet, for more than 10 min"
-    assert "its image is being pulled" in reasons.waiting(told("PENDING", "INITIALIZING"))
-    assert "preparing" in reasons.waiting(told("WAITING", "WAITING"))
+    assert "its image is being pulled" in status.explain_waiting(told("PENDING", "INITIALIZING"))
+    assert "preparing" in status.explain_waiting(told("WAITING", "WAITING"))
 
 
 def test_what_it_waits_for_is_said_in_the_same_words_as_time_goes_on():
     seconds = (601.0, 650.0, 1100.0)
-    assert len({reasons.waiting(told("PENDING", "SCHEDULING", queued_time=one)) for one in seconds}) == 1
+    assert len({status.explain_waiting(told("PENDING", "SCHEDULING", queued_time=one)) for one in seconds}) == 1
 
 
 PULLING = (
@@ -51,39 +53,41 @@ UNSCHEDULED = "FailedScheduling: 0/3 nodes are available: 3 Insufficient nvidia.
     ],
 )
 def test_of_the_events_of_a_pod_the_one_that_tells_why_counts_until_it_is_over(told, worst):
-    assert events.worst(told) == worst
+    assert status.find_blocking_event(told) == worst
 
 
 def test_what_keeps_a_workflow_waiting_is_told_from_its_events():
-    reason = reasons.waiting(told("PENDING", "INITIALIZING"), PULLING[2])
+    reason = status.explain_waiting(told("PENDING", "INITIALIZING"), PULLING[2])
     assert reason.startswith("its image nvcr.io/x/y:9 could not be pulled: look that --image is right")
-    reason = reasons.waiting(told("PENDING", "SCHEDULING", queued_time=700.0), UNSCHEDULED)
+    reason = status.explain_waiting(told("PENDING", "SCHEDULING", queued_time=700.0), UNSCHEDULED)
     assert reason.startswith("no machine of the pool is free for it yet, for more than 10 min (OSMO: FailedScheduling")
     assert "Insufficient nvidia.com/gpu" in reason
-    assert "hunter2" not in reasons.waiting(told("PENDING", "SCHEDULING"), "Failed: https://me:hunter2@x/y?sig=abcdef")
+    assert "hunter2" not in status.explain_waiting(
+        told("PENDING", "SCHEDULING"), "Failed: https://me:hunter2@x/y?sig=abcdef"
+    )
 
 
 def test_events_are_asked_for_once_a_workflow_waits_for_long(run, monkeypatch):
-    monkeypatch.setattr(events, "QUIET_SECONDS", 0.3)
+    monkeypatch.setattr(status, "EVENTS_QUIET_SECONDS", 0.3)
     for one in PULLING:
         run.osmo.event(run.id, one)
-    run.becomes("INITIALIZING")
+    run.set_native_state("INITIALIZING")
     run.osmo.forget()
     assert "is being pulled" in run.status().reason
     assert len(run.osmo.calls) == 1
-    monkeypatch.setattr(events, "WAITED", 0.0)
+    monkeypatch.setattr(status, "MIN_WAIT_SECONDS", 0.0)
     assert "nvcr.io/x/y:9 could not be pulled" in run.status().reason
     assert [call[:3] for call in run.osmo.calls][-1] == ["workflow", "events", run.id]
 
 
 def test_a_queue_timeout_is_told_while_it_waits_but_not_the_longest_that_osmo_has():
-    reason = reasons.waiting(told("PENDING", "SCHEDULING", queue_timeout=7200.0))
+    reason = status.explain_waiting(told("PENDING", "SCHEDULING", queue_timeout=7200.0))
     assert reason.endswith("OSMO gives up after 2:00 h (--queue-timeout)")
-    assert "gives up" not in reasons.waiting(told("PENDING", "SCHEDULING", queue_timeout=5184000.0))
+    assert "gives up" not in status.explain_waiting(told("PENDING", "SCHEDULING", queue_timeout=5184000.0))
 
 
 def test_a_workflow_that_runs_has_begun_at_a_time_and_needs_no_reason(run):
-    status = run.becomes("RUNNING", started="2026-11-20T06:05:29.5").status()
+    status = run.set_native_state("RUNNING", started="2026-11-20T06:05:29.5").status()
     assert (status.state, status.reason, status.started) == ("running", "", 1795154729.5)
     assert status.ended is None
 
@@ -97,7 +101,7 @@ def test_times_of_osmo_are_utc_wherever_one_is(monkeypatch):
 
 
 def test_one_that_completed_succeeded(run):
-    status = run.becomes("COMPLETED", exit_code=0).status()
+    status = run.set_native_state("COMPLETED", exit_code=0).status()
     assert (status.state, status.reason, status.exit_code) == ("succeeded", "", 0)
     assert status.finished
     assert status.ended
@@ -105,7 +109,7 @@ def test_one_that_completed_succeeded(run):
 
 def test_one_that_was_cancelled_says_by_whom():
     cancelled = told("FAILED_CANCELED", "FAILED_CANCELED", cancelled_by="anna")
-    assert (cancelled.state, reasons.cancelled(cancelled)) == ("cancelled", "anna cancelled it")
+    assert (cancelled.state, status.explain_cancellation(cancelled)) == ("cancelled", "anna cancelled it")
 
 
 def test_a_time_that_ran_out_is_no_cancelling():
@@ -142,27 +146,27 @@ FAILURES = [
 def test_a_failure_says_what_it_was_and_what_to_do(word, code, message, said):
     failed = told(word, word, exit_code=code, failure_message=message)
     assert failed.state == "failed"
-    reason = reasons.failed(failed)
+    reason = status.explain_failure(failed)
     assert [part for part in said if part not in reason] == []
 
 
 def test_a_lost_machine_is_told_by_the_task_where_the_workflow_only_failed():
     failed = told("FAILED", "FAILED_BACKEND_ERROR", failure_message="Node got removed")
     assert failed.state == "failed"
-    assert "not the job" in reasons.failed(failed)
+    assert "not the job" in status.explain_failure(failed)
 
 
 def test_a_failure_that_nobody_knows_is_a_failure_with_its_word():
     failed = told("FAILED_BY_MOONLIGHT", "FAILED_BY_MOONLIGHT", failure_message="full moon")
     assert failed.state == "failed"
-    assert reasons.failed(failed) == "OSMO calls it FAILED_BY_MOONLIGHT (OSMO: full moon)"
+    assert status.explain_failure(failed) == "OSMO calls it FAILED_BY_MOONLIGHT (OSMO: full moon)"
 
 
 @pytest.mark.parametrize(("started", "state"), [(None, "pending"), ("2026-11-20T06:05:29", "running")])
 def test_a_state_that_nobody_knows_ends_nothing(started, state):
     unknown = told("HIBERNATING", "DREAMING", start_time=started)
-    assert (unknown.state, unknown.finished) == (state, False)
-    assert "HIBERNATING" in reasons.waiting(unknown)
+    assert (unknown.state, unknown.is_finished) == (state, False)
+    assert "HIBERNATING" in status.explain_waiting(unknown)
 
 
 def test_a_state_that_nobody_knows_is_read_by_that_of_its_task():
@@ -175,47 +179,47 @@ def test_of_several_tries_the_newest_counts():
         {"name": "train", "retry_id": number, "status": word} for number, word in enumerate(("RESCHEDULED", "RUNNING"))
     ]
     for tasks in (tries, tries[::-1]):
-        found = states.read({"status": "RUNNING", "groups": [{"tasks": tasks}]}, "train")
-        assert (found.task, found.retry) == ("RUNNING", 1)
+        found = workflow_state.parse_workflow({"status": "RUNNING", "groups": [{"tasks": tasks}]}, "train")
+        assert (found.task_status, found.retry) == ("RUNNING", 1)
 
 
 def test_the_word_of_a_run_that_ended_otherwise_than_osmo_says_is_not_taken():
     failed = told("FAILED", "FAILED", exit_code=1)
-    assert reasons.of_outcome(failed, Outcome(state="failed", exit_code=1, reason="why")) == "why"
-    assert reasons.of_outcome(failed, Outcome(state="failed", exit_code=75, reason="why")) == ""
-    assert reasons.of_outcome(failed, Outcome(state="succeeded", exit_code=0, reason="why")) == ""
+    assert status.explain_outcome(failed, Outcome(state="failed", exit_code=1, reason="why")) == "why"
+    assert status.explain_outcome(failed, Outcome(state="failed", exit_code=75, reason="why")) == ""
+    assert status.explain_outcome(failed, Outcome(state="succeeded", exit_code=0, reason="why")) == ""
 
 
 @pytest.mark.slow
 def test_the_newest_try_counts_and_an_earlier_one_is_told(run):
-    run.becomes("RUNNING")
+    run.set_native_state("RUNNING")
     run.osmo.retry(run.id, exit_code=3006)
-    assert run.becomes("SCHEDULING").status().state == "pending"
+    assert run.set_native_state("SCHEDULING").status().state == "pending"
     assert run.status().reason.startswith("its machine was taken away, and it was started again (retry 1): no machine")
-    assert run.becomes("RUNNING").status().reason.endswith("(retry 1)")
+    assert run.set_native_state("RUNNING").status().reason.endswith("(retry 1)")
 
 
 def test_why_it_failed_is_the_words_of_the_run_itself_where_there_are_any(run):
-    run.becomes("RUNNING").say("Traceback …")
+    run.set_native_state("RUNNING").say("Traceback …")
     run.tell(
         Outcome(state="failed", exit_code=4, reason="azure says 403: give the identity a role", fault="configuration")
     )
-    assert run.becomes("FAILED", exit_code=4).status().reason == "azure says 403: give the identity a role"
+    assert run.set_native_state("FAILED", exit_code=4).status().reason == "azure says 403: give the identity a role"
     assert run.status().exit_code == 4
 
 
 @pytest.mark.slow
 def test_the_word_of_an_earlier_try_is_not_taken_for_that_of_the_last(run):
-    run.becomes("RUNNING").tell(Outcome(state="failed", exit_code=143, reason="word of the first"))
+    run.set_native_state("RUNNING").tell(Outcome(state="failed", exit_code=143, reason="word of the first"))
     run.tell(Stage(name="preflight", state="started"))
-    assert "word of the first" not in run.becomes("FAILED", exit_code=143).status().reason
+    assert "word of the first" not in run.set_native_state("FAILED", exit_code=143).status().reason
 
 
 @pytest.mark.slow
 def test_the_log_is_read_only_of_runs_that_failed_by_themselves(run):
     for word, calls in (("RUNNING", 1), ("FAILED_EVICTED", 1), ("FAILED", 2)):
         run.osmo.forget()
-        assert run.becomes(word).status()
+        assert run.set_native_state(word).status()
         assert len(run.osmo.calls) == calls
 
 
@@ -234,7 +238,7 @@ def test_an_osmo_that_cannot_be_asked_says_why_and_the_run_is_not_taken_for_lost
 
 
 def test_no_secret_of_a_failure_message_is_shown(run):
-    run.becomes(
+    run.set_native_state(
         "FAILED_START_ERROR", message="https://a.blob.core.windows.net/c?sv=1&sig=c2VjcmV0 hf_abcdefghijklmnopqrst"
     )
     assert "c2VjcmV0" not in run.status().reason
@@ -243,18 +247,18 @@ def test_no_secret_of_a_failure_message_is_shown(run):
 
 @pytest.mark.parametrize("answer", [None, [], {}, {"groups": 3}, {"status": 4, "groups": [{"tasks": [None, {}]}]}])
 def test_an_answer_of_another_shape_ends_nothing(answer):
-    assert states.read(answer).state == "pending"
+    assert workflow_state.parse_workflow(answer).state == "pending"
 
 
 def test_status_names_the_workflow_and_no_folder_of_a_machine_that_is_gone(run, robotrain):
     run.reference["publishes"] = "azure://robots/checkpoints/one"
     made = Checkpoint(step=400, path="/tmp/robotrain/here/000400")
-    run.becomes("RUNNING").tell(made)
+    run.set_native_state("RUNNING").tell(made)
     text = robotrain("status", run.record()).stdout
     assert f"workflow    {run.id}" in text
     assert "copied to   azure://robots/checkpoints/one" in text
     assert made.path in text
-    run.becomes("COMPLETED", exit_code=0)
+    run.set_native_state("COMPLETED", exit_code=0)
     text = robotrain("status").stdout
     assert made.path not in text
     assert "checkpoint  step 400; its machine is gone: `robotrain outputs` lists the copies" in text
@@ -272,8 +276,10 @@ def test_a_submit_names_the_workflow(osmo, robotrain, pusht):
 @pytest.mark.slow
 def test_what_was_published_takes_the_place_of_the_folder_it_was_made_in(run, robotrain):
     to = "https://robots.blob.core.windows.net/checkpoints/one/000400"
-    run.becomes("RUNNING").tell(Checkpoint(step=400, path="/tmp/robotrain/here/000400"), Published(step=400, to=to))
-    name = run.becomes("FAILED", exit_code=1).record()
+    run.set_native_state("RUNNING").tell(
+        Checkpoint(step=400, path="/tmp/robotrain/here/000400"), Published(step=400, to=to)
+    )
+    name = run.set_native_state("FAILED", exit_code=1).record()
     text = robotrain("status", name).stdout
     assert f"published   step 400, {to}" in text
     assert "/tmp/robotrain" not in text
@@ -281,7 +287,7 @@ def test_what_was_published_takes_the_place_of_the_folder_it_was_made_in(run, ro
 
 @pytest.mark.slow
 def test_status_on_the_command_line_tells_state_reason_and_what_to_type(run, robotrain):
-    name = run.becomes("FAILED_IMAGE_PULL", message='Failed to pull image "nvcr.io/x/y:9"').record()
+    name = run.set_native_state("FAILED_IMAGE_PULL", message='Failed to pull image "nvcr.io/x/y:9"').record()
     answer = robotrain("status", name)
     assert answer.exit_code == 0
     assert f"{name}  failed  on osmo" in answer.stdout

@@ -7,14 +7,13 @@ import handed_over
 import pytest
 from handed_over import MARK, RUN, plan, take
 from osmo_stand_in import platform, pool
-from robotrain.problem import Rejected, render
-from robotrain_osmo.cli import asking
-from robotrain_osmo.hand_over import sending
-from robotrain_osmo.hand_over.submit import Unanswered
-from robotrain_osmo.order import Credential, Upload
-from robotrain_osmo.platform import Osmo
+from robotrain.errors import Rejected, Unanswered, format_problem
+from robotrain_osmo.client import service
+from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.spec.submission_spec import OsmoCredential, OsmoUpload
+from robotrain_osmo.submit import reconcile
 
-HF = Credential(name="hf_token", key="hf_token", flag="--hf-credential", what="your Hugging Face token")
+HF = OsmoCredential(name="hf_token", key="hf_token", flag="--hf-credential", what="your Hugging Face token")
 
 
 @pytest.fixture
@@ -38,15 +37,15 @@ def submits(osmo) -> list[list[str]]:
 def refused(wanted) -> str:
     """What is told of the one problem."""
     with pytest.raises(Rejected) as raised:
-        Osmo().submit(wanted)
+        OsmoPlatform().submit(wanted)
     [problem] = raised.value.problems
-    return render(problem)
+    return format_problem(problem)
 
 
 def test_a_workflow_is_handed_over_once_with_its_pool_and_its_priority(osmo, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     wanted = plan(priority="LOW", publishes="azure://acc/c/x/{{workflow_id}}")
-    reference = Osmo().submit(wanted)
+    reference = OsmoPlatform().submit(wanted)
     assert reference == {
         "workflow": f"{RUN}-1",
         "cli": "osmo",
@@ -63,7 +62,7 @@ def test_a_workflow_is_handed_over_once_with_its_pool_and_its_priority(osmo, tmp
     assert not list(tmp_path.glob("robotrain-*"))
     assert workflow.task["environment"] == {"ROBOTRAIN_PLAN": MARK}
     asked = len(osmo.calls)
-    assert Osmo().find(wanted) == reference
+    assert OsmoPlatform().find(wanted) == reference
     assert len(osmo.calls) == asked  # the answer was heard, and is remembered
 
 
@@ -97,7 +96,7 @@ def test_a_credential_without_the_key_is_told_with_the_keys_it_has(osmo):
 
 def test_a_moment_s_hurry_of_the_service_costs_one_more_try(osmo):
     osmo.fail("workflow submit", "sandbox", times=1)
-    assert Osmo().submit(plan())["workflow"] == f"{RUN}-1"
+    assert OsmoPlatform().submit(plan())["workflow"] == f"{RUN}-1"
     assert len(submits(osmo)) == 2
 
 
@@ -111,37 +110,37 @@ def test_a_service_that_is_always_in_a_hurry_is_told(osmo):
 @pytest.mark.slow
 def test_a_submit_whose_answer_was_lost_is_found_again(osmo, capsys):
     osmo.fail("workflow submit", "lost")
-    assert Osmo().submit(plan())["workflow"] == f"{RUN}-1"
+    assert OsmoPlatform().submit(plan())["workflow"] == f"{RUN}-1"
     assert len(osmo.workflows) == 1
-    assert f"it took {RUN}-1 all the same" in capsys.readouterr().err
+    assert f"it took {RUN}-1 all the same" in capsys.readouterr().stderr
 
 
 @pytest.mark.slow
 def test_a_service_that_failed_has_perhaps_taken_it(osmo):
     osmo.fail("workflow submit", "server_error")
     with pytest.raises(Unanswered, match="HTTP 500"):
-        Osmo().submit(plan())
+        OsmoPlatform().submit(plan())
 
 
 def test_what_was_there_before_is_never_taken_for_this_one(osmo, monkeypatch):
     """Of an equal job that another state folder sent: the same name, the same text."""
-    monkeypatch.setattr(sending, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(reconcile, "SETTLE_SECONDS", 0.0)
     for _ in range(2):
         osmo.set_state(take(osmo), task_status="FAILED")
     osmo.fail("workflow submit", "server_error")
     wanted = plan()
     with pytest.raises(Unanswered, match="HTTP 500"):
-        Osmo().submit(wanted)
-    assert Osmo().find(wanted) is None
+        OsmoPlatform().submit(wanted)
+    assert OsmoPlatform().find(wanted) is None
     assert len(osmo.workflows) == 2
-    assert Osmo().submit(wanted)["workflow"] == f"{RUN}-3"
+    assert OsmoPlatform().submit(wanted)["workflow"] == f"{RUN}-3"
 
 
 @pytest.mark.slow
 def test_of_several_of_the_name_the_one_that_was_taken_just_now_is_found(osmo):
     osmo.set_state(take(osmo), task_status="FAILED")
     osmo.fail("workflow submit", "lost")
-    assert Osmo().submit(plan())["workflow"] == f"{RUN}-2"
+    assert OsmoPlatform().submit(plan())["workflow"] == f"{RUN}-2"
 
 
 @pytest.mark.slow
@@ -153,23 +152,23 @@ def test_where_nobody_tells_what_is_there_nothing_is_sent(osmo):
 
 def test_a_busy_service_is_asked_as_often_for_an_answer_as_to_take_a_workflow(osmo, monkeypatch):
     pauses: list[float] = []
-    monkeypatch.setattr(asking, "time", SimpleNamespace(sleep=pauses.append))
+    monkeypatch.setattr(service, "time", SimpleNamespace(sleep=pauses.append))
     osmo.fail("workflow list", "answer", code=75, times=3)
     osmo.fail("workflow submit", "answer", code=75, times=3)
-    assert Osmo().submit(plan())["workflow"] == f"{RUN}-1"
+    assert OsmoPlatform().submit(plan())["workflow"] == f"{RUN}-1"
     assert pauses == [0.5, 1.0, 2.0] * 2
 
 
 @pytest.mark.parametrize("stdout", ["", "Workflow submit successful.", '{"overview": "x"}', '{"name": null}', "[]"])
 def test_a_success_without_a_name_is_no_answer(says, stdout):
     with pytest.raises(Unanswered, match="names no workflow"):
-        Osmo().submit(plan(cli=says(stdout)))
+        OsmoPlatform().submit(plan(cli=says(stdout)))
 
 
 def test_warnings_of_the_service_are_passed_on(says, capsys):
     answer = f'noise\n{{"name": "{RUN}-1", "warnings": ["label team is missing"]}}'
-    assert Osmo().submit(plan(cli=says(answer)))["workflow"] == f"{RUN}-1"
-    assert "OSMO warns: label team is missing" in capsys.readouterr().err
+    assert OsmoPlatform().submit(plan(cli=says(answer)))["workflow"] == f"{RUN}-1"
+    assert "OSMO warns: label team is missing" in capsys.readouterr().stderr
 
 
 def test_a_plan_that_was_tampered_with_is_not_sent(osmo):
@@ -190,9 +189,9 @@ def test_every_version_of_the_command_and_the_service_is_spoken_to(osmo, tmp_pat
     (tmp_path / "data" / ".cache").mkdir(parents=True)
     for name in ("a", ".cache/b"):
         (tmp_path / "data" / name).write_text(name)
-    upload = Upload(path=str(tmp_path / "data"), url="azure://acc/osmo/x", flag="--dataset-path")
+    upload = OsmoUpload(path=str(tmp_path / "data"), url="azure://acc/osmo/x", flag="--dataset-path")
     wanted = plan(server=version.rpartition(".")[0], credentials=(HF,), uploads=(upload,), priority="HIGH")
-    assert [problem.code for problem in Osmo().preflight(wanted)] == ["osmo-upload"]
-    reference = Osmo().submit(wanted)
+    assert [problem.code for problem in OsmoPlatform().preflight(wanted)] == ["osmo-upload"]
+    reference = OsmoPlatform().submit(wanted)
     assert osmo.objects("azure://acc/osmo/x") == {"a": b"a", ".robotrain-complete-1": b"1 file\n"}
-    assert Osmo().find(wanted) == reference
+    assert OsmoPlatform().find(wanted) == reference

@@ -5,15 +5,15 @@ import shutil
 
 import pytest
 from handed_over import plan
-from robotrain.problem import Rejected
-from robotrain_azure import data_from_here
-from robotrain_osmo import order as orders
-from robotrain_osmo.hand_over import upload
-from robotrain_osmo.order import Upload
-from robotrain_osmo.platform import Osmo
-from robotrain_runtime import document
-from robotrain_runtime.document import Mount, Placement, Source
-from robotrain_sources.local_path import digest
+from robotrain.errors import Rejected
+from robotrain_azure import preflight_checks
+from robotrain_osmo.platform import OsmoPlatform
+from robotrain_osmo.spec import submission_spec as orders
+from robotrain_osmo.spec.submission_spec import OsmoUpload
+from robotrain_osmo.submit import upload
+from robotrain_runtime.contract import document
+from robotrain_runtime.contract.document import JobSource, Mount, Placement
+from robotrain_sources.local_path import pin as local_path_pin
 
 URL = "azure://acc/osmo/robotrain/data/00aa"
 FILES = {"meta/info.json": b"{}", "data/a b.parquet": b"x" * 1000, "b.c/d.e": b"."}
@@ -32,14 +32,14 @@ def folder(tmp_path):
 
 def of(folder, url: str = URL, pin: str = "", **order):
     """A plan that uploads a folder."""
-    upload = Upload(path=str(folder), url=url, flag="--dataset-path")
-    source = Source(role="dataset", kind="local_path", uri=str(folder), pin=pin)
+    upload = OsmoUpload(path=str(folder), url=url, flag="--dataset-path")
+    source = JobSource(role="dataset", kind="local_path", uri=str(folder), pin=pin)
     return plan(sources=(source,), uploads=(upload,), **order)
 
 
 def refused(wanted):
     with pytest.raises(Rejected) as raised:
-        Osmo().submit(wanted)
+        OsmoPlatform().submit(wanted)
     return raised.value.problems
 
 
@@ -57,25 +57,25 @@ def submits(osmo) -> int:
 
 
 def test_a_folder_s_files_lie_directly_below_its_address(osmo, folder, capsys):
-    Osmo().submit(of(folder, pin=digest.of(folder).pin))
+    OsmoPlatform().submit(of(folder, pin=local_path_pin.compute_folder_digest(folder).pin))
     assert osmo.objects(URL) == FILES | {SEAL: b"3 files\n"}
     assert submits(osmo) == 1
-    assert f"uploading {folder} to {URL}: 3 files, 1.0 kB" in capsys.readouterr().err
+    assert f"uploading {folder} to {URL}: 3 files, 1.0 kB" in capsys.readouterr().stderr
 
 
 @pytest.mark.slow
 def test_what_is_there_already_is_not_uploaded_again(osmo, folder, capsys):
     osmo.put(URL, FILES | {SEAL: b""})
-    Osmo().submit(of(folder))
+    OsmoPlatform().submit(of(folder))
     assert (uploads(osmo), submits(osmo)) == (0, 1)
-    assert "is there already" in capsys.readouterr().err
+    assert "is there already" in capsys.readouterr().stderr
 
 
 @pytest.mark.slow
 def test_what_nobody_saw_arrive_unchanged_is_uploaded_again(osmo, folder):
     """All names are there, and one content is not: a folder that was changed while somebody uploaded it."""
     osmo.put(URL, FILES | {"meta/info.json": b"[]"})
-    Osmo().submit(of(folder))
+    OsmoPlatform().submit(of(folder))
     assert files(osmo) == FILES
 
 
@@ -85,8 +85,8 @@ def test_a_folder_that_changes_while_it_is_uploaded_is_not_sealed(osmo, folder, 
         (folder / "meta/info.json").write_bytes(b"[]")
         return bring(*given)
 
-    pin, bring = digest.of(folder).pin, upload._bring
-    monkeypatch.setattr(upload, "_bring", written_meanwhile)
+    pin, bring = local_path_pin.compute_folder_digest(folder).pin, upload._upload_folder
+    monkeypatch.setattr(upload, "_upload_folder", written_meanwhile)
     [problem] = refused(of(folder, pin=pin))
     assert "while it was uploaded" in problem.title
     assert osmo.objects(URL) == FILES | {"meta/info.json": b"[]"}
@@ -96,23 +96,23 @@ def test_a_folder_that_changes_while_it_is_uploaded_is_not_sealed(osmo, folder, 
 @pytest.mark.slow
 def test_an_upload_that_was_cut_off_is_completed(osmo, folder, capsys):
     osmo.put(URL, {"meta/info.json": b"{}"})
-    Osmo().submit(of(folder))
+    OsmoPlatform().submit(of(folder))
     assert files(osmo) == FILES
-    assert "of which 1 is there" in capsys.readouterr().err
+    assert "of which 1 is there" in capsys.readouterr().stderr
 
 
 @pytest.mark.slow
 def test_what_has_no_address_of_its_own_content_is_uploaded_each_time(osmo, folder):
     url = "azure://acc/osmo/robotrain/runs/lerobot-train-fab69e8c-1/0"
     osmo.put(url, FILES)
-    Osmo().submit(of(folder, url))
+    OsmoPlatform().submit(of(folder, url))
     assert uploads(osmo) == 1
 
 
 def test_one_file_is_not_told_as_several(osmo, tmp_path, capsys):
     (tmp_path / "one").write_bytes(b"x")
-    Osmo().submit(of(tmp_path))
-    assert f"to {URL}: 1 file, 1 bytes" in capsys.readouterr().err
+    OsmoPlatform().submit(of(tmp_path))
+    assert f"to {URL}: 1 file, 1 bytes" in capsys.readouterr().stderr
 
 
 def test_an_upload_that_failed_quietly_sends_no_workflow(osmo, folder):
@@ -154,24 +154,24 @@ def test_what_is_hidden_and_caches_stay_here(osmo, folder, capsys):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("z")
     (folder / ".git/link").symlink_to("hooks")
-    Osmo().submit(of(folder, pin=digest.of(folder).pin))
+    OsmoPlatform().submit(of(folder, pin=local_path_pin.compute_folder_digest(folder).pin))
     assert files(osmo) == FILES
-    assert "3 files, 1.0 kB (.cache, .env, .git and 2 more stay here)" in capsys.readouterr().err
+    assert "3 files, 1.0 kB (.cache, .env, .git and 2 more stay here)" in capsys.readouterr().stderr
 
 
 @pytest.mark.slow
 def test_a_path_is_taken_as_it_is(osmo, tmp_path, folder):
     odd = tmp_path / "$HOME and $(more)"
     os.rename(folder, odd)
-    Osmo().submit(of(odd))
+    OsmoPlatform().submit(of(odd))
     assert files(osmo) == FILES
 
 
 @pytest.mark.slow
 def test_the_payload_of_a_large_job_is_uploaded_too(osmo):
     url = "azure://acc/osmo/robotrain/jobs/00bb"
-    Osmo().submit(plan(uploads=(Upload(path="", url=url),), files={orders.PAYLOAD: b"archive"}))
-    assert osmo.objects(url) == {orders.PAYLOAD: b"archive"}
+    OsmoPlatform().submit(plan(uploads=(OsmoUpload(path="", url=url),), files={orders.PAYLOAD_FILE: b"archive"}))
+    assert osmo.objects(url) == {orders.PAYLOAD_FILE: b"archive"}
 
 
 def test_what_osmo_would_leave_out_or_read_for_ever_is_refused_before_anything_is_sent(osmo, folder, tmp_path):
@@ -181,7 +181,7 @@ def test_what_osmo_would_leave_out_or_read_for_ever_is_refused_before_anything_i
     (linked / "info.json").symlink_to(folder / "meta" / "info.json")
     os.mkfifo(linked / "pipe")
     folders = {"a": empty, "b": linked, "c": tmp_path / "nowhere", "d": folder}
-    all_of_them = tuple(Upload(path=str(path), url=f"{URL}{name}") for name, path in folders.items())
+    all_of_them = tuple(OsmoUpload(path=str(path), url=f"{URL}{name}") for name, path in folders.items())
     problems = refused(plan(uploads=all_of_them))
     assert [problem.code for problem in problems] == ["upload-empty", "upload-links", "upload-unreadable"]
     assert "info.json, pipe" in problems[1].why
@@ -189,7 +189,7 @@ def test_what_osmo_would_leave_out_or_read_for_ever_is_refused_before_anything_i
 
 
 def test_a_folder_that_changed_since_it_was_pinned_is_not_sent(osmo, folder):
-    pin = digest.of(folder).pin
+    pin = local_path_pin.compute_folder_digest(folder).pin
     (folder / "meta/info.json").write_text("{ }")
     [problem] = refused(of(folder, pin=pin))
     assert problem.code == "upload-changed"
@@ -202,20 +202,22 @@ def test_of_a_policy_the_model_alone_is_sent(osmo, tmp_path):
     for name in ("pretrained_model/config.json", "pretrained_model/model.safetensors", "training_state/rng"):
         (policy / name).parent.mkdir(parents=True, exist_ok=True)
         (policy / name).write_text(name)
-    source = Source(role="policy", kind="local_path", uri=str(policy))
-    Osmo().submit(plan(sources=(source,), uploads=(Upload(path=str(policy), url=URL, flag="--policy-path"),)))
+    source = JobSource(role="policy", kind="local_path", uri=str(policy))
+    OsmoPlatform().submit(
+        plan(sources=(source,), uploads=(OsmoUpload(path=str(policy), url=URL, flag="--policy-path"),))
+    )
     assert set(osmo.objects(URL)) == {"config.json", "model.safetensors", ".robotrain-complete-2"}
 
 
 def test_a_folder_that_was_uploaded_and_is_gone_is_not_compared_with_others_from_here(folder):
     sources = tuple(
-        Source(role="dataset", kind="local_path", uri=str(one), pin=digest.of(folder).pin)
+        JobSource(role="dataset", kind="local_path", uri=str(one), pin=local_path_pin.compute_folder_digest(folder).pin)
         for one in (folder, folder.parent / "gone")
     )
     mounts = tuple(Mount(role="dataset", uri=one.uri, folder="${X}", origin=URL) for one in sources)
     placement = Placement(work="/w", cache="/c", mounts=mounts)
-    told = document.load(plan(sources=sources, placement=placement).files["job.json"].decode())
-    assert data_from_here.worth_a_look(told) == sources[:1]
+    told = document.parse_document(plan(sources=sources, placement=placement).files["job.json"].decode())
+    assert preflight_checks.select_checkable_sources(told) == sources[:1]
 
 
 @pytest.mark.slow

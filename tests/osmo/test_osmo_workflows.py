@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from osmo_stand_in.service import spec
 from planned import ONE, PINNED, TWO, blobs, job, plan, source, workflow
-from robotrain.plan import Plan
+from robotrain.model.plan import Plan
 
 FOLDER = Path(__file__).parent / "workflows"
 TRACKED = {"tracking_uri": None, "subscription_id": "SUB-AZ", "resource_group": "rg-tf", "workspace_name": "ws-tf"}

@@ -11,11 +11,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from robotrain.plan import Plan
-from robotrain.run import Reference, State
-from robotrain.testing import World
-from robotrain_runtime import document
-from robotrain_runtime.document import JobDocument
+from robotrain.model.plan import Plan
+from robotrain.model.run import Reference, RunState
+from robotrain.testing.fixtures import World
+from robotrain_runtime.contract import document
+from robotrain_runtime.contract.document import JobDocument
 
 from osmo_stand_in import config, quick_command
 from osmo_stand_in.cli.main import main
@@ -42,7 +42,7 @@ class OsmoWorld(World):
         **dict.fromkeys(("mlflow_run", "registered_model"), ("--tracking-uri", "https://mlflow.example")),
     }
     job = ("-d", f"lerobot/pusht@{'a' * 40}", "--training-steps", "10")
-    natives: Mapping[str, State] = {
+    native_states: Mapping[str, RunState] = {
         **dict.fromkeys(("PENDING", *PENDING), "pending"),
         "RUNNING": "running",
         "COMPLETED": "succeeded",
@@ -55,33 +55,33 @@ class OsmoWorld(World):
         self.osmo = osmo
         osmo.command.write_text(quick_command.script(osmo.folder))
 
-    def arrived(self, plan: Plan) -> JobDocument:
+    def read_document(self, plan: Plan) -> JobDocument:
         """What the task's own command would unpack: the workflow goes through the command, Jinja and admission."""
         with tempfile.TemporaryDirectory() as folder:
             pod = Pod(Path(folder), plan)
-            told = document.load(pod.unpacked("job.json"))
+            told = document.parse_document(pod.unpacked("job.json"))
             for mount in told.placement.mounts:
                 assert pod.at(mount.folder).is_dir(), f"OSMO brings nothing for {mount.uri}"
         return told
 
-    def unpacked(self, plan: Plan) -> Mapping[str, bytes]:
+    def read_payload(self, plan: Plan) -> Mapping[str, bytes]:
         """What lies in the task's archive below `payload`."""
         with tempfile.TemporaryDirectory() as folder:
             return Pod(Path(folder), plan).payload()
 
-    def taken(self, run: str) -> int:
+    def count_runs(self, run: str) -> int:
         return sum(one.name == run and one.status != "FAILED_SUBMISSION" for one in self.osmo.workflows.values())
 
-    def becomes(self, reference: Reference, native: str) -> None:
+    def set_native_state(self, reference: Reference, native: str) -> None:
         """The word is the workflow's and its task's, as far as both have it."""
         of_a_task = {"PENDING": "PROCESSING", "FAILED_SUBMISSION": "PROCESSING"}.get(native, native)
         of_the_workflow = {"FAILED_UPSTREAM": "FAILED", **dict.fromkeys(PENDING, "PENDING")}.get(native, native)
         self.osmo.set_state(reference["workflow"], status=of_the_workflow, task_status=of_a_task)
 
-    def says(self, reference: Reference, *lines: str) -> None:
+    def write_log(self, reference: Reference, *lines: str) -> None:
         self.osmo.say(reference["workflow"], *lines)
 
-    def cuts(self) -> Iterator[AbstractContextManager[object]]:
+    def interruptions(self) -> Iterator[AbstractContextManager[object]]:
         """Before OSMO is asked what it has, before it is asked to take the workflow, and before its answer is heard."""
         yield cut_short("workflow", "list")
         yield cut_short("workflow", "submit")

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import yaml
-from robotrain_runtime import document
-from robotrain_runtime.document import JobDocument
+from robotrain_runtime.contract import document
+from robotrain_runtime.contract.document import JobDocument
 
 STREAM = b"BZh91AY&SY"
 """What each stream of an archive begins with."""
@@ -28,7 +28,7 @@ class Arrived(NamedTuple):
 def arrived(shown: Mapping[str, Any]) -> Arrived:
     """Of what `render --json` prints."""
     texts = {path: str(file.get("text", "")) for path, file in shown["files"].items()}
-    found = document.load(READERS[shown["platform"]](texts))
+    found = document.parse_document(READERS[shown["platform"]](texts))
     return Arrived(shown["run"], shown["digest"], texts[shown["spec"]], found)
 
 

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 import pytest
 from parity_command import PLATFORMS
-from robotrain import matrix
-from robotrain.capabilities import Capabilities, Support
-from robotrain.matrix import Matrix, Section
-from robotrain.plugins import Plugins
-from robotrain.source import SourceKind
-from robotrain.workload import Workload
-from robotrain_runtime.parameter import Parameter, parameters_of
+from robotrain.check import matrix
+from robotrain.check.matrix import MatrixSection, ParityMatrix
+from robotrain.model.capabilities import Capabilities, Support
+from robotrain.model.source import SourceKind
+from robotrain.model.workload import Workload
+from robotrain.plugins.manager import Plugins
+from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 
 class Cell(NamedTuple):
@@ -26,7 +26,9 @@ class Cell(NamedTuple):
         return "-".join((self.platform, *self.what))
 
 
-def cells(section: Section, *, taken: bool | None = None, where: Callable[..., bool] = lambda *what: True) -> list[Any]:
+def cells(
+    section: MatrixSection, *, taken: bool | None = None, where: Callable[..., bool] = lambda *what: True
+) -> list[Any]:
     """For parametrize: those of a section. taken: only such as are a yes, or as are none. where: of which names."""
     found = (
         Cell(platform, tuple(row.names.values()), support)
@@ -38,10 +40,10 @@ def cells(section: Section, *, taken: bool | None = None, where: Callable[..., b
 
 
 @functools.cache
-def every() -> Matrix:
+def every() -> ParityMatrix:
     """All of it: the same that `robotrain platforms` prints and the page in docs holds."""
     platforms = plugins().platforms()
-    return matrix.of({name: platforms[name] for name in PLATFORMS}, kinds(), workloads())
+    return matrix.make_matrix({name: platforms[name] for name in PLATFORMS}, kinds(), workloads())
 
 
 @functools.cache
@@ -67,7 +69,7 @@ def can(platform: str) -> Capabilities:
 
 
 def settings_of(platform: str) -> list[Parameter]:
-    return list(parameters_of(plugins().platforms()[platform].settings))
+    return list(get_parameters(plugins().platforms()[platform].settings))
 
 
 @functools.cache
@@ -78,7 +80,7 @@ def names_read() -> frozenset[str]:
 
 def _read() -> Iterator[Any]:
     for workload in workloads().values():
-        yield from parameters_of(workload.parameters)
+        yield from get_parameters(workload.parameters)
     for platform in PLATFORMS:
         yield from settings_of(platform)
     for kind in kinds().values():

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from parity_cells import can, workloads
 from parity_command import PLATFORMS
-from robotrain_runtime.parameter import Parameter, parameters_of
+from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 PLACE = "https://account1.blob.core.windows.net/train/runs"
 UNTRAINED = {"--builtin-policy": "", "--policy-repo-id": None}
@@ -43,7 +43,7 @@ def changed(parameter: Parameter) -> Mapping[str, str | None]:
     """The option that changes it."""
     if parameter.name == "builtin_policy":
         return UNTRAINED
-    if parameter.switch:
+    if parameter.is_switch:
         return {f"--no-{parameter.flag[2:]}" if parameter.default else parameter.flag: ""}
     return {parameter.flag: _value(parameter)}
 
@@ -51,7 +51,7 @@ def changed(parameter: Parameter) -> Mapping[str, str | None]:
 def parameters() -> Iterator[Any]:
     """For parametrize: each of each workload with each platform that can do what it needs."""
     for workload in workloads().values():
-        for parameter in parameters_of(workload.parameters):
+        for parameter in get_parameters(workload.parameters):
             for platform in PLATFORMS:
                 if parameter.name not in JUDGED and _possible(platform, parameter, workload.targets):
                     yield pytest.param(
@@ -72,6 +72,6 @@ def _value(parameter: Parameter) -> str:
         return next(choice for choice in parameter.choices if choice != parameter.default)
     if parameter.name == "publish_url":
         return PLACE
-    if parameter.bare is str:
+    if parameter.bare_type is str:
         return "another"
-    return str(parameter.bare((parameter.default or 14) / 2) or 2)
+    return str(parameter.bare_type((parameter.default or 14) / 2) or 2)

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime import document, halves
-from robotrain_runtime.document import JobDocument
-from robotrain_runtime.half import Preparation
+from robotrain_runtime.contract import document, plugin_loader
+from robotrain_runtime.contract.container_plugin import DataPreparation
+from robotrain_runtime.contract.document import JobDocument
 
 FEATURES = {"observation.state": {"dtype": "float32", "shape": [2]}, "action": {"dtype": "float32", "shape": [2]}}
 
@@ -28,8 +28,8 @@ def trained(folder: Path) -> Path:
 
 def alike(arrived: JobDocument) -> JobDocument:
     """The same with what only tells one job from another made equal: the digest and the names with it."""
-    text = document.dump(arrived).replace(arrived.run, "this-run").replace(arrived.job, "0" * 64)
-    return document.load(text)
+    text = document.format_document(arrived).replace(arrived.run, "this-run").replace(arrived.job, "0" * 64)
+    return document.parse_document(text)
 
 
 def executed(arrived: JobDocument, data: Path, old: Path, policy: Path) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def executed(arrived: JobDocument, data: Path, old: Path, policy: Path) -> dict[
     are asked for, and what is said of an old dataset.
     """
     job = alike(arrived)
-    half: Any = halves.workload(job)
+    half: Any = plugin_loader.load_workload_plugin(job)
     there, before = (
         {source: policy if source.role == "policy" else folder for source in job.sources} for folder in (data, old)
     )
@@ -51,7 +51,9 @@ def executed(arrived: JobDocument, data: Path, old: Path, policy: Path) -> dict[
     }
 
 
-def prepared(arrived: JobDocument, data: Path) -> Preparation | None:
+def prepared(arrived: JobDocument, data: Path) -> DataPreparation | None:
     """What is made of its datasets before the training begins."""
-    made: Preparation | None = halves.workload(arrived).prepare(arrived, dict.fromkeys(arrived.sources, data), {})
+    made: DataPreparation | None = plugin_loader.load_workload_plugin(arrived).prepare(
+        arrived, dict.fromkeys(arrived.sources, data), {}
+    )
     return made

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from parity_arrived import Arrived
 from parity_command import DATASET, ON, PLATFORMS, on
-from robotrain_runtime.document import JobDocument
+from robotrain_runtime.contract.document import JobDocument
 
 A_PLATFORMS_OWN = ("platform", "placement")
 PLATFORM_SETTINGS = {

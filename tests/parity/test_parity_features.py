@@ -6,8 +6,8 @@ import pytest
 from parity_cells import Cell, cells, workloads
 from parity_changes import changed
 from parity_command import DATASET, LEAST, ways_out
-from robotrain.capabilities import FEATURES
-from robotrain_runtime.parameter import parameters_of
+from robotrain.model.capabilities import FEATURES
+from robotrain_runtime.contract.parameter import get_parameters
 
 BLOB = "https://account1.blob.core.windows.net/train/set"
 ASKED_OTHERWISE: Mapping[str, str] = {
@@ -39,7 +39,7 @@ def jobs(feature: str) -> Iterator[tuple[str, ...]]:
         yield OTHERS[feature]
         return
     for workload, least in LEAST.items():
-        for one in parameters_of(workloads()[workload].parameters):
+        for one in get_parameters(workloads()[workload].parameters):
             if one.param.requires == feature:
                 options = {**least, **changed(one)}
                 yield (workload, *(word for pair in options.items() for word in pair if word))
@@ -50,7 +50,7 @@ def test_a_feature_that_is_there_can_be_asked_for(rendered, cell: Cell) -> None:
     (feature,) = cell.what
     for typed in jobs(feature):
         document = rendered(cell.platform, *typed).document
-        declared = parameters_of(workloads()[document.workload].parameters)
+        declared = get_parameters(workloads()[document.workload].parameters)
         needing = [one for one in declared if one.param.requires == feature]
         several = len([source for source in document.sources if source.role == "dataset"]) == 2
         assert several or any(document.parameters[one.name] != one.default for one in needing)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from parity_cells import every
 from parity_command import on
-from robotrain.inputs import MOST
+from robotrain.config.sources import MAX_SOURCES
 
 BLOB = "https://account1.blob.core.windows.net/train/set"
 STRANGER = Path(__file__).with_name("halves") / "parity_stranger"
@@ -27,7 +27,7 @@ def test_each_limit_is_tried_here() -> None:
 def test_so_many_sources_of_a_kind_are_taken_and_not_one_more(rendered, refused, platform: str, number: int) -> None:
     typed = [word for index in range(number) for word in ("--blob-url", f"{BLOB}{index}")]
     assert len(rendered(platform, *typed).document.sources) == number
-    (problem,) = refused(platform, *typed, "--blob-url", BLOB, code=3 if number < MOST else 2)
+    (problem,) = refused(platform, *typed, "--blob-url", BLOB, code=3 if number < MAX_SOURCES else 2)
     assert str(number) in problem["title"]
 
 

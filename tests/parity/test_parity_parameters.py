@@ -9,8 +9,8 @@ from parity_cells import workloads
 from parity_changes import BESIDE, COMMAND, JUDGED, WHAT, changed, parameters
 from parity_command import DATASET, LEAST, PLATFORMS
 from parity_executed import executed, recorded, trained
-from robotrain_runtime.document import JobDocument
-from robotrain_runtime.parameter import Parameter, parameters_of
+from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 Made = Callable[[JobDocument], dict[str, Any]]
 
@@ -68,7 +68,7 @@ def test_what_a_job_counts_on_is_refused_where_it_is_not_so_and_changes_nothing_
 ) -> None:
     for workload in workloads().values():
         least = [word for option in LEAST[workload.name].items() for word in option]
-        for flag in (one.flag for one in parameters_of(workload.parameters) if one.name in JUDGED):
+        for flag in (one.flag for one in get_parameters(workload.parameters) if one.name in JUDGED):
             (problem,) = refused(platform, workload.name, *least, flag, "another")
             assert problem["where"] == flag
             way = problem["instead"][0]["text"].split()

@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 from parity_cells import Cell, cells, kinds
 from parity_command import DATASET, NEEDED, ways_out
-from robotrain.capabilities import ANY
-from robotrain.targets import PUBLISH
-from robotrain_runtime.document import Source
+from robotrain.check.targets import PUBLISH_ROLE
+from robotrain.model.capabilities import ANY
+from robotrain_runtime.contract.document import JobSource
 
 
 def is_read(role: str, kind: str) -> bool:
-    return role != PUBLISH and kind != ANY
+    return role != PUBLISH_ROLE and kind != ANY
 
 
 def is_written(role: str, kind: str) -> bool:
-    return role == PUBLISH and kind != ANY
+    return role == PUBLISH_ROLE and kind != ANY
 
 
 def is_installed(role: str, kind: str) -> bool:
@@ -24,7 +24,7 @@ def is_installed(role: str, kind: str) -> bool:
 
 def words(role: str, kind: str) -> tuple[str, ...]:
     """What is typed of a job with one source in question."""
-    if role == PUBLISH:
+    if role == PUBLISH_ROLE:
         return (*DATASET, "--publish-url", kinds()[kind].example)
     typed = (kinds()[kind].roles[role].flag, kinds()[kind].example)
     return typed if role == "dataset" else (*DATASET, *typed)
@@ -43,7 +43,7 @@ def test_a_source_that_is_taken_reaches_the_runtime_as_it_was_typed(rendered, ce
     role, kind = cell.what
     document = rendered(cell.platform, *words(role, kind), given=NEEDED.get((cell.platform, kind))).document
     (found,) = (source for source in document.sources if source.role == role)
-    assert found == Source(role=role, kind=kind, uri=printed(kind))
+    assert found == JobSource(role=role, kind=kind, uri=printed(kind))
     mounted = [(mount.role, mount.uri) for mount in document.placement.mounts]
     assert f"source.{kind}" in document.halves or (role, found.uri) in mounted
     assert kinds()[kind].requires in (("", "tracking") if document.placement.tracking_uri else ("",))
@@ -54,7 +54,7 @@ def test_a_place_that_is_written_to_reaches_whoever_writes(rendered, cell: Cell)
     _, kind = cell.what
     plan = rendered(cell.platform, *words(*cell.what))
     place = plan.document.parameters["publish_url"]
-    if kinds()[kind].carried:
+    if kinds()[kind].platform_managed:
         assert (place, printed(kind) in plan.spec) == (None, True)
     else:
         assert (place, f"target.{kind}" in plan.document.halves) == (printed(kind), True)

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from parity_cells import Cell, cells
 from parity_command import DATASET, PLATFORMS, on
-from robotrain.capabilities import ANY
-from robotrain.targets import PUBLISH
-from robotrain_runtime import halves
-from robotrain_runtime.document import Source
+from robotrain.check.targets import PUBLISH_ROLE
+from robotrain.model.capabilities import ANY
+from robotrain_runtime.contract import plugin_loader
+from robotrain_runtime.contract.document import JobSource
 
 SHELF = "shelf://top/left"
 FLAGS = {"dataset": "--shelf", "policy": "--policy-shelf", "init_policy": "--init-shelf", "resume": "--resume-shelf"}
@@ -33,7 +33,7 @@ def root() -> tuple[str, ...]:
 
 
 def words(role: str) -> tuple[str, ...]:
-    if role == PUBLISH:
+    if role == PUBLISH_ROLE:
         return (*DATASET, "--publish-url", SHELF)
     return (FLAGS[role], SHELF) if role == "dataset" else (*DATASET, FLAGS[role], SHELF)
 
@@ -47,13 +47,13 @@ def test_a_strangers_source_reaches_the_runtime_with_its_half_or_is_refused(rend
         assert "shelves" in problem["title"]
         return
     document = rendered(cell.platform, *words(role)).document
-    if role == PUBLISH:
+    if role == PUBLISH_ROLE:
         assert (document.parameters["publish_url"], document.halves["target.shelf"]) == (
             SHELF,
             "parity_stranger.target",
         )
     else:
-        assert Source(role=role, kind="shelf", uri=SHELF) in document.sources
+        assert JobSource(role=role, kind="shelf", uri=SHELF) in document.sources
         assert document.halves["source.shelf"] == "parity_stranger.container"
 
 
@@ -67,7 +67,7 @@ def test_a_workload_is_run_as_it_says_or_is_refused(rendered, refused, cell: Cel
         assert name in problem["title"]
         return
     document = rendered(cell.platform, *typed).document
-    half = halves.workload(document)
+    half = plugin_loader.load_workload_plugin(document)
     assert (document.workload, half.__name__) == (name, document.halves[f"workload.{name}"])
     if name == "sing":
         work = half.work(document, dict.fromkeys(document.sources, Path("/data")), Path("/work"))

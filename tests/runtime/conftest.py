@@ -13,10 +13,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from robotrain_runtime import document, event
-from robotrain_runtime.document import JobDocument, Placement, Source
-from robotrain_runtime.environments import built, environment
-from robotrain_runtime.event import Event, Note
+from robotrain_runtime.contract import document, event
+from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
+from robotrain_runtime.contract.event import Event, Note
+from robotrain_runtime.environments import environment
 
 HALVES = Path(__file__).parent / "halves"
 PATIENCE = 60.0
@@ -33,7 +33,7 @@ class Ran:
 
     @property
     def records(self):
-        return [record for line in self.lines if (record := event.read(line))]
+        return [record for line in self.lines if (record := event.parse_event(line))]
 
     @property
     def ordinary(self) -> list[str]:
@@ -73,7 +73,7 @@ def job(tmp_path, small_environment):
         program: str = "pass", sources=(), carried=(), publish=MappingProxyType({}), ready=True, **placement
     ) -> JobDocument:
         if carried and ready:
-            made_ready(environment.folder(HALVES / "carrying.txt", tmp_path / "cache"))
+            made_ready(environment.get_environment_folder(HALVES / "carrying.txt", tmp_path / "cache"))
         placed = {
             "work": str(tmp_path / "work"),
             "cache": str(tmp_path / "cache"),
@@ -93,8 +93,8 @@ def job(tmp_path, small_environment):
             parameters={"program": program, **publish},
             placement=Placement(**placed | placement),
             sources=(
-                *(Source(role="dataset", kind="folder", uri=str(uri)) for uri in sources),
-                *(Source(role="dataset", kind="words", uri=str(uri)) for uri in carried),
+                *(JobSource(role="dataset", kind="folder", uri=str(uri)) for uri in sources),
+                *(JobSource(role="dataset", kind="words", uri=str(uri)) for uri in carried),
             ),
         )
 
@@ -106,7 +106,7 @@ def made_ready(folder: Path) -> None:
     if not folder.exists():
         (folder / "bin").mkdir(parents=True)
         (folder / "bin" / "python").symlink_to(sys.executable)
-        built.mark(folder, {})
+        environment.write_marker(folder, {})
         folder.with_suffix(".lock").touch()
 
 
@@ -116,7 +116,7 @@ def start(tmp_path):
     started: list[subprocess.Popen[str]] = []
 
     def run(made: JobDocument, **environ: str) -> subprocess.Popen[str]:
-        (tmp_path / "job.json").write_text(document.dump(made))
+        (tmp_path / "job.json").write_text(document.format_document(made))
         process = subprocess.Popen(
             [sys.executable, "-m", "robotrain_runtime", "run", str(tmp_path / "job.json")],
             env={**os.environ, "PYTHONPATH": str(HALVES), **environ},

@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import attempts, checkpoint
-from robotrain_runtime.event import Checkpoint, Delivered, Evaluated, Metrics, Outcome, Published, Tracking
+from robotrain_runtime.checkpoints import recovery
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.event import Checkpoint, Delivered, Evaluated, Metrics, Outcome, Published, Tracking
 
 TRAIN = "from pretend_training import *\ntrain({total}, {every}, {seconds})"
 
@@ -50,8 +51,8 @@ def test_an_attempt_that_was_killed_goes_on_from_its_last_complete_checkpoint(st
     assert first in (21, 41)
     assert min(metrics.step for metrics in ran.of_kind(Metrics)) == first
     assert kept(ran.work)[: len(before)] == before
-    assert [step for step, _ in checkpoint.steps(to)] == [60, 40, 20]
-    assert all(checkpoint.wrong_with(folder) == "" for _, folder in checkpoint.steps(to))
+    assert [step for step, _ in checkpoint.list_checkpoints(to)] == [60, 40, 20]
+    assert all(checkpoint.validate_checkpoint(folder) == "" for _, folder in checkpoint.list_checkpoints(to))
 
 
 def test_what_was_published_is_not_published_again_and_what_was_not_is(start, run, job, tmp_path):
@@ -85,8 +86,8 @@ def test_a_torn_checkpoint_is_put_aside_and_made_anew(start, run, job, tmp_path)
         f"{parent}/000060/state/step is not what was saved: kept as 000060.torn-1, not used",
         f"{parent}/000040 was never completed: kept as 000040.torn-1, not used",
     ]
-    assert [step for step, _ in checkpoint.steps(parent)] == [60, 40, 20]
-    assert all(checkpoint.wrong_with(folder) == "" for _, folder in checkpoint.steps(parent))
+    assert [step for step, _ in checkpoint.list_checkpoints(parent)] == [60, 40, 20]
+    assert all(checkpoint.validate_checkpoint(folder) == "" for _, folder in checkpoint.list_checkpoints(parent))
     assert (parent / "000060.torn-1" / "state" / "step").read_text() == "torn"
 
 
@@ -110,7 +111,7 @@ def test_an_event_that_was_cut_short_takes_no_other_with_it(run, job, tmp_path):
 
 
 def test_what_earlier_attempts_told_is_read(tmp_path):
-    from robotrain_runtime import event
+    from robotrain_runtime.contract import event
 
     told = [
         Tracking(uri="http://a", experiment_id="1", run_id="x"),
@@ -123,14 +124,14 @@ def test_what_earlier_attempts_told_is_read(tmp_path):
         *(Delivered(to=to) for to in ("runs:/x", "/m/pretend-1")),
         *(Evaluated(episodes=4, scores={}, results="/w/eval_results", step=step) for step in (20, 40)),
     ]
-    lines = "\n".join(event.dump(one) for one in told)
+    lines = "\n".join(event.format_event(one) for one in told)
     (tmp_path / "events.jsonl").write_text(lines + '\n::robotrain:: {"event": "chec')
-    earlier = attempts.read(tmp_path)
-    assert (earlier.run_id("http://a"), earlier.run_id("http://b")) == ("x", "")
+    earlier = recovery.read_earlier_attempts(tmp_path)
+    assert (earlier.get_tracking_run("http://a"), earlier.get_tracking_run("http://b")) == ("x", "")
     assert earlier.published == {20: {"/m/000020"}}  # the other was made anew since
     assert earlier.checkpoints["/w/000040"].model == "model"
     assert (earlier.evaluated.step, earlier.delivered) == (40, {"runs:/x", "/m/pretend-1"})
-    assert attempts.read(tmp_path / "nowhere") == attempts.Earlier()
+    assert recovery.read_earlier_attempts(tmp_path / "nowhere") == recovery.EarlierAttempts()
 
 
 @pytest.mark.slow
@@ -143,13 +144,13 @@ def test_whenever_it_is_killed_it_comes_to_its_end(start, run, job, tmp_path, se
         process = start(made)
         time.sleep(chance.uniform(0.1, 1.5))
         kill(process)
-        for _, folder in checkpoint.steps(to):
-            assert checkpoint.wrong_with(folder) == ""
-        good = checkpoint.last_good(tmp_path / "work" / "checkpoints")
+        for _, folder in checkpoint.list_checkpoints(to):
+            assert checkpoint.validate_checkpoint(folder) == ""
+        good = checkpoint.find_last_complete(tmp_path / "work" / "checkpoints")
         assert (good[0] if good else 0) >= reached
         reached = good[0] if good else 0
     ran = run(made)
     assert ran.exit_code == 0, ran.lines
     assert json.loads((ran.work / "outcome.json").read_text())["state"] == "succeeded"
-    assert [step for step, _ in checkpoint.steps(to)] == [120, 100, 80, 60, 40, 20]
+    assert [step for step, _ in checkpoint.list_checkpoints(to)] == [120, 100, 80, 60, 40, 20]
     assert [name for name in os.listdir(to) if name.startswith(".")] == []

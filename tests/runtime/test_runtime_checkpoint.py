@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from robotrain_runtime import checkpoint
-from robotrain_runtime.event import Note
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.event import Note
 
 RUN, JOB = "pretend-1", "0" * 64
 
 SEAL_AND_DIE = """
 import os, signal, sys
 from pathlib import Path
-from robotrain_runtime import checkpoint
+from robotrain_runtime.contract import checkpoint
 checkpoint.{where} = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
-checkpoint.seal(Path(sys.argv[1]), step=20, run="r", job="j")
+checkpoint.seal_checkpoint(Path(sys.argv[1]), step=20, run="r", job="j")
 """
 
 
@@ -32,16 +32,16 @@ def written(folder: Path, **files: str) -> Path:
 
 
 def sealed(folder: Path, run: str = RUN, job: str = JOB, **files: str) -> Path:
-    checkpoint.seal(written(folder, **files), step=int(folder.name), run=run, job=job, model="model")
+    checkpoint.seal_checkpoint(written(folder, **files), step=int(folder.name), run=run, job=job, model="model")
     return folder
 
 
 def test_what_was_sealed_is_read_back(tmp_path):
     folder = sealed(tmp_path / "000020")
-    manifest = checkpoint.read(folder)
+    manifest = checkpoint.read_manifest(folder)
     assert (manifest.step, manifest.run, manifest.job, manifest.model) == (20, RUN, JOB, "model")
     assert sorted(manifest.files) == ["model/step", "model/weights"]
-    assert checkpoint.wrong_with(folder) == ""
+    assert checkpoint.validate_checkpoint(folder) == ""
 
 
 def test_sealing_again_changes_nothing(tmp_path):
@@ -56,13 +56,13 @@ def test_the_digest_is_of_names_and_contents(tmp_path):
         sealed(tmp_path / str(number) / "000020", **files)
         for number, files in enumerate([{"a": "1", "b": "2"}, {"a": "2", "b": "1"}, {"a": "1", "c": "2"}])
     ]
-    assert len({checkpoint.read(folder).digest for folder in made}) == 3
+    assert len({checkpoint.read_manifest(folder).digest for folder in made}) == 3
 
 
 def test_a_folder_without_files_is_never_sealed(tmp_path):
     (tmp_path / "000020").mkdir()
     with pytest.raises(OSError, match="holds no files"):
-        checkpoint.seal(tmp_path / "000020", step=20, run=RUN, job=JOB)
+        checkpoint.seal_checkpoint(tmp_path / "000020", step=20, run=RUN, job=JOB)
 
 
 @given(st.sampled_from(["model/weights", "model/step"]), st.integers(0, 99), st.sampled_from(["flip", "cut", "remove"]))
@@ -75,7 +75,7 @@ def test_no_byte_changes_unnoticed(tmp_path_factory, name, at, how):
         path.unlink()
     else:
         path.write_bytes(content[:at] + (bytes([content[at] ^ 1]) + content[at + 1 :] if how == "flip" else b""))
-    assert str(path) in checkpoint.wrong_with(folder)
+    assert str(path) in checkpoint.validate_checkpoint(folder)
 
 
 @given(st.integers(0, 10_000))
@@ -84,8 +84,8 @@ def test_a_manifest_that_was_cut_short_seals_nothing(tmp_path_factory, at):
     manifest = folder / checkpoint.MANIFEST
     content = manifest.read_bytes()
     manifest.write_bytes(content[: at % (len(content) - 2)])
-    assert checkpoint.read(folder) is None
-    assert "never completed" in checkpoint.wrong_with(folder)
+    assert checkpoint.read_manifest(folder) is None
+    assert "never completed" in checkpoint.validate_checkpoint(folder)
 
 
 @pytest.mark.parametrize("where", ["os.replace", "os.fsync", "digest_of"])
@@ -93,11 +93,11 @@ def test_a_process_that_is_killed_while_it_seals_leaves_no_complete_checkpoint(t
     folder = written(tmp_path / "000020")
     done = subprocess.run([sys.executable, "-c", SEAL_AND_DIE.format(where=where), str(folder)])
     assert done.returncode == -signal.SIGKILL
-    assert checkpoint.read(folder) is None
-    assert checkpoint.last_good(tmp_path) is None
+    assert checkpoint.read_manifest(folder) is None
+    assert checkpoint.find_last_complete(tmp_path) is None
     sealed(folder)
-    assert checkpoint.wrong_with(folder) == ""
-    assert not [name for name in checkpoint.read(folder).files if checkpoint.MANIFEST in name]
+    assert checkpoint.validate_checkpoint(folder) == ""
+    assert not [name for name in checkpoint.read_manifest(folder).files if checkpoint.MANIFEST in name]
 
 
 def test_h1_06_last_is_a_link_not_a_checkpoint(tmp_path):
@@ -108,8 +108,8 @@ def test_h1_06_last_is_a_link_not_a_checkpoint(tmp_path):
     for name in ("last.bak", "000040.torn-1", ".000080", "epoch-3"):
         written(tmp_path / name)
     (tmp_path / "000100").touch()
-    assert [step for step, _ in checkpoint.steps(tmp_path)] == [1000000, 100000, 40, 20]
-    assert list(checkpoint.steps(tmp_path / "nowhere")) == []
+    assert [step for step, _ in checkpoint.list_checkpoints(tmp_path)] == [1000000, 100000, 40, 20]
+    assert list(checkpoint.list_checkpoints(tmp_path / "nowhere")) == []
 
 
 def test_the_last_good_one_is_found_and_why_newer_ones_are_not(tmp_path):
@@ -120,7 +120,7 @@ def test_the_last_good_one_is_found_and_why_newer_ones_are_not(tmp_path):
     sealed(tmp_path / "000100", run="another-1")
     sealed(tmp_path / "000120", job="1" * 64)
     told: list[str] = []
-    found = checkpoint.last_good(tmp_path, run=RUN, job=JOB, skipped=lambda folder, why: told.append(why))
+    found = checkpoint.find_last_complete(tmp_path, run=RUN, job=JOB, on_skip=lambda folder, why: told.append(why))
     assert found == (40, tmp_path / "000040")
     assert told == [
         f"{tmp_path}/000120 is of another job",
@@ -128,7 +128,7 @@ def test_the_last_good_one_is_found_and_why_newer_ones_are_not(tmp_path):
         f"{tmp_path}/000080 was never completed",
         f"{tmp_path}/000060/model/weights is not what was saved",
     ]
-    assert checkpoint.last_good(tmp_path) == (120, tmp_path / "000120")
+    assert checkpoint.find_last_complete(tmp_path) == (120, tmp_path / "000120")
 
 
 def test_what_lies_beyond_the_last_good_one_is_kept_aside(tmp_path):
@@ -136,21 +136,21 @@ def test_what_lies_beyond_the_last_good_one_is_kept_aside(tmp_path):
     sealed(parent / "000020")
     written(parent / "000040")
     written(parent / "000040.torn-1", older="x")
-    good, notes = checkpoint.go_on(parent, run=RUN, job=JOB)
+    good, notes = checkpoint.find_resume_point(parent, run=RUN, job=JOB)
     assert good == (20, parent / "000020")
     text = f"{parent}/000040 was never completed: kept as 000040.torn-2, not used"
     assert notes == (Note(level="warning", text=text),)
     assert sorted(os.listdir(parent)) == ["000020", "000040.torn-1", "000040.torn-2"]
     assert (parent / "000040.torn-2" / "model" / "weights").exists()
-    assert checkpoint.go_on(parent, run=RUN, job=JOB) == (good, ())
+    assert checkpoint.find_resume_point(parent, run=RUN, job=JOB) == (good, ())
 
 
 def test_a_first_attempt_goes_on_from_nothing(tmp_path):
-    assert checkpoint.go_on(tmp_path / "checkpoints", run=RUN, job=JOB) == (None, ())
+    assert checkpoint.find_resume_point(tmp_path / "checkpoints", run=RUN, job=JOB) == (None, ())
 
 
 def test_a_manifest_of_a_later_robotrain_is_not_guessed_at(tmp_path):
     folder = sealed(tmp_path / "000020")
     manifest = folder / checkpoint.MANIFEST
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"schema": 2}))
-    assert checkpoint.read(folder) is None
+    assert checkpoint.read_manifest(folder) is None

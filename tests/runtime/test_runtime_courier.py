@@ -3,8 +3,9 @@
 import threading
 
 import pytest
-from robotrain_runtime import courier
-from robotrain_runtime.courier import Courier, Halted, Never
+from robotrain_runtime.contract.failure import Cancelled, PermanentError
+from robotrain_runtime.publishing import publisher
+from robotrain_runtime.publishing.publisher import RetryQueue
 
 SOON = 20.0
 
@@ -12,8 +13,8 @@ SOON = 20.0
 @pytest.fixture
 def quick(monkeypatch):
     """Pauses that a test need not wait for."""
-    monkeypatch.setattr(courier, "LONGEST_PAUSE", 0.001)
-    monkeypatch.setattr(courier, "LAST_PAUSES", (0.001, 0.001))
+    monkeypatch.setattr(publisher, "LONGEST_PAUSE", 0.001)
+    monkeypatch.setattr(publisher, "LAST_PAUSES", (0.001, 0.001))
 
 
 class Carrier:
@@ -33,54 +34,54 @@ class Carrier:
         self.done.append(item)
 
 
-def carried(carrier: Carrier, *items: str) -> Courier[str]:
-    courier = Courier(carrier, lambda *trouble: carrier.told.append(trouble))
+def carried(carrier: Carrier, *items: str) -> RetryQueue[str]:
+    courier = RetryQueue(carrier, lambda *trouble: carrier.told.append(trouble))
     for item in items:
-        courier.take(item)
+        courier.add(item)
     courier.finish()
     courier.join(SOON)
-    assert not courier.busy
+    assert not courier.is_busy
     return courier
 
 
 def test_everything_is_done_in_order():
     carrier = Carrier()
-    assert carried(carrier, "a", "b", "c").left == []
+    assert carried(carrier, "a", "b", "c").unfinished == []
     assert carrier.done == ["a", "b", "c"]
 
 
 def test_h1_09_what_failed_is_tried_again_until_it_works(quick):
     carrier = Carrier(a=[OSError("full"), OSError("full"), None], b=[OSError("again"), None])
-    assert carried(carrier, "a", "b").left == []
+    assert carried(carrier, "a", "b").unfinished == []
     assert carrier.done == ["a", "b"]
     assert carrier.told == [("a", "full", True), ("b", "again", True)]
 
 
 def test_h1_09_what_never_works_is_left_with_its_reason(quick):
     carrier = Carrier(a=[OSError(28, "No space left on device", "/mnt/x")])
-    left = carried(carrier, "a", "b").left
+    left = carried(carrier, "a", "b").unfinished
     assert left == [("a", "No space left on device: /mnt/x")]
     assert carrier.done == ["b"]
     assert carrier.told == [("a", "No space left on device: /mnt/x", True)]
 
 
 def test_what_cannot_work_is_not_tried_again():
-    carrier = Carrier(a=[Never("it is a link")])
-    assert carried(carrier, "a", "b").left == [("a", "it is a link")]
+    carrier = Carrier(a=[PermanentError("it is a link")])
+    assert carried(carrier, "a", "b").unfinished == [("a", "it is a link")]
     assert carrier.tries == 2
     assert carrier.told == [("a", "it is a link", False)]
 
 
 def test_no_exception_ends_it_silently(quick):
     carrier = Carrier(a=[KeyError("what")], b=[RuntimeError("first\nsecond")])
-    assert carried(carrier, "a", "b", "c").left == [("a", "KeyError: 'what'"), ("b", "RuntimeError: first")]
+    assert carried(carrier, "a", "b", "c").unfinished == [("a", "KeyError: 'what'"), ("b", "RuntimeError: first")]
     assert carrier.done == ["c"]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_even_one_that_dies_says_what_it_left():
     carrier = Carrier(a=[SystemExit(3)])
-    assert [item for item, _ in carried(carrier, "a", "b").left] == ["a", "b"]
+    assert [item for item, _ in carried(carrier, "a", "b").unfinished] == ["a", "b"]
 
 
 def test_pauses_grow_to_a_limit_and_the_last_tries_are_few(monkeypatch):
@@ -100,8 +101,8 @@ def test_pauses_grow_to_a_limit_and_the_last_tries_are_few(monkeypatch):
         return predicate()
 
     monkeypatch.setattr(threading.Condition, "wait_for", wait_for)
-    courier = Courier(Carrier(a=[OSError("no")]), lambda *trouble: None)
-    courier.take("a")
+    courier = RetryQueue(Carrier(a=[OSError("no")]), lambda *trouble: None)
+    courier.add("a")
     assert seen.wait(SOON)
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
     pauses.clear()
@@ -113,9 +114,9 @@ def test_pauses_grow_to_a_limit_and_the_last_tries_are_few(monkeypatch):
 def test_the_end_does_not_wait_for_a_pause():
     failed = threading.Event()
     carrier = Carrier(a=[OSError("no"), None])
-    courier = Courier(carrier, lambda *trouble: failed.set())
+    courier = RetryQueue(carrier, lambda *trouble: failed.set())
     courier._failures = 100  # the next pause is the longest
-    courier.take("a")
+    courier.add("a")
     while carrier.tries == 0:
         failed.wait(0.01)
     courier.finish()
@@ -130,13 +131,13 @@ def test_it_can_be_broken_off_in_the_middle():
         begun.set()
         while not halted():
             threading.Event().wait(0.01)
-        raise Halted
+        raise Cancelled
 
-    courier = Courier(carry, lambda *trouble: None)
-    courier.take("a")
-    courier.take("b")
+    courier = RetryQueue(carry, lambda *trouble: None)
+    courier.add("a")
+    courier.add("b")
     assert begun.wait(SOON)
-    courier.halt()
+    courier.cancel()
     courier.join(SOON)
-    assert not courier.busy
-    assert courier.left == [("a", "there was no time left"), ("b", "there was no time left")]
+    assert not courier.is_busy
+    assert courier.unfinished == [("a", "there was no time left"), ("b", "there was no time left")]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
-from robotrain_runtime import document
-from robotrain_runtime.document import DocumentError, JobDocument, Placement, Source
+from robotrain_runtime.contract import document
+from robotrain_runtime.contract.document import DocumentError, JobDocument, JobSource, Placement
 
 TEXT = st.text(max_size=8)
 SCALAR = (
@@ -30,7 +30,7 @@ documents = st.builds(
     placement=st.builds(Placement, work=TEXT, cache=TEXT, tracking_uri=TEXT, environment=st.none() | TEXT),
     sources=st.lists(
         st.builds(
-            Source, role=st.sampled_from(["dataset", "policy", "init_policy", "checkpoint"]), kind=TEXT, uri=TEXT
+            JobSource, role=st.sampled_from(["dataset", "policy", "init_policy", "checkpoint"]), kind=TEXT, uri=TEXT
         ),
         max_size=3,
     ).map(tuple),
@@ -49,15 +49,15 @@ def with_pydantic(text: str) -> JobDocument | None:
 
 def with_the_runtime(text: str) -> JobDocument | None:
     try:
-        return document.load(text)
+        return document.parse_document(text)
     except DocumentError:
         return None
 
 
 @given(documents)
 def test_a_document_survives_the_journey(made):
-    assert document.load(document.dump(made)) == made
-    assert with_pydantic(document.dump(made)) == made
+    assert document.parse_document(document.format_document(made)) == made
+    assert with_pydantic(document.format_document(made)) == made
 
 
 def places(data: Any, at: tuple = ()) -> list[tuple]:
@@ -68,7 +68,7 @@ def places(data: Any, at: tuple = ()) -> list[tuple]:
 
 @given(documents, st.data())
 def test_both_readers_refuse_the_same(made, data):
-    changed = json.loads(document.dump(made))
+    changed = json.loads(document.format_document(made))
     place = data.draw(st.sampled_from([place for place in places(changed) if place]))
     around = changed
     for name in place[:-1]:
@@ -87,13 +87,13 @@ def test_both_readers_refuse_the_same(made, data):
 
 
 def test_every_wrong_place_is_named_and_no_value_repeated():
-    data = json.loads(document.dump(next_document()))
+    data = json.loads(document.format_document(next_document()))
     data["run"] = 3
     data["placement"]["work"] = ["sig=secret"]
     data["sources"] = [{"role": "passenger", "kind": "folder"}]
     data["extra"] = "sig=secret"
     with pytest.raises(DocumentError) as refused:
-        document.load(json.dumps(data))
+        document.parse_document(json.dumps(data))
     told = str(refused.value)
     for place in ("run:", "placement.work:", "sources[0].uri: missing", "sources[0].role:", "extra: unknown"):
         assert place in told
@@ -102,7 +102,7 @@ def test_every_wrong_place_is_named_and_no_value_repeated():
 
 def test_a_newer_schema_says_which_one_is_read():
     with pytest.raises(DocumentError, match="this runtime reads 1, the document is 2"):
-        document.load('{"schema": 2}')
+        document.parse_document('{"schema": 2}')
 
 
 def next_document() -> JobDocument:

@@ -9,19 +9,20 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import event, locking
 from robotrain_runtime.__main__ import main
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Outcome, Stage, Track
 from robotrain_runtime.environments import environment, uv
-from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome, Stage, Track
-from robotrain_runtime.stop import Stop
+from robotrain_runtime.process import stop
+from robotrain_runtime.process.stop import StopSignal
 
-needs_uv = pytest.mark.skipif(uv.find(Path("/nowhere")) is None, reason="no uv on this machine")
+needs_uv = pytest.mark.skipif(uv.find_uv(Path("/nowhere")) is None, reason="no uv on this machine")
 
 EMIT = """
-from robotrain_runtime.emit import emit
-from robotrain_runtime.event import Checkpoint, Metrics
-emit(Metrics(values={"train/loss": 0.5}, step=10, total=20))
-emit(Checkpoint(step=20, path="/x/000020", model="pretrained_model"))
+from robotrain_runtime.contract.event import emit_event
+from robotrain_runtime.contract.event import Checkpoint, Metrics
+emit_event(Metrics(values={"train/loss": 0.5}, step=10, total=20))
+emit_event(Checkpoint(step=20, path="/x/000020", model="pretrained_model"))
 print("bye")
 """
 STUBBORN = """
@@ -57,7 +58,7 @@ def until_ready(process) -> list[str]:
 def test_an_environment_that_is_not_all_pinned_is_told_with_its_stage(run, job, tmp_path, monkeypatch):
     made = tmp_path / "environment"
     (made / "bin").mkdir(parents=True)
-    (made / "bin/python").symlink_to(environment.python_of(Path(job("").placement.environment)))
+    (made / "bin/python").symlink_to(environment.get_python(Path(job("").placement.environment)))
     (made / environment.MARKER).write_text(json.dumps({"remark": "torch 2.10.0+cpu: not pinned by hash"}))
     document = job("print('hello')")
     document = dataclasses.replace(document, placement=dataclasses.replace(document.placement, environment=str(made)))
@@ -191,8 +192,10 @@ def test_a_run_builds_its_environment_when_none_is_given(run, job, tmp_path):
 
 @needs_uv
 def test_a_run_that_waits_for_another_build_can_be_stopped(start, finish, job, tmp_path, halves_here):
-    lock = environment.folder(importlib.import_module("pretend_work").ENVIRONMENT.lock, tmp_path / "cache")
-    with locking.held(lock.with_suffix(".lock"), Stop()):
+    lock = environment.get_environment_folder(
+        importlib.import_module("pretend_work").ENVIRONMENT.lock, tmp_path / "cache"
+    )
+    with stop.hold_lock(lock.with_suffix(".lock"), StopSignal()):
         process = start(job("print('started')", environment=None))
         for line in process.stdout:
             if "waiting" in line:
@@ -232,9 +235,9 @@ def test_a_run_without_tracking_is_still_a_run(run, job, tmp_path):
 def test_a_loss_that_is_no_number_is_said_once(run, job):
     ran = run(
         job(
-            "from robotrain_runtime.emit import emit\nfrom robotrain_runtime.event import Metrics\n"
+            "from robotrain_runtime.contract.event import emit_event\nfrom robotrain_runtime.contract.event import Metrics\n"
             "values = {'train/loss': float('nan'), 'train/grad_norm': 1.0}\n"
-            "for step in (10, 20): emit(Metrics(values=values, step=step))"
+            "for step in (10, 20): emit_event(Metrics(values=values, step=step))"
         )
     )
     assert [note.text for note in of_kind(ran.records, Note)] == ["train/loss is not finite at step 10"]
@@ -278,4 +281,4 @@ def test_an_outcome_tells_whose_fault_it_was(run, job, program, code, fault):
 def test_what_is_no_document_is_refused_with_a_sentence(text, tmp_path, capsys):
     (tmp_path / "job.json").write_text(text)
     assert main(["run", str(tmp_path / "job.json")]) == 2
-    assert "is no job document" in capsys.readouterr().err
+    assert "is no job document" in capsys.readouterr().stderr

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 from pretend_index import sha256, wheel
-from robotrain_runtime.document import Placement
+from robotrain_runtime.contract.container_plugin import PythonEnvironment
+from robotrain_runtime.contract.document import Placement
+from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.environments import environment, environment_check, uv
-from robotrain_runtime.failure import Failed
-from robotrain_runtime.half import Environment
-from robotrain_runtime.stop import Stop
+from robotrain_runtime.process.stop import StopSignal
 
 pytestmark = pytest.mark.slow  # builds environments, with uv
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
-needs_uv = pytest.mark.skipif(uv.find(Path("/nowhere")) is None, reason="no uv on this machine")
+needs_uv = pytest.mark.skipif(uv.find_uv(Path("/nowhere")) is None, reason="no uv on this machine")
 
 
 @pytest.fixture
@@ -33,11 +33,11 @@ def lock(tmp_path) -> Path:
 
 
 def build(lock: Path, cache: Path, said: list[str] | None = None) -> Path:
-    return environment.build(lock, VERSION, cache, (said if said is not None else []).append, Stop())
+    return environment.build_environment(lock, VERSION, cache, (said if said is not None else []).append, StopSignal())
 
 
 def joints(built: Path) -> str:
-    command = [str(environment.python_of(built)), "-c", "import tiny_arm; print(tiny_arm.SAYS)"]
+    command = [str(environment.get_python(built)), "-c", "import tiny_arm; print(tiny_arm.SAYS)"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -55,7 +55,7 @@ def test_it_is_built_once_and_found_the_next_time(lock, tmp_path):
 
 @needs_uv
 def test_one_that_was_left_half_built_is_built_again(lock, tmp_path):
-    left = environment.folder(lock, tmp_path / "cache")
+    left = environment.get_environment_folder(lock, tmp_path / "cache")
     (left / "bin").mkdir(parents=True)
     (left / "bin" / "python").symlink_to(sys.executable)
     said: list[str] = []
@@ -104,7 +104,7 @@ def test_a_builder_that_is_killed_leaves_the_build_to_the_next_even_while_its_uv
         f"""#!/bin/sh
 cd {tmp_path}
 [ "$1" = pip ] && touch installing && while [ ! -e go ]; do sleep 0.05; done
-{uv.find(tmp_path)} "$@"; code=$?
+{uv.find_uv(tmp_path)} "$@"; code=$?
 [ "$1" = venv ] || touch ended
 exit $code
 """
@@ -148,18 +148,22 @@ def test_settings_of_uv_that_are_meant_for_something_else_change_nothing(lock, t
 @needs_uv
 def test_a_package_that_is_not_the_locked_one_stops_the_build_and_leaves_nothing_complete(lock, tmp_path):
     lock.write_text(lock.read_text().split("sha256:")[0] + "sha256:" + "0" * 64 + "\n")
-    with pytest.raises(Failed) as failed:
+    with pytest.raises(JobFailed) as failed:
         build(lock, tmp_path / "cache")
     assert "uv said" in failed.value.reason
     assert "ash mismatch" in failed.value.reason
-    assert not environment.complete(environment.folder(lock, tmp_path / "cache"))
+    assert not environment.is_complete(environment.get_environment_folder(lock, tmp_path / "cache"))
 
 
 def test_equal_locks_share_an_environment_wherever_they_lie(lock, tmp_path):
     (tmp_path / "copy.txt").write_bytes(lock.read_bytes())
-    assert environment.folder(lock, tmp_path) == environment.folder(tmp_path / "copy.txt", tmp_path)
+    assert environment.get_environment_folder(lock, tmp_path) == environment.get_environment_folder(
+        tmp_path / "copy.txt", tmp_path
+    )
     (tmp_path / "copy.txt").write_text("other==1\n")
-    assert environment.folder(lock, tmp_path) != environment.folder(tmp_path / "copy.txt", tmp_path)
+    assert environment.get_environment_folder(lock, tmp_path) != environment.get_environment_folder(
+        tmp_path / "copy.txt", tmp_path
+    )
 
 
 @needs_uv
@@ -172,19 +176,21 @@ def test_the_command_prints_the_environment_alone(lock, tmp_path):
 def test_a_machine_the_lock_is_not_for_is_named_with_the_way_out(lock, tmp_path, monkeypatch):
     monkeypatch.setattr("platform.system", lambda: "Darwin")
     monkeypatch.setattr("platform.machine", lambda: "arm64")
-    wanted = Environment(lock=lock, python="3.12", gib=0.1, platform="Linux-x86_64", holds={"lerobot": "0.6"})
-    (found,) = environment_check.findings(wanted, Placement(work="", cache=str(tmp_path / "cache")))
+    wanted = PythonEnvironment(
+        lock=lock, python="3.12", gib=0.1, platform="Linux-x86_64", required_packages={"lerobot": "0.6"}
+    )
+    (found,) = environment_check.find_environment_problems(wanted, Placement(work="", cache=str(tmp_path / "cache")))
     assert found.title == "the locked environment is for Linux-x86_64, and this machine is Darwin-arm64"
     assert found.ways[0] == "--environment PATH   an environment of your own that holds lerobot 0.6"
     assert found.ways[1] == "uv venv --python 3.12 PATH && uv pip install --python PATH 'lerobot==0.6.*'   makes one"
     torch = Placement(work="", cache=str(tmp_path / "cache"), torch_backend="cpu")
-    assert "--torch-backend" in next(environment_check.findings(wanted, torch)).why
+    assert "--torch-backend" in next(environment_check.find_environment_problems(wanted, torch)).why
 
 
 def test_where_any_python_of_a_range_would_do_the_ways_out_are_things_to_type(lock, tmp_path, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/no/such/python")
-    wanted = Environment(lock=lock, python="3.10-3.14", gib=0.001)
-    (found,) = environment_check.findings(wanted, Placement(work="", cache=str(tmp_path / "cache")))
+    wanted = PythonEnvironment(lock=lock, python="3.10-3.14", gib=0.001)
+    (found,) = environment_check.find_environment_problems(wanted, Placement(work="", cache=str(tmp_path / "cache")))
     assert found.title == "there is no Python 3.10-3.14 on this machine"
     assert found.ways[1] == "uv python install 3.14"
 
@@ -208,7 +214,7 @@ def test_whose_fault_it_is_that_uv_failed(words, fault, lock, tmp_path, monkeypa
     tool.chmod(0o755)
     monkeypatch.setenv("UV", str(tool))
     told: list[str] = []
-    with pytest.raises(Failed) as failed:
+    with pytest.raises(JobFailed) as failed:
         build(lock, tmp_path / "cache", told)
     assert told[-1] == f"uv: error: {words}"
     assert failed.value.fault == fault
@@ -219,10 +225,10 @@ def test_a_disk_that_is_full_before_uv_is_asked_says_so_too(lock, tmp_path, monk
     def full(*arguments: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    left = environment.folder(lock, tmp_path / "cache")
+    left = environment.get_environment_folder(lock, tmp_path / "cache")
     left.mkdir(parents=True)
     monkeypatch.setattr("shutil.rmtree", full)
-    with pytest.raises(Failed) as failed:
+    with pytest.raises(JobFailed) as failed:
         build(lock, tmp_path / "cache")
     assert (failed.value.fault, failed.value.reason) == (
         "disk_full",
@@ -251,18 +257,18 @@ def test_the_command_knows_another_build_of_pytorch(tmp_path):
     command = [sys.executable, "-m", "robotrain_runtime", "environment", str(empty), "--python", VERSION]
     command += ["--torch-backend", "cu126", "--cache", str(tmp_path / "cache")]
     told = subprocess.run(command, capture_output=True, text=True)
-    assert told.stdout.strip() == str(environment.folder(empty, tmp_path / "cache")), told.stderr
+    assert told.stdout.strip() == str(environment.get_environment_folder(empty, tmp_path / "cache")), told.stderr
 
 
 @pytest.mark.slow
 def test_uv_is_fetched_and_checked_where_there_is_none(tmp_path, monkeypatch):
-    if uv.pip() is None:
+    if uv.find_python_with_pip() is None:
         pytest.skip("no pip on this machine")
     monkeypatch.delenv("UV", raising=False)
-    half = tmp_path / "cache/uv" / uv.version() / "left over"
+    half = tmp_path / "cache/uv" / uv.get_uv_version() / "left over"
     half.mkdir(parents=True)  # as an interrupted fetch of an earlier day left it
-    fetched = uv._fetch(tmp_path / "cache", Stop())
+    fetched = uv._fetch_uv(tmp_path / "cache", StopSignal())
     told = subprocess.run([str(fetched), "--version"], capture_output=True, text=True, check=True).stdout
-    assert uv.version() in told
-    assert uv._fetch(tmp_path / "cache", Stop()) == fetched
+    assert uv.get_uv_version() in told
+    assert uv._fetch_uv(tmp_path / "cache", StopSignal()) == fetched
     assert not half.exists()

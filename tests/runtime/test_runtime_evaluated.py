@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import checkpoint, document, model_digest
-from robotrain_runtime.event import Delivered, Evaluated, Published, Registered, Track, Tracking
+from robotrain_runtime.checkpoints import model_lineage
+from robotrain_runtime.contract import checkpoint, document
+from robotrain_runtime.contract.event import Delivered, Evaluated, Published, Registered, Track, Tracking
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +35,7 @@ def register(tmp_path):
     """`python -m robotrain_runtime register JOB.json …`."""
 
     def run(made, *arguments: str) -> subprocess.CompletedProcess[str]:
-        (tmp_path / "later.json").write_text(document.dump(made))
+        (tmp_path / "later.json").write_text(document.format_document(made))
         command = [sys.executable, "-m", "robotrain_runtime", "register", str(tmp_path / "later.json"), *arguments]
         halves = str(Path(__file__).parent / "halves")
         return subprocess.run(command, env={**os.environ, "PYTHONPATH": halves}, capture_output=True, text=True)
@@ -77,7 +78,7 @@ def test_results_and_policy_are_artifacts_and_the_policy_a_version_with_its_scor
     assert [one.to for one in ran.of_kind(Delivered)] == [f"runs:/{tracking.run_id}"]
     assert ran.of_kind(Published) == []
     assert ran.of_kind(Registered) == [Registered(name="pusher", version="1", step=40, uri="models:/pusher/1")]
-    digest = model_digest.of_folder(ran.work / "outputs/policy/000040")
+    digest = model_lineage.hash_model_folder(ran.work / "outputs/policy/000040")
     found = tags(database)
     assert scores(found) == of("0.75", "eval-1")
     assert (found["model_sha256"], found["checkpoint"], found["robotrain_run"]) == (digest, "000040", "eval-1")
@@ -172,5 +173,5 @@ def test_a_run_without_tracking_delivers_its_results_all_the_same(run, job, tmp_
     ran = run(job(EVALUATE + "evaluate(kept=policy())", publish={"to": str(tmp_path / "to")}))
     assert ran.exit_code == 0, ran.lines
     assert [one.passed for one in ran.of_kind(Evaluated)] == [None]
-    assert checkpoint.wrong_with(tmp_path / "to/pretend-1") == ""
+    assert checkpoint.validate_checkpoint(tmp_path / "to/pretend-1") == ""
     assert os.listdir(tmp_path / "to") == ["pretend-1"]

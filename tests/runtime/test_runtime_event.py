@@ -6,8 +6,18 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from robotrain_runtime import event
-from robotrain_runtime.event import Checkpoint, Delivered, Evaluated, Metrics, Note, Outcome, Stage, Track, Tracking
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import (
+    Checkpoint,
+    Delivered,
+    Evaluated,
+    Metrics,
+    Note,
+    Outcome,
+    Stage,
+    Track,
+    Tracking,
+)
 
 TEXT = st.text(max_size=20)
 SCALAR = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT
@@ -61,49 +71,51 @@ def refuse(constant: str):
 
 @given(events, st.floats(0, 4e9))
 def test_an_event_comes_back_as_it_was_sent(sent, at):
-    line = event.dump(sent, at)
+    line = event.format_event(sent, at)
     assert "\n" not in line
     assert "\r" not in line
     assert line.isascii()
     json.loads(line.removeprefix(event.PREFIX), parse_constant=refuse)
-    assert event.read(line) == event.Record(at, sent)
+    assert event.parse_event(line) == event.EventRecord(at, sent)
 
 
 @given(events, st.data())
 def test_a_cut_line_is_an_ordinary_line(sent, data):
-    line = event.dump(sent, 1.0)
-    assert event.read(line[: data.draw(st.integers(0, len(line) - 1))]) is None
+    line = event.format_event(sent, 1.0)
+    assert event.parse_event(line[: data.draw(st.integers(0, len(line) - 1))]) is None
 
 
 @given(TEXT)
 def test_an_ordinary_line_is_no_event(line):
-    assert event.read(line) is None
-    assert event.read(event.PREFIX + line) is None
+    assert event.parse_event(line) is None
+    assert event.parse_event(event.PREFIX + line) is None
 
 
 def test_a_loss_that_is_no_number_stays_none():
-    read = event.read(event.dump(Metrics(values={"train/loss": math.nan, "train/grad_norm": -math.inf}, step=1)))
+    read = event.parse_event(
+        event.format_event(Metrics(values={"train/loss": math.nan, "train/grad_norm": -math.inf}, step=1))
+    )
     assert math.isnan(read.event.values["train/loss"])
     assert read.event.values["train/grad_norm"] == -math.inf
 
 
 def test_an_older_reader_skips_what_a_newer_runtime_adds():
-    line = event.dump(Checkpoint(step=1, path="/x"), 1.0)
-    assert event.read(line[:-1] + ', "novelty": 1}') == event.Record(1.0, Checkpoint(step=1, path="/x"))
-    assert event.read(line.replace("checkpoint", "novelty")) is None
+    line = event.format_event(Checkpoint(step=1, path="/x"), 1.0)
+    assert event.parse_event(line[:-1] + ', "novelty": 1}') == event.EventRecord(1.0, Checkpoint(step=1, path="/x"))
+    assert event.parse_event(line.replace("checkpoint", "novelty")) is None
 
 
 def test_metrics_of_an_older_runtime_count_steps_and_what_an_evaluation_gains_is_skipped():
-    line = event.dump(Metrics(values={}, step=1), 1.0)
-    assert event.read(line.replace(', "unit": "step"', "")) == event.Record(1.0, Metrics(values={}, step=1))
+    line = event.format_event(Metrics(values={}, step=1), 1.0)
+    assert event.parse_event(line.replace(', "unit": "step"', "")) == event.EventRecord(1.0, Metrics(values={}, step=1))
     scored = Evaluated(episodes=1, scores={"rollout/success_rate": 1.0}, results="/x")
-    assert event.read(event.dump(scored, 1.0)[:-1] + ', "novelty": 1}') == event.Record(1.0, scored)
-    assert event.read(event.dump(scored, 1.0).replace("1.0}, ", '"high"}, ')) is None
+    assert event.parse_event(event.format_event(scored, 1.0)[:-1] + ', "novelty": 1}') == event.EventRecord(1.0, scored)
+    assert event.parse_event(event.format_event(scored, 1.0).replace("1.0}, ", '"high"}, ')) is None
 
 
 def test_a_line_that_no_number_can_hold_is_an_ordinary_line():
-    assert event.read(event.PREFIX + '{"event": "note", "time": 1' + "0" * 400 + "}") is None
-    assert event.read(event.PREFIX + "[" * 100_000) is None
+    assert event.parse_event(event.PREFIX + '{"event": "note", "time": 1' + "0" * 400 + "}") is None
+    assert event.parse_event(event.PREFIX + "[" * 100_000) is None
 
 
 @pytest.mark.parametrize(
@@ -121,4 +133,4 @@ def test_a_line_that_no_number_can_hold_is_an_ordinary_line():
     ],
 )
 def test_a_line_that_only_looks_like_an_event_is_none(body):
-    assert event.read(event.PREFIX + body) is None
+    assert event.parse_event(event.PREFIX + body) is None

@@ -3,8 +3,8 @@
 import os
 
 import pytest
-from robotrain_runtime.holding import Holding
-from robotrain_runtime.supply import eviction
+from robotrain_runtime.machine import disk_cache
+from robotrain_runtime.machine.disk_cache import CacheLease
 
 MIB = 2**20
 
@@ -29,7 +29,7 @@ def cache(tmp_path):
 
 def room(cache, mib: float, coming: int = 0) -> list[str]:
     said: list[str] = []
-    eviction.make_room(cache.top, mib / 1024, coming * MIB, said.append)
+    disk_cache.evict_data(cache.top, mib / 1024, coming * MIB, said.append)
     return said
 
 
@@ -49,8 +49,8 @@ def test_room_is_made_for_what_is_coming(cache):
 
 def test_what_a_run_uses_stays_whatever_the_limit(cache):
     used = cache("data/hub/a", 2, used=100)
-    with Holding(cache.top) as holding:
-        assert holding.keep(used / "file")
+    with CacheLease(cache.top) as holding:
+        assert holding.acquire(used / "file")
         assert room(cache, 0.1) == []
     assert used.exists()
     room(cache, 0.1)
@@ -59,14 +59,14 @@ def test_what_a_run_uses_stays_whatever_the_limit(cache):
 
 def test_what_this_run_wants_stays_though_it_does_not_hold_it_yet(cache):
     wanted, other = cache("data/hub/" + "a" * 32, 2, used=100), cache("data/hub/" + "b" * 32, 2, used=200)
-    eviction.make_room(cache.top, 1 / 1024, MIB, lambda line: None, {"a" * 32})
+    disk_cache.evict_data(cache.top, 1 / 1024, MIB, lambda line: None, {"a" * 32})
     assert (wanted.exists(), other.exists()) == (True, False)
 
 
 def test_what_would_be_free_is_known_before(cache):
     cache("data/hub/a", 2, used=100)
     cache("data/hub/b", 2, used=200)
-    would = eviction.would_free(cache.top, 4.5 / 1024, 2 * MIB, ())
+    would = disk_cache.count_evictable_bytes(cache.top, 4.5 / 1024, 2 * MIB, ())
     assert 2 * MIB <= would < 3 * MIB
 
 

@@ -4,8 +4,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import faults, oom, reason
-from robotrain_runtime.event import Outcome
+from robotrain_runtime.contract import failure
+from robotrain_runtime.contract.event import Outcome
 
 TRACEBACK = "Traceback (most recent call last):"
 ELASTIC = "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: "
@@ -41,7 +41,7 @@ ELASTIC = "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: "
 )
 def test_a_traceback_tells_whose_fault_it_was(raised, fault):
     lines = [TRACEBACK, '  File "train.py", line 3, in f', raised, ""]
-    assert faults.of_program(1, reason.of_exit(1, lines), lines, out_of_memory=False) == fault
+    assert failure.classify_exit(1, failure.explain_exit(1, lines), lines, out_of_memory=False) == fault
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_traceback_tells_whose_fault_it_was(raised, fault):
     ],
 )
 def test_an_exit_status_tells_whose_fault_it_was(code, lines, out_of_memory, fault):
-    assert faults.of_program(code, reason.of_exit(code, lines), lines, out_of_memory) == fault
+    assert failure.classify_exit(code, failure.explain_exit(code, lines), lines, out_of_memory) == fault
 
 
 def test_of_several_processes_the_one_that_failed_is_heard_not_their_launcher():
@@ -71,10 +71,10 @@ def test_of_several_processes_the_one_that_failed_is_heard_not_their_launcher():
         TRACEBACK,
         ELASTIC,
     ]
-    why = reason.of_exit(1, lines)
+    why = failure.explain_exit(1, lines)
     assert why == "torch.OutOfMemoryError: CUDA out of memory."
-    assert faults.of_program(1, why, lines, out_of_memory=False) == "configuration"
-    assert reason.of_output([TRACEBACK, ELASTIC.strip(), ""]) == ELASTIC.strip()
+    assert failure.classify_exit(1, why, lines, out_of_memory=False) == "configuration"
+    assert failure.explain_output([TRACEBACK, ELASTIC.strip(), ""]) == ELASTIC.strip()
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_of_several_processes_the_one_that_failed_is_heard_not_their_launcher():
     ],
 )
 def test_several_faults_are_worth_another_try_when_each_is(several, one):
-    assert faults.of_all(several) == one
+    assert failure.combine_faults(several) == one
 
 
 @pytest.mark.parametrize(
@@ -104,15 +104,15 @@ def test_several_faults_are_worth_another_try_when_each_is(several, one):
     ],
 )
 def test_the_exit_code_alone_says_whether_to_try_again(code, fault, told):
-    assert faults.exit_code(code, fault) == told
-    assert (told == faults.AGAIN) <= Outcome(state="failed", exit_code=told, fault=fault).worth_a_retry
+    assert failure.choose_exit_code(code, fault) == told
+    assert (told == failure.EXIT_RETRY) <= Outcome(state="failed", exit_code=told, fault=fault).worth_a_retry
 
 
 def test_whoever_stops_a_run_may_say_why(tmp_path):
-    assert faults.of_stop(tmp_path) == "stopped"
+    assert failure.read_stop_reason(tmp_path) == "stopped"
     for said, fault in (("preempted\n", "preempted"), ("evicted", "evicted"), ("just so", "stopped")):
-        (tmp_path / faults.STOP_REASON).write_text(said)
-        assert faults.of_stop(tmp_path) == fault
+        (tmp_path / failure.STOP_REASON_FILE).write_text(said)
+        assert failure.read_stop_reason(tmp_path) == fault
 
 
 def put(root: Path, path: str, text: str) -> None:
@@ -133,8 +133,8 @@ def test_what_the_kernel_killed_is_counted_where_it_counts(tmp_path, groups, cou
     put(tmp_path, "proc/self/cgroup", groups)
     put(tmp_path, "proc/vmstat", "oom_kill 99\n")
     put(tmp_path, counter, text)
-    assert oom.kills(tmp_path) == 3
+    assert failure.count_oom_kills(tmp_path) == 3
 
 
 def test_a_machine_that_counts_nothing_has_killed_nothing(tmp_path):
-    assert oom.kills(tmp_path) == 0
+    assert failure.count_oom_kills(tmp_path) == 0

@@ -7,12 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from robotrain_runtime.contract.event import Download, Stage
 from robotrain_runtime.environments import environment, uv
-from robotrain_runtime.event import Download, Stage
 
 pytestmark = pytest.mark.slow  # real runs, a second each
 
-REAL_UV = uv.find(Path("/nowhere"))
+REAL_UV = uv.find_uv(Path("/nowhere"))
 needs_uv = pytest.mark.skipif(REAL_UV is None, reason="no uv on this machine")
 NUMBERS = """
 import os, pathlib
@@ -34,7 +34,7 @@ def slow_uv(tmp_path, halves_here):
     def make(says: str) -> tuple[str, Path]:
         import pretend_work
 
-        name = environment.folder(pretend_work.ENVIRONMENT.lock, tmp_path / "cache").name
+        name = environment.get_environment_folder(pretend_work.ENVIRONMENT.lock, tmp_path / "cache").name
         script, pid = tmp_path / "uv", tmp_path / "uv.pid"
         words = {"NAME": name, "PID": str(pid), "SAYS": says, "UV": str(REAL_UV)}
         text = SLOW_UV

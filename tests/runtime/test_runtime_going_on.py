@@ -5,9 +5,9 @@ import json
 import shutil
 
 import pytest
-from robotrain_runtime import checkpoint
-from robotrain_runtime.checkpoint import MANIFEST
-from robotrain_runtime.event import Checkpoint, Published
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.checkpoint import MANIFEST
+from robotrain_runtime.contract.event import Checkpoint, Published
 
 TRAIN = "from pretend_training import *\ntrain({}, 20)"
 OURS = {"THIS_ONE": "wf-1"}
@@ -61,9 +61,12 @@ def test_it_goes_on_from_the_newest_that_it_published_in_the_same_submission(run
     ran = run(published(60, place), **OURS)
     assert first_step(ran) == 41
     assert f"step 40 of an earlier attempt came back from {place}/000040" in ran.notes("info")
-    assert [step for step, _ in checkpoint.steps(shelf)] == [60, 40, 20]
-    assert [step for step, _ in checkpoint.steps(ran.work / "checkpoints")] == [60, 40]
-    assert all(checkpoint.wrong_with(folder) == "" for _, folder in checkpoint.steps(ran.work / "checkpoints"))
+    assert [step for step, _ in checkpoint.list_checkpoints(shelf)] == [60, 40, 20]
+    assert [step for step, _ in checkpoint.list_checkpoints(ran.work / "checkpoints")] == [60, 40]
+    assert all(
+        checkpoint.validate_checkpoint(folder) == ""
+        for _, folder in checkpoint.list_checkpoints(ran.work / "checkpoints")
+    )
     if form == "{}":  # what is published shares no file with what the run goes on from
         assert (shelf / "000040/model/weights").stat().st_nlink == 1
     assert [one.step for one in ran.of_kind(Checkpoint)] == [40, 60]
@@ -167,7 +170,7 @@ def test_it_goes_on_from_what_the_platform_brought_back(run, job, brought_back, 
     ran = run(made, LEFT=str(tmp_path / "left"), **OURS)
     assert first_step(ran) == 41
     assert [one.step for one in ran.of_kind(Published)] == []
-    assert checkpoint.wrong_with(ran.work / "checkpoints/000040") == ""
+    assert checkpoint.validate_checkpoint(ran.work / "checkpoints/000040") == ""
 
 
 @pytest.mark.slow
@@ -198,9 +201,9 @@ def test_a_first_attempt_finds_nothing_and_says_nothing(run, job, left):
 
 def test_a_seal_tells_its_submission_and_one_without_is_as_it_was(tmp_path):
     (tmp_path / "weights").touch()
-    plain = checkpoint.seal(tmp_path, step=1, run="r", job="j")
+    plain = checkpoint.seal_checkpoint(tmp_path, step=1, run="r", job="j")
     assert sorted(json.loads((tmp_path / MANIFEST).read_text())) == ["files", "job", "model", "run", "schema", "step"]
-    assert checkpoint.read(tmp_path) == plain
-    told = checkpoint.seal(tmp_path, step=1, run="r", job="j", submission="wf-1", tracking="abc")
-    assert checkpoint.read(tmp_path) == told
+    assert checkpoint.read_manifest(tmp_path) == plain
+    told = checkpoint.seal_checkpoint(tmp_path, step=1, run="r", job="j", submission="wf-1", tracking="abc")
+    assert checkpoint.read_manifest(tmp_path) == told
     assert (told.submission, told.tracking, told.digest) == ("wf-1", "abc", plain.digest)

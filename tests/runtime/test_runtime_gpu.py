@@ -1,9 +1,9 @@
 """What the driver says of the machine's GPUs, and what a job asks of them."""
 
 import pytest
-from robotrain_runtime import gpu
-from robotrain_runtime.document import Placement
-from robotrain_runtime.half import Gpus
+from robotrain_runtime.contract.container_plugin import GpuRequirement
+from robotrain_runtime.contract.document import Placement
+from robotrain_runtime.machine import hardware
 
 H100 = "NVIDIA H100 80GB HBM3, 570.86.15, 81559, 9.0"
 T4 = "Tesla T4, 535.104.05, 15360, 7.5"
@@ -12,11 +12,11 @@ T4 = "Tesla T4, 535.104.05, 15360, 7.5"
 @pytest.fixture
 def driver(tmp_path, monkeypatch):
     """A machine whose nvidia-smi says these lines; with `None` it has none."""
-    monkeypatch.delenv(gpu.VISIBLE, raising=False)
+    monkeypatch.delenv(hardware.VISIBLE_DEVICES, raising=False)
 
     def says(*lines: str, code: int = 0) -> None:
         words = "".join(f"echo '{line}'\n" for line in lines)
-        asked = f'[ "$*" = "{" ".join(gpu.ASK)}" ] || exit 64\n'
+        asked = f'[ "$*" = "{" ".join(hardware.NVIDIA_SMI_QUERY)}" ] || exit 64\n'
         program = tmp_path / "nvidia-smi"
         program.write_text(f"#!/bin/sh\n{asked}{words}exit {code}\n")
         program.chmod(0o755)
@@ -25,14 +25,16 @@ def driver(tmp_path, monkeypatch):
     return says
 
 
-def codes(asked: Gpus | None, **placement) -> list[str]:
-    return [finding.code for finding in gpu.findings(asked, Placement(work="/w", cache="/c", **placement))]
+def codes(asked: GpuRequirement | None, **placement) -> list[str]:
+    return [
+        finding.code for finding in hardware.find_gpu_problems(asked, Placement(work="/w", cache="/c", **placement))
+    ]
 
 
 def test_a_machine_that_has_what_is_asked_for(driver):
     driver(H100, H100)
-    assert codes(Gpus(count=2, bf16=True, cuda="12.8")) == []
-    assert next((one.name, one.driver, one.mib, one.capability) for one in gpu.ask()) == (
+    assert codes(GpuRequirement(count=2, bf16=True, cuda="12.8")) == []
+    assert next((one.name, one.driver, one.mib, one.capability) for one in hardware.query_gpus()) == (
         "NVIDIA H100 80GB HBM3",
         "570.86.15",
         81559,
@@ -45,14 +47,14 @@ def test_a_job_that_asks_for_none_asks_nobody(driver):
 
 
 def test_a_machine_without_a_driver(driver):
-    (finding,) = gpu.findings(Gpus(count=2), Placement(work="/w", cache="/c"))
+    (finding,) = hardware.find_gpu_problems(GpuRequirement(count=2), Placement(work="/w", cache="/c"))
     assert finding.title == "the job asks for 2 GPUs, and this machine shows none"
     assert "no nvidia-smi on PATH" in finding.why
 
 
 def test_a_driver_that_does_not_work_is_quoted(driver):
     driver("NVIDIA-SMI has failed because it could not communicate with the NVIDIA driver.", code=9)
-    (finding,) = gpu.findings(Gpus(count=1), Placement(work="/w", cache="/c"))
+    (finding,) = hardware.find_gpu_problems(GpuRequirement(count=1), Placement(work="/w", cache="/c"))
     assert "could not communicate" in finding.why
 
 
@@ -63,8 +65,8 @@ def test_a_driver_that_does_not_work_is_quoted(driver):
 def test_what_cuda_is_told_to_see_counts(driver, monkeypatch, visible, left):
     driver(H100, H100)
     if visible is not None:
-        monkeypatch.setenv(gpu.VISIBLE, visible)
-    found = list(gpu.findings(Gpus(count=2), Placement(work="/w", cache="/c")))
+        monkeypatch.setenv(hardware.VISIBLE_DEVICES, visible)
+    found = list(hardware.find_gpu_problems(GpuRequirement(count=2), Placement(work="/w", cache="/c")))
     assert [one.title for one in found] == (
         [] if left == 2 else [f"the job asks for 2 GPUs, and this machine shows {left}"]
     )
@@ -85,7 +87,7 @@ def test_what_cuda_is_told_to_see_counts(driver, monkeypatch, visible, left):
 )
 def test_a_driver_too_old_for_the_cuda_of_the_lock_is_told(driver, version, cuda, fits):
     driver(f"NVIDIA A100, {version}, 40960, 8.0")
-    assert codes(Gpus(count=1, cuda=cuda)) == ([] if fits else ["gpu-driver"])
+    assert codes(GpuRequirement(count=1, cuda=cuda)) == ([] if fits else ["gpu-driver"])
 
 
 @pytest.mark.parametrize(
@@ -99,17 +101,17 @@ def test_a_driver_too_old_for_the_cuda_of_the_lock_is_told(driver, version, cuda
 )
 def test_another_pytorch_than_the_locked_one_has_another_cuda(driver, placement, fits):
     driver("NVIDIA A100, 535.104.05, 40960, 8.0")
-    assert codes(Gpus(count=1, cuda="13.0"), **placement) == ([] if fits else ["gpu-driver"])
+    assert codes(GpuRequirement(count=1, cuda="13.0"), **placement) == ([] if fits else ["gpu-driver"])
 
 
 def test_a_gpu_that_cannot_compute_in_bf16_is_told_with_what_can_be_done(driver):
     driver(H100, T4)
-    assert codes(Gpus(count=1, bf16=True)) == []
-    (finding,) = gpu.findings(Gpus(count=2, bf16=True), Placement(work="/w", cache="/c"))
+    assert codes(GpuRequirement(count=1, bf16=True)) == []
+    (finding,) = hardware.find_gpu_problems(GpuRequirement(count=2, bf16=True), Placement(work="/w", cache="/c"))
     assert finding.title == "the job computes in bf16, and Tesla T4 cannot"
     assert finding.ways[0] == "--mixed-precision fp16"
 
 
 def test_everything_that_is_wrong_with_them_is_told_at_once(driver):
     driver("Tesla T4, 440.33.01, 15360, 7.5")
-    assert codes(Gpus(count=2, bf16=True, cuda="12.8")) == ["gpu-too-few", "gpu-driver", "gpu-bf16"]
+    assert codes(GpuRequirement(count=2, bf16=True, cuda="12.8")) == ["gpu-too-few", "gpu-driver", "gpu-bf16"]

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 from pretend_index import sha256, wheel
-from robotrain_runtime.document import Placement
-from robotrain_runtime.environments import environment, environment_check, image_torch, interpreter, uv
-from robotrain_runtime.half import Environment
-from robotrain_runtime.stop import Stop
+from robotrain_runtime.contract.container_plugin import PythonEnvironment
+from robotrain_runtime.contract.document import Placement
+from robotrain_runtime.environments import environment, environment_check, interpreter, torch_build, uv
+from robotrain_runtime.process.stop import StopSignal
 
 pytestmark = pytest.mark.slow  # builds environments, with uv
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-UV = uv.find(Path("/nowhere"))
+UV = uv.find_uv(Path("/nowhere"))
 
 needs_uv = pytest.mark.skipif(UV is None, reason="no uv on this machine")
 
@@ -116,11 +116,13 @@ def stranger(tmp_path, monkeypatch) -> Stranger:
 
 
 def build(lock: Path, cache: Path, said: "list[str] | None" = None, backend: "str | None" = None) -> Path:
-    return environment.build(lock, VERSION, cache, (said if said is not None else []).append, Stop(), backend)
+    return environment.build_environment(
+        lock, VERSION, cache, (said if said is not None else []).append, StopSignal(), backend
+    )
 
 
 def says(built: Path, module: str) -> str:
-    command = [str(environment.python_of(built)), "-c", f"import {module} as asked; print(asked.SAYS)"]
+    command = [str(environment.get_python(built)), "-c", f"import {module} as asked; print(asked.SAYS)"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -134,7 +136,7 @@ def test_one_that_was_baked_in_is_taken_and_nothing_is_written_anywhere(packages
     baked = build(lock, image)
     before, said = everything(image), list[str]()
     assert build(lock, tmp_path / "cache", said) == baked
-    assert environment.found(lock, VERSION, tmp_path / "cache") == baked
+    assert environment.find_environment(lock, VERSION, tmp_path / "cache") == baked
     assert said == []
     assert everything(image) == before
     assert not (tmp_path / "cache").exists()
@@ -142,7 +144,7 @@ def test_one_that_was_baked_in_is_taken_and_nothing_is_written_anywhere(packages
 
 
 def baked_by_hand(lock: Path, image: Path, python: str = sys.executable, **facts: str) -> Path:
-    made = environment.folder(lock, image)
+    made = environment.get_environment_folder(lock, image)
     (made / "bin").mkdir(parents=True)
     (made / "bin/python").symlink_to(python)
     (made / environment.MARKER).write_text(json.dumps(facts))
@@ -151,7 +153,7 @@ def baked_by_hand(lock: Path, image: Path, python: str = sys.executable, **facts
 
 def test_one_that_is_not_whole_or_does_not_run_here_is_not_taken(image, tmp_path):
     def found(number: int) -> Path | None:
-        return environment.found(tmp_path / f"{number}.txt", VERSION, tmp_path / "cache")
+        return environment.find_environment(tmp_path / f"{number}.txt", VERSION, tmp_path / "cache")
 
     locks = [write_lock(tmp_path / f"{number}.txt", f"arm=={number}\n") for number in range(4)]
     whole = baked_by_hand(locks[0], image, version=VERSION)
@@ -165,8 +167,11 @@ def test_preflight_asks_for_nothing_when_it_was_baked_in(image, tmp_path, monkey
     lock = write_lock(tmp_path / "lock.txt", "arm==1.0\n")
     baked_by_hand(lock, image)
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/no/such/python")
-    wanted = Environment(lock=lock, python=VERSION, gib=10**6, platform="Plan9-sparc")
-    assert list(environment_check.findings(wanted, Placement(work="", cache=str(tmp_path / "cache")))) == []
+    wanted = PythonEnvironment(lock=lock, python=VERSION, gib=10**6, platform="Plan9-sparc")
+    assert (
+        list(environment_check.find_environment_problems(wanted, Placement(work="", cache=str(tmp_path / "cache"))))
+        == []
+    )
 
 
 @needs_uv
@@ -185,13 +190,13 @@ def test_a_cache_that_images_share_keeps_what_another_image_runs(packages, image
 
 @needs_uv
 def test_the_uv_that_was_baked_in_is_found(image, tmp_path, monkeypatch):
-    baked = image / "uv" / uv.version() / "bin/uv"
+    baked = image / "uv" / uv.get_uv_version() / "bin/uv"
     baked.parent.mkdir(parents=True)
     baked.symlink_to(UV)
     monkeypatch.delenv("UV", raising=False)
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    assert uv.find(tmp_path / "cache") == baked
+    assert uv.find_uv(tmp_path / "cache") == baked
 
 
 @needs_uv
@@ -207,9 +212,9 @@ def test_the_locked_torch_is_taken_from_the_image_with_all_that_it_needs(lock, s
     }
     python = stranger.folder / "bin/python3"
     named = f"torch 97.1.0+cu126 and torchvision 97.2.0+cu126 from the image's {python}: not pinned by hash"
-    assert said[-1] == environment.remark(built) == named
+    assert said[-1] == environment.read_remark(built) == named
     assert "Prepared 2 packages" in " ".join(said)
-    assert built != environment.folder(lock, tmp_path / "cache")
+    assert built != environment.get_environment_folder(lock, tmp_path / "cache")
     again: list[str] = []
     assert build(lock, tmp_path / "cache", again) == built
     assert again == [named]
@@ -235,31 +240,31 @@ def test_another_torch_is_not_taken(other, lock, stranger):
     shutil.rmtree(stranger.site / "torch")
     shutil.rmtree(stranger.site / "torch-97.1.0+cu126.dist-info")
     OTHERS[other](stranger)
-    assert image_torch.find(lock, VERSION) is None
+    assert torch_build.find_image_torch(lock, VERSION) is None
 
 
 def test_nor_is_one_for_another_python_or_without_the_torchvision_that_goes_with_it(lock, stranger):
-    assert image_torch.find(lock, VERSION)
-    assert image_torch.find(lock, "3.2") is None
-    assert image_torch.find(lock, f"3.{sys.version_info.minor - 1}-{VERSION}")
+    assert torch_build.find_image_torch(lock, VERSION)
+    assert torch_build.find_image_torch(lock, "3.2") is None
+    assert torch_build.find_image_torch(lock, f"3.{sys.version_info.minor - 1}-{VERSION}")
     shutil.rmtree(stranger.site / "torchvision-97.2.0+cu126.dist-info")
-    image_torch._ask.cache_clear()
-    assert image_torch.find(lock, VERSION) is None
+    torch_build._probe_interpreter.cache_clear()
+    assert torch_build.find_image_torch(lock, VERSION) is None
 
 
 def test_a_build_that_is_locked_by_its_label_has_to_be_that_build(lock, stranger):
     labelled = lock.read_text().replace("97.1.0", "97.1.0+cu126").replace("97.2.0", "97.2.0+cu126")
-    assert image_torch.find(write_lock(lock, labelled), VERSION)
-    assert image_torch.find(write_lock(lock, labelled.replace("cu126", "cu128")), VERSION) is None
+    assert torch_build.find_image_torch(write_lock(lock, labelled), VERSION)
+    assert torch_build.find_image_torch(write_lock(lock, labelled.replace("cu126", "cu128")), VERSION) is None
 
 
 @needs_uv
 def test_who_wants_every_package_by_its_hash_or_another_build_does_not_get_it(lock, stranger, tmp_path, monkeypatch):
     built = build(lock, tmp_path / "cache")
-    assert environment.found(lock, VERSION, tmp_path / "cache") == built
-    assert environment.found(lock, VERSION, tmp_path / "cache", "cu128") is None
+    assert environment.find_environment(lock, VERSION, tmp_path / "cache") == built
+    assert environment.find_environment(lock, VERSION, tmp_path / "cache", "cu128") is None
     monkeypatch.setenv("ROBOTRAIN_IMAGE_TORCH", "0")
-    assert environment.found(lock, VERSION, tmp_path / "cache") is None
+    assert environment.find_environment(lock, VERSION, tmp_path / "cache") is None
     assert says(build(lock, tmp_path / "cache"), "torch") == "locked"
 
 
@@ -281,10 +286,10 @@ def test_one_that_does_not_work_there_is_told_and_replaced_by_the_locked_one(loc
 def test_preflight_asks_for_less_room_then(lock, stranger, tmp_path, monkeypatch):
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=6 * 1024**3))
-    wanted, placement = Environment(lock=lock, python=VERSION, gib=9.0), Placement(work="", cache=str(tmp_path))
-    assert list(environment_check.findings(wanted, placement)) == []
+    wanted, placement = PythonEnvironment(lock=lock, python=VERSION, gib=9.0), Placement(work="", cache=str(tmp_path))
+    assert list(environment_check.find_environment_problems(wanted, placement)) == []
     monkeypatch.setenv("ROBOTRAIN_IMAGE_TORCH", "0")
-    assert [found.code for found in environment_check.findings(wanted, placement)] == ["disk-full"]
+    assert [found.code for found in environment_check.find_environment_problems(wanted, placement)] == ["disk-full"]
 
 
 @needs_uv
@@ -302,7 +307,7 @@ def test_a_run_in_such_an_image_builds_nothing(run, job, image, tmp_path, halves
 @needs_uv
 def test_a_real_torch_of_the_image_computes_in_the_new_environment(tmp_path, monkeypatch):
     """Its wheel, installed with pip into what plays the image; of the lock only the rest is fetched."""
-    python = interpreter.find("3.11")
+    python = interpreter.find_interpreter("3.11")
     if python is None:
         pytest.skip("no Python 3.11 on this machine")
     if "PIP_FIND_LINKS" not in os.environ:
@@ -320,8 +325,10 @@ def test_a_real_torch_of_the_image_computes_in_the_new_environment(tmp_path, mon
     monkeypatch.setenv("PATH", f"{there / 'bin'}{os.pathsep}{os.environ['PATH']}")
     said: list[str] = []
     lock = write_lock(tmp_path / "lock.txt", compiled, never)
-    built = environment.build(lock, "3.11", tmp_path / "cache", said.append, Stop())
+    built = environment.build_environment(lock, "3.11", tmp_path / "cache", said.append, StopSignal())
     compute = "import torch; x = torch.ones(3, requires_grad=True); (x @ x).backward(); print(x.grad.tolist())"
-    told = subprocess.run([environment.python_of(built), "-W", "ignore", "-c", compute], capture_output=True, text=True)
+    told = subprocess.run(
+        [environment.get_python(built), "-W", "ignore", "-c", compute], capture_output=True, text=True
+    )
     assert told.stdout == "[2.0, 2.0, 2.0]\n", told.stderr
     assert "from the image's" in said[-1]

@@ -39,7 +39,7 @@ def nothing_here(tmp_path, monkeypatch):
 
 def found() -> Path | None:
     """What is found below the test's folder; what this machine has in /usr/bin does not count."""
-    path = interpreter.find(VERSION)
+    path = interpreter.find_interpreter(VERSION)
     return path if path and "test" in str(path) else None
 
 
@@ -75,9 +75,9 @@ def test_the_override_wins_and_stands_alone(python, monkeypatch):
     python(f"bin/python{VERSION}")
     there = python("mine/python")
     monkeypatch.setenv("ROBOTRAIN_PYTHON", str(there))
-    assert interpreter.find(VERSION) == there
+    assert interpreter.find_interpreter(VERSION) == there
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/no/such/python")
-    assert interpreter.find(VERSION) is None
+    assert interpreter.find_interpreter(VERSION) is None
 
 
 @pytest.mark.parametrize("text", ["echo 2.7", "exit 127", "kill -9 $$", "echo nonsense"])
@@ -90,21 +90,21 @@ def test_of_a_range_the_python_we_run_under_is_the_first_choice(python, tmp_path
     python("bin/python3")
     ours = python("ours/python")
     monkeypatch.setattr(sys, "executable", str(ours))
-    assert interpreter.find("3.10-3.14") == ours
+    assert interpreter.find_interpreter("3.10-3.14") == ours
 
 
 def test_of_a_range_whatever_is_there_will_do(python):
     there = python("bin/python3", "echo 3.13")
-    assert interpreter.find("3.13-3.14") == there
+    assert interpreter.find_interpreter("3.13-3.14") == there
 
 
 def test_outside_a_range_none_is_taken(python, monkeypatch):
     there = python("bin/python3", "echo 3.15")
-    assert interpreter.find("3.14-3.14") != there
+    assert interpreter.find_interpreter("3.14-3.14") != there
     monkeypatch.setenv("ROBOTRAIN_PYTHON", str(there))
-    assert interpreter.find("3.10-3.14") is None
+    assert interpreter.find_interpreter("3.10-3.14") is None
 
 
 def test_versions_of_a_range_are_numbers_not_texts():
-    assert interpreter.versions("3.9-3.11") == ["3.11", "3.10", "3.9"]
-    assert interpreter.versions("3.12") == ["3.12"]
+    assert interpreter.list_allowed_versions("3.9-3.11") == ["3.11", "3.10", "3.9"]
+    assert interpreter.list_allowed_versions("3.12") == ["3.12"]

@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import checkpoint
-from robotrain_runtime.event import Checkpoint, Published
-from robotrain_runtime.preflight import preflight
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.event import Checkpoint, Published
+from robotrain_runtime.preflight import run_preflight
 
 TRAIN = "from pretend_training import *\ntrain({}, 20)"
 OUTPUT = "${AZURE_ML_OUTPUT_checkpoints}"
@@ -28,7 +28,7 @@ def published(ran) -> list[tuple[int, str]]:
 
 
 def codes(made) -> list[tuple[str, str]]:
-    return [(one.code, one.title) for one in preflight(made)]
+    return [(one.code, one.title) for one in run_preflight(made)]
 
 
 def test_a_name_that_is_not_set_is_told_before_the_work(halves_here, job):
@@ -57,7 +57,9 @@ def test_each_complete_checkpoint_is_copied_there_beside_where_it_is_published(r
     made = job(TRAIN.format(40), publish={"to": str(tmp_path / "mirror")}, kept=OUTPUT)
     ran = run(made)
     assert ran.exit_code == 0, ran.lines
-    assert [step for step, folder in checkpoint.steps(output) if checkpoint.wrong_with(folder) == ""] == [40, 20]
+    assert [
+        step for step, folder in checkpoint.list_checkpoints(output) if checkpoint.validate_checkpoint(folder) == ""
+    ] == [40, 20]
     assert sorted(os.listdir(output)) == ["000020", "000040"]
     assert sorted(published(ran)) == sorted(
         (step, f"{to}/{step:06}") for step in (20, 40) for to in (output, tmp_path / "mirror")
@@ -80,7 +82,7 @@ def test_a_run_whose_checkpoints_could_not_be_copied_there_failed(run, job, outp
     said = f"checkpoint 000020 could not be published to {output}: {output}/000020 is something else"
     assert ran.outcome["reason"] == said
     assert (output / "000020" / "mine.txt").exists()
-    assert checkpoint.wrong_with(output / "000040") == ""
+    assert checkpoint.validate_checkpoint(output / "000040") == ""
 
 
 @pytest.mark.slow
@@ -106,4 +108,4 @@ def test_a_machine_that_is_lost_goes_on_from_it_in_the_same_submission(run, job,
 def test_a_run_that_fails_leaves_there_what_it_had(run, job, output):
     ran = run(job("from pretend_training import *\nsave(20)\nraise SystemExit(3)", kept=OUTPUT))
     assert ran.exit_code == 3
-    assert checkpoint.wrong_with(output / "000020") == ""
+    assert checkpoint.validate_checkpoint(output / "000020") == ""

@@ -3,17 +3,17 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from robotrain_runtime import reason
-from robotrain_runtime.lines import Lines
+from robotrain_runtime.contract import failure
+from robotrain_runtime.process.child import LineSplitter
 
 
 def bar(done: int) -> str:
     return f"\rTraining:  {done:2}%|█████     | {done}/100 [00:0{done % 10}<00:01,  4.5step/s]"
 
 
-def read(text: str | bytes, lines: Lines | None = None) -> list[str]:
-    lines = lines or Lines(lambda: 0.0)
-    return [*lines.feed(text if isinstance(text, bytes) else text.encode()), *lines.close()]
+def read(text: str | bytes, lines: LineSplitter | None = None) -> list[str]:
+    lines = lines or LineSplitter(lambda: 0.0)
+    return [*lines.feed(text if isinstance(text, bytes) else text.encode()), *lines.flush()]
 
 
 def test_lines_without_a_bar_stay_as_they_are():
@@ -22,7 +22,7 @@ def test_lines_without_a_bar_stay_as_they_are():
 
 def test_a_bar_is_shown_once_until_ten_seconds_passed():
     now = [0.0]
-    lines = Lines(lambda: now[0])
+    lines = LineSplitter(lambda: now[0])
     shown = list(lines.feed("".join(map(bar, range(10))).encode()))
     now[0] = 10.5
     shown += lines.feed("".join(map(bar, range(10, 20))).encode())
@@ -46,10 +46,10 @@ def test_colours_and_broken_bytes_do_no_harm():
 def test_it_does_not_matter_how_the_output_is_cut_into_pieces(parts, data):
     whole = "".join(parts).encode()
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)))))
-    lines, pieces = Lines(lambda: 0.0), []
+    lines, pieces = LineSplitter(lambda: 0.0), []
     for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True):
         pieces += lines.feed(whole[start:end])
-    assert [*pieces, *lines.close()] == read(whole)
+    assert [*pieces, *lines.flush()] == read(whole)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_it_does_not_matter_how_the_output_is_cut_into_pieces(parts, data):
     ],
 )
 def test_the_reason_is_the_line_that_says_it(lines, why):
-    assert reason.of_output(lines) == why
+    assert failure.explain_output(lines) == why
 
 
 def test_a_bar_is_one_after_an_hour_as_well():

@@ -10,21 +10,21 @@ import threading
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import checkpoint
-from robotrain_runtime.courier import Halted, Never
-from robotrain_runtime.publish import mirror
+from robotrain_runtime.checkpoints import atomic_copy
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.failure import Cancelled, PermanentError
 
 NEVER_HALTED = lambda: False  # noqa: E731
 
 PUT = """
 import os, resource, signal, sys
 from pathlib import Path
-from robotrain_runtime import checkpoint
-from robotrain_runtime.publish import mirror
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.checkpoints import atomic_copy
 folder = Path(sys.argv[1])
 die = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
 {first}
-mirror.put(folder, checkpoint.read(folder), Path(sys.argv[2]), lambda: False)
+atomic_copy.copy_checkpoint(folder, checkpoint.read_manifest(folder), Path(sys.argv[2]), lambda: False)
 """
 WHILE_COPYING = "mirror.os.fsync = die"
 BEFORE_IT_IS_CHECKED = "mirror.checkpoint.wrong_with = die"
@@ -44,12 +44,12 @@ def made(folder: Path, run: str = "pretend-1", content: str = "w") -> Path:
     (folder / "model").mkdir(parents=True, exist_ok=True)
     (folder / "model" / "weights").write_text(content * 100_000)
     (folder / "step").write_text(folder.name)
-    checkpoint.seal(folder, step=int(folder.name), run=run, job="j", model="model")
+    checkpoint.seal_checkpoint(folder, step=int(folder.name), run=run, job="j", model="model")
     return folder
 
 
 def put(folder: Path, to: Path, halted=NEVER_HALTED) -> bool:
-    return mirror.put(folder, checkpoint.read(folder), to, halted)
+    return atomic_copy.copy_checkpoint(folder, checkpoint.read_manifest(folder), to, halted)
 
 
 def put_in_a_process(folder: Path, to: Path, first: str) -> subprocess.CompletedProcess[str]:
@@ -58,7 +58,7 @@ def put_in_a_process(folder: Path, to: Path, first: str) -> subprocess.Completed
 
 
 def whole(folder: Path) -> bool:
-    return checkpoint.wrong_with(folder) == ""
+    return checkpoint.validate_checkpoint(folder) == ""
 
 
 @pytest.fixture
@@ -109,8 +109,8 @@ def test_h1_20_a_reader_sees_a_whole_checkpoint_or_none(original, to, tmp_path):
 
     def read() -> None:
         while not done.is_set():
-            for _, folder in checkpoint.steps(to):
-                manifest = checkpoint.read(folder)
+            for _, folder in checkpoint.list_checkpoints(to):
+                manifest = checkpoint.read_manifest(folder)
                 seen.add(manifest is not None and set(manifest.files) <= _files(folder))
 
     reader = threading.Thread(target=read)
@@ -144,7 +144,7 @@ def test_where_no_folder_can_be_renamed_a_copy_is_whole_too(original, to, store_
 
 def test_where_no_folder_can_be_renamed_what_is_unfinished_is_no_checkpoint(original, to, store_of_objects):
     asked = iter([False, False, True])  # halts while the first file is written under its name
-    with pytest.raises(Halted):
+    with pytest.raises(Cancelled):
         put(original, to, lambda: next(asked, True))
     assert os.listdir(to) == []
     assert put(original, to) is True
@@ -154,14 +154,14 @@ def test_what_a_killed_copy_left_under_its_name_is_cleared_away(original, to):
     (to / "000020" / "model").mkdir(parents=True)
     (to / ".000020.pretend-1.part").mkdir()
     (to / "000010" / "model").mkdir(parents=True)
-    mirror.clear(to, "pretend-1")
+    atomic_copy.remove_leftovers(to, "pretend-1")
     assert os.listdir(to) == ["000010"]
     assert put(original, to) is True
 
 
 def test_h1_20_a_swap_that_fails_leaves_what_was_there(original, to, monkeypatch):
     put(original, to)
-    old = checkpoint.read(original)
+    old = checkpoint.read_manifest(original)
     made(original, content="n")
     rename = Path.rename
 
@@ -173,7 +173,7 @@ def test_h1_20_a_swap_that_fails_leaves_what_was_there(original, to, monkeypatch
     monkeypatch.setattr(Path, "rename", refused)
     with pytest.raises(OSError, match="Input/output error"):
         put(original, to)
-    assert checkpoint.read(to / "000020") == old
+    assert checkpoint.read_manifest(to / "000020") == old
     assert os.listdir(to) == ["000020"]
     assert whole(to / "000020")
 
@@ -194,16 +194,16 @@ def test_a_process_that_is_killed_leaves_nothing_under_the_name(original, to, po
 @pytest.mark.parametrize("point", [WHILE_COPYING, BEFORE_IT_IS_CHECKED, BEFORE_THE_SWAP, WITHIN_THE_SWAP])
 def test_one_that_is_killed_while_it_replaces_leaves_the_old_the_new_or_none(original, to, point):
     put(original, to)
-    old = checkpoint.read(original).digest
+    old = checkpoint.read_manifest(original).digest
     made(original, content="n")
     assert put_in_a_process(original, to, point).returncode == -signal.SIGKILL
     if (to / "000020").exists():
         assert whole(to / "000020")
-        assert checkpoint.read(to / "000020").digest == old
+        assert checkpoint.read_manifest(to / "000020").digest == old
     else:
         assert point == WITHIN_THE_SWAP
     put(original, to)
-    assert checkpoint.read(to / "000020").digest == checkpoint.read(original).digest
+    assert checkpoint.read_manifest(to / "000020").digest == checkpoint.read_manifest(original).digest
     assert os.listdir(to) == ["000020"]
 
 
@@ -216,15 +216,15 @@ def test_a_full_disk_leaves_no_half_of_it(original, to):
 def test_what_a_killed_run_left_half_copied_is_cleared_away(original, to):
     put_in_a_process(original, to, BEFORE_THE_SWAP)
     (to / ".000020.another-1.part").mkdir()
-    mirror.clear(to, "pretend-1")
+    atomic_copy.remove_leftovers(to, "pretend-1")
     assert os.listdir(to) == [".000020.another-1.part"]
 
 
 def test_the_checkpoint_of_another_run_is_left_alone(original, to):
     put(made(original.parents[1] / "other" / "000020", run="other-1"), to)
-    with pytest.raises(Never, match="000020 is of the run other-1"):
+    with pytest.raises(PermanentError, match="000020 is of the run other-1"):
         put(original, to)
-    assert checkpoint.read(to / "000020").run == "other-1"
+    assert checkpoint.read_manifest(to / "000020").run == "other-1"
 
 
 @pytest.mark.parametrize("kind", ["file", "link", "folder"])
@@ -237,7 +237,7 @@ def test_something_else_of_that_name_is_left_alone(original, to, kind):
         (to / "000020").touch()
     else:
         (to / "000020").symlink_to("/nowhere")
-    with pytest.raises(Never, match="000020 is something else"):
+    with pytest.raises(PermanentError, match="000020 is something else"):
         put(original, to)
 
 
@@ -256,18 +256,18 @@ def test_a_place_that_is_not_there_yet_is_not_made_up(original, tmp_path):
 
 
 def test_a_torn_original_is_not_copied(original, to):
-    manifest = checkpoint.read(original)
+    manifest = checkpoint.read_manifest(original)
     (original / "step").write_text("torn")
-    with pytest.raises(Never, match="is not what was saved"):
-        mirror.put(original, manifest, to, NEVER_HALTED)
+    with pytest.raises(PermanentError, match="is not what was saved"):
+        atomic_copy.copy_checkpoint(original, manifest, to, NEVER_HALTED)
     (original / "step").unlink()
-    with pytest.raises(Never, match="is gone"):
-        mirror.put(original, manifest, to, NEVER_HALTED)
+    with pytest.raises(PermanentError, match="is gone"):
+        atomic_copy.copy_checkpoint(original, manifest, to, NEVER_HALTED)
     assert os.listdir(to) == []
 
 
 def test_a_copy_can_be_broken_off(original, to):
-    with pytest.raises(Halted):
+    with pytest.raises(Cancelled):
         put(original, to, halted=lambda: True)
     assert os.listdir(to) == []
 
@@ -276,7 +276,7 @@ def test_the_oldest_of_a_run_go_and_nobody_elses(tmp_path, to):
     for step, run in ((10, "other-1"), (20, "pretend-1"), (40, "pretend-1"), (100, "pretend-1")):
         put(made(tmp_path / run / f"{step:06}", run), to)
     (to / "000001").mkdir()
-    assert mirror.trim(to, "pretend-1", 2) == [to / "000020"]
-    assert mirror.trim(to, "pretend-1", 2) == []
-    assert mirror.trim(to, "pretend-1", 0) == [to / "000040"]  # the last stays, whatever is asked
+    assert atomic_copy.trim_checkpoints(to, "pretend-1", 2) == [to / "000020"]
+    assert atomic_copy.trim_checkpoints(to, "pretend-1", 2) == []
+    assert atomic_copy.trim_checkpoints(to, "pretend-1", 0) == [to / "000040"]  # the last stays, whatever is asked
     assert sorted(os.listdir(to)) == ["000001", "000010", "000100"]

@@ -3,9 +3,9 @@
 import dataclasses
 
 import pytest
-from robotrain_runtime import document
-from robotrain_runtime.document import Mount, Source
-from robotrain_runtime.preflight import preflight
+from robotrain_runtime.contract import document
+from robotrain_runtime.contract.document import JobSource, Mount
+from robotrain_runtime.preflight import run_preflight
 
 NUMBERS = """
 import os, pathlib
@@ -19,7 +19,7 @@ def brought(job, tmp_path):
 
     def make(*uris, folder=str(tmp_path / "in"), kind="asset", program=NUMBERS, pin="", join="", **job_words):
         made = job(program, publish={"join": join} if join else {}, **job_words)
-        sources = tuple(Source(role="dataset", kind=kind, uri=uri, pin=pin) for uri in uris)
+        sources = tuple(JobSource(role="dataset", kind=kind, uri=uri, pin=pin) for uri in uris)
         mounts = tuple(
             Mount(
                 role="dataset", uri=uri, folder=folder if len(uris) == 1 else f"{folder}/{number}", origin="the upload"
@@ -64,8 +64,8 @@ def test_a_name_of_the_environment_says_where_it_lies(halves_here, brought, lay,
     (tmp_path / "in/deep/pusht/letters.txt").touch()
     monkeypatch.setenv("WHERE_IT_IS", str(tmp_path / "in"))
     made = brought("azureml:a:1", folder=folder)
-    assert document.load(document.dump(made)) == made
-    assert [one.title for one in preflight(made)] == [f"{tmp_path}/in/deep/pusht holds no numbers.txt"]
+    assert document.parse_document(document.format_document(made)) == made
+    assert [one.title for one in run_preflight(made)] == [f"{tmp_path}/in/deep/pusht holds no numbers.txt"]
 
 
 def test_the_data_begins_where_what_describes_it_lies(halves_here, brought, lay, tmp_path, monkeypatch):
@@ -73,14 +73,14 @@ def test_the_data_begins_where_what_describes_it_lies(halves_here, brought, lay,
 
     monkeypatch.setattr(pretend_work, "DESCRIBED", {"dataset": ("meta/numbers.txt",)})
     lay("in/pusht/meta")  # alone in its folder
-    assert [one.title for one in preflight(brought("azureml:a:1"))] == [f"{tmp_path}/in/pusht holds no numbers.txt"]
+    assert [one.title for one in run_preflight(brought("azureml:a:1"))] == [f"{tmp_path}/in/pusht holds no numbers.txt"]
 
 
 @pytest.mark.parametrize("there", [None, "in", "in/pusht/.cache"])
 def test_what_arrives_empty_is_a_failure_that_names_where_it_came_from(halves_here, brought, tmp_path, there):
     if there:
         (tmp_path / there).mkdir(parents=True)
-    (found,) = preflight(brought("azureml:a:1"))
+    (found,) = run_preflight(brought("azureml:a:1"))
     assert (found.code, found.fault, found.given) == ("mount-empty", "data", "azureml:a:1")
     assert found.title == f"the upload was brought to the machine empty: nothing lies in {tmp_path}/in"
 
@@ -93,14 +93,14 @@ def test_a_folder_whose_name_is_not_set_is_told_before_the_work(run, brought):
 
 def test_mounted_sources_are_compared_with_those_that_are_fetched(halves_here, brought, lay):
     lay("in", "odd")
-    (found,) = preflight(brought("azureml:a:1", carried=["even"]))
+    (found,) = run_preflight(brought("azureml:a:1", carried=["even"]))
     assert (found.code, found.title) == ("data-unusable", "odd numbers do not go with others")
 
 
 def test_mounted_data_is_inspected(halves_here, brought, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in/letters.txt").touch()
-    (found,) = preflight(brought("azureml:a:1"))
+    (found,) = run_preflight(brought("azureml:a:1"))
     assert found.title == f"{tmp_path}/in holds no numbers.txt"
 
 

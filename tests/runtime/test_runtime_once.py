@@ -50,9 +50,9 @@ def test_a_log_that_cannot_be_written_is_told(begun):
 
 def test_the_process_is_its_own(tmp_path):
     program = (
-        "import json, os, pathlib, signal, sys; from robotrain_runtime import once;"
+        "import json, os, pathlib, signal, sys; from robotrain_runtime import __main__;"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-        "idle = once.begin(pathlib.Path(sys.argv[1]), 'a:b');"
+        "idle = __main__.claim_run(pathlib.Path(sys.argv[1]), 'a:b');"
         "default = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL;"
         "print(json.dumps([idle, default, os.getpgrp() == os.getpid(), os.environ.get('MLFLOW_RUN_ID')]))"
     )

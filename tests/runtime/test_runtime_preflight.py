@@ -6,37 +6,39 @@ import sys
 from pathlib import Path
 
 import pytest
-from robotrain_runtime.document import Placement
+from robotrain_runtime.contract.container_plugin import PythonEnvironment
+from robotrain_runtime.contract.document import Placement
 from robotrain_runtime.environments import environment_check, uv
-from robotrain_runtime.half import Environment
-from robotrain_runtime.preflight import preflight
+from robotrain_runtime.preflight import run_preflight
 
-needs_uv = pytest.mark.skipif(uv.find(Path("/nowhere")) is None, reason="no uv on this machine")
+needs_uv = pytest.mark.skipif(uv.find_uv(Path("/nowhere")) is None, reason="no uv on this machine")
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 @pytest.fixture
-def wanted(tmp_path) -> Environment:
+def wanted(tmp_path) -> PythonEnvironment:
     lock = tmp_path / "lock.txt"
     lock.write_text("# nothing\n")
-    return Environment(lock=lock, python=VERSION, gib=0.001)
+    return PythonEnvironment(lock=lock, python=VERSION, gib=0.001)
 
 
-def look(wanted: Environment, cache: Path | str, given: str | None = None):
-    return list(environment_check.findings(wanted, Placement(work="/w", cache=str(cache), environment=given)))
+def look(wanted: PythonEnvironment, cache: Path | str, given: str | None = None):
+    return list(
+        environment_check.find_environment_problems(wanted, Placement(work="/w", cache=str(cache), environment=given))
+    )
 
 
 def test_a_machine_that_can_has_nothing_to_say_and_is_left_as_it_was(halves_here, job, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "numbers.txt").touch()
     made = job(sources=[tmp_path / "data"])
-    assert preflight(made) == []
+    assert run_preflight(made) == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "here"]
 
 
 def test_every_source_and_the_data_that_is_here_is_looked_at(halves_here, job, tmp_path):
     (tmp_path / "empty").mkdir()
-    found = preflight(job(sources=["nowhere", tmp_path / "empty"]))
+    found = run_preflight(job(sources=["nowhere", tmp_path / "empty"]))
     assert [finding.code for finding in found] == ["source-unreachable", "data-unusable"]
     assert found[0].given == "nowhere"
 
@@ -45,7 +47,7 @@ def test_every_source_and_the_data_that_is_here_is_looked_at(halves_here, job, t
 def test_what_a_carrier_brings_is_looked_at_before_the_job_is_sent(halves_here, job, tmp_path):
     said: list[str] = []
     made = job(carried=["wrong network It is far away.", "odd", "even"], ready=False, environment=None)
-    found = preflight(made, said.append)
+    found = run_preflight(made, said.append)
     assert [(finding.code, finding.fault) for finding in found] == [
         ("source-unreachable", "network"),
         ("data-unusable", "data"),
@@ -54,7 +56,7 @@ def test_what_a_carrier_brings_is_looked_at_before_the_job_is_sent(halves_here, 
     assert len(said) == 1
     assert "building the environment that data is fetched in" in said[0]
     assert len(list((tmp_path / "cache" / "environments").glob("[!.]*[!k]"))) == 1  # not the run's own
-    assert preflight(made, said.append) == found
+    assert run_preflight(made, said.append) == found
     assert len(said) == 1
     assert not (tmp_path / "cache" / "data").exists()
 
@@ -62,7 +64,7 @@ def test_what_a_carrier_brings_is_looked_at_before_the_job_is_sent(halves_here, 
 def test_a_job_whose_sources_all_lie_here_builds_nothing_before_it_is_sent(halves_here, job, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "numbers.txt").touch()
-    preflight(job(sources=[tmp_path / "data"], environment=None), pytest.fail)
+    run_preflight(job(sources=[tmp_path / "data"], environment=None), pytest.fail)
     assert not (tmp_path / "cache").exists()
 
 
@@ -70,20 +72,20 @@ def test_sources_that_lie_here_are_compared_too(halves_here, job, tmp_path):
     for name in ("odd", "even"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "numbers.txt").write_text(name)
-    (finding,) = preflight(job(sources=[tmp_path / "odd", tmp_path / "even"]))
+    (finding,) = run_preflight(job(sources=[tmp_path / "odd", tmp_path / "even"]))
     assert finding.title == "odd numbers do not go with others"
 
 
 @needs_uv
 def test_no_environment_is_built_to_look_with_where_none_can_be(halves_here, job, monkeypatch):
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/no/such/python")
-    (finding,) = preflight(job(carried=["a"], ready=False), pytest.fail)
+    (finding,) = run_preflight(job(carried=["a"], ready=False), pytest.fail)
     assert finding.code == "python-missing"
     assert not any("--environment" in way for way in finding.ways)
 
 
 def test_a_half_that_cannot_be_imported_is_a_finding(job):
-    (finding,) = preflight(dataclasses.replace(job(), halves={}))
+    (finding,) = run_preflight(dataclasses.replace(job(), halves={}))
     assert finding.code == "half-missing"
 
 

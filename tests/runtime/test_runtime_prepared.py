@@ -1,9 +1,9 @@
 """Data made of data: once for each key, and shared by runs that use it at the same time."""
 
 import pytest
-from robotrain_runtime.holding import Holding
-from robotrain_runtime.stop import Stop
-from robotrain_runtime.supply import prepared
+from robotrain_runtime.data import run_data
+from robotrain_runtime.machine.disk_cache import CacheLease
+from robotrain_runtime.process.stop import StopSignal
 
 
 def fill(folder):
@@ -17,14 +17,14 @@ def never(*told):
 
 def test_what_another_run_uses_is_found_without_waiting_for_that_run(tmp_path):
     place = tmp_path / "prepared/train/key"
-    made = prepared.land(place, fill, Stop(), never)
-    with Holding(tmp_path) as other:
-        assert other.keep(made)
-        assert prepared.land(place, never, Stop(), never) == made
+    made = run_data.ensure_prepared(place, fill, StopSignal(), never)
+    with CacheLease(tmp_path) as other:
+        assert other.acquire(made)
+        assert run_data.ensure_prepared(place, never, StopSignal(), never) == made
 
 
 def test_what_is_not_whole_is_made_again(tmp_path):
     place = tmp_path / "prepared/train/key"
-    made = prepared.land(place, fill, Stop(), never)
+    made = run_data.ensure_prepared(place, fill, StopSignal(), never)
     (made / "merged").write_text("bot")
-    assert (prepared.land(place, fill, Stop(), never) / "merged").read_text() == "both"
+    assert (run_data.ensure_prepared(place, fill, StopSignal(), never) / "merged").read_text() == "both"

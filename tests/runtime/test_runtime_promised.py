@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from robotrain_runtime import promised
-from robotrain_runtime.event import Outcome
+from robotrain_runtime.contract.event import Outcome
+from robotrain_runtime.environments import run_environment
 
 URLS = '["https://a/one", "https://a/two"]'
 
@@ -12,7 +12,7 @@ URLS = '["https://a/one", "https://a/two"]'
 def test_the_same_json_is_taken():
     there = URLS.replace("/", "\\/").replace(", ", ",\n")
     assert there != URLS
-    promised.check({"BLOB_URLS": URLS}, {"BLOB_URLS": there})
+    run_environment.check_promised_variables({"BLOB_URLS": URLS}, {"BLOB_URLS": there})
 
 
 def test_each_name_that_differs_is_told_before_anything_is_done(run, job):
@@ -30,12 +30,12 @@ def test_each_name_that_differs_is_told_before_anything_is_done(run, job):
 
 @pytest.mark.parametrize(("said", "there"), [("[1]", "[true]"), ("1", "1.0"), ('["a","b"]', '["b","a"]'), ("a", "a ")])
 def test_what_only_looks_alike_differs(said, there):
-    assert len(list(promised.broken({"A": said}, {"A": there}))) == 1
+    assert len(list(run_environment.find_broken_promises({"A": said}, {"A": there}))) == 1
 
 
 @settings(max_examples=50)
 @given(st.text(), st.text())
 def test_no_value_is_repeated_and_equal_ones_are_taken(said, there):
-    wrong = list(promised.broken({"A": f"{said}§1"}, {"A": f"{there}§1"}))
+    wrong = list(run_environment.find_broken_promises({"A": f"{said}§1"}, {"A": f"{there}§1"}))
     assert bool(wrong) == (said != there)
     assert not any("§" in sentence for sentence in wrong)

@@ -4,8 +4,8 @@ import dataclasses
 import os
 
 import pytest
-from robotrain_runtime import checkpoint
-from robotrain_runtime.event import Published, Withdrawn
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.event import Published, Withdrawn
 
 pytestmark = pytest.mark.slow  # runs whole runs
 
@@ -35,7 +35,7 @@ def of_another_run(folder, step: int):
     at = folder / f"{step:06}"
     at.mkdir(parents=True)
     (at / "weights").touch()
-    checkpoint.seal(at, step=step, run="another-1", job="j")
+    checkpoint.seal_checkpoint(at, step=step, run="another-1", job="j")
 
 
 def published(ran) -> list[str]:
@@ -51,7 +51,7 @@ def test_each_checkpoint_goes_there_and_only_the_last_stay(run, placed, shelf, f
     assert published(ran) == [f"{place}/{step:06}" for step in (20, 40, 60)]
     assert sorted(os.listdir(shelf)) == ["000010", "000040", "000060"]
     assert ran.of_kind(Withdrawn) == [Withdrawn(to=f"{place}/000020")]
-    assert len(list(checkpoint.steps(ran.work / "checkpoints"))) == 3
+    assert len(list(checkpoint.list_checkpoints(ran.work / "checkpoints"))) == 3
     said = [line for line in ran.ordinary if line in ("closed", f"opened {shelf}")]
     assert said == ([f"opened {shelf}", "closed"] if form.startswith("shelf:") else [])
 

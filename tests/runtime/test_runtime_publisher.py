@@ -7,14 +7,15 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import checkpoint, courier, model_digest
-from robotrain_runtime.attempts import Earlier
-from robotrain_runtime.courier import Halted
-from robotrain_runtime.event import Checkpoint, Delivered, Evaluated, Note, Published, Track
-from robotrain_runtime.publish import publisher
-from robotrain_runtime.publish.destination import COPIED
-from robotrain_runtime.publish.publisher import Publisher
-from robotrain_runtime.stop import Stop
+from robotrain_runtime.checkpoints import model_lineage
+from robotrain_runtime.checkpoints.recovery import EarlierAttempts
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.event import Checkpoint, Delivered, Evaluated, Note, Published, Track
+from robotrain_runtime.contract.failure import Cancelled
+from robotrain_runtime.process.stop import StopSignal
+from robotrain_runtime.publishing import publisher
+from robotrain_runtime.publishing.destinations import COPIED_KINDS
+from robotrain_runtime.publishing.publisher import Publisher
 
 SOON = 20.0
 
@@ -22,7 +23,7 @@ SOON = 20.0
 class Place:
     """A destination: `act` decides what happens to a checkpoint, or to results."""
 
-    def __init__(self, act, name: str = "/mnt/place", asked: bool = True, takes=COPIED) -> None:
+    def __init__(self, act, name: str = "/mnt/place", asked: bool = True, takes=COPIED_KINDS) -> None:
         self.act, self.name, self.asked, self.takes = act, name, asked, takes
         self.came: list[str] = []
 
@@ -43,8 +44,8 @@ class Place:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(courier, "LONGEST_PAUSE", 0.001)
-    monkeypatch.setattr(courier, "LAST_PAUSES", (0.001, 0.001))
+    monkeypatch.setattr(publisher, "LONGEST_PAUSE", 0.001)
+    monkeypatch.setattr(publisher, "LAST_PAUSES", (0.001, 0.001))
 
 
 @pytest.fixture
@@ -54,9 +55,13 @@ def told() -> list:
 
 @pytest.fixture
 def publishing(job, told):
-    def make(*places: Place, earlier: Earlier | None = None) -> Publisher:
+    def make(*places: Place, earlier: EarlierAttempts | None = None) -> Publisher:
         return Publisher(
-            job(), places, told.append, earlier=earlier or Earlier(), needed=any(place.asked for place in places)
+            job(),
+            places,
+            told.append,
+            earlier=earlier or EarlierAttempts(),
+            needed=any(place.asked for place in places),
         )
 
     return make
@@ -101,20 +106,22 @@ def test_h1_10_whoever_tells_of_a_checkpoint_never_waits(publishing, saved, told
         time.sleep(0.01)
     assert slow.came == []
     let.set()
-    assert made.drain(Stop()) == []
+    assert made.drain(StopSignal()) == []
     assert slow.came == ["000020", "000040"]
     assert len(of(Published, told)) == 4
 
 
 def test_h1_10_neither_for_the_digests_of_its_files(publishing, saved, monkeypatch):
     let, place = threading.Event(), Place(lambda sealed, halted: None)
-    seal = checkpoint.seal
-    monkeypatch.setattr(checkpoint, "seal", lambda *given, **named: (let.wait(SOON), seal(*given, **named))[1])
+    seal = checkpoint.seal_checkpoint
+    monkeypatch.setattr(
+        checkpoint, "seal_checkpoint", lambda *given, **named: (let.wait(SOON), seal(*given, **named))[1]
+    )
     made = publishing(place)
     made.take(saved(20))
     assert not made.complete
     let.set()
-    assert made.drain(Stop()) == []
+    assert made.drain(StopSignal()) == []
     assert (made.complete, place.came) == (True, ["000020"])
 
 
@@ -128,7 +135,7 @@ def test_h1_09_what_fails_is_tried_again_and_told_once(publishing, saved, told):
     made = publishing(Place(act))
     made.take(saved(20))
     made.take(saved(40))
-    assert made.drain(Stop()) == []
+    assert made.drain(StopSignal()) == []
     assert [event.step for event in of(Published, told)] == [20, 40]
     assert [note.text for note in of(Note, told)] == [
         "checkpoint 000020 is not published to /mnt/place: full; trying again"
@@ -142,7 +149,7 @@ def test_no_exception_goes_by_unsaid(publishing, saved, told):
     made = publishing(Place(act), Place(lambda sealed, halted: None, name="/mnt/fine"))
     for step in (20, 40, 60):
         made.take(saved(step))
-    (sentence,) = made.drain(Stop())
+    (sentence,) = made.drain(StopSignal())
     assert sentence == (
         "checkpoints 000020, 000040 and 000060 could not be published to /mnt/place: ZeroDivisionError: surprise"
     )
@@ -157,7 +164,7 @@ def test_a_thread_that_dies_takes_nothing_with_it_unsaid(publishing, saved, told
 
     made = publishing(Place(act))
     made.take(saved(20))
-    (sentence,) = made.drain(Stop())
+    (sentence,) = made.drain(StopSignal())
     assert sentence.startswith("checkpoint 000020 could not be published to /mnt/place")
 
 
@@ -167,27 +174,27 @@ def test_what_nobody_asked_for_is_a_warning(publishing, saved, told):
 
     made = publishing(Place(act, name="tracking", asked=False))
     made.take(saved(20))
-    assert made.drain(Stop()) == []
+    assert made.drain(StopSignal()) == []
     assert of(Note, told)[-1] == Note(
         level="warning", text="checkpoint 000020 could not be published to tracking: the server is away"
     )
 
 
 def test_what_nobody_asked_for_and_fails_is_not_waited_for(publishing, saved, told, monkeypatch):
-    monkeypatch.setattr(publisher, "UNASKED_SECONDS", 0.1)
-    monkeypatch.setattr(courier, "LAST_PAUSES", (600.0,))
+    monkeypatch.setattr(publisher, "OPTIONAL_SECONDS", 0.1)
+    monkeypatch.setattr(publisher, "LAST_PAUSES", (600.0,))
 
     def act(sealed, halted):
         raise OSError("the server is away")
 
     made = publishing(Place(act, name="tracking", asked=False))
     made.take(saved(20))
-    assert made.drain(Stop()) == []
+    assert made.drain(StopSignal()) == []
     assert "could not be published to tracking: the server is away" in of(Note, told)[-1].text
 
 
 def test_waiting_long_is_told(publishing, saved, told, monkeypatch):
-    monkeypatch.setattr(publisher, "LONG_SECONDS", 0.05)
+    monkeypatch.setattr(publisher, "REPORT_SECONDS", 0.05)
     let = threading.Event()
     made = publishing(Place(lambda sealed, halted: let.wait(SOON)))
     made.take(saved(20))
@@ -198,7 +205,7 @@ def test_waiting_long_is_told(publishing, saved, told, monkeypatch):
         let.set()
 
     threading.Thread(target=watch, daemon=True).start()
-    assert made.drain(Stop()) == []
+    assert made.drain(StopSignal()) == []
     assert of(Note, told)[0] == Note(level="info", text="still publishing: checkpoint 000020 to /mnt/place")
 
 
@@ -209,12 +216,12 @@ def test_a_second_stop_leaves_no_time(publishing, saved, told):
         begun.set()
         while not halted():
             time.sleep(0.01)
-        raise Halted
+        raise Cancelled
 
     made = publishing(Place(act))
     made.take(saved(20))
     assert begun.wait(SOON)
-    stop = Stop()
+    stop = StopSignal()
     stop.number, stop.count = 15, 2
     (sentence,) = made.drain(stop)
     assert sentence == "checkpoint 000020 could not be published to /mnt/place: there was no time left"
@@ -226,10 +233,10 @@ def test_every_destination_gets_the_very_checkpoint_that_was_sealed(publishing, 
     made = publishing(Place(lambda sealed, halted: seen.append(sealed)))
     told_of = saved(20)
     made.take(told_of)
-    made.drain(Stop())
+    made.drain(StopSignal())
     (sealed,) = seen
     assert sealed.folder == Path(told_of.path)
-    assert checkpoint.read(sealed.folder) == sealed.manifest
+    assert checkpoint.read_manifest(sealed.folder) == sealed.manifest
 
 
 def test_results_are_delivered_once_in_a_folder_of_the_runs_name_and_are_no_checkpoint(publishing, evaluated, told):
@@ -237,7 +244,7 @@ def test_results_are_delivered_once_in_a_folder_of_the_runs_name_and_are_no_chec
     made = publishing(Place(lambda sealed, halted: seen.append((sealed, sorted(os.listdir(sealed.folder))))))
     for _ in range(2):
         made.take(evaluated)
-    assert made.drain(Stop()) == []
+    assert made.drain(StopSignal()) == []
     ((sealed, files),) = seen
     assert (sealed.folder.name, files) == ("pretend-1", ["eval_results.json", checkpoint.MANIFEST])
     assert (sealed.manifest.run, sealed.manifest.step) == ("pretend-1", 400)
@@ -249,13 +256,13 @@ def test_results_are_delivered_once_in_a_folder_of_the_runs_name_and_are_no_chec
 
 def test_the_evaluated_policy_goes_only_where_models_go(publishing, evaluated, told):
     seen = []
-    tracking = Place(lambda sealed, halted: seen.append(sealed), name="runs:/x", takes=COPIED | {"policy"})
+    tracking = Place(lambda sealed, halted: seen.append(sealed), name="runs:/x", takes=COPIED_KINDS | {"policy"})
     made = publishing(tracking, Place(lambda sealed, halted: None))
     made.take(evaluated)
-    assert made.drain(Stop()) == []
+    assert made.drain(StopSignal()) == []
     assert [sealed.what for sealed in seen] == ["results", "policy"]
     assert {event.to for event in of(Delivered, told)} == {"runs:/x/pretend-1", "/mnt/place/pretend-1"}
-    digest = model_digest.of_folder(Path(evaluated.policy))
+    digest = model_lineage.hash_model_folder(Path(evaluated.policy))
     assert [event.tags for event in of(Track, told)] == [{"model_sha256": digest}, {"policy_artifact": "000400"}]
     assert os.listdir(evaluated.policy) == ["config.json"]
 
@@ -265,11 +272,11 @@ def test_what_was_delivered_before_is_told_again_only_where_it_is_new(publishing
         def put(self, sealed, halted) -> tuple[str, bool]:
             return super().put(sealed, halted)[0], False
 
-    earlier = Earlier(evaluated=evaluated, delivered=frozenset({"/mnt/told/pretend-1"}))
+    earlier = EarlierAttempts(evaluated=evaluated, delivered=frozenset({"/mnt/told/pretend-1"}))
     places = [There(lambda sealed, halted: None, name=f"/mnt/{name}") for name in ("told", "untold")]
     made = publishing(*places, earlier=earlier)
     made.take(evaluated)
-    assert made.drain(Stop()) == []
+    assert made.drain(StopSignal()) == []
     assert [event.to for event in of(Delivered, told)] == ["/mnt/untold/pretend-1"]
 
 
@@ -279,7 +286,7 @@ def test_results_that_could_not_be_delivered_are_told_by_name(publishing, evalua
 
     made = publishing(Place(act), Place(lambda sealed, halted: None, name="/mnt/fine"))
     made.take(evaluated)
-    assert made.drain(Stop()) == ["the results folder could not be published to /mnt/place: the disk is full"]
+    assert made.drain(StopSignal()) == ["the results folder could not be published to /mnt/place: the disk is full"]
     assert [event.to for event in of(Delivered, told)] == ["/mnt/fine/pretend-1"]
 
 
@@ -290,4 +297,6 @@ def test_results_that_are_none_are_told(publishing, evaluated, there, why):
         Path(evaluated.results).mkdir()
     made = publishing(Place(lambda sealed, halted: None))
     made.take(evaluated)
-    assert made.drain(Stop()) == [f"the results folder could not be made complete: {why.format(evaluated.results)}"]
+    assert made.drain(StopSignal()) == [
+        f"the results folder could not be made complete: {why.format(evaluated.results)}"
+    ]

@@ -8,12 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import checkpoint, document, event
 from robotrain_runtime.__main__ import main
-from robotrain_runtime.event import Checkpoint, Note, Outcome, Published, Registered, Stage, Tracking
-from robotrain_runtime.failure import Failed
-from robotrain_runtime.publish import registration
-from robotrain_runtime.stop import Stop
+from robotrain_runtime.contract import checkpoint, document, event
+from robotrain_runtime.contract.event import Checkpoint, Note, Outcome, Published, Registered, Stage, Tracking
+from robotrain_runtime.contract.failure import JobFailed
+from robotrain_runtime.process.stop import StopSignal
+from robotrain_runtime.publishing import registration
 
 pytestmark = pytest.mark.slow  # real processes and their patience
 
@@ -39,7 +39,7 @@ def stages(ran) -> list[tuple[str, str]]:
 
 
 def mirrored(to: Path) -> list[str]:
-    assert all(checkpoint.wrong_with(folder) == "" for _, folder in checkpoint.steps(to))
+    assert all(checkpoint.validate_checkpoint(folder) == "" for _, folder in checkpoint.list_checkpoints(to))
     return sorted(os.listdir(to))
 
 
@@ -56,15 +56,18 @@ def test_each_complete_checkpoint_is_sealed_and_copied_whole(run, job, to):
     assert mirrored(to) == ["000020", "000040", "000060"]
     assert published(ran) == [(step, f"{to}/{step:06}") for step in (20, 40, 60)]
     assert stages(ran)[-2:] == [("publish", "started"), ("publish", "done")]
-    for step, folder in checkpoint.steps(ran.work / "checkpoints"):
-        manifest = checkpoint.read(folder)
+    for step, folder in checkpoint.list_checkpoints(ran.work / "checkpoints"):
+        manifest = checkpoint.read_manifest(folder)
         assert (manifest.step, manifest.run, manifest.job, manifest.model) == (step, "pretend-1", "0" * 64, "model")
 
 
 def test_checkpoints_are_sealed_also_when_nothing_is_published(run, job):
     ran = run(job(trained()))
     assert ran.exit_code == 0
-    assert all(checkpoint.wrong_with(folder) == "" for _, folder in checkpoint.steps(ran.work / "checkpoints"))
+    assert all(
+        checkpoint.validate_checkpoint(folder) == ""
+        for _, folder in checkpoint.list_checkpoints(ran.work / "checkpoints")
+    )
     assert published(ran) == []
 
 
@@ -175,7 +178,7 @@ def test_what_was_asked_for_and_not_published_fails_the_run_by_name(run, job, to
     assert "checkpoint 000060 could not be published" in ran.outcome["reason"]
     assert "; ".join(ran.notes("error")) == ran.outcome["reason"]
     assert (to / "000020" / "mine").exists()
-    assert checkpoint.wrong_with(to / "000040") == ""
+    assert checkpoint.validate_checkpoint(to / "000040") == ""
 
 
 def test_failed_work_keeps_its_own_reason_beside_what_was_not_published(run, job, to):
@@ -212,7 +215,7 @@ def test_h1_21_a_stopped_run_publishes_what_its_trainer_saved(start, finish, job
     assert ran.last == Outcome(state="cancelled", exit_code=143, reason="the run was stopped", fault="stopped")
     ((step, _),) = published(ran)
     assert mirrored(to) == [f"{step:06}"]
-    assert checkpoint.last_good(ran.work / "checkpoints") == (step, ran.work / "checkpoints" / f"{step:06}")
+    assert checkpoint.find_last_complete(ran.work / "checkpoints") == (step, ran.work / "checkpoints" / f"{step:06}")
     assert stages(ran)[-2:] == [("publish", "started"), ("publish", "done")]
 
 
@@ -269,7 +272,7 @@ def test_events_come_on_while_something_is_published(run, job, to):
 
 
 def refused(job, tmp_path, *arguments) -> tuple[int, str]:
-    (tmp_path / "job.json").write_text(document.dump(job))
+    (tmp_path / "job.json").write_text(document.format_document(job))
     program = [sys.executable, "-m", "robotrain_runtime", "register", str(tmp_path / "job.json"), *arguments]
     halves = str(Path(__file__).parent / "halves")
     done = subprocess.run(program, env={**os.environ, "PYTHONPATH": halves}, capture_output=True, text=True)
@@ -291,13 +294,13 @@ def test_registering_later_says_what_is_missing(run, job, tmp_path):
 
 
 def test_registering_without_the_environment_of_the_run_names_it(run, job, tmp_path, monkeypatch):
-    monkeypatch.setattr(registration, "PAUSES", (0.0,))
+    monkeypatch.setattr(registration, "RETRY_PAUSES", (0.0,))
     monkeypatch.syspath_prepend(str(Path(__file__).parent / "halves"))
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     ran = run(job(trained()))
-    told = event.dump(Tracking(uri=uri, experiment_id="1", run_id="x"))
+    told = event.format_event(Tracking(uri=uri, experiment_id="1", run_id="x"))
     with (ran.work / "events.jsonl").open("a") as events:
         events.write(told + "\n")
     gone = job(tracking_uri=uri, environment=str(tmp_path / "gone"))
-    with pytest.raises(Failed, match=r"the model pusher was not registered: No such file or directory: .*gone/bin"):
-        registration.later(gone, "pusher", None, Stop(), lambda line: None)
+    with pytest.raises(JobFailed, match=r"the model pusher was not registered: No such file or directory: .*gone/bin"):
+        registration.register_ended_run(gone, "pusher", None, StopSignal(), lambda line: None)

@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import checkpoint, model_digest
-from robotrain_runtime.event import Published, Registered, Tracking
+from robotrain_runtime.checkpoints import model_lineage
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.event import Published, Registered, Tracking
 
 pytestmark = pytest.mark.slow
 
@@ -95,15 +96,15 @@ def test_h1_07_the_last_checkpoint_becomes_one_version_with_its_lineage_however_
         "source": "here pretend-1",
         "job_digest": "0" * 64,
         "robotrain_run": "pretend-1",
-        "checkpoint_sha256": checkpoint.read(folder).digest,
-        "model_sha256": model_digest.of(checkpoint.read(folder)),
+        "checkpoint_sha256": checkpoint.read_manifest(folder).digest,
+        "model_sha256": model_lineage.hash_sealed_model(checkpoint.read_manifest(folder)),
         "mlflow_run_id": run_id(ran),
         "mlflow_experiment_id": ran.of_kind(Tracking)[0].experiment_id,
     }
     assert max(map(len, tags(database, "pusher").values())) == 256
     path, said = lineage(database, "pusher")
     assert said == {"dataset_uri": long, "blob_urls": [], **ids(ran)}
-    assert checkpoint.wrong_with(folder) == ""
+    assert checkpoint.validate_checkpoint(folder) == ""
     assert not list(folder.rglob(path.name))
 
     again = run(made)

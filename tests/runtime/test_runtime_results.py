@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import checkpoint
-from robotrain_runtime.event import Checkpoint, Delivered, Evaluated, Published, Withdrawn
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.event import Checkpoint, Delivered, Evaluated, Published, Withdrawn
 
 pytestmark = pytest.mark.slow  # runs whole runs
 
@@ -54,9 +54,12 @@ def test_they_are_copied_whole_under_the_name_of_the_run_and_nothing_else_is_tou
     assert delivered(ran) == [f"{form.format(shelf)}/pretend-1"]
     assert sorted(os.listdir(shelf)) == ["000040", "pretend-1", "pretend-2"]
     assert within(shelf / "pretend-1") == FILES
-    assert (checkpoint.wrong_with(shelf / "pretend-1"), checkpoint.read(shelf / "pretend-1").run) == ("", "pretend-1")
+    assert (checkpoint.validate_checkpoint(shelf / "pretend-1"), checkpoint.read_manifest(shelf / "pretend-1").run) == (
+        "",
+        "pretend-1",
+    )
     assert (shelf / "pretend-2/eval_results.json").read_text() == "another's"
-    assert [step for step, _ in checkpoint.steps(shelf)] == [40]  # `keep` counts checkpoints alone
+    assert [step for step, _ in checkpoint.list_checkpoints(shelf)] == [40]  # `keep` counts checkpoints alone
     assert [one.to for one in ran.of_kind(Withdrawn)] == [f"{form.format(shelf)}/000020"]
     assert sorted(os.listdir(ran.work / "outputs/policy/000040")) == ["weights"]
     assert not (ran.work / ".results").exists()

@@ -47,12 +47,12 @@ def test_python_3_10_imports_every_module():
 
 
 def test_python_3_10_runs_a_job(job, tmp_path):
-    from robotrain_runtime import document
+    from robotrain_runtime.contract import document
 
     python = old_python()
     if python is None:
         pytest.skip("no Python 3.10 on this machine")
-    (tmp_path / "job.json").write_text(document.dump(job("print('old but fine')")))
+    (tmp_path / "job.json").write_text(document.format_document(job("print('old but fine')")))
     halves = Path(__file__).parent / "halves"
     done = subprocess.run(
         [python, "-S", "-m", "robotrain_runtime", "run", str(tmp_path / "job.json")],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pretend_index import Indexes, served, sha256, wheel
 from robotrain_runtime.environments import environment, torch_build, uv
-from robotrain_runtime.stop import Stop
+from robotrain_runtime.process.stop import StopSignal
 
 pytestmark = pytest.mark.slow  # builds environments, with uv
 
@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[2]
 TRAIN = ROOT / "workloads/robotrain_workloads/lerobot_train/locks/train.txt"
 
 needs = pytest.mark.skipif(
-    uv.find(Path("/nowhere")) is None or shutil.which("openssl") is None, reason="no uv, or no openssl, on this machine"
+    uv.find_uv(Path("/nowhere")) is None or shutil.which("openssl") is None,
+    reason="no uv, or no openssl, on this machine",
 )
 
 
@@ -64,14 +65,14 @@ def indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def says(built: Path, module: str) -> str:
-    command = [str(environment.python_of(built)), "-c", f"import {module}; print({module}.SAYS)"]
+    command = [str(environment.get_python(built)), "-c", f"import {module}; print({module}.SAYS)"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @needs
 def test_uv_gets_that_build_alone_from_its_own_index_and_the_rest_as_locked(lock, tmp_path, indexes):
     said: list[str] = []
-    built = environment.build(lock, VERSION, tmp_path / "cache", said.append, Stop(), "cpu")
+    built = environment.build_environment(lock, VERSION, tmp_path / "cache", said.append, StopSignal(), "cpu")
     assert [says(built, name) for name in ("torch", "torchvision", "sympy", "arm")] == [
         "cpu",
         "cpu",
@@ -87,10 +88,10 @@ def test_uv_gets_that_build_alone_from_its_own_index_and_the_rest_as_locked(lock
 
 @needs
 def test_it_is_said_again_in_every_run_that_uses_it(lock, tmp_path, indexes):
-    built = environment.build(lock, VERSION, tmp_path / "cache", lambda line: None, Stop(), "cpu")
+    built = environment.build_environment(lock, VERSION, tmp_path / "cache", lambda line: None, StopSignal(), "cpu")
     said: list[str] = []
-    assert environment.build(lock, VERSION, tmp_path / "cache", said.append, Stop(), "cpu") == built
-    assert said == [environment.remark(built)]
+    assert environment.build_environment(lock, VERSION, tmp_path / "cache", said.append, StopSignal(), "cpu") == built
+    assert said == [environment.read_remark(built)]
     kept = json.loads((built / environment.MARKER).read_text())
     assert (kept["torch_backend"], kept["unpinned"]) == ("cpu", ["torch==2.10.0+cpu", "torchvision==0.25.0+cpu"])
 
@@ -98,10 +99,10 @@ def test_it_is_said_again_in_every_run_that_uses_it(lock, tmp_path, indexes):
 @needs
 def test_without_it_torch_is_the_locked_one(lock, tmp_path, indexes):
     said: list[str] = []
-    built = environment.build(lock, VERSION, tmp_path / "cache", said.append, Stop())
+    built = environment.build_environment(lock, VERSION, tmp_path / "cache", said.append, StopSignal())
     assert says(built, "torch") == "locked"
     assert not any("/cpu/" in address for address in indexes.asked)
-    assert environment.remark(built) == ""
+    assert environment.read_remark(built) == ""
     assert not any("pinned" in line for line in said)
 
 
@@ -126,47 +127,51 @@ else:
     tool.chmod(0o755)
     monkeypatch.setenv("UV", str(tool))
     said: list[str] = []
-    built = environment.build(lock, VERSION, tmp_path / "cache", said.append, Stop(), "cu126")
+    built = environment.build_environment(lock, VERSION, tmp_path / "cache", said.append, StopSignal(), "cu126")
     _, locked, rebuilt = told.read_text().splitlines()
     assert "--no-deps --require-hashes -r" in locked
     assert "--torch-backend cu126 --constraints" in rebuilt
     assert rebuilt.endswith(" torch==2.10.0 torchvision==0.25.0")
     assert "2 hashes" in said  # of arm and sympy: the locked build's own packages are left out
     named = "torch 2.10.0+cu126 and torchvision 0.25.0+cu126 from the cu126 index (and 2 packages that come with it)"
-    assert environment.remark(built) == f"{named}: not pinned by hash"
+    assert environment.read_remark(built) == f"{named}: not pinned by hash"
 
 
 def test_each_build_has_an_environment_of_its_own(lock, tmp_path):
-    folders = [environment.folder(lock, tmp_path, backend) for backend in (None, "cpu", "cu126", "auto")]
+    folders = [
+        environment.get_environment_folder(lock, tmp_path, backend) for backend in (None, "cpu", "cu126", "auto")
+    ]
     assert len(set(folders)) == 4
     lock.write_text("arm==1.0\n")
-    assert environment.folder(lock, tmp_path, "cpu") == environment.folder(lock, tmp_path)
+    assert environment.get_environment_folder(lock, tmp_path, "cpu") == environment.get_environment_folder(
+        lock, tmp_path
+    )
 
 
 def test_what_suits_this_machine_goes_by_its_driver(tmp_path, monkeypatch):
-    monkeypatch.setattr(torch_build, "DRIVER", tmp_path / "version")
-    without = torch_build.key("auto")
+    monkeypatch.setattr(torch_build, "DRIVER_FILE", tmp_path / "version")
+    without = torch_build.get_backend_key("auto")
     (tmp_path / "version").write_text("570.86.15\n")
-    assert torch_build.key("auto") not in (without, "cpu")
-    assert torch_build.key("cpu") == "cpu"
+    assert torch_build.get_backend_key("auto") not in (without, "cpu")
+    assert torch_build.get_backend_key("cpu") == "cpu"
 
 
 def test_of_the_training_lock_only_what_a_build_of_torch_brings_is_left_out():
     text = TRAIN.read_text()
-    split = torch_build.split(text)
+    split = torch_build.split_lock(text)
     assert split is not None
-    assert split.asked == ("torch==2.10.0", "torchvision==0.25.0")
-    gone = names(text) - names(split.kept)
+    assert split.torch_pins == ("torch==2.10.0", "torchvision==0.25.0")
+    gone = names(text) - names(split.other_pins)
     assert {"torch", "torchvision", "triton", "nvidia-cublas-cu12", "cuda-bindings"} <= gone
     assert not gone & {"nvidia-ml-py", "numpy", "sympy", "networkx", "lerobot"}
-    assert names(split.versions) == names(split.kept)
-    assert "--hash" in split.kept
+    assert names(split.versions) == names(split.other_pins)
+    assert "--hash" in split.other_pins
     assert "--hash" not in split.versions
 
 
 def test_a_lock_without_comments_is_split_by_name():
     bare = "\n".join(line for line in TRAIN.read_text().splitlines() if not line.lstrip().startswith("#"))
-    split = torch_build.split(bare)
+    split = torch_build.split_lock(bare)
     assert split is not None
-    assert not names(split.kept) & {"torch", "triton", "nvidia-cublas-cu12", "nvidia-nccl-cu12"}
-    assert "nvidia-ml-py" in names(split.kept)
+    assert not names(split.other_pins) & {"torch", "triton", "nvidia-cublas-cu12", "nvidia-nccl-cu12"}
+    assert "nvidia-ml-py" in names(split.other_pins)

@@ -5,25 +5,24 @@ import sys
 from pathlib import Path
 
 import pytest
-from robotrain_runtime.courier import Halted, Never
-from robotrain_runtime.event import Outcome
-from robotrain_runtime.track import tracker
-from robotrain_runtime.track.asking import ARTIFACT
-from robotrain_runtime.track.tracker import Tracker
+from robotrain_runtime.contract.event import Outcome
+from robotrain_runtime.contract.failure import Cancelled, PermanentError
+from robotrain_runtime.tracking import tracker
+from robotrain_runtime.tracking.tracker import ARTIFACT_REQUEST, Tracker
 
 ANSWERING = """#!{python}
 import sys
-from robotrain_runtime import emit
-from robotrain_runtime.track import asking
-from robotrain_runtime.track.asking import Answer
-from robotrain_runtime.event import Tracking
-emit.emit(Tracking(uri="x", experiment_id="1", run_id="the-run"))
+from robotrain_runtime.contract import event
+from robotrain_runtime.process import helper_process
+from robotrain_runtime.process.helper_process import HelperReply
+from robotrain_runtime.contract.event import Tracking
+event.emit_event(Tracking(uri="x", experiment_id="1", run_id="the-run"))
 for line in sys.stdin:
-    asked = asking.read(line.rstrip())
+    asked = helper_process.parse_message(line.rstrip())
     if asked.body.get("last"):
         sys.exit("error: out of memory")
     body = {{"to": asked.body["folder"]}}
-    emit.line(asking.dump(Answer(number=asked.number, body=body, error=asked.body.get("error", ""))))
+    event.emit_line(helper_process.format_message(HelperReply(number=asked.number, body=body, error=asked.body.get("error", ""))))
 """
 
 
@@ -43,7 +42,7 @@ def notes(tmp_path):
         tracking = Tracker(
             python,
             "http://tracking.example",
-            machine=False,
+            system_metrics=False,
             environ={},
             on_event=lambda record: told.append(record.event.text),
         )
@@ -78,26 +77,28 @@ def answering(tmp_path):
     python = Path(tmp_path / "python")
     python.write_text(ANSWERING.format(python=sys.executable))
     python.chmod(0o755)
-    made = Tracker(python, "http://tracking.example", machine=False, environ=os.environ, on_event=lambda record: None)
+    made = Tracker(
+        python, "http://tracking.example", system_metrics=False, environ=os.environ, on_event=lambda record: None
+    )
     yield made
     made.close(None)
 
 
 def test_what_is_asked_is_answered(answering):
     assert answering.begin(go_on) == "the-run"
-    assert [answering.ask(ARTIFACT, {"folder": name}, go_on)["to"] for name in "abc"] == ["a", "b", "c"]
+    assert [answering.ask(ARTIFACT_REQUEST, {"folder": name}, go_on)["to"] for name in "abc"] == ["a", "b", "c"]
 
 
 def test_what_could_not_be_done_is_an_error_with_its_reason(answering):
     with pytest.raises(OSError, match="the store is full"):
-        answering.ask(ARTIFACT, {"folder": "a", "error": "the store is full"}, go_on)
+        answering.ask(ARTIFACT_REQUEST, {"folder": "a", "error": "the store is full"}, go_on)
 
 
 def test_one_that_ends_before_it_answers_is_told_at_once(answering):
-    with pytest.raises(Never, match="tracking has ended: error: out of memory"):
-        answering.ask(ARTIFACT, {"folder": "a", "last": True}, go_on)
+    with pytest.raises(PermanentError, match="tracking has ended: error: out of memory"):
+        answering.ask(ARTIFACT_REQUEST, {"folder": "a", "last": True}, go_on)
 
 
 def test_an_answer_need_not_be_waited_for(answering):
-    with pytest.raises(Halted):
-        answering.ask(ARTIFACT, {"folder": "a"}, lambda: True)
+    with pytest.raises(Cancelled):
+        answering.ask(ARTIFACT_REQUEST, {"folder": "a"}, lambda: True)

@@ -7,22 +7,22 @@ import signal
 import time
 
 import pytest
-from robotrain_runtime.event import Tracking
+from robotrain_runtime.contract.event import Tracking
 
 pytestmark = pytest.mark.slow
 
 TRAIN = """
 import time
 from pathlib import Path
-from robotrain_runtime.emit import emit
-from robotrain_runtime.event import Checkpoint, Metrics, Track
+from robotrain_runtime.contract.event import emit_event
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Track
 model = Path("{work}") / "checkpoints/000020/pretrained_model"
 model.mkdir(parents=True)
 (model / "model.safetensors").write_text("weights")
-emit(Metrics(values={{"train/loss": 0.25}}, step=1234, total=2000))
-emit(Metrics(values={{"train/loss": float("nan")}}, step=1235, total=2000))
-emit(Track(params={{"late": True, "nothing": None}}))
-emit(Checkpoint(step=20, path=str(model.parent), model="pretrained_model"))
+emit_event(Metrics(values={{"train/loss": 0.25}}, step=1234, total=2000))
+emit_event(Metrics(values={{"train/loss": float("nan")}}, step=1235, total=2000))
+emit_event(Track(params={{"late": True, "nothing": None}}))
+emit_event(Checkpoint(step=20, path=str(model.parent), model="pretrained_model"))
 print("ready", flush=True)
 {then}
 """

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 
 import pytest
-from robotrain_runtime.track import tracking_check
+from robotrain_runtime.tracking import preflight
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def server():
 
 
 def found(uri: str) -> list[tuple[str, str]]:
-    return [(finding.fault, finding.why) for finding in tracking_check.findings(uri)]
+    return [(finding.fault, finding.why) for finding in preflight.find_address_problems(uri)]
 
 
 @pytest.mark.parametrize("status", [200, 401, 404])
@@ -53,7 +53,7 @@ def test_a_server_that_is_not_there_is_named_without_what_is_secret_in_its_addre
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    (finding,) = tracking_check.findings(f"http://me:secret@127.0.0.1:{port}?token=secret")
+    (finding,) = preflight.find_address_problems(f"http://me:secret@127.0.0.1:{port}?token=secret")
     assert (finding.fault, finding.given) == ("network", f"http://127.0.0.1:{port}")
     assert "refused" in finding.why
 

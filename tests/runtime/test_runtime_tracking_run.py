@@ -4,13 +4,13 @@ import sqlite3
 import subprocess
 
 import pytest
-from robotrain_runtime.event import Registered, Tracking
+from robotrain_runtime.contract.event import Registered, Tracking
 
 pytestmark = pytest.mark.slow
 
 TRAIN = """
 from pretend_training import *
-from robotrain_runtime.event import Metrics, Track
+from robotrain_runtime.contract.event import Metrics, Track
 emit(Metrics(values={"train/loss": 0.25}, step=20, total=20))
 emit(Track(tags={"while": "it runs"}))
 save(20)

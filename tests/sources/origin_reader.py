@@ -10,14 +10,14 @@ import json
 import sys
 
 import obstore
-from robotrain_sources.fetching.answer import Refused
-from robotrain_sources.transfer import digest
+from robotrain_sources.fetching.errors import FetchError
+from robotrain_sources.transfer import catalog
 
 
 def main(module: str, uri: str, pin: str = "", role: str = "policy", credential: str = "") -> dict[str, object]:
     try:
         origin = importlib.import_module(module).open(uri, pin, role, credential)
-    except Refused as refused:
+    except FetchError as refused:
         return {"refused": str(refused), "fault": refused.fault}
     try:
         entries = sorted(origin.entries(), key=lambda entry: entry.name)
@@ -32,7 +32,12 @@ def main(module: str, uri: str, pin: str = "", role: str = "policy", credential:
         refused = origin.refused(error)
         return {"refused": str(refused), "fault": refused.fault}
     identities = {entry.name: entry.identity for entry in entries}
-    return {"place": origin.place, "digest": digest.of(entries), "entries": identities, "files": files}
+    return {
+        "place": origin.place,
+        "digest": catalog.compute_data_digest(entries),
+        "entries": identities,
+        "files": files,
+    }
 
 
 print(json.dumps(main(*sys.argv[1:])))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain_sources.fetching.program import surroundings
+from robotrain_sources.fetching.program import make_process_env
 
 READER = Path(__file__).with_name("origin_reader.py")
 
@@ -15,7 +15,7 @@ READER = Path(__file__).with_name("origin_reader.py")
 def read(python: Path, module: str, *arguments: str) -> Any:
     """Its files, by their SHA-256, or why there are none."""
     command = [str(python), str(READER), module, *arguments]
-    done = subprocess.run(command, env=surroundings(), stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, env=make_process_env(), stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
 
 

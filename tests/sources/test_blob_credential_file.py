@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain_sources.blob_url import kept, secret_file
-from robotrain_sources.fetching.answer import Refused
+from robotrain_sources.blob_url import identity
+from robotrain_sources.fetching.errors import FetchError
 
 KEY = base64.b64encode(b"k" * 64).decode()
 SAS = "sv=2023-11-03&sr=c&sp=rl&se=2999-01-01T00%3A00%3A00Z&sig=s3cret%2Bs3cret%3D"
@@ -36,7 +36,7 @@ def file(tmp_path):
     ids=["key", "key with its line's end", "SAS", "SAS with a question mark", "token"],
 )
 def test_what_it_holds_is_told_from_its_shape(file, content, form):
-    assert secret_file.read(file(content)).form == form
+    assert identity.read_storage_secret(file(content)).form == form
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_what_it_holds_is_told_from_its_shape(file, content, form):
     ],
 )
 def test_anything_else_is_refused_by_the_name_of_the_file_and_never_repeated(file, content):
-    with pytest.raises(Refused) as refused:
-        secret_file.read(file(content))
+    with pytest.raises(FetchError) as refused:
+        identity.read_storage_secret(file(content))
     told = str(refused.value)
     assert told.startswith(f"the credential file {file(content)} holds something else than an account key, a SAS")
     assert refused.value.fault == "configuration"
@@ -62,12 +62,12 @@ def test_anything_else_is_refused_by_the_name_of_the_file_and_never_repeated(fil
 
 
 def test_one_that_is_empty_or_cannot_be_read_says_so(file, tmp_path):
-    with pytest.raises(Refused, match=r"is empty: it should hold an account key"):
-        secret_file.read(file(" \n"))
-    with pytest.raises(Refused, match=rf"^the credential file {tmp_path} cannot be read: Is a directory$"):
-        secret_file.read(str(tmp_path))
-    with pytest.raises(Refused, match=r"cannot be read: No such file or directory"):
-        secret_file.read("/nowhere/key")
+    with pytest.raises(FetchError, match=r"is empty: it should hold an account key"):
+        identity.read_storage_secret(file(" \n"))
+    with pytest.raises(FetchError, match=rf"^the credential file {tmp_path} cannot be read: Is a directory$"):
+        identity.read_storage_secret(str(tmp_path))
+    with pytest.raises(FetchError, match=r"cannot be read: No such file or directory"):
+        identity.read_storage_secret("/nowhere/key")
 
 
 @pytest.mark.parametrize(
@@ -76,23 +76,25 @@ def test_one_that_is_empty_or_cannot_be_read_says_so(file, tmp_path):
     ids=["SAS", "token"],
 )
 def test_one_that_is_over_says_since_when(file, content, what):
-    with pytest.raises(Refused, match=rf"^the {what} in .* ended at 2020-01-01 00:00 UTC: put a new one there$"):
-        secret_file.read(file(content))
+    with pytest.raises(FetchError, match=rf"^the {what} in .* ended at 2020-01-01 00:00 UTC: put a new one there$"):
+        identity.read_storage_secret(file(content))
 
 
 def test_a_newer_secret_in_the_file_is_used_from_then_on(file):
-    who = kept.Kept(file(SAS))
-    first = who.provide()
+    who = identity.FileIdentity(file(SAS))
+    first = who.get_obstore_credential()
     newer = SAS.replace("s3cret", "newer")
     file(newer)
-    assert (first["sas_token"], who.provide()["sas_token"]) == (SAS, newer)
+    assert (first["sas_token"], who.get_obstore_credential()["sas_token"]) == (SAS, newer)
 
 
 def test_who_asked_is_told_by_the_file_and_the_tokens_holder(file):
     path = file(token(appid="c1", oid="o1"))
-    assert kept.Kept(path).who() == f"the token in {path} (the identity with client id c1, object id o1)"
-    assert kept.Kept(file(KEY)).who() == f"the account key in {path}"
+    assert (
+        identity.FileIdentity(path).describe() == f"the token in {path} (the identity with client id c1, object id o1)"
+    )
+    assert identity.FileIdentity(file(KEY)).describe() == f"the account key in {path}"
 
 
 def test_no_printed_form_holds_the_secret(file):
-    assert KEY not in repr(secret_file.read(file(KEY))) + repr(kept.Kept(str(Path(file(KEY)))))
+    assert KEY not in repr(identity.read_storage_secret(file(KEY))) + repr(identity.FileIdentity(str(Path(file(KEY)))))

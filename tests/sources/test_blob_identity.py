@@ -28,7 +28,7 @@ def job(azure, data_python, monkeypatch, tmp_path):
             (tmp_path / "secret").write_text(f"{secret}\n")
         told = read(
             data_python,
-            "robotrain_sources.blob_url.origin",
+            "robotrain_sources.blob_url.fetch",
             azure.url(BOX, "p"),
             "",
             "dataset",
@@ -131,7 +131,7 @@ def test_a_sign_in_that_cannot_be_reached_is_the_networks_fault(azure, job):
 
 
 def test_many_sources_sign_in_once(azure, monkeypatch):
-    from robotrain_sources.blob_url import origin
+    from robotrain_sources.blob_url import fetch
 
     for name, value in azure.environ.items():
         monkeypatch.setenv(name, value)
@@ -139,5 +139,5 @@ def test_many_sources_sign_in_once(azure, monkeypatch):
     monkeypatch.setenv("ANOTHER", "environment")  # so that no earlier test has signed in
     azure.sign_in.requests.clear()
     for _ in range(5):
-        assert len(list(origin.open(azure.url(BOX, "p"), "", "dataset", "").entries())) == 2
+        assert len(list(fetch.open(azure.url(BOX, "p"), "", "dataset", "").list_files())) == 2
     assert len([asked for asked in azure.sign_in.requests if "/token" in asked]) == 1

@@ -3,17 +3,17 @@
 import itertools
 
 import pytest
-from robotrain_sources.blob_url import listing
-from robotrain_sources.blob_url.listing import Blob
-from robotrain_sources.huggingface import choice
+from robotrain_sources.blob_url import fetch
+from robotrain_sources.blob_url.fetch import ListedBlob
+from robotrain_sources.huggingface import fetch as huggingface_fetch
 
 
-def blob(name: str, size: int = 1, **more) -> Blob:
-    return Blob(name=name, size=size, etag=f"of {name}", **more)
+def blob(name: str, size: int = 1, **more) -> ListedBlob:
+    return ListedBlob(name=name, size=size, etag=f"of {name}", **more)
 
 
-def files(*blobs: Blob) -> list[str]:
-    return sorted(found.name for found in listing.files(sorted(blobs, key=lambda one: one.name)))
+def files(*blobs: ListedBlob) -> list[str]:
+    return sorted(found.name for found in fetch.select_files(sorted(blobs, key=lambda one: one.name)))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_h1_16_a_folder_is_known_though_other_names_are_listed_before_what_lies_
 
 def test_a_listing_is_told_while_its_pages_come():
     endless = (blob(f"{number:09}", number % 3) for number in itertools.count())
-    assert len(list(itertools.islice(listing.files(endless), 10_000))) == 10_000
+    assert len(list(itertools.islice(fetch.select_files(endless), 10_000))) == 10_000
 
 
 def test_what_a_download_tool_left_is_not_fetched():
@@ -55,8 +55,8 @@ def test_what_a_download_tool_left_is_not_fetched():
 
 
 def test_a_file_is_known_by_its_content_where_the_service_knows_it_and_else_by_when_it_was_written():
-    (known,) = listing.files([blob("a", md5=b"\x01\xff")])
-    (unknown,) = listing.files([blob("a")])
+    (known,) = fetch.select_files([blob("a", md5=b"\x01\xff")])
+    (unknown,) = fetch.select_files([blob("a")])
     assert (known.identity, unknown.identity) == ("md5:01ff", 'version:"of a"')
     assert known.version == unknown.version == '"of a"'  # as a request has it
 
@@ -70,11 +70,14 @@ def test_a_file_is_known_by_its_content_where_the_service_knows_it_and_else_by_w
     ],
 )
 def test_what_was_probably_meant(wanted, there, near):
-    assert listing.near(wanted, there) == near
+    assert fetch.find_similar_names(wanted, there) == near
 
 
 def test_weights_that_could_run_code_stay_where_safe_ones_are_to_be_had():
     pickled = ["a.bin", "b.ckpt", "optimizer.pt", "x.pkl", "y.pickle", "z.pth"]
-    assert choice.wanted([*pickled, "config.json", "model.safetensors"]) == ["config.json", "model.safetensors"]
-    assert choice.wanted([*pickled, "config.json"]) == sorted([*pickled, "config.json"])
-    assert choice.wanted([".cache/x", ".gitattributes"]) == [".gitattributes"]
+    assert huggingface_fetch.select_files([*pickled, "config.json", "model.safetensors"]) == [
+        "config.json",
+        "model.safetensors",
+    ]
+    assert huggingface_fetch.select_files([*pickled, "config.json"]) == sorted([*pickled, "config.json"])
+    assert huggingface_fetch.select_files([".cache/x", ".gitattributes"]) == [".gitattributes"]

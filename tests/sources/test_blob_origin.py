@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from azure_stand_in import CLIENT, Fault
 from reading_origins import digests, read
-from robotrain_sources.blob_url import asking, origin
-from robotrain_sources.fetching.answer import Refused
+from robotrain_sources.blob_url import fetch
+from robotrain_sources.fetching.errors import FetchError
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +42,7 @@ def signed_in(azure, monkeypatch) -> None:
 @pytest.fixture
 def box(request) -> str:
     """A container of this test's own."""
-    return re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", request.compose_node.name.lower())[-60:].strip("-")
 
 
 @pytest.fixture
@@ -52,34 +52,34 @@ def policy(azure, box) -> str:
     return azure.url(box, "policies/act")
 
 
-def opened(uri: str, pin: str = "") -> origin.Blobs:
-    return origin.open(uri, pin, "policy", "")
+def opened(uri: str, pin: str = "") -> fetch.BlobFiles:
+    return fetch.open(uri, pin, "policy", "")
 
 
 def listed(uri: str) -> list[str]:
-    return sorted(entry.name for entry in opened(uri).entries())
+    return sorted(entry.name for entry in opened(uri).list_files())
 
 
 def nothing(uri: str) -> str:
     """Why nothing is there: a mistake in the job, which no second try mends."""
     found = opened(uri)
-    assert list(found.entries()) == []
-    assert found.nothing().fault == "configuration"
-    return str(found.nothing())
+    assert list(found.list_files()) == []
+    assert found.explain_empty().fault == "configuration"
+    return str(found.explain_empty())
 
 
 def refused(uri: str) -> tuple[str, str]:
     """What is said, and whose fault it is."""
     found = opened(uri)
     with pytest.raises(Exception) as raised:
-        list(found.entries())
-    told = found.refused(raised.value)
+        list(found.list_files())
+    told = found.explain_error(raised.value)
     assert "\n" not in str(told)
     return str(told), told.fault
 
 
 def got(python: Path, uri: str) -> Any:
-    return read(python, "robotrain_sources.blob_url.origin", uri)
+    return read(python, "robotrain_sources.blob_url.fetch", uri)
 
 
 def test_every_file_comes_as_it_was_written_whatever_its_name(azure, data_python, box):
@@ -89,7 +89,7 @@ def test_every_file_comes_as_it_was_written_whatever_its_name(azure, data_python
 
 
 def test_a_file_is_known_by_its_size_tag_and_digest(azure, policy):
-    (config,) = [entry for entry in opened(policy).entries() if entry.name == "config.json"]
+    (config,) = [entry for entry in opened(policy).list_files() if entry.name == "config.json"]
     assert (config.size, config.md5) == (15, hashlib.md5(POLICY["config.json"]).hexdigest())
     assert re.fullmatch(r'"\w+"', config.version)
 
@@ -97,7 +97,7 @@ def test_a_file_is_known_by_its_size_tag_and_digest(azure, policy):
 def test_a_listing_of_several_pages_is_whole(azure, box, monkeypatch):
     names = [f"{number:02}" for number in range(7)]
     azure.blobs.put(box, {f"many/{name}": b"x" for name in names})
-    monkeypatch.setattr(asking, "PAGE", 3)
+    monkeypatch.setattr(fetch, "PAGE_SIZE", 3)
     azure.front.requests.clear()
     assert listed(azure.url(box, "many")) == names
     assert len([asked for asked in azure.front.requests if "comp=list" in asked]) == 3
@@ -137,7 +137,7 @@ def test_h1_16_markers_of_folders_are_skipped(azure, policy, box):
 
 
 def test_an_address_that_is_none_is_refused_and_not_repeated(azure):
-    with pytest.raises(Refused, match=r"^the job names no folder of blobs: A query can carry a signature") as raised:
+    with pytest.raises(FetchError, match=r"^the job names no folder of blobs: A query can carry a signature") as raised:
         opened("https://account.blob.core.windows.net/box/act?sig=s3cret")
     assert "s3cret" not in str(raised.value)
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from azure_stand_in import Fault
 from reading_origins import read
-from robotrain import pin as core_pin
-from robotrain.job import Job
-from robotrain.source import Absent, SourceError
-from robotrain_runtime.document import Source
-from robotrain_sources.blob_url import asking, origin, pin
+from robotrain.model.job import Job
+from robotrain.model.source import SourceError, SourceNotFound
+from robotrain.submission import pin as core_pin
+from robotrain_runtime.contract.document import JobSource
+from robotrain_sources.blob_url import fetch, pin
 from robotrain_sources.blob_url.kind import KIND
 
 pytestmark = pytest.mark.slow
@@ -24,21 +24,21 @@ def box(request, azure, monkeypatch) -> str:
     """A container of this test's own, with files below `p`, and a sign-in to read it with."""
     for name, value in azure.environ.items():
         monkeypatch.setenv(name, value)
-    box = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
+    box = re.sub(r"[^a-z0-9]+", "-", request.compose_node.name.lower())[-60:].strip("-")
     azure.blobs.put(box, {f"p/{name}": content for name, content in FILES.items()})
     return box
 
 
 def pinned(uri: str) -> str:
-    return KIND.pinning.now(KIND.parse(uri, Path("/")), "dataset")
+    return KIND.pinning.resolve(KIND.parse(uri, Path("/")), "dataset")
 
 
 def gone(uri: str, pin: str) -> str:
-    return KIND.pinning.gone(KIND.parse(uri, Path("/")), "dataset", pin)
+    return KIND.pinning.find_loss(KIND.parse(uri, Path("/")), "dataset", pin)
 
 
 def test_the_pin_is_the_digest_that_the_job_itself_finds(azure, box, data_python):
-    found = read(data_python, "robotrain_sources.blob_url.origin", azure.url(box, "p"))
+    found = read(data_python, "robotrain_sources.blob_url.fetch", azure.url(box, "p"))
     assert pinned(azure.url(box, "p")) == found["digest"]
 
 
@@ -59,22 +59,24 @@ def test_another_content_is_another_pin_and_the_same_bytes_written_again_are_not
 def test_a_file_that_does_not_lie_below_the_prefix_is_told(azure, box):
     azure.blobs.put_one(box, "p/meta/info.json.old", b"{}")
     source = KIND.parse(azure.url(box, "p"), Path("/"))
-    assert KIND.pinning.lacks(source, "dataset", ("config.json", "meta/info.json")) == ["meta/info.json"]
+    assert KIND.pinning.find_missing(source, "dataset", ("config.json", "meta/info.json")) == ["meta/info.json"]
 
 
 def test_a_job_whose_data_changed_since_says_so(azure, box):
     url = azure.url(box, "p")
     before = pinned(url)
     azure.blobs.delete(box, "p/config.json")
-    assert origin.open(url, before, "dataset", "").unlike(before) == ""
-    assert "is not what lay there when it was pinned" in origin.open(url, before, "dataset", "").unlike(pinned(url))
-    assert origin.open(url, "", "dataset", "").unlike(pinned(url)) == ""
+    assert fetch.open(url, before, "dataset", "").find_pin_mismatch(before) == ""
+    assert "is not what lay there when it was pinned" in fetch.open(url, before, "dataset", "").find_pin_mismatch(
+        pinned(url)
+    )
+    assert fetch.open(url, "", "dataset", "").find_pin_mismatch(pinned(url)) == ""
 
 
 def test_what_is_not_there_cannot_be_pinned_and_near_names_are_told(azure, box):
-    with pytest.raises(Absent, match=r"^No blobs lie below \S+/pp; in \S+ there is: p\.$"):
+    with pytest.raises(SourceNotFound, match=r"^No blobs lie below \S+/pp; in \S+ there is: p\.$"):
         pinned(azure.url(box, "pp"))
-    with pytest.raises(Absent, match=r"has no container no-such-container\.$"):
+    with pytest.raises(SourceNotFound, match=r"has no container no-such-container\.$"):
         pinned(azure.url("no-such-container", "p"))
     assert gone(azure.url(box, "pp"), "0" * 32) == f"No blobs lie below {azure.url(box, 'pp')} any more."
 
@@ -92,9 +94,9 @@ def test_without_a_sign_in_or_the_role_the_reason_is_told(azure, box, monkeypatc
 def test_one_sign_in_that_failed_stands_for_every_source(azure, box, monkeypatch):
     monkeypatch.setenv("AZURE_CLIENT_SECRET", "s3cret-but-wrong")
     uris = (azure.url(f"{box}-{number}", "p") for number in range(64))
-    sources = tuple(Source(role="dataset", kind="blob_url", uri=uri) for uri in uris)
+    sources = tuple(JobSource(role="dataset", kind="blob_url", uri=uri) for uri in uris)
     begun = time.monotonic()
-    _, problems = core_pin.pinned(Job(workload="w", parameters=(), sources=sources), {"blob_url": KIND})
+    _, problems = core_pin.pin_job(Job(workload="w", parameters=(), sources=sources), {"blob_url": KIND})
     assert time.monotonic() - begun < 10
     (problem,) = problems
     assert (problem.code, problem.severity) == ("not-pinned", "warning")
@@ -103,13 +105,13 @@ def test_one_sign_in_that_failed_stands_for_every_source(azure, box, monkeypatch
 
 
 def test_a_service_that_takes_too_long_is_not_waited_for(azure, box, monkeypatch):
-    monkeypatch.setattr(pin, "ALTOGETHER", 0.5)
+    monkeypatch.setattr(pin, "DEADLINE_SECONDS", 0.5)
     azure.front.faults.append(Fault("comp=list", latency=5))
     with pytest.raises(SourceError, match=r"^The storage account \w+ gave no answer within 0\.5 seconds\.$"):
         pinned(azure.url(box, "p"))
 
 
 def test_a_folder_of_many_pages_is_pinned(azure, box, monkeypatch):
-    monkeypatch.setattr(asking, "PAGE", 100)
+    monkeypatch.setattr(fetch, "PAGE_SIZE", 100)
     assert re.fullmatch(r"[0-9a-f]{32}", pinned(azure.url_of_many(450, "p")))
     assert pinned(azure.url_of_many(450, "p")) != pinned(azure.url_of_many(451, "p"))

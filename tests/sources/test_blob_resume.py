@@ -5,33 +5,33 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from robotrain.source import SourceError
-from robotrain_runtime import checkpoint
-from robotrain_sources.blob_url import origin
+from robotrain.model.source import SourceError
+from robotrain_runtime.contract import checkpoint
+from robotrain_sources.blob_url import fetch
 from robotrain_sources.blob_url.kind import KIND
-from robotrain_sources.fetching.answer import Refused
+from robotrain_sources.fetching.errors import FetchError
 
 Publish = Callable[..., None]
 
 
-def opened(uri: str, pin: str, credential: str = "") -> origin.Blobs:
-    return origin.open(uri, pin, "resume", credential)
+def opened(uri: str, pin: str, credential: str = "") -> fetch.BlobFiles:
+    return fetch.open(uri, pin, "resume", credential)
 
 
 def found(uri: str, pin: str) -> str:
     """The run that made what is listed, by the file that says so."""
     blobs = opened(uri, pin)
-    (said,) = [entry.name for entry in blobs.entries() if entry.name.startswith("made-by-")]
-    assert blobs.path(said).split("/")[-2].isdecimal()
+    (said,) = [entry.name for entry in blobs.list_files() if entry.name.startswith("made-by-")]
+    assert blobs.get_store_path(said).split("/")[-2].isdecimal()
     return said.removeprefix("made-by-")
 
 
 def pinned(uri: str) -> str:
-    return KIND.pinning.now(KIND.parse(uri, Path("/")), "resume")
+    return KIND.pinning.resolve(KIND.parse(uri, Path("/")), "resume")
 
 
 def gone(uri: str, pin: str) -> str:
-    return KIND.pinning.gone(KIND.parse(uri, Path("/")), "resume", pin)
+    return KIND.pinning.find_loss(KIND.parse(uri, Path("/")), "resume", pin)
 
 
 def test_nobody_is_asked_until_the_files_are_wanted(tmp_path, monkeypatch):
@@ -48,7 +48,7 @@ def box(request, azure, monkeypatch) -> str:
     """A container of this test's own, and a sign-in to read it with."""
     for name, value in azure.environ.items():
         monkeypatch.setenv(name, value)
-    return re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", request.compose_node.name.lower())[-60:].strip("-")
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def publish(azure, box, tmp_path) -> Publish:
         folder = tmp_path / f"{step:06}"
         folder.mkdir()
         (folder / f"made-by-{run}").write_text(f"{step}")
-        checkpoint.seal(folder, step=step, run=run, job="0" * 64)
+        checkpoint.seal_checkpoint(folder, step=step, run=run, job="0" * 64)
         azure.blobs.put(box, {f"act/{folder.name}/{path.name}": path.read_bytes() for path in folder.iterdir()})
 
     return publish
@@ -71,12 +71,12 @@ def test_what_was_pinned_is_gone_on_from_though_its_run_and_others_published_sin
     publish(200, "before")
     pin = pinned(url)
     publish(400, "before")
-    assert (found(url, pin), gone(url, pin), opened(url, pin).unlike(pin)) == ("before", "", "")
+    assert (found(url, pin), gone(url, pin), opened(url, pin).find_pin_mismatch(pin)) == ("before", "", "")
     assert pinned(url) != pin
     publish(600, "ours")
     assert (found(url, pin), gone(url, pin)) == ("before", "")
-    with pytest.raises(Refused, match=r"checkpoints of several runs lie below .*/act: 000200 of the run before, "):
-        list(opened(url, "").entries())
+    with pytest.raises(FetchError, match=r"checkpoints of several runs lie below .*/act: 000200 of the run before, "):
+        list(opened(url, "").list_files())
     with pytest.raises(SourceError, match=r"^Checkpoints of several runs"):
         pinned(url)
 
@@ -88,8 +88,8 @@ def test_a_pinned_checkpoint_that_was_removed_is_told_of(azure, box, publish):
     pin = pinned(url)
     publish(400, "before")
     azure.blobs.delete(box, f"act/000200/{checkpoint.MANIFEST}")
-    with pytest.raises(Refused, match="is not what lay there when it was pinned") as raised:
-        list(opened(url, pin).entries())
+    with pytest.raises(FetchError, match="is not what lay there when it was pinned") as raised:
+        list(opened(url, pin).list_files())
     assert raised.value.fault == "data"
     assert "is not what lay there when it was pinned" in gone(url, pin)
 

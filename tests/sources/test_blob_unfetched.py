@@ -2,9 +2,9 @@
 
 import pytest
 from azure.core import exceptions
-from robotrain_sources.blob_url import prefix, unfetched
+from robotrain_sources.blob_url import errors, reference
 
-AT = prefix.parse("https://account.blob.core.windows.net/box/act")
+AT = reference.parse_blob_url("https://account.blob.core.windows.net/box/act")
 RESOLVE = "Failed to resolve 'account.blob.core.windows.net' ([Errno {}])"
 
 
@@ -39,10 +39,10 @@ class BaseError(Exception):
     ids=repr,
 )
 def test_an_error_without_a_status_is_somebodys_fault(error, fault):
-    assert unfetched.of(error, AT, None).fault == fault
+    assert errors.explain_blob_error(error, AT, None).fault == fault
 
 
 @pytest.mark.parametrize("status", [400, 409])
 def test_what_azure_does_not_do_for_anybody_is_a_mistake_in_the_job(status):
     error = BaseError(f"Server returned non-2xx status code: {status}")
-    assert unfetched.of(error, AT, None).fault == "configuration"
+    assert errors.explain_blob_error(error, AT, None).fault == "configuration"

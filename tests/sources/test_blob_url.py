@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from robotrain.source import SourceError
+from robotrain.model.source import SourceError
 from robotrain_sources.blob_url.kind import KIND
 
 HERE = Path("/work")
@@ -120,14 +120,14 @@ def test_an_accepted_row_has_one_normal_form(row: int, text: str, printed: str) 
 def test_a_rejected_row_says_why_and_what_to_type(row: int, text: str, why: str, instead: str) -> None:
     with pytest.raises(SourceError, match=why) as raised:
         KIND.parse(text, HERE)
-    assert raised.value.instead == instead
+    assert raised.value.suggestion == instead
 
 
 @pytest.mark.parametrize(("text", "why", "instead"), BESIDE_THE_TABLES)
 def test_what_no_row_lists_is_refused_too(text: str, why: str, instead: str) -> None:
     with pytest.raises(SourceError, match=why) as raised:
         KIND.parse(text, HERE)
-    assert raised.value.instead == instead
+    assert raised.value.suggestion == instead
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from robotrain.source import SourceError
+from robotrain.model.source import SourceError
 from robotrain_sources.data_asset.kind import KIND
 
 HERE = Path("/work")
@@ -110,4 +110,4 @@ def test_the_spelling_of_a_resource_id_does_not_matter() -> None:
 def test_a_rejected_name_says_why_and_what_to_type(text: str, why: str, instead: str) -> None:
     with pytest.raises(SourceError, match=why) as raised:
         KIND.parse(text, HERE)
-    assert raised.value.instead == instead
+    assert raised.value.suggestion == instead

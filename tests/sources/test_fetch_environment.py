@@ -11,11 +11,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from robotrain.payload import pack
-from robotrain_runtime import document
-from robotrain_runtime.document import JobDocument, Placement, Source
+from robotrain.submission.packing import pack_modules
+from robotrain_runtime.contract import document
+from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
 from robotrain_runtime.environments import environment
-from robotrain_runtime.preflight import preflight
+from robotrain_runtime.preflight import run_preflight
 
 HALVES = Path(__file__).parent / "fetch_halves"
 
@@ -42,7 +42,7 @@ def job(tmp_path, given):
             halves={"workload.show": "show_work", "source.far": half},
             parameters={},
             placement=Placement(**placed | placement),
-            sources=(Source(role="policy", kind="far", uri="far://away"),),
+            sources=(JobSource(role="policy", kind="far", uri="far://away"),),
         )
 
     return make
@@ -53,7 +53,7 @@ def run(tmp_path):
     """Run a document in the runtime; its output."""
 
     def run(made: JobDocument) -> str:
-        (tmp_path / "job.json").write_text(document.dump(made))
+        (tmp_path / "job.json").write_text(document.format_document(made))
         command = [sys.executable, "-m", "robotrain_runtime", "run", str(tmp_path / "job.json")]
         environ = {**os.environ, "PYTHONPATH": str(HALVES)}
         done = subprocess.run(command, env=environ, capture_output=True, text=True)
@@ -70,7 +70,7 @@ def built(tmp_path: Path) -> list[Path]:
 def test_a_source_is_fetched_in_the_environment_it_declares(job, run, tmp_path):
     told = run(job("far_source"))
     (marker,) = built(tmp_path)
-    assert marker.parent == environment.folder(HALVES / "far.txt", tmp_path / "cache")
+    assert marker.parent == environment.get_environment_folder(HALVES / "far.txt", tmp_path / "cache")
     assert f"brought {marker.parent}/bin/python" in told.splitlines()
     assert "fetching far://away" in told.splitlines()
 
@@ -92,15 +92,15 @@ def no_python(monkeypatch):
 
 
 def test_preflight_looks_at_an_environment_that_a_source_wants(job, no_python):
-    (finding,) = preflight(job("far_source"))
+    (finding,) = run_preflight(job("far_source"))
     assert finding.code == "python-missing"
     assert finding.ways
     assert not [way for way in finding.ways if "--environment" in way]  # which is for the run's own
-    assert preflight(job("near_source")) == []
+    assert run_preflight(job("near_source")) == []
 
 
 def test_what_stands_in_the_way_of_both_environments_is_told_once(job, no_python):
-    (finding,) = preflight(job("far_source", environment=None))
+    (finding,) = run_preflight(job("far_source", environment=None))
     assert any("--environment" in way for way in finding.ways)
 
 
@@ -126,7 +126,7 @@ def test_the_data_environment_is_locked_for_every_machine_and_names_no_host():
 )
 def test_a_half_brings_all_that_it_needs_in_the_payload(kind, modules, tmp_path):
     half = f"robotrain_sources.{kind}.container"
-    with zipfile.ZipFile(io.BytesIO(pack([half]).archive)) as archive:
+    with zipfile.ZipFile(io.BytesIO(pack_modules([half]).archive)) as archive:
         archive.extractall(tmp_path / "payload")
     wanted = [half, *(f"robotrain_sources.{module}" for module in modules)]
     look = f"import sys, importlib; sys.path.insert(0, {str(tmp_path / 'payload')!r})\n" + "".join(

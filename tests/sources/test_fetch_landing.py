@@ -9,12 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain_sources.fetching import landing
+from robotrain_sources.fetching import files as fetching_files
 
 WRITER = """
 import os, sys, time
 from pathlib import Path
-from robotrain_sources.fetching import landing
+from robotrain_sources.fetching import files
 
 def fill(folder):
     (folder / "first").write_text("1")
@@ -24,7 +24,7 @@ def fill(folder):
     (folder / "second").write_text("22")
     print("filled", flush=True)
 
-print(landing.land(Path(sys.argv[1]), fill), flush=True)
+print(files.fill_cache_folder(Path(sys.argv[1]), fill), flush=True)
 """
 
 
@@ -60,9 +60,13 @@ def wait_for(path: Path) -> None:
 
 
 def test_a_folder_is_fetched_once(tmp_path):
-    files = landing.land(tmp_path / "a/data", fill)
+    files = fetching_files.fill_cache_folder(tmp_path / "a/data", fill)
     assert (files / "sub/weights").read_bytes() == b"123"
-    assert landing.land(tmp_path / "a/data", never) == files == landing.find(tmp_path / "a/data")
+    assert (
+        fetching_files.fill_cache_folder(tmp_path / "a/data", never)
+        == files
+        == fetching_files.find_complete_files(tmp_path / "a/data")
+    )
 
 
 def test_a_fetch_that_fails_leaves_nothing_to_be_found(tmp_path):
@@ -71,10 +75,12 @@ def test_a_fetch_that_fails_leaves_nothing_to_be_found(tmp_path):
         raise ConnectionError("gone")
 
     with pytest.raises(ConnectionError):
-        landing.land(tmp_path / "data", fails)
-    assert landing.find(tmp_path / "data") is None
+        fetching_files.fill_cache_folder(tmp_path / "data", fails)
+    assert fetching_files.find_complete_files(tmp_path / "data") is None
     assert [path.name for path in tmp_path.glob("data*")] == ["data.lock"]  # a full disk is not left full
-    assert landing.land(tmp_path / "data", fill) == landing.find(tmp_path / "data")
+    assert fetching_files.fill_cache_folder(tmp_path / "data", fill) == fetching_files.find_complete_files(
+        tmp_path / "data"
+    )
 
 
 def test_a_fetch_that_is_killed_is_done_again_from_its_beginning(tmp_path, writer):
@@ -82,8 +88,8 @@ def test_a_fetch_that_is_killed_is_done_again_from_its_beginning(tmp_path, write
     wait_for(tmp_path / "half")
     first.send_signal(signal.SIGKILL)
     first.wait()
-    assert landing.find(tmp_path / "data") is None
-    files = landing.land(tmp_path / "data", fill)
+    assert fetching_files.find_complete_files(tmp_path / "data") is None
+    files = fetching_files.fill_cache_folder(tmp_path / "data", fill)
     assert sorted(path.name for path in files.iterdir()) == ["sub"]  # nothing of the one that was killed
 
 
@@ -99,19 +105,19 @@ def test_of_two_that_ask_at_once_one_fetches_and_the_other_waits(tmp_path, write
 
 
 def test_one_that_is_in_use_is_found_without_waiting(tmp_path):
-    files = landing.land(tmp_path / "data", fill)
+    files = fetching_files.fill_cache_folder(tmp_path / "data", fill)
     with (tmp_path / "data.lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)  # as a run that uses it does
-        assert landing.land(tmp_path / "data", never) == files
+        assert fetching_files.fill_cache_folder(tmp_path / "data", never) == files
 
 
 @pytest.mark.parametrize("harm", ["shorter", "missing", "no manifest"])
 def test_a_folder_that_was_damaged_is_fetched_again(tmp_path, capfd, harm):
-    files = landing.land(tmp_path / "data", fill)
+    files = fetching_files.fill_cache_folder(tmp_path / "data", fill)
     if harm == "shorter":
         os.truncate(files / "sub/weights", 1)
     else:
-        (files / "sub/weights" if harm == "missing" else tmp_path / "data" / landing.MANIFEST).unlink()
-    assert landing.find(tmp_path / "data") is None
-    assert (landing.land(tmp_path / "data", fill) / "sub/weights").read_bytes() == b"123"
-    assert "fetched again" in capfd.readouterr().out
+        (files / "sub/weights" if harm == "missing" else tmp_path / "data" / fetching_files.MANIFEST).unlink()
+    assert fetching_files.find_complete_files(tmp_path / "data") is None
+    assert (fetching_files.fill_cache_folder(tmp_path / "data", fill) / "sub/weights").read_bytes() == b"123"
+    assert "fetched again" in capfd.readouterr().stdout

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from azure_stand_in import mlflow_server
-from robotrain_runtime import checkpoint
-from robotrain_runtime.document import Source
-from robotrain_runtime.half import Place
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.mlflow_run import container
 
 pytestmark = pytest.mark.slow
@@ -51,7 +51,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model(whole / "pretrained_model", weights())
     (whole / "training_state").mkdir()
     (whole / "training_state" / "optimizer.safetensors").write_bytes(b"state")
-    checkpoint.seal(whole, step=600, run="r", job="j", model="pretrained_model")
+    checkpoint.seal_checkpoint(whole, step=600, run="r", job="j", model="pretrained_model")
     model(folder / "cut", weights()[:-10])
     (folder / "plots").mkdir()
     (folder / "plots" / "loss.png").write_bytes(b"png")
@@ -69,7 +69,7 @@ def logged(python: Path, uri: str, folder: Path, root: str = "") -> str:
 def place_at(uri: str, cache: Path, python: Path) -> Any:
     """A `Place`; what was said there is the list that its `say` belongs to."""
     said: list[str] = []
-    return Place(cache=cache, python=python, tracking_uri=uri, say=said.append)
+    return ContainerContext(cache=cache, python=python, tracking_uri=uri, log_line=said.append)
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +94,8 @@ def served(
         yield uri, run, kept
 
 
-def asked(run: str, path: str) -> Source:
-    return Source(role="policy", kind="mlflow_run", uri=f"runs:/{run}/{path}")
+def asked(run: str, path: str) -> JobSource:
+    return JobSource(role="policy", kind="mlflow_run", uri=f"runs:/{run}/{path}")
 
 
 def content(folder: Path) -> dict[str, bytes]:

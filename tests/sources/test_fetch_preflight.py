@@ -3,8 +3,8 @@
 import socket
 
 import pytest
-from robotrain_runtime.document import Source
-from robotrain_runtime.half import Place
+from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.registered_model import container as registered_model
 
 REGISTRY = "sqlite:////nowhere/mlflow.db"
@@ -23,15 +23,15 @@ def no_network(monkeypatch):
     ("uri", "why"), [("models:/act/7", ""), ("act:7", ""), ("models:/act/latest", "names no version")]
 )
 def test_a_name_is_judged_without_asking_anybody(uri, why, tmp_path):
-    place = Place(cache=tmp_path, tracking_uri=REGISTRY)
-    told = list(registered_model.preflight(Source(role="policy", kind="any", uri=uri), place))
+    place = ContainerContext(cache=tmp_path, tracking_uri=REGISTRY)
+    told = list(registered_model.preflight(JobSource(role="policy", kind="any", uri=uri), place))
     assert bool(told) == bool(why)
     assert why in "".join(told)
 
 
 def test_without_tracking_there_is_no_registry(tmp_path):
-    source = Source(role="policy", kind="registered_model", uri="models:/act/7")
-    (told,) = registered_model.preflight(source, Place(cache=tmp_path))
+    source = JobSource(role="policy", kind="registered_model", uri="models:/act/7")
+    (told,) = registered_model.preflight(source, ContainerContext(cache=tmp_path))
     assert "There is no model registry to look models:/act/7 up in" in told
     with pytest.raises(OSError, match="no model registry"):
-        registered_model.fetch(source, Place(cache=tmp_path))
+        registered_model.fetch(source, ContainerContext(cache=tmp_path))

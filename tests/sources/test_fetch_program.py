@@ -8,18 +8,18 @@ import time
 from pathlib import Path
 
 import pytest
-from robotrain_runtime.half import Place
+from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_sources.fetching import program
 
 ANSWERS = """
 from pathlib import Path
-from robotrain_sources.fetching import answer
+from robotrain_sources.fetching import errors
 
 def act():
     print("fetching", flush=True)
     {act}
 
-answer.main(act)
+errors.run_and_answer(act)
 """
 
 
@@ -32,10 +32,12 @@ def run(tmp_path, monkeypatch):
         (tmp_path / "pretend_fetch.py").write_text(lines)
         root = Path(robotrain_sources.__file__).parents[1]
         said: list[str] = []
-        monkeypatch.setattr(program, "surroundings", lambda modules: {**os.environ, "PYTHONPATH": f"{tmp_path}:{root}"})
-        place = Place(cache=tmp_path, python=Path(sys.executable), say=said.append)
+        monkeypatch.setattr(
+            program, "make_process_env", lambda modules: {**os.environ, "PYTHONPATH": f"{tmp_path}:{root}"}
+        )
+        place = ContainerContext(cache=tmp_path, python=Path(sys.executable), log_line=said.append)
         try:
-            return program.run(place, "pretend_fetch"), said
+            return program.run_program(place, "pretend_fetch"), said
         finally:
             run.said = said
 
@@ -82,9 +84,9 @@ def test_it_sees_the_payload_and_not_the_folder_it_runs_in(tmp_path, monkeypatch
         (Path.cwd() / f"{name}.py").write_text("raise SystemExit('the wrong one')")
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
     monkeypatch.setenv("VIRTUAL_ENV", "/nowhere")
-    place = Place(cache=tmp_path, python=Path(sys.executable))
+    place = ContainerContext(cache=tmp_path, python=Path(sys.executable))
     with pytest.raises(OSError, match=r"required: name, version"):
-        program.run(place, "robotrain_sources.registered_model.fetch")
+        program.run_program(place, "robotrain_sources.registered_model.fetch")
 
 
 def test_it_ends_when_the_run_is_stopped(run, tmp_path):
@@ -119,4 +121,4 @@ def test_it_ends_when_the_run_is_stopped(run, tmp_path):
 
 def test_there_is_no_program_without_an_environment(tmp_path):
     with pytest.raises(OSError, match="no environment"):
-        program.run(Place(cache=tmp_path), "anything")
+        program.run_program(ContainerContext(cache=tmp_path), "anything")

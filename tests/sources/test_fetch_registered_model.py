@@ -12,9 +12,9 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
-from robotrain_runtime import parentage
-from robotrain_runtime.document import Source
-from robotrain_runtime.half import Place
+from robotrain_runtime.checkpoints import model_lineage
+from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.registered_model import container
 
 pytestmark = pytest.mark.slow
@@ -98,13 +98,15 @@ def registry(tmp_path_factory, training_python, folder, artifacts) -> str:
 
 
 @pytest.fixture
-def place(tmp_path, training_python, registry) -> Place:
+def place(tmp_path, training_python, registry) -> ContainerContext:
     said: list[str] = []
-    return Place(cache=tmp_path / "cache", python=training_python, tracking_uri=registry, say=said.append)
+    return ContainerContext(
+        cache=tmp_path / "cache", python=training_python, tracking_uri=registry, log_line=said.append
+    )
 
 
-def model(uri: str) -> Source:
-    return Source(role="policy", kind="registered_model", uri=uri)
+def model(uri: str) -> JobSource:
+    return JobSource(role="policy", kind="registered_model", uri=uri)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -126,10 +128,10 @@ def test_what_made_the_policy_is_noted_where_the_registry_knows(place, training_
     with lock.open("w") as held:  # another run holds it; who only reads waits for nobody
         fcntl.flock(held, fcntl.LOCK_EX)
         assert container.fetch(model("models:/act/2"), place) == folder
-    found = parentage.of(place.cache, folder)
+    found = model_lineage.read_policy_lineage(place.cache, folder)
     assert found == {"policy_run": "lerobot-train-1", "policy_step": "400", "policy_job_digest": "1" * 64}
     container.fetch(model("models:/act/1"), place)  # the same folder, and this version says nothing of it
-    assert parentage.of(place.cache, folder) == {}
+    assert model_lineage.read_policy_lineage(place.cache, folder) == {}
 
 
 def test_files_that_lie_elsewhere_are_fetched_once(place, artifacts):

@@ -7,17 +7,17 @@ import subprocess
 import sys
 import threading
 import time
-import types
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from robotrain.source import SourceError
-from robotrain_runtime import checkpoint
-from robotrain_runtime.document import Role, Source
-from robotrain_runtime.half import Place
-from robotrain_sources import side_by_side
-from robotrain_sources.local_path import container, digest, kept, look, progress, reading
+from robotrain.model.source import SourceError
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_runtime.contract.document import JobSource, RoleName
+from robotrain_sources import parallel
+from robotrain_sources.local_path import container, folder_content, pin
+from robotrain_sources.local_path import pin as local_path_pin
 from robotrain_sources.local_path.kind import KIND
 
 MIB = 1 << 20
@@ -35,24 +35,24 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def now(folder: Path, role: Role = "dataset") -> str:
+def now(folder: Path, role: RoleName = "dataset") -> str:
     assert KIND.pinning is not None
-    return KIND.pinning.now(KIND.parse(str(folder), Path("/")), role)
+    return KIND.pinning.resolve(KIND.parse(str(folder), Path("/")), role)
 
 
 def lacks(folder: Path, *paths: str) -> list[str]:
     assert KIND.pinning is not None
-    return list(KIND.pinning.lacks(KIND.parse(str(folder), Path("/")), "dataset", paths))
+    return list(KIND.pinning.find_missing(KIND.parse(str(folder), Path("/")), "dataset", paths))
 
 
-def gone(folder: Path, pin: str, role: Role = "dataset") -> str:
+def gone(folder: Path, pin: str, role: RoleName = "dataset") -> str:
     assert KIND.pinning is not None
-    return KIND.pinning.gone(KIND.parse(str(folder), Path("/")), role, pin)
+    return KIND.pinning.find_loss(KIND.parse(str(folder), Path("/")), role, pin)
 
 
-def told_in_the_container(folder: Path, pin: str, role: Role = "dataset") -> list[str]:
-    source = Source(role=role, kind="local_path", uri=str(folder), pin=pin)
-    return list(container.preflight(source, Place(cache=folder / "no-such-cache")))
+def told_in_the_container(folder: Path, pin: str, role: RoleName = "dataset") -> list[str]:
+    source = JobSource(role=role, kind="local_path", uri=str(folder), pin=pin)
+    return list(container.preflight(source, ContainerContext(cache=folder / "no-such-cache")))
 
 
 def byte_at(path: Path, at: int) -> None:
@@ -94,7 +94,9 @@ def test_a_change_is_noticed(folder: Path, change: Callable[[Path], object]) -> 
     assert told == gone(folder, pin)
     assert told.startswith(f"{folder} changed since it was pinned: ")
     with pytest.raises(OSError, match="changed since it was pinned"):
-        container.fetch(Source(role="dataset", kind="local_path", uri=str(folder), pin=pin), Place(cache=folder))
+        container.fetch(
+            JobSource(role="dataset", kind="local_path", uri=str(folder), pin=pin), ContainerContext(cache=folder)
+        )
 
 
 NO_CHANGES: dict[str, Callable[[Path], object]] = {
@@ -107,7 +109,7 @@ NO_CHANGES: dict[str, Callable[[Path], object]] = {
     "a repository": lambda folder: written(folder / ".git/config"),
     "a link in a hidden folder": lambda folder: linked(folder / "data/.venv"),
     "what Python notes": lambda folder: written(folder / "data/__pycache__/x.pyc"),
-    "a seal": lambda folder: checkpoint.seal(folder, step=1, run="r", job="j"),
+    "a seal": lambda folder: checkpoint.seal_checkpoint(folder, step=1, run="r", job="j"),
 }
 
 
@@ -141,15 +143,15 @@ def test_the_middle_of_a_large_file_counts_where_a_job_is_sent(folder: Path) -> 
 def files_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """The names of the files that are read whole, on a machine where everything was written long ago."""
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(reading, "WORTH_KEEPING", 0)
-    monkeypatch.setattr(reading, "SETTLED", -10)
-    names, whole = [], reading._Reading._whole
+    monkeypatch.setattr(pin, "MIN_CACHED_BYTES", 0)
+    monkeypatch.setattr(pin, "SETTLED_SECONDS", -10)
+    names, whole = [], pin._FolderReader._digest_file
 
-    def counted(self: reading._Reading, path: str, stopped: threading.Event) -> tuple[str, str]:
+    def counted(self: pin._FolderReader, path: str, stopped: threading.Event) -> tuple[str, str]:
         names.append(Path(path).name)
         return whole(self, path, stopped)
 
-    monkeypatch.setattr(reading._Reading, "_whole", counted)
+    monkeypatch.setattr(pin._FolderReader, "_whole", counted)
     return names
 
 
@@ -170,7 +172,7 @@ def test_what_was_read_is_read_again_only_when_somebody_wrote_to_it(folder: Path
 def test_what_was_written_a_moment_ago_is_read_again(
     folder: Path, files_read: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "SETTLED", 1000)
+    monkeypatch.setattr(pin, "SETTLED_SECONDS", 1000)
     assert now(folder) == now(folder)
     assert len(files_read) == 6
 
@@ -181,21 +183,23 @@ def test_what_was_kept_and_is_damaged_is_made_again(folder: Path, files_read: li
     (place,) = (folder.parent / "cache/digests").iterdir()
     place.write_bytes(left)
     assert now(folder) == pin
-    assert len(kept.load(folder)) == 3
+    assert len(local_path_pin.load_file_digests(folder)) == 3
 
 
 def test_ctrl_c_ends_reading_and_what_was_read_stays(
     folder: Path, files_read: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    ends = folder_content.digest_file_ends
+
     def pressed(path: str, end: int) -> str:
         if path.endswith("file.parquet"):
             raise KeyboardInterrupt
-        return look.ends(path, end)
+        return ends(path, end)
 
     (folder / "data").rename(folder / "videos")  # comes last
     with monkeypatch.context() as only:
-        only.setattr(reading, "look", types.SimpleNamespace(ends=pressed))
-        only.setattr(reading, "AT_ONCE", 1)
+        only.setattr(folder_content, "digest_file_ends", pressed)
+        only.setattr(pin, "PARALLEL_FILES", 1)
         with pytest.raises(KeyboardInterrupt):
             now(folder)
     files_read.clear()
@@ -206,10 +210,10 @@ def test_ctrl_c_ends_reading_and_what_was_read_stays(
 def test_reading_that_takes_a_while_is_told(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(progress, "FIRST", 0)
-    monkeypatch.setattr(side_by_side, "TICK", 0.001)
-    ends = look.ends
-    monkeypatch.setattr(look, "ends", lambda path, end: time.sleep(0.02) or ends(path, end))
+    monkeypatch.setattr(pin, "FIRST_LINE_SECONDS", 0)
+    monkeypatch.setattr(parallel, "TICK_SECONDS", 0.001)
+    ends = folder_content.digest_file_ends
+    monkeypatch.setattr(folder_content, "digest_file_ends", lambda path, end: time.sleep(0.02) or ends(path, end))
     now(folder)
     first, second, *_ = capsys.readouterr().err.splitlines()
     assert first.startswith(f"reading all of {folder}: ")
@@ -231,8 +235,8 @@ def test_equal_files_in_any_order_of_writing_are_equal(tmp_path: Path) -> None:
 
 
 def test_of_very_many_files_less_of_each_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(look, "ALTOGETHER", 64)
-    monkeypatch.setattr(look, "LEAST", 8)
+    monkeypatch.setattr(folder_content, "MAX_FOLDER_BYTES", 64)
+    monkeypatch.setattr(folder_content, "MIN_FILE_BYTES", 8)
     for number in range(8):
         (tmp_path / f"{number}").write_bytes(bytes(100))
     pin = now(tmp_path)
@@ -313,27 +317,27 @@ def test_a_file_that_cannot_be_read_is_named(folder: Path) -> None:
     code = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from robotrain.source import SourceError\n"
-        "from robotrain_runtime.document import Source\n"
-        "from robotrain_runtime.half import Place\n"
-        "from robotrain_sources.local_path import container, digest, pin\n"
-        "from robotrain_sources.local_path.folder import Folder\n"
+        "from robotrain.model.source import SourceError\n"
+        "from robotrain_runtime.contract.document import JobSource\n"
+        "from robotrain_runtime.contract.container_plugin import ContainerContext\n"
+        "from robotrain_sources.local_path import container, pin, pin\n"
+        "from robotrain_sources.local_path.kind import LocalFolder\n"
         "if os.geteuid() == 0: os.setuid(65534)\n"
-        "try: pin.now(Folder(sys.argv[1]), 'dataset')\n"
+        "try: pin.compute_pin(LocalFolder(sys.argv[1]), 'dataset')\n"
         "except SourceError as refused: print(refused.why)\n"
         "pin = 'folder:' + 64 * 'a' + ':' + 32 * 'b' + ':1:1'\n"
-        "source = Source(role='dataset', kind='local_path', uri=sys.argv[1], pin=pin)\n"
-        "print(*container.preflight(source, Place(cache=Path())))"
+        "source = JobSource(role='dataset', kind='local_path', uri=sys.argv[1], pin=pin)\n"
+        "print(*container.preflight(source, ContainerContext(cache=Path())))"
     )
     asked = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
     assert asked.stdout.splitlines() == [f"{folder}/meta/info.json cannot be read: Permission denied."] * 2
 
 
 def test_an_answer_is_a_source_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(folder: Path) -> digest.Digest:
+    def refuse(folder: Path) -> folder_content.FolderDigest:
         raise PermissionError(13, "Permission denied", str(folder))
 
-    monkeypatch.setattr(digest, "of", refuse)
+    monkeypatch.setattr(pin, "compute_folder_digest", refuse)
     with pytest.raises(SourceError, match="cannot be read: Permission denied"):
         now(tmp_path)
 
@@ -342,8 +346,8 @@ def test_what_was_uploaded_is_to_be_what_was_pinned(folder, tmp_path):
     pin = now(folder)
     copy = tmp_path / "brought"
     shutil.copytree(folder, copy)
-    source = Source(role="dataset", kind="local_path", uri=str(copy), pin=pin)
-    place = Place(cache=tmp_path / "no-such-cache")
+    source = JobSource(role="dataset", kind="local_path", uri=str(copy), pin=pin)
+    place = ContainerContext(cache=tmp_path / "no-such-cache")
     assert list(container.mounted(source, place)) == []
     (copy / "meta/tasks.txt").unlink()
     (told,) = container.mounted(source, place)

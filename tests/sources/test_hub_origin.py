@@ -6,8 +6,8 @@ import json
 import pytest
 from azure_stand_in import Fault
 from reading_origins import digests, read
-from robotrain_sources.fetching.answer import Refused
-from robotrain_sources.huggingface import library, origin
+from robotrain_sources.fetching.errors import FetchError
+from robotrain_sources.huggingface import fetch
 
 NAME = "me/act_pusht"
 POLICY = {"config.json": b'{"type": "act"}', "model.safetensors": b"weights" * 1000, "sub/notes.txt": b"a note"}
@@ -40,20 +40,20 @@ def secret(tmp_path):
     return write
 
 
-def opened(uri: str = NAME, pin: str = "", role: str = "policy", credential: str = "") -> origin.Files:
-    return origin.open(uri, pin, role, credential)
+def opened(uri: str = NAME, pin: str = "", role: str = "policy", credential: str = "") -> fetch.RepositoryFiles:
+    return fetch.open(uri, pin, role, credential)
 
 
 def listed(**asked: str) -> list[str]:
-    return sorted(entry.name for entry in opened(**asked).entries())
+    return sorted(entry.name for entry in opened(**asked).list_files())
 
 
 def refused(**asked: str) -> tuple[str, str]:
     """What is said, and whose fault it is."""
     found = opened(**asked)
     with pytest.raises(Exception) as raised:
-        list(found.entries())
-    told = found.refused(raised.value)
+        list(found.list_files())
+    told = found.explain_error(raised.value)
     assert "\n" not in str(told)
     assert "s3cret" not in str(told)
     return str(told), told.fault
@@ -61,7 +61,7 @@ def refused(**asked: str) -> tuple[str, str]:
 
 def test_a_file_is_known_by_what_the_hub_knows_it_by(hub):
     hub.repository(NAME, POLICY)
-    found = {entry.name: entry.identity for entry in opened().entries()}
+    found = {entry.name: entry.identity for entry in opened().list_files()}
     assert found["model.safetensors"] == f"sha256:{hashlib.sha256(POLICY['model.safetensors']).hexdigest()}"
     assert found["config.json"].startswith("git:")
 
@@ -69,10 +69,10 @@ def test_a_file_is_known_by_what_the_hub_knows_it_by(hub):
 def test_a_repository_of_very_many_files_is_listed_page_by_page(hub, monkeypatch):
     files = {f"data/{number:02}": b"x" * number * 400 for number in range(10)}
     hub.repository(NAME, files, kind="dataset")
-    short = [(entry.name, entry.size, entry.identity) for entry in opened(role="dataset").entries()]
-    monkeypatch.setattr(origin, "LARGE", 2)
+    short = [(entry.name, entry.size, entry.identity) for entry in opened(role="dataset").list_files()]
+    monkeypatch.setattr(fetch, "MAX_SIBLINGS", 2)
     hub.page = 3
-    assert [(entry.name, entry.size, entry.identity) for entry in opened(role="dataset").entries()] == short
+    assert [(entry.name, entry.size, entry.identity) for entry in opened(role="dataset").list_files()] == short
     assert len([asked for asked in hub.requests if "/tree/" in asked]) > 3
 
 
@@ -95,8 +95,8 @@ def test_pickled_weights_of_a_policy_are_left_where_safe_ones_are_and_a_dataset_
 def test_an_empty_repository_says_so(hub):
     commit = hub.repository(NAME, {})
     found = opened()
-    assert list(found.entries()) == []
-    assert str(found.nothing()) == f"{NAME} holds no files at {commit}"
+    assert list(found.list_files()) == []
+    assert str(found.explain_empty()) == f"{NAME} holds no files at {commit}"
 
 
 REFUSALS = [
@@ -116,7 +116,7 @@ def test_what_the_hub_does_not_give_is_one_sentence_without_a_secret(
     hub.repositories[f"models/{NAME}"].shut = shut
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    told = read(data_python, origin.__name__, NAME)
+    told = read(data_python, fetch.__name__, NAME)
     assert why in told["refused"]
     assert told["fault"] == whose
     assert "s3cret" not in str(told)
@@ -128,7 +128,7 @@ def test_a_revision_that_is_not_there(hub):
 
 
 def test_a_hub_that_has_a_bad_day_is_asked_again_once(hub, monkeypatch):
-    monkeypatch.setattr(origin, "PAUSE", 0.0)
+    monkeypatch.setattr(fetch, "PAUSE_SECONDS", 0.0)
     hub.repository(NAME, POLICY)
     hub.faults.append(Fault("GET /api/", status=503, times=1))
     assert listed() == sorted(POLICY)
@@ -143,7 +143,7 @@ def test_a_token_in_a_file_opens_what_is_shut_and_a_wrong_one_is_told_by_its_fil
     assert listed(credential=secret(hub.token)) == sorted(POLICY)
     told = f"the Hub at 127.0.0.1 does not accept the token in {secret('hf_s3cretWRONG')}, for {NAME} (HTTP 401)"
     assert refused(credential=secret("hf_s3cretWRONG")) == (told, "configuration")
-    with pytest.raises(Refused, match=r"holds something else than a token of the Hub") as raised:
+    with pytest.raises(FetchError, match=r"holds something else than a token of the Hub") as raised:
         opened(credential=secret("not a s3cret"))
     assert "s3cret" not in str(raised.value)
 
@@ -156,7 +156,7 @@ def test_a_token_in_a_file_opens_what_is_shut_and_a_wrong_one_is_told_by_its_fil
     ],
 )
 def test_a_name_that_is_none_is_refused_without_asking_anybody(hub, uri, pin, why):
-    with pytest.raises(Refused, match=why):
+    with pytest.raises(FetchError, match=why):
         opened(uri, pin)
     assert hub.requests == []
 
@@ -166,7 +166,7 @@ def test_every_file_comes_as_it_was_written_whatever_its_name(hub, data_python):
     small = {f"{name}/{name}.txt": f"content of {name}".encode() for name in STRANGE}
     large = {f"large/{name}": content * 500 for name, content in small.items() if not set(name) & set("[]|^")}
     hub.repository(NAME, small | large, kind="dataset")
-    came = read(data_python, origin.__name__, NAME, "", "dataset")
+    came = read(data_python, fetch.__name__, NAME, "", "dataset")
     assert came["files"] == digests(small | large)
 
 
@@ -180,7 +180,7 @@ def test_a_large_file_that_obstore_would_not_find_is_refused_by_its_name(hub, na
 def test_a_token_goes_to_the_hub_and_never_to_where_it_sends_on_to(hub, data_python, secret):
     hub.repository(NAME, POLICY)
     hub.repositories[f"models/{NAME}"].shut = "gated"
-    came = read(data_python, origin.__name__, NAME, "", "policy", secret(hub.token))
+    came = read(data_python, fetch.__name__, NAME, "", "policy", secret(hub.token))
     assert came["files"] == digests(POLICY)
     assert hub.arrived_elsewhere
     assert not [arrived for arrived in hub.arrived_elsewhere if "authorization" in arrived.headers]
@@ -198,7 +198,7 @@ def test_a_token_goes_to_the_hub_and_never_to_where_it_sends_on_to(hub, data_pyt
 def test_what_the_store_is_told_of_one_file_is_one_sentence(hub, data_python, status, why, whose):
     hub.repository(NAME, POLICY)
     hub.faults.append(Fault("GET .*/resolve/.*config.json", status=status))
-    told = read(data_python, origin.__name__, NAME)
+    told = read(data_python, fetch.__name__, NAME)
     assert why in told["refused"]
     assert told["fault"] == whose
 
@@ -207,14 +207,14 @@ def test_what_the_store_is_told_of_one_file_is_one_sentence(hub, data_python, st
 def test_a_hub_that_may_not_be_asked_is_told_of(hub, data_python, monkeypatch):
     hub.repository(NAME, POLICY)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    told = read(data_python, origin.__name__, NAME)
+    told = read(data_python, fetch.__name__, NAME)
     assert "HF_HUB_OFFLINE forbids to ask for it" in told["refused"]
     assert told["fault"] == "configuration"
 
 
 def test_a_page_of_a_listing_that_stops_coming_is_asked_for_again(hub, monkeypatch):
-    monkeypatch.setattr(origin, "LARGE", 2)
-    monkeypatch.setattr(library, "SECONDS", 0.2)
+    monkeypatch.setattr(fetch, "MAX_SIBLINGS", 2)
+    monkeypatch.setattr(fetch, "REQUEST_SECONDS", 0.2)
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
     hub.repository(NAME, POLICY)
     hub.page = 2
@@ -240,4 +240,4 @@ class TransportError(Exception):
     ids=repr,
 )
 def test_whatever_ends_a_listing_is_somebodys_fault(hub, error, fault):
-    assert opened().refused(error).fault == fault
+    assert opened().explain_error(error).fault == fault

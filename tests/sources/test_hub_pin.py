@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from robotrain.source import Absent, SourceError
+from robotrain.model.source import SourceError, SourceNotFound
 from robotrain_sources.huggingface import pin
 from robotrain_sources.huggingface.kind import KIND
 
@@ -114,17 +114,17 @@ def _ref(name: str) -> dict[str, str]:
 
 def now(text: str, role: str = "dataset") -> str:
     assert KIND.pinning is not None
-    return KIND.pinning.now(KIND.parse(text, Path("/")), role)
+    return KIND.pinning.resolve(KIND.parse(text, Path("/")), role)
 
 
 def gone(text: str, commit: str, role: str = "dataset") -> str:
     assert KIND.pinning is not None
-    return KIND.pinning.gone(KIND.parse(text, Path("/")), role, commit)
+    return KIND.pinning.find_loss(KIND.parse(text, Path("/")), role, commit)
 
 
 def lacks(text: str) -> list[str]:
     assert KIND.pinning is not None
-    return list(KIND.pinning.lacks(KIND.parse(text, Path("/")), "dataset", ("meta/info.json",)))
+    return list(KIND.pinning.find_missing(KIND.parse(text, Path("/")), "dataset", ("meta/info.json",)))
 
 
 def why_not(text: str, role: str = "dataset") -> SourceError:
@@ -192,7 +192,7 @@ def test_a_revision_that_is_not_there_is_answered_with_those_that_are(hub: Hub) 
     hub.answers["/api/datasets/u/d/revision/v3"] = refused(404, "RevisionNotFound", "Invalid rev id: v3")
     refusal = why_not("u/d@v3")
     assert refusal.why == "The dataset u/d has no revision v3: it has main, v3.0."
-    assert refusal.instead == "u/d@v3.0"
+    assert refusal.suggestion == "u/d@v3.0"
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -253,7 +253,7 @@ def test_a_hub_that_is_not_there_is_named_without_its_password(monkeypatch: pyte
 
 
 def test_a_hub_that_says_nothing_is_not_waited_for(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pin, "SECONDS", 0.1)
+    monkeypatch.setattr(pin, "REQUEST_SECONDS", 0.1)
     held = threading.Event()
 
     def silent() -> Answer:
@@ -269,7 +269,7 @@ def test_a_hub_that_says_nothing_is_not_waited_for(hub: Hub, monkeypatch: pytest
 
 def test_a_hub_that_goes_on_talking_is_not_waited_for_either(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each byte is in time, and the answer never ends."""
-    monkeypatch.setattr(pin, "ALTOGETHER", 0.5)
+    monkeypatch.setattr(pin, "DEADLINE_SECONDS", 0.5)
     over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -309,9 +309,9 @@ def test_of_a_commit_nobody_is_asked_what_it_holds(hub: Hub) -> None:
 
 
 def test_only_what_a_token_could_mend_may_be_sent_all_the_same(hub: Hub) -> None:
-    assert not isinstance(why_not("u/private"), Absent)
+    assert not isinstance(why_not("u/private"), SourceNotFound)
     hub.answers["/api/datasets/u/d/revision/v4"] = refused(404, "RevisionNotFound", "Invalid rev id")
-    assert isinstance(why_not("u/d@v4"), Absent)
+    assert isinstance(why_not("u/d@v4"), SourceNotFound)
 
 
 def test_one_question_is_asked_once(hub: Hub) -> None:
@@ -323,7 +323,7 @@ def test_one_question_is_asked_once(hub: Hub) -> None:
 def test_who_works_offline_hears_how_to_do_without_the_hub() -> None:
     code = (
         "from pathlib import Path\n"
-        "from robotrain.source import SourceError\n"
+        "from robotrain.model.source import SourceError\n"
         "from robotrain_sources.huggingface.kind import KIND\n"
         "try:\n"
         "    KIND.pinning.now(KIND.parse('u/d@main', Path()), 'dataset')\n"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from robotrain.source import SourceError
+from robotrain.model.source import SourceError
 from robotrain_sources.huggingface.kind import KIND
 
 HERE = Path("/work")
@@ -126,7 +126,7 @@ def test_an_accepted_id_is_printed_as_it_was_typed(text: str) -> None:
 def test_a_rejected_id_says_why_and_what_to_type(text: str, why: str, instead: str) -> None:
     with pytest.raises(SourceError, match=why) as raised:
         KIND.parse(text, HERE)
-    assert raised.value.instead == instead
+    assert raised.value.suggestion == instead
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
@@ -139,29 +139,29 @@ def test_a_revision_is_a_branch_a_tag_or_a_commit(revision: str) -> None:
 def test_what_git_takes_for_no_name_is_no_revision(revision: str) -> None:
     with pytest.raises(SourceError, match="as git names them") as raised:
         KIND.parse(f"u/d@{revision}", HERE)
-    assert raised.value.instead == "u/d@REVISION"
+    assert raised.value.suggestion == "u/d@REVISION"
 
 
 def test_an_empty_revision_is_a_slip() -> None:
     with pytest.raises(SourceError, match="is missing") as raised:
         KIND.parse("u/d@", HERE)
-    assert raised.value.instead == "u/d"
+    assert raised.value.suggestion == "u/d"
 
 
 @pytest.mark.parametrize(("address", "instead"), ADDRESSES)
 def test_an_address_of_the_hub_is_answered_with_the_id(address: str, instead: str) -> None:
     with pytest.raises(SourceError) as raised:
         KIND.parse(address, HERE)
-    assert raised.value.instead == instead
+    assert raised.value.suggestion == instead
 
 
 @pytest.mark.parametrize("text", ["hf_" + "a1" * 17, "user/hf_" + "a1" * 17, "u/d@ghp_" + "a1" * 18])
 def test_a_pasted_token_is_not_taken_for_a_name(text: str) -> None:
     with pytest.raises(SourceError, match="access token") as raised:
         KIND.parse(text, HERE)
-    assert raised.value.instead == ""
+    assert raised.value.suggestion == ""
 
 
 def test_a_hub_dataset_stands_alone_and_says_what_names_a_merged_one() -> None:
-    assert KIND.roles["dataset"].alone
-    assert "--dataset-id NAME" in KIND.roles["dataset"].beside
+    assert KIND.roles["dataset"].exclusive
+    assert "--dataset-id NAME" in KIND.roles["dataset"].combine_hint

@@ -13,7 +13,7 @@ import pytest
 LOOK = """
 import json
 from robotrain_sources.huggingface import health
-print(json.dumps([[check.online, one.state, one.says] for check in health.checks() for one in check.look()]))
+print(json.dumps([[check.online, one.state, one.says] for check in health.list_checks() for one in check.look()]))
 """
 GOOD = "hf_" + "good" * 8
 

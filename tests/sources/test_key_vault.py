@@ -16,13 +16,13 @@ from azure_stand_in.tenant import CLIENT
 from azure_stand_in.vault import VERSION, Vault
 from hub_stand_in import Repository
 from reading_origins import digests, read
-from robotrain_runtime import document
-from robotrain_runtime.document import JobDocument, Placement, Source
+from robotrain_runtime.contract import document
+from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
 from robotrain_sources.blob_url import identity
-from robotrain_sources.credential import asking_vault, reading, unread, vault
-from robotrain_sources.fetching.answer import Refused
-from robotrain_sources.huggingface import hub_token
-from robotrain_workloads.lerobot_train.parameters import Parameters
+from robotrain_sources.fetching import credential
+from robotrain_sources.fetching.errors import FetchError
+from robotrain_sources.huggingface import fetch
+from robotrain_workloads.lerobot_train.parameters import TrainParameters
 
 __all__ = ["tenant_session"]
 
@@ -48,38 +48,38 @@ def robots(tenant_session, robots_session, monkeypatch) -> Vault:
     for name, value in tenant_session.workload_identity.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(asking_vault, "_answers", {})
-    monkeypatch.setattr(asking_vault, "PAUSE", 0.0)
+    monkeypatch.setattr(credential, "_answers", {})
+    monkeypatch.setattr(credential, "PAUSE", 0.0)
     return robots_session
 
 
 def refused(named: str) -> tuple[str, str, str]:
     """The sentence, what to type, whose fault it is."""
-    with pytest.raises(Refused) as told:
-        reading.read(named, FORM)
+    with pytest.raises(FetchError) as told:
+        credential.read_secret(named, FORM)
     sentence, _, way = str(told.value).partition("\n")
     return sentence, way, told.value.fault
 
 
 def test_a_secret_is_read_as_the_identity_of_the_job_and_asked_for_once(robots):
     address = robots.put("hf-token", f" {TOKEN}\n")
-    told = [hub_token.of(address) for _ in range(64)]
+    told = [fetch.load_hub_token(address) for _ in range(64)]
     assert {one.text for one in told} == {TOKEN}
-    assert told[0].what == "the token in the secret hf-token of the key vault robots"
+    assert told[0].description == "the token in the secret hf-token of the key vault robots"
     assert robots.requests == ["GET /secrets/hf-token?api-version=7.4"]
-    assert TOKEN not in repr((told, asking_vault._answers))
+    assert TOKEN not in repr((told, credential._answers))
 
 
 def test_a_version_of_a_secret_is_asked_for_as_that(robots):
     address = robots.put("hf-token", TOKEN)
-    assert reading.read(f"{address}/{VERSION}", FORM) == TOKEN
+    assert credential.read_secret(f"{address}/{VERSION}", FORM) == TOKEN
     assert robots.requests == [f"GET /secrets/hf-token/{VERSION}?api-version=7.4"]
 
 
 def test_blobs_are_read_with_a_secret_of_a_vault_too(robots):
-    who = identity.of(robots.put("sas", "?sv=2023-11-03&sr=c&sp=rl&se=2999-01-01&sig=s3cret"))
-    assert who.provide()["sas_token"].endswith("sig=s3cret")
-    assert who.who() == "the SAS in the secret sas of the key vault robots"
+    who = identity.load_identity(robots.put("sas", "?sv=2023-11-03&sr=c&sp=rl&se=2999-01-01&sig=s3cret"))
+    assert who.get_obstore_credential()["sas_token"].endswith("sig=s3cret")
+    assert who.describe() == "the SAS in the secret sas of the key vault robots"
 
 
 def test_a_secret_that_is_not_there_says_how_it_is_made(robots):
@@ -136,16 +136,16 @@ def test_walls_of_a_vault_are_no_missing_role(robots):
 )
 def test_the_way_in_is_that_of_the_vault(message, way, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_ID", raising=False)
-    at = vault.of("https://robots.vault.azure.net/secrets/hf-token")
+    at = credential.parse_vault_address("https://robots.vault.azure.net/secrets/hf-token")
     body = {"error": {"code": "Forbidden", "message": message, "innererror": None}}
-    assert str(unread.answered(403, body, at)).partition("\n")[2] == way
+    assert str(credential.explain_vault_answer(403, body, at)).partition("\n")[2] == way
 
 
 def test_a_bad_moment_is_sat_out_and_a_long_one_is_the_networks(robots):
     address = robots.put("hf-token", TOKEN)
     robots.faults.append(Fault("GET", status=503, code="ServiceUnavailable", times=1))
-    assert reading.read(address, FORM) == TOKEN
-    asking_vault._answers.clear()
+    assert credential.read_secret(address, FORM) == TOKEN
+    credential._answers.clear()
     robots.faults.append(Fault("GET", status=429, code="Throttled"))
     robots.requests.clear()
     assert refused(address)[2] == "network"
@@ -179,8 +179,8 @@ def test_a_job_without_an_identity_is_told_so(robots, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("held", [" ", "s3cret and more", "s3cret\nhf_x"])
 def test_what_is_no_token_is_refused_by_the_name_of_the_secret_and_never_repeated(robots, held):
-    with pytest.raises(Refused, match=r"^the secret hf-token of the key vault robots ") as told:
-        hub_token.of(robots.put("hf-token", held))
+    with pytest.raises(FetchError, match=r"^the secret hf-token of the key vault robots ") as told:
+        fetch.load_hub_token(robots.put("hf-token", held))
     assert "s3cret" not in str(told.value)
 
 
@@ -202,13 +202,16 @@ def test_an_address_that_is_no_secrets_is_asked_of_nobody_and_not_repeated(robot
 
 
 def test_every_cloud_has_vaults_of_its_own():
-    found = vault.of("https://Robots.Vault.USGovCloudAPI.net/secrets/Token/")
+    found = credential.parse_vault_address("https://Robots.Vault.USGovCloudAPI.net/secrets/Token/")
     assert (found.host, found.name, found.scope) == (
         "robots.vault.usgovcloudapi.net",
         "Token",
         "https://vault.usgovcloudapi.net/.default",
     )
-    assert vault.of("https://robots.vault.azure.cn/secrets/t").scope == "https://vault.azure.cn/.default"
+    assert (
+        credential.parse_vault_address("https://robots.vault.azure.cn/secrets/t").scope
+        == "https://vault.azure.cn/.default"
+    )
 
 
 @pytest.mark.slow
@@ -216,7 +219,7 @@ def test_a_private_repository_is_read_with_the_token_of_a_vault(robots, hub, dat
     hub.repositories["datasets/u/d"] = shut = Repository(shut="private")
     shut.commit({"meta/info.json": b"{}"})
     address = robots.put("hf-token", hub.token)
-    told = read(data_python, "robotrain_sources.huggingface.origin", "u/d", "", "dataset", address)
+    told = read(data_python, "robotrain_sources.huggingface.fetch", "u/d", "", "dataset", address)
     assert told["files"] == digests({"meta/info.json": b"{}"})
 
 
@@ -233,16 +236,16 @@ def test_a_run_whose_secret_is_not_there_ends_within_seconds(robots, hub, data_p
             "workload.lerobot-train": "robotrain_workloads.lerobot_train.container",
             "source.huggingface": "robotrain_sources.huggingface.container",
         },
-        parameters=dataclasses.asdict(Parameters()),
+        parameters=dataclasses.asdict(TrainParameters()),
         placement=Placement(
             work=str(tmp_path / "work"),
             cache=str(data_python.parents[3]),
             environment=training_environment,
             credentials={"huggingface": address},
         ),
-        sources=tuple(Source(role="dataset", kind="huggingface", uri=f"u/d{number}") for number in range(3)),
+        sources=tuple(JobSource(role="dataset", kind="huggingface", uri=f"u/d{number}") for number in range(3)),
     )
-    (tmp_path / "job.json").write_text(document.dump(made))
+    (tmp_path / "job.json").write_text(document.format_document(made))
     began = time.monotonic()
     command = [sys.executable, "-m", "robotrain_runtime", "run", str(tmp_path / "job.json")]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PATH": "/usr/bin:/bin"})

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 import pytest
 from azure_stand_in import Fault
-from robotrain.testing import Served, SourceKit
-from robotrain_sources.transfer import delivery
+from robotrain.testing.fixtures import Served
+from robotrain.testing.source_kit import SourceKit
+from robotrain_sources.transfer import container
 from transfers import QUICK
 
 SAS = "?sv=2024-01-01&sig=S3CRETzz9kq"
@@ -25,7 +26,7 @@ def breaking(service: Any, match: str, monkeypatch: pytest.MonkeyPatch) -> Calla
     @contextmanager
     def cut() -> Iterator[None]:
         with monkeypatch.context() as patience:
-            patience.setattr(delivery, "PATIENCE", QUICK)
+            patience.setattr(container, "TIMEOUTS", QUICK)
             service.faults.append(Fault(match, cut=True))
             yield
             service.faults.clear()

@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from robotrain.source import SourceError
-from robotrain_runtime.document import Source
-from robotrain_runtime.half import Place
+from robotrain.model.source import SourceError
+from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.local_path import container
 from robotrain_sources.local_path.kind import KIND
 
@@ -65,32 +65,32 @@ def test_a_folder_has_one_normal_form(text: str, printed: str, monkeypatch: pyte
 def test_what_is_no_folder_is_refused_with_a_hint(text: str, why: str, instead: str) -> None:
     with pytest.raises(SourceError, match=why) as raised:
         KIND.parse(text, HERE)
-    assert raised.value.instead == instead
+    assert raised.value.suggestion == instead
 
 
-def _source(path: Path) -> Source:
-    return Source(role="dataset", kind="local_path", uri=str(path))
+def _source(path: Path) -> JobSource:
+    return JobSource(role="dataset", kind="local_path", uri=str(path))
 
 
 def test_a_folder_is_used_where_it_lies(tmp_path: Path) -> None:
-    assert list(container.preflight(_source(tmp_path), Place(cache=tmp_path / "cache"))) == []
-    assert container.fetch(_source(tmp_path), Place(cache=tmp_path / "cache")) == tmp_path
+    assert list(container.preflight(_source(tmp_path), ContainerContext(cache=tmp_path / "cache"))) == []
+    assert container.fetch(_source(tmp_path), ContainerContext(cache=tmp_path / "cache")) == tmp_path
     assert not (tmp_path / "cache").exists()
 
 
 def test_a_missing_folder_is_one_sentence(tmp_path: Path) -> None:
-    (sentence,) = container.preflight(_source(tmp_path / "gone"), Place(cache=tmp_path))
+    (sentence,) = container.preflight(_source(tmp_path / "gone"), ContainerContext(cache=tmp_path))
     assert sentence == f"The folder {tmp_path / 'gone'} does not exist on this machine."
     with pytest.raises(OSError, match="does not exist"):
-        container.fetch(_source(tmp_path / "gone"), Place(cache=tmp_path))
+        container.fetch(_source(tmp_path / "gone"), ContainerContext(cache=tmp_path))
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     file = tmp_path / "info.json"
     file.touch()
-    (sentence,) = container.preflight(_source(file), Place(cache=tmp_path))
+    (sentence,) = container.preflight(_source(file), ContainerContext(cache=tmp_path))
     assert "is not a folder" in sentence
-    (below,) = container.preflight(_source(file / "x"), Place(cache=tmp_path))
+    (below,) = container.preflight(_source(file / "x"), ContainerContext(cache=tmp_path))
     assert "does not exist" in below
 
 
@@ -100,11 +100,11 @@ def test_an_unreadable_folder_is_one_sentence(tmp_path: Path) -> None:
     code = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from robotrain_runtime.document import Source\n"
-        "from robotrain_runtime.half import Place\n"
+        "from robotrain_runtime.contract.document import JobSource\n"
+        "from robotrain_runtime.contract.container_plugin import ContainerContext\n"
         "from robotrain_sources.local_path import container\n"
         "if os.geteuid() == 0: os.setuid(65534)\n"
-        "print(*container.preflight(Source(role='dataset', kind='local_path', uri=sys.argv[1]), Place(cache=Path())))"
+        "print(*container.preflight(JobSource(role='dataset', kind='local_path', uri=sys.argv[1]), ContainerContext(cache=Path())))"
     )
     for folder in (tmp_path, *(parent for parent in tmp_path.parents if "pytest-of-" in str(parent))):
         folder.chmod(0o755)

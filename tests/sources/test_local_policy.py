@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import checkpoint
-from robotrain_runtime.document import Role, Source
-from robotrain_runtime.half import Place
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_runtime.contract.document import JobSource, RoleName
 from robotrain_sources.local_path import container
 from robotrain_sources.local_path.kind import KIND
 
@@ -32,30 +32,30 @@ def run(tmp_path: Path) -> Path:
 def trained(run: Path) -> Path:
     """The last checkpoint, sealed as the runtime seals it."""
     folder = run / "checkpoints/000400"
-    checkpoint.seal(folder, step=400, run="lerobot-train-1a2b3c4d-1", job="1a2b3c4d", model=MODEL)
+    checkpoint.seal_checkpoint(folder, step=400, run="lerobot-train-1a2b3c4d-1", job="1a2b3c4d", model=MODEL)
     return folder
 
 
-def source(folder: Path, role: Role = "policy", pin: str = "") -> Source:
-    return Source(role=role, kind="local_path", uri=str(KIND.parse(str(folder), Path("/"))), pin=pin)
+def source(folder: Path, role: RoleName = "policy", pin: str = "") -> JobSource:
+    return JobSource(role=role, kind="local_path", uri=str(KIND.parse(str(folder), Path("/"))), pin=pin)
 
 
-def told(folder: Path, role: Role = "policy", pin: str = "") -> list[str]:
-    return list(container.preflight(source(folder, role, pin), Place(cache=folder)))
+def told(folder: Path, role: RoleName = "policy", pin: str = "") -> list[str]:
+    return list(container.preflight(source(folder, role, pin), ContainerContext(cache=folder)))
 
 
-def fetched(folder: Path, role: Role = "policy", pin: str = "") -> Path:
-    return container.fetch(source(folder, role, pin), Place(cache=folder))
+def fetched(folder: Path, role: RoleName = "policy", pin: str = "") -> Path:
+    return container.fetch(source(folder, role, pin), ContainerContext(cache=folder))
 
 
-def pinned(folder: Path, role: Role = "policy") -> str:
+def pinned(folder: Path, role: RoleName = "policy") -> str:
     assert KIND.pinning is not None
-    return KIND.pinning.now(KIND.parse(str(folder), Path("/")), role)
+    return KIND.pinning.resolve(KIND.parse(str(folder), Path("/")), role)
 
 
 @pytest.mark.parametrize("role", ["policy", "init_policy"])
 @pytest.mark.parametrize("way", ["000400", f"000400/{MODEL}", "last", f"last/{MODEL}", "last/"])
-def test_a_checkpoint_its_model_and_the_link_to_it_are_one_policy(run: Path, way: str, role: Role) -> None:
+def test_a_checkpoint_its_model_and_the_link_to_it_are_one_policy(run: Path, way: str, role: RoleName) -> None:
     folder = run / "checkpoints" / way
     assert told(folder, role) == []
     assert fetched(folder, role).resolve() == run / "checkpoints/000400" / MODEL
@@ -122,9 +122,9 @@ def test_a_sealed_policy_is_verified_byte_by_byte(trained: Path, way: str) -> No
 
 
 def test_a_sealed_policy_that_lost_a_file_is_told(trained: Path) -> None:
-    checkpoint.seal(trained, step=400, run="r", job="j", model=MODEL)
+    checkpoint.seal_checkpoint(trained, step=400, run="r", job="j", model=MODEL)
     (trained / MODEL / "more.json").touch()
-    checkpoint.seal(trained, step=400, run="r", job="j", model=MODEL)
+    checkpoint.seal_checkpoint(trained, step=400, run="r", job="j", model=MODEL)
     (trained / MODEL / "more.json").unlink()
     with pytest.raises(OSError, match=r"more\.json cannot be read: No such file or directory$"):
         fetched(trained)
@@ -142,5 +142,5 @@ def test_a_model_that_is_named_otherwise_is_found_by_its_seal(run: Path) -> None
     folder = run / "checkpoints/000400"
     (folder / MODEL).rename(folder / "weights")
     assert told(folder)
-    checkpoint.seal(folder, step=400, run="r", job="j", model="weights")
+    checkpoint.seal_checkpoint(folder, step=400, run="r", job="j", model="weights")
     assert fetched(folder) == folder / "weights"

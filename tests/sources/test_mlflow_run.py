@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from robotrain.source import SourceError
+from robotrain.model.source import SourceError
 from robotrain_sources.mlflow_run.kind import KIND
 
 HERE = Path("/work")
@@ -61,4 +61,4 @@ def test_a_folder_of_artifacts_is_printed_as_mlflow_knows_it(text: str, printed:
 def test_what_names_none_says_why_and_what_to_type(text: str, why: str, instead: str) -> None:
     with pytest.raises(SourceError, match=why) as raised:
         KIND.parse(text, HERE)
-    assert raised.value.instead == instead
+    assert raised.value.suggestion == instead

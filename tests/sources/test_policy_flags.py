@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from robotrain import store
-from robotrain.run import RunRecord
+from robotrain.model.run import RunRecord
+from robotrain.store import records
 
 PLANET = """
 from dataclasses import dataclass
-from robotrain.capabilities import YES, Capabilities
-from robotrain.hookspecs import hook
-from robotrain.plan import Plan, document
-from robotrain.run import Output, Status
-from robotrain.workload import Role, Workload
-from robotrain_runtime.document import Placement, dump
+from robotrain.model.capabilities import YES, Capabilities
+from robotrain.plugins.hookspecs import hook
+from robotrain.model.plan import Plan, make_job_document
+from robotrain.model.run import Output, Status
+from robotrain.model.workload import Role, Workload
+from robotrain_runtime.contract.document import Placement, format_document
 
 @dataclass(frozen=True, kw_only=True)
 class Nothing:
@@ -31,15 +31,15 @@ class Planet:
     capabilities = Capabilities(
         sources={(role, kind): YES for role in ("policy", "init_policy") for kind in KINDS}, workloads={"flight": YES}
     )
-    declined = {}
+    option_hints = {}
 
     def check(self, job, settings):
         return ()
 
     def render(self, job, settings, run, payload, halves):
         placement = Placement(work="/w", cache="/c")
-        body = document(job, run=run, platform=self.name, halves=halves, placement=placement)
-        files = {"job.json": dump(body).encode()}
+        body = make_job_document(job, run=run, platform=self.name, halves=halves, placement=placement)
+        files = {"job.json": format_document(body).encode()}
         return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
 
     def outputs(self, reference):
@@ -53,7 +53,7 @@ class Planet:
 
 FLIGHT = Workload(
     name="flight", summary="flies by a policy", parameters=Nothing, roles={"policy": Role(), "init_policy": Role()},
-    half="robotrain_workloads.lerobot_train.container",
+    container_plugin="robotrain_workloads.lerobot_train.container",
 )
 
 @hook
@@ -149,7 +149,9 @@ def test_defect_1_a_policy_id_is_a_policy_to_go_on_from_and_nothing_that_is_push
 
 def test_a_run_is_shown_as_what_it_resolved_to(explain: Any, tmp_path: Path) -> None:
     kept = {"job": "1" * 64, "plan": "2" * 64, "created": time.time(), "workload": "flight", "settings": {}}
-    store.write(RunRecord(run=RUN, platform="planet", phase="sent", reference={"folder": "/runs/000400"}, **kept))
+    records.write_record(
+        RunRecord(run=RUN, platform="planet", phase="sent", reference={"folder": "/runs/000400"}, **kept)
+    )
     expected = {"policy": ("local_path /runs/000400/pretrained_model", "flag --policy-run")}
     assert sources(explain("--policy-run", "last", "--json")) == expected
     assert sources(explain("--policy-run", f"{RUN}@400", "--json")) == expected

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from robotrain import store
-from robotrain.run import RunRecord
-from robotrain.source import Source, SourceError
+from robotrain.model.run import RunRecord
+from robotrain.model.source import Source, SourceError
+from robotrain.store import records
 from robotrain_sources.run.kind import KIND
 
 RUN = "lerobot-train-1a2b3c4d-1"
@@ -17,9 +17,9 @@ HERE = Path("/work")
 
 PLUTO = """
 import dataclasses, json, pathlib
-from robotrain.capabilities import Capabilities
-from robotrain.hookspecs import hook
-from robotrain.run import Output, RunGone, Status
+from robotrain.model.capabilities import Capabilities
+from robotrain.plugins.hookspecs import hook
+from robotrain.model.run import Output, RunGone, Status
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -30,7 +30,7 @@ class Pluto:
     summary = "far away"
     settings = Settings
     capabilities = Capabilities()
-    declined = {}
+    option_hints = {}
 
     def _told(self, reference):
         try:
@@ -62,7 +62,7 @@ def left(install: Any, tmp_path: Path) -> Left:
         file.write_text(json.dumps({"outputs": outputs, "status": {"state": state, "reason": reason}}))
         of_run = {"run": run, "platform": "pluto", "phase": "sent", "reference": {"file": str(file)}} | also
         kept = {"job": "1" * 64, "plan": "2" * 64, "created": time.time(), "workload": "lerobot-train", "settings": {}}
-        store.write(RunRecord(**of_run, **kept))
+        records.write_record(RunRecord(**of_run, **kept))
 
     return left
 
@@ -127,7 +127,7 @@ def test_no_name_is_not_the_newest_run(left: Left, text: str) -> None:
     """An environment name that was left empty must not pick a policy."""
     left(checkpoint(200))
     refusal = refused(text)
-    assert (refusal.why, refusal.instead) == ("The name of the run is missing.", "last")
+    assert (refusal.why, refusal.suggestion) == ("The name of the run is missing.", "last")
 
 
 def test_an_unknown_run_is_answered_with_the_nearest(left: Left) -> None:
@@ -149,7 +149,7 @@ def test_a_step_that_is_not_there_is_answered_with_those_that_are(left: Left) ->
     left(checkpoint(200), checkpoint(400), checkpoint(600))
     refusal = refused(f"{RUN}@350")
     assert refusal.why == f"{RUN} has no checkpoint of step 350: it has 200, 400, 600."
-    assert refusal.instead == f"{RUN}@400"
+    assert refusal.suggestion == f"{RUN}@400"
 
 
 @pytest.mark.parametrize("step", ["", "x", "-1", "1.5", "4OO", "１"])
@@ -157,7 +157,7 @@ def test_a_step_is_a_whole_number(left: Left, step: str) -> None:
     left(checkpoint(200))
     refusal = refused(f"{RUN}@{step}")
     assert "a whole number" in refusal.why
-    assert refusal.instead == f"{RUN}@STEP"
+    assert refusal.suggestion == f"{RUN}@STEP"
 
 
 @pytest.mark.parametrize("state", ["pending", "running"])
@@ -176,8 +176,8 @@ def test_a_run_that_left_none_says_how_it_ended(left: Left) -> None:
 def test_a_run_that_leaves_no_checkpoint_says_which_policy_it_was_given(left: Left) -> None:
     left(makes="results")
     given = {"role": "policy", "kind": "local_path", "uri": "/runs/checkpoints/000400", "pin": ""}
-    (store.folder(RUN) / "plan").mkdir()
-    (store.folder(RUN) / "plan/robotrain-plan.json").write_text(json.dumps({"job": {"sources": [given]}}))
+    (records.get_run_folder(RUN) / "plan").mkdir()
+    (records.get_run_folder(RUN) / "plan/robotrain-plan.json").write_text(json.dumps({"job": {"sources": [given]}}))
     why = f"{RUN} is a run of lerobot-train, which leaves no checkpoint"
     assert refused(RUN).why == f"{why}: the policy that it was given is /runs/checkpoints/000400."
 
@@ -216,7 +216,7 @@ def test_latest_is_the_newest_run_that_left_a_checkpoint(left: Left, tmp_path: P
     assert str(parsed("latest@400")) == "/runs/checkpoints/000400/pretrained_model"
     refusal = refused("latest@401")
     assert "lerobot-train-00000000-2 has no checkpoint of step 401: it has 400, 600." in refusal.why
-    assert refusal.instead == "lerobot-train-00000000-2@400"
+    assert refusal.suggestion == "lerobot-train-00000000-2@400"
 
 
 def test_an_older_checkpoint_is_not_taken_for_the_latest_when_nobody_can_tell(left: Left) -> None:
@@ -238,13 +238,13 @@ def test_a_path_is_no_name_of_a_run(left: Left, text: str) -> None:
     left(checkpoint(200))
     refusal = refused(text)
     assert refusal.why.startswith("This is not the name of a run")
-    assert "S3CRET" not in refusal.why + refusal.instead
+    assert "S3CRET" not in refusal.why + refusal.suggestion
 
 
 def test_what_latest_stood_for_is_told_and_its_names_are_offered(left: Left) -> None:
     left(checkpoint(200), checkpoint(400))
-    assert KIND.meant("latest", parsed("latest")) == f"{RUN}, step 400"
-    assert KIND.meant("latest@200", parsed("latest@200")) == f"{RUN}, step 200"
-    offered = KIND.roles["policy"].known
+    assert KIND.describe_meaning("latest", parsed("latest")) == f"{RUN}, step 400"
+    assert KIND.describe_meaning("latest@200", parsed("latest@200")) == f"{RUN}, step 200"
+    offered = KIND.roles["policy"].complete
     assert offered is not None
     assert offered("l") == ["latest", RUN]

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from azure_stand_in import CLIENT, Fault, front
 from azure_stand_in.azurite import KEY
-from robotrain_runtime import checkpoint
-from robotrain_runtime.checkpoint import MANIFEST
-from robotrain_runtime.courier import Halted, Never
-from robotrain_runtime.half import Place
-from robotrain_runtime.target import Look, Mark
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.checkpoint import MANIFEST
+from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_runtime.contract.failure import Cancelled, PermanentError
+from robotrain_runtime.contract.target import CheckpointMark, TargetInspection
 from robotrain_sources.blob_url import target
 
 pytestmark = pytest.mark.slow
@@ -28,17 +28,17 @@ FILES = {"pretrained_model/model.safetensors": WEIGHTS, "pretrained_model/config
 
 
 @pytest.fixture
-def place(tmp_path, data_python, azure, monkeypatch) -> Place:
+def place(tmp_path, data_python, azure, monkeypatch) -> ContainerContext:
     for name, value in azure.environ.items():
         monkeypatch.setenv(name, value)
     said: list[str] = []
-    return Place(cache=tmp_path / "cache", python=data_python, say=said.append)
+    return ContainerContext(cache=tmp_path / "cache", python=data_python, log_line=said.append)
 
 
 @pytest.fixture
 def box(request, azure) -> str:
     """A container of this test's own."""
-    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
+    name = re.sub(r"[^a-z0-9]+", "-", request.compose_node.name.lower())[-60:].strip("-")
     azure.blobs.put(name, {})
     return name
 
@@ -53,7 +53,7 @@ def saved(tmp_path):
         for name, content in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
-        checkpoint.seal(folder, step=step, run=run, job="0" * 64, model="pretrained_model")
+        checkpoint.seal_checkpoint(folder, step=step, run=run, job="0" * 64, model="pretrained_model")
         return folder
 
     return save
@@ -68,7 +68,7 @@ def writer(azure, box, place):
 
 
 def put(writer, folder: Path, halted=lambda: False) -> bool:
-    return writer.put(folder, checkpoint.read(folder), halted)
+    return writer.put(folder, checkpoint.read_manifest(folder), halted)
 
 
 READ = """
@@ -115,11 +115,11 @@ def test_a_look_tells_what_wrote_each_checkpoint(azure, box, place, writer, save
     marked = {"submission": "wf-7 ü/%", "tracking": "d3c9"}
     put(writer, saved(100))
     folder = saved(200)
-    checkpoint.seal(folder, step=200, run=RUN, job="0" * 64, model="pretrained_model", **marked)
+    checkpoint.seal_checkpoint(folder, step=200, run=RUN, job="0" * 64, model="pretrained_model", **marked)
     put(writer, folder)
     assert not put(writer, folder)
     seen = target.look(url, place)
-    assert seen == Look(runs={100: RUN, 200: RUN}, marks={200: Mark(name="000200", **marked)})
+    assert seen == TargetInspection(runs={100: RUN, 200: RUN}, marks={200: CheckpointMark(name="000200", **marked)})
 
 
 def test_what_is_there_already_is_not_sent_again(azure, there, writer, saved):
@@ -180,7 +180,7 @@ def test_whoever_started_it_is_gone_and_so_is_the_publisher(azure, writer, saved
 def test_a_halt_is_heard_while_it_uploads(azure, writer, saved):
     halted, let = threading.Event(), threading.Event()
     azure.front.faults.append(Fault("PUT .*comp=block&", act=lambda: (halted.set(), let.wait(20))))
-    with pytest.raises(Halted):
+    with pytest.raises(Cancelled):
         put(writer, saved(200), halted.is_set)
     let.set()
 
@@ -241,7 +241,7 @@ def test_who_may_not_write_is_told_as_whom_and_which_role_would_do(azure, box, p
     azure.front.faults.append(Fault("PUT|DELETE", status=403, code="AuthorizationPermissionMismatch"))
     with pytest.raises(OSError) as raised:
         put(writer, saved(200))
-    (seen,) = target.look(azure.url(box, "publish/act"), place).wrong
+    (seen,) = target.look(azure.url(box, "publish/act"), place).problems
     assert str(raised.value) == seen
     assert f"Azure does not let the identity with client id {CLIENT}" in seen
     assert f"write to container {box} of the storage account {azure.account} (403 AuthorizationPermissionMis" in seen
@@ -255,13 +255,13 @@ def test_a_look_writes_and_deletes_a_tiny_blob_and_sees_whose_checkpoints_lie_th
     put(writer, saved(400, {"w": b"1"}, run="another-run-1"))
     before = there()
     azure.front.requests.clear()
-    assert target.look(azure.url(box, "publish/act"), place) == Look(runs={200: RUN, 400: "another-run-1"})
+    assert target.look(azure.url(box, "publish/act"), place) == TargetInspection(runs={200: RUN, 400: "another-run-1"})
     assert [r.partition(" ")[0] for r in azure.front.requests if r.startswith(("PUT", "DELETE"))] == ["PUT", "DELETE"]
     assert there() == before
 
 
 def test_a_container_that_is_not_there_is_told_with_how_to_make_it(azure, place):
-    (said,) = target.look(azure.url("nowhere", "a"), place).wrong
+    (said,) = target.look(azure.url("nowhere", "a"), place).problems
     assert said.startswith(f"the storage account {azure.account} has no container nowhere: az storage container create")
 
 
@@ -289,16 +289,16 @@ def test_a_name_that_another_has_is_never_written_over(azure, box, there, writer
         (400, "is something else"),
         (600, "holds parts of a checkpoint of the run another-run-1"),
     ):
-        with pytest.raises(Never, match=f"publish/act/000{step} {why}"):
+        with pytest.raises(PermanentError, match=f"publish/act/000{step} {why}"):
             put(writer, saved(step, parent="ours"))
     assert there() == before
 
 
 def test_a_file_that_changed_after_it_was_sealed_is_not_published(there, writer, saved):
     folder = saved(200)
-    sealed = checkpoint.read(folder)
+    sealed = checkpoint.read_manifest(folder)
     (folder / "pretrained_model/config.json").write_bytes(b"[]")
-    with pytest.raises(Never, match=r"config\.json is not what was saved"):
+    with pytest.raises(PermanentError, match=r"config\.json is not what was saved"):
         writer.put(folder, sealed, lambda: False)
     assert there() == {}
 

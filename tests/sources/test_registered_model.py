@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from robotrain.source import SourceError
-from robotrain_sources.registered_model.kind import ASSET, KIND
+from robotrain.model.source import SourceError
+from robotrain_sources.registered_model.kind import ASSET_KIND, KIND
 
 HERE = Path("/work")
 SUBSCRIPTION = "azureml://subscriptions/s/resourcegroups/r"
@@ -118,21 +118,21 @@ def test_a_version_of_a_model_is_printed_as_the_registry_knows_it(text: str, pri
 def test_what_names_no_version_says_why_and_what_to_type(text: str, why: str, instead: str) -> None:
     with pytest.raises(SourceError, match=why) as raised:
         KIND.parse(text, HERE)
-    assert raised.value.instead == instead
+    assert raised.value.suggestion == instead
 
 
 @pytest.mark.parametrize("text", ASSETS)
 def test_a_model_of_azure_ml_is_printed_as_it_was_typed(text: str) -> None:
-    assert str(ASSET.parse(text, HERE)) == text
+    assert str(ASSET_KIND.parse(text, HERE)) == text
 
 
 @pytest.mark.parametrize(("text", "why", "instead"), NO_ASSETS)
 def test_what_is_no_model_of_azure_ml_says_why_and_what_to_type(text: str, why: str, instead: str) -> None:
     with pytest.raises(SourceError, match=why) as raised:
-        ASSET.parse(text, HERE)
-    assert raised.value.instead == instead
+        ASSET_KIND.parse(text, HERE)
+    assert raised.value.suggestion == instead
 
 
 def test_the_spelling_of_a_resource_id_does_not_matter() -> None:
     typed = f"azureml://subscriptions/s/resourceGroups/r/{PROVIDER.upper()}/workspaces/w/models/n/versions/3"
-    assert str(ASSET.parse(typed, HERE)) == f"{SUBSCRIPTION}/{PROVIDER}/workspaces/w/models/n/versions/3"
+    assert str(ASSET_KIND.parse(typed, HERE)) == f"{SUBSCRIPTION}/{PROVIDER}/workspaces/w/models/n/versions/3"

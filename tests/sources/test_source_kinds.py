@@ -10,8 +10,8 @@ import pytest
 import robotrain_runtime
 import robotrain_sources
 import tomllib
-from robotrain import hookspecs
-from robotrain.source import SourceKind
+from robotrain.model.source import SourceKind
+from robotrain.plugins import hookspecs
 
 SOURCES = Path(robotrain_sources.__file__).parent
 CLAIMS: dict[str, str] = tomllib.loads((SOURCES.parent / "pyproject.toml").read_text())["project"]["entry-points"][
@@ -117,18 +117,20 @@ def test_kinds_that_share_a_flag_share_it_whole() -> None:
     ],
 )
 def test_a_text_is_recognised_by_the_kind_it_is_meant_for(text: str, meant: set[str]) -> None:
-    recognised = {name for name, kind in KINDS.items() if kind.recognises(text)}
+    recognised = {name for name, kind in KINDS.items() if kind.recognizes(text)}
     assert recognised - ({"huggingface"} if text.startswith("acc.") else set()) == meant
 
 
 def test_only_kinds_that_act_in_the_container_have_a_half() -> None:
-    assert {name: kind.half for name, kind in KINDS.items() if kind.half} == {
+    assert {name: kind.container_plugin for name, kind in KINDS.items() if kind.container_plugin} == {
         name: f"robotrain_sources.{name}.container"
         for name in ("blob_url", "huggingface", "local_path", "mlflow_run", "registered_model")
     }
 
 
-@pytest.mark.parametrize("module", [*(kind.half for kind in KINDS.values() if kind.half), *TYPED])
+@pytest.mark.parametrize(
+    "module", [*(kind.container_plugin for kind in KINDS.values() if kind.container_plugin), *TYPED]
+)
 def test_what_the_container_imports_needs_the_standard_library_alone(module: str, tmp_path: Path) -> None:
     """As in the container: one folder with the runtime and the kinds, and no site-packages."""
     for package in (robotrain_runtime, robotrain_sources):

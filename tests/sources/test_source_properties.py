@@ -5,22 +5,22 @@ from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
+from robotrain.model.source import Source, SourceError, SourceKind
 from robotrain.redaction import redact
-from robotrain.source import Source, SourceError, SourceKind
 from robotrain_sources.blob_url.kind import KIND as BLOB_URL
-from robotrain_sources.blob_url.prefix import BlobPrefix
-from robotrain_sources.data_asset.asset import DataAsset
+from robotrain_sources.blob_url.reference import BlobPrefix
 from robotrain_sources.data_asset.kind import KIND as DATA_ASSET
+from robotrain_sources.data_asset.kind import DataAsset
 from robotrain_sources.huggingface.kind import KIND as HUGGINGFACE
-from robotrain_sources.huggingface.repository import Repository
-from robotrain_sources.local_path.folder import Folder
+from robotrain_sources.huggingface.reference import Repository
 from robotrain_sources.local_path.kind import KIND as LOCAL_PATH
-from robotrain_sources.mlflow_run.artifact import RunArtifact
+from robotrain_sources.local_path.kind import LocalFolder
 from robotrain_sources.mlflow_run.kind import KIND as MLFLOW_RUN
-from robotrain_sources.registered_model.asset import ModelAsset
-from robotrain_sources.registered_model.kind import ASSET as MODEL_ASSET
+from robotrain_sources.mlflow_run.reference import RunArtifact
+from robotrain_sources.registered_model.kind import ASSET_KIND as MODEL_ASSET
 from robotrain_sources.registered_model.kind import KIND as REGISTERED_MODEL
-from robotrain_sources.registered_model.version import RegisteredModel
+from robotrain_sources.registered_model.kind import ModelAsset
+from robotrain_sources.registered_model.reference import RegisteredModel
 from robotrain_sources.run.kind import KIND as RUN
 
 HERE = Path("/work")
@@ -56,7 +56,7 @@ SOURCES: st.SearchStrategy[tuple[SourceKind, Source]] = st.one_of(
         id=st.one_of(NAME, st.tuples(NAME, NAME).map("/".join), st.just("a.b/c-d")),
         revision=st.one_of(st.just(""), st.lists(NAME, min_size=1, max_size=3).map("/".join)),
     ).map(lambda source: (HUGGINGFACE, source)),
-    st.builds(Folder, path=st.lists(SEGMENT, max_size=4).map(lambda parts: "/" + "/".join(parts))).map(
+    st.builds(LocalFolder, path=st.lists(SEGMENT, max_size=4).map(lambda parts: "/" + "/".join(parts))).map(
         lambda source: (LOCAL_PATH, source)
     ),
 )
@@ -121,7 +121,7 @@ def test_any_text_is_a_source_with_a_normal_form_or_a_refusal(kind: SourceKind, 
 @given(ANY_KIND, ANY_TEXT)
 def test_what_is_offered_instead_would_be_taken(kind: SourceKind, text: str) -> None:
     read = _read(kind, text)
-    instead = read.instead if isinstance(read, SourceError) else ""
+    instead = read.suggestion if isinstance(read, SourceError) else ""
     placeholder = any(word in instead for word in ("VERSION", "REVISION", "PREFIX", "STEP", "PATH", "last"))
     if instead and not instead.startswith("--") and not placeholder:
         assert str(kind.parse(instead, HERE)) == instead
@@ -153,7 +153,7 @@ def _refused_or_shown_without(kind: SourceKind, text: str, secret: str) -> None:
     """A local folder may be named anything that is no address; what is shown of it goes through redaction."""
     read = _read(kind, text)
     if isinstance(read, SourceError):
-        assert secret not in read.why + read.instead + str(read)
+        assert secret not in read.why + read.suggestion + str(read)
     else:
         assert kind is LOCAL_PATH
         assert secret not in redact(text)

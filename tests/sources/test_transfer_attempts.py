@@ -4,15 +4,14 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
-from robotrain_sources.fetching.answer import Refused
-from robotrain_sources.transfer.attempts import Attempts
-from robotrain_sources.transfer.meter import Meter
-from robotrain_sources.transfer.origin import Entry
-from robotrain_sources.transfer.request import Patience
-from robotrain_sources.transfer.room import Room
+from robotrain_sources.fetching.errors import FetchError
+from robotrain_sources.transfer.origin import SourceFile
+from robotrain_sources.transfer.progress import ProgressMeter
+from robotrain_sources.transfer.protocol import TransferTimeouts
+from robotrain_sources.transfer.requests import RequestLimiter, RetryPolicy
 
-QUICK = Patience(giving_up=0.05, first=0.001, longest=0.002)
-PATIENT = Patience(giving_up=5.0, first=0.001, longest=0.002)
+QUICK = TransferTimeouts(giving_up=0.05, first=0.001, longest=0.002)
+PATIENT = TransferTimeouts(giving_up=5.0, first=0.001, longest=0.002)
 
 
 class BaseError(Exception):
@@ -27,7 +26,7 @@ class GenericError(BaseError):
     pass
 
 
-def asked(errors, whose: str, patience: Patience) -> tuple[int, "str | Refused"]:
+def asked(errors, whose: str, patience: TransferTimeouts) -> tuple[int, "str | FetchError"]:
     """How often a file is asked for that fails so, or comes when no error is left; and what came of it."""
     times = 0
 
@@ -39,13 +38,13 @@ def asked(errors, whose: str, patience: Patience) -> tuple[int, "str | Refused"]
         return "the file"
 
     async def run() -> str:
-        attempts = Attempts(patience, Room(1), Meter(0, 1, lambda *far: None))
-        part = SimpleNamespace(name="the data", origin=SimpleNamespace(refused=lambda error: Refused("no", whose)))
-        return await attempts.until_done(part, Entry(name="a", size=1), act)
+        attempts = RetryPolicy(patience, RequestLimiter(1), ProgressMeter(0, 1, lambda *far: None))
+        part = SimpleNamespace(name="the data", origin=SimpleNamespace(refused=lambda error: FetchError("no", whose)))
+        return await attempts.retry(part, SourceFile(name="a", size=1), act)
 
     try:
         came = asyncio.run(run())
-    except Refused as refused:
+    except FetchError as refused:
         return times, refused
     return times, came
 
@@ -73,7 +72,7 @@ def test_what_may_pass_is_waited_for_until_nothing_has_come_for_too_long():
 
 
 def test_giving_up_at_once_on_an_unknown_identity_still_says_that_it_is_one():
-    hasty = Patience(giving_up=-1.0)
+    hasty = TransferTimeouts(giving_up=-1.0)
     times, refused = asked(ever(UnauthenticatedError("401")), "configuration", hasty)
     assert (times, refused.fault) == (1, "configuration")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from azure_stand_in import Fault
-from robotrain_runtime.document import Source
-from robotrain_runtime.failure import Failed
-from robotrain_runtime.half import Delivery, Place
+from robotrain_runtime.contract.container_plugin import BatchFetch, ContainerContext
+from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.failure import JobFailed
 from robotrain_sources.blob_url import container as half
-from robotrain_sources.transfer import delivery
+from robotrain_sources.transfer import container
 from transfers import QUICK, tree
 
 pytestmark = [
@@ -27,17 +27,17 @@ ONE, TWO = {**FILES, "which": b"1"}, {**FILES, "which": b"2"}
 
 
 @pytest.fixture
-def deliver(azure, data_python, tmp_path, monkeypatch) -> Iterator[Callable[..., Delivery]]:
+def deliver(azure, data_python, tmp_path, monkeypatch) -> Iterator[Callable[..., BatchFetch]]:
     """`deliver(ADDRESS, …)` with the identity of the test's account."""
     for name, value in azure.environ.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(delivery, "PATIENCE", QUICK)
-    place = Place(cache=tmp_path / "cache", python=data_python, say=lambda line: None)
-    begun: list[Delivery] = []
+    monkeypatch.setattr(container, "TIMEOUTS", QUICK)
+    place = ContainerContext(cache=tmp_path / "cache", python=data_python, log_line=lambda line: None)
+    begun: list[BatchFetch] = []
 
-    def deliver(*uris: str) -> Delivery:
-        sources = [Source(role="dataset", kind="blob_url", uri=uri) for uri in uris]
-        begun.append(delivery.deliver(sources, {"blob_url": half}, place, {"dataset": ["meta/info.json"]}))
+    def deliver(*uris: str) -> BatchFetch:
+        sources = [JobSource(role="dataset", kind="blob_url", uri=uri) for uri in uris]
+        begun.append(container.deliver(sources, {"blob_url": half}, place, {"dataset": ["meta/info.json"]}))
         return begun[-1]
 
     yield deliver
@@ -48,14 +48,14 @@ def deliver(azure, data_python, tmp_path, monkeypatch) -> Iterator[Callable[...,
 @pytest.fixture
 def box(azure, request) -> str:
     """A container of this test's own, with two folders."""
-    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
+    name = re.sub(r"[^a-z0-9]+", "-", request.compose_node.name.lower())[-60:].strip("-")
     for folder, files in (("one", ONE), ("two", TWO)):
         azure.blobs.put(name, {f"sets/{folder}/{path}": content for path, content in files.items()})
     return name
 
 
-def folders(made: Delivery) -> list[Path]:
-    assert [found.wrong for found in made.survey()] == [(), ()]
+def folders(made: BatchFetch) -> list[Path]:
+    assert [found.problems for found in made.survey()] == [(), ()]
     return list(made.fetch(lambda far: None).values())
 
 
@@ -95,7 +95,7 @@ def test_what_one_blob_meets_midway_is_told_and_the_next_try_goes_on(azure, deli
     made = deliver(*(azure.url(box, f"sets/{folder}") for folder in ("one", "two")))
     made.survey()
     azure.front.faults.append(Fault("one/data/7.bin", status=status, code=code))
-    with pytest.raises(Failed, match=why) as failed:
+    with pytest.raises(JobFailed, match=why) as failed:
         made.fetch(lambda far: None)
     assert failed.value.fault == fault
     azure.front.faults.clear()
@@ -111,5 +111,5 @@ def test_a_blob_that_is_written_again_midway_is_noticed(azure, deliver, box):
         azure.blobs.put_one(box, "sets/one/large.bin", os.urandom(9 << 20))
 
     azure.front.faults.append(Fault("one/large", after=1, act=write))
-    with pytest.raises(Failed, match=r"large.bin of .* was changed while it was fetched: start the run again"):
+    with pytest.raises(JobFailed, match=r"large.bin of .* was changed while it was fetched: start the run again"):
         made.fetch(lambda far: None)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from azure_stand_in import Fault
-from robotrain_runtime.failure import Failed
+from robotrain_runtime.contract.failure import JobFailed
 from transfers import HALVES, cache, deliver, shelves, tree
 
 __all__ = ["cache", "deliver", "shelves"]
@@ -26,14 +26,14 @@ SMALL = {"meta/info.json": b'{"fps": 10}', "data/1.bin": os.urandom(5000)}
 
 PROCESS = """
 import importlib, pathlib, sys
-from robotrain_runtime.document import Source
-from robotrain_runtime.half import Place
-from robotrain_sources.transfer import delivery, request
+from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_sources.transfer import container, protocol
 python, cache, *uris = sys.argv[1:]
-delivery.PATIENCE = request.Patience(stall=2, giving_up=5, first=0.01, longest=0.1)
-sources = [Source(role="dataset", kind="shelf", uri=uri) for uri in uris]
-place = Place(cache=pathlib.Path(cache), python=pathlib.Path(python), say=lambda line: print(line, flush=True))
-made = delivery.deliver(sources, {"shelf": importlib.import_module("shelf_half")}, place, {})
+container.TIMEOUTS = protocol.TransferTimeouts(stall=2, giving_up=5, first=0.01, longest=0.1)
+sources = [JobSource(role="dataset", kind="shelf", uri=uri) for uri in uris]
+place = ContainerContext(cache=pathlib.Path(cache), python=pathlib.Path(python), say=lambda line: print(line, flush=True))
+made = container.deliver(sources, {"shelf": importlib.import_module("shelf_half")}, place, {})
 for found in made.survey():
     assert not found.wrong, found.wrong
 print("going", made._program._process.pid, flush=True)
@@ -234,7 +234,7 @@ def test_what_an_earlier_try_left_is_believed_only_when_it_is_still_so(shelves, 
     shelves.faults.append(Fault("large", latency=60.0, after=2))
     delivering = deliver(uri)
     delivering.survey()
-    with pytest.raises(Failed, match="PermissionDenied"):
+    with pytest.raises(JobFailed, match="PermissionDenied"):
         delivering.fetch()
     (part,) = cache.rglob("*.part")
     left = [path for path in (part / "files/data").iterdir() if path.name != "0.bin"]
@@ -251,7 +251,7 @@ def test_a_machine_that_lost_power_fetches_again_what_it_cannot_tell(shelves, de
     shelves.faults.append(Fault("data/0", status=403))
     delivering = deliver(uri)
     delivering.survey()
-    with pytest.raises(Failed):
+    with pytest.raises(JobFailed):
         delivering.fetch()
     (catalog,) = cache.rglob("catalog.sqlite")
     os.truncate(catalog, catalog.stat().st_size // 2)
@@ -278,7 +278,7 @@ def test_a_stop_ends_it_at_once(shelves, deliver):
             delivering.fetch()
     finally:
         signal.signal(signal.SIGUSR1, before)
-    assert delivering.made._program._process.returncode is not None
+    assert delivering.made._process._process.returncode is not None
 
 
 @pytest.mark.slow
@@ -287,7 +287,7 @@ def test_close_from_another_thread_ends_it(shelves, deliver):
     delivering.survey()
     closing = threading.Thread(target=delivering.made.close)
     shelves.faults.append(Fault("data/", latency=60.0, act=closing.start))
-    with pytest.raises(Failed, match="ended"):
+    with pytest.raises(JobFailed, match="ended"):
         delivering.fetch()
     closing.join()
 
@@ -303,7 +303,7 @@ def test_a_disk_that_fills_up_is_told_and_the_room_given_back(shelves, deliver, 
         delivering = deliver(uri)
         assert delivering.survey()[0].wrong == ()
         (cache / "somebody").write_bytes(b"\0" * (75 * MIB))  # since the survey
-        with pytest.raises(Failed, match=r"the disk of .* is full: make room, or set ROBOTRAIN_CACHE") as failed:
+        with pytest.raises(JobFailed, match=r"the disk of .* is full: make room, or set ROBOTRAIN_CACHE") as failed:
             delivering.fetch()
         assert failed.value.fault == "disk_full"
         assert not list(cache.rglob("*.part"))

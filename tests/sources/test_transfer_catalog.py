@@ -3,14 +3,14 @@
 import sqlite3
 
 import pytest
-from robotrain_sources.fetching.answer import Refused
-from robotrain_sources.transfer import digest, folding
-from robotrain_sources.transfer.catalog import PAGE, Catalog
-from robotrain_sources.transfer.origin import Entry
+from robotrain_sources.fetching.errors import FetchError
+from robotrain_sources.transfer import catalog as transfer_catalog
+from robotrain_sources.transfer.catalog import PAGE_SIZE, Catalog
+from robotrain_sources.transfer.origin import SourceFile
 
 
-def entry(name: str, size: int = 1, **more: str) -> Entry:
-    return Entry(name=name, size=size, **{"version": f"of {name}", **more})
+def entry(name: str, size: int = 1, **more: str) -> SourceFile:
+    return SourceFile(name=name, size=size, **{"version": f"of {name}", **more})
 
 
 @pytest.fixture
@@ -42,17 +42,17 @@ def catalog(tmp_path):
 )
 def test_a_name_that_is_no_file_below_the_folder_is_refused(given, why, catalog):
     if not why:
-        catalog.fill(map(entry, given))
+        catalog.add_files(map(entry, given))
         return
-    with pytest.raises(Refused) as refused:
-        catalog.fill(map(entry, given))
+    with pytest.raises(FetchError) as refused:
+        catalog.add_files(map(entry, given))
     assert why in str(refused.value)
     assert refused.value.fault == "data"
 
 
 def test_a_name_that_is_listed_twice_is_refused(catalog):
-    with pytest.raises(Refused, match="listed twice"):
-        catalog.fill([entry("a"), entry("a", 2)])
+    with pytest.raises(FetchError, match="listed twice"):
+        catalog.add_files([entry("a"), entry("a", 2)])
 
 
 @pytest.mark.parametrize(
@@ -65,66 +65,68 @@ def test_a_name_that_is_listed_twice_is_refused(catalog):
     ],
 )
 def test_names_that_are_one_on_the_disk_of_the_cache_are_refused_there_and_nowhere_else(given, one, tmp_path, catalog):
-    catalog.fill(map(entry, given))
+    catalog.add_files(map(entry, given))
     there = Catalog(tmp_path / "there.sqlite")
     if one:
-        with pytest.raises(Refused, match=one) as refused:
-            there.fill(map(entry, given), folds=True)
+        with pytest.raises(FetchError, match=one) as refused:
+            there.add_files(map(entry, given), folding_disk=True)
         assert refused.value.fault == "data"
     else:
-        there.fill(map(entry, given), folds=True)
-        assert there.digest() == catalog.digest()
+        there.add_files(map(entry, given), folding_disk=True)
+        assert there.compute_digest() == catalog.digest()
     there.close()
 
 
 def test_whether_a_disk_tells_names_apart_is_tried_and_leaves_nothing(tmp_path):
     folder = tmp_path / "empty"
     folder.mkdir()
-    assert folding.folds(folder) == (tmp_path / "EMPTY").exists()
+    assert transfer_catalog.is_folding_disk(folder) == (tmp_path / "EMPTY").exists()
     assert list(folder.iterdir()) == []
 
 
 def test_a_file_that_nothing_identifies_is_refused(catalog):
-    with pytest.raises(Refused, match="cannot be told from another state"):
-        catalog.fill([Entry(name="a", size=1)])
+    with pytest.raises(FetchError, match="cannot be told from another state"):
+        catalog.add_files([SourceFile(name="a", size=1)])
 
 
 def test_the_digest_is_that_of_what_is_there_and_not_of_how_it_was_listed(tmp_path, catalog):
-    listed = [entry(f"{number}/é") for number in range(PAGE + 10)]
-    catalog.fill(listed)
-    assert catalog.digest() == digest.of(sorted(listed, key=lambda one: one.name))
+    listed = [entry(f"{number}/é") for number in range(PAGE_SIZE + 10)]
+    catalog.add_files(listed)
+    assert catalog.digest() == transfer_catalog.compute_data_digest(sorted(listed, key=lambda one: one.name))
     for number, other in enumerate((listed[1:], [entry("0/é", 2), *listed[1:]], [entry("0/é", md5="x"), *listed[1:]])):
         changed = Catalog(tmp_path / f"{number}.sqlite")
-        changed.fill(other)
-        assert changed.digest() != catalog.digest()
+        changed.add_files(other)
+        assert changed.compute_digest() != catalog.digest()
         changed.close()
 
 
 def test_a_digest_of_the_content_goes_before_when_it_was_written():
-    assert digest.of([entry("a", md5="1", version="x")]) == digest.of([entry("a", md5="1", version="y")])
+    assert transfer_catalog.compute_data_digest(
+        [entry("a", md5="1", version="x")]
+    ) == transfer_catalog.compute_data_digest([entry("a", md5="1", version="y")])
 
 
 def test_what_is_left_comes_with_the_largest_first_while_others_are_noted(catalog):
-    catalog.fill(entry(f"{number:05}", number % 7) for number in range(2 * PAGE))
+    catalog.add_files(entry(f"{number:05}", number % 7) for number in range(2 * PAGE_SIZE))
     came = []
     for one in catalog.left():
         came.append((one.size, one.name))
         catalog.note([(one.name, "own")])
     assert came == sorted(came, reverse=True)
-    assert len(came) == 2 * PAGE
+    assert len(came) == 2 * PAGE_SIZE
     assert catalog.is_complete()
 
 
 def test_what_arrived_is_taken_over_with_the_versions_of_today(tmp_path, catalog):
     earlier = Catalog(tmp_path / "earlier.sqlite")
-    earlier.fill([entry("a", 5, version="old"), entry("b", 7)])
-    earlier.note([("b", "own")], [("a", 0, 3)])
+    earlier.add_files([entry("a", 5, version="old"), entry("b", 7)])
+    earlier.record_arrival([("b", "own")], [("a", 0, 3)])
     earlier.close()
-    catalog.fill([entry("a", 5, version="new"), entry("b", 7)])
-    catalog.take_over(tmp_path / "earlier.sqlite")
+    catalog.add_files([entry("a", 5, version="new"), entry("b", 7)])
+    catalog.import_arrivals(tmp_path / "earlier.sqlite")
     assert catalog.arrived() == 7 + 3
     assert [one.version for one in catalog.left()] == ["new"]
-    assert catalog.ranges("a") == [(0, 3)]
+    assert catalog.list_ranges("a") == [(0, 3)]
     (tmp_path / "broken").write_bytes(b"x" * 5000)
     with pytest.raises(sqlite3.Error):
-        catalog.take_over(tmp_path / "broken")
+        catalog.import_arrivals(tmp_path / "broken")

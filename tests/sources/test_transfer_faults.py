@@ -5,7 +5,7 @@ import re
 
 import pytest
 from azure_stand_in import Fault
-from robotrain_runtime.failure import Failed
+from robotrain_runtime.contract.failure import JobFailed
 from transfers import cache, deliver, shelves, tree
 
 __all__ = ["cache", "deliver", "shelves"]
@@ -65,7 +65,7 @@ def test_what_does_not_pass_is_told_and_the_next_try_goes_on(shelves, shelf, del
     delivering = deliver(shelf)
     assert delivering.survey()[0].wrong == ()
     shelves.faults.append(fault)
-    with pytest.raises(Failed, match=why) as failed:
+    with pytest.raises(JobFailed, match=why) as failed:
         delivering.fetch()
     assert failed.value.fault == whose
     assert not list(cache.rglob("manifest.jsonl"))
@@ -80,7 +80,7 @@ def test_a_file_that_is_written_again_meanwhile_is_never_mixed(shelves, shelf, d
     shelves.faults.append(Fault("large", after=1, act=lambda: shelves.put("pusht", changed)))
     delivering = deliver(shelf)
     delivering.survey()
-    with pytest.raises(Failed, match=r"large.bin of .* was changed while it was fetched: start the run again"):
+    with pytest.raises(JobFailed, match=r"large.bin of .* was changed while it was fetched: start the run again"):
         delivering.fetch()
     (files,) = deliver(shelf).folders()
     assert tree(files) == changed

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 from azure_stand_in import Fault
-from robotrain_runtime import cached, oom
-from robotrain_runtime.failure import Failed
-from robotrain_runtime.half import Place
-from robotrain_sources.transfer import delivery, failure
-from robotrain_sources.transfer.scratch import Scratch
+from robotrain_runtime.contract import failure
+from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_runtime.contract.failure import JobFailed
+from robotrain_runtime.machine import disk_cache
+from robotrain_sources.transfer import container, errors
+from robotrain_sources.transfer.container import ScratchFolder
 from transfers import cache, deliver, shelves, tree
 
 __all__ = ["cache", "deliver", "shelves"]
@@ -42,7 +43,7 @@ def test_everything_that_is_wrong_is_found_at_once(shelves, deliver, cache):
 def test_nothing_is_fetched_when_one_source_is_wrong(shelves, deliver):
     delivering = deliver(shelves.put("fine", FILES), shelves.address("empty"))
     delivering.survey()
-    with pytest.raises(Failed, match="empty is empty"):
+    with pytest.raises(JobFailed, match="empty is empty"):
         delivering.fetch()
     assert "/fine/meta/info.json" in shelves.asked  # the byte that was looked at
     assert "/fine/data/1.bin" not in shelves.asked
@@ -91,7 +92,7 @@ def test_a_secret_is_read_from_its_file_and_told_to_nobody(shelves, deliver, cac
     shelves.faults.append(Fault("/pusht/data", status=403, act=lambda: seen.append(commands())))
     delivering = deliver(uri, credentials={"shelf": str(credential)})
     assert delivering.survey()[0].wrong == ()
-    with pytest.raises(Failed) as failed:
+    with pytest.raises(JobFailed) as failed:
         delivering.fetch()
     told = " ".join([failed.value.reason, *delivering.said, *seen])
     assert "robotrain_sources.transfer" in told
@@ -110,7 +111,7 @@ def test_memory_does_not_grow_with_the_number_of_files(shelves, deliver):
         assert found.files == count
         (files,) = delivering.fetch()
         assert sum(1 for _ in files.rglob("*.bin")) == count
-        peaks.append(peak(delivering.made._program._process.pid))
+        peaks.append(peak(delivering.made._process._process.pid))
         delivering.made.close()
     assert peaks[1] < peaks[0] * 1.3, peaks
 
@@ -120,15 +121,15 @@ def test_a_large_file_takes_no_more_memory_than_it_may(shelves, deliver):
     uri = shelves.put("large", {"large.bin": os.urandom(200 << 20)})
     delivering = deliver(uri, download_mib=16)
     delivering.survey()
-    before = peak(delivering.made._program._process.pid)
+    before = peak(delivering.made._process._process.pid)
     delivering.fetch()
-    assert peak(delivering.made._program._process.pid) - before < 64
+    assert peak(delivering.made._process._process.pid) - before < 64
 
 
 def test_what_cannot_be_run_is_told(cache, tmp_path):
     for python, why in ((None, "there is no environment"), (tmp_path / "none", "cannot be run: No such file")):
-        made = delivery.deliver([], {}, Place(cache=cache, python=python), {})
-        with pytest.raises(Failed, match=why):
+        made = container.deliver([], {}, ContainerContext(cache=cache, python=python), {})
+        with pytest.raises(JobFailed, match=why):
             made.survey()
         made.close()
 
@@ -138,8 +139,8 @@ def test_one_that_ends_early_is_told_by_what_it_said_last(cache, tmp_path):
     broken.write_text("#!/bin/sh\necho it is broken\nexit 3\n")
     broken.chmod(0o755)
     said: list[str] = []
-    made = delivery.deliver([], {}, Place(cache=cache, python=broken, say=said.append), {})
-    with pytest.raises(Failed, match="ended with 3: it is broken"):
+    made = container.deliver([], {}, ContainerContext(cache=cache, python=broken, log_line=said.append), {})
+    with pytest.raises(JobFailed, match="ended with 3: it is broken"):
         made.survey()
     assert said == ["it is broken"]
 
@@ -150,25 +151,25 @@ def test_one_that_the_kernel_kills_is_told_with_whose_fault_it_is(cache, tmp_pat
     killed.write_text("#!/bin/sh\nread asked\nkill -9 $$\n")
     killed.chmod(0o755)
     counted = iter(kills)
-    monkeypatch.setattr(oom, "kills", lambda: next(counted))
-    made = delivery.deliver([], {}, Place(cache=cache, python=killed), {})
+    monkeypatch.setattr(failure, "count_oom_kills", lambda: next(counted))
+    made = container.deliver([], {}, ContainerContext(cache=cache, python=killed), {})
     with pytest.raises(
-        Failed, match="ended with -9: " + ("the system killed it for want of" if fault else "")
+        JobFailed, match="ended with -9: " + ("the system killed it for want of" if fault else "")
     ) as failed:
         made.survey()
     assert failed.value.fault == fault
 
 
 def test_a_listing_lies_below_the_cache_and_what_a_kill_left_of_one_goes(tmp_path):
-    killed, other = Scratch(tmp_path), Scratch(tmp_path)
+    killed, other = ScratchFolder(tmp_path), ScratchFolder(tmp_path)
     killed._lock.close()
     assert killed.path.is_dir()
-    assert [entry.busy for entry in cached.entries(tmp_path)] == [True, True]
+    assert [entry.busy for entry in disk_cache.list_cache_entries(tmp_path)] == [True, True]
     other.close()
-    assert [(entry.path, entry.busy, entry.complete) for entry in cached.entries(tmp_path)] == [
+    assert [(entry.path, entry.busy, entry.complete) for entry in disk_cache.list_cache_entries(tmp_path)] == [
         (killed.path, False, False)
     ]
-    third = Scratch(tmp_path)
+    third = ScratchFolder(tmp_path)
     assert not killed.path.exists()
     assert third.path.is_relative_to(tmp_path)
     third.close()
@@ -176,8 +177,8 @@ def test_a_listing_lies_below_the_cache_and_what_a_kill_left_of_one_goes(tmp_pat
 
 def test_a_cache_that_cannot_be_written_to_is_told(tmp_path):
     (tmp_path / "cache").write_text("a file")
-    with pytest.raises(Failed, match=r"Not a directory: .*cache"):
-        delivery.deliver([], {}, Place(cache=tmp_path / "cache"), {}).survey()
+    with pytest.raises(JobFailed, match=r"Not a directory: .*cache"):
+        container.deliver([], {}, ContainerContext(cache=tmp_path / "cache"), {}).survey()
 
 
 @pytest.mark.parametrize(
@@ -193,7 +194,7 @@ def test_a_cache_that_cannot_be_written_to_is_told(tmp_path):
     ],
 )
 def test_what_the_machine_lacks_is_told_with_whose_fault_it_is(error, fault, why):
-    refused = failure.of(error, Path("/cache"))
+    refused = errors.make_fetch_error(error, Path("/cache"))
     assert refused.fault == fault
     assert why in str(refused)
 

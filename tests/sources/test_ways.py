@@ -3,16 +3,16 @@
 import contextlib
 
 import pytest
-from robotrain_runtime.document import Source
-from robotrain_runtime.half import Place
+from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.blob_url import container as blob_half
-from robotrain_sources.blob_url import prefix, target, unfetched
+from robotrain_sources.blob_url import errors, identity, reference, target
 from robotrain_sources.huggingface import container as hub_half
-from robotrain_sources.huggingface import origin
-from robotrain_sources.transfer import delivery
+from robotrain_sources.huggingface import fetch
+from robotrain_sources.transfer import container
 
 NAME, WAY = "me/act_pusht", "--hf-credential NAME"
-AT = prefix.parse("https://account.blob.core.windows.net/box/act")
+AT = reference.parse_blob_url("https://account.blob.core.windows.net/box/act")
 SIGN_IN = ("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID")
 
 
@@ -21,10 +21,10 @@ class ClientAuthenticationError(Exception):
 
 
 def refused(way: str) -> str:
-    found = origin.open(NAME, "", "policy", "", **({"way": way} if way else {}))
+    found = fetch.open(NAME, "", "policy", "", **({"way": way} if way else {}))
     with pytest.raises(Exception) as raised:
-        list(found.entries())
-    return str(found.refused(raised.value))
+        list(found.list_files())
+    return str(found.explain_error(raised.value))
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,9 @@ def test_what_the_hub_does_not_show_names_the_platforms_way(hub, monkeypatch, sh
 
 def test_a_job_without_an_identity_is_told_how_to_give_it_one():
     way = "--data-credential NAME"
-    told = str(unfetched.of(ClientAuthenticationError("no"), AT, None, way=way))
-    assert told.endswith(f"with: {way}; an identity needs the role {unfetched.READER}")
-    assert "az login" in str(unfetched.of(ClientAuthenticationError("no"), AT, None))
+    told = str(errors.explain_blob_error(ClientAuthenticationError("no"), AT, None, remedy=way))
+    assert told.endswith(f"with: {way}; an identity needs the role {identity.READER_ROLE}")
+    assert "az login" in str(errors.explain_blob_error(ClientAuthenticationError("no"), AT, None))
 
 
 @pytest.mark.slow
@@ -65,13 +65,16 @@ def test_the_run_says_it_too(hub, azure, data_python, tmp_path, monkeypatch):
     hub.repository(NAME, {"config.json": b"{}"})
     hub.repositories[f"models/{NAME}"].shut = "gated"
     ways = {"huggingface": WAY, "blob_url": "--data-credential NAME"}
-    place = Place(cache=tmp_path, python=data_python, say=lambda line: None, ways=ways)
+    place = ContainerContext(cache=tmp_path, python=data_python, log_line=lambda line: None, credential_hints=ways)
     url = azure.url("box", "act")
-    sources = [Source(role="policy", kind="huggingface", uri=NAME), Source(role="dataset", kind="blob_url", uri=url)]
-    made = delivery.deliver(sources, {"huggingface": hub_half, "blob_url": blob_half}, place, {})
+    sources = [
+        JobSource(role="policy", kind="huggingface", uri=NAME),
+        JobSource(role="dataset", kind="blob_url", uri=url),
+    ]
+    made = container.deliver(sources, {"huggingface": hub_half, "blob_url": blob_half}, place, {})
     with contextlib.closing(made):
-        hub_said, blob_said = (found.wrong[0] for found in made.survey())
+        hub_said, blob_said = (found.problems[0] for found in made.survey())
     assert hub_said.endswith(f"and {WAY}")
     assert f": {ways['blob_url']}; an identity needs" in blob_said
-    (publish_said,) = target.look(url, place).wrong
+    (publish_said,) = target.look(url, place).problems
     assert f": {ways['blob_url']}; an identity needs the role Storage Blob Data Contributor" in publish_said

@@ -7,27 +7,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from robotrain_runtime.document import Source
-from robotrain_runtime.event import Download
-from robotrain_runtime.half import Delivery, Found, Place
-from robotrain_sources.transfer import delivery
-from robotrain_sources.transfer.request import Patience
+from robotrain_runtime.contract.container_plugin import BatchFetch, ContainerContext, SurveyedSource
+from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.event import Download
+from robotrain_sources.transfer import container
+from robotrain_sources.transfer.protocol import TransferTimeouts
 from shelves import Shelves
 
 HALVES = Path(__file__).parent / "transfer_halves"
-QUICK = Patience(asking=5.0, stall=1.0, giving_up=4.0, first=0.01, longest=0.1)
+QUICK = TransferTimeouts(asking=5.0, stall=1.0, giving_up=4.0, first=0.01, longest=0.1)
 
 
 @dataclass
 class Delivering:
     """A delivery, and what was heard of it."""
 
-    made: Delivery
-    sources: Sequence[Source]
+    made: BatchFetch
+    sources: Sequence[JobSource]
     said: list[str]
     far: list[Download] = field(default_factory=list)
 
-    def survey(self) -> list[Found]:
+    def survey(self) -> list[SurveyedSource]:
         return list(self.made.survey())
 
     def fetch(self) -> list[Path]:
@@ -36,7 +36,7 @@ class Delivering:
 
     def folders(self) -> list[Path]:
         """Of all sources, fetched."""
-        assert [found.wrong for found in self.survey()] == [()] * len(self.sources)
+        assert [found.problems for found in self.survey()] == [()] * len(self.sources)
         try:
             return self.fetch()
         finally:
@@ -58,16 +58,16 @@ def cache(tmp_path) -> Path:
 @pytest.fixture
 def deliver(data_python, cache, monkeypatch) -> Iterator[Callable[..., Delivering]]:
     """`deliver(ADDRESS, …)` begins nothing yet; described: what every source is described by."""
-    monkeypatch.setattr(delivery, "PATIENCE", QUICK)
+    monkeypatch.setattr(container, "TIMEOUTS", QUICK)
     monkeypatch.syspath_prepend(HALVES)
-    begun: list[Delivery] = []
+    begun: list[BatchFetch] = []
 
     def deliver(*uris: str, described: Sequence[str] = (), pin: str = "", **more: object) -> Delivering:
         said: list[str] = []
-        sources = [Source(role="dataset", kind="shelf", uri=uri, pin=pin) for uri in uris]
-        place = Place(cache=cache, python=data_python, say=said.append, **more)
+        sources = [JobSource(role="dataset", kind="shelf", uri=uri, pin=pin) for uri in uris]
+        place = ContainerContext(cache=cache, python=data_python, log_line=said.append, **more)
         halves = {"shelf": importlib.import_module("shelf_half")}
-        begun.append(delivery.deliver(sources, halves, place, {"dataset": described}))
+        begun.append(container.deliver(sources, halves, place, {"dataset": described}))
         return Delivering(begun[-1], sources, said)
 
     yield deliver

@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import checkpoint, document
-from robotrain_runtime.document import JobDocument, Placement, Source
-from robotrain_workloads.lerobot_train.parameters import Parameters
+from robotrain_runtime.contract import checkpoint, document
+from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
+from robotrain_workloads.lerobot_train.parameters import TrainParameters
 from small_training import SMALL, STEPS, Small, Trained, lines_until, record
 
 HALVES = {
@@ -38,7 +38,7 @@ def training(tmp_path):
 
 
 def job_document(dataset, args, place, starts, parameters) -> JobDocument:
-    begun = [Source(role=role, kind="local_path", uri=str(uri)) for role, uri in starts.items()]
+    begun = [JobSource(role=role, kind="local_path", uri=str(uri)) for role, uri in starts.items()]
     return JobDocument(
         schema=1,
         run="lerobot-train-00000000-1",
@@ -46,15 +46,15 @@ def job_document(dataset, args, place, starts, parameters) -> JobDocument:
         workload="lerobot-train",
         platform="here",
         halves=HALVES,
-        parameters=dataclasses.asdict(Parameters(**parameters)),
+        parameters=dataclasses.asdict(TrainParameters(**parameters)),
         placement=Placement(**place),
         sources=(*map(dataset_source, dataset if isinstance(dataset, list) else [dataset]), *begun),
         trainer_args=tuple(args),
     )
 
 
-def dataset_source(given) -> Source:
-    return given if isinstance(given, Source) else Source(role="dataset", kind="local_path", uri=str(given))
+def dataset_source(given) -> JobSource:
+    return given if isinstance(given, JobSource) else JobSource(role="dataset", kind="local_path", uri=str(given))
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def saved(policy):
         state = {"step": step, "num_processes": 1, "batch_size": 32}
         (at / "training_state/training_step.json").write_text(json.dumps(state))
         if sealed:
-            checkpoint.seal(at, step=step, run=run, job="0" * 64, model="pretrained_model")
+            checkpoint.seal_checkpoint(at, step=step, run=run, job="0" * 64, model="pretrained_model")
         return at
 
     return make
@@ -154,7 +154,9 @@ def start(tmp_path, training, training_environment):
         if tracked:
             place["tracking_uri"] = f"sqlite:///{tmp_path}/mlflow.db"
         made = training(dataset, args, place, starts, **STEPS | parameters)
-        (tmp_path / f"{work}.json").write_text(document.dump(replace(made, run=f"lerobot-train-00000000-{work}")))
+        (tmp_path / f"{work}.json").write_text(
+            document.format_document(replace(made, run=f"lerobot-train-00000000-{work}"))
+        )
         command = [sys.executable, "-m", "robotrain_runtime", "run", str(tmp_path / f"{work}.json")]
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
@@ -214,7 +216,7 @@ def small(training_environment, recorded, made_once) -> Small:
     def fill(folder: Path) -> None:
         place = {"environment": training_environment, "work": str(folder / "work"), "cache": str(folder / "cache")}
         made = job_document(dataset, SMALL["act"], place, {}, STEPS | {"learning_rate": 3e-4, "log_freq": 1})
-        (folder / "job.json").write_text(document.dump(made))
+        (folder / "job.json").write_text(document.format_document(made))
         command = [sys.executable, "-m", "robotrain_runtime", "run", str(folder / "job.json")]
         told = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert told.returncode == 0, told.stdout

@@ -3,8 +3,8 @@
 import dataclasses
 from pathlib import Path
 
-from robotrain_runtime.document import JobDocument, Placement, Source
-from robotrain_workloads.lerobot_eval.parameters import Parameters
+from robotrain_runtime.contract.document import JobDocument, JobSource, Placement
+from robotrain_workloads.lerobot_eval.parameters import EvalParameters
 
 HALVES = {
     "workload.lerobot-eval": "robotrain_workloads.lerobot_eval.container",
@@ -22,7 +22,7 @@ def evaluation(work, policy=None, dataset=None, args=(), platform="here", **para
         workload="lerobot-eval",
         platform=platform,
         halves=HALVES,
-        parameters=dataclasses.asdict(Parameters(**parameters)),
+        parameters=dataclasses.asdict(EvalParameters(**parameters)),
         placement=Placement(work=str(work), cache=str(work)),
         sources=tuple(
             _source(role, given)
@@ -33,7 +33,7 @@ def evaluation(work, policy=None, dataset=None, args=(), platform="here", **para
     )
 
 
-def folders(document: JobDocument) -> dict[Source, Path]:
+def folders(document: JobDocument) -> dict[JobSource, Path]:
     """Where the sources lie, by the names that are folders."""
     return {source: Path(source.uri) for source in document.sources if source.kind == "local_path"}
 
@@ -44,5 +44,5 @@ def options(arguments) -> dict[str, str]:
     return {name: value for name, _, value in (one.partition("=") for one in own if one.startswith("--"))}
 
 
-def _source(role, given) -> Source:
-    return given if isinstance(given, Source) else Source(role=role, kind="local_path", uri=str(given))
+def _source(role, given) -> JobSource:
+    return given if isinstance(given, JobSource) else JobSource(role=role, kind="local_path", uri=str(given))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import robotrain_runtime
 import robotrain_workloads
-from robotrain_runtime import event
+from robotrain_runtime.contract import event
 
 LAUNCHER = "robotrain_workloads.lerobot_eval.launcher"
 USUAL = {"job_name": "lerobot-eval", "episodes": 2, "batch": 10, "seed": 1000, "device": "cpu"}
@@ -51,7 +51,7 @@ def launch(output: Path, options=(), **given) -> subprocess.Popen[str]:
 
 
 def events(lines, kind):
-    records = [event.read(line) for line in lines]
+    records = [event.parse_event(line) for line in lines]
     return [record.event for record in records if record and isinstance(record.event, kind)]
 
 

@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from lerobot.datasets import LeRobotDataset
-from robotrain_workloads.lerobot_eval import digest, keeping, loaded
-from robotrain_workloads.lerobot_eval.replay import latency, replaying
-from robotrain_workloads.lerobot_eval.replay.asked import ReplayAsked
+from robotrain_workloads.lerobot_eval.inputs import loaded_policy
+from robotrain_workloads.lerobot_eval.replay import replay
+from robotrain_workloads.lerobot_eval.replay import replay as replay_replay
+from robotrain_workloads.lerobot_eval.results import result_store
+from robotrain_workloads.lerobot_eval.results.evaluation import ReplayRequest
 
 LENGTHS = (9, 70, 5, 30)
 CHOSEN = [3, 0, 1]
@@ -53,7 +55,7 @@ def one_at_a_time(policy, root, episode):
         item = found[number]
         seen = {name: item[name][None] for name in FEATURES if name != "action"} | {"task": [item["task"]]}
         with torch.inference_mode():
-            made.append(policy.behind(policy.policy.select_action(policy.before(seen)))[0].numpy())
+            made.append(policy.postprocessor(policy.policy.select_action(policy.before(seen)))[0].numpy())
         done.append(item["action"].numpy())
     return np.stack(made), np.stack(done)
 
@@ -68,7 +70,7 @@ def refusal(attempt, *arguments):
 
 def spoilt(policy, folder, name):
     """The policy's files, one of them gone."""
-    keeping.policy(policy, folder)
+    result_store.copy_policy(policy, folder)
     (folder / name).unlink()
     return folder
 
@@ -79,19 +81,21 @@ def main():
     record(root)
     options = [f"--policy.{one}" for one in NETWORK]
     torch.set_num_threads(1)
-    untrained = loaded.untrained("act", root, "cpu", options, 1)
-    again = loaded.untrained("act", root, "cpu", options, 1)
-    keeping.policy(untrained, work / "policy")
-    policy = loaded.load(work / "policy", "cpu", ["--policy.n_action_steps=2"])
+    untrained = loaded_policy.make_untrained_policy("act", root, "cpu", options, 1)
+    again = loaded_policy.make_untrained_policy("act", root, "cpu", options, 1)
+    result_store.copy_policy(untrained, work / "policy")
+    policy = loaded_policy.load_policy(work / "policy", "cpu", ["--policy.n_action_steps=2"])
     told = []
-    asked = ReplayAsked(root=root, episodes=CHOSEN, batch=2, tolerance=0.025)
-    recording = replaying.open_recording(policy, asked)
-    latency.MOST_FRAMES = 35
-    measured = latency.measure(policy, recording, CHOSEN)
-    found = replaying.replay(policy, recording, asked, lambda one: told.append(one.episode), measured.seconds)
+    asked = ReplayRequest(root=root, episodes=CHOSEN, batch=2, tolerance=0.025)
+    recording = replay_replay.open_recording(policy, asked)
+    replay.MOST_FRAMES = 35
+    measured = replay.measure_latency(policy, recording, CHOSEN)
+    found = replay_replay.replay_episodes(
+        policy, recording, asked, lambda one: told.append(one.episode), measured.seconds
+    )
     alone = {one.episode: one_at_a_time(policy, root, one.episode) for one in found}
     off = {one.episode: float(abs(one.predicted - alone[one.episode][0]).max()) for one in found}
-    keeping.policy(policy, work / "linked")
+    result_store.copy_policy(policy, work / "linked")
     weights = untrained.policy.state_dict()
     seen = {
         "lengths": {one.episode: one.steps for one in found},
@@ -101,13 +105,13 @@ def main():
         "mse": {one.episode: [one.mse, float(((one.predicted - one.recorded) ** 2).mean())] for one in found},
         "names": list(found[0].each_mae),
         "told": told,
-        "tasks": sorted({moment.seen["task"][0] for one in CHOSEN for moment in recording.moments([one])}),
+        "tasks": sorted({moment.observation["task"][0] for one in CHOSEN for moment in recording.read_frames([one])}),
         "measured": {one.episode: sum(not math.isnan(taken) for taken in one.seconds) for one in found},
-        "latency": dataclasses.asdict(latency.of(measured)),
+        "latency": dataclasses.asdict(replay.summarize_latency(measured)),
         "same seed": all(torch.equal(weights[name], value) for name, value in again.policy.state_dict().items()),
         "steps": policy.policy.config.n_action_steps,
         "kind": policy.kind,
-        "digests": [digest.of(work / "policy"), digest.of(work / "linked")],
+        "digests": [result_store.digest_policy(work / "policy"), result_store.digest_policy(work / "linked")],
         "linked": (work / "linked/model.safetensors").stat().st_ino
         == (work / "policy/model.safetensors").stat().st_ino,
         "refusals": refusals(policy, work) | damages(recording, asked, work),
@@ -117,12 +121,12 @@ def main():
 
 def refusals(policy, work):
     unknown = work / "unknown"
-    keeping.policy(policy, unknown)
+    result_store.copy_policy(policy, unknown)
     settings = json.loads((unknown / "config.json").read_text())
     (unknown / "config.json").unlink()  # it is a link: what it leads to must stay
     (unknown / "config.json").write_text(json.dumps({**settings, "type": "walker"}))
     holes = work / "holes"
-    keeping.policy(policy, holes)
+    result_store.copy_policy(policy, holes)
     (holes / "model.safetensors").unlink()
     weights = policy.policy.state_dict()
     from safetensors.torch import save_file
@@ -130,14 +134,18 @@ def refusals(policy, work):
     kept = {name: value.clone() for name, value in weights.items() if not name.startswith("model.action_head")}
     save_file(kept, holes / "model.safetensors")
     return {
-        "type": refusal(loaded.load, unknown, "cpu"),
-        "holes": refusal(loaded.load, holes, "cpu"),
-        "processors": refusal(loaded.load, spoilt(policy, work / "no-processors", "policy_preprocessor.json"), "cpu"),
-        "option": refusal(loaded.load, work / "policy", "cpu", ["--policy.walks=2"]),
-        "value": refusal(loaded.load, work / "policy", "cpu", ["--policy.n_action_steps=two"]),
-        "chunk": refusal(loaded.load, work / "policy", "cpu", ["--policy.use_vae=true", "--policy.n_action_steps=400"]),
-        "larger": refusal(loaded.load, work / "policy", "cpu", ["--policy.dim_feedforward=64"]),
-        "nothing": refusal(loaded.load, work / "nothing", "cpu"),
+        "type": refusal(loaded_policy.load_policy, unknown, "cpu"),
+        "holes": refusal(loaded_policy.load_policy, holes, "cpu"),
+        "processors": refusal(
+            loaded_policy.load_policy, spoilt(policy, work / "no-processors", "policy_preprocessor.json"), "cpu"
+        ),
+        "option": refusal(loaded_policy.load_policy, work / "policy", "cpu", ["--policy.walks=2"]),
+        "value": refusal(loaded_policy.load_policy, work / "policy", "cpu", ["--policy.n_action_steps=two"]),
+        "chunk": refusal(
+            loaded_policy.load_policy, work / "policy", "cpu", ["--policy.use_vae=true", "--policy.n_action_steps=400"]
+        ),
+        "larger": refusal(loaded_policy.load_policy, work / "policy", "cpu", ["--policy.dim_feedforward=64"]),
+        "nothing": refusal(loaded_policy.load_policy, work / "nothing", "cpu"),
     }
 
 
@@ -145,9 +153,9 @@ def damages(recording, asked, work):
     """What ends a replay that has begun. The last one damages the dataset."""
 
     def replay(policy):
-        replaying.replay(policy, recording, asked, lambda one: None, {})
+        replay_replay.replay_episodes(policy, recording, asked, lambda one: None, {})
 
-    whole, empty = loaded.load(work / "policy", "cpu"), loaded.load(work / "policy", "cpu")
+    whole, empty = loaded_policy.load_policy(work / "policy", "cpu"), loaded_policy.load_policy(work / "policy", "cpu")
     for weights in empty.policy.parameters():
         weights.data.fill_(math.nan)
     found = {"not finite": refusal(replay, empty)}

@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 from lerobot.configs import FeatureType, NormalizationMode, PolicyFeature
 from lerobot.policies.factory import get_policy_class, make_policy_config, make_pre_post_processors
-from robotrain_workloads.lerobot_eval.loaded import load
-from robotrain_workloads.lerobot_eval.rollout.asked import RolloutAsked
-from robotrain_workloads.lerobot_eval.rollout.rolling import roll
+from robotrain_workloads.lerobot_eval.inputs.loaded_policy import load_policy
+from robotrain_workloads.lerobot_eval.results.evaluation import RolloutRequest
+from robotrain_workloads.lerobot_eval.rollout.rollout import roll
 
 FOLDER = Path(sys.argv[1])
 STATE, WORLD, ACTION = "observation.state", "observation.environment_state", "action"
@@ -46,11 +46,11 @@ def made(name, kind="act", world=PIXELS, camera="", size=(32, 48), **settings):
     filled = {key: {n: torch.full((size,), v) for n, v in of.items()} for key, (size, of) in statistics.items()}
     for part in (policy, *make_pre_post_processors(config, dataset_stats=filled)):
         part.save_pretrained(FOLDER / name)
-    return load(FOLDER / name, "cpu")
+    return load_policy(FOLDER / name, "cpu")
 
 
 def rolled(policy, told=lambda episode: None, episodes=6, **asked):
-    asked = RolloutAsked(env="pusht", **{"episodes": episodes, "steps": 30, "workers": 0, "starts": "easy", **asked})
+    asked = RolloutRequest(env="pusht", **{"episodes": episodes, "steps": 30, "workers": 0, "starts": "easy", **asked})
     return [dataclasses.asdict(episode) for episode in roll(policy, asked, told)]
 
 
@@ -59,25 +59,25 @@ def by_itself():
 
 
 def to_compare():
-    return rolled(load(FOLDER / "act", "cpu"), episodes=10, steps=40, starts=None)
+    return rolled(load_policy(FOLDER / "act", "cpu"), episodes=10, steps=40, starts=None)
 
 
 def in_two():
     told = []
-    return rolled(load(FOLDER / "act", "cpu"), told.append, workers=2), [episode.index for episode in told]
+    return rolled(load_policy(FOLDER / "act", "cpu"), told.append, workers=2), [episode.index for episode in told]
 
 
 def apart():
     """As on a GPU: the policy here, the environments in other processes."""
-    return rolled(dataclasses.replace(load(FOLDER / "act", "cpu"), device="cpu:0"), workers=2, batch=4)
+    return rolled(dataclasses.replace(load_policy(FOLDER / "act", "cpu"), device="cpu:0"), workers=2, batch=4)
 
 
 def in_waves():
-    return rolled(load(FOLDER / "act", "cpu"), batch=4)
+    return rolled(load_policy(FOLDER / "act", "cpu"), batch=4)
 
 
 def filmed():
-    return rolled(load(FOLDER / "act", "cpu"), workers=2, video_folder=FOLDER / "videos"), sorted(
+    return rolled(load_policy(FOLDER / "act", "cpu"), workers=2, video_folder=FOLDER / "videos"), sorted(
         [path.name, *frames(path)] for path in (FOLDER / "videos").iterdir()
     )
 
@@ -98,11 +98,11 @@ def drawing_at_random():
 
 
 def drawing_in_one_batch():
-    return rolled(load(FOLDER / "diffusion", "cpu"), episodes=2, steps=2, workers=2)
+    return rolled(load_policy(FOLDER / "diffusion", "cpu"), episodes=2, steps=2, workers=2)
 
 
 def not_finite():
-    policy = load(FOLDER / "act", "cpu")
+    policy = load_policy(FOLDER / "act", "cpu")
     for weights in policy.policy.parameters():
         weights.data.fill_(float("nan"))
     return refused(policy, workers=2)
@@ -132,7 +132,7 @@ def one_size_only():
 def rewarded():
     """A T that lies at home, one near it, and one far away."""
     home, near, far = ([490, 490, *place, 0.785398] for place in ([256, 256], [270, 256], [100, 400]))
-    policy = load(FOLDER / "act", "cpu")
+    policy = load_policy(FOLDER / "act", "cpu")
     given = {"episodes": 4, "starts": json.dumps([home, near, far])}
     return rolled(policy, steps=2, **given), rolled(policy, steps=2, success_reward=0.5, **given)
 
@@ -140,17 +140,18 @@ def rewarded():
 def easy():
     """Where the parts lie, as the example puts them and as `easy` does."""
     import gymnasium
-    from robotrain_workloads.lerobot_eval.rollout import pusht, starts
+    from robotrain_workloads.lerobot_eval.inputs import simulation
+    from robotrain_workloads.lerobot_eval.rollout import environment_group
 
     spec = importlib.util.spec_from_file_location("pusht_task", sys.argv[-1])
     task = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(task)
-    world, other = task.make_env(), gymnasium.make("gym_pusht/PushT-v0").unwrapped
+    world, other = task.make_env(), gymnasium.make_gym_environment("gym_pusht/PushT-v0").unwrapped
     pairs = []
     for seed in (0, 1000, 1_000_000):
         task.reset_to_easy_start(world, seed)
         other.reset(seed=seed)
-        pusht.place(other, starts.read("easy", "pusht"), 0, seed)
+        environment_group.place_start(other, simulation.parse_starts("easy", "pusht"), 0, seed)
         pairs.append([[*one.agent.position, *one.block.position, one.block.angle] for one in (world, other)])
     return pairs
 
@@ -167,18 +168,21 @@ def more_processes_than_a_batch():
     """How many there were."""
     seen = []
     rolled(
-        load(FOLDER / "act", "cpu"), lambda _: seen.append(len(multiprocessing.active_children())), batch=2, workers=8
+        load_policy(FOLDER / "act", "cpu"),
+        lambda _: seen.append(len(multiprocessing.active_children())),
+        batch=2,
+        workers=8,
     )
     return seen
 
 
 def many_films():
     given = {"episodes": 51, "steps": 1, "batch": 51, "video_folder": FOLDER / "many"}
-    return [one["video"] for one in rolled(load(FOLDER / "act", "cpu"), **given)]
+    return [one["video"] for one in rolled(load_policy(FOLDER / "act", "cpu"), **given)]
 
 
 def picture_of_no_size():
-    return refused(load(FOLDER / "one_size", "cpu"), env_options=("--env.observation_height=40",))
+    return refused(load_policy(FOLDER / "one_size", "cpu"), env_options=("--env.observation_height=40",))
 
 
 def not_to_be_seen():
@@ -191,14 +195,14 @@ def not_an_option():
 
 def refused(policy=None, **given):
     try:
-        return rolled(policy or load(FOLDER / "act", "cpu"), **given)
+        return rolled(policy or load_policy(FOLDER / "act", "cpu"), **given)
     except SystemExit as end:
         return [str(end), len(multiprocessing.active_children())]
 
 
 def without_end():
     made("act", **ACT)
-    rolled(load(FOLDER / "act", "cpu"), lambda episode: print("rolling", flush=True), 9999, batch=1, workers=2)
+    rolled(load_policy(FOLDER / "act", "cpu"), lambda episode: print("rolling", flush=True), 9999, batch=1, workers=2)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from robotrain_runtime import event
+from robotrain_runtime.contract import event
 
 SMALL = {
     "act": (
@@ -66,7 +66,7 @@ class Trained:
     database: Path
 
     def events(self, kind):
-        records = [event.read(line) for line in self.lines]
+        records = [event.parse_event(line) for line in self.lines]
         return [record.event for record in records if record and isinstance(record.event, kind)]
 
     def ask(self, query: str) -> list[tuple]:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from robotrain.plugins import Plugins
+from robotrain.plugins.manager import Plugins
 from robotrain_runtime.environments import environment
 from robotrain_workloads.lerobot_eval.container import ENVIRONMENT as EVALUATION
 from robotrain_workloads.lerobot_train.container import ENVIRONMENT
@@ -18,14 +18,14 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def look(workload="lerobot-train"):
-    (check,) = [one for _, one in Plugins().health("local") if one.name == workload]
-    assert check.here  # where a platform brings a container, none of this matters
-    return list(check.look())
+    (check,) = [one for _, one in Plugins().list_health_checks("local") if one.name == workload]
+    assert check.local_only  # where a platform brings a container, none of this matters
+    return list(check.run())
 
 
 @pytest.mark.parametrize(("workload", "needed"), [("lerobot-train", ENVIRONMENT), ("lerobot-eval", EVALUATION)])
 def test_an_environment_that_is_built_is_all_that_is_needed(cache, monkeypatch, workload, needed):
-    built = environment.folder(needed.lock, cache)
+    built = environment.get_environment_folder(needed.lock, cache)
     (built / "bin").mkdir(parents=True)
     (built / "bin" / "python").symlink_to(sys.executable)
     (built / environment.MARKER).write_text("{}")

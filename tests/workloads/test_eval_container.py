@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 from eval_documents import evaluation, folders, options
-from robotrain_runtime import checkpoint, parentage
-from robotrain_runtime.document import Source
-from robotrain_workloads.lerobot_eval import container, keeping, launcher_options, unknown_type
+from robotrain_runtime.checkpoints import model_lineage
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.document import JobSource
+from robotrain_workloads.lerobot_eval import container, launcher
 from robotrain_workloads.lerobot_eval.command import LAUNCHER
-from robotrain_workloads.lerobot_eval.loaded import Loaded
+from robotrain_workloads.lerobot_eval.inputs import loaded_policy
+from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
+from robotrain_workloads.lerobot_eval.results import result_store
 
-HUB = Source(role="dataset", kind="huggingface", uri="lerobot/pusht", pin="a" * 40)
+HUB = JobSource(role="dataset", kind="huggingface", uri="lerobot/pusht", pin="a" * 40)
 
 
 @pytest.fixture
@@ -83,12 +86,12 @@ def test_starts_that_no_command_line_holds_are_handed_over_in_a_file(made, work)
     command = work(made(env="pusht", starts=many)).arguments
     assert max(map(len, command)) < 1000
     own = command[2 : command.index("--")]
-    assert launcher_options.read(own).starts == many
+    assert launcher.parse_launcher_options(own).starts == many
 
 
 def test_what_a_person_writes_into_their_policy_is_not_written_into_the_one_that_is_kept(made, work, policy, saved):
     def told(folder):
-        return launcher_options.read(work(made(policy=folder)).arguments[2:-1])
+        return launcher.parse_launcher_options(work(made(policy=folder)).arguments[2:-1])
 
     at = policy("mine")
     theirs = told(at)
@@ -96,8 +99,8 @@ def test_what_a_person_writes_into_their_policy_is_not_written_into_the_one_that
     assert not told(saved("brought/000300", 300)).link_policy
     assert told(saved("lerobot-train-00000000-1/outputs/checkpoints/000300", 300)).link_policy
     assert told(policy("work/fetched")).link_policy
-    found = Loaded(policy=None, before=None, behind=None, settings={}, device="cpu", folder=at)
-    keeping.policy(found, theirs.keep_policy, linked=theirs.link_policy)
+    found = LoadedPolicy(policy=None, preprocessor=None, postprocessor=None, settings={}, device="cpu", folder=at)
+    result_store.copy_policy(found, theirs.keep_policy, link=theirs.link_policy)
     with (at / "model.safetensors").open("r+b") as file:
         file.write(b"spoiled")
     assert b"spoiled" not in (theirs.keep_policy / "model.safetensors").read_bytes()
@@ -118,10 +121,10 @@ def test_a_checkpoint_tells_its_step_and_the_run_that_made_it(made, work, saved)
     command = work(document).arguments
     assert options(command)["--policy"] == str(at / "pretrained_model")
     assert options(command)["--policy-step"] == "300"
-    assert f"--tag=policy_run={checkpoint.read(at).run}" in command
+    assert f"--tag=policy_run={checkpoint.read_manifest(at).run}" in command
     tags = container.publishing(document, folders(document)).tags
     assert tags["policy_step"] == "300"
-    assert tags["policy_checkpoint_sha256"] == checkpoint.read(at).digest
+    assert tags["policy_checkpoint_sha256"] == checkpoint.read_manifest(at).digest
 
 
 @pytest.mark.parametrize(
@@ -135,16 +138,18 @@ def test_a_checkpoint_tells_its_step_and_the_run_that_made_it(made, work, saved)
     ],
 )
 def test_a_step_is_told_by_the_name_where_nothing_else_tells_it(made, policy, tmp_path, uri, step):
-    named = Source(role="policy", kind="blob_url", uri=uri)
+    named = JobSource(role="policy", kind="blob_url", uri=uri)
     document = made(policy=named, dataset=None, env="pusht")
     command = container.work(document, {named: policy("came")}, tmp_path).arguments
     assert options(command)["--policy-step"] == step
 
 
 def test_step_and_run_of_a_registered_policy_are_those_that_the_registry_told(made, policy, tmp_path):
-    named = Source(role="policy", kind="registered_model", uri="models:/pusht-act/1")
+    named = JobSource(role="policy", kind="registered_model", uri="models:/pusht-act/1")
     document, came = made(policy=named, dataset=None, env="pusht"), policy("came")
-    parentage.keep(Path(document.placement.cache), came, {"policy_run": "lerobot-train-1", "policy_step": "400"})
+    model_lineage.write_policy_lineage(
+        Path(document.placement.cache), came, {"policy_run": "lerobot-train-1", "policy_step": "400"}
+    )
     command = container.work(document, {named: came}, tmp_path).arguments
     assert options(command)["--policy-step"] == "400"
     assert "--tag=policy_run=lerobot-train-1" in command
@@ -160,7 +165,7 @@ def test_the_tracking_run_has_the_names_of_the_contract(made):
     assert {"policy_repo_id", "dataset_repo_id", "eval_episodes", "env", "seed"} <= told.params.keys()
     assert told.params["dataset_repo_id"] == "lerobot/pusht"
     assert not {"policy_type", "device", "fps", "env_steps"} & told.params.keys()  # the launcher's; and never said
-    fetched = Source(role="policy", kind="huggingface", uri="owner/policy")
+    fetched = JobSource(role="policy", kind="huggingface", uri="owner/policy")
     assert container.tracked(made(policy=fetched, policy_type="pi0")).experiment == "lerobot-pi0-inference"
     assert container.tracked(made(policy=fetched)).experiment == "lerobot-policy-inference"
     assert "options" not in container.tracked(made()).params
@@ -210,10 +215,10 @@ def test_the_hub_is_left_alone_where_everything_lies_here(made, work):
 
 
 def test_a_type_that_lerobot_does_not_know_is_told_with_those_that_it_does():
-    unknown_type.refuse("act", {"act": object}, "/policy")
+    loaded_policy.require_known_type("act", {"act": object}, "/policy")
     with pytest.raises(
         ValueError, match=r"^/policy is of type wonder, which LeRobot \S+ does not know; it knows act, pi0$"
     ):
-        unknown_type.refuse("wonder", {"pi0": object, "act": object}, "/policy")
+        loaded_policy.require_known_type("wonder", {"pi0": object, "act": object}, "/policy")
     with pytest.raises(ValueError, match="does not know"):
-        unknown_type.refuse(["act"], {"act": object}, "/policy")
+        loaded_policy.require_known_type(["act"], {"act": object}, "/policy")

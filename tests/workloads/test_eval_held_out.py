@@ -11,7 +11,8 @@ from types import ModuleType
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from robotrain_workloads.lerobot_eval import held_out
+from robotrain_workloads.lerobot import dataset
+from robotrain_workloads.lerobot_eval.inputs import held_out
 
 PUSHT = Path(__file__).parents[2] / "examples/pusht-mini/dataset"
 
@@ -61,15 +62,15 @@ def tensors(numbers) -> bytes:
 
 
 def test_held_out_ones_are_the_last_of_each_task(trained):
-    found = held_out.chosen(None, PUSHT, trained())
+    found = held_out.choose_episodes(None, PUSHT, trained())
     assert found.episodes == [36, 37, 38, 39, 49]
     assert found.held_out
     assert found.why == "5 episodes of 50 may be replayed: those that training held out"
-    assert held_out.chosen("held-out", PUSHT, trained("again")).episodes == found.episodes
+    assert held_out.choose_episodes("held-out", PUSHT, trained("again")).episodes == found.episodes
 
 
 def test_only_of_those_that_it_was_trained_on(trained):
-    found = held_out.chosen(None, PUSHT, trained(episodes=list(range(10)), eval_split=0.25))
+    found = held_out.choose_episodes(None, PUSHT, trained(episodes=list(range(10)), eval_split=0.25))
     assert found.episodes == [7, 8, 9]
 
 
@@ -84,22 +85,22 @@ def test_only_of_those_that_it_was_trained_on(trained):
     ],
 )
 def test_all_of_them_where_nobody_knows_and_it_says_why(trained, changes, why):
-    found = held_out.chosen(None, PUSHT, trained(**changes))
+    found = held_out.choose_episodes(None, PUSHT, trained(**changes))
     assert found.episodes == list(range(50))
     assert not found.held_out
     assert found.why.startswith("all 50 episodes may be replayed: ")
     assert re.search(why, found.why)
     with pytest.raises(ValueError, match=why):
-        held_out.chosen("held-out", PUSHT, trained("again", **changes))
+        held_out.choose_episodes("held-out", PUSHT, trained("again", **changes))
 
 
 def test_a_policy_that_says_nothing_and_one_that_was_never_trained(policy):
-    assert "no train_config.json" in held_out.chosen(None, PUSHT, policy()).why
-    found = held_out.chosen(None, PUSHT, None)
+    assert "no train_config.json" in held_out.choose_episodes(None, PUSHT, policy()).why
+    found = held_out.choose_episodes(None, PUSHT, None)
     assert (found.episodes, found.held_out) == ([36, 37, 38, 39, 49], True)  # as a trained one, so that they compare
     assert "that a training holds out by default (--val-split 0.1)" in found.why
-    assert held_out.chosen("held-out", PUSHT, None) == found
-    assert held_out.chosen("3", PUSHT, None) == (
+    assert held_out.choose_episodes("held-out", PUSHT, None) == found
+    assert held_out.choose_episodes("3", PUSHT, None) == (
         [3],
         False,
         "1 episode of 50 may be replayed, as asked: the policy is untrained",
@@ -109,16 +110,16 @@ def test_a_policy_that_says_nothing_and_one_that_was_never_trained(policy):
 def test_a_torn_policy_is_no_reason_to_fail(trained):
     at = trained()
     (at / "normalizer.safetensors").write_bytes(b"12345678{")
-    assert len(held_out.chosen(None, PUSHT, at).episodes) == 50
+    assert len(held_out.choose_episodes(None, PUSHT, at).episodes) == 50
 
 
 def test_those_that_are_asked_for_are_called_held_out_when_all_are(trained):
     at = trained()
-    assert held_out.chosen("49,36", PUSHT, at)[:2] == ([36, 49], True)
-    assert held_out.chosen("35-36", PUSHT, at)[:2] == ([35, 36], False)
-    assert held_out.chosen("all", PUSHT, at)[:2] == (list(range(50)), False)
+    assert held_out.choose_episodes("49,36", PUSHT, at)[:2] == ([36, 49], True)
+    assert held_out.choose_episodes("35-36", PUSHT, at)[:2] == ([35, 36], False)
+    assert held_out.choose_episodes("all", PUSHT, at)[:2] == (list(range(50)), False)
     with pytest.raises(ValueError, match="has 50 episodes, numbered from 0, and no episode 50"):
-        held_out.chosen("50", PUSHT, at)
+        held_out.choose_episodes("50", PUSHT, at)
 
 
 @pytest.mark.parametrize(
@@ -133,13 +134,13 @@ def test_those_that_are_asked_for_are_called_held_out_when_all_are(trained):
 )
 def test_what_an_earlier_training_saw_is_not_held_out(trained, base, episodes, held):
     at = trained("tuned", begun=trained("tuned before", begun=trained("base", **base)))
-    found = held_out.chosen(None, PUSHT, at)
+    found = held_out.choose_episodes(None, PUSHT, at)
     assert found[:2] == (episodes, held)
     assert held or found.why.endswith(": an earlier training of the policy saw all that its last one held out")
-    assert held_out.chosen("36", PUSHT, at).held_out is (36 in episodes and held)
+    assert held_out.choose_episodes("36", PUSHT, at).held_out is (36 in episodes and held)
     if not held:
         with pytest.raises(ValueError, match="an earlier training of the policy saw all"):
-            held_out.chosen("held-out", PUSHT, at)
+            held_out.choose_episodes("held-out", PUSHT, at)
 
 
 @pytest.mark.parametrize(
@@ -158,33 +159,33 @@ def test_what_an_earlier_training_saw_is_not_held_out(trained, base, episodes, h
 )
 def test_nobody_says_held_out_where_an_earlier_training_is_not_known(trained, policy, base, why):
     at = trained("tuned", begun=base(trained, policy))
-    found = held_out.chosen(None, PUSHT, at)
+    found = held_out.choose_episodes(None, PUSHT, at)
     assert found[:2] == ([36, 37, 38, 39, 49], False)  # still those that say most
     assert re.search(f"those that its last training held out; .*{why}", found.why)
-    assert not held_out.chosen("36", PUSHT, at).held_out
-    assert re.search(why, held_out.unknown(PUSHT, at))
+    assert not held_out.choose_episodes("36", PUSHT, at).held_out
+    assert re.search(why, held_out.explain_unknown_split(PUSHT, at))
     with pytest.raises(ValueError, match=why):
-        held_out.chosen("held-out", PUSHT, at)
+        held_out.choose_episodes("held-out", PUSHT, at)
 
 
 def test_a_training_that_went_on_held_out_the_same_and_began_where_it_began(trained, tmp_path):
     gone = trained("run/checkpoints/000400/pretrained_model", begun=f"{tmp_path}/gone/000200", resumed=True)
-    assert held_out.chosen(None, PUSHT, gone)[:2] == ([36, 37, 38, 39, 49], True)
+    assert held_out.choose_episodes(None, PUSHT, gone)[:2] == ([36, 37, 38, 39, 49], True)
     base = trained("base", eval_split=0.0)
     saved = trained("run/checkpoints/000600/pretrained_model", begun=base)
     here = trained("went on", begun=saved, resumed=True)
     beside = "/robotrain/run/checkpoints/000600/pretrained_model"  # on the machine that it was trained on
     brought = trained("run/checkpoints/000800/pretrained_model", begun=beside, resumed=True)
     for at in (here, brought):
-        assert not held_out.chosen(None, PUSHT, at).held_out
+        assert not held_out.choose_episodes(None, PUSHT, at).held_out
     around = trained("around", begun=tmp_path / "around", resumed=True)
-    assert held_out.chosen(None, PUSHT, around).held_out
+    assert held_out.choose_episodes(None, PUSHT, around).held_out
 
 
 @settings(max_examples=25)
 @given(some.lists(some.sampled_from("ab"), max_size=30), some.floats(0.01, 0.99))
 def test_every_task_gives_its_part_and_no_more(tasks, part):
-    found = held_out.last(list(enumerate(tasks)), part)
+    found = dataset.select_last_episodes(list(enumerate(tasks)), part)
     for task in set(tasks):
         own = [number for number, name in enumerate(tasks) if name == task]
         held = [number for number in found if number in own]

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 from launching import PUSHT, events, launch, strict_json
-from robotrain_runtime.event import Evaluated, Metrics, Note, Track
+from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track
 from small_training import lines_until
 
 pytestmark = pytest.mark.slow

@@ -8,24 +8,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from launching import strict_json
-from robotrain_workloads.lerobot_eval import judging, keeping
-from robotrain_workloads.lerobot_eval.replay import latency
-from robotrain_workloads.lerobot_eval.replay.asked import EpisodeReplayed
-from robotrain_workloads.lerobot_eval.results import scores, strict, summary, writing
-from robotrain_workloads.lerobot_eval.results.found import About, Found, Replayed, Rolled
-from robotrain_workloads.lerobot_eval.results.interval import wilson
-from robotrain_workloads.lerobot_eval.rollout.asked import EpisodeRolled
+from robotrain_workloads.lerobot_eval.replay import replay
+from robotrain_workloads.lerobot_eval.results import result_store, scores, summary
+from robotrain_workloads.lerobot_eval.results.evaluation import (
+    EvaluationResult,
+    EvaluationSetup,
+    ReplayEpisode,
+    ReplayResult,
+    RolloutEpisode,
+    RolloutResult,
+    compute_wilson_interval,
+)
 
 POLICY = {"source": "local-path", "name": "p", "pin": None, "type": "act", "step": 400, "sha256": "0" * 64}
-MEASURED = latency.Measured(seconds={3: [0.001, 0.002], 4: [0.003, 0.010]}, computed=[0.002, 0.010])
-ABOUT = About(job_name="lerobot-eval", policy=POLICY, device="cpu", dataset="pusht-mini", env="pusht")
+MEASURED = replay.LatencySamples(seconds={3: [0.001, 0.002], 4: [0.003, 0.010]}, computed=[0.002, 0.010])
+ABOUT = EvaluationSetup(job_name="lerobot-eval", policy=POLICY, device="cpu", dataset="pusht-mini", env="pusht")
 
 
-def rolled(*successes: bool) -> Rolled:
+def rolled(*successes: bool) -> RolloutResult:
     numbered = enumerate(successes)
-    return Rolled(
+    return RolloutResult(
         episodes=[
-            EpisodeRolled(
+            RolloutEpisode(
                 index=index,
                 seed=1000 + index,
                 steps=10 * (index + 1),
@@ -41,9 +45,9 @@ def rolled(*successes: bool) -> Rolled:
     )
 
 
-def episode(number: int, steps: int, mse: float, seconds=(0.001, 0.003, math.nan)) -> EpisodeReplayed:
+def episode(number: int, steps: int, mse: float, seconds=(0.001, 0.003, math.nan)) -> ReplayEpisode:
     each = {"x": mse, "y": 3 * mse}
-    return EpisodeReplayed(
+    return ReplayEpisode(
         episode=number,
         steps=steps,
         mse=mse,
@@ -58,8 +62,8 @@ def episode(number: int, steps: int, mse: float, seconds=(0.001, 0.003, math.nan
     )
 
 
-def replayed(*episodes: EpisodeReplayed) -> Replayed:
-    return Replayed(episodes=episodes, latency=latency.of(MEASURED), seconds=2.0)
+def replayed(*episodes: ReplayEpisode) -> ReplayResult:
+    return ReplayResult(episodes=episodes, latency=replay.summarize_latency(MEASURED), seconds=2.0)
 
 
 @pytest.mark.parametrize(("seconds", "warmed", "measured"), [(63.0, 1, 1), (3.0, 4, 3), (0.0, 5, 9)])
@@ -72,9 +76,9 @@ def test_latency_of_a_slow_policy_is_measured_no_longer_than_it_takes_to_know(mo
             calls.append(episode)
             yield seconds, number % 2 == 0
 
-    monkeypatch.setattr(latency, "_acted", acted)
-    monkeypatch.setattr(latency.time, "perf_counter", lambda: clock[0])
-    found = latency.measure(None, 9, [3])
+    monkeypatch.setattr(replay, "_time_actions", acted)
+    monkeypatch.setattr(replay.time, "perf_counter", lambda: clock[0])
+    found = replay.measure_latency(None, 9, [3])
     assert (len(calls) - warmed, len(found.seconds[3])) == (measured, measured)
 
 
@@ -83,18 +87,18 @@ def test_latency_of_a_slow_policy_is_measured_no_longer_than_it_takes_to_know(mo
     [(17, 20, 0.640, 0.948), (0, 10, 0.0, 0.278), (10, 10, 0.722, 1.0), (1, 1, 0.207, 1.0), (50, 100, 0.404, 0.596)],
 )
 def test_the_interval_is_wilsons(successes, trials, low, high):
-    assert wilson(successes, trials) == (pytest.approx(low, abs=6e-4), pytest.approx(high, abs=6e-4))
+    assert compute_wilson_interval(successes, trials) == (pytest.approx(low, abs=6e-4), pytest.approx(high, abs=6e-4))
 
 
 @given(st.integers(1, 10_000).flatmap(lambda trials: st.tuples(st.integers(0, trials), st.just(trials))))
 def test_the_interval_holds_the_rate_and_stays_between_0_and_1(counted):
     successes, trials = counted
-    low, high = wilson(successes, trials)
+    low, high = compute_wilson_interval(successes, trials)
     assert 0 <= low <= successes / trials <= high <= 1
 
 
 def test_a_rollout_says_rate_interval_seeds_and_which_episodes_failed(tmp_path):
-    writing.write(Found(about=ABOUT, rolled=rolled(True, False, True, True)), tmp_path)
+    result_store.write_results(EvaluationResult(about=ABOUT, rolled=rolled(True, False, True, True)), tmp_path)
     told = strict_json(tmp_path / "eval_results.json")
     assert told["rollout"] | {"per_episode": []} == {
         "env": "pusht",
@@ -122,13 +126,15 @@ def test_a_rollout_says_rate_interval_seeds_and_which_episodes_failed(tmp_path):
 
 
 def test_without_a_failure_the_file_of_failures_is_there_and_empty(tmp_path):
-    writing.write(Found(about=ABOUT, rolled=rolled(True)), tmp_path)
+    result_store.write_results(EvaluationResult(about=ABOUT, rolled=rolled(True)), tmp_path)
     assert (tmp_path / "failure_cases.jsonl").read_bytes() == b""
 
 
 def test_a_replay_means_over_episodes_and_beside_it_over_frames():
-    found = Found(about=ABOUT, replayed=replayed(episode(3, steps=10, mse=1.0), episode(4, steps=30, mse=3.0)))
-    told = summary.of(found)
+    found = EvaluationResult(
+        about=ABOUT, replayed=replayed(episode(3, steps=10, mse=1.0), episode(4, steps=30, mse=3.0))
+    )
+    told = summary.make_summary(found)
     assert (told["aggregate_mse"], told["aggregate_mae"]) == (2.0, 1.0)
     assert (told["frame_mse"], told["frames_evaluated"], told["replay_frames_per_second"]) == (2.5, 40, 20.0)
     assert told["per_joint"][1] == {"name": "y", "mse": 6.0, "mae": 6.0, "max_error": 9.0}
@@ -142,26 +148,30 @@ def test_a_replay_means_over_episodes_and_beside_it_over_frames():
 
 def test_an_episode_whose_latency_was_not_measured_has_none():
     one = episode(7, steps=2, mse=1.0, seconds=(math.nan, math.nan))
-    (told,) = strict.plain(summary.of(Found(about=ABOUT, replayed=replayed(one))))["per_episode"]
+    (told,) = result_store.replace_non_finite(
+        summary.make_summary(EvaluationResult(about=ABOUT, replayed=replayed(one)))
+    )["per_episode"]
     assert (told["mse"], told["avg_inference_ms"], told["throughput_hz"]) == (1.0, None, None)
-    assert set(scores.of_replayed(one)) == {"ep7_mse", "ep7_mae"}
+    assert set(scores.score_replay_episode(one)) == {"ep7_mse", "ep7_mae"}
 
 
 def test_tracked_names_are_those_of_the_contract():
     one = episode(7, steps=10, mse=1.0)
-    assert set(scores.of_replayed(one)) == {"ep7_mse", "ep7_mae", "ep7_avg_inference_ms", "ep7_throughput_hz"}
-    told = scores.of_all(Found(about=ABOUT, replayed=replayed(one), rolled=rolled(True, False)))
+    assert set(scores.score_replay_episode(one)) == {"ep7_mse", "ep7_mae", "ep7_avg_inference_ms", "ep7_throughput_hz"}
+    told = scores.score_evaluation(EvaluationResult(about=ABOUT, replayed=replayed(one), rolled=rolled(True, False)))
     assert told["aggregate_mse"] == 1.0
     assert told["aggregate_throughput_hz"] == told["replay/throughput_hz"] == 250.0
     assert told["rollout/success_rate"] == 0.5
     assert told["replay/latency_p95_ms"] == 10.0
-    assert scores.of_rolled(rolled(False).episodes[0])["rollout_ep0_success"] == 0.0  # no number of a recorded episode
+    assert (
+        scores.score_rollout_episode(rolled(False).episodes[0])["rollout_ep0_success"] == 0.0
+    )  # no number of a recorded episode
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
 def test_what_is_no_number_is_null_in_every_file(tmp_path, wrong):
-    spoilt = Rolled(episodes=[replace(one, sum_reward=wrong) for one in rolled(False, True).episodes])
-    writing.write(Found(about=ABOUT, rolled=spoilt), tmp_path)
+    spoilt = RolloutResult(episodes=[replace(one, sum_reward=wrong) for one in rolled(False, True).episodes])
+    result_store.write_results(EvaluationResult(about=ABOUT, rolled=spoilt), tmp_path)
     assert strict_json(tmp_path / "eval_results.json")["rollout"]["avg_sum_reward"] is None
     named = {one["name"]: one["value"] for one in strict_json(tmp_path / "metrics.json")["metrics"]}
     assert named["avg_sum_reward"] is None
@@ -171,8 +181,8 @@ def test_what_is_no_number_is_null_in_every_file(tmp_path, wrong):
 
 @pytest.mark.parametrize(("threshold", "verdict"), [(None, "pass"), (0.5, "pass"), (0.51, "fail")])
 def test_the_verdict_is_that_of_the_threshold(tmp_path, threshold, verdict):
-    found = Found(about=ABOUT, rolled=rolled(True, False), threshold=threshold)
-    writing.write(found, tmp_path)
+    found = EvaluationResult(about=ABOUT, rolled=rolled(True, False), threshold=threshold)
+    result_store.write_results(found, tmp_path)
     told = strict_json(tmp_path / "metrics.json")
     rate = next(one for one in told["metrics"] if one["name"] == "success_rate")
     assert (told["evaluation_schema_version"], told["baseline_model_version"]) == (1, "none")
@@ -180,14 +190,14 @@ def test_the_verdict_is_that_of_the_threshold(tmp_path, threshold, verdict):
     assert rate["absolute_threshold"] == threshold
     assert rate["regression_verdict"] == "skipped"
     sentence = "the success rate 0.50 (1 of 2) is below --success-threshold 0.51"
-    assert judging.below(found) == (sentence if verdict == "fail" else "")
+    assert scores.explain_low_success(found) == (sentence if verdict == "fail" else "")
 
 
 def test_a_results_folder_is_there_whole_or_not_at_all(tmp_path):
     results = tmp_path / "outputs/eval_results"
 
     def begin():
-        with keeping.growing(results) as folder:
+        with result_store.fill_folder(results) as folder:
             (folder / "eval_results.json").write_text("half")
             raise SystemExit(143)
 
@@ -202,7 +212,7 @@ def test_results_of_an_earlier_attempt_are_replaced_and_none_of_them_is_left(tmp
     (results / "plots/old.png").touch()
     (results.parent / ".eval_results.partial").mkdir()  # of one that was killed
     (results.parent / ".eval_results.partial/half.json").touch()
-    with keeping.growing(results) as folder:
+    with result_store.fill_folder(results) as folder:
         (folder / "new.json").touch()
         assert (results / "plots/old.png").exists()
     assert [path.relative_to(results.parent).as_posix() for path in results.parent.rglob("*")] == [
@@ -237,7 +247,7 @@ def test_results_of_an_earlier_attempt_are_replaced_and_none_of_them_is_left(tmp
 )
 def test_scores_come_with_the_conditions_that_they_hold_under(asked, told):
     ways = {"rolled": rolled(True), "replayed": replayed(episode(3, 10, 1.0), episode(4, 10, 1.0))}
-    found = summary.of(Found(about=replace(ABOUT, **asked), **ways))
+    found = summary.make_summary(EvaluationResult(about=replace(ABOUT, **asked), **ways))
     assert found["conditions"] == told
     assert {name: found["rollout"][name] for name in asked.keys() & found["rollout"].keys()}.items() <= asked.items()
     assert found["options"] == asked.get("options", [])
@@ -245,7 +255,9 @@ def test_scores_come_with_the_conditions_that_they_hold_under(asked, told):
 
 def test_long_starts_are_told_apart_by_their_digest():
     said = {
-        summary.of(Found(about=replace(ABOUT, starts=f"[{'1, ' * 99}{last}]"), rolled=rolled(True)))["conditions"]
+        summary.make_summary(
+            EvaluationResult(about=replace(ABOUT, starts=f"[{'1, ' * 99}{last}]"), rolled=rolled(True))
+        )["conditions"]
         for last in (1, 2)
     }
     assert len(said) == 2
@@ -253,5 +265,5 @@ def test_long_starts_are_told_apart_by_their_digest():
 
 
 def test_a_rate_that_is_too_low_is_seen_to_be_lower():
-    found = Found(about=ABOUT, rolled=rolled(*[True] * 139, *[False] * 60), threshold=0.7)
-    assert judging.below(found) == "the success rate 0.698 (139 of 199) is below --success-threshold 0.7"
+    found = EvaluationResult(about=ABOUT, rolled=rolled(*[True] * 139, *[False] * 60), threshold=0.7)
+    assert scores.explain_low_success(found) == "the success rate 0.698 (139 of 199) is below --success-threshold 0.7"

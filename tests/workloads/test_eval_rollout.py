@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from launching import PUSHT, events, python
-from robotrain_runtime.event import Note
+from robotrain_runtime.contract.event import Note
 from small_training import lines_until
 
 pytestmark = pytest.mark.slow

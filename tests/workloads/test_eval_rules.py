@@ -6,27 +6,27 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from robotrain.job import Job
-from robotrain_runtime.document import Source
-from robotrain_workloads.lerobot_eval import episode_list
-from robotrain_workloads.lerobot_eval.parameters import Parameters
-from robotrain_workloads.lerobot_eval.workload import check
+from robotrain.model.job import Job
+from robotrain_runtime.contract.document import JobSource
+from robotrain_workloads.lerobot_eval.inputs import selection
+from robotrain_workloads.lerobot_eval.parameters import EvalParameters
+from robotrain_workloads.lerobot_eval.workload import check_job
 
-POLICY = Source(role="policy", kind="local_path", uri="/policy")
-DATASET = Source(role="dataset", kind="local_path", uri="/data")
+POLICY = JobSource(role="policy", kind="local_path", uri="/policy")
+DATASET = JobSource(role="dataset", kind="local_path", uri="/data")
 
 
 def told(*sources, args=(), **parameters) -> dict[str, list]:
     """The problems of a job by their codes."""
     job = Job(
         workload="lerobot-eval",
-        parameters=tuple(vars(Parameters(**parameters)).items()),
+        parameters=tuple(vars(EvalParameters(**parameters)).items()),
         sources=sources,
         trainer_args=tuple(args),
     )
     found: dict[str, list] = {}
-    for problem in check(job):
-        assert problem.instead, f"{problem.title}: no way out"
+    for problem in check_job(job):
+        assert problem.suggestions, f"{problem.title}: no way out"
         found.setdefault(problem.code, []).append(problem)
     return found
 
@@ -77,9 +77,9 @@ def test_episodes_that_cannot_be_meant(text):
 def test_episodes_are_those_that_the_text_names(parts):
     text = ", ".join(str(first) if not more else f"{first}-{first + more}" for first, more in parts)
     meant = sorted({number for first, more in parts for number in range(first, first + more + 1)})
-    assert episode_list.chosen(episode_list.read(text), 60) == meant
+    assert selection.select_episodes(selection.parse_episodes(text), 60) == meant
     with pytest.raises(ValueError, match=f"no episode {meant[-1]}"):
-        episode_list.chosen(episode_list.read(text), meant[-1])
+        selection.select_episodes(selection.parse_episodes(text), meant[-1])
 
 
 @pytest.mark.parametrize("text", ["hard", "[]", "{", "[[1,2]]", '{"turn": 1}', '{"tum": [0, 1]}', "[" * 9999])
@@ -181,7 +181,7 @@ def test_what_was_said_wrongly_is_not_missing_as_well(robotrain, words, says, co
 
 
 def test_a_job_file_and_a_call_say_starts_as_they_are(robotrain, tmp_path):
-    import robotrain as api
+    from robotrain import api, errors
 
     file = tmp_path / "job.yaml"
     job = "workload: lerobot-eval\nsources: {policy: {local_path: /p}}\nparameters:\n  env: pusht\n  starts: "
@@ -190,5 +190,5 @@ def test_a_job_file_and_a_call_say_starts_as_they_are(robotrain, tmp_path):
     assert json.loads(next(row["value"] for row in rows if row["name"] == "starts")) == {"distance": [40, 80.5]}
     rows = api.explain(str(file), platform="local", starts=[[256, 400, 200, 300, 0.8]])
     assert next(row["value"] for row in rows if row["name"] == "starts") == "[[256, 400, 200, 300, 0.8]]"
-    with pytest.raises(api.Rejected, match=r"--env takes one of pusht, aloha \(use --env pusht\)"):
+    with pytest.raises(errors.Rejected, match=r"--env takes one of pusht, aloha \(use --env pusht\)"):
         api.explain(str(file), platform="local", env="pusth")

@@ -5,14 +5,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import mounts
-from robotrain_runtime.document import Mount, Source
-from robotrain_runtime.preflight import preflight
+from robotrain_runtime.contract import document as contract_document
+from robotrain_runtime.contract.document import JobSource, Mount
+from robotrain_runtime.preflight import run_preflight
 from robotrain_workloads.lerobot_train import container
 
-ASSET = Source(role="dataset", kind="data_asset", uri="azureml:pusht:3")
-BLOB = Source(role="dataset", kind="blob_url", uri="https://a.blob.core.windows.net/c/more")
-MODEL = Source(role="init_policy", kind="model_asset", uri="azureml:act-pusht:7")
+ASSET = JobSource(role="dataset", kind="data_asset", uri="azureml:pusht:3")
+BLOB = JobSource(role="dataset", kind="blob_url", uri="https://a.blob.core.windows.net/c/more")
+MODEL = JobSource(role="init_policy", kind="model_asset", uri="azureml:act-pusht:7")
 DATASET_0 = "AZURE_ML_INPUT_dataset_asset_0"
 INIT = "AZURE_ML_INPUT_init_from_policy_model"
 
@@ -36,7 +36,7 @@ def job(training, monkeypatch):
 def of_data(document) -> list[str]:
     """What preflight finds, but for the environment, which is none in these tests."""
     ours = ("data-unusable", "mount-missing", "mount-empty", "source-unreachable")
-    return [one.title for one in preflight(document) if one.code in ours]
+    return [one.title for one in run_preflight(document) if one.code in ours]
 
 
 @pytest.mark.parametrize("name", [DATASET_0, DATASET_0.upper()])
@@ -77,7 +77,7 @@ def test_mounts_and_blobs_are_merged_in_the_order_of_the_document(job, pusht, tm
         shutil.copytree(pusht, folder)
     for order in ((ASSET, BLOB, more), (more, BLOB, ASSET)):
         document = dataclasses.replace(job({ASSET: "dataset_asset_0", more: "dataset_asset_1"}), sources=order)
-        assert mounts.fetched(document) == (BLOB,)
+        assert contract_document.list_fetched_sources(document) == (BLOB,)
         data = {source: folders[source] for source in order}
         made = container.prepare(document, data, dict.fromkeys(order, ""))
         assert made.sources == order
@@ -125,7 +125,7 @@ def test_a_mounted_model_that_is_none_is_told(job, dataset, tmp_path, monkeypatc
         ((ASSET,), "azureml-lerobot-asset", "azureml-data-asset"),
         ((BLOB,), "azureml-lerobot-blob", "azure-blob"),
         ((ASSET, BLOB), "azureml-lerobot-mixed", "mixed"),
-        ((Source(role="dataset", kind="huggingface", uri="u/d"),), "azureml-lerobot-hf", "huggingface"),
+        ((JobSource(role="dataset", kind="huggingface", uri="u/d"),), "azureml-lerobot-hf", "huggingface"),
     ],
 )
 def test_a_model_says_where_it_comes_from(job, sources, source, dataset_source):

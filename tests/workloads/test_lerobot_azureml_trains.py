@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import checkpoint, document, event
-from robotrain_runtime.document import Mount, Source
-from robotrain_runtime.event import Published, Registered, Tracking
+from robotrain_runtime.contract import checkpoint, document, event
+from robotrain_runtime.contract.document import JobSource, Mount
+from robotrain_runtime.contract.event import Published, Registered, Tracking
 from small_training import SMALL, STEPS
 
 pytestmark = pytest.mark.slow
@@ -41,7 +41,7 @@ def test_it_trains_on_what_is_mounted_keeps_its_checkpoints_and_registers_one(
     theirs = said(training_python, MAKE, uri)
     output = tmp_path / "wd" / "checkpoints"
     output.mkdir(parents=True)
-    assets = tuple(Source(role="dataset", kind="data_asset", uri=f"azureml:pusht:{number}") for number in (1, 2))
+    assets = tuple(JobSource(role="dataset", kind="data_asset", uri=f"azureml:pusht:{number}") for number in (1, 2))
     placement = {
         "environment": training_environment,
         "tracking_uri": uri,
@@ -56,7 +56,7 @@ def test_it_trains_on_what_is_mounted_keeps_its_checkpoints_and_registers_one(
     }
     made = training(placement=placement, args=SMALL["act"], register_checkpoint="pusher", **STEPS)
     made = replace(made, platform="azureml", sources=assets)
-    (tmp_path / "job.json").write_text(document.dump(made))
+    (tmp_path / "job.json").write_text(document.format_document(made))
     environ = {
         "MLFLOW_RUN_ID": theirs,
         "AZUREML_RUN_ID": "job-1",
@@ -67,12 +67,12 @@ def test_it_trains_on_what_is_mounted_keeps_its_checkpoints_and_registers_one(
     command = [sys.executable, "-m", "robotrain_runtime", "run", str(tmp_path / "job.json")]
     done = subprocess.run(command, env={**os.environ, **environ}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
-    told = [found.event for line in done.stdout.splitlines() if (found := event.read(line))]
+    told = [found.event for line in done.stdout.splitlines() if (found := event.parse_event(line))]
     assert [one.run_id for one in told if isinstance(one, Tracking)] == [theirs]
     assert [(one.name, one.version) for one in told if isinstance(one, Registered)] == [("pusher", "1")]
-    kept = [folder for _, folder in checkpoint.steps(output)]
+    kept = [folder for _, folder in checkpoint.list_checkpoints(output)]
     assert kept
-    assert [checkpoint.wrong_with(folder) for folder in kept] == [""] * len(kept)
+    assert [checkpoint.validate_checkpoint(folder) for folder in kept] == [""] * len(kept)
     addresses = {one.to for one in told if isinstance(one, Published)}
     assert {f"azureml://datastores/store/paths/azureml/job-1/checkpoints/{folder.name}" for folder in kept} <= addresses
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import checkpoint
+from robotrain_runtime.contract import checkpoint
 from robotrain_workloads.lerobot_train import container
 
 RUN = "lerobot-train-00000000-1"
@@ -15,7 +15,7 @@ def elsewhere(training, pusht, saved, tmp_path):
 
     def make(submission: str, run: str = RUN):
         at = saved("disk/out/checkpoints/000200", 200, sealed=False)
-        checkpoint.seal(at, step=200, run=run, job="0" * 64, model="pretrained_model", submission=submission)
+        checkpoint.seal_checkpoint(at, step=200, run=run, job="0" * 64, model="pretrained_model", submission=submission)
         return training(pusht, placement={"submission": "THIS_ONE"}, output_dir=str(tmp_path / "disk/out"))
 
     return make

@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from robotrain_runtime.document import Source
-from robotrain_workloads.lerobot_train import container, trainer_args
-from robotrain_workloads.lerobot_train.made import booleans, features
+from robotrain_runtime.contract.document import JobSource
+from robotrain_workloads.lerobot import options
+from robotrain_workloads.lerobot.dataset_preparation import find_boolean_features, normalize_features
+from robotrain_workloads.lerobot_train import container, parameters
 
 ROOT = Path(__file__).parents[2]
 MINI, MORE, OTHER = (ROOT / f"examples/{name}/dataset" for name in ("pusht-mini", "pusht-more", "reach-other"))
@@ -174,9 +175,9 @@ def test_a_dataset_given_twice_counts_twice(training):
 def test_truth_values_that_a_policy_reads_become_numbers_and_others_stay(training):
     info = json.loads((OTHER / "meta/info.json").read_text())
     info["features"]["next.done"] = {"dtype": "bool", "shape": [1], "names": None}
-    assert booleans(info) == ["observation.gripper_closed"]
-    assert features(info)["observation.gripper_closed"]["dtype"] == "float32"
-    assert features(info)["next.done"]["dtype"] == "bool"
+    assert find_boolean_features(info) == ["observation.gripper_closed"]
+    assert normalize_features(info)["observation.gripper_closed"]["dtype"] == "float32"
+    assert normalize_features(info)["next.done"]["dtype"] == "bool"
     assert prepared(training(OTHER)) is not None
 
 
@@ -188,8 +189,8 @@ def test_h1_14_images_are_normalised_by_one_rule_that_the_job_says(training, sai
         document = training(MINI, **said)
         document = replace(document, sources=tuple(replace(one, kind=kind) for one in document.sources))
         work = container.work(document, dict.fromkeys(document.sources, MINI), Path(document.placement.work))
-        assert trainer_args.value_of(work.arguments, option) == used
-    assert trainer_args.OWNED[option] == "--image-normalization"
+        assert options.get_option_value(work.arguments, option) == used
+    assert parameters.OWNED_OPTIONS[option] == "--image-normalization"
 
 
 def test_a_frame_may_lie_a_quarter_of_the_time_to_the_next_away_from_its_own(training):
@@ -198,7 +199,7 @@ def test_a_frame_may_lie_a_quarter_of_the_time_to_the_next_away_from_its_own(tra
     def tolerance(folder, *args):
         document = training(folder, args)
         work = container.work(document, dict.fromkeys(document.sources, folder), Path(document.placement.work))
-        return trainer_args.value_of(work.arguments, "--tolerance_s")
+        return options.get_option_value(work.arguments, "--tolerance_s")
 
     assert tolerance(camera) == "0.025"
     assert tolerance(camera, "--tolerance_s=0.04") == "0.04"
@@ -206,7 +207,7 @@ def test_a_frame_may_lie_a_quarter_of_the_time_to_the_next_away_from_its_own(tra
 
 
 def test_where_data_comes_from_is_told_of_each_source_with_its_own_extent(training, tmp_path):
-    blob = Source(role="dataset", kind="blob_url", uri="https://a.blob.core.windows.net/c/more")
+    blob = JobSource(role="dataset", kind="blob_url", uri="https://a.blob.core.windows.net/c/more")
     document = training([MINI, blob])
     (tmp_path / "meta").mkdir()
     each = [{"episodes": 50, "frames": 2000}, {"episodes": 20, "frames": 800}]

@@ -7,7 +7,9 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from robotrain_workloads.lerobot_train import container, trainer_args
+from robotrain_workloads.lerobot import options
+from robotrain_workloads.lerobot_train import container
+from robotrain_workloads.lerobot_train import parameters as lerobot_train_parameters
 
 HUB = "huggingface"
 
@@ -24,7 +26,7 @@ def test_h1_01_a_policy_to_start_from_is_never_a_place_to_push_to(training, push
     assert f"--policy.path={folder}" in asked
     assert "--policy.push_to_hub=false" in asked
     assert not any(part.startswith("--policy.repo_id") for part in asked)
-    assert "--policy.repo_id" in trainer_args.OWNED
+    assert "--policy.repo_id" in lerobot_train_parameters.OWNED_OPTIONS
 
 
 def test_h1_05_nothing_is_registered_unless_it_is_asked_for(training):
@@ -46,8 +48,8 @@ def test_h1_07_a_model_is_told_one_place_that_its_data_came_from(training):
 def test_h1_08_there_is_a_checkpoint_at_the_end_whatever_is_asked_for(training, parameters):
     asked = command(training(register_checkpoint="m", **parameters))
     assert not any(part.startswith("--save_checkpoint=") for part in asked)
-    assert "--save_checkpoint" in trainer_args.OWNED
-    assert int(trainer_args.value_of(asked, "--save_freq") or 0) > 0
+    assert "--save_checkpoint" in lerobot_train_parameters.OWNED_OPTIONS
+    assert int(options.get_option_value(asked, "--save_freq") or 0) > 0
 
 
 def test_h1_11_the_held_out_part_and_the_warm_up_reach_the_trainer(training):

@@ -4,15 +4,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from robotrain_workloads.lerobot.dataset import find_dataset_problems, list_cameras
 from robotrain_workloads.lerobot_train import container
-from robotrain_workloads.lerobot_train.dataset import cameras, wrong
 
 FILM = ((b"ftyp", b"12345678isom"), (b"mdat", b"12345678pictures"), (b"moov", b"12345678index"))
 """The parts of one, each with room for its head."""
 
 
 def said(folder: Path) -> str:
-    return " / ".join(wrong(folder))
+    return " / ".join(find_dataset_problems(folder))
 
 
 def test_a_whole_dataset_has_nothing_wrong(dataset, pusht):
@@ -149,8 +149,8 @@ def test_nothing_to_learn(dataset):
 
 def test_cameras_are_images_and_videos():
     features = {"a": {"dtype": "image"}, "b": {"dtype": "video"}, "c": {"dtype": "float32"}}
-    assert cameras({"features": features}) == ["a", "b"]
-    assert cameras({}) == []
+    assert list_cameras({"features": features}) == ["a", "b"]
+    assert list_cameras({}) == []
 
 
 def test_an_output_folder_with_something_in_it_is_refused_and_an_empty_one_is_not(training, tmp_path, pusht):

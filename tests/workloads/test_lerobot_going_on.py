@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import checkpoint
-from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome, Track
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Outcome, Track
 from small_training import SMALL, Trained, lines_until, tensors
 
 pytestmark = pytest.mark.slow
@@ -90,11 +90,11 @@ def test_a_run_that_was_killed_goes_on_when_it_is_started_again(start, train, pu
     process = start(pusht, SMALL["act"], **given)
     with not_for_ever(process):
         list(lines_until(process, '"event": "checkpoint"'))
-        while not checkpoint.read(parent / "000060"):
+        while not checkpoint.read_manifest(parent / "000060"):
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGKILL)
         assert '"event": "outcome"' not in process.communicate()[0]
-    good, _ = checkpoint.last_good(parent) or (0, None)
+    good, _ = checkpoint.find_last_complete(parent) or (0, None)
     assert 60 <= good < 240
 
     again = train(pusht, SMALL["act"], **given)
@@ -105,9 +105,9 @@ def test_a_run_that_was_killed_goes_on_when_it_is_started_again(start, train, pu
     left = [step for step in (120, 180, 240) if step > good]
     assert list(losses(again, "val/loss")) == left
     assert [one.step for one in again.events(Checkpoint)] == left
-    there = dict(checkpoint.steps(parent))
+    there = dict(checkpoint.list_checkpoints(parent))
     assert sorted(there) == [60, 120, 180, 240]
-    assert [checkpoint.wrong_with(folder) for folder in there.values()] == [""] * 4
+    assert [checkpoint.validate_checkpoint(folder) for folder in there.values()] == [""] * 4
     assert (parent / "last").resolve() == there[240]
 
 
@@ -119,8 +119,8 @@ def test_a_run_that_was_stopped_goes_on_in_a_run_of_its_own(start, train, pusht,
         os.killpg(process.pid, signal.SIGTERM)
         process.communicate()
     assert process.returncode == 143
-    ((step, saved),) = checkpoint.steps(tmp_path / "work/outputs/checkpoints")
-    assert checkpoint.wrong_with(saved) == ""
+    ((step, saved),) = checkpoint.list_checkpoints(tmp_path / "work/outputs/checkpoints")
+    assert checkpoint.validate_checkpoint(saved) == ""
     before = {path: path.lstat().st_mtime_ns for path in (tmp_path / "work/outputs").rglob("*")}
 
     total = step + 6

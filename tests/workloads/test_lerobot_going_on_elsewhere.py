@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 from azure_stand_in.fixtures import azure, azure_session
-from robotrain_runtime import checkpoint, document
-from robotrain_runtime.event import Metrics, Note, Outcome, Published, Tracking
+from robotrain_runtime.contract import checkpoint, document
+from robotrain_runtime.contract.event import Metrics, Note, Outcome, Published, Tracking
 from robotrain_sources.data_environment import ENVIRONMENT as DATA
 from small_training import SMALL, STEPS, Trained, lines_until
 
@@ -42,7 +42,7 @@ def machine(azure, training, training_environment, pusht, tmp_path, monkeypatch)
     given = STEPS | {"training_steps": TOTAL, "save_freq": EVERY, "log_freq": 10, "eval_freq": 0, "publish_url": url}
     made = training(pusht, SMALL["act"], place, **given)
     halves = {**made.halves, "target.blob_url": "robotrain_sources.blob_url.target"}
-    (tmp_path / "job.json").write_text(document.dump(dataclasses.replace(made, halves=halves)))
+    (tmp_path / "job.json").write_text(document.format_document(dataclasses.replace(made, halves=halves)))
     started: list[subprocess.Popen[str]] = []
 
     def start(submission: str) -> subprocess.Popen[str]:
@@ -98,7 +98,7 @@ def test_it_goes_on_from_what_it_published_as_the_same_tracking_run(machine, tmp
     assert min(one.step for one in ran.events(Metrics) if "train/loss" in one.values) == step + 10
     assert ran.events(Published)[-1].to == f"{machine.url}/{TOTAL:06}"
 
-    made = checkpoint.read(ran.work / f"outputs/checkpoints/{TOTAL:06}")
+    made = checkpoint.read_manifest(ran.work / f"outputs/checkpoints/{TOTAL:06}")
     (first,) = [json.loads(line.partition(" ")[2])["run_id"] for line in before if '"event": "tracking"' in line]
     assert (made.submission, made.tracking) == ("wf-7", first)
     assert [one.run_id for one in ran.events(Tracking)] == [first]

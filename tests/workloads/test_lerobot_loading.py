@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
-from robotrain_runtime import document
-from robotrain_runtime.event import Note
-from robotrain_workloads.lerobot_train import container, loading
-from robotrain_workloads.lerobot_train.trainer_args import value_of
+from robotrain_runtime.contract import document
+from robotrain_runtime.contract.event import Note
+from robotrain_workloads.lerobot.options import get_option_value
+from robotrain_workloads.lerobot_train import container, trainer_options
 from small_training import SMALL, STEPS
 
 MIB = 1 << 20
@@ -24,7 +24,7 @@ def has(monkeypatch):
     """Say how much shared memory this machine has: `has(64 * MIB)`; None for a machine without such a place."""
 
     def say(size: int | None) -> None:
-        monkeypatch.setattr(loading, "free", lambda place: size)
+        monkeypatch.setattr(trainer_options, "get_free_shared_memory", lambda place: size)
 
     return say
 
@@ -41,7 +41,7 @@ def asked(document) -> tuple[int, list[str]]:
     data = {source: Path(source.uri) for source in document.sources}
     work = container.work(document, data, Path(document.placement.work))
     assert all(isinstance(note, Note) and note.level == "warning" for note in work.notes)
-    return int(value_of(work.arguments, "--num_workers") or -1), [note.text for note in work.notes]
+    return int(get_option_value(work.arguments, "--num_workers") or -1), [note.text for note in work.notes]
 
 
 def test_a_machine_with_enough_changes_nothing(training, dataset, has):
@@ -142,8 +142,8 @@ def test_never_more_than_asked_for_and_silence_when_it_is_as_many(training, data
 
 
 def test_the_real_place_is_read(tmp_path):
-    assert (loading.free(tmp_path) or 0) > 0
-    assert loading.free(tmp_path / "gone") is None
+    assert (trainer_options.get_free_shared_memory(tmp_path) or 0) > 0
+    assert trainer_options.get_free_shared_memory(tmp_path / "gone") is None
 
 
 @pytest.mark.slow
@@ -153,7 +153,9 @@ def test_a_training_in_a_container_of_64_mib_comes_to_its_end(training, training
         pytest.skip("this machine gives nobody a /dev/shm of his own")
     place = {"environment": training_environment, "work": str(tmp_path / "work")}
     given = {**STEPS, "batch_size": 8, "num_workers": 4, "training_steps": 2}
-    (tmp_path / "job.json").write_text(document.dump(training(recorded / "large-images", SMALL["act"], place, **given)))
+    (tmp_path / "job.json").write_text(
+        document.format_document(training(recorded / "large-images", SMALL["act"], place, **given))
+    )
     command = [*IN_64_MIB, sys.executable, "-m", "robotrain_runtime", "run", str(tmp_path / "job.json")]
     told = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert told.returncode == 0, told.stdout

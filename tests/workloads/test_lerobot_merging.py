@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 from old_dataset import as_v21
-from robotrain_runtime import half
-from robotrain_runtime.document import Source
-from robotrain_runtime.event import Metrics, Outcome, Stage
-from robotrain_workloads.lerobot_train import container, preparing
+from robotrain_runtime.contract import container_plugin
+from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.event import Metrics, Outcome, Stage
+from robotrain_workloads.lerobot import dataset_preparation
+from robotrain_workloads.lerobot_train import container
 from small_training import SMALL
 
 pytestmark = pytest.mark.slow
@@ -45,9 +46,9 @@ def digest(folder: Path) -> str:
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
-def known(folder: Path) -> Source:
+def known(folder: Path) -> JobSource:
     """A source whose content is known by its pin."""
-    return Source(role="dataset", kind="local_path", uri=str(folder), pin=digest(folder))
+    return JobSource(role="dataset", kind="local_path", uri=str(folder), pin=digest(folder))
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def make(training, training_environment, tmp_path):
         document = training(list(datasets), placement=place, **parameters)
         data = {source: Path(source.uri) for source in document.sources}
         asked = container.prepare(document, data, dict.fromkeys(data, ""))
-        assert isinstance(asked, half.Preparation)
+        assert isinstance(asked, container_plugin.DataPreparation)
         out = tmp_path / "made"
         command = [f"{training_environment}/bin/python", *asked.arguments, str(out)]
         path = os.pathsep.join(str(ROOT / name) for name in ("workloads", "runtime"))
@@ -154,7 +155,7 @@ def test_what_lerobot_refuses_is_one_line(make):
 
 
 def test_without_room_nothing_is_begun(tmp_path):
-    program = preparing.PROGRAM
+    program = dataset_preparation.MERGE_PROGRAM
     code = (
         "import sys, shutil, runpy; full = shutil.disk_usage('/')._replace(free=1);"
         f" shutil.disk_usage = lambda path: full; runpy.run_module({program!r}, run_name='__main__')"

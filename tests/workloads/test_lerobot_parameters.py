@@ -8,31 +8,33 @@ from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
-from robotrain.job import Job
-from robotrain_runtime.parameter import Parameter, parameters_of
-from robotrain_workloads.lerobot_train import container, trainer_args
-from robotrain_workloads.lerobot_train.parameters import Parameters
-from robotrain_workloads.lerobot_train.start import Start, Way
+from robotrain.model.job import Job
+from robotrain_runtime.contract.parameter import Parameter, get_parameters
+from robotrain_workloads.lerobot import options as lerobot_options
+from robotrain_workloads.lerobot.lineage import StartMode
+from robotrain_workloads.lerobot_train import container, parameters, trainer_options
+from robotrain_workloads.lerobot_train.parameters import TrainParameters
+from robotrain_workloads.lerobot_train.start import Start
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
-DECLARED = list(parameters_of(Parameters))
+DECLARED = list(get_parameters(TrainParameters))
 
 
 def another(parameter: Parameter) -> Any:
     """A value that is not the default."""
     if parameter.choices:
         return next(choice for choice in parameter.choices if choice != parameter.default)
-    if parameter.bare is bool:
+    if parameter.bare_type is bool:
         return not parameter.default
     if parameter.name == "publish_url":
         return "/another"
-    if parameter.bare is str:
+    if parameter.bare_type is str:
         return "another"
-    return parameter.bare((parameter.default or 14) / 2) or 2
+    return parameter.bare_type((parameter.default or 14) / 2) or 2
 
 
 def job(**parameters) -> Job:
-    values = dataclasses.asdict(Parameters()) | parameters
+    values = dataclasses.asdict(TrainParameters()) | parameters
     return Job(workload="lerobot-train", parameters=tuple(values.items()))
 
 
@@ -86,7 +88,7 @@ def test_no_two_parameters_share_a_flag():
 )
 def test_a_value_out_of_bounds_is_refused(name, bad):
     with pytest.raises(ValidationError):
-        TypeAdapter(Parameters).validate_python({name: bad})
+        TypeAdapter(TrainParameters).validate_python({name: bad})
 
 
 def options(document) -> dict[str, str]:
@@ -95,12 +97,17 @@ def options(document) -> dict[str, str]:
 
 def test_an_option_that_robotrain_sets_is_owned_and_one_it_only_defaults_is_not(training):
     given = training().parameters
-    for way in typing.get_args(Way):
-        start = Start(way=way, folder=Path("/p"))
-        ours = trainer_args.names_of(list(trainer_args.owned(given, Path("/d"), Path("/o"), start)))
-        assert ours <= trainer_args.OWNED.keys()
-        assert not trainer_args.names_of(list(trainer_args.defaults(given, (), start))) & trainer_args.OWNED.keys()
-    assert "--policy.device" in trainer_args.OWNED
+    for way in typing.get_args(StartMode):
+        start = Start(mode=way, folder=Path("/p"))
+        ours = lerobot_options.list_option_names(
+            list(trainer_options.make_owned_options(given, Path("/d"), Path("/o"), start))
+        )
+        assert ours <= parameters.OWNED_OPTIONS.keys()
+        assert (
+            not lerobot_options.list_option_names(list(trainer_options.make_default_options(given, (), start)))
+            & parameters.OWNED_OPTIONS.keys()
+        )
+    assert "--policy.device" in parameters.OWNED_OPTIONS
 
 
 @pytest.mark.parametrize(
@@ -162,7 +169,7 @@ def test_the_hub_is_off_only_when_every_source_is_local(training):
 
 def test_a_version_that_is_not_locked_names_the_one_that_is():
     (problem,) = LEROBOT_TRAIN.check(job(lerobot_version="0.5.1"))
-    assert problem.instead[0].text == "--lerobot-version 0.6.1"
+    assert problem.suggestions[0].text == "--lerobot-version 0.6.1"
     assert list(LEROBOT_TRAIN.check(job(lerobot_version="0.6.1"))) == []
 
 

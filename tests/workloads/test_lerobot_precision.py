@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from robotrain_runtime.event import Checkpoint, Metrics, Outcome
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Outcome
 from robotrain_workloads.lerobot_train import container
 from small_training import SMALL, Trained, numbers
 

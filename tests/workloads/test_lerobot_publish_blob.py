@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from azure_stand_in.fixtures import azure, azure_session
-from robotrain_runtime import checkpoint
+from robotrain_runtime.contract import checkpoint
 from small_training import SMALL
 
 __all__ = ["azure", "azure_session"]
@@ -44,7 +44,7 @@ def test_a_training_goes_on_elsewhere_from_what_it_published(azure, machine, tmp
     on = machine.train("two", "--training-steps=8", f"--resume-from={url}", f"--publish-url={url}")
     assert "going on from step 6 of lerobot-train-" in on.stdout + on.stderr
     (made,) = (tmp_path / "two/local").glob("*/outputs/checkpoints")
-    assert [step for step, _ in checkpoint.steps(made)] == [8]
+    assert [step for step, _ in checkpoint.list_checkpoints(made)] == [8]
 
     left = machine("two", "submit", "--platform=local", "--dataset-path=/d", f"--resume-from={url}", "--dry-run")
     assert left.returncode == 4  # by now two runs have left checkpoints there, so one has to be named

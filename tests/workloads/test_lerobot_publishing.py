@@ -4,18 +4,18 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from robotrain.job import Job
-from robotrain_runtime.document import Source
-from robotrain_runtime.publish import publishing
+from robotrain.model.job import Job
+from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.publishing import registration
 from robotrain_workloads.lerobot_train import container
-from robotrain_workloads.lerobot_train.parameters import Parameters
+from robotrain_workloads.lerobot_train.parameters import TrainParameters
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 COMMIT = "a" * 40
 
 
 def checked(url, **others):
-    values = dataclasses.asdict(Parameters(publish_url=url, **others))
+    values = dataclasses.asdict(TrainParameters(publish_url=url, **others))
     return list(LEROBOT_TRAIN.check(Job(workload="lerobot-train", parameters=tuple(values.items()))))
 
 
@@ -61,7 +61,7 @@ def test_an_address_is_left_to_the_kinds_that_write_there(training, pusht):
     document = training(pusht, publish_url=said, keep=3)
     assert list(container.inspect(document, dict.fromkeys(document.sources, pusht))) == []
     (place,) = container.targets(document, {})
-    assert (place.to, place.keep) == (said, 3)
+    assert (place.to, place.keep_last) == (said, 3)
 
 
 def test_what_is_kept_is_what_was_published(training):
@@ -77,7 +77,7 @@ def test_a_place_knows_which_steps_the_run_will_save(training, saved, tmp_path):
     def saves(step, data=None, **starts):
         document = training(starts=starts, **given)
         (place,) = container.targets(document, data or {})
-        return place.saves and place.saves(step)
+        return place.saves_step and place.saves_step(step)
 
     assert [step for step in (0, 200, 300, 900, 1000, 1200) if saves(step)] == [300, 900, 1000]
     assert [step for step in (300, 600, 900) if saves(step, resume="https://a/c/p/000600")] == [900]
@@ -88,7 +88,7 @@ def test_a_place_knows_which_steps_the_run_will_save(training, saved, tmp_path):
 
 
 def test_a_platform_must_say_that_it_can_publish_to_a_folder():
-    (parameter,) = (one for one in dataclasses.fields(Parameters) if one.name == "publish_url")
+    (parameter,) = (one for one in dataclasses.fields(TrainParameters) if one.name == "publish_url")
     assert "publish_folder" in str(parameter.type.__metadata__)
 
 
@@ -128,7 +128,7 @@ def test_a_checkpoint_of_another_run_is_not_in_the_way_unless_it_has_a_name_that
 
 
 def test_a_model_is_told_of_its_data_by_name_and_by_what_the_name_meant(training, pusht):
-    hub = Source(role="dataset", kind="huggingface", uri="lerobot/pusht@main", pin=COMMIT)
+    hub = JobSource(role="dataset", kind="huggingface", uri="lerobot/pusht@main", pin=COMMIT)
     document = with_sources(training(register_checkpoint="m", training_steps=7), hub)
     found = asked(document, {hub: pusht})
     assert found.register == "m"
@@ -149,8 +149,8 @@ def test_a_model_is_told_of_its_data_by_name_and_by_what_the_name_meant(training
 
 def test_the_file_beside_a_model_says_in_full_what_the_tags_shorten(training):
     urls = [f"https://a.blob.core.windows.net/c/{n}" for n in range(3)]
-    blobs = [Source(role="dataset", kind="blob_url", uri=url) for url in urls]
-    asset = Source(role="dataset", kind="data_asset", uri="azureml:d:3")
+    blobs = [JobSource(role="dataset", kind="blob_url", uri=url) for url in urls]
+    asset = JobSource(role="dataset", kind="data_asset", uri="azureml:d:3")
     document = with_sources(training(dataset_id="pusht"), asset, *blobs)
     found = asked(document)
     assert found.lineage == {
@@ -162,19 +162,19 @@ def test_the_file_beside_a_model_says_in_full_what_the_tags_shorten(training):
         "dataset_repo_id": "pusht",
         "azureml_run_id": None,
     }
-    hub = asked(with_sources(training(), Source(role="dataset", kind="huggingface", uri="lerobot/pusht"))).lineage
+    hub = asked(with_sources(training(), JobSource(role="dataset", kind="huggingface", uri="lerobot/pusht"))).lineage
     assert (hub["dataset_uri"], hub["dataset_repo_id"]) == ("hf://lerobot/pusht", "lerobot/pusht")
     assert (hub["dataset_assets"], hub["blob_urls"]) == ([], [])
 
 
 def test_what_a_run_says_of_its_model_is_kept_whole(training, tmp_path):
     found = asked(training(register_checkpoint="m"))
-    publishing.keep(tmp_path, found)
-    assert publishing.kept(tmp_path) == found
+    registration.write_publishing_spec(tmp_path, found)
+    assert registration.read_publishing_spec(tmp_path) == found
 
 
 def test_the_lineage_digest_changes_with_what_a_name_meant_and_with_nothing_else(training):
-    hub = Source(role="dataset", kind="huggingface", uri="u/d", pin=COMMIT)
+    hub = JobSource(role="dataset", kind="huggingface", uri="u/d", pin=COMMIT)
     moved = dataclasses.replace(hub, pin="b" * 40)
 
     def digest(*sources, **parameters):
@@ -186,7 +186,9 @@ def test_the_lineage_digest_changes_with_what_a_name_meant_and_with_nothing_else
 
 
 def test_many_blobs_are_counted_and_named_by_one_digest(training):
-    blobs = [Source(role="dataset", kind="blob_url", uri=f"https://a.blob.core.windows.net/c/{n}") for n in range(64)]
+    blobs = [
+        JobSource(role="dataset", kind="blob_url", uri=f"https://a.blob.core.windows.net/c/{n}") for n in range(64)
+    ]
     tags = asked(with_sources(training(), *blobs)).tags
     assert (tags["blob_url_count"], tags["dataset_uri_count"]) == ("64", "64")
     assert tags["blob_urls"].startswith("64 blob URLs; sha256:")
@@ -194,7 +196,7 @@ def test_many_blobs_are_counted_and_named_by_one_digest(training):
     assert max(map(len, tags.values())) <= 256
     (one,) = blobs[:1]
     assert asked(with_sources(training(), one)).tags["blob_urls"] == one.uri
-    asset = Source(role="dataset", kind="data_asset", uri="azureml:d:3")
+    asset = JobSource(role="dataset", kind="data_asset", uri="azureml:d:3")
     mixed = asked(with_sources(training(), asset, one)).tags
     assert (mixed["dataset_source"], mixed["dataset_assets"], mixed["dataset_asset_count"]) == (
         "mixed",

@@ -8,11 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome
-from robotrain_runtime.half import Gpus
-from robotrain_workloads.lerobot_train import container, device, gpu, processes
-from robotrain_workloads.lerobot_train.agreement import Agreement
-from robotrain_workloads.lerobot_train.ending import Together
+from robotrain_runtime.contract.container_plugin import GpuRequirement
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Outcome
+from robotrain_workloads.lerobot import device, versions
+from robotrain_workloads.lerobot_train import container, multi_gpu_launcher
+from robotrain_workloads.lerobot_train.process_group import GroupStop, ProcessAgreement
 from small_training import SMALL, Trained, lines_until, numbers
 
 EXACT = ("--policy.use_vae=false", "--policy.dropout=0", "--policy.chunk_size=1", "--policy.n_action_steps=1")
@@ -87,19 +87,19 @@ def ended(process, lines, tmp_path) -> Trained:
 def test_several_gpus_are_several_processes_that_accelerate_starts(training, tmp_path):
     started = container.work(training(num_gpus=4, mixed_precision="bf16"), {}, tmp_path).arguments
     at = started.index("--")
-    assert started[:at] == ("-m", container.PROCESSES, "--count=4", "--mixed-precision=bf16")
+    assert started[:at] == ("-m", container.MULTI_GPU_LAUNCHER, "--count=4", "--mixed-precision=bf16")
     assert container.work(training(), {}, tmp_path).arguments[2:4] == started[at + 1 : at + 3] == ("--device", "auto")
-    said = processes.options(4, "bf16", 3, tmp_path / "own.json")
+    said = multi_gpu_launcher.make_accelerate_options(4, "bf16", 3, tmp_path / "own.json")
     assert {"--multi_gpu", "--num_processes=4", "--num_machines=1", "--mixed_precision=bf16"} <= set(said)
     assert {"--main_process_port=0", "--dynamo_backend=no", f"--config_file={tmp_path}/own.json"} <= set(said)
 
 
 def test_cores_are_shared_by_the_processes_unless_the_person_said_how(monkeypatch):
-    monkeypatch.setattr(device, "_cores", lambda: 16)
+    monkeypatch.setattr(device, "_count_cores", lambda: 16)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert [device.threads(count) for count in (1, 2, 4, 32)] == [15, 7, 3, 1]
+    assert [device.count_threads(count) for count in (1, 2, 4, 32)] == [15, 7, 3, 1]
     monkeypatch.setenv("OMP_NUM_THREADS", "6")
-    assert device.threads(4) == 6
+    assert device.count_threads(4) == 6
 
 
 @pytest.mark.parametrize(
@@ -107,9 +107,9 @@ def test_cores_are_shared_by_the_processes_unless_the_person_said_how(monkeypatc
     [
         ({"device": "auto"}, None),
         ({"device": "cpu", "num_gpus": 4}, None),
-        ({"device": "auto", "num_gpus": 4}, Gpus(count=4, cuda="12.8")),
-        ({"device": "cuda", "mixed_precision": "bf16"}, Gpus(count=1, bf16=True, cuda="12.8")),
-        ({"device": "cuda", "num_gpus": 2, "mixed_precision": "fp16"}, Gpus(count=2, cuda="12.8")),
+        ({"device": "auto", "num_gpus": 4}, GpuRequirement(count=4, cuda="12.8")),
+        ({"device": "cuda", "mixed_precision": "bf16"}, GpuRequirement(count=1, bf16=True, cuda="12.8")),
+        ({"device": "cuda", "num_gpus": 2, "mixed_precision": "fp16"}, GpuRequirement(count=2, cuda="12.8")),
     ],
 )
 def test_several_gpus_are_asked_for_and_one_only_when_it_was_named(training, given, asked):
@@ -120,25 +120,28 @@ def test_a_training_without_cuda_asks_for_none_of_it(tmp_path):
     lock = tmp_path / "lock.txt"
     for pin, cuda in {"torch==2.10.0": "", "nvidia-cuda-runtime==13.0.96 \\": "13.0"}.items():
         lock.write_text(f"numpy==2.2.6\n{pin}\n")
-        assert gpu.cuda(lock) == cuda
+        assert versions.read_cuda_version(lock) == cuda
 
 
 def test_the_first_process_names_a_step_that_none_has_done(tmp_path, monkeypatch):
     monkeypatch.setattr("signal.signal", lambda number, handler: None)
-    agreement = Agreement(tmp_path)
-    first, second = (Together(agreement, first=first) for first in (True, False))
-    assert not agreement.begun
-    assert [first.due(7), second.due(7)] == [False, False]
-    agreement.ask()
-    assert [second.due(8), first.due(8)] == [False, False]  # the second was ahead: it knows at the next step
-    assert [first.due(9), second.due(9)] == [True, True]
+    agreement = ProcessAgreement(tmp_path)
+    first, second = (GroupStop(agreement, first=first) for first in (True, False))
+    assert not agreement.has_started
+    assert [first.should_stop(7), second.should_stop(7)] == [False, False]
+    agreement.request_stop()
+    assert [second.should_stop(8), first.should_stop(8)] == [
+        False,
+        False,
+    ]  # the second was ahead: it knows at the next step
+    assert [first.should_stop(9), second.should_stop(9)] == [True, True]
 
 
 def test_of_processes_that_fail_the_first_one_is_heard(tmp_path):
-    agreement = Agreement(tmp_path)
+    agreement = ProcessAgreement(tmp_path)
     assert agreement.failure == ""
-    agreement.fail("ValueError: the reason")
-    agreement.fail("RuntimeError: connection closed by peer")
+    agreement.report_failure("ValueError: the reason")
+    agreement.report_failure("RuntimeError: connection closed by peer")
     assert agreement.failure == "ValueError: the reason"
 
 

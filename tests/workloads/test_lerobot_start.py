@@ -7,19 +7,19 @@ import sys
 from pathlib import Path
 
 import pytest
-from robotrain.job import Job
-from robotrain.problem import Stage
-from robotrain_runtime import checkpoint, event
-from robotrain_runtime.document import Source
-from robotrain_runtime.event import Stage as StageEvent
+from robotrain.errors import Stage
+from robotrain.model.job import Job
+from robotrain_runtime.contract import checkpoint, event
+from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.event import Stage as StageEvent
 from robotrain_workloads.lerobot_train import container
-from robotrain_workloads.lerobot_train.parameters import Parameters
+from robotrain_workloads.lerobot_train.parameters import TrainParameters
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 RUN = "lerobot-train-00000000-1"
 
 
-def folders(document) -> dict[Source, Path]:
+def folders(document) -> dict[JobSource, Path]:
     return {source: Path(source.uri) for source in document.sources}
 
 
@@ -136,7 +136,7 @@ def test_a_warm_start_is_tracked_with_the_name_and_the_version_of_its_model(trai
     }
     for uri, (name, version) in sources.items():
         document = training()
-        source = Source(role="init_policy", kind="registered_model", uri=uri)
+        source = JobSource(role="init_policy", kind="registered_model", uri=uri)
         tags = container.tracked(dataclasses.replace(document, sources=(*document.sources, source))).tags
         assert tags["warm_start.source"] == uri
         assert (tags["warm_start.model_name"], tags["warm_start.model_version"]) == (name, version)
@@ -148,15 +148,15 @@ def test_a_warm_start_is_tracked_with_the_name_and_the_version_of_its_model(trai
 
 def test_two_starts_are_one_too_many():
     sources = (
-        Source(role="dataset", kind="local_path", uri="/d"),
-        Source(role="policy", kind="huggingface", uri="u/p"),
-        Source(role="init_policy", kind="registered_model", uri="models:/m/1"),
+        JobSource(role="dataset", kind="local_path", uri="/d"),
+        JobSource(role="policy", kind="huggingface", uri="u/p"),
+        JobSource(role="init_policy", kind="registered_model", uri="models:/m/1"),
     )
-    values = tuple(dataclasses.asdict(Parameters()).items())
+    values = tuple(dataclasses.asdict(TrainParameters()).items())
     (problem,) = LEROBOT_TRAIN.check(Job(workload="lerobot-train", parameters=values, sources=sources))
     assert problem.stage.exit_code == 2
     assert problem.given == "policy u/p, init_policy models:/m/1"
-    ways = [way.text for way in problem.instead]
+    ways = [way.text for way in problem.suggestions]
     assert ways == ["--policy-repo-id u/p", "--init-from-policy-model models:/m/1"]
     assert not list(LEROBOT_TRAIN.check(Job(workload="lerobot-train", parameters=values, sources=sources[:2])))
     assert problem.stage is Stage.USAGE
@@ -176,10 +176,10 @@ def test_two_starts_are_one_too_many():
     ],
 )
 def test_going_on_where_no_steps_are_left_is_refused_before_it_is_sent(uri, steps, done):
-    values = tuple(dataclasses.asdict(Parameters(training_steps=steps)).items())
-    source = Source(role="resume", kind="blob_url", uri=uri)
+    values = tuple(dataclasses.asdict(TrainParameters(training_steps=steps)).items())
+    source = JobSource(role="resume", kind="blob_url", uri=uri)
     problems = list(LEROBOT_TRAIN.check(Job(workload="lerobot-train", parameters=values, sources=(source,))))
-    ways = [way.text for problem in problems for way in problem.instead]
+    ways = [way.text for problem in problems for way in problem.suggestions]
     assert ways == ([f"--training-steps {2 * done}"] if done else [])
     policy = dataclasses.replace(source, role="policy")
     assert not list(LEROBOT_TRAIN.check(Job(workload="lerobot-train", parameters=values, sources=(policy,))))
@@ -231,10 +231,10 @@ def test_an_attempt_that_left_nothing_usable_is_put_aside_as_a_whole(training, p
 def test_a_second_attempt_goes_on_from_its_own_checkpoint_rather_than_from_where_the_first_began(own, saved, policy):
     at = saved("other/outputs/checkpoints/000400", 400, run="lerobot-train-99999999-1")
     document = own(450)
-    begun = Source(role="resume", kind="local_path", uri=str(at))
+    begun = JobSource(role="resume", kind="local_path", uri=str(at))
     again = dataclasses.replace(document, sources=(*document.sources, begun))
     assert "000450" in options(again)["--config_path"]
-    tuned = Source(role="policy", kind="local_path", uri=str(policy()))
+    tuned = JobSource(role="policy", kind="local_path", uri=str(policy()))
     again = dataclasses.replace(document, sources=(*document.sources, tuned))
     assert "000450" in options(again)["--config_path"]
     assert "--policy.path" not in options(again)
@@ -255,10 +255,10 @@ def test_an_output_folder_elsewhere_is_the_runs_own_once_it_began_to_work_there(
     (tmp_path / "work").mkdir()
     started = [StageEvent(name=name, state="started") for name in ("preflight", "environment", "data")]
     events = tmp_path / "work/events.jsonl"
-    events.write_text("".join(event.dump(one, 1.0) + "\n" for one in started))
+    events.write_text("".join(event.format_event(one, 1.0) + "\n" for one in started))
     assert "is not empty" in refused(document)[0]
     with events.open("a") as file:
-        file.write(event.dump(StageEvent(name="work", state="started"), 2.0) + "\n")
+        file.write(event.format_event(StageEvent(name="work", state="started"), 2.0) + "\n")
     assert refused(document) == []
 
 
@@ -277,5 +277,5 @@ def test_a_resumed_run_leaves_the_folder_of_the_earlier_one_alone(training, push
     assert refused(document) == []
     work(document)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "other").rglob("*")} == before
-    assert checkpoint.wrong_with(at) == ""
+    assert checkpoint.validate_checkpoint(at) == ""
     assert json.loads((at / "training_state/training_step.json").read_text())["step"] == 400

@@ -5,7 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from robotrain_workloads.lerobot_train import text
+from robotrain_workloads.lerobot_train import trainer_monitor
 
 LINE = (
     "INFO 2026-11-20 05:52:53 ot_train.py:451 step:{step} smpl:{samples} ep:{episodes} epch:{epochs:.2f}"
@@ -44,8 +44,8 @@ def test_a_training_line_is_read_whatever_its_numbers(samples, episodes, loss, g
         update=0.1,
         data=0.01,
     )
-    read = text.window(line + more)
-    assert read.keys() == set(text.NAMES.values())
+    read = trainer_monitor.parse_window(line + more)
+    assert read.keys() == set(trainer_monitor.LOG_NAMES.values())
     assert same(read["train/loss"], loss, 3)
     assert same(read["train/grad_norm"], grad, 3)
     assert read["train/samples"] == pytest.approx(samples, rel=0.5, abs=0.5)
@@ -54,7 +54,9 @@ def test_a_training_line_is_read_whatever_its_numbers(samples, episodes, loss, g
 
 @given(st.integers(0, 10**9), NUMBER)
 def test_a_held_out_loss_is_read_with_its_exact_step(step, loss):
-    read_step, read_loss = text.held_out(f"INFO 2026-11-20 ot_train.py:673 step {step}: eval_loss={loss:.4f}")
+    read_step, read_loss = trainer_monitor.parse_held_out_loss(
+        f"INFO 2026-11-20 ot_train.py:673 step {step}: eval_loss={loss:.4f}"
+    )
     assert read_step == step
     assert same(read_loss, loss, 4)
 
@@ -64,12 +66,12 @@ def test_a_held_out_loss_is_read_with_its_exact_step(step, loss):
     [("1K", 1e3), ("2M", 2e6), ("3B", 3e9), ("4T", 4e12), ("5Q", 5e15), ("7", 7), ("-2", -2), ("1.5e+03", 1500)],
 )
 def test_suffixes(number, value):
-    assert text.window(f"step:1K smpl:{number} loss:0.1")["train/samples"] == value
+    assert trainer_monitor.parse_window(f"step:1K smpl:{number} loss:0.1")["train/samples"] == value
 
 
 @pytest.mark.parametrize(
     "line", ["", "Training: 5%|", "cfg.steps=20 (20)", "step: x", "loss:1.0", "a:1 b:2", "step 5: evaluating"]
 )
 def test_any_other_line_is_left_alone(line):
-    assert text.window(line) is None
-    assert text.held_out(line) is None
+    assert trainer_monitor.parse_window(line) is None
+    assert trainer_monitor.parse_held_out_loss(line) is None

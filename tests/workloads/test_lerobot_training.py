@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from robotrain_runtime.event import Checkpoint, Metrics, Note, Outcome, Tracking
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Outcome, Tracking
 from small_training import SMALL, Trained, lines_until
 
 pytestmark = pytest.mark.slow

@@ -8,11 +8,11 @@ import types
 from pathlib import Path
 
 import pytest
-from robotrain.job import Job
-from robotrain_runtime.event import Checkpoint, Outcome
-from robotrain_runtime.parameter import parameters_of
-from robotrain_workloads.lerobot_train import container, trainer_args, wandb_server, weights_and_biases
-from robotrain_workloads.lerobot_train.parameters import Parameters
+from robotrain.model.job import Job
+from robotrain_runtime.contract.event import Checkpoint, Outcome
+from robotrain_runtime.contract.parameter import get_parameters
+from robotrain_workloads.lerobot_train import container, parameters, wandb, wandb_connection
+from robotrain_workloads.lerobot_train.parameters import TrainParameters
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 from small_training import SMALL, Trained
 
@@ -94,7 +94,7 @@ def test_what_robotrain_sets_cannot_be_given_to_the_trainer(training, pusht, sav
     elsewhere = saved("elsewhere/000100", 100)
     document = training(pusht, wandb=True, training_steps=500, starts={"resume": elsewhere})
     assert "--wandb.run_id" in told(document)
-    assert told(document).keys() - trainer_args.OWNED.keys() == {"--wandb.disable_artifact"}
+    assert told(document).keys() - parameters.OWNED_OPTIONS.keys() == {"--wandb.disable_artifact"}
 
 
 def test_an_attempt_goes_on_with_its_own_run_and_a_new_run_has_another(training, pusht, saved):
@@ -109,7 +109,7 @@ def test_a_run_that_the_server_does_not_know_yet_can_be_gone_on_with(monkeypatch
     module = types.ModuleType("wandb")
     module.init = dict
     monkeypatch.setitem(sys.modules, "wandb", module)
-    weights_and_biases.lenient()
+    wandb.allow_unknown_runs()
     assert module.init(id="a", resume="must") == {"id": "a", "resume": "allow"}
     assert module.init(id="a", resume=None) == {"id": "a", "resume": None}
 
@@ -175,14 +175,14 @@ def test_a_server_that_answered_before_the_data_was_fetched_is_not_asked_again()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering) as serving:
         threading.Thread(target=serving.serve_forever, daemon=True, args=(0.01,)).start()
         address = f"http://127.0.0.1:{serving.server_port}"
-        before = wandb_server.unreachable(address)
+        before = wandb_connection.explain_unreachable(address)
         serving.shutdown()
-    assert (before, wandb_server.unreachable(address)) == ("", "")
+    assert (before, wandb_connection.explain_unreachable(address)) == ("", "")
 
 
 def test_a_server_that_says_nothing_is_not_waited_for():
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        said = wandb_server.unreachable(f"http://127.0.0.1:{silent.getsockname()[1]}", seconds=0.1)
+        said = wandb_connection.explain_unreachable(f"http://127.0.0.1:{silent.getsockname()[1]}", seconds=0.1)
     assert "time" in said or "no answer" in said
 
 
@@ -210,7 +210,7 @@ def test_an_experiment_that_no_project_can_be_called_is_told_before_anything_is_
 
 
 def test_the_platform_must_have_it():
-    (declared,) = [one for one in parameters_of(Parameters) if one.name == "wandb"]
+    (declared,) = [one for one in get_parameters(TrainParameters) if one.name == "wandb"]
     assert (declared.param.requires, declared.default) == ("wandb", False)
     assert declared.flags == ("--wandb", "--wandb-enable")
 

@@ -5,19 +5,18 @@ import types
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import event
-from robotrain_runtime.event import Checkpoint, Metrics
-from robotrain_workloads.lerobot_train import watch
-from robotrain_workloads.lerobot_train.agreement import Agreement
-from robotrain_workloads.lerobot_train.ending import Alone, Together
-from robotrain_workloads.lerobot_train.watch import Watch
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.event import Checkpoint, Metrics
+from robotrain_workloads.lerobot_train import trainer_monitor
+from robotrain_workloads.lerobot_train.process_group import GroupStop, ProcessAgreement, SingleProcessStop
+from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
 
 
 @pytest.fixture
 def ending(monkeypatch):
     """One that leaves this process's signals alone."""
     monkeypatch.setattr("signal.signal", lambda number, handler: None)
-    return Alone()
+    return SingleProcessStop()
 
 
 @pytest.fixture
@@ -33,7 +32,9 @@ def root_logger():
 
 @pytest.fixture
 def sent(capsys):
-    return lambda: [record.event for line in capsys.readouterr().out.splitlines() if (record := event.read(line))]
+    return lambda: [
+        record.event for line in capsys.readouterr().stdout.splitlines() if (record := event.parse_event(line))
+    ]
 
 
 class Tracker:
@@ -53,7 +54,7 @@ class Tracker:
 
 def test_a_window_is_sent_exactly_before_it_is_forgotten(ending, root_logger, sent):
     tracker_class = type("MetricsTracker", (Tracker,), {"reset_averages": Tracker.reset_averages})
-    Watch(100_000, 200, ending).install(types.SimpleNamespace(MetricsTracker=tracker_class))
+    TrainerMonitor(100_000, 200, ending).install(types.SimpleNamespace(MetricsTracker=tracker_class))
     tracker = tracker_class()
     for tracker.steps in (1000, 1200):
         logging.info("step:1K smpl:1M loss:0.333")
@@ -65,7 +66,7 @@ def test_a_window_is_sent_exactly_before_it_is_forgotten(ending, root_logger, se
 
 
 def test_where_the_names_moved_the_log_is_read_and_no_two_windows_share_a_step(ending, root_logger, sent):
-    Watch(1000, 200, ending).install(types.SimpleNamespace())
+    TrainerMonitor(1000, 200, ending).install(types.SimpleNamespace())
     for text in ("step:200 smpl:6K loss:0.5 lr:1.0e-04", "cfg.steps=1000", "step:400 smpl:1M loss:nan lr:1.0e-04"):
         logging.info(text)
     logging.info("step 400: eval_loss=0.2500")
@@ -79,7 +80,7 @@ def test_where_the_names_moved_the_log_is_read_and_no_two_windows_share_a_step(e
 
 
 def test_a_training_that_goes_on_counts_its_windows_from_there(ending, root_logger, sent):
-    Watch(1000, 200, ending, first=500).install(types.SimpleNamespace())
+    TrainerMonitor(1000, 200, ending, first=500).install(types.SimpleNamespace())
     logging.info("step:600 smpl:6K loss:0.5")
     logging.info("step:800 smpl:6K loss:0.5")
     assert [metrics.step for metrics in sent()] == [600, 800]
@@ -90,7 +91,7 @@ def test_a_checkpoint_is_announced_once_it_is_complete(ending, root_logger, sent
     trainer = types.SimpleNamespace(
         update_last_checkpoint=done.append, should_save_checkpoint=lambda step, every, total: step % every == 0
     )
-    Watch(100, 10, ending).install(trainer)
+    TrainerMonitor(100, 10, ending).install(trainer)
     assert not trainer.should_save_checkpoint(7, 10, 100)
     trainer.update_last_checkpoint(tmp_path / "000010")
     assert done == [tmp_path / "000010"]
@@ -99,7 +100,7 @@ def test_a_checkpoint_is_announced_once_it_is_complete(ending, root_logger, sent
 
 def test_a_training_that_was_told_to_stop_saves_at_once_and_ends(ending, root_logger, sent):
     trainer = types.SimpleNamespace(update_last_checkpoint=lambda folder: None, should_save_checkpoint=lambda *_: False)
-    Watch(100, 10, ending).install(trainer)
+    TrainerMonitor(100, 10, ending).install(trainer)
     ending.asked = True
     assert trainer.should_save_checkpoint(7, 10, 100)
     with pytest.raises(SystemExit) as ended:
@@ -114,11 +115,11 @@ def test_one_of_several_ends_after_the_step_they_agreed_on_once_all_have_come_th
     told = []
     accelerator = type("Accelerator", (), {"wait_for_everyone": lambda self: told.append("met")})
     accelerator.end_training = lambda self: told.append("left")
-    monkeypatch.setattr(watch, "_accelerator", lambda: accelerator)
+    monkeypatch.setattr(trainer_monitor, "_find_accelerator", lambda: accelerator)
     trainer = types.SimpleNamespace(update_last_checkpoint=lambda folder: None, should_save_checkpoint=lambda *_: False)
-    agreement = Agreement(tmp_path)
-    Watch(100, 10, Together(agreement, first=True)).install(trainer)
-    agreement.ask()
+    agreement = ProcessAgreement(tmp_path)
+    TrainerMonitor(100, 10, GroupStop(agreement, first=True)).install(trainer)
+    agreement.request_stop()
     assert not trainer.should_save_checkpoint(7, 10, 100)
     accelerator().wait_for_everyone()
     assert trainer.should_save_checkpoint(8, 10, 100)
@@ -131,9 +132,9 @@ def test_one_of_several_ends_after_the_step_they_agreed_on_once_all_have_come_th
 
 def test_between_distant_windows_it_is_told_how_far_training_is(ending, root_logger, sent, monkeypatch):
     trainer = types.SimpleNamespace(should_save_checkpoint=lambda step, *more: False, update_last_checkpoint=print)
-    Watch(100_000, 50_000, ending).install(trainer)
+    TrainerMonitor(100_000, 50_000, ending).install(trainer)
     assert not trainer.should_save_checkpoint(1, 5000, 100_000)
     assert sent() == []
-    monkeypatch.setattr(watch, "SILENCE_SECONDS", -1.0)
+    monkeypatch.setattr(trainer_monitor, "SILENCE_SECONDS", -1.0)
     assert not trainer.should_save_checkpoint(2, 5000, 100_000)
     assert sent() == [Metrics(values={}, step=2, total=100_000)]

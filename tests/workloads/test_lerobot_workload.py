@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from robotrain_runtime import half
-from robotrain_workloads.lerobot_train import container, split, versions
+from robotrain_runtime.contract import container_plugin
+from robotrain_workloads.lerobot import dataset, versions
+from robotrain_workloads.lerobot_train import container
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 FOLDER = Path(container.__file__).parent
@@ -18,8 +19,8 @@ TRAVELS = [path for path in sorted(FOLDER.rglob("*.py")) if path.stem not in STA
 
 def test_the_versions_people_are_told_are_those_of_the_lock():
     locked = dict(re.findall(r"^([\w-]+)==([\w.]+)", container.ENVIRONMENT.lock.read_text(), re.MULTILINE))
-    assert locked["lerobot"] == versions.LEROBOT
-    assert versions.LEROBOT.startswith(versions.LEROBOT_SERIES + ".")
+    assert locked["lerobot"] == versions.LEROBOT_VERSION
+    assert versions.LEROBOT_VERSION.startswith(versions.LEROBOT_SERIES + ".")
     assert {"torch", "mlflow-skinny", "psutil", "nvidia-ml-py", "pyarrow"} <= locked.keys()
 
 
@@ -30,10 +31,10 @@ def test_everything_locked_is_locked_by_hash():
 
 
 def test_the_half_has_what_the_runtime_calls():
-    names = [name for name in vars(half.WorkloadHalf) if not name.startswith("_")]
+    names = [name for name in vars(container_plugin.WorkloadContainerPlugin) if not name.startswith("_")]
     assert {"inspect", "work", "tracked"} <= set(names)
     assert all(hasattr(container, name) for name in ("ENVIRONMENT", *names))
-    assert LEROBOT_TRAIN.half == container.__name__
+    assert LEROBOT_TRAIN.container_plugin == container.__name__
 
 
 @pytest.mark.parametrize("module", TRAVELS, ids=lambda path: str(path.relative_to(FOLDER)))
@@ -72,4 +73,4 @@ def test_declaring_it_costs_next_to_nothing():
     ],
 )
 def test_a_task_that_would_lose_its_only_episodes_is_noticed(episodes, part, emptied):
-    assert split.emptied_tasks(episodes, part) == emptied
+    assert dataset.find_emptied_tasks(episodes, part) == emptied

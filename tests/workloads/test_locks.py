@@ -108,7 +108,7 @@ def test_who_could_install_a_package_still_can(tool, index, machines, data):
     [
         (container.ENVIRONMENT.lock, 2),
         (evaluation.ENVIRONMENT.lock, 2),
-        (evaluation.ALOHA.lock, 2),
+        (evaluation.ALOHA_ENVIRONMENT.lock, 2),
         (data_environment.ENVIRONMENT.lock, 6),
     ],
     ids=("train", "eval", "aloha", "data"),
@@ -119,7 +119,7 @@ def test_a_lock_is_small_enough_to_travel_with_a_job(lock, each):
     assert packages <= text.count("--hash=sha256:") < each * packages
 
 
-@pytest.mark.parametrize("environment", [evaluation.ENVIRONMENT, evaluation.ALOHA], ids=("eval", "aloha"))
+@pytest.mark.parametrize("environment", [evaluation.ENVIRONMENT, evaluation.ALOHA_ENVIRONMENT], ids=("eval", "aloha"))
 def test_an_evaluation_runs_on_the_very_versions_that_trained(environment):
     trained, evaluated = (_locked(one.lock) for one in (container.ENVIRONMENT, environment))
     assert {name: evaluated.get(name) for name in trained} == trained

@@ -12,21 +12,21 @@ import sys
 import time
 from pathlib import Path
 
-from robotrain_runtime.document import Source
-from robotrain_runtime.half import Place
+from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.blob_url import container
-from robotrain_sources.transfer import delivery
+from robotrain_sources.transfer import container as transfer_container
 
 
 def main() -> None:
     """Look, and fetch if it is asked for."""
     what, cache, python, *urls = sys.argv[1:]
-    sources = [Source(role="dataset", kind="blob_url", uri=url) for url in urls]
-    place = Place(cache=Path(cache), python=Path(python))
+    sources = [JobSource(role="dataset", kind="blob_url", uri=url) for url in urls]
+    place = ContainerContext(cache=Path(cache), python=Path(python))
     began = time.perf_counter()
-    coming = delivery.deliver(sources, {"blob_url": container}, place, {})
+    coming = transfer_container.deliver(sources, {"blob_url": container}, place, {})
     found = coming.survey()
-    wrong = [sentence for one in found for sentence in one.wrong]
+    wrong = [sentence for one in found for sentence in one.problems]
     assert not wrong, wrong
     looked = time.perf_counter()
     if what == "fetch":

@@ -13,8 +13,8 @@ def main() -> None:
         return
     gc.disable()  # most commands are over in a moment: collecting while modules load costs a twentieth of it
     try:
-        from robotrain.cli.app import run
+        from robotrain.cli.app import run_app
 
-        run()
+        run_app()
     except KeyboardInterrupt:
         sys.exit(130)  # while modules were loading: nothing was done yet

@@ -1,29 +1,68 @@
-"""The root command: what `robotrain` offers, and the switches that hold for every command."""
+"""The root command: help, switches of every command, and the factory of command apps.
+
+Only public seams of Typer are used, so that its versions with and without a vendored click work alike:
+`make_context`, `make_parser`, `parse_args`, `format_options`, and functions with a made signature.
+"""
 
 import functools
+import inspect
 import io
 import sys
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from robotrain import __version__
-from robotrain.cli.commands import COMMANDS
-from robotrain.cli.job.compose import partition
-from robotrain.cli.made import with_examples
-from robotrain.cli.output import guarded
-from robotrain.problem import Instead, Problem, Rejected, Stage
+from robotrain.cli.output import handle_errors
+from robotrain.command_table import COMMANDS
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
+
+if TYPE_CHECKING:
+    from robotrain.plugins.manager import Plugins
+
+NO_REWRAP = "\b"
+"""Before a paragraph of help: its lines stay as they are."""
+
+
+def make_app(*commands: Callable[..., None]) -> typer.Typer:
+    """The app of a module's commands, each helped by its docstring."""
+    app = _make_plain_app()
+    for command in commands:
+        app.command(help=format_help(inspect.getdoc(command) or ""))(command)
+    return app
+
+
+def make_job_app(name: str, cls: Any, help: str, settings: dict[str, Any]) -> typer.Typer:
+    """The app of one command over a job, whose options are composed later."""
+    app = _make_plain_app()
+    app.command(name, cls=cls, help=format_help(help), context_settings=settings)(lambda: None)
+    return app
+
+
+def format_help(text: str) -> str:
+    """Help whose examples can be copied: a paragraph that begins with `robotrain` keeps its lines."""
+    paragraphs = text.strip().split("\n\n")
+    return "\n\n".join(
+        f"{NO_REWRAP}\n{paragraph}" if paragraph.lstrip().startswith("robotrain ") else paragraph
+        for paragraph in paragraphs
+    )
+
+
+def _make_plain_app() -> typer.Typer:
+    return typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
 
 UsageError: Any = typer.BadParameter.__base__
 """What the parser raises: typer names its children only."""
 
 ClickError: Any = UsageError.__base__
 CompletionItem: Any = vars(typer.core)["CompletionItem"]
-PLUGINS = "robotrain.plugins"
-AS_JSON = "robotrain.as-json"
+PLUGINS_KEY = "robotrain.plugins"
+AS_JSON_KEY = "robotrain.as-json"
 
-MODES = {"no_plugins": "none", "strict_plugins": "strict"}
+PLUGIN_MODES = {"no_plugins": "none", "strict_plugins": "strict"}
 
 HELP = """Describe a robot-learning job once; run it on any platform that declares it can.
 
@@ -37,7 +76,7 @@ Plugins may bring further commands: `robotrain plugins` lists them.
 """
 
 
-class Root(TyperGroup):
+class RootGroup(TyperGroup):
     """The group; commands of plugins are found by their claim `command.NAME`."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -47,19 +86,19 @@ class Root(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """One of our own, imported now; else a plugin's."""
         if cmd_name in COMMANDS:
-            return _own(cmd_name)
+            return load_command(cmd_name)
         if cmd_name.startswith("-"):
             return None
         if ctx.resilient_parsing:
-            return _to_complete(ctx, cmd_name)
-        found = plugins_of(ctx).command(cmd_name)
+            return _load_command_for_completion(ctx, cmd_name)
+        found = get_plugins(ctx).load_command(cmd_name)
         if found is None:
-            raise Rejected([_unknown_command(cmd_name, plugins_of(ctx))])
+            raise Rejected([_unknown_command_problem(cmd_name, get_plugins(ctx))])
         return typer.main.get_command(found)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """What may follow: of plugins the names they claim, for which none is imported."""
-        claims = [claim for claim in plugins_of(ctx).claims if claim.family == "command"]
+        claims = [claim for claim in get_plugins(ctx).claims if claim.family == "command"]
         brought = {claim.name: claim.distribution for claim in claims if claim.name not in COMMANDS}
         theirs = [CompletionItem(name, help=by) for name, by in brought.items() if name.startswith(incomplete)]
         return [*super().shell_complete(ctx, incomplete), *theirs]
@@ -71,41 +110,41 @@ class Root(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Keep what was typed, to know whether problems are wanted as data."""
-        ctx.meta[AS_JSON] = "--json" in partition(args)[0]
+        ctx.meta[AS_JSON_KEY] = "--json" in split_at_dashes(args)[0]
         try:
             return super().parse_args(ctx, args)
         except UsageError as error:
-            if (found := _before_the_command(args, error)) is None:
+            if (found := _option_before_command_problem(args, error)) is None:
                 raise
-            with guarded(as_json=ctx.meta[AS_JSON]):
+            with handle_errors(as_json=ctx.meta[AS_JSON_KEY]):
                 raise Rejected([found]) from None
 
     def invoke(self, ctx: Any) -> Any:
         """Every command reports what it raises in the same way."""
-        with guarded(as_json=ctx.meta[AS_JSON]):
+        with handle_errors(as_json=ctx.meta[AS_JSON_KEY]):
             try:
                 return super().invoke(ctx)
             except UsageError as error:
                 problem = Problem(code="usage", stage=Stage.USAGE, title=error.format_message().rstrip("."))
                 raise Rejected([problem]) from None
             except Exception as cause:
-                self._told(ctx, cause)
+                self._raise_plugin_failure(ctx, cause)
                 raise
 
-    def _told(self, ctx: Any, cause: Exception) -> None:
+    def _raise_plugin_failure(self, ctx: Any, cause: Exception) -> None:
         """Raises Rejected for what a plugin's command should not raise."""
         name = ctx.invoked_subcommand
         if name in COMMANDS or isinstance(cause, (Rejected, OSError, typer.Exit, typer.Abort, ClickError)):
             return
-        if claim := plugins_of(ctx).command_claim(name):
-            from robotrain.loading.failure import Broken, failed
+        if claim := get_plugins(ctx).find_command_claim(name):
+            from robotrain.plugins.errors import PluginCallError, make_failure
 
-            raise Broken(failed(claim, cause, f"`robotrain {name}`")) from cause
+            raise PluginCallError(make_failure(claim, cause, f"`robotrain {name}`")) from cause
 
 
 app = typer.Typer(
-    cls=Root,
-    help=with_examples(HELP),
+    cls=RootGroup,
+    help=format_help(HELP),
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -113,8 +152,8 @@ app = typer.Typer(
 )
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
+def _show_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"robotrain {__version__}")
         raise typer.Exit
 
@@ -152,24 +191,24 @@ def root(
     """Switches of every command."""
 
 
-def plugins_of(ctx: Any) -> Any:
+def get_plugins(ctx: Any) -> "Plugins":
     """The plugins of this invocation, found once, and those of every call from Python that it comes to. Raises Rejected
     for a choice of them that cannot be had.
     """
-    from robotrain.loading import choice
+    from robotrain.plugins import manager
 
     top = ctx.find_root()
-    if PLUGINS not in top.meta:
-        said = next((mode for name, mode in MODES.items() if top.params.get(name)), "")
+    if PLUGINS_KEY not in top.meta:
+        said = next((mode for name, mode in PLUGIN_MODES.items() if top.params.get(name)), "")
         named = (top.params.get("without") or (), top.params.get("plugins_from") or "")
-        choose = choice.leniently if ctx.resilient_parsing else choice.chosen
-        top.meta[PLUGINS] = found = choose(said, *named)
+        choose = manager.choose_plugins_or_default if ctx.resilient_parsing else manager.choose_plugins
+        top.meta[PLUGINS_KEY] = found = choose(said, *named)
         if not ctx.resilient_parsing:  # which closes the context before it asks
-            top.with_resource(choice.of_command(found))
-    return top.meta[PLUGINS]
+            top.with_resource(manager.use_plugins(found))
+    return cast("Plugins", top.meta[PLUGINS_KEY])
 
 
-def _before_the_command(args: list[str], error: Any) -> Problem | None:
+def _option_before_command_problem(args: list[str], error: Any) -> Problem | None:
     """An option that stands before the command, and is none of `robotrain` itself."""
     from robotrain.redaction import redact
 
@@ -179,30 +218,30 @@ def _before_the_command(args: list[str], error: Any) -> Problem | None:
         return None
     flag = redact(flag)
     title = f"{flag} stands before the command, and is no option of robotrain itself"
-    ways = (Instead(f"robotrain {command} … {flag}"),)
-    return Problem(code="option-elsewhere", stage=Stage.USAGE, title=title, where=flag, instead=ways)
+    ways = (Suggestion(f"robotrain {command} … {flag}"),)
+    return Problem(code="option-elsewhere", stage=Stage.USAGE, title=title, where=flag, suggestions=ways)
 
 
-def _unknown_command(name: str, plugins: Any) -> Problem:
-    from robotrain.nearest import offer
+def _unknown_command_problem(name: str, plugins: "Plugins") -> Problem:
+    from robotrain.errors import suggest_name
     from robotrain.redaction import redact
 
-    known = [*COMMANDS, *plugins.names("command")]
-    workloads = [one for one in plugins.names("workload") if one == name or one.endswith(f"-{name}")]
-    runs = tuple(Instead(f"robotrain submit {one} …", "a workload, which is submitted") for one in workloads)
+    known = [*COMMANDS, *plugins.list_names("command")]
+    workloads = [one for one in plugins.list_names("workload") if one == name or one.endswith(f"-{name}")]
+    runs = tuple(Suggestion(f"robotrain submit {one} …", "a workload, which is submitted") for one in workloads)
     return Problem(
         code="command-unknown",
         stage=Stage.USAGE,
         title=f"there is no command {redact(name)!r}",
         why=f"Commands: {', '.join(known)}.",
-        instead=runs or offer(name, known, before="robotrain "),
+        suggestions=runs or suggest_name(name, known, prefix="robotrain "),
     )
 
 
-def _to_complete(ctx: Any, name: str) -> Any:
+def _load_command_for_completion(ctx: Any, name: str) -> Any:
     """A plugin's command for the TAB key, which has nobody to tell what is wrong with it; one without options then."""
     try:
-        if found := plugins_of(ctx).command(name):
+        if found := get_plugins(ctx).load_command(name):
             return typer.main.get_command(found)
     except Exception:  # whatever a plugin raises
         pass
@@ -210,16 +249,16 @@ def _to_complete(ctx: Any, name: str) -> Any:
 
 
 @functools.cache
-def _own(name: str) -> Any:
+def load_command(name: str) -> Any:
     """A command of ours. Its module has a Typer app of that one command, or of several with their names."""
     import importlib
 
-    module = importlib.import_module(f"robotrain.cli.{COMMANDS[name][0]}")
+    module = importlib.import_module(f"robotrain.cli.commands.{COMMANDS[name][0]}")
     built = typer.main.get_command(module.app)
     return built.commands[name] if isinstance(built, TyperGroup) else built
 
 
-def run() -> None:
+def run_app() -> None:
     """The console script, past its fast path."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -227,7 +266,15 @@ def run() -> None:
     try:
         app(prog_name="robotrain")
     except SystemExit as ended:
-        limited = sys.modules.get("robotrain.limited")
-        if limited is not None and limited.left_behind():  # a plugin that hangs does not hold the command's end
-            limited.end(ended.code if isinstance(ended.code, int) else bool(ended.code))
+        calls = sys.modules.get("robotrain.plugins.calls")
+        if calls is not None and calls.has_abandoned_calls():  # a plugin that hangs does not hold the command's end
+            calls.exit_process(ended.code if isinstance(ended.code, int) else bool(ended.code))
         raise
+
+
+def split_at_dashes(args: list[str]) -> tuple[list[str], list[str] | None]:
+    """What stands before the first `--`, and what after it; None when there is none."""
+    if "--" not in args:
+        return args, None
+    at = args.index("--")
+    return args[:at], args[at + 1 :]

@@ -5,38 +5,38 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 GAP = 2
-LEAST = 16
+MIN_TEXT_WIDTH = 16
 """Below so many columns a sentence is no use."""
 
 
-def width(text: str) -> int:
+def display_width(text: str) -> int:
     """Columns of a terminal: wide characters take two, marks on others none."""
     if text.isascii():
         return len(text)
-    return sum(_width(character) for character in text)
+    return sum(_character_width(character) for character in text)
 
 
-def cut(text: str, columns: int, mark: str = "…") -> str:
+def truncate(text: str, columns: int, mark: str = "…") -> str:
     """As much of `text` as fits; where something is left out, a mark ends it."""
-    if width(text) <= columns:
+    if display_width(text) <= columns:
         return text
     if columns < len(mark):
         return ""
     kept, left = [], columns - len(mark)
     for character in text:
-        left -= _width(character)
+        left -= _character_width(character)
         if left < 0:
             break
         kept.append(character)
     return "".join(kept).rstrip() + mark
 
 
-def pad(text: str, columns: int) -> str:
+def pad_text(text: str, columns: int) -> str:
     """`text` with spaces up to `columns`."""
-    return text + " " * (columns - width(text))
+    return text + " " * (columns - display_width(text))
 
 
-def plain(text: str) -> str:
+def to_plain_line(text: str) -> str:
     """`text` on one line, without what would move a cursor or change a colour."""
     return "".join(
         character if character.isprintable() else " " if character.isspace() else "" for character in text
@@ -52,85 +52,85 @@ class Column:
 
     title: str
     cells: Sequence[str]
-    goes: int = 0
-    sentences: bool = False
+    drop_order: int = 0
+    is_flexible: bool = False
 
     @property
     def width(self) -> int:
         """Of its widest cell."""
-        return max(map(width, (self.title, *self.cells)))
+        return max(map(display_width, (self.title, *self.cells)))
 
 
-def fitted(columns: Sequence[Column], within: int | None) -> list[list[str]]:
+def fit_columns(columns: Sequence[Column], within: int | None) -> list[list[str]]:
     """Rows of padded cells, the titles first, at most `within` wide where that can be; None: nothing has to fit."""
-    shown = [column for column in columns if any(column.cells) or not column.goes]
+    shown = [column for column in columns if any(column.cells) or not column.drop_order]
     if within is None:
-        return _rows([(column, column.width) for column in shown])
-    fixed = [column for column in shown if not column.sentences]
-    while _total(fixed) > within and (leaving := max(fixed, key=lambda column: column.goes)).goes:
+        return _format_rows([(column, column.width) for column in shown])
+    fixed = [column for column in shown if not column.is_flexible]
+    while _total_width(fixed) > within and (leaving := max(fixed, key=lambda column: column.drop_order)).drop_order:
         fixed.remove(leaving)
-    left = within - _total(fixed) - GAP
-    kept = [column for column in shown if column in fixed or (column.sentences and left >= LEAST)]
-    return _rows([(column, min(column.width, left) if column.sentences else column.width) for column in kept])
+    left = within - _total_width(fixed) - GAP
+    kept = [column for column in shown if column in fixed or (column.is_flexible and left >= MIN_TEXT_WIDTH)]
+    return _format_rows([(column, min(column.width, left) if column.is_flexible else column.width) for column in kept])
 
 
-def wrapped(rows: Sequence[Sequence[str]], gap: str, within: int | None) -> Iterator[str]:
+def wrap_rows(rows: Sequence[Sequence[str]], gap: str, within: int | None) -> Iterator[str]:
     """Rows with aligned columns, within so many columns of a terminal where that can be.
 
     The last cell goes on below itself. Another one that is too long stays whole, to be copied: what follows it in its
     row begins in the next line.
     """
-    *widths, last_width = [max(map(width, column)) for column in zip(*rows, strict=True)]
+    *widths, last_width = [max(map(display_width, column)) for column in zip(*rows, strict=True)]
     if within is not None:
-        widths = _narrowed(widths, within - min(LEAST, last_width) - len(gap) * len(widths))
+        widths = _narrow_widest(widths, within - min(MIN_TEXT_WIDTH, last_width) - len(gap) * len(widths))
     before = sum(widths) + len(gap) * len(widths)
     for *cells, last in rows:
-        parts = _parts(last, within and max(LEAST, within - before))
-        *lines, line = _heads((*cells, parts[0]), widths, gap)
+        parts = _wrap_cell(last, within and max(MIN_TEXT_WIDTH, within - before))
+        *lines, line = _layout_row((*cells, parts[0]), widths, gap)
         yield from (*lines, line, *(" " * before + part for part in parts[1:]))
 
 
-def _narrowed(widths: list[int], room: int) -> list[int]:
+def _narrow_widest(widths: list[int], room: int) -> list[int]:
     """The widest column gives way, where all of them together have not enough room."""
     if not widths or sum(widths) <= room:
         return widths
     widest = widths.index(max(widths))
     others = sum(widths) - widths[widest]
-    narrow = min(widths[widest], max(LEAST // 2, room - others))
+    narrow = min(widths[widest], max(MIN_TEXT_WIDTH // 2, room - others))
     return [narrow if at == widest else wide for at, wide in enumerate(widths)]
 
 
-def _heads(cells: Sequence[str], widths: Sequence[int], gap: str) -> Iterator[str]:
+def _layout_row(cells: Sequence[str], widths: Sequence[int], gap: str) -> Iterator[str]:
     """The lines of one row, each cell where its column begins; after one that is too long in a line of its own."""
     line, at = "", 0
     for cell, wide in zip(cells, (*widths, 0), strict=True):
-        if cell and width(line) > at - len(gap) > 0:
+        if cell and display_width(line) > at - len(gap) > 0:
             yield line
             line = ""
-        line = pad(line, at) + cell if cell else line
+        line = pad_text(line, at) + cell if cell else line
         at += wide + len(gap)
     yield line
 
 
-def _parts(text: str, room: int | None) -> list[str]:
-    if room is None or width(text) <= room:
+def _wrap_cell(text: str, room: int | None) -> list[str]:
+    if room is None or display_width(text) <= room:
         return [text]
     import textwrap
 
     return textwrap.wrap(text, room, break_on_hyphens=False, break_long_words=False) or [""]
 
 
-def _rows(columns: Sequence[tuple[Column, int]]) -> list[list[str]]:
+def _format_rows(columns: Sequence[tuple[Column, int]]) -> list[list[str]]:
     lines = zip(*((column.title, *column.cells) for column, _ in columns), strict=True)
     wide = [columns for _, columns in columns]
-    return [[pad(cut(cell, room), room) for cell, room in zip(line, wide, strict=True)] for line in lines]
+    return [[pad_text(truncate(cell, room), room) for cell, room in zip(line, wide, strict=True)] for line in lines]
 
 
-def _total(columns: Sequence[Column]) -> int:
+def _total_width(columns: Sequence[Column]) -> int:
     return sum(column.width for column in columns) + GAP * max(0, len(columns) - 1)
 
 
-def _width(character: str) -> int:
+def _character_width(character: str) -> int:
     if unicodedata.combining(character):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -1,4 +1,9 @@
-"""What people and programs read: results on stdout, narration on stderr, problems in one form."""
+"""Output of commands: results on stdout, messages on stderr, problems in one form, the terminal's abilities.
+
+A stream that is no terminal, and a terminal that calls itself `dumb`, get no escape code at all.
+"""
+
+from __future__ import annotations
 
 import contextlib
 import os
@@ -8,32 +13,32 @@ from typing import Any, TextIO
 
 import typer
 
-from robotrain.problem import INTERRUPTED, SENTENCE, Problem, Rejected, Stage, errors, render
+from robotrain.errors import EXIT_INTERRUPTED, MAX_SENTENCE, Problem, Rejected, Stage, format_problem, select_errors
 
-SEVERITIES = {"error": "red", "warning": "yellow"}
+SEVERITY_STYLES = {"error": "red", "warning": "yellow"}
 
 
-def show(text: str) -> None:
+def print_result(text: str) -> None:
     """A result."""
-    _write(sys.stdout, text)
+    _write_line(sys.stdout, text)
 
 
-def say(text: str) -> None:
+def print_message(text: str) -> None:
     """Narration: what goes on, for people."""
-    _write(sys.stderr, text)
+    _write_line(sys.stderr, text)
 
 
-def show_line(text: str) -> bool:
+def print_result_line(text: str) -> bool:
     """A line of a result that goes on; False when nobody reads any more."""
-    return _write(sys.stdout, text)
+    return _write_line(sys.stdout, text)
 
 
-def say_line(text: str) -> bool:
+def print_message_line(text: str) -> bool:
     """The same of narration."""
-    return _write(sys.stderr, text)
+    return _write_line(sys.stderr, text)
 
 
-def _write(stream: TextIO | None, text: str) -> bool:
+def _write_line(stream: TextIO | None, text: str) -> bool:
     """A line to a stream that somebody may have closed: the command goes on, and its exit code is told all the same."""
     if stream is None:
         return False
@@ -45,79 +50,153 @@ def _write(stream: TextIO | None, text: str) -> bool:
     return True
 
 
-def show_json(value: Any) -> None:
+def print_json(value: Any) -> None:
     """A result for programs; numbers that JSON has no word for are the texts "nan", "inf" and "-inf", as in events."""
     import json
 
-    from robotrain_runtime.event import strict
+    from robotrain_runtime.contract.event import make_json_safe
 
-    show(json.dumps(strict(value), indent=2, default=str, allow_nan=False))
+    print_result(json.dumps(make_json_safe(value), indent=2, default=str, allow_nan=False))
 
 
-def report(problems: Iterable[Problem]) -> None:
+def print_problems(problems: Iterable[Problem]) -> None:
     """Every problem, errors last, so that they stand nearest to the prompt."""
     found = sorted(problems, key=lambda problem: problem.severity == "error")
     if not found:
         return
-    from robotrain.cli import terminal
+    pass
 
-    width = min(100, terminal.columns(sys.stderr) or 100)
+    width = min(100, get_terminal_width(sys.stderr) or 100)
     for problem in found:
-        text = render(problem, width)
-        if terminal.has_colour(sys.stderr):
-            style = SEVERITIES.get(problem.severity, "")
-            text = terminal.paint(problem.severity, style, True) + text.removeprefix(problem.severity)
-        say(text)
+        text = format_problem(problem, width)
+        if has_color(sys.stderr):
+            style = SEVERITY_STYLES.get(problem.severity, "")
+            text = paint_text(problem.severity, style, True) + text.removeprefix(problem.severity)
+        print_message(text)
 
 
-def problems_json(problems: Iterable[Problem]) -> list[dict[str, Any]]:
+def dump_problems(problems: Iterable[Problem]) -> list[dict[str, Any]]:
     """Problems as data; the keys are an API."""
-    from robotrain.redaction import redact, told
+    from robotrain.redaction import redact, redact_if_secret
 
     return [
         {
             "code": problem.code,
             "severity": problem.severity,
             "stage": problem.stage.name.lower(),
-            "title": redact(problem.title, longest=SENTENCE),
+            "title": redact(problem.title, max_length=MAX_SENTENCE),
             "where": redact(problem.where),
-            "given": told(problem.given),
-            "why": told(problem.why),
-            "instead": [{"text": told(way.text), "remark": told(way.remark)} for way in problem.instead],
+            "given": redact_if_secret(problem.given),
+            "why": redact_if_secret(problem.why),
+            "instead": [
+                {"text": redact_if_secret(way.text), "remark": redact_if_secret(way.remark)}
+                for way in problem.suggestions
+            ],
         }
         for problem in problems
     ]
 
 
-def table(rows: Sequence[Sequence[str]], gap: str = "  ") -> str:
+def format_table(rows: Sequence[Sequence[str]], gap: str = "  ") -> str:
     """Rows with aligned columns. On a terminal a last column that is too long goes on below itself."""
-    from robotrain.cli import terminal
-    from robotrain.cli.columns import wrapped
+    pass
+    from robotrain.cli.columns import wrap_rows
 
-    return "\n".join(wrapped(rows, gap, terminal.columns(sys.stdout)))
+    return "\n".join(wrap_rows(rows, gap, get_terminal_width(sys.stdout)))
 
 
 @contextlib.contextmanager
-def guarded(as_json: bool = False) -> Iterator[None]:
+def handle_errors(as_json: bool = False) -> Iterator[None]:
     """Turn what a command raises into its report and exit code; as_json: on stdout as data too."""
     try:
         yield
     except Rejected as rejected:
-        report(rejected.problems)
-        count = len(errors(rejected.problems))
+        print_problems(rejected.problems)
+        count = len(select_errors(rejected.problems))
         if count > 1:
-            say(f"{count} problems; nothing was done")
+            print_message(f"{count} problems; nothing was done")
         if as_json:
-            show_json({"problems": problems_json(rejected.problems)})
+            print_json({"problems": dump_problems(rejected.problems)})
         raise typer.Exit(rejected.exit_code) from None
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         problem = Problem(code="io-failed", stage=Stage.SUBMIT, title=f"{error.strerror or error}{where}")
-        report([problem])
+        print_problems([problem])
         if as_json:
             with contextlib.suppress(OSError):  # it may be stdout itself that takes no more
-                show_json({"problems": problems_json([problem])})
+                print_json({"problems": dump_problems([problem])})
         raise typer.Exit(Stage.SUBMIT.exit_code) from None
     except KeyboardInterrupt as interrupt:
-        say(f"interrupted {interrupt}".rstrip())
-        raise typer.Exit(INTERRUPTED) from None
+        print_message(f"interrupted {interrupt}".rstrip())
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+DEFAULT_COLUMNS, DEFAULT_ROWS = 80, 24
+ANSI_STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+STATE_STYLES = {
+    "running": "cyan",
+    "succeeded": "green",
+    "failed": "red",
+    "lost": "red",
+    "gone": "red",
+    "broken": "red",
+    "cancelled": "yellow",
+    "interrupted": "yellow",
+    "unknown": "yellow",
+}
+"""The style of each state that has one."""
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person reads it as it is written."""
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:  # closed
+        return False
+
+
+def is_live(stream: TextIO | None) -> bool:
+    """Whether what was written can be renewed in place."""
+    return is_terminal(stream) and os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
+
+
+def has_color(stream: TextIO | None) -> bool:
+    """Whether colours are wanted there: NO_COLOR, with any value, says no."""
+    return is_live(stream) and not os.environ.get("NO_COLOR")
+
+
+def get_terminal_size(stream: TextIO) -> tuple[int, int]:
+    """Columns and rows, as of now."""
+    try:
+        columns, rows = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        columns, rows = 0, 0
+    return columns or DEFAULT_COLUMNS, rows or DEFAULT_ROWS  # a terminal that was never told its size says 0
+
+
+def get_terminal_width(stream: TextIO | None) -> int | None:
+    """The columns of a terminal; None where nothing has to fit, as in a pipe."""
+    return get_terminal_size(stream)[0] if stream is not None and is_terminal(stream) else None
+
+
+def paint_text(text: str, style: str, color: bool) -> str:
+    """`text` in a style, where there is colour."""
+    return f"\x1b[{ANSI_STYLES[style]}m{text}\x1b[0m" if color and style and text else text
+
+
+def can_encode(text: str, stream: TextIO | None) -> bool:
+    """Whether the stream's encoding knows every character of `text`."""
+    try:
+        text.encode(getattr(stream, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def describe_exception(error: BaseException) -> str:
+    """What an exception says, in one line fit to be shown."""
+    from robotrain.redaction import redact
+
+    if isinstance(error, Rejected):
+        return redact(str(error), max_length=500)
+    return redact(f"{type(error).__name__}: {error}".rstrip(": "), max_length=500)

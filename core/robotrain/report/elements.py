@@ -7,39 +7,40 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
 
-from robotrain import __version__, scores
+from robotrain import __version__
+from robotrain.model import scores
 from robotrain.redaction import redact
 
-LONGEST = 1000
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:"
+MAX_TEXT = 1000
+CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:"
 """What a browser may load for a page: nothing but what stands in it."""
 
 
-def document(title: str, sections: Iterable[str], written: float) -> str:
+def render_document(title: str, sections: Iterable[str], written: float) -> str:
     """A whole page, for a browser without a network; light or dark as the reader has it."""
     style = files("robotrain.report").joinpath("style.css").read_text(encoding="utf-8")
     body = "\n".join(part for part in sections if part)
-    foot = f"<footer>written {moment(written)} by robotrain {__version__}</footer>"
+    foot = f"<footer>written {format_time(written)} by robotrain {__version__}</footer>"
     return (
         "<!doctype html>\n"
         f'<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(CONTENT_POLICY)}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{style}</style></head>\n<body><main>\n{body}\n{foot}\n</main></body></html>\n"
     )
 
 
-def section(title: str, body: str) -> str:
+def render_section(title: str, body: str) -> str:
     """A part with its title."""
     return f"<section><h2>{escape(title)}</h2>{body}</section>"
 
 
-def details(title: str, body: str, is_open: bool = False) -> str:
+def render_details(title: str, body: str, is_open: bool = False) -> str:
     """A part that can be opened."""
     return f"<details{' open' if is_open else ''}><summary>{escape(title)}</summary>{body}</details>"
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def render_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table that scrolls by itself when it is wider than the page; columns without a value are left out."""
     kept = list(rows)
     shown = [index for index in range(len(head)) if any(row[index] for row in kept)]
@@ -48,40 +49,40 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>' if kept else ""
 
 
-def shortened(head: Sequence[str], rows: Sequence[Sequence[str]], first: int = 50) -> str:
+def render_short_table(head: Sequence[str], rows: Sequence[Sequence[str]], first: int = 50) -> str:
     """A table whose further rows can be opened."""
-    more = details(f"{len(rows) - first} more", table(head, rows[first:])) if len(rows) > first else ""
-    return table(head, rows[:first]) + more
+    more = render_details(f"{len(rows) - first} more", render_table(head, rows[first:])) if len(rows) > first else ""
+    return render_table(head, rows[:first]) + more
 
 
-def tiles(shown: Iterable[Sequence[str]]) -> str:
+def render_tiles(items: Iterable[Sequence[str]]) -> str:
     """Numbers that matter, each with its name, and perhaps a remark; those without a value are left out."""
-    cells = "".join(_tile(*one) for one in shown if one[1])
+    cells = "".join(_render_tile(*one) for one in items if one[1])
     return f'<dl class="tiles">{cells}</dl>' if cells else ""
 
 
-def _tile(name: str, text: str, remark: str = "") -> str:
+def _render_tile(name: str, text: str, remark: str = "") -> str:
     small = f"<small>{escape(remark)}</small>" if remark else ""
     return f"<div><dt>{escape(name)}</dt><dd>{escape(text)}{small}</dd></div>"
 
 
-def listed(named: Iterable[tuple[str, str]]) -> str:
+def render_facts(pairs: Iterable[tuple[str, str]]) -> str:
     """Facts, a line each with its name; those without a value are left out."""
-    lines = "".join(f"<dt>{escape(name)}</dt><dd>{escape(plain(text))}</dd>" for name, text in named if text)
+    lines = "".join(f"<dt>{escape(name)}</dt><dd>{escape(redact_text(text))}</dd>" for name, text in pairs if text)
     return f'<dl class="facts">{lines}</dl>' if lines else ""
 
 
-def quiet(text: str) -> str:
+def render_remark(text: str) -> str:
     """A remark."""
     return f'<p class="quiet">{escape(text)}</p>'
 
 
-def warning(text: str) -> str:
+def render_warning(text: str) -> str:
     """A remark that must not be overlooked."""
     return f'<p class="reason warning">{escape(text)}</p>'
 
 
-def legend(series: Mapping[str, Sequence[object]]) -> str:
+def render_legend(series: Mapping[str, Sequence[object]]) -> str:
     """What is drawn in which colour."""
     keys = (
         f'<span class="key series-{at}">{escape(name)}</span>'
@@ -91,33 +92,33 @@ def legend(series: Mapping[str, Sequence[object]]) -> str:
     return f'<p class="legend">{"".join(keys)}</p>'
 
 
-def state(word: str) -> str:
+def render_state(word: str) -> str:
     """How a run is."""
     return f'<span class="state {escape(word)}">{escape(word)}</span>'
 
 
-def named_run(run: str, beside: Collection[str]) -> str:
+def render_run_link(run: str, linked_runs: Collection[str]) -> str:
     """A run by its name, which leads to its page where that lies beside this one."""
-    if run in beside:
+    if run in linked_runs:
         return f'<a href="{escape(quote(run))}.html">{escape(run)}</a>'
     return f"<b>{escape(run)}</b>"
 
 
-def plain(text: str) -> str:
+def redact_text(text: str) -> str:
     """What a log, a file or a platform says, without what must not be shown."""
-    return redact(text, longest=LONGEST)
+    return redact(text, max_length=MAX_TEXT)
 
 
-def said(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A setting's value as people write it."""
     return "–" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def number(value: float | None, digits: int = 4) -> str:
+def format_number(value: float | None, digits: int = 4) -> str:
     """A value in few digits; empty for none."""
-    return "" if value is None else scores.few(value, digits)
+    return "" if value is None else scores.format_number(value, digits)
 
 
-def moment(seconds: float) -> str:
+def format_time(seconds: float) -> str:
     """A time as the reader's clock has it."""
     return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(seconds))

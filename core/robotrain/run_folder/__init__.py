@@ -7,43 +7,39 @@ its outputs.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from robotrain.run_folder.left import bring, outputs
-    from robotrain.run_folder.log import lines
-    from robotrain.run_folder.placed import holds, place, wrong_with
-    from robotrain.run_folder.seen import Seen, present, status
-    from robotrain.run_folder.taken import Taker, taker
-    from robotrain.run_folder.told import evaluated, outcome
+    from robotrain.run_folder.creation import create_run_folder, find_creation_problems, has_plan_files
+    from robotrain.run_folder.log import read_evaluation, read_log_lines, read_outcome
+    from robotrain.run_folder.outputs import download_output, list_outputs
+    from robotrain.run_folder.status import RunFolderPlatform, RunOwner, find_owner, get_run_status, require_run_folder
 
 __all__ = [
-    "Seen",
-    "Taker",
-    "bring",
-    "evaluated",
-    "holds",
-    "lines",
-    "outcome",
-    "outputs",
-    "place",
-    "present",
-    "status",
-    "taker",
-    "wrong_with",
+    "RunFolderPlatform",
+    "RunOwner",
+    "create_run_folder",
+    "download_output",
+    "find_creation_problems",
+    "find_owner",
+    "get_run_status",
+    "has_plan_files",
+    "list_outputs",
+    "read_evaluation",
+    "read_log_lines",
+    "read_outcome",
+    "require_run_folder",
 ]
 
-_LIES_IN = {
-    **dict.fromkeys(("bring", "outputs"), "left"),
-    **dict.fromkeys(("holds", "place", "wrong_with"), "placed"),
-    **dict.fromkeys(("Seen", "present", "status"), "seen"),
-    **dict.fromkeys(("Taker", "taker"), "taken"),
-    "lines": "log",
-    **dict.fromkeys(("evaluated", "outcome"), "told"),
+_MODULES = {
+    **dict.fromkeys(("create_run_folder", "find_creation_problems", "has_plan_files"), "creation"),
+    **dict.fromkeys(("read_evaluation", "read_log_lines", "read_outcome"), "log"),
+    **dict.fromkeys(("download_output", "list_outputs"), "outputs"),
+    **dict.fromkeys(("RunFolderPlatform", "RunOwner", "find_owner", "get_run_status", "require_run_folder"), "status"),
 }
 
 
 def __getattr__(name: str) -> Any:
     """A public name, imported when it is first asked for: who asks how a run is needs nothing that copies."""
-    if name not in _LIES_IN:
+    if name not in _MODULES:
         raise AttributeError(f"module 'robotrain.run_folder' has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(f"robotrain.run_folder.{_LIES_IN[name]}"), name)
+    return getattr(importlib.import_module(f"robotrain.run_folder.{_MODULES[name]}"), name)

@@ -6,35 +6,34 @@ The kits need pytest: install `robotrain-core[testing]`.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from robotrain.testing.fixtures import Served, World
     from robotrain.testing.platform_kit import PlatformKit
-    from robotrain.testing.source.served import Served
     from robotrain.testing.source_kit import SourceKit
     from robotrain.testing.workload_kit import WorkloadKit
-    from robotrain.testing.world import World
 
 __all__ = ["PlatformKit", "Served", "SourceKit", "WorkloadKit", "World"]
 
-_LIES_IN = {
+_MODULES = {
     "PlatformKit": "platform_kit",
-    "Served": "source.served",
+    "Served": "fixtures",
     "SourceKit": "source_kit",
     "WorkloadKit": "workload_kit",
-    "World": "world",
+    "World": "fixtures",
 }
 
 
 def __getattr__(name: str) -> Any:
     """A public name, imported when it is first asked for; pytest then says what the two sides of a failed test were."""
-    if name not in _LIES_IN:
+    if name not in _MODULES:
         raise AttributeError(f"module 'robotrain.testing' has no attribute {name!r}")
     import importlib
 
     if name != "World":
-        _let_pytest_explain()
-    return getattr(importlib.import_module(f"robotrain.testing.{_LIES_IN[name]}"), name)
+        _register_assert_rewriting()
+    return getattr(importlib.import_module(f"robotrain.testing.{_MODULES[name]}"), name)
 
 
-def _let_pytest_explain() -> None:
+def _register_assert_rewriting() -> None:
     import pkgutil
     import sys
 

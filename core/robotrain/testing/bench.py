@@ -1,6 +1,7 @@
-"""What a platform is tried on: command lines with its options, and the plans that it makes of them."""
+"""A platform under test in its world: command lines, the plans it renders, the kit's sample plugin."""
 
 import functools
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,26 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from robotrain_runtime.document import JobDocument
-from robotrain_runtime.parameter import Parameter, parameters_of
+from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
-from robotrain.claims import Claim
-from robotrain.plan import Plan
-from robotrain.platforms import Platform
-from robotrain.plugins import Plugins
-from robotrain.run import Reference, State
-from robotrain.source import Source, SourceKind
-from robotrain.testing import command_line, strangers
-from robotrain.testing.command_line import Answer
-from robotrain.testing.in_time import in_time
-from robotrain.testing.world import World
-from robotrain.workload import Workload
+from robotrain.model.plan import Plan
+from robotrain.model.platform import Platform
+from robotrain.model.run import Reference, RunState
+from robotrain.model.source import Source, SourceKind
+from robotrain.model.workload import Workload
+from robotrain.plugins.claims import Claim
+from robotrain.plugins.manager import Plugins
+from robotrain.testing import harness
+from robotrain.testing.fixtures import World
+from robotrain.testing.harness import CommandResult, run_with_deadline
 
-NOTE = "sent by the kit"
+SAMPLE_NOTE = "sent by the kit"
 
 
 @functools.lru_cache(maxsize=4)
-def _loaded(platform: str, *path: str) -> Plugins:
+def _load_plugins(platform: str, *path: str) -> Plugins:
     """Found once for all tests of a class: what is installed does not change meanwhile. path: where it was looked."""
     plugins = Plugins()
     plugins.platform(platform)
@@ -36,12 +36,12 @@ def _loaded(platform: str, *path: str) -> Plugins:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class SubmittedRun:
     """A run that was sent. answer: what the submit said."""
 
     name: str
     reference: Reference
-    answer: Answer
+    result: CommandResult
 
 
 class Bench:
@@ -54,7 +54,7 @@ class Bench:
     @cached_property
     def plugins(self) -> Plugins:
         """What is installed, this platform loaded."""
-        return _loaded(self.name, *sys.path)
+        return _load_plugins(self.name, *sys.path)
 
     @cached_property
     def claim(self) -> Claim:
@@ -75,139 +75,139 @@ class Bench:
     @cached_property
     def workload(self) -> Workload:
         """The kit's own where the platform takes any, else the first that it takes."""
-        names = [strangers.WORKLOAD, self.plugins.default_workload(), *self.plugins.names("workload")]
+        names = [SAMPLE_WORKLOAD, self.plugins.default_workload(), *self.plugins.list_names("workload")]
         for name in dict.fromkeys(names):
-            if self.platform.capabilities.workload(name) and name in self.plugins.names("workload"):
+            if self.platform.capabilities.workload(name) and name in self.plugins.list_names("workload"):
                 return self.plugins.workload(name)
         pytest.skip(f"{self.name} takes no workload that is installed")
 
-    def needs_own_workload(self) -> None:
+    def require_sample_workload(self) -> None:
         """Skip the test where the kit's own workload cannot be sent."""
-        if self.workload.name != strangers.WORKLOAD:
+        if self.workload.name != SAMPLE_WORKLOAD:
             pytest.skip(f"{self.name} takes no workload of a stranger, such as the kit's")
 
-    def ask(self, command: str, *words: object) -> Answer:
+    def run_command(self, command: str, *words: object) -> CommandResult:
         """A command on the platform, with the world's options. words: a workload first, where one is named."""
-        return command_line.run(*self.line(command, *words))
+        return harness.run_command(*self.make_command(command, *words))
 
-    def line(self, command: str, *words: object) -> list[object]:
+    def make_command(self, command: str, *words: object) -> list[object]:
         """Its words; what chooses the options stands in front of them."""
         chosen = words[:1] if words and not str(words[0]).startswith("-") else ()
-        return [command, *chosen, "--platform", self.name, *self._options(words), *words[len(chosen) :]]
+        return [command, *chosen, "--platform", self.name, *self._list_world_options(words), *words[len(chosen) :]]
 
-    def with_kinds(self, *kinds: SourceKind) -> list[str]:
+    def list_kind_options(self, *kinds: SourceKind) -> list[str]:
         """The words that sources of these kinds need on the platform, beside the world's options."""
         needs = self.world.needs
         return [word for kind in kinds for word in needs.get(kind.name, needs.get(kind.requires, ()))]
 
-    def _options(self, given: Iterable[object]) -> Iterable[str]:
+    def _list_world_options(self, words: Iterable[object]) -> Iterable[str]:
         """The world's, without those that are said again."""
-        again = {str(word).partition("=")[0] for word in given}
+        again = {str(word).partition("=")[0] for word in words}
         dropped = False
         for word in self.world.options:
             dropped = word in again if word.startswith("--") else dropped
             if not dropped:
                 yield word
 
-    def render(self, *words: object, workload: Workload | None = None) -> Answer:
+    def render(self, *words: object, workload: Workload | None = None) -> CommandResult:
         """`robotrain render --json` of a job of a workload, complete but for what `words` say."""
         chosen = workload or self.workload
-        return self.ask("render", chosen.name, "--json", *self.required(chosen, words), *words)
+        return self.run_command("render", chosen.name, "--json", *self.required_words(chosen, words), *words)
 
     @property
-    def complete(self) -> list[str]:
+    def complete_words(self) -> list[str]:
         """The words of a job's inputs: one source where the platform takes any."""
         words = self.first_source()
-        return [*self.required(self.workload, words), *words]
+        return [*self.required_words(self.workload, words), *words]
 
     @property
-    def whole(self) -> list[str]:
+    def render_command(self) -> list[str]:
         """The whole command line that renders such a job."""
-        return [str(word) for word in self.line("render", self.workload.name, "--json", *self.complete)]
+        return [str(word) for word in self.make_command("render", self.workload.name, "--json", *self.complete_words)]
 
     def first_source(self) -> list[str]:
         """The words of a source that the platform takes; none where it takes none."""
         for role in self.workload.roles:
-            for kind in self.platform.capabilities.accepted(role, self.kinds):
-                if text := self.text(kind):
+            for kind in self.platform.capabilities.list_accepted_kinds(role, self.kinds):
+                if text := self.example_text(kind):
                     return [f"{kind.roles[role].flag}={text}"]
         return []
 
-    def arrived(self, answer: Answer) -> JobDocument:
+    def read_document(self, result: CommandResult) -> JobDocument:
         """The document that the runtime is started with, of a plan that was just rendered."""
-        assert answer.exit_code == 0, answer.told
-        return self.world.arrived(self.plans[-1])
+        assert result.exit_code == 0, result.output
+        return self.world.read_document(self.plans[-1])
 
-    def submit(self, *words: object) -> Answer:
+    def submit(self, *words: object) -> CommandResult:
         """`robotrain submit` of the world's job."""
-        chosen = self.job[:1] if not str(self.job[0]).startswith("-") else ()
-        return self.ask("submit", *chosen, "--no-pin", *words, *self.job[len(chosen) :])
+        chosen = self.job_words[:1] if not str(self.job_words[0]).startswith("-") else ()
+        return self.run_command("submit", *chosen, "--no-pin", *words, *self.job_words[len(chosen) :])
 
-    def sent(self) -> Run:
+    def submit_job(self) -> SubmittedRun:
         """The world's job, sent."""
         answer = self.submit("--json")
-        assert answer.exit_code == 0, answer.told
-        return Run(answer.json["run"], answer.json["reference"], answer)
+        assert answer.exit_code == 0, answer.output
+        return SubmittedRun(answer.json["run"], answer.json["reference"], answer)
 
-    def of_run(self, command: str, run: str) -> Answer:
+    def run_for(self, command: str, run: str) -> CommandResult:
         """A command about a run, as data where it has any."""
         words = [command, run, *([] if command == "logs" else ["--json"])]
-        return in_time(lambda: command_line.run(*words), command)
+        return run_with_deadline(lambda: harness.run_command(*words), command)
 
-    def words(self, *states: State) -> list[str]:
+    def native_states(self, *states: RunState) -> list[str]:
         """The engine's words for these states, in this order; the test is skipped where the world says none."""
-        found = [native for state in states for native, means in self.world.natives.items() if means == state]
+        found = [native for state in states for native, means in self.world.native_states.items() if means == state]
         if not found:
             pytest.skip(f"the world says no native word for {' or '.join(states)}")
         return found
 
-    def needs(self, feature: str) -> None:
+    def require_feature(self, feature: str) -> None:
         """Skip the test where the platform does not have a feature."""
         if not self.platform.capabilities.feature(feature):
             pytest.skip(f"{self.name} does not declare {feature}")
 
     @property
-    def job(self) -> Sequence[object]:
+    def job_words(self) -> Sequence[object]:
         """The words of a job that the engine takes."""
         if self.world.job:
             return self.world.job
-        note = ("--kit-note", NOTE) if self.workload.name == strangers.WORKLOAD else ()
-        return (self.workload.name, *self.required(self.workload, ()), *note)
+        note = ("--kit-note", SAMPLE_NOTE) if self.workload.name == SAMPLE_WORKLOAD else ()
+        return (self.workload.name, *self.required_words(self.workload, ()), *note)
 
-    def required(self, workload: Workload, given: Iterable[object]) -> list[str]:
+    def required_words(self, workload: Workload, words_given: Iterable[object]) -> list[str]:
         """The words for what the workload cannot do without, as far as `given` does not fill it."""
         words: list[str] = []
         for role, rule in workload.roles.items():
             flags = {kind.roles[role].flag for kind in self.kinds.values() if role in kind.roles}
-            if (rule.required or rule.usual) and not flags & {str(word).partition("=")[0] for word in given}:
-                words += self.first(role)
+            if (rule.required or rule.typical) and not flags & {str(word).partition("=")[0] for word in words_given}:
+                words += self.first_in_role(role)
         return words
 
-    def first(self, role: str) -> list[str]:
+    def first_in_role(self, role: str) -> list[str]:
         """The words of a source of the first kind that the platform takes in a role."""
-        for kind in self.platform.capabilities.accepted(role, self.kinds):
-            if text := self.text(kind):
+        for kind in self.platform.capabilities.list_accepted_kinds(role, self.kinds):
+            if text := self.example_text(kind):
                 return [f"{kind.roles[role].flag}={text}"]
         pytest.skip(f"{self.name} takes no {role} of a kind that says an example")
 
-    def text(self, kind: SourceKind) -> str:
+    def example_text(self, kind: SourceKind) -> str:
         """A text to try of a kind; empty when neither the world nor the kind says one."""
         return self.world.texts.get(kind.name, kind.example)
 
-    def source(self, role: str, kind: SourceKind) -> Source:
+    def parse_source(self, role: str, kind: SourceKind) -> Source:
         """The source that the text of a kind is in a role: several kinds may share the flag."""
-        text = self.text(kind)
+        text = self.example_text(kind)
         sharing = [one for one in self.kinds.values() if one.roles.get(role) == kind.roles[role]]
-        meant = next((one for one in sharing if one.recognises(text)), sharing[0])
+        meant = next((one for one in sharing if one.recognizes(text)), sharing[0])
         return meant.parse(text, Path.cwd())
 
-    def text_settings(self) -> list[Parameter]:
+    def list_text_settings(self) -> list[Parameter]:
         """The platform's settings that take any text, but for those that the world's options give."""
         given = {str(word).partition("=")[0] for word in self.world.options}
-        settings = parameters_of(self.platform.settings)
-        return [one for one in settings if one.bare is str and not one.choices and not given & {*one.flags}]
+        settings = get_parameters(self.platform.settings)
+        return [one for one in settings if one.bare_type is str and not one.choices and not given & {*one.flags}]
 
-    def watch(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def record_plans(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Keep every plan that the platform renders from now on."""
         rendering: Any = type(self.platform).render
 
@@ -217,3 +217,20 @@ class Bench:
             return plan
 
         monkeypatch.setattr(type(self.platform), "render", render)
+
+
+SAMPLE_PACKAGE = "robotrain_kit_stranger"
+SAMPLE_KIND = "kit_shelf"
+SAMPLE_WORKLOAD = "kit-train"
+_ENTRY_POINTS = f"[robotrain]\nsource.{SAMPLE_KIND} = {SAMPLE_PACKAGE}.plugin\nworkload.{SAMPLE_WORKLOAD} = {SAMPLE_PACKAGE}.plugin\n"
+
+
+def install_sample_plugin(site: Path) -> None:
+    """Make `site` a folder for the path, with the stranger in it."""
+    shutil.copytree(
+        Path(__file__).with_name("sample_plugin"), site / SAMPLE_PACKAGE, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    info = site / f"{SAMPLE_PACKAGE}-1.0.dist-info"
+    info.mkdir()
+    info.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: robotrain-kit-stranger\nVersion: 1.0\n")
+    info.joinpath("entry_points.txt").write_text(_ENTRY_POINTS)

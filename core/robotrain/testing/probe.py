@@ -7,27 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from robotrain_runtime.document import Placement, dump
-from robotrain_runtime.document import Role as RoleName
+from robotrain_runtime.contract.document import Placement, RoleName, format_document
 
-from robotrain.capabilities import ANY, YES, Capabilities, Support
-from robotrain.hookspecs import hook
-from robotrain.job import Job
-from robotrain.payload import Payload
-from robotrain.plan import Plan, document
-from robotrain.workload import Role, Workload
+from robotrain.model.capabilities import ANY, YES, Capabilities, Support
+from robotrain.model.job import Job
+from robotrain.model.plan import Payload, Plan, make_job_document
+from robotrain.model.workload import Role, Workload
+from robotrain.plugins.hookspecs import hook
 
-NAME = "kit-probe"
+PROBE_NAME = "kit-probe"
 ROLES: tuple[str, ...] = typing.get_args(RoleName)
-DOCUMENT = "job.json"
+DOCUMENT_NAME = "job.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Nothing:
+class NoOptions:
     """Neither has anything to say."""
 
 
-class Everything(Mapping[tuple[str, str], Support]):
+class EverySource(Mapping[tuple[str, str], Support]):
     """Yes to every kind, also those that a platform has to mount."""
 
     def __getitem__(self, key: tuple[str, str]) -> Support:
@@ -40,53 +38,57 @@ class Everything(Mapping[tuple[str, str], Support]):
         return 0
 
 
-class Probe:
+class ProbePlatform:
     """A platform whose plan is the document alone."""
 
-    name = NAME
+    name = PROBE_NAME
     summary = "shows what would reach the container"
-    settings = Nothing
-    capabilities = Capabilities(sources=Everything(), workloads={ANY: YES}, features={"several_datasets": YES})
-    declined: Mapping[str, str] = {}
+    settings = NoOptions
+    capabilities = Capabilities(sources=EverySource(), workloads={ANY: YES}, features={"several_datasets": YES})
+    option_hints: Mapping[str, str] = {}
 
     def check(self, job: Job, settings: object) -> Iterable[Any]:
         """It has nothing against any job."""
         return ()
 
-    def render(self, job: Job, settings: object, run: str, payload: Payload, halves: Mapping[str, str]) -> Plan:
+    def render(
+        self, job: Job, settings: object, run: str, payload: Payload, container_plugins: Mapping[str, str]
+    ) -> Plan:
         """The document."""
         placement = Placement(work="/probe/work", cache="/probe/cache")
-        body = document(job, run=run, platform=NAME, halves=halves, placement=placement)
-        files = {DOCUMENT: dump(body).encode()}
-        return Plan(platform=NAME, run=run, job=job, spec=DOCUMENT, files=files, shown=(DOCUMENT,))
+        body = make_job_document(
+            job, run=run, platform=PROBE_NAME, container_plugins=container_plugins, placement=placement
+        )
+        files = {DOCUMENT_NAME: format_document(body).encode()}
+        return Plan(platform=PROBE_NAME, run=run, job=job, spec=DOCUMENT_NAME, files=files, shown=(DOCUMENT_NAME,))
 
 
-WORKLOAD = Workload(
-    name=NAME,
+PROBE_WORKLOAD = Workload(
+    name=PROBE_NAME,
     summary="is only rendered",
-    parameters=Nothing,
+    parameters=NoOptions,
     roles={role: Role(many=True) for role in ROLES},
-    half="robotrain_runtime.half",
+    container_plugin="robotrain_runtime.contract.container_plugin",
 )
 
 
 @hook
 def robotrain_platforms() -> Iterable[Any]:
     """The platform of this module."""
-    return (Probe(),)
+    return (ProbePlatform(),)
 
 
 @hook
 def robotrain_workloads() -> Iterable[Workload]:
     """The workload of this module."""
-    return (WORKLOAD,)
+    return (PROBE_WORKLOAD,)
 
 
-def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def install_probe(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put it beside the installed plugins, for as long as a test lasts."""
     information = folder / "robotrain_kit_probe-0.dist-info"
     information.mkdir(parents=True)
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: robotrain-kit-probe\nVersion: 0\n")
-    claims = "".join(f"{family}.{NAME} = {__name__}\n" for family in ("platform", "workload"))
+    claims = "".join(f"{family}.{PROBE_NAME} = {__name__}\n" for family in ("platform", "workload"))
     (information / "entry_points.txt").write_text(f"[robotrain]\n{claims}")
     monkeypatch.syspath_prepend(folder)

@@ -1,1 +1,1 @@
-"""What platforms share that speak to Azure: workspace and identity settings, sign-in, tracking, roles."""
+"""What platforms on Azure share: settings, sign-in, workspaces, roles, tracking, uploads, outputs."""

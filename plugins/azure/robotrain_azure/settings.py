@@ -1,30 +1,31 @@
-"""Settings that every platform which speaks to Azure has, under one name each (contract A.1, A.2 and B)."""
+"""Settings that all platforms on Azure have, and hints for options of other tools."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from robotrain_runtime.parameter import Param
+from robotrain_runtime.contract.parameter import Param
 
-TRACKED_ELSEWHERE = "tracking_uri"
+TRACKING_SETTING = "tracking_uri"
 """The setting with which a platform that has it tracks runs elsewhere than in a workspace, or nowhere."""
 
 
-GROUP = Param(
+RESOURCE_GROUP = Param(
     help="its resource group",
     aliases=("--azure-resource-group",),
     env=("AZURE_RESOURCE_GROUP",),
     terraform="resource_group.value.name",
-    unless=TRACKED_ELSEWHERE,
-    together=("subscription_id", "workspace_name"),
+    optional_with=TRACKING_SETTING,
+    needed_with=("subscription_id", "workspace_name"),
     metavar="NAME",
 )
-WORKSPACE = Param(
+WORKSPACE_NAME = Param(
     help="the Azure ML workspace that runs are tracked and models registered in",
     aliases=("--azure-workspace-name",),
     env=("AZUREML_WORKSPACE_NAME",),
     terraform="azureml_workspace.value.name",
-    unless=TRACKED_ELSEWHERE,
-    together=("subscription_id", "resource_group"),
+    optional_with=TRACKING_SETTING,
+    needed_with=("subscription_id", "resource_group"),
     metavar="NAME",
 )
 
@@ -40,19 +41,19 @@ class AzureSettings:
             aliases=("--azure-subscription-id",),
             env=("AZURE_SUBSCRIPTION_ID",),
             terraform="subscription_id.value",
-            unless=TRACKED_ELSEWHERE,
-            lookup="robotrain_azure.profile:default_subscription",
+            optional_with=TRACKING_SETTING,
+            lookup="robotrain_azure.workspace:find_default_subscription",
             metavar="ID",
         ),
     ] = None
-    resource_group: Annotated[str | None, GROUP] = None
-    workspace_name: Annotated[str | None, WORKSPACE] = None
+    resource_group: Annotated[str | None, RESOURCE_GROUP] = None
+    workspace_name: Annotated[str | None, WORKSPACE_NAME] = None
     workload_identity: Annotated[
         str | None,
         Param(
             help="client id of the identity that jobs have there, to look its roles up before anything is sent",
             terraform="ml_workload_identity.value.client_id",
-            beside=True,
+            terraform_optional=True,
             metavar="ID",
         ),
     ] = None
@@ -63,3 +64,10 @@ class AzureSettings:
     mlflow_http_timeout: Annotated[
         int, Param(help="seconds that a request of tracking may take", env=("MLFLOW_HTTP_REQUEST_TIMEOUT",), gt=0)
     ] = 60
+
+
+_MODEL_HINT = "a model of the workspace is named in one: --policy-model azureml:NAME:VERSION"
+
+MODEL_OPTION_HINTS: Mapping[str, str] = dict.fromkeys(
+    ("--from-aml-model", "--model-name", "--model-version"), _MODEL_HINT
+)

@@ -1,1 +1,1 @@
-"""Runs robotrain jobs on Azure Machine Learning: as a command job of a workspace."""
+"""Runs robotrain jobs on Azure Machine Learning, as command jobs of a workspace."""

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from robotrain.capabilities import ANY, YES, Capabilities, no, not_yet
-from robotrain_azure.tried import MODEL_OPTIONS
+from robotrain.model.capabilities import ANY, YES, Capabilities, no, not_yet
+from robotrain_azure.settings import MODEL_OPTION_HINTS
 
 BLOB = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
 FETCHED = ("dataset", "policy", "init_policy", "resume", "publish")
@@ -70,8 +70,8 @@ _UPLOADS = "folders go to a datastore of the workspace: --datastore NAME"
 _IDENTITY = "the job reads blobs as the compute's managed identity: --workload-identity ID names one"
 _SECRET = "a token never travels with a job: --hf-credential NAME names the secret of a key vault"
 
-DECLINED: Mapping[str, str] = {
-    **MODEL_OPTIONS,
+OPTION_HINTS: Mapping[str, str] = {
+    **MODEL_OPTION_HINTS,
     "--workflow": _TEMPLATE,
     "-w": _TEMPLATE,
     "--job-file": _TEMPLATE,

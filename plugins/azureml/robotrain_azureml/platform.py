@@ -5,155 +5,157 @@ from __future__ import annotations  # the types below are for readers and checke
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from robotrain.hookspecs import hook
+from robotrain.plugins.hookspecs import hook
 
-from robotrain_azureml.capabilities import CAPABILITIES, DECLINED
-from robotrain_azureml.settings import Settings
+from robotrain_azureml.capabilities import CAPABILITIES, OPTION_HINTS
+from robotrain_azureml.settings import AzureMLSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from robotrain.health import HealthCheck
-    from robotrain.job import Job
-    from robotrain.payload import Payload
-    from robotrain.plan import Plan
-    from robotrain.platforms import Default, Platform
-    from robotrain.problem import Problem
-    from robotrain.run import Output, Reference, Status
-    from robotrain_runtime.document import Source
-    from robotrain_runtime.event import Registered
+    from robotrain.errors import Problem
+    from robotrain.model.health import HealthCheck
+    from robotrain.model.job import Job
+    from robotrain.model.plan import Payload, Plan
+    from robotrain.model.platform import Platform, PlatformDefault
+    from robotrain.model.run import Output, Reference, Status
+    from robotrain_runtime.contract.document import JobSource
+    from robotrain_runtime.contract.event import Registered
 
 
-class AzureML:
+class AzureMLPlatform:
     """Runs a job as a command job of a workspace, on a compute that is attached to it."""
 
     name = "azureml"
     summary = "Azure Machine Learning, as a command job of a workspace"
-    settings: type = Settings
+    settings: type = AzureMLSettings
     capabilities = CAPABILITIES
-    declined = DECLINED
-    ahead = ("source-missing", "azureml-compute-missing")
+    option_hints = OPTION_HINTS
+    prepare_ignores = ("source-missing", "azureml-compute-missing")
 
-    def derived(self, job: Job, settings: Settings) -> Mapping[str, Default]:
+    def derive_defaults(self, job: Job, settings: AzureMLSettings) -> Mapping[str, PlatformDefault]:
         """What is made of the settings that nobody said: the compute, its machine, the environment's version, …"""
-        from robotrain_azureml import derived
+        from robotrain_azureml.spec import job_settings
 
-        return dict(derived.derived(job, settings))
+        return dict(job_settings.derive_defaults(job, settings))
 
-    def halves(self, job: Job, settings: Settings) -> Mapping[str, str]:
+    def container_plugins(self, job: Job, settings: AzureMLSettings) -> Mapping[str, str]:
         """What finds the workspace's tracking address, and its models."""
         from robotrain_azure import workspace
 
-        return workspace.HALVES
+        return workspace.CONTAINER_PLUGINS
 
-    def asked(self, job: Job, settings: Settings) -> Mapping[str, Default]:
+    def query_settings(self, job: Job, settings: AzureMLSettings) -> Mapping[str, PlatformDefault]:
         """What only the workspace tells: of what kind the compute is, and as whom its jobs sign in. Raises Rejected."""
-        from robotrain_azureml.look import compute_asked
+        from robotrain_azureml.preflight import compute
 
-        return compute_asked.asked(settings)
+        return compute.fetch_compute_settings(settings)
 
-    def check(self, job: Job, settings: Settings) -> Iterable[Problem]:
+    def check(self, job: Job, settings: AzureMLSettings) -> Iterable[Problem]:
         """Azure ML's own rules: names, times, images, machines, and what its SDK lets through silently."""
-        from robotrain_azureml.rules import check
+        from robotrain_azureml.spec import check_job
 
-        return check.check(job, settings)
+        return check_job.check_job(job, settings)
 
-    def render(self, job: Job, settings: Settings, run: str, payload: Payload, halves: Mapping[str, str]) -> Plan:
+    def render(
+        self, job: Job, settings: AzureMLSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]
+    ) -> Plan:
         """The command job, its code, and how they are handed over; pure."""
         from robotrain_azureml.spec import render
 
-        return render.render(job, settings, run, payload, halves)
+        return render.render_plan(job, settings, run, payload, container_plugins)
 
     def preflight(self, plan: Plan) -> Iterable[Problem]:
         """The sign-in, the workspace, the compute, the assets, the storage, and the data as this machine may see it."""
-        from robotrain_azureml.look import preflight
+        from robotrain_azureml.preflight import run_preflight
 
-        return preflight.preflight(plan)
+        return run_preflight.run_preflight(plan)
 
     def prepare(self, plan: Plan) -> Iterator[str]:
         """Register the environment and upload what is not there yet; each is told in a line. Raises Rejected."""
-        from robotrain_azureml.hand_over import prepare
+        from robotrain_azureml.submit import submit
 
-        return prepare.prepare(plan)
+        return submit.prepare_plan(plan)
 
-    def holds(self, plan: Plan) -> Iterable[Source]:
+    def find_uploaded(self, plan: Plan) -> Iterable[JobSource]:
         """The folders that lie in the datastore as they were pinned, whole."""
-        from robotrain.problem import Stage
+        from robotrain.errors import Stage
 
-        from robotrain_azureml.hand_over import handed, upload_there
+        from robotrain_azureml.spec import submission_spec
+        from robotrain_azureml.submit import upload
 
-        return upload_there.holds(plan, handed.of(plan, Stage.SUBMIT))
+        return upload.find_uploaded_sources(plan, submission_spec.load_submission_spec(plan, Stage.SUBMIT))
 
     def submit(self, plan: Plan) -> Reference:
         """Prepare it, and make the job. Raises Rejected."""
-        from robotrain_azureml.hand_over import submit
+        from robotrain_azureml.submit import submit
 
-        return submit.submit(plan)
+        return submit.submit_plan(plan)
 
     def find(self, plan: Plan) -> Reference | None:
         """The job that an earlier submit of this very plan became. Raises Rejected."""
-        from robotrain_azureml.hand_over import find
+        from robotrain_azureml.submit import reconcile
 
-        return find.find(plan)
+        return reconcile.find_run(plan)
 
-    def sent(self, plan: Plan, reference: Reference) -> bytes:
+    def read_submitted_spec(self, plan: Plan, reference: Reference) -> bytes:
         """The job as it was made: with the name it got, and its code where that was uploaded to."""
-        from robotrain_azureml.hand_over import sent
+        from robotrain_azureml.submit import job_file
 
-        return sent.sent(plan, reference)
+        return job_file.make_submitted_job_file(plan, reference)
 
-    def shown(self, reference: Reference) -> Mapping[str, str]:
+    def describe_reference(self, reference: Reference) -> Mapping[str, str]:
         """The job's name in the workspace, and its page in the studio."""
-        from robotrain_azureml.service import job_address
+        from robotrain_azureml.service import jobs
 
-        return job_address.shown(reference)
+        return jobs.describe_reference(reference)
 
     def status(self, reference: Reference) -> Status:
         """How the job is, and why. Raises RunGone, Rejected."""
-        from robotrain_azureml.watch import status
+        from robotrain_azureml.observe import status
 
-        return status.status(reference)
+        return status.query_status(reference)
 
     def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
         """What its process printed. Raises RunGone, Rejected."""
-        from robotrain_azureml.watch import logs
+        from robotrain_azureml.observe import logs
 
-        return logs.lines(reference, follow, tail)
+        return logs.read_logs(reference, follow, tail)
 
     def cancel(self, reference: Reference) -> None:
         """Ask for its end, and see that it was taken. Raises RunGone, Rejected."""
-        from robotrain_azureml.watch import cancel
+        from robotrain_azureml.observe import cancel
 
-        cancel.cancel(reference)
+        cancel.cancel_job(reference)
 
     def outputs(self, reference: Reference) -> Iterable[Output]:
         """The checkpoints of its declared output, and those it published. Raises RunGone, Rejected."""
-        from robotrain_azureml.watch import outputs
+        from robotrain_azureml.observe import outputs
 
-        return outputs.outputs(reference)
+        return outputs.list_outputs(reference)
 
-    def bring(self, reference: Reference, output: Output, to: Path) -> None:
+    def download(self, reference: Reference, output: Output, target: Path) -> None:
         """Copy one output, whole. Raises Rejected."""
-        from robotrain_azureml.watch import outputs_bring
+        from robotrain_azureml.observe import outputs
 
-        outputs_bring.bring(reference, output, to)
+        outputs.download_output(reference, output, target)
 
     def register(self, reference: Reference, name: str, step: int | None) -> Registered:
         """Make a checkpoint of the job a version of a model in the workspace. Raises Rejected."""
-        from robotrain_azureml.watch import register
+        from robotrain_azureml.observe import register
 
-        return register.register(reference, name, step)
+        return register.register_model(reference, name, step)
 
 
 @hook
 def robotrain_platforms() -> Iterable[Platform]:
     """This platform."""
-    return (AzureML(),)
+    return (AzureMLPlatform(),)
 
 
 @hook
 def robotrain_health() -> Iterable[HealthCheck]:
     """What `robotrain doctor` looks at."""
-    from robotrain_azureml import health
+    from robotrain_azureml import doctor
 
-    return health.checks()
+    return doctor.list_health_checks()

@@ -1,27 +1,28 @@
-"""What can be said about running on Azure ML. Names and defaults are those of the contract, sections A.2, B and E.2."""
+"""The Azure ML platform's settings, and the identity that the environment names for jobs."""
 
+import os
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
-from robotrain_azure.settings import GROUP, WORKSPACE, AzureSettings
-from robotrain_runtime.parameter import Param
+from robotrain_azure.settings import RESOURCE_GROUP, WORKSPACE_NAME, AzureSettings
+from robotrain_runtime.contract.parameter import Param
 
-Kind = Literal["kubernetes", "managed"]
+ComputeKind = Literal["kubernetes", "managed"]
 OutputMode = Literal["upload", "rw_mount"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(AzureSettings):
+class AzureMLSettings(AzureSettings):
     """The Azure ML platform's settings. A workspace is needed here: what is found of it counts also in part."""
 
-    resource_group: Annotated[str | None, replace(GROUP, together=())] = None
-    workspace_name: Annotated[str | None, replace(WORKSPACE, together=())] = None
+    resource_group: Annotated[str | None, replace(RESOURCE_GROUP, needed_with=())] = None
+    workspace_name: Annotated[str | None, replace(WORKSPACE_NAME, needed_with=())] = None
     workload_identity: Annotated[
         str | None,
         Param(
             help="client id of the managed identity of the compute that the job signs in with "
             "(default: AZURE_CLIENT_ID, else the compute's first one)",
-            lookup="robotrain_azureml.identity:of_environment",
+            lookup="robotrain_azureml.settings:find_environment_identity",
             metavar="ID",
         ),
     ] = None
@@ -38,12 +39,12 @@ class Settings(AzureSettings):
         Param(
             help="the AKS cluster that a compute is named for, when nobody names one",
             terraform="aks_cluster.value.name",
-            unless="compute",
+            optional_with="compute",
             metavar="NAME",
         ),
     ] = None
     compute_kind: Annotated[
-        Kind | None,
+        ComputeKind | None,
         Param(help="what the compute is (default: asked of the workspace when the job is sent; else kubernetes)"),
     ] = None
     instance_type: Annotated[
@@ -104,19 +105,24 @@ class Settings(AzureSettings):
             help="the secret of a key vault that holds your Hugging Face token, as NAME in --key-vault, or "
             "https://VAULT.vault.azure.net/secrets/NAME; used where the job reads a repository of the Hub",
             metavar="NAME",
-            alone="hf-token",
+            bare_value="hf-token",
         ),
     ] = None
     key_vault: Annotated[
         str | None,
-        Param(help="the key vault of --hf-credential", terraform="key_vault_name.value", beside=True, metavar="NAME"),
+        Param(
+            help="the key vault of --hf-credential",
+            terraform="key_vault_name.value",
+            terraform_optional=True,
+            metavar="NAME",
+        ),
     ] = None
     work_dir: Annotated[
         str,
         Param(
             help="where the run works in the container",
             pattern=r"^(/[A-Za-z0-9._-]+)+$",
-            form="the whole path of a folder, of letters, digits, `_`, `.` and `-`",
+            pattern_help="the whole path of a folder, of letters, digits, `_`, `.` and `-`",
             metavar="FOLDER",
         ),
     ] = "/tmp/robotrain"
@@ -124,3 +130,19 @@ class Settings(AzureSettings):
         float | None, Param(help="what data may take in the cache of the container (default: no limit)", gt=0)
     ] = None
     download_mib: Annotated[int, Param(help="the memory that downloads may hold, in MiB", ge=16)] = 256
+
+
+CLIENT_ID_VARIABLE = "AZURE_CLIENT_ID"
+SIGN_IN_VARIABLES = (
+    "AZURE_CLIENT_SECRET",
+    "AZURE_CLIENT_CERTIFICATE_PATH",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "AZURE_USERNAME",
+)
+"""With one of these beside it, the name is that of a sign-in of this machine."""
+
+
+def find_environment_identity() -> tuple[str, str] | None:
+    """The client id that the environment names for jobs (contract A.0), and where it stood."""
+    said = os.environ.get(CLIENT_ID_VARIABLE)
+    return (said, CLIENT_ID_VARIABLE) if said and not any(os.environ.get(name) for name in SIGN_IN_VARIABLES) else None

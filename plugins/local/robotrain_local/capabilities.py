@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from robotrain.capabilities import ANY, YES, Capabilities
+from robotrain.model.capabilities import ANY, YES, Capabilities
 
 WEIGHTS = ("registered_model", "blob_url")
 
@@ -46,7 +46,7 @@ _MODEL = (
 _BLOBS = "type the whole address: --blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
 _CLOUD = "a cloud account's setting: the local platform runs the job on this very machine"
 
-DECLINED: Mapping[str, str] = {
+OPTION_HINTS: Mapping[str, str] = {
     "--image": _CONTAINER,
     "-i": _CONTAINER,
     "--environment-name": _CONTAINER,

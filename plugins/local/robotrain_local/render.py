@@ -3,60 +3,65 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from robotrain import folders, plan
-from robotrain.job import Job
-from robotrain.payload import Payload
-from robotrain_runtime.document import Placement, dump
-from robotrain_runtime.stop import GRACE
+from robotrain.model import plan
+from robotrain.model.job import Job
+from robotrain.model.plan import Payload
+from robotrain.store import files
+from robotrain_runtime.contract.document import Placement, format_document
+from robotrain_runtime.process.stop import GRACE_VARIABLE
 
-from robotrain_local import folder as files
 from robotrain_local import spec
-from robotrain_local.settings import SQLITE, Settings
+from robotrain_local import spec as local_spec
+from robotrain_local.settings import SQLITE_SCHEME, LocalSettings
 
-JOB = "job.json"
+DOCUMENT_FILE = "job.json"
 TRAINER_GRACE_SECONDS = 30
 
 
-def render(job: Job, settings: Settings, run: str, payload: Payload, halves: Mapping[str, str]) -> plan.Plan:
+def render_plan(
+    job: Job, settings: LocalSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]
+) -> plan.Plan:
     """The plan: the process, the job document and the payload."""
-    folder = Path(settings.runs_dir or folders.state() / "local") / run
+    folder = Path(settings.runs_dir or files.get_state_folder() / "local") / run
     placement = Placement(
         work=str(folder),
-        cache=str(folders.cache()),
-        tracking_uri=settings.tracking_uri or f"{SQLITE}{folders.state() / 'mlflow.db'}",
+        cache=str(files.get_cache_folder()),
+        tracking_uri=settings.tracking_uri or f"{SQLITE_SCHEME}{files.get_state_folder() / 'mlflow.db'}",
         environment=settings.environment,
         torch_backend=settings.torch_backend,
-        credentials=_credentials(settings),
+        credentials=_list_credential_files(settings),
         download_mib=settings.download_mib,
         cache_gib=settings.cache_gib,
     )
-    process = spec.Spec(
+    process = spec.ProcessSpec(
         run=run,
         folder=str(folder),
         payload=payload.digest,
-        arguments=("run", JOB),
+        arguments=("run", DOCUMENT_FILE),
         environment={
-            "PYTHONPATH": str(folder / files.UNPACKED),
+            "PYTHONPATH": str(folder / local_spec.PAYLOAD_FOLDER),
             "PYTHONUNBUFFERED": "1",
-            GRACE: str(TRAINER_GRACE_SECONDS),
+            GRACE_VARIABLE: str(TRAINER_GRACE_SECONDS),
         },
     )
-    document = plan.document(job, run=run, platform="local", halves=halves, placement=placement)
+    document = plan.make_job_document(
+        job, run=run, platform="local", container_plugins=container_plugins, placement=placement
+    )
     return plan.Plan(
         platform="local",
         run=run,
         job=job,
-        spec=spec.FILE,
+        spec=spec.SPEC_FILE,
         files={
-            spec.FILE: spec.dump(process),
-            JOB: dump(document).encode(),
-            files.PAYLOAD: payload.archive,
+            spec.SPEC_FILE: spec.dump_spec(process),
+            DOCUMENT_FILE: format_document(document).encode(),
+            local_spec.PAYLOAD_FILE: payload.archive,
         },
-        shown=(spec.FILE, JOB),
+        shown=(spec.SPEC_FILE, DOCUMENT_FILE),
     )
 
 
-def _credentials(settings: Settings) -> dict[str, str]:
+def _list_credential_files(settings: LocalSettings) -> dict[str, str]:
     """By source kind, the files that hold a secret; never what is in them."""
     files = {"blob_url": settings.blob_credential_file, "huggingface": settings.hub_token_file}
     return {kind: file for kind, file in files.items() if file}

@@ -5,13 +5,13 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
-from robotrain_runtime.parameter import Param
+from robotrain_runtime.contract.parameter import Param
 
-SQLITE = "sqlite:///"
+SQLITE_SCHEME = "sqlite:///"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class LocalSettings:
     """The local platform's settings. Relative paths are made absolute here, once: a record must not depend on where
     robotrain is called from next time.
     """
@@ -67,17 +67,17 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("environment", "runs_dir", "blob_credential_file", "hub_token_file"):
             if value := getattr(self, name):
-                object.__setattr__(self, name, _path(value))
+                object.__setattr__(self, name, _make_absolute_path(value))
         if self.tracking_uri:
-            object.__setattr__(self, "tracking_uri", _address(self.tracking_uri))
+            object.__setattr__(self, "tracking_uri", _make_absolute_uri(self.tracking_uri))
 
 
-def _path(text: str) -> str:
+def _make_absolute_path(text: str) -> str:
     return os.path.abspath(os.path.expanduser(text))
 
 
-def _address(text: str) -> str:
+def _make_absolute_uri(text: str) -> str:
     """An MLflow address; a relative file in it is one of the folder robotrain is called from."""
-    if text.startswith(SQLITE):
-        return SQLITE + _path(text[len(SQLITE) :])
-    return text if re.match(r"[a-z][a-z0-9+.-]*:|databricks$", text) else _path(text)
+    if text.startswith(SQLITE_SCHEME):
+        return SQLITE_SCHEME + _make_absolute_path(text[len(SQLITE_SCHEME) :])
+    return text if re.match(r"[a-z][a-z0-9+.-]*:|databricks$", text) else _make_absolute_path(text)

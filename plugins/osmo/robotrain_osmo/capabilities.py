@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from robotrain.capabilities import ANY, YES, Capabilities, no
-from robotrain_azure.tried import MODEL_OPTIONS
+from robotrain.model.capabilities import ANY, YES, Capabilities, no
+from robotrain_azure.settings import MODEL_OPTION_HINTS
 
 BLOB = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
 NO_MODELS = "OSMO reads concrete storage locations, not models of a registry."
-FETCHED = ("dataset", "policy", "init_policy", "resume", "publish")
+CONTAINER_ROLES = ("dataset", "policy", "init_policy", "resume", "publish")
 """What the container fetches or writes by itself, whoever brought the kind: its half travels with the job."""
 
 CAPABILITIES = Capabilities(
@@ -29,7 +29,7 @@ CAPABILITIES = Capabilities(
         ("resume", "osmo_storage"): YES,
         ("publish", "blob_url"): YES,
         ("publish", "osmo_storage"): YES,
-        **{(role, ANY): YES for role in FETCHED},
+        **{(role, ANY): YES for role in CONTAINER_ROLES},
     },
     workloads={ANY: YES},
     features={
@@ -61,8 +61,8 @@ _TEMPLATE = (
 )
 _EXPLAIN = "the same is `robotrain explain …`, or `robotrain submit … --dry-run`"
 
-DECLINED: Mapping[str, str] = {
-    **MODEL_OPTIONS,
+OPTION_HINTS: Mapping[str, str] = {
+    **MODEL_OPTION_HINTS,
     "--workflow": _TEMPLATE,
     "-w": _TEMPLATE,
     "--job-file": _TEMPLATE,

@@ -5,153 +5,155 @@ from __future__ import annotations  # the types below are for readers and checke
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from robotrain.hookspecs import hook
+from robotrain.plugins.hookspecs import hook
 
-from robotrain_osmo.capabilities import CAPABILITIES, DECLINED
-from robotrain_osmo.settings import Settings
+from robotrain_osmo.capabilities import CAPABILITIES, OPTION_HINTS
+from robotrain_osmo.settings import OsmoSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from robotrain.health import HealthCheck
-    from robotrain.job import Job
-    from robotrain.payload import Payload
-    from robotrain.plan import Plan
-    from robotrain.platforms import Default, Platform
-    from robotrain.problem import Problem
-    from robotrain.run import Output, Reference, Status
-    from robotrain_runtime.document import Source
-    from robotrain_runtime.event import Registered
+    from robotrain.errors import Problem
+    from robotrain.model.health import HealthCheck
+    from robotrain.model.job import Job
+    from robotrain.model.plan import Payload, Plan
+    from robotrain.model.platform import Platform, PlatformDefault
+    from robotrain.model.run import Output, Reference, Status
+    from robotrain_runtime.contract.document import JobSource
+    from robotrain_runtime.contract.event import Registered
 
 
-class Osmo:
+class OsmoPlatform:
     """Runs a job as a workflow of one task, through the user's own `osmo` command."""
 
     name = "osmo"
     summary = "NVIDIA OSMO, as a workflow in a pool"
-    settings: type = Settings
+    settings: type = OsmoSettings
     capabilities = CAPABILITIES
-    declined = DECLINED
+    option_hints = OPTION_HINTS
 
-    def defaults(self, settings: Settings) -> Mapping[str, Default]:
+    def defaults(self, settings: OsmoSettings) -> Mapping[str, PlatformDefault]:
         """Without shared memory, data is loaded in one process."""
-        from robotrain_osmo import shared_memory
+        from robotrain_osmo.spec import resources
 
-        return shared_memory.defaults(settings)
+        return resources.get_parameter_defaults(settings)
 
-    def derived(self, job: Job, settings: Settings) -> Mapping[str, Default]:
+    def derive_defaults(self, job: Job, settings: OsmoSettings) -> Mapping[str, PlatformDefault]:
         """What is made of the settings that nobody said: the image, the machine, the time."""
-        from robotrain_osmo import derived
+        from robotrain_osmo.spec import resources
 
-        return dict(derived.derived(job, settings))
+        return dict(resources.derive_defaults(job, settings))
 
-    def halves(self, job: Job, settings: Settings) -> Mapping[str, str]:
+    def container_plugins(self, job: Job, settings: OsmoSettings) -> Mapping[str, str]:
         """What finds the workspace's tracking address, when runs are tracked in one, and models of workspaces."""
-        from robotrain_azure.models import halves as models
+        from robotrain_azure.models import container as models
 
-        from robotrain_osmo import tracking
+        from robotrain_osmo.spec import environment
 
-        return {**tracking.halves(settings), **models.halves(job.sources)}
+        return {**environment.get_tracking_plugins(settings), **models.find_container_plugins(job.sources)}
 
-    def check(self, job: Job, settings: Settings) -> Iterable[Problem]:
+    def check(self, job: Job, settings: OsmoSettings) -> Iterable[Problem]:
         """OSMO's own rules: names, sizes, times, texts that it would read as a template, places that nobody named."""
-        from robotrain_osmo.rules import check
+        from robotrain_osmo.spec import check_job
 
-        return check.check(job, settings)
+        return check_job.check_job(job, settings)
 
-    def render(self, job: Job, settings: Settings, run: str, payload: Payload, halves: Mapping[str, str]) -> Plan:
+    def render(
+        self, job: Job, settings: OsmoSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]
+    ) -> Plan:
         """The workflow, and how it is handed over; pure."""
         from robotrain_osmo.spec import render
 
-        return render.render(job, settings, run, payload, halves)
+        return render.render_plan(job, settings, run, payload, container_plugins)
 
     def preflight(self, plan: Plan) -> Iterable[Problem]:
         """The command, the sign-in, the pool, the credentials, and the data as this machine may see it."""
-        from robotrain_osmo.look import preflight
+        from robotrain_osmo.preflight import run_preflight
 
-        return preflight.preflight(plan)
+        return run_preflight.run_preflight(plan)
 
     def prepare(self, plan: Plan) -> Iterator[str]:
         """Upload the folders that it reads; each is told in a line. Raises Rejected."""
-        from robotrain_osmo.hand_over import prepare
+        from robotrain_osmo.submit import upload
 
-        return prepare.prepare(plan)
+        return upload.prepare_plan(plan)
 
-    def holds(self, plan: Plan) -> Iterable[Source]:
+    def find_uploaded(self, plan: Plan) -> Iterable[JobSource]:
         """The folders that lie in the storage as they were pinned, whole."""
-        from robotrain.problem import Stage
+        from robotrain.errors import Stage
 
-        from robotrain_osmo.hand_over import handed, upload_there
+        from robotrain_osmo.spec import submission_spec
+        from robotrain_osmo.submit import upload
 
-        return upload_there.holds(plan, handed.of(plan, Stage.SUBMIT))
+        return upload.find_uploaded(plan, submission_spec.load_submission_spec(plan, Stage.SUBMIT))
 
     def submit(self, plan: Plan) -> Reference:
         """Upload what is not there yet, and hand the workflow over. Raises Rejected."""
-        from robotrain_osmo.hand_over import submit
+        from robotrain_osmo.submit import submit
 
-        return submit.submit(plan)
+        return submit.submit_plan(plan)
 
     def find(self, plan: Plan) -> Reference | None:
         """The workflow that an earlier submit of this very plan became. Raises Rejected."""
-        from robotrain_osmo.hand_over import find
+        from robotrain_osmo.submit import reconcile
 
-        return find.find(plan)
+        return reconcile.find_workflow(plan)
 
-    def shown(self, reference: Reference) -> Mapping[str, str]:
+    def describe_reference(self, reference: Reference) -> Mapping[str, str]:
         """The workflow's id, and where OSMO itself copies what it leaves to."""
-        from robotrain_osmo.watch import outputs
+        from robotrain_osmo.observe import outputs
 
         place = reference.get("publishes", "")
-        copied = place if outputs.is_storage(place) else ""
+        copied = place if outputs.is_osmo_storage(place) else ""
         found = {"workflow": reference.get("workflow", ""), "copied to": copied}
         return {name: value for name, value in found.items() if value}
 
     def status(self, reference: Reference) -> Status:
         """How the workflow is, and why. Raises RunGone, Rejected."""
-        from robotrain_osmo.watch import status
+        from robotrain_osmo.observe import status
 
-        return status.status(reference)
+        return status.query_status(reference)
 
     def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
         """What its task printed, without OSMO's own marks. Raises RunGone, Rejected."""
-        from robotrain_osmo.watch import logs
+        from robotrain_osmo.observe import logs
 
-        return logs.lines(reference, follow, tail)
+        return logs.read_logs(reference, follow, tail)
 
     def cancel(self, reference: Reference) -> None:
         """Ask for its end, and see that it was taken. Raises RunGone, Rejected."""
-        from robotrain_osmo.watch import cancel
+        from robotrain_osmo.observe import cancel
 
-        cancel.cancel(reference)
+        cancel.cancel_workflow(reference)
 
     def outputs(self, reference: Reference) -> Iterable[Output]:
         """The checkpoints or the results that it published. Raises RunGone, Rejected."""
-        from robotrain_osmo.watch import outputs
+        from robotrain_osmo.observe import outputs
 
-        return outputs.outputs(reference)
+        return outputs.list_outputs(reference)
 
-    def bring(self, reference: Reference, output: Output, to: Path) -> None:
+    def download(self, reference: Reference, output: Output, to: Path) -> None:
         """Copy one output, whole. Raises Rejected."""
-        from robotrain_osmo.watch import outputs_bring
+        from robotrain_osmo.observe import outputs
 
-        outputs_bring.bring(reference, output, to)
+        outputs.download_output(reference, output, to)
 
     def register(self, reference: Reference, name: str, step: int | None) -> Registered:
         """Make what the run left in the workspace that tracked it a version of a model there. Raises Rejected."""
-        from robotrain_osmo.watch import register
+        from robotrain_osmo.observe import register
 
-        return register.register(reference, name, step)
+        return register.register_model(reference, name, step)
 
 
 @hook
 def robotrain_platforms() -> Iterable[Platform]:
     """This platform."""
-    return (Osmo(),)
+    return (OsmoPlatform(),)
 
 
 @hook
 def robotrain_health() -> Iterable[HealthCheck]:
     """What `robotrain doctor` looks at."""
-    from robotrain_osmo import health
+    from robotrain_osmo import doctor
 
-    return health.checks()
+    return doctor.list_health_checks()

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from robotrain_azure.settings import AzureSettings
-from robotrain_runtime.parameter import Param
+from robotrain_runtime.contract.parameter import Param
 
 Priority = Literal["HIGH", "NORMAL", "LOW"]
-Server = Literal["6.0", "6.1", "6.2", "6.3", "6.4"]
+ServerVersion = Literal["6.0", "6.1", "6.2", "6.3", "6.4"]
 SharedMemory = Literal["mount", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(AzureSettings):
+class OsmoSettings(AzureSettings):
     """The OSMO platform's settings."""
 
     pool: Annotated[str | None, Param(help="the pool to run in", env=("OSMO_POOL",), metavar="NAME")] = None
@@ -22,7 +22,7 @@ class Settings(AzureSettings):
             help="the kind of machine, one of the pool's platforms",
             env=("OSMO_PLATFORM",),
             metavar="NAME",
-            elsewhere="--platform",
+            foreign_flag="--platform",
         ),
     ] = "gpu_platform"
     gpus: Annotated[
@@ -83,7 +83,7 @@ class Settings(AzureSettings):
             help="the OSMO credential that holds your Hugging Face token under the key `hf_token`, or NAME:KEY; used "
             "where the job reads a repository of the Hub",
             metavar="NAME[:KEY]",
-            alone="hf_token",
+            bare_value="hf_token",
         ),
     ] = None
     wandb_credential: Annotated[
@@ -121,21 +121,21 @@ class Settings(AzureSettings):
             env=("AZURE_STORAGE_ACCOUNT_NAME",),
             terraform="storage_account.value.name",
             pattern=r"^[a-z0-9]{3,24}$",
-            form="3 to 24 small letters and digits",
+            pattern_help="3 to 24 small letters and digits",
             metavar="NAME",
         ),
     ] = None
     storage_container: Annotated[
         str, Param(help="the container that what is uploaded goes to", env=("OSMO_WORKFLOW_BUCKET",), metavar="NAME")
     ] = "osmo"
-    server: Annotated[Server, Param(help="the version of the OSMO service")] = "6.4"
+    server: Annotated[ServerVersion, Param(help="the version of the OSMO service")] = "6.4"
     osmo_cli: Annotated[str, Param(help="the `osmo` command to use", metavar="COMMAND")] = "osmo"
     work_dir: Annotated[
         str,
         Param(
             help="where the run works in the container",
             pattern=r"^(/[A-Za-z0-9._-]+)+$",
-            form="the whole path of a folder, of letters, digits, `_`, `.` and `-`",
+            pattern_help="the whole path of a folder, of letters, digits, `_`, `.` and `-`",
             metavar="FOLDER",
         ),
     ] = "/tmp/robotrain"

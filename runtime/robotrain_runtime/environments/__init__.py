@@ -1,1 +1,1 @@
-"""Python environments: found, built from their lock, taken from the image; and uv, which builds them."""
+"""Python environments: found, checked, built with uv, shared by runs."""

@@ -4,5 +4,5 @@ from robotrain_sources.data_environment import ENVIRONMENT
 
 __all__ = ["CARRIER", "ENVIRONMENT", "ORIGIN"]
 
-CARRIER = "robotrain_sources.transfer.delivery"
-ORIGIN = "robotrain_sources.blob_url.origin"
+CARRIER = "robotrain_sources.transfer.container"
+ORIGIN = "robotrain_sources.blob_url.fetch"

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from robotrain.hookspecs import hook
-from robotrain.source import Pinning, RoleFlag, Source, SourceError, SourceKind
+from robotrain.model.source import Pinning, RoleFlag, Source, SourceError, SourceKind
+from robotrain.plugins.hookspecs import hook
 
-from robotrain_sources.blob_url import prefix
-from robotrain_sources.roles import INIT_POLICY, RESUME
+from robotrain_sources.blob_url import reference
+from robotrain_sources.role_flags import INIT_POLICY, RESUME
 
 _MEANT = r"(?i)\s*(?:(?:wasbs?|abfss?)://|(?:https?:)?/{0,2}[^/\\?#\s]*\.(?:blob|dfs|file)\.(?:core|storage|fabric)\.)"
 _FILE = (
@@ -17,20 +17,20 @@ _FILE = (
 )
 
 
-def recognises(text: str) -> bool:
+def recognizes(text: str) -> bool:
     """Whether the text looks like an address of Azure Storage."""
     return bool(re.match(_MEANT, text))
 
 
-def parse(text: str, base: Path) -> prefix.BlobPrefix:
+def parse_source(text: str, base: Path) -> reference.BlobPrefix:
     """The prefix that `text` addresses. Raises SourceError."""
     try:
-        return prefix.parse(text)
-    except prefix.BlobUrlError as refused:
-        raise SourceError(refused.why, refused.instead) from None
+        return reference.parse_blob_url(text)
+    except reference.BlobUrlError as refused:
+        raise SourceError(refused.why, refused.suggestion) from None
 
 
-def warn(source: Source) -> list[str]:
+def find_warnings(source: Source) -> list[str]:
     """What parses but is seldom meant."""
     *_, container, rest = str(source).split("/", 4)
     warnings = []
@@ -41,31 +41,31 @@ def warn(source: Source) -> list[str]:
     return warnings
 
 
-def pinned(source: Source, role: str) -> str:
+def resolve_pin(source: Source, role: str) -> str:
     """The digest of what lies below the prefix now. Raises SourceError."""
     from robotrain_sources.blob_url import pin
 
-    return pin.now(source, role)
+    return pin.compute_pin(source, role)
 
 
-def gone(source: Source, role: str, pinned: str) -> str:
+def find_loss(source: Source, role: str, digest: str) -> str:
     """Why what was pinned cannot be had any more. Raises SourceError."""
     from robotrain_sources.blob_url import pin
 
-    return pin.gone(source, role, pinned)
+    return pin.find_change(source, role, digest)
 
 
-def lacks(source: Source, role: str, paths: Sequence[str]) -> Sequence[str]:
+def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> Sequence[str]:
     """Those of some paths that are surely not in the folder."""
     from robotrain_sources.blob_url import pin
 
-    return pin.lacks(source, role, paths)
+    return pin.find_missing_paths(source, role, paths)
 
 
 KIND = SourceKind(
-    name=prefix.BlobPrefix.kind,
+    name=reference.BlobPrefix.kind,
     title="blob URLs",
-    form=prefix.FORM,
+    form=reference.FORM,
     example="https://account.blob.core.windows.net/datasets/pusht",
     help="A folder in Azure Storage: every blob below the prefix.",
     roles={
@@ -78,12 +78,12 @@ KIND = SourceKind(
         "init_policy": INIT_POLICY,
         "resume": RESUME,
     },
-    recognises=recognises,
-    parse=parse,
-    half="robotrain_sources.blob_url.container",
+    recognizes=recognizes,
+    parse=parse_source,
+    container_plugin="robotrain_sources.blob_url.container",
     target="robotrain_sources.blob_url.target",
-    warn=warn,
-    pinning=Pinning(now=pinned, gone=gone, lacks=lacks),
+    warn=find_warnings,
+    pinning=Pinning(resolve=resolve_pin, find_loss=find_loss, find_missing=find_missing_paths),
 )
 
 

@@ -2,74 +2,84 @@
 
 from collections.abc import Sequence
 
-from robotrain.source import Absent, Source, Unseen
+from robotrain.model.source import Source, SourceNotFound, SourceUnreachable
 
-from robotrain_sources import patience
-from robotrain_sources.blob_url import identity, publish_choice, unfetched
-from robotrain_sources.blob_url.asking import Asking
-from robotrain_sources.blob_url.prefix import BlobPrefix, parse
+from robotrain_sources import parallel
+from robotrain_sources.blob_url import errors, fetch, identity
+from robotrain_sources.blob_url.fetch import BlobLister
+from robotrain_sources.blob_url.reference import BlobPrefix, parse_blob_url
 
-ALTOGETHER = 10.0
-HERE = "blobs from this machine"
-SIGN_IN = "sign in with `az login`"
+DEADLINE_SECONDS = 10.0
+THIS_MACHINE = "blobs from this machine"
+SIGN_IN_HINT = "sign in with `az login`"
 
 
-def now(source: Source, role: str) -> str:
+def compute_pin(source: Source, role: str) -> str:
     """The digest of what lies below the prefix at this moment. Raises SourceError."""
-    at = parse(str(source))
-    return patience.within(ALTOGETHER, lambda: _digest(at, role, ""), f"The storage account {at.account}", Unseen)
+    at = parse_blob_url(str(source))
+    return parallel.run_with_deadline(
+        DEADLINE_SECONDS, lambda: _list_and_digest(at, role, ""), f"The storage account {at.account}", SourceUnreachable
+    )
 
 
-def gone(source: Source, role: str, pin: str) -> str:
+def find_change(source: Source, role: str, pin: str) -> str:
     """Why what was pinned cannot be had any more, as a sentence; empty while it can. Raises SourceError."""
-    at = parse(str(source))
+    at = parse_blob_url(str(source))
     service = f"The storage account {at.account}"
-    found = patience.within(ALTOGETHER, lambda: _digest(at, role, pin), service, Unseen)
+    found = parallel.run_with_deadline(
+        DEADLINE_SECONDS, lambda: _list_and_digest(at, role, pin), service, SourceUnreachable
+    )
     if found == pin:
         return ""
-    return _sentence(unfetched.CHANGED.format(at=at) if found else f"no blobs lie below {at} any more")
+    return _format_sentence(errors.CHANGED_MESSAGE.format(at=at) if found else f"no blobs lie below {at} any more")
 
 
-def lacks(source: Source, role: str, paths: Sequence[str]) -> list[str]:
+def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> list[str]:
     """Those of some paths that no blob has below the prefix. Raises what the SDK raises, and Unseen."""
-    at = parse(str(source))
-    asking = Asking(at, identity.of(""))
+    at = parse_blob_url(str(source))
+    asking = BlobLister(at, identity.load_identity(""))
 
     def missing() -> str:
-        return "\n".join(path for path in paths if not asking.has(path))
+        return "\n".join(path for path in paths if not asking.has_blob(path))
 
-    return patience.within(ALTOGETHER, missing, f"The storage account {at.account}", Unseen).splitlines()
+    return parallel.run_with_deadline(
+        DEADLINE_SECONDS, missing, f"The storage account {at.account}", SourceUnreachable
+    ).splitlines()
 
 
-def _digest(at: BlobPrefix, role: str, pin: str) -> str:
+def _list_and_digest(prefix: BlobPrefix, role: str, pin: str) -> str:
     """Asks Azure as who is signed in here. pin: what lay there; with one, what is not there is empty. Raises
     SourceError.
     """
-    who = identity.of("")
+    who = identity.load_identity("")
     try:
-        who.provide()
+        who.get_obstore_credential()
     except Exception as error:  # the same for every source, so it names none
-        raise Unseen(_sentence(str(unfetched.no_identity(error, HERE, way=SIGN_IN)))) from None
+        raise SourceUnreachable(
+            _format_sentence(str(errors.explain_no_identity(error, THIS_MACHINE, remedy=SIGN_IN_HINT)))
+        ) from None
     try:
-        asking = Asking(_meant(at, role, pin, who), who)
-        if found := publish_choice.lies(asking):
+        asking = BlobLister(_select_folder(prefix, role, pin, who), who)
+        if found := fetch.compute_listing_digest(asking):
             return found
-        raise asking.nothing()
+        raise asking.explain_empty()
     except Exception as error:
-        refused = unfetched.of(error, at, who)
-        if pin and isinstance(refused, unfetched.NotThere):
+        refused = errors.explain_blob_error(error, prefix, who)
+        if pin and isinstance(refused, errors.BlobsNotFound):
             return ""
         why, _, instead = str(refused).partition("\n")
-        definite = isinstance(refused, unfetched.NotThere)
-        raise (Absent if definite else Unseen)(_sentence(why), instead) from None
+        definite = isinstance(refused, errors.BlobsNotFound)
+        raise (SourceNotFound if definite else SourceUnreachable)(_format_sentence(why), instead) from None
 
 
-def _meant(at: BlobPrefix, role: str, pin: str, who: identity.Identity) -> BlobPrefix:
+def _select_folder(prefix: BlobPrefix, role: str, pin: str, who: identity.BlobIdentity) -> BlobPrefix:
     """The folder itself, or the checkpoint below it that a training goes on from."""
     if role != "resume":
-        return at
-    return publish_choice.pinned(at, who, pin) or at if pin else publish_choice.of(at, who)
+        return prefix
+    return (
+        fetch.find_pinned_checkpoint(prefix, who, pin) or prefix if pin else fetch.find_latest_checkpoint(prefix, who)
+    )
 
 
-def _sentence(text: str) -> str:
+def _format_sentence(text: str) -> str:
     return f"{text if text.startswith('https:') else text[:1].upper() + text[1:]}."

@@ -1,41 +1,182 @@
-"""Declares `data_asset`: data assets of Azure ML."""
+"""Declares `data_asset`, data assets of Azure ML: the typed reference, the rules of asset names, the kind.
+
+What is offered instead is made of a name and a version that were read, and nothing else of the text.
+Standard library only, so that a container half can import it.
+"""
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, NamedTuple, NoReturn
 
-from robotrain.capabilities import ANY, no
-from robotrain.hookspecs import hook
-from robotrain.source import RoleFlag, SourceError, SourceKind
+from robotrain.model.capabilities import ANY, no
+from robotrain.model.source import RoleFlag, SourceError, SourceKind
+from robotrain.plugins.hookspecs import hook
 
-from robotrain_sources.data_asset import asset
+ASSET_FORM = "azureml:NAME:VERSION"
 
-_MEANT = r"(?i)\s*azureml:"
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
+_WORKSPACE = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+_PROVIDER = "Microsoft.MachineLearningServices"
+_SCOPE = (
+    rf"subscriptions/[A-Za-z0-9-]{{1,64}}/resourcegroups/[A-Za-z0-9._()-]{{1,90}}(?:/providers/{_PROVIDER})?"
+    rf"/workspaces/{_WORKSPACE}|locations/[A-Za-z0-9]{{1,64}}/workspaces/{_WORKSPACE}|registries/{_WORKSPACE}"
+)
+_SHORT = rf"azureml:({_NAME}):([^:]*)"
+_UNPINNED = rf"azureml:({_NAME})(?:@.*)?"
+_VERSION = r"0|[1-9][0-9]{0,8}"
+_FIXED = rf"(?i)(?<=/)(?:resourcegroups|providers/{re.escape(_PROVIDER)})(?=/)"
 
 
-def recognises(text: str) -> bool:
+class AssetFamily(NamedTuple):
+    """A kind of assets: the folder of their full names, what one is called, and what another kind's folder holds.
+
+    stored: what to type in place of a path in a datastore.
+    """
+
+    folder: str
+    noun: str
+    other_family: tuple[str, str]
+    datastore_suggestion: str = ""
+
+    def format_asset(self, name: str, version: int, scope: str) -> str:
+        """The printed form of one version."""
+        if scope:
+            return f"azureml://{scope}/{self.folder}/{name}/versions/{version}"
+        return f"azureml:{name}:{version}"
+
+
+DATA_ASSETS = AssetFamily(
+    "data", "data asset", ("models", "model"), "--blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DataAsset:
+    """One version of a data asset. scope: the workspace or registry it lies in; empty for that of the job."""
+
+    kind: ClassVar[str] = "data_asset"
+
+    name: str
+    version: int
+    scope: str = ""
+
+    def __str__(self) -> str:
+        return DATA_ASSETS.format_asset(self.name, self.version, self.scope)
+
+
+class AssetError(ValueError):
+    """Why a text names no asset, and what to type instead where that is known."""
+
+    def __init__(self, why: str, suggestion: str = "") -> None:
+        super().__init__(why)
+        self.why = why
+        self.suggestion = suggestion
+
+
+def parse_data_asset(text: str) -> DataAsset:
+    """The data asset that `text` names. Raises AssetError."""
+    return DataAsset(*parse_asset_name(text, DATA_ASSETS))
+
+
+def parse_asset_name(text: str, family: AssetFamily) -> tuple[str, int, str]:
+    """Name, version and scope of the asset that `text` names. Raises AssetError."""
+    if long := re.fullmatch(
+        rf"azureml://({_SCOPE})/{family.folder}/({_NAME})/versions/([^/]*)", _normalize_resource_id(text)
+    ):
+        scope, name, version = long.groups()
+        return name, _parse_version(version, f"azureml://{scope}/{family.folder}/{name}/versions/"), scope
+    if short := re.fullmatch(_SHORT, text):
+        return short[1], _parse_version(short[2], f"azureml:{short[1]}:"), ""
+    _raise_not_an_asset(text, family)
+
+
+def _normalize_resource_id(text: str) -> str:
+    """Resource ids ignore case; one spelling makes equal assets equal."""
+    return re.sub(_FIXED, lambda word: f"providers/{_PROVIDER}" if "/" in word[0] else "resourcegroups", text)
+
+
+def _parse_version(text: str, before: str) -> int:
+    if re.fullmatch(_VERSION, text):
+        return int(text)
+    known = text.lstrip("0") if text.isascii() and text.isdigit() else ""
+    instead = before + (known if re.fullmatch(_VERSION, known) else "VERSION")
+    raise AssetError("A version is a whole number of at most 9 digits, without leading zeros.", instead)
+
+
+def _suggest_asset(text: str, family: AssetFamily) -> str:
+    """The normal form of `text`, or of what it would take to mend it; empty when nothing is known."""
+    try:
+        return family.format_asset(*parse_asset_name(text, family))
+    except AssetError as refused:
+        return refused.suggestion
+
+
+def _raise_not_an_asset(text: str, family: AssetFamily) -> NoReturn:
+    lower, noun = text.lower(), family.noun
+    if text != text.strip():
+        raise AssetError("There is white space around the name.", _suggest_asset(text.strip(), family))
+    if lower.startswith("azureml:") and not text.startswith("azureml:"):
+        raise AssetError(
+            "`azureml:` is written in lower case.", _suggest_asset("azureml:" + text[len("azureml:") :], family)
+        )
+    if unpinned := re.fullmatch(_UNPINNED, text):
+        why = f"A {noun} is named with its version; without one, or with a label, it would change under the job."
+        raise AssetError(why, f"azureml:{unpinned[1]}:VERSION")
+    if lower.startswith("azureml://datastores/"):
+        raise AssetError(
+            f"A path in a datastore is no {noun}: type the storage address behind it.", family.datastore_suggestion
+        )
+    if lower.startswith("azureml://"):
+        _raise_wrong_full_name(text, family)
+    if lower.startswith("azureml:"):
+        raise AssetError(f"A {noun} is {ASSET_FORM}; a name is letters, digits, `_`, `.` and `-`, 255 at most.")
+    if re.fullmatch(rf"{_NAME}:[0-9]+", text):
+        raise AssetError(f"A {noun} starts with `azureml:`.", _suggest_asset(f"azureml:{text}", family))
+    raise AssetError(f"A {noun} has the form {ASSET_FORM}.")
+
+
+def _raise_wrong_full_name(text: str, family: AssetFamily) -> NoReturn:
+    folder, noun = family.other_family
+    if f"/{folder}/" in text:
+        raise AssetError(f"This names a {noun}, not a {family.noun}.")
+    if "/labels/" in text:
+        raise AssetError("A label moves: name the version with `/versions/VERSION`.")
+    if re.match(r"azureml://(?:jobs|[^?#]*/jobs)/", text):
+        raise AssetError(f"An output of a job is no {family.noun} until it is registered as one.")
+    raise AssetError(
+        f"A full name is azureml://SCOPE/{family.folder}/NAME/versions/VERSION, where SCOPE is registries/R, "
+        "locations/L/workspaces/W or subscriptions/S/resourcegroups/G/workspaces/W."
+    )
+
+
+_HINT = r"(?i)\s*azureml:"
+
+
+def recognizes(text: str) -> bool:
     """Whether the text looks like a name of Azure ML."""
-    return bool(re.match(_MEANT, text))
+    return bool(re.match(_HINT, text))
 
 
-def parse(text: str, base: Path) -> asset.DataAsset:
+def parse_source(text: str, base: Path) -> DataAsset:
     """The data asset that `text` names. Raises SourceError."""
     try:
-        return asset.parse(text)
-    except asset.AssetError as refused:
-        raise SourceError(refused.why, refused.instead) from None
+        return parse_data_asset(text)
+    except AssetError as refused:
+        raise SourceError(refused.why, refused.suggestion) from None
 
 
 KIND = SourceKind(
-    name=asset.DataAsset.kind,
+    name=DataAsset.kind,
     title="azureml data assets",
     schemes=("azureml",),
-    form=asset.FORM,
+    form=ASSET_FORM,
     example="azureml:pusht-episodes:3",
     help="A LeRobot dataset registered as an Azure ML data asset, mounted by the platform.",
     roles={"dataset": RoleFlag("--dataset-asset", env=("DATASET_ASSETS",))},
-    recognises=recognises,
-    parse=parse,
+    recognizes=recognizes,
+    parse=parse_source,
     unsupported={
         ANY: no(
             "An Azure ML data asset is mounted by a job of its workspace, and nothing else has such a mount.",

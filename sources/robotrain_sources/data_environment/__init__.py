@@ -2,6 +2,6 @@
 
 from pathlib import Path
 
-from robotrain_runtime.half import Environment
+from robotrain_runtime.contract.container_plugin import PythonEnvironment
 
-ENVIRONMENT = Environment(lock=Path(__file__).parent / "locks" / "data.txt", python="3.10-3.14", gib=0.2)
+ENVIRONMENT = PythonEnvironment(lock=Path(__file__).parent / "locks" / "data.txt", python="3.10-3.14", gib=0.2)

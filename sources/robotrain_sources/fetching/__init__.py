@@ -1,1 +1,1 @@
-"""What the halves that fetch share: programs run in an environment, and folders that are complete or not there."""
+"""What the fetching side of several source kinds shares."""

@@ -1,24 +1,26 @@
-"""The half's side of a program that fetches: it is run in an environment, and one line of it is its answer."""
+"""A program that fetches: started in an environment, it answers with one marked line of output."""
 
 import os
+import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 
 import robotrain_runtime
-from robotrain_runtime.half import Place
+from robotrain_runtime.contract.container_plugin import ContainerContext
 
 import robotrain_sources
-from robotrain_sources.fetching.answer import MARK, SAID
+from robotrain_sources.fetching.errors import FetchError, format_error, format_system_error
 
-FOREIGN = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH")
-PATIENCE = 5.0
+FOREIGN_VARIABLES = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH")
+STOP_SECONDS = 5.0
 
 
-def run(
-    place: Place,
+def run_program(
+    place: ContainerContext,
     module: str,
     *arguments: str,
     environ: Mapping[str, str] = MappingProxyType({}),
@@ -33,7 +35,7 @@ def run(
         raise OSError(f"there is no environment to run {module} in")
     with subprocess.Popen(
         [str(place.python), "-m", module, *arguments],
-        env={**surroundings(modules), **environ},
+        env={**make_process_env(modules), **environ},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -42,47 +44,71 @@ def run(
     ) as process:
         assert process.stdout is not None
         try:
-            (answer, last), code = _pass_on(process.stdout, place.say), process.wait()
+            (answer, last), code = _relay_output(process.stdout, place.log_line), process.wait()
         except BaseException:  # the run was stopped, and with it what it waits for
-            _end(process)
+            _stop_process(process)
             raise
     if code == 0 and answer:
         return Path(answer)
-    raise OSError(answer if code == SAID else f"{module} ended with {code}: {last or 'it said nothing'}")
+    raise OSError(answer if code == SENTENCE_EXIT_CODE else f"{module} ended with {code}: {last or 'it said nothing'}")
 
 
-def _pass_on(lines: Iterable[str], say: Callable[[str], None]) -> tuple[str, str]:
+def _relay_output(lines: Iterable[str], say: Callable[[str], None]) -> tuple[str, str]:
     """The answer, and the last of the other lines, which are all passed on."""
     answer = last = ""
     for line in map(str.rstrip, lines):
-        if line.startswith(MARK):
-            answer = line.removeprefix(MARK)
+        if line.startswith(ANSWER_PREFIX):
+            answer = line.removeprefix(ANSWER_PREFIX)
         elif line:
             last = line
             say(line)
     return answer, last
 
 
-def _end(process: "subprocess.Popen[str]") -> None:
+def _stop_process(process: "subprocess.Popen[str]") -> None:
     process.terminate()
     try:
-        process.wait(PATIENCE)
+        process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
 
 
-def surroundings(modules: Iterable[str] = ()) -> dict[str, str]:
+def make_process_env(modules: Iterable[str] = ()) -> dict[str, str]:
     """This process's environment, with the payload to import from, and nothing from the folder it happens to run in.
 
     modules: imported ones, whose distributions the program imports from too.
     """
     names = (robotrain_sources.__name__, robotrain_runtime.__name__, *modules)
-    roots = dict.fromkeys(str(_root(sys.modules[name])) for name in names)
-    kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+    roots = dict.fromkeys(str(_find_import_root(sys.modules[name])) for name in names)
+    kept = {name: value for name, value in os.environ.items() if name not in FOREIGN_VARIABLES}
     return {**kept, "PYTHONPATH": os.pathsep.join(roots), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
 
 
-def _root(module: ModuleType) -> Path:
+def _find_import_root(module: ModuleType) -> Path:
     file = Path(str(module.__file__)).absolute()
     return file.parents[module.__name__.count(".") + (file.name == "__init__.py")]
+
+
+ANSWER_PREFIX = "answer: "
+SENTENCE_EXIT_CODE = 3
+"""The exit code with which the answer is a sentence for the person who runs the job."""
+
+
+def run_and_answer(fetch: Callable[[], Path]) -> None:
+    """Do `act` and answer with the folder it brings. Raises SystemExit."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever started us tells why we ended
+    try:
+        print(f"{ANSWER_PREFIX}{fetch()}", flush=True)
+    except FetchError as refused:
+        _answer_and_exit(str(refused))
+    except OSError as error:
+        _answer_and_exit(format_system_error(error))
+    except Exception as error:
+        print("".join(traceback.format_tb(error.__traceback__)), end="")  # where; what is in the sentence
+        _answer_and_exit(format_error(error))
+
+
+def _answer_and_exit(sentence: str) -> None:
+    print(ANSWER_PREFIX + sentence.replace("\n", " "), flush=True)
+    sys.exit(SENTENCE_EXIT_CODE)

@@ -5,56 +5,56 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robotrain.hookspecs import hook
-from robotrain.source import Pinning, RoleFlag, Source, SourceError, SourceKind
+from robotrain.model.source import Pinning, RoleFlag, Source, SourceError, SourceKind
+from robotrain.plugins.hookspecs import hook
 
-from robotrain_sources.huggingface import repository
+from robotrain_sources.huggingface import reference
 
 if TYPE_CHECKING:
-    from robotrain.health import HealthCheck
+    from robotrain.model.health import HealthCheck
 
 _ADDRESS = r"(?i)\s*(?:hf:/|(?:(?:https?:)?//)?(?:[^/?#]*@)?(?:www\.)?(?:huggingface|hf)\.co/)"
 
 
-def recognises(text: str) -> bool:
+def recognizes(text: str) -> bool:
     """Whether the text is an address of the Hub, or `OWNER/NAME`."""
     name = text.strip().partition("@")[0]
-    return bool(re.match(_ADDRESS, text)) or ("/" in name and repository.is_id(name))
+    return bool(re.match(_ADDRESS, text)) or ("/" in name and reference.is_repository_id(name))
 
 
-def parse(text: str, base: Path) -> repository.Repository:
+def parse_source(text: str, base: Path) -> reference.Repository:
     """The repository that `text` names. Raises SourceError."""
     try:
-        return repository.parse(text)
-    except repository.RepositoryError as refused:
-        raise SourceError(refused.why, refused.instead) from None
+        return reference.parse_repository(text)
+    except reference.RepositoryError as refused:
+        raise SourceError(refused.why, refused.suggestion) from None
 
 
-def pinned(source: Source, role: str) -> str:
+def resolve_pin(source: Source, role: str) -> str:
     """The commit that the revision is now. Raises SourceError."""
     from robotrain_sources.huggingface import pin
 
-    return pin.now(source, role)
+    return pin.resolve_commit(source, role)
 
 
-def gone(source: Source, role: str, pinned: str) -> str:
+def find_loss(source: Source, role: str, commit: str) -> str:
     """Why a commit cannot be had any more. Raises SourceError."""
     from robotrain_sources.huggingface import pin
 
-    return pin.gone(source, role, pinned)
+    return pin.find_lost_commit(source, role, commit)
 
 
-def lacks(source: Source, role: str, paths: Sequence[str]) -> Sequence[str]:
+def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> Sequence[str]:
     """Those of some paths that are surely not in the repository."""
     from robotrain_sources.huggingface import pin
 
-    return pin.lacks(source, role, paths)
+    return pin.find_missing_paths(source, role, paths)
 
 
 KIND = SourceKind(
-    name=repository.Repository.kind,
+    name=reference.Repository.kind,
     title="Hugging Face repositories",
-    form=repository.FORM,
+    form=reference.FORM,
     example="lerobot/pusht",
     help="A repository of the Hugging Face Hub, at a branch, a tag or a commit.",
     roles={
@@ -63,8 +63,8 @@ KIND = SourceKind(
             aliases=("-d", "--dataset"),
             env=("DATASET_REPO_ID",),
             repeatable=False,
-            alone=True,
-            beside="--dataset-id NAME",
+            exclusive=True,
+            combine_hint="--dataset-id NAME",
             help="A LeRobot dataset of the Hugging Face Hub.",
         ),
         "policy": RoleFlag(
@@ -74,10 +74,10 @@ KIND = SourceKind(
             help="A policy of the Hugging Face Hub to go on from, or to evaluate; REVISION pins it.",
         ),
     },
-    recognises=recognises,
-    parse=parse,
-    half="robotrain_sources.huggingface.container",
-    pinning=Pinning(now=pinned, gone=gone, lacks=lacks),
+    recognizes=recognizes,
+    parse=parse_source,
+    container_plugin="robotrain_sources.huggingface.container",
+    pinning=Pinning(resolve=resolve_pin, find_loss=find_loss, find_missing=find_missing_paths),
 )
 
 
@@ -92,4 +92,4 @@ def robotrain_health() -> "Iterable[HealthCheck]":
     """What `robotrain doctor` looks at."""
     from robotrain_sources.huggingface import health
 
-    return health.checks()
+    return health.list_checks()

@@ -6,40 +6,40 @@ Its flag is that of registered models, whose hook brings it: they are asked firs
 import re
 from pathlib import Path
 
+from robotrain.model.source import SourceError, SourceKind
 from robotrain.redaction import holds_secret
-from robotrain.source import SourceError, SourceKind
 
-from robotrain_sources.mlflow_run import artifact
-from robotrain_sources.roles import POLICY_MODEL
+from robotrain_sources.mlflow_run import reference
+from robotrain_sources.role_flags import POLICY_MODEL
 
-_MEANT = r"(?i)\s*(?:runs|mlflow-artifacts):"
+_HINT = r"(?i)\s*(?:runs|mlflow-artifacts):"
 
 
-def recognises(text: str) -> bool:
+def recognizes(text: str) -> bool:
     """Whether the text looks like an address of artifacts."""
-    return bool(re.match(_MEANT, text))
+    return bool(re.match(_HINT, text))
 
 
-def parse(text: str, base: Path) -> artifact.RunArtifact:
+def parse_source(text: str, base: Path) -> reference.RunArtifact:
     """The artifacts that `text` names. Raises SourceError."""
     if holds_secret(text):
         raise SourceError("The address holds what looks like a secret, and a job never carries a secret.")
     try:
-        return artifact.parse(text)
-    except artifact.RunArtifactError as refused:
-        raise SourceError(refused.why, refused.instead) from None
+        return reference.parse_run_artifact(text)
+    except reference.RunArtifactError as refused:
+        raise SourceError(refused.why, refused.suggestion) from None
 
 
 KIND = SourceKind(
-    name=artifact.RunArtifact.kind,
+    name=reference.RunArtifact.kind,
     title="artifacts of tracking runs",
     schemes=("runs",),
-    form=artifact.FORM,
+    form=reference.FORM,
     example="runs:/0123456789abcdef0123456789abcdef/checkpoints/000400",
     help="A policy among the artifacts of a run that is tracked where the job is.",
     roles={"policy": POLICY_MODEL},
-    recognises=recognises,
-    parse=parse,
-    half="robotrain_sources.mlflow_run.container",
+    recognizes=recognizes,
+    parse=parse_source,
+    container_plugin="robotrain_sources.mlflow_run.container",
     requires="tracking",
 )

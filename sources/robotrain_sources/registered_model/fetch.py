@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime import parentage
+from robotrain_runtime.checkpoints import model_lineage
 
-from robotrain_sources.fetching import answer, landing, made_by, tracked
+from robotrain_sources.fetching import errors, files, mlflow_client
 
 
-class Fetching:
+class RegisteredModelFetcher:
     """One version of a model, in the registry at a tracking address. tags: those of it, once it was found."""
 
     def __init__(self, mlflow: Any, address: str, name: str, version: str) -> None:
@@ -25,21 +25,23 @@ class Fetching:
         self._name, self._version = name, version
         self.tags: Mapping[str, str] = {}
 
-    def into(self, to: Path) -> Path:
+    def fetch_into(self, folder: Path) -> Path:
         """The folder of the files, below `to` when they had to be fetched. Raises Refused, and what MLflow raises."""
-        with tracked.alone(self._address):
+        with mlflow_client.lock_tracking_database(self._address):
             self._client = self._mlflow.MlflowClient(self._address, registry_uri=self._address)
-            found = self._found()
+            found = self._find_version()
         self.tags = dict(found.tags)
         uri = str(self._client.get_model_version_download_uri(self._name, self._version))
-        if (here := tracked.here(uri)) is None:
+        if (here := mlflow_client.find_local_folder(uri)) is None:
             identity = hashlib.sha256(f"{self._address} {uri} {found.creation_timestamp}".encode()).hexdigest()
-            return landing.land(to / f"{self._version}-{identity[:16]}", self._fill)
+            return files.fill_cache_folder(folder / f"{self._version}-{identity[:16]}", self._fill_folder)
         if not here.is_dir():
-            raise answer.Refused(f"{self._name} version {self._version} lies in {here}, and that folder is not there")
+            raise errors.FetchError(
+                f"{self._name} version {self._version} lies in {here}, and that folder is not there"
+            )
         return here
 
-    def _fill(self, folder: Path) -> None:
+    def _fill_folder(self, folder: Path) -> None:
         print(f"fetching {self._name} version {self._version}", flush=True)
         incoming = folder.with_name("incoming")
         incoming.mkdir()
@@ -47,24 +49,24 @@ class Fetching:
         uri = f"models:/{self._name}/{self._version}"
         came = Path(self._mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(incoming), **registry))
         if not any(path.is_file() for path in came.rglob("*")):
-            raise answer.Refused(f"{self._name} version {self._version} has no files")
+            raise errors.FetchError(f"{self._name} version {self._version} has no files")
         folder.rmdir()
         os.replace(came, folder)
         shutil.rmtree(incoming, ignore_errors=True)
 
-    def _found(self) -> Any:
+    def _find_version(self) -> Any:
         try:
             return self._client.get_model_version(self._name, self._version)
         except self._mlflow.exceptions.MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
         if versions := [int(one.version) for one in self._client.search_model_versions(f"name='{self._name}'")]:
-            told = ", ".join(map(str, sorted(versions)[-tracked.MOST_TOLD :]))
-            raise answer.Refused(f"the model registry has no version {self._version} of {self._name}; it has {told}")
+            told = ", ".join(map(str, sorted(versions)[-mlflow_client.MAX_SUGGESTIONS :]))
+            raise errors.FetchError(f"the model registry has no version {self._version} of {self._name}; it has {told}")
         models = sorted(one.name for one in self._client.search_registered_models())
-        near = tracked.near(self._name, models)
+        near = mlflow_client.find_similar_names(self._name, models)
         there = f"it has {', '.join(near)}" if near else "it is empty"
-        raise answer.Refused(f"the model registry has no model {self._name}; {there}")
+        raise errors.FetchError(f"the model registry has no model {self._name}; {there}")
 
 
 def main() -> None:
@@ -76,13 +78,13 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="where it is noted which run made the policy")
     asked = parser.parse_args()
     what = f"{asked.name} version {asked.version}"
-    tracked.main(lambda address: _fetched(asked, address), what, "the model registry")
+    mlflow_client.fetch_with_mlflow(lambda address: _fetch_model(asked, address), what, "the model registry")
 
 
-def _fetched(asked: argparse.Namespace, address: str) -> Path:
-    fetching = Fetching(tracked.mlflow(address), address, asked.name, asked.version)
-    folder = fetching.into(asked.to)
-    parentage.keep(asked.cache, folder, made_by.of(fetching.tags))
+def _fetch_model(options: argparse.Namespace, address: str) -> Path:
+    fetching = RegisteredModelFetcher(mlflow_client.import_mlflow(address), address, options.name, options.version)
+    folder = fetching.fetch_into(options.to)
+    model_lineage.write_policy_lineage(options.cache, folder, mlflow_client.read_policy_lineage(fetching.tags))
     return folder
 
 

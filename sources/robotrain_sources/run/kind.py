@@ -4,36 +4,36 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from robotrain.hookspecs import hook
-from robotrain.source import RoleFlag, Source, SourceKind
+from robotrain.model.source import RoleFlag, Source, SourceKind
+from robotrain.plugins.hookspecs import hook
 
-_MEANT = r"\s*[a-z][a-z0-9-]*-[0-9a-f]{8}-[0-9]+(?:@\S*)?\s*$"
+_HINT = r"\s*[a-z][a-z0-9-]*-[0-9a-f]{8}-[0-9]+(?:@\S*)?\s*$"
 
 
-def recognises(text: str) -> bool:
+def recognizes(text: str) -> bool:
     """Whether the text looks like the whole name of a run."""
-    return bool(re.match(_MEANT, text))
+    return bool(re.match(_HINT, text))
 
 
-def parse(text: str, base: Path) -> Source:
+def parse_source(text: str, base: Path) -> Source:
     """The source that a checkpoint of the run is, of the kind that reads it. Raises SourceError."""
-    from robotrain_sources.run import checkpoint
+    from robotrain_sources.run import checkpoint_lookup
 
-    return checkpoint.find(text)
+    return checkpoint_lookup.find_checkpoint_source(text)
 
 
-def meant(text: str, source: Source) -> str:
+def describe_meaning(text: str, source: Source) -> str:
     """The run and the step that a text stood for when it was parsed."""
-    from robotrain_sources.run import checkpoint
+    from robotrain_sources.run import checkpoint_lookup
 
-    return checkpoint.told(text, source)
+    return checkpoint_lookup.describe_checkpoint(text, source)
 
 
-def known(incomplete: str) -> list[str]:
+def complete_run_name(incomplete: str) -> list[str]:
     """`latest` and the runs, newest first."""
-    from robotrain_sources.run import left
+    from robotrain_sources.run import checkpoint_lookup
 
-    return left.named(incomplete)
+    return checkpoint_lookup.complete_run_name(incomplete)
 
 
 KIND = SourceKind(
@@ -47,12 +47,12 @@ KIND = SourceKind(
             repeatable=False,
             help="A run whose policy to go on from, or to evaluate: its last checkpoint, or a step's; `latest` is the "
             "newest run that left one.",
-            known=known,
+            complete=complete_run_name,
         )
     },
-    recognises=recognises,
-    parse=parse,
-    meant=meant,
+    recognizes=recognizes,
+    parse=parse_source,
+    describe_meaning=describe_meaning,
 )
 
 

@@ -1,1 +1,1 @@
-"""Brings the data of several sources together: one scheduler, many connections, verified, resumable."""
+"""The download engine: one scheduler over all sources of a job, many connections, verified, resumable."""

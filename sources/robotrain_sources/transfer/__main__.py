@@ -15,50 +15,50 @@ import traceback
 from pathlib import Path
 from queue import SimpleQueue
 
-from robotrain_sources.fetching.answer import Refused
-from robotrain_sources.transfer import failure, request
-from robotrain_sources.transfer.delivered import Delivered
+from robotrain_sources.fetching.errors import FetchError
+from robotrain_sources.transfer import errors, protocol
+from robotrain_sources.transfer.downloader import Downloader
 from robotrain_sources.transfer.survey import Survey
 
-ENDED = 1
+END_EXIT_CODE = 1
 
 
 def main() -> None:
     """Do what is asked, to the end of the input."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asked ends the input, and tells why
     logging.disable(logging.CRITICAL)  # what libraries have to say is in the answers, without secrets
-    asked = request.load(sys.stdin.readline())
+    asked = protocol.load_request(sys.stdin.readline())
     words: SimpleQueue[str] = SimpleQueue()
-    threading.Thread(target=_listen, args=(words, asked.scratch), daemon=True).start()
+    threading.Thread(target=_read_input, args=(words, asked.scratch), daemon=True).start()
     try:
-        _serve(asked, words)
+        _survey_and_fetch(asked, words)
     except Exception as error:
-        refused = failure.of(error, Path(asked.cache))
+        refused = errors.make_fetch_error(error, Path(asked.cache))
         if refused is not error and not isinstance(error, OSError):
             print("".join(traceback.format_tb(error.__traceback__)), end="")  # where; what is in the sentence
-        request.answer("failed", {"reason": str(refused), "fault": refused.fault})
+        protocol.send_answer("failed", {"reason": str(refused), "fault": refused.fault})
     while True:
         words.get()
 
 
-def _serve(asked: request.Request, words: "SimpleQueue[str]") -> None:
-    looks = asyncio.run(Survey(asked).run())
-    request.answer("surveyed", [look.answer() for look in looks])
+def _survey_and_fetch(transfer_request: protocol.TransferRequest, words: "SimpleQueue[str]") -> None:
+    looks = asyncio.run(Survey(transfer_request).run())
+    protocol.send_answer("surveyed", [look.to_answer() for look in looks])
     words.get()
     for look in looks:
-        if look.wrong:
-            raise Refused("; ".join(look.wrong).replace("\n", ": "), look.fault)
-    delivered = Delivered(asked, looks, lambda *far: request.answer("progress", far))
-    folders = delivered.folders()
-    request.answer("delivered", [str(folders[look.folder]) for look in looks if look.folder])
+        if look.problems:
+            raise FetchError("; ".join(look.problems).replace("\n", ": "), look.fault)
+    delivered = Downloader(transfer_request, looks, lambda *far: protocol.send_answer("progress", far))
+    folders = delivered.fetch_folders()
+    protocol.send_answer("delivered", [str(folders[look.folder]) for look in looks if look.folder])
     words.get()  # what was delivered is held until the end of the input
 
 
-def _listen(words: "SimpleQueue[str]", scratch: str) -> None:
+def _read_input(words: "SimpleQueue[str]", scratch: str) -> None:
     for line in sys.stdin:
         words.put(line)
     shutil.rmtree(scratch, ignore_errors=True)
-    os._exit(ENDED)  # nobody is left to fetch for; what arrived is noted
+    os._exit(END_EXIT_CODE)  # nobody is left to fetch for; what arrived is noted
 
 
 if __name__ == "__main__":

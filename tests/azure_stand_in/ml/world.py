@@ -8,18 +8,18 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from robotrain import plan as plans
-from robotrain.plan import Plan
-from robotrain.run import Reference, State
-from robotrain.testing import World
-from robotrain_runtime import document
-from robotrain_runtime.document import JobDocument
+from robotrain.model import plan as plans
+from robotrain.model.plan import Plan
+from robotrain.model.run import Reference, RunState
+from robotrain.testing.fixtures import World
+from robotrain_runtime.contract import document
+from robotrain_runtime.contract.document import JobDocument
 
 from azure_stand_in.cut_short import cut_short
 from azure_stand_in.ml.azureml import AzureML
 from azure_stand_in.ml.job import ENDS, now
 
-ENDED: Mapping[str, State] = {"Completed": "succeeded", "Failed": "failed", "Canceled": "cancelled"}
+ENDED: Mapping[str, RunState] = {"Completed": "succeeded", "Failed": "failed", "Canceled": "cancelled"}
 BEGUN = ("Running", "Finalizing", "CancelRequested", "NotResponding", "Unknown")
 WAITING = (
     *("NotStarted", "Unapproved", "Scheduled", "Starting", "Provisioning"),
@@ -32,7 +32,11 @@ class AzureMLWorld(World):
     """The workspace of the fixture `azureml`, with a cluster and a data asset."""
 
     job = ("--dataset-asset", "azureml:episodes:3", "--training-steps", "10")
-    natives: Mapping[str, State] = {**dict.fromkeys(WAITING, "pending"), **dict.fromkeys(BEGUN, "running"), **ENDED}
+    native_states: Mapping[str, RunState] = {
+        **dict.fromkeys(WAITING, "pending"),
+        **dict.fromkeys(BEGUN, "running"),
+        **ENDED,
+    }
 
     def __init__(self, azureml: AzureML) -> None:
         self.azureml = azureml
@@ -43,20 +47,20 @@ class AzureMLWorld(World):
         named = zip(flags, azureml.names, strict=True)
         self.options = ("--compute", COMPUTE, *(word for pair in named for word in pair))
 
-    def arrived(self, plan: Plan) -> JobDocument:
+    def read_document(self, plan: Plan) -> JobDocument:
         """What its code holds for its command, as Azure's own SDK reads the job; each mount is an input of its own."""
         with tempfile.TemporaryDirectory() as folder:
-            plans.write(plan, Path(folder))
+            plans.write_plan_files(plan, Path(folder))
             job = loaded(Path(folder, plan.spec))
-            told = document.load(Path(folder, job.code, "job.json").read_text())
+            told = document.parse_document(Path(folder, job.code, "job.json").read_text())
         names = [mount.folder for mount in told.placement.mounts]
         assert sorted(names) == sorted(f"${{AZURE_ML_INPUT_{name}}}" for name in job.inputs), "an input is nobody's"
         return told
 
-    def taken(self, run: str) -> int:
+    def count_runs(self, run: str) -> int:
         return sum(name.startswith(f"{run}-") for name in self.azureml.jobs)
 
-    def becomes(self, reference: Reference, native: str) -> None:
+    def set_native_state(self, reference: Reference, native: str) -> None:
         job = self.azureml.jobs[reference["job"]]
         with job.lock:
             job.status = native
@@ -64,10 +68,10 @@ class AzureMLWorld(World):
                 job.times.pop(time, None)
                 job.times |= {time: now()} if is_told else {}
 
-    def says(self, reference: Reference, *lines: str) -> None:
+    def write_log(self, reference: Reference, *lines: str) -> None:
         self.azureml.jobs[reference["job"]].say(*lines)
 
-    def cuts(self) -> Iterator[AbstractContextManager[object]]:
+    def interruptions(self) -> Iterator[AbstractContextManager[object]]:
         """When its code was registered, before the job is asked for, and before the answer to that is heard."""
         yield cut_short("PUT", "/codes/", answered=True)
         yield cut_short("PUT", "/jobs/")

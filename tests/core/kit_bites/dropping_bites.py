@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from robotrain.testing import SourceKit
+from robotrain.testing.source_kit import SourceKit
 
 SITES = Path(os.environ["KIT_SITES"]) / "source"
 
@@ -18,7 +18,7 @@ class TestExcused(SourceKit):
     kind = "good_shelf"
 
     @pytest.mark.xfail(reason="it is still a draft")
-    def test_a_source_is_a_value(self) -> None:
+    def test_source_is_an_immutable_value(self) -> None:
         raise NotImplementedError
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
-from robotrain.hookspecs import hook
-from robotrain.problem import Problem, Stage
-from robotrain.workload import Role, Workload
-from robotrain_runtime.parameter import Param
+from robotrain.errors import Problem, Stage
+from robotrain.model.workload import Role, Workload
+from robotrain.plugins.hookspecs import hook
+from robotrain_runtime.contract.parameter import Param
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +54,8 @@ GOOD = Workload(
     summary="says hello",
     parameters=Hello,
     roles={"dataset": Role(required=True)},
-    half="hello_halves.whole",
-    makes="files",
+    container_plugin="hello_halves.whole",
+    produces="files",
 )
 
 

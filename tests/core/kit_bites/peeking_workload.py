@@ -1,7 +1,7 @@
 """A workload like the good one, in a module that uses what nobody promises to keep."""
 
-import robotrain as r
 from hello_workload import wrong
+from robotrain.store import records
 
-KEPT = r.store
+KEPT = records
 peeking = wrong("peeking")

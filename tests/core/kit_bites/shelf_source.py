@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from robotrain.hookspecs import hook
-from robotrain.source import Pinning, RoleFlag, SourceError, SourceKind
+from robotrain.model.source import Pinning, RoleFlag, SourceError, SourceKind
+from robotrain.plugins.hookspecs import hook
 
 EXAMPLE = "shelf:///episodes/pusht"
 WHY = "A shelf is named shelf://FOLDER."
@@ -52,11 +52,11 @@ GOOD = SourceKind(
     example=EXAMPLE,
     help="A folder on a shelf.",
     roles={"dataset": RoleFlag("--shelf", env=("SHELF",)), "resume": RoleFlag("--resume-shelf", repeatable=False)},
-    recognises=recognises,
+    recognizes=recognises,
     parse=parse,
-    half="shelf_halves.whole",
+    container_plugin="shelf_halves.whole",
     target="shelf_halves.placed",
-    pinning=Pinning(now=digest, gone=lambda source, role, pin: ""),
+    pinning=Pinning(resolve=digest, find_loss=lambda source, role, pin: ""),
 )
 
 
@@ -148,6 +148,8 @@ heavy = wrong("heavy", half="shelf_halves.heavy")
 absent = wrong("absent", half="shelf_halves.nowhere")
 silent = wrong("silent", half="shelf_halves.silent")
 greedy = wrong("greedy", target="shelf_halves.greedy")
-torn = wrong("torn", half="shelf_halves.torn", pinning=Pinning(now=moment, gone=lambda source, role, pin: ""))
-unpinned = wrong("unpinned", pinning=Pinning(now=lambda source, role: "same", gone=lambda source, role, pin: ""))
+torn = wrong("torn", half="shelf_halves.torn", pinning=Pinning(resolve=moment, find_loss=lambda source, role, pin: ""))
+unpinned = wrong(
+    "unpinned", pinning=Pinning(resolve=lambda source, role: "same", find_loss=lambda source, role, pin: "")
+)
 misnamed = Plugin(GOOD)

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from robotrain.testing import Served, SourceKit
+from robotrain.testing.fixtures import Served
+from robotrain.testing.source_kit import SourceKit
 
 FILES = {"a": b"1" * 100, "b": b"2" * 100}
 SITES = Path(os.environ["KIT_SITES"]) / "source"

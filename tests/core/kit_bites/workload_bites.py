@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from robotrain.testing import WorkloadKit
+from robotrain.testing.workload_kit import WorkloadKit
 
 SITES = Path(os.environ["KIT_SITES"]) / "workload"
 

@@ -10,36 +10,42 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pretend_work
-from robotrain_runtime.document import Source
-from robotrain_runtime.event import Download
-from robotrain_runtime.failure import Failed
-from robotrain_runtime.half import Delivery, Environment, Found, Place, SourceHalf
+from robotrain_runtime.contract.container_plugin import (
+    BatchFetch,
+    ContainerContext,
+    PythonEnvironment,
+    SourceContainerPlugin,
+    SurveyedSource,
+)
+from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.event import Download
+from robotrain_runtime.contract.failure import JobFailed
 
-ENVIRONMENT = Environment(lock=Path(__file__).with_name("carrying.txt"), python=pretend_work.VERSION, gib=0.01)
+ENVIRONMENT = PythonEnvironment(lock=Path(__file__).with_name("carrying.txt"), python=pretend_work.VERSION, gib=0.01)
 SIZE = 1000
 
 
 def deliver(
-    sources: Sequence[Source],
-    halves: Mapping[str, SourceHalf],
-    place: Place,
+    sources: Sequence[JobSource],
+    halves: Mapping[str, SourceContainerPlugin],
+    place: ContainerContext,
     described: Mapping[str, Sequence[str]],
-) -> Delivery:
+) -> BatchFetch:
     return Words(sources, place)
 
 
 class Words:
-    def __init__(self, sources: Sequence[Source], place: Place) -> None:
+    def __init__(self, sources: Sequence[JobSource], place: ContainerContext) -> None:
         assert place.python is not None
         assert place.python.exists()
         self._sources = sources
         self._place = place
         self._scratch = tempfile.TemporaryDirectory()
 
-    def survey(self) -> Sequence[Found]:
+    def survey(self) -> Sequence[SurveyedSource]:
         return list(map(self._found, self._sources))
 
-    def fetch(self, progress: Callable[[Download], None]) -> Mapping[Source, Path]:
+    def fetch(self, progress: Callable[[Download], None]) -> Mapping[JobSource, Path]:
         total = SIZE * len(self._sources)
         data = {}
         for number, source in enumerate(self._sources, 1):
@@ -50,20 +56,22 @@ class Words:
     def close(self) -> None:
         self._scratch.cleanup()
 
-    def _found(self, source: Source) -> Found:
+    def _found(self, source: JobSource) -> SurveyedSource:
         word, *rest = source.uri.split(" ", 2)
         if word == "wrong":
-            return Found(source=source, fault=rest[0], wrong=(rest[1],))
+            return SurveyedSource(source=source, fault=rest[0], problems=(rest[1],))
         described = Path(self._scratch.name, word)
         described.mkdir()
         (described / "numbers.txt").write_text(word)
         missing = 2**60 if word == "huge" else SIZE
-        return Found(source=source, size=SIZE, missing=missing, digest=f"digest-of-{word}", described=described)
+        return SurveyedSource(
+            source=source, size=SIZE, missing=missing, digest=f"digest-of-{word}", description_folder=described
+        )
 
     def _fetched(self, uri: str) -> Path:
         word, *rest = uri.split()
         if word == "breaks":
-            raise Failed("the line was cut", fault=rest[0])
+            raise JobFailed("the line was cut", fault=rest[0])
         if word == "meets":
             Path(rest[0]).touch()
             while not Path(rest[1]).exists():

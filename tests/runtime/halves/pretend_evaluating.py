@@ -3,8 +3,7 @@
 import os
 from pathlib import Path
 
-from robotrain_runtime.emit import emit
-from robotrain_runtime.event import Evaluated, Metrics
+from robotrain_runtime.contract.event import Evaluated, Metrics, emit_event
 
 WORK = Path(os.environ["PRETEND_WORK"])
 RESULTS = WORK / "outputs/eval_results"
@@ -29,7 +28,7 @@ def evaluate(rate: float = 0.75, kept: str = "", step: int = 40, passed: bool | 
     """Results of four episodes, and the event."""
     for episode in range(4):
         write(RESULTS / f"videos/episode_{episode:03}.mp4", f"video {episode}")
-        emit(Metrics(values={f"ep{episode}_success": 1.0}, step=episode + 1, total=4, unit="episode"))
+        emit_event(Metrics(values={f"ep{episode}_success": 1.0}, step=episode + 1, total=4, unit="episode"))
     write(RESULTS / "eval_results.json", f'{{"success_rate": {rate}}}')
     told = {"scores": {"rollout/success_rate": rate, "replay/mse": 0.5}, **said}
-    emit(Evaluated(episodes=4, results=str(RESULTS), policy=kept, step=step, passed=passed, **told))
+    emit_event(Evaluated(episodes=4, results=str(RESULTS), policy=kept, step=step, passed=passed, **told))

@@ -4,12 +4,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pretend_work import *  # noqa: F403
-from robotrain_runtime.document import JobDocument, Source
-from robotrain_runtime.target import Target
+from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.contract.target import ArtifactTarget
 
 
-def targets(document: JobDocument, data: Mapping[Source, Path]) -> Iterator[Target]:
+def targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[ArtifactTarget]:
     given = document.parameters
     keep = given.get("keep")
     way = "--publish-url shelf:/another"
-    yield Target(to=str(given["place"]), keep=keep and int(str(keep)), saves=lambda step: step in (20, 40, 60), way=way)
+    yield ArtifactTarget(
+        to=str(given["place"]),
+        keep_last=keep and int(str(keep)),
+        saves_step=lambda step: step in (20, 40, 60),
+        suggestion=way,
+    )

@@ -4,33 +4,34 @@ import sys
 from pathlib import Path
 
 import pretend_work
-from robotrain_runtime.checkpoint import Manifest, read, steps
-from robotrain_runtime.half import Environment, Place
-from robotrain_runtime.publish import mirror
-from robotrain_runtime.target import Halt, Look, Mark
+from robotrain_runtime.checkpoints import atomic_copy
+from robotrain_runtime.contract.checkpoint import CheckpointManifest, list_checkpoints, read_manifest
+from robotrain_runtime.contract.container_plugin import ContainerContext, PythonEnvironment
+from robotrain_runtime.contract.failure import CancelCheck
+from robotrain_runtime.contract.target import CheckpointMark, TargetInspection
 
 SOURCE = "pretend_source"
-ENVIRONMENT = Environment(lock=Path(__file__).with_name("carrying.txt"), python=pretend_work.VERSION, gib=0.01)
+ENVIRONMENT = PythonEnvironment(lock=Path(__file__).with_name("carrying.txt"), python=pretend_work.VERSION, gib=0.01)
 
 
 def normal(address: str) -> str:
     return address.rstrip("/") if address.startswith("shelf:/") else ""
 
 
-def look(address: str, place: Place) -> Look:
+def look(address: str, place: ContainerContext) -> TargetInspection:
     if place.python is None:
-        return Look()
+        return TargetInspection()
     folder = Path(normal(address).removeprefix("shelf:"))
     wrong = () if folder.is_dir() else (f"there is no such shelf\nput {folder} up",)
-    found = {step: (at.name, made) for step, at in steps(folder) if (made := read(at))}
+    found = {step: (at.name, made) for step, at in list_checkpoints(folder) if (made := read_manifest(at))}
     marks = {
-        step: Mark(name=name, submission=made.submission, tracking=made.tracking)
+        step: CheckpointMark(name=name, submission=made.submission, tracking=made.tracking)
         for step, (name, made) in found.items()
     }
-    return Look(wrong=wrong, runs={step: made.run for step, (_, made) in found.items()}, marks=marks)
+    return TargetInspection(problems=wrong, runs={step: made.run for step, (_, made) in found.items()}, marks=marks)
 
 
-def open(address: str, place: Place) -> "Shelf":
+def open(address: str, place: ContainerContext) -> "Shelf":
     assert place.python is not None
     assert place.python.exists()
     return Shelf(Path(normal(address).removeprefix("shelf:")))
@@ -47,11 +48,11 @@ class Shelf:
         self._folder = folder
         say(f"opened {folder}")
 
-    def put(self, folder: Path, manifest: Manifest, halted: Halt) -> bool:
-        return mirror.put(folder, manifest, self._folder, halted)
+    def put(self, folder: Path, manifest: CheckpointManifest, halted: CancelCheck) -> bool:
+        return atomic_copy.copy_checkpoint(folder, manifest, self._folder, halted)
 
-    def trim(self, run: str, keep: int, halted: Halt) -> tuple[str, ...]:
-        return tuple(path.name for path in mirror.trim(self._folder, run, keep))
+    def trim(self, run: str, keep: int, halted: CancelCheck) -> tuple[str, ...]:
+        return tuple(path.name for path in atomic_copy.trim_checkpoints(self._folder, run, keep))
 
     def close(self) -> None:
         say("closed")

@@ -3,16 +3,16 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from robotrain_runtime.document import Source
-from robotrain_runtime.half import Place
+from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_runtime.contract.document import JobSource
 
 
-def preflight(source: Source, place: Place) -> Iterable[str]:
+def preflight(source: JobSource, place: ContainerContext) -> Iterable[str]:
     if source.uri == "nowhere":
         yield "Nobody has ever heard of nowhere."
 
 
-def fetch(source: Source, place: Place) -> Path:
+def fetch(source: JobSource, place: ContainerContext) -> Path:
     if source.uri == "vanishes":
         raise OSError("vanishes was there a moment ago and is gone")
     if (folder := Path(source.uri.removeprefix("shelf:"))).with_name("shut").exists():

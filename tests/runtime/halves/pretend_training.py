@@ -6,8 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from robotrain_runtime.emit import emit
-from robotrain_runtime.event import Checkpoint, Metrics
+from robotrain_runtime.contract.event import Checkpoint, Metrics, emit_event
 
 PARENT = Path(os.environ.get("PRETEND_WORK", "")) / "checkpoints"
 asked: list[int] = []
@@ -28,7 +27,7 @@ def save(step: int, content: str = "") -> Path:
     link = PARENT / "last"
     link.unlink(missing_ok=True)
     link.symlink_to(folder.name)
-    emit(Checkpoint(step=step, path=str(folder), model="model"))
+    emit_event(Checkpoint(step=step, path=str(folder), model="model"))
     return folder
 
 
@@ -40,7 +39,7 @@ def train(total: int, every: int, seconds: float = 0.0) -> None:
     print("ready", flush=True)
     for step in range(first, total + 1):
         time.sleep(seconds)
-        emit(Metrics(values={"train/loss": 1 / step}, step=step, total=total))
+        emit_event(Metrics(values={"train/loss": 1 / step}, step=step, total=total))
         if asked or step % every == 0 or step == total:
             save(step)
         if asked:

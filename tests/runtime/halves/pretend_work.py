@@ -9,12 +9,19 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from robotrain_runtime import checkpoint
-from robotrain_runtime.document import JobDocument, Source
-from robotrain_runtime.half import Environment, Gpus, Preparation, Publishing, Tracked, Work
+from robotrain_runtime.contract import checkpoint
+from robotrain_runtime.contract.container_plugin import (
+    DataPreparation,
+    GpuRequirement,
+    PublishingSpec,
+    PythonEnvironment,
+    TrackingSpec,
+    WorkCommand,
+)
+from robotrain_runtime.contract.document import JobDocument, JobSource
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-ENVIRONMENT = Environment(lock=Path(__file__).with_name("nothing.txt"), python=VERSION, gib=0.01)
+ENVIRONMENT = PythonEnvironment(lock=Path(__file__).with_name("nothing.txt"), python=VERSION, gib=0.01)
 
 
 DESCRIBED = {"dataset": ("numbers.txt",)}
@@ -27,54 +34,56 @@ print("joined", len(folders))
 """
 
 
-def compare(document: JobDocument, described: Mapping[Source, Path]) -> Iterable[str]:
+def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterable[str]:
     files = (folder / "numbers.txt" for folder in described.values())
     said = {file.read_text() for file in files if file.exists()}
     if "odd" in said and len(said) > 1:
         yield "odd numbers do not go with others.\nleave out the odd ones"
 
 
-def gpus(document: JobDocument) -> Gpus | None:
+def gpus(document: JobDocument) -> GpuRequirement | None:
     asked = document.parameters.get("gpus")
-    return Gpus(count=int(str(asked)), cuda="12.8") if asked else None
+    return GpuRequirement(count=int(str(asked)), cuda="12.8") if asked else None
 
 
-def prepare(document: JobDocument, data: Mapping[Source, Path], digests: Mapping[Source, str]) -> Preparation | None:
+def prepare(
+    document: JobDocument, data: Mapping[JobSource, Path], digests: Mapping[JobSource, str]
+) -> DataPreparation | None:
     program = document.parameters.get("join")
     if not program:
         return None
     folders = map(str, data.values())
     key = ".".join(digests.values()) if all(digests.values()) else ""
-    return Preparation(sources=tuple(data), key=key, arguments=("-c", str(program), *folders))
+    return DataPreparation(sources=tuple(data), key=key, arguments=("-c", str(program), *folders))
 
 
-def inspect(document: JobDocument, data: Mapping[Source, Path]) -> Iterable[str]:
+def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterable[str]:
     for folder in data.values():
         if not (folder / "numbers.txt").exists():
             yield f"{folder} holds no numbers.txt."
 
 
-def work(document: JobDocument, data: Mapping[Source, Path], work: Path) -> Work:
-    good, notes = checkpoint.go_on(work / "checkpoints", run=document.run, job=document.job)
+def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
+    good, notes = checkpoint.find_resume_point(work / "checkpoints", run=document.run, job=document.job)
     environ = {
         "PRETEND_DATA": ":".join(map(str, data.values())),
         "PRETEND_WORK": str(work),
         "PRETEND_STEP": str(good[0] if good else 0),
     }
-    return Work(arguments=("-c", str(document.parameters["program"])), environ=environ, notes=notes)
+    return WorkCommand(arguments=("-c", str(document.parameters["program"])), environ=environ, notes=notes)
 
 
 def checkpoints(document: JobDocument, work: Path) -> Path:
     return work / "checkpoints"
 
 
-def tracked(document: JobDocument) -> Tracked:
-    return Tracked(experiment="pretend", run_name=document.run, params={"answer": 42}, tags={}, machine=False)
+def tracked(document: JobDocument) -> TrackingSpec:
+    return TrackingSpec(experiment="pretend", run_name=document.run, params={"answer": 42}, tags={}, machine=False)
 
 
-def publishing(document: JobDocument, data: Mapping[Source, Path]) -> Publishing:
+def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
     given = document.parameters
-    return Publishing(
+    return PublishingSpec(
         to=str(given.get("to", "")),
         register=str(given.get("register", "")),
         description="a pretended model" if given.get("register") else "",

@@ -1,4 +1,4 @@
 """The half of a kind that only tests have: files on a server of this machine."""
 
-CARRIER = "robotrain_sources.transfer.delivery"
+CARRIER = "robotrain_sources.transfer.container"
 ORIGIN = "shelf_origin"

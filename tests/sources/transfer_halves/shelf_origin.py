@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-from robotrain_sources.fetching.answer import Refused, plain
-from robotrain_sources.transfer import client
-from robotrain_sources.transfer.origin import Entry
+from robotrain_sources.fetching.errors import FetchError, format_error
+from robotrain_sources.transfer import origin
+from robotrain_sources.transfer.origin import SourceFile
 
 
 class Shelf:
@@ -21,17 +21,17 @@ class Shelf:
         self._headers = {"Authorization": f"Bearer {secret}"} if secret else {}
         self.place = f"shelf/{self._name}"
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[SourceFile]:
         """As they are listed."""
         with urlopen(Request(self._uri, headers=self._headers), timeout=10) as lines:
             for line in lines:
-                yield Entry(**json.loads(line))
+                yield SourceFile(**json.loads(line))
 
     def store(self) -> Any:
         """The server."""
-        options = {**client.OPTIONS, "allow_http": True, "default_headers": self._headers}
+        options = {**origin.CLIENT_OPTIONS, "allow_http": True, "default_headers": self._headers}
         return importlib.import_module("obstore.store").HTTPStore(
-            self._server, client_options=options, retry_config=dict(client.RETRIES)
+            self._server, client_options=options, retry_config=dict(origin.RETRY_CONFIG)
         )
 
     def path(self, name: str) -> str:
@@ -42,14 +42,14 @@ class Shelf:
         """That it is another shelf now."""
         return "" if self._pin in ("", digest) else f"{self._name} is not what it was"
 
-    def nothing(self) -> Refused:
+    def nothing(self) -> FetchError:
         """That it is empty."""
-        return Refused(f"{self._name} is empty", "data")
+        return FetchError(f"{self._name} is empty", "data")
 
-    def refused(self, error: Exception) -> Refused:
+    def refused(self, error: Exception) -> FetchError:
         """What was said."""
         forbidden = "PermissionDenied" in type(error).__name__ or getattr(error, "code", 0) == 403
-        return Refused(f"{self._name}: {plain(error)}", "configuration" if forbidden else "network")
+        return FetchError(f"{self._name}: {format_error(error)}", "configuration" if forbidden else "network")
 
 
 def open(uri: str, pin: str, role: str, credential: str) -> Shelf:

@@ -1,17 +1,19 @@
-"""What can be said about an evaluation. The environment names are those of the contract, sections A.8 and A.9."""
+"""The parameters of `lerobot-eval`, and LeRobot options that robotrain sets itself. Names: contract, A.8, A.9."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from robotrain_runtime.parameter import Param
+from robotrain_runtime.contract.parameter import Param
 
-from robotrain_workloads.lerobot_train.parameters import LOGICAL_NAME, NAME, Device
+from robotrain_workloads.lerobot.parameters import LOGICAL_NAME_PATTERN, NAME_PATTERN, Device
 
 Simulation = Literal["pusht", "aloha"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parameters:
+class EvalParameters:
     """The parameters of `lerobot-eval`."""
 
     policy_type: Annotated[
@@ -21,8 +23,8 @@ class Parameters:
             aliases=("--policy",),
             short="-p",
             env=("POLICY_TYPE",),
-            pattern=NAME,
-            form="a type of LeRobot's, as act or diffusion",
+            pattern=NAME_PATTERN,
+            pattern_help="a type of LeRobot's, as act or diffusion",
             metavar="TYPE",
         ),
     ] = None
@@ -47,8 +49,8 @@ class Parameters:
         str,
         Param(
             help="what the results call the dataset",
-            pattern=LOGICAL_NAME,
-            form="names of letters, digits, `_`, `.` and `-`, with `/` between them",
+            pattern=LOGICAL_NAME_PATTERN,
+            pattern_help="names of letters, digits, `_`, `.` and `-`, with `/` between them",
             metavar="NAME",
         ),
     ] = "dataset"
@@ -121,8 +123,8 @@ class Parameters:
             help="register the evaluated policy, with its scores, as a model of this name",
             short="-r",
             env=("REGISTER_MODEL",),
-            pattern=NAME,
-            form="a name of letters, digits, `_`, `.` and `-`, at most 255, a letter, a digit or `_` first",
+            pattern=NAME_PATTERN,
+            pattern_help="a name of letters, digits, `_`, `.` and `-`, at most 255, a letter, a digit or `_` first",
             metavar="NAME",
             requires="register_model",
         ),
@@ -141,3 +143,34 @@ class Parameters:
     lerobot_version: Annotated[
         str | None, Param(help="the LeRobot version you count on; refused if it is another", env=("LEROBOT_VERSION",))
     ] = None
+
+
+OPTION_PATTERN = re.compile(r"--(env|policy)\.[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*=.*", re.DOTALL)
+EPISODES_FLAG, BATCH_FLAG, POLICY_HINT = "--eval-episodes", "--eval-batch-size", "--policy-path FOLDER"
+OBSERVATION_HINT = "leave it out: the environment shows what the policy reads, and -- --env.obs_type=NAME what you say"
+PUBLISHING_HINT = "leave it out: nothing is pushed; --register-model NAME registers the policy"
+
+OWNED_OPTIONS: Mapping[str, str] = {
+    "--env.type": "--env",
+    "--env.episode_length": "--env-steps",
+    "--env.render_mode": "--record-video",
+    "--env.features": OBSERVATION_HINT,
+    "--env.features_map": OBSERVATION_HINT,
+    "--env.max_parallel_tasks": "--env-workers",
+    "--eval.n_episodes": EPISODES_FLAG,
+    "--eval.batch_size": BATCH_FLAG,
+    "--eval.use_async_envs": "--env-workers",
+    "--policy.path": POLICY_HINT,
+    "--policy.pretrained_path": POLICY_HINT,
+    "--policy.pretrained_revision": "--policy-repo-id OWNER/NAME@REVISION",
+    "--policy.type": "--policy-type",
+    "--policy.device": "--device",
+    "--policy.push_to_hub": PUBLISHING_HINT,
+    "--policy.repo_id": PUBLISHING_HINT,
+    "--dataset.repo_id": "--dataset-repo-id",
+    "--dataset.root": "--dataset-path",
+    "--output_dir": "--output-dir",
+    "--job_name": "--job-name",
+    "--seed": "--seed",
+    "--start_seed": "--seed",
+}

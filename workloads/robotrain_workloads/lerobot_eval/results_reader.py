@@ -10,19 +10,19 @@ from types import NoneType
 from typing import Any, TypeVar
 
 from robotrain.redaction import redact
-from robotrain.report.bars import Bar
-from robotrain.report.elements import number
-from robotrain.report.results_file import MOST, Outcome, Results, Table
+from robotrain.report.charts import Bar
+from robotrain.report.elements import format_number
+from robotrain.report.evaluation import MAX_ROWS, EpisodeOutcome, EvaluationResults, ResultsTable
 
-LONGEST = 300
-UNITS = "Errors are in the dataset's own units."
-HELD_OUT = {
+LONGEST_TEXT = 300
+ERRORS_NOTE = "Errors are in the dataset's own units."
+HELD_OUT_NOTES = {
     True: "These episodes were held out from training.",
     False: "The policy may have been trained on these episodes.",
 }
 LATENCIES = ("mean", "p50", "p95", "p99")
 
-PARTS: Mapping[str, tuple[type, ...]] = {
+PART_TYPES: Mapping[str, tuple[type, ...]] = {
     "rollout": (dict, NoneType),
     "policy": (dict, NoneType),
     "latency_ms": (dict, NoneType),
@@ -35,7 +35,7 @@ Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Replayed:
+class ReplayRow:
     """An episode whose recorded actions were compared with the policy's. latency: milliseconds an action."""
 
     episode: int
@@ -47,7 +47,7 @@ class Replayed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rolled:
+class RolloutRow:
     """An episode in which the policy acted. video: a file below the results."""
 
     index: int
@@ -61,170 +61,178 @@ class Rolled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Joint:
+class JointRow:
     """Errors of one number of an action."""
 
     name: str
     mse: float | None
     mae: float | None
-    greatest: float | None
+    max_error: float | None
 
 
-def read_results(content: bytes) -> Results:
+def read_results(content: bytes) -> EvaluationResults:
     """The file. Raises ValueError for what is no strict JSON object."""
     try:
-        data = json.loads(content, parse_constant=_no_number)
+        data = json.loads(content, parse_constant=_reject_constant)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
     if not isinstance(data, dict):
         raise ValueError("it is no object")
-    rollout, policy = _object(data, "rollout"), _object(data, "policy")
-    rolled = _rows(rollout.get("per_episode"), _rolled)
-    return Results(
-        facts=tuple(_facts(data, policy, rollout)),
-        values=_values(data, rollout),
-        tables=tuple(_tables(data, rollout, rolled)),
-        outcomes=tuple(_outcome(one) for one in rolled),
-        damaged=tuple(_damaged(data, rollout)),
+    rollout, policy = _get_object(data, "rollout"), _get_object(data, "policy")
+    rolled = _parse_rows(rollout.get("per_episode"), _parse_rollout_row)
+    return EvaluationResults(
+        facts=tuple(_list_facts(data, policy, rollout)),
+        values=_read_values(data, rollout),
+        tables=tuple(_make_tables(data, rollout, rolled)),
+        outcomes=tuple(_make_outcome(one) for one in rolled),
+        damaged=tuple(_find_damaged_parts(data, rollout)),
     )
 
 
-def _values(data: Mapping[str, Any], rollout: Mapping[str, Any]) -> dict[str, float]:
-    found = {f"replay/latency_{name}_ms": value for name, value in _latency(data).items()}
+def _read_values(data: Mapping[str, Any], rollout: Mapping[str, Any]) -> dict[str, float]:
+    found = {f"replay/latency_{name}_ms": value for name, value in _read_latencies(data).items()}
     others = {
-        "rollout/avg_length": _number(rollout, "avg_length"),
-        "replay/throughput_hz": _number(data, "aggregate_throughput_hz"),
+        "rollout/avg_length": _get_number(rollout, "avg_length"),
+        "replay/throughput_hz": _get_number(data, "aggregate_throughput_hz"),
     }
     return found | {name: value for name, value in others.items() if value is not None}
 
 
-def _tables(data: Mapping[str, Any], rollout: Mapping[str, Any], rolled: Sequence[Rolled]) -> Iterator[Table]:
+def _make_tables(
+    data: Mapping[str, Any], rollout: Mapping[str, Any], rolled: Sequence[RolloutRow]
+) -> Iterator[ResultsTable]:
     """Where the policy acted, and where recorded actions were compared with its own."""
     if rolled:
-        environment = _text(rollout, "env")
-        yield Table(
+        environment = _get_text(rollout, "env")
+        yield ResultsTable(
             title=f"Episodes in {environment}" if environment else "Episodes",
             head=("episode", "outcome", "greatest reward", "steps", "sum of rewards", "seconds", "seed"),
-            rows=tuple(_rolled_row(one) for one in rolled),
+            rows=tuple(_format_rollout_row(one) for one in rolled),
         )
-    if replayed := _rows(data.get("per_episode"), _replayed):
-        joints = _rows(_joints(data.get("per_joint")), _joint)
+    if replayed := _parse_rows(data.get("per_episode"), _parse_replay_row):
+        joints = _parse_rows(_list_joints(data.get("per_joint")), _parse_joint_row)
         held_out = data.get("held_out")
-        yield Table(
+        yield ResultsTable(
             title="Recorded episodes",
             head=("episode", "steps", "mse", "mae", "ms an action", "actions a second"),
-            rows=tuple(_replayed_row(one) for one in replayed),
-            remark=" ".join((HELD_OUT[held_out], UNITS) if isinstance(held_out, bool) else (UNITS,)),
+            rows=tuple(_format_replay_row(one) for one in replayed),
+            remark=" ".join((HELD_OUT_NOTES[held_out], ERRORS_NOTE) if isinstance(held_out, bool) else (ERRORS_NOTE,)),
             bars_title="Mean absolute error of each number of an action",
-            bars=tuple(Bar(one.name, one.mae, _error(one)) for one in joints if one.mae is not None),
+            bars=tuple(Bar(one.name, one.mae, _format_error(one)) for one in joints if one.mae is not None),
         )
 
 
-def _outcome(one: Rolled) -> Outcome:
-    reward = f"greatest reward {number(one.max_reward)}" if one.max_reward is not None else ""
-    seed = int(one.seed) if one.seed is not None else None
-    return Outcome(episode=one.index, seed=seed, success=one.success, remark=reward)
+def _make_outcome(episode: RolloutRow) -> EpisodeOutcome:
+    reward = f"greatest reward {format_number(episode.max_reward)}" if episode.max_reward is not None else ""
+    seed = int(episode.seed) if episode.seed is not None else None
+    return EpisodeOutcome(episode=episode.index, seed=seed, success=episode.success, remark=reward)
 
 
-def _rolled_row(one: Rolled) -> tuple[str, ...]:
+def _format_rollout_row(episode: RolloutRow) -> tuple[str, ...]:
     return (
-        str(one.index),
-        "" if one.success is None else "success" if one.success else "failure",
-        number(one.max_reward),
-        number(one.steps),
-        number(one.sum_reward),
-        number(one.seconds, 3),
-        number(one.seed, 12),
+        str(episode.index),
+        "" if episode.success is None else "success" if episode.success else "failure",
+        format_number(episode.max_reward),
+        format_number(episode.steps),
+        format_number(episode.sum_reward),
+        format_number(episode.seconds, 3),
+        format_number(episode.seed, 12),
     )
 
 
-def _replayed_row(one: Replayed) -> tuple[str, ...]:
-    values = (one.mse, one.mae, one.latency, one.throughput)
-    return (str(one.episode), number(one.steps), *(number(value) for value in values))
+def _format_replay_row(episode: ReplayRow) -> tuple[str, ...]:
+    values = (episode.mse, episode.mae, episode.latency, episode.throughput)
+    return (str(episode.episode), format_number(episode.steps), *(format_number(value) for value in values))
 
 
-def _error(one: Joint) -> str:
-    return number(one.mae) + (f", at most {number(one.greatest)}" if one.greatest is not None else "")
+def _format_error(joint: JointRow) -> str:
+    return format_number(joint.mae) + (
+        f", at most {format_number(joint.max_error)}" if joint.max_error is not None else ""
+    )
 
 
-def _damaged(data: Mapping[str, Any], rollout: Mapping[str, Any]) -> Iterator[str]:
+def _find_damaged_parts(data: Mapping[str, Any], rollout: Mapping[str, Any]) -> Iterator[str]:
     """Parts that are of another kind."""
-    yield from (name for name, kind in PARTS.items() if not isinstance(data.get(name), kind))
+    yield from (name for name, kind in PART_TYPES.items() if not isinstance(data.get(name), kind))
     if not isinstance(rollout.get("per_episode"), list | None):
         yield "rollout.per_episode"
 
 
-def _facts(data: Mapping[str, Any], policy: Mapping[str, Any], rollout: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "policy", _text(data, "policy_repo_id") or _text(policy, "source")
-    yield "its type", _text(data, "policy_type") or _text(policy, "type")
-    yield "saved at step", _count(_number(policy, "step"))
-    yield "its digest", _text(policy, "sha256")
-    yield "dataset", _text(data, "dataset_repo_id")
-    yield "environment", _text(rollout, "env")
-    yield "device", _text(data, "device")
+def _list_facts(
+    data: Mapping[str, Any], policy: Mapping[str, Any], rollout: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    yield "policy", _get_text(data, "policy_repo_id") or _get_text(policy, "source")
+    yield "its type", _get_text(data, "policy_type") or _get_text(policy, "type")
+    yield "saved at step", _format_count(_get_number(policy, "step"))
+    yield "its digest", _get_text(policy, "sha256")
+    yield "dataset", _get_text(data, "dataset_repo_id")
+    yield "environment", _get_text(rollout, "env")
+    yield "device", _get_text(data, "device")
 
 
-def _replayed(at: int, row: Mapping[str, Any]) -> Replayed:
-    return Replayed(
-        episode=_index(row, "episode", at),
-        steps=_number(row, "steps"),
-        mse=_number(row, "mse"),
-        mae=_number(row, "mae"),
-        latency=_number(row, "avg_inference_ms"),
-        throughput=_number(row, "throughput_hz"),
+def _parse_replay_row(at: int, row: Mapping[str, Any]) -> ReplayRow:
+    return ReplayRow(
+        episode=_get_index(row, "episode", at),
+        steps=_get_number(row, "steps"),
+        mse=_get_number(row, "mse"),
+        mae=_get_number(row, "mae"),
+        latency=_get_number(row, "avg_inference_ms"),
+        throughput=_get_number(row, "throughput_hz"),
     )
 
 
-def _rolled(at: int, row: Mapping[str, Any]) -> Rolled:
+def _parse_rollout_row(at: int, row: Mapping[str, Any]) -> RolloutRow:
     success = row.get("success")
-    return Rolled(
-        index=_index(row, "index", at),
-        seed=_number(row, "seed"),
-        steps=_number(row, "steps"),
-        sum_reward=_number(row, "sum_reward"),
-        max_reward=_number(row, "max_reward"),
+    return RolloutRow(
+        index=_get_index(row, "index", at),
+        seed=_get_number(row, "seed"),
+        steps=_get_number(row, "steps"),
+        sum_reward=_get_number(row, "sum_reward"),
+        max_reward=_get_number(row, "max_reward"),
         success=success if isinstance(success, bool) else None,
-        seconds=_number(row, "seconds"),
-        video=_text(row, "video"),
+        seconds=_get_number(row, "seconds"),
+        video=_get_text(row, "video"),
     )
 
 
-def _joint(at: int, row: Mapping[str, Any]) -> Joint:
-    name = _text(row, "name") or _text(row, "joint") or str(at)
-    return Joint(name=name, mse=_number(row, "mse"), mae=_number(row, "mae"), greatest=_number(row, "max_error"))
+def _parse_joint_row(at: int, row: Mapping[str, Any]) -> JointRow:
+    name = _get_text(row, "name") or _get_text(row, "joint") or str(at)
+    return JointRow(
+        name=name, mse=_get_number(row, "mse"), mae=_get_number(row, "mae"), max_error=_get_number(row, "max_error")
+    )
 
 
-def _joints(found: Any) -> Any:
+def _list_joints(value: Any) -> Any:
     """A list of them; an object has their names as its keys."""
-    if not isinstance(found, dict):
-        return found
-    return [{"name": name, **(row if isinstance(row, dict) else {"mae": row})} for name, row in found.items()]
+    if not isinstance(value, dict):
+        return value
+    return [{"name": name, **(row if isinstance(row, dict) else {"mae": row})} for name, row in value.items()]
 
 
-def _latency(data: Mapping[str, Any]) -> Mapping[str, float]:
-    within = _object(data, "latency_ms")
-    found = {name: _number(within, name) for name in LATENCIES}
+def _read_latencies(data: Mapping[str, Any]) -> Mapping[str, float]:
+    within = _get_object(data, "latency_ms")
+    found = {name: _get_number(within, name) for name in LATENCIES}
     if not within:
-        found["mean"] = _number(data, "aggregate_avg_inference_ms")
+        found["mean"] = _get_number(data, "aggregate_avg_inference_ms")
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _rows(found: Any, read_row: Callable[[int, Mapping[str, Any]], Row]) -> tuple[Row, ...]:
-    rows = found[:MOST] if isinstance(found, list) else []
+def _parse_rows(value: Any, read_row: Callable[[int, Mapping[str, Any]], Row]) -> tuple[Row, ...]:
+    rows = value[:MAX_ROWS] if isinstance(value, list) else []
     return tuple(read_row(at, row) for at, row in enumerate(rows) if isinstance(row, dict))
 
 
-def _object(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _get_object(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     found = data.get(name)
     return found if isinstance(found, dict) else {}
 
 
-def _text(data: Mapping[str, Any], name: str) -> str:
+def _get_text(data: Mapping[str, Any], name: str) -> str:
     found = data.get(name)
-    return redact(found, longest=LONGEST) if isinstance(found, str) else ""
+    return redact(found, max_length=LONGEST_TEXT) if isinstance(found, str) else ""
 
 
-def _number(data: Mapping[str, Any], name: str) -> float | None:
+def _get_number(data: Mapping[str, Any], name: str) -> float | None:
     found = data.get(name)
     if isinstance(found, bool) or not isinstance(found, int | float):
         return None
@@ -234,14 +242,14 @@ def _number(data: Mapping[str, Any], name: str) -> float | None:
         return None
 
 
-def _index(data: Mapping[str, Any], name: str, at: int) -> int:
-    found = _number(data, name)
+def _get_index(data: Mapping[str, Any], name: str, at: int) -> int:
+    found = _get_number(data, name)
     return int(found) if found is not None and 0 <= found < 1e9 else at
 
 
-def _count(value: float | None) -> str:
+def _format_count(value: float | None) -> str:
     return f"{value:.0f}" if value and value < 1e15 else ""
 
 
-def _no_number(word: str) -> float:
+def _reject_constant(word: str) -> float:
     raise ValueError(f"it holds {word}, for which JSON has no word")

@@ -1,19 +1,57 @@
-"""The workload `lerobot-eval`, as core sees it. Imports nothing heavy: what runs is in `container`."""
+"""The workload `lerobot-eval`, as core sees it, and its metrics. Imports nothing heavy."""
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from robotrain.hookspecs import hook
-from robotrain.workload import Container, Outputs, Profile, Resources, Role, Workload
+from robotrain.model.workload import Container, Metric, OutputProfile, Resources, Role, Workload, WorkloadProfile
+from robotrain.plugins.hookspecs import hook
 
-from robotrain_workloads.lerobot_eval.metrics import METRICS
-from robotrain_workloads.lerobot_eval.options import OWNED
-from robotrain_workloads.lerobot_eval.parameters import Parameters
+from robotrain_workloads.lerobot_eval.parameters import OWNED_OPTIONS, EvalParameters
 
 if TYPE_CHECKING:
-    from robotrain.health import HealthCheck
-    from robotrain.job import Job
-    from robotrain.problem import Problem
+    from robotrain.errors import Problem
+    from robotrain.model.health import HealthCheck
+    from robotrain.model.job import Job
+
+_EPISODE_PREFIX = "(?:rollout_)?ep[0-9]+_"
+"""How metrics of one episode begin: of a rollout by its place, of a replay by its number in the dataset."""
+_UNITS = "Errors (mse, mae) are in the dataset's own units."
+
+METRICS = (
+    Metric(
+        name="rollout/success_rate",
+        kind="score",
+        label="success",
+        brief="success",
+        better="higher",
+        headline=True,
+        share=True,
+        low="rollout/success_rate_low",
+        high="rollout/success_rate_high",
+        count="rollout/episodes",
+    ),
+    Metric(
+        name="rollout/avg_max_reward",
+        kind="score",
+        label="greatest reward, mean",
+        brief="greatest reward, mean",
+        better="higher",
+    ),
+    Metric(name="rollout/avg_sum_reward", kind="score", label="sum of rewards, mean", better="higher"),
+    Metric(name="rollout/avg_length", kind="score", label="steps an episode"),
+    Metric(name="replay/episodes", kind="score", label="recorded episodes"),
+    Metric(name="replay/mse", kind="score", label="mse", brief="mse", better="lower", headline=True, note=_UNITS),
+    Metric(name="replay/mae", kind="score", label="mae", brief="mae", better="lower", note=_UNITS),
+    Metric(name="replay/latency_mean_ms", kind="score", label="mean latency", unit="ms", better="lower"),
+    Metric(name="replay/latency_p50_ms", kind="score", label="p50 latency", unit="ms", better="lower"),
+    Metric(name="replay/latency_p95_ms", kind="score", label="p95 latency", brief="p95", unit="ms", better="lower"),
+    Metric(name="replay/latency_p99_ms", kind="score", label="p99 latency", unit="ms", better="lower"),
+    Metric(name="replay/throughput_hz", kind="score", label="actions a second", better="higher"),
+    Metric(name=f"{_EPISODE_PREFIX}success", pattern=True, kind="episode", brief="success", share=True),
+    Metric(name=f"{_EPISODE_PREFIX}mse", pattern=True, kind="episode", brief="mse"),
+    Metric(name=rf"{_EPISODE_PREFIX}\w+", pattern=True, kind="episode"),
+    Metric(name="aggregate_.*", pattern=True, kind="copy"),
+)
 
 
 _EPISODES = "it is --eval-episodes N"
@@ -28,33 +66,33 @@ OPTION_HINTS = {
 }
 
 
-def check(job: "Job") -> "Iterator[Problem]":
+def check_job(job: "Job") -> "Iterator[Problem]":
     """What no platform changes: one policy, something to evaluate it on, and that all which is said counts."""
+    from robotrain_workloads.lerobot import rules as lerobot_rules
     from robotrain_workloads.lerobot_eval import rules
-    from robotrain_workloads.lerobot_train import rules as shared
 
-    yield from shared.version(job, "evaluates")
-    yield from rules.policy(job)
-    yield from rules.something_to_do(job)
-    yield from rules.rollout(job)
-    yield from rules.starts(job)
-    yield from rules.reward(job)
-    yield from rules.replay(job)
-    yield from rules.options(job)
-    yield from rules.registered(job)
-    yield from shared.publish_url(job, "results")
+    yield from lerobot_rules.check_version(job, "evaluates")
+    yield from rules.check_policy(job)
+    yield from rules.check_evaluation_target(job)
+    yield from rules.check_rollout_options(job)
+    yield from rules.check_starts(job)
+    yield from rules.check_success_reward(job)
+    yield from rules.check_replay_episodes(job)
+    yield from rules.check_lerobot_options(job)
+    yield from rules.check_registration(job)
+    yield from lerobot_rules.check_publish_url(job, "results")
 
 
 LEROBOT_EVAL = Workload(
     name="lerobot-eval",
     summary="evaluate a LeRobot policy: beside recorded episodes, and in a simulated environment",
-    parameters=Parameters,
-    roles={"policy": Role(usual=True), "dataset": Role(many=True, usual=True)},
-    half="robotrain_workloads.lerobot_eval.container",
+    parameters=EvalParameters,
+    roles={"policy": Role(typical=True), "dataset": Role(many=True, typical=True)},
+    container_plugin="robotrain_workloads.lerobot_eval.container",
     targets=("publish_url",),
     program="LeRobot",
-    makes="results",
-    profile=Profile(
+    produces="results",
+    profile=WorkloadProfile(
         resources=Resources(cpu=4, memory="32Gi", storage="40Gi", time_limit="2h"),
         container=Container(
             image=(
@@ -63,7 +101,7 @@ LEROBOT_EVAL = Workload(
             ),
             environment="lerobot-inference-env",
         ),
-        outputs=Outputs(
+        outputs=OutputProfile(
             folder="eval_results",
             noun="evaluation",
             complete_file="eval_results.json",
@@ -74,9 +112,9 @@ LEROBOT_EVAL = Workload(
         experiment="lerobot-evaluation",
     ),
     results_reader="robotrain_workloads.lerobot_eval.results_reader",
-    owned=OWNED,
+    managed_options=OWNED_OPTIONS,
     option_hints=OPTION_HINTS,
-    check=check,
+    check=check_job,
 )
 
 
@@ -92,4 +130,4 @@ def robotrain_health() -> "Iterable[HealthCheck]":
     from robotrain_workloads import environment_health
     from robotrain_workloads.lerobot_eval.container import ENVIRONMENT
 
-    return (environment_health.check(LEROBOT_EVAL.name, ENVIRONMENT),)
+    return (environment_health.make_health_check(LEROBOT_EVAL.name, ENVIRONMENT),)

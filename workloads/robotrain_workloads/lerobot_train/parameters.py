@@ -1,25 +1,27 @@
-"""What can be said about a LeRobot training. The environment names are those of the contract, section A.1."""
+"""The parameters of `lerobot-train`, and LeRobot options that robotrain sets itself. Names: contract, A.1."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from robotrain_runtime.parameter import Param
+from robotrain_runtime.contract.parameter import Param
 
-Policy = Literal["act", "diffusion"]
+from robotrain_workloads.lerobot.parameters import LOGICAL_NAME_PATTERN, NAME_PATTERN, Device, PolicyType
+
 Precision = Literal["no", "fp16", "bf16"]
-Device = Literal["auto", "cpu", "cuda", "mps"]
-Statistics = Literal["imagenet", "dataset"]
 
-NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$"
-LOGICAL_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$"
+
+ImageStatistics = Literal["imagenet", "dataset"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parameters:
+class TrainParameters:
     """The parameters of `lerobot-train`."""
 
     policy_type: Annotated[
-        Policy, Param(help="the policy to train", aliases=("--policy",), short="-p", env=("POLICY_TYPE",))
+        PolicyType, Param(help="the policy to train", aliases=("--policy",), short="-p", env=("POLICY_TYPE",))
     ] = "act"
     job_name: Annotated[str, Param(help="the name of the tracking run", short="-j", env=("JOB_NAME",))] = (
         "lerobot-act-training"
@@ -37,14 +39,14 @@ class Parameters:
         str,
         Param(
             help="what the trainer calls the dataset",
-            pattern=LOGICAL_NAME,
-            form="names of letters, digits, `_`, `.` and `-`, with `/` between them",
+            pattern=LOGICAL_NAME_PATTERN,
+            pattern_help="names of letters, digits, `_`, `.` and `-`, with `/` between them",
             metavar="NAME",
         ),
     ] = "dataset"
     convert_v21: Annotated[bool, Param(help="convert datasets of LeRobot v2.1 for this run")] = False
     image_normalization: Annotated[
-        Statistics, Param(help="whose mean and deviation camera images are normalised with")
+        ImageStatistics, Param(help="whose mean and deviation camera images are normalised with")
     ] = "imagenet"
     training_steps: Annotated[
         int, Param(help="how many steps to train", aliases=("--steps",), env=("TRAINING_STEPS",), gt=0)
@@ -101,8 +103,8 @@ class Parameters:
             help="register checkpoints as a model of this name",
             short="-r",
             env=("REGISTER_CHECKPOINT",),
-            pattern=NAME,
-            form="a name of letters, digits, `_`, `.` and `-`, at most 255, a letter, a digit or `_` first",
+            pattern=NAME_PATTERN,
+            pattern_help="a name of letters, digits, `_`, `.` and `-`, at most 255, a letter, a digit or `_` first",
             metavar="NAME",
             requires="register_model",
         ),
@@ -129,3 +131,46 @@ class Parameters:
     seed: Annotated[int, Param(help="the seed of initialisation and data order", ge=0, le=2**32 - 1)] = 1000
     num_workers: Annotated[int, Param(help="processes that load data, for each GPU", ge=0)] = 4
     device: Annotated[Device, Param(help="where to train; auto takes a GPU when there is one")] = "auto"
+
+
+PUBLISHING_HINT = "leave it out: checkpoints stay in the run's folder, and --publish-url FOLDER copies them"
+POLICY_HINT = "--policy-path FOLDER"
+RESUME_HINT = "robotrain resume RUN"
+
+OWNED_OPTIONS: Mapping[str, str] = {
+    "--dataset.repo_id": "--dataset-id",
+    "--dataset.root": "--dataset-path",
+    "--dataset.eval_split": "--val-split",
+    "--dataset.use_imagenet_stats": "--image-normalization",
+    "--eval_steps": "--eval-freq",
+    "--env_eval_freq": "leave it out: no simulator takes part; --eval-freq is for the held-out loss",
+    "--policy.type": "--policy-type",
+    "--policy.device": "--device",
+    "--policy.optimizer_lr": "--learning-rate",
+    "--optimizer.lr": "--learning-rate",
+    "--scheduler.num_warmup_steps": "--lr-warmup-steps",
+    "--policy.scheduler_warmup_steps": "--lr-warmup-steps",
+    "--policy.use_amp": "--mixed-precision",
+    "--policy.path": POLICY_HINT,
+    "--policy.pretrained_path": POLICY_HINT,
+    "--policy.pretrained_revision": "--policy-repo-id OWNER/NAME@REVISION",
+    "--policy.repo_id": PUBLISHING_HINT,
+    "--resume": RESUME_HINT,
+    "--config_path": RESUME_HINT,
+    "--output_dir": "--output-dir",
+    "--job_name": "--job-name",
+    "--steps": "--training-steps",
+    "--batch_size": "--batch-size",
+    "--save_freq": "--save-freq",
+    "--log_freq": "--log-freq",
+    "--seed": "--seed",
+    "--num_workers": "--num-workers",
+    "--policy.push_to_hub": PUBLISHING_HINT,
+    "--save_checkpoint": "--save-freq",
+    "--save_checkpoint_to_hub": PUBLISHING_HINT,
+    "--wandb.enable": "--wandb",
+    "--wandb.project": "--experiment-name",
+    "--wandb.mode": "WANDB_MODE=offline   in the environment of the run",
+    "--wandb.run_id": "leave it out: a run has its own, and goes on with it when it is started again",
+    "--job.target": "--platform",
+}

@@ -3,16 +3,15 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from robotrain.hookspecs import hook
-from robotrain.workload import Container, Metric, Outputs, Profile, Role, Workload
+from robotrain.model.workload import Container, Metric, OutputProfile, Role, Workload, WorkloadProfile
+from robotrain.plugins.hookspecs import hook
 
-from robotrain_workloads.lerobot_train.parameters import Parameters
-from robotrain_workloads.lerobot_train.trainer_args import OWNED
+from robotrain_workloads.lerobot_train.parameters import OWNED_OPTIONS, TrainParameters
 
 if TYPE_CHECKING:
-    from robotrain.health import HealthCheck
-    from robotrain.job import Job
-    from robotrain.problem import Problem
+    from robotrain.errors import Problem
+    from robotrain.model.health import HealthCheck
+    from robotrain.model.job import Job
 
 
 OPTION_HINTS = {
@@ -21,44 +20,45 @@ OPTION_HINTS = {
 }
 
 
-def check(job: "Job") -> "Iterator[Problem]":
+def check_job(job: "Job") -> "Iterator[Problem]":
     """What no platform changes: the version, the device, one start, steps left, the place to publish to, a project."""
-    from robotrain_workloads.lerobot_train import rules
+    from robotrain_workloads.lerobot import rules
+    from robotrain_workloads.lerobot_train import rules as lerobot_train_rules
 
-    yield from rules.version(job)
-    yield from rules.device(job)
-    yield from rules.one_start(job)
-    yield from rules.steps_left(job)
-    yield from rules.publish_url(job)
-    yield from rules.keep(job)
-    yield from rules.wandb_project(job)
+    yield from rules.check_version(job)
+    yield from lerobot_train_rules.check_device(job)
+    yield from lerobot_train_rules.check_single_start(job)
+    yield from lerobot_train_rules.check_steps_left(job)
+    yield from rules.check_publish_url(job)
+    yield from lerobot_train_rules.check_keep(job)
+    yield from lerobot_train_rules.check_wandb_project(job)
 
 
 LEROBOT_TRAIN = Workload(
     name="lerobot-train",
     summary="train an ACT or Diffusion policy with LeRobot",
-    parameters=Parameters,
+    parameters=TrainParameters,
     roles={
         "dataset": Role(required=True, many=True),
         "policy": Role(),
         "init_policy": Role(),
         "resume": Role(),
     },
-    half="robotrain_workloads.lerobot_train.container",
+    container_plugin="robotrain_workloads.lerobot_train.container",
     targets=("publish_url",),
-    profile=Profile(
+    profile=WorkloadProfile(
         container=Container(environment="lerobot-training-env"),
-        outputs=Outputs(noun="training"),
+        outputs=OutputProfile(noun="training"),
         metrics=(
             Metric(name="train/loss", kind="loss", label="training loss", brief="loss", better="lower"),
             Metric(name="val/loss", kind="validation", label="loss on what was held out", brief="val", better="lower"),
         ),
         experiment="lerobot-training",
     ),
-    owned=OWNED,
+    managed_options=OWNED_OPTIONS,
     option_hints=OPTION_HINTS,
     default=True,
-    check=check,
+    check=check_job,
 )
 
 
@@ -74,4 +74,4 @@ def robotrain_health() -> "Iterable[HealthCheck]":
     from robotrain_workloads import environment_health
     from robotrain_workloads.lerobot_train.container import ENVIRONMENT
 
-    return (environment_health.check(LEROBOT_TRAIN.name, ENVIRONMENT),)
+    return (environment_health.make_health_check(LEROBOT_TRAIN.name, ENVIRONMENT),)

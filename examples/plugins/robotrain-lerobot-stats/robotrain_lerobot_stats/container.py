@@ -3,24 +3,24 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from robotrain_runtime.document import JobDocument, Source
-from robotrain_runtime.half import Environment, Tracked, Work
+from robotrain_runtime.contract.container_plugin import PythonEnvironment, TrackingSpec, WorkCommand
+from robotrain_runtime.contract.document import JobDocument, JobSource
 
-ENVIRONMENT = Environment(lock=Path(__file__).parent / "locks" / "stats.txt", python="3.10-3.14", gib=0.5)
+ENVIRONMENT = PythonEnvironment(lock=Path(__file__).parent / "locks" / "stats.txt", python="3.10-3.14", gib=0.5)
 
 
-def inspect(document: JobDocument, data: Mapping[Source, Path]) -> Iterable[str]:
+def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterable[str]:
     """Why something is no LeRobot dataset."""
     return [f"{one.uri} has no meta/info.json" for one, at in data.items() if not (at / "meta/info.json").exists()]
 
 
-def work(document: JobDocument, data: Mapping[Source, Path], work: Path) -> Work:
+def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
     """The program; what was typed after `--` are the features to look at, else all numbers."""
     named = [text for source, folder in data.items() for text in (source.uri, str(folder))]
     said = (str(work / "outputs/stats.json"), str(document.parameters["bins"]), ",".join(document.trainer_args))
-    return Work(arguments=("-m", "robotrain_lerobot_stats.program", *said, *named))
+    return WorkCommand(arguments=("-m", "robotrain_lerobot_stats.program", *said, *named))
 
 
-def tracked(document: JobDocument) -> Tracked:
+def tracked(document: JobDocument) -> TrackingSpec:
     """What the tracking run starts with."""
-    return Tracked(experiment="lerobot-stats", run_name=document.run, params=dict(document.parameters), tags={})
+    return TrackingSpec(experiment="lerobot-stats", run_name=document.run, params=dict(document.parameters), tags={})

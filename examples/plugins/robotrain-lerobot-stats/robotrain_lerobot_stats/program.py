@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-from robotrain_runtime.emit import emit
-from robotrain_runtime.event import Metrics
+from robotrain_runtime.contract.event import Metrics, emit_event
 
 to, bins, features, *named = sys.argv[1:]
 told = []
@@ -23,7 +22,7 @@ for number, (name, folder) in enumerate(zip(named[::2], named[1::2], strict=True
         values |= {f"{key}.{at}/{what}": x for what, xs in whole[key].items() for at, x in enumerate(xs)}
     counts, edges = np.histogram(lengths, int(bins))
     sizes = {"episodes": len(lengths), "frames": len(table), "shortest": min(lengths), "longest": max(lengths)}
-    emit(Metrics(step=number, total=len(named) // 2, values=sizes | values))
+    emit_event(Metrics(step=number, total=len(named) // 2, values=sizes | values))
     told.append({"dataset": name, "lengths": [counts.tolist(), edges.tolist()], **sizes, "features": whole})
 Path(to).parent.mkdir(parents=True, exist_ok=True)
 Path(to).write_text(json.dumps(told, indent=1) + "\n")

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
-from robotrain.hookspecs import hook
-from robotrain.workload import Role, Workload
-from robotrain_runtime.parameter import Param
+from robotrain.model.workload import Role, Workload
+from robotrain.plugins.hookspecs import hook
+from robotrain_runtime.contract.parameter import Param
 
 ROBOTRAIN_API = 1
 
@@ -23,4 +23,4 @@ def robotrain_workloads() -> Iterable[Workload]:
     """The workload of this distribution."""
     half, roles = "robotrain_lerobot_stats.container", {"dataset": Role(required=True, many=True)}
     about = {"summary": "dataset statistics", "makes": "files"}
-    yield Workload(name="lerobot-stats", parameters=Parameters, roles=roles, half=half, **about)
+    yield Workload(name="lerobot-stats", parameters=Parameters, roles=roles, container_plugin=half, **about)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from robotrain_runtime.half import Environment
+from robotrain_runtime.contract.container_plugin import PythonEnvironment
 
 CARRIER = "robotrain_s3.delivery"
-ENVIRONMENT = Environment(lock=Path(__file__).parent / "locks" / "s3.txt", python="3.10-3.14", gib=0.1)
+ENVIRONMENT = PythonEnvironment(lock=Path(__file__).parent / "locks" / "s3.txt", python="3.10-3.14", gib=0.1)

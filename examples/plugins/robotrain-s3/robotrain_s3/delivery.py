@@ -8,10 +8,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.document import Source
-from robotrain_runtime.event import Download
-from robotrain_runtime.failure import Failed
-from robotrain_runtime.half import Delivery, Found, Place, SourceHalf
+from robotrain_runtime.contract.container_plugin import (
+    BatchFetch,
+    ContainerContext,
+    SourceContainerPlugin,
+    SurveyedSource,
+)
+from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.event import Download
+from robotrain_runtime.contract.failure import JobFailed
 
 from robotrain_s3 import surroundings
 from robotrain_s3.container import ENVIRONMENT
@@ -21,11 +26,11 @@ __all__ = ["ENVIRONMENT", "deliver"]
 
 
 def deliver(
-    sources: Sequence[Source],
-    halves: Mapping[str, SourceHalf],
-    place: Place,
+    sources: Sequence[JobSource],
+    halves: Mapping[str, SourceContainerPlugin],
+    place: ContainerContext,
     described: Mapping[str, Sequence[str]],
-) -> Delivery:
+) -> BatchFetch:
     """Bring `sources`."""
     return Transfer(sources, place, described)
 
@@ -33,7 +38,9 @@ def deliver(
 class Transfer:
     """Sources on their way; a program at a time."""
 
-    def __init__(self, sources: Sequence[Source], place: Place, described: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, sources: Sequence[JobSource], place: ContainerContext, described: Mapping[str, Sequence[str]]
+    ) -> None:
         self._place = place
         self._sources = sources
         self._asked = [
@@ -43,14 +50,14 @@ class Transfer:
         self._process: subprocess.Popen[str] | None = None
         self._missing = 0
 
-    def survey(self) -> Sequence[Found]:
+    def survey(self) -> Sequence[SurveyedSource]:
         """What each source is, in their order. Raises Failed."""
         told = self._ask("survey", "surveyed")
         found = [_found(*pair) for pair in zip(self._sources, told, strict=True)]
         self._missing = sum(one.missing for one in found)
         return found
 
-    def fetch(self, progress: Callable[[Download], None]) -> Mapping[Source, Path]:
+    def fetch(self, progress: Callable[[Download], None]) -> Mapping[JobSource, Path]:
         """The folder of each source, complete and verified. Raises Failed."""
 
         def came(far: Sequence[float]) -> None:
@@ -78,17 +85,17 @@ class Transfer:
                 if name == wanted:
                     return content
                 if name == "failed":
-                    raise Failed(content["reason"].replace("\n", ": "), fault=content["fault"])
+                    raise JobFailed(content["reason"].replace("\n", ": "), fault=content["fault"])
                 progress(content)
         except BaseException:
             self.close()
             raise
-        raise Failed(f"the program that asks S3 ended before it answered, while asked to {do}", fault="code")
+        raise JobFailed(f"the program that asks S3 ended before it answered, while asked to {do}", fault="code")
 
     def _answers(self, request: str) -> Iterator[tuple[str, Any]]:
         """Each marked line; the others are the run's."""
         if self._place.python is None:
-            raise Failed("there is no environment to ask S3 in")
+            raise JobFailed("there is no environment to ask S3 in")
         command = [str(self._place.python), "-m", "robotrain_s3.program"]
         with subprocess.Popen(
             command, env=surroundings.of(self._place), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -104,9 +111,9 @@ class Transfer:
                 if line.startswith(MARK):
                     yield from json.loads(line.removeprefix(MARK)).items()
                 elif line:
-                    self._place.say(line)
+                    self._place.log_line(line)
 
 
-def _found(source: Source, told: Mapping[str, Any]) -> Found:
+def _found(source: JobSource, told: Mapping[str, Any]) -> SurveyedSource:
     described = Path(told["described"]) if told.get("described") else None
-    return Found(source=source, **{**told, "wrong": tuple(told.get("wrong", ())), "described": described})
+    return SurveyedSource(source=source, **{**told, "wrong": tuple(told.get("wrong", ())), "described": described})

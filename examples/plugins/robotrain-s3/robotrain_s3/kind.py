@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from robotrain.hookspecs import hook
+from robotrain.model.source import Pinning, RoleFlag, Source, SourceError, SourceKind
+from robotrain.plugins.hookspecs import hook
 from robotrain.redaction import holds_secret
-from robotrain.source import Pinning, RoleFlag, Source, SourceError, SourceKind
 
 from robotrain_s3 import address
 
@@ -53,7 +53,7 @@ def lacks(source: Source, role: str, paths: Sequence[str]) -> Sequence[str]:
     """Those of some paths that are surely not below the prefix."""
     from robotrain_s3 import pin
 
-    return pin.lacks(address.parse(str(source)), paths)
+    return pin.find_missing(address.parse(str(source)), paths)
 
 
 KIND = SourceKind(
@@ -63,12 +63,12 @@ KIND = SourceKind(
     example="s3://robots/datasets/pusht",
     help=f"A folder in S3, every object below the prefix; in a store of one's own: {address.ELSEWHERE}.",
     roles={"dataset": RoleFlag("--s3-url", help="A LeRobot dataset in S3: every object below the prefix.")},
-    recognises=recognises,
+    recognizes=recognises,
     parse=parse,
-    half="robotrain_s3.container",
+    container_plugin="robotrain_s3.container",
     target="robotrain_s3.target",
     schemes=("s3", "s3+https", "s3+http"),
-    pinning=Pinning(now=pinned, gone=gone, lacks=lacks),
+    pinning=Pinning(resolve=pinned, find_loss=gone, find_missing=lacks),
 )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from robotrain.source import Absent, Unseen
+from robotrain.model.source import SourceNotFound, SourceUnreachable
 
 from robotrain_s3 import store, unread
 from robotrain_s3.address import S3Prefix
@@ -29,7 +29,7 @@ def gone(at: S3Prefix, pin: str) -> str:
     """Why what was pinned cannot be had any more, as a sentence; empty while it can. Raises Unseen."""
     try:
         return "" if now(at) == pin else _sentence(unread.CHANGED.format(at=at).partition("\n")[0])
-    except Absent as absent:
+    except SourceNotFound as absent:
         return absent.why
 
 
@@ -44,7 +44,7 @@ def _asked(at: S3Prefix, ask: Callable[[], T]) -> T:
     except Exception as error:
         refused = unread.of(error, at)
         why, _, way = str(refused).partition("\n")
-        raise (Absent if refused.absent else Unseen)(_sentence(why), way) from None
+        raise (SourceNotFound if refused.absent else SourceUnreachable)(_sentence(why), way) from None
 
 
 def _sentence(text: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.assistant import serve
+from robotrain_runtime.process.helper_process import serve_requests
 
 from robotrain_s3 import unread
 from robotrain_s3.address import parse
@@ -51,4 +51,4 @@ class Desk:
 
 if __name__ == "__main__":
     desk = Desk(sys.argv[1])
-    serve({LOOK: desk.look, PUT: desk.put, TRIM: desk.trim})
+    serve_requests({LOOK: desk.look, PUT: desk.put, TRIM: desk.trim})

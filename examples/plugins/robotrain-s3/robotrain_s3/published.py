@@ -4,8 +4,8 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from robotrain_runtime.checkpoint import MANIFEST, Manifest, read
-from robotrain_runtime.courier import Never
+from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest, read_manifest
+from robotrain_runtime.contract.failure import PermanentError
 
 from robotrain_s3.address import S3Prefix
 from robotrain_s3.sealed import File, files
@@ -23,9 +23,9 @@ class Published:
         """Bring what is sealed in `folder`, under its name; False when it was there already. Objects that an earlier
         try brought are not sent again. Raises Never when the name is taken, or when a file is not what was sealed.
         """
-        name, sealed = folder.name, read(folder)
+        name, sealed = folder.name, read_manifest(folder)
         if sealed is None or sealed.digest != digest:
-            raise Never(f"{folder} is not what was sealed any more")
+            raise PermanentError(f"{folder} is not what was sealed any more")
         there = self._store.below(name)
         made = self._own(name, sealed.run, there)
         wanted = list(files(folder, sealed))
@@ -48,7 +48,7 @@ class Published:
             self._delete(name, [MANIFEST, *(there.keys() - {MANIFEST})])
         return removed
 
-    def whole(self) -> Iterator[tuple[str, Manifest]]:
+    def whole(self) -> Iterator[tuple[str, CheckpointManifest]]:
         """Each complete checkpoint, by its name."""
         for path in self._store.below(""):
             name, _, file = path.rpartition("/")
@@ -59,20 +59,20 @@ class Published:
         """That one may write and delete."""
         self._store.probe()
 
-    def _own(self, name: str, run: str, there: Mapping[str, Entry]) -> Manifest | None:
+    def _own(self, name: str, run: str, there: Mapping[str, Entry]) -> CheckpointManifest | None:
         """The manifest under a name that is free or the run's own; None without one. Raises Never."""
         made = self._manifest(name) if MANIFEST in there else None
         whose = made.run if made else self._store.whose(f"{name}/{next(iter(there))}") if there else run
         if whose != run:
             what = f"holds what the run {whose} left" if whose else "is something else"
-            raise Never(f"{self._at}/{name} {what}")
+            raise PermanentError(f"{self._at}/{name} {what}")
         return made
 
-    def _manifest(self, name: str) -> Manifest | None:
+    def _manifest(self, name: str) -> CheckpointManifest | None:
         with tempfile.TemporaryDirectory() as scratch:
             at = Path(scratch, MANIFEST)
             at.write_bytes(self._store.read(f"{name}/{MANIFEST}"))
-            return read(at.parent)
+            return read_manifest(at.parent)
 
     def _delete(self, name: str, paths: list[str]) -> None:
         self._store.delete(f"{name}/{path}" for path in paths)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from robotrain_runtime.checkpoint import Manifest
-from robotrain_runtime.courier import Never
+from robotrain_runtime.contract.checkpoint import CheckpointManifest
+from robotrain_runtime.contract.failure import PermanentError
 
 PIECE = 1 << 20
 LARGEST = 5 << 30
@@ -29,7 +29,7 @@ class File:
         return base64.b64encode(self.md5).decode()
 
 
-def files(folder: Path, sealed: Manifest) -> Iterator[File]:
+def files(folder: Path, sealed: CheckpointManifest) -> Iterator[File]:
     """Every file that the manifest names. Raises Never for one that is not what was sealed."""
     for name, sha256 in sealed.files.items():
         seen, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
@@ -40,9 +40,9 @@ def files(folder: Path, sealed: Manifest) -> Iterator[File]:
                     md5.update(piece)
                     size += len(piece)
         except FileNotFoundError:
-            raise Never(f"{folder / name} is gone") from None
+            raise PermanentError(f"{folder / name} is gone") from None
         if seen.hexdigest() != sha256:
-            raise Never(f"{folder / name} is not what was saved")
+            raise PermanentError(f"{folder / name} is not what was saved")
         if size > LARGEST:
-            raise Never(f"{folder / name} is larger than S3 takes at once: 5 GiB")
+            raise PermanentError(f"{folder / name} is larger than S3 takes at once: 5 GiB")
         yield File(name=name, path=folder / name, size=size, md5=md5.digest())

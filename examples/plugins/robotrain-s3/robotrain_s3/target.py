@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.assistant import Assistant
-from robotrain_runtime.checkpoint import Manifest
-from robotrain_runtime.half import Place
-from robotrain_runtime.target import Halt, Look, Mark
+from robotrain_runtime.contract.checkpoint import CheckpointManifest
+from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_runtime.contract.failure import CancelCheck
+from robotrain_runtime.contract.target import CheckpointMark, TargetInspection
+from robotrain_runtime.process.helper_process import HelperProcess
 
 from robotrain_s3 import surroundings
 from robotrain_s3.address import AddressError, parse
@@ -28,23 +29,23 @@ def normal(address: str) -> str:
         return ""
 
 
-def look(address: str, place: Place) -> Look:
+def look(address: str, place: ContainerContext) -> TargetInspection:
     """Whether one may write, read and delete there, and what wrote the checkpoints that lie there."""
     if place.python is None:
-        return Look()
+        return TargetInspection()
     try:
         writer = Folder(address, place)
     except OSError as error:
-        return Look(wrong=(str(error),))
+        return TargetInspection(problems=(str(error),))
     try:
         return _seen(writer.ask(LOOK, {}, lambda: False)["whole"])
     except OSError as error:
-        return Look(wrong=(str(error),))
+        return TargetInspection(problems=(str(error),))
     finally:
         writer.close()
 
 
-def open(address: str, place: Place) -> "Folder":
+def open(address: str, place: ContainerContext) -> "Folder":
     """What writes there. Raises OSError when it cannot be started."""
     return Folder(address, place)
 
@@ -52,21 +53,21 @@ def open(address: str, place: Place) -> "Folder":
 class Folder:
     """One folder in S3, written to by one program."""
 
-    def __init__(self, address: str, place: Place) -> None:
+    def __init__(self, address: str, place: ContainerContext) -> None:
         if place.python is None:
             raise OSError("there is no environment to write to S3 in")
         command = [str(place.python), "-m", PROGRAM, normal(address)]
-        self._assistant = Assistant(command, surroundings.of(place), place.say)
+        self._assistant = HelperProcess(command, surroundings.of(place), place.log_line)
 
-    def ask(self, what: str, body: Mapping[str, Any], halted: Halt) -> Mapping[str, Any]:
+    def ask(self, what: str, body: Mapping[str, Any], halted: CancelCheck) -> Mapping[str, Any]:
         """Have the program do something."""
-        return self._assistant.ask(what, body, halted)
+        return self._assistant.send_request(what, body, halted)
 
-    def put(self, folder: Path, manifest: Manifest, halted: Halt) -> bool:
+    def put(self, folder: Path, manifest: CheckpointManifest, halted: CancelCheck) -> bool:
         """Upload what is sealed in a folder, its manifest last."""
         return bool(self.ask(PUT, {"folder": str(folder), "digest": manifest.digest}, halted)["new"])
 
-    def trim(self, run: str, keep: int, halted: Halt) -> tuple[str, ...]:
+    def trim(self, run: str, keep: int, halted: CancelCheck) -> tuple[str, ...]:
         """Delete the oldest of the run, each one's manifest first."""
         return tuple(self.ask(TRIM, {"run": run, "keep": keep}, halted)["removed"])
 
@@ -75,11 +76,11 @@ class Folder:
         self._assistant.close()
 
 
-def _seen(whole: Mapping[str, Mapping[str, str]]) -> Look:
+def _seen(whole: Mapping[str, Mapping[str, str]]) -> TargetInspection:
     """whole: what wrote each checkpoint, by its name."""
     marks = {
-        int(name): Mark(name=name, submission=by["submission"], tracking=by["tracking"])
+        int(name): CheckpointMark(name=name, submission=by["submission"], tracking=by["tracking"])
         for name, by in whole.items()
         if by["submission"]
     }
-    return Look(runs={int(name): by["run"] for name, by in whole.items()}, marks=marks)
+    return TargetInspection(runs={int(name): by["run"] for name, by in whole.items()}, marks=marks)

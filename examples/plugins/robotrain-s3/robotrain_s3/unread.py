@@ -1,7 +1,7 @@
 """Why S3 did not give something: a sentence that names bucket and store, with its way out on a second line."""
 
 from botocore import exceptions
-from robotrain_runtime.courier import Never
+from robotrain_runtime.contract.failure import PermanentError
 
 from robotrain_s3.address import S3Prefix
 from robotrain_s3.store import Refused
@@ -56,7 +56,7 @@ def of_writing(error: Exception, at: S3Prefix) -> Exception:
     """The same of what could not be written, in one line, as whoever writes takes it: Never, and what is nobody's in
     particular, stay as they are.
     """
-    if isinstance(error, Never) or (isinstance(error, OSError) and not isinstance(error, TimeoutError)):
+    if isinstance(error, PermanentError) or (isinstance(error, OSError) and not isinstance(error, TimeoutError)):
         return error
     sentence = str(of(error, at)).replace("\n", ": ")
     for reading, writing in _WRITING:

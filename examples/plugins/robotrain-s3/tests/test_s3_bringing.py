@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from robotrain_runtime.document import Source
-from robotrain_runtime.event import Download
-from robotrain_runtime.failure import Failed
-from robotrain_runtime.half import Delivery, Found, Place
+from robotrain_runtime.contract.container_plugin import BatchFetch, ContainerContext, SurveyedSource
+from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.event import Download
+from robotrain_runtime.contract.failure import JobFailed
 
 from robotrain_s3.delivery import deliver
 
@@ -23,14 +23,14 @@ LARGE = {f"data/{number}.bin": bytes([number]) * 3_000 for number in range(12)}
 
 
 @contextmanager
-def brought(cache: Path, *urls: str, pin: str = "", **place: Any) -> Iterator[Delivery]:
-    sources = [Source(role="dataset", kind="s3", uri=url, pin=pin) for url in urls]
-    at = Place(cache=cache, python=Path(sys.executable), **place)
+def brought(cache: Path, *urls: str, pin: str = "", **place: Any) -> Iterator[BatchFetch]:
+    sources = [JobSource(role="dataset", kind="s3", uri=url, pin=pin) for url in urls]
+    at = ContainerContext(cache=cache, python=Path(sys.executable), **place)
     with closing(deliver(sources, {}, at, {"dataset": ["meta/info.json"]})) as delivery:
         yield delivery
 
 
-def look(cache: Path, url: str, **more: Any) -> Found:
+def look(cache: Path, url: str, **more: Any) -> SurveyedSource:
     with brought(cache, url, **more) as delivery:
         return delivery.survey()[0]
 
@@ -59,8 +59,8 @@ def test_what_was_looked_at_is_fetched_byte_by_byte(signed_in, tmp_path):
     told: list[Download] = []
     with brought(tmp_path, signed_in.url("whole")) as delivery:
         (found,) = delivery.survey()
-        assert found.described is not None
-        assert contents(found.described) == {"meta/info.json": b"{}"}
+        assert found.description_folder is not None
+        assert contents(found.description_folder) == {"meta/info.json": b"{}"}
         (folder,) = delivery.fetch(told.append).values()
     assert contents(folder) == {name: content for name, content in FILES.items() if not name.endswith("/")}
     assert (found.files, found.size, found.missing) == (3, 25602, 25602)
@@ -93,7 +93,7 @@ def test_a_fetch_that_was_cut_off_leaves_no_folder_and_goes_on_where_it_was(sign
         whole = delivery.survey()[0].missing
         closing_it = threading.Thread(target=close_after, args=(delivery, tmp_path, len(LARGE) - 1))
         closing_it.start()
-        with pytest.raises(Failed, match="ended before it answered"):
+        with pytest.raises(JobFailed, match="ended before it answered"):
             delivery.fetch(lambda far: None)
         closing_it.join()
     assert not list(tmp_path.rglob("fetched.json"))
@@ -105,7 +105,7 @@ def test_a_fetch_that_was_cut_off_leaves_no_folder_and_goes_on_where_it_was(sign
     assert contents(folder) == LARGE
 
 
-def close_after(delivery: Delivery, cache: Path, count: int) -> None:
+def close_after(delivery: BatchFetch, cache: Path, count: int) -> None:
     """Close it once so many files are whole."""
     while len(list(cache.rglob("data/*.bin"))) < count:
         time.sleep(0.01)
@@ -115,7 +115,7 @@ def close_after(delivery: Delivery, cache: Path, count: int) -> None:
 def test_bytes_that_changed_on_the_way_are_not_taken(signed_in, tmp_path):
     signed_in.put("spoilt", {"data/one.bin": bytes(1000)})
     signed_in.spoilt["/robots/spoilt/data/one.bin"] = b"1" * 1000
-    with pytest.raises(Failed, match=r"what came of data/one.bin is not what .* lists"):
+    with pytest.raises(JobFailed, match=r"what came of data/one.bin is not what .* lists"):
         fetch(tmp_path, signed_in.url("spoilt"))
     signed_in.spoilt.clear()
     (folder,) = fetch(tmp_path, signed_in.url("spoilt"))
@@ -137,9 +137,9 @@ def test_what_is_pinned_is_what_comes(signed_in, tmp_path):
     assert (folder / "meta/info.json").read_bytes() == b"{}"
     signed_in.put("pinned", {"meta/info.json": b"{1}"})
     found = look(tmp_path, signed_in.url("pinned"), pin=pin)
-    assert "is not what lay there when it was pinned\nrobotrain resubmit RUN --repin" in found.wrong[0]
+    assert "is not what lay there when it was pinned\nrobotrain resubmit RUN --repin" in found.problems[0]
     assert found.fault == "data"
-    with pytest.raises(Failed, match="when it was pinned"):
+    with pytest.raises(JobFailed, match="when it was pinned"):
         fetch(tmp_path, signed_in.url("pinned"), pin=pin)
 
 
@@ -153,7 +153,7 @@ def test_what_is_pinned_is_what_comes(signed_in, tmp_path):
 def test_what_is_not_there_is_told_with_a_way_out(signed_in, tmp_path, path, told, way):
     signed_in.put("nothing/pusht", FILES)
     found = look(tmp_path, f"s3+http://{signed_in.host}/{path}")
-    sentence, _, ways = found.wrong[0].partition("\n")
+    sentence, _, ways = found.problems[0].partition("\n")
     assert told in sentence
     assert way in ways
 
@@ -163,18 +163,18 @@ def test_who_may_not_read_it_is_told_what_to_allow(signed_in, tmp_path, monkeypa
     for name, value in zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), signed_in.keys["stranger"], strict=True):
         monkeypatch.setenv(name, value)
     found = look(tmp_path, signed_in.url("kept"))
-    assert "may not read" in found.wrong[0]
-    assert "\nallow it s3:ListBucket" in found.wrong[0]
+    assert "may not read" in found.problems[0]
+    assert "\nallow it s3:ListBucket" in found.problems[0]
     assert signed_in.keys["stranger"][0] not in str(found)
 
 
 def test_a_wrong_secret_and_none_are_told_apart(signed_in, tmp_path, monkeypatch):
     signed_in.put("kept", FILES)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    wrong = look(tmp_path, signed_in.url("kept")).wrong[0]
+    wrong = look(tmp_path, signed_in.url("kept")).problems[0]
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    none = look(tmp_path, signed_in.url("kept")).wrong[0]
+    none = look(tmp_path, signed_in.url("kept")).problems[0]
     assert "does not accept the AWS credentials" in wrong
     assert "there are no AWS credentials" in none
     assert "\nset AWS_ACCESS_KEY_ID" in none
@@ -187,14 +187,14 @@ def test_a_file_with_keys_that_the_platform_names_is_used(signed_in, tmp_path, m
     file.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    assert look(tmp_path, signed_in.url("kept"), credentials={"s3": str(file)}).wrong == ()
+    assert look(tmp_path, signed_in.url("kept"), credentials={"s3": str(file)}).problems == ()
 
 
 def test_a_store_that_is_away_is_the_networks_fault(no_keys, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "some")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "one")
     found = look(tmp_path, "s3+http://127.0.0.1:9/robots/pusht")
-    assert "cannot be reached" in found.wrong[0]
+    assert "cannot be reached" in found.problems[0]
     assert found.fault == "network"
 
 
@@ -202,9 +202,9 @@ def test_a_store_that_is_away_is_the_networks_fault(no_keys, tmp_path, monkeypat
 def test_a_key_that_is_no_file_is_refused(signed_in, tmp_path, name):
     prefix = f"odd-{len(name)}"
     signed_in.put(prefix, {name: b"x"})
-    assert "is none that a file of this machine can have" in look(tmp_path, signed_in.url(prefix)).wrong[0]
+    assert "is none that a file of this machine can have" in look(tmp_path, signed_in.url(prefix)).problems[0]
 
 
 def test_a_file_that_is_a_folder_too_is_refused(signed_in, tmp_path):
     signed_in.put("clash", {"data": b"x", "data/one": b"y"})
-    assert "is an object and, with 'data/one', a folder too" in look(tmp_path, signed_in.url("clash")).wrong[0]
+    assert "is an object and, with 'data/one', a folder too" in look(tmp_path, signed_in.url("clash")).problems[0]

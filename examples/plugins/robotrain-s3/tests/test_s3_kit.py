@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from robotrain.source import SourceError
-from robotrain.testing import SourceKit
+from robotrain.model.source import SourceError
+from robotrain.testing.source_kit import SourceKit
 
 from robotrain_s3.kind import KIND
 
@@ -29,7 +29,7 @@ class TestS3(SourceKit):
 class TestS3Served(TestS3):
     @pytest.fixture
     def served(self, signed_in, no_keys):
-        from robotrain.testing import Served
+        from robotrain.testing.fixtures import Served
 
         files = {"meta/info.json": b"{}", "data/one.bin": bytes(1000)}
         signed_in.put("kit", files)
@@ -72,7 +72,7 @@ class TestS3Served(TestS3):
 def test_what_people_paste_is_refused_with_what_to_type(pasted, offered):
     with pytest.raises(SourceError) as caught:
         KIND.parse(pasted, Path())
-    assert caught.value.instead == offered
+    assert caught.value.suggestion == offered
     assert "S3CRET" not in caught.value.why
     if not offered.endswith("PREFIX"):
         assert str(KIND.parse(offered, Path())) == offered
@@ -81,7 +81,7 @@ def test_what_people_paste_is_refused_with_what_to_type(pasted, offered):
 def test_a_key_in_the_address_is_no_part_of_a_job():
     with pytest.raises(SourceError) as caught:
         KIND.parse("s3://robots/AKIAIOSFODNN7EXAMPLE/data", Path())
-    assert "AKIA" not in caught.value.why + caught.value.instead
+    assert "AKIA" not in caught.value.why + caught.value.suggestion
 
 
 @pytest.mark.parametrize(
@@ -90,4 +90,4 @@ def test_a_key_in_the_address_is_no_part_of_a_job():
 def test_a_long_text_is_refused_at_once(endless):
     with pytest.raises(SourceError):
         KIND.parse(endless, Path())
-    KIND.recognises(endless)
+    KIND.recognizes(endless)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from robotrain.source import Absent, Unseen
+from robotrain.model.source import SourceNotFound, SourceUnreachable
 
 from robotrain_s3.kind import KIND
 
@@ -28,12 +28,12 @@ def test_the_pin_changes_with_the_content_alone(signed_in, source):
 
 
 def test_paths_that_are_not_there_are_named(source):
-    assert KIND.pinning.lacks(source, "dataset", ["meta/info.json", "meta/inf"]) == ["meta/inf"]
+    assert KIND.pinning.find_missing(source, "dataset", ["meta/info.json", "meta/inf"]) == ["meta/inf"]
 
 
 def test_what_is_surely_absent_is_told_from_what_cannot_be_seen_here(signed_in, source, monkeypatch):
-    with pytest.raises(Absent, match="Nothing lies below"):
+    with pytest.raises(SourceNotFound, match="Nothing lies below"):
         KIND.pinning.now(KIND.parse(signed_in.url("nowhere"), Path()), "dataset")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    with pytest.raises(Unseen, match="does not accept the AWS credentials"):
+    with pytest.raises(SourceUnreachable, match="does not accept the AWS credentials"):
         KIND.pinning.now(source, "dataset")

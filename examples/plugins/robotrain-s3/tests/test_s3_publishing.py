@@ -5,11 +5,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from robotrain_runtime.checkpoint import MANIFEST, Manifest, read, seal
-from robotrain_runtime.courier import Never
-from robotrain_runtime.document import Source
-from robotrain_runtime.half import Place
-from robotrain_runtime.target import Look, Mark, TargetHalf
+from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest, read_manifest, seal_checkpoint
+from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.failure import PermanentError
+from robotrain_runtime.contract.target import CheckpointMark, TargetContainerPlugin, TargetInspection
 
 from robotrain_s3 import target
 from robotrain_s3.delivery import deliver
@@ -19,17 +19,17 @@ pytestmark = pytest.mark.slow
 
 RUN = "lerobot-train-00000000-1"
 FILES = {"pretrained_model/model.safetensors": bytes(range(256)) * 1000, "pretrained_model/config.json": b"{}"}
-HALF: TargetHalf = target
+HALF: TargetContainerPlugin = target
 
 
 @pytest.fixture
 def place(signed_in, tmp_path):
-    return Place(cache=tmp_path / "cache", python=Path(sys.executable))
+    return ContainerContext(cache=tmp_path / "cache", python=Path(sys.executable))
 
 
 @pytest.fixture
 def url(signed_in, request):
-    return signed_in.url(f"out/{request.node.name}")
+    return signed_in.url(f"out/{request.compose_node.name}")
 
 
 @pytest.fixture
@@ -42,13 +42,13 @@ def writer(url, place):
 def saved(tmp_path):
     """A sealed checkpoint, as the runtime leaves one."""
 
-    def save(step: int, files=FILES, run: str = RUN, **more: str) -> tuple[Path, Manifest]:
+    def save(step: int, files=FILES, run: str = RUN, **more: str) -> tuple[Path, CheckpointManifest]:
         folder = tmp_path / run / f"{step:06}"
         for name, content in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
-        seal(folder, step=step, run=run, job="0" * 64, model="pretrained_model", **more)
-        return folder, read(folder)
+        seal_checkpoint(folder, step=step, run=run, job="0" * 64, model="pretrained_model", **more)
+        return folder, read_manifest(folder)
 
     return save
 
@@ -102,7 +102,7 @@ def test_one_that_was_cut_off_goes_on_with_what_is_missing(signed_in, url, write
 def test_what_another_run_left_is_not_touched(there, writer, saved):
     writer.put(*saved(200, run="other-run-1"), never)
     before = there()
-    with pytest.raises(Never, match="000200 holds what the run other-run-1 left"):
+    with pytest.raises(PermanentError, match="000200 holds what the run other-run-1 left"):
         writer.put(*saved(200), never)
     assert there() == before
 
@@ -111,8 +111,10 @@ def test_a_look_tells_what_wrote_each_checkpoint_and_a_trim_leaves_the_last(url,
     for step in (100, 200, 300):
         writer.put(*saved(step, submission="wf-7 ü", tracking="d3c9"), never)
     writer.put(*saved(50, run="other-run-1"), never)
-    marks = {step: Mark(name=f"{step:06}", submission="wf-7 ü", tracking="d3c9") for step in (100, 200, 300)}
-    assert target.look(url, place) == Look(runs={50: "other-run-1", **dict.fromkeys(marks, RUN)}, marks=marks)
+    marks = {step: CheckpointMark(name=f"{step:06}", submission="wf-7 ü", tracking="d3c9") for step in (100, 200, 300)}
+    assert target.look(url, place) == TargetInspection(
+        runs={50: "other-run-1", **dict.fromkeys(marks, RUN)}, marks=marks
+    )
     assert writer.trim(RUN, 1, never) == ("000100", "000200")
     assert target.look(url, place).runs == {50: "other-run-1", 300: RUN}
 
@@ -120,18 +122,18 @@ def test_a_look_tells_what_wrote_each_checkpoint_and_a_trim_leaves_the_last(url,
 def test_what_was_published_is_brought_back_as_it_was(url, place, writer, saved):
     folder, manifest = saved(200)
     writer.put(folder, manifest, never)
-    source = Source(role="resume", kind="s3", uri=f"{url}/000200")
+    source = JobSource(role="resume", kind="s3", uri=f"{url}/000200")
     with closing(deliver([source], {}, place, {})) as delivery:
         delivery.survey()
         (back,) = delivery.fetch(lambda far: None).values()
-    assert read(back) == manifest
+    assert read_manifest(back) == manifest
     assert all((back / name).read_bytes() == (folder / name).read_bytes() for name in manifest.files)
 
 
 def test_a_file_that_changed_since_it_was_sealed_is_never_sent(there, writer, saved):
     folder, manifest = saved(200)
     (folder / "pretrained_model/config.json").write_bytes(b"[]")
-    with pytest.raises(Never, match=r"config.json is not what was saved"):
+    with pytest.raises(PermanentError, match=r"config.json is not what was saved"):
         writer.put(folder, manifest, never)
     assert there() == {}
 

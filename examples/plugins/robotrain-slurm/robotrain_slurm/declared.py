@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from robotrain.capabilities import ANY, YES, Capabilities, Support, no
-from robotrain.run import State
-from robotrain.tables import pairs
-from robotrain_runtime.parameter import Param
+from robotrain.config.coerce import parse_pairs
+from robotrain.model.capabilities import ANY, YES, Capabilities, Support, no
+from robotrain.model.run import RunState
+from robotrain_runtime.contract.parameter import Param
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,9 @@ class Settings:
     slurm: Annotated[str | None, Param(help="options of sbatch, as partition=gpu,mem=64G", table=True)] = None
     gpus: Annotated[int | None, Param(help="GPUs of the node (default: as many as the job trains on)", ge=0)] = None
     time: Annotated[int, Param(help="how long it may run, in minutes", gt=0)] = 1440
-    folder: Annotated[str, Param(help="runs go here", path=True, pattern="^[^%\n]*$", form="no %")] = "~/robotrain-runs"
+    folder: Annotated[str, Param(help="runs go here", path=True, pattern="^[^%\n]*$", pattern_help="no %")] = (
+        "~/robotrain-runs"
+    )
     cache_folder: Annotated[str, Param(help="where environments and data are kept", path=True)] = "~/.cache/robotrain"
     tracking_uri: Annotated[str | None, Param(help="MLflow address (default: not tracked)", metavar="ADDRESS")] = None
 
@@ -28,13 +30,13 @@ CAPABILITIES = Capabilities(
     sources={(role, ANY): YES for role in ("dataset", "policy", "init_policy", "resume", "publish")}
     | dict.fromkeys((("dataset", "data_asset"), ("policy", "model_asset"), ("init_policy", "model_asset")), MOUNTED),
     workloads={ANY: YES},
-    given_by={"tracking": "tracking_uri"},
+    required_settings={"tracking": "tracking_uri"},
     features=dict.fromkeys(("multi_gpu", "mixed_precision", "several_datasets", "publish_folder"), YES)
     | dict.fromkeys(("wandb", "stream_logs", "cancel"), YES)
     | {"tracking": Support("yes", "With --tracking-uri."), "runs_here": no("It runs on a node.", "--platform local")}
     | {"register_model": no("Slurm has no registry of models.", "robotrain outputs RUN --to FOLDER, and mlflow")},
 )
-STATES: dict[str, State] = {
+STATES: dict[str, RunState] = {
     **dict.fromkeys(("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT"), "pending"),
     **dict.fromkeys(("FAILED", "TIMEOUT", "DEADLINE", "OUT_OF_MEMORY"), "failed"),
     **dict.fromkeys(("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED", "GONE"), "lost"),
@@ -46,7 +48,7 @@ STATES: dict[str, State] = {
 def spec(job: Any, settings: Settings, run: str) -> dict[str, Any]:
     """What submitit is told. The batch job is the runtime itself: what it is signalled, it alone hears."""
     gpus = 0 if (said := dict(job.parameters)).get("device") == "cpu" else said.get("num_gpus", 0)
-    options = {"signal": f"B:TERM@{min(120, settings.time * 20)}", **pairs(settings.slurm)}
+    options = {"signal": f"B:TERM@{min(120, settings.time * 20)}", **parse_pairs(settings.slurm)}
     wins = {**options, "job-name": run, "timelimit": str(settings.time)}  # over what sbatch finds in the environment
     told = {
         "timeout_min": settings.time,

@@ -8,30 +8,30 @@ from pathlib import Path
 from subprocess import PIPE, STDOUT, run
 from typing import Any
 
-from robotrain import run_folder
-from robotrain.hookspecs import hook
-from robotrain.plan import Plan, document
-from robotrain.problem import Instead, Problem, Rejected, Stage, Unanswered
-from robotrain.run import Reference
-from robotrain.tables import pairs
-from robotrain_runtime.document import Placement, dump
+from robotrain.config.coerce import parse_pairs
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered
+from robotrain.model.plan import Plan, make_job_document
+from robotrain.model.run import Reference
+from robotrain.plugins.hookspecs import hook
+from robotrain.run_folder import creation, status
+from robotrain_runtime.contract.document import Placement, format_document
 
 from robotrain_slurm import declared, node
 
 SPEC, DOCUMENT, PAYLOAD, SENT = "slurm.json", "job.json", "payload.zip", "_submitted.pkl"  # the last is submitit's
 
 
-class Slurm(run_folder.Seen):
+class Slurm(status.RunFolderPlatform):
     """Runs a job on a cluster, or with submitit's local executor on this machine."""
 
     name, summary = "slurm", "a Slurm cluster, through submitit"
     settings: type = declared.Settings
     capabilities = declared.CAPABILITIES
-    declined = dict.fromkeys(("--partition", "--account", "--qos", "--mem"), "it is --slurm NAME=VALUE, as mem=64G")
+    option_hints = dict.fromkeys(("--partition", "--account", "--qos", "--mem"), "it is --slurm NAME=VALUE, as mem=64G")
     states = declared.STATES
 
     def check(self, job: Any, settings: declared.Settings) -> Iterator[Problem]:
-        for name, text in pairs(settings.slurm).items():
+        for name, text in parse_pairs(settings.slurm).items():
             if not re.fullmatch("(?!array|error|job-name|output|time|wrap)[a-z][a-z-]*", name) or {*text} & {*"%\n"}:
                 title = "--slurm takes long names of sbatch that robotrain does not say itself, and no %"
                 yield _problem("slurm-option-unfit", title, Stage.CHECK, where="--slurm", given=f"{name}={text}")
@@ -41,7 +41,9 @@ class Slurm(run_folder.Seen):
     def render(self, job: Any, settings: declared.Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
         told, cache = declared.spec(job, settings, run), Path(settings.cache_folder).expanduser().absolute()
         place = Placement(work=told["run"]["folder"], cache=str(cache), tracking_uri=settings.tracking_uri or "")
-        body = dump(document(job, run=run, platform=self.name, halves=halves, placement=place)).encode()
+        body = format_document(
+            make_job_document(job, run=run, platform=self.name, container_plugins=halves, placement=place)
+        ).encode()
         files = {SPEC: json.dumps(told, indent=1).encode(), DOCUMENT: body, PAYLOAD: payload.archive}
         return Plan(platform=self.name, run=run, job=job, spec=SPEC, files=files, shown=(SPEC, DOCUMENT))
 
@@ -49,14 +51,14 @@ class Slurm(run_folder.Seen):
         told, folder = _read(plan)
         if told["run"]["cluster"] == "slurm" and not shutil.which("sbatch"):
             yield _problem("slurm-not-here", "there is no sbatch", Stage.PREFLIGHT, "ssh LOGIN-NODE", "--cluster local")
-        yield from run_folder.wrong_with(plan, folder)
+        yield from creation.find_creation_problems(plan, folder)
 
     def submit(self, plan: Plan) -> Reference:
         from submitit import AutoExecutor
         from submitit.core.utils import FailedJobError, environment_variables
 
         told, folder = _read(plan)
-        run_folder.place(plan, folder)
+        creation.create_run_folder(plan, folder)
         executor = AutoExecutor(folder / "submitit", told["run"]["cluster"], slurm_python=node.PYTHON)
         executor.update_parameters(**told["parameters"])
         try:
@@ -75,7 +77,7 @@ class Slurm(run_folder.Seen):
         from submitit.core.utils import DelayedSubmission
 
         told, folder = _read(plan)
-        if not run_folder.holds(plan, folder):
+        if not creation.has_plan_files(plan, folder):
             return None
         jobs = [path.name.removesuffix(SENT) for path in folder.glob(f"submitit/*{SENT}")]
         if not jobs and told["run"]["cluster"] == "slurm":
@@ -87,17 +89,17 @@ class Slurm(run_folder.Seen):
                 DelayedSubmission(node.run, str(folder)).dump(folder / f"submitit/{job}{SENT}")
         return {**told["run"], "job": jobs[0]} if jobs else None
 
-    def here(self, reference: Reference) -> bool:
+    def is_local(self, reference: Reference) -> bool:
         return reference["cluster"] == "local"
 
-    def word(self, job: str) -> str:
+    def get_engine_state(self, job: str) -> str:
         told = _ask("squeue", "--noheader", "--states=all", "--format=%T (%r)", f"--jobs={job}").partition("\n")[0]
         if told and "Invalid job id" not in told:
             return told.removesuffix(" (None)")
         kept = _ask("sacct", "--noheader", "--parsable2", "--allocations", "--format=State", f"--jobs={job}")
         return kept if re.fullmatch(r"[A-Z_]+( by \d+)?", kept) else "GONE"  # else no account of jobs is kept
 
-    def stop(self, job: str) -> None:
+    def stop_job(self, job: str) -> None:
         _ask("scancel", "--state=PENDING", job)
         _ask("scancel", "--batch", "--signal=TERM", job)  # to the runtime alone, which saves what it has
 
@@ -113,7 +115,7 @@ def _ask(*command: str) -> str:
 
 
 def _problem(code: str, title: str, stage: Stage = Stage.SUBMIT, *ways: str, **more: Any) -> Problem:
-    return Problem(code=code, stage=stage, title=title, instead=tuple(map(Instead, ways)), **more)
+    return Problem(code=code, stage=stage, title=title, suggestions=tuple(map(Suggestion, ways)), **more)
 
 
 @hook

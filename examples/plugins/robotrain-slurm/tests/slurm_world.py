@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from robotrain.run import Reference, State
-from robotrain.testing import World
+from robotrain.model.run import Reference, RunState
+from robotrain.testing.fixtures import World
 
 COMMANDS = ("sbatch", "srun", "squeue", "sacct", "scancel")
 
@@ -20,7 +20,7 @@ class Cut(BaseException):
 class SlurmWorld(World):
     """natives: the words of squeue and, with who did it, one that only sacct has."""
 
-    natives: Mapping[str, State] = {
+    native_states: Mapping[str, RunState] = {
         **dict.fromkeys(("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT"), "pending"),
         **dict.fromkeys(("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT"), "running"),
         "COMPLETED": "succeeded",
@@ -43,15 +43,15 @@ class SlurmWorld(World):
         patched.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
         patched.setenv("STAND_IN", str(self.jobs))
 
-    def taken(self, run: str) -> int:
+    def count_runs(self, run: str) -> int:
         return sum(job.read_text().partition("\n")[0] == run for job in self.jobs.glob("[0-9]*"))
 
-    def becomes(self, reference: Reference, native: str) -> None:
+    def set_native_state(self, reference: Reference, native: str) -> None:
         job = self.jobs / reference["job"]
         name, _, script = job.read_text().splitlines()
         job.write_text(f"{name}\n{native}\n{script}\n")
 
-    def says(self, reference: Reference, *lines: str) -> None:
+    def write_log(self, reference: Reference, *lines: str) -> None:
         with Path(reference["folder"], "log.txt").open("a") as log:
             log.writelines(f"{line}\n" for line in lines)
 
@@ -61,7 +61,7 @@ class SlurmWorld(World):
         (self.jobs / "mood").write_text(mood)
         yield
 
-    def cuts(self) -> Iterator[AbstractContextManager[object]]:
+    def interruptions(self) -> Iterator[AbstractContextManager[object]]:
         """The folder is there; Slurm has the job; and what the job is to do."""
         yield from (self._after_move(count) for count in (1, 2, 3))
 

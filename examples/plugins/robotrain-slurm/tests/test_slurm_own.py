@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 import pytest
-import robotrain
-from robotrain.problem import Rejected
-from robotrain.run import Status
+import robotrain.api
+from robotrain.errors import Rejected
+from robotrain.model.run import Status
 from slurm_world import SlurmWorld
 
 DATA = {"dataset_repo_id": "lerobot/pusht", "pin": False}
@@ -27,7 +27,7 @@ def world(tmp_path, monkeypatch):
 
 
 def submit(world, **more):
-    return robotrain.submit(platform="slurm", folder=world.options[1], **DATA, **more)
+    return robotrain.api.submit(platform="slurm", folder=world.options[1], **DATA, **more)
 
 
 def script(world, run):
@@ -61,7 +61,7 @@ def test_what_is_no_option_is_refused_before_it_reaches_a_shell(world, options):
 @pytest.mark.parametrize(("name", "text"), [("slurm", "output=x"), ("folder", "/a%b"), ("folder", "/a\nb")])
 def test_a_refusal_says_what_was_given_and_where(world, name, text):
     with pytest.raises(Rejected) as refused:
-        robotrain.render(platform="slurm", **{"folder": "/runs", name: text}, dataset_repo_id="lerobot/pusht")
+        robotrain.api.render(platform="slurm", **{"folder": "/runs", name: text}, dataset_repo_id="lerobot/pusht")
     (problem,) = refused.value.problems
     assert problem.where.removeprefix("--") == name
     assert problem.given == text.replace("\n", "\\n")
@@ -139,14 +139,14 @@ def test_a_job_that_nobody_knows_any_more_and_that_said_nothing_is_lost(world, a
 
 def test_what_the_runtime_said_is_how_a_run_ended(world):
     run = submit(world)
-    world.becomes(run.record.reference, "FAILED")
+    world.set_native_state(run.record.reference, "FAILED")
     outcome = {"state": "cancelled", "exit_code": 143, "reason": "the run was stopped"}
     (world.runs / run.name / "outcome.json").write_text(json.dumps(outcome))
     assert run.status().state == "cancelled"
     assert run.status().reason == "the run was stopped by slurm, as when its time is up"
     (world.runs / run.name / "cancelled").touch()
     assert run.status() == Status(**outcome)
-    world.becomes(run.record.reference, "REQUEUED")
+    world.set_native_state(run.record.reference, "REQUEUED")
     assert run.status().state == "pending", "its job waits once more"
 
 

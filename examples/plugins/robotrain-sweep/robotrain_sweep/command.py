@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from robotrain import Rejected, render, submit
-from robotrain.problem import Problem
+from robotrain.api import render, submit
+from robotrain.errors import Problem, Rejected
 
 from robotrain_sweep import grid
 from robotrain_sweep.checking import check
@@ -57,22 +57,22 @@ def sweep(
 def _send(job: Path, platform: str, points: list[grid.Point], sent: list[Sent]) -> None:
     for number, point in enumerate(points, 1):
         run = submit(job, platform=platform, **point)
-        _remark(run.remarks, sent)
+        _remark(run.warnings, sent)
         sent.append(Sent(run, point))
         typer.echo(f"{number} of {len(points)}: {run.name}  {grid.told(point)}", err=True)
 
 
 def _wait(sent: list[Sent]) -> None:
     for one in sent:
-        known = len(one.run.remarks)
+        known = len(one.run.warnings)
         one.wait()
-        _remark(one.run.remarks[known:])
+        _remark(one.run.warnings[known:])
         typer.echo(f"{one.run.name} {one.state}", err=True)
 
 
 def _remark(remarks: Sequence[Problem], before: Sequence[Sent] = ()) -> None:
     """Warnings and notes as `robotrain submit` shows them; what was said of a run before is not said again."""
-    said = {remark for one in before for remark in one.run.remarks}
+    said = {remark for one in before for remark in one.run.warnings}
     for remark in dict.fromkeys(remarks):
         if remark not in said:
             typer.echo(remark, err=True)

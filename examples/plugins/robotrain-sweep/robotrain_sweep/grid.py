@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from robotrain.problem import Instead, Problem, Rejected, Stage
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.redaction import redact
 
 FORM = "--over NAME=VALUE,VALUE"
@@ -61,5 +61,5 @@ def _problem(code: str, title: str, given: str = "") -> Problem:
         title=title,
         where="--over" if given else "",
         given=given,
-        instead=(Instead(FORM),),
+        suggestions=(Suggestion(FORM),),
     )

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from robotrain.capabilities import ANY, YES, Capabilities
-from robotrain.hookspecs import hook
-from robotrain.plan import Plan
-from robotrain.problem import Problem, Rejected, Stage
-from robotrain.run import Status
-from robotrain_runtime.event import Metrics, dump
-from robotrain_runtime.parameter import Param
+from robotrain.model.capabilities import ANY, YES, Capabilities
+from robotrain.plugins.hookspecs import hook
+from robotrain.model.plan import Plan
+from robotrain.errors import Problem, Rejected, Stage
+from robotrain.model.run import Status
+from robotrain_runtime.contract.event import Metrics, format_event
+from robotrain_runtime.contract.parameter import Param
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ class Pluto:
 
     def logs(self, reference, follow=False, tail=None):
         seed = json.loads(Path(reference["file"]).read_text())["seed"]
-        yield dump(Metrics(step=1, total=1, values={"train/loss": seed / 10}), 0.0)
+        yield format_event(Metrics(step=1, total=1, values={"train/loss": seed / 10}), 0.0)
 
     def cancel(self, reference):
         pass

@@ -1,1 +1,1 @@
-"""Models of a workspace, fetched by the container itself where no platform mounts them."""
+"""Models of a workspace as sources that the container downloads itself."""

@@ -1,21 +1,87 @@
-"""A model of a workspace in the container: the transfer brings its blobs, with all the other sources."""
+"""A model of a workspace in the container: its name, and the modules that download it."""
 
-from robotrain_runtime.document import Source
-from robotrain_runtime.half import Place
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.data_environment import ENVIRONMENT
 
 from robotrain_azure import workspace
-from robotrain_azure.models import named
+from robotrain_azure.workspace import Workspace
 
 __all__ = ["CARRIER", "ENVIRONMENT", "ORIGIN", "asked"]
 
-CARRIER = "robotrain_sources.transfer.delivery"
+CARRIER = "robotrain_sources.transfer.container"
 ORIGIN = "robotrain_azure.models.origin"
 
 
-def asked(source: Source, place: Place) -> str:
+def asked(source: JobSource, place: ContainerContext) -> str:
     """Its full name: a short one means the workspace that the run is tracked in. As it is, where that is none."""
     try:
-        return str(named.of(source.uri, workspace.of_address(place.tracking_uri)))
-    except named.Unnamed:  # told where it is opened
+        return str(parse_model_name(source.uri, workspace.parse_tracking_uri(place.tracking_uri)))
+    except ModelNameError:  # told where it is opened
         return source.uri
+
+
+MODEL_KIND = "model_asset"
+CONTAINER_PLUGINS = {f"source.{MODEL_KIND}": "robotrain_azure.models.container"}
+
+
+def find_container_plugins(sources: Iterable[JobSource]) -> Mapping[str, str]:
+    """As a job document names it; nothing for a job without such a model."""
+    return CONTAINER_PLUGINS if any(source.kind == MODEL_KIND for source in sources) else {}
+
+
+FULL_NAME = "azureml://subscriptions/ID/resourcegroups/GROUP/workspaces/NAME/models/{name}/versions/{version}"
+_VERSION_PATTERN = r"models/(?P<name>[^/]+)/versions/(?P<version>\d+)"
+_SHORT_NAME = r"azureml:(?P<name>[^:/]+):(?P<version>\d+)"
+_LONG_NAME = (
+    r"azureml://subscriptions/(?P<subscription>[^/]+)/resource[gG]roups/(?P<group>[^/]+)(?:/providers/[^/]+)?"
+    rf"/workspaces/(?P<workspace>[^/]+)/{_VERSION_PATTERN}"
+)
+_SCOPED_NAME = rf"azureml://(?P<scope>registries|locations)/.+/{_VERSION_PATTERN}"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceModel:
+    """One version of a model, in the workspace `at`. `str()` is its full name."""
+
+    workspace: Workspace
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        at = f"subscriptions/{self.workspace.subscription}/resourcegroups/{self.workspace.group}/workspaces/{self.workspace.name}"
+        return f"azureml://{at}/models/{self.name}/versions/{self.version}"
+
+
+class ModelNameError(ValueError):
+    """Why nobody can tell which model is meant: a sentence, and what to type instead where that is known."""
+
+    def __init__(self, reason: str, suggestion: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.suggestion = suggestion
+
+
+def parse_model_name(uri: str, workspace: Workspace | None) -> WorkspaceModel:
+    """The model of a source's printed form. here: the workspace of the job, where it has one. Raises Unnamed."""
+    if full := re.fullmatch(_LONG_NAME, uri):
+        at = Workspace(full["subscription"], full["group"], full["workspace"])
+        return WorkspaceModel(at, full["name"], full["version"])
+    if short := re.fullmatch(_SHORT_NAME, uri):
+        if workspace:
+            return WorkspaceModel(workspace, short["name"], short["version"])
+        why = "A short name means the workspace that the run is tracked in, and it is tracked in none."
+        raise ModelNameError(why, FULL_NAME.format(**short.groupdict()))
+    if scoped := re.fullmatch(_SCOPED_NAME, uri):
+        where = "a registry" if scoped["scope"] == "registries" else "a workspace that is named by its region"
+        why = f"A model of {where} is found by Azure ML alone; the job looks models up by a workspace's full name."
+        raise ModelNameError(why, _suggest_name(workspace, scoped["name"], scoped["version"]))
+    raise ModelNameError("It names no version of a model in a workspace.")
+
+
+def _suggest_name(workspace: Workspace | None, name: str, version: str) -> str:
+    return f"azureml:{name}:{version}" if workspace else FULL_NAME.format(name=name, version=version)

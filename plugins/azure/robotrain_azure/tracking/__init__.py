@@ -1,1 +1,1 @@
-"""Runs are tracked in an Azure ML workspace: what the container needs for it, and nothing else."""
+"""Tracking in an Azure ML workspace: the container plugin, and nothing else."""

@@ -1,1 +1,1 @@
-"""Sources that only a workspace of Azure ML knows."""
+"""Source kinds that only an Azure ML workspace knows."""

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from robotrain.capabilities import no
-from robotrain.hookspecs import hook
+from robotrain.model.capabilities import no
+from robotrain.model.source import RoleFlag, SourceError, SourceKind
+from robotrain.plugins.hookspecs import hook
 from robotrain.redaction import holds_secret
-from robotrain.source import RoleFlag, SourceError, SourceKind
 from robotrain_azure.workspace import Workspace
-from robotrain_sources.roles import RESUME
+from robotrain_sources.role_flags import RESUME
 
 FORM = "azureml://datastores/DATASTORE/paths/FOLDER"
 
@@ -22,8 +22,8 @@ _SCOPE = (
     r"subscriptions/(?P<subscription>[A-Za-z0-9-]{1,64})/resourcegroups/(?P<group>[A-Za-z0-9._()-]{1,90})"
     r"(?:/providers/Microsoft\.MachineLearningServices)?/workspaces/(?P<workspace>[A-Za-z0-9][A-Za-z0-9_-]{0,63})"
 )
-_WHOLE = rf"azureml://(?:(?i:{_SCOPE})/)?datastores/(?P<datastore>[A-Za-z0-9_]{{1,255}})/paths/(?P<path>.+)"
-_PART = r"[A-Za-z0-9._=+~!()&:@,-]+"
+_ADDRESS = rf"azureml://(?:(?i:{_SCOPE})/)?datastores/(?P<datastore>[A-Za-z0-9_]{{1,255}})/paths/(?P<path>.+)"
+_PATH_PART = r"[A-Za-z0-9._=+~!()&:@,-]+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,40 +34,40 @@ class DatastorePath:
 
     datastore: str
     path: str
-    at: Workspace | None = None
+    workspace: Workspace | None = None
 
     def __str__(self) -> str:
         where = f"datastores/{self.datastore}/paths/{self.path}"
-        if self.at is None:
+        if self.workspace is None:
             return f"azureml://{where}"
         return (
-            f"azureml://subscriptions/{self.at.subscription}/resourcegroups/{self.at.group}"
-            f"/workspaces/{self.at.name}/{where}"
+            f"azureml://subscriptions/{self.workspace.subscription}/resourcegroups/{self.workspace.group}"
+            f"/workspaces/{self.workspace.name}/{where}"
         )
 
-    def seen_from(self, here: Workspace) -> "DatastorePath":
+    def relative_to(self, workspace: Workspace) -> "DatastorePath":
         """The same for a job of the workspace `here`: the short form, where it lies in that."""
-        own = self.at is not None and self.at.resource.lower() == here.resource.lower()
+        own = self.workspace is not None and self.workspace.resource.lower() == workspace.resource.lower()
         return DatastorePath(self.datastore, self.path) if own else self
 
 
-def recognises(text: str) -> bool:
+def is_datastore_path(text: str) -> bool:
     """Whether the text looks like a path in a datastore."""
     return bool(re.match(r"(?i)\s*azureml://(?:[^?#]*/)?datastores/", text))
 
 
-def parse(text: str, base: Path = Path("/")) -> DatastorePath:
+def parse_datastore_path(text: str, base: Path = Path("/")) -> DatastorePath:
     """The folder that `text` addresses. Raises SourceError."""
     if holds_secret(text):
         raise SourceError("The address holds what looks like a secret, and a job never carries a secret.")
-    found = re.fullmatch(_WHOLE, text)
+    found = re.fullmatch(_ADDRESS, text)
     if found is None:
         raise SourceError(f"A folder in a datastore has the form {FORM}; a datastore is letters, digits and `_`.")
     path = found["path"].rstrip("/")
     parts = path.split("/")
     if not all(parts) or {".", ".."} & set(parts):
         raise SourceError("No part of the path is empty, `.` or `..`.")
-    if not all(re.fullmatch(_PART, part) for part in parts):
+    if not all(re.fullmatch(_PATH_PART, part) for part in parts):
         raise SourceError("A part of the path is letters, digits and `._=+~!()&:@,-`, without white space.")
     at = Workspace(found["subscription"], found["group"], found["workspace"]) if found["workspace"] else None
     return DatastorePath(found["datastore"], path, at)
@@ -86,8 +86,8 @@ KIND = SourceKind(
         ),
         "resume": RESUME,
     },
-    recognises=recognises,
-    parse=parse,
+    recognizes=is_datastore_path,
+    parse=parse_datastore_path,
     unsupported={
         role: no(
             "A datastore of Azure ML is known to its workspace alone.",

@@ -1,1 +1,1 @@
-"""The workspace asked without its SDK, whose import takes seconds."""
+"""Azure ML without its SDK, whose import takes seconds: jobs, datastores, signed blobs."""

@@ -14,17 +14,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from robotrain_azure.arm import Arm
+    from robotrain_azure.arm import ArmClient
     from robotrain_azure.workspace import Workspace
 
-VERSION = "2024-04-01"
-NO_BLOBS = "no-blob-datastore"
-KINDS = ("AzureBlob", "AzureDataLakeGen2")
+API_VERSION = "2024-04-01"
+NO_BLOBS_CODE = "no-blob-datastore"
+BLOB_DATASTORE_TYPES = ("AzureBlob", "AzureDataLakeGen2")
 """What answers as blobs do."""
 RETRIES = 3
-SILENCES = 1
+READ_RETRIES = 1
 """How often a request is made again that got no answer."""
-SECONDS = {"connection_timeout": 5, "read_timeout": 30}
+TIMEOUTS = {"connection_timeout": 5, "read_timeout": 30}
 LONGEST_PAUSE = 10.0
 
 
@@ -35,8 +35,8 @@ class StorageError(OSError):
     signed: whether a signature or a key asked, which roles of the caller change nothing for.
     """
 
-    def __init__(self, sentence: str, status: int = 0, code: str = "", account: str = "", signed: bool = False) -> None:
-        super().__init__(sentence)
+    def __init__(self, message: str, status: int = 0, code: str = "", account: str = "", signed: bool = False) -> None:
+        super().__init__(message)
         self.status = status
         self.code = code
         self.account = account
@@ -66,7 +66,7 @@ class Datastore:
 
 
 @dataclass(frozen=True, slots=True)
-class Blob:
+class DatastoreBlob:
     """One. name: from the root of the container. size: in bytes. md5: as it was uploaded with; empty without one."""
 
     name: str
@@ -75,92 +75,96 @@ class Blob:
 
 
 @dataclass(frozen=True)
-class Blobs:
+class DatastoreBlobs:
     """The blobs of a datastore. Everything here raises StorageError."""
 
     store: Datastore
     client: Any = field(repr=False)
 
-    def below(self, folder: str) -> Iterator[Blob]:
+    def list_blobs(self, folder: str) -> Iterator[DatastoreBlob]:
         """Those of a folder, over all pages; what stands for a folder itself is left out."""
-        with telling(self.store):
-            for one in self.client.list_blobs(name_starts_with=_prefix(folder), include=["metadata"]):
+        with translate_errors(self.store):
+            for one in self.client.list_blobs(name_starts_with=_make_prefix(folder), include=["metadata"]):
                 if (one.metadata or {}).get("hdi_isfolder") != "true":
-                    yield Blob(one.name, one.size, bytes(one.content_settings.content_md5 or b""))
+                    yield DatastoreBlob(one.name, one.size, bytes(one.content_settings.content_md5 or b""))
 
-    def first(self, folder: str) -> Blob | None:
+    def find_first(self, folder: str) -> DatastoreBlob | None:
         """One of a folder; None where there is none. One request."""
-        with telling(self.store):
-            page = next(self.client.list_blobs(name_starts_with=_prefix(folder), results_per_page=1).by_page(), ())
-            return next((Blob(one.name, one.size) for one in page), None)
+        with translate_errors(self.store):
+            page = next(self.client.list_blobs(name_starts_with=_make_prefix(folder), results_per_page=1).by_page(), ())
+            return next((DatastoreBlob(one.name, one.size) for one in page), None)
 
-    def has(self, name: str) -> bool:
+    def has_blob(self, name: str) -> bool:
         """Whether there is one of this name. One request."""
-        with telling(self.store):
+        with translate_errors(self.store):
             return bool(self.client.get_blob_client(name).exists())
 
-    def read(self, name: str) -> bytes:
+    def read_blob(self, name: str) -> bytes:
         """All of one."""
-        with telling(self.store):
+        with translate_errors(self.store):
             return bytes(self.client.download_blob(name).readall())
 
-    def write(self, name: str, content: bytes) -> None:
+    def write_blob(self, name: str, content: bytes) -> None:
         """Make it what one holds, in one step for every reader."""
-        with telling(self.store):
+        with translate_errors(self.store):
             self.client.upload_blob(name, content, overwrite=True)
 
 
-def named(arm: Arm, at: Workspace, name: str) -> Datastore:
+def get_datastore(arm: ArmClient, workspace: Workspace, name: str) -> Datastore:
     """A datastore of a workspace. Raises ArmError, and StorageError for one that holds no blobs."""
-    told = arm.get(f"{at.resource}/datastores/{name}", VERSION).get("properties") or {}
+    told = arm.get(f"{workspace.resource}/datastores/{name}", API_VERSION).get("properties") or {}
     kind, account = str(told.get("datastoreType") or ""), str(told.get("accountName") or "")
     container = str(told.get("containerName") or told.get("filesystem") or "")
-    if kind not in KINDS or not account or not container:
-        raise StorageError(f"the datastore {name} holds no blobs: it is of the kind {kind or 'unknown'}", code=NO_BLOBS)
+    if kind not in BLOB_DATASTORE_TYPES or not account or not container:
+        raise StorageError(
+            f"the datastore {name} holds no blobs: it is of the kind {kind or 'unknown'}", code=NO_BLOBS_CODE
+        )
     secret = str((told.get("credentials") or {}).get("credentialsType") or "None")
     suffix = str(told.get("endpoint") or "core.windows.net")
-    return Datastore(at, name, account, container, suffix, keyed=secret in ("AccountKey", "Sas"))
+    return Datastore(workspace, name, account, container, suffix, keyed=secret in ("AccountKey", "Sas"))
 
 
 @contextmanager
-def opened(arm: Arm, store: Datastore, retries: int = RETRIES) -> Iterator[Blobs]:
+def open_datastore(arm: ArmClient, datastore: Datastore, retries: int = RETRIES) -> Iterator[DatastoreBlobs]:
     """Its blobs, for up to ten connections at once. Raises ArmError when the secret is not told."""
-    from robotrain_azure.credential import shared
+    from robotrain_azure.credential import get_shared_credential
 
     blob: Any = importlib.import_module("azure.storage.blob")
-    secret = _secret(arm, store) if store.keyed else shared()
-    how = {"credential": secret, "transport": _transport(), **haste(retries)}
-    with blob.ContainerClient.from_container_url(store.url, **how) as client:
-        yield Blobs(store, client)
+    secret = _fetch_secret(arm, datastore) if datastore.keyed else get_shared_credential()
+    how = {"credential": secret, "transport": _make_transport(), **make_retry_options(retries)}
+    with blob.ContainerClient.from_container_url(datastore.url, **how) as client:
+        yield DatastoreBlobs(datastore, client)
 
 
-def haste(retries: int = RETRIES) -> dict[str, Any]:
+def make_retry_options(retries: int = RETRIES) -> dict[str, Any]:
     """For a client of storage: it gives up in seconds. Each needs its own."""
     policy: Any = importlib.import_module("azure.storage.blob").LinearRetry
     return {
-        "retry_policy": policy(backoff=1, retry_total=retries, retry_read=min(SILENCES, retries), random_jitter_range=1)
+        "retry_policy": policy(
+            backoff=1, retry_total=retries, retry_read=min(READ_RETRIES, retries), random_jitter_range=1
+        )
     }
 
 
 @contextmanager
-def telling(store: Datastore) -> Iterator[None]:
+def translate_errors(datastore: Datastore) -> Iterator[None]:
     """What the SDK raises within is raised as StorageError."""
     try:
         yield
     except importlib.import_module("azure.core.exceptions").AzureError as error:
-        raise told(error, store.account, store.keyed) from error
+        raise make_storage_error(error, datastore.account, datastore.keyed) from error
 
 
-def told(error: Exception, account: str, signed: bool = False) -> StorageError:
+def make_storage_error(error: Exception, account: str, signed: bool = False) -> StorageError:
     """What an error of the SDK says. signed: as an error has it."""
-    from robotrain_azure.arm import REASON, SIGNED_OUT, UNREACHABLE, UNREACHED
+    from robotrain_azure.arm import SIGN_IN_REASON_PATTERN, SIGNED_OUT, UNREACHABLE, UNREACHED_PATTERN
 
     kinds = {base.__name__ for base in type(error).__mro__}
-    status, code = int(getattr(error, "status_code", 0) or 0), _code(error)
+    status, code = int(getattr(error, "status_code", 0) or 0), _get_error_code(error)
     if status:
         words = f"HTTP {status} {code}".rstrip()
         return StorageError(f"the storage account {account} refused ({words})", status, code, account, signed)
-    unreached, reason = re.search(UNREACHED, str(error)), re.search(REASON, str(error))
+    unreached, reason = re.search(UNREACHED_PATTERN, str(error)), re.search(SIGN_IN_REASON_PATTERN, str(error))
     if "ClientAuthenticationError" in kinds and (reason or not unreached):
         why = f" ({reason[0]})" if reason else ""
         return StorageError(f"nobody is signed in to Azure here{why}", code=SIGNED_OUT, account=account)
@@ -168,7 +172,7 @@ def told(error: Exception, account: str, signed: bool = False) -> StorageError:
     return StorageError(f"the storage account {account} cannot be reached ({why})", code=UNREACHABLE, account=account)
 
 
-def _code(error: Exception) -> str:
+def _get_error_code(error: Exception) -> str:
     """Storage's own word; an answer to HEAD has it in a header alone."""
     said = getattr(error, "error_code", None) or ""
     answer = getattr(error, "response", None)
@@ -177,13 +181,13 @@ def _code(error: Exception) -> str:
     )
 
 
-def _secret(arm: Arm, store: Datastore) -> str:
+def _fetch_secret(arm: ArmClient, datastore: Datastore) -> str:
     """What the workspace keeps: a signature, or the account's key."""
-    kept = arm.post(f"{store.resource}/listSecrets", VERSION)
+    kept = arm.post(f"{datastore.resource}/listSecrets", API_VERSION)
     return str(kept.get("sasToken") or kept.get("key") or "").removeprefix("?")
 
 
-def _transport() -> Any:
+def _make_transport() -> Any:
     """The SDK's own, which waits no longer than a person would."""
     transports: Any = importlib.import_module("azure.core.pipeline.transport")
 
@@ -191,8 +195,8 @@ def _transport() -> Any:
         def sleep(self, duration: float) -> None:
             super().sleep(min(duration, LONGEST_PAUSE))
 
-    return Transport(**SECONDS)
+    return Transport(**TIMEOUTS)
 
 
-def _prefix(folder: str) -> str:
+def _make_prefix(folder: str) -> str:
     return f"{folder.strip('/')}/" if folder.strip("/") else ""

@@ -1,1 +1,1 @@
-"""From a job to the plan of a command job: pure."""
+"""From a job to the plan of a command job, and the rules on it. Pure."""

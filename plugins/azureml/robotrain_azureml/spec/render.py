@@ -3,108 +3,116 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from robotrain import plan
-from robotrain.job import Job
-from robotrain.payload import Payload
+from robotrain.model import plan
+from robotrain.model.job import Job
+from robotrain.model.plan import Payload
 from robotrain_azure.workspace import Workspace
-from robotrain_runtime.document import Placement, dump
+from robotrain_runtime.contract.document import Placement, format_document
 
-from robotrain_azureml import compute_name, machine, order, vault_secret
-from robotrain_azureml.settings import Settings
-from robotrain_azureml.spec import inputs, outputs, start, text, variables
-from robotrain_azureml.spec import job as command_job
+from robotrain_azureml.settings import AzureMLSettings
+from robotrain_azureml.spec import command_job, inputs, job_settings, submission_spec
 
-TRACKING_RUN = "MLFLOW_RUN_ID"
-SUBMISSION = "AZUREML_RUN_ID"
+TRACKING_RUN_VARIABLE = "MLFLOW_RUN_ID"
+SUBMISSION_VARIABLE = "AZUREML_RUN_ID"
 """Names of the environment that Azure ML sets: its tracking run, and the job's name, the same for each attempt."""
-WAYS = {"huggingface": "--hf-credential NAME"}
+CREDENTIAL_OPTIONS = {"huggingface": "--hf-credential NAME"}
 
 
-def render(job: Job, settings: Settings, run: str, payload: Payload, halves: Mapping[str, str]) -> plan.Plan:
+def render_plan(
+    job: Job, settings: AzureMLSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]
+) -> plan.Plan:
     """The plan: the job, its code with the document for people to read, and how it is handed over."""
-    made = _Made(job, settings, run)
-    spec = command_job.job(job, settings, run, made.reads)
+    made = _AzureMLPlanBuilder(job, settings, run)
+    spec = command_job.make_command_job(job, settings, run, made.inputs)
     return plan.Plan(
         platform="azureml",
         run=run,
         job=job,
-        spec=order.SPEC,
+        spec=submission_spec.JOB_FILE,
         files={
-            order.SPEC: text.dump(spec).encode(),
-            order.FILE: order.dump(made.hand_over()),
-            order.START: start.PROGRAM.encode(),
-            order.JOB: made.document(halves),
-            order.PAYLOAD: payload.archive,
+            submission_spec.JOB_FILE: command_job.dump_yaml(spec).encode(),
+            submission_spec.SUBMISSION_FILE: submission_spec.dump_submission_spec(made.make_submission_spec()),
+            submission_spec.START_FILE: command_job.START_PROGRAM.encode(),
+            submission_spec.DOCUMENT_FILE: made.dump_document(container_plugins),
+            submission_spec.PAYLOAD_FILE: payload.archive,
         },
-        shown=(order.SPEC, order.JOB),
+        shown=(submission_spec.JOB_FILE, submission_spec.DOCUMENT_FILE),
     )
 
 
 @dataclass(frozen=True)
-class _Made:
+class _AzureMLPlanBuilder:
     """What the files of a plan are made from. secret: the address of the Hub's token; empty for none."""
 
     job: Job
-    settings: Settings
+    settings: AzureMLSettings
     run: str
-    at: Workspace = field(init=False)
-    reads: tuple[inputs.Input, ...] = field(init=False)
+    workspace: Workspace = field(init=False)
+    inputs: tuple[inputs.JobInput, ...] = field(init=False)
     secret: str = field(init=False)
 
     def __post_init__(self) -> None:
         said = self.settings
         names = (said.subscription_id or "", said.resource_group or "", said.workspace_name or "")
-        object.__setattr__(self, "at", Workspace(*names))
-        object.__setattr__(self, "reads", tuple(inputs.of(self.job, said, self.run)))
-        object.__setattr__(self, "secret", vault_secret.hugging_face(self.job, said))
+        object.__setattr__(self, "workspace", Workspace(*names))
+        object.__setattr__(self, "inputs", tuple(inputs.list_inputs(self.job, said, self.run)))
+        object.__setattr__(self, "secret", job_settings.find_hub_token_address(self.job, said))
 
-    def document(self, halves: Mapping[str, str]) -> bytes:
+    def dump_document(self, container_plugins: Mapping[str, str]) -> bytes:
         """The job document."""
-        told = plan.document(self.job, run=self.run, platform="azureml", halves=halves, placement=self._placement())
-        return dump(told).encode()
+        told = plan.make_job_document(
+            self.job,
+            run=self.run,
+            platform="azureml",
+            container_plugins=container_plugins,
+            placement=self._make_placement(),
+        )
+        return format_document(told).encode()
 
-    def hand_over(self) -> order.Order:
+    def make_submission_spec(self) -> submission_spec.AzureMLSubmissionSpec:
         """How it is handed over; what is named twice is there once."""
         settings = self.settings
-        return order.Order(
+        return submission_spec.AzureMLSubmissionSpec(
             run=self.run,
-            subscription=self.at.subscription,
-            group=self.at.group,
-            workspace=self.at.name,
-            environment=command_job.environment_of(self.job, settings),
-            compute=compute_name.compute(settings),
+            subscription=self.workspace.subscription,
+            group=self.workspace.group,
+            workspace=self.workspace.name,
+            environment=command_job.make_environment(self.job, settings),
+            compute=job_settings.get_compute_name(settings),
             compute_kind=settings.compute_kind or "",
-            instance_type=machine.instance_type(self.job, settings),
-            gpus=machine.wanted_gpus(self.job),
+            instance_type=job_settings.choose_instance_type(self.job, settings),
+            gpus=job_settings.get_gpu_count(self.job),
             datastore=settings.datastore,
-            uploads=tuple(dict.fromkeys(one.upload for one in self.reads if one.upload)),
-            assets=tuple(dict.fromkeys(one.asset for one in self.reads if one.asset)),
-            secrets=self._secrets(),
+            uploads=tuple(dict.fromkeys(one.upload for one in self.inputs if one.upload)),
+            assets=tuple(dict.fromkeys(one.asset for one in self.inputs if one.asset)),
+            secrets=self._list_secrets(),
             identity=settings.workload_identity or "",
             publishes=str(dict(self.job.parameters).get("publish_url") or ""),
             output=self.job.profile.outputs.folder,
         )
 
-    def _placement(self) -> Placement:
+    def _make_placement(self) -> Placement:
         settings, left = self.settings, self.job.profile.outputs
-        place = outputs.place(left.folder)
+        place = inputs.make_output_variable(left.folder)
         return Placement(
             work=f"{settings.work_dir}/{self.run}",
             cache=f"{settings.work_dir}/cache",
-            tracking_uri=self.at.tracking_uri,
-            tracking_run=TRACKING_RUN,
-            submission=SUBMISSION,
+            tracking_uri=self.workspace.tracking_uri,
+            tracking_run=TRACKING_RUN_VARIABLE,
+            submission=SUBMISSION_VARIABLE,
             kept=place,
-            kept_as=outputs.path(settings.datastore, f"${{{SUBMISSION}}}", left.folder),
+            kept_as=inputs.make_output_uri(settings.datastore, f"${{{SUBMISSION_VARIABLE}}}", left.folder),
             left=place if left.resumable and settings.output_mode == "rw_mount" else "",
-            mounts=tuple(one.mount for one in self.reads),
+            mounts=tuple(one.mount for one in self.inputs),
             credentials={"huggingface": self.secret} if self.secret else {},
-            promised=variables.promised(self.job),
-            ways=WAYS,
+            promised=command_job.make_compat_variables(self.job),
+            ways=CREDENTIAL_OPTIONS,
             download_mib=settings.download_mib,
             cache_gib=settings.cache_gib,
         )
 
-    def _secrets(self) -> tuple[order.Secret, ...]:
+    def _list_secrets(self) -> tuple[submission_spec.KeyVaultSecret, ...]:
         what = "your Hugging Face token"
-        return (order.Secret(uri=self.secret, flag="--hf-credential", what=what),) if self.secret else ()
+        return (
+            (submission_spec.KeyVaultSecret(uri=self.secret, flag="--hf-credential", what=what),) if self.secret else ()
+        )

@@ -1,1 +1,1 @@
-"""Sources and places that only OSMO knows."""
+"""Source kinds that only OSMO knows."""

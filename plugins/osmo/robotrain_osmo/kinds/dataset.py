@@ -1,4 +1,4 @@
-"""Declares `osmo_dataset`: datasets in OSMO's buckets (contract A.1, the dataset workflow of seed 003)."""
+"""Source kind `osmo_dataset`: datasets in OSMO's buckets."""
 
 import re
 from collections.abc import Iterable
@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from robotrain.capabilities import ANY, no
-from robotrain.hookspecs import hook
-from robotrain.source import RoleFlag, SourceError, SourceKind
+from robotrain.model.capabilities import ANY, no
+from robotrain.model.source import RoleFlag, SourceError, SourceKind
+from robotrain.plugins.hookspecs import hook
 
-from robotrain_osmo import names
+DATASET_PATTERN = r"[A-Za-z0-9_-]+"
 
-FLAG = "--dataset-name"
+
+DATASET_FLAG = "--dataset-name"
 FORM = "[BUCKET/]NAME[:VERSION]"
-BY_HASH = "What `osmo dataset upload` made, up to 6.3, is no such folder: OSMO kept its files by their hashes."
-_WHOLE = rf"(?:(?P<bucket>{names.DATASET})/)?(?P<name>{names.DATASET})(?::(?P<version>{names.DATASET}))?"
+LEGACY_DATASET_NOTE = (
+    "What `osmo dataset upload` made, up to 6.3, is no such folder: OSMO kept its files by their hashes."
+)
+_REFERENCE = rf"(?:(?P<bucket>{DATASET_PATTERN})/)?(?P<name>{DATASET_PATTERN})(?::(?P<version>{DATASET_PATTERN}))?"
 
 
 @dataclass(frozen=True)
@@ -32,16 +35,16 @@ class OsmoDataset:
         return f"{f'{self.bucket}/' if self.bucket else ''}{self.name}{f':{self.version}' if self.version else ''}"
 
 
-def recognises(text: str) -> bool:
+def is_dataset_reference(text: str) -> bool:
     """Never: a bare word may be the name of anything."""
     return False
 
 
-def parse(text: str, base: Path = Path("/")) -> OsmoDataset:
+def parse_dataset(text: str, base: Path = Path("/")) -> OsmoDataset:
     """The dataset that `text` names. Raises SourceError."""
-    if found := re.fullmatch(_WHOLE, text):
+    if found := re.fullmatch(_REFERENCE, text):
         return OsmoDataset(found["name"], found["bucket"] or "", found["version"] or "")
-    if re.fullmatch(_WHOLE, text.strip().strip("/")):
+    if re.fullmatch(_REFERENCE, text.strip().strip("/")):
         raise SourceError("There is white space or a slash around the name.", text.strip().strip("/"))
     if "://" in text:
         raise SourceError("An OSMO dataset has a name, no address: where its bucket lies is said with --buckets.")
@@ -54,9 +57,9 @@ KIND = SourceKind(
     form=FORM,
     example="pusht",
     help="A LeRobot dataset in a bucket of OSMO, --dataset-bucket unless the name says one.",
-    roles={"dataset": RoleFlag(FLAG, env=("OSMO_DATASET_NAME",))},
-    recognises=recognises,
-    parse=parse,
+    roles={"dataset": RoleFlag(DATASET_FLAG, env=("OSMO_DATASET_NAME",))},
+    recognizes=is_dataset_reference,
+    parse=parse_dataset,
     unsupported={
         ANY: no(
             "OSMO alone knows its buckets, and the keys of its storage.",

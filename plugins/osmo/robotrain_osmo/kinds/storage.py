@@ -1,4 +1,4 @@
-"""Declares `osmo_storage`: places that OSMO itself copies checkpoints to, and brings them from."""
+"""Source kind `osmo_storage`: addresses of OSMO's storage, and their form as blob URLs."""
 
 import re
 from collections.abc import Iterable
@@ -6,17 +6,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from robotrain.capabilities import no
-from robotrain.hookspecs import hook
+from robotrain.model.capabilities import no
+from robotrain.model.source import SourceError, SourceKind
+from robotrain.plugins.hookspecs import hook
 from robotrain.redaction import holds_secret
-from robotrain.source import SourceError, SourceKind
-from robotrain_sources.roles import RESUME
+from robotrain_sources.role_flags import RESUME
 
-from robotrain_osmo import names
-from robotrain_osmo.kinds import blobs
+CONTAINER_PATTERN = r"(?=.{3,63}$)[a-z0-9](?:-?[a-z0-9])*"
+
+
+BLOB_HOST = ".blob.core.windows.net"
+_BLOB_URL = rf"https://([a-z0-9]{{3,24}}){re.escape(BLOB_HOST)}/([^?#]+)"
+_ACCOUNT_IN_URL = r"azure://([a-z0-9]+)/.*|https?://([a-z0-9]+)\.(?:blob|dfs)\..*"
+
+
+def to_storage_url(url: str) -> str:
+    """The address of blobs as OSMO has it; any other as it is."""
+    found = re.fullmatch(_BLOB_URL, url)
+    return f"azure://{found[1]}/{found[2]}" if found else url
+
+
+def to_blob_url(place: str) -> str:
+    """OSMO's address as that of its blobs; empty for a storage that is not Azure's."""
+    if not place.startswith("azure://"):
+        return ""
+    account, _, below = place.removeprefix("azure://").partition("/")
+    return f"https://{account}{BLOB_HOST}/{below}"
+
+
+def get_storage_account(url: str) -> str:
+    """The storage account that an address of either form is in; empty for none."""
+    found = re.fullmatch(_ACCOUNT_IN_URL, url)
+    return (found[1] or found[2]) if found else ""
+
 
 FORM = "azure://ACCOUNT/CONTAINER/PREFIX"
-LEAST = {"s3": 1, "gs": 1, "azure": 2, "tos": 2, "swift": 3}
+MIN_PARTS = {"s3": 1, "gs": 1, "azure": 2, "tos": 2, "swift": 3}
 """By scheme, the parts that say which storage it is."""
 
 _SEGMENT = r"[A-Za-z0-9._=+~!()&:-]+"
@@ -25,7 +50,7 @@ _BUCKET = r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]"
 
 
 @dataclass(frozen=True)
-class Storage:
+class OsmoStorage:
     """An address of OSMO's storage, in its one normal form: without a slash at its end."""
 
     kind: ClassVar[str] = "osmo_storage"
@@ -36,42 +61,42 @@ class Storage:
     def __str__(self) -> str:
         return f"{self.scheme}://{'/'.join(self.parts)}"
 
-    def below(self, *parts: str) -> "Storage":
+    def join(self, *parts: str) -> "OsmoStorage":
         """What lies below it."""
-        return Storage(self.scheme, self.parts + parts)
+        return OsmoStorage(self.scheme, self.parts + parts)
 
 
-def recognises(text: str) -> bool:
+def is_storage_url(text: str) -> bool:
     """Whether the text looks like an address of OSMO's storage."""
-    return bool(re.match(rf"(?i)\s*(?:{'|'.join(LEAST)})://", text))
+    return bool(re.match(rf"(?i)\s*(?:{'|'.join(MIN_PARTS)})://", text))
 
 
-def parse(text: str, base: Path = Path("/")) -> Storage:
+def parse_storage_url(text: str, base: Path = Path("/")) -> OsmoStorage:
     """The place that `text` addresses. Raises SourceError."""
     if holds_secret(text):
         raise SourceError("The address holds what looks like a secret, and a job never carries a secret.")
     scheme, mark, rest = text.partition("://")
-    if (meant := blobs.as_storage(text)) != text:
-        raise SourceError("OSMO writes the account and the container another way.", _offer(meant))
-    if not mark or scheme.lower() not in LEAST:
-        raise SourceError(f"OSMO's storage has one of the schemes {', '.join(LEAST)}.")
+    if (meant := to_storage_url(text)) != text:
+        raise SourceError("OSMO writes the account and the container another way.", _suggest_url(meant))
+    if not mark or scheme.lower() not in MIN_PARTS:
+        raise SourceError(f"OSMO's storage has one of the schemes {', '.join(MIN_PARTS)}.")
     if scheme != scheme.lower():
-        raise SourceError("The scheme is written in small letters.", _offer(f"{scheme.lower()}://{rest}"))
+        raise SourceError("The scheme is written in small letters.", _suggest_url(f"{scheme.lower()}://{rest}"))
     if re.search(r"[?#@]", rest):
         raise SourceError("An address of storage has no query, no fragment and no user: a job never carries a secret.")
     parts = tuple(rest.rstrip("/").split("/"))
-    _check(scheme, parts)
-    return Storage(scheme, parts)
+    _check_parts(scheme, parts)
+    return OsmoStorage(scheme, parts)
 
 
-def _check(scheme: str, parts: tuple[str, ...]) -> None:
+def _check_parts(scheme: str, parts: tuple[str, ...]) -> None:
     if not all(parts) or {".", ".."} & set(parts):
         raise SourceError("No part of the address is empty, `.` or `..`.")
     for part in parts:
         if not re.fullmatch(_SEGMENT, part):
             raise SourceError("A part of the address is letters, digits and `._=+~!()&:-`, without white space.")
-    if len(parts) < LEAST[scheme]:
-        raise SourceError(f"An address with {scheme}:// has the form {_form(scheme)}.")
+    if len(parts) < MIN_PARTS[scheme]:
+        raise SourceError(f"An address with {scheme}:// has the form {_describe_form(scheme)}.")
     if scheme == "azure":
         _check_azure(*parts[:2])
     if scheme in ("s3", "gs") and not re.fullmatch(_BUCKET, parts[0]):
@@ -81,21 +106,21 @@ def _check(scheme: str, parts: tuple[str, ...]) -> None:
 def _check_azure(account: str, container: str) -> None:
     if not re.fullmatch(_ACCOUNT, account):
         raise SourceError("The first part of azure:// is a storage account: 3 to 24 small letters and digits.")
-    if not re.fullmatch(names.CONTAINER, container):
+    if not re.fullmatch(CONTAINER_PATTERN, container):
         raise SourceError(
             "The second part of azure:// is a container: 3 to 63 small letters, digits and single dashes between them."
         )
 
 
-def _form(scheme: str) -> str:
+def _describe_form(scheme: str) -> str:
     words = {"azure": "ACCOUNT/CONTAINER", "tos": "HOST/BUCKET", "swift": "HOST/ACCOUNT/CONTAINER"}
     return f"{scheme}://{words.get(scheme, 'BUCKET')}[/PREFIX]"
 
 
-def _offer(text: str) -> str:
+def _suggest_url(text: str) -> str:
     """The normal form of `text`; empty when it has none."""
     try:
-        return str(parse(text))
+        return str(parse_storage_url(text))
     except SourceError:
         return ""
 
@@ -103,16 +128,16 @@ def _offer(text: str) -> str:
 ALONE = "OSMO alone knows its buckets, and the keys of its storage."
 
 KIND = SourceKind(
-    name=Storage.kind,
+    name=OsmoStorage.kind,
     title="OSMO storage",
     form=FORM,
     example="azure://account/runs/pusht/checkpoints/000400",
     help="A place that OSMO copies checkpoints to, and a checkpoint there: azure://, s3://, gs://, swift:// or tos://.",
     roles={"resume": RESUME},
-    recognises=recognises,
-    parse=parse,
-    schemes=tuple(LEAST),
-    carried=True,
+    recognizes=is_storage_url,
+    parse=parse_storage_url,
+    schemes=tuple(MIN_PARTS),
+    platform_managed=True,
     unsupported={
         "resume": no(
             ALONE, "robotrain outputs RUN --checkpoint last --to FOLDER, then --resume-from FOLDER/checkpoints/STEP"

@@ -1,1 +1,1 @@
-"""From a job to the workflow that is sent; all of it pure."""
+"""From a job to the workflow that is submitted; pure."""

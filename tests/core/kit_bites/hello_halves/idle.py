@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from robotrain_runtime.document import JobDocument, Source
-from robotrain_runtime.half import Tracked, Work
+from robotrain_runtime.contract.container_plugin import TrackingSpec, WorkCommand
+from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from hello_halves.whole import ENVIRONMENT, inspect
 
 __all__ = ["ENVIRONMENT", "inspect", "tracked", "work"]
 
 
-def work(document: JobDocument, data: Mapping[Source, Path], work: Path) -> Work:
-    return Work(arguments=("-c", "raise SystemExit('hello')"))
+def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
+    return WorkCommand(arguments=("-c", "raise SystemExit('hello')"))
 
 
-def tracked(document: JobDocument) -> Tracked:
-    return Tracked(experiment="hello", run_name=document.run, params={}, tags={})
+def tracked(document: JobDocument) -> TrackingSpec:
+    return TrackingSpec(experiment="hello", run_name=document.run, params={}, tags={})

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from robotrain_runtime.half import Environment
+from robotrain_runtime.contract.container_plugin import PythonEnvironment
 
 from hello_halves.whole import inspect, tracked, work
 
 __all__ = ["ENVIRONMENT", "inspect", "tracked", "work"]
 
-ENVIRONMENT = Environment(lock=Path(__file__).with_name("loose.txt"), python="3.10-3.14", gib=0.1)
+ENVIRONMENT = PythonEnvironment(lock=Path(__file__).with_name("loose.txt"), python="3.10-3.14", gib=0.1)

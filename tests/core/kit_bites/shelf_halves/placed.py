@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-from robotrain_runtime.half import Environment, Place
-from robotrain_runtime.target import Look
+from robotrain_runtime.contract.container_plugin import ContainerContext, PythonEnvironment
+from robotrain_runtime.contract.target import TargetInspection
 
-ENVIRONMENT = Environment(lock=Path("lock.txt"), python="3.12", gib=0.1)
+ENVIRONMENT = PythonEnvironment(lock=Path("lock.txt"), python="3.12", gib=0.1)
 
 
 def normal(address: str) -> str:
     return address.rstrip("/") if address.startswith("shelf:///") else ""
 
 
-def look(address: str, place: Place) -> Look:
-    return Look() if place.python is None else Look(wrong=("Nobody can tell.",))
+def look(address: str, place: ContainerContext) -> TargetInspection:
+    return TargetInspection() if place.python is None else TargetInspection(problems=("Nobody can tell.",))
 
 
-def open(address: str, place: Place) -> None:
+def open(address: str, place: ContainerContext) -> None:
     raise OSError("It is closed.")

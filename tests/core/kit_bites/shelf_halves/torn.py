@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from robotrain_runtime.document import Source
-from robotrain_runtime.half import Place
+from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_runtime.contract.document import JobSource
 
 from shelf_halves.whole import copy
 
 
-def preflight(source: Source, place: Place) -> Iterator[str]:
+def preflight(source: JobSource, place: ContainerContext) -> Iterator[str]:
     return iter(())
 
 
-def fetch(source: Source, place: Place) -> Path:
+def fetch(source: JobSource, place: ContainerContext) -> Path:
     folder, to = Path(source.uri.removeprefix("shelf://")), place.cache / "whole"
     if not folder.is_dir():
         raise OSError("404")

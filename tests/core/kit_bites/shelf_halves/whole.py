@@ -5,11 +5,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from robotrain_runtime.document import Source
-from robotrain_runtime.half import Place
+from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_runtime.contract.document import JobSource
 
 
-def preflight(source: Source, place: Place) -> Iterator[str]:
+def preflight(source: JobSource, place: ContainerContext) -> Iterator[str]:
     folder = Path(source.uri.removeprefix("shelf://"))
     if not folder.is_dir():
         yield f"There is no shelf {folder} on this machine."
@@ -17,7 +17,7 @@ def preflight(source: Source, place: Place) -> Iterator[str]:
         yield f"The shelf {folder} holds something else than what was pinned."
 
 
-def fetch(source: Source, place: Place) -> Path:
+def fetch(source: JobSource, place: ContainerContext) -> Path:
     folder = Path(source.uri.removeprefix("shelf://"))
     place.cache.mkdir(exist_ok=True)
     half, whole = place.cache / "half", place.cache / "whole"

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from robotrain_runtime.document import Source
-from robotrain_runtime.half import Place
+from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_runtime.contract.document import JobSource
 
 
-def preflight(source: Source, place: Place) -> Iterable[str]:
+def preflight(source: JobSource, place: ContainerContext) -> Iterable[str]:
     return ()
 
 
-def fetch(source: Source, place: Place) -> Path:
+def fetch(source: JobSource, place: ContainerContext) -> Path:
     raise OSError("the shelf is empty")

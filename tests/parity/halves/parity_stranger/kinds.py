@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from robotrain.capabilities import ANY, no
-from robotrain.hookspecs import hook
-from robotrain.source import RoleFlag, SourceError, SourceKind
+from robotrain.model.capabilities import ANY, no
+from robotrain.model.source import RoleFlag, SourceError, SourceKind
+from robotrain.plugins.hookspecs import hook
 
 _WHOLE = r"shelf://[a-z0-9/]+"
 
@@ -45,9 +45,9 @@ KIND = SourceKind(
         "init_policy": RoleFlag("--init-shelf", repeatable=False),
         "resume": RoleFlag("--resume-shelf", repeatable=False),
     },
-    recognises=recognises,
+    recognizes=recognises,
     parse=parse,
-    half="parity_stranger.container",
+    container_plugin="parity_stranger.container",
     target="parity_stranger.target",
 )
 
@@ -69,7 +69,7 @@ ATTIC = SourceKind(
     example="attic://chest",
     help="A box.",
     roles={"dataset": RoleFlag("--attic"), "policy": RoleFlag("--policy-attic", repeatable=False)},
-    recognises=lambda text: text.startswith("attic:"),
+    recognizes=lambda text: text.startswith("attic:"),
     parse=lambda text, base: Box(text),
     unsupported={
         ANY: no("The attic is reached by its ladder alone.", "--shelf shelf://NAME"),

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from robotrain_runtime.document import JobDocument, Source
-from robotrain_runtime.half import Work
+from robotrain_runtime.contract.container_plugin import WorkCommand
+from robotrain_runtime.contract.document import JobDocument, JobSource
 
 
-def work(document: JobDocument, data: Mapping[Source, Path], work: Path) -> Work:
-    return Work(arguments=("-m", "choir", f"--voices={document.parameters['voices']}", *map(str, data.values())))
+def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
+    return WorkCommand(arguments=("-m", "choir", f"--voices={document.parameters['voices']}", *map(str, data.values())))

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
-from robotrain.hookspecs import hook
-from robotrain.workload import Container, Metric, Outputs, Profile, Resources, Role, Workload
-from robotrain_runtime.parameter import Param
+from robotrain.model.workload import Container, Metric, OutputProfile, Resources, Role, Workload, WorkloadProfile
+from robotrain.plugins.hookspecs import hook
+from robotrain_runtime.contract.parameter import Param
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,11 +21,11 @@ SING = Workload(
     summary="sing what was recorded",
     parameters=Parameters,
     roles={"dataset": Role(required=True, many=True)},
-    half="parity_stranger.singing",
-    profile=Profile(
+    container_plugin="parity_stranger.singing",
+    profile=WorkloadProfile(
         resources=Resources(cpu=3, memory="7Gi", storage="9Gi", time_limit="45m"),
         container=Container(image=IMAGE, environment="choir-env"),
-        outputs=Outputs(folder="songs", noun="concert", register_parameter="register_song"),
+        outputs=OutputProfile(folder="songs", noun="concert", register_parameter="register_song"),
         metrics=(
             Metric(name="episode_return", kind="score", better="higher", headline=True, brief="return"),
             Metric(name="song_length", kind="score", unit="s"),

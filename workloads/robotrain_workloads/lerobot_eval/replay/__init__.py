@@ -1,1 +1,1 @@
-"""Recorded episodes, acted in again: what the policy would have done where the dataset says what was done."""
+"""Replay: a policy acts in recorded episodes."""

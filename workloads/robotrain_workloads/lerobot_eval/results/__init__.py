@@ -1,1 +1,1 @@
-"""What an evaluation leaves: numbers, predictions and pictures, in one folder."""
+"""Results of an evaluation: what was found, scores, summary, files and plots."""

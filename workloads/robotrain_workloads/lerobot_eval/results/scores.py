@@ -1,42 +1,48 @@
-"""The numbers that tracking and registered versions have, by the names that the contract gives them."""
+"""Scores of an evaluation: tracked numbers, `metrics.json` with its verdicts, and the success threshold."""
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
-from robotrain_workloads.lerobot_eval.replay.asked import EpisodeReplayed
-from robotrain_workloads.lerobot_eval.results.found import Found, Replayed, Rolled
+from robotrain_workloads.lerobot_eval.results.evaluation import (
+    EvaluationResult,
+    ReplayEpisode,
+    ReplayResult,
+    RolloutEpisode,
+    RolloutResult,
+)
 from robotrain_workloads.lerobot_eval.results.summary import AGGREGATES
-from robotrain_workloads.lerobot_eval.rollout.asked import EpisodeRolled
 
-ERRORS = ("_mse", "_mae")
-ROLLED = {"avg_sum_reward": "sum_reward", "avg_max_reward": "max_reward", "avg_length": "steps"}
+ERROR_SUFFIXES = ("_mse", "_mae")
+ROLLOUT_FIELDS = {"avg_sum_reward": "sum_reward", "avg_max_reward": "max_reward", "avg_length": "steps"}
 
 
-def of_replayed(one: EpisodeReplayed) -> dict[str, float]:
+def score_replay_episode(episode: ReplayEpisode) -> dict[str, float]:
     """Of one episode, as tracked: its errors in any case, and how quickly the policy answers if it was measured."""
-    told = {f"ep{one.episode}_{name}": getattr(one, name) for name in AGGREGATES}
-    return {name: value for name, value in told.items() if not math.isnan(value) or name.endswith(ERRORS)}
+    told = {f"ep{episode.episode}_{name}": getattr(episode, name) for name in AGGREGATES}
+    return {name: value for name, value in told.items() if not math.isnan(value) or name.endswith(ERROR_SUFFIXES)}
 
 
-def of_rolled(one: EpisodeRolled) -> dict[str, float]:
+def score_rollout_episode(episode: RolloutEpisode) -> dict[str, float]:
     """Of one episode, as tracked: by its place among the rollouts, which is no number of a recorded one."""
-    told = {"sum_reward": one.sum_reward, "max_reward": one.max_reward, "success": float(one.success)}
-    return {f"rollout_ep{one.index}_{name}": value for name, value in told.items()}
+    told = {"sum_reward": episode.sum_reward, "max_reward": episode.max_reward, "success": float(episode.success)}
+    return {f"rollout_ep{episode.index}_{name}": value for name, value in told.items()}
 
 
-def of_all(found: Found) -> dict[str, float]:
+def score_evaluation(result: EvaluationResult) -> dict[str, float]:
     """Of the whole evaluation, as tracked."""
-    replayed = found.replayed
+    replayed = result.replayed
     aggregates = {f"aggregate_{name}": value for name, value in replayed.aggregates.items()} if replayed else {}
-    return {**aggregates, **scores(found)}
+    return {**aggregates, **compute_scores(result)}
 
 
-def scores(found: Found) -> dict[str, float]:
+def compute_scores(result: EvaluationResult) -> dict[str, float]:
     """What the policy is worth."""
-    replayed = _replayed(found.replayed) if found.replayed else {}
-    return {**replayed, **(_rolled(found.rolled) if found.rolled else {})}
+    replayed = _score_replay(result.replayed) if result.replayed else {}
+    return {**replayed, **(_score_rollout(result.rolled) if result.rolled else {})}
 
 
-def _replayed(replayed: Replayed) -> dict[str, float]:
+def _score_replay(replayed: ReplayResult) -> dict[str, float]:
     return {
         "replay/mse": replayed.mean("mse"),
         "replay/mae": replayed.mean("mae"),
@@ -48,12 +54,73 @@ def _replayed(replayed: Replayed) -> dict[str, float]:
     }
 
 
-def _rolled(rolled: Rolled) -> dict[str, float]:
+def _score_rollout(rolled: RolloutResult) -> dict[str, float]:
     low, high = rolled.interval
     return {
         "rollout/success_rate": rolled.rate,
         "rollout/success_rate_low": low,
         "rollout/success_rate_high": high,
-        **{f"rollout/{name}": rolled.mean(field) for name, field in ROLLED.items()},
+        **{f"rollout/{name}": rolled.mean(field) for name, field in ROLLOUT_FIELDS.items()},
         "rollout/episodes": float(len(rolled.episodes)),
     }
+
+
+SCHEMA_VERSION = 1
+REPLAY_METRICS = {
+    "mse": "action_accuracy_l2",
+    "mae": "action_accuracy_l1",
+    "avg_inference_ms": "inference_latency_mean_ms",
+    "throughput_hz": "throughput_hz",
+}
+
+
+def make_metrics_report(result: EvaluationResult) -> dict[str, Any]:
+    """The object. Nothing is compared with an earlier model."""
+    return {
+        "evaluation_schema_version": SCHEMA_VERSION,
+        "aggregate_verdict": _format_verdict(result.passed),
+        "baseline_model_version": "none",
+        "metrics": [_make_metric(*one) for one in _list_metrics(result)],
+    }
+
+
+def _list_metrics(result: EvaluationResult) -> Iterator[tuple[str, float, float | None, bool | None]]:
+    """Name, value, threshold, and whether it was reached."""
+    if replayed := result.replayed:
+        for name, value in replayed.aggregates.items():
+            yield REPLAY_METRICS[name], value, None, None
+    if rolled := result.rolled:
+        yield "success_rate", rolled.rate, result.threshold, result.passed
+        yield "avg_sum_reward", rolled.mean("sum_reward"), None, None
+        yield "avg_max_reward", rolled.mean("max_reward"), None, None
+
+
+def _make_metric(name: str, value: float, threshold: float | None, passed: bool | None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "value": value,
+        "absolute_threshold": threshold,
+        "absolute_verdict": _format_verdict(passed),
+        "baseline_value": None,
+        "regression_pct": 0,
+        "regression_verdict": "skipped",
+    }
+
+
+def _format_verdict(passed: bool | None) -> str:
+    return "fail" if passed is False else "pass"
+
+
+def explain_low_success(result: EvaluationResult) -> str:
+    """A sentence when its success rate is lower than demanded; else empty."""
+    if result.passed is not False or result.rolled is None:
+        return ""
+    rolled, demanded = result.rolled, result.threshold or 0.0
+    of = f"{rolled.successes} of {len(rolled.episodes)}"
+    return f"the success rate {_format_lower_rate(rolled.rate, demanded)} ({of}) is below --success-threshold {demanded:.15g}"
+
+
+def _format_lower_rate(rate: float, demanded: float) -> str:
+    """With two digits, or as many more as it takes to be seen to be lower."""
+    told = (f"{rate:.{digits}f}" for digits in range(2, 17))
+    return next((text for text in told if float(text) < demanded), repr(rate))

@@ -1,0 +1,1 @@
+"""Checks of a resolved job against the declarations of its platform. Pure."""

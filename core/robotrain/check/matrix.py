@@ -1,0 +1,143 @@
+"""The parity matrix: what each platform answers of every source kind, pair of datasets, workload, feature and limit.
+
+Pure data, and the one origin of `robotrain platforms`, of docs/parity.md and of the tests of parity.
+"""
+
+from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from typing import TYPE_CHECKING, Literal
+
+from robotrain.check import check, combinations
+from robotrain.check.targets import PUBLISH_ROLE
+from robotrain.model.capabilities import ANY, FEATURES, LIMITS, UNKNOWN, Capabilities, Support
+
+if TYPE_CHECKING:
+    from robotrain.model.platform import Platform
+    from robotrain.model.source import SourceKind
+    from robotrain.model.workload import Workload
+
+MatrixSection = Literal["sources", "combinations", "workloads", "features"]
+ROLES = (combinations.DATASET, "policy", "init_policy", "checkpoint", "resume", PUBLISH_ROLE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixRow:
+    """One question to every platform, and the answers, by platform.
+
+    names: what it asks of: `role` and `kind` of sources, `kind` and `other` of combinations, `workload`, `feature`.
+    """
+
+    section: MatrixSection
+    names: Mapping[str, str]
+    cells: Mapping[str, Support]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixLimit:
+    """A limit, and the number that holds on each platform; None where none does."""
+
+    name: str
+    numbers: Mapping[str, int | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParityMatrix:
+    """All of it. platforms: in the order of their columns. apart: a sentence for each kind of datasets whose pairs are
+    no platform's matter.
+    """
+
+    platforms: tuple[str, ...]
+    rows: tuple[MatrixRow, ...]
+    limits: tuple[MatrixLimit, ...]
+    exclusions: tuple[str, ...] = ()
+
+
+def make_matrix(
+    platforms: Mapping[str, Platform], kinds: Mapping[str, SourceKind], workloads: Mapping[str, Workload]
+) -> ParityMatrix:
+    """That of some platforms. A row for all that is installed or declared, also where no platform mentions it."""
+    can = {name: platform.capabilities for name, platform in platforms.items()}
+    rows = (
+        *_make_source_rows(can, kinds),
+        *_make_combination_rows(can, kinds),
+        *_make_workload_rows(can, workloads),
+        *_make_feature_rows(can, workloads),
+    )
+    apart = tuple(
+        filter(None, (combinations.describe_exclusion(kinds[name]) for name in _list_dataset_kinds(can, kinds)))
+    )
+    return ParityMatrix(platforms=tuple(can), rows=rows, limits=tuple(_make_limits(can)), exclusions=apart)
+
+
+def _make_source_rows(can: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]) -> Iterator[MatrixRow]:
+    declared = {key for one in can.values() for key in one.sources}
+    for role in ROLES:
+        strange = {kind for said, kind in declared if said == role and kind not in kinds} - {ANY}
+        named = {name for name, kind in kinds.items() if _can_fill(kind, role) and _is_relevant(kind, can)}
+        for name in sorted(named | strange):
+            kind = kinds.get(name)
+            cells = {
+                at: one.source(role, kind) if kind else _get_declared_support(one, role, name)
+                for at, one in can.items()
+            }
+            yield MatrixRow(section="sources", names={"role": role, "kind": name}, cells=cells)
+        if named | strange:
+            others = {at: _get_declared_support(one, role, ANY) for at, one in can.items()}
+            yield MatrixRow(section="sources", names={"role": role, "kind": ANY}, cells=others)
+
+
+def _make_combination_rows(can: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]) -> Iterator[MatrixRow]:
+    for one, other in combinations_with_replacement(_list_dataset_kinds(can, kinds), 2):
+        if combinations.is_never_combined(kinds[one], kinds[other]):
+            continue
+        cells = {at: combinations.get_pair_support(found, kinds[one], kinds[other]) for at, found in can.items()}
+        yield MatrixRow(section="combinations", names={"kind": one, "other": other}, cells=cells)
+
+
+def _list_dataset_kinds(can: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]) -> list[str]:
+    return sorted(
+        name for name, kind in kinds.items() if _can_fill(kind, combinations.DATASET) and _is_relevant(kind, can)
+    )
+
+
+def _make_workload_rows(can: Mapping[str, Capabilities], workloads: Mapping[str, Workload]) -> Iterator[MatrixRow]:
+    names = {*workloads, *(name for one in can.values() for name in one.workloads)} - {ANY}
+    for name in (*sorted(names), ANY):
+        cells = {at: one.workload(name) for at, one in can.items()}
+        yield MatrixRow(section="workloads", names={"workload": name}, cells=cells)
+
+
+def _make_feature_rows(can: Mapping[str, Capabilities], workloads: Mapping[str, Workload]) -> Iterator[MatrixRow]:
+    from robotrain_runtime.contract.parameter import get_parameters
+
+    needed = {one.param.requires for workload in workloads.values() for one in get_parameters(workload.parameters)}
+    declared = {name for one in can.values() for name in one.features}
+    for name in (*FEATURES, *sorted((needed | declared) - {"", ANY, *FEATURES})):
+        cells = {at: one.feature(name) for at, one in can.items()}
+        yield MatrixRow(section="features", names={"feature": name}, cells=cells)
+
+
+def _make_limits(can: Mapping[str, Capabilities]) -> Iterator[MatrixLimit]:
+    declared = {name for one in can.values() for name in one.limits}
+    for name in (*LIMITS, *sorted(declared - LIMITS.keys())):
+        numbers: dict[str, int | None] = {at: one.limits.get(name) for at, one in can.items()}
+        if name == check.SOURCES_LIMIT:
+            numbers = {at: check.get_source_limit(one) for at, one in can.items()}
+        yield MatrixLimit(name=name, numbers=numbers)
+
+
+def _can_fill(kind: SourceKind, role: str) -> bool:
+    return bool(kind.target or kind.platform_managed) if role == PUBLISH_ROLE else role in kind.roles
+
+
+def _is_relevant(kind: SourceKind, can: Mapping[str, Capabilities]) -> bool:
+    """Whether a platform is ever asked of it: not of one that always stands for a source of another kind."""
+    acts = kind.container_plugin or kind.target or kind.platform_managed or kind.example
+    return bool(acts) or any(kind.name == name for one in can.values() for _, name in one.sources)
+
+
+def _get_declared_support(can: Capabilities, role: str, name: str) -> Support:
+    return can.sources.get((role, name), UNKNOWN)

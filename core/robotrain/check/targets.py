@@ -1,0 +1,168 @@
+"""Places to write to: parameters of a workload that hold an address, read by the source kind that can write there."""
+
+from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from robotrain_runtime.contract.parameter import get_parameters
+
+from robotrain.errors import Problem, Stage, Suggestion
+from robotrain.model.source import SourceError, SourceKind
+from robotrain.redaction import redact
+
+if TYPE_CHECKING:
+    from robotrain.config.resolve import Resolution
+    from robotrain.model.capabilities import Capabilities
+    from robotrain.model.job import Job
+    from robotrain.model.platform import Platform
+    from robotrain.model.workload import Workload
+
+PUBLISH_ROLE = "publish"
+"""What a platform's capabilities call the role of such a place."""
+CHECKPOINT_PARAMETER = "publish_url"
+"""The parameter that names the place for checkpoints, of every workload that has one."""
+_ADDRESS = r"(?i)\s*(?!file:)[a-z][a-z0-9+.-]*://"
+PUBLISH_FOLDER_FEATURE = "publish_folder"
+"""The feature of a platform where a folder outlives the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetAddress:
+    """A parameter that holds an address, and the kind that takes it."""
+
+    parameter: str
+    text: str
+    kind: SourceKind
+
+
+def list_targets(
+    job: Job, workload: Workload, kinds: Mapping[str, SourceKind], can: Capabilities
+) -> Iterator[TargetAddress]:
+    """Those of a job whose address a kind recognises, of several that do one that the platform writes to; a folder is
+    none.
+    """
+    given = dict(job.parameters)
+    for name in workload.targets:
+        text = str(given.get(name) or "")
+        fitting = [kind for kind in kinds.values() if _is_writable(kind, name) and kind.recognizes(text)]
+        if fitting:
+            yield TargetAddress(
+                name, text, next((kind for kind in fitting if can.source(PUBLISH_ROLE, kind)), fitting[0])
+            )
+
+
+def is_address(text: str) -> bool:
+    """Whether it is an address, and no folder, also where no kind takes it."""
+    return bool(re.match(_ADDRESS, text))
+
+
+def list_published_copies(
+    job: Job, workload: Workload, kinds: Mapping[str, SourceKind], role: str
+) -> Iterator[tuple[str, str]]:
+    """The places of a job as sources that can be read in a role: the kind and the printed form of each.
+
+    Below a place that the platform itself copies to, only the platform knows where a run's copies lie.
+    """
+    for name in workload.targets:
+        text = str(dict(job.parameters).get(name) or "")
+        for kind in kinds.values():
+            reads = role in kind.roles and not kind.platform_managed
+            if text and reads and kind.recognizes(text) and (source := _parse_address(kind, text)):
+                yield kind.name, source
+
+
+def _parse_address(kind: SourceKind, text: str) -> str:
+    """The printed form, also of what a kind would rather have written otherwise (`file:///mnt`); empty for none."""
+    try:
+        return str(kind.parse(text, Path("/")))
+    except SourceError as error:
+        return _parse_address(kind, error.suggestion) if error.suggestion not in ("", text) else ""
+
+
+def check_targets(
+    resolution: Resolution,
+    workload: Workload,
+    platform: Platform,
+    kinds: Mapping[str, SourceKind],
+    platforms: Callable[[], Mapping[str, Platform]],
+) -> Iterator[Problem]:
+    """What is wrong with the addresses of a job, and those its platform cannot write to."""
+    flags = {parameter.name: parameter.flag for parameter in get_parameters(workload.parameters)}
+    found = {place.parameter: place for place in list_targets(resolution.job, workload, kinds, platform.capabilities)}
+    for name in workload.targets:
+        text, where = str(resolution.job[name] or ""), resolution.parameters[name].origin.where
+        if place := found.get(name):
+            yield from _check_target(place, flags[name], where, platform, platforms)
+        elif is_address(text):
+            yield _make_unknown_problem(text, flags[name], where, kinds, platform.capabilities)
+
+
+def _check_target(
+    place: TargetAddress,
+    flag: str,
+    where: str,
+    platform: Platform,
+    platforms: Callable[[], Mapping[str, Platform]],
+) -> Iterator[Problem]:
+    kind = place.kind
+    try:
+        kind.parse(place.text, Path("/"))
+    except SourceError as error:
+        yield Problem(
+            code=f"{kind.name.replace('_', '-')}-invalid",
+            stage=Stage.PARSE,
+            title=f"{flag} takes {kind.title}, and this is none that can be used",
+            where=where,
+            given=redact(place.text, kind.schemes),
+            why=error.why,
+            suggestions=(Suggestion(f"{flag} {error.suggestion or kind.form}"),),
+        )
+        return
+    support = platform.capabilities.source(PUBLISH_ROLE, kind)
+    if not support:
+        does = "does not say that it can publish" if support.level == "unknown" else "does not publish"
+        others = [
+            Suggestion(f"--platform {name}", f"publishes to {kind.name}")
+            for name, other in platforms().items()
+            if name != platform.name and other.capabilities.source(PUBLISH_ROLE, kind)
+        ]
+        yield Problem(
+            code="target-not-accepted",
+            stage=Stage.CHECK,
+            title=f"{platform.name} {does} to {kind.title}{' yet' if support.level == 'not_yet' else ''}",
+            where=where,
+            given=redact(place.text),
+            why=support.reason,
+            suggestions=(*([Suggestion(support.suggestion)] if support.suggestion else []), *others),
+        )
+
+
+def _is_writable(kind: SourceKind, parameter: str = CHECKPOINT_PARAMETER) -> bool:
+    """Whether the container writes there, or the platform, which knows of checkpoints alone."""
+    return bool(kind.target) or (kind.platform_managed and parameter == CHECKPOINT_PARAMETER)
+
+
+def _make_unknown_problem(
+    text: str, flag: str, where: str, kinds: Mapping[str, SourceKind], can: Capabilities
+) -> Problem:
+    writable = [kind for kind in kinds.values() if _is_writable(kind)]
+    writable = [kind for kind in writable if can.source(PUBLISH_ROLE, kind)] or writable
+    folder = (
+        [Suggestion(f"{flag} /FOLDER", "one where that storage is mounted")]
+        if can.feature(PUBLISH_FOLDER_FEATURE)
+        else []
+    )
+    titles = [*(["folders"] if folder else []), *(kind.title for kind in writable)]
+    return Problem(
+        code="target-unknown",
+        stage=Stage.PARSE,
+        title=f"nothing that is installed writes to such an address as {flag} names",
+        where=where,
+        given=redact(text),
+        why=f"Written to are {', '.join(titles)}.",
+        suggestions=(*(Suggestion(f"{flag} {kind.form}") for kind in writable), *folder),
+    )

@@ -1,0 +1,106 @@
+"""`robotrain cancel`: runs are stopped, and what they leave is told."""
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from robotrain.cli.app import get_plugins, make_app
+from robotrain.cli.arguments import JsonOption, RunsArgument, open_runs
+from robotrain.cli.output import print_json, print_message, print_problems, print_result
+from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage
+
+if TYPE_CHECKING:
+    from robotrain.model.platform import Platform
+    from robotrain.model.run import RunRecord, Status
+
+REPORTED_OUTPUTS = ("checkpoint", "published", "results", "copied to")
+"""Of what a run left, what is worth a word when it was stopped."""
+
+
+def cancel(ctx: typer.Context, runs: RunsArgument = None, json: JsonOption = False) -> None:
+    """Stop runs, and say what they leave. One that ended already is left as it is.
+
+    robotrain cancel act-train-fab69e8c-1
+    """
+    stopping = [RunCancellation(record, platform) for record, platform in open_runs(ctx, runs)]
+    _cancel_in_parallel([one for one in stopping if not one.before.finished])
+    for one in stopping:
+        if not one.before.finished and not one.problems:
+            print_problems(get_plugins(ctx).notify_run_changed(one.record, "cancelled", one.after))
+    told = [one.describe_result() for one in stopping]
+    if json:
+        print_json([data for data, _ in told] if len(told) > 1 else told[0][0])
+    else:
+        print_result("\n".join(text for _, text in told))
+    if problems := [problem for one in stopping for problem in one.problems]:
+        print_problems(problems)
+        raise typer.Exit(Rejected(problems).exit_code)
+
+
+class RunCancellation:
+    """A run that is stopped. before, after: how it was, and is. problems: why it could not be."""
+
+    def __init__(self, record: "RunRecord", platform: "Platform") -> None:
+        self.record, self.platform = record, platform
+        self.before: Status = platform.status(record.reference)
+        self.after = self.before
+        self.problems: list[Problem] = []
+
+    def cancel(self) -> None:
+        """Ask for its end, and wait for it as long as the platform does."""
+        from robotrain.cli.output import describe_exception
+
+        try:
+            self.platform.cancel(self.record.reference)
+            self.after = self.platform.status(self.record.reference)
+        except Rejected as rejected:
+            self.problems += rejected.problems
+        except Exception as error:  # whatever a plugin raises: the others are stopped all the same
+            title = f"{self.record.platform} could not stop {self.record.run}"
+            self.problems.append(
+                Problem(code="cancel-failed", stage=Stage.SUBMIT, title=title, why=f"{describe_exception(error)}.")
+            )
+
+    def describe_result(self) -> tuple[dict[str, Any], str]:
+        """How it is now, as data (the keys are an API) and in lines."""
+        from robotrain.cli.watch import run_summary
+        from robotrain.cli.watch.run_summary import is_machine_gone, list_places, read_run_log
+        from robotrain.store import records
+
+        known, _ = read_run_log(self.record, self.platform)
+        data = {
+            "run": self.record.run,
+            "state": self.after.state,
+            "was": self.before.state,
+            "checkpoint": known.checkpoint or None,
+            "checkpoint_step": known.checkpoint_step,
+        }
+        lines = [f"{self.record.run} {self.after.state}" + (" already" if self.before.finished else "")]
+        records.save_final_status(self.record.run, self.after)
+        left = list_places(known, is_machine_gone(self.platform, self.after))
+        kept = [f"{name:<11} {value}" for name, value in left if name in REPORTED_OUTPUTS]
+        nothing = self.after.finished and self.after.state != "succeeded" and self.record.makes == "checkpoints"
+        lines += kept or ["it left no checkpoint"] * nothing
+        lines += run_summary.format_next_steps(self.record.run, self.after, known)[:1]
+        return data, "\n  ".join(lines)
+
+
+def _cancel_in_parallel(cancellations: list[RunCancellation]) -> None:
+    """A run may take its time to save what it has: several do so side by side."""
+    threads = [threading.Thread(target=one.cancel, daemon=True) for one in cancellations]
+    for one, thread in zip(cancellations, threads, strict=True):
+        print_message(f"stopping {one.record.run} …")
+        thread.start()
+    try:
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        names = " ".join(one.record.run for one in cancellations)
+        print_message(
+            f"\nno longer waiting for the end; it was asked for all the same\n  robotrain wait {names}   to see it"
+        )
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+app = make_app(cancel)

@@ -1,0 +1,70 @@
+"""`robotrain explain`: each resolved value, where it came from, and what it overrode."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from robotrain.cli.app import make_job_app
+from robotrain.cli.job_command import CONTEXT_SETTINGS, JobCommand
+from robotrain.cli.options import ComposedOptions, make_switch
+from robotrain.cli.output import format_table, print_json, print_problems, print_result
+
+if TYPE_CHECKING:
+    from robotrain.submission.prepare import PreparedJob
+
+HELP = """Show each value of a job, where it came from, and what it overrode.
+
+  robotrain explain examples/pusht-mini/job.yaml --platform PLATFORM --training-steps 50
+"""
+
+
+class ExplainCommand(JobCommand):
+    """Stops after the check."""
+
+    def add_own_options(self, options: ComposedOptions) -> None:
+        """How it is printed."""
+        options.add(make_switch("json", ("--json",), "print JSON", "Options"), ("--json",))
+
+    def run_prepared(self, ctx: typer.Context, prepared: "PreparedJob", values: dict[str, Any]) -> None:
+        """Print every value."""
+        print_problems(prepared.warnings)
+        rows = [*self._list_choices(), *_list_values(prepared)]
+        if values.get("json"):
+            job = prepared.job
+            print_json({"workload": job.workload, "job": job.digest, "values": rows})
+        else:
+            print_result(format_table([("NAME", "VALUE", "FROM", "OVERRODE"), *map(_format_row, rows)]))
+
+    def _list_choices(self) -> Iterator[dict[str, Any]]:
+        """What decided which values there are."""
+        workload, platform = self.choice.origins
+        yield {"name": "workload", "value": self.choice.workload, "origin": str(workload), "overrode": []}
+        yield {"name": "platform", "value": self.choice.platform, "origin": str(platform), "overrode": []}
+
+
+def _list_values(prepared: "PreparedJob") -> Iterator[dict[str, Any]]:
+    """Every value; in place of one that nobody said, what its platform makes of that, where it tells."""
+    from robotrain.config.request import PLATFORM_LAYER, Origin
+
+    platform = prepared.platform
+    tell = getattr(platform, "derive_defaults", None)
+    told = dict(tell(prepared.job, prepared.settings)) if tell else {}
+    for row in prepared.values:
+        if row["value"] is None and (one := told.get(row["name"])):
+            yield {
+                **row,
+                "value": one.value or None,
+                "origin": str(Origin(PLATFORM_LAYER, f"{platform.name}: {one.why}")),
+            }
+        else:
+            yield dict(row)
+
+
+def _format_row(row: dict[str, Any]) -> tuple[str, str, str, str]:
+    losers = [f"{loser['value']} ({loser['origin']})" for loser in row["overrode"] if loser["value"] != "None"]
+    value = "-" if row["value"] is None else str(row["value"])
+    return row["name"], value, row["origin"], ", ".join(losers) if row["origin"] != "default" else ""
+
+
+app = make_job_app("explain", ExplainCommand, HELP, CONTEXT_SETTINGS)

@@ -1,0 +1,119 @@
+"""`robotrain image`: the Dockerfile that bakes a workload's environments in."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from robotrain.cli import arguments
+from robotrain.cli.app import get_plugins, make_app
+from robotrain.cli.output import print_json, print_message, print_result
+from robotrain.config.request import Origin
+
+if TYPE_CHECKING:
+    from robotrain.image import LockedEnvironment
+
+IMAGE_PATTERN = r"[A-Za-z0-9][\w.:/@-]*"
+
+WorkloadArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="WORKLOAD",
+        help="Whose environments.",
+        show_default=False,
+        autocompletion=arguments.complete_names("workload"),
+    ),
+]
+FromOption = Annotated[
+    str,
+    typer.Option(
+        "--from",
+        metavar="IMAGE",
+        help="The image to start from; it needs the workload's Python, and pip.  [default: python:VERSION-slim]",
+        show_default=False,
+    ),
+]
+ToOption = Annotated[
+    str,
+    typer.Option(
+        "--to", metavar="DIR", help="Write everything that docker build needs into this folder.", show_default=False
+    ),
+]
+
+
+def image(
+    ctx: typer.Context,
+    workload: WorkloadArgument,
+    start: FromOption = "",
+    to: ToOption = "",
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Write the Dockerfile of an image that holds what a workload's jobs run in, so that no run has to build it.
+
+    robotrain image WORKLOAD --to image/
+
+    robotrain image WORKLOAD --from registry.example/team/base:2 > Dockerfile
+
+    Nothing is built here. Wheels come from the pip and uv configuration of whoever builds.
+    """
+    from pathlib import Path
+
+    from robotrain import image
+
+    found = get_plugins(ctx)
+    chosen = arguments.load_named_plugin(found, "workload", workload, Origin("argument"))
+    _check_image_name(start)
+    locked = image.find_locked_environments(chosen, found.source_kinds().values())
+    base = start or image.default_image(locked[0].python)
+    files = image.build_context_files(chosen.name, base, locked)
+    if to:
+        image.write_context(files, Path(to))
+        print_message(f"wrote {len(files)} files for {base} with {_format_environments(locked)}; not built here")
+        print_message(f"docker build -t NAME {to}   builds it, where there is a Docker")
+    elif not json:
+        print_message(
+            f"not built here; it needs the runtime and the locks beside it: robotrain image {chosen.name} --to DIR"
+        )
+    if json:
+        print_json(_dump_image(chosen.name, base, locked, files, to))
+    else:
+        print_result(to or files[image.DOCKERFILE_NAME].decode().rstrip("\n"))
+
+
+def _dump_image(
+    workload: str, base: str, locked: "list[LockedEnvironment]", files: dict[str, bytes], to: str
+) -> dict[str, object]:
+    from pathlib import Path
+
+    return {
+        "workload": workload,
+        "from": base,
+        "path": str(Path(to).absolute()) if to else None,
+        "dockerfile": files["Dockerfile"].decode(),
+        "environments": [{"lock": one.name, "digest": one.digest, "python": one.python} for one in locked],
+        "files": sorted(files),
+    }
+
+
+def _format_environments(locked: "list[LockedEnvironment]") -> str:
+    return " and ".join(f"{one.name} ({one.digest})" for one in locked)
+
+
+def _check_image_name(base_image: str) -> None:
+    """It goes into a file that is run. Raises Rejected."""
+    import re
+
+    from robotrain.errors import Problem, Rejected, Stage, Suggestion
+
+    if base_image and not re.fullmatch(IMAGE_PATTERN, base_image):
+        problem = Problem(
+            code="value-invalid",
+            stage=Stage.USAGE,
+            title="--from takes the name of an image",
+            where="--from",
+            why="It may hold letters, digits and . _ : / @ - alone.",
+            suggestions=(Suggestion("--from REGISTRY/NAME:TAG"),),
+        )
+        raise Rejected([problem])
+
+
+app = make_app(image)

@@ -1,0 +1,292 @@
+"""`robotrain platforms`: what each platform supports, as a table, as Markdown or as JSON."""
+
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from robotrain.cli import arguments, output
+from robotrain.cli.app import get_plugins, make_app
+from robotrain.cli.columns import GAP, Column, fit_columns
+from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
+from robotrain.config.request import Origin
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.model.capabilities import ANY, FEATURES, LIMITS
+
+if TYPE_CHECKING:
+    from robotrain.check.matrix import MatrixLimit, MatrixRow, ParityMatrix
+    from robotrain.model.capabilities import Support
+    from robotrain.model.platform import Platform
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def platforms(
+    ctx: typer.Context,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="[PLATFORM]",
+            help="One platform, with reasons, ways out and its settings.",
+            show_default=False,
+            autocompletion=arguments.complete_names("platform"),
+        ),
+    ] = "",
+    json: JsonOption = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, with the reason for each no.")] = False,
+) -> None:
+    """What each platform takes and can do, as it declares it."""
+    from robotrain.check import matrix
+
+    pass
+
+    found = get_plugins(ctx)
+    one = {name: arguments.load_named_plugin(found, "platform", name, Origin("argument"))} if name else {}
+    every = found.platforms()  # a kind that one of them brings is a row of all
+    chosen = one or every
+    made = matrix.make_matrix(chosen, found.source_kinds(), found.workloads())
+    print_problems(failure.make_problem(severity="warning") for failure in found.failures.values())
+    if json and markdown:
+        raise Rejected([_conflicting_forms_problem()])
+    if json:
+        settings = {one: [*_dump_settings(platform)] for one, platform in chosen.items()}
+        print_json({**_dump_matrix(made), "settings": settings})
+    elif markdown:
+        print_result(format_markdown(made))
+    elif name:
+        print_result(f"{name}: {chosen[name].summary}\n")
+        print_result("\n".join((format_table([*list_reasons(made, name)]), *_list_common_rules(made))))
+        print_result("\n".join(_format_settings(chosen[name])))
+    else:
+        print_result("\n".join((format_matrix(made, output.get_terminal_width(sys.stdout)), *_list_common_rules(made))))
+        print_message("robotrain platforms PLATFORM tells why, and what to do instead")
+
+
+def _dump_matrix(matrix: "ParityMatrix") -> dict[str, Any]:
+    """The matrix as data, each list of answers in the order of the platforms; the keys are an API."""
+    from robotrain.model.capabilities import LIMITS
+
+    pass
+
+    rows = [
+        {
+            "what": format_row_name(row),
+            "section": row.section,
+            **row.names,
+            "support": [
+                {"level": cell.level, "reason": cell.reason, "instead": cell.suggestion}
+                for cell in map(row.cells.__getitem__, matrix.platforms)
+            ],
+        }
+        for row in matrix.rows
+    ]
+    limits = [
+        {"name": one.name, "means": LIMITS.get(one.name, ""), "numbers": [one.numbers[at] for at in matrix.platforms]}
+        for one in matrix.limits
+    ]
+    return {"platforms": [*matrix.platforms], "rows": rows, "limits": limits, "apart": [*matrix.exclusions]}
+
+
+def _list_common_rules(matrix: "ParityMatrix") -> Iterator[str]:
+    """What holds on every platform, below the answers of each."""
+    yield from ("", *matrix.exclusions) if matrix.exclusions else ()
+
+
+def _conflicting_forms_problem() -> Problem:
+    return Problem(
+        code="usage",
+        stage=Stage.USAGE,
+        title="--json and --markdown are two forms of one answer",
+        suggestions=(Suggestion("--json"), Suggestion("--markdown")),
+    )
+
+
+def _dump_settings(platform: "Platform") -> Iterator[dict[str, Any]]:
+    """Each setting as data; the keys are an API."""
+    from robotrain_runtime.contract.parameter import get_parameters
+
+    for one in get_parameters(platform.settings):
+        yield {"name": one.name, "flag": one.flag, "default": one.default, "env": list(one.env), "help": one.param.help}
+
+
+def _format_settings(platform: "Platform") -> Iterator[str]:
+    """Its settings as people type them."""
+    from robotrain_runtime.contract.parameter import get_parameters
+
+    from robotrain.cli.options import format_metavar, format_option_help
+
+    rows = [
+        (f"{one.flag} {'' if one.is_switch else format_metavar(one)}", format_option_help(one))
+        for one in get_parameters(platform.settings)
+    ]
+    if rows:
+        yield f"\nsettings, in a job file below platforms.{platform.name}\n"
+        yield format_table(rows)
+
+
+app = make_app(platforms)
+
+
+ANY_KIND_TITLE, ANY_WORKLOAD_TITLE = "any other kind", "any other workload"
+
+
+def format_row_name(row: "MatrixRow") -> str:
+    """A row in a few words; ANY stands in them as it is declared."""
+    names = row.names
+    if row.section == "sources":
+        return f"{names['role']} {'to' if names['role'] == 'publish' else 'from'} {names['kind']}"
+    if row.section == "combinations":
+        one, other = names["kind"], names["other"]
+        return f"several datasets from {one}" if one == other else f"datasets from {one} and {other}"
+    ((name, value),) = names.items()
+    return f"{name} {value}"
+
+
+def format_row_title(row: "MatrixRow") -> str:
+    """The same for people."""
+    if row.names.get("workload") == ANY:
+        return ANY_WORKLOAD_TITLE
+    return format_row_name(row).replace(f" {ANY}", f" {ANY_KIND_TITLE}")
+
+
+def format_level(support: "Support") -> str:
+    """One answer in a word or two."""
+    return support.level.replace("_", " ")
+
+
+def format_limit(limit: "MatrixLimit", platform: str) -> str:
+    """A limit, or that there is none."""
+    found = limit.numbers[platform]
+    return "no limit" if found is None else str(found)
+
+
+def format_matrix(matrix: "ParityMatrix", within: int | None) -> str:
+    """Every platform. Those that do not fit beside each other within a terminal stand in tables below each other."""
+    titles = _space_sections(
+        matrix, [format_row_title(row) for row in matrix.rows], [f"limit {limit.name}" for limit in matrix.limits]
+    )
+    columns = [_platform_column(matrix, platform) for platform in matrix.platforms]
+    parts = _split_to_width(Column("", titles), columns, within)
+    return "\n\n".join("\n".join("  ".join(cells).rstrip() for cells in fit_columns(part, None)) for part in parts)
+
+
+def list_reasons(matrix: "ParityMatrix", platform: str) -> Iterator[tuple[str, str, str]]:
+    """Each row of one platform: what it is, the answer, and why. A reason is told once, and referred to then."""
+    first: dict[Support, str] = {}
+    for row in matrix.rows:
+        support, title = row.cells[platform], format_row_title(row)
+        known = first.setdefault(support, title)
+        again = support.level in ("no", "not_yet") and known != title
+        yield title, format_level(support), f"as {known}" if again else _format_remark(row, support)
+    for limit in matrix.limits:
+        yield f"limit {limit.name}", format_limit(limit, platform), LIMITS.get(limit.name, "")
+
+
+def _platform_column(matrix: "ParityMatrix", platform: str) -> Column:
+    cells = [format_level(row.cells[platform]) for row in matrix.rows]
+    return Column(platform, _space_sections(matrix, cells, [format_limit(limit, platform) for limit in matrix.limits]))
+
+
+def _space_sections(matrix: "ParityMatrix", of_rows: Sequence[str], of_limits: Sequence[str]) -> list[str]:
+    """One column, an empty cell between two sections."""
+    rows = zip(matrix.rows, of_rows, strict=True)
+    sections = [[cell for _, cell in part] for _, part in groupby(rows, key=lambda each: each[0].section)]
+    return [cell for section in (*sections, of_limits) for cell in ("", *section)][1:]
+
+
+def _split_to_width(first: Column, columns: Sequence[Column], within: int | None) -> Iterator[list[Column]]:
+    part, left = [first], (within or 0) - first.width
+    for column in columns:
+        left -= GAP + column.width
+        if within is not None and left < 0 and len(part) > 1:
+            yield part
+            part, left = [first], within - first.width - GAP - column.width
+        part.append(column)
+    yield part
+
+
+def _format_remark(row: "MatrixRow", support: "Support") -> str:
+    """Why not, and what to do instead; of a feature that is there, what it is."""
+    if support:
+        return support.reason or FEATURES.get(row.names.get("feature", ""), "")
+    return f"{support.reason} Instead: {support.suggestion}." if support.suggestion else support.reason
+
+
+SECTION_TITLES: Mapping[str, str] = {
+    "sources": "What data and policies come from, and where checkpoints go",
+    "combinations": "Datasets of two kinds in one job",
+    "workloads": "Workloads",
+    "features": "Features",
+}
+LEGEND = """\
+- **yes**: it works.
+- **not yet** and **no**: such a job is refused before anything is sent; the number leads to the reason and the way out.
+- **unknown**: the platform does not say; such a job is refused too."""
+
+NoteNumbers = dict[tuple[str, str], int]
+"""The number of each reason with its way out; equal ones have one number."""
+
+
+def format_markdown(matrix: "ParityMatrix") -> str:
+    """All of it. The same declarations give the same text."""
+    notes: NoteNumbers = {}
+    parts = [LEGEND]
+    for section, head in SECTION_TITLES.items():
+        rows = [row for row in matrix.rows if row.section == section]
+        cells = [
+            [_markdown_name(row), *(_markdown_cell(row.cells[at], notes) for at in matrix.platforms)] for row in rows
+        ]
+        parts += [f"## {head}", _markdown_table(["", *matrix.platforms], cells)]
+        parts += map(_escape_sentence, matrix.exclusions if section == "combinations" else ())
+    numbers = [
+        [LIMITS.get(limit.name, limit.name), *(format_limit(limit, at) for at in matrix.platforms)]
+        for limit in matrix.limits
+    ]
+    parts += ["## Limits", _markdown_table(["at most", *matrix.platforms], numbers)]
+    if notes:
+        parts += ["## Reasons, and ways out", "\n".join(_list_notes(notes))]
+    return "\n\n".join(parts)
+
+
+def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
+
+
+def _markdown_name(row: "MatrixRow") -> str:
+    """A row's title, its names as code; of a feature what it is."""
+    text = format_row_title(row)
+    for name in row.names.values():
+        text = re.sub(rf"(?<![\w`]){re.escape(name)}(?![\w`])", f"`{name}`", text)
+    means = FEATURES.get(row.names.get("feature", ""), "")
+    return f"{text.removeprefix('feature ').removeprefix('workload ')}{f': {means}' if means else ''}"
+
+
+def _markdown_cell(support: "Support", notes: NoteNumbers) -> str:
+    if support or support.level == "unknown":
+        return format_level(support)
+    note = notes.setdefault((support.reason, support.suggestion), len(notes) + 1)
+    return f"{format_level(support)} ({note})"
+
+
+def _list_notes(notes: NoteNumbers) -> Iterator[str]:
+    for (reason, instead), note in notes.items():
+        way = f" Instead: {_format_suggestion(instead)}." if instead else ""
+        yield f"{note}. {_escape_sentence(reason)}{way}"
+
+
+def _format_suggestion(suggestion: str) -> str:
+    """What can be typed as code; anything else is a sentence."""
+    return f"`{suggestion}`" if suggestion.startswith(("-", "robotrain ")) else _escape_sentence(suggestion)
+
+
+def _escape_sentence(text: str) -> str:
+    """A sentence that Markdown leaves as it is, its options as code."""
+    parts = re.split(r"(--[a-z][a-z-]*(?: [A-Z]+)?)", text)
+    return "".join(f"`{part}`" if index % 2 else _escape_markdown(part) for index, part in enumerate(parts))
+
+
+def _escape_markdown(text: str) -> str:
+    return re.sub(r"([\\`*_<>|\[\]])", r"\\\1", text)

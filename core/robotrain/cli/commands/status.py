@@ -1,0 +1,107 @@
+"""`robotrain status`: how a run is, why it waits or stopped, what it left, and what to type next."""
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import typer
+
+from robotrain.cli.app import make_app
+from robotrain.cli.arguments import JsonOption, RunArgument, open_run
+from robotrain.cli.output import print_json, print_result
+
+if TYPE_CHECKING:
+    from robotrain.model.platform import Platform
+    from robotrain.model.progress import Progress
+    from robotrain.model.run import RunRecord, Status
+
+MAX_WARNINGS = 3
+
+
+def status(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> None:
+    """How a run is, why it waits or stopped, what it left, and what to type next.
+
+    robotrain status act-train-fab69e8c-1
+    """
+    from robotrain.cli.watch import run_summary
+    from robotrain.cli.watch.run_summary import is_platform_line, read_run_log, select_error_lines
+    from robotrain.store import records
+
+    record, platform = open_run(ctx, run)
+    now = platform.status(record.reference)
+    records.save_final_status(record.run, now)
+    known, lines = read_run_log(record, platform)
+    if known.outcome and known.outcome.state == "failed":  # it told why: what the platform says of the end adds nothing
+        lines = [line for line in lines if not is_platform_line(line, record)]
+    judged = known.evaluated is not None and known.evaluated.passed is False  # its log explains nothing then
+    last = select_error_lines(lines) if now.state in ("failed", "lost") and not judged else []
+    if json:
+        shown = dict(run_summary.list_native_names(record, platform))
+        print_json({**run_summary.dump_status(record, now, known), "shown": shown, "log_end": last})
+    else:
+        print_result("\n  ".join(_format_status(record, platform, now, known, last)))
+
+
+def _format_status(
+    record: "RunRecord", platform: "Platform", now: "Status", known: "Progress", last: list[str]
+) -> Iterator[str]:
+    from robotrain.cli import output
+    from robotrain.cli.watch import run_summary
+    from robotrain.errors import MAX_SENTENCE
+    from robotrain.redaction import redact
+
+    state = output.paint_text(now.state, output.STATE_STYLES.get(now.state, ""), output.has_color(sys.stdout))
+    yield f"{record.run}  {state}  on {record.platform}"
+    why, said = _split_reasons(now.reason, [redact(text, max_length=MAX_SENTENCE) for text in known.warnings])
+    yield from why
+    if last:
+        yield "the end of its log:"
+        yield from (f"| {line}" for line in last)
+    yield from _format_times(record, now, known)
+    if record.makes == "checkpoints" and now.state in ("failed", "cancelled", "lost") and not known.checkpoint:
+        yield "it left no checkpoint"
+    native = dict(run_summary.list_native_names(record, platform))
+    yield from (f"{name:<11} {value}" for name, value in native.items())
+    left = run_summary.list_places(known, run_summary.is_machine_gone(platform, now))
+    yield from (f"{name:<11} {value}" for name, value in left if value not in native.values())
+    yield from (f"warning: {text}" for text in said[-MAX_WARNINGS:])
+    yield from record.notes
+    yield from run_summary.format_next_steps(record.run, now, known)
+
+
+def _split_reasons(reason: str, warnings: list[str]) -> tuple[list[str], list[str]]:
+    """Why it is so, and the warnings that say anything else. Where the run told each of its reasons in full as well, as
+    a look before the start does, those take its place.
+    """
+    in_full = [next((one for one in warnings if one.startswith(f"{title}.")), "") for title in reason.split("; ")]
+    why = in_full if reason and all(in_full) else [reason] * bool(reason)
+    return why, [text for text in warnings if text not in why and text not in reason]
+
+
+def _format_times(record: "RunRecord", now: "Status", known: "Progress") -> Iterator[str]:
+    """How far it came, and how long that took."""
+    from robotrain.model import scores
+    from robotrain.model.amounts import format_duration
+
+    if known.step is not None:
+        yield known.format_line(ended=now.finished)
+    elif known.evaluated:
+        yield known.score_text
+    elif known.stage:
+        yield f"{'ended' if now.finished else 'is'} in stage {known.format_line(ended=now.finished)}"
+    if known.evaluated and (within := scores.format_conditions(known.evaluated)):
+        yield f"under: {within}"
+    if now.started and now.finished and now.ended:
+        yield f"ran {format_duration(now.ended - now.started)}, ended {_format_time(now.ended)}"
+    elif now.started and not now.finished:
+        yield f"running for {format_duration(time.time() - now.started)}"
+    else:
+        yield f"submitted {_format_time(record.created)}"
+
+
+def _format_time(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+app = make_app(status)

@@ -1,0 +1,374 @@
+"""`robotrain submit`: check, render and submit a job or a plan, and what is printed after it."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from robotrain.cli.app import get_plugins, make_job_app
+from robotrain.cli.job_command import AFTER_DASHES_KEY, CONTEXT_SETTINGS, ORDER_KEY, JobCommand
+from robotrain.cli.options import ComposedOptions, make_switch, make_text_option
+from robotrain.cli.output import print_json, print_message, print_problems, print_result
+from robotrain.errors import Problem, Stage, Suggestion, raise_if_any
+
+if TYPE_CHECKING:
+    from robotrain.model.plan import RenderedPlan
+    from robotrain.model.platform import Platform
+    from robotrain.model.run import RunRecord
+    from robotrain.submission.prepare import PreparedJob
+
+HELP = """Check a job, render its plan, and send it to a platform.
+
+  robotrain submit examples/pusht-mini/job.yaml --platform PLATFORM --wait
+
+  robotrain submit --platform PLATFORM --dataset-path ./my-dataset --training-steps 2000 --batch-size 8
+
+  robotrain submit job.yaml --platform PLATFORM -- --policy.chunk_size=16
+
+  robotrain submit --plan plan/          what `robotrain render … --to plan/` wrote, byte for byte
+
+What stands after `--` goes to the trainer as it is. A submit that was cut off is found again by the same command.
+"""
+
+OPTIONS_WITH_PLAN = ("plan", "platform", "wait", "stream", "dry_run", "assets_only", "save_spec", "json")
+"""Options that go with `--plan`; all others are of a job."""
+PLAN_FOLDER_SUGGESTION = Suggestion("--plan FOLDER", "what `robotrain render … --to FOLDER` wrote")
+
+
+class SubmitCommand(JobCommand):
+    """Goes all the way."""
+
+    def add_own_options(self, options: ComposedOptions) -> None:
+        """What happens beside sending."""
+        for name, help in SUBMIT_SWITCHES.items():
+            flag = "--" + name.replace("_", "-")
+            options.add(make_switch(name, (flag,), help, "Options"), (flag,))
+        plan = "send the plan that `render --to` wrote there, instead of a job"
+        save = "once it is sent, write the spec of the run as the platform holds it"
+        options.add(
+            make_text_option("save_spec", ("--save-spec", "-a"), save, "Options", "FILE"), ("--save-spec", "-a")
+        )
+        options.add(make_text_option("plan", ("--plan",), plan, "Options", "FOLDER"), ("--plan",))
+
+    def execute(self, ctx: typer.Context, choice: Any, values: dict[str, Any]) -> None:
+        """A plan goes as it is; everything else is prepared first."""
+        if values.get("plan") is not None:
+            self._submit_plan(ctx, choice, values)
+        else:
+            super().execute(ctx, choice, values)
+
+    def run_prepared(self, ctx: typer.Context, prepared: PreparedJob, values: dict[str, Any]) -> None:
+        """Send the job, and follow it when asked."""
+        submit_job(ctx, prepared, values)
+
+    def _submit_plan(self, ctx: typer.Context, choice: Any, values: dict[str, Any]) -> None:
+        from pathlib import Path
+
+        from robotrain.cli import usage
+        from robotrain.store import plans
+
+        words, order = values.get("words") or [], ctx.meta.get(ORDER_KEY, [])
+        mistakes = [
+            *usage.find_swallowed_flags(values, self.options),
+            *usage.find_repeated_options(order, self.options),
+            *usage.find_unknown_words(words, choice, self.options, get_plugins(ctx)),
+        ]
+        flags = {name: flag for flag, name in reversed(self.options.flags.items())}  # the first spelling of each
+        said = [flags[name] for name in dict.fromkeys(order) if name in flags and name not in OPTIONS_WITH_PLAN]
+        said += [*words, *(ctx.meta.get(AFTER_DASHES_KEY) or [])]
+        if not values["plan"]:
+            mistakes.append(
+                _usage_problem("flag-without-value", "--plan needs a folder", "--plan", PLAN_FOLDER_SUGGESTION)
+            )
+        raise_if_any(mistakes or [_plan_fixed_problem(word) for word in said[:1]])
+        rendered = plans.read_plan_folder(Path(values["plan"]))
+        if values.get("platform") not in (None, rendered.plan.platform):
+            raise_if_any([_other_platform_problem(rendered.plan.platform)])
+        submit_plan(ctx, rendered, values)
+
+
+def _plan_fixed_problem(option: str) -> Problem:
+    from robotrain.redaction import redact
+
+    title = f"a plan is sent as it is: {redact(option)} cannot change it any more"
+    way = Suggestion("robotrain render … --to FOLDER", "renders one with other values")
+    return _usage_problem("plan-fixed", title, "--plan", way)
+
+
+def _other_platform_problem(platform: str) -> Problem:
+    way = Suggestion(f"--platform {platform}", "or no --platform")
+    return _usage_problem("plan-fixed", f"the plan was rendered for {platform}", "--platform", way)
+
+
+def _usage_problem(code: str, title: str, where: str, instead: Suggestion) -> Problem:
+    return Problem(code=code, stage=Stage.USAGE, title=title, where=where, suggestions=(instead,))
+
+
+app = make_job_app("submit", SubmitCommand, HELP, CONTEXT_SETTINGS)
+
+
+SUBMIT_SWITCHES = {
+    "wait": "follow the run to its end; the exit code says how it ended",
+    "stream": "show its log, then go on as --wait does",
+    "dry_run": "everything but sending: check, render, and look whether it could run",
+    "assets_only": "bring what the run needs there (its environment, uploaded folders), and send nothing",
+    "new": "a run of its own, also where an earlier submit of this very job was cut off",
+    "no_pin": "do not ask what moving names mean now: they mean what they mean when the run gets there",
+    "json": "print JSON",
+}
+"""The options of every command that sends, by name."""
+
+
+def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any]) -> None:
+    """Send a prepared job, or say what would be sent, as the switches in `given` ask."""
+    from robotrain.submission import submitter as sending
+
+    _check_switches(options)
+    check_asset_options(prepared.platform, options)
+    print_problems(prepared.warnings)
+    asked = {"new": bool(options.get("new")), "pinning": not options.get("no_pin")}
+    if options.get("dry_run"):
+        _print_dry_run(sending.dry_run_job(prepared, print_problems, **asked), options)
+        return
+    if options.get("assets_only"):
+        prepare_assets(sending.dry_run_job(prepared, print_problems, **asked), prepared.platform, options)
+        return
+    with interrupt_on_sigterm():
+        record = sending.submit_job(prepared, print_problems, _select_announcer(options), **asked)
+    finish_submission(ctx, record, prepared.platform, options)
+
+
+def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, Any]) -> None:
+    """Send a plan that was rendered before, byte for byte."""
+    from robotrain.check import check
+    from robotrain.errors import raise_if_any
+    from robotrain.submission import submitter as sending
+
+    _check_switches(options)
+    plugins = get_plugins(ctx)
+    platform = plugins.platform(rendered.plan.platform)
+    check_asset_options(platform, options)
+    if rendered.changed:
+        print_message(f"warning: changed since it was rendered, and sent as it is now: {', '.join(rendered.changed)}")
+    declared = check.recheck_plan(rendered.plan, platform, plugins)
+    problems = [*declared, *plugins.find_site_problems(rendered.plan.job, platform.name)]
+    raise_if_any(problems)
+    print_problems(problems)
+    if options.get("dry_run"):
+        sending.dry_run_plan(rendered, platform, print_problems)
+        _print_dry_run(rendered, options)
+        return
+    if options.get("assets_only"):
+        sending.dry_run_plan(rendered, platform, print_problems)
+        prepare_assets(rendered, platform, options)
+        return
+    with interrupt_on_sigterm():
+        record = sending.submit_plan(rendered, platform, print_problems, _select_announcer(options))
+    finish_submission(ctx, record, platform, options)
+
+
+def finish_submission(ctx: typer.Context, record: RunRecord, platform: Platform, options: dict[str, Any]) -> None:
+    """What is told of a run that was just sent, and its way to the end when that was asked for."""
+    from robotrain.cli.watch import follow, run_summary
+    from robotrain.model.job import parse_attempt
+
+    if (attempt := parse_attempt(record.run)) > 1:
+        print_message(f"  this is attempt {attempt} of this very job")
+    for name, value in run_summary.list_native_names(record, platform):
+        print_message(f"  {name} {value}")
+    unsaved = save_spec(record, platform, Path(options["save_spec"])) if options.get("save_spec") else []
+    print_problems([*unsaved, *get_plugins(ctx).notify_run_changed(record)])
+    as_json, plugins = bool(options.get("json")), get_plugins(ctx)
+    if options.get("stream"):
+        follow.stream_log(record, platform, as_json=as_json, plugins=plugins)
+    elif options.get("wait"):
+        follow.follow_to_end(record, platform, as_json=as_json, plugins=plugins)
+    elif as_json:
+        print_json(
+            {
+                "run": record.run,
+                "platform": record.platform,
+                "job": record.job,
+                "reference": record.reference,
+                "shown": dict(run_summary.list_native_names(record, platform)),
+                "notes": list(record.notes),
+            }
+        )
+    else:
+        print_message(
+            f"  robotrain status {record.run}    how it is\n  robotrain logs -f {record.run}   follow its log"
+        )
+    if unsaved:
+        raise typer.Exit(unsaved[0].stage.exit_code)
+
+
+def _select_announcer(options: dict[str, Any]) -> Callable[[str], None]:
+    return print_message if options.get("json") else print_result
+
+
+def _print_dry_run(rendered: RenderedPlan, options: dict[str, Any]) -> None:
+    from robotrain.cli.commands import render
+
+    plan = rendered.plan
+    print_json(render.dump_plan(plan)) if options.get("json") else print_result(render.format_plan(plan))
+    print_message(f"{plan.run} could be sent; nothing was")
+
+
+def _check_switches(options: dict[str, Any]) -> None:
+    """What is not sent cannot be followed, and leaves no spec. Raises Rejected."""
+    from robotrain.errors import Problem, Rejected, Stage
+
+    alone = [flag for name, flag in (("dry_run", "--dry-run"), ("assets_only", "--assets-only")) if options.get(name)]
+    following = [f"--{name}" for name in ("wait", "stream") if options.get(name)]
+    if not alone:
+        return
+    if following:
+        title = f"{alone[0]} sends nothing that {' or '.join(following)} could follow"
+    elif options.get("save_spec"):
+        title = f"{alone[0]} sends nothing whose spec --save-spec could write"
+    elif len(alone) > 1:
+        title = f"{alone[0]} changes nothing, and {alone[1]} does"
+    else:
+        return
+    raise Rejected([Problem(code="options-conflict", stage=Stage.USAGE, title=title, where=alone[0])])
+
+
+def check_asset_options(platform: Platform, options: dict[str, Any]) -> None:
+    """Nothing where both can be done as they are asked for. Raises Rejected, before anything is asked or sent."""
+    from robotrain.errors import raise_if_any
+
+    found = []
+    if options.get("assets_only") and not hasattr(platform, "prepare"):
+        found.append(_nothing_to_prepare_problem(platform.name))
+    if options.get("save_spec"):
+        found += _check_spec_path(Path(options["save_spec"]))
+    raise_if_any(found)
+
+
+def prepare_assets(rendered: RenderedPlan, platform: Platform, options: dict[str, Any]) -> None:
+    """Bring what the plan needs there, and send nothing. Raises Rejected."""
+    tell, brought = print_message if options.get("json") else print_result, []
+    for line in _run_prepare(rendered, platform):
+        brought.append(line)
+        tell(line)
+    if options.get("json"):
+        print_json({"platform": platform.name, "assets": brought})
+    print_message(f"{rendered.plan.run} was not sent")
+
+
+def save_spec(record: RunRecord, platform: Platform, to: Path) -> list[Problem]:
+    """Write the native spec of a run that was just sent, as the engine holds it where the platform tells that.
+
+    What keeps it from being written is told: the run goes on all the same.
+    """
+    from robotrain.errors import Rejected
+    from robotrain.redaction import redact
+    from robotrain.store import files, plans
+
+    try:
+        plan = plans.read_stored_plan(record.run).plan
+        sent = getattr(platform, "read_submitted_spec", None)
+        content = sent(plan, record.reference) if sent else plan.files[plan.spec]
+        to.parent.mkdir(parents=True, exist_ok=True)
+        if to.exists():  # it was not, when it was asked for
+            return [_spec_not_saved_problem(record, to, "Something of that name is there by now.")]
+        files.write_atomically(to, content)
+    except Rejected as rejected:
+        return [_spec_not_saved_problem(record, to, ""), *rejected.problems]
+    except OSError as error:
+        return [_spec_not_saved_problem(record, to, f"{error.strerror or redact(str(error))}.")]
+    except Exception as error:  # whatever a platform raises
+        return [_spec_not_saved_problem(record, to, f"{redact(f'{type(error).__name__}: {error}')}.")]
+    print_message(f"  wrote {to}")
+    return []
+
+
+def _run_prepare(rendered: RenderedPlan, platform: Any) -> Iterator[str]:
+    from robotrain.errors import Problem, Rejected, Stage
+    from robotrain.redaction import redact
+
+    try:
+        yield from platform.prepare(rendered.plan)
+    except Rejected:
+        raise
+    except Exception as error:  # whatever a platform raises
+        title = f"not all that the run needs could be brought to {platform.name}"
+        why = f"{redact(f'{type(error).__name__}: {error}')}."
+        raise Rejected([Problem(code="assets-not-brought", stage=Stage.SUBMIT, title=title, why=why)]) from error
+
+
+def _spec_not_saved_problem(record: RunRecord, to: Path, why: str) -> Problem:
+    from robotrain.errors import Problem, Stage, Suggestion
+
+    return Problem(
+        code="not-saved",
+        stage=Stage.SUBMIT,
+        title=f"{record.run} was sent, and {to} could not be written",
+        where="--save-spec",
+        why=why,
+        suggestions=(Suggestion(f"robotrain status {record.run}", "how it is"),),
+    )
+
+
+def _check_spec_path(to: Path) -> Iterator[Problem]:
+    """Why a spec could not be written there, found before anything is sent: nothing is written over."""
+    import os
+
+    from robotrain.errors import Problem, Stage, Suggestion
+    from robotrain.redaction import redact
+
+    above = next(folder for folder in to.absolute().parents if folder.exists() or folder == folder.parent)
+    if to.is_dir():
+        title = "the spec is written to a file, and this is a folder"
+    elif to.exists() or to.is_symlink():
+        title = "there is something of that name already, and it is not written over"
+    elif not above.is_dir():
+        title = f"the spec cannot be written there: {redact(str(above))} is no folder"
+    elif not os.access(above, os.W_OK | os.X_OK):
+        title = f"the spec cannot be written there: {redact(str(above))} may not be written to"
+    else:
+        return
+    yield Problem(
+        code="file-unsuitable",
+        stage=Stage.USAGE,
+        title=title,
+        where="--save-spec",
+        given=redact(str(to)),
+        suggestions=(Suggestion("--save-spec FILE"),),
+    )
+
+
+def _nothing_to_prepare_problem(platform: str) -> Problem:
+    from robotrain.errors import Problem, Stage, Suggestion
+
+    return Problem(
+        code="feature-not-there",
+        stage=Stage.CHECK,
+        title=f"{platform} needs nothing brought before a run",
+        where="--assets-only",
+        suggestions=(Suggestion("--dry-run", "looks whether the run could be sent"),),
+    )
+
+
+@contextlib.contextmanager
+def interrupt_on_sigterm() -> Iterator[None]:
+    """SIGTERM within is Ctrl-C, where nobody else hears it."""
+    hears = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if hears:
+        signal.signal(signal.SIGTERM, _raise_interrupt)
+    try:
+        yield
+    finally:
+        if hears:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _raise_interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,1 @@
+"""Live views of runs: following, rendering, summaries, the list of runs."""

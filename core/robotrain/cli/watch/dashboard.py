@@ -1,0 +1,307 @@
+"""Pictures of runs on a terminal: curves, and a dashboard that is redrawn in place."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, TextIO
+
+from robotrain.cli import output
+from robotrain.cli.columns import display_width, to_plain_line, truncate
+from robotrain.model.amounts import format_duration
+from robotrain.model.progress import Progress
+
+if TYPE_CHECKING:
+    from robotrain.cli.watch.follower import FollowedRun
+
+BLOCKS = " ▁▂▃▄▅▆▇█"
+MAX_SAMPLES = 16
+
+
+def draw_curve(points: Sequence[tuple[int, float]], title: str, width: int = 60, height: int = 8) -> str:
+    """(step, value) pairs as a bar chart with its range; values that are not finite are left out."""
+    finite = [(step, value) for step, value in points if math.isfinite(value)]
+    if not finite:
+        return f"{title}: no finite value"
+    columns = _bin_values([value for _, value in finite], width)
+    low, high = min(0.0, *columns), max(columns)
+    scale = (high - low) or 1.0
+    eighths = [max(1, round((value - low) / scale * height * 8)) for value in columns]
+    rows = []
+    for row in range(height - 1, -1, -1):
+        label = {height - 1: f"{high:.3g}", 0: f"{low:.3g}"}.get(row, "")
+        bar = "".join(BLOCKS[min(8, max(0, eighth - row * 8))] for eighth in eighths)
+        rows.append(f"{label:>8} │{bar}")
+    first, last = finite[0], finite[-1]
+    foot = (
+        f"{'':>8} └{'─' * len(columns)}\n{'':>9} step {first[0]} to {last[0]}: {title} {first[1]:.4g} → {last[1]:.4g}"
+    )
+    return "\n".join([*rows, foot])
+
+
+def _bin_values(values: Sequence[float], width: int) -> list[float]:
+    """At most `width` means of neighbouring values; few values are drawn wider."""
+    if len(values) <= width:
+        wide = max(1, width // len(values))
+        return [value for value in values for _ in range(min(wide, 6))]
+    edges = [round(index * len(values) / width) for index in range(width + 1)]
+    return [sum(values[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]
+
+
+def draw_sparkline(points: Sequence[tuple[int, float]], width: int, blocks: str = BLOCKS[1:], dot: str = "·") -> str:
+    """(step, value) pairs on one line, at most `width` long; a slice without any finite value is a dot.
+
+    Of a long slice some values stand for all: it is drawn again and again while a run goes on.
+    """
+    count = min(width, len(points))
+    edges = [index * len(points) // count for index in range(count + 1)] if count > 0 else []
+    means = [_mean_value(points[a : b : 1 + (b - a) // MAX_SAMPLES]) for a, b in itertools.pairwise(edges)]
+    finite = [mean for mean in means if mean is not None]
+    low, scale = min(finite, default=0.0), (max(finite, default=0.0) - min(finite, default=0.0)) or 1.0
+    return "".join(dot if mean is None else blocks[round((mean - low) / scale * (len(blocks) - 1))] for mean in means)
+
+
+def _mean_value(points: Sequence[tuple[int, float]]) -> float | None:
+    finite = [value for _, value in points if math.isfinite(value)]
+    return sum(finite) / len(finite) if finite else None
+
+
+WIDEST_BAR, NARROWEST_BAR = 30, 8
+WIDEST_SPARKLINE = 40
+
+
+class StyledText(NamedTuple):
+    """A piece of a line. style: of `terminal.STYLES`, or empty."""
+
+    text: str
+    style: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """The characters that are drawn with."""
+
+    full: str = "█"
+    empty: str = "░"
+    blocks: str = BLOCKS[1:]
+    mark: str = "…"
+    dot: str = "·"
+
+
+ASCII = Glyphs(full="#", empty=".", blocks="_.-=+*#", mark="~", dot="?")
+
+
+class Canvas(NamedTuple):
+    """What there is to draw on, in columns and rows, at a time in seconds since the epoch."""
+
+    columns: int
+    rows: int
+    now: float
+    glyphs: Glyphs = Glyphs()
+
+
+StyledLine = list[StyledText]
+
+
+def draw_frame(runs: Sequence[FollowedRun], canvas: Canvas) -> list[StyledLine]:
+    """The runs, in as much detail as all of them fit with; those that do not fit at all are counted."""
+    for level in (_draw_full, _draw_brief):
+        gap: list[StyledLine] = [[]] if level is _draw_full else []
+        lines = [line for one in runs for line in [*_draw_run(one, level, canvas), *gap]]
+        if len(lines) - len(gap) <= canvas.rows:
+            return lines[: len(lines) - len(gap)]
+    shown = sorted(runs, key=lambda one: one.is_over)[
+        : canvas.rows if len(runs) <= canvas.rows else max(0, canvas.rows - 1)
+    ]
+    lines = [line for one in runs if one in shown for line in _draw_run(one, _draw_one_line, canvas)]
+    left = len(runs) - len(shown)
+    return lines + ([[StyledText(truncate(f"{canvas.glyphs.mark} and {left} more", canvas.columns))]] if left else [])
+
+
+def fit_line(line: StyledLine, columns: int, mark: str) -> StyledLine:
+    """As much of a line as fits."""
+    kept: StyledLine = []
+    for part in line:
+        left = columns - sum(display_width(one.text) for one in kept)
+        if left <= 0:
+            break
+        kept.append(StyledText(truncate(part.text, left, mark), part.style))
+    return kept
+
+
+def _draw_run(
+    run: FollowedRun, level: Callable[[FollowedRun, Canvas], Iterator[StyledLine]], canvas: Canvas
+) -> list[StyledLine]:
+    with run.lock:
+        return [fit_line(line, canvas.columns, canvas.glyphs.mark) for line in level(run, canvas)]
+
+
+def _draw_full(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
+    """Everything that is known of a run; what is not has no line."""
+    yield _draw_header(run, canvas)
+    if said := run.trouble or run.status.reason:
+        yield [StyledText(f"  {to_plain_line(said)}", "yellow" if run.trouble else "")]
+    known = run.progress
+    if known.step is not None:
+        yield [StyledText(_format_progress_bar(known, run.is_over, canvas))]
+    elif known.download is not None and not run.is_over:
+        yield [StyledText(f"  {known.format_line()}")]
+    if known.score_text:
+        yield [StyledText(f"  {known.score_text}")]
+    if known.curve:
+        yield [StyledText(_format_curve(known, canvas))]
+    if known.machine and not run.is_over:
+        yield [StyledText(f"  {format_machine(known.machine)}")]
+    yield from ([StyledText(f"  {text}")] for text in _list_outputs(known, canvas))
+    if known.warnings:
+        yield [StyledText(f"  warning: {to_plain_line(known.warnings[-1])}", "yellow")]
+
+
+def _draw_brief(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
+    yield _draw_header(run, canvas)
+    if run.progress.step is not None:
+        yield [StyledText(_format_progress_bar(run.progress, run.is_over, canvas))]
+    elif run.progress.download is not None and not run.is_over:
+        yield [StyledText(f"  {run.progress.format_line()}")]
+
+
+def _draw_one_line(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
+    yield [*_draw_name(run), StyledText(f"  {run.progress.format_line(ended=run.is_over)}")]
+
+
+def _draw_header(run: FollowedRun, canvas: Canvas) -> StyledLine:
+    status, stage = run.status, run.progress.stage
+    parts = [*_draw_name(run)]
+    if stage and not status.finished:
+        parts.append(StyledText(f"  {stage}"))
+    if status.started:
+        parts.append(StyledText(f"  {format_duration((status.ended or canvas.now) - status.started)}", "dim"))
+    return [*parts, StyledText(f"  on {run.record.platform}", "dim")]
+
+
+def _draw_name(run: FollowedRun) -> StyledLine:
+    from robotrain.cli.output import STATE_STYLES
+
+    state = "unknown" if run.failure else run.status.state if run.has_status else "asking"
+    return [StyledText(run.record.run, "bold"), StyledText("  "), StyledText(state, STATE_STYLES.get(state, ""))]
+
+
+def _format_progress_bar(known: Progress, over: bool, canvas: Canvas) -> str:
+    """The bar, and what fits beside it of: how far, how long still, how fast."""
+    assert known.step is not None
+    if not known.total:
+        return f"  {known.unit} {known.step}"
+    share = min(1.0, known.step / known.total)
+    said = f"{known.step}/{known.total} ({share:.0%})"
+    left = f"  {format_duration(known.seconds_left)} left" if known.seconds_left is not None and not over else ""
+    rate = f"  {known.rate_text} {known.unit}s/s" if known.rate else ""
+    for more in (rate + left, left, ""):
+        bar = min(WIDEST_BAR, canvas.columns - len(said + more) - 4)
+        if bar >= NARROWEST_BAR:
+            full = int(share * bar)
+            return f"  {canvas.glyphs.full * full}{canvas.glyphs.empty * (bar - full)}  {said}{more}"
+    return f"  {said}"
+
+
+def _format_curve(known: Progress, canvas: Canvas) -> str:
+    said = f"  {known.newest_value_text}  "
+    held_out = f"  {known.validation_text}" if known.validation_text else ""
+    left = min(WIDEST_SPARKLINE, canvas.columns - len(said) - len(held_out))
+    drawn = draw_sparkline(known.curve, left, canvas.glyphs.blocks, canvas.glyphs.dot) if left >= NARROWEST_BAR else ""
+    return said + drawn + held_out
+
+
+def _list_outputs(known: Progress, canvas: Canvas) -> Iterator[str]:
+    """The newest checkpoint or the results, a copy, and what was registered; of a long address the end tells it."""
+    if known.checkpoint:
+        yield _format_place(f"checkpoint {known.checkpoint_step}", known.checkpoint, canvas)
+    for copy in known.published[-1:]:
+        yield _format_place(f"published {copy.step}", copy.to, canvas)
+    if known.evaluated and known.evaluated.results:
+        yield _format_place("results", known.evaluated.results, canvas)
+    for place in known.results[-1:]:
+        yield _format_place("copied to", place, canvas)
+    for one in known.registered[-1:]:
+        yield f"registered {one.name} version {one.version}" + (f" (step {one.step})" if one.step else "")
+
+
+def _format_place(name: str, where: str, canvas: Canvas) -> str:
+    where, left = to_plain_line(where), canvas.columns - len(name) - 4
+    if display_width(where) > left > 1:
+        where = canvas.glyphs.mark + where[len(where) - left + 1 :]
+    return f"{name}  {where}"
+
+
+class Screen:
+    """The last lines of a terminal. A line may carry colours: its plain text beside it says how wide it is."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._shown: list[tuple[str, str]] = []
+        self._columns = 0
+
+    def draw(self, lines: Sequence[tuple[str, str]]) -> None:
+        """Put (plain text, the same with colours) pairs in place of what was drawn before."""
+        columns, _ = output.get_terminal_size(self._stream)
+        if list(lines) == self._shown and columns == self._columns:
+            return
+        rows = sum(
+            max(1, -(-display_width(text) // columns)) for text, _ in self._shown
+        )  # a narrower terminal wrapped them
+        up = f"\x1b[{rows}A" if rows else ""
+        with _defer_interrupt():
+            self._stream.write(f"{up}\r" + "".join(f"{coloured}\x1b[K\n" for _, coloured in lines) + "\x1b[J")
+            self._stream.flush()
+            self._shown, self._columns = list(lines), columns
+
+    def release(self) -> None:
+        """What is drawn stays; what comes next is drawn below it."""
+        self._shown = []
+
+
+@contextmanager
+def _defer_interrupt() -> Iterator[None]:
+    """Ctrl-C waits until this is done: who draws next has to know what is on the terminal."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if heard and callable(before):
+            before(signal.SIGINT, None)
+
+
+GPU_PATTERN = re.compile(r"system/gpu_(\d+)_memory_used_megabytes")
+
+
+def format_machine(values: Mapping[str, float]) -> str:
+    """`memory 4.2 of 16.8 GB  cpu 87%  gpu 0 12.1 GB (31%) 98%`: what is known of it."""
+    return "  ".join(_machine_parts(values))
+
+
+def _machine_parts(values: Mapping[str, float]) -> Iterator[str]:
+    used, free = values.get("system/memory_used_megabytes"), values.get("system/memory_available_megabytes")
+    if used is not None:
+        of = f" of {(used + free) / 1000:.1f}" if free is not None else ""
+        yield f"memory {used / 1000:.1f}{of} GB"
+    if (busy := values.get("system/cpu_utilization_percentage")) is not None:
+        yield f"cpu {busy:.0f}%"
+    for number in sorted(int(found[1]) for name in values if (found := GPU_PATTERN.fullmatch(name))):
+        yield _format_gpu(number, values)
+
+
+def _format_gpu(number: int, values: Mapping[str, float]) -> str:
+    name = f"system/gpu_{number}"
+    share, busy = values.get(f"{name}_memory_percent"), values.get(f"{name}_utilization_percentage")
+    said = f"gpu {number} {values[f'{name}_memory_used_megabytes'] / 1000:.1f} GB"
+    return said + (f" ({share:.0f}%)" if share is not None else "") + (f" busy {busy:.0f}%" if busy is not None else "")

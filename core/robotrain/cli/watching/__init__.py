@@ -1,1 +1,0 @@
-"""Runs as they go on: asked, followed, drawn and told; what the commands of watching share."""

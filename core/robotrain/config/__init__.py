@@ -1,0 +1,1 @@
+"""Configuration: from flags, files and environment to one resolved job."""

@@ -1,0 +1,198 @@
+"""`--set KEY=VALUE`: single values of a job, named as in a job file, on the level of flags."""
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+from robotrain_runtime.contract.parameter import get_parameters
+
+from robotrain.config.request import Origin, Request, SourceText, Value
+from robotrain.config.resolve import find_field
+from robotrain.errors import Problem, Stage, Suggestion, suggest_name
+from robotrain.model.platform import Platform
+from robotrain.model.source import SourceKind
+from robotrain.model.workload import Workload
+from robotrain.redaction import redact
+
+SET_FLAG = "--set"
+SET_FORM = f"{SET_FLAG} KEY=VALUE"
+TRAINER_ARGS = "trainer_args"
+
+
+def apply_overrides(
+    request: Request,
+    texts: Sequence[str],
+    workload: Workload,
+    platform: Platform,
+    kinds: Mapping[str, SourceKind] | None = None,
+) -> tuple[Request, list[Problem]]:
+    """The request with every `KEY=VALUE` of `texts` in it, and what is wrong with them.
+
+    KEY is `batch_size` or `parameters.batch_size`, `runs_dir` or `platforms.NAME.runs_dir`, `sources.ROLE.KIND` (again
+    for each further source; they replace all of the role below), or `trainer_args` with a JSON list. VALUE is a text,
+    coerced later as the flag's would be; an empty one counts as unset. A field that `request` has by flag already is
+    a problem. kinds: needed for sources alone.
+    """
+    applying = _OverrideParser(request, workload, platform, kinds or {})
+    for text in texts:
+        applying.add_override(text)
+    return applying.make_request(), applying.problems
+
+
+def list_override_keys(
+    workload: Workload | None, platform: Platform | None, kinds: Mapping[str, SourceKind]
+) -> Iterator[str]:
+    """Every key there is, the shortest spelling of each first: fields, sources, then the fields in full."""
+    tables = [("parameters", workload.parameters)] if workload else []
+    tables += [(f"platforms.{platform.name}", platform.settings)] if platform else []
+    fields = [(table, parameter.name) for table, declared in tables for parameter in get_parameters(declared)]
+    several = [name for _, name in fields]
+    yield from (name for name in several if several.count(name) == 1)
+    for role in workload.roles if workload else ():
+        yield from (f"sources.{role}.{kind.name}" for kind in kinds.values() if role in kind.roles)
+    yield TRAINER_ARGS
+    yield from (f"{table}.{name}" for table, name in fields)
+
+
+def list_override_choices(key: str, workload: Workload | None, platform: Platform | None) -> tuple[str, ...]:
+    """The values that a key has a choice of; empty for any other."""
+    for declared in (workload.parameters if workload else None, platform.settings if platform else None):
+        for parameter in get_parameters(declared) if declared else ():
+            if parameter.name == key.rpartition(".")[2]:
+                return ("true", "false") if parameter.is_switch else parameter.choices
+    return ()
+
+
+class _OverrideParser:
+    """Takes texts one by one, gathering values and problems."""
+
+    def __init__(
+        self, request: Request, workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]
+    ) -> None:
+        self.request = request
+        self.workload = workload
+        self.platform = platform
+        self.kinds = kinds
+        self.parameters: dict[str, Value] = {}
+        self.settings: dict[str, Value] = {}
+        self.sources: list[SourceText] = []
+        self.arguments: tuple[Value, ...] | None = None
+        self.problems: list[Problem] = []
+
+    def make_request(self) -> Request:
+        """The request with everything that was taken."""
+        return dataclasses.replace(
+            self.request,
+            parameters={**self.request.parameters, **self.parameters},
+            settings={**self.request.settings, **self.settings},
+            sources=(*self.request.sources, *self.sources),
+            trainer_args=self.request.trainer_args if self.arguments is None else self.arguments,
+        )
+
+    def add_override(self, text: str) -> None:
+        """One `KEY=VALUE`."""
+        key, equals, value = text.partition("=")
+        key = key.strip()
+        table, _, name = key.rpartition(".")
+        if not equals or not key:
+            self.add_problem(
+                "set-malformed", f"{SET_FLAG} takes a key, `=` and a value", key, ways=(Suggestion(SET_FORM),)
+            )
+        elif key == TRAINER_ARGS:
+            self.add_arguments(key, value)
+        elif table.startswith("sources."):
+            self.add_source(key, table.partition(".")[2], name, value)
+        elif table in ("", "parameters", f"platforms.{self.platform.name}"):
+            self.add_field(key, table, name, value)
+        else:
+            self.add_unknown_key(key)
+
+    def add_field(self, key: str, table: str, name: str, text: str) -> None:
+        places = {
+            "parameters": (self.workload.parameters, self.request.parameters, self.parameters),
+            f"platforms.{self.platform.name}": (self.platform.settings, self.request.settings, self.settings),
+        }
+        fitting = [
+            at
+            for at, (declared, _, _) in places.items()
+            if table in ("", at) and any(parameter.name == name for parameter in get_parameters(declared))
+        ]
+        if len(fitting) > 1:
+            ways = tuple(Suggestion(f"{SET_FLAG} {at}.{name}=…") for at in fitting)
+            self.add_problem(
+                "set-ambiguous", f"{name} is a parameter of the workload and a setting of the platform", key, ways
+            )
+            return
+        if not fitting:
+            self.add_unknown_key(key)
+            return
+        _, by_flag, taken = places[fitting[0]]
+        if name in by_flag and by_flag[name].value != "":
+            self.add_conflict(by_flag[name].origin.where, key)
+        elif name in taken:
+            self.add_conflict(taken[name].origin.where, key)
+        else:
+            taken[name] = Value(text, _make_origin(key))
+
+    def add_source(self, key: str, role: str, kind: str, text: str) -> None:
+        known = self.kinds.get(kind)
+        if role not in self.workload.roles or known is None or role not in known.roles:
+            self.add_unknown_key(key)
+        elif by_flag := next((one for one in self.request.sources if one.role == role), None):
+            self.add_conflict(by_flag.origin.where, key)
+        else:
+            origin, base = _make_origin(key), self.request.folder
+            self.sources.append(SourceText(role=role, kinds=(kind,), text=text, origin=origin, base=base))
+
+    def add_arguments(self, key: str, text: str) -> None:
+        try:
+            several = json.loads(text)
+        except ValueError:
+            several = None
+        if not isinstance(several, list) or not all(isinstance(one, str) for one in several):
+            ways = (Suggestion("-- --NAME=VALUE …"), Suggestion(f"{SET_FLAG} '{key}=[\"--NAME=VALUE\"]'"))
+            self.add_problem("set-malformed", f"{SET_FLAG} {key} takes a JSON list of texts", key, ways)
+        elif self.request.trainer_args is not None:
+            self.add_conflict("--", key)
+        elif self.arguments is not None:
+            self.add_conflict(f"{SET_FLAG} {key}", key)
+        else:
+            self.arguments = tuple(Value(one, _make_origin(key)) for one in several)
+
+    def add_conflict(self, where: str, key: str) -> None:
+        self.add_problem("options-conflict", f"{where} and {SET_FLAG} {redact(key)} contradict each other", key)
+
+    def add_unknown_key(self, key: str) -> None:
+        """A key that nothing has: the nearest one, or why there can be none."""
+        known = list(list_override_keys(self.workload, self.platform, self.kinds))
+        first, _, rest = key.partition(".")
+        code, title = "set-unknown-key", f"there is nothing called {redact(key)!r} to set"
+        why, ways = "", suggest_name(self._find_field(key) or key, known, prefix=f"{SET_FLAG} ")
+        if key in ("workload", "platform", "profile"):
+            why = "It decides what there is to set, and is named on the command line by itself."
+            ways = (Suggestion("robotrain … WORKLOAD" if key == "workload" else f"--{key} NAME"),)
+        elif first == "platforms" and rest.partition(".")[0] != self.platform.name:
+            why = f"The job goes to {self.platform.name}, and only its settings can be set."
+        elif first == "sources":
+            fitting = [one for one in known if one.startswith(f"sources.{rest.partition('.')[0]}.")]
+            ways = (
+                tuple(Suggestion(f"{SET_FLAG} {one}=…") for one in fitting)
+                if rest.count(".") == 0 and fitting
+                else ways
+            )
+        self.add_problem(code, title, key, ways, why)
+
+    def _find_field(self, key: str) -> str | None:
+        table, _, name = key.rpartition(".")
+        for declared in (self.workload.parameters, self.platform.settings):
+            if found := find_field(name, declared):
+                return f"{table}.{found}" if table else found
+        return None
+
+    def add_problem(self, code: str, title: str, key: str, ways: tuple[Suggestion, ...] = (), why: str = "") -> None:
+        where = f"{SET_FLAG} {redact(key)}"
+        self.problems.append(Problem(code=code, stage=Stage.USAGE, title=title, where=where, why=why, suggestions=ways))
+
+
+def _make_origin(key: str) -> Origin:
+    return Origin("flag", f"{SET_FLAG} {key}")

@@ -1,0 +1,302 @@
+"""robotrain.toml: values for all jobs of a project, at its top level and in profiles."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from robotrain.config.coerce import ValueTable
+from robotrain.config.request import Origin, Value
+from robotrain.errors import Problem, Stage, Suggestion, suggest_name
+from robotrain.redaction import redact
+from robotrain.store.files import PROJECT_FILE, find_project_file
+
+if TYPE_CHECKING:
+    from robotrain.plugins.manager import Plugins
+
+TABLE_KEYS = ("parameters", "workloads", "platforms")
+WORD_KEYS = ("platform", "workload", "terraform")
+JOB_KEYS = ("sources", "trainer_args")
+
+
+class ProjectLevel(NamedTuple):
+    """What the top of the file says, or one profile. parameters are of any workload, workloads of the one named."""
+
+    platform: Value | None = None
+    workload: Value | None = None
+    terraform: Value | None = None
+    parameters: Mapping[str, Value] = {}
+    workloads: Mapping[str, Mapping[str, Value]] = {}
+    platforms: Mapping[str, Mapping[str, Value]] = {}
+
+
+def parse_project_file(path: Path) -> tuple[ProjectLevel, dict[str, ProjectLevel] | None, list[Problem]]:
+    """The top of the file at `path`, its profiles by name (None where it cannot be read), and what is wrong with it."""
+    reader = _ProjectReader(os.path.relpath(path))
+    body = reader.load_file(path)
+    if body is None:
+        return ProjectLevel(), None, reader.problems
+    profiles = reader.read_tables(body.pop("profiles", {}), "profiles")
+    levels = {name: reader.read_level(table, f"profiles.{_format_key(name)}") for name, table in profiles.items()}
+    return reader.read_level(body, ""), levels, reader.problems
+
+
+class _ProjectReader:
+    """Takes the tables of one file apart, gathering problems. A value becomes the text a flag would have."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.problems: list[Problem] = []
+
+    def load_file(self, path: Path) -> dict[str, Any] | None:
+        """The file's tables, None where it cannot be read."""
+        import tomllib
+
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+            return tomllib.loads(text, parse_float=str)  # as written: 1e5 is no whole number here either
+        except tomllib.TOMLDecodeError as error:
+            line = re.search(r"line (\d+)", str(error))
+            where, why = (f"{self.name}:{line[1]}" if line else self.name), redact(f"{error}.")
+            self.problems.append(_make_problem("malformed", f"{PROJECT_FILE} is not TOML", where, why=why))
+        except UnicodeDecodeError:
+            self.problems.append(
+                _make_problem("unreadable", f"{PROJECT_FILE} cannot be read", self.name, "It is not UTF-8 text.")
+            )
+        except (RecursionError, ValueError):
+            title = f"{PROJECT_FILE} is nested deeper, or has a number longer, than any settings"
+            self.problems.append(_make_problem("malformed", title, self.name))
+        except OSError as error:
+            self.problems.append(
+                _make_problem("unreadable", f"{PROJECT_FILE} cannot be read", self.name, f"{error.strerror}.")
+            )
+        return None
+
+    def read_level(self, body: Mapping[str, Any], at: str) -> ProjectLevel:
+        """The top, or the profile whose table is `at`."""
+        for name in body:
+            if name not in (*WORD_KEYS, *TABLE_KEYS):
+                self.add_unknown_key(name, at)
+        before = f"{at}." if at else ""
+        return ProjectLevel(
+            platform=self.read_word(body, "platform", at),
+            workload=self.read_word(body, "workload", at),
+            terraform=self.read_word(body, "terraform", at),
+            parameters=self.read_values(body.get("parameters", {}), f"{before}parameters"),
+            workloads=self.read_named_tables(body.get("workloads"), f"{before}workloads"),
+            platforms=self.read_named_tables(body.get("platforms"), f"{before}platforms"),
+        )
+
+    def read_named_tables(self, body: Any, at: str) -> dict[str, dict[str, Value]]:
+        """A table of tables of values."""
+        return {
+            name: self.read_values(table, f"{at}.{_format_key(name)}")
+            for name, table in self.read_tables(body, at).items()
+        }
+
+    def read_tables(self, body: Any, at: str) -> dict[str, dict[str, Any]]:
+        """A table of tables; nothing where there is none."""
+        found = {}
+        for name, table in self.read_table({} if body is None else body, at).items():
+            if isinstance(table, dict):
+                found[name] = table
+            else:
+                self.add_problem(at, f"{redact(name)} must be a table, [{at}.{_format_key(name)}]")
+        return found
+
+    def read_values(self, body: Any, at: str) -> dict[str, Value]:
+        """A table of single values, as texts."""
+        table = self.read_table(body, at)
+        return {name: value for name in table if (value := self.read_value(table, name, at))}
+
+    def read_table(self, body: Any, at: str) -> dict[str, Any]:
+        if isinstance(body, dict):
+            return body
+        self.add_problem("", f"{at} must be a table, [{at}]")
+        return {}
+
+    def read_word(self, body: Mapping[str, Any], name: str, at: str) -> Value | None:
+        """The name of a platform or a workload, or Terraform's folder."""
+        if isinstance(body.get(name, ""), str):
+            return self.read_value(body, name, at)
+        self.add_problem(at, f"{name} must be a {'folder' if name == 'terraform' else 'name'} in quotes")
+        return None
+
+    def read_value(self, body: Mapping[str, Any], name: str, at: str) -> Value | None:
+        """The text of one value; None for an empty one, which counts as unset, and for what is no single value."""
+        value = body.get(name)
+        if isinstance(value, bool):
+            value = "true" if value else "false"
+        elif isinstance(value, int):
+            value = str(value)
+        elif isinstance(value, dict):
+            return Value(self.read_nested_table(value, name, at), Origin(PROJECT_FILE, self.format_place(at)))
+        elif value is not None and not isinstance(value, str):
+            title = "must be one value" if isinstance(value, list) else "is a date, and needs quotes"
+            self.add_problem(at, f"{redact(name)} {title}")
+            return None
+        return Value(value, Origin(PROJECT_FILE, self.format_place(at))) if value else None
+
+    def read_nested_table(self, body: dict[str, Any], name: str, at: str) -> ValueTable:
+        """A table in a value's place, for settings that are one."""
+        inner = f"{at}.{_format_key(name)}"
+        refusal = _make_problem("wrong", f"{redact(name)} must be one value", self.format_place(at))
+        entries = []
+        for key, entry in body.items():
+            if isinstance(entry, dict):
+                self.add_problem(inner, f"{redact(key)} must be one value")
+            elif value := self.read_value(body, key, inner):
+                entries.append((key, value))
+        return ValueTable(tuple(entries), refusal)
+
+    def format_place(self, at: str) -> str:
+        return f"{self.name} [{at}]" if at else self.name
+
+    def add_problem(self, at: str, title: str) -> None:
+        self.problems.append(_make_problem("wrong", title, self.format_place(at)))
+
+    def add_unknown_key(self, name: str, at: str) -> None:
+        known = (*WORD_KEYS, *TABLE_KEYS, *(() if at else ("profiles",)))
+        why = f"Known: {', '.join(known)}."
+        if name in JOB_KEYS:
+            why = f"{name} belongs to a job, in a job file or on the command line; this file holds what jobs share."
+        title = f"{PROJECT_FILE} has no key {redact(name)!r}"
+        ways = () if name in JOB_KEYS else suggest_name(name, known)
+        self.problems.append(_make_problem("unknown-key", title, self.format_place(at), why, ways))
+
+
+def _format_key(name: str) -> str:
+    """A key as TOML writes it, fit to be shown."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{redact(name)}"'
+
+
+def _make_problem(code: str, title: str, where: str, why: str = "", instead: tuple[Suggestion, ...] = ()) -> Problem:
+    return Problem(
+        code=f"project-file-{code}", stage=Stage.PARSE, title=title, where=where, why=why, suggestions=instead
+    )
+
+
+class Project(NamedTuple):
+    """The file as one profile reads it. folder: what relative names start from. levels: the profile's, then the top."""
+
+    folder: Path
+    levels: tuple[ProjectLevel, ...] = ()
+    profiles: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def platform(self) -> Value | None:
+        """The platform it chooses."""
+        return next((level.platform for level in self.levels if level.platform), None)
+
+    @property
+    def workload(self) -> Value | None:
+        """The workload it chooses."""
+        return next((level.workload for level in self.levels if level.workload), None)
+
+    @property
+    def terraform(self) -> Value | None:
+        """The folder of Terraform's state that it names."""
+        return next((level.terraform for level in self.levels if level.terraform), None)
+
+    def list_parameters(self, workload: str) -> list[Mapping[str, Value]]:
+        """Values for a workload's parameters, the strongest table first."""
+        return [table for level in self.levels for table in (level.workloads.get(workload, {}), level.parameters)]
+
+    def list_settings(self, platform: str) -> list[Mapping[str, Value]]:
+        """Values for a platform's settings, the strongest table first."""
+        return [level.platforms.get(platform, {}) for level in self.levels]
+
+
+def load_project(folder: Path, profile: Value | None = None) -> Project | None:
+    """What counts for a working folder, with the profile that `profile` names; None where nothing was said at all."""
+    path = find_project_file(folder)
+    if path is not None:
+        return _read_project(path, profile)
+    if profile is None:
+        return None
+    return Project(
+        folder=folder,
+        problems=(_make_unknown_profile_problem(profile, f"There is no {PROJECT_FILE} here, nor above."),),
+    )
+
+
+def _read_project(path: Path, profile: Value | None) -> Project:
+    """The file with a profile; a file that cannot be read says nothing, and is not said to lack the profile."""
+    pass
+    from robotrain.redaction import redact
+
+    top, profiles, problems = parse_project_file(path)
+    levels = [top]
+    if profile and profiles is not None:
+        if profile.value in profiles:
+            levels.insert(0, profiles[profile.value])
+        else:
+            why = f"Profiles of {PROJECT_FILE}: {', '.join(map(redact, profiles)) or 'none'}."
+            problems.append(_make_unknown_profile_problem(profile, why, profiles))
+    return Project(folder=path.parent, levels=tuple(levels), profiles=tuple(profiles or ()), problems=tuple(problems))
+
+
+def find_unknown_tables(project: Project, plugins: Plugins) -> Iterator[Problem]:
+    """Parameters that no installed workload has, and tables for what is not installed, which may be misspelt."""
+    from robotrain_runtime.contract.parameter import get_parameters
+
+    said = {name: value for level in project.levels for name, value in level.parameters.items()}
+    if said:
+        known = [one.name for workload in plugins.workloads().values() for one in get_parameters(workload.parameters)]
+        yield from (
+            _make_unknown_parameter_problem(name, value, known) for name, value in said.items() if name not in known
+        )
+    for level in project.levels:
+        for family, tables in (("workload", level.workloads), ("platform", level.platforms)):
+            installed = plugins.list_names(family)
+            strangers = {name: table for name, table in tables.items() if name not in installed}
+            yield from (
+                _make_unknown_table_problem(family, name, table, installed) for name, table in strangers.items()
+            )
+
+
+def _make_unknown_parameter_problem(name: str, value: Value, known: Iterable[str]) -> Problem:
+    from robotrain.errors import Problem, Stage, suggest_name
+    from robotrain.redaction import redact
+
+    return Problem(
+        code="project-file-unknown-key",
+        stage=Stage.PARSE,
+        title=f"no workload has a parameter {redact(name)!r}",
+        where=value.origin.where,
+        suggestions=suggest_name(name, known),
+    )
+
+
+def _make_unknown_table_problem(
+    family: str, name: str, table: Mapping[str, Value], installed: Iterable[str]
+) -> Problem:
+    from robotrain.errors import Problem, Stage, suggest_name
+    from robotrain.redaction import redact
+
+    return Problem(
+        code="project-file-strange-table",
+        stage=Stage.PARSE,
+        severity="warning",
+        title=f"{PROJECT_FILE} has a table for {family} {redact(name)!r}, and none of that name is installed",
+        where=next((value.origin.where for value in table.values()), ""),
+        suggestions=suggest_name(name, installed),
+    )
+
+
+def _make_unknown_profile_problem(profile: Value, why: str, known: Iterable[str] = ()) -> Problem:
+    from robotrain.errors import Problem, Stage, suggest_name
+    from robotrain.redaction import redact
+
+    return Problem(
+        code="profile-unknown",
+        stage=Stage.USAGE,
+        title=f"there is no profile {redact(str(profile.value))!r}",
+        where=profile.origin.where,
+        why=why,
+        suggestions=suggest_name(str(profile.value), known, prefix="--profile "),
+    )

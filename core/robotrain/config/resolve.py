@@ -1,0 +1,241 @@
+"""From a request to a job: the first value wins, each is coerced once, and its origin is kept.
+
+Each value is coerced once, whichever of them said it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from robotrain_runtime.contract.parameter import get_parameters
+
+from robotrain.config.coerce import coerce_values, list_fields
+from robotrain.config.layers import LayerStack, make_platform_layer
+from robotrain.config.request import Origin, Value
+from robotrain.config.sources import JobInputs, collect_sources
+from robotrain.errors import Problem, Stage, Suggestion, select_errors, suggest_name
+from robotrain.model.job import Job
+from robotrain.redaction import holds_secret, redact
+
+if TYPE_CHECKING:
+    from robotrain.config.project_file import Project
+    from robotrain.config.request import Request
+    from robotrain.model.platform import Platform
+    from robotrain.model.source import SourceKind
+    from robotrain.model.workload import Workload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """A settled job and how it came to be: the winning raw value of each field, and of each trainer argument.
+
+    unread: the parameters and roles for which something was given that could not be read.
+    """
+
+    job: Job
+    settings: Any
+    parameters: Mapping[str, Value]
+    platform_settings: Mapping[str, Value]
+    trainer_args: tuple[Value, ...]
+    replaced_args: tuple[Value, ...]
+    inputs: JobInputs
+    problems: tuple[Problem, ...]
+    unread: frozenset[str] = frozenset()
+
+
+def resolve_job(
+    request: Request, workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]
+) -> Resolution:
+    """Settle every value. What does not fit is among the problems, its default in its place."""
+    file, project = request.file, request.project
+    in_file = file.parameters if file else {}
+    for_platform = file.platforms.get(platform.name, {}) if file else {}
+    in_workload = project.list_parameters(workload.name) if project else []
+    in_platform = project.list_settings(platform.name) if project else []
+    stack = LayerStack(request)
+    settings = stack.resolve_values(platform.settings, request.settings, for_platform, in_platform)
+    typed_settings, wrong_settings = coerce_values(platform.settings, settings)
+    as_sent = request.complete and not request.settings
+    weakest = [] if as_sent or wrong_settings else make_platform_layer(platform, typed_settings)
+    weakest += [lambda parameter: request.previous_defaults.get(parameter.name)]
+    parameters = stack.resolve_values(workload.parameters, request.parameters, in_file, in_workload, weakest)
+    typed_parameters, wrong_parameters = coerce_values(workload.parameters, parameters)
+    inputs = collect_sources(request, workload.roles, kinds, platform.capabilities)
+    arguments = collect_trainer_args(request)
+    wrong_layers = list(stack.problems())
+    job = Job(
+        workload=workload.name,
+        parameters=list_fields(typed_parameters),
+        sources=tuple(one.job_source for one in inputs.chosen),
+        trainer_args=tuple(str(argument.value) for argument in arguments),
+        profile=workload.profile,
+    )
+    problems = [
+        *(file.problems if file else ()),
+        *(problem for layer in request.variables for problem in layer.problems),
+        *(project.problems if project else ()),
+        *_find_unknown_fields([in_file], workload.parameters, f"workload {workload.name}"),
+        *_find_unknown_fields([for_platform], platform.settings, f"platform {platform.name}"),
+        *(_check_project(project, workload, platform) if project else ()),
+        *inputs.problems,
+        *wrong_layers,
+        *wrong_parameters,
+        *wrong_settings,
+        *_find_missing_sources(inputs, workload, platform, kinds, request),
+        *_find_misplaced_args(arguments, workload, platform, request.flags),
+        *_find_secrets(arguments, workload),
+    ]
+    return Resolution(
+        job=job,
+        settings=typed_settings,
+        parameters=parameters,
+        platform_settings=settings,
+        trainer_args=arguments,
+        replaced_args=(file.trainer_args if file and request.trainer_args is not None else None) or (),
+        inputs=inputs,
+        problems=tuple(problems),
+        unread=request.unread
+        | inputs.unread
+        | _find_unread_parameters(parameters, wrong_parameters)
+        | _find_unread_parameters(in_file, wrong_layers),
+    )
+
+
+def _find_unread_parameters(given: Mapping[str, Value], wrong: Sequence[Problem]) -> frozenset[str]:
+    """The parameters whose values are among what is wrong, told by where they were said."""
+    places = {problem.where for problem in wrong if problem.where}
+    return frozenset(name for name, one in given.items() if (one.origin.where or one.origin.layer) in places)
+
+
+def collect_trainer_args(request: Request) -> tuple[Value, ...]:
+    """What goes to the trainer as it is: those said now replace those of the job file."""
+    if request.trainer_args is not None:
+        after = Origin("flag", "after --")
+        return tuple(one if isinstance(one, Value) else Value(one, after) for one in request.trainer_args)
+    return (request.file.trainer_args if request.file else None) or ()
+
+
+def _check_project(project: Project, workload: Workload, platform: Platform) -> Iterator[Problem]:
+    """Keys of robotrain.toml that the workload and the platform it names do not have."""
+    tables = [level.workloads.get(workload.name, {}) for level in project.levels]
+    yield from _find_unknown_fields(tables, workload.parameters, f"workload {workload.name}", "project")
+    yield from _find_unknown_fields(
+        project.list_settings(platform.name), platform.settings, f"platform {platform.name}", "project"
+    )
+
+
+def _find_unknown_fields(
+    tables: Sequence[Mapping[str, Value]], declared: type, owner: str, file: str = "job"
+) -> Iterator[Problem]:
+    known = [parameter.name for parameter in get_parameters(declared)]
+    for table in tables:
+        for name, value in table.items():
+            if name not in known:
+                yield Problem(
+                    code=f"{file}-file-unknown-key",
+                    stage=Stage.PARSE,
+                    title=f"{owner} has no setting {redact(name)!r}",
+                    where=value.origin.where,
+                    suggestions=suggest_name(find_field(name, declared) or name, known),
+                )
+
+
+def find_field(spelling: str, declared: type) -> str | None:
+    """The field that a flag's spelling names: `training_steps` of `steps`, `--steps` or `training-steps`."""
+    wanted = spelling.lstrip("-").replace("-", "_")
+    for parameter in get_parameters(declared):
+        if wanted in (parameter.name, *(flag.lstrip("-").replace("-", "_") for flag in parameter.flags)):
+            return parameter.name
+    return None
+
+
+def _find_missing_sources(
+    inputs: JobInputs,
+    workload: Workload,
+    platform: Platform,
+    kinds: Mapping[str, SourceKind],
+    request: Request,
+) -> Iterator[Problem]:
+    """Roles that nobody filled; not where somebody tried, and what is wrong with that is said already."""
+    tried = bool(select_errors((*inputs.problems, *(request.file.problems if request.file else ()))))
+    for role, rule in workload.roles.items():
+        if not rule.required or tried or role in request.unread or any(one.role == role for one in inputs.chosen):
+            continue
+        fitting = platform.capabilities.list_accepted_kinds(role, kinds)
+        yield Problem(
+            code="source-missing",
+            stage=Stage.RESOLVE,
+            title=f"{workload.name} needs a {role}",
+            suggestions=tuple(Suggestion(f"{kind.roles[role].flag} {kind.form}", kind.help) for kind in fitting),
+        )
+
+
+def _find_misplaced_args(
+    arguments: Sequence[Value], workload: Workload, platform: Platform, flags: Collection[str]
+) -> Iterator[Problem]:
+    """Trainer arguments that robotrain sets itself, or that are options of robotrain on the wrong side of `--`."""
+    own = dict.fromkeys(flags, "robotrain")
+    own |= {flag: "workload " + workload.name for p in get_parameters(workload.parameters) for flag in p.flags}
+    own |= {flag: "platform " + platform.name for p in get_parameters(platform.settings) for flag in p.flags}
+    hints = {**workload.option_hints, **platform.option_hints}
+    for argument in arguments:
+        name = str(argument.value).partition("=")[0]
+        if name in workload.managed_options:
+            yield _make_argument_problem(
+                "owned", f"robotrain sets {name} itself", argument, Suggestion(workload.managed_options[name])
+            )
+        elif name in hints and name not in own:
+            where = platform.name if name in platform.option_hints else workload.name
+            title = f"{name} is no option of {workload.program}, and {where} takes none of that name"
+            yield _make_argument_problem("misplaced", title, argument, why=hints[name])
+        elif name in own:
+            title = f"{name} is an option of {own[name]}, not of {workload.program}"
+            yield _make_argument_problem("misplaced", title, argument, Suggestion(name, "before --"))
+
+
+def _make_argument_problem(kind: str, title: str, argument: Value, *ways: Suggestion, why: str = "") -> Problem:
+    return Problem(
+        code=f"trainer-arg-{kind}",
+        stage=Stage.RESOLVE,
+        title=title,
+        where=argument.origin.where,
+        given=str(argument.value).partition("=")[0],
+        why=why,
+        suggestions=ways,
+    )
+
+
+def _find_secrets(arguments: Sequence[Value], workload: Workload) -> Iterator[Problem]:
+    for argument in arguments:
+        if holds_secret(str(argument.value)):
+            yield Problem(
+                code="secret-in-job",
+                stage=Stage.RESOLVE,
+                title=f"an argument of {workload.program} holds what looks like a secret",
+                where=argument.origin.where,
+                given=redact(str(argument.value)),
+                why="A job is written into plans and records in the clear.",
+            )
+
+
+def list_resolved_values(resolution: Resolution) -> Iterator[dict[str, Any]]:
+    """Sources, parameters, settings and trainer arguments, in this order: name, value, origin, overrode."""
+    for one in resolution.inputs.chosen:
+        lost = [text for text in resolution.inputs.overrode if text.role == one.role]
+        losers = [{"value": redact(text.text), "origin": str(text.origin)} for text in lost]
+        yield _make_value_row(one.role, f"{one.source.kind} {one.source}", one.origin, losers)
+    settled = dict(resolution.job.parameters) | dict(list_fields(resolution.settings))
+    for name, value in {**resolution.parameters, **resolution.platform_settings}.items():
+        losers = [{"value": redact(str(loser.value)), "origin": str(loser.origin)} for loser in value.overrode]
+        shown = settled[name]
+        yield _make_value_row(name, redact(shown) if isinstance(shown, str) else shown, value.origin, losers)
+    losers = [{"value": redact(lost.value), "origin": str(lost.origin)} for lost in resolution.replaced_args]
+    for argument in resolution.trainer_args:
+        yield _make_value_row("trainer_args", redact(argument.value), argument.origin, losers)
+        losers = []  # all of the file's were replaced by all of these: said once
+
+
+def _make_value_row(name: str, value: Any, origin: Any, losers: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"name": name, "value": value, "origin": str(origin), "overrode": losers}

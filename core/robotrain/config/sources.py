@@ -1,0 +1,284 @@
+"""From typed texts to typed sources: one level of origin wins a role whole, and only within it can inputs conflict."""
+
+from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from robotrain_runtime.contract.document import JobSource, RoleName
+
+from robotrain.config.request import Origin, Request, SourceText, make_variable_name
+from robotrain.errors import Problem, Stage, Suggestion, suggest_name
+from robotrain.model.source import RoleFlag, Source, SourceError, SourceKind
+from robotrain.model.workload import Role
+from robotrain.redaction import holds_secret, redact
+
+if TYPE_CHECKING:
+    from robotrain.config.job_file import JobFile
+    from robotrain.model.capabilities import Capabilities
+
+MAX_SOURCES = 64
+"""Sources in one role; more is a mistake of a script (contract C.1 and C.2)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """A parsed source in its role, and where it was said."""
+
+    role: str
+    source: Source
+    origin: Origin
+
+    @property
+    def job_source(self) -> JobSource:
+        """As the job and its document hold it."""
+        return JobSource(role=cast("RoleName", self.role), kind=self.source.kind, uri=str(self.source))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobInputs:
+    """The sources of a job. overrode: texts of weaker levels that a stronger one replaced. unread: roles for which
+    something was given that names no source.
+    """
+
+    chosen: tuple[Input, ...]
+    overrode: tuple[SourceText, ...]
+    problems: tuple[Problem, ...]
+    unread: frozenset[str] = frozenset()
+
+
+def collect_sources(
+    request: Request,
+    roles: Mapping[str, Role],
+    kinds: Mapping[str, SourceKind],
+    capabilities: Capabilities | None = None,
+) -> JobInputs:
+    """Every role's sources, from the strongest level that names any. can: what the platform takes, where it is known:
+    kinds that it refuses are not offered.
+    """
+    problems: list[Problem] = []
+    chosen: list[Input] = []
+    overrode: list[SourceText] = []
+    unread: set[str] = set()
+    levels = [
+        list(request.sources),
+        list(_read_file_sources(request.file, kinds, roles, problems)),
+        *_read_variable_sources(request, roles, kinds),
+    ]
+    for role, rule in roles.items():
+        said = [texts for level in levels if (texts := [text for text in level if text.role == role])]
+        texts = said[0] if said else []
+        overrode += [text for level in said[1:] for text in level]
+        problems += _find_conflicts(texts, role, rule, kinds)
+        for text in texts:
+            parsed = _parse_source(text, kinds, capabilities)
+            if isinstance(parsed, Problem):
+                problems.append(parsed)
+                unread.add(role)
+            else:
+                chosen.append(Input(role=role, source=parsed, origin=text.origin))
+                problems += _describe_meanings(text, parsed, kinds)
+    problems += _find_warnings(chosen, kinds)
+    return JobInputs(chosen=tuple(chosen), overrode=tuple(overrode), problems=tuple(problems), unread=frozenset(unread))
+
+
+def list_source_variables(flag: RoleFlag) -> tuple[str, ...]:
+    """The environment names of a source flag, robotrain's own first."""
+    return (make_variable_name(flag.flag), *flag.env)
+
+
+def _read_file_sources(
+    file: JobFile | None, kinds: Mapping[str, SourceKind], roles: Mapping[str, Role], problems: list[Problem]
+) -> Iterator[SourceText]:
+    if file is None:
+        return
+    for source in file.sources:
+        fitting = [name for name, kind in kinds.items() if source.role in kind.roles]
+        if source.role not in roles:
+            problems.append(_make_unknown_problem("role", source.role, list(roles), source.where))
+        elif source.kind not in fitting:
+            problems.append(_make_unknown_problem("source kind", source.kind, fitting, source.where))
+        else:
+            of = (source.kind,)
+            yield SourceText(role=source.role, kinds=of, text=source.text, origin=source.origin, base=file.folder)
+
+
+def _read_variable_sources(
+    request: Request, roles: Mapping[str, Role], kinds: Mapping[str, SourceKind]
+) -> Iterator[list[SourceText]]:
+    for layer in request.variables:
+        texts = []
+        for role in roles:
+            for flag, names in _group_by_flag(kinds, role).items():
+                if (value := layer.find_first(list_source_variables(flag))) is None:
+                    continue
+                for text in _split_list(str(value.value)):
+                    one = SourceText(role=role, kinds=names, text=text, origin=value.origin, base=request.folder)
+                    texts.append(one)
+        yield texts
+
+
+def _group_by_flag(kinds: Mapping[str, SourceKind], role: str) -> dict[RoleFlag, tuple[str, ...]]:
+    found: dict[RoleFlag, tuple[str, ...]] = {}
+    for name, kind in kinds.items():
+        if role in kind.roles:
+            found[kind.roles[role]] = (*found.get(kind.roles[role], ()), name)
+    return found
+
+
+def _split_list(text: str) -> Sequence[str]:
+    """One value, or those of a JSON list: how the reference's `BLOB_URLS` holds several."""
+    if text.lstrip().startswith("["):
+        try:
+            several = json.loads(text)
+        except ValueError:
+            return [text]
+        if isinstance(several, list) and all(isinstance(part, str) for part in several):
+            return several
+    return [text]
+
+
+def _parse_source(text: SourceText, kinds: Mapping[str, SourceKind], can: Capabilities | None) -> Source | Problem:
+    candidates = [kinds[name] for name in text.kinds]
+    fitting = [kind for kind in candidates if kind.recognizes(text.text)]
+    taken = [kind for kind in fitting if can and can.source(text.role, kind)]  # two may read such an address
+    kind = next(iter((*taken, *fitting)), candidates[0])
+    meant = kind.title if fitting else " or ".join(one.title for one in candidates)
+    try:
+        source = kind.parse(text.text, text.base)
+        if text.role not in getattr(kinds.get(source.kind), "roles", ()):  # a kind may answer with one of another kind
+            raise SourceError(f"It stands for a {source.kind}, and no such {text.role} is installed here.")
+        if holds_secret(str(source)):  # of a kind that does not see to it
+            raise SourceError("It holds what looks like a secret, and a job is kept and sent in the clear.")
+        return source
+    except SourceError as error:
+        return Problem(
+            code=f"{kind.name.replace('_', '-')}-invalid",
+            stage=Stage.PARSE,
+            title=f"{kind.roles[text.role].flag} takes {meant}, and this is none that can be used",
+            where=text.origin.where,
+            given=redact(text.text, _list_schemes(kinds)),
+            why=error.why,
+            suggestions=_suggest_sources(text, kind, error, _list_possible_kinds(text.role, kinds, can)),
+        )
+
+
+def _describe_meanings(text: SourceText, source: Source, kinds: Mapping[str, SourceKind]) -> Iterator[Problem]:
+    """What was looked up is told, so that nobody has to guess."""
+    for name in text.kinds:
+        if said := kinds[name].describe_meaning(text.text, source):
+            title = f"{text.role}: {redact(said)}"
+            yield Problem(code="source-found", stage=Stage.PARSE, severity="note", title=title)
+
+
+def _list_schemes(kinds: Mapping[str, SourceKind]) -> tuple[str, ...]:
+    return tuple(scheme for kind in kinds.values() for scheme in kind.schemes)
+
+
+def _suggest_sources(
+    text: SourceText, kind: SourceKind, error: SourceError, offered: Mapping[str, SourceKind]
+) -> tuple[Suggestion, ...]:
+    """What to type instead. offered: the kinds that could take the text in its role."""
+    own = kind.roles[text.role].flag
+    if error.suggestion:
+        whole = error.suggestion.startswith(("-", "robotrain "))
+        return (Suggestion(error.suggestion if whole else f"{own} {error.suggestion}"),)
+    for other in offered.values():
+        if other is not kind and other.recognizes(text.text):
+            try:
+                return (Suggestion(f"{other.roles[text.role].flag} {other.parse(text.text, text.base)}"),)
+            except SourceError:
+                return (Suggestion(f"{other.roles[text.role].flag} {other.form}"),)
+    sharing = [offered[name] for name in text.kinds if name in offered] or [kind]
+    return tuple(Suggestion(f"{own} {one.form}", one.title if len(sharing) > 1 else "") for one in sharing)
+
+
+def _list_possible_kinds(role: str, kinds: Mapping[str, SourceKind], can: Capabilities | None) -> dict[str, SourceKind]:
+    """The kinds for a role, without those that the platform says no to."""
+    refused = [name for name, kind in kinds.items() if can and can.source(role, kind).level in ("no", "not_yet")]
+    return {name: kind for name, kind in kinds.items() if role in kind.roles and name not in refused}
+
+
+def _find_conflicts(
+    texts: Sequence[SourceText], role: str, rule: Role, kinds: Mapping[str, SourceKind]
+) -> Iterator[Problem]:
+    """What cannot stand together within one level."""
+    for kind in kinds.values():
+        if role not in kind.roles:
+            continue
+        own = [text for text in texts if kind.name in text.kinds]
+        if len(own) > 1 and not kind.roles[role].repeatable:
+            ways = _suggest_single_sources(own) if rule.many else ()  # else they are told below
+            yield _make_usage_problem(
+                "source-repeated", f"{kind.roles[role].flag} can be given once", own[1], instead=ways
+            )
+        if own and kind.roles[role].exclusive and len(own) < len(texts):
+            other = next(text for text in texts if kind.name not in text.kinds)
+            title = f"{own[0].origin.where} and {other.origin.where} both name the {role}"
+            beside = kind.roles[role].combine_hint
+            ways = (Suggestion(beside, f"as the local name beside {other.origin.where}"),) if beside else ()
+            ways += _suggest_single_sources((own[0], other))
+            yield _make_usage_problem(
+                "sources-conflict", title, own[0], why=f"{kind.title} stand alone in a job.", instead=ways
+            )
+    if len(texts) > 1 and not rule.many:
+        flags = list(dict.fromkeys(redact(text.origin.where) for text in texts))
+        title = f"this workload takes one {role}, and {' and '.join(flags)} name {len(texts)}"
+        yield _make_usage_problem("source-repeated", title, texts[1], instead=_suggest_single_sources(texts))
+    for typed in dict.fromkeys(text.kinds for text in texts):
+        own = [text for text in texts if text.kinds == typed]
+        if len(own) > MAX_SOURCES:
+            title = f"a job takes at most {MAX_SOURCES} {kinds[typed[0]].title}; this one names {len(own)}"
+            yield _make_usage_problem("sources-too-many", title, own[MAX_SOURCES])
+
+
+def _suggest_single_sources(texts: Sequence[SourceText]) -> tuple[Suggestion, ...]:
+    """One of them, where all were typed as flags."""
+    if not all(text.origin.where.startswith("-") for text in texts):
+        return ()
+    return tuple(Suggestion(f"{text.origin.where} {redact(text.text)}", "alone") for text in texts)
+
+
+def _find_warnings(inputs: Sequence[Input], kinds: Mapping[str, SourceKind]) -> Iterator[Problem]:
+    seen: set[tuple[str, str]] = set()
+    for one in inputs:
+        sentences = list(kinds[one.source.kind].warn(one.source))
+        if (one.role, str(one.source)) in seen:
+            sentences.append("it is given twice, and would be used twice")
+        seen.add((one.role, str(one.source)))
+        for sentence in sentences:
+            yield Problem(
+                code="source-doubtful",
+                stage=Stage.PARSE,
+                severity="warning",
+                title=sentence,
+                where=one.origin.where,
+                given=str(one.source),
+            )
+
+
+def _make_usage_problem(
+    code: str, title: str, text: SourceText, why: str = "", instead: tuple[Suggestion, ...] = ()
+) -> Problem:
+    return Problem(
+        code=code,
+        stage=Stage.USAGE,
+        title=title,
+        where=text.origin.where,
+        given=redact(text.text),
+        why=why,
+        suggestions=instead,
+    )
+
+
+def _make_unknown_problem(what: str, name: str, known: Sequence[str], where: str) -> Problem:
+    return Problem(
+        code="job-file-unknown-key",
+        stage=Stage.PARSE,
+        title=f"no {what} is called {redact(name)!r}",
+        where=where,
+        why=f"Known: {', '.join(known)}.",
+        suggestions=suggest_name(name, known),
+    )

@@ -1,0 +1,229 @@
+"""An image with a workload's environments: its Dockerfile and its build context.
+
+Nothing of the build context stays in the image, and no package host and no secret is named: pip and uv read the
+configuration of whoever builds, mounted as a secret while they run.
+"""
+
+import contextlib
+import hashlib
+import importlib
+import io
+import json
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from robotrain import __version__
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.model.source import SourceKind
+from robotrain.model.workload import Workload
+from robotrain.submission.packing import pack_modules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedEnvironment:
+    """An environment to bake. name: of the file that is its lock. python: its version, or a range of which any does.
+
+    gib: the disk it needs.
+    """
+
+    name: str
+    lock: bytes
+    python: str
+    gib: float
+
+    @property
+    def digest(self) -> str:
+        """What a run finds it by."""
+        return hashlib.sha256(self.lock).hexdigest()[:16]
+
+
+def find_locked_environments(workload: Workload, kinds: Iterable[SourceKind]) -> list[LockedEnvironment]:
+    """Each once, the workload's own first: the one that it declares, also where some of its jobs choose another.
+
+    Raises Rejected, OSError.
+    """
+    halves = [
+        half
+        for kind in kinds
+        if kind.container_plugin and {*kind.roles} & {*workload.roles}
+        for half in [kind.container_plugin]
+    ]
+    found: dict[bytes, LockedEnvironment] = {}
+    for declared in filter(None, [_load_environment(workload.container_plugin), *map(_load_environment, halves)]):
+        lock = Path(declared.lock).read_bytes()
+        name = _choose_lock_name(Path(declared.lock), lock, found.values())
+        found.setdefault(lock, LockedEnvironment(name=name, lock=lock, python=declared.python, gib=declared.gib))
+    return list(found.values())
+
+
+def _load_environment(container_plugin: str) -> Any:
+    """The `ENVIRONMENT` of a container half, or of what carries its sources; None when it has none."""
+    module = _import_container_plugin(container_plugin)
+    if carrier := getattr(module, "CARRIER", None):
+        module = _import_container_plugin(carrier)
+    return getattr(module, "ENVIRONMENT", None)
+
+
+def _import_container_plugin(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        title = f"the container half {name} cannot be imported: {error}"
+        raise Rejected([Problem(code="half-missing", stage=Stage.USAGE, title=title)]) from None
+
+
+def _choose_lock_name(path: Path, lock: bytes, others: Iterable[LockedEnvironment]) -> str:
+    """The file's own name; another lock that has it already gets company."""
+    names: Iterator[str] = (other.name for other in others if other.lock != lock)
+    return f"{path.stem}-{hashlib.sha256(lock).hexdigest()[:8]}{path.suffix}" if path.name in names else path.name
+
+
+IMAGE_FOLDER = "/opt/robotrain"
+"""Where a run looks for what its image holds."""
+CONTEXT_MOUNT = "/tmp/robotrain-image"
+CACHE_MOUNT = "/var/cache/robotrain-image"
+RUNTIME_PACKAGE = "robotrain_runtime"
+UV_REQUIREMENTS = f"{RUNTIME_PACKAGE}/environments/uv.txt"
+LOCKS_FOLDER = "locks"
+MOUNTS = (
+    f"--mount=type=bind,target={CONTEXT_MOUNT}",
+    f"--mount=type=cache,target={CACHE_MOUNT}",
+    "--mount=type=secret,id=pip,target=/etc/pip.conf",
+    "--mount=type=secret,id=uv,target=/etc/uv/uv.toml",
+)
+HEADER = """\
+# {image} with what {workload} jobs run in, so that no run builds it. Written by robotrain {version}, and
+# not built here: build it in this folder, where there is a Docker (BuildKit) or a buildah.
+#
+#   docker build -t NAME .
+#   docker build -t NAME --secret id=pip,src=PIP.CONF --secret id=uv,src=UV.TOML .   with your own package index
+#
+# A run finds these by the digests of their locks and builds nothing, as long as its locks are the same:
+{listed}
+# Of an image that holds the locked torch for this Python, that torch is used and not fetched.
+"""
+
+
+def format_dockerfile(workload: str, image: str, locked: Sequence[LockedEnvironment], uv: str, version: str) -> str:
+    """The whole file. uv: its pinned version. version: of robotrain."""
+    width = max(len(one.name) for one in locked)
+    listed = "\n".join(f"#   {one.name:<{width}}  {one.digest}  (Python {one.python})" for one in locked)
+    head = HEADER.format(image=image, workload=workload, version=version, listed=listed)
+    lines = [f"ARG BASE={image}", "FROM ${BASE}", *_list_layers(locked, uv)]
+    return head + "\n" + "\n".join(lines) + "\n"
+
+
+def default_image(python: str) -> str:
+    """An official image with the newest Python that an environment takes."""
+    return f"python:{(re.findall(r'[^-]+', python) or ['3'])[-1]}-slim"
+
+
+def _list_layers(locked: Sequence[LockedEnvironment], uv: str) -> Iterator[str]:
+    """Smallest first: a layer that did not change is not built again."""
+    flags = "--no-deps --require-hashes --only-binary :all:"
+    pip = f"PIP_CACHE_DIR={CACHE_MOUNT}/pip python3 -m pip install --disable-pip-version-check {flags}"
+    yield _run_instruction(f"{pip} --target {IMAGE_FOLDER}/uv/{uv} -r {CONTEXT_MOUNT}/{UV_REQUIREMENTS}")
+    uses = (
+        f"UV_CACHE_DIR={CACHE_MOUNT}/uv UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1"  # else each container compiles it anew
+    )
+    start = f"{uses} PYTHONPATH={CONTEXT_MOUNT} python3 -B -m {RUNTIME_PACKAGE} environment"
+    for one in sorted(locked, key=lambda one: one.gib):
+        what = f"{CONTEXT_MOUNT}/{LOCKS_FOLDER}/{one.name} --python {one.python} --gib {one.gib:g}"
+        yield _run_instruction(f"{start} {what} --cache {IMAGE_FOLDER}")
+
+
+def _run_instruction(command: str) -> str:
+    return "RUN " + " \\\n    ".join([*MOUNTS, command])
+
+
+MARKER_FILE = "robotrain-image.json"
+DOCKERFILE_NAME = "Dockerfile"
+MARKER_SCHEMA = 1
+
+
+def build_context_files(workload: str, image: str, locked: Sequence[LockedEnvironment]) -> dict[str, bytes]:
+    """Each file by its path; equal arguments give equal bytes."""
+    with zipfile.ZipFile(io.BytesIO(pack_modules(()).archive)) as packed:
+        runtime = {name: packed.read(name) for name in packed.namelist()}
+    pinned = re.search(r"^uv==(\S+)", runtime[UV_REQUIREMENTS].decode(), re.MULTILINE)
+    assert pinned is not None
+    text = format_dockerfile(workload, image, locked, pinned[1], __version__)
+    locks = {f"{LOCKS_FOLDER}/{one.name}": one.lock for one in locked}
+    return {DOCKERFILE_NAME: text.encode(), **locks, **runtime}
+
+
+def write_context(content: Mapping[str, bytes], folder: Path) -> None:
+    """Make `folder` hold that alone, in one step. Raises Rejected when it holds what is not ours, OSError."""
+    folder = Path(os.path.abspath(folder))
+    earlier = _is_earlier_context(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch, aside = (folder.with_name(f".{folder.name}.{os.urandom(4).hex()}.{end}") for end in ("new", "old"))
+    try:
+        _fill_folder(scratch, content)
+        if earlier:
+            os.rename(folder, aside)
+        os.rename(scratch, folder)
+    except BaseException:
+        if aside.exists():
+            os.rename(aside, folder)
+        raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _fill_folder(folder: Path, content: Mapping[str, bytes]) -> None:
+    listed = {path: hashlib.sha256(body).hexdigest() for path, body in content.items()}
+    about = json.dumps({"schema": MARKER_SCHEMA, "robotrain": __version__, "files": listed}, indent=1) + "\n"
+    for path, body in {**content, MARKER_FILE: about.encode()}.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(body)
+
+
+def _is_earlier_context(folder: Path) -> bool:
+    """Whether it holds what we wrote there earlier, and nothing else. Raises Rejected for any other content."""
+    if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
+        return False
+    if not folder.is_dir():
+        raise Rejected([_folder_in_use_problem(folder, "It is a file.")])
+    listed = _read_listed_digests(folder)
+    if listed is None:
+        raise Rejected([_folder_in_use_problem(folder, "Nothing of yours is overwritten.")])
+    present = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()}
+    changed = sorted(
+        name for name, path in present.items() if name != MARKER_FILE and _file_digest(path) != listed.get(name)
+    )
+    if changed := [name for name in changed if "__pycache__" not in name]:
+        raise Rejected(
+            [_folder_in_use_problem(folder, f"Added or changed since we wrote it: {', '.join(changed[:5])}.")]
+        )
+    return True
+
+
+def _read_listed_digests(folder: Path) -> dict[str, str] | None:
+    """The digest of each file as it was written; None when it is no folder of ours."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return dict(json.loads((folder / MARKER_FILE).read_text(encoding="utf-8"))["files"])
+    return None
+
+
+def _file_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def _folder_in_use_problem(folder: Path, why: str) -> Problem:
+    return Problem(
+        code="folder-in-use",
+        stage=Stage.USAGE,
+        title="the folder for the build context is not empty",
+        where="--to",
+        given=str(folder),
+        why=why,
+        suggestions=(Suggestion("--to NEW_FOLDER"),),
+    )

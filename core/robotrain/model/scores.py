@@ -1,0 +1,149 @@
+"""What an evaluation found, in words: the same wherever it is told, by the metrics that its workload declares."""
+
+from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from robotrain_runtime.contract.event import Evaluated, Registered
+
+    from robotrain.model.workload import Metric
+
+MAX_EPISODES = 2**53
+MAX_PLAIN_NUMBER = 10**7
+MAX_SCORES = 6
+"""Of scores that have names of their own."""
+
+
+def format_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> str:
+    """`success 17 of 20, 85% (64-95%)  error 0.41  p95 1.9 ms`: what is known of it."""
+    return "  ".join(f"{name} {text}" for name, text in list_scores(evaluated, declared))
+
+
+def format_scores_with_conditions(evaluated: Evaluated, declared: Sequence[Metric]) -> str:
+    """The same, and under which conditions it holds: `success 17 of 20, 85%  (pusht, easy starts, 80 steps)`."""
+    within = format_conditions(evaluated)
+    return "  ".join(filter(None, (format_scores(evaluated, declared), f"({within})" if within else "")))
+
+
+def format_conditions(evaluated: Evaluated) -> str:
+    """`pusht, easy starts, 80 steps; 5 held-out episodes of pusht-mini`; empty where nobody said."""
+    if not evaluated.conditions:
+        return ""
+    from robotrain.redaction import redact_if_secret
+
+    return redact_if_secret(evaluated.conditions)
+
+
+def format_headline_conditions(evaluated: Evaluated) -> str:
+    """The conditions of the headline score alone: those of others stand behind them."""
+    return format_conditions(evaluated).partition("; ")[0]
+
+
+def list_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> list[tuple[str, str]]:
+    """The same, each with its name."""
+    return list(_list_known_scores(evaluated, declared)) or list(_list_other_scores(evaluated))
+
+
+def format_headline_score(scores: Mapping[str, float], declared: Sequence[Metric]) -> str:
+    """The one score that matters most: `85%`, else `error 0.41`; empty for none."""
+    for metric in declared:
+        if metric.kind != "score" or not metric.headline:
+            continue
+        if metric.share and (part := get_share(scores, metric.name)) is not None:
+            return f"{part:.0%}"
+        if not metric.share and (value := get_number(scores, metric.name)) is not None:
+            return f"{metric.brief or metric.title} {format_number(value)}{format_unit(metric)}"
+    return ""
+
+
+def find_share_metric(declared: Sequence[Metric]) -> Metric | None:
+    """The headline that is a share of episodes; None where none is."""
+    return next((one for one in declared if one.kind == "score" and one.headline and one.share), None)
+
+
+def format_unit(metric: Metric) -> str:
+    """What stands behind a value."""
+    return f" {metric.unit}" if metric.unit else ""
+
+
+def format_success(evaluated: Evaluated, metric: Metric | None) -> str:
+    """`17 of 20, 85% (64-95%)`, of a score that is a share; empty where nothing was tried."""
+    rate = get_share(evaluated.scores, metric.name) if metric else None
+    if rate is None:
+        return ""
+    of, within = format_success_count(evaluated, metric), format_interval(evaluated, metric)
+    return (f"{of}, " if of else "") + f"{rate:.0%}" + (f" ({within})" if within else "")
+
+
+def format_success_count(evaluated: Evaluated, metric: Metric | None) -> str:
+    """`17 of 20`; empty where it is not known."""
+    known = count_successes(evaluated, metric)
+    return f"{known[0]} of {known[1]}" if known else ""
+
+
+def count_successes(evaluated: Evaluated, metric: Metric | None) -> tuple[int, int] | None:
+    """How many episodes succeeded, of how many; None where it is not known."""
+    if metric is None:
+        return None
+    rate, tried = get_share(evaluated.scores, metric.name), get_number(evaluated.scores, metric.count)
+    group = metric.name.partition("/")[0]
+    if tried is None and all(name.partition("/")[0] == group for name in evaluated.scores):
+        tried = evaluated.episodes
+    return (round(rate * tried), round(tried)) if rate is not None and tried and 0 < tried < MAX_EPISODES else None
+
+
+def format_interval(evaluated: Evaluated, metric: Metric | None) -> str:
+    """`64-95%`; empty where it is not known."""
+    low, high = (get_share(evaluated.scores, name) for name in ((metric.low, metric.high) if metric else ("", "")))
+    return "" if low is None or high is None else f"{low * 100:.0f}-{high * 100:.0f}%"
+
+
+def format_registration_note(registered: Registered) -> str:
+    """`was there already; scores of RUN replaced`; empty for a new version."""
+    from robotrain.redaction import redact_if_secret
+
+    if registered.new:
+        return ""
+    return "was there already" + (
+        f"; scores of {redact_if_secret(registered.replaced)} replaced" if registered.replaced else ""
+    )
+
+
+def get_number(scores: Mapping[str, float], name: str) -> float | None:
+    """A score that is a number."""
+    value = scores.get(name)
+    return value if value is not None and math.isfinite(value) else None
+
+
+def format_number(value: float, digits: int = 3) -> str:
+    """In so many digits that count; one of thousands in full, as nobody reads powers of ten: `0.41`, `1.9`, `13700`."""
+    return (
+        f"{float(f'{value:.{digits}g}'):.0f}" if 10**digits <= abs(value) < MAX_PLAIN_NUMBER else f"{value:.{digits}g}"
+    )
+
+
+def get_share(scores: Mapping[str, float], name: str) -> float | None:
+    """A score that is a part of all."""
+    value = get_number(scores, name)
+    return value if value is not None and 0 <= value <= 1 else None
+
+
+def _list_known_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> Iterator[tuple[str, str]]:
+    for metric in declared:
+        if metric.kind != "score" or not metric.brief:
+            continue
+        if metric.share and (text := format_success(evaluated, metric)):
+            yield metric.brief, text
+        elif not metric.share and (value := get_number(evaluated.scores, metric.name)) is not None:
+            yield metric.brief, f"{format_number(value)}{format_unit(metric)}"
+
+
+def _list_other_scores(evaluated: Evaluated) -> Iterator[tuple[str, str]]:
+    """Scores under names of somebody else."""
+    from robotrain.redaction import redact_if_secret
+
+    finite = [(name, value) for name, value in evaluated.scores.items() if math.isfinite(value)]
+    yield from ((redact_if_secret(name), format_number(value, 4)) for name, value in finite[:MAX_SCORES])

@@ -1,0 +1,312 @@
+"""Validation of what plugins declare: errors that exclude a plugin, and warnings about others."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+from robotrain_runtime.contract.parameter import Param, Parameter, get_parameters
+
+from robotrain.errors import Suggestion, find_nearest_name
+from robotrain.model.capabilities import ANY, FEATURES, LIMITS, Support, SupportLevel
+from robotrain.plugins import hookspecs
+from robotrain.plugins.errors import UnsuitablePlugin
+from robotrain.plugins.platform_guard import has_method
+
+if TYPE_CHECKING:
+    from robotrain.model.capabilities import Capabilities
+    from robotrain.model.platform import Platform
+    from robotrain.model.source import RoleFlag, SourceKind
+    from robotrain.plugins.claims import Claim
+    from robotrain.plugins.loader import PluginLoader
+
+FLAG_PATTERN = r"--[A-Za-z0-9][A-Za-z0-9_-]*|-[A-Za-z]"
+EXPECTED_SUPPORT = "a robotrain.model.capabilities.Support, such as YES or no(…),"
+
+
+def require_declared_type(name: str, value: Any, kind: Any, expected: str) -> None:
+    """Raises TypeError that says what a part of a declaration is, and what is due."""
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        there = "None" if value is None else f"a {type(value).__name__}"
+        raise TypeError(f"its `{name}` is {there}, and {expected} is due")
+
+
+def require_choice(name: str, given: Any, known: Sequence[str]) -> None:
+    """Raises ValueError for a word that is not among those that are known."""
+    if given not in known:
+        raise ValueError(f"its `{name}` is {given!r}, and one of {', '.join(known)} is due")
+
+
+def validate_capabilities(can: Capabilities) -> None:
+    """Raises TypeError and ValueError for a part of the declaration that nobody could read."""
+    for name in ("sources", "combinations", "workloads", "features", "required_settings", "limits"):
+        require_declared_type(f"capabilities.{name}", getattr(can, name), Mapping, "a mapping")
+    _validate_supports("sources", can.sources, _format_pair_key)
+    _validate_supports("combinations", can.combinations, _format_pair_key)
+    _validate_supports("workloads", can.workloads, _format_text_key)
+    _validate_supports("features", can.features, _format_text_key)
+    for feature, setting in can.required_settings.items():
+        require_declared_type(_format_text_key("required_settings", feature), setting, str, "the name of a setting")
+    for key, number in can.limits.items():
+        where = _format_text_key("limits", key)
+        require_declared_type(where, number, int, "a whole number")
+        if number < 1:
+            raise ValueError(f"its `{where}` is {number}, and a number above 0 is due")
+
+
+def validate_role_flag(role: str, flag: RoleFlag) -> None:
+    """Raises TypeError and ValueError for what cannot be typed as a flag."""
+    where = f"roles[{role!r}]"
+    for name, due in (("aliases", tuple), ("env", tuple), ("help", str), ("form", str)):
+        require_declared_type(f"{where}.{name}", getattr(flag, name), due, f"a {due.__name__}")
+    for one in (flag.flag, *flag.aliases, *flag.env):
+        require_declared_type(where, one, str, "a text for each spelling")
+    validate_flags(where, flag.flag, *flag.aliases)
+
+
+def validate_flags(where: str, flag: str, *others: str) -> None:
+    """Raises ValueError for what cannot be typed as an option. flag: the one that help shows, a long one."""
+    if wrong := [one for one in (flag, *others) if not re.fullmatch(FLAG_PATTERN, one)]:
+        raise ValueError(f"its `{where}` has the flag {wrong[0]!r}, and one such as --name is due")
+    if not flag.startswith("--"):
+        raise ValueError(f"its `{where}` has the flag {flag!r}, and a long one such as --name is due")
+
+
+def validate_role_names(where: str, names: Iterable[Any]) -> None:
+    """Raises TypeError and ValueError for roles whose names are no words."""
+    for name in names:
+        require_declared_type(where, name, str, "a text for each role")
+        if not name.isidentifier():
+            raise ValueError(f"its `{where}` has the name {name!r}, and a word of letters, digits and _ is due")
+
+
+def answers_hold(name: str, declared: Mapping[Any, Any]) -> None:
+    """Raises TypeError and ValueError for an answer that nobody could read."""
+    for key, answer in declared.items():
+        require_declared_type(name, key, str, "a text for each key")
+        _answer(f"{name}[{key!r}]", answer)
+
+
+def _validate_supports(name: str, declared: Mapping[Any, Any], place: Any) -> None:
+    for key, answer in declared.items():
+        _answer(place(name, key), answer)
+
+
+def _answer(where: str, answer: Any) -> None:
+    require_declared_type(where, answer, Support, EXPECTED_SUPPORT)
+    require_choice(where, answer.level, get_args(SupportLevel))
+    require_declared_type(f"{where}.reason", answer.reason, str, "a text")
+    require_declared_type(f"{where}.suggestion", answer.suggestion, str, "a text")
+
+
+def _format_pair_key(name: str, key: Any) -> str:
+    if not isinstance(key, tuple) or len(key) != 2 or not all(isinstance(one, str) for one in key):
+        raise TypeError(f"its `capabilities.{name}` has the key {key!r}, and a pair of texts is due")
+    return f"capabilities.{name}[{key!r}]"
+
+
+def _format_text_key(name: str, key: Any) -> str:
+    require_declared_type(f"capabilities.{name}", key, str, "a text for each key")
+    return f"capabilities.{name}[{key!r}]"
+
+
+VALUE_TYPES = (str, int, float, bool)
+EXPECTED_TYPE = "a str, int, float or bool, or a Literal of texts, is due (with `| None` where it may be left out)"
+JSON_HINT, TABLE_HINT, PATH_HINT = (
+    "json=True, for a list or a mapping",
+    "table=True, for a value by each name",
+    "path=True",
+)
+
+
+def validate_fields(name: str, declared: Any) -> None:
+    """Raises TypeError, ValueError and Unsuitable for a class that does not declare values, or one of them."""
+    if not isinstance(declared, type) or not dataclasses.is_dataclass(declared):
+        raise TypeError(f"its `{name}` is to be a frozen dataclass, the class itself")
+    hints = typing.get_type_hints(declared)
+    known = {one.name: one for one in get_parameters(declared)}
+    for field in dataclasses.fields(declared):
+        where = f"{name}.{field.name}"
+        if field.name not in known:
+            raise UnsuitablePlugin(
+                f"its `{where}` has no Param", _suggest_field(field.name, _format_type(hints[field.name]))
+            )
+        _validate_type(where, known[field.name])
+        _validate_default(where, known[field.name], field)
+        _validate_param(where, known[field.name])
+
+
+def _validate_type(where: str, one: Parameter) -> None:
+    rest = [part for part in _split_union(one.type) if part is not type(None)]
+    if len(rest) == 1 and (rest[0] in VALUE_TYPES or _is_literal_of_texts(rest[0])):
+        return
+    due = Literal[tuple(map(str, get_args(one.bare_type)))] if get_origin(one.bare_type) is Literal else str
+    optional = " | None" if type(None) in _split_union(one.type) else ""
+    raise UnsuitablePlugin(
+        f"its `{where}` is declared as {_format_type(one.type)}, and {EXPECTED_TYPE}",
+        _suggest_field(one.name, _format_type(due) + optional, _suggest_param(one.bare_type)),
+    )
+
+
+def _validate_default(where: str, one: Parameter, field: dataclasses.Field[Any]) -> None:
+    if field.default_factory is not dataclasses.MISSING:
+        raise UnsuitablePlugin(
+            f"its `{where}` has a default_factory, and a default that help can show is due",
+            _suggest_field(one.name, _format_type(one.type), end=" = …"),
+        )
+    if one.required or _matches_type(one.default, one):
+        return
+    ways = [_suggest_field(one.name, f"{_format_type(one.type)} | None", end=" = None")] if one.default is None else []
+    raise UnsuitablePlugin(
+        f"its `{where}` is declared as {_format_type(one.type)}, and its default {one.default!r} is no such value",
+        *ways,
+    )
+
+
+def _matches_type(default: Any, one: Parameter) -> bool:
+    if default is None:
+        return type(None) in _split_union(one.type)
+    if one.choices:
+        return default in one.choices
+    if isinstance(default, bool):
+        return one.bare_type is bool
+    return isinstance(default, (int, float) if one.bare_type is float else one.bare_type)
+
+
+def _validate_param(where: str, one: Parameter) -> None:
+    """What it says is of the kind that its own default is of, and its flags can be typed."""
+    for field in dataclasses.fields(Param):
+        if field.default is not None:  # bounds are numbers of either kind, and pydantic looks at them
+            kind = type(field.default)
+            require_declared_type(f"{where}, {field.name}", getattr(one.param, field.name), kind, f"a {kind.__name__}")
+    validate_flags(where, one.flag, *one.flags, *((one.param.off,) if one.param.off else ()))
+
+
+def _is_literal_of_texts(kind: Any) -> bool:
+    return get_origin(kind) is Literal and all(isinstance(one, str) for one in get_args(kind))
+
+
+def _split_union(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
+
+
+def _suggest_param(kind: Any) -> str:
+    """What a Param is to say for a text to stand for that."""
+    made = get_origin(kind) or kind
+    if not isinstance(made, type) or issubclass(made, str):
+        return ""
+    if hasattr(made, "__fspath__"):
+        return PATH_HINT
+    return TABLE_HINT if issubclass(made, dict) else JSON_HINT if issubclass(made, (list, tuple, set)) else ""
+
+
+def _suggest_field(name: str, kind: str, more: str = "", end: str = "") -> Suggestion:
+    param, _, note = more.partition(", ")
+    said = ", ".join(filter(None, ("help=…", param)))
+    return Suggestion(f"{name}: Annotated[{kind}, Param({said})]{end}", note)
+
+
+def _format_type(kind: Any) -> str:
+    """A type as it is written."""
+    return kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind).replace("typing.", "")
+
+
+REQUIRED_METHODS = (
+    "check",
+    "render",
+    "preflight",
+    "submit",
+    "find",
+    "status",
+    "logs",
+    "cancel",
+    "outputs",
+    "download",
+    "register",
+)
+
+
+def find_plugin_warnings(
+    loader: PluginLoader, kinds: Mapping[str, SourceKind], platforms: Mapping[str, Platform]
+) -> dict[Claim, list[str]]:
+    """A sentence each, without its full stop, by the claim it is about."""
+    found: dict[Claim, list[str]] = {}
+    about = (
+        *_find_outdated_apis(loader),
+        *_find_unclaimed_names(loader, kinds),
+        *_find_unknown_kinds(loader, kinds, platforms),
+        *_find_unknown_features(loader, platforms),
+    )
+    for claim, text in (*about, *_find_missing_methods(loader, platforms), *_find_misspelled_names(loader, platforms)):
+        found.setdefault(claim, []).append(text)
+    return found
+
+
+def _find_outdated_apis(loader: PluginLoader) -> Iterator[tuple[Claim, str]]:
+    yield from ((claim, text) for claim in loader.loaded if (text := hookspecs.describe_outdated_api(claim)))
+
+
+def _find_unclaimed_names(loader: PluginLoader, kinds: Mapping[str, SourceKind]) -> Iterator[tuple[Claim, str]]:
+    for family in ("platform", "workload", "source"):
+        for owners, thing in loader.call_hook(
+            f"robotrain_{family}{'_kind' * (family == 'source')}s", _accept_unchanged
+        ):
+            claimed = any((owner.family, owner.name) == (family, thing.name) for owner in owners)
+            taken = family == "source" and kinds.get(thing.name) is thing
+            if not claimed and not taken:
+                yield owners[0], f'it brings {family} {thing.name} and does not claim it: "{family}.{thing.name}"'
+
+
+def _find_unknown_kinds(
+    loader: PluginLoader, kinds: Mapping[str, SourceKind], platforms: Mapping[str, Platform]
+) -> Iterator[tuple[Claim, str]]:
+    for name, platform in platforms.items():
+        for (role, kind), support in platform.capabilities.sources.items():
+            if support and kind != ANY and kind not in kinds:
+                yield (
+                    _find_loaded_claim(loader, name),
+                    f"it says yes to {role} from {kind}, and nothing installed brings that kind",
+                )
+
+
+def _find_unknown_features(loader: PluginLoader, platforms: Mapping[str, Platform]) -> Iterator[tuple[Claim, str]]:
+    """Parameters that no platform takes, as nobody knows the feature that they need."""
+    known = {*FEATURES, *(name for one in platforms.values() for name in one.capabilities.features)}
+    for owners, workload in loader.call_hook("robotrain_workloads", _accept_unchanged):
+        for one in get_parameters(workload.parameters):
+            if (feature := one.param.requires) and feature not in known:
+                meant = f"; there is {near}" if (near := find_nearest_name(feature, known)) else ""
+                yield owners[0], f"its parameter {one.name} needs the feature {feature}, which no platform has{meant}"
+
+
+def _find_missing_methods(loader: PluginLoader, platforms: Mapping[str, Platform]) -> Iterator[tuple[Claim, str]]:
+    for name, platform in platforms.items():
+        claim = _find_loaded_claim(loader, name)
+        registers = platform.capabilities.feature("register_model")
+        due = REQUIRED_METHODS if registers else REQUIRED_METHODS[:-1]
+        if not claim.built_in and (missing := [one for one in due if not has_method(platform, one)]):
+            yield claim, f"it has no method {', '.join(missing)}, and fails where that is needed"
+
+
+def _find_misspelled_names(loader: PluginLoader, platforms: Mapping[str, Platform]) -> Iterator[tuple[Claim, str]]:
+    for name, platform in platforms.items():
+        can = platform.capabilities
+        for word, known, what in (("feature", FEATURES, can.features), ("limit", LIMITS, can.limits)):
+            for one in what:
+                if one not in known and (meant := find_nearest_name(one, known)):
+                    yield (
+                        _find_loaded_claim(loader, name),
+                        f"it declares the {word} {one}, which robotrain has not; it has {meant}",
+                    )
+
+
+def _find_loaded_claim(loader: PluginLoader, platform: str) -> Claim:
+    return next(one for one in loader.list_claims("platform", platform) if one in loader.loaded)
+
+
+def _accept_unchanged(thing: Any, claim: Claim) -> Any:
+    return thing

@@ -1,0 +1,230 @@
+"""Failures of plugins: caught, named (which plugin, in what, why), with suggestions."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+
+from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion, Unanswered
+from robotrain.plugins import calls
+from robotrain.plugins.claims import normalize_name, read_requirements
+
+if TYPE_CHECKING:
+    from robotrain.plugins.claims import Claim
+
+TRACEBACK_VARIABLE = "ROBOTRAIN_TRACEBACK"
+LONGER_LIMITS = {"ROBOTRAIN_HOOK_SECONDS": 30, "ROBOTRAIN_PLUGIN_SECONDS": 900}
+"""Seconds to try next."""
+
+
+class UnsuitablePlugin(Exception):
+    """Why a plugin cannot be taken, as a sentence of ours. ways: what else to do about it."""
+
+    def __init__(self, why: str, *ways: Suggestion) -> None:
+        super().__init__(why)
+        self.suggestions = ways
+
+
+def suggest_fixes(claim: Claim, cause: BaseException) -> Iterator[Suggestion]:
+    """Best first; the last is the one that always helps the others' work."""
+    from robotrain.plugins.calls import PluginTimeout
+
+    if isinstance(cause, ImportError):
+        pass
+
+        yield Suggestion(format_install_command(claim, cause), "installs what is missing")
+    elif isinstance(cause, PluginTimeout):
+        yield Suggestion(f"{cause.setting}={LONGER_LIMITS[cause.setting]} robotrain …", "gives it more time")
+    elif isinstance(cause, UnsuitablePlugin):
+        yield from cause.suggestions
+    if not isinstance(cause, (PluginTimeout, UnsuitablePlugin)):
+        yield Suggestion(f"{TRACEBACK_VARIABLE}=1 robotrain …", "shows where, for whoever mends it")
+    if not claim.built_in:
+        yield suggest_exclusion(claim)
+
+
+def suggest_exclusion(claim: Claim) -> Suggestion:
+    """To go on without what brings a claim."""
+    from robotrain.plugins.plugin_file import is_from_file
+
+    if is_from_file(claim):
+        return Suggestion("robotrain …", "without --plugins-from: goes on without it")
+    import shlex
+
+    return Suggestion(f"robotrain --without {shlex.quote(claim.point.distribution)} …", "goes on without it")
+
+
+OWN_PACKAGES = ("robotrain", "robotrain_runtime")
+
+
+def format_install_command(claim: Claim, error: ImportError) -> str:
+    """What to type: the plugin's own requirements that are not installed; else the package that the module is named
+    for, which as a rule has its name.
+    """
+    wanted = (error.name or "").partition(".")[0]
+    distribution = shlex.quote(claim.point.distribution)
+    if wanted in OWN_PACKAGES:  # a name that this robotrain does not have yet, or not any more
+        return f"uv pip install --upgrade robotrain-core {distribution}"
+    if wanted == claim.point.value.partition(":")[0].partition(".")[0]:
+        return f"uv pip install --reinstall {distribution}"
+    needed = list(_list_missing_requirements(claim)) or [normalize_name(wanted)]
+    return f"uv pip install {' '.join(map(shlex.quote, needed))}"
+
+
+def _list_missing_requirements(claim: Claim) -> Iterator[str]:
+    """The plugin's requirements that hold everywhere and are not there, as it words them."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    for requirement in read_requirements(claim.project):
+        name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
+        if ";" not in requirement:
+            try:
+                version(name)
+            except PackageNotFoundError:
+                yield re.sub(r"[\s()]", "", requirement)
+
+
+class PluginFailure(NamedTuple):
+    """A claim that could not be kept, and why. hook: the hook or method it failed in; empty when it did not load."""
+
+    claim: Claim
+    cause: BaseException
+    hook: str = ""
+
+    @property
+    def source(self) -> str:
+        """The claim, and what brings it."""
+        return f"{self.claim} ({self.claim.distribution})"
+
+    @property
+    def reason(self) -> str:
+        """The cause, in one line and without secrets: a message may hold the address it could not reach."""
+        from robotrain.plugins.calls import PluginTimeout
+        from robotrain.redaction import redact
+
+        told = redact(_read_message(self.cause), max_length=MAX_SENTENCE)
+        if isinstance(self.cause, (UnsuitablePlugin, PluginTimeout)):
+            return told
+        return f"{type(self.cause).__name__}: {told}".rstrip(": ")
+
+    @property
+    def suggestions(self) -> tuple[Suggestion, ...]:
+        """What to do about it; the last is to go on without the plugin."""
+        return tuple(suggest_fixes(self.claim, self.cause))
+
+    def make_problem(self, stage: Stage = Stage.SUBMIT, severity: Literal["error", "warning"] = "error") -> Problem:
+        """As it is reported."""
+        return Problem(
+            code="plugin-failed", stage=stage, severity=severity, title=str(self), suggestions=self.suggestions
+        )
+
+    def __str__(self) -> str:
+        return f"{self.source} failed {f'in {self.hook}' if self.hook else 'to load'}: {self.reason}"
+
+
+class PluginError(Rejected):
+    """A plugin that was asked for cannot be had: nobody brings it, or it failed. strict: any that failed is the end."""
+
+    def __init__(self, failure: PluginFailure, strict: bool = False) -> None:
+        super().__init__([failure.make_problem(Stage.USAGE if strict else Stage.SUBMIT)])
+
+
+class PluginNotInstalled(PluginError):
+    """Nobody brings a name. near: whether another name may be meant."""
+
+    def __init__(self, title: str, *ways: Suggestion, misspelled: bool = True) -> None:
+        self.misspelled = misspelled
+        problem = Problem(code="plugin-failed", stage=Stage.USAGE, title=title, suggestions=ways)
+        Rejected.__init__(self, [problem])
+
+
+class PluginCallError(Rejected):
+    """A plugin failed while it was at work. passing: as of Rejected."""
+
+    def __init__(self, failure: PluginFailure, transient: bool = False) -> None:
+        super().__init__([failure.make_problem()], transient)
+
+
+def make_failure(claim: Claim, cause: BaseException, hook: str = "") -> PluginFailure:
+    """The failure; whoever mends the plugin sees at once where it is, with `ROBOTRAIN_TRACEBACK=1`."""
+    if os.environ.get(TRACEBACK_VARIABLE):
+        _print_traceback(cause)
+    return PluginFailure(claim, cause, hook)
+
+
+def _read_message(cause: BaseException) -> str:
+    try:
+        return str(cause)
+    except Exception as worse:
+        return f"its message cannot be had: {type(worse).__name__}"
+
+
+def _print_traceback(cause: BaseException) -> None:
+    import sys
+    import traceback
+
+    from robotrain.redaction import redact
+
+    for text in traceback.format_exception(cause):
+        for line in text.splitlines():
+            indent = line[: len(line) - len(line.lstrip())]
+            print(indent + redact(line.strip(), max_length=MAX_SENTENCE), file=sys.stderr)
+
+
+AllowedErrors = tuple[type[Exception], ...]
+EXPECTED_PROBLEMS = "an iterable of robotrain.errors.Problem"
+
+
+@contextlib.contextmanager
+def guard_call(claim: Claim, method: str, *, allowed: AllowedErrors = ()) -> Iterator[None]:
+    """A block in which a plugin is at work. what: its method. passes: what it may raise besides Rejected.
+
+    Raises Broken for anything else; it is passing: the world may be better a moment later.
+    """
+    try:
+        with calls.redirect_output():
+            yield
+    except BaseException as cause:  # SystemExit too, and what ends a task
+        if isinstance(cause, (Rejected, Unanswered, KeyboardInterrupt, *allowed)):
+            raise
+        raise make_call_error(claim, method, cause) from cause
+
+
+def make_call_error(claim: Claim, what: str, cause: BaseException) -> PluginCallError:
+    """What is raised in place of something that a plugin should not raise."""
+    return PluginCallError(make_failure(claim, cause, what), transient=True)
+
+
+def collect_problems(
+    claim: Claim, what: str, rule: Callable[[], Any], found: list[Problem], *, allowed: AllowedErrors = ()
+) -> None:
+    """Put into `found` the problems that a rule tells. The failure of one that fails is one more of them: what it said
+    until then, and what others say, is told all the same.
+    """
+    try:
+        with calls.redirect_output():
+            for problem in _require_iterable(rule()):
+                found.append(require_type(problem, Problem, "a robotrain.errors.Problem"))
+    except BaseException as cause:
+        if isinstance(cause, (Rejected, KeyboardInterrupt, *allowed)):
+            raise
+        found.append(make_failure(claim, cause, what).make_problem())
+
+
+def require_type(answer: Any, kind: Any, expected: str) -> Any:
+    """An answer that is of the kind that is due. Raises TypeError that says what it is instead."""
+    if isinstance(answer, kind):
+        return answer
+    raise TypeError(
+        f"the answer is {'None' if answer is None else f'a {type(answer).__name__}'}, and {expected} is due"
+    )
+
+
+def _require_iterable(answer: Any) -> Iterable[Any]:
+    """Raises TypeError, also for a text and a mapping: letters and keys are no problems."""
+    holds_none = isinstance(answer, (str, bytes, Mapping))
+    return cast(Iterable[Any], require_type(answer, Problem if holds_none else Iterable, EXPECTED_PROBLEMS))

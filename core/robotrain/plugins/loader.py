@@ -1,0 +1,254 @@
+"""Loading of plugins: each once, when a name it claims is needed; failures are recorded.
+
+What robotrain itself comes with is what its tests say; a stranger's is looked at first, so that nothing of it fails in
+another's work.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+import pluggy
+
+from robotrain.plugins import hookspecs
+from robotrain.plugins.errors import PluginError, PluginFailure, UnsuitablePlugin, make_failure, require_type
+from robotrain.plugins.platform_guard import GuardedPlatform
+
+if TYPE_CHECKING:
+    from robotrain.plugins.claims import Claim
+
+
+def accept_platform(thing: Any, claim: Claim) -> Any:
+    """A platform whose methods are guarded. Raises TypeError, ValueError, AttributeError and Unsuitable."""
+    found = GuardedPlatform(thing, claim)
+    if not claim.built_in:
+        from robotrain.model.capabilities import Capabilities
+        from robotrain.plugins.declarations import require_declared_type, validate_capabilities, validate_fields
+
+        require_declared_type("name", found.name, str, "a text")
+        require_declared_type("summary", found.summary, str, "a text")
+        require_declared_type(
+            "capabilities", found.capabilities, Capabilities, "a robotrain.model.capabilities.Capabilities"
+        )
+        validate_capabilities(found.capabilities)
+        require_declared_type("option_hints", found.option_hints, Mapping, "a mapping of flags to what is said of them")
+        validate_fields("settings", found.settings)
+    return found
+
+
+def accept_source_kind(thing: Any, claim: Claim) -> Any:
+    """A source kind; a stranger's functions are guarded. Raises TypeError and ValueError."""
+    if claim.built_in:
+        return thing
+    from robotrain.model.source import RoleFlag, SourceKind
+    from robotrain.plugins.declarations import answers_hold, require_declared_type, validate_role_flag
+    from robotrain.plugins.kind_guard import guard_source_kind
+
+    require_type(thing, SourceKind, "a robotrain.model.source.SourceKind")
+    require_declared_type("name", thing.name, str, "a text")
+    require_declared_type("roles", thing.roles, Mapping, "a mapping of roles to flags")
+    for role, flag in thing.roles.items():
+        require_declared_type(f"roles[{role!r}]", flag, RoleFlag, "a robotrain.model.source.RoleFlag")
+        validate_role_flag(role, flag)
+    require_declared_type("unsupported", thing.unsupported, Mapping, "a mapping of roles to answers")
+    answers_hold("unsupported", thing.unsupported)
+    return guard_source_kind(thing, claim)
+
+
+def accept_workload(thing: Any, claim: Claim) -> Any:
+    """A workload; a stranger's rules are guarded. Raises TypeError, ValueError and Unsuitable."""
+    if claim.built_in:
+        return thing
+    from robotrain.model.workload import Produces, Role, Workload, WorkloadProfile
+    from robotrain.plugins.declarations import (
+        require_choice,
+        require_declared_type,
+        validate_fields,
+        validate_role_names,
+    )
+    from robotrain.plugins.kind_guard import guard_workload
+
+    require_type(thing, Workload, "a robotrain.model.workload.Workload")
+    require_declared_type("name", thing.name, str, "a text")
+    require_declared_type("roles", thing.roles, Mapping, "a mapping of names to roles")
+    validate_role_names("roles", thing.roles)
+    for name, role in thing.roles.items():
+        require_declared_type(f"roles[{name!r}]", role, Role, "a robotrain.model.workload.Role")
+    require_choice("produces", thing.produces, get_args(Produces))
+    require_declared_type("option_hints", thing.option_hints, Mapping, "a mapping of flags to what is said of them")
+    require_declared_type("profile", thing.profile, WorkloadProfile, "a robotrain.model.workload.WorkloadProfile")
+    validate_fields("parameters", thing.parameters)
+    return guard_workload(thing, claim)
+
+
+def accept_health_check(thing: Any, claim: Claim) -> Any:
+    """Something that `robotrain doctor` looks at. Raises TypeError."""
+    from robotrain.model.health import HealthCheck
+
+    if not isinstance(thing, HealthCheck):
+        raise TypeError("robotrain_health answers with robotrain.model.health.HealthCheck objects")
+    return thing
+
+
+def require_command(loaded: Any, claim: Claim) -> None:
+    """Raises Unsuitable for what is none."""
+    import typer
+
+    from robotrain.command_table import COMMANDS
+
+    if not isinstance(loaded, typer.Typer):
+        raise UnsuitablePlugin(f"{claim.point.value} is a {type(loaded).__name__}, and a typer.Typer is due")
+    if claim.name in COMMANDS:
+        raise UnsuitablePlugin(f"robotrain itself has a command {claim.name}")
+
+
+T = TypeVar("T")
+
+
+class PluginLoader:
+    """The claims, which of them were loaded, and which failed. strict: a failure is raised, as PluginError."""
+
+    def __init__(self, claims: Sequence[Claim], strict: bool) -> None:
+        self.claims, self.strict = claims, strict
+        self.failures: dict[Claim, PluginFailure] = {}
+        self.loaded: dict[Claim, Any] = {}
+        self._hook_results: dict[Any, list[Any]] = {}
+        self._manager = pluggy.PluginManager("robotrain")
+        self._manager.add_hookspecs(hookspecs)
+
+    def list_claims(self, family: str, name: str = "") -> list[Claim]:
+        """The claims of a family; with `name` those to it."""
+        return [claim for claim in self.claims if claim.family == family and name in ("", claim.name)]
+
+    def load_claim(self, claim: Claim, requested: bool = False) -> bool:
+        """Whether it is there now. asked_for: somebody named it, so it may take its time."""
+        if claim in self.loaded or claim in self.failures:
+            return claim in self.loaded
+        try:
+            self._require_unique_name(claim)
+            self.loaded[claim] = loaded = _import_claim(claim, requested)
+            _require_supported_api(claim)
+            self._add_plugin(claim, loaded)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as cause:  # SystemExit too, and what ends a task
+            self.loaded.pop(claim, None)
+            self.record_or_raise(claim, cause)
+            return False
+        return True
+
+    def load_first(self, claims: Sequence[Claim]) -> Any:
+        """What the first of them that loads loads to. Raises PluginError."""
+        for claim in claims:
+            if self.load_claim(claim, requested=True):
+                return self.loaded[claim]
+        raise PluginError(self.failures[claims[0]], self.strict)
+
+    def list_implementations(self, hook: str) -> list[tuple[Claim, Any]]:
+        """A hook's implementations in what is loaded, each beside the first claim of its module."""
+        return [(self.list_owners(one)[0], one) for one in getattr(self._manager.hook, hook).get_hookimpls()]
+
+    def call_hook(self, hook: str, accept: Callable[[Any, Claim], Any]) -> Iterator[tuple[list[Claim], Any]]:
+        """What each loaded plugin returns from `hook`, beside the claims of its module; robotrain's own first. One that
+        raises is a failure, not the end.
+
+        shape: makes of a thing what core takes. Raises TypeError for what is none.
+        """
+        for claim, implementation in sorted(self.list_implementations(hook), key=lambda one: not one[0].built_in):
+            if claim in self.failures and self.failures[claim].hook == hook:
+                continue
+            if implementation not in self._hook_results:
+                try:
+                    bring = functools.partial(_call_and_accept, implementation.function, accept, claim)
+                    self._hook_results[implementation] = call_in_time(claim, bring, hook)
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as cause:
+                    self.record_or_raise(claim, cause, hook)
+                    continue
+            owners = self.list_owners(implementation)
+            yield from ((owners, thing) for thing in self._hook_results[implementation])
+
+    def list_owners(self, implementation: Any) -> list[Claim]:
+        """The claims whose module an implementation is in."""
+        return [claim for claim, loaded in self.loaded.items() if loaded is implementation.plugin]
+
+    def list_hooks(self, claim: Claim) -> list[str]:
+        """The names of the hooks that a loaded claim's module has; none of a command."""
+        if claim not in self.loaded or claim.family == "command":
+            return []
+        return sorted(caller.name for caller in self._manager.get_hookcallers(self.loaded[claim]) or ())
+
+    def record_failure(self, claim: Claim, cause: BaseException, hook: str) -> PluginFailure:
+        """Keep what a hook failed with."""
+        self.failures[claim] = failure = make_failure(claim, cause, hook)
+        return failure
+
+    def record_or_raise(self, claim: Claim, cause: BaseException, hook: str = "") -> None:
+        """The same, and strictly the end."""
+        failure = self.record_failure(claim, cause, hook)
+        if self.strict:
+            raise PluginError(failure, strict=True) from cause
+
+    def _add_plugin(self, claim: Claim, loaded: Any) -> None:
+        if claim.family == "command":
+            pass
+
+            require_command(loaded, claim)
+        elif not self._manager.is_registered(loaded):
+            self._register_hooks(loaded)  # once, however many names the module claims
+
+    def _register_hooks(self, module: Any) -> None:
+        """Take a module's hooks, all of them or none. Raises pluggy.PluginValidationError, also for a misspelt one."""
+        try:
+            self._manager.register(module)
+            self._manager.check_pending()
+        except pluggy.PluginValidationError:
+            if self._manager.is_registered(module):
+                self._manager.unregister(module)
+            raise
+
+    def _require_unique_name(self, claim: Claim) -> None:
+        """Of several claims to one name, only that of robotrain itself is taken. Raises Unsuitable for the others."""
+        rivals = self.list_claims(claim.family, claim.name)
+        if len(rivals) > 1 and not claim.built_in:
+            from robotrain.plugins.errors import suggest_exclusion
+
+            who = " and ".join(rival.distribution for rival in rivals)
+            others = [suggest_exclusion(one) for one in rivals if one.project != claim.project and not one.built_in]
+            raise UnsuitablePlugin(f"claimed by {who}; uninstall one", *others)
+
+
+def call_in_time(claim: Claim, work: Callable[[], T], what: str, setting: str = "") -> T:
+    """What a plugin's code returns. That of strangers has a time limit, as of `limited.alone`, and prints to stderr."""
+    if claim.built_in:
+        return work()
+    from robotrain.plugins import calls
+
+    return calls.call_with_timeout(
+        work, f"{what} of {claim} ({claim.distribution})", setting or calls.HOOK_SECONDS_VARIABLE
+    )
+
+
+def _import_claim(claim: Claim, asked_for: bool) -> Any:
+    if claim.built_in:
+        return claim.point.load()
+    from robotrain.plugins import calls
+
+    return call_in_time(
+        claim, claim.point.load, "loading", calls.PLUGIN_SECONDS_VARIABLE if asked_for else calls.HOOK_SECONDS_VARIABLE
+    )
+
+
+def _require_supported_api(claim: Claim) -> None:
+    """Raises Unsuitable; what robotrain comes with moves in lock step."""
+    if not claim.built_in:
+        from robotrain.plugins import hookspecs
+
+        hookspecs.require_supported_api(claim)
+
+
+def _call_and_accept(function: Callable[[], Any], shape: Callable[[Any, Claim], Any], claim: Claim) -> list[Any]:
+    return [shape(thing, claim) for thing in list(function())]

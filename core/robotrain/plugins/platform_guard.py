@@ -1,0 +1,293 @@
+"""A platform as core calls it: answers are validated, exceptions become plugin failures.
+
+Each raises TypeError or ValueError, and says what is due.
+
+What a network or a disk does (OSError) is not the plugin's fault where it asks them: core tells that itself.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_args
+
+from robotrain.errors import Problem, Rejected, Unanswered
+from robotrain.model.capabilities import Capabilities
+from robotrain.plugins import calls
+from robotrain.plugins.errors import (
+    PluginCallError,
+    collect_problems,
+    guard_call,
+    make_call_error,
+    make_failure,
+    require_type,
+)
+
+if TYPE_CHECKING:
+    from robotrain.plugins.claims import Claim
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """The settings of a platform that has none."""
+
+
+DEFAULT_DECLARATION: Mapping[str, Any] = {
+    "name": None,
+    "summary": "",
+    "settings": NoSettings,
+    "option_hints": {},
+    "capabilities": Capabilities(),
+}
+"""By name; what a platform can do is then unknown, all of it, and one without a name is not taken."""
+
+
+def require_plan(answer: Any) -> Any:
+    """Of `render`."""
+    from robotrain.model.plan import Plan
+
+    found = require_type(answer, Plan, "a robotrain.model.plan.Plan")
+    for path, content in found.files.items():
+        if not isinstance(content, bytes):
+            raise TypeError(f"the file {path} of its plan is a {type(content).__name__}, and bytes are due")
+    if missing := [path for path in (found.spec, *found.shown) if path not in found.files]:
+        raise ValueError(f"its plan names {missing[0]}, which is none of its files")
+    return found
+
+
+def require_reference(answer: Any) -> Any:
+    """Of `submit`."""
+    return _require_text_mapping(answer, "a mapping of texts, the reference,")
+
+
+def require_reference_or_none(answer: Any) -> Any:
+    """Of `find`."""
+    return None if answer is None else require_reference(answer)
+
+
+def require_status(answer: Any) -> Any:
+    """Of `status`."""
+    from robotrain.model.run import RunState, Status
+
+    found = require_type(answer, Status, "a robotrain.model.run.Status")
+    if found.state not in get_args(RunState):
+        raise ValueError(f"its state is {found.state!r}, and one of {', '.join(get_args(RunState))} is due")
+    return found
+
+
+def require_outputs(answer: Any) -> Any:
+    """Of `outputs`."""
+    from robotrain.model.run import Output
+
+    return [require_type(one, Output, "a robotrain.model.run.Output") for one in answer]
+
+
+def require_sources(answer: Any) -> Any:
+    """Of `holds`."""
+    from robotrain_runtime.contract.document import JobSource
+
+    return [require_type(one, JobSource, "a robotrain_runtime.contract.document.JobSource") for one in answer]
+
+
+def require_registered(answer: Any) -> Any:
+    """Of `register`."""
+    from robotrain_runtime.contract.event import Registered
+
+    return require_type(answer, Registered, "a robotrain_runtime.contract.event.Registered")
+
+
+def require_texts(answer: Any) -> Any:
+    """Of `halves` and `shown`."""
+    return _require_text_mapping(answer, "a mapping of texts")
+
+
+def require_defaults(answer: Any) -> Any:
+    """Of `defaults` and `derived`."""
+    from robotrain.model.platform import PlatformDefault
+
+    found = require_type(answer, Mapping, "a mapping of names to robotrain.model.platform.PlatformDefault")
+    return {
+        name: require_type(one, PlatformDefault, "a robotrain.model.platform.PlatformDefault")
+        for name, one in found.items()
+    }
+
+
+def require_byte_count(answer: Any) -> Any:
+    """Of `forget`."""
+    return require_type(answer, int, "a number of bytes")
+
+
+def require_bytes(answer: Any) -> Any:
+    """Of `sent`."""
+    return require_type(answer, bytes, "bytes")
+
+
+def require_line(answer: Any) -> Any:
+    """Of `logs` and `prepare`."""
+    return require_type(answer, str, "a text")
+
+
+def accept_anything(answer: Any) -> Any:
+    """Of `cancel` and `bring`, which answer with nothing."""
+    return answer
+
+
+def _require_text_mapping(answer: Any, due: str) -> Any:
+    found = require_type(answer, Mapping, due)
+    for one in (*found, *found.values()):
+        if not isinstance(one, str):
+            raise TypeError(f"the answer holds a {type(one).__name__}, and {due} is due")
+    return found
+
+
+Method = Callable[..., Any]
+WORLD_ERRORS = (OSError,)
+
+
+class GuardedPlatform:
+    """Passes everything on to the platform that `claim` brings; its methods are called as this module says."""
+
+    def __init__(self, platform: Any, claim: Claim) -> None:
+        self._platform, self._claim = platform, claim
+        if not claim.built_in:  # a property of a stranger may say something else, or fail, when it is read again
+            self.__dict__.update({name: _get_declared(platform, name) for name in DEFAULT_DECLARATION})
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name not in CALLS:
+            return _get_declared(self.__dict__["_platform"], name)
+        if name in OPTIONAL_CALLS and not callable(further := getattr(self._platform, name)):
+            return further  # None, as a rule: it has none after all
+        method = functools.partial(_call_method, self._platform, name)
+        return functools.partial(CALLS[name], self._claim, name, method)
+
+    def __repr__(self) -> str:
+        return f"<{self._claim} of {self._claim.distribution}>"
+
+
+def has_method(platform: Any, method: str) -> bool:
+    """Whether a guarded platform really has a method."""
+    try:
+        return callable(getattr(platform._platform, method))
+    except Exception:  # a property, say, that fails
+        return False
+
+
+def _get_declared(platform: Any, name: str) -> Any:
+    try:
+        return getattr(platform, name)
+    except AttributeError:
+        if name not in DEFAULT_DECLARATION:
+            raise
+        return DEFAULT_DECLARATION[name]
+
+
+def _call_method(platform: Any, name: str, *given: Any, **named: Any) -> Any:
+    """Call a method; one that the platform lacks is missed here, where that is told."""
+    return getattr(platform, name)(*given, **named)
+
+
+def _call_pure(claim: Claim, name: str, method: Method, *given: Any, answer: Method) -> Any:
+    with guard_call(claim, name):
+        return answer(method(*given))
+
+
+def _call_engine(claim: Claim, name: str, method: Method, *given: Any, answer: Method, **named: Any) -> Any:
+    with guard_call(claim, name, allowed=WORLD_ERRORS):
+        return answer(method(*given, **named))
+
+
+def _call_submit(claim: Claim, name: str, method: Method, plan: Any) -> Any:
+    """Whatever it did wrong, the engine may have the plan. Raises Unanswered."""
+    try:
+        return _call_engine(claim, name, method, plan, answer=require_reference)
+    except PluginCallError as failure:
+        raise Unanswered(failure.problems) from failure
+
+
+def _call_check(claim: Claim, name: str, method: Method, *given: Any) -> list[Problem]:
+    found: list[Problem] = []
+    collect_problems(claim, name, functools.partial(method, *given), found)
+    return found
+
+
+def _call_preflight(claim: Claim, name: str, method: Method, plan: Any) -> list[Problem]:
+    """In time; what it said until then counts."""
+    from robotrain.plugins import calls
+
+    found: list[Problem] = []
+    rule = functools.partial(method, plan)
+    look = functools.partial(collect_problems, claim, name, rule, found, allowed=WORLD_ERRORS)
+    try:
+        calls.call_with_timeout(look, f"{name} of {claim} ({claim.distribution})", calls.PLUGIN_SECONDS_VARIABLE)
+    except calls.PluginTimeout as overdue:
+        return [*found, make_failure(claim, overdue, name).make_problem()]
+    return found
+
+
+def _call_lines(claim: Claim, name: str, method: Method, *given: Any, **named: Any) -> Iterator[str]:
+    with guard_call(claim, name, allowed=WORLD_ERRORS):
+        lines = iter(method(*given, **named))
+    return _iterate_lines(claim, name, lines)
+
+
+def _iterate_lines(claim: Claim, name: str, lines: Iterator[Any]) -> Iterator[str]:
+    """Each line by itself: between them results are printed. What robotrain comes with prints nothing of its own."""
+    following = lines.__next__ if claim.built_in else functools.partial(_read_next, lines)
+    try:
+        while True:
+            try:
+                line = require_line(following())
+            except (StopIteration, Rejected, *WORLD_ERRORS):
+                raise
+            except KeyboardInterrupt:
+                raise
+            except BaseException as cause:
+                raise make_call_error(claim, name, cause) from cause
+            yield line
+    except StopIteration:
+        return
+    finally:
+        if close := getattr(lines, "close", None):
+            close()
+
+
+def _read_next(lines: Iterator[Any]) -> Any:
+    with calls.redirect_output():
+        return next(lines)
+
+
+def _call_query_settings(claim: Claim, name: str, method: Method, *given: Any) -> Any:
+    """What it raises is told as a warning, by whoever asks."""
+    with calls.redirect_output():
+        try:
+            return method(*given)
+        except (Exception, KeyboardInterrupt):
+            raise
+        except BaseException as ended:
+            raise RuntimeError(f"it ended with {type(ended).__name__}: {ended}") from ended
+
+
+def _with_validators(call: Method, **kinds: Method) -> dict[str, Method]:
+    return {name: functools.partial(call, answer=kind) for name, kind in kinds.items()}
+
+
+OPTIONAL_CALLS: Mapping[str, Method] = {
+    **_with_validators(_call_pure, defaults=require_defaults, derive_defaults=require_defaults),
+    **_with_validators(
+        _call_pure, container_plugins=require_texts, describe_reference=require_texts, read_submitted_spec=require_bytes
+    ),
+    **_with_validators(_call_engine, remove_outputs=require_byte_count, find_uploaded=require_sources),
+    "prepare": _call_lines,
+    "query_settings": _call_query_settings,
+}
+CALLS: Mapping[str, Method] = {
+    **OPTIONAL_CALLS,
+    **_with_validators(_call_pure, render=require_plan),
+    **_with_validators(_call_engine, find=require_reference_or_none, status=require_status, outputs=require_outputs),
+    **_with_validators(_call_engine, cancel=accept_anything, download=accept_anything, register=require_registered),
+    "check": _call_check,
+    "preflight": _call_preflight,
+    "submit": _call_submit,
+    "logs": _call_lines,
+}

@@ -1,0 +1,1 @@
+"""State on disk: records of runs, their plans, the locks on their names."""

@@ -1,0 +1,222 @@
+"""Plans on disk: as a folder of files with a manifest, and beside the record of each submitted run.
+
+`robotrain-plan.json` names the files with their digests, the job, the platform's settings and where each value came
+from; the payload is kept once: as a file of the plan, or as `robotrain-payload.zip`.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.contract.document import JobSource, Scalar
+
+from robotrain import __version__
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.model.job import Job, parse_attempt
+from robotrain.model.plan import Payload, Plan, RenderedPlan
+from robotrain.model.workload import Produces
+from robotrain.store import files, records
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverriddenValue:
+    """A value that another overrode."""
+
+    value: Any
+    origin: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanValue:
+    """A value of the job, for people."""
+
+    name: str
+    value: Any
+    origin: str
+    overrode: list[OverriddenValue]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanManifest:
+    """`robotrain-plan.json`. payload: the file that holds it, and its digest."""
+
+    schema: int
+    robotrain: str
+    run: str
+    platform: str
+    job: Job
+    settings: dict[str, Scalar]
+    halves: dict[str, str]
+    payload: str
+    payload_digest: str
+    spec: str
+    shown: tuple[str, ...]
+    files: dict[str, str]
+    values: tuple[PlanValue, ...]
+    makes: Produces = "checkpoints"
+
+
+MANIFEST_FILE = "robotrain-plan.json"
+PAYLOAD_FILE = "robotrain-payload.zip"
+SCHEMA = 1
+
+
+def write_plan_folder(rendered: RenderedPlan, folder: Path, shared: Path | None = None) -> None:
+    """The plan below `folder`, the manifest last. shared: a file that holds the payload already. Raises OSError."""
+    plan, payload = rendered.plan, rendered.payload.archive
+    packed = next((path for path, content in plan.files.items() if content == payload), PAYLOAD_FILE)
+    for path, content in {**plan.files, packed: payload}.items():
+        _write_file(folder / path, content, shared if content == payload else None)
+    body = {
+        "schema": SCHEMA,
+        "robotrain": __version__,
+        "run": plan.run,
+        "platform": plan.platform,
+        "job": dataclasses.asdict(plan.job),
+        "settings": dict(rendered.settings),
+        "halves": dict(rendered.container_plugins),
+        "makes": rendered.produces,
+        "payload": packed,
+        "payload_digest": rendered.payload.digest,
+        "spec": plan.spec,
+        "shown": list(plan.shown),
+        "files": {path: hashlib.sha256(content).hexdigest() for path, content in plan.files.items()},
+        "values": [dict(value) for value in rendered.values],
+    }
+    files.write_atomically(folder / MANIFEST_FILE, (json.dumps(body, indent=1) + "\n").encode())
+
+
+def read_plan_folder(folder: Path) -> RenderedPlan:
+    """What `write` put there. Raises Rejected when it is no plan's folder, or not whole."""
+    from pydantic import TypeAdapter, ValidationError
+
+    pass
+
+    try:
+        data = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+        if data["schema"] != SCHEMA:
+            raise ValueError(f"this robotrain reads schema {SCHEMA}, the file has {data['schema']!r}")
+        found = TypeAdapter(PlanManifest).validate_python(data)
+        files = {path: _resolve_path(folder, path).read_bytes() for path in found.files}
+        payload = Payload(_resolve_path(folder, found.payload).read_bytes())
+    except OSError as error:
+        raise Rejected([_make_unreadable_problem(folder, f"{error.filename or folder}: {error.strerror}")]) from None
+    except ValidationError as error:  # its text repeats what was read
+        place = ".".join(str(part) for part in error.errors(include_input=False, include_url=False)[0]["loc"])
+        raise Rejected(
+            [_make_unreadable_problem(folder, f"{MANIFEST_FILE} is damaged at {place or 'its top'}")]
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise Rejected([_make_unreadable_problem(folder, f"{MANIFEST_FILE} is damaged: {error}")]) from None
+    if wrong := _validate_manifest(found):
+        raise Rejected([_make_unreadable_problem(folder, f"{MANIFEST_FILE} is damaged: {wrong}")])
+    changed = [path for path, content in files.items() if hashlib.sha256(content).hexdigest() != found.files[path]]
+    if found.payload not in files and payload.digest != found.payload_digest:
+        changed.append(found.payload)
+    return RenderedPlan(
+        plan=Plan(
+            platform=found.platform, run=found.run, job=found.job, spec=found.spec, files=files, shown=found.shown
+        ),
+        settings=found.settings,
+        container_plugins=found.halves,
+        payload=payload,
+        values=tuple(dataclasses.asdict(row) for row in found.values),
+        produces=found.makes,
+        changed=tuple(changed),
+    )
+
+
+def _write_file(target: Path, content: bytes, shared: Path | None) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    if shared is not None:
+        with contextlib.suppress(OSError):  # another disk, or one without links
+            os.link(shared, target)
+            return
+    files.write_new_file(target, content)
+
+
+def _resolve_path(folder: Path, path: str) -> Path:
+    """A file of the folder. Raises ValueError for one that lies outside, by its name or by a link."""
+    if not (folder / path).resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"it names the file {path}, which lies outside")
+    return folder / path
+
+
+def _validate_manifest(found: "PlanManifest") -> str:
+    """What types cannot say."""
+    if os.sep in found.run or found.run != found.job.run_name(parse_attempt(found.run)):
+        return f"{found.run} is not the name of its job"
+    missing = [path for path in (found.spec, *found.shown) if path not in found.files]
+    return f"it does not hold the file {missing[0]}" if missing else ""
+
+
+def _make_unreadable_problem(folder: Path, why: str) -> Problem:
+    return Problem(
+        code="plan-unreadable",
+        stage=Stage.USAGE,
+        title="this is no folder of a plan, or not all of it",
+        given=str(folder),
+        why=f"{why}.",
+        suggestions=(Suggestion("robotrain render … --to FOLDER", "writes one"),),
+    )
+
+
+PLAN_FOLDER = "plan"
+
+
+def get_plan_folder(run: str) -> Path:
+    """Where the plan of `run` lies."""
+    return records.get_run_folder(run) / PLAN_FOLDER
+
+
+def store_plan(rendered: RenderedPlan) -> None:
+    """Keep a plan before it is sent; one that is kept already is not touched. Raises Rejected."""
+    place, there = get_plan_folder(rendered.plan.run), find_stored_plan(rendered.plan.run)
+    if there and not there.changed and there.plan.digest == rendered.plan.digest:
+        return
+    with records.report_write_errors():
+        if place.exists():  # what a submit that was cut off left
+            shutil.rmtree(place)
+        write_plan_folder(rendered, place, shared=_store_payload(rendered))
+
+
+def read_stored_plan(run: str) -> RenderedPlan:
+    """The plan that `run` was sent as. Raises Rejected when it is not kept, or damaged."""
+    return read_plan_folder(get_plan_folder(run))
+
+
+def find_stored_plan(run: str) -> RenderedPlan | None:
+    """The same; None for a run whose plan is not there any more."""
+    try:
+        return read_stored_plan(run)
+    except Rejected:
+        return None
+
+
+def read_stored_sources(run: str) -> tuple[JobSource, ...]:
+    """The sources of the job that `run` was sent as, of which nothing else is read; none where it is not kept."""
+    try:
+        kept = json.loads((get_plan_folder(run) / MANIFEST_FILE).read_text(encoding="utf-8"))
+        found = [JobSource(**one) for one in kept["job"]["sources"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+    return tuple(one for one in found if isinstance(one.role, str) and isinstance(one.uri, str))
+
+
+def _store_payload(rendered: RenderedPlan) -> Path | None:
+    """The one copy of a payload that all runs share; None when the disk has no room for the trick."""
+    kept, content = files.get_state_folder() / "payloads" / f"{rendered.payload.digest}.zip", rendered.payload.archive
+    with contextlib.suppress(OSError):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        if not kept.exists() or kept.read_bytes() != content:  # torn by a power cut, say
+            files.write_atomically(kept, content)
+            kept.chmod(0o444)  # the plans of many runs are links to it: no editor may write into it
+        return kept
+    return None

@@ -1,0 +1,1 @@
+"""Submission: from a request to a run that was submitted exactly once."""

@@ -1,0 +1,195 @@
+"""The payload: the runtime and the container plugins of a job, packed into one archive."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import io
+import os
+import re
+import sys
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.model.plan import Payload
+from robotrain.redaction import redact
+
+if TYPE_CHECKING:
+    from robotrain.plugins.claims import Claim
+
+RUNTIME_PACKAGE = "robotrain_runtime"
+PLUGIN_FILE_MODULE = "robotrain_plugin"
+CORE_IMPORT = re.compile(r"^\s*(?:from|import) robotrain(?:\.|\s)", re.MULTILINE)
+CARRIER_PACKAGE = re.compile(r"""^(?:CARRIER|ORIGIN) = ["']([\w.]+)\.\w+["']""", re.MULTILINE)
+"""The packages of what a source half is fetched with: those may be another distribution's."""
+EXCLUDED_FILES = re.compile(r"\..*|.*~|#.*#|.*\.py[co]|__pycache__|py\.typed")
+"""What no wheel carries, or nobody in the container reads: hidden files, what editors and Python leave."""
+
+
+def pack_modules(modules: Iterable[str]) -> Payload:
+    """The runtime, and each half with its folder and those of its own distribution that it imports from.
+
+    Raises ModuleNotFoundError for a half that is not installed.
+    """
+    packages = [RUNTIME_PACKAGE]
+    for half in modules:
+        if importlib.util.find_spec(half) is None:
+            raise ModuleNotFoundError(f"there is no module {half}", name=half)
+        packages += _find_packages(half.rpartition(".")[0] or half)
+    files: dict[str, str] = {}
+    for package in dict.fromkeys(packages):
+        files.update(_list_package_files(package))
+    return _make_archive(tuple((name, path, _get_fingerprint(path)) for name, path in sorted(files.items())))
+
+
+@functools.lru_cache(maxsize=4)
+def _make_archive(files: tuple[tuple[str, str, tuple[int, ...]], ...]) -> Payload:
+    """Of the same files, unchanged, once: a process may render many jobs."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, path, _ in files:
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))  # no clock: the archive is content alone
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, _read_file(path))
+    return Payload(buffer.getvalue())
+
+
+def _get_fingerprint(path: str) -> tuple[int, ...]:
+    """What tells that a file is another one now, also where its time was set by hand."""
+    state = os.stat(path)
+    return state.st_ino, state.st_ctime_ns, state.st_mtime_ns, state.st_size
+
+
+def _read_file(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _find_packages(package: str) -> list[str]:
+    """The package of a half, and those beside it that it names, theirs too, and what its data is fetched with. What
+    speaks of the submit side, in the same folder, does not run in the container: what it names does not count.
+    """
+    found = [package]
+    for one in found:
+        top = one.partition(".")[0]
+        for path in _list_modules(one):
+            text = path.read_text(encoding="utf-8")
+            if not _imports_core(text):
+                found += [name for name in _find_plugin_file_modules(text) if name not in found]
+                named = {*CARRIER_PACKAGE.findall(text)} | {
+                    f"{top}.{name}" for name in _find_named_siblings(top, text) if not _find_module_file(top)
+                }
+                found += sorted(name for name in named - {*found} if importlib.util.find_spec(name))
+    return found
+
+
+def _find_named_siblings(top: str, text: str) -> set[str]:
+    """What a module names of the package `top`, and other words beside. A `\\b` in front would make it slow."""
+    several = " ".join(re.findall(rf"{top}\s+import\s+(\([^)]*\)|.+)", text))
+    return {*re.findall(rf"{top}\.(\w+)", text), *re.findall(r"\w+", re.sub(r"\bas\s+\w+", "", several))}
+
+
+def _find_plugin_file_modules(text: str) -> list[str]:
+    """What a module names of the folder of a plugin file, where there is one."""
+    if PLUGIN_FILE_MODULE not in sys.modules:
+        return []
+    from robotrain.plugins import plugin_file
+
+    return plugin_file.find_named_modules(text)
+
+
+def _imports_core(text: str) -> bool:
+    """Whether a module imports from core; most do not have the words at all, which is quicker to see."""
+    return (" robotrain." in text or " robotrain " in text) and CORE_IMPORT.search(text) is not None
+
+
+def _list_package_files(package: str) -> Iterator[tuple[str, str]]:
+    """A package's own files, or a module's one, and the `__init__.py` of the packages it lies in."""
+    inside = package.replace(".", "/")
+    if file := _find_module_file(package):
+        yield f"{inside}.py", str(file)
+        if PLUGIN_FILE_MODULE in sys.modules and "." not in package:
+            from robotrain.plugins import plugin_file
+
+            yield from plugin_file.find_named_files(file, file.read_text(encoding="utf-8")).items()
+    else:
+        yield from _walk_folder(str(_find_package_folder(package)), inside)
+    while "." in package:
+        package = package.rpartition(".")[0]
+        yield f"{package.replace('.', '/')}/__init__.py", str(_find_package_folder(package) / "__init__.py")
+
+
+def _walk_folder(folder: str, inside: str, *above: str) -> Iterator[tuple[str, str]]:
+    """The files of a folder, also behind links; not those behind one that leads back to where it lies."""
+    real = os.path.realpath(folder)
+    for entry in [] if real in above else os.scandir(folder):
+        if not EXCLUDED_FILES.fullmatch(entry.name):
+            name = f"{inside}/{entry.name}"
+            yield from _walk_folder(entry.path, name, real, *above) if entry.is_dir() else [(name, entry.path)]
+
+
+def _list_modules(package: str) -> list[Path]:
+    """The modules of a package, without those of packages in it; a module's own file."""
+    return [file] if (file := _find_module_file(package)) else sorted(_find_package_folder(package).glob("*.py"))
+
+
+def _find_module_file(name: str) -> Path | None:
+    """The file of a module that is no package."""
+    spec = importlib.util.find_spec(name)
+    return Path(spec.origin) if spec and spec.origin and not spec.submodule_search_locations else None
+
+
+def _find_package_folder(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(f"{package} is not an installed package", name=package)
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def pack_payload(container_plugins: Mapping[str, str]) -> Payload:
+    """The runtime and the halves of a job, by what they stand for. Raises Rejected for halves that cannot be packed."""
+    try:
+        return pack_modules(container_plugins.values())
+    except Exception as cause:
+        found = [problem for name, half in container_plugins.items() if (problem := _find_packing_problem(name, half))]
+        if not found:
+            raise
+        raise Rejected(found) from cause
+
+
+def _find_packing_problem(name: str, half: str) -> Problem | None:
+    try:
+        pack_modules([half])
+    except (Exception, SystemExit) as cause:  # to find a module Python imports the packages it lies in
+        from robotrain.plugins.errors import make_failure
+
+        what = f"packing its container half {half}"
+        if claim := _find_claim(name):
+            return make_failure(claim, _explain_missing_module(claim, half, cause), what).make_problem()
+        title = redact(f"{name} failed in {what}: {type(cause).__name__}: {cause}", max_length=500)
+        return Problem(code="plugin-failed", stage=Stage.SUBMIT, title=title)
+    return None
+
+
+def _find_claim(name: str) -> Claim | None:
+    """Who brings what a half stands for; a place to write to is a source kind's."""
+    from robotrain.plugins import manager
+
+    dotted = name.replace("target.", "source.", 1)
+    return next((claim for claim in manager.get_plugins().claims if claim.dotted == dotted), None)
+
+
+def _explain_missing_module(claim: Claim, half: str, cause: BaseException) -> BaseException:
+    """A half of a plugin file that is not found is missing beside the file: there is nothing to install."""
+    from robotrain.plugins import errors, plugin_file
+
+    missing = str(getattr(cause, "name", "")).partition(".")[0]
+    if not plugin_file.is_from_file(claim) or missing != half.partition(".")[0]:
+        return cause
+    path = Path(claim.point.distribution).parent / f"{half.replace('.', '/')}.py"
+    return errors.UnsuitablePlugin(
+        f"there is no module {half}", Suggestion(str(path), "where it may lie, beside the plugin file")
+    )

@@ -1,0 +1,271 @@
+"""Tests of a platform: hostile texts are never interpreted, secrets are never stored or shown."""
+
+import base64
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from robotrain_runtime.contract import document
+from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.contract.parameter import Parameter
+
+from robotrain.check import check
+from robotrain.model.job import Job
+from robotrain.redaction import HIDDEN, holds_secret, redact
+from robotrain.testing import bench as testing_bench
+from robotrain.testing.bench import Bench
+from robotrain.testing.harness import CommandResult, assert_no_problems
+from robotrain.testing.platform_base import PlatformTestBase
+
+HOSTILE_TEXTS: Mapping[str, Sequence[str]] = {
+    "templates": (
+        "{{ 7 * 7 }}",
+        "{% for one in range(9) %}x{% endfor %}",
+        "a{# gone #}b",
+        "{{ '{{' }} {% raw %}{{ x }}{% endraw %}",
+        "${{ inputs.data }} $[[ x ]] ${{parent.jobs}}",
+        "%(name)s %s %d %%",
+        "{0} {name!r} {}",
+        "<% x %> <%= y %> #{z}",
+    ),
+    "shells": (
+        "$(touch kit-was-here)",
+        "`touch kit-was-here`",
+        "$HOME ${HOME} $$ $? !!",
+        "a; touch kit-was-here && b || c | d & e > f < g",
+        "it's 'quoted' '",
+        'say "hello" "',
+        "a\\b\\n\\\\ \\x41 \\u0041 \\",
+        "* ? [a-z] ~ ~root",
+    ),
+    "yaml": (
+        "key: value # comment",
+        "!!python/object/apply:os.system ['touch kit-was-here']",
+        "&a b *a",
+        "yes",
+        "null",
+        "0x10",
+        "1e3",
+        "2024-01-01",
+        '{"run": "another", "$schema": null}',
+    ),
+    "lines": (
+        "one\ntwo\n\nfour\n",
+        "a\n---\n- &a b\n- *a\n...",
+        "a\tb\t",
+        "  before and after  ",
+        "EOF\nEOF\n",
+        "two\n  lines: {{ x }}\n",
+    ),
+    "dashes": ("--platform=elsewhere", "-x"),
+    "letters": (
+        "größe 機器人 🤖 e\u0301 \u00a0|\u2003|\ufeff",
+        "a%20b%2Fc%00d",
+        "../../etc/passwd",
+        "<a href='x'>&amp;</a><!-- -->",
+        "\u202eright to left\u202c \u200b",
+        "long " * 2000,
+    ),
+}
+"""By theme."""
+HOSTILE_SETTINGS: Mapping[str, str] = {
+    "template": "{{ 7 * 7 }}",
+    "shell": '$(id)`id`;"',
+    "yaml": "!!python/none x: # y",
+}
+"""Those that settings are tried with."""
+
+
+class TypedText(NamedTuple):
+    """A text, and the option that it is typed with; empty for an argument of the trainer."""
+
+    option: str
+    text: str
+
+
+class InjectionTests(PlatformTestBase):
+    """Texts that mean something to somebody on the way."""
+
+    @pytest.mark.parametrize("theme", HOSTILE_TEXTS)
+    def test_hostile_text_is_unchanged_or_rejected(self, bench: Bench, theme: str) -> None:
+        """As a parameter, as a source and as an argument of the trainer: unchanged, or refused (exit code 2 or 3)."""
+        bench.require_sample_workload()
+        for typed in _make_command_lines(bench, HOSTILE_TEXTS[theme]):
+            answer = bench.render(*_to_words(typed))
+            if _is_refused(answer):
+                typed = [*_filter_accepted(bench, typed)]
+                answer = bench.render(*_to_words(typed))
+            assert_no_problems(_find_changes(bench.read_document(answer), typed))
+
+    @pytest.mark.parametrize("text", HOSTILE_SETTINGS.values(), ids=HOSTILE_SETTINGS)
+    def test_hostile_setting_changes_nothing_else(self, bench: Bench, text: str) -> None:
+        """In every setting that takes text: the document is the same but for where the job runs, or it is refused."""
+        settings = bench.list_text_settings()
+        while settings:
+            answer = bench.render(*bench.first_source(), *(f"{one.flag}={text}" for one in settings))
+            if not _is_refused(answer):
+                assert _document_facts(bench.read_document(answer)) == _expected_facts(bench.plans[-1].job)
+                return
+            named = [one for one in settings if _is_about_setting(one, answer)]
+            assert named, f"refused without the setting that it is for:\n{answer.output}"
+            settings = [one for one in settings if one not in named]
+
+
+def _make_command_lines(bench: Bench, texts: Sequence[str]) -> Iterator[list[TypedText]]:
+    """Every way to type each of them: one job, and more where it would name more datasets than the platform takes."""
+    parameters = [TypedText(f"--kit-text-{number}", text) for number, text in enumerate(texts, 1)]
+    arguments = [TypedText("", one) for text in texts for one in (text, f"--name={text}")]
+    first, *more = _group_datasets(bench, texts) or [[]]
+    yield [*parameters, *first, *arguments]
+    yield from more
+
+
+def _group_datasets(bench: Bench, texts: Sequence[str]) -> list[list[TypedText]]:
+    """Each as a dataset, as many together as one job may name."""
+    kind, can = bench.kinds[testing_bench.SAMPLE_KIND], bench.platform.capabilities
+    if not can.source("dataset", kind):
+        return []
+    most = check.get_source_limit(can) if can.combination(kind.name, kind.name) else 1
+    names = [text for text in texts if not any(ord(letter) < 0x20 for letter in text)]
+    typed = [TypedText(kind.roles["dataset"].flag, text) for text in names]
+    return [typed[at : at + most] for at in range(0, len(typed), most)]
+
+
+def _filter_accepted(bench: Bench, typed: list[TypedText]) -> Iterator[TypedText]:
+    """Those that are not refused; a text that is refused in one place may be taken in another."""
+    for text in dict.fromkeys(one.text for one in typed):
+        group = [one for one in typed if one.text == text]
+        if not _is_refused(bench.render(*_to_words(group))):
+            yield from group
+        elif len(group) > 1:
+            yield from (one for one in group if not _is_refused(bench.render(*_to_words([one]))))
+
+
+def _to_words(typed: Iterable[TypedText]) -> list[str]:
+    arguments = [one.text for one in typed if not one.option]
+    return [*(f"{one.option}={one.text}" for one in typed if one.option), "--", *arguments]
+
+
+def _find_changes(document: JobDocument, typed: Iterable[TypedText]) -> Iterator[str]:
+    """What did not arrive as it was typed."""
+    by_option = [one for one in typed if one.option.startswith("--kit-text")]
+    for option, text in by_option:
+        if document.parameters[option.strip("-").replace("-", "_")] != text:
+            yield f"the parameter {text!r} is {document.parameters[option.strip('-').replace('-', '_')]!r}"
+    sources = [text for option, text in typed if option and (option, text) not in by_option]
+    if sources != [one.uri for one in document.sources]:
+        yield f"the sources {sources} are {[one.uri for one in document.sources]}"
+    arguments = tuple(text for option, text in typed if not option)
+    if arguments != document.trainer_args:
+        yield f"the arguments {arguments} are {document.trainer_args}"
+
+
+def _is_refused(result: CommandResult) -> bool:
+    assert result.exit_code in (0, 2, 3), result.output
+    return result.exit_code != 0
+
+
+def _is_about_setting(setting: Parameter, result: CommandResult) -> bool:
+    """Whether a refusal is about a setting."""
+    told = [f"{one['where']} {one['title']} {one['why']} {one['given']}" for one in result.problems]
+    return any(setting.flag in one for one in told)
+
+
+def _document_facts(document: JobDocument) -> object:
+    """What the document says of the job."""
+    return document.run, document.job, document.workload, document.parameters, document.sources, document.trainer_args
+
+
+def _expected_facts(job: Job) -> object:
+    return job.run_name(1), job.digest, job.workload, dict(job.parameters), job.sources, job.trainer_args
+
+
+CANARY = "kitCanary0fSecret5"
+SECRET_NAMES = (
+    *("HF_TOKEN", "WANDB_API_KEY", "AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD", "GITHUB_TOKEN"),
+    *("AZURE_CLIENT_SECRET", "AZURE_STORAGE_KEY", "AZURE_STORAGE_CONNECTION_STRING", "SLURM_JWT"),
+    *("AWS_SESSION_TOKEN", "MLFLOW_TRACKING_TOKEN", "NGC_API_KEY", "DOCKER_PASSWORD"),
+    *("ACME_PASSWORD", "KIT_API_KEY", "KIT_SECRET", "DATABASE_URL"),
+)
+SIGNED_URL = f"https://account.blob.core.windows.net/container/prefix?sv=2024-01-01&sig={CANARY}"
+CREDENTIAL_URL = f"https://robot:{CANARY}@host.example/path"
+
+
+class SecretTests(PlatformTestBase):
+    """Secrets of the environment, and secrets that somebody typed."""
+
+    def test_plan_holds_no_secret_of_the_environment(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A plan is kept, shown and sent to others: it holds the name of a secret at most."""
+        for name in _list_secret_names(bench):
+            monkeypatch.setenv(name, CANARY)
+        answer = bench.render(*bench.first_source())
+        arrived = document.format_document(bench.read_document(answer)).encode()
+        assert [path for path, content in bench.plans[-1].files.items() if _has_canary(content)] == []
+        assert not _has_canary(arrived)
+        assert (
+            CANARY
+            not in answer.output + bench.run_command("explain", bench.workload.name, *bench.complete_words).output
+        )
+
+    def test_run_record_holds_no_secret_of_the_environment(
+        self, bench: Bench, kit_folders: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Neither in its record nor in what is printed of it. What the world signs in with is left to it."""
+        with monkeypatch.context() as secretly:
+            for name in (name for name in _list_secret_names(bench) if name not in os.environ):
+                secretly.setenv(name, CANARY)
+            run = bench.submit_job()
+            told = [bench.run_for(command, run.name).output for command in ("status", "logs")]
+        assert CANARY not in run.result.output + "".join(told)
+        assert [*_find_leaking_files(kit_folders / "state" / "runs")] == []
+
+    def test_run_output_holds_no_secret(self, bench: Bench) -> None:
+        """An address that is signed, as its engine may give it out, is shown and kept: it is told without that."""
+        run = bench.submit_job()
+        shown = getattr(bench.platform, "describe_reference", None)
+        said = [text for pair in (shown(run.reference).items() if shown else ()) for text in pair]
+        said += [one.uri for one in bench.platform.outputs(run.reference)]
+        assert [redact(text) for text in said if holds_secret(text)] == []
+        assert HIDDEN not in bench.platform.status(run.reference).reason
+
+    @pytest.mark.parametrize("text", [SIGNED_URL, CREDENTIAL_URL], ids=["signed", "signed-in"])
+    def test_typed_secret_is_rejected_and_not_shown(self, bench: Bench, text: str) -> None:
+        """In each setting that takes text, in a parameter and as an argument of the trainer."""
+        flags = [*(one.flag for one in bench.list_text_settings()), *_list_text_flags(bench)]
+        while flags:
+            answer = bench.render(*bench.first_source(), *(f"{flag}={text}" for flag in flags))
+            assert CANARY not in answer.output
+            assert answer.exit_code in (2, 3), f"one of {' '.join(flags)} takes it"
+            refused = [flag for flag in flags if any(flag in one["where"] for one in answer.problems)]
+            assert refused, answer.output
+            flags = [flag for flag in flags if flag not in refused]
+        answer = bench.render(*bench.first_source(), "--", text)
+        assert CANARY not in answer.output
+        assert answer.exit_code in (2, 3)
+
+
+def _list_secret_names(bench: Bench) -> list[str]:
+    """Names of secrets that many have, and those that the engine's own may have."""
+    own = re.sub(r"\W", "_", bench.platform.name).upper()
+    return [*SECRET_NAMES, *(f"{own}_{word}" for word in ("TOKEN", "SECRET", "PASSWORD", "API_KEY"))]
+
+
+def _list_text_flags(bench: Bench) -> list[str]:
+    from robotrain.testing import bench as testing_bench
+
+    return ["--kit-note"] if bench.workload.name == testing_bench.SAMPLE_WORKLOAD else []
+
+
+def _find_leaking_files(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and _has_canary(path.read_bytes()):
+            yield str(path)
+
+
+def _has_canary(content: bytes) -> bool:
+    """Whether the canary stands in it, as it is or as base64 has it at any place."""
+    coded = [base64.b64encode(b" " * before + CANARY.encode())[4 if before else 0 :][:16] for before in range(3)]
+    return CANARY.encode() in content or any(one in content for one in coded)

@@ -1,1 +1,0 @@
-"""What every source kind is tried for; `robotrain.testing.SourceKit` is all of it."""

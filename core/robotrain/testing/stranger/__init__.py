@@ -1,1 +1,0 @@
-"""A stranger's plugin that the kit installs while it tries a platform: a source kind and a workload."""

@@ -1,1 +1,0 @@
-"""What every workload is tried for; `robotrain.testing.WorkloadKit` is all of it."""

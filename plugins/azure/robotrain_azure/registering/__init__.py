@@ -1,1 +1,0 @@
-"""What a run left as a version of a model of a workspace, however long ago the run ended."""

@@ -1,1 +1,0 @@
-"""A look at the workspace before anything is sent."""

@@ -1,0 +1,1 @@
+"""Submission: what a job needs is prepared, then the workspace makes the job, once."""

@@ -1,1 +1,0 @@
-"""What became of a job: its state, its log, its end, what it left."""

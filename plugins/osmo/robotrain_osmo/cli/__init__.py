@@ -1,1 +1,0 @@
-"""Running the `osmo` command, and understanding what it answers."""

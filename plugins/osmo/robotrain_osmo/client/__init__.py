@@ -1,0 +1,1 @@
+"""The `osmo` command and the service behind it."""

@@ -1,1 +1,0 @@
-"""Uploading, submitting, and finding again what was submitted."""

@@ -1,0 +1,1 @@
+"""Status, logs, outputs and end of a workflow."""

@@ -1,0 +1,1 @@
+"""Checks before a submit; they change nothing."""

@@ -1,0 +1,1 @@
+"""Upload, submit exactly once, and find the workflow of an interrupted submit."""

@@ -1,0 +1,1 @@
+"""Checkpoints as files: copied atomically, located, recovered, and identified as models."""

@@ -1,0 +1,1 @@
+"""The machine that a run uses: its disk with the cache, and its hardware."""

@@ -1,0 +1,217 @@
+"""Hardware: whether the GPUs suit the job, and the machine's current metrics."""
+
+import importlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from robotrain_runtime.contract.container_plugin import GpuRequirement
+from robotrain_runtime.contract.document import Placement
+from robotrain_runtime.contract.failure import Finding
+
+NVIDIA_SMI_QUERY = ("--query-gpu=name,driver_version,memory.total,compute_cap", "--format=csv,noheader,nounits")
+DRIVER_SECONDS = 8.0
+VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
+OLDEST_DRIVER = {"11": "450.80.02", "12": "525.60.13", "13": "580.65.06"}
+"""By CUDA's major version, the oldest Linux driver that runs every minor one of it: CUDA Toolkit Release Notes, table
+"CUDA Toolkit and Minimum Required Driver Version for CUDA Minor Version Compatibility".
+"""
+BF16_CAPABILITY = (8, 0)
+"""The compute capability from which on a GPU computes in bf16: Ampere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpu:
+    """One, as the driver tells. mib: its memory. capability: such as (8, 0); (0, 0) when the driver does not know."""
+
+    name: str
+    driver: str
+    mib: int
+    capability: tuple[int, int]
+
+
+class DriverUnavailable(Exception):
+    """The driver told nothing of use. The text is why, a sentence without a full stop."""
+
+
+def find_gpu_problems(required: GpuRequirement | None, placement: Placement) -> Iterator[Finding]:
+    """What the job asks for and this machine does not have; quick."""
+    if required is None or required.count < 1:
+        return
+    many = f"{required.count} GPU{'s' if required.count > 1 else ''}"
+    try:
+        there = _select_visible(query_gpus())
+    except DriverUnavailable as why:
+        yield _make_gpu_finding(
+            "gpu-missing", f"the job asks for {many}, and this machine shows none", f"{why}.", *_GPU_SUGGESTIONS
+        )
+        return
+    if len(there) < required.count:
+        yield _make_too_few_finding(many, there)
+    used = there[: required.count]
+    yield from _check_driver(get_cuda_version(required, placement), used)
+    if required.bf16:
+        yield from _check_bf16(used)
+
+
+def make_timeout_finding() -> Finding:
+    """For a driver that gave no answer in time."""
+    why = f"nvidia-smi did not answer within {DRIVER_SECONDS:g} s."
+    return _make_gpu_finding("gpu-missing", "the job asks for GPUs, and the driver hangs", why, *_GPU_SUGGESTIONS)
+
+
+def query_gpus() -> list[Gpu]:
+    """All of the machine's. Raises NoAnswer."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        raise DriverUnavailable("There is no nvidia-smi on PATH, so no NVIDIA driver reaches here")
+    try:
+        done = subprocess.run(
+            [program, *NVIDIA_SMI_QUERY],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=DRIVER_SECONDS,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired:
+        raise DriverUnavailable(f"nvidia-smi did not answer within {DRIVER_SECONDS:g} s: the driver hangs") from None
+    except OSError as error:
+        raise DriverUnavailable(f"nvidia-smi does not run: {error.strerror}") from error
+    found = [gpu for line in done.stdout.splitlines() if (gpu := _parse_gpu(line))]
+    if done.returncode or not found:
+        said = next(filter(None, map(str.strip, (done.stdout + done.stderr).splitlines())), "nothing")
+        raise DriverUnavailable(f"nvidia-smi said: {said.rstrip('.')}")
+    return found
+
+
+def get_cuda_version(required: GpuRequirement, placement: Placement) -> str:
+    """The CUDA that PyTorch will bring, as 12.8; empty when that cannot be told."""
+    if placement.environment is not None:
+        return ""
+    if placement.torch_backend is None:
+        return required.cuda
+    found = re.fullmatch(r"cu(\d+)(\d)", placement.torch_backend)
+    return f"{found[1]}.{found[2]}" if found else ""
+
+
+def _parse_gpu(line: str) -> Gpu | None:
+    parts = [part.strip() for part in line.split(",")]
+    if len(parts) != 4 or not re.fullmatch(r"[\d.]+", parts[1]):
+        return None
+    name, driver, mib, capability = parts
+    known = re.fullmatch(r"(\d+)\.(\d+)", capability)
+    return Gpu(
+        name=name,
+        driver=driver,
+        mib=int(mib) if mib.isdigit() else 0,
+        capability=(int(known[1]), int(known[2])) if known else (0, 0),
+    )
+
+
+def _select_visible(gpus: Sequence[Gpu]) -> list[Gpu]:
+    """Those that CUDA_VISIBLE_DEVICES leaves: as CUDA does, up to the first that is none."""
+    said = os.environ.get(VISIBLE_DEVICES)
+    if said is None:
+        return list(gpus)
+    left: list[Gpu] = []
+    for name in map(str.strip, said.split(",")):
+        if name.startswith(("GPU-", "MIG-")) and len(left) < len(gpus):  # which one, the driver was not asked
+            left.append(gpus[len(left)])
+        elif name.isdigit() and int(name) < len(gpus):
+            left.append(gpus[int(name)])
+        else:
+            break
+    return left
+
+
+def _make_too_few_finding(many: str, gpus: Sequence[Gpu]) -> Finding:
+    said = os.environ.get(VISIBLE_DEVICES)
+    seen = f"It shows {', '.join(gpu.name for gpu in gpus)}." if gpus else "It shows none."
+    why = f"{seen} {VISIBLE_DEVICES} is {said or 'empty'}." if said is not None else seen
+    return _make_gpu_finding(
+        "gpu-too-few", f"the job asks for {many}, and this machine shows {len(gpus)}", why, *_GPU_SUGGESTIONS
+    )
+
+
+def _check_driver(cuda: str, used: Sequence[Gpu]) -> Iterator[Finding]:
+    oldest = OLDEST_DRIVER.get(cuda.partition(".")[0])
+    if not used or oldest is None or _parse_version(used[0].driver) >= _parse_version(oldest):
+        return
+    yield _make_gpu_finding(
+        "gpu-driver",
+        f"the driver {used[0].driver} is too old for CUDA {cuda}, which the job's PyTorch brings",
+        f"It takes {oldest} or newer; otherwise PyTorch sees no GPU.",
+        f"update the NVIDIA driver to {oldest} or newer, or choose a machine that has it",
+        "--torch-backend auto   the build of PyTorch that this driver can run",
+    )
+
+
+def _check_bf16(used: Sequence[Gpu]) -> Iterator[Finding]:
+    old = [gpu for gpu in used if (0, 0) < gpu.capability < BF16_CAPABILITY]
+    if old:
+        capability = ".".join(map(str, old[0].capability))
+        yield _make_gpu_finding(
+            "gpu-bf16",
+            f"the job computes in bf16, and {old[0].name} cannot",
+            f"Its compute capability is {capability}; bf16 takes 8.0 or newer.",
+            "--mixed-precision fp16",
+            "--mixed-precision no",
+        )
+
+
+_GPU_SUGGESTIONS = ("choose a machine with that many GPUs", "--num-gpus N   no more than there are")
+
+
+def _make_gpu_finding(code: str, title: str, why: str, *ways: str) -> Finding:
+    return Finding(code=code, title=title, where="", why=why, ways=ways)
+
+
+def _parse_version(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part)
+
+
+MEGA, GIGA = 1e6, 1e9
+
+
+def read_system_metrics() -> dict[str, float]:
+    """What can be read now; a library that is missing or fails leaves its values out."""
+    values: dict[str, float] = {}
+    for part in (_read_cpu_and_memory, _read_gpus):
+        try:
+            values.update(part())
+        except Exception:  # a driver can fail in ways of its own; the run matters more
+            continue
+    return values
+
+
+def _read_cpu_and_memory() -> Iterator[tuple[str, float]]:
+    psutil: Any = importlib.import_module("psutil")
+    memory, disk = psutil.virtual_memory(), psutil.disk_usage("/")
+    yield "system/cpu_utilization_percentage", psutil.cpu_percent(interval=0.1)
+    yield "system/memory_used_megabytes", memory.used / MEGA
+    yield "system/memory_available_megabytes", memory.available / MEGA
+    yield "system/memory_percent", memory.percent
+    yield "system/disk_used_gigabytes", disk.used / GIGA
+    yield "system/disk_available_gigabytes", disk.free_gpus / GIGA
+    yield "system/disk_percent", disk.percent
+
+
+def _read_gpus() -> Iterator[tuple[str, float]]:
+    nvidia: Any = importlib.import_module("pynvml")
+    nvidia.nvmlInit()
+    try:
+        for index in range(nvidia.nvmlDeviceGetCount()):
+            gpu = nvidia.nvmlDeviceGetHandleByIndex(index)
+            memory = nvidia.nvmlDeviceGetMemoryInfo(gpu)
+            name = f"system/gpu_{index}"
+            yield f"{name}_utilization_percentage", nvidia.nvmlDeviceGetUtilizationRates(gpu).gpu
+            yield f"{name}_memory_used_megabytes", memory.used / MEGA
+            yield f"{name}_memory_percent", 100 * memory.used / memory.total
+            yield f"{name}_power_watts", nvidia.nvmlDeviceGetPowerUsage(gpu) / 1000
+    finally:
+        nvidia.nvmlShutdown()

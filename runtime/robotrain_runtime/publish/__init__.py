@@ -1,1 +1,0 @@
-"""Where complete checkpoints go while a run goes on, and when it has ended."""

@@ -1,0 +1,1 @@
+"""Publishing: what a run produced is sealed, copied and registered."""

@@ -1,0 +1,1 @@
+"""Tracking with MLflow: the runtime's end, and the process in the training environment."""

@@ -1,0 +1,277 @@
+"""The MLflow run that is written to: parameters, metrics, tags, artifacts. Imports mlflow."""
+
+import importlib
+import os
+import shlex
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from robotrain_runtime.checkpoints import atomic_copy
+from robotrain_runtime.contract.document import Scalar
+from robotrain_runtime.process import stop
+from robotrain_runtime.process.stop import StopSignal
+from robotrain_runtime.tracking import address
+from robotrain_runtime.tracking import address as tracking_address
+
+SQLITE = "sqlite:///"
+STATUS_TAG = "training_status"
+MISSING_RUN_CODES = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
+"""What MLflow answers about a run that is not there, or was deleted."""
+
+with address.hide_mlflow_plugins() if os.environ.get("MLFLOW_TRACKING_URI", "").startswith(SQLITE) else nullcontext():
+    mlflow: Any = importlib.import_module("mlflow")  # only the training environment has it
+
+
+class MlflowStore:
+    """An MLflow address and, once started, the run in it. Every method raises what MLflow raises.
+
+    attached: whether the run is another's: it is written to, and its status and its end are left alone.
+    """
+
+    def __init__(self, uri: str, *, attached: bool = False) -> None:
+        self.uri = uri
+        self._attached = attached
+        self.experiment_id = ""
+        self.run_id: str | None = None
+        self._client: Any = None
+        self._database = Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+
+    @property
+    def run_page(self) -> str:
+        """What to type to see the run; the training environment has only MLflow's small client."""
+        if not self._database:
+            return tracking_address.get_run_page(self.uri, self.experiment_id, self.run_id or "")
+        uv = os.environ.get("UV")
+        uvx = "uvx" if shutil.which("uvx") or not uv else f"{shlex.quote(uv)} tool run"
+        return f"{uvx} mlflow@{mlflow.__version__} ui --backend-store-uri {shlex.quote(self.uri)}"
+
+    @property
+    def client(self) -> Any:
+        """MLflow's client. Raises OSError with a sentence when a half cannot tell the address."""
+        if self._client is None:
+            address = tracking_address.resolve_address(self.uri)
+            registry = {} if address == self.uri else {"registry_uri": address}
+            self._client = mlflow.MlflowClient(address, **registry)
+        return self._client
+
+    def start_run(self, experiment: str, run_name: str, resume_run: str = "") -> None:
+        """Make the run, and the experiment and the database where they are not there yet.
+
+        again: a run that goes on, if it is still there.
+        """
+        with nullcontext() if self._has_tables else self.lock_database():  # they are made once
+            if not (resume_run and self._resume_run(resume_run)):
+                self.experiment_id = self._get_experiment(experiment)
+                self.run_id = self.client.create_run(self.experiment_id, run_name=run_name).info.run_id
+
+    @property
+    def _has_tables(self) -> bool:
+        return self._database is None or address.has_mlflow_tables(self._database)
+
+    @contextmanager
+    def lock_database(self) -> Iterator[None]:
+        """No other process of robotrain writes to the database meanwhile; a server looks after itself."""
+        if self._database is None:
+            yield
+            return
+        self._database.parent.mkdir(parents=True, exist_ok=True)
+        with stop.hold_lock(self._database.with_name(self._database.name + ".lock"), StopSignal()):
+            yield
+
+    def open_run(self, run_id: str) -> None:
+        """Write to a run as it is."""
+        if self._database and not self._database.exists():
+            raise FileNotFoundError(f"{self._database} is not there any more")
+        info = self.client.get_run(run_id).info
+        self.experiment_id, self.run_id = str(info.experiment_id), run_id
+
+    def log_params(self, params: Mapping[str, Scalar], tags: Mapping[str, str]) -> None:
+        """Add parameters and tags; a parameter without a value is left out."""
+        self.client.log_batch(
+            self._run,
+            params=[
+                mlflow.entities.Param(name, _format_param(value)) for name, value in params.items() if value is not None
+            ],
+            tags=[mlflow.entities.RunTag(name, value) for name, value in tags.items()],
+        )
+
+    def log_metrics(self, values: Mapping[str, float], step: int, time: float) -> None:
+        """Add values at a step."""
+        entities, moment = mlflow.entities, int(time * 1000)
+        found = [entities.Metric(name, value, moment, step) for name, value in values.items()]
+        self.client.log_batch(self._run, metrics=found)
+
+    def get_tag(self, name: str) -> str:
+        """What a tag of the run says; empty when it has none of that name."""
+        return str(self.client.get_run(self._run).data.tags.get(name, ""))
+
+    def upload_folder(self, folder: Path, name: str) -> None:
+        """Add a folder of files. On the same disk they are linked: a checkpoint is not stored twice."""
+        if not folder.is_dir():
+            raise FileNotFoundError(f"{folder} is not there")
+        address = urlsplit(self.artifact_uri)
+        if address.scheme not in ("", "file"):
+            self.client.log_artifacts(self._run, str(folder), name)
+            return
+        target = Path(unquote(address.path), name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+        atomic_copy.replace_folder(files, target, lambda: False, key=self._run, linked=True)
+
+    def upload_files(self, folder: Path, names: Sequence[str], target_folder: str) -> None:
+        """Add files of a folder, by their paths, below `at`, which is empty for the root; in place of others."""
+        address = urlsplit(self.artifact_uri)
+        if address.scheme not in ("", "file"):
+            self.client.log_artifacts(self._run, str(folder), target_folder or None)
+            return
+        atomic_copy.copy_files_into(
+            {name: folder / name for name in names}, Path(unquote(address.path), target_folder), lambda: False
+        )
+
+    def upload_file(self, content: bytes, name: str) -> None:
+        """Add one file, in a folder or not; in place of one of its name."""
+        folder, _, last = name.rpartition("/")
+        address = urlsplit(self.artifact_uri)
+        if address.scheme in ("", "file"):
+            target = Path(unquote(address.path), name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            scratch = target.with_name(f".{last}.part")
+            scratch.write_bytes(content)
+            os.replace(scratch, target)
+            return
+        with tempfile.TemporaryDirectory(prefix="robotrain-") as made:
+            Path(made, last).write_bytes(content)
+            self.client.log_artifact(self._run, str(Path(made, last)), folder or None)
+
+    @property
+    def artifact_uri(self) -> str:
+        """Where the run's artifacts lie."""
+        return str(self.client.get_run(self._run).info.artifact_uri)
+
+    def end_run(self, status: str, tags: Mapping[str, str]) -> None:
+        """The run is over."""
+        self.log_params({}, tags)
+        if self._attached:
+            return
+        self.client.set_terminated(self._run, status, int(time.time() * 1000))
+
+    @property
+    def _run(self) -> str:
+        assert self.run_id is not None
+        return self.run_id
+
+    def _resume_run(self, run_id: str) -> bool:
+        """Let an earlier run go on; False when it was deleted meanwhile, or does not go on there."""
+        if self._attached:
+            self.open_run(run_id)
+            self._forget_end(run_id)
+            return True
+        try:
+            refused = not self._can_resume(run_id)
+            self.open_run(run_id)  # raises for one who may not even read it, and is not told whether it goes on
+            if refused and not self._can_resume(run_id):
+                return False
+        except mlflow.exceptions.MlflowException as error:
+            if error.error_code not in MISSING_RUN_CODES:
+                raise
+            return False
+        self._forget_end(run_id)
+        return True
+
+    def _forget_end(self, run_id: str) -> None:
+        """How an earlier attempt ended; it may not have."""
+        with suppress(mlflow.exceptions.MlflowException):
+            self.client.delete_tag(run_id, STATUS_TAG)
+
+    def _can_resume(self, run_id: str) -> bool:
+        """Whether a run may go on. Another service than MLflow's refuses in words of its own; a bad moment, in which
+        MLflow asks again by itself, is no refusal, and is raised.
+        """
+        try:
+            self.client.update_run(run_id, status="RUNNING")
+        except mlflow.exceptions.RestException as refused:
+            if refused.error_code in MISSING_RUN_CODES or tracking_address.find_tracking_plugin(self.uri) is None:
+                raise
+            return False
+        return True
+
+    def _get_experiment(self, name: str) -> str:
+        if found := self.client.get_experiment_by_name(name):
+            return str(found.experiment_id)
+        beside = self._database and (self._database.parent / "artifacts" / quote(name, safe="")).as_uri()
+        try:
+            return str(self.client.create_experiment(name, artifact_location=beside))
+        except mlflow.exceptions.MlflowException:
+            if found := self.client.get_experiment_by_name(name):  # another run was quicker
+                return str(found.experiment_id)
+            raise
+
+
+def _format_param(value: Scalar) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+MAX_NAMES = 10
+ALREADY_EXISTS = "already exists"
+"""What a store says that lets nobody write a file again."""
+ARTIFACT_FOLDERS = {"checkpoint": "checkpoints", "policy": "policy"}
+"""The artifact folder of each."""
+RESULTS_TAG, RESULTS_DIGEST_TAG = "results_artifact", "results_sha256"
+"""Tags of a run that say where its results lie, and which they are."""
+RESULTS_FOLDER = "eval_results"
+"""Where results lie when something is in their way at the root."""
+
+
+def upload_model(store: MlflowStore, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Make the model part of a checkpoint, or an evaluated policy, an artifact of its run.
+
+    asked: run_id, folder, model, digest, what. Returns where it is (`to`, and `artifact` in the run), and whether it is
+    `new` there.
+    """
+    store.open_run(request["run_id"])
+    name, what = Path(request["folder"]).name, request.get("what", "checkpoint")
+    sealed, placed = f"{what}_{name}_sha256", f"{what}_{name}_artifact"
+    if new := store.get_tag(sealed) != request["digest"]:
+        folder = Path(request["folder"], request["model"])
+        first = f"{ARTIFACT_FOLDERS[what]}/{name}"
+        at = _upload_to_free_name(lambda to: store.upload_folder(folder, to), first, first)
+        store.log_params({}, {placed: at, sealed: request["digest"]})
+    else:
+        at = store.get_tag(placed)
+    return {"to": f"runs:/{request['run_id']}/{at}", "artifact": at, "new": new}
+
+
+def upload_results(store: MlflowStore, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Make the files of a folder artifacts of its run, at their root. asked: run_id, folder, files, digest.
+
+    Returns where they are (`to`), and whether they are `new` there.
+    """
+    store.open_run(request["run_id"])
+    if new := store.get_tag(RESULTS_DIGEST_TAG) != request["digest"]:
+        at = _upload_to_free_name(
+            lambda to: store.upload_files(Path(request["folder"]), request["files"], to), "", RESULTS_FOLDER
+        )
+        store.log_params({}, {RESULTS_TAG: at, RESULTS_DIGEST_TAG: request["digest"]})
+    else:
+        at = store.get_tag(RESULTS_TAG)
+    return {"to": f"runs:/{request['run_id']}/{at}".rstrip("/"), "new": new}
+
+
+def _upload_to_free_name(upload: Callable[[str], None], first: str, others: str) -> str:
+    """Where it was put: what an attempt that was cut short left there, some stores never let anybody write again."""
+    for number in range(1, MAX_NAMES):
+        to = first if number == 1 else f"{others}.{number}"
+        try:
+            upload(to)
+        except Exception as error:
+            if ALREADY_EXISTS not in str(error):
+                raise
+        else:
+            return to
+    raise OSError(f"{others} and {MAX_NAMES - 2} names like it are taken")

@@ -1,0 +1,148 @@
+"""Checks whether the tracking address can be reached, while something else goes on."""
+
+import http.client
+import json
+import os
+import subprocess
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from robotrain_runtime.contract import failure, plugin_loader
+from robotrain_runtime.contract.container_plugin import PythonEnvironment
+from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.contract.event import Fault
+from robotrain_runtime.contract.failure import Finding
+from robotrain_runtime.environments import run_environment
+from robotrain_runtime.machine import disk_cache
+from robotrain_runtime.process.stop import DeadlineFuture
+from robotrain_runtime.tracking import address
+
+ADDRESS_SECONDS = 5.0
+SUGGESTIONS = (
+    "start the server, or correct its address",
+    "--tracking-uri sqlite:////FOLDER/mlflow.db   a file, no server",
+)
+
+
+def find_address_problems(uri: str) -> Iterator[Finding]:
+    """What stands in the way; of kinds of addresses that only their own library can reach, nothing."""
+    scheme = urllib.parse.urlsplit(uri).scheme
+    if scheme in ("http", "https"):
+        yield from _check_server(uri)
+    elif scheme == "sqlite":
+        yield from _check_database(Path(uri.removeprefix("sqlite:///").partition("?")[0]), uri)
+
+
+def make_silent_finding(uri: str, seconds: float = ADDRESS_SECONDS) -> Finding:
+    """For one that gave no answer in time."""
+    return _make_unreachable_finding(uri, f"It did not answer within {seconds:g} s.", "network")
+
+
+def make_unchecked_finding(uri: str, why: str) -> Finding:
+    """For one that nobody could ask about."""
+    return _make_unreachable_finding(uri, f"It could not be asked: {why.rstrip('.')}.", "code")
+
+
+def redact_address(uri: str) -> str:
+    """The address without what may be a secret in it."""
+    parts = urllib.parse.urlsplit(uri)
+    return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _check_server(uri: str) -> Iterator[Finding]:
+    request = urllib.request.Request(redact_address(uri).rstrip("/") + "/health", headers={"User-Agent": "robotrain"})
+    try:
+        with urllib.request.urlopen(request, timeout=ADDRESS_SECONDS):
+            return
+    except urllib.error.HTTPError as answer:
+        answer.close()
+        if answer.code >= 500:
+            yield _make_unreachable_finding(uri, f"It answered {answer.code} {answer.reason}.", "network")
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        why = getattr(error, "reason", None) or error
+        why = getattr(why, "strerror", None) or why
+        certificate = "CERTIFICATE_VERIFY_FAILED" in str(why)
+        yield _make_unreachable_finding(uri, f"{why}".rstrip(".") + ".", "configuration" if certificate else "network")
+
+
+def _check_database(database: Path, uri: str) -> Iterator[Finding]:
+    there = disk_cache.find_existing_parent(database)
+    if not os.access(there, os.W_OK):
+        yield _make_unreachable_finding(uri, f"{there} does not let you write.", "configuration")
+    elif there == database and not _is_database(database):
+        yield _make_unreachable_finding(uri, f"{database} is no SQLite database.", "configuration")
+
+
+def _is_database(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(16) in (b"SQLite format 3\0", b"")
+    except OSError:
+        return False
+
+
+def _make_unreachable_finding(uri: str, why: str, fault: Fault) -> Finding:
+    return Finding(
+        code="tracking-unreachable",
+        title="the tracking address cannot be reached",
+        where="--tracking-uri",
+        given=redact_address(uri),
+        why=why,
+        ways=SUGGESTIONS,
+        fault=fault,
+    )
+
+
+PLUGIN_SECONDS = 25.0
+ANSWER_SLACK_SECONDS = 1.0
+
+
+class TrackingCheck:
+    """One question; it is asked at once. python: brings the interpreter of a half's environment, here and now.
+
+    Raises Failed when the half cannot be imported, and what `python` raises.
+    """
+
+    def __init__(self, document: JobDocument, python: Callable[[PythonEnvironment], Path]) -> None:
+        self._uri = document.placement.tracking_uri
+        half = plugin_loader.load_tracking_plugin(document)
+        self._seconds = ADDRESS_SECONDS if half is None else PLUGIN_SECONDS
+        if half is None:
+            self._future = DeadlineFuture(lambda: list(find_address_problems(self._uri)))
+            return
+        command = [str(python(half.ENVIRONMENT)), "-m", address.__name__, str(vars(half)["__name__"]), self._uri]
+        environ = run_environment.make_program_environ(document)
+        self._future = DeadlineFuture(lambda: _run_check_program(command, environ, self._uri))
+
+    def wait_for_findings(self) -> list[Finding]:
+        """What stands in the way; waited for, but not for ever: looking up a name knows no limit."""
+        try:
+            return self._future.result(self._seconds + ANSWER_SLACK_SECONDS)
+        except TimeoutError:
+            return [make_silent_finding(self._uri, self._seconds)]
+
+
+def _run_check_program(command: Sequence[str], environ: Mapping[str, str], uri: str) -> list[Finding]:
+    try:
+        done = subprocess.run(
+            command,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=PLUGIN_SECONDS,
+            text=True,
+            errors="replace",
+        )
+    except subprocess.TimeoutExpired:
+        return [make_silent_finding(uri, PLUGIN_SECONDS)]
+    lines = done.stdout.splitlines()
+    told = next((line for line in lines if line.startswith(address.FINDINGS_PREFIX)), "")
+    if not told:
+        return [make_unchecked_finding(uri, failure.explain_exit(done.returncode, lines))]
+    return [
+        Finding(**{**one, "ways": tuple(one["ways"])}) for one in json.loads(told.removeprefix(address.FINDINGS_PREFIX))
+    ]

@@ -1,0 +1,264 @@
+"""The tracking process: writes events to MLflow, uploads artifacts, registers model versions.
+
+It ends when its input ends; a run whose outcome never came is marked as failed.
+"""
+
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from robotrain_runtime.checkpoints import model_lineage
+from robotrain_runtime.contract import event
+from robotrain_runtime.contract.container_plugin import ModelRegistry
+from robotrain_runtime.contract.event import EventRecord, Metrics, Note, Outcome, Track, Tracking, emit_event
+from robotrain_runtime.contract.failure import describe_error
+from robotrain_runtime.machine import hardware
+from robotrain_runtime.process import helper_process
+from robotrain_runtime.process.helper_process import HelperReply, HelperRequest
+from robotrain_runtime.tracking import address, mlflow_store
+from robotrain_runtime.tracking.mlflow_store import ALREADY_EXISTS, STATUS_TAG, MlflowStore, mlflow, upload_model
+from robotrain_runtime.tracking.tracker import (
+    ARTIFACT_REQUEST,
+    ATTACHED_OPTION,
+    REGISTER_REQUEST,
+    RESULTS_REQUEST,
+    RESUME_OPTION,
+    SYSTEM_METRICS_OPTION,
+)
+
+
+class MlflowModelRegistry:
+    """MLflow's registry at a store's address."""
+
+    def __init__(self, store: MlflowStore) -> None:
+        self._store = store
+
+    def versions(self, name: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+        """Of all pages."""
+        token = None
+        while True:
+            page = self._store.client.search_model_versions(f"name='{name}'", max_results=1000, page_token=token)
+            yield from ((str(version.version), version.tags) for version in page)
+            if not (token := page.token):
+                return
+
+    def create(self, name: str, run_id: str, artifact: str, tags: Mapping[str, str], description: str) -> str:
+        """The model is made when it is not there."""
+        self._make_model(name)
+        source = f"{self._store.artifact_uri}/{artifact}"
+        make = self._store.client.create_model_version
+        return str(make(name, source=source, run_id=run_id, tags=dict(tags), description=description).version)
+
+    def tag(self, name: str, version: str, tags: Mapping[str, str]) -> None:
+        """One after another."""
+        for key, value in tags.items():
+            if value:
+                self._store.client.set_model_version_tag(name, version, key, value)
+            else:
+                self._store.client.delete_model_version_tag(name, version, key)
+
+    def _make_model(self, name: str) -> None:
+        try:
+            self._store.client.create_registered_model(name)
+        except mlflow.exceptions.MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+
+def register_version(store: MlflowStore, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a checkpoint or a policy a version of a model, unless it is one: then its scores alone are told.
+
+    asked: name, description, tags, scores, lineage, and what `publish` needs. scores: tags of a policy that was
+    evaluated. Returns its `version`, whether it is `new`, and the run whose scores were `replaced`.
+    """
+    at, name, models = upload_model(store, request)["artifact"], request["name"], _open_registry(store)
+    run = {"mlflow_run_id": request["run_id"], "mlflow_experiment_id": store.experiment_id}
+    with store.lock_database():
+        scores = request.get("scores") or {}
+        if found := model_lineage.find_same_model(models.versions(name), request["tags"], by_name=not scores):
+            version, has = found
+            if scores:
+                models.tag(name, version, model_lineage.replace_score_tags(has, scores))
+            return {"version": version, "new": False, "replaced": model_lineage.find_replaced_run(has, scores)}
+        _upload_lineage(store, at, request)
+        tags = {**request["tags"], **scores, **run}
+        made = models.create(name, request["run_id"], at, tags, request["description"])
+    return {"version": made, "new": True}
+
+
+def _upload_lineage(store: MlflowStore, artifact: str, request: Mapping[str, Any]) -> None:
+    """Lay its lineage beside the model. One that is there says the same, and perhaps cannot be written again; one that
+    came with the model says where that is from.
+    """
+    lineage = request.get("lineage")
+    if not lineage or Path(request["folder"], request["model"], model_lineage.LINEAGE_FILE).exists():
+        return
+    content = model_lineage.format_lineage(lineage, request["run_id"], store.experiment_id)
+    try:
+        store.upload_file(content, f"{artifact}/{model_lineage.LINEAGE_FILE}")
+    except Exception as error:
+        if ALREADY_EXISTS not in str(error):
+            raise
+
+
+def _open_registry(store: MlflowStore) -> ModelRegistry:
+    own = getattr(address.find_tracking_plugin(store.uri), "registry", None)
+    registry: ModelRegistry = own(store.uri) if own else MlflowModelRegistry(store)
+    return registry
+
+
+REQUEST_HANDLERS = {
+    ARTIFACT_REQUEST: mlflow_store.upload_model,
+    RESULTS_REQUEST: mlflow_store.upload_results,
+    REGISTER_REQUEST: register_version,
+}
+
+
+class TrackingRequestQueue:
+    """Does what it is asked, one after another, in a thread of its own: a large upload holds no metrics up."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._inbox: queue.SimpleQueue[HelperRequest] = queue.SimpleQueue()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def add(self, request: HelperRequest) -> None:
+        """One more; returns at once."""
+        self._inbox.put(request)
+
+    def _run(self) -> None:
+        while True:
+            event.emit_line(helper_process.format_message(self._handle_request(self._inbox.get())))
+
+    def _handle_request(self, request: HelperRequest) -> HelperReply:
+        try:
+            return HelperReply(
+                number=request.number, body=REQUEST_HANDLERS[request.what](MlflowStore(self._uri), request.body)
+            )
+        except Exception as error:
+            return HelperReply(number=request.number, body={}, error=describe_error(error))
+
+
+STATUS = {"succeeded": ("FINISHED", "completed"), "failed": ("FAILED", "failed"), "cancelled": ("KILLED", "cancelled")}
+MACHINE_SECONDS = 30.0
+NEVER_SECONDS = 1e9
+START_ATTEMPTS = 3
+START_PAUSE_SECONDS = 2.0
+
+
+def run_tracking(uri: str, with_system_metrics: bool, resume_run: str = "", attached: bool = False) -> None:
+    """Follow the events to their end. again, attached: as in `Tracker`.
+
+    Raises SystemExit with a sentence when a half cannot tell the address.
+    """
+    inbox: queue.SimpleQueue[EventRecord | None] = queue.SimpleQueue()
+    threading.Thread(target=_read_input, args=(inbox, TrackingRequestQueue(uri)), daemon=True).start()
+    run = TrackingRun(MlflowStore(uri, attached=attached), resume_run)
+    due = NEVER_SECONDS
+    while run.status is None:
+        try:
+            record = inbox.get(timeout=max(0.0, min(due - time.monotonic(), NEVER_SECONDS)))
+        except queue.Empty:
+            record = event.make_record(Metrics(values=hardware.read_system_metrics()))
+            emit_event(record.event)
+            due = time.monotonic() + MACHINE_SECONDS
+        try:
+            run.write_record(record if record is not None else event.make_record(Outcome(state="failed", exit_code=1)))
+        except address.AddressUnavailable as unreached:
+            sys.exit(str(unreached))
+        if with_system_metrics and due == NEVER_SECONDS and run.is_started:
+            due = time.monotonic()  # the first values of the machine come at once, also for a short run
+
+
+def _read_input(inbox: "queue.SimpleQueue[EventRecord | None]", desk: TrackingRequestQueue) -> None:
+    for line in sys.stdin:
+        if record := event.parse_event(line.rstrip("\n")):
+            inbox.put(record)
+        elif isinstance(asked := helper_process.parse_message(line.rstrip("\n")), HelperRequest):
+            desk.add(asked)
+    inbox.put(None)
+
+
+class TrackingRun:
+    """One MLflow run, made by the first Track event. status: how it ended, None before that."""
+
+    def __init__(self, store: MlflowStore, resume_run: str = "") -> None:
+        self.status: str | None = None
+        self._store = store
+        self._resume_run = resume_run
+        self._step = 0
+        self._troubled = False
+
+    @property
+    def is_started(self) -> bool:
+        """Whether there is a run to write to."""
+        return self._store.run_id is not None
+
+    def write_record(self, record: EventRecord) -> None:
+        """Write an event down. What cannot be written is reported once, and the next is tried."""
+        if not self.is_started:
+            self._start_with(record)
+            return
+        try:
+            self._write(record)
+        except Exception as error:
+            if not self._troubled:
+                self._troubled = True
+                emit_event(
+                    Note(level="warning", text=f"tracking could not write something down: {describe_error(error)}")
+                )
+            self.status = self.status or ("FAILED" if isinstance(record.event, Outcome) else None)
+
+    def _start_with(self, record: EventRecord) -> None:
+        """Make the run when the first Track event comes, which is before all others."""
+        if isinstance(record.event, Track):
+            self._start(record.event)
+            self.write_record(record)
+        elif isinstance(record.event, Outcome):
+            self.status = "FAILED"
+
+    def _start(self, track: Track) -> None:
+        """Make the run. A database that another process holds is asked again, for a while."""
+        address.resolve_address(self._store.uri)
+        for attempt in range(1, START_ATTEMPTS + 1):
+            try:
+                self._store.start_run(track.experiment, track.run_name, self._resume_run)
+                break
+            except Exception:
+                if attempt == START_ATTEMPTS:
+                    raise
+                time.sleep(START_PAUSE_SECONDS)
+        emit_event(
+            Tracking(
+                uri=self._store.uri,
+                experiment_id=self._store.experiment_id,
+                run_id=self._store.run_id or "",
+                ui=self._store.run_page,
+            )
+        )
+
+    def _write(self, record: EventRecord) -> None:
+        match record.event:
+            case Track(params=params, tags=tags):
+                self._store.log_params(params, tags)
+            case Metrics(values=values, step=step) if values:
+                self._step = self._step if step is None else step
+                self._store.log_metrics(values, self._step, record.time)
+            case Outcome(state=state):
+                self.status, word = STATUS[state]
+                self._store.end_run(self.status, {STATUS_TAG: word})
+
+
+if __name__ == "__main__":
+    said = sys.argv[1:]
+    run_tracking(
+        os.environ["MLFLOW_TRACKING_URI"],
+        SYSTEM_METRICS_OPTION in said,
+        said[-1] if RESUME_OPTION in said else "",
+        ATTACHED_OPTION in said,
+    )

@@ -1,0 +1,84 @@
+"""A folder among the artifacts of a tracking run, as MLflow writes it: the typed source, and its rules.
+
+Standard library only, so that a container half can import it.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar, NoReturn
+
+FORM = "runs:/RUN_ID/PATH"
+
+_RUN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}"
+"""MLflow's own ids are hex digits; in a workspace of Azure ML a run has the name of its job."""
+_PART = r"[A-Za-z0-9._=+~!(),-]+"
+_ADDRESS = r"runs:/+([^/]*)/*(.*)"
+_STORED = rf"(?i:mlflow-artifacts):/(?:/[^/@?#]*/|/*)\d+/({_RUN})/artifacts/([^?#]+)"
+"""Where a server keeps artifacts, as its pages show it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunArtifact:
+    """A folder of artifacts. path: without a slash at its ends."""
+
+    kind: ClassVar[str] = "mlflow_run"
+
+    run: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"runs:/{self.run}/{self.path}"
+
+
+class RunArtifactError(ValueError):
+    """Why a text names no artifacts of a run, and what to type instead where that is known."""
+
+    def __init__(self, why: str, suggestion: str = "") -> None:
+        super().__init__(why)
+        self.why = why
+        self.suggestion = suggestion
+
+
+def parse_run_artifact(text: str) -> RunArtifact:
+    """The folder that `text` names. Raises RunArtifactError."""
+    if text != text.strip():
+        raise RunArtifactError("There is white space around the address.", _suggest_artifact(text.strip()))
+    found = re.fullmatch(_ADDRESS, text)
+    if found is None:
+        _raise_not_an_artifact(text)
+    run, path = found[1], found[2].rstrip("/")
+    if not re.fullmatch(_RUN, run):
+        raise RunArtifactError("The id of a run is letters, digits, `_` and `-`, 255 at most.")
+    if not path:
+        raise RunArtifactError("The folder is missing: a run may hold several policies.", f"runs:/{run}/PATH")
+    if text.startswith("runs://") or text.startswith(f"runs:/{run}//"):
+        raise RunArtifactError(
+            f"One slash follows `runs:`, and one the id: {FORM}.", _suggest_artifact(f"runs:/{run}/{path}")
+        )
+    _check_path(path)
+    return RunArtifact(run, path)
+
+
+def _check_path(path: str) -> None:
+    parts = path.split("/")
+    if not all(parts) or {".", ".."} & {*parts}:
+        raise RunArtifactError("No part of the path is empty, `.` or `..`.")
+    if not all(re.fullmatch(_PART, part) for part in parts):
+        raise RunArtifactError("A part of the path is letters, digits and `._=+~!(),-`, without white space.")
+
+
+def _suggest_artifact(text: str) -> str:
+    """The normal form of `text`, or of what it would take to mend it; empty when nothing is known."""
+    try:
+        return str(parse_run_artifact(text))
+    except RunArtifactError as refused:
+        return refused.suggestion
+
+
+def _raise_not_an_artifact(text: str) -> NoReturn:
+    if re.match(r"(?i)runs:", text) and not text.startswith("runs:"):
+        raise RunArtifactError("`runs:` is written in lower case.", _suggest_artifact("runs:" + text[len("runs:") :]))
+    if stored := re.fullmatch(_STORED, text):
+        why = "This is where a server keeps artifacts; a job names them by their run."
+        raise RunArtifactError(why, _suggest_artifact(f"runs:/{stored[1]}/{stored[2]}"))
+    raise RunArtifactError(f"The artifacts of a tracking run have the form {FORM}.")

@@ -1,0 +1,88 @@
+"""A version of a model in the registry that a platform tracks to: the typed source, and the rules of contract C.3.
+
+Standard library only, so that a container half can import it.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar, NoReturn
+
+MODEL_FORM = "NAME:VERSION"
+
+NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
+_VERSION = r"0|[1-9][0-9]{0,8}"
+_ADDRESS = rf"models:/({NAME_PATTERN})/([^/]*)"
+_SHORT = rf"({NAME_PATTERN}):([^:/]*)"
+_STAGE = "(?i:latest|none|staging|production|archived)"
+_MOVING = rf"(?:models:/)?({NAME_PATTERN})@.*|models:/({NAME_PATTERN})/{_STAGE}|({NAME_PATTERN}):{_STAGE}"
+_OTHER_SCHEME = r"(?i)[a-z][a-z0-9+.-]*:/"
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredModel:
+    """One version of a registered model. `str()` is its address as MLflow knows it."""
+
+    kind: ClassVar[str] = "registered_model"
+
+    name: str
+    version: int
+
+    def __str__(self) -> str:
+        return f"models:/{self.name}/{self.version}"
+
+
+class RegisteredModelError(ValueError):
+    """Why a text names no version of a model, and what to type instead where that is known."""
+
+    def __init__(self, why: str, suggestion: str = "") -> None:
+        super().__init__(why)
+        self.why = why
+        self.suggestion = suggestion
+
+
+def parse_registered_model(text: str) -> RegisteredModel:
+    """The version that `text` names. Raises RegisteredModelError."""
+    if text != text.strip():
+        raise RegisteredModelError("There is white space around the name.", _suggest_model(text.strip()))
+    if moving := re.fullmatch(_MOVING, text):
+        why = "`latest`, an alias and a stage move from version to version: the model would change under the job."
+        raise RegisteredModelError(why, f"{moving[moving.lastindex or 0]}:VERSION")
+    if re.match(r"(?i)azureml:", text):  # such a name would be the text before a colon, and is meant for another kind
+        raise RegisteredModelError("This is a name of Azure ML, not of the registry that the platform tracks to.")
+    if found := re.fullmatch(_ADDRESS, text) or re.fullmatch(_SHORT, text):
+        return RegisteredModel(found[1], _parse_version(found[1], found[2]))
+    _raise_not_a_model(text)
+
+
+def _parse_version(name: str, text: str) -> int:
+    if re.fullmatch(_VERSION, text):
+        return int(text)
+    known = text.lstrip("0") if text.isascii() and text.isdigit() else ""
+    instead = f"{name}:{known if re.fullmatch(_VERSION, known) else 'VERSION'}"
+    why = "A version is a whole number of at most 9 digits, without leading zeros."
+    raise RegisteredModelError(why, instead)
+
+
+def _suggest_model(text: str) -> str:
+    """The normal form of `text`, or of what it would take to mend it; empty when nothing is known."""
+    try:
+        return str(parse_registered_model(text))
+    except RegisteredModelError as refused:
+        return refused.suggestion
+
+
+def _raise_not_a_model(text: str) -> NoReturn:
+    if re.match(r"(?i)models:", text) and not text.startswith("models:"):
+        raise RegisteredModelError(
+            "`models:` is written in lower case.", _suggest_model("models:" + text[len("models:") :])
+        )
+    if re.match(r"(?i)runs:/", text):
+        raise RegisteredModelError("An artifact of a tracking run is no registered model.")
+    if re.match(_OTHER_SCHEME, text) and not text.startswith("models:"):
+        raise RegisteredModelError("An address is no registered model.")
+    if re.fullmatch(rf"(?:models:/)?{NAME_PATTERN}/?", text):
+        raise RegisteredModelError("A model is named with its version; without one it would change under the job.")
+    raise RegisteredModelError(
+        f"A registered model is {MODEL_FORM} or models:/NAME/VERSION; "
+        "a name is letters, digits, `_`, `.` and `-`, 255 at most."
+    )

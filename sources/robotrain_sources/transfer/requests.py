@@ -1,0 +1,237 @@
+"""Requests for files: how many at a time, given up when they stall, retried by one rule."""
+
+import asyncio
+import importlib
+import random
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any, TypeVar
+
+from robotrain_runtime.contract.event import Fault
+
+from robotrain_sources.fetching.errors import FetchError
+from robotrain_sources.transfer import errors
+from robotrain_sources.transfer.cache_store import PartialDownload
+from robotrain_sources.transfer.errors import (
+    ContentMismatch,
+    RequestStalled,
+    describe_file_change,
+    is_transient,
+    is_unauthenticated,
+)
+from robotrain_sources.transfer.origin import DataOrigin, SourceFile
+from robotrain_sources.transfer.progress import ProgressMeter
+from robotrain_sources.transfer.protocol import TransferTimeouts
+
+Received = TypeVar("Received")
+
+
+class StallDetector:
+    """seconds: how long one wait may take."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._waiting: dict[asyncio.Future[Any], float] = {}
+        self._stalled: set[asyncio.Future[Any]] = set()
+
+    async def wait_for(self, answer: Awaitable[Received]) -> Received:
+        """What `answer` brings. Raises Stalled when it takes too long."""
+        waited = asyncio.ensure_future(answer)
+        self._waiting[waited] = time.monotonic()
+        try:
+            return await waited
+        except asyncio.CancelledError:
+            if waited in self._stalled:
+                raise RequestStalled(f"nothing came for {self._seconds:g} s") from None
+            waited.cancel()
+            raise
+        finally:
+            del self._waiting[waited]
+            self._stalled.discard(waited)
+
+    async def run(self) -> None:
+        """Look for ever."""
+        pause = min(1.0, self._seconds / 4)
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(pause)
+            late = time.monotonic() - before - pause  # this process was busy itself: that is no stall
+            for waited, since in list(self._waiting.items()):
+                if late > pause:
+                    self._waiting[waited] = time.monotonic()
+                elif time.monotonic() - since > self._seconds:
+                    self._stalled.add(waited)
+                    waited.cancel()
+
+
+MAX_REQUESTS = 32
+CUT_SECONDS = 1.0
+
+
+class RequestLimiter:
+    """For requests and the bytes that they bring. Those that wait enter in the order they came."""
+
+    def __init__(self, size: int, requests: int = MAX_REQUESTS) -> None:
+        self._max_requests = requests
+        self._limit = float(requests)
+        self._size = size
+        self._under_way = self._bytes_in_use = 0
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._last_cut = 0.0
+
+    async def acquire(self, size: int) -> None:
+        """Wait for room for one request that brings at most `size` bytes."""
+        if not self._waiting and self._has_room(size):
+            self._occupy(size)
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((size, turn))
+        await turn
+
+    def release(self, size: int) -> None:
+        """Such a request is over, and its bytes are written."""
+        self._limit = min(float(self._max_requests), self._limit + 1 / self._limit)
+        self._under_way -= 1
+        self._bytes_in_use -= size
+        self._admit_waiting()
+
+    def slow_down(self) -> None:
+        """A service, or the way to it, has too much to do."""
+        if time.monotonic() - self._last_cut > CUT_SECONDS:
+            self._last_cut = time.monotonic()
+            self._limit = max(1.0, self._limit / 2)
+
+    def _has_room(self, size: int) -> bool:
+        return self._under_way < int(self._limit) and (
+            self._bytes_in_use + size <= self._size or not self._bytes_in_use
+        )
+
+    def _occupy(self, size: int) -> None:
+        self._under_way += 1
+        self._bytes_in_use += size
+
+    def _admit_waiting(self) -> None:
+        while self._waiting and self._has_room(self._waiting[0][0]):
+            size, turn = self._waiting.popleft()
+            if not turn.done():
+                self._occupy(size)
+                turn.set_result(None)
+
+
+MIN_CHUNK_SIZE = 1 << 16
+"""What is waited for at a time, at least: as long as so much comes, a request does not stall."""
+CHUNK_SIZE = 1 << 20
+
+
+class RemoteReader:
+    """Of the stores of `origins`. Raises Refused where there is none."""
+
+    def __init__(self, origins: Iterable[DataOrigin], stall_detector: StallDetector) -> None:
+        self._get: Any = importlib.import_module("obstore").get_async
+        self._stores = {id(origin): _open_store(origin) for origin in origins}
+        self._stall_detector = stall_detector
+
+    async def read_file(self, origin: DataOrigin, entry: SourceFile) -> Any:
+        """All bytes of a file."""
+        return await self._stall_detector.wait_for((await self._send_request(origin, entry, {})).bytes_async())
+
+    async def read_range(
+        self, origin: DataOrigin, entry: SourceFile, start: int, stop: int
+    ) -> AsyncIterator[list[bytes]]:
+        """The bytes from `start` to `stop`, some `CHUNK` at a time; what came before a failure, too."""
+        stream = (await self._send_request(origin, entry, {"range": (start, stop)})).stream(
+            min_chunk_size=MIN_CHUNK_SIZE
+        )
+        pieces: list[bytes] = []
+        held = 0
+        failure: Exception | None = None
+        while not failure:
+            try:
+                pieces.append(await self._stall_detector.wait_for(stream.__anext__()))
+                held += len(pieces[-1])
+            except Exception as error:
+                failure = error
+            if pieces and (failure or held >= CHUNK_SIZE):
+                yield pieces
+                pieces, held = [], 0
+        if not isinstance(failure, StopAsyncIteration):
+            raise failure
+
+    async def _send_request(self, origin: DataOrigin, entry: SourceFile, options: dict[str, Any]) -> Any:
+        if entry.version:
+            options["if_match"] = entry.version
+        store, path = self._stores[id(origin)], origin.get_store_path(entry.name)
+        return await self._stall_detector.wait_for(self._get(store, path, options=options))
+
+
+def _open_store(origin: DataOrigin) -> Any:
+    try:
+        return origin.open_store()
+    except Exception as error:
+        raise origin.explain_error(error) from error
+
+
+MAX_MISMATCHES = 4
+"""How often a file may arrive as another one than was listed."""
+
+Result = TypeVar("Result")
+
+
+class RetryPolicy:
+    """Of all requests of one transfer."""
+
+    def __init__(self, timeouts: TransferTimeouts, limiter: RequestLimiter, meter: ProgressMeter) -> None:
+        self._timeouts = timeouts
+        self._limiter = limiter
+        self._meter = meter
+
+    async def retry(self, download: PartialDownload, entry: SourceFile, act: Callable[[], Awaitable[Result]]) -> Result:
+        """What `act` brings, at last. Raises Refused, and the operating system's OSError."""
+        failed = different = unknown = 0
+        while True:
+            try:
+                return await act()
+            except Exception as error:
+                different += isinstance(error, ContentMismatch)
+                unknown += is_unauthenticated(error)
+                self._raise_unless_retryable(error, download, entry, different)
+                if not is_unauthenticated(error) or unknown > 1:
+                    _raise_if_permanent(error, download)
+            await asyncio.sleep(self._compute_pause(failed))
+            failed += 1
+
+    def _raise_unless_retryable(
+        self, error: Exception, download: PartialDownload, entry: SourceFile, mismatches: int
+    ) -> None:
+        """Raises what is to be told when there is no point in another try."""
+        if errors.is_out_of_memory(error) or (isinstance(error, OSError) and error.errno):
+            raise error
+        if became := describe_file_change(error):
+            raise FetchError(
+                f"{entry.name} of {download.name} was {became} while it was fetched: start the run again", "data"
+            )
+        if not is_transient(error):
+            raise download.origin.explain_error(error) from error
+        if mismatches >= MAX_MISMATCHES:
+            why = f"{entry.name} of {download.name} does not arrive as it is known there, tried {MAX_MISMATCHES} times ({error})"
+            raise FetchError(f"{why}: it may have to be uploaded again", "data")
+        if self._meter.idle_seconds > self._timeouts.giving_up:
+            refused = download.origin.explain_error(error)
+            whose: Fault = "configuration" if refused.fault == "configuration" else "network"
+            raise FetchError(f"nothing has come for {self._meter.idle_seconds:.0f} s: {refused}", whose) from error
+        if not isinstance(error, ContentMismatch):
+            self._limiter.slow_down()
+
+    def _compute_pause(self, failed: int) -> float:
+        longest = min(self._timeouts.longest, self._timeouts.first * 2.0 ** min(failed, 16))
+        return longest * random.uniform(0.5, 1.0)
+
+
+def _raise_if_permanent(error: Exception, download: PartialDownload) -> None:
+    """Raises what waiting does not change: an ended SAS, a revoked token."""
+    if isinstance(error, ContentMismatch):
+        return
+    refused = download.origin.explain_error(error)
+    if refused.fault == "configuration":
+        raise refused from error

@@ -1,0 +1,1 @@
+"""What training and evaluation with LeRobot share: datasets, policies, options, devices, publishing."""

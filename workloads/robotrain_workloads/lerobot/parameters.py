@@ -1,0 +1,39 @@
+"""Parameter types that both workloads share, and combinations of device and precision that no machine can run."""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+PolicyType = Literal["act", "diffusion"]
+
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+
+NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$"
+LOGICAL_NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$"
+
+
+PRECISION_VARIABLE = "ACCELERATE_MIXED_PRECISION"
+"""The environment name that accelerate reads it from."""
+PRECISION_HINT = "--mixed-precision bf16"
+
+
+def find_precision_problem(device: str, precision: str) -> str:
+    """A sentence when `device` cannot compute in it: accelerate would compute in 32 bits there, and say nothing."""
+    if precision == "fp16" and device == "cpu":
+        return "--mixed-precision fp16 needs a GPU, and this training runs on the CPU"
+    return ""
+
+
+def find_device_problems(parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What no machine can do of these parameters: a sentence, and the way out."""
+    if why := find_precision_problem(str(parameters["device"]), str(parameters["mixed_precision"])):
+        yield why, PRECISION_HINT
+    if parameters["device"] == "mps" and parameters["num_gpus"] != 1:
+        yield f"--device mps trains in one process, and --num-gpus is {parameters['num_gpus']}", "--num-gpus 1"
+
+
+def get_process_precision() -> str:
+    """What this process trains in."""
+    return os.environ.get(PRECISION_VARIABLE, "no")

@@ -1,0 +1,175 @@
+"""Exact metrics of LeRobot's trainer, its checkpoints as events, and its log lines where its functions moved."""
+
+import functools
+import importlib
+import logging
+import math
+import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from robotrain_runtime.contract.event import Checkpoint, Metrics, emit_event
+
+from robotrain_workloads.lerobot.device import is_first_rank
+from robotrain_workloads.lerobot.policy import MODEL_FOLDER
+from robotrain_workloads.lerobot_train.process_group import STOPPED_STATUS, StopHandler
+
+METRIC_NAMES = {
+    "loss": "train/loss",
+    "grad_norm": "train/grad_norm",
+    "lr": "train/learning_rate",
+    "update_s": "train/update_time_s",
+    "dataloading_s": "train/data_time_s",
+    "samples": "train/samples",
+    "episodes": "train/episodes",
+    "epochs": "train/epoch",
+}
+SILENCE_SECONDS = 10.0
+
+
+class TrainerMonitor:
+    """total: the steps of the training. first: the step it goes on from. Where LeRobot's names moved, what it logs is
+    read instead.
+    """
+
+    def __init__(self, total: int, log_freq: int, stop_handler: StopHandler, first: int = 0) -> None:
+        self._total = total
+        self._log_freq = log_freq
+        self._ending = stop_handler
+        self._stopping = False
+        self._windows = first // log_freq
+        self._exact = False
+        self._reduced = math.nan
+        self._sent = time.monotonic()
+
+    def install(self, trainer: ModuleType) -> None:
+        """Put this between the trainer and what it calls."""
+        logging.getLogger().addFilter(self._filter_record)
+        tracker = getattr(trainer, "MetricsTracker", None)
+        if hasattr(tracker, "reset_averages") and hasattr(tracker, "to_dict"):
+            _wrap_attribute(tracker, "reset_averages", self._send_window)
+            self._exact = True
+        if hasattr(accelerator := _find_accelerator(), "reduce"):
+            _wrap_attribute(accelerator, "reduce", self._remember_reduced)
+        if hasattr(accelerator, "wait_for_everyone"):
+            _wrap_attribute(accelerator, "wait_for_everyone", self._leave_group)
+        if hasattr(trainer, "update_last_checkpoint"):
+            _wrap_attribute(trainer, "update_last_checkpoint", self._send_checkpoint)
+            if hasattr(trainer, "should_save_checkpoint"):
+                _wrap_attribute(trainer, "should_save_checkpoint", self._should_save)
+
+    def _send_window(self, original: Callable[..., Any], tracker: Any) -> None:
+        """The averages of a window are complete, and about to be forgotten."""
+        if tracker.accelerator is None or tracker.accelerator.is_main_process:
+            found = tracker.to_dict()
+            self._send_metrics(
+                int(found["steps"]), {METRIC_NAMES[name]: found[name] for name in METRIC_NAMES if name in found}
+            )
+        original(tracker)
+
+    def _remember_reduced(self, original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """The held-out loss passes here as the one number without a dimension."""
+        result = original(*arguments, **named)
+        if getattr(result, "ndim", None) == 0:
+            self._reduced = float(result.item())
+        return result
+
+    def _filter_record(self, record: logging.LogRecord) -> bool:
+        """A filter that lets everything pass: what it cannot read must not stop the training."""
+        with suppress(Exception):
+            self._read_record(record)
+        return True
+
+    def _read_record(self, record: logging.LogRecord) -> None:
+        line = record.getMessage() if isinstance(record.msg, str) or not self._exact else ""
+        if held_out := parse_held_out_loss(line):
+            step, rounded = held_out
+            same = abs(self._reduced - rounded) < 1e-3 or not math.isfinite(rounded)
+            self._send_metrics(step, {"val/loss": self._reduced if same else rounded})
+        elif not self._exact and (values := parse_window(line)):
+            self._windows += 1  # the text rounds its step; a window is log_freq steps, always
+            self._send_metrics(self._windows * self._log_freq, values)
+
+    def _send_metrics(self, step: int, values: dict[str, float]) -> None:
+        self._sent = time.monotonic()
+        emit_event(Metrics(values={name: float(value) for name, value in values.items()}, step=step, total=self._total))
+
+    def _should_save(self, original: Callable[..., bool], step: int, *arguments: Any, **named: Any) -> bool:
+        """Asked after each step, whether it is one to save at."""
+        self._stopping = self._ending.should_stop(step)
+        if time.monotonic() - self._sent > SILENCE_SECONDS and is_first_rank():
+            self._send_metrics(step, {})  # far from the next window: at least how far it is
+        return self._stopping or original(step, *arguments, **named)
+
+    def _send_checkpoint(self, original: Callable[..., Any], folder: Path, *arguments: Any, **named: Any) -> Any:
+        result = original(folder, *arguments, **named)
+        emit_event(Checkpoint(step=int(folder.name), path=str(folder.absolute()), model=MODEL_FOLDER))
+        if self._stopping and not self._ending.is_group:
+            raise SystemExit(STOPPED_STATUS)
+        return result
+
+    def _leave_group(self, original: Callable[..., Any], accelerator: Any) -> Any:
+        """Several processes wait here for the first one, which saves."""
+        result = original(accelerator)
+        if self._stopping and self._ending.is_group:
+            accelerator.end_training()
+            raise SystemExit(0)  # no failure: who started them knows that they were told to stop
+        return result
+
+
+def _find_accelerator() -> Any:
+    try:
+        return getattr(importlib.import_module("accelerate"), "Accelerator", None)
+    except ImportError:
+        return None
+
+
+def _wrap_attribute(place: Any, name: str, wrapper: Callable[..., Any]) -> None:
+    """Replace `place.name` by a function that calls `wrapper` with the original first."""
+    original = getattr(place, name)
+
+    @functools.wraps(original)
+    def replacement(*arguments: Any, **named: Any) -> Any:
+        return wrapper(original, *arguments, **named)
+
+    setattr(place, name, replacement)
+
+
+NUMBER_PATTERN = r"[+-]?(?:nan|inf(?:inity)?|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)"
+FIELD_PATTERN = re.compile(
+    rf"(?:^|\s)(?P<name>[A-Za-z_]\w*):(?P<number>{NUMBER_PATTERN})(?P<suffix>[KMBTQ]?)(?=\s|$)", re.IGNORECASE
+)
+HELD_OUT_PATTERN = re.compile(rf"step (?P<step>\d+): eval_loss=(?P<loss>{NUMBER_PATTERN})\b", re.IGNORECASE)
+SUFFIX_SCALES = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12, "Q": 1e15}
+LOG_NAMES = {
+    "smpl": "train/samples",
+    "ep": "train/episodes",
+    "epch": "train/epoch",
+    "loss": "train/loss",
+    "grdn": "train/grad_norm",
+    "lr": "train/learning_rate",
+    "updt_s": "train/update_time_s",
+    "data_s": "train/data_time_s",
+}
+
+
+def parse_window(line: str) -> dict[str, float] | None:
+    """The values of a training line by their tracking names; None for any other line."""
+    fields = {match["name"]: match for match in FIELD_PATTERN.finditer(line)}
+    if not {"step", "loss"} <= fields.keys():
+        return None
+    return {name: _parse_number(fields[short]) for short, name in LOG_NAMES.items() if short in fields}
+
+
+def parse_held_out_loss(line: str) -> tuple[int, float] | None:
+    """The step and the held-out loss of its line; None for any other line."""
+    match = HELD_OUT_PATTERN.search(line)
+    return (int(match["step"]), float(match["loss"])) if match else None
+
+
+def _parse_number(match: "re.Match[str]") -> float:
+    return float(match["number"]) * SUFFIX_SCALES[match["suffix"].upper()]
