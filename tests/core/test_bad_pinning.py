@@ -21,7 +21,7 @@ def pinned(install):
     """Install `mars`, and the source kind `pet` whose pin is what this body says."""
 
     def pinned(body: str) -> None:
-        pet = kind("lambda text, base: Pet(text)").replace("recognises=", "pinning=PINNING, recognises=")
+        pet = kind("lambda text, base: Pet(text)").replace("recognizes=", "pinning=PINNING, recognizes=")
         pet += PET.replace("NOW", indented(body, 4))
         sees = mars().replace('KINDS = ("huggingface",', 'KINDS = ("pet", "huggingface",')
         install("acme-pet", {"source.pet": "acme_pet"}, acme_pet=pet)
@@ -44,7 +44,7 @@ def test_a_pin_that_goes_wrong_is_told_and_nothing_is_sent(robotrain, pinned, bo
     pinned(body)
     answer = robotrain(*SUBMIT)
     assert answer.exit_code == 4
-    assert f"source pet (acme-pet 1.0) failed in pinning (now): {said}" in answer.stderr
+    assert f"source pet (acme-pet 1.0) failed in pinning (resolve): {said}" in answer.stderr
     assert "robotrain --without acme-pet …" in answer.stderr
     assert "c2VjcmV0" not in answer.stdout + answer.stderr
     assert robotrain("runs").stdout == ""
@@ -56,7 +56,7 @@ def test_a_pin_that_never_comes_is_given_up(robotrain, pinned, monkeypatch):
     pinned("import threading\nthreading.Event().wait()")
     answer = robotrain(*SUBMIT)
     assert answer.exit_code == 4
-    assert "failed in pinning (now): it gave no answer in 0.2 s" in answer.stderr
+    assert "failed in pinning (resolve): it gave no answer in 0.2 s" in answer.stderr
 
 
 def test_what_pinning_prints_is_no_result(robotrain, pinned):
@@ -67,7 +67,7 @@ def test_what_pinning_prints_is_no_result(robotrain, pinned):
 
 
 def test_a_pinning_that_is_none_is_told_when_the_kind_is_brought(robotrain, install):
-    pet = kind().replace("recognises=", "pinning='v7', recognises=")
+    pet = kind().replace("recognizes=", "pinning='v7', recognizes=")
     install("acme-pet", {"source.pet": "acme_pet"}, acme_pet=pet)
     (row,) = [row for row in robotrain("plugins", "--json").json["plugins"] if row["claim"] == "source.pet"]
     assert "its `pinning` is a str, and a robotrain.model.source.Pinning is due" in row["failure"]

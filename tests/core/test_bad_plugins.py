@@ -239,7 +239,7 @@ def test_what_is_brought_and_not_claimed_cannot_be_had_and_is_told(robotrain, ba
 def test_a_kind_that_is_brought_beside_the_one_that_is_claimed_cannot_be_had(robotrain, bad):
     both = kind().replace("[SourceKind(", "[SourceKind(name='cat', **CAT), SourceKind(")
     cat = "dict(title='cats', form='NAME', help='', roles={'dataset': RoleFlag('--cat')},\n"
-    both += f"\nCAT = {cat}           recognises=lambda text: False, parse=lambda text, base: None)\n"
+    both += f"\nCAT = {cat}           recognizes=lambda text: False, parse=lambda text, base: None)\n"
     bad(both, "source.pet")
     assert "--pet" in robotrain("explain", "--help").stdout
     assert "--cat" not in robotrain("explain", "--help").stdout
@@ -271,7 +271,7 @@ def test_a_platform_that_says_yes_to_a_kind_that_nobody_brings(robotrain, bad):
     [
         ("capabilities = {}", "its `capabilities` is a dict, and a robotrain.model.capabilities.Capabilities is due"),
         ("settings = Settings()", "its `settings` is to be a frozen dataclass, the class itself"),
-        ("declined = ['--pool']", "its `declined` is a list, and a mapping"),
+        ("option_hints = ['--pool']", "its `option_hints` is a list, and a mapping"),
         ("name = None", "its `name` is None, and a text is due"),
     ],
 )
@@ -326,7 +326,7 @@ def test_a_platform_whose_capabilities_nobody_can_read(robotrain, bad, declared,
 def test_a_workload_that_makes_what_nobody_knows(robotrain, bad):
     work = "Workload(name='dig', summary='', parameters=int, roles={}, container_plugin='x', produces='holes')"
     bad(hook("robotrain_workloads", f"from robotrain.model.workload import Workload\nreturn [{work}]"), "workload.dig")
-    said = "its `makes` is 'holes', and one of checkpoints, results, files is due"
+    said = "its `produces` is 'holes', and one of checkpoints, results, files is due"
     told(robotrain("render", "dig", *LOCAL[1:]), said, code=1)
 
 
@@ -417,7 +417,7 @@ def test_an_exception_that_cannot_say_what_it_is(robotrain, bad):
 
 def test_a_half_that_is_not_there(robotrain, bad):
     source = kind("lambda text, base: Pet(text)").replace(
-        "recognises=", "half='pet_that_is_missing.container', recognises="
+        "recognizes=", "container_plugin='pet_that_is_missing.container', recognizes="
     )
     source += "\nclass Pet(str):\n    kind = 'pet'\n"
     bad(source, "source.pet")

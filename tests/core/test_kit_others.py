@@ -18,64 +18,64 @@ MODULE = "dropping_module_bites.py"
 GO_ON = "--continue-on-collection-errors"
 GUARD = "test_no_standard_test_is_dropped"
 SOURCES = {
-    "Untold": ["test_there_are_texts_to_try"],
-    "Changing": ["test_a_source_is_a_value"],
+    "Untold": ["test_has_texts_to_try"],
+    "Changing": ["test_source_is_an_immutable_value"],
     "Shortened": [
-        "test_a_good_text_has_its_printed_form",
-        "test_the_printed_form_names_the_same_source",
-        "test_flags_files_and_saved_jobs_say_the_same",
+        "test_good_text_has_its_printed_form",
+        "test_printed_form_parses_to_the_same_source",
+        "test_flags_and_saved_job_agree",
     ],
     "Careless": [
-        "test_any_text_is_a_source_or_a_refusal",
+        "test_any_text_parses_or_is_rejected",
         "test_no_secret_is_repeated",
-        "test_no_secret_reaches_the_screen",
+        "test_no_secret_is_printed",
     ],
-    "Taking": ["test_a_bad_text_is_refused", "test_no_secret_is_repeated"],
-    "Asking": ["test_parsing_asks_nothing_and_changes_nothing", "test_the_recogniser_asks_nothing"],
-    "Looking": ["test_its_example_parses_in_an_empty_folder"],
-    "Muttering": ["test_what_is_doubtful_is_told_in_sentences"],
-    "Unnamed": ["test_its_declaration_is_whole"],
-    "Stealing": ["test_its_flags_are_its_own"],
-    "Ruling": ["test_its_flags_clash_with_nothing"],
+    "Taking": ["test_bad_text_is_rejected", "test_no_secret_is_repeated"],
+    "Asking": ["test_parsing_is_pure", "test_recognizer_is_pure"],
+    "Looking": ["test_example_parses_in_an_empty_folder"],
+    "Muttering": ["test_warnings_are_sentences"],
+    "Unnamed": ["test_declaration_is_complete"],
+    "Stealing": ["test_flags_belong_to_no_other"],
+    "Ruling": ["test_flags_do_not_clash"],
     "Twin": [
-        "test_where_a_flag_is_shared_the_text_tells_the_kind",
-        "test_environment_names_say_the_same",
-        "test_a_platform_that_takes_any_kind_carries_it",
+        "test_shared_flag_is_resolved_by_text",
+        "test_environment_names_agree_with_flags",
+        "test_platform_that_accepts_any_kind_renders_it",
     ],
-    "Heavy": ["test_what_is_packed_needs_the_standard_library_alone"],
-    "Absent": ["test_a_module_that_it_names_is_there", "test_what_is_packed_needs_the_standard_library_alone"],
-    "Silent": ["test_its_half_has_what_the_runtime_calls"],
-    "Greedy": ["test_its_target_has_what_the_runtime_calls"],
+    "Heavy": ["test_packed_modules_need_only_the_standard_library"],
+    "Absent": ["test_named_modules_exist", "test_packed_modules_need_only_the_standard_library"],
+    "Silent": ["test_container_plugin_is_complete"],
+    "Greedy": ["test_target_is_complete"],
     "Torn": [
-        "test_all_of_it_comes_unchanged",
-        "test_what_is_not_there_is_a_sentence",
-        "test_what_was_cut_off_is_not_taken_for_whole",
-        "test_the_same_content_has_the_same_pin",
+        "test_all_files_are_fetched_unchanged",
+        "test_missing_source_is_reported",
+        "test_interrupted_fetch_is_not_taken_as_complete",
+        "test_same_content_has_the_same_pin",
     ],
-    "Unpinned": ["test_other_content_has_another_pin_and_is_never_brought_for_the_first"],
-    "Misnamed": ["test_it_brings_what_it_claims"],
-    "Peeking": ["test_it_imports_what_is_promised_to_stay"],
+    "Unpinned": ["test_changed_content_has_another_pin"],
+    "Misnamed": ["test_plugin_provides_its_claim"],
+    "Peeking": ["test_imports_only_public_names"],
 }
 WORKLOADS = {
-    "Loose": ["test_parameters_are_declared_for_people", "test_no_parameter_is_a_secret"],
-    "Mistaken": ["test_defaults_are_values_of_their_own_type"],
-    "Taking": ["test_its_flags_are_its_own_on_every_platform", "test_help_schema_and_explain_list_each"],
-    "Boundless": ["test_what_is_out_of_bounds_is_refused"],
+    "Loose": ["test_parameters_are_documented", "test_no_parameter_is_a_secret"],
+    "Mistaken": ["test_defaults_have_their_declared_type"],
+    "Taking": ["test_flags_clash_on_no_platform", "test_help_schema_and_explain_list_every_parameter"],
+    "Boundless": ["test_out_of_bounds_value_is_rejected"],
     "Idle": [
-        "test_each_parameter_changes_what_is_made",
-        "test_trainer_arguments_are_used_or_refused",
-        "test_it_runs_to_its_end_and_tells_how_it_goes",
+        "test_each_parameter_has_an_effect",
+        "test_trainer_arguments_are_used_or_rejected",
+        "test_small_job_runs_to_its_end",
     ],
-    "Boasting": ["test_it_runs_to_its_end_and_tells_how_it_goes"],
-    "Heavy": ["test_what_is_packed_needs_the_standard_library_alone"],
-    "Silent": ["test_the_half_has_what_the_runtime_calls"],
-    "Unlocked": ["test_its_environment_is_locked_by_hash"],
-    "Seeing": ["test_its_roles_are_known"],
-    "Greedy": ["test_an_input_that_it_needs_is_asked_for"],
-    "Picky": ["test_every_platform_that_says_yes_renders_it"],
-    "Absent": ["test_what_is_packed_needs_the_standard_library_alone"],
-    "Misnamed": ["test_its_roles_are_known"],
-    "Peeking": ["test_it_imports_what_is_promised_to_stay"],
+    "Boasting": ["test_small_job_runs_to_its_end"],
+    "Heavy": ["test_packed_modules_need_only_the_standard_library"],
+    "Silent": ["test_workload_container_plugin_is_complete"],
+    "Unlocked": ["test_environment_is_locked_by_hash"],
+    "Seeing": ["test_roles_are_known"],
+    "Greedy": ["test_missing_input_is_rejected"],
+    "Picky": ["test_supporting_platforms_render_it"],
+    "Absent": ["test_packed_modules_need_only_the_standard_library"],
+    "Misnamed": ["test_roles_are_known"],
+    "Peeking": ["test_imports_only_public_names"],
 }
 """By the class in kit_bites, the standard tests that it must fail."""
 
@@ -167,16 +167,16 @@ def test_a_module_that_is_marked_away_fails_where_pytest_collects_it(told):
 @pytest.mark.parametrize("name", ["TestSetUp", "TestAlways"])
 def test_what_skips_every_test_before_it_begins_fails_each(told, ended, name):
     assert ended[f"{DROPPING}::{name}::{GUARD}"] >= {"ERROR"}
-    assert ended[f"{DROPPING}::{name}::test_a_source_is_a_value"] >= {"ERROR"}
+    assert ended[f"{DROPPING}::{name}::test_source_is_an_immutable_value"] >= {"ERROR"}
     assert "This standard test was left out (not today)" in told
 
 
 def test_a_server_that_is_not_there_skips_what_needs_it_alone(told, ended):
-    assert f"{DROPPING}::TestWithoutAServer::test_all_of_it_comes_unchanged" not in ended
+    assert f"{DROPPING}::TestWithoutAServer::test_all_files_are_fetched_unchanged" not in ended
     assert "no server on this machine" in told
 
 
 def test_a_test_that_is_excused_is_told_with_its_reason(told):
     assert re.search(
-        rf"^XFAIL .*{DROPPING}::TestExcused::test_a_source_is_a_value - it is still a draft", told, re.MULTILINE
+        rf"^XFAIL .*{DROPPING}::TestExcused::test_source_is_an_immutable_value - it is still a draft", told, re.MULTILINE
     )

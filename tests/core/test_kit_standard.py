@@ -5,7 +5,7 @@ from robotrain.testing.kit_base import DroppedTestError, KitBase, find_dropped_t
 from robotrain.testing.source_kit import SourceKit
 from robotrain.testing.workload_kit import WorkloadKit
 
-TEST = "test_a_bad_text_is_refused"
+TEST = "test_bad_text_is_rejected"
 GUARD = "test_no_standard_test_is_dropped"
 fails = pytest.mark.xfail(reason="this service has no bad names")
 
@@ -60,19 +60,19 @@ def test_one_that_is_marked_as_failing_with_a_reason_is_taken(strict):
 
 def test_every_test_that_is_left_out_is_named():
     with pytest.raises(DroppedTestError) as caught:
-        of_kit(**{TEST: None, "test_a_source_is_a_value": passes})
-    assert {TEST, "test_a_source_is_a_value"} <= set(str(caught.value).replace(".", " ").split())
+        of_kit(**{TEST: None, "test_source_is_an_immutable_value": passes})
+    assert {TEST, "test_source_is_an_immutable_value"} <= set(str(caught.value).replace(".", " ").split())
 
 
 def test_another_base_drops_nothing_either():
     class Softer:
-        test_a_source_is_a_value = None
+        test_source_is_an_immutable_value = None
 
-    with pytest.raises(DroppedTestError, match=r"Softer\.test_a_source_is_a_value"):
+    with pytest.raises(DroppedTestError, match=r"Softer\.test_source_is_an_immutable_value"):
         of_kit(Softer)
 
 
-@pytest.mark.parametrize("name", ["parametrize", "declared", "kit_folders", "yours", "pytest_generate_tests"])
+@pytest.mark.parametrize("name", ["parametrize", "declaration", "kit_folders", "yours", "pytest_generate_tests"])
 def test_what_tests_are_made_of_stays_the_kits(name):
     """Whoever narrows the texts, the fixtures or the parameters of a test has dropped a part of it."""
     with pytest.raises(

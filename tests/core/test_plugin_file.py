@@ -130,7 +130,7 @@ def test_what_its_commands_do_from_python_has_the_file_too_which_runs_once(robot
 
 def test_its_source_kinds_work(robotrain, folder):
     source = (
-        kind("Pet").replace("recognises=", "half='petting', recognises=")
+        kind("Pet").replace("recognizes=", "container_plugin='petting', recognizes=")
         + "\nclass Pet(str):\n    kind = 'pet'\n    def __new__(cls, text, base):\n"
     )
     place = folder(source + "        return super().__new__(cls, text)\n")

@@ -63,7 +63,7 @@ def test_a_problem_of_a_plugin_is_told_without_its_secret(robotrain, wrong, json
         "where": SAS,
         "given": SAS,
         "why": f"It is {SAS}",
-        "instead": (Suggestion(SAS, SAS),),
+        "suggestions": (Suggestion(SAS, SAS),),
     }
     wrong(check=lambda *given: [Problem(code="leaky", stage=Stage.CHECK, **spoken)])
     answer = robotrain("render", *JOB, *json)
@@ -85,7 +85,7 @@ def test_what_a_problem_says_without_a_secret_is_told_as_it_is(robotrain, wrong)
 def test_how_a_run_is_and_what_it_left_are_told_without_secrets(robotrain, wrong, sent):
     wrong(
         status=lambda *given: Status(state="failed", reason=f"cannot read {SAS}"),
-        shown=lambda *given: {"page": SAS},
+        describe_reference=lambda *given: {"page": SAS},
         outputs=lambda *given: [Output(name="log.txt", kind="file", source="blob_url", uri=SAS)],
     )
     for command in (("status",), ("status", "--json"), ("wait",), ("outputs",), ("outputs", "--json")):

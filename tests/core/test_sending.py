@@ -27,7 +27,7 @@ def name_of(answer) -> str:
     return answer.stdout.strip()
 
 
-def test_the_same_job_twice_is_two_runs(submit, venus):
+def test_same_job_twice_creates_two_runs(submit, venus):
     first, second = name_of(submit()), name_of(submit())
     assert taken(venus) == {first: 1, second: 1}
     assert (first[-2:], second[-2:]) == ("-1", "-2")

@@ -278,8 +278,8 @@ def test_what_another_thread_prints_meanwhile_stays_where_it_belongs(capsys):
     follower.join()
     print("the last result")
     captured = capsys.readouterr()
-    assert captured.stdout.splitlines() == ["a result", "another result", "the last result"]
-    assert captured.stderr.splitlines() == ["of the plugin", "narration", "of another plugin", "of the plugin again"]
+    assert captured.out.splitlines() == ["a result", "another result", "the last result"]
+    assert captured.err.splitlines() == ["of the plugin", "narration", "of another plugin", "of the plugin again"]
 
 
 PRINTS = """

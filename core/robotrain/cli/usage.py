@@ -236,8 +236,8 @@ def _unknown_option_problem(flag: str, choice: Choice, options: ComposedOptions,
     """An option nobody here takes. Only its name is ever repeated: a value may be a secret."""
     flag = redact(flag)
     platform = load_or_none(plugins.platform, choice.platform)
-    if platform and flag in platform.declined:
-        return _usage_problem("option-elsewhere", f"{platform.name} takes no {flag}", flag, why=platform.declined[flag])
+    if platform and flag in platform.option_hints:
+        return _usage_problem("option-elsewhere", f"{platform.name} takes no {flag}", flag, why=platform.option_hints[flag])
     workload = load_or_none(plugins.workload, choice.workload)
     if workload and flag in workload.option_hints:
         return _usage_problem(
@@ -328,7 +328,7 @@ def group_by_other_workload(unknown: Sequence[str], choice: Choice, plugins: "Pl
     platform = load_or_none(plugins.platform, choice.platform)
     for flag in unknown:
         whose = list(find_option_owners(flag, choice, plugins))
-        declined = platform is not None and flag in platform.declined
+        declined = platform is not None and flag in platform.option_hints
         workload = load_or_none(plugins.workload, choice.workload)
         declined = declined or (workload is not None and flag in workload.option_hints)
         if len(whose) == 1 and whose[0].startswith(WORKLOAD_PREFIX) and not declined:

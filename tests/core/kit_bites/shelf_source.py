@@ -30,7 +30,7 @@ class Shelf:
         return f"shelf://{self.path}"
 
 
-def recognises(text: str) -> bool:
+def recognizes(text: str) -> bool:
     return text.startswith("shelf://")
 
 
@@ -52,7 +52,7 @@ GOOD = SourceKind(
     example=EXAMPLE,
     help="A folder on a shelf.",
     roles={"dataset": RoleFlag("--shelf", env=("SHELF",)), "resume": RoleFlag("--resume-shelf", repeatable=False)},
-    recognizes=recognises,
+    recognizes=recognizes,
     parse=parse,
     container_plugin="shelf_halves.whole",
     target="shelf_halves.placed",
@@ -106,7 +106,7 @@ class Shortened:
 def careless(text: str, base: Path) -> Any:
     if text.count("/") > 7:
         raise KeyError(text)
-    if not recognises(text):
+    if not recognizes(text):
         raise SourceError(f"{text} is no shelf")
     return parse(text, base)
 
@@ -137,7 +137,7 @@ changing = wrong("changing", lambda text, base: Changing(parse(text, base).path)
 shortened = wrong("shortened", lambda text, base: Shortened(parse(text, base).path))
 careless_kind = wrong("careless_kind", careless)
 taking_kind = wrong("taking_kind", taking)
-asking_kind = wrong("asking_kind", asking, recognises=lambda text: asking(EXAMPLE, Path("/")) and True)
+asking_kind = wrong("asking_kind", asking, recognizes=lambda text: asking(EXAMPLE, Path("/")) and True)
 looking_kind = wrong("looking_kind", looking)
 muttering = wrong("muttering", warn=lambda source: ["hm"])
 unnamed = wrong("unnamed", title="", roles={"camera": RoleFlag("--Camera")})

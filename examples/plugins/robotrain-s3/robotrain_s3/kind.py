@@ -18,7 +18,7 @@ _MEANT = (
 )
 
 
-def recognises(text: str) -> bool:
+def recognizes(text: str) -> bool:
     """Whether the text looks like an address in S3."""
     return bool(re.match(_MEANT, text))
 
@@ -63,7 +63,7 @@ KIND = SourceKind(
     example="s3://robots/datasets/pusht",
     help=f"A folder in S3, every object below the prefix; in a store of one's own: {address.ELSEWHERE}.",
     roles={"dataset": RoleFlag("--s3-url", help="A LeRobot dataset in S3: every object below the prefix.")},
-    recognizes=recognises,
+    recognizes=recognizes,
     parse=parse,
     container_plugin="robotrain_s3.container",
     target="robotrain_s3.target",

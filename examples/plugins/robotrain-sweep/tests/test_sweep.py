@@ -33,7 +33,7 @@ class Settings:
 
 
 class Pluto:
-    name, summary, settings, declined = "pluto", "far away", Settings, {}
+    name, summary, settings, option_hints = "pluto", "far away", Settings, {}
     capabilities = Capabilities(sources={("dataset", ANY): YES, ("dataset", "local_path"): YES}, workloads={ANY: YES})
 
     def check(self, job, settings):
