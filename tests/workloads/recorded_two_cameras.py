@@ -14,7 +14,6 @@ import torch
 from lerobot.datasets import LeRobotDataset
 from robotrain_workloads.lerobot_eval.inputs import loaded_policy
 from robotrain_workloads.lerobot_eval.replay import replay
-from robotrain_workloads.lerobot_eval.replay import replay as replay_replay
 from robotrain_workloads.lerobot_eval.results import result_store
 from robotrain_workloads.lerobot_eval.results.evaluation import ReplayRequest
 
@@ -55,7 +54,7 @@ def one_at_a_time(policy, root, episode):
         item = found[number]
         seen = {name: item[name][None] for name in FEATURES if name != "action"} | {"task": [item["task"]]}
         with torch.inference_mode():
-            made.append(policy.postprocessor(policy.policy.select_action(policy.before(seen)))[0].numpy())
+            made.append(policy.postprocessor(policy.policy.select_action(policy.preprocessor(seen)))[0].numpy())
         done.append(item["action"].numpy())
     return np.stack(made), np.stack(done)
 
@@ -87,12 +86,10 @@ def main():
     policy = loaded_policy.load_policy(work / "policy", "cpu", ["--policy.n_action_steps=2"])
     told = []
     asked = ReplayRequest(root=root, episodes=CHOSEN, batch=2, tolerance=0.025)
-    recording = replay_replay.open_recording(policy, asked)
+    recording = replay.open_recording(policy, asked)
     replay.MOST_FRAMES = 35
     measured = replay.measure_latency(policy, recording, CHOSEN)
-    found = replay_replay.replay_episodes(
-        policy, recording, asked, lambda one: told.append(one.episode), measured.seconds
-    )
+    found = replay.replay_episodes(policy, recording, asked, lambda one: told.append(one.episode), measured.seconds)
     alone = {one.episode: one_at_a_time(policy, root, one.episode) for one in found}
     off = {one.episode: float(abs(one.predicted - alone[one.episode][0]).max()) for one in found}
     result_store.copy_policy(policy, work / "linked")
@@ -152,16 +149,16 @@ def refusals(policy, work):
 def damages(recording, asked, work):
     """What ends a replay that has begun. The last one damages the dataset."""
 
-    def replay(policy):
-        replay_replay.replay_episodes(policy, recording, asked, lambda one: None, {})
+    def replay_all(policy):
+        replay.replay_episodes(policy, recording, asked, lambda one: None, {})
 
     whole, empty = loaded_policy.load_policy(work / "policy", "cpu"), loaded_policy.load_policy(work / "policy", "cpu")
     for weights in empty.policy.parameters():
         weights.data.fill_(math.nan)
-    found = {"not finite": refusal(replay, empty)}
+    found = {"not finite": refusal(replay_all, empty)}
     (film,) = asked.root.glob("videos/*/*/*.mp4")
     film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
-    return {**found, "film": refusal(replay, whole)}
+    return {**found, "film": refusal(replay_all, whole)}
 
 
 main()

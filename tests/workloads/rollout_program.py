@@ -17,7 +17,7 @@ from lerobot.configs import FeatureType, NormalizationMode, PolicyFeature
 from lerobot.policies.factory import get_policy_class, make_policy_config, make_pre_post_processors
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import load_policy
 from robotrain_workloads.lerobot_eval.results.evaluation import RolloutRequest
-from robotrain_workloads.lerobot_eval.rollout.rollout import roll
+from robotrain_workloads.lerobot_eval.rollout.rollout import run_rollout
 
 FOLDER = Path(sys.argv[1])
 STATE, WORLD, ACTION = "observation.state", "observation.environment_state", "action"
@@ -51,7 +51,7 @@ def made(name, kind="act", world=PIXELS, camera="", size=(32, 48), **settings):
 
 def rolled(policy, told=lambda episode: None, episodes=6, **asked):
     asked = RolloutRequest(env="pusht", **{"episodes": episodes, "steps": 30, "workers": 0, "starts": "easy", **asked})
-    return [dataclasses.asdict(episode) for episode in roll(policy, asked, told)]
+    return [dataclasses.asdict(episode) for episode in run_rollout(policy, asked, told)]
 
 
 def by_itself():
@@ -146,7 +146,7 @@ def easy():
     spec = importlib.util.spec_from_file_location("pusht_task", sys.argv[-1])
     task = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(task)
-    world, other = task.make_env(), gymnasium.make_gym_environment("gym_pusht/PushT-v0").unwrapped
+    world, other = task.make_env(), gymnasium.make("gym_pusht/PushT-v0").unwrapped
     pairs = []
     for seed in (0, 1000, 1_000_000):
         task.reset_to_easy_start(world, seed)

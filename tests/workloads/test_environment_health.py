@@ -31,7 +31,7 @@ def test_an_environment_that_is_built_is_all_that_is_needed(cache, monkeypatch, 
     (built / environment.MARKER).write_text("{}")
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/nowhere")
     (found,) = look(workload)
-    assert (found.state, found.says) == ("ok", f"its environment is built ({built})")
+    assert (found.state, found.text) == ("ok", f"its environment is built ({built})")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the lock is for Linux")
@@ -39,19 +39,19 @@ def test_without_its_python_a_submit_would_stop_and_the_ways_out_are_said(monkey
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/nowhere/python")
     found, *_ = look()
     assert found.state == "fail"
-    assert found.says.startswith(f"there is no Python {ENVIRONMENT.python} on this machine (ROBOTRAIN_PYTHON /nowhere")
-    assert f"uv python install {ENVIRONMENT.python}" in [way.text for way in found.instead]
+    assert found.text.startswith(f"there is no Python {ENVIRONMENT.python} on this machine (ROBOTRAIN_PYTHON /nowhere")
+    assert f"uv python install {ENVIRONMENT.python}" in [way.text for way in found.suggestions]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the lock is for Linux")
 def test_too_little_disk_stops_a_submit(monkeypatch):
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10**9))
-    assert "too little disk space" in " ".join(found.says for found in look() if found.state == "fail")
+    assert "too little disk space" in " ".join(found.text for found in look() if found.state == "fail")
 
 
 def test_an_environment_of_ones_own_is_looked_at_instead(monkeypatch, tmp_path):
     monkeypatch.setenv("ROBOTRAIN_ENVIRONMENT", str(tmp_path))
     found, *_ = look()
     assert found.state == "fail"
-    assert "the environment that was given cannot run this job" in found.says
+    assert "the environment that was given cannot run this job" in found.text

@@ -69,7 +69,7 @@ def test_what_is_said_of_rollouts_needs_an_environment(parameter):
 @pytest.mark.parametrize("text", ["", "one", "3-1", "1,,2", "-1", "1-", "all,3", "1e3", "9" * 12])
 def test_episodes_that_cannot_be_meant(text):
     (problem,) = told(POLICY, DATASET, replay_episodes=text)["replay-episodes-invalid"]
-    assert problem.instead[0].text == "--replay-episodes 0,3,5-9"
+    assert problem.suggestions[0].text == "--replay-episodes 0,3,5-9"
 
 
 @settings(max_examples=25)
@@ -142,7 +142,7 @@ def test_a_policy_to_evaluate_is_one_line(robotrain):
 def test_an_environment_has_options_that_are_known_here():
     (found,) = told(POLICY, env="pusht", args=["--env.obs_tpe=state", "--policy.chunk_size=8"])["option-unknown"]
     assert found.given == "--env.obs_tpe=state"
-    assert found.instead[0].text == "-- --env.obs_type"
+    assert found.suggestions[0].text == "-- --env.obs_type"
     assert set(told(POLICY, env="aloha", args=["--env.visualization_width=9"])) == {"option-unknown"}
     assert set(told(POLICY, env="aloha", args=["--env.fps=0"])) == {"option-invalid"}
     assert "render_mode" not in found.why
@@ -150,7 +150,7 @@ def test_an_environment_has_options_that_are_known_here():
 
 def test_a_reward_that_no_episode_can_reach():
     (found,) = told(POLICY, env="pusht", success_reward=2.0)["success-reward-out-of-reach"]
-    assert found.instead[0].text == "--success-reward 1"
+    assert found.suggestions[0].text == "--success-reward 1"
     assert told(POLICY, env="aloha", success_reward=2.0) == {}
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from robotrain.model.job import Job
 from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.contract.parameter import get_parameters
 from robotrain_runtime.publishing import registration
 from robotrain_workloads.lerobot_train import container
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
@@ -52,7 +53,7 @@ def test_what_is_no_absolute_folder_is_refused_with_the_form_of_one(said):
     (problem,) = checked(said)
     assert problem.stage.exit_code == 2
     assert problem.where == "--publish-url"
-    assert problem.instead[0].text == "--publish-url /FOLDER/checkpoints"
+    assert problem.suggestions[0].text == "--publish-url /FOLDER/checkpoints"
 
 
 def test_an_address_is_left_to_the_kinds_that_write_there(training, pusht):
@@ -68,7 +69,7 @@ def test_what_is_kept_is_what_was_published(training):
     assert checked("/mnt/models", keep=2) == []
     (problem,) = checked(None, keep=2)
     assert (problem.where, problem.stage.exit_code) == ("--keep", 2)
-    assert problem.instead[0].text == "--publish-url FOLDER --keep 2"
+    assert problem.suggestions[0].text == "--publish-url FOLDER --keep 2"
 
 
 def test_a_place_knows_which_steps_the_run_will_save(training, saved, tmp_path):
@@ -88,8 +89,8 @@ def test_a_place_knows_which_steps_the_run_will_save(training, saved, tmp_path):
 
 
 def test_a_platform_must_say_that_it_can_publish_to_a_folder():
-    (parameter,) = (one for one in dataclasses.fields(TrainParameters) if one.name == "publish_url")
-    assert "publish_folder" in str(parameter.type.__metadata__)
+    (parameter,) = (one for one in get_parameters(TrainParameters) if one.name == "publish_url")
+    assert "publish_folder" in str(parameter.param.requires)
 
 
 def test_a_folder_that_could_never_be_written_to_is_told_before_the_training(training, pusht, tmp_path):

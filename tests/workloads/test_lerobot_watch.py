@@ -33,7 +33,7 @@ def root_logger():
 @pytest.fixture
 def sent(capsys):
     return lambda: [
-        record.event for line in capsys.readouterr().stdout.splitlines() if (record := event.parse_event(line))
+        record.event for line in capsys.readouterr().out.splitlines() if (record := event.parse_event(line))
     ]
 
 
@@ -101,7 +101,7 @@ def test_a_checkpoint_is_announced_once_it_is_complete(ending, root_logger, sent
 def test_a_training_that_was_told_to_stop_saves_at_once_and_ends(ending, root_logger, sent):
     trainer = types.SimpleNamespace(update_last_checkpoint=lambda folder: None, should_save_checkpoint=lambda *_: False)
     TrainerMonitor(100, 10, ending).install(trainer)
-    ending.asked = True
+    ending.is_requested = True
     assert trainer.should_save_checkpoint(7, 10, 100)
     with pytest.raises(SystemExit) as ended:
         trainer.update_last_checkpoint(Path("/x/000007"))

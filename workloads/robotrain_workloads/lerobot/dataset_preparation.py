@@ -25,7 +25,7 @@ DESCRIPTION_FILES = {"dataset": (dataset.INFO_FILE.as_posix(),)}
 def find_described_problems(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
     """One sentence for each thing that descriptions alone tell. described: the folder that holds that of each."""
 
-    def wrong(folder: Path, name: str) -> Iterator[str]:
+    def find_problems(folder: Path, name: str) -> Iterator[str]:
         try:
             found = dataset.load_dataset_info(folder, name)
         except (OSError, ValueError) as error:
@@ -33,7 +33,7 @@ def find_described_problems(document: JobDocument, described: Mapping[JobSource,
             return
         yield from dataset.find_description_problems(found, name, convert=should_convert(document))
 
-    yield from _check_datasets(document, described, wrong)
+    yield from _check_datasets(document, described, find_problems)
 
 
 def find_data_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:

@@ -6,13 +6,12 @@ from typing import Any, Literal
 
 PolicyType = Literal["act", "diffusion"]
 
-
 Device = Literal["auto", "cpu", "cuda", "mps"]
-
 
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$"
 LOGICAL_NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$"
-
+DEFAULT_DATASET_NAME = "dataset"
+DEFAULT_VAL_SPLIT = 0.1
 
 PRECISION_VARIABLE = "ACCELERATE_MIXED_PRECISION"
 """The environment name that accelerate reads it from."""

@@ -20,10 +20,15 @@ from robotrain_workloads.lerobot import dataset, dataset_preparation, policy, pu
 from robotrain_workloads.lerobot_eval import command, tracking
 from robotrain_workloads.lerobot_eval.command import RESULTS_FOLDER
 from robotrain_workloads.lerobot_eval.inputs import compatibility, held_out, selection
-from robotrain_workloads.lerobot_train import container as training
 
 LOCKS = Path(__file__).parent / "locks"
-ENVIRONMENT = replace(training.ENVIRONMENT, lock=LOCKS / "eval.txt")
+ENVIRONMENT = PythonEnvironment(
+    lock=LOCKS / "eval.txt",
+    python=versions.PYTHON,
+    gib=versions.GIB,
+    platform=versions.PLATFORM,
+    required_packages={"lerobot": versions.LEROBOT_SERIES},
+)
 ALOHA_ENVIRONMENT = replace(ENVIRONMENT, lock=LOCKS / "aloha.txt", gib=10.0)
 
 _POLICY_FILES = (policy.CONFIG_FILE, policy.PROCESSOR_FILES[0])

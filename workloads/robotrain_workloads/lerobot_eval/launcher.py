@@ -246,7 +246,7 @@ def _run_rollout(
         env_options=tuple(option for option in options if option.startswith("--env.")),
     )
     return RolloutResult(
-        episodes=importlib.import_module(ROLLOUT_MODULE).roll(loaded, asked, telling.add_rollout_episode)
+        episodes=importlib.import_module(ROLLOUT_MODULE).run_rollout(loaded, asked, telling.add_rollout_episode)
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from robotrain_runtime.contract.parameter import Param
 
-from robotrain_workloads.lerobot.parameters import LOGICAL_NAME_PATTERN, NAME_PATTERN, Device
+from robotrain_workloads.lerobot.parameters import DEFAULT_DATASET_NAME, LOGICAL_NAME_PATTERN, NAME_PATTERN, Device
 
 Simulation = Literal["pusht", "aloha"]
 
@@ -53,7 +53,7 @@ class EvalParameters:
             pattern_help="names of letters, digits, `_`, `.` and `-`, with `/` between them",
             metavar="NAME",
         ),
-    ] = "dataset"
+    ] = DEFAULT_DATASET_NAME
     convert_v21: Annotated[bool, Param(help="convert datasets of LeRobot v2.1 for this run")] = False
     eval_episodes: Annotated[
         int,

@@ -8,7 +8,14 @@ from typing import Annotated, Literal
 
 from robotrain_runtime.contract.parameter import Param
 
-from robotrain_workloads.lerobot.parameters import LOGICAL_NAME_PATTERN, NAME_PATTERN, Device, PolicyType
+from robotrain_workloads.lerobot.parameters import (
+    DEFAULT_DATASET_NAME,
+    DEFAULT_VAL_SPLIT,
+    LOGICAL_NAME_PATTERN,
+    NAME_PATTERN,
+    Device,
+    PolicyType,
+)
 
 Precision = Literal["no", "fp16", "bf16"]
 
@@ -43,7 +50,7 @@ class TrainParameters:
             pattern_help="names of letters, digits, `_`, `.` and `-`, with `/` between them",
             metavar="NAME",
         ),
-    ] = "dataset"
+    ] = DEFAULT_DATASET_NAME
     convert_v21: Annotated[bool, Param(help="convert datasets of LeRobot v2.1 for this run")] = False
     image_normalization: Annotated[
         ImageStatistics, Param(help="whose mean and deviation camera images are normalised with")
@@ -77,7 +84,7 @@ class TrainParameters:
             ge=0,
             lt=1,
         ),
-    ] = 0.1
+    ] = DEFAULT_VAL_SPLIT
     system_metrics: Annotated[bool, Param(help="record values of the machine", env=("SYSTEM_METRICS",))] = True
     num_gpus: Annotated[
         int, Param(help="GPUs of one machine to train on", env=("OSMO_NUM_GPUS",), gt=0, requires="multi_gpu")

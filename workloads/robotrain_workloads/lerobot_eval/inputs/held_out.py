@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from robotrain_workloads.lerobot import dataset, file_formats
 from robotrain_workloads.lerobot.dataset import select_last_episodes
 from robotrain_workloads.lerobot.file_formats import read_safetensors
+from robotrain_workloads.lerobot.parameters import DEFAULT_VAL_SPLIT
 from robotrain_workloads.lerobot_eval.inputs import selection
-from robotrain_workloads.lerobot_train.parameters import TrainParameters
 
 TRAIN_CONFIG_FILE = "train_config.json"
 
@@ -181,7 +181,7 @@ def _find_start_folder(training: PolicyTraining) -> Path | None:
 
 REPLAY_EPISODES_FLAG = "--replay-episodes"
 DEFAULT_REASON = (
-    f"those that a training holds out by default (--val-split {TrainParameters.val_split:g}), so that the two compare"
+    f"those that a training holds out by default (--val-split {DEFAULT_VAL_SPLIT:g}), so that the two compare"
 )
 UNSEEN_REASON = "training held them out"
 UNTRAINED_REASON = "the policy is untrained, and none is held out"
@@ -256,7 +256,7 @@ def _list_held_out(tasks: Mapping[int, str], training: PolicyTraining) -> list[i
 
 def _list_default_held_out(root: Path) -> list[int]:
     """What a training on all of it holds out by default; none where that would leave a task without any."""
-    part = TrainParameters.val_split
+    part = DEFAULT_VAL_SPLIT
     return (
         []
         if dataset.find_emptied_tasks(dataset.count_episodes_by_task(root), part)

@@ -12,7 +12,7 @@ MOST_PLOTTED = 10
 """Episodes that have pictures of their own."""
 
 
-def draw(episodes: Sequence[ReplayEpisode], folder: Path, fps: float) -> None:
+def draw_plots(episodes: Sequence[ReplayEpisode], folder: Path, fps: float) -> None:
     """Four for each of the first episodes, and one of all where there are several."""
     for one in episodes[:MOST_PLOTTED]:
         to = folder / f"episode_{one.episode:03d}"

@@ -30,8 +30,8 @@ def write_results(result: EvaluationResult, folder: Path) -> None:
     write_json_lines(folder / "failure_cases.jsonl", _list_failures(result.rolled) if result.rolled else ())
     if result.replayed:
         _write_predictions(result.replayed, folder / "predictions")
-        pictures: Any = importlib.import_module("robotrain_workloads.lerobot_eval.results.plots")
-        pictures.draw(result.replayed.episodes, folder / "plots", result.about.fps or 1.0)
+        plots: Any = importlib.import_module("robotrain_workloads.lerobot_eval.results.plots")
+        plots.draw_plots(result.replayed.episodes, folder / "plots", result.about.fps or 1.0)
 
 
 def _list_failures(rolled: RolloutResult) -> Iterator[dict[str, Any]]:

@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from robotrain_workloads.lerobot.parameters import DEFAULT_DATASET_NAME
 from robotrain_workloads.lerobot_eval.inputs import simulation
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import POLICY_OPTION
 from robotrain_workloads.lerobot_eval.inputs.selection import ALL, BUILTIN_SOURCE, HELD_OUT
-from robotrain_workloads.lerobot_eval.parameters import EvalParameters
 from robotrain_workloads.lerobot_eval.results.evaluation import (
     EvaluationResult,
     EvaluationSetup,
@@ -100,10 +100,6 @@ def _summarize_rollout(rolled: RolloutResult) -> dict[str, Any]:
         "seeds": [one.seed for one in rolled.episodes],
         "per_episode": [dataclasses.asdict(one) for one in rolled.episodes],
     }
-
-
-DEFAULT_DATASET_NAME = EvalParameters.dataset_id
-"""What a dataset is called that nobody named: its statistics tell it from others."""
 
 
 def describe_conditions(result: EvaluationResult) -> str:

@@ -181,7 +181,7 @@ def _draw_numbers(device: str) -> tuple[float, ...]:
 OnEpisode = Callable[[RolloutEpisode], None]
 
 
-def roll(loaded: LoadedPolicy, request: RolloutRequest, on_episode: OnEpisode) -> list[RolloutEpisode]:
+def run_rollout(loaded: LoadedPolicy, request: RolloutRequest, on_episode: OnEpisode) -> list[RolloutEpisode]:
     """All episodes, each told in its turn. Raises SystemExit with a sentence."""
     worker_pool.retain_freed_memory()
     request = replace(request, workers=_count_workers(request))
