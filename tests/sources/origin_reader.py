@@ -20,16 +20,16 @@ def main(module: str, uri: str, pin: str = "", role: str = "policy", credential:
     except FetchError as refused:
         return {"refused": str(refused), "fault": refused.fault}
     try:
-        entries = sorted(origin.entries(), key=lambda entry: entry.name)
+        entries = sorted(origin.list_files(), key=lambda entry: entry.name)
         if not entries:
-            raise origin.nothing()
-        store, files = origin.store(), {}
+            raise origin.explain_empty()
+        store, files = origin.open_store(), {}
         for entry in entries:
             options = {"if_match": entry.version} if entry.version else None
-            content = bytes(obstore.get(store, origin.path(entry.name), options=options).bytes())
+            content = bytes(obstore.get(store, origin.get_store_path(entry.name), options=options).bytes())
             files[entry.name] = hashlib.sha256(content).hexdigest()
     except Exception as error:
-        refused = origin.refused(error)
+        refused = origin.explain_error(error)
         return {"refused": str(refused), "fault": refused.fault}
     identities = {entry.name: entry.identity for entry in entries}
     return {

@@ -19,10 +19,10 @@ def files(*blobs: ListedBlob) -> list[str]:
 @pytest.mark.parametrize(
     "marker",
     [
-        blob("sub", 0, folder=True),  # as an account with a hierarchical namespace lists a folder
+        blob("sub", 0, is_folder=True),  # as an account with a hierarchical namespace lists a folder
         blob("sub/", 0),  # as the portal makes one
         blob("sub", 0),  # as older tools make one
-        blob("empty", 0, folder=True),
+        blob("empty", 0, is_folder=True),
     ],
 )
 def test_h1_16_a_marker_of_a_folder_is_no_file(marker):

@@ -119,8 +119,8 @@ def test_the_data_environment_is_locked_for_every_machine_and_names_no_host():
 @pytest.mark.parametrize(
     ("kind", "modules"),
     [
-        ("huggingface", ["huggingface.origin", "transfer.delivery", "transfer.__main__"]),
-        ("blob_url", ["blob_url.origin", "transfer.delivery", "transfer.__main__"]),
+        ("huggingface", ["huggingface.fetch", "transfer.downloader", "transfer.__main__"]),
+        ("blob_url", ["blob_url.fetch", "transfer.downloader", "transfer.__main__"]),
         ("registered_model", ["registered_model.fetch"]),
     ],
 )

@@ -13,13 +13,13 @@ from robotrain_sources.fetching import program
 
 ANSWERS = """
 from pathlib import Path
-from robotrain_sources.fetching import errors
+from robotrain_sources.fetching import errors, program
 
 def act():
     print("fetching", flush=True)
     {act}
 
-errors.run_and_answer(act)
+program.run_and_answer(act)
 """
 
 
@@ -52,7 +52,7 @@ def test_its_answer_is_a_folder_and_its_other_lines_are_the_runs(run):
 
 def test_a_refusal_is_one_sentence(run):
     with pytest.raises(OSError, match=r"^there is nothing there$"):
-        run(ANSWERS.format(act="raise answer.Refused('there is nothing there')"))
+        run(ANSWERS.format(act="raise errors.FetchError('there is nothing there')"))
     assert run.said == ["fetching"]
 
 

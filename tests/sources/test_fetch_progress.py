@@ -1,7 +1,7 @@
 """How much there is, in words."""
 
 import pytest
-from robotrain_sources.transfer import progress
+from robotrain_sources.fetching import files
 
 
 @pytest.mark.parametrize(
@@ -16,4 +16,4 @@ from robotrain_sources.transfer import progress
     ],
 )
 def test_bytes_as_people_read_them(count, read):
-    assert progress.format_size(count) == read
+    assert files.format_size(count) == read

@@ -16,7 +16,7 @@ from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.document import JobSource, RoleName
 from robotrain_sources import parallel
-from robotrain_sources.local_path import container, folder_content, pin
+from robotrain_sources.local_path import container, folder_content
 from robotrain_sources.local_path import pin as local_path_pin
 from robotrain_sources.local_path.kind import KIND
 
@@ -143,15 +143,15 @@ def test_the_middle_of_a_large_file_counts_where_a_job_is_sent(folder: Path) -> 
 def files_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """The names of the files that are read whole, on a machine where everything was written long ago."""
     monkeypatch.setenv("ROBOTRAIN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(pin, "MIN_CACHED_BYTES", 0)
-    monkeypatch.setattr(pin, "SETTLED_SECONDS", -10)
-    names, whole = [], pin._FolderReader._digest_file
+    monkeypatch.setattr(local_path_pin, "MIN_CACHED_BYTES", 0)
+    monkeypatch.setattr(local_path_pin, "SETTLED_SECONDS", -10)
+    names, whole = [], local_path_pin._FolderReader._digest_file
 
-    def counted(self: pin._FolderReader, path: str, stopped: threading.Event) -> tuple[str, str]:
+    def counted(self: local_path_pin._FolderReader, path: str, stopped: threading.Event) -> tuple[str, str]:
         names.append(Path(path).name)
         return whole(self, path, stopped)
 
-    monkeypatch.setattr(pin._FolderReader, "_whole", counted)
+    monkeypatch.setattr(local_path_pin._FolderReader, "_digest_file", counted)
     return names
 
 
@@ -172,7 +172,7 @@ def test_what_was_read_is_read_again_only_when_somebody_wrote_to_it(folder: Path
 def test_what_was_written_a_moment_ago_is_read_again(
     folder: Path, files_read: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pin, "SETTLED_SECONDS", 1000)
+    monkeypatch.setattr(local_path_pin, "SETTLED_SECONDS", 1000)
     assert now(folder) == now(folder)
     assert len(files_read) == 6
 
@@ -199,7 +199,7 @@ def test_ctrl_c_ends_reading_and_what_was_read_stays(
     (folder / "data").rename(folder / "videos")  # comes last
     with monkeypatch.context() as only:
         only.setattr(folder_content, "digest_file_ends", pressed)
-        only.setattr(pin, "PARALLEL_FILES", 1)
+        only.setattr(local_path_pin, "PARALLEL_FILES", 1)
         with pytest.raises(KeyboardInterrupt):
             now(folder)
     files_read.clear()
@@ -210,7 +210,7 @@ def test_ctrl_c_ends_reading_and_what_was_read_stays(
 def test_reading_that_takes_a_while_is_told(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(pin, "FIRST_LINE_SECONDS", 0)
+    monkeypatch.setattr(local_path_pin, "FIRST_LINE_SECONDS", 0)
     monkeypatch.setattr(parallel, "TICK_SECONDS", 0.001)
     ends = folder_content.digest_file_ends
     monkeypatch.setattr(folder_content, "digest_file_ends", lambda path, end: time.sleep(0.02) or ends(path, end))
@@ -320,10 +320,10 @@ def test_a_file_that_cannot_be_read_is_named(folder: Path) -> None:
         "from robotrain.model.source import SourceError\n"
         "from robotrain_runtime.contract.document import JobSource\n"
         "from robotrain_runtime.contract.container_plugin import ContainerContext\n"
-        "from robotrain_sources.local_path import container, pin, pin\n"
+        "from robotrain_sources.local_path import container, pin as folder_pin\n"
         "from robotrain_sources.local_path.kind import LocalFolder\n"
         "if os.geteuid() == 0: os.setuid(65534)\n"
-        "try: pin.compute_pin(LocalFolder(sys.argv[1]), 'dataset')\n"
+        "try: folder_pin.compute_pin(LocalFolder(sys.argv[1]), 'dataset')\n"
         "except SourceError as refused: print(refused.why)\n"
         "pin = 'folder:' + 64 * 'a' + ':' + 32 * 'b' + ':1:1'\n"
         "source = JobSource(role='dataset', kind='local_path', uri=sys.argv[1], pin=pin)\n"
@@ -337,7 +337,7 @@ def test_an_answer_is_a_source_error(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def refuse(folder: Path) -> folder_content.FolderDigest:
         raise PermissionError(13, "Permission denied", str(folder))
 
-    monkeypatch.setattr(pin, "compute_folder_digest", refuse)
+    monkeypatch.setattr(local_path_pin, "compute_folder_digest", refuse)
     with pytest.raises(SourceError, match="cannot be read: Permission denied"):
         now(tmp_path)
 

@@ -326,10 +326,10 @@ def test_who_works_offline_hears_how_to_do_without_the_hub() -> None:
         "from robotrain.model.source import SourceError\n"
         "from robotrain_sources.huggingface.kind import KIND\n"
         "try:\n"
-        "    KIND.pinning.now(KIND.parse('u/d@main', Path()), 'dataset')\n"
+        "    KIND.pinning.resolve(KIND.parse('u/d@main', Path()), 'dataset')\n"
         "except SourceError as refused:\n"
-        "    print(refused.why, refused.instead, sep='|')\n"
-        f"print(KIND.pinning.now(KIND.parse('u/d@{MAIN}', Path()), 'dataset'))"
+        "    print(refused.why, refused.suggestion, sep='|')\n"
+        f"print(KIND.pinning.resolve(KIND.parse('u/d@{MAIN}', Path()), 'dataset'))"
     )
     environ = os.environ | {"HF_HUB_OFFLINE": "1"}
     told = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True).stdout

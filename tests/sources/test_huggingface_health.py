@@ -12,8 +12,8 @@ import pytest
 
 LOOK = """
 import json
-from robotrain_sources.huggingface import health
-print(json.dumps([[check.online, one.state, one.says] for check in health.list_checks() for one in check.look()]))
+from robotrain_sources.huggingface import pin
+print(json.dumps([[check.online, result.state, result.text] for check in pin.list_health_checks() for result in check.run()]))
 """
 GOOD = "hf_" + "good" * 8
 

@@ -18,8 +18,8 @@ CLAIMS: dict[str, str] = tomllib.loads((SOURCES.parent / "pyproject.toml").read_
     "robotrain"
 ]
 TYPED = (
-    *("blob_url.prefix", "data_asset.asset", "huggingface.repository", "local_path.folder"),
-    *("local_path.digest", "mlflow_run.artifact", "registered_model.version"),
+    *("blob_url.reference", "huggingface.reference", "local_path.folder_content"),
+    *("mlflow_run.reference", "registered_model.reference"),
 )
 
 

@@ -5,10 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 from robotrain_sources.fetching.errors import FetchError
-from robotrain_sources.transfer.origin import SourceFile
-from robotrain_sources.transfer.progress import ProgressMeter
-from robotrain_sources.transfer.protocol import TransferTimeouts
-from robotrain_sources.transfer.requests import RequestLimiter, RetryPolicy
+from robotrain_sources.transfer.origin import SourceFile, TransferTimeouts
+from robotrain_sources.transfer.requests import ProgressMeter, RequestLimiter, RetryPolicy
 
 QUICK = TransferTimeouts(giving_up=0.05, first=0.001, longest=0.002)
 PATIENT = TransferTimeouts(giving_up=5.0, first=0.001, longest=0.002)
@@ -39,7 +37,7 @@ def asked(errors, whose: str, patience: TransferTimeouts) -> tuple[int, "str | F
 
     async def run() -> str:
         attempts = RetryPolicy(patience, RequestLimiter(1), ProgressMeter(0, 1, lambda *far: None))
-        part = SimpleNamespace(name="the data", origin=SimpleNamespace(refused=lambda error: FetchError("no", whose)))
+        part = SimpleNamespace(name="the data", origin=SimpleNamespace(explain_error=lambda error: FetchError("no", whose)))
         return await attempts.retry(part, SourceFile(name="a", size=1), act)
 
     try:

@@ -28,15 +28,15 @@ PROCESS = """
 import importlib, pathlib, sys
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.container_plugin import ContainerContext
-from robotrain_sources.transfer import container, protocol
+from robotrain_sources.transfer import container, origin
 python, cache, *uris = sys.argv[1:]
-container.TIMEOUTS = protocol.TransferTimeouts(stall=2, giving_up=5, first=0.01, longest=0.1)
+container.TIMEOUTS = origin.TransferTimeouts(stall=2, giving_up=5, first=0.01, longest=0.1)
 sources = [JobSource(role="dataset", kind="shelf", uri=uri) for uri in uris]
-place = ContainerContext(cache=pathlib.Path(cache), python=pathlib.Path(python), say=lambda line: print(line, flush=True))
+place = ContainerContext(cache=pathlib.Path(cache), python=pathlib.Path(python), log_line=lambda line: print(line, flush=True))
 made = container.deliver(sources, {"shelf": importlib.import_module("shelf_half")}, place, {})
 for found in made.survey():
-    assert not found.wrong, found.wrong
-print("going", made._program._process.pid, flush=True)
+    assert not found.problems, found.problems
+print("going", made._process._process.pid, flush=True)
 for folder in made.fetch(lambda far: print("came", far.done, flush=True)).values():
     print("folder", folder, flush=True)
 sys.stdin.read()
@@ -90,17 +90,17 @@ def test_the_same_data_is_fetched_once_wherever_it_is_named(shelves, deliver, ca
     found = first.survey()
     assert [(one.files, one.size) for one in found] == [(2, sum(map(len, SMALL.values())))] * 2
     assert found[0].missing > 0
-    assert tree(found[0].described) == {"meta/info.json": SMALL["meta/info.json"]}
+    assert tree(found[0].description_folder) == {"meta/info.json": SMALL["meta/info.json"]}
     files, again = first.fetch()
     assert files == again
     assert tree(files) == SMALL
     first.made.close()
-    assert not found[0].described.exists()
+    assert not found[0].description_folder.exists()
     shelves.asked.clear()
     second = deliver(uri, described=["meta/info.json"])
     (there,) = second.survey()
     assert (there.missing, there.digest) == (0, found[0].digest)
-    assert tree(there.described) == {"meta/info.json": SMALL["meta/info.json"]}
+    assert tree(there.description_folder) == {"meta/info.json": SMALL["meta/info.json"]}
     assert second.fetch() == [files]
     assert shelves.asked == ["/pusht"]
     assert files == cache / "data/shelf/pusht" / there.digest / "files"
@@ -166,7 +166,7 @@ def test_what_a_power_cut_took_is_fetched_again_though_the_file_is_as_long_as_it
     (files.parent / "boot").write_text("another-start\n")
     delivering = deliver(uri, described=["meta/info.json"])
     (found,) = delivering.survey()
-    assert tree(found.described) == {"meta/info.json": SMALL["meta/info.json"]}
+    assert tree(found.description_folder) == {"meta/info.json": SMALL["meta/info.json"]}
     assert list(map(tree, delivering.fetch())) == [SMALL]
 
 
@@ -301,7 +301,7 @@ def test_a_disk_that_fills_up_is_told_and_the_room_given_back(shelves, deliver, 
         uri = shelves.put("pusht", SMALL)
         shelves.files["pusht"] = dict(SMALL, **{"data/1.bin": os.urandom(8 * MIB)})
         delivering = deliver(uri)
-        assert delivering.survey()[0].wrong == ()
+        assert delivering.survey()[0].problems == ()
         (cache / "somebody").write_bytes(b"\0" * (75 * MIB))  # since the survey
         with pytest.raises(JobFailed, match=r"the disk of .* is full: make room, or set ROBOTRAIN_CACHE") as failed:
             delivering.fetch()

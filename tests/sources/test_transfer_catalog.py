@@ -73,7 +73,7 @@ def test_names_that_are_one_on_the_disk_of_the_cache_are_refused_there_and_nowhe
         assert refused.value.fault == "data"
     else:
         there.add_files(map(entry, given), folding_disk=True)
-        assert there.compute_digest() == catalog.digest()
+        assert there.compute_digest() == catalog.compute_digest()
     there.close()
 
 
@@ -92,11 +92,11 @@ def test_a_file_that_nothing_identifies_is_refused(catalog):
 def test_the_digest_is_that_of_what_is_there_and_not_of_how_it_was_listed(tmp_path, catalog):
     listed = [entry(f"{number}/é") for number in range(PAGE_SIZE + 10)]
     catalog.add_files(listed)
-    assert catalog.digest() == transfer_catalog.compute_data_digest(sorted(listed, key=lambda one: one.name))
+    assert catalog.compute_digest() == transfer_catalog.compute_data_digest(sorted(listed, key=lambda one: one.name))
     for number, other in enumerate((listed[1:], [entry("0/é", 2), *listed[1:]], [entry("0/é", md5="x"), *listed[1:]])):
         changed = Catalog(tmp_path / f"{number}.sqlite")
         changed.add_files(other)
-        assert changed.compute_digest() != catalog.digest()
+        assert changed.compute_digest() != catalog.compute_digest()
         changed.close()
 
 
@@ -109,9 +109,9 @@ def test_a_digest_of_the_content_goes_before_when_it_was_written():
 def test_what_is_left_comes_with_the_largest_first_while_others_are_noted(catalog):
     catalog.add_files(entry(f"{number:05}", number % 7) for number in range(2 * PAGE_SIZE))
     came = []
-    for one in catalog.left():
+    for one in catalog.iter_missing():
         came.append((one.size, one.name))
-        catalog.note([(one.name, "own")])
+        catalog.record_arrival([(one.name, "own")])
     assert came == sorted(came, reverse=True)
     assert len(came) == 2 * PAGE_SIZE
     assert catalog.is_complete()
@@ -124,8 +124,8 @@ def test_what_arrived_is_taken_over_with_the_versions_of_today(tmp_path, catalog
     earlier.close()
     catalog.add_files([entry("a", 5, version="new"), entry("b", 7)])
     catalog.import_arrivals(tmp_path / "earlier.sqlite")
-    assert catalog.arrived() == 7 + 3
-    assert [one.version for one in catalog.left()] == ["new"]
+    assert catalog.count_arrived_bytes() == 7 + 3
+    assert [one.version for one in catalog.iter_missing()] == ["new"]
     assert catalog.list_ranges("a") == [(0, 3)]
     (tmp_path / "broken").write_bytes(b"x" * 5000)
     with pytest.raises(sqlite3.Error):

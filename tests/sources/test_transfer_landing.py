@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from robotrain_sources.fetching.errors import FetchError
-from robotrain_sources.transfer import cache_store, catalog, survey, verification
+from robotrain_sources.transfer import cache_store, catalog, survey
 from robotrain_sources.transfer.cache_store import FolderLock, PartialDownload
 from robotrain_sources.transfer.catalog import Catalog
 from robotrain_sources.transfer.origin import SourceFile
@@ -47,7 +47,7 @@ def part(tmp_path):
 def fetched(part: PartialDownload) -> PartialDownload:
     for entry in list(part.catalog.iter_missing()):
         part.catalog.record_arrival(
-            [(entry.name, verification.write_verified_file(part.files / entry.name, entry, BODY[entry.name]))]
+            [(entry.name, cache_store.write_verified_file(part.files / entry.name, entry, BODY[entry.name]))]
         )
     return part
 
@@ -76,14 +76,14 @@ def test_killed_while_it_takes_back_what_a_power_cut_may_have_taken_it_takes_it_
     first = part()
     first.verify_arrived(pool)
     (first.files / "a.bin").write_bytes(bytes(100))
-    first.catalog.note([], [("a.bin", 0, 40)])
-    first.keep()
+    first.catalog.record_arrival([], [("a.bin", 0, 40)])
+    first.suspend()
     boot_note(first.files.parent, "another-start")
     second = part()
     second.catalog.list_partial_files = killed
     with pytest.raises(KeyboardInterrupt):
         second.verify_arrived(pool)
-    second.keep()
+    second.suspend()
     third = part()
     third.verify_arrived(pool)
     assert third.catalog.list_ranges("a.bin") == []
@@ -94,7 +94,7 @@ def test_a_journal_that_a_kill_left_is_not_rolled_into_the_next_listing(part, po
         return [SourceFile(name=f"{number:05}", size=number, version=f"{etag}{number}") for number in range(3000)]
 
     first = part(entries=listed("old"))
-    first.keep()
+    first.suspend()
     left = first.files.parent / "listing.sqlite"
     shutil.copyfile(first.catalog.path, left)
     killed = sqlite3.connect(left)
@@ -105,13 +105,13 @@ def test_a_journal_that_a_kill_left_is_not_rolled_into_the_next_listing(part, po
     killed.close()
     journal.write_bytes(kept)
     second = part(entries=listed("new"))
-    assert {entry.version[:3] for entry in second.catalog.left()} == {"new"}
+    assert {entry.version[:3] for entry in second.catalog.iter_missing()} == {"new"}
 
 
 @pytest.mark.parametrize("folds", [True, False])
 def test_a_listing_is_looked_at_as_the_disk_of_the_cache_takes_its_names(tmp_path, monkeypatch, folds):
     monkeypatch.setattr(catalog, "is_folding_disk", lambda folder: folds and folder == tmp_path)
-    origin = SimpleNamespace(entries=lambda: [SourceFile(name=name, size=1, version="1") for name in ("A", "a")])
+    origin = SimpleNamespace(list_files=lambda: [SourceFile(name=name, size=1, version="1") for name in ("A", "a")])
     if folds:
         with pytest.raises(FetchError, match="'A' and 'a' have one name on the disk of the cache"):
             survey.write_listing(origin, tmp_path / "listing.sqlite")
@@ -126,7 +126,7 @@ def test_of_a_damaged_folder_only_what_is_not_whole_is_missing(data):
 
 def test_the_bytes_are_not_read_by_a_look(data, pool, monkeypatch):
     boot_note(data, "another-start")
-    monkeypatch.setattr(verification, "is_unchanged", killed)
+    monkeypatch.setattr(cache_store, "is_unchanged", killed)
     assert cache_store.find_complete_files(data) == data / "files"
     monkeypatch.undo()
     assert cache_store.verify_after_boot(data, pool)

@@ -10,7 +10,8 @@ from robotrain_runtime.contract import failure
 from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.machine import disk_cache
-from robotrain_sources.transfer import container, errors
+from robotrain_sources.fetching import errors
+from robotrain_sources.transfer import container
 from robotrain_sources.transfer.container import ScratchFolder
 from transfers import cache, deliver, shelves, tree
 
@@ -27,7 +28,7 @@ def test_everything_that_is_wrong_is_found_at_once(shelves, deliver, cache):
     uris = [shelves.put(shelf, FILES) for shelf in ("fine", "refused", "evil", "both")]
     delivering = deliver(*uris, shelves.address("empty"), "http://127.0.0.1:1/nowhere")
     found = delivering.survey()
-    told = [" ".join(one.wrong) for one in found]
+    told = [" ".join(one.problems) for one in found]
     assert told[0] == ""
     assert "refused: PermissionDeniedError" in told[1]
     assert "the name '../../evil' leads out of the folder" in told[2]
@@ -53,9 +54,9 @@ def test_nothing_is_fetched_when_one_source_is_wrong(shelves, deliver):
 def test_data_that_is_not_what_was_pinned_is_not_fetched(shelves, deliver):
     uri = shelves.put("pusht", FILES)
     (found,) = deliver(uri, pin="0123").survey()
-    assert found.wrong == ("pusht is not what it was",)
+    assert found.problems == ("pusht is not what it was",)
     (right,) = deliver(uri).survey()
-    assert deliver(uri, pin=right.digest).survey()[0].wrong == ()
+    assert deliver(uri, pin=right.digest).survey()[0].problems == ()
 
 
 @pytest.mark.slow
@@ -67,7 +68,7 @@ def test_what_is_pinned_and_lies_here_needs_no_network(shelves, deliver):
     delivering = deliver(uri, pin=found.digest, described=["meta/info.json"])
     (here,) = delivering.survey()
     assert (here.files, here.size, here.missing, here.digest) == (2, 5002, 0, found.digest)
-    assert tree(here.described) == {"meta/info.json": b"{}"}
+    assert tree(here.description_folder) == {"meta/info.json": b"{}"}
     assert delivering.fetch() == [files]
     assert shelves.asked == []
 
@@ -91,7 +92,7 @@ def test_a_secret_is_read_from_its_file_and_told_to_nobody(shelves, deliver, cac
     seen: list[str] = []
     shelves.faults.append(Fault("/pusht/data", status=403, act=lambda: seen.append(commands())))
     delivering = deliver(uri, credentials={"shelf": str(credential)})
-    assert delivering.survey()[0].wrong == ()
+    assert delivering.survey()[0].problems == ()
     with pytest.raises(JobFailed) as failed:
         delivering.fetch()
     told = " ".join([failed.value.reason, *delivering.said, *seen])

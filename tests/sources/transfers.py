@@ -11,7 +11,7 @@ from robotrain_runtime.contract.container_plugin import BatchFetch, ContainerCon
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Download
 from robotrain_sources.transfer import container
-from robotrain_sources.transfer.protocol import TransferTimeouts
+from robotrain_sources.transfer.origin import TransferTimeouts
 from shelves import Shelves
 
 HALVES = Path(__file__).parent / "transfer_halves"

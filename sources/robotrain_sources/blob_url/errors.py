@@ -10,6 +10,7 @@ from robotrain_runtime.contract.failure import PermanentError
 
 from robotrain_sources.blob_url.identity import READER_ROLE, BlobIdentity
 from robotrain_sources.blob_url.reference import BlobPrefix
+from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import (
     UNREACHABLE_PATTERN,
     FetchError,
@@ -17,7 +18,6 @@ from robotrain_sources.fetching.errors import (
     blame_no_answer,
     format_error,
 )
-from robotrain_sources.transfer import errors
 
 CHANGED_MESSAGE = (
     "what lies below {at} is not what lay there when it was pinned: blobs were added, changed or deleted since"

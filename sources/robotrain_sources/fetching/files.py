@@ -111,3 +111,14 @@ def _try_lock(file: IO[str]) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+SIZE_UNITS = ("kB", "MB", "GB", "TB")
+
+
+def format_size(count: float) -> str:
+    """Bytes as people read them."""
+    if count < 1000:
+        return f"{count:.0f} bytes"
+    power = min((len(f"{count:.0f}") - 1) // 3, len(SIZE_UNITS))
+    return f"{count / 1000**power:.1f} {SIZE_UNITS[power - 1]}"

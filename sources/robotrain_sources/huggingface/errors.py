@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import FetchError, blame_error, blame_no_answer, format_error
-from robotrain_sources.transfer import errors
 
 HUB = "https://huggingface.co"
 PRIVATE_HINT = "it is private and HF_TOKEN is not set"

@@ -90,6 +90,6 @@ def robotrain_source_kinds() -> Iterable[SourceKind]:
 @hook
 def robotrain_health() -> "Iterable[HealthCheck]":
     """What `robotrain doctor` looks at."""
-    from robotrain_sources.huggingface import health
+    from robotrain_sources.huggingface import pin
 
-    return health.list_checks()
+    return pin.list_health_checks()

@@ -15,8 +15,9 @@ import traceback
 from pathlib import Path
 from queue import SimpleQueue
 
+from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import FetchError
-from robotrain_sources.transfer import errors, protocol
+from robotrain_sources.transfer import origin
 from robotrain_sources.transfer.downloader import Downloader
 from robotrain_sources.transfer.survey import Survey
 
@@ -27,7 +28,7 @@ def main() -> None:
     """Do what is asked, to the end of the input."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asked ends the input, and tells why
     logging.disable(logging.CRITICAL)  # what libraries have to say is in the answers, without secrets
-    asked = protocol.load_request(sys.stdin.readline())
+    asked = origin.load_request(sys.stdin.readline())
     words: SimpleQueue[str] = SimpleQueue()
     threading.Thread(target=_read_input, args=(words, asked.scratch), daemon=True).start()
     try:
@@ -36,21 +37,21 @@ def main() -> None:
         refused = errors.make_fetch_error(error, Path(asked.cache))
         if refused is not error and not isinstance(error, OSError):
             print("".join(traceback.format_tb(error.__traceback__)), end="")  # where; what is in the sentence
-        protocol.send_answer("failed", {"reason": str(refused), "fault": refused.fault})
+        origin.send_answer("failed", {"reason": str(refused), "fault": refused.fault})
     while True:
         words.get()
 
 
-def _survey_and_fetch(transfer_request: protocol.TransferRequest, words: "SimpleQueue[str]") -> None:
+def _survey_and_fetch(transfer_request: origin.TransferRequest, words: "SimpleQueue[str]") -> None:
     looks = asyncio.run(Survey(transfer_request).run())
-    protocol.send_answer("surveyed", [look.to_answer() for look in looks])
+    origin.send_answer("surveyed", [look.to_answer() for look in looks])
     words.get()
     for look in looks:
         if look.problems:
             raise FetchError("; ".join(look.problems).replace("\n", ": "), look.fault)
-    delivered = Downloader(transfer_request, looks, lambda *far: protocol.send_answer("progress", far))
+    delivered = Downloader(transfer_request, looks, lambda *far: origin.send_answer("progress", far))
     folders = delivered.fetch_folders()
-    protocol.send_answer("delivered", [str(folders[look.folder]) for look in looks if look.folder])
+    origin.send_answer("delivered", [str(folders[look.folder]) for look in looks if look.folder])
     words.get()  # what was delivered is held until the end of the input
 
 

@@ -4,24 +4,119 @@ Whoever fetches or removes it holds the lock alone, those that use it share it.
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from itertools import starmap
+from itertools import islice, starmap
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from robotrain_sources.fetching.errors import FetchError
-from robotrain_sources.transfer import verification
+from robotrain_sources.fetching.errors import ContentMismatch, FetchError
+from robotrain_sources.fetching.files import format_size
 from robotrain_sources.transfer.catalog import Catalog, DataSize
-from robotrain_sources.transfer.origin import DataOrigin
-from robotrain_sources.transfer.progress import format_size
+from robotrain_sources.transfer.origin import DataOrigin, SourceFile
+
+PIECE_SIZE = 1 << 20
+BATCH_SIZE = 64
+
+
+class FileVerifier:
+    """Of one file, as its bytes come in order."""
+
+    def __init__(self, entry: SourceFile) -> None:
+        self._entry = entry
+        self._length = 0
+        self._hashers: dict[str, Any] = {"sha256": hashlib.sha256()}
+        if entry.md5 and not entry.sha256:
+            self._hashers["md5"] = hashlib.md5(usedforsecurity=False)
+        if entry.git:
+            self._hashers["git"] = hashlib.sha1(b"blob %d\0" % entry.size, usedforsecurity=False)
+
+    def update(self, piece: Any) -> None:
+        """The next bytes."""
+        self._length += len(piece)
+        for digest in self._hashers.values():
+            digest.update(piece)
+
+    def update_from_file(self, handle: int, start: int, stop: int) -> None:
+        """The next bytes, from a file."""
+        for at in range(start, stop, PIECE_SIZE):
+            self.update(os.pread(handle, min(PIECE_SIZE, stop - at), at))
+
+    def finish(self) -> str:
+        """The SHA-256 of the whole file. Raises Different when it is not the file that was listed."""
+        if self._length != self._entry.size:
+            raise ContentMismatch(f"{self._length} bytes came of {self._entry.size}")
+        for name, digest in self._hashers.items():
+            if (known := getattr(self._entry, name)) and digest.hexdigest() != known.lower():
+                raise ContentMismatch(
+                    f"its {name.upper() if name != 'git' else 'digest'} is not the one that is known of it"
+                )
+        return str(self._hashers["sha256"].hexdigest())
+
+
+def write_verified_file(path: Path, entry: SourceFile, content: Any) -> str:
+    """Check and write a file that came in one piece; its own digest. Raises Different, OSError."""
+    digests = FileVerifier(entry)
+    digests.update(content)
+    own = digests.finish()
+    handle = open_for_writing(path, os.O_TRUNC)
+    try:
+        write_pieces(handle, [content], 0)
+    finally:
+        os.close(handle)
+    return own
+
+
+def open_for_writing(path: Path, extra_flags: int = 0) -> int:
+    """A handle to read and write the file, made with its folders where there is none."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | extra_flags
+    with suppress(FileNotFoundError):
+        return os.open(path, flags, 0o644)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(path, flags, 0o644)
+
+
+def write_pieces(handle: int, pieces: Sequence[Any], offset: int) -> None:
+    """All of `pieces`, one after the other, at their place."""
+    done = os.pwritev(handle, pieces, offset)
+    if left := memoryview(b"".join(pieces))[done:] if done < sum(map(len, pieces)) else b"":
+        write_pieces(handle, [left], offset + done)
+
+
+def is_unchanged(path: Path, size: int, sha256: str) -> bool:
+    """Whether the file is still what had arrived."""
+    digest = hashlib.sha256()
+    try:
+        if path.is_symlink() or path.stat().st_size != size:
+            return False
+        for piece in _read_pieces(path):
+            digest.update(piece)
+    except OSError:
+        return False
+    return digest.hexdigest() == sha256
+
+
+def find_changed_files(files: Path, expected: Iterable[tuple[str, int, str]], pool: Executor) -> Iterator[list[str]]:
+    """The names of those of `kept` (name, size, own digest) below `files` that are not any more what had arrived."""
+    left = iter(expected)
+    while some := list(islice(left, BATCH_SIZE)):
+        fine = pool.map(lambda one: is_unchanged(files / one[0], one[1], one[2]), some)
+        yield [one[0] for one, right in zip(some, fine, strict=True) if not right]
+
+
+def _read_pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as content:
+        while piece := content.read(PIECE_SIZE):
+            yield piece
+
 
 BOOT_NOTE = "boot"
 ANY_BOOT = "any"
@@ -108,7 +203,7 @@ def verify_after_boot(folder: Path, pool: Executor) -> bool:
         much = format_size(read_size(folder).size)
         print(f"checking {much} that were fetched before this machine was started: {folder}", flush=True)
         every = ((kept.name, kept.size, kept.sha256) for kept in read_manifest(folder))
-        whole = not any(verification.find_changed_files(folder / FILES, every, pool))
+        whole = not any(find_changed_files(folder / FILES, every, pool))
     except _DAMAGE_ERRORS:
         return False
     if whole:
@@ -122,7 +217,7 @@ def are_files_intact(folder: Path, names: Sequence[str]) -> bool:
     if is_from_this_boot(folder):
         return True
     wanted = (kept for kept in read_damaged_manifest(folder) if kept.name in names)
-    return all(verification.is_unchanged(folder / FILES / kept.name, kept.size, kept.sha256) for kept in wanted)
+    return all(is_unchanged(folder / FILES / kept.name, kept.size, kept.sha256) for kept in wanted)
 
 
 def read_manifest(folder: Path) -> Iterator[CachedFile]:
@@ -276,7 +371,7 @@ class PartialDownload:
 
     def verify_arrived(self, pool: Executor) -> None:
         """Take back what is not any more what had arrived."""
-        for wrong in verification.find_changed_files(self.files, self.catalog.iter_complete(), pool):
+        for wrong in find_changed_files(self.files, self.catalog.iter_complete(), pool):
             self.catalog.record_arrival((name, "") for name in wrong)
         same_boot = is_from_this_boot(self._partial_folder)  # else what was written then may not be on the disk
         self.catalog.record_arrival(

@@ -29,8 +29,8 @@ from robotrain_runtime.contract.event import Download
 from robotrain_runtime.contract.failure import JobFailed
 
 from robotrain_sources.data_environment import ENVIRONMENT
-from robotrain_sources.fetching import program
-from robotrain_sources.transfer import errors, protocol
+from robotrain_sources.fetching import errors, program
+from robotrain_sources.transfer import origin
 
 SCRATCH_NAME = "transfer-scratch"
 
@@ -113,7 +113,7 @@ class TransferProcess:
     def wait_for_answer(self, *names: str, progress: Callable[[Any], None] = lambda far: None) -> tuple[str, Any]:
         """Its next answer of one of these names; its ordinary lines are passed on. Raises Failed when it ends first."""
         for line in map(str.rstrip, self._read_lines()):
-            if told := protocol.parse_answer(line):
+            if told := origin.parse_answer(line):
                 if told[0] in names:
                     return told
                 if told[0] == "progress":
@@ -160,7 +160,7 @@ class TransferProcess:
 
 __all__ = ["ENVIRONMENT", "deliver"]
 
-TIMEOUTS = protocol.TransferTimeouts()
+TIMEOUTS = origin.TransferTimeouts()
 
 
 def deliver(
@@ -171,7 +171,7 @@ def deliver(
 ) -> BatchFetch:
     """Bring `sources`, with one scheduler over all of them."""
     asked = [
-        protocol.SourceRequest(
+        origin.SourceRequest(
             uri=_get_request_uri(source, halves[source.kind], place),
             pin=source.pin,
             role=source.role,
@@ -192,7 +192,7 @@ class Transfer:
     def __init__(
         self,
         sources: Sequence[JobSource],
-        requests: Sequence[protocol.SourceRequest],
+        requests: Sequence[origin.SourceRequest],
         process: TransferProcess,
         place: ContainerContext,
     ) -> None:
@@ -206,7 +206,7 @@ class Transfer:
     def survey(self) -> Sequence[SurveyedSource]:
         """What each source is, in their order. Raises Failed when the program cannot be run, or write to the cache."""
         self._scratch = scratch = self._make_scratch()
-        wanted = protocol.TransferRequest(
+        wanted = origin.TransferRequest(
             sources=self._requests,
             cache=str(self._place.cache),
             scratch=str(scratch.path),
@@ -214,7 +214,7 @@ class Transfer:
             patience=TIMEOUTS,
         )
         try:
-            self._process.start(protocol.dump_request(wanted))
+            self._process.start(origin.dump_request(wanted))
             found = self._wait_for_answer("surveyed")
         except BaseException:
             self.close()
@@ -228,7 +228,7 @@ class Transfer:
             progress(Download(done=int(far[0]), total=int(far[1]), rate=far[2]))
 
         try:
-            self._process.send_line(protocol.GO)
+            self._process.send_line(origin.GO)
             folders = self._wait_for_answer("delivered", told)
         except BaseException:
             self.close()
@@ -262,5 +262,13 @@ def _get_request_uri(source: JobSource, half: SourceContainerPlugin, place: Cont
 
 
 def _parse_survey_answer(source: JobSource, answer: Mapping[str, Any]) -> SurveyedSource:
-    described = Path(answer["described"]) if answer["described"] else None
-    return SurveyedSource(source=source, **{**answer, "wrong": tuple(answer["wrong"]), "described": described})
+    return SurveyedSource(
+        source=source,
+        problems=tuple(answer["wrong"]),
+        fault=answer["fault"],
+        files=answer["files"],
+        size=answer["size"],
+        missing=answer["missing"],
+        digest=answer["digest"],
+        description_folder=Path(answer["described"]) if answer["described"] else None,
+    )

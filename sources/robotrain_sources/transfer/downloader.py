@@ -4,22 +4,135 @@ import asyncio
 import heapq
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
-from robotrain_sources.fetching.errors import FetchError
-from robotrain_sources.transfer import cache_store, errors, executor, verification
+from robotrain_sources.fetching import errors
+from robotrain_sources.fetching.errors import ContentMismatch, FetchError
+from robotrain_sources.fetching.files import format_size
+from robotrain_sources.transfer import cache_store
 from robotrain_sources.transfer.cache_store import FolderLock, PartialDownload
-from robotrain_sources.transfer.errors import ContentMismatch
-from robotrain_sources.transfer.executor import DiskExecutor, TaskGroup
-from robotrain_sources.transfer.origin import SourceFile
-from robotrain_sources.transfer.progress import ProgressMeter, format_size
-from robotrain_sources.transfer.protocol import TransferRequest, TransferTimeouts
-from robotrain_sources.transfer.requests import CHUNK_SIZE, RemoteReader, RequestLimiter, RetryPolicy, StallDetector
+from robotrain_sources.transfer.origin import SourceFile, TransferRequest, TransferTimeouts
+from robotrain_sources.transfer.requests import (
+    CHUNK_SIZE,
+    ProgressMeter,
+    RemoteReader,
+    RequestLimiter,
+    RetryPolicy,
+    StallDetector,
+)
 from robotrain_sources.transfer.survey import SourceSurvey, write_listing
+
+DISK_THREADS = 2
+BATCH_SIZE = 8
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False, slots=True)
+class DiskTask:
+    """One thing to do, and who waits for it."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    future: "asyncio.Future[Any]"
+    result: Any = None
+    failure: Exception | None = None
+
+    def run(self) -> None:
+        """Do it, in the thread that this is."""
+        try:
+            self.result = self.function(*self.arguments)
+        except Exception as error:
+            self.failure = error
+
+    def set_future(self) -> None:
+        """Tell who waits, in the loop's thread."""
+        if self.future.done():  # cancelled meanwhile
+            return
+        if self.failure:
+            self.future.set_exception(self.failure)
+        else:
+            self.future.set_result(self.result)
+
+
+class DiskExecutor:
+    """Called in the loop. pool: of `THREADS`."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+        self._waiting: deque[DiskTask] = deque()
+        self._busy = 0
+
+    async def __call__(self, act: Callable[..., T], *given: Any) -> T:
+        """What `act` gives, or raises."""
+        task = DiskTask(act, given, asyncio.get_running_loop().create_future())
+        self._waiting.append(task)
+        self._start_batches()
+        result: T = await task.future
+        return result
+
+    def _start_batches(self) -> None:
+        while self._waiting and self._busy < DISK_THREADS:
+            some = [self._waiting.popleft() for _ in range(min(BATCH_SIZE, len(self._waiting)))]
+            self._busy += 1
+            self._pool.submit(self._run_batch, some, asyncio.get_running_loop())
+
+    def _run_batch(self, tasks: Sequence[DiskTask], loop: asyncio.AbstractEventLoop) -> None:
+        for task in tasks:
+            task.run()
+        with suppress(RuntimeError):  # the loop is over: nobody waits
+            loop.call_soon_threadsafe(self._finish_batch, tasks)
+
+    def _finish_batch(self, tasks: Sequence[DiskTask]) -> None:
+        self._busy -= 1
+        self._start_batches()
+        for task in tasks:
+            task.set_future()
+
+
+class TaskGroup:
+    """Started tasks."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """One more."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_task_done)
+        if self._failure:
+            task.cancel()
+
+    async def finish(self) -> None:
+        """Wait for all, those too that others start meanwhile. Raises the first failure."""
+        try:
+            while self._tasks:
+                await asyncio.wait(self._tasks)
+        except BaseException:
+            self._cancel_all()
+            raise
+        if self._failure:
+            raise self._failure
+
+    def _on_task_done(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (failure := task.exception()) and not self._failure:
+            self._failure = failure
+            self._cancel_all()
+
+    def _cancel_all(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
 
 WRITE_SECONDS = 0.5
 
@@ -103,11 +216,11 @@ class LargeFile:
         self._context.journal.add_file(self._download, self._entry, own)
 
     async def _fetch_and_verify(self) -> str:
-        handle = await self._context.executor(verification.open_for_writing, self._download.files / self._entry.name)
+        handle = await self._context.executor(cache_store.open_for_writing, self._download.files / self._entry.name)
         os.ftruncate(handle, self._entry.size)
         spans, missing = self._plan_ranges()
         self._context.tasks.start(self._request_ranges(handle, missing))
-        digests = verification.FileVerifier(self._entry)
+        digests = cache_store.FileVerifier(self._entry)
         for span in spans:
             await span.arrived
             await self._context.executor(digests.update_from_file, handle, span.start, span.stop)
@@ -146,7 +259,7 @@ class LargeFile:
                 came = sum(map(len, pieces))
                 if at + came > span.stop:
                     raise ContentMismatch(f"more than {span.stop - span.start} bytes came of a part of it")
-                await self._context.executor(verification.write_pieces, handle, pieces, at)
+                await self._context.executor(cache_store.write_pieces, handle, pieces, at)
                 at += came
                 self._context.meter.add_bytes(came)
             if at != span.stop:
@@ -223,7 +336,7 @@ class DownloadScheduler:
 
         async def once() -> str:
             content = await means.reader.read_file(download.origin, entry) if entry.size else b""
-            return await means.executor(verification.write_verified_file, path, entry, content)
+            return await means.executor(cache_store.write_verified_file, path, entry, content)
 
         try:
             own = await means.retry_policy.retry(download, entry, once)
@@ -247,7 +360,7 @@ class Downloader:
         self._surveys = {look.folder: look for look in surveys if look.folder}
         self._on_progress = on_progress
         self._locks: dict[Path, FolderLock] = {}
-        self._pool = ThreadPoolExecutor(executor.DISK_THREADS)
+        self._pool = ThreadPoolExecutor(DISK_THREADS)
 
     def fetch_folders(self) -> dict[Path, Path]:
         """The files of every folder, complete. Raises Refused, OSError, sqlite3.Error."""

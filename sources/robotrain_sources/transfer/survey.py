@@ -12,13 +12,12 @@ from typing import Any, TypeVar, cast
 
 from robotrain_runtime.contract.event import Fault
 
-from robotrain_sources.fetching.errors import FetchError
-from robotrain_sources.transfer import cache_store, errors
+from robotrain_sources.fetching import errors
+from robotrain_sources.fetching.errors import FetchError, is_transient
+from robotrain_sources.transfer import cache_store
 from robotrain_sources.transfer import catalog as transfer_catalog
 from robotrain_sources.transfer.catalog import Catalog, DataSize
-from robotrain_sources.transfer.errors import is_transient
-from robotrain_sources.transfer.origin import DataOrigin, OriginModule, SourceFile
-from robotrain_sources.transfer.protocol import SourceRequest, TransferRequest
+from robotrain_sources.transfer.origin import DataOrigin, OriginModule, SourceFile, SourceRequest, TransferRequest
 from robotrain_sources.transfer.requests import RemoteReader, StallDetector
 
 

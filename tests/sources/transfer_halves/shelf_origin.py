@@ -21,32 +21,32 @@ class Shelf:
         self._headers = {"Authorization": f"Bearer {secret}"} if secret else {}
         self.place = f"shelf/{self._name}"
 
-    def entries(self) -> Iterator[SourceFile]:
+    def list_files(self) -> Iterator[SourceFile]:
         """As they are listed."""
         with urlopen(Request(self._uri, headers=self._headers), timeout=10) as lines:
             for line in lines:
                 yield SourceFile(**json.loads(line))
 
-    def store(self) -> Any:
+    def open_store(self) -> Any:
         """The server."""
         options = {**origin.CLIENT_OPTIONS, "allow_http": True, "default_headers": self._headers}
         return importlib.import_module("obstore.store").HTTPStore(
             self._server, client_options=options, retry_config=dict(origin.RETRY_CONFIG)
         )
 
-    def path(self, name: str) -> str:
+    def get_store_path(self, name: str) -> str:
         """Where a file lies on it."""
         return f"{self._name}/{name}"
 
-    def unlike(self, digest: str) -> str:
+    def find_pin_mismatch(self, digest: str) -> str:
         """That it is another shelf now."""
         return "" if self._pin in ("", digest) else f"{self._name} is not what it was"
 
-    def nothing(self) -> FetchError:
+    def explain_empty(self) -> FetchError:
         """That it is empty."""
         return FetchError(f"{self._name} is empty", "data")
 
-    def refused(self, error: Exception) -> FetchError:
+    def explain_error(self, error: Exception) -> FetchError:
         """What was said."""
         forbidden = "PermissionDenied" in type(error).__name__ or getattr(error, "code", 0) == 403
         return FetchError(f"{self._name}: {format_error(error)}", "configuration" if forbidden else "network")
