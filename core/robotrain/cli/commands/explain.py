@@ -1,11 +1,12 @@
 """`robotrain explain`: each resolved value, where it came from, and what it overrode."""
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from robotrain.cli.app import make_job_app
+from robotrain.cli.app import get_plugins, make_job_app
 from robotrain.cli.job_command import CONTEXT_SETTINGS, JobCommand
 from robotrain.cli.options import ComposedOptions, make_switch
 from robotrain.cli.output import format_table, print_json, print_problems, print_result
@@ -16,11 +17,21 @@ if TYPE_CHECKING:
 HELP = """Show each value of a job, where it came from, and what it overrode.
 
   robotrain explain examples/pusht-mini/job.yaml --platform PLATFORM --training-steps 50
+
+With an error code in place of a job, say what the code means and what to do.
+
+  robotrain explain source-not-accepted
 """
 
 
 class ExplainCommand(JobCommand):
     """Stops after the check."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Print the description of an error code that is given alone."""
+        if len(args) == 1 and not extra.get("resilient_parsing"):
+            _print_error_code(args[0], parent)
+        return super().make_context(info_name, args, parent, **extra)
 
     def add_own_options(self, options: ComposedOptions) -> None:
         """How it is printed."""
@@ -41,6 +52,18 @@ class ExplainCommand(JobCommand):
         workload, platform = self.choice.origins
         yield {"name": "workload", "value": self.choice.workload, "origin": str(workload), "overrode": []}
         yield {"name": "platform", "value": self.choice.platform, "origin": str(platform), "overrode": []}
+
+
+def _print_error_code(word: str, parent: Any) -> None:
+    """Print what an error code means and leave the command; do nothing for any other word."""
+    from robotrain import error_codes
+
+    if "-" not in word[1:] or not re.fullmatch(error_codes.CODE_PATTERN, word):
+        return
+    packages = [claim.point.value.partition(":")[0].partition(".")[0] for claim in get_plugins(parent).claims]
+    if found := error_codes.find_error_code(word, packages):
+        print_result(f"{found.title}.\n\n{found.meaning}\n{found.fix}")
+        raise typer.Exit
 
 
 def _list_values(prepared: "PreparedJob") -> Iterator[dict[str, Any]]:

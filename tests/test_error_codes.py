@@ -1,0 +1,80 @@
+"""Every error code that the product reports is described once, and docs/errors.md shows all of them."""
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+import pytest
+import source_tree
+from robotrain import error_codes
+
+PACKAGES = tuple(source_tree.PACKAGES)
+KNOWN = error_codes.load_error_codes(PACKAGES)
+CODE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")
+
+
+def reported_codes() -> set[str]:
+    """The literals that are given as `code` to what makes problems and findings."""
+    modules = [module for module in source_tree.read_modules() if ".testing" not in module.name]
+    positions: dict[str, set[int]] = defaultdict(set)
+    for module in modules:
+        for node in module.definitions():
+            if isinstance(node, ast.ClassDef):
+                names = [field.target.id for field in node.body if isinstance(field, ast.AnnAssign)]
+            else:
+                names = [argument.arg for argument in node.args.args if argument.arg not in ("self", "cls")]
+            if "code" in names and not node.name.endswith("Error"):
+                positions[node.name].add(names.index("code"))
+    return {code for module in modules for code in _literal_codes(module.tree, positions) if CODE.fullmatch(code)}
+
+
+def _literal_codes(tree: ast.Module, positions: dict[str, set[int]]) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        given = [node.args[index] for index in positions.get(name, ()) if index < len(node.args)]
+        given += [keyword.value for keyword in node.keywords if keyword.arg == "code" and name in positions]
+        for value in given:
+            for part in (value.body, value.orelse) if isinstance(value, ast.IfExp) else (value,):
+                if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                    yield part.value
+
+
+def test_every_reported_code_is_described():
+    missing = {code for code in reported_codes() if code not in KNOWN and f"project-file-{code}" not in KNOWN}
+    assert not missing, "describe these in the package's error_codes.toml"
+
+
+def test_every_described_code_is_reported():
+    text = "\n".join(module.text for module in source_tree.read_modules())
+    unused = {code for code in KNOWN if code.islower() and code not in text}
+    assert {code for code in unused if not code.startswith("project-file-")} == set()
+
+
+def test_a_code_is_described_once():
+    for package in PACKAGES:
+        others = error_codes.load_error_codes(other for other in PACKAGES if other != package)
+        own = error_codes._read_codes(package)
+        own.pop("include", None)
+        assert not own.keys() & {code for code, entry in others.items() if entry.package != package}
+
+
+@pytest.mark.parametrize("entry", KNOWN.values(), ids=lambda entry: entry.code)
+def test_a_description_is_whole_sentences(entry):
+    assert not entry.title.endswith(".")
+    assert entry.meaning.endswith(".")
+    assert entry.fix.endswith((".", "`"))
+
+
+def test_a_varying_part_matches_any_name():
+    found = error_codes.find_error_code("blob-url-invalid", PACKAGES)
+    assert found is not None
+    assert found.code == "KIND-invalid"
+    assert error_codes.find_error_code("no-such-code-at-all", PACKAGES) is None
+
+
+def test_the_page_of_errors_is_generated_from_the_registry():
+    page = (source_tree.ROOT / "docs/errors.md").read_text()
+    assert page.endswith(error_codes.format_reference(KNOWN.values())), "run .ci/pages"
