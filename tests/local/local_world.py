@@ -91,7 +91,7 @@ class LocalWorld(World):
 
     def interruptions(self) -> Iterator[AbstractContextManager[object]]:
         yield self._after(os, "mkdir")
-        yield self._after(submit, "provide")
+        yield self._after(submit, "provide_run_folder")
         yield self._after(os, "posix_spawn")
 
     def clear(self) -> None:

@@ -14,7 +14,7 @@ from robotrain_runtime.contract.parameter import get_parameters
 
 Robotrain = Callable[..., Any]
 ASKED = """
-import pluggy, robotrain.hookspecs, sys
+import pluggy, robotrain.plugins.hookspecs, sys
 before = set(sys.modules)
 import robotrain_local.platform
 print(*sorted(set(sys.modules) - before))

@@ -46,7 +46,7 @@ class Observed:
     def status(self):
         return OsmoPlatform().status(self.reference)
 
-    def becomes(self, task: str, **more) -> "Observed":
+    def set_status(self, task: str, **more) -> "Observed":
         self.osmo.set_state(self.id, task_status=task, **more)
         return self
 

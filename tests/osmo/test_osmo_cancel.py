@@ -9,7 +9,7 @@ from robotrain_osmo.platform import OsmoPlatform
 
 
 def test_a_workflow_that_runs_is_cancelled(run):
-    OsmoPlatform().cancel(run.set_native_state("RUNNING").reference)
+    OsmoPlatform().cancel(run.set_status("RUNNING").reference)
     assert run.osmo.cancels == [run.id]
     assert run.status().state == "cancelled"
 
@@ -21,12 +21,12 @@ def test_one_that_waits_is_cancelled_too(run):
 
 
 def test_one_that_ended_is_left_as_it_is(run):
-    OsmoPlatform().cancel(run.set_native_state("COMPLETED", exit_code=0).reference)
+    OsmoPlatform().cancel(run.set_status("COMPLETED", exit_code=0).reference)
     assert run.osmo.cancels == []
 
 
 def test_a_refusal_that_the_command_keeps_to_itself_is_told(run):
-    run.set_native_state("RUNNING")
+    run.set_status("RUNNING")
     run.osmo.cancelling("refused")
     began = time.monotonic()
     with pytest.raises(Rejected) as raised:
@@ -41,7 +41,7 @@ def test_a_refusal_that_the_command_keeps_to_itself_is_told(run):
 @pytest.mark.slow
 def test_one_that_does_not_end_is_not_said_to_have_ended(run, monkeypatch):
     monkeypatch.setattr("robotrain_osmo.observe.cancel.SECONDS", 0.5)
-    run.set_native_state("RUNNING")
+    run.set_status("RUNNING")
     run.osmo.cancelling("slow")
     with pytest.raises(Rejected, match="took the request"):
         OsmoPlatform().cancel(run.reference)
@@ -56,7 +56,7 @@ def test_one_that_osmo_does_not_know_is_gone(run):
 
 @pytest.mark.slow
 def test_on_the_command_line_the_exit_code_says_whether_it_was_cancelled(run, robotrain):
-    name = run.set_native_state("RUNNING").record()
+    name = run.set_status("RUNNING").record()
     run.osmo.cancelling("refused")
     answer = robotrain("cancel", name)
     assert answer.exit_code == 1

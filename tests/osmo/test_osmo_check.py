@@ -33,7 +33,7 @@ def test_everything_is_told_at_once() -> None:
 def test_addresses_with_which_no_process_of_the_container_starts_are_refused() -> None:
     found = one("osmo-variable-too-long", job(*blobs(*(f"{ONE}/{'é' * 900}{number}" for number in range(40)))))
     assert (found.where, found.stage) == ("--blob-url", Stage.CHECK)
-    assert ways(found) == ["fewer --blob-url, or shorter ones"]
+    assert all("--blob-url" in way for way in ways(found))
 
 
 def test_a_missing_pool_is_asked_for() -> None:

@@ -96,7 +96,7 @@ class TestWhatIsLeft:
     def test_published_results_are_there(self, osmo) -> None:
         run = Observed(osmo, publishes=BLOBS)
         run.tell(RESULTS, Delivered(to="runs:/1"), Delivered(to=f"{BLOBS}/lerobot-eval-1"))
-        (one,) = run.becomes("COMPLETED", exit_code=0).outputs()
+        (one,) = run.set_status("COMPLETED", exit_code=0).outputs()
         assert (one.name, one.kind, one.source) == ("eval_results", "file", "blob_url")
         assert one.uri == f"{BLOBS}/lerobot-eval-1"
 
@@ -104,7 +104,7 @@ class TestWhatIsLeft:
         run = Observed(osmo, publishes=STORAGE)
         run.record(LEROBOT_EVAL.profile.outputs)
         run.tell(RESULTS)
-        run.becomes("COMPLETED", exit_code=0)
+        run.set_status("COMPLETED", exit_code=0)
         osmo.put(STORAGE, {"metrics.json": b"{}"})
         assert run.outputs() == []
         osmo.put(STORAGE, {"metrics.json": b"{}", "eval_results.json": b"{}"})
@@ -114,10 +114,10 @@ class TestWhatIsLeft:
         assert sorted(path.name for path in (tmp_path / "brought").iterdir()) == ["eval_results.json", "metrics.json"]
 
     def test_results_that_went_with_the_pod_say_where_tracking_shows_them(self, run, quick) -> None:
-        run.set_native_state("RUNNING").tell(
+        run.set_status("RUNNING").tell(
             Tracking(uri="x", experiment_id="1", run_id="2", ui="https://ml.azure.com/2"), RESULTS
         )
-        run.set_native_state("COMPLETED", exit_code=0)
+        run.set_status("COMPLETED", exit_code=0)
         with pytest.raises(Rejected) as raised:
             run.outputs()
         (found,) = raised.value.problems
@@ -127,7 +127,7 @@ class TestWhatIsLeft:
     def test_what_was_not_tracked_in_a_workspace_cannot_be_registered_from_here(self, run) -> None:
         run.record(LEROBOT_EVAL.profile.outputs)
         run.tell(RESULTS)
-        run.set_native_state("COMPLETED", exit_code=0)
+        run.set_status("COMPLETED", exit_code=0)
         with pytest.raises(Rejected) as raised:
             OsmoPlatform().register(run.reference, "arm", None)
         (found,) = raised.value.problems

@@ -14,7 +14,7 @@ from robotrain_runtime.contract.event import Checkpoint
 
 
 def test_of_a_running_workflow_there_is_what_it_printed_within_seconds(run):
-    run.set_native_state("RUNNING").say("hello", "world")
+    run.set_status("RUNNING").say("hello", "world")
     began = time.monotonic()
     assert run.logs() == ["hello", "world"]
     assert time.monotonic() - began < 3
@@ -22,21 +22,21 @@ def test_of_a_running_workflow_there_is_what_it_printed_within_seconds(run):
 
 @pytest.mark.slow
 def test_nothing_that_was_started_for_it_goes_on(run, quick):
-    run.set_native_state("RUNNING").say("hello")
+    run.set_status("RUNNING").say("hello")
     run.logs()
     assert [*_children()] == []
 
 
 def test_a_workflow_that_waits_has_no_log_and_that_is_known_at_once(run):
     began = time.monotonic()
-    assert run.set_native_state("SCHEDULING").logs() == []
+    assert run.set_status("SCHEDULING").logs() == []
     assert time.monotonic() - began < 1.5
 
 
 def test_events_are_read_out_of_it_and_osmo_speaks_under_its_own_mark(run):
-    run.set_native_state("RUNNING").say("Downloading inputs", control=True)
+    run.set_status("RUNNING").say("Downloading inputs", control=True)
     run.tell(Checkpoint(step=400, path="/tmp/robotrain/x"))
-    run.set_native_state("COMPLETED", exit_code=0)
+    run.set_status("COMPLETED", exit_code=0)
     first, second = run.logs()
     assert first == "[osmo] Downloading inputs"
     assert second.startswith('::robotrain:: {"event": "checkpoint"')
@@ -44,32 +44,32 @@ def test_events_are_read_out_of_it_and_osmo_speaks_under_its_own_mark(run):
 
 @pytest.mark.slow
 def test_only_the_last_lines_where_so_many_are_asked_for(run):
-    run.set_native_state("RUNNING").say(*map(str, range(50)))
-    run.set_native_state("COMPLETED", exit_code=0)
+    run.set_status("RUNNING").say(*map(str, range(50)))
+    run.set_status("COMPLETED", exit_code=0)
     assert run.logs(tail=3) == ["47", "48", "49"]
     assert run.logs(tail=0) == []
 
 
 @pytest.mark.slow
 def test_the_tries_of_a_task_that_was_started_again_come_in_order(run):
-    run.set_native_state("RUNNING").say("first try")
+    run.set_status("RUNNING").say("first try")
     run.osmo.retry(run.id, exit_code=3006)
-    run.set_native_state("RUNNING").say("second try")
-    run.set_native_state("COMPLETED", exit_code=0)
+    run.set_status("RUNNING").say("second try")
+    run.set_status("COMPLETED", exit_code=0)
     assert [line for line in run.logs() if not line.startswith("[osmo]")] == ["first try", "second try"]
 
 
 @pytest.mark.slow
 def test_a_log_that_is_longer_than_osmo_keeps_says_so(run):
-    run.set_native_state("RUNNING").say(*map(str, range(logs.MAX_LOG_LINES + 5)))
-    found = run.set_native_state("COMPLETED", exit_code=0).logs()
+    run.set_status("RUNNING").say(*map(str, range(logs.MAX_LOG_LINES + 5)))
+    found = run.set_status("COMPLETED", exit_code=0).logs()
     assert found[0] == logs.TRIMMED_LINE
     assert (len(found), found[1], found[-1]) == (logs.MAX_LOG_LINES + 1, "5", str(logs.MAX_LOG_LINES + 4))
 
 
 @pytest.mark.slow
 def test_one_that_never_started_has_no_log(run):
-    assert run.set_native_state("FAILED_IMAGE_PULL").logs() == []
+    assert run.set_status("FAILED_IMAGE_PULL").logs() == []
 
 
 def followed(run, act, tail=None):
@@ -85,10 +85,10 @@ def followed(run, act, tail=None):
 def test_following_begins_before_its_start_and_ends_with_it(run, quick):
     def act():
         time.sleep(0.3)
-        run.set_native_state("RUNNING").say("1", "2")
+        run.set_status("RUNNING").say("1", "2")
         time.sleep(0.3)
         run.say("3")
-        run.set_native_state("COMPLETED", exit_code=0)
+        run.set_status("COMPLETED", exit_code=0)
 
     assert followed(run, act) == ["1", "2", "3"]
 
@@ -100,9 +100,9 @@ def test_a_stream_that_breaks_off_goes_on_and_shows_each_line_once(run, quick):
         for number in range(12):
             run.say(f"line {number}", "alike")
             time.sleep(0.1)
-        run.set_native_state("COMPLETED", exit_code=0)
+        run.set_status("COMPLETED", exit_code=0)
 
-    run.set_native_state("RUNNING")
+    run.set_status("RUNNING")
     found = followed(run, act)
     assert found == [text for number in range(12) for text in (f"line {number}", "alike")]
     assert len([call for call in run.osmo.calls if call[:2] == ["workflow", "logs"]]) >= 3
@@ -110,32 +110,32 @@ def test_a_stream_that_breaks_off_goes_on_and_shows_each_line_once(run, quick):
 
 @pytest.mark.slow
 def test_a_network_that_is_away_for_a_moment_ends_no_following(run, quick):
-    run.set_native_state("RUNNING").say("1")
+    run.set_status("RUNNING").say("1")
     run.osmo.fail("workflow query", "refused", times=2)
 
     def act():
         time.sleep(0.5)
         run.say("2")
-        run.set_native_state("COMPLETED", exit_code=0)
+        run.set_status("COMPLETED", exit_code=0)
 
     assert followed(run, act) == ["1", "2"]
 
 
 @pytest.mark.slow
 def test_following_from_the_last_lines_brings_those_and_all_that_come(run, quick):
-    run.set_native_state("RUNNING").say("old", "older", "newest")
+    run.set_status("RUNNING").say("old", "older", "newest")
 
     def act():
         time.sleep(1.5)
         run.say("new")
-        run.set_native_state("COMPLETED", exit_code=0)
+        run.set_status("COMPLETED", exit_code=0)
 
     assert followed(run, act, tail=1) == ["newest", "new"]
 
 
 @pytest.mark.slow
 def test_whoever_stops_listening_leaves_nothing_behind(run, quick):
-    run.set_native_state("RUNNING").say("1")
+    run.set_status("RUNNING").say("1")
     following = OsmoPlatform().logs(run.reference, True, None)
     assert next(following) == "1"
     following.close()
@@ -146,7 +146,7 @@ def test_whoever_stops_listening_leaves_nothing_behind(run, quick):
 def test_a_sign_in_that_ran_out_ends_the_following_with_its_reason(run, quick):
     from robotrain.errors import Rejected
 
-    run.set_native_state("RUNNING")
+    run.set_status("RUNNING")
     run.osmo.logout()
     with pytest.raises(Rejected, match="signed in"):
         list(OsmoPlatform().logs(run.reference, True, None))
@@ -154,12 +154,12 @@ def test_a_sign_in_that_ran_out_ends_the_following_with_its_reason(run, quick):
 
 @pytest.mark.slow
 def test_status_logs_and_wait_read_the_events_on_the_command_line(run, quick, robotrain):
-    name = run.set_native_state("RUNNING").record()
+    name = run.set_status("RUNNING").record()
     run.tell(*EVENTS[:2])
     answer = robotrain("status", name)
     assert "step 10/20 (50%)  loss 0.5" in answer.stdout
     run.tell(*EVENTS[2:])
-    run.set_native_state("COMPLETED", exit_code=0)
+    run.set_status("COMPLETED", exit_code=0)
     assert "[robotrain] step 20: train/loss 0.25" in robotrain("logs", name).stdout
     waited = robotrain("wait", name, "--json")
     assert waited.exit_code == 0
@@ -168,7 +168,7 @@ def test_status_logs_and_wait_read_the_events_on_the_command_line(run, quick, ro
 
 @pytest.mark.slow
 def test_ctrl_c_ends_the_following_and_whatever_was_started_for_it(run, command):
-    name = run.set_native_state("RUNNING").record()
+    name = run.set_status("RUNNING").record()
     run.say("first line")
     following = subprocess.Popen([*command, "logs", "-f", name], stdout=subprocess.PIPE, text=True)
     assert following.stdout.readline() == "first line\n"
@@ -183,12 +183,12 @@ def test_ctrl_c_ends_the_following_and_whatever_was_started_for_it(run, command)
 
 @pytest.mark.slow
 def test_watching_and_following_end_with_the_run(run, quick, robotrain):
-    name = run.set_native_state("RUNNING").record()
+    name = run.set_status("RUNNING").record()
 
     def act():
         time.sleep(0.5)
         run.tell(*EVENTS)
-        run.set_native_state("COMPLETED", exit_code=0)
+        run.set_status("COMPLETED", exit_code=0)
 
     told = threading.Thread(target=act, daemon=True)
     told.start()

@@ -44,7 +44,7 @@ def of(folder: Path, **seal) -> dict[str, bytes]:
 
 
 def test_a_place_of_a_strangers_kind_is_not_asked_of_osmo(osmo):
-    run = Observed(osmo, publishes="mars://crater/runs").becomes("COMPLETED")
+    run = Observed(osmo, publishes="mars://crater/runs").set_status("COMPLETED")
     osmo.forget()
     with contextlib.suppress(Rejected):
         run.outputs()
@@ -55,7 +55,7 @@ def test_the_checkpoints_that_were_published_are_there_oldest_first(blobs):
     for step in (800, 400):
         blobs.tell(Checkpoint(step=step, path=f"/tmp/{step:06}", model="pretrained_model"))
         blobs.tell(Published(step=step, to=f"{BLOBS}/{step:06}"), Published(step=step, to="runs:/1/checkpoints"))
-    found = blobs.set_native_state("COMPLETED", exit_code=0).outputs()
+    found = blobs.set_status("COMPLETED", exit_code=0).outputs()
     assert [(one.name, one.step, one.source, one.uri) for one in found] == [
         ("checkpoints/000400", 400, "blob_url", f"{BLOBS}/000400"),
         ("checkpoints/000800", 800, "blob_url", f"{BLOBS}/000800"),
@@ -67,16 +67,16 @@ def test_the_checkpoints_that_were_published_are_there_oldest_first(blobs):
 def test_one_that_was_taken_away_again_is_not_there(blobs):
     blobs.tell(*(Published(step=step, to=f"{BLOBS}/{step:06}") for step in (400, 800)))
     blobs.tell(Withdrawn(to=f"{BLOBS}/000400"))
-    assert [one.step for one in blobs.set_native_state("COMPLETED", exit_code=0).outputs()] == [800]
+    assert [one.step for one in blobs.set_status("COMPLETED", exit_code=0).outputs()] == [800]
 
 
 def test_a_run_that_published_nothing_says_where_its_models_are(run, quick):
-    run.set_native_state("RUNNING").tell(
+    run.set_status("RUNNING").tell(
         Tracking(uri="azureml-workspace://S/G/W", experiment_id="1", run_id="2", ui="https://ml.azure.com/runs/2"),
         Checkpoint(step=400, path="/tmp/x"),
         Registered(name="pusht-act", version="3", step=400),
     )
-    run.set_native_state("COMPLETED", exit_code=0)
+    run.set_status("COMPLETED", exit_code=0)
     with pytest.raises(Rejected) as raised:
         run.outputs()
     (problem,) = raised.value.problems
@@ -87,8 +87,8 @@ def test_a_run_that_published_nothing_says_where_its_models_are(run, quick):
 
 @pytest.mark.slow
 def test_a_run_that_has_saved_nothing_left_nothing(run, blobs):
-    assert run.set_native_state("RUNNING", started="2026-11-20T06:05:29").outputs() == []
-    assert blobs.set_native_state("COMPLETED", exit_code=0).outputs() == []
+    assert run.set_status("RUNNING", started="2026-11-20T06:05:29").outputs() == []
+    assert blobs.set_status("COMPLETED", exit_code=0).outputs() == []
 
 
 @pytest.mark.slow
@@ -96,7 +96,7 @@ def test_what_osmo_copied_is_listed_where_it_lies(copied, sealed):
     for step in ("000400", "000800"):
         copied.osmo.put(f"{STORAGE}/{step}", sealed)
     copied.osmo.put(f"{STORAGE}/001200", {"half.bin": b"not whole: it has no manifest"})
-    copied.set_native_state("COMPLETED", exit_code=0)
+    copied.set_status("COMPLETED", exit_code=0)
     assert [(one.step, one.source, one.uri) for one in copied.outputs()] == [
         (400, "blob_url", f"{BLOBS}/000400"),
         (800, "blob_url", f"{BLOBS}/000800"),
@@ -106,7 +106,7 @@ def test_what_osmo_copied_is_listed_where_it_lies(copied, sealed):
 @pytest.mark.slow
 def test_what_no_blob_url_names_keeps_the_address_that_osmo_has_for_it(osmo, sealed):
     osmo.put("s3://robots/pusht/000400", sealed)
-    run = Observed(osmo, publishes="s3://robots/pusht").becomes("COMPLETED", exit_code=0)
+    run = Observed(osmo, publishes="s3://robots/pusht").set_status("COMPLETED", exit_code=0)
     (one,) = run.outputs()
     assert (one.source, one.uri) == ("osmo_storage", "s3://robots/pusht/000400")
 
@@ -117,13 +117,13 @@ def test_what_another_submission_or_another_run_left_there_is_not_its_own(copied
     copied.osmo.put(f"{STORAGE}/000400", of(folder, submission=copied.id))
     copied.osmo.put(f"{STORAGE}/000600", of(folder, step=600, submission=f"{RUN}-99"))
     copied.osmo.put(f"{STORAGE}/000800", of(folder, step=800, run="lerobot-train-00000000-1"))
-    assert [one.step for one in copied.set_native_state("COMPLETED", exit_code=0).outputs()] == [400]
+    assert [one.step for one in copied.set_status("COMPLETED", exit_code=0).outputs()] == [400]
 
 
 @pytest.mark.slow
 def test_one_that_another_submission_wrote_over_meanwhile_is_not_brought(copied, sealed, tmp_path):
     copied.osmo.put(f"{STORAGE}/000400", sealed)
-    (one,) = copied.set_native_state("COMPLETED", exit_code=0).outputs()
+    (one,) = copied.set_status("COMPLETED", exit_code=0).outputs()
     copied.osmo.put(f"{STORAGE}/000400", of(tmp_path / "sealed", submission=f"{RUN}-99"))
     with pytest.raises(Rejected, match="not of this run any more"):
         OsmoPlatform().download(copied.reference, one, tmp_path / "000400")
@@ -157,15 +157,15 @@ def test_what_osmo_copied_to_any_storage_is_resumed_from_there(osmo, robotrain, 
 @pytest.mark.slow
 def test_storage_that_this_machine_may_not_list_is_still_something_to_go_on_from(copied, capsys):
     copied.osmo.data_access(False)
-    copied.set_native_state("COMPLETED", exit_code=0)
+    copied.set_status("COMPLETED", exit_code=0)
     assert [(one.step, one.uri) for one in copied.outputs()] == [(None, BLOBS)]
-    assert "cannot be listed from here" in capsys.readouterr().stderr
+    assert "cannot be listed from here" in capsys.readouterr().err
 
 
 @pytest.mark.slow
 def test_what_osmo_copied_is_brought_whole(copied, sealed, tmp_path):
     copied.osmo.put(f"{STORAGE}/000400", sealed)
-    (one,) = copied.set_native_state("COMPLETED", exit_code=0).outputs()
+    (one,) = copied.set_status("COMPLETED", exit_code=0).outputs()
     OsmoPlatform().download(copied.reference, one, tmp_path / "here" / "000400")
     assert checkpoint.validate_checkpoint(tmp_path / "here" / "000400") == ""
 
@@ -173,7 +173,7 @@ def test_what_osmo_copied_is_brought_whole(copied, sealed, tmp_path):
 @pytest.mark.slow
 def test_a_download_that_brings_nothing_is_no_success(copied, sealed, tmp_path):
     copied.osmo.put(f"{STORAGE}/000400", sealed)
-    (one,) = copied.set_native_state("COMPLETED", exit_code=0).outputs()
+    (one,) = copied.set_status("COMPLETED", exit_code=0).outputs()
     for name in sealed:
         (copied.osmo.folder / "store/azure/robots/checkpoints/pusht/000400" / name).unlink()
     with pytest.raises(Rejected, match="nothing came of it"):
@@ -184,7 +184,7 @@ def test_a_download_that_brings_nothing_is_no_success(copied, sealed, tmp_path):
 @pytest.mark.slow
 def test_a_byte_that_is_not_what_was_saved_is_no_success(copied, sealed, tmp_path):
     copied.osmo.put(f"{STORAGE}/000400", sealed | {"pretrained_model/model.safetensors": b"Weights"})
-    (one,) = copied.set_native_state("COMPLETED", exit_code=0).outputs()
+    (one,) = copied.set_status("COMPLETED", exit_code=0).outputs()
     with pytest.raises(Rejected, match="did not come as it was saved"):
         OsmoPlatform().download(copied.reference, one, tmp_path / "000400")
     assert [path.name for path in tmp_path.glob("*000400*")] == []
@@ -193,7 +193,7 @@ def test_a_byte_that_is_not_what_was_saved_is_no_success(copied, sealed, tmp_pat
 @pytest.mark.slow
 def test_outputs_on_the_command_line_are_told_and_brought(copied, sealed, tmp_path, robotrain):
     copied.osmo.put(f"{STORAGE}/000400", sealed)
-    name = copied.set_native_state("COMPLETED", exit_code=0).record()
+    name = copied.set_status("COMPLETED", exit_code=0).record()
     assert f"{BLOBS}/000400" in robotrain("outputs", name).stdout
     answer = robotrain("outputs", "--checkpoint", "last", "--to", tmp_path / "best", name)
     assert answer.exit_code == 0, answer.stderr
@@ -201,17 +201,17 @@ def test_outputs_on_the_command_line_are_told_and_brought(copied, sealed, tmp_pa
 
 
 def test_registering_later_says_how_it_is_done(run, robotrain):
-    answer = robotrain("register", run.set_native_state("COMPLETED", exit_code=0).record(), "pusht-act")
+    answer = robotrain("register", run.set_status("COMPLETED", exit_code=0).record(), "pusht-act")
     assert answer.exit_code == 3
     assert "register_checkpoint=pusht-act" in answer.stderr or "-r" in answer.stderr
 
 
 def test_what_stood_at_the_beginning_of_a_log_that_is_cut_is_not_taken_for_what_was_not(blobs, monkeypatch, capsys):
     monkeypatch.setattr(logs, "MAX_LOG_LINES", 1)
-    blobs.set_native_state("RUNNING").say("the end")
-    blobs.set_native_state("COMPLETED", exit_code=0)
+    blobs.set_status("RUNNING").say("the end")
+    blobs.set_status("COMPLETED", exit_code=0)
     assert blobs.outputs() == []
-    assert f"earlier checkpoints may lie at {BLOBS}" in capsys.readouterr().stderr
+    assert f"earlier checkpoints may lie at {BLOBS}" in capsys.readouterr().err
     blobs.record()
     with pytest.raises(Rejected) as raised:
         OsmoPlatform().register(blobs.reference, "arm", None)
@@ -220,6 +220,6 @@ def test_what_stood_at_the_beginning_of_a_log_that_is_cut_is_not_taken_for_what_
 
 def test_the_tracking_run_is_known_by_what_was_put_into_it(blobs):
     blobs.tell(Published(step=400, to="runs:/abc123/checkpoints/000400"))
-    told = read_run_log(blobs.set_native_state("COMPLETED", exit_code=0).reference)
+    told = read_run_log(blobs.set_status("COMPLETED", exit_code=0).reference)
     assert (told.run_log.run_id, told.trimmed) == ("abc123", False)
     assert told.run_log.find_artifacts("abc123") == {400: "checkpoints/000400"}

@@ -24,7 +24,7 @@ def published(osmo, azure, monkeypatch, tmp_path) -> Observed:  # noqa: F811
     azure.blobs.put("brought", {f"pusht/000400/{name}": content for name, content in files.items()})
     run = Observed(osmo, publishes=azure.url("brought", "pusht"))
     run.tell(Published(step=400, to=f"{run.reference['publishes']}/000400"))
-    return run.becomes("COMPLETED", exit_code=0)
+    return run.set_status("COMPLETED", exit_code=0)
 
 
 def test_it_comes_whole(published, tmp_path):

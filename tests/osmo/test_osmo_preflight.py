@@ -139,7 +139,7 @@ def test_storage_that_this_machine_may_not_write_stops_a_submit(osmo, tmp_path):
 def test_an_osmo_dataset_that_was_kept_by_hash_is_told_how_to_bring(osmo):
     [problem] = found(plan(inputs=(OsmoInput(url="azure://acc/data/typo", flag="--dataset-name"),)))
     assert "by their hashes" in problem.why
-    assert "osmo dataset download NAME FOLDER" in [way.text for way in problem.instead]
+    assert "osmo dataset download NAME FOLDER" in [way.text for way in problem.suggestions]
 
 
 def test_a_dataset_of_an_older_osmo_is_asked_for(osmo, tmp_path):
@@ -245,17 +245,17 @@ def test_shared_memory_is_compared_with_what_the_platform_allows(said, machines,
     [("12h", "", False), ("12h", "12h", False), ("12h", "1d", False), ("2d", "1d", True), ("12h", "PT1H", False)],
 )
 def test_a_time_that_the_pool_cuts_down_is_told(wanted, longest, told):
-    assert bool(in_pool(longest=longest, order={"exec_timeout": wanted})) is told
+    assert bool(in_pool(max_exec_timeout=longest, order={"exec_timeout": wanted})) is told
 
 
 @pytest.mark.parametrize(
     ("priority", "usage", "told"),
     [
-        ("", {"capacity": 8, "free": 0, "quota": 2}, True),
-        ("", {"capacity": 8, "free": 2, "quota": 0}, True),
-        ("LOW", {"capacity": 8, "free": 2, "quota": 0}, False),
-        ("", {"capacity": 8, "free": 1, "quota": 1}, False),
-        ("", {"capacity": 0, "free": 0, "quota": 0}, False),  # machines that are started when they are needed
+        ("", {"total_gpus": 8, "free_gpus": 0, "quota_gpus": 2}, True),
+        ("", {"total_gpus": 8, "free_gpus": 2, "quota_gpus": 0}, True),
+        ("LOW", {"total_gpus": 8, "free_gpus": 2, "quota_gpus": 0}, False),
+        ("", {"total_gpus": 8, "free_gpus": 1, "quota_gpus": 1}, False),
+        ("", {"total_gpus": 0, "free_gpus": 0, "quota_gpus": 0}, False),  # machines that are started when they are needed
         ("", {}, False),
     ],
 )

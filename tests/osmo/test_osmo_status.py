@@ -71,7 +71,7 @@ def test_events_are_asked_for_once_a_workflow_waits_for_long(run, monkeypatch):
     monkeypatch.setattr(status, "EVENTS_QUIET_SECONDS", 0.3)
     for one in PULLING:
         run.osmo.event(run.id, one)
-    run.set_native_state("INITIALIZING")
+    run.set_status("INITIALIZING")
     run.osmo.forget()
     assert "is being pulled" in run.status().reason
     assert len(run.osmo.calls) == 1
@@ -87,7 +87,7 @@ def test_a_queue_timeout_is_told_while_it_waits_but_not_the_longest_that_osmo_ha
 
 
 def test_a_workflow_that_runs_has_begun_at_a_time_and_needs_no_reason(run):
-    status = run.set_native_state("RUNNING", started="2026-11-20T06:05:29.5").status()
+    status = run.set_status("RUNNING", started="2026-11-20T06:05:29.5").status()
     assert (status.state, status.reason, status.started) == ("running", "", 1795154729.5)
     assert status.ended is None
 
@@ -101,7 +101,7 @@ def test_times_of_osmo_are_utc_wherever_one_is(monkeypatch):
 
 
 def test_one_that_completed_succeeded(run):
-    status = run.set_native_state("COMPLETED", exit_code=0).status()
+    status = run.set_status("COMPLETED", exit_code=0).status()
     assert (status.state, status.reason, status.exit_code) == ("succeeded", "", 0)
     assert status.finished
     assert status.ended
@@ -192,34 +192,34 @@ def test_the_word_of_a_run_that_ended_otherwise_than_osmo_says_is_not_taken():
 
 @pytest.mark.slow
 def test_the_newest_try_counts_and_an_earlier_one_is_told(run):
-    run.set_native_state("RUNNING")
+    run.set_status("RUNNING")
     run.osmo.retry(run.id, exit_code=3006)
-    assert run.set_native_state("SCHEDULING").status().state == "pending"
+    assert run.set_status("SCHEDULING").status().state == "pending"
     assert run.status().reason.startswith("its machine was taken away, and it was started again (retry 1): no machine")
-    assert run.set_native_state("RUNNING").status().reason.endswith("(retry 1)")
+    assert run.set_status("RUNNING").status().reason.endswith("(retry 1)")
 
 
 def test_why_it_failed_is_the_words_of_the_run_itself_where_there_are_any(run):
-    run.set_native_state("RUNNING").say("Traceback …")
+    run.set_status("RUNNING").say("Traceback …")
     run.tell(
         Outcome(state="failed", exit_code=4, reason="azure says 403: give the identity a role", fault="configuration")
     )
-    assert run.set_native_state("FAILED", exit_code=4).status().reason == "azure says 403: give the identity a role"
+    assert run.set_status("FAILED", exit_code=4).status().reason == "azure says 403: give the identity a role"
     assert run.status().exit_code == 4
 
 
 @pytest.mark.slow
 def test_the_word_of_an_earlier_try_is_not_taken_for_that_of_the_last(run):
-    run.set_native_state("RUNNING").tell(Outcome(state="failed", exit_code=143, reason="word of the first"))
+    run.set_status("RUNNING").tell(Outcome(state="failed", exit_code=143, reason="word of the first"))
     run.tell(Stage(name="preflight", state="started"))
-    assert "word of the first" not in run.set_native_state("FAILED", exit_code=143).status().reason
+    assert "word of the first" not in run.set_status("FAILED", exit_code=143).status().reason
 
 
 @pytest.mark.slow
 def test_the_log_is_read_only_of_runs_that_failed_by_themselves(run):
     for word, calls in (("RUNNING", 1), ("FAILED_EVICTED", 1), ("FAILED", 2)):
         run.osmo.forget()
-        assert run.set_native_state(word).status()
+        assert run.set_status(word).status()
         assert len(run.osmo.calls) == calls
 
 
@@ -238,7 +238,7 @@ def test_an_osmo_that_cannot_be_asked_says_why_and_the_run_is_not_taken_for_lost
 
 
 def test_no_secret_of_a_failure_message_is_shown(run):
-    run.set_native_state(
+    run.set_status(
         "FAILED_START_ERROR", message="https://a.blob.core.windows.net/c?sv=1&sig=c2VjcmV0 hf_abcdefghijklmnopqrst"
     )
     assert "c2VjcmV0" not in run.status().reason
@@ -253,12 +253,12 @@ def test_an_answer_of_another_shape_ends_nothing(answer):
 def test_status_names_the_workflow_and_no_folder_of_a_machine_that_is_gone(run, robotrain):
     run.reference["publishes"] = "azure://robots/checkpoints/one"
     made = Checkpoint(step=400, path="/tmp/robotrain/here/000400")
-    run.set_native_state("RUNNING").tell(made)
+    run.set_status("RUNNING").tell(made)
     text = robotrain("status", run.record()).stdout
     assert f"workflow    {run.id}" in text
     assert "copied to   azure://robots/checkpoints/one" in text
     assert made.path in text
-    run.set_native_state("COMPLETED", exit_code=0)
+    run.set_status("COMPLETED", exit_code=0)
     text = robotrain("status").stdout
     assert made.path not in text
     assert "checkpoint  step 400; its machine is gone: `robotrain outputs` lists the copies" in text
@@ -276,10 +276,10 @@ def test_a_submit_names_the_workflow(osmo, robotrain, pusht):
 @pytest.mark.slow
 def test_what_was_published_takes_the_place_of_the_folder_it_was_made_in(run, robotrain):
     to = "https://robots.blob.core.windows.net/checkpoints/one/000400"
-    run.set_native_state("RUNNING").tell(
+    run.set_status("RUNNING").tell(
         Checkpoint(step=400, path="/tmp/robotrain/here/000400"), Published(step=400, to=to)
     )
-    name = run.set_native_state("FAILED", exit_code=1).record()
+    name = run.set_status("FAILED", exit_code=1).record()
     text = robotrain("status", name).stdout
     assert f"published   step 400, {to}" in text
     assert "/tmp/robotrain" not in text
@@ -287,7 +287,7 @@ def test_what_was_published_takes_the_place_of_the_folder_it_was_made_in(run, ro
 
 @pytest.mark.slow
 def test_status_on_the_command_line_tells_state_reason_and_what_to_type(run, robotrain):
-    name = run.set_native_state("FAILED_IMAGE_PULL", message='Failed to pull image "nvcr.io/x/y:9"').record()
+    name = run.set_status("FAILED_IMAGE_PULL", message='Failed to pull image "nvcr.io/x/y:9"').record()
     answer = robotrain("status", name)
     assert answer.exit_code == 0
     assert f"{name}  failed  on osmo" in answer.stdout

@@ -112,7 +112,7 @@ def test_a_submit_whose_answer_was_lost_is_found_again(osmo, capsys):
     osmo.fail("workflow submit", "lost")
     assert OsmoPlatform().submit(plan())["workflow"] == f"{RUN}-1"
     assert len(osmo.workflows) == 1
-    assert f"it took {RUN}-1 all the same" in capsys.readouterr().stderr
+    assert f"it took {RUN}-1 all the same" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -168,7 +168,7 @@ def test_a_success_without_a_name_is_no_answer(says, stdout):
 def test_warnings_of_the_service_are_passed_on(says, capsys):
     answer = f'noise\n{{"name": "{RUN}-1", "warnings": ["label team is missing"]}}'
     assert OsmoPlatform().submit(plan(cli=says(answer)))["workflow"] == f"{RUN}-1"
-    assert "OSMO warns: label team is missing" in capsys.readouterr().stderr
+    assert "OSMO warns: label team is missing" in capsys.readouterr().err
 
 
 def test_a_plan_that_was_tampered_with_is_not_sent(osmo):

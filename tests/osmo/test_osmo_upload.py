@@ -60,7 +60,7 @@ def test_a_folder_s_files_lie_directly_below_its_address(osmo, folder, capsys):
     OsmoPlatform().submit(of(folder, pin=local_path_pin.compute_folder_digest(folder).pin))
     assert osmo.objects(URL) == FILES | {SEAL: b"3 files\n"}
     assert submits(osmo) == 1
-    assert f"uploading {folder} to {URL}: 3 files, 1.0 kB" in capsys.readouterr().stderr
+    assert f"uploading {folder} to {URL}: 3 files, 1.0 kB" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -68,7 +68,7 @@ def test_what_is_there_already_is_not_uploaded_again(osmo, folder, capsys):
     osmo.put(URL, FILES | {SEAL: b""})
     OsmoPlatform().submit(of(folder))
     assert (uploads(osmo), submits(osmo)) == (0, 1)
-    assert "is there already" in capsys.readouterr().stderr
+    assert "is there already" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -98,7 +98,7 @@ def test_an_upload_that_was_cut_off_is_completed(osmo, folder, capsys):
     osmo.put(URL, {"meta/info.json": b"{}"})
     OsmoPlatform().submit(of(folder))
     assert files(osmo) == FILES
-    assert "of which 1 is there" in capsys.readouterr().stderr
+    assert "of which 1 is there" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -112,7 +112,7 @@ def test_what_has_no_address_of_its_own_content_is_uploaded_each_time(osmo, fold
 def test_one_file_is_not_told_as_several(osmo, tmp_path, capsys):
     (tmp_path / "one").write_bytes(b"x")
     OsmoPlatform().submit(of(tmp_path))
-    assert f"to {URL}: 1 file, 1 bytes" in capsys.readouterr().stderr
+    assert f"to {URL}: 1 file, 1 bytes" in capsys.readouterr().err
 
 
 def test_an_upload_that_failed_quietly_sends_no_workflow(osmo, folder):
@@ -136,7 +136,7 @@ def test_a_machine_without_access_is_told_how_to_get_it(osmo, folder):
     osmo.data_access(False)
     [problem] = refused(of(folder))
     assert (problem.code, problem.given) == ("osmo-storage-signed-out", URL)
-    assert problem.instead[0].text == "az login"
+    assert problem.suggestions[0].text == "az login"
     assert submits(osmo) == 0
 
 
@@ -156,7 +156,7 @@ def test_what_is_hidden_and_caches_stay_here(osmo, folder, capsys):
     (folder / ".git/link").symlink_to("hooks")
     OsmoPlatform().submit(of(folder, pin=local_path_pin.compute_folder_digest(folder).pin))
     assert files(osmo) == FILES
-    assert "3 files, 1.0 kB (.cache, .env, .git and 2 more stay here)" in capsys.readouterr().stderr
+    assert "3 files, 1.0 kB (.cache, .env, .git and 2 more stay here)" in capsys.readouterr().err
 
 
 @pytest.mark.slow

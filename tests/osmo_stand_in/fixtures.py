@@ -30,7 +30,7 @@ def osmo_cli(osmo, capsys) -> Callable[..., tuple[int, str, str]]:
         except SystemExit as ended:
             code = int(ended.code or 0)
         told = capsys.readouterr()
-        return code, told.stdout, told.stderr
+        return code, told.out, told.err
 
     return call
 
