@@ -1,4 +1,4 @@
-"""The structure of the product's source tree: packages, imports between folders, names. Read as text, nothing is run."""
+"""The structure of the source tree: packages, imports between folders, names. Files are read as text, none is run."""
 
 import ast
 from collections import defaultdict
@@ -102,7 +102,9 @@ VAGUE_WORDS = frozenset(
         "close",
     ]
 )
-"""Words that name nothing by themselves: no module, class or function is called by them alone."""
+"""Words that name nothing by themselves: no module or function is called by them alone."""
+STANDARD_METHODS = frozenset({"close", "find"})
+"""Methods that Python's own types and the platform interface name so: `file.close`, `Platform.find`."""
 
 
 @dataclass(frozen=True)
@@ -208,8 +210,15 @@ def find_vague_names(modules: Iterable[Module]) -> list[str]:
     for module in modules:
         if is_vague(module.name.rpartition(".")[2]):
             found.append(module.name)
+        methods = {
+            id(node)
+            for outer in module.definitions()
+            if isinstance(outer, ast.ClassDef)
+            for node in outer.body
+            if getattr(node, "name", "") in STANDARD_METHODS
+        }
         for node in module.definitions():
-            if not isinstance(node, ast.ClassDef) and node.name.strip("_") in VAGUE_WORDS:
+            if not isinstance(node, ast.ClassDef) and node.name.strip("_") in VAGUE_WORDS and id(node) not in methods:
                 found.append(f"{module.name}:{node.lineno} {node.name}")
     return found
 

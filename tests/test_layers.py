@@ -1,0 +1,131 @@
+"""Imports go one way: between distributions, between the folders of a package, and towards the runtime's contract."""
+
+import sys
+
+import pytest
+import source_tree
+import tomllib
+from source_tree import PACKAGES, ROOT, Module
+
+MODULES = source_tree.read_modules()
+RUNTIME_MODULES = {
+    # What a look at the disk and the cache measures, for `doctor`, `cache` and `image`.
+    "robotrain": {"machine.disk_cache"},
+    # Artifacts of tracking runs are fetched from where the run is tracked, by a helper process.
+    "robotrain_sources": {"process.helper_process", "checkpoints.model_lineage", "tracking.address"},
+    # A workload checks whether this machine could run it with the code that its run uses.
+    "robotrain_workloads": {
+        "checkpoints.model_lineage",
+        "environments.environment",
+        "environments.environment_check",
+        "environments.interpreter",
+        "environments.uv",
+        "machine.disk_cache",
+    },
+    # The runtime runs beside the plugin, which asks this machine what the container would.
+    "robotrain_local": {"machine.disk_cache", "preflight", "process.stop"},
+    "robotrain_azure": {"checkpoints.model_lineage", "environments.environment", "preflight", "process.stop"},
+    "robotrain_osmo": set(),
+    "robotrain_azureml": {"checkpoints.model_lineage"},
+}
+"""What each package uses of the runtime beside its contract and its plugin interface."""
+DEPENDENCIES = {
+    "robotrain_runtime": set(),
+    "robotrain": {"robotrain_runtime", "typer", "pydantic", "pluggy", "yaml", "dotenv", "platformdirs"},
+    "robotrain_sources": {"robotrain", "robotrain_runtime", "huggingface_hub"},
+    "robotrain_workloads": {"robotrain", "robotrain_runtime"},
+    "robotrain_local": {"robotrain", "robotrain_runtime"},
+    "robotrain_azure": {"robotrain", "robotrain_runtime", "robotrain_sources", "azure"},
+    "robotrain_osmo": {"robotrain", "robotrain_runtime", "robotrain_sources", "robotrain_azure", "yaml"},
+    "robotrain_azureml": {"robotrain", "robotrain_runtime", "robotrain_sources", "robotrain_azure", "yaml", "azure"},
+}
+"""What each package may import: what its distribution declares."""
+TESTING_DEPENDENCIES = {"pytest", "hypothesis"}
+"""What the extra `testing` adds for the kits."""
+ENVIRONMENT_DEPENDENCIES = {
+    "robotrain_runtime": {"mlflow", "psutil", "pynvml"},
+    "robotrain_workloads": {"lerobot", "torch", "pyarrow", "accelerate"},
+}
+"""What code may import that runs in a job's locked environment, never on the submit side."""
+ENTRY_MODULES = ("api", "engine", "platform")
+
+
+def package_of(module: Module) -> str:
+    return module.name.partition(".")[0]
+
+
+def is_testing(module: Module) -> bool:
+    return f"{module.name}.".startswith("robotrain.testing.")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_folders_import_one_another_in_a_circle(package):
+    edges = source_tree.folder_imports(MODULES, package)
+    for cycle in source_tree.find_cycles(edges):
+        inside = [text for start in cycle for end in cycle for text in edges.get(start, {}).get(end, ())]
+        pytest.fail("\n".join([", ".join(cycle), *inside]))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_folder_imports_the_entry_module_of_its_package(package):
+    entries = {f"{package}.{name}" for name in ENTRY_MODULES}
+    found = [
+        f"{module.name} imports {name}"
+        for module in MODULES
+        if package_of(module) == package and module.folder != package
+        for name in module.imports()
+        if name in entries or name.rpartition(".")[0] in entries
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_imports_only_what_its_distribution_declares(package):
+    known = {package} | DEPENDENCIES[package] | ENVIRONMENT_DEPENDENCIES.get(package, set())
+    known |= set(sys.stdlib_module_names)
+    for module in MODULES:
+        if package_of(module) == package:
+            allowed = known | (TESTING_DEPENDENCIES if is_testing(module) else set())
+            assert {name.partition(".")[0] for name in module.imports()} <= allowed, module.name
+
+
+@pytest.mark.parametrize("package", RUNTIME_MODULES)
+def test_the_runtime_is_used_through_its_contract(package):
+    allowed = ("robotrain_runtime.contract", "robotrain_runtime.plugin")
+    allowed += tuple(f"robotrain_runtime.{name}" for name in RUNTIME_MODULES[package])
+    for module in MODULES:
+        if package_of(module) != package:
+            continue
+        used = {name for name in module.imports() if name.startswith("robotrain_runtime.")}
+        strange = {name for name in used if not any(f"{name}.".startswith(f"{start}.") for start in allowed)}
+        assert not strange, module.name
+
+
+def test_the_contract_of_the_runtime_is_a_leaf():
+    for module in MODULES:
+        if module.folder == "robotrain_runtime.contract":
+            used = {name for name in module.imports() if name.startswith("robotrain_runtime")}
+            assert all(name.startswith("robotrain_runtime.contract") for name in used), module.name
+
+
+def test_only_tests_import_the_kits():
+    for module in MODULES:
+        if not is_testing(module):
+            assert not any(f"{name}.".startswith("robotrain.testing.") for name in module.imports()), module.name
+
+
+@pytest.mark.parametrize("name", ["osmo", "azureml", "azure ml", "robotrain_local", "--platform local"])
+def test_core_names_no_platform(name):
+    assert [
+        module.name for module in MODULES if package_of(module) == "robotrain" and name in module.text.lower()
+    ] == []
+
+
+def test_versions_move_in_lock_step():
+    from robotrain import __version__
+
+    for file in [ROOT / "pyproject.toml", *ROOT.glob("*/pyproject.toml"), *ROOT.glob("plugins/*/pyproject.toml")]:
+        project = tomllib.loads(file.read_text())["project"]
+        assert project["version"] == __version__, file
+        ours = [need for need in project["dependencies"] if need.startswith("robotrain")]
+        assert all(need.endswith(f"=={__version__}") for need in ours), file
