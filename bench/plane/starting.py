@@ -175,7 +175,7 @@ def _first_metrics(events: Path, process: "subprocess.Popen[bytes]") -> Start | 
         ended, merging = process.poll() is not None, 0.0
         for record in filter(None, map(event.parse_event, events.read_text().splitlines() if events.exists() else ())):
             match record.event:
-                case event.Stage(name="merge", state="started"):
+                case event.StageEvent(name="merge", state="started"):
                     merging = record.time
                 case event.Metrics(step=int(step)) if step:
                     return Start(merging, record.time)

@@ -18,7 +18,7 @@ from robotrain_runtime.checkpoints.targets import InspectedTarget
 from robotrain_runtime.contract import document, failure, plugin_loader
 from robotrain_runtime.contract.container_plugin import PublishingSpec, WorkCommand
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.event import Fault, Note, Outcome, Published, Stage, Track
+from robotrain_runtime.contract.event import Fault, Note, Outcome, Published, StageEvent, Track
 from robotrain_runtime.contract.failure import EXIT_FAILED, EXIT_PREFLIGHT, Cancelled, JobFailed
 from robotrain_runtime.data.run_data import RunData
 from robotrain_runtime.environments import environment, run_environment
@@ -152,14 +152,14 @@ class Engine:
         """A part of the run, told; what is put into the list is told with its end."""
         details: list[str] = []
         began = time.monotonic()
-        self._relay.emit(Stage(name=name, state="started"))
+        self._relay.emit(StageEvent(name=name, state="started"))
         try:
             yield details
         except BaseException:
-            self._relay.emit(Stage(name=name, state="failed", seconds=round(time.monotonic() - began, 3)))
+            self._relay.emit(StageEvent(name=name, state="failed", seconds=round(time.monotonic() - began, 3)))
             raise
         took, detail = round(time.monotonic() - began, 3), "; ".join(filter(None, details))
-        self._relay.emit(Stage(name=name, state="done", seconds=took, detail=detail))
+        self._relay.emit(StageEvent(name=name, state="done", seconds=took, detail=detail))
 
     def _run_preflight(self) -> None:
         places: list[InspectedTarget] = []

@@ -15,7 +15,7 @@ from robotrain.store import records
 from robotrain_azureml.platform import AzureMLPlatform as Platform
 from robotrain_azureml.service import jobs
 from robotrain_runtime.contract import checkpoint, event
-from robotrain_runtime.contract.event import Metrics, Outcome, Stage
+from robotrain_runtime.contract.event import Metrics, Outcome, StageEvent
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
@@ -24,7 +24,7 @@ JOB = f"{RUN}-0a1b2c"
 OUTPUT = f"azureml/{JOB}/checkpoints"
 EVALUATED = LEROBOT_EVAL.profile.outputs
 EVENTS = (
-    Stage(name="work", state="started"),
+    StageEvent(name="work", state="started"),
     Metrics(values={"train/loss": 0.5}, step=10, total=20),
     Metrics(values={"train/loss": 0.25}, step=20, total=20),
     Outcome(state="succeeded", exit_code=0),
@@ -134,7 +134,7 @@ def observing(azureml: AzureML, monkeypatch: pytest.MonkeyPatch) -> Iterator[Azu
     for name, value in {
         "BEGIN_SECONDS": 0.05,
         "FIRST_PAUSE": 0.05,
-        "LOOK_SECONDS": 0.1,
+        "STATE_INTERVAL_SECONDS": 0.1,
         "SETTLED_SECONDS": 0.1,
     }.items():
         monkeypatch.setattr(f"robotrain_azureml.observe.logs.{name}", value)

@@ -8,7 +8,7 @@ from azure_stand_in.tenant import CLIENT
 from azureml_observed import EVENTS, JOB, RUN
 from robotrain_azure.workspace import Workspace
 from robotrain_azureml.observe import job_state, status
-from robotrain_runtime.contract.event import Checkpoint, Outcome, Stage
+from robotrain_runtime.contract.event import Checkpoint, Outcome, StageEvent
 
 HERE = Workspace("S", "robots", "robots-ml")
 NOW = 1_800_000_000.0
@@ -296,7 +296,7 @@ def test_why_it_failed_is_the_words_of_the_run_itself_where_there_are_any(run):
 
 def test_the_word_of_an_earlier_try_is_not_taken_for_that_of_the_last(run):
     run.tell(Outcome(state="failed", exit_code=143, reason="word of the first"))
-    run.tell(Stage(name="preflight", state="started"))
+    run.tell(StageEvent(name="preflight", state="started"))
     assert "word of the first" not in run.fails(USER.format(143)).status().reason
 
 

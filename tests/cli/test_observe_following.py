@@ -9,7 +9,7 @@ from robotrain.api import Run
 from robotrain.cli.watch import follow, follower
 from robotrain.errors import Rejected
 from robotrain.plugins.manager import Plugins
-from robotrain_runtime.contract.event import Checkpoint, Evaluated, Metrics, Outcome, Stage
+from robotrain_runtime.contract.event import Checkpoint, Evaluated, Metrics, Outcome, StageEvent
 from typer import Exit
 
 DONE = Outcome(state="succeeded", exit_code=0)
@@ -53,7 +53,7 @@ def test_several_that_all_succeeded_are_0_and_a_list_as_data(scripted, robotrain
 def test_how_far_a_run_is_is_told_once_until_it_changes(scripted, robotrain, runs):
     told = [Metrics(step=2, total=2, unit="episode", values=values) for values in ({"ep1_success": 1.0}, {"rest": 1.0})]
     for name in ("eval-1", "eval-2"):
-        scripted.run(name, told[0], Stage(name="work", state="done"), told[1], DONE, state="succeeded")
+        scripted.run(name, told[0], StageEvent(name="work", state="done"), told[1], DONE, state="succeeded")
     lines = [line for line in robotrain("wait", *runs).stderr.splitlines() if "episode 2/2 (100%)  success 1/1" in line]
     assert len(lines) == len(runs)
 
@@ -120,8 +120,8 @@ def test_a_platform_that_stays_silent_is_given_up(scripted, robotrain, monkeypat
 def test_an_evaluation_that_found_too_little_says_so_once_and_under_which_conditions(scripted, robotrain):
     rate = {"rollout/success_rate": 0.25, "rollout/episodes": 4.0}
     found = Evaluated(episodes=4, scores=rate, results="/x/results", passed=False, conditions="pusht, easy starts")
-    work = [Stage(name="work", state="started"), "loading LeRobot", "hello", Metrics(step=0, total=4, values={})]
-    failed = [Stage(name="work", state="failed"), Outcome(state="failed", exit_code=1, reason="1 of 4 is too little")]
+    work = [StageEvent(name="work", state="started"), "loading LeRobot", "hello", Metrics(step=0, total=4, values={})]
+    failed = [StageEvent(name="work", state="failed"), Outcome(state="failed", exit_code=1, reason="1 of 4 is too little")]
     scripted.run("eval-1", *work, found, "1 of 4 is too little", *failed, state="failed", reason="1 of 4 is too little")
     answer = robotrain("wait")
     assert answer.exit_code == 5
@@ -171,7 +171,7 @@ def stream(run, as_json=False):
 
 
 def test_a_stream_shows_the_log_and_then_ends_like_wait(scripted, capsys):
-    scripted.run("train-1", "hello", Stage(name="work", state="started"), step(1), step(3), DONE, state="succeeded")
+    scripted.run("train-1", "hello", StageEvent(name="work", state="started"), step(1), step(3), DONE, state="succeeded")
     stream("train-1")
     told = capsys.readouterr()
     assert told.stderr.splitlines()[:3] == ["hello", "[robotrain] work: started", "[robotrain] step 1: train/loss 1"]
@@ -196,7 +196,7 @@ def test_a_stream_of_a_run_that_fails_ends_with_5(scripted, capsys):
     with pytest.raises(Exit) as ended:
         stream("train-1")
     assert ended.value.exit_code == 5
-    assert "train-1 failed: out of paint" in capsys.readouterr().stdout
+    assert "train-1 failed: out of paint" in capsys.readouterr().out
 
 
 def test_a_stream_of_a_run_that_is_gone_raises(scripted):

@@ -14,7 +14,7 @@ from robotrain_runtime.contract.event import (
     Outcome,
     Published,
     Registered,
-    Stage,
+    StageEvent,
     Tracking,
     Withdrawn,
 )
@@ -59,7 +59,7 @@ CHANGES = {
 }
 EVENTS = [
     Download(done=1, total=2),
-    Stage(name="work", state="started"),
+    StageEvent(name="work", state="started"),
     Tracking(uri="sqlite:///x", experiment_id="1", run_id="r", ui="mlflow ui"),
     Metrics(step=400, total=400, values={"train/loss": float("nan"), "val/loss": 0.5}),
     Checkpoint(step=400, path="/x/000400"),

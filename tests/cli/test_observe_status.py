@@ -16,7 +16,7 @@ from robotrain_runtime.contract.event import (
     Outcome,
     Published,
     Registered,
-    Stage,
+    StageEvent,
     Tracking,
 )
 from scripted import record
@@ -33,7 +33,7 @@ RuntimeError: out of paint
 tracking: the run was closed
 tracking: goodbye""".splitlines()
 LEFT = [
-    Stage(name="work", state="started"),
+    StageEvent(name="work", state="started"),
     Metrics(step=400, total=2000, values={"train/loss": 0.25}),
     Checkpoint(step=400, path="/runs/x/checkpoints/000400"),
 ]

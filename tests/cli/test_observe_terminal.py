@@ -5,7 +5,7 @@ import re
 
 import pytest
 from glass import Glass, Screen
-from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Outcome, Registered, Stage
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Outcome, Registered, StageEvent
 
 DONE = Outcome(state="succeeded", exit_code=0)
 NAME = "lerobot-train-fab69e8c-1"
@@ -17,7 +17,7 @@ def step(number, total=200):
 
 
 LEFT = [
-    Stage(name="work", state="started"),
+    StageEvent(name="work", state="started"),
     *[step(number) for number in range(1, 100)],
     Metrics(values={"system/memory_used_megabytes": 4200.0, "system/memory_available_megabytes": 12000.0}),
     Checkpoint(step=80, path="/home/somebody/runs/" + "long/" * 20 + "checkpoints/000080"),

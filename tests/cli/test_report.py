@@ -9,7 +9,7 @@ from parsed_page import Page
 from robotrain.report.charts import compute_ticks, draw_chart, format_tick, thin_points
 from robotrain.store import plans
 from robotrain_runtime.contract import event
-from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Published, Registered, Stage, Tracking
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Published, Registered, StageEvent, Tracking
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_the_page_tells_the_run(robotrain, venus, run, pusht):
     becomes(
         venus,
         run,
-        Stage(name="environment", state="done", seconds=12.0),
+        StageEvent(name="environment", state="done", seconds=12.0),
         *(Metrics(values={"train/loss": 1 / step, "train/grad_norm": step}, step=step, total=40) for step in (10, 20)),
         Metrics(values={"val/loss": 0.75}, step=20, total=40),
         Checkpoint(step=20, path="/venus/000020"),
@@ -162,7 +162,7 @@ def test_no_field_of_a_log_is_taken_as_html_or_tells_a_secret(robotrain, venus, 
     becomes(
         venus,
         run,
-        Stage(name="work", state="failed", detail=text),
+        StageEvent(name="work", state="failed", detail=text),
         Note(level="error", text=text),
         Published(step=20, to=text),
         Registered(name=text, version="1", step=20),

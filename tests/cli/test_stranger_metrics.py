@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from robotrain.store import records
 from robotrain_runtime.contract import event
-from robotrain_runtime.contract.event import Checkpoint, Evaluated, Metrics, Outcome, Stage
+from robotrain_runtime.contract.event import Checkpoint, Evaluated, Metrics, Outcome, StageEvent
 
 HALVES = Path(__file__).parents[1] / "parity/halves"
 
@@ -28,7 +28,7 @@ def sent(robotrain: Any, venus: Path, pusht: Path) -> Any:
         assert answer.exit_code == 0, answer.stderr
         name = str(answer.json["run"])
         told = [
-            Stage(name="work", state="started"),
+            StageEvent(name="work", state="started"),
             Metrics(values={"episode_return": last / 2, "song_length": 3.0}, step=10, total=20),
             Metrics(values={"episode_return": last, "song_length": 4.0}, step=20, total=20),
             Checkpoint(step=20, path="/venus/000020"),

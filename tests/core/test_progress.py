@@ -18,7 +18,7 @@ from robotrain_runtime.contract.event import (
     Outcome,
     Published,
     Registered,
-    Stage,
+    StageEvent,
 )
 from robotrain_workloads.lerobot_eval.workload import LEROBOT_EVAL
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
@@ -111,7 +111,7 @@ def test_values_of_the_machine_belong_to_no_step():
 def test_work_that_begins_again_goes_on_from_its_checkpoint():
     first = [Metrics(step=step, total=100, values={"train/loss": 1 / step}) for step in (10, 20, 30)]
     again = [Metrics(step=step, total=100, values={"train/loss": 2 / step}) for step in (25, 35)]
-    known = told(*first, Stage(name="work", state="started"), *again)
+    known = told(*first, StageEvent(name="work", state="started"), *again)
     assert (known.step, known.rate) == (35, 10.0)
     assert known.losses == [(10, 0.1), (20, 0.05), (25, 0.08), (35, 2 / 35)]
 
@@ -146,17 +146,17 @@ def test_times_as_people_say_them():
 
 def test_while_data_comes_its_bytes_rate_and_what_is_left_are_shown():
     known = told(
-        Stage(name="environment", state="started"),
-        Stage(name="data", state="started"),
+        StageEvent(name="environment", state="started"),
+        StageEvent(name="data", state="started"),
         Download(done=750_000_000, total=3_000_000_000, rate=125e6),
     )
     assert known.line() == "data  750.0 MB of 3.0 GB (25%)  125.0 MB/s  18 s left"
 
 
 def test_of_stages_that_overlap_the_one_that_goes_on_is_shown():
-    both = (Stage(name="environment", state="started"), Stage(name="data", state="started"))
-    assert told(*both, Stage(name="environment", state="done", seconds=1.0)).stage == "data"
-    assert told(*both, Stage(name="data", state="done", seconds=1.0)).stage == "environment"
+    both = (StageEvent(name="environment", state="started"), StageEvent(name="data", state="started"))
+    assert told(*both, StageEvent(name="environment", state="done", seconds=1.0)).stage == "data"
+    assert told(*both, StageEvent(name="data", state="done", seconds=1.0)).stage == "environment"
 
 
 def episode(number, total=10, **values):
@@ -177,7 +177,7 @@ def test_a_replay_tells_its_mean_error_by_now():
 
 
 def test_an_evaluation_that_begins_again_counts_from_nothing():
-    again = (Stage(name="work", state="started"), episode(0, success=1.0))
+    again = (StageEvent(name="work", state="started"), episode(0, success=1.0))
     found = Evaluated(episodes=1, scores={"rollout/success_rate": 0.0}, results="/x")
     known = told(episode(0, success=0.0), episode(1, success=0.0), found, *again)
     assert known.line() == "episode 1/10 (10%)  success 1/1"

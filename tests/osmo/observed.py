@@ -11,14 +11,14 @@ from robotrain.model.workload import OutputProfile
 from robotrain.store import records
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_runtime.contract import event
-from robotrain_runtime.contract.event import Metrics, Outcome, Stage
+from robotrain_runtime.contract.event import Metrics, Outcome, StageEvent
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
 RUN = "lerobot-train-fab69e8c-1"
 TASK = "train"
 RESOURCES = {"cpu": 1, "gpu": 0, "memory": "1Gi", "storage": "1Gi", "platform": "gpu_platform"}
 EVENTS = (
-    Stage(name="work", state="started"),
+    StageEvent(name="work", state="started"),
     Metrics(values={"train/loss": 0.5}, step=10, total=20),
     Metrics(values={"train/loss": 0.25}, step=20, total=20),
     Outcome(state="succeeded", exit_code=0),

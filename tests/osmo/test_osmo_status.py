@@ -6,7 +6,7 @@ import pytest
 from robotrain.errors import Rejected
 from robotrain.model.run import RunGone
 from robotrain_osmo.observe import status, workflow_state
-from robotrain_runtime.contract.event import Checkpoint, Outcome, Published, Stage
+from robotrain_runtime.contract.event import Checkpoint, Outcome, Published, StageEvent
 
 
 def told(word: str, task: str, **more) -> workflow_state.WorkflowState:
@@ -211,7 +211,7 @@ def test_why_it_failed_is_the_words_of_the_run_itself_where_there_are_any(run):
 @pytest.mark.slow
 def test_the_word_of_an_earlier_try_is_not_taken_for_that_of_the_last(run):
     run.set_status("RUNNING").tell(Outcome(state="failed", exit_code=143, reason="word of the first"))
-    run.tell(Stage(name="preflight", state="started"))
+    run.tell(StageEvent(name="preflight", state="started"))
     assert "word of the first" not in run.set_status("FAILED", exit_code=143).status().reason
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from robotrain_runtime.__main__ import main
 from robotrain_runtime.contract import event
-from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Outcome, Stage, Track
+from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Outcome, StageEvent, Track
 from robotrain_runtime.environments import environment, uv
 from robotrain_runtime.process import stop
 from robotrain_runtime.process.stop import StopSignal
@@ -62,7 +62,7 @@ def test_an_environment_that_is_not_all_pinned_is_told_with_its_stage(run, job, 
     (made / environment.MARKER).write_text(json.dumps({"remark": "torch 2.10.0+cpu: not pinned by hash"}))
     document = job("print('hello')")
     document = dataclasses.replace(document, placement=dataclasses.replace(document.placement, environment=str(made)))
-    stages = of_kind(run(document).records, Stage)
+    stages = of_kind(run(document).records, StageEvent)
     assert [stage.detail for stage in stages if stage.detail] == ["torch 2.10.0+cpu: not pinned by hash"]
 
 
@@ -70,7 +70,7 @@ def test_a_run_tells_its_stages_in_order_and_ends_with_its_outcome(run, job, tmp
     ran = run(job("print('hello')"))
     assert ran.exit_code == 0
     assert ran.ordinary == ["hello"]
-    done = [stage.name for stage in of_kind(ran.records, Stage) if stage.state == "done"]
+    done = [stage.name for stage in of_kind(ran.records, StageEvent) if stage.state == "done"]
     assert done == ["preflight", "environment", "data", "work"]
     assert ran.last == Outcome(state="succeeded", exit_code=0)
     assert ran.outcome == {"state": "succeeded", "exit_code": 0, "reason": "", "fault": ""}
@@ -121,10 +121,10 @@ def test_work_that_a_signal_ends_is_told_from_work_that_fails(run, job):
 
 def test_a_progress_bar_never_glues_itself_to_events(run, job):
     program = EMIT.replace(
-        "emit(Metrics",
+        "emit_event(Metrics",
         "import sys\n"
         "for n in range(50): sys.stderr.write(f'\\rTraining: {n:3}%|###   | {n}/50 [00:01<00:01,  9.1it/s]')\n"
-        "sys.stderr.write('INFO step:10 loss:0.5\\n'); sys.stderr.flush()\nemit(Metrics",
+        "sys.stderr.write('INFO step:10 loss:0.5\\n'); sys.stderr.flush()\nemit_event(Metrics",
     )
     ran = run(job(program))
     bars = [line for line in ran.ordinary if "Training:" in line]
@@ -281,4 +281,4 @@ def test_an_outcome_tells_whose_fault_it_was(run, job, program, code, fault):
 def test_what_is_no_document_is_refused_with_a_sentence(text, tmp_path, capsys):
     (tmp_path / "job.json").write_text(text)
     assert main(["run", str(tmp_path / "job.json")]) == 2
-    assert "is no job document" in capsys.readouterr().stderr
+    assert "is no job document" in capsys.readouterr().err

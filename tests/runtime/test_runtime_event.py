@@ -14,7 +14,7 @@ from robotrain_runtime.contract.event import (
     Metrics,
     Note,
     Outcome,
-    Stage,
+    StageEvent,
     Track,
     Tracking,
 )
@@ -26,7 +26,7 @@ NUMBERS = st.floats(allow_nan=False)
 
 events = st.one_of(
     st.builds(
-        Stage,
+        StageEvent,
         name=st.sampled_from(["preflight", "environment", "data", "work", "publish"]),
         state=st.sampled_from(["started", "done", "failed"]),
         seconds=st.none() | st.floats(0, 1e6),

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from robotrain_runtime.contract.event import Download, Stage
+from robotrain_runtime.contract.event import Download, StageEvent
 from robotrain_runtime.environments import environment, uv
 
 pytestmark = pytest.mark.slow  # real runs, a second each
@@ -61,7 +61,7 @@ def gone(pid: Path) -> bool:
 
 def ended(ran) -> dict[str, str]:
     """How each stage ended."""
-    return {stage.name: stage.state for stage in ran.of_kind(Stage)}
+    return {stage.name: stage.state for stage in ran.of_kind(StageEvent)}
 
 
 @needs_uv
@@ -71,10 +71,10 @@ def test_environment_and_data_are_on_their_way_at_once(run, job, slow_uv, tmp_pa
     ran = run(job(NUMBERS, carried=[f"meets {data} {building}"], environment=None), UV=tool)
     assert ran.exit_code == 0, ran.lines
     assert ran.ordinary[-1] == "['meets']"
-    began = [stage.name for stage in ran.of_kind(Stage) if stage.state == "started"]
+    began = [stage.name for stage in ran.of_kind(StageEvent) if stage.state == "started"]
     assert began == ["preflight", "environment", "data", "work"]
     assert set(ended(ran).values()) == {"done"}
-    assert all(stage.seconds is not None for stage in ran.of_kind(Stage) if stage.state == "done")
+    assert all(stage.seconds is not None for stage in ran.of_kind(StageEvent) if stage.state == "done")
 
 
 @needs_uv
@@ -177,7 +177,7 @@ def test_data_is_made_ready_once_and_used_again(run, job, tmp_path, halves_here)
     assert (tmp_path / "cache/prepared/pretend/digest-of-b.digest-of-a/files/numbers.txt").read_text() == "b+a"
     again = run(made)
     assert "joined 2" not in again.ordinary
-    assert [stage.detail for stage in again.of_kind(Stage) if stage.name == "merge"] == ["", "made before"]
+    assert [stage.detail for stage in again.of_kind(StageEvent) if stage.name == "merge"] == ["", "made before"]
     assert again.ordinary[-1] == "['b+a', 'b+a']"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from robotrain_runtime.__main__ import main
 from robotrain_runtime.contract import checkpoint, document, event
-from robotrain_runtime.contract.event import Checkpoint, Note, Outcome, Published, Registered, Stage, Tracking
+from robotrain_runtime.contract.event import Checkpoint, Note, Outcome, Published, Registered, StageEvent, Tracking
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.process.stop import StopSignal
 from robotrain_runtime.publishing import registration
@@ -35,7 +35,7 @@ def published(ran) -> list[tuple[int, str]]:
 
 
 def stages(ran) -> list[tuple[str, str]]:
-    return [(stage.name, stage.state) for stage in ran.of_kind(Stage)]
+    return [(stage.name, stage.state) for stage in ran.of_kind(StageEvent)]
 
 
 def mirrored(to: Path) -> list[str]:

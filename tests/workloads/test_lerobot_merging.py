@@ -13,7 +13,7 @@ import pytest
 from old_dataset import as_v21
 from robotrain_runtime.contract import container_plugin
 from robotrain_runtime.contract.document import JobSource
-from robotrain_runtime.contract.event import Metrics, Outcome, Stage
+from robotrain_runtime.contract.event import Metrics, Outcome, StageEvent
 from robotrain_workloads.lerobot import dataset_preparation
 from robotrain_workloads.lerobot_train import container
 from small_training import SMALL
@@ -80,8 +80,8 @@ def losses(ran) -> list[float]:
     return [one.values["train/loss"] for one in ran.events(Metrics) if "train/loss" in one.values]
 
 
-def merges(ran) -> list[Stage]:
-    return [stage for stage in ran.events(Stage) if stage.name == "merge" and stage.state == "done"]
+def merges(ran) -> list[StageEvent]:
+    return [stage for stage in ran.events(StageEvent) if stage.name == "merge" and stage.state == "done"]
 
 
 def test_h1_18_two_datasets_are_merged_in_their_order_once_and_a_second_run_takes_what_was_made(

@@ -11,7 +11,7 @@ from robotrain.errors import Stage
 from robotrain.model.job import Job
 from robotrain_runtime.contract import checkpoint, event
 from robotrain_runtime.contract.document import JobSource
-from robotrain_runtime.contract.event import Stage as StageEvent
+from robotrain_runtime.contract.event import StageEvent
 from robotrain_workloads.lerobot_train import container
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN

@@ -92,7 +92,7 @@ class Progress:
                 self._add_metrics(record.time, happened)
             case event.Metrics():
                 self.machine.update(happened.values)
-            case event.Stage():
+            case event.StageEvent():
                 self._add_stage(happened)
             case event.Download():
                 self.download = happened
@@ -124,7 +124,7 @@ class Progress:
                 if happened.state == "succeeded":
                     self.step = self.total or self.step  # the last window may have ended before the last step
 
-    def _add_stage(self, happened: event.Stage) -> None:
+    def _add_stage(self, happened: event.StageEvent) -> None:
         """Stages may overlap. Work that begins again goes on from a checkpoint: its steps are counted from there."""
         self._running_stages = [name for name in self._running_stages if name != happened.name]
         if happened.state != "started":
@@ -273,7 +273,7 @@ class Progress:
     def describe_event(happened: event.Event, declared: Sequence[Metric] = ()) -> str:
         """An event as a line for people; empty for those that say nothing by themselves."""
         match happened:
-            case event.Stage():
+            case event.StageEvent():
                 took = f" in {format_duration(happened.seconds)}" if happened.seconds is not None else ""
                 return f"{happened.name}: {happened.state}{took}" + (f" ({happened.detail})" if happened.detail else "")
             case event.Metrics(step=int(), values=measured) if measured:

@@ -147,7 +147,7 @@ class LogFacts:
     progress: Progress = field(default_factory=Progress)
     series: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     machine: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
-    stages: list[event.Stage] = field(default_factory=list)
+    stages: list[event.StageEvent] = field(default_factory=list)
     notes: list[event.Note] = field(default_factory=list)
     last_lines: tuple[str, ...] = ()
     began: float | None = None
@@ -231,7 +231,7 @@ def _add_event(log_facts: LogFacts, record: event.EventRecord) -> None:
         case event.Metrics(values=values):
             for name, value in values.items():
                 _add_point(log_facts.machine, name, record.time - log_facts.began, value)
-        case event.Stage(state="done" | "failed") as stage:
+        case event.StageEvent(state="done" | "failed") as stage:
             log_facts.stages.append(stage)
         case event.Note() as note:
             log_facts.notes.append(note)

@@ -24,7 +24,7 @@ LAST_STEP = 2**53
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class StageEvent:
     """A part of the run began or ended. seconds: how long it took, once it ended."""
 
     name: Literal["preflight", "environment", "data", "merge", "work", "publish"]
@@ -189,7 +189,7 @@ class Outcome:
 
 
 Event = (
-    Stage
+    StageEvent
     | Track
     | Tracking
     | Metrics
@@ -206,7 +206,8 @@ Event = (
 
 NUMBER_FIELDS: Mapping[type, tuple[str, ...]] = {Metrics: ("values",), Evaluated: ("scores",)}
 """By event, the fields that are numbers by their names."""
-_KINDS: dict[str, type] = {kind.__name__.lower(): kind for kind in Event.__args__}
+_KINDS: dict[str, type] = {kind.__name__.lower().removesuffix("event"): kind for kind in Event.__args__}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +225,7 @@ def make_record(event: Event) -> EventRecord:
 
 def format_event(event: Event, sent_at: float | None = None) -> str:
     """The event as its line, without the line's end."""
-    body = {"event": type(event).__name__.lower(), "time": time.time() if sent_at is None else sent_at}
+    body = {"event": _NAMES[type(event)], "time": time.time() if sent_at is None else sent_at}
     return PREFIX + json.dumps(make_json_safe(body | dataclasses.asdict(event)), allow_nan=False)
 
 

@@ -17,7 +17,7 @@ import robotrain_runtime
 from robotrain_runtime.contract import failure, plugin_loader
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument
-from robotrain_runtime.contract.event import Stage
+from robotrain_runtime.contract.event import StageEvent
 from robotrain_runtime.contract.failure import EXIT_REFUSED, JobFailed
 from robotrain_runtime.contract.plugin_loader import make_tracking_environ
 from robotrain_runtime.environments import environment, uv
@@ -60,7 +60,7 @@ class EnvironmentBuild:
         self._built = self._find_existing()
         if self._built is not None:
             return
-        self._relay.emit(Stage(name="environment", state="started"))
+        self._relay.emit(StageEvent(name="environment", state="started"))
         self._process = subprocess.Popen(
             self._make_command(self._required),
             env=_make_build_environ(),
@@ -117,11 +117,11 @@ class EnvironmentBuild:
         if code == 0 and answers and not self._closing:
             self._finish(Path(answers[0]), took)
         else:
-            self._relay.emit(Stage(name="environment", state="failed", seconds=took))
+            self._relay.emit(StageEvent(name="environment", state="failed", seconds=took))
             self._report_failure(self._explain_exit(code))
 
     def _finish(self, built: Path, took: float) -> None:
-        self._relay.emit(Stage(name="environment", state="done", seconds=took, detail=environment.read_remark(built)))
+        self._relay.emit(StageEvent(name="environment", state="done", seconds=took, detail=environment.read_remark(built)))
         self._built = built
         try:
             self._ready(built)

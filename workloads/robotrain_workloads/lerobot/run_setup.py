@@ -1,4 +1,4 @@
-"""What a run of LeRobot starts with: its output folder and its environment variables."""
+"""Output folder and environment variables that a run of LeRobot starts with."""
 
 import os
 from collections.abc import Iterable
@@ -7,13 +7,13 @@ from pathlib import Path
 
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.event import Stage
+from robotrain_runtime.contract.event import StageEvent
 
 
 def resolve_output_folder(document: JobDocument, work: Path) -> Path:
-    """The folder; a relative one lies below the run's own."""
-    said = document.parameters["output_dir"]
-    return Path(os.path.normpath(work / str(said or "outputs")))
+    """Return the folder; a relative one lies below the run's own."""
+    folder = document.parameters["output_dir"]
+    return Path(os.path.normpath(work / str(folder or "outputs")))
 
 
 QUIET_VARIABLES = {"HF_HUB_DISABLE_TELEMETRY": "1", "NO_COLOR": "1"}
@@ -21,7 +21,7 @@ OFFLINE_VARIABLES = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 
 
 def make_hub_environment(sources: Iterable[JobSource]) -> dict[str, str]:
-    """Names of the environment for a job with these sources."""
+    """Return environment variables for a job with these sources."""
     local = all(source.kind == "local_path" for source in sources)
     return {**QUIET_VARIABLES, **(OFFLINE_VARIABLES if local else {})}
 
@@ -30,7 +30,7 @@ EVENTS_FILE = "events.jsonl"
 
 
 def is_own_output(work: Path, output: Path) -> bool:
-    """Whether what lies in the output folder is the run's: an attempt that came as far as its work found it empty."""
+    """Return whether the output folder's files are the run's own: an attempt that reached its work found it empty."""
     return work in output.parents or _has_started_work(work / EVENTS_FILE)
 
 
@@ -41,5 +41,5 @@ def _has_started_work(events: Path) -> bool:
 
 
 def _is_work_stage(line: str) -> bool:
-    found = event.parse_event(line.rstrip("\n"))
-    return found is not None and isinstance(found.event, Stage) and found.event.name == "work"
+    record = event.parse_event(line.rstrip("\n"))
+    return record is not None and isinstance(record.event, StageEvent) and record.event.name == "work"

@@ -262,7 +262,7 @@ class LiveLineRenderer(Renderer):
         """Work that was done, and found less than was demanded, did not fail; scores are the summary's to say."""
         known = followed.progress.evaluated
         match record.event:
-            case event.Stage(name="work", state="failed") as stage if known and known.passed is False:
+            case event.StageEvent(name="work", state="failed") as stage if known and known.passed is False:
                 return Progress.describe_event(dataclasses.replace(stage, state="done"))
             case event.Evaluated() as told:
                 return Progress.describe_event(dataclasses.replace(told, scores={}, conditions=""))

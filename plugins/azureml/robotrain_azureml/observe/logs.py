@@ -14,7 +14,7 @@ from typing import TypeVar
 from robotrain.errors import Rejected
 from robotrain.model.run import Reference
 from robotrain_runtime.contract import event
-from robotrain_runtime.contract.event import Outcome, Stage
+from robotrain_runtime.contract.event import Outcome, StageEvent
 
 from robotrain_azureml import errors
 from robotrain_azureml.errors import RequestRejected
@@ -295,7 +295,7 @@ def read_outcome(reference: Reference, job: AzureMLJob) -> Outcome | None:
             found = event.parse_event(line)
             if found and isinstance(found.event, Outcome):
                 last = found.event
-            elif found and isinstance(found.event, Stage) and found.event.state == "started":
+            elif found and isinstance(found.event, StageEvent) and found.event.state == "started":
                 last = None  # that was the word of an earlier try
     except (SignedBlobError, Rejected):  # the state is known all the same
         return None

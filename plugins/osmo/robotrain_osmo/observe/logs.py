@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator
 
 from robotrain.model.run import Reference
 from robotrain_runtime.contract import event
-from robotrain_runtime.contract.event import Outcome, Stage
+from robotrain_runtime.contract.event import Outcome, StageEvent
 
 from robotrain_osmo.client import command, failures, service, stream
 from robotrain_osmo.client.failures import CommandFailed
@@ -194,7 +194,7 @@ def read_outcome(reference: Reference) -> Outcome | None:
             found = event.parse_event(parse_text(raw))
             if found and isinstance(found.event, Outcome):
                 last = found.event
-            elif found and isinstance(found.event, Stage) and found.event.state == "started":
+            elif found and isinstance(found.event, StageEvent) and found.event.state == "started":
                 last = None  # that was the word of an earlier try
     return last
 
