@@ -36,17 +36,17 @@ def told(*events, seconds=1.0):
 def test_steps_rate_and_what_is_left():
     known = told(*(Metrics(step=step, total=100, values={"train/loss": 1 / step}) for step in (10, 20, 30)))
     assert (known.step, known.total, known.rate) == (30, 100, 10.0)
-    assert known.line() == "step 30/100 (30%)  loss 0.03333  10.0 steps/s  7 s left"
+    assert known.format_line() == "step 30/100 (30%)  loss 0.03333  10.0 steps/s  7 s left"
 
 
 def test_a_step_without_values_moves_on_and_keeps_the_last_loss():
     known = told(Metrics(step=10, total=100, values={"train/loss": 0.5}), Metrics(step=60, total=100, values={}))
     assert known.losses == [(10, 0.5)]
-    assert known.line().startswith("step 60/100 (60%)  loss 0.5")
+    assert known.format_line().startswith("step 60/100 (60%)  loss 0.5")
 
 
 def test_before_any_loss_the_step_alone_is_shown():
-    assert told(Metrics(step=7, total=100, values={})).line() == "step 7/100 (7%)"
+    assert told(Metrics(step=7, total=100, values={})).format_line() == "step 7/100 (7%)"
 
 
 def test_a_held_out_loss_says_of_which_step_it_is():
@@ -55,8 +55,8 @@ def test_a_held_out_loss_says_of_which_step_it_is():
         Metrics(step=10, total=40, values={"val/loss": 0.7}),
         Metrics(step=20, total=40, values={"train/loss": math.nan}),
     )
-    assert "val 0.7 at 10" in known.line()
-    assert "loss nan" in known.line()
+    assert "val 0.7 at 10" in known.format_line()
+    assert "loss nan" in known.format_line()
 
 
 def test_a_run_that_succeeded_did_all_its_steps():
@@ -118,8 +118,8 @@ def test_work_that_begins_again_goes_on_from_its_checkpoint():
 
 def test_where_it_came_to_has_nothing_left():
     known = told(*(Metrics(step=step, total=100, values={}) for step in (10, 20)))
-    assert "left" in known.line()
-    assert "left" not in known.line(ended=True)
+    assert "left" in known.format_line()
+    assert "left" not in known.format_line(ended=True)
 
 
 def test_the_end_of_a_log_tells_the_newest_step_and_loss():
@@ -150,7 +150,7 @@ def test_while_data_comes_its_bytes_rate_and_what_is_left_are_shown():
         StageEvent(name="data", state="started"),
         Download(done=750_000_000, total=3_000_000_000, rate=125e6),
     )
-    assert known.line() == "data  750.0 MB of 3.0 GB (25%)  125.0 MB/s  18 s left"
+    assert known.format_line() == "data  750.0 MB of 3.0 GB (25%)  125.0 MB/s  18 s left"
 
 
 def test_of_stages_that_overlap_the_one_that_goes_on_is_shown():
@@ -167,20 +167,20 @@ def episode(number, total=10, **values):
 
 def test_an_evaluation_counts_episodes_and_those_that_succeeded():
     known = told(*(episode(number, success=float(number != 1), max_reward=0.9) for number in range(4)), seconds=10)
-    assert known.line() == "episode 4/10 (40%)  success 3/4  0.1 episodes/s  1:00 min left"
+    assert known.format_line() == "episode 4/10 (40%)  success 3/4  0.1 episodes/s  1:00 min left"
     assert describe(episode(3, success=1.0)) == "episode 4: rollout_ep3_success 1"
 
 
 def test_a_replay_tells_its_mean_error_by_now():
     known = told(*(episode(number, mse=value) for number, value in enumerate((0.2, 0.4))))
-    assert known.line().startswith("episode 2/10 (20%)  mse 0.3")
+    assert known.format_line().startswith("episode 2/10 (20%)  mse 0.3")
 
 
 def test_an_evaluation_that_begins_again_counts_from_nothing():
     again = (StageEvent(name="work", state="started"), episode(0, success=1.0))
     found = Evaluated(episodes=1, scores={"rollout/success_rate": 0.0}, results="/x")
     known = told(episode(0, success=0.0), episode(1, success=0.0), found, *again)
-    assert known.line() == "episode 1/10 (10%)  success 1/1"
+    assert known.format_line() == "episode 1/10 (10%)  success 1/1"
     assert known.evaluated is None
 
 

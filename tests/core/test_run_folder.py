@@ -114,7 +114,7 @@ def test_the_engine_is_asked_of_the_job_that_took_the_run(reference, tmp_path):
     assert planet.status(reference).state == "pending"
 
 
-@pytest.mark.parametrize("name", ["TAKEN", "CANCELLED"])
+@pytest.mark.parametrize("name", ["CLAIM_LINK", "CANCELLED_FILE"])
 def test_both_sides_mean_the_same_file(name):
     assert getattr(from_here, name) == getattr(on_the_node, name)
 

@@ -163,7 +163,7 @@ def test_a_kind_that_answers_with_another_is_saved_as_that(robotrain, install, p
 
 
 def test_a_kind_that_answers_with_one_that_is_not_there(robotrain, install):
-    install("acme-pet", {"source.pet": "acme_pet"}, acme_pet=PET.replace("local_path.folder.parse", "Stray"))
+    install("acme-pet", {"source.pet": "acme_pet"}, acme_pet=PET.replace("local_path.parse_folder", "Stray"))
     answer = robotrain("explain", "--platform", "local", "--dataset-pet", "rex")
     assert answer.exit_code == 2
     assert "stands for a stray" in answer.stderr
@@ -174,8 +174,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from robotrain.plugins.hookspecs import hook
 from robotrain.model.source import RoleFlag, SourceKind
-import robotrain_sources.local_path.kind
-from robotrain_sources import local_path
+from robotrain_sources.local_path import kind as local_path
 
 @dataclass(frozen=True)
 class Stray:
@@ -184,7 +183,7 @@ class Stray:
     kind = "stray"
 
 def parse(text, base):
-    return local_path.folder.parse("FOLDER", base)
+    return local_path.parse_folder("FOLDER", base)
 
 @hook
 def robotrain_source_kinds():

@@ -222,7 +222,7 @@ def test_ctrl_c_while_it_is_asked_leaves_nothing(call, uranus, monkeypatch):
     def interrupted(asking: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pin.PlatformSettingsQuery, "answer", interrupted)
+    monkeypatch.setattr(pin.PlatformSettingsQuery, "wait_for_answer", interrupted)
     assert call("submit").exit_code == 130
     assert records.list_runs() == []
     with pytest.raises(Rejected):

@@ -3,15 +3,15 @@
 import os
 import signal
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from robotrain.model.platform import Platform
 from robotrain.model.run import Output, Reference, RunGone, RunState, Status
 from robotrain.run_folder import log, outputs
 
-OWNER_FILE = "taken"
+CLAIM_LINK = "taken"
 CANCELLED_FILE = "cancelled"
 
 
@@ -25,7 +25,7 @@ class RunOwner(NamedTuple):
 def find_owner(folder: Path) -> RunOwner | None:
     """Who took the run of `folder`; None while nobody did."""
     try:
-        name, _, process = os.readlink(folder / OWNER_FILE).rpartition(":")
+        name, _, process = os.readlink(folder / CLAIM_LINK).rpartition(":")
     except FileNotFoundError:
         return None
     return RunOwner(name, int(process))
@@ -91,23 +91,22 @@ def get_run_status(folder: Path, engine_state: str, states: Mapping[str, RunStat
     return Status(state=state, reason="" if engine_state.lower() == "running" else f"{engine} says {engine_state}")
 
 
-class RunFolderPlatform(ABC):
+class RunFolderPlatform(Platform):
     """For a platform to inherit from whose reference names the run's folder as `folder` and the job it sent as `job`.
 
     The job is, or becomes, the runtime with `--once` and `--log log.txt`. states: what its engine's words mean, as
     `status` takes them; in reasons the engine goes by the platform's name.
     """
 
-    name: str
     states: Mapping[str, RunState]
 
-    @abstractmethod
     def get_engine_state(self, job: str) -> str:
         """What the engine says of a job now, and after a space why."""
+        raise NotImplementedError
 
-    @abstractmethod
     def stop_job(self, job: str) -> None:
         """Take a job from the queue, or have SIGTERM sent to its runtime, which saves what it has."""
+        raise NotImplementedError
 
     def is_local(self, reference: Reference) -> bool:
         """Whether the job is a process of this machine (Linux), so that no engine is asked of it."""
