@@ -66,7 +66,7 @@ def test_the_job_s_own_way_out_is_not_this_machine_s(halves_here, sent, monkeypa
     )
     made, cache = sent(carried=["even"], ways={"words": "--words-credential NAME"})
     assert preflight_remotely(made, cache, credential_hints={"words": "sign in"}) == []
-    assert [place.ways for place in places] == [{"words": "sign in"}]
+    assert [place.credential_hints for place in places] == [{"words": "sign in"}]
 
 
 def test_what_was_seen_already_is_not_looked_at_again(halves_here, sent):

@@ -88,7 +88,7 @@ def test_a_manifest_that_was_cut_short_seals_nothing(tmp_path_factory, at):
     assert "never completed" in checkpoint.validate_checkpoint(folder)
 
 
-@pytest.mark.parametrize("where", ["os.replace", "os.fsync", "digest_of"])
+@pytest.mark.parametrize("where", ["os.replace", "os.fsync", "hash_file"])
 def test_a_process_that_is_killed_while_it_seals_leaves_no_complete_checkpoint(tmp_path, where):
     folder = written(tmp_path / "000020")
     done = subprocess.run([sys.executable, "-c", SEAL_AND_DIE.format(where=where), str(folder)])

@@ -26,9 +26,9 @@ die = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
 {first}
 atomic_copy.copy_checkpoint(folder, checkpoint.read_manifest(folder), Path(sys.argv[2]), lambda: False)
 """
-WHILE_COPYING = "mirror.os.fsync = die"
-BEFORE_IT_IS_CHECKED = "mirror.checkpoint.wrong_with = die"
-BEFORE_THE_SWAP = "mirror._swap = die"
+WHILE_COPYING = "atomic_copy.os.fsync = die"
+BEFORE_IT_IS_CHECKED = "atomic_copy.checkpoint.validate_checkpoint = die"
+BEFORE_THE_SWAP = "atomic_copy._swap_folders = die"
 WITHIN_THE_SWAP = """
 rename = Path.rename
 def once(path, target):

@@ -96,7 +96,7 @@ def test_an_environment_that_is_not_there(wanted, tmp_path):
 
 
 def test_an_environment_without_what_the_job_needs(wanted, tmp_path, small_environment):
-    needs = dataclasses.replace(wanted, holds={"lerobot": "0.6"})
+    needs = dataclasses.replace(wanted, required_packages={"lerobot": "0.6"})
     (finding,) = look(needs, tmp_path, str(small_environment))
     assert "does not hold lerobot" in finding.why
     assert any("uv pip install" in way for way in finding.ways)
@@ -110,7 +110,7 @@ def test_an_environment_with_another_version(wanted, tmp_path, version, fits):
     info = next((tmp_path / "venv").glob("lib/python*/site-packages")) / f"lerobot-{version}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: lerobot\nVersion: {version}\n")
-    found = look(dataclasses.replace(wanted, holds={"lerobot": "0.6"}), tmp_path, str(tmp_path / "venv"))
+    found = look(dataclasses.replace(wanted, required_packages={"lerobot": "0.6"}), tmp_path, str(tmp_path / "venv"))
     assert (found == []) == fits
 
 

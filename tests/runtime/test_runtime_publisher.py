@@ -23,19 +23,19 @@ SOON = 20.0
 class Place:
     """A destination: `act` decides what happens to a checkpoint, or to results."""
 
-    def __init__(self, act, name: str = "/mnt/place", asked: bool = True, takes=COPIED_KINDS) -> None:
-        self.act, self.name, self.asked, self.takes = act, name, asked, takes
+    def __init__(self, act, name: str = "/mnt/place", is_required: bool = True, accepted_kinds=COPIED_KINDS) -> None:
+        self.act, self.name, self.is_required, self.accepted_kinds = act, name, is_required, accepted_kinds
         self.came: list[str] = []
 
-    def holds(self, address: str) -> bool:
+    def contains_address(self, address: str) -> bool:
         return address.startswith(self.name)
 
-    def put(self, sealed, halted) -> tuple[str, bool]:
-        self.act(sealed, halted)
+    def publish(self, sealed, is_cancelled) -> tuple[str, bool]:
+        self.act(sealed, is_cancelled)
         self.came.append(sealed.folder.name)
         return f"{self.name}/{sealed.folder.name}", True
 
-    def trim(self, halted) -> tuple[str, ...]:
+    def trim(self, is_cancelled) -> tuple[str, ...]:
         return ()
 
     def close(self) -> None:
@@ -61,7 +61,7 @@ def publishing(job, told):
             places,
             told.append,
             earlier=earlier or EarlierAttempts(),
-            needed=any(place.asked for place in places),
+            needed=any(place.is_required for place in places),
         )
 
     return make
@@ -91,91 +91,91 @@ def evaluated(tmp_path):
     )
 
 
-def of(kind, told) -> list:
+def select(kind, told) -> list:
     return [event for event in told if isinstance(event, kind)]
 
 
 def test_h1_10_whoever_tells_of_a_checkpoint_never_waits(publishing, saved, told, tmp_path):
     let = threading.Event()
-    slow = Place(lambda sealed, halted: let.wait(SOON), name="/mnt/slow")
-    quick = Place(lambda sealed, halted: None, name="/mnt/quick")
+    slow = Place(lambda sealed, is_cancelled: let.wait(SOON), name="/mnt/slow")
+    quick = Place(lambda sealed, is_cancelled: None, name="/mnt/quick")
     made = publishing(slow, quick)
     for step in (20, 40):
-        made.take(saved(step))
+        made.add(saved(step))
     while quick.came != ["000020", "000040"]:  # neither does one destination wait for another
         time.sleep(0.01)
     assert slow.came == []
     let.set()
     assert made.drain(StopSignal()) == []
     assert slow.came == ["000020", "000040"]
-    assert len(of(Published, told)) == 4
+    assert len(select(Published, told)) == 4
 
 
 def test_h1_10_neither_for_the_digests_of_its_files(publishing, saved, monkeypatch):
-    let, place = threading.Event(), Place(lambda sealed, halted: None)
+    let, place = threading.Event(), Place(lambda sealed, is_cancelled: None)
     seal = checkpoint.seal_checkpoint
     monkeypatch.setattr(
         checkpoint, "seal_checkpoint", lambda *given, **named: (let.wait(SOON), seal(*given, **named))[1]
     )
     made = publishing(place)
-    made.take(saved(20))
-    assert not made.complete
+    made.add(saved(20))
+    assert not made.is_complete
     let.set()
     assert made.drain(StopSignal()) == []
-    assert (made.complete, place.came) == (True, ["000020"])
+    assert (made.is_complete, place.came) == (True, ["000020"])
 
 
 def test_h1_09_what_fails_is_tried_again_and_told_once(publishing, saved, told):
     troubles = [OSError("full"), OSError("full"), None, OSError("full"), None]
 
-    def act(sealed, halted):
+    def act(sealed, is_cancelled):
         if trouble := troubles.pop(0):
             raise trouble
 
     made = publishing(Place(act))
-    made.take(saved(20))
-    made.take(saved(40))
+    made.add(saved(20))
+    made.add(saved(40))
     assert made.drain(StopSignal()) == []
-    assert [event.step for event in of(Published, told)] == [20, 40]
-    assert [note.text for note in of(Note, told)] == [
+    assert [event.step for event in select(Published, told)] == [20, 40]
+    assert [note.text for note in select(Note, told)] == [
         "checkpoint 000020 is not published to /mnt/place: full; trying again"
     ]
 
 
 def test_no_exception_goes_by_unsaid(publishing, saved, told):
-    def act(sealed, halted):
+    def act(sealed, is_cancelled):
         raise ZeroDivisionError("surprise")
 
-    made = publishing(Place(act), Place(lambda sealed, halted: None, name="/mnt/fine"))
+    made = publishing(Place(act), Place(lambda sealed, is_cancelled: None, name="/mnt/fine"))
     for step in (20, 40, 60):
-        made.take(saved(step))
+        made.add(saved(step))
     (sentence,) = made.drain(StopSignal())
     assert sentence == (
         "checkpoints 000020, 000040 and 000060 could not be published to /mnt/place: ZeroDivisionError: surprise"
     )
-    assert of(Note, told)[-1] == Note(level="error", text=sentence)
-    assert [event.step for event in of(Published, told)] == [20, 40, 60]
+    assert select(Note, told)[-1] == Note(level="error", text=sentence)
+    assert [event.step for event in select(Published, told)] == [20, 40, 60]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_dies_takes_nothing_with_it_unsaid(publishing, saved, told):
-    def act(sealed, halted):
+    def act(sealed, is_cancelled):
         raise KeyboardInterrupt
 
     made = publishing(Place(act))
-    made.take(saved(20))
+    made.add(saved(20))
     (sentence,) = made.drain(StopSignal())
     assert sentence.startswith("checkpoint 000020 could not be published to /mnt/place")
 
 
 def test_what_nobody_asked_for_is_a_warning(publishing, saved, told):
-    def act(sealed, halted):
+    def act(sealed, is_cancelled):
         raise OSError("the server is away")
 
-    made = publishing(Place(act, name="tracking", asked=False))
-    made.take(saved(20))
+    made = publishing(Place(act, name="tracking", is_required=False))
+    made.add(saved(20))
     assert made.drain(StopSignal()) == []
-    assert of(Note, told)[-1] == Note(
+    assert select(Note, told)[-1] == Note(
         level="warning", text="checkpoint 000020 could not be published to tracking: the server is away"
     )
 
@@ -184,55 +184,55 @@ def test_what_nobody_asked_for_and_fails_is_not_waited_for(publishing, saved, to
     monkeypatch.setattr(publisher, "OPTIONAL_SECONDS", 0.1)
     monkeypatch.setattr(publisher, "LAST_PAUSES", (600.0,))
 
-    def act(sealed, halted):
+    def act(sealed, is_cancelled):
         raise OSError("the server is away")
 
-    made = publishing(Place(act, name="tracking", asked=False))
-    made.take(saved(20))
+    made = publishing(Place(act, name="tracking", is_required=False))
+    made.add(saved(20))
     assert made.drain(StopSignal()) == []
-    assert "could not be published to tracking: the server is away" in of(Note, told)[-1].text
+    assert "could not be published to tracking: the server is away" in select(Note, told)[-1].text
 
 
 def test_waiting_long_is_told(publishing, saved, told, monkeypatch):
     monkeypatch.setattr(publisher, "REPORT_SECONDS", 0.05)
     let = threading.Event()
-    made = publishing(Place(lambda sealed, halted: let.wait(SOON)))
-    made.take(saved(20))
+    made = publishing(Place(lambda sealed, is_cancelled: let.wait(SOON)))
+    made.add(saved(20))
 
     def watch() -> None:
-        while not of(Note, told):
+        while not select(Note, told):
             time.sleep(0.01)
         let.set()
 
     threading.Thread(target=watch, daemon=True).start()
     assert made.drain(StopSignal()) == []
-    assert of(Note, told)[0] == Note(level="info", text="still publishing: checkpoint 000020 to /mnt/place")
+    assert select(Note, told)[0] == Note(level="info", text="still publishing: checkpoint 000020 to /mnt/place")
 
 
 def test_a_second_stop_leaves_no_time(publishing, saved, told):
     begun = threading.Event()
 
-    def act(sealed, halted):
+    def act(sealed, is_cancelled):
         begun.set()
-        while not halted():
+        while not is_cancelled():
             time.sleep(0.01)
         raise Cancelled
 
     made = publishing(Place(act))
-    made.take(saved(20))
+    made.add(saved(20))
     assert begun.wait(SOON)
     stop = StopSignal()
     stop.number, stop.count = 15, 2
     (sentence,) = made.drain(stop)
     assert sentence == "checkpoint 000020 could not be published to /mnt/place: there was no time left"
-    assert of(Published, told) == []
+    assert select(Published, told) == []
 
 
 def test_every_destination_gets_the_very_checkpoint_that_was_sealed(publishing, saved):
     seen = []
-    made = publishing(Place(lambda sealed, halted: seen.append(sealed)))
+    made = publishing(Place(lambda sealed, is_cancelled: seen.append(sealed)))
     told_of = saved(20)
-    made.take(told_of)
+    made.add(told_of)
     made.drain(StopSignal())
     (sealed,) = seen
     assert sealed.folder == Path(told_of.path)
@@ -241,53 +241,53 @@ def test_every_destination_gets_the_very_checkpoint_that_was_sealed(publishing, 
 
 def test_results_are_delivered_once_in_a_folder_of_the_runs_name_and_are_no_checkpoint(publishing, evaluated, told):
     seen = []
-    made = publishing(Place(lambda sealed, halted: seen.append((sealed, sorted(os.listdir(sealed.folder))))))
+    made = publishing(Place(lambda sealed, is_cancelled: seen.append((sealed, sorted(os.listdir(sealed.folder))))))
     for _ in range(2):
-        made.take(evaluated)
+        made.add(evaluated)
     assert made.drain(StopSignal()) == []
     ((sealed, files),) = seen
     assert (sealed.folder.name, files) == ("pretend-1", ["eval_results.json", checkpoint.MANIFEST])
     assert (sealed.manifest.run, sealed.manifest.step) == ("pretend-1", 400)
-    assert [event.to for event in of(Delivered, told)] == ["/mnt/place/pretend-1"]
-    assert of(Published, told) == []
+    assert [event.to for event in select(Delivered, told)] == ["/mnt/place/pretend-1"]
+    assert select(Published, told) == []
     assert not sealed.folder.exists()  # what was on its way has arrived
     assert checkpoint.MANIFEST not in os.listdir(evaluated.results)
 
 
 def test_the_evaluated_policy_goes_only_where_models_go(publishing, evaluated, told):
     seen = []
-    tracking = Place(lambda sealed, halted: seen.append(sealed), name="runs:/x", takes=COPIED_KINDS | {"policy"})
-    made = publishing(tracking, Place(lambda sealed, halted: None))
-    made.take(evaluated)
+    tracking = Place(lambda sealed, is_cancelled: seen.append(sealed), name="runs:/x", accepted_kinds=COPIED_KINDS | {"policy"})
+    made = publishing(tracking, Place(lambda sealed, is_cancelled: None))
+    made.add(evaluated)
     assert made.drain(StopSignal()) == []
-    assert [sealed.what for sealed in seen] == ["results", "policy"]
-    assert {event.to for event in of(Delivered, told)} == {"runs:/x/pretend-1", "/mnt/place/pretend-1"}
+    assert [sealed.kind for sealed in seen] == ["results", "policy"]
+    assert {event.to for event in select(Delivered, told)} == {"runs:/x/pretend-1", "/mnt/place/pretend-1"}
     digest = model_lineage.hash_model_folder(Path(evaluated.policy))
-    assert [event.tags for event in of(Track, told)] == [{"model_sha256": digest}, {"policy_artifact": "000400"}]
+    assert [event.tags for event in select(Track, told)] == [{"model_sha256": digest}, {"policy_artifact": "000400"}]
     assert os.listdir(evaluated.policy) == ["config.json"]
 
 
 def test_what_was_delivered_before_is_told_again_only_where_it_is_new(publishing, evaluated, told):
     class There(Place):
-        def put(self, sealed, halted) -> tuple[str, bool]:
-            return super().put(sealed, halted)[0], False
+        def publish(self, sealed, is_cancelled) -> tuple[str, bool]:
+            return super().publish(sealed, is_cancelled)[0], False
 
     earlier = EarlierAttempts(evaluated=evaluated, delivered=frozenset({"/mnt/told/pretend-1"}))
-    places = [There(lambda sealed, halted: None, name=f"/mnt/{name}") for name in ("told", "untold")]
+    places = [There(lambda sealed, is_cancelled: None, name=f"/mnt/{name}") for name in ("told", "untold")]
     made = publishing(*places, earlier=earlier)
-    made.take(evaluated)
+    made.add(evaluated)
     assert made.drain(StopSignal()) == []
-    assert [event.to for event in of(Delivered, told)] == ["/mnt/untold/pretend-1"]
+    assert [event.to for event in select(Delivered, told)] == ["/mnt/untold/pretend-1"]
 
 
 def test_results_that_could_not_be_delivered_are_told_by_name(publishing, evaluated, told):
-    def act(sealed, halted):
+    def act(sealed, is_cancelled):
         raise OSError("the disk is full")
 
-    made = publishing(Place(act), Place(lambda sealed, halted: None, name="/mnt/fine"))
-    made.take(evaluated)
+    made = publishing(Place(act), Place(lambda sealed, is_cancelled: None, name="/mnt/fine"))
+    made.add(evaluated)
     assert made.drain(StopSignal()) == ["the results folder could not be published to /mnt/place: the disk is full"]
-    assert [event.to for event in of(Delivered, told)] == ["/mnt/fine/pretend-1"]
+    assert [event.to for event in select(Delivered, told)] == ["/mnt/fine/pretend-1"]
 
 
 @pytest.mark.parametrize(("there", "why"), [(False, "it is not there"), (True, "{} holds no files")])
@@ -295,8 +295,8 @@ def test_results_that_are_none_are_told(publishing, evaluated, there, why):
     shutil.rmtree(evaluated.results)
     if there:
         Path(evaluated.results).mkdir()
-    made = publishing(Place(lambda sealed, halted: None))
-    made.take(evaluated)
+    made = publishing(Place(lambda sealed, is_cancelled: None))
+    made.add(evaluated)
     assert made.drain(StopSignal()) == [
         f"the results folder could not be made complete: {why.format(evaluated.results)}"
     ]

@@ -85,20 +85,20 @@ def answering(tmp_path):
 
 
 def test_what_is_asked_is_answered(answering):
-    assert answering.begin(go_on) == "the-run"
-    assert [answering.ask(ARTIFACT_REQUEST, {"folder": name}, go_on)["to"] for name in "abc"] == ["a", "b", "c"]
+    assert answering.wait_for_run(go_on) == "the-run"
+    assert [answering.send_request(ARTIFACT_REQUEST, {"folder": name}, go_on)["to"] for name in "abc"] == ["a", "b", "c"]
 
 
 def test_what_could_not_be_done_is_an_error_with_its_reason(answering):
     with pytest.raises(OSError, match="the store is full"):
-        answering.ask(ARTIFACT_REQUEST, {"folder": "a", "error": "the store is full"}, go_on)
+        answering.send_request(ARTIFACT_REQUEST, {"folder": "a", "error": "the store is full"}, go_on)
 
 
 def test_one_that_ends_before_it_answers_is_told_at_once(answering):
     with pytest.raises(PermanentError, match="tracking has ended: error: out of memory"):
-        answering.ask(ARTIFACT_REQUEST, {"folder": "a", "last": True}, go_on)
+        answering.send_request(ARTIFACT_REQUEST, {"folder": "a", "last": True}, go_on)
 
 
 def test_an_answer_need_not_be_waited_for(answering):
     with pytest.raises(Cancelled):
-        answering.ask(ARTIFACT_REQUEST, {"folder": "a"}, lambda: True)
+        answering.send_request(ARTIFACT_REQUEST, {"folder": "a"}, lambda: True)

@@ -197,7 +197,7 @@ def _read_cpu_and_memory() -> Iterator[tuple[str, float]]:
     yield "system/memory_available_megabytes", memory.available / MEGA
     yield "system/memory_percent", memory.percent
     yield "system/disk_used_gigabytes", disk.used / GIGA
-    yield "system/disk_available_gigabytes", disk.free_gpus / GIGA
+    yield "system/disk_available_gigabytes", disk.free / GIGA
     yield "system/disk_percent", disk.percent
 
 
