@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from robotrain.model.capabilities import YES, Capabilities, no, not_yet
 from robotrain.model.plan import Plan, make_job_document
+from robotrain.model.platform import Platform
 from robotrain.model.run import Status
 from robotrain.plugins.hookspecs import hook
 from robotrain_runtime.contract.document import Placement, format_document
@@ -21,7 +22,7 @@ class Settings:
     rovers: Annotated[int, Param(help="how many", gt=0)] = 1
 
 
-class Mars:
+class Mars(Platform):
     name = "mars"
     summary = "the red planet"
     settings = Settings
@@ -38,7 +39,6 @@ class Mars:
             "register_model": no("There is no registry on Mars."),
         },
     )
-    option_hints: Mapping[str, str] = {}
 
     def check(self, job: Any, settings: Settings) -> Iterator[Any]:
         return iter(())

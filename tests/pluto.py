@@ -9,13 +9,14 @@ cancel does. `outputs.json`: fields of Output; a uri is a path beside it.
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.capabilities import ANY, YES, Capabilities
+from robotrain.model.platform import Platform
 from robotrain.model.run import Output, RunGone, Status
 from robotrain.plugins.hookspecs import hook
 
@@ -34,12 +35,11 @@ def denied(why: str) -> Rejected:
     return Rejected([Problem(code="signed-out", stage=Stage.SUBMIT, title="not told", why=why, suggestions=(way,))])
 
 
-class Pluto:
+class Pluto(Platform):
     name = "NAME"
     summary = "very far away"
     settings = Settings
     capabilities = Capabilities(sources={}, workloads={ANY: YES}, features={})
-    option_hints: Mapping[str, str] = {}
 
     def describe_reference(self, reference: Any) -> dict[str, str]:
         page = Path(reference["folder"]) / "page"

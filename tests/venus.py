@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered
 from robotrain.model.capabilities import ANY, YES, Capabilities
 from robotrain.model.plan import Plan, make_job_document
+from robotrain.model.platform import Platform
 from robotrain.model.run import Output, RunGone, Status
 from robotrain.plugins.hookspecs import hook
 from robotrain_runtime.contract.document import Placement, format_document
@@ -38,7 +39,7 @@ def said(name: str) -> str:
     return path.read_text().strip() if path.exists() else ""
 
 
-class Venus:
+class Venus(Platform):
     name = "venus"
     summary = "the evening star"
     settings = Settings
@@ -47,7 +48,6 @@ class Venus:
         workloads={ANY: YES},
         features={"several_datasets": YES, "register_model": YES, "publish_folder": YES},
     )
-    option_hints: Mapping[str, str] = {}
 
     def check(self, job: Any, settings: Settings) -> Iterator[Problem]:
         return iter(())

@@ -6,6 +6,7 @@ PLATFORM = """
 from dataclasses import dataclass
 from typing import Annotated, Any
 from robotrain.model.capabilities import ANY, YES, Capabilities
+from robotrain.model.platform import Platform
 from robotrain.plugins.hookspecs import hook
 from robotrain_runtime.contract.parameter import Param
 
@@ -13,12 +14,11 @@ from robotrain_runtime.contract.parameter import Param
 class Settings:
     FIELD
 
-class Venus:
+class Venus(Platform):
     name = "venus"
     summary = "hot"
     settings = Settings
     capabilities = Capabilities(sources={("dataset", "local_path"): YES}, workloads={ANY: YES}, features={})
-    option_hints = {}
 
     def check(self, job, settings):
         return ()

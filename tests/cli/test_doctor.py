@@ -345,14 +345,15 @@ def test_checks_that_ask_a_network_are_done_only_when_that_is_asked_for(checks, 
 
 PLATFORM = """
 from robotrain.model.capabilities import YES, Capabilities
-class Platform:
+from robotrain.model.platform import Platform
+class Near(Platform):
     def __init__(self, name, features):
         self.name, self.capabilities, self.summary = name, Capabilities(features=features), ""
 def look():
     yield ok("seen")
 @hook
 def robotrain_platforms():
-    return [Platform({name!r}, {features})]
+    return [Near({name!r}, {features})]
 """
 
 

@@ -20,9 +20,10 @@ VENUS = """
 from pathlib import Path
 from robotrain.model.capabilities import Capabilities
 from robotrain.plugins.hookspecs import hook
+from robotrain.model.platform import Platform
 from robotrain.model.run import Output, RunGone, Status
 
-class Venus:
+class Venus(Platform):
     name, summary, capabilities = "venus", "", Capabilities()
     def status(self, reference):
         folder = Path(reference["folder"])
@@ -45,7 +46,9 @@ class Venus:
         return freed
 
 class Saturn(Venus):
-    name, forget = "saturn", None
+    name = "saturn"
+    def remove_outputs(self, reference, dry_run=False):
+        return None
 
 @hook
 def robotrain_platforms():
@@ -168,7 +171,7 @@ def test_ctrl_c_at_the_question_removes_nothing_and_leaves_the_line(monkeypatch,
     monkeypatch.setattr("sys.stdin", Stdin())
     with pytest.raises(KeyboardInterrupt):
         arguments.confirm_removal("1 run", yes=False)
-    assert capsys.readouterr().stderr == "remove 1 run? [y/N] \n"
+    assert capsys.readouterr().err == "remove 1 run? [y/N] \n"
 
 
 @pytest.mark.parametrize("words", [("-n", "3"), ("--all",)])

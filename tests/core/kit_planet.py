@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.model.capabilities import ANY, YES, Capabilities, no
 from robotrain.model.plan import Plan, make_job_document
+from robotrain.model.platform import Platform
 from robotrain.model.run import Output, RunGone, Status
 from robotrain.plugins.hookspecs import hook
 from robotrain_runtime.contract.document import Placement, format_document
@@ -33,7 +34,7 @@ def engine() -> Path:
     return Path(os.environ["PLANET"])
 
 
-class Planet:
+class Planet(Platform):
     name = "planet"
     summary = "far away"
     settings: type = Settings

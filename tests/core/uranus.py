@@ -31,6 +31,7 @@ class Settings(Altitude):
 class Uranus(Venus):
     name = "uranus"
     settings = Settings
+    can_prepare = True
 
     def query_settings(self, job: Any, settings: Settings) -> Mapping[str, PlatformDefault]:
         with (engine() / "asked").open("a") as asked:

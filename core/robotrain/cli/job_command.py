@@ -230,7 +230,7 @@ class JobCommand(ComposedCommand):
 
             job_writer.save_job_file(prepared.resolution, platform.name, values["save_as"])
             print_message(f"wrote the job to {values['save_as']}")
-            if getattr(platform, "read_submitted_spec", None) and values.get("save_spec", "") is None:
+            if values.get("save_spec", "") is None:
                 print_message(
                     f"  it is a job file of robotrain; --save-spec FILE writes the job as {platform.name} has it"
                 )

@@ -263,10 +263,9 @@ class LayerStack:
 
 def make_platform_layer(platform: Platform, settings: Any) -> list[Layer]:
     """What a platform gives parameters by itself, where it does."""
-    asked = getattr(platform, "defaults", None)
-    given = dict(asked(settings)) if asked else {}
     values = {
-        name: Value(one.value, Origin(PLATFORM_LAYER, f"{platform.name}: {one.why}")) for name, one in given.items()
+        name: Value(default.value, Origin(PLATFORM_LAYER, f"{platform.name}: {default.why}"))
+        for name, default in platform.defaults(settings).items()
     }
     return [lambda parameter: values.get(parameter.name)]
 

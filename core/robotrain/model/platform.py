@@ -1,141 +1,174 @@
-"""Platforms: where a job runs. What a plugin implements to add one."""
+"""Platforms: where a job runs. A plugin derives from `Platform` to add one."""
 
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from robotrain.model.capabilities import Capabilities
 
 if TYPE_CHECKING:
-    from robotrain_runtime.contract import document
+    from pathlib import Path
+
+    from robotrain_runtime.contract.document import JobSource
     from robotrain_runtime.contract.event import Registered
 
     from robotrain.errors import Problem
-    from robotrain.model.capabilities import Capabilities
     from robotrain.model.job import Job
     from robotrain.model.plan import Payload, Plan
     from robotrain.model.run import Output, Reference, Status
 
 
 class PlatformDefault(NamedTuple):
-    """A value that a platform gives a parameter when nobody says one, and why, in a few words."""
+    """A parameter's value that a platform uses when the user gives none."""
 
     value: str
     why: str
+    """The reason in a few words, as `explain` shows it."""
 
 
-class Platform(Protocol):
-    """One place to run. `check` and `render` are pure, most others only look; `submit` acts.
+@dataclass(frozen=True)
+class NoSettings:
+    """The settings of a platform that has none."""
 
-    name: its name on the command line. summary: a line for help. settings: a frozen dataclass of
-    `Annotated[type, Param(…)]`. declined: options of other platforms that people try here, each with what to say.
+
+class Platform:
+    """A place to run jobs.
+
+    A platform implements `render`, `submit`, `find`, `status`, `logs`, `cancel`, `outputs` and `download`, and
+    `register` where its capabilities include `register_model`. The other methods have defaults. `check`, `render`,
+    `defaults`, `derive_defaults`, `container_plugins`, `describe_reference` and `read_submitted_spec` are pure.
     """
 
-    name: str
-    summary: str
-    settings: type
-    capabilities: Capabilities
-    option_hints: Mapping[str, str]
+    name: str = ""
+    """The name on the command line."""
+    summary: str = ""
+    """A line for help."""
+    settings: type = NoSettings
+    """A frozen dataclass of `Annotated[type, Param(…)]`."""
+    capabilities: Capabilities = Capabilities()
+    """What the platform supports; what is not declared is unknown."""
+    option_hints: Mapping[str, str] = {}
+    """Options of other platforms that users may try here, each with what to use instead."""
+    can_prepare: bool = False
+    """Whether `prepare` does something: `submit --assets-only` needs it."""
+    prepare_ignores: Collection[str] = ()
+    """Codes of problems that do not stop `prepare`, such as `source-missing`."""
 
     def check(self, job: Job, settings: Any) -> Iterable[Problem]:
-        """Its own rules on a resolved job; pure."""
+        """Check a resolved job against the platform's own rules."""
+        return ()
 
     def render(self, job: Job, settings: Any, run: str, payload: Payload, container_plugins: Mapping[str, str]) -> Plan:
-        """Exactly what will be sent; pure. halves: the container modules, by what they stand for."""
+        """Return exactly what `submit` will send.
+
+        :param container_plugins: the container modules of the job, by what they stand for (`source.NAME`, …).
+        """
+        raise NotImplementedError
 
     def preflight(self, plan: Plan) -> Iterable[Problem]:
-        """A cheap look at the world: what would make this plan fail. Changes nothing."""
+        """Check quickly, and without changing anything, what would make this plan fail."""
+        return ()
 
     def submit(self, plan: Plan) -> Reference:
-        """Hand the plan to the engine; what it returns finds the run again.
+        """Send the plan to the engine and return what finds the run again.
 
-        Raises Rejected only when the engine refused and nothing of the run is there, and robotrain.errors.NotSubmitted when
-        it was interrupted before the engine was asked; anything else that it raises means that nobody knows, and `find`
-        is asked before the plan is sent again: robotrain.errors.Unanswered says what is known.
+        Raise Rejected only when the engine refused and nothing of the run exists, and NotSubmitted when interrupted
+        before the engine was asked. After any other exception the state is unknown, and `find` is called before the
+        plan is sent again; Unanswered says what is known.
         """
+        raise NotImplementedError
 
     def find(self, plan: Plan) -> Reference | None:
-        """The run that this plan became, if an earlier `submit` was cut off after the engine took it; None when the
-        engine has none of that name. Raises Rejected when the engine cannot be asked.
+        """Return the run of this plan if an interrupted `submit` created it, else None.
+
+        Raise Rejected when the engine cannot be asked.
         """
+        raise NotImplementedError
 
     def status(self, reference: Reference) -> Status:
-        """How the run is. Raises robotrain.model.run.RunGone when the engine does not know it, and Rejected when it does not
-        tell: one that is `passing`, or anything else that is raised, may pass by itself and is asked again by whoever
-        follows the run; any other, as when nobody is signed in, ends that at once.
+        """Return the status of a run.
+
+        Raise RunGone when the engine does not know it, and Rejected when it does not answer. A
+        `transient` Rejected and any other exception are retried by whoever follows the run; other Rejected are not.
         """
+        raise NotImplementedError
 
     def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
-        """The log line by line, event lines included, without line ends. What the platform itself says in it begins
-        with its name in brackets.
+        """Yield the log's lines, event lines included, without line ends. The platform's own lines begin with `[NAME]`.
 
-        follow: wait for its beginning, and go on to the run's end; without it, what there is now, at once, also while
-        the run is pending. tail: only the last so many lines of what there is, and with follow all that come after.
+        :param follow: wait for the log to begin, and continue to the run's end; otherwise return at once.
+        :param tail: only the last lines of what exists now; with follow also all later ones.
         """
+        raise NotImplementedError
 
     def cancel(self, reference: Reference) -> None:
-        """Stop the run; a run that ended is left as it is."""
+        """Stop the run; a run that has ended does not change."""
+        raise NotImplementedError
 
     def outputs(self, reference: Reference) -> Iterable[Output]:
-        """What the run left, or has left by now: its complete checkpoints, oldest first, then other files."""
+        """Return the run's outputs so far: complete checkpoints, oldest first, then other files."""
+        raise NotImplementedError
 
     def download(self, reference: Reference, output: Output, to: Path) -> None:
-        """Copy one output, whole, to the new folder or file `to`. Raises Rejected when it is not there any more."""
+        """Copy one complete output to the new folder or file `to`. Raise Rejected when it no longer exists."""
+        raise NotImplementedError
 
     def register(self, reference: Reference, name: str, step: int | None) -> Registered:
-        """Make a checkpoint of the run (default: its last) a version of the model `name`; one that is already stays
-        the version it is. Raises Rejected. Asked only of a platform whose `register_model` is yes.
+        """Register a checkpoint of the run (default: the last) as a version of the model `name`, once. Raise Rejected.
+
+        Called only where the feature `register_model` is supported.
         """
-
-
-class OptionalPlatform(Protocol):
-    """What a platform may have as well; one without is asked nothing. `defaults`, `derived`, `halves`, `shown` and
-    `sent` are pure.
-    """
+        raise NotImplementedError
 
     def defaults(self, settings: Any) -> Mapping[str, PlatformDefault]:
-        """Parameters of a workload that are better something else here, by name; those that the workload does not have
-        do not count, and whatever a person says wins.
-        """
+        """Return better defaults for parameters, by name; unknown names are ignored, and user values win."""
+        return {}
 
     def derive_defaults(self, job: Job, settings: Any) -> Mapping[str, PlatformDefault]:
-        """What settings and parameters that nobody said amount to here, by name, as `explain` shows them; an empty
-        value for one that is asked when a job is sent. Nothing else hears of it.
+        """Return what unset settings and parameters amount to, by name, for `explain` only.
+
+        The value is empty where it is only known at submission.
         """
+        return {}
 
     def container_plugins(self, job: Job, settings: Any) -> Mapping[str, str]:
-        """Container modules that it adds to a job's, by what they stand for (`tracking.NAME`: see
-        `robotrain_runtime.contract.container_plugin.TrackingContainerPlugin`).
-        """
+        """Return container modules to add to the job's, by what they stand for, such as `tracking.NAME`."""
+        return {}
 
     def query_settings(self, job: Job, settings: Any) -> Mapping[str, PlatformDefault]:
-        """Its settings that nobody said and that only a network tells, such as as whom jobs sign in on a machine.
+        """Return values of unset settings that only the network knows; called once, when a job is pinned.
 
-        Asked when a job is pinned, once; the rest keep their defaults. Raises Rejected with why it was not told, as
-        warnings where the job can be sent all the same.
+        Raise Rejected with the reasons, as warnings where the job can be sent without them.
         """
-
-    prepare_ignores: Collection[str]
-    """Codes of problems that do not stop `prepare`, such as `source-missing`: what is missing only a run needs."""
+        return {}
 
     def prepare(self, plan: Plan) -> Iterator[str]:
-        """Bring what the plan needs there, such as uploaded folders, and send nothing: a line for each thing that is
-        there now. Asked by `submit --assets-only`; its own `submit` does as much. Raises Rejected.
-        """
+        """Upload what the plan needs, submit nothing, and yield a line for each thing that is there now.
 
-    def find_uploaded(self, plan: Plan) -> Iterable[document.JobSource]:
-        """The sources of the plan that it has already, whole and as they were pinned, such as an uploaded folder.
-
-        Asked when a job is sent again and one of them is gone where it came from: what is here is not missed.
+        `submit` does the same. Raise Rejected.
         """
+        return iter(())
+
+    def find_uploaded(self, plan: Plan) -> Iterable[JobSource]:
+        """Return the plan's sources that the platform already has, complete and as pinned.
+
+        They may be missing where they came from when the job is sent again.
+        """
+        return ()
 
     def read_submitted_spec(self, plan: Plan, reference: Reference) -> bytes:
-        """The native spec as the engine holds it: what `submit --save-spec` writes, in place of that of the plan."""
+        """Return the native spec as the engine holds it, for `submit --save-spec`; by default that of the plan."""
+        return plan.files[plan.spec]
 
     def describe_reference(self, reference: Reference) -> Mapping[str, str]:
-        """What of a reference people may look for, such as the engine's own id of the run, by what it is called."""
+        """Return what users may look for of a reference, such as the engine's own id of the run, by its name."""
+        return {}
 
-    def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int:
-        """Remove what the run left, for good; the bytes that frees. dry_run: only count them. Asked only of runs that
-        ended, and only by `runs --prune`; without it a platform keeps what it keeps.
+    def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int | None:
+        """Remove what an ended run left, and return the bytes that frees; None when the platform keeps its files.
+
+        Called only by `runs --prune`. With dry_run, only count.
         """
+        return None

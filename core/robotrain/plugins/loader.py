@@ -7,11 +7,12 @@ another's work.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import pluggy
 
+from robotrain.model.platform import Platform
 from robotrain.plugins import hookspecs
 from robotrain.plugins.errors import PluginError, PluginFailure, UnsuitablePlugin, make_failure, require_type
 from robotrain.plugins.platform_guard import GuardedPlatform
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 
 def accept_platform(thing: Any, claim: Claim) -> Any:
-    """A platform whose methods are guarded. Raises TypeError, ValueError, AttributeError and Unsuitable."""
+    """Return a platform whose methods are guarded. Raise TypeError, ValueError or UnsuitablePlugin."""
+    require_type(thing, Platform, "a robotrain.plugin.Platform")
     found = GuardedPlatform(thing, claim)
     if not claim.built_in:
         from robotrain.model.capabilities import Capabilities
@@ -33,6 +35,8 @@ def accept_platform(thing: Any, claim: Claim) -> Any:
             "capabilities", found.capabilities, Capabilities, "a robotrain.model.capabilities.Capabilities"
         )
         validate_capabilities(found.capabilities)
+        require_declared_type("can_prepare", found.can_prepare, bool, "a bool")
+        require_declared_type("prepare_ignores", found.prepare_ignores, Collection, "a collection of codes")
         require_declared_type("option_hints", found.option_hints, Mapping, "a mapping of flags to what is said of them")
         validate_fields("settings", found.settings)
     return found
@@ -245,8 +249,6 @@ def _import_claim(claim: Claim, asked_for: bool) -> Any:
 def _require_supported_api(claim: Claim) -> None:
     """Raises Unsuitable; what robotrain comes with moves in lock step."""
     if not claim.built_in:
-        from robotrain.plugins import hookspecs
-
         hookspecs.require_supported_api(claim)
 
 

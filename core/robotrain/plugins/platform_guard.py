@@ -1,19 +1,16 @@
-"""A platform as core calls it: answers are validated, exceptions become plugin failures.
+"""Platforms as core calls them: answers are validated, exceptions become plugin failures.
 
-Each raises TypeError or ValueError, and says what is due.
-
-What a network or a disk does (OSError) is not the plugin's fault where it asks them: core tells that itself.
+An OSError of a method that uses the network or the disk is not the plugin's failure: the caller reports it.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 from robotrain.errors import Problem, Rejected, Unanswered
-from robotrain.model.capabilities import Capabilities
+from robotrain.model.platform import Platform
 from robotrain.plugins import calls
 from robotrain.plugins.errors import (
     PluginCallError,
@@ -28,19 +25,7 @@ if TYPE_CHECKING:
     from robotrain.plugins.claims import Claim
 
 
-@dataclass(frozen=True)
-class NoSettings:
-    """The settings of a platform that has none."""
-
-
-DEFAULT_DECLARATION: Mapping[str, Any] = {
-    "name": None,
-    "summary": "",
-    "settings": NoSettings,
-    "option_hints": {},
-    "capabilities": Capabilities(),
-}
-"""By name; what a platform can do is then unknown, all of it, and one without a name is not taken."""
+DECLARED_NAMES = ("name", "summary", "settings", "option_hints", "capabilities", "can_prepare", "prepare_ignores")
 
 
 def require_plan(answer: Any) -> Any:
@@ -114,8 +99,8 @@ def require_defaults(answer: Any) -> Any:
 
 
 def require_byte_count(answer: Any) -> Any:
-    """Of `forget`."""
-    return require_type(answer, int, "a number of bytes")
+    """Of `remove_outputs`."""
+    return None if answer is None else require_type(answer, int, "a number of bytes")
 
 
 def require_bytes(answer: Any) -> Any:
@@ -146,18 +131,16 @@ WORLD_ERRORS = (OSError,)
 
 
 class GuardedPlatform:
-    """Passes everything on to the platform that `claim` brings; its methods are called as this module says."""
+    """Passes everything on to the platform that `claim` provides; `CALLS` wraps its methods."""
 
-    def __init__(self, platform: Any, claim: Claim) -> None:
+    def __init__(self, platform: Platform, claim: Claim) -> None:
         self._platform, self._claim = platform, claim
-        if not claim.built_in:  # a property of a stranger may say something else, or fail, when it is read again
-            self.__dict__.update({name: _get_declared(platform, name) for name in DEFAULT_DECLARATION})
+        if not claim.built_in:  # a third party's property may change, or fail, when it is read again
+            self.__dict__.update({name: getattr(platform, name) for name in DECLARED_NAMES})
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name not in CALLS:
-            return _get_declared(self.__dict__["_platform"], name)
-        if name in OPTIONAL_CALLS and not callable(further := getattr(self._platform, name)):
-            return further  # None, as a rule: it has none after all
+            return getattr(self.__dict__["_platform"], name)
         method = functools.partial(_call_method, self._platform, name)
         return functools.partial(CALLS[name], self._claim, name, method)
 
@@ -166,25 +149,13 @@ class GuardedPlatform:
 
 
 def has_method(platform: Any, method: str) -> bool:
-    """Whether a guarded platform really has a method."""
-    try:
-        return callable(getattr(platform._platform, method))
-    except Exception:  # a property, say, that fails
-        return False
+    """Whether the class of a guarded platform implements a method of `Platform`."""
+    return getattr(type(platform._platform), method) is not getattr(Platform, method)
 
 
-def _get_declared(platform: Any, name: str) -> Any:
-    try:
-        return getattr(platform, name)
-    except AttributeError:
-        if name not in DEFAULT_DECLARATION:
-            raise
-        return DEFAULT_DECLARATION[name]
-
-
-def _call_method(platform: Any, name: str, *given: Any, **named: Any) -> Any:
-    """Call a method; one that the platform lacks is missed here, where that is told."""
-    return getattr(platform, name)(*given, **named)
+def _call_method(platform: Platform, name: str, *args: Any, **kwargs: Any) -> Any:
+    """Look a method up and call it: within the guard, since a property may fail."""
+    return getattr(platform, name)(*args, **kwargs)
 
 
 def _call_pure(claim: Claim, name: str, method: Method, *given: Any, answer: Method) -> Any:
@@ -272,7 +243,7 @@ def _with_validators(call: Method, **kinds: Method) -> dict[str, Method]:
     return {name: functools.partial(call, answer=kind) for name, kind in kinds.items()}
 
 
-OPTIONAL_CALLS: Mapping[str, Method] = {
+CALLS: Mapping[str, Method] = {
     **_with_validators(_call_pure, defaults=require_defaults, derive_defaults=require_defaults),
     **_with_validators(
         _call_pure, container_plugins=require_texts, describe_reference=require_texts, read_submitted_spec=require_bytes
@@ -280,9 +251,6 @@ OPTIONAL_CALLS: Mapping[str, Method] = {
     **_with_validators(_call_engine, remove_outputs=require_byte_count, find_uploaded=require_sources),
     "prepare": _call_lines,
     "query_settings": _call_query_settings,
-}
-CALLS: Mapping[str, Method] = {
-    **OPTIONAL_CALLS,
     **_with_validators(_call_pure, render=require_plan),
     **_with_validators(_call_engine, find=require_reference_or_none, status=require_status, outputs=require_outputs),
     **_with_validators(_call_engine, cancel=accept_anything, download=accept_anything, register=require_registered),

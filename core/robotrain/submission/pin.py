@@ -247,11 +247,8 @@ def query_platform_settings(prepared: PreparedJob) -> tuple[PreparedJob, list[Pr
     stays; what the platform has against its own answers is told as its `check` tells it.
     """
     platform, settings = prepared.platform, prepared.settings
-    ask = getattr(platform, "query_settings", None)
-    if ask is None:
-        return prepared, []
     try:
-        answers = dict(ask(prepared.job, settings))
+        answers = dict(platform.query_settings(prepared.job, settings))
     except Rejected as rejected:
         return prepared, list(rejected.problems)
     except Exception as error:  # whatever a platform raises
@@ -292,13 +289,11 @@ class PlatformSettingsQuery:
     def __init__(self, prepared: PreparedJob) -> None:
         self._answer: tuple[PreparedJob, list[Problem]] = (prepared, [])
         self._thread = threading.Thread(target=self._run_query, daemon=True)
-        if hasattr(prepared.platform, "query_settings"):
-            self._thread.start()
+        self._thread.start()
 
     def wait_for_answer(self) -> tuple[PreparedJob, list[Problem]]:
         """What `asked` answers, waited for."""
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._thread.join()
         return self._answer
 
     def _run_query(self) -> None:

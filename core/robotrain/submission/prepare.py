@@ -118,7 +118,7 @@ def prepare_job(
     """
     kinds = plugins.source_kinds()
     resolution = resolve_job(request, workload, platform, kinds)
-    spare = getattr(platform, "prepare_ignores", ()) if assets_only else ()
+    spare = platform.prepare_ignores if assets_only else ()
     problems = [*earlier_problems, *(one for one in resolution.problems if one.code not in spare)]
     checked = [
         one for one in check_job(resolution, workload, platform, kinds, plugins.platforms) if one.code not in spare
@@ -154,5 +154,4 @@ def collect_container_plugins(
     for place in targets.list_targets(job, workload, kinds, platform.capabilities):
         if place.kind.target:
             found[f"target.{place.kind.name}"] = place.kind.target
-    add = getattr(platform, "container_plugins", None)
-    return found | (dict(add(job, settings)) if add else {})
+    return found | dict(platform.container_plugins(job, settings))

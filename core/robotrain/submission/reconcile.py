@@ -11,7 +11,7 @@ import dataclasses
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from robotrain import redaction
 from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion, Unanswered
@@ -25,10 +25,9 @@ if TYPE_CHECKING:
     from robotrain.model.run import Reference
 
 
-def measure_outputs(record: RunRecord, platform: Any) -> int | None:
+def measure_outputs(record: RunRecord, platform: Platform) -> int | None:
     """The bytes that removing a run would free; None when its platform keeps its files to itself. Raises Rejected."""
-    forget = getattr(platform, "remove_outputs", None)
-    return forget(record.reference, dry_run=True) if forget else None
+    return platform.remove_outputs(record.reference, dry_run=True)
 
 
 def remove_run(record: RunRecord, platform: Platform) -> int | None:
@@ -44,8 +43,7 @@ def remove_run(record: RunRecord, platform: Platform) -> int | None:
         if not status.finished:
             title = f"{record.run} is {status.state}, so it is left alone"
             raise Rejected([Problem(code="run-goes-on", stage=Stage.SUBMIT, title=title)])
-        forget = getattr(platform, "remove_outputs", None)
-        freed = forget(record.reference) if forget else None
+        freed = platform.remove_outputs(record.reference)
     remove_record(record.run)
     return freed
 

@@ -145,9 +145,8 @@ def _render_and_preflight(prepared: PreparedJob, attempt: int, report: ReportPro
 
 def _list_uploaded(prepared: PreparedJob, attempt: int) -> Collection[JobSource]:
     """The sources that the platform has as they were pinned; none where it does not tell."""
-    holds = getattr(prepared.platform, "find_uploaded", None)
     try:
-        return list(holds(prepared.render_plan(attempt))) if holds else ()
+        return list(prepared.platform.find_uploaded(prepared.render_plan(attempt)))
     except Exception:  # what is missing is told all the same
         return ()
 

@@ -207,8 +207,8 @@ class ObservationTests(PlatformTestBase):
         if bench.platform.capabilities.feature("register_model"):
             with pytest.raises(Rejected):
                 bench.platform.register(run.reference, "kit-model", None)
-        if shown := getattr(bench.platform, "describe_reference", None):
-            assert all(isinstance(part, str) for pair in dict(shown(run.reference)).items() for part in pair)
+        shown = bench.platform.describe_reference(run.reference)
+        assert all(isinstance(part, str) for pair in shown.items() for part in pair)
 
     def test_checkpoint_is_downloaded(self, bench: Bench, tmp_path: Path) -> None:
         """`outputs` names it with its step, and `bring` copies all of it to a folder of its own."""

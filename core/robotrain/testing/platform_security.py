@@ -225,8 +225,7 @@ class SecretTests(PlatformTestBase):
     def test_run_output_holds_no_secret(self, bench: Bench) -> None:
         """An address that is signed, as its engine may give it out, is shown and kept: it is told without that."""
         run = bench.submit_job()
-        shown = getattr(bench.platform, "describe_reference", None)
-        said = [text for pair in (shown(run.reference).items() if shown else ()) for text in pair]
+        said = [text for pair in bench.platform.describe_reference(run.reference).items() for text in pair]
         said += [one.uri for one in bench.platform.outputs(run.reference)]
         assert [redact(text) for text in said if holds_secret(text)] == []
         assert HIDDEN not in bench.platform.status(run.reference).reason

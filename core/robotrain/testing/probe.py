@@ -12,6 +12,7 @@ from robotrain_runtime.contract.document import Placement, RoleName, format_docu
 from robotrain.model.capabilities import ANY, YES, Capabilities, Support
 from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan, make_job_document
+from robotrain.model.platform import Platform
 from robotrain.model.workload import Role, Workload
 from robotrain.plugins.hookspecs import hook
 
@@ -38,18 +39,13 @@ class EverySource(Mapping[tuple[str, str], Support]):
         return 0
 
 
-class ProbePlatform:
+class ProbePlatform(Platform):
     """A platform whose plan is the document alone."""
 
     name = PROBE_NAME
     summary = "shows what would reach the container"
     settings = NoOptions
     capabilities = Capabilities(sources=EverySource(), workloads={ANY: YES}, features={"several_datasets": YES})
-    option_hints: Mapping[str, str] = {}
-
-    def check(self, job: Job, settings: object) -> Iterable[Any]:
-        """It has nothing against any job."""
-        return ()
 
     def render(
         self, job: Job, settings: object, run: str, payload: Payload, container_plugins: Mapping[str, str]

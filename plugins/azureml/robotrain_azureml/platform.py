@@ -5,6 +5,7 @@ from __future__ import annotations  # the types below are for readers and checke
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from robotrain.model.platform import Platform
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_azureml.capabilities import CAPABILITIES, OPTION_HINTS
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
     from robotrain.model.health import HealthCheck
     from robotrain.model.job import Job
     from robotrain.model.plan import Payload, Plan
-    from robotrain.model.platform import Platform, PlatformDefault
+    from robotrain.model.platform import PlatformDefault
     from robotrain.model.run import Output, Reference, Status
     from robotrain_runtime.contract.document import JobSource
     from robotrain_runtime.contract.event import Registered
 
 
-class AzureMLPlatform:
+class AzureMLPlatform(Platform):
     """Runs a job as a command job of a workspace, on a compute that is attached to it."""
 
     name = "azureml"
@@ -31,6 +32,7 @@ class AzureMLPlatform:
     settings: type = AzureMLSettings
     capabilities = CAPABILITIES
     option_hints = OPTION_HINTS
+    can_prepare = True
     prepare_ignores = ("source-missing", "azureml-compute-missing")
 
     def derive_defaults(self, job: Job, settings: AzureMLSettings) -> Mapping[str, PlatformDefault]:

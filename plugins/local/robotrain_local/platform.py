@@ -1,10 +1,11 @@
-"""The local platform, as the entry point `platform.local` names it. What acts is imported when it is asked for."""
+"""The local platform and its hooks. The methods import what they need when they are called."""
 
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from robotrain.model.platform import Platform
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_local.capabilities import CAPABILITIES, OPTION_HINTS
@@ -17,12 +18,11 @@ if TYPE_CHECKING:
     from robotrain.model.health import HealthCheck
     from robotrain.model.job import Job
     from robotrain.model.plan import Payload, Plan
-    from robotrain.model.platform import Platform
     from robotrain.model.run import Output, Reference, Status
     from robotrain_runtime.contract.event import Registered
 
 
-class LocalPlatform:
+class LocalPlatform(Platform):
     """Runs a job as a background process of this machine."""
 
     name = "local"
@@ -32,7 +32,7 @@ class LocalPlatform:
     option_hints = OPTION_HINTS
 
     def check(self, job: Job, settings: LocalSettings) -> Iterable[Problem]:
-        """Its own rules: a tracking address that can be kept in a record, and settings that go together."""
+        """Check the tracking URI and the PyTorch build."""
         from robotrain_local import errors
 
         yield from errors.check_tracking_uri(settings.tracking_uri or "")
@@ -41,61 +41,61 @@ class LocalPlatform:
     def render(
         self, job: Job, settings: LocalSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]
     ) -> Plan:
-        """The process, the job document and the payload; pure."""
+        """Return the plan of a process; pure."""
         from robotrain_local import render
 
         return render.render_plan(job, settings, run, payload, container_plugins)
 
     def preflight(self, plan: Plan) -> Iterable[Problem]:
-        """The runtime's own preflight, on this machine, and a look at the run's folder."""
+        """Run the runtime's preflight on this machine and check the run's folder."""
         from robotrain_local import preflight
 
         return preflight.run_preflight(plan)
 
     def submit(self, plan: Plan) -> Reference:
-        """Start the process; it outlives the terminal. Raises Rejected."""
+        """Start the process, which outlives the terminal. Raise Rejected if it cannot start."""
         from robotrain_local import submit
 
         return submit.submit_plan(plan)
 
     def find(self, plan: Plan) -> Reference | None:
-        """The run that an earlier submit of this very plan began. Raises Rejected."""
+        """Return the run that an earlier submit of this plan started. Raise Rejected if the folder cannot be read."""
         from robotrain_local import submit
 
         return submit.find_run(plan)
 
     def status(self, reference: Reference) -> Status:
-        """How the run is. Raises RunGone when its folder is gone."""
+        """Return the run's status. Raise RunGone if its folder is gone."""
         from robotrain_local import observe
 
         return observe.read_status(observe.find_run_folder(reference))
 
     def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
-        """What the log holds now, or its last lines, or everything up to the run's end. Raises RunGone."""
-        from robotrain_local import spec as files
+        """Yield the log so far, its last lines, or all of it until the run ends. Raise RunGone if its folder is gone."""
+        from robotrain_local import spec
 
-        return self._read_lines(reference, files.LOG_FILE, follow, tail)
+        return self._read_lines(reference, spec.LOG_FILE, follow, tail)
 
     def events(self, reference: Reference, follow: bool) -> Iterator[str]:
-        """The event lines of the log alone; however much the run printed beside them is not read. Raises RunGone."""
+        """Yield the event lines only, without reading the rest of the log. Raise RunGone if its folder is gone."""
         from robotrain.run_folder.log import EVENTS_FILE
 
         return self._read_lines(reference, EVENTS_FILE, follow)
 
     def remove_outputs(self, reference: Reference, dry_run: bool = False) -> int:
-        """Remove what the run left here; the bytes that frees. dry_run: only count. Raises RunGone."""
+        """Remove the run's folder unless `dry_run` is set. Return the bytes freed. Raise RunGone if it is gone."""
         from robotrain_local import observe, outputs
 
         return outputs.remove_run(observe.find_run_folder(reference), dry_run)
 
     def cancel(self, reference: Reference) -> None:
-        """Stop the run and return when it has ended. Raises RunGone, and Rejected when it runs on another machine."""
+        """Stop the run and wait for its end. Raise RunGone, or Rejected if it runs on another machine."""
         from robotrain_local import observe
 
         observe.cancel_run(observe.find_run_folder(reference))
 
     def outputs(self, reference: Reference) -> Iterable[Output]:
-        """Its complete checkpoints, then other files. Raises RunGone."""
+        """Return the complete checkpoints, then the other files. Raise RunGone if its folder is gone."""
         from robotrain.run_folder import outputs
 
         from robotrain_local import observe
@@ -103,13 +103,13 @@ class LocalPlatform:
         return outputs.list_outputs(observe.find_run_folder(reference))
 
     def download(self, reference: Reference, output: Output, to: Path) -> None:
-        """Copy one output, whole. Raises Rejected."""
+        """Copy one output atomically. Raise Rejected if it cannot be copied."""
         from robotrain.run_folder import outputs
 
         outputs.download_output(output, to)
 
     def register(self, reference: Reference, name: str, step: int | None) -> Registered:
-        """Make a checkpoint a version of a model, in the registry at the run's tracking address. Raises Rejected."""
+        """Register a checkpoint as a model version at the run's tracking URI. Raise Rejected if that fails."""
         from robotrain_local import observe, outputs
 
         return outputs.register_model(observe.find_run_folder(reference), name, step)
@@ -127,13 +127,13 @@ class LocalPlatform:
 
 @hook
 def robotrain_platforms() -> Iterable[Platform]:
-    """This platform."""
+    """Return this platform."""
     return (LocalPlatform(),)
 
 
 @hook
 def robotrain_health() -> Iterable[HealthCheck]:
-    """What `robotrain doctor` looks at."""
+    """Return the health checks of `robotrain doctor`."""
     from robotrain_local import doctor
 
     return doctor.list_health_checks()

@@ -5,6 +5,7 @@ from __future__ import annotations  # the types below are for readers and checke
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from robotrain.model.platform import Platform
 from robotrain.plugins.hookspecs import hook
 
 from robotrain_osmo.capabilities import CAPABILITIES, OPTION_HINTS
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
     from robotrain.model.health import HealthCheck
     from robotrain.model.job import Job
     from robotrain.model.plan import Payload, Plan
-    from robotrain.model.platform import Platform, PlatformDefault
+    from robotrain.model.platform import PlatformDefault
     from robotrain.model.run import Output, Reference, Status
     from robotrain_runtime.contract.document import JobSource
     from robotrain_runtime.contract.event import Registered
 
 
-class OsmoPlatform:
+class OsmoPlatform(Platform):
     """Runs a job as a workflow of one task, through the user's own `osmo` command."""
 
     name = "osmo"
@@ -31,6 +32,7 @@ class OsmoPlatform:
     settings: type = OsmoSettings
     capabilities = CAPABILITIES
     option_hints = OPTION_HINTS
+    can_prepare = True
 
     def defaults(self, settings: OsmoSettings) -> Mapping[str, PlatformDefault]:
         """Without shared memory, data is loaded in one process."""

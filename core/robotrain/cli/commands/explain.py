@@ -71,15 +71,11 @@ def _list_values(prepared: "PreparedJob") -> Iterator[dict[str, Any]]:
     from robotrain.config.request import PLATFORM_LAYER, Origin
 
     platform = prepared.platform
-    tell = getattr(platform, "derive_defaults", None)
-    told = dict(tell(prepared.job, prepared.settings)) if tell else {}
+    derived = platform.derive_defaults(prepared.job, prepared.settings)
     for row in prepared.values:
-        if row["value"] is None and (one := told.get(row["name"])):
-            yield {
-                **row,
-                "value": one.value or None,
-                "origin": str(Origin(PLATFORM_LAYER, f"{platform.name}: {one.why}")),
-            }
+        if row["value"] is None and (default := derived.get(row["name"])):
+            origin = str(Origin(PLATFORM_LAYER, f"{platform.name}: {default.why}"))
+            yield {**row, "value": default.value or None, "origin": origin}
         else:
             yield dict(row)
 

@@ -245,7 +245,7 @@ def check_asset_options(platform: Platform, options: dict[str, Any]) -> None:
     from robotrain.errors import raise_if_any
 
     found = []
-    if options.get("assets_only") and not hasattr(platform, "prepare"):
+    if options.get("assets_only") and not platform.can_prepare:
         found.append(_nothing_to_prepare_problem(platform.name))
     if options.get("save_spec"):
         found += _check_spec_path(Path(options["save_spec"]))
@@ -274,8 +274,7 @@ def save_spec(record: RunRecord, platform: Platform, to: Path) -> list[Problem]:
 
     try:
         plan = plans.read_stored_plan(record.run).plan
-        sent = getattr(platform, "read_submitted_spec", None)
-        content = sent(plan, record.reference) if sent else plan.files[plan.spec]
+        content = platform.read_submitted_spec(plan, record.reference)
         to.parent.mkdir(parents=True, exist_ok=True)
         if to.exists():  # it was not, when it was asked for
             return [_spec_not_saved_problem(record, to, "Something of that name is there by now.")]

@@ -106,11 +106,8 @@ def list_native_names(record: RunRecord, platform: Platform) -> Iterator[tuple[s
     """What its platform calls it there, each with its name."""
     from robotrain.redaction import redact_if_secret
 
-    shown = getattr(platform, "describe_reference", None)
-    yield from (
-        (redact_if_secret(name), redact_if_secret(text))
-        for name, text in (shown(record.reference).items() if shown else ())
-    )
+    shown = platform.describe_reference(record.reference)
+    yield from ((redact_if_secret(name), redact_if_secret(text)) for name, text in shown.items())
 
 
 def is_machine_gone(platform: Platform, status: Status) -> bool:

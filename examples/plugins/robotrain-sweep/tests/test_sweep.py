@@ -20,6 +20,7 @@ from typing import Annotated
 from robotrain.model.capabilities import ANY, YES, Capabilities
 from robotrain.plugins.hookspecs import hook
 from robotrain.model.plan import Plan
+from robotrain.model.platform import Platform
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.model.run import Status
 from robotrain_runtime.contract.event import Metrics, format_event
@@ -32,7 +33,7 @@ class Settings:
     asleep: Annotated[bool, Param(help="whether runs never end")] = False
 
 
-class Pluto:
+class Pluto(Platform):
     name, summary, settings, option_hints = "pluto", "far away", Settings, {}
     capabilities = Capabilities(sources={("dataset", ANY): YES, ("dataset", "local_path"): YES}, workloads={ANY: YES})
 
