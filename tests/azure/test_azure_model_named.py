@@ -38,7 +38,7 @@ def test_a_short_name_means_the_workspace_of_the_job_and_a_full_one_its_own(uri,
 @pytest.mark.parametrize(
     ("uri", "here", "why", "instead"),
     [
-        ("azureml:act:7", None, "tracked in none", container.FULL_NAME.format(name="act", version="7")),
+        ("azureml:act:7", None, "no workspace", container.FULL_NAME.format(name="act", version="7")),
         ("azureml://registries/r/models/act/versions/7", HERE, "a registry", "azureml:act:7"),
         ("azureml://locations/l/workspaces/w/models/act/versions/7", HERE, "its region", "azureml:act:7"),
         (
@@ -47,7 +47,7 @@ def test_a_short_name_means_the_workspace_of_the_job_and_a_full_one_its_own(uri,
             "a registry",
             container.FULL_NAME.format(name="act", version="7"),
         ),
-        ("models:/act/7", HERE, "names no version", ""),
+        ("models:/act/7", HERE, "not a version", ""),
     ],
 )
 def test_one_that_cannot_be_looked_up_says_why_and_what_to_type(uri, here, why, instead):

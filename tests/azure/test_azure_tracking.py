@@ -248,7 +248,7 @@ def test_who_may_not_sign_in_is_told_and_the_run_goes_on(started, azure, monkeyp
     monkeypatch.setenv("AZURE_FEDERATED_TOKEN_FILE", str(tmp_path / "token"))
     (told,) = started().end()
     assert told.startswith(
-        "the run is not tracked, or only in part: the Azure ML workspace robots-ml cannot be looked at"
+        "the run is not tracked, or only in part: the Azure ML workspace robots-ml cannot be read"
     )
     assert "AADSTS700213" in told
 

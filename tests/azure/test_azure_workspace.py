@@ -45,29 +45,27 @@ def test_the_workspace_says_itself_where_runs_are_tracked(there):
 def test_a_missing_workspace_stops_a_submit_and_names_its_flag(there):
     (problem,) = preflight_checks.check_workspace(Workspace(SUBSCRIPTION, GROUP, "other"))
     assert (problem.severity, problem.code, problem.where) == ("error", "azure-workspace-missing", "--workspace-name")
-    assert problem.title == (
-        f"there is no Azure ML workspace other in the resource group {GROUP} of the subscription {SUBSCRIPTION}"
-    )
+    assert all(name in problem.title for name in ("workspace other", GROUP, SUBSCRIPTION))
     assert problem.suggestions[0].text.startswith("az resource list --resource-type Microsoft.MachineLearningServices")
 
 
 def test_a_missing_group_is_told_as_that(there):
     (problem,) = preflight_checks.check_workspace(Workspace(SUBSCRIPTION, "nowhere", "robots-ml"))
     assert (problem.severity, problem.where, problem.given) == ("error", "--resource-group", "nowhere")
-    assert problem.title == f"there is no resource group nowhere of the subscription {SUBSCRIPTION}"
+    assert "no resource group nowhere" in problem.title
 
 
 def test_a_subscription_of_another_tenant_is_no_missing_workspace(there):
     elsewhere = "bbbbbbbb-0000-0000-0000-000000000001"
     (problem,) = preflight_checks.check_workspace(Workspace(elsewhere, GROUP, "robots-ml"))
     assert (problem.severity, problem.suggestions[0].text) == ("warning", "az login --tenant TENANT-ID")
-    assert f"who is signed in sees no subscription {elsewhere}" in problem.why
+    assert elsewhere in problem.why
 
 
 def test_a_missing_workspace_fails_the_run_before_it_begins_and_tracking_with_a_sentence(there):
     gone = Workspace(SUBSCRIPTION, GROUP, "other")
     assert looked(gone) == [("configuration", "tracking-refused")]
-    with pytest.raises(OSError, match="there is no Azure ML workspace other"):
+    with pytest.raises(OSError, match="no Azure ML workspace other"):
         container.address(gone.tracking_uri)
 
 
@@ -79,13 +77,13 @@ def test_one_who_may_not_look_is_told_which_role_and_how_to_get_it(there):
     assert [way.text for way in problem.suggestions] == [line]
     (finding,) = container.look(HERE.tracking_uri)
     assert (finding.fault, finding.ways) == ("configuration", (line,))
-    assert finding.title == f"Azure does not let object id {OBJECT} use the workspace robots-ml"
+    assert OBJECT in finding.title and "robots-ml" in finding.title
 
 
 def test_one_who_may_look_and_not_write_is_told_before_the_run(there):
     there.manager.there.granted = [LOOKING]
     (finding,) = container.look(HERE.tracking_uri)
-    assert "may not write runs there" in finding.title
+    assert "not write runs there" in finding.title
     assert finding.ways[0].startswith(f'az role assignment create --assignee {CLIENT} --role "AzureML Data Scientist"')
 
 

@@ -72,9 +72,9 @@ class Observed:
         if output == EVALUATED.folder:
             self.record(EVALUATED)
 
-    def becomes(self, *words: str) -> "Observed":
-        for word in words:
-            self.job.state(word)
+    def set_native_state(self, *states: str) -> "Observed":
+        for state in states:
+            self.job.state(state)
         return self
 
     def fails(self, message: str, code: str = "UserError") -> "Observed":

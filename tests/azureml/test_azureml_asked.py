@@ -80,7 +80,7 @@ def test_who_may_not_look_at_computes_is_told_that_and_what_comes_of_it(azureml,
     problem = warned(said)
     assert (problem.code, problem.where, problem.given) == ("azureml-unchecked", "--compute", COMPUTE)
     assert problem.title.endswith("it counts as a Kubernetes one and the job names no identity")
-    ways = [way.text for way in problem.instead]
+    ways = [way.text for way in problem.suggestions]
     assert ways[:2] == ["--compute-kind managed", "--workload-identity CLIENT-ID"]
     assert ways[2].startswith(f"az role assignment create --assignee {OBJECT} ")
     assert warned(said, compute_kind="kubernetes").title.endswith("may not be looked at: the job names no identity")

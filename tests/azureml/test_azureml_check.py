@@ -514,7 +514,7 @@ class TestVariables:
         found = one("azureml-variable-too-long", self.addresses("é", 40))
         assert (found.where, found.stage) == ("--blob-url", Stage.CHECK)
         assert "131072" in found.title
-        assert ways(found) == ["fewer --blob-url, or shorter ones", "--dataset-asset azureml:NAME:VERSION"]
+        assert ways(found) == ["use fewer or shorter --blob-url values", "--dataset-asset azureml:NAME:VERSION"]
         assert codes(self.addresses("e", 40)) == set()
 
     def test_the_limit_is_that_of_the_kernel(self) -> None:

@@ -68,7 +68,7 @@ def test_a_sign_in_that_ran_out_says_how_to_sign_in(run, ask, monkeypatch):
     with pytest.raises(Rejected) as raised:
         ask(run)
     found = problem(raised)
-    assert (found.code, found.instead[0].text) == ("azureml-signed-out", "az login")
+    assert (found.code, found.suggestions[0].text) == ("azureml-signed-out", "az login")
     assert not raised.value.transient
     assert "of yesterday" not in str(found)
 
@@ -90,7 +90,7 @@ def test_whoever_may_not_is_told_the_role(run, ask):
         ask(run)
     found = problem(raised)
     assert found.code == "azureml-not-allowed"
-    assert f'az role assignment create --assignee {OBJECT} --role "AzureML Data Scientist"' in found.instead[0].text
+    assert f'az role assignment create --assignee {OBJECT} --role "AzureML Data Scientist"' in found.suggestions[0].text
 
 
 @pytest.mark.parametrize("ask", [ASKS[name] for name in QUICK], ids=QUICK)
@@ -106,7 +106,7 @@ def test_a_bad_moment_that_lasts_is_told(run, status, code):
     with pytest.raises(Rejected) as raised:
         run.status()
     found = problem(raised)
-    assert (found.code, found.instead[0].text) == ("azureml-unreachable", "try again later")
+    assert (found.code, found.suggestions[0].text) == ("azureml-unreachable", "try again later")
     assert raised.value.transient
     assert f"HTTP {status}" in found.why
 

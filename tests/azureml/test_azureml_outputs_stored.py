@@ -20,7 +20,7 @@ def stored(azureml_stored: Workspace) -> Workspace:
 
 
 def test_a_log_is_read_by_ranges(stored):
-    run = Observed(stored).becomes("Running")
+    run = Observed(stored).set_native_state("Running")
     assert run.logs() == []
     lines = [f"line {number} \u20ac" for number in range(20_000)]
     run.say(*lines)
@@ -28,14 +28,14 @@ def test_a_log_is_read_by_ranges(stored):
     assert run.logs(tail=3) == lines[-3:]
     following = AzureMLPlatform().logs(run.reference, True, 1)
     assert next(following) == lines[-1]
-    run.say("more").becomes("Completed")
+    run.say("more").set_native_state("Completed")
     assert list(following) == ["more"]
 
 
 def test_a_checkpoint_is_listed_and_brought_whole(stored, tmp_path):
     run = Observed(stored)
     run.left(400)
-    run.becomes("Running", "Completed")
+    run.set_native_state("Running", "Completed")
     (one,) = (output for output in run.outputs() if output.step == 400)
     assert one.uri.endswith(f"/datastores/workspaceblobstore/paths/{OUTPUT}/000400")
     AzureMLPlatform().download(run.reference, one, tmp_path / "000400")
@@ -47,7 +47,7 @@ def test_one_that_was_published_elsewhere_is_brought_with_robotrains_own_transfe
     stored.store.put("elsewhere", {f"pusht/000200/{name}": content for name, content in sealed(200).items()})
     run = Observed(stored, publishes=place)
     run.tell(Published(step=200, to=f"{place}/000200"))
-    run.becomes("Running", "Completed")
+    run.set_native_state("Running", "Completed")
     (one,) = (output for output in run.outputs() if output.step == 200)
     AzureMLPlatform().download(run.reference, one, tmp_path / "000200")
     assert checkpoint.validate_checkpoint(tmp_path / "000200") == ""

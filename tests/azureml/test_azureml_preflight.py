@@ -41,7 +41,7 @@ def the(code: str, wanted):
 
 
 def ways(problem) -> list[str]:
-    return [way.text for way in problem.instead]
+    return [way.text for way in problem.suggestions]
 
 
 def test_a_job_that_lacks_nothing_is_let_pass_and_nothing_is_changed(there):
@@ -142,7 +142,7 @@ def test_a_workspace_that_has_a_bad_moment_does_not_keep_the_rest_from_being_loo
 def test_a_compute_that_is_not_there_is_offered_those_that_are(there):
     there.kubernetes("k8s-other")
     problem = the("azureml-compute-missing", planned(there, compute="k8s-robot-dev-01"))
-    assert problem.instead[0] == (f"--compute {COMPUTE}", f"there are {COMPUTE}, k8s-other")
+    assert problem.suggestions[0] == (f"--compute {COMPUTE}", f"there are {COMPUTE}, k8s-other")
 
 
 @pytest.mark.slow
@@ -316,7 +316,7 @@ def test_whoever_is_not_signed_in_hears_one_sentence(rehearsed, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
     answer = rehearsed("--compute", COMPUTE)
     assert answer.exit_code == 4
-    assert answer.stderr.count("nobody is signed in to Azure here") == 1
+    assert answer.stderr.count("you are not signed in to Azure") == 1
     assert answer.stderr.count("[azureml-signed-out]") == 1
 
 

@@ -48,7 +48,7 @@ def codes(problems):
 
 
 def ways(problem):
-    return [way.text for way in problem.instead]
+    return [way.text for way in problem.suggestions]
 
 
 def test_nothing_is_said_of_a_compute_that_fits():
@@ -204,7 +204,7 @@ class Usages:
     def __init__(self, *rows) -> None:
         self.rows = rows
 
-    def all(self, path: str, version: str):
+    def list_all(self, path: str, version: str):
         assert path.endswith("/locations/westeurope/usages")
         return iter(self.rows)
 

@@ -34,8 +34,8 @@ def test_a_datastore_that_is_not_there_is_offered_those_that_are(there):
     there.datastore("more", "more")
     [problem] = look(there, datastore="workspaceblobstor")
     assert (problem.code, problem.where) == ("azureml-datastore-missing", "--datastore")
-    assert problem.instead[0].text == "--datastore workspaceblobstore"
-    assert "more" in problem.instead[0].remark
+    assert problem.suggestions[0].text == "--datastore workspaceblobstore"
+    assert "more" in problem.suggestions[0].remark
 
 
 @pytest.mark.slow

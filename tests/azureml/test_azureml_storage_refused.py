@@ -19,17 +19,17 @@ def told(status: int, code: str, signed: bool = False):
 
 def test_a_role_is_given_to_who_is_signed_in(azureml):
     problem = told(403, "AuthorizationPermissionMismatch")
-    assert problem.instead[0].text.startswith(f"az role assignment create --assignee {OBJECT} ")
+    assert problem.suggestions[0].text.startswith(f"az role assignment create --assignee {OBJECT} ")
 
 
 def test_a_role_is_given_to_a_placeholder_where_the_sign_in_does_not_say_who(azureml, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
-    assert f"--assignee {UNKNOWN_OBJECT_ID} " in told(403, "AuthorizationPermissionMismatch").instead[0].text
+    assert f"--assignee {UNKNOWN_OBJECT_ID} " in told(403, "AuthorizationPermissionMismatch").suggestions[0].text
 
 
 def test_no_role_is_named_where_a_signature_was_not_let_in():
     problem = told(403, "AuthorizationFailure", signed=True)
-    assert [way.text for way in problem.instead] == ["a network that its rules let in, where it takes some alone"]
+    assert [way.text for way in problem.suggestions] == ["a network that its rules let in, where it takes some alone"]
 
 
 @pytest.mark.slow

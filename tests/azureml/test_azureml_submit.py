@@ -42,7 +42,7 @@ def test_a_job_is_made_with_its_code_and_its_environment(azureml, tmp_path, monk
     }
     assert job.body["codeId"] == reference["code"]
     assert not list(tmp_path.glob("robotrain-*"))
-    assert capsys.readouterr().stderr == f"environment {ENVIRONMENT}:{VERSION} was registered with {IMAGE}\n"
+    assert capsys.readouterr().err == f"environment {ENVIRONMENT}:{VERSION} was registered with {IMAGE}\n"
     assert len(azureml.sign_in.requests) == 2  # one sign-in, for all that was asked
     assert AzureMLPlatform().find(wanted) == reference
 
@@ -101,7 +101,7 @@ def test_an_environment_of_the_same_image_is_used(azureml, capsys):
     azureml.environment(ENVIRONMENT, VERSION, IMAGE)
     AzureMLPlatform().submit(sendable(azureml))
     assert asked(azureml, AT) == [f"GET {AT}"]
-    assert capsys.readouterr().stderr == ""
+    assert capsys.readouterr().err == ""
 
 
 def test_an_environment_of_another_image_stops_everything_before_it_is_sent(azureml):

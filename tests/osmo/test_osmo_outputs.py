@@ -185,7 +185,7 @@ def test_a_download_that_brings_nothing_is_no_success(copied, sealed, tmp_path):
 def test_a_byte_that_is_not_what_was_saved_is_no_success(copied, sealed, tmp_path):
     copied.osmo.put(f"{STORAGE}/000400", sealed | {"pretrained_model/model.safetensors": b"Weights"})
     (one,) = copied.set_status("COMPLETED", exit_code=0).outputs()
-    with pytest.raises(Rejected, match="did not come as it was saved"):
+    with pytest.raises(Rejected, match="was damaged"):
         OsmoPlatform().download(copied.reference, one, tmp_path / "000400")
     assert [path.name for path in tmp_path.glob("*000400*")] == []
 

@@ -48,4 +48,4 @@ def test_whoever_is_not_signed_in_here_is_told_how_to_be_and_not_how_the_job_is(
 def test_of_many_that_cannot_be_read_the_first_are_told(told):
     said = told(*(word for day in range(6) for word in ("--blob-url", f"nowhere/day{day}")))
     assert said.count("[source-unreachable]") == 4
-    assert "3 more sources cannot be looked at from here" in said
+    assert "3 more sources cannot be checked" in said

@@ -1,7 +1,4 @@
-"""A client of Azure's resource manager. Needs azure-identity, imported with the first request.
-
-Needs azure-identity, which is imported when something is asked.
-"""
+"""A client of Azure's resource manager. It needs azure-identity, which is imported with the first request."""
 
 import importlib
 import json
@@ -17,7 +14,7 @@ from robotrain_azure.credential import EXPIRED_TOKEN_CODES, NOT_SIGNED_IN
 from robotrain_azure.workspace import get_cloud
 
 SIGNED_OUT, UNREACHABLE = "not-signed-in", "unreachable"
-"""The codes of what went wrong before there was an answer."""
+"""`ArmError.code` of a request that got no answer."""
 TRANSIENT_STATUSES = (408, 429, 500, 502, 503, 504)
 RENEWALS_VARIABLE = "MLFLOW_TRACKING_TOKEN_REFRESH_RETRIES"
 TIMEOUTS = {"connection_timeout": 5, "read_timeout": 10}
@@ -27,16 +24,19 @@ HTTPS_PORT = ":443"
 UNREACHED_PATTERN = (
     r"Failed to (?:resolve '[\w.-]+'|establish a new connection)|Unable to connect to proxy|timed out|SSLError"
 )
-"""In the texts of Azure's libraries: why there was no answer."""
+"""Why there was no answer, in the error texts of Azure's libraries."""
 SIGN_IN_REASON_PATTERN = r"AADSTS\d+: [^.\n]*|No User Assigned[\w ]* Managed Identity found[\w ]*|Identity not found"
-"""Likewise: why a sign-in was refused."""
+"""Why a sign-in was refused, in the same texts."""
 SIGN_IN_ERROR = "ClientAuthenticationError"
 NO_ANSWER_ERRORS = frozenset({"ServiceRequestError", "ServiceResponseError", "IncompleteReadError"})
-"""Of their errors."""
+"""Class names of errors in Azure's libraries."""
 
 
 class ArmError(OSError):
-    """It was not done. The text says why. status: of the answer, 0 without one. code: the service's own word."""
+    """A failed request.
+
+    `status` is the HTTP status, 0 without an answer; `code` is Azure's error code, SIGNED_OUT or UNREACHABLE.
+    """
 
     def __init__(self, message: str, status: int = 0, code: str = "") -> None:
         super().__init__(message)
@@ -45,8 +45,9 @@ class ArmError(OSError):
 
 
 class ArmClient:
-    """One who asks. patience: the seconds for which what may pass by itself is tried again. host: in place of the
-    manager's, one that takes the same tokens. Raises ArmError.
+    """A client that signs in on its own and retries transient errors for `patience` seconds. Raises ArmError.
+
+    `host` replaces the resource manager's host by another one that takes the same tokens.
     """
 
     def __init__(self, patience: float = 0.0, host: str = "") -> None:
@@ -55,28 +56,28 @@ class ArmClient:
         self._pipeline: Any = None
 
     def get(self, path: str, version: str, **query: str) -> dict[str, Any]:
-        """One resource. version: of its API."""
+        """Return one resource."""
         return self._send_with_retries("GET", self._base + path, {"api-version": version, **query})
 
     def create_or_update(self, path: str, version: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Make a resource, or change it: as it is then."""
+        """Create or update a resource and return it."""
         return self._send_with_retries("PUT", self._base + path, {"api-version": version}, body)
 
     def post(self, path: str, version: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Have something done: what it answers, empty for an answer without a body."""
+        """Run an action and return its answer; empty without a body."""
         return self._send_with_retries("POST", self._base + path, {"api-version": version}, dict(body or {}))
 
     def list_all(self, path: str, version: str, **query: str) -> Iterator[dict[str, Any]]:
-        """A list, over all its pages."""
+        """Yield the items of a list, over all pages."""
         page = self.get(path, version, **query)
         while True:
             yield from page.get("value") or ()
-            following = str(page.get("nextLink") or "")
-            if not following:
+            next_link = str(page.get("nextLink") or "")
+            if not next_link:
                 return
-            if not self._is_same_host(following):  # a token goes nowhere else
-                raise ArmError(f"the next page of {path} lies on another host")
-            page = self._send_with_retries("GET", following, {})
+            if not self._is_same_host(next_link):  # the token must not be sent elsewhere
+                raise ArmError(f"the next page of {path} is on another host")
+            page = self._send_with_retries("GET", next_link, {})
 
     def _send_with_retries(
         self, method: str, url: str, query: Mapping[str, str], body: object = None
@@ -98,28 +99,28 @@ class ArmClient:
     def _send_request(self, method: str, url: str, query: Mapping[str, str], body: object) -> dict[str, Any]:
         try:
             request = importlib.import_module("azure.core.rest").HttpRequest(method, url, params=query, json=body)
-            answer = self._get_pipeline().send_request(request, **TIMEOUTS)
+            response = self._get_pipeline().send_request(request, **TIMEOUTS)
         except ModuleNotFoundError as error:
             raise ArmError("azure-identity, which signs in to Azure, is not installed here", code=SIGNED_OUT) from error
         except Exception as error:
             raise make_no_answer_error(error, url.split("/")[2]) from error
-        if answer.status_code >= 400:
-            raise _make_refusal_error(answer.status_code, answer.text())
-        return _parse_object(answer.text())
+        if response.status_code >= 400:
+            raise _make_refusal_error(response.status_code, response.text())
+        return _parse_object(response.text())
 
     def _is_same_host(self, url: str) -> bool:
-        """Whether it is of the same host, with the port said or not."""
-        asked, own = urlsplit(url), urlsplit(self._base)
-        return asked.scheme == own.scheme and _normalize_host(asked.netloc) == _normalize_host(own.netloc)
+        """Return whether a URL has this client's host, with or without the default port."""
+        other, own = urlsplit(url), urlsplit(self._base)
+        return other.scheme == own.scheme and _normalize_host(other.netloc) == _normalize_host(own.netloc)
 
     def _get_pipeline(self) -> Any:
-        pipeline = self._pipeline  # another thread may throw it away
+        pipeline = self._pipeline  # another thread may reset it
         if pipeline is None:
             policies: Any = importlib.import_module("azure.core.pipeline.policies")
             scope = f"https://{get_cloud().manager}/.default"
-            signing = policies.BearerTokenCredentialPolicy(credential.get_shared_credential(), scope)
-            made = [policies.UserAgentPolicy("robotrain"), policies.ProxyPolicy(), signing]
-            pipeline = importlib.import_module("azure.core").PipelineClient(self._base, policies=made)
+            authentication = policies.BearerTokenCredentialPolicy(credential.get_shared_credential(), scope)
+            steps = [policies.UserAgentPolicy("robotrain"), policies.ProxyPolicy(), authentication]
+            pipeline = importlib.import_module("azure.core").PipelineClient(self._base, policies=steps)
             self._pipeline = pipeline
         return pipeline
 
@@ -129,8 +130,8 @@ def _normalize_host(netloc: str) -> str:
 
 
 def _read_max_renewals() -> int:
-    said = os.environ.get(RENEWALS_VARIABLE, "")
-    return int(said) if said.isdecimal() else 3
+    value = os.environ.get(RENEWALS_VARIABLE, "")
+    return int(value) if value.isdecimal() else 3
 
 
 def _is_transient(error: ArmError) -> bool:
@@ -138,42 +139,41 @@ def _is_transient(error: ArmError) -> bool:
 
 
 def make_no_answer_error(error: BaseException, host: str) -> ArmError:
-    """For a sign-in that failed, or a request to that host which got no answer."""
+    """Return the error for a failed sign-in, or for a request to `host` that got no answer."""
     kinds = {base.__name__ for base in type(error).__mro__}
     unreached = re.search(UNREACHED_PATTERN, str(error))
     reason = re.search(SIGN_IN_REASON_PATTERN, str(error))
     if SIGN_IN_ERROR in kinds and (reason or not unreached):
-        told = f" ({reason[0]})" if reason else ""
-        return ArmError(f"{NOT_SIGNED_IN}{told}", code=SIGNED_OUT)
-    broken = "the connection broke off" if kinds & NO_ANSWER_ERRORS else type(error).__name__
-    what = "Azure's sign-in" if SIGN_IN_ERROR in kinds else host
-    return ArmError(f"{what} cannot be reached ({unreached[0] if unreached else broken})", code=UNREACHABLE)
+        return ArmError(NOT_SIGNED_IN + (f" ({reason[0]})" if reason else ""), code=SIGNED_OUT)
+    cause = "the connection was closed" if kinds & NO_ANSWER_ERRORS else type(error).__name__
+    target = "Azure's sign-in" if SIGN_IN_ERROR in kinds else host
+    return ArmError(f"{target} cannot be reached ({unreached[0] if unreached else cause})", code=UNREACHABLE)
 
 
 def _make_refusal_error(status: int, text: str) -> ArmError:
-    """For an answer of 400 or more: with its own words."""
-    said = _parse_object(text).get("error")
-    said = said if isinstance(said, dict) else {}
-    code, words = str(said.get("code") or ""), shorten_message(str(said.get("message") or ""), status)
-    return ArmError(f"{words} (HTTP {status} {code})".replace(" )", ")"), status, code)
+    """Return the error for an answer with a status of 400 or more."""
+    body = _parse_object(text).get("error")
+    body = body if isinstance(body, dict) else {}
+    code, message = str(body.get("code") or ""), shorten_message(str(body.get("message") or ""), status)
+    return ArmError(f"{message} (HTTP {status} {code})".replace(" )", ")"), status, code)
 
 
 def _parse_object(text: str) -> dict[str, Any]:
-    """The JSON object of an answer; empty for anything else."""
+    """Return the JSON object of an answer; empty for anything else."""
     try:
-        said = json.loads(text)
+        value = json.loads(text)
     except ValueError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
 FULL_TEXT_STATUSES = (400, 409, 412, 422)
-"""Answers about what was sent: the reason may stand in any sentence. Of other answers the rest is advice of Azure's."""
+"""Statuses whose message is shown in full: the reason may be in any sentence. Others end with generic advice."""
 
 
 def shorten_message(text: str, status: int = 0) -> str:
-    """In one line, without the last full stop. status: of the answer. It may hold what must not be shown."""
-    said = " ".join(text.split())
+    """Return a message in one line, without the last full stop. It may still hold secrets."""
+    message = " ".join(text.split())
     if status not in FULL_TEXT_STATUSES:
-        said = re.split(r"(?<=\.)\s", said, maxsplit=1)[0]
-    return said.rstrip(". ") or "no reason was given"
+        message = re.split(r"(?<=\.)\s", message, maxsplit=1)[0]
+    return message.rstrip(". ") or "no reason was given"

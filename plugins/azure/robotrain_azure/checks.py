@@ -11,18 +11,18 @@ Suggestions = tuple[Suggestion, ...]
 
 
 def make_suggestions(*texts: str) -> Suggestions:
-    """Things to type, best first; empty ones are left out."""
+    """Return a suggestion for each text that is not empty."""
     return tuple(Suggestion(text) for text in texts if text)
 
 
 def make_invalid_value_problem(
     code: str, flag: str, given: str, expected: str, why: str, suggestions: Suggestions = ()
 ) -> Problem:
-    """A value that is no such thing."""
+    """Return the problem of a value that has the wrong form."""
     return Problem(
         code=code,
         stage=Stage.PARSE,
-        title=f"{flag} takes {expected}, and this is none",
+        title=f"{flag}: this is not {expected}",
         where=flag,
         given=redact(given),
         why=why,
@@ -33,7 +33,7 @@ def make_invalid_value_problem(
 def make_missing_value_problem(
     code: str, title: str, where: str, why: str, suggestions: Suggestions, given: str = ""
 ) -> Problem:
-    """Something that nobody said, and that cannot be guessed."""
+    """Return the problem of a required value that is not set."""
     return Problem(
         code=code, stage=Stage.RESOLVE, title=title, where=where, given=redact(given), why=why, suggestions=suggestions
     )
@@ -42,7 +42,7 @@ def make_missing_value_problem(
 def make_unsupported_problem(
     code: str, title: str, where: str, why: str, suggestions: Suggestions, given: str = ""
 ) -> Problem:
-    """Something that the platform, or the version of it that is there, does not do."""
+    """Return the problem of something that the platform does not support."""
     return Problem(
         code=code, stage=Stage.CHECK, title=title, where=where, given=redact(given), why=why, suggestions=suggestions
     )
@@ -51,7 +51,7 @@ def make_unsupported_problem(
 def make_warning(
     code: str, title: str, where: str, why: str, suggestions: Suggestions = (), note: bool = False
 ) -> Problem:
-    """Something that goes on all the same. note: it is only good to know."""
+    """Return a warning, or with `note` a note."""
     return Problem(
         code=code,
         stage=Stage.CHECK,
@@ -64,7 +64,7 @@ def make_warning(
 
 
 MAX_VARIABLE_BYTES = 131_072
-"""Bytes that Linux lets one variable have, with its name and the byte at its end (MAX_ARG_STRLEN)."""
+"""Linux's limit for one environment variable: name, value and the terminating zero (MAX_ARG_STRLEN)."""
 VARIABLE_FLAGS: Mapping[str, str] = {
     "BLOB_URLS": "--blob-url",
     "DATASET_ASSETS": "--dataset-asset",
@@ -73,19 +73,25 @@ VARIABLE_FLAGS: Mapping[str, str] = {
 
 
 def check_variable_sizes(code: str, variables: Mapping[str, str], suggestions: Mapping[str, str]) -> Iterator[Problem]:
-    """One with which no process of the container could be started. instead: by name, what says less there."""
+    """Check that the environment variables of the container are not too long. `suggestions`: shorter options, by
+    variable.
+    """
     for name, value in variables.items():
         size = len(f"{name}={value}\0".encode("utf-8", "surrogatepass"))
         if size > MAX_VARIABLE_BYTES:
             flag = VARIABLE_FLAGS.get(name, "")
-            title = f"the container would hold {size} bytes in {name}, and no process starts with more than {MAX_VARIABLE_BYTES}"
-            why = "Linux takes no longer one. In a list, a character that is not ASCII takes six bytes, or twelve."
+            title = f"the environment variable {name} would have {size} bytes; Linux allows {MAX_VARIABLE_BYTES}"
+            why = "No process can start with it. A character that is not ASCII takes 6 or 12 bytes."
             yield make_unsupported_problem(
-                code, title, flag, why, make_suggestions(f"fewer {flag}, or shorter ones", suggestions.get(name, ""))
+                code,
+                title,
+                flag,
+                why,
+                make_suggestions(f"use fewer or shorter {flag} values", suggestions.get(name, "")),
             )
 
 
-IMAGE_FORM = "It is [HOST[:PORT]/]NAME:TAG or …@sha256:DIGEST, its name in small letters, without white space."
+IMAGE_FORM = "The form is [HOST[:PORT]/]NAME:TAG or …@sha256:DIGEST, with a lowercase name and no spaces."
 _IMAGE_PART = r"[0-9a-z](?:[0-9a-z_.-]*[0-9a-z])?"
 _IMAGE_HOST = r"(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9-]+(?=:\d))(?::\d{1,5})?"
 _IMAGE_TAG = r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@sha256:(?P<digest>[0-9a-f]{64}))?"
@@ -94,23 +100,23 @@ _IMAGE = rf"(?:{_IMAGE_HOST}/)?{_IMAGE_PART}(?:/{_IMAGE_PART})*{_IMAGE_TAG}"
 
 @dataclass(frozen=True, slots=True)
 class ImageReference:
-    """What tells one image from others of its name. digest: 64 hex digits. Both may be empty."""
+    """The tag and the digest (64 hex digits) of an image reference; each may be empty."""
 
     tag: str
     digest: str
 
 
 def parse_image_reference(text: str) -> ImageReference | None:
-    """What a reference says; None for a text that is none."""
-    found = re.fullmatch(_IMAGE, text)
-    return ImageReference(found["tag"] or "", found["digest"] or "") if found else None
+    """Parse an image reference; None if it is not valid."""
+    match = re.fullmatch(_IMAGE, text)
+    return ImageReference(match["tag"] or "", match["digest"] or "") if match else None
 
 
 TIME_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class QuantityError(ValueError):
-    """A text that is no such quantity. instead: what would do, when known."""
+    """An invalid quantity, with a valid `suggestion` if one is known."""
 
     def __init__(self, why: str, suggestion: str = "") -> None:
         super().__init__(why)
@@ -118,20 +124,23 @@ class QuantityError(ValueError):
 
 
 def parse_duration(text: str, longest: int, why: str) -> float:
-    """Seconds of `12h`. longest: of them, whole days. why: what to say of more. Raises QuantityError."""
-    found = re.fullmatch(r"(\d{1,15})(us|ms|s|m|h|d)", text, re.ASCII)
-    if not found:
-        raise QuantityError("A time is a whole number and one unit: s, m, h or d.", _guess_duration(text, longest))
-    count = int(found[1]) * TIME_UNITS[found[2]]
-    if count > longest:
+    """Return the seconds of a duration like `12h`. Raises QuantityError.
+
+    `longest` is the limit in seconds, whole days; `why` is the message for more.
+    """
+    match = re.fullmatch(r"(\d{1,15})(us|ms|s|m|h|d)", text, re.ASCII)
+    if not match:
+        raise QuantityError("A duration is a whole number and one unit: s, m, h or d.", _guess_duration(text, longest))
+    seconds = int(match[1]) * TIME_UNITS[match[2]]
+    if seconds > longest:
         raise QuantityError(why, f"{longest // 86400}d")
-    if count < 1:
+    if seconds < 1:
         raise QuantityError("It is less than a second.")
-    return count
+    return seconds
 
 
 def _guess_duration(text: str, longest: int) -> str:
-    """`90m` of `1h30m`, `12h` of `12 hours`."""
+    """Return `90m` for `1h30m`, `12h` for `12 hours`."""
     parts = re.findall(r"(\d{1,9})\s*([smhd])[a-z]*", text.lower(), re.ASCII)
     if not parts or re.sub(r"\d+\s*[smhd][a-z]*\s*", "", text.lower()):
         return ""
@@ -144,9 +153,9 @@ _TOKEN_PATTERN = (
     r"(?i)hf_[a-z0-9]{16,}|[a-z0-9+/]{80,}={0,2}|eyj[\w.-]{8,}"
     r"|wandb_v\d_\w{16,}|\w{40,}|(?<![a-z0-9])[a-f0-9]{32,}(?![a-z0-9])"
 )
-"""What tokens look like. Older keys of Weights & Biases, and those of storage, have nothing of their own but length."""
+"""What tokens look like. Storage keys and old Weights & Biases keys are recognized by their length alone."""
 
 
 def looks_like_secret(text: str) -> bool:
-    """Whether it should not be repeated, nor sent anywhere."""
+    """Return whether a text looks like a secret and must not be shown or sent."""
     return bool(re.search(_TOKEN_PATTERN, text))

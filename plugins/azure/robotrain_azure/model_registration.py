@@ -26,73 +26,63 @@ POLICY_TYPE = "policy_type"
 
 @dataclass(frozen=True, slots=True)
 class ModelMetadata:
-    """tags: what can be searched for; scores: those of them that an evaluation adds. description: some lines for
-    people. lineage: the content of the file beside the model; empty where nobody knows it any more.
-    """
+    """What is stored with a model version."""
 
     tags: Mapping[str, str]
     scores: Mapping[str, str]
+    """The tags among `tags` that an evaluation adds."""
     description: str
     lineage: bytes = b""
+    """The content of the lineage file beside the model; empty if it is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelVersion:
-    """What is registered. folder: of the checkpoint, as it is called. made: its seal; None where it is not at hand.
-
-    ids: those that find the run again, as tags.
-    """
+    """A checkpoint to be registered."""
 
     run: str
     platform: str
     step: int
     folder: str
+    """The name of the checkpoint's folder."""
     manifest: CheckpointManifest | None
+    """None if the checkpoint's files are not at hand."""
     ids: Mapping[str, str]
+    """Tags that find the run again."""
 
 
 def make_model_metadata(model_version: ModelVersion, document: JobDocument | None, run_log: RunLog) -> ModelMetadata:
-    """sent: the document of the run; None where the plan that was sent is not here any more."""
-    known = model_version.manifest or CheckpointManifest(
+    """Return the metadata of a model version. `document` is None if the submitted plan is not stored any more."""
+    manifest = model_version.manifest or CheckpointManifest(
         step=model_version.step, run=model_version.run, job=document.job if document else "", files={}
     )
-    of = document or _make_document(model_version, known)
-    asked = _load_publishing(of)
-    scores = model_lineage.make_score_tags(run_log.evaluation, model_version.run, asked.evaluated_on)
-    given = {**_make_measured_tags(run_log), **asked.tags, **model_version.ids}
-    tags = model_lineage.make_version_tags(of, given, Path(model_version.folder), known)
-    if model_version.manifest is None:  # which bytes it has, the log alone can say
+    document = document or _make_document(model_version, manifest)
+    publishing = _load_publishing(document)
+    scores = model_lineage.make_score_tags(run_log.evaluation, model_version.run, publishing.evaluated_on)
+    own_tags = {**_make_measured_tags(run_log), **publishing.tags, **model_version.ids}
+    tags = model_lineage.make_version_tags(document, own_tags, Path(model_version.folder), manifest)
+    if model_version.manifest is None:  # only the log knows the digest of the files
         tags = {name: value for name, value in tags.items() if name not in model_lineage.DIGEST_TAGS}
-        tags |= (
-            {model_lineage.MODEL_DIGEST_TAG: found}
-            if (found := run_log.tags.get(model_lineage.MODEL_DIGEST_TAG))
-            else {}
-        )
-    lineage = _dump_lineage(asked.lineage, model_version.ids) if asked.lineage else b""
-    what = "policy" if run_log.evaluation else "checkpoint"
-    return ModelMetadata(
-        {**tags, **scores},
-        scores,
-        asked.description or f"{what} {model_version.folder} of {model_version.run}",
-        lineage,
-    )
+        if digest := run_log.tags.get(model_lineage.MODEL_DIGEST_TAG):
+            tags[model_lineage.MODEL_DIGEST_TAG] = digest
+    lineage = _dump_lineage(publishing.lineage, model_version.ids) if publishing.lineage else b""
+    noun = "policy" if run_log.evaluation else "checkpoint"
+    description = publishing.description or f"{noun} {model_version.folder} of {model_version.run}"
+    return ModelMetadata({**tags, **scores}, scores, description, lineage)
 
 
 def load_submitted_document(run: str, file: str) -> JobDocument | None:
-    """The document of a run, from the plan that was sent. file: its name in it."""
-    rendered = plans.find_stored_plan(run)
-    if rendered is None or file not in rendered.plan.files:
+    """Return the job document of a run from its stored plan. `file`: the document's name in the plan."""
+    stored = plans.find_stored_plan(run)
+    if stored is None or file not in stored.plan.files:
         return None
-    return document.parse_document(rendered.plan.files[file].decode())
+    return document.parse_document(stored.plan.files[file].decode())
 
 
 def _make_measured_tags(run_log: RunLog) -> dict[str, str]:
-    """What a workload tells from the policy's files, which are not here: the run told tracking."""
-    return (
-        {POLICY_TYPE: str(run_log.params[POLICY_TYPE])}
-        if run_log.evaluation and run_log.params.get(POLICY_TYPE)
-        else {}
-    )
+    """Return the tags that a workload reads from the policy's files: not here, so they come from the tracking run."""
+    policy_type = run_log.params.get(POLICY_TYPE) if run_log.evaluation else None
+    return {POLICY_TYPE: str(policy_type)} if policy_type else {}
 
 
 def _dump_lineage(lineage: Mapping[str, object], ids: Mapping[str, str]) -> bytes:
@@ -101,7 +91,7 @@ def _dump_lineage(lineage: Mapping[str, object], ids: Mapping[str, str]) -> byte
 
 
 def _make_document(model_version: ModelVersion, manifest: CheckpointManifest) -> JobDocument:
-    """What a seal tells of a run's document."""
+    """Return what a manifest knows of a run's document."""
     return JobDocument(
         schema=document.SCHEMA,
         run=model_version.run,
@@ -115,23 +105,24 @@ def _make_document(model_version: ModelVersion, manifest: CheckpointManifest) ->
 
 
 def _load_publishing(document: JobDocument) -> PublishingSpec:
-    """What its workload says of everything that is registered."""
-    half = document.halves.get(f"workload.{document.workload}")
-    say = getattr(importlib.import_module(half), "publishing", None) if half else None
-    said: PublishingSpec = say(document, {}) if say else PublishingSpec()
-    return said
+    """Return what the job's workload wants to publish with each model."""
+    module = document.halves.get(f"workload.{document.workload}")
+    publishing = getattr(importlib.import_module(module), "publishing", None) if module else None
+    spec: PublishingSpec = publishing(document, {}) if publishing else PublishingSpec()
+    return spec
 
 
 def register_version(
     models: WorkspaceModels, name: str, step: int, metadata: ModelMetadata, create: Callable[[], str]
 ) -> Registered:
-    """The version; one that is there gets the scores. create: makes the next one. Raises ArmError."""
-    if not (found := model_lineage.find_same_model(models.versions(name), metadata.tags, by_name=not metadata.scores)):
+    """Register a model version with `create`, or add the scores to the same one if it exists. Raises ArmError."""
+    same = model_lineage.find_same_model(models.versions(name), metadata.tags, by_name=not metadata.scores)
+    if not same:
         return _make_registered(name, create(), step)
-    number, has = found
+    number, old_tags = same
     if metadata.scores:
-        models.tag(name, number, model_lineage.replace_score_tags(has, metadata.scores))
-    replaced = model_lineage.find_replaced_run(has, metadata.scores)
+        models.tag(name, number, model_lineage.replace_score_tags(old_tags, metadata.scores))
+    replaced = model_lineage.find_replaced_run(old_tags, metadata.scores)
     return _make_registered(name, number, step, new=False, replaced=replaced)
 
 

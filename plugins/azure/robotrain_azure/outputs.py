@@ -21,69 +21,74 @@ from robotrain_runtime.contract.event import Checkpoint, Evaluated, Published, T
 from robotrain_runtime.contract.failure import JobFailed
 
 POLICY_TAG = "policy_artifact"
-"""The tag of a run that says where among its artifacts the evaluated policy lies."""
+"""The tag of a run that holds the artifact path of the evaluated policy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLog:
-    """models: the part of a checkpoint that is the model, by its step. tags, params: of the tracking run."""
+    """What the log of a run says about its progress, outputs and tracking run."""
 
     progress: Progress
     models: Mapping[int, str]
+    """The path of the model in each checkpoint, by step."""
     tags: Mapping[str, str]
     params: Mapping[str, Scalar]
 
     @property
     def published_checkpoints(self) -> Iterator[Published]:
-        """Checkpoints at an address; a folder of the machine is gone with it."""
-        return (one for one in self.progress.published if _is_url(one.to))
+        """Yield the checkpoints that were published to a URL; a folder of the machine is gone with it."""
+        return (published for published in self.progress.published if _is_url(published.to))
 
     @property
     def results_url(self) -> str:
-        """The address that the results were copied to; empty for none."""
+        """The URL that the results were copied to; empty if none."""
         return next((to for to in reversed(self.progress.results) if _is_url(to)), "")
 
     @property
     def results_name(self) -> str:
-        """The name of the folder of the results."""
+        """The name of the results folder."""
         return PurePosixPath(self.evaluation.results).name if self.evaluation else ""
 
     @property
     def evaluation(self) -> Evaluated | None:
-        """What came of an evaluation."""
+        """The result of an evaluation."""
         return self.progress.evaluated
 
     @property
     def run_id(self) -> str:
-        """Of the tracking run; empty when it is not known."""
+        """The id of the tracking run; empty if it is not known."""
         return str((self.progress.tracking or {}).get("run_id") or "")
 
     @property
     def experiment_id(self) -> str:
-        """Of the tracking run; empty when it is not known."""
+        """The id of the tracking run's experiment; empty if it is not known."""
         return str((self.progress.tracking or {}).get("experiment_id") or "")
 
     def find_artifacts(self, run_id: str) -> dict[int, str]:
-        """Where the model of a step, or the evaluated policy, lies among the artifacts of the tracking run."""
-        found = {one.step: at for one in self.progress.published if (at := _parse_artifact(one.to, run_id))}
+        """Return the artifact path of each model, or of the evaluated policy, by step."""
+        paths = {
+            published.step: path
+            for published in self.progress.published
+            if (path := _parse_artifact(published.to, run_id))
+        }
         if self.evaluation and (policy := self.tags.get(POLICY_TAG)):
-            found[self.evaluation.step] = policy
-        return found
+            paths[self.evaluation.step] = policy
+        return paths
 
 
 def parse_run_log(lines: Iterable[str]) -> RunLog:
-    """All that a log says by now."""
-    known, models = Progress(), dict[int, str]()
+    """Parse the lines of a log."""
+    progress, models = Progress(), dict[int, str]()
     tags, params = dict[str, str](), dict[str, Scalar]()
     for line in lines:
         if record := event.parse_event(line):
-            known.add_event(record)
+            progress.add_event(record)
             if isinstance(record.event, Checkpoint):
                 models[record.event.step] = record.event.model
             elif isinstance(record.event, Track):
                 tags |= record.event.tags
                 params |= record.event.params
-    return RunLog(progress=known, models=models, tags=tags, params=params)
+    return RunLog(progress=progress, models=models, tags=tags, params=params)
 
 
 def _is_url(to: str) -> bool:
@@ -96,86 +101,83 @@ def _parse_artifact(to: str, run_id: str) -> str:
 
 
 def download_atomically(output: Output, to: Path, fetch: Callable[[Path], None]) -> None:
-    """Have `fetch` fill a new folder beside `to`, which is whole as soon as it is there. Raises Rejected, as `fetch`
-    may when what came is nothing, or not as it was saved.
-    """
+    """Call `fetch` with a temporary folder beside `to`, then rename it to `to`. Raises Rejected."""
     if os.path.lexists(to):
-        raise Rejected([make_download_problem("output-exists", "there is something of that name already", str(to))])
+        raise Rejected([make_download_problem("output-exists", "the target exists already", str(to))])
     scratch = to.with_name(f".{to.name}.{os.urandom(4).hex()}.part")
-    title = f"{output.name} could not be brought"
+    title = f"cannot download {output.name}"
     try:
         scratch.mkdir(parents=True)
         fetch(scratch)
         os.rename(scratch, to)
-    except JobFailed as failed:
-        why = redact(failed.reason, max_length=1000)
+    except JobFailed as error:
+        why = redact(error.reason, max_length=1000)
         raise Rejected([make_download_problem("output-not-copied", title, output.uri, why)]) from None
     except OSError as error:  # shutil.Error is one
-        raise Rejected(
-            [make_download_problem("output-not-copied", title, str(to), f"{error.strerror or error}.")]
-        ) from None
+        why = f"{error.strerror or error}."
+        raise Rejected([make_download_problem("output-not-copied", title, str(to), why)]) from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
 def require_content(output: Output, folder: Path, suggestion: Suggestion) -> None:
-    """Raise Rejected when nothing came. again: what shows what lies there now."""
+    """Raise Rejected if nothing was downloaded. `suggestion`: what lists the present outputs."""
     if not any(folder.iterdir()):
-        title = f"{output.name} is not there any more: nothing came of it"
+        title = f"{output.name} does not exist any more"
         raise Rejected([make_download_problem("output-gone", title, output.uri, "", suggestion)])
 
 
 def verify_checkpoint(output: Output, folder: Path, submission: str, run: str, *, complete: bool) -> None:
-    """Raise Rejected when a checkpoint did not come as it was saved, or is another's by its seal.
+    """Raise Rejected if a checkpoint is damaged or belongs to another run.
 
-    submission, run: whose it is to be; no run: anybody's. complete: whether every file of it has to be there.
+    An empty `run` accepts any run. `complete`: whether all files must be present.
     """
-    if complete and (wrong := checkpoint.validate_checkpoint(folder)):
-        title = f"{output.name} did not come as it was saved"
-        why = f"{wrong.replace(str(folder), output.uri)}."
+    if complete and (damage := checkpoint.validate_checkpoint(folder)):
+        title = f"{output.name} was damaged in the download"
+        why = f"{damage.replace(str(folder), output.uri)}."
         raise Rejected([make_download_problem("output-not-copied", title, output.uri, why)])
-    if (made := checkpoint.read_manifest(folder)) and is_foreign_checkpoint(made, submission, run):
-        title = f"{output.name} is not of this run any more"
-        whose = f"{made.run} ({made.submission})" if made.submission else made.run
-        raise Rejected([make_download_problem("output-not-copied", title, output.uri, f"Its seal names {whose}.")])
+    if (manifest := checkpoint.read_manifest(folder)) and is_foreign_checkpoint(manifest, submission, run):
+        title = f"{output.name} belongs to another run"
+        owner = f"{manifest.run} ({manifest.submission})" if manifest.submission else manifest.run
+        raise Rejected([make_download_problem("output-not-copied", title, output.uri, f"Its manifest names {owner}.")])
 
 
 def is_foreign_checkpoint(manifest: CheckpointManifest, submission: str, run: str) -> bool:
-    """Whether a checkpoint says that it is not of this run, in this very submission. run: empty for anybody's."""
+    """Return whether a checkpoint belongs to another run or submission. An empty `run` accepts any run."""
     return manifest.run != (run or manifest.run) or manifest.submission not in ("", submission)
 
 
-def make_download_problem(code: str, title: str, given: str, why: str = "", *instead: Suggestion) -> Problem:
-    """What kept an output from coming. given: where it lies, or where it was to go."""
-    return Problem(code=code, stage=Stage.SUBMIT, title=title, given=redact(given), why=why, suggestions=instead)
+def make_download_problem(code: str, title: str, given: str, why: str = "", *suggestions: Suggestion) -> Problem:
+    """Return the problem of a failed download. `given`: the source or the target."""
+    return Problem(code=code, stage=Stage.SUBMIT, title=title, given=redact(given), why=why, suggestions=suggestions)
 
 
 def download_blobs(kind: str, uri: str, to: Path) -> None:
-    """Copy it into the folder `to`. kind: the source kind that reads it. What came stays in the cache for the next
-    time. Raises robotrain_runtime.contract.failure.JobFailed, whose reason may hold what must not be shown, and OSError.
+    """Download a source of this kind into the folder `to`, through the cache. Raises OSError, JobFailed.
+
+    The reason of JobFailed may hold secrets.
     """
     from robotrain.plugins.manager import Plugins
     from robotrain.store import files
     from robotrain_runtime.contract import plugin_loader
     from robotrain_runtime.contract.container_plugin import ContainerContext
     from robotrain_runtime.contract.document import JobSource
-    from robotrain_runtime.contract.failure import JobFailed
     from robotrain_runtime.environments import environment
     from robotrain_runtime.process.stop import StopSignal
 
     source = JobSource(role="resume", kind=kind, uri=uri)
-    half = importlib.import_module(Plugins().source_kinds()[source.kind].container_plugin)
+    plugin = importlib.import_module(Plugins().source_kinds()[source.kind].container_plugin)
     carrier, cache = (
-        plugin_loader.load_batch_fetcher(plugin_loader.get_batch_fetcher_name(half)),
+        plugin_loader.load_batch_fetcher(plugin_loader.get_batch_fetcher_name(plugin)),
         files.get_cache_folder(),
     )
-    wanted = carrier.ENVIRONMENT
-    built = environment.build_environment(wanted.lock, wanted.python, cache, _print_progress, StopSignal())
-    place = ContainerContext(cache=cache, python=environment.get_python(built), log_line=_print_progress)
-    with contextlib.closing(carrier.deliver([source], {source.kind: half}, place, {})) as delivery:
-        (found,) = delivery.survey()
-        if found.problems:
-            raise JobFailed("; ".join(sentence.replace("\n", ": ") for sentence in found.problems))
+    spec = carrier.ENVIRONMENT
+    built = environment.build_environment(spec.lock, spec.python, cache, _print_progress, StopSignal())
+    context = ContainerContext(cache=cache, python=environment.get_python(built), log_line=_print_progress)
+    with contextlib.closing(carrier.deliver([source], {source.kind: plugin}, context, {})) as delivery:
+        (survey,) = delivery.survey()
+        if survey.problems:
+            raise JobFailed("; ".join(sentence.replace("\n", ": ") for sentence in survey.problems))
         shutil.copytree(delivery.fetch(lambda far: None)[source], to, dirs_exist_ok=True)
 
 

@@ -1,6 +1,6 @@
 """Preflight checks that platforms on Azure share: the workspace, roles, the data as seen from here.
 
-What Azure does not tell is "could not check", never "is missing".
+What Azure does not show is reported as unchecked, never as missing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PreflightCheck = Callable[[], Iterable[Problem]]
 
 
 class _CheckThread:
-    """One look, in a thread that holds up nobody's end: the commands it waits for end with us."""
+    """A check in a daemon thread, so that it never delays the end of the process."""
 
     def __init__(self, check: PreflightCheck) -> None:
         self.problems: list[Problem] = []
@@ -44,80 +44,78 @@ class _CheckThread:
 
 
 def run_checks(checks: Sequence[PreflightCheck]) -> list[Problem]:
-    """What all of them find, in their order, each once: what is down stops several. Raises what one raised."""
-    looking = [_CheckThread(look) for look in checks]
-    for one in looking:
-        one.thread.join()
-    for one in looking:
-        if one.error is not None:
-            raise one.error
-    return [
-        *{(problem.code, problem.title, problem.given): problem for one in looking for problem in one.problems}.values()
-    ]
+    """Run checks in parallel and return their problems in order, without duplicates. Raises what a check raises."""
+    threads = [_CheckThread(check) for check in checks]
+    for check in threads:
+        check.thread.join()
+    for check in threads:
+        if check.error is not None:
+            raise check.error
+    problems = [problem for check in threads for problem in check.problems]
+    return [*{(problem.code, problem.title, problem.given): problem for problem in problems}.values()]
 
 
 API_VERSION = "2024-04-01"
 PATIENCE_SECONDS = 5.0
 IDENTITY_FLAG = "--workload-identity"
-ROLE_DELAY = "takes effect after some minutes"
+ROLE_DELAY = "takes effect after a few minutes"
 
 
 @dataclass(frozen=True, slots=True)
 class RoleHolder:
-    """Whom a job signs in as. principal: the object id, which roles are given to. where, given: what names it."""
+    """The identity that a job signs in with."""
 
     principal: str
+    """The object id, which roles are assigned to."""
     where: str
+    """The option that names it."""
     given: str
 
 
 def check_workspace(workspace: Workspace) -> Iterator[Problem]:
-    """Whether it is there. Warns when that cannot be told from here."""
+    """Check that the workspace exists; a warning if that cannot be checked."""
     from robotrain_azure import errors
     from robotrain_azure.arm import ArmClient, ArmError
 
     try:
         ArmClient(PATIENCE_SECONDS).get(workspace.resource, API_VERSION)
     except ArmError as error:
-        told = errors.diagnose_workspace_error(error, workspace)
-        missing = told.kind == "missing"
+        diagnosis = errors.diagnose_workspace_error(error, workspace)
+        missing = diagnosis.kind == "missing"
         yield Problem(
             code="azure-workspace-missing" if missing else "azure-unchecked",
             stage=Stage.PREFLIGHT,
-            title=told.title if missing else f"the Azure ML workspace {workspace.name} could not be checked",
+            title=diagnosis.title if missing else f"cannot check the Azure ML workspace {workspace.name}",
             where="--resource-group" if error.code == "ResourceGroupNotFound" else "--workspace-name",
             given=workspace.group if error.code == "ResourceGroupNotFound" else workspace.name,
-            why=told.why if missing else f"{told.title}: {told.why}",
-            suggestions=tuple(Suggestion(way) for way in told.suggestions),
+            why=diagnosis.why if missing else f"{diagnosis.title}: {diagnosis.why}",
+            suggestions=tuple(Suggestion(text) for text in diagnosis.suggestions),
             severity="error" if missing else "warning",
         )
 
 
 def check_identity_blob_roles(client_id: str, subscription: str, accounts: Mapping[str, bool]) -> Iterator[Problem]:
-    """Whether the identity that jobs have may read, or where `accounts` says so write, blobs of these storage accounts.
-
-    Every problem is a warning.
-    """
+    """Warn if the job's identity may not read blobs of these storage accounts, or write where `accounts` is true."""
     from robotrain_azure import roles
     from robotrain_azure.arm import ArmClient, ArmError
 
     if not accounts:
         return
-    arm, said = ArmClient(PATIENCE_SECONDS), RoleHolder("", IDENTITY_FLAG, client_id)
+    holder, subject = RoleHolder("", IDENTITY_FLAG, client_id), ", ".join(sorted(accounts))
     try:
-        principal = roles.find_principal(arm, subscription, client_id)
+        principal = roles.find_principal(ArmClient(PATIENCE_SECONDS), subscription, client_id)
     except ArmError as error:
-        yield _make_unchecked_problem(said, ", ".join(sorted(accounts)), error)
+        yield _make_unchecked_problem(holder, subject, error)
         return
     if not principal:
-        why = f"The subscription {subscription} shows no identity with that client id."
-        yield _make_unchecked_problem(said, ", ".join(sorted(accounts)), why)
+        why = f"You can see no identity with that client id in the subscription {subscription}."
+        yield _make_unchecked_problem(holder, subject, why)
         return
     yield from check_blob_roles(RoleHolder(principal, IDENTITY_FLAG, client_id), subscription, accounts)
 
 
 def check_blob_roles(holder: RoleHolder, subscription: str, accounts: Mapping[str, bool]) -> Iterator[Problem]:
-    """As `identity`, of one whose object id is known."""
+    """Check the same for an identity whose object id is known."""
     from robotrain_azure import roles
     from robotrain_azure.arm import ArmClient, ArmError
 
@@ -125,70 +123,62 @@ def check_blob_roles(holder: RoleHolder, subscription: str, accounts: Mapping[st
         return
     arm = ArmClient(PATIENCE_SECONDS)
     try:
-        there = roles.list_storage_accounts(arm, subscription)
+        account_ids = roles.list_storage_accounts(arm, subscription)
     except ArmError as error:
         yield _make_unchecked_problem(holder, ", ".join(sorted(accounts)), error)
         return
     for name, writes in sorted(accounts.items()):
-        if name not in there:
-            yield _make_unchecked_problem(
-                holder, name, f"The subscription {subscription} shows no storage account {name}."
-            )
+        if name not in account_ids:
+            why = f"You can see no storage account {name} in the subscription {subscription}."
+            yield _make_unchecked_problem(holder, name, why)
         else:
-            yield from _check_account(arm, there[name], holder, writes)
+            yield from _check_account(arm, account_ids[name], holder, writes)
 
 
 def check_model_roles(holder: RoleHolder, workspace: Workspace) -> Iterator[Problem]:
-    """Whether the identity that jobs have may register models in a workspace. Every problem is a warning."""
+    """Warn if the job's identity may not register models in a workspace."""
     from robotrain_azure import errors, roles
     from robotrain_azure.arm import ArmClient, ArmError
 
     try:
-        lacks = roles.is_missing_model_role(ArmClient(PATIENCE_SECONDS), workspace.resource, holder.principal)
+        lacks_role = roles.is_missing_model_role(ArmClient(PATIENCE_SECONDS), workspace.resource, holder.principal)
     except ArmError as error:
         yield _make_unchecked_problem(holder, f"the workspace {workspace.name}", error)
         return
-    if lacks:
-        yield Problem(
-            code="azure-role-missing",
-            stage=Stage.PREFLIGHT,
-            title=f"the identity of the job may not register models in the workspace {workspace.name}",
-            where=holder.where,
-            given=holder.given,
-            why=f"None of its roles allows it, neither there nor above; {errors.DATA_SCIENTIST_ROLE} would.",
-            suggestions=(
-                Suggestion(
-                    errors.make_role_command(holder.principal, errors.DATA_SCIENTIST_ROLE, workspace.resource),
-                    ROLE_DELAY,
-                ),
-            ),
-            severity="warning",
-        )
+    if lacks_role:
+        action, role = f"register models in the workspace {workspace.name}", errors.DATA_SCIENTIST_ROLE
+        yield _make_role_problem(holder, action, role, workspace.resource)
 
 
 def _check_account(arm: ArmClient, account: str, holder: RoleHolder, writes: bool) -> Iterator[Problem]:
-    """account: its resource id."""
-    from robotrain_azure import errors, roles
+    from robotrain_azure import roles
     from robotrain_azure.arm import ArmError
 
     name = account.rpartition("/")[2]
     try:
-        lacks = roles.is_missing_blob_role(arm, account, holder.principal, writes=writes)
+        lacks_role = roles.is_missing_blob_role(arm, account, holder.principal, writes=writes)
     except ArmError as error:
         yield _make_unchecked_problem(holder, name, error)
         return
-    if lacks:
+    if lacks_role:
         role = roles.BLOB_CONTRIBUTOR_ROLE if writes else roles.BLOB_READER_ROLE
-        yield Problem(
-            code="azure-role-missing",
-            stage=Stage.PREFLIGHT,
-            title=f"the identity of the job may not {'write' if writes else 'read'} blobs of the account {name}",
-            where=holder.where,
-            given=holder.given,
-            why=f"None of its roles allows it, neither there nor above nor on a container; {role} would.",
-            suggestions=(Suggestion(errors.make_role_command(holder.principal, role, account), ROLE_DELAY),),
-            severity="warning",
-        )
+        action = f"{'write' if writes else 'read'} blobs of the account {name}"
+        yield _make_role_problem(holder, action, role, account)
+
+
+def _make_role_problem(holder: RoleHolder, action: str, role: str, scope: str) -> Problem:
+    from robotrain_azure import errors
+
+    return Problem(
+        code="azure-role-missing",
+        stage=Stage.PREFLIGHT,
+        title=f"the job's identity may not {action}",
+        where=holder.where,
+        given=holder.given,
+        why=f"It needs a role like {role}, there or at a higher scope.",
+        suggestions=(Suggestion(errors.make_role_command(holder.principal, role, scope), ROLE_DELAY),),
+        severity="warning",
+    )
 
 
 def _make_unchecked_problem(holder: RoleHolder, subject: str, reason: ArmError | str) -> Problem:
@@ -198,7 +188,7 @@ def _make_unchecked_problem(holder: RoleHolder, subject: str, reason: ArmError |
     return Problem(
         code="azure-unchecked",
         stage=Stage.PREFLIGHT,
-        title=f"the roles of the job's identity could not be checked: {subject}",
+        title=f"cannot check the roles of the job's identity: {subject}",
         where=holder.where,
         given=holder.given,
         why=reason if isinstance(reason, str) else f"{reason}.",
@@ -209,45 +199,47 @@ def _make_unchecked_problem(holder: RoleHolder, subject: str, reason: ArmError |
 
 DATA_CHECK_SECONDS = 30.0
 CERTAIN_CODES = ("data-unusable",)
-"""What is true wherever one looks from. The others: this machine may not be let in where the job is."""
-JOB_CHECKS_AGAIN = "The job looks again, with its own identity."
+"""Problems that do not depend on who looks; for others, the job's identity may have access where you do not."""
+JOB_CHECKS_AGAIN = "The job checks again with its own identity."
 BLOB_KIND = "blob_url"
 MAX_WARNINGS = 3
-"""Warnings that are told one by one."""
+"""Warnings shown before the rest is summarized."""
 UNREACHABLE_CODE = "source-unreachable"
-SIGN_IN_HINTS = MappingProxyType({BLOB_KIND: "`az login` lets this machine look"})
+SIGN_IN_HINTS = MappingProxyType({BLOB_KIND: "`az login` lets this machine check them"})
 
 
 def check_data(document: JobDocument) -> Iterator[Problem]:
-    """What this machine cannot read or write, and what datasets that are merged have against each other; nothing when
-    there is nothing to look at from here.
-    """
-    seen = select_checkable_sources(document)
-    if not seen and not is_published_to_blobs(document):
+    """Check the access to sources and publish targets from this machine, and that datasets can be merged."""
+    sources = select_checkable_sources(document)
+    if not sources and not is_published_to_blobs(document):
         return
     from robotrain.store.files import get_cache_folder
     from robotrain_runtime.preflight import preflight_remotely
 
-    found = preflight_remotely(document, get_cache_folder(), _print_progress, DATA_CHECK_SECONDS, SIGN_IN_HINTS, seen)
-    yield from _limit_warnings(_soften_problem(convert_finding(finding)) for finding in found)
+    findings = preflight_remotely(
+        document, get_cache_folder(), _print_progress, DATA_CHECK_SECONDS, SIGN_IN_HINTS, sources
+    )
+    yield from _limit_warnings(_soften_problem(convert_finding(finding)) for finding in findings)
 
 
 def select_checkable_sources(document: JobDocument) -> tuple[JobSource, ...]:
-    """What can be looked at from here and is not known by now: all data, where datasets must go together; else the
-    blobs that were not seen when they were pinned a moment ago.
-    """
-    brought = {(mount.role, mount.uri) for mount in document.placement.mounts if mount.origin}
-    there = [one for one in document.sources if (one.role, one.uri) not in brought or one.kind == "local_path"]
-    there = [one for one in there if one.kind not in document.placement.credentials]
-    several = sum(one.role == "dataset" for one in there) > 1
-    gone = {one for one in there if several and (one.role, one.uri) in brought and not _is_local_as_pinned(one)}
-    return tuple(one for one in there if one not in gone and (several or (one.kind == BLOB_KIND and not one.pin)))
+    """Return the sources to check from here: all readable ones if datasets are merged, else blobs without a pin."""
+    mounted = {(mount.role, mount.uri) for mount in document.placement.mounts if mount.origin}
+    sources = [
+        source
+        for source in document.sources
+        if ((source.role, source.uri) not in mounted or source.kind == "local_path")
+        and source.kind not in document.placement.credentials
+    ]
+    if sum(source.role == "dataset" for source in sources) <= 1:
+        return tuple(source for source in sources if source.kind == BLOB_KIND and not source.pin)
+    return tuple(
+        source for source in sources if (source.role, source.uri) not in mounted or _is_local_as_pinned(source)
+    )
 
 
 def _is_local_as_pinned(folder: JobSource) -> bool:
-    """Whether a folder that is uploaded lies on this machine, as it was pinned; where it is uploaded already, it need
-    not any more.
-    """
+    """Return whether a folder is on this machine as it was pinned; once it is uploaded, it need not be."""
     from robotrain.store.files import get_cache_folder
     from robotrain_runtime.contract.container_plugin import ContainerContext
     from robotrain_sources.local_path import container
@@ -256,27 +248,27 @@ def _is_local_as_pinned(folder: JobSource) -> bool:
 
 
 def is_published_to_blobs(document: JobDocument) -> bool:
-    """Whether the run itself writes to blobs, as who it is there."""
-    address = str(document.parameters.get("publish_url") or "")
-    return ".blob." in address and BLOB_KIND not in document.placement.credentials
+    """Return whether the run writes to blobs with its own identity."""
+    url = str(document.parameters.get("publish_url") or "")
+    return ".blob." in url and BLOB_KIND not in document.placement.credentials
 
 
 def _soften_problem(problem: Problem) -> Problem:
-    """What need not be so where the job is stops nobody."""
+    """Turn what may be different in the job into a warning."""
     if problem.code in CERTAIN_CODES:
         return problem
     return replace(problem, why=f"{problem.why} {JOB_CHECKS_AGAIN}".strip(), severity="warning")
 
 
 def _limit_warnings(problems: Iterable[Problem]) -> Iterator[Problem]:
-    """Every error; of warnings the first, and how many more: one sign-in that fails is one for each source."""
+    """Yield every error, the first warnings, and how many more there are."""
     warned = 0
     for problem in problems:
         warned += problem.severity == "warning"
         if problem.severity != "warning" or warned <= MAX_WARNINGS:
             yield problem
     if warned > MAX_WARNINGS:
-        title = f"{warned - MAX_WARNINGS} more sources cannot be looked at from here"
+        title = f"{warned - MAX_WARNINGS} more sources cannot be checked from this machine"
         yield Problem(
             code=UNREACHABLE_CODE, stage=Stage.PREFLIGHT, severity="warning", title=title, why=JOB_CHECKS_AGAIN
         )

@@ -15,38 +15,31 @@ PERMISSIONS_API_VERSION = "2022-04-01"
 TRACKING_ACTIONS = tuple(
     f"Microsoft.MachineLearningServices/workspaces/{what}/write" for what in ("jobs", "experiments/runs")
 )
-"""What Azure's pages name for tracking, today's and yesterday's: a role of one's own may allow either."""
+"""Actions that allow tracking, by Azure's current and earlier documentation: a custom role may allow either."""
 
 
 def check_tracking_permissions(arm: ArmClient, workspace: Workspace) -> Iterator[Finding]:
-    """That it may not track there; nothing where Azure does not tell what it may."""
+    """Yield a finding if the identity may not track runs in the workspace; nothing if Azure does not tell."""
+    path = f"{workspace.resource}/providers/Microsoft.Authorization/permissions"
     try:
-        granted = list(
-            arm.list_all(f"{workspace.resource}/providers/Microsoft.Authorization/permissions", PERMISSIONS_API_VERSION)
-        )
+        permissions = list(arm.list_all(path, PERMISSIONS_API_VERSION))
     except ArmError:
         return
-    if not any(is_allowed(one, action) for one in granted for action in TRACKING_ACTIONS):
+    if not any(is_allowed(part, action) for part in permissions for action in TRACKING_ACTIONS):
+        assignee = os.environ.get("AZURE_CLIENT_ID") or "OBJECT-ID"
         yield Finding(
             code="tracking-refused",
-            title=f"the job's identity may read the Azure ML workspace {workspace.name}, and may not write runs there",
+            title=f"the job's identity may read the Azure ML workspace {workspace.name}, but not write runs there",
             given=workspace.tracking_uri,
-            why="Azure adds up what its roles allow there, and that is not among it.",
-            ways=(
-                make_role_command(
-                    os.environ.get("AZURE_CLIENT_ID") or "OBJECT-ID", DATA_SCIENTIST_ROLE, workspace.resource
-                ),
-            ),
+            why="None of its roles there allows it.",
+            ways=(make_role_command(assignee, DATA_SCIENTIST_ROLE, workspace.resource),),
         )
 
 
 def is_allowed(
     role: Mapping[str, Any], action: str, allow_field: str = "actions", deny_field: str = "notActions"
 ) -> bool:
-    """Whether a part of a role allows an action: wildcards stand for any text, and case does not count.
-
-    does, but: the names of its lists.
-    """
+    """Return whether a part of a role allows an action. Wildcards match any text; case is ignored."""
     return _matches_any(role.get(allow_field), action) and not _matches_any(role.get(deny_field), action)
 
 
@@ -70,7 +63,7 @@ MODEL_ROLES = {
     "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
     "8e3af657-a8ff-443c-a75c-2fe8c4bcb635": "Owner",
 }
-"""Those of Azure's own that allow it."""
+"""Built-in roles that allow it."""
 READ_SECRET_ACTION = "Microsoft.KeyVault/vaults/secrets/getSecret/action"
 SECRETS_USER_ROLE = "Key Vault Secrets User"
 SECRET_ROLES = {
@@ -78,7 +71,7 @@ SECRET_ROLES = {
     "b86a8fe4-44ce-4948-aee5-eccb2c155cd7": "Key Vault Secrets Officer",
     "00482a5a-887f-4fb3-b363-3b7fe8e74483": "Key Vault Administrator",
 }
-"""Likewise."""
+"""Built-in roles that allow it."""
 BLOB_ACTIONS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
 
 IDENTITIES_API_VERSION = "2023-01-31"
@@ -88,46 +81,47 @@ AUTHORIZATION_API_VERSION = "2022-04-01"
 
 
 def find_principal(arm: ArmClient, subscription: str, client_id: str) -> str:
-    """The object id, which roles are given to, of the identity with a client id; empty when the subscription shows no
-    such identity. Raises ArmError.
-    """
+    """Return the object id of the identity with a client id; empty if there is none. Raises ArmError."""
     path = f"/subscriptions/{subscription}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
-    listed = (found.get("properties") or {} for found in arm.list_all(path, IDENTITIES_API_VERSION))
-    return next((str(one["principalId"]) for one in listed if _is_same_name(one.get("clientId"), client_id)), "")
+    identities = (item.get("properties") or {} for item in arm.list_all(path, IDENTITIES_API_VERSION))
+    return next((str(item["principalId"]) for item in identities if _is_same_name(item.get("clientId"), client_id)), "")
 
 
 def list_storage_accounts(arm: ArmClient, subscription: str) -> dict[str, str]:
-    """The resource id of each storage account of a subscription, by its name. Raises ArmError."""
+    """Return the resource id of each storage account of a subscription, by name. Raises ArmError."""
     path = f"/subscriptions/{subscription}/providers/Microsoft.Storage/storageAccounts"
-    return {str(found["name"]): str(found["id"]) for found in arm.list_all(path, ACCOUNTS_API_VERSION)}
+    return {str(item["name"]): str(item["id"]) for item in arm.list_all(path, ACCOUNTS_API_VERSION)}
 
 
 def find_vault(arm: ArmClient, subscription: str, name: str) -> str:
-    """The resource id of a key vault that goes by roles; empty where the subscription shows none of that name, and for
-    one that goes by access policies. Raises ArmError.
-    """
+    """Return the resource id of a key vault; empty if there is none or it uses access policies. Raises ArmError."""
     path = f"/subscriptions/{subscription}/providers/Microsoft.KeyVault/vaults"
-    named = (found for found in arm.list_all(path, VAULTS_API_VERSION) if _is_same_name(found.get("name"), name))
-    return next((str(one["id"]) for one in named if (one.get("properties") or {}).get("enableRbacAuthorization")), "")
+    vaults = (vault for vault in arm.list_all(path, VAULTS_API_VERSION) if _is_same_name(vault.get("name"), name))
+    return next(
+        (str(vault["id"]) for vault in vaults if (vault.get("properties") or {}).get("enableRbacAuthorization")), ""
+    )
 
 
 def is_missing_blob_role(arm: ArmClient, account: str, holder: str, *, writes: bool) -> bool:
-    """Whether `holder` surely may not use blobs of an account: no role of its own or of its groups allows it, neither
-    there, nor above, nor on one of the containers. account: its resource id. Raises ArmError.
+    """Return whether `holder` has no role that allows the use of a storage account's blobs. Raises ArmError.
+
+    Roles of its groups count, at higher scopes and on single containers too. `account`: its resource id.
     """
-    return not any(_can_use_blobs(arm, found, writes) for found in sorted(_list_role_definitions(arm, account, holder)))
+    return not any(
+        _can_use_blobs(arm, definition, writes) for definition in _list_role_definitions(arm, account, holder)
+    )
 
 
 def is_missing_model_role(arm: ArmClient, workspace: str, holder: str) -> bool:
-    """Whether `holder` surely may not register models in a workspace. workspace: its resource id. Raises ArmError."""
-    return not any(_can_register_models(arm, found) for found in sorted(_list_role_definitions(arm, workspace, holder)))
+    """Return whether `holder` may not register models in a workspace, given by its resource id. Raises ArmError."""
+    return not any(
+        _can_register_models(arm, definition) for definition in _list_role_definitions(arm, workspace, holder)
+    )
 
 
 def is_missing_secret_role(arm: ArmClient, vault: str, holder: str) -> bool:
-    """Whether `holder` surely may not read secrets of a key vault, nor one of them. vault: its resource id. Raises
-    ArmError.
-    """
-    return not any(_can_read_secrets(arm, found) for found in sorted(_list_role_definitions(arm, vault, holder)))
+    """Return whether `holder` may read no secret of a key vault, given by its resource id. Raises ArmError."""
+    return not any(_can_read_secrets(arm, definition) for definition in _list_role_definitions(arm, vault, holder))
 
 
 def _can_read_secrets(arm: ArmClient, definition: str) -> bool:
@@ -142,14 +136,16 @@ def _can_register_models(arm: ArmClient, definition: str) -> bool:
     return any(is_allowed(part, WRITE_MODEL_ACTION) for part in _get_permissions(arm, definition))
 
 
-def _list_role_definitions(arm: ArmClient, at: str, holder: str) -> set[str]:
-    """Of its roles. The one question knows groups, the other what lies below the place."""
+def _list_role_definitions(arm: ArmClient, at: str, holder: str) -> list[str]:
+    """Return the holder's role definitions. The first query includes groups, the second one lower scopes."""
     path = f"{at}/providers/Microsoft.Authorization/roleAssignments"
-    asked = (f"assignedTo('{holder}')", f"principalId eq '{holder}'")
-    found = (
-        one for question in asked for one in arm.list_all(path, AUTHORIZATION_API_VERSION, **{"$filter": question})
-    )
-    return {str(one["properties"]["roleDefinitionId"]) for one in found}
+    queries = (f"assignedTo('{holder}')", f"principalId eq '{holder}'")
+    ids = {
+        str(assignment["properties"]["roleDefinitionId"])
+        for query in queries
+        for assignment in arm.list_all(path, AUTHORIZATION_API_VERSION, **{"$filter": query})
+    }
+    return sorted(ids)
 
 
 def _can_use_blobs(arm: ArmClient, definition: str, writes: bool) -> bool:
@@ -159,7 +155,7 @@ def _can_use_blobs(arm: ArmClient, definition: str, writes: bool) -> bool:
 
 
 def _check_parts(arm: ArmClient, definition: str, action: str) -> Iterator[bool]:
-    """For each part of a role of somebody's own making, or one that is seldom given for this."""
+    """Yield whether each part of a custom or unusual role allows a data action."""
     for part in _get_permissions(arm, definition):
         yield is_allowed(part, action, "dataActions", "notDataActions")
 

@@ -7,11 +7,11 @@ from typing import Annotated
 from robotrain_runtime.contract.parameter import Param
 
 TRACKING_SETTING = "tracking_uri"
-"""The setting with which a platform that has it tracks runs elsewhere than in a workspace, or nowhere."""
+"""The setting with which a platform tracks runs outside a workspace, or not at all."""
 
 
 RESOURCE_GROUP = Param(
-    help="its resource group",
+    help="resource group of the Azure ML workspace",
     aliases=("--azure-resource-group",),
     env=("AZURE_RESOURCE_GROUP",),
     terraform="resource_group.value.name",
@@ -20,7 +20,7 @@ RESOURCE_GROUP = Param(
     metavar="NAME",
 )
 WORKSPACE_NAME = Param(
-    help="the Azure ML workspace that runs are tracked and models registered in",
+    help="Azure ML workspace for tracked runs and registered models",
     aliases=("--azure-workspace-name",),
     env=("AZUREML_WORKSPACE_NAME",),
     terraform="azureml_workspace.value.name",
@@ -32,12 +32,12 @@ WORKSPACE_NAME = Param(
 
 @dataclass(frozen=True, kw_only=True)
 class AzureSettings:
-    """Inherited by a platform's own settings; its fields come first."""
+    """Settings that platforms on Azure inherit."""
 
     subscription_id: Annotated[
         str | None,
         Param(
-            help="the Azure subscription of the workspace",
+            help="Azure subscription of the workspace",
             aliases=("--azure-subscription-id",),
             env=("AZURE_SUBSCRIPTION_ID",),
             terraform="subscription_id.value",
@@ -51,7 +51,7 @@ class AzureSettings:
     workload_identity: Annotated[
         str | None,
         Param(
-            help="client id of the identity that jobs have there, to look its roles up before anything is sent",
+            help="client id of the jobs' identity, whose roles are checked before submission",
             terraform="ml_workload_identity.value.client_id",
             terraform_optional=True,
             metavar="ID",
@@ -59,14 +59,14 @@ class AzureSettings:
     ] = None
     mlflow_token_retries: Annotated[
         int,
-        Param(help="how often tracking renews a refused token", env=("MLFLOW_TRACKING_TOKEN_REFRESH_RETRIES",), ge=0),
+        Param(help="how often tracking renews a rejected token", env=("MLFLOW_TRACKING_TOKEN_REFRESH_RETRIES",), ge=0),
     ] = 3
     mlflow_http_timeout: Annotated[
-        int, Param(help="seconds that a request of tracking may take", env=("MLFLOW_HTTP_REQUEST_TIMEOUT",), gt=0)
+        int, Param(help="timeout of a tracking request in seconds", env=("MLFLOW_HTTP_REQUEST_TIMEOUT",), gt=0)
     ] = 60
 
 
-_MODEL_HINT = "a model of the workspace is named in one: --policy-model azureml:NAME:VERSION"
+_MODEL_HINT = "use --policy-model azureml:NAME:VERSION"
 
 MODEL_OPTION_HINTS: Mapping[str, str] = dict.fromkeys(
     ("--from-aml-model", "--model-name", "--model-version"), _MODEL_HINT

@@ -1,4 +1,6 @@
-"""What a plan says beside its native spec, as a file of it: a platform's order, a frozen dataclass with a `schema`."""
+"""Submission specs: files of a plan that say how it is submitted. A platform's spec is a frozen dataclass with a
+`schema`.
+"""
 
 import dataclasses
 import json
@@ -11,36 +13,36 @@ Spec = TypeVar("Spec")
 
 
 class SubmissionSpecError(ValueError):
-    """A file that says no order."""
+    """A file that is not a valid submission spec."""
 
 
 def make_damaged_plan_problem(stage: Stage, engine: str, why: str) -> Problem:
-    """Of a plan that is not what `render` makes. engine: whom it would be handed to. why: a sentence."""
+    """Return the problem of a plan that `render` did not make. `engine`: what it would be submitted to."""
     return Problem(
         code="plan-damaged",
         stage=stage,
-        title=f"the plan does not say how it is handed to {engine}",
+        title=f"the plan cannot be submitted to {engine}: it is damaged",
         why=why,
-        suggestions=(Suggestion("robotrain render … --to FOLDER", "writes a whole one"),),
+        suggestions=(Suggestion("robotrain render … --to FOLDER", "writes a complete plan"),),
     )
 
 
 def dump_submission_spec(spec: Any) -> bytes:
-    """The one form: equal orders are equal bytes."""
+    """Return the canonical bytes of a spec."""
     return (json.dumps(dataclasses.asdict(spec), indent=1, sort_keys=True) + "\n").encode()
 
 
 def parse_submission_spec(kind: type[Spec], content: bytes, file: str, schema: int) -> Spec:
-    """Read an order of `kind`. file: what it is called. Raises OrderError, which repeats no value."""
+    """Parse a spec of class `kind` from a file. Raises SubmissionSpecError, which repeats no value."""
     try:
         data = json.loads(content)
     except ValueError as error:
         raise SubmissionSpecError(f"{file} is not JSON: {error}") from None
-    wrong: list[str] = []
-    read: Any = convert_json(kind, data, "", wrong)
-    if not wrong and read.schema != schema:
-        wrong.append(f"schema: this robotrain reads {schema}")
-    if wrong:
-        raise SubmissionSpecError(f"{file} is no order: {'; '.join(wrong)}")
-    order: Spec = read
-    return order
+    errors: list[str] = []
+    value: Any = convert_json(kind, data, "", errors)
+    if not errors and value.schema != schema:
+        errors.append(f"schema: this robotrain reads {schema}")
+    if errors:
+        raise SubmissionSpecError(f"{file} is not a valid submission spec: {'; '.join(errors)}")
+    spec: Spec = value
+    return spec

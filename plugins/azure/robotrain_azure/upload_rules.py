@@ -11,64 +11,62 @@ from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
 from robotrain.redaction import holds_secret
 from robotrain_runtime.contract.document import JobSource
-from robotrain_sources.local_path import folder_content, pin
+from robotrain_sources.local_path import folder_content
+from robotrain_sources.local_path.folder_content import parse_pin
+from robotrain_sources.local_path.pin import check_pin
 
 MAX_NAMES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class FolderContent:
-    """What lies in a folder. files: the size of each that is sent, by its path. kept: what is not, by `listing`; a
-    checkpoint's seal is sent, though its digest is not of it.
-
-    odd: what is no file and no folder: links, which may lead anywhere and of which `osmo` sends some as copies and
-    leaves out others, and pipes, which would be read for ever.
-    """
+    """The content of a folder."""
 
     files: dict[str, int]
+    """The size in bytes of each uploaded file, by path. A checkpoint's manifest is uploaded, but not part of its
+    digest.
+    """
     unsupported: tuple[str, ...]
+    """What is neither file nor folder: links may lead anywhere, and pipes would never end."""
     excluded: tuple[str, ...]
+    """Files that stay on this machine."""
 
     @property
     def size(self) -> int:
-        """Bytes that are sent."""
+        """Bytes that are uploaded."""
         return sum(self.files.values())
 
     def __str__(self) -> str:
-        left_out = (
-            f" ({summarize_names(self.excluded)} {'stay' if self.excluded[1:] else 'stays'} here)"
-            if self.excluded
-            else ""
-        )
-        return f"{format_file_count(len(self.files))}, {format_size(self.size)}{left_out}"
+        excluded = f" (not uploaded: {summarize_names(self.excluded)})" if self.excluded else ""
+        return f"{format_file_count(len(self.files))}, {format_size(self.size)}{excluded}"
 
 
 def scan_folder(folder: Path) -> FolderContent:
-    """What lies below `folder`. Raises OSError."""
+    """Return the content of a folder. Raises OSError."""
     files: dict[str, int] = {}
-    odd: list[str] = []
-    kept: list[str] = []
-    for path, entry in folder_content.list_entries(folder, kept.append):
+    unsupported: list[str] = []
+    excluded: list[str] = []
+    for path, entry in folder_content.list_entries(folder, excluded.append):
         if entry.is_file(follow_symlinks=False):
             files[path] = entry.stat(follow_symlinks=False).st_size
         else:
-            odd.append(path)
-    return FolderContent(files, tuple(odd), tuple(kept))
+            unsupported.append(path)
+    return FolderContent(files, tuple(unsupported), tuple(excluded))
 
 
 def select_uploaded_part(plan: Plan, path: str) -> Path:
-    """What is sent of a folder that a plan names: of a policy the model alone, which is also what its pin is of."""
+    """Return the part of a folder that is uploaded: of a policy only the model, which is also what its pin is of."""
     folder = Path(path)
     roles = [source.role for source in plan.job.sources if source.uri == path]
     return (len(roles) == 1 and folder_content.find_used_part(folder, roles[0])) or folder
 
 
 def find_pin_mismatches(plan: Plan, path: str) -> Iterator[str]:
-    """Why a folder is not what a plan expects it to be, by its pins: whoever reads it would refuse it."""
+    """Yield why a folder does not match its pins; whoever reads it would reject it."""
     for source in plan.job.sources:
         if source.pin and source.uri == path:
             try:
-                why = pin.check_pin(select_uploaded_part(plan, path), source.pin)
+                why = check_pin(select_uploaded_part(plan, path), source.pin)
             except OSError as error:
                 why = f"{error.filename} cannot be read: {error.strerror}."
             if why:
@@ -76,35 +74,35 @@ def find_pin_mismatches(plan: Plan, path: str) -> Iterator[str]:
 
 
 def select_uploaded_sources(plan: Plan, uploaded: Collection[tuple[str, str]]) -> list[JobSource]:
-    """The folders of a plan that lie uploaded as they were pinned. uploaded: the path of each, and the digest that its
-    address ends with.
+    """Return the local folders of a plan that are uploaded as they were pinned.
+
+    `uploaded`: the path of each upload and the digest at the end of its URI.
     """
-    pinned = (
-        (source, folder_content.parse_pin(source.pin)) for source in plan.job.sources if source.kind == "local_path"
-    )
-    return [source for source, told in pinned if told and (source.uri, told.hex) in uploaded]
+    folders = [source for source in plan.job.sources if source.kind == "local_path"]
+    return [source for source in folders if (pin := parse_pin(source.pin)) and (source.uri, pin.hex) in uploaded]
 
 
 def check_upload(path: str, flag: str, folder: Path, stage: Stage, platform: str) -> Iterator[Problem]:
-    """Why a folder cannot be uploaded. path, flag: as it was typed. folder: that one, or the part of it that is used.
-    who: the platform, in words.
+    """Check that a folder can be uploaded.
+
+    `path`, `flag`: as it was typed; `folder`: that folder, or the part of it that is used.
     """
     problem = partial(_make_problem, stage, flag, path)
     try:
-        found = scan_folder(folder)
+        content = scan_folder(folder)
     except OSError as error:
-        yield problem("upload-unreadable", "what is to be uploaded cannot be read", _format_error(error))
+        yield problem("upload-unreadable", "the upload cannot be read", f"{error.filename}: {error.strerror}.")
         return
-    if found.unsupported:
-        why = f"{platform} uploads files and no links: {summarize_names(found.unsupported)}."
-        copied = Suggestion(f"cp -rL {shlex.quote(path)} FOLDER", "a copy with the files themselves, to name instead")
+    if content.unsupported:
+        why = f"{platform} uploads no links and no special files: {summarize_names(content.unsupported)}."
+        copied = Suggestion(f"cp -rL {shlex.quote(path)} FOLDER", "copies the linked files: upload the copy")
         yield problem("upload-links", "the folder holds more than files and folders", why, copied)
-    elif not found.files:
-        yield problem("upload-empty", "the folder holds no file", f"{platform} would bring nothing.")
+    elif not content.files:
+        yield problem("upload-empty", "the folder is empty", f"{platform} would upload nothing.")
 
 
 def summarize_names(names: Sequence[str]) -> str:
-    """The first of them, and how many more there are."""
+    """Return the first names and how many more there are."""
     more = f" and {len(names) - MAX_NAMES} more" if names[MAX_NAMES:] else ""
     return f"{', '.join(names[:MAX_NAMES])}{more}"
 
@@ -114,31 +112,27 @@ def format_file_count(files: int) -> str:
     return f"{files} file{'' if files == 1 else 's'}"
 
 
-def _format_error(error: OSError) -> str:
-    return f"{error.filename}: {error.strerror}."
-
-
-def _make_problem(stage: Stage, flag: str, path: str, code: str, title: str, why: str, *instead: Suggestion) -> Problem:
-    return Problem(code=code, stage=stage, title=title, where=flag, given=path, why=why, suggestions=instead)
+def _make_problem(stage: Stage, flag: str, path: str, code: str, title: str, why: str, *ways: Suggestion) -> Problem:
+    return Problem(code=code, stage=stage, title=title, where=flag, given=path, why=why, suggestions=ways)
 
 
 TEXT_SUFFIXES = ("", ".cfg", ".ini", ".json", ".jsonl", ".md", ".py", ".sh", ".toml", ".txt", ".yaml", ".yml")
 MAX_TEXT_BYTES = 64 << 10
-"""Bytes of a file that is looked into."""
+"""Larger files are not searched for secrets."""
 
 
 def check_upload_secrets(path: str, flag: str, folder: Path, stage: Stage) -> Iterator[Problem]:
-    """A warning that names the files, and nothing of what they hold. path, flag, folder: as of `sendable.problems`."""
-    if found := [name for name in _list_text_files(folder) if _has_secret(folder / name)]:
-        renamed = f"mv {shlex.quote(found[0])} {shlex.quote(_hide_name(found[0]))}"
+    """Warn about files that seem to hold secrets, without their content. The parameters are those of `check_upload`."""
+    if names := [name for name in _list_text_files(folder) if _has_secret(folder / name)]:
+        command = f"mv {shlex.quote(names[0])} {shlex.quote(_hide_name(names[0]))}"
         yield Problem(
             code="upload-secret",
             stage=stage,
-            title="what is uploaded holds what looks like a secret",
+            title="the upload seems to hold a secret",
             where=flag,
             given=path,
-            why=f"{summarize_names(found)}: whoever may read the storage can read it there.",
-            suggestions=(Suggestion(renamed, "what begins with a dot stays here"),),
+            why=f"{summarize_names(names)}: everyone with access to the storage can read it.",
+            suggestions=(Suggestion(command, "names that begin with a dot are not uploaded"),),
             severity="warning",
         )
 
@@ -150,7 +144,7 @@ def _hide_name(name: str) -> str:
 def _list_text_files(folder: Path) -> list[str]:
     try:
         files = scan_folder(folder).files
-    except OSError:  # that is told by whoever uploads it
+    except OSError:  # `check_upload` reports it
         return []
     return [
         name

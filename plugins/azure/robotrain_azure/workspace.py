@@ -12,24 +12,22 @@ PROFILE_FILE = "azureProfile.json"
 
 
 def find_default_subscription() -> tuple[str, str] | None:
-    """The id of the default subscription, and where it stood; None when nobody is signed in to the CLI."""
-    said = os.environ.get("AZURE_CONFIG_DIR")
-    file = (Path(said) if said else Path.home() / ".azure") / PROFILE_FILE
-    found = next(
-        (one for one in _read_subscriptions(file) if one.get("isDefault") and one.get("state") == "Enabled"), {}
-    )
-    name = found.get("id")
-    return (name, f"az account ({_abbreviate_home(file)})") if isinstance(name, str) and name else None
+    """Return the id of the Azure CLI's default subscription and where it was found; None without a sign-in."""
+    folder = os.environ.get("AZURE_CONFIG_DIR")
+    file = (Path(folder) if folder else Path.home() / ".azure") / PROFILE_FILE
+    subscriptions = _read_subscriptions(file)
+    ids = [item.get("id") for item in subscriptions if item.get("isDefault") and item.get("state") == "Enabled"]
+    return (ids[0], f"az account ({_abbreviate_home(file)})") if ids and isinstance(ids[0], str) and ids[0] else None
 
 
 def _read_subscriptions(file: Path) -> list[dict[str, Any]]:
-    """Those of the profile; none when it is not there or holds something else."""
+    """Return the subscriptions of the CLI's profile; empty if it cannot be read."""
     try:
-        said = json.loads(file.read_text(encoding="utf-8-sig"))  # the CLI writes a byte order mark
+        profile = json.loads(file.read_text(encoding="utf-8-sig"))  # the CLI writes a byte order mark
     except (OSError, ValueError):
         return []
-    listed = said.get("subscriptions") if isinstance(said, dict) else None
-    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    subscriptions = profile.get("subscriptions") if isinstance(profile, dict) else None
+    return [item for item in subscriptions if isinstance(item, dict)] if isinstance(subscriptions, list) else []
 
 
 def _abbreviate_home(file: Path) -> str:
@@ -39,15 +37,16 @@ def _abbreviate_home(file: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """name: as Azure's own tools call it. The others are hosts: manager, of its resource manager; studio, of its ML
-    studio; vault, of what the names of key vaults stand before; authority, of its sign-in.
-    """
+    """One of Azure's clouds: its name in Azure's tools, and its hosts."""
 
     name: str
     manager: str
+    """The resource manager."""
     studio: str
     vault: str
+    """The suffix of key vaults."""
     authority: str
+    """The sign-in."""
 
 
 PUBLIC_CLOUD = Cloud(
@@ -76,21 +75,21 @@ VAULT_SUFFIXES = tuple(cloud.vault for cloud in (PUBLIC_CLOUD, _GOVERNMENT_CLOUD
 
 
 def get_cloud() -> Cloud:
-    """The public one, unless the environment says otherwise."""
-    said = os.environ.get("AZURE_AUTHORITY_HOST", "").removeprefix("https://").strip("/")
-    return CLOUDS_BY_AUTHORITY.get(said, PUBLIC_CLOUD)
+    """Return the cloud that the environment selects, else the public one."""
+    host = os.environ.get("AZURE_AUTHORITY_HOST", "").removeprefix("https://").strip("/")
+    return CLOUDS_BY_AUTHORITY.get(host, PUBLIC_CLOUD)
 
 
 TRACKING_SCHEME = "azureml-workspace"
 CONTAINER_PLUGINS = {"tracking.azureml": "robotrain_azure.tracking.container"}
-"""What knows such an address in the container, as a job document names it."""
+"""The container plugin for such a tracking URI, as a job document names it."""
 WORKSPACE_FLAGS = ("--subscription-id", "--resource-group", "--workspace-name")
 _TRACKING_URI = rf"{TRACKING_SCHEME}://([^/]+)/([^/]+)/([^/]+)"
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """The three names that find a workspace."""
+    """The names that identify a workspace."""
 
     subscription: str
     group: str
@@ -98,12 +97,12 @@ class Workspace:
 
     @property
     def tracking_uri(self) -> str:
-        """As a job document holds it: which region answers for it is asked when a run starts."""
+        """The URI in a job document; the region's own tracking URI is resolved when a run starts."""
         return f"{TRACKING_SCHEME}://{self.subscription}/{self.group}/{self.name}"
 
     @property
     def resource(self) -> str:
-        """Its id in Azure's resource manager."""
+        """The id in Azure's resource manager."""
         return (
             f"/subscriptions/{self.subscription}/resourceGroups/{self.group}"
             f"/providers/Microsoft.MachineLearningServices/workspaces/{self.name}"
@@ -111,37 +110,35 @@ class Workspace:
 
 
 class WorkspaceSettings(Protocol):
-    """Settings that may name a workspace: those of any platform that speaks to Azure."""
+    """Settings that may name a workspace."""
 
     @property
     def subscription_id(self) -> str | None:
-        """As said, or looked up."""
+        """As set, or the CLI's default."""
 
     @property
     def resource_group(self) -> str | None:
-        """As said."""
+        """As set."""
 
     @property
     def workspace_name(self) -> str | None:
-        """As said."""
+        """As set."""
 
 
 def parse_tracking_uri(uri: str) -> Workspace | None:
-    """The workspace of a tracking address; None for one of another kind."""
-    found = re.fullmatch(_TRACKING_URI, uri)
-    return Workspace(*found.groups()) if found else None
+    """Return the workspace of a tracking URI; None for another kind of URI."""
+    match = re.fullmatch(_TRACKING_URI, uri)
+    return Workspace(*match.groups()) if match else None
 
 
 def get_workspace(settings: WorkspaceSettings) -> Workspace | None:
-    """The workspace that the settings name; None when they do not say all three names."""
+    """Return the workspace of the settings; None unless all three names are set."""
     subscription, group, name = _get_names(settings)
     return Workspace(subscription, group, name) if subscription and group and name else None
 
 
 def find_missing_flags(settings: WorkspaceSettings) -> tuple[str, ...]:
-    """The flags of the names that are missing, when some are said. A subscription alone says nothing: everybody who is
-    signed in has one.
-    """
+    """Return the flags of missing names if some are set. A subscription alone does not count: the CLI has a default."""
     if not (settings.resource_group or settings.workspace_name):
         return ()
     return tuple(flag for flag, name in zip(WORKSPACE_FLAGS, _get_names(settings), strict=True) if not name)
@@ -152,7 +149,7 @@ def _get_names(settings: WorkspaceSettings) -> tuple[str | None, str | None, str
 
 
 WORKSPACE_USAGE = "--subscription-id ID --resource-group GROUP --workspace-name NAME"
-NAME_FORM, NAME_REASON = "a name as Azure has it", "It holds a character that no such name has."
+NAME_FORM, NAME_REASON = "a valid Azure name", "It holds an invalid character."
 GUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 _NAME_PATTERNS = {
     "--subscription-id": ("subscription_id", r"[A-Za-z0-9-]{1,64}"),
@@ -163,15 +160,15 @@ _NAME_PATTERNS = {
 
 
 class AzureNameSettings(WorkspaceSettings, Protocol):
-    """Settings of any platform that speaks to Azure."""
+    """Settings of any platform on Azure."""
 
     @property
     def workload_identity(self) -> str | None:
-        """The client id of the identity that jobs have."""
+        """The client id of the jobs' identity."""
 
 
 def find_invalid_names(settings: AzureNameSettings) -> Iterator[tuple[str, str]]:
-    """The flag and the text of each name that Azure could not have."""
+    """Yield the flag and the value of each invalid name."""
     for flag, (field, _) in _NAME_PATTERNS.items():
         text = getattr(settings, field)
         if text and not is_valid_name(flag, text):
@@ -179,5 +176,5 @@ def find_invalid_names(settings: AzureNameSettings) -> Iterator[tuple[str, str]]
 
 
 def is_valid_name(flag: str, text: str) -> bool:
-    """Whether Azure could have such a name. flag: that says it."""
+    """Return whether Azure accepts such a name for a flag."""
     return bool(re.fullmatch(_NAME_PATTERNS[flag][1], text))

@@ -53,7 +53,7 @@ def azureml_stored(azure, workspace_session, monkeypatch, nobody) -> Iterator[Az
 
 def _begun(whole: AzureML, monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureML]:
     whole.begin()
-    for module in ("hand_over.calls", "service.datastore"):  # tries again as it does, and hardly waits in between
+    for module in ("submit.sdk", "service.datastore"):  # tries again as it does, and hardly waits in between
         monkeypatch.setattr(f"robotrain_azureml.{module}.LONGEST_PAUSE", 0.05)
     for name, value in whole.environ.items():
         monkeypatch.setenv(name, value)

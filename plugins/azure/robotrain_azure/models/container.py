@@ -18,10 +18,12 @@ ORIGIN = "robotrain_azure.models.origin"
 
 
 def asked(source: JobSource, place: ContainerContext) -> str:
-    """Its full name: a short one means the workspace that the run is tracked in. As it is, where that is none."""
+    """Return the full name of a model: a short one refers to the workspace that tracks the run. Other URIs are
+    unchanged.
+    """
     try:
         return str(parse_model_name(source.uri, workspace.parse_tracking_uri(place.tracking_uri)))
-    except ModelNameError:  # told where it is opened
+    except ModelNameError:  # reported when it is opened
         return source.uri
 
 
@@ -30,7 +32,7 @@ CONTAINER_PLUGINS = {f"source.{MODEL_KIND}": "robotrain_azure.models.container"}
 
 
 def find_container_plugins(sources: Iterable[JobSource]) -> Mapping[str, str]:
-    """As a job document names it; nothing for a job without such a model."""
+    """Return the container plugin as a job document names it; empty without such a model."""
     return CONTAINER_PLUGINS if any(source.kind == MODEL_KIND for source in sources) else {}
 
 
@@ -46,19 +48,20 @@ _SCOPED_NAME = rf"azureml://(?P<scope>registries|locations)/.+/{_VERSION_PATTERN
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceModel:
-    """One version of a model, in the workspace `at`. `str()` is its full name."""
+    """One version of a model in a workspace. `str()` is its full name."""
 
     workspace: Workspace
     name: str
     version: str
 
     def __str__(self) -> str:
-        at = f"subscriptions/{self.workspace.subscription}/resourcegroups/{self.workspace.group}/workspaces/{self.workspace.name}"
-        return f"azureml://{at}/models/{self.name}/versions/{self.version}"
+        at = self.workspace
+        scope = f"subscriptions/{at.subscription}/resourcegroups/{at.group}/workspaces/{at.name}"
+        return f"azureml://{scope}/models/{self.name}/versions/{self.version}"
 
 
 class ModelNameError(ValueError):
-    """Why nobody can tell which model is meant: a sentence, and what to type instead where that is known."""
+    """A name that identifies no model, with the name to use instead if it is known."""
 
     def __init__(self, reason: str, suggestion: str = "") -> None:
         super().__init__(reason)
@@ -67,20 +70,20 @@ class ModelNameError(ValueError):
 
 
 def parse_model_name(uri: str, workspace: Workspace | None) -> WorkspaceModel:
-    """The model of a source's printed form. here: the workspace of the job, where it has one. Raises Unnamed."""
+    """Parse the URI of a model source. Raises ModelNameError. `workspace`: the job's, if it has one."""
     if full := re.fullmatch(_LONG_NAME, uri):
         at = Workspace(full["subscription"], full["group"], full["workspace"])
         return WorkspaceModel(at, full["name"], full["version"])
     if short := re.fullmatch(_SHORT_NAME, uri):
         if workspace:
             return WorkspaceModel(workspace, short["name"], short["version"])
-        why = "A short name means the workspace that the run is tracked in, and it is tracked in none."
+        why = "A short name refers to the workspace that tracks the run, and no workspace tracks this run."
         raise ModelNameError(why, FULL_NAME.format(**short.groupdict()))
     if scoped := re.fullmatch(_SCOPED_NAME, uri):
-        where = "a registry" if scoped["scope"] == "registries" else "a workspace that is named by its region"
-        why = f"A model of {where} is found by Azure ML alone; the job looks models up by a workspace's full name."
+        where = "a registry" if scoped["scope"] == "registries" else "a workspace named by its region"
+        why = f"Only Azure ML can look up a model of {where}; the job needs the full name of a model in a workspace."
         raise ModelNameError(why, _suggest_name(workspace, scoped["name"], scoped["version"]))
-    raise ModelNameError("It names no version of a model in a workspace.")
+    raise ModelNameError("This is not a version of a model in a workspace.")
 
 
 def _suggest_name(workspace: Workspace | None, name: str, version: str) -> str:

@@ -1,15 +1,9 @@
-"""Where the files of a model lie: from its version to a folder of blobs. Runs in the data environment.
-
-Pure.
-
-Azure's resource manager tells where
-its files lie, and they are read as any folder of blobs.
-"""
+"""The files of a workspace's model: from its version to a folder of blobs. Runs in the data environment."""
 
 import difflib
 import importlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,9 +17,9 @@ from robotrain_azure.models.container import WorkspaceModel
 from robotrain_azure.workspace import Workspace
 
 ARTIFACTS_OUTPUT, ARTIFACT_DATASTORE = "artifacts", "workspaceartifactstore"
-"""The output that tracking writes to, and the datastore of every workspace that it lies in."""
+"""The output that tracking writes to, and the datastore of every workspace that holds it."""
 DEFAULT_OUTPUT_URI = "azureml://datastores/workspaceblobstore/paths/azureml/{job}/{output}"
-"""Where an output lies of which nothing was said."""
+"""The place of an output whose job does not set one."""
 BLOB_DATASTORE_TYPES = ("AzureBlob", "AzureDataLakeGen2")
 BLOB_SUFFIX = "core.windows.net"
 
@@ -59,42 +53,38 @@ class JobOutputFolder:
 
 
 ModelLocation = DatastoreFolder | JobOutputFolder | str
-"""A text is the address of blobs."""
+"""A string is the URL of a blob folder."""
 
 
 def parse_location(uri: str, workspace: Workspace) -> ModelLocation | None:
-    """Where an address leads; None for one that leads elsewhere. here: the workspace that says it."""
-    if found := re.fullmatch(_DATASTORE_URI, uri):
-        named = found["name"] is not None
-        at = Workspace(found["subscription"], found["group"], found["name"]) if named else workspace
-        return DatastoreFolder(at, found["datastore"], found["path"].strip("/"))
-    if found := re.fullmatch(_JOB_URI, uri):
-        job, output, path = found["job"], found["output"], (found["path"] or "").strip("/")
-        return (
-            _locate_artifact(workspace, job, path)
-            if output == ARTIFACTS_OUTPUT
-            else JobOutputFolder(workspace, job, output, path)
-        )
-    if found := re.fullmatch(_RUN_URI, uri):
-        return _locate_artifact(workspace, found["job"], found["path"].strip("/"))
+    """Parse a location; None if it is not supported. `workspace` is the one that relative locations refer to."""
+    if match := re.fullmatch(_DATASTORE_URI, uri):
+        if match["name"] is not None:
+            workspace = Workspace(match["subscription"], match["group"], match["name"])
+        return DatastoreFolder(workspace, match["datastore"], match["path"].strip("/"))
+    if match := re.fullmatch(_JOB_URI, uri):
+        job, output, path = match["job"], match["output"], (match["path"] or "").strip("/")
+        if output == ARTIFACTS_OUTPUT:
+            return _locate_artifact(workspace, job, path)
+        return JobOutputFolder(workspace, job, output, path)
+    if match := re.fullmatch(_RUN_URI, uri):
+        return _locate_artifact(workspace, match["job"], match["path"].strip("/"))
     return uri.rstrip("/") if re.fullmatch(_BLOB_URL, uri) else None
 
 
 def resolve_output_folder(folder: JobOutputFolder, output_uri: str) -> DatastoreFolder:
-    """The folder in a datastore. said: the address of the output, as the job has it; empty for none."""
-    found = parse_location(output_uri, folder.workspace) if output_uri else None
-    whole = (
-        found
-        if isinstance(found, DatastoreFolder)
-        else parse_location(DEFAULT_OUTPUT_URI.format(job=folder.job, output=folder.output), folder.workspace)
-    )
-    assert isinstance(whole, DatastoreFolder)
-    path = whole.path.replace("${{name}}", folder.job).replace("${{output_name}}", folder.output)
-    return replace(whole, path=f"{path}/{folder.path}".rstrip("/"))
+    """Return the datastore folder of an output. `output_uri`: its URI in the job; empty for the default place."""
+    output = parse_location(output_uri, folder.workspace) if output_uri else None
+    if not isinstance(output, DatastoreFolder):
+        default = DEFAULT_OUTPUT_URI.format(job=folder.job, output=folder.output)
+        output = parse_location(default, folder.workspace)
+        assert isinstance(output, DatastoreFolder)
+    path = output.path.replace("${{name}}", folder.job).replace("${{output_name}}", folder.output)
+    return replace(output, path=f"{path}/{folder.path}".rstrip("/"))
 
 
 def make_blob_url(datastore: Mapping[str, Any], path: str) -> str:
-    """The address of a folder of blobs. datastore: as Azure's resource manager tells of it. Empty where it has none."""
+    """Return the URL of a blob folder; empty if the datastore holds no blobs. `datastore`: its properties in Azure."""
     account, container = datastore.get("accountName"), datastore.get("containerName") or datastore.get("filesystem")
     blobs = (
         datastore.get("datastoreType") in BLOB_DATASTORE_TYPES
@@ -109,33 +99,34 @@ def _locate_artifact(workspace: Workspace, job: str, path: str) -> DatastoreFold
 
 API_VERSION = "2024-04-01"
 WORKSPACE_MISSING_CODES = ("ResourceNotFound", "ResourceGroupNotFound", *errors.SUBSCRIPTION_MISSING_CODES)
-"""What Azure says when there is no such workspace at all."""
+"""Codes for a missing workspace, in contrast to a missing part of it."""
 MAX_SUGGESTIONS = 5
 
 
 def find_folder_url(arm: ArmClient, model: WorkspaceModel) -> str:
-    """The blob URL of the folder. Raises Refused."""
+    """Return the URL of the blob folder that holds a model. Raises FetchError."""
     try:
         uri = _fetch_model_uri(arm, model)
-        found = parse_location(uri, model.workspace)
-        if found is None:
-            raise FetchError(
-                f"{_format_model(model)} lies where no blobs are: {uri.partition('?')[0]}", "configuration"
-            )
-        return _resolve_url(arm, found, model)
+        location = parse_location(uri, model.workspace)
+        if location is None:
+            reason = f"{_format_model(model)} is not stored as blobs: {uri.partition('?')[0]}"
+            raise FetchError(reason, "configuration")
+        return _resolve_url(arm, location, model)
     except ArmError as error:
         raise make_workspace_refusal(error, model.workspace) from error
 
 
 def make_workspace_refusal(error: ArmError, workspace: Workspace) -> FetchError:
-    """What Azure's resource manager answered, or did not."""
-    told = errors.diagnose_workspace_error(error, workspace)
-    sentence = f"{told.title}: {told.why}" if told.why else told.title
-    return FetchError("\n".join((sentence, *told.suggestions[:1])), "network" if told.network else "configuration")
+    """Return the fetch error for an error of Azure's resource manager."""
+    diagnosis = errors.diagnose_workspace_error(error, workspace)
+    sentence = f"{diagnosis.title}: {diagnosis.why}" if diagnosis.why else diagnosis.title
+    return FetchError(
+        "\n".join((sentence, *diagnosis.suggestions[:1])), "network" if diagnosis.network else "configuration"
+    )
 
 
 def _fetch_model_uri(arm: ArmClient, model: WorkspaceModel) -> str:
-    """As the workspace has it. Raises ArmError, Refused."""
+    """Return where the workspace keeps a model. Raises ArmError, FetchError."""
     try:
         version = arm.get(f"{_make_models_path(model)}/{model.name}/versions/{model.version}", API_VERSION)
     except ArmError as error:
@@ -146,59 +137,50 @@ def _fetch_model_uri(arm: ArmClient, model: WorkspaceModel) -> str:
 
 
 def _make_missing_refusal(arm: ArmClient, model: WorkspaceModel) -> FetchError:
-    """That there is no such version, and what there is."""
+    """Return the error for a missing version, with the versions or models that exist."""
     at = f"the Azure ML workspace {model.workspace.name}"
     try:
-        there = [
-            str(one["name"]) for one in arm.list_all(f"{_make_models_path(model)}/{model.name}/versions", API_VERSION)
-        ]
+        listed = arm.list_all(f"{_make_models_path(model)}/{model.name}/versions", API_VERSION)
+        versions = [str(item["name"]) for item in listed]
     except ArmError as error:
         if not _is_missing(error):
             raise
-        there = []
-    if there:
-        newest = sorted(there, key=lambda number: (len(number), number))[-MAX_SUGGESTIONS:]
+        versions = []
+    if versions:
+        newest = sorted(versions, key=lambda number: (len(number), number))[-MAX_SUGGESTIONS:]
         return FetchError(
             f"{at} has no version {model.version} of {model.name}; it has {', '.join(newest)}", "configuration"
         )
-    near = _find_similar_names(
-        model.name, sorted(str(one["name"]) for one in arm.list_all(_make_models_path(model), API_VERSION))
-    )
-    told = f"it has {', '.join(near)}" if near else "it has none at all"
-    return FetchError(f"{at} has no model {model.name}; {told}", "configuration")
+    names = sorted(str(item["name"]) for item in arm.list_all(_make_models_path(model), API_VERSION))
+    similar = difflib.get_close_matches(model.name, names, n=MAX_SUGGESTIONS) or names[:MAX_SUGGESTIONS]
+    hint = f"it has {', '.join(similar)}" if similar else "it has no models"
+    return FetchError(f"{at} has no model {model.name}; {hint}", "configuration")
 
 
-def _find_similar_names(name: str, names: Sequence[str]) -> Sequence[str]:
-    return difflib.get_close_matches(name, names, n=MAX_SUGGESTIONS) or names[:MAX_SUGGESTIONS]
-
-
-def _resolve_url(arm: ArmClient, found: ModelLocation, model: WorkspaceModel) -> str:
-    if isinstance(found, str):
-        return found
+def _resolve_url(arm: ArmClient, location: ModelLocation, model: WorkspaceModel) -> str:
+    if isinstance(location, str):
+        return location
     try:
-        place = found if isinstance(found, DatastoreFolder) else _find_output_folder(arm, found)
-        told = arm.get(f"{place.workspace.resource}/datastores/{place.datastore}", API_VERSION).get("properties") or {}
+        folder = location if isinstance(location, DatastoreFolder) else _find_output_folder(arm, location)
+        store = arm.get(f"{folder.workspace.resource}/datastores/{folder.datastore}", API_VERSION)
     except ArmError as error:
         if not _is_missing(error):
             raise
-        raise FetchError(f"where {_format_model(model)} lay is not there any more: {error}", "data") from error
-    if url := make_blob_url(told, place.path):
+        raise FetchError(f"the place of {_format_model(model)} does not exist any more: {error}", "data") from error
+    if url := make_blob_url(store.get("properties") or {}, folder.path):
         return url
-    why = (
-        f"{_format_model(model)} lies in the datastore {place.datastore}, which holds no blobs of Azure's public cloud"
-    )
-    raise FetchError(why, "configuration")
+    where = f"the datastore {folder.datastore}, which holds no blobs of Azure's public cloud"
+    raise FetchError(f"{_format_model(model)} is in {where}", "configuration")
 
 
-def _find_output_folder(arm: ArmClient, found: JobOutputFolder) -> DatastoreFolder:
-    """The datastore of an output that has a name."""
-    job: dict[str, Any] = arm.get(f"{found.workspace.resource}/jobs/{found.job}", API_VERSION).get("properties") or {}
-    said = str(((job.get("outputs") or {}).get(found.output) or {}).get("uri") or "")
-    return resolve_output_folder(found, said)
+def _find_output_folder(arm: ArmClient, folder: JobOutputFolder) -> DatastoreFolder:
+    job: dict[str, Any] = arm.get(f"{folder.workspace.resource}/jobs/{folder.job}", API_VERSION).get("properties") or {}
+    uri = str(((job.get("outputs") or {}).get(folder.output) or {}).get("uri") or "")
+    return resolve_output_folder(folder, uri)
 
 
 def _is_missing(error: ArmError) -> bool:
-    """Whether a part of the workspace is not there; the workspace itself is."""
+    """Return whether a part of an existing workspace is missing."""
     return error.status == 404 and error.code not in WORKSPACE_MISSING_CODES
 
 
@@ -211,13 +193,13 @@ def _format_model(model: WorkspaceModel) -> str:
 
 
 ORIGIN = "robotrain_sources.blob_url.fetch"
-"""What opens the folder of blobs."""
+"""The module that opens the blob folder."""
 PATIENCE_SECONDS = 8.0
-"""Seconds for which a bad moment of Azure is sat out."""
+"""How long transient errors of Azure are retried, in seconds."""
 
 
 class ModelOrigin:
-    """The files of one version, as whoever this is reads them."""
+    """The files of one model version, read with the job's identity."""
 
     def __init__(self, model: WorkspaceModel, role: str) -> None:
         self.place = f"model_asset/{model.workspace.name}/{model.name}"
@@ -227,34 +209,33 @@ class ModelOrigin:
         self._blobs: DataOrigin | None = None
 
     def list_files(self) -> Iterator[SourceFile]:
-        """The files, as they are listed. Raises Refused when there is no such version."""
+        """Yield the files. Raises FetchError if there is no such version."""
         return self._open_blobs().list_files()
 
     def open_store(self) -> Any:
-        """The container they lie in."""
+        """Return a client of the container that holds the files."""
         return self._open_blobs().open_store()
 
     def get_store_path(self, name: str) -> str:
-        """Where a file lies in the container."""
+        """Return the path of a file in the container."""
         return self._open_blobs().get_store_path(name)
 
     def find_pin_mismatch(self, digest: str) -> str:
-        """Nothing: a version means the same for ever, and no pin is compared."""
+        """Return "": a version never changes, so no pin is compared."""
         return ""
 
     def explain_empty(self) -> FetchError:
-        """That the version has no files, and where they should be."""
-        told = f"the model {self._model.name} version {self._model.version} has no files"
-        return FetchError(f"{told}: {self._open_blobs().explain_empty()}", "data")
+        """Return the error for a version without files."""
+        return FetchError(f"{_format_model(self._model)} has no files: {self._open_blobs().explain_empty()}", "data")
 
     def explain_error(self, error: Exception) -> FetchError:
-        """Why Azure did not give something."""
+        """Return the error for an exception of Azure's."""
         if isinstance(error, ArmError):
             return make_workspace_refusal(error, self._model.workspace)
         return self._open_blobs().explain_error(error)
 
     def _open_blobs(self) -> DataOrigin:
-        """The folder of blobs, once it is known. Raises Refused."""
+        """Return the blob folder, which is looked up at first use. Raises FetchError."""
         if self._blobs is None:
             folder = find_folder_url(self._arm, self._model)
             self._blobs = importlib.import_module(ORIGIN).open(folder, "", self._role, "")
@@ -262,10 +243,9 @@ class ModelOrigin:
 
 
 def open(uri: str, pin: str, role: str, credential: str, way: str = "") -> ModelOrigin:
-    """The model of that full name. Raises Refused when it is none."""
+    """Open the model with this full name. Raises FetchError if it is not a valid name."""
     try:
         return ModelOrigin(container.parse_model_name(uri, None), role)
-    except container.ModelNameError as no:
-        raise FetchError(
-            f"the job names no model of a workspace: {no.reason}\n{no.suggestion}".rstrip(), "configuration"
-        ) from None
+    except container.ModelNameError as error:
+        reason = f"the job's model is not one of a workspace: {error.reason}\n{error.suggestion}".rstrip()
+        raise FetchError(reason, "configuration") from None

@@ -15,21 +15,21 @@ from robotrain_azure.workspace import Workspace
 __all__ = ["ENVIRONMENT", "ORIGIN", "address", "look", "registry", "takes", "ui"]
 
 ORIGIN = "robotrain_sources.data_environment.ENVIRONMENT"
-"""Where the environment comes from: what packs this half packs that with it."""
+"""The source of the environment: whoever packs this plugin packs that file with it."""
 API_VERSION = "2024-04-01"
 PATIENCE_SECONDS, PREFLIGHT_PATIENCE_SECONDS = 20.0, 8.0
-"""Seconds for which a bad moment of Azure is sat out: by a run that goes on meanwhile, and by one that waits."""
+"""How long transient errors are retried, in seconds: in a run, and in the preflight that someone waits for."""
 CLIENT_DEFAULTS = {"AZUREML_ARTIFACTS_DEFAULT_TIMEOUT": "86400"}
-"""Unless the environment says otherwise: the client gives up on fifty files after five minutes."""
+"""Defaults for MLflow's client, which gives up on fifty files after five minutes otherwise."""
 
 
 def takes(uri: str) -> bool:
-    """Whether it names a workspace."""
+    """Return whether a tracking URI names a workspace."""
     return workspace.parse_tracking_uri(uri) is not None
 
 
 def look(uri: str) -> Iterable[Finding]:
-    """Whether the workspace is there, and lets this identity in. Of a job of its own, nobody needs to be asked."""
+    """Check that the workspace exists and lets the job's identity in. A job of that very workspace needs no check."""
     at = _parse_workspace(uri)
     if find_given_address(at):
         return
@@ -46,7 +46,7 @@ def look(uri: str) -> Iterable[Finding]:
 
 
 def address(uri: str) -> str:
-    """What the workspace itself calls its tracking address. Raises OSError with a sentence."""
+    """Return the workspace's MLflow tracking URI. Raises OSError."""
     from robotrain_azure.workspace import get_cloud
 
     at = _parse_workspace(uri)
@@ -56,7 +56,7 @@ def address(uri: str) -> str:
 
 
 def ui(uri: str, experiment_id: str, run_id: str) -> str:
-    """The run in the studio."""
+    """Return the studio page of a run."""
     from robotrain_azure.workspace import get_cloud
 
     at = _parse_workspace(uri)
@@ -65,7 +65,7 @@ def ui(uri: str, experiment_id: str, run_id: str) -> str:
 
 
 def registry(uri: str) -> Any:
-    """The models of the workspace: its MLflow address takes models in MLflow's own format alone."""
+    """Return the model registry: MLflow's own takes only models in MLflow's format."""
     from robotrain_azure.arm import ArmClient
     from robotrain_azure.tracking.model_registry import WorkspaceModels
 
@@ -75,7 +75,7 @@ def registry(uri: str) -> Any:
 def _parse_workspace(uri: str) -> Workspace:
     found = workspace.parse_tracking_uri(uri)
     if found is None:
-        raise OSError(f"{uri} names no Azure ML workspace")
+        raise OSError(f"{uri} is not the URI of an Azure ML workspace")
     return found
 
 
@@ -84,40 +84,36 @@ def _fetch_address(workspace: Workspace) -> str:
     from robotrain_azure.arm import ArmClient, ArmError
 
     try:
-        said = str(
-            ArmClient(PATIENCE_SECONDS)
-            .get(workspace.resource, API_VERSION)
-            .get("properties", {})
-            .get("mlFlowTrackingUri")
-            or ""
-        )
+        resource = ArmClient(PATIENCE_SECONDS).get(workspace.resource, API_VERSION)
     except ArmError as error:
-        told = errors.diagnose_workspace_error(error, workspace)
-        raise OSError("; ".join((f"{told.title}: {told.why.rstrip('.')}", *told.suggestions))) from error
-    if not said.startswith("azureml://"):
-        raise OSError(f"the Azure ML workspace {workspace.name} does not say where runs are tracked")
-    return said
+        diagnosis = errors.diagnose_workspace_error(error, workspace)
+        reason = f"{diagnosis.title}: {diagnosis.why.rstrip('.')}"
+        raise OSError("; ".join((reason, *diagnosis.suggestions))) from error
+    uri = str(resource.get("properties", {}).get("mlFlowTrackingUri") or "")
+    if not uri.startswith("azureml://"):
+        raise OSError(f"the Azure ML workspace {workspace.name} has no tracking URI")
+    return uri
 
 
 def _make_finding(error: Any, workspace: Workspace) -> Finding:
     from robotrain_azure import errors
 
-    told = errors.diagnose_workspace_error(error, workspace)
-    ways = told.suggestions
-    if told.kind == "signed-out":
-        ways = ("give the job an identity: a workload identity, or a managed one that AZURE_CLIENT_ID names",)
+    diagnosis = errors.diagnose_workspace_error(error, workspace)
+    suggestions = diagnosis.suggestions
+    if diagnosis.kind == "signed-out":
+        suggestions = ("give the job an identity: a workload identity, or a managed one that AZURE_CLIENT_ID names",)
     return Finding(
-        code="tracking-unreachable" if told.network else "tracking-refused",
-        title=told.title,
+        code="tracking-unreachable" if diagnosis.network else "tracking-refused",
+        title=diagnosis.title,
         given=workspace.tracking_uri,
-        why=told.why,
-        ways=ways,
-        fault="network" if told.network else "configuration",
+        why=diagnosis.why,
+        ways=suggestions,
+        fault="network" if diagnosis.network else "configuration",
     )
 
 
 def find_given_address(workspace: Workspace) -> str:
-    """That of this very workspace; empty where there is none, or another's."""
-    said = os.environ.get(PLATFORM_TRACKING_VARIABLE, "")
-    parts = urlsplit(said)
-    return said if parts.scheme == "azureml" and parts.path.lower().endswith(workspace.resource.lower()) else ""
+    """Return the tracking URI that Azure ML gave this job, if it is of this very workspace; else ""."""
+    uri = os.environ.get(PLATFORM_TRACKING_VARIABLE, "")
+    parts = urlsplit(uri)
+    return uri if parts.scheme == "azureml" and parts.path.lower().endswith(workspace.resource.lower()) else ""

@@ -1,6 +1,6 @@
-"""The models of a workspace, through Azure's resource manager, as the workspace's own SDK registers them.
+"""The model registry of a workspace, through Azure's resource manager.
 
-MLflow's registry there refuses a model that is not in MLflow's format, and a policy's checkpoint is none.
+MLflow's registry in a workspace rejects models that are not in MLflow's format, such as a policy's checkpoint.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,18 +14,18 @@ ARTIFACTS_OUTPUT = "artifacts"
 """The output that tracking writes to."""
 MAX_TRIES = 5
 READ_ONLY_FIELDS = frozenset({"provisioningState"})
-"""What the service says of a version, and is not told."""
+"""Fields of a version that must not be sent back."""
 
 
 class WorkspaceModels:
-    """One workspace's. Every method raises ArmError."""
+    """The models of one workspace. Every method raises ArmError."""
 
     def __init__(self, arm: ArmClient, workspace: Workspace) -> None:
         self._arm = arm
         self._at = workspace.resource
 
     def versions(self, name: str) -> Iterator[tuple[str, Mapping[str, str]]]:
-        """Each version of a model, with its tags; none when there is no such model."""
+        """Yield each version of a model with its tags; none if there is no such model."""
         try:
             for found in self._arm.list_all(f"{self._at}/models/{name}/versions", API_VERSION):
                 yield str(found["name"]), found["properties"].get("tags") or {}
@@ -43,8 +43,8 @@ class WorkspaceModels:
         *,
         output: str = ARTIFACTS_OUTPUT,
     ) -> str:
-        """Make a folder of a run the next version of a model: its number. output: that of the run which it lies in."""
-        made = {
+        """Register a folder of a run's output as the next version of a model and return its number."""
+        properties = {
             "modelType": CUSTOM_TYPE,
             "modelUri": f"azureml://jobs/{run_id}/outputs/{output}/paths/{artifact}/",
             "tags": dict(tags),
@@ -52,27 +52,24 @@ class WorkspaceModels:
         }
         for _ in range(MAX_TRIES):
             version = self._get_next_version(name)
+            path = f"{self._at}/models/{name}/versions/{version}"
             try:
-                self._arm.create_or_update(
-                    f"{self._at}/models/{name}/versions/{version}", API_VERSION, {"properties": made}
-                )
+                self._arm.create_or_update(path, API_VERSION, {"properties": properties})
             except ArmError as error:
-                if error.status != 409:  # somebody else has made that version meanwhile
+                if error.status != 409:  # someone else created that version meanwhile
                     raise
             else:
                 return version
-        raise ArmError(f"others register versions of {name} at this very moment")
+        raise ArmError(f"others are registering versions of {name} at the same time")
 
     def tag(self, name: str, version: str, tags: Mapping[str, str]) -> None:
-        """Add tags to a version; one that it has already changes, and goes with an empty text. Everything else must be
-        sent as it is.
-        """
-        at = f"{self._at}/models/{name}/versions/{version}"
-        there = self._arm.get(at, API_VERSION)["properties"]
-        kept = {key: value for key, value in there.items() if key not in READ_ONLY_FIELDS}
-        merged = {**(there.get("tags") or {}), **tags}
-        told = {key: value for key, value in merged.items() if value}
-        self._arm.create_or_update(at, API_VERSION, {"properties": {**kept, "tags": told}})
+        """Set tags of a version; an empty value removes a tag."""
+        path = f"{self._at}/models/{name}/versions/{version}"
+        properties = self._arm.get(path, API_VERSION)["properties"]
+        sent = {key: value for key, value in properties.items() if key not in READ_ONLY_FIELDS}
+        merged = {**(properties.get("tags") or {}), **tags}
+        sent["tags"] = {key: value for key, value in merged.items() if value}
+        self._arm.create_or_update(path, API_VERSION, {"properties": sent})
 
     def _get_next_version(self, name: str) -> str:
         try:

@@ -11,6 +11,7 @@ from robotrain_runtime.contract.document import Placement, format_document
 
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec import command_job, inputs, job_settings, submission_spec
+from robotrain_azureml.spec.inputs import JobInput
 
 TRACKING_RUN_VARIABLE = "MLFLOW_RUN_ID"
 SUBMISSION_VARIABLE = "AZUREML_RUN_ID"
@@ -48,7 +49,7 @@ class _AzureMLPlanBuilder:
     settings: AzureMLSettings
     run: str
     workspace: Workspace = field(init=False)
-    inputs: tuple[inputs.JobInput, ...] = field(init=False)
+    inputs: tuple[JobInput, ...] = field(init=False)
     secret: str = field(init=False)
 
     def __post_init__(self) -> None:
