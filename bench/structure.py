@@ -24,7 +24,9 @@ import os, sys
 entered, packages = set(), {packages!r}
 def note(frame, event, argument):
     name = frame.f_globals.get("__name__", "")
-    if event == "call" and name.partition(".")[0] in packages and not frame.f_code.co_name.startswith("<"):
+    code = frame.f_code
+    is_function = code.co_flags & 1 and not code.co_name.startswith(("<", "__create_fn__"))  # no body of a class
+    if event == "call" and is_function and name.partition(".")[0] in packages:
         entered.add(name)
 os._exit = sys.exit
 sys.argv = ["robotrain", *{arguments!r}]
