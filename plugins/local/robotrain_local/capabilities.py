@@ -1,4 +1,4 @@
-"""What this machine can do, and what to say to those who try the options of other platforms here."""
+"""What the local platform supports, and hints for options of other tools and platforms."""
 
 from collections.abc import Mapping
 
@@ -34,17 +34,17 @@ CAPABILITIES = Capabilities(
 )
 
 _CONTAINER = (
-    "a container platform's setting: the local platform runs this machine's own Python; "
-    "use --environment PATH for a particular one"
+    "only for container platforms: the local platform uses a Python environment of this machine; "
+    "choose one with --environment PATH"
 )
-_CLUSTER = "a cluster's setting: the local platform runs the job on this very machine"
-_TRACKED = "runs are tracked by themselves: `robotrain runs` tells where, --tracking-uri ADDRESS names another place"
+_CLUSTER = "only for clusters: the local platform runs the job on this machine"
+_TRACKED = "not needed: every run is tracked; change the server with --tracking-uri URI"
 _MODEL = (
-    "a model of the registry is --policy-model models:/NAME/VERSION; one of Azure ML is fetched first "
-    "(az ml model download), and its folder named: --policy-path FOLDER"
+    "use --policy-model models:/NAME/VERSION for an MLflow model; download an Azure ML model first "
+    "(az ml model download), then use --policy-path FOLDER"
 )
-_BLOBS = "type the whole address: --blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
-_CLOUD = "a cloud account's setting: the local platform runs the job on this very machine"
+_BLOBS = "use the full URL: --blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
+_CLOUD = "only for cloud platforms: the local platform runs the job on this machine"
 
 OPTION_HINTS: Mapping[str, str] = {
     "--image": _CONTAINER,
@@ -66,9 +66,9 @@ OPTION_HINTS: Mapping[str, str] = {
     "--storage-container": _BLOBS,
     "--blob-prefix": _BLOBS,
     "--mlflow-enable": _TRACKED,
-    "--mlflow-tracking-uri": "it is --tracking-uri",
-    "--dataset-root": "not needed: a dataset is used where it lies",
-    "--config-preview": "the same is `robotrain explain …`, or `robotrain submit … --dry-run`",
+    "--mlflow-tracking-uri": "use --tracking-uri",
+    "--dataset-root": "not needed: a local dataset is read in place",
+    "--config-preview": "use `robotrain explain …` or `robotrain submit … --dry-run`",
     "--azure-subscription-id": _CLOUD,
     "--azure-resource-group": _CLOUD,
     "--azure-workspace-name": _CLOUD,

@@ -1,4 +1,4 @@
-"""What could go wrong with runs of this machine: their folders, their tracking database, what killed commands left."""
+"""Health checks of the local platform: run folders, tracking database, leftovers of interrupted commands."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ MAX_RUNS = 5
 
 
 def list_health_checks() -> Iterable[HealthCheck]:
-    """All of this platform's."""
+    """Return this platform's health checks."""
     return (
         HealthCheck(name="run folders", run=check_run_folders, local_only=True),
         HealthCheck(name="tracking", run=check_tracking_database, local_only=True),
@@ -34,14 +34,16 @@ def list_health_checks() -> Iterable[HealthCheck]:
 
 
 def check_run_folders() -> Iterator[HealthResult]:
-    """Room for the next run, runs that nothing is recorded of, and scratch folders."""
+    """Report free disk space, runs without a record, and leftover scratch folders."""
     top = _get_runs_folder()
     free = disk_cache.get_free_bytes(top)
     if free < MIN_FREE_GIB * GIB:
-        larger = Suggestion("ROBOTRAIN_RUNS_DIR=FOLDER robotrain …", "on a larger disk")
+        larger = Suggestion("ROBOTRAIN_RUNS_DIR=FOLDER robotrain …", "uses a larger disk")
         older = Suggestion("robotrain runs --prune --older-than 30d", "removes old runs")
         yield report_failure(
-            f"{top} has {format_size(free)} free: a run that fills the disk loses its last checkpoint", older, larger
+            f"{top} has only {format_size(free)} free: a run that fills the disk loses its last checkpoint",
+            older,
+            larger,
         )
     else:
         yield report_ok(f"{top} ({format_size(free)} free)")
@@ -50,33 +52,32 @@ def check_run_folders() -> Iterator[HealthResult]:
         path for ending in ("part", outputs.REMOVED_SUFFIX[1:]) for path in top.glob(f".*.{ending}") if _is_old(path)
     ]
     if scratch:
-        what = f"{len(scratch)} folder{'' if len(scratch) == 1 else 's'} of commands that were cut off"
-        fix = HealthFix(f"remove {what} in {top}", partial(_remove_folders, scratch))
-        yield HealthResult(
-            "ok", f"{what}, {format_size(sum(disk_cache.measure_folder(path).size for path in scratch))}", fix=fix
-        )
+        count = f"{len(scratch)} folder{'' if len(scratch) == 1 else 's'} of interrupted commands"
+        fix = HealthFix(f"remove {count} in {top}", partial(_remove_folders, scratch))
+        size = sum(disk_cache.measure_folder(path).size for path in scratch)
+        yield HealthResult("ok", f"{count}, {format_size(size)}", fix=fix)
 
 
 def check_tracking_database() -> Iterator[HealthResult]:
-    """The database that runs are tracked in unless `--tracking-uri` says otherwise; training goes on without it."""
+    """Report the state of the default tracking database."""
     database = files.get_state_folder() / DATABASE
     if not database.exists():
-        yield report_ok(f"{database} (made by the first run)")
+        yield report_ok(f"{database} (created by the first run)")
         return
     try:
         runs = _count_runs(database)
-    except sqlite3.DatabaseError as error:  # runs train all the same, and say that they are not tracked
+    except sqlite3.DatabaseError as error:  # only a warning: runs train without tracking
         if "locked" in str(error):
-            yield report_ok(f"{database}, being written at this moment")
+            yield report_ok(f"{database} (being written)")
             return
-        aside = Suggestion(f"mv {database} {database}.broken", "the next run makes a new one")
-        yield report_warning(f"{database} cannot be read: {error}", aside)
+        move = Suggestion(f"mv {database} {database}.broken", "the next run creates a new one")
+        yield report_warning(f"{database} cannot be read: {error}", move)
         return
     kind = files.get_filesystem(database)
     if files.is_network_filesystem(kind):
         local = Suggestion("--tracking-uri sqlite:////PATH/ON/THIS/MACHINE/mlflow.db", "or an MLflow server")
         yield report_warning(
-            f"{database} lies on {kind}: SQLite's locks are not safe where several machines write", local
+            f"{database} is on {kind}: SQLite's locks are unsafe when several machines write to it", local
         )
     else:
         yield report_ok(f"{database}, {runs} tracked run{'' if runs == 1 else 's'}")
@@ -87,22 +88,23 @@ def _get_runs_folder() -> Path:
 
 
 def _find_unrecorded_runs(top: Path) -> Iterator[HealthResult]:
-    """Run folders that `robotrain runs` does not list: somebody may want their checkpoints, so none is removed here."""
-    found = [
+    """Report run folders without a record. None is removed: you may want their checkpoints."""
+    folders = [
         path.parent
         for path in top.glob(f"*/{spec.SPEC_FILE}")
         if not (records.get_run_folder(path.parent.name) / records.RECORD_FILE).exists()
     ]
-    for folder in [path for path in found if _is_old(path)][:MAX_RUNS]:
-        now = observe.read_status(folder)
-        says = f"{folder} is a run that nothing is recorded of: {now.state}, {format_size(disk_cache.measure_folder(folder).reclaimable)}"
-        yield report_warning(says, *([Suggestion(f"rm -r {folder}", "when it is not needed")] if now.finished else ()))
+    for folder in [path for path in folders if _is_old(path)][:MAX_RUNS]:
+        status = observe.read_status(folder)
+        size = format_size(disk_cache.measure_folder(folder).reclaimable)
+        remove = [Suggestion(f"rm -r {folder}", "if you do not need it")] if status.finished else ()
+        yield report_warning(f"{folder} is a run without a record: {status.state}, {size}", *remove)
 
 
 def _count_runs(database: Path) -> int:
-    """How many runs it holds; it is opened for reading only."""
-    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)) as opened:
-        return int(opened.execute("select count(*) from runs").fetchone()[0])
+    """Return the number of runs, opening the database read-only."""
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)) as connection:
+        return int(connection.execute("select count(*) from runs").fetchone()[0])
 
 
 def _is_old(path: Path) -> bool:

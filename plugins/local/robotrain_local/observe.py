@@ -12,41 +12,37 @@ from robotrain.run_folder import log
 from robotrain.run_folder.log import EVENTS_FILE
 
 from robotrain_local import process, spec
-from robotrain_local import spec as files
 from robotrain_local.process import Host, Process
 
-WAITING_REASON = "it has not started yet; if it stays so, its submit was interrupted: submit again"
-CANCELLING_REASON = "it is being cancelled before it started; if it stays so, cancel it again"
-ORPHANED_REASON = "its supervisor is gone, the work goes on"
-STOPPED_REASON = "it was stopped before it could say how far it came"
+WAITING_REASON = "it has not started yet; if this does not change, its submit was interrupted: submit again"
+CANCELLING_REASON = "it is being cancelled before its start; if this does not change, cancel it again"
+ORPHANED_REASON = "its supervisor is gone, but the work continues"
+STOPPED_REASON = "it was stopped before it reported a result"
 RESTARTED_REASON = "the machine was restarted while it ran"
-KILLED_REASON = "its process is gone without a word of how it ended: somebody killed it, or memory ran out"
-CONTAINER_GONE_REASON = "its process is gone, and the container it ran in most likely with it"
-START_INTERRUPTED_REASON = "its supervisor was killed as it began"
+KILLED_REASON = "its process disappeared: it was killed, or memory ran out"
+CONTAINER_GONE_REASON = "its process disappeared, probably with its container"
+START_INTERRUPTED_REASON = "its supervisor was killed during start"
 START_SECONDS = 10.0
 
 
 def find_run_folder(reference: Reference) -> Path:
-    """The run's folder. Raises RunGone."""
+    """Return the run's folder. Raise RunGone if it is missing."""
     folder = reference.get("folder", "")
     if not folder or not Path(folder).is_dir():
-        raise RunGone(f"the run's folder {folder} is gone, and everything that was known of the run with it")
+        raise RunGone(f"the run's folder {folder} is gone; its status and outputs are lost")
     return Path(folder)
 
 
 def read_status(folder: Path) -> Status:
-    """The state, and why. How a run ended is the runtime's own word wherever there is one."""
-    supervisor = process.parse_process(files.read_json(folder / files.SUPERVISOR_FILE))
-    alive = supervisor is not None and _is_supervisor_alive(
-        folder, supervisor
-    )  # before exit.json: an end in between is then seen
-    if ended := files.read_json(folder / files.EXIT_FILE):
+    """Return the state and its reason. The runtime's own outcome takes precedence over exit codes."""
+    supervisor = process.parse_process(spec.read_json(folder / spec.SUPERVISOR_FILE))
+    # before reading exit.json: an end in between is then noticed
+    alive = supervisor is not None and _is_supervisor_alive(folder, supervisor)
+    if ended := spec.read_json(folder / spec.EXIT_FILE):
         return _read_ended_status(folder, supervisor.started if supervisor else None, ended)
     if supervisor is None:
         return _read_pending_status(folder)
-    if alive:
-        return Status(state="running", reason=_describe_remote_run(folder, supervisor.host), started=supervisor.started)
-    if alive is None and log.read_outcome(folder) is None:
+    if alive or (alive is None and log.read_outcome(folder) is None):
         return Status(state="running", reason=_describe_remote_run(folder, supervisor.host), started=supervisor.started)
     if process.list_run_processes(supervisor):
         return Status(state="running", reason=ORPHANED_REASON, started=supervisor.started)
@@ -54,30 +50,30 @@ def read_status(folder: Path) -> Status:
 
 
 def _is_supervisor_alive(folder: Path, supervisor: Process) -> bool | None:
-    """Whether the supervisor runs; None when this machine cannot know."""
+    """Return whether the supervisor runs, or None if this machine cannot know."""
     if supervisor.host.is_here:
         return supervisor.is_alive
-    return files.is_locked(folder / files.SUPERVISOR_FILE) if supervisor.host.has_same_kernel else None
+    return spec.is_locked(folder / spec.SUPERVISOR_FILE) if supervisor.host.has_same_kernel else None
 
 
 def _describe_remote_run(folder: Path, host: Host) -> str:
-    """Why no more than this is known of a run that is elsewhere; empty when it is here."""
+    """Return why little is known of a run on another host, or \"\" if it runs here."""
     if host.is_here:
         return ""
     if host.has_same_kernel:
-        return f"it runs {host.location}; its processes cannot be seen from here"
+        return f"it runs {host.location}; its processes are not visible from here"
     from robotrain.model.amounts import format_duration
 
-    heard = measure_silence(folder)
-    newest = f"its newest event is {format_duration(heard)} old" if heard is not None else "no event has come yet"
-    return f"it runs {host.location}; this machine cannot look into it; {newest}"
+    silence = measure_silence(folder)
+    newest = f"its newest event is {format_duration(silence)} old" if silence is not None else "it has sent no event"
+    return f"it runs {host.location}; its processes are not visible from this machine; {newest}"
 
 
 def _read_pending_status(folder: Path) -> Status:
-    marker = folder / files.SUPERVISOR_FILE
-    if (folder / files.CANCEL_FILE).exists():
+    marker = folder / spec.SUPERVISOR_FILE
+    if (folder / spec.CANCEL_FILE).exists():
         return Status(state="pending", reason=CANCELLING_REASON)
-    if not marker.exists() or time.time() - marker.stat().st_mtime < START_SECONDS or files.is_locked(marker):
+    if not marker.exists() or time.time() - marker.stat().st_mtime < START_SECONDS or spec.is_locked(marker):
         return Status(state="pending", reason=WAITING_REASON)
     return Status(state="lost", reason=START_INTERRUPTED_REASON)
 
@@ -87,7 +83,7 @@ def _read_ended_status(folder: Path, started: float | None, exit_record: dict[st
     if outcome := log.read_outcome(folder):
         reason = outcome.reason + (_describe_survivors(folder) if outcome.state == "cancelled" else "")
         return Status(state=outcome.state, reason=reason, exit_code=outcome.exit_code, started=started, ended=ended)
-    cancelled = (folder / files.CANCEL_FILE).exists()
+    cancelled = (folder / spec.CANCEL_FILE).exists()
     return Status(
         state="cancelled" if cancelled else "failed",
         reason=exit_record.get("reason")
@@ -99,11 +95,11 @@ def _read_ended_status(folder: Path, started: float | None, exit_record: dict[st
 
 
 def _read_lost_status(folder: Path, supervisor: Process) -> Status:
-    """Neither a process nor its exit: the runtime's own word, if it came so far."""
+    """Return the status of a run that has neither a process nor an exit record."""
     started = supervisor.started
-    if said := log.read_outcome(folder):
-        return Status(state=said.state, reason=said.reason, exit_code=said.exit_code, started=started)
-    if (folder / files.CANCEL_FILE).exists():
+    if outcome := log.read_outcome(folder):
+        return Status(state=outcome.state, reason=outcome.reason, exit_code=outcome.exit_code, started=started)
+    if (folder / spec.CANCEL_FILE).exists():
         return Status(state="cancelled", reason=STOPPED_REASON + _describe_survivors(folder), started=started)
     return Status(state="lost", reason=_explain_loss(supervisor) + _describe_survivors(folder), started=started)
 
@@ -116,9 +112,9 @@ def _explain_loss(supervisor: Process) -> str:
 
 def _explain_exit_code(folder: Path, exit_code: int) -> str:
     if exit_code <= 128:
-        words = spec.read_failure_reason(folder)
-        return f"the runtime ended with exit code {exit_code}" + (f": {words}" if words else " and no word")
-    hint = ": if nobody did that, memory ran out" if exit_code == process.KILLED_EXIT_CODE else ""
+        reason = spec.read_failure_reason(folder)
+        return f"the runtime ended with exit code {exit_code}" + (f": {reason}" if reason else " and no message")
+    hint = ": unless somebody did that, memory ran out" if exit_code == process.KILLED_EXIT_CODE else ""
     return f"the runtime was killed by signal {exit_code - 128} ({_get_signal_name(exit_code - 128)}){hint}"
 
 
@@ -136,7 +132,7 @@ def _describe_survivors(folder: Path) -> str:
 
 
 def measure_silence(folder: Path) -> float | None:
-    """Seconds since the run told something; None when it never did."""
+    """Return the seconds since the run's last event, or None if there is none."""
     try:
         return max(0.0, time.time() - (folder / EVENTS_FILE).stat().st_mtime)
     except OSError:
@@ -146,47 +142,48 @@ def measure_silence(folder: Path) -> float | None:
 SUPERVISOR_START_SECONDS = 2.0
 MARGIN_SECONDS = 5.0
 HANDOVER_SECONDS = 2.0
-"""Who is gone so soon after being told, and the run is not, was being killed: it has passed nothing on."""
+"""A process that ends so soon after SIGTERM, while its run goes on, was killed and passed no signal on."""
 
 
 def cancel_run(folder: Path) -> None:
-    """End the run and return when it has ended; one that ended already is left as it is. Raises Rejected when it runs
-    where no signal from here reaches it.
+    """End the run and wait until it has ended; do nothing if it has ended.
+
+    Raise Rejected if it runs on another host, which signals do not reach.
     """
     if _has_ended(folder):
         return
     supervisor = _read_supervisor(folder)
     if supervisor and not supervisor.host.is_here:
         raise Rejected([_make_remote_run_problem(folder, supervisor.host)])
-    # first: a supervisor that only now starts looks for it
-    asked_first = files.create_json(folder / files.CANCEL_FILE, {"asked": time.time()})
-    _wait_until(lambda: (folder / files.SUPERVISOR_FILE).exists(), SUPERVISOR_START_SECONDS)
+    # first: a supervisor that is just starting checks for this file
+    is_first = spec.create_json(folder / spec.CANCEL_FILE, {"asked": time.time()})
+    _wait_until(lambda: (folder / spec.SUPERVISOR_FILE).exists(), SUPERVISOR_START_SECONDS)
     supervisor = _read_supervisor(folder)
     if supervisor is None:
-        return files.record_exit(folder, process.TERMINATED_EXIT_CODE, "cancelled before it started")
-    _end_run(folder, supervisor, asked_first)
+        return spec.record_exit(folder, process.TERMINATED_EXIT_CODE, "cancelled before it started")
+    _end_run(folder, supervisor, is_first)
 
 
-def _end_run(folder: Path, supervisor: Process, asked_first: bool) -> None:
-    """Tell it to end, and end it when it takes longer than its grace."""
-    told = {supervisor.pid} if supervisor.is_alive else set()
-    process.send_signal(told, signal.SIGTERM)  # it passes the first one on, and no other
-    if asked_first:  # a second signal would cut short what the first one lets the run save
-        _signal_new_heads(folder, supervisor, told)
+def _end_run(folder: Path, supervisor: Process, is_first: bool) -> None:
+    """Ask the run to end, and kill it after its grace period."""
+    signaled = {supervisor.pid} if supervisor.is_alive else set()
+    process.send_signal(signaled, signal.SIGTERM)  # the supervisor passes on only the first one
+    if is_first:  # a second signal would interrupt the saving that the first one started
+        _signal_new_heads(folder, supervisor, signaled)
     in_time = _wait_until(lambda: _has_ended(folder), _read_grace(folder) + MARGIN_SECONDS)
-    if in_time:  # whoever wrote that down is on the way out
+    if in_time:  # the process that recorded the end is exiting
         _wait_until(lambda: not process.list_run_processes(supervisor), HANDOVER_SECONDS)
     else:
         _wait_until(lambda: not _kill_processes(supervisor), MARGIN_SECONDS)
-    files.record_exit(folder, process.TERMINATED_EXIT_CODE if in_time else process.KILLED_EXIT_CODE)
+    spec.record_exit(folder, process.TERMINATED_EXIT_CODE if in_time else process.KILLED_EXIT_CODE)
 
 
 def _signal_new_heads(folder: Path, supervisor: Process, signaled: set[int]) -> None:
-    """Tell whoever comes to stand at the head of the run because the one told before it was being killed."""
+    """Signal processes that become heads of the run because the signaled ones were killed."""
     until = time.monotonic() + HANDOVER_SECONDS
     while time.monotonic() < until and not _has_ended(folder):
-        led = signaled and all(process.get_birth(pid) for pid in signaled)
-        if not led and (fresh := {*process.find_heads(process.list_run_processes(supervisor))} - signaled):
+        is_led = signaled and all(process.get_birth(pid) for pid in signaled)
+        if not is_led and (fresh := {*process.find_heads(process.list_run_processes(supervisor))} - signaled):
             process.send_signal(fresh, signal.SIGTERM)
             signaled |= fresh
             until = time.monotonic() + HANDOVER_SECONDS
@@ -194,10 +191,10 @@ def _signal_new_heads(folder: Path, supervisor: Process, signaled: set[int]) -> 
 
 
 def _kill_processes(supervisor: Process) -> list[int]:
-    """What there was to kill: looked at again until there is nothing, as it may fork meanwhile."""
-    left = process.list_run_processes(supervisor)
-    process.send_signal(left, signal.SIGKILL)
-    return left
+    """Kill the run's processes and return them; the caller repeats this because they may fork meanwhile."""
+    pids = process.list_run_processes(supervisor)
+    process.send_signal(pids, signal.SIGKILL)
+    return pids
 
 
 def _has_ended(folder: Path) -> bool:
@@ -205,7 +202,7 @@ def _has_ended(folder: Path) -> bool:
 
 
 def _read_supervisor(folder: Path) -> Process | None:
-    return process.parse_process(files.read_json(folder / files.SUPERVISOR_FILE))
+    return process.parse_process(spec.read_json(folder / spec.SUPERVISOR_FILE))
 
 
 def _read_grace(folder: Path) -> float:
@@ -227,7 +224,7 @@ def _make_remote_run_problem(folder: Path, host: Host) -> Problem:
     return Problem(
         code="run-elsewhere",
         stage=Stage.SUBMIT,
-        title=f"{folder.name} runs {host.location}, and is stopped there",
-        why="No signal from here reaches its processes.",
+        title=f"{folder.name} runs {host.location} and must be cancelled there",
+        why="Signals from here do not reach its processes.",
         suggestions=(remote if host.has_same_kernel else Suggestion(f"ssh {host.name} {command}"),),
     )

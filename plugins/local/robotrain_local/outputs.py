@@ -1,7 +1,6 @@
-"""What a finished run left: register its model, or remove its folder.
+"""Outputs of a finished run: register its model or remove its folder.
 
-Checkpoints that were tracked, registered or published, and an `--output-dir` outside the folder, are not touched: what
-is there by a hard link stays there.
+Removing a run keeps tracked, registered and published checkpoints, and an `--output-dir` outside the folder.
 """
 
 import json
@@ -19,50 +18,43 @@ from robotrain_runtime.contract.event import Registered
 from robotrain_runtime.machine import disk_cache
 
 from robotrain_local import errors, observe, spec
-from robotrain_local import spec as files
 from robotrain_local.render import DOCUMENT_FILE
 
 REGISTER_COMMAND = "register"
 
 
 def register_model(folder: Path, name: str, step: int | None) -> Registered:
-    """Make the checkpoint of `step`, or the last, or the policy that was evaluated, a version of the model `name`.
+    """Register the checkpoint of `step`, the last one, or the evaluated policy as a version of the model `name`.
 
-    Raises Rejected.
+    Raise Rejected if the registration fails.
     """
-    asked = [REGISTER_COMMAND, DOCUMENT_FILE, name, *(() if step is None else ("--step", str(step)))]
-    done = _run_runtime(folder, asked, bundled=_can_register(folder))
-    if done.returncode:
-        raise Rejected(
-            [
-                _make_registration_problem(
-                    folder, name, step, _extract_reason(done.stderr) or f"It ended with exit code {done.returncode}."
-                )
-            ]
-        )
+    arguments = [REGISTER_COMMAND, DOCUMENT_FILE, name, *(() if step is None else ("--step", str(step)))]
+    completed = _run_runtime(folder, arguments, bundled=_can_register(folder))
+    if completed.returncode:
+        why = _extract_reason(completed.stderr) or f"It ended with exit code {completed.returncode}."
+        raise Rejected([_make_registration_problem(folder, name, step, why)])
     try:
-        return Registered(**json.loads(done.stdout.splitlines()[-1]))
+        return Registered(**json.loads(completed.stdout.splitlines()[-1]))
     except (ValueError, IndexError, TypeError):
-        raise Rejected(
-            [_make_registration_problem(folder, name, step, "The runtime did not say which version it became.")]
-        ) from None
+        why = "The runtime did not report the version."
+        raise Rejected([_make_registration_problem(folder, name, step, why)]) from None
 
 
 def _can_register(folder: Path) -> bool:
-    """Whether the run's own runtime can register.
+    """Return whether the run's bundled runtime can register models; that of an older run may not.
 
-    It is asked first, because its halves and its lock are those the run had; that of an older run cannot.
+    It is preferred because its container plugins and its lock are those of the run.
     """
     return _run_runtime(folder, [REGISTER_COMMAND, "--help"], bundled=True).returncode == 0
 
 
 def _run_runtime(folder: Path, arguments: list[str], bundled: bool) -> "subprocess.CompletedProcess[str]":
-    """own: the runtime that came with the run, not the one that is installed here."""
+    """Run the runtime that was sent with the run if `bundled` is set, else the installed one."""
     environ = {name: value for name, value in os.environ.items() if name not in spec.EXCLUDED_VARIABLES}
     return subprocess.run(
         [sys.executable, "-P", "-m", "robotrain_runtime", *arguments],
         cwd=folder,
-        env=environ | ({"PYTHONPATH": str(folder / files.PAYLOAD_FOLDER)} if bundled else {}),
+        env=environ | ({"PYTHONPATH": str(folder / spec.PAYLOAD_FOLDER)} if bundled else {}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -71,9 +63,9 @@ def _run_runtime(folder: Path, arguments: list[str], bundled: bool) -> "subproce
 
 
 def _extract_reason(output: str) -> str:
-    """What it said last, which is why it could not; or why it broke."""
-    _, said, why = f"\n{output}".rpartition("\nerror: ")
-    return why.strip() if said else failure.explain_output(output.splitlines())
+    """Return the last error message in the output, or an explanation of the failure."""
+    _, found, why = f"\n{output}".rpartition("\nerror: ")
+    return why.strip() if found else failure.explain_output(output.splitlines())
 
 
 def _make_registration_problem(folder: Path, name: str, step: int | None, why: str) -> Problem:
@@ -94,35 +86,34 @@ REMOVED_SUFFIX = ".gone"
 
 
 def remove_run(folder: Path, dry_run: bool = False) -> int:
-    """Remove the run's folder; the bytes that are free then. dry_run: only say how many. Raises Rejected, OSError."""
-    if wrong := _check_removable(folder):
-        raise Rejected([wrong])
+    """Remove the run's folder unless `dry_run` is set. Return the bytes freed. Raise Rejected if it must stay."""
+    if problem := _check_removable(folder):
+        raise Rejected([problem])
     freed = disk_cache.measure_folder(folder).reclaimable
     if not dry_run:
-        aside = folder.with_name(f".{folder.name}.{os.urandom(4).hex()}{REMOVED_SUFFIX}")
-        os.rename(folder, aside)  # in one step: no half-emptied run is ever seen under the name
-        shutil.rmtree(aside)
+        removed = folder.with_name(f".{folder.name}.{os.urandom(4).hex()}{REMOVED_SUFFIX}")
+        os.rename(folder, removed)  # atomic: a partly removed run is never visible under its name
+        shutil.rmtree(removed)
     return freed
 
 
 def _check_removable(folder: Path) -> Problem | None:
-    """Why it must stay; None when it may go."""
+    """Return why the folder must stay, or None if it may be removed."""
     try:
         run = spec.parse_spec((folder / spec.SPEC_FILE).read_bytes()).run
     except (OSError, *errors.PLAN_ERRORS):
         run = ""
     if run != folder.name:  # a record may name any folder
-        way = Suggestion(f"rm -r {folder}", "when you know what it is")
-        why = f"It holds no {spec.SPEC_FILE} of a run of this name."
-        return _make_removal_problem("not-a-run-folder", f"{folder} is no run's folder, so it is left alone", why, way)
-    now = observe.read_status(folder)
-    if not now.finished:
-        way = Suggestion(f"robotrain cancel {folder.name}", "stops it")
-        return _make_removal_problem(
-            "run-goes-on", f"{folder.name} is {now.state}, so its folder is left alone", now.reason, way
-        )
+        remove = Suggestion(f"rm -r {folder}", "if you know that it is not needed")
+        why = f"It has no {spec.SPEC_FILE} of a run of this name."
+        return _make_removal_problem("not-a-run-folder", f"{folder} is not a run's folder; it was kept", why, remove)
+    status = observe.read_status(folder)
+    if not status.finished:
+        cancel = Suggestion(f"robotrain cancel {folder.name}", "stops it")
+        title = f"{folder.name} is {status.state}; its folder was kept"
+        return _make_removal_problem("run-goes-on", title, status.reason, cancel)
     return None
 
 
-def _make_removal_problem(code: str, title: str, why: str, *instead: Suggestion) -> Problem:
-    return Problem(code=code, stage=Stage.SUBMIT, title=title, why=why, suggestions=instead)
+def _make_removal_problem(code: str, title: str, why: str, *suggestions: Suggestion) -> Problem:
+    return Problem(code=code, stage=Stage.SUBMIT, title=title, why=why, suggestions=suggestions)

@@ -71,7 +71,7 @@ class LocalPlatform(Platform):
         return observe.read_status(observe.find_run_folder(reference))
 
     def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
-        """Yield the log so far, its last lines, or all of it until the run ends. Raise RunGone if its folder is gone."""
+        """Yield the log so far, its last lines, or all of it until the run ends. Raise RunGone if it is gone."""
         from robotrain_local import spec
 
         return self._read_lines(reference, spec.LOG_FILE, follow, tail)

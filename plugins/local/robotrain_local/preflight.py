@@ -1,4 +1,4 @@
-"""A look at this machine before anything is started: the runtime's own preflight, and the run's folder."""
+"""Preflight checks on this machine: the runtime's own and the run's folder."""
 
 import os
 import shutil
@@ -9,9 +9,9 @@ from pathlib import Path
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.model.health import convert_finding
 from robotrain.model.plan import Plan
+from robotrain_runtime import preflight as runtime_preflight
 from robotrain_runtime.contract import document
 from robotrain_runtime.machine.disk_cache import GIB
-from robotrain_runtime.preflight import run_preflight as look
 
 from robotrain_local import errors, spec, submit
 from robotrain_local.render import DOCUMENT_FILE
@@ -20,18 +20,16 @@ MIN_FREE_GIB = 1.0
 
 
 def run_preflight(plan: Plan) -> Iterator[Problem]:
-    """What would make this plan fail here. The same code looks again when the run starts."""
+    """Find problems that would make the plan fail here. The runtime repeats its checks when the run starts."""
     try:
-        job, process = (
-            document.parse_document(plan.files[DOCUMENT_FILE].decode()),
-            spec.parse_spec(plan.files[plan.spec]),
-        )
+        job = document.parse_document(plan.files[DOCUMENT_FILE].decode())
+        folder = Path(spec.parse_spec(plan.files[plan.spec]).folder)
     except errors.PLAN_ERRORS as error:
         yield errors.make_damaged_plan_problem(error)
         return
-    yield from map(convert_finding, look(job, _print_progress))
-    if not submit.is_interrupted_submit(plan, Path(process.folder)):
-        yield from _check_run_folder(Path(process.folder))
+    yield from map(convert_finding, runtime_preflight.run_preflight(job, _print_progress))
+    if not submit.is_interrupted_submit(plan, folder):
+        yield from _check_run_folder(folder)
 
 
 def _print_progress(line: str) -> None:
@@ -39,24 +37,22 @@ def _print_progress(line: str) -> None:
 
 
 def _check_run_folder(folder: Path) -> Iterator[Problem]:
-    there = next(parent for parent in folder.parents if parent.exists())
-    another = Suggestion("--runs-dir FOLDER", "a folder that can be written")
+    parent = next(parent for parent in folder.parents if parent.exists())
+    another = Suggestion("--runs-dir FOLDER", "a writable folder")
     if folder.exists():
         why = "A run of this name was submitted before."
-        old = Suggestion(f"rm -r {folder}", "when that run is not needed")
-        yield _make_folder_problem("run-folder-exists", "the run's folder is there already", folder, why, old, another)
-    elif not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        why = f"{there} is {'a folder that does not let you write' if there.is_dir() else 'not a folder'}."
-        yield _make_folder_problem("run-folder-unwritable", "the run's folder cannot be made", folder, why, another)
-    elif (free := shutil.disk_usage(there).free / GIB) < MIN_FREE_GIB:
-        why = f"{free:.2f} GiB are free there; a run that fills the disk loses its last checkpoint."
+        remove = Suggestion(f"rm -r {folder}", "if you do not need that run")
+        yield _make_folder_problem("run-folder-exists", "the run's folder exists", folder, why, remove, another)
+    elif not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        why = f"{parent} is {'not writable' if parent.is_dir() else 'not a folder'}."
+        yield _make_folder_problem("run-folder-unwritable", "cannot create the run's folder", folder, why, another)
+    elif (free := shutil.disk_usage(parent).free / GIB) < MIN_FREE_GIB:
+        why = f"{free:.2f} GiB are free; a run that fills the disk loses its last checkpoint."
         larger = Suggestion("--runs-dir FOLDER", "on a larger disk")
-        yield _make_folder_problem(
-            "run-folder-full", "there is hardly any room for the run's folder", folder, why, larger
-        )
+        yield _make_folder_problem("run-folder-full", "there is too little disk space for the run", folder, why, larger)
 
 
-def _make_folder_problem(code: str, title: str, folder: Path, why: str, *instead: Suggestion) -> Problem:
+def _make_folder_problem(code: str, title: str, folder: Path, why: str, *suggestions: Suggestion) -> Problem:
     return Problem(
         code=code,
         stage=Stage.PREFLIGHT,
@@ -64,5 +60,5 @@ def _make_folder_problem(code: str, title: str, folder: Path, why: str, *instead
         where="--runs-dir",
         given=str(folder.parent),
         why=why,
-        suggestions=instead,
+        suggestions=suggestions,
     )

@@ -1,4 +1,4 @@
-"""From a job to the plan of a process. Pure: no clock, no randomness; only where robotrain's folders are is read."""
+"""Render a job to the plan of a process. Pure, except for the location of robotrain's folders."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,6 @@ from robotrain_runtime.contract.document import Placement, format_document
 from robotrain_runtime.process.stop import GRACE_VARIABLE
 
 from robotrain_local import spec
-from robotrain_local import spec as local_spec
 from robotrain_local.settings import SQLITE_SCHEME, LocalSettings
 
 DOCUMENT_FILE = "job.json"
@@ -21,7 +20,7 @@ TRAINER_GRACE_SECONDS = 30
 def render_plan(
     job: Job, settings: LocalSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]
 ) -> plan.Plan:
-    """The plan: the process, the job document and the payload."""
+    """Return the plan: the process, the job document and the payload."""
     folder = Path(settings.runs_dir or files.get_state_folder() / "local") / run
     placement = Placement(
         work=str(folder),
@@ -39,7 +38,7 @@ def render_plan(
         payload=payload.digest,
         arguments=("run", DOCUMENT_FILE),
         environment={
-            "PYTHONPATH": str(folder / local_spec.PAYLOAD_FOLDER),
+            "PYTHONPATH": str(folder / spec.PAYLOAD_FOLDER),
             "PYTHONUNBUFFERED": "1",
             GRACE_VARIABLE: str(TRAINER_GRACE_SECONDS),
         },
@@ -55,13 +54,13 @@ def render_plan(
         files={
             spec.SPEC_FILE: spec.dump_spec(process),
             DOCUMENT_FILE: format_document(document).encode(),
-            local_spec.PAYLOAD_FILE: payload.archive,
+            spec.PAYLOAD_FILE: payload.archive,
         },
         shown=(spec.SPEC_FILE, DOCUMENT_FILE),
     )
 
 
 def _list_credential_files(settings: LocalSettings) -> dict[str, str]:
-    """By source kind, the files that hold a secret; never what is in them."""
-    files = {"blob_url": settings.blob_credential_file, "huggingface": settings.hub_token_file}
-    return {kind: file for kind, file in files.items() if file}
+    """Return the paths of the credential files by source kind, never their content."""
+    paths = {"blob_url": settings.blob_credential_file, "huggingface": settings.hub_token_file}
+    return {kind: file for kind, file in paths.items() if file}

@@ -1,4 +1,4 @@
-"""What can be said about running on this machine."""
+"""Settings of the local platform."""
 
 import os
 import re
@@ -12,14 +12,15 @@ SQLITE_SCHEME = "sqlite:///"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSettings:
-    """The local platform's settings. Relative paths are made absolute here, once: a record must not depend on where
-    robotrain is called from next time.
+    """Settings of the local platform.
+
+    Relative paths become absolute here: a run's record must not depend on the current folder of the next command.
     """
 
     environment: Annotated[
         str | None,
         Param(
-            help="an existing Python environment to run in, instead of building the locked one",
+            help="use this Python environment instead of building the locked one",
             metavar="PATH",
             path=True,
         ),
@@ -27,22 +28,22 @@ class LocalSettings:
     runs_dir: Annotated[
         str | None,
         Param(
-            help="where run folders are made (default: `local` in robotrain's state folder)",
+            help="folder for run folders (default: `local` in robotrain's state folder)",
             metavar="FOLDER",
             path=True,
         ),
     ] = None
-    # MLFLOW_TRACKING_URI is left out of `env`: one set for another project must not redirect runs unasked.
+    # No `env`: an MLFLOW_TRACKING_URI that was set for another project must not redirect runs.
     tracking_uri: Annotated[
         str | None,
-        Param(help="MLflow address (default: a SQLite file in the state folder; MLFLOW_TRACKING_URI is not read)"),
+        Param(help="MLflow tracking URI (default: a SQLite file in the state folder; MLFLOW_TRACKING_URI is ignored)"),
     ] = None
 
     torch_backend: Annotated[
         str | None,
         Param(
-            help="build the environment with this PyTorch in place of the locked one, at the same version: cpu, cu126, "
-            "rocm6.4, xpu, or auto for what suits this machine",
+            help="build of PyTorch to install instead of the locked one, at the same version: cpu, cu126, rocm6.4, "
+            "xpu, or auto (chosen by the machine's driver)",
             metavar="BUILD",
         ),
     ] = None
@@ -50,19 +51,19 @@ class LocalSettings:
     blob_credential_file: Annotated[
         str | None,
         Param(
-            help="a file with an account key, a SAS or a token to read blobs with, where no sign-in is to be had",
+            help="file with an account key, SAS or token for reading blobs, when you cannot sign in",
             metavar="FILE",
             path=True,
         ),
     ] = None
-    hub_token_file: Annotated[
-        str | None, Param(help="a file with the token to read the Hub with", metavar="FILE", path=True)
-    ] = None
+    hub_token_file: Annotated[str | None, Param(help="file with a Hugging Face token", metavar="FILE", path=True)] = (
+        None
+    )
     cache_gib: Annotated[
         float | None,
-        Param(help="what data may take in the cache; the longest unused goes first (default: no limit)", gt=0),
+        Param(help="maximum size of cached data; the least recently used is removed first (default: no limit)", gt=0),
     ] = None
-    download_mib: Annotated[int, Param(help="the memory that downloads may hold, in MiB", ge=16)] = 128
+    download_mib: Annotated[int, Param(help="memory for downloads, in MiB", ge=16)] = 128
 
     def __post_init__(self) -> None:
         for name in ("environment", "runs_dir", "blob_credential_file", "hub_token_file"):
@@ -77,7 +78,7 @@ def _make_absolute_path(text: str) -> str:
 
 
 def _make_absolute_uri(text: str) -> str:
-    """An MLflow address; a relative file in it is one of the folder robotrain is called from."""
+    """Return an MLflow tracking URI with a relative file path resolved against the current folder."""
     if text.startswith(SQLITE_SCHEME):
         return SQLITE_SCHEME + _make_absolute_path(text[len(SQLITE_SCHEME) :])
     return text if re.match(r"[a-z][a-z0-9+.-]*:|databricks$", text) else _make_absolute_path(text)

@@ -17,39 +17,39 @@ SPEC_FILE = "process.json"
 SCHEMA = 1
 
 EXCLUDED_VARIABLES = ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI")
-"""Names that would send the run's tracking where another project's goes."""
+"""Variables that would redirect the run's tracking to another project."""
 
 
 class ProcessSpecError(ValueError):
-    """A `process.json` that says no process."""
+    """A `process.json` that does not describe a process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessSpec:
-    """The process: `python -m module arguments…`, in `folder`.
-
-    environment: added to the environment of whoever submits; without: taken from it. payload: the digest of what is
-    unpacked. grace_seconds: how long a cancelled run has to save what it can and to tell tracking.
-    """
+    """A process, started in `folder` as `python -m module arguments…`."""
 
     run: str
     folder: str
     payload: str
+    """SHA-256 digest of the payload archive."""
     module: str = "robotrain_runtime"
     arguments: tuple[str, ...] = ("run", "job.json")
     environment: Mapping[str, str]
+    """Variables added to the environment of the submit command."""
     without: tuple[str, ...] = EXCLUDED_VARIABLES
+    """Variables removed from the environment of the submit command."""
     grace_seconds: float = 120
+    """How long a cancelled run may take to save and to update tracking."""
     schema: int = SCHEMA
 
 
 def dump_spec(spec: ProcessSpec) -> bytes:
-    """The one form: equal specs are equal bytes."""
+    """Return the canonical JSON: equal specs give equal bytes."""
     return (json.dumps(dataclasses.asdict(spec), indent=1, sort_keys=True) + "\n").encode()
 
 
 def parse_spec(content: bytes) -> ProcessSpec:
-    """Read a spec. Raises SpecError."""
+    """Parse a spec. Raise ProcessSpecError if it is invalid."""
     try:
         data = json.loads(content)
         if data["schema"] != SCHEMA:
@@ -66,22 +66,20 @@ def parse_spec(content: bytes) -> ProcessSpec:
 PAYLOAD_FILE = "payload.zip"
 PAYLOAD_FOLDER = "payload"
 LOG_FILE = "log.txt"
-SUBMITTED_FILE = "sent"  # the submit that began it came to its end
-SUPERVISOR_FILE = (
-    "supervisor.json"  # which process watches over the run: made once, by that process, which keeps it locked
-)
-CANCEL_FILE = "cancel.json"  # somebody asked for its end
-EXIT_FILE = "exit.json"  # it ended, and nothing of it is left running
+SUBMITTED_FILE = "sent"  # the submit finished
+SUPERVISOR_FILE = "supervisor.json"  # created once by the supervisor, which keeps it locked
+CANCEL_FILE = "cancel.json"  # a cancel was requested
+EXIT_FILE = "exit.json"  # the run has ended and no process of it is left
 STARTED_FILES = (SUPERVISOR_FILE, CANCEL_FILE, EXIT_FILE)
 
 
 def has_started(folder: Path) -> bool:
-    """Whether something happened to the run of `folder` already, so that its plan must not be started there."""
+    """Return whether the run in `folder` was started, cancelled or ended, so that it must not be started."""
     return any((folder / name).exists() for name in STARTED_FILES)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """What `path` holds; None when it is not there, or when a power cut left it torn."""
+    """Return the JSON object in `path`, or None if it is missing or incomplete."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -90,14 +88,14 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Make `content` what `path` holds, in one step for every reader."""
+    """Write `path` so that readers see the old or the new content, never a part."""
     temporary = _make_temporary_path(path)
     temporary.write_bytes(content)
     os.replace(temporary, path)
 
 
 def create_json(path: Path, data: dict[str, Any]) -> bool:
-    """Put `data` into `path`, which nobody made before; False when somebody did, and then it stays as it is."""
+    """Create `path` with `data`. Return False, leaving it unchanged, if it exists."""
     handle = create_locked_json(path, data)
     if handle is not None:
         os.close(handle)
@@ -105,11 +103,11 @@ def create_json(path: Path, data: dict[str, Any]) -> bool:
 
 
 def create_locked_json(path: Path, data: dict[str, Any]) -> int | None:
-    """The same; the one who made it gets the file's handle, locked as long as it is open."""
+    """Create `path` like `create_json`. Return the open handle, which holds a lock, or None if it exists."""
     temporary, content = _make_temporary_path(path), (json.dumps(data, indent=1, sort_keys=True) + "\n").encode()
     handle = _create_locked_file(temporary, content)
     try:
-        os.link(temporary, path)  # with its content and its lock: no reader finds it without
+        os.link(temporary, path)  # no reader sees the file without its content and its lock
         return handle
     except FileExistsError:
         os.close(handle)
@@ -124,7 +122,7 @@ def create_locked_json(path: Path, data: dict[str, Any]) -> int | None:
 
 
 def is_locked(path: Path) -> bool | None:
-    """Whether the process that claimed `path` still lives; None when the file system does not tell."""
+    """Return whether a live process holds the lock of `path`, or None if the file system has no locks."""
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -136,7 +134,7 @@ def is_locked(path: Path) -> bool | None:
 
 
 def record_exit(folder: Path, exit_code: int, reason: str = "") -> None:
-    """Write down that the run of `folder` ended, and how, if nobody did before."""
+    """Record how the run in `folder` ended, unless that is recorded already."""
     create_json(folder / EXIT_FILE, {"exit_code": exit_code, "ended": time.time(), "reason": reason})
 
 
@@ -157,7 +155,7 @@ TAIL_BYTES = 1 << 14
 
 
 def read_failure_reason(folder: Path) -> str:
-    """What the end of the log gives as the reason; empty when it says nothing."""
+    """Return the reason of a failure from the end of the log, or \"\"."""
     try:
         with (folder / LOG_FILE).open("rb") as log:
             log.seek(max(0, os.fstat(log.fileno()).st_size - TAIL_BYTES))

@@ -15,7 +15,6 @@ from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
 
 from robotrain_local import errors, process, spec
-from robotrain_local import spec as files
 
 POLL_SECONDS = 0.01
 STARTING_SECONDS = 2.0
@@ -23,36 +22,36 @@ PATIENCE_SECONDS = 30.0
 
 
 def submit_plan(plan: Plan) -> Reference:
-    """Start the process of `plan` in the background, once. Raises Rejected; then nothing is left behind."""
+    """Start the process of `plan` in the background, once. Raise Rejected if it fails, leaving nothing behind."""
     try:
-        wanted = spec.parse_spec(plan.files[plan.spec])
-        payload = zipfile.ZipFile(io.BytesIO(plan.files[files.PAYLOAD_FILE]))
+        process_spec = spec.parse_spec(plan.files[plan.spec])
+        payload = zipfile.ZipFile(io.BytesIO(plan.files[spec.PAYLOAD_FILE]))
     except errors.PLAN_ERRORS as error:
         raise errors.make_damaged_plan_rejection(error) from error
-    folder = Path(wanted.folder)
+    folder = Path(process_spec.folder)
     try:
         provide_run_folder(plan, folder, payload)
     except (OSError, zipfile.BadZipFile) as error:
         raise Rejected([_make_refused_folder_problem(folder, error)]) from error
     try:
-        if not files.has_started(folder):
-            _wait_until_started(folder, _start_supervisor(folder, wanted))
+        if not spec.has_started(folder):
+            _wait_until_started(folder, _start_supervisor(folder, process_spec))
     except OSError as error:
         discard_run_folder(folder)
         raise Rejected([_make_start_problem(error)]) from error
-    with contextlib.suppress(OSError):  # without it a submit of this very plan is taken for a repetition of this one
-        (folder / files.SUBMITTED_FILE).touch()
+    with contextlib.suppress(OSError):  # if missing, the next submit of this plan is taken for a repetition
+        (folder / spec.SUBMITTED_FILE).touch()
     return {"folder": str(folder)}
 
 
 def find_run(plan: Plan) -> Reference | None:
-    """The run that an earlier submit of `plan` began, or is beginning at this moment. Raises Rejected."""
+    """Return the run that another submit of `plan` started or is starting, or None. Raise Rejected on read errors."""
     try:
         folder = Path(spec.parse_spec(plan.files[plan.spec]).folder)
         if not has_same_plan(plan, folder):
             return None
         until = time.time() + STARTING_SECONDS
-        while not files.has_started(folder):
+        while not spec.has_started(folder):
             if time.time() > min(until, folder.stat().st_mtime + STARTING_SECONDS):
                 return None
             time.sleep(POLL_SECONDS)
@@ -64,7 +63,7 @@ def find_run(plan: Plan) -> Reference | None:
 
 
 def _start_supervisor(folder: Path, process_spec: spec.ProcessSpec) -> int:
-    """The pid of the supervisor, in a session of its own: no terminal's end reaches it."""
+    """Start the supervisor in its own session, so that it outlives the terminal. Return its pid."""
     without = {*process_spec.without, process.MARK_VARIABLE}
     return os.posix_spawn(
         sys.executable,
@@ -72,7 +71,7 @@ def _start_supervisor(folder: Path, process_spec: spec.ProcessSpec) -> int:
         {name: value for name, value in os.environ.items() if name not in without},
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, str(folder / files.LOG_FILE), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
+            (os.POSIX_SPAWN_OPEN, 1, str(folder / spec.LOG_FILE), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
             (os.POSIX_SPAWN_DUP2, 1, 2),
         ],
         setsid=True,
@@ -80,13 +79,14 @@ def _start_supervisor(folder: Path, process_spec: spec.ProcessSpec) -> int:
 
 
 def _wait_until_started(folder: Path, pid: int) -> None:
-    """Return when the supervisor, or that of another submit, has the run in hand. Raises ChildProcessError when it ends
-    before; on a busy machine it may take longer than we wait.
+    """Wait until this or another supervisor has claimed the run, at most PATIENCE_SECONDS.
+
+    Raise ChildProcessError if the supervisor ends before.
     """
     until = time.monotonic() + PATIENCE_SECONDS
-    while not files.has_started(folder) and time.monotonic() < until:
-        if _has_exited(pid) and not files.has_started(folder):
-            raise ChildProcessError(spec.read_failure_reason(folder) or "it ended without a word")
+    while not spec.has_started(folder) and time.monotonic() < until:
+        if _has_exited(pid) and not spec.has_started(folder):
+            raise ChildProcessError(spec.read_failure_reason(folder) or "it ended without a message")
         time.sleep(POLL_SECONDS)
 
 
@@ -99,21 +99,19 @@ def _has_exited(child: int) -> bool:
 
 def _make_refused_folder_problem(folder: Path, error: Exception) -> Problem:
     if folder.is_dir():
-        why, instead = (
-            "A run of this name was submitted before.",
-            Suggestion(f"rm -r {folder}", "when it is not needed"),
-        )
+        why = "A run of this name was submitted before."
+        suggestion = Suggestion(f"rm -r {folder}", "if you do not need it")
     else:
         why = f"{getattr(error, 'strerror', None) or error}."
-        instead = Suggestion("--runs-dir FOLDER", "a folder that can be written")
+        suggestion = Suggestion("--runs-dir FOLDER", "a writable folder")
     return Problem(
         code="run-folder-refused",
         stage=Stage.SUBMIT,
-        title="the run's folder cannot be made",
+        title="cannot create the run's folder",
         where="--runs-dir",
         given=str(folder),
         why=why,
-        suggestions=(instead,),
+        suggestions=(suggestion,),
     )
 
 
@@ -121,7 +119,7 @@ def _make_start_problem(error: OSError) -> Problem:
     return Problem(
         code="supervisor-not-started",
         stage=Stage.SUBMIT,
-        title="the process that watches over the run could not be started",
+        title="cannot start the run's supervisor process",
         given=sys.executable,
         why=f"{error.strerror or error}.",
     )
@@ -131,7 +129,7 @@ def _make_unreadable_folder_problem(error: OSError) -> Problem:
     return Problem(
         code="run-folder-unreadable",
         stage=Stage.SUBMIT,
-        title="whether the run is there cannot be seen",
+        title="cannot read the run's folder",
         where="--runs-dir",
         given=error.filename or "",
         why=f"{error.strerror or error}.",
@@ -139,82 +137,80 @@ def _make_unreadable_folder_problem(error: OSError) -> Problem:
 
 
 def provide_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> None:
-    """Make `folder` hold `plan` and its payload. Raises FileExistsError when something else lies there, OSError."""
+    """Create or complete `folder` with `plan` and its payload. Raise FileExistsError if it holds something else."""
     if not os.path.lexists(folder):
         _create_run_folder(plan, folder, payload)
     elif not is_interrupted_submit(plan, folder):
-        raise FileExistsError(f"{folder} is there already")
-    elif not files.has_started(folder):
+        raise FileExistsError(f"{folder} exists")
+    elif not spec.has_started(folder):
         _complete_run_folder(plan, folder, payload)
-    for part in list_partial_folders(folder):  # of submits that were cut off
+    for part in list_partial_folders(folder):  # of interrupted submits
         shutil.rmtree(part, ignore_errors=True)
 
 
 def is_interrupted_submit(plan: Plan, folder: Path) -> bool:
-    """Whether `folder` is what a submit of this very plan left that was cut off: before its run began, or after."""
-    if files.has_started(folder):
-        return not (folder / files.SUBMITTED_FILE).exists() and has_same_plan(plan, folder)
+    """Return whether `folder` was left by an interrupted submit of this plan."""
+    if spec.has_started(folder):
+        return not (folder / spec.SUBMITTED_FILE).exists() and has_same_plan(plan, folder)
     return _is_partial_submit(plan, folder)
 
 
 def has_same_plan(plan: Plan, folder: Path) -> bool:
-    """Whether `folder` is that of exactly this plan, the payload by its digest. Raises OSError."""
+    """Return whether `folder` holds exactly this plan; the payload is compared by its digest in the spec."""
     try:
-        return all(
-            (folder / path).read_bytes() == plan.files[path] for path in plan.files if path != files.PAYLOAD_FILE
-        )
+        return all((folder / path).read_bytes() == plan.files[path] for path in plan.files if path != spec.PAYLOAD_FILE)
     except (FileNotFoundError, NotADirectoryError):
         return False
 
 
 def discard_run_folder(folder: Path) -> None:
-    """Take a folder away again, unless its run began all the same."""
-    aside = _make_partial_path(folder)
+    """Remove a folder, unless its run has started."""
+    partial = _make_partial_path(folder)
     with contextlib.suppress(OSError):
-        os.rename(folder, aside)
-        if files.has_started(aside):
-            os.rename(aside, folder)
-        shutil.rmtree(aside, ignore_errors=True)
+        os.rename(folder, partial)
+        if spec.has_started(partial):
+            os.rename(partial, folder)
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def list_partial_folders(folder: Path) -> list[Path]:
-    """What submits that were cut off left beside the run's folder."""
+    """Return the folders that interrupted submits left beside the run's folder."""
     return sorted(folder.parent.glob(f".{folder.name}.*.part"))
 
 
 def _is_partial_submit(plan: Plan, folder: Path) -> bool:
-    """Whether there is nothing but files of this plan, or the beginnings of them."""
+    """Return whether the folder holds only files of this plan, complete or not."""
     try:
-        there = os.listdir(folder)
+        names = os.listdir(folder)
     except OSError:
         return False
-    known = {files.PAYLOAD_FOLDER, files.LOG_FILE, *(path.partition("/")[0] for path in plan.files)}
-    whole = all(content.startswith(_read_bytes(folder / path)) for path, content in plan.files.items())
-    return whole and all(name in known or name.startswith(".") for name in there)
+    known = {spec.PAYLOAD_FOLDER, spec.LOG_FILE, *(path.partition("/")[0] for path in plan.files)}
+    same = all(content.startswith(_read_bytes(folder / path)) for path, content in plan.files.items())
+    return same and all(name in known or name.startswith(".") for name in names)
 
 
 def _create_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> None:
     part = _make_partial_path(folder)
     try:
         plans.write_plan_files(plan, part)
-        payload.extractall(part / files.PAYLOAD_FOLDER)
+        payload.extractall(part / spec.PAYLOAD_FOLDER)
         os.rename(part, folder)
     except OSError:
-        if not has_same_plan(plan, folder):  # else another submit of this very plan was quicker
+        if not has_same_plan(plan, folder):  # else another submit of this plan was faster
             raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
 def _complete_run_folder(plan: Plan, folder: Path, payload: zipfile.ZipFile) -> None:
-    """Write what is missing or was torn, file by file: a supervisor may be starting there at this moment."""
+    """Write missing or incomplete files one by one: a supervisor may be starting in the folder."""
     unpacked = {
-        f"{files.PAYLOAD_FOLDER}/{name}": payload.read(name) for name in payload.namelist() if not name.endswith("/")
+        f"{spec.PAYLOAD_FOLDER}/{name}": payload.read(name) for name in payload.namelist() if not name.endswith("/")
     }
     for path, content in {**unpacked, **plan.files}.items():
         if _read_bytes(folder / path) != content:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            files.write_atomically(folder / path, content)
+            spec.write_atomically(folder / path, content)
 
 
 def _read_bytes(path: Path) -> bytes:

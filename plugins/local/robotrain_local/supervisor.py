@@ -1,6 +1,6 @@
-"""The process that starts the runtime, outlives the terminal, and writes down how it ended.
+"""The supervisor process: starts the runtime, outlives the terminal and records how the run ended.
 
-`python -m robotrain_local.supervisor FOLDER`; it leads a session that holds everything the run starts.
+Started as `python -m robotrain_local.supervisor FOLDER`, it leads the session of all processes of the run.
 """
 
 import dataclasses
@@ -12,8 +12,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from robotrain_local import process
-from robotrain_local import spec as files
+from robotrain_local import process, spec
 from robotrain_local.process import Process
 from robotrain_local.spec import SPEC_FILE, ProcessSpec, parse_spec
 
@@ -22,29 +21,31 @@ KILL_SECONDS = 10.0
 
 
 class Supervisor:
-    """Watches over one runtime. SIGTERM is passed on to it alone, once: signalled by themselves, the workers of a
-    trainer die before it has saved anything, and a second signal would cut the runtime's own grace short.
+    """The supervisor of one runtime.
+
+    It passes SIGTERM to the runtime alone, once: a trainer whose workers are signaled loses them before it has saved,
+    and a second signal would end the runtime's grace period.
     """
 
-    def __init__(self, spec: ProcessSpec, me: Process) -> None:
-        self._spec = spec
+    def __init__(self, process_spec: ProcessSpec, me: Process) -> None:
+        self._spec = process_spec
         self._me = me
         self._child: subprocess.Popen[bytes] | None = None
         self._stopping = False
 
     def run(self) -> int:
-        """Start the runtime and see it, and everything it started, to the end. Its exit code, 128+n for signal n."""
+        """Run the runtime and end what it leaves running. Return its exit code, 128+n for signal n."""
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, self._handle_stop)
         signal.signal(signal.SIGALRM, self._kill_others)
         command = [sys.executable, "-P", "-m", self._spec.module, *self._spec.arguments]
         environ = os.environ | dict(self._spec.environment) | {process.MARK_VARIABLE: self._me.mark}
         self._child = subprocess.Popen(command, env=environ)
-        if self._stopping:  # asked for before there was a child
+        if self._stopping:  # requested before the child existed
             self._child.terminate()
-        code = self._child.wait()
+        exit_code = self._child.wait()
         self._end_leftovers()
-        return code if code >= 0 else 128 - code
+        return exit_code if exit_code >= 0 else 128 - exit_code
 
     def _handle_stop(self, number: int, frame: FrameType | None) -> None:
         if self._stopping:
@@ -61,30 +62,30 @@ class Supervisor:
         process.send_signal(self._list_others(), signal.SIGKILL)
 
     def _end_leftovers(self) -> None:
-        """End what the runtime left running: a trainer whose runtime was killed would hold the machine for nobody."""
-        until, told = time.monotonic() + self._spec.grace_seconds, set[int]()
-        while (left := self._list_others()) and time.monotonic() < until:
-            process.send_signal(new := {*process.find_heads(left)} - told, signal.SIGTERM)
-            told |= new
+        """End what the runtime left running, such as a trainer whose runtime was killed."""
+        until, signaled = time.monotonic() + self._spec.grace_seconds, set[int]()
+        while (pids := self._list_others()) and time.monotonic() < until:
+            process.send_signal(new := {*process.find_heads(pids)} - signaled, signal.SIGTERM)
+            signaled |= new
             time.sleep(process.POLL_SECONDS)
         until = time.monotonic() + KILL_SECONDS
-        while (left := self._list_others()) and time.monotonic() < until:  # it may fork while it is killed
-            process.send_signal(left, signal.SIGKILL)
+        while (pids := self._list_others()) and time.monotonic() < until:  # they may fork while being killed
+            process.send_signal(pids, signal.SIGKILL)
             time.sleep(process.POLL_SECONDS)
 
 
 def main(folder: Path) -> None:
-    """Run what `folder` says, to its end; nothing when another supervisor of the same folder was first."""
+    """Run the spec in `folder` to its end, unless another supervisor has claimed the folder."""
     me = process.identify_process(os.getpid())
-    if files.create_locked_json(folder / files.SUPERVISOR_FILE, dataclasses.asdict(me)) is None:
+    if spec.create_locked_json(folder / spec.SUPERVISOR_FILE, dataclasses.asdict(me)) is None:
         return
-    if (folder / files.CANCEL_FILE).exists():
-        return files.record_exit(folder, process.TERMINATED_EXIT_CODE, "cancelled before it started")
+    if (folder / spec.CANCEL_FILE).exists():
+        return spec.record_exit(folder, process.TERMINATED_EXIT_CODE, "cancelled before it started")
     try:
         os.chdir(folder)
-        files.record_exit(folder, Supervisor(parse_spec((folder / SPEC_FILE).read_bytes()), me).run())
+        spec.record_exit(folder, Supervisor(parse_spec((folder / SPEC_FILE).read_bytes()), me).run())
     except OSError as error:
-        files.record_exit(folder, NOT_STARTED, f"the runtime could not be started: {error}")
+        spec.record_exit(folder, NOT_STARTED, f"cannot start the runtime: {error}")
 
 
 if __name__ == "__main__":
