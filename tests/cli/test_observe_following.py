@@ -22,7 +22,7 @@ def step(number, total=3):
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    for name in ("LOOK_SECONDS", "AGAIN_SECONDS", "LAST_LINES_SECONDS"):
+    for name in ("POLL_SECONDS", "LOG_RETRY_SECONDS", "LAST_LINES_SECONDS"):
         monkeypatch.setattr(follower, name, 0.1)
 
 
@@ -125,7 +125,7 @@ def test_an_evaluation_that_found_too_little_says_so_once_and_under_which_condit
     scripted.run("eval-1", *work, found, "1 of 4 is too little", *failed, state="failed", reason="1 of 4 is too little")
     answer = robotrain("wait")
     assert answer.exit_code == 5
-    told = ["work: started", "  loading LeRobot", "  step 0/4", "4 episodes evaluated; less than was demanded"]
+    told = ["work: started", "  loading LeRobot", "  step 0/4", "4 episodes evaluated; below the required score"]
     assert answer.stderr.splitlines() == [*told, "work: done"]
     assert answer.stdout.count("1 of 4 is too little") == 1
     assert "under       pusht, easy starts" in answer.stdout
@@ -174,9 +174,9 @@ def test_a_stream_shows_the_log_and_then_ends_like_wait(scripted, capsys):
     scripted.run("train-1", "hello", StageEvent(name="work", state="started"), step(1), step(3), DONE, state="succeeded")
     stream("train-1")
     told = capsys.readouterr()
-    assert told.stderr.splitlines()[:3] == ["hello", "[robotrain] work: started", "[robotrain] step 1: train/loss 1"]
-    assert "train-1 succeeded" in told.stdout
-    assert "step 1 to 3: train/loss 1 → 0.3333" in told.stdout
+    assert told.err.splitlines()[:3] == ["hello", "[robotrain] work: started", "[robotrain] step 1: train/loss 1"]
+    assert "train-1 succeeded" in told.out
+    assert "step 1 to 3: train/loss 1 → 0.3333" in told.out
 
 
 def test_a_stream_that_breaks_is_no_failure_of_the_submit(scripted, capsys, soon):
@@ -185,10 +185,10 @@ def test_a_stream_that_breaks_is_no_failure_of_the_submit(scripted, capsys, soon
     soon(*[lambda: None] * 3, lambda: run.status(state="succeeded"))
     stream("train-1", as_json=True)
     told = capsys.readouterr()
-    assert json.loads(told.stdout)["state"] == "succeeded"
-    assert "warning: the log of train-1 broke off" in told.stderr
-    assert told.stderr.splitlines().count("hello") == 1
-    assert "again" in told.stderr.splitlines()
+    assert json.loads(told.out)["state"] == "succeeded"
+    assert "warning: the log of train-1 broke off" in told.err
+    assert told.err.splitlines().count("hello") == 1
+    assert "again" in told.err.splitlines()
 
 
 def test_a_stream_of_a_run_that_fails_ends_with_5(scripted, capsys):
@@ -258,7 +258,7 @@ def test_the_plugins_of_a_site_are_told_once_of_a_run_that_was_seen_to_end(
 ):
     words = tmp_path / "words"
     rule = f"""
-from robotrain.plugins.hookspecs import hook
+from robotrain.plugin import hook
 @hook
 def robotrain_run_changed(run, change, status):
     with open({str(words)!r}, "a") as file:

@@ -26,8 +26,7 @@ ASUNDER = no("A rover carries stones of one kind.", "a rover for each")
 STONES = """
 from dataclasses import dataclass
 from typing import ClassVar
-from robotrain.plugins.hookspecs import hook
-from robotrain.model.source import RoleFlag, SourceKind
+from robotrain.plugin import RoleFlag, SourceKind, hook
 
 @dataclass(frozen=True)
 class Stone:
@@ -113,7 +112,7 @@ def test_a_kind_that_is_not_taken_is_told_once_and_not_as_a_pair(submit, declare
     declares(sources={("dataset", "blob_url"): YES}, combinations={("blob_url", "local_path"): ASUNDER})
     answer = submit(*MIXED)
     assert answer.exit_code == 3
-    assert "mars does not say that it can accept local folders" in answer.stderr
+    assert "mars does not declare that it can accept local folders" in answer.stderr
     assert "rover" not in answer.stderr
 
 
@@ -189,7 +188,7 @@ def test_any_never_means_a_kind_that_the_platform_would_have_to_mount(submit, de
     stones(half="")
     answer = submit("--dataset-stone", "stone:basalt")
     assert answer.exit_code == 3
-    assert "mars does not say that it can accept stones" in answer.stderr
+    assert "mars does not declare that it can accept stones" in answer.stderr
     assert submit("--dataset-asset", "azureml:pusht:3").exit_code == 3
 
 

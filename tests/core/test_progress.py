@@ -191,7 +191,7 @@ def test_what_was_found_reads_like_a_sentence():
     found = Evaluated(episodes=20, scores=SCORES | {"rollout/avg_max_reward": 0.93}, results="/x/eval_results")
     said = "20 episodes evaluated: success 17 of 20, 85% (64-95%)  greatest reward, mean 0.93"
     assert describe(found) == said
-    assert describe(dataclasses.replace(found, passed=False)) == f"{said}; less than was demanded"
+    assert describe(dataclasses.replace(found, passed=False)) == f"{said}; below the required score"
     assert describe(Delivered(to="runs:/r", seconds=3.0)) == "copied to runs:/r in 3 s"
     policy = Registered(name="act", version="3", step=0, uri="models:/act/3")
     assert describe(policy) == "the policy is registered as act, version 3: models:/act/3"

@@ -19,7 +19,7 @@ def submit(robotrain, mars):
 def test_a_platform_must_say_that_it_can_publish_there(submit):
     answer = submit("--publish-url", URL)
     assert answer.exit_code == 3
-    assert "mars does not say that it can publish to blob URLs" in answer.stderr
+    assert "mars does not declare that it can publish to blob URLs" in answer.stderr
     assert "--platform local" in answer.stderr
     assert "copy what a run leaves to a folder" not in answer.stderr
 

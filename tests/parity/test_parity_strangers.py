@@ -79,8 +79,8 @@ def test_a_workload_is_run_as_it_says_or_is_refused(rendered, refused, cell: Cel
     [
         ('{"lerobot-train": no("It is too far for that.")}', "lerobot-train", "mars does not run lerobot-train"),
         ('{"lerobot-train": not_yet("In a year.")}', "lerobot-train", "mars does not run lerobot-train yet"),
-        ("{}", "lerobot-train", "mars does not say that it can run lerobot-train"),
-        ('{"lerobot-train": YES}', "sing", "mars does not say that it can run sing"),
+        ("{}", "lerobot-train", "mars does not declare that it can run lerobot-train"),
+        ('{"lerobot-train": YES}', "sing", "mars does not declare that it can run sing"),
     ],
 )
 def test_a_workload_that_a_platform_does_not_run_is_run_by_those_it_names(
@@ -98,7 +98,7 @@ def test_a_workload_that_a_platform_does_not_run_is_run_by_those_it_names(
     ("words", "says"),
     [
         (("--policy-url", BLOB), "mars does not accept blob URLs yet"),
-        (("--policy-path", "/data/policy"), "mars does not say that it can accept local folders"),
+        (("--policy-path", "/data/policy"), "mars does not declare that it can accept local folders"),
     ],
 )
 def test_a_source_that_a_platform_does_not_say_it_takes_is_taken_by_those_it_names(

@@ -124,7 +124,7 @@ def _check_target(
         return
     support = platform.capabilities.source(PUBLISH_ROLE, kind)
     if not support:
-        does = "does not say that it can publish" if support.level == "unknown" else "does not publish"
+        does = "does not declare that it can publish" if support.level == "unknown" else "does not publish"
         others = [
             Suggestion(f"--platform {name}", f"publishes to {kind.name}")
             for name, other in platforms().items()

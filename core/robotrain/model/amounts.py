@@ -1,10 +1,10 @@
-"""Sizes and times as people write and read them: `50GB`, `30d`, `7.6 GB`, `1:05 min`."""
+"""Sizes and durations as text: parsed from `50GB` and `30d`, formatted as `7.6 GB` and `1:05 min`."""
 
 import re
 
 
 def format_duration(seconds: float) -> str:
-    """`8 s`, `1:05 min`, `2:03 h`, `3 d 4 h`."""
+    """Return a duration as `8 s`, `1:05 min`, `2:03 h` or `3 d 4 h`."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
@@ -21,23 +21,23 @@ MAX_AMOUNT = 1e15
 
 
 def parse_size(text: str) -> int:
-    """Bytes: `50GB`, `7.5 GiB`, `500M`. Raises ValueError for what is no size."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?", text.strip().lower(), re.ASCII)
-    if not found or found[2] not in SIZES or (size := float(found[1]) * SIZES[found[2]]) > MAX_AMOUNT:
+    """Return the bytes of a size such as `50GB`, `7.5 GiB` or `500M`. Raise ValueError if it is invalid."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?", text.strip().lower(), re.ASCII)
+    if not match or match[2] not in SIZES or (size := float(match[1]) * SIZES[match[2]]) > MAX_AMOUNT:
         raise ValueError("a size is a number and a unit: 50GB, 500MB")
     return int(size)
 
 
 def parse_duration(text: str) -> float:
-    """Seconds: `30d`, `12h`, `2w`, `45min`. Raises ValueError for what is no span of time."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(min|h|d|w)", text.strip().lower(), re.ASCII)
-    if not found or (seconds := float(found[1]) * SECONDS[found[2]]) > MAX_AMOUNT:
-        raise ValueError("a span of time is a number and a unit: 30d, 12h, 2w, 45min")
+    """Return the seconds of a duration such as `30d`, `12h`, `2w` or `45min`. Raise ValueError if it is invalid."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(min|h|d|w)", text.strip().lower(), re.ASCII)
+    if not match or (seconds := float(match[1]) * SECONDS[match[2]]) > MAX_AMOUNT:
+        raise ValueError("a duration is a number and a unit: 30d, 12h, 2w, 45min")
     return seconds
 
 
 def format_size(count: float) -> str:
-    """Bytes as people read them."""
+    """Return bytes with a decimal unit, such as `7.6 GB`."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} bytes" if unit == "bytes" else f"{count:.1f} {unit}"
@@ -46,7 +46,7 @@ def format_size(count: float) -> str:
 
 
 def format_age(seconds: float) -> str:
-    """`just now`, `5 minutes ago`, `3 days ago`."""
+    """Return an age as `just now`, `5 minutes ago` or `3 days ago`."""
     for length, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= length:
             count = int(seconds // length)

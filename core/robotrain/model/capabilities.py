@@ -1,4 +1,4 @@
-"""What a platform declares it can do, with a reason for every no, and how a no is worded."""
+"""Capabilities of a platform: what it supports, why it does not support the rest, and the words of a refusal."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ SupportLevel = Literal["yes", "not_yet", "no", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """One answer. Only `yes` is true; what nobody declared is unknown. reason and instead are for people."""
+    """Whether something is supported; true only for `yes`. What is not declared is `unknown`."""
 
     level: SupportLevel
     reason: str = ""
+    """A sentence for the user."""
     suggestion: str = ""
+    """What the user can use instead."""
 
     def __bool__(self) -> bool:
         return self.level == "yes"
@@ -30,19 +32,19 @@ class Support:
 YES = Support("yes")
 UNKNOWN = Support("unknown", "the platform does not say")
 ANY = "*"
-"""In a declaration, in a name's place: those not named, a stranger's among them. Of source kinds only such as the
-container fetches by itself: what a platform would have to mount is never meant. For a kind that requires a feature it
-stands as far as the feature is there.
+"""In a declaration: every name that is not listed, third-party ones included.
+
+Of source kinds, only those that the container can fetch itself; a kind that requires a feature also needs that feature.
 """
 
 
 def not_yet(reason: str, suggestion: str = "") -> Support:
-    """Meant to come, not there."""
+    """Return the support of something that is planned."""
     return Support("not_yet", reason, suggestion)
 
 
 def no(reason: str, suggestion: str = "") -> Support:
-    """Not meant to come."""
+    """Return the support of something that is not planned."""
     return Support("no", reason, suggestion)
 
 
@@ -58,89 +60,86 @@ FEATURES: Mapping[str, str] = {
     "wandb": "log to Weights & Biases",
     "tracking": "track a run with MLflow",
 }
-"""The features core knows of; a workload or a platform may name further ones."""
+"""The features core knows; a workload or a platform may declare others."""
 
 
 LIMITS: Mapping[str, str] = {
     "sources": "sources of one kind in a role",
     "spec_kib": "KiB of native spec",
 }
-"""The limits core knows of, and holds jobs to where a platform declares one."""
+"""The limits that core checks where a platform declares one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """A platform's declaration.
-
-    sources: by (role, kind); of one that is not named, and that ANY does not stand for, the kind itself says why not.
-    combinations: of two kinds of datasets in one job, by (kind, kind), in either order; what
-    is not declared goes together where each of the two is taken, and several datasets are. workloads, features: by
-    name. given_by: by feature, the setting without which a job has nothing of it. limits: by the names of LIMITS; what
-    is not declared has no limit but robotrain's own.
-    """
+    """What a platform declares that it supports."""
 
     sources: Mapping[tuple[str, str], Support] = field(default_factory=dict)
+    """By (role, kind). A kind that is neither listed nor covered by ANY declares itself why it is unsupported."""
     combinations: Mapping[tuple[str, str], Support] = field(default_factory=dict)
+    """By (kind, kind) in either order: two kinds of datasets in one job. Undeclared pairs need `several_datasets`."""
     workloads: Mapping[str, Support] = field(default_factory=dict)
     features: Mapping[str, Support] = field(default_factory=dict)
     required_settings: Mapping[str, str] = field(default_factory=dict)
+    """By feature: the setting that a job must set to use it."""
     limits: Mapping[str, int] = field(default_factory=dict)
+    """By the names of LIMITS."""
 
     def source(self, role: str, kind: SourceKind) -> Support:
-        """Whether inputs of `kind` can fill `role`; of the role `publish`, whether it can be written to."""
-        named = self.sources.get((role, kind.name))
-        return self._find_default_support(role, kind) if named is None else named
+        """Return whether sources of `kind` can fill `role`; for the role `publish`, whether it can be written to."""
+        declared = self.sources.get((role, kind.name))
+        return self._find_default_support(role, kind) if declared is None else declared
 
     def _find_default_support(self, role: str, kind: SourceKind) -> Support:
         fetched = kind.target if role == "publish" else kind.container_plugin
         unlisted = kind.unsupported.get(role, kind.unsupported.get(ANY, UNKNOWN))
-        answer = self.sources.get((role, ANY), unlisted) if fetched else unlisted
-        needed = kind.requires if role != "publish" else ""
-        return self.feature(needed) if answer and needed else answer
+        support = self.sources.get((role, ANY), unlisted) if fetched else unlisted
+        required = kind.requires if role != "publish" else ""
+        return self.feature(required) if support and required else support
 
     def combination(self, kind: str, other: str) -> Support:
-        """Whether datasets of the two kinds can be merged in one job, each of which is taken."""
-        answer = self.find_declared_combination(kind, other)
-        return self.feature("several_datasets") if answer is None else answer
+        """Return whether datasets of two accepted kinds can be merged in one job."""
+        declared = self.find_declared_combination(kind, other)
+        return self.feature("several_datasets") if declared is None else declared
 
     def find_declared_combination(self, kind: str, other: str) -> Support | None:
-        """What is declared of the two kinds together; of a pair that is not named, what ANY says of either."""
-        named = ((kind, other), (other, kind), (kind, ANY), (ANY, kind), (other, ANY), (ANY, other), (ANY, ANY))
-        return next((self.combinations[pair] for pair in named if pair in self.combinations), None)
+        """Return what is declared for two kinds, by their names or by ANY; None if nothing is."""
+        pairs = ((kind, other), (other, kind), (kind, ANY), (ANY, kind), (other, ANY), (ANY, other), (ANY, ANY))
+        return next((self.combinations[pair] for pair in pairs if pair in self.combinations), None)
 
     def workload(self, name: str) -> Support:
-        """Whether the workload can run."""
+        """Return whether the workload can run."""
         return self.workloads.get(name, self.workloads.get(ANY, UNKNOWN))
 
     def feature(self, name: str) -> Support:
-        """Whether the feature is there."""
+        """Return whether the feature is supported."""
         return self.features.get(name, self.features.get(ANY, UNKNOWN))
 
     def list_accepted_kinds(self, role: str, kinds: Mapping[str, SourceKind]) -> list[SourceKind]:
-        """Those of `kinds` that can fill `role`: as declared, then the others."""
+        """Return those of `kinds` that can fill `role`: first the declared ones, in order of declaration."""
         declared = [name for declared, name in self.sources if declared == role and name in kinds]
         order = dict.fromkeys([*declared, *kinds])
         return [kinds[name] for name in order if role in kinds[name].roles and self.source(role, kinds[name])]
 
 
 ListPlatforms = Callable[[], "Mapping[str, Platform]"]
-"""The installed platforms; called only when something is refused, to say who would take it."""
+"""Return the installed platforms; called only for the suggestions of a refusal."""
 
 
 def format_refusal(verb: str, support: Support) -> str:
-    """What stands behind the platform's name: `does not accept`."""
-    return f"does not say that it can {verb}" if support.level == "unknown" else f"does not {verb}"
+    """Return what follows the platform's name in a message: `does not accept`."""
+    return f"does not declare that it can {verb}" if support.level == "unknown" else f"does not {verb}"
 
 
 def format_yet(support: Support) -> str:
-    """What ends the sentence of a no that will not stay one."""
+    """Return ` yet` for support that is planned, else nothing."""
     return " yet" if support.level == "not_yet" else ""
 
 
 def suggest_platforms(
     platform: Platform, platforms: ListPlatforms, accepts: Callable[[Capabilities], Any], remark: str
 ) -> tuple[Suggestion, ...]:
-    """The other platforms that would take it."""
+    """Return suggestions to use another platform whose capabilities `accepts` finds sufficient."""
     return tuple(
         Suggestion(f"--platform {name}", remark)
         for name, other in platforms().items()
@@ -149,9 +148,7 @@ def suggest_platforms(
 
 
 def collect_suggestions(support: Support, other_platforms: tuple[Suggestion, ...]) -> tuple[Suggestion, ...]:
-    """The platform's own way out, then the others."""
-    named = {way.text for way in other_platforms}
-    return (
-        *([Suggestion(support.suggestion)] if support.suggestion and support.suggestion not in named else []),
-        *other_platforms,
-    )
+    """Return the platform's own suggestion, then those for other platforms."""
+    if not support.suggestion or support.suggestion in {suggestion.text for suggestion in other_platforms}:
+        return other_platforms
+    return Suggestion(support.suggestion), *other_platforms

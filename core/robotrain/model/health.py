@@ -1,4 +1,4 @@
-"""Health checks of `robotrain doctor`, their results and fixes; the runtime's findings as problems."""
+"""Health checks of `robotrain doctor` with their results and fixes, and findings of the runtime as problems."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,85 +10,80 @@ from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.redaction import redact
 
 HealthState = Literal["ok", "warn", "fail"]
-"""`fail`: a submit would stop there. `warn`: it would not, and somebody should know."""
+"""`fail`: a submit would fail. `warn`: a submit would work, but the user should know."""
 
 
 @dataclass(frozen=True, slots=True)
 class HealthFix:
-    """What `--fix` would do. says: that, as a command to oneself ("remove …"). act: does it and says what was done.
-
-    Only what nobody could want to keep is removed by a fix. act raises OSError or robotrain.errors.Rejected.
-    """
+    """A repair that `--fix` makes. It removes only what nobody can need."""
 
     text: str
+    """The repair in the imperative: `remove …`."""
     apply: Callable[[], str]
+    """Repair and return what was done. Raise OSError or Rejected."""
 
 
 @dataclass(frozen=True, slots=True)
 class HealthResult:
-    """What a check saw. says: one or two sentences without the last full stop; no secrets. instead: what to type.
-
-    needed: it stops every submit to the platform of the check, and nobody else: it fails where that one was named.
-    """
+    """The result of a check."""
 
     state: HealthState
     text: str
+    """One or two sentences without the last period and without secrets."""
     suggestions: tuple[Suggestion, ...] = ()
     fix: HealthFix | None = None
     required: bool = False
+    """Whether the check's platform cannot work without it: a failure if the user named that platform."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthCheck:
-    """One thing to look at.
-
-    name: a word or two ("tracking database"). look: what is found, quickly and without changing anything; one that
-    raises or takes longer than a hook may is told as such. online: it asks a network, so it is done only with
-    `--online`. here: it matters only for runs whose work is done on this very machine.
-    """
+    """One check of `robotrain doctor`."""
 
     name: str
+    """One or two words: `tracking database`."""
     run: Callable[[], Iterable[HealthResult]]
+    """Check quickly and change nothing. An exception, or more time than a hook may take, is reported as a failure."""
     online: bool = False
+    """Whether it uses the network: it then runs only with `--online`."""
     local_only: bool = False
+    """Whether it matters only for runs that work on this machine."""
 
 
-def report_ok(says: str) -> HealthResult:
-    """All is well."""
-    return HealthResult("ok", says)
+def report_ok(text: str) -> HealthResult:
+    """Return the result of a check that found nothing wrong."""
+    return HealthResult("ok", text)
 
 
-def report_warning(says: str, *instead: Suggestion, fix: HealthFix | None = None) -> HealthResult:
-    """Somebody should know; a submit goes on."""
-    return HealthResult("warn", says, instead, fix)
+def report_warning(text: str, *suggestions: Suggestion, fix: HealthFix | None = None) -> HealthResult:
+    """Return a result that does not stop a submit."""
+    return HealthResult("warn", text, suggestions, fix)
 
 
-def report_missing(says: str, *instead: Suggestion) -> HealthResult:
-    """What the platform needs is not there: who uses another has to know nothing of it, who named it is stopped."""
-    return HealthResult("warn", says, instead, required=True)
+def report_missing(text: str, *suggestions: Suggestion) -> HealthResult:
+    """Return the result for something the platform requires: a failure only for users of that platform."""
+    return HealthResult("warn", text, suggestions, required=True)
 
 
-def report_failure(says: str, *instead: Suggestion, fix: HealthFix | None = None) -> HealthResult:
-    """A submit would stop there."""
-    return HealthResult("fail", says, instead, fix)
+def report_failure(text: str, *suggestions: Suggestion, fix: HealthFix | None = None) -> HealthResult:
+    """Return a result that stops a submit."""
+    return HealthResult("fail", text, suggestions, fix)
 
 
 def convert_problem(problem: Problem) -> HealthResult:
-    """A problem that a command would report, as what a check saw."""
-    from robotrain.redaction import redact
-
+    """Return a problem as the result of a check."""
     about = " ".join(part for part in (redact(problem.where), problem.given) if part)
-    says = problem.title + (f" ({about})" if about else "") + (f". {problem.why.rstrip('.')}" if problem.why else "")
-    return HealthResult("fail" if problem.severity == "error" else "warn", says, problem.suggestions)
+    text = problem.title + (f" ({about})" if about else "") + (f". {problem.why.rstrip('.')}" if problem.why else "")
+    return HealthResult("fail" if problem.severity == "error" else "warn", text, problem.suggestions)
 
 
 NOTE_SEPARATOR = "   "
-"""Between what to type and why that would do."""
+"""Separates what to type from its remark in a finding of the runtime."""
 
 
 def convert_finding(finding: Finding) -> Problem:
-    """A finding of the runtime, as a problem that stops a submit."""
-    ways = (way.partition(NOTE_SEPARATOR) for way in finding.ways)
+    """Return a finding of the runtime as a problem of preflight."""
+    suggestions = (text.partition(NOTE_SEPARATOR) for text in finding.ways)
     return Problem(
         code=finding.code,
         stage=Stage.PREFLIGHT,
@@ -96,5 +91,5 @@ def convert_finding(finding: Finding) -> Problem:
         where=finding.where,
         given=redact(finding.given),
         why=redact(finding.why),
-        suggestions=tuple(Suggestion(text.strip(), remark.strip()) for text, _, remark in ways),
+        suggestions=tuple(Suggestion(text.strip(), remark.strip()) for text, _, remark in suggestions),
     )

@@ -12,24 +12,23 @@ from robotrain.model.workload import WorkloadProfile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What runs, with every value settled. parameters: name and value, in the order the workload declares them.
-
-    profile: what the workload declares for platforms; no part of what makes this job this job.
-    """
+    """What will run, with every value resolved."""
 
     workload: str
     parameters: tuple[tuple[str, Scalar], ...]
+    """Names and values, in the order the workload declares them."""
     sources: tuple[JobSource, ...] = ()
     trainer_args: tuple[str, ...] = ()
     profile: WorkloadProfile = field(default=WorkloadProfile(), compare=False, repr=False)
+    """What the workload declares for platforms; not part of the digest."""
 
     def __getitem__(self, parameter: str) -> Any:
-        """The value of a parameter. Raises KeyError."""
+        """Return the value of a parameter. Raise KeyError."""
         return dict(self.parameters)[parameter]
 
     @property
     def digest(self) -> str:
-        """64 hex digits over everything that makes this job this job."""
+        """The SHA-256 of all that identifies the job, in hexadecimal."""
         body = {
             "workload": self.workload,
             "parameters": dict(self.parameters),
@@ -39,11 +38,11 @@ class Job:
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
     def run_name(self, attempt: int) -> str:
-        """`<workload>-<job digest, 8>-<attempt>`."""
+        """Return `WORKLOAD-DIGEST-ATTEMPT`, with 8 digits of the job's digest."""
         return f"{self.workload}-{self.digest[:8]}-{attempt}"
 
 
 def parse_attempt(run: str) -> int:
-    """The attempt that a run's name ends in; 0 for what is no name of a run."""
+    """Return the attempt at the end of a run's name; 0 if there is none."""
     number = run.rpartition("-")[2]
     return int(number) if number.isdecimal() else 0

@@ -1,8 +1,4 @@
-"""A plan: exactly what will be submitted, byte for byte, with its payload and what it was made from.
-
-`robotrain-plan.json` names the files with their digests, the job, the platform's settings and where each value came
-from; the payload is kept once: as a file of the plan, or as `robotrain-payload.zip`.
-"""
+"""A plan: exactly what will be submitted, byte for byte, with its payload and what it was made from."""
 
 import hashlib
 from collections.abc import Collection, Mapping
@@ -18,35 +14,33 @@ from robotrain.model.workload import Produces
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """A zip archive, not compressed: packing is part of every render, and who sends it far compresses it whole.
-    Equal content gives equal bytes.
-    """
+    """The code for the container: an uncompressed zip archive. Equal content gives equal bytes."""
 
     archive: bytes
 
     @property
     def digest(self) -> str:
-        """64 hex digits over the archive."""
+        """The SHA-256 of the archive, in hexadecimal."""
         return hashlib.sha256(self.archive).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The native spec, and everything that travels with it.
-
-    files: content by path. spec: the path of the native spec among them. shown: those worth printing to a person.
-    """
+    """The native spec and all files that are sent with it."""
 
     platform: str
     run: str
     job: Job
     spec: str
+    """The path of the native spec in `files`."""
     files: Mapping[str, bytes]
+    """Contents by path."""
     shown: tuple[str, ...] = ()
+    """The paths that `render` prints."""
 
     @property
     def digest(self) -> str:
-        """64 hex digits over every file and its path."""
+        """The SHA-256 of all files and their paths, in hexadecimal."""
         total = hashlib.sha256()
         for path, content in sorted(self.files.items()):
             total.update(hashlib.sha256(content).hexdigest().encode() + b" " + path.encode() + b"\n")
@@ -54,7 +48,7 @@ class Plan:
 
 
 def write_plan_files(plan: Plan, folder: Path) -> None:
-    """The plan as files below `folder`, which is made. Raises OSError."""
+    """Write the plan's files to `folder`, which is created. Raise OSError."""
     for path, content in plan.files.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -70,10 +64,10 @@ def make_job_document(
     placement: Placement,
     platform_managed: Collection[str] = (),
 ) -> JobDocument:
-    """The document of `job` for the container: what every platform's plan carries.
+    """Return the job document for the container.
 
-    without: parameters that the platform sees to itself, such as a place it copies checkpoints to; the container finds
-    None there.
+    :param platform_managed: parameters that the platform handles itself, such as a place it copies checkpoints to; the
+        document has None for them.
     """
     return JobDocument(
         schema=SCHEMA,
@@ -91,16 +85,14 @@ def make_job_document(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderedPlan:
-    """A plan with what it was made from. values: each value of the job with its origin, for people. makes: what its
-    workload says that a run of it leaves.
-
-    changed: files that are not what was rendered any more, when it was read from a folder.
-    """
+    """A plan with what it was made from."""
 
     plan: Plan
     settings: Mapping[str, Scalar]
     container_plugins: Mapping[str, str]
     payload: Payload
     values: tuple[Mapping[str, Any], ...] = ()
+    """The job's values with their origins, as `explain` shows them."""
     produces: Produces = "checkpoints"
     changed: tuple[str, ...] = field(default=(), compare=False)
+    """Files that differ from what was rendered, if the plan was read from a folder."""

@@ -1,4 +1,4 @@
-"""Progress of a run: what its events add up to, on every platform."""
+"""Progress of a run, computed from the events in its log."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,42 +13,45 @@ from robotrain.model.amounts import format_duration, format_size
 from robotrain.model.workload import Metric
 
 MAX_UNDECLARED_METRICS = 2
-"""Of metrics that nobody declared, on a line."""
+"""How many metrics a line shows if the workload declares none."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """The state that events add up to. declared: the metrics that the workload declares. curve: (step, value) of the
-    metric that matters most while the run goes on; metrics: the newest value of each name.
-
-    machine: the newest values of the machine, which belong to no step. checkpoint: where the newest complete one lies;
-    published: every copy, in the order made. warnings: what a person should know, errors among them. stage: the one
-    begun last of those that go on, else of all. download: how far the data is. unit: what `step` and `total` count.
-    tags: what its tracking run is told of its origin.
-    episodes: what is summed up over them, by its name; evaluated: what came of all of them; delivered: the places that
-    its results were copied to.
-    """
+    """The progress of a run after the events so far."""
 
     declared_metrics: Sequence[Metric] = ()
+    """The metrics that the workload declares."""
     stage: str = ""
+    """The running stage that began last; if none runs, the last one."""
     download: event.Download | None = None
     step: int | None = None
     total: int | None = None
     unit: str = "step"
+    """What `step` and `total` count."""
     curve: list[tuple[int, float]] = field(default_factory=list)
+    """(step, value) of the main metric."""
     metrics: dict[str, float] = field(default_factory=dict)
+    """The newest value of each metric."""
     validation_step: int | None = None
     machine: dict[str, float] = field(default_factory=dict)
+    """The newest values of the machine's metrics."""
     checkpoint: str = ""
+    """The path of the newest complete checkpoint."""
     checkpoint_step: int | None = None
     published: list[event.Published] = field(default_factory=list)
+    """Copies of checkpoints, oldest first."""
     registered: list[event.Registered] = field(default_factory=list)
     episodes: dict[str, float] = field(default_factory=dict)
+    """The values of single episodes, by metric."""
     evaluated: event.Evaluated | None = None
     delivered: list[event.Delivered] = field(default_factory=list)
+    """Copies of the results."""
     warnings: list[str] = field(default_factory=list)
+    """Texts of warnings and errors."""
     tracking: dict[str, Any] | None = None
     tags: dict[str, str] = field(default_factory=dict)
+    """The tags of the tracking run."""
     outcome: event.Outcome | None = None
     _running_stages: list[str] = field(default_factory=list)
     _first_measurement: tuple[float, int] | None = None
@@ -56,36 +59,37 @@ class Progress:
 
     @property
     def main_metric(self) -> Metric | None:
-        """The metric that matters most while the run goes on: the loss, else the headline score."""
-        scores_of = (one for one in self.declared_metrics if one.kind == "score" and one.headline and not one.share)
-        return next((one for one in self.declared_metrics if one.kind == "loss"), None) or next(scores_of, None)
+        """The metric that shows the progress: the loss, or else the headline score."""
+        losses = (metric for metric in self.declared_metrics if metric.kind == "loss")
+        headlines = (m for m in self.declared_metrics if m.kind == "score" and m.headline and not m.share)
+        return next(losses, None) or next(headlines, None)
 
     @property
     def validation_metric(self) -> Metric | None:
-        """The loss on data that is not trained on."""
-        return next((one for one in self.declared_metrics if one.kind == "validation"), None)
+        """The metric of the validation loss."""
+        return next((metric for metric in self.declared_metrics if metric.kind == "validation"), None)
 
     @property
     def losses(self) -> list[tuple[int, float]]:
-        """The loss by step."""
+        """(step, loss); empty if the main metric is not a loss."""
         return self.curve if self.main_metric and self.main_metric.kind == "loss" else []
 
     def is_episode_metric(self, name: str) -> bool:
-        """Whether a metric is of one episode alone."""
-        return any(one.kind == "episode" and re.fullmatch(one.name, name) for one in self.declared_metrics)
+        """Return whether a metric belongs to a single episode."""
+        return any(metric.kind == "episode" and re.fullmatch(metric.name, name) for metric in self.declared_metrics)
 
     def is_score(self, name: str) -> bool:
-        """Whether a metric says what a score of the evaluation does."""
-        found = self.evaluated.scores if self.evaluated else {}
-        copies = (one for one in self.declared_metrics if one.kind == "copy" and found)
-        return name in found or any(re.fullmatch(one.name, name) for one in copies)
+        """Return whether a metric is a score of the evaluation or a copy of one."""
+        known = self.evaluated.scores if self.evaluated else {}
+        copies = (metric for metric in self.declared_metrics if metric.kind == "copy" and known)
+        return name in known or any(re.fullmatch(metric.name, name) for metric in copies)
 
     def has_validation(self, values: Mapping[str, float]) -> bool:
-        """Whether values were measured on data that is not trained on."""
+        """Return whether the values contain a validation loss."""
         return self.validation_metric is not None and self.validation_metric.name in values
 
     def add_event(self, record: event.EventRecord) -> None:
-        """One more event."""
+        """Update the progress with the next event."""
         happened = record.event
         match happened:
             case event.Metrics(step=int()):
@@ -101,7 +105,7 @@ class Progress:
             case event.Published():
                 self.published.append(happened)
             case event.Withdrawn():
-                self.published = [one for one in self.published if one.to != happened.to]
+                self.published = [copy for copy in self.published if copy.to != happened.to]
             case event.Registered():
                 self.registered.append(happened)
             case event.Evaluated():
@@ -125,7 +129,7 @@ class Progress:
                     self.step = self.total or self.step  # the last window may have ended before the last step
 
     def _add_stage(self, happened: event.StageEvent) -> None:
-        """Stages may overlap. Work that begins again goes on from a checkpoint: its steps are counted from there."""
+        """Update the running stages, which may overlap; restarted work continues from a checkpoint."""
         self._running_stages = [name for name in self._running_stages if name != happened.name]
         if happened.state != "started":
             self.stage = self._running_stages[-1] if self._running_stages else self.stage
@@ -156,56 +160,56 @@ class Progress:
                 self.episodes[name] = value
 
     def _find_summed_metric(self, name: str) -> Metric | None:
-        """The metric that sums up a value over all episodes."""
-        summed = (one for one in self.declared_metrics if one.kind == "episode" and one.brief)
-        return next((one for one in summed if re.fullmatch(one.name, name)), None)
+        """Return the metric that summarizes a value over all episodes."""
+        summed = (metric for metric in self.declared_metrics if metric.kind == "episode" and metric.brief)
+        return next((metric for metric in summed if re.fullmatch(metric.name, name)), None)
 
     def _add_curve_point(self, step: int, value: float) -> None:
-        while self.curve and self.curve[-1][0] > step:  # steps that are done once more
+        while self.curve and self.curve[-1][0] > step:  # a restarted run repeats steps
             self.curve.pop()
         self.curve.append((step, value))
 
     def list_copies(self, step: int | None) -> list[str]:
-        """Where copies of a step's checkpoint can be found, each place once."""
-        return list(dict.fromkeys(one.to for one in self.published if one.step == step))
+        """Return the places of the copies of a step's checkpoint, without repetition."""
+        return list(dict.fromkeys(copy.to for copy in self.published if copy.step == step))
 
     @property
     def results(self) -> list[str]:
-        """Where copies of an evaluation's results can be found, each place once."""
-        kept = self.policies
-        return [place for place in dict.fromkeys(one.to for one in self.delivered) if place not in kept]
+        """The places of the copies of an evaluation's results, without repetition."""
+        policies = self.policies
+        return [place for place in dict.fromkeys(copy.to for copy in self.delivered) if place not in policies]
 
     @property
     def policies(self) -> list[str]:
-        """Where copies of the evaluated policy can be found: they keep the name of its folder, and its step."""
-        kept = "/".join(PurePosixPath(self.evaluated.policy).parts[-2:]) if self.evaluated else ""
-        places = dict.fromkeys(one.to for one in self.delivered)
-        return [place for place in places if kept and place.endswith(f"/{kept}")]
+        """The places of the copies of the evaluated policy, which end in the name of its folder and its step."""
+        name = "/".join(PurePosixPath(self.evaluated.policy).parts[-2:]) if self.evaluated else ""
+        places = dict.fromkeys(copy.to for copy in self.delivered)
+        return [place for place in places if name and place.endswith(f"/{name}")]
 
     @property
     def tracking_ui(self) -> str:
-        """The line that shows the tracking run."""
+        """The command or address that shows the tracking run."""
         return str((self.tracking or {}).get("ui") or "")
 
     @property
     def rate(self) -> float | None:
-        """Steps a second since the first measured window; None before there are two, or of episodes in one moment."""
+        """Steps per second since the first measurement; None before the second one."""
         if self._first_measurement is None or self.step is None or self.step == self._first_measurement[1]:
             return None
         took = self._newest_time - self._first_measurement[0]
-        if self.unit == "episode" and took < 1:  # several that were acted in at once
+        if self.unit == "episode" and took < 1:  # parallel episodes that ended together
             return None
         return (self.step - self._first_measurement[1]) / max(1e-9, took)
 
     @property
     def seconds_left(self) -> float | None:
-        """Until the last step, at that rate; None when there is none, or no step is left."""
+        """Seconds until the last step at the current rate; None if unknown or finished."""
         if not self.rate or not self.total or self.step is None or self.step >= self.total:
             return None
         return (self.total - self.step) / self.rate
 
     def format_line(self, ended: bool = False) -> str:
-        """Where the work is, on one line; ended: where it came to."""
+        """Return the progress as one line; without the time left if the run has ended."""
         if self.step is None:
             return self._format_download(ended) if self.stage == "data" else self._format_start()
         share = f"/{self.total} ({self.step / self.total:.0%})" if self.total else ""
@@ -223,7 +227,7 @@ class Progress:
 
     @property
     def score_text(self) -> str:
-        """What an evaluation found, or has found by now: `success 3/4`; empty where there is nothing."""
+        """The scores, or the count so far: `success 3/4`; empty if there is nothing."""
         if self.evaluated:
             return scores.format_scores(self.evaluated, self.declared_metrics)
         for metric in self.declared_metrics:
@@ -235,31 +239,31 @@ class Progress:
 
     @property
     def newest_value_text(self) -> str:
-        """`loss 0.25`: the newest value of what matters most; empty where there is none."""
+        """The newest value of the main metric: `loss 0.25`; empty if there is none."""
         if not (main := self.main_metric) or not self.curve or (self.evaluated and main.kind == "score"):
             return ""
         return f"{main.brief or main.title} {self.curve[-1][1]:.4g}{scores.format_unit(main)}"
 
     @property
     def validation_text(self) -> str:
-        """`val 0.41 at 200`: the newest loss on data that is not trained on; empty where there is none."""
+        """The newest validation loss: `val 0.41 at 200`; empty if there is none."""
         if (metric := self.validation_metric) is None or metric.name not in self.metrics:
             return ""
         return f"{metric.brief or metric.title} {self.metrics[metric.name]:.4g} at {self.validation_step}"
 
     @property
     def rate_text(self) -> str:
-        """The rate in few digits; episodes may take long."""
-        return (
-            "" if not self.rate else f"{self.rate:.1f}" if self.rate >= 1 or self.unit == "step" else f"{self.rate:.2g}"
-        )
+        """The rate with few digits; empty if unknown."""
+        if not self.rate:
+            return ""
+        return f"{self.rate:.1f}" if self.rate >= 1 or self.unit == "step" else f"{self.rate:.2g}"
 
     def _format_start(self) -> str:
-        """The stage; of work that is about to do its first step, how much it is."""
+        """Return the stage, or the number of steps before the first one."""
         return f"{self.unit} 0/{self.total}" if self.stage == "work" and self.total else self.stage
 
     def _format_download(self, ended: bool) -> str:
-        """How far the data is; the stage alone before it is known."""
+        """Return the progress of the download; the stage alone before it is known."""
         if self.download is None:
             return self.stage
         done, total = self.download.done, self.download.total
@@ -271,7 +275,7 @@ class Progress:
 
     @staticmethod
     def describe_event(happened: event.Event, declared: Sequence[Metric] = ()) -> str:
-        """An event as a line for people; empty for those that say nothing by themselves."""
+        """Return an event as a line for users; empty for events without a meaning of their own."""
         match happened:
             case event.StageEvent():
                 took = f" in {format_duration(happened.seconds)}" if happened.seconds is not None else ""
@@ -285,16 +289,13 @@ class Progress:
                 took = f" in {format_duration(happened.seconds)}" if happened.seconds is not None else ""
                 return f"checkpoint of step {happened.step} published to {happened.to}{took}"
             case event.Withdrawn():
-                return f"{happened.to} is removed: newer ones are there"
+                return f"{happened.to} is removed: newer checkpoints exist"
             case event.Registered():
                 what = f"the policy{f' of step {happened.step}' if happened.step else ''} is"
                 uri = f": {happened.uri}" if happened.uri else ""
-                already = (
-                    f"; {scores.format_registration_note(happened)}"
-                    if scores.format_registration_note(happened)
-                    else ""
-                )
-                return f"{what} registered as {happened.name}, version {happened.version}{uri}{already}"
+                note = scores.format_registration_note(happened)
+                version = f"{happened.name}, version {happened.version}{uri}"
+                return f"{what} registered as {version}{f'; {note}' if note else ''}"
             case event.Evaluated():
                 return _describe_evaluation(happened, declared)
             case event.Delivered():
@@ -310,15 +311,15 @@ class Progress:
 
 
 def _describe_evaluation(happened: event.Evaluated, declared: Sequence[Metric]) -> str:
-    """`20 episodes evaluated: success …`."""
+    """Return `20 episodes evaluated: success …`."""
     count = "1 episode" if happened.episodes == 1 else f"{happened.episodes} episodes"
-    found = scores.format_scores_with_conditions(happened, declared)
-    said = f": {found}" if found else ""
-    return f"{count} evaluated{said}" + ("; less than was demanded" if happened.passed is False else "")
+    result = scores.format_scores_with_conditions(happened, declared)
+    verdict = "; below the required score" if happened.passed is False else ""
+    return f"{count} evaluated" + (f": {result}" if result else "") + verdict
 
 
 def read_progress(lines: Iterable[str], declared: Sequence[Metric] = ()) -> Progress:
-    """The progress that a log tells. declared: the metrics of its workload."""
+    """Return the progress of a run from its log and the metrics that its workload declares."""
     progress = Progress(declared)
     for line in lines:
         if line.startswith(event.PREFIX) and (record := event.parse_event(line)):
@@ -327,7 +328,7 @@ def read_progress(lines: Iterable[str], declared: Sequence[Metric] = ()) -> Prog
 
 
 def read_newest_progress(lines: Iterable[str], declared: Sequence[Metric] = ()) -> Progress:
-    """The newest step and loss alone: of a log, or its end, no more is taken apart than they need."""
+    """Return only the newest step and main metric, parsing no more of a log, or of its end, than they need."""
     progress = Progress(declared)
     main = progress.main_metric.name if progress.main_metric else ""
     records: list[event.EventRecord] = []

@@ -1,4 +1,4 @@
-"""What an evaluation found, in words: the same wherever it is told, by the metrics that its workload declares."""
+"""Scores of an evaluation as text, by the metrics that its workload declares."""
 
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 MAX_EPISODES = 2**53
 MAX_PLAIN_NUMBER = 10**7
 MAX_SCORES = 6
-"""Of scores that have names of their own."""
+"""How many undeclared scores a summary shows."""
 
 
 def format_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> str:
-    """`success 17 of 20, 85% (64-95%)  error 0.41  p95 1.9 ms`: what is known of it."""
+    """Return the scores as `success 17 of 20, 85% (64-95%)  error 0.41  p95 1.9 ms`."""
     return "  ".join(f"{name} {text}" for name, text in list_scores(evaluated, declared))
 
 
 def format_scores_with_conditions(evaluated: Evaluated, declared: Sequence[Metric]) -> str:
-    """The same, and under which conditions it holds: `success 17 of 20, 85%  (pusht, easy starts, 80 steps)`."""
+    """Return the scores with the conditions: `success 17 of 20, 85%  (pusht, easy starts, 80 steps)`."""
     within = format_conditions(evaluated)
     return "  ".join(filter(None, (format_scores(evaluated, declared), f"({within})" if within else "")))
 
 
 def format_conditions(evaluated: Evaluated) -> str:
-    """`pusht, easy starts, 80 steps; 5 held-out episodes of pusht-mini`; empty where nobody said."""
+    """Return the conditions, such as `pusht, easy starts, 80 steps; 5 held-out episodes of pusht-mini`."""
     if not evaluated.conditions:
         return ""
     from robotrain.redaction import redact_if_secret
@@ -38,17 +38,17 @@ def format_conditions(evaluated: Evaluated) -> str:
 
 
 def format_headline_conditions(evaluated: Evaluated) -> str:
-    """The conditions of the headline score alone: those of others stand behind them."""
+    """Return the conditions of the headline score: the first part of all conditions."""
     return format_conditions(evaluated).partition("; ")[0]
 
 
 def list_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> list[tuple[str, str]]:
-    """The same, each with its name."""
+    """Return the scores as pairs of label and text."""
     return list(_list_known_scores(evaluated, declared)) or list(_list_other_scores(evaluated))
 
 
 def format_headline_score(scores: Mapping[str, float], declared: Sequence[Metric]) -> str:
-    """The one score that matters most: `85%`, else `error 0.41`; empty for none."""
+    """Return the main score as `85%` or `error 0.41`; empty if there is none."""
     for metric in declared:
         if metric.kind != "score" or not metric.headline:
             continue
@@ -60,32 +60,32 @@ def format_headline_score(scores: Mapping[str, float], declared: Sequence[Metric
 
 
 def find_share_metric(declared: Sequence[Metric]) -> Metric | None:
-    """The headline that is a share of episodes; None where none is."""
-    return next((one for one in declared if one.kind == "score" and one.headline and one.share), None)
+    """Return the headline metric that is a share of episodes."""
+    return next((metric for metric in declared if metric.kind == "score" and metric.headline and metric.share), None)
 
 
 def format_unit(metric: Metric) -> str:
-    """What stands behind a value."""
+    """Return what follows a value: a space and the unit, or nothing."""
     return f" {metric.unit}" if metric.unit else ""
 
 
 def format_success(evaluated: Evaluated, metric: Metric | None) -> str:
-    """`17 of 20, 85% (64-95%)`, of a score that is a share; empty where nothing was tried."""
+    """Return a share as `17 of 20, 85% (64-95%)`; empty if there is none."""
     rate = get_share(evaluated.scores, metric.name) if metric else None
     if rate is None:
         return ""
-    of, within = format_success_count(evaluated, metric), format_interval(evaluated, metric)
-    return (f"{of}, " if of else "") + f"{rate:.0%}" + (f" ({within})" if within else "")
+    count, interval = format_success_count(evaluated, metric), format_interval(evaluated, metric)
+    return (f"{count}, " if count else "") + f"{rate:.0%}" + (f" ({interval})" if interval else "")
 
 
 def format_success_count(evaluated: Evaluated, metric: Metric | None) -> str:
-    """`17 of 20`; empty where it is not known."""
+    """Return `17 of 20`; empty if unknown."""
     known = count_successes(evaluated, metric)
     return f"{known[0]} of {known[1]}" if known else ""
 
 
 def count_successes(evaluated: Evaluated, metric: Metric | None) -> tuple[int, int] | None:
-    """How many episodes succeeded, of how many; None where it is not known."""
+    """Return how many episodes succeeded, and of how many; None if unknown."""
     if metric is None:
         return None
     rate, tried = get_share(evaluated.scores, metric.name), get_number(evaluated.scores, metric.count)
@@ -96,37 +96,35 @@ def count_successes(evaluated: Evaluated, metric: Metric | None) -> tuple[int, i
 
 
 def format_interval(evaluated: Evaluated, metric: Metric | None) -> str:
-    """`64-95%`; empty where it is not known."""
+    """Return the confidence interval as `64-95%`; empty if unknown."""
     low, high = (get_share(evaluated.scores, name) for name in ((metric.low, metric.high) if metric else ("", "")))
     return "" if low is None or high is None else f"{low * 100:.0f}-{high * 100:.0f}%"
 
 
 def format_registration_note(registered: Registered) -> str:
-    """`was there already; scores of RUN replaced`; empty for a new version."""
+    """Return `existed already; scores of RUN replaced`; empty for a new version."""
     from robotrain.redaction import redact_if_secret
 
     if registered.new:
         return ""
-    return "was there already" + (
-        f"; scores of {redact_if_secret(registered.replaced)} replaced" if registered.replaced else ""
-    )
+    replaced = f"; scores of {redact_if_secret(registered.replaced)} replaced" if registered.replaced else ""
+    return f"existed already{replaced}"
 
 
 def get_number(scores: Mapping[str, float], name: str) -> float | None:
-    """A score that is a number."""
+    """Return a score if it is finite, else None."""
     value = scores.get(name)
     return value if value is not None and math.isfinite(value) else None
 
 
 def format_number(value: float, digits: int = 3) -> str:
-    """In so many digits that count; one of thousands in full, as nobody reads powers of ten: `0.41`, `1.9`, `13700`."""
-    return (
-        f"{float(f'{value:.{digits}g}'):.0f}" if 10**digits <= abs(value) < MAX_PLAIN_NUMBER else f"{value:.{digits}g}"
-    )
+    """Return a number with so many significant digits, without an exponent below 10 million: `0.41`, `13700`."""
+    text = f"{value:.{digits}g}"
+    return f"{float(text):.0f}" if 10**digits <= abs(value) < MAX_PLAIN_NUMBER else text
 
 
 def get_share(scores: Mapping[str, float], name: str) -> float | None:
-    """A score that is a part of all."""
+    """Return a score if it is between 0 and 1, else None."""
     value = get_number(scores, name)
     return value if value is not None and 0 <= value <= 1 else None
 
@@ -142,7 +140,7 @@ def _list_known_scores(evaluated: Evaluated, declared: Sequence[Metric]) -> Iter
 
 
 def _list_other_scores(evaluated: Evaluated) -> Iterator[tuple[str, str]]:
-    """Scores under names of somebody else."""
+    """Yield the scores that the workload does not declare."""
     from robotrain.redaction import redact_if_secret
 
     finite = [(name, value) for name, value in evaluated.scores.items() if math.isfinite(value)]

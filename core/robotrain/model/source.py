@@ -1,4 +1,4 @@
-"""Source kinds: where data and policies come from, how a person names them, and what is refused."""
+"""Source kinds: where data and policies come from, and how users name them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from robotrain.model.capabilities import Support
 
 
 class Source(Protocol):
-    """A typed, immutable input. `str()` is its printed form: safe to log, and parsing it gives an equal source."""
+    """A typed, immutable input. `str()` is its printed form: safe to log, and parsed to an equal source."""
 
     kind: ClassVar[str]
 
@@ -18,10 +18,7 @@ class Source(Protocol):
 
 
 class SourceError(ValueError):
-    """A text that names no source of a kind. Neither the message nor `instead` repeats anything secret.
-
-    why: a sentence. instead: something to type that would do, when one is known.
-    """
+    """A text is not a valid source of a kind. Neither `why`, a sentence, nor `suggestion` contains secrets."""
 
     def __init__(self, why: str, suggestion: str = "") -> None:
         super().__init__(why)
@@ -30,80 +27,85 @@ class SourceError(ValueError):
 
 
 class SourceUnreachable(SourceError):
-    """What a source means now cannot be told on this machine, though the one that runs the job may be let in."""
+    """The source cannot be read from this machine, but the machine that runs the job may have access."""
 
 
 class SourceNotFound(SourceError):
-    """What is named is surely not there, whoever asks: no run could take it."""
+    """The source does not exist, so no run could use it."""
 
 
 @dataclass(frozen=True)
 class RoleFlag:
-    """How a kind is given for a role. aliases: further spellings, short ones too. env: names that hold a default.
-
-    alone: never beside a source of another kind in this role; `beside` then says what to use. help, form: where those
-    of the kind would not do, as when several kinds share the flag. known: what the TAB key offers, for the beginning of
-    a text.
-    """
+    """The flag that gives sources of a kind for a role."""
 
     flag: str
     aliases: tuple[str, ...] = ()
+    """Other spellings of the flag."""
     env: tuple[str, ...] = ()
+    """Environment variables that can hold a default."""
     repeatable: bool = True
     exclusive: bool = False
+    """Whether it cannot be combined with a source of another kind in this role."""
     combine_hint: str = ""
-    help: str = field(default="", compare=False)  # kinds that share a flag may tell it in their own words
+    """What to use to combine several sources, where `exclusive`."""
+    help: str = field(default="", compare=False)
+    """The help text, if not that of the kind: kinds that share a flag may describe it differently."""
     form: str = field(default="", compare=False)
+    """The placeholder in help, if not that of the kind."""
     complete: Callable[[str], Sequence[str]] | None = field(default=None, compare=False)
+    """Return completions of an incomplete text, for the TAB key."""
 
 
 @dataclass(frozen=True)
 class Pinning:
-    """How a kind says what a source means at this moment, in the role it fills. Both may ask the network; both raise
-    SourceError when they get no answer, and Unseen when that says nothing of the source: then it is sent unpinned.
+    """How a kind pins a source to its current content.
 
-    now: (source, role) → the pin, a commit or a digest: the same content gives the same one. gone: (source, role, pin)
-    → why an earlier pin cannot be had any more, as a sentence; empty while it can. lacks: (source, role, paths) → those
-    of `paths` that are surely not in the source; what cannot be told is no part.
+    The functions may use the network. They raise SourceError if that fails, and SourceUnreachable if the failure says
+    nothing about the source; the job is then sent with an unpinned source.
     """
 
     resolve: Callable[[Source, str], str]
+    """(source, role) → the pin: a commit or a digest, the same for the same content."""
     find_loss: Callable[[Source, str, str], str]
+    """(source, role, pin) → why an earlier pin is no longer available, as a sentence; empty while it is."""
     find_missing: Callable[[Source, str, Sequence[str]], Sequence[str]] = field(default=lambda source, role, paths: ())
+    """(source, role, paths) → those of `paths` that are certainly not in the source."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceKind:
-    """A kind of source, as its plugin declares it.
-
-    title: the plural used in messages ("blob URLs"). form: what to type, with placeholders. example: a text that
-    parses, as it is tried on every platform. roles: the flag for each role it can fill. recognises: whether a text
-    looks meant for this kind, wherever it was typed. parse: text and the folder that relative names start from → a
-    typed source; raises SourceError. warn: sentences about a source that parses but will probably disappoint. half: the
-    module that acts in the container; empty when none does: the platform mounts the data, or the kind cannot be fetched
-    yet, and nothing is packed. pinning: for kinds whose names may come to mean something else. parse may answer with a
-    source of another kind, which is then the one that counts. target: the module that writes to such a place in the
-    container, when it is a place to write to as well. carried: it is one that the platform itself copies checkpoints
-    to: nothing in the container is told of it. meant: (text, source) → what a text that was looked up stands for, in
-    words for the person who typed it; empty where the source itself says it. requires: a feature of the platform that
-    the half cannot do without, such as `tracking` where it looks up what was typed. unsupported: by role, or ANY for
-    the others, the answer of every platform that does not list the kind: why it cannot take it, and what to use.
-    """
+    """A kind of source, as its plugin declares it."""
 
     name: str
     title: str
+    """The plural used in messages: `blob URLs`."""
     form: str
+    """What to type, with placeholders."""
     example: str = ""
+    """A valid text, as tests use it."""
     help: str
     roles: Mapping[str, RoleFlag]
+    """The flag for each role that the kind can fill."""
     recognizes: Callable[[str], bool]
+    """Return whether a text looks like a source of this kind, whichever flag it was given for."""
     parse: Callable[[str, Path], Source]
+    """Return the source of a text and the folder that relative paths start from; it may be of another kind. Raise
+    SourceError.
+    """
     container_plugin: str = ""
+    """The module that fetches it in the container; empty if the platform mounts it or it cannot be fetched yet."""
     warn: Callable[[Source], list[str]] = field(default=lambda source: [])
+    """Return warnings, one sentence each, about a valid source."""
     schemes: tuple[str, ...] = ()
     pinning: Pinning | None = None
+    """For kinds whose content can change under the same name."""
     target: str = ""
+    """The module that writes to such a place in the container, if it can be written to."""
     platform_managed: bool = False
+    """Whether the platform itself copies checkpoints to such a place, so that the container does not know it."""
     describe_meaning: Callable[[str, Source], str] = field(default=lambda text, source: "")
+    """(text, source) → what a looked-up text stands for, for the user; empty where the source shows it."""
     requires: str = ""
+    """A feature of the platform that `container_plugin` needs, such as `tracking`."""
     unsupported: Mapping[str, Support] = field(default_factory=dict)
+    """By role, or ANY for the others: the support on platforms that do not list the kind."""

@@ -1,11 +1,11 @@
-"""Workloads: what can be run, declared beside the container half that runs it."""
+"""Workloads: what can be run, with its parameters, roles, usual resources, outputs and metrics."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 Produces = Literal["checkpoints", "results", "files"]
-"""What a run leaves: checkpoints of a policy that it trains, results of one that it judges, or other files."""
+"""What a run produces: checkpoints of a trained policy, results of an evaluated one, or other files."""
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem
@@ -14,136 +14,132 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Role:
-    """An input a workload takes. required: a job without one is refused. many: several are taken, in order. usual: what
-    is tried of the workload has one, though some jobs do without.
-    """
+    """An input of a workload."""
 
     required: bool = False
     many: bool = False
+    """Whether it accepts several sources, in order."""
     typical: bool = False
+    """Whether most jobs have one, and so the jobs of tests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """The machine that a workload usually wants, where the user asks for no other."""
+    """The default resources of a workload."""
 
     cpu: int = 8
-    """Processor cores."""
+    """CPU cores."""
     memory: str = "48Gi"
-    """With a unit, a power of 1024: `48Gi`."""
+    """With a binary unit: `48Gi`."""
     storage: str = "80Gi"
-    """The disk, with a unit."""
+    """Disk space, with a unit."""
     time_limit: str = "12h"
-    """How long a run may take, as a number and one of the units s, m, h and d."""
+    """The maximal duration of a run: a number and s, m, h or d."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
-    """The container that a workload runs in, where the user names no other."""
+    """The default container of a workload."""
 
     image: str = (
         "pytorch/pytorch:2.11.0-cuda12.8-cudnn9-runtime"
         "@sha256:eee11b3b3872a8c838e35ef48f08b2d5def2080902c7f666831310ca1a0ef2be"
     )
-    """The reference of the image, by digest."""
+    """The image, by digest."""
     environment: str = "robotrain-env"
-    """The name under which a workspace that has named environments keeps the image."""
+    """The name of the image's environment on platforms with named environments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputProfile:
-    """What the runs of a workload leave, and what messages call it."""
+    """The outputs of a workload's runs, and what messages call them."""
 
     folder: str = "checkpoints"
-    """The folder, below the run's output folder, that everything lies in."""
+    """The folder of the outputs, below the run's output folder."""
     noun: str = "run"
     """What messages call a run: `training`, `evaluation`."""
     complete_file: str = ""
-    """The file in the folder that is written last; empty where each checkpoint has its own seal."""
+    """The file in the folder that is written last; empty if each checkpoint has its own manifest."""
     register_parameter: str = "register_checkpoint"
     """The parameter that names the model to register."""
     resumable: bool = True
-    """Whether a run that is started anew goes on from what lies in the folder."""
+    """Whether a restarted run continues from what is in the folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """A metric that the runs of a workload report, and how views show it."""
+    """A metric that runs of a workload report, and how it is shown."""
 
     name: str
-    """As events and tracking have it; with `pattern` a regular expression that stands for all names it matches."""
+    """The name in events and tracking; with `pattern`, a regular expression."""
     pattern: bool = False
     kind: Literal["loss", "validation", "score", "episode", "copy", ""] = ""
-    """loss, validation: of training, over its steps. score: what a run is judged by. episode: of one episode alone.
-    copy: the value of a score under another name. Empty: none of them.
+    """loss, validation: a training curve. score: a result of the run. episode: a value of one episode. copy: a score
+    under another name.
     """
     label: str = ""
-    """In words; empty for the name."""
+    """The label in reports; by default the name."""
     brief: str = ""
-    """Its name in a summary of one line; a score without one is left out of it."""
+    """The label in a one-line summary; a score without one is not part of it."""
     unit: str = ""
     better: Literal["lower", "higher", ""] = ""
     headline: bool = False
-    """Whether it is the score that matters most; of several the first that a run has."""
+    """Whether it is the main score; of several, the first that a run has."""
     share: bool = False
-    """Whether it is a part of 1, shown in percent; of metrics of one episode, how many of them are 1: `3/4`."""
+    """Whether it is a share between 0 and 1, shown in percent; for an episode's metric, as a count: `3/4`."""
     low: str = ""
-    """The score that bounds it from below with 95 % confidence."""
+    """The score that is its lower bound at 95 % confidence."""
     high: str = ""
-    """The score that bounds it from above with 95 % confidence."""
+    """The score that is its upper bound at 95 % confidence."""
     count: str = ""
-    """The score that says of how many episodes it is a share."""
+    """The score that is the number of episodes behind it."""
     note: str = ""
-    """A sentence that stands below a table in which it is shown."""
+    """A sentence below the tables that show it."""
 
     @property
     def title(self) -> str:
-        """What people call it."""
+        """The label, or else the name."""
         return self.label or self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadProfile:
-    """The declarations of a workload that travel with a job: platforms place its runs by them,
-    and views present them.
-    """
+    """What a workload declares for platforms and views; it is part of each job."""
 
     resources: Resources = Resources()
     container: Container = Container()
     outputs: OutputProfile = OutputProfile()
     metrics: tuple[Metric, ...] = ()
     experiment: str = ""
-    """The experiment that runs are tracked in; empty for the workload's name."""
+    """The tracking experiment; by default the workload's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """A workload, as its plugin declares it.
-
-    parameters: a frozen dataclass of `Annotated[type, Param(…)]`. half: the module that acts in the container.
-    program: what takes the options after `--`, in words. owned: those of its options that robotrain sets, with what to
-    use instead of passing them there.
-    check: its pure rules on a resolved job. targets: the parameters that name a place to write to, a folder or an
-    address that a source kind with a `target` takes; `publish_url` is the one for checkpoints, which a platform may
-    copy there by itself. makes: what its runs leave, which commands and reports expect of them.
-    """
+    """A workload, as its plugin declares it."""
 
     name: str
     summary: str
     parameters: type
+    """A frozen dataclass of `Annotated[type, Param(…)]`."""
     roles: Mapping[str, Role]
     container_plugin: str
+    """The module that runs it in the container."""
     managed_options: Mapping[str, str] = field(default_factory=dict)
+    """The options of `program` that robotrain sets itself, each with what to use instead."""
     check: Callable[["Job"], Iterable["Problem"]] = field(default=lambda job: ())
+    """Check a resolved job against the workload's own rules; pure."""
     targets: tuple[str, ...] = ()
+    """The parameters that name a place to write to: a folder, or an address of a source kind with a `target`.
+    `publish_url` is the one for checkpoints.
+    """
     program: str = "the trainer"
+    """What receives the options after `--`, in messages."""
     produces: Produces = "checkpoints"
     option_hints: Mapping[str, str] = field(default_factory=dict)
-    """Options with which other tools do the same, each with what to use here."""
+    """Options of other tools, each with robotrain's equivalent."""
     default: bool = False
-    """Whether a job that names no workload means this one."""
+    """Whether it is the workload of a job that names none."""
     profile: WorkloadProfile = WorkloadProfile()
-    """Its usual machine, container, outputs, metrics and experiment."""
     results_reader: str = ""
-    """The module whose `read_results(content)` reads the file that completes the results, for reports:
-    see `robotrain.report.evaluation`."""
+    """The module whose `read_results(content)` reads `complete_file` for reports; see `robotrain.report.evaluation`."""
