@@ -1,7 +1,7 @@
 """`plugins` and `platforms`: what is installed and what it can do, for people and as data whose keys only grow."""
 
 SITE = """
-from robotrain.plugins.hookspecs import hook
+from robotrain.plugin import hook
 
 @hook
 def robotrain_check(job):

@@ -5,10 +5,7 @@ import pytest
 PLATFORM = """
 from dataclasses import dataclass
 from typing import Annotated, Any
-from robotrain.model.capabilities import ANY, YES, Capabilities
-from robotrain.model.platform import Platform
-from robotrain.plugins.hookspecs import hook
-from robotrain_runtime.contract.parameter import Param
+from robotrain.plugin import ANY, YES, Capabilities, Param, Platform, hook
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -28,8 +25,7 @@ def robotrain_platforms():
     return [Venus()]
 """
 SOURCE = """
-from robotrain.plugins.hookspecs import hook
-from robotrain.model.source import RoleFlag, SourceKind
+from robotrain.plugin import RoleFlag, SourceKind, hook
 
 @hook
 def robotrain_source_kinds():

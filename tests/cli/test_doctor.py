@@ -19,9 +19,8 @@ pytestmark = pytest.mark.slow  # each looks at the whole machine
 HEAD = """
 import os, sys, time
 from pathlib import Path
-from robotrain.plugins.hookspecs import hook
-from robotrain.model.health import HealthFix, HealthCheck, report_failure, report_missing, report_ok, report_warning
-from robotrain.errors import Suggestion
+from robotrain.plugin import HealthCheck, Suggestion, hook, report_failure, report_ok, report_warning
+from robotrain.model.health import HealthFix, report_missing
 
 def check(name, look, **more):
     return HealthCheck(name=name, run=look, **more)

@@ -113,4 +113,4 @@ def test_numbers_that_are_none_are_json_all_the_same(capsys):
     from robotrain.cli.output import print_json
 
     print_json({"metrics": {"train/loss": float("nan"), "lr": float("inf")}})
-    assert json.loads(capsys.readouterr().stdout) == {"metrics": {"train/loss": "nan", "lr": "inf"}}
+    assert json.loads(capsys.readouterr().out) == {"metrics": {"train/loss": "nan", "lr": "inf"}}

@@ -34,8 +34,7 @@ ENVIRONMENT = PythonEnvironment(lock=Path(__file__).with_name("tiny.txt"), pytho
 """
     kind = """
 from dataclasses import dataclass
-from robotrain.plugins.hookspecs import hook
-from robotrain.model.workload import Role, Workload
+from robotrain.plugin import Role, Workload, hook
 
 @dataclass(frozen=True)
 class Parameters:

@@ -573,6 +573,7 @@ class Run:
             "host": "laptop",
             "notes": ["it was submitted twice"] if self.state == "failed" else [],
             "makes": "results" if self.evaluates else "checkpoints",
+            **declared_fields("lerobot-eval" if self.evaluates else "lerobot-train"),
         }
         yield f"{folder}/record.json", json.dumps(record, indent=1)
         yield from ((f"{folder}/plan/{name}", text) for name, text in self.plan.items())
@@ -637,6 +638,13 @@ class Run:
         yield cloud_file(log, "".join(f"{line}\n" for line in self.log_lines()))
         blobs = {f"{self._output}/{name.partition('/')[2]}": text for name, text in self.output_files().items()}
         yield from (cloud_file(f"{CONTAINER}/{name}", text) for name, text in blobs.items())
+
+
+def declared_fields(workload: str) -> dict[str, Any]:
+    """Return the fields of a run's record that hold what its workload declares."""
+    module = importlib.import_module(f"robotrain_workloads.{workload.replace('-', '_')}.workload")
+    profile = dataclasses.asdict(getattr(module, workload.replace("-", "_").upper()).profile)
+    return {"outputs": profile["outputs"], "metrics": profile["metrics"]}
 
 
 def cloud_file(address: str, content: object) -> tuple[str, str]:

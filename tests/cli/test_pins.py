@@ -11,8 +11,7 @@ import os
 from pathlib import Path
 from dataclasses import dataclass
 from typing import ClassVar
-from robotrain.plugins.hookspecs import hook
-from robotrain.model.source import SourceNotFound, Pinning, RoleFlag, SourceError, SourceKind, SourceUnreachable
+from robotrain.plugin import Pinning, RoleFlag, SourceError, SourceKind, SourceNotFound, SourceUnreachable, hook
 
 @dataclass(frozen=True)
 class Stone:
@@ -193,9 +192,9 @@ def test_what_the_platform_has_as_it_was_pinned_is_not_missed(robotrain, moon, m
 
     run = robotrain("submit", *JOB).stdout.strip()
     moon.write_text("new")
-    monkeypatch.setattr(venus_plugin.Venus, "holds", lambda self, plan: plan.job.sources, raising=False)
+    monkeypatch.setattr(venus_plugin.Venus, "find_uploaded", lambda self, plan: plan.job.sources, raising=False)
     assert pins(robotrain("resubmit", run).stdout.strip()) == ["dataset-full"]
-    monkeypatch.setattr(venus_plugin.Venus, "holds", lambda self, plan: ["basalt"])
+    monkeypatch.setattr(venus_plugin.Venus, "find_uploaded", lambda self, plan: ["basalt"])
     assert robotrain("resubmit", run).exit_code == 4
 
 

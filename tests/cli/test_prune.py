@@ -18,10 +18,7 @@ from typer.testing import CliRunner
 DAY = 24 * 3600
 VENUS = """
 from pathlib import Path
-from robotrain.model.capabilities import Capabilities
-from robotrain.plugins.hookspecs import hook
-from robotrain.model.platform import Platform
-from robotrain.model.run import Output, RunGone, Status
+from robotrain.plugin import Capabilities, Output, Platform, RunGone, Status, hook
 
 class Venus(Platform):
     name, summary, capabilities = "venus", "", Capabilities()

@@ -8,7 +8,7 @@ def test_local_says_no_to_a_data_asset_and_who_takes_it(robotrain, mars):
     assert lines[0].startswith("error: local does not accept ")
     assert lines[0].endswith("[source-not-accepted]")
     assert lines[1].strip() == "--dataset-asset azureml:pusht-episodes:3"
-    assert "--dataset-path FOLDER" in answer.stderr
+    assert "--blob-url https://" in answer.stderr
     assert "--platform mars" in answer.stderr
     assert "(accepts data_asset)" in answer.stderr
 

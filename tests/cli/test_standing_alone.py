@@ -5,8 +5,7 @@ import pytest
 PLUGIN = """
 from dataclasses import dataclass
 from typing import Annotated
-from robotrain.plugins.hookspecs import hook
-from robotrain_runtime.contract.parameter import Param
+from robotrain.plugin import Param, hook
 from mars_plugin import Mars, Settings
 
 @dataclass(frozen=True, kw_only=True)

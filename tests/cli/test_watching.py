@@ -18,9 +18,7 @@ WORKLOAD = """
 from dataclasses import dataclass
 from typing import Annotated
 
-from robotrain.plugins.hookspecs import hook
-from robotrain.model.workload import Workload
-from robotrain_runtime.contract.parameter import Param
+from robotrain.plugin import Param, Workload, hook
 
 
 @dataclass(frozen=True, kw_only=True)

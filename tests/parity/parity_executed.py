@@ -45,7 +45,7 @@ def executed(arrived: JobDocument, data: Path, old: Path, policy: Path) -> dict[
         "command": half.work(job, there, Path(job.placement.work)),
         "tracked": half.tracked(job),
         "registered": half.publishing(job, there),
-        "published": [(target.to, target.keep) for target in half.targets(job, there)],
+        "published": [(target.to, target.keep_last) for target in half.targets(job, there)],
         "GPUs": half.gpus(job),
         "compared": list(half.compare(job, before)),
     }

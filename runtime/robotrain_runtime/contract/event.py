@@ -207,7 +207,8 @@ Event = (
 NUMBER_FIELDS: Mapping[type, tuple[str, ...]] = {Metrics: ("values",), Evaluated: ("scores",)}
 """By event, the fields that are numbers by their names."""
 _KINDS: dict[str, type] = {kind.__name__.lower().removesuffix("event"): kind for kind in Event.__args__}
-_NAMES = {kind: name for name, kind in _KINDS.items()}
+EVENT_NAMES = {kind: name for name, kind in _KINDS.items()}
+"""The name of each event in a log line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +226,7 @@ def make_record(event: Event) -> EventRecord:
 
 def format_event(event: Event, sent_at: float | None = None) -> str:
     """The event as its line, without the line's end."""
-    body = {"event": _NAMES[type(event)], "time": time.time() if sent_at is None else sent_at}
+    body = {"event": EVENT_NAMES[type(event)], "time": time.time() if sent_at is None else sent_at}
     return PREFIX + json.dumps(make_json_safe(body | dataclasses.asdict(event)), allow_nan=False)
 
 

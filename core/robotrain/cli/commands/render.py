@@ -11,6 +11,7 @@ from robotrain.cli.job_command import CONTEXT_SETTINGS, JobCommand
 from robotrain.cli.options import ComposedOptions, make_switch, make_text_option
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
+from robotrain.plugins.platform_guard import has_method
 
 if TYPE_CHECKING:
     from robotrain.submission.prepare import PreparedJob
@@ -83,7 +84,7 @@ def _find_open_questions(prepared: "PreparedJob") -> list[Problem]:
 
     kinds = prepared.kinds
     moving = [one.uri for one in prepared.job.sources if not one.pin and kinds[one.kind].pinning]
-    asks = [f"what {prepared.platform.name} tells"] if hasattr(prepared.platform, "query_settings") else []
+    asks = [f"what {prepared.platform.name} tells"] if has_method(prepared.platform, "query_settings") else []
     if not asks and not moving:
         return []
     named = redact(

@@ -188,7 +188,7 @@ class JsonRenderer(Renderer):
     def render_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
         """An event, by its own names."""
         if record is not None:
-            kind = type(record.event).__name__.lower()
+            kind = event.EVENT_NAMES[type(record.event)]
             self._write_object(followed, kind, record.time, dataclasses.asdict(record.event))
 
     def render_state(self, followed: FollowedRun) -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from robotrain.model.capabilities import ANY, no
 from robotrain.model.source import RoleFlag, SourceError, SourceKind
-from robotrain.plugins.hookspecs import hook
+from robotrain.plugin import hook
 
 _WHOLE = r"shelf://[a-z0-9/]+"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from robotrain.model.workload import Container, Metric, OutputProfile, Resources, Role, Workload, WorkloadProfile
-from robotrain.plugins.hookspecs import hook
+from robotrain.plugin import hook
 from robotrain_runtime.contract.parameter import Param
 
 
