@@ -11,12 +11,8 @@ from robotrain.store import records
 
 PLANET = """
 from dataclasses import dataclass
-from robotrain.model.capabilities import YES, Capabilities
-from robotrain.plugins.hookspecs import hook
-from robotrain.model.plan import Plan, make_job_document
-from robotrain.model.run import Output, Status
-from robotrain.model.workload import Role, Workload
-from robotrain_runtime.contract.document import Placement, format_document
+from robotrain.plugin import YES, Capabilities, Output, Placement, Plan, Role, Status, Workload, hook, make_job_document
+from robotrain_runtime.contract.document import format_document
 
 @dataclass(frozen=True, kw_only=True)
 class Nothing:
@@ -38,7 +34,7 @@ class Planet:
 
     def render(self, job, settings, run, payload, halves):
         placement = Placement(work="/w", cache="/c")
-        body = make_job_document(job, run=run, platform=self.name, halves=halves, placement=placement)
+        body = make_job_document(job, run=run, platform=self.name, container_plugins=halves, placement=placement)
         files = {"job.json": format_document(body).encode()}
         return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
 

@@ -17,9 +17,7 @@ HERE = Path("/work")
 
 PLUTO = """
 import dataclasses, json, pathlib
-from robotrain.model.capabilities import Capabilities
-from robotrain.plugins.hookspecs import hook
-from robotrain.model.run import Output, RunGone, Status
+from robotrain.plugin import Capabilities, Output, RunGone, Status, hook
 
 @dataclasses.dataclass(frozen=True)
 class Settings:

@@ -53,10 +53,10 @@ def test_what_passes_is_waited_for(shelves, shelf, deliver, fault):
         pytest.param(
             Fault("data/7", status=412), "data/7.bin of .* was changed .*start the run again", "data", id="412"
         ),
-        pytest.param(Fault("data/7", status=503), r"nothing has come for \d+ s: pusht", "network", id="503"),
-        pytest.param(Fault("large", cut=True, after=1), r"nothing has come for \d+ s: pusht", "network", id="cut"),
-        pytest.param(Fault("data/7", reset=True), r"nothing has come for \d+ s: pusht", "network", id="reset"),
-        pytest.param(Fault("data/7", latency=60), r"nothing has come for \d+ s: pusht", "network", id="stall"),
+        pytest.param(Fault("data/7", status=503), r"no data for \d+ s: pusht", "network", id="503"),
+        pytest.param(Fault("large", cut=True, after=1), r"no data for \d+ s: pusht", "network", id="cut"),
+        pytest.param(Fault("data/7", reset=True), r"no data for \d+ s: pusht", "network", id="reset"),
+        pytest.param(Fault("data/7", latency=60), r"no data for \d+ s: pusht", "network", id="stall"),
         pytest.param(Fault("data/7", flip=True), "data/7.bin .* tried 4 times .its MD5", "data", id="other bytes"),
         pytest.param(Fault("large", flip=True), "large.bin .* tried 4 times .its MD5", "data", id="large, other bytes"),
     ],

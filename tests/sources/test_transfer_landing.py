@@ -66,7 +66,7 @@ def test_a_file_that_became_another_meanwhile_does_not_land(part, pool, tmp_path
     begun.verify_arrived(pool)
     fetched(begun)
     os.truncate(begun.files / "a.bin", 1)
-    with pytest.raises(FetchError, match=r"a.bin is not any more what was written there") as refused:
+    with pytest.raises(FetchError, match=r"a.bin was changed by another program") as refused:
         begun.finish()
     assert refused.value.fault == "data"
     assert not (tmp_path / "data").exists()
@@ -113,7 +113,7 @@ def test_a_listing_is_looked_at_as_the_disk_of_the_cache_takes_its_names(tmp_pat
     monkeypatch.setattr(catalog, "is_folding_disk", lambda folder: folds and folder == tmp_path)
     origin = SimpleNamespace(list_files=lambda: [SourceFile(name=name, size=1, version="1") for name in ("A", "a")])
     if folds:
-        with pytest.raises(FetchError, match="'A' and 'a' have one name on the disk of the cache"):
+        with pytest.raises(FetchError, match="'A' and 'a' are the same name on the disk of the cache"):
             survey.write_listing(origin, tmp_path / "listing.sqlite")
     else:
         assert survey.write_listing(origin, tmp_path / "listing.sqlite")[0].files == 2

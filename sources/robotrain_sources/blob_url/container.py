@@ -1,4 +1,4 @@
-"""A folder of blobs in the container: the transfer brings it, with all the other sources."""
+"""The container plugin of blob folders: the transfer fetches them."""
 
 from robotrain_sources.data_environment import ENVIRONMENT
 

@@ -1,4 +1,4 @@
-"""Runs in the data environment: lists a folder of blobs, and finds the checkpoint to resume from in it."""
+"""Blob folders in the data environment: their listing, and the checkpoint to resume from."""
 
 import difflib
 import importlib
@@ -22,38 +22,41 @@ MAX_SIMILAR_NAMES = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedBlob:
-    """One blob. name: below the prefix. md5: empty where the service has none. folder: marked as one by the service."""
+    """A blob in a listing."""
 
     name: str
+    """Below the prefix."""
     size: int
     etag: str
     md5: bytes = b""
+    """Empty where the service has none."""
     is_folder: bool = False
+    """Marked as a folder by the service."""
 
 
 def select_files(blobs: Iterable[ListedBlob]) -> Iterator[SourceFile]:
-    """The blobs that are files: no folders, which some accounts list too, and no notes of download tools.
+    """Yield the blobs that are files: no folder markers, no leftovers of download tools.
 
-    Only a few are held at a time: of `a`, which has no bytes, it is known whether it is a folder when the names that
-    begin with `a` have gone by. They follow it, as every service lists by name, though `a-b` may come before `a/b`.
+    An empty blob `a` is a marker if a name begins with `a/`. Listings are sorted by name, so it is held back while names
+    begin with `a` (`a-b` may come before `a/b`); only a few are held at a time.
     """
-    held: list[ListedBlob] = []
+    empty_blobs: list[ListedBlob] = []
     for blob in blobs:
-        while held and not blob.name.startswith(held[-1].name):
-            yield _make_source_file(held.pop())
-        held = [empty for empty in held if not blob.name.startswith(f"{empty.name}/")]
+        while empty_blobs and not blob.name.startswith(empty_blobs[-1].name):
+            yield _make_source_file(empty_blobs.pop())
+        empty_blobs = [empty for empty in empty_blobs if not blob.name.startswith(f"{empty.name}/")]
         if files.is_debris(blob.name) or _is_folder_marker(blob):
             continue
         if blob.size:
             yield _make_source_file(blob)
         else:
-            held.append(blob)
-    yield from map(_make_source_file, held)
+            empty_blobs.append(blob)
+    yield from map(_make_source_file, empty_blobs)
 
 
-def find_similar_names(wanted: str, known_names: Sequence[str]) -> list[str]:
-    """The names of `there` that were probably meant: the alike ones, else the first ones."""
-    return difflib.get_close_matches(wanted, known_names, n=MAX_SIMILAR_NAMES, cutoff=0.5) or list(
+def find_similar_names(name: str, known_names: Sequence[str]) -> list[str]:
+    """Return the known names most similar to `name`, else the first ones."""
+    return difflib.get_close_matches(name, known_names, n=MAX_SIMILAR_NAMES, cutoff=0.5) or list(
         known_names[:MAX_SIMILAR_NAMES]
     )
 
@@ -63,17 +66,17 @@ def _is_folder_marker(blob: ListedBlob) -> bool:
 
 
 def _make_source_file(blob: ListedBlob) -> SourceFile:
-    """A file as the transfer knows it. A listing names tags without the quotes that requests have them in."""
+    """Convert a blob. A listing has ETags without the quotes that requests need."""
     return SourceFile(name=blob.name, size=blob.size, version=f'"{blob.etag.strip(chr(34))}"', md5=blob.md5.hex())
 
 
 SDK_TIMEOUTS = {"retry_total": 1, "initial_backoff": 1, "connection_timeout": 10, "read_timeout": 20}
-"""A name that cannot be resolved takes the SDK 81 seconds otherwise."""
+"""With its defaults the SDK takes 81 seconds for a host name that cannot be resolved."""
 PAGE_SIZE = 5000
 
 
 class BlobLister:
-    """One prefix, as one identity reads it. Everything raises what the SDK raises."""
+    """The blobs below a prefix, as one identity lists them. Methods raise what the SDK raises."""
 
     def __init__(self, prefix: BlobPrefix, identity: BlobIdentity) -> None:
         storage: Any = importlib.import_module("azure.storage.blob")
@@ -87,46 +90,46 @@ class BlobLister:
         )
 
     def list_blobs(self) -> Iterator[ListedBlob]:
-        """Everything below the prefix, as it is listed; a page is held at a time."""
-        self._identity.get_obstore_credential()  # else the SDK tries a failed sign-in again, seconds later, for each of many prefixes
-        below = f"{self._prefix.prefix}/"
-        listed = self._client.list_blobs(name_starts_with=below, include=["metadata"], results_per_page=PAGE_SIZE)
-        yield from (_make_listed_blob(found, below) for found in listed if found.name != below)
+        """Yield every blob below the prefix, page by page."""
+        self._identity.get_obstore_credential()  # fails at once where the SDK would retry a sign-in for each prefix
+        start = f"{self._prefix.prefix}/"
+        blobs = self._client.list_blobs(name_starts_with=start, include=["metadata"], results_per_page=PAGE_SIZE)
+        yield from (_make_listed_blob(blob, start) for blob in blobs if blob.name != start)
 
     def has_blob(self, name: str) -> bool:
-        """Whether there is a blob of that name below the prefix."""
+        """Return whether a blob with that name exists below the prefix."""
         path = f"{self._prefix.prefix}/{name}"
-        return any(found.name == path for found in self._client.list_blobs(name_starts_with=path, results_per_page=2))
+        return any(blob.name == path for blob in self._client.list_blobs(name_starts_with=path, results_per_page=2))
 
     def explain_empty(self) -> BlobsNotFound:
-        """That nothing lies below the prefix, and what was probably meant."""
+        """Return the error for a prefix without blobs, with suggestions."""
         parts = self._prefix.prefix.split("/")
         for depth in range(len(parts) - 1, -1, -1):
-            if found := self._suggest_in_folder("".join(f"{part}/" for part in parts[:depth])):
-                return BlobsNotFound(found)
+            if why := self._suggest_in_folder("".join(f"{part}/" for part in parts[:depth])):
+                return BlobsNotFound(why)
         return BlobsNotFound(
-            f"no blobs lie below {self._prefix}, and there are no other folders in {self._prefix.container}"
+            f"there are no blobs below {self._prefix}, and no other folders in {self._prefix.container}"
         )
 
     def _suggest_in_folder(self, folder_name: str) -> str:
-        """What was probably meant, of what lies in the folder `above`, as a sentence; empty when nothing like it is."""
-        there = list(islice(self._client.walk_blobs(name_starts_with=folder_name), PAGE_SIZE))
-        if any(found.name == self._prefix.prefix and found.get("size") for found in there):
+        """Return a sentence that suggests folders in `folder_name`; empty if there are none."""
+        items = list(islice(self._client.walk_blobs(name_starts_with=folder_name), PAGE_SIZE))
+        if any(item.name == self._prefix.prefix and item.get("size") for item in items):
             folder = BlobPrefix(self._prefix.account, self._prefix.container, folder_name.rstrip("/"))
-            way = f"name the folder above it, {folder}" if folder_name else "put it into a folder"
-            return f"{self._prefix} is a single blob, not a folder of blobs: {way}"
-        folders = {found.name.rstrip("/") for found in there if found.name.endswith("/")} - {self._prefix.prefix}
-        near = ", ".join(find_similar_names(self._prefix.prefix, sorted(folders)))
-        return near and f"no blobs lie below {self._prefix}; in {self._prefix.container} there is: {near}"
+            remedy = f"use its folder, {folder}" if folder_name else "move it into a folder"
+            return f"{self._prefix} is a single blob, not a folder of blobs: {remedy}"
+        folders = {item.name.rstrip("/") for item in items if item.name.endswith("/")} - {self._prefix.prefix}
+        similar = ", ".join(find_similar_names(self._prefix.prefix, sorted(folders)))
+        return similar and f"there are no blobs below {self._prefix}; {self._prefix.container} has: {similar}"
 
 
-def _make_listed_blob(found: Any, below: str) -> ListedBlob:
+def _make_listed_blob(blob: Any, start: str) -> ListedBlob:
     return ListedBlob(
-        name=found.name.removeprefix(below),
-        size=found.size,
-        etag=found.etag,
-        md5=bytes(found.content_settings.content_md5 or b""),
-        is_folder=(found.metadata or {}).get("hdi_isfolder") == "true",
+        name=blob.name.removeprefix(start),
+        size=blob.size,
+        etag=blob.etag,
+        md5=bytes(blob.content_settings.content_md5 or b""),
+        is_folder=(blob.metadata or {}).get("hdi_isfolder") == "true",
     )
 
 
@@ -134,28 +137,24 @@ MAX_CHECKPOINTS_SHOWN = 8
 
 
 def find_latest_checkpoint(prefix: BlobPrefix, identity: BlobIdentity, remedy: str = "") -> BlobPrefix:
-    """The folder of the checkpoint. Raises Refused when there is none, or when several runs have left some.
-
-    way: as in `unfetched`.
-    """
-    found = _list_complete_checkpoints(prefix, identity, remedy)
-    if "" in found:
+    """Return the folder of the latest checkpoint. Raise FetchError if there is none, or if several runs wrote some."""
+    runs = _list_complete_checkpoints(prefix, identity, remedy)
+    if "" in runs:
         return prefix
-    if not found:
-        raise FetchError(f"no whole checkpoint lies at {prefix}, and none below it", "configuration")
-    names = sorted(found, key=int)
-    if len(set(found.values())) > 1:
-        each = ", ".join(f"{name} of the run {found[name]}" for name in names[-MAX_CHECKPOINTS_SHOWN:])
-        raise FetchError(
-            f"checkpoints of several runs lie below {prefix}: {each}\n--resume-from {prefix}/{names[-1]}",
-            "configuration",
-        )
+    if not runs:
+        raise FetchError(f"there is no complete checkpoint at {prefix} or below it", "configuration")
+    names = sorted(runs, key=int)
+    if len(set(runs.values())) > 1:
+        latest = ", ".join(f"{name} of the run {runs[name]}" for name in names[-MAX_CHECKPOINTS_SHOWN:])
+        why = f"there are checkpoints of several runs below {prefix}: {latest}"
+        raise FetchError(f"{why}\n--resume-from {prefix}/{names[-1]}", "configuration")
     return _join_prefix(prefix, names[-1])
 
 
 def find_pinned_checkpoint(prefix: BlobPrefix, identity: BlobIdentity, pin: str, remedy: str = "") -> BlobPrefix | None:
-    """The folder of the checkpoint with the digest `pin`, whichever run's it is and whatever came after it; None when
-    it is gone. Raises what the SDK raises, and Refused.
+    """Return the folder of the checkpoint with the digest `pin`, of any run; None if it is gone.
+
+    Raise what the SDK raises, and FetchError.
     """
     names = sorted(_list_complete_checkpoints(prefix, identity, remedy), key=lambda name: int(name or 0), reverse=True)
     folders = (_join_prefix(prefix, name) for name in names)
@@ -163,17 +162,18 @@ def find_pinned_checkpoint(prefix: BlobPrefix, identity: BlobIdentity, pin: str,
 
 
 def compute_listing_digest(lister: BlobLister) -> str:
-    """The digest of what lies below a prefix, as the transfer tells it; empty for nothing."""
-    found = sorted(select_files(lister.list_blobs()), key=lambda entry: entry.name)
-    return catalog.compute_data_digest(found) if found else ""
+    """Return the transfer's digest of the files below a prefix; empty if there are none."""
+    files = sorted(select_files(lister.list_blobs()), key=lambda file: file.name)
+    return catalog.compute_data_digest(files) if files else ""
 
 
 def _list_complete_checkpoints(prefix: BlobPrefix, identity: BlobIdentity, remedy: str) -> dict[str, str]:
+    """Return the run of each complete checkpoint, by its folder name."""
     try:
-        found = PublishedCheckpoints(prefix, BlobContainer(prefix, identity, in_haste=True)).list_authors()
+        authors = PublishedCheckpoints(prefix, BlobContainer(prefix, identity, in_haste=True)).list_authors()
     except Exception as error:
         raise errors.explain_blob_error(error, prefix, identity, remedy=remedy) from error
-    return {name: by.run for name, by in found.items()}
+    return {name: author.run for name, author in authors.items()}
 
 
 def _join_prefix(prefix: BlobPrefix, name: str) -> BlobPrefix:
@@ -181,20 +181,22 @@ def _join_prefix(prefix: BlobPrefix, name: str) -> BlobPrefix:
 
 
 IGNORED_SETTINGS = {"use_emulator": False, "use_fabric_endpoint": False, "skip_signature": False}
-"""What obstore would take from the environment otherwise."""
+"""Settings that obstore would otherwise take from the environment."""
 REPIN_COMMAND = "robotrain resubmit RUN --repin"
 
 
 class BlobFiles:
-    """The blobs below one prefix, as one identity reads them. chosen: whether it is a checkpoint below that is meant,
-    which is asked for when its files are. way: what to type to give the job an identity, where that is known.
+    """The files below a prefix, as one identity reads them.
+
+    With `choose_checkpoint`, those of the pinned or latest checkpoint below the prefix. `remedy` is the platform's way
+    to give the job an identity.
     """
 
     def __init__(
         self,
         prefix: BlobPrefix,
         pin: str,
-        who: identity.BlobIdentity,
+        blob_identity: BlobIdentity,
         *,
         choose_checkpoint: bool = False,
         remedy: str = "",
@@ -202,21 +204,21 @@ class BlobFiles:
         self.place = f"blob_url/{prefix.account}/{prefix.container}"
         self._prefix = prefix
         self._pin = pin
-        self._identity = who
-        self._lister = BlobLister(prefix, who)
+        self._identity = blob_identity
+        self._lister = BlobLister(prefix, blob_identity)
         self._choose_checkpoint = choose_checkpoint
         self._remedy = remedy
         self._sign_in_error: Exception | None = None
 
     def list_files(self) -> Iterator[SourceFile]:
-        """The files, as they are listed. Raises Refused when there is no checkpoint to choose."""
+        """List the files. Raise FetchError if there is no checkpoint to choose."""
         if self._choose_checkpoint:
             self._prefix = self._find_checkpoint()
             self._lister, self._choose_checkpoint = BlobLister(self._prefix, self._identity), False
         return select_files(self._lister.list_blobs())
 
     def open_store(self) -> Any:
-        """The container, for whoever can sign in."""
+        """Return the container's store."""
         return importlib.import_module("obstore.store").AzureStore(
             self._prefix.container,
             account_name=self._prefix.account,
@@ -228,34 +230,34 @@ class BlobFiles:
         )
 
     def get_store_path(self, name: str) -> str:
-        """Where a file lies in the container."""
+        """Return the path of a file in the container."""
         return f"{self._prefix.prefix}/{name}"
 
     def find_pin_mismatch(self, digest: str) -> str:
-        """That what lies there is not what was pinned; empty when it is."""
+        """Return that the blobs changed if their digest is not the pin; else empty."""
         return "" if self._pin in ("", digest) else self._describe_change()
 
     def explain_empty(self) -> FetchError:
-        """That there are no blobs, and what was probably meant."""
+        """Return the error for a prefix without blobs, with suggestions."""
         return self._lister.explain_empty()
 
     def explain_error(self, error: Exception) -> FetchError:
-        """Why Azure did not give something."""
-        unsigned = self._sign_in_error if "External Azure credential provider" in str(error) else None
-        return errors.explain_blob_error(unsigned or error, self._prefix, self._identity, remedy=self._remedy)
+        """Return an error of the SDK or obstore as a FetchError."""
+        sign_in_error = self._sign_in_error if "External Azure credential provider" in str(error) else None
+        return errors.explain_blob_error(sign_in_error or error, self._prefix, self._identity, remedy=self._remedy)
 
     def _find_checkpoint(self) -> BlobPrefix:
         if not self._pin:
             return find_latest_checkpoint(self._prefix, self._identity, self._remedy)
-        if found := find_pinned_checkpoint(self._prefix, self._identity, self._pin, self._remedy):
-            return found
+        if folder := find_pinned_checkpoint(self._prefix, self._identity, self._pin, self._remedy):
+            return folder
         raise FetchError(self._describe_change(), "data")
 
     def _describe_change(self) -> str:
         return f"{errors.CHANGED_MESSAGE.format(at=self._prefix)}\n{REPIN_COMMAND}"
 
     def _provide_credential(self) -> dict[str, Any]:
-        """The credential. Of an error obstore keeps words alone, so it is kept here."""
+        """Return the credential for obstore. obstore keeps only the text of an error, so the error is kept here."""
         try:
             return self._identity.get_obstore_credential()
         except Exception as error:
@@ -264,9 +266,9 @@ class BlobFiles:
 
 
 def open(uri: str, pin: str, role: str, credential: str, way: str = "") -> BlobFiles:
-    """The blobs below the address. Raises Refused when it is none, or the credential file is of no use."""
+    """Return the files below the address. Raise FetchError if it, or the credential file, is invalid."""
     try:
-        at = reference.parse_blob_url(uri)
-    except reference.BlobUrlError as refused:
-        raise FetchError(f"the job names no folder of blobs: {refused.why}", "configuration") from None
-    return BlobFiles(at, pin, identity.load_identity(credential), choose_checkpoint=role == "resume", remedy=way)
+        prefix = reference.parse_blob_url(uri)
+    except reference.BlobUrlError as error:
+        raise FetchError(f"the job's blob URL is invalid: {error.why}", "configuration") from None
+    return BlobFiles(prefix, pin, identity.load_identity(credential), choose_checkpoint=role == "resume", remedy=way)

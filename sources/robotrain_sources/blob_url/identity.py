@@ -1,12 +1,7 @@
 """Identities that read and write blobs: a secret in a file or key vault, or this machine's Azure sign-in.
 
-Its content is never
-repeated.
-
-The file is read whenever it is wanted, as somebody may put
-a newer secret there while a run goes on.
-
-Both of Azure's clients are served: the SDK, which lists and publishes, and obstore, which fetches.
+They serve both clients: the SDK, which lists and publishes, and obstore, which fetches. A secret is read whenever it is
+needed, as it may be replaced during a run, and is never printed.
 """
 
 import base64
@@ -37,7 +32,7 @@ SecretForm = Literal["key", "sas", "token"]
 
 @dataclass(frozen=True, slots=True)
 class StorageSecret:
-    """What it holds. place: where that lies, as the end of a sentence. text: in no printed form of this."""
+    """A secret for Azure Storage and where it is, as the end of a sentence. The repr never shows its text."""
 
     location: str
     form: SecretForm
@@ -45,12 +40,12 @@ class StorageSecret:
 
     @property
     def form_name(self) -> str:
-        """Its form, as a sentence names it."""
+        """The form in words."""
         return FORM_NAMES[self.form]
 
     @property
     def expires(self) -> datetime | None:
-        """When it is of no use any more, with its time zone; None where it does not say so."""
+        """When it expires, with a time zone; None if it does not say."""
         with contextlib.suppress(ValueError, TypeError, KeyError, OverflowError):
             if self.form == "token":
                 return datetime.fromtimestamp(_parse_token_claims(self.text)["exp"], timezone.utc)
@@ -61,109 +56,105 @@ class StorageSecret:
 
 
 def read_storage_secret(location: str) -> StorageSecret:
-    """What the file or the secret holds now. Raises Refused, with its name, where blobs are not read with that."""
+    """Return the current secret of a file or key vault. Raise FetchError if it is not one for Azure Storage."""
     text = credential.read_secret(location, ACCEPTED_FORMS).removeprefix("?")
     form = _detect_form(text)
     if form is None:
         raise credential.make_content_error(location, ACCEPTED_FORMS)
-    found = StorageSecret(credential.describe_location(location), form, text)
-    if found.expires and found.expires <= datetime.now(timezone.utc):
-        ended = f"{found.expires.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
-        raise FetchError(
-            f"{found.form_name} in {found.location} ended at {ended}: put a new one there", "configuration"
-        )
-    return found
+    secret = StorageSecret(credential.describe_location(location), form, text)
+    if secret.expires and secret.expires <= datetime.now(timezone.utc):
+        expiry = f"{secret.expires.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
+        raise FetchError(f"{secret.form_name} in {secret.location} expired at {expiry}: replace it", "configuration")
+    return secret
 
 
 def describe_token_holder(token: str) -> str:
-    """Whom a token is of, as a sentence names them; empty when it does not say."""
-    said = _parse_token_claims(token)
-    if person := said.get("upn") or said.get("unique_name") or said.get("preferred_username"):
+    """Return the holder of a token in words; empty if the token does not say."""
+    claims = _parse_token_claims(token)
+    if person := claims.get("upn") or claims.get("unique_name") or claims.get("preferred_username"):
         return str(person)
-    ids = (("client", said.get("appid") or said.get("azp")), ("object", said.get("oid")))
-    named = ", ".join(f"{what} id {one}" for what, one in ids if one)
-    return named and f"the identity with {named}"
+    ids = (("client", claims.get("appid") or claims.get("azp")), ("object", claims.get("oid")))
+    description = ", ".join(f"{noun} id {value}" for noun, value in ids if value)
+    return description and f"the identity with {description}"
 
 
 def _parse_token_claims(token: str) -> dict[str, Any]:
-    """What a token says; not verified, it is only told. Empty when it says nothing."""
+    """Return the claims of a token, unverified; empty if it has none."""
     with contextlib.suppress(IndexError, ValueError):
-        middle = token.split(".")[1]
-        said = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
-        return said if isinstance(said, dict) else {}
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return claims if isinstance(claims, dict) else {}
     return {}
 
 
 def _detect_form(text: str) -> SecretForm | None:
-    """Which of the forms it has, told from its shape alone."""
+    """Return the form of a secret by its shape; None if it is none of them."""
     if re.fullmatch(_KEY, text):
         return "key"
     if re.fullmatch(_TOKEN, text):
         return "token"
-    signed = not re.search(r"\s|://", text) and {"sv", "sig"} <= parse_qs(text).keys()
-    return "sas" if signed else None
+    is_sas = not re.search(r"\s|://", text) and {"sv", "sig"} <= parse_qs(text).keys()
+    return "sas" if is_sas else None
 
 
 NO_EXPIRY = 2**31
 READER_ROLE = "Storage Blob Data Reader"
-NETWORK_RULES_HINT = "if all that is so, the account's network rules keep this machine out"
+NETWORK_RULES_HINT = "if it is, the account's network rules block this machine"
 
 
 class FileIdentity:
-    """What is in a file, as an identity. Raises Refused when that is nothing blobs are read with."""
+    """The identity of a secret in a file or key vault. Raises FetchError if the secret is not for Azure Storage."""
 
     def __init__(self, file: str) -> None:
         self._file = file
         self._form = read_storage_secret(file).form
 
     def get_sdk_credential(self, account: str) -> Any:
-        """A credential of the SDK."""
+        """Return a credential for the SDK."""
         secret, core = read_storage_secret(self._file), importlib.import_module("azure.core.credentials")
         if secret.form == "key":
             return core.AzureNamedKeyCredential(account, secret.text)
         return core.AzureSasCredential(secret.text) if secret.form == "sas" else self
 
     def get_token(self, *scopes: str, **options: Any) -> Any:
-        """The token, as the SDK asks a credential for one."""
+        """Return the token; the SDK calls this."""
         secret = read_storage_secret(self._file)
-        ends = int(secret.expires.timestamp()) if secret.expires else NO_EXPIRY
-        return importlib.import_module("azure.core.credentials").AccessToken(secret.text, ends)
+        expires_on = int(secret.expires.timestamp()) if secret.expires else NO_EXPIRY
+        return importlib.import_module("azure.core.credentials").AccessToken(secret.text, expires_on)
 
     def get_obstore_credential(self) -> dict[str, Any]:
-        """What the file holds now, under obstore's name for it."""
+        """Return the current secret for obstore."""
         secret = read_storage_secret(self._file)
         name = {"key": "access_key", "sas": "sas_token", "token": "token"}[secret.form]
         return {name: secret.text, "expires_at": secret.expires}
 
     def describe(self) -> str:
-        """By its file, and its holder where a token names one."""
+        """Describe it by its file, and by the holder of a token."""
         secret = read_storage_secret(self._file)
         holder = describe_token_holder(secret.text) if secret.form == "token" else ""
         return f"{secret.form_name} in {secret.location}{f' ({holder})' if holder else ''}"
 
     def describe_remedy(self, role: str, is_known: bool) -> str:
-        """What a secret of that form must be."""
+        """Say what a secret with this form must be."""
         if self._form == "key":
             return f"it must be a key of that account, and the account must allow access by key; {NETWORK_RULES_HINT}"
         if self._form == "sas":
-            allowed = "read and to list (sp=rl)" if role == READER_ROLE else "write, read, list and delete (sp=racwdl)"
-            return f"it must be for that container, and allow to {allowed}; {NETWORK_RULES_HINT}"
+            rights = "read and list (sp=rl)" if role == READER_ROLE else "read, write, list and delete (sp=racwdl)"
+            return f"it must be for that container, with the rights {rights}; {NETWORK_RULES_HINT}"
         if not is_known:
-            return (
-                f"it must be for Azure Storage, of the account's own tenant, and its holder needs the role {role} there"
-            )
+            return f"it must be for Azure Storage and the account's tenant, and its holder needs the role {role} there"
         return f"its holder needs the role {role} there; {NETWORK_RULES_HINT}"
 
 
 STORAGE_SCOPE = "https://storage.azure.com/.default"
 RENEWAL_SECONDS = 300
-"""The seconds before its end that a token is renewed."""
+"""Seconds before its expiry that a token is renewed."""
 FAILURE_SECONDS = 10
-"""The seconds that a failure stands for all who ask: sixty sources wait no longer for it than one."""
+"""Seconds to cache a failed sign-in: sixty sources wait for it no longer than one."""
 
 
 class MachineIdentity:
-    """Azure's own chain; its token for storage is asked for once."""
+    """The identity of Azure's default credential; its token for storage is requested once."""
 
     def __init__(self) -> None:
         self._chain = credential.make_azure_credential()
@@ -172,12 +163,12 @@ class MachineIdentity:
         self._failed: tuple[float, Exception] | None = None
 
     def get_sdk_credential(self, account: str) -> Any:
-        """Itself: the SDK calls `get_token`."""
+        """Return itself: the SDK calls `get_token`."""
         return self
 
     def get_token(self, *scopes: str, **options: Any) -> Any:
-        """A token for storage; the sign-ins that run a program keep none themselves. Raises what the chain raises."""
-        if options.get("claims") or options.get("tenant_id"):  # a service that says what it wants
+        """Return a token for storage, cached here as sign-ins by a program cache none. Raise what the chain raises."""
+        if options.get("claims") or options.get("tenant_id"):  # the service requests a special token
             return self._chain.get_token(*scopes, **options)
         with self._lock:
             if self._failed and time.monotonic() - self._failed[0] < FAILURE_SECONDS:
@@ -187,24 +178,24 @@ class MachineIdentity:
             return self._token
 
     def get_obstore_credential(self) -> dict[str, Any]:
-        """A token, under obstore's name for it."""
+        """Return a token for obstore."""
         token = self.get_token(STORAGE_SCOPE)
         return {"token": token.token, "expires_at": datetime.fromtimestamp(token.expires_on, timezone.utc)}
 
     def describe(self) -> str:
-        """As its token names it."""
+        """Describe it by the holder of its token."""
         try:
-            named = describe_token_holder(self.get_token(STORAGE_SCOPE).token)
+            holder = describe_token_holder(self.get_token(STORAGE_SCOPE).token)
         except Exception:
-            named = ""
+            holder = ""
         client = os.environ.get("AZURE_CLIENT_ID")
-        return named or (f"the identity with client id {client}" if client else "the identity of this machine")
+        return holder or (f"the identity with client id {client}" if client else "the identity of this machine")
 
     def describe_remedy(self, role: str, is_known: bool) -> str:
-        """A role, or the network."""
+        """Name the role it needs."""
         if not is_known:
-            return f"it must be of the account's own tenant, and needs the role {role} there"
-        return f"give it the role {role} there; if it has that, the account's network rules keep this machine out"
+            return f"it must belong to the account's tenant, and needs the role {role} there"
+        return f"give it the role {role} there; if it has that role, the account's network rules block this machine"
 
     def _renew_token(self) -> Any:
         try:
@@ -215,25 +206,23 @@ class MachineIdentity:
 
 
 class BlobIdentity(Protocol):
-    """One who asks."""
+    """An identity for blobs."""
 
     def get_sdk_credential(self, account: str) -> Any:
-        """The credential as Azure's SDK takes it, for a storage account."""
+        """Return the credential for Azure's SDK and a storage account."""
 
     def get_obstore_credential(self) -> dict[str, Any]:
-        """The credential as obstore asks for it, in any thread."""
+        """Return the credential for obstore; may be called in any thread."""
 
     def describe(self) -> str:
-        """As a sentence names it."""
+        """Return a noun phrase for messages."""
 
     def describe_remedy(self, role: str, is_known: bool) -> str:
-        """What would let it in, as the end of a sentence. role: the one that would do. known: whether Azure takes it
-        for somebody.
-        """
+        """Say what would give it access; `role` is sufficient, `is_known` says that Azure accepts its sign-in."""
 
 
 def load_identity(credential: str) -> BlobIdentity:
-    """The identity whose secret is in the file `credential`, else the one this machine has. Raises Refused."""
+    """Return the identity of the secret `credential`, else of this machine. Raise FetchError."""
     if credential:
         return FileIdentity(credential)
     with _sign_in_lock:
@@ -242,7 +231,7 @@ def load_identity(credential: str) -> BlobIdentity:
 
 @functools.lru_cache(maxsize=2)
 def _sign_in(environ: tuple[tuple[str, str], ...]) -> MachineIdentity:
-    """One sign-in for all the sources of a process; another environment may be another identity."""
+    """Sign in once for all sources of a process; another environment may be another identity."""
     return MachineIdentity()
 
 

@@ -1,6 +1,6 @@
-"""What a blob URL means now: what is listed below it, told as the transfer tells data. Nothing is downloaded."""
+"""Pins of blob URLs: the transfer's digest of the current listing. Nothing is downloaded."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from robotrain.model.source import Source, SourceNotFound, SourceUnreachable
 
@@ -15,70 +15,68 @@ SIGN_IN_HINT = "sign in with `az login`"
 
 
 def compute_pin(source: Source, role: str) -> str:
-    """The digest of what lies below the prefix at this moment. Raises SourceError."""
-    at = parse_blob_url(str(source))
-    return parallel.run_with_deadline(
-        DEADLINE_SECONDS, lambda: _list_and_digest(at, role, ""), f"The storage account {at.account}", SourceUnreachable
-    )
+    """Return the digest of the blobs below the prefix. Raise SourceError."""
+    prefix = parse_blob_url(str(source))
+    return _run_with_deadline(prefix, lambda: _list_and_digest(prefix, role, ""))
 
 
 def find_change(source: Source, role: str, pin: str) -> str:
-    """Why what was pinned cannot be had any more, as a sentence; empty while it can. Raises SourceError."""
-    at = parse_blob_url(str(source))
-    service = f"The storage account {at.account}"
-    found = parallel.run_with_deadline(
-        DEADLINE_SECONDS, lambda: _list_and_digest(at, role, pin), service, SourceUnreachable
-    )
-    if found == pin:
+    """Return why the pinned blobs are not available; empty if they are. Raise SourceError."""
+    prefix = parse_blob_url(str(source))
+    digest = _run_with_deadline(prefix, lambda: _list_and_digest(prefix, role, pin))
+    if digest == pin:
         return ""
-    return _format_sentence(errors.CHANGED_MESSAGE.format(at=at) if found else f"no blobs lie below {at} any more")
+    gone = f"there are no blobs below {prefix} any more"
+    return _format_sentence(errors.CHANGED_MESSAGE.format(at=prefix) if digest else gone)
 
 
 def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> list[str]:
-    """Those of some paths that no blob has below the prefix. Raises what the SDK raises, and Unseen."""
-    at = parse_blob_url(str(source))
-    asking = BlobLister(at, identity.load_identity(""))
+    """Return the paths without a blob below the prefix. Raise what the SDK raises, and SourceUnreachable."""
+    prefix = parse_blob_url(str(source))
+    lister = BlobLister(prefix, identity.load_identity(""))
+    missing = _run_with_deadline(prefix, lambda: "\n".join(path for path in paths if not lister.has_blob(path)))
+    return missing.splitlines()
 
-    def missing() -> str:
-        return "\n".join(path for path in paths if not asking.has_blob(path))
 
+def _run_with_deadline(prefix: BlobPrefix, question: Callable[[], str]) -> str:
     return parallel.run_with_deadline(
-        DEADLINE_SECONDS, missing, f"The storage account {at.account}", SourceUnreachable
-    ).splitlines()
+        DEADLINE_SECONDS, question, f"The storage account {prefix.account}", SourceUnreachable
+    )
 
 
 def _list_and_digest(prefix: BlobPrefix, role: str, pin: str) -> str:
-    """Asks Azure as who is signed in here. pin: what lay there; with one, what is not there is empty. Raises
-    SourceError.
+    """Return the digest of the current listing, with this machine's identity. Raise SourceError.
+
+    With a pin, missing blobs are no error: the digest is empty.
     """
-    who = identity.load_identity("")
+    blob_identity = identity.load_identity("")
     try:
-        who.get_obstore_credential()
-    except Exception as error:  # the same for every source, so it names none
+        blob_identity.get_obstore_credential()
+    except Exception as error:  # the message names no source: it is the same for all
         raise SourceUnreachable(
             _format_sentence(str(errors.explain_no_identity(error, THIS_MACHINE, remedy=SIGN_IN_HINT)))
         ) from None
     try:
-        asking = BlobLister(_select_folder(prefix, role, pin, who), who)
-        if found := fetch.compute_listing_digest(asking):
-            return found
-        raise asking.explain_empty()
+        lister = BlobLister(_select_folder(prefix, role, pin, blob_identity), blob_identity)
+        if digest := fetch.compute_listing_digest(lister):
+            return digest
+        raise lister.explain_empty()
     except Exception as error:
-        refused = errors.explain_blob_error(error, prefix, who)
-        if pin and isinstance(refused, errors.BlobsNotFound):
+        cause = errors.explain_blob_error(error, prefix, blob_identity)
+        is_missing = isinstance(cause, errors.BlobsNotFound)
+        if pin and is_missing:
             return ""
-        why, _, instead = str(refused).partition("\n")
-        definite = isinstance(refused, errors.BlobsNotFound)
-        raise (SourceNotFound if definite else SourceUnreachable)(_format_sentence(why), instead) from None
+        why, _, suggestion = str(cause).partition("\n")
+        raise (SourceNotFound if is_missing else SourceUnreachable)(_format_sentence(why), suggestion) from None
 
 
-def _select_folder(prefix: BlobPrefix, role: str, pin: str, who: identity.BlobIdentity) -> BlobPrefix:
-    """The folder itself, or the checkpoint below it that a training goes on from."""
+def _select_folder(prefix: BlobPrefix, role: str, pin: str, blob_identity: identity.BlobIdentity) -> BlobPrefix:
+    """Return the folder itself, or the checkpoint below it to resume from."""
     if role != "resume":
         return prefix
-    return (
-        fetch.find_pinned_checkpoint(prefix, who, pin) or prefix if pin else fetch.find_latest_checkpoint(prefix, who)
-    )
+    if not pin:
+        return fetch.find_latest_checkpoint(prefix, blob_identity)
+    return fetch.find_pinned_checkpoint(prefix, blob_identity, pin) or prefix
 
 
 def _format_sentence(text: str) -> str:

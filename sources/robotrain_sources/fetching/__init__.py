@@ -1,1 +1,1 @@
-"""What the fetching side of several source kinds shares."""
+"""Fetching, shared by several source kinds."""

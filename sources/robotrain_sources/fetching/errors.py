@@ -1,4 +1,4 @@
-"""FetchError: why a source cannot be fetched, whose fault that is, and error text without secrets."""
+"""Errors of fetching: FetchError with its fault, what an error means for a retry, error text without secrets."""
 
 import errno
 import re
@@ -9,13 +9,13 @@ from robotrain_runtime.contract import failure
 from robotrain_runtime.contract.event import Fault
 
 UNREACHABLE_PATTERN = r"Failed to (?:resolve '[\w.-]+'|establish a new connection)|Unable to connect to proxy|timed out"
-"""What a library says, among much else, of a host that it had no answer from."""
+"""Part of a library's message that says that a host did not answer."""
 
 _SECRET = r"\?\S+|\bhf_\w{8,}|(?i:\bbearer )\S+|\beyJ[\w.-]+|//[^/@\s]+@"
 
 
 class FetchError(Exception):
-    """It cannot be fetched. The text is a sentence for the person who runs the job. fault: whose it is."""
+    """A source cannot be fetched. The text is a sentence for the user, `fault` says whose fault it is."""
 
     def __init__(self, sentence: str, fault: Fault = "") -> None:
         super().__init__(sentence)
@@ -23,23 +23,23 @@ class FetchError(Exception):
 
 
 def format_error(error: BaseException) -> str:
-    """What `error` says, in one line, without anything that could be a secret: addresses lose their query."""
+    """Return type and first line of an error without anything that could be a secret: addresses lose their query."""
     first = next(iter(str(error).splitlines()), "")
     return f"{type(error).__name__}: {re.sub(_SECRET, '…', first)}"
 
 
 def blame_no_answer(*raised: BaseException) -> Fault:
-    """Whose fault it is that a request got no answer: a host that nobody knows is mistyped, all else may pass."""
+    """Return whose fault it is that a request got no answer: an unknown host is mistyped, all else is the network."""
     return "configuration" if any(re.search(failure.UNKNOWN_HOST, str(error)) for error in raised) else "network"
 
 
 def blame_error(error: BaseException) -> Fault:
-    """Whose fault an error is that is no service's: the machine's where it says so, else that of the programs."""
+    """Return whose fault an error outside a service is: the machine's if it says so, else the code's."""
     return failure.classify_error(format_error(error)) or ("" if isinstance(error, OSError) else "code")
 
 
 def format_system_error(error: OSError) -> str:
-    """The operating system's own trouble (a full disk, a folder that is not ours); a library's is named as such."""
+    """Return the system's message and file (disk full, permission denied); a library's error by its type."""
     if error.errno and error.strerror:
         return f"{error.strerror}{f': {error.filename}' if error.filename else ''}"
     return format_error(error)
@@ -51,15 +51,15 @@ _PERMANENT_ERRORS = ("PermissionDeniedError", "InvalidPathError", "NotSupportedE
 
 
 class ContentMismatch(Exception):
-    """What came is not what was listed: a length or a digest differs. The text says which."""
+    """A file differs from its listing in length or digest. The text says how."""
 
 
 class RequestStalled(TimeoutError):
-    """Nothing came for too long."""
+    """A request delivered no bytes for too long."""
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same request may succeed later."""
+    """Return whether the same request may succeed later."""
     if isinstance(error, ContentMismatch | RequestStalled | TimeoutError):
         return True
     kinds = {base.__name__ for base in type(error).__mro__}
@@ -70,12 +70,12 @@ def is_transient(error: BaseException) -> bool:
 
 
 def is_unauthenticated(error: BaseException) -> bool:
-    """Whether the service does not know who asks: a token may just have run out."""
+    """Return whether the service does not know the caller: a token may just have expired."""
     return "UnauthenticatedError" in {base.__name__ for base in type(error).__mro__}
 
 
 def describe_file_change(error: BaseException) -> str:
-    """What became of the file, when it is not any more what was listed; empty when nothing did."""
+    """Return "deleted" or "changed" if the file is no longer the one that was listed; else empty."""
     kinds = {base.__name__ for base in type(error).__mro__}
     if "FileNotFoundError" in kinds and not getattr(error, "errno", None):
         return "deleted"
@@ -83,9 +83,9 @@ def describe_file_change(error: BaseException) -> str:
 
 
 def parse_http_status(error: BaseException) -> int:
-    """The HTTP status in obstore's words; 0 for none."""
-    found = re.search(_STATUS, str(error))
-    return int(found[1]) if found else 0
+    """Return the HTTP status in obstore's message; 0 for none."""
+    match = re.search(_STATUS, str(error))
+    return int(match[1]) if match else 0
 
 
 _FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
@@ -93,32 +93,32 @@ _NETWORK_DISK_ERRNOS = (errno.ESTALE, errno.ETIMEDOUT)
 
 
 def make_fetch_error(error: BaseException, cache: Path) -> FetchError:
-    """The sentence; never with a secret."""
+    """Return any error as a FetchError, without secrets."""
     if isinstance(error, FetchError):
         return error
     if is_disk_full(error):
         return FetchError(_describe_full_disk(error, cache), "disk_full")
     if is_out_of_memory(error):
-        return FetchError("there was not enough memory to fetch the data: give the job more", "out_of_memory")
+        return FetchError("not enough memory to fetch the data: give the job more memory", "out_of_memory")
     if isinstance(error, OSError):
         return FetchError(format_system_error(error), "network" if error.errno in _NETWORK_DISK_ERRNOS else "")
     return FetchError(format_error(error))
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether this process got no more memory."""
+    """Return whether this process ran out of memory."""
     return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether a disk, or somebody's share of it, is full."""
+    """Return whether a disk, or a quota of it, is full."""
     if isinstance(error, sqlite3.OperationalError):
         return "disk is full" in str(error)
     return isinstance(error, OSError) and error.errno in _FULL_ERRNOS
 
 
 def _describe_full_disk(error: BaseException, cache: Path) -> str:
-    where = getattr(error, "filename", None)
-    if isinstance(where, str) and Path(where).is_absolute() and not Path(where).is_relative_to(cache):
-        return f"the disk of {where} is full: make room there"
-    return f"the disk of {cache} is full: make room, or set ROBOTRAIN_CACHE"
+    file = getattr(error, "filename", None)
+    if isinstance(file, str) and Path(file).is_absolute() and not Path(file).is_relative_to(cache):
+        return f"the disk of {file} is full: free some space there"
+    return f"the disk of {cache} is full: free some space, or set ROBOTRAIN_CACHE"

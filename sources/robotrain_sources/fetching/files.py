@@ -1,4 +1,4 @@
-"""Fetched files: names that may be written, and cache folders that are complete or absent."""
+"""Fetched files: safe names, readable sizes, and cache folders that are either complete or absent."""
 
 import fcntl
 import json
@@ -17,28 +17,28 @@ MAX_NAME_BYTES = 255
 
 
 def find_name_problem(name: str) -> str:
-    """What makes `name` no file below a folder, as a sentence; empty when it may be written."""
+    """Return why `name` cannot be a file below a folder; empty if it can."""
     parts = name.split("/")
     if not {"", ".", ".."}.isdisjoint(parts) or re.search(_CONTROL, name):
-        return f"the name {name!r} leads out of the folder or nowhere, so it is not written"
+        return f"the name {name!r} leads out of the folder or is invalid, so it is not written"
     if max(len(part.encode(errors="replace")) for part in parts) > MAX_NAME_BYTES:
-        return f"the name {name!r} is too long for a file of this machine"
+        return f"the name {name!r} is too long for this machine's file system"
     return ""
 
 
 def describe_name_conflict(folder_name: str, name: str) -> str:
-    """That one name would be a file and a folder, as a sentence."""
-    return f"{folder_name!r} is a file and, with {name!r}, a folder too, so they cannot both be written"
+    """Return the sentence for a name that would be both a file and a folder."""
+    return f"{folder_name!r} is both a file and the folder of {name!r}, so both cannot be written"
 
 
 def list_parent_folders(name: str) -> list[str]:
-    """The folders that `name` lies in, the outermost first."""
+    """Return the folders of `name`, the outermost first."""
     parts = name.split("/")
     return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
 
 
 def is_debris(name: str) -> bool:
-    """Whether it is what a download tool left in a folder that was then uploaded."""
+    """Return whether a download tool left the file in a folder that was then uploaded."""
     return DEBRIS_FOLDER in name.split("/")[:-1]
 
 
@@ -46,11 +46,11 @@ FILES = "files"
 MANIFEST = "fetched.json"
 SCRATCH = ".part"
 QUIET_WAIT_SECONDS, POLL_SECONDS = 1.0, 0.05
-"""Seconds for which nobody is told that something waits, and between two looks."""
+"""Seconds to wait for a lock before saying so, and between two polls."""
 
 
 def find_complete_files(folder: Path) -> Path | None:
-    """The files of `folder`; None while it is not there, or when a file of it is not what was fetched."""
+    """Return the files of `folder`; None if it is missing, or if the length of a file is wrong."""
     try:
         expected = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
         complete = all((folder / FILES / name).stat().st_size == size for name, size in expected.items())
@@ -60,16 +60,16 @@ def find_complete_files(folder: Path) -> Path | None:
 
 
 def fill_cache_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
-    """The files of `folder`; when it is not there, `fill` brings them into the new, empty folder it is given.
+    """Return the files of `folder`; if it is missing, `fill` fetches them into the new, empty folder it is given.
 
-    Two processes may ask for the same: one fills, the other waits. What an interrupted one left is thrown away.
+    Of two processes that need the same folder one fetches, the other waits. Leftovers of interrupted ones are removed.
     """
-    if found := find_complete_files(folder):  # whoever uses it shares its lock, for as long as a run takes
-        return found
+    if files := find_complete_files(folder):  # a run shares its lock for hours: do not wait for it
+        return files
     folder.parent.mkdir(parents=True, exist_ok=True)
     with hold_lock_file(folder.with_name(folder.name + ".lock"), f"another run is fetching {folder}: waiting"):
-        if found := find_complete_files(folder):
-            return found
+        if files := find_complete_files(folder):
+            return files
         scratch = folder.with_name(folder.name + SCRATCH)
         shutil.rmtree(scratch, ignore_errors=True)
         (scratch / FILES).mkdir(parents=True)
@@ -77,10 +77,10 @@ def fill_cache_folder(folder: Path, fill: Callable[[Path], None]) -> Path:
             fill(scratch / FILES)
             _write_manifest(scratch)
         except BaseException:
-            shutil.rmtree(scratch, ignore_errors=True)  # a disk that it filled is needed for other things
+            shutil.rmtree(scratch, ignore_errors=True)  # it may have filled the disk
             raise
         if folder.exists():
-            print(f"{folder} had been changed or damaged: it was fetched again", flush=True)
+            print(f"{folder} was changed or damaged: fetched it again", flush=True)
             shutil.rmtree(folder)
         os.replace(scratch, folder)
     return folder / FILES
@@ -94,12 +94,12 @@ def _write_manifest(folder: Path) -> None:
 
 @contextmanager
 def hold_lock_file(path: Path, waiting_message: str) -> Iterator[None]:
-    """Hold the lock file at `path`; a process that ends lets go of it. waiting: said when another holds it for long."""
+    """Hold the lock file at `path`; print `waiting_message` if another process holds it for long."""
     with path.open("w") as file:
-        until = time.monotonic() + QUIET_WAIT_SECONDS
-        while not (taken := _try_lock(file)) and time.monotonic() < until:
+        deadline = time.monotonic() + QUIET_WAIT_SECONDS
+        while not (is_locked := _try_lock(file)) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
-        if not taken:
+        if not is_locked:
             print(waiting_message, flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -117,7 +117,7 @@ SIZE_UNITS = ("kB", "MB", "GB", "TB")
 
 
 def format_size(count: float) -> str:
-    """Bytes as people read them."""
+    """Return a number of bytes for people."""
     if count < 1000:
         return f"{count:.0f} bytes"
     power = min((len(f"{count:.0f}") - 1) // 3, len(SIZE_UNITS))

@@ -1,4 +1,4 @@
-"""How fetch programs use MLflow: client set-up, local artifacts, database lock, policy lineage from tags."""
+"""MLflow in fetch programs: client set-up, local artifacts, database lock, policy lineage from tags."""
 
 import contextlib
 import difflib
@@ -16,28 +16,28 @@ from robotrain_sources.fetching import errors, files, program
 
 QUIET_ENV = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 TIMEOUT_ENV = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
-"""Unless the environment says otherwise."""
+"""Defaults; the environment may override them."""
 SQLITE = "sqlite:///"
 MAX_SUGGESTIONS = 5
 
 
 def fetch_with_mlflow(fetch: Callable[[str], Path], subject: str, service: str) -> None:
-    """Answer with the folder that `fetch` brings from the tracking address of the environment. Raises SystemExit.
+    """Answer with the folder that `fetch` returns for the tracking address of the environment. Raise SystemExit.
 
-    what, whom: is fetched, and is asked, in words.
+    `subject` and `service` name what is fetched and from where, for messages.
     """
     os.environ.update({**TIMEOUT_ENV, **os.environ, **QUIET_ENV})
     program.run_and_answer(lambda: _fetch_or_explain(fetch, os.environ["MLFLOW_TRACKING_URI"], subject, service))
 
 
 def import_mlflow(address: str) -> Any:
-    """MLflow; a database of this machine needs none of the plugins that are installed beside it."""
+    """Import MLflow; without its plugins for a local database, which needs none."""
     with tracking_address.hide_mlflow_plugins() if address.startswith(SQLITE) else contextlib.nullcontext():
         return importlib.import_module("mlflow")
 
 
 def find_local_folder(uri: str) -> Path | None:
-    """The folder of this machine that an artifact address means; None when it lies elsewhere."""
+    """Return the local folder of an artifact address; None if it is remote."""
     address = urlsplit(uri)
     if address.scheme == "file" and address.netloc in ("", "localhost"):
         return Path(unquote(address.path))
@@ -45,10 +45,7 @@ def find_local_folder(uri: str) -> Path | None:
 
 
 def lock_tracking_database(address: str) -> contextlib.AbstractContextManager[None]:
-    """A database's tables are made once, by whoever comes first: the run's own tracking may be at it that moment.
-
-    Where they are there, nobody waits for anybody.
-    """
+    """Return a lock for creating the tables of a local database: the run's own tracking may create them just now."""
     if not address.startswith(SQLITE):
         return contextlib.nullcontext()
     database = Path(address.removeprefix(SQLITE))
@@ -56,18 +53,18 @@ def lock_tracking_database(address: str) -> contextlib.AbstractContextManager[No
         return contextlib.nullcontext()
     database.parent.mkdir(parents=True, exist_ok=True)
     return files.hold_lock_file(
-        database.with_name(database.name + ".lock"), f"waiting for {database}, which another run is making"
+        database.with_name(database.name + ".lock"), f"waiting for {database}, which another run is creating"
     )
 
 
 def redact_address(address: str) -> str:
-    """A tracking address without a user's name and password."""
+    """Return a tracking address without user name and password."""
     return address if "@" not in address else address.rpartition("@")[2]
 
 
-def find_similar_names(wanted: str, known_names: Sequence[str]) -> list[str]:
-    """The names of `there` that were probably meant: the alike ones, else the first ones."""
-    return difflib.get_close_matches(wanted, known_names, n=MAX_SUGGESTIONS) or list(known_names[:MAX_SUGGESTIONS])
+def find_similar_names(name: str, known_names: Sequence[str]) -> list[str]:
+    """Return the known names most similar to `name`, else the first ones."""
+    return difflib.get_close_matches(name, known_names, n=MAX_SUGGESTIONS) or list(known_names[:MAX_SUGGESTIONS])
 
 
 def _fetch_or_explain(fetch: Callable[[str], Path], address: str, subject: str, service: str) -> Path:
@@ -76,27 +73,27 @@ def _fetch_or_explain(fetch: Callable[[str], Path], address: str, subject: str, 
     except (errors.FetchError, OSError):
         raise
     except ModuleNotFoundError as error:
-        raise errors.FetchError(f"the run's environment holds no {error.name}, which asks {service}") from error
+        raise errors.FetchError(f"the run's environment lacks {error.name}, needed to reach {service}") from error
     except Exception as error:
-        why = f"{subject} could not be had from {service} at {redact_address(address)}"
+        why = f"{subject} cannot be fetched from {service} at {redact_address(address)}"
         raise errors.FetchError(f"{why} ({errors.format_error(error)})") from error
 
 
 EVALUATION_TAG = "policy_uri"
-"""A tag of a version that an evaluation registered: its other tags are of that, not of the training."""
+"""A tag of a version that an evaluation registered: its other tags belong to the evaluation, not the training."""
 TRAINING_TAGS = {
     model_lineage.POLICY_RUN: "robotrain_run",
     model_lineage.POLICY_JOB: "job_digest",
     model_lineage.POLICY_DIGEST: "checkpoint_sha256",
 }
 CHECKPOINT_TAG = "checkpoint"
-"""The tag that is the step, as a folder's name."""
+"""The tag with the step, in the form of a folder name."""
 
 
 def read_policy_lineage(tags: Mapping[str, str]) -> dict[str, str]:
-    """By the names of `parentage`; nothing that is not known."""
-    if said := {name: tags[name] for name in (*TRAINING_TAGS, model_lineage.POLICY_STEP) if tags.get(name)}:
-        return said
+    """Return the lineage in a model's or run's tags, under the names of `model_lineage`; only what is known."""
+    if lineage := {name: tags[name] for name in (*TRAINING_TAGS, model_lineage.POLICY_STEP) if tags.get(name)}:
+        return lineage
     run = {} if EVALUATION_TAG in tags else {name: tags[tag] for name, tag in TRAINING_TAGS.items() if tags.get(tag)}
     step = tags.get(CHECKPOINT_TAG, "")
     return {**run, model_lineage.POLICY_STEP: str(int(step))} if step.isdecimal() and int(step) else run

@@ -1,4 +1,4 @@
-"""A program that fetches: started in an environment, it answers with one marked line of output."""
+"""Fetch programs: started in an environment, they answer with one marked line of output."""
 
 import os
 import signal
@@ -26,10 +26,10 @@ def run_program(
     environ: Mapping[str, str] = MappingProxyType({}),
     modules: Iterable[str] = (),
 ) -> Path:
-    """The folder that the program answers with; its other lines are the run's. Raises OSError with a sentence.
+    """Run a fetch program and return the folder it answers with; log its other lines. Raise OSError with a sentence.
 
-    environ: added to the environment of this process, for what must not be seen in a list of processes. modules: as in
-    `surroundings`.
+    `environ` is added to the process environment: values that must not appear in a process list. `modules` as in
+    `make_process_env`.
     """
     if place.python is None:
         raise OSError(f"there is no environment to run {module} in")
@@ -45,23 +45,23 @@ def run_program(
         assert process.stdout is not None
         try:
             (answer, last), code = _relay_output(process.stdout, place.log_line), process.wait()
-        except BaseException:  # the run was stopped, and with it what it waits for
+        except BaseException:  # the run was stopped
             _stop_process(process)
             raise
     if code == 0 and answer:
         return Path(answer)
-    raise OSError(answer if code == SENTENCE_EXIT_CODE else f"{module} ended with {code}: {last or 'it said nothing'}")
+    raise OSError(answer if code == SENTENCE_EXIT_CODE else f"{module} ended with {code}: {last or 'no output'}")
 
 
-def _relay_output(lines: Iterable[str], say: Callable[[str], None]) -> tuple[str, str]:
-    """The answer, and the last of the other lines, which are all passed on."""
+def _relay_output(lines: Iterable[str], log_line: Callable[[str], None]) -> tuple[str, str]:
+    """Log all lines but the answer; return the answer and the last other line."""
     answer = last = ""
     for line in map(str.rstrip, lines):
         if line.startswith(ANSWER_PREFIX):
             answer = line.removeprefix(ANSWER_PREFIX)
         elif line:
             last = line
-            say(line)
+            log_line(line)
     return answer, last
 
 
@@ -75,14 +75,14 @@ def _stop_process(process: "subprocess.Popen[str]") -> None:
 
 
 def make_process_env(modules: Iterable[str] = ()) -> dict[str, str]:
-    """This process's environment, with the payload to import from, and nothing from the folder it happens to run in.
+    """Return this process's environment with the payload as its only import path.
 
-    modules: imported ones, whose distributions the program imports from too.
+    `modules` are imported modules whose packages the program has to find as well.
     """
     names = (robotrain_sources.__name__, robotrain_runtime.__name__, *modules)
     roots = dict.fromkeys(str(_find_import_root(sys.modules[name])) for name in names)
-    kept = {name: value for name, value in os.environ.items() if name not in FOREIGN_VARIABLES}
-    return {**kept, "PYTHONPATH": os.pathsep.join(roots), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
+    inherited = {name: value for name, value in os.environ.items() if name not in FOREIGN_VARIABLES}
+    return {**inherited, "PYTHONPATH": os.pathsep.join(roots), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
 
 
 def _find_import_root(module: ModuleType) -> Path:
@@ -92,20 +92,20 @@ def _find_import_root(module: ModuleType) -> Path:
 
 ANSWER_PREFIX = "answer: "
 SENTENCE_EXIT_CODE = 3
-"""The exit code with which the answer is a sentence for the person who runs the job."""
+"""Exit code of a program whose answer is an error message for the user."""
 
 
 def run_and_answer(fetch: Callable[[], Path]) -> None:
-    """Do `act` and answer with the folder it brings. Raises SystemExit."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever started us tells why we ended
+    """Answer with the folder that `fetch` returns, or with its error. Raise SystemExit."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the parent process reports why it ended
     try:
         print(f"{ANSWER_PREFIX}{fetch()}", flush=True)
-    except FetchError as refused:
-        _answer_and_exit(str(refused))
+    except FetchError as error:
+        _answer_and_exit(str(error))
     except OSError as error:
         _answer_and_exit(format_system_error(error))
     except Exception as error:
-        print("".join(traceback.format_tb(error.__traceback__)), end="")  # where; what is in the sentence
+        print("".join(traceback.format_tb(error.__traceback__)), end="")  # where; the answer says what
         _answer_and_exit(format_error(error))
 
 

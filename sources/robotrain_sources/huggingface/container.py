@@ -1,4 +1,4 @@
-"""A repository of the Hub in the container: the transfer brings it, with all the other sources."""
+"""The container plugin of Hub repositories: the transfer fetches them."""
 
 from robotrain_sources.data_environment import ENVIRONMENT
 

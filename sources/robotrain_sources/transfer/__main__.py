@@ -1,7 +1,7 @@
-"""Runs in the data environment: surveys sources, says what it found, and on a word fetches them.
+"""The transfer program of the data environment: surveys sources, reports, and fetches them when told to.
 
-`python -m robotrain_sources.transfer`: the request is the first line of its input, the word the second; the end of its
-input ends it.
+Run as `python -m robotrain_sources.transfer`. The first line of its input is the request, the second tells it to fetch;
+the end of its input ends it.
 """
 
 import asyncio
@@ -25,41 +25,41 @@ END_EXIT_CODE = 1
 
 
 def main() -> None:
-    """Do what is asked, to the end of the input."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asked ends the input, and tells why
-    logging.disable(logging.CRITICAL)  # what libraries have to say is in the answers, without secrets
-    asked = origin.load_request(sys.stdin.readline())
-    words: SimpleQueue[str] = SimpleQueue()
-    threading.Thread(target=_read_input, args=(words, asked.scratch), daemon=True).start()
+    """Serve one request until the end of the input."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process ends the input, and reports why
+    logging.disable(logging.CRITICAL)  # answers carry what libraries report, without secrets
+    request = origin.load_request(sys.stdin.readline())
+    lines: SimpleQueue[str] = SimpleQueue()
+    threading.Thread(target=_read_input, args=(lines, request.scratch), daemon=True).start()
     try:
-        _survey_and_fetch(asked, words)
+        _survey_and_fetch(request, lines)
     except Exception as error:
-        refused = errors.make_fetch_error(error, Path(asked.cache))
-        if refused is not error and not isinstance(error, OSError):
-            print("".join(traceback.format_tb(error.__traceback__)), end="")  # where; what is in the sentence
-        origin.send_answer("failed", {"reason": str(refused), "fault": refused.fault})
+        failure = errors.make_fetch_error(error, Path(request.cache))
+        if failure is not error and not isinstance(error, OSError):
+            print("".join(traceback.format_tb(error.__traceback__)), end="")  # where; the answer says what
+        origin.send_answer("failed", {"reason": str(failure), "fault": failure.fault})
     while True:
-        words.get()
+        lines.get()
 
 
-def _survey_and_fetch(transfer_request: origin.TransferRequest, words: "SimpleQueue[str]") -> None:
-    looks = asyncio.run(Survey(transfer_request).run())
-    origin.send_answer("surveyed", [look.to_answer() for look in looks])
-    words.get()
-    for look in looks:
-        if look.problems:
-            raise FetchError("; ".join(look.problems).replace("\n", ": "), look.fault)
-    delivered = Downloader(transfer_request, looks, lambda *far: origin.send_answer("progress", far))
-    folders = delivered.fetch_folders()
-    origin.send_answer("delivered", [str(folders[look.folder]) for look in looks if look.folder])
-    words.get()  # what was delivered is held until the end of the input
+def _survey_and_fetch(request: origin.TransferRequest, lines: "SimpleQueue[str]") -> None:
+    surveys = asyncio.run(Survey(request).run())
+    origin.send_answer("surveyed", [survey.to_answer() for survey in surveys])
+    lines.get()
+    for survey in surveys:
+        if survey.problems:
+            raise FetchError("; ".join(survey.problems).replace("\n", ": "), survey.fault)
+    downloader = Downloader(request, surveys, lambda *progress: origin.send_answer("progress", progress))
+    folders = downloader.fetch_folders()
+    origin.send_answer("delivered", [str(folders[survey.folder]) for survey in surveys if survey.folder])
+    lines.get()  # the downloader holds the locks of the folders until the end of the input
 
 
-def _read_input(words: "SimpleQueue[str]", scratch: str) -> None:
+def _read_input(lines: "SimpleQueue[str]", scratch: str) -> None:
     for line in sys.stdin:
-        words.put(line)
+        lines.put(line)
     shutil.rmtree(scratch, ignore_errors=True)
-    os._exit(END_EXIT_CODE)  # nobody is left to fetch for; what arrived is noted
+    os._exit(END_EXIT_CODE)  # nobody waits for the data any more; what arrived is recorded
 
 
 if __name__ == "__main__":

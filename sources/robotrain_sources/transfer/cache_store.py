@@ -1,6 +1,6 @@
-"""Data in the cache: complete folders with their locks, and partial downloads beside them.
+"""Data in the cache: verified files, complete folders with their locks, and partial downloads beside them.
 
-Whoever fetches or removes it holds the lock alone, those that use it share it.
+Who fetches or removes a folder holds its lock exclusively; who uses it shares the lock.
 """
 
 import fcntl
@@ -28,7 +28,7 @@ BATCH_SIZE = 64
 
 
 class FileVerifier:
-    """Of one file, as its bytes come in order."""
+    """Checks the length and every known digest of one file, whose bytes come in order."""
 
     def __init__(self, entry: SourceFile) -> None:
         self._entry = entry
@@ -40,43 +40,41 @@ class FileVerifier:
             self._hashers["git"] = hashlib.sha1(b"blob %d\0" % entry.size, usedforsecurity=False)
 
     def update(self, piece: Any) -> None:
-        """The next bytes."""
+        """Add the next bytes."""
         self._length += len(piece)
         for digest in self._hashers.values():
             digest.update(piece)
 
     def update_from_file(self, handle: int, start: int, stop: int) -> None:
-        """The next bytes, from a file."""
+        """Add the bytes from `start` to `stop` of an open file."""
         for at in range(start, stop, PIECE_SIZE):
             self.update(os.pread(handle, min(PIECE_SIZE, stop - at), at))
 
     def finish(self) -> str:
-        """The SHA-256 of the whole file. Raises Different when it is not the file that was listed."""
+        """Return the SHA-256 of the file. Raise ContentMismatch if it is not the file that was listed."""
         if self._length != self._entry.size:
-            raise ContentMismatch(f"{self._length} bytes came of {self._entry.size}")
+            raise ContentMismatch(f"{self._length} of {self._entry.size} bytes arrived")
         for name, digest in self._hashers.items():
             if (known := getattr(self._entry, name)) and digest.hexdigest() != known.lower():
-                raise ContentMismatch(
-                    f"its {name.upper() if name != 'git' else 'digest'} is not the one that is known of it"
-                )
+                raise ContentMismatch(f"its {name.upper() if name != 'git' else 'git digest'} differs from the listing")
         return str(self._hashers["sha256"].hexdigest())
 
 
 def write_verified_file(path: Path, entry: SourceFile, content: Any) -> str:
-    """Check and write a file that came in one piece; its own digest. Raises Different, OSError."""
-    digests = FileVerifier(entry)
-    digests.update(content)
-    own = digests.finish()
+    """Check and write a file that came in one piece; return its SHA-256. Raise ContentMismatch, OSError."""
+    verifier = FileVerifier(entry)
+    verifier.update(content)
+    sha256 = verifier.finish()
     handle = open_for_writing(path, os.O_TRUNC)
     try:
         write_pieces(handle, [content], 0)
     finally:
         os.close(handle)
-    return own
+    return sha256
 
 
 def open_for_writing(path: Path, extra_flags: int = 0) -> int:
-    """A handle to read and write the file, made with its folders where there is none."""
+    """Open a file to read and write; create it and its folders if needed."""
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | extra_flags
     with suppress(FileNotFoundError):
         return os.open(path, flags, 0o644)
@@ -85,14 +83,14 @@ def open_for_writing(path: Path, extra_flags: int = 0) -> int:
 
 
 def write_pieces(handle: int, pieces: Sequence[Any], offset: int) -> None:
-    """All of `pieces`, one after the other, at their place."""
+    """Write all of `pieces` in a row at an offset."""
     done = os.pwritev(handle, pieces, offset)
-    if left := memoryview(b"".join(pieces))[done:] if done < sum(map(len, pieces)) else b"":
-        write_pieces(handle, [left], offset + done)
+    if rest := memoryview(b"".join(pieces))[done:] if done < sum(map(len, pieces)) else b"":
+        write_pieces(handle, [rest], offset + done)
 
 
 def is_unchanged(path: Path, size: int, sha256: str) -> bool:
-    """Whether the file is still what had arrived."""
+    """Return whether a file still is what had arrived."""
     digest = hashlib.sha256()
     try:
         if path.is_symlink() or path.stat().st_size != size:
@@ -105,11 +103,11 @@ def is_unchanged(path: Path, size: int, sha256: str) -> bool:
 
 
 def find_changed_files(files: Path, expected: Iterable[tuple[str, int, str]], pool: Executor) -> Iterator[list[str]]:
-    """The names of those of `kept` (name, size, own digest) below `files` that are not any more what had arrived."""
-    left = iter(expected)
-    while some := list(islice(left, BATCH_SIZE)):
-        fine = pool.map(lambda one: is_unchanged(files / one[0], one[1], one[2]), some)
-        yield [one[0] for one, right in zip(some, fine, strict=True) if not right]
+    """Yield, in batches, the names of `expected` files (name, size, SHA-256) that changed or are missing."""
+    rest = iter(expected)
+    while batch := list(islice(rest, BATCH_SIZE)):
+        unchanged = pool.map(lambda file: is_unchanged(files / file[0], file[1], file[2]), batch)
+        yield [file[0] for file, is_same in zip(batch, unchanged, strict=True) if not is_same]
 
 
 def _read_pieces(path: Path) -> Iterator[bytes]:
@@ -120,34 +118,34 @@ def _read_pieces(path: Path) -> Iterator[bytes]:
 
 BOOT_NOTE = "boot"
 ANY_BOOT = "any"
-"""Noted of a folder whose every byte was read back after a start."""
+"""Boot note of a folder whose every byte was verified after a start of the machine."""
 BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")
 
 
 def get_boot_id() -> str:
-    """What tells this start from others; a new one each time where the system does not say."""
+    """Return the id of this start of the machine; a random one where the system has none."""
     return BOOT_ID_FILE.read_text().strip() if BOOT_ID_FILE.exists() else os.urandom(8).hex()
 
 
 def write_boot_note(folder: Path) -> None:
-    """That what is written there is written in this start."""
+    """Record that the folder was written since this start of the machine."""
     (folder / BOOT_NOTE).write_text(get_boot_id() + "\n", encoding="utf-8")
 
 
 def mark_durable(folder: Path) -> None:
-    """That it can be believed whatever happens to the machine. Raises OSError."""
+    """Record that the folder is verified to be on the disk. Raise OSError."""
     scratch = folder / f".{BOOT_NOTE}.{os.urandom(4).hex()}"
     scratch.write_text(ANY_BOOT + "\n", encoding="utf-8")
     os.replace(scratch, folder / BOOT_NOTE)
 
 
 def is_from_this_boot(folder: Path) -> bool:
-    """Whether it was written in this start, or can be believed all the same."""
+    """Return whether the folder was written since this start of the machine, or is marked durable."""
     try:
-        said = (folder / BOOT_NOTE).read_text(encoding="utf-8").strip()
+        boot_id = (folder / BOOT_NOTE).read_text(encoding="utf-8").strip()
     except OSError:
         return False
-    return said in (get_boot_id(), ANY_BOOT)
+    return boot_id in (get_boot_id(), ANY_BOOT)
 
 
 FILES = "files"
@@ -156,14 +154,13 @@ CATALOG = "catalog.sqlite"
 LOCK, PARTIAL = ".lock", ".part"
 POLL_SECONDS = 1.0
 MAX_SHARED_POLLS = 10
-"""How often others are waited for that use what is not whole."""
-_OTHER_WRITER = "something else writes to this cache"
+"""Polls of the lock while other runs use a damaged folder."""
 _DAMAGE_ERRORS = (OSError, ValueError, KeyError, TypeError)
 
 
 @dataclass(frozen=True, slots=True)
 class CachedFile:
-    """One file of a manifest. sha256: of what arrived."""
+    """One file of a manifest, with the SHA-256 of what arrived."""
 
     name: str
     size: int
@@ -171,21 +168,21 @@ class CachedFile:
 
 
 def get_cache_folder(cache: Path, origin_place: str, digest: str) -> Path:
-    """Where data with that digest lies. of: `Origin.place`."""
+    """Return the folder of data with that digest; `origin_place` is the origin's `place`."""
     return cache / "data" / origin_place / digest
 
 
 def find_complete_files(folder: Path) -> Path | None:
-    """The files of `folder`; None while it is not there, or when a file of it is not as long as what was fetched."""
+    """Return the files of `folder`; None if it is missing, or if the length of a file is wrong."""
     try:
-        complete = all(has_expected_length(folder / FILES, kept) for kept in read_manifest(folder))
+        complete = all(has_expected_length(folder / FILES, file) for file in read_manifest(folder))
     except _DAMAGE_ERRORS:
         return None
     return folder / FILES if complete else None
 
 
 def has_expected_length(files: Path, file: CachedFile) -> bool:
-    """Whether that file is there, as long as it was."""
+    """Return whether a file exists with its expected length."""
     try:
         return (files / file.name).stat().st_size == file.size
     except OSError:
@@ -193,35 +190,35 @@ def has_expected_length(files: Path, file: CachedFile) -> bool:
 
 
 def verify_after_boot(folder: Path, pool: Executor) -> bool:
-    """Whether every byte of what `find` finds is there: a power cut may take what had not reached the disk.
+    """Return whether every byte of a complete folder is intact: a power cut may lose what had not reached the disk.
 
-    All are read once after each start of the machine, and never again once they are known to lie on the disk.
+    Reads everything once after a start of the machine, and never again after that.
     """
     if is_from_this_boot(folder):
         return True
     try:
-        much = format_size(read_size(folder).size)
-        print(f"checking {much} that were fetched before this machine was started: {folder}", flush=True)
-        every = ((kept.name, kept.size, kept.sha256) for kept in read_manifest(folder))
-        whole = not any(find_changed_files(folder / FILES, every, pool))
+        size = format_size(read_size(folder).size)
+        print(f"checking {size} that were fetched before this machine was started: {folder}", flush=True)
+        expected = ((file.name, file.size, file.sha256) for file in read_manifest(folder))
+        is_intact = not any(find_changed_files(folder / FILES, expected, pool))
     except _DAMAGE_ERRORS:
         return False
-    if whole:
-        with suppress(OSError):  # a cache of somebody else's: it is looked at again the next time
+    if is_intact:
+        with suppress(OSError):  # another user's cache: verified again the next time
             mark_durable(folder)
-    return whole
+    return is_intact
 
 
 def are_files_intact(folder: Path, names: Sequence[str]) -> bool:
-    """Whether these few of its files can be read as they are, before `survived` has read all."""
+    """Return whether these few files are intact, before `verify_after_boot` reads all."""
     if is_from_this_boot(folder):
         return True
-    wanted = (kept for kept in read_damaged_manifest(folder) if kept.name in names)
-    return all(is_unchanged(folder / FILES / kept.name, kept.size, kept.sha256) for kept in wanted)
+    files = (file for file in read_damaged_manifest(folder) if file.name in names)
+    return all(is_unchanged(folder / FILES / file.name, file.size, file.sha256) for file in files)
 
 
 def read_manifest(folder: Path) -> Iterator[CachedFile]:
-    """The files that were fetched into it. Raises OSError, ValueError, KeyError, TypeError when it is damaged."""
+    """Yield the files that were fetched into `folder`. Raise OSError, ValueError, KeyError, TypeError if damaged."""
     with (folder / MANIFEST).open(encoding="utf-8") as lines:
         expected = json.loads(next(lines, "{}"))["files"]
         for line in lines:
@@ -232,22 +229,22 @@ def read_manifest(folder: Path) -> Iterator[CachedFile]:
 
 
 def read_damaged_manifest(folder: Path) -> Iterator[CachedFile]:
-    """What can be read of a manifest."""
+    """Yield what can be read of a manifest."""
     with suppress(*_DAMAGE_ERRORS):
         yield from read_manifest(folder)
 
 
 def read_size(folder: Path) -> DataSize:
-    """How much lies there, as its manifest says."""
+    """Return the size of the data according to its manifest."""
     with (folder / MANIFEST).open(encoding="utf-8") as lines:
         head = json.loads(next(lines))
     return DataSize(head["files"], head["size"], 0)
 
 
 def find_pinned_folder(parent: Path, source: str, pin: str) -> Path | None:
-    """The folder below `above` that holds complete what `source` was pinned to."""
+    """Return the complete folder below `parent` with the data that `source` is pinned to."""
     for path in parent.glob(f"*/{MANIFEST}") if pin else ():
-        if "." in path.parent.name:  # on its way, or being removed
+        if "." in path.parent.name:  # being fetched or removed
             continue
         with suppress(OSError, ValueError, AttributeError), path.open(encoding="utf-8") as lines:
             head = json.loads(next(lines, "{}"))
@@ -257,24 +254,24 @@ def find_pinned_folder(parent: Path, source: str, pin: str) -> Path | None:
 
 
 def get_partial_folder(folder: Path) -> Path:
-    """Where it is fetched to first."""
+    """Return the folder of the partial download of `folder`."""
     return folder.with_name(folder.name + PARTIAL)
 
 
 def publish_folder(folder: Path, catalog: Catalog, source: str, pin: str) -> None:
-    """Make the complete scratch folder of `folder` that folder; its lock is held. Raises Refused, OSError."""
-    part, said = get_partial_folder(folder), catalog.measure()
+    """Rename the complete partial download of `folder`, whose lock is held, to `folder`. Raise FetchError, OSError."""
+    part, size = get_partial_folder(folder), catalog.measure()
     if not catalog.is_complete():
         raise RuntimeError(f"{folder} lacks files")
     with (part / MANIFEST).open("w", encoding="utf-8") as lines:
-        head = {"schema": 1, "source": source, "pin": pin, "files": said.files, "size": said.size}
+        head = {"schema": 1, "source": source, "pin": pin, "files": size.files, "size": size.size}
         lines.write(json.dumps(head) + "\n")
-        for kept in starmap(CachedFile, catalog.iter_complete()):
-            if not has_expected_length(part / FILES, kept):
+        for file in starmap(CachedFile, catalog.iter_complete()):
+            if not has_expected_length(part / FILES, file):
                 raise FetchError(
-                    f"{part / FILES / kept.name} is not any more what was written there: {_OTHER_WRITER}", "data"
+                    f"{part / FILES / file.name} was changed by another program that writes to this cache", "data"
                 )
-            lines.write(json.dumps(asdict(kept)) + "\n")
+            lines.write(json.dumps(asdict(file)) + "\n")
     catalog.close()
     catalog.path.unlink()
     remove_folder(folder)
@@ -282,38 +279,38 @@ def publish_folder(folder: Path, catalog: Catalog, source: str, pin: str) -> Non
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove it, so that nobody ever finds half of it."""
+    """Remove a folder; it is renamed first, so that nobody finds a part of it."""
     if folder.exists():
-        aside = folder.with_name(f".{folder.name}.{os.urandom(4).hex()}")
-        os.rename(folder, aside)
-        shutil.rmtree(aside)
+        removed = folder.with_name(f".{folder.name}.{os.urandom(4).hex()}")
+        os.rename(folder, removed)
+        shutil.rmtree(removed)
 
 
 class FolderLock:
-    """The lock of one folder, until `close`. here: what to call when it has to wait for another process."""
+    """The lock of one folder, until `close`. Calls `on_wait` when it has to wait for another process."""
 
     def __init__(self, folder: Path, on_wait: Callable[[], None]) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._on_wait = on_wait
         self._file: IO[str] = folder.with_name(folder.name + LOCK).open("a")
-        with suppress(OSError):  # a cache of somebody else's
+        with suppress(OSError):  # another user's cache
             os.utime(self._file.fileno())
 
     def acquire(self, is_intact: Callable[[Path], bool]) -> Path | None:
-        """The complete files, the lock shared or held alone; or None, held alone: they are this process's to fetch.
+        """Return the complete files; or None, with the lock held exclusively, if this process has to fetch them.
 
-        whole: whether what is found can be believed, which may take long. Raises Refused.
+        `is_intact` verifies complete files, which may take long. Raise FetchError if a damaged folder is in use.
         """
-        waited, used = False, 0
+        waited, shared_polls = False, 0
         while True:
             shared = self._try_lock(fcntl.LOCK_SH | fcntl.LOCK_NB)
             if shared and is_from_this_boot(self._folder) and (files := find_complete_files(self._folder)):
                 return files
             if self._try_lock(fcntl.LOCK_EX | fcntl.LOCK_NB):
                 return self._find_intact_files(is_intact)
-            used = used + 1 if shared else 0
-            if used >= MAX_SHARED_POLLS:
+            shared_polls = shared_polls + 1 if shared else 0
+            if shared_polls >= MAX_SHARED_POLLS:
                 return self._share_or_raise(is_intact)
             if not waited:
                 self._on_wait()
@@ -321,11 +318,11 @@ class FolderLock:
             time.sleep(POLL_SECONDS)
 
     def share(self) -> None:
-        """Let others use it too, now that it is complete."""
+        """Let others use the complete folder as well."""
         self._try_lock(fcntl.LOCK_SH)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Release the lock."""
         self._file.close()
 
     def _find_intact_files(self, is_intact: Callable[[Path], bool]) -> Path | None:
@@ -333,11 +330,11 @@ class FolderLock:
         return files if files and is_intact(self._folder) else None
 
     def _share_or_raise(self, is_intact: Callable[[Path], bool]) -> Path | None:
-        """What others go on using, and nobody can mend meanwhile."""
+        """Share a folder that other runs use; raise FetchError if it is damaged, as it cannot be replaced now."""
         self._try_lock(fcntl.LOCK_SH)
         if files := self._find_intact_files(is_intact):
             return files
-        why = f"{self._folder} had been changed or damaged, and other runs are using it"
+        why = f"{self._folder} was changed or damaged, and other runs are using it"
         raise FetchError(
             f"{why}: start the run again when they have ended, or set ROBOTRAIN_CACHE to another folder", "data"
         )
@@ -354,7 +351,7 @@ LISTING_NAME = "listing.sqlite"
 
 
 class PartialDownload:
-    """One folder that is being filled; its lock is held. name, pin: of the source."""
+    """A folder that is being filled; its lock is held."""
 
     def __init__(self, name: str, pin: str, origin: DataOrigin, folder: Path, listing: Path) -> None:
         self.name = name
@@ -365,52 +362,52 @@ class PartialDownload:
         self.files = self._partial_folder / FILES
         self.damaged = folder.exists() and not self._partial_folder.exists()
         if self.damaged:
-            os.rename(folder, self._partial_folder)  # what is whole of it need not be fetched again
+            os.rename(folder, self._partial_folder)  # its intact files need not be fetched again
         self.files.mkdir(parents=True, exist_ok=True)
         self.catalog = self._open_catalog(listing)
 
     def verify_arrived(self, pool: Executor) -> None:
-        """Take back what is not any more what had arrived."""
-        for wrong in find_changed_files(self.files, self.catalog.iter_complete(), pool):
-            self.catalog.record_arrival((name, "") for name in wrong)
-        same_boot = is_from_this_boot(self._partial_folder)  # else what was written then may not be on the disk
+        """Mark files that changed since they arrived as missing."""
+        for changed in find_changed_files(self.files, self.catalog.iter_complete(), pool):
+            self.catalog.record_arrival((name, "") for name in changed)
+        same_boot = is_from_this_boot(self._partial_folder)  # else the ranges may not have reached the disk
         self.catalog.record_arrival(
             (name, "") for name in self.catalog.list_partial_files() if not (same_boot and self._has_full_length(name))
         )
         self.catalog.sync()
-        write_boot_note(self._partial_folder)  # last: a kill before it takes back once more what was lost
+        write_boot_note(self._partial_folder)  # last: after a kill before it, everything is verified again
 
     def finish(self) -> Path:
-        """Its files, in their place."""
+        """Publish the folder and return its files."""
         publish_folder(self.folder, self.catalog, self.name, self._pin)
         return self.folder / FILES
 
     def suspend(self) -> None:
-        """Leave it for the next try."""
+        """Close it; the next try continues."""
         self.catalog.close()
 
     def _open_catalog(self, listing: Path) -> Catalog:
-        """The catalog of this listing, with what an earlier one says has arrived."""
-        there = self._partial_folder / CATALOG
+        """Return the catalog of this listing with the arrivals of an earlier try."""
+        path = self._partial_folder / CATALOG
         catalog = self._copy_listing(listing)
         try:
-            if there.exists():
-                catalog.import_arrivals(there)
+            if path.exists():
+                catalog.import_arrivals(path)
             else:
-                catalog.record_arrival((kept.name, kept.sha256) for kept in read_damaged_manifest(self._partial_folder))
+                catalog.record_arrival((file.name, file.sha256) for file in read_damaged_manifest(self._partial_folder))
         except sqlite3.Error:  # the machine lost power: everything is fetched again
             catalog.close()
             catalog = self._copy_listing(listing)
         catalog.close()
         for journal in self._partial_folder.glob(f"{CATALOG}-*"):
             journal.unlink()
-        os.replace(catalog.path, there)
-        return Catalog(there)
+        os.replace(catalog.path, path)
+        return Catalog(path)
 
     def _copy_listing(self, listing: Path) -> Catalog:
-        """A copy of the listing; no journal beside it that a killed process left is taken for its own."""
-        for left in self._partial_folder.glob(f"{LISTING_NAME}*"):
-            left.unlink()
+        """Copy the listing, without the journal that a killed process may have left beside an older copy."""
+        for leftover in self._partial_folder.glob(f"{LISTING_NAME}*"):
+            leftover.unlink()
         return Catalog(shutil.copyfile(listing, self._partial_folder / LISTING_NAME))
 
     def _has_full_length(self, name: str) -> bool:

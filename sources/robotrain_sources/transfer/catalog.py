@@ -1,4 +1,4 @@
-"""The files of a source in SQLite: sizes, digests and what has arrived, in the memory of one page."""
+"""The files of a source in SQLite: sizes, digests and what has arrived. Only one page is held in memory."""
 
 import hashlib
 import json
@@ -18,24 +18,23 @@ DIGEST_LENGTH = 32
 
 
 def compute_data_digest(entries: Iterable[SourceFile]) -> str:
-    """The digest of `entries`, which come sorted by name: 32 hex digits."""
-    found = hashlib.sha256()
+    """Return the digest of `entries`, which must be sorted by name: 32 hex digits."""
+    hasher = hashlib.sha256()
     for entry in entries:
-        found.update(json.dumps((entry.name, entry.size, entry.identity)).encode() + b"\n")
-    return found.hexdigest()[:DIGEST_LENGTH]
+        hasher.update(json.dumps((entry.name, entry.size, entry.identity)).encode() + b"\n")
+    return hasher.hexdigest()[:DIGEST_LENGTH]
 
 
-_COMPOSED = "\u00e9"
-_PROBE_NAME = f".a{_COMPOSED}."
+_PROBE_NAME = ".a\u00e9."
 
 
 def fold_name(name: str) -> str:
-    """The same for all names that such a disk may take for one."""
+    """Return one spelling for all names that a case-insensitive or normalizing disk takes for the same."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def is_folding_disk(folder: Path) -> bool:
-    """Whether the disk of `folder` is such a one: a file is written there and looked for. Raises OSError."""
+    """Return whether the disk of `folder` folds names; writes a probe file there. Raise OSError."""
     probe = _PROBE_NAME + os.urandom(4).hex()
     (folder / probe).touch()
     try:
@@ -57,7 +56,7 @@ _COLUMNS = "name, size, version, md5, sha256, git"
 
 @dataclass(frozen=True, slots=True)
 class DataSize:
-    """How much it is. room: the bytes that it takes on a disk."""
+    """The size of a source: number of files, their bytes, and the bytes they take on a disk."""
 
     files: int
     size: int
@@ -65,9 +64,10 @@ class DataSize:
 
 
 class Catalog:
-    """Files with what is known of them, and what of them has arrived: own is the SHA-256 of one that is complete.
+    """A listing of files and what of them has arrived, in a SQLite file.
 
-    Nothing that a process did before it was killed is lost; a power cut may damage it, which sqlite3 then says.
+    The column `own` is the SHA-256 of a file that is complete. A killed process loses nothing; a power cut may damage
+    the database, then sqlite3 raises.
     """
 
     def __init__(self, path: Path) -> None:
@@ -79,18 +79,18 @@ class Catalog:
             self._database.executescript(_TABLES)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the database."""
         self._database.close()
 
     def sync(self) -> None:
-        """Have what was noted on the disk."""
+        """Write everything to the disk."""
         with self.path.open("rb") as content:
             os.fsync(content.fileno())
 
     def add_files(self, entries: Iterable[SourceFile], folding_disk: bool = False) -> None:
-        """Add a listing. Raises Refused for names that cannot be files below one folder.
+        """Add a listing. Raise FetchError for names that cannot be files below one folder.
 
-        folds: whether it lies on a disk that does not tell all names apart.
+        `folding_disk` says that the files go to a disk that takes some different names for the same.
         """
         listed = iter(entries)
         while page := list(islice(listed, PAGE_SIZE)):
@@ -108,40 +108,40 @@ class Catalog:
             self._check_folded_names()
 
     def measure(self) -> DataSize:
-        """Of all files."""
-        room = f"(size + {BLOCK_SIZE - 1}) / {BLOCK_SIZE} * {BLOCK_SIZE}"
+        """Return the size of all files."""
+        disk_bytes = f"(size + {BLOCK_SIZE - 1}) / {BLOCK_SIZE} * {BLOCK_SIZE}"
         return DataSize(
             *self._database.execute(
-                f"select count(*), ifnull(sum(size), 0), ifnull(sum({room}), 0) from files"
+                f"select count(*), ifnull(sum(size), 0), ifnull(sum({disk_bytes}), 0) from files"
             ).fetchone()
         )
 
     def is_complete(self) -> bool:
-        """Whether every file is."""
+        """Return whether every file has arrived."""
         return self._database.execute("select 1 from files where own = '' limit 1").fetchone() is None
 
     def count_arrived_bytes(self) -> int:
-        """The bytes that have."""
+        """Return the number of bytes that have arrived."""
         complete = self._database.execute("select ifnull(sum(size), 0) from files where own != ''").fetchone()[0]
         return int(complete + self._database.execute("select ifnull(sum(stop - start), 0) from ranges").fetchone()[0])
 
     def compute_digest(self) -> str:
-        """What identifies them together."""
+        """Return the digest of the whole listing."""
         return compute_data_digest(self._iter_by_name())
 
     def find_file(self, name: str) -> SourceFile | None:
-        """The file of that name."""
+        """Return the file with that name."""
         row = self._database.execute(f"select {_COLUMNS} from files where name = ?", (name,)).fetchone()
         return _make_source_file(row) if row else None
 
     def find_smallest_file(self) -> SourceFile | None:
-        """One that is quickly read, with something in it."""
+        """Return the smallest file that is not empty."""
         query = f"select {_COLUMNS} from files where size > 0 order by size, name limit 1"
         row = self._database.execute(query).fetchone()
         return _make_source_file(row) if row else None
 
     def iter_missing(self) -> Iterator[SourceFile]:
-        """Those that are not complete, the largest first; others may be noted meanwhile."""
+        """Yield the incomplete files, the largest first; arrivals may be recorded meanwhile."""
         size, name = 2**62, ""
         query = f"select {_COLUMNS} from files where (size, name) < (?, ?) and own = ''"
         while page := self._database.execute(
@@ -151,7 +151,7 @@ class Catalog:
             name, size = page[-1][:2]
 
     def iter_complete(self) -> Iterator[tuple[str, int, str]]:
-        """Name, size and own digest of those that are, by name; others may be noted meanwhile."""
+        """Yield name, size and SHA-256 of the complete files, by name; arrivals may be recorded meanwhile."""
         last = ""
         query = "select name, size, own from files where name > ? and own != '' order by name limit ?"
         while page := self._database.execute(query, (last, PAGE_SIZE)).fetchall():
@@ -159,7 +159,7 @@ class Catalog:
             last = page[-1][0]
 
     def record_arrival(self, files: Iterable[tuple[str, str]], ranges: Iterable[tuple[str, int, int]] = ()) -> None:
-        """That files (name, own digest; empty to take it back) and ranges (name, start, stop) arrived."""
+        """Record files (name, SHA-256; empty to mark it as missing again) and ranges (name, start, stop)."""
         files = list(files)
         with self._database:
             self._database.executemany("insert into ranges values (?, ?, ?)", ranges)
@@ -167,16 +167,16 @@ class Catalog:
             self._database.executemany("delete from ranges where name = ?", ((name,) for name, _ in files))
 
     def list_ranges(self, name: str) -> list[tuple[int, int]]:
-        """The parts of an incomplete file that arrived, in order."""
+        """Return the ranges of an incomplete file that arrived, in order."""
         query = "select start, stop from ranges where name = ? order by start"
         return self._database.execute(query, (name,)).fetchall()
 
     def list_partial_files(self) -> list[str]:
-        """The files of which parts arrived."""
+        """Return the names of incomplete files of which ranges arrived."""
         return [name for (name,) in self._database.execute("select distinct name from ranges").fetchall()]
 
     def import_arrivals(self, earlier: Path) -> None:
-        """What another catalog of the same data says has arrived. Raises sqlite3.Error when it cannot be read."""
+        """Copy the arrivals of another catalog of the same data. Raise sqlite3.Error if it cannot be read."""
         self._database.execute("attach ? as earlier", (str(earlier),))
         try:
             with self._database:
@@ -194,16 +194,16 @@ class Catalog:
             last = page[-1][0]
 
     def _check_folders(self) -> None:
-        above: set[str] = set()
+        previous: set[str] = set()
         for entry in self._iter_by_name():
             folders = files.list_parent_folders(entry.name)
             for folder in folders:
-                if folder not in above and self.find_file(folder):
+                if folder not in previous and self.find_file(folder):
                     raise FetchError(files.describe_name_conflict(folder, entry.name), "data")
-            above = set(folders)
+            previous = set(folders)
 
     def _check_folded_names(self) -> None:
-        """The names of files that one disk takes for the same, or for that of a folder, are two or more."""
+        """Raise FetchError if the disk takes two names, of files or of a file and a folder, for the same."""
         self._database.execute("create table folded (fold text primary key, name text) without rowid")
         with self._database:
             for entry in self._iter_by_name():
@@ -221,10 +221,8 @@ class Catalog:
             self._database.execute("insert into folded values (?, ?)", (fold_name(name), name))
         except sqlite3.IntegrityError:
             other = self._database.execute("select name from folded where fold = ?", (fold_name(name),)).fetchone()[0]
-            both = f"{other!r} and {name!r} have one name on the disk of the cache, so they cannot both be written"
-            raise FetchError(
-                f"{both}: rename one, or set ROBOTRAIN_CACHE to a disk that tells them apart", "data"
-            ) from None
+            why = f"{other!r} and {name!r} are the same name on the disk of the cache, so both cannot be written"
+            raise FetchError(f"{why}: rename one, or set ROBOTRAIN_CACHE to a case-sensitive disk", "data") from None
 
 
 def _make_source_file(row: tuple[str, int, str, str, str, str]) -> SourceFile:
@@ -233,7 +231,7 @@ def _make_source_file(row: tuple[str, int, str, str, str, str]) -> SourceFile:
 
 
 def _check_file(entry: SourceFile) -> None:
-    if wrong := files.find_name_problem(entry.name):
-        raise FetchError(wrong, "data")
+    if problem := files.find_name_problem(entry.name):
+        raise FetchError(problem, "data")
     if entry.size < 0 or not entry.identity:
-        raise FetchError(f"{entry.name!r} cannot be told from another state of it", "data")
+        raise FetchError(f"the listing has no size, or neither a digest nor a version, of {entry.name!r}", "data")

@@ -1,9 +1,7 @@
-"""The transfer in the container: the carrier plugin, which starts the program in the data environment.
+"""The transfer in the container: a carrier that starts the transfer program in the data environment.
 
-It is an entry of the cache while its lock is held, and what is left of one after a kill: the next one removes it.
-
-A half that names this module as its `CARRIER` says in `ORIGIN` which module opens its sources there. It may have
-`asked(source, place)` as well: what that module is asked for, where the printed form alone would not do.
+A container plugin that names this module as its `CARRIER` names in `ORIGIN` the module that opens its sources there. It
+may define `asked(source, place)`: the address to pass to that module instead of the source's own.
 """
 
 import fcntl
@@ -36,31 +34,31 @@ SCRATCH_NAME = "transfer-scratch"
 
 
 class ScratchFolder:
-    """One that is made at once. path: the folder. Raises OSError."""
+    """A scratch folder in the cache, locked while in use; leftovers of killed processes are removed. Raises OSError."""
 
     def __init__(self, cache: Path) -> None:
-        above = cache / "data"
-        above.mkdir(parents=True, exist_ok=True)
-        self._lock: IO[str] = (above / f"{SCRATCH_NAME}.lock").open("a")
-        self.path = above / f".{SCRATCH_NAME}.{os.urandom(4).hex()}"
+        parent = cache / "data"
+        parent.mkdir(parents=True, exist_ok=True)
+        self._lock: IO[str] = (parent / f"{SCRATCH_NAME}.lock").open("a")
+        self.path = parent / f".{SCRATCH_NAME}.{os.urandom(4).hex()}"
         try:
-            self._share_lock(above)
+            self._share_lock(parent)
             self.path.mkdir(mode=0o700)
         except BaseException:
             self._lock.close()
             raise
 
     def close(self) -> None:
-        """Remove it."""
+        """Remove the folder."""
         shutil.rmtree(self.path, ignore_errors=True)
         self._lock.close()
 
     def _share_lock(self, folder: Path) -> None:
-        """Share the lock with all others that go on; with none, what is there was left."""
-        with suppress(OSError):  # others go on, or a file system without locks: nobody can tell what was left
+        """Share the lock with other runs; if there are none, remove leftovers first."""
+        with suppress(OSError):  # another run holds it, or the file system has no locks
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for left in folder.glob(f".{SCRATCH_NAME}.*"):
-                shutil.rmtree(left, ignore_errors=True)
+            for leftover in folder.glob(f".{SCRATCH_NAME}.*"):
+                shutil.rmtree(leftover, ignore_errors=True)
         with suppress(OSError):
             fcntl.flock(self._lock, fcntl.LOCK_SH)
             os.utime(self._lock.fileno())
@@ -72,7 +70,7 @@ REMEMBERED_LINES = 200
 
 
 class TransferProcess:
-    """One that is not started yet. modules: the imported ones whose distributions it imports from, too."""
+    """The transfer program. `modules` are imported modules whose packages it has to find as well."""
 
     def __init__(self, place: ContainerContext, modules: Sequence[str]) -> None:
         self._place = place
@@ -83,11 +81,11 @@ class TransferProcess:
         self._kills = 0
 
     def start(self, request_line: str) -> None:
-        """Start it, with its request. Raises Failed."""
+        """Start the program and send its request. Raise JobFailed."""
         if self._place.python is None:
             raise JobFailed("there is no environment to fetch data in")
         if self._stopped:
-            raise JobFailed("fetching data was ended before it began")
+            raise JobFailed("the transfer was stopped before it started")
         self._kills = failure.count_oom_kills()
         try:
             self._process = subprocess.Popen(
@@ -104,58 +102,57 @@ class TransferProcess:
         self.send_line(request_line)
 
     def send_line(self, line: str) -> None:
-        """One line to it."""
-        with suppress(OSError, ValueError):  # it has ended: its answer, or that it gives none, tells why
+        """Send a line to the program."""
+        with suppress(OSError, ValueError):  # it has ended: `wait_for_answer` reports why
             stdin = self._get_pipe("stdin")
             stdin.write(line + "\n")
             stdin.flush()
 
-    def wait_for_answer(self, *names: str, progress: Callable[[Any], None] = lambda far: None) -> tuple[str, Any]:
-        """Its next answer of one of these names; its ordinary lines are passed on. Raises Failed when it ends first."""
+    def wait_for_answer(self, *names: str, progress: Callable[[Any], None] = lambda _: None) -> tuple[str, Any]:
+        """Return the next answer with one of `names`; log ordinary lines. Raise JobFailed if the program ends first."""
         for line in map(str.rstrip, self._read_lines()):
-            if told := origin.parse_answer(line):
-                if told[0] in names:
-                    return told
-                if told[0] == "progress":
-                    progress(told[1])
+            if answer := origin.parse_answer(line):
+                if answer[0] in names:
+                    return answer
+                if answer[0] == "progress":
+                    progress(answer[1])
             elif line:
                 self._last_lines.append(line)
                 self._place.log_line(line)
         raise self._explain_end(self._process.wait() if self._process else 0)
 
     def stop(self) -> None:
-        """End it, if it goes on."""
+        """Stop the program if it runs."""
         self._stopped = True
         if self._process is None:
             return
         with suppress(OSError, ValueError):
-            self._get_pipe("stdin").close()  # it ends by that
-        for ending in (self._process.terminate, self._process.kill):
+            self._get_pipe("stdin").close()  # the end of its input ends the program
+        for stop in (self._process.terminate, self._process.kill):
             try:
                 self._process.wait(STOP_SECONDS)
                 break
             except subprocess.TimeoutExpired:
-                ending()
+                stop()
         self._process.wait()
         self._get_pipe("stdout").close()
 
     def _explain_end(self, code: int) -> JobFailed:
         last = self._last_lines[-1] if self._last_lines else ""
         fault = failure.classify_exit(code, last, self._last_lines, failure.count_oom_kills() > self._kills)
-        killed = "the system killed it for want of memory" if code < 0 and fault == "out_of_memory" else ""
-        return JobFailed(f"{MODULE} ended with {code}: {killed or last or 'it said nothing'}", fault=fault)
+        killed = "the system killed it: out of memory" if code < 0 and fault == "out_of_memory" else ""
+        return JobFailed(f"{MODULE} ended with {code}: {killed or last or 'no output'}", fault=fault)
 
     def _read_lines(self) -> Iterator[str]:
-        with suppress(ValueError):  # closed meanwhile
+        with suppress(ValueError):  # `stop` closed it
             while line := self._get_pipe("stdout").readline():
                 yield line
 
     def _get_pipe(self, name: str) -> IO[str]:
-        pipe = getattr(self._process, name, None)
+        pipe: IO[str] | None = getattr(self._process, name, None)
         if pipe is None:
-            raise ValueError("it is not started")
-        found: IO[str] = pipe
-        return found
+            raise ValueError("the program is not started")
+        return pipe
 
 
 __all__ = ["ENVIRONMENT", "deliver"]
@@ -165,29 +162,29 @@ TIMEOUTS = origin.TransferTimeouts()
 
 def deliver(
     sources: Sequence[JobSource],
-    halves: Mapping[str, SourceContainerPlugin],
+    container_plugins: Mapping[str, SourceContainerPlugin],
     place: ContainerContext,
     described: Mapping[str, Sequence[str]],
 ) -> BatchFetch:
-    """Bring `sources`, with one scheduler over all of them."""
-    asked = [
+    """Return the transfer of `sources`: one program and one scheduler for all of them."""
+    requests = [
         origin.SourceRequest(
-            uri=_get_request_uri(source, halves[source.kind], place),
+            uri=_get_request_uri(source, container_plugins[source.kind], place),
             pin=source.pin,
             role=source.role,
-            origin=str(getattr(halves[source.kind], "ORIGIN")),  # noqa: B009
+            origin=str(getattr(container_plugins[source.kind], "ORIGIN")),  # noqa: B009
             credential=place.credentials.get(source.kind, ""),
             described=tuple(described.get(source.role, ())),
             way=place.credential_hints.get(source.kind, ""),
         )
         for source in sources
     ]
-    modules = [str(getattr(half, "__name__")) for half in halves.values()]  # noqa: B009
-    return Transfer(sources, asked, TransferProcess(place, modules), place)
+    modules = [str(getattr(plugin, "__name__")) for plugin in container_plugins.values()]  # noqa: B009
+    return Transfer(sources, requests, TransferProcess(place, modules), place)
 
 
 class Transfer:
-    """Sources on their way."""
+    """The transfer of several sources."""
 
     def __init__(
         self,
@@ -204,9 +201,9 @@ class Transfer:
         self._close_lock = threading.Lock()
 
     def survey(self) -> Sequence[SurveyedSource]:
-        """What each source is, in their order. Raises Failed when the program cannot be run, or write to the cache."""
+        """Survey each source, in their order. Raise JobFailed if the program cannot run, or write to the cache."""
         self._scratch = scratch = self._make_scratch()
-        wanted = origin.TransferRequest(
+        request = origin.TransferRequest(
             sources=self._requests,
             cache=str(self._place.cache),
             scratch=str(scratch.path),
@@ -214,29 +211,29 @@ class Transfer:
             patience=TIMEOUTS,
         )
         try:
-            self._process.start(origin.dump_request(wanted))
-            found = self._wait_for_answer("surveyed")
+            self._process.start(origin.dump_request(request))
+            answers = self._wait_for_answer("surveyed")
         except BaseException:
             self.close()
             raise
-        return [_parse_survey_answer(source, told) for source, told in zip(self._sources, found, strict=True)]
+        return [_parse_survey_answer(source, answer) for source, answer in zip(self._sources, answers, strict=True)]
 
     def fetch(self, progress: Callable[[Download], None]) -> Mapping[JobSource, Path]:
-        """The folder of each source, complete and verified; held until `close`. Raises Failed."""
+        """Fetch; return the folder of each source, complete, verified and locked until `close`. Raise JobFailed."""
 
-        def told(far: Sequence[float]) -> None:
-            progress(Download(done=int(far[0]), total=int(far[1]), rate=far[2]))
+        def report_progress(answer: Sequence[float]) -> None:
+            progress(Download(done=int(answer[0]), total=int(answer[1]), rate=answer[2]))
 
         try:
             self._process.send_line(origin.GO)
-            folders = self._wait_for_answer("delivered", told)
+            folders = self._wait_for_answer("delivered", report_progress)
         except BaseException:
             self.close()
             raise
         return dict(zip(self._sources, map(Path, folders), strict=True))
 
     def close(self) -> None:
-        """End the program; what it has fetched so far stays for the next try."""
+        """Stop the program; what it has fetched so far stays for the next try."""
         with self._close_lock:
             self._process.stop()
             if self._scratch is not None:
@@ -246,19 +243,19 @@ class Transfer:
         try:
             return ScratchFolder(self._place.cache)
         except OSError as error:
-            why = errors.make_fetch_error(error, self._place.cache)
-            raise JobFailed(str(why), fault=why.fault) from error
+            cause = errors.make_fetch_error(error, self._place.cache)
+            raise JobFailed(str(cause), fault=cause.fault) from error
 
-    def _wait_for_answer(self, wanted: str, progress: Callable[[Any], None] = lambda far: None) -> Any:
-        name, content = self._process.wait_for_answer(wanted, "failed", progress=progress)
+    def _wait_for_answer(self, expected: str, progress: Callable[[Any], None] = lambda _: None) -> Any:
+        name, content = self._process.wait_for_answer(expected, "failed", progress=progress)
         if name == "failed":
             raise JobFailed(content["reason"], fault=content["fault"])
         return content
 
 
-def _get_request_uri(source: JobSource, half: SourceContainerPlugin, place: ContainerContext) -> str:
-    asked: Callable[[JobSource, ContainerContext], str] | None = getattr(half, "asked", None)
-    return asked(source, place) if asked else source.uri
+def _get_request_uri(source: JobSource, plugin: SourceContainerPlugin, place: ContainerContext) -> str:
+    get_address: Callable[[JobSource, ContainerContext], str] | None = getattr(plugin, "asked", None)
+    return get_address(source, place) if get_address else source.uri
 
 
 def _parse_survey_answer(source: JobSource, answer: Mapping[str, Any]) -> SurveyedSource:

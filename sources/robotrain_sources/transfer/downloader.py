@@ -1,4 +1,4 @@
-"""The fetch after the survey: one scheduler, small files whole, large ones in ranges, all verified."""
+"""The download after the survey: one scheduler for all sources, large files in ranges, every file verified."""
 
 import asyncio
 import heapq
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 @dataclass(eq=False, slots=True)
 class DiskTask:
-    """One thing to do, and who waits for it."""
+    """A function to run in a thread, and the future that waits for it."""
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -46,15 +46,15 @@ class DiskTask:
     failure: Exception | None = None
 
     def run(self) -> None:
-        """Do it, in the thread that this is."""
+        """Run the function in the current thread."""
         try:
             self.result = self.function(*self.arguments)
         except Exception as error:
             self.failure = error
 
     def set_future(self) -> None:
-        """Tell who waits, in the loop's thread."""
-        if self.future.done():  # cancelled meanwhile
+        """Pass the result on, in the loop's thread."""
+        if self.future.done():  # cancelled
             return
         if self.failure:
             self.future.set_exception(self.failure)
@@ -63,16 +63,16 @@ class DiskTask:
 
 
 class DiskExecutor:
-    """Called in the loop. pool: of `THREADS`."""
+    """Runs functions that use the disk in a few threads, several in a batch."""
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self._pool = pool
         self._waiting: deque[DiskTask] = deque()
         self._busy = 0
 
-    async def __call__(self, act: Callable[..., T], *given: Any) -> T:
-        """What `act` gives, or raises."""
-        task = DiskTask(act, given, asyncio.get_running_loop().create_future())
+    async def __call__(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Return what `function` returns, or raise what it raises."""
+        task = DiskTask(function, arguments, asyncio.get_running_loop().create_future())
         self._waiting.append(task)
         self._start_batches()
         result: T = await task.future
@@ -80,14 +80,14 @@ class DiskExecutor:
 
     def _start_batches(self) -> None:
         while self._waiting and self._busy < DISK_THREADS:
-            some = [self._waiting.popleft() for _ in range(min(BATCH_SIZE, len(self._waiting)))]
+            batch = [self._waiting.popleft() for _ in range(min(BATCH_SIZE, len(self._waiting)))]
             self._busy += 1
-            self._pool.submit(self._run_batch, some, asyncio.get_running_loop())
+            self._pool.submit(self._run_batch, batch, asyncio.get_running_loop())
 
     def _run_batch(self, tasks: Sequence[DiskTask], loop: asyncio.AbstractEventLoop) -> None:
         for task in tasks:
             task.run()
-        with suppress(RuntimeError):  # the loop is over: nobody waits
+        with suppress(RuntimeError):  # the loop has ended: nobody waits
             loop.call_soon_threadsafe(self._finish_batch, tasks)
 
     def _finish_batch(self, tasks: Sequence[DiskTask]) -> None:
@@ -98,14 +98,14 @@ class DiskExecutor:
 
 
 class TaskGroup:
-    """Started tasks."""
+    """Tasks that succeed together: the first failure cancels all of them."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """One more."""
+        """Start one more task."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._on_task_done)
@@ -113,7 +113,7 @@ class TaskGroup:
             task.cancel()
 
     async def finish(self) -> None:
-        """Wait for all, those too that others start meanwhile. Raises the first failure."""
+        """Wait for all tasks, also those started meanwhile. Raise the first failure."""
         try:
             while self._tasks:
                 await asyncio.wait(self._tasks)
@@ -138,36 +138,36 @@ WRITE_SECONDS = 0.5
 
 
 class ArrivalJournal:
-    """Of the files of `parts`."""
+    """Collects arrivals and writes them to the catalogs in batches."""
 
     def __init__(self, downloads: Sequence[PartialDownload]) -> None:
-        self._files: dict[PartialDownload, list[tuple[str, str]]] = {part: [] for part in downloads}
-        self._ranges: dict[PartialDownload, list[tuple[str, int, int]]] = {part: [] for part in downloads}
+        self._files: dict[PartialDownload, list[tuple[str, str]]] = {download: [] for download in downloads}
+        self._ranges: dict[PartialDownload, list[tuple[str, int, int]]] = {download: [] for download in downloads}
 
     def add_file(self, download: PartialDownload, entry: SourceFile, sha256: str) -> None:
-        """It is complete, and verified."""
+        """Record a complete, verified file."""
         self._files[download].append((entry.name, sha256))
 
     def add_range(self, download: PartialDownload, entry: SourceFile, start: int, stop: int) -> None:
-        """This much of it is written."""
+        """Record a written range of a file."""
         self._ranges[download].append((entry.name, start, stop))
 
     def discard_file(self, download: PartialDownload, entry: SourceFile) -> None:
-        """All of it has to come again."""
+        """Record that all of a file has to be fetched again."""
         self._files[download].append((entry.name, ""))
         self.write()
 
     def write(self) -> None:
-        """Write all that is not yet written. Raises sqlite3.Error."""
-        for part, files in self._files.items():
-            ranges = self._ranges[part]
+        """Write everything collected. Raise sqlite3.Error."""
+        for download, files in self._files.items():
+            ranges = self._ranges[download]
             if files or ranges:
-                part.catalog.record_arrival(files, ranges)
+                download.catalog.record_arrival(files, ranges)
                 files.clear()
                 ranges.clear()
 
     async def run(self) -> None:
-        """Write for ever."""
+        """Write until cancelled."""
         while True:
             await asyncio.sleep(WRITE_SECONDS)
             self.write()
@@ -176,12 +176,12 @@ class ArrivalJournal:
 MIB = 1 << 20
 RANGE_SIZE, MAX_RANGES = 8 * MIB, 1024
 RANGE_MEMORY = 2 * CHUNK_SIZE
-"""What a request for a range holds in memory: the chunk that is being written, and the next one."""
+"""Bytes that a request for a range holds in memory: the chunk being written, and the next one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferContext:
-    """What a file is fetched with."""
+    """What all files are fetched with."""
 
     reader: RemoteReader
     retry_policy: RetryPolicy
@@ -194,7 +194,7 @@ class TransferContext:
 
 @dataclass(eq=False, slots=True)
 class ByteRange:
-    """A range. arrived: done once it is written."""
+    """A range of a file; `arrived` is done once it is written."""
 
     start: int
     stop: int
@@ -202,7 +202,7 @@ class ByteRange:
 
 
 class LargeFile:
-    """One file. asked: set once everything of it is asked for."""
+    """The download of one large file; `all_requested` is set once every range is requested."""
 
     def __init__(self, download: PartialDownload, entry: SourceFile, context: TransferContext) -> None:
         self._download = download
@@ -211,79 +211,79 @@ class LargeFile:
         self.all_requested = asyncio.Event()
 
     async def fetch(self) -> None:
-        """Fetch and verify it."""
-        own = await self._context.retry_policy.retry(self._download, self._entry, self._fetch_and_verify)
-        self._context.journal.add_file(self._download, self._entry, own)
+        """Fetch and verify the file."""
+        sha256 = await self._context.retry_policy.retry(self._download, self._entry, self._fetch_and_verify)
+        self._context.journal.add_file(self._download, self._entry, sha256)
 
     async def _fetch_and_verify(self) -> str:
         handle = await self._context.executor(cache_store.open_for_writing, self._download.files / self._entry.name)
         os.ftruncate(handle, self._entry.size)
-        spans, missing = self._plan_ranges()
+        ranges, missing = self._plan_ranges()
         self._context.tasks.start(self._request_ranges(handle, missing))
-        digests = cache_store.FileVerifier(self._entry)
-        for span in spans:
-            await span.arrived
-            await self._context.executor(digests.update_from_file, handle, span.start, span.stop)
-        os.close(handle)  # not when it failed: a thread may still be writing to that number
+        verifier = cache_store.FileVerifier(self._entry)
+        for byte_range in ranges:
+            await byte_range.arrived
+            await self._context.executor(verifier.update_from_file, handle, byte_range.start, byte_range.stop)
+        os.close(handle)  # not after a failure: a thread may still write to this descriptor
         try:
-            return digests.finish()
+            return verifier.finish()
         except ContentMismatch:
             self._context.journal.discard_file(self._download, self._entry)
             self._context.meter.add_bytes(-self._entry.size)
             raise
 
     def _plan_ranges(self) -> tuple[list[ByteRange], list[ByteRange]]:
-        """All ranges of the file, in order; and those of them that are not there yet."""
-        spans, missing, at = [], [], 0
+        """Return all ranges of the file in order, and those that are missing."""
+        ranges, missing, position = [], [], 0
         for start, stop in self._download.catalog.list_ranges(self._entry.name):
-            missing += (between := list(_cut_ranges(at, start, self._entry.size)))
-            there = ByteRange(start, stop)
-            there.arrived.set_result(None)
-            spans += [*between, there]
-            at = stop
-        missing += (rest := list(_cut_ranges(at, self._entry.size, self._entry.size)))
-        return [*spans, *rest], missing
+            missing += (gap := list(_cut_ranges(position, start, self._entry.size)))
+            arrived = ByteRange(start, stop)
+            arrived.arrived.set_result(None)
+            ranges += [*gap, arrived]
+            position = stop
+        missing += (rest := list(_cut_ranges(position, self._entry.size, self._entry.size)))
+        return [*ranges, *rest], missing
 
     async def _request_ranges(self, handle: int, missing: Sequence[ByteRange]) -> None:
-        for span in missing:
+        for byte_range in missing:
             await self._context.limiter.acquire(RANGE_MEMORY)
-            self._context.tasks.start(self._fetch_range(handle, span))
+            self._context.tasks.start(self._fetch_range(handle, byte_range))
         self.all_requested.set()
 
-    async def _fetch_range(self, handle: int, span: ByteRange) -> None:
-        at = span.start
+    async def _fetch_range(self, handle: int, byte_range: ByteRange) -> None:
+        position, stop = byte_range.start, byte_range.stop
 
-        async def go_on() -> None:
-            nonlocal at
-            async for pieces in self._context.reader.read_range(self._download.origin, self._entry, at, span.stop):
-                came = sum(map(len, pieces))
-                if at + came > span.stop:
-                    raise ContentMismatch(f"more than {span.stop - span.start} bytes came of a part of it")
-                await self._context.executor(cache_store.write_pieces, handle, pieces, at)
-                at += came
-                self._context.meter.add_bytes(came)
-            if at != span.stop:
-                raise ContentMismatch(f"a part of it ended at byte {at} instead of {span.stop}")
+        async def fetch_rest() -> None:
+            nonlocal position
+            async for pieces in self._context.reader.read_range(self._download.origin, self._entry, position, stop):
+                count = sum(map(len, pieces))
+                if position + count > stop:
+                    raise ContentMismatch(f"more than {stop - byte_range.start} bytes arrived for a range of it")
+                await self._context.executor(cache_store.write_pieces, handle, pieces, position)
+                position += count
+                self._context.meter.add_bytes(count)
+            if position != stop:
+                raise ContentMismatch(f"a range of it ended at byte {position} instead of {stop}")
 
         try:
-            await self._context.retry_policy.retry(self._download, self._entry, go_on)
+            await self._context.retry_policy.retry(self._download, self._entry, fetch_rest)
         finally:
             self._context.limiter.release(RANGE_MEMORY)
-        self._context.journal.add_range(self._download, self._entry, span.start, span.stop)
-        span.arrived.set_result(None)
+        self._context.journal.add_range(self._download, self._entry, byte_range.start, byte_range.stop)
+        byte_range.arrived.set_result(None)
 
 
 def _cut_ranges(start: int, stop: int, size: int) -> Iterator[ByteRange]:
-    most = max(RANGE_SIZE, -(-size // MAX_RANGES))
-    for at in range(start, stop, most):
-        yield ByteRange(at, min(at + most, stop))
+    range_size = max(RANGE_SIZE, -(-size // MAX_RANGES))
+    for position in range(start, stop, range_size):
+        yield ByteRange(position, min(position + range_size, stop))
 
 
 MAX_SMALL_BYTES = MIB
 
 
 class DownloadScheduler:
-    """The files of `parts` that are not there yet. pool: for what takes the disk and the processor. mib: of memory."""
+    """Fetches the missing files of all downloads, the largest first, within `mib` MiB of memory."""
 
     def __init__(
         self,
@@ -295,55 +295,55 @@ class DownloadScheduler:
     ) -> None:
         self._downloads = downloads
         self._stall_detector = StallDetector(timeouts.stall)
-        room = RequestLimiter(mib * MIB)
+        limiter = RequestLimiter(mib * MIB)
         self._context = TransferContext(
-            reader=RemoteReader((part.origin for part in downloads), self._stall_detector),
-            retry_policy=RetryPolicy(timeouts, room, meter),
+            reader=RemoteReader((download.origin for download in downloads), self._stall_detector),
+            retry_policy=RetryPolicy(timeouts, limiter, meter),
             tasks=TaskGroup(),
-            limiter=room,
+            limiter=limiter,
             meter=meter,
             journal=ArrivalJournal(downloads),
             executor=DiskExecutor(pool),
         )
 
     async def run(self) -> None:
-        """Fetch and verify all of it. Raises Refused, the operating system's OSError, sqlite3.Error."""
-        means = self._context
-        means.tasks.start(self._schedule_files())
-        looks = [
-            asyncio.ensure_future(look()) for look in (self._stall_detector.run, means.meter.run, means.journal.run)
+        """Fetch and verify all files. Raise FetchError, the system's OSError, sqlite3.Error."""
+        context = self._context
+        context.tasks.start(self._schedule_files())
+        watchers = [
+            asyncio.ensure_future(run()) for run in (self._stall_detector.run, context.meter.run, context.journal.run)
         ]
         try:
-            await means.tasks.finish()
+            await context.tasks.finish()
         finally:
-            for look in looks:
-                look.cancel()
-            means.journal.write()
+            for watcher in watchers:
+                watcher.cancel()
+            context.journal.write()
 
     async def _schedule_files(self) -> None:
-        """Begin with one after the other, as there is room."""
-        for part, entry in heapq.merge(*map(_iter_missing_files, self._downloads), key=lambda file: -file[1].size):
+        """Start one file after the other as memory allows."""
+        for download, entry in heapq.merge(*map(_iter_missing_files, self._downloads), key=lambda item: -item[1].size):
             if entry.size > MAX_SMALL_BYTES:
-                file = LargeFile(part, entry, self._context)
+                file = LargeFile(download, entry, self._context)
                 self._context.tasks.start(file.fetch())
                 await file.all_requested.wait()
             else:
                 await self._context.limiter.acquire(entry.size)
-                self._context.tasks.start(self._fetch_small_file(part, entry))
+                self._context.tasks.start(self._fetch_small_file(download, entry))
 
     async def _fetch_small_file(self, download: PartialDownload, entry: SourceFile) -> None:
-        means, path = self._context, download.files / entry.name
+        context, path = self._context, download.files / entry.name
 
-        async def once() -> str:
-            content = await means.reader.read_file(download.origin, entry) if entry.size else b""
-            return await means.executor(cache_store.write_verified_file, path, entry, content)
+        async def fetch_and_write() -> str:
+            content = await context.reader.read_file(download.origin, entry) if entry.size else b""
+            return await context.executor(cache_store.write_verified_file, path, entry, content)
 
         try:
-            own = await means.retry_policy.retry(download, entry, once)
+            sha256 = await context.retry_policy.retry(download, entry, fetch_and_write)
         finally:
-            means.limiter.release(entry.size)
-        means.journal.add_file(download, entry, own)
-        means.meter.add_bytes(entry.size)
+            context.limiter.release(entry.size)
+        context.journal.add_file(download, entry, sha256)
+        context.meter.add_bytes(entry.size)
 
 
 def _iter_missing_files(download: PartialDownload) -> Iterator[tuple[PartialDownload, SourceFile]]:
@@ -351,67 +351,67 @@ def _iter_missing_files(download: PartialDownload) -> Iterator[tuple[PartialDown
 
 
 class Downloader:
-    """The data of the sources that were looked at. tell: gets how far it is. Its locks last as long as it does."""
+    """Fetches the data of surveyed sources. It holds the locks of their folders for as long as it lives."""
 
     def __init__(
         self, request: TransferRequest, surveys: Sequence[SourceSurvey], on_progress: Callable[[int, int, float], None]
     ) -> None:
         self._request = request
-        self._surveys = {look.folder: look for look in surveys if look.folder}
+        self._surveys = {survey.folder: survey for survey in surveys if survey.folder}
         self._on_progress = on_progress
         self._locks: dict[Path, FolderLock] = {}
         self._pool = ThreadPoolExecutor(DISK_THREADS)
 
     def fetch_folders(self) -> dict[Path, Path]:
-        """The files of every folder, complete. Raises Refused, OSError, sqlite3.Error."""
-        there: dict[Path, Path] = {}
-        parts: list[PartialDownload] = []
+        """Return the complete files of every folder. Raise FetchError, OSError, sqlite3.Error."""
+        cached: dict[Path, Path] = {}
+        downloads: list[PartialDownload] = []
         try:
-            for folder in sorted(self._surveys):  # everybody in the same order, so that no two wait for each other
-                if found := self._lock_folder(folder):
-                    there[folder] = found
+            for folder in sorted(self._surveys):  # every process in the same order: no deadlocks
+                if files := self._lock_folder(folder):
+                    cached[folder] = files
                 else:
-                    parts.append(self._prepare_download(folder))
-            if parts:
-                self._fetch_downloads(parts)
-            return there | {part.folder: self._finish_download(part) for part in parts}
+                    downloads.append(self._prepare_download(folder))
+            if downloads:
+                self._fetch_downloads(downloads)
+            return cached | {download.folder: self._finish_download(download) for download in downloads}
         except BaseException as error:
             self._pool.shutdown(cancel_futures=True)
-            for part in parts:
-                part.suspend()
-            if errors.is_disk_full(error):  # the room is needed for other things
-                for folder in self._locks.keys() - there.keys():
+            for download in downloads:
+                download.suspend()
+            if errors.is_disk_full(error):  # free the disk for other things
+                for folder in self._locks.keys() - cached.keys():
                     shutil.rmtree(cache_store.get_partial_folder(folder), ignore_errors=True)
             raise
 
     def _lock_folder(self, folder: Path) -> Path | None:
-        told = partial(print, f"another run is fetching {folder}: waiting", flush=True)
-        hold = self._locks[folder] = FolderLock(folder, told)
-        if found := hold.acquire(partial(cache_store.verify_after_boot, pool=self._pool)):
-            hold.share()
-        return found
+        on_wait = partial(print, f"another run is fetching {folder}: waiting", flush=True)
+        lock = self._locks[folder] = FolderLock(folder, on_wait)
+        if files := lock.acquire(partial(cache_store.verify_after_boot, pool=self._pool)):
+            lock.share()
+        return files
 
     def _prepare_download(self, folder: Path) -> PartialDownload:
-        look = self._surveys[folder]
-        assert look.origin is not None
-        if not look.listing.exists():  # it lay here when it was looked at
-            _, digest = write_listing(look.origin, look.listing)
-            if digest != look.digest:
+        survey = self._surveys[folder]
+        assert survey.origin is not None
+        if not survey.listing.exists():  # the data was cached during the survey
+            _, digest = write_listing(survey.origin, survey.listing)
+            if digest != survey.digest:
                 raise FetchError(
-                    look.origin.find_pin_mismatch(digest) or f"{look.request.uri} has changed since", "data"
+                    survey.origin.find_pin_mismatch(digest) or f"{survey.request.uri} changed after the survey", "data"
                 )
-        part = PartialDownload(look.request.uri, look.request.pin, look.origin, folder, look.listing)
-        if part.damaged:
-            print(f"{folder} had been changed or damaged: what is not whole is fetched again", flush=True)
-        if arrived := part.catalog.count_arrived_bytes():
-            print(f"checking {format_size(arrived)} of {part.name} that an earlier try left", flush=True)
-        part.verify_arrived(self._pool)
-        return part
+        download = PartialDownload(survey.request.uri, survey.request.pin, survey.origin, folder, survey.listing)
+        if download.damaged:
+            print(f"{folder} was changed or damaged: fetching its damaged files again", flush=True)
+        if arrived := download.catalog.count_arrived_bytes():
+            print(f"checking {format_size(arrived)} of {download.name} from an earlier try", flush=True)
+        download.verify_arrived(self._pool)
+        return download
 
     def _fetch_downloads(self, downloads: Sequence[PartialDownload]) -> None:
-        totals = [part.catalog.measure() for part in downloads]
-        done, total = sum(part.catalog.count_arrived_bytes() for part in downloads), sum(found.size for found in totals)
-        files = sum(found.files for found in totals)
+        sizes = [download.catalog.measure() for download in downloads]
+        done = sum(download.catalog.count_arrived_bytes() for download in downloads)
+        total, files = sum(size.size for size in sizes), sum(size.files for size in sizes)
         print(f"fetching {files:,} files of {len(downloads)} sources: {format_size(total - done)}", flush=True)
         meter = ProgressMeter(done, total, self._on_progress)
         asyncio.run(

@@ -1,4 +1,4 @@
-"""Requests for files: how many at a time, given up when they stall, retried by one rule."""
+"""Requests for files: their number at a time, stalls, retries and progress."""
 
 import asyncio
 import importlib
@@ -27,7 +27,7 @@ EVENT_SECONDS, LINE_SECONDS, RATE_SECONDS = 0.5, 5.0, 5.0
 
 
 class ProgressMeter:
-    """done, total: bytes. tell: gets done, total and the bytes a second of late."""
+    """Bytes fetched so far; `on_progress` gets done, total and the recent rate in bytes a second."""
 
     def __init__(self, done: int, total: int, on_progress: Callable[[int, int, float], None]) -> None:
         self._done, self._total = done, total
@@ -37,32 +37,32 @@ class ProgressMeter:
         self._recent = deque([(self._started, done)])
 
     def add_bytes(self, count: int) -> None:
-        """Bytes came; fewer than none when some have to come again."""
+        """Count bytes that arrived; a negative count when some have to be fetched again."""
         self._done += count
         if count > 0:
             self._last_arrival = time.monotonic()
 
     @property
     def idle_seconds(self) -> float:
-        """For how many seconds nothing has come."""
+        """Seconds since the last byte arrived."""
         return time.monotonic() - self._last_arrival
 
     async def run(self) -> None:
-        """Tell for ever."""
-        said = self._started
+        """Report until cancelled."""
+        last_line = self._started
         while True:
             await asyncio.sleep(EVENT_SECONDS)
             now, rate = time.monotonic(), self._compute_rate()
             self._on_progress(self._done, self._total, rate)
-            if now - said >= LINE_SECONDS:
-                said = now
+            if now - last_line >= LINE_SECONDS:
+                last_line = now
                 print(self._format_line(rate), flush=True)
 
     def finish(self, files: int) -> None:
-        """Tell that everything is there."""
+        """Report that everything has arrived."""
         self._on_progress(self._total, self._total, self._compute_rate())
-        seconds, came = time.monotonic() - self._started, max(0, self._done - self._initial_bytes)
-        print(f"fetched {format_size(came)} in {seconds:.1f} s: {files:,} files, each one verified", flush=True)
+        seconds, fetched = time.monotonic() - self._started, max(0, self._done - self._initial_bytes)
+        print(f"fetched {format_size(fetched)} in {seconds:.1f} s: {files:,} files, each one verified", flush=True)
 
     def _compute_rate(self) -> float:
         now = time.monotonic()
@@ -73,10 +73,10 @@ class ProgressMeter:
         return max(0.0, (self._done - done) / (now - since)) if now > since else 0.0
 
     def _format_line(self, rate: float) -> str:
-        far = f"fetching: {format_size(self._done)} of {format_size(self._total)}, {format_size(rate)}/s"
+        progress = f"fetching: {format_size(self._done)} of {format_size(self._total)}, {format_size(rate)}/s"
         if not rate:
-            return f"{far}, nothing came for {self.idle_seconds:.0f} s"
-        return f"{far}, {_format_duration((self._total - self._done) / rate)} left"
+            return f"{progress}, no data for {self.idle_seconds:.0f} s"
+        return f"{progress}, {_format_duration((self._total - self._done) / rate)} left"
 
 
 def _format_duration(seconds: float) -> str:
@@ -88,7 +88,7 @@ Received = TypeVar("Received")
 
 
 class StallDetector:
-    """seconds: how long one wait may take."""
+    """Cancels waits that take longer than `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -96,14 +96,14 @@ class StallDetector:
         self._stalled: set[asyncio.Future[Any]] = set()
 
     async def wait_for(self, answer: Awaitable[Received]) -> Received:
-        """What `answer` brings. Raises Stalled when it takes too long."""
+        """Return the result of `answer`. Raise RequestStalled if it takes too long."""
         waited = asyncio.ensure_future(answer)
         self._waiting[waited] = time.monotonic()
         try:
             return await waited
         except asyncio.CancelledError:
             if waited in self._stalled:
-                raise RequestStalled(f"nothing came for {self._seconds:g} s") from None
+                raise RequestStalled(f"no data for {self._seconds:g} s") from None
             waited.cancel()
             raise
         finally:
@@ -111,12 +111,12 @@ class StallDetector:
             self._stalled.discard(waited)
 
     async def run(self) -> None:
-        """Look for ever."""
+        """Watch until cancelled."""
         pause = min(1.0, self._seconds / 4)
         while True:
             before = time.monotonic()
             await asyncio.sleep(pause)
-            late = time.monotonic() - before - pause  # this process was busy itself: that is no stall
+            late = time.monotonic() - before - pause  # this process itself was busy: not a stall
             for waited, since in list(self._waiting.items()):
                 if late > pause:
                     self._waiting[waited] = time.monotonic()
@@ -130,7 +130,7 @@ CUT_SECONDS = 1.0
 
 
 class RequestLimiter:
-    """For requests and the bytes that they bring. Those that wait enter in the order they came."""
+    """Limits concurrent requests and the bytes they hold in memory; first come, first served."""
 
     def __init__(self, size: int, requests: int = MAX_REQUESTS) -> None:
         self._max_requests = requests
@@ -141,7 +141,7 @@ class RequestLimiter:
         self._last_cut = 0.0
 
     async def acquire(self, size: int) -> None:
-        """Wait for room for one request that brings at most `size` bytes."""
+        """Wait until one more request with at most `size` bytes may start."""
         if not self._waiting and self._has_room(size):
             self._occupy(size)
             return
@@ -150,14 +150,14 @@ class RequestLimiter:
         await turn
 
     def release(self, size: int) -> None:
-        """Such a request is over, and its bytes are written."""
+        """Free the room of a finished request whose bytes are written."""
         self._limit = min(float(self._max_requests), self._limit + 1 / self._limit)
         self._under_way -= 1
         self._bytes_in_use -= size
         self._admit_waiting()
 
     def slow_down(self) -> None:
-        """A service, or the way to it, has too much to do."""
+        """Halve the number of requests, at most once per CUT_SECONDS: the service or the network is overloaded."""
         if time.monotonic() - self._last_cut > CUT_SECONDS:
             self._last_cut = time.monotonic()
             self._limit = max(1.0, self._limit / 2)
@@ -180,12 +180,12 @@ class RequestLimiter:
 
 
 MIN_CHUNK_SIZE = 1 << 16
-"""What is waited for at a time, at least: as long as so much comes, a request does not stall."""
+"""Bytes to wait for at a time, at least: a request that delivers so much does not stall."""
 CHUNK_SIZE = 1 << 20
 
 
 class RemoteReader:
-    """Of the stores of `origins`. Raises Refused where there is none."""
+    """Reads files from the stores of several origins. Raises FetchError if a store cannot be opened."""
 
     def __init__(self, origins: Iterable[DataOrigin], stall_detector: StallDetector) -> None:
         self._get: Any = importlib.import_module("obstore").get_async
@@ -193,28 +193,28 @@ class RemoteReader:
         self._stall_detector = stall_detector
 
     async def read_file(self, origin: DataOrigin, entry: SourceFile) -> Any:
-        """All bytes of a file."""
+        """Return all bytes of a file."""
         return await self._stall_detector.wait_for((await self._send_request(origin, entry, {})).bytes_async())
 
     async def read_range(
         self, origin: DataOrigin, entry: SourceFile, start: int, stop: int
     ) -> AsyncIterator[list[bytes]]:
-        """The bytes from `start` to `stop`, some `CHUNK` at a time; what came before a failure, too."""
+        """Yield the bytes from `start` to `stop`, about CHUNK_SIZE at a time; also those before a failure."""
         stream = (await self._send_request(origin, entry, {"range": (start, stop)})).stream(
             min_chunk_size=MIN_CHUNK_SIZE
         )
-        pieces: list[bytes] = []
-        held = 0
+        chunks: list[bytes] = []
+        chunk_bytes = 0
         failure: Exception | None = None
         while not failure:
             try:
-                pieces.append(await self._stall_detector.wait_for(stream.__anext__()))
-                held += len(pieces[-1])
+                chunks.append(await self._stall_detector.wait_for(stream.__anext__()))
+                chunk_bytes += len(chunks[-1])
             except Exception as error:
                 failure = error
-            if pieces and (failure or held >= CHUNK_SIZE):
-                yield pieces
-                pieces, held = [], 0
+            if chunks and (failure or chunk_bytes >= CHUNK_SIZE):
+                yield chunks
+                chunks, chunk_bytes = [], 0
         if not isinstance(failure, StopAsyncIteration):
             raise failure
 
@@ -233,65 +233,67 @@ def _open_store(origin: DataOrigin) -> Any:
 
 
 MAX_MISMATCHES = 4
-"""How often a file may arrive as another one than was listed."""
+"""Tries of a file whose content differs from its listing."""
 
 Result = TypeVar("Result")
 
 
 class RetryPolicy:
-    """Of all requests of one transfer."""
+    """When to repeat a request: one rule for all requests of a transfer."""
 
     def __init__(self, timeouts: TransferTimeouts, limiter: RequestLimiter, meter: ProgressMeter) -> None:
         self._timeouts = timeouts
         self._limiter = limiter
         self._meter = meter
 
-    async def retry(self, download: PartialDownload, entry: SourceFile, act: Callable[[], Awaitable[Result]]) -> Result:
-        """What `act` brings, at last. Raises Refused, and the operating system's OSError."""
-        failed = different = unknown = 0
+    async def retry(
+        self, download: PartialDownload, entry: SourceFile, action: Callable[[], Awaitable[Result]]
+    ) -> Result:
+        """Return the result of the first `action` that succeeds. Raise FetchError, and the system's OSError."""
+        failures = mismatches = unauthenticated = 0
         while True:
             try:
-                return await act()
+                return await action()
             except Exception as error:
-                different += isinstance(error, ContentMismatch)
-                unknown += is_unauthenticated(error)
-                self._raise_unless_retryable(error, download, entry, different)
-                if not is_unauthenticated(error) or unknown > 1:
+                mismatches += isinstance(error, ContentMismatch)
+                unauthenticated += is_unauthenticated(error)
+                self._raise_unless_retryable(error, download, entry, mismatches)
+                if not is_unauthenticated(error) or unauthenticated > 1:
                     _raise_if_permanent(error, download)
-            await asyncio.sleep(self._compute_pause(failed))
-            failed += 1
+            await asyncio.sleep(self._compute_pause(failures))
+            failures += 1
 
     def _raise_unless_retryable(
         self, error: Exception, download: PartialDownload, entry: SourceFile, mismatches: int
     ) -> None:
-        """Raises what is to be told when there is no point in another try."""
+
         if errors.is_out_of_memory(error) or (isinstance(error, OSError) and error.errno):
             raise error
-        if became := describe_file_change(error):
+        if change := describe_file_change(error):
             raise FetchError(
-                f"{entry.name} of {download.name} was {became} while it was fetched: start the run again", "data"
+                f"{entry.name} of {download.name} was {change} while it was fetched: start the run again", "data"
             )
         if not is_transient(error):
             raise download.origin.explain_error(error) from error
         if mismatches >= MAX_MISMATCHES:
-            why = f"{entry.name} of {download.name} does not arrive as it is known there, tried {MAX_MISMATCHES} times ({error})"
-            raise FetchError(f"{why}: it may have to be uploaded again", "data")
+            why = f"{entry.name} of {download.name} differs from its listing after {MAX_MISMATCHES} tries ({error})"
+            raise FetchError(f"{why}: upload it again", "data")
         if self._meter.idle_seconds > self._timeouts.giving_up:
-            refused = download.origin.explain_error(error)
-            whose: Fault = "configuration" if refused.fault == "configuration" else "network"
-            raise FetchError(f"nothing has come for {self._meter.idle_seconds:.0f} s: {refused}", whose) from error
+            cause = download.origin.explain_error(error)
+            fault: Fault = "configuration" if cause.fault == "configuration" else "network"
+            raise FetchError(f"no data for {self._meter.idle_seconds:.0f} s: {cause}", fault) from error
         if not isinstance(error, ContentMismatch):
             self._limiter.slow_down()
 
-    def _compute_pause(self, failed: int) -> float:
-        longest = min(self._timeouts.longest, self._timeouts.first * 2.0 ** min(failed, 16))
+    def _compute_pause(self, failures: int) -> float:
+        longest = min(self._timeouts.longest, self._timeouts.first * 2.0 ** min(failures, 16))
         return longest * random.uniform(0.5, 1.0)
 
 
 def _raise_if_permanent(error: Exception, download: PartialDownload) -> None:
-    """Raises what waiting does not change: an ended SAS, a revoked token."""
+    """Raise errors that waiting does not mend: an expired SAS, a revoked token."""
     if isinstance(error, ContentMismatch):
         return
-    refused = download.origin.explain_error(error)
-    if refused.fault == "configuration":
-        raise refused from error
+    cause = download.origin.explain_error(error)
+    if cause.fault == "configuration":
+        raise cause from error

@@ -1,4 +1,4 @@
-"""A look at every source at once: its listing, what lies in the cache, and whether it can be read."""
+"""The survey of all sources at once: listing, cached data, and whether they can be read."""
 
 import asyncio
 import importlib
@@ -22,13 +22,13 @@ from robotrain_sources.transfer.requests import RemoteReader, StallDetector
 
 
 def open_origin(request: SourceRequest) -> DataOrigin:
-    """The source. Raises Refused."""
+    """Open the source of a request. Raise FetchError."""
     try:
-        kind = cast(OriginModule, importlib.import_module(request.origin))
+        module = cast(OriginModule, importlib.import_module(request.origin))
     except ImportError as error:
         raise FetchError(f"{request.origin} cannot be imported: {error}", "code") from error
-    way = {"way": request.way} if request.way else {}
-    return kind.open(request.uri, request.pin, request.role, request.credential, **way)
+    options = {"way": request.way} if request.way else {}
+    return module.open(request.uri, request.pin, request.role, request.credential, **options)
 
 
 EMPTY = DataSize(0, 0, 0)
@@ -36,44 +36,45 @@ EMPTY = DataSize(0, 0, 0)
 
 @dataclass(slots=True, kw_only=True)
 class SourceSurvey:
-    """At one source. listing: the catalog's file. described: a folder. folder: where the data lies, or will.
-
-    here: its files, when they are there already.
-    """
+    """What the survey found about one source."""
 
     request: SourceRequest
     listing: Path
+    """The file of the catalog."""
     described: Path
+    """The folder for the files that describe the data."""
     problems: list[str] = field(default_factory=list)
     fault: Fault = ""
     size: DataSize = EMPTY
     missing: int = 0
     digest: str = ""
     folder: Path | None = None
+    """The cache folder of the data, whether it exists or not."""
     cached_files: Path | None = None
+    """The complete files in the cache."""
     origin: DataOrigin | None = None
 
     def add_error(self, error: FetchError) -> None:
-        """It cannot be fetched."""
+        """Record why the source cannot be fetched."""
         self.problems.append(str(error))
         self.fault = error.fault
 
     def to_answer(self) -> dict[str, Any]:
-        """What the other side is told, in `Found`'s words."""
+        """Return the answer for the other side."""
         described = str(self.described) if self.described.exists() else None
         size = {"files": self.size.files, "size": self.size.size, "missing": self.missing}
         return {"wrong": self.problems, "fault": self.fault, **size, "digest": self.digest, "described": described}
 
 
 def survey_origin(survey: SourceSurvey, origin: DataOrigin, cache: Path) -> None:
-    """Fill in what the source is; nobody is asked for what is pinned and lies here. Raises Refused, OSError."""
+    """Fill in what the source holds, without network if its pinned data is cached. Raise FetchError, OSError."""
     survey.origin = origin
-    here = cache_store.find_pinned_folder(
+    cached = cache_store.find_pinned_folder(
         cache_store.get_cache_folder(cache, origin.place, ""), survey.request.uri, survey.request.pin
     )
-    if here and cache_store.are_files_intact(here, survey.request.described):
-        survey.folder, survey.digest, survey.size = here, here.name, cache_store.read_size(here)
-        survey.cached_files = here / cache_store.FILES
+    if cached and cache_store.are_files_intact(cached, survey.request.described):
+        survey.folder, survey.digest, survey.size = cached, cached.name, cache_store.read_size(cached)
+        survey.cached_files = cached / cache_store.FILES
         return
     survey.size, survey.digest = write_listing(origin, survey.listing)
     if why := origin.find_pin_mismatch(survey.digest):
@@ -88,20 +89,20 @@ def survey_origin(survey: SourceSurvey, origin: DataOrigin, cache: Path) -> None
 
 
 def write_listing(origin: DataOrigin, path: Path) -> tuple[DataSize, str]:
-    """List a source into a catalog on the disk of the cache; how much it is, its digest. Raises Refused, OSError."""
+    """List a source into a catalog on the disk of the cache; return size and digest. Raise FetchError, OSError."""
     catalog = Catalog(path)
     try:
         catalog.add_files(_list_files(origin), transfer_catalog.is_folding_disk(path.parent))
-        total = catalog.measure()
-        if not total.files:
+        size = catalog.measure()
+        if not size.files:
             raise origin.explain_empty()
-        return total, catalog.compute_digest()
+        return size, catalog.compute_digest()
     finally:
         catalog.close()
 
 
 def _list_files(origin: DataOrigin) -> Iterator[SourceFile]:
-    """The listing; what a library raises becomes a sentence. Raises Refused."""
+    """Yield the listing. Raise FetchError."""
     try:
         yield from origin.list_files()
     except FetchError:
@@ -111,13 +112,13 @@ def _list_files(origin: DataOrigin) -> Iterator[SourceFile]:
 
 
 def _count_arrived_bytes(folder: Path) -> int:
-    """The bytes of it that an earlier try left, or that are whole of it where some are damaged."""
+    """Return the bytes that an interrupted download left, or that are intact in a damaged folder."""
     path = cache_store.get_partial_folder(folder) / cache_store.CATALOG
     if not path.parent.exists():
         return sum(
-            kept.size
-            for kept in cache_store.read_damaged_manifest(folder)
-            if cache_store.has_expected_length(folder / cache_store.FILES, kept)
+            file.size
+            for file in cache_store.read_damaged_manifest(folder)
+            if cache_store.has_expected_length(folder / cache_store.FILES, file)
         )
     if not path.exists():
         return 0
@@ -139,7 +140,7 @@ T = TypeVar("T")
 
 
 class Survey:
-    """Of the sources of a request."""
+    """The survey of the sources of a request."""
 
     def __init__(self, request: TransferRequest) -> None:
         self._request = request
@@ -148,16 +149,16 @@ class Survey:
         self._stall_detector = StallDetector(request.patience.asking)
 
     async def run(self) -> Sequence[SourceSurvey]:
-        """What every source is, in their order; raises nothing."""
+        """Survey every source; problems are recorded, not raised."""
         scratch = Path(self._request.scratch)
-        looks = [
-            SourceSurvey(request=asked, listing=scratch / f"{number}.sqlite", described=scratch / f"{number}")
-            for number, asked in enumerate(self._request.sources)
+        surveys = [
+            SourceSurvey(request=source, listing=scratch / f"{number}.sqlite", described=scratch / f"{number}")
+            for number, source in enumerate(self._request.sources)
         ]
-        watching = asyncio.ensure_future(self._stall_detector.run())
-        await asyncio.gather(*map(self._survey_source, looks))
-        watching.cancel()
-        return looks
+        stall_watch = asyncio.ensure_future(self._stall_detector.run())
+        await asyncio.gather(*map(self._survey_source, surveys))
+        stall_watch.cancel()
+        return surveys
 
     async def _survey_source(self, survey: SourceSurvey) -> None:
         try:
@@ -171,7 +172,7 @@ class Survey:
             survey.add_error(errors.make_fetch_error(error, self._cache))
 
     async def _read_described(self, survey: SourceSurvey, origin: DataOrigin) -> None:
-        """What describes the source, else a byte of it: whoever may list may not always read."""
+        """Read the describing files, else one byte: who may list may not always read."""
         catalog = Catalog(survey.listing)
         try:
             entries = [entry for path in survey.request.described if (entry := catalog.find_file(path))]
@@ -185,7 +186,7 @@ class Survey:
             catalog.close()
 
     async def _retry_once(self, origin: DataOrigin, request: Callable[[RemoteReader], Awaitable[T]]) -> T:
-        """What is asked, at the second try if need be. Raises Refused."""
+        """Return the answer of the first or second try. Raise FetchError."""
         for tries in range(MAX_TRIES):
             try:
                 return await request(RemoteReader((origin,), self._stall_detector))
