@@ -5,7 +5,6 @@ import re
 from typing import Any
 
 import robotrain
-from robotrain.plugins import hookspecs
 
 project = "robotrain"
 author = "the people who build robotrain"
@@ -29,6 +28,7 @@ OUTSIDE = re.compile(r"\[([^\]]+)\]\((\.\./[^)#]+)[^)]*\)")
 
 
 MODULES = "<!-- the public modules -->"
+PUBLIC_MODULES = ("robotrain", "robotrain.plugin", "robotrain.testing", "robotrain_runtime.plugin")
 
 
 def setup(app: Any) -> None:
@@ -38,12 +38,13 @@ def setup(app: Any) -> None:
 
 
 def with_the_modules(app: Any, document: str, source: list[str]) -> None:
-    """The reference shows what `robotrain.stable` promises: there is no second list."""
+    """Put the public names into the reference: there is no second list."""
     if MODULES in source[0]:
-        source[0] = source[0].replace(MODULES, "\n".join(_module(*one) for one in hookspecs.PUBLIC_NAMES.items()))
+        source[0] = source[0].replace(MODULES, "\n".join(map(_module, PUBLIC_MODULES)))
 
 
-def _module(name: str, members: tuple[str, ...]) -> str:
+def _module(name: str) -> str:
+    members = [member for member in importlib.import_module(name).__all__ if not member.startswith("_")]
     listed = "\n".join(f".. {_directive(name, member)}" for member in members)
     opened = f".. automodule:: {name}\n   :no-members:\n\n.. currentmodule:: {name}\n"
     return f"## {name}\n\n```{{eval-rst}}\n{opened}\n{listed}\n```\n"

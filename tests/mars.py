@@ -5,13 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from robotrain.model.capabilities import YES, Capabilities, no, not_yet
-from robotrain.model.plan import Plan, make_job_document
-from robotrain.model.platform import Platform
-from robotrain.model.run import Status
-from robotrain.plugins.hookspecs import hook
-from robotrain_runtime.contract.document import Placement, format_document
-from robotrain_runtime.contract.parameter import Param
+from robotrain.plugin import (
+    YES,
+    Capabilities,
+    Param,
+    Placement,
+    Plan,
+    Platform,
+    Status,
+    hook,
+    make_job_document,
+    no,
+    not_yet,
+)
 
 KINDS = ("huggingface", "blob_url", "data_asset", "local_path")
 
@@ -46,7 +52,7 @@ class Mars(Platform):
     def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
         placement = Placement(work="/mars/work", cache="/mars/cache")
         body = make_job_document(job, run=run, platform=self.name, container_plugins=halves, placement=placement)
-        files = {"job.json": format_document(body).encode(), "crater.txt": settings.crater.encode()}
+        files = {"job.json": body.to_json().encode(), "crater.txt": settings.crater.encode()}
         return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
 
     def preflight(self, plan: Plan) -> Iterator[Any]:

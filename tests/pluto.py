@@ -14,11 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
-from robotrain.model.capabilities import ANY, YES, Capabilities
-from robotrain.model.platform import Platform
-from robotrain.model.run import Output, RunGone, Status
-from robotrain.plugins.hookspecs import hook
+from robotrain.plugin import (
+    ANY,
+    YES,
+    Capabilities,
+    Output,
+    Platform,
+    Problem,
+    Rejected,
+    RunGone,
+    Stage,
+    Status,
+    Suggestion,
+    hook,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

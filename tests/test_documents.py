@@ -117,7 +117,7 @@ def test_the_place_to_publish_to_of_the_plugin_guide_is_written_to(robotrain, of
         importlib.import_module("robotrain_lab.target"),
         ContainerContext(cache=tmp_path, python=Path(sys.executable)),
     )
-    assert target.look("lab://act", place).wrong == (f"{disk} is not there\nmount {disk}",)
+    assert target.look("lab://act", place).problems == (f"{disk} is not there\nmount {disk}",)
     disk.mkdir()
     writer = target.open("lab://act/", place)
     made = {step: sealed(tmp_path / f"{step:06}", step, "run-1") for step in (100, 200)}

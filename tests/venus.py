@@ -11,15 +11,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered
-from robotrain.model.capabilities import ANY, YES, Capabilities
-from robotrain.model.plan import Plan, make_job_document
-from robotrain.model.platform import Platform
-from robotrain.model.run import Output, RunGone, Status
-from robotrain.plugins.hookspecs import hook
-from robotrain_runtime.contract.document import Placement, format_document
-from robotrain_runtime.contract.event import Registered
-from robotrain_runtime.contract.parameter import Param
+from robotrain.plugin import (
+    ANY,
+    YES,
+    Capabilities,
+    NotSubmitted,
+    Output,
+    Param,
+    Placement,
+    Plan,
+    Platform,
+    Problem,
+    Registered,
+    Rejected,
+    RunGone,
+    Stage,
+    Status,
+    Suggestion,
+    Unanswered,
+    hook,
+    make_job_document,
+)
 
 KINDS = ("huggingface", "blob_url", "data_asset", "local_path", "registered_model")
 ROLES = ("dataset", "policy", "init_policy", "resume")
@@ -55,7 +67,7 @@ class Venus(Platform):
     def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
         placement = Placement(work=f"/venus/{settings.altitude}", cache="/venus/cache")
         body = make_job_document(job, run=run, platform=self.name, container_plugins=halves, placement=placement)
-        files = {"job.json": format_document(body).encode(), "payload.zip": payload.archive}
+        files = {"job.json": body.to_json().encode(), "payload.zip": payload.archive}
         return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
 
     def preflight(self, plan: Plan) -> Iterator[Problem]:

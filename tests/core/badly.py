@@ -21,13 +21,12 @@ def mars(method: str = "", body: str = "", state: str = "succeeded") -> str:
 
 def hook(name: str, body: str, arguments: str = "") -> str:
     """A module with one hook."""
-    head = "import sys, time\nfrom robotrain.plugins.hookspecs import hook\n\n"
+    head = "import sys, time\nfrom robotrain.plugin import hook\n\n"
     return f"{head}@hook\ndef {name}({arguments}):\n{indented(body, 4)}"
 
 
 KIND = """
-from robotrain.plugins.hookspecs import hook
-from robotrain.model.source import RoleFlag, SourceKind
+from robotrain.plugin import RoleFlag, SourceKind, hook
 
 @hook
 def robotrain_source_kinds():

@@ -7,7 +7,7 @@ import hypothesis
 import yaml
 from kit_planet_plugin import Planet
 from robotrain import errors as told
-from robotrain.plugins.hookspecs import hook
+from robotrain.plugin import hook
 
 USED = (asyncio, sqlite3, hypothesis, yaml, told.MAX_SENTENCE)
 

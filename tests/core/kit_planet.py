@@ -11,14 +11,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from robotrain.errors import Problem, Rejected, Stage
-from robotrain.model.capabilities import ANY, YES, Capabilities, no
-from robotrain.model.plan import Plan, make_job_document
-from robotrain.model.platform import Platform
-from robotrain.model.run import Output, RunGone, Status
-from robotrain.plugins.hookspecs import hook
-from robotrain_runtime.contract.document import Placement, format_document
-from robotrain_runtime.contract.parameter import Param
+from robotrain.plugin import (
+    ANY,
+    YES,
+    Capabilities,
+    Output,
+    Param,
+    Placement,
+    Plan,
+    Platform,
+    Problem,
+    Rejected,
+    RunGone,
+    Stage,
+    Status,
+    hook,
+    make_job_document,
+    no,
+)
 
 ROLES = ("dataset", "policy", "init_policy", "checkpoint", "resume")
 STATES = {"waits": "pending", "works": "running", "done": "succeeded", "broken": "failed", "stopped": "cancelled"}
@@ -58,7 +68,7 @@ class Planet(Platform):
         order = json.dumps({"crater": settings.crater, "rovers": settings.rovers, **self.more(settings)})
         files = {
             "order.json": order.encode(),
-            "job.json": format_document(body).encode(),
+            "job.json": body.to_json().encode(),
             "payload.zip": payload.archive,
         }
         return Plan(platform=self.name, run=run, job=job, spec="order.json", files=files, shown=("order.json",))

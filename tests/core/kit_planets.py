@@ -75,7 +75,9 @@ WRONG = {
     "idles": {"test_checkpoint_is_downloaded": "weights"},
     "sulks": {"test_cancel_is_idempotent": "FileExistsError"},
     "halves": {"test_every_source_reaches_the_document": "nor does the platform mount it"},
-    "untracked": {"test_every_source_reaches_the_document": "is looked up where the run is tracked, and that is nowhere"},
+    "untracked": {
+        "test_every_source_reaches_the_document": "is looked up where the run is tracked, and that is nowhere"
+    },
     "lightens": {"test_payload_is_unpacked_unchanged": "not there, or changed"},
     "formats": {
         "test_hostile_setting_changes_nothing_else[template]": "plugin-failed",
@@ -95,7 +97,11 @@ WRONG = {
 RIGHT = {
     "narrow": (
         *(f"test_hostile_text_is_unchanged_or_rejected[{theme}]" for theme in HOSTILE_TEXTS),
-        *("test_every_source_reaches_the_document", "test_kind_combinations_match_declaration", "test_limits_are_enforced"),
+        *(
+            "test_every_source_reaches_the_document",
+            "test_kind_combinations_match_declaration",
+            "test_limits_are_enforced",
+        ),
         "test_rendering_has_no_side_effects[render]",
     ),
 }

@@ -13,12 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from kit_planet_plugin import STATES, Planet, Settings, engine
-from robotrain.errors import Problem, Rejected, Stage
-from robotrain.model.capabilities import ANY, YES, Capabilities, no
-from robotrain.model.plan import Plan
-from robotrain.model.run import Output, Status
-from robotrain.plugins.hookspecs import hook
-from robotrain_runtime.contract.parameter import Param
+from robotrain.plugin import ANY, YES, Capabilities, Output, Param, Plan, Problem, Rejected, Stage, Status, hook, no
 
 
 class Writes(Planet):

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from robotrain.model.platform import PlatformDefault
-from robotrain.plugins.hookspecs import hook
-from robotrain_runtime.contract.parameter import Param
+from robotrain.plugin import Param, PlatformDefault, hook
 from venus_plugin import Settings as Altitude
 from venus_plugin import Venus
 

@@ -70,4 +70,4 @@ def test_a_pinning_that_is_none_is_told_when_the_kind_is_brought(robotrain, inst
     pet = kind().replace("recognizes=", "pinning='v7', recognizes=")
     install("acme-pet", {"source.pet": "acme_pet"}, acme_pet=pet)
     (row,) = [row for row in robotrain("plugins", "--json").json["plugins"] if row["claim"] == "source.pet"]
-    assert "its `pinning` is a str, and a robotrain.model.source.Pinning is due" in row["failure"]
+    assert "its `pinning` is a str, and a robotrain.plugin.Pinning is due" in row["failure"]

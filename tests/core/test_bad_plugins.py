@@ -64,10 +64,10 @@ def test_a_method_that_goes_wrong(robotrain, bad, command, method, bug, said):
 
 
 ANSWERS = [
-    ("render", "check", "return 'batches are too big'", "a str, and an iterable of robotrain.errors.Problem is due"),
-    ("render", "check", "return ['too big']", "a str, and a robotrain.errors.Problem is due"),
-    ("render", "check", "return None", "None, and an iterable of robotrain.errors.Problem is due"),
-    ("render", "render", "return None", "None, and a robotrain.model.plan.Plan is due"),
+    ("render", "check", "return 'batches are too big'", "a str, and an iterable of robotrain.plugin.Problem is due"),
+    ("render", "check", "return ['too big']", "a str, and a robotrain.plugin.Problem is due"),
+    ("render", "check", "return None", "None, and an iterable of robotrain.plugin.Problem is due"),
+    ("render", "render", "return None", "None, and a robotrain.plugin.Plan is due"),
     (
         "render",
         "render",
@@ -75,13 +75,13 @@ ANSWERS = [
         "bytes are due",
     ),
     ("render", "render", "return Plan(platform='mars', run=run, job=job, spec='a', files={})", "none of its files"),
-    ("submit", "preflight", "return {}", "a dict, and an iterable of robotrain.errors.Problem is due"),
+    ("submit", "preflight", "return {}", "a dict, and an iterable of robotrain.plugin.Problem is due"),
     ("submit", "submit", "return 'm-1'", "a str, and a mapping of texts, the reference, is due"),
     ("submit", "submit", "return {'id': 7}", "a int, and a mapping of texts, the reference, is due"),
-    ("status", "status", "return {'state': 'running'}", "a dict, and a robotrain.model.run.Status is due"),
+    ("status", "status", "return {'state': 'running'}", "a dict, and a robotrain.plugin.Status is due"),
     ("status", "status", "return Status(state='fine')", "its state is 'fine', and one of pending, running, "),
     ("logs", "logs", "return [b'step 1']", "a bytes, and a text is due"),
-    ("outputs", "outputs", "return ['a']", "a str, and a robotrain.model.run.Output is due"),
+    ("outputs", "outputs", "return ['a']", "a str, and a robotrain.plugin.Output is due"),
 ]
 
 
@@ -269,7 +269,7 @@ def test_a_platform_that_says_yes_to_a_kind_that_nobody_brings(robotrain, bad):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("capabilities = {}", "its `capabilities` is a dict, and a robotrain.model.capabilities.Capabilities is due"),
+        ("capabilities = {}", "its `capabilities` is a dict, and a robotrain.plugin.Capabilities is due"),
         ("settings = Settings()", "its `settings` is to be a frozen dataclass, the class itself"),
         ("option_hints = ['--pool']", "its `option_hints` is a list, and a mapping"),
         ("name = None", "its `name` is None, and a text is due"),
@@ -301,7 +301,7 @@ def test_a_plugin_file_that_is_named_itself_is_answered_with_its_folder(robotrai
     assert f"use   --plugins-from {tmp_path} (" in answer.stderr
 
 
-NO_SUPPORT = "and a robotrain.model.capabilities.Support, such as YES or no(…), is due"
+NO_SUPPORT = "and a robotrain.plugin.Support, such as YES or no(…), is due"
 
 
 @pytest.mark.parametrize(
@@ -334,9 +334,7 @@ DIG = """
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
-from robotrain.plugins.hookspecs import hook
-from robotrain.model.workload import Workload
-from robotrain_runtime.contract.parameter import Param
+from robotrain.plugin import Param, Workload, hook
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:

@@ -4,8 +4,7 @@ import pytest
 
 WORK = """
 from dataclasses import dataclass
-from robotrain.plugins.hookspecs import hook
-from robotrain.model.workload import Workload
+from robotrain.plugin import Workload, hook
 
 
 @dataclass(frozen=True)

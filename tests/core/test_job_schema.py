@@ -189,9 +189,7 @@ def test_what_an_editor_shows(robotrain):
 TWO = """
 from dataclasses import dataclass
 from typing import Annotated
-from robotrain.plugins.hookspecs import hook
-from robotrain.model.workload import Role, Workload
-from robotrain_runtime.contract.parameter import Param
+from robotrain.plugin import Param, Role, Workload, hook
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:

@@ -89,7 +89,7 @@ def test_wait_gives_up_after_a_time_and_the_run_goes_on(submit, venus):
 
 
 TOLD = """
-from robotrain.plugins.hookspecs import hook
+from robotrain.plugin import hook
 
 @hook
 def robotrain_run_changed(run, change, status):

@@ -162,9 +162,7 @@ def test_a_flag_in_the_place_of_the_pair_is_the_one_problem(robotrain):
 AMBIGUOUS = """
 from dataclasses import dataclass
 from typing import Annotated
-from robotrain.plugins.hookspecs import hook
-from robotrain.model.workload import Workload
-from robotrain_runtime.contract.parameter import Param
+from robotrain.plugin import Param, Workload, hook
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:

@@ -49,9 +49,7 @@ def go():
 WORKLOAD = """
 from dataclasses import dataclass
 from typing import Annotated
-from robotrain.plugins.hookspecs import hook
-from robotrain.model.workload import Workload
-from robotrain_runtime.contract.parameter import Param
+from robotrain.plugin import Param, Workload, hook
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
@@ -244,7 +242,7 @@ def test_a_name_of_robotrain_itself_is_not_taken_over(robotrain, folder):
         ("x = 1\n\nx = x / 0\n", "ZeroDivisionError: division by zero", 3),
         ("import rover_sdk\n", "ModuleNotFoundError: No module named 'rover_sdk'", 1),
         (
-            "from robotrain.plugins.hookspecs import hook\n@hook\ndef robotrain_platforms():\n    raise KeyError('a')\n",
+            "from robotrain.plugin import hook\n@hook\ndef robotrain_platforms():\n    raise KeyError('a')\n",
             "KeyErr",
             4,
         ),

@@ -7,8 +7,7 @@ from robotrain.plugins.errors import PluginError
 from robotrain.plugins.manager import Plugins
 
 SITE = """
-from robotrain.plugins.hookspecs import hook
-from robotrain.errors import Problem, Stage
+from robotrain.plugin import Problem, Stage, hook
 
 @hook
 def robotrain_check(job, platform):
@@ -67,7 +66,7 @@ def test_a_claim_that_is_not_kept_is_a_failure(install):
 
 
 def test_a_hook_that_raises_is_a_failure_of_its_plugin(robotrain, install):
-    source = "from robotrain.plugins.hookspecs import hook\n@hook\ndef robotrain_source_kinds():\n    raise OSError('disk gone')\n"
+    source = "from robotrain.plugin import hook\n@hook\ndef robotrain_source_kinds():\n    raise OSError('disk gone')\n"
     install("acme", {"source.sad": "acme_sad"}, acme_sad=source)
     assert robotrain("render", "--platform", "local", "--dataset-path", "x").exit_code == 0
     assert "disk gone" in robotrain("plugins").stdout
@@ -122,8 +121,7 @@ def test_built_ins_use_the_same_doors():
 
 
 BOTH = """
-from robotrain.plugins.hookspecs import hook
-from robotrain.model.workload import Workload
+from robotrain.plugin import Workload, hook
 from dataclasses import dataclass
 
 @dataclass(frozen=True)
@@ -162,7 +160,7 @@ def test_a_site_plugin_that_does_not_load_is_named_before_anybody_relies_on_its_
 
 
 def test_a_rule_that_answers_something_else_is_named(robotrain, install):
-    source = "from robotrain.plugins.hookspecs import hook\n@hook\ndef robotrain_check(job):\n    return ['text']\n"
+    source = "from robotrain.plugin import hook\n@hook\ndef robotrain_check(job):\n    return ['text']\n"
     install("acme-site", {"acme": "acme_text"}, acme_text=source)
     answer = robotrain("render", "--platform", "local", "--dataset-path", "x")
     assert answer.exit_code == 0
@@ -176,7 +174,7 @@ def test_platforms_names_those_that_failed(robotrain, install):
 
 
 FAILING = """
-from robotrain.plugins.hookspecs import hook
+from robotrain.plugin import hook
 
 @hook
 def robotrain_check(job):

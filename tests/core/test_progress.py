@@ -189,7 +189,7 @@ SCORES = {"rollout/success_rate": 0.85, "rollout/success_rate_low": 0.64, "rollo
 
 def test_what_was_found_reads_like_a_sentence():
     found = Evaluated(episodes=20, scores=SCORES | {"rollout/avg_max_reward": 0.93}, results="/x/eval_results")
-    said = "20 episodes evaluated: success 17 of 20, 85% (64-95%)  greatest reward, mean 0.93"
+    said = "20 episodes evaluated: success 17 of 20, 85% (64-95%)  mean greatest reward 0.93"
     assert describe(found) == said
     assert describe(dataclasses.replace(found, passed=False)) == f"{said}; below the required score"
     assert describe(Delivered(to="runs:/r", seconds=3.0)) == "copied to runs:/r in 3 s"

@@ -328,9 +328,7 @@ def test_parameters_of_another_workload_are_for_that_one(robotrain, install):
 SWEEP = """
 from dataclasses import dataclass
 from typing import Annotated
-from robotrain.plugins.hookspecs import hook
-from robotrain.model.workload import Workload
-from robotrain_runtime.contract.parameter import Param
+from robotrain.plugin import Param, Workload, hook
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:

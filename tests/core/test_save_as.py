@@ -172,8 +172,7 @@ def test_a_kind_that_answers_with_one_that_is_not_there(robotrain, install):
 PET = """
 from dataclasses import dataclass
 from pathlib import Path
-from robotrain.plugins.hookspecs import hook
-from robotrain.model.source import RoleFlag, SourceKind
+from robotrain.plugin import RoleFlag, SourceKind, hook
 from robotrain_sources.local_path import kind as local_path
 
 @dataclass(frozen=True)

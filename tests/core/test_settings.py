@@ -156,9 +156,7 @@ def test_control_characters_reach_nobody(robotrain):
 PICKY = """
 from dataclasses import dataclass
 from typing import Annotated
-from robotrain.plugins.hookspecs import hook
-from robotrain.model.workload import Workload
-from robotrain_runtime.contract.parameter import Param
+from robotrain.plugin import Param, Workload, hook
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:

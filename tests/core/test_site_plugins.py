@@ -17,8 +17,7 @@ RENDER = ("render", "--platform", "local", "--dataset-path", "x")
 HEAD = """
 import os, subprocess, sys, threading, time
 from pathlib import Path
-from robotrain.plugins.hookspecs import hook
-from robotrain.errors import Problem, Stage
+from robotrain.plugin import Problem, Stage, hook
 
 def no(code):
     return Problem(code=code, stage=Stage.CHECK, title=f"rule {code} says no")

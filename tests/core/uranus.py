@@ -10,12 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from robotrain.errors import Problem, Rejected, Stage
-from robotrain.model.plan import Plan, make_job_document
-from robotrain.model.platform import PlatformDefault
-from robotrain.plugins.hookspecs import hook
-from robotrain_runtime.contract.document import Placement, format_document
-from robotrain_runtime.contract.parameter import Param
+from robotrain.plugin import Param, Placement, Plan, PlatformDefault, Problem, Rejected, Stage, hook, make_job_document
 from venus_plugin import Settings as Altitude
 from venus_plugin import Venus, engine, said
 
@@ -53,7 +48,7 @@ class Uranus(Venus):
     def render(self, job: Any, settings: Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
         placement = Placement(work=f"/{settings.base}/{settings.moon}/{settings.ground}", cache=f"/{settings.orbit}")
         body = make_job_document(job, run=run, platform=self.name, container_plugins=halves, placement=placement)
-        files = {"job.json": format_document(body).encode(), "payload.zip": payload.archive}
+        files = {"job.json": body.to_json().encode(), "payload.zip": payload.archive}
         return Plan(platform=self.name, run=run, job=job, spec="job.json", files=files, shown=("job.json",))
 
     def preflight(self, plan: Plan) -> Iterator[Problem]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from robotrain.plugins.loader import PluginLoader
 
 FLAG_PATTERN = r"--[A-Za-z0-9][A-Za-z0-9_-]*|-[A-Za-z]"
-EXPECTED_SUPPORT = "a robotrain.model.capabilities.Support, such as YES or no(…),"
+EXPECTED_SUPPORT = "a robotrain.plugin.Support, such as YES or no(…),"
 
 
 def require_declared_type(name: str, value: Any, kind: Any, expected: str) -> None:

@@ -176,7 +176,7 @@ def _print_traceback(cause: BaseException) -> None:
 
 
 AllowedErrors = tuple[type[Exception], ...]
-EXPECTED_PROBLEMS = "an iterable of robotrain.errors.Problem"
+EXPECTED_PROBLEMS = "an iterable of robotrain.plugin.Problem"
 
 
 @contextlib.contextmanager
@@ -208,7 +208,7 @@ def collect_problems(
     try:
         with calls.redirect_output():
             for problem in _require_iterable(rule()):
-                found.append(require_type(problem, Problem, "a robotrain.errors.Problem"))
+                found.append(require_type(problem, Problem, "a robotrain.plugin.Problem"))
     except BaseException as cause:
         if isinstance(cause, (Rejected, KeyboardInterrupt, *allowed)):
             raise

@@ -1,12 +1,9 @@
-"""The plugin interface: the six hooks, the names that plugins may import, and the API version.
-
-Names are only added within a version; `docs/stability.md` says what a new version means for an old plugin.
-"""
+"""The plugin interface: the six hooks, and the API version."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -84,87 +81,6 @@ API_VERSION = 1
 OLDEST_API_VERSION = 1
 """The oldest one that this robotrain still takes."""
 
-PUBLIC_NAMES: Mapping[str, tuple[str, ...]] = {
-    "robotrain": (
-        "Rejected",
-        "Run",
-        "RunCancelled",
-        "RunEnded",
-        "RunFailed",
-        "RunLost",
-        "explain",
-        "render",
-        "runs",
-        "submit",
-    ),
-    "robotrain.capabilities": ("ANY", "FEATURES", "LIMITS", "YES", "Capabilities", "Support", "no", "not_yet"),
-    "robotrain.health": ("Fix", "HealthCheck", "fail", "lacking", "ok", "warn"),
-    "robotrain.hookspecs": ("hook",),
-    "robotrain.job": ("Job",),
-    "robotrain.payload": ("Payload",),
-    "robotrain.plan": ("Plan", "document"),
-    "robotrain.platforms": ("Default", "Further", "Platform"),
-    "robotrain.problem": ("Instead", "NotSent", "Problem", "Rejected", "Stage", "Unanswered"),
-    "robotrain.progress": ("Progress",),
-    "robotrain.redaction": ("holds_secret", "redact"),
-    "robotrain.run": ("Change", "Output", "Reference", "RunGone", "RunRecord", "State", "Status"),
-    "robotrain.run_folder": (
-        "Seen",
-        "Taker",
-        "bring",
-        "evaluated",
-        "holds",
-        "lines",
-        "outcome",
-        "outputs",
-        "place",
-        "present",
-        "status",
-        "taker",
-        "wrong_with",
-    ),
-    "robotrain.source": ("Absent", "Pinning", "RoleFlag", "Source", "SourceError", "SourceKind", "Unseen"),
-    "robotrain.tables": ("pairs",),
-    "robotrain.testing": ("PlatformKit", "Served", "SourceKit", "WorkloadKit", "World"),
-    "robotrain.workload": ("Role", "Workload"),
-    "robotrain_runtime.process.helper_process": ("Assistant", "serve"),
-    "robotrain_runtime.contract.checkpoint": ("MANIFEST", "Manifest", "read", "seal"),
-    "robotrain_runtime.publishing.publisher": ("Halted", "Never"),
-    "robotrain_runtime.contract.document": ("JobDocument", "Mount", "Placement", "Source", "dump", "load"),
-    "robotrain_runtime.contract.event": ("emit",),
-    "robotrain_runtime.contract.event": (
-        "Checkpoint",
-        "Delivered",
-        "Download",
-        "Evaluated",
-        "Metrics",
-        "Note",
-        "Outcome",
-        "Record",
-        "Registered",
-    ),
-    "robotrain_runtime.contract.failure": ("Failed",),
-    "robotrain_runtime.contract.container_plugin": (
-        "Carrier",
-        "Delivery",
-        "Environment",
-        "Found",
-        "Gpus",
-        "Place",
-        "Preparation",
-        "Publishing",
-        "Tracked",
-        "TrackingHalf",
-        "Work",
-        "WorkloadHalf",
-        "SourceHalf",
-    ),
-    "robotrain_runtime.contract.parameter": ("Param",),
-    "robotrain_runtime.contract.target": ("Halt", "Look", "Mark", "Target", "TargetHalf", "Writer"),
-}
-"""By module, the names."""
-
-
 API_VARIABLE = "ROBOTRAIN_API"
 
 
@@ -183,8 +99,6 @@ def require_supported_api(claim: Claim) -> None:
     from robotrain.errors import Suggestion
     from robotrain.plugins.errors import UnsuitablePlugin
 
-    pass
-
     said = get_api_version(claim)
     if not isinstance(said, int) or isinstance(said, bool):
         raise UnsuitablePlugin(f"{API_VARIABLE} is a whole number such as {API_VERSION}")
@@ -200,8 +114,6 @@ def require_supported_api(claim: Claim) -> None:
 
 def describe_outdated_api(claim: Claim) -> str:
     """That a plugin which works was written for an older version, as a note; empty where it was not."""
-    pass
-
     said = get_api_version(claim)
     if claim.built_in or said >= API_VERSION:
         return ""

@@ -30,7 +30,7 @@ def guard_pinning(pinning: Pinning | None, claim: Claim) -> Pinning | None:
     if pinning is None:
         return None
     if not isinstance(pinning, Pinning):
-        raise TypeError(f"its `pinning` is a {type(pinning).__name__}, and a robotrain.model.source.Pinning is due")
+        raise TypeError(f"its `pinning` is a {type(pinning).__name__}, and a robotrain.plugin.Pinning is due")
     return dataclasses.replace(
         pinning,
         resolve=functools.partial(_call_pinning, claim, "resolve", pinning.resolve, _require_pin),

@@ -32,7 +32,7 @@ def accept_platform(thing: Any, claim: Claim) -> Any:
         require_declared_type("name", found.name, str, "a text")
         require_declared_type("summary", found.summary, str, "a text")
         require_declared_type(
-            "capabilities", found.capabilities, Capabilities, "a robotrain.model.capabilities.Capabilities"
+            "capabilities", found.capabilities, Capabilities, "a robotrain.plugin.Capabilities"
         )
         validate_capabilities(found.capabilities)
         require_declared_type("can_prepare", found.can_prepare, bool, "a bool")
@@ -50,11 +50,11 @@ def accept_source_kind(thing: Any, claim: Claim) -> Any:
     from robotrain.plugins.declarations import answers_hold, require_declared_type, validate_role_flag
     from robotrain.plugins.kind_guard import guard_source_kind
 
-    require_type(thing, SourceKind, "a robotrain.model.source.SourceKind")
+    require_type(thing, SourceKind, "a robotrain.plugin.SourceKind")
     require_declared_type("name", thing.name, str, "a text")
     require_declared_type("roles", thing.roles, Mapping, "a mapping of roles to flags")
     for role, flag in thing.roles.items():
-        require_declared_type(f"roles[{role!r}]", flag, RoleFlag, "a robotrain.model.source.RoleFlag")
+        require_declared_type(f"roles[{role!r}]", flag, RoleFlag, "a robotrain.plugin.RoleFlag")
         validate_role_flag(role, flag)
     require_declared_type("unsupported", thing.unsupported, Mapping, "a mapping of roles to answers")
     answers_hold("unsupported", thing.unsupported)
@@ -74,15 +74,15 @@ def accept_workload(thing: Any, claim: Claim) -> Any:
     )
     from robotrain.plugins.kind_guard import guard_workload
 
-    require_type(thing, Workload, "a robotrain.model.workload.Workload")
+    require_type(thing, Workload, "a robotrain.plugin.Workload")
     require_declared_type("name", thing.name, str, "a text")
     require_declared_type("roles", thing.roles, Mapping, "a mapping of names to roles")
     validate_role_names("roles", thing.roles)
     for name, role in thing.roles.items():
-        require_declared_type(f"roles[{name!r}]", role, Role, "a robotrain.model.workload.Role")
+        require_declared_type(f"roles[{name!r}]", role, Role, "a robotrain.plugin.Role")
     require_choice("produces", thing.produces, get_args(Produces))
     require_declared_type("option_hints", thing.option_hints, Mapping, "a mapping of flags to what is said of them")
-    require_declared_type("profile", thing.profile, WorkloadProfile, "a robotrain.model.workload.WorkloadProfile")
+    require_declared_type("profile", thing.profile, WorkloadProfile, "a robotrain.plugin.WorkloadProfile")
     validate_fields("parameters", thing.parameters)
     return guard_workload(thing, claim)
 
@@ -92,7 +92,7 @@ def accept_health_check(thing: Any, claim: Claim) -> Any:
     from robotrain.model.health import HealthCheck
 
     if not isinstance(thing, HealthCheck):
-        raise TypeError("robotrain_health answers with robotrain.model.health.HealthCheck objects")
+        raise TypeError("robotrain_health answers with robotrain.plugin.HealthCheck objects")
     return thing
 
 

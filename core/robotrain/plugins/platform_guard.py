@@ -32,7 +32,7 @@ def require_plan(answer: Any) -> Any:
     """Of `render`."""
     from robotrain.model.plan import Plan
 
-    found = require_type(answer, Plan, "a robotrain.model.plan.Plan")
+    found = require_type(answer, Plan, "a robotrain.plugin.Plan")
     for path, content in found.files.items():
         if not isinstance(content, bytes):
             raise TypeError(f"the file {path} of its plan is a {type(content).__name__}, and bytes are due")
@@ -55,7 +55,7 @@ def require_status(answer: Any) -> Any:
     """Of `status`."""
     from robotrain.model.run import RunState, Status
 
-    found = require_type(answer, Status, "a robotrain.model.run.Status")
+    found = require_type(answer, Status, "a robotrain.plugin.Status")
     if found.state not in get_args(RunState):
         raise ValueError(f"its state is {found.state!r}, and one of {', '.join(get_args(RunState))} is due")
     return found
@@ -65,7 +65,7 @@ def require_outputs(answer: Any) -> Any:
     """Of `outputs`."""
     from robotrain.model.run import Output
 
-    return [require_type(one, Output, "a robotrain.model.run.Output") for one in answer]
+    return [require_type(one, Output, "a robotrain.plugin.Output") for one in answer]
 
 
 def require_sources(answer: Any) -> Any:
@@ -91,9 +91,9 @@ def require_defaults(answer: Any) -> Any:
     """Of `defaults` and `derived`."""
     from robotrain.model.platform import PlatformDefault
 
-    found = require_type(answer, Mapping, "a mapping of names to robotrain.model.platform.PlatformDefault")
+    found = require_type(answer, Mapping, "a mapping of names to robotrain.plugin.PlatformDefault")
     return {
-        name: require_type(one, PlatformDefault, "a robotrain.model.platform.PlatformDefault")
+        name: require_type(one, PlatformDefault, "a robotrain.plugin.PlatformDefault")
         for name, one in found.items()
     }
 

@@ -60,7 +60,7 @@ def make_missing_error(path: Path) -> Rejected:
 
 def make_empty_error(path: Path) -> Rejected:
     """It was read, and has nothing for robotrain."""
-    why = "It has functions marked with robotrain.plugins.hookspecs.hook, or `commands = {…}`."
+    why = "It has functions marked with robotrain.plugin.hook, or `commands = {…}`."
     return _make_usage_error("the plugin file brings nothing", path, "plugin-file-empty", why)
 
 

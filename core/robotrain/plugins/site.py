@@ -77,7 +77,7 @@ def _collect_rule_problems(rule: Callable[[], Any], found: list[Problem], limit:
     until = time.monotonic() + limit
     for problem in rule() or ():
         if not isinstance(problem, Problem):
-            raise TypeError(f"{CHECK_HOOK} answers with robotrain.problem.Problem objects")
+            raise TypeError(f"{CHECK_HOOK} answers with robotrain.plugin.Problem objects")
         if len(found) == MAX_PROBLEMS:
             raise ValueError(f"it answers with more than {MAX_PROBLEMS} problems")
         found.append(problem)

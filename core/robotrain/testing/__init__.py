@@ -33,6 +33,10 @@ def __getattr__(name: str) -> Any:
     return getattr(importlib.import_module(f"robotrain.testing.{_MODULES[name]}"), name)
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def _register_assert_rewriting() -> None:
     import pkgutil
     import sys

@@ -13,7 +13,6 @@ from typing import ClassVar, NamedTuple
 
 import pytest
 
-from robotrain.plugins import hookspecs
 from robotrain.plugins.claims import Claim
 from robotrain.plugins.manager import Plugins
 from robotrain.submission.packing import pack_modules
@@ -21,6 +20,8 @@ from robotrain.testing.harness import assert_no_problems
 from robotrain.testing.kit_base import KitBase
 
 PUBLIC_PACKAGES = ("robotrain", "robotrain_runtime")
+PUBLIC_MODULES = ("robotrain", "robotrain.plugin", "robotrain.testing", "robotrain_runtime.plugin")
+"""The modules whose `__all__` holds the names that plugins may import."""
 
 
 class PublicImportTests(KitBase):
@@ -30,9 +31,9 @@ class PublicImportTests(KitBase):
     public_only: ClassVar[bool | None] = None
 
     def test_imports_only_public_names(self, kit_claim: Claim) -> None:
-        """Of robotrain only names of `robotrain.stable`; beside them the standard library, itself and what its
-        distribution requires: then the next robotrain, and a fresh installation, run it too. What acts in the container
-        has the libraries of its lock, so of those beside nothing is said of source kinds and workloads.
+        """Import only public names of robotrain, the standard library, itself and what its distribution requires: then
+        the next robotrain, and a fresh installation, run it too. Source kinds and workloads may import anything else:
+        what acts in the container has the libraries of its lock.
         """
         only = type(self).public_only
         if only is False or (only is None and kit_claim.built_in):
@@ -80,15 +81,21 @@ def _list_imports(node: ast.AST) -> Iterator[ImportedName]:
 
 
 def _list_private_names(imported: ImportedName, tree: ast.AST) -> list[str]:
-    """It, unless it is a public name; of a public module the names that are used, and are not public."""
-    if imported.name in hookspecs.PUBLIC_NAMES.get(imported.module, ()):
+    """Return what is private of an import: itself, or the names used of a public module that are not public."""
+    if imported.name in list_public_names(imported.module):
         return []
-    whole = f"{imported.module}.{imported.name}" if imported.name else imported.module
-    if whole not in hookspecs.PUBLIC_NAMES:
+    module = f"{imported.module}.{imported.name}" if imported.name else imported.module
+    if module not in PUBLIC_MODULES:
         return [str(imported)]
     attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
     used = {node.attr for node in attributes if ast.unparse(node.value) == imported.local_name}
-    return [f"{whole}.{name}" for name in sorted(used - {*hookspecs.PUBLIC_NAMES[whole]})]
+    submodules = {public.removeprefix(f"{module}.") for public in PUBLIC_MODULES}
+    return [f"{module}.{name}" for name in sorted(used - {*list_public_names(module)} - submodules)]
+
+
+def list_public_names(module: str) -> tuple[str, ...]:
+    """Return the names that plugins may import from a module; none of a private one."""
+    return tuple(importlib.import_module(module).__all__) if module in PUBLIC_MODULES else ()
 
 
 def _find_package_path(claim: Claim) -> Path:

@@ -14,7 +14,7 @@ from robotrain.model.job import Job
 from robotrain.model.plan import Payload, Plan, make_job_document
 from robotrain.model.platform import Platform
 from robotrain.model.workload import Role, Workload
-from robotrain.plugins.hookspecs import hook
+from robotrain.plugin import hook
 
 PROBE_NAME = "kit-probe"
 ROLES: tuple[str, ...] = typing.get_args(RoleName)

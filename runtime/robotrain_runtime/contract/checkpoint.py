@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from robotrain_runtime.contract.event import Note
@@ -31,6 +31,9 @@ class CheckpointManifest:
     empty, and then are not written: who knows nothing of them reads it too.
     """
 
+    FILE_NAME: ClassVar = MANIFEST
+    """The manifest's file, written last."""
+
     step: int
     run: str
     job: str
@@ -46,6 +49,11 @@ class CheckpointManifest:
         for path, digest in sorted(self.files.items()):
             total.update(f"{digest} {path}\n".encode())
         return total.hexdigest()
+
+    @staticmethod
+    def read(folder: Path) -> CheckpointManifest | None:
+        """Return the manifest of a checkpoint folder; None when it is not sealed."""
+        return read_manifest(folder)
 
 
 def seal_checkpoint(

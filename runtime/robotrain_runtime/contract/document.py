@@ -112,6 +112,10 @@ class JobDocument:
     sources: tuple[JobSource, ...] = ()
     trainer_args: tuple[str, ...] = ()
 
+    def to_json(self) -> str:
+        """Return the one text form of the document, as `format_document` does."""
+        return format_document(self)
+
 
 class DocumentError(ValueError):
     """Every wrong place of a document, as `path: why` lines."""
@@ -206,13 +210,13 @@ def list_fetched_sources(document: JobDocument) -> tuple[JobSource, ...]:
 
 
 def resolve_folder(text: str) -> Path:
-    """The folder that a document names, perhaps by a name of the environment. Raises Unnamed."""
+    """The folder that a document names, perhaps by a name of the environment. Raises UnsetVariable."""
     named = re.fullmatch(rf"{_NAME_PATTERN}((?:/.*)?)", text, re.DOTALL)
     return Path(_read_variable(named[1]) + named[2]) if named else Path(text)
 
 
 def expand_variables(text: str) -> str:
-    """A text with what the names of the environment in it hold. Raises Unnamed."""
+    """A text with what the names of the environment in it hold. Raises UnsetVariable."""
     return re.sub(_NAME_PATTERN, lambda named: _read_variable(named[1]), text)
 
 

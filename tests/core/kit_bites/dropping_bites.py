@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from robotrain.testing.source_kit import SourceKit
+from robotrain.testing import SourceKit
 
 SITES = Path(os.environ["KIT_SITES"]) / "source"
 

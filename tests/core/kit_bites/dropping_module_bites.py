@@ -1,7 +1,7 @@
 """A module that leaves every standard test out."""
 
 import pytest
-from robotrain.testing.source_kit import SourceKit
+from robotrain.testing import SourceKit
 
 pytestmark = pytest.mark.skip(reason="later")
 

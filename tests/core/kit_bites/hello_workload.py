@@ -7,10 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
-from robotrain.errors import Problem, Stage
-from robotrain.model.workload import Role, Workload
-from robotrain.plugins.hookspecs import hook
-from robotrain_runtime.contract.parameter import Param
+from robotrain.plugin import Param, Problem, Role, Stage, Workload, hook
 
 
 @dataclass(frozen=True, kw_only=True)

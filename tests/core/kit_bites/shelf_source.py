@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from robotrain.model.source import Pinning, RoleFlag, SourceError, SourceKind
-from robotrain.plugins.hookspecs import hook
+from robotrain.plugin import Pinning, RoleFlag, SourceError, SourceKind, hook
 
 EXAMPLE = "shelf:///episodes/pusht"
 WHY = "A shelf is named shelf://FOLDER."

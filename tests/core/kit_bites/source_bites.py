@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from robotrain.testing.fixtures import Served
-from robotrain.testing.source_kit import SourceKit
+from robotrain.testing import Served, SourceKit
 
 FILES = {"a": b"1" * 100, "b": b"2" * 100}
 SITES = Path(os.environ["KIT_SITES"]) / "source"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from robotrain.testing.workload_kit import WorkloadKit
+from robotrain.testing import WorkloadKit
 
 SITES = Path(os.environ["KIT_SITES"]) / "workload"
 

@@ -3,8 +3,14 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from robotrain_runtime.contract.container_plugin import ContainerContext, PythonEnvironment, TrackingSpec, WorkCommand
-from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.plugin import (
+    ContainerContext,
+    JobDocument,
+    JobSource,
+    PythonEnvironment,
+    TrackingSpec,
+    WorkCommand,
+)
 
 ENVIRONMENT = PythonEnvironment(lock=Path(__file__).with_name("lock.txt"), python="3.10-3.14", gib=0.1)
 

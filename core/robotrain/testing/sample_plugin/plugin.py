@@ -6,12 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from robotrain_runtime.contract.parameter import Param
-
 from robotrain.model.capabilities import FEATURES
-from robotrain.model.source import RoleFlag, SourceError, SourceKind
-from robotrain.model.workload import Role, Workload
-from robotrain.plugins.hookspecs import hook
+from robotrain.plugin import Param, Role, RoleFlag, SourceError, SourceKind, Workload, hook
 
 ROLE_FLAGS = {
     "dataset": "--kit-shelf",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-from robotrain_runtime.contract.event import Metrics, emit_event
+from robotrain_runtime.plugin import Metrics, emit_event
 
 to, bins, features, *named = sys.argv[1:]
 told = []

@@ -4,9 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
-from robotrain.model.workload import Role, Workload
-from robotrain.plugins.hookspecs import hook
-from robotrain_runtime.contract.parameter import Param
+from robotrain.plugin import Param, Role, Workload, hook
 
 ROBOTRAIN_API = 1
 

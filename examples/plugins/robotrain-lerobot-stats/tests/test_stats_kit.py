@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from robotrain.testing.workload_kit import WorkloadKit
+from robotrain.testing import WorkloadKit
 
 DATASET = Path(__file__).parents[3] / "pusht-mini/dataset"
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from robotrain_runtime.contract.container_plugin import PythonEnvironment
+from robotrain_runtime.plugin import PythonEnvironment
 
 CARRIER = "robotrain_s3.delivery"
 ENVIRONMENT = PythonEnvironment(lock=Path(__file__).parent / "locks" / "s3.txt", python="3.10-3.14", gib=0.1)

@@ -8,15 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.container_plugin import (
-    BatchFetch,
+from robotrain_runtime.plugin import (
     ContainerContext,
+    Download,
+    JobFailed,
+    JobSource,
     SourceContainerPlugin,
     SurveyedSource,
 )
-from robotrain_runtime.contract.document import JobSource
-from robotrain_runtime.contract.event import Download
-from robotrain_runtime.contract.failure import JobFailed
 
 from robotrain_s3 import surroundings
 from robotrain_s3.container import ENVIRONMENT
@@ -30,7 +29,7 @@ def deliver(
     halves: Mapping[str, SourceContainerPlugin],
     place: ContainerContext,
     described: Mapping[str, Sequence[str]],
-) -> BatchFetch:
+) -> "Transfer":
     """Bring `sources`."""
     return Transfer(sources, place, described)
 

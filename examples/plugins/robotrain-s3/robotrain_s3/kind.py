@@ -4,9 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from robotrain.model.source import Pinning, RoleFlag, Source, SourceError, SourceKind
-from robotrain.plugins.hookspecs import hook
-from robotrain.redaction import holds_secret
+from robotrain.plugin import Pinning, RoleFlag, SourceError, SourceKind, holds_secret, hook
 
 from robotrain_s3 import address
 
@@ -35,25 +33,25 @@ def parse(text: str, base: Path) -> address.S3Prefix:
     return found
 
 
-def pinned(source: Source, role: str) -> str:
+def pinned(source: address.S3Prefix, role: str) -> str:
     """The digest of what lies below the prefix now. Raises SourceError."""
     from robotrain_s3 import pin
 
-    return pin.now(address.parse(str(source)))
+    return pin.now(source)
 
 
-def gone(source: Source, role: str, pinned: str) -> str:
+def gone(source: address.S3Prefix, role: str, pinned: str) -> str:
     """Why what was pinned cannot be had any more. Raises SourceError."""
     from robotrain_s3 import pin
 
-    return pin.gone(address.parse(str(source)), pinned)
+    return pin.gone(source, pinned)
 
 
-def lacks(source: Source, role: str, paths: Sequence[str]) -> Sequence[str]:
+def lacks(source: address.S3Prefix, role: str, paths: Sequence[str]) -> Sequence[str]:
     """Those of some paths that are surely not below the prefix."""
     from robotrain_s3 import pin
 
-    return pin.find_missing(address.parse(str(source)), paths)
+    return pin.find_missing(source, paths)
 
 
 KIND = SourceKind(

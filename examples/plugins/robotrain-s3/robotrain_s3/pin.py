@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from robotrain.model.source import SourceNotFound, SourceUnreachable
+from robotrain.plugin import SourceNotFound, SourceUnreachable
 
 from robotrain_s3 import store, unread
 from robotrain_s3.address import S3Prefix

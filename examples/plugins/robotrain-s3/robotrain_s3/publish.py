@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.process.helper_process import serve_requests
+from robotrain_runtime.plugin import serve_requests
 
 from robotrain_s3 import unread
 from robotrain_s3.address import parse

@@ -4,13 +4,14 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest, read_manifest
-from robotrain_runtime.contract.failure import PermanentError
+from robotrain_runtime.plugin import CheckpointManifest, PermanentError
 
 from robotrain_s3.address import S3Prefix
 from robotrain_s3.sealed import File, files
 from robotrain_s3.store import Entry
 from robotrain_s3.writing import Writing
+
+MANIFEST = CheckpointManifest.FILE_NAME
 
 
 class Published:
@@ -23,7 +24,7 @@ class Published:
         """Bring what is sealed in `folder`, under its name; False when it was there already. Objects that an earlier
         try brought are not sent again. Raises Never when the name is taken, or when a file is not what was sealed.
         """
-        name, sealed = folder.name, read_manifest(folder)
+        name, sealed = folder.name, CheckpointManifest.read(folder)
         if sealed is None or sealed.digest != digest:
             raise PermanentError(f"{folder} is not what was sealed any more")
         there = self._store.below(name)
@@ -72,7 +73,7 @@ class Published:
         with tempfile.TemporaryDirectory() as scratch:
             at = Path(scratch, MANIFEST)
             at.write_bytes(self._store.read(f"{name}/{MANIFEST}"))
-            return read_manifest(at.parent)
+            return CheckpointManifest.read(at.parent)
 
     def _delete(self, name: str, paths: list[str]) -> None:
         self._store.delete(f"{name}/{path}" for path in paths)

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from robotrain_runtime.contract.checkpoint import CheckpointManifest
-from robotrain_runtime.contract.failure import PermanentError
+from robotrain_runtime.plugin import CheckpointManifest, PermanentError
 
 PIECE = 1 << 20
 LARGEST = 5 << 30

@@ -4,7 +4,7 @@ import inspect
 import os
 from pathlib import Path
 
-from robotrain_runtime.contract.container_plugin import ContainerContext
+from robotrain_runtime.plugin import ContainerContext
 
 FOREIGN = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH")
 

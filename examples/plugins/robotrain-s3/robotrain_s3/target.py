@@ -1,14 +1,16 @@
 """A folder in S3 as a place to write to, in the container: a program in the environment does the writing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from robotrain_runtime.contract.checkpoint import CheckpointManifest
-from robotrain_runtime.contract.container_plugin import ContainerContext
-from robotrain_runtime.contract.failure import CancelCheck
-from robotrain_runtime.contract.target import CheckpointMark, TargetInspection
-from robotrain_runtime.process.helper_process import HelperProcess
+from robotrain_runtime.plugin import (
+    CheckpointManifest,
+    CheckpointMark,
+    ContainerContext,
+    HelperProcess,
+    TargetInspection,
+)
 
 from robotrain_s3 import surroundings
 from robotrain_s3.address import AddressError, parse
@@ -59,15 +61,15 @@ class Folder:
         command = [str(place.python), "-m", PROGRAM, normal(address)]
         self._assistant = HelperProcess(command, surroundings.of(place), place.log_line)
 
-    def ask(self, what: str, body: Mapping[str, Any], halted: CancelCheck) -> Mapping[str, Any]:
+    def ask(self, what: str, body: Mapping[str, Any], halted: Callable[[], bool]) -> Mapping[str, Any]:
         """Have the program do something."""
         return self._assistant.send_request(what, body, halted)
 
-    def put(self, folder: Path, manifest: CheckpointManifest, halted: CancelCheck) -> bool:
+    def put(self, folder: Path, manifest: CheckpointManifest, halted: Callable[[], bool]) -> bool:
         """Upload what is sealed in a folder, its manifest last."""
         return bool(self.ask(PUT, {"folder": str(folder), "digest": manifest.digest}, halted)["new"])
 
-    def trim(self, run: str, keep: int, halted: CancelCheck) -> tuple[str, ...]:
+    def trim(self, run: str, keep: int, halted: Callable[[], bool]) -> tuple[str, ...]:
         """Delete the oldest of the run, each one's manifest first."""
         return tuple(self.ask(TRIM, {"run": run, "keep": keep}, halted)["removed"])
 

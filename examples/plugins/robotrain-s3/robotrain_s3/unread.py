@@ -1,7 +1,7 @@
 """Why S3 did not give something: a sentence that names bucket and store, with its way out on a second line."""
 
 from botocore import exceptions
-from robotrain_runtime.contract.failure import PermanentError
+from robotrain_runtime.plugin import PermanentError
 
 from robotrain_s3.address import S3Prefix
 from robotrain_s3.store import Refused

@@ -9,10 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from robotrain_runtime.contract.container_plugin import BatchFetch, ContainerContext, SurveyedSource
-from robotrain_runtime.contract.document import JobSource
-from robotrain_runtime.contract.event import Download
-from robotrain_runtime.contract.failure import JobFailed
+from robotrain_runtime.plugin import ContainerContext, Download, JobFailed, JobSource, SurveyedSource
 
 from robotrain_s3.delivery import deliver
 
@@ -23,7 +20,7 @@ LARGE = {f"data/{number}.bin": bytes([number]) * 3_000 for number in range(12)}
 
 
 @contextmanager
-def brought(cache: Path, *urls: str, pin: str = "", **place: Any) -> Iterator[BatchFetch]:
+def brought(cache: Path, *urls: str, pin: str = "", **place: Any) -> Iterator[Any]:
     sources = [JobSource(role="dataset", kind="s3", uri=url, pin=pin) for url in urls]
     at = ContainerContext(cache=cache, python=Path(sys.executable), **place)
     with closing(deliver(sources, {}, at, {"dataset": ["meta/info.json"]})) as delivery:
@@ -105,7 +102,7 @@ def test_a_fetch_that_was_cut_off_leaves_no_folder_and_goes_on_where_it_was(sign
     assert contents(folder) == LARGE
 
 
-def close_after(delivery: BatchFetch, cache: Path, count: int) -> None:
+def close_after(delivery: Any, cache: Path, count: int) -> None:
     """Close it once so many files are whole."""
     while len(list(cache.rglob("data/*.bin"))) < count:
         time.sleep(0.01)

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from robotrain.model.source import SourceError
-from robotrain.testing.source_kit import SourceKit
+from robotrain.plugin import SourceError
+from robotrain.testing import SourceKit
 
 from robotrain_s3.kind import KIND
 
@@ -29,7 +29,7 @@ class TestS3(SourceKit):
 class TestS3Served(TestS3):
     @pytest.fixture
     def served(self, signed_in, no_keys):
-        from robotrain.testing.fixtures import Served
+        from robotrain.testing import Served
 
         files = {"meta/info.json": b"{}", "data/one.bin": bytes(1000)}
         signed_in.put("kit", files)

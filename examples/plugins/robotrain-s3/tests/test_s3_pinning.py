@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from robotrain.model.source import SourceNotFound, SourceUnreachable
+from robotrain.plugin import SourceNotFound, SourceUnreachable
 
 from robotrain_s3.kind import KIND
 

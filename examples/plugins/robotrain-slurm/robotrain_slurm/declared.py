@@ -4,10 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from robotrain.config.coerce import parse_pairs
-from robotrain.model.capabilities import ANY, YES, Capabilities, Support, no
-from robotrain.model.run import RunState
-from robotrain_runtime.contract.parameter import Param
+from robotrain.plugin import ANY, YES, Capabilities, Param, RunState, Support, no, parse_pairs
 
 
 @dataclass(frozen=True, kw_only=True)

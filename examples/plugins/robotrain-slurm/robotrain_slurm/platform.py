@@ -8,20 +8,26 @@ from pathlib import Path
 from subprocess import PIPE, STDOUT, run
 from typing import Any
 
-from robotrain.config.coerce import parse_pairs
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered
-from robotrain.model.plan import Plan, make_job_document
-from robotrain.model.run import Reference
-from robotrain.plugins.hookspecs import hook
-from robotrain.run_folder import creation, status
-from robotrain_runtime.contract.document import Placement, format_document
+from robotrain.plugin import (
+    Placement,
+    Plan,
+    Problem,
+    Rejected,
+    RunFolderPlatform,
+    Stage,
+    Suggestion,
+    Unanswered,
+    hook,
+    make_job_document,
+    parse_pairs,
+)
 
 from robotrain_slurm import declared, node
 
 SPEC, DOCUMENT, PAYLOAD, SENT = "slurm.json", "job.json", "payload.zip", "_submitted.pkl"  # the last is submitit's
 
 
-class Slurm(status.RunFolderPlatform):
+class Slurm(RunFolderPlatform):
     """Runs a job on a cluster, or with submitit's local executor on this machine."""
 
     name, summary = "slurm", "a Slurm cluster, through submitit"
@@ -41,24 +47,26 @@ class Slurm(status.RunFolderPlatform):
     def render(self, job: Any, settings: declared.Settings, run: str, payload: Any, halves: Mapping[str, str]) -> Plan:
         told, cache = declared.spec(job, settings, run), Path(settings.cache_folder).expanduser().absolute()
         place = Placement(work=told["run"]["folder"], cache=str(cache), tracking_uri=settings.tracking_uri or "")
-        body = format_document(
-            make_job_document(job, run=run, platform=self.name, container_plugins=halves, placement=place)
-        ).encode()
-        files = {SPEC: json.dumps(told, indent=1).encode(), DOCUMENT: body, PAYLOAD: payload.archive}
+        document = make_job_document(job, run=run, platform=self.name, container_plugins=halves, placement=place)
+        files = {
+            SPEC: json.dumps(told, indent=1).encode(),
+            DOCUMENT: document.to_json().encode(),
+            PAYLOAD: payload.archive,
+        }
         return Plan(platform=self.name, run=run, job=job, spec=SPEC, files=files, shown=(SPEC, DOCUMENT))
 
     def preflight(self, plan: Plan) -> Iterator[Problem]:
         told, folder = _read(plan)
         if told["run"]["cluster"] == "slurm" and not shutil.which("sbatch"):
             yield _problem("slurm-not-here", "there is no sbatch", Stage.PREFLIGHT, "ssh LOGIN-NODE", "--cluster local")
-        yield from creation.find_creation_problems(plan, folder)
+        yield from self.find_folder_problems(plan, folder)
 
-    def submit(self, plan: Plan) -> Reference:
+    def submit(self, plan: Plan) -> Mapping[str, str]:
         from submitit import AutoExecutor
         from submitit.core.utils import FailedJobError, environment_variables
 
         told, folder = _read(plan)
-        creation.create_run_folder(plan, folder)
+        self.create_folder(plan, folder)
         executor = AutoExecutor(folder / "submitit", told["run"]["cluster"], slurm_python=node.PYTHON)
         executor.update_parameters(**told["parameters"])
         try:
@@ -73,11 +81,11 @@ class Slurm(status.RunFolderPlatform):
             shutil.rmtree(folder)
             raise Rejected(refused) from None
 
-    def find(self, plan: Plan) -> Reference | None:
+    def find(self, plan: Plan) -> Mapping[str, str] | None:
         from submitit.core.utils import DelayedSubmission
 
         told, folder = _read(plan)
-        if not creation.has_plan_files(plan, folder):
+        if not self.has_plan(plan, folder):
             return None
         jobs = [path.name.removesuffix(SENT) for path in folder.glob(f"submitit/*{SENT}")]
         if not jobs and told["run"]["cluster"] == "slurm":
@@ -89,7 +97,7 @@ class Slurm(status.RunFolderPlatform):
                 DelayedSubmission(node.run, str(folder)).dump(folder / f"submitit/{job}{SENT}")
         return {**told["run"], "job": jobs[0]} if jobs else None
 
-    def is_local(self, reference: Reference) -> bool:
+    def is_local(self, reference: Mapping[str, str]) -> bool:
         return reference["cluster"] == "local"
 
     def get_engine_state(self, job: str) -> str:

@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from robotrain.model.run import Reference, RunState
-from robotrain.testing.fixtures import World
+from robotrain.plugin import RunState
+from robotrain.testing import World
 
 COMMANDS = ("sbatch", "srun", "squeue", "sacct", "scancel")
 
@@ -46,12 +46,12 @@ class SlurmWorld(World):
     def count_runs(self, run: str) -> int:
         return sum(job.read_text().partition("\n")[0] == run for job in self.jobs.glob("[0-9]*"))
 
-    def set_native_state(self, reference: Reference, native: str) -> None:
+    def set_native_state(self, reference: Mapping[str, str], native: str) -> None:
         job = self.jobs / reference["job"]
         name, _, script = job.read_text().splitlines()
         job.write_text(f"{name}\n{native}\n{script}\n")
 
-    def write_log(self, reference: Reference, *lines: str) -> None:
+    def write_log(self, reference: Mapping[str, str], *lines: str) -> None:
         with Path(reference["folder"], "log.txt").open("a") as log:
             log.writelines(f"{line}\n" for line in lines)
 

@@ -1,7 +1,7 @@
 """Slurm passes the kit of platforms."""
 
 import pytest
-from robotrain.testing.platform_kit import PlatformKit
+from robotrain.testing import PlatformKit
 from slurm_world import SlurmWorld
 
 

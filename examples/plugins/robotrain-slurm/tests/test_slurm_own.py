@@ -8,8 +8,7 @@ import sys
 
 import pytest
 import robotrain.api
-from robotrain.errors import Rejected
-from robotrain.model.run import Status
+from robotrain.plugin import Rejected, Status
 from slurm_world import SlurmWorld
 
 DATA = {"dataset_repo_id": "lerobot/pusht", "pin": False}

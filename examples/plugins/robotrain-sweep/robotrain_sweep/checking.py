@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from robotrain.errors import Problem, Rejected
+from robotrain.plugin import Problem, Rejected
 
 from robotrain_sweep.grid import Point, told
 

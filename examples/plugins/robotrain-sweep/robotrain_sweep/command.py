@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from robotrain.api import render, submit
-from robotrain.errors import Problem, Rejected
+from robotrain import render, submit
+from robotrain.plugin import Problem, Rejected
 
 from robotrain_sweep import grid
 from robotrain_sweep.checking import check

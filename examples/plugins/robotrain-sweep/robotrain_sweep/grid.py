@@ -5,8 +5,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
-from robotrain.redaction import redact
+from robotrain.plugin import Problem, Rejected, Stage, Suggestion, redact
 
 FORM = "--over NAME=VALUE,VALUE"
 MOST = 100

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from robotrain.api import Run, RunEnded
+from robotrain import Run, RunEnded
 
 from robotrain_sweep.grid import Point
 

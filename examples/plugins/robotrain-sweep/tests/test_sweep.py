@@ -17,14 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from robotrain.model.capabilities import ANY, YES, Capabilities
-from robotrain.plugins.hookspecs import hook
-from robotrain.model.plan import Plan
-from robotrain.model.platform import Platform
-from robotrain.errors import Problem, Rejected, Stage
-from robotrain.model.run import Status
-from robotrain_runtime.contract.event import Metrics, format_event
-from robotrain_runtime.contract.parameter import Param
+from robotrain.plugin import ANY, YES, Capabilities, Param, Plan, Platform, Problem, Rejected, Stage, Status, hook
+from robotrain_runtime.plugin import Metrics
+from robotrain_runtime.contract.event import format_event
 
 
 @dataclass(frozen=True, kw_only=True)

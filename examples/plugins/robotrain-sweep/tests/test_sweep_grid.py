@@ -1,7 +1,7 @@
 """What `--over` takes, and what it refuses."""
 
 import pytest
-from robotrain.errors import Rejected
+from robotrain.plugin import Rejected
 
 from robotrain_sweep.grid import points
 

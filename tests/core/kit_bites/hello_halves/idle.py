@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from robotrain_runtime.contract.container_plugin import TrackingSpec, WorkCommand
-from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.plugin import JobDocument, JobSource, TrackingSpec, WorkCommand
 
 from hello_halves.whole import ENVIRONMENT, inspect
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from robotrain_runtime.contract.container_plugin import PythonEnvironment
+from robotrain_runtime.plugin import PythonEnvironment
 
 from hello_halves.whole import inspect, tracked, work
 

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from robotrain_runtime.contract.container_plugin import ContainerContext, PythonEnvironment
-from robotrain_runtime.contract.target import TargetInspection
+from robotrain_runtime.plugin import ContainerContext, PythonEnvironment, TargetInspection
 
 ENVIRONMENT = PythonEnvironment(lock=Path("lock.txt"), python="3.12", gib=0.1)
 

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from robotrain_runtime.contract.container_plugin import ContainerContext
-from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.plugin import ContainerContext, JobSource
 
 from shelf_halves.whole import copy
 

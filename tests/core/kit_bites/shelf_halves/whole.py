@@ -5,8 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from robotrain_runtime.contract.container_plugin import ContainerContext
-from robotrain_runtime.contract.document import JobSource
+from robotrain_runtime.plugin import ContainerContext, JobSource
 
 
 def preflight(source: JobSource, place: ContainerContext) -> Iterator[str]:

@@ -1,0 +1,114 @@
+"""The names that plugins import on the machine that submits.
+
+Names are only added within a version of the plugin API; docs/stability.md says what a new version means.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # importing `typing` would cost start-up; type checkers know the name
+if TYPE_CHECKING:
+    from typing import Any
+
+    from robotrain_runtime.contract.document import JobSource, Placement
+    from robotrain_runtime.contract.event import Registered
+    from robotrain_runtime.contract.parameter import Param
+
+    from robotrain.config.coerce import parse_pairs
+    from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Suggestion, Unanswered
+    from robotrain.model.capabilities import ANY, YES, Capabilities, Support, no, not_yet
+    from robotrain.model.health import HealthCheck, report_failure, report_ok, report_warning
+    from robotrain.model.job import Job
+    from robotrain.model.plan import Payload, Plan, make_job_document
+    from robotrain.model.platform import Platform, PlatformDefault
+    from robotrain.model.run import Output, RunGone, RunRecord, RunState, Status
+    from robotrain.model.source import Pinning, RoleFlag, SourceError, SourceKind, SourceNotFound, SourceUnreachable
+    from robotrain.model.workload import Container, Metric, OutputProfile, Resources, Role, Workload, WorkloadProfile
+    from robotrain.plugins.hookspecs import hook
+    from robotrain.redaction import holds_secret, redact
+    from robotrain.run_folder.status import RunFolderPlatform
+
+__all__ = [
+    "ANY",
+    "YES",
+    "Capabilities",
+    "Container",
+    "HealthCheck",
+    "Job",
+    "JobSource",
+    "Metric",
+    "NotSubmitted",
+    "Output",
+    "OutputProfile",
+    "Param",
+    "Payload",
+    "Pinning",
+    "Placement",
+    "Plan",
+    "Platform",
+    "PlatformDefault",
+    "Problem",
+    "Registered",
+    "Rejected",
+    "Resources",
+    "Role",
+    "RoleFlag",
+    "RunFolderPlatform",
+    "RunGone",
+    "RunRecord",
+    "RunState",
+    "SourceError",
+    "SourceKind",
+    "SourceNotFound",
+    "SourceUnreachable",
+    "Stage",
+    "Status",
+    "Suggestion",
+    "Support",
+    "Unanswered",
+    "Workload",
+    "WorkloadProfile",
+    "holds_secret",
+    "hook",
+    "make_job_document",
+    "no",
+    "not_yet",
+    "parse_pairs",
+    "redact",
+    "report_failure",
+    "report_ok",
+    "report_warning",
+]
+
+_MODULES = {
+    "robotrain.config.coerce": "parse_pairs",
+    "robotrain.errors": "NotSubmitted Problem Rejected Stage Suggestion Unanswered",
+    "robotrain.model.capabilities": "ANY YES Capabilities Support no not_yet",
+    "robotrain.model.health": "HealthCheck report_failure report_ok report_warning",
+    "robotrain.model.job": "Job",
+    "robotrain.model.plan": "Payload Plan make_job_document",
+    "robotrain.model.platform": "Platform PlatformDefault",
+    "robotrain.model.run": "Output RunGone RunRecord RunState Status",
+    "robotrain.model.source": "Pinning RoleFlag SourceError SourceKind SourceNotFound SourceUnreachable",
+    "robotrain.model.workload": "Container Metric OutputProfile Resources Role Workload WorkloadProfile",
+    "robotrain.plugins.hookspecs": "hook",
+    "robotrain.redaction": "holds_secret redact",
+    "robotrain.run_folder.status": "RunFolderPlatform",
+    "robotrain_runtime.contract.document": "JobSource Placement",
+    "robotrain_runtime.contract.event": "Registered",
+    "robotrain_runtime.contract.parameter": "Param",
+}
+"""The names that each module defines."""
+
+
+def __getattr__(name: str) -> Any:
+    """Return a public name, importing its module on first use."""
+    for module, names in _MODULES.items():
+        if name in names.split():
+            import importlib
+
+            return getattr(importlib.import_module(module), name)
+    raise AttributeError(f"module 'robotrain.plugin' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

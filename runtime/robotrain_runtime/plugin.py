@@ -1,0 +1,97 @@
+"""The names that container plugins import: what acts where the job runs. Standard library only.
+
+Names are only added within a version of the plugin API.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # importing `typing` would cost start-up; type checkers know the name
+if TYPE_CHECKING:
+    from typing import Any
+
+    from robotrain_runtime.contract.checkpoint import CheckpointManifest
+    from robotrain_runtime.contract.container_plugin import (
+        BatchFetcher,
+        ContainerContext,
+        DataPreparation,
+        GpuRequirement,
+        PublishingSpec,
+        PythonEnvironment,
+        SourceContainerPlugin,
+        SurveyedSource,
+        TrackingContainerPlugin,
+        TrackingSpec,
+        WorkCommand,
+        WorkloadContainerPlugin,
+    )
+    from robotrain_runtime.contract.document import JobDocument, JobSource
+    from robotrain_runtime.contract.event import Download, Metrics, Note, emit_event
+    from robotrain_runtime.contract.failure import Cancelled, JobFailed, PermanentError
+    from robotrain_runtime.contract.parameter import Param
+    from robotrain_runtime.contract.target import (
+        ArtifactTarget,
+        CheckpointMark,
+        TargetContainerPlugin,
+        TargetInspection,
+    )
+    from robotrain_runtime.process.helper_process import HelperProcess, serve_requests
+
+__all__ = [
+    "ArtifactTarget",
+    "BatchFetcher",
+    "Cancelled",
+    "CheckpointManifest",
+    "CheckpointMark",
+    "ContainerContext",
+    "DataPreparation",
+    "Download",
+    "GpuRequirement",
+    "HelperProcess",
+    "JobDocument",
+    "JobFailed",
+    "JobSource",
+    "Metrics",
+    "Note",
+    "Param",
+    "PermanentError",
+    "PublishingSpec",
+    "PythonEnvironment",
+    "SourceContainerPlugin",
+    "SurveyedSource",
+    "TargetContainerPlugin",
+    "TargetInspection",
+    "TrackingContainerPlugin",
+    "TrackingSpec",
+    "WorkCommand",
+    "WorkloadContainerPlugin",
+    "emit_event",
+    "serve_requests",
+]
+
+_MODULES = {
+    "robotrain_runtime.contract.checkpoint": "CheckpointManifest",
+    "robotrain_runtime.contract.container_plugin": "BatchFetcher ContainerContext DataPreparation GpuRequirement"
+    " PublishingSpec PythonEnvironment SourceContainerPlugin SurveyedSource TrackingContainerPlugin TrackingSpec"
+    " WorkCommand WorkloadContainerPlugin",
+    "robotrain_runtime.contract.document": "JobDocument JobSource",
+    "robotrain_runtime.contract.event": "Download Metrics Note emit_event",
+    "robotrain_runtime.contract.failure": "Cancelled JobFailed PermanentError",
+    "robotrain_runtime.contract.parameter": "Param",
+    "robotrain_runtime.contract.target": "ArtifactTarget CheckpointMark TargetContainerPlugin TargetInspection",
+    "robotrain_runtime.process.helper_process": "HelperProcess serve_requests",
+}
+"""The names that each module defines."""
+
+
+def __getattr__(name: str) -> Any:
+    """Return a public name, importing its module on first use."""
+    for module, names in _MODULES.items():
+        if name in names.split():
+            import importlib
+
+            return getattr(importlib.import_module(module), name)
+    raise AttributeError(f"module 'robotrain_runtime.plugin' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
