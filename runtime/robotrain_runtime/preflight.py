@@ -131,7 +131,7 @@ def collect_findings(
     get_writer_python: Callable[[PythonEnvironment], Path] | None = None,
     places: list[InspectedTarget] | None = None,
 ) -> list[Finding]:
-    """Every reason found: what this machine tells by itself, then what others tell. Raises Stopped.
+    """Every reason found: what this machine tells by itself, then what others tell. Raises StopRequested.
 
     begin: called between the two, when there is nothing yet that rules the run out, to start what takes long.
     writer: brings the interpreter that the places to publish to are tried with; without, their addresses are read only.
@@ -175,7 +175,7 @@ def collect_findings(
 
 
 def _build_python(cache: Path, log_line: LogFunction, stop: StopSignal, required: PythonEnvironment) -> Path:
-    """The interpreter of an environment that data is fetched in, built when it is not there. Raises Failed."""
+    """The interpreter of an environment that data is fetched in, built when it is not there. Raises JobFailed."""
     if environment.find_environment(required.lock, required.python, cache) is None:
         log_line("building the environment that data is fetched in, once on this machine: some seconds")
     return environment.get_python(
@@ -273,7 +273,7 @@ def _check_other_environments(document: JobDocument) -> Iterator[Finding]:
 
 
 def _survey_sources(deliveries: SourceBatches) -> Iterator[Finding]:
-    """Raises Failed when nobody can tell, Stopped."""
+    """Raises JobFailed when nobody can tell, StopRequested."""
     for source, found in deliveries.survey().items():
         for sentence in found.problems:
             yield failure.make_finding("source-unreachable", sentence, source.uri, found.fault)

@@ -192,7 +192,7 @@ def test_a_preempted_training_goes_on_in_the_same_tracking_run_from_what_its_mou
     machine.running[job.name].preempt()
     log = ended(job)
     assert machine.running[job.name].attempts == 2
-    assert "of an earlier attempt came back from" in log, log
+    assert "of an earlier attempt, restored from" in log, log
     _, metrics, tags = tracked(machine, job)
     assert not made_or_ended(cluster)
     assert (metrics["train/samples"], tags["training_status"]) == (320, "completed")

@@ -78,7 +78,7 @@ def test_a_preempted_training_goes_on_and_its_last_checkpoint_becomes_a_model(ro
     status = robotrain("status", run, "--json").json
     assert (status["state"], status["step"]) == ("succeeded", 200)
     log = robotrain("logs", run).stdout
-    assert "of an earlier attempt came back from" in log
+    assert "of an earlier attempt, restored from" in log
     assert log.count(" registered as pusher, version 1") == 1
     models = azure.manager.there.models
     (versions,) = [found for name, found in models.items() if name.endswith("/pusher")]

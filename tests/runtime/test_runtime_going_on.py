@@ -60,7 +60,7 @@ def test_it_goes_on_from_the_newest_that_it_published_in_the_same_submission(run
     lose()
     ran = run(published(60, place), **OURS)
     assert first_step(ran) == 41
-    assert f"step 40 of an earlier attempt came back from {place}/000040" in ran.notes("info")
+    assert f"resuming from step 40 of an earlier attempt, restored from {place}/000040" in ran.notes("info")
     assert [step for step, _ in checkpoint.list_checkpoints(shelf)] == [60, 40, 20]
     assert [step for step, _ in checkpoint.list_checkpoints(ran.work / "checkpoints")] == [60, 40]
     assert all(

@@ -290,7 +290,7 @@ def test_results_that_could_not_be_delivered_are_told_by_name(publishing, evalua
     assert [event.to for event in select(Delivered, told)] == ["/mnt/fine/pretend-1"]
 
 
-@pytest.mark.parametrize(("there", "why"), [(False, "it is not there"), (True, "{} holds no files")])
+@pytest.mark.parametrize(("there", "why"), [(False, "it does not exist"), (True, "{} holds no files")])
 def test_results_that_are_none_are_told(publishing, evaluated, there, why):
     shutil.rmtree(evaluated.results)
     if there:
@@ -298,5 +298,5 @@ def test_results_that_are_none_are_told(publishing, evaluated, there, why):
     made = publishing(Place(lambda sealed, is_cancelled: None))
     made.add(evaluated)
     assert made.drain(StopSignal()) == [
-        f"the results folder could not be made complete: {why.format(evaluated.results)}"
+        f"the results folder could not be sealed: {why.format(evaluated.results)}"
     ]

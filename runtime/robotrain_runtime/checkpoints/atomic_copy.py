@@ -69,7 +69,7 @@ def replace_folder(
 
     Where no folder can be renamed they are written under their name, the last of them when all others are there.
     key: of whoever does this; what an earlier try of theirs left is cleared away. check: raises when the copy is not
-    right. linked: a file of the same disk is linked instead. Raises OSError, Never, Halted.
+    right. linked: a file of the same disk is linked instead. Raises OSError, PermanentError, Cancelled.
     """
     scratch = get_hidden_path(target, key, "part")
     shutil.rmtree(scratch, ignore_errors=True)
@@ -93,7 +93,7 @@ def replace_folder(
 
 
 def copy_file(source: Path, target: Path, is_cancelled: IsCancelled) -> None:
-    """Copy one file, to the disk. Raises OSError, Halted; Never when there is none."""
+    """Copy one file, to the disk. Raises OSError, Cancelled; PermanentError when there is none."""
     if not source.exists():
         raise PermanentError(f"{source} is gone")
     with source.open("rb") as read, target.open("wb") as written:
@@ -185,7 +185,7 @@ def copy_sealed_into(folder: Path, to: Path, is_cancelled: CancelCheck) -> bool:
     """Lay what is sealed in `folder` directly into `to`; False when it lies there already. What an earlier try of the
     same run laid there, and is no part of it any more, goes.
 
-    Raises OSError, Halted; Never when another run's lies there.
+    Raises OSError, Cancelled; PermanentError when another run's lies there.
     """
     made, there = checkpoint.read_manifest(folder), checkpoint.read_manifest(to)
     if made is None:
@@ -206,7 +206,7 @@ def copy_sealed_into(folder: Path, to: Path, is_cancelled: CancelCheck) -> bool:
 
 
 def copy_files_into(sources: Mapping[str, Path], to: Path, is_cancelled: CancelCheck) -> None:
-    """Copy each file to its path below `to`, in their order; one of that name gives way. Raises OSError, Halted."""
+    """Copy each file to its path below `to`, in their order; one of that name gives way. Raises OSError, Cancelled."""
     for path, source in sources.items():
         target = to / path
         target.parent.mkdir(parents=True, exist_ok=True)

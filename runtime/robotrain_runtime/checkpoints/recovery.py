@@ -105,7 +105,7 @@ class RecoverableCheckpoint:
 
 
 def find_recoverable(document: JobDocument, places: Iterable[InspectedTarget]) -> list[RecoverableCheckpoint]:
-    """Those that are newer than what lies in the run's own folder, the newest first. Raises Failed.
+    """Those that are newer than what lies in the run's own folder, the newest first. Raises JobFailed.
 
     places: the addresses that the job publishes to, looked at.
     """
@@ -138,7 +138,7 @@ def restore_checkpoint(
 ) -> tuple[RecoverableCheckpoint, Checkpoint] | None:
     """The first of `left` that is whole, and as what it was laid into the run's own folder; None when none is.
 
-    bring: the folder of one that lies at an address; raises Failed. say: told of each that is not whole. Raises
+    bring: the folder of one that lies at an address; raises JobFailed. say: told of each that is not whole. Raises
     OSError, Halted, Failed when a checkpoint that is there cannot be had.
     """
     own = _get_checkpoint_folder(document)
@@ -258,7 +258,7 @@ def _restore_files(
 ) -> None:
     """Linked where that is possible, but for a published one: that is to outlive this disk's other copy.
 
-    Raises Never when a file is not what was saved, OSError when the disk does not take it, Halted.
+    Raises PermanentError when a file is not what was saved, OSError when the disk does not take it, Cancelled.
     """
 
     def check(copy: Path) -> None:

@@ -38,12 +38,12 @@ def list_targets(
 
 
 def find_target_plugin(document: JobDocument, address: str) -> TargetContainerPlugin | None:
-    """The half that writes to an address; None for a folder, and for what no half takes. Raises Failed."""
+    """The half that writes to an address; None for a folder, and for what no half takes. Raises JobFailed."""
     return next((half for _, half in _load_target_plugins(document) if half.normal(address)), None)
 
 
 def get_target_environment(document: JobDocument) -> PythonEnvironment | None:
-    """The environment that writing needs; None when the job writes to no address. Raises Failed."""
+    """The environment that writing needs; None when the job writes to no address. Raises JobFailed."""
     return next((half.ENVIRONMENT for _, half in _load_target_plugins(document)), None)
 
 
@@ -52,7 +52,7 @@ def inspect_targets(
 ) -> Iterator[InspectedTarget]:
     """A look at each of the job's addresses. data: what is there by now. Without a `place.python` nobody is asked.
 
-    Raises Failed.
+    Raises JobFailed.
     """
     for target in list_targets(plugin_loader.load_workload_plugin(document), document, data):
         for kind, half in _load_target_plugins(document):
@@ -99,7 +99,7 @@ def _load_target_plugins(document: JobDocument) -> Iterator[tuple[str, TargetCon
 
 
 def get_platform_folder(document: JobDocument) -> Path | None:
-    """Where it lies on this machine; None for a platform that keeps none. Raises Unnamed."""
+    """Where it lies on this machine; None for a platform that keeps none. Raises UnsetVariable."""
     said = document.placement.kept
     return Path(os.path.normpath(contract_document.resolve_folder(said))) if said else None
 

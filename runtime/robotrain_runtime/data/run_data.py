@@ -55,7 +55,7 @@ def find_prepared(place: Path) -> Path | None:
 def ensure_prepared(
     place: Path, fill_folder: MakeFolder, stop: StopSignal, log_line: Callable[[str], None], rebuild: bool = False
 ) -> Path:
-    """The data at `place`, where `make` brings it when it is not there. Raises Failed, Stopped, OSError.
+    """The data at `place`, where `make` brings it when it is not there. Raises JobFailed, StopRequested, OSError.
 
     make: given a folder to make, fills it. again: also when it is there. Two processes may ask for the same: one makes
     it, the other waits. What an interrupted one left is thrown away.
@@ -152,7 +152,7 @@ class RunData:
         return not any(self._has_own_environment(source) for source in self._document.sources)
 
     def fetch(self, python: Callable[[], Path]) -> dict[JobSource, Path]:
-        """The folder of each source, in their order. Raises Failed, Stopped.
+        """The folder of each source, in their order. Raises JobFailed, StopRequested.
 
         python: waits for the interpreter of the run's environment. Only sources that have no other are fetched in it.
         """
@@ -163,7 +163,7 @@ class RunData:
         return data
 
     def fetch_extra(self, source: JobSource, plugin: str, python: Callable[[], Path]) -> Path:
-        """The folder of a source that is none of the document's, complete. half: its module. Raises Failed, Stopped."""
+        """The folder of a source that is none of the document's, complete. half: its module. Raises JobFailed, StopRequested."""
         named = {**self._document.halves, f"source.{source.kind}": plugin}
         placement = replace(self._document.placement, mounts=())
         document = replace(self._document, sources=(source,), halves=named, placement=placement)
@@ -187,7 +187,7 @@ class RunData:
         return asked
 
     def prepare(self, preparation: DataPreparation, python: Path) -> tuple[Path, bool]:
-        """The folder of what is asked for, and whether it was made before. Raises Failed, Stopped."""
+        """The folder of what is asked for, and whether it was made before. Raises JobFailed, StopRequested."""
         place, say = get_prepared_folder(self._document, preparation), self._relay.log.write_line
         before = bool(preparation.key) and find_prepared(place) is not None
         if not before and preparation.key:

@@ -55,7 +55,7 @@ class SourceBatches:
         return frozenset(found.digest for found in self.surveys.values() if found.digest)
 
     def survey(self) -> Mapping[JobSource, SurveyedSource]:
-        """What the sources are, all of them. Raises Failed when nobody can tell, Stopped."""
+        """What the sources are, all of them. Raises JobFailed when nobody can tell, StopRequested."""
         described = getattr(plugin_loader.load_workload_plugin(self._document), "DESCRIBED", {})
         for name, carried in group_by_fetcher(self._document).items():
             carrier = plugin_loader.load_batch_fetcher(name)
@@ -68,7 +68,7 @@ class SourceBatches:
         return self.surveys
 
     def fetch(self, progress: Callable[[Download], None]) -> dict[JobSource, Path]:
-        """The folder of each source; after the survey. Raises Failed, Stopped."""
+        """The folder of each source; after the survey. Raises JobFailed, StopRequested."""
         data: dict[JobSource, Path] = {}
         for delivery, carried in self._started:
             others = [found for source, found in self.surveys.items() if source not in carried]
@@ -86,7 +86,7 @@ class SourceBatches:
 
 
 def group_by_fetcher(document: JobDocument) -> dict[str, list[JobSource]]:
-    """The sources that a carrier brings, by its module, in their order. Raises Failed."""
+    """The sources that a carrier brings, by its module, in their order. Raises JobFailed."""
     found: dict[str, list[JobSource]] = {}
     for source in contract_document.list_fetched_sources(document):
         if name := plugin_loader.get_batch_fetcher_name(plugin_loader.load_source_plugin(document, source)):
@@ -102,7 +102,7 @@ def _add_other_bytes(progress: Callable[[Download], None], before: int, after: i
 def inspect_mount(
     document: JobDocument, source: JobSource, mount: Mount, context: ContainerContext
 ) -> tuple[Path | None, list[Finding]]:
-    """The folder that a mounted source lies in, None for nowhere; and what is wrong with it. Raises Failed."""
+    """The folder that a mounted source lies in, None for nowhere; and what is wrong with it. Raises JobFailed."""
     origin = mount.origin or source.uri
     try:
         outer = contract_document.resolve_folder(mount.folder)

@@ -82,7 +82,7 @@ class EnvironmentRecipe:
 def make_environment(
     place: Path, recipe: EnvironmentRecipe, cache: Path, log_line: BuildLogFunction, stop: StopSignal
 ) -> None:
-    """Build it at `place`, in one step for everyone who looks there. Raises Failed, Stopped, Unfit, OSError."""
+    """Build it at `place`, in one step for everyone who looks there. Raises JobFailed, StopRequested, ImageTorchUnusable, OSError."""
     try:
         if place.exists():
             log_line(f"{place} was left incomplete: building it again")
@@ -198,7 +198,7 @@ def find_environment(lock: Path, python: str, cache: Path, torch_backend: str | 
 def build_environment(
     lock: Path, version: str, cache: Path, log_line: LogFunction, stop: StopSignal, torch_backend: str | None = None
 ) -> Path:
-    """The environment's folder, built when it is not there. Safe to call from two processes. Raises Failed, Stopped.
+    """The environment's folder, built when it is not there. Safe to call from two processes. Raises JobFailed, StopRequested.
 
     version: of Python, as in `half.Environment`. torch_backend: which build of PyTorch it gets in place of the locked
     one; None for the locked one.

@@ -32,7 +32,7 @@ REMEMBERED_LINES = 50
 class EnvironmentBuild:
     """The environment on its way, from `begin` on. ready: called with its folder as soon as it is there, in a thread.
 
-    failure: why that came to nothing. What waits elsewhere is then ended: it raises Stopped, without a signal.
+    failure: why that came to nothing. What waits elsewhere is then ended: it raises StopRequested, without a signal.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class EnvironmentBuild:
         self._watcher = child.start_reader(self._watch_process, self._process, time.monotonic())
 
     def wait(self) -> Path:
-        """Its folder, or its interpreter, once it is there; after `begin`. Raises Failed, Stopped."""
+        """Its folder, or its interpreter, once it is there; after `begin`. Raises JobFailed, StopRequested."""
         if self._watcher is not None:
             with self._stop.interruptible():
                 self._watcher.join()
@@ -121,7 +121,9 @@ class EnvironmentBuild:
             self._report_failure(self._explain_exit(code))
 
     def _finish(self, built: Path, took: float) -> None:
-        self._relay.emit(StageEvent(name="environment", state="done", seconds=took, detail=environment.read_remark(built)))
+        self._relay.emit(
+            StageEvent(name="environment", state="done", seconds=took, detail=environment.read_remark(built))
+        )
         self._built = built
         try:
             self._ready(built)
@@ -153,7 +155,7 @@ def _make_build_environ() -> dict[str, str]:
 
 
 def get_run_python(document: JobDocument, log_line: Callable[[str], None], stop: StopSignal) -> Path:
-    """The interpreter of the run's environment, which is built when it is not there. Raises Failed, Stopped."""
+    """The interpreter of the run's environment, which is built when it is not there. Raises JobFailed, StopRequested."""
     placement = document.placement
     if placement.environment is not None:
         return environment.get_python(Path(placement.environment))
@@ -177,7 +179,7 @@ def make_program_environ(document: JobDocument, added: Mapping[str, str] = Mappi
 
 
 def check_promised_variables(promised: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> None:
-    """Raises Failed with a sentence for each name that is not as it was promised."""
+    """Raises JobFailed with a sentence for each name that is not as it was promised."""
     if wrong := list(find_broken_promises(promised, environ)):
         raise JobFailed("; ".join(wrong), EXIT_REFUSED, "configuration")
 

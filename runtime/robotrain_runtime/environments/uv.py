@@ -60,7 +60,7 @@ LogFunction = Callable[[str], None]
 
 
 def run_uv(command: Sequence[str | Path], log_line: LogFunction, stop: StopSignal) -> list[str]:
-    """The packages it says it installed. Raises Failed, Stopped."""
+    """The packages it says it installed. Raises JobFailed, StopRequested."""
     told: deque[str] = deque(maxlen=REMEMBERED_UV_LINES)
     installed = []
 
@@ -114,7 +114,7 @@ def find_python_with_pip() -> Path | None:
 
 
 def obtain_uv(cache: Path, stop: StopSignal) -> Path:
-    """uv, fetched with pip when it is not here. Raises Failed, Stopped."""
+    """uv, fetched with pip when it is not here. Raises JobFailed, StopRequested."""
     return find_uv(cache) or _fetch_uv(cache, stop)
 
 

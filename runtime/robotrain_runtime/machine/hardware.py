@@ -65,7 +65,7 @@ def make_timeout_finding() -> Finding:
 
 
 def query_gpus() -> list[Gpu]:
-    """All of the machine's. Raises NoAnswer."""
+    """All of the machine's. Raises DriverUnavailable."""
     program = shutil.which("nvidia-smi")
     if program is None:
         raise DriverUnavailable("There is no nvidia-smi on PATH, so no NVIDIA driver reaches here")

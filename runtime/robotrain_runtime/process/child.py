@@ -74,7 +74,7 @@ def run_program(
     on_line: Callable[[str], None],
     on_event: Callable[[EventRecord], None],
 ) -> int:
-    """The exit status, negative for a signal. Raises Stopped once the program is gone; OSError when none starts."""
+    """The exit status, negative for a signal. Raises StopRequested once the program is gone; OSError when none starts."""
     process, receive = start_program(arguments, environ)
     assert process.stdout is not None
     readers = (

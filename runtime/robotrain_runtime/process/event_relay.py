@@ -1,22 +1,23 @@
-"""The run's event log, and the relay that passes events on to tracking and publishing."""
+"""The run's event log, and the relay that passes each event to it, to tracking and to publishing."""
 
 import math
 import os
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from robotrain_runtime.contract import event
-from robotrain_runtime.contract.event import Checkpoint, Evaluated, Event, EventRecord, Metrics, Note
-from robotrain_runtime.publishing.publisher import Publisher
-from robotrain_runtime.tracking.tracker import Tracker
+from robotrain_runtime.contract.event import Event, EventRecord, Metrics, Note
 
 
 class EventLog:
-    """Whole lines only, from any thread. Neither a reader that went away nor a full disk stops the run."""
+    """The run's log and events file: whole lines only, from any thread.
+
+    Neither a closed standard output nor a full disk stops the run.
+    """
 
     def __init__(self, events: Path) -> None:
         self._events = events.open("a", encoding="utf-8", buffering=1)
@@ -27,24 +28,24 @@ class EventLog:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        with self._lock, suppress(OSError):  # what a full disk did not take is lost here; the run is not
+        with self._lock, suppress(OSError):  # a full disk loses events, not the run
             self._events.close()
 
     def write_event(self, sent: Event, sent_at: float | None = None) -> None:
-        """An event. at: when it was sent, if not now."""
+        """Write an event that was sent at `sent_at` (now by default)."""
         line = event.format_event(sent, sent_at)
         with self._lock:
-            with suppress(OSError, ValueError):  # a process that was left behind may speak after the end
+            with suppress(OSError, ValueError):  # closed: a process left behind may still send events
                 self._events.write(line + "\n")
             self._print(line)
 
     def write_line(self, text: str) -> None:
-        """An ordinary line."""
+        """Write an ordinary log line."""
         with self._lock:
             self._print(text)
 
     def _end_torn_line(self, events: Path) -> None:
-        """An attempt that was killed may have left half a line."""
+        """End the last line of the file if a killed attempt left it incomplete."""
         with events.open("rb") as written, suppress(OSError):
             written.seek(-1, os.SEEK_END)
             if written.read(1) != b"\n":
@@ -55,7 +56,7 @@ class EventLog:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains again when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python reports it again at exit
         except OSError:
             pass
 
@@ -64,31 +65,32 @@ WATCHED_METRIC = "loss"
 
 
 class EventRelay:
-    """Events come in from any thread. tracker, publisher: set once there is one."""
+    """The relay of a run's events: from any thread to the log, then to each sink in the order they were added."""
 
     def __init__(self, log: EventLog) -> None:
         self.log = log
-        self.tracker: Tracker | None = None
-        self.publisher: Publisher | None = None
+        self._sinks: list[Callable[[EventRecord], object]] = []
         self._warned: set[str] = set()
 
+    def add_sink(self, sink: Callable[[EventRecord], object]) -> None:
+        """Pass every event from now on to `sink`, which must return at once."""
+        self._sinks.append(sink)
+
     def emit(self, sent: Event) -> None:
-        """An event of the runtime itself."""
+        """Send an event of the runtime itself."""
         self.forward(event.make_record(sent))
 
     def forward(self, record: EventRecord) -> None:
-        """An event, from wherever it was sent."""
+        """Pass on an event, whoever sent it."""
         self.log.write_event(record.event, record.time)
-        if self.tracker is not None:
-            self.tracker.send(record)
-        if isinstance(record.event, Checkpoint | Evaluated) and self.publisher is not None:
-            self.publisher.add(record.event)
+        for sink in self._sinks:
+            sink(record)
         if isinstance(record.event, Metrics):
             for name in self._find_diverged(record.event):
                 self.emit(Note(level="warning", text=f"{name} is not finite at step {record.event.step}"))
 
     def log_record(self, record: EventRecord) -> None:
-        """An event of tracking, which is not sent back to it."""
+        """Log an event of tracking, which must not be sent back to it."""
         self.log.write_event(record.event, record.time)
 
     def _find_diverged(self, metrics: Metrics) -> Iterable[str]:

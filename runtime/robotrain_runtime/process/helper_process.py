@@ -85,7 +85,7 @@ class HelperProcess:
         ]
 
     def send_request(self, name: str, body: Mapping[str, Any], is_cancelled: Callable[[], bool]) -> Mapping[str, Any]:
-        """Have something done, and wait for it. Raises OSError with why it failed, or ended; Never; Halted."""
+        """Have something done, and wait for it. Raises OSError with why it failed, or ended; PermanentError; Cancelled."""
         number = next(self._numbers)
         assert self._process.stdin is not None
         with suppress(OSError):  # one that is gone is noticed below

@@ -47,7 +47,7 @@ class StopSignal:
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """A block in which a signal, also one that came before it, raises Stopped; once for each signal."""
+        """A block in which a signal, also one that came before it, raises StopRequested; once for each signal."""
         self._armed = True
         try:
             if self._pending:
@@ -85,7 +85,7 @@ class StopSignal:
 def hold_lock(path: Path, stop: StopSignal, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Hold the lock file at `path`, which is made and stays. waiting: called once when another process holds it.
 
-    Raises Stopped while it waits.
+    Raises StopRequested while it waits.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:

@@ -26,95 +26,98 @@ from robotrain_runtime.publishing.destinations import (
 )
 from robotrain_runtime.publishing.publisher import Publisher
 from robotrain_runtime.publishing.registration import RegistrationCandidate
+from robotrain_runtime.tracking.tracker import Tracker
 
 
 def get_publishing_spec(
     plugin: WorkloadContainerPlugin, document: JobDocument, data: Mapping[JobSource, Path]
 ) -> PublishingSpec:
-    """What the half of the workload says. Raises Failed when it cannot come true, however well the work goes."""
-    say = getattr(plugin, "publishing", None)
-    found: PublishingSpec = say(document, data) if say else PublishingSpec()
-    for target in list_publish_targets(plugin, document, data, found):
+    """Return what the workload asks to publish. Raise JobFailed if that cannot be done."""
+    get_spec = getattr(plugin, "publishing", None)
+    spec: PublishingSpec = get_spec(document, data) if get_spec else PublishingSpec()
+    for target in list_publish_targets(plugin, document, data, spec):
         if not Path(target.to).is_absolute() and not targets.find_target_plugin(document, target.to):
-            why = "it is no absolute path, and no address that this job can write to"
-            raise JobFailed(
-                f"{plugin_loader.describe_outputs(document)} cannot be published to {target.to}: {why}", EXIT_PREFLIGHT
-            )
-    if found.register and not document.placement.tracking_uri:
-        raise JobFailed(
-            f"no model {found.register} can be registered: the run has no tracking, so no registry", EXIT_PREFLIGHT
-        )
-    return found
+            outputs = plugin_loader.describe_outputs(document)
+            why = "it is neither an absolute path nor an address that this job can write to"
+            raise JobFailed(f"{outputs} cannot be published to {target.to}: {why}", EXIT_PREFLIGHT)
+    if spec.register and not document.placement.tracking_uri:
+        why = "the run has no tracking, so there is no registry"
+        raise JobFailed(f"the model {spec.register} cannot be registered: {why}", EXIT_PREFLIGHT)
+    return spec
 
 
 def list_publish_targets(
     plugin: WorkloadContainerPlugin, document: JobDocument, data: Mapping[JobSource, Path], spec: PublishingSpec
 ) -> tuple[ArtifactTarget, ...]:
-    """Where each complete checkpoint is copied to."""
-    plain = (ArtifactTarget(to=spec.to),) if spec.to else ()
-    return (*plain, *targets.list_targets(plugin, document, data))
+    """Return the places that each complete checkpoint is copied to."""
+    own = (ArtifactTarget(to=spec.to),) if spec.to else ()
+    return (*own, *targets.list_targets(plugin, document, data))
 
 
 class Publication:
-    """Made before the work starts; from then on each checkpoint that the relay sees is published, and each result."""
+    """The publication of a run: publishes each checkpoint and result that the relay passes on, from creation on."""
 
     def __init__(
-        self, document: JobDocument, spec: PublishingSpec, relay: EventRelay, earlier: EarlierAttempts
+        self,
+        document: JobDocument,
+        spec: PublishingSpec,
+        relay: EventRelay,
+        earlier: EarlierAttempts,
+        tracker: Tracker | None,
     ) -> None:
         self._document = document
         self._spec = spec
         self._relay = relay
         self._earlier = earlier
-        to: list[Destination] = [TrackingDestination(relay.tracker)] if relay.tracker is not None else []
-        places = list_publish_targets(plugin_loader.load_workload_plugin(document), document, {}, spec)
-        to += [self._make_destination(target) for target in places]
-        if kept_in := targets.get_platform_folder(document):
-            to.append(
-                PlatformFolderDestination(
-                    ArtifactTarget(to=str(kept_in)), document.run, targets.get_platform_folder_name(document)
-                )
-            )
-        needed = self._needed = bool(places or kept_in or spec.register)
-        self._publisher = relay.publisher = Publisher(
-            document, to, relay.emit, earlier=earlier, needed=needed, tracking=self._get_tracking_run
+        self._tracker = tracker
+        destinations: list[Destination] = [TrackingDestination(tracker)] if tracker is not None else []
+        publish_targets = list_publish_targets(plugin_loader.load_workload_plugin(document), document, {}, spec)
+        destinations += [self._make_destination(target) for target in publish_targets]
+        if folder := targets.get_platform_folder(document):
+            target, name = ArtifactTarget(to=str(folder)), targets.get_platform_folder_name(document)
+            destinations.append(PlatformFolderDestination(target, document.run, name))
+        needed = self._needed = bool(publish_targets or folder or spec.register)
+        self._publisher = Publisher(
+            document, destinations, relay.emit, earlier=earlier, needed=needed, tracking=self._get_tracking_run
         )
+        relay.add_sink(self._publisher.add_record)
 
     def has_pending(self, succeeded: bool) -> bool:
-        """Whether there is anything to do after the work. Failed work without a checkpoint owes nobody one."""
+        """Whether there is anything to do after the work: failed work needs no checkpoint."""
         return self._publisher.has_artifacts or (self._needed and succeeded)
 
     def finish(self, stop: StopSignal, python: Path, succeeded: bool) -> list[str]:
-        """Wait for what is left, and register what succeeded work left: why what was asked for failed, in sentences."""
-        wrong = self._publisher.drain(stop)
+        """Wait for pending copies, and register the result of successful work. Return why requested parts failed."""
+        errors = self._publisher.drain(stop)
         if succeeded and self._spec.register and not stop.number:
             try:
                 self._relay.emit(self._register(stop, python))
             except JobFailed as failed:
                 self._relay.emit(Note(level="error", text=failed.reason))
-                wrong.append(failed.reason)
-        return wrong
+                errors.append(failed.reason)
+        return errors
 
     def _register(self, stop: StopSignal, python: Path) -> Registered:
         try:
-            chosen = self._choose_candidate()
+            candidate = self._choose_candidate()
         except JobFailed as failed:
             raise JobFailed(f"the model {self._spec.register} was not registered: {failed.reason}") from failed
         return registration.register_model(
             self._document,
             self._spec,
-            chosen,
+            candidate,
             run_id=self._get_tracking_run(),
             python=python,
             stop=stop,
             log_line=self._emit_note,
-            tracker=self._relay.tracker,
+            tracker=self._tracker,
         )
 
     def _choose_candidate(self) -> RegistrationCandidate:
-        """What is registered. Raises Failed."""
+        """Return the checkpoint or policy to register. Raise JobFailed if there is none."""
         publisher = self._publisher
         if not publisher.is_complete:
-            raise JobFailed("not everything that the run left is complete")
+            raise JobFailed("an artifact of the run is incomplete")
         if publisher.evaluated is None:
             return registration.choose_checkpoint(self._document, publisher.parents, None, self._emit_note)
         event, manifest = publisher.evaluated
@@ -123,27 +126,28 @@ class Publication:
         return registration.make_policy_candidate(event, manifest)
 
     def _get_tracking_run(self) -> str:
-        """Of the tracking run; empty while there is none."""
-        tracker, earlier = self._relay.tracker, self._earlier.get_tracking_run(self._document.placement.tracking_uri)
-        return (tracker.run_id if tracker else "") or document.read_platform_tracking_run(self._document) or earlier
+        """Return the id of the tracking run; empty while there is none."""
+        earlier = self._earlier.get_tracking_run(self._document.placement.tracking_uri)
+        current = self._tracker.run_id if self._tracker else ""
+        return current or document.read_platform_tracking_run(self._document) or earlier
 
     def _make_destination(self, target: ArtifactTarget) -> Destination:
-        run, half = self._document.run, targets.find_target_plugin(self._document, target.to)
-        if half is None:
+        run, plugin = self._document.run, targets.find_target_plugin(self._document, target.to)
+        if plugin is None:
             return FolderDestination(target, run)
-        return AddressDestination(
-            half.normal(target.to), target, run, functools.partial(self._open_writer, half, target.to)
-        )
+        open_writer = functools.partial(self._open_writer, plugin, target.to)
+        return AddressDestination(plugin.normal(target.to), target, run, open_writer)
 
-    def _open_writer(self, half: TargetContainerPlugin, address: str) -> TargetWriter:
-        """What writes there, in its environment: it is built when preflight has not. Raises OSError."""
-        placement, wanted, say = self._document.placement, half.ENVIRONMENT, self._relay.log.write_line
+    def _open_writer(self, plugin: TargetContainerPlugin, address: str) -> TargetWriter:
+        """Open a writer in the plugin's environment, which is built if necessary. Raise OSError."""
+        required, log_line = plugin.ENVIRONMENT, self._relay.log.write_line
+        cache = Path(self._document.placement.cache)
         try:
-            built = environment.build_environment(wanted.lock, wanted.python, Path(placement.cache), say, StopSignal())
+            built = environment.build_environment(required.lock, required.python, cache, log_line, StopSignal())
         except JobFailed as failed:
             raise OSError(failed.reason) from failed
         python = environment.get_python(built)
-        return half.open(address, make_container_context(self._document, python, say))
+        return plugin.open(address, make_container_context(self._document, python, log_line))
 
     def _emit_note(self, text: str) -> None:
         self._relay.emit(Note(level="info", text=text))

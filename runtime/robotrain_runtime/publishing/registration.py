@@ -47,7 +47,7 @@ class RegistrationCandidate:
 def choose_from_run(
     document: JobDocument, earlier: EarlierAttempts, step: int | None, log_line: LogFunction
 ) -> RegistrationCandidate:
-    """Of a run that has ended. step: that of the checkpoint or policy; None for the last. Raises Failed."""
+    """Of a run that has ended. step: that of the checkpoint or policy; None for the last. Raises JobFailed."""
     if evaluated := earlier.evaluated:
         return _choose_policy(document, evaluated, step)
     return choose_checkpoint(document, {Path(path).parent for path in earlier.checkpoints}, step, log_line)
@@ -56,7 +56,7 @@ def choose_from_run(
 def choose_checkpoint(
     document: JobDocument, parents: Iterable[Path], step: int | None, log_line: LogFunction
 ) -> RegistrationCandidate:
-    """The checkpoint of `step` (None: the last that is complete to the byte). Raises Failed."""
+    """The checkpoint of `step` (None: the last that is complete to the byte). Raises JobFailed."""
     folder = _find_checkpoint(document, sorted(parents), step, log_line)
     manifest = checkpoint.read_manifest(folder)
     if manifest is None:
@@ -131,7 +131,7 @@ def register_model(
 ) -> Registered:
     """Make what was chosen a version of the model `asked.register`; one that is already stays, with its new scores.
 
-    run_id: of the tracking run. tracker: one that runs already. Raises Failed when that does not work after some tries,
+    run_id: of the tracking run. tracker: one that runs already. Raises JobFailed when that does not work after some tries,
     Stopped.
     """
     name, folder, manifest = spec.register, chosen.folder, chosen.manifest
@@ -164,7 +164,7 @@ def register_ended_run(
     document: JobDocument, name: str, step: int | None, stop: StopSignal, log_line: RegistrationLogFunction
 ) -> Registered:
     """Register what a run that has ended left, from what lies in its work folder: the policy that it evaluated, or a
-    checkpoint. Raises Failed, Stopped.
+    checkpoint. Raises JobFailed, StopRequested.
     """
     work, uri = Path(document.placement.work), document.placement.tracking_uri
     if not re.fullmatch(MODEL_NAME_PATTERN, name):

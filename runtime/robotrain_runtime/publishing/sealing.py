@@ -1,7 +1,7 @@
-"""What a run leaves, made ready to be copied: sealed, so that whoever finds a copy can tell that it is whole.
+"""Sealing of a run's artifacts before they are copied, so that a reader can verify a copy.
 
-Results are sealed in a folder of the run's name that holds the same files, and the evaluated policy beside its folder:
-neither is ever taken for a checkpoint.
+Results are sealed in a folder named after the run that holds the same files, and the evaluated policy beside its
+folder: neither is ever taken for a checkpoint.
 """
 
 import shutil
@@ -20,33 +20,35 @@ from robotrain_runtime.contract.failure import CancelCheck, PermanentError
 ArtifactKind = Literal["checkpoint", "results", "policy"]
 
 RESULTS_FOLDER = ".results"
-"""The folder, in that of the run, of results on their way."""
+"""The folder, in the run's folder, of results that are being published."""
 POLICY_SEAL_FILE = "policy.json"
 """The seal of the evaluated policy, in the run's folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompleteArtifact:
-    """Something complete that someone told of. again: it was an earlier attempt, and it may have been torn since."""
+    """A complete artifact, as an event reported it."""
 
     folder: Path
     event: Checkpoint | Evaluated
     kind: ArtifactKind = "checkpoint"
     from_earlier_attempt: bool = False
+    """Whether an earlier attempt reported it; it may be torn since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealedArtifact:
-    """Something complete: its folder, and what is sealed of it. plain: where the same files lie without the seal."""
+    """An artifact with its manifest."""
 
     folder: Path
     manifest: CheckpointManifest
     unsealed_folder: Path
+    """The folder of the same files without the manifest."""
     kind: ArtifactKind = "checkpoint"
 
 
 def list_artifacts(event: Checkpoint | Evaluated) -> Iterator[CompleteArtifact]:
-    """What an event tells of."""
+    """Yield the artifacts that an event reports."""
     if isinstance(event, Checkpoint):
         yield CompleteArtifact(folder=Path(event.path), event=event)
         return
@@ -58,41 +60,41 @@ def list_artifacts(event: Checkpoint | Evaluated) -> Iterator[CompleteArtifact]:
 def seal_artifact(
     artifact: CompleteArtifact, document: JobDocument, tracking: str, is_cancelled: CancelCheck
 ) -> SealedArtifact | None:
-    """Sealed; None for what an earlier attempt left torn. tracking: the tracking run. Raises what `Courier` knows."""
+    """Seal an artifact; return None if it is a torn one of an earlier attempt.
+
+    `tracking` is the id of the tracking run. Raise PermanentError, Cancelled or OSError.
+    """
     if artifact.folder.is_symlink():
-        raise PermanentError("it is a link")
+        raise PermanentError("it is a symbolic link")
     if artifact.from_earlier_attempt:
-        made = checkpoint.read_manifest(artifact.folder)
-        whole = made is not None and not checkpoint.validate_checkpoint(artifact.folder)
-        return (
-            SealedArtifact(folder=artifact.folder, manifest=made, unsealed_folder=artifact.folder)
-            if made and whole
-            else None
-        )
+        sealed = checkpoint.read_manifest(artifact.folder)
+        if sealed is None or checkpoint.validate_checkpoint(artifact.folder):
+            return None
+        return SealedArtifact(folder=artifact.folder, manifest=sealed, unsealed_folder=artifact.folder)
     if not artifact.folder.is_dir():
-        raise PermanentError("it is not there")
+        raise PermanentError("it does not exist")
     if artifact.kind == "results":
         return _seal_results(artifact, document, is_cancelled)
-    at = get_policy_seal_path(document) if artifact.kind == "policy" else None
-    manifest = _write_seal(artifact, document, artifact.folder, tracking, at)
+    manifest_path = get_policy_seal_path(document) if artifact.kind == "policy" else None
+    manifest = _write_seal(artifact, document, artifact.folder, tracking, manifest_path)
     return SealedArtifact(
         folder=artifact.folder, manifest=manifest, unsealed_folder=artifact.folder, kind=artifact.kind
     )
 
 
 def get_policy_seal_path(document: JobDocument) -> Path:
-    """Where the seal of the evaluated policy lies."""
+    """Return the path of the evaluated policy's manifest."""
     return Path(document.placement.work, POLICY_SEAL_FILE)
 
 
 def remove_results_copy(document: JobDocument) -> None:
-    """Results are not on their way any more."""
+    """Remove the folder of results that were being published."""
     shutil.rmtree(Path(document.placement.work, RESULTS_FOLDER), ignore_errors=True)
 
 
 def _seal_results(artifact: CompleteArtifact, document: JobDocument, is_cancelled: CancelCheck) -> SealedArtifact:
-    found = {path.relative_to(artifact.folder): path for path in sorted(artifact.folder.rglob("*"))}
-    files = {path.as_posix(): file for path, file in found.items() if file.is_file() and _is_result_file(path, file)}
+    paths = {path.relative_to(artifact.folder): path for path in sorted(artifact.folder.rglob("*"))}
+    files = {path.as_posix(): file for path, file in paths.items() if file.is_file() and _is_result_file(path, file)}
     if not files:
         raise PermanentError(f"{artifact.folder} holds no files")
     folder = Path(document.placement.work, RESULTS_FOLDER, document.run)
@@ -102,20 +104,20 @@ def _seal_results(artifact: CompleteArtifact, document: JobDocument, is_cancelle
 
 
 def _is_result_file(path: Path, file: Path) -> bool:
-    """Whether it is a result: what begins with a dot is not ready, or nobody's business."""
+    """Whether it is a result: hidden files are incomplete or private."""
     return not file.is_symlink() and path.name != MANIFEST and not any(part.startswith(".") for part in path.parts)
 
 
 def _write_seal(
-    artifact: CompleteArtifact, by: JobDocument, folder: Path, tracking: str, manifest_path: Path | None
+    artifact: CompleteArtifact, job_document: JobDocument, folder: Path, tracking: str, manifest_path: Path | None
 ) -> CheckpointManifest:
-    """Newly sealed. Only where a platform has submissions is it told who goes on from there."""
-    event, submission = artifact.event, document.read_submission_id(by)
+    """Write the manifest. The tracking run is named only where a platform has submissions: others do not resume it."""
+    event, submission = artifact.event, document.read_submission_id(job_document)
     return checkpoint.seal_checkpoint(
         folder,
         step=event.step,
-        run=by.run,
-        job=by.job,
+        run=job_document.run,
+        job=job_document.job,
         model=event.model if isinstance(event, Checkpoint) else "",
         submission=submission,
         tracking=tracking if submission else "",

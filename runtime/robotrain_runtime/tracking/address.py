@@ -34,7 +34,7 @@ class AddressUnavailable(OSError):
 
 @functools.cache
 def resolve_address(uri: str) -> str:
-    """The address as MLflow's client takes it, asked until it was told. Raises Unreached."""
+    """The address as MLflow's client takes it, asked until it was told. Raises AddressUnavailable."""
     known = find_tracking_plugin(uri)
     if known is None:
         return uri

@@ -103,7 +103,7 @@ ANSWER_SLACK_SECONDS = 1.0
 class TrackingCheck:
     """One question; it is asked at once. python: brings the interpreter of a half's environment, here and now.
 
-    Raises Failed when the half cannot be imported, and what `python` raises.
+    Raises JobFailed when the half cannot be imported, and what `python` raises.
     """
 
     def __init__(self, document: JobDocument, python: Callable[[PythonEnvironment], Path]) -> None:

@@ -90,7 +90,7 @@ class Tracker:
     def send_request(self, name: str, body: Mapping[str, Any], is_cancelled: Callable[[], bool]) -> Mapping[str, Any]:
         """Have something done, and wait for it.
 
-        Raises OSError with why it failed; Never when the process is gone; Halted.
+        Raises OSError with why it failed; PermanentError when the process is gone; Cancelled.
         """
         number = next(self._numbers)
         self._inbox.put(helper_process.format_message(HelperRequest(number=number, what=name, body=body)))
@@ -108,7 +108,7 @@ class Tracker:
         return answer.body
 
     def wait_for_run(self, is_cancelled: Callable[[], bool]) -> str:
-        """The id of the tracking run, waited for. Raises OSError when it is not there yet; Never; Halted."""
+        """The id of the tracking run, waited for. Raises OSError when it is not there yet; PermanentError; Cancelled."""
         while not self.run_id:
             if is_cancelled():
                 raise Cancelled
