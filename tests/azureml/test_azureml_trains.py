@@ -216,7 +216,7 @@ def test_a_folder_of_the_laptop_is_trained_on_and_gone_on_with_though_no_identit
     assert done.returncode == 0, done.stderr
     again = cluster.jobs[json.loads(done.stdout)["reference"]["job"]]
     assert again.inputs["resume_in_datastore"].prefix == f"azureml/{job.name}/checkpoints/000002"
-    assert "going on from step 2" in ended(again)
+    assert "resuming from step 2" in ended(again)
     assert kept(cluster, again, "model.safetensors")[-1] == "000004"
 
 

@@ -98,6 +98,6 @@ def test_what_osmo_copied_to_storage_that_no_blob_url_names_is_gone_on_from(robo
     (other,) = osmo.workflows.keys() - {workflow}
     assert osmo.run(other, environ=pod) == 0, robotrain("logs", run).stdout
     log = robotrain("logs", run).stdout
-    assert "going on from step 4" in log
+    assert "resuming from step 4" in log
     assert robotrain("status", run, "--json").json["step"] == 6
     assert "checkpoints/000006/robotrain-checkpoint.json" in osmo.objects(f"s3://robots/runs/{other}")

@@ -31,7 +31,8 @@ def test_an_environment_that_is_built_is_all_that_is_needed(cache, monkeypatch, 
     (built / environment.MARKER).write_text("{}")
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/nowhere")
     (found,) = look(workload)
-    assert (found.state, found.text) == ("ok", f"its environment is built ({built})")
+    assert found.state == "ok"
+    assert str(built) in found.text
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the lock is for Linux")

@@ -216,9 +216,7 @@ def test_the_hub_is_left_alone_where_everything_lies_here(made, work):
 
 def test_a_type_that_lerobot_does_not_know_is_told_with_those_that_it_does():
     loaded_policy.require_known_type("act", {"act": object}, "/policy")
-    with pytest.raises(
-        ValueError, match=r"^/policy is of type wonder, which LeRobot \S+ does not know; it knows act, pi0$"
-    ):
+    with pytest.raises(ValueError, match=r"^/policy .* wonder, .* act, pi0$"):
         loaded_policy.require_known_type("wonder", {"pi0": object, "act": object}, "/policy")
     with pytest.raises(ValueError, match="does not know"):
         loaded_policy.require_known_type(["act"], {"act": object}, "/policy")

@@ -42,13 +42,13 @@ def test_what_fits_is_taken_of_any_type(told, policy, dataset, saved):
 
 def test_another_type_than_expected_names_the_option(told, policy):
     (sentence,) = told(policy=policy(type="diffusion"), env="pusht", policy_type="act")
-    assert "is a policy of type diffusion, and --policy-type is act" in sentence
+    assert {"diffusion,", "act"} <= set(sentence.split())
     assert sentence.endswith("\n--policy-type diffusion")
 
 
 def test_a_policy_that_needs_more_than_the_environment_holds(told, policy, dataset):
     (sentence,) = told(policy=policy("smolvla", type="smolvla"), env="pusht")
-    assert "smolvla needs transformers, which the locked environment of evaluations does not hold" in sentence
+    assert "smolvla needs transformers," in sentence
     assert told(dataset=dataset(features=RECORDED), builtin_policy=True, policy_type="pi0")[0].count("pi0 needs")
     assert not any(line.startswith(f"{compatibility.MISSING_PACKAGE}==") for line in lines_of_the_locks())
 
@@ -60,22 +60,22 @@ def lines_of_the_locks():
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [
-        (lambda at: (at / "config.json").unlink(), "holds no policy: it has no config.json"),
-        (lambda at: (at / "config.json").write_text("{}"), "does not say what type of policy it is"),
-        (lambda at: (at / "adapter_config.json").write_text("{}"), "holds a PEFT adapter, not a policy"),
-        (lambda at: (at / "model.safetensors").write_bytes(b"12"), "is not a whole safetensors file"),
+        (lambda at: (at / "config.json").unlink(), "config.json is missing"),
+        (lambda at: (at / "config.json").write_text("{}"), "has no policy type"),
+        (lambda at: (at / "adapter_config.json").write_text("{}"), "holds a PEFT adapter"),
+        (lambda at: (at / "model.safetensors").write_bytes(b"12"), "is not a complete safetensors file"),
         (lambda at: (at / "config.json").write_text('{"type": ["act"]}'), "config.json: type must be a word"),
         (
             lambda at: (at / "config.json").write_text('{"type": "act", "input_features": ["action"]}'),
-            "config.json: input_features must be an object, and is a list",
+            "config.json: input_features must be an object, not a list",
         ),
         (
             lambda at: (at / "config.json").write_text('{"type": "act", "output_features": {"action": null}}'),
-            "config.json: output_features.action must be an object, and is null",
+            "config.json: output_features.action must be an object, not null",
         ),
-        (lambda at: (at / "config.json").write_text("[" * 100_000), "is nested too deep"),
+        (lambda at: (at / "config.json").write_text("[" * 100_000), "is nested too deeply"),
         (lambda at: (at / "policy_preprocessor.json").write_text('{"steps": [3]}'), "steps must be a list of objects"),
-        (lambda at: (at / "policy_preprocessor.json").unlink(), "is incomplete: it has no policy_preprocessor.json"),
+        (lambda at: (at / "policy_preprocessor.json").unlink(), "needs policy_preprocessor.json"),
     ],
 )
 def test_a_policy_that_is_not_whole(told, policy, spoil, why):
@@ -89,18 +89,18 @@ def test_dimensions_are_compared_with_those_of_the_dataset(told, policy, dataset
     wide = {"action": {"type": "ACTION", "shape": [6]}}
     data = dataset(features=RECORDED)
     assert told(policy=policy("wide", output_features=wide), dataset=data) == [
-        "action has 2 values in the dataset, and 6 values in the policy"
+        "action has 2 values in the dataset, but 6 values in the policy"
     ]
     (sentence,) = told(policy=policy("looking", input_features=seen("observation.image")), dataset=data)
-    assert sentence == "the policy looks through observation.image, and the dataset has no camera"
+    assert sentence == "the policy reads the camera observation.image, but the dataset has no camera"
 
 
 def test_dimensions_are_compared_with_those_of_the_environment(told, policy):
     joints = {"observation.state": {"type": "STATE", "shape": [6]}}
     wide = {"action": {"type": "ACTION", "shape": [6]}}
     assert told(policy=policy("arm", input_features=joints, output_features=wide), env="pusht") == [
-        "observation.state has 2 values in pusht, and 6 values in the policy",
-        "action has 2 values in pusht, and 6 values in the policy",
+        "observation.state has 2 values in pusht, but 6 values in the policy",
+        "action has 2 values in pusht, but 6 values in the policy",
     ]
     world = STATE | {"observation.environment_state": {"type": "ENV", "shape": [16]}}
     fitting = policy("world", input_features=world)
@@ -113,10 +113,10 @@ def test_cameras_are_those_that_the_environment_has(told, policy):
     assert told(policy=other, env="pusht") == []  # one picture for one picture is no question of names
     two = seen("observation.images.front") | seen("observation.image")
     (sentence,) = told(policy=policy("two", input_features=two), env="pusht")
-    assert sentence == "the policy looks through observation.images.front, and pusht has only observation.image"
+    assert sentence == "the policy reads the camera observation.images.front, but pusht has only observation.image"
     both = seen("observation.image") | {"observation.environment_state": {"type": "ENV", "shape": [16]}}
     (sentence,) = told(policy=policy("both", input_features=both), env="pusht")
-    assert sentence.endswith("pusht shows only one of them at a time")
+    assert sentence.endswith("pusht shows only one of them")
     assert told(policy=policy("again", input_features=both), env="pusht", args=["--env.obs_type=pixels"]) == []
 
 
@@ -138,17 +138,17 @@ def test_what_the_policys_own_processors_rename_or_fill_up_fits(told, policy, da
 def test_an_untrained_policy_is_judged_by_the_dataset_that_it_is_made_for(told, dataset):
     data = dataset(features=RECORDED | {"action": {"dtype": "float32", "shape": [6]}})
     assert told(dataset=data, builtin_policy=True, env="pusht") == [
-        "action has 2 values in pusht, and 6 values in the policy"
+        "action has 2 values in pusht, but 6 values in the policy"
     ]
 
 
 def test_no_episodes_and_episodes_that_are_not_there(told, policy, dataset):
     at = policy()
-    assert "holds no episodes" in told(policy=at, dataset=dataset(folder="none", total_episodes=0))[0]
+    assert "has no episodes" in told(policy=at, dataset=dataset(folder="none", total_episodes=0))[0]
     data = dataset(features=RECORDED)
     assert told(policy=at, dataset=data, replay_episodes="0-1") == []
     (sentence,) = told(policy=at, dataset=data, replay_episodes="1,7")
-    assert sentence == "--replay-episodes 1,7: the dataset has 2 episodes, numbered from 0, and no episode 7"
+    assert sentence == "--replay-episodes 1,7: the dataset has 2 episodes, numbered from 0: there is no episode 7"
     more = dataset(folder="more", features=RECORDED, total_episodes=8)
     assert told(policy=at, dataset=[data, more], replay_episodes="1,7") == []
     (sentence,) = told(policy=at, dataset=data, replay_episodes="held-out")
@@ -158,7 +158,7 @@ def test_no_episodes_and_episodes_that_are_not_there(told, policy, dataset):
 def test_results_of_another_evaluation_are_never_written_over(told, policy, tmp_path):
     at, taken = policy(), tmp_path / "taken"
     (taken / "eval_results").mkdir(parents=True)
-    assert "holds the results of another evaluation" in told(policy=at, env="pusht", output_dir=str(taken))[0]
+    assert "results of another evaluation" in told(policy=at, env="pusht", output_dir=str(taken))[0]
     (tmp_path / "work/outputs/eval_results").mkdir(parents=True)  # an earlier attempt of this very run
     assert told(policy=at, env="pusht") == []
 

@@ -82,13 +82,13 @@ def test_a_replay_that_cannot_go_on_ends_with_a_sentence(seen, what, said):
 @pytest.mark.parametrize(
     ("what", "said"),
     [
-        ("type", "is of type walker, which LeRobot 0.6.1 does not know; it knows act, "),
+        ("type", "policy type walker, which LeRobot 0.6.1 does not know; it knows act, "),
         ("holes", "lacks parts of the network: model.action_head.weight, model.action_head.bias"),
-        ("processors", "is incomplete: it has no policy_preprocessor.json"),
+        ("processors", "needs policy_preprocessor.json"),
         ("option", "has no option --policy.walks"),
-        ("value", "does not take --policy.n_action_steps=two: "),
-        ("chunk", "does not take --policy.n_action_steps=400: The chunk size is the upper bound"),
-        ("larger", "do not fit the network"),
+        ("value", "rejects --policy.n_action_steps=two: "),
+        ("chunk", "rejects --policy.n_action_steps=400: The chunk size is the upper bound"),
+        ("larger", "do not match the network"),
         ("nothing", "is not a folder"),
     ],
 )

@@ -224,10 +224,10 @@ def test_results_of_an_earlier_attempt_are_replaced_and_none_of_them_is_left(tmp
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
-        ({}, "pusht, its own starts, as many steps as it has, success as it says; 2 episodes of pusht-mini"),
+        ({}, "pusht, default starts, default steps, default success rule; 2 episodes of pusht-mini"),
         (
             {"held_out": False, "dataset": "dataset", "statistics": "0123456789ab"},
-            "pusht, its own starts, as many steps as it has, success as it says;"
+            "pusht, default starts, default steps, default success rule;"
             " 2 episodes of dataset (statistics 0123456789ab), which training may have seen",
         ),
         (
@@ -240,7 +240,7 @@ def test_results_of_an_earlier_attempt_are_replaced_and_none_of_them_is_left(tmp
                 "replay_episodes": "3,4",
                 "options": ["--env.fps=5", "--policy.x=1"],
             },
-            "pusht, starts [[256, 400, 1, 2, 0.5]], as many steps as it has, success as it says,"
+            "pusht, starts [[256, 400, 1, 2, 0.5]], default steps, default success rule,"
             " with --env.fps=5 --policy.x=1; 2 episodes (3,4) of pusht-mini, with --policy.x=1",
         ),
     ],

@@ -98,7 +98,7 @@ def test_a_policy_that_draws_at_random_draws_the_same_on_any_number_of_processes
 
 def test_it_is_said_when_a_policy_that_draws_at_random_leaves_processes_without_work(told, lines):
     assert any(
-        "whole batches of 10 episodes" in note.text and "1 of 2 processes" in note.text for note in events(lines, Note)
+        "each batch of 10 episodes" in note.text and "1 of 2 processes" in note.text for note in events(lines, Note)
     )
 
 
@@ -109,7 +109,7 @@ def test_never_more_episodes_at_once_than_a_batch(told):
 def test_it_is_said_when_not_every_episode_is_filmed(told, lines):
     assert told["many_films"][49:] == ["many/episode_049.mp4", None]
     texts = [note.text for note in events(lines, Note)]
-    assert texts.count("films are made of the first 50 of 51 episodes") == 1
+    assert texts.count("videos are recorded of the first 50 of 51 episodes") == 1
 
 
 def test_films_play_in_a_browser_and_show_each_step(told):
@@ -121,24 +121,24 @@ def test_films_play_in_a_browser_and_show_each_step(told):
 
 def test_key_points_are_scaled_for_a_policy_that_learned_them_so(told, lines):
     assert rewards(told["scaled"]) == pytest.approx(rewards(told["by_itself"]), abs=1e-3)
-    assert sum("scaled so" in note.text for note in events(lines, Note)) == 1
+    assert sum("scaled (" in note.text for note in events(lines, Note)) == 1
 
 
 def test_one_camera_is_found_by_whatever_name(told, lines):
     assert [one["steps"] for one in told["through_a_camera"]] == [3, 3]
-    assert any("is observation.images.top to the policy" in note.text for note in events(lines, Note))
+    assert any("is used as the policy's observation.images.top" in note.text for note in events(lines, Note))
 
 
 def test_pictures_are_those_of_lerobot_unless_another_size_is_asked_for(told, lines):
     own, asked = told["pictures"]
     assert rewards(own) != rewards(asked)
     texts = [note.text for note in events(lines, Note)]
-    assert sum("96x96, as LeRobot's environment draws them" in text and "64x64" in text for text in texts) == 1
+    assert sum("96x96, the default" in text and "64x64" in text for text in texts) == 1
 
 
 def test_a_policy_that_reads_one_size_only_gets_it(told, lines):
     assert [one["steps"] for one in told["one_size_only"]] == [1]
-    assert any("drawn 32x48, as the policy reads them" in note.text for note in events(lines, Note))
+    assert any("32x48, the policy's size" in note.text for note in events(lines, Note))
 
 
 def test_an_action_that_is_not_finite_ends_the_rollout(told):
@@ -168,9 +168,9 @@ def test_a_process_that_dies_is_a_sentence_and_ends_the_others(told):
 
 def test_what_does_not_fit_is_said_in_full(told):
     sentence, _ = told["not_to_be_seen"]
-    assert sentence.startswith("error: the policy does not fit --env pusht: it reads observation.environment_state")
-    assert " does not take --env.fps=often: " in told["not_an_option"][0]
-    assert told["picture_of_no_size"][0].startswith("error: the policy cannot act on what --env pusht shows: ")
+    assert sentence.startswith("error: the policy does not match --env pusht: it reads observation.environment_state")
+    assert " rejects --env.fps=often: " in told["not_an_option"][0]
+    assert told["picture_of_no_size"][0].startswith("error: the policy cannot act on the observations of --env pusht: ")
 
 
 def test_a_stop_ends_all_processes(tmp_path):

@@ -47,7 +47,7 @@ def test_everything_that_is_missing_is_said_at_once():
 def test_starts_that_are_too_many_to_travel_with_a_job():
     many = json.dumps([[256, 400, 200, 300, 0.8]] * 40_000)
     (found,) = told(POLICY, env="pusht", starts=many)["starts-invalid"]
-    assert "and the most is 1,000,000: give ranges, or fewer states" in found.why
+    assert "1,000,000" in found.why
 
 
 def test_an_untrained_policy_is_alone_has_a_dataset_and_is_nobodys_model():
@@ -103,8 +103,8 @@ def test_only_pusht_lets_its_starts_be_chosen():
 )
 def test_ranges_that_reach_out_of_the_world(ranges, reached):
     (found,) = told(POLICY, env="pusht", starts=ranges)["starts-invalid"]
-    assert f"These ranges reach to {reached}" in found.why
-    assert found.why.endswith("and positions are from 0 to 512.")
+    assert f"The ranges reach {reached}" in found.why
+    assert found.why.endswith("between 0 and 512.")
     assert told(POLICY, env="pusht", starts='{"turn": [-4, 4], "distance": [0, 100]}') == {}
 
 
@@ -125,7 +125,7 @@ def test_the_command_line_says_it_all_and_sends_nothing(robotrain):
         "submit", "lerobot-eval", "--platform", "local", "--dry-run", "--starts", "easy", "--", "--policy.type=act"
     )
     assert answer.exit_code == 2
-    for sentence in ("an evaluation needs a policy", "there is nothing to evaluate on", "--starts is about episodes"):
+    for sentence in ("an evaluation needs a policy", "nothing-to-evaluate-on", "--starts has no effect"):
         assert sentence in answer.stderr
     assert "--policy-type" in answer.stderr.split("robotrain sets --policy.type itself")[1]
 
@@ -162,7 +162,7 @@ def test_a_reward_that_no_episode_can_miss(reward):
 
 def test_json_that_ends_early_is_said_to():
     (found,) = told(POLICY, env="pusht", starts="[[256, 400")["starts-invalid"]
-    assert "ends before it is complete" in found.why
+    assert "incomplete" in found.why
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_a_mounted_model_that_is_none_is_told(job, dataset, tmp_path, monkeypatc
     monkeypatch.setenv(DATASET_0, str(dataset(folder="in")))
     monkeypatch.setenv(INIT, str(tmp_path / "model"))
     (told,) = of_data(job({ASSET: "dataset_asset_0", MODEL: "init_from_policy_model"}))
-    assert told == f"{tmp_path}/model holds no policy: it has no config.json"
+    assert told == f"{tmp_path}/model holds no policy: config.json is missing"
 
 
 @pytest.mark.parametrize(

@@ -46,4 +46,4 @@ def test_an_output_folder_with_checkpoints_of_this_submission_is_the_runs_own(el
 def test_an_output_folder_of_somebody_else_is_not_written_to(elsewhere, monkeypatch, submission, here, run):
     monkeypatch.setenv("THIS_ONE", here)
     (why,) = refused(elsewhere(submission, run))
-    assert why.endswith("name a new one with --output-dir")
+    assert why.endswith("--output-dir NEW_FOLDER")

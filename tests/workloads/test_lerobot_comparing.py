@@ -117,8 +117,8 @@ def test_another_codec_is_a_difference_that_encoding_again_mends(training, two):
     [
         ({"codebase_version": "v2.1"}, "--convert-v21"),
         ({"codebase_version": "v9"}, "codebase_version 'v9'"),
-        ({"total_episodes": 0}, "holds no episodes"),
-        ({"features": {"observation.state": STATE}}, "records no `action`"),
+        ({"total_episodes": 0}, "has no episodes"),
+        ({"features": {"observation.state": STATE}}, "no feature `action`"),
     ],
 )
 def test_each_dataset_must_be_one_to_train_on_by_itself(training, two, broken, told):

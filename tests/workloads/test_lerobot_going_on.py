@@ -81,7 +81,7 @@ def test_weights_alone_need_nothing_else_of_the_policy(train, small, tmp_path):
 def test_weights_that_do_not_fit_what_comes_after_the_dashes_are_the_reason(train, small):
     ran = train(small.dataset, ["--policy.dim_feedforward=32"], {"policy": small.checkpoint}, training_steps=1)
     assert ran.exit_code == 1
-    assert "weights do not fit the network that the options after -- describe" in ran.events(Outcome)[0].reason
+    assert "weights do not match the network that the options after -- describe" in ran.events(Outcome)[0].reason
 
 
 def test_a_run_that_was_killed_goes_on_when_it_is_started_again(start, train, pusht, tmp_path):
@@ -99,7 +99,7 @@ def test_a_run_that_was_killed_goes_on_when_it_is_started_again(start, train, pu
 
     again = train(pusht, SMALL["act"], **given)
     assert again.exit_code == 0, "\n".join(again.lines)
-    assert any(f"going on from its step {good}" in note.text for note in again.events(Note))
+    assert any(f"resuming from step {good}" in note.text for note in again.events(Note))
     steps = list(losses(again))
     assert (steps[0], steps[-1]) == (good + 10, 240)
     left = [step for step in (120, 180, 240) if step > good]

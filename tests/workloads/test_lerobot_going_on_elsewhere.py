@@ -94,7 +94,7 @@ def test_it_goes_on_from_what_it_published_as_the_same_tracking_run(machine, tmp
     step = int(back.rpartition("/")[2])
     assert back == f"step {step} of an earlier attempt came back from {machine.url}/{step:06}"
     assert 0 < step < TOTAL
-    assert any(f"was cut short: going on from its step {step}" in note.text for note in ran.events(Note))
+    assert any(f"was interrupted: resuming from step {step}" in note.text for note in ran.events(Note))
     assert min(one.step for one in ran.events(Metrics) if "train/loss" in one.values) == step + 10
     assert ran.events(Published)[-1].to == f"{machine.url}/{TOTAL:06}"
 

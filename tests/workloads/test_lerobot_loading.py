@@ -60,7 +60,7 @@ def test_a_container_with_the_usual_64_mib_loads_in_the_training_process_and_say
     assert count == 0
     assert "in the training process itself" in said
     assert "64 MiB free" in said
-    assert "more shared memory" in said
+    assert "add shared memory" in said
 
 
 def test_as_many_load_as_there_is_room_for(training, dataset, has):

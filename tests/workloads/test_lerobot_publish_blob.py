@@ -42,7 +42,7 @@ def test_a_training_goes_on_elsewhere_from_what_it_published(azure, machine, tmp
     machine.train("one", "--training-steps=6", f"--publish-url={url}", "--keep=2")
 
     on = machine.train("two", "--training-steps=8", f"--resume-from={url}", f"--publish-url={url}")
-    assert "going on from step 6 of lerobot-train-" in on.stdout + on.stderr
+    assert "resuming from step 6 of lerobot-train-" in on.stdout + on.stderr
     (made,) = (tmp_path / "two/local").glob("*/outputs/checkpoints")
     assert [step for step, _ in checkpoint.list_checkpoints(made)] == [8]
 

@@ -122,7 +122,7 @@ def test_a_checkpoint_of_another_run_is_not_in_the_way_unless_it_has_a_name_that
     saved("shared/000400", 400)
     given = {"training_steps": 1000, "save_freq": 200}
     (sentence,) = told("lerobot-train-99999999-1", **given)
-    assert "it holds 000400 of the run lerobot-train-00000000-1" in sentence
+    assert "000400 of the run lerobot-train-00000000-1" in sentence
     assert told(**given) == []
     assert told("lerobot-train-99999999-1", training_steps=1000, save_freq=300) == []
     assert told("lerobot-train-99999999-1", starts={"resume": tmp_path / "shared/000400"}, **given) == []

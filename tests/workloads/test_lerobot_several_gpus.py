@@ -180,7 +180,7 @@ def test_a_stop_ends_all_processes_after_the_same_step_with_one_checkpoint(train
     assert (step["step"], step["num_processes"]) == (saved.step, 2)
     assert max(metrics.step for metrics in ran.events(Metrics) if "train/loss" in metrics.values) == saved.step
     assert ran.events(Outcome)[0].state == "cancelled"
-    assert any("told to stop: saving a checkpoint first" in line for line in ran.lines)  # others print to the same pipe
+    assert any("stopping: saving a checkpoint first" in line for line in ran.lines)  # others print to the same pipe
     assert not any("Traceback" in line or "gloo" in line for line in ran.lines)
     assert below(tmp_path) == []
 
@@ -223,13 +223,13 @@ def test_a_checkpoint_of_one_process_is_gone_on_from_by_two_and_back(train, smal
         training_steps=8,
     )
     assert two.exit_code == 0, "\n".join(two.lines)
-    assert any("--num-gpus is 2, and was 1" in note.text for note in two.events(Note))
+    assert any("--num-gpus is 2 now, and was 1" in note.text for note in two.events(Note))
     assert [one.step for one in two.events(Metrics) if "train/loss" in one.values] == [8]
     (saved,) = two.events(Checkpoint)
     assert (saved.step, numbers(Path(saved.path))) == (8, {"F32"})
     one = train(small.dataset, SMALL["act"], {"resume": saved.path}, work="one", training_steps=10)
     assert one.exit_code == 0, "\n".join(one.lines)
-    assert any("--num-gpus is 1, and was 2" in note.text for note in one.events(Note))
+    assert any("--num-gpus is 1 now, and was 2" in note.text for note in one.events(Note))
     assert [checkpoint.step for checkpoint in one.events(Checkpoint)] == [9, 10]
 
 

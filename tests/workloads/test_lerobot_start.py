@@ -111,12 +111,12 @@ def test_what_a_resumed_training_cannot_change_is_said(training, pusht, saved):
     same = {"learning_rate": 1e-4, "training_steps": 400}
     changed = {"learning_rate": 3e-4, "training_steps": 900, "lr_warmup_steps": 7, "seed": 2, "batch_size": 8}
     told = " / ".join(note.text for note in work(training(pusht, starts={"resume": at}, **same | changed)).notes)
-    assert "going on from step 400 of lerobot-train-00000000-1" in told
+    assert "resuming from step 400 of lerobot-train-00000000-1" in told
     assert "--learning-rate 0.0003 has no effect" in told
     assert "--lr-warmup-steps 7 has no effect" in told
-    assert "now spans 900 steps, not 400" in told
-    assert "--seed is 2, and was 1000" in told
-    assert "--batch-size is 8, and was 32" in told
+    assert "spans 900 steps instead of 400" in told
+    assert "--seed is 2 now, and was 1000" in told
+    assert "--batch-size is 8 now, and was 32" in told
     assert len(work(training(pusht, starts={"resume": at}, **same)).notes) == 1
 
 
@@ -192,7 +192,7 @@ def test_a_run_that_was_cut_short_goes_on_from_its_last_checkpoint(own, tmp_path
     assert found["--config_path"].startswith(f"{tmp_path}/work/outputs/checkpoints/000200/")
     assert found["--first"] == "200"
     (note,) = work(document).notes
-    assert (note.level, note.text) == ("info", "an earlier attempt was cut short: going on from its step 200")
+    assert (note.level, note.text) == ("info", "an earlier attempt was interrupted: resuming from step 200")
 
 
 def test_checkpoints_that_are_torn_are_put_aside_and_an_older_one_is_taken(own, saved, tmp_path):
@@ -225,7 +225,7 @@ def test_an_attempt_that_left_nothing_usable_is_put_aside_as_a_whole(training, p
     assert "--policy.type=act" in done.arguments
     assert not (tmp_path / "work/outputs").exists()
     assert (tmp_path / "work/outputs.torn-1/checkpoints").is_dir()
-    assert "left nothing to go on from" in done.notes[-1].text
+    assert "left no usable checkpoint" in done.notes[-1].text
 
 
 def test_a_second_attempt_goes_on_from_its_own_checkpoint_rather_than_from_where_the_first_began(own, saved, policy):
@@ -242,7 +242,7 @@ def test_a_second_attempt_goes_on_from_its_own_checkpoint_rather_than_from_where
 
 def test_a_run_that_came_to_its_end_has_nothing_left_to_train(own):
     done = work(own(500))
-    assert "nothing is left to train after step 500" in done.notes[-1].text
+    assert "no steps are left after step 500" in done.notes[-1].text
     ended = subprocess.run([sys.executable, *done.arguments], capture_output=True)  # here, where there is no LeRobot
     assert ended.returncode == 0, ended.stderr
 
@@ -266,7 +266,7 @@ def test_checkpoints_of_another_run_are_never_gone_on_from_by_chance(training, p
     saved("elsewhere/checkpoints/000100", 100, run="lerobot-train-99999999-3")
     document = training(pusht, output_dir=str(tmp_path / "elsewhere"))
     (told,) = refused(document)
-    assert "holds checkpoints of the run lerobot-train-99999999-3" in told
+    assert "checkpoints of the run lerobot-train-99999999-3" in told
     assert "--output-dir" in told
 
 

@@ -1,4 +1,4 @@
-"""Whether this machine has, or could build, the environment that a workload runs in: its lock, Python, uv and disk."""
+"""Health check of a workload's environment on this machine: its lock, Python, uv and disk space."""
 
 import os
 import subprocess
@@ -21,52 +21,52 @@ SECONDS = 3.0
 
 
 def make_health_check(workload: str, needed: PythonEnvironment) -> HealthCheck:
-    """Only for platforms that do the work on this machine: others bring a container."""
+    """Return the check, for platforms that run jobs on this machine: others bring a container."""
     return HealthCheck(name=workload, run=partial(check_environment, needed), local_only=True)
 
 
 def check_environment(needed: PythonEnvironment) -> Iterator[HealthResult]:
-    """What the run itself would find before it starts, by the same code."""
-    cache, given = files.get_cache_folder(), os.environ.get(ENVIRONMENT_VARIABLE)
-    placement = Placement(work="", cache=str(cache), environment=given)
-    wrong = list(environment_check.find_environment_problems(needed, placement))
-    yield from (convert_problem(health.convert_finding(finding)) for finding in wrong)
-    built = environment.find_environment(needed.lock, needed.python, cache)
-    if wrong:
+    """Yield what the run itself would find before it starts, by the same code."""
+    cache, own_environment = files.get_cache_folder(), os.environ.get(ENVIRONMENT_VARIABLE)
+    placement = Placement(work="", cache=str(cache), environment=own_environment)
+    problems = list(environment_check.find_environment_problems(needed, placement))
+    yield from (convert_problem(health.convert_finding(finding)) for finding in problems)
+    folder = environment.find_environment(needed.lock, needed.python, cache)
+    if problems:
         return
-    if given:
-        yield report_ok(f"{ENVIRONMENT_VARIABLE} is {given}, and holds what it needs")
-    elif built:
-        yield report_ok(f"its environment is built ({built})")
+    if own_environment:
+        yield report_ok(f"{ENVIRONMENT_VARIABLE} is {own_environment}, which holds the required packages")
+    elif folder:
+        yield report_ok(f"the environment is built ({folder})")
     else:
-        python, tool = interpreter.find_interpreter(needed.python), uv.find_uv(cache)
-        by = str(tool) if tool else f"{uv.get_uv_version()}, fetched with pip first"
-        yield report_ok(f"its environment can be built, once: Python {needed.python} is {python}, uv is {by}")
-        yield from _check_download_space(tool, cache, needed.gib)
+        python, program = interpreter.find_interpreter(needed.python), uv.find_uv(cache)
+        installer = str(program) if program else f"{uv.get_uv_version()}, downloaded with pip first"
+        yield report_ok(
+            f"the environment can be built on first use: Python {needed.python} is {python}, uv is {installer}"
+        )
+        yield from _check_download_space(program, cache, needed.gib)
 
 
-def _check_download_space(tool: Path | None, cache: Path, gib: float) -> Iterator[HealthResult]:
-    """Where uv keeps what it fetches: as much again, when that is another disk."""
-    kept = _find_uv_cache(tool) if tool else None
+def _check_download_space(program: Path | None, cache: Path, gib: float) -> Iterator[HealthResult]:
+    """Warn when uv's own cache lies on another disk that is nearly full: it takes the same space again."""
+    uv_cache = _find_uv_cache(program) if program else None
     if (
-        kept is None
-        or os.stat(disk_cache.find_existing_parent(kept)).st_dev
+        uv_cache is None
+        or os.stat(disk_cache.find_existing_parent(uv_cache)).st_dev
         == os.stat(disk_cache.find_existing_parent(cache)).st_dev
     ):
         return
-    if (free := disk_cache.get_free_bytes(kept)) < gib * disk_cache.GIB:
-        another = Suggestion(
-            "UV_CACHE_DIR=FOLDER robotrain …", "on the disk of robotrain's own cache: then files are shared"
+    if (free := disk_cache.get_free_bytes(uv_cache)) < gib * disk_cache.GIB:
+        suggestion = Suggestion(
+            "UV_CACHE_DIR=FOLDER robotrain …", "a folder on the disk of robotrain's cache: files are then shared"
         )
-        yield report_warning(
-            f"uv keeps what it fetches in {kept}, which has {format_size(free)} free: that may be too little", another
-        )
+        yield report_warning(f"uv downloads to {uv_cache}, which has only {format_size(free)} free", suggestion)
 
 
-def _find_uv_cache(tool: Path) -> Path | None:
-    command = [str(tool), "cache", "dir", "--color", "never"]
+def _find_uv_cache(program: Path) -> Path | None:
+    command = [str(program), "cache", "dir", "--color", "never"]
     try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, stdin=subprocess.DEVNULL)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return Path(told.stdout.strip()) if told.returncode == 0 and told.stdout.strip() else None
+    return Path(result.stdout.strip()) if result.returncode == 0 and result.stdout.strip() else None

@@ -1,1 +1,1 @@
-"""What training and evaluation with LeRobot share: datasets, policies, options, devices, publishing."""
+"""Datasets, policies, options, devices and publishing: what training and evaluation with LeRobot share."""

@@ -1,4 +1,4 @@
-"""Which device to compute on. Needs PyTorch, which is imported only when it is asked."""
+"""The device to compute on. Needs PyTorch, which is imported on use."""
 
 import importlib
 import os
@@ -10,22 +10,22 @@ from robotrain_workloads.lerobot import parameters
 
 
 def choose_device(requested: str, activity: str = "training") -> str:
-    """The device: `auto` takes the best. doing: what, for the note that says where.
+    """Return the device; `auto` takes the best. `activity` names the work in the note about the device.
 
-    Raises SystemExit with a sentence when the one asked for is not there.
+    Raise SystemExit with a sentence when the requested one is not available.
     """
     torch: Any = importlib.import_module("torch")
-    there = [name for name, usable in _find_usable_devices(torch).items() if usable]
-    if requested != "auto" and requested not in there:
+    available = [name for name, usable in _find_usable_devices(torch).items() if usable]
+    if requested != "auto" and requested not in available:
         raise SystemExit(
-            f"error: --device {requested}: PyTorch {torch.__version__} finds no such device on this machine;"
-            f" it can use {' or '.join(there)} (--device auto takes the first)"
+            f"error: --device {requested}: PyTorch {torch.__version__} finds no such device;"
+            f" available: {', '.join(available)} (--device auto takes the first)"
         )
-    chosen = there[0] if requested == "auto" else requested
-    if why := _explain_missing_gpus(torch, requested, chosen):
-        raise SystemExit(f"error: {why}")
-    if why := parameters.find_precision_problem(chosen, parameters.get_process_precision()):
-        raise SystemExit(f"error: {why} ({parameters.PRECISION_HINT})")
+    chosen = available[0] if requested == "auto" else requested
+    if problem := _explain_missing_gpus(torch, requested, chosen):
+        raise SystemExit(f"error: {problem}")
+    if problem := parameters.find_precision_problem(chosen, parameters.get_process_precision()):
+        raise SystemExit(f"error: {problem} ({parameters.PRECISION_HINT})")
     if chosen == "cpu":
         _leave_core_free(torch)
     if is_first_rank():
@@ -34,19 +34,19 @@ def choose_device(requested: str, activity: str = "training") -> str:
 
 
 def is_first_rank() -> bool:
-    """Whether this process speaks for the others."""
+    """Return whether this process reports for all ranks."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def count_ranks() -> int:
-    """How many processes train together."""
+    """Return how many processes train together."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def count_threads(processes: int) -> int:
-    """So many for each process: on a GPU each, or on the cores together. What the person set stays."""
-    said = os.environ.get("OMP_NUM_THREADS", "")
-    return int(said) if said.isdecimal() else max(1, (_count_cores() - 1) // processes)
+    """Return the threads of each process on this machine; OMP_NUM_THREADS takes precedence."""
+    value = os.environ.get("OMP_NUM_THREADS", "")
+    return int(value) if value.isdecimal() else max(1, (_count_cores() - 1) // processes)
 
 
 def _find_usable_devices(torch: Any) -> dict[str, bool]:
@@ -55,20 +55,20 @@ def _find_usable_devices(torch: Any) -> dict[str, bool]:
 
 
 def _explain_missing_gpus(torch: Any, requested: str, chosen: str) -> str:
-    """A sentence when several processes want a GPU each. Only `--device cpu` has them share the cores."""
+    """Return a sentence when several processes need a GPU each. Only with `--device cpu` they share the cores."""
     count = count_ranks()
-    there = torch.cuda.device_count() if chosen == "cuda" else 0
-    if count == 1 or requested == "cpu" or there >= count:
+    available = torch.cuda.device_count() if chosen == "cuda" else 0
+    if count == 1 or requested == "cpu" or available >= count:
         return ""
-    usable = f"{there or 'no'} GPU{'s' * (there != 1)}"
+    usable = f"{available or 'no'} GPU{'s' * (available != 1)}"
     return (
-        f"--num-gpus {count}: PyTorch {torch.__version__} can use {usable} of this machine"
-        f" (--num-gpus {max(1, there)}; --device cpu trains with {count} processes on its cores)"
+        f"--num-gpus {count}: PyTorch {torch.__version__} can use {usable} on this machine"
+        f" (--num-gpus {max(1, available)}; --device cpu trains with {count} processes on its cores)"
     )
 
 
 def _leave_core_free(torch: Any) -> None:
-    """With a thread on every core, one busy core makes all of them wait: measured, up to ten times slower."""
+    """With a thread on every core, one busy core delays all of them: measured, up to ten times slower."""
     if "OMP_NUM_THREADS" in os.environ:
         return
     os.environ["OMP_NUM_THREADS"] = str(count_threads(1))
@@ -80,9 +80,9 @@ def _count_cores() -> int:
 
 
 def _describe_device(torch: Any, device: str) -> str:
-    count, each = count_ranks(), ""
+    count, prefix = count_ranks(), ""
     if count > 1:
-        each = f"{count} GPUs, " if device == "cuda" else f"{count} processes, each on "
+        prefix = f"{count} GPUs, " if device == "cuda" else f"{count} processes, each on "
     if device == "cuda":
-        return f"{each}cuda ({torch.cuda.get_device_name(0)})"
-    return f"{each}{device}, threads: {torch.get_num_threads()}" if device == "cpu" else device
+        return f"{prefix}cuda ({torch.cuda.get_device_name(0)})"
+    return f"{prefix}{device}, threads: {torch.get_num_threads()}" if device == "cpu" else device

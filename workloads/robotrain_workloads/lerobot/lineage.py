@@ -1,4 +1,4 @@
-"""Where a model comes from: tags for its datasets, the checkpoint it started from, and its Azure ML job."""
+"""Lineage of a model: tags for its datasets, the checkpoint that it started from, and its Azure ML job."""
 
 import hashlib
 import json
@@ -12,52 +12,52 @@ from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 COUNTED_KINDS = {"blob_url": ("blob_url", "blob URLs"), "data_asset": ("dataset_asset", "data assets")}
-"""Kinds whose sources are counted and listed: the tags' beginning, and what several are called."""
+"""Kinds whose sources are counted and listed: the prefix of the tags, and the plural."""
 
 
 AZUREML_RUN_VARIABLE = "AZUREML_RUN_ID"
-"""The name of the environment that holds the name of an Azure ML job."""
+"""The environment variable with the name of an Azure ML job."""
 LONGEST_PIN = 64
-"""Of a pin that a person would read; the tags hold every one."""
+"""The longest pin in a description; tags hold every pin."""
 
 
 def make_dataset_tags(document: JobDocument) -> dict[str, str]:
-    """What is said of the datasets among the tags; a value may be empty."""
+    """Return the tags about the datasets; a value may be empty."""
     sources = list_dataset_sources(document)
     uris = [format_source_uri(source) for source in sources]
     return {
         "dataset_source": describe_dataset_kind(sources),
         "dataset_uri": summarize_values(uris, "sources"),
         "dataset_uri_count": str(len(uris)),
-        "dataset_lineage_sha256": digest_json([[one.kind, one.uri, one.pin] for one in sources]),
+        "dataset_lineage_sha256": digest_json([[source.kind, source.uri, source.pin] for source in sources]),
         "dataset_repo_id": get_dataset_name(document),
-        "dataset_pin": summarize_values([one.pin for one in sources if one.pin], "pins"),
+        "dataset_pin": summarize_values([source.pin for source in sources if source.pin], "pins"),
         **dict(_count_by_kind(sources)),
     }
 
 
 def get_dataset_name(document: JobDocument) -> str:
-    """What the datasets are called: the repository of the first that has one, else as the person says."""
-    hub = (one.uri for one in list_dataset_sources(document) if one.kind == "huggingface")
-    return next(hub, str(document.parameters["dataset_id"]))
+    """Return the repository of the first Hugging Face dataset, else `--dataset-id`."""
+    repositories = (source.uri for source in list_dataset_sources(document) if source.kind == "huggingface")
+    return next(repositories, str(document.parameters["dataset_id"]))
 
 
 def make_parent_tags(data: Mapping[JobSource, Path]) -> dict[str, str]:
-    """The run that the training goes on from, where the checkpoint says which one that was."""
-    begun = find_start_source(data)
-    made = read_checkpoint_manifest(data[begun]) if begun else None
-    if made is None:
+    """Return tags of the run that made the starting checkpoint, when its manifest names one."""
+    start = find_start_source(data)
+    manifest = read_checkpoint_manifest(data[start]) if start else None
+    if manifest is None:
         return {}
     return {
-        "parent_run": made.run,
-        "parent_job_digest": made.job,
-        "parent_step": str(made.step),
-        "parent_checkpoint_sha256": made.digest,
+        "parent_run": manifest.run,
+        "parent_job_digest": manifest.job,
+        "parent_step": str(manifest.step),
+        "parent_checkpoint_sha256": manifest.digest,
     }
 
 
 def read_checkpoint_manifest(folder: Path) -> CheckpointManifest | None:
-    """That of a checkpoint, also when only its model was named."""
+    """Return the manifest of a checkpoint, also when `folder` is the model inside it."""
     return checkpoint.read_manifest(folder) or checkpoint.read_manifest(folder.parent)
 
 
@@ -69,11 +69,12 @@ def _count_by_kind(sources: Sequence[JobSource]) -> Iterator[tuple[str, str]]:
 
 
 def list_dataset_sources(document: JobDocument) -> list[JobSource]:
+    """Return the sources with the role `dataset`."""
     return [source for source in document.sources if source.role == "dataset"]
 
 
 def make_azureml_tags(document: JobDocument) -> dict[str, str]:
-    """The job of Azure ML that it is; nothing elsewhere."""
+    """Return the tag with the Azure ML job; nothing on other platforms."""
     job = (
         contract_document.read_submission_id(document) if document.placement.submission == AZUREML_RUN_VARIABLE else ""
     )
@@ -81,16 +82,19 @@ def make_azureml_tags(document: JobDocument) -> dict[str, str]:
 
 
 def format_source_uri(source: JobSource) -> str:
+    """Return the URI of a source, with `hf://` for Hugging Face."""
     return f"hf://{source.uri}" if source.kind == "huggingface" else source.uri
 
 
 def summarize_values(texts: Sequence[str], plural: str) -> str:
+    """Return one value itself, several as their count and digest."""
     if len(texts) < 2:
         return "".join(texts)
     return f"{len(texts)} {plural}; sha256:{digest_json(list(texts))[:16]}"
 
 
 def digest_json(value: object) -> str:
+    """Return the SHA-256 of a JSON value."""
     return hashlib.sha256(json.dumps(value, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -106,16 +110,16 @@ SOURCE_KIND_NAMES = {
 
 
 def describe_dataset_kind(sources: Sequence[JobSource]) -> str:
-    """Where the datasets come from, in one word."""
+    """Return where the datasets come from, in one word."""
     kinds = {SOURCE_KIND_NAMES.get(source.kind, source.kind) for source in sources if source.role == "dataset"}
     return kinds.pop() if len(kinds) == 1 else "mixed"
 
 
 StartMode = Literal["scratch", "policy", "weights", "checkpoint"]
 START_MODES: Mapping[str, StartMode] = {"policy": "policy", "init_policy": "weights", "resume": "checkpoint"}
-"""By the role of the source."""
+"""The start mode, by the role of the source."""
 
 
 def find_start_source(sources: Iterable[JobSource]) -> JobSource | None:
-    """The one that a training starts from."""
-    return next((one for one in sources if one.role in START_MODES), None)
+    """Return the source that a training starts from."""
+    return next((source for source in sources if source.role in START_MODES), None)

@@ -1,7 +1,4 @@
-"""Options of LeRobot given after `--`: reading their values, and explaining why LeRobot refuses them.
-
-Its parser ends the process with a page of usage, or hides the reason behind an error of its own.
-"""
+"""Options for LeRobot after `--`: reading their values, and explaining why LeRobot rejects them."""
 
 from __future__ import annotations
 
@@ -19,7 +16,11 @@ WRAPPED_ERRORS = ("DecodingError", "ParsingError")
 
 @contextlib.contextmanager
 def explain_parser_errors(options: Sequence[str], subject: str) -> Iterator[None]:
-    """Around its parser. given: `--policy.NAME=VALUE`. what: is read, in words. Raises ValueError with the sentence."""
+    """Turn errors of LeRobot's parser into a ValueError with a sentence.
+
+    The parser exits with a page of usage, or hides the reason behind an error of its own. `options` are
+    `--policy.NAME=VALUE`; `subject` names what is parsed.
+    """
     printed = io.StringIO()
     try:
         with contextlib.redirect_stderr(printed):
@@ -39,25 +40,25 @@ def _explain_refusal(given_options: Sequence[str], subject: str, why: str) -> st
     if why.startswith(UNKNOWN_PREFIX):
         words = why.removeprefix(UNKNOWN_PREFIX).split()
         unknown = [
-            _get_flag(one)
-            for one in given_options
-            if f"--{_get_option_name(one)}" in [word.partition("=")[0] for word in words]
+            _get_flag(option)
+            for option in given_options
+            if f"--{_get_option_name(option)}" in [word.partition("=")[0] for word in words]
         ]
         return f"LeRobot {LEROBOT_VERSION} has no option {', '.join(unknown) or why.removeprefix(UNKNOWN_PREFIX)}"
-    if meant := [one for one in given_options if _get_option_name(one) in why]:
-        return f"LeRobot {LEROBOT_VERSION} does not take {' '.join(meant)}: {why}"
+    if rejected := [option for option in given_options if _get_option_name(option) in why]:
+        return f"LeRobot {LEROBOT_VERSION} rejects {' '.join(rejected)}: {why}"
     options = f" with {' '.join(given_options)}" if given_options else ""
     return f"LeRobot {LEROBOT_VERSION} cannot read {subject}{options}: {why}"
 
 
 def _get_parser_error(printed: str) -> str:
-    """What the parser said behind its usage."""
+    """Return what the parser printed after its usage."""
     lines = [line for line in printed.splitlines() if PARSER_PREFIX in line]
-    return lines[-1].split(PARSER_PREFIX, 1)[1] if lines else "it ended without a word"
+    return lines[-1].split(PARSER_PREFIX, 1)[1] if lines else "it ended without an error message"
 
 
 def _get_error_reason(error: BaseException) -> str:
-    """That of a class which refuses its values is behind the error; a value that is none is named by the error."""
+    """Return the message of the innermost error: the parser wraps errors of classes that reject their values."""
     while type(error).__name__ == "ParsingError" and error.__cause__:
         error = error.__cause__
     return " ".join(str(error).split()) or type(error).__name__
@@ -68,21 +69,21 @@ def _get_flag(option: str) -> str:
 
 
 def _get_option_name(option: str) -> str:
-    """As LeRobot has it: without the part that says whose it is."""
+    """Return the name without its prefix, as LeRobot prints it."""
     return _get_flag(option).split(".", 1)[-1]
 
 
 def list_option_names(arguments: Sequence[str]) -> set[str]:
-    """The option names among `arguments`, written as `--name value` or `--name=value`."""
+    """Return the option names among `arguments`, written as `--name value` or `--name=value`."""
     return {argument.partition("=")[0] for argument in arguments if argument.startswith("--")}
 
 
 def get_option_value(arguments: Sequence[str], name: str) -> str | None:
-    """The last value given for an option, in either way of writing it."""
-    found = None
-    for at, argument in enumerate(arguments):
+    """Return the last value of an option, in either form."""
+    value = None
+    for index, argument in enumerate(arguments):
         if argument.startswith(f"{name}="):
-            found = argument.partition("=")[2]
-        elif argument == name and at + 1 < len(arguments):
-            found = arguments[at + 1]
-    return found
+            value = argument.partition("=")[2]
+        elif argument == name and index + 1 < len(arguments):
+            value = arguments[index + 1]
+    return value

@@ -1,4 +1,4 @@
-"""Parameter types that both workloads share, and combinations of device and precision that no machine can run."""
+"""Parameter types and defaults that both workloads share, and combinations of device and precision that cannot run."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -14,25 +14,25 @@ DEFAULT_DATASET_NAME = "dataset"
 DEFAULT_VAL_SPLIT = 0.1
 
 PRECISION_VARIABLE = "ACCELERATE_MIXED_PRECISION"
-"""The environment name that accelerate reads it from."""
+"""The environment variable that accelerate reads."""
 PRECISION_HINT = "--mixed-precision bf16"
 
 
 def find_precision_problem(device: str, precision: str) -> str:
-    """A sentence when `device` cannot compute in it: accelerate would compute in 32 bits there, and say nothing."""
+    """Return a sentence when `device` cannot compute in `precision`: accelerate would silently use 32 bits."""
     if precision == "fp16" and device == "cpu":
-        return "--mixed-precision fp16 needs a GPU, and this training runs on the CPU"
+        return "--mixed-precision fp16 needs a GPU, but this training runs on the CPU"
     return ""
 
 
 def find_device_problems(parameters: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What no machine can do of these parameters: a sentence, and the way out."""
-    if why := find_precision_problem(str(parameters["device"]), str(parameters["mixed_precision"])):
-        yield why, PRECISION_HINT
+    """Yield a sentence and a remedy for each combination of parameters that no machine can run."""
+    if problem := find_precision_problem(str(parameters["device"]), str(parameters["mixed_precision"])):
+        yield problem, PRECISION_HINT
     if parameters["device"] == "mps" and parameters["num_gpus"] != 1:
-        yield f"--device mps trains in one process, and --num-gpus is {parameters['num_gpus']}", "--num-gpus 1"
+        yield f"--device mps trains in one process, but --num-gpus is {parameters['num_gpus']}", "--num-gpus 1"
 
 
 def get_process_precision() -> str:
-    """What this process trains in."""
+    """Return the precision of this process."""
     return os.environ.get(PRECISION_VARIABLE, "no")

@@ -1,4 +1,4 @@
-"""Whether a trained policy can learn from a dataset: the same readings, cameras and actions, of the same shapes."""
+"""Compatibility of a trained policy with a dataset or environment: same readings, cameras and actions, same shapes."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,10 +11,11 @@ CHANNELS = ("channel", "channels")
 
 
 class FeatureOrigin(NamedTuple):
-    """Where features come from, for sentences: what it is called, and what it does with those that it has."""
+    """Where features come from, for sentences."""
 
     name: str
     verb: str
+    """What the origin does with its features: `record`, `show`."""
 
 
 DATASET_ORIGIN = FeatureOrigin("the dataset", "record")
@@ -23,7 +24,7 @@ DATASET_ORIGIN = FeatureOrigin("the dataset", "record")
 def find_feature_mismatches(
     settings: Mapping[str, Any], info: Mapping[str, Any], options: Sequence[str], origin: FeatureOrigin = DATASET_ORIGIN
 ) -> Iterator[str]:
-    """One sentence for each feature that does not fit. given: the person's own trainer options, which may rename."""
+    """Yield one sentence for each feature that does not match. `options` are the user's, which may rename features."""
     recorded = _rename_features(info.get("features"), options)
     for name, shape in get_policy_inputs(settings).items():
         if name not in recorded:
@@ -38,38 +39,38 @@ def find_feature_mismatches(
 
 
 def list_unused_cameras(settings: Mapping[str, Any], info: Mapping[str, Any], options: Sequence[str]) -> list[str]:
-    """The dataset's cameras that the policy has no use for."""
-    seen = get_policy_inputs(settings)
+    """Return the dataset's cameras that the policy does not read."""
+    inputs = get_policy_inputs(settings)
     recorded = _rename_features(info.get("features"), options)
-    return [name for name in recorded if _is_camera(recorded[name]) and name not in seen] if seen else []
+    return [name for name in recorded if _is_camera(recorded[name]) and name not in inputs] if inputs else []
 
 
 def get_policy_inputs(settings: Mapping[str, Any]) -> dict[str, list[int]]:
-    """What the network reads, of all that the settings name; nothing when the dataset decides."""
-    found = settings.get("input_features") or {}
+    """Return what the network reads of the features in the settings; nothing when the dataset decides."""
+    features = settings.get("input_features") or {}
     return {
         name: _get_shape(feature)
-        for name, feature in found.items()
+        for name, feature in features.items()
         if name in (STATE, WORLD) or (isinstance(feature, dict) and feature.get("type") == "VISUAL")
     }
 
 
 def _rename_features(features: Any, options: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    """The dataset's features by the names that the policy will hear."""
-    found = features if isinstance(features, dict) else {}
+    """Return the dataset's features by the names that the policy sees."""
+    recorded = features if isinstance(features, dict) else {}
     try:
         names = json.loads(get_option_value(options, "--rename_map") or "{}")
     except ValueError:
         names = {}
     names = names if isinstance(names, dict) else {}
-    return {str(names.get(name, name)): feature for name, feature in found.items() if isinstance(feature, dict)}
+    return {str(names.get(name, name)): feature for name, feature in recorded.items() if isinstance(feature, dict)}
 
 
 def _describe_missing(name: str, recorded: Mapping[str, Mapping[str, Any]], origin: FeatureOrigin) -> str:
     if name in (STATE, WORLD):
         return f"the policy reads {name}, which {origin.name} does not {origin.verb}"
     cameras = [other for other, feature in recorded.items() if _is_camera(feature)]
-    return f"the policy looks through {name}, and {origin.name} has {_list_cameras(cameras)}"
+    return f"the policy reads the camera {name}, but {origin.name} has {_list_cameras(cameras)}"
 
 
 def _list_cameras(cameras: Sequence[str]) -> str:
@@ -79,9 +80,9 @@ def _list_cameras(cameras: Sequence[str]) -> str:
 def _compare_sizes(
     name: str, shape: Sequence[int], recorded: Mapping[str, Any], origin: FeatureOrigin
 ) -> Iterator[str]:
-    there = _get_shape(recorded)
-    if shape and there and list(shape) != there:
-        yield f"{name} has {_describe_size(there)} in {origin.name}, and {_describe_size(shape)} in the policy"
+    available = _get_shape(recorded)
+    if shape and available and list(shape) != available:
+        yield f"{name} has {_describe_size(available)} in {origin.name}, but {_describe_size(shape)} in the policy"
 
 
 def _describe_size(shape: Sequence[int]) -> str:
@@ -95,19 +96,19 @@ def _format_count(number: int, noun: str) -> str:
 def _compare_images(
     name: str, shape: Sequence[int], available: Sequence[int], settings: Mapping[str, Any], origin: FeatureOrigin
 ) -> Iterator[str]:
-    """Shapes are channels, height, width. ACT takes any size; so does what resizes or crops first."""
+    """Compare shapes of channels, height, width. ACT takes any size; so does a policy that resizes or crops."""
     if len(shape) != 3 or len(available) != 3:
         return
     if shape[0] != available[0]:
-        has, had = (_format_count(number, "channel") for number in (available[0], shape[0]))
-        yield f"{name} has {has} in {origin.name}, and {had} in the policy"
+        recorded_channels, policy_channels = (_format_count(number, "channel") for number in (available[0], shape[0]))
+        yield f"{name} has {recorded_channels} in {origin.name}, but {policy_channels} in the policy"
     elif (
         settings.get("type") == "diffusion"
         and list(shape[1:]) != list(available[1:])
         and not _resizes_images(settings, available)
     ):
         yield (
-            f"{name} is {available[2]} wide and {available[1]} high in {origin.name}, and the policy was trained with"
+            f"{name} is {available[2]} wide and {available[1]} high in {origin.name}, but the policy was trained with"
             f" {shape[2]} and {shape[1]}"
         )
 
@@ -120,10 +121,10 @@ def _resizes_images(settings: Mapping[str, Any], available: Sequence[int]) -> bo
 
 
 def get_image_shape(feature: Mapping[str, Any]) -> list[int]:
-    """Channels first, as a policy has them."""
+    """Return the shape with the channels first, as a policy has it."""
     shape, names = _get_shape(feature), list(feature.get("names") or ())
-    last = len(shape) == 3 and (names[2] in CHANNELS if len(names) == 3 else shape[2] <= 4)
-    return [shape[2], shape[0], shape[1]] if last else shape
+    channels_last = len(shape) == 3 and (names[2] in CHANNELS if len(names) == 3 else shape[2] <= 4)
+    return [shape[2], shape[0], shape[1]] if channels_last else shape
 
 
 def _is_camera(feature: Mapping[str, Any]) -> bool:

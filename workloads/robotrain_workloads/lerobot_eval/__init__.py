@@ -1,1 +1,1 @@
-"""Evaluate a policy with LeRobot: its actions beside recorded ones, and what it does in a simulated environment."""
+"""Evaluation of a policy with LeRobot: on recorded episodes and in a simulated environment."""

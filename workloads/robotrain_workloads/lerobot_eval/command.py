@@ -1,4 +1,4 @@
-"""The launcher's command line: every option as `--name=value`, and starts too long for it in a file."""
+"""Command line of the evaluation launcher; starts too long for it go into a file."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from robotrain_workloads.lerobot_eval.inputs import selection
 
 LAUNCHER = "robotrain_workloads.lerobot_eval.launcher"
 POLICY_FOLDER = "policy"
-"""The folder below the output folder that the evaluated policy is kept in, under its step."""
+"""Folder below the output folder for the evaluated policy, under its step."""
 FORWARDED_PARAMETERS = {
     "eval_episodes": "episodes",
     "eval_batch_size": "batch",
@@ -26,24 +26,26 @@ FORWARDED_PARAMETERS = {
     "success_threshold": "success-threshold",
     "env_workers": "workers",
 }
-"""Parameters that are handed on as they are, where they were said, and the options that they become."""
+"""Parameters that are forwarded unchanged if set, and their options."""
 
 
 def make_launcher_arguments(
     document: JobDocument, data: Mapping[JobSource, Path], output: Path, work: Path
 ) -> Iterator[str]:
-    """After the environment's python. output, work: the folder for results, and the run's own."""
-    given = document.parameters
+    """Yield the arguments after python. `output`: folder for results. `work`: the run's own folder."""
+    values = document.parameters
     yield from ("-m", LAUNCHER)
     yield from _make_policy_options(document, data)
     yield from _make_dataset_options(document, data)
-    yield from (f"--{option}={given[name]}" for name, option in FORWARDED_PARAMETERS.items() if given[name] is not None)
-    if given["starts"] is not None:
-        yield make_starts_option(str(given["starts"]), work)
-    if given["record_video"]:
+    yield from (
+        f"--{option}={values[name]}" for name, option in FORWARDED_PARAMETERS.items() if values[name] is not None
+    )
+    if values["starts"] is not None:
+        yield make_starts_option(str(values["starts"]), work)
+    if values["record_video"]:
         yield "--record-video"
     yield f"--results={output / RESULTS_FOLDER}"
-    if not given["builtin_policy"] and (given["keep_policy"] or given["register_model"]):
+    if not values["builtin_policy"] and (values["keep_policy"] or values["register_model"]):
         yield f"--keep-policy={output / POLICY_FOLDER / f'{selection.find_policy_step(document, data):06}'}"
         if _can_link_policy(document, data):
             yield "--link-policy"
@@ -52,17 +54,16 @@ def make_launcher_arguments(
 
 
 def _can_link_policy(document: JobDocument, data: Mapping[JobSource, Path]) -> bool:
-    """Whether the policy's files lie where robotrain itself put them, and nobody writes into them: they may be linked.
+    """Return whether nobody writes into the policy's files, so that they may be linked instead of copied.
 
-    That is in the cache, or, sealed, below the name of the run that made them: a sealed one elsewhere is a copy that
-    somebody may go on working with.
+    That holds in the cache, and for a sealed checkpoint below the name of its own run: elsewhere users may work on it.
     """
     folder = selection.find_policy_folder(data)
     if folder is None:
         return False
-    sealed = read_checkpoint_manifest(folder)
-    kept = sealed is not None and sealed.run in folder.resolve().parts
-    return kept or folder.resolve().is_relative_to(Path(document.placement.cache).resolve())
+    manifest = read_checkpoint_manifest(folder)
+    is_sealed = manifest is not None and manifest.run in folder.resolve().parts
+    return is_sealed or folder.resolve().is_relative_to(Path(document.placement.cache).resolve())
 
 
 def _make_policy_options(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
@@ -76,7 +77,7 @@ def _make_policy_options(document: JobDocument, data: Mapping[JobSource, Path]) 
 
 
 def _make_dataset_options(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
-    """Of several there is but one, once they are merged."""
+    """Yield the options of the dataset; several are merged into one before."""
     root = next((folder for source, folder in data.items() if source.role == "dataset"), None)
     if root is None:
         return
@@ -88,11 +89,11 @@ def _make_dataset_options(document: JobDocument, data: Mapping[JobSource, Path])
 
 STARTS_FILE = "starts.json"
 LONGEST_ARGUMENT = 10_000
-"""Characters on a command line; a system takes no argument above 128 KiB."""
+"""Characters on a command line; systems limit an argument to 128 KiB."""
 
 
 def make_starts_option(text: str, work: Path) -> str:
-    """What the launcher is told: the starts themselves, or the file that they are written to. Raises OSError."""
+    """Return the option with the starts themselves, or the file that they are written to. Raise OSError."""
     if len(text) <= LONGEST_ARGUMENT:
         return f"--starts={text}"
     work.mkdir(parents=True, exist_ok=True)

@@ -31,20 +31,20 @@ ENVIRONMENT = PythonEnvironment(
 )
 ALOHA_ENVIRONMENT = replace(ENVIRONMENT, lock=LOCKS / "aloha.txt", gib=10.0)
 
-_POLICY_FILES = (policy.CONFIG_FILE, policy.PROCESSOR_FILES[0])
+POLICY_FILES = (policy.CONFIG_FILE, policy.PROCESSOR_FILES[0])
 DESCRIBED = {
     **dataset_preparation.DESCRIPTION_FILES,
-    "policy": (*_POLICY_FILES, *(f"{policy.MODEL_FOLDER}/{name}" for name in _POLICY_FILES)),
+    "policy": (*POLICY_FILES, *(f"{policy.MODEL_FOLDER}/{name}" for name in POLICY_FILES)),
 }
 
 
 def environment(document: JobDocument) -> PythonEnvironment:
-    """What this very job runs in: only those of ALOHA need MuJoCo."""
+    """Return the job's environment: only ALOHA needs MuJoCo."""
     return ALOHA_ENVIRONMENT if document.parameters["env"] == "aloha" else ENVIRONMENT
 
 
 def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
-    """What is wrong with the inputs, told from their descriptions alone: also whether the policy fits the rest."""
+    """Yield problems that descriptions alone show, mismatches of policy and data included."""
     yield from dataset_preparation.find_described_problems(document, described)
     yield from compatibility.find_mismatches(document, described)
 
@@ -52,37 +52,37 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
 def prepare(
     document: JobDocument, data: Mapping[JobSource, Path], digests: Mapping[JobSource, str]
 ) -> DataPreparation | None:
-    """One dataset of several, as for a training; None when the one is used as it is."""
+    """Return the program that makes one dataset of several; None when one is used as it is."""
     return dataset_preparation.plan_preparation(document, data, digests)
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
-    """What LeRobot would stumble over, as far as small files tell it."""
+    """Yield problems that small files show: what LeRobot would fail on."""
     yield from find_input_problems(
         document, data, run_setup.resolve_output_folder(document, Path(document.placement.work))
     )
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
-    """The launcher, inside the run's environment."""
+    """Return the launcher's command, for the run's environment."""
     arguments = command.make_launcher_arguments(document, data, run_setup.resolve_output_folder(document, work), work)
     return WorkCommand(arguments=tuple(arguments), environ=run_setup.make_hub_environment(document.sources))
 
 
 def gpus(document: JobDocument) -> GpuRequirement | None:
-    """What it asks of the machine's GPUs; None when it also runs without."""
+    """Return the GPUs that the job needs; None when it also runs without."""
     if document.parameters["device"] != "cuda":
         return None
     return GpuRequirement(count=1, cuda=versions.read_cuda_version(environment(document).lock))
 
 
 def tracked(document: JobDocument) -> TrackingSpec:
-    """What the tracking run starts with."""
+    """Return the metadata of the tracking run."""
     return tracking.describe_tracking_run(document)
 
 
 def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
-    """What a registered policy is told."""
+    """Return the metadata of a registered policy."""
     return PublishingSpec(
         register=str(document.parameters["register_model"] or ""),
         description=tracking.describe_model(document, data),
@@ -93,16 +93,15 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
 
 
 def targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[ArtifactTarget]:
-    """Where the results are copied to."""
-    if said := str(document.parameters["publish_url"] or ""):
-        yield ArtifactTarget(to=publish_url.parse_publish_url(said), suggestion=publish_url.OTHER_FOLDER_HINT)
+    """Yield where the results are copied to."""
+    if url := str(document.parameters["publish_url"] or ""):
+        yield ArtifactTarget(to=publish_url.parse_publish_url(url), suggestion=publish_url.OTHER_FOLDER_HINT)
 
 
 def find_input_problems(document: JobDocument, data: Mapping[JobSource, Path], output: Path) -> Iterator[str]:
-    """One sentence for each thing wrong. data: what is here already. output: the folder for results."""
+    """Yield one sentence a problem. `data` holds what is available, `output` is the folder for results."""
     yield from dataset_preparation.find_data_problems(document, data)
-    unreadable = list(_find_policy_problems(document, data))
-    yield from unreadable
+    yield from _find_policy_problems(document, data)
     yield from compatibility.find_mismatches(document, data)
     yield from _find_episode_problems(document, data)
     yield from _find_output_problems(document, output)
@@ -110,37 +109,42 @@ def find_input_problems(document: JobDocument, data: Mapping[JobSource, Path], o
 
 
 def _find_policy_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
-    """Of the policy's own files; of any type that LeRobot may know."""
+    """Yield problems of the policy's files, for any type of LeRobot."""
     if selection.find_policy_source(document.sources) not in data:
         return
     model = selection.find_policy_folder(data)
     assert model is not None
     try:
-        found = policy.load_policy_settings(model)
+        settings = policy.load_policy_settings(model)
     except (OSError, ValueError) as error:
         yield str(error)
         return
-    if not found.get("type"):
+    if not settings.get("type"):
         yield f"{model} {policy.UNTYPED}"
     yield from policy.find_torn_files(model, with_processors=True)
 
 
 def _find_episode_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
-    """Episodes that are asked for, and are not there."""
-    asked = document.parameters["replay_episodes"]
-    given = [source for source in document.sources if source.role == "dataset"]
-    if asked is None or not given or any(source not in data for source in given):
+    """Yield requested episodes that do not exist."""
+    requested = document.parameters["replay_episodes"]
+    datasets = [source for source in document.sources if source.role == "dataset"]
+    if requested is None or not datasets or any(source not in data for source in datasets):
         return
-    with suppress(OSError, ValueError, KeyError, TypeError):  # what is wrong with a dataset is said already
-        total = sum(int(dataset.load_dataset_info(data[source])["total_episodes"]) for source in given)
-        yield from _find_missing_episodes(str(asked), total)
-    if asked == selection.HELD_OUT and len(given) == 1 and selection.find_policy_source(document.sources) in data:
-        yield from _find_held_out_problem(data[given[0]], selection.find_policy_folder(data))
+    with suppress(OSError, ValueError, KeyError, TypeError):  # dataset problems are reported already
+        total = sum(int(dataset.load_dataset_info(data[source])["total_episodes"]) for source in datasets)
+        yield from _find_missing_episodes(str(requested), total)
+    if (
+        requested == selection.HELD_OUT
+        and len(datasets) == 1
+        and selection.find_policy_source(document.sources) in data
+    ):
+        yield from _find_held_out_problem(data[datasets[0]], selection.find_policy_folder(data))
 
 
 def _find_held_out_problem(root: Path, model: Path | None) -> Iterator[str]:
-    if why := held_out.explain_unknown_split(root, model):
-        yield f"{held_out.REPLAY_EPISODES_FLAG} {selection.HELD_OUT}: {why}\n{held_out.REPLAY_EPISODES_FLAG} {selection.ALL}"
+    flag = held_out.REPLAY_EPISODES_FLAG
+    if reason := held_out.explain_unknown_split(root, model):
+        yield f"{flag} {selection.HELD_OUT}: {reason}\n{flag} {selection.ALL}"
 
 
 def _find_missing_episodes(requested: str, total: int) -> Iterator[str]:
@@ -151,8 +155,8 @@ def _find_missing_episodes(requested: str, total: int) -> Iterator[str]:
 
 
 def _find_output_problems(document: JobDocument, output: Path) -> Iterator[str]:
-    """The folder may be new, or hold what an earlier attempt of this very run left there."""
+    """Yield problems of the output folder: it may be new, or hold files of this run."""
     if output.exists() and not output.is_dir():
         yield f"the output folder {output} is a file\n--output-dir FOLDER"
     elif (output / RESULTS_FOLDER).exists() and not run_setup.is_own_output(Path(document.placement.work), output):
-        yield f"the output folder {output} holds the results of another evaluation: name a new one with --output-dir"
+        yield f"the output folder {output} has results of another evaluation\n--output-dir NEW_FOLDER"

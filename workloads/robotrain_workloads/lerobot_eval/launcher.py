@@ -1,7 +1,4 @@
-"""Evaluate inside the environment: `python -m robotrain_workloads.lerobot_eval.launcher … -- OPTIONS`.
-
-`python -m robotrain_workloads.lerobot_eval.launcher --policy FOLDER … --results FOLDER -- OPTIONS FOR LEROBOT`
-"""
+"""Evaluate inside the environment: `python -m robotrain_workloads.lerobot_eval.launcher … -- LEROBOT OPTIONS`."""
 
 import argparse
 import importlib
@@ -33,42 +30,42 @@ from robotrain_workloads.lerobot_eval.results.evaluation import (
 
 
 class EvaluationProgress:
-    """total: the episodes of both ways together."""
+    """Events about the progress over all episodes."""
 
     def __init__(self, total: int) -> None:
         self._total = total
         self._done = 0
 
     def start(self) -> None:
-        """Nothing has ended yet; so it is known at once how much there is."""
+        """Send the number of episodes before the first one ends."""
         self._send({})
 
     def add_replay_episode(self, episode: ReplayEpisode) -> None:
-        """An episode was replayed."""
+        """Send the scores of a replayed episode."""
         self._done += 1
         self._send(scores.score_replay_episode(episode))
 
     def add_rollout_episode(self, episode: RolloutEpisode) -> None:
-        """An episode was rolled out."""
+        """Send the scores of a rollout episode."""
         self._done += 1
         self._send(scores.score_rollout_episode(episode))
 
     def finish(self, result: EvaluationResult) -> None:
-        """Numbers of all, also for those who read the log alone."""
+        """Send the scores of all episodes, and print them for readers of the log."""
         self._send(scores.score_evaluation(result))
         if replayed := result.replayed:
             print(f"replay: mse {replayed.mean('mse'):.4g}, mae {replayed.mean('mae'):.4g}", flush=True)
         if rolled := result.rolled:
             low, high = rolled.interval
-            of = f"{rolled.successes} of {len(rolled.episodes)}"
-            print(f"rollout: success {of}, {rolled.rate:.0%} ({low:.0%} to {high:.0%})", flush=True)
+            count = f"{rolled.successes} of {len(rolled.episodes)}"
+            print(f"rollout: success {count}, {rolled.rate:.0%} ({low:.0%} to {high:.0%})", flush=True)
 
     def _send(self, values: dict[str, float]) -> None:
         emit_event(Metrics(values=values, step=self._done, total=self._total, unit="episode"))
 
 
 def parse_launcher_options(arguments: Sequence[str]) -> argparse.Namespace:
-    """Those before the `--`. A policy's folder and `builtin` exclude each other; without `root` nothing is replayed."""
+    """Return the options before `--`. A policy's folder excludes `--builtin`; without `--root` nothing is replayed."""
     parser = argparse.ArgumentParser(prog="launcher", allow_abbrev=False)
     add = parser.add_argument
     add("--job-name", required=True)
@@ -81,30 +78,30 @@ def parse_launcher_options(arguments: Sequence[str]) -> argparse.Namespace:
     add("--device", required=True)
     add("--results", type=Path, required=True)
     add("--tag", action="append", default=[], help="NAME=VALUE, for the tracking run")
-    given = parser.parse_args(arguments)
-    if given.starts_file:
-        given.starts = given.starts_file.read_text(encoding="utf-8")
-    return given
+    options = parser.parse_args(arguments)
+    if options.starts_file:
+        options.starts = options.starts_file.read_text(encoding="utf-8")
+    return options
 
 
 def _add_policy_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--policy", type=Path, help="the folder of the model")
     add("--builtin", default="", help="the type of an untrained policy")
-    add("--policy-name", default="", help="what the person calls it")
+    add("--policy-name", default="", help="the name that the user gave")
     add("--policy-source", default="", help="the kind of its source")
     add("--policy-pin", default="")
-    add("--policy-step", type=int, default=0, help="at which it was saved; 0 when nobody knows")
-    add("--keep-policy", type=Path, help="the folder that its files are kept in")
-    add("--link-policy", action="store_true", help="nobody writes into its files: they are linked, and not copied")
+    add("--policy-step", type=int, default=0, help="the step at which it was saved; 0 if unknown")
+    add("--keep-policy", type=Path, help="the folder to copy its files to")
+    add("--link-policy", action="store_true", help="link its files instead of copying: they never change")
 
 
 def _add_replay_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--root", type=Path, help="the dataset that is replayed")
-    add("--dataset-name", default="", help="what the person calls it")
+    add("--root", type=Path, help="the dataset to replay")
+    add("--dataset-name", default="", help="the name that the user gave")
     add("--replay-episodes", help="held-out, all, or as 0,3,5-9")
-    add("--tolerance", type=float, default=1e-4, help="seconds that a video's frame may lie from its time")
+    add("--tolerance", type=float, default=1e-4, help="seconds that a video frame may be off")
 
 
 def _add_rollout_options(parser: argparse.ArgumentParser) -> None:
@@ -112,7 +109,7 @@ def _add_rollout_options(parser: argparse.ArgumentParser) -> None:
     add("--env", default="")
     add("--env-steps", type=int)
     add("--starts")
-    add("--starts-file", type=Path, help="holds what is too long for --starts")
+    add("--starts-file", type=Path, help="a file with starts too long for --starts")
     add("--success-reward", type=float)
     add("--success-threshold", type=float)
     add("--record-video", action="store_true")
@@ -121,63 +118,63 @@ def _add_rollout_options(parser: argparse.ArgumentParser) -> None:
 
 ROLLOUT_MODULE = "robotrain_workloads.lerobot_eval.rollout.rollout"
 REPEATED_OPTIONS = ("seed", "batch", "starts", "success_reward", "env_steps", "replay_episodes")
-"""What was given that the results say again."""
+"""Options that the results repeat."""
 STOPPED_STATUS = 128 + signal.SIGTERM
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Evaluate. Raises SystemExit with a sentence, also when the policy is worse than demanded."""
-    at = list(arguments).index("--")
-    given, options = parse_launcher_options(arguments[:at]), list(arguments[at + 1 :])
+    """Evaluate. Raise SystemExit with a sentence, also when the success rate is below the threshold."""
+    separator = list(arguments).index("--")
+    own, options = parse_launcher_options(arguments[:separator]), list(arguments[separator + 1 :])
     signal.signal(signal.SIGTERM, _handle_stop)
-    if given.tag:
-        emit_event(Track(tags=dict(tag.split("=", 1) for tag in given.tag)))
+    if own.tag:
+        emit_event(Track(tags=dict(tag.split("=", 1) for tag in own.tag)))
     print("loading LeRobot and PyTorch", flush=True)
-    loaded = _load_policy(given, device.choose_device(given.device, "evaluating"), options)
-    with result_store.fill_folder(given.results) as folder:
-        found = _evaluate(given, loaded, options, folder)
-        if not found.episodes:
+    loaded = _load_policy(own, device.choose_device(own.device, "evaluating"), options)
+    with result_store.fill_folder(own.results) as folder:
+        result = _evaluate(own, loaded, options, folder)
+        if not result.episodes:
             raise SystemExit("error: no episode was evaluated")
-        result_store.write_results(found, folder)
-    if given.keep_policy:
-        result_store.copy_policy(loaded, given.keep_policy, link=given.link_policy)
-    emit_event(_make_evaluated_event(given, found))
-    if sentence := scores.explain_low_success(found):
+        result_store.write_results(result, folder)
+    if own.keep_policy:
+        result_store.copy_policy(loaded, own.keep_policy, link=own.link_policy)
+    emit_event(_make_evaluated_event(own, result))
+    if sentence := scores.explain_low_success(result):
         raise SystemExit(f"error: {sentence}")
 
 
-def _load_policy(arguments: argparse.Namespace, on: str, options: Sequence[str]) -> LoadedPolicy:
+def _load_policy(arguments: argparse.Namespace, device_name: str, options: Sequence[str]) -> LoadedPolicy:
     overrides = [option for option in options if option.startswith(loading.POLICY_OPTION)]
     if arguments.builtin:
-        return loading.make_untrained_policy(arguments.builtin, arguments.root, on, overrides, arguments.seed)
-    return loading.load_policy(arguments.policy, on, overrides)
+        return loading.make_untrained_policy(arguments.builtin, arguments.root, device_name, overrides, arguments.seed)
+    return loading.load_policy(arguments.policy, device_name, overrides)
 
 
 def _evaluate(
     arguments: argparse.Namespace, loaded: LoadedPolicy, options: Sequence[str], folder: Path
 ) -> EvaluationResult:
-    """Into the folder go the films."""
-    chosen = _choose_episodes(arguments) if arguments.root else None
-    replayed_episodes = chosen.episodes[: arguments.episodes] if chosen else []
-    about = _describe_setup(arguments, loaded, options, chosen.held_out if chosen else None)
-    telling = EvaluationProgress(len(replayed_episodes) + (arguments.episodes if arguments.env else 0))
-    telling.start()
-    replayed = _run_replay(arguments, loaded, replayed_episodes, telling) if chosen else None
-    rolled = _run_rollout(arguments, loaded, options, folder, telling) if arguments.env else None
-    found = EvaluationResult(about=about, replayed=replayed, rolled=rolled, threshold=arguments.success_threshold)
-    telling.finish(found)
-    return found
+    """Replay and roll out; videos go to `folder`."""
+    selection = _choose_episodes(arguments) if arguments.root else None
+    replayed_episodes = selection.episodes[: arguments.episodes] if selection else []
+    setup = _describe_setup(arguments, loaded, options, selection.held_out if selection else None)
+    progress = EvaluationProgress(len(replayed_episodes) + (arguments.episodes if arguments.env else 0))
+    progress.start()
+    replayed = _run_replay(arguments, loaded, replayed_episodes, progress) if selection else None
+    rolled = _run_rollout(arguments, loaded, options, folder, progress) if arguments.env else None
+    result = EvaluationResult(about=setup, replayed=replayed, rolled=rolled, threshold=arguments.success_threshold)
+    progress.finish(result)
+    return result
 
 
 def _choose_episodes(arguments: argparse.Namespace) -> held_out.EpisodeSelection:
     try:
-        chosen = held_out.choose_episodes(arguments.replay_episodes, arguments.root, arguments.policy)
+        selection = held_out.choose_episodes(arguments.replay_episodes, arguments.root, arguments.policy)
     except ValueError as error:
         raise SystemExit(f"error: {error}") from error
-    if not chosen.episodes:
+    if not selection.episodes:
         raise SystemExit(f"error: {arguments.dataset_name or arguments.root} has no episodes to replay")
-    emit_event(Note(level="info", text=chosen.why))
-    return chosen
+    emit_event(Note(level="info", text=selection.why))
+    return selection
 
 
 def _describe_setup(
@@ -194,7 +191,7 @@ def _describe_setup(
         "step": arguments.policy_step,
         "sha256": result_store.digest_policy(loaded.folder) if loaded.folder else None,
     }
-    asked = {name: getattr(arguments, name) for name in REPEATED_OPTIONS}
+    repeated = {name: getattr(arguments, name) for name in REPEATED_OPTIONS}
     return EvaluationSetup(
         job_name=arguments.job_name,
         policy=policy,
@@ -205,25 +202,27 @@ def _describe_setup(
         held_out=is_held_out,
         fps=fps,
         options=options,
-        **asked,
+        **repeated,
     )
 
 
 def _run_replay(
-    arguments: argparse.Namespace, loaded: LoadedPolicy, episodes: Sequence[int], telling: EvaluationProgress
+    arguments: argparse.Namespace, loaded: LoadedPolicy, episodes: Sequence[int], progress: EvaluationProgress
 ) -> ReplayResult:
-    asked = ReplayRequest(
+    request = ReplayRequest(
         root=arguments.root,
         episodes=episodes,
         batch=arguments.batch,
         seed=arguments.seed,
         tolerance=arguments.tolerance,
     )
-    recording = replay.open_recording(loaded, asked)
-    measured = replay.measure_latency(loaded, recording, episodes)
-    begun = time.perf_counter()
-    found = replay.replay_episodes(loaded, recording, asked, telling.add_replay_episode, measured.seconds)
-    return ReplayResult(episodes=found, latency=replay.summarize_latency(measured), seconds=time.perf_counter() - begun)
+    recording = replay.open_recording(loaded, request)
+    samples = replay.measure_latency(loaded, recording, episodes)
+    started = time.perf_counter()
+    replayed = replay.replay_episodes(loaded, recording, request, progress.add_replay_episode, samples.seconds)
+    return ReplayResult(
+        episodes=replayed, latency=replay.summarize_latency(samples), seconds=time.perf_counter() - started
+    )
 
 
 def _run_rollout(
@@ -231,9 +230,9 @@ def _run_rollout(
     loaded: LoadedPolicy,
     options: Sequence[str],
     folder: Path,
-    telling: EvaluationProgress,
+    progress: EvaluationProgress,
 ) -> RolloutResult:
-    asked = RolloutRequest(
+    request = RolloutRequest(
         env=arguments.env,
         episodes=arguments.episodes,
         seed=arguments.seed,
@@ -246,7 +245,7 @@ def _run_rollout(
         env_options=tuple(option for option in options if option.startswith("--env.")),
     )
     return RolloutResult(
-        episodes=importlib.import_module(ROLLOUT_MODULE).run_rollout(loaded, asked, telling.add_rollout_episode)
+        episodes=importlib.import_module(ROLLOUT_MODULE).run_rollout(loaded, request, progress.add_rollout_episode)
     )
 
 
@@ -263,7 +262,7 @@ def _make_evaluated_event(arguments: argparse.Namespace, result: EvaluationResul
 
 
 def _handle_stop(number: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: nothing may stop the clearing up
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second signal must not interrupt the cleanup
     raise SystemExit(STOPPED_STATUS)
 
 

@@ -1,4 +1,4 @@
-"""The parameters of `lerobot-eval`, and LeRobot options that robotrain sets itself. Names: contract, A.8, A.9."""
+"""Parameters of `lerobot-eval`, and LeRobot options that robotrain sets itself. Names: contract, A.8, A.9."""
 
 import re
 from collections.abc import Mapping
@@ -19,19 +19,19 @@ class EvalParameters:
     policy_type: Annotated[
         str | None,
         Param(
-            help="the type you expect the policy to have; refused if it is another",
+            help="the policy type that you expect; another one is rejected",
             aliases=("--policy",),
             short="-p",
             env=("POLICY_TYPE",),
             pattern=NAME_PATTERN,
-            pattern_help="a type of LeRobot's, as act or diffusion",
+            pattern_help="a type of LeRobot, such as act or diffusion",
             metavar="TYPE",
         ),
     ] = None
     builtin_policy: Annotated[
         bool,
         Param(
-            help="evaluate an untrained policy (act, or --policy-type) that is made for the dataset: a baseline",
+            help="evaluate an untrained policy (act, or --policy-type) made for the dataset, as a baseline",
             env=("BUILTIN_POLICY",),
         ),
     ] = False
@@ -48,7 +48,7 @@ class EvalParameters:
     dataset_id: Annotated[
         str,
         Param(
-            help="what the results call the dataset",
+            help="the name of the dataset in the results",
             pattern=LOGICAL_NAME_PATTERN,
             pattern_help="names of letters, digits, `_`, `.` and `-`, with `/` between them",
             metavar="NAME",
@@ -64,56 +64,59 @@ class EvalParameters:
     eval_batch_size: Annotated[
         int,
         Param(
-            help="episodes that the policy acts in at once", aliases=("--batch-size",), env=("EVAL_BATCH_SIZE",), gt=0
+            help="episodes that the policy acts in at the same time",
+            aliases=("--batch-size",),
+            env=("EVAL_BATCH_SIZE",),
+            gt=0,
         ),
     ] = 10
     replay_episodes: Annotated[
         str | None,
         Param(
-            help="recorded episodes to replay: held-out, all, or numbers as 0,3,5-9 (default: those that the policy's"
-            " training held out, when it says which; else all)",
+            help="recorded episodes to replay: held-out, all, or numbers such as 0,3,5-9 (default: those that the"
+            " policy's training held out if known, else all)",
             metavar="WHICH",
         ),
     ] = None
-    env: Annotated[Simulation | None, Param(help="the simulated environment that the policy is to act in")] = None
+    env: Annotated[Simulation | None, Param(help="the simulated environment that the policy acts in")] = None
     env_steps: Annotated[
-        int | None, Param(help="the steps of an episode, at most (default: the environment's own)", gt=0)
+        int | None, Param(help="the most steps of an episode (default: the environment's own)", gt=0)
     ] = None
     starts: Annotated[
         str | None,
         Param(
-            help="where episodes start: easy (pusht), a JSON list of states, taken in turn, or a JSON object of ranges"
-            " (default: as the environment does)",
+            help="where episodes start: easy (pusht), a JSON list of states, used in turn, or a JSON object of ranges"
+            " (default: the environment's own)",
             metavar="easy|JSON",
             json=True,
         ),
     ] = None
     success_reward: Annotated[
         float | None,
-        Param(help="an episode succeeds when its greatest reward reaches this (default: when the environment says so)"),
+        Param(help="an episode succeeds when its greatest reward reaches this (default: the environment's own rule)"),
     ] = None
     success_threshold: Annotated[
-        float | None, Param(help="the run fails when the success rate is below this", ge=0, le=1)
+        float | None, Param(help="the run fails if the success rate is below this", ge=0, le=1)
     ] = None
-    record_video: Annotated[bool, Param(help="make films of the first 50 episodes", env=("RECORD_VIDEO",))] = False
+    record_video: Annotated[bool, Param(help="record videos of the first 50 episodes", env=("RECORD_VIDEO",))] = False
     env_workers: Annotated[
         int | None,
         Param(
-            help="processes that step environments (default: one a core; 0: none but the policy's)",
+            help="processes that step environments (default: one a core; 0: only the policy's own)",
             aliases=("--num-workers",),
             ge=0,
         ),
     ] = None
-    seed: Annotated[int, Param(help="the seed of the first episode; the next one has the next", ge=0, le=2**31 - 1)] = (
-        1000
-    )
-    device: Annotated[Device, Param(help="where the policy computes; auto takes a GPU when there is one")] = "auto"
-    system_metrics: Annotated[bool, Param(help="record values of the machine", env=("SYSTEM_METRICS",))] = True
+    seed: Annotated[
+        int, Param(help="the seed of the first episode; each next episode has the next seed", ge=0, le=2**31 - 1)
+    ] = 1000
+    device: Annotated[Device, Param(help="where the policy computes; auto uses a GPU if there is one")] = "auto"
+    system_metrics: Annotated[bool, Param(help="record metrics of the machine", env=("SYSTEM_METRICS",))] = True
     experiment_name: Annotated[
         str | None,
         Param(
             help="the tracking experiment (default: lerobot-TYPE-inference; lerobot-policy-inference for a policy that"
-            " is still to be fetched, unless --policy-type says its type)",
+            " is not downloaded yet, unless --policy-type is set)",
             env=("EXPERIMENT_NAME",),
         ),
     ] = None
@@ -129,26 +132,28 @@ class EvalParameters:
             requires="register_model",
         ),
     ] = None
-    keep_policy: Annotated[
-        bool, Param(help="keep the policy among the run's artifacts, so that it can be registered later")
-    ] = True
+    keep_policy: Annotated[bool, Param(help="keep the policy among the run's artifacts, to register it later")] = True
     publish_url: Annotated[
         str | None,
         Param(
-            help="where the results are copied to, below the run's name: a folder, or a blob URL",
+            help="where results are copied to, below the run's name: a folder, or a blob URL",
             metavar="FOLDER|URL",
             requires="publish_folder",
         ),
     ] = None
     lerobot_version: Annotated[
-        str | None, Param(help="the LeRobot version you count on; refused if it is another", env=("LEROBOT_VERSION",))
+        str | None,
+        Param(
+            help="the LeRobot version that you expect; another one is rejected",
+            env=("LEROBOT_VERSION",),
+        ),
     ] = None
 
 
 OPTION_PATTERN = re.compile(r"--(env|policy)\.[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*=.*", re.DOTALL)
 EPISODES_FLAG, BATCH_FLAG, POLICY_HINT = "--eval-episodes", "--eval-batch-size", "--policy-path FOLDER"
-OBSERVATION_HINT = "leave it out: the environment shows what the policy reads, and -- --env.obs_type=NAME what you say"
-PUBLISHING_HINT = "leave it out: nothing is pushed; --register-model NAME registers the policy"
+OBSERVATION_HINT = "remove it: the environment shows what the policy reads; -- --env.obs_type=NAME overrides it"
+PUBLISHING_HINT = "remove it: nothing is pushed; --register-model NAME registers the policy"
 
 OWNED_OPTIONS: Mapping[str, str] = {
     "--env.type": "--env",

@@ -1,5 +1,6 @@
-"""Read `eval_results.json` for reports. It comes from afar: whatever is not as it should be is left out, and nothing is
-so large that a page could not hold it.
+"""Reader of `eval_results.json` for reports.
+
+The file comes from other machines: invalid parts are left out, and sizes are limited.
 """
 
 import json
@@ -29,26 +30,27 @@ PART_TYPES: Mapping[str, tuple[type, ...]] = {
     "per_episode": (list, NoneType),
     "per_joint": (list, dict, NoneType),
 }
-"""What is more than a word or a number; null says that there is none."""
+"""Types of nested parts; null means none."""
 
 Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayRow:
-    """An episode whose recorded actions were compared with the policy's. latency: milliseconds an action."""
+    """An episode in which recorded actions were compared with the policy's."""
 
     episode: int
     steps: float | None
     mse: float | None
     mae: float | None
     latency: float | None
+    """Milliseconds an action."""
     throughput: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutRow:
-    """An episode in which the policy acted. video: a file below the results."""
+    """An episode in which the policy acted."""
 
     index: int
     seed: float | None
@@ -58,11 +60,12 @@ class RolloutRow:
     success: bool | None
     seconds: float | None
     video: str
+    """A file below the results."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JointRow:
-    """Errors of one number of an action."""
+    """Errors of one dimension of an action."""
 
     name: str
     mse: float | None
@@ -71,54 +74,54 @@ class JointRow:
 
 
 def read_results(content: bytes) -> EvaluationResults:
-    """The file. Raises ValueError for what is no strict JSON object."""
+    """Return the results. Raise ValueError unless `content` is a strict JSON object."""
     try:
         data = json.loads(content, parse_constant=_reject_constant)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
     if not isinstance(data, dict):
-        raise ValueError("it is no object")
+        raise ValueError("it is not an object")
     rollout, policy = _get_object(data, "rollout"), _get_object(data, "policy")
     rolled = _parse_rows(rollout.get("per_episode"), _parse_rollout_row)
     return EvaluationResults(
         facts=tuple(_list_facts(data, policy, rollout)),
         values=_read_values(data, rollout),
         tables=tuple(_make_tables(data, rollout, rolled)),
-        outcomes=tuple(_make_outcome(one) for one in rolled),
+        outcomes=tuple(_make_outcome(row) for row in rolled),
         damaged=tuple(_find_damaged_parts(data, rollout)),
     )
 
 
 def _read_values(data: Mapping[str, Any], rollout: Mapping[str, Any]) -> dict[str, float]:
-    found = {f"replay/latency_{name}_ms": value for name, value in _read_latencies(data).items()}
+    latencies = {f"replay/latency_{name}_ms": value for name, value in _read_latencies(data).items()}
     others = {
         "rollout/avg_length": _get_number(rollout, "avg_length"),
         "replay/throughput_hz": _get_number(data, "aggregate_throughput_hz"),
     }
-    return found | {name: value for name, value in others.items() if value is not None}
+    return latencies | {name: value for name, value in others.items() if value is not None}
 
 
 def _make_tables(
     data: Mapping[str, Any], rollout: Mapping[str, Any], rolled: Sequence[RolloutRow]
 ) -> Iterator[ResultsTable]:
-    """Where the policy acted, and where recorded actions were compared with its own."""
+    """Yield the tables of rollouts and replayed episodes."""
     if rolled:
         environment = _get_text(rollout, "env")
         yield ResultsTable(
             title=f"Episodes in {environment}" if environment else "Episodes",
             head=("episode", "outcome", "greatest reward", "steps", "sum of rewards", "seconds", "seed"),
-            rows=tuple(_format_rollout_row(one) for one in rolled),
+            rows=tuple(_format_rollout_row(row) for row in rolled),
         )
     if replayed := _parse_rows(data.get("per_episode"), _parse_replay_row):
         joints = _parse_rows(_list_joints(data.get("per_joint")), _parse_joint_row)
         held_out = data.get("held_out")
         yield ResultsTable(
             title="Recorded episodes",
-            head=("episode", "steps", "mse", "mae", "ms an action", "actions a second"),
-            rows=tuple(_format_replay_row(one) for one in replayed),
+            head=("episode", "steps", "mse", "mae", "ms/action", "actions/s"),
+            rows=tuple(_format_replay_row(row) for row in replayed),
             remark=" ".join((HELD_OUT_NOTES[held_out], ERRORS_NOTE) if isinstance(held_out, bool) else (ERRORS_NOTE,)),
-            bars_title="Mean absolute error of each number of an action",
-            bars=tuple(Bar(one.name, one.mae, _format_error(one)) for one in joints if one.mae is not None),
+            bars_title="Mean absolute error of each action dimension",
+            bars=tuple(Bar(row.name, row.mae, _format_error(row)) for row in joints if row.mae is not None),
         )
 
 
@@ -152,7 +155,7 @@ def _format_error(joint: JointRow) -> str:
 
 
 def _find_damaged_parts(data: Mapping[str, Any], rollout: Mapping[str, Any]) -> Iterator[str]:
-    """Parts that are of another kind."""
+    """Yield the names of parts of a wrong type."""
     yield from (name for name, kind in PART_TYPES.items() if not isinstance(data.get(name), kind))
     if not isinstance(rollout.get("per_episode"), list | None):
         yield "rollout.per_episode"
@@ -162,17 +165,17 @@ def _list_facts(
     data: Mapping[str, Any], policy: Mapping[str, Any], rollout: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
     yield "policy", _get_text(data, "policy_repo_id") or _get_text(policy, "source")
-    yield "its type", _get_text(data, "policy_type") or _get_text(policy, "type")
-    yield "saved at step", _format_count(_get_number(policy, "step"))
-    yield "its digest", _get_text(policy, "sha256")
+    yield "policy type", _get_text(data, "policy_type") or _get_text(policy, "type")
+    yield "policy step", _format_count(_get_number(policy, "step"))
+    yield "policy digest", _get_text(policy, "sha256")
     yield "dataset", _get_text(data, "dataset_repo_id")
     yield "environment", _get_text(rollout, "env")
     yield "device", _get_text(data, "device")
 
 
-def _parse_replay_row(at: int, row: Mapping[str, Any]) -> ReplayRow:
+def _parse_replay_row(position: int, row: Mapping[str, Any]) -> ReplayRow:
     return ReplayRow(
-        episode=_get_index(row, "episode", at),
+        episode=_get_index(row, "episode", position),
         steps=_get_number(row, "steps"),
         mse=_get_number(row, "mse"),
         mae=_get_number(row, "mae"),
@@ -181,10 +184,10 @@ def _parse_replay_row(at: int, row: Mapping[str, Any]) -> ReplayRow:
     )
 
 
-def _parse_rollout_row(at: int, row: Mapping[str, Any]) -> RolloutRow:
+def _parse_rollout_row(position: int, row: Mapping[str, Any]) -> RolloutRow:
     success = row.get("success")
     return RolloutRow(
-        index=_get_index(row, "index", at),
+        index=_get_index(row, "index", position),
         seed=_get_number(row, "seed"),
         steps=_get_number(row, "steps"),
         sum_reward=_get_number(row, "sum_reward"),
@@ -195,56 +198,56 @@ def _parse_rollout_row(at: int, row: Mapping[str, Any]) -> RolloutRow:
     )
 
 
-def _parse_joint_row(at: int, row: Mapping[str, Any]) -> JointRow:
-    name = _get_text(row, "name") or _get_text(row, "joint") or str(at)
+def _parse_joint_row(position: int, row: Mapping[str, Any]) -> JointRow:
+    name = _get_text(row, "name") or _get_text(row, "joint") or str(position)
     return JointRow(
         name=name, mse=_get_number(row, "mse"), mae=_get_number(row, "mae"), max_error=_get_number(row, "max_error")
     )
 
 
 def _list_joints(value: Any) -> Any:
-    """A list of them; an object has their names as its keys."""
+    """Return the rows as a list; an object has the names as its keys."""
     if not isinstance(value, dict):
         return value
     return [{"name": name, **(row if isinstance(row, dict) else {"mae": row})} for name, row in value.items()]
 
 
 def _read_latencies(data: Mapping[str, Any]) -> Mapping[str, float]:
-    within = _get_object(data, "latency_ms")
-    found = {name: _get_number(within, name) for name in LATENCIES}
-    if not within:
-        found["mean"] = _get_number(data, "aggregate_avg_inference_ms")
-    return {name: value for name, value in found.items() if value is not None}
+    latencies = _get_object(data, "latency_ms")
+    values = {name: _get_number(latencies, name) for name in LATENCIES}
+    if not latencies:
+        values["mean"] = _get_number(data, "aggregate_avg_inference_ms")
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _parse_rows(value: Any, read_row: Callable[[int, Mapping[str, Any]], Row]) -> tuple[Row, ...]:
     rows = value[:MAX_ROWS] if isinstance(value, list) else []
-    return tuple(read_row(at, row) for at, row in enumerate(rows) if isinstance(row, dict))
+    return tuple(read_row(position, row) for position, row in enumerate(rows) if isinstance(row, dict))
 
 
 def _get_object(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = data.get(name)
-    return found if isinstance(found, dict) else {}
+    value = data.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def _get_text(data: Mapping[str, Any], name: str) -> str:
-    found = data.get(name)
-    return redact(found, max_length=LONGEST_TEXT) if isinstance(found, str) else ""
+    value = data.get(name)
+    return redact(value, max_length=LONGEST_TEXT) if isinstance(value, str) else ""
 
 
 def _get_number(data: Mapping[str, Any], name: str) -> float | None:
-    found = data.get(name)
-    if isinstance(found, bool) or not isinstance(found, int | float):
+    value = data.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
-        return float(found) if math.isfinite(found) else None
+        return float(value) if math.isfinite(value) else None
     except OverflowError:
         return None
 
 
-def _get_index(data: Mapping[str, Any], name: str, at: int) -> int:
-    found = _get_number(data, name)
-    return int(found) if found is not None and 0 <= found < 1e9 else at
+def _get_index(data: Mapping[str, Any], name: str, default: int) -> int:
+    number = _get_number(data, name)
+    return int(number) if number is not None and 0 <= number < 1e9 else default
 
 
 def _format_count(value: float | None) -> str:
@@ -252,4 +255,4 @@ def _format_count(value: float | None) -> str:
 
 
 def _reject_constant(word: str) -> float:
-    raise ValueError(f"it holds {word}, for which JSON has no word")
+    raise ValueError(f"it has the value {word}, which is not JSON")

@@ -1,4 +1,4 @@
-"""The workload `lerobot-eval`, as core sees it, and its metrics. Imports nothing heavy."""
+"""The workload `lerobot-eval`: its declaration and metrics. Imports nothing heavy."""
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from robotrain.model.health import HealthCheck
     from robotrain.model.job import Job
 
-_EPISODE_PREFIX = "(?:rollout_)?ep[0-9]+_"
-"""How metrics of one episode begin: of a rollout by its place, of a replay by its number in the dataset."""
-_UNITS = "Errors (mse, mae) are in the dataset's own units."
+EPISODE_PREFIX = "(?:rollout_)?ep[0-9]+_"
+"""Prefix of one episode's metrics: of a rollout by its index, of a replay by its number in the dataset."""
+UNITS_NOTE = "Errors (mse, mae) are in the dataset's own units."
 
 METRICS = (
     Metric(
@@ -33,41 +33,39 @@ METRICS = (
     Metric(
         name="rollout/avg_max_reward",
         kind="score",
-        label="greatest reward, mean",
-        brief="greatest reward, mean",
+        label="mean greatest reward",
+        brief="mean greatest reward",
         better="higher",
     ),
-    Metric(name="rollout/avg_sum_reward", kind="score", label="sum of rewards, mean", better="higher"),
-    Metric(name="rollout/avg_length", kind="score", label="steps an episode"),
+    Metric(name="rollout/avg_sum_reward", kind="score", label="mean sum of rewards", better="higher"),
+    Metric(name="rollout/avg_length", kind="score", label="steps/episode"),
     Metric(name="replay/episodes", kind="score", label="recorded episodes"),
-    Metric(name="replay/mse", kind="score", label="mse", brief="mse", better="lower", headline=True, note=_UNITS),
-    Metric(name="replay/mae", kind="score", label="mae", brief="mae", better="lower", note=_UNITS),
+    Metric(name="replay/mse", kind="score", label="mse", brief="mse", better="lower", headline=True, note=UNITS_NOTE),
+    Metric(name="replay/mae", kind="score", label="mae", brief="mae", better="lower", note=UNITS_NOTE),
     Metric(name="replay/latency_mean_ms", kind="score", label="mean latency", unit="ms", better="lower"),
     Metric(name="replay/latency_p50_ms", kind="score", label="p50 latency", unit="ms", better="lower"),
     Metric(name="replay/latency_p95_ms", kind="score", label="p95 latency", brief="p95", unit="ms", better="lower"),
     Metric(name="replay/latency_p99_ms", kind="score", label="p99 latency", unit="ms", better="lower"),
-    Metric(name="replay/throughput_hz", kind="score", label="actions a second", better="higher"),
-    Metric(name=f"{_EPISODE_PREFIX}success", pattern=True, kind="episode", brief="success", share=True),
-    Metric(name=f"{_EPISODE_PREFIX}mse", pattern=True, kind="episode", brief="mse"),
-    Metric(name=rf"{_EPISODE_PREFIX}\w+", pattern=True, kind="episode"),
+    Metric(name="replay/throughput_hz", kind="score", label="actions/s", better="higher"),
+    Metric(name=f"{EPISODE_PREFIX}success", pattern=True, kind="episode", brief="success", share=True),
+    Metric(name=f"{EPISODE_PREFIX}mse", pattern=True, kind="episode", brief="mse"),
+    Metric(name=rf"{EPISODE_PREFIX}\w+", pattern=True, kind="episode"),
     Metric(name="aggregate_.*", pattern=True, kind="copy"),
 )
-
-
-_EPISODES = "it is --eval-episodes N"
+EPISODES_HINT = "use --eval-episodes N"
 OPTION_HINTS = {
-    "--eval-n-episodes": _EPISODES,
-    "--n-episodes": _EPISODES,
-    "--num-episodes": _EPISODES,
-    "--eval-env": "it is --env NAME",
-    "--eval-seed": "it is --seed N",
-    "--dataset-revision": "it is part of the name: --dataset-repo-id OWNER/NAME@REVISION",
-    "--policy-revision": "it is part of the name: --policy-repo-id OWNER/NAME@REVISION",
+    "--eval-n-episodes": EPISODES_HINT,
+    "--n-episodes": EPISODES_HINT,
+    "--num-episodes": EPISODES_HINT,
+    "--eval-env": "use --env NAME",
+    "--eval-seed": "use --seed N",
+    "--dataset-revision": "part of the id: --dataset-repo-id OWNER/NAME@REVISION",
+    "--policy-revision": "part of the id: --policy-repo-id OWNER/NAME@REVISION",
 }
 
 
 def check_job(job: "Job") -> "Iterator[Problem]":
-    """What no platform changes: one policy, something to evaluate it on, and that all which is said counts."""
+    """Check what does not depend on the platform."""
     from robotrain_workloads.lerobot import rules as lerobot_rules
     from robotrain_workloads.lerobot_eval import rules
 
@@ -85,7 +83,7 @@ def check_job(job: "Job") -> "Iterator[Problem]":
 
 LEROBOT_EVAL = Workload(
     name="lerobot-eval",
-    summary="evaluate a LeRobot policy: beside recorded episodes, and in a simulated environment",
+    summary="evaluate a LeRobot policy on recorded episodes and in a simulated environment",
     parameters=EvalParameters,
     roles={"policy": Role(typical=True), "dataset": Role(many=True, typical=True)},
     container_plugin="robotrain_workloads.lerobot_eval.container",
@@ -120,13 +118,13 @@ LEROBOT_EVAL = Workload(
 
 @hook
 def robotrain_workloads() -> Iterable[Workload]:
-    """The one workload of this module."""
+    """Return the workload of this module."""
     return (LEROBOT_EVAL,)
 
 
 @hook
 def robotrain_health() -> "Iterable[HealthCheck]":
-    """What `robotrain doctor` looks at."""
+    """Return the checks of `robotrain doctor`."""
     from robotrain_workloads import environment_health
     from robotrain_workloads.lerobot_eval.container import ENVIRONMENT
 

@@ -1,1 +1,1 @@
-"""Train a policy with LeRobot: ACT and Diffusion, from a LeRobot v3 dataset."""
+"""Training of a policy with LeRobot: ACT and Diffusion, from LeRobot v3 datasets."""

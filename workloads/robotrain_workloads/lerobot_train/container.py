@@ -31,43 +31,41 @@ from robotrain_workloads.lerobot_train.start import Start
 
 
 def request_gpus(document: JobDocument, lock: Path) -> GpuRequirement | None:
-    """Those it cannot do without. `--device auto` takes one when there is one; more than one must be there."""
-    given = document.parameters
-    count, device = given["num_gpus"], given["device"]
+    """Return the GPUs that the job needs. `--device auto` uses one if there is one; several must exist."""
+    parameters = document.parameters
+    count, device = parameters["num_gpus"], parameters["device"]
     assert isinstance(count, int)
     if device in ("cpu", "mps") or (device == "auto" and count == 1):
         return None
-    return GpuRequirement(count=count, bf16=given["mixed_precision"] == "bf16", cuda=read_cuda_version(lock))
+    return GpuRequirement(count=count, bf16=parameters["mixed_precision"] == "bf16", cuda=read_cuda_version(lock))
 
 
 def find_publish_problems(document: JobDocument, output: Path, first: int) -> Iterator[str]:
-    """Why nothing could be copied there from this machine, in a sentence. first: the step that training starts at."""
-    said = str(document.parameters["publish_url"] or "")
-    hindered = list(find_write_problems(said, output, "checkpoints"))
-    yield from hindered
-    if said and not hindered and not is_remote_url(said):
-        to = Path(parse_folder(said))
-        if taken := next(_find_foreign_checkpoints(document, to, first), ""):
-            yield f"checkpoints cannot be published to {to}: it holds {taken}\n{OTHER_FOLDER_HINT}"
+    """Yield why checkpoints cannot be copied from this machine. `first` is the step that training starts at."""
+    url = str(document.parameters["publish_url"] or "")
+    write_problems = list(find_write_problems(url, output, "checkpoints"))
+    yield from write_problems
+    if url and not write_problems and not is_remote_url(url):
+        folder = Path(parse_folder(url))
+        if foreign := next(_find_foreign_checkpoints(document, folder, first), ""):
+            yield f"checkpoints cannot be published to {folder}: it has {foreign}\n{OTHER_FOLDER_HINT}"
 
 
 def list_checkpoint_targets(document: JobDocument, first: int | None) -> Iterator[ArtifactTarget]:
-    """The place, when there is one. first: the step that training starts at; None while nobody can tell."""
-    from robotrain_runtime.contract.target import ArtifactTarget  # a job without such a place is rendered without it
-
-    if said := str(document.parameters["publish_url"] or ""):
+    """Yield the target of `--publish-url`. `first` is the step that training starts at; None while it is unknown."""
+    if url := str(document.parameters["publish_url"] or ""):
         keep = document.parameters["keep"]
-        saves = None if first is None else lambda step: _is_saved_step(document, first, step)
+        saves_step = None if first is None else lambda step: _is_saved_step(document, first, step)
         yield ArtifactTarget(
-            to=parse_publish_url(said),
+            to=parse_publish_url(url),
             keep_last=None if keep is None else int(str(keep)),
-            saves_step=saves,
+            saves_step=saves_step,
             suggestion=OTHER_FOLDER_HINT,
         )
 
 
 def find_first_step(sources: Iterable[JobSource], known_step: int) -> int | None:
-    """The step that training starts at. told: as the data says, where it is there; else the name of a checkpoint."""
+    """Return the step that training starts at: `known_step` from the data, else the name of the checkpoint."""
     resumed = next((source for source in sources if source.role == "resume"), None)
     if known_step or resumed is None:
         return known_step
@@ -75,14 +73,14 @@ def find_first_step(sources: Iterable[JobSource], known_step: int) -> int | None
     return int(name) if name.isdecimal() else None
 
 
-def _find_foreign_checkpoints(document: JobDocument, to: Path, first: int) -> Iterator[str]:
-    """Checkpoints of other runs, under the names of those that this one will save."""
+def _find_foreign_checkpoints(document: JobDocument, folder: Path, first: int) -> Iterator[str]:
+    """Yield checkpoints of other runs with the names of those that this run will save."""
     from robotrain_runtime.contract import checkpoint
 
-    for step, there in checkpoint.list_checkpoints(to):
-        made = checkpoint.read_manifest(there)
-        if made and made.run != document.run and _is_saved_step(document, first, step):
-            yield f"{there.name} of the run {made.run}"
+    for step, path in checkpoint.list_checkpoints(folder):
+        manifest = checkpoint.read_manifest(path)
+        if manifest and manifest.run != document.run and _is_saved_step(document, first, step):
+            yield f"{path.name} of the run {manifest.run}"
 
 
 def _is_saved_step(document: JobDocument, first: int, step: int) -> bool:
@@ -92,7 +90,6 @@ def _is_saved_step(document: JobDocument, first: int, step: int) -> bool:
 
 LAUNCHER = "robotrain_workloads.lerobot_train.launcher"
 MULTI_GPU_LAUNCHER = "robotrain_workloads.lerobot_train.multi_gpu_launcher"
-
 ENVIRONMENT = PythonEnvironment(
     lock=Path(__file__).parent / "locks" / "train.txt",
     python=versions.PYTHON,
@@ -100,29 +97,27 @@ ENVIRONMENT = PythonEnvironment(
     platform=versions.PLATFORM,
     required_packages={"lerobot": versions.LEROBOT_SERIES},
 )
-
-
 DESCRIBED = dataset_preparation.DESCRIPTION_FILES
 
 
 def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
-    """What is wrong with the datasets, told from `meta/info.json` alone: also what LeRobot would not merge."""
+    """Yield problems that `meta/info.json` of the datasets shows, conflicts between them included."""
     yield from dataset_preparation.find_described_problems(document, described)
 
 
 def prepare(
     document: JobDocument, data: Mapping[JobSource, Path], digests: Mapping[JobSource, str]
 ) -> DataPreparation | None:
-    """One dataset of several, and what the trainer can read of one it cannot; None when the one is used as it is."""
+    """Return the program that makes one dataset the trainer can read; None when one is used as it is."""
     return dataset_preparation.plan_preparation(document, data, digests)
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
-    """What LeRobot would stumble over, as far as small files tell it."""
-    unusable = list(dataset_preparation.find_data_problems(document, data))
-    yield from unusable
+    """Yield problems that small files show: what LeRobot would fail on."""
+    data_problems = list(dataset_preparation.find_data_problems(document, data))
+    yield from data_problems
     yield from map("\n".join, parameters.find_device_problems(document.parameters))
-    yield from start.find_start_problems(document, data, None if unusable else _find_dataset_root(data))
+    yield from start.find_start_problems(document, data, None if data_problems else _find_dataset_root(data))
     if document.parameters["wandb"]:
         yield from wandb.find_wandb_problems(document.placement.ways, os.environ)
     output = run_setup.resolve_output_folder(document, Path(document.placement.work))
@@ -131,49 +126,53 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
-    """The launcher, inside the training environment."""
-    given, user, root = document.parameters, document.trainer_args, _find_dataset_root(data) or Path()
+    """Return the launcher's command, for the training environment."""
+    user_options, root = document.trainer_args, _find_dataset_root(data) or Path()
     output = run_setup.resolve_output_folder(document, work)
-    left, notes = start.recover_previous_attempt(document, output)
-    begin = left or start.load_start(data)
-    if left is None:
+    recovered, notes = start.recover_previous_attempt(document, output)
+    begin = recovered or start.load_start(data)
+    if recovered is None:
         notes = (*notes, *start.list_start_notes(document, begin, root))
-    workers, few = trainer_options.choose_worker_count(document, begin, root)
-    given = {**given, "num_workers": workers}
-    logged = _make_wandb_options(document, anew=left is None and begin.mode == "checkpoint")
-    defaults = trainer_options.make_default_options(given, user, begin, dataset.compute_frame_tolerance(root))
-    ours = (*trainer_options.make_owned_options(given, root, output, begin), *logged, *defaults)
-    own = (
+    workers, worker_notes = trainer_options.choose_worker_count(document, begin, root)
+    values = {**document.parameters, "num_workers": workers}
+    wandb_options = _make_wandb_options(document, new_run=recovered is None and begin.mode == "checkpoint")
+    defaults = trainer_options.make_default_options(values, user_options, begin, dataset.compute_frame_tolerance(root))
+    options = (*trainer_options.make_owned_options(values, root, output, begin), *wandb_options, *defaults)
+    launcher_options = (
         *_make_program_arguments(document),
         "--device",
-        str(given["device"]),
+        str(values["device"]),
         *_make_launcher_options(document, data, begin),
     )
-    return WorkCommand(arguments=(*own, "--", *ours, *user), environ=_make_environment(document), notes=(*notes, *few))
+    return WorkCommand(
+        arguments=(*launcher_options, "--", *options, *user_options),
+        environ=_make_environment(document),
+        notes=(*notes, *worker_notes),
+    )
 
 
 def checkpoints(document: JobDocument, work: Path) -> Path:
-    """Where they are saved, and where one that comes back from an earlier attempt is laid."""
+    """Return the folder of checkpoints, also for one that is recovered from an earlier attempt."""
     return run_setup.resolve_output_folder(document, work) / start.CHECKPOINTS_FOLDER
 
 
 def gpus(document: JobDocument) -> GpuRequirement | None:
-    """What it asks of the machine's GPUs; None when it also runs without."""
+    """Return the GPUs that the job needs; None when it also runs without."""
     return request_gpus(document, ENVIRONMENT.lock)
 
 
 def tracked(document: JobDocument) -> TrackingSpec:
-    """What the tracking run starts with."""
+    """Return the metadata of the tracking run."""
     return tracking.describe_tracking_run(
         document, run_setup.resolve_output_folder(document, Path(document.placement.work))
     )
 
 
 def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
-    """What a registered checkpoint is told."""
-    given = document.parameters
+    """Return the metadata of a registered checkpoint."""
+    values = document.parameters
     return PublishingSpec(
-        register=str(given["register_checkpoint"] or ""),
+        register=str(values["register_checkpoint"] or ""),
         description=tracking.describe_model(document, data),
         tags=tracking.make_model_tags(document, data),
         lineage=tracking.make_lineage(document),
@@ -181,12 +180,12 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
 
 
 def targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[ArtifactTarget]:
-    """Where checkpoints are copied to."""
+    """Yield where checkpoints are copied to."""
     yield from list_checkpoint_targets(document, find_first_step(document.sources, start.get_start_step(data)))
 
 
 def _make_launcher_options(document: JobDocument, data: Mapping[JobSource, Path], begin: Start) -> Iterator[str]:
-    """The launcher's own options."""
+    """Yield the launcher's own options."""
     if begin.step:
         yield f"--first={begin.step}"
     if begin.mode == "weights":
@@ -196,15 +195,15 @@ def _make_launcher_options(document: JobDocument, data: Mapping[JobSource, Path]
     yield from (f"--tag={name}={value}" for name, value in lineage.make_parent_tags(data).items())
 
 
-def _make_wandb_options(document: JobDocument, *, anew: bool) -> Iterator[str]:
-    """What LeRobot is told of Weights & Biases. anew: as in `weights_and_biases.owned`."""
-    given = document.parameters
-    yield from wandb.make_wandb_options(given, tracking.get_experiment_name(given), os.environ, new_run=anew)
-    yield from wandb.make_wandb_defaults(given, document.trainer_args)
+def _make_wandb_options(document: JobDocument, *, new_run: bool) -> Iterator[str]:
+    """Yield LeRobot's options for Weights & Biases."""
+    values = document.parameters
+    yield from wandb.make_wandb_options(values, tracking.get_experiment_name(values), os.environ, new_run=new_run)
+    yield from wandb.make_wandb_defaults(values, document.trainer_args)
 
 
 def _find_dataset_root(data: Mapping[JobSource, Path]) -> Path | None:
-    """The dataset that is trained on: of several there is but one, once they are merged."""
+    """Return the dataset to train on; several are merged into one before."""
     return next((folder for source, folder in data.items() if source.role == "dataset"), None)
 
 

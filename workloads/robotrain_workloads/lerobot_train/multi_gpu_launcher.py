@@ -1,6 +1,6 @@
-"""Several processes that train together, one a GPU: `accelerate launch`, with one answer to a stop and to a failure.
+"""Several processes that train together, one a GPU: `accelerate launch` with one response to a stop or a failure.
 
-`python -m robotrain_workloads.lerobot_train.multi_gpu_launcher --count 2 --mixed-precision no -- LAUNCHER'S OPTIONS`
+`python -m robotrain_workloads.lerobot_train.multi_gpu_launcher --count 2 --mixed-precision no -- LAUNCHER OPTIONS`
 """
 
 import argparse
@@ -32,26 +32,25 @@ TORCH_SIGNALS = "SIGHUP,SIGQUIT"  # SIGTERM is ours
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Train with so many processes. Raises SystemExit with the status of the one that failed first."""
-    at = arguments.index("--")
-    given, launcher = _parse_own_options(arguments[:at]), arguments[at + 1 :]
+    """Train with several processes. Raise SystemExit with the status of the one that failed first."""
+    separator = arguments.index("--")
+    own, launcher = _parse_own_options(arguments[:separator]), arguments[separator + 1 :]
     with tempfile.TemporaryDirectory(prefix="robotrain-training-") as folder:
         agreement = ProcessAgreement(Path(folder))
         os.environ[AGREEMENT_VARIABLE] = folder
-        stopping = LaunchStopHandler(agreement)
+        stop_handler = LaunchStopHandler(agreement)
         config = Path(folder, CONFIG_NAME)
-        config.write_text(
-            json.dumps(ACCELERATE_SETTINGS)
-        )  # else accelerate reads what the user once answered to its questions
-        command = make_accelerate_options(given.count, given.mixed_precision, device.count_threads(given.count), config)
+        # Without it accelerate reads the user's own settings.
+        config.write_text(json.dumps(ACCELERATE_SETTINGS))
+        command = make_accelerate_options(own.count, own.mixed_precision, device.count_threads(own.count), config)
         print(" ".join(["accelerate launch", *command, "-m", LAUNCHER, "…"]), flush=True)
         failures = _launch_processes(command, launcher, folder)
-        status = _choose_status(failures, agreement, given.count)
-    _exit_with_status(STOPPED_STATUS if stopping.is_requested else status)
+        status = _choose_status(failures, agreement, own.count)
+    _exit_with_status(STOPPED_STATUS if stop_handler.is_requested else status)
 
 
 def make_accelerate_options(count: int, mixed_precision: str, threads: int, config: Path) -> list[str]:
-    """What `accelerate launch` is told. The port is a free one: runs on the same machine do not meet."""
+    """Return the options of `accelerate launch`. The port is a free one, so that runs do not collide."""
     return [
         "--multi_gpu",
         f"--num_processes={count}",
@@ -66,63 +65,63 @@ def make_accelerate_options(count: int, mixed_precision: str, threads: int, conf
 
 
 class LaunchStopHandler:
-    """Hears SIGTERM. asked: whether it came while there was something to save; before, everything ends at once."""
+    """Handler of SIGTERM: before the first step everything ends at once."""
 
     def __init__(self, agreement: ProcessAgreement) -> None:
         self.is_requested = False
         self._agreement = agreement
         signal.signal(signal.SIGTERM, self._handle)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the runtime hears it too, and passes it on as SIGTERM
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the runtime forwards it as SIGTERM
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if not self._agreement.has_started:
             raise SystemExit(STOPPED_STATUS)
         if not self.is_requested:
-            print_line("told to stop: saving a checkpoint first")
+            print_line("stopping: saving a checkpoint first")
             self._agreement.request_stop()
         self.is_requested = True
 
 
 def _launch_processes(command: Sequence[str], launcher: Sequence[str], folder: str) -> Mapping[int, Any]:
-    """The failures, by rank."""
+    """Return the failures, by rank."""
     launch: Any = importlib.import_module("accelerate.commands.launch")
     errors: Any = importlib.import_module("torch.distributed.elastic.multiprocessing.errors")
-    given = launch.launch_command_parser().parse_args([*command, "-m", LAUNCHER])
-    given.training_script_args = list(launcher)
-    given.signals_to_handle, given.log_dir = TORCH_SIGNALS, folder  # of torchrun, which accelerate passes on
+    arguments = launch.launch_command_parser().parse_args([*command, "-m", LAUNCHER])
+    arguments.training_script_args = list(launcher)
+    arguments.signals_to_handle, arguments.log_dir = TORCH_SIGNALS, folder  # options of torchrun
     try:
-        launch.launch_command(given)
-    except errors.ChildFailedError as failed:
-        _kill_process_groups(failure.pid for failure in failed.failures.values())
-        return dict(failed.failures)
+        launch.launch_command(arguments)
+    except errors.ChildFailedError as error:
+        _kill_process_groups(failure.pid for failure in error.failures.values())
+        return dict(error.failures)
     return {}
 
 
 def _kill_process_groups(ranks: Iterable[int]) -> None:
-    """A rank that was killed leaves the processes that loaded its data; each rank leads a group."""
+    """Kill the process group that each rank leads: a killed rank leaves its data-loading processes."""
     for rank in ranks:
         with suppress(ProcessLookupError):
             os.killpg(rank, signal.SIGKILL)
 
 
 def _choose_status(failures: Mapping[int, Any], agreement: ProcessAgreement, count: int) -> int:
-    """The status of the rank that failed first, which is said: those that failed with it say less."""
+    """Return the status of the rank that failed first, and print its error: later ones only follow from it."""
     if not failures:
         return 0
     codes = {rank: int(failure.exitcode) for rank, failure in failures.items()}
     killed = [rank for rank, code in codes.items() if code < 0 and -code != signal.SIGTERM]
     if killed:
-        rank = min(killed, key=lambda one: (codes[one] != -signal.SIGKILL, one))
+        rank = min(killed, key=lambda number: (codes[number] != -signal.SIGKILL, number))
         print(f"rank {rank} of {count} was ended by signal {-codes[rank]}", flush=True)
         return codes[rank]
-    if said := agreement.failure:
-        print(said.rstrip("\n"), flush=True)
+    if failure_text := agreement.failure:
+        print(failure_text.rstrip("\n"), flush=True)
     first = min(failures, key=lambda rank: (codes[rank] < 0, failures[rank].timestamp))
     return codes[first]
 
 
 def _exit_with_status(status: int) -> None:
-    """End as that rank did, so that the runtime can tell what a signal means."""
+    """End as that rank did, so that the runtime sees the signal."""
     if status < 0:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if -status != signal.SIGKILL:

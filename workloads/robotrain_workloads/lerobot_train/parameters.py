@@ -1,4 +1,4 @@
-"""The parameters of `lerobot-train`, and LeRobot options that robotrain sets itself. Names: contract, A.1."""
+"""Parameters of `lerobot-train`, and LeRobot options that robotrain sets itself. Names: contract, A.1."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ from robotrain_workloads.lerobot.parameters import (
 )
 
 Precision = Literal["no", "fp16", "bf16"]
-
-
 ImageStatistics = Literal["imagenet", "dataset"]
 
 
@@ -45,7 +43,7 @@ class TrainParameters:
     dataset_id: Annotated[
         str,
         Param(
-            help="what the trainer calls the dataset",
+            help="the name of the dataset for the trainer",
             pattern=LOGICAL_NAME_PATTERN,
             pattern_help="names of letters, digits, `_`, `.` and `-`, with `/` between them",
             metavar="NAME",
@@ -53,10 +51,10 @@ class TrainParameters:
     ] = DEFAULT_DATASET_NAME
     convert_v21: Annotated[bool, Param(help="convert datasets of LeRobot v2.1 for this run")] = False
     image_normalization: Annotated[
-        ImageStatistics, Param(help="whose mean and deviation camera images are normalised with")
+        ImageStatistics, Param(help="the statistics that camera images are normalized with")
     ] = "imagenet"
     training_steps: Annotated[
-        int, Param(help="how many steps to train", aliases=("--steps",), env=("TRAINING_STEPS",), gt=0)
+        int, Param(help="the number of training steps", aliases=("--steps",), env=("TRAINING_STEPS",), gt=0)
     ] = 100_000
     batch_size: Annotated[int, Param(help="samples a step, on each GPU", env=("BATCH_SIZE",), gt=0)] = 32
     learning_rate: Annotated[float, Param(help="the optimizer's learning rate", env=("LEARNING_RATE",), gt=0)] = 1e-4
@@ -70,14 +68,14 @@ class TrainParameters:
     ] = None
     eval_freq: Annotated[
         int | None,
-        Param(help="steps between held-out losses (default: as save-freq; 0: none)", env=("EVAL_FREQ",), ge=0),
+        Param(help="steps between validation losses (default: as --save-freq; 0: none)", env=("EVAL_FREQ",), ge=0),
     ] = None
     save_freq: Annotated[int, Param(help="steps between checkpoints", env=("SAVE_FREQ",), gt=0)] = 5000
     log_freq: Annotated[int, Param(help="steps between metrics", env=("LOG_FREQ",), gt=0)] = 200
     val_split: Annotated[
         float,
         Param(
-            help="the part of each task's episodes that is held out",
+            help="the share of each task's episodes that is held out",
             off="--no-val-split",
             off_value="0",
             env=("VAL_SPLIT",),
@@ -85,7 +83,7 @@ class TrainParameters:
             lt=1,
         ),
     ] = DEFAULT_VAL_SPLIT
-    system_metrics: Annotated[bool, Param(help="record values of the machine", env=("SYSTEM_METRICS",))] = True
+    system_metrics: Annotated[bool, Param(help="record metrics of the machine", env=("SYSTEM_METRICS",))] = True
     num_gpus: Annotated[
         int, Param(help="GPUs of one machine to train on", env=("OSMO_NUM_GPUS",), gt=0, requires="multi_gpu")
     ] = 1
@@ -127,20 +125,24 @@ class TrainParameters:
     keep: Annotated[
         int | None,
         Param(
-            help="how many of its copies at --publish-url a run keeps (default: all)",
+            help="how many checkpoints to keep at --publish-url (default: all)",
             metavar="N",
             gt=0,
         ),
     ] = None
     lerobot_version: Annotated[
-        str | None, Param(help="the LeRobot version you count on; refused if it is another", env=("LEROBOT_VERSION",))
+        str | None,
+        Param(
+            help="the LeRobot version that you expect; another one is rejected",
+            env=("LEROBOT_VERSION",),
+        ),
     ] = None
-    seed: Annotated[int, Param(help="the seed of initialisation and data order", ge=0, le=2**32 - 1)] = 1000
+    seed: Annotated[int, Param(help="the seed of initialization and data order", ge=0, le=2**32 - 1)] = 1000
     num_workers: Annotated[int, Param(help="processes that load data, for each GPU", ge=0)] = 4
-    device: Annotated[Device, Param(help="where to train; auto takes a GPU when there is one")] = "auto"
+    device: Annotated[Device, Param(help="where to train; auto uses a GPU if there is one")] = "auto"
 
 
-PUBLISHING_HINT = "leave it out: checkpoints stay in the run's folder, and --publish-url FOLDER copies them"
+PUBLISHING_HINT = "remove it: checkpoints stay in the run's folder; --publish-url FOLDER copies them"
 POLICY_HINT = "--policy-path FOLDER"
 RESUME_HINT = "robotrain resume RUN"
 
@@ -150,7 +152,7 @@ OWNED_OPTIONS: Mapping[str, str] = {
     "--dataset.eval_split": "--val-split",
     "--dataset.use_imagenet_stats": "--image-normalization",
     "--eval_steps": "--eval-freq",
-    "--env_eval_freq": "leave it out: no simulator takes part; --eval-freq is for the held-out loss",
+    "--env_eval_freq": "remove it: training runs no simulator; --eval-freq is for the validation loss",
     "--policy.type": "--policy-type",
     "--policy.device": "--device",
     "--policy.optimizer_lr": "--learning-rate",
@@ -178,6 +180,6 @@ OWNED_OPTIONS: Mapping[str, str] = {
     "--wandb.enable": "--wandb",
     "--wandb.project": "--experiment-name",
     "--wandb.mode": "WANDB_MODE=offline   in the environment of the run",
-    "--wandb.run_id": "leave it out: a run has its own, and goes on with it when it is started again",
+    "--wandb.run_id": "remove it: each run has its own id, and keeps it when it resumes",
     "--job.target": "--platform",
 }

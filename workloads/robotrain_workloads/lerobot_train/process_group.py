@@ -1,8 +1,8 @@
-"""Processes that train together: how they agree on a last step, stop on a signal, and report a failure.
+"""Processes that train together: agreement on the last step, stop on a signal, and report of a failure.
 
-Each hears of a stop at another step, and one that ended alone would leave the others waiting for its gradients. So the
-first process names a step, one ahead, before it goes on to it. No gradient of that step is complete without its own:
-whoever has done that step finds the name there. It costs one look for a file a step, and there is nothing to wait for.
+Each process sees a stop at another step, and one that ended alone would leave the others waiting for its gradients. So
+the first process announces the last step one step ahead, before it starts that step. The others cannot complete the
+step without its gradients, so each finds the announcement when it is done. It costs one file lookup a step and no wait.
 """
 
 import ctypes
@@ -21,64 +21,64 @@ from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR
 from robotrain_workloads.lerobot.device import is_first_rank
 
 AGREEMENT_VARIABLE = "ROBOTRAIN_AGREEMENT"
-"""The environment name of the folder; it is there in each of several processes that train together."""
+"""The environment variable with the shared folder, set in each of several processes that train together."""
 
 
 class ProcessAgreement:
-    """One folder. `ask` and `failure` are for the process that starts the others, the rest is for those."""
+    """A shared folder. `request_stop` and `failure` are for the launching process, all else for the launched ones."""
 
     def __init__(self, folder: Path) -> None:
-        self._began = folder / "began"
-        self._asked = folder / "asked"
-        self._last = folder / "last"
-        self._failed = folder / "failed"
+        self._started_file = folder / "began"
+        self._stop_file = folder / "asked"
+        self._last_step_file = folder / "last"
+        self._failure_file = folder / "failed"
 
     def mark_started(self) -> None:
-        """A step is done: from now on a stop waits for a checkpoint."""
-        self._began.touch()
+        """Record that a step is done: from now on a stop waits for a checkpoint."""
+        self._started_file.touch()
 
     @property
     def has_started(self) -> bool:
-        """Whether there is something that a checkpoint could save."""
-        return self._began.exists()
+        """Whether a step is done, so that there is something to save."""
+        return self._started_file.exists()
 
     def request_stop(self) -> None:
-        """Training is to stop."""
-        self._asked.touch()
+        """Request that training stops."""
+        self._stop_file.touch()
 
     @property
     def is_stop_requested(self) -> bool:
-        """Whether it is to stop."""
-        return self._asked.exists()
+        """Whether training is to stop."""
+        return self._stop_file.exists()
 
     def announce_last_step(self, step: int) -> None:
-        """The step after which all of them save and end. Only for the first process."""
-        scratch = self._last.with_suffix(".part")
+        """Announce the step after which all processes save and end. Only for the first process."""
+        scratch = self._last_step_file.with_suffix(".part")
         scratch.write_text(str(step))
-        os.replace(scratch, self._last)
+        os.replace(scratch, self._last_step_file)
 
     @property
     def last_step(self) -> int | None:
-        """The step that was named, if any."""
+        """The announced step, if any."""
         with suppress(FileNotFoundError):
-            return int(self._last.read_text())
+            return int(self._last_step_file.read_text())
         return None
 
     def report_failure(self, text: str) -> None:
-        """Why this process fails. Only the first one is kept: the others fail because it is gone."""
-        with suppress(FileExistsError), self._failed.open("x", encoding="utf-8") as file:
+        """Record why this process fails. Only the first report is kept: others fail because of it."""
+        with suppress(FileExistsError), self._failure_file.open("x", encoding="utf-8") as file:
             file.write(text)
 
     @property
     def failure(self) -> str:
-        """What the first that failed said; empty when it could not say anything."""
+        """The first reported failure; empty for none."""
         with suppress(FileNotFoundError):
-            return self._failed.read_text(encoding="utf-8")
+            return self._failure_file.read_text(encoding="utf-8")
         return ""
 
 
 def get_process_agreement() -> ProcessAgreement | None:
-    """The one this process takes part in; None when it trains alone."""
+    """Return the agreement of this process; None when it trains alone."""
     folder = os.environ.get(AGREEMENT_VARIABLE)
     return ProcessAgreement(Path(folder)) if folder else None
 
@@ -87,22 +87,23 @@ STOPPED_STATUS = 128 + signal.SIGTERM
 
 
 def print_line(text: str) -> None:
-    """A line, whole: others may print to the same pipe at that moment, and `print` sends a line's end by itself."""
+    """Print a complete line: `print` writes the line end separately, and others write to the same pipe."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 class StopHandler(Protocol):
-    """together: whether other processes have to come as far before this one may end."""
+    """What decides after each step whether training stops."""
 
     is_group: bool
+    """Whether other processes have to reach the same step before this one may end."""
 
     def should_stop(self, step: int) -> bool:
-        """Asked when a step is done: whether it was the last."""
+        """Return whether `step`, which is done, was the last one."""
 
 
 class SingleProcessStop:
-    """Hears SIGTERM. asked: whether it came; from the first step on, the end waits for a checkpoint."""
+    """Handler of SIGTERM in a single process: after the first step, the end waits for a checkpoint."""
 
     is_group = False
 
@@ -110,10 +111,10 @@ class SingleProcessStop:
         self.is_requested = False
         self._training = False
         signal.signal(signal.SIGTERM, self._handle)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the runtime hears it too, and passes it on as SIGTERM
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the runtime forwards it as SIGTERM
 
     def should_stop(self, step: int) -> bool:
-        """At the first step after the signal."""
+        """Return whether the signal has come."""
         self._training = True
         return self.is_requested
 
@@ -121,13 +122,14 @@ class SingleProcessStop:
         if not self._training:
             raise SystemExit(STOPPED_STATUS)
         if not self.is_requested:
-            print_line("told to stop: saving a checkpoint first")
+            print_line("stopping: saving a checkpoint first")
         self.is_requested = True
 
 
 class GroupStop:
-    """One of several processes. It is told through their agreement; SIGTERM means that another one failed, and ends it
-    at once, also where it waits for that one in a place that Python cannot interrupt.
+    """Stop of one of several processes, by their agreement.
+
+    SIGTERM means that another process failed: it ends this one at once, also where Python cannot interrupt it.
     """
 
     is_group = True
@@ -135,17 +137,17 @@ class GroupStop:
     def __init__(self, agreement: ProcessAgreement, *, first: bool) -> None:
         self._agreement = agreement
         self._first = first
-        self._named = False
+        self._announced = False
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def should_stop(self, step: int) -> bool:
-        """At the step they agreed on."""
+        """Return whether `step` is the one they agreed on."""
         if self._first:
             self._agreement.mark_started()
-            if self._agreement.is_stop_requested and not self._named:
+            if self._agreement.is_stop_requested and not self._announced:
                 self._agreement.announce_last_step(step + 1)
-                self._named = True
+                self._announced = True
         return self._agreement.last_step == step
 
 
@@ -153,10 +155,10 @@ PR_SET_PDEATHSIG = 1
 
 
 def attach_to_launcher() -> None:
-    """End with the process that started this one, and send events the way it would."""
+    """End with the launching process, and send events through its descriptor."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    number = os.environ.pop(EVENTS_DESCRIPTOR, "")  # it is that process's: here the number may be anything
+    number = os.environ.pop(EVENTS_DESCRIPTOR, "")  # a number in that process
     if number and is_first_rank():
         with suppress(OSError):
             os.environ[EVENTS_DESCRIPTOR] = str(os.open(f"/proc/{os.getppid()}/fd/{number}", os.O_WRONLY))
@@ -164,7 +166,7 @@ def attach_to_launcher() -> None:
 
 @contextmanager
 def report_failures(agreement: ProcessAgreement) -> Iterator[None]:
-    """Leave to the process that started this one to say why it fails: once, and after all that the others say."""
+    """Leave the error message to the launching process, which prints it once, after all other output."""
     try:
         yield
     except SystemExit as end:

@@ -1,4 +1,4 @@
-"""The rules of `lerobot-train` on a resolved job, on the submit side."""
+"""Rules of `lerobot-train` for a resolved job, on the submit side."""
 
 import re
 from collections.abc import Iterator
@@ -22,99 +22,99 @@ POLICY_FLAGS = {
     "mlflow_run": "--policy-model",
     "datastore_path": "--policy-url",
 }
-"""Of the role `policy`, by kind."""
+"""Flags of the role `policy`, by kind."""
 START_ROLES = ("policy", "init_policy", "resume")
 
 
 def check_device(job: "Job") -> Iterator[Problem]:
-    """What no machine can do: told here, not after a queue."""
-    for why, way in parameters.find_device_problems(dict(job.parameters)):
+    """Reject what no machine can run."""
+    for title, remedy in parameters.find_device_problems(dict(job.parameters)):
         yield Problem(
             code="device-cannot",
             stage=Stage.USAGE,
-            title=why,
+            title=title,
             where="--device",
             given=str(job["device"]),
-            suggestions=(Suggestion(way),),
+            suggestions=(Suggestion(remedy),),
         )
 
 
 def check_single_start(job: "Job") -> Iterator[Problem]:
-    """A training starts at one place."""
+    """Require at most one start."""
     starts = [source for source in job.sources if source.role in START_ROLES]
     if len(starts) > 1:
         yield Problem(
             code="several-starts",
             stage=Stage.USAGE,
-            title=f"a training starts from one policy, and this one is given {len(starts)}",
+            title=f"a training starts from one policy, but {len(starts)} are given",
             given=", ".join(f"{source.role} {redact(source.uri)}" for source in starts),
-            why="`policy` goes on with all of a policy, `init_policy` with nothing but its weights.",
+            why="`policy` uses the complete policy, `init_policy` only its weights.",
             suggestions=tuple(
-                Suggestion(f"{_get_start_flag(source)} {redact(source.uri)}", "alone") for source in starts
+                Suggestion(f"{_get_start_flag(source)} {redact(source.uri)}", "only this one") for source in starts
             ),
         )
 
 
 def check_steps_left(job: "Job") -> Iterator[Problem]:
-    """A training that goes on must have steps left; nobody wants to hear that from the machine it was sent to."""
-    for source in (one for one in job.sources if one.role == "resume"):
+    """Require steps after the checkpoint, before a machine is used."""
+    for source in (candidate for candidate in job.sources if candidate.role == "resume"):
         steps = int(str(job["training_steps"]))
         if (done := _parse_checkpoint_step(source.uri, steps)) >= steps:
             yield Problem(
                 code="no-steps-left",
                 stage=Stage.CHECK,
-                title=f"the checkpoint reached step {done} already, and the training is to end at step {steps}",
+                title=f"the checkpoint has reached step {done}, and the training ends at step {steps}",
                 where="--training-steps",
                 given=redact(source.uri),
-                why="The number of steps is that of the whole training, those before the checkpoint among them.",
-                suggestions=(Suggestion(f"--training-steps {2 * done}", "or any number above"),),
+                why="--training-steps counts all steps, including those before the checkpoint.",
+                suggestions=(Suggestion(f"--training-steps {2 * done}", "or more"),),
             )
 
 
 def check_keep(job: "Job") -> Iterator[Problem]:
-    """Only what is published is ever removed."""
+    """Require --publish-url with --keep."""
     if job["keep"] is not None and job["publish_url"] is None:
         yield Problem(
             code="keep-without-publish-url",
             stage=Stage.USAGE,
-            title="--keep is about the checkpoints at --publish-url, and none is given",
+            title="--keep has no effect without --publish-url",
             where="--keep",
             given=str(job["keep"]),
             why="The run's own folder keeps every checkpoint.",
             suggestions=(
                 Suggestion(f"{publish_url.PUBLISH_URL_FLAG} FOLDER --keep {job['keep']}"),
-                Suggestion("--save-freq STEPS", "saves fewer"),
+                Suggestion("--save-freq STEPS", "saves fewer checkpoints"),
             ),
             absent=("publish_url",),
         )
 
 
 def check_wandb_project(job: "Job") -> Iterator[Problem]:
-    """The experiment's name is the project's too, and has to be one there."""
+    """Require an experiment name that is valid for a project at Weights & Biases."""
     if not job["wandb"]:
         return
     from robotrain_workloads.lerobot_train import tracking, wandb
 
     name = tracking.get_experiment_name(dict(job.parameters))
-    if why := wandb.find_project_problem(name):
+    if reason := wandb.find_project_problem(name):
         yield Problem(
             code="wandb-project-invalid",
             stage=Stage.USAGE,
-            title="the experiment cannot be a project at Weights & Biases",
+            title="the experiment name is not a valid project name at Weights & Biases",
             where="--wandb",
             given=name,
-            why=why,
-            suggestions=(Suggestion("--experiment-name NAME", "as in lerobot-act"),),
+            why=reason,
+            suggestions=(Suggestion("--experiment-name NAME", "such as lerobot-act"),),
         )
 
 
 def _parse_checkpoint_step(uri: str, steps: int) -> int:
-    """The step that the name of a checkpoint tells; 0 when it may be another name, as that of a day may be."""
-    found = re.search(r"(/checkpoints)?/([0-9]{6,7})$", uri)
-    if found is None:
+    """Return the step in the name of a checkpoint; 0 when the number may mean something else, such as a day."""
+    match = re.search(r"(/checkpoints)?/([0-9]{6,7})$", uri)
+    if match is None:
         return 0
-    sure = found[1] or found[2].startswith("0") or int(found[2]) == steps
-    return int(found[2]) if sure else 0
+    is_step = match[1] or match[2].startswith("0") or int(match[2]) == steps
+    return int(match[2]) if is_step else 0
 
 
 def _get_start_flag(source: "JobSource") -> str:

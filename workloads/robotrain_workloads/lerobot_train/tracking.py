@@ -1,4 +1,4 @@
-"""What the tracking run and the registered model of a training are described with. Names: contract, section D.4."""
+"""Metadata of a training's tracking run and registered model. Names: contract, section D.4."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,19 +21,17 @@ from robotrain_workloads.lerobot.lineage import (
 )
 from robotrain_workloads.lerobot_train import start
 
-START_PHRASES = {"policy": "fine-tuned from", "init_policy": "begun with the weights of", "resume": "gone on from"}
-
-
+START_PHRASES = {"policy": "fine-tuned from", "init_policy": "started with the weights of", "resume": "resumed from"}
 KIND_NAMES = {"huggingface": "hf", "blob_url": "blob", "data_asset": "asset", "local_path": "folder"}
-"""What the kinds of datasets are called where it is said what made a model."""
+"""Short names of dataset kinds, in the tag `source`."""
 
 
 def describe_model(document: JobDocument, data: Mapping[JobSource, Path]) -> str:
-    """Some lines for people."""
-    given, begun = document.parameters, lineage.find_start_source(document.sources)
+    """Return a description for people."""
+    values, start = document.parameters, lineage.find_start_source(document.sources)
     lines = [
-        f"LeRobot {given['policy_type']} policy" + (f", {START_PHRASES[begun.role]} {begun.uri}" if begun else ""),
-        f"Job: {given['job_name']}, {given['training_steps']} steps (run {document.run})",
+        f"LeRobot {values['policy_type']} policy" + (f", {START_PHRASES[start.role]} {start.uri}" if start else ""),
+        f"Job: {values['job_name']}, {values['training_steps']} steps (run {document.run})",
         *(f"Dataset: {line}" for line in describe_datasets(document.sources, data)),
         *(f"Azure ML job: {name}" for name in make_azureml_tags(document).values()),
     ]
@@ -41,59 +39,62 @@ def describe_model(document: JobDocument, data: Mapping[JobSource, Path]) -> str
 
 
 def make_model_tags(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[str, str]:
-    """What can be searched for; the runtime adds which checkpoint of which run it is."""
-    given = document.parameters
-    found = {
+    """Return the searchable tags; the runtime adds checkpoint and run."""
+    values = document.parameters
+    tags = {
         "framework": "lerobot",
-        "policy_type": str(given["policy_type"]),
-        "job_name": str(given["job_name"]),
-        "training_steps": str(given["training_steps"]),
+        "policy_type": str(values["policy_type"]),
+        "job_name": str(values["job_name"]),
+        "training_steps": str(values["training_steps"]),
         "source": f"{document.platform}-lerobot-{_get_kind_name(list_dataset_sources(document))}",
         **make_dataset_tags(document),
         **make_azureml_tags(document),
         **_make_base_policy_tags(document.sources),
         **make_parent_tags(data),
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in tags.items() if value}
 
 
 def make_lineage(document: JobDocument) -> dict[str, object]:
-    """What the tags shorten, in full; None for what is not known. The runtime adds which tracking run it is."""
+    """Return in full what the tags shorten; None for unknown values. The runtime adds the tracking run."""
     sources = list_dataset_sources(document)
-    told = {name: value for name, value in (make_dataset_tags(document) | make_azureml_tags(document)).items() if value}
+    tags = {name: value for name, value in (make_dataset_tags(document) | make_azureml_tags(document)).items() if value}
     return {
-        "dataset_source": told["dataset_source"],
+        "dataset_source": tags["dataset_source"],
         "dataset_uri": " ".join(map(format_source_uri, sources)) or None,
-        "dataset_summary": told.get("dataset_uri"),
-        **{f"{name}s": [one.uri for one in sources if one.kind == kind] for kind, (name, _) in COUNTED_KINDS.items()},
-        "dataset_repo_id": told.get("dataset_repo_id"),
-        "azureml_run_id": told.get("azureml_run_id"),
+        "dataset_summary": tags.get("dataset_uri"),
+        **{
+            f"{name}s": [source.uri for source in sources if source.kind == kind]
+            for kind, (name, _) in COUNTED_KINDS.items()
+        },
+        "dataset_repo_id": tags.get("dataset_repo_id"),
+        "azureml_run_id": tags.get("azureml_run_id"),
     }
 
 
 def describe_datasets(sources: Sequence[JobSource], data: Mapping[JobSource, Path]) -> Iterator[str]:
-    """A line for each: its address, what it means now, and how much it is."""
-    given = [source for source in sources if source.role == "dataset"]
-    folders = [data.get(source) for source in given]
-    for at, (source, folder) in enumerate(zip(given, folders, strict=True)):
-        meant = f" at {source.pin}" if 0 < len(source.pin) <= LONGEST_PIN else ""
-        yield format_source_uri(source) + meant + _describe_extent(folder, at, folders.count(folder))
+    """Yield a line for each: its address, revision and size."""
+    datasets = [source for source in sources if source.role == "dataset"]
+    folders = [data.get(source) for source in datasets]
+    for index, (source, folder) in enumerate(zip(datasets, folders, strict=True)):
+        revision = f" at {source.pin}" if 0 < len(source.pin) <= LONGEST_PIN else ""
+        yield format_source_uri(source) + revision + _describe_extent(folder, index, folders.count(folder))
 
 
 def _describe_extent(folder: Path | None, index: int, merged: int) -> str:
-    """merged: how many sources lie in the folder together."""
-    found = dataset_preparation.read_source_size(folder, index, merged) if folder else None
-    return f" ({found[0]} episodes, {found[1]} frames)" if found else ""
+    """Return the size of source `index`. `merged` is the number of sources in the folder."""
+    size = dataset_preparation.read_source_size(folder, index, merged) if folder else None
+    return f" ({size[0]} episodes, {size[1]} frames)" if size else ""
 
 
 def _make_base_policy_tags(sources: Sequence[JobSource]) -> dict[str, str]:
-    begun = lineage.find_start_source(sources)
-    if begun is None:
+    start = lineage.find_start_source(sources)
+    if start is None:
         return {}
     return {
-        "base_policy": begun.uri,
-        "base_policy_source": SOURCE_KIND_NAMES.get(begun.kind, begun.kind),
-        "base_policy_pin": begun.pin,
+        "base_policy": start.uri,
+        "base_policy_source": SOURCE_KIND_NAMES.get(start.kind, start.kind),
+        "base_policy_pin": start.pin,
     }
 
 
@@ -110,23 +111,23 @@ MODEL_URI_FORMS = (
 
 
 def describe_tracking_run(document: JobDocument, output: Path) -> TrackingSpec:
-    """The experiment, the run's name, its parameters and its tags."""
-    given = document.parameters
+    """Return the experiment, the run's name, parameters and tags."""
+    values = document.parameters
     return TrackingSpec(
-        experiment=get_experiment_name(given),
-        run_name=str(given["job_name"]),
+        experiment=get_experiment_name(values),
+        run_name=str(values["job_name"]),
         params={
-            **_make_params(given, output),
+            **_make_params(values, output),
             **_make_policy_param(document.sources),
             **start.read_saved_parameters(document.sources),
         },
-        tags=_make_run_tags(given, document.sources),
-        machine=bool(given["system_metrics"]),
+        tags=_make_run_tags(values, document.sources),
+        machine=bool(values["system_metrics"]),
     )
 
 
 def get_experiment_name(parameters: Mapping[str, Scalar]) -> str:
-    """Its name, of the document's parameters."""
+    """Return the experiment's name."""
     return str(parameters["experiment_name"] or f"lerobot-{parameters['policy_type']}-{parameters['job_name']}")
 
 
@@ -134,7 +135,7 @@ def _make_params(parameters: Mapping[str, Scalar], output: Path) -> dict[str, Sc
     batch, gpus = parameters["batch_size"], parameters["num_gpus"]
     assert isinstance(batch, int)
     assert isinstance(gpus, int)
-    same = (
+    copied = (
         "policy_type",
         "job_name",
         "training_steps",
@@ -145,7 +146,7 @@ def _make_params(parameters: Mapping[str, Scalar], output: Path) -> dict[str, Sc
     )
     return {
         "dataset_repo_id": parameters["dataset_id"],
-        **{name: parameters[name] for name in (*same, "system_metrics", "num_gpus", "mixed_precision")},
+        **{name: parameters[name] for name in (*copied, "system_metrics", "num_gpus", "mixed_precision")},
         "distributed": gpus > 1,
         "effective_batch_size": batch * gpus,
         "output_dir": str(output),
@@ -171,26 +172,26 @@ def _make_run_tags(parameters: Mapping[str, Scalar], sources: Sequence[JobSource
 
 
 def _make_policy_param(sources: Sequence[JobSource]) -> dict[str, Scalar]:
-    started = next((source for source in sources if source.role == "policy"), None)
-    return {"policy_repo_id": started.uri} if started else {}
+    policy = next((source for source in sources if source.role == "policy"), None)
+    return {"policy_repo_id": policy.uri} if policy else {}
 
 
 def _make_warm_start_tags(sources: Sequence[JobSource]) -> dict[str, str]:
-    """Whose weights the training starts with; a checkpoint that it goes on from is no warm start."""
+    """Return whose weights the training starts with; a resumed training has no warm start."""
     for source in sources:
         if source.role in ("policy", "init_policy"):
-            said = {
+            tags = {
                 "source": source.uri,
                 "pin": source.pin,
                 **{f"model_{name}": value for name, value in parse_registered_model(source).items()},
             }
-            return {f"warm_start.{name}": value for name, value in said.items() if value}
+            return {f"warm_start.{name}": value for name, value in tags.items() if value}
         if source.role == "resume":
             return {"resumed_from": source.uri}
     return {}
 
 
 def parse_registered_model(source: JobSource) -> dict[str, str]:
-    """The name and the version of a registered model, as its printed form says them."""
-    found = next((match for form in MODEL_URI_FORMS if (match := re.fullmatch(form, source.uri))), None)
-    return found.groupdict() if found else {}
+    """Return name and version of a registered model, from its URI."""
+    match = next((candidate for pattern in MODEL_URI_FORMS if (candidate := re.fullmatch(pattern, source.uri))), None)
+    return match.groupdict() if match else {}

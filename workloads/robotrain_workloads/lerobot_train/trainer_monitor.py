@@ -1,4 +1,4 @@
-"""Exact metrics of LeRobot's trainer, its checkpoints as events, and its log lines where its functions moved."""
+"""Monitor of LeRobot's trainer: exact metrics and checkpoints as events, from log lines where its functions moved."""
 
 import functools
 import importlib
@@ -32,14 +32,13 @@ SILENCE_SECONDS = 10.0
 
 
 class TrainerMonitor:
-    """total: the steps of the training. first: the step it goes on from. Where LeRobot's names moved, what it logs is
-    read instead.
-    """
+    """Sends events about a training. Where LeRobot's names moved, it reads the log instead."""
 
     def __init__(self, total: int, log_freq: int, stop_handler: StopHandler, first: int = 0) -> None:
+        """`total`: steps of the training. `first`: the step that it continues from."""
         self._total = total
         self._log_freq = log_freq
-        self._ending = stop_handler
+        self._stop_handler = stop_handler
         self._stopping = False
         self._windows = first // log_freq
         self._exact = False
@@ -47,7 +46,7 @@ class TrainerMonitor:
         self._sent = time.monotonic()
 
     def install(self, trainer: ModuleType) -> None:
-        """Put this between the trainer and what it calls."""
+        """Wrap the functions that the trainer calls."""
         logging.getLogger().addFilter(self._filter_record)
         tracker = getattr(trainer, "MetricsTracker", None)
         if hasattr(tracker, "reset_averages") and hasattr(tracker, "to_dict"):
@@ -63,23 +62,24 @@ class TrainerMonitor:
                 _wrap_attribute(trainer, "should_save_checkpoint", self._should_save)
 
     def _send_window(self, original: Callable[..., Any], tracker: Any) -> None:
-        """The averages of a window are complete, and about to be forgotten."""
+        """Send the averages of a window before they are reset."""
         if tracker.accelerator is None or tracker.accelerator.is_main_process:
-            found = tracker.to_dict()
+            averages = tracker.to_dict()
             self._send_metrics(
-                int(found["steps"]), {METRIC_NAMES[name]: found[name] for name in METRIC_NAMES if name in found}
+                int(averages["steps"]),
+                {METRIC_NAMES[name]: averages[name] for name in METRIC_NAMES if name in averages},
             )
         original(tracker)
 
     def _remember_reduced(self, original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        """The held-out loss passes here as the one number without a dimension."""
+        """Remember the validation loss, the only reduced number without a dimension."""
         result = original(*arguments, **named)
         if getattr(result, "ndim", None) == 0:
             self._reduced = float(result.item())
         return result
 
     def _filter_record(self, record: logging.LogRecord) -> bool:
-        """A filter that lets everything pass: what it cannot read must not stop the training."""
+        """Read a record and let it pass: an unreadable one must not stop the training."""
         with suppress(Exception):
             self._read_record(record)
         return True
@@ -88,10 +88,10 @@ class TrainerMonitor:
         line = record.getMessage() if isinstance(record.msg, str) or not self._exact else ""
         if held_out := parse_held_out_loss(line):
             step, rounded = held_out
-            same = abs(self._reduced - rounded) < 1e-3 or not math.isfinite(rounded)
-            self._send_metrics(step, {"val/loss": self._reduced if same else rounded})
+            is_exact = abs(self._reduced - rounded) < 1e-3 or not math.isfinite(rounded)
+            self._send_metrics(step, {"val/loss": self._reduced if is_exact else rounded})
         elif not self._exact and (values := parse_window(line)):
-            self._windows += 1  # the text rounds its step; a window is log_freq steps, always
+            self._windows += 1  # the text rounds the step; a window always has log_freq steps
             self._send_metrics(self._windows * self._log_freq, values)
 
     def _send_metrics(self, step: int, values: dict[str, float]) -> None:
@@ -99,25 +99,25 @@ class TrainerMonitor:
         emit_event(Metrics(values={name: float(value) for name, value in values.items()}, step=step, total=self._total))
 
     def _should_save(self, original: Callable[..., bool], step: int, *arguments: Any, **named: Any) -> bool:
-        """Asked after each step, whether it is one to save at."""
-        self._stopping = self._ending.should_stop(step)
+        """Return whether to save after `step`."""
+        self._stopping = self._stop_handler.should_stop(step)
         if time.monotonic() - self._sent > SILENCE_SECONDS and is_first_rank():
-            self._send_metrics(step, {})  # far from the next window: at least how far it is
+            self._send_metrics(step, {})  # the next window is far: send the progress at least
         return self._stopping or original(step, *arguments, **named)
 
     def _send_checkpoint(self, original: Callable[..., Any], folder: Path, *arguments: Any, **named: Any) -> Any:
         result = original(folder, *arguments, **named)
         emit_event(Checkpoint(step=int(folder.name), path=str(folder.absolute()), model=MODEL_FOLDER))
-        if self._stopping and not self._ending.is_group:
+        if self._stopping and not self._stop_handler.is_group:
             raise SystemExit(STOPPED_STATUS)
         return result
 
     def _leave_group(self, original: Callable[..., Any], accelerator: Any) -> Any:
-        """Several processes wait here for the first one, which saves."""
+        """Leave after all processes have waited here for the first one, which saves."""
         result = original(accelerator)
-        if self._stopping and self._ending.is_group:
+        if self._stopping and self._stop_handler.is_group:
             accelerator.end_training()
-            raise SystemExit(0)  # no failure: who started them knows that they were told to stop
+            raise SystemExit(0)  # no failure: the launching process knows of the stop
         return result
 
 
@@ -158,7 +158,7 @@ LOG_NAMES = {
 
 
 def parse_window(line: str) -> dict[str, float] | None:
-    """The values of a training line by their tracking names; None for any other line."""
+    """Return the values of a training line by their tracking names; None for other lines."""
     fields = {match["name"]: match for match in FIELD_PATTERN.finditer(line)}
     if not {"step", "loss"} <= fields.keys():
         return None
@@ -166,7 +166,7 @@ def parse_window(line: str) -> dict[str, float] | None:
 
 
 def parse_held_out_loss(line: str) -> tuple[int, float] | None:
-    """The step and the held-out loss of its line; None for any other line."""
+    """Return step and validation loss of a line; None for other lines."""
     match = HELD_OUT_PATTERN.search(line)
     return (int(match["step"]), float(match["loss"])) if match else None
 

@@ -1,4 +1,4 @@
-"""Logging to Weights & Biases, `--wandb`: LeRobot does it. What it is told, and whether anybody is signed in there."""
+"""Weights & Biases with `--wandb`: options for LeRobot, which logs to it, and checks of key and project."""
 
 import importlib
 import os
@@ -11,15 +11,15 @@ from robotrain_runtime.contract.document import Scalar
 from robotrain_workloads.lerobot.options import list_option_names
 
 SECRET_KIND = "wandb"
-"""Among the ways that a platform names to give a job its secrets."""
+"""The name of this secret in `Placement.ways`."""
 ENABLED_OPTION = "--wandb.enable=true"
 ARTIFACT_OPTION = "--wandb.disable_artifact"
-LOGIN_HINT = "wandb login   or set WANDB_API_KEY; WANDB_MODE=offline logs to the run's folder alone"
-OFFLINE_HINT = "WANDB_MODE=offline   logs to the run's folder alone"
+LOGIN_HINT = "wandb login   or set WANDB_API_KEY; WANDB_MODE=offline logs only to the run's folder"
+OFFLINE_HINT = "WANDB_MODE=offline   logs only to the run's folder"
 WANDB_MODES = {"offline": "offline", "dryrun": "offline", "disabled": "disabled"}
-"""What WANDB_MODE may say, in the words that LeRobot passes on; everything else is online."""
+"""Values of WANDB_MODE and the modes that LeRobot takes; all others are online."""
 KEY_PATTERN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+|[^-]*-[\w-]{40,}|\w{40,}")
-"""As wandb itself reads it: 40 characters, behind a prefix on servers of one's own; or a token of three parts."""
+"""As wandb itself reads it: 40 characters, on own servers with a prefix, or a token of three parts."""
 FORBIDDEN_IN_PROJECT = "/\\#?%:"
 LONGEST_PROJECT = 128
 
@@ -27,7 +27,7 @@ LONGEST_PROJECT = 128
 def make_wandb_options(
     parameters: Mapping[str, Scalar], project: str, environ: Mapping[str, str], *, new_run: bool = False
 ) -> Iterator[str]:
-    """The options of LeRobot's that are robotrain's. anew: the checkpoint to go on from is another run's."""
+    """Yield the options that robotrain owns. `new_run`: the checkpoint to resume from belongs to another run."""
     if not parameters["wandb"]:
         yield "--wandb.enable=false"
         return
@@ -39,51 +39,51 @@ def make_wandb_options(
 
 
 def make_wandb_defaults(parameters: Mapping[str, Scalar], options: Sequence[str]) -> Iterator[str]:
-    """Checkpoints are not uploaded there, unless the person says so after `--`."""
+    """Disable the upload of checkpoints, unless the user sets it after `--`."""
     if parameters["wandb"] and ARTIFACT_OPTION not in list_option_names(options):
         yield f"{ARTIFACT_OPTION}=true"
 
 
 def get_wandb_mode(environ: Mapping[str, str]) -> str:
-    """`online`, `offline` or `disabled`: LeRobot would take no notice of WANDB_MODE."""
+    """Return `online`, `offline` or `disabled`: LeRobot ignores WANDB_MODE."""
     return WANDB_MODES.get(environ.get("WANDB_MODE", "").strip().lower(), "online")
 
 
 def find_wandb_problems(remedies: Mapping[str, str], environ: Mapping[str, str]) -> Iterator[str]:
-    """Why it would not let the run in, as far as this machine can tell. ways: as in `Placement`."""
-    from robotrain_workloads.lerobot_train import wandb_connection  # what speaks HTTP is slow to load
+    """Yield why the run could not log, as far as this machine knows. `remedies` is `Placement.ways`."""
+    from robotrain_workloads.lerobot_train import wandb_connection  # HTTP modules load slowly
 
     if get_wandb_mode(environ) != "online":
         return
-    way = remedies.get(SECRET_KIND, LOGIN_HINT)
+    remedy = remedies.get(SECRET_KIND, LOGIN_HINT)
     if key := environ.get("WANDB_API_KEY", ""):
         if not KEY_PATTERN.fullmatch(key):
-            yield f"WANDB_API_KEY is no key of Weights & Biases: it has {_describe_key(key)}\n{way}"
+            yield f"WANDB_API_KEY is not a key of Weights & Biases: it has {_describe_key(key)}\n{remedy}"
     elif not environ.get("WANDB_IDENTITY_TOKEN_FILE") and not wandb_connection.is_signed_in(environ):
-        yield f"--wandb: nobody is signed in to Weights & Biases on this machine, and WANDB_API_KEY is not set\n{way}"
-    where = wandb_connection.find_server_address(environ)
-    if why := wandb_connection.explain_unreachable(where):
-        yield f"--wandb: {wandb_connection.redact_address(where)} cannot be reached: {why}\n{OFFLINE_HINT}"
+        yield f"--wandb: this machine is not signed in to Weights & Biases, and WANDB_API_KEY is not set\n{remedy}"
+    address = wandb_connection.find_server_address(environ)
+    if reason := wandb_connection.explain_unreachable(address):
+        yield f"--wandb: cannot reach {wandb_connection.redact_address(address)}: {reason}\n{OFFLINE_HINT}"
 
 
 def find_project_problem(name: str) -> str:
-    """A sentence when no project can have this name; else nothing."""
-    if found := [letter for letter in FORBIDDEN_IN_PROJECT if letter in name]:
-        return f"A project there cannot have {' or '.join(found)} in its name."
-    return f"A project's name there has {LONGEST_PROJECT} characters at most." if len(name) > LONGEST_PROJECT else ""
+    """Return a sentence when the project name is invalid; else empty."""
+    if forbidden := [letter for letter in FORBIDDEN_IN_PROJECT if letter in name]:
+        return f"A project name cannot have {' or '.join(forbidden)}."
+    return f"A project name has at most {LONGEST_PROJECT} characters." if len(name) > LONGEST_PROJECT else ""
 
 
 def allow_unknown_runs() -> None:
-    """A run that goes on elsewhere, or for the first time: LeRobot insists on one that the server knows already."""
+    """Let wandb create a run that the server does not know: LeRobot requires that it exists."""
     wandb: Any = importlib.import_module("wandb")
-    begin = wandb.init
+    original = wandb.init
 
-    def init(**named: Any) -> Any:
-        return begin(**{**named, "resume": "allow" if named.get("resume") == "must" else named.get("resume")})
+    def init(**options: Any) -> Any:
+        return original(**{**options, "resume": "allow" if options.get("resume") == "must" else options.get("resume")})
 
     wandb.init = init
 
 
 def _describe_key(key: str) -> str:
     count = f"{len(key)} characters"
-    return f"{count}, spaces or line ends among them" if re.search(r"\s", key) else count
+    return f"{count}, including spaces or line breaks" if re.search(r"\s", key) else count

@@ -1,4 +1,4 @@
-"""The server of Weights & Biases: its address, whether somebody is signed in there, and whether it can be reached."""
+"""Server of Weights & Biases: address, sign-in and reachability."""
 
 import configparser
 import http.client
@@ -16,50 +16,50 @@ from urllib.parse import urlsplit
 DEFAULT_ADDRESS = "https://api.wandb.ai"
 TIMEOUT_SECONDS = 5.0
 _answering_servers: set[str] = set()
-"""Servers that this process heard of: a run that has fetched its data does not end of a moment without a network."""
+"""Servers that answered: a later moment without a network does not stop a run that has downloaded its data."""
 
 
 def find_server_address(environ: Mapping[str, str]) -> str:
-    """As wandb finds it; `wandb login --host` writes another than the usual one down."""
-    if said := environ.get("WANDB_BASE_URL"):
-        return said
+    """Return the address as wandb finds it, also one that `wandb login --host` saved."""
+    if address := environ.get("WANDB_BASE_URL"):
+        return address
     folder = Path(environ.get("WANDB_CONFIG_DIR") or _get_home(environ) / ".config" / "wandb")
-    written = configparser.ConfigParser(interpolation=None)
+    settings = configparser.ConfigParser(interpolation=None)
     with suppress(OSError, ValueError, configparser.Error):
-        written.read(folder / "settings", encoding="utf-8")
-    return written.get("default", "base_url", fallback=DEFAULT_ADDRESS)
+        settings.read(folder / "settings", encoding="utf-8")
+    return settings.get("default", "base_url", fallback=DEFAULT_ADDRESS)
 
 
 def redact_address(address: str) -> str:
-    """An address without the name and the password that may stand in it."""
+    """Return an address without user name and password."""
     return re.sub(r"//[^/]*@", "//", address)
 
 
 def is_signed_in(environ: Mapping[str, str]) -> bool:
-    """Whether `wandb login` left a key for it, in the file of keys that it shares with curl."""
-    given, home = environ.get("NETRC"), _get_home(environ)
-    files = [Path(given).expanduser()] if given else [home / ".netrc", home / "_netrc"]
+    """Return whether `wandb login` saved a key, in the netrc file."""
+    netrc_file, home = environ.get("NETRC"), _get_home(environ)
+    files = [Path(netrc_file).expanduser()] if netrc_file else [home / ".netrc", home / "_netrc"]
     with suppress(OSError, ValueError, netrc.NetrcParseError, StopIteration):
         keys = netrc.netrc(next(file for file in files if file.is_file()))
-        found = keys.authenticators(urlsplit(find_server_address(environ)).netloc)
-        return bool(found and found[2])
+        login = keys.authenticators(urlsplit(find_server_address(environ)).netloc)
+        return bool(login and login[2])
     return False
 
 
 def explain_unreachable(address: str, seconds: float = TIMEOUT_SECONDS) -> str:
-    """Why nothing answers there, in a few words; empty when something does, whatever it says.
+    """Return why nothing answers, in a few words; empty for any answer.
 
-    wandb would ask again for a long time and say nothing: measured, more than three minutes.
+    wandb itself would retry silently: measured, more than three minutes.
     """
     if address in _answering_servers:
         return ""
-    heard: list[str] = []
-    asking = threading.Thread(target=lambda: heard.append(_probe_server(address, seconds)), daemon=True)
-    asking.start()
-    asking.join(seconds)  # looking up a name knows no limit of its own
-    if heard == [""]:
+    answers: list[str] = []
+    thread = threading.Thread(target=lambda: answers.append(_probe_server(address, seconds)), daemon=True)
+    thread.start()
+    thread.join(seconds)  # a DNS lookup has no timeout
+    if answers == [""]:
         _answering_servers.add(address)
-    return heard[0] if heard else f"no answer within {seconds:g} s"
+    return answers[0] if answers else f"no answer within {seconds:g} s"
 
 
 def _probe_server(address: str, seconds: float) -> str:
@@ -73,10 +73,10 @@ def _probe_server(address: str, seconds: float) -> str:
         answer.close()
         return ""
     except (OSError, http.client.HTTPException, ValueError) as error:
-        why = getattr(error, "reason", None) or error
-        if isinstance(why, ssl.SSLError):  # somebody is there, and wandb may know certificates that Python does not
+        reason = getattr(error, "reason", None) or error
+        if isinstance(reason, ssl.SSLError):  # a server answers; wandb may know other certificates
             return ""
-        return str(getattr(why, "strerror", None) or why)
+        return str(getattr(reason, "strerror", None) or reason)
 
 
 def _get_home(environ: Mapping[str, str]) -> Path:

@@ -1,4 +1,4 @@
-"""The workload `lerobot-train`, as core sees it. Imports nothing heavy: what runs is in `container`."""
+"""The workload `lerobot-train`: its declaration. Imports nothing heavy."""
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 
 OPTION_HINTS = {
-    "--dataset-revision": "it is part of the name: --dataset-repo-id OWNER/NAME@REVISION",
-    "--policy-revision": "it is part of the name: --policy-repo-id OWNER/NAME@REVISION",
+    "--dataset-revision": "part of the id: --dataset-repo-id OWNER/NAME@REVISION",
+    "--policy-revision": "part of the id: --policy-repo-id OWNER/NAME@REVISION",
 }
 
 
 def check_job(job: "Job") -> "Iterator[Problem]":
-    """What no platform changes: the version, the device, one start, steps left, the place to publish to, a project."""
+    """Check what does not depend on the platform."""
     from robotrain_workloads.lerobot import rules
-    from robotrain_workloads.lerobot_train import rules as lerobot_train_rules
+    from robotrain_workloads.lerobot_train import rules as train_rules
 
     yield from rules.check_version(job)
-    yield from lerobot_train_rules.check_device(job)
-    yield from lerobot_train_rules.check_single_start(job)
-    yield from lerobot_train_rules.check_steps_left(job)
+    yield from train_rules.check_device(job)
+    yield from train_rules.check_single_start(job)
+    yield from train_rules.check_steps_left(job)
     yield from rules.check_publish_url(job)
-    yield from lerobot_train_rules.check_keep(job)
-    yield from lerobot_train_rules.check_wandb_project(job)
+    yield from train_rules.check_keep(job)
+    yield from train_rules.check_wandb_project(job)
 
 
 LEROBOT_TRAIN = Workload(
@@ -51,7 +51,7 @@ LEROBOT_TRAIN = Workload(
         outputs=OutputProfile(noun="training"),
         metrics=(
             Metric(name="train/loss", kind="loss", label="training loss", brief="loss", better="lower"),
-            Metric(name="val/loss", kind="validation", label="loss on what was held out", brief="val", better="lower"),
+            Metric(name="val/loss", kind="validation", label="validation loss", brief="val", better="lower"),
         ),
         experiment="lerobot-training",
     ),
@@ -64,13 +64,13 @@ LEROBOT_TRAIN = Workload(
 
 @hook
 def robotrain_workloads() -> Iterable[Workload]:
-    """The one workload of this module."""
+    """Return the workload of this module."""
     return (LEROBOT_TRAIN,)
 
 
 @hook
 def robotrain_health() -> "Iterable[HealthCheck]":
-    """What `robotrain doctor` looks at."""
+    """Return the checks of `robotrain doctor`."""
     from robotrain_workloads import environment_health
     from robotrain_workloads.lerobot_train.container import ENVIRONMENT
 

@@ -1,1 +1,1 @@
-"""Makes one dataset that LeRobot trains on, of one or several: a program that runs in the training environment."""
+"""A program that makes one dataset of one or several; it runs in the training environment."""

@@ -1,4 +1,4 @@
-"""One dataset of one or several: views with what had to change, links to the rest, merged by LeRobot."""
+"""One dataset of one or several: views with rewritten files and links to the others, merged by LeRobot."""
 
 import importlib
 import json
@@ -15,15 +15,18 @@ from robotrain_workloads.lerobot import dataset, dataset_preparation
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceDataset:
-    """folder: it is only read. name: what the person calls it. info: its description, as it lies there."""
+    """A dataset that is merged."""
 
     folder: Path
+    """Only read."""
     name: str
+    """What the user calls it."""
     info: Mapping[str, Any]
+    """The description in its files."""
 
     @classmethod
     def load(cls, folder: Path, name: str) -> "SourceDataset":
-        """The dataset in `folder`. Raises OSError or ValueError with a sentence."""
+        """Return the dataset in `folder`. Raise OSError or ValueError with a sentence."""
         return cls(folder=folder, name=name, info=dataset.load_dataset_info(folder, name))
 
     @property
@@ -38,24 +41,25 @@ class SourceDataset:
 
     @property
     def is_rewritten(self) -> bool:
-        """Whether its own data is written anew, beside being merged."""
+        """Whether its data is rewritten before it is merged."""
         return self.needs_conversion or bool(self.boolean_features)
 
     def write_description(self, folder: Path, features: dataset_preparation.DatasetFeatures) -> None:
-        """Write the description of what it became, in a folder of ours, with these features."""
+        """Write the description of the changed dataset, with these features."""
         path = folder / dataset.INFO_FILE
-        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else dict(self.info)
-        path.write_text(json.dumps({**found, "features": features}, indent=4), encoding="utf-8")
+        info = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else dict(self.info)
+        path.write_text(json.dumps({**info, "features": features}, indent=4), encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)
 class FileLinker:
-    """kept: folders in which files stay as they are: those of a person may be written to later, so they are copied."""
+    """Links files, or copies them."""
 
     stable_folders: Sequence[Path]
+    """Folders whose files never change and may be linked; files of users are copied."""
 
     def copy(self, source: str | Path, target: str | Path) -> None:
-        """Has the signature of `shutil.copy`. Raises OSError."""
+        """Link or copy a file, with the signature of `shutil.copy`. Raise OSError."""
         real = Path(source).resolve()
         if any(folder in real.parents for folder in self.stable_folders):
             with suppress(OSError):  # another disk, or one without links
@@ -64,7 +68,7 @@ class FileLinker:
         shutil.copyfile(real, target)
 
     def copy_tree(self, source: Path, target: Path) -> None:
-        """Every file below a folder, which may hold links to folders. Raises OSError."""
+        """Link or copy every file below a folder, which may hold links to folders. Raise OSError."""
         for path in sorted(source.iterdir()):
             if path.is_dir():
                 (target / path.name).mkdir(parents=True, exist_ok=True)
@@ -75,17 +79,17 @@ class FileLinker:
 
 
 LONGEST_ERROR = 400
-"""Of LeRobot's own words, which repeat every feature."""
+"""Characters of LeRobot's message, which repeats every feature."""
 
 
 def make_merged_dataset(datasets: Sequence[SourceDataset], scratch: Path, linker: FileLinker) -> Path:
-    """The folder it is made in, below `scratch`. Raises OSError or ValueError with a sentence."""
-    views = [make_view(given, scratch / str(at)) for at, given in enumerate(datasets)]
+    """Return the folder of the dataset, below `scratch`. Raise OSError or ValueError with a sentence."""
+    views = [make_view(source, scratch / str(index)) for index, source in enumerate(datasets)]
     features = dataset_preparation.unify_video_info(
-        [dataset_preparation.normalize_features(given.info) for given in datasets]
+        [dataset_preparation.normalize_features(source.info) for source in datasets]
     )
-    for given, folder, described in zip(datasets, views, features, strict=True):
-        given.write_description(folder, described)
+    for source, folder, source_features in zip(datasets, views, features, strict=True):
+        source.write_description(folder, source_features)
     target = scratch / "made"
     if len(datasets) > 1:
         _merge_views(datasets, views, target, linker)
@@ -95,11 +99,11 @@ def make_merged_dataset(datasets: Sequence[SourceDataset], scratch: Path, linker
 
 
 def _merge_views(datasets: Sequence[SourceDataset], views: Sequence[Path], target: Path, linker: FileLinker) -> None:
-    """In the order given. Videos stay one file each: put together, they drift a third of a microsecond an episode."""
-    episodes = sum(int(given.info["total_episodes"]) for given in datasets)
+    """Merge in the given order. Videos stay one file each: joined, they drift a third of a microsecond an episode."""
+    episodes = sum(int(source.info["total_episodes"]) for source in datasets)
     print(f"merging {len(datasets)} datasets: {episodes} episodes", flush=True)
     aggregate: Any = importlib.import_module("lerobot.datasets.aggregate")
-    aggregate.shutil = linker  # of which it uses `copy`, for videos
+    aggregate.shutil = linker  # LeRobot copies videos with `shutil.copy`
     try:
         aggregate.aggregate_datasets(
             repo_ids=[f"local/{folder.name}" for folder in views],
@@ -109,18 +113,18 @@ def _merge_views(datasets: Sequence[SourceDataset], views: Sequence[Path], targe
             concatenate_videos=False,
         )
     except (OSError, ValueError) as error:
-        names = " and ".join(given.name for given in datasets)
+        names = " and ".join(source.name for source in datasets)
         raise ValueError(f"LeRobot could not merge {names}: {str(error)[:LONGEST_ERROR]}") from error
 
 
 DATA_FOLDER, META_FOLDER = "data", "meta"
 READABLE_MODE = 0o644
 REQUIRED_V21 = {"total_chunks": 0, "total_videos": 0, "video_path": None}
-"""What the converter takes out of a description, and fails without."""
+"""Keys that the converter removes from a description, and fails without."""
 
 
 def make_view(source: SourceDataset, folder: Path) -> Path:
-    """Make it in `folder`. Its description is still to be written. Raises OSError, ValueError."""
+    """Make the view in `folder`, without its description. Raise OSError or ValueError."""
     (folder / META_FOLDER).mkdir(parents=True)
     for path in sorted(source.folder.iterdir()):
         if path.name != META_FOLDER and not path.name.startswith("."):
@@ -131,14 +135,14 @@ def make_view(source: SourceDataset, folder: Path) -> Path:
     if source.needs_conversion:
         _convert_v21(source, folder)
     if source.boolean_features:
-        print(f"{source.name}: truth values become numbers: {', '.join(source.boolean_features)}", flush=True)
+        print(f"{source.name}: boolean features become numbers: {', '.join(source.boolean_features)}", flush=True)
         original = (folder / DATA_FOLDER).rename(folder.with_name(f"{folder.name}-{DATA_FOLDER}"))
         cast_columns(original, folder / DATA_FOLDER, source.boolean_features)
     return folder
 
 
 def _convert_v21(source: SourceDataset, folder: Path) -> None:
-    """LeRobot writes the new one beside, and puts it in the place of the old one, which is only links."""
+    """Convert with LeRobot, which writes the new dataset beside and then replaces the old one: only links."""
     print(f"{source.name}: converting {source.info['codebase_version']} to {dataset.DATASET_VERSION}", flush=True)
     source = SourceDataset(
         folder=source.folder, name=source.name, info=REQUIRED_V21 | {**source.info, "codebase_version": "v2.1"}
@@ -151,12 +155,13 @@ def _convert_v21(source: SourceDataset, folder: Path) -> None:
         raise ValueError(f"{source.name} could not be converted: {error}") from error
     shutil.rmtree(folder.with_name(f"{folder.name}_old"))
     for path in (folder / "videos").rglob("*.mp4"):
-        path.chmod(READABLE_MODE)  # LeRobot leaves what it put together to its owner alone
+        path.chmod(READABLE_MODE)  # LeRobot makes merged files readable by their owner only
 
 
 def cast_columns(data: Path, to: Path, names: Sequence[str]) -> None:
-    """Write every Parquet file below `data` again below `to`, with these columns as 32-bit numbers, row group by row
-    group. Statistics need no change: LeRobot counts a truth as 0 or 1 already. Raises OSError, ValueError.
+    """Copy every Parquet file below `data` to `to`, with these columns as 32-bit numbers, one row group at a time.
+
+    Statistics stay valid: LeRobot counts a boolean as 0 or 1 already. Raise OSError or ValueError.
     """
     parquet: Any = importlib.import_module("pyarrow.parquet")
     for path in sorted(data.glob("*/*.parquet")):
@@ -172,15 +177,15 @@ def cast_columns(data: Path, to: Path, names: Sequence[str]) -> None:
 def _cast_schema(schema: Any, names: Sequence[str]) -> Any:
     arrow: Any = importlib.import_module("pyarrow")
     for name in names:
-        at = schema.get_field_index(name)
-        if at < 0:
-            raise ValueError(f"the data has no column {name}, of which its description speaks")
-        schema = schema.set(at, schema.field(at).with_type(_make_number_type(arrow, schema.field(at).type)))
+        index = schema.get_field_index(name)
+        if index < 0:
+            raise ValueError(f"the data has no column {name}, which the description names")
+        schema = schema.set(index, schema.field(index).with_type(_make_number_type(arrow, schema.field(index).type)))
     return _drop_datasets_metadata(schema)
 
 
 def _make_number_type(arrow: Any, kind: Any) -> Any:
-    """The same shape, of 32-bit numbers."""
+    """Return the same shape, of 32-bit numbers."""
     if arrow.types.is_fixed_size_list(kind):
         return arrow.list_(_make_number_type(arrow, kind.value_type), kind.list_size)
     if arrow.types.is_list(kind):
@@ -189,6 +194,6 @@ def _make_number_type(arrow: Any, kind: Any) -> Any:
 
 
 def _drop_datasets_metadata(schema: Any) -> Any:
-    """What the library `datasets` noted of the columns' types says no longer what they are."""
-    kept = {name: value for name, value in (schema.metadata or {}).items() if name != b"huggingface"}
-    return schema.with_metadata(kept)
+    """Drop the notes of the library `datasets` on column types, which are outdated."""
+    metadata = {name: value for name, value in (schema.metadata or {}).items() if name != b"huggingface"}
+    return schema.with_metadata(metadata)

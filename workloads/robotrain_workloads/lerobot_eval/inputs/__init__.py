@@ -1,1 +1,1 @@
-"""What is evaluated, and on what: the policy, recorded episodes, and the simulated environment."""
+"""Inputs of an evaluation: the policy, recorded episodes, and the simulated environment."""

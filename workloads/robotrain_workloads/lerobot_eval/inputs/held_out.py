@@ -1,7 +1,4 @@
-"""Recorded episodes that no training of a policy saw, as its files and those of its earlier trainings say.
-
-Standard library only.
-"""
+"""Recorded episodes that a policy's trainings held out, from the files of those trainings. Standard library only."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,34 +17,36 @@ TRAIN_CONFIG_FILE = "train_config.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyTraining:
-    """model: the folder of the policy that it made. part: of each task's episodes, that it held out. episodes: those it
-    was given; None for all. begun: the policy that it began with, as LeRobot was told; empty for none. resumed: whether
-    that is a checkpoint that it went on from.
-    """
+    """A training that made a policy."""
 
     model: Path
+    """Folder of the policy that it made."""
     part: float
+    """Share of each task's episodes that it held out."""
     episodes: list[int] | None
+    """The episodes that it was given; None for all."""
     started_from: str
+    """Folder of the policy that it started from; empty for none."""
     is_resumed: bool
+    """Whether `started_from` is a checkpoint that it resumed."""
 
 
 def read_training(model: Path) -> PolicyTraining | None:
-    """None when nobody knows. Raises OSError or ValueError with a sentence."""
+    """Return the training; None when it is unknown. Raise OSError or ValueError with a sentence."""
     if not (model / TRAIN_CONFIG_FILE).is_file():
         return None
-    found = file_formats.read_json_object(model / TRAIN_CONFIG_FILE)
-    told = found.get("dataset")
-    if not isinstance(told, dict):
+    config = file_formats.read_json_object(model / TRAIN_CONFIG_FILE)
+    dataset_config = config.get("dataset")
+    if not isinstance(dataset_config, dict):
         return None
-    policy = found.get("policy")
-    begun = policy.get("pretrained_path") if isinstance(policy, dict) else None
+    policy = config.get("policy")
+    started_from = policy.get("pretrained_path") if isinstance(policy, dict) else None
     return PolicyTraining(
         model=model,
-        part=_parse_part(model, told.get("eval_split") or 0),
-        episodes=_parse_training_episodes(model, told.get("episodes") or []) or None,
-        started_from=begun if isinstance(begun, str) else "",
-        is_resumed=found.get("resume") is True,
+        part=_parse_part(model, dataset_config.get("eval_split") or 0),
+        episodes=_parse_training_episodes(model, dataset_config.get("episodes") or []) or None,
+        started_from=started_from if isinstance(started_from, str) else "",
+        is_resumed=config.get("resume") is True,
     )
 
 
@@ -70,8 +69,6 @@ NORMALIZER_STEPS = {
     "policy_preprocessor.json": "normalizer_processor",
     "policy_postprocessor.json": "unnormalizer_processor",
 }
-
-
 TOLERANCE = 1e-5
 """Policies keep statistics in 32 bits."""
 
@@ -80,11 +77,11 @@ Statistics = Mapping[str, tuple[float, ...]]
 
 
 def is_same_dataset(root: Path, model: Path) -> bool:
-    """Whether all that both know agrees. Raises OSError or ValueError for files that are not what they should be."""
-    ours, theirs = _read_dataset_statistics(root), _read_policy_statistics(model)
-    known = ours.keys() & theirs.keys()
-    enough = {f"action.{name}" for name in NEEDED_STATISTICS} <= known
-    return enough and all(_is_close(ours[name], theirs[name]) for name in known)
+    """Return whether all statistics that both have agree. Raise OSError or ValueError for damaged files."""
+    dataset_statistics, policy_statistics = _read_dataset_statistics(root), _read_policy_statistics(model)
+    common = dataset_statistics.keys() & policy_statistics.keys()
+    has_needed = {f"action.{name}" for name in NEEDED_STATISTICS} <= common
+    return has_needed and all(_is_close(dataset_statistics[name], policy_statistics[name]) for name in common)
 
 
 def _is_close(left: tuple[float, ...], right: tuple[float, ...]) -> bool:
@@ -94,116 +91,120 @@ def _is_close(left: tuple[float, ...], right: tuple[float, ...]) -> bool:
 
 
 def _read_dataset_statistics(root: Path) -> Statistics:
-    found = file_formats.read_json_object(root / dataset.STATISTICS_FILE)
+    statistics = file_formats.read_json_object(root / dataset.STATISTICS_FILE)
     return {
         f"{feature}.{name}": tuple(map(float, values))
         for feature in COMPARED_FEATURES
-        for name, values in (found.get(feature) or {}).items()
+        for name, values in (statistics.get(feature) or {}).items()
         if name in COMPARED_STATISTICS and isinstance(values, list)
     }
 
 
 def _read_policy_statistics(model: Path) -> Statistics:
-    """Of the first processor that has any."""
+    """Return the statistics of the first processor that has any."""
     return next(_read_normalizers(model), {})
 
 
 def _read_normalizers(model: Path) -> Iterator[Statistics]:
-    wanted = {f"{feature}.{name}" for feature in COMPARED_FEATURES for name in COMPARED_STATISTICS}
-    for file, kind in NORMALIZER_STEPS.items():
-        steps = file_formats.read_json_object(model / file).get("steps") or ()
+    names = {f"{feature}.{name}" for feature in COMPARED_FEATURES for name in COMPARED_STATISTICS}
+    for processor_file, step_name in NORMALIZER_STEPS.items():
+        steps = file_formats.read_json_object(model / processor_file).get("steps") or ()
         for step in steps:
-            if step.get("registry_name") == kind and step.get("state_file"):
+            if step.get("registry_name") == step_name and step.get("state_file"):
                 yield {
                     name: values
                     for name, values in read_safetensors(model / step["state_file"]).items()
-                    if name in wanted
+                    if name in names
                 }
 
 
 class TrainingHistory(NamedTuple):
-    """trainings: on the dataset that was asked about, the policy's own first. why: nobody knows even that one; empty
-    when it is known. doubt: why an earlier one may have seen more than those that are known.
-    """
+    """Trainings of a policy on a dataset."""
 
     trainings: list[PolicyTraining]
+    """The policy's own training first."""
     why: str = ""
+    """Why not even the own training is known; empty if it is."""
     doubt: str = ""
+    """Why an earlier, unknown training may have seen more episodes."""
 
 
 def load_training_history(root: Path, model: Path) -> TrainingHistory:
-    """root: the dataset. A checkpoint that a training went on from may be gone: both held out the same."""
-    own, why = _load_training(root, model)
-    if own is None:
+    """Return the trainings on the dataset at `root`. A resumed checkpoint may be gone: it held out the same."""
+    training, why = _load_training(root, model)
+    if training is None:
         return TrainingHistory([], why)
-    found = [own]
-    while found[-1].started_from:
-        folder = _find_start_folder(found[-1])
+    trainings = [training]
+    while trainings[-1].started_from:
+        folder = _find_start_folder(trainings[-1])
         if folder is None:
             return TrainingHistory(
-                found, doubt="" if found[-1].is_resumed else _format_doubt(found[-1].started_from, "it is not here")
+                trainings,
+                doubt="" if trainings[-1].is_resumed else _format_doubt(trainings[-1].started_from, "it is not here"),
             )
-        if folder.resolve() in [one.model.resolve() for one in found]:
+        if folder.resolve() in [known.model.resolve() for known in trainings]:
             break
-        before, why = _load_training(root, folder)
-        if before is None:
-            return TrainingHistory(found, doubt=_format_doubt(str(folder), why))
-        found.append(before)
-    return TrainingHistory(found)
+        earlier, why = _load_training(root, folder)
+        if earlier is None:
+            return TrainingHistory(trainings, doubt=_format_doubt(str(folder), why))
+        trainings.append(earlier)
+    return TrainingHistory(trainings)
 
 
 def _format_doubt(start_policy: str, why: str) -> str:
-    return f"it was fine-tuned from {start_policy}, and whether that one saw them is not known: {why}"
+    return f"it was fine-tuned from {start_policy}, which may have seen them: {why}"
 
 
 def _load_training(root: Path, model: Path) -> tuple[PolicyTraining | None, str]:
-    """The training that made a policy; None, and why, when nobody knows it, or it was on another dataset."""
+    """Return the training that made a policy; None and the reason when it is unknown or used another dataset."""
     try:
-        found = read_training(model)
-        if found is None:
-            return None, f"the policy has no {TRAIN_CONFIG_FILE} that says what it was trained on"
+        training = read_training(model)
+        if training is None:
+            return None, f"the policy has no {TRAIN_CONFIG_FILE} with its training data"
         if not is_same_dataset(root, model):
-            return None, "the policy was trained on another dataset, as its statistics tell"
+            return None, "the policy was trained on another dataset: its statistics differ"
     except (OSError, ValueError) as error:
         return None, str(error)
     except (AttributeError, KeyError, TypeError):
-        return None, "the statistics of the dataset, or of the policy, are not as LeRobot writes them"
-    return found, ""
+        return None, "the statistics of the dataset or of the policy have an unknown format"
+    return training, ""
 
 
 def _find_start_folder(training: PolicyTraining) -> Path | None:
-    """The folder that a training began with: where it lay, or, of a run that was brought here as a whole, beside it."""
-    begun = Path(training.started_from)
-    beside = training.model.parent.with_name(begun.parent.name) / begun.name
-    places = (begun, *((beside,) if training.is_resumed and begun.name == training.model.name else ()))
-    return next((place for place in places if place.is_absolute() and place.is_dir()), None)
+    """Return the folder that a training started from: the original one, or beside it in a downloaded run."""
+    original = Path(training.started_from)
+    beside = training.model.parent.with_name(original.parent.name) / original.name
+    candidates = (original, *((beside,) if training.is_resumed and original.name == training.model.name else ()))
+    return next((folder for folder in candidates if folder.is_absolute() and folder.is_dir()), None)
 
 
 REPLAY_EPISODES_FLAG = "--replay-episodes"
-DEFAULT_REASON = (
-    f"those that a training holds out by default (--val-split {DEFAULT_VAL_SPLIT:g}), so that the two compare"
-)
+DEFAULT_REASON = f"those that a training holds out by default (--val-split {DEFAULT_VAL_SPLIT:g}), for comparison"
 UNSEEN_REASON = "training held them out"
-UNTRAINED_REASON = "the policy is untrained, and none is held out"
-SEEN_REASON = "an earlier training of the policy saw all that its last one held out"
+UNTRAINED_REASON = "the policy is untrained: no episodes are held out"
+SEEN_REASON = "an earlier training of the policy saw all episodes that the last one held out"
 
 
 class EpisodeSelection(NamedTuple):
-    """episodes: their numbers, in order. held_out: whether no training of the policy saw them. why: for people."""
+    """Episodes to replay."""
 
     episodes: list[int]
+    """Their numbers, in order."""
     held_out: bool
+    """Whether no training of the policy saw them."""
     why: str
+    """An explanation for people."""
 
 
 def choose_episodes(requested: str | None, root: Path, model: Path | None) -> EpisodeSelection:
-    """asked: as `episode_list` reads it; None for held-out ones, else all. model: the folder of the policy; None for an
-    untrained one. Raises ValueError with a sentence.
+    """Choose the episodes to replay; `requested` None means held-out ones if known, else all.
+
+    `model` is the folder of the policy; None for an untrained one. Raise ValueError with a sentence.
     """
     total = int(dataset.load_dataset_info(root)["total_episodes"])
-    if model is None and requested in (None, selection.HELD_OUT) and (usual := _list_default_held_out(root)):
+    if model is None and requested in (None, selection.HELD_OUT) and (default := _list_default_held_out(root)):
         return EpisodeSelection(
-            usual, True, f"{_format_episodes(len(usual))} of {total} may be replayed: {DEFAULT_REASON}"
+            default, True, f"{_format_episodes(len(default))} of {total} may be replayed: {DEFAULT_REASON}"
         )
     held, why, doubt = _find_unseen_episodes(root, model)
     if requested == selection.HELD_OUT and (why or doubt):
@@ -211,43 +212,45 @@ def choose_episodes(requested: str | None, root: Path, model: Path | None) -> Ep
     if requested is None and why:
         return EpisodeSelection(list(range(total)), False, f"all {_format_episodes(total)} may be replayed: {why}")
     if requested in (None, selection.HELD_OUT):
-        which = f"those that its last training held out; {doubt}" if doubt else "those that training held out"
-        return EpisodeSelection(held, not doubt, f"{_format_episodes(len(held))} of {total} may be replayed: {which}")
-    parts = selection.parse_episodes(str(requested))
-    numbers = list(range(total)) if parts is None else selection.select_episodes(parts, total)
-    seen = _describe_overlap(numbers, [] if doubt else held) if model else "the policy is untrained"
+        kind = f"those that the last training held out; {doubt}" if doubt else "those that training held out"
+        return EpisodeSelection(held, not doubt, f"{_format_episodes(len(held))} of {total} may be replayed: {kind}")
+    ranges = selection.parse_episodes(str(requested))
+    numbers = list(range(total)) if ranges is None else selection.select_episodes(ranges, total)
+    reason = _describe_overlap(numbers, [] if doubt else held) if model else "the policy is untrained"
     return EpisodeSelection(
-        numbers, seen == UNSEEN_REASON, f"{_format_episodes(len(numbers))} of {total} may be replayed, as asked: {seen}"
+        numbers,
+        reason == UNSEEN_REASON,
+        f"{_format_episodes(len(numbers))} of {total} may be replayed, as requested: {reason}",
     )
 
 
 def explain_unknown_split(root: Path, model: Path | None) -> str:
-    """Why nobody can tell which episodes of this dataset the policy never saw; empty when that can be told."""
+    """Return why the held-out episodes of this dataset are unknown; empty if they are known."""
     if model is None:
         return UNTRAINED_REASON
-    found = load_training_history(root, model)
-    return found.why or _explain_empty_split(found.trainings) or found.doubt
+    history = load_training_history(root, model)
+    return history.why or _explain_empty_split(history.trainings) or history.doubt
 
 
 def _find_unseen_episodes(root: Path, model: Path | None) -> tuple[list[int], str, str]:
-    """The episodes that no known training of the policy saw; why there are none; why an unknown one may have."""
+    """Return episodes that no known training saw, why there are none, and doubt about unknown trainings."""
     if model is None:
         return [], UNTRAINED_REASON, ""
     trainings, why, doubt = load_training_history(root, model)
-    if none := why or _explain_empty_split(trainings):
-        return [], none, doubt
+    if reason := why or _explain_empty_split(trainings):
+        return [], reason, doubt
     tasks = dict(dataset.read_first_tasks(root))
     held = set(_list_held_out(tasks, trainings[0]))
-    for one in trainings[1:]:
-        held -= set(one.episodes or tasks) - set(_list_held_out(tasks, one))
+    for training in trainings[1:]:
+        held -= set(training.episodes or tasks) - set(_list_held_out(tasks, training))
     return sorted(held), "" if held else SEEN_REASON, doubt
 
 
 def _explain_empty_split(trainings: Sequence[PolicyTraining]) -> str:
-    """Why they held out no episode, as far as that is told without reading any."""
+    """Return why the trainings held out no episode, without reading episodes."""
     if trainings[0].part == 0:
-        return "its training held out none"
-    return SEEN_REASON if any(one.part == 0 and one.episodes is None for one in trainings) else ""
+        return "its training held out no episodes"
+    return SEEN_REASON if any(training.part == 0 and training.episodes is None for training in trainings) else ""
 
 
 def _list_held_out(tasks: Mapping[int, str], training: PolicyTraining) -> list[int]:
@@ -255,7 +258,7 @@ def _list_held_out(tasks: Mapping[int, str], training: PolicyTraining) -> list[i
 
 
 def _list_default_held_out(root: Path) -> list[int]:
-    """What a training on all of it holds out by default; none where that would leave a task without any."""
+    """Return what a training holds out by default; nothing if a task would lose all episodes."""
     part = DEFAULT_VAL_SPLIT
     return (
         []

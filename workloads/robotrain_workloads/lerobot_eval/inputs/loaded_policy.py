@@ -1,6 +1,6 @@
-"""A policy that can act: loading any type of LeRobot, and explaining why one cannot be loaded.
+"""Loading of a policy of any type in LeRobot, and explanations of failures.
 
-Runs inside the run's environment; LeRobot and PyTorch are imported only when a policy is asked for.
+Runs inside the run's environment; LeRobot and PyTorch are imported on use.
 """
 
 import contextlib
@@ -25,83 +25,87 @@ CONFIGURATION_NAME = "the policy's configuration"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedPolicy:
-    """A policy, in evaluation mode. before, behind: its processors, as LeRobot calls them with a batch and an action.
-
-    settings: its config.json. folder: that of its files; None for one that was made here.
-    """
+    """A policy in evaluation mode, with its processors as LeRobot calls them."""
 
     policy: Any
     preprocessor: Any
     postprocessor: Any
     settings: Mapping[str, Any]
+    """Its config.json."""
     device: str
     folder: Path | None = None
+    """Folder of its files; None for one that was made here."""
 
     @property
     def kind(self) -> str:
-        """Its type, as LeRobot names it."""
+        """Its type in LeRobot."""
         return str(self.settings.get("type", ""))
 
     def act(self, batch: Mapping[str, Any]) -> Any:
-        """The actions for a batch of observations, in the units of the dataset: a tensor of float32 on the CPU."""
+        """Return the actions for a batch of observations, in units of the dataset: a float32 tensor on the CPU."""
         torch: Any = importlib.import_module("torch")
-        seen = {name: self._scale_image(value, torch) for name, value in batch.items()}
-        mixed = bool(getattr(self.policy.config, "use_amp", False))
-        with torch.inference_mode(), torch.autocast(torch.device(self.device).type, enabled=mixed):
-            return self.postprocessor(self.policy.select_action(self.preprocessor(seen))).float().cpu()
+        observations = {name: self._scale_image(value, torch) for name, value in batch.items()}
+        use_amp = bool(getattr(self.policy.config, "use_amp", False))
+        with torch.inference_mode(), torch.autocast(torch.device(self.device).type, enabled=use_amp):
+            return self.postprocessor(self.policy.select_action(self.preprocessor(observations))).float().cpu()
 
     def _scale_image(self, value: Any, torch: Any) -> Any:
-        """Images are carried as bytes, and become numbers from 0 to 1 where the network computes."""
+        """Turn images from bytes into numbers from 0 to 1, on the device."""
         return value.to(self.device).float() / 255 if getattr(value, "dtype", None) is torch.uint8 else value
 
 
 def load_policy(folder: Path, device: str, overrides: Sequence[str] = ()) -> LoadedPolicy:
-    """The policy whose files lie there. overrides: `--policy.NAME=VALUE`. Raises SystemExit with a sentence."""
+    """Load the policy in `folder`. `overrides`: `--policy.NAME=VALUE`. Raise SystemExit with a sentence."""
     folder = files.find_model_folder(folder)
     with _explain_load_errors(folder):
         settings = files.load_policy_settings(folder)
-        if why := next(files.find_torn_files(folder, with_processors=True), ""):
-            raise ValueError(why)
+        if problem := next(files.find_torn_files(folder, with_processors=True), ""):
+            raise ValueError(problem)
         require_known_type(settings.get("type"), _import_config_class().get_known_choices(), folder)
         with options.explain_parser_errors(overrides, CONFIGURATION_NAME):
             config = _import_config_class().from_pretrained(
                 folder, cli_overrides=_make_config_options(device, overrides)
             )
         config.pretrained_path = folder
-        _forget_backbone(config)  # its own weights take the place of those that would be downloaded
-        before, behind = _load_processors(config, folder, device)
+        _forget_backbone(config)  # its own weights replace them; else they would be downloaded
+        preprocessor, postprocessor = _load_processors(config, folder, device)
         policy = _import_policy_factory().get_policy_class(config.type).from_pretrained(folder, config=config)
-        if why := explain_missing_weights(policy, folder):
-            raise ValueError(why)
+        if problem := explain_missing_weights(policy, folder):
+            raise ValueError(problem)
     return LoadedPolicy(
-        policy=policy.eval(), preprocessor=before, postprocessor=behind, settings=settings, device=device, folder=folder
+        policy=policy.eval(),
+        preprocessor=preprocessor,
+        postprocessor=postprocessor,
+        settings=settings,
+        device=device,
+        folder=folder,
     )
 
 
 def make_untrained_policy(kind: str, root: Path, device: str, overrides: Sequence[str], seed: int) -> LoadedPolicy:
-    """A policy with random weights, made for the dataset at `root`. Raises SystemExit with a sentence."""
+    """Make a policy with random weights for the dataset at `root`. Raise SystemExit with a sentence."""
     draccus: Any = importlib.import_module("draccus")
     with _explain_load_errors(None):
         require_known_type(kind, _import_config_class().get_known_choices(), "the untrained policy")
-        made = _import_config_class().get_choice_class(kind)
+        config_class = _import_config_class().get_choice_class(kind)
         with options.explain_parser_errors(overrides, CONFIGURATION_NAME):
-            config = draccus.parse(made, args=_make_config_options(device, overrides))
+            config = draccus.parse(config_class, args=_make_config_options(device, overrides))
         _forget_backbone(config)
         meta = importlib.import_module("lerobot.datasets").LeRobotDatasetMetadata(root.name, root=root)
         importlib.import_module("lerobot.utils.random_utils").set_seed(seed)
         policy = _import_policy_factory().make_policy(config, ds_meta=meta)
-        before, behind = _import_policy_factory().make_pre_post_processors(
+        preprocessor, postprocessor = _import_policy_factory().make_pre_post_processors(
             config, dataset_stats=meta.stats, dataset_meta=meta
         )
         settings = draccus.encode(config, _import_config_class())
     return LoadedPolicy(
-        policy=policy.eval(), preprocessor=before, postprocessor=behind, settings=settings, device=device
+        policy=policy.eval(), preprocessor=preprocessor, postprocessor=postprocessor, settings=settings, device=device
     )
 
 
 @contextlib.contextmanager
 def _explain_load_errors(folder: Path | None) -> Iterator[None]:
-    """What LeRobot raises becomes a sentence, where one is known."""
+    """Turn known errors of LeRobot into a sentence."""
     try:
         yield
     except (Exception, SystemExit) as error:
@@ -111,8 +115,10 @@ def _explain_load_errors(folder: Path | None) -> Iterator[None]:
 
 
 def _load_processors(config: Any, folder: Path, device: str) -> tuple[Any, Any]:
-    on = {"device_processor": {"device": device}}
-    return tuple(_import_policy_factory().make_pre_post_processors(config, str(folder), preprocessor_overrides=on))
+    overrides = {"device_processor": {"device": device}}
+    return tuple(
+        _import_policy_factory().make_pre_post_processors(config, str(folder), preprocessor_overrides=overrides)
+    )
 
 
 def _make_config_options(device: str, overrides: Sequence[str]) -> list[str]:
@@ -129,7 +135,7 @@ def _import_policy_factory() -> Any:
 
 
 def _import_config_class() -> Any:
-    """The class of all policies' configurations; those of plugins are known to it too."""
+    """Return the base class of policy configurations, with those of plugins registered."""
     importlib.import_module("lerobot.policies")
     importlib.import_module("lerobot.utils.import_utils").register_third_party_plugins()
     return importlib.import_module("lerobot.configs").PreTrainedConfig
@@ -140,44 +146,41 @@ INSTALL_ADVICE = re.compile(r"'([^']+)' is required but not installed\b")
 
 
 def explain_load_error(error: BaseException, folder: Path | None) -> str:
-    """What is wrong; empty for what nobody foresaw. folder: of the policy; None for one that is made here."""
+    """Return what is wrong; empty for unknown errors. `folder`: of the policy; None for one that is made here."""
     text = _get_error_line(error)
     if isinstance(error, SystemExit):
-        told = isinstance(error.code, str)
-        return (
-            ""
-            if told
-            else f"LeRobot {LEROBOT_VERSION} does not know one of the --policy. options: the line above names it"
-        )
+        if isinstance(error.code, str):
+            return ""
+        return f"LeRobot {LEROBOT_VERSION} does not know one of the --policy. options: see the line above"
     if isinstance(error, ImportError):
         return _explain_import_error(text)
-    if unlike := next((line.strip() for line in str(error).splitlines() if "size mismatch for" in line), ""):
-        return f"the weights in {folder} do not fit the network that its config.json describes: {unlike}"
+    if mismatch := next((line.strip() for line in str(error).splitlines() if "size mismatch for" in line), ""):
+        return f"the weights in {folder} do not match the network in its config.json: {mismatch}"
     if type(error).__name__ in ("DecodingError", "ParsingError"):
         return f"LeRobot {LEROBOT_VERSION} cannot read the policy's configuration: {text}"
     return text if isinstance(error, (OSError, ValueError, KeyError)) else ""
 
 
 def _explain_import_error(text: str) -> str:
-    """LeRobot names the package, and advises what nobody can do in a locked environment."""
-    if found := INSTALL_ADVICE.match(text):
-        return compatibility.explain_missing_package("the policy", found[1])
-    return f"the policy needs more than the run's environment holds: {text}"
+    """Name the package: LeRobot's advice to install it is impossible in a locked environment."""
+    if match := INSTALL_ADVICE.match(text):
+        return compatibility.explain_missing_package("the policy", match[1])
+    return f"the policy needs a package that the run's environment lacks: {text}"
 
 
 def explain_missing_weights(policy: Any, folder: Path) -> str:
-    """A sentence when part of the network is not among the weights; LeRobot leaves that part random, and goes on."""
+    """Return a sentence when weights are missing: LeRobot silently leaves that part random."""
     base: Any = importlib.import_module("lerobot.policies.pretrained").PreTrainedPolicy
-    own = type(policy)
-    if own.from_pretrained.__func__ is not base.from_pretrained.__func__:
-        return ""  # it has names of its own for what it loads
-    if own._load_as_safetensor.__func__ is not base._load_as_safetensor.__func__:
+    policy_class = type(policy)
+    if policy_class.from_pretrained.__func__ is not base.from_pretrained.__func__:
+        return ""  # it renames weights when it loads them
+    if policy_class._load_as_safetensor.__func__ is not base._load_as_safetensor.__func__:
         return ""
     with importlib.import_module("safetensors").safe_open(folder / WEIGHTS_FILE, framework="pt") as file:
-        there = set(file.keys())
-    state = policy.state_dict()
-    shared = {state[name].data_ptr() for name in there & state.keys()}
-    missing = [name for name in state if name not in there and state[name].data_ptr() not in shared]
+        saved = set(file.keys())
+    parameters = policy.state_dict()
+    shared = {parameters[name].data_ptr() for name in saved & parameters.keys()}
+    missing = [name for name in parameters if name not in saved and parameters[name].data_ptr() not in shared]
     if not missing:
         return ""
     more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
@@ -190,18 +193,20 @@ def _get_error_line(error: BaseException) -> str:
 
 
 def require_known_type(kind: object, known: Iterable[str], name: object) -> None:
-    """Raises ValueError with a sentence for a type that is not among the known ones. name: of the policy."""
+    """Raise ValueError with a sentence unless LeRobot knows the type. `name`: of the policy."""
     types = sorted(known)
     if kind not in types:
-        there = ", ".join(types)
-        raise ValueError(f"{name} is of type {kind}, which LeRobot {LEROBOT_VERSION} does not know; it knows {there}")
+        available = ", ".join(types)
+        raise ValueError(
+            f"{name} has the policy type {kind}, which LeRobot {LEROBOT_VERSION} does not know; it knows {available}"
+        )
 
 
 DAMAGED_HINT = "its weights or its statistics may be damaged"
 
 
 def require_finite_action(action: Any, subject: str, place: str, why: str = DAMAGED_HINT) -> None:
-    """Raises SystemExit with a sentence for an action that is not finite. at: the episode, and where in it."""
+    """Raise SystemExit with a sentence for an action that is not finite. `place`: episode and frame."""
     numbers = action.tolist()
     if not all(map(math.isfinite, numbers)):
         raise SystemExit(f"error: {subject} in {place} is not finite: {numbers}; {why}")

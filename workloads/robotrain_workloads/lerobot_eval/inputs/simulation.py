@@ -1,4 +1,4 @@
-"""Simulated environments: what they show and take, and where their episodes start. Standard library only."""
+"""Simulated environments: observations, actions, and start states of their episodes. Standard library only."""
 
 import dataclasses
 import hashlib
@@ -19,30 +19,34 @@ from robotrain_workloads.lerobot.policy_features import (
 )
 
 OBSERVATION_TYPE_OPTION = "--env.obs_type="
-"""Who says what an environment is to show knows better than the table."""
+"""With this option the user decides what the environment shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedEnvironment:
-    """action: how many numbers it takes. state, world: how many it shows of the robot, and of the things around it; 0
-    for none. camera: the name of its one camera. apart: whether it shows the things and pictures only one at a time.
-    best: the greatest reward it gives; the least is 0. options: what `--env.NAME` can set, beside what every one has.
-    """
+    """Inputs and outputs of an environment."""
 
     action: int
+    """Size of its action."""
     state: int
+    """Size of the robot's state; 0 for none."""
     world: int = 0
+    """Size of the state of objects; 0 for none."""
     camera: str
+    """Name of its only camera."""
     is_exclusive: bool = False
+    """Whether it shows either objects or images."""
     max_reward: float
+    """The least is 0."""
     options: tuple[str, ...]
+    """Names for `--env.NAME`, besides the common ones."""
 
     def describe_features(self, camera: str, shape: Sequence[int]) -> dict[str, dict[str, Any]]:
-        """As a dataset describes its own. camera, shape: under which name and in which size it is shown."""
-        numbers = {ACTION: self.action, STATE: self.state, WORLD: self.world}
-        told = {name: {"dtype": "float32", "shape": [size]} for name, size in numbers.items() if size}
+        """Describe its features like those of a dataset. `camera`, `shape`: name and size of its image."""
+        sizes = {ACTION: self.action, STATE: self.state, WORLD: self.world}
+        vectors = {name: {"dtype": "float32", "shape": [size]} for name, size in sizes.items() if size}
         names = ["channels", "height", "width"]
-        return {**told, camera: {"dtype": "image", "shape": list(shape), "names": names}}
+        return {**vectors, camera: {"dtype": "image", "shape": list(shape), "names": names}}
 
 
 COMMON_OPTIONS = ("task", "fps", "disable_env_checker")
@@ -64,92 +68,95 @@ SIMULATED_ENVIRONMENTS: Mapping[str, SimulatedEnvironment] = {
 
 
 def list_environment_options(env: str) -> tuple[str, ...]:
-    """The names that `--env.NAME` may have there."""
+    """Return the names for `--env.NAME`."""
     return (*COMMON_OPTIONS, *SIMULATED_ENVIRONMENTS[env].options)
 
 
 def find_environment_problems(settings: Mapping[str, Any], env: str, options: Sequence[str]) -> Iterator[str]:
-    """Why a policy cannot act there, one sentence each. given: the person's own options."""
+    """Yield one sentence for each reason why the policy cannot act there. `options` are the user's."""
     if any(option.startswith(OBSERVATION_TYPE_OPTION) for option in options):
         return
-    place, read = SIMULATED_ENVIRONMENTS[env], get_policy_inputs(settings)
-    cameras = [name for name in read if name not in (STATE, WORLD)]
-    camera = cameras[0] if len(cameras) == 1 else place.camera  # one picture for one picture is no question of names
-    size = read.get(camera, [])[1:] or [0, 0]  # it is drawn as the policy wants it
-    features = place.describe_features(camera, [3, *size])
+    environment, inputs = SIMULATED_ENVIRONMENTS[env], get_policy_inputs(settings)
+    cameras = [name for name in inputs if name not in (STATE, WORLD)]
+    camera = cameras[0] if len(cameras) == 1 else environment.camera  # with one camera each, names do not matter
+    size = inputs.get(camera, [])[1:] or [0, 0]  # rendered in the policy's size
+    features = environment.describe_features(camera, [3, *size])
     yield from find_feature_mismatches(settings, {"features": features}, (), FeatureOrigin(env, "show"))
-    if place.is_exclusive and cameras and WORLD in read:
-        yield f"the policy reads {WORLD} and looks through {camera}: {env} shows only one of them at a time"
+    if environment.is_exclusive and cameras and WORLD in inputs:
+        yield f"the policy reads both {WORLD} and {camera}, but {env} shows only one of them"
 
 
 EASY_STARTS = "easy"
 PLACEABLE_ENVIRONMENT = "pusht"
-"""The environment whose parts can be placed."""
+"""The environment whose objects can be placed."""
 WORLD_SIZE = 512.0
-"""The length of its sides; positions are within."""
+"""Length of its sides; positions lie within."""
 LARGEST_NUMBER = 1e6
 MOST_CHARACTERS = 1_000_000
-"""Characters; they travel with the job."""
+"""The text travels with the job."""
 STATE_FORM = "[agent_x, agent_y, block_x, block_y, block_angle]"
 StartRange = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class StartStates:
-    """Given states, taken in turn: the agent's position, the block's, and the block's angle in radians."""
+    """Given states, used in turn: agent position, block position, and block angle in radians."""
 
     states: tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRanges:
-    """Where the block and the agent are put at random. Without more said it is the start of examples/pusht-mini.
-
-    distance: pixels from the goal, along the stem. lateral: pixels aside. turn: radians away from the goal's angle.
-    agent_across, agent_behind: where the agent is, as seen from the block: along its bar, and behind it.
-    """
+    """Ranges for random starts of block and agent. The defaults are those of examples/pusht-mini."""
 
     distance: StartRange = (80, 130)
+    """Pixels from the goal, along the stem."""
     lateral: StartRange = (-20, 20)
+    """Pixels to the side."""
     turn: StartRange = (-0.25, 0.25)
+    """Radians from the goal's angle."""
     agent_across: StartRange = (-80, 80)
+    """Agent along the block's bar, as seen from the block."""
     agent_behind: StartRange = (40, 110)
+    """Agent behind the block's bar."""
 
 
 Starts = StartStates | StartRanges
 
 
 def parse_starts(text: str | None, env: str) -> Starts | None:
-    """What the text says; None for the environment's own start. Raises ValueError with a sentence."""
+    """Return the starts; None for the environment's own. Raise ValueError with a sentence."""
     if text is None:
         return None
     if len(text) > MOST_CHARACTERS:
         raise ValueError(
-            f"it is {len(text):,} characters long, and the most is {MOST_CHARACTERS:,}: give ranges, or fewer states"
+            f"it has {len(text):,} characters, and at most {MOST_CHARACTERS:,} are allowed: use ranges or fewer states"
         )
     if env != PLACEABLE_ENVIRONMENT:
-        raise ValueError(f"{env} chooses where its episodes start: only those of {PLACEABLE_ENVIRONMENT} can be given")
+        raise ValueError(f"{env} chooses its own starts: only {PLACEABLE_ENVIRONMENT} takes --starts")
     if text == EASY_STARTS:
         return StartRanges()
     try:
-        said = json.loads(text)
+        value = json.loads(text)
     except json.JSONDecodeError as error:
         if text.lstrip()[:1] in ("[", "{"):
             raise ValueError(_explain_json_error(error)) from None
-        said = None
+        value = None
     except (ValueError, RecursionError):
-        said = None
-    if isinstance(said, list) and said:
-        return StartStates(tuple(_parse_state(number, one) for number, one in enumerate(said)))
-    if isinstance(said, dict):
-        return _parse_ranges(said)
-    raise ValueError(f"neither {EASY_STARTS!r}, nor JSON: a list of states {STATE_FORM}, or an object of ranges")
+        value = None
+    if isinstance(value, list) and value:
+        return StartStates(tuple(_parse_state(number, state) for number, state in enumerate(value)))
+    if isinstance(value, dict):
+        return _parse_ranges(value)
+    raise ValueError(
+        f"it is neither {EASY_STARTS!r} nor a JSON list of states {STATE_FORM} nor a JSON object of ranges"
+    )
 
 
 def _explain_json_error(error: json.JSONDecodeError) -> str:
     if error.pos >= len(error.doc.rstrip()):
-        return "this JSON ends before it is complete: a bracket, a brace or a quote is not closed"
-    return f"this is not JSON from character {error.pos + 1} on: {error.msg[:1].lower()}{error.msg[1:]}"
+        return "the JSON is incomplete: a bracket, a brace or a quote is not closed"
+    return f"the JSON is invalid at character {error.pos + 1}: {error.msg[:1].lower()}{error.msg[1:]}"
 
 
 def _parse_state(number: int, value: Any) -> tuple[float, ...]:
@@ -161,16 +168,16 @@ def _parse_state(number: int, value: Any) -> tuple[float, ...]:
 
 
 def _parse_ranges(values: dict[str, Any]) -> StartRanges:
-    known = [field.name for field in dataclasses.fields(StartRanges)]
-    if unknown := sorted(set(values) - set(known)):
-        raise ValueError(f"there is no range {', '.join(map(repr, unknown))}: the ranges are {', '.join(known)}")
-    found = StartRanges(**{name: _parse_range(name, value) for name, value in values.items()})
-    agent = (found.agent_across, found.agent_behind)
-    place = find_farthest_position(found.distance, found.lateral, found.turn, *agent, centre=WORLD_SIZE / 2)
-    if not all(0 <= one <= WORLD_SIZE for one in place):
-        at = ", ".join(f"{one:.0f}" for one in place)
-        raise ValueError(f"these ranges reach to [{at}], and positions are from 0 to {WORLD_SIZE:g}")
-    return found
+    names = [field.name for field in dataclasses.fields(StartRanges)]
+    if unknown := sorted(set(values) - set(names)):
+        raise ValueError(f"unknown range {', '.join(map(repr, unknown))}: the ranges are {', '.join(names)}")
+    ranges = StartRanges(**{name: _parse_range(name, value) for name, value in values.items()})
+    agent = (ranges.agent_across, ranges.agent_behind)
+    farthest = find_farthest_position(ranges.distance, ranges.lateral, ranges.turn, *agent, center=WORLD_SIZE / 2)
+    if not all(0 <= one <= WORLD_SIZE for one in farthest):
+        position = ", ".join(f"{one:.0f}" for one in farthest)
+        raise ValueError(f"the ranges reach [{position}], but positions lie between 0 and {WORLD_SIZE:g}")
+    return ranges
 
 
 def _parse_range(name: str, value: Any) -> StartRange:
@@ -187,34 +194,33 @@ LONGEST_STARTS_TEXT = 60
 
 
 def summarize_starts(starts: str) -> str:
-    """As the person gave them, as long as a person would read them."""
-    said = " ".join(starts.split())
-    if len(said) <= LONGEST_STARTS_TEXT:
-        return said
-    return f"{_describe_starts(said)} (sha256:{hashlib.sha256(said.encode()).hexdigest()[:16]})"
+    """Return the starts, shortened if they are too long to read."""
+    text = " ".join(starts.split())
+    if len(text) <= LONGEST_STARTS_TEXT:
+        return text
+    return f"{_describe_starts(text)} (sha256:{hashlib.sha256(text.encode()).hexdigest()[:16]})"
 
 
 def _describe_starts(text: str) -> str:
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except ValueError:
         return "as given"
-    return f"{len(found)} given states" if isinstance(found, list) else "given ranges"
+    return f"{len(value)} given states" if isinstance(value, list) else "given ranges"
 
 
 GOAL, GOAL_ANGLE = (256.0, 256.0), math.pi / 4
 QUARTER_TURN = math.pi / 2
-Range = tuple[float, float]
 Position = tuple[float, float]
 
 
 def find_farthest_position(
-    distance: Range, lateral: Range, turn: Range, across: Range, behind: Range, centre: float
+    distance: StartRange, lateral: StartRange, turn: StartRange, across: StartRange, behind: StartRange, center: float
 ) -> Position:
-    """The one that lies farthest out of a square around its centre."""
+    """Return the position that lies farthest outside of a square around its center."""
     blocks = [_locate_block(*one) for one in product(distance, lateral)]
     agents = [(x + dx, y + dy) for (x, y), (dx, dy) in product(blocks, list(_locate_agents(turn, across, behind)))]
-    return max([*blocks, *agents], key=lambda place: max(abs(one - centre) for one in place))
+    return max([*blocks, *agents], key=lambda place: max(abs(one - center) for one in place))
 
 
 def _locate_block(distance: float, lateral: float) -> Position:
@@ -222,8 +228,8 @@ def _locate_block(distance: float, lateral: float) -> Position:
     return GOAL[0] + sin * distance + cos * lateral, GOAL[1] - cos * distance + sin * lateral
 
 
-def _locate_agents(turn: Range, across: Range, behind: Range) -> Iterator[Position]:
-    """As seen from the block: at the corners, and where a turn brings a corner farthest to a side."""
+def _locate_agents(turn: StartRange, across: StartRange, behind: StartRange) -> Iterator[Position]:
+    """Yield positions as seen from the block: at the corners, and where a turn moves a corner farthest to a side."""
     for one, other in product(across, behind):
         length, angle = math.hypot(one, other), math.atan2(-other, one) + GOAL_ANGLE
         for turned in _list_extreme_angles(angle + turn[0], angle + min(turn[1], turn[0] + 4 * QUARTER_TURN)):

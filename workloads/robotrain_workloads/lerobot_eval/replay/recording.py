@@ -1,7 +1,7 @@
-"""Recorded episodes, decoded many frames at once and ahead of the policy that acts in them.
+"""Recorded episodes, decoded in stretches of frames ahead of the policy.
 
-A video is opened and searched once for a stretch of frames, not once for each; threads decode the next stretch while
-the policy acts in this one. It is always PyAV that decodes: LeRobot shares a decoder of torchcodec between threads.
+A video is opened and searched once for a stretch of frames instead of for each; threads decode the next stretch while
+the policy acts in this one. PyAV decodes: LeRobot shares a decoder of torchcodec between threads.
 """
 
 import importlib
@@ -19,19 +19,19 @@ from robotrain_workloads.lerobot_eval.results.evaluation import ReplayRequest
 ACTION = "action"
 MOST_THREADS = 8
 LONGEST_ERROR = 300
-"""Characters of what a decoder says."""
+"""Characters of a decoder's message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedFrame:
-    """The same frame of several episodes: what the policy sees, and what was done."""
+    """The same frame of several episodes: observation and recorded action."""
 
     observation: Mapping[str, Any]
     action: Any
 
 
 class Recording:
-    """The episodes that a replay is asked for."""
+    """The episodes of a replay request."""
 
     def __init__(self, loaded: LoadedPolicy, request: ReplayRequest) -> None:
         datasets: Any = importlib.import_module("lerobot.datasets")
@@ -51,83 +51,86 @@ class Recording:
         )
         self._extents = _load_extents(self._dataset)
         self._tasks = [str(task) for task in meta.tasks.index]
-        self._task = _read_column(self._dataset, "task_index")
+        self._task_indices = _read_column(self._dataset, "task_index")
         self.names = get_action_names(meta.features[ACTION])
 
     def count_frames(self, episode: int) -> int:
-        """How many frames the episode has."""
+        """Return the number of frames of the episode."""
         return self._extents[episode][1]
 
     def read_frames(self, episodes: Sequence[int], *, ahead: int = 1) -> Iterator[RecordedFrame]:
-        """Their frames side by side, to the end of the longest; one that is over shows its last frame again.
+        """Yield frames of the episodes side by side, to the end of the longest; a finished one repeats its last frame.
 
-        ahead: the stretches that are read while the policy acts; with 0 nothing else happens meanwhile.
+        `ahead`: stretches that are read while the policy acts; with 0 nothing runs meanwhile.
         """
         longest = max(map(self.count_frames, episodes))
         starts = range(0, longest, self._length)
         with (
             ThreadPoolExecutor(_count_threads()) as pool,
-            closing(self._read_stretches(pool, episodes, starts, ahead)) as found,
+            closing(self._read_stretches(pool, episodes, starts, ahead)) as stretches,
         ):
-            for start, parts in zip(starts, found, strict=True):
-                together = {key: _stack_by_frame([part[key] for part in parts]) for key in (*self._keys, ACTION)}
+            for start, parts in zip(starts, stretches, strict=True):
+                stacked = {key: _stack_by_frame([part[key] for part in parts]) for key in (*self._keys, ACTION)}
                 for number in range(min(self._length, longest - start)):
-                    seen = {key: together[key][number] for key in self._keys}
-                    seen["task"] = [self._get_task(episode, start + number) for episode in episodes]
-                    yield RecordedFrame(observation=seen, action=together[ACTION][number])
+                    observation = {key: stacked[key][number] for key in self._keys}
+                    observation["task"] = [self._get_task(episode, start + number) for episode in episodes]
+                    yield RecordedFrame(observation=observation, action=stacked[ACTION][number])
 
     def _read_stretches(
         self, pool: ThreadPoolExecutor, episodes: Sequence[int], starts: Sequence[int], ahead: int
     ) -> Generator[list[Mapping[str, Any]]]:
-        """Of each stretch, the part of each episode; those behind it are being read meanwhile."""
-        coming: list[list[Future[Any]]] = []
+        """Yield each stretch as a part of each episode, while later stretches are read."""
+        pending: list[list[Future[Any]]] = []
         try:
             for start in (*starts, None):
                 if start is not None:
-                    coming.append(
+                    pending.append(
                         [pool.submit(self._dataset.__getitem__, self._find_row(one, start)) for one in episodes]
                     )
-                if coming and (len(coming) > ahead or start is None):
-                    yield [self._await_part(*one) for one in zip(episodes, coming.pop(0), strict=True)]
+                if pending and (len(pending) > ahead or start is None):
+                    yield [self._await_part(*one) for one in zip(episodes, pending.pop(0), strict=True)]
         finally:
-            for part in (part for parts in coming for part in parts):
+            for part in (part for parts in pending for part in parts):
                 part.cancel()
 
     def _await_part(self, episode: int, part: Future[Any]) -> Mapping[str, Any]:
-        """Raises SystemExit with a sentence: decoders and LeRobot say in many ways that a file is not whole."""
+        """Raise SystemExit with a sentence: decoders and LeRobot report damaged files in many ways."""
         try:
-            found: Mapping[str, Any] = part.result()
+            frames: Mapping[str, Any] = part.result()
         except MemoryError:
             raise
         except Exception as error:
-            why = f"{type(error).__name__}: {' '.join(str(error).split())[:LONGEST_ERROR]}"
-            raise SystemExit(f"error: episode {episode} of {self._root} cannot be read: {why}") from error
-        return found
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:LONGEST_ERROR]}"
+            raise SystemExit(f"error: episode {episode} of {self._root} cannot be read: {reason}") from error
+        return frames
 
     def _find_row(self, episode: int, step: int) -> int:
-        """The row of a frame, among the rows that were read."""
+        """Return the row of a frame among the rows that were read."""
         first, count = self._extents[episode]
         return first + min(step, count - 1)
 
     def _get_task(self, episode: int, step: int) -> str:
-        return self._tasks[self._task[self._find_row(episode, step)]]
+        return self._tasks[self._task_indices[self._find_row(episode, step)]]
 
 
 def _load_extents(dataset: Any) -> dict[int, tuple[int, int]]:
-    """The row that each episode begins at, among those that were read, and how many it has: as its metadata say."""
+    """Return the first row of each episode, among those that were read, and its number of frames."""
     rows = {index: row for row, index in enumerate(_read_column(dataset, "index"))}
-    found = {episode: dataset.meta.episodes[episode] for episode in dataset.episodes}
-    ends = {episode: (one["dataset_from_index"], one["dataset_to_index"]) for episode, one in found.items()}
-    return {episode: (rows[first], end - first) for episode, (first, end) in ends.items()}
+    episodes = {episode: dataset.meta.episodes[episode] for episode in dataset.episodes}
+    bounds = {
+        episode: (metadata["dataset_from_index"], metadata["dataset_to_index"])
+        for episode, metadata in episodes.items()
+    }
+    return {episode: (rows[first], end - first) for episode, (first, end) in bounds.items()}
 
 
 def _read_column(dataset: Any, name: str) -> list[int]:
-    found: list[int] = dataset.hf_dataset.data.column(name).to_pylist()
-    return found
+    values: list[int] = dataset.hf_dataset.data.column(name).to_pylist()
+    return values
 
 
 def _stack_by_frame(parts: Sequence[Any]) -> Any:
-    """By frame first, then by episode."""
+    """Stack by frame first, then by episode."""
     return importlib.import_module("torch").stack(parts, dim=1)
 
 
@@ -137,33 +140,33 @@ def _count_threads() -> int:
 
 OBSERVATION_PREFIX = "observation."
 IMAGE_MEMORY = 256 << 20
-"""Bytes of images that a stretch of frames may take."""
+"""Bytes for the images of a stretch of frames."""
 LONGEST_STRETCH = 64
 PIXEL_BYTES = {"video": 1, "image": 4}
 
 
 def list_policy_features(loaded: LoadedPolicy, features: Mapping[str, Any]) -> list[str]:
-    """The features that the policy looks at, under the names that the dataset has for them."""
-    looked_at = set(loaded.policy.config.input_features or ())
+    """Return the features that the policy reads, under the dataset's names."""
+    inputs = set(loaded.policy.config.input_features or ())
     for step in loaded.preprocessor.steps:
-        renamed = getattr(step, "rename_map", None) or {}
-        looked_at |= {name for name, other in renamed.items() if other in looked_at}
-    return [name for name in features if name.startswith(OBSERVATION_PREFIX) and name in looked_at]
+        renames = getattr(step, "rename_map", None) or {}
+        inputs |= {name for name, other in renames.items() if other in inputs}
+    return [name for name in features if name.startswith(OBSERVATION_PREFIX) and name in inputs]
 
 
 def compute_stretch_length(features: Mapping[str, Any], keys: Sequence[str], batch: int) -> int:
-    """Frames of a stretch, so that those of a whole batch of episodes fit into the memory."""
+    """Return the frames of a stretch, so that a batch of episodes fits into IMAGE_MEMORY."""
     images = [features[key] for key in keys if features[key]["dtype"] in PIXEL_BYTES]
     frame: int = sum(PIXEL_BYTES[image["dtype"]] * math.prod(image["shape"]) for image in images)
     return max(1, min(LONGEST_STRETCH, IMAGE_MEMORY // max(1, frame * batch)))
 
 
 def get_action_names(feature: Mapping[str, Any]) -> list[str]:
-    """What the numbers of an action are called; those without a name are numbered."""
-    count, said = math.prod(feature["shape"]), feature.get("names")
-    if isinstance(said, Mapping):
-        said = next(iter(said.values()), None)
-    told = [str(name) for name in said] if isinstance(said, Sequence) and not isinstance(said, str) else []
-    if len(told) == count == len(set(told)):
-        return told
+    """Return the names of an action's dimensions, or numbered names."""
+    count, names = math.prod(feature["shape"]), feature.get("names")
+    if isinstance(names, Mapping):
+        names = next(iter(names.values()), None)
+    unique_names = [str(name) for name in names] if isinstance(names, Sequence) and not isinstance(names, str) else []
+    if len(unique_names) == count == len(set(unique_names)):
+        return unique_names
     return [f"action_{number}" for number in range(count)]

@@ -1,6 +1,6 @@
-"""Acts in recorded episodes, compares actions with the recorded ones, and measures latency.
+"""Replay of recorded episodes: comparison of actions with the recorded ones, and latency.
 
-Policies keep their plans each in a way of its own; but none computes without a module of PyTorch.
+Policies keep planned actions each in their own way, but none computes without a module of PyTorch.
 """
 
 import importlib
@@ -26,32 +26,32 @@ def replay_episodes(
     on_episode: Callable[[ReplayEpisode], None],
     measured: Mapping[int, Sequence[float]],
 ) -> list[ReplayEpisode]:
-    """Every episode, in the order of their numbers; told hears of each as it ends. Raises SystemExit with a sentence.
+    """Replay every episode and call `on_episode` for each; return them by number. Raise SystemExit with a sentence.
 
-    measured: what `latency.measure` found. Observations are the recorded ones, whatever the policy does: errors of one
-    frame do not add up over the next.
+    `measured` holds seconds from `measure_latency`. Observations are the recorded ones, whatever the policy does, so
+    errors of one frame do not add up over the next.
     """
-    found: list[ReplayEpisode] = []
+    replayed: list[ReplayEpisode] = []
     for episodes in group_into_waves(recording, request):
-        for one in replay_wave(loaded, recording, episodes, request.seed, measured):
-            on_episode(one)
-            found.append(one)
-    return sorted(found, key=lambda one: one.episode)
+        for episode in replay_wave(loaded, recording, episodes, request.seed, measured):
+            on_episode(episode)
+            replayed.append(episode)
+    return sorted(replayed, key=lambda episode: episode.episode)
 
 
 def open_recording(loaded: LoadedPolicy, request: ReplayRequest) -> Recording:
-    """What is replayed. Raises SystemExit with a sentence when it holds less than it says."""
+    """Return the recording. Raise SystemExit with a sentence when it is incomplete."""
     try:
         return Recording(loaded, request)
     except Exception as error:
         if type(error).__name__ in ("OfflineModeIsEnabled", "RepositoryNotFoundError", "HFValidationError"):
-            text = f"error: {request.root} holds less than its meta/info.json says, or files are missing"
+            text = f"error: {request.root} is incomplete: files that meta/info.json names are missing"
             raise SystemExit(text) from error
         raise
 
 
 def group_into_waves(recording: Recording, request: ReplayRequest) -> list[list[int]]:
-    """The episodes by how long they are: a wave lasts as long as its longest one."""
+    """Return the episodes grouped by length: a wave lasts as long as its longest one."""
     ordered = sorted(request.episodes, key=recording.count_frames)
     return [ordered[start : start + request.batch] for start in range(0, len(ordered), request.batch)]
 
@@ -63,21 +63,23 @@ def replay_wave(
     seed: int,
     measured: Mapping[int, Sequence[float]],
 ) -> Iterator[ReplayEpisode]:
-    """Each as it comes to its end. The same seed draws the same. measured: as `latency.measure` has it."""
+    """Yield each episode when it ends. The same seed draws the same."""
     importlib.import_module("lerobot.utils.random_utils").set_seed(seed)
     loaded.policy.reset()
     steps = [recording.count_frames(episode) for episode in episodes]
     predicted, recorded = [], []
-    for number, moment in enumerate(recording.read_frames(episodes), start=1):
-        predicted.append(_require_action_size(loaded.act(moment.observation), moment.action))
-        recorded.append(moment.action)
-        for at, (episode, count) in enumerate(zip(episodes, steps, strict=True)):
-            if number <= count:
-                _require_finite(predicted[-1][at], recorded[-1][at], f"episode {episode}, frame {number - 1}")
-            if count == number:
-                rows = ([row[at] for row in predicted], [row[at] for row in recorded])
-                taken = (*measured.get(episode, ()), *[math.nan] * count)[:count]
-                yield measure_errors(episode, recording.names, *rows, taken)
+    for frame_number, frame in enumerate(recording.read_frames(episodes), start=1):
+        predicted.append(_require_action_size(loaded.act(frame.observation), frame.action))
+        recorded.append(frame.action)
+        for index, (episode, count) in enumerate(zip(episodes, steps, strict=True)):
+            if frame_number <= count:
+                _require_finite(
+                    predicted[-1][index], recorded[-1][index], f"episode {episode}, frame {frame_number - 1}"
+                )
+            if count == frame_number:
+                rows = ([row[index] for row in predicted], [row[index] for row in recorded])
+                seconds = (*measured.get(episode, ()), *[math.nan] * count)[:count]
+                yield measure_errors(episode, recording.names, *rows, seconds)
 
 
 def _require_finite(predicted: Any, recorded: Any, place: str) -> None:
@@ -85,34 +87,36 @@ def _require_finite(predicted: Any, recorded: Any, place: str) -> None:
     loaded_policy.require_finite_action(predicted, "the policy's action", place)
 
 
-def _require_action_size(action: Any, done: Any) -> Any:
-    if action.shape[-1] == done.shape[-1]:
+def _require_action_size(action: Any, recorded: Any) -> Any:
+    if action.shape[-1] == recorded.shape[-1]:
         return action
     raise SystemExit(
-        f"error: the policy's actions have {action.shape[-1]} numbers, and those of the dataset {done.shape[-1]}:"
-        " it was trained for something else"
+        f"error: the policy's actions have {action.shape[-1]} values, those of the dataset {recorded.shape[-1]}"
     )
 
 
 def measure_errors(
     episode: int, names: Sequence[str], predicted: Sequence[Any], recorded: Sequence[Any], seconds: Sequence[float]
 ) -> ReplayEpisode:
-    """Of one episode. predicted, recorded: an action for each frame. seconds: as in what is told."""
+    """Return the errors of an episode; `predicted` and `recorded` hold an action for each frame."""
     torch: Any = importlib.import_module("torch")
-    made, done = torch.stack(list(predicted)).numpy(), torch.stack(list(recorded)).float().numpy()
-    off = made.astype("float64") - done
-    square, absolute = off**2, abs(off)
+    predicted_actions, recorded_actions = (
+        torch.stack(list(predicted)).numpy(),
+        torch.stack(list(recorded)).float().numpy(),
+    )
+    errors = predicted_actions.astype("float64") - recorded_actions
+    square, absolute = errors**2, abs(errors)
     return ReplayEpisode(
         episode=episode,
-        steps=len(made),
+        steps=len(predicted_actions),
         mse=float(square.mean()),
         mae=float(absolute.mean()),
         max_error=float(absolute.max()),
         each_mse=_map_by_name(names, square.mean(axis=0)),
         each_mae=_map_by_name(names, absolute.mean(axis=0)),
         each_max=_map_by_name(names, absolute.max(axis=0)),
-        predicted=made,
-        recorded=done,
+        predicted=predicted_actions,
+        recorded=recorded_actions,
         seconds=seconds,
     )
 
@@ -128,75 +132,77 @@ MOST_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencySamples:
-    """seconds: of each action, by episode. computed: those of the actions for which the network ran."""
+    """Measured latency."""
 
     seconds: dict[int, list[float]] = field(default_factory=dict)
+    """Of each action, by episode."""
     computed: list[float] = field(default_factory=list)
+    """Of the actions for which the network ran."""
 
 
 def measure_latency(loaded: LoadedPolicy, recording: Recording, episodes: Sequence[int]) -> LatencySamples:
-    """Frames of the first episodes, for as long as there is time: the first one in any case."""
-    print("measuring how quickly the policy answers", flush=True)
-    begun = time.perf_counter()
-    _warm_up(loaded, recording, episodes[0], begun + MOST_SECONDS / 2)
-    found = LatencySamples()
-    left, until = MOST_FRAMES, begun + MOST_SECONDS
+    """Measure frames of the first episodes while there is time; at least the first frame."""
+    print("measuring the latency of the policy", flush=True)
+    started = time.perf_counter()
+    _warm_up(loaded, recording, episodes[0], started + MOST_SECONDS / 2)
+    samples = LatencySamples()
+    remaining, until = MOST_FRAMES, started + MOST_SECONDS
     for episode in episodes:
-        with closing(_time_actions(loaded, recording, episode)) as acted:
-            for taken, computed in islice(acted, left):
-                found.seconds.setdefault(episode, []).append(taken)
+        with closing(_time_actions(loaded, recording, episode)) as timed_actions:
+            for seconds, computed in islice(timed_actions, remaining):
+                samples.seconds.setdefault(episode, []).append(seconds)
                 if computed:
-                    found.computed.append(taken)
+                    samples.computed.append(seconds)
                 if time.perf_counter() > until:
-                    return found
-        left -= len(found.seconds.get(episode, ()))
-    return found
+                    return samples
+        remaining -= len(samples.seconds.get(episode, ()))
+    return samples
 
 
 def _warm_up(loaded: LoadedPolicy, recording: Recording, episode: int, until: float) -> None:
-    """The first calls take longer than those that follow."""
-    with closing(_time_actions(loaded, recording, episode)) as acted:
-        for _ in islice(acted, WARM_UP):
+    """Run a few actions: the first ones take longer."""
+    with closing(_time_actions(loaded, recording, episode)) as timed_actions:
+        for _ in islice(timed_actions, WARM_UP):
             if time.perf_counter() > until:
                 return
 
 
 def _time_actions(loaded: LoadedPolicy, recording: Recording, episode: int) -> Generator[tuple[float, bool]]:
-    """Seconds of each action, and whether the network ran. Nothing is decoded meanwhile."""
+    """Yield the seconds of each action, and whether the network ran. Nothing is decoded meanwhile."""
     loaded.policy.reset()
     network = NetworkProbe()
-    for moment in recording.read_frames([episode], ahead=0):
+    for frame in recording.read_frames([episode], ahead=0):
         network.watch()
-        begun = time.perf_counter()
-        loaded.act(moment.observation)
-        taken = time.perf_counter() - begun
+        started = time.perf_counter()
+        loaded.act(frame.observation)
+        seconds = time.perf_counter() - started
         network.leave()
-        yield taken, network.ran
+        yield seconds, network.ran
 
 
 def summarize_latency(measured: LatencySamples) -> LatencySummary:
-    """Over all frames that were measured."""
-    every = [1000 * one for seconds in measured.seconds.values() for one in seconds]
-    ordered = sorted(1000 * one for one in measured.computed) or sorted(every)
+    """Return the latency over all measured frames."""
+    all_latencies = [1000 * value for seconds in measured.seconds.values() for value in seconds]
+    computed = sorted(1000 * value for value in measured.computed) or sorted(all_latencies)
     return LatencySummary(
-        frames=len(ordered),
-        mean=fmean(ordered),
-        p50=_percentile(ordered, 50),
-        p95=_percentile(ordered, 95),
-        p99=_percentile(ordered, 99),
-        max=ordered[-1],
-        actions=len(every),
-        action=fmean(every),
+        frames=len(computed),
+        mean=fmean(computed),
+        p50=_percentile(computed, 50),
+        p95=_percentile(computed, 95),
+        p99=_percentile(computed, 99),
+        max=computed[-1],
+        actions=len(all_latencies),
+        action=fmean(all_latencies),
     )
 
 
 def _percentile(ordered: Sequence[float], percent: int) -> float:
-    """The smallest that at least so many per cent do not exceed."""
+    """Return the smallest value that at least `percent` per cent do not exceed."""
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
 class NetworkProbe:
-    """ran: whether any module ran since it was watched last. It is asked once, so that it costs the rest nothing."""
+    """Watches whether any module of PyTorch runs. Its hook runs once, so that the rest costs nothing."""
 
     def __init__(self) -> None:
         self.ran = False
@@ -204,13 +210,13 @@ class NetworkProbe:
         self._hook: Any = None
 
     def watch(self) -> None:
-        """From now on."""
+        """Start watching."""
         self.leave()
         self.ran = False
         self._hook = self._hooks.register_module_forward_pre_hook(self._mark_run)
 
     def leave(self) -> None:
-        """Nothing is watched any more."""
+        """Stop watching."""
         if self._hook is not None:
             self._hook.remove()
             self._hook = None

@@ -1,1 +1,1 @@
-"""Results of an evaluation: what was found, scores, summary, files and plots."""
+"""Results of an evaluation: data, scores, summary, files and plots."""

@@ -1,4 +1,4 @@
-"""What replay and rollout are asked to do, and what they found: episodes, latency, rates. Standard library only."""
+"""Requests and results of replay and rollout: episodes, latency, rates. Standard library only."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,25 +10,22 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayRequest:
-    """root: the dataset's folder. episodes: which of its own. batch: how many the policy acts in at once.
-
-    seed: for policies that draw at random. tolerance: seconds that a video's frame may lie from its time.
-    """
+    """What to replay."""
 
     root: Path
+    """The dataset's folder."""
     episodes: Sequence[int]
     batch: int = 10
+    """Episodes that the policy acts in at the same time."""
     seed: int = 1000
+    """For policies that draw random numbers."""
     tolerance: float = 1e-4
+    """Seconds that a video frame may be off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayEpisode:
-    """One episode: how far the policy's actions are from the recorded ones, in the units of the dataset.
-
-    each_mse, each_mae, each_max: of each number of the action, by its name. predicted, recorded: one row a frame.
-    seconds: from an observation alone to its action, for each frame; NaN where that was not measured.
-    """
+    """A replayed episode: errors of the policy's actions, in units of the dataset."""
 
     episode: int
     steps: int
@@ -38,73 +35,77 @@ class ReplayEpisode:
     each_mse: dict[str, float]
     each_mae: dict[str, float]
     each_max: dict[str, float]
+    """Of each dimension of the action, by its name, as the two above."""
     predicted: Any = field(compare=False, repr=False)
     recorded: Any = field(compare=False, repr=False)
+    """One row a frame, like `predicted`."""
     seconds: Sequence[float] = field(compare=False, repr=False)
+    """From observation to action, for each frame; NaN if not measured."""
 
     @property
     def avg_inference_ms(self) -> float:
-        """Over the frames that were measured; NaN for none."""
+        """Mean over the measured frames; NaN for none."""
         measured = [one for one in self.seconds if not math.isnan(one)]
         return 1000 * fmean(measured) if measured else math.nan
 
     @property
     def throughput_hz(self) -> float:
-        """Actions a second, one after the other."""
+        """Actions per second, one after the other."""
         return 1000 / self.avg_inference_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutRequest:
-    """env: `pusht` or `aloha`. episodes: how many; episode i has the seed `seed + i`.
-
-    steps: that an episode has at most; None for the environment's own. starts: where episodes start, as `starts.read`
-    takes it; None for the environment's own. success_reward: an episode succeeds when its greatest reward reaches it;
-    None to believe the environment. batch: the episodes that a policy acts in at once. workers: processes that step
-    environments; None for the cores, 0 for none. video_folder: where films go; None for no films. env_options: what
-    was given after `--`, as `--env.NAME=VALUE`.
-    """
+    """What to roll out. Episode i has the seed `seed + i`."""
 
     env: str
+    """`pusht` or `aloha`."""
     episodes: int = 10
     seed: int = 1000
     steps: int | None = None
+    """The most of an episode; None for the environment's own."""
     starts: str | None = None
+    """As `simulation.parse_starts` takes it; None for the environment's own."""
     success_reward: float | None = None
+    """Greatest reward from which an episode succeeds; None for the environment's own rule."""
     batch: int = 10
+    """Episodes that the policy acts in at the same time."""
     workers: int | None = None
+    """Processes that step environments; None for one a core, 0 for none."""
     video_folder: Path | None = None
+    """None for no videos."""
     env_options: tuple[str, ...] = ()
+    """Options after `--`, as `--env.NAME=VALUE`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutEpisode:
-    """One episode. steps: how many it had. seconds: how long it took, among the others that ran beside it.
-
-    video: its film, from the folder that the video folder lies in (`videos/episode_000.mp4`); None when not filmed.
-    """
+    """An episode that was rolled out."""
 
     index: int
     seed: int
     steps: int
+    """How many it had."""
     sum_reward: float
     max_reward: float
     final_reward: float
     success: bool
     seconds: float
+    """Its duration, among others that ran beside it."""
     video: str | None = None
+    """Relative to the parent of the video folder (`videos/episode_000.mp4`); None for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencySummary:
-    """Milliseconds from an observation to its action. frames: for how many of them the network ran; mean, p50, p95,
-    p99 and max are of those alone. action: the mean over all `actions`.
+    """Milliseconds from an observation to its action.
 
-    A policy that plans several actions at once runs its network for the first of them and hands out the others: they
-    come at once, and say nothing of how long a robot waits for a plan.
+    A policy that plans several actions runs its network for the first of them: the others follow at once, and do not
+    show how long a robot waits for a plan.
     """
 
     frames: int
+    """Frames for which the network ran; mean, percentiles and max are of these."""
     mean: float
     p50: float
     p95: float
@@ -112,24 +113,24 @@ class LatencySummary:
     max: float
     actions: int
     action: float
+    """Mean over all `actions`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationSetup:
-    """What was evaluated. policy: source, name, pin, type, step and sha256 of it. dataset, env: empty for none.
-
-    statistics: the beginning of the digest of the dataset's; empty for no dataset.
-    held_out: whether the replayed episodes are those that the policy was not trained on; None for no replay.
-    starts, success_reward, env_steps, replay_episodes, options: as the person gave them; None for what was not said.
-    """
+    """What was evaluated. Options are as the user gave them; None for those not set."""
 
     job_name: str
     policy: Mapping[str, Any]
+    """Source, name, pin, type, step and sha256."""
     device: str
     dataset: str = ""
+    """Empty for none, like `env`."""
     statistics: str = ""
+    """Beginning of the digest of the dataset's statistics; empty for no dataset."""
     env: str = ""
     held_out: bool | None = None
+    """Whether no training of the policy saw the replayed episodes; None for no replay."""
     fps: float | None = None
     seed: int | None = None
     batch: int | None = None
@@ -142,29 +143,30 @@ class EvaluationSetup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayResult:
-    """All replayed episodes, and how quickly the policy answers one at a time. seconds: that the replay took."""
+    """All replayed episodes and the latency of single actions."""
 
     episodes: Sequence[ReplayEpisode]
     latency: LatencySummary
     seconds: float
+    """Duration of the replay."""
 
     def mean(self, name: str) -> float:
-        """Over episodes: each counts the same, however long it is."""
-        return fmean(getattr(one, name) for one in self.episodes)
+        """Return the mean over episodes, whatever their length."""
+        return fmean(getattr(episode, name) for episode in self.episodes)
 
     def mean_of_frames(self, name: str) -> float:
-        """Over frames: a long episode counts for more."""
-        total: float = sum(getattr(one, name) * one.steps for one in self.episodes)
+        """Return the mean over frames: long episodes count more."""
+        total: float = sum(getattr(episode, name) * episode.steps for episode in self.episodes)
         return total / self.frames
 
     @property
     def frames(self) -> int:
-        """Of all episodes."""
-        return sum(one.steps for one in self.episodes)
+        """Frames of all episodes."""
+        return sum(episode.steps for episode in self.episodes)
 
     @property
     def aggregates(self) -> dict[str, float]:
-        """The four numbers that the contract has of all episodes, and of each."""
+        """The four metrics of the contract, over all episodes."""
         average = self.latency.action
         return {
             "mse": self.mean("mse"),
@@ -181,42 +183,43 @@ class RolloutResult:
     episodes: Sequence[RolloutEpisode]
 
     def mean(self, name: str) -> float:
-        """Over episodes."""
-        return fmean(getattr(one, name) for one in self.episodes)
+        """Return the mean over episodes."""
+        return fmean(getattr(episode, name) for episode in self.episodes)
 
     @property
     def successes(self) -> int:
-        """How many succeeded."""
-        return sum(one.success for one in self.episodes)
+        """Number of successful episodes."""
+        return sum(episode.success for episode in self.episodes)
 
     @property
     def rate(self) -> float:
-        """Of success."""
+        """Success rate."""
         return self.successes / len(self.episodes)
 
     @property
     def interval(self) -> tuple[float, float]:
-        """In which the true rate lies, in 95 of 100 such evaluations."""
+        """95 % confidence interval of the success rate."""
         return compute_wilson_interval(self.successes, len(self.episodes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationResult:
-    """All of it. threshold: the success rate that was demanded."""
+    """The complete evaluation."""
 
     about: EvaluationSetup
     replayed: ReplayResult | None = None
     rolled: RolloutResult | None = None
     threshold: float | None = None
+    """The required success rate."""
 
     @property
     def episodes(self) -> int:
-        """How many were evaluated, over both ways."""
-        return sum(len(way.episodes) for way in (self.replayed, self.rolled) if way)
+        """Number of evaluated episodes."""
+        return sum(len(result.episodes) for result in (self.replayed, self.rolled) if result)
 
     @property
     def passed(self) -> bool | None:
-        """Whether the demanded success rate was reached; None when none was demanded."""
+        """Whether the required success rate was reached; None for none."""
         if self.threshold is None or self.rolled is None:
             return None
         return self.rolled.rate >= self.threshold
@@ -226,7 +229,7 @@ Z_95 = 1.959963984540054
 
 
 def compute_wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """The 95 % interval after Wilson: sound for few trials, and for none or all of them."""
+    """Return Wilson's 95 % interval, which is sound for few trials and for rates of 0 and 1."""
     rate, square = successes / trials, Z_95**2 / trials
     middle = (rate + square / 2) / (1 + square)
     half = Z_95 * math.sqrt(rate * (1 - rate) / trials + square / (4 * trials)) / (1 + square)

@@ -1,6 +1,6 @@
 """Files of an evaluation: results and the evaluated policy, in folders that are complete whenever they exist.
 
-An attempt that was cut short leaves only what is hidden; the next one starts anew.
+An interrupted attempt leaves only hidden files; the next one starts again.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult
 
 
 def write_results(result: EvaluationResult, folder: Path) -> None:
-    """Films are there already. Pictures need Matplotlib, and are drawn of the first episodes only."""
+    """Write the results beside the videos. Plots need Matplotlib, and show only the first episodes."""
     write_json(folder / "eval_results.json", summary.make_summary(result))
     write_json(folder / "metrics.json", scores.make_metrics_report(result))
     write_json_lines(folder / "failure_cases.jsonl", _list_failures(result.rolled) if result.rolled else ())
@@ -35,22 +35,22 @@ def write_results(result: EvaluationResult, folder: Path) -> None:
 
 
 def _list_failures(rolled: RolloutResult) -> Iterator[dict[str, Any]]:
-    """What helps to look at each again: its seed starts the very same episode."""
-    for one in rolled.episodes:
-        if not one.success:
-            told = {name: getattr(one, name) for name in ("seed", "steps", "sum_reward", "max_reward", "video")}
-            yield {"episode": one.index, **told}
+    """Yield what helps to repeat each failed episode: its seed starts the same one."""
+    for episode in rolled.episodes:
+        if not episode.success:
+            values = {name: getattr(episode, name) for name in ("seed", "steps", "sum_reward", "max_reward", "video")}
+            yield {"episode": episode.index, **values}
 
 
 def _write_predictions(replayed: ReplayResult, folder: Path) -> None:
     numpy: Any = importlib.import_module("numpy")
     folder.mkdir()
-    for one in replayed.episodes:
+    for episode in replayed.episodes:
         numpy.savez_compressed(
-            folder / f"ep{one.episode:03d}_predictions.npz",
-            predicted=one.predicted,
-            ground_truth=one.recorded,
-            inference_times=numpy.asarray(one.seconds, dtype="float64"),
+            folder / f"ep{episode.episode:03d}_predictions.npz",
+            predicted=episode.predicted,
+            ground_truth=episode.recorded,
+            inference_times=numpy.asarray(episode.seconds, dtype="float64"),
         )
 
 
@@ -59,32 +59,30 @@ SKIPPED_FILES = ("training_state", MANIFEST)
 
 @contextmanager
 def fill_folder(folder: Path) -> Iterator[Path]:
-    """A new folder to fill, beside `folder`; it takes its place when the block ends well, and is gone when it fails."""
-    beside = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
+    """Yield a new folder that replaces `folder` when the block ends, and is removed when it fails."""
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
     try:
-        yield beside
-        _replace_folder(folder, beside)
+        yield partial
+        _replace_folder(folder, partial)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def copy_policy(loaded: LoadedPolicy, folder: Path, *, link: bool = False) -> None:
-    """The policy's files; those of one made here are saved. linked: they may be links, where the disk has those: what
-    somebody writes into a file would change the links of it too.
-    """
-    with fill_folder(folder) as beside:
+    """Copy the policy's files, or save an untrained one. `link` allows links to files that never change."""
+    with fill_folder(folder) as partial:
         if loaded.folder is None:
-            for part in (loaded.policy, loaded.preprocessor, loaded.postprocessor):
-                part.save_pretrained(beside)
+            for component in (loaded.policy, loaded.preprocessor, loaded.postprocessor):
+                component.save_pretrained(partial)
             return
         for path in list_policy_files(loaded.folder):
-            _link_or_copy(path, beside / path.relative_to(loaded.folder), link)
+            _link_or_copy(path, partial / path.relative_to(loaded.folder), link)
 
 
 def list_policy_files(folder: Path) -> Iterator[Path]:
-    """Those of a policy: no state of its training, and nothing that is hidden."""
+    """Yield the files of a policy, without training state and hidden files."""
     for path in sorted(folder.iterdir()):
         if path.name in SKIPPED_FILES or path.name.startswith("."):
             continue
@@ -103,43 +101,43 @@ def _replace_folder(folder: Path, new: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _link_or_copy(path: Path, to: Path, linked: bool) -> None:
-    to.parent.mkdir(parents=True, exist_ok=True)
+def _link_or_copy(path: Path, target: Path, linked: bool) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
     if linked:
-        with suppress(OSError):  # another disk, or one without such links
-            os.link(path.resolve(), to)
+        with suppress(OSError):  # another disk, or one without links
+            os.link(path.resolve(), target)
             return
-    shutil.copyfile(path, to)
+    shutil.copyfile(path, target)
 
 
 SHORT_DIGEST = 12
 
 
 def digest_policy(folder: Path) -> str:
-    """64 hex digits: of a policy, as the version that it is registered as says it."""
+    """Return the SHA-256 of a policy, as registration computes it."""
     return model_lineage.hash_model_files(
         {path.relative_to(folder).as_posix(): path for path in list_policy_files(folder)}
     )
 
 
 def digest_statistics(root: Path) -> str:
-    """A few hex digits of those of a dataset: copies of it have the same."""
+    """Return the short digest of a dataset's statistics: copies have the same."""
     return hashlib.sha256((root / dataset.STATISTICS_FILE).read_bytes()).hexdigest()[:SHORT_DIGEST]
 
 
 def write_json(path: Path, value: object) -> None:
-    """One value, indented."""
+    """Write one value, indented."""
     path.write_text(json.dumps(replace_non_finite(value), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def write_json_lines(path: Path, values: Iterable[object]) -> None:
-    """One value a line; an empty file for none."""
+    """Write one value a line."""
     lines = (json.dumps(replace_non_finite(value), allow_nan=False) + "\n" for value in values)
     path.write_text("".join(lines), encoding="utf-8")
 
 
 def replace_non_finite(value: Any) -> Any:
-    """The same, with None for what is not finite."""
+    """Replace numbers that are not finite by None."""
     if isinstance(value, Mapping):
         return {str(name): replace_non_finite(part) for name, part in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Scores of an evaluation: tracked numbers, `metrics.json` with its verdicts, and the success threshold."""
+"""Scores of an evaluation: tracked metrics, `metrics.json` with verdicts, and the success threshold."""
 
 import math
 from collections.abc import Iterator
@@ -18,26 +18,26 @@ ROLLOUT_FIELDS = {"avg_sum_reward": "sum_reward", "avg_max_reward": "max_reward"
 
 
 def score_replay_episode(episode: ReplayEpisode) -> dict[str, float]:
-    """Of one episode, as tracked: its errors in any case, and how quickly the policy answers if it was measured."""
-    told = {f"ep{episode.episode}_{name}": getattr(episode, name) for name in AGGREGATES}
-    return {name: value for name, value in told.items() if not math.isnan(value) or name.endswith(ERROR_SUFFIXES)}
+    """Return the tracked metrics of one episode: errors, and latency if measured."""
+    values = {f"ep{episode.episode}_{name}": getattr(episode, name) for name in AGGREGATES}
+    return {name: value for name, value in values.items() if not math.isnan(value) or name.endswith(ERROR_SUFFIXES)}
 
 
 def score_rollout_episode(episode: RolloutEpisode) -> dict[str, float]:
-    """Of one episode, as tracked: by its place among the rollouts, which is no number of a recorded one."""
-    told = {"sum_reward": episode.sum_reward, "max_reward": episode.max_reward, "success": float(episode.success)}
-    return {f"rollout_ep{episode.index}_{name}": value for name, value in told.items()}
+    """Return the tracked metrics of one episode, by its index among the rollouts."""
+    values = {"sum_reward": episode.sum_reward, "max_reward": episode.max_reward, "success": float(episode.success)}
+    return {f"rollout_ep{episode.index}_{name}": value for name, value in values.items()}
 
 
 def score_evaluation(result: EvaluationResult) -> dict[str, float]:
-    """Of the whole evaluation, as tracked."""
+    """Return the tracked metrics of the whole evaluation."""
     replayed = result.replayed
     aggregates = {f"aggregate_{name}": value for name, value in replayed.aggregates.items()} if replayed else {}
     return {**aggregates, **compute_scores(result)}
 
 
 def compute_scores(result: EvaluationResult) -> dict[str, float]:
-    """What the policy is worth."""
+    """Return the scores of the policy."""
     replayed = _score_replay(result.replayed) if result.replayed else {}
     return {**replayed, **(_score_rollout(result.rolled) if result.rolled else {})}
 
@@ -75,17 +75,17 @@ REPLAY_METRICS = {
 
 
 def make_metrics_report(result: EvaluationResult) -> dict[str, Any]:
-    """The object. Nothing is compared with an earlier model."""
+    """Return the object of `metrics.json`, without a comparison with an earlier model."""
     return {
         "evaluation_schema_version": SCHEMA_VERSION,
         "aggregate_verdict": _format_verdict(result.passed),
         "baseline_model_version": "none",
-        "metrics": [_make_metric(*one) for one in _list_metrics(result)],
+        "metrics": [_make_metric(*metric) for metric in _list_metrics(result)],
     }
 
 
 def _list_metrics(result: EvaluationResult) -> Iterator[tuple[str, float, float | None, bool | None]]:
-    """Name, value, threshold, and whether it was reached."""
+    """Yield name, value, threshold, and whether it was reached."""
     if replayed := result.replayed:
         for name, value in replayed.aggregates.items():
             yield REPLAY_METRICS[name], value, None, None
@@ -112,15 +112,16 @@ def _format_verdict(passed: bool | None) -> str:
 
 
 def explain_low_success(result: EvaluationResult) -> str:
-    """A sentence when its success rate is lower than demanded; else empty."""
+    """Return a sentence if the success rate is below the threshold; else empty."""
     if result.passed is not False or result.rolled is None:
         return ""
-    rolled, demanded = result.rolled, result.threshold or 0.0
-    of = f"{rolled.successes} of {len(rolled.episodes)}"
-    return f"the success rate {_format_lower_rate(rolled.rate, demanded)} ({of}) is below --success-threshold {demanded:.15g}"
+    rolled, required = result.rolled, result.threshold or 0.0
+    count = f"{rolled.successes} of {len(rolled.episodes)}"
+    rate = _format_lower_rate(rolled.rate, required)
+    return f"the success rate {rate} ({count}) is below --success-threshold {required:.15g}"
 
 
-def _format_lower_rate(rate: float, demanded: float) -> str:
-    """With two digits, or as many more as it takes to be seen to be lower."""
-    told = (f"{rate:.{digits}f}" for digits in range(2, 17))
-    return next((text for text in told if float(text) < demanded), repr(rate))
+def _format_lower_rate(rate: float, required: float) -> str:
+    """Return the rate with two digits, or as many as it takes to be visibly lower."""
+    texts = (f"{rate:.{digits}f}" for digits in range(2, 17))
+    return next((text for text in texts if float(text) < required), repr(rate))

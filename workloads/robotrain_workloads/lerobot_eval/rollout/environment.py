@@ -1,6 +1,6 @@
-"""The gym environment of a rollout, as LeRobot configures it, set so that it shows what the policy reads.
+"""Gym environment of a rollout, as LeRobot configures it, adapted to what the policy reads.
 
-LeRobot, Gymnasium and the environment's package are imported only when they are asked for.
+LeRobot, Gymnasium and the environment's package are imported on use.
 """
 
 import importlib
@@ -21,24 +21,24 @@ from robotrain_workloads.lerobot_eval.results.evaluation import RolloutRequest
 
 ENVIRONMENT_OPTION = "--env."
 STATE_OBSERVATION, IMAGE_OBSERVATION = "environment_state_agent_pos", "pixels_agent_pos"
-"""What LeRobot calls the two ways in which an environment shows itself."""
+"""LeRobot's names of the two observation types."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutEnvironment:
-    """config: LeRobot's own. drawn: the size of what the policy sees, for Gymnasium; empty for LeRobot's.
-
-    renamed: the policy's names of observations, by the environment's, where they differ. scaled: whether the policy
-    knows key points as -1 to 1.
-    """
+    """An environment that fits the policy."""
 
     config: Any
+    """LeRobot's configuration."""
     drawn: Mapping[str, int]
+    """Image size for the policy, for Gymnasium; empty for LeRobot's default."""
     renamed: Mapping[str, str]
+    """The policy's names of observations, by the environment's, where they differ."""
     scaled: bool
+    """Whether the policy knows key points as -1 to 1."""
 
     def make_gym_environment(self) -> Any:
-        """A gym environment. Raises SystemExit with a sentence."""
+        """Return a gym environment. Raise SystemExit with a sentence."""
         keywords = {**self.config.gym_kwargs, **self.drawn}
         gym = importlib.import_module("gymnasium")
         with explain_render_errors(self.config.type):
@@ -46,38 +46,40 @@ class RolloutEnvironment:
 
 
 def configure_environment(loaded: LoadedPolicy, request: RolloutRequest) -> RolloutEnvironment:
-    """The environment that was asked for, for this policy. Raises SystemExit with a sentence when they do not fit."""
+    """Return the requested environment, for this policy. Raise SystemExit with a sentence when they do not match."""
     _register_environment(request.env)
     inputs = get_feature_shapes(loaded.policy.config.input_features)
-    pictures = [name for name in inputs if is_image(name)]
-    config = _parse_config(request, IMAGE_OBSERVATION if pictures or request.env != "pusht" else STATE_OBSERVATION)
+    images = [name for name in inputs if is_image(name)]
+    config = _parse_config(request, IMAGE_OBSERVATION if images or request.env != "pusht" else STATE_OBSERVATION)
     _import_environment(config)
-    given = get_environment_shapes(config)
-    renamed = match_camera_names(pictures, [name for name in given if is_image(name)])
-    require_matching_features(request.env, loaded, {renamed.get(name, name): shape for name, shape in given.items()})
-    chosen = RolloutEnvironment(
+    shapes = get_environment_shapes(config)
+    renames = match_camera_names(images, [name for name in shapes if is_image(name)])
+    require_matching_features(request.env, loaded, {renames.get(name, name): shape for name, shape in shapes.items()})
+    environment = RolloutEnvironment(
         config=config,
         drawn=get_requested_size(request.env_options, config),
-        renamed=renamed,
+        renamed=renames,
         scaled=needs_scaled_key_points(loaded),
     )
-    _note_adjustments(chosen)
-    return chosen
+    _note_adjustments(environment)
+    return environment
 
 
-def _note_adjustments(chosen: RolloutEnvironment) -> None:
-    """What was done so that the two fit."""
-    for theirs, ours in chosen.renamed.items():
-        emit_event(Note(level="info", text=f"what the environment calls {theirs} is {ours} to the policy"))
-    if chosen.scaled:
-        text = "the policy was trained on key points from -1 to 1: those of the environment are scaled so (k/256 - 1)"
+def _note_adjustments(environment: RolloutEnvironment) -> None:
+    """Note the adjustments that make both fit."""
+    for environment_name, policy_name in environment.renamed.items():
+        emit_event(
+            Note(level="info", text=f"the environment's {environment_name} is used as the policy's {policy_name}")
+        )
+    if environment.scaled:
+        text = "the policy was trained on key points from -1 to 1: those of the environment are scaled (k/256 - 1)"
         emit_event(Note(level="info", text=text))
 
 
 def _parse_config(request: RolloutRequest, observation_type: str) -> Any:
-    """LeRobot's, with the options that were given. Raises SystemExit with a sentence for an option it does not take."""
+    """Return LeRobot's configuration with the given options. Raise SystemExit with a sentence for an invalid option."""
     draccus: Any = importlib.import_module("draccus")
-    made = importlib.import_module("lerobot.envs.configs").EnvConfig.get_choice_class(request.env)
+    config_class = importlib.import_module("lerobot.envs.configs").EnvConfig.get_choice_class(request.env)
     options = [
         f"--obs_type={observation_type}",
         *(f"--{option.removeprefix(ENVIRONMENT_OPTION)}" for option in request.env_options),
@@ -86,13 +88,13 @@ def _parse_config(request: RolloutRequest, observation_type: str) -> Any:
         options.append(f"--episode_length={request.steps}")
     try:
         with lerobot_options.explain_parser_errors(request.env_options, f"the configuration of {request.env}"):
-            return draccus.parse(made, args=options)
+            return draccus.parse(config_class, args=options)
     except Exception as error:
         raise SystemExit(f"error: {error}") from error
 
 
 def _import_environment(config: Any) -> None:
-    """Once, before there are processes that would each do it."""
+    """Import the package once, before there are worker processes."""
     registration = importlib.import_module("gymnasium.envs.registration")
     with explain_render_errors(config.type), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pygame imports the deprecated pkg_resources
@@ -100,7 +102,7 @@ def _import_environment(config: Any) -> None:
 
 
 def _register_environment(env: str) -> None:
-    """Let Gymnasium know the environment."""
+    """Register the environment with Gymnasium."""
     select_renderer(env)
     package = f"gym_{env}"
     with explain_render_errors(env):
@@ -109,7 +111,7 @@ def _register_environment(env: str) -> None:
         except ModuleNotFoundError as error:
             if error.name != package:
                 raise
-            raise SystemExit(f"error: --env {env}: this run's environment holds no {package}") from error
+            raise SystemExit(f"error: --env {env}: this run's environment lacks {package}") from error
 
 
 KEY_POINTS = "observation.environment_state"
@@ -118,47 +120,51 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 def get_feature_shapes(features: Any) -> Shapes:
-    """Of LeRobot's features, by their names."""
+    """Return the shapes of LeRobot's features, by name."""
     return {name: tuple(feature.shape) for name, feature in (features or {}).items()}
 
 
 def is_image(name: str) -> bool:
-    """Whether an observation of this name is one."""
+    """Return whether an observation of this name is an image."""
     return name.startswith("observation.image")
 
 
 def get_environment_shapes(config: Any) -> Shapes:
-    """What an environment shows and takes, by the names that policies have for it."""
+    """Return what an environment shows and takes, by the names that policies use."""
     return get_feature_shapes(importlib.import_module("lerobot.envs.utils").env_to_policy_features(config))
 
 
 def match_camera_names(read: Sequence[str], available: Sequence[str]) -> dict[str, str]:
-    """One picture for one picture is no question of names: the policy's, by the environment's."""
+    """Map the environment's only image to the policy's only image, whatever their names."""
     return {available[0]: read[0]} if len(read) == len(available) == 1 and read != available else {}
 
 
 def require_matching_features(env: str, loaded: LoadedPolicy, available: Shapes) -> None:
-    """Raises SystemExit with a sentence that names all that does not fit."""
+    """Raise SystemExit with a sentence about all mismatches."""
     config = loaded.policy.config
-    read, acts = get_feature_shapes(config.input_features), get_feature_shapes(config.output_features)
-    wrong = [f"it reads {name}, which {env} does not show" for name in read if name not in available]
-    sized = {name: shape for name, shape in {**read, **acts}.items() if name in available and not is_image(name)}
-    wrong += [
-        f"its {name} has the shape {list(shape)}, that of {env} is {list(available[name])}"
-        for name, shape in sized.items()
+    inputs, outputs = get_feature_shapes(config.input_features), get_feature_shapes(config.output_features)
+    problems = [f"it reads {name}, which {env} does not show" for name in inputs if name not in available]
+    compared = {
+        name: shape for name, shape in {**inputs, **outputs}.items() if name in available and not is_image(name)
+    }
+    problems += [
+        f"its {name} has the shape {list(shape)}, but that of {env} has {list(available[name])}"
+        for name, shape in compared.items()
         if shape != available[name]
     ]
-    if wrong:
+    if problems:
         shown = ", ".join(sorted(set(available) - {ACTION}))
-        raise SystemExit(f"error: the policy does not fit --env {env}: {'; '.join(wrong)} (it shows {shown})")
+        raise SystemExit(f"error: the policy does not match --env {env}: {'; '.join(problems)} (it shows {shown})")
 
 
 def needs_scaled_key_points(loaded: LoadedPolicy) -> bool:
-    """Whether the policy was trained on key points from -1 to 1; gym-pusht gives them from 0 to 512."""
-    known = [stats[KEY_POINTS] for step in loaded.preprocessor.steps if KEY_POINTS in (stats := _get_statistics(step))]
-    if not known or "min" not in known[0] or "max" not in known[0]:
+    """Return whether the policy was trained on key points from -1 to 1; gym-pusht gives 0 to 512."""
+    statistics = [
+        stats[KEY_POINTS] for step in loaded.preprocessor.steps if KEY_POINTS in (stats := _get_statistics(step))
+    ]
+    if not statistics or "min" not in statistics[0] or "max" not in statistics[0]:
         return False
-    return bool((abs(known[0]["min"]) <= 1).all() and (abs(known[0]["max"]) <= 1).all())
+    return bool((abs(statistics[0]["min"]) <= 1).all() and (abs(statistics[0]["max"]) <= 1).all())
 
 
 def _get_statistics(step: Any) -> Mapping[str, Any]:
@@ -171,39 +177,39 @@ ImageSize = tuple[int, ...]
 
 
 def get_requested_size(options: Sequence[str], config: Any) -> dict[str, int]:
-    """What a person said of it, for Gymnasium: LeRobot's configuration takes these, and does not pass them on."""
-    said = {option.removeprefix("--env.").partition("=")[0] for option in options}
-    return {name: getattr(config, name) for name in SIZE_KEYWORDS if name in said}
+    """Return the user's image size for Gymnasium: LeRobot reads these options but does not pass them on."""
+    names = {option.removeprefix("--env.").partition("=")[0] for option in options}
+    return {name: getattr(config, name) for name in SIZE_KEYWORDS if name in names}
 
 
 def make_size_keywords(size: ImageSize) -> dict[str, int]:
-    """A size, for Gymnasium."""
+    """Return a size as keywords for Gymnasium."""
     return dict(zip(SIZE_KEYWORDS, size, strict=True))
 
 
 def get_policy_image_size(loaded: LoadedPolicy) -> ImageSize:
-    """That of the first picture that the policy reads; empty when it reads none."""
+    """Return the size of the policy's first image; empty for none."""
     shapes = get_feature_shapes(loaded.policy.config.input_features)
     return next((shape[1:] for name, shape in shapes.items() if is_image(name)), ())
 
 
 def get_batch_image_size(batch: Mapping[str, Any]) -> ImageSize:
-    """That of the first picture of a batch; empty when there is none."""
+    """Return the size of a batch's first image; empty for none."""
     return next((tuple(value.shape[-2:]) for name, value in batch.items() if is_image(name)), ())
 
 
 def explain_lerobot_size(drawn: ImageSize, read: ImageSize) -> str:
-    """That the policy sees another size than its configuration says."""
+    """Explain that the policy sees another size than its configuration says."""
     options = " ".join(f"--env.{name}={length}" for name, length in make_size_keywords(read).items())
     return (
-        f"pictures are {_format_size(drawn)}, as LeRobot's environment draws them; the policy's configuration says"
-        f" {_format_size(read)}: -- {options} draws them so"
+        f"images are {_format_size(drawn)}, the default of LeRobot's environment; the policy's configuration says"
+        f" {_format_size(read)}: -- {options} renders this size"
     )
 
 
 def explain_policy_size(drawn: ImageSize, read: ImageSize) -> str:
-    """That the policy cannot see the size that LeRobot draws."""
-    return f"pictures are drawn {_format_size(read)}, as the policy reads them: it cannot act on LeRobot's {_format_size(drawn)}"
+    """Explain that the policy cannot use the size that LeRobot renders."""
+    return f"images are {_format_size(read)}, the policy's size: it cannot act on LeRobot's {_format_size(drawn)}"
 
 
 def _format_size(size: ImageSize) -> str:
@@ -212,36 +218,36 @@ def _format_size(size: ImageSize) -> str:
 
 RENDERER_VARIABLE = "MUJOCO_GL"
 MUJOCO_ENVIRONMENTS = ("aloha",)
-"""The environments that MuJoCo draws."""
+"""Environments that MuJoCo renders."""
 OPENGL_PACKAGES = {"OpenGL", "_render"}
-"""The folders of the packages that speak to OpenGL."""
+"""Folders of packages that call OpenGL."""
 
 
 def select_renderer(env: str) -> None:
-    """Before the environment is imported: draw without a screen, unless the person says otherwise."""
+    """Render without a screen by default; call it before the environment is imported."""
     if env in MUJOCO_ENVIRONMENTS:
         os.environ.setdefault(RENDERER_VARIABLE, "egl")
 
 
 @contextmanager
 def explain_render_errors(env: str) -> Iterator[None]:
-    """A library that is missing becomes a sentence with the way out."""
+    """Turn a missing rendering library into a sentence with the remedy."""
     try:
         yield
     except Exception as error:
         if env not in MUJOCO_ENVIRONMENTS or not _is_render_error(error):
             raise
-        raise SystemExit(f"error: the pictures of {env} cannot be drawn with {_suggest_image(error)}") from error
+        raise SystemExit(f"error: the images of {env} cannot be rendered with {_suggest_image(error)}") from error
 
 
 def _is_render_error(error: Exception) -> bool:
-    """They say it in many words; where it was raised is always the same."""
+    """Return whether the error was raised in an OpenGL package: their messages vary."""
     return any(OPENGL_PACKAGES & set(Path(frame.filename).parts) for frame in traceback.extract_tb(error.__traceback__))
 
 
 def _suggest_image(error: Exception) -> str:
     return (
-        f"{RENDERER_VARIABLE}={os.environ.get(RENDERER_VARIABLE, '')}: {type(error).__name__}: {error}. Use an image that has OpenGL without a"
-        " screen (on Debian and Ubuntu: apt-get install libegl1 libgl1; or libosmesa6, and the variable"
-        f" {RENDERER_VARIABLE}=osmesa)"
+        f"{RENDERER_VARIABLE}={os.environ.get(RENDERER_VARIABLE, '')}: {type(error).__name__}: {error}. Use an image"
+        " that has OpenGL without a screen (on Debian and Ubuntu: apt-get install libegl1 libgl1; or libosmesa6, and"
+        f" the variable {RENDERER_VARIABLE}=osmesa)"
     )

@@ -1,16 +1,14 @@
-"""Lets a policy act in a simulated environment, on all cores: a trial, then waves of episodes.
+"""Rollout of a policy in a simulated environment, on all cores: a trial, then waves of episodes.
 
-Policies of LeRobot keep what they decided for the next steps, of all episodes together, until they decide again. So an
-episode cannot take the place of one that ended before the others: it would act on what was decided for that one. What
-ended is not stepped any more; the policy goes on to see its end.
+LeRobot's policies keep planned actions of all episodes together until they plan again. So an episode cannot replace
+one that ended earlier: it would act on the plan of the other. Ended episodes are not stepped any more.
 
-The environment is made where those of the episodes are: a process that has once drawn with OpenGL cannot hand it on.
+Environments are made in the process that steps them: OpenGL contexts cannot be inherited.
 
-Where the policy runs on the CPU, a process for each core has its own copy of it and plays its share of each batch from
-beginning to end, with one thread: nothing travels between processes but results. What a policy that draws at random
-draws depends on who is beside whom: such a one plays whole batches, or the numbers would depend on the cores. Where the
-policy runs on a GPU, it stays in this process, decides for a whole batch at once, and the processes only step
-environments.
+If the policy runs on the CPU, a process for each core has its own copy and plays its share of each batch with one
+thread: only results travel between processes. A policy that draws random numbers plays whole batches, because its draws
+depend on the episodes beside it and would otherwise depend on the number of cores. If the policy runs on a GPU, it
+stays in this process and decides for a whole batch, and the processes only step environments.
 """
 
 import contextlib
@@ -45,39 +43,41 @@ WORLD_CENTER = 256.0
 
 
 class PolicyActor:
-    """A policy with all that LeRobot puts before and behind it, for one environment."""
+    """A policy with LeRobot's processors for one environment."""
 
     def __init__(self, loaded: LoadedPolicy, environment: RolloutEnvironment) -> None:
         self._loaded, self._environment = loaded, environment
         envs = importlib.import_module("lerobot.envs")
         self._preprocess = envs.preprocess_observation
-        self._before, self._behind = envs.make_env_pre_post_processors(
+        self._preprocessor, self._postprocessor = envs.make_env_pre_post_processors(
             env_cfg=environment.config, policy_cfg=loaded.policy.config
         )
 
     def begin(self, seed: int) -> None:
-        """A new wave of episodes. A policy that draws at random draws the same for the same seed."""
+        """Start a wave of episodes. The same seed draws the same."""
         importlib.import_module("lerobot.utils.random_utils").set_seed(seed)
         self._loaded.policy.reset()
 
     def act(self, observations: Sequence[EnvironmentObservation]) -> Any:
-        """The next action of each, as rows of an array."""
-        action = self._loaded.act(self._before(self.batch(observations)))
-        return self._behind({"action": action})["action"].numpy()
+        """Return the next action of each, as rows of an array."""
+        action = self._loaded.act(self._preprocessor(self.batch(observations)))
+        return self._postprocessor({"action": action})["action"].numpy()
 
     def batch(self, observations: Sequence[EnvironmentObservation]) -> dict[str, Any]:
-        """What they show, in the policy's words."""
-        given = self._preprocess(_stack_observations([one.observation for one in observations]))
+        """Return the observations under the policy's names."""
+        values = self._preprocess(_stack_observations([observation.observation for observation in observations]))
         if self._environment.scaled:
-            given[KEY_POINTS] = given[KEY_POINTS] / WORLD_CENTER - 1
-        batch = {self._environment.renamed.get(name, name): value for name, value in given.items()}
-        return {**batch, "task": [one.task for one in observations]}
+            values[KEY_POINTS] = values[KEY_POINTS] / WORLD_CENTER - 1
+        batch = {self._environment.renamed.get(name, name): value for name, value in values.items()}
+        return {**batch, "task": [observation.task for observation in observations]}
 
 
 def _stack_observations(observations: Sequence[Any]) -> Any:
-    """A batch, in the shape of one: some environments nest their pictures."""
+    """Stack nested observations."""
     if isinstance(observations[0], Mapping):
-        return {name: _stack_observations([one[name] for one in observations]) for name in observations[0]}
+        return {
+            name: _stack_observations([observation[name] for observation in observations]) for name in observations[0]
+        }
     return importlib.import_module("numpy").stack(observations)
 
 
@@ -85,29 +85,28 @@ Wave = Sequence[int]
 """Its episodes."""
 
 
-def play_wave(wave: Wave, actor: PolicyActor, stage: EnvironmentGroup, seed: int) -> Iterator[RolloutEpisode]:
-    """Each episode when it ends. seed: that of episode 0."""
+def play_wave(wave: Wave, actor: PolicyActor, environments: EnvironmentGroup, seed: int) -> Iterator[RolloutEpisode]:
+    """Yield each episode when it ends. `seed` is that of episode 0."""
     actor.begin(seed + wave[0])
-    seen, running, step = stage.begin(wave), set(range(len(wave))), 0
+    observations, running, step = environments.begin(wave), set(range(len(wave))), 0
     while running:
-        actions = actor.act(seen)
-        for place in sorted(running):
+        actions = actor.act(observations)
+        for index in sorted(running):
             loaded_policy.require_finite_action(
-                actions[place], "the policy's action", f"episode {wave[place]}, step {step}"
+                actions[index], "the policy's action", f"episode {wave[index]}, step {step}"
             )
-        for place, moved in stage.step({place: actions[place] for place in sorted(running)}).items():
-            seen[place] = moved.seen
-            if moved.ended:
-                running.remove(place)
-                yield moved.ended
+        for index, result in environments.step({index: actions[index] for index in sorted(running)}).items():
+            observations[index] = result.observation
+            if result.ended:
+                running.remove(index)
+                yield result.ended
         step += 1
 
 
 def deal_waves(request: RolloutRequest, shares: int = 1) -> list[Wave]:
-    """All episodes, so many at once as were asked for; each such batch dealt out in so many shares.
+    """Return the episodes in batches, each dealt out in `shares`.
 
-    The share of a number is the largest in the first batch: who goes on to the next while others are in the last one
-    never makes it more at once than a batch.
+    Each share gets its largest part in the first batch, so that no process that runs ahead exceeds the batch size.
     """
     batches = [
         range(first, min(first + request.batch, request.episodes))
@@ -118,37 +117,40 @@ def deal_waves(request: RolloutRequest, shares: int = 1) -> list[Wave]:
 
 @dataclass(frozen=True, slots=True)
 class TrialResult:
-    """The environment that the policy can act in. draws: whether its actions take random numbers."""
+    """The environment that the policy can act in."""
 
     environment: RolloutEnvironment
     draws: bool
+    """Whether its actions draw random numbers."""
 
 
 def try_policy(loaded: LoadedPolicy, environment: RolloutEnvironment, request: RolloutRequest) -> TrialResult:
-    """Try the policy on what LeRobot draws, then on the size that it reads. Raises SystemExit with a sentence."""
-    actor, seen = PolicyActor(loaded, environment), _observe_start(environment, request)
-    shown, read = (
-        rollout_environment.get_batch_image_size(actor.batch(seen)),
+    """Try the policy on LeRobot's image size, then on its own. Raise SystemExit with a sentence."""
+    actor, observations = PolicyActor(loaded, environment), _observe_start(environment, request)
+    rendered, read = (
+        rollout_environment.get_batch_image_size(actor.batch(observations)),
         rollout_environment.get_policy_image_size(loaded),
     )
-    another = shown and read and shown != read and not environment.drawn
+    differs = rendered and read and rendered != read and not environment.drawn
     try:
-        draws = _draws_random_numbers(actor, seen, loaded.device, request.seed)
+        draws = _draws_random_numbers(actor, observations, loaded.device, request.seed)
     except Exception as error:
-        if not another:
+        if not differs:
             traceback.print_exc()
-            why = " ".join(str(error).split())
-            raise SystemExit(f"error: the policy cannot act on what --env {request.env} shows: {why}") from error
-        emit_event(Note(level="info", text=rollout_environment.explain_policy_size(shown, read)))
+            reason = " ".join(str(error).split())
+            raise SystemExit(
+                f"error: the policy cannot act on the observations of --env {request.env}: {reason}"
+            ) from error
+        emit_event(Note(level="info", text=rollout_environment.explain_policy_size(rendered, read)))
         return try_policy(loaded, replace(environment, drawn=rollout_environment.make_size_keywords(read)), request)
-    if another:
-        emit_event(Note(level="info", text=rollout_environment.explain_lerobot_size(shown, read)))
+    if differs:
+        emit_event(Note(level="info", text=rollout_environment.explain_lerobot_size(rendered, read)))
     return TrialResult(environment, draws)
 
 
 def _observe_start(environment: RolloutEnvironment, request: RolloutRequest) -> list[EnvironmentObservation]:
-    with _open_environments(environment, replace(request, video_folder=None)) as stage:
-        return stage.begin([0])
+    with _open_environments(environment, replace(request, video_folder=None)) as environments:
+        return environments.begin([0])
 
 
 @contextlib.contextmanager
@@ -156,14 +158,14 @@ def _open_environments(environment: RolloutEnvironment, request: RolloutRequest)
     if not request.workers:
         yield LocalEnvironments(environment, request)
         return
-    with WorkerPool(serve_environments(LocalEnvironments(environment, request)), 1) as crew:
-        yield WorkerEnvironments(crew)
+    with WorkerPool(serve_environments(LocalEnvironments(environment, request)), 1) as pool:
+        yield WorkerEnvironments(pool)
 
 
 def _draws_random_numbers(
     actor: PolicyActor, observations: list[EnvironmentObservation], device: str, seed: int
 ) -> bool:
-    """Whether the random numbers that follow an action are others than those that follow the seed."""
+    """Return whether an action advances the random number generators."""
     importlib.import_module("lerobot.utils.random_utils").set_seed(seed)
     expected = _draw_numbers(device)
     actor.begin(seed)
@@ -182,53 +184,53 @@ OnEpisode = Callable[[RolloutEpisode], None]
 
 
 def run_rollout(loaded: LoadedPolicy, request: RolloutRequest, on_episode: OnEpisode) -> list[RolloutEpisode]:
-    """All episodes, each told in its turn. Raises SystemExit with a sentence."""
+    """Roll out all episodes; call `on_episode` for each in order. Raise SystemExit with a sentence."""
     worker_pool.retain_freed_memory()
     request = replace(request, workers=_count_workers(request))
-    tried = try_policy(loaded, environment.configure_environment(loaded, request), request)
-    chosen = tried.environment
+    trial = try_policy(loaded, environment.configure_environment(loaded, request), request)
+    chosen_environment = trial.environment
     if request.video_folder and (sentence := video.explain_video_limit(request.episodes)):
         emit_event(Note(level="info", text=sentence))
-    with contextlib.closing(_play_episodes(loaded, tried, request)) as episodes:
+    with contextlib.closing(_play_episodes(loaded, trial, request)) as episodes:
         rolled = list(_order_episodes(episodes, on_episode))
-    films = [episode.video for episode in rolled if episode.video]
-    if request.video_folder and films:
-        video.write_video_grid(request.video_folder, films, chosen.config.fps)
+    videos = [episode.video for episode in rolled if episode.video]
+    if request.video_folder and videos:
+        video.write_video_grid(request.video_folder, videos, chosen_environment.config.fps)
     return rolled
 
 
 def _play_episodes(
     loaded: LoadedPolicy, trial_result: TrialResult, request: RolloutRequest
 ) -> Generator[RolloutEpisode]:
-    """As they end."""
-    chosen = trial_result.environment
-    actor = PolicyActor(loaded, chosen)
+    """Yield episodes as they end."""
+    chosen_environment = trial_result.environment
+    actor = PolicyActor(loaded, chosen_environment)
     if not request.workers:
-        yield from _play_waves(deal_waves(request), actor, LocalEnvironments(chosen, request), request)
+        yield from _play_waves(deal_waves(request), actor, LocalEnvironments(chosen_environment, request), request)
     elif loaded.device == "cpu":
         yield from _play_in_workers(actor, trial_result, request, request.workers)
     else:
         with WorkerPool(
-            serve_environments(LocalEnvironments(chosen, request)),
+            serve_environments(LocalEnvironments(chosen_environment, request)),
             min(request.workers, request.batch, request.episodes),
-        ) as crew:
-            yield from _play_waves(deal_waves(request), actor, WorkerEnvironments(crew), request)
+        ) as pool:
+            yield from _play_waves(deal_waves(request), actor, WorkerEnvironments(pool), request)
 
 
 def _play_waves(
-    waves: list[Wave], actor: PolicyActor, stage: EnvironmentGroup, request: RolloutRequest
+    waves: list[Wave], actor: PolicyActor, environments: EnvironmentGroup, request: RolloutRequest
 ) -> Iterator[RolloutEpisode]:
-    for each in waves:
-        yield from play_wave(each, actor, stage, request.seed)
+    for wave in waves:
+        yield from play_wave(wave, actor, environments, request.seed)
 
 
 def _play_in_workers(
     actor: PolicyActor, trial_result: TrialResult, request: RolloutRequest, workers: int
 ) -> Iterator[RolloutEpisode]:
-    most = min(workers, request.batch, request.episodes)
-    waves = deal_waves(request, shares=1 if trial_result.draws else most)
-    count = min(workers, len(waves)) if trial_result.draws else most
-    if count < most:
+    max_workers = min(workers, request.batch, request.episodes)
+    waves = deal_waves(request, shares=1 if trial_result.draws else max_workers)
+    count = min(workers, len(waves)) if trial_result.draws else max_workers
+    if count < max_workers:
         emit_event(Note(level="info", text=_explain_fewer_workers(count, workers, request.batch)))
 
     def work(number: int, pipe: Connection) -> None:
@@ -238,20 +240,20 @@ def _play_in_workers(
         ):
             pipe.send(episode)
 
-    with WorkerPool(work, count) as crew:
-        yield from crew.receive_all()
+    with WorkerPool(work, count) as pool:
+        yield from pool.receive_all()
 
 
 def _explain_fewer_workers(count: int, workers: int, batch: int) -> str:
     return (
-        f"the policy draws at random: it plays whole batches of {batch} episodes, each in one process, so that its"
-        f" numbers do not depend on the cores: {count} of {workers} processes have one; a smaller --eval-batch-size"
-        " makes more batches, and other draws"
+        f"the policy draws random numbers: each batch of {batch} episodes runs in one process, so that results do not"
+        f" depend on the number of cores: {count} of {workers} processes are used; a smaller --eval-batch-size makes"
+        " more batches, with other random numbers"
     )
 
 
 def _order_episodes(episodes: Iterator[RolloutEpisode], on_episode: OnEpisode) -> Iterator[RolloutEpisode]:
-    """Those that end before an earlier one wait for it."""
+    """Yield episodes in order: those that end early wait."""
     waiting: dict[int, RolloutEpisode] = {}
     following = 0
     for episode in episodes:
@@ -267,6 +269,8 @@ def _count_workers(request: RolloutRequest) -> int:
         return len(os.sched_getaffinity(0)) if request.workers is None else request.workers
     if request.workers:
         emit_event(
-            Note(level="warning", text=f"--env-workers {request.workers}: only on Linux; here one process does it all")
+            Note(
+                level="warning", text=f"--env-workers {request.workers}: works only on Linux; one process is used here"
+            )
         )
     return 0

@@ -6,24 +6,24 @@ from pathlib import Path
 from typing import Any
 
 MOST_FILMED = 50
-"""So many episodes are filmed, the first ones."""
+"""Only the first episodes are recorded."""
 CODEC, PIXELS = "libx264", "yuv420p"
 CODEC_OPTIONS = {"preset": "veryfast", "crf": "23"}
 UNFINISHED_SUFFIX = ".part"
 
 
 def explain_video_limit(episodes: int) -> str:
-    """A sentence when not all of so many episodes are filmed."""
-    return f"films are made of the first {MOST_FILMED} of {episodes} episodes" if episodes > MOST_FILMED else ""
+    """Return a sentence when not all episodes are recorded."""
+    return f"videos are recorded of the first {MOST_FILMED} of {episodes} episodes" if episodes > MOST_FILMED else ""
 
 
 def open_episode_video(folder: Path | None, episode: int, fps: int) -> "EpisodeVideo | None":
-    """A film of an episode, when it is to have one."""
+    """Return the video of an episode, if it has one."""
     return EpisodeVideo(folder / f"episode_{episode:03d}.mp4", fps) if folder and episode < MOST_FILMED else None
 
 
 class EpisodeVideo:
-    """A film that is written picture by picture: those of all episodes at once would not fit into memory."""
+    """A video that is written frame by frame: those of all episodes would not fit into memory."""
 
     def __init__(self, file: Path, fps: int) -> None:
         self._file, self._fps = file, fps
@@ -32,16 +32,16 @@ class EpisodeVideo:
         self._container = self._av.open(str(self._unfinished), "w", format="mp4", options={"movflags": "faststart"})
         self._stream: Any = None
 
-    def add(self, picture: Any) -> None:
-        """The next picture: an array of height, width and three colours."""
-        height, width = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2  # the format wants even ones
+    def add(self, image: Any) -> None:
+        """Add an image: an array of height, width and three colors."""
+        height, width = image.shape[0] // 2 * 2, image.shape[1] // 2 * 2  # the format requires even sizes
         if self._stream is None:
             self._stream = self._open_stream(height, width)
-        contiguous = importlib.import_module("numpy").ascontiguousarray(picture[:height, :width])
+        contiguous = importlib.import_module("numpy").ascontiguousarray(image[:height, :width])
         self._write(self._av.VideoFrame.from_ndarray(contiguous, format="rgb24"))
 
     def finish(self) -> str:
-        """End the film; its name, from the folder above its own."""
+        """Complete the video; return its path from the folder above its own."""
         self._write(None)
         self._container.close()
         self._unfinished.rename(self._file)
@@ -68,19 +68,19 @@ GRID_CELL_WIDTH = 240
 """Of each, in pixels."""
 
 
-def write_video_grid(folder: Path, films: Sequence[str], fps: int) -> None:
-    """films: their names, from the folder above. Those that end first stay at their last picture."""
+def write_video_grid(folder: Path, videos: Sequence[str], fps: int) -> None:
+    """Write the videos side by side; ended ones keep their last frame. `videos` are paths from the folder above."""
     numpy: Any = importlib.import_module("numpy")
-    pictures = [_read_frames(folder.parent / name) for name in films[:MOST_IN_GRID]]
-    shown = [next(each) for each in pictures]
-    film = EpisodeVideo(folder / GRID_FILE, fps)
+    readers = [_read_frames(folder.parent / name) for name in videos[:MOST_IN_GRID]]
+    frames = [next(reader) for reader in readers]
+    grid = EpisodeVideo(folder / GRID_FILE, fps)
     while True:
-        film.add(_join_frames(numpy, shown))
-        following = [next(each, None) for each in pictures]
-        if all(picture is None for picture in following):
+        grid.add(_join_frames(numpy, frames))
+        next_frames = [next(reader, None) for reader in readers]
+        if all(frame is None for frame in next_frames):
             break
-        shown = [old if new is None else new for old, new in zip(shown, following, strict=True)]
-    film.finish()
+        frames = [old if new is None else new for old, new in zip(frames, next_frames, strict=True)]
+    grid.finish()
 
 
 def _read_frames(file: Path) -> Iterator[Any]:
@@ -90,10 +90,10 @@ def _read_frames(file: Path) -> Iterator[Any]:
             yield frame.to_ndarray(format="rgb24", width=GRID_CELL_WIDTH, height=height)
 
 
-def _join_frames(numpy: Any, pictures: Sequence[Any]) -> Any:
-    """In rows; what a last row lacks stays white."""
-    columns = min(len(pictures), GRID_COLUMNS)
-    lacking = -len(pictures) % columns
-    whole = [*pictures, *[numpy.full_like(pictures[0], 255)] * lacking]
-    rows = [numpy.hstack(whole[first : first + columns]) for first in range(0, len(whole), columns)]
+def _join_frames(numpy: Any, images: Sequence[Any]) -> Any:
+    """Join images in rows; missing ones in the last row stay white."""
+    columns = min(len(images), GRID_COLUMNS)
+    missing = -len(images) % columns
+    cells = [*images, *[numpy.full_like(images[0], 255)] * missing]
+    rows = [numpy.hstack(cells[first : first + columns]) for first in range(0, len(cells), columns)]
     return numpy.vstack(rows)

@@ -1,8 +1,4 @@
-"""Worker processes that share this one's memory as it is when they start. None outlives this process.
-
-A C library that gives such memory back, and asks for it anew,
-spends a third of the time in which an environment is drawn on that.
-"""
+"""Worker processes that inherit this one's memory. None outlives this process."""
 
 import ctypes
 import multiprocessing
@@ -19,19 +15,19 @@ from typing import Any
 
 PR_SET_PDEATHSIG = 1
 WorkerTask = Callable[[int, Connection], None]
-"""What a process does: its number among them, and its end of the pipe."""
+"""Takes the number of the process and its end of the pipe."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerFailure:
-    """What a process says last when it cannot go on."""
+    """The last message of a failed process."""
 
     sentence: str
     details: str = ""
 
 
 class WorkerPool:
-    """Within `with`: so many processes. They are ended where it ends."""
+    """Processes that run within `with`, and are ended with it."""
 
     def __init__(self, work: WorkerTask, count: int) -> None:
         self._work, self.count = work, count
@@ -39,10 +35,10 @@ class WorkerPool:
         self._pipes: list[Connection] = []
 
     def __enter__(self) -> "WorkerPool":
-        with ExitStack() as begun:
+        with ExitStack() as stack:
             for number in range(self.count):
-                self._start_worker(number, begun)
-            self._ends = begun.pop_all()
+                self._start_worker(number, stack)
+            self._ends = stack.pop_all()
         return self
 
     def __exit__(
@@ -65,39 +61,39 @@ class WorkerPool:
         self._pipes.append(ours)
 
     def send(self, number: int, message: Any) -> None:
-        """To one of them. Raises SystemExit with a sentence when it ended."""
+        """Send to a process. Raise SystemExit with a sentence if it ended."""
         try:
             self._pipes[number].send(message)
         except OSError:
             self._raise_exit(number)
 
     def receive(self, number: int) -> Any:
-        """What one of them says next. Raises SystemExit with a sentence when it ended instead."""
-        if (said := self._receive_next(number)) is None:
+        """Receive from a process. Raise SystemExit with a sentence if it ended."""
+        if (message := self._receive_next(number)) is None:
             self._raise_exit(number)
-        return said
+        return message
 
     def receive_all(self) -> Iterator[Any]:
-        """What any of them says, until all have ended as they should. Raises SystemExit with a sentence when not."""
-        open_ones = {pipe: number for number, pipe in enumerate(self._pipes)}
-        while open_ones:
-            for pipe in wait(list(open_ones)):
+        """Yield messages of all processes until they end. Raise SystemExit with a sentence if one fails."""
+        open_pipes = {pipe: number for number, pipe in enumerate(self._pipes)}
+        while open_pipes:
+            for pipe in wait(list(open_pipes)):
                 assert isinstance(pipe, Connection)
-                if (said := self._receive_next(open_ones[pipe])) is not None:
-                    yield said
-                elif self._get_exit_code(number := open_ones.pop(pipe)):
+                if (message := self._receive_next(open_pipes[pipe])) is not None:
+                    yield message
+                elif self._get_exit_code(number := open_pipes.pop(pipe)):
                     self._raise_exit(number)
 
     def _receive_next(self, number: int) -> Any:
-        """None when there is nothing more."""
+        """Return the next message; None at the end."""
         try:
-            said = self._pipes[number].recv()
+            message = self._pipes[number].recv()
         except (EOFError, OSError):
             return None
-        if isinstance(said, WorkerFailure):
-            print(said.details, end="", file=sys.stderr, flush=True)
-            raise SystemExit(said.sentence)
-        return said
+        if isinstance(message, WorkerFailure):
+            print(message.details, end="", file=sys.stderr, flush=True)
+            raise SystemExit(message.sentence)
+        return message
 
     def _get_exit_code(self, number: int) -> int | None:
         self._processes[number].join()
@@ -106,15 +102,15 @@ class WorkerPool:
 
     def _raise_exit(self, number: int) -> None:
         code = self._get_exit_code(number) or 0
-        how = f" ({signal.Signals(-code).name}; the machine may have too little memory for them)" if code < 0 else ""
+        reason = f" ({signal.Signals(-code).name}; the machine may have too little memory for them)" if code < 0 else ""
         raise SystemExit(
-            f"error: process {number} of {self.count} that step environments ended with exit code {code}{how};"
-            " with --env-workers 0 there are none"
+            f"error: worker process {number} of {self.count} ended with exit code {code}{reason};"
+            " --env-workers 0 uses no worker processes"
         )
 
 
 def _run_worker(work: WorkerTask, number: int, pipe: Connection, parent: int) -> None:
-    """The life of a process."""
+    """Run the task in a worker process."""
     _end_with_parent(parent)
     try:
         work(number, pipe)
@@ -127,7 +123,7 @@ def _run_worker(work: WorkerTask, number: int, pipe: Connection, parent: int) ->
 
 
 def _end_with_parent(parent: int) -> None:
-    """End with the process that this one comes from, whatever ends it."""
+    """End with the parent process, whatever ends it."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -140,7 +136,10 @@ KEPT_BYTES, LARGEST_BLOCK = 256 << 20, 64 << 20
 
 
 def retain_freed_memory() -> None:
-    """Have it kept, here and in processes that begin from here on. Other C libraries than GNU's do as they do."""
+    """Let GNU's C library keep freed memory, here and in later worker processes; others do so already.
+
+    To give it back and request it again takes a third of the time in which an environment is rendered.
+    """
     with suppress(AttributeError, OSError):
         library = ctypes.CDLL(None)
         library.mallopt(MMAP_THRESHOLD, LARGEST_BLOCK)
