@@ -6,7 +6,6 @@ configuration of whoever builds, mounted as a secret while they run.
 
 import contextlib
 import hashlib
-import importlib
 import io
 import json
 import os
@@ -17,6 +16,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from robotrain_runtime.contract.container_plugin import SourceContainerPlugin
+from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
 from robotrain import __version__
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
@@ -64,15 +66,13 @@ def find_locked_environments(workload: Workload, kinds: Iterable[SourceKind]) ->
 
 def _load_environment(container_plugin: str) -> Any:
     """The `ENVIRONMENT` of a container half, or of what carries its sources; None when it has none."""
-    module = _import_container_plugin(container_plugin)
-    if carrier := getattr(module, "CARRIER", None):
-        module = _import_container_plugin(carrier)
-    return getattr(module, "ENVIRONMENT", None)
+    plugin = _load_container_plugin(container_plugin)
+    return _load_container_plugin(plugin.CARRIER).ENVIRONMENT if plugin.CARRIER else plugin.ENVIRONMENT
 
 
-def _import_container_plugin(name: str) -> Any:
+def _load_container_plugin(name: str) -> SourceContainerPlugin:
     try:
-        return importlib.import_module(name)
+        return load_container_plugin(name, SourceContainerPlugin)
     except ImportError as error:
         title = f"the container half {name} cannot be imported: {error}"
         raise Rejected([Problem(code="half-missing", stage=Stage.USAGE, title=title)]) from None

@@ -1,10 +1,10 @@
-"""Preflight on the machine that runs the job: every reason why the run would fail. Changes nothing."""
+"""Preflight: every reason why a run would fail on this machine, or on another one. Changes nothing."""
 
 import contextlib
 import dataclasses
 import functools
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -30,37 +30,43 @@ SPARE_BYTES = 64 * 1024**2
 def find_disk_problems(
     document: JobDocument, free: int, missing: int, used_digests: Collection[str] = ()
 ) -> Iterator[Finding]:
-    """Data and environment together. free: before anything was begun; missing: what is to be fetched, in bytes.
+    """Check the disk space for data and environment together.
 
-    wanted: the digests of the data that the run uses, so that the cache's limit does not make room of that.
+    `free` and `missing` are bytes: free before the run, and still to be fetched. Data with one of `used_digests` is
+    not counted as evictable.
     """
-    environment_takes = _count_environment_bytes(document)
-    needed = missing + environment_takes + SPARE_BYTES
+    environment_bytes = _count_environment_bytes(document)
+    needed = missing + environment_bytes + SPARE_BYTES
     if not missing or free >= needed:
         return
     if (limit := document.placement.cache_gib) is not None:
         free += disk_cache.count_evictable_bytes(Path(document.placement.cache), limit, missing, used_digests)
     if free >= needed:
         return
-    also = f" and {environment_takes / GIB:.1f} GiB for the environment" if environment_takes else ""
+    also = f" and {environment_bytes / GIB:.1f} GiB for the environment" if environment_bytes else ""
     yield Finding(
         code="disk-full",
         title=f"there is too little disk space for the data: {free / GIB:.1f} GiB free, {needed / GIB:.1f} GiB needed",
         where="ROBOTRAIN_CACHE",
         given=document.placement.cache,
-        why=f"{missing / GIB:.1f} GiB are to be fetched{also}, all below the cache folder.",
-        ways=("free some space there", "robotrain cache   what may go", "ROBOTRAIN_CACHE=FOLDER   on a larger disk"),
+        why=f"The run downloads {missing / GIB:.1f} GiB{also} to the cache folder.",
+        ways=(
+            "free some space there",
+            "robotrain cache   lists what can be removed",
+            "ROBOTRAIN_CACHE=FOLDER   on a larger disk",
+        ),
         fault="disk_full",
     )
 
 
 def _count_environment_bytes(document: JobDocument) -> int:
-    """The bytes of the run's environment while it is not there."""
-    wanted, placement = plugin_loader.get_job_environment(document), document.placement
+    """Return the size of the run's environment in bytes; 0 if it exists."""
+    required, placement = plugin_loader.get_job_environment(document), document.placement
     if placement.environment is not None:
         return 0
-    there = environment.find_environment(wanted.lock, wanted.python, Path(placement.cache), placement.torch_backend)
-    return 0 if there else round(wanted.gib * GIB)
+    cache = Path(placement.cache)
+    built = environment.find_environment(required.lock, required.python, cache, placement.torch_backend)
+    return 0 if built else round(required.gib * GIB)
 
 
 ANSWER_SLACK_SECONDS = 1.0
@@ -70,14 +76,14 @@ LogFunction = Callable[[str], None]
 
 
 def run_preflight(document: JobDocument, log_line: LogFunction = lambda line: None) -> list[Finding]:
-    """Every reason found, before the job is sent to this machine; an empty list when the run may start.
+    """Return every reason why the job would fail on this machine, before it is submitted.
 
-    The environment that data is fetched in is built when it is not there and the job needs it: seconds, and it is said.
+    If the job needs an environment to read its data and it does not exist, it is built, which takes some seconds.
     """
-    stop = StopSignal()  # never entered: signals are the caller's
+    stop = StopSignal()  # never entered: signals belong to the caller
     python = functools.partial(_build_python, Path(document.placement.cache), log_line, stop)
-    with contextlib.closing(SourceBatches(document, stop, lambda line: None, python)) as deliveries:
-        return collect_findings(document, deliveries, stop)
+    with contextlib.closing(SourceBatches(document, stop, lambda line: None, python)) as batches:
+        return collect_findings(document, batches, stop)
 
 
 def preflight_remotely(
@@ -88,34 +94,36 @@ def preflight_remotely(
     credential_hints: Mapping[str, str] = MappingProxyType({}),
     only: Collection[JobSource] | None = None,
 ) -> list[Finding]:
-    """What another machine than the one that runs the job can tell of its data, as whoever is signed in here.
+    """Check a job's data on another machine than the one that will run it, as the user who is signed in here.
 
-    `source-unreachable` and `publish-unwritable` may be true of this machine alone, `data-unusable` is true of every
-    one; `look-impossible` says that nothing could be told. Kinds that the job has a secret for are passed over: who is
-    signed in here says nothing of it. So are places to publish to, as long as the environment they are tried with is
-    not there. cache: this machine's; no folder of the placement is touched, but for the folders that the platform takes
-    from here. ways: by source kind, how a person lets this machine in. only: sources to look at; None for all. It gives
-    up after some `seconds`.
+    `source-unreachable` and `publish-unwritable` may be true of this machine only, `data-unusable` is true everywhere,
+    and `look-impossible` means that nothing could be checked. Source kinds that the job has a secret for are skipped,
+    and so are publish targets whose environment is not built. `cache` is this machine's; no folder of the placement is
+    touched, except those that the platform uploads from here.
+
+    credential_hints: by source kind, how a user gives this machine access.
+    only: the sources to check; None for all.
+    seconds: the time limit.
     """
-    here, stop, over = _localize_document(document, cache, credential_hints), StopSignal(), threading.Event()
-    seen = tuple(one for one in here.sources if one.kind not in document.placement.credentials)
-    looked_at = dataclasses.replace(here, sources=tuple(one for one in seen if only is None or one in only))
+    local, stop, expired = _localize_document(document, cache, credential_hints), StopSignal(), threading.Event()
+    readable = tuple(source for source in local.sources if source.kind not in document.placement.credentials)
+    checked = dataclasses.replace(local, sources=tuple(source for source in readable if only is None or source in only))
 
-    def python(wanted: PythonEnvironment) -> Path:
-        built = _build_python(cache, log_line, stop, wanted)
-        if over.is_set():
-            raise JobFailed("nobody waits for it any more")
+    def build_python(required: PythonEnvironment) -> Path:
+        built = _build_python(cache, log_line, stop, required)
+        if expired.is_set():
+            raise JobFailed("the time limit of the check has expired")
         return built
 
-    def told() -> list[Finding]:
+    def collect() -> list[Finding]:
         present: dict[JobSource, Path] = {}
-        return [*_check_sources_remotely(looked_at, deliveries, present), *_check_targets_remotely(here, present)]
+        return [*_check_sources_remotely(checked, batches, present), *_check_targets_remotely(local, present)]
 
-    with contextlib.closing(SourceBatches(looked_at, stop, lambda line: None, python)) as deliveries:
+    with contextlib.closing(SourceBatches(checked, stop, lambda line: None, build_python)) as batches:
         try:
-            return DeadlineFuture(told).result(seconds)
+            return DeadlineFuture(collect).result(seconds)
         except TimeoutError:
-            over.set()
+            expired.set()
             return [_make_unchecked_finding(f"there was no answer within {seconds:g} s")]
         except JobFailed as failed:
             return [_make_unchecked_finding(failed.reason)]
@@ -125,66 +133,62 @@ def preflight_remotely(
 
 def collect_findings(
     document: JobDocument,
-    deliveries: SourceBatches,
+    batches: SourceBatches,
     stop: StopSignal,
-    begin: Callable[[], None] = lambda: None,
+    start_build: Callable[[], None] = lambda: None,
     get_writer_python: Callable[[PythonEnvironment], Path] | None = None,
-    places: list[InspectedTarget] | None = None,
+    inspected: list[InspectedTarget] | None = None,
 ) -> list[Finding]:
-    """Every reason found: what this machine tells by itself, then what others tell. Raises StopRequested.
+    """Return every reason why the run would fail: first from this machine, then from services. Raise StopRequested.
 
-    begin: called between the two, when there is nothing yet that rules the run out, to start what takes long.
-    writer: brings the interpreter that the places to publish to are tried with; without, their addresses are read only.
-    places: what is seen there is added.
+    start_build: called between the two, if nothing rules the run out yet, to start the slow environment build.
+    get_writer_python: returns the interpreter that publish targets are inspected with; None to only parse addresses.
+    inspected: the inspected targets are appended to it.
     """
     try:
-        work, free = (
-            plugin_loader.load_workload_plugin(document),
-            disk_cache.get_free_bytes(Path(document.placement.cache)),
-        )
-        present, found = _check_local_sources(document, deliveries.mounted)
-        found += targets.find_platform_folder_problems(document)
-        found += [failure.make_finding("data-unusable", sentence) for sentence in work.inspect(document, present)]
-        found += environment_check.find_environment_problems(
-            plugin_loader.get_job_environment(document), document.placement
-        )
+        workload = plugin_loader.load_workload_plugin(document)
+        free = disk_cache.get_free_bytes(Path(document.placement.cache))
+        present, findings = _check_local_sources(document, batches.mounted)
+        findings += targets.find_platform_folder_problems(document)
+        findings += [failure.make_finding("data-unusable", text) for text in workload.inspect(document, present)]
+        required = plugin_loader.get_job_environment(document)
+        findings += environment_check.find_environment_problems(required, document.placement)
         blocked = list(_check_other_environments(document))
-        machine = DeadlineFuture(lambda: list(_check_machine(work, document)))
-        if not found and not blocked:
-            begin()
-        tracking = (
-            None
-            if blocked and plugin_loader.load_tracking_plugin(document)
-            else TrackingCheck(document, deliveries.python)
-        )
-        found += [] if blocked else list(_check_surveyed_sources(deliveries))
-        found += _compare_sources(work, document, present, deliveries)
+        machine = DeadlineFuture(lambda: list(_check_machine(workload, document)))
+        if not findings and not blocked:
+            start_build()
+        needs_environment = plugin_loader.load_tracking_plugin(document) is not None
+        tracking = None if blocked and needs_environment else TrackingCheck(document, batches.python)
+        findings += [] if blocked else list(_check_surveyed_sources(batches))
+        findings += _compare_sources(workload, document, present, batches)
         if not blocked:
-            found += _check_targets(document, present, stop, get_writer_python, [] if places is None else places)
-        if not any(one.code == "disk-full" or one.fault == "disk_full" for one in found):
-            found += find_disk_problems(document, free, deliveries.missing_bytes, deliveries.digests)
+            findings += _check_targets(
+                document, present, stop, get_writer_python, [] if inspected is None else inspected
+            )
+        if not any(finding.code == "disk-full" or finding.fault == "disk_full" for finding in findings):
+            findings += find_disk_problems(document, free, batches.missing_bytes, batches.digests)
         with stop.interruptible():
-            found += [*blocked, *_wait_for_findings(machine, hardware.DRIVER_SECONDS, hardware.make_timeout_finding())]
-            found += tracking.wait_for_findings() if tracking else []
+            findings += blocked
+            findings += _wait_for_findings(machine, hardware.DRIVER_SECONDS, hardware.make_timeout_finding())
+            findings += tracking.wait_for_findings() if tracking else []
     except JobFailed as failed:
         return [failure.make_finding("half-missing", failed.reason, fault=failed.fault or "configuration")]
-    told: dict[tuple[str, str, str], Finding] = {}
-    for one in found:
-        told.setdefault((one.code, one.title, one.given), one)
-    return list(told.values())
+    unique: dict[tuple[str, str, str], Finding] = {}
+    for finding in findings:
+        unique.setdefault((finding.code, finding.title, finding.given), finding)
+    return list(unique.values())
 
 
 def _build_python(cache: Path, log_line: LogFunction, stop: StopSignal, required: PythonEnvironment) -> Path:
-    """The interpreter of an environment that data is fetched in, built when it is not there. Raises JobFailed."""
+    """Return the interpreter of an environment that fetches data; build it if necessary. Raise JobFailed."""
     if environment.find_environment(required.lock, required.python, cache) is None:
-        log_line("building the environment that data is fetched in, once on this machine: some seconds")
-    return environment.get_python(
-        environment.build_environment(required.lock, required.python, cache, lambda line: None, stop)
-    )
+        log_line("building the environment that data is fetched in: this takes some seconds, once on this machine")
+    built = environment.build_environment(required.lock, required.python, cache, lambda line: None, stop)
+    return environment.get_python(built)
 
 
 def _localize_document(document: JobDocument, cache: Path, credential_hints: Mapping[str, str]) -> JobDocument:
-    """A document as this machine may look at it: with no secret, nor what is written with one."""
+    """Return the document for a check on this machine: without secrets, and without the targets that need one."""
     placement = dataclasses.replace(document.placement, cache=str(cache), credentials={}, ways=credential_hints)
     hidden = {f"{targets.TARGET_PREFIX}{kind}" for kind in document.placement.credentials}
     modules = {name: module for name, module in document.halves.items() if name not in hidden}
@@ -192,110 +196,98 @@ def _localize_document(document: JobDocument, cache: Path, credential_hints: Map
 
 
 def _check_sources_remotely(
-    document: JobDocument, deliveries: SourceBatches, present: dict[JobSource, Path]
+    document: JobDocument, batches: SourceBatches, present: dict[JobSource, Path]
 ) -> Iterator[Finding]:
-    """present: what lies on this machine is added."""
+    """Check the sources; those that lie on this machine are added to `present`."""
+    context = make_container_context(document, None)
     for source in dict.fromkeys(document.sources):
         if (
             contract_document.find_mount(document, source)
             and Path(source.uri).is_absolute()
             and plugin_loader.has_source_plugin(document, source)
         ):
-            wrong = list(
-                plugin_loader.load_source_plugin(document, source).preflight(
-                    source, make_container_context(document, None)
-                )
-            )
-            yield from (failure.make_finding("data-unusable", sentence, source.uri) for sentence in wrong)
-            if not wrong:
+            problems = list(plugin_loader.load_source_plugin(document, source).preflight(source, context))
+            yield from (failure.make_finding("data-unusable", sentence, source.uri) for sentence in problems)
+            if not problems:
                 present[source] = Path(source.uri)
     try:
-        yield from _survey_sources(deliveries)
+        yield from _survey_sources(batches)
     except JobFailed as failed:
         yield _make_unchecked_finding(failed.reason)
-    yield from _compare_sources(plugin_loader.load_workload_plugin(document), document, present, deliveries)
+    yield from _compare_sources(plugin_loader.load_workload_plugin(document), document, present, batches)
 
 
 def _check_targets_remotely(document: JobDocument, present: dict[JobSource, Path]) -> Iterator[Finding]:
-    wanted, cache = targets.get_target_environment(document), Path(document.placement.cache)
-    if wanted and (built := environment.find_environment(wanted.lock, wanted.python, cache)):
-        seen = targets.inspect_targets(
-            document, present, make_container_context(document, environment.get_python(built))
-        )
-        yield from (
-            failure.make_finding("publish-unwritable", sentence)
-            for sentence in targets.find_target_problems(document, seen)
-        )
+    required, cache = targets.get_target_environment(document), Path(document.placement.cache)
+    if required and (built := environment.find_environment(required.lock, required.python, cache)):
+        context = make_container_context(document, environment.get_python(built))
+        inspected = targets.inspect_targets(document, present, context)
+        problems = targets.find_target_problems(document, inspected)
+        yield from (failure.make_finding("publish-unwritable", sentence) for sentence in problems)
 
 
 def _make_unchecked_finding(why: str) -> Finding:
-    title = "whether the job can read its data was not looked at from here"
+    title = "access to the job's data could not be checked from this machine"
     return Finding(code="look-impossible", title=title, why=f"{why[:1].upper()}{why[1:].rstrip('.')}.")
 
 
 def _check_local_sources(
     document: JobDocument, mounted_folders: dict[JobSource, Path]
 ) -> tuple[dict[JobSource, Path], list[Finding]]:
-    """Those that there is nothing to fetch of: they lie where their printed form says, or the platform brought them,
-    which is noted in `brought`; and what is wrong with any.
+    """Return the sources that need no download, with their folders, and the findings about them.
+
+    The folders of those that the platform mounted are added to `mounted_folders`.
     """
-    present, found = {}, []
+    present, findings = {}, []
+    context = make_container_context(document, None)
     for source in document.sources:
         if mount := contract_document.find_mount(document, source):
-            folder, unlike = sources.inspect_mount(document, source, mount, make_container_context(document, None))
-            found += unlike
+            folder, mount_findings = sources.inspect_mount(document, source, mount, context)
+            findings += mount_findings
             if folder is not None:
                 present[source] = mounted_folders[source] = folder
             continue
-        half = plugin_loader.load_source_plugin(document, source)
-        wrong = (
-            ()
-            if plugin_loader.get_batch_fetcher_name(half)
-            else tuple(half.preflight(source, make_container_context(document, None)))
-        )
-        found += [failure.make_finding("source-unreachable", sentence, source.uri) for sentence in wrong]
-        if not wrong and Path(source.uri).is_absolute() and Path(source.uri).is_dir():
+        plugin = plugin_loader.load_source_plugin(document, source)
+        problems = () if plugin_loader.get_batch_fetcher_name(plugin) else tuple(plugin.preflight(source, context))
+        findings += [failure.make_finding("source-unreachable", sentence, source.uri) for sentence in problems]
+        if not problems and Path(source.uri).is_absolute() and Path(source.uri).is_dir():
             present[source] = Path(source.uri)
-    return present, found
+    return present, findings
 
 
 def _check_other_environments(document: JobDocument) -> Iterator[Finding]:
-    """What stands in the way of the environments that data is moved in, which no `--environment` replaces."""
-    writes = targets.get_target_environment(document)
-    wanted = {
-        one.lock: one for one in (*plugin_loader.list_other_environments(document), *((writes,) if writes else ()))
-    }
+    """Check the environments that data is moved in, which `--environment` does not replace."""
+    writer = targets.get_target_environment(document)
+    environments = (*plugin_loader.list_other_environments(document), *((writer,) if writer else ()))
     placement = dataclasses.replace(document.placement, environment=None, torch_backend=None)
-    for one in wanted.values():
-        for found in environment_check.find_environment_problems(one, placement):
-            ways = tuple(way for way in found.ways if not way.startswith(environment_check.ENVIRONMENT_OPTION))
-            yield dataclasses.replace(found, ways=ways)
+    for required in {required.lock: required for required in environments}.values():
+        for finding in environment_check.find_environment_problems(required, placement):
+            ways = tuple(way for way in finding.ways if not way.startswith(environment_check.ENVIRONMENT_OPTION))
+            yield dataclasses.replace(finding, ways=ways)
 
 
-def _survey_sources(deliveries: SourceBatches) -> Iterator[Finding]:
-    """Raises JobFailed when nobody can tell, StopRequested."""
-    for source, found in deliveries.survey().items():
-        for sentence in found.problems:
-            yield failure.make_finding("source-unreachable", sentence, source.uri, found.fault)
+def _survey_sources(batches: SourceBatches) -> Iterator[Finding]:
+    """Raise JobFailed if the sources cannot be surveyed, StopRequested."""
+    for source, survey in batches.survey().items():
+        for sentence in survey.problems:
+            yield failure.make_finding("source-unreachable", sentence, source.uri, survey.fault)
 
 
-def _check_surveyed_sources(deliveries: SourceBatches) -> Iterator[Finding]:
+def _check_surveyed_sources(batches: SourceBatches) -> Iterator[Finding]:
     try:
-        yield from _survey_sources(deliveries)
+        yield from _survey_sources(batches)
     except JobFailed as failed:
         yield failure.make_finding("sources-unread", failed.reason, fault=failed.fault or "configuration")
 
 
 def _compare_sources(
-    work: WorkloadContainerPlugin, document: JobDocument, present: dict[JobSource, Path], deliveries: SourceBatches
+    workload: WorkloadContainerPlugin, document: JobDocument, present: dict[JobSource, Path], batches: SourceBatches
 ) -> Iterator[Finding]:
-    """What the workload says of all the sources that describe themselves by now."""
-    seen = {source: found.description_folder for source, found in deliveries.surveys.items() if not found.problems}
-    described = {
-        source: folder for source in document.sources if (folder := present.get(source) or seen.get(source)) is not None
-    }
-    compare: Callable[..., Iterable[str]] = getattr(work, "compare", lambda document, described: ())
-    yield from (failure.make_finding("data-unusable", sentence) for sentence in compare(document, described))
+    """Compare the sources whose description is known."""
+    surveyed = {source: survey.description_folder for source, survey in batches.surveys.items() if not survey.problems}
+    folders = {source: present.get(source) or surveyed.get(source) for source in document.sources}
+    described = {source: folder for source, folder in folders.items() if folder is not None}
+    yield from (failure.make_finding("data-unusable", text) for text in workload.compare(document, described))
 
 
 def _check_targets(
@@ -303,24 +295,24 @@ def _check_targets(
     present: dict[JobSource, Path],
     stop: StopSignal,
     get_writer_python: Callable[[PythonEnvironment], Path] | None,
-    places: list[InspectedTarget],
+    inspected: list[InspectedTarget],
 ) -> Iterator[Finding]:
-    wanted = targets.get_target_environment(document)
-    python = get_writer_python(wanted) if wanted and get_writer_python else None
+    required = targets.get_target_environment(document)
+    python = get_writer_python(required) if required and get_writer_python else None
     with stop.interruptible():
-        places += targets.inspect_targets(document, present, make_container_context(document, python))
-    wrong = list(targets.find_target_problems(document, places))
-    yield from (failure.make_finding("publish-unwritable", sentence, fault="configuration") for sentence in wrong)
+        inspected += targets.inspect_targets(document, present, make_container_context(document, python))
+    problems = list(targets.find_target_problems(document, inspected))
+    yield from (failure.make_finding("publish-unwritable", sentence, fault="configuration") for sentence in problems)
 
 
-def _check_machine(work: WorkloadContainerPlugin, document: JobDocument) -> Iterator[Finding]:
-    if ask := getattr(work, "gpus", None):
-        yield from hardware.find_gpu_problems(ask(document), document.placement)
+def _check_machine(workload: WorkloadContainerPlugin, document: JobDocument) -> Iterator[Finding]:
+    yield from hardware.find_gpu_problems(workload.gpus(document), document.placement)
 
 
-def _wait_for_findings(future: "DeadlineFuture[list[Finding]]", seconds: float, silent: Finding) -> list[Finding]:
-    """silent: what is found when there is no answer: looking up a name, or a driver that hangs, knows no limit."""
+def _wait_for_findings(
+    future: "DeadlineFuture[list[Finding]]", seconds: float, timeout_finding: Finding
+) -> list[Finding]:
     try:
         return future.result(seconds + ANSWER_SLACK_SECONDS)
     except TimeoutError:
-        return [silent]
+        return [timeout_finding]

@@ -1,6 +1,6 @@
-"""Pinning: what only a network knows before submission: revisions of sources, settings of a platform.
+"""Network queries before submission: pins of sources, and settings that a platform looks up.
 
-A pin is no part of the job's digest, so the same job keeps its name; it travels in the document beside the source.
+A pin is not part of the job's digest, so the name of a run does not depend on it; the job document holds it.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
 SourceKinds = Mapping[str, SourceKind]
 DescribingFiles = Mapping[str, Sequence[str]]
-"""By role, the paths of the few files that describe a source: one that has none of them is of no use."""
+"""By role: the files that describe a source. A source without any of them is unusable."""
 NO_DESCRIBING_FILES: DescribingFiles = MappingProxyType({})
 MAX_THREADS = 8
 MAX_NAMED_SOURCES = 3
-"""Sources that one warning about many of them names."""
+"""How many sources a merged warning names."""
 
 
 def pin_job(
     job: Job, kinds: SourceKinds, describing_files: DescribingFiles = NO_DESCRIBING_FILES
 ) -> tuple[Job, list[Problem]]:
-    """The job with every source pinned whose kind can be, and what is wrong; a source that has a pin keeps it."""
+    """Return the job with all sources pinned whose kinds can be, and the problems; existing pins stay."""
     found = _map_sources(job, lambda source: _pin_source(source, kinds, describing_files.get(source.role, ())))
     sources = tuple(pin if isinstance(pin, document.JobSource) else source for source, pin in found)
     problems = [pin for _, pin in found if isinstance(pin, Problem)]
@@ -46,69 +46,63 @@ def pin_job(
 
 
 def pin_job_strictly(job: Job, kinds: SourceKinds) -> Job:
-    """The same. Raises Rejected with every source whose meaning could not be found out."""
-    found, unknown = pin_job(job, kinds)
-    raise_if_any(dataclasses.replace(problem, severity="error") for problem in unknown)  # pins were asked for
-    return found
+    """Return the job with all sources pinned. Raise Rejected with every source that cannot be pinned."""
+    pinned, problems = pin_job(job, kinds)
+    raise_if_any(dataclasses.replace(problem, severity="error") for problem in problems)
+    return pinned
 
 
-def find_describing_files(can: Capabilities, halves: Mapping[str, str]) -> DescribingFiles:
-    """What the workload's half says that describes its sources; nothing where the platform works on this machine, and
-    looks at the data itself.
-    """
-    module = next((module for what, module in halves.items() if what.startswith("workload.")), "")
+def find_describing_files(can: Capabilities, container_plugins: Mapping[str, str]) -> DescribingFiles:
+    """Return the describing files that the workload declares; none on a platform that runs here and sees the data."""
+    module = next((module for name, module in container_plugins.items() if name.startswith("workload.")), "")
     if not module or can.feature("runs_here"):
         return NO_DESCRIBING_FILES
-    import importlib
+    from robotrain_runtime.contract.container_plugin import WorkloadContainerPlugin
+    from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
     try:
-        return dict(getattr(importlib.import_module(module), "DESCRIBED", NO_DESCRIBING_FILES))
-    except Exception:  # it is written for another machine
+        return dict(load_container_plugin(module, WorkloadContainerPlugin).DESCRIBED)
+    except Exception:  # it is written for the container
         return NO_DESCRIBING_FILES
 
 
 def find_lost_pins(
     job: Job, kinds: SourceKinds, list_uploaded: Callable[[], Collection[document.JobSource]] = tuple
 ) -> list[Problem]:
-    """The pins of `job` that cannot be had any more, each with its reason. held: asked only where there are some, and
-    says which sources the platform has as they were pinned: nobody misses those.
+    """Return problems for the pins of `job` that are no longer available.
+
+    :param list_uploaded: return the sources that the platform already has; called only if pins are lost.
     """
-    found = [
-        (source, problem)
-        for source, problem in _map_sources(job, lambda source: _find_lost_pin(source, kinds))
-        if problem
-    ]
-    there = list_uploaded() if found else ()
-    return _merge_warnings(
-        [problem for source, problem in found if isinstance(problem, Problem) and source not in there]
-    )
+    answers = _map_sources(job, lambda source: _find_lost_pin(source, kinds))
+    lost = [(source, problem) for source, problem in answers if isinstance(problem, Problem)]
+    uploaded = list_uploaded() if lost else ()
+    return _merge_warnings([problem for source, problem in lost if source not in uploaded])
 
 
 def remove_pins(job: Job) -> Job:
-    """The job with no pin: every name means what it means when the run gets there."""
+    """Return the job without pins."""
     return dataclasses.replace(job, sources=tuple(dataclasses.replace(source, pin="") for source in job.sources))
 
 
 def _map_sources(
-    job: Job, ask: Callable[[document.JobSource], document.JobSource | Problem | None]
+    job: Job, query: Callable[[document.JobSource], document.JobSource | Problem | None]
 ) -> list[tuple[document.JobSource, document.JobSource | Problem | None]]:
-    """Every source with the answer it gets. Several are asked at once, in threads that do not hold up Ctrl-C."""
+    """Return every source with its answer. Several are queried in parallel, in threads that do not delay Ctrl-C."""
     if len(job.sources) < 2:
-        return [(source, ask(source)) for source in job.sources]
+        return [(source, query(source)) for source in job.sources]
     import queue
-    import threading
 
-    open_questions: queue.SimpleQueue[int] = queue.SimpleQueue()
+    pending: queue.SimpleQueue[int] = queue.SimpleQueue()
     answers: dict[int, document.JobSource | Problem | None] = {}
 
     def work() -> None:
         with contextlib.suppress(queue.Empty):
             while True:
-                index = open_questions.get_nowait()
-                answers[index] = ask(job.sources[index])
+                index = pending.get_nowait()
+                answers[index] = query(job.sources[index])
 
     for index in range(len(job.sources)):
-        open_questions.put(index)
+        pending.put(index)
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(MAX_THREADS, len(job.sources)))]
     for thread in threads:
         thread.start()
@@ -125,20 +119,19 @@ def _pin_source(
         return source
     try:
         pin = pinning.resolve(parse_source(source, kinds), source.role)
-    except SourceUnreachable as unseen:
-        title = f"{source.uri} is not pinned: it is taken as it is when the run gets there"
-        return _make_problem("not-pinned", title, source, unseen.why, severity="warning")
-    except SourceNotFound as absent:
-        return _make_problem(
-            "source-missing", f"{source.uri} is not there", source, absent.why, *_list_suggestions(absent)
-        )
-    except Exception as error:  # whatever a kind raises
-        ways = _list_suggestions(error) if isinstance(error, SourceError) else ()
-        title = f"what {source.uri} means now could not be found out"
-        return _make_problem("pin-unknown", title, source, _explain_error(error), *ways, _SUGGEST_NO_PIN)
+    except SourceUnreachable as error:
+        title = f"{source.uri} is not pinned: the run uses its content at that time"
+        return _make_problem("not-pinned", title, source, error.why, severity="warning")
+    except SourceNotFound as error:
+        title = f"{source.uri} does not exist"
+        return _make_problem("source-missing", title, source, error.why, *_list_suggestions(error))
+    except Exception as error:
+        suggestions = _list_suggestions(error) if isinstance(error, SourceError) else ()
+        title = f"cannot resolve the revision of {source.uri}"
+        return _make_problem("pin-unknown", title, source, _explain_error(error), *suggestions, _SUGGEST_NO_PIN)
     if described and not set(described) - set(_find_missing_files(source, kinds, pinning, described)):
-        title = f"{source.uri} is no {source.role} that can be used: it has no {' and no '.join(described)}"
-        why = f"The job would end there: name a {source.role} that holds it."
+        title = f"{source.uri} is not a valid {source.role}: it has no {' and no '.join(described)}"
+        why = f"The job would fail. Use a {source.role} that contains it."
         return _make_problem("source-undescribed", title, source, why)
     return dataclasses.replace(source, pin=pin)
 
@@ -148,7 +141,7 @@ def _find_missing_files(
 ) -> Sequence[str]:
     try:
         return pinning.find_missing(parse_source(source, kinds), source.role, paths)
-    except Exception:  # it was there a moment ago: the run will tell
+    except Exception:  # the source exists: the run will report it
         return ()
 
 
@@ -162,20 +155,20 @@ def _find_lost_pin(source: document.JobSource, kinds: SourceKinds) -> Problem | 
         return None
     try:
         why = pinning.find_loss(parse_source(source, kinds), source.role, source.pin)
-    except SourceUnreachable as unseen:
-        title = f"whether {source.uri} is still what it was could not be found out: the run will tell"
-        return _make_problem("pin-unseen", title, source, unseen.why, severity="warning")
-    except Exception as error:  # whatever a kind raises
-        title = f"whether {source.uri} is still there could not be found out"
+    except SourceUnreachable as error:
+        title = f"cannot check from here that {source.uri} is unchanged: the run will check it"
+        return _make_problem("pin-unseen", title, source, error.why, severity="warning")
+    except Exception as error:
+        title = f"cannot check that the pinned revision of {source.uri} still exists"
         return _make_problem("pin-unknown", title, source, _explain_error(error), _SUGGEST_NO_PINS_AT_ALL)
     if not why:
         return None
-    ways = (_SUGGEST_REPIN,) if _still_exists(source, kinds, pinning) else ()
-    return _make_problem("pin-gone", f"what {source.uri} was when it was sent is gone", source, why, *ways)
+    suggestions = (_SUGGEST_REPIN,) if _still_exists(source, kinds, pinning) else ()
+    return _make_problem("pin-gone", f"the pinned revision of {source.uri} is gone", source, why, *suggestions)
 
 
 def _still_exists(source: document.JobSource, kinds: SourceKinds, pinning: Pinning) -> bool:
-    """Whether there is anything that it could be pinned to now; so where that is not told."""
+    """Return whether the source can be pinned again; True if unknown."""
     try:
         return bool(pinning.resolve(parse_source(source, kinds), source.role))
     except SourceNotFound:
@@ -184,24 +177,24 @@ def _still_exists(source: document.JobSource, kinds: SourceKinds, pinning: Pinni
         return True
 
 
-_SUGGEST_NO_PIN = Suggestion("--no-pin", "take it as it is when the run gets there")
-_SUGGEST_REPIN = Suggestion("--repin", "take it as it is now")
-_SUGGEST_NO_PINS_AT_ALL = Suggestion("--repin --no-pin", "take it as it is when the run gets there")
+_SUGGEST_NO_PIN = Suggestion("--no-pin", "uses the content at the time of the run")
+_SUGGEST_REPIN = Suggestion("--repin", "uses the current content")
+_SUGGEST_NO_PINS_AT_ALL = Suggestion("--repin --no-pin", "uses the content at the time of the run")
 
 
 def parse_source(source: document.JobSource, kinds: SourceKinds) -> Source:
-    """The source as its kind knows it, from its printed form."""
+    """Return the typed source of a job's source."""
     return kinds[source.kind].parse(source.uri, Path("/"))
 
 
 _MERGED_TITLES = {
-    "not-pinned": "{} sources are not pinned: they are taken as they are when the run gets there",
-    "pin-unseen": "whether {} sources are still what they were could not be found out: the run will tell",
+    "not-pinned": "{} sources are not pinned: the run uses their content at that time",
+    "pin-unseen": "cannot check from here that {} sources are unchanged: the run will check them",
 }
 
 
 def _merge_warnings(problems: list[Problem]) -> list[Problem]:
-    """The same, warnings that differ in their source alone as one."""
+    """Return the problems, with warnings that differ only in their source merged."""
     alike: dict[object, list[Problem]] = {}
     for index, problem in enumerate(problems):
         many = problem.code in _MERGED_TITLES
@@ -227,7 +220,7 @@ def _make_problem(
     title: str,
     source: document.JobSource,
     why: str,
-    *instead: Suggestion,
+    *suggestions: Suggestion,
     severity: Literal["error", "warning"] = "error",
 ) -> Problem:
     return Problem(
@@ -237,30 +230,31 @@ def _make_problem(
         where=source.role,
         given=f"{source.uri} at {source.pin}" if source.pin else source.uri,
         why=why,
-        suggestions=tuple(instead),
+        suggestions=suggestions,
         severity=severity,
     )
 
 
 def query_platform_settings(prepared: PreparedJob) -> tuple[PreparedJob, list[Problem]]:
-    """The job with the settings that its platform was asked for, and why some were not told. What somebody said
-    stays; what the platform has against its own answers is told as its `check` tells it.
+    """Return the job with the unset settings that its platform looks up, and the problems.
+
+    Settings of the user stay; the platform's `check` also applies to the new settings.
     """
     platform, settings = prepared.platform, prepared.settings
     try:
         answers = dict(platform.query_settings(prepared.job, settings))
     except Rejected as rejected:
         return prepared, list(rejected.problems)
-    except Exception as error:  # whatever a platform raises
+    except Exception as error:
         return prepared, [_make_query_problem(platform.name, error)]
-    open_ones = {field.name for field in dataclasses.fields(settings) if getattr(settings, field.name) is None}
-    return _apply_answers(prepared, {name: one for name, one in answers.items() if name in open_ones})
+    unset = {field.name for field in dataclasses.fields(settings) if getattr(settings, field.name) is None}
+    return _apply_answers(prepared, {name: answer for name, answer in answers.items() if name in unset})
 
 
 def list_platform_given_names(values: Iterable[Mapping[str, Any]], platform: str) -> set[str]:
-    """The names that a platform gave values itself, among the kept values of a run."""
-    given = str(Origin(PLATFORM_LAYER, f"{platform}: "))
-    return {str(row["name"]) for row in values if str(row["origin"]).startswith(given)}
+    """Return the names of the values that come from the platform itself."""
+    prefix = str(Origin(PLATFORM_LAYER, f"{platform}: "))
+    return {str(row["name"]) for row in values if str(row["origin"]).startswith(prefix)}
 
 
 def _apply_answers(prepared: PreparedJob, answers: Mapping[str, PlatformDefault]) -> tuple[PreparedJob, list[Problem]]:
@@ -270,21 +264,22 @@ def _apply_answers(prepared: PreparedJob, answers: Mapping[str, PlatformDefault]
 
     platform, settings = prepared.platform, prepared.settings
     raw = {
-        name: Value(one.value, Origin(PLATFORM_LAYER, f"{platform.name}: {one.why}")) for name, one in answers.items()
+        name: Value(answer.value, Origin(PLATFORM_LAYER, f"{platform.name}: {answer.why}"))
+        for name, answer in answers.items()
     }
-    here = {name: Value(value, Origin("here")) for name, value in list_fields(settings) if value is not None}
-    typed, wrong = coerce_values(type(settings), here | raw)
-    if wrong:
-        return prepared, wrong
+    current = {name: Value(value, Origin("here")) for name, value in list_fields(settings) if value is not None}
+    typed, problems = coerce_values(type(settings), current | raw)
+    if problems:
+        return prepared, problems
     changes = {name: getattr(typed, name) for name in raw}
     origins = {name: str(value.origin) for name, value in raw.items()}
     changed = prepared.with_settings(dataclasses.replace(settings, **changes), changes, origins)
     known = [*platform.check(prepared.job, settings)]
-    return changed, [one for one in platform.check(changed.job, changed.settings) if one not in known]
+    return changed, [problem for problem in platform.check(changed.job, changed.settings) if problem not in known]
 
 
 class PlatformSettingsQuery:
-    """`asked`, going on beside whatever else is asked; it does not hold up Ctrl-C."""
+    """`query_platform_settings` in a thread that does not delay Ctrl-C."""
 
     def __init__(self, prepared: PreparedJob) -> None:
         self._answer: tuple[PreparedJob, list[Problem]] = (prepared, [])
@@ -292,7 +287,7 @@ class PlatformSettingsQuery:
         self._thread.start()
 
     def wait_for_answer(self) -> tuple[PreparedJob, list[Problem]]:
-        """What `asked` answers, waited for."""
+        """Wait for the result and return it."""
         self._thread.join()
         return self._answer
 
@@ -305,7 +300,7 @@ def _make_query_problem(platform: str, error: Exception) -> Problem:
         code="platform-silent",
         stage=Stage.PREFLIGHT,
         severity="warning",
-        title=f"what only {platform} tells of itself could not be asked",
+        title=f"the settings of {platform} cannot be looked up",
         why=f"{redact(f'{type(error).__name__}: {error}')}.",
-        suggestions=(Suggestion("--no-pin", "sends it without asking"),),
+        suggestions=(Suggestion("--no-pin", "submits without looking them up"),),
     )

@@ -1,18 +1,24 @@
 """`SourceKit`, the conformance kit of source kinds: rendering, packing, fetching and pinning."""
 
-import importlib
 import json
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, cast
 
 import pytest
-from robotrain_runtime.contract.container_plugin import ContainerContext, PythonEnvironment
+from robotrain_runtime.contract.container_plugin import (
+    BatchFetcher,
+    ContainerContext,
+    PythonEnvironment,
+    SourceContainerPlugin,
+)
 from robotrain_runtime.contract.document import JobSource, RoleName
 from robotrain_runtime.contract.failure import JobFailed
-from robotrain_runtime.contract.target import TargetInspection
+from robotrain_runtime.contract.plugin_loader import load_container_plugin
+from robotrain_runtime.contract.target import TargetContainerPlugin, TargetInspection
 
 from robotrain.config.sources import list_source_variables
 from robotrain.model.source import Pinning, SourceKind
@@ -109,15 +115,15 @@ class SourceContainerTests(SourceTestBase):
         assert_imports_alone(tmp_path, *modules)
 
     def test_container_plugin_is_complete(self, declaration: SourceKind) -> None:
-        """A half brings its sources itself, or names the carrier that does."""
+        """A container plugin fetches its sources itself, or names the module that does."""
         if not declaration.container_plugin:
             pytest.skip("nothing of it acts in the container")
-        half = importlib.import_module(declaration.container_plugin)
-        if carrier := getattr(half, "CARRIER", ""):
-            assert callable(getattr(importlib.import_module(carrier), "deliver", None)), f"{carrier} delivers nothing"
+        plugin = load_container_plugin(declaration.container_plugin, SourceContainerPlugin)
+        if plugin.CARRIER:
+            fetcher = load_container_plugin(plugin.CARRIER, BatchFetcher)
+            assert "deliver" in vars(fetcher), f"{plugin.CARRIER} has no `deliver`"
         else:
-            assert callable(getattr(half, "preflight", None)), "it has no `preflight`"
-            assert callable(getattr(half, "fetch", None)), "it has no `fetch`"
+            assert {"preflight", "fetch"} <= {*vars(plugin)}, "it has no `preflight` or no `fetch`"
 
     def test_target_is_complete(self, declaration: SourceKind) -> None:
         """A place to write to: `normal`, `look` and `open`, and the ENVIRONMENT to work in. Every address of a job is
@@ -125,9 +131,9 @@ class SourceContainerTests(SourceTestBase):
         """
         if not declaration.target:
             pytest.skip("it is no place to write to")
-        target = importlib.import_module(declaration.target)
-        assert isinstance(getattr(target, "ENVIRONMENT", None), PythonEnvironment), "it has no `ENVIRONMENT`"
-        assert callable(getattr(target, "open", None)), "it has no `open`"
+        target = load_container_plugin(declaration.target, TargetContainerPlugin)
+        assert {"ENVIRONMENT", "open"} <= {*vars(target)}, "it has no `ENVIRONMENT` or no `open`"
+        assert isinstance(target.ENVIRONMENT, PythonEnvironment), "`ENVIRONMENT` is no PythonEnvironment"
         with no_side_effects():
             assert target.normal("elsewhere://of/another/kind") == ""
             address = target.normal(declaration.example)
@@ -192,12 +198,12 @@ def make_source(kind: SourceKind, served: Served, text: str, pin: str = "") -> J
 
 def fetch_source(kind: SourceKind, source: JobSource, place: ContainerContext) -> Path:
     """The folder of a source, looked at and fetched as the runtime does. Raises OSError."""
-    half = importlib.import_module(kind.container_plugin)
-    if carrier := getattr(half, "CARRIER", ""):
-        return _fetch_through_carrier(importlib.import_module(carrier), half, source, place)
-    for wrong in half.preflight(source, place):
-        raise OSError(wrong)
-    return cast(Path, half.fetch(source, place))
+    plugin = load_container_plugin(kind.container_plugin, SourceContainerPlugin)
+    if plugin.CARRIER:
+        return _fetch_in_batch(load_container_plugin(plugin.CARRIER, BatchFetcher), plugin, source, place)
+    for problem in plugin.preflight(source, place):
+        raise OSError(problem)
+    return plugin.fetch(source, place)
 
 
 def read_files(folder: Path) -> dict[str, bytes]:
@@ -205,19 +211,17 @@ def read_files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def _fetch_through_carrier(
-    carrier: object, container_plugin: object, source: JobSource, place: ContainerContext
+def _fetch_in_batch(
+    fetcher: BatchFetcher, plugin: SourceContainerPlugin, source: JobSource, place: ContainerContext
 ) -> Path:
-    delivery = carrier.deliver([source], {source.kind: container_plugin}, place, {})  # type: ignore[attr-defined]  # by its name
-    try:
-        for found in delivery.survey():
-            if found.wrong:
-                raise OSError("; ".join(found.wrong))
-        return cast(Path, delivery.fetch(lambda far: None)[source])
-    except JobFailed as failed:
-        raise OSError(str(failed)) from failed
-    finally:
-        delivery.close()
+    with closing(fetcher.deliver([source], {source.kind: plugin}, place, {})) as batch:
+        try:
+            for survey in batch.survey():
+                if survey.problems:
+                    raise OSError("; ".join(survey.problems))
+            return batch.fetch(lambda download: None)[source]
+        except JobFailed as failed:
+            raise OSError(str(failed)) from failed
 
 
 class SourcePinTests(SourceFetchTests):

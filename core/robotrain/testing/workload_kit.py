@@ -5,12 +5,11 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import ClassVar
 
 import pytest
 from robotrain_runtime.contract import event
-from robotrain_runtime.contract.container_plugin import PythonEnvironment
+from robotrain_runtime.contract.container_plugin import PythonEnvironment, WorkloadContainerPlugin
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.model.platform import Platform
@@ -28,7 +27,7 @@ from robotrain.testing.workload_parameters import (
     render_refused_job,
 )
 
-REQUIRED_FUNCTIONS = ("inspect", "work", "tracked")
+REQUIRED_NAMES = ("ENVIRONMENT", "work", "tracked")
 PINNED_PATTERN = r"(?:==|@ )\S+.*--hash=sha256:[0-9a-f]{64}"
 PYTHON_PATTERN = r"3\.\d+(?:-3\.\d+)?"
 
@@ -40,13 +39,15 @@ class WorkloadContainerTests(WorkloadTestBase):
         """The image is a stranger's: a half imports the standard library, robotrain_runtime and what lies beside it."""
         assert_imports_alone(tmp_path, declaration.container_plugin)
 
-    def test_workload_container_plugin_is_complete(self, container_plugin: ModuleType) -> None:
-        """The runtime knows no workload: it asks each half the same."""
-        lacking = [name for name in REQUIRED_FUNCTIONS if not callable(getattr(container_plugin, name, None))]
-        assert not lacking, f"{container_plugin.__name__} has no {', '.join(lacking)}"
-        assert isinstance(getattr(container_plugin, "ENVIRONMENT", None), PythonEnvironment), "it has no ENVIRONMENT"
+    def test_workload_container_plugin_is_complete(self, container_plugin: WorkloadContainerPlugin) -> None:
+        """The container plugin has what the runtime calls."""
+        missing = [name for name in REQUIRED_NAMES if name not in vars(container_plugin)]
+        assert not missing, f"it has no {', '.join(missing)}"
+        assert isinstance(container_plugin.ENVIRONMENT, PythonEnvironment), "ENVIRONMENT is no PythonEnvironment"
 
-    def test_environment_is_locked_by_hash(self, declaration: Workload, container_plugin: ModuleType) -> None:
+    def test_environment_is_locked_by_hash(
+        self, declaration: Workload, container_plugin: WorkloadContainerPlugin
+    ) -> None:
         """A job runs the same code a year later: each line of the lock has its version and hash, and it is packed."""
         environment: PythonEnvironment = container_plugin.ENVIRONMENT
         assert re.fullmatch(PYTHON_PATTERN, environment.python), f"{environment.python!r} is no version of Python"

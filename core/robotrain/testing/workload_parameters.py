@@ -2,20 +2,20 @@
 
 import dataclasses
 import functools
-import importlib
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any, ClassVar
 
 import pytest
 from robotrain_runtime.contract import document
+from robotrain_runtime.contract.container_plugin import WorkloadContainerPlugin
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
+from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
 from robotrain.config.coerce import coerce_values
 from robotrain.config.request import Origin, Value
@@ -57,9 +57,9 @@ class WorkloadTestBase(PublicImportTests):
         return load_workload(self.workload)
 
     @pytest.fixture
-    def container_plugin(self, declaration: Workload) -> ModuleType:
+    def container_plugin(self, declaration: Workload) -> WorkloadContainerPlugin:
         """Its half that acts in the container."""
-        return importlib.import_module(declaration.container_plugin)
+        return load_container_plugin(declaration.container_plugin, WorkloadContainerPlugin)
 
     @pytest.fixture
     def probe_plugin(self, kit_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +236,7 @@ class ParameterEffectTests(WorkloadTestBase):
     def test_each_parameter_has_an_effect(
         self,
         declaration: Workload,
-        container_plugin: ModuleType,
+        container_plugin: WorkloadContainerPlugin,
         rendered_document: JobDocument,
         data: Mapping[JobSource, Path],
     ) -> None:
@@ -260,7 +260,7 @@ class ParameterEffectTests(WorkloadTestBase):
     def test_trainer_arguments_are_used_or_rejected(
         self,
         declaration: Workload,
-        container_plugin: ModuleType,
+        container_plugin: WorkloadContainerPlugin,
         rendered_document: JobDocument,
         data: Mapping[JobSource, Path],
     ) -> None:
@@ -280,24 +280,21 @@ class ParameterEffectTests(WorkloadTestBase):
 
 
 def collect_results(
-    container_plugin: ModuleType, document: JobDocument, data: Mapping[JobSource, Path]
+    container_plugin: WorkloadContainerPlugin, document: JobDocument, data: Mapping[JobSource, Path]
 ) -> dict[str, Any]:
-    """Everything that a half makes of a document, by the name of what was asked."""
+    """Return everything that a container plugin returns for a document, by the function's name."""
     work = Path(document.placement.work)
     digests = dict.fromkeys(data, "0" * 64)
-    asked: dict[str, Callable[[Any], Any]] = {
-        "work": lambda ask: ask(document, data, work),
-        "tracked": lambda ask: ask(document),
-        "inspect": lambda ask: list(ask(document, data)),
-        "compare": lambda ask: list(ask(document, data)),
-        "publishing": lambda ask: ask(document, data),
-        "targets": lambda ask: list(ask(document, data)),
-        "gpus": lambda ask: ask(document),
-        "prepare": lambda ask: ask(document, data, digests),
-        "checkpoints": lambda ask: ask(document, work),
-    }
     return {
-        name: call(getattr(container_plugin, name)) for name, call in asked.items() if hasattr(container_plugin, name)
+        "work": container_plugin.work(document, data, work),
+        "tracked": container_plugin.tracked(document),
+        "inspect": list(container_plugin.inspect(document, data)),
+        "compare": list(container_plugin.compare(document, data)),
+        "publishing": container_plugin.publishing(document, data),
+        "targets": list(container_plugin.targets(document, data)),
+        "gpus": container_plugin.gpus(document),
+        "prepare": container_plugin.prepare(document, data, digests),
+        "checkpoints": container_plugin.checkpoints(document, work),
     }
 
 
@@ -312,7 +309,7 @@ def _with_parameter(declared: Workload, document: JobDocument, parameter: Parame
 
 def _has_effect(
     declared: Workload,
-    container_plugin: ModuleType,
+    container_plugin: WorkloadContainerPlugin,
     document: JobDocument,
     data: Mapping[JobSource, Path],
     expected: Mapping[str, Any],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,10 @@ from robotrain.store import plans
 from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.checkpoint import CheckpointManifest
-from robotrain_runtime.contract.container_plugin import PublishingSpec
+from robotrain_runtime.contract.container_plugin import PublishingSpec, WorkloadContainerPlugin
 from robotrain_runtime.contract.document import JobDocument, Placement
 from robotrain_runtime.contract.event import Registered
+from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
 if TYPE_CHECKING:
     from robotrain_azure.outputs import RunLog
@@ -107,9 +107,7 @@ def _make_document(model_version: ModelVersion, manifest: CheckpointManifest) ->
 def _load_publishing(document: JobDocument) -> PublishingSpec:
     """Return what the job's workload wants to publish with each model."""
     module = document.halves.get(f"workload.{document.workload}")
-    publishing = getattr(importlib.import_module(module), "publishing", None) if module else None
-    spec: PublishingSpec = publishing(document, {}) if publishing else PublishingSpec()
-    return spec
+    return load_container_plugin(module, WorkloadContainerPlugin).publishing(document, {}) if module else PublishingSpec()
 
 
 def register_version(

@@ -1,7 +1,6 @@
 """Outputs of a run: what its log says about them, and their download."""
 
 import contextlib
-import importlib
 import os
 import re
 import shutil
@@ -160,13 +159,14 @@ def download_blobs(kind: str, uri: str, to: Path) -> None:
     from robotrain.plugins.manager import Plugins
     from robotrain.store import files
     from robotrain_runtime.contract import plugin_loader
-    from robotrain_runtime.contract.container_plugin import ContainerContext
+    from robotrain_runtime.contract.container_plugin import ContainerContext, SourceContainerPlugin
     from robotrain_runtime.contract.document import JobSource
     from robotrain_runtime.environments import environment
     from robotrain_runtime.process.stop import StopSignal
 
     source = JobSource(role="resume", kind=kind, uri=uri)
-    plugin = importlib.import_module(Plugins().source_kinds()[source.kind].container_plugin)
+    module = Plugins().source_kinds()[source.kind].container_plugin
+    plugin = plugin_loader.load_container_plugin(module, SourceContainerPlugin)
     carrier, cache = (
         plugin_loader.load_batch_fetcher(plugin_loader.get_batch_fetcher_name(plugin)),
         files.get_cache_folder(),

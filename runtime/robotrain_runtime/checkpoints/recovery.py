@@ -173,8 +173,7 @@ def add_restored(earlier: EarlierAttempts, restored: RecoverableCheckpoint, laid
 
 def _get_checkpoint_folder(document: JobDocument) -> Path | None:
     """Where the run saves its checkpoints; None for a workload that does not say."""
-    say = getattr(plugin_loader.load_workload_plugin(document), "checkpoints", None)
-    return Path(say(document, Path(document.placement.work))) if say else None
+    return plugin_loader.load_workload_plugin(document).checkpoints(document, Path(document.placement.work))
 
 
 def _find_in_folders(document: JobDocument) -> Iterator[RecoverableCheckpoint]:
@@ -198,7 +197,7 @@ def _find_in_folders(document: JobDocument) -> Iterator[RecoverableCheckpoint]:
 def _find_at_addresses(document: JobDocument, places: Iterable[InspectedTarget]) -> Iterator[RecoverableCheckpoint]:
     own = contract_document.read_submission_id(document)
     for seen in places if own else ():
-        half = str(getattr(seen.plugin, "SOURCE", ""))
+        half = seen.plugin.SOURCE
         for step, mark in seen.inspection.marks.items():
             if half and mark.submission == own and seen.inspection.runs.get(step) == document.run:
                 yield RecoverableCheckpoint(

@@ -1,8 +1,6 @@
 """Where checkpoints and results go: publish targets, and the folder that the platform keeps."""
 
-import importlib
 import os
-import typing
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,8 +31,7 @@ def list_targets(
     plugin: WorkloadContainerPlugin, document: JobDocument, data: Mapping[JobSource, Path]
 ) -> tuple[ArtifactTarget, ...]:
     """Where the workload wants its checkpoints or results, beside the run's own folder. data: what is there by now."""
-    say = getattr(plugin, "targets", None)
-    return tuple(say(document, data)) if say else ()
+    return tuple(plugin.targets(document, data))
 
 
 def find_target_plugin(document: JobDocument, address: str) -> TargetContainerPlugin | None:
@@ -90,10 +87,8 @@ def _load_target_plugins(document: JobDocument) -> Iterator[tuple[str, TargetCon
     for name, module in document.halves.items():
         if name.startswith(TARGET_PREFIX):
             try:
-                yield (
-                    name.removeprefix(TARGET_PREFIX),
-                    typing.cast(TargetContainerPlugin, importlib.import_module(module)),
-                )
+                plugin = plugin_loader.load_container_plugin(module, TargetContainerPlugin)
+                yield name.removeprefix(TARGET_PREFIX), plugin
             except ImportError as error:
                 raise JobFailed(f"{name} cannot be imported as {module}: {error}", EXIT_REFUSED) from error
 

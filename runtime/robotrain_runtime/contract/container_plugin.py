@@ -3,11 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 from robotrain_runtime.contract.event import Download, Fault, Note
 from robotrain_runtime.contract.failure import Finding
+
+if TYPE_CHECKING:
+    from robotrain_runtime.contract.target import ArtifactTarget
 
 TRACKING_PLUGINS_VARIABLE = "ROBOTRAIN_TRACKING_HALVES"
 """The environment name of the modules that know tracking addresses, as the tracking process finds them."""
@@ -95,28 +98,38 @@ class ContainerContext:
     tracking_environ: Mapping[str, str] = field(default_factory=dict)
 
 
-class TrackingContainerPlugin(Protocol):
-    """Tracking addresses of a kind that MLflow alone does not know, as `tracking.NAME` among a document's halves: a
-    module with these names. It is imported by the runtime's own Python, in the ENVIRONMENT and in that of the workload:
-    each function imports what it needs.
+class TrackingContainerPlugin:
+    """Tracking addresses that MLflow alone does not know: the module named `tracking.NAME` in a job document.
 
-    It may have as well: `ui(uri, experiment_id, run_id) -> str`, where a run is looked at; `registry(uri)`, what stands
-    in for MLflow's registry of models (`robotrain_runtime.contract.container_plugin.ModelRegistry`).
+    It is imported by the runtime's own Python, in the ENVIRONMENT and in the workload's environment: each function
+    imports what it needs.
     """
 
     ENVIRONMENT: PythonEnvironment
-    """Where `look` asks from."""
+    """Where `look` runs."""
 
     def takes(self, uri: str) -> bool:
-        """Whether an address is of this kind."""
+        """Return whether an address is of this kind."""
+        raise NotImplementedError
 
     def look(self, uri: str) -> Iterable[Finding]:
-        """Why a run could not be tracked there; quick. Runs in the ENVIRONMENT, as a program of its own."""
+        """Return quickly why a run cannot be tracked there. Runs in the ENVIRONMENT, as a program of its own."""
+        return ()
 
     def address(self, uri: str) -> str:
-        """The address as MLflow's client takes it. Runs in the workload's environment, in the tracking process, which
-        has the names of the runtime's own environment. Raises OSError with a sentence.
+        """Return the address as MLflow's client takes it. Raise OSError with a sentence.
+
+        Runs in the workload's environment, in the tracking process, with the runtime's environment variables.
         """
+        return uri
+
+    def ui(self, uri: str, experiment_id: str, run_id: str) -> str:
+        """Return the address of a run's page."""
+        return uri
+
+    def registry(self, uri: str) -> "ModelRegistry | None":
+        """Return what replaces MLflow's registry of models; None for MLflow's own."""
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,10 +165,10 @@ class BatchFetch(Protocol):
         """Ends what is still going on."""
 
 
-class BatchFetcher(Protocol):
-    """A module that brings sources of several kinds together, with one scheduler over all of them.
+class BatchFetcher:
+    """A module that fetches sources of several kinds together, with one scheduler for all of them.
 
-    The kinds that it brings name it in their halves, as `CARRIER = "package.module"`.
+    The container plugins of those kinds name it, as `CARRIER = "package.module"`.
     """
 
     ENVIRONMENT: PythonEnvironment
@@ -167,10 +180,12 @@ class BatchFetcher(Protocol):
         place: ContainerContext,
         described: Mapping[str, Sequence[str]],
     ) -> BatchFetch:
-        """Of `sources`; starts nothing yet. halves: by kind, what may hold more that the carrier asks of its kinds.
+        """Return the fetch of `sources`; nothing is started yet.
 
-        described: by role, the paths of the few files that describe a source.
+        :param halves: the container plugins by kind, which may have more that this fetcher needs.
+        :param described: by role, the paths of the few files that describe a source.
         """
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,77 +215,92 @@ class DataPreparation:
     environ: Mapping[str, str] = field(default_factory=dict)
 
 
-class SourceContainerPlugin(Protocol):
-    """A source kind in the container: a module with these functions.
+class SourceContainerPlugin:
+    """A source kind in the container: a module with these functions. One with a CARRIER needs nothing else."""
 
-    It may have an `ENVIRONMENT` too, as a workload's half has: it is then built before anything is fetched. One with a
-    `CARRIER` needs nothing else: that module brings its sources. What else may be left out: `mounted`.
-    """
+    ENVIRONMENT: PythonEnvironment | None = None
+    """Built before anything is fetched; None for the environment of the run."""
+    CARRIER: str = ""
+    """The module that fetches its sources (`BatchFetcher`)."""
 
     def preflight(self, source: JobSource, place: ContainerContext) -> Iterable[str]:
-        """What is wrong with reaching `source`, one sentence each, the way out on a second line; changes nothing.
-
-        Quick; where the source is pinned, it also says what no longer agrees with the pin.
+        """Return quickly why `source` cannot be fetched, or no longer agrees with its pin: one sentence each, the
+        remedy on a second line.
         """
+        return ()
 
     def fetch(self, source: JobSource, place: ContainerContext) -> Path:
-        """The folder that holds the data of `source`. Raises OSError with a sentence for the person who runs it."""
+        """Return the folder with the data of `source`. Raise OSError with a sentence for the user."""
+        raise NotImplementedError
 
     def mounted(self, source: JobSource, place: ContainerContext) -> Iterable[str]:
-        """As `preflight`, of what the platform brought to the machine: `source.uri` is the folder that it lies in."""
+        """Do the preflight of a mounted source: `source.uri` is the folder that it is in."""
+        return self.preflight(source, place)
 
 
-class WorkloadContainerPlugin(Protocol):
-    """A workload in the container: a module with these names.
-
-    What may be left out: `publishing`, when nothing is published; `DESCRIBED` and `compare`; `gpus`, when it asks for
-    none; `prepare`, when every source is used as it comes; `checkpoints`, when it cannot go on from one;
-    `environment(document) -> Environment`, when every job of it runs in the ENVIRONMENT; and `targets(document, data)`,
-    the places (`robotrain_runtime.contract.target.ArtifactTarget`) that each checkpoint, or the results, are copied to beside the run's
-    own folder, when there are none: it is also asked before the data is there, with what there is.
-    """
+class WorkloadContainerPlugin:
+    """A workload in the container: a module with these names; only ENVIRONMENT, `work` and `tracked` are required."""
 
     ENVIRONMENT: PythonEnvironment
-    DESCRIBED: Mapping[str, Sequence[str]]
+    DESCRIBED: Mapping[str, Sequence[str]] = {}
     """By role, the paths of the few small files that describe a source."""
 
-    def compare(self, document: JobDocument, described: Mapping[JobSource, Path]) -> Iterable[str]:
-        """What is wrong with the sources, told from the files that describe them alone, before anything is fetched.
+    def environment(self, document: JobDocument) -> PythonEnvironment:
+        """Return the environment of this very job."""
+        return self.ENVIRONMENT
 
-        One sentence each, and the way out on a second line where there is one. A source that could not be reached is
-        not among them.
+    def compare(self, document: JobDocument, described: Mapping[JobSource, Path]) -> Iterable[str]:
+        """Return what is wrong with the sources, judged by the files that describe them, before anything is fetched.
+
+        One sentence each, the remedy on a second line. Sources that cannot be reached are missing from `described`.
         """
+        return ()
 
     def gpus(self, document: JobDocument) -> GpuRequirement | None:
-        """What the job asks of GPUs; None when it also runs without."""
+        """Return what the job needs of GPUs; None when it also runs without."""
+        return None
 
     def prepare(
         self, document: JobDocument, data: Mapping[JobSource, Path], digests: Mapping[JobSource, str]
     ) -> DataPreparation | None:
-        """What is to be made of the data before work, such as one dataset of several; None for nothing.
+        """Return what is made of the data before the work, such as one dataset of several; None for nothing.
 
-        digests: what identifies the data of each source; empty where nobody can tell.
+        :param digests: what identifies the data of each source; empty where unknown.
         """
+        return None
 
     def inspect(self, document: JobDocument, data: Mapping[JobSource, Path]) -> Iterable[str]:
-        """What is wrong with the data for this workload; reads small files only.
+        """Return what is wrong with the data for this workload; read small files only.
 
-        One sentence each, and the way out on a second line where there is one.
+        One sentence each, the remedy on a second line.
         """
+        return ()
 
     def work(self, document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
-        """The command, given where the data lies and the run's own folder."""
+        """Return the command, given where the data is and the run's own folder."""
+        raise NotImplementedError
 
-    def checkpoints(self, document: JobDocument, work: Path) -> Path:
-        """The folder that checkpoints are saved in, each under its step. One that an earlier attempt published is laid
-        there before `work` is asked, when the machine has none newer.
+    def checkpoints(self, document: JobDocument, work: Path) -> Path | None:
+        """Return the folder of the checkpoints, each under its step; None for a workload that cannot continue from one.
+
+        A checkpoint that an earlier attempt published is put there before `work`, when the machine has none newer.
         """
+        return None
 
     def tracked(self, document: JobDocument) -> TrackingSpec:
-        """What the tracking run starts with."""
+        """Return what the tracking run starts with."""
+        raise NotImplementedError
 
     def publishing(self, document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
-        """What becomes of the checkpoints; asked once, when the data is there."""
+        """Return what becomes of the checkpoints; called once, when the data is there."""
+        return PublishingSpec()
+
+    def targets(self, document: JobDocument, data: Mapping[JobSource, Path]) -> "Iterable[ArtifactTarget]":
+        """Return where each checkpoint, or the results, are copied to beside the run's own folder.
+
+        Also called before the data is there, with what there is.
+        """
+        return ()
 
 
 class ModelRegistry(Protocol):

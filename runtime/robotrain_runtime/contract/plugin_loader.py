@@ -2,10 +2,10 @@
 
 import importlib
 import os
-import typing
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract.container_plugin import (
@@ -24,28 +24,37 @@ from robotrain_runtime.contract.failure import EXIT_REFUSED, JobFailed
 TRACKING_PREFIX = "tracking."
 
 
+Interface = TypeVar("Interface")
+
+
+def load_container_plugin(module: str, interface: type[Interface]) -> Interface:
+    """Return the container plugin that a module is: what it lacks of the interface has the interface's default."""
+    plugin = interface()
+    vars(plugin).update(vars(importlib.import_module(module)))
+    return plugin
+
+
 def load_workload_plugin(document: JobDocument) -> WorkloadContainerPlugin:
-    """The half of the document's workload. Raises Failed."""
-    return typing.cast(WorkloadContainerPlugin, _load_plugin(document, f"workload.{document.workload}"))
+    """Return the container plugin of the document's workload. Raise JobFailed."""
+    return _load_plugin(document, f"workload.{document.workload}", WorkloadContainerPlugin)
 
 
 def get_job_environment(document: JobDocument) -> PythonEnvironment:
     """The environment that the job runs in: as its workload's half says it of this very job, else of all. Raises
     Failed.
     """
-    half = load_workload_plugin(document)
-    say = getattr(half, "environment", None)
-    return typing.cast(PythonEnvironment, say(document)) if say else half.ENVIRONMENT
+    return load_workload_plugin(document).environment(document)
 
 
 def describe_outputs(document: JobDocument) -> str:
     """What its workload's runs leave, in the plural for people. Raises Failed."""
-    return "checkpoints" if hasattr(load_workload_plugin(document), "checkpoints") else "results"
+    folder = load_workload_plugin(document).checkpoints(document, Path(document.placement.work))
+    return "checkpoints" if folder else "results"
 
 
 def load_source_plugin(document: JobDocument, source: JobSource) -> SourceContainerPlugin:
     """The half of a source's kind. Raises Failed."""
-    return typing.cast(SourceContainerPlugin, _load_plugin(document, f"source.{source.kind}"))
+    return _load_plugin(document, f"source.{source.kind}", SourceContainerPlugin)
 
 
 def has_source_plugin(document: JobDocument, source: JobSource) -> bool:
@@ -55,17 +64,17 @@ def has_source_plugin(document: JobDocument, source: JobSource) -> bool:
 
 def get_source_environment(plugin: SourceContainerPlugin) -> PythonEnvironment | None:
     """The environment that a source half's programs run in; None for that of the run."""
-    return typing.cast(PythonEnvironment | None, getattr(plugin, "ENVIRONMENT", None))
+    return plugin.ENVIRONMENT
 
 
 def get_batch_fetcher_name(plugin: SourceContainerPlugin) -> str:
     """The module that brings the sources of a half together with others; empty when the half brings its own."""
-    return str(getattr(plugin, "CARRIER", ""))
+    return plugin.CARRIER
 
 
 def load_batch_fetcher(name: str) -> BatchFetcher:
     """The module of that name. Raises Failed."""
-    return typing.cast(BatchFetcher, _import_plugin(name, "a source kind"))
+    return _import_plugin(name, "a source kind", BatchFetcher)
 
 
 def list_other_environments(document: JobDocument) -> list[PythonEnvironment]:
@@ -84,7 +93,7 @@ def list_other_environments(document: JobDocument) -> list[PythonEnvironment]:
 def load_tracking_plugin(document: JobDocument) -> TrackingContainerPlugin | None:
     """The half that takes the document's tracking address; None when MLflow knows it by itself. Raises Failed."""
     names = (name for name in document.halves if name.startswith(TRACKING_PREFIX))
-    known = (typing.cast(TrackingContainerPlugin, _load_plugin(document, name)) for name in names)
+    known = (_load_plugin(document, name, TrackingContainerPlugin) for name in names)
     return next((half for half in known if half.takes(document.placement.tracking_uri)), None)
 
 
@@ -94,16 +103,16 @@ def list_import_folders(document: JobDocument) -> list[str]:
     return list(dict.fromkeys(str(_get_import_folder(importlib.import_module(name))) for name in modules))
 
 
-def _load_plugin(document: JobDocument, name: str) -> ModuleType:
+def _load_plugin(document: JobDocument, name: str, interface: type[Interface]) -> Interface:
     module = document.halves.get(name)
     if module is None:
         raise JobFailed(f"the job document names no half for {name}", EXIT_REFUSED, "configuration")
-    return _import_plugin(module, name)
+    return _import_plugin(module, name, interface)
 
 
-def _import_plugin(module: str, subject: str) -> ModuleType:
+def _import_plugin(module: str, subject: str, interface: type[Interface]) -> Interface:
     try:
-        return importlib.import_module(module)
+        return load_container_plugin(module, interface)
     except ImportError as error:
         raise JobFailed(f"{subject} cannot be imported as {module}: {error}", EXIT_REFUSED, "configuration") from error
 

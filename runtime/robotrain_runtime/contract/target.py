@@ -66,21 +66,22 @@ class TargetWriter(Protocol):
         """Ends what is still going on."""
 
 
-class TargetContainerPlugin(Protocol):
-    """A kind of source that is also a place to write to: a module with these names. ENVIRONMENT: where it works.
-
-    SOURCE: the half of the kind, which brings back what was written, as `ADDRESS/NAME`; it may be left out, and then no
-    run goes on from there.
-    """
+class TargetContainerPlugin:
+    """A source kind that can also be written to: a module with these names."""
 
     ENVIRONMENT: PythonEnvironment
-    SOURCE: str
+    """Where it works."""
+    SOURCE: str = ""
+    """The container plugin that fetches what was written, as `ADDRESS/NAME`; without it no run continues from there."""
 
     def normal(self, address: str) -> str:
-        """The address in its one normal form, without a slash at its end; empty for one that is not of this kind."""
+        """Return the address in its normal form, without a slash at its end; empty for one of another kind."""
+        raise NotImplementedError
 
     def look(self, address: str, place: ContainerContext) -> TargetInspection:
-        """Whether one may write there, and what lies there; quick. Without a `place.python` it asks nobody."""
+        """Return quickly whether one may write there, and what is there. Without a `place.python`, ask nobody."""
+        return TargetInspection()
 
     def open(self, address: str, place: ContainerContext) -> TargetWriter:
-        """What writes there. Raises OSError with a sentence."""
+        """Return what writes there. Raise OSError with a sentence."""
+        raise NotImplementedError

@@ -178,8 +178,7 @@ class RunData:
         """What the workload wants to be made of the data first; None for nothing."""
         found = self.batches.surveys
         digests = {source: found[source].digest if source in found else source.pin for source in data}
-        ask = getattr(self._plugin, "prepare", None)
-        asked: DataPreparation | None = ask(self._document, data, digests) if ask else None
+        asked = self._plugin.prepare(self._document, data, digests)
         if asked is not None and not re.fullmatch(r"[\w.-]*", asked.key):
             raise JobFailed(
                 f"{self._document.workload} names prepared data {asked.key!r}, which is no name of a folder"

@@ -56,7 +56,7 @@ class SourceBatches:
 
     def survey(self) -> Mapping[JobSource, SurveyedSource]:
         """What the sources are, all of them. Raises JobFailed when nobody can tell, StopRequested."""
-        described = getattr(plugin_loader.load_workload_plugin(self._document), "DESCRIBED", {})
+        described = plugin_loader.load_workload_plugin(self._document).DESCRIBED
         for name, carried in group_by_fetcher(self._document).items():
             carrier = plugin_loader.load_batch_fetcher(name)
             kinds = {source.kind: plugin_loader.load_source_plugin(self._document, source) for source in carried}
@@ -133,7 +133,7 @@ def fetch_from_mount(document: JobDocument, source: JobSource, folder: Path, con
 
 def _list_marker_paths(document: JobDocument, source: JobSource) -> Sequence[str]:
     """Paths that show that the data begins where one of them is."""
-    described = getattr(plugin_loader.load_workload_plugin(document), "DESCRIBED", {})
+    described = plugin_loader.load_workload_plugin(document).DESCRIBED
     return (*described.get(source.role, ()), MANIFEST)
 
 
@@ -168,8 +168,7 @@ def _find_mount_problems(
 ) -> Iterator[str]:
     """What the half of its kind says, where there is one that looks itself."""
     if half := _load_reader(document, source):
-        ask: Callable[[JobSource, ContainerContext], Iterable[str]] = getattr(half, "mounted", half.preflight)
-        yield from ask(replace(source, uri=str(folder)), context)
+        yield from half.mounted(replace(source, uri=str(folder)), context)
 
 
 def _load_reader(document: JobDocument, source: JobSource) -> SourceContainerPlugin | None:

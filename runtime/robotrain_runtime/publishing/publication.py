@@ -33,8 +33,7 @@ def get_publishing_spec(
     plugin: WorkloadContainerPlugin, document: JobDocument, data: Mapping[JobSource, Path]
 ) -> PublishingSpec:
     """Return what the workload asks to publish. Raise JobFailed if that cannot be done."""
-    get_spec = getattr(plugin, "publishing", None)
-    spec: PublishingSpec = get_spec(document, data) if get_spec else PublishingSpec()
+    spec = plugin.publishing(document, data)
     for target in list_publish_targets(plugin, document, data, spec):
         if not Path(target.to).is_absolute() and not targets.find_target_plugin(document, target.to):
             outputs = plugin_loader.describe_outputs(document)

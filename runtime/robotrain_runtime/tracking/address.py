@@ -5,12 +5,10 @@
 
 import dataclasses
 import functools
-import importlib
 import json
 import os
 import sqlite3
 import sys
-import typing
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib import metadata
@@ -18,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_runtime.contract.container_plugin import TRACKING_PLUGINS_VARIABLE, TrackingContainerPlugin
+from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
 
 @functools.cache
 def find_tracking_plugin(uri: str) -> TrackingContainerPlugin | None:
     """The half that takes an address; None when MLflow knows it by itself."""
     modules = filter(None, os.environ.get(TRACKING_PLUGINS_VARIABLE, "").split(","))
-    known = (typing.cast(TrackingContainerPlugin, importlib.import_module(module)) for module in modules)
+    known = (load_container_plugin(module, TrackingContainerPlugin) for module in modules)
     return next((one for one in known if one.takes(uri)), None)
 
 
@@ -48,8 +47,8 @@ def resolve_address(uri: str) -> str:
 
 def get_run_page(uri: str, experiment_id: str, run_id: str) -> str:
     """Where a run is looked at, as its half says it; else the address."""
-    say = getattr(find_tracking_plugin(uri), "ui", None)
-    return str(say(uri, experiment_id, run_id)) if say else uri
+    plugin = find_tracking_plugin(uri)
+    return plugin.ui(uri, experiment_id, run_id) if plugin else uri
 
 
 MLFLOW_GROUPS = "mlflow."
@@ -85,7 +84,7 @@ FINDINGS_PREFIX = "found: "
 
 def print_findings(module: str, uri: str) -> None:
     """Look, and tell."""
-    found = [dataclasses.asdict(one) for one in importlib.import_module(module).look(uri)]
+    found = [dataclasses.asdict(one) for one in load_container_plugin(module, TrackingContainerPlugin).look(uri)]
     print(FINDINGS_PREFIX + json.dumps(found), flush=True)
 
 

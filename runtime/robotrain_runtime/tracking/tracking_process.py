@@ -107,9 +107,8 @@ def _upload_lineage(store: MlflowStore, artifact: str, request: Mapping[str, Any
 
 
 def _open_registry(store: MlflowStore) -> ModelRegistry:
-    own = getattr(address.find_tracking_plugin(store.uri), "registry", None)
-    registry: ModelRegistry = own(store.uri) if own else MlflowModelRegistry(store)
-    return registry
+    plugin = address.find_tracking_plugin(store.uri)
+    return (plugin.registry(store.uri) if plugin else None) or MlflowModelRegistry(store)
 
 
 REQUEST_HANDLERS = {

@@ -25,6 +25,7 @@ from robotrain_runtime.contract.container_plugin import (
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Download
 from robotrain_runtime.contract.failure import JobFailed
+from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
 from robotrain_sources.data_environment import ENVIRONMENT
 from robotrain_sources.fetching import errors, program
@@ -160,6 +161,17 @@ __all__ = ["ENVIRONMENT", "deliver"]
 TIMEOUTS = origin.TransferTimeouts()
 
 
+class TransferContainerPlugin(SourceContainerPlugin):
+    """A source kind whose sources the transfer engine fetches."""
+
+    ORIGIN: str
+    """The module that lists and reads its files."""
+
+    def asked(self, source: JobSource, place: ContainerContext) -> str:
+        """Return the address to fetch."""
+        return source.uri
+
+
 def deliver(
     sources: Sequence[JobSource],
     container_plugins: Mapping[str, SourceContainerPlugin],
@@ -167,20 +179,21 @@ def deliver(
     described: Mapping[str, Sequence[str]],
 ) -> BatchFetch:
     """Return the transfer of `sources`: one program and one scheduler for all of them."""
+    modules = {kind: str(vars(plugin)["__name__"]) for kind, plugin in container_plugins.items()}
+    plugins = {kind: load_container_plugin(module, TransferContainerPlugin) for kind, module in modules.items()}
     requests = [
         origin.SourceRequest(
-            uri=_get_request_uri(source, container_plugins[source.kind], place),
+            uri=plugins[source.kind].asked(source, place),
             pin=source.pin,
             role=source.role,
-            origin=str(getattr(container_plugins[source.kind], "ORIGIN")),  # noqa: B009
+            origin=plugins[source.kind].ORIGIN,
             credential=place.credentials.get(source.kind, ""),
             described=tuple(described.get(source.role, ())),
             way=place.credential_hints.get(source.kind, ""),
         )
         for source in sources
     ]
-    modules = [str(getattr(plugin, "__name__")) for plugin in container_plugins.values()]  # noqa: B009
-    return Transfer(sources, requests, TransferProcess(place, modules), place)
+    return Transfer(sources, requests, TransferProcess(place, list(modules.values())), place)
 
 
 class Transfer:
@@ -251,11 +264,6 @@ class Transfer:
         if name == "failed":
             raise JobFailed(content["reason"], fault=content["fault"])
         return content
-
-
-def _get_request_uri(source: JobSource, plugin: SourceContainerPlugin, place: ContainerContext) -> str:
-    get_address: Callable[[JobSource, ContainerContext], str] | None = getattr(plugin, "asked", None)
-    return get_address(source, place) if get_address else source.uri
 
 
 def _parse_survey_answer(source: JobSource, answer: Mapping[str, Any]) -> SurveyedSource:
