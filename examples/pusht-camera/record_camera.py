@@ -1,7 +1,7 @@
-"""Record pusht-camera: the first episodes of pusht-mini, seen by a camera, which is drawn here and kept as video.
+"""Record pusht-camera: the first episodes of pusht-mini, drawn as camera images and saved as video.
 
-Run it with any environment that has LeRobot, such as that of evaluations (examples/pusht-mini/README.md):
-`python examples/pusht-camera/record.py OUT`.
+Run it in any environment with LeRobot, such as the evaluation environment (examples/pusht-mini/README.md):
+`python examples/pusht-camera/record_camera.py OUT`.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ FEATURES = {
 
 
 def main() -> int:
-    """Parse the command line, record, and say what was written."""
+    """Parse the command line, record, and write the dataset."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=HERE / "dataset", help="default: %(default)s")
-    parser.add_argument("--episodes", type=int, default=8, help="how many to take over (default: %(default)s)")
-    given = parser.parse_args()
+    parser.add_argument("--episodes", type=int, default=8, help="number of episodes (default: %(default)s)")
+    arguments = parser.parse_args()
     from requirements_check import explain_missing
 
     if missing := explain_missing("lerobot"):
         print(missing, file=sys.stderr)
         return 2
-    if given.folder.exists():
-        print(f"{given.folder} exists already: move it away, or choose another folder", file=sys.stderr)
+    if arguments.folder.exists():
+        print(f"{arguments.folder} exists already: choose another folder", file=sys.stderr)
         return 2
     os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_DISABLE_PROGRESS_BARS="1")
-    record(given.folder, given.episodes)
+    record(arguments.folder, arguments.episodes)
     return 0
 
 
@@ -57,16 +57,16 @@ def record(folder: Path, episodes: int) -> None:
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
     from pusht_task import FPS, TASK
 
-    made = LeRobotDataset.create("local/pusht-camera", fps=FPS, features=FEATURES, root=folder, robot_type="pusht")
+    dataset = LeRobotDataset.create("local/pusht-camera", fps=FPS, features=FEATURES, root=folder, robot_type="pusht")
     for episode in range(episodes):
         for frame in _frames(episode):
-            made.add_frame({**frame, "task": TASK})
-        made.save_episode()
-    made.finalize()
+            dataset.add_frame({**frame, "task": TASK})
+        dataset.save_episode()
+    dataset.finalize()
     statistics = folder / "meta" / "stats.json"
     statistics.write_text(json.dumps(json.loads(statistics.read_text()), indent=4, sort_keys=True))
     for video in folder.rglob("*.mp4"):
-        video.chmod(0o644)  # LeRobot leaves it to its owner alone
+        video.chmod(0o644)  # LeRobot makes it readable by its owner only
 
 
 def _frames(episode: int) -> Iterator[Frame]:
@@ -77,24 +77,24 @@ def _frames(episode: int) -> Iterator[Frame]:
     for row in rows:
         agent, action = (np.array(row[name], np.float32) for name in ("observation.state", "action"))
         corners = np.array(row["observation.environment_state"]).reshape(8, 2)
-        picture = _picture(agent * SIZE / WORLD, (corners + 1) * SIZE / 2)
-        yield {"observation.state": agent, "observation.image": picture, "action": action}
+        image = _draw_image(agent * SIZE / WORLD, (corners + 1) * SIZE / 2)
+        yield {"observation.state": agent, "observation.image": image, "action": action}
 
 
-def _picture(agent: NDArray[Any], corners: NDArray[Any]) -> NDArray[Any]:
-    """The T, which is two boxes, and the agent, from above."""
+def _draw_image(agent: NDArray[Any], corners: NDArray[Any]) -> NDArray[Any]:
+    """Draw the T, which is two boxes, and the agent, from above."""
     import numpy as np
 
     points = np.stack(np.meshgrid(np.arange(SIZE), np.arange(SIZE)), axis=-1) + 0.5
-    picture = np.full((SIZE, SIZE, 3), BACKGROUND, np.uint8)
+    image = np.full((SIZE, SIZE, 3), BACKGROUND, np.uint8)
     for box in (corners[:4], corners[4:]):
-        picture[_inside(points, box)] = BLOCK
-    picture[np.linalg.norm(points - agent, axis=-1) < AGENT_RADIUS] = AGENT
-    return picture
+        image[_inside(points, box)] = BLOCK
+    image[np.linalg.norm(points - agent, axis=-1) < AGENT_RADIUS] = AGENT
+    return image
 
 
 def _inside(points: NDArray[Any], box: NDArray[Any]) -> NDArray[Any]:
-    """Which points lie in a convex shape, whichever way its corners go round."""
+    """Return which points lie in a convex shape, whatever the direction of its corners."""
     import numpy as np
 
     sides = []

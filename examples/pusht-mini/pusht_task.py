@@ -1,7 +1,7 @@
-"""The task of this example: the official PushT environment, from an easy start.
+"""Task of this example: the official PushT environment, from an easy start.
 
-The T lies 80 to 130 pixels from its goal along the stem, slightly turned, and the agent waits behind its bar.
-Recording and rollouts share this module, so that a policy meets the task that it was trained for.
+The T lies 80 to 130 pixels from its goal along the stem, slightly turned, and the agent waits behind its bar. Recording
+and rollouts share this module, so that a policy meets the task that it was trained for.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ FIRST_UNSEEN_SEED = 1_000_000
 
 
 def rotation(angle: float) -> NDArray[np.float64]:
-    """The matrix that turns the T's own axes into the world's, for a T at this angle."""
+    """Return the matrix from the T's own axes to the world's, for a T at this angle."""
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
 
 
 GOAL_SIDE, GOAL_AXIS = rotation(GOAL_ANGLE).T
-"""Unit vectors along the bar and along the stem of a T that is home."""
+"""Unit vectors along the bar and along the stem of a T at its goal."""
 
 
 def make_env() -> PushTEnv:
-    """The official environment without its time limit: callers count steps, and go on after the T is home."""
+    """Return the official environment without its time limit: callers count steps, and continue at the goal."""
     with warnings.catch_warnings():
         # pygame imports the deprecated pkg_resources.
         warnings.simplefilter("ignore")
@@ -52,7 +52,7 @@ def reset_to_easy_start(env: PushTEnv, seed: int) -> None:
     angle = GOAL_ANGLE + random.uniform(-0.25, 0.25)
     position = GOAL_POSITION - GOAL_AXIS * random.uniform(80, 130) + GOAL_SIDE * random.uniform(-20, 20)
     behind_the_bar = np.array([random.uniform(-80, 80), random.uniform(-110, -40)])
-    # The angle first: turning after moving would move the T again, about its centre of gravity.
+    # The angle first: turning rotates about the center of gravity, and would move the T again.
     env.block.angle = angle
     env.block.position = tuple(position)
     env.agent.position = tuple(position + rotation(angle) @ behind_the_bar)
@@ -61,9 +61,9 @@ def reset_to_easy_start(env: PushTEnv, seed: int) -> None:
 
 
 def observe(env: PushTEnv) -> dict[str, NDArray[np.float32]]:
-    """What a policy sees: the agent's position in pixels, and the T's 8 corner points scaled to -1..1.
+    """Return what a policy sees: the agent's position in pixels, and the T's 8 corner points scaled to -1..1.
 
-    The points are scaled here because ACT normalises no environment state unless it is told to.
+    The points are scaled here because ACT does not normalize the environment state by default.
     """
     observation: dict[str, Any] = env.get_obs()
     keypoints = observation["environment_state"] / (WORLD_SIZE / 2) - 1
@@ -74,6 +74,6 @@ def observe(env: PushTEnv) -> dict[str, NDArray[np.float32]]:
 
 
 def step(env: PushTEnv, action: NDArray[np.floating[Any]]) -> float:
-    """Send the agent towards a point, for one tenth of a second; return how much of the goal is covered, 0 to 1."""
+    """Move the agent towards a point for a tenth of a second; return the covered part of the goal, 0 to 1."""
     info = env.step(np.clip(action, 0, WORLD_SIZE).astype(np.float64))[-1]
     return float(info["coverage"])

@@ -1,6 +1,6 @@
-"""Record the pusht-mini dataset: a scripted expert pushes the T home, once an episode.
+"""Record the pusht-mini dataset: a scripted expert pushes the T to its goal, once an episode.
 
-Run it with the environment of evaluations, which has LeRobot and gym-pusht: see README.md beside it.
+Run it in the evaluation environment, which has LeRobot and gym-pusht: see README.md.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FEATURES = {
     "observation.environment_state": {"dtype": "float32", "shape": (16,), "names": CORNERS},
     "action": {"dtype": "float32", "shape": (2,), "names": ["target_x", "target_y"]},
 }
-HOME_COVERAGE = 0.8
+GOAL_COVERAGE = 0.8
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,13 @@ class Recording:
 
 
 def main() -> int:
-    """Parse the command line, record, and say what was written."""
+    """Parse the command line, record, and print a summary."""
     recording, folder = _arguments()
     if missing := explain_missing("lerobot", "gym_pusht"):
         print(missing, file=sys.stderr)
         return 2
     if folder.exists():
-        print(f"{folder} exists already: move it away, or choose another folder", file=sys.stderr)
+        print(f"{folder} exists already: choose another folder", file=sys.stderr)
         return 2
     os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_DISABLE_PROGRESS_BARS="1")
     frames = record(recording, folder)
@@ -61,7 +61,7 @@ def main() -> int:
 
 
 def record(recording: Recording, folder: Path) -> int:
-    """Write the dataset; return how many frames it holds."""
+    """Write the dataset; return its number of frames."""
     import numpy as np
     from pusht_task import FIRST_UNSEEN_SEED, make_env
 
@@ -80,9 +80,9 @@ def record(recording: Recording, folder: Path) -> int:
 
 
 def _play(env: PushTEnv, recording: Recording, seed: int, random: Generator) -> list[Frame]:
-    """One episode, or nothing where the T did not get home.
+    """Return the frames of an episode, or nothing if the T did not reach its goal.
 
-    The agent is disturbed but the expert's own wish is recorded: the data shows how to recover from small errors.
+    The agent is disturbed, but the expert's undisturbed action is recorded: the data shows how to recover from errors.
     """
     from controller import expert_action
     from pusht_task import TASK, observe, reset_to_easy_start, step
@@ -93,11 +93,11 @@ def _play(env: PushTEnv, recording: Recording, seed: int, random: Generator) -> 
         action = expert_action(env)
         frames.append({**observe(env), "action": action.astype("float32"), "task": TASK})
         best = max(best, step(env, action + disturbance))
-    return frames if best >= HOME_COVERAGE else []
+    return frames if best >= GOAL_COVERAGE else []
 
 
 def _disturbances(recording: Recording, random: Generator) -> Iterator[NDArray[Any]]:
-    """Slowly wandering pixel offsets, one a frame."""
+    """Yield slowly changing pixel offsets, one a frame."""
     import numpy as np
 
     offset = np.zeros(2)
@@ -116,7 +116,7 @@ def _create(folder: Path) -> LeRobotDataset:
 
 
 def _sort_statistics(file: Path) -> None:
-    """LeRobot writes the features in a changing order; sorted, two recordings are the same bytes."""
+    """Sort the features, which LeRobot writes in changing order, so that two recordings are identical."""
     file.write_text(json.dumps(json.loads(file.read_text()), indent=4, sort_keys=True))
 
 

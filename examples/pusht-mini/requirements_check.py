@@ -1,4 +1,4 @@
-"""Say what to install where a script's packages are missing; standard library only."""
+"""Check of a script's requirements, with the commands to install them. Standard library only."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ LOCK = Path(__file__).resolve().parents[2] / "workloads/robotrain_workloads/lero
 
 
 def explain_missing(*packages: str) -> str | None:
-    """The sentence and the commands to show where one of these cannot be imported, otherwise nothing."""
+    """Return a sentence and commands if a package cannot be imported; else None."""
     missing = [package for package in packages if importlib.util.find_spec(package) is None]
     if not missing:
         return None
     return "\n".join(
         [
             f"{Path(sys.argv[0]).name} needs {' and '.join(missing)}, which {sys.executable} does not have.",
-            "Make an environment from the lock of evaluations, and run the script with its Python:",
+            "Create an environment from the evaluation lock, and run the script with its Python:",
             "  uv venv --python 3.12 .venv-record",
             f"  uv pip install --python .venv-record --no-deps --require-hashes -r {_short(LOCK)}",
             f"  .venv-record/bin/python {' '.join(sys.argv)}",

@@ -1,7 +1,7 @@
-"""Record reach-other: an arm of six joints that moves to places at random, computed here, at 20 frames a second.
+"""Record reach-other: a simulated arm of six joints that moves to random targets, at 20 frames a second.
 
-Run it with any environment that has LeRobot, such as that of evaluations (examples/pusht-mini/README.md):
-`python examples/reach-other/record.py OUT`.
+Run it in any environment with LeRobot, such as the evaluation environment (examples/pusht-mini/README.md):
+`python examples/reach-other/record_reach.py OUT`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Frame = dict[str, Any]
 FPS, FRAMES = 20, 40
 JOINTS = [f"joint_{number}" for number in range(1, 7)]
 SPEED = 0.15
-"""The part of the way that is left which a joint goes in one frame."""
+"""Part of the remaining way that a joint moves in one frame."""
 FEATURES = {
     "observation.state": {"dtype": "float32", "shape": (6,), "names": JOINTS},
     "observation.environment_state": {"dtype": "float32", "shape": (6,), "names": [f"{name}_goal" for name in JOINTS]},
@@ -35,21 +35,21 @@ FEATURES = {
 
 
 def main() -> int:
-    """Parse the command line, record, and say what was written."""
+    """Parse the command line, record, and write the dataset."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=HERE / "dataset", help="default: %(default)s")
-    parser.add_argument("--episodes", type=int, default=6, help="how many (default: %(default)s)")
-    given = parser.parse_args()
+    parser.add_argument("--episodes", type=int, default=6, help="number of episodes (default: %(default)s)")
+    arguments = parser.parse_args()
     from requirements_check import explain_missing
 
     if missing := explain_missing("lerobot"):
         print(missing, file=sys.stderr)
         return 2
-    if given.folder.exists():
-        print(f"{given.folder} exists already: move it away, or choose another folder", file=sys.stderr)
+    if arguments.folder.exists():
+        print(f"{arguments.folder} exists already: choose another folder", file=sys.stderr)
         return 2
     os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_DISABLE_PROGRESS_BARS="1")
-    record(given.folder, given.episodes)
+    record(arguments.folder, arguments.episodes)
     return 0
 
 
@@ -59,14 +59,14 @@ def record(folder: Path, episodes: int) -> None:
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
     random = np.random.default_rng(0)
-    made = LeRobotDataset.create(
+    dataset = LeRobotDataset.create(
         "local/reach-other", fps=FPS, features=FEATURES, root=folder, robot_type="six-joint-arm", use_videos=False
     )
     for _ in range(episodes):
         for frame in _frames(random):
-            made.add_frame({**frame, "task": "Reach the place and grip"})
-        made.save_episode()
-    made.finalize()
+            dataset.add_frame({**frame, "task": "Reach the place and grip"})
+        dataset.save_episode()
+    dataset.finalize()
     statistics = folder / "meta" / "stats.json"
     statistics.write_text(json.dumps(json.loads(statistics.read_text()), indent=4, sort_keys=True))
 
@@ -74,17 +74,17 @@ def record(folder: Path, episodes: int) -> None:
 def _frames(random: Generator) -> Iterator[Frame]:
     import numpy as np
 
-    at, target = random.uniform(-1, 1, 6), random.uniform(-1, 1, 6)
+    position, target = random.uniform(-1, 1, 6), random.uniform(-1, 1, 6)
     for _ in range(FRAMES):
-        near = np.abs(target - at).max() < 0.05
-        action = at + SPEED * (target - at)
+        is_close = np.abs(target - position).max() < 0.05
+        action = position + SPEED * (target - position)
         yield {
-            "observation.state": at.astype("float32"),
+            "observation.state": position.astype("float32"),
             "observation.environment_state": target.astype("float32"),
-            "observation.gripper_closed": np.array([near]),
+            "observation.gripper_closed": np.array([is_close]),
             "action": action.astype("float32"),
         }
-        at = action + random.normal(0, 0.002, 6)
+        position = action + random.normal(0, 0.002, 6)
 
 
 if __name__ == "__main__":
