@@ -1,4 +1,4 @@
-"""`python -m robotrain_runtime run|register|environment`: a job's document is run, what it left registered."""
+"""Command line of the runtime: `python -m robotrain_runtime run|register|environment`."""
 
 import argparse
 import dataclasses
@@ -17,31 +17,31 @@ from robotrain_runtime.environments import environment, environment_check
 from robotrain_runtime.process.stop import StopRequested, StopSignal
 
 CLAIM_LINK = "taken"
-"""A link in the run's folder to NAME:PROCESS of the job that does the work; it is made in one step."""
+"""A symbolic link in the run's folder to NAME:PROCESS of the job that does the work."""
 CANCELLED_FILE = "cancelled"
-"""A file in the run's folder: a job that only now begins does nothing."""
+"""A file in the run's folder: a job that starts when it exists does nothing."""
 MLFLOW_VARIABLES = ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI")
 
 
 def claim_run(folder: Path, name: str) -> str:
-    """Take the work of `folder` for the job `name`; why there is nothing to do, or empty.
+    """Claim the run in `folder` for the job `name`. Return why there is nothing to do; empty if the job may start.
 
-    A job that took it before goes on: its engine started it again. The process is then its own: no Ctrl-C for who
-    started it reaches it, a SIGTERM does, and no tracking run of another project.
+    A job that claimed the run before continues it: its engine restarted it. The process leaves its group, so that a
+    Ctrl-C for its parent does not reach it, and drops the tracking variables of other projects.
     """
     if os.getpgrp() != os.getpid():
         os.setsid()
-    taker = _claim_link(folder, name)
-    if taker != name:
-        return f"the job {taker} does the work of this run"
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # before looking: who cancels leaves the file, then signals
-    for stray in MLFLOW_VARIABLES:
-        os.environ.pop(stray, None)
+    owner = _claim_link(folder, name)
+    if owner != name:
+        return f"the job {owner} does the work of this run"
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # before the check: a cancel writes the file, then signals
+    for variable in MLFLOW_VARIABLES:
+        os.environ.pop(variable, None)
     return "the run was cancelled" if (folder / CANCELLED_FILE).exists() else ""
 
 
 def redirect_output(path: Path) -> None:
-    """Whatever this process and those it starts print goes to the end of `path` from here on."""
+    """Append the output of this process and its children to `path` from now on."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(file, 1)
     os.dup2(file, 2)
@@ -49,77 +49,68 @@ def redirect_output(path: Path) -> None:
 
 
 def _claim_link(folder: Path, name: str) -> str:
-    """The name of the job that has the work."""
+    """Return the name of the job that owns the run."""
     link = folder / CLAIM_LINK
     claim = f"{name}:{os.getpid()}"
     try:
         link.symlink_to(claim)
     except FileExistsError:
-        taker = os.readlink(link).rpartition(":")[0]
-        if taker == name:
-            again = folder / f".{CLAIM_LINK}.{os.getpid()}"
-            again.symlink_to(claim)
-            again.replace(link)
-        return taker
+        owner = os.readlink(link).rpartition(":")[0]
+        if owner == name:
+            renewed = folder / f".{CLAIM_LINK}.{os.getpid()}"
+            renewed.symlink_to(claim)
+            renewed.replace(link)
+        return owner
     return name
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The exit code."""
+    """Run a command; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m robotrain_runtime")
     commands = parser.add_subparsers(required=True)
     run = commands.add_parser("run", help="run a job document")
     run.add_argument("job", type=Path, metavar="JOB.json")
-    run.add_argument("--once", metavar="NAME", help="do nothing where a job of another name began it")
-    run.add_argument("--log", type=Path, metavar="FILE", help="where to write what would be printed, at its end")
+    run.add_argument("--once", metavar="NAME", help="do nothing if a job of another name started the run")
+    run.add_argument("--log", type=Path, metavar="FILE", help="append the output to FILE")
     run.set_defaults(act=_run_job)
-    register = commands.add_parser("register", help="make what a run that has ended left a version of a model")
+    register = commands.add_parser("register", help="register the result of an ended run as a version of a model")
     register.add_argument("job", type=Path, metavar="JOB.json")
     register.add_argument("name", metavar="MODEL")
-    register.add_argument(
-        "--step", type=int, help="that of the checkpoint (the last complete one), or of the policy that it evaluated"
-    )
+    register.add_argument("--step", type=int, help="step of the checkpoint or the evaluated policy (the last one)")
     register.set_defaults(act=_register_model)
-    build = commands.add_parser("environment", help="build the environment of a lock; print its path")
+    build = commands.add_parser("environment", help="build the environment of a lock file; print its path")
     build.add_argument("lock", type=Path, metavar="LOCK")
-    build.add_argument("--python", default="3.12", help="its version, or any of a range, as 3.10-3.14 (3.12)")
-    build.add_argument("--gib", type=float, default=1.0, help="the disk space it takes once unpacked (1)")
-    build.add_argument("--torch-backend", metavar="NAME", help="another build of PyTorch than the locked one, as cu126")
-    build.add_argument("--cache", type=Path, help="where environments are kept", default=_get_default_cache())
+    build.add_argument("--python", default="3.12", help="Python version, or a range such as 3.10-3.14 (3.12)")
+    build.add_argument("--gib", type=float, default=1.0, help="disk space of the environment in GiB (1)")
+    build.add_argument("--torch-backend", metavar="NAME", help="another build of PyTorch, such as cu126")
+    build.add_argument("--cache", type=Path, help="cache folder", default=_get_default_cache())
     build.set_defaults(act=_build_environment)
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    return int(given.act(given))
+    return int(options.act(options))
 
 
 def _run_job(options: argparse.Namespace) -> int:
     from robotrain_runtime import engine
 
     try:
-        if idle := _begin_run(options):
-            _print_line(f"nothing to do: {idle}")
+        try:
+            idle_reason = claim_run(options.job.parent, options.once) if options.once else ""
+            if options.log and not idle_reason:
+                redirect_output(options.log)
+        except OSError as error:
+            return _report_error(f"the run cannot be started: {error}")
+        if idle_reason:
+            _print_line(f"nothing to do: {idle_reason}")
             return 0
-        read = _read_document(options.job)
+        job_document = _read_document(options.job)
     except JobFailed as failed:
         return _report_error(failed.reason)
     try:
-        return engine.run_job(read).exit_code
+        return engine.run_job(job_document).exit_code
     except OSError as error:
-        return _report_error(f"the run's folder {read.placement.work} cannot be used: {error}")
-
-
-def _begin_run(options: argparse.Namespace) -> str:
-    """Why there is nothing to do, or empty."""
-    pass
-
-    try:
-        idle = claim_run(options.job.parent, options.once) if options.once else ""
-        if options.log and not idle:
-            redirect_output(options.log)
-    except OSError as error:
-        raise JobFailed(f"the run cannot be begun: {error}", EXIT_REFUSED) from error
-    return idle
+        return _report_error(f"the run's folder {job_document.placement.work} cannot be used: {error}")
 
 
 def _register_model(options: argparse.Namespace) -> int:
@@ -127,16 +118,15 @@ def _register_model(options: argparse.Namespace) -> int:
 
     try:
         with StopSignal() as stop:
-            made = registration.register_ended_run(
-                _read_document(options.job), options.name, options.step, stop, _print_line
-            )
+            job_document = _read_document(options.job)
+            registered = registration.register_ended_run(job_document, options.name, options.step, stop, _print_line)
     except StopRequested:
         return stop.exit_code
     except JobFailed as failed:
         return _report_error(failed.reason, failed.exit_code)
     except OSError as error:
         return _report_error(str(error), EXIT_FAILED)
-    print(json.dumps(dataclasses.asdict(made)))
+    print(json.dumps(dataclasses.asdict(registered)))
     return 0
 
 
@@ -144,19 +134,18 @@ def _read_document(job: Path) -> JobDocument:
     try:
         return document.parse_document(job.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise JobFailed(f"{job} is no job document: {error}", EXIT_REFUSED) from error
+        raise JobFailed(f"{job} is not a valid job document: {error}", EXIT_REFUSED) from error
 
 
 def _build_environment(options: argparse.Namespace) -> int:
     if not options.lock.is_file():
-        return _report_error(f"there is no lock {options.lock}")
-    wanted = PythonEnvironment(lock=options.lock, python=options.python, gib=options.gib)
+        return _report_error(f"the lock file {options.lock} does not exist")
+    required = PythonEnvironment(lock=options.lock, python=options.python, gib=options.gib)
     placement = Placement(work="", cache=str(options.cache), torch_backend=options.torch_backend)
-    for finding in environment_check.find_environment_problems(wanted, placement):
+    for finding in environment_check.find_environment_problems(required, placement):
         ways = "".join(f"\n  {'or' if index else 'use':<5} {way}" for index, way in enumerate(finding.ways))
-        return _report_error(
-            f"{finding.title} ({finding.given or options.lock})\n  {finding.why}{ways}", EXIT_PREFLIGHT
-        )
+        title = f"{finding.title} ({finding.given or options.lock})"
+        return _report_error(f"{title}\n  {finding.why}{ways}", EXIT_PREFLIGHT)
     try:
         with StopSignal() as stop:
             built = environment.build_environment(
@@ -180,8 +169,9 @@ def _report_error(sentence: str, code: int = EXIT_REFUSED) -> int:
 
 
 def _get_default_cache() -> Path:
-    if said := os.environ.get("ROBOTRAIN_CACHE"):
-        return Path(said).expanduser()
+    if configured := os.environ.get("ROBOTRAIN_CACHE"):
+        return Path(configured).expanduser()
+
     mac = Path.home() / "Library" / "Caches"
     linux = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return (mac if sys.platform == "darwin" else linux) / "robotrain"

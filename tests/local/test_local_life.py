@@ -65,7 +65,7 @@ def test_a_run_whose_document_is_not_one_says_so(runs: Runs) -> None:
     plan = runs.plan("pass")
     status = runs.end_of(runs.local.submit(replace(plan, files={**plan.files, "job.json": b"{}"})))
     assert status.state == "failed"
-    assert "job.json is no job document" in status.reason
+    assert "job.json is not a valid job document" in status.reason
 
 
 def test_a_run_outlives_the_process_that_submitted_it(runs: Runs, tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_an_environment_that_cannot_be_built_here_is_one_finding(halves_here, se
     made, cache = sent(carried=["odd", "even"], ready=False)
     (found,) = preflight_remotely(made, cache, said.append)
     assert found.code == "look-impossible"
-    assert found.why.startswith("There is no Python")
+    assert found.why.startswith("Python 3.11 is missing")
     assert len(said) == 1
 
 

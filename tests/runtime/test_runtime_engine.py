@@ -281,4 +281,4 @@ def test_an_outcome_tells_whose_fault_it_was(run, job, program, code, fault):
 def test_what_is_no_document_is_refused_with_a_sentence(text, tmp_path, capsys):
     (tmp_path / "job.json").write_text(text)
     assert main(["run", str(tmp_path / "job.json")]) == 2
-    assert "is no job document" in capsys.readouterr().err
+    assert "is not a valid job document" in capsys.readouterr().err

@@ -128,7 +128,7 @@ def test_when_all_are_torn_it_begins_anew_and_says_so(run, published, lose, shel
     tear(shelf / "000040")
     ran = run(published(60), **OURS)
     assert first_step(ran) == 1
-    assert ran.notes("warning")[-1] == "nothing that an earlier attempt left is whole: the run begins anew"
+    assert ran.notes("warning")[-1] == "no checkpoint of an earlier attempt is complete: the run starts again from step 0"
 
 
 @pytest.mark.slow

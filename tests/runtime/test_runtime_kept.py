@@ -97,7 +97,7 @@ def test_a_machine_that_is_lost_goes_on_from_it_in_the_same_submission(run, job,
     assert [one.step for one in ran.of_kind(Checkpoint)] == [40, 60]
     to = called.replace("${THIS_ONE}", "job-1").rstrip("/") or output
     assert published(ran) == [(40, f"{to}/000040"), (60, f"{to}/000060")]
-    assert f"step 40 of an earlier attempt came back from {output}/000040" in ran.notes("info")
+    assert f"resuming from step 40 of an earlier attempt, restored from {output}/000040" in ran.notes("info")
     assert (output / "000040/model/weights").stat().st_nlink == 1  # it shares no file with what is gone on from
     shutil.rmtree(tmp_path / "work")
     other = run(job(TRAIN.format(60), **placed), THIS_ONE="job-2")

@@ -28,7 +28,7 @@ def test_one_job_does_the_work_and_again_when_its_engine_starts_it_again(begun, 
     first = os.readlink(tmp_path / "taken")
     assert begun("--once", "7", "--log", "log.txt") == (2, "")
     assert os.readlink(tmp_path / "taken") != first, "it names the process that does the work now"
-    assert (tmp_path / "log.txt").read_text().count("is no job document") == 2
+    assert (tmp_path / "log.txt").read_text().count("is not a valid job document") == 2
 
 
 def test_a_job_of_a_cancelled_run_does_nothing(begun, tmp_path):

@@ -40,7 +40,7 @@ def test_without_its_python_a_submit_would_stop_and_the_ways_out_are_said(monkey
     monkeypatch.setenv("ROBOTRAIN_PYTHON", "/nowhere/python")
     found, *_ = look()
     assert found.state == "fail"
-    assert found.text.startswith(f"there is no Python {ENVIRONMENT.python} on this machine (ROBOTRAIN_PYTHON /nowhere")
+    assert found.text.startswith(f"Python {ENVIRONMENT.python} is missing on this machine (ROBOTRAIN_PYTHON /nowhere")
     assert f"uv python install {ENVIRONMENT.python}" in [way.text for way in found.suggestions]
 
 
@@ -55,4 +55,4 @@ def test_an_environment_of_ones_own_is_looked_at_instead(monkeypatch, tmp_path):
     monkeypatch.setenv("ROBOTRAIN_ENVIRONMENT", str(tmp_path))
     found, *_ = look()
     assert found.state == "fail"
-    assert "the environment that was given cannot run this job" in found.text
+    assert "the environment in --environment cannot run this job" in found.text

@@ -1,4 +1,4 @@
-"""The job document: the only thing that crosses into the container, and what it says of the machine."""
+"""The job document: everything that the runtime needs to know about a job and its machine."""
 
 import dataclasses
 import functools
@@ -17,96 +17,88 @@ SCHEMA = 1
 Scalar = str | int | float | bool | None
 
 RoleName = Literal["dataset", "policy", "init_policy", "checkpoint", "resume"]
-"""What an input is for: data, a policy to go on from or to evaluate, weights alone, a model to export, and a training's
-checkpoint with everything its next step needs.
+"""The use of an input: training data, a policy to train further or evaluate, initial weights, a model to export, and a
+checkpoint with the full training state.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSource:
-    """One input: what it is for, its kind, and the kind's own printed form (which holds no secret).
-
-    pin: what a moving name meant when the job was sent, in the kind's own words (a commit, a digest); empty for none.
-    """
+    """An input of a job."""
 
     role: RoleName
     kind: str
     uri: str
+    """The address in the notation of its kind, without secrets."""
     pin: str = ""
+    """The commit or digest that the address was resolved to when the job was submitted; empty for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """A source that the platform itself brings to the machine, before the runtime starts.
-
-    role, uri: those of the source. folder: where it lies. origin: what the platform brought there, for messages.
-    """
+    """A source that the platform mounts before the runtime starts; `role` and `uri` are those of the source."""
 
     role: RoleName
     uri: str
     folder: str
     origin: str = ""
+    """What the platform mounted, for messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Where the platform put the job: folders of the machine it runs on, and how it reaches tracking.
+    """The machine that a job runs on: its folders, credentials and tracking.
 
-    work: the run's own folder; events, outcome and outputs are written below it. cache: shared by runs; built
-    environments live there. tracking_uri: an MLflow address, empty for none. environment: an existing Python
-    environment to use instead of building the locked one. torch_backend: which build of PyTorch to take instead of the
-    locked one, in uv's words (`cpu`, `cu126`, `auto`), at the locked version. credentials: by source kind, the file
-    that holds the secret it is read with, or the secret's address in a key vault of Azure, where the machine's own
-    identity does not do. download_mib: the memory that downloads may hold at a time. cache_gib: what data may take in
-    the cache; the longest unused goes first.
-
-    mounts: sources that are there already. promised: names of the environment that say again what the document says, as
-    this platform's users expect them; the runtime refuses to start when one says something else. submission: the name
-    of the environment that holds the platform's own id of this submission, the same for each of its attempts; empty
-    where the work folder outlives an attempt. left: the folder where the platform brings back what an earlier attempt
-    left, empty on a first one. ways: by source kind, how a person gives this platform the secret that it is read with.
-
-    tracking_run: the name of the environment that holds the tracking run which the platform made for this one: it is
-    written to, and its end is the platform's to tell. kept: the folder that the platform keeps when the run ends; each
-    complete checkpoint is copied there; empty for none. kept_as: what that folder is called elsewhere, for people; each
-    `${NAME}` in it is a name of the environment.
-
-    `mounts[…].folder`, `left` and `kept` may begin with `${NAME}/…`, or be `${NAME}`: a name of the environment, as it
-    is or in upper case, where only the platform knows the folder.
+    `mounts[…].folder`, `left` and `kept` may begin with `${NAME}`, an environment variable (also looked up in upper
+    case), where only the platform knows the folder.
     """
 
     work: str
+    """The run's own folder: events, outcome and outputs are written below it."""
     cache: str
+    """The cache that runs share: data and environments."""
     tracking_uri: str = ""
+    """The MLflow address; empty for none."""
     environment: str | None = None
+    """An existing Python environment to use in place of the locked one."""
     torch_backend: str | None = None
+    """The build of PyTorch to install in place of the locked one, as in uv (`cpu`, `cu126`, `auto`)."""
     credentials: Mapping[str, str] = field(default_factory=dict)
+    """By source kind, the file of its secret, or the secret's URL in an Azure key vault."""
     download_mib: int = 128
+    """The memory that downloads may use."""
     cache_gib: float | None = None
+    """The limit of data in the cache: the least recently used goes first."""
     mounts: tuple[Mount, ...] = ()
     promised: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables that repeat parts of the document; the runtime refuses to start if one differs."""
     submission: str = ""
+    """The environment variable of the platform's id of this submission, shared by its attempts; empty for none."""
     left: str = ""
+    """The folder in which the platform restores the files of an earlier attempt."""
     ways: Mapping[str, str] = field(default_factory=dict)
+    """By source kind, how a user gives this platform the credential it needs."""
     tracking_run: str = ""
+    """The environment variable of the tracking run that the platform created, and ends, for this run."""
     kept: str = ""
+    """The folder that the platform keeps after the run: complete checkpoints are copied to it. Empty for none."""
     kept_as: str = ""
+    """The name of that folder for people; it may contain `${NAME}` of environment variables."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobDocument:
-    """A resolved job with everything the runtime needs; nothing else crosses.
-
-    run: the run's name. job: the digest of the platform-neutral job. halves: the modules that act in the container,
-    by what they stand for (`workload.lerobot-train`, `source.local_path`).
-    """
+    """A resolved job with everything the runtime needs to run it."""
 
     schema: int
     run: str
+    """The run's name."""
     job: str
+    """The digest of the platform-neutral job."""
     workload: str
     platform: str
     halves: Mapping[str, str]
+    """The modules of the container plugins, by claim (`workload.lerobot-train`, `source.local_path`)."""
     parameters: Mapping[str, Scalar]
     placement: Placement
     sources: tuple[JobSource, ...] = ()
@@ -118,11 +110,11 @@ class JobDocument:
 
 
 class DocumentError(ValueError):
-    """Every wrong place of a document, as `path: why` lines."""
+    """Errors in a document, one `path: why` per line."""
 
 
 def parse_document(text: str) -> JobDocument:
-    """Read a document. Raises DocumentError that names every wrong place; values are never repeated."""
+    """Parse a document. Raise DocumentError that lists every error, without the values."""
     try:
         data = json.loads(text)
     except ValueError as error:
@@ -144,7 +136,7 @@ def format_document(document: JobDocument) -> str:
 
 
 def convert_json(kind: Any, value: Any, path: str, errors: list[str]) -> Any:
-    """`value`, as JSON has it, as `kind`; what does not fit is added to `wrong`, as `path: why` without the value."""
+    """Convert a JSON value to the type `kind`. Errors are added to `errors` as `path: why`, without the value."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return _convert_object(kind, value, path, errors)
@@ -167,19 +159,19 @@ def _convert_object(kind: type, value: Any, path: str, errors: list[str]) -> Any
         errors.append(f"{path or 'document'}: must be an object")
         return None
     hints = _get_hints(kind)
-    fields = {one.name: one for one in dataclasses.fields(kind)}
-    before = len(errors)
+    fields = {declared.name: declared for declared in dataclasses.fields(kind)}
+    error_count = len(errors)
     errors += [f"{path}.{name}: unknown".lstrip(".") for name in sorted(value.keys() - fields.keys())]
-    for name, one in fields.items():
-        needed = one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
-        if needed and name not in value:
+    for name, declared in fields.items():
+        has_default = {declared.default, declared.default_factory} != {dataclasses.MISSING}
+        if not has_default and name not in value:
             errors.append(f"{path}.{name}: missing".lstrip("."))
-    read = {
+    values = {
         name: convert_json(hints[name], value[name], f"{path}.{name}".lstrip("."), errors)
         for name in fields
         if name in value
     }
-    return None if len(errors) > before else kind(**read)
+    return None if len(errors) > error_count else kind(**values)
 
 
 @functools.cache
@@ -195,43 +187,43 @@ _NAME_PATTERN = r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}"
 
 
 class UnsetVariable(LookupError):
-    """A folder begins with a name that the environment does not have. The text is the name."""
+    """An environment variable in a folder's name is not set. The message is its name."""
 
 
 def find_mount(document: JobDocument, source: JobSource) -> Mount | None:
-    """What brings a source; None for one that is to be fetched."""
-    named = (mount for mount in document.placement.mounts if (mount.role, mount.uri) == (source.role, source.uri))
-    return next(named, None)
+    """Return the mount of a source; None if it must be fetched."""
+    mounts = document.placement.mounts
+    return next((mount for mount in mounts if (mount.role, mount.uri) == (source.role, source.uri)), None)
 
 
 def list_fetched_sources(document: JobDocument) -> tuple[JobSource, ...]:
-    """The sources of a document that nothing brings: those the runtime fetches itself."""
+    """Return the sources that are not mounted: those that the runtime fetches."""
     return tuple(source for source in document.sources if find_mount(document, source) is None)
 
 
 def resolve_folder(text: str) -> Path:
-    """The folder that a document names, perhaps by a name of the environment. Raises UnsetVariable."""
-    named = re.fullmatch(rf"{_NAME_PATTERN}((?:/.*)?)", text, re.DOTALL)
-    return Path(_read_variable(named[1]) + named[2]) if named else Path(text)
+    """Return the folder that a document names, perhaps as `${NAME}/…`. Raise UnsetVariable."""
+    match = re.fullmatch(rf"{_NAME_PATTERN}((?:/.*)?)", text, re.DOTALL)
+    return Path(_read_variable(match[1]) + match[2]) if match else Path(text)
 
 
 def expand_variables(text: str) -> str:
-    """A text with what the names of the environment in it hold. Raises UnsetVariable."""
-    return re.sub(_NAME_PATTERN, lambda named: _read_variable(named[1]), text)
+    """Replace each `${NAME}` by that environment variable. Raise UnsetVariable."""
+    return re.sub(_NAME_PATTERN, lambda match: _read_variable(match[1]), text)
 
 
 def _read_variable(name: str) -> str:
-    """What a name holds: a platform may spell it in upper case, whatever case it was declared in."""
-    if found := os.environ.get(name) or os.environ.get(name.upper()):
-        return found
+    """Return a variable's value: a platform may spell its name in upper case."""
+    if value := os.environ.get(name) or os.environ.get(name.upper()):
+        return value
     raise UnsetVariable(name)
 
 
 def read_submission_id(document: JobDocument) -> str:
-    """The platform's own id of this submission, the same for each of its attempts; empty where there is none."""
+    """Return the platform's id of this submission, shared by its attempts; empty if there is none."""
     return os.environ.get(document.placement.submission, "")
 
 
 def read_platform_tracking_run(document: JobDocument) -> str:
-    """The tracking run that the platform made for this one; empty where it made none."""
+    """Return the id of the tracking run that the platform created; empty if there is none."""
     return os.environ.get(document.placement.tracking_run, "")

@@ -1,7 +1,7 @@
-"""Events: one structured line each among ordinary log lines, written, sent and parsed.
+"""Events: structured lines among ordinary log lines.
 
-A line is `::robotrain:: {"event": "metrics", "time": 1763622000.5, …}`. Numbers that JSON has no word for travel as
-the texts "nan", "inf" and "-inf", so that every line is strict JSON.
+A line is `::robotrain:: {"event": "metrics", "time": 1763622000.5, …}`. Numbers that JSON cannot express are the
+strings "nan", "inf" and "-inf", so that every line is strict JSON.
 """
 
 import dataclasses
@@ -25,17 +25,18 @@ LAST_STEP = 2**53
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageEvent:
-    """A part of the run began or ended. seconds: how long it took, once it ended."""
+    """The start or end of a stage of the run."""
 
     name: Literal["preflight", "environment", "data", "merge", "work", "publish"]
     state: Literal["started", "done", "failed"]
     seconds: float | None = None
+    """The stage's duration, once it has ended."""
     detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Track:
-    """What tracking should know of this run; a later one adds to an earlier one."""
+    """Facts about the run for tracking; a later event adds to an earlier one."""
 
     experiment: str = ""
     run_name: str = ""
@@ -45,89 +46,92 @@ class Track:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tracking:
-    """Where the tracking run is. ui: the command or address that shows it."""
+    """The tracking run that was started or resumed."""
 
     uri: str
     experiment_id: str
     run_id: str
     ui: str = ""
+    """The command or URL that shows it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
-    """Exact values at a step, by their tracking names (`train/loss`). step: None for values of the machine.
-
-    Without values it only says how far the work is. unit: what `step` and `total` count.
-    """
+    """Metrics at a step, by their tracking names (`train/loss`); without values, only the progress of the work."""
 
     values: Mapping[str, float]
     step: int | None = None
+    """None for system metrics."""
     total: int | None = None
     unit: Literal["step", "episode"] = "step"
+    """What `step` and `total` count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A complete checkpoint lies at `path`. model: the part of it that is the model alone; empty for all of it."""
+    """A checkpoint that was completed."""
 
     step: int
     path: str
     model: str = ""
+    """The path of the model inside the checkpoint; empty if it is all model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """The checkpoint of `step` was copied, whole. to: where it can be found. seconds: how long that took."""
+    """A checkpoint that was copied completely."""
 
     step: int
     to: str
+    """The address of the copy."""
     seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdrawn:
-    """A published checkpoint is not there any more: newer ones take its place. to: where it was."""
+    """A published checkpoint that was removed in favor of newer ones."""
 
     to: str
+    """The address that it had."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registered:
-    """The checkpoint of `step` is a version of a model. uri: what names it (`models:/NAME/VERSION`).
-
-    new: whether it was made now. replaced: the run whose scores an older version had until now; empty for none.
-    """
+    """A checkpoint or policy that is registered as a version of a model."""
 
     name: str
     version: str
     step: int
     uri: str = ""
+    """`models:/NAME/VERSION`."""
     new: bool = True
+    """Whether this run created the version."""
     replaced: str = ""
+    """The run whose scores were replaced on an existing version; empty for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluated:
-    """A policy was evaluated. episodes: how many, over all ways. scores: by their names (`rollout/success_rate`).
-
-    results: the folder of the files that say more, complete. policy: the folder, named by its step, that holds the
-    evaluated policy's files; empty when it is not kept. step: at which the policy was saved; 0 when nobody knows.
-    passed: whether it reached what was demanded; None when nothing was. conditions: under which the scores hold, for
-    people, as `pusht, easy starts, 80 steps, success from reward 0.842`.
-    """
+    """The result of an evaluation."""
 
     episodes: int
     scores: Mapping[str, float]
+    """By tracking name (`rollout/success_rate`)."""
     results: str
+    """The folder of the complete result files."""
     policy: str = ""
+    """The folder of the evaluated policy, named after its step; empty if it is not kept."""
     step: int = 0
+    """The step of the policy; 0 if unknown."""
     passed: bool | None = None
+    """Whether the acceptance criteria are met; None if there are none."""
     conditions: str = ""
+    """For people: `pusht, easy starts, 80 steps, success from reward 0.842`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
-    """The results of a run were copied, whole. to: where they can be found. seconds: how long that took."""
+    """Results of a run that were copied completely."""
 
     to: str
     seconds: float | None = None
@@ -135,15 +139,16 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
-    """How far the data is. done, total: bytes, of all sources together. rate: bytes a second, lately."""
+    """Progress of the download of all sources together, in bytes."""
 
     done: int
     total: int
     rate: float = 0.0
+    """Bytes per second, recently."""
 
     @property
     def seconds_left(self) -> float | None:
-        """At that rate; None while there is none."""
+        """The remaining time at this rate; None if the rate is 0."""
         return (self.total - self.done) / self.rate if self.rate > 0 else None
 
 
@@ -159,15 +164,15 @@ Fault = Literal[
     "data",
     "code",
 ]
-"""What a run ended of. `stopped`: from outside, for a reason it was not told. Empty: nothing, or nobody knows."""
+"""The cause of a failure. `stopped`: from outside, for an unknown reason. Empty: none, or unknown."""
 
 INFRASTRUCTURE: frozenset[Fault] = frozenset({"stopped", "preempted", "evicted", "network", "out_of_memory"})
-"""Faults of the surroundings, not of the job: the same run may succeed when it is started again."""
+"""Faults of the infrastructure, not of the job: the same run may succeed when it is retried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """Something a person should know."""
+    """A message to the user."""
 
     level: Literal["info", "warning", "error"]
     text: str
@@ -175,16 +180,17 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How the run ended; always the last event. exit_code: that of the runtime, 128+n when signal n ended it."""
+    """How the run ended; always the last event."""
 
     state: Literal["succeeded", "failed", "cancelled"]
     exit_code: int
+    """The exit code of the runtime; 128+n if signal n ended it."""
     reason: str = ""
     fault: Fault = ""
 
     @property
     def worth_a_retry(self) -> bool:
-        """Whether the same run may succeed when it is started again."""
+        """Whether the same run may succeed when it is retried."""
         return self.fault in INFRASTRUCTURE
 
 
@@ -205,7 +211,7 @@ Event = (
 )
 
 NUMBER_FIELDS: Mapping[type, tuple[str, ...]] = {Metrics: ("values",), Evaluated: ("scores",)}
-"""By event, the fields that are numbers by their names."""
+"""The fields of an event that map names to numbers."""
 _KINDS: dict[str, type] = {kind.__name__.lower().removesuffix("event"): kind for kind in Event.__args__}
 EVENT_NAMES = {kind: name for name, kind in _KINDS.items()}
 """The name of each event in a log line."""
@@ -220,41 +226,41 @@ class EventRecord:
 
 
 def make_record(event: Event) -> EventRecord:
-    """The event as one sent at this moment."""
+    """Return a record of an event that is sent now."""
     return EventRecord(time.time(), event)
 
 
 def format_event(event: Event, sent_at: float | None = None) -> str:
-    """The event as its line, without the line's end."""
+    """Return the log line of an event, without a newline. `sent_at` is now by default."""
     body = {"event": EVENT_NAMES[type(event)], "time": time.time() if sent_at is None else sent_at}
     return PREFIX + json.dumps(make_json_safe(body | dataclasses.asdict(event)), allow_nan=False)
 
 
 def parse_event(line: str) -> EventRecord | None:
-    """The event in a log line; None for an ordinary line, a cut one, or an event of a newer runtime."""
+    """Return the event in a log line; None for an ordinary line, a cut one, or an event of a newer runtime."""
     if not line.startswith(PREFIX):
         return None
     try:
         data = json.loads(line[len(PREFIX) :])
-        kind, at = _KINDS[data.pop("event")], float(data.pop("time"))
+        kind, sent_at = _KINDS[data.pop("event")], float(data.pop("time"))
         for numbers in NUMBER_FIELDS.get(kind, ()):
             data[numbers] = {name: float(value) for name, value in data[numbers].items()}
         known = {field.name for field in dataclasses.fields(kind)}
-        wrong: list[str] = []
-        found = convert_json(kind, {name: value for name, value in data.items() if name in known}, "", wrong)
-        return None if wrong or _has_inexact_count(found) else EventRecord(at, found)
+        errors: list[str] = []
+        event = convert_json(kind, {name: value for name, value in data.items() if name in known}, "", errors)
+        return None if errors or _has_inexact_count(event) else EventRecord(sent_at, event)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
 
 
-def _has_inexact_count(found: Event) -> bool:
-    """Whether a count is one that nothing comes to, and no arithmetic with it would be exact."""
-    numbers = (getattr(found, name, None) for name in ("step", "total", "done", "episodes"))
+def _has_inexact_count(event: Event) -> bool:
+    """Whether a count is too large for exact arithmetic with floats."""
+    numbers = (getattr(event, name, None) for name in ("step", "total", "done", "episodes"))
     return any(number is not None and abs(number) > LAST_STEP for number in numbers)
 
 
 def make_json_safe(value: Any) -> Any:
-    """`value` with texts in place of the numbers that JSON has no word for."""
+    """Return `value` with strings in place of the numbers that JSON cannot express."""
     if isinstance(value, Mapping):
         return {name: make_json_safe(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
@@ -270,12 +276,12 @@ _write_lock = threading.Lock()
 
 
 def emit_event(sent: Event) -> None:
-    """Send an event: through the runtime's own pipe, else as a line of standard output. A lost reader is ignored."""
+    """Send an event through the runtime's pipe, or as a line of standard output. A closed pipe is ignored."""
     emit_line(format_event(sent))
 
 
 def emit_line(text: str) -> None:
-    """Send a line, whole, from any thread, the way an event goes."""
+    """Send a whole line the same way as an event, from any thread."""
     with _write_lock, suppress(OSError):
         to = _open_pipe() or sys.stdout
         to.write(text + "\n")
@@ -284,10 +290,8 @@ def emit_line(text: str) -> None:
 
 @functools.cache
 def _open_pipe() -> IO[str] | None:
-    number = os.environ.pop(
-        EVENTS_DESCRIPTOR, ""
-    )  # children must not take it for theirs: the number is something else there
+    descriptor = os.environ.pop(EVENTS_DESCRIPTOR, "")  # not inherited: in a child the number is another file
     try:
-        return os.fdopen(int(number), "w", encoding="utf-8")
+        return os.fdopen(int(descriptor), "w", encoding="utf-8")
     except (ValueError, OSError):
         return None

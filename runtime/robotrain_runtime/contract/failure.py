@@ -1,17 +1,16 @@
-"""Failures: exit codes, findings, exceptions, and why a program failed and whose fault that is.
+"""Failures: exit codes, exceptions, preflight findings, and the classification of errors.
 
-The exit codes of the runtime, for platforms whose rules of when to try again go by the code alone:
+The exit codes of the runtime, for platforms whose retry rules go by the code:
 
-- 0: it succeeded.
-- 1: it failed. So did the work itself, when it ended so; its own other codes are passed on as they are.
-- 2: the document, or what it names, cannot be used.
-- 4: preflight says that it would fail.
-- 75: it failed of its surroundings (the network, say) and may succeed when it is started again; in place of 1 and 4.
-- 128+n: signal n ended it: 143 and 130 when it was stopped, 137 when its work was killed.
+- 0: the run succeeded.
+- 1: it failed. Other exit codes of the work itself are passed on unchanged.
+- 2: the document, or something it names, is invalid.
+- 4: preflight failed.
+- 75: the infrastructure failed (the network, say), and a retry may succeed; in place of 1 and 4.
+- 128+n: signal n ended it: 143 and 130 if it was stopped, 137 if its work was killed.
 
-A run that is stopped cannot tell why. Whoever stops it may leave the word for it first, as the only word of a file
-`stop-reason` in the run's work folder, before the signal: `preempted` or `evicted`. A hook that the platform runs
-before it stops a container writes it, or the process that watches over the run.
+Whoever stops a run may say why: `preempted` or `evicted`, as the only word of the file `stop-reason` in the run's work
+folder, written before the signal (by a hook of the platform, say).
 """
 
 from __future__ import annotations
@@ -25,8 +24,7 @@ from pathlib import Path
 from robotrain_runtime.contract.event import INFRASTRUCTURE, Fault
 
 CancelCheck = Callable[[], bool]
-"""Whether what is done is to be dropped at once, as when the run's time is up."""
-
+"""Returns whether to drop the current operation at once, as when the run's time is up."""
 
 EXIT_FAILED = 1
 EXIT_REFUSED = 2
@@ -36,7 +34,7 @@ EXIT_RETRY = 75
 
 
 class JobFailed(Exception):
-    """The run cannot go on. The text is its reason."""
+    """The run cannot continue; the message is the reason."""
 
     def __init__(self, reason: str, exit_code: int = EXIT_FAILED, fault: Fault = "") -> None:
         super().__init__(reason)
@@ -47,23 +45,24 @@ class JobFailed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One reason why the run would fail.
-
-    code: stable and searchable. title: a sentence without a full stop. where, given: what it is about, as it was given.
-    why: a sentence. ways: the ways out, best first. fault: whose it is.
-    """
+    """A reason why the run would fail."""
 
     code: str
     title: str
+    """A sentence without a full stop."""
     where: str = ""
+    """The option or variable that it concerns."""
     given: str = ""
+    """Its value."""
     why: str = ""
+    """A sentence."""
     ways: tuple[str, ...] = ()
+    """The remedies, best first."""
     fault: Fault = "configuration"
 
 
 def make_finding(code: str, sentence: str, given: str = "", fault: Fault = "data") -> Finding:
-    """A half's sentence as a finding; what is on its second line is the way out."""
+    """Return a container plugin's sentence as a finding; its second line is the remedy."""
     title, _, way = sentence.partition("\n")
     return Finding(code=code, title=title.rstrip("."), given=given, ways=(way,) if way else (), fault=fault)
 
@@ -74,47 +73,47 @@ EXCEPTION_PATTERN = re.compile(
 )
 ERROR_PATTERN = re.compile(r"\berror\b", re.IGNORECASE)
 RANK_PREFIX = re.compile(r"^\[rank\d+\]: ?")
-"""What PyTorch puts before the lines of one of several processes."""
+"""The prefix that PyTorch adds to the lines of one of several processes."""
 ERROR_PREFIX = re.compile(r"^error: ")
-"""What a program puts before its sentence; who tells the reason says that it is one."""
+"""The prefix of an error message."""
 LAUNCHER_EXCEPTIONS = re.compile(r"[\w.]*(?:ChildFailedError|CalledProcessError|ProcessExitedException)\b")
-"""What a launcher raises when a process that it started failed, which says why itself."""
+"""Exceptions of a launcher whose child process failed; the child's own exception says why."""
 
 
 def explain_exit(code: int, lines: Sequence[str]) -> str:
-    """The reason of an exit status; negative for a signal, as subprocess tells it."""
+    """Return the reason of an exit status (negative for a signal, as in subprocess), from the output's last lines."""
     if code < 0:
         return _explain_signal(-code)
-    return ERROR_PREFIX.sub("", explain_output(lines)) or f"the program ended with exit code {code} and no word"
+    return ERROR_PREFIX.sub("", explain_output(lines)) or f"the program ended with exit code {code} and no output"
 
 
 def explain_output(lines: Sequence[str]) -> str:
-    """The exception of the last traceback, else the last line that speaks of an error, else the last line.
+    """Return the exception of the last traceback, else the last line with the word error, else the last line.
 
-    That of a launcher counts only when no process of its own left one.
+    A launcher's exception counts only if none of its processes raised one.
     """
-    told = strip_rank_prefixes(lines)
-    raised = [
-        found
-        for index, line in enumerate(told)
-        if line.startswith(TRACEBACK) and (found := _find_exception(told[index:]))
+    output = strip_rank_prefixes(lines)
+    exceptions = [
+        exception
+        for index, line in enumerate(output)
+        if line.startswith(TRACEBACK) and (exception := _find_exception(output[index:]))
     ]
-    if raised:
-        own = [line for line in raised if not LAUNCHER_EXCEPTIONS.match(line)]
-        return (own or raised)[-1]
-    return next((line for line in reversed(told) if ERROR_PATTERN.search(line)), told[-1] if told else "")
+    if exceptions:
+        own = [line for line in exceptions if not LAUNCHER_EXCEPTIONS.match(line)]
+        return (own or exceptions)[-1]
+    return next((line for line in reversed(output) if ERROR_PATTERN.search(line)), output[-1] if output else "")
 
 
 def strip_rank_prefixes(lines: Sequence[str]) -> list[str]:
-    """The lines that say something, without what says which process said it."""
-    return [said for line in lines if (said := RANK_PREFIX.sub("", line.strip()).strip())]
+    """Return the lines that are not blank, without the prefixes of processes."""
+    return [text for line in lines if (text := RANK_PREFIX.sub("", line.strip()).strip())]
 
 
 def _find_exception(output: Sequence[str]) -> str:
-    """What the traceback that `told` begins with ends in; empty when it was cut off."""
-    after = next((index for index, line in enumerate(output) if index and line.startswith(TRACEBACK)), len(output))
-    found = [line for line in output[:after] if EXCEPTION_PATTERN.match(line)]
-    return found[-1] if found else ""
+    """Return the exception of the traceback that `output` begins with; empty if it was cut off."""
+    end = next((index for index, line in enumerate(output) if index and line.startswith(TRACEBACK)), len(output))
+    exceptions = [line for line in output[:end] if EXCEPTION_PATTERN.match(line)]
+    return exceptions[-1] if exceptions else ""
 
 
 def _explain_signal(number: int) -> str:
@@ -122,7 +121,7 @@ def _explain_signal(number: int) -> str:
         name = signal.Signals(number).name
     except ValueError:
         name = "unknown"
-    hint = "; on Linux that is most often memory running out" if number == signal.SIGKILL else ""
+    hint = "; on Linux the most common reason is that memory ran out" if number == signal.SIGKILL else ""
     return f"the program was ended by signal {number} ({name}){hint}"
 
 
@@ -130,7 +129,7 @@ STOP_REASON_FILE = "stop-reason"
 STOP_REASONS: tuple[Fault, ...] = ("preempted", "evicted")
 
 UNKNOWN_HOST = r"Name or service not known|No address associated with hostname"
-"""A host's name that is asked for and that nobody has: mistyped. Where nobody could be asked, it is told otherwise."""
+"""Errors of a host name that does not exist: probably mistyped. An unreachable name server reports otherwise."""
 FAULT_PATTERNS: tuple[tuple[str, Fault], ...] = (
     (r"CUDA out of memory|(CUDA|HIP|MPS|XPU) .*out of memory|torch(\.\w+)*\.OutOfMemoryError", "configuration"),
     (r"insufficient shared memory|unable to (open|allocate) shared memory", "configuration"),
@@ -149,57 +148,54 @@ FAULT_PATTERNS: tuple[tuple[str, Fault], ...] = (
     ),
     (r"\bstatus(_code| code)?\W{1,3}5\d\d\b|too many 50\d error responses", "network"),
 )
-"""What an error says, and whose fault that is; the first that fits. Of a GPU's memory the job can ask for less."""
+"""Error messages and their faults; the first match counts. GPU memory is `configuration`: the job can use less."""
 KILLED_PATTERN = r"SIGKILL|killed by signal: Killed|exitcode\W+-9\b"
-"""A program that says that one of its own processes was killed."""
+"""The output of a program one of whose processes was killed."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 
 def classify_error(text: str) -> Fault:
-    """That of an error, from what it says; empty when it does not tell."""
+    """Return the fault of an error message; empty if unknown."""
     return next((fault for pattern, fault in FAULT_PATTERNS if re.search(pattern, text)), "")
 
 
 def classify_exit(code: int, reason: str, lines: Sequence[str], out_of_memory: bool) -> Fault:
-    """That of a program that failed. code: negative for a signal. reason: what `reason.of_exit` made of its lines.
+    """Return the fault of a program that failed with `code` (negative for a signal).
 
-    out_of_memory: whether the kernel killed something for want of memory meanwhile.
+    `reason` is the result of `explain_exit`; `out_of_memory` says that the kernel killed a process meanwhile.
     """
     killed = code in (-signal.SIGKILL, 128 + signal.SIGKILL)
     if killed or any(re.search(KILLED_PATTERN, line) for line in lines):
         return "out_of_memory" if out_of_memory else ""
     if code < 0:
         return "stopped" if -code in STOP_SIGNALS else "code"
-    if said := classify_error(reason):
-        return said
+    if fault := classify_error(reason):
+        return fault
     if any(line.startswith(TRACEBACK) for line in strip_rank_prefixes(lines)):
         return "code"
-    return "configuration" if code == 2 else ""  # how argparse and its like end
+    return "configuration" if code == 2 else ""  # as argparse exits
 
 
 def combine_faults(faults: Iterable[Fault]) -> Fault:
-    """That of several: one of the surroundings only when all are, for else it fails again."""
+    """Return the fault of several findings: one of the infrastructure only if all are, or a retry would fail again."""
     known = list(faults)
     lasting = [fault for fault in known if fault not in INFRASTRUCTURE]
     return next(iter(lasting or known), "")
 
 
 def read_stop_reason(work: Path) -> Fault:
-    """Why the run is stopped: what was left in its folder, else that it was."""
-    try:
-        said = (work / STOP_REASON_FILE).read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        said = ""
-    return next((fault for fault in STOP_REASONS if fault == said), "stopped")
+    """Return the reason for a stop from the file in the run's folder; `stopped` if there is none."""
+    reason = _read_text(work / STOP_REASON_FILE).strip()
+    return next((fault for fault in STOP_REASONS if fault == reason), "stopped")
 
 
 def clear_stop_reason(work: Path) -> None:
-    """What stopped an earlier attempt says nothing about this one."""
+    """Remove the stop reason of an earlier attempt."""
     (work / STOP_REASON_FILE).unlink(missing_ok=True)
 
 
 def choose_exit_code(code: int, fault: Fault) -> int:
-    """The runtime's, for a run that failed with `code`: one that is worth another try says so, whatever failed."""
+    """Return the exit code of a run that failed with `code`: EXIT_RETRY if a retry may succeed."""
     return EXIT_RETRY if fault in INFRASTRUCTURE and code in (EXIT_FAILED, EXIT_PREFLIGHT) else code
 
 
@@ -207,7 +203,7 @@ ROOT = Path("/")
 
 
 def count_oom_kills(root: Path = ROOT) -> int:
-    """How many so far: in this process's own control group where that counts them, else on the whole machine."""
+    """Return how many processes were killed for lack of memory: in this control group, else on the machine."""
     for counter in (*_list_memory_counters(root), root / "proc/vmstat"):
         if found := re.search(r"^oom_kill (\d+)$", _read_text(counter), re.MULTILINE):
             return int(found[1])
@@ -215,16 +211,16 @@ def count_oom_kills(root: Path = ROOT) -> int:
 
 
 def _list_memory_counters(root: Path) -> list[Path]:
-    """The counters of the control group; in a container its path is often that outside, and not there."""
-    found = []
+    """Return the counters of the control group; in a container its path is often that of the host, so absent."""
+    counters = []
     for line in _read_text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         if not controllers:
-            found += [root / "sys/fs/cgroup" / place / "memory.events" for place in (path.strip("/"), "")]
+            counters += [root / "sys/fs/cgroup" / group / "memory.events" for group in (path.strip("/"), "")]
         elif "memory" in controllers.split(","):
             v1 = root / "sys/fs/cgroup/memory"
-            found += [v1 / place / "memory.oom_control" for place in (path.strip("/"), "")]
-    return found
+            counters += [v1 / group / "memory.oom_control" for group in (path.strip("/"), "")]
+    return counters
 
 
 def _read_text(path: Path) -> str:
@@ -235,16 +231,16 @@ def _read_text(path: Path) -> str:
 
 
 class PermanentError(Exception):
-    """Another try would not help. The text is why."""
+    """An error that a retry would not help; the message says why."""
 
 
 class Cancelled(Exception):
-    """The courier was told to drop what it does."""
+    """The operation was cancelled."""
 
 
 def describe_error(error: Exception) -> str:
-    """What went wrong, in one line."""
+    """Return an error as one line of text."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    told = str(error) if isinstance(error, OSError | PermanentError) else f"{type(error).__name__}: {error}"
-    return (told.splitlines() or [type(error).__name__])[0]
+    text = str(error) if isinstance(error, OSError | PermanentError) else f"{type(error).__name__}: {error}"
+    return (text.splitlines() or [type(error).__name__])[0]

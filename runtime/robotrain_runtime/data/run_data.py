@@ -36,40 +36,40 @@ MakeFolder = Callable[[Path], None]
 
 
 def get_prepared_folder(document: JobDocument, preparation: DataPreparation) -> Path:
-    """Where it lies, made or not: in the cache; in the run's own folder when nobody can tell what it is made of."""
+    """Return the folder of prepared data: in the cache, or in the run's folder if the preparation has no key."""
     if not preparation.key:
         return Path(document.placement.work) / "prepared"
     return Path(document.placement.cache) / "prepared" / document.workload / preparation.key
 
 
 def find_prepared(place: Path) -> Path | None:
-    """The data at `place`; None while it is not there, or when a file of it is not what was made."""
+    """Return the prepared data at `place`; None if it is absent or incomplete."""
     try:
         expected = json.loads((place / PREPARED_FILE).read_text(encoding="utf-8"))["files"]
-        whole = all((place / FILES_FOLDER / name).stat().st_size == size for name, size in expected.items())
+        is_complete = all((place / FILES_FOLDER / name).stat().st_size == size for name, size in expected.items())
     except (OSError, ValueError, KeyError, AttributeError):
         return None
-    return place / FILES_FOLDER if whole else None
+    return place / FILES_FOLDER if is_complete else None
 
 
 def ensure_prepared(
     place: Path, fill_folder: MakeFolder, stop: StopSignal, log_line: Callable[[str], None], rebuild: bool = False
 ) -> Path:
-    """The data at `place`, where `make` brings it when it is not there. Raises JobFailed, StopRequested, OSError.
+    """Return the prepared data at `place`; let `fill_folder` create it if it is absent, or with `rebuild`.
 
-    make: given a folder to make, fills it. again: also when it is there. Two processes may ask for the same: one makes
-    it, the other waits. What an interrupted one left is thrown away.
+    One process creates it, others wait. Incomplete data of an interrupted process is removed. Raise JobFailed,
+    StopRequested or OSError.
     """
-    if not rebuild and (found := find_prepared(place)):  # whoever uses it holds the lock, perhaps for days
-        return found
+    if not rebuild and (prepared := find_prepared(place)):  # without the lock: a run that uses it may hold it for days
+        return prepared
     lock = place.with_name(place.name + ".lock")
-    with process_stop.hold_lock(lock, stop, lambda: log_line(f"another run is making {place}: waiting")):
-        if not rebuild and (found := find_prepared(place)):
-            return found
+    with process_stop.hold_lock(lock, stop, lambda: log_line(f"another run is preparing {place}: waiting")):
+        if not rebuild and (prepared := find_prepared(place)):
+            return prepared
         with _open_scratch(place) as scratch:
             fill_folder(scratch / FILES_FOLDER)
             _write_sizes(scratch)
-            os.sync()  # a power cut must not leave files of the right length with something else in them
+            os.sync()  # after a power cut, files of the right size must have the right content
             if place.exists():
                 shutil.rmtree(place)
             os.rename(scratch, place)
@@ -84,14 +84,15 @@ def make_preparation_program(
     on_line: Callable[[str], None],
     on_event: Callable[[EventRecord], None],
 ) -> MakeFolder:
-    """The preparation's program, as what makes the data."""
+    """Return a function that runs the preparation's program to fill a folder."""
 
-    def make(to: Path) -> None:
-        told: deque[str] = deque(maxlen=REMEMBERED_LINES)
+    def fill_folder(to: Path) -> None:
+        output: deque[str] = deque(maxlen=REMEMBERED_LINES)
 
-        def heard(line: str) -> None:
-            told.append(line)
+        def take_line(line: str) -> None:
+            output.append(line)
             on_line(line)
+
 
         kills = failure.count_oom_kills()
         command = [str(python), *preparation.arguments, str(to)]

@@ -1,6 +1,6 @@
-"""The locked Python environment: built once for each lock, shared by runs, complete or absent.
+"""Locked Python environments: built once per lock file, shared by runs, complete or absent.
 
-One that the image holds is taken as it is; so is the image's torch, when it is the locked version.
+An environment in the image is used as it is, and so is the image's torch if it has the locked version.
 """
 
 import errno
@@ -22,31 +22,31 @@ from robotrain_runtime.process.stop import StopSignal
 
 MARKER = "robotrain-complete.json"
 START_SECONDS = 60.0
-"""Seconds: from a cold disk a Python takes its time, and one that is there must not be built again for that."""
+"""From a cold disk Python starts slowly: that is no reason to build the environment again."""
 
 
 def get_python(environment: Path) -> Path:
-    """The interpreter of an environment, given as its folder or as the interpreter itself."""
+    """Return the interpreter of an environment that is given as its folder or as the interpreter itself."""
     return environment if environment.is_file() else environment / "bin" / "python"
 
 
 def is_complete(built: Path) -> bool:
-    """Whether the environment was built to its end, and runs here: an image may lack the Python it was built with."""
+    """Whether the environment is complete and runs: the image may lack the Python that it was built with."""
     if not (built / MARKER).is_file():
         return False
-    runs, kept = interpreter.get_python_version(get_python(built), START_SECONDS), _read_marker(built).get("version")
-    return bool(runs) and kept in (None, runs)
+    version = interpreter.get_python_version(get_python(built), START_SECONDS)
+    return bool(version) and _read_marker(built).get("version") in (None, version)
 
 
 def read_remark(built: Path) -> str:
-    """What in it is not pinned by hash, as a sentence without a full stop; empty when everything is."""
+    """Return what is not pinned by hash, as a sentence without a full stop; empty if everything is."""
     return str(_read_marker(built).get("remark", ""))
 
 
 def write_marker(built: Path, facts: Mapping[str, object]) -> None:
-    """Say that it is complete, and what is worth keeping of how it was built. Raises OSError."""
-    kept = {**facts, "version": interpreter.get_python_version(get_python(built))}
-    (built / MARKER).write_text(json.dumps(kept) + "\n", encoding="utf-8")
+    """Mark an environment as complete, with facts about its build. Raise OSError."""
+    facts = {**facts, "version": interpreter.get_python_version(get_python(built))}
+    (built / MARKER).write_text(json.dumps(facts) + "\n", encoding="utf-8")
 
 
 def _read_marker(built: Path) -> Mapping[str, Any]:
@@ -59,36 +59,37 @@ def _read_marker(built: Path) -> Mapping[str, Any]:
 
 LOCKED_FLAGS = ("--no-deps", "--require-hashes", "-r")
 
-BuildLogFunction = Callable[[str], None]
+LogFunction = Callable[[str], None]
 PipCommand = Sequence[str | Path]
 
 
 class ImageTorchUnusable(Exception):
-    """The image's torch does not work in the new environment. The text says why."""
+    """The image's torch does not work in the new environment; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentRecipe:
-    """What an environment is built from. python: the interpreter. torch_backend: another build of PyTorch than the
-    locked one; taken: the image's instead.
-    """
+    """What an environment is built from."""
 
     lock: Path
     python: Path
+    """The interpreter."""
     torch_backend: str | None = None
+    """The build of PyTorch in place of the locked one."""
     image_torch: torch_build.ImageTorch | None = None
+    """The image's PyTorch in place of the locked one."""
 
 
 def make_environment(
-    place: Path, recipe: EnvironmentRecipe, cache: Path, log_line: BuildLogFunction, stop: StopSignal
+    place: Path, recipe: EnvironmentRecipe, cache: Path, log_line: LogFunction, stop: StopSignal
 ) -> None:
-    """Build it at `place`, in one step for everyone who looks there. Raises JobFailed, StopRequested, ImageTorchUnusable, OSError."""
+    """Build an environment at `place`, atomically. Raise JobFailed, StopRequested, ImageTorchUnusable or OSError."""
     try:
         if place.exists():
-            log_line(f"{place} was left incomplete: building it again")
+            log_line(f"{place} is incomplete: building it again")
             shutil.rmtree(place)
-        for left in place.parent.glob(f".{place.name}.*"):  # of builders that were killed; their uv may still be at it
-            shutil.rmtree(left, ignore_errors=True)
+        for leftover in place.parent.glob(f".{place.name}.*"):  # of killed builders, whose uv may still be running
+            shutil.rmtree(leftover, ignore_errors=True)
         _make_in_scratch(place, recipe, uv.obtain_uv(cache, stop), log_line, stop)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -97,15 +98,14 @@ def make_environment(
 
 
 def _make_in_scratch(
-    place: Path, recipe: EnvironmentRecipe, tool: Path, log_line: BuildLogFunction, stop: StopSignal
+    place: Path, recipe: EnvironmentRecipe, tool: Path, log_line: LogFunction, stop: StopSignal
 ) -> None:
     log_line(f"building the environment {place} with {recipe.python}")
     scratch = place.with_name(f".{place.name}.{os.urandom(4).hex()}")
     try:
         uv.run_uv([tool, "venv", "--quiet", "--relocatable", "--python", recipe.python, scratch], log_line, stop)
-        facts = _install_lock(
-            [tool, "pip", "install", "--python", get_python(scratch)], recipe, scratch, log_line, stop
-        )
+        pip = [tool, "pip", "install", "--python", get_python(scratch)]
+        facts = _install_lock(pip, recipe, scratch, log_line, stop)
         write_marker(scratch, {"lock": recipe.lock.name, "python": str(recipe.python), **facts})
         os.rename(scratch, place)
     finally:
@@ -113,9 +113,9 @@ def _make_in_scratch(
 
 
 def _install_lock(
-    pip: PipCommand, recipe: EnvironmentRecipe, scratch: Path, log_line: BuildLogFunction, stop: StopSignal
+    pip: PipCommand, recipe: EnvironmentRecipe, scratch: Path, log_line: LogFunction, stop: StopSignal
 ) -> dict[str, object]:
-    """Everything that is in the lock, from there or in its place; what is worth keeping of that."""
+    """Install the lock, with another torch if the recipe says so. Return the facts for the marker."""
     split = torch_build.split_lock(recipe.lock.read_text(encoding="utf-8"))
     if split and recipe.image_torch:
         return _link_image_torch(pip, split, recipe.image_torch, scratch, log_line, stop)
@@ -126,17 +126,17 @@ def _install_lock(
 
 
 def _install_other_torch(
-    pip: PipCommand, split: torch_build.SplitLock, backend: str, log_line: BuildLogFunction, stop: StopSignal
+    pip: PipCommand, split: torch_build.SplitLock, backend: str, log_line: LogFunction, stop: StopSignal
 ) -> dict[str, object]:
-    """The lock, with another build of PyTorch at the locked version."""
+    """Install the lock with another build of PyTorch at the locked version."""
     _install_without_torch(pip, split, log_line, stop)
     with tempfile.TemporaryDirectory() as scratch:
         versions = Path(scratch, "versions.txt")
         versions.write_text(split.versions, encoding="utf-8")
-        how = ("--no-build", "--torch-backend", backend, "--constraints", versions)
-        unpinned = uv.run_uv([*pip, *how, *split.torch_pins], log_line, stop)
-    said = torch_build.describe_unpinned(split.torch_pins, unpinned, backend)
-    return {"torch_backend": backend, "unpinned": unpinned, "remark": said}
+        options = ("--no-build", "--torch-backend", backend, "--constraints", versions)
+        unpinned = uv.run_uv([*pip, *options, *split.torch_pins], log_line, stop)
+    remark = torch_build.describe_unpinned(split.torch_pins, unpinned, backend)
+    return {"torch_backend": backend, "unpinned": unpinned, "remark": remark}
 
 
 def _link_image_torch(
@@ -144,84 +144,78 @@ def _link_image_torch(
     split: torch_build.SplitLock,
     torch: torch_build.ImageTorch,
     scratch: Path,
-    log_line: BuildLogFunction,
+    log_line: LogFunction,
     stop: StopSignal,
 ) -> dict[str, object]:
-    """The lock, with links to the image's torch, which must be importable then."""
+    """Install the lock with links to the image's torch. Raise ImageTorchUnusable if it cannot be imported then."""
     _install_without_torch(pip, split, log_line, stop)
     torch.link(next(scratch.glob("lib/python*/site-packages")))
-    told: list[str] = []
+    output: list[str] = []
     command = [str(get_python(scratch)), "-c", torch_build.IMPORT_PROBE, *split.locked_torch_pins]
     if child.run_program(
-        command, environ=uv.make_uv_environ(), stop=stop, on_line=told.append, on_event=lambda record: None
+        command, environ=uv.make_uv_environ(), stop=stop, on_line=output.append, on_event=lambda record: None
     ):
-        raise ImageTorchUnusable(told[-1] if told else "Python died of it")
-    return {
-        "torch_of": str(torch.python),
-        "unpinned": list(torch.pins),
-        "remark": f"{torch.description}: not pinned by hash",
-    }
+        raise ImageTorchUnusable(output[-1] if output else "Python crashed")
+    remark = f"{torch.description}: not pinned by hash"
+    return {"torch_of": str(torch.python), "unpinned": list(torch.pins), "remark": remark}
 
 
 def _install_without_torch(
-    pip: PipCommand, split: torch_build.SplitLock, log_line: BuildLogFunction, stop: StopSignal
+    pip: PipCommand, split: torch_build.SplitLock, log_line: LogFunction, stop: StopSignal
 ) -> None:
-    """The lock without torch and what it alone needs."""
+    """Install the lock without torch and the packages that only torch needs."""
     if not split.other_pins:
         return
     with tempfile.TemporaryDirectory() as scratch:
-        kept = Path(scratch, "kept.txt")
-        kept.write_text(split.other_pins, encoding="utf-8")
-        uv.run_uv([*pip, *LOCKED_FLAGS, kept], log_line, stop)
-
-
-LogFunction = Callable[[str], None]
+        lock = Path(scratch, "kept.txt")
+        lock.write_text(split.other_pins, encoding="utf-8")
+        uv.run_uv([*pip, *LOCKED_FLAGS, lock], log_line, stop)
 
 
 def get_environment_folder(lock: Path, cache: Path, torch_backend: str | None = None) -> Path:
-    """Where the environment of `lock` is built; each build of PyTorch has its own."""
+    """Return the folder of the environment of `lock`; each build of PyTorch has its own."""
     return _get_folder(cache, _make_name(lock, torch_backend))
 
 
 def find_environment(lock: Path, python: str, cache: Path, torch_backend: str | None = None) -> Path | None:
-    """The environment of `lock`, where it is there already: in the cache, or in the image. None: it must be built.
+    """Return the environment of `lock` from the cache or the image; None if it must be built.
 
-    python: as in `half.Environment`.
+    `python` is a version or a range, as in `PythonEnvironment`.
     """
-    if there := _find_complete(cache, _make_name(lock, torch_backend)):
-        return there
-    if torch_backend is None and (taken := torch_build.find_image_torch(lock, python)):
-        return _find_complete(cache, _make_name(lock, variant=taken.key)) or _find_built_for_image(lock, python, cache)
+    if built := _find_complete(cache, _make_name(lock, torch_backend)):
+        return built
+    if torch_backend is None and (torch := torch_build.find_image_torch(lock, python)):
+        return _find_complete(cache, _make_name(lock, variant=torch.key)) or _find_built_for_image(lock, python, cache)
     return _find_built_for_image(lock, python, cache, torch_backend)
 
 
 def build_environment(
     lock: Path, version: str, cache: Path, log_line: LogFunction, stop: StopSignal, torch_backend: str | None = None
 ) -> Path:
-    """The environment's folder, built when it is not there. Safe to call from two processes. Raises JobFailed, StopRequested.
+    """Return the folder of an environment; build it if necessary. Raise JobFailed or StopRequested.
 
-    version: of Python, as in `half.Environment`. torch_backend: which build of PyTorch it gets in place of the locked
-    one; None for the locked one.
+    Two processes may call it at once. `version` is that of Python, as in `PythonEnvironment`; `torch_backend` is the
+    build of PyTorch to install in place of the locked one.
     """
-    there = find_environment(lock, version, cache, torch_backend)
-    if there is None and torch_backend is None and (taken := torch_build.find_image_torch(lock, version)):
-        there = _build_with_image_torch(taken, lock, cache, log_line, stop)
-    if there is None:
-        there = _build_as_locked(lock, version, cache, log_line, stop, torch_backend)
-    if said := read_remark(there):
-        log_line(said)
-    return there
+    built = find_environment(lock, version, cache, torch_backend)
+    if built is None and torch_backend is None and (torch := torch_build.find_image_torch(lock, version)):
+        built = _build_with_image_torch(torch, lock, cache, log_line, stop)
+    if built is None:
+        built = _build_as_locked(lock, version, cache, log_line, stop, torch_backend)
+    if remark := read_remark(built):
+        log_line(remark)
+    return built
 
 
 def _build_with_image_torch(
     torch: torch_build.ImageTorch, lock: Path, cache: Path, log_line: LogFunction, stop: StopSignal
 ) -> Path | None:
-    """The environment with the image's torch; None when that does not work in it."""
+    """Build the environment with the image's torch; return None if that torch does not work in it."""
     recipe = EnvironmentRecipe(lock=lock, python=torch.python, image_torch=torch)
     try:
         return _make_once(_get_folder(cache, _make_name(lock, variant=torch.key)), recipe, cache, log_line, stop)
-    except ImageTorchUnusable as unfit:
-        log_line(f"{torch.description} does not work here, so the locked one is installed: {unfit}")
+    except ImageTorchUnusable as error:
+        log_line(f"{torch.description} does not work here, so the locked one is installed: {error}")
         return None
 
 
@@ -230,7 +224,7 @@ def _build_as_locked(
 ) -> Path:
     python = interpreter.find_interpreter(version)
     if python is None:
-        raise JobFailed(f"there is no Python {version} on this machine to build the environment with")
+        raise JobFailed(f"Python {version} is missing on this machine: the environment cannot be built")
     target = get_environment_folder(lock, cache, torch_backend)
     if (target / MARKER).is_file() and not is_complete(target):
         target = _get_folder(cache, _make_name(lock, torch_backend, f"python {python}"))
@@ -249,20 +243,16 @@ def _make_once(built: Path, recipe: EnvironmentRecipe, cache: Path, log_line: Lo
 
 
 def _find_built_for_image(lock: Path, python: str, cache: Path, torch_backend: str | None = None) -> Path | None:
-    """Where the cache is shared by images: the one that another could not run was left to it, and this was built."""
-    if (
-        not (get_environment_folder(lock, cache, torch_backend) / MARKER).is_file()
-        or (here := interpreter.find_interpreter(python)) is None
-    ):
+    """Return the environment that was built for this image because another image's one does not run here."""
+    if not (get_environment_folder(lock, cache, torch_backend) / MARKER).is_file():
         return None
-    return _find_complete(cache, _make_name(lock, torch_backend, f"python {here}"))
+    own = interpreter.find_interpreter(python)
+    return _find_complete(cache, _make_name(lock, torch_backend, f"python {own}")) if own else None
 
 
 def _find_complete(cache: Path, name: str) -> Path | None:
-    return next(
-        (path for path in (_get_folder(cache, name), _get_folder(uv.get_image_folder(), name)) if is_complete(path)),
-        None,
-    )
+    folders = (_get_folder(cache, name), _get_folder(uv.get_image_folder(), name))
+    return next(filter(is_complete, folders), None)
 
 
 def _get_folder(cache: Path, name: str) -> Path:
@@ -270,7 +260,7 @@ def _get_folder(cache: Path, name: str) -> Path:
 
 
 def _make_name(lock: Path, torch_backend: str | None = None, variant: str = "") -> str:
-    """of: what sets it apart from the environment that is all as locked."""
+    """Return the name of an environment; `variant` is what differs from the one that is fully locked."""
     content = lock.read_bytes()
     if torch_backend and torch_build.split_lock(content.decode()):
         content += f"\n# torch-backend {torch_build.get_backend_key(torch_backend)}\n".encode()

@@ -1,6 +1,6 @@
-"""Finding a Python interpreter of a wanted version on this machine. A candidate counts only when it really runs.
+"""Discovery of a Python interpreter of a required version on this machine. A candidate must really run.
 
-What is wanted is one version, such as `3.12`, or any of a range, such as `3.10-3.14`.
+The requirement is a version, such as `3.12`, or a range, such as `3.10-3.14`.
 """
 
 import os
@@ -14,56 +14,56 @@ VERSION_PROBE = "import sys; print('%d.%d' % sys.version_info[:2])"
 PLAIN_NAMES = ("python3", "python")
 
 
-def find_interpreter(wanted: str) -> Path | None:
-    """The first interpreter of a `wanted` version that runs; `ROBOTRAIN_PYTHON` alone when it is set."""
-    if said := get_chosen_interpreter():
-        return said if is_wanted_python(said, wanted) else None
-    seen = dict.fromkeys(list_candidates(wanted))
-    return next((path for path in seen if path.is_file() and is_wanted_python(path, wanted)), None)
+def find_interpreter(required: str) -> Path | None:
+    """Return the first interpreter of a `required` version that runs; only `ROBOTRAIN_PYTHON` if it is set."""
+    if chosen := get_chosen_interpreter():
+        return chosen if is_wanted_python(chosen, required) else None
+    candidates = dict.fromkeys(list_candidates(required))
+    return next((path for path in candidates if path.is_file() and is_wanted_python(path, required)), None)
 
 
 def get_chosen_interpreter() -> Path | None:
-    """The interpreter that `ROBOTRAIN_PYTHON` names."""
-    said = os.environ.get(PYTHON_VARIABLE)
-    return Path(said).expanduser() if said else None
+    """Return the interpreter that `ROBOTRAIN_PYTHON` names."""
+    chosen = os.environ.get(PYTHON_VARIABLE)
+    return Path(chosen).expanduser() if chosen else None
 
 
-def is_wanted_python(python: Path, wanted: str) -> bool:
-    """Whether `python` runs and is of a `wanted` version; a pyenv shim of one that is not active does not run."""
-    return get_python_version(python) in list_allowed_versions(wanted)
+def is_wanted_python(python: Path, required: str) -> bool:
+    """Whether `python` runs and has a `required` version; the pyenv shim of an inactive version does not run."""
+    return get_python_version(python) in list_allowed_versions(required)
 
 
 def get_python_version(python: Path, seconds: float = 10) -> str:
-    """That of an interpreter, such as 3.12; empty when it does not run, or takes longer to start."""
+    """Return the version of an interpreter, such as 3.12; empty if it does not run, or not within `seconds`."""
     command = [str(python), "-I", "-S", "-c", VERSION_PROBE]
     try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return told.stdout.strip() if told.returncode == 0 else ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def list_allowed_versions(wanted: str) -> list[str]:
-    """Those that `wanted` allows, the newest first."""
-    lowest, _, highest = wanted.partition("-")
+def list_allowed_versions(required: str) -> list[str]:
+    """Return the versions that `required` allows, newest first."""
+    lowest, _, highest = required.partition("-")
     major, _, first = lowest.partition(".")
     last = (highest or lowest).rpartition(".")[2]
     return [f"{major}.{minor}" for minor in range(int(last), int(first) - 1, -1)]
 
 
-def list_candidates(wanted: str) -> Iterator[Path]:
-    """Where an interpreter of a `wanted` version may be, the likeliest places first."""
-    allowed = list_allowed_versions(wanted)
-    if len(allowed) > 1:  # the one we run under will do, more often than not
+def list_candidates(required: str) -> Iterator[Path]:
+    """Yield the paths where an interpreter of a `required` version may be, likeliest first."""
+    allowed = list_allowed_versions(required)
+    if len(allowed) > 1:  # this Python is probably one of them
         yield Path(sys.executable)
         yield from list_on_path(PLAIN_NAMES)
-    for one in allowed:
-        yield from _list_of_version(one)
+    for version in allowed:
+        yield from _list_of_version(version)
     yield from list_on_path(PLAIN_NAMES)
 
 
 def list_on_path(names: tuple[str, ...]) -> Iterator[Path]:
-    """Each name in each folder of PATH."""
+    """Yield each name in each folder of PATH."""
     folders = [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if folder]
     for name in names:
         yield from (Path(folder, name) for folder in folders)
@@ -81,8 +81,8 @@ def _list_of_version(version: str) -> Iterator[Path]:
 
 
 def _get_uv_python_folder() -> Path:
-    if said := os.environ.get("UV_PYTHON_INSTALL_DIR"):
-        return Path(said)
+    if folder := os.environ.get("UV_PYTHON_INSTALL_DIR"):
+        return Path(folder)
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "uv" / "python"
 
 

@@ -1,6 +1,6 @@
 """uv, which builds environments: found, fetched with pip, run, and its failures classified.
 
-It has the shape of a cache folder, and nothing is ever written there by a run: layers of an image may be read-only.
+The image may hold a folder of the same layout as the cache. Runs never write to it.
 """
 
 import os
@@ -24,9 +24,9 @@ IMAGE_FOLDER = Path("/opt/robotrain")
 
 
 def get_image_folder() -> Path:
-    """The folder of the image that holds it, there or not; `ROBOTRAIN_BAKED` names another."""
-    said = os.environ.get(IMAGE_FOLDER_VARIABLE)
-    return Path(said).expanduser() if said else IMAGE_FOLDER
+    """Return the image's folder of environments and uv, which may not exist; `ROBOTRAIN_BAKED` overrides it."""
+    override = os.environ.get(IMAGE_FOLDER_VARIABLE)
+    return Path(override).expanduser() if override else IMAGE_FOLDER
 
 
 REFUSED_PATTERN = r"status client error \(4(?!08|29)\d\d|Hash mismatch"
@@ -36,11 +36,11 @@ NETWORK_PATTERN = (
 )
 
 
-def classify_uv_error(words: str) -> Fault:
-    """`disk_full`, `network`, or nothing: a server that answered with no is not the network's fault."""
-    if re.search(REFUSED_PATTERN, words):
+def classify_uv_error(text: str) -> Fault:
+    """Return the fault of an error message of uv or pip; a request that a server refused is not a network fault."""
+    if re.search(REFUSED_PATTERN, text):
         return ""
-    return failure.classify_error(words) or ("network" if re.search(NETWORK_PATTERN, words) else "")
+    return failure.classify_error(text) or ("network" if re.search(NETWORK_PATTERN, text) else "")
 
 
 REMEMBERED_UV_LINES = 12
@@ -53,45 +53,45 @@ PYTHON_VARIABLES = (
     "UV_SYSTEM_PYTHON",
 )
 UV_VARIABLES = ("UV_TORCH_BACKEND", "UV_CONSTRAINT", "UV_OVERRIDE", "UV_EXCLUDE", "UV_REQUIRE_HASHES")
-"""What would make uv install something else than it is told to."""
+"""Variables that change what uv installs."""
 FAULT_TEXTS = {"disk_full": "the disk is full", "network": "packages could not be fetched"}
 
 LogFunction = Callable[[str], None]
 
 
 def run_uv(command: Sequence[str | Path], log_line: LogFunction, stop: StopSignal) -> list[str]:
-    """The packages it says it installed. Raises JobFailed, StopRequested."""
-    told: deque[str] = deque(maxlen=REMEMBERED_UV_LINES)
+    """Run uv; return the packages that it installed. Raise JobFailed or StopRequested."""
+    output: deque[str] = deque(maxlen=REMEMBERED_UV_LINES)
     installed = []
 
-    def heard(line: str) -> None:
-        told.append(line.strip())
-        if line.lstrip().startswith("+ "):  # a hundred names of packages that are all in the lock
+    def take_line(line: str) -> None:
+        output.append(line.strip())
+        if line.lstrip().startswith("+ "):  # one line per package, all of them in the lock: not logged
             installed.append(line.lstrip().removeprefix("+ "))
         else:
-            log_line(f"uv: {line}" if line.startswith("error") else line)  # whose error it is: ours comes after it
+            log_line(f"uv: {line}" if line.startswith("error") else line)  # robotrain's own error follows
 
     arguments = [str(part) for part in command]
     code = child.run_program(
-        arguments, environ=make_uv_environ(), stop=stop, on_line=heard, on_event=lambda record: None
+        arguments, environ=make_uv_environ(), stop=stop, on_line=take_line, on_event=lambda record: None
     )
     if code:
-        words = _extract_error(told) or f"nothing, and ended with {code}"
-        fault = classify_uv_error(words)
+        message = _extract_error(output) or f"nothing, and exited with {code}"
+        fault = classify_uv_error(message)
         why = f": {FAULT_TEXTS[fault]}" if fault in FAULT_TEXTS else ""
-        raise JobFailed(f"the environment could not be built{why}; uv said: {words}", fault=fault)
+        raise JobFailed(f"the environment could not be built{why}; uv said: {message}", fault=fault)
     return installed
 
 
 def _extract_error(output: Iterable[str]) -> str:
-    """From its error on; all that it said last, when it named none."""
+    """Return uv's output from its first error on; all of it if there is none."""
     lines = [line for line in output if line]
     first = next((index for index, line in enumerate(lines) if line.startswith(("error", "×"))), 0)
     return " / ".join(line.removeprefix("error: ") for line in lines[first:])
 
 
 def make_uv_environ() -> dict[str, str]:
-    """This process's names, without those that would lead a program to another Python or uv to other packages."""
+    """Return the environment variables without those that select another Python or other packages."""
     return {name: value for name, value in os.environ.items() if name not in (*PYTHON_VARIABLES, *UV_VARIABLES)}
 
 
@@ -101,54 +101,50 @@ PIP_PROBE = "import importlib.util, sys; sys.exit(importlib.util.find_spec('pip'
 
 
 def find_uv(cache: Path) -> Path | None:
-    """A uv that is on this machine: the one we run under, on PATH, beside our Python, fetched earlier, in the image."""
-    named = os.environ.get("UV")
+    """Return a uv of this machine: that of `UV`, on PATH, beside this Python, fetched earlier, or in the image."""
     fetched = (_get_fetched_folder(folder) / "bin" / "uv" for folder in (cache, get_image_folder()))
-    places = (named, shutil.which("uv"), Path(sys.executable).with_name("uv"), *fetched)
-    return next((Path(place) for place in places if place and os.access(place, os.X_OK)), None)
+    paths = (os.environ.get("UV"), shutil.which("uv"), Path(sys.executable).with_name("uv"), *fetched)
+    return next((Path(path) for path in paths if path and os.access(path, os.X_OK)), None)
 
 
 def find_python_with_pip() -> Path | None:
-    """A Python that has pip and can fetch uv."""
+    """Return a Python that has pip, to fetch uv with."""
     return next((python for python in _list_pythons() if _has_pip(python)), None)
 
 
 def obtain_uv(cache: Path, stop: StopSignal) -> Path:
-    """uv, fetched with pip when it is not here. Raises JobFailed, StopRequested."""
+    """Return uv; fetch it with pip if necessary. Raise JobFailed or StopRequested."""
     return find_uv(cache) or _fetch_uv(cache, stop)
 
 
 def get_uv_version() -> str:
-    """The version that would be fetched."""
-    found = re.search(r"^uv==([\w.]+)", UV_LOCK.read_text(), re.MULTILINE)
-    assert found is not None
-    return found[1]
+    """Return the version of uv that is fetched."""
+    match = re.search(r"^uv==([\w.]+)", UV_LOCK.read_text(), re.MULTILINE)
+    assert match is not None
+    return match[1]
 
 
 def _fetch_uv(cache: Path, stop: StopSignal) -> Path:
     python, target = find_python_with_pip(), _get_fetched_folder(cache)
     if python is None:
-        raise JobFailed("there is no uv here, and no pip to fetch it with: install uv (https://docs.astral.sh/uv)")
+        raise JobFailed("uv is missing, and so is pip to fetch it with: install uv (https://docs.astral.sh/uv)")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        made, told = Path(scratch, "uv"), deque[str](maxlen=REMEMBERED_PIP_LINES)
+        fetched, output = Path(scratch, "uv"), deque[str](maxlen=REMEMBERED_PIP_LINES)
         flags = ("--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary", ":all:")
-        command = [str(python), "-m", "pip", "install", *flags, "--target", str(made), "-r", str(UV_LOCK)]
+        command = [str(python), "-m", "pip", "install", *flags, "--target", str(fetched), "-r", str(UV_LOCK)]
         code = child.run_program(
-            command, environ=os.environ, stop=stop, on_line=told.append, on_event=lambda record: None
+            command, environ=os.environ, stop=stop, on_line=output.append, on_event=lambda record: None
         )
         if code:
-            words = "\n".join(told)
-            last = told[-1] if told else "no reason given"
-            raise JobFailed(
-                f"uv {get_uv_version()} could not be fetched with pip: {last}", fault=classify_uv_error(words)
-            )
-        _install_fetched(made, target)
+            why, fault = output[-1] if output else "no reason given", classify_uv_error("\n".join(output))
+            raise JobFailed(f"uv {get_uv_version()} could not be fetched with pip: {why}", fault=fault)
+        _install_fetched(fetched, target)
     return target / "bin" / "uv"
 
 
 def _install_fetched(fetched: Path, target: Path) -> None:
-    """In one step, so that nobody finds half of it; one that another run put there meanwhile is as good."""
+    """Move the fetched uv to its place, atomically; one that another run put there meanwhile stays."""
     if target.exists() and not (target / "bin" / "uv").exists():
         shutil.rmtree(target)
     try:
