@@ -1,20 +1,20 @@
-"""The command line. `main` is the console script; nothing heavy is imported before the command is known."""
+"""The command line; nothing heavy is imported before the command is known."""
 
 import gc
 import sys
 
 
 def main() -> None:
-    """Run `robotrain`. `--version` alone answers without importing anything."""
+    """Run the console script; `--version` alone imports nothing."""
     if sys.argv[1:] == ["--version"]:
         from robotrain import __version__
 
         sys.stdout.write(f"robotrain {__version__}\n")
         return
-    gc.disable()  # most commands are over in a moment: collecting while modules load costs a twentieth of it
+    gc.disable()  # most commands are short, and collecting while modules load takes 5 % of the time
     try:
         from robotrain.cli.app import run_app
 
         run_app()
     except KeyboardInterrupt:
-        sys.exit(130)  # while modules were loading: nothing was done yet
+        sys.exit(130)  # modules were loading: nothing was done yet

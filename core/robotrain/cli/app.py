@@ -1,8 +1,4 @@
-"""The root command: help, switches of every command, and the factory of command apps.
-
-Only public seams of Typer are used, so that its versions with and without a vendored click work alike:
-`make_context`, `make_parser`, `parse_args`, `format_options`, and functions with a made signature.
-"""
+"""The root command: help, global options, and the factory of command apps."""
 
 import functools
 import inspect
@@ -23,11 +19,11 @@ if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins
 
 NO_REWRAP = "\b"
-"""Before a paragraph of help: its lines stay as they are."""
+"""Click's mark before a paragraph of help whose lines must not be rewrapped."""
 
 
 def make_app(*commands: Callable[..., None]) -> typer.Typer:
-    """The app of a module's commands, each helped by its docstring."""
+    """Return the app of a module's commands; their docstrings are their help."""
     app = _make_plain_app()
     for command in commands:
         app.command(help=format_help(inspect.getdoc(command) or ""))(command)
@@ -35,14 +31,14 @@ def make_app(*commands: Callable[..., None]) -> typer.Typer:
 
 
 def make_job_app(name: str, cls: Any, help: str, settings: dict[str, Any]) -> typer.Typer:
-    """The app of one command over a job, whose options are composed later."""
+    """Return the app of one command that takes a job, whose options are composed later."""
     app = _make_plain_app()
     app.command(name, cls=cls, help=format_help(help), context_settings=settings)(lambda: None)
     return app
 
 
 def format_help(text: str) -> str:
-    """Help whose examples can be copied: a paragraph that begins with `robotrain` keeps its lines."""
+    """Return the help text with the lines of its examples kept: paragraphs that begin with `robotrain`."""
     paragraphs = text.strip().split("\n\n")
     return "\n\n".join(
         f"{NO_REWRAP}\n{paragraph}" if paragraph.lstrip().startswith("robotrain ") else paragraph
@@ -55,7 +51,7 @@ def _make_plain_app() -> typer.Typer:
 
 
 UsageError: Any = typer.BadParameter.__base__
-"""What the parser raises: typer names its children only."""
+"""Click's usage error, of which Typer exports only subclasses."""
 
 ClickError: Any = UsageError.__base__
 CompletionItem: Any = vars(typer.core)["CompletionItem"]
@@ -64,27 +60,27 @@ AS_JSON_KEY = "robotrain.as-json"
 
 PLUGIN_MODES = {"no_plugins": "none", "strict_plugins": "strict"}
 
-HELP = """Describe a robot-learning job once; run it on any platform that declares it can.
+HELP = """Describe a robot-learning job once; run it on any platform whose plugin supports it.
 
   robotrain submit examples/pusht-mini/job.yaml --platform PLATFORM --wait
 
   robotrain submit --platform PLATFORM --dataset-path ./my-dataset --training-steps 2000
 
-  robotrain status            how the newest run is
+  robotrain status            the state of the newest run
 
-Plugins may bring further commands: `robotrain plugins` lists them.
+Plugins may add commands: `robotrain plugins` lists them.
 """
 
 
 class RootGroup(TyperGroup):
-    """The group; commands of plugins are found by their claim `command.NAME`."""
+    """The group of all commands; those of plugins are found by their claim `command.NAME`."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Our own, in the order of a run's life."""
+        """Return robotrain's own commands, in the order of a run's life."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """One of our own, imported now; else a plugin's."""
+        """Import and return one of robotrain's own commands, else a plugin's."""
         if cmd_name in COMMANDS:
             return load_command(cmd_name)
         if cmd_name.startswith("-"):
@@ -97,30 +93,30 @@ class RootGroup(TyperGroup):
         return typer.main.get_command(found)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        """What may follow: of plugins the names they claim, for which none is imported."""
+        """Return the commands that begin like this; names of plugins' commands are read without importing them."""
         claims = [claim for claim in get_plugins(ctx).claims if claim.family == "command"]
-        brought = {claim.name: claim.distribution for claim in claims if claim.name not in COMMANDS}
-        theirs = [CompletionItem(name, help=by) for name, by in brought.items() if name.startswith(incomplete)]
-        return [*super().shell_complete(ctx, incomplete), *theirs]
+        by_name = {claim.name: claim.distribution for claim in claims if claim.name not in COMMANDS}
+        from_plugins = [CompletionItem(name, help=by) for name, by in by_name.items() if name.startswith(incomplete)]
+        return [*super().shell_complete(ctx, incomplete), *from_plugins]
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """The list in help, from the table: help imports no command."""
+        """Write the list of commands from the table: help imports no command."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Keep what was typed, to know whether problems are wanted as data."""
+        """Parse the global options; note whether problems are to be printed as JSON."""
         ctx.meta[AS_JSON_KEY] = "--json" in split_at_dashes(args)[0]
         try:
             return super().parse_args(ctx, args)
         except UsageError as error:
-            if (found := _option_before_command_problem(args, error)) is None:
+            if (problem := _option_before_command_problem(args, error)) is None:
                 raise
             with handle_errors(as_json=ctx.meta[AS_JSON_KEY]):
-                raise Rejected([found]) from None
+                raise Rejected([problem]) from None
 
     def invoke(self, ctx: Any) -> Any:
-        """Every command reports what it raises in the same way."""
+        """Run the command; report whatever it raises in one way."""
         with handle_errors(as_json=ctx.meta[AS_JSON_KEY]):
             try:
                 return super().invoke(ctx)
@@ -132,7 +128,7 @@ class RootGroup(TyperGroup):
                 raise
 
     def _raise_plugin_failure(self, ctx: Any, cause: Exception) -> None:
-        """Raises Rejected for what a plugin's command should not raise."""
+        """Raise PluginCallError for an exception that a plugin's command should not raise."""
         name = ctx.invoked_subcommand
         if name in COMMANDS or isinstance(cause, (Rejected, OSError, typer.Exit, typer.Abort, ClickError)):
             return
@@ -164,7 +160,7 @@ def root(
         bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)
     ] = False,
     no_plugins: Annotated[
-        bool, typer.Option("--no-plugins", help="Only what robotrain comes with.  [env: ROBOTRAIN_PLUGINS=none]")
+        bool, typer.Option("--no-plugins", help="Load no plugins but the built-in ones.  [env: ROBOTRAIN_PLUGINS=none]")
     ] = False,
     strict_plugins: Annotated[
         bool,
@@ -175,7 +171,7 @@ def root(
         typer.Option(
             metavar="NAME",
             show_default=False,
-            help="Leave a plugin out: a distribution, or a claim (platform.NAME)  [repeatable]"
+            help="Do not load this plugin: a distribution, or a claim (platform.NAME)  [repeatable]"
             "  [env: ROBOTRAIN_WITHOUT=A,B]",
         ),
     ] = None,
@@ -184,32 +180,33 @@ def root(
         typer.Option(
             metavar="FOLDER",
             show_default=False,
-            help="Load robotrain_plugin.py of this folder, as a plugin  [env: ROBOTRAIN_PLUGINS_FROM]",
+            help="Load robotrain_plugin.py of this folder as a plugin  [env: ROBOTRAIN_PLUGINS_FROM]",
         ),
     ] = "",
 ) -> None:
-    """Switches of every command."""
+    """Options of every command."""
 
 
 def get_plugins(ctx: Any) -> "Plugins":
-    """The plugins of this invocation, found once, and those of every call from Python that it comes to. Raises Rejected
-    for a choice of them that cannot be had.
+    """Return the plugins of this invocation, found once; calls of the Python API within it use the same.
+
+    Raise Rejected when the options name plugins that do not exist.
     """
     from robotrain.plugins import manager
 
     top = ctx.find_root()
     if PLUGINS_KEY not in top.meta:
-        said = next((mode for name, mode in PLUGIN_MODES.items() if top.params.get(name)), "")
-        named = (top.params.get("without") or (), top.params.get("plugins_from") or "")
+        mode = next((mode for name, mode in PLUGIN_MODES.items() if top.params.get(name)), "")
+        names = (top.params.get("without") or (), top.params.get("plugins_from") or "")
         choose = manager.choose_plugins_or_default if ctx.resilient_parsing else manager.choose_plugins
-        top.meta[PLUGINS_KEY] = found = choose(said, *named)
-        if not ctx.resilient_parsing:  # which closes the context before it asks
-            top.with_resource(manager.use_plugins(found))
+        top.meta[PLUGINS_KEY] = plugins = choose(mode, *names)
+        if not ctx.resilient_parsing:  # completion closes the context before it asks for candidates
+            top.with_resource(manager.use_plugins(plugins))
     return cast("Plugins", top.meta[PLUGINS_KEY])
 
 
 def _option_before_command_problem(args: list[str], error: Any) -> Problem | None:
-    """An option that stands before the command, and is none of `robotrain` itself."""
+    """Return the problem of an option before the command that is not a global option."""
     from robotrain.redaction import redact
 
     flag = str(getattr(error, "option_name", ""))
@@ -217,9 +214,9 @@ def _option_before_command_problem(args: list[str], error: Any) -> Problem | Non
     if not flag or not command:
         return None
     flag = redact(flag)
-    title = f"{flag} stands before the command, and is no option of robotrain itself"
-    ways = (Suggestion(f"robotrain {command} … {flag}"),)
-    return Problem(code="option-elsewhere", stage=Stage.USAGE, title=title, where=flag, suggestions=ways)
+    title = f"{flag} is not a global option: put it after the command"
+    suggestions = (Suggestion(f"robotrain {command} … {flag}"),)
+    return Problem(code="option-elsewhere", stage=Stage.USAGE, title=title, where=flag, suggestions=suggestions)
 
 
 def _unknown_command_problem(name: str, plugins: "Plugins") -> Problem:
@@ -227,8 +224,8 @@ def _unknown_command_problem(name: str, plugins: "Plugins") -> Problem:
     from robotrain.redaction import redact
 
     known = [*COMMANDS, *plugins.list_names("command")]
-    workloads = [one for one in plugins.list_names("workload") if one == name or one.endswith(f"-{name}")]
-    runs = tuple(Suggestion(f"robotrain submit {one} …", "a workload, which is submitted") for one in workloads)
+    workloads = [known for known in plugins.list_names("workload") if known == name or known.endswith(f"-{name}")]
+    runs = tuple(Suggestion(f"robotrain submit {workload} …", "runs this workload") for workload in workloads)
     return Problem(
         code="command-unknown",
         stage=Stage.USAGE,
@@ -239,7 +236,7 @@ def _unknown_command_problem(name: str, plugins: "Plugins") -> Problem:
 
 
 def _load_command_for_completion(ctx: Any, name: str) -> Any:
-    """A plugin's command for the TAB key, which has nobody to tell what is wrong with it; one without options then."""
+    """Return a plugin's command for completion; one without options when it fails to load."""
     try:
         if found := get_plugins(ctx).load_command(name):
             return typer.main.get_command(found)
@@ -250,30 +247,30 @@ def _load_command_for_completion(ctx: Any, name: str) -> Any:
 
 @functools.cache
 def load_command(name: str) -> Any:
-    """A command of ours. Its module has a Typer app of that one command, or of several with their names."""
+    """Import one of robotrain's own commands; its module's Typer app has only it, or several by name."""
     import importlib
 
     module = importlib.import_module(f"robotrain.cli.commands.{COMMANDS[name][0]}")
-    built = typer.main.get_command(module.app)
-    return built.commands[name] if isinstance(built, TyperGroup) else built
+    command = typer.main.get_command(module.app)
+    return command.commands[name] if isinstance(command, TyperGroup) else command
 
 
 def run_app() -> None:
-    """The console script, past its fast path."""
+    """Run the command line of this process."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that knows no `│` is told all the same
+            stream.reconfigure(errors="backslashreplace")  # the encoding may lack characters such as `│`
     try:
         app(prog_name="robotrain")
-    except SystemExit as ended:
+    except SystemExit as end:
         calls = sys.modules.get("robotrain.plugins.calls")
-        if calls is not None and calls.has_abandoned_calls():  # a plugin that hangs does not hold the command's end
-            calls.exit_process(ended.code if isinstance(ended.code, int) else bool(ended.code))
+        if calls is not None and calls.has_abandoned_calls():  # a plugin that hangs must not delay the exit
+            calls.exit_process(end.code if isinstance(end.code, int) else bool(end.code))
         raise
 
 
 def split_at_dashes(args: list[str]) -> tuple[list[str], list[str] | None]:
-    """What stands before the first `--`, and what after it; None when there is none."""
+    """Return the arguments before the first `--` and those after it, None when there is no `--`."""
     if "--" not in args:
         return args, None
     at = args.index("--")

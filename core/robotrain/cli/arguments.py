@@ -1,4 +1,4 @@
-"""Arguments that commands share: runs and installed plugins by name, amounts, confirmations."""
+"""Arguments that commands share: runs, plugins, amounts, confirmations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from robotrain.cli.app import get_plugins
-from robotrain.cli.output import print_message
+from robotrain.cli.output import is_terminal, print_message
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ MAX_COMPLETIONS = 50
 
 
 def complete_run_names(incomplete: str) -> list[str]:
-    """Runs for the TAB key, newest first."""
+    """Return the names of runs that begin like this, newest first."""
     import itertools
 
     from robotrain.store import records
@@ -37,7 +37,7 @@ RunArgument = Annotated[
         metavar="[RUN]",
         show_default=False,
         autocompletion=complete_run_names,
-        help="The run's name or the start of it; default: the newest.",
+        help="The run's name or its beginning; default: the newest run.",
     ),
 ]
 RunsArgument = Annotated[
@@ -46,14 +46,17 @@ RunsArgument = Annotated[
         metavar="[RUN]...",
         show_default=False,
         autocompletion=complete_run_names,
-        help="Names of runs or the start of them; default: the newest.",
+        help="Names of runs or their beginnings; default: the newest run.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def open_run(ctx: typer.Context, run: str) -> tuple[RunRecord, Any]:
-    """The record, and the platform it is on, which is asked for a run whose submit was cut off. Raises Rejected."""
+    """Return a run's record and platform; a run whose submit was interrupted is looked up there first.
+
+    Raise Rejected when there is no such run.
+    """
     from robotrain.store import records
 
     record = records.read_record(records.find_run(run))
@@ -62,32 +65,32 @@ def open_run(ctx: typer.Context, run: str) -> tuple[RunRecord, Any]:
 
 
 def _adopt_interrupted(record: RunRecord, platform: Platform) -> RunRecord:
-    """Raises Rejected where nothing is there."""
+    """Return the record of the run that an interrupted submit created; raise Rejected when the platform has none."""
     from robotrain.cli.output import print_problems
     from robotrain.submission import reconcile
 
-    found = reconcile.adopt_run(record, platform)
-    print_problems([reconcile.make_adopted_note(found, new=False)])
-    return found
+    adopted = reconcile.adopt_run(record, platform)
+    print_problems([reconcile.make_adopted_note(adopted, new=False)])
+    return adopted
 
 
 def open_runs(ctx: typer.Context, runs: Sequence[str] | None) -> list[tuple[RunRecord, Any]]:
-    """The same of several, each once, in the order given. Raises Rejected with all that is wrong."""
-    found: dict[str, tuple[RunRecord, Any]] = {}
+    """Return the records and platforms of several runs, each once; raise Rejected with all problems."""
+    opened: dict[str, tuple[RunRecord, Any]] = {}
     problems: list[Problem] = []
     for run in runs or [""]:
         try:
             record, platform = open_run(ctx, run)
-            found[record.run] = record, platform
+            opened[record.run] = record, platform
         except Rejected as rejected:
             problems += rejected.problems
     if problems:
         raise Rejected(problems)
-    return list(found.values())
+    return list(opened.values())
 
 
 def complete_names(family: str) -> Callable[[typer.Context, str], list[str]]:
-    """Completes the names of what is installed."""
+    """Return a completer of the installed plugins of a family."""
 
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
         return [name for name in get_plugins(ctx).list_names(family) if name.startswith(incomplete)]
@@ -96,7 +99,7 @@ def complete_names(family: str) -> Callable[[typer.Context, str], list[str]]:
 
 
 def load_named_plugin(plugins: Plugins, family: str, name: str, origin: Origin) -> Any:
-    """The workload or the platform of a name. Raises Rejected, with the nearest that there is."""
+    """Return the workload or platform of a name; raise Rejected with the nearest name when there is none."""
     from robotrain.cli import usage
     from robotrain.errors import Rejected
     from robotrain.plugins.errors import PluginError
@@ -111,18 +114,18 @@ T = TypeVar("T")
 
 
 def confirm_removal(subject: str, yes: bool) -> bool:
-    """Whether `what` may go: it was said already, or somebody at the terminal says so now."""
+    """Ask on a terminal whether `subject` may be removed; `yes` answers in advance."""
     if yes:
         return True
-    if not (_is_terminal(sys.stdin) and _is_terminal(sys.stderr)):
-        print_message("nothing was removed: --yes removes it")
+    if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
+        print_message("nothing was removed: pass --yes to remove without being asked")
         return False
     sys.stderr.write(f"remove {subject}? [y/N] ")
     sys.stderr.flush()
     try:
         answer = sys.stdin.readline()
     except KeyboardInterrupt:
-        sys.stderr.write("\n")  # what is said of it stands on a line of its own
+        sys.stderr.write("\n")
         raise
     if answer.strip().lower() in ("y", "yes"):
         return True
@@ -131,7 +134,7 @@ def confirm_removal(subject: str, yes: bool) -> bool:
 
 
 def parse_amount(parse: Callable[[str], T], text: str, flag: str, example: str) -> T | None:
-    """What `text` says; None when it is empty. Raises Rejected."""
+    """Parse an option's value, None when it is empty; raise Rejected when it is invalid."""
     from robotrain.redaction import redact
 
     try:
@@ -148,12 +151,7 @@ def parse_amount(parse: Callable[[str], T], text: str, flag: str, example: str) 
         raise Rejected([problem]) from None
 
 
-def usage_error(title: str, why: str, *ways: tuple[str, str]) -> Rejected:
-    """What was typed does not go together."""
-    instead = tuple(Suggestion(text, remark) for text, remark in ways)
-    return Rejected([Problem(code="usage", stage=Stage.USAGE, title=title, why=why, suggestions=instead)])
-
-
-def _is_terminal(stream: object) -> bool:
-    isatty = getattr(stream, "isatty", None)
-    return bool(isatty and isatty())
+def usage_error(title: str, why: str, *suggestions: tuple[str, str]) -> Rejected:
+    """Return the exception for options that do not go together; each suggestion is a text and a remark."""
+    ways = tuple(Suggestion(text, remark) for text, remark in suggestions)
+    return Rejected([Problem(code="usage", stage=Stage.USAGE, title=title, why=why, suggestions=ways)])

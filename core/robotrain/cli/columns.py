@@ -1,4 +1,4 @@
-"""Text in columns: how wide it is on a terminal, and rows that fit into what there is."""
+"""Columns of text: display width, tables, and wrapping to the terminal."""
 
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -6,38 +6,38 @@ from dataclasses import dataclass
 
 GAP = 2
 MIN_TEXT_WIDTH = 16
-"""Below so many columns a sentence is no use."""
+"""The fewest terminal columns in which a sentence is readable."""
 
 
 def display_width(text: str) -> int:
-    """Columns of a terminal: wide characters take two, marks on others none."""
+    """Return the terminal columns that a text takes: wide characters two, combining marks none."""
     if text.isascii():
         return len(text)
     return sum(_character_width(character) for character in text)
 
 
 def truncate(text: str, columns: int, mark: str = "…") -> str:
-    """As much of `text` as fits; where something is left out, a mark ends it."""
+    """Return as much of `text` as fits, ending in the mark when it was cut."""
     if display_width(text) <= columns:
         return text
     if columns < len(mark):
         return ""
-    kept, left = [], columns - len(mark)
+    kept, room = [], columns - len(mark)
     for character in text:
-        left -= _character_width(character)
-        if left < 0:
+        room -= _character_width(character)
+        if room < 0:
             break
         kept.append(character)
     return "".join(kept).rstrip() + mark
 
 
 def pad_text(text: str, columns: int) -> str:
-    """`text` with spaces up to `columns`."""
+    """Return `text` filled with spaces up to `columns`."""
     return text + " " * (columns - display_width(text))
 
 
 def to_plain_line(text: str) -> str:
-    """`text` on one line, without what would move a cursor or change a colour."""
+    """Return `text` on one line, without control characters."""
     return "".join(
         character if character.isprintable() else " " if character.isspace() else "" for character in text
     ).strip()
@@ -45,40 +45,39 @@ def to_plain_line(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. goes: which one is left out first where there is little room, 0 for never.
-
-    sentences: it takes what the others leave, if that is enough to read, and is cut there.
-    """
+    """A column of a table."""
 
     title: str
     cells: Sequence[str]
     drop_order: int = 0
+    """Where room is short, columns with a higher number are left out first; 0 for never."""
     is_flexible: bool = False
+    """Whether it takes the room that the others leave, if that is readable, and is cut to it."""
 
     @property
     def width(self) -> int:
-        """Of its widest cell."""
+        """The width of its widest cell."""
         return max(map(display_width, (self.title, *self.cells)))
 
 
 def fit_columns(columns: Sequence[Column], within: int | None) -> list[list[str]]:
-    """Rows of padded cells, the titles first, at most `within` wide where that can be; None: nothing has to fit."""
+    """Return rows of padded cells, titles first, at most `within` wide where possible; None for no limit."""
     shown = [column for column in columns if any(column.cells) or not column.drop_order]
     if within is None:
         return _format_rows([(column, column.width) for column in shown])
     fixed = [column for column in shown if not column.is_flexible]
-    while _total_width(fixed) > within and (leaving := max(fixed, key=lambda column: column.drop_order)).drop_order:
-        fixed.remove(leaving)
-    left = within - _total_width(fixed) - GAP
-    kept = [column for column in shown if column in fixed or (column.is_flexible and left >= MIN_TEXT_WIDTH)]
-    return _format_rows([(column, min(column.width, left) if column.is_flexible else column.width) for column in kept])
+    while _total_width(fixed) > within and (dropped := max(fixed, key=lambda column: column.drop_order)).drop_order:
+        fixed.remove(dropped)
+    room = within - _total_width(fixed) - GAP
+    kept = [column for column in shown if column in fixed or (column.is_flexible and room >= MIN_TEXT_WIDTH)]
+    return _format_rows([(column, min(column.width, room) if column.is_flexible else column.width) for column in kept])
 
 
 def wrap_rows(rows: Sequence[Sequence[str]], gap: str, within: int | None) -> Iterator[str]:
-    """Rows with aligned columns, within so many columns of a terminal where that can be.
+    """Yield lines of rows with aligned columns, within so many terminal columns where possible.
 
-    The last cell goes on below itself. Another one that is too long stays whole, to be copied: what follows it in its
-    row begins in the next line.
+    The last cell is wrapped. Any other cell stays whole, so that it can be copied: where it is too long, the rest of its
+    row begins on the next line.
     """
     *widths, last_width = [max(map(display_width, column)) for column in zip(*rows, strict=True)]
     if within is not None:
@@ -91,7 +90,7 @@ def wrap_rows(rows: Sequence[Sequence[str]], gap: str, within: int | None) -> It
 
 
 def _narrow_widest(widths: list[int], room: int) -> list[int]:
-    """The widest column gives way, where all of them together have not enough room."""
+    """Narrow the widest column until all fit."""
     if not widths or sum(widths) <= room:
         return widths
     widest = widths.index(max(widths))
@@ -101,7 +100,7 @@ def _narrow_widest(widths: list[int], room: int) -> list[int]:
 
 
 def _layout_row(cells: Sequence[str], widths: Sequence[int], gap: str) -> Iterator[str]:
-    """The lines of one row, each cell where its column begins; after one that is too long in a line of its own."""
+    """Yield the lines of one row; a cell after one that is too long begins a new line."""
     line, at = "", 0
     for cell, wide in zip(cells, (*widths, 0), strict=True):
         if cell and display_width(line) > at - len(gap) > 0:
@@ -122,8 +121,10 @@ def _wrap_cell(text: str, room: int | None) -> list[str]:
 
 def _format_rows(columns: Sequence[tuple[Column, int]]) -> list[list[str]]:
     lines = zip(*((column.title, *column.cells) for column, _ in columns), strict=True)
-    wide = [columns for _, columns in columns]
-    return [[pad_text(truncate(cell, room), room) for cell, room in zip(line, wide, strict=True)] for line in lines]
+    widths = [width for _, width in columns]
+    return [
+        [pad_text(truncate(cell, width), width) for cell, width in zip(line, widths, strict=True)] for line in lines
+    ]
 
 
 def _total_width(columns: Sequence[Column]) -> int:

@@ -1,7 +1,7 @@
-"""Commands that take a job: options composed from what the arguments choose, then a prepared job.
+"""Commands that take a job; their options depend on the chosen workload and platform.
 
-Only public seams of Typer are used, so that its versions with and without a vendored click work alike:
-`make_context`, `make_parser`, `parse_args`, `format_options`, and functions with a made signature.
+Only public parts of Typer are used, so that versions with and without a vendored click both work: `make_context`,
+`make_parser`, `parse_args`, `format_options`, and functions with a generated signature.
 """
 
 import inspect
@@ -46,74 +46,78 @@ ORDER_KEY = "robotrain.order"
 
 
 CONTEXT_SETTINGS = {
-    "ignore_unknown_options": True,  # they are collected, so that all are reported at once
+    "ignore_unknown_options": True,  # collected, so that all are reported at once
     "allow_extra_args": True,
     "help_option_names": ["-h", "--help"],
 }
 
 
 def guess_choice(args: list[str]) -> tuple[dict[str, str], list[str]]:
-    """What arguments choose, as far as that is seen without knowing the options: what follows `--platform` and
-    `--profile`, and a word that they begin with.
-    """
-    after = dict(itertools.pairwise(args))
-    values = {name: after[f"--{name}"] for name in ("platform", "profile") if f"--{name}" in after}
+    """Return the values and words that choose the options, as far as they show before the options are known."""
+    next_words = dict(itertools.pairwise(args))
+    values = {name: next_words[f"--{name}"] for name in ("platform", "profile") if f"--{name}" in next_words}
     return values, [word for word in args[:1] if not word.startswith("-")]
 
 
 class ComposedCommand(TyperCommand):
-    """Subclasses say which options a choice composes to, and act on what was given."""
+    """A command whose options depend on a choice that the arguments make."""
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """Compose until the options agree with the choice they parse to: an option's arity depends on the choice. One
-        that takes the flag behind it as its value may undo the very choice that it belongs to; `act` tells of that.
+        """Compose options until they parse to the choice that they were composed for.
+
+        Whether an option takes a value depends on the choice. An option that swallows the next flag may undo the choice
+        it belongs to: then the loop ends, and `execute` reports the swallowed flag.
         """
         head, tail = split_at_dashes(args)
-        chosen = self.make_choice(*guess_choice(head), parent)  # right at once for most command lines
-        built, tried = self.build_for(chosen, parent), [chosen]
-        while (found := self.parse_choice(built, self.fill_optional_values(head, parent), parent)) != chosen:
-            chosen, built = found, self.build_for(found, parent)
-            if found in tried:
+        choice = self.make_choice(*guess_choice(head), parent)  # right for most command lines
+        command, tried = self.build_for(choice, parent), [choice]
+        while (parsed := self.parse_choice(command, self.fill_optional_values(head, parent), parent)) != choice:
+            choice, command = parsed, self.build_for(parsed, parent)
+            if parsed in tried:
                 break
-            tried.append(found)
-        context = TyperCommand.make_context(built, info_name, self.fill_optional_values(head, parent), parent, **extra)
+            tried.append(parsed)
+        args = self.fill_optional_values(head, parent)
+        context = TyperCommand.make_context(command, info_name, args, parent, **extra)
         context.meta[AFTER_DASHES_KEY] = tail
         return context
 
     def build_for(self, choice: Any, parent: Any) -> "ComposedCommand":
-        """This command with the options of a choice."""
+        """Return this command with the options of a choice."""
         parameters = self.compose_parameters(choice, parent)
 
-        def run(ctx: typer.Context, **given: Any) -> Any:
-            return self.execute(ctx, choice, given)
+        def run(ctx: typer.Context, **values: Any) -> Any:
+            return self.execute(ctx, choice, values)
 
         context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
         run.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
-        run.__annotations__ = {"ctx": typer.Context, **{one.name: one.annotation for one in parameters}}
+        run.__annotations__ = {
+            "ctx": typer.Context,
+            **{parameter.name: parameter.annotation for parameter in parameters},
+        }
         app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
         app.command(self.name, cls=type(self), epilog=self.epilog, help=self.help, context_settings=CONTEXT_SETTINGS)(
             run
         )
-        built = get_command(app)
-        assert isinstance(built, ComposedCommand)
-        return built
+        command = get_command(app)
+        assert isinstance(command, ComposedCommand)
+        return command
 
-    def parse_choice(self, built: "ComposedCommand", args: list[str], parent: Any) -> Any:
-        """What `args` choose, as the options of `built` read them."""
-        probe = built.context_class(built, resilient_parsing=True, **built.context_settings)
-        values, rest, _ = built.make_parser(probe).parse_args(list(args))
+    def parse_choice(self, command: "ComposedCommand", args: list[str], parent: Any) -> Any:
+        """Return the choice that `args` make, parsed with the options of `command`."""
+        probe = command.context_class(command, resilient_parsing=True, **command.context_settings)
+        values, rest, _ = command.make_parser(probe).parse_args(list(args))
         words = values.get("words")
         return self.make_choice(values, [*(words if isinstance(words, (list, tuple)) else ()), *rest], parent)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Keep the order of the options across their names, which only the parser knows."""
+        """Parse, and keep the order of the options, which only the parser knows."""
         if not ctx.resilient_parsing and not {"-h", "--help"} & set(args):
             _, _, order = self.make_parser(ctx).parse_args(list(args))
             ctx.meta[ORDER_KEY] = [parameter.name for parameter in order]
         return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Help by group: Typer draws its panels only through rich, which is not wanted at start-up."""
+        """Write the options by group; Typer's own panels would import rich."""
         panels: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             if record := parameter.get_help_record(ctx):
@@ -123,59 +127,57 @@ class ComposedCommand(TyperCommand):
                 formatter.write_dl(records)
 
     def fill_optional_values(self, args: list[str], parent: Any) -> list[str]:
-        """`args` as the options composed last read them: with the values of those that may stand without one."""
+        """Return `args` with a value after each option that may stand without one."""
         return args
 
     def make_choice(self, values: dict[str, Any], words: list[str], parent: Any) -> Any:
-        """The choice that parsed values stand for; compared with ==."""
+        """Return the choice of parsed values; choices are compared with ==."""
         raise NotImplementedError
 
     def compose_parameters(self, choice: Any, parent: Any) -> list[inspect.Parameter]:
-        """The arguments and options of a choice."""
+        """Return the arguments and options of a choice."""
         raise NotImplementedError
 
     def execute(self, ctx: typer.Context, choice: Any, values: dict[str, Any]) -> Any:
-        """Do it."""
+        """Run the command."""
         raise NotImplementedError
 
 
 class JobCommand(ComposedCommand):
-    """A command over a job; subclasses add their own options and act on the prepared job."""
+    """A command that takes a job; subclasses add options and act on the prepared job."""
 
     options: ComposedOptions
     choice: Choice
 
     def add_own_options(self, options: ComposedOptions) -> None:
-        """Options of the command itself."""
+        """Add the options of the command itself."""
 
     def run_prepared(self, ctx: typer.Context, prepared: "PreparedJob", values: dict[str, Any]) -> None:
-        """Act on a job its platform can run."""
+        """Act on a job that its platform can run."""
         raise NotImplementedError
 
     def make_choice(self, values: dict[str, Any], words: list[str], parent: Any) -> Choice:
-        """What the arguments choose."""
+        """Return the workload, platform and files that the arguments choose."""
         return resolve_choice(values, words, parent)
 
     def fill_optional_values(self, args: list[str], parent: Any) -> list[str]:
-        """Options that stand alone have the value that it stands for; a workload or a job file after one is none."""
-        known = get_plugins(parent)
-        return fill_optional_values(
-            args, self.options, lambda word: is_job_file(word) or word in known.list_names("workload")
-        )
+        """Return `args` with the values of options that stand alone; a workload or job file is no such value."""
+        workloads = get_plugins(parent).list_names("workload")
+        return fill_optional_values(args, self.options, lambda word: is_job_file(word) or word in workloads)
 
     def compose_parameters(self, choice: Any, parent: Any) -> list[inspect.Parameter]:
-        """The options of the chosen workload and platform. A plugin that fails leaves its options out."""
+        """Return the options of the chosen workload and platform; a plugin that fails to load has none."""
         plugins = get_plugins(parent)
         self.options = options = ComposedOptions()
         options.add(make_words_argument("[WORKLOAD | JOB.yaml]", lambda: plugins.list_names("workload")), ())
         installed = tuple(plugins.list_names("platform"))
-        help = f"where it runs: {', '.join(installed)}  [env: ROBOTRAIN_PLATFORM]"
+        help = f"the platform to run on: {', '.join(installed)}  [env: ROBOTRAIN_PLATFORM]"
         options.add(make_text_option("platform", ("--platform",), help, "Options", "NAME", installed), ("--platform",))
         profiles = choice.project.profiles if choice.project else ()
         help = "the profile of robotrain.toml to use  [env: ROBOTRAIN_PROFILE]"
         options.add(make_text_option("profile", ("--profile",), help, "Options", "NAME", profiles), ("--profile",))
         self.add_own_options(options)
-        help = "write the job to a new job file, for next time"
+        help = "also write the job to a new job file"
         options.add(make_text_option("save_as", ("--save-as",), help, "Options", "FILE.yaml"), ("--save-as",))
         workload, platform = (
             load_or_none(plugins.workload, choice.workload),
@@ -190,21 +192,21 @@ class JobCommand(ComposedCommand):
         return options.signature
 
     def execute(self, ctx: typer.Context, choice: Any, values: dict[str, Any]) -> None:
-        """From what was typed to a prepared job; everything that is wrong is reported at once."""
+        """Prepare the job and run the command on it; all problems are reported at once."""
         from robotrain.cli import usage
         from robotrain.config.request import Request
         from robotrain.config.terraform import TerraformLayer
         from robotrain.submission.prepare import prepare_job
 
         plugins, order = get_plugins(ctx), ctx.meta.get(ORDER_KEY, [])
-        found = [
+        problems = [
             *usage.find_option_clashes(self.options, plugins),
             *usage.find_swallowed_flags(values, self.options),
             *usage.find_repeated_options(order, self.options),
             *usage.find_unknown_tables(choice, plugins),
             *usage.check_save_path(values.get("save_as")),
         ]
-        workload, platform = self._load_chosen(choice, plugins, found, values)
+        workload, platform = self._load_chosen(choice, plugins, problems, values)
         request = Request(
             parameters=usage.collect_values(values, self.options, PARAMETER_PREFIX),
             settings=usage.collect_values(values, self.options, SETTING_PREFIX),
@@ -215,15 +217,15 @@ class JobCommand(ComposedCommand):
             project=choice.project,
             terraform=TerraformLayer(read_name_layers(ctx), choice.project, Path.cwd()),
             flags=frozenset(self.options.flags),
-            unread=usage.find_unread_inputs(found, self.options),
+            unread=usage.find_unread_inputs(problems, self.options),
         )
         if sets := [text for text in values.get(SET_NAME) or () if not usage.is_flag(text, self.options)]:
             from robotrain.config import overrides
 
-            request, wrong = overrides.apply_overrides(request, sets, workload, platform, plugins.source_kinds())
-            found += wrong
+            request, mistakes = overrides.apply_overrides(request, sets, workload, platform, plugins.source_kinds())
+            problems += mistakes
         prepared = prepare_job(
-            request, workload, platform, plugins, tuple(found), assets_only=bool(values.get("assets_only"))
+            request, workload, platform, plugins, tuple(problems), assets_only=bool(values.get("assets_only"))
         )
         if values.get("save_as"):
             from robotrain.config import job_writer
@@ -231,29 +233,27 @@ class JobCommand(ComposedCommand):
             job_writer.save_job_file(prepared.resolution, platform.name, values["save_as"])
             print_message(f"wrote the job to {values['save_as']}")
             if values.get("save_spec", "") is None:
-                print_message(
-                    f"  it is a job file of robotrain; --save-spec FILE writes the job as {platform.name} has it"
-                )
+                print_message(f"  for the spec that {platform.name} holds, use --save-spec FILE")
         self.choice = choice
         self.run_prepared(ctx, prepared, values)
 
     def _load_chosen(
         self, choice: Choice, plugins: "Plugins", problems: "list[Problem]", values: dict[str, Any]
     ) -> tuple[Any, Any]:
-        """The workload and the platform. Raises Rejected when one is missing, with all that was found."""
+        """Return the workload and the platform; raise Rejected with all problems when one is missing."""
         from robotrain.cli import usage
         from robotrain.errors import Rejected
         from robotrain.plugins.errors import PluginError
 
         parts: dict[str, Any] = {}
-        named = (("workload", choice.workload), ("platform", choice.platform))
-        for (family, name), origin in zip(named, choice.origins, strict=True):
+        names = (("workload", choice.workload), ("platform", choice.platform))
+        for (family, name), origin in zip(names, choice.origins, strict=True):
             try:
                 parts[family] = getattr(plugins, family)(name) if name else None
             except PluginError as error:
                 unknown = family == "platform" and name not in plugins.list_names(family)
-                meant = usage.suggest_platform_settings("--platform", name, plugins) if unknown else ()
-                problems.append(usage.not_loaded_problem(family, name, error, plugins, origin, meant))
+                settings = usage.suggest_platform_settings("--platform", name, plugins) if unknown else ()
+                problems.append(usage.not_loaded_problem(family, name, error, plugins, origin, settings))
         if not choice.workload:
             from robotrain.plugins.claims import no_workload
 
@@ -263,7 +263,7 @@ class JobCommand(ComposedCommand):
         files = [*(choice.file.problems if choice.file else ()), *(choice.project.problems if choice.project else ())]
         if not choice.platform and not files:
             problems.append(usage.platform_missing_problem(plugins))
-        if parts.get("workload"):  # without one every option of a workload would seem unknown
+        if parts.get("workload"):  # without one, every option of a workload would seem unknown
             words = (
                 [] if any(problem.code == "flag-without-value" for problem in problems) else values.get("words") or []
             )
@@ -276,13 +276,12 @@ class JobCommand(ComposedCommand):
 
 
 def _complete_set(incomplete: str, workload: Any, platform: "Platform", plugins: "Plugins") -> list[str]:
-    """What `--set` may go on to: keys, and the values of one that has a choice of them."""
+    """Return completions of `--set`: keys, and the choices of a key that has some."""
     from robotrain.config import overrides
 
     key, equals, value = incomplete.partition("=")
     if equals:
-        return [
-            f"{key}={one}" for one in overrides.list_override_choices(key, workload, platform) if one.startswith(value)
-        ]
-    known = overrides.list_override_keys(workload, platform, plugins.source_kinds())
-    return [f"{one}=" for one in known if one.startswith(incomplete)]
+        choices = overrides.list_override_choices(key, workload, platform)
+        return [f"{key}={choice}" for choice in choices if choice.startswith(value)]
+    keys = overrides.list_override_keys(workload, platform, plugins.source_kinds())
+    return [f"{known}=" for known in keys if known.startswith(incomplete)]

@@ -1,8 +1,4 @@
-"""What the arguments choose (workload, platform, job file), and the options that these declare.
-
-Only public seams of Typer are used, so that its versions with and without a vendored click work alike:
-`make_context`, `make_parser`, `parse_args`, `format_options`, and functions with a made signature.
-"""
+"""The choice of workload, platform and job file, and the command-line options that these declare."""
 
 from __future__ import annotations
 
@@ -29,37 +25,40 @@ if TYPE_CHECKING:
     from robotrain.model.workload import Workload
 
 Completer = Callable[[str], Sequence[str]]
-"""What the beginning of a text may go on to."""
+"""Returns the completions of a beginning."""
 
 
 def make_text_option(
     name: str, flags: tuple[str, ...], help: str, panel: str, metavar: str = "TEXT", choices: tuple[str, ...] = ()
 ) -> inspect.Parameter:
-    """An option that takes text; every value stays text until it is resolved."""
+    """Return an option that takes text; every value stays text until it is resolved."""
 
-    def known(incomplete: str) -> list[str]:
+    def complete(incomplete: str) -> list[str]:
         return [choice for choice in choices if choice.startswith(incomplete)]
 
-    return _make_option(name, str | None, flags, help, panel, metavar, known if choices else None)
+    return _make_option(name, str | None, flags, help, panel, metavar, complete if choices else None)
 
 
 def make_list_option(
-    name: str, flags: tuple[str, ...], help: str, panel: str, metavar: str = "TEXT", known: Completer | None = None
+    name: str, flags: tuple[str, ...], help: str, panel: str, metavar: str = "TEXT", complete: Completer | None = None
 ) -> inspect.Parameter:
-    """An option that may be repeated. known: what the TAB key offers."""
-    return _make_option(name, list[str] | None, flags, help, panel, metavar, known)
+    """Return an option that may be repeated."""
+    return _make_option(name, list[str] | None, flags, help, panel, metavar, complete)
 
 
 def make_switch(name: str, flags: tuple[str, ...], help: str, panel: str) -> inspect.Parameter:
-    """An option without a value; None when it is not given."""
+    """Return an option without a value; it is None when it is not given."""
     return _make_option(name, bool | None, flags, help, panel, None, None)
 
 
-def make_words_argument(metavar: str, known: Callable[[], Iterable[str]] = tuple) -> inspect.Parameter:
-    """The arguments that are no options, and the unknown options among them. known: what the TAB key offers."""
+def make_words_argument(metavar: str, list_words: Callable[[], Iterable[str]] = tuple) -> inspect.Parameter:
+    """Return the argument that takes all words, unknown options among them.
+
+    :param list_words: returns the words to complete.
+    """
 
     def complete(incomplete: str) -> list[str]:
-        return [word for word in known() if word.startswith(incomplete)]
+        return [word for word in list_words() if word.startswith(incomplete)]
 
     return inspect.Parameter(
         "words",
@@ -78,10 +77,10 @@ def _make_option(
     help: str,
     panel: str,
     metavar: str | None,
-    known: Completer | None,
+    completer: Completer | None,
 ) -> inspect.Parameter:
     def complete(incomplete: str) -> list[str]:
-        return list(known(incomplete)) if known else []
+        return list(completer(incomplete)) if completer else []
 
     option = typer.Option(
         *flags,
@@ -89,7 +88,7 @@ def _make_option(
         rich_help_panel=panel,
         metavar=metavar,
         show_default=False,
-        autocompletion=complete if known else None,
+        autocompletion=complete if completer else None,
     )
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option])
 
@@ -99,26 +98,27 @@ NAMES_KEY, FILES_KEY, PROJECTS_KEY = "robotrain.names", "robotrain.files", "robo
 
 
 class Choice(NamedTuple):
-    """platform: empty when nobody chose one. file: what the job file says, project: robotrain.toml; None without one.
-
-    origins: who chose the workload and the platform.
-    """
+    """What the arguments choose, which decides the options."""
 
     workload: str
     platform: str
+    """Empty when none was chosen."""
     file: JobFile | None = None
+    """The job file."""
     project: Project | None = None
+    """The content of robotrain.toml."""
     origins: tuple[Origin, Origin] = (DEFAULT_ORIGIN, DEFAULT_ORIGIN)
+    """Where the workload and the platform were chosen."""
 
 
 def resolve_choice(values: Mapping[str, Any], words: Sequence[str], parent: Any) -> Choice:
-    """The workload: named, of the job file, of robotrain.toml or the default; the platform, in the order of layers."""
+    """Return the choice: argument, then job file, then environment, then robotrain.toml, then default."""
     path = next((word for word in words if is_job_file(word)), "")
     file = _read_job_file(path, parent) if path else None
     project = _read_project(values.get("profile"), parent)
     plugins = get_plugins(parent)
-    known = plugins.list_names("workload")
-    named = next((Value(word, Origin("argument")) for word in words if word in known), None)
+    installed = plugins.list_names("workload")
+    named = next((Value(word, Origin("argument")) for word in words if word in installed), None)
     if not named and file and file.workload:
         named = Value(file.workload, Origin("job file", Path(path).name))
     workload = named or (project.workload if project else None) or Value(plugins.default_workload(), DEFAULT_ORIGIN)
@@ -130,7 +130,7 @@ def resolve_choice(values: Mapping[str, Any], words: Sequence[str], parent: Any)
 
 
 def load_or_none(load: Callable[[str], Any], name: str) -> Any:
-    """What a name loads to; None without a name, and for a plugin that fails: the command says so when it acts."""
+    """Load a plugin by name; None without a name, and for a plugin that fails, which the command reports later."""
     from robotrain.plugins.errors import PluginError
 
     try:
@@ -140,7 +140,7 @@ def load_or_none(load: Callable[[str], Any], name: str) -> Any:
 
 
 def read_name_layers(parent: Any) -> tuple[VariableLayer, ...]:
-    """The environment and the `.env` files of the working folder, read once."""
+    """Return the environment and the `.env` files of the working folder, read once."""
     from robotrain.config.layers import read_dotenv_files, read_environment
 
     meta = parent.find_root().meta
@@ -164,25 +164,25 @@ def _read_job_file(path: str, parent: Any) -> JobFile:
 
 
 def _read_project(profile: object, parent: Any) -> Project | None:
-    """robotrain.toml with the profile that was chosen, read once."""
-    said = _find_option_value(profile, "--profile", PROFILE_ENV, parent)
-    if said is None and find_project_file(Path.cwd()) is None:
+    """Return robotrain.toml with the chosen profile, read once."""
+    chosen = _find_option_value(profile, "--profile", PROFILE_ENV, parent)
+    if chosen is None and find_project_file(Path.cwd()) is None:
         return None
     from robotrain.config import project_file
 
     read: dict[Value | None, Project | None] = parent.find_root().meta.setdefault(PROJECTS_KEY, {})
-    if said not in read:
-        read[said] = project_file.load_project(Path.cwd(), said)
-    return read[said]
+    if chosen not in read:
+        read[chosen] = project_file.load_project(Path.cwd(), chosen)
+    return read[chosen]
 
 
 def _find_option_value(flag_value: object, flag: str, name: str, parent: Any) -> Value | None:
-    """The option's value, else that of the environment or of a `.env` file."""
+    """Return the option's value, else that of the environment or of a `.env` file."""
     if isinstance(flag_value, str) and flag_value:
         return Value(flag_value, Origin("flag", flag))
-    if said := os.environ.get(name):
-        return Value(said, Origin("environment", name))
-    if not any(Path(file).is_file() for file in DOTENV_FILES):  # as a rule; then help need not load what reads them
+    if text := os.environ.get(name):
+        return Value(text, Origin("environment", name))
+    if not any(Path(file).is_file() for file in DOTENV_FILES):  # spares most calls of help the import of their parser
         return None
     return next((value for layer in read_name_layers(parent) if (value := layer.find_first((name,)))), None)
 
@@ -197,11 +197,11 @@ RESERVED_ENV_NAMES = (
 )
 """Environment names after `ROBOTRAIN_` that are robotrain's own."""
 NUMBERED_ENV_PATTERN = r"ROBOTRAIN_INPUT_\d+"
-"""Those that a platform puts into a run's environment, as many as there are inputs."""
+"""Environment names that a platform sets for a run, one for each input."""
 
 
 class SourceOption(NamedTuple):
-    """One source flag: the role it fills and the kinds that share it."""
+    """A source flag: the role it fills and the kinds that share it."""
 
     role: str
     flag: RoleFlag
@@ -209,18 +209,14 @@ class SourceOption(NamedTuple):
 
 
 class OptionClash(NamedTuple):
-    """A spelling, of a flag or of an environment name, that two owners claim."""
+    """A flag or environment name that two owners claim."""
 
     spelling: str
     owners: tuple[str, str]
 
 
 class ComposedOptions:
-    """What one choice of workload and platform composes to, by the name of the function's argument.
-
-    owners: of each flag and each environment name, in words. clashes: options that were left out, as another has their
-    flag or their environment name.
-    """
+    """The options of one choice of workload and platform, by the names of the function's arguments."""
 
     def __init__(self) -> None:
         self.signature: list[inspect.Parameter] = []
@@ -228,28 +224,30 @@ class ComposedOptions:
         self.sources: dict[str, SourceOption] = {}
         self.flags: dict[str, str] = {}
         self.owners = dict.fromkeys(map(make_variable_name, RESERVED_ENV_NAMES), ROBOTRAIN_OWNER)
+        """The owner of each flag and environment name, in words."""
         self.clashes: list[OptionClash] = []
+        """Options that were left out because another has their flag or environment name."""
 
     def add(self, option: inspect.Parameter, flags: Iterable[str], owner: str = ROBOTRAIN_OWNER, env: str = "") -> bool:
-        """One more option and its spellings; whether they were free."""
-        named = list(flags)
-        spellings = [*named, env] if env else named
-        taken = [OptionClash(one, (found, owner)) for one in spellings if (found := self._find_owner(one))]
+        """Add an option and return True, or record a clash where its flags or environment name are taken."""
+        own_flags = list(flags)
+        spellings = [*own_flags, env] if env else own_flags
+        taken = [OptionClash(text, (other, owner)) for text in spellings if (other := self._find_owner(text))]
         if taken:
             self.clashes.extend(taken)
             return False
         self.signature.append(option)
-        self.flags.update(dict.fromkeys(named, option.name))
+        self.flags.update(dict.fromkeys(own_flags, option.name))
         self.owners.update(dict.fromkeys(spellings, owner))
         return True
 
     def _find_owner(self, spelling: str) -> str:
-        """Who has it already; empty where it is free."""
+        """Return the owner of a spelling, empty where it is free."""
         return ROBOTRAIN_OWNER if re.fullmatch(NUMBERED_ENV_PATTERN, spelling) else self.owners.get(spelling, "")
 
 
 def add_sources(options: ComposedOptions, workload: Workload, kinds: Mapping[str, SourceKind]) -> None:
-    """The flags of each role the workload takes; kinds that share a flag share the option."""
+    """Add the flags of each role that the workload takes; kinds that share a flag share the option."""
     for role in workload.roles:
         shared: dict[RoleFlag, list[SourceKind]] = {}
         for kind in kinds.values():
@@ -260,28 +258,28 @@ def add_sources(options: ComposedOptions, workload: Workload, kinds: Mapping[str
             spellings = (flag.flag, *flag.aliases)
             help = (flag.help or owners[0].help) + ("  [repeatable]" if flag.repeatable else "")
             option = make_list_option(name, spellings, help, "Data", flag.form or owners[0].form, flag.complete)
-            who = "source " + " and ".join(owner.name for owner in owners)
-            if options.add(option, spellings, f"{who} as {role}", make_variable_name(flag.flag)):
+            owner_text = "source " + " and ".join(owner.name for owner in owners)
+            if options.add(option, spellings, f"{owner_text} as {role}", make_variable_name(flag.flag)):
                 options.sources[name] = SourceOption(role, flag, tuple(owner.name for owner in owners))
 
 
 def add_parameters(options: ComposedOptions, workload: Workload) -> None:
-    """The workload's parameters."""
+    """Add the workload's parameters."""
     owner = f"workload {workload.name}"
     _add_declared(options, workload.parameters, PARAMETER_PREFIX, f"Parameters of {workload.name}", owner)
 
 
 def add_settings(options: ComposedOptions, platform: Platform) -> None:
-    """The platform's settings."""
+    """Add the platform's settings."""
     owner = f"platform {platform.name}"
     _add_declared(options, platform.settings, SETTING_PREFIX, f"Settings of {owner}", owner)
 
 
 def add_set(options: ComposedOptions, complete: Callable[[str], list[str]]) -> None:
-    """`--set KEY=VALUE`; complete: what a beginning may go on to."""
+    """Add `--set KEY=VALUE`."""
     option = typer.Option(
         "--set",
-        help="a value by its name in a job file (batch_size, platforms.NAME.KEY, sources.ROLE.KIND)  [repeatable]",
+        help="set a value by its name in a job file (batch_size, platforms.NAME.KEY, sources.ROLE.KIND)  [repeatable]",
         rich_help_panel="Options",
         metavar="KEY=VALUE",
         show_default=False,
@@ -316,12 +314,12 @@ def _add_declared(options: ComposedOptions, declared: type, prefix: str, panel: 
 
 
 def format_metavar(parameter: Parameter) -> str:
-    """What help shows after the flag: in brackets where it may be left out."""
+    """Return what help shows after the flag, in brackets where the value may be omitted."""
     return f"[{parameter.metavar}]" if parameter.param.bare_value else parameter.metavar
 
 
 def format_option_help(parameter: Parameter) -> str:
-    """The help text, with the default and the environment names it is read from."""
+    """Return the help text with the default and the environment names."""
     default = parameter.default
     notes = []
     if parameter.required:
@@ -338,7 +336,7 @@ def format_option_help(parameter: Parameter) -> str:
 
 
 def list_flags(declared: type) -> Iterator[str]:
-    """Every spelling that a declaration's options have."""
+    """Yield every flag of a declaration's options."""
     for parameter in get_parameters(declared):
         yield from parameter.flags
         if parameter.is_switch:
@@ -348,15 +346,14 @@ def list_flags(declared: type) -> Iterator[str]:
 
 
 def fill_optional_values(args: Sequence[str], options: ComposedOptions, is_word: Callable[[str], bool]) -> list[str]:
-    """`args` with a value after each option that stands alone and may: at the end, before a flag or before a word."""
-    alone = {
-        flag: one.param.bare_value for one in options.declared.values() if one.param.bare_value for flag in one.flags
-    }
-    found: list[str] = []
+    """Return `args` with a value after each option that stands alone: at the end, before a flag or before a word."""
+    parameters = [parameter for parameter in options.declared.values() if parameter.param.bare_value]
+    bare_values = {flag: parameter.param.bare_value for parameter in parameters for flag in parameter.flags}
+    filled: list[str] = []
     for index, argument in enumerate(args):
-        found.append(argument)
-        if argument in alone:
-            after = args[index + 1] if index + 1 < len(args) else "-"
-            if after.startswith("-") or is_word(after):
-                found.append(alone[argument])
-    return found
+        filled.append(argument)
+        if argument in bare_values:
+            following = args[index + 1] if index + 1 < len(args) else "-"
+            if following.startswith("-") or is_word(following):
+                filled.append(bare_values[argument])
+    return filled

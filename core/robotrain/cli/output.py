@@ -1,7 +1,4 @@
-"""Output of commands: results on stdout, messages on stderr, problems in one form, the terminal's abilities.
-
-A stream that is no terminal, and a terminal that calls itself `dumb`, get no escape code at all.
-"""
+"""Output of commands: results on stdout, messages and problems on stderr, colors where a terminal has them."""
 
 from __future__ import annotations
 
@@ -19,27 +16,27 @@ SEVERITY_STYLES = {"error": "red", "warning": "yellow"}
 
 
 def print_result(text: str) -> None:
-    """A result."""
+    """Print a result on stdout."""
     _write_line(sys.stdout, text)
 
 
 def print_message(text: str) -> None:
-    """Narration: what goes on, for people."""
+    """Print a message for people on stderr."""
     _write_line(sys.stderr, text)
 
 
 def print_result_line(text: str) -> bool:
-    """A line of a result that goes on; False when nobody reads any more."""
+    """Print a line of a result on stdout; return False when the reader has gone."""
     return _write_line(sys.stdout, text)
 
 
 def print_message_line(text: str) -> bool:
-    """The same of narration."""
+    """Print a line of a message on stderr; return False when the reader has gone."""
     return _write_line(sys.stderr, text)
 
 
 def _write_line(stream: TextIO | None, text: str) -> bool:
-    """A line to a stream that somebody may have closed: the command goes on, and its exit code is told all the same."""
+    """Write a line; when the reader closed the pipe, discard all further output, so that the exit code still counts."""
     if stream is None:
         return False
     try:
@@ -51,7 +48,7 @@ def _write_line(stream: TextIO | None, text: str) -> bool:
 
 
 def print_json(value: Any) -> None:
-    """A result for programs; numbers that JSON has no word for are the texts "nan", "inf" and "-inf", as in events."""
+    """Print a result as JSON; numbers that JSON lacks are the texts "nan", "inf" and "-inf", as in events."""
     import json
 
     from robotrain_runtime.contract.event import make_json_safe
@@ -60,14 +57,9 @@ def print_json(value: Any) -> None:
 
 
 def print_problems(problems: Iterable[Problem]) -> None:
-    """Every problem, errors last, so that they stand nearest to the prompt."""
-    found = sorted(problems, key=lambda problem: problem.severity == "error")
-    if not found:
-        return
-    pass
-
+    """Print problems, errors last, so that they are nearest to the prompt."""
     width = min(100, get_terminal_width(sys.stderr) or 100)
-    for problem in found:
+    for problem in sorted(problems, key=lambda problem: problem.severity == "error"):
         text = format_problem(problem, width)
         if has_color(sys.stderr):
             style = SEVERITY_STYLES.get(problem.severity, "")
@@ -76,7 +68,7 @@ def print_problems(problems: Iterable[Problem]) -> None:
 
 
 def dump_problems(problems: Iterable[Problem]) -> list[dict[str, Any]]:
-    """Problems as data; the keys are an API."""
+    """Return problems as data; the keys are an API."""
     from robotrain.redaction import redact, redact_if_secret
 
     return [
@@ -98,8 +90,7 @@ def dump_problems(problems: Iterable[Problem]) -> list[dict[str, Any]]:
 
 
 def format_table(rows: Sequence[Sequence[str]], gap: str = "  ") -> str:
-    """Rows with aligned columns. On a terminal a last column that is too long goes on below itself."""
-    pass
+    """Return rows with aligned columns; on a terminal the last column is wrapped."""
     from robotrain.cli.columns import wrap_rows
 
     return "\n".join(wrap_rows(rows, gap, get_terminal_width(sys.stdout)))
@@ -107,7 +98,7 @@ def format_table(rows: Sequence[Sequence[str]], gap: str = "  ") -> str:
 
 @contextlib.contextmanager
 def handle_errors(as_json: bool = False) -> Iterator[None]:
-    """Turn what a command raises into its report and exit code; as_json: on stdout as data too."""
+    """Turn what a command raises into messages and an exit code; with as_json print the problems as JSON too."""
     try:
         yield
     except Rejected as rejected:
@@ -123,7 +114,7 @@ def handle_errors(as_json: bool = False) -> Iterator[None]:
         problem = Problem(code="io-failed", stage=Stage.SUBMIT, title=f"{error.strerror or error}{where}")
         print_problems([problem])
         if as_json:
-            with contextlib.suppress(OSError):  # it may be stdout itself that takes no more
+            with contextlib.suppress(OSError):  # stdout itself may be what failed
                 print_json({"problems": dump_problems([problem])})
         raise typer.Exit(Stage.SUBMIT.exit_code) from None
     except KeyboardInterrupt as interrupt:
@@ -148,7 +139,7 @@ STATE_STYLES = {
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a person reads it as it is written."""
+    """Whether the stream is an open terminal."""
     try:
         return stream is not None and stream.isatty()
     except ValueError:  # closed
@@ -156,36 +147,36 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def is_live(stream: TextIO | None) -> bool:
-    """Whether what was written can be renewed in place."""
+    """Whether the stream is a terminal that can redraw lines in place."""
     return is_terminal(stream) and os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
 
 
 def has_color(stream: TextIO | None) -> bool:
-    """Whether colours are wanted there: NO_COLOR, with any value, says no."""
+    """Whether to write colors: never with NO_COLOR set to any value."""
     return is_live(stream) and not os.environ.get("NO_COLOR")
 
 
 def get_terminal_size(stream: TextIO) -> tuple[int, int]:
-    """Columns and rows, as of now."""
+    """Return the current columns and rows."""
     try:
         columns, rows = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):
         columns, rows = 0, 0
-    return columns or DEFAULT_COLUMNS, rows or DEFAULT_ROWS  # a terminal that was never told its size says 0
+    return columns or DEFAULT_COLUMNS, rows or DEFAULT_ROWS  # some terminals report 0
 
 
 def get_terminal_width(stream: TextIO | None) -> int | None:
-    """The columns of a terminal; None where nothing has to fit, as in a pipe."""
+    """Return the columns of a terminal; None for anything else, such as a pipe."""
     return get_terminal_size(stream)[0] if stream is not None and is_terminal(stream) else None
 
 
 def paint_text(text: str, style: str, color: bool) -> str:
-    """`text` in a style, where there is colour."""
+    """Return `text` with the escape codes of a style, if there is color."""
     return f"\x1b[{ANSI_STYLES[style]}m{text}\x1b[0m" if color and style and text else text
 
 
 def can_encode(text: str, stream: TextIO | None) -> bool:
-    """Whether the stream's encoding knows every character of `text`."""
+    """Whether the stream's encoding has every character of `text`."""
     try:
         text.encode(getattr(stream, "encoding", None) or "ascii")
     except (UnicodeEncodeError, LookupError):
@@ -194,7 +185,7 @@ def can_encode(text: str, stream: TextIO | None) -> bool:
 
 
 def describe_exception(error: BaseException) -> str:
-    """What an exception says, in one line fit to be shown."""
+    """Return an exception's message, redacted, on one line."""
     from robotrain.redaction import redact
 
     if isinstance(error, Rejected):

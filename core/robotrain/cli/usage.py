@@ -1,4 +1,4 @@
-"""Values collected from a command line, and every mistake of usage as a problem."""
+"""Values collected from the command line, and problems for every mistake in it."""
 
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,30 +26,30 @@ if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins
 
 GLOBAL_SWITCHES = ("--no-plugins", "--strict-plugins", "--without", "--plugins-from")
-"""Those that hold for every command."""
+"""Options of `robotrain` itself, which stand before the command."""
 
 
 def collect_values(option_values: dict[str, Any], options: ComposedOptions, prefix: str) -> dict[str, Value]:
-    """The given values of declared options, as raw text by field name."""
-    found = {}
+    """Return the values of declared options, as raw text by field name."""
+    collected = {}
     for name, parameter in options.declared.items():
         if not name.startswith(prefix):
             continue
         if option_values.get(OFF_PREFIX + name):
-            found[parameter.name] = Value(parameter.param.off_value, Origin("flag", parameter.param.off))
+            collected[parameter.name] = Value(parameter.param.off_value, Origin("flag", parameter.param.off))
         value = option_values.get(name)
         if isinstance(value, bool):
             flag = parameter.flag if value else f"--no-{parameter.flag[2:]}"
-            found[parameter.name] = Value("true" if value else "false", Origin("flag", flag))
+            collected[parameter.name] = Value("true" if value else "false", Origin("flag", flag))
         elif value is not None and not is_flag(value, options):
-            found[parameter.name] = Value(value, Origin("flag", parameter.flag))
-    return found
+            collected[parameter.name] = Value(value, Origin("flag", parameter.flag))
+    return collected
 
 
 def collect_sources(
     option_values: dict[str, Any], order: Sequence[str], options: ComposedOptions
 ) -> "Iterator[SourceText]":
-    """The sources in the order typed, across different flags."""
+    """Yield the sources in the order typed, across different flags."""
     from robotrain.config.request import SourceText
 
     queues = {name: iter(option_values.get(name) or ()) for name in options.sources}
@@ -62,26 +62,24 @@ def collect_sources(
 
 
 def find_swallowed_flags(option_values: dict[str, Any], options: ComposedOptions) -> Iterator[Problem]:
-    """Flags that were taken as the value of the flag before them."""
+    """Find flags that were parsed as the value of the flag before them."""
     for flag, name in options.flags.items():
         if name not in option_values or flag != _canonical_flag(name, options):
             continue
         value = option_values[name]
         for text in value if isinstance(value, list) else [value]:
             if is_flag(text, options):
-                taken = redact(text.partition("=")[0])
-                yield _usage_problem(
-                    "flag-without-value", f"{flag} needs a value, and {taken} stands in its place", flag
-                )
+                title = f"{flag} needs a value, but the next word is {redact(text.partition('=')[0])}"
+                yield _usage_problem("flag-without-value", title, flag)
 
 
 def is_flag(text: object, options: ComposedOptions) -> bool:
-    """Whether a value is no value but a flag, whose own was forgotten."""
+    """Whether a value is in fact a flag, because the value was forgotten."""
     return isinstance(text, str) and (text in options.flags or text.startswith("--"))
 
 
 def find_unread_inputs(problems: Iterable[Problem], options: ComposedOptions) -> frozenset[str]:
-    """The parameters and roles that mistakes of usage are about, by the flags they stand at or offer."""
+    """Return the parameters and roles that usage problems are about, by the flags that these name or suggest."""
     texts = [text for problem in problems for text in (problem.where, *(way.text for way in problem.suggestions))]
     names = {options.flags.get(text.partition(" ")[0], "") for text in texts}
     declared = {options.declared[name].name for name in names if name in options.declared}
@@ -89,7 +87,7 @@ def find_unread_inputs(problems: Iterable[Problem], options: ComposedOptions) ->
 
 
 def find_repeated_options(order: Sequence[str], options: ComposedOptions) -> Iterator[Problem]:
-    """Options given more than once that take one value."""
+    """Find options that take one value and are given several times."""
     for name in dict.fromkeys(order):
         if order.count(name) > 1 and name not in ("words", SET_NAME) and not name.startswith(SOURCE_PREFIX):
             flag = _canonical_flag(name, options)
@@ -104,22 +102,22 @@ def find_repeated_options(order: Sequence[str], options: ComposedOptions) -> Ite
 def find_unknown_words(
     words: Sequence[str], choice: Choice, options: ComposedOptions, plugins: "Plugins"
 ) -> Iterator[Problem]:
-    """Unknown options, each with its owner or the nearest name, and words that are neither workload nor job file."""
+    """Find unknown options, each with its owner or the nearest name, and words that are no workload or job file."""
     unknown, plain = _split_words(words)
-    strangers = group_by_other_workload(unknown, choice, plugins)
-    meant = {near for word in plain if (near := find_nearest_name(word, plugins.list_names("workload")))}
+    by_workload = group_by_other_workload(unknown, choice, plugins)
+    misspelled = {near for word in plain if (near := find_nearest_name(word, plugins.list_names("workload")))}
     yield from (
-        workload_elsewhere_problem(name, flags, choice) for name, flags in strangers.items() if name not in meant
+        workload_elsewhere_problem(name, flags, choice) for name, flags in by_workload.items() if name not in misspelled
     )
-    told = {flag for flags in strangers.values() for flag in flags}
+    reported = {flag for flags in by_workload.values() for flag in flags}
     for flag in unknown:
-        if flag not in told:
+        if flag not in reported:
             yield _unknown_option_problem(flag, choice, options, plugins)
     workloads = [word for word in plain if word in plugins.list_names("workload")]
     files = [word for word in plain if is_job_file(word)]
-    for several in (workloads, files):
-        if len(several) > 1:
-            title = f"one job at a time: {redact(several[0])} and {redact(several[1])} are both named"
+    for names in (workloads, files):
+        if len(names) > 1:
+            title = f"only one job at a time: you named {redact(names[0])} and {redact(names[1])}"
             yield _usage_problem("word-repeated", title)
     for word in plain:
         if word not in workloads and word not in files:
@@ -127,7 +125,7 @@ def find_unknown_words(
 
 
 def _split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The names of unknown options, and the words; one right after an unknown option is taken for its value."""
+    """Return unknown options and words; a word right after an unknown option counts as its value."""
     unknown: list[str] = []
     plain: list[str] = []
     value_follows = False
@@ -143,25 +141,25 @@ def _split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def find_option_clashes(options: ComposedOptions, plugins: "Plugins") -> Iterator[Problem]:
-    """Options of two owners that cannot be told apart: whichever was meant, half of the people meant the other."""
+    """Find flags and environment names that two owners claim."""
     for spelling, owners in options.clashes:
         both = " and ".join(owners)
         env = not spelling.startswith("-")
         title = f"{both} both read {spelling}" if env else f"{both} both have an option {spelling}"
-        strangers = [claim for claim in plugins.claims if not claim.built_in and _is_claim_of_owner(claim, owners)]
-        whose = "".join(f" {claim} comes from {claim.distribution}." for claim in strangers)
-        why = f"Only one of them can have it here; the other has to be renamed by who declares it.{whose}"
-        ways = [suggest_exclusion(claim) for claim in strangers]
-        yield _usage_problem("names-clash" if env else "options-clash", title, spelling, why=why, instead=ways)
+        plugin_claims = [claim for claim in plugins.claims if not claim.built_in and _is_claim_of_owner(claim, owners)]
+        origins = "".join(f" {claim} comes from {claim.distribution}." for claim in plugin_claims)
+        why = f"Only one can use it; the author of the other has to rename it.{origins}"
+        suggestions = [suggest_exclusion(claim) for claim in plugin_claims]
+        yield _usage_problem("names-clash" if env else "options-clash", title, spelling, why, suggestions)
 
 
 def _is_claim_of_owner(claim: Any, owners: Sequence[str]) -> bool:
-    """Whether one of the owners, in words, is what a plugin claims."""
+    """Whether a claim is one of the owners, in words."""
     return any(owner.split()[0] == claim.family and claim.name in owner.split() for owner in owners)
 
 
 def find_unknown_tables(choice: Choice, plugins: "Plugins") -> Iterator[Problem]:
-    """Tables of the files for platforms that are not installed here, which may be misspelt."""
+    """Find tables of the job file and robotrain.toml for platforms that are not installed."""
     if choice.file:
         from robotrain.config import job_file
 
@@ -173,24 +171,24 @@ def find_unknown_tables(choice: Choice, plugins: "Plugins") -> Iterator[Problem]
 
 
 def check_save_path(save_as: str | None) -> Iterator[Problem]:
-    """What keeps a job file from being written under a name, as far as that shows before there is a job."""
+    """Check the path of a new job file, as far as possible before there is a job."""
     path = Path(save_as or "")
     if save_as and not is_job_file(save_as):
-        why = "That is how a job file is known on the command line."
-        ways = (Suggestion(f"--save-as {redact(path.stem)}.yaml"),)
-        yield _usage_problem("file-unsuitable", "the name of a job file ends in .yaml", "--save-as", why, ways)
+        why = "The command line recognizes a job file by this ending."
+        suggestions = (Suggestion(f"--save-as {redact(path.stem)}.yaml"),)
+        yield _usage_problem("file-unsuitable", "the name of a job file ends in .yaml", "--save-as", why, suggestions)
     elif save_as and not path.absolute().parent.is_dir():
-        yield _usage_problem("file-unsuitable", "the folder for the job file is not there", "--save-as")
+        yield _usage_problem("file-unsuitable", "the folder for the job file does not exist", "--save-as")
 
 
 def platform_missing_problem(plugins: "Plugins") -> Problem:
-    """Nobody said where it runs."""
+    """Return the problem of a job without a platform."""
     installed = plugins.list_names("platform")
     return Problem(
         code="platform-missing",
         stage=Stage.USAGE,
         title="no platform was chosen",
-        why=f"Installed: {', '.join(installed) or 'none'}. ROBOTRAIN_PLATFORM can hold one for every command.",
+        why=f"Installed: {', '.join(installed) or 'none'}. ROBOTRAIN_PLATFORM sets one for every command.",
         suggestions=tuple(Suggestion(f"--platform {name}") for name in installed),
     )
 
@@ -203,7 +201,10 @@ def not_loaded_problem(
     origin: Origin,
     alternatives: tuple[Suggestion, ...] = (),
 ) -> Problem:
-    """A workload or platform that is not installed, or fails to load. meant: what else the name may be, if no other."""
+    """Return the problem of a workload or platform that is not installed or fails to load.
+
+    :param alternatives: what else the name may stand for, unless another name is near.
+    """
     (problem,) = error.problems
     others = [] if origin == DEFAULT_ORIGIN else [known for known in plugins.list_names(family) if known != name]
     near = suggest_name(name, others, prefix="--platform " if family == "platform" else "")
@@ -220,7 +221,7 @@ def not_loaded_problem(
 
 
 def suggest_platform_settings(flag: str, value: str, plugins: "Plugins") -> tuple[Suggestion, ...]:
-    """The settings of platforms that other tools give with `flag`, each with what was given."""
+    """Suggest the platform settings that other tools call `flag`, with the given value."""
     from robotrain_runtime.contract.parameter import get_parameters
 
     text = shlex.quote(redact(value))
@@ -233,16 +234,13 @@ def suggest_platform_settings(flag: str, value: str, plugins: "Plugins") -> tupl
 
 
 def _unknown_option_problem(flag: str, choice: Choice, options: ComposedOptions, plugins: "Plugins") -> Problem:
-    """An option nobody here takes. Only its name is ever repeated: a value may be a secret."""
+    """Return the problem of an unknown option. Only its name is repeated: a value may be a secret."""
     flag = redact(flag)
     platform = load_or_none(plugins.platform, choice.platform)
-    if platform and flag in platform.option_hints:
-        return _usage_problem("option-elsewhere", f"{platform.name} takes no {flag}", flag, why=platform.option_hints[flag])
     workload = load_or_none(plugins.workload, choice.workload)
-    if workload and flag in workload.option_hints:
-        return _usage_problem(
-            "option-elsewhere", f"{workload.name} takes no {flag}", flag, why=workload.option_hints[flag]
-        )
+    for plugin in filter(None, (platform, workload)):
+        if hint := plugin.option_hints.get(flag):
+            return _usage_problem("option-elsewhere", f"{plugin.name} takes no {flag}", flag, hint)
     owners = list(find_option_owners(flag, choice, plugins))
     if owners:
         here = f"{choice.workload} on {choice.platform}" if choice.platform else choice.workload
@@ -250,35 +248,34 @@ def _unknown_option_problem(flag: str, choice: Choice, options: ComposedOptions,
         ways = tuple(
             Suggestion(owner.replace("platform ", "--platform ", 1).removeprefix("workload ")) for owner in owners
         )
-        return _usage_problem("option-elsewhere", title, flag, instead=ways)
+        return _usage_problem("option-elsewhere", title, flag, suggestions=ways)
     if command := _find_command_with(flag):
-        title = f"{flag} is an option of `robotrain {command}` alone"
-        return _usage_problem("option-elsewhere", title, flag, instead=(Suggestion(f"robotrain {command} … {flag}"),))
+        title, way = f"{flag} is an option of `robotrain {command}` only", Suggestion(f"robotrain {command} … {flag}")
+        return _usage_problem("option-elsewhere", title, flag, suggestions=(way,))
     if flag in GLOBAL_SWITCHES:
-        title = f"{flag} is a switch of robotrain itself, and stands before the command"
-        return _usage_problem("option-elsewhere", title, flag, instead=(Suggestion(f"robotrain {flag} … submit …"),))
+        title, way = f"{flag} is a global option: put it before the command", Suggestion(f"robotrain {flag} … submit …")
+        return _usage_problem("option-elsewhere", title, flag, suggestions=(way,))
     if workload and flag in workload.managed_options:
-        return _usage_problem(
-            "option-owned", f"robotrain sets {flag} itself", flag, instead=[Suggestion(workload.managed_options[flag])]
-        )
+        way = Suggestion(workload.managed_options[flag])
+        return _usage_problem("option-owned", f"robotrain sets {flag} itself", flag, suggestions=(way,))
     for name, other in plugins.workloads().items():
         if flag in other.option_hints:
             why = f"With workload {name}: {other.option_hints[flag]}."
-            return _usage_problem("option-elsewhere", f"there is no option {flag}", flag, why=why)
+            return _usage_problem("option-elsewhere", f"there is no option {flag}", flag, why)
     if "." in flag:
-        why = f"Options of {workload.program if workload else 'the trainer'} itself stand after `--`."
+        why = f"Put options of {workload.program if workload else 'the trainer'} itself after `--`."
         return _usage_problem(
-            "option-unknown", f"robotrain has no option {flag}", flag, why=why, instead=(Suggestion(f"-- {flag}=…"),)
+            "option-unknown", f"robotrain has no option {flag}", flag, why, (Suggestion(f"-- {flag}=…"),)
         )
     why, near = plugins.describe_excluded_kinds(), suggest_name(flag, options.flags)
-    return _usage_problem("option-unknown", f"there is no option {flag}", flag, why=why, instead=near)
+    return _usage_problem("option-unknown", f"there is no option {flag}", flag, why, near)
 
 
 JOB_COMMANDS = ("submit", "render", "explain")
 
 
 def _find_command_with(flag: str) -> str | None:
-    """The command over a job that has an option of its own, which the one at hand has not."""
+    """Return the command over a job that has this option as its own."""
     from robotrain.cli.app import load_command
 
     for command in JOB_COMMANDS:
@@ -295,7 +292,7 @@ def _unknown_word_problem(word: str, plugins: "Plugins") -> Problem:
         "workload-misspelt" if near else "word-unknown",
         f"{redact(word)!r} is neither a workload nor a job file",
         why=f"Workloads: {', '.join(plugins.list_names('workload'))}; a job file ends in .yaml.",
-        instead=near,
+        suggestions=near,
     )
 
 
@@ -304,16 +301,16 @@ def _canonical_flag(name: str, options: ComposedOptions) -> str:
 
 
 def _usage_problem(
-    code: str, title: str, where: str = "", why: str = "", instead: Iterable[Suggestion] = ()
+    code: str, title: str, where: str = "", why: str = "", suggestions: Iterable[Suggestion] = ()
 ) -> Problem:
-    return Problem(code=code, stage=Stage.USAGE, title=title, where=where, why=why, suggestions=tuple(instead))
+    return Problem(code=code, stage=Stage.USAGE, title=title, where=where, why=why, suggestions=tuple(suggestions))
 
 
 WORKLOAD_PREFIX = "workload "
 
 
 def find_option_owners(flag: str, choice: Choice, plugins: "Plugins") -> Iterator[str]:
-    """The platforms and workloads, in words, that have an option, without those that were chosen."""
+    """Yield the platforms and workloads, in words, that have an option; the chosen ones are left out."""
     for name, platform in plugins.platforms().items():
         if name != choice.platform and flag in list_flags(platform.settings):
             yield f"platform {name}"
@@ -323,31 +320,29 @@ def find_option_owners(flag: str, choice: Choice, plugins: "Plugins") -> Iterato
 
 
 def group_by_other_workload(unknown: Sequence[str], choice: Choice, plugins: "Plugins") -> dict[str, list[str]]:
-    """The unknown options that belong to one other workload and to nothing else, by its name."""
-    found: dict[str, list[str]] = {}
-    platform = load_or_none(plugins.platform, choice.platform)
+    """Return the unknown options that belong to exactly one other workload, by its name."""
+    groups: dict[str, list[str]] = {}
+    chosen = (load_or_none(plugins.platform, choice.platform), load_or_none(plugins.workload, choice.workload))
+    hints = {flag for plugin in chosen if plugin for flag in plugin.option_hints}
     for flag in unknown:
-        whose = list(find_option_owners(flag, choice, plugins))
-        declined = platform is not None and flag in platform.option_hints
-        workload = load_or_none(plugins.workload, choice.workload)
-        declined = declined or (workload is not None and flag in workload.option_hints)
-        if len(whose) == 1 and whose[0].startswith(WORKLOAD_PREFIX) and not declined:
-            found.setdefault(whose[0].removeprefix(WORKLOAD_PREFIX), []).append(flag)
-    return found
+        owners = list(find_option_owners(flag, choice, plugins))
+        if len(owners) == 1 and owners[0].startswith(WORKLOAD_PREFIX) and flag not in hints:
+            groups.setdefault(owners[0].removeprefix(WORKLOAD_PREFIX), []).append(flag)
+    return groups
 
 
 def workload_elsewhere_problem(name: str, flags: Sequence[str], choice: Choice) -> Problem:
-    """Options of a workload that was not chosen, told once."""
-    named = list(dict.fromkeys(map(redact, flags)))
-    are = "is an option" if len(named) == 1 else "are options"
-    assumed = choice.origins[0] == DEFAULT_ORIGIN
-    says = f"{choice.workload} is what runs when no workload is named" if assumed else f"not of {choice.workload}"
-    title = f"{', '.join(named)} {are} of workload {name}{'; ' if assumed else ', '}{says}"
+    """Return the problem of options that belong to a workload that was not chosen."""
+    names = list(dict.fromkeys(map(redact, flags)))
+    verb = "is an option" if len(names) == 1 else "are options"
+    is_default = choice.origins[0] == DEFAULT_ORIGIN
+    rest = f"; the default workload is {choice.workload}" if is_default else f", not of {choice.workload}"
+    title = f"{', '.join(names)} {verb} of workload {name}{rest}"
     way = Suggestion(f"robotrain submit {name} …")
-    return Problem(code="workload-elsewhere", stage=Stage.USAGE, title=title, where=named[0], suggestions=(way,))
+    return Problem(code="workload-elsewhere", stage=Stage.USAGE, title=title, where=names[0], suggestions=(way,))
 
 
 def is_other_workload_meant(problems: Iterable[Problem], choice: Choice) -> bool:
-    """Whether nobody named the workload, and what was typed is for another: then nothing more is said of this one."""
+    """Whether the workload is the default and the user seems to mean another; then only that is reported."""
     codes = ("workload-elsewhere", "workload-misspelt")
     return choice.origins[0] == DEFAULT_ORIGIN and any(problem.code in codes for problem in problems)

@@ -1,1 +1,1 @@
-"""The commands of robotrain, one module each, imported when the command is used."""
+"""The commands of robotrain, one module each."""

@@ -1,4 +1,4 @@
-"""`robotrain cache`: what is kept for further runs, and removing what is not needed."""
+"""`robotrain cache`: list cached environments and data, and remove unused ones."""
 
 import time
 from collections.abc import Sequence
@@ -15,56 +15,64 @@ if TYPE_CHECKING:
 
 def cache(
     ctx: typer.Context,
-    prune: Annotated[bool, typer.Option("--prune", help="Remove what --unused and --limit say; asks first.")] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Remove entries chosen by --unused and --limit; asks first.")
+    ] = False,
     unused: Annotated[
-        str, typer.Option(metavar="TIME", show_default=False, help="What nobody used for so long: 30d, 12h.")
+        str, typer.Option(metavar="TIME", show_default=False, help="Entries not used for this long: 30d, 12h.")
     ] = "",
     limit: Annotated[
-        str, typer.Option(metavar="SIZE", show_default=False, help="The longest unused, until all is within: 50GB.")
+        str,
+        typer.Option(
+            metavar="SIZE", show_default=False, help="Least recently used entries, until this much remains: 50GB."
+        ),
     ] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """What is kept for further runs, when it was last used, and removing what is not needed.
+    """List what is cached for later runs; with --prune, remove what is no longer used.
 
-    Everything here is made again when a run needs it. What a run uses at this moment is never removed.
+    A run recreates what it needs. Entries that a run is using are never removed.
 
     robotrain cache --prune --unused 30d
     """
-    from robotrain_runtime.machine import disk_cache as kept
+    from robotrain_runtime.machine import disk_cache
 
     from robotrain.cli import arguments
     from robotrain.model import amounts
     from robotrain.store import files
 
     span = arguments.parse_amount(amounts.parse_duration, unused, "--unused", "30d")
-    most = arguments.parse_amount(amounts.parse_size, limit, "--limit", "50GB")
-    if prune and span is None and most is None:
+    max_size = arguments.parse_amount(amounts.parse_size, limit, "--limit", "50GB")
+    if prune and span is None and max_size is None:
         raise arguments.usage_error(
-            "--prune needs to know what may go",
-            "Nothing is removed that was not asked for.",
-            ("robotrain cache --prune --unused 30d", "what nobody used for 30 days"),
-            ("robotrain cache --prune --limit 50GB", "the longest unused, until all is within 50 GB"),
+            "--prune needs --unused or --limit",
+            "Without one of them, nothing would be removed.",
+            ("robotrain cache --prune --unused 30d", "entries not used for 30 days"),
+            ("robotrain cache --prune --limit 50GB", "least recently used entries, until 50 GB remain"),
         )
     if yes and not prune:
         raise arguments.usage_error(
-            "--yes goes with --prune, and --prune is not there",
+            "--yes has no effect without --prune",
             "Without --prune nothing is removed.",
-            ("robotrain cache --prune --yes …", "removes what --unused and --limit say"),
+            ("robotrain cache --prune --yes …", "removes entries chosen by --unused and --limit"),
         )
-    found = kept.list_cache_entries(files.get_cache_folder())
-    chosen = prune or span is not None or most is not None
-    going = kept.choose_prunable(found, unused=span, limit=most, now=time.time()) if chosen else []
+    folder = files.get_cache_folder()
+    entries = disk_cache.list_cache_entries(folder)
+    chosen = prune or span is not None or max_size is not None
+    selected = disk_cache.choose_prunable(entries, unused=span, limit=max_size, now=time.time()) if chosen else []
     if not json:
-        print_result(_format_entries(found, going) if found else f"nothing is kept in {files.get_cache_folder()}")
-        if found:
-            print_message(_summarize_entries(found, going, chosen))
-    act = prune and bool(going) and arguments.confirm_removal(f"{len(going)} of them", yes)
-    removed = _remove_entries(going) if act else []
+        print_result(_format_entries(entries, selected) if entries else f"the cache is empty: {folder}")
+        if entries:
+            print_message(_summarize_entries(entries, selected, chosen))
+    remove = prune and bool(selected) and arguments.confirm_removal(_count_entries(len(selected)), yes)
+    removed = _remove_entries(selected) if remove else []
     if json:
-        print_json(
-            {"folder": str(files.get_cache_folder()), "entries": [_dump_entry(one, going, removed) for one in found]}
-        )
+        print_json({"folder": str(folder), "entries": [_dump_entry(entry, selected, removed) for entry in entries]})
+
+
+def _count_entries(count: int) -> str:
+    return f"{count} {'entry' if count == 1 else 'entries'}"
 
 
 def _format_entries(entries: Sequence["CacheEntry"], selected: Sequence["CacheEntry"]) -> str:
@@ -72,59 +80,55 @@ def _format_entries(entries: Sequence["CacheEntry"], selected: Sequence["CacheEn
 
     now = time.time()
     rows = [("NAME", "SIZE", "LAST USED", "STATE")]
-    for one in entries:
-        rows.append(
-            (
-                one.name,
-                amounts.format_size(one.folder_size.size),
-                amounts.format_age(now - one.used),
-                _format_state(one, selected),
-            )
-        )
+    for entry in entries:
+        size, age = amounts.format_size(entry.folder_size.size), amounts.format_age(now - entry.used)
+        rows.append((entry.name, size, age, _format_state(entry, selected)))
     return format_table(rows)
 
 
 def _format_state(entry: "CacheEntry", selected: Sequence["CacheEntry"]) -> str:
     words = ["in use"] if entry.busy else []
     words += [] if entry.complete else ["incomplete"]
-    return ", ".join([*words, *(["would go"] if entry in selected else [])])
+    return ", ".join([*words, *(["to be removed"] if entry in selected else [])])
 
 
 def _summarize_entries(entries: Sequence["CacheEntry"], selected: Sequence["CacheEntry"], chosen: bool) -> str:
     from robotrain.model import amounts
 
-    total, alone = sum(one.folder_size.size for one in entries), sum(one.folder_size.reclaimable for one in selected)
-    text = f"{len(entries)} kept, {amounts.format_size(total)}"
+    total = sum(entry.folder_size.size for entry in entries)
+    reclaimable = sum(entry.folder_size.reclaimable for entry in selected)
+    text = f"{_count_entries(len(entries))}, {amounts.format_size(total)}"
     if not chosen:
         return text
     if not selected:
-        return f"{text}; none of them would go"
-    shared = sum(one.folder_size.size for one in selected) - alone
-    freed = f"{text}; {len(selected)} would go, {amounts.format_size(alone)} would be free again"
-    if shared <= alone:
-        return freed
-    return f"{freed}\n{amounts.format_size(shared)} more are linked from elsewhere; if that is uv's own cache: uv cache clean"
+        return f"{text}; none to remove"
+    shared = sum(entry.folder_size.size for entry in selected) - reclaimable
+    text += f"; {len(selected)} to remove, which frees {amounts.format_size(reclaimable)}"
+    if shared <= reclaimable:
+        return text
+    hint = "if uv's cache links them, `uv cache clean` frees them"
+    return f"{text}\n{amounts.format_size(shared)} more are shared with other folders; {hint}"
 
 
 def _remove_entries(selected: Sequence["CacheEntry"]) -> list["CacheEntry"]:
-    from robotrain_runtime.machine import disk_cache as kept
+    from robotrain_runtime.machine import disk_cache
 
     removed = []
-    for one in selected:
+    for entry in selected:
         try:
-            gone = kept.remove_entry(one)
+            done = disk_cache.remove_entry(entry)
         except OSError as error:
-            print_message(f"{one.name} was not removed: {error.strerror or error}")
+            print_message(f"{entry.name} was not removed: {error.strerror or error}")
             continue
-        print_message(f"removed {one.name}" if gone else f"{one.name} stays: a run took it up meanwhile")
-        removed += [one] if gone else []
+        print_message(f"removed {entry.name}" if done else f"{entry.name} was not removed: a run uses it now")
+        removed += [entry] if done else []
     return removed
 
 
 def _dump_entry(
     entry: "CacheEntry", selected: Sequence["CacheEntry"], removed: Sequence["CacheEntry"]
 ) -> dict[str, Any]:
-    """An entry as data; the keys are an API."""
+    """Return an entry as data; the keys are an API."""
     return {
         "name": entry.name,
         "path": str(entry.path),

@@ -1,4 +1,4 @@
-"""`robotrain cancel`: runs are stopped, and what they leave is told."""
+"""`robotrain cancel`: stop runs, and show what they saved."""
 
 import threading
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from robotrain.model.run import RunRecord, Status
 
 REPORTED_OUTPUTS = ("checkpoint", "published", "results", "copied to")
-"""Of what a run left, what is worth a word when it was stopped."""
+"""The outputs that are printed of a stopped run."""
 
 
 def cancel(ctx: typer.Context, runs: RunsArgument = None, json: JsonOption = False) -> None:
-    """Stop runs, and say what they leave. One that ended already is left as it is.
+    """Stop runs, and show what they saved. Runs that have ended do not change.
 
     robotrain cancel act-train-fab69e8c-1
     """
@@ -39,7 +39,7 @@ def cancel(ctx: typer.Context, runs: RunsArgument = None, json: JsonOption = Fal
 
 
 class RunCancellation:
-    """A run that is stopped. before, after: how it was, and is. problems: why it could not be."""
+    """The cancellation of one run: its status before and after, and what went wrong."""
 
     def __init__(self, record: "RunRecord", platform: "Platform") -> None:
         self.record, self.platform = record, platform
@@ -48,7 +48,7 @@ class RunCancellation:
         self.problems: list[Problem] = []
 
     def cancel(self) -> None:
-        """Ask for its end, and wait for it as long as the platform does."""
+        """Cancel the run, and wait for its end as long as the platform does."""
         from robotrain.cli.output import describe_exception
 
         try:
@@ -56,14 +56,14 @@ class RunCancellation:
             self.after = self.platform.status(self.record.reference)
         except Rejected as rejected:
             self.problems += rejected.problems
-        except Exception as error:  # whatever a plugin raises: the others are stopped all the same
+        except Exception as error:  # whatever a plugin raises must not keep the others from being stopped
             title = f"{self.record.platform} could not stop {self.record.run}"
             self.problems.append(
                 Problem(code="cancel-failed", stage=Stage.SUBMIT, title=title, why=f"{describe_exception(error)}.")
             )
 
     def describe_result(self) -> tuple[dict[str, Any], str]:
-        """How it is now, as data (the keys are an API) and in lines."""
+        """Return the result as data, whose keys are an API, and as text."""
         from robotrain.cli.watch import run_summary
         from robotrain.cli.watch.run_summary import is_machine_gone, list_places, read_run_log
         from robotrain.store import records
@@ -81,13 +81,13 @@ class RunCancellation:
         left = list_places(known, is_machine_gone(self.platform, self.after))
         kept = [f"{name:<11} {value}" for name, value in left if name in REPORTED_OUTPUTS]
         nothing = self.after.finished and self.after.state != "succeeded" and self.record.makes == "checkpoints"
-        lines += kept or ["it left no checkpoint"] * nothing
+        lines += kept or ["it saved no checkpoint"] * nothing
         lines += run_summary.format_next_steps(self.record.run, self.after, known)[:1]
         return data, "\n  ".join(lines)
 
 
 def _cancel_in_parallel(cancellations: list[RunCancellation]) -> None:
-    """A run may take its time to save what it has: several do so side by side."""
+    """Cancel runs at the same time: each may take a while to save a checkpoint."""
     threads = [threading.Thread(target=one.cancel, daemon=True) for one in cancellations]
     for one, thread in zip(cancellations, threads, strict=True):
         print_message(f"stopping {one.record.run} …")
@@ -97,9 +97,7 @@ def _cancel_in_parallel(cancellations: list[RunCancellation]) -> None:
             thread.join()
     except KeyboardInterrupt:
         names = " ".join(one.record.run for one in cancellations)
-        print_message(
-            f"\nno longer waiting for the end; it was asked for all the same\n  robotrain wait {names}   to see it"
-        )
+        print_message(f"\nstopped waiting; the cancellation continues\n  robotrain wait {names}   wait for the end")
         raise typer.Exit(EXIT_INTERRUPTED) from None
 
 

@@ -1,4 +1,4 @@
-"""`robotrain doctor`: what would stop a submit here, and how to mend it."""
+"""`robotrain doctor`: check this machine for what would stop a submit."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -26,15 +26,15 @@ def doctor(
         typer.Option(
             metavar="NAME",
             show_default=False,
-            help="For one platform.  [env: ROBOTRAIN_PLATFORM]",
+            help="Check for one platform.  [env: ROBOTRAIN_PLATFORM]",
             autocompletion=arguments.complete_names("platform"),
         ),
     ] = "",
-    fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended safely; each step is told.")] = False,
-    online: Annotated[bool, typer.Option("--online", help="Also ask services whether they know you.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Fix what can be fixed safely; prints each step.")] = False,
+    online: Annotated[bool, typer.Option("--online", help="Also check sign-in with remote services.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """What would stop a submit here, and how to mend it. The exit code is 4 when something would.
+    """Check this machine for what would stop a submit, and say how to fix it. The exit code is 4 when a check fails.
 
     robotrain doctor --fix
     """
@@ -48,29 +48,28 @@ def doctor(
     chosen = choice.platform
     _check_platform(choice.platform, plugins, choice.origins[1])
     limit, done = calls.get_time_limit(), list[str]()
-    looked = runner.run_checks(runner.list_checks(plugins, chosen, online), limit)
+    results = runner.run_checks(runner.list_checks(plugins, chosen, online), limit)
     if fix:
-        looked, done = runner.apply_fixes(looked, limit, print_message)
-    sick = any(one.state == "fail" for one in looked)
+        results, done = runner.apply_fixes(results, limit, print_message)
+    failed = any(result.state == "fail" for result in results)
     if json:
-        print_json(
-            {"platform": chosen or None, "healthy": not sick, "checks": [*map(_dump_check, looked)], "fixed": done}
-        )
+        checks = [*map(_dump_check, results)]
+        print_json({"platform": chosen or None, "healthy": not failed, "checks": checks, "fixed": done})
     else:
-        print_result("\n".join(_format_results(looked)))
-        print_message(_summarize_results(looked, chosen, fix))
-    if sick:
+        print_result("\n".join(_format_results(results)))
+        print_message(_summarize_results(results, chosen, fix))
+    if failed:
         raise typer.Exit(Stage.PREFLIGHT.exit_code)
 
 
 def _check_platform(platform: str, plugins: "Plugins", origin: "Origin") -> None:
-    """Raises Rejected for a platform that nobody brings; one that is broken is what a doctor is for."""
+    """Raise Rejected for a platform that is not installed; one that fails to load is a result of the checks."""
     if platform and platform not in plugins.list_names("platform"):
         arguments.load_named_plugin(plugins, "platform", platform, origin)
 
 
 def _dump_check(result: "CheckResult") -> dict[str, Any]:
-    """A check as data; the keys are an API."""
+    """Return a check as data; the keys are an API."""
     return {
         "name": result.check.name,
         "by": result.distribution or None,
@@ -88,11 +87,11 @@ def _dump_check(result: "CheckResult") -> dict[str, Any]:
 
 
 def _format_results(results: Sequence["CheckResult"]) -> Iterator[str]:
-    """A line a finding, and what to type below it."""
-    wide = max(len(one.check.name) for one in results)
-    for one in results:
-        for finding in one.findings:
-            yield from _format_finding(finding, one.check.name, wide)
+    """Yield a line for each finding, and what to type below it."""
+    width = max(len(result.check.name) for result in results)
+    for result in results:
+        for finding in result.findings:
+            yield from _format_finding(finding, result.check.name, width)
 
 
 def _format_finding(finding: "HealthResult", name: str, name_width: int) -> Iterator[str]:
@@ -119,15 +118,16 @@ def _format_finding(finding: "HealthResult", name: str, name_width: int) -> Iter
 
 
 def _summarize_results(results: Sequence["CheckResult"], platform: str, fixed: bool) -> str:
-    failed = sum(one.state == "fail" for one in results)
-    warnings = sum(found.state == "warn" for one in results for found in one.findings)
+    failed = sum(result.state == "fail" for result in results)
+    warnings = sum(finding.state == "warn" for result in results for finding in result.findings)
     to = f" to {platform}" if platform else ""
     if failed:
-        told = f"{failed} of {len(results)} checks failed: a submit{to} would stop there"
+        text = f"{failed} of {len(results)} checks failed: a submit{to} would fail"
     else:
-        told = f"nothing found that would stop a submit{to}" + (f"; {warnings} to know of" if warnings else "")
-    mendable = any(one.fixes for one in results)
-    return told + ("\n`robotrain doctor --fix` mends what is safe to mend" if mendable and not fixed else "")
+        text = f"found nothing that would stop a submit{to}"
+        text += f"; {warnings} warning{'' if warnings == 1 else 's'}" if warnings else ""
+    fixable = any(result.fixes for result in results)
+    return text + ("\n`robotrain doctor --fix` fixes what is safe to fix" if fixable and not fixed else "")
 
 
 app = make_app(doctor)

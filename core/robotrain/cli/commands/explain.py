@@ -1,4 +1,4 @@
-"""`robotrain explain`: each resolved value, where it came from, and what it overrode."""
+"""`robotrain explain`: the values of a job and their origins, or the meaning of an error code."""
 
 import re
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ HELP = """Show each value of a job, where it came from, and what it overrode.
 
   robotrain explain examples/pusht-mini/job.yaml --platform PLATFORM --training-steps 50
 
-With an error code in place of a job, say what the code means and what to do.
+With an error code instead of a job, explain what the code means and what to do.
 
   robotrain explain source-not-accepted
 """
 
 
 class ExplainCommand(JobCommand):
-    """Stops after the check."""
+    """The command that explains a job or an error code."""
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Print the description of an error code that is given alone."""
@@ -34,7 +34,7 @@ class ExplainCommand(JobCommand):
         return super().make_context(info_name, args, parent, **extra)
 
     def add_own_options(self, options: ComposedOptions) -> None:
-        """How it is printed."""
+        """Add `--json`."""
         options.add(make_switch("json", ("--json",), "print JSON", "Options"), ("--json",))
 
     def run_prepared(self, ctx: typer.Context, prepared: "PreparedJob", values: dict[str, Any]) -> None:
@@ -48,7 +48,7 @@ class ExplainCommand(JobCommand):
             print_result(format_table([("NAME", "VALUE", "FROM", "OVERRODE"), *map(_format_row, rows)]))
 
     def _list_choices(self) -> Iterator[dict[str, Any]]:
-        """What decided which values there are."""
+        """Yield the rows of the workload and the platform."""
         workload, platform = self.choice.origins
         yield {"name": "workload", "value": self.choice.workload, "origin": str(workload), "overrode": []}
         yield {"name": "platform", "value": self.choice.platform, "origin": str(platform), "overrode": []}
@@ -67,7 +67,7 @@ def _print_error_code(word: str, parent: Any) -> None:
 
 
 def _list_values(prepared: "PreparedJob") -> Iterator[dict[str, Any]]:
-    """Every value; in place of one that nobody said, what its platform makes of that, where it tells."""
+    """Yield every value; for an unset one, what the platform derives for it."""
     from robotrain.config.request import PLATFORM_LAYER, Origin
 
     platform = prepared.platform
@@ -81,9 +81,9 @@ def _list_values(prepared: "PreparedJob") -> Iterator[dict[str, Any]]:
 
 
 def _format_row(row: dict[str, Any]) -> tuple[str, str, str, str]:
-    losers = [f"{loser['value']} ({loser['origin']})" for loser in row["overrode"] if loser["value"] != "None"]
+    overridden = [f"{other['value']} ({other['origin']})" for other in row["overrode"] if other["value"] != "None"]
     value = "-" if row["value"] is None else str(row["value"])
-    return row["name"], value, row["origin"], ", ".join(losers) if row["origin"] != "default" else ""
+    return row["name"], value, row["origin"], ", ".join(overridden) if row["origin"] != "default" else ""
 
 
 app = make_job_app("explain", ExplainCommand, HELP, CONTEXT_SETTINGS)

@@ -1,4 +1,4 @@
-"""`robotrain image`: the Dockerfile that bakes a workload's environments in."""
+"""`robotrain image`: write the Dockerfile of an image that contains a workload's environments."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +18,7 @@ WorkloadArgument = Annotated[
     str,
     typer.Argument(
         metavar="WORKLOAD",
-        help="Whose environments.",
+        help="The workload whose environments the image contains.",
         show_default=False,
         autocompletion=arguments.complete_names("workload"),
     ),
@@ -28,14 +28,14 @@ FromOption = Annotated[
     typer.Option(
         "--from",
         metavar="IMAGE",
-        help="The image to start from; it needs the workload's Python, and pip.  [default: python:VERSION-slim]",
+        help="The base image; it needs the workload's Python and pip.  [default: python:VERSION-slim]",
         show_default=False,
     ),
 ]
 ToOption = Annotated[
     str,
     typer.Option(
-        "--to", metavar="DIR", help="Write everything that docker build needs into this folder.", show_default=False
+        "--to", metavar="DIR", help="Write everything that docker build needs to this folder.", show_default=False
     ),
 ]
 
@@ -47,13 +47,13 @@ def image(
     to: ToOption = "",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Write the Dockerfile of an image that holds what a workload's jobs run in, so that no run has to build it.
+    """Write the Dockerfile of an image that contains a workload's environments, so that runs need not build them.
 
     robotrain image WORKLOAD --to image/
 
     robotrain image WORKLOAD --from registry.example/team/base:2 > Dockerfile
 
-    Nothing is built here. Wheels come from the pip and uv configuration of whoever builds.
+    The image is not built. `docker build` takes wheels from your pip and uv configuration.
     """
     from pathlib import Path
 
@@ -67,11 +67,12 @@ def image(
     files = image.build_context_files(chosen.name, base, locked)
     if to:
         image.write_context(files, Path(to))
-        print_message(f"wrote {len(files)} files for {base} with {_format_environments(locked)}; not built here")
-        print_message(f"docker build -t NAME {to}   builds it, where there is a Docker")
+        environments = " and ".join(f"{one.name} ({one.digest})" for one in locked)
+        print_message(f"wrote {len(files)} files for {base} with {environments}; the image is not built")
+        print_message(f"docker build -t NAME {to}   builds it")
     elif not json:
         print_message(
-            f"not built here; it needs the runtime and the locks beside it: robotrain image {chosen.name} --to DIR"
+            f"the build needs the runtime and the locks beside this file: robotrain image {chosen.name} --to DIR"
         )
     if json:
         print_json(_dump_image(chosen.name, base, locked, files, to))
@@ -94,12 +95,8 @@ def _dump_image(
     }
 
 
-def _format_environments(locked: "list[LockedEnvironment]") -> str:
-    return " and ".join(f"{one.name} ({one.digest})" for one in locked)
-
-
 def _check_image_name(base_image: str) -> None:
-    """It goes into a file that is run. Raises Rejected."""
+    """Raise Rejected for a name that could inject something into the Dockerfile."""
     import re
 
     from robotrain.errors import Problem, Rejected, Stage, Suggestion
@@ -108,9 +105,9 @@ def _check_image_name(base_image: str) -> None:
         problem = Problem(
             code="value-invalid",
             stage=Stage.USAGE,
-            title="--from takes the name of an image",
+            title="--from needs the name of an image",
             where="--from",
-            why="It may hold letters, digits and . _ : / @ - alone.",
+            why="It may contain only letters, digits and . _ : / @ -.",
             suggestions=(Suggestion("--from REGISTRY/NAME:TAG"),),
         )
         raise Rejected([problem])

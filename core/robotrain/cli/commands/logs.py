@@ -1,4 +1,4 @@
-"""`robotrain logs`: what a run wrote, and what it goes on to write."""
+"""`robotrain logs`: print or follow the log of a run."""
 
 import functools
 import gc
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from robotrain.model.platform import Platform
 
 OVERFETCH = 4
-"""`--tail` counts lines that are shown: so many times as many of the log are asked for, as some are never shown."""
+"""How many lines to read for each line of `--tail`, since some lines are not shown."""
 
 
 def logs(
     ctx: typer.Context,
     run: RunArgument = "",
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="From before its start to its end.")] = False,
-    tail: Annotated[
-        int | None, typer.Option("--tail", min=0, metavar="INT", help="Only so many of the last lines.")
-    ] = None,
-    raw: Annotated[bool, typer.Option("--raw", help="Every line as it is, those for programs too.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+    follow: Annotated[
+        bool, typer.Option("-f", "--follow", help="Follow the log from before the start of the run to its end.")
+    ] = False,
+    tail: Annotated[int | None, typer.Option("--tail", min=0, metavar="INT", help="Print only the last lines.")] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Print all lines unchanged, including events.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
-    """The log of a run; without -f what there is by now, at once.
+    """Print the log of a run; with -f, follow it.
 
     robotrain logs --tail 40 act-train-fab69e8c-1
     """
@@ -40,78 +40,70 @@ def logs(
     if raw and json:
         from robotrain.cli.arguments import usage_error
 
-        raise usage_error("--raw and --json contradict each other", "JSON has every line already.", ("--json", ""))
-    gc.enable()  # this may go on for days
+        raise usage_error("--raw and --json cannot be used together", "JSON has every line.", ("--json", ""))
+    gc.enable()  # following may take days
     record, platform = open_run(ctx, run)
-    shape = (
-        renderer.format_json_line
-        if json
-        else str
-        if raw
-        else functools.partial(renderer.format_log_line, declared=record.metrics)
-    )
+    line_format = functools.partial(renderer.format_log_line, declared=record.metrics)
+    line_format = renderer.format_json_line if json else str if raw else line_format
     if follow:
-        return _follow_log(record, platform, tail, shape)
-    found = (
-        _read_all_lines(record, platform, shape) if tail is None else _read_last_lines(record, platform, shape, tail)
-    )
-    if not _print_lines(found) and tail != 0:
+        return _follow_log(record, platform, tail, line_format)
+    read = _read_all_lines if tail is None else functools.partial(_read_last_lines, count=tail)
+    if not _print_lines(read(record, platform, line_format)) and tail != 0:
         _explain_empty_log(record, platform)
 
 
-def _read_all_lines(record: Any, platform: "Platform", shape: "LineFormat") -> Iterator[str]:
-    shaped = (shape(line) for line in platform.logs(record.reference, follow=False))
-    return (line for line in shaped if line is not None)
+def _read_all_lines(record: Any, platform: "Platform", line_format: "LineFormat") -> Iterator[str]:
+    lines = map(line_format, platform.logs(record.reference, follow=False))
+    return (line for line in lines if line is not None)
 
 
-def _read_last_lines(record: Any, platform: "Platform", shape: "LineFormat", count: int) -> list[str]:
-    """The last `count` lines that are shown, without asking for all of the log where that can be."""
-    asked = count
+def _read_last_lines(record: Any, platform: "Platform", line_format: "LineFormat", count: int) -> list[str]:
+    """Return the last lines that are shown, reading only the end of the log where possible."""
+    requested = count
     while True:
-        asked = (asked + 1) * OVERFETCH
-        lines = list(platform.logs(record.reference, follow=False, tail=asked))
-        shown = deque((text for line in lines if (text := shape(line)) is not None), maxlen=count)
-        if len(shown) == count or len(lines) < asked:
+        requested = (requested + 1) * OVERFETCH
+        lines = list(platform.logs(record.reference, follow=False, tail=requested))
+        shown = deque((text for line in lines if (text := line_format(line)) is not None), maxlen=count)
+        if len(shown) == count or len(lines) < requested:
             return list(shown)
 
 
 def _print_lines(lines: Iterable[str]) -> bool:
-    """Show each line; whether there was one. Where nobody reads any more, nothing more is shown."""
-    found = False
+    """Print lines until the reader is gone; return whether there was one."""
+    printed = False
     for line in lines:
-        found = True
+        printed = True
         if not print_result_line(line):
             break
-    return found
+    return printed
 
 
-def _follow_log(record: Any, platform: "Platform", tail: int | None, shape: "LineFormat") -> None:
+def _follow_log(record: Any, platform: "Platform", tail: int | None, line_format: "LineFormat") -> None:
     from robotrain.cli.watch.follower import RunFollower
     from robotrain.cli.watch.renderer import LogRenderer
 
-    teller = LogRenderer(print_result_line, shape)
-    following = RunFollower([(record, platform)], teller, tail=tail)
+    renderer = LogRenderer(print_result_line, line_format)
+    follower = RunFollower([(record, platform)], renderer, tail=tail)
     try:
-        with teller, following:
-            following.wait_until_over(should_stop=teller.reader_gone.is_set)
+        with renderer, follower:
+            follower.wait_until_over(should_stop=renderer.reader_gone.is_set)
     except KeyboardInterrupt:
-        print_message(f"\nno longer following; {record.run} goes on\n  robotrain cancel {record.run}    stop it")
+        print_message(f"\nstopped following; {record.run} continues\n  robotrain cancel {record.run}    stop it")
         raise typer.Exit(EXIT_INTERRUPTED) from None
-    (one,) = following.runs
-    if one.failure:
-        raise one.failure
-    if one.is_over and one.progress.outcome is None:  # the log itself does not say it
-        print_message(f"{record.run} {one.status.state}" + (f": {one.status.reason}" if one.status.reason else ""))
+    (followed,) = follower.runs
+    if followed.failure:
+        raise followed.failure
+    if followed.is_over and followed.progress.outcome is None:  # the log does not say how it ended
+        print_message(f"{record.run} {': '.join(filter(None, (followed.status.state, followed.status.reason)))}")
 
 
 def _explain_empty_log(record: Any, platform: "Platform") -> None:
-    """On standard error: nothing that a program could take for a line of the log."""
-    now = platform.status(record.reference)
-    print_message(
-        f"nothing is in the log of {record.run}: it is {now.state}" + (f", {now.reason}" if now.reason else "")
-    )
-    if not now.finished:
-        print_message(f"  robotrain logs -f {record.run}    waits for it")
+    """Say on stderr why nothing was printed, so that no program takes it for a line of the log."""
+    status = platform.status(record.reference)
+    state = ", ".join(filter(None, (status.state, status.reason)))
+    print_message(f"the log of {record.run} is empty: the run is {state}")
+    if not status.finished:
+        print_message(f"  robotrain logs -f {record.run}    wait for it")
 
 
 app = make_app(logs)

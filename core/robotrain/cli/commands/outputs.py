@@ -1,4 +1,4 @@
-"""`robotrain outputs`: list what a run left, and download it with --to."""
+"""`robotrain outputs`: list the outputs of a run, or download them."""
 
 from __future__ import annotations
 
@@ -30,61 +30,59 @@ def outputs(
     ctx: typer.Context,
     run: RunArgument = "",
     to: Annotated[
-        Path | None, typer.Option("--to", metavar="FOLDER", show_default=False, help="Bring it into this folder.")
+        Path | None, typer.Option("--to", metavar="FOLDER", show_default=False, help="Download to this folder.")
     ] = None,
     checkpoint: Annotated[
         str,
-        typer.Option(metavar="STEP|last|all", show_default=False, help="Checkpoints only: of one step, the last, all."),
+        typer.Option(
+            metavar="STEP|last|all", show_default=False, help="Only checkpoints: of one step, the last, or all."
+        ),
     ] = "",
     json: JsonOption = False,
 ) -> None:
-    """What a run left, or has left by now: its complete checkpoints and other files; with --to, brought here.
+    """List the complete checkpoints and other outputs of a run so far; with --to, download them.
 
     robotrain outputs --checkpoint last --to ./policy act-train-fab69e8c-1
     """
-    from robotrain.model import amounts
-
-    pass
     from robotrain.redaction import redact_if_secret
 
     record, platform = open_run(ctx, run)
-    found = list(platform.outputs(record.reference))
-    if not found:
+    available = list(platform.outputs(record.reference))
+    if not available:
         raise Rejected([_outputs_missing_problem(record, platform.status(record.reference))])
-    chosen = _select_outputs(found, checkpoint, record)
-    if record.makes == "checkpoints" and not any(one.kind == "checkpoint" for one in found):
-        print_message(
-            f"no checkpoint is among them: {_outputs_missing_problem(record, platform.status(record.reference)).why}"
-        )
-    brought = download_outputs(chosen, platform, record, to) if to else {}
+    chosen = _select_outputs(available, checkpoint, record)
+    if record.makes == "checkpoints" and not any(output.kind == "checkpoint" for output in available):
+        why = _outputs_missing_problem(record, platform.status(record.reference)).why
+        print_message(f"there is no checkpoint among them: {why}")
+    downloaded = download_outputs(chosen, platform, record, to) if to else {}
     if json:
-        print_json({"run": record.run, "outputs": [_dump_output(one, brought) for one in chosen]})
+        print_json({"run": record.run, "outputs": [_dump_output(output, downloaded) for output in chosen]})
     elif not to:
         rows = [
             (
-                redact_if_secret(one.name),
-                "" if one.size is None else amounts.format_size(one.size),
-                redact_if_secret(one.uri),
+                redact_if_secret(output.name),
+                "" if output.size is None else amounts.format_size(output.size),
+                redact_if_secret(output.uri),
             )
-            for one in chosen
+            for output in chosen
         ]
         print_result(format_table([("NAME", "SIZE", "WHERE"), *rows]))
-        print_message(f"  robotrain outputs --to FOLDER {record.run}    brings it here")
+        print_message(f"  robotrain outputs --to FOLDER {record.run}    download them")
     else:
-        print_result("\n".join(str(path) for path in brought.values()))
+        print_result("\n".join(str(path) for path in downloaded.values()))
 
 
 def _select_outputs(available: Sequence[Output], checkpoint: str, record: RunRecord) -> list[Output]:
-    """Those that were asked for. Raises Rejected when there is none."""
+    """Return the requested outputs; raise Rejected when there is none."""
     if not checkpoint:
         return list(available)
-    checkpoints = [one for one in available if one.kind == "checkpoint"]
-    wanted = checkpoints[-1:] if checkpoint == "last" else checkpoints
+    checkpoints = [output for output in available if output.kind == "checkpoint"]
+    selected = checkpoints[-1:] if checkpoint == "last" else checkpoints
     if checkpoint not in ("last", "all"):
-        wanted = [one for one in checkpoints if checkpoint.isdecimal() and one.step == int(checkpoint)]
-    if not wanted:
+        selected = [output for output in checkpoints if checkpoint.isdecimal() and output.step == int(checkpoint)]
+    if not selected:
         raise Rejected([_checkpoint_missing_problem(checkpoint, checkpoints, record)])
-    return wanted
+    return selected
 
 
 def _checkpoint_missing_problem(requested: str, checkpoints: Sequence[Output], record: RunRecord) -> Problem:
@@ -95,7 +93,7 @@ def _checkpoint_missing_problem(requested: str, checkpoints: Sequence[Output], r
     return Problem(
         code="checkpoint-missing",
         stage=Stage.USAGE,
-        title=f"{record.run} left no checkpoint{of}",
+        title=f"{record.run} has no checkpoint{of}",
         where="--checkpoint",
         why=f"Its checkpoints: {', '.join(steps) or 'none'}.",
         suggestions=tuple(Suggestion(f"--checkpoint {step}") for step in ["last", *steps[-3:]] if steps),
@@ -103,32 +101,32 @@ def _checkpoint_missing_problem(requested: str, checkpoints: Sequence[Output], r
 
 
 def _outputs_missing_problem(record: RunRecord, status: Status) -> Problem:
-    """Why there is nothing: an empty list would read like success."""
+    """Return the problem of a run without outputs: an empty list would look like success."""
     why = {
         "pending": "It has not started yet",
-        "running": "It is running and has saved nothing by now",
-        "succeeded": "It succeeded, and what it made is not there any more, or it made nothing",
+        "running": "It is running and has not saved anything yet",
+        "succeeded": "It succeeded, but saved nothing, or its outputs were removed",
     }.get(status.state, f"It {status.state} before it saved anything" if status.state != "lost" else "It was lost")
-    watch = (f"robotrain watch {record.run}", "shows its first checkpoint as it comes")
-    look = (f"robotrain status {record.run}", "what became of it")
+    watch = (f"robotrain watch {record.run}", "shows its first checkpoint when it is saved")
+    show = (f"robotrain status {record.run}", "shows what happened")
     return Problem(
         code="outputs-missing",
         stage=Stage.SUBMIT,
-        title=f"{record.run} left nothing" if status.finished else f"{record.run} has left nothing yet",
+        title=f"{record.run} has no outputs" if status.finished else f"{record.run} has no outputs yet",
         why=f"{why}{': ' + status.reason if status.reason else ''}.",
-        suggestions=(Suggestion(*(look if status.finished else watch)),),
+        suggestions=(Suggestion(*(show if status.finished else watch)),),
     )
 
 
 def _dump_output(output: Output, paths: dict[str, Path]) -> dict[str, Any]:
-    """The keys are an API."""
+    """Return an output as data; the keys are an API."""
     from robotrain.redaction import redact_if_secret
 
     names = ("name", "kind", "source", "uri", "step", "model", "digest", "size")
     path = paths.get(output.name)
-    known = {name: getattr(output, name) for name in names}
-    said = {name: redact_if_secret(value) if isinstance(value, str) else value for name, value in known.items()}
-    return said | {"path": str(path) if path else None}
+    values = {name: getattr(output, name) for name in names}
+    shown = {name: redact_if_secret(value) if isinstance(value, str) else value for name, value in values.items()}
+    return shown | {"path": str(path) if path else None}
 
 
 app = make_app(outputs)
@@ -138,8 +136,9 @@ PROGRESS_SECONDS = 0.5
 
 
 def download_outputs(outputs: Sequence[Output], platform: Platform, record: RunRecord, to: Path) -> dict[str, Path]:
-    """Copy each to its name below `to`: where each lies now, by name. Raises Rejected before anything is copied when
-    one cannot be; those that were copied before a later one fails stay.
+    """Download outputs to `to`, and return their paths by name.
+
+    Raise Rejected before anything is copied when one cannot be. When a later one fails, the earlier ones stay.
     """
     places = {one.name: to / one.name for one in outputs}
     raise_if_any(_find_unsafe_names(outputs))
@@ -151,50 +150,50 @@ def download_outputs(outputs: Sequence[Output], platform: Platform, record: RunR
 
 
 def _download_output(output: Output, platform: Platform, record: RunRecord, target: Path, title: str) -> None:
-    """Into a folder beside the place first: what has the name is whole."""
+    """Download to a temporary path beside the target first, so that the target is complete."""
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = target.with_name(f".{target.name}.part-{os.getpid()}")
-    failed: list[BaseException] = []
+    errors: list[BaseException] = []
 
     def copy() -> None:
         try:
             platform.download(record.reference, output, scratch)
         except BaseException as error:
-            failed.append(error)
+            errors.append(error)
 
-    copying = threading.Thread(target=copy, daemon=True)
+    thread = threading.Thread(target=copy, daemon=True)
     try:
-        copying.start()
-        _show_progress(copying, scratch, output, title)
-        if failed:
-            raise failed[0]
+        thread.start()
+        _show_progress(thread, scratch, output, title)
+        if errors:
+            raise errors[0]
         os.replace(scratch, target)
     finally:
         _remove_path(scratch)
 
 
-def _show_progress(copying: threading.Thread, scratch: Path, one: Output, title: str) -> None:
-    """Until it is copied; on a terminal with what is there by now."""
+def _show_progress(thread: threading.Thread, scratch: Path, item: Output, title: str) -> None:
+    """Wait for the download; on a terminal, show its progress."""
     live = output.is_live(sys.stderr)
-    copying.join(PROGRESS_SECONDS)
-    while copying.is_alive():
+    thread.join(PROGRESS_SECONDS)
+    while thread.is_alive():
         if live:
-            of = f" of {amounts.format_size(one.size)}" if one.size else ""
+            of = f" of {amounts.format_size(item.size)}" if item.size else ""
             text = f"  {title}  {amounts.format_size(_measure_size(scratch))}{of}"
             sys.stderr.write("\r" + truncate(text, output.get_terminal_size(sys.stderr)[0] - 1) + "\x1b[K")
             sys.stderr.flush()
-        copying.join(PROGRESS_SECONDS)
+        thread.join(PROGRESS_SECONDS)
     if live:
         sys.stderr.write("\r\x1b[K")
     print_message(f"  {title}  {amounts.format_size(_measure_size(scratch))}")
 
 
 def _find_unsafe_names(outputs: Sequence[Output]) -> Iterator[Problem]:
-    """A name that leads out of the folder: where names come from is not always ours."""
+    """Find names that lead out of the folder."""
     for one in outputs:
         path = PurePosixPath(one.name)
         if not one.name or path.is_absolute() or ".." in path.parts:
-            title = f"the platform calls an output {one.name!r}, which is no place below a folder"
+            title = f"the platform names an output {one.name!r}, which is not a path inside a folder"
             yield Problem(code="output-name-unsafe", stage=Stage.SUBMIT, title=title)
 
 
@@ -204,12 +203,12 @@ def _find_existing_files(places: Iterator[Path] | Sequence[Path] | Any) -> Itera
             yield Problem(
                 code="output-there-already",
                 stage=Stage.PREFLIGHT,
-                title="something is there already, and is not overwritten",
+                title="the target exists and is not overwritten",
                 where="--to",
                 given=str(place),
                 suggestions=(
                     Suggestion("--to FOLDER", "another folder"),
-                    Suggestion(f"rm -r {place}", "when it is not needed"),
+                    Suggestion(f"rm -r {place}", "if it is not needed"),
                 ),
             )
 
@@ -221,15 +220,16 @@ def _check_disk_space(outputs: Sequence[Output], to: Path) -> Iterator[Problem]:
         yield Problem(
             code="disk-too-small",
             stage=Stage.PREFLIGHT,
-            title=f"{amounts.format_size(needed)} would be brought, and the disk has room for {amounts.format_size(free)}",
+            title="there is too little disk space for the outputs: "
+            f"{amounts.format_size(free)} free, {amounts.format_size(needed)} needed",
             where="--to",
             given=str(to),
-            suggestions=(Suggestion("--checkpoint last", "the newest checkpoint alone"),),
+            suggestions=(Suggestion("--checkpoint last", "only the newest checkpoint"),),
         )
 
 
 def _measure_size(path: Path) -> int:
-    """Bytes that are there by now, of a file or a folder."""
+    """Return the current size of a file or folder in bytes."""
     if path.is_file():
         return path.stat().st_size
     total = 0
@@ -237,7 +237,7 @@ def _measure_size(path: Path) -> int:
         for name in names:
             try:
                 total += os.lstat(os.path.join(folder, name)).st_size
-            except OSError:  # renamed while we look
+            except OSError:  # renamed meanwhile
                 continue
     return total
 

@@ -1,4 +1,4 @@
-"""`robotrain render`: the plan, to the terminal or a folder. Nothing is sent; a network is asked only with --pin."""
+"""`robotrain render`: print a plan or write it to a folder. Only `--pin` uses the network."""
 
 import hashlib
 from pathlib import Path
@@ -16,38 +16,38 @@ from robotrain.plugins.platform_guard import has_method
 if TYPE_CHECKING:
     from robotrain.submission.prepare import PreparedJob
 
-HELP = """Render the plan: exactly what `submit` would send.
+HELP = """Render the plan: exactly what `submit` would send. Nothing is sent.
 
   robotrain render examples/pusht-mini/job.yaml --platform PLATFORM
 
   robotrain render --platform PLATFORM --dataset-path ./my-dataset --pin --to plan/
 
-  robotrain submit --plan plan/          sends it, byte for byte
+  robotrain submit --plan plan/          submits it unchanged
 """
 
 MAX_LINE, SHORTENED_LINE = 4000, 60
-"""Characters of a line that is printed whole, and how many of a longer one."""
+"""The longest line that is printed whole, and how much is printed of a longer one, in characters."""
 MAX_NAMED_SOURCES = 3
-"""Sources that one note names."""
+"""The most sources that one note names."""
 
 
 class RenderCommand(JobCommand):
-    """Stops at the plan."""
+    """The command that renders a plan."""
 
     def add_own_options(self, options: ComposedOptions) -> None:
-        """Where the plan goes, and which attempt it is for."""
-        to = make_text_option("to", ("--to",), "write every file of the plan below this folder", "Options", "DIR")
+        """Add the options for the folder, the attempt, pins and JSON."""
+        to = make_text_option("to", ("--to",), "write all files of the plan to this folder", "Options", "DIR")
         attempt = make_text_option(
             "attempt", ("--attempt",), "the attempt to name the run by  [default: 1]", "Options", "N"
         )
         options.add(to, ("--to",))
         options.add(attempt, ("--attempt",))
-        pin = "ask what moving names mean now (a Hub revision, a folder), and pin them in the plan"
+        pin = "resolve branches, tags and folders to commits and digests now, and pin them in the plan"
         options.add(make_switch("pin", ("--pin",), pin, "Options"), ("--pin",))
         options.add(make_switch("json", ("--json",), "print JSON", "Options"), ("--json",))
 
     def run_prepared(self, ctx: typer.Context, prepared: "PreparedJob", values: dict[str, Any]) -> None:
-        """Print or write the plan."""
+        """Print the plan, or write it to a folder."""
         from robotrain.store import plans
 
         if values.get("pin"):
@@ -79,63 +79,49 @@ class RenderCommand(JobCommand):
 
 
 def _find_open_questions(prepared: "PreparedJob") -> list[Problem]:
-    """That `submit` asks something first, and so may send another plan than this one."""
+    """Return a note on what `submit` looks up first, so that its plan may differ from this one."""
     from robotrain.redaction import redact
 
-    kinds = prepared.kinds
-    moving = [one.uri for one in prepared.job.sources if not one.pin and kinds[one.kind].pinning]
-    asks = [f"what {prepared.platform.name} tells"] if has_method(prepared.platform, "query_settings") else []
-    if not asks and not moving:
+    unpinned = [one.uri for one in prepared.job.sources if not one.pin and prepared.kinds[one.kind].pinning]
+    settings = has_method(prepared.platform, "query_settings")
+    if not settings and not unpinned:
         return []
-    named = redact(
-        ", ".join(
-            [
-                *moving[:MAX_NAMED_SOURCES],
-                *([f"{len(moving) - MAX_NAMED_SOURCES} more"] if moving[MAX_NAMED_SOURCES:] else []),
-                *asks,
-            ]
-        )
-    )
+    names = unpinned[:MAX_NAMED_SOURCES]
+    names += [f"{len(unpinned) - MAX_NAMED_SOURCES} more"] * (len(unpinned) > MAX_NAMED_SOURCES)
+    names += [f"settings of {prepared.platform.name}"] * settings
     return [
         Problem(
             code="not-asked",
             stage=Stage.CHECK,
-            title="`submit` asks first, and sends what it is told",
-            given=named,  # not in the title: with the `@` of a revision it would read as a user with a password
+            title="this plan is not pinned: `submit` resolves these values first",
+            given=redact(", ".join(names)),  # in the title, the `@` of a revision would look like a password
             severity="note",
-            suggestions=(Suggestion("--pin", "asks now: the plan is what is sent"),),
+            suggestions=(Suggestion("--pin", "resolves them now, so that `submit --plan` sends the same"),),
         )
     ]
 
 
 def dump_plan(plan: Any) -> dict[str, Any]:
-    """The plan as data: text files whole, others by size and digest."""
+    """Return the plan as data: text files whole, others by size and digest."""
     return {
         "run": plan.run,
         "platform": plan.platform,
         "digest": plan.digest,
         "spec": plan.spec,
-        "files": {
-            path: _dump_file(content, path in plan.shown) for path, content in sorted(plan.files.items())
-        },
+        "files": {path: _dump_file(content, path in plan.shown) for path, content in sorted(plan.files.items())},
     }
 
 
 def format_plan(plan: Any) -> str:
-    """The files worth reading, each under its name, and what else travels. Of a line that no person reads, an archive
-    as text, the beginning; `--to` and `--json` give all of it.
-    """
-    parts = [f"# {path}\n{_shorten_lines(plan.files[path].decode().rstrip())}" for path in plan.shown]
+    """Return the text files of the plan, and the names and sizes of the others; very long lines are cut."""
+    parts = [
+        "\n".join([f"# {path}", *map(_shorten_line, plan.files[path].decode().rstrip().split("\n"))])
+        for path in plan.shown
+    ]
     others = [
-        f"# {path}: {len(content)} bytes"
-        for path, content in sorted(plan.files.items())
-        if path not in plan.shown
+        f"# {path}: {len(content)} bytes" for path, content in sorted(plan.files.items()) if path not in plan.shown
     ]
     return "\n\n".join([*parts, *others])
-
-
-def _shorten_lines(text: str) -> str:
-    return "\n".join(map(_shorten_line, text.split("\n")))
 
 
 def _shorten_line(line: str) -> str:
@@ -152,7 +138,7 @@ def _parse_attempt(text: str | None) -> int:
         return 1
     if text.isdecimal() and len(text) < 7 and int(text) > 0:
         return int(text)
-    title = "--attempt takes a whole number greater than 0"
+    title = "--attempt needs a whole number greater than 0"
     raise Rejected([Problem(code="value-invalid", stage=Stage.USAGE, title=title, where="--attempt")])
 
 
@@ -164,7 +150,7 @@ def _check_folder_is_free(folder: Path) -> None:
             title="the folder for the plan is not empty",
             where="--to",
             given=str(folder),
-            why="Files of another plan beside these would make it unclear what is sent.",
+            why="Files of another plan beside these would make it unclear what is submitted.",
             suggestions=(Suggestion("--to NEW_FOLDER"),),
         )
         raise Rejected([problem])

@@ -1,4 +1,4 @@
-"""`resubmit` and `resume`: a run once more, from its start or from its last checkpoint."""
+"""`robotrain resubmit` and `robotrain resume`: run a job again, or continue from its last checkpoint."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,19 +14,17 @@ if TYPE_CHECKING:
 
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="A value that differs this time, named as in a job file."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a value, named as in a job file."),
 ]
-WaitOption = Annotated[bool, typer.Option("--wait", help="Follow the run to its end; the exit code says how it ended.")]
-StreamOption = Annotated[bool, typer.Option("--stream", help="Show its log, then go on as --wait does.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be sent, and whether it could run.")]
-RepinOption = Annotated[
-    bool, typer.Option("--repin", help="Take the sources as they are now, not as they were when the run was sent.")
-]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until the run ends; the exit code says how it ended.")]
+StreamOption = Annotated[bool, typer.Option("--stream", help="Show the log, then exit as --wait does.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Check and show what would be sent; do not submit.")]
+RepinOption = Annotated[bool, typer.Option("--repin", help="Use the sources as they are now, not as the run had them.")]
 NewOption = Annotated[
-    bool, typer.Option("--new", help="A run of its own, also where an earlier submit of it was cut off.")
+    bool, typer.Option("--new", help="Start a new run even if an interrupted submit of the same job exists.")
 ]
 RESUME_FROM_FLAG = "--resume-from"
-NoPinOption = Annotated[bool, typer.Option("--no-pin", help="Do not ask what moving names mean now.")]
+NoPinOption = Annotated[bool, typer.Option("--no-pin", help="Do not resolve branches and tags to commits now.")]
 
 
 def resubmit(
@@ -41,14 +39,14 @@ def resubmit(
     no_pin: NoPinOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Send a run's very plan once more, as its next attempt; with --set a changed one.
+    """Submit the plan of a run again, as its next attempt; with --set, change values.
 
     robotrain resubmit act-train-fab69e8c-1 --set batch_size=16 --dry-run
     """
     stored, prepared = _prepare_again_from_record(ctx, run, set or [], repin)
-    given = {"wait": wait, "stream": stream, "dry_run": dry_run, "new": new, "json": json}
-    as_it_was = not (set or repin)  # what was not pinned then is not pinned now
-    _submit_again(ctx, stored, prepared, given | {"no_pin": no_pin or as_it_was})
+    options = {"wait": wait, "stream": stream, "dry_run": dry_run, "new": new, "json": json}
+    unchanged = not (set or repin)  # then sources that were not pinned stay so
+    _submit_again(ctx, stored, prepared, options | {"no_pin": no_pin or unchanged})
 
 
 def resume(
@@ -61,7 +59,7 @@ def resume(
     resume_from: Annotated[
         str,
         typer.Option(
-            RESUME_FROM_FLAG, metavar="CHECKPOINT", show_default=False, help="Not its last: this folder or blob URL."
+            RESUME_FROM_FLAG, metavar="CHECKPOINT", show_default=False, help="Continue from this folder or blob URL."
         ),
     ] = "",
     set: SetOption = None,
@@ -73,36 +71,37 @@ def resume(
     no_pin: NoPinOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Go on from a run's last complete checkpoint, or from one that is named, as a run of its own.
+    """Continue from a run's last complete checkpoint, or from another one, as a new run.
 
     robotrain resume act-train-fab69e8c-1 --training-steps 20000
     """
     from robotrain.redaction import redact_if_secret
     from robotrain.submission import resume
 
-    more = [f"training_steps={training_steps}"] if training_steps is not None else []
-    stored, prepared = _prepare_again_from_record(ctx, run, [*(set or []), *more], repin)
-    checkpoint = _find_named_checkpoint(ctx, resume_from) if resume_from else _find_last_checkpoint(ctx, stored)
-    at = f"step {checkpoint.step} of {stored.plan.run}, " if checkpoint.step is not None else ""
-    print_message(f"going on from {at}{redact_if_secret(checkpoint.uri)}")
-    given = {"wait": wait, "stream": stream, "dry_run": dry_run, "new": new, "no_pin": no_pin, "json": json}
-    _submit_again(ctx, stored, resume.resume_job(prepared, stored.plan.run, checkpoint, get_plugins(ctx)), given)
+    steps = [f"training_steps={training_steps}"] if training_steps is not None else []
+    stored, prepared = _prepare_again_from_record(ctx, run, [*(set or []), *steps], repin)
+    if resume_from:
+        checkpoint: Any = resume.parse_checkpoint(resume_from, RESUME_FROM_FLAG, get_plugins(ctx))
+    else:
+        checkpoint = _find_last_checkpoint(ctx, stored)
+    step = f"step {checkpoint.step} of {stored.plan.run}, " if checkpoint.step is not None else ""
+    print_message(f"resuming from {step}{redact_if_secret(checkpoint.uri)}")
+    options = {"wait": wait, "stream": stream, "dry_run": dry_run, "new": new, "no_pin": no_pin, "json": json}
+    _submit_again(ctx, stored, resume.resume_job(prepared, stored.plan.run, checkpoint, get_plugins(ctx)), options)
 
 
 def _prepare_again_from_record(ctx: typer.Context, run: str, sets: list[str], repin: bool) -> tuple[Any, Any]:
-    """The plan that was sent, and the job of it that is to be sent. Raises Rejected."""
+    """Return the plan of a run, and the prepared job to submit; raise Rejected when that is not possible."""
     from robotrain.store import records
     from robotrain.submission import resubmit
 
-    stored = resubmit.read_plan_to_repeat(records.find_run(run))
-    start = resubmit.remove_plan_pins(stored) if repin else stored
-    return stored, resubmit.change_job(start, sets, get_plugins(ctx)) if sets else resubmit.repeat_job(
-        start, get_plugins(ctx)
-    )
+    stored, plugins = resubmit.read_plan_to_repeat(records.find_run(run)), get_plugins(ctx)
+    base = resubmit.remove_plan_pins(stored) if repin else stored
+    return stored, resubmit.change_job(base, sets, plugins) if sets else resubmit.repeat_job(base, plugins)
 
 
 def _submit_again(ctx: typer.Context, stored: Any, prepared: "PreparedJob", options: dict[str, Any]) -> None:
-    """Say what differs, and send it."""
+    """Print what differs from the stored plan, and submit the job."""
     from robotrain.submission import resubmit
 
     _print_differences(stored.plan.run, list(resubmit.find_differences(stored, prepared)))
@@ -110,48 +109,44 @@ def _submit_again(ctx: typer.Context, stored: Any, prepared: "PreparedJob", opti
 
 
 def _find_last_checkpoint(ctx: typer.Context, stored: Any) -> Any:
-    """The newest checkpoint whose every byte is as it was saved, as far as it lies here; where the run's own are gone,
-    the published ones. Raises Rejected when there is none, or the run still goes on.
+    """Return the newest intact checkpoint; where the run's own are gone, a published one.
+
+    Raise Rejected when there is none, or the run has not ended.
     """
     from robotrain.errors import Problem, Rejected, Stage, Suggestion
     from robotrain.model.run import RunGone
     from robotrain.submission import resume
 
-    run, why = stored.plan.run, f"{stored.plan.run} left no complete checkpoint to go on from"
+    run, why = stored.plan.run, f"{stored.plan.run} has no complete checkpoint to resume from"
     try:
-        found = _list_own_checkpoints(ctx, run)
+        checkpoints = _list_own_checkpoints(ctx, run)
     except RunGone as gone:
-        found, why = [], gone.problems[0].title
-    if found:
-        return resume.find_last_intact_checkpoint(found, print_message)
+        checkpoints, why = [], gone.problems[0].title
+    if checkpoints:
+        return resume.find_last_intact_checkpoint(checkpoints, print_message)
     if copy := resume.find_published_checkpoint(stored, get_plugins(ctx)):
-        print_message(f"{why}: going on from what it published")
+        print_message(f"{why}: resuming from a published copy")
         return copy
     ways = (Suggestion(f"robotrain resubmit {run}", "starts the same job over"),)
     raise Rejected([Problem(code="checkpoint-missing", stage=Stage.USAGE, title=why, suggestions=ways)])
 
 
-def _find_named_checkpoint(ctx: typer.Context, text: str) -> Any:
-    from robotrain.submission import resume
-
-    return resume.parse_checkpoint(text, RESUME_FROM_FLAG, get_plugins(ctx))
-
-
 def _list_own_checkpoints(ctx: typer.Context, run: str) -> list[Any]:
-    """What a run that ended has in its own folder. Raises Rejected when it goes on, and RunGone."""
+    """Return the checkpoints in the folder of an ended run.
+
+    Raise Rejected when it has not ended, and RunGone when the platform does not know it.
+    """
     from robotrain.errors import Problem, Rejected, Stage, Suggestion
 
     record, platform = open_run(ctx, run)
     status = platform.status(record.reference)
     if not status.finished:
         ways = (
-            Suggestion(f"robotrain wait {run}", "until it has ended by itself"),
-            Suggestion(f"robotrain cancel {run}", "stops it; what it does after its last checkpoint may be lost"),
+            Suggestion(f"robotrain wait {run}", "waits until it ends"),
+            Suggestion(f"robotrain cancel {run}", "stops it; progress after its last checkpoint may be lost"),
         )
-        problem = Problem(
-            code="run-goes-on", stage=Stage.USAGE, title=f"{run} is still {status.state}", suggestions=ways
-        )
-        raise Rejected([problem])
+        title = f"{run} is still {status.state}"
+        raise Rejected([Problem(code="run-goes-on", stage=Stage.USAGE, title=title, suggestions=ways)])
     return [one for one in platform.outputs(record.reference) if one.kind == "checkpoint"]
 
 
@@ -159,9 +154,9 @@ def _print_differences(run: str, differences: list[tuple[str, Any, Any]]) -> Non
     from robotrain.redaction import redact
 
     if not differences:
-        print_message(f"the very plan of {run}")
+        print_message(f"same plan as {run}")
         return
-    print_message(f"as {run}, but for")
+    print_message(f"same as {run}, with these changes:")
     for name, before, after in differences:
         print_message(f"  {name}: {redact(str(before)) or '–'} → {redact(str(after)) or '–'}")
 

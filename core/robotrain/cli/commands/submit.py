@@ -1,4 +1,4 @@
-"""`robotrain submit`: check, render and submit a job or a plan, and what is printed after it."""
+"""`robotrain submit`: check, render and submit a job or a plan."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from robotrain.model.run import RunRecord
     from robotrain.submission.prepare import PreparedJob
 
-HELP = """Check a job, render its plan, and send it to a platform.
+HELP = """Check a job, render its plan, and submit it to a platform.
 
   robotrain submit examples/pusht-mini/job.yaml --platform PLATFORM --wait
 
@@ -32,40 +32,41 @@ HELP = """Check a job, render its plan, and send it to a platform.
 
   robotrain submit job.yaml --platform PLATFORM -- --policy.chunk_size=16
 
-  robotrain submit --plan plan/          what `robotrain render … --to plan/` wrote, byte for byte
+  robotrain submit --plan plan/          submits what `robotrain render … --to plan/` wrote
 
-What stands after `--` goes to the trainer as it is. A submit that was cut off is found again by the same command.
+Everything after `--` is passed to the trainer unchanged. If a submit is interrupted, run the same command again: it finds
+the run, or submits it.
 """
 
 OPTIONS_WITH_PLAN = ("plan", "platform", "wait", "stream", "dry_run", "assets_only", "save_spec", "json")
-"""Options that go with `--plan`; all others are of a job."""
+"""Options that go with `--plan`; all others belong to a job."""
 PLAN_FOLDER_SUGGESTION = Suggestion("--plan FOLDER", "what `robotrain render … --to FOLDER` wrote")
 
 
 class SubmitCommand(JobCommand):
-    """Goes all the way."""
+    """The command that submits a job or a plan."""
 
     def add_own_options(self, options: ComposedOptions) -> None:
-        """What happens beside sending."""
+        """Add the switches, `--save-spec` and `--plan`."""
         for name, help in SUBMIT_SWITCHES.items():
             flag = "--" + name.replace("_", "-")
             options.add(make_switch(name, (flag,), help, "Options"), (flag,))
-        plan = "send the plan that `render --to` wrote there, instead of a job"
-        save = "once it is sent, write the spec of the run as the platform holds it"
+        plan = "submit the plan that `render --to` wrote to this folder, instead of a job"
+        save = "after submission, write the platform's spec of the run to this file"
         options.add(
             make_text_option("save_spec", ("--save-spec", "-a"), save, "Options", "FILE"), ("--save-spec", "-a")
         )
         options.add(make_text_option("plan", ("--plan",), plan, "Options", "FOLDER"), ("--plan",))
 
     def execute(self, ctx: typer.Context, choice: Any, values: dict[str, Any]) -> None:
-        """A plan goes as it is; everything else is prepared first."""
+        """Submit a plan unchanged; prepare anything else first."""
         if values.get("plan") is not None:
             self._submit_plan(ctx, choice, values)
         else:
             super().execute(ctx, choice, values)
 
     def run_prepared(self, ctx: typer.Context, prepared: PreparedJob, values: dict[str, Any]) -> None:
-        """Send the job, and follow it when asked."""
+        """Submit the job, and follow it if requested."""
         submit_job(ctx, prepared, values)
 
     def _submit_plan(self, ctx: typer.Context, choice: Any, values: dict[str, Any]) -> None:
@@ -81,13 +82,13 @@ class SubmitCommand(JobCommand):
             *usage.find_unknown_words(words, choice, self.options, get_plugins(ctx)),
         ]
         flags = {name: flag for flag, name in reversed(self.options.flags.items())}  # the first spelling of each
-        said = [flags[name] for name in dict.fromkeys(order) if name in flags and name not in OPTIONS_WITH_PLAN]
-        said += [*words, *(ctx.meta.get(AFTER_DASHES_KEY) or [])]
+        extra = [flags[name] for name in dict.fromkeys(order) if name in flags and name not in OPTIONS_WITH_PLAN]
+        extra += [*words, *(ctx.meta.get(AFTER_DASHES_KEY) or [])]
         if not values["plan"]:
             mistakes.append(
                 _usage_problem("flag-without-value", "--plan needs a folder", "--plan", PLAN_FOLDER_SUGGESTION)
             )
-        raise_if_any(mistakes or [_plan_fixed_problem(word) for word in said[:1]])
+        raise_if_any(mistakes or [_plan_fixed_problem(word) for word in extra[:1]])
         rendered = plans.read_plan_folder(Path(values["plan"]))
         if values.get("platform") not in (None, rendered.plan.platform):
             raise_if_any([_other_platform_problem(rendered.plan.platform)])
@@ -97,8 +98,8 @@ class SubmitCommand(JobCommand):
 def _plan_fixed_problem(option: str) -> Problem:
     from robotrain.redaction import redact
 
-    title = f"a plan is sent as it is: {redact(option)} cannot change it any more"
-    way = Suggestion("robotrain render … --to FOLDER", "renders one with other values")
+    title = f"{redact(option)} cannot change a plan: it is submitted unchanged"
+    way = Suggestion("robotrain render … --to FOLDER", "renders a plan with other values")
     return _usage_problem("plan-fixed", title, "--plan", way)
 
 
@@ -115,19 +116,19 @@ app = make_job_app("submit", SubmitCommand, HELP, CONTEXT_SETTINGS)
 
 
 SUBMIT_SWITCHES = {
-    "wait": "follow the run to its end; the exit code says how it ended",
-    "stream": "show its log, then go on as --wait does",
-    "dry_run": "everything but sending: check, render, and look whether it could run",
-    "assets_only": "bring what the run needs there (its environment, uploaded folders), and send nothing",
-    "new": "a run of its own, also where an earlier submit of this very job was cut off",
-    "no_pin": "do not ask what moving names mean now: they mean what they mean when the run gets there",
+    "wait": "wait until the run ends; the exit code says how it ended",
+    "stream": "show the log until the run ends, then exit as --wait does",
+    "dry_run": "check, render and run the preflight checks, but do not submit",
+    "assets_only": "upload what the run needs (its environment, local folders), but do not submit",
+    "new": "start a new run even if an interrupted submit of the same job exists",
+    "no_pin": "do not resolve branches and tags to commits now",
     "json": "print JSON",
 }
-"""The options of every command that sends, by name."""
+"""The switches of every command that submits, by name."""
 
 
 def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any]) -> None:
-    """Send a prepared job, or say what would be sent, as the switches in `given` ask."""
+    """Submit a prepared job, or do what the switches in `options` ask for instead."""
     from robotrain.submission import submitter as sending
 
     _check_switches(options)
@@ -146,7 +147,7 @@ def submit_job(ctx: typer.Context, prepared: PreparedJob, options: dict[str, Any
 
 
 def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, Any]) -> None:
-    """Send a plan that was rendered before, byte for byte."""
+    """Submit a plan that was rendered before, byte for byte."""
     from robotrain.check import check
     from robotrain.errors import raise_if_any
     from robotrain.submission import submitter as sending
@@ -156,9 +157,9 @@ def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, A
     platform = plugins.platform(rendered.plan.platform)
     check_asset_options(platform, options)
     if rendered.changed:
-        print_message(f"warning: changed since it was rendered, and sent as it is now: {', '.join(rendered.changed)}")
-    declared = check.recheck_plan(rendered.plan, platform, plugins)
-    problems = [*declared, *plugins.find_site_problems(rendered.plan.job, platform.name)]
+        print_message(f"warning: these files were edited after rendering: {', '.join(rendered.changed)}")
+    problems = list(check.recheck_plan(rendered.plan, platform, plugins))
+    problems += plugins.find_site_problems(rendered.plan.job, platform.name)
     raise_if_any(problems)
     print_problems(problems)
     if options.get("dry_run"):
@@ -175,12 +176,12 @@ def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, A
 
 
 def finish_submission(ctx: typer.Context, record: RunRecord, platform: Platform, options: dict[str, Any]) -> None:
-    """What is told of a run that was just sent, and its way to the end when that was asked for."""
+    """Print a submitted run and the next commands; follow it if requested."""
     from robotrain.cli.watch import follow, run_summary
     from robotrain.model.job import parse_attempt
 
     if (attempt := parse_attempt(record.run)) > 1:
-        print_message(f"  this is attempt {attempt} of this very job")
+        print_message(f"  this is attempt {attempt} of the same job")
     for name, value in run_summary.list_native_names(record, platform):
         print_message(f"  {name} {value}")
     unsaved = save_spec(record, platform, Path(options["save_spec"])) if options.get("save_spec") else []
@@ -203,7 +204,7 @@ def finish_submission(ctx: typer.Context, record: RunRecord, platform: Platform,
         )
     else:
         print_message(
-            f"  robotrain status {record.run}    how it is\n  robotrain logs -f {record.run}   follow its log"
+            f"  robotrain status {record.run}    see its state\n  robotrain logs -f {record.run}   follow its log"
         )
     if unsaved:
         raise typer.Exit(unsaved[0].stage.exit_code)
@@ -218,56 +219,47 @@ def _print_dry_run(rendered: RenderedPlan, options: dict[str, Any]) -> None:
 
     plan = rendered.plan
     print_json(render.dump_plan(plan)) if options.get("json") else print_result(render.format_plan(plan))
-    print_message(f"{plan.run} could be sent; nothing was")
+    print_message(f"dry run: {plan.run} is valid; nothing was sent")
 
 
 def _check_switches(options: dict[str, Any]) -> None:
-    """What is not sent cannot be followed, and leaves no spec. Raises Rejected."""
-    from robotrain.errors import Problem, Rejected, Stage
+    """Raise Rejected for switches that need a run together with those that submit none."""
+    from robotrain.errors import Rejected
 
-    alone = [flag for name, flag in (("dry_run", "--dry-run"), ("assets_only", "--assets-only")) if options.get(name)]
-    following = [f"--{name}" for name in ("wait", "stream") if options.get(name)]
-    if not alone:
-        return
-    if following:
-        title = f"{alone[0]} sends nothing that {' or '.join(following)} could follow"
-    elif options.get("save_spec"):
-        title = f"{alone[0]} sends nothing whose spec --save-spec could write"
-    elif len(alone) > 1:
-        title = f"{alone[0]} changes nothing, and {alone[1]} does"
+    dry = [flag for name, flag in (("dry_run", "--dry-run"), ("assets_only", "--assets-only")) if options.get(name)]
+    others = ["--" + name.replace("_", "-") for name in ("wait", "stream", "save_spec") if options.get(name)]
+    if dry and others:
+        title = f"{dry[0]} submits no run: {' and '.join(others)} cannot be used with it"
+    elif len(dry) > 1:
+        title = f"{dry[0]} and {dry[1]} cannot be used together"
     else:
         return
-    raise Rejected([Problem(code="options-conflict", stage=Stage.USAGE, title=title, where=alone[0])])
+    raise Rejected([Problem(code="options-conflict", stage=Stage.USAGE, title=title, where=dry[0])])
 
 
 def check_asset_options(platform: Platform, options: dict[str, Any]) -> None:
-    """Nothing where both can be done as they are asked for. Raises Rejected, before anything is asked or sent."""
-    from robotrain.errors import raise_if_any
-
-    found = []
+    """Raise Rejected if `--assets-only` or `--save-spec` cannot be done, before anything is sent."""
+    problems = []
     if options.get("assets_only") and not platform.can_prepare:
-        found.append(_nothing_to_prepare_problem(platform.name))
+        problems.append(_nothing_to_prepare_problem(platform.name))
     if options.get("save_spec"):
-        found += _check_spec_path(Path(options["save_spec"]))
-    raise_if_any(found)
+        problems += _check_spec_path(Path(options["save_spec"]))
+    raise_if_any(problems)
 
 
 def prepare_assets(rendered: RenderedPlan, platform: Platform, options: dict[str, Any]) -> None:
-    """Bring what the plan needs there, and send nothing. Raises Rejected."""
-    tell, brought = print_message if options.get("json") else print_result, []
+    """Upload what the plan needs without submitting it; raise Rejected when that fails."""
+    print_line, assets = print_message if options.get("json") else print_result, []
     for line in _run_prepare(rendered, platform):
-        brought.append(line)
-        tell(line)
+        assets.append(line)
+        print_line(line)
     if options.get("json"):
-        print_json({"platform": platform.name, "assets": brought})
-    print_message(f"{rendered.plan.run} was not sent")
+        print_json({"platform": platform.name, "assets": assets})
+    print_message(f"{rendered.plan.run} was not submitted")
 
 
 def save_spec(record: RunRecord, platform: Platform, to: Path) -> list[Problem]:
-    """Write the native spec of a run that was just sent, as the engine holds it where the platform tells that.
-
-    What keeps it from being written is told: the run goes on all the same.
-    """
+    """Write the native spec of a submitted run; return what prevented it, since the run goes on."""
     from robotrain.errors import Rejected
     from robotrain.redaction import redact
     from robotrain.store import files, plans
@@ -276,8 +268,8 @@ def save_spec(record: RunRecord, platform: Platform, to: Path) -> list[Problem]:
         plan = plans.read_stored_plan(record.run).plan
         content = platform.read_submitted_spec(plan, record.reference)
         to.parent.mkdir(parents=True, exist_ok=True)
-        if to.exists():  # it was not, when it was asked for
-            return [_spec_not_saved_problem(record, to, "Something of that name is there by now.")]
+        if to.exists():  # created since `_check_spec_path`
+            return [_spec_not_saved_problem(record, to, "The file exists by now.")]
         files.write_atomically(to, content)
     except Rejected as rejected:
         return [_spec_not_saved_problem(record, to, ""), *rejected.problems]
@@ -298,7 +290,7 @@ def _run_prepare(rendered: RenderedPlan, platform: Any) -> Iterator[str]:
     except Rejected:
         raise
     except Exception as error:  # whatever a platform raises
-        title = f"not all that the run needs could be brought to {platform.name}"
+        title = f"the assets of the run could not be uploaded to {platform.name}"
         why = f"{redact(f'{type(error).__name__}: {error}')}."
         raise Rejected([Problem(code="assets-not-brought", stage=Stage.SUBMIT, title=title, why=why)]) from error
 
@@ -309,15 +301,15 @@ def _spec_not_saved_problem(record: RunRecord, to: Path, why: str) -> Problem:
     return Problem(
         code="not-saved",
         stage=Stage.SUBMIT,
-        title=f"{record.run} was sent, and {to} could not be written",
+        title=f"{record.run} was submitted, but {to} could not be written",
         where="--save-spec",
         why=why,
-        suggestions=(Suggestion(f"robotrain status {record.run}", "how it is"),),
+        suggestions=(Suggestion(f"robotrain status {record.run}", "shows its state"),),
     )
 
 
 def _check_spec_path(to: Path) -> Iterator[Problem]:
-    """Why a spec could not be written there, found before anything is sent: nothing is written over."""
+    """Check before submission whether a spec can be written there; existing files are not overwritten."""
     import os
 
     from robotrain.errors import Problem, Stage, Suggestion
@@ -325,13 +317,13 @@ def _check_spec_path(to: Path) -> Iterator[Problem]:
 
     above = next(folder for folder in to.absolute().parents if folder.exists() or folder == folder.parent)
     if to.is_dir():
-        title = "the spec is written to a file, and this is a folder"
+        title = "--save-spec needs a file, but this is a folder"
     elif to.exists() or to.is_symlink():
-        title = "there is something of that name already, and it is not written over"
+        title = "the file for the spec exists and is not overwritten"
     elif not above.is_dir():
-        title = f"the spec cannot be written there: {redact(str(above))} is no folder"
+        title = f"the spec cannot be written: {redact(str(above))} is not a folder"
     elif not os.access(above, os.W_OK | os.X_OK):
-        title = f"the spec cannot be written there: {redact(str(above))} may not be written to"
+        title = f"the spec cannot be written: you have no write access to {redact(str(above))}"
     else:
         return
     yield Problem(
@@ -350,22 +342,23 @@ def _nothing_to_prepare_problem(platform: str) -> Problem:
     return Problem(
         code="feature-not-there",
         stage=Stage.CHECK,
-        title=f"{platform} needs nothing brought before a run",
+        title=f"{platform} uploads nothing before a run",
         where="--assets-only",
-        suggestions=(Suggestion("--dry-run", "looks whether the run could be sent"),),
+        suggestions=(Suggestion("--dry-run", "checks whether the run could be submitted"),),
     )
 
 
 @contextlib.contextmanager
 def interrupt_on_sigterm() -> Iterator[None]:
-    """SIGTERM within is Ctrl-C, where nobody else hears it."""
-    hears = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    if hears:
+    """Treat SIGTERM like Ctrl-C, unless the process handles it already."""
+    in_main = threading.current_thread() is threading.main_thread()
+    unhandled = in_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if unhandled:
         signal.signal(signal.SIGTERM, _raise_interrupt)
     try:
         yield
     finally:
-        if hears:
+        if unhandled:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
