@@ -2,7 +2,7 @@
 
 import pytest
 from azure_stand_in.ml.world import AzureMLWorld
-from robotrain.testing.platform_kit import PlatformKit
+from robotrain.testing import PlatformKit
 
 pytestmark = pytest.mark.slow  # about ninety command lines, and Azure's own SDK sends twenty jobs
 

@@ -6,10 +6,10 @@ import sqlite3
 import hypothesis
 import yaml
 from kit_planet_plugin import Planet
-from robotrain import errors as told
+from robotrain import plugin as public
 from robotrain.plugin import hook
 
-USED = (asyncio, sqlite3, hypothesis, yaml, told.MAX_SENTENCE)
+USED = (asyncio, sqlite3, hypothesis, yaml, public._MODULES)
 
 
 class Heavy(Planet):

@@ -4,8 +4,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from robotrain.testing.fixtures import World
-from robotrain.testing.platform_kit import PlatformKit
+from robotrain.testing import PlatformKit, World
 from robotrain.testing.platform_security import HOSTILE_TEXTS
 
 HERE = Path(__file__).parent
@@ -88,7 +87,7 @@ WRONG = {
         "test_plugin_loads": "summary",
     },
     "heavy": {
-        "test_imports_only_public_names": "robotrain.errors.MAX_SENTENCE",
+        "test_imports_only_public_names": "robotrain.plugin._MODULES",
         "test_loading_imports_no_heavy_modules": "asyncio",
         "test_no_sdk_is_imported_before_submit": "hypothesis",
     },

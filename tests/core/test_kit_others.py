@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from robotrain.testing.source_kit import SourceKit
-from robotrain.testing.workload_kit import WorkloadKit
+from robotrain.testing import SourceKit, WorkloadKit
 
 pytestmark = pytest.mark.slow
 
@@ -144,7 +143,7 @@ def test_each_wrong_thing_fails_the_standard_test_that_is_for_it(ended, file, ex
 
 
 def test_what_a_plugin_has_of_robotrain_by_another_name_is_told(told):
-    assert "peeking_source.py:3: robotrain.errors.MAX_SENTENCE" in told
+    assert "peeking_source.py:3: robotrain.plugin._MODULES" in told
     assert "peeking_workload.py:3: robotrain.store" in told
 
 
@@ -178,5 +177,7 @@ def test_a_server_that_is_not_there_skips_what_needs_it_alone(told, ended):
 
 def test_a_test_that_is_excused_is_told_with_its_reason(told):
     assert re.search(
-        rf"^XFAIL .*{DROPPING}::TestExcused::test_source_is_an_immutable_value - it is still a draft", told, re.MULTILINE
+        rf"^XFAIL .*{DROPPING}::TestExcused::test_source_is_an_immutable_value - it is still a draft",
+        told,
+        re.MULTILINE,
     )

@@ -1,9 +1,8 @@
 """A standard test of a kit is there for every subclass, or the subclass says why it fails."""
 
 import pytest
+from robotrain.testing import SourceKit, WorkloadKit
 from robotrain.testing.kit_base import DroppedTestError, KitBase, find_dropped_tests
-from robotrain.testing.source_kit import SourceKit
-from robotrain.testing.workload_kit import WorkloadKit
 
 TEST = "test_bad_text_is_rejected"
 GUARD = "test_no_standard_test_is_dropped"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from robotrain.model.run import Reference
-from robotrain.testing.fixtures import World
+from robotrain.testing import World
 from robotrain_local import process, submit
 from robotrain_local import spec as files
 from robotrain_runtime.contract import checkpoint

@@ -2,7 +2,7 @@
 
 import pytest
 from local_world import LocalWorld
-from robotrain.testing.platform_kit import PlatformKit
+from robotrain.testing import PlatformKit
 
 pytestmark = pytest.mark.slow  # about ninety command lines
 

@@ -2,7 +2,7 @@
 
 import pytest
 from osmo_stand_in.world import OsmoWorld
-from robotrain.testing.platform_kit import PlatformKit
+from robotrain.testing import PlatformKit
 
 pytestmark = pytest.mark.slow  # about ninety command lines, twenty of them submits
 

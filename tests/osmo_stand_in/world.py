@@ -11,11 +11,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from robotrain.model.plan import Plan
-from robotrain.model.run import Reference, RunState
-from robotrain.testing.fixtures import World
+from robotrain.model.run import Reference
+from robotrain.plugin import Plan, RunState
+from robotrain.testing import World
 from robotrain_runtime.contract import document
-from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.plugin import JobDocument
 
 from osmo_stand_in import config, quick_command
 from osmo_stand_in.cli.main import main

@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 from azure_stand_in import Fault
-from robotrain.testing.fixtures import Served
-from robotrain.testing.source_kit import SourceKit
+from robotrain.testing import Served, SourceKit
 from robotrain_sources.transfer import container
 from transfers import QUICK
 

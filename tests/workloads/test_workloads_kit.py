@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from robotrain.testing.workload_kit import WorkloadKit
+from robotrain.testing import WorkloadKit
 from small_training import SMALL
 
 PUSHT = Path(__file__).parents[2] / "examples/pusht-mini/dataset"

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from robotrain.model import plan as plans
-from robotrain.model.plan import Plan
-from robotrain.model.run import Reference, RunState
-from robotrain.testing.fixtures import World
+from robotrain.model.run import Reference
+from robotrain.plugin import Plan, RunState
+from robotrain.testing import World
 from robotrain_runtime.contract import document
-from robotrain_runtime.contract.document import JobDocument
+from robotrain_runtime.plugin import JobDocument
 
 from azure_stand_in.cut_short import cut_short
 from azure_stand_in.ml.azureml import AzureML

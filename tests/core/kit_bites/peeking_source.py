@@ -1,7 +1,7 @@
-"""A source kind like the good one, in a module that uses what nobody promises to keep."""
+"""A source kind like the good one, in a module that uses a private name of a public module."""
 
-from robotrain import errors as told
+from robotrain import plugin as public
 from shelf_source import wrong
 
-LONGEST = told.MAX_SENTENCE
+NAMES = public._MODULES
 peeking = wrong("peeking")
