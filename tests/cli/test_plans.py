@@ -37,7 +37,7 @@ def test_a_plan_can_be_sent_once(robotrain, venus, job, tmp_path):
     run = robotrain("submit", "--plan", tmp_path / "plan").stdout.strip()
     answer = robotrain("submit", "--plan", tmp_path / "plan")
     assert answer.exit_code == 2
-    assert f"{run} was sent already" in answer.stderr
+    assert f"{run} is already submitted" in answer.stderr
     assert "--attempt N" in answer.stderr
     assert robotrain("submit", "--plan", tmp_path / "plan", "--dry-run").exit_code == 2
 
@@ -48,7 +48,7 @@ def test_a_plan_that_was_cut_off_is_reconciled_too(robotrain, venus, job, tmp_pa
     assert robotrain("submit", "--plan", tmp_path / "plan").exit_code == 1
     (venus / "mood").unlink()
     answer = robotrain("submit", "--plan", tmp_path / "plan")
-    assert "venus had taken it" in answer.stderr
+    assert "venus has the run" in answer.stderr
     assert len((venus / "jobs" / answer.stdout.strip()).read_text().split()) == 1
 
 
@@ -69,7 +69,7 @@ def test_another_plan_of_a_name_that_was_cut_off_says_so(robotrain, venus, job, 
     (tmp_path / "plan/job.json").write_text("{}")
     answer = robotrain("submit", "--plan", tmp_path / "plan")
     assert answer.exit_code == 2
-    assert "sending another plan as lerobot-train" in answer.stderr
+    assert "the submit of another plan as lerobot-train" in answer.stderr
     assert not (venus / "jobs").exists()
 
 
@@ -117,7 +117,7 @@ def test_a_damaged_plan_is_refused_with_a_sentence(robotrain, venus, job, tmp_pa
     (tmp_path / "plan/robotrain-plan.json").write_text(damage)
     answer = robotrain("submit", "--plan", tmp_path / "plan")
     assert answer.exit_code == 2
-    assert "no folder of a plan" in answer.stderr
+    assert "plan-unreadable" in answer.stderr
 
 
 def test_a_plan_cannot_name_files_outside_its_folder(robotrain, venus, job, tmp_path):
@@ -126,7 +126,7 @@ def test_a_plan_cannot_name_files_outside_its_folder(robotrain, venus, job, tmp_
     body = json.loads(path.read_text())
     body["files"]["../secret"] = "0" * 64
     path.write_text(json.dumps(body))
-    assert "lies outside" in robotrain("submit", "--plan", tmp_path / "plan").stderr
+    assert "outside the folder" in robotrain("submit", "--plan", tmp_path / "plan").stderr
 
 
 def test_a_link_in_a_plan_cannot_lead_outside_its_folder(robotrain, venus, job, tmp_path):
@@ -134,7 +134,7 @@ def test_a_link_in_a_plan_cannot_lead_outside_its_folder(robotrain, venus, job, 
     (tmp_path / "secret").write_text("")
     (tmp_path / "plan/job.json").unlink()
     (tmp_path / "plan/job.json").symlink_to(tmp_path / "secret")
-    assert "lies outside" in robotrain("submit", "--plan", tmp_path / "plan").stderr
+    assert "outside the folder" in robotrain("submit", "--plan", tmp_path / "plan").stderr
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_resubmit_of_a_plan_that_was_edited_says_what_is_not_the_same(robotrain,
     path.write_text(path.read_text().replace('"training_steps": 7', '"training_steps": 8'))
     run = robotrain("submit", "--plan", tmp_path / "plan").stdout.strip()
     answer = robotrain("resubmit", run, "--dry-run")
-    assert "job.json: as it was sent → as it is rendered now" in answer.stderr
+    assert "job.json: as it was submitted → as it is rendered now" in answer.stderr
     assert "the very plan" not in answer.stderr
 
 
@@ -236,7 +236,7 @@ def test_resubmit_of_a_plan_that_was_damaged_says_so(robotrain, venus, sent):
     (plans.get_plan_folder(sent) / "job.json").write_text("{}")
     answer = robotrain("resubmit", sent)
     assert answer.exit_code == 2
-    assert "is not as it was sent any more" in answer.stderr
+    assert "was changed after the submit" in answer.stderr
 
 
 def test_resubmit_finds_out_what_became_of_a_submit_that_was_cut_off(robotrain, venus, job):
@@ -246,7 +246,7 @@ def test_resubmit_finds_out_what_became_of_a_submit_that_was_cut_off(robotrain, 
     (left,) = records.list_runs()
     answer = robotrain("resubmit")
     assert answer.stdout.strip() == left
-    assert "venus had taken it" in answer.stderr
+    assert "venus has the run" in answer.stderr
     assert (venus / "jobs" / left).read_text().split() == [records.read_record(left).plan]
 
 
@@ -260,7 +260,7 @@ def test_resubmit_does_not_take_over_what_was_cut_off_with_another_payload(robot
     (venus / "mood").unlink()
     answer = robotrain("resubmit", sent)
     assert answer.stdout.strip() == sent[:-1] + "3"
-    assert "it is left alone" in answer.stderr
+    assert "it is not continued" in answer.stderr
     assert robotrain("submit", *job, "--no-pin").stdout.strip() == sent[:-1] + "2"
 
 
@@ -311,7 +311,7 @@ def test_resubmit_of_a_run_whose_plan_is_gone_says_so(robotrain, venus, sent):
     shutil.rmtree(plans.get_plan_folder(sent))
     answer = robotrain("resubmit", sent)
     assert answer.exit_code == 2
-    assert f"the plan of {sent} is not here any more" in answer.stderr
+    assert f"the stored plan of {sent} cannot be read" in answer.stderr
 
 
 def test_resume_goes_on_from_the_last_checkpoint_as_a_run_of_its_own(robotrain, venus, sent):
@@ -335,7 +335,7 @@ def test_a_resume_that_was_cut_off_is_told_and_finished(robotrain, venus, sent):
     (venus / "mood").unlink()
     left = records.list_runs()[0]
     answer = robotrain("resume")  # the newest: that one
-    assert "venus had taken it" in answer.stderr
+    assert "venus has the run" in answer.stderr
     assert f"robotrain cancel {left}" in answer.stderr
     assert (answer.exit_code, records.read_record(left).phase) == (2, "sent")
     assert len((venus / "jobs" / left).read_text().split()) == 1
@@ -374,7 +374,7 @@ def test_register_names_the_version(robotrain, venus, sent):
         "new": True,
         "replaced": None,
     }
-    assert "say which model" in robotrain("register", sent).stderr
+    assert "model-name-missing" in robotrain("register", sent).stderr
     refused = robotrain("register", sent, "no/name")
     assert (refused.exit_code, "registering" in refused.stderr) == (2, False)
 
@@ -405,4 +405,4 @@ def test_resume_passes_over_a_checkpoint_that_is_not_as_it_was_saved(tmp_path):
     assert resume.find_last_intact_checkpoint(found, said.append).step == 4
     (tmp_path / "000004/model").write_text("torn")
     assert resume.find_last_intact_checkpoint(found, said.append).step == 2
-    assert said == [f"warning: {tmp_path}/000004/model is not what was saved: passed over"]
+    assert said == [f"warning: {tmp_path}/000004/model is not what was saved: skipped"]

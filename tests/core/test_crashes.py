@@ -120,7 +120,7 @@ def test_killed_while_the_engine_has_it_the_run_is_adopted(effects, venus, pusht
     (left,) = records.list_runs()
     assert records.read_record(left).phase == "sending"
     again = submit(10**6, pusht, tmp_path)
-    assert "venus had taken it" in again.stderr
+    assert "venus has the run" in again.stderr
     assert_one_run(venus, left)
 
 

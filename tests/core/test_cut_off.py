@@ -35,7 +35,7 @@ def test_a_job_that_runs_after_all_is_seen(submit, robotrain):
     answer = robotrain("status", run)
     assert answer.exit_code == 0
     assert f"{run}  running  on venus" in answer.stdout
-    assert "an earlier submit of this job was cut off; venus had taken it" in answer.stderr
+    assert "an earlier submit of this job was interrupted; venus has the run" in answer.stderr
     record = records.read_record(run)
     assert (record.phase, record.reference) == ("sent", {"id": run})
     assert "adopted" in record.notes[0]
@@ -69,7 +69,7 @@ def test_what_the_engine_never_took_is_said_with_what_to_type(submit, robotrain,
     assert answer.exit_code == 1
     (problem,) = answer.json["problems"]
     assert problem["code"] == "run-not-sent"
-    assert problem["title"] == f"sending {run} was cut off, and venus has no such run"
+    assert problem["title"] == f"the submit of {run} was interrupted, and venus does not have it"
     ways = [way["text"] for way in problem["instead"]]
     assert ways[1:] == [f"robotrain resubmit {run}", "robotrain runs --prune --state interrupted --keep 0"]
     assert records.read_record(run).phase == "sending"
@@ -94,7 +94,7 @@ def test_an_engine_that_cannot_be_asked_leaves_everything_as_it_is(submit, robot
     (venus / "memory").write_text(memory)
     answer = robotrain("status", run)
     assert answer.exit_code == 1
-    assert f"sending {run} was cut off, and whether venus has it is not known" in answer.stderr
+    assert f"the submit of {run} was interrupted, and it is unknown whether venus has it" in answer.stderr
     assert why in answer.stderr
     assert "c2VjcmV0" not in answer.stderr
     robotrain("runs", "--prune", "--keep", "0", "--yes")
@@ -106,7 +106,7 @@ def test_of_another_machine_it_is_said_what_cannot_be_seen(submit, robotrain):
     path = records.get_run_folder(run) / "record.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"host": "another"}))
     said = robotrain("status", run).stderr
-    assert "What runs on another alone cannot be seen from here." in said
+    assert "Runs that work on another itself are not visible here." in said
     robotrain("runs", "--prune", "--keep", "0", "--yes")
     assert records.list_runs() == [run]
 
@@ -116,7 +116,7 @@ def test_one_that_is_being_sent_is_left_to_whoever_sends_it(submit, robotrain):
     held = name_lock.acquire_name_lock(records.get_run_folder(run))
     answer = robotrain("status", run)
     assert answer.exit_code == 1
-    assert f"{run} is being sent to venus just now" in answer.stderr
+    assert f"{run} is being submitted to venus by another process" in answer.stderr
     held.release()
     assert robotrain("status", run).exit_code == 0
 
@@ -125,7 +125,7 @@ def test_a_damaged_plan_cannot_be_asked_for(submit, robotrain):
     run = submit(TAKEN)
     path = plans.get_plan_folder(run) / "job.json"
     path.write_text(path.read_text()[:-40])
-    assert "cannot be asked: its plan is damaged" in robotrain("status", run).stderr
+    assert "its stored plan is damaged" in robotrain("status", run).stderr
 
 
 @pytest.mark.parametrize("passing", [True, False])

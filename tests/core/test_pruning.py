@@ -128,7 +128,7 @@ def test_removing_takes_what_the_platform_keeps_and_then_the_record():
 
 def test_a_run_that_went_on_meanwhile_is_left_alone():
     one, platform = record("a-1"), Platform("running")
-    with pytest.raises(Rejected, match="a-1 is running, so it is left alone"):
+    with pytest.raises(Rejected, match="a-1 is running and is not removed"):
         reconcile.remove_run(one, platform)
     assert platform.forgot == []
     assert records.list_runs() == ["a-1"]
@@ -170,6 +170,6 @@ def test_a_run_that_is_being_sent_is_not_forgotten():
     record("a-1")
     with (records.get_run_folder("a-1") / "claimed").open("r+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(Rejected, match="a-1 is being sent just now"):
+        with pytest.raises(Rejected, match="a-1 is being submitted by another process"):
             prune.remove_record("a-1")
     assert records.list_runs() == ["a-1"]

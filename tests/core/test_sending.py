@@ -53,11 +53,11 @@ def test_when_the_line_goes_dead_the_same_command_finds_the_run(submit, venus):
     (venus / "mood").write_text("takes it and hangs up")
     answer = submit()
     assert answer.exit_code == 1
-    assert "whether venus took lerobot-train" in answer.stderr
+    assert "whether venus accepted lerobot-train" in answer.stderr
     assert "the same command" in answer.stderr
     (venus / "mood").unlink()
     again = submit()
-    assert "an earlier submit of this job was cut off; venus had taken it" in again.stderr
+    assert "an earlier submit of this job was interrupted; venus has the run" in again.stderr
     assert taken(venus) == {name_of(again): 1}
     record = records.read_record(name_of(again))
     assert (record.phase, record.reference) == ("sent", {"id": record.run})
@@ -71,7 +71,7 @@ def test_when_nothing_arrived_the_same_command_sends_it_under_the_same_name(subm
     (venus / "mood").unlink()
     again = submit()
     assert name_of(again) == left
-    assert "cut off before venus took it" in again.stderr
+    assert "interrupted before venus had it" in again.stderr
     assert taken(venus) == {left: 1}
     assert name_of(submit()).endswith("-2")
 
@@ -90,14 +90,14 @@ def test_a_job_with_other_settings_does_not_take_over_what_was_cut_off(submit, v
     (venus / "mood").unlink()
     answer = submit("--altitude", "60")
     assert name_of(answer).endswith("-2")
-    assert "was cut off, and it is left alone" in answer.stderr
+    assert "was interrupted; it is not continued" in answer.stderr
 
 
 def test_ctrl_c_while_the_engine_is_asked_says_that_nobody_knows(submit, venus):
     (venus / "mood").write_text("interrupted")
     answer = submit()
     assert answer.exit_code == 130
-    assert "whether venus took" in answer.stderr
+    assert "whether venus accepted" in answer.stderr
     (venus / "mood").unlink()
     assert taken(venus) == {name_of(submit()): 1}
 
@@ -130,7 +130,7 @@ def test_what_was_cut_off_keeps_its_name_while_preflight_stops_it(submit, venus)
     (venus / "weather").write_text("acid rain")
     answer = submit()
     assert answer.exit_code == 4
-    assert f"the earlier submit of {left} was not finished" in answer.stderr
+    assert f"the interrupted submit of {left} is not finished" in answer.stderr
     assert "--new" in answer.stderr
     assert records.read_record(left).phase == "sending"
     (venus / "weather").unlink()
@@ -165,7 +165,7 @@ def test_a_dry_run_says_that_a_submit_would_ask_first_and_new_leaves_it(submit, 
     (venus / "mood").write_text("hangs up")
     submit()
     (left,) = records.list_runs()
-    assert "a submit asks venus for it first" in submit("--dry-run").stderr
+    assert "a submit first looks for it on venus" in submit("--dry-run").stderr
     assert f"{left[:-1]}2 could be sent" in submit("--dry-run", "--new").stderr
 
 
@@ -190,7 +190,7 @@ def test_a_platform_that_cannot_be_asked_leaves_everything_as_it_is(submit, venu
     (venus / "memory").write_text(memory)
     answer = submit("--json")
     assert answer.exit_code == 1
-    assert "is not known" in answer.json["problems"][0]["title"]
+    assert answer.json["problems"][0]["code"] == "submit-unsure"
     assert why in answer.stderr
     assert "c2VjcmV0" not in answer.stdout + answer.stderr
     (left,) = records.list_runs()
@@ -213,7 +213,7 @@ def test_a_preflight_without_an_answer_stops_the_submit_and_leaves_nothing(submi
     (venus / "weather").write_text("no answer")
     answer = submit()
     assert answer.exit_code == 4
-    assert "whether it would run on venus could not be found out" in answer.stderr
+    assert "the preflight checks of venus failed" in answer.stderr
     assert "TimeoutError: no answer" in answer.stderr
     assert "c2VjcmV0" not in answer.stderr
     assert os.listdir(records.get_run_folder("x").parent) == []
@@ -242,7 +242,7 @@ def test_what_another_machine_was_sending_may_run_there_and_is_left_alone(submit
     as_sent_from("another", left)
     answer = submit()
     assert name_of(answer) == left[:-1] + "2"
-    assert f"sending {left} to venus from another was cut off, and it is left alone" in answer.stderr
+    assert f"the submit of {left} to venus from another was interrupted" in answer.stderr
     assert records.read_record(left).phase == "sending"
 
 
@@ -255,7 +255,7 @@ def test_a_plan_that_was_damaged_meanwhile_is_never_sent(submit, venus):
     path.write_text(path.read_text()[:-40])
     answer = submit()
     assert answer.exit_code == 1
-    assert f"whether venus took {left} cannot be asked: its plan is damaged" in answer.stderr
+    assert f"it is unknown whether venus accepted {left}: its stored plan is damaged" in answer.stderr
     assert taken(venus) == {}
     assert name_of(submit("--new")) == left[:-1] + "2"
 
@@ -277,7 +277,7 @@ def test_a_full_disk_before_sending_sends_nothing(submit, venus, monkeypatch):
     monkeypatch.setattr(plans, "store_plan", full)
     answer = submit()
     assert answer.exit_code == 4
-    assert "the folder that records runs is full" in answer.stderr
+    assert "the state folder is full" in answer.stderr
     assert taken(venus) == {}
     assert records.list_runs() == []
 
@@ -295,7 +295,7 @@ def test_a_disk_that_fills_up_while_sending_loses_no_run(submit, venus, monkeypa
     answer = submit()
     run = name_of(answer)
     assert taken(venus) == {run: 1}
-    assert f"{run} was sent to venus, and that could not be recorded" in answer.stderr
+    assert f"{run} was submitted to venus, but its record could not be written" in answer.stderr
     assert "nothing was done" not in answer.stderr
     assert answer.exit_code == 1  # 4 would say that nothing was sent
     monkeypatch.setattr(records, "write_record", write)
@@ -375,7 +375,7 @@ def test_status_of_a_run_that_was_cut_off_says_what_to_type(submit, venus, robot
     submit()
     answer = robotrain("status", "last")
     assert answer.exit_code == 1
-    assert "was cut off, and venus has no such run" in answer.stderr
-    assert "the same submit once more" in answer.stderr
+    assert "was interrupted, and venus does not have it" in answer.stderr
+    assert "the same submit command" in answer.stderr
     assert "robotrain resubmit lerobot-train" in answer.stderr
     assert json.loads(robotrain("status", "last", "--json").stdout)["problems"][0]["code"] == "run-not-sent"

@@ -137,7 +137,7 @@ def test_a_submit_that_was_cut_off_and_whose_plan_is_damaged_is_not_sent_a_secon
     (plans.get_plan_folder(left) / "robotrain-plan.json").write_text("{")
     answer = call("submit")
     assert answer.exit_code == 1
-    assert "cannot be asked: its plan is damaged" in answer.stderr
+    assert "its stored plan is damaged" in answer.stderr
     assert jobs(uranus) == {left: 1}
 
 
@@ -178,7 +178,7 @@ def test_an_error_of_the_platform_is_a_warning_without_its_secrets(call, uranus)
     (uranus / "silent").write_text("breaks")
     answer = call("submit")
     assert answer.exit_code == 0
-    assert "what only uranus tells of itself could not be asked" in answer.stderr
+    assert "the settings of uranus cannot be looked up" in answer.stderr
     assert "ConnectionError: no answer from https://uranus/" in answer.stderr
     assert SECRET not in answer.stderr
 

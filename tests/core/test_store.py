@@ -292,7 +292,7 @@ def test_a_whole_name_wins_over_longer_ones() -> None:
 
 def test_a_start_shared_by_several_is_answered_with_them() -> None:
     kept("train-abc-1", "train-abc-2", "other-1")
-    with pytest.raises(UnknownRun, match="2 runs start with 'train': train-abc-2, train-abc-1; give more") as caught:
+    with pytest.raises(UnknownRun, match="2 runs match 'train': train-abc-2, train-abc-1; give more") as caught:
         records.find_run("train")
     assert "other" not in str(caught.value)
 

@@ -27,7 +27,7 @@ def test_a_platform_must_say_that_it_can_publish_there(submit):
 @pytest.mark.parametrize(
     ("said", "why", "way"),
     [
-        ("http://acc.blob.core.windows.net/models/act", "never http://", URL),
+        ("http://acc.blob.core.windows.net/models/act", "not http://", URL),
         ("https://acc.blob.core.windows.net/models", "the prefix is missing", f"{URL[:-3]}PREFIX"),
     ],
 )

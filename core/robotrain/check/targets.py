@@ -115,7 +115,7 @@ def _check_target(
         yield Problem(
             code=f"{kind.name.replace('_', '-')}-invalid",
             stage=Stage.PARSE,
-            title=f"{flag} takes {kind.title}, and this is none that can be used",
+            title=f"{flag} takes {kind.title}; this value is invalid",
             where=where,
             given=redact(place.text, kind.schemes),
             why=error.why,

@@ -1,4 +1,4 @@
-"""Typed values from raw text: once, by pydantic, whatever layer the text came from."""
+"""Conversion of raw texts to typed values by pydantic."""
 
 import dataclasses
 import functools
@@ -20,18 +20,18 @@ TABLE_FORM = "NAME=VALUE,NAME=VALUE"
 
 
 class ValueTable(NamedTuple):
-    """What a file says as a table, or a list. refusal: what to say where the setting is no such one. written: all of
-    it as JSON. wrong: what is wrong with its entries, for a setting that has single values.
-    """
+    """A table or list in a file."""
 
     entries: tuple[tuple[str, Value], ...]
     refusal: Problem
+    """The problem if the setting does not accept tables."""
     json_text: str = ""
     problems: tuple[Problem, ...] = ()
+    """Problems of the entries."""
 
 
 def parse_pairs(text: str | None) -> dict[str, str]:
-    """Each name with its value, in the order written. Raises ValueError, which repeats nothing of the text."""
+    """Return names with values, in the order of the text. Raise ValueError, which does not repeat the text."""
     found: dict[str, str] = {}
     for part in text.split(",") if text else ():
         name, equals, value = part.partition("=")
@@ -42,7 +42,7 @@ def parse_pairs(text: str | None) -> dict[str, str]:
 
 
 def has_pairs(text: str) -> bool:
-    """Whether `text` is names with values."""
+    """Return whether `text` has the form of names with values."""
     try:
         parse_pairs(text)
     except ValueError:
@@ -51,7 +51,7 @@ def has_pairs(text: str) -> bool:
 
 
 def convert_tables(values: Mapping[str, Value], declared: type, problems: list[Problem]) -> dict[str, Value]:
-    """`values` with the text of each table in its place; what is wrong with one is added to `problems`."""
+    """Return the values with each table as text; problems of tables are added to `problems`."""
     known = {parameter.name: parameter for parameter in get_parameters(declared)}
     found = {}
     for name, value in values.items():
@@ -59,7 +59,7 @@ def convert_tables(values: Mapping[str, Value], declared: type, problems: list[P
             found[name] = value
         elif name in known and known[name].param.json and value.value.json_text:
             found[name] = value._replace(value=value.value.json_text)
-        elif name in known:  # else there is no such setting, which is said elsewhere
+        elif name in known:  # an unknown setting is reported elsewhere
             if wrong := list(_find_table_problems(value.value, known[name])):
                 problems += wrong
             else:
@@ -78,9 +78,9 @@ def _find_table_problems(table: ValueTable, parameter: Parameter) -> Iterator[Pr
     yield from table.problems
     for name, value in table.entries:
         if not name.strip() or "," in name or "=" in name:
-            yield _make_table_problem(table, f"a name of {parameter.flag} is empty, or holds `,` or `=`", value, name)
+            yield _make_table_problem(table, f"a name of {parameter.flag} is empty or contains `,` or `=`", value, name)
         elif "," in str(value.value):
-            yield _make_table_problem(table, f"a value of {parameter.flag} holds `,`", value, str(value.value))
+            yield _make_table_problem(table, f"a value of {parameter.flag} contains `,`", value, str(value.value))
 
 
 def _make_table_problem(table: ValueTable, title: str, value: Value, given: str) -> Problem:
@@ -90,22 +90,22 @@ def _make_table_problem(table: ValueTable, title: str, value: Value, given: str)
         title=title,
         where=value.origin.where,
         given=redact(given),
-        why=f"As text it is {TABLE_FORM}.",
+        why=f"Its text form is {TABLE_FORM}.",
     )
 
 
 @functools.cache
 def _get_adapter(declared: type) -> "TypeAdapter[Any]":
-    """Made once: a process may check many jobs."""
+    """Return the cached adapter: a process may check many jobs."""
     from pydantic import TypeAdapter
 
     return TypeAdapter(declared)
 
 
 def coerce_values(declared: type, raw: Mapping[str, Value]) -> tuple[Any, list[Problem]]:
-    """An instance of the dataclass `declared`, with the default in place of each value that does not fit.
+    """Return an instance of the dataclass `declared`, with the default for each invalid value, and the problems.
 
-    Where a value without a default is missing, None stands in every such place; the problems say so.
+    A missing required value is None.
     """
     parameters = {parameter.name: parameter for parameter in get_parameters(declared)}
     given = {name: value.value for name, value in raw.items() if value.origin.layer != "default"}
@@ -116,23 +116,23 @@ def coerce_values(declared: type, raw: Mapping[str, Value]) -> tuple[Any, list[P
     if missing := [parameter for parameter in required if parameter.name not in given]:
         problems += [_make_missing_problem(parameter) for parameter in missing if parameter.name not in unfit]
         return _make_stand_in(declared), problems
-    made, wrong, said = _make_instance(declared, given)
-    problems += [make_invalid_value_problem(parameters[name], raw[name]) for name in wrong]
-    if wrong and not any(parameter.name in wrong for parameter in required):
-        good = {name: value for name, value in given.items() if name not in wrong}
-        made, _, said = _make_instance(declared, good)
-    return made, [*problems, *said]
+    instance, invalid, class_problems = _make_instance(declared, given)
+    problems += [make_invalid_value_problem(parameters[name], raw[name]) for name in invalid]
+    if invalid and not any(parameter.name in invalid for parameter in required):
+        valid = {name: value for name, value in given.items() if name not in invalid}
+        instance, _, class_problems = _make_instance(declared, valid)
+    return instance, [*problems, *class_problems]
 
 
 def _make_instance(declared: type, given: Mapping[str, Any]) -> tuple[Any, Sequence[str], Sequence[Problem]]:
-    """An instance, or what stands in for one; the names whose values do not fit; what the class says of its own."""
+    """Return an instance or a stand-in, the names of invalid values, and the problems of `__post_init__`."""
     from pydantic import ValidationError
 
     try:
-        with calls.redirect_output():  # `__post_init__` may be a stranger's
+        with calls.redirect_output():  # `__post_init__` may be a plugin's
             return _get_adapter(declared).validate_python(given), (), ()
     except ValidationError as error:
-        # values and context may hold what was typed; only the places are taken
+        # the input and context may contain secrets: only the places are used
         places = error.errors(include_input=False, include_url=False, include_context=False)
         if wrong := dict.fromkeys(str(place["loc"][0]) for place in places if place["loc"]):
             return _make_stand_in(declared), tuple(wrong), ()
@@ -143,14 +143,14 @@ def _make_instance(declared: type, given: Mapping[str, Any]) -> tuple[Any, Seque
         return _make_stand_in(declared), (), [_make_failure_problem(declared, cause)]
 
 
-def _make_refusal_problem(said: str) -> Problem:
-    """What `__post_init__` says of values that do not go together."""
-    title = redact(re.sub(r"^(?:Value|Assertion) error,? ?", "", said), max_length=MAX_SENTENCE).rstrip(".")
-    return Problem(code="value-invalid", stage=Stage.RESOLVE, title=title or "these values do not go together")
+def _make_refusal_problem(message: str) -> Problem:
+    """Return a problem that `__post_init__` raised for a combination of values."""
+    title = redact(re.sub(r"^(?:Value|Assertion) error,? ?", "", message), max_length=MAX_SENTENCE).rstrip(".")
+    return Problem(code="value-invalid", stage=Stage.RESOLVE, title=title or "these values cannot be combined")
 
 
 def _make_failure_problem(declared: type, cause: BaseException) -> Problem:
-    """A class that fails by a mistake of its own, told as its plugin's."""
+    """Return the problem of a class that fails, attributed to its plugin."""
     from robotrain.plugins.claims import read_claims
     from robotrain.plugins.errors import make_failure
 
@@ -158,15 +158,13 @@ def _make_failure_problem(declared: type, cause: BaseException) -> Problem:
     for claim in read_claims():
         if declared.__module__.partition(".")[0] == re.split(r"[.:]", claim.point.value)[0]:
             return make_failure(claim, cause, what).make_problem()
-    said = redact(str(cause), max_length=MAX_SENTENCE)
-    title = f"{what} of {declared.__module__} failed: {type(cause).__name__}: {said}"
+    error = redact(str(cause), max_length=MAX_SENTENCE)
+    title = f"{what} of {declared.__module__} failed: {type(cause).__name__}: {error}"
     return Problem(code="plugin-failed", stage=Stage.RESOLVE, title=title)
 
 
 def _make_stand_in(declared: type) -> Any:
-    """An instance all the same, so that what else is wrong with the job is found as well: without `__post_init__`,
-    which may not bear what is missing.
-    """
+    """Return an instance without calling `__post_init__`, so that further problems of the job can be found."""
     instance: Any = object.__new__(declared)
     for field in dataclasses.fields(declared):
         value = None if field.default is dataclasses.MISSING else field.default
@@ -177,7 +175,7 @@ def _make_stand_in(declared: type) -> Any:
 
 
 def _check_text(parameter: Parameter, value: Value) -> Problem | None:
-    """What pydantic does not ask of a text."""
+    """Return the problem of a text that pydantic would accept."""
     text = str(value.value)
     if _is_unusable(text):
         return _make_unusable_problem(parameter, value)
@@ -189,15 +187,15 @@ def _is_unusable(text: str) -> bool:
 
 
 def _make_unusable_problem(parameter: Parameter, value: Value) -> Problem:
-    """A text that must not be kept (a job is written into plans and records), or cannot be passed on."""
+    """Return the problem of a text with a secret or control characters."""
     secret = holds_secret(str(value.value))
     return Problem(
         code="secret-in-job" if secret else "value-invalid",
         stage=Stage.RESOLVE,
-        title=f"{parameter.flag} {'holds what looks like a secret' if secret else 'holds control characters'}",
+        title=f"{parameter.flag} contains {'what looks like a secret' if secret else 'control characters'}",
         where=value.origin.where or value.origin.layer,
         given=redact(str(value.value)),
-        why=f"A job is written into plans and records in the clear. {_describe_parameter(parameter)}".strip()
+        why=f"Jobs are stored in plans and records unencrypted. {_describe_parameter(parameter)}".strip()
         if secret
         else "",
         suggestions=(Suggestion(f"{parameter.flag} {parameter.metavar}"),)
@@ -207,7 +205,7 @@ def _make_unusable_problem(parameter: Parameter, value: Value) -> Problem:
 
 
 def _describe_parameter(parameter: Parameter) -> str:
-    """What it takes, as help says it."""
+    """Return what the parameter takes, from its help text."""
     return f"{parameter.flag} takes {parameter.param.help}." if parameter.param.metavar else ""
 
 
@@ -215,14 +213,14 @@ def _make_missing_problem(parameter: Parameter) -> Problem:
     return Problem(
         code="value-missing",
         stage=Stage.RESOLVE,
-        title=f"{parameter.flag} is needed",
+        title=f"{parameter.flag} is required",
         why=parameter.param.help,
         suggestions=(Suggestion(f"{parameter.flag} {parameter.metavar}"),),
     )
 
 
 def make_invalid_value_problem(parameter: Parameter, value: Value) -> Problem:
-    """A value that its parameter does not take."""
+    """Return the problem of a value that its parameter does not accept."""
     return Problem(
         code="value-invalid",
         stage=Stage.RESOLVE,
@@ -235,15 +233,15 @@ def make_invalid_value_problem(parameter: Parameter, value: Value) -> Problem:
 
 
 def _suggest_fraction(parameter: Parameter, value: Value) -> tuple[Suggestion, ...]:
-    """A part of one that was given in percent."""
-    found = re.fullmatch(r"\s*([0-9]{1,3}(?:\.[0-9]+)?)\s*%?\s*", str(value.value))
-    if not found or parameter.bare_type is not float or parameter.param.le != 1 or not 1 < float(found[1]) <= 100:
+    """Return the suggestion of a fraction for a value in percent."""
+    match = re.fullmatch(r"\s*([0-9]{1,3}(?:\.[0-9]+)?)\s*%?\s*", str(value.value))
+    if not match or parameter.bare_type is not float or parameter.param.le != 1 or not 1 < float(match[1]) <= 100:
         return ()
-    return (Suggestion(f"{parameter.flag} {float(found[1]) / 100:g}", f"{found[1]} %"),)
+    return (Suggestion(f"{parameter.flag} {float(match[1]) / 100:g}", f"{match[1]} %"),)
 
 
 def describe_expected_value(parameter: Parameter) -> str:
-    """What the parameter takes, in words: `a whole number greater than 0`."""
+    """Return what the parameter accepts, in words: `a whole number greater than 0`."""
     if parameter.choices:
         return "one of " + ", ".join(parameter.choices)
     if parameter.is_switch:
@@ -255,13 +253,12 @@ def describe_expected_value(parameter: Parameter) -> str:
     words = {int: "a whole number", float: "a number"}.get(parameter.bare_type, "text")
     if parameter.param.pattern:
         words += f" of the form {parameter.param.pattern}"
-    bounds = {"gt": "greater than", "ge": "not below", "lt": "less than", "le": "not above"}
-    said = [
-        f"{text} {bound:.12g}" for name, text in bounds.items() if (bound := getattr(parameter.param, name)) is not None
-    ]
-    return " ".join([words, " and ".join(said)]).strip()
+    words_of_bounds = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
+    bounds = [(text, getattr(parameter.param, name)) for name, text in words_of_bounds.items()]
+    limits = " and ".join(f"{text} {bound:.12g}" for text, bound in bounds if bound is not None)
+    return f"{words} {limits}".strip()
 
 
 def list_fields(instance: Any) -> tuple[tuple[str, Any], ...]:
-    """Name and value of each field, in the order declared."""
+    """Return the name and value of each field, in the order of declaration."""
     return tuple((field.name, getattr(instance, field.name)) for field in dataclasses.fields(instance))

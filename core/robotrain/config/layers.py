@@ -1,4 +1,4 @@
-"""The layers settings come from: flags, files, environment, Terraform, lookups. The first value wins."""
+"""The layers of settings: flags, files, environment, Terraform, lookups. The first value wins."""
 
 from __future__ import annotations
 
@@ -25,34 +25,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class VariableLayer:
-    """Values by environment name: the process environment, or a parsed `.env` file."""
+    """Values by variable name: the process environment, or a parsed `.env` file."""
 
     layer: str
     values: Mapping[str, Value]
     problems: tuple[Problem, ...] = ()
 
     def find_first(self, names: tuple[str, ...]) -> Value | None:
-        """The first of `names` that has a non-empty value."""
+        """Return the value of the first of `names` that has one."""
         return next((self.values[name] for name in names if name in self.values), None)
 
 
 def read_environment(environ: Mapping[str, str] | None = None) -> VariableLayer:
-    """The process environment; an empty value counts as unset."""
-    given = os.environ if environ is None else environ
-    return VariableLayer(
-        "environment", {name: Value(value, Origin("environment", name)) for name, value in given.items() if value}
-    )
+    """Return the process environment; an empty value counts as unset."""
+    environ = os.environ if environ is None else environ
+    values = {name: Value(value, Origin("environment", name)) for name, value in environ.items() if value}
+    return VariableLayer("environment", values)
 
 
 def read_dotenv_files(folder: Path) -> Iterator[VariableLayer]:
-    """`.env.local` and `.env` of `folder`, those that exist. They are parsed, never executed."""
+    """Yield `.env.local` and `.env` of `folder`, if they exist. They are parsed, never executed."""
     for name in DOTENV_FILES:
         if (folder / name).is_file():
             yield read_dotenv(folder / name)
 
 
 def read_dotenv(path: Path) -> VariableLayer:
-    """One file; `${NAME}` stands for a variable of the environment or of an earlier line."""
+    """Return the values of a file; `${NAME}` is a variable of the environment or of an earlier line."""
     from dotenv.parser import parse_stream
     from dotenv.variables import parse_variables
 
@@ -76,7 +75,7 @@ def read_dotenv(path: Path) -> VariableLayer:
 
 
 def _get_line(original: Any) -> int:
-    """Where the assignment itself stands: the parser counts the empty lines before it to it."""
+    """Return the line of an assignment without the empty lines that the parser adds before it."""
     text = str(original.string)
     return int(original.line) + text[: len(text) - len(text.lstrip())].count("\n")
 
@@ -87,7 +86,7 @@ def _make_malformed_problem(where: str) -> Problem:
         stage=Stage.PARSE,
         title="a line of the .env file is not NAME=value",
         where=where,
-        why="The file is read as data, it is never executed: no commands, no shell syntax.",
+        why="The file is parsed, not executed: it cannot contain commands or shell syntax.",
     )
 
 
@@ -102,13 +101,13 @@ LOOKUP_LAYER = "looked up"
 
 
 class LookupLayer:
-    """The functions that parameters name, as a layer; what they fail with is kept among the problems."""
+    """The lookup functions that parameters declare, as a layer."""
 
     def __init__(self) -> None:
         self._failed: list[Problem] = []
 
     def __call__(self, parameter: Parameter) -> Value | None:
-        """What the parameter's function answers with, and where it found it."""
+        """Return the value that the parameter's function finds, with its place."""
         if not parameter.param.lookup:
             return None
         try:
@@ -118,13 +117,13 @@ class LookupLayer:
             value, where = answer
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # SystemExit too, and what ends a task
+        except BaseException as error:  # SystemExit too
             self._failed.append(_make_lookup_problem(parameter, error))
             return None
         return Value(str(value), Origin(LOOKUP_LAYER, redact(str(where)))) if value != "" else None
 
     def problems(self) -> Iterator[Problem]:
-        """What functions failed with."""
+        """Yield the failures of lookup functions."""
         yield from self._failed
 
 
@@ -146,74 +145,69 @@ def _make_lookup_problem(parameter: Parameter, error: BaseException) -> Problem:
 
 
 class FallbackResolver:
-    """Both, for one request; neither is asked before a value is missing. terraform: None where it is not asked."""
+    """Terraform outputs and lookups for one request, used only for values that no layer above gives."""
 
     def __init__(self, terraform: TerraformLayer | None) -> None:
         self._terraform = terraform
         self._lookups = LookupLayer()
-        self._alone: list[Problem] = []
+        self._unused: list[Problem] = []
 
     def find_values(self, parameters: Sequence[Parameter], given: Collection[str]) -> dict[str, Value]:
-        """What they answer for the parameters of a declaration that are not among those `said`, by name."""
-        missing = [one for one in parameters if one.name not in given]
-        beside = {one.name for one in missing if one.param.terraform_optional or one.param.optional_with in given}
+        """Return the values found for the parameters that are not `given`, by name."""
+        missing = [parameter for parameter in parameters if parameter.name not in given]
+        optional = {p.name for p in missing if p.param.terraform_optional or p.param.optional_with in given}
         found = {}
-        for one in sorted(missing, key=lambda one: one.name in beside):
-            if value := self._read_terraform(one, one.name in beside) or self._lookups(one):
-                found[one.name] = value
-        alone = {
-            one.name: rest
-            for one in missing
-            if one.name in found and (rest := _find_missing_fields(one, {*given, *found}))
-        }
-        self._alone += _find_unused_values(
-            parameters, {name: rest for name, rest in alone.items() if name not in beside}, found
-        )
-        return {name: value for name, value in found.items() if name not in alone}
+        for parameter in sorted(missing, key=lambda parameter: parameter.name in optional):
+            if value := self._read_terraform(parameter, parameter.name in optional) or self._lookups(parameter):
+                found[parameter.name] = value
+        incomplete = {}  # found values with the names of the parameters that they need
+        for parameter in missing:
+            needed = [name for name in parameter.param.needed_with if name not in given and name not in found]
+            if parameter.name in found and needed:
+                incomplete[parameter.name] = needed
+        required = {name: needed for name, needed in incomplete.items() if name not in optional}
+        self._unused += _find_unused_values(parameters, required, found)
+        return {name: value for name, value in found.items() if name not in incomplete}
 
-    def _read_terraform(self, parameter: Parameter, beside: bool) -> Value | None:
+    def _read_terraform(self, parameter: Parameter, optional: bool) -> Value | None:
         if self._terraform is None:
             return None
-        return self._terraform.find_if_read(parameter) if beside else self._terraform(parameter)
+        return self._terraform.find_if_read(parameter) if optional else self._terraform(parameter)
 
     def problems(self) -> Iterator[Problem]:
-        """What kept a layer from answering, and answers that do not count."""
+        """Yield failures of the layers, and notes about values without effect."""
         yield from self._terraform.problems() if self._terraform else ()
         yield from self._lookups.problems()
-        yield from self._alone
-
-
-def _find_missing_fields(parameter: Parameter, known: Collection[str]) -> tuple[str, ...]:
-    """The fields without which what was found for a parameter counts for nothing."""
-    return tuple(name for name in parameter.param.needed_with if name not in known)
+        yield from self._unused
 
 
 def _find_unused_values(
-    parameters: Sequence[Parameter], alone: Mapping[str, tuple[str, ...]], found: Mapping[str, Value]
+    parameters: Sequence[Parameter], incomplete: Mapping[str, Sequence[str]], found: Mapping[str, Value]
 ) -> Iterator[Problem]:
-    """One note for all of them."""
-    named = {one.name: one for one in parameters}
-    lacking = list(dict.fromkeys(name for rest in alone.values() for name in rest if name in named))
-    if not lacking:
+    """Yield one note for all found values that lack another parameter."""
+    by_name = {parameter.name: parameter for parameter in parameters}
+    needed = list(dict.fromkeys(name for names in incomplete.values() for name in names if name in by_name))
+    if not needed:
         return
-    flags, missing = ", ".join(named[name].flag for name in alone), ", ".join(named[name].flag for name in lacking)
+    flags = ", ".join(by_name[name].flag for name in incomplete)
+    missing = ", ".join(by_name[name].flag for name in needed)
     yield Problem(
         code="found-in-part",
         stage=Stage.RESOLVE,
         severity="note",
-        title=f"what was found for {flags} does not count: nobody says {missing}",
-        where=str(found[next(iter(alone))].origin),
-        suggestions=(Suggestion(" ".join(f"{named[name].flag} {named[name].metavar}" for name in lacking)),),
+        title=f"{flags} has no effect without {missing}",
+        where=str(found[next(iter(incomplete))].origin),
+        suggestions=(Suggestion(" ".join(f"{by_name[name].flag} {by_name[name].metavar}" for name in needed)),),
     )
 
 
 Layer = Callable[[Parameter], Value | None]
-"""What one layer says of a parameter."""
+"""Return a layer's value for a parameter."""
 GivenValues = Mapping[str, Value]
 
 
 class LayerStack:
-    """The layers of one request. problems: what is wrong with them, once the values were asked for."""
+    """The layers of one request."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
@@ -228,30 +222,30 @@ class LayerStack:
         in_project: Sequence[GivenValues],
         weakest: Sequence[Layer] = (),
     ) -> dict[str, Value]:
-        """The winning value of each parameter of `declared`, with those it overrode.
+        """Return the winning value of each parameter of `declared`, with the values it overrode.
 
-        weakest: layers below all that can be asked; what was overrode is told of them, never of those that are asked,
-        which are asked only when nothing was said above.
+        :param weakest: layers below Terraform outputs and lookups, which are used only if no layer above has a value.
         """
-        texts = [coerce.convert_tables(said, declared, self._problems) for said in (by_flag, in_file, *in_project)]
-        layers, parameters = list(self._list_layers(*texts)), list(get_parameters(declared))
-        said = {one.name: values for one in parameters if (values := list(_collect_given(one, layers)))}
-        asked = self._fallbacks.find_values(parameters, said) if self._fallbacks else {}
+        tables = [coerce.convert_tables(table, declared, self._problems) for table in (by_flag, in_file, *in_project)]
+        layers, parameters = list(self._list_layers(*tables)), list(get_parameters(declared))
+        given = {p.name: values for p in parameters if (values := list(_collect_given(p, layers)))}
+        fallbacks = self._fallbacks.find_values(parameters, given) if self._fallbacks else {}
         found = {}
-        for one in parameters:
-            strong = said.get(one.name) or ([asked[one.name]] if one.name in asked else [])
-            values = [*strong, *_collect_given(one, weakest), Value(one.default, DEFAULT_ORIGIN)]
-            found[one.name] = Value(values[0].value, values[0].origin, tuple(values[1:]))
+        for parameter in parameters:
+            name = parameter.name
+            values = given.get(name) or ([fallbacks[name]] if name in fallbacks else [])
+            values = [*values, *_collect_given(parameter, weakest), Value(parameter.default, DEFAULT_ORIGIN)]
+            found[name] = Value(values[0].value, values[0].origin, tuple(values[1:]))
         return found
 
     def problems(self) -> Iterator[Problem]:
-        """Tables where one value should be, and what kept a layer from answering."""
+        """Yield invalid tables and failures of the layers; complete after `resolve_values`."""
         yield from self._problems
         if self._fallbacks:
             yield from self._fallbacks.problems()
 
     def _list_layers(self, by_flag: GivenValues, in_file: GivenValues, *in_project: GivenValues) -> Iterator[Layer]:
-        """Every layer that was said, the strongest first; a relative path in one starts from where it was said."""
+        """Yield the layers, the strongest first; relative paths start from the folder of the file or request."""
         request = self._request
         yield _make_field_layer(by_flag, request.folder)
         if request.file:
@@ -262,7 +256,7 @@ class LayerStack:
 
 
 def make_platform_layer(platform: Platform, settings: Any) -> list[Layer]:
-    """What a platform gives parameters by itself, where it does."""
+    """Return the platform's own defaults for parameters as a layer."""
     values = {
         name: Value(default.value, Origin(PLATFORM_LAYER, f"{platform.name}: {default.why}"))
         for name, default in platform.defaults(settings).items()
@@ -271,7 +265,7 @@ def make_platform_layer(platform: Platform, settings: Any) -> list[Layer]:
 
 
 def _collect_given(parameter: Parameter, layers: Sequence[Layer]) -> Iterator[Value]:
-    """What each of `layers` says; an empty text counts as nothing."""
+    """Yield the values of the layers; an empty text counts as none."""
     for layer in layers:
         value = layer(parameter)
         if value and value.value != "":

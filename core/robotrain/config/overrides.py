@@ -1,4 +1,4 @@
-"""`--set KEY=VALUE`: single values of a job, named as in a job file, on the level of flags."""
+"""`--set KEY=VALUE`: values of a job by their names in a job file, as strong as flags."""
 
 import dataclasses
 import json
@@ -26,23 +26,24 @@ def apply_overrides(
     platform: Platform,
     kinds: Mapping[str, SourceKind] | None = None,
 ) -> tuple[Request, list[Problem]]:
-    """The request with every `KEY=VALUE` of `texts` in it, and what is wrong with them.
+    """Return the request with every `KEY=VALUE` of `texts`, and the problems.
 
-    KEY is `batch_size` or `parameters.batch_size`, `runs_dir` or `platforms.NAME.runs_dir`, `sources.ROLE.KIND` (again
-    for each further source; they replace all of the role below), or `trainer_args` with a JSON list. VALUE is a text,
-    coerced later as the flag's would be; an empty one counts as unset. A field that `request` has by flag already is
-    a problem. kinds: needed for sources alone.
+    KEY is `batch_size` or `parameters.batch_size`, `runs_dir` or `platforms.NAME.runs_dir`, `sources.ROLE.KIND`
+    (repeated for several sources, which replace all sources of the role), or `trainer_args` with a JSON list. VALUE is
+    the text that a flag would have; an empty one counts as unset. A value that `request` has by flag is a problem.
+
+    :param kinds: needed only for sources.
     """
-    applying = _OverrideParser(request, workload, platform, kinds or {})
+    parser = _OverrideParser(request, workload, platform, kinds or {})
     for text in texts:
-        applying.add_override(text)
-    return applying.make_request(), applying.problems
+        parser.add_override(text)
+    return parser.make_request(), parser.problems
 
 
 def list_override_keys(
     workload: Workload | None, platform: Platform | None, kinds: Mapping[str, SourceKind]
 ) -> Iterator[str]:
-    """Every key there is, the shortest spelling of each first: fields, sources, then the fields in full."""
+    """Yield all keys: short names of fields, then sources, then full names of fields."""
     tables = [("parameters", workload.parameters)] if workload else []
     tables += [(f"platforms.{platform.name}", platform.settings)] if platform else []
     fields = [(table, parameter.name) for table, declared in tables for parameter in get_parameters(declared)]
@@ -55,7 +56,7 @@ def list_override_keys(
 
 
 def list_override_choices(key: str, workload: Workload | None, platform: Platform | None) -> tuple[str, ...]:
-    """The values that a key has a choice of; empty for any other."""
+    """Return the choices of a key's values; empty if it has none."""
     for declared in (workload.parameters if workload else None, platform.settings if platform else None):
         for parameter in get_parameters(declared) if declared else ():
             if parameter.name == key.rpartition(".")[2]:
@@ -64,7 +65,7 @@ def list_override_choices(key: str, workload: Workload | None, platform: Platfor
 
 
 class _OverrideParser:
-    """Takes texts one by one, gathering values and problems."""
+    """Parser of `KEY=VALUE` texts, which collects values and problems."""
 
     def __init__(
         self, request: Request, workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]
@@ -80,7 +81,7 @@ class _OverrideParser:
         self.problems: list[Problem] = []
 
     def make_request(self) -> Request:
-        """The request with everything that was taken."""
+        """Return the request with all parsed values."""
         return dataclasses.replace(
             self.request,
             parameters={**self.request.parameters, **self.parameters},
@@ -90,7 +91,7 @@ class _OverrideParser:
         )
 
     def add_override(self, text: str) -> None:
-        """One `KEY=VALUE`."""
+        """Parse one `KEY=VALUE`."""
         key, equals, value = text.partition("=")
         key = key.strip()
         table, _, name = key.rpartition(".")
@@ -118,27 +119,26 @@ class _OverrideParser:
             if table in ("", at) and any(parameter.name == name for parameter in get_parameters(declared))
         ]
         if len(fitting) > 1:
+            title = f"{name} is both a parameter of the workload and a setting of the platform"
             ways = tuple(Suggestion(f"{SET_FLAG} {at}.{name}=…") for at in fitting)
-            self.add_problem(
-                "set-ambiguous", f"{name} is a parameter of the workload and a setting of the platform", key, ways
-            )
+            self.add_problem("set-ambiguous", title, key, ways)
             return
         if not fitting:
             self.add_unknown_key(key)
             return
-        _, by_flag, taken = places[fitting[0]]
+        _, by_flag, parsed = places[fitting[0]]
         if name in by_flag and by_flag[name].value != "":
             self.add_conflict(by_flag[name].origin.where, key)
-        elif name in taken:
-            self.add_conflict(taken[name].origin.where, key)
+        elif name in parsed:
+            self.add_conflict(parsed[name].origin.where, key)
         else:
-            taken[name] = Value(text, _make_origin(key))
+            parsed[name] = Value(text, _make_origin(key))
 
     def add_source(self, key: str, role: str, kind: str, text: str) -> None:
         known = self.kinds.get(kind)
         if role not in self.workload.roles or known is None or role not in known.roles:
             self.add_unknown_key(key)
-        elif by_flag := next((one for one in self.request.sources if one.role == role), None):
+        elif by_flag := next((source for source in self.request.sources if source.role == role), None):
             self.add_conflict(by_flag.origin.where, key)
         else:
             origin, base = _make_origin(key), self.request.folder
@@ -146,10 +146,10 @@ class _OverrideParser:
 
     def add_arguments(self, key: str, text: str) -> None:
         try:
-            several = json.loads(text)
+            arguments = json.loads(text)
         except ValueError:
-            several = None
-        if not isinstance(several, list) or not all(isinstance(one, str) for one in several):
+            arguments = None
+        if not isinstance(arguments, list) or not all(isinstance(argument, str) for argument in arguments):
             ways = (Suggestion("-- --NAME=VALUE …"), Suggestion(f"{SET_FLAG} '{key}=[\"--NAME=VALUE\"]'"))
             self.add_problem("set-malformed", f"{SET_FLAG} {key} takes a JSON list of texts", key, ways)
         elif self.request.trainer_args is not None:
@@ -157,29 +157,26 @@ class _OverrideParser:
         elif self.arguments is not None:
             self.add_conflict(f"{SET_FLAG} {key}", key)
         else:
-            self.arguments = tuple(Value(one, _make_origin(key)) for one in several)
+            self.arguments = tuple(Value(argument, _make_origin(key)) for argument in arguments)
 
     def add_conflict(self, where: str, key: str) -> None:
         self.add_problem("options-conflict", f"{where} and {SET_FLAG} {redact(key)} contradict each other", key)
 
     def add_unknown_key(self, key: str) -> None:
-        """A key that nothing has: the nearest one, or why there can be none."""
+        """Report an unknown key, with the nearest one."""
         known = list(list_override_keys(self.workload, self.platform, self.kinds))
         first, _, rest = key.partition(".")
-        code, title = "set-unknown-key", f"there is nothing called {redact(key)!r} to set"
+        code, title = "set-unknown-key", f"there is no key {redact(key)!r}"
         why, ways = "", suggest_name(self._find_field(key) or key, known, prefix=f"{SET_FLAG} ")
         if key in ("workload", "platform", "profile"):
-            why = "It decides what there is to set, and is named on the command line by itself."
+            why = "It has an argument or option of its own."
             ways = (Suggestion("robotrain … WORKLOAD" if key == "workload" else f"--{key} NAME"),)
         elif first == "platforms" and rest.partition(".")[0] != self.platform.name:
-            why = f"The job goes to {self.platform.name}, and only its settings can be set."
+            why = f"The job is for {self.platform.name}: only its settings can be changed."
         elif first == "sources":
-            fitting = [one for one in known if one.startswith(f"sources.{rest.partition('.')[0]}.")]
-            ways = (
-                tuple(Suggestion(f"{SET_FLAG} {one}=…") for one in fitting)
-                if rest.count(".") == 0 and fitting
-                else ways
-            )
+            fitting = [name for name in known if name.startswith(f"sources.{rest.partition('.')[0]}.")]
+            if rest.count(".") == 0 and fitting:
+                ways = tuple(Suggestion(f"{SET_FLAG} {name}=…") for name in fitting)
         self.add_problem(code, title, key, ways, why)
 
     def _find_field(self, key: str) -> str | None:

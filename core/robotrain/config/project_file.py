@@ -23,7 +23,7 @@ JOB_KEYS = ("sources", "trainer_args")
 
 
 class ProjectLevel(NamedTuple):
-    """What the top of the file says, or one profile. parameters are of any workload, workloads of the one named."""
+    """The values of the top level or of a profile; `parameters` are for any workload, `workloads` by workload."""
 
     platform: Value | None = None
     workload: Value | None = None
@@ -34,7 +34,7 @@ class ProjectLevel(NamedTuple):
 
 
 def parse_project_file(path: Path) -> tuple[ProjectLevel, dict[str, ProjectLevel] | None, list[Problem]]:
-    """The top of the file at `path`, its profiles by name (None where it cannot be read), and what is wrong with it."""
+    """Return the top level of a file, its profiles by name (None if it cannot be read), and its problems."""
     reader = _ProjectReader(os.path.relpath(path))
     body = reader.load_file(path)
     if body is None:
@@ -45,38 +45,37 @@ def parse_project_file(path: Path) -> tuple[ProjectLevel, dict[str, ProjectLevel
 
 
 class _ProjectReader:
-    """Takes the tables of one file apart, gathering problems. A value becomes the text a flag would have."""
+    """Reader of one file, which collects problems. Values become the texts that flags would have."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.problems: list[Problem] = []
 
     def load_file(self, path: Path) -> dict[str, Any] | None:
-        """The file's tables, None where it cannot be read."""
+        """Return the file's tables; None if it cannot be read."""
         import tomllib
 
         try:
             text = path.read_text(encoding="utf-8-sig")
-            return tomllib.loads(text, parse_float=str)  # as written: 1e5 is no whole number here either
+            return tomllib.loads(text, parse_float=str)  # as written, like the text of a flag
         except tomllib.TOMLDecodeError as error:
             line = re.search(r"line (\d+)", str(error))
             where, why = (f"{self.name}:{line[1]}" if line else self.name), redact(f"{error}.")
             self.problems.append(_make_problem("malformed", f"{PROJECT_FILE} is not TOML", where, why=why))
         except UnicodeDecodeError:
-            self.problems.append(
-                _make_problem("unreadable", f"{PROJECT_FILE} cannot be read", self.name, "It is not UTF-8 text.")
-            )
+            self.add_unreadable("It is not UTF-8 text.")
         except (RecursionError, ValueError):
-            title = f"{PROJECT_FILE} is nested deeper, or has a number longer, than any settings"
+            title = f"{PROJECT_FILE} is nested too deeply, or has a number that is too long"
             self.problems.append(_make_problem("malformed", title, self.name))
         except OSError as error:
-            self.problems.append(
-                _make_problem("unreadable", f"{PROJECT_FILE} cannot be read", self.name, f"{error.strerror}.")
-            )
+            self.add_unreadable(f"{error.strerror}.")
         return None
 
+    def add_unreadable(self, why: str) -> None:
+        self.problems.append(_make_problem("unreadable", f"{PROJECT_FILE} cannot be read", self.name, why))
+
     def read_level(self, body: Mapping[str, Any], at: str) -> ProjectLevel:
-        """The top, or the profile whose table is `at`."""
+        """Return the top level, or the profile whose table is `at`."""
         for name in body:
             if name not in (*WORD_KEYS, *TABLE_KEYS):
                 self.add_unknown_key(name, at)
@@ -91,14 +90,14 @@ class _ProjectReader:
         )
 
     def read_named_tables(self, body: Any, at: str) -> dict[str, dict[str, Value]]:
-        """A table of tables of values."""
+        """Return a table of tables of values."""
         return {
             name: self.read_values(table, f"{at}.{_format_key(name)}")
             for name, table in self.read_tables(body, at).items()
         }
 
     def read_tables(self, body: Any, at: str) -> dict[str, dict[str, Any]]:
-        """A table of tables; nothing where there is none."""
+        """Return a table of tables."""
         found = {}
         for name, table in self.read_table({} if body is None else body, at).items():
             if isinstance(table, dict):
@@ -108,7 +107,7 @@ class _ProjectReader:
         return found
 
     def read_values(self, body: Any, at: str) -> dict[str, Value]:
-        """A table of single values, as texts."""
+        """Return a table of single values, as texts."""
         table = self.read_table(body, at)
         return {name: value for name in table if (value := self.read_value(table, name, at))}
 
@@ -119,14 +118,14 @@ class _ProjectReader:
         return {}
 
     def read_word(self, body: Mapping[str, Any], name: str, at: str) -> Value | None:
-        """The name of a platform or a workload, or Terraform's folder."""
+        """Return the name of a platform or workload, or the Terraform folder."""
         if isinstance(body.get(name, ""), str):
             return self.read_value(body, name, at)
         self.add_problem(at, f"{name} must be a {'folder' if name == 'terraform' else 'name'} in quotes")
         return None
 
     def read_value(self, body: Mapping[str, Any], name: str, at: str) -> Value | None:
-        """The text of one value; None for an empty one, which counts as unset, and for what is no single value."""
+        """Return the text of a value; None for an empty or invalid one."""
         value = body.get(name)
         if isinstance(value, bool):
             value = "true" if value else "false"
@@ -135,19 +134,19 @@ class _ProjectReader:
         elif isinstance(value, dict):
             return Value(self.read_nested_table(value, name, at), Origin(PROJECT_FILE, self.format_place(at)))
         elif value is not None and not isinstance(value, str):
-            title = "must be one value" if isinstance(value, list) else "is a date, and needs quotes"
+            title = "must be a single value" if isinstance(value, list) else "is a date and needs quotes"
             self.add_problem(at, f"{redact(name)} {title}")
             return None
         return Value(value, Origin(PROJECT_FILE, self.format_place(at))) if value else None
 
     def read_nested_table(self, body: dict[str, Any], name: str, at: str) -> ValueTable:
-        """A table in a value's place, for settings that are one."""
+        """Return a table for settings that accept tables."""
         inner = f"{at}.{_format_key(name)}"
-        refusal = _make_problem("wrong", f"{redact(name)} must be one value", self.format_place(at))
+        refusal = _make_problem("wrong", f"{redact(name)} must be a single value", self.format_place(at))
         entries = []
         for key, entry in body.items():
             if isinstance(entry, dict):
-                self.add_problem(inner, f"{redact(key)} must be one value")
+                self.add_problem(inner, f"{redact(key)} must be a single value")
             elif value := self.read_value(body, key, inner):
                 entries.append((key, value))
         return ValueTable(tuple(entries), refusal)
@@ -162,73 +161,70 @@ class _ProjectReader:
         known = (*WORD_KEYS, *TABLE_KEYS, *(() if at else ("profiles",)))
         why = f"Known: {', '.join(known)}."
         if name in JOB_KEYS:
-            why = f"{name} belongs to a job, in a job file or on the command line; this file holds what jobs share."
+            why = f"{name} belongs in a job file or on the command line; {PROJECT_FILE} has what all jobs share."
         title = f"{PROJECT_FILE} has no key {redact(name)!r}"
-        ways = () if name in JOB_KEYS else suggest_name(name, known)
-        self.problems.append(_make_problem("unknown-key", title, self.format_place(at), why, ways))
+        suggestions = () if name in JOB_KEYS else suggest_name(name, known)
+        self.problems.append(_make_problem("unknown-key", title, self.format_place(at), why, suggestions))
 
 
 def _format_key(name: str) -> str:
-    """A key as TOML writes it, fit to be shown."""
+    """Return a key as TOML writes it, redacted."""
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{redact(name)}"'
 
 
-def _make_problem(code: str, title: str, where: str, why: str = "", instead: tuple[Suggestion, ...] = ()) -> Problem:
-    return Problem(
-        code=f"project-file-{code}", stage=Stage.PARSE, title=title, where=where, why=why, suggestions=instead
-    )
+def _make_problem(
+    code: str, title: str, where: str, why: str = "", suggestions: tuple[Suggestion, ...] = ()
+) -> Problem:
+    code = f"project-file-{code}"
+    return Problem(code=code, stage=Stage.PARSE, title=title, where=where, why=why, suggestions=suggestions)
 
 
 class Project(NamedTuple):
-    """The file as one profile reads it. folder: what relative names start from. levels: the profile's, then the top."""
+    """A project file with a chosen profile."""
 
     folder: Path
+    """The folder that relative paths start from."""
     levels: tuple[ProjectLevel, ...] = ()
+    """The profile, then the top level."""
     profiles: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
     @property
     def platform(self) -> Value | None:
-        """The platform it chooses."""
+        """The chosen platform."""
         return next((level.platform for level in self.levels if level.platform), None)
 
     @property
     def workload(self) -> Value | None:
-        """The workload it chooses."""
+        """The chosen workload."""
         return next((level.workload for level in self.levels if level.workload), None)
 
     @property
     def terraform(self) -> Value | None:
-        """The folder of Terraform's state that it names."""
+        """The folder of the Terraform state."""
         return next((level.terraform for level in self.levels if level.terraform), None)
 
     def list_parameters(self, workload: str) -> list[Mapping[str, Value]]:
-        """Values for a workload's parameters, the strongest table first."""
+        """Return the tables of a workload's parameters, the strongest first."""
         return [table for level in self.levels for table in (level.workloads.get(workload, {}), level.parameters)]
 
     def list_settings(self, platform: str) -> list[Mapping[str, Value]]:
-        """Values for a platform's settings, the strongest table first."""
+        """Return the tables of a platform's settings, the strongest first."""
         return [level.platforms.get(platform, {}) for level in self.levels]
 
 
 def load_project(folder: Path, profile: Value | None = None) -> Project | None:
-    """What counts for a working folder, with the profile that `profile` names; None where nothing was said at all."""
+    """Return the project of a working folder with a profile; None without a project file and a profile."""
     path = find_project_file(folder)
     if path is not None:
         return _read_project(path, profile)
     if profile is None:
         return None
-    return Project(
-        folder=folder,
-        problems=(_make_unknown_profile_problem(profile, f"There is no {PROJECT_FILE} here, nor above."),),
-    )
+    why = f"Neither this folder nor its parents have a {PROJECT_FILE}."
+    return Project(folder=folder, problems=(_make_unknown_profile_problem(profile, why),))
 
 
 def _read_project(path: Path, profile: Value | None) -> Project:
-    """The file with a profile; a file that cannot be read says nothing, and is not said to lack the profile."""
-    pass
-    from robotrain.redaction import redact
-
     top, profiles, problems = parse_project_file(path)
     levels = [top]
     if profile and profiles is not None:
@@ -241,28 +237,23 @@ def _read_project(path: Path, profile: Value | None) -> Project:
 
 
 def find_unknown_tables(project: Project, plugins: Plugins) -> Iterator[Problem]:
-    """Parameters that no installed workload has, and tables for what is not installed, which may be misspelt."""
+    """Yield problems for parameters that no workload has, and for tables of what is not installed."""
     from robotrain_runtime.contract.parameter import get_parameters
 
-    said = {name: value for level in project.levels for name, value in level.parameters.items()}
-    if said:
-        known = [one.name for workload in plugins.workloads().values() for one in get_parameters(workload.parameters)]
-        yield from (
-            _make_unknown_parameter_problem(name, value, known) for name, value in said.items() if name not in known
-        )
+    values = {name: value for level in project.levels for name, value in level.parameters.items()}
+    if values:
+        known = [p.name for workload in plugins.workloads().values() for p in get_parameters(workload.parameters)]
+        unknown = {name: value for name, value in values.items() if name not in known}
+        yield from (_make_unknown_parameter_problem(name, value, known) for name, value in unknown.items())
     for level in project.levels:
         for family, tables in (("workload", level.workloads), ("platform", level.platforms)):
             installed = plugins.list_names(family)
-            strangers = {name: table for name, table in tables.items() if name not in installed}
-            yield from (
-                _make_unknown_table_problem(family, name, table, installed) for name, table in strangers.items()
-            )
+            for name, table in tables.items():
+                if name not in installed:
+                    yield _make_unknown_table_problem(family, name, table, installed)
 
 
 def _make_unknown_parameter_problem(name: str, value: Value, known: Iterable[str]) -> Problem:
-    from robotrain.errors import Problem, Stage, suggest_name
-    from robotrain.redaction import redact
-
     return Problem(
         code="project-file-unknown-key",
         stage=Stage.PARSE,
@@ -275,23 +266,17 @@ def _make_unknown_parameter_problem(name: str, value: Value, known: Iterable[str
 def _make_unknown_table_problem(
     family: str, name: str, table: Mapping[str, Value], installed: Iterable[str]
 ) -> Problem:
-    from robotrain.errors import Problem, Stage, suggest_name
-    from robotrain.redaction import redact
-
     return Problem(
         code="project-file-strange-table",
         stage=Stage.PARSE,
         severity="warning",
-        title=f"{PROJECT_FILE} has a table for {family} {redact(name)!r}, and none of that name is installed",
+        title=f"{PROJECT_FILE} has a table for {family} {redact(name)!r}, which is not installed",
         where=next((value.origin.where for value in table.values()), ""),
         suggestions=suggest_name(name, installed),
     )
 
 
 def _make_unknown_profile_problem(profile: Value, why: str, known: Iterable[str] = ()) -> Problem:
-    from robotrain.errors import Problem, Stage, suggest_name
-    from robotrain.redaction import redact
-
     return Problem(
         code="profile-unknown",
         stage=Stage.USAGE,

@@ -1,4 +1,4 @@
-"""A request: what the user said, as raw values with their origin, sources in the order typed."""
+"""A request: the user's raw values with their origins, and the sources in the order given."""
 
 from __future__ import annotations
 
@@ -15,23 +15,21 @@ if TYPE_CHECKING:
 
 
 class Origin(NamedTuple):
-    """layer: flag, job file, environment, .env.local, .env, robotrain.toml, terraform, looked up, platform, default; of
-    a run once more, run.
-
-    where: `--steps`, `job.yaml:3`, `STEPS`, `.env:4`, `robotrain.toml [parameters]`, `mars: why it gives this value`.
-    """
+    """Where a value comes from."""
 
     layer: str
+    """flag, job file, environment, .env.local, .env, robotrain.toml, terraform, looked up, platform, run or default."""
     where: str = ""
+    """`--steps`, `job.yaml:3`, `STEPS`, `.env:4`, `robotrain.toml [parameters]`, `mars: why it gives this value`."""
 
     def __str__(self) -> str:
-        """Both, but for a layer that its place begins with."""
+        """Return layer and place; only the place if it begins with the layer."""
         in_place = self.where.rpartition("/")[2].startswith(self.layer)
         return self.where if in_place else f"{self.layer} {self.where}".strip()
 
 
 class Value(NamedTuple):
-    """A raw value as somebody gave it (text, or a declared default), and those it overrode, strongest first."""
+    """A raw value (a text or a declared default), and the values it overrode, the strongest first."""
 
     value: Any
     origin: Origin
@@ -41,48 +39,47 @@ class Value(NamedTuple):
 DEFAULT_ORIGIN = Origin("default")
 PLATFORM_LAYER = "platform"
 DEFAULT_LAYERS = ("default", PLATFORM_LAYER)
-"""Layers that nobody said anything in."""
+"""The layers of values that the user did not give."""
 
 
 def make_variable_name(name: str) -> str:
-    """The environment name that robotrain reads first for a flag or a field: `ROBOTRAIN_BLOB_URL` of `--blob-url`."""
+    """Return the environment variable of a flag or field: `ROBOTRAIN_BLOB_URL` for `--blob-url`."""
     return "ROBOTRAIN_" + name.strip("-").replace("-", "_").upper()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceText:
-    """An input as typed. kinds: the names of the kinds it may be of. base: what relative names start from."""
+    """A source as given."""
 
     role: str
     kinds: tuple[str, ...]
+    """The names of the kinds that it can be."""
     text: str
     origin: Origin
     base: Path
+    """The folder that relative paths start from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """Everything said on the command line (or in a Python call), and the layers below it.
-
-    parameters, settings: by field name. trainer_args: what stood after `--`, or with its origin what was said for it;
-    None when nothing was. names: the environment and the `.env` files, strongest first. project: robotrain.toml, as the
-    chosen profile reads it. terraform: its outputs, not read yet. folder: the working folder. flags: every option that
-    belongs before `--`, to know one that stands after it. settled: it says all that there is to say, as a run once more
-    does: what it leaves out has its declared default, and nothing is looked up. unsaid: of a run once more, on a
-    platform that is set otherwise, the parameters that nobody had said, as they were: what the platform now gives by
-    itself is stronger. unread: the parameters and roles for which something was typed in a way that is not read.
-    """
+    """Everything that the command line or a Python call gives, and the layers below it."""
 
     parameters: Mapping[str, Value] = field(default_factory=dict)
     settings: Mapping[str, Value] = field(default_factory=dict)
     sources: tuple[SourceText, ...] = ()
     trainer_args: tuple[str | Value, ...] | None = None
+    """The arguments after `--`, or values with their own origins; None if not given."""
     file: JobFile | None = None
     variables: tuple[VariableLayer, ...] = ()
+    """The environment and the `.env` files, the strongest first."""
     project: Project | None = None
     terraform: TerraformLayer | None = None
     folder: Path = field(default_factory=Path.cwd)
     flags: frozenset[str] = frozenset()
+    """Every option that belongs before `--`."""
     complete: bool = False
+    """Whether omitted values have their declared defaults and nothing is looked up, as in `resubmit`."""
     previous_defaults: Mapping[str, Value] = field(default_factory=dict)
+    """The earlier defaults of a resubmitted job with other platform settings; the platform's new defaults win."""
     unread: frozenset[str] = frozenset()
+    """The parameters and roles that were given in an invalid way."""

@@ -1,7 +1,4 @@
-"""From a request to a job: the first value wins, each is coerced once, and its origin is kept.
-
-Each value is coerced once, whichever of them said it.
-"""
+"""Resolution of a request to a job: the first value wins, is converted once, and keeps its origin."""
 
 from __future__ import annotations
 
@@ -29,26 +26,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolution:
-    """A settled job and how it came to be: the winning raw value of each field, and of each trainer argument.
-
-    unread: the parameters and roles for which something was given that could not be read.
-    """
+    """A resolved job with the origin of its values."""
 
     job: Job
     settings: Any
     parameters: Mapping[str, Value]
+    """The winning raw values."""
     platform_settings: Mapping[str, Value]
     trainer_args: tuple[Value, ...]
     replaced_args: tuple[Value, ...]
+    """Trainer arguments of the job file that others replaced."""
     inputs: JobInputs
     problems: tuple[Problem, ...]
     unread: frozenset[str] = frozenset()
+    """The parameters and roles with an invalid value."""
 
 
 def resolve_job(
     request: Request, workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]
 ) -> Resolution:
-    """Settle every value. What does not fit is among the problems, its default in its place."""
+    """Resolve every value. An invalid one is replaced by its default and reported in the problems."""
     file, project = request.file, request.project
     in_file = file.parameters if file else {}
     for_platform = file.platforms.get(platform.name, {}) if file else {}
@@ -56,15 +53,15 @@ def resolve_job(
     in_platform = project.list_settings(platform.name) if project else []
     stack = LayerStack(request)
     settings = stack.resolve_values(platform.settings, request.settings, for_platform, in_platform)
-    typed_settings, wrong_settings = coerce_values(platform.settings, settings)
-    as_sent = request.complete and not request.settings
-    weakest = [] if as_sent or wrong_settings else make_platform_layer(platform, typed_settings)
+    typed_settings, settings_problems = coerce_values(platform.settings, settings)
+    unchanged = request.complete and not request.settings
+    weakest = [] if unchanged or settings_problems else make_platform_layer(platform, typed_settings)
     weakest += [lambda parameter: request.previous_defaults.get(parameter.name)]
     parameters = stack.resolve_values(workload.parameters, request.parameters, in_file, in_workload, weakest)
-    typed_parameters, wrong_parameters = coerce_values(workload.parameters, parameters)
+    typed_parameters, parameter_problems = coerce_values(workload.parameters, parameters)
     inputs = collect_sources(request, workload.roles, kinds, platform.capabilities)
     arguments = collect_trainer_args(request)
-    wrong_layers = list(stack.problems())
+    layer_problems = list(stack.problems())
     job = Job(
         workload=workload.name,
         parameters=list_fields(typed_parameters),
@@ -80,9 +77,9 @@ def resolve_job(
         *_find_unknown_fields([for_platform], platform.settings, f"platform {platform.name}"),
         *(_check_project(project, workload, platform) if project else ()),
         *inputs.problems,
-        *wrong_layers,
-        *wrong_parameters,
-        *wrong_settings,
+        *layer_problems,
+        *parameter_problems,
+        *settings_problems,
         *_find_missing_sources(inputs, workload, platform, kinds, request),
         *_find_misplaced_args(arguments, workload, platform, request.flags),
         *_find_secrets(arguments, workload),
@@ -98,27 +95,27 @@ def resolve_job(
         problems=tuple(problems),
         unread=request.unread
         | inputs.unread
-        | _find_unread_parameters(parameters, wrong_parameters)
-        | _find_unread_parameters(in_file, wrong_layers),
+        | _find_unread_parameters(parameters, parameter_problems)
+        | _find_unread_parameters(in_file, layer_problems),
     )
 
 
-def _find_unread_parameters(given: Mapping[str, Value], wrong: Sequence[Problem]) -> frozenset[str]:
-    """The parameters whose values are among what is wrong, told by where they were said."""
-    places = {problem.where for problem in wrong if problem.where}
-    return frozenset(name for name, one in given.items() if (one.origin.where or one.origin.layer) in places)
+def _find_unread_parameters(values: Mapping[str, Value], problems: Sequence[Problem]) -> frozenset[str]:
+    """Return the names of the values whose origin has a problem."""
+    places = {problem.where for problem in problems if problem.where}
+    return frozenset(name for name, value in values.items() if (value.origin.where or value.origin.layer) in places)
 
 
 def collect_trainer_args(request: Request) -> tuple[Value, ...]:
-    """What goes to the trainer as it is: those said now replace those of the job file."""
+    """Return the trainer's arguments: those of the request, or else those of the job file."""
     if request.trainer_args is not None:
-        after = Origin("flag", "after --")
-        return tuple(one if isinstance(one, Value) else Value(one, after) for one in request.trainer_args)
+        origin = Origin("flag", "after --")
+        return tuple(arg if isinstance(arg, Value) else Value(arg, origin) for arg in request.trainer_args)
     return (request.file.trainer_args if request.file else None) or ()
 
 
 def _check_project(project: Project, workload: Workload, platform: Platform) -> Iterator[Problem]:
-    """Keys of robotrain.toml that the workload and the platform it names do not have."""
+    """Yield problems for keys of robotrain.toml that the workload and platform do not have."""
     tables = [level.workloads.get(workload.name, {}) for level in project.levels]
     yield from _find_unknown_fields(tables, workload.parameters, f"workload {workload.name}", "project")
     yield from _find_unknown_fields(
@@ -143,10 +140,10 @@ def _find_unknown_fields(
 
 
 def find_field(spelling: str, declared: type) -> str | None:
-    """The field that a flag's spelling names: `training_steps` of `steps`, `--steps` or `training-steps`."""
-    wanted = spelling.lstrip("-").replace("-", "_")
+    """Return the field that a flag's spelling names: `training_steps` for `steps`, `--steps` or `training-steps`."""
+    name = spelling.lstrip("-").replace("-", "_")
     for parameter in get_parameters(declared):
-        if wanted in (parameter.name, *(flag.lstrip("-").replace("-", "_") for flag in parameter.flags)):
+        if name in (parameter.name, *(flag.lstrip("-").replace("-", "_") for flag in parameter.flags)):
             return parameter.name
     return None
 
@@ -158,10 +155,11 @@ def _find_missing_sources(
     kinds: Mapping[str, SourceKind],
     request: Request,
 ) -> Iterator[Problem]:
-    """Roles that nobody filled; not where somebody tried, and what is wrong with that is said already."""
-    tried = bool(select_errors((*inputs.problems, *(request.file.problems if request.file else ()))))
+    """Yield problems for required roles without a source, unless an invalid source is reported already."""
+    reported = bool(select_errors((*inputs.problems, *(request.file.problems if request.file else ()))))
+    filled = {*request.unread, *(source.role for source in inputs.chosen)}
     for role, rule in workload.roles.items():
-        if not rule.required or tried or role in request.unread or any(one.role == role for one in inputs.chosen):
+        if not rule.required or reported or role in filled:
             continue
         fitting = platform.capabilities.list_accepted_kinds(role, kinds)
         yield Problem(
@@ -175,7 +173,7 @@ def _find_missing_sources(
 def _find_misplaced_args(
     arguments: Sequence[Value], workload: Workload, platform: Platform, flags: Collection[str]
 ) -> Iterator[Problem]:
-    """Trainer arguments that robotrain sets itself, or that are options of robotrain on the wrong side of `--`."""
+    """Yield problems for trainer arguments that robotrain sets itself or that are its own options."""
     own = dict.fromkeys(flags, "robotrain")
     own |= {flag: "workload " + workload.name for p in get_parameters(workload.parameters) for flag in p.flags}
     own |= {flag: "platform " + platform.name for p in get_parameters(platform.settings) for flag in p.flags}
@@ -183,19 +181,18 @@ def _find_misplaced_args(
     for argument in arguments:
         name = str(argument.value).partition("=")[0]
         if name in workload.managed_options:
-            yield _make_argument_problem(
-                "owned", f"robotrain sets {name} itself", argument, Suggestion(workload.managed_options[name])
-            )
+            suggestion = Suggestion(workload.managed_options[name])
+            yield _make_argument_problem("owned", f"robotrain sets {name} itself", argument, suggestion)
         elif name in hints and name not in own:
             where = platform.name if name in platform.option_hints else workload.name
-            title = f"{name} is no option of {workload.program}, and {where} takes none of that name"
+            title = f"{name} is not an option of {workload.program} or of {where}"
             yield _make_argument_problem("misplaced", title, argument, why=hints[name])
         elif name in own:
             title = f"{name} is an option of {own[name]}, not of {workload.program}"
             yield _make_argument_problem("misplaced", title, argument, Suggestion(name, "before --"))
 
 
-def _make_argument_problem(kind: str, title: str, argument: Value, *ways: Suggestion, why: str = "") -> Problem:
+def _make_argument_problem(kind: str, title: str, argument: Value, *suggestions: Suggestion, why: str = "") -> Problem:
     return Problem(
         code=f"trainer-arg-{kind}",
         stage=Stage.RESOLVE,
@@ -203,7 +200,7 @@ def _make_argument_problem(kind: str, title: str, argument: Value, *ways: Sugges
         where=argument.origin.where,
         given=str(argument.value).partition("=")[0],
         why=why,
-        suggestions=ways,
+        suggestions=suggestions,
     )
 
 
@@ -213,29 +210,28 @@ def _find_secrets(arguments: Sequence[Value], workload: Workload) -> Iterator[Pr
             yield Problem(
                 code="secret-in-job",
                 stage=Stage.RESOLVE,
-                title=f"an argument of {workload.program} holds what looks like a secret",
+                title=f"an argument of {workload.program} contains what looks like a secret",
                 where=argument.origin.where,
                 given=redact(str(argument.value)),
-                why="A job is written into plans and records in the clear.",
+                why="Jobs are stored in plans and records unencrypted.",
             )
 
 
 def list_resolved_values(resolution: Resolution) -> Iterator[dict[str, Any]]:
-    """Sources, parameters, settings and trainer arguments, in this order: name, value, origin, overrode."""
-    for one in resolution.inputs.chosen:
-        lost = [text for text in resolution.inputs.overrode if text.role == one.role]
-        losers = [{"value": redact(text.text), "origin": str(text.origin)} for text in lost]
-        yield _make_value_row(one.role, f"{one.source.kind} {one.source}", one.origin, losers)
-    settled = dict(resolution.job.parameters) | dict(list_fields(resolution.settings))
+    """Yield sources, parameters, settings and trainer arguments as name, value, origin and overridden values."""
+    for chosen in resolution.inputs.chosen:
+        overrode = [Value(text.text, text.origin) for text in resolution.inputs.overrode if text.role == chosen.role]
+        yield _make_value_row(chosen.role, f"{chosen.source.kind} {chosen.source}", chosen.origin, overrode)
+    resolved = dict(resolution.job.parameters) | dict(list_fields(resolution.settings))
     for name, value in {**resolution.parameters, **resolution.platform_settings}.items():
-        losers = [{"value": redact(str(loser.value)), "origin": str(loser.origin)} for loser in value.overrode]
-        shown = settled[name]
-        yield _make_value_row(name, redact(shown) if isinstance(shown, str) else shown, value.origin, losers)
-    losers = [{"value": redact(lost.value), "origin": str(lost.origin)} for lost in resolution.replaced_args]
+        shown = resolved[name]
+        yield _make_value_row(name, redact(shown) if isinstance(shown, str) else shown, value.origin, value.overrode)
+    overrode = list(resolution.replaced_args)
     for argument in resolution.trainer_args:
-        yield _make_value_row("trainer_args", redact(argument.value), argument.origin, losers)
-        losers = []  # all of the file's were replaced by all of these: said once
+        yield _make_value_row("trainer_args", redact(argument.value), argument.origin, overrode)
+        overrode = []  # all arguments of the file were replaced together: show them once
 
 
-def _make_value_row(name: str, value: Any, origin: Any, losers: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"name": name, "value": value, "origin": str(origin), "overrode": losers}
+def _make_value_row(name: str, value: Any, origin: Origin, overrode: Sequence[Value]) -> dict[str, Any]:
+    rows = [{"value": redact(str(lost.value)), "origin": str(lost.origin)} for lost in overrode]
+    return {"name": name, "value": value, "origin": str(origin), "overrode": rows}

@@ -1,4 +1,4 @@
-"""From typed texts to typed sources: one level of origin wins a role whole, and only within it can inputs conflict."""
+"""Sources of a job: for each role, the strongest layer that names any gives all of them."""
 
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from robotrain.model.capabilities import Capabilities
 
 MAX_SOURCES = 64
-"""Sources in one role; more is a mistake of a script (contract C.1 and C.2)."""
+"""The maximum in one role; more is probably a mistake in a script."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """A parsed source in its role, and where it was said."""
+    """A parsed source with its role and origin."""
 
     role: str
     source: Source
@@ -33,20 +33,20 @@ class Input:
 
     @property
     def job_source(self) -> JobSource:
-        """As the job and its document hold it."""
+        """The source as the job and its document have it."""
         return JobSource(role=cast("RoleName", self.role), kind=self.source.kind, uri=str(self.source))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobInputs:
-    """The sources of a job. overrode: texts of weaker levels that a stronger one replaced. unread: roles for which
-    something was given that names no source.
-    """
+    """The sources of a job."""
 
     chosen: tuple[Input, ...]
     overrode: tuple[SourceText, ...]
+    """Texts of weaker layers that a stronger one replaced."""
     problems: tuple[Problem, ...]
     unread: frozenset[str] = frozenset()
+    """The roles with an invalid source."""
 
 
 def collect_sources(
@@ -55,8 +55,9 @@ def collect_sources(
     kinds: Mapping[str, SourceKind],
     capabilities: Capabilities | None = None,
 ) -> JobInputs:
-    """Every role's sources, from the strongest level that names any. can: what the platform takes, where it is known:
-    kinds that it refuses are not offered.
+    """Return the sources of every role.
+
+    :param capabilities: of the platform, if known: suggestions leave out kinds that it does not support.
     """
     problems: list[Problem] = []
     chosen: list[Input] = []
@@ -68,9 +69,9 @@ def collect_sources(
         *_read_variable_sources(request, roles, kinds),
     ]
     for role, rule in roles.items():
-        said = [texts for level in levels if (texts := [text for text in level if text.role == role])]
-        texts = said[0] if said else []
-        overrode += [text for level in said[1:] for text in level]
+        given = [texts for level in levels if (texts := [text for text in level if text.role == role])]
+        texts = given[0] if given else []
+        overrode += [text for level in given[1:] for text in level]
         problems += _find_conflicts(texts, role, rule, kinds)
         for text in texts:
             parsed = _parse_source(text, kinds, capabilities)
@@ -85,7 +86,7 @@ def collect_sources(
 
 
 def list_source_variables(flag: RoleFlag) -> tuple[str, ...]:
-    """The environment names of a source flag, robotrain's own first."""
+    """Return the environment variables of a source flag, robotrain's own first."""
     return (make_variable_name(flag.flag), *flag.env)
 
 
@@ -101,8 +102,9 @@ def _read_file_sources(
         elif source.kind not in fitting:
             problems.append(_make_unknown_problem("source kind", source.kind, fitting, source.where))
         else:
-            of = (source.kind,)
-            yield SourceText(role=source.role, kinds=of, text=source.text, origin=source.origin, base=file.folder)
+            yield SourceText(
+                role=source.role, kinds=(source.kind,), text=source.text, origin=source.origin, base=file.folder
+            )
 
 
 def _read_variable_sources(
@@ -115,8 +117,9 @@ def _read_variable_sources(
                 if (value := layer.find_first(list_source_variables(flag))) is None:
                     continue
                 for text in _split_list(str(value.value)):
-                    one = SourceText(role=role, kinds=names, text=text, origin=value.origin, base=request.folder)
-                    texts.append(one)
+                    texts.append(
+                        SourceText(role=role, kinds=names, text=text, origin=value.origin, base=request.folder)
+                    )
         yield texts
 
 
@@ -129,7 +132,7 @@ def _group_by_flag(kinds: Mapping[str, SourceKind], role: str) -> dict[RoleFlag,
 
 
 def _split_list(text: str) -> Sequence[str]:
-    """One value, or those of a JSON list: how the reference's `BLOB_URLS` holds several."""
+    """Return the value of a variable, or the values of a JSON list."""
     if text.lstrip().startswith("["):
         try:
             several = json.loads(text)
@@ -143,21 +146,21 @@ def _split_list(text: str) -> Sequence[str]:
 def _parse_source(text: SourceText, kinds: Mapping[str, SourceKind], can: Capabilities | None) -> Source | Problem:
     candidates = [kinds[name] for name in text.kinds]
     fitting = [kind for kind in candidates if kind.recognizes(text.text)]
-    taken = [kind for kind in fitting if can and can.source(text.role, kind)]  # two may read such an address
-    kind = next(iter((*taken, *fitting)), candidates[0])
-    meant = kind.title if fitting else " or ".join(one.title for one in candidates)
+    supported = [kind for kind in fitting if can and can.source(text.role, kind)]  # several may recognize it
+    kind = next(iter((*supported, *fitting)), candidates[0])
+    titles = kind.title if fitting else " or ".join(candidate.title for candidate in candidates)
     try:
         source = kind.parse(text.text, text.base)
-        if text.role not in getattr(kinds.get(source.kind), "roles", ()):  # a kind may answer with one of another kind
-            raise SourceError(f"It stands for a {source.kind}, and no such {text.role} is installed here.")
-        if holds_secret(str(source)):  # of a kind that does not see to it
-            raise SourceError("It holds what looks like a secret, and a job is kept and sent in the clear.")
+        if text.role not in getattr(kinds.get(source.kind), "roles", ()):  # a parser may return another kind
+            raise SourceError(f"It stands for a {source.kind}, which is not installed as a {text.role}.")
+        if holds_secret(str(source)):  # if its kind did not refuse it
+            raise SourceError("It contains what looks like a secret, and jobs are stored and sent unencrypted.")
         return source
     except SourceError as error:
         return Problem(
             code=f"{kind.name.replace('_', '-')}-invalid",
             stage=Stage.PARSE,
-            title=f"{kind.roles[text.role].flag} takes {meant}, and this is none that can be used",
+            title=f"{kind.roles[text.role].flag} takes {titles}; this value is invalid",
             where=text.origin.where,
             given=redact(text.text, _list_schemes(kinds)),
             why=error.why,
@@ -166,10 +169,10 @@ def _parse_source(text: SourceText, kinds: Mapping[str, SourceKind], can: Capabi
 
 
 def _describe_meanings(text: SourceText, source: Source, kinds: Mapping[str, SourceKind]) -> Iterator[Problem]:
-    """What was looked up is told, so that nobody has to guess."""
+    """Yield notes about what a text that was looked up stands for."""
     for name in text.kinds:
-        if said := kinds[name].describe_meaning(text.text, source):
-            title = f"{text.role}: {redact(said)}"
+        if meaning := kinds[name].describe_meaning(text.text, source):
+            title = f"{text.role}: {redact(meaning)}"
             yield Problem(code="source-found", stage=Stage.PARSE, severity="note", title=title)
 
 
@@ -180,11 +183,11 @@ def _list_schemes(kinds: Mapping[str, SourceKind]) -> tuple[str, ...]:
 def _suggest_sources(
     text: SourceText, kind: SourceKind, error: SourceError, offered: Mapping[str, SourceKind]
 ) -> tuple[Suggestion, ...]:
-    """What to type instead. offered: the kinds that could take the text in its role."""
+    """Return what to use instead; `offered` are the possible kinds for the role."""
     own = kind.roles[text.role].flag
     if error.suggestion:
-        whole = error.suggestion.startswith(("-", "robotrain "))
-        return (Suggestion(error.suggestion if whole else f"{own} {error.suggestion}"),)
+        is_command = error.suggestion.startswith(("-", "robotrain "))
+        return (Suggestion(error.suggestion if is_command else f"{own} {error.suggestion}"),)
     for other in offered.values():
         if other is not kind and other.recognizes(text.text):
             try:
@@ -192,11 +195,11 @@ def _suggest_sources(
             except SourceError:
                 return (Suggestion(f"{other.roles[text.role].flag} {other.form}"),)
     sharing = [offered[name] for name in text.kinds if name in offered] or [kind]
-    return tuple(Suggestion(f"{own} {one.form}", one.title if len(sharing) > 1 else "") for one in sharing)
+    return tuple(Suggestion(f"{own} {shared.form}", shared.title if len(sharing) > 1 else "") for shared in sharing)
 
 
 def _list_possible_kinds(role: str, kinds: Mapping[str, SourceKind], can: Capabilities | None) -> dict[str, SourceKind]:
-    """The kinds for a role, without those that the platform says no to."""
+    """Return the kinds for a role, without those that the platform does not support."""
     refused = [name for name, kind in kinds.items() if can and can.source(role, kind).level in ("no", "not_yet")]
     return {name: kind for name, kind in kinds.items() if role in kind.roles and name not in refused}
 
@@ -204,29 +207,27 @@ def _list_possible_kinds(role: str, kinds: Mapping[str, SourceKind], can: Capabi
 def _find_conflicts(
     texts: Sequence[SourceText], role: str, rule: Role, kinds: Mapping[str, SourceKind]
 ) -> Iterator[Problem]:
-    """What cannot stand together within one level."""
+    """Yield problems for sources of one layer that cannot be combined."""
     for kind in kinds.values():
         if role not in kind.roles:
             continue
         own = [text for text in texts if kind.name in text.kinds]
         if len(own) > 1 and not kind.roles[role].repeatable:
-            ways = _suggest_single_sources(own) if rule.many else ()  # else they are told below
-            yield _make_usage_problem(
-                "source-repeated", f"{kind.roles[role].flag} can be given once", own[1], instead=ways
-            )
+            ways = _suggest_single_sources(own) if rule.many else ()  # otherwise suggested below
+            title = f"{kind.roles[role].flag} can be given only once"
+            yield _make_usage_problem("source-repeated", title, own[1], suggestions=ways)
         if own and kind.roles[role].exclusive and len(own) < len(texts):
             other = next(text for text in texts if kind.name not in text.kinds)
             title = f"{own[0].origin.where} and {other.origin.where} both name the {role}"
-            beside = kind.roles[role].combine_hint
-            ways = (Suggestion(beside, f"as the local name beside {other.origin.where}"),) if beside else ()
+            hint = kind.roles[role].combine_hint
+            ways = (Suggestion(hint, f"as the local name beside {other.origin.where}"),) if hint else ()
             ways += _suggest_single_sources((own[0], other))
-            yield _make_usage_problem(
-                "sources-conflict", title, own[0], why=f"{kind.title} stand alone in a job.", instead=ways
-            )
+            why = f"A job cannot combine {kind.title} with other sources."
+            yield _make_usage_problem("sources-conflict", title, own[0], why=why, suggestions=ways)
     if len(texts) > 1 and not rule.many:
         flags = list(dict.fromkeys(redact(text.origin.where) for text in texts))
-        title = f"this workload takes one {role}, and {' and '.join(flags)} name {len(texts)}"
-        yield _make_usage_problem("source-repeated", title, texts[1], instead=_suggest_single_sources(texts))
+        title = f"this workload takes one {role}, but {' and '.join(flags)} name {len(texts)}"
+        yield _make_usage_problem("source-repeated", title, texts[1], suggestions=_suggest_single_sources(texts))
     for typed in dict.fromkeys(text.kinds for text in texts):
         own = [text for text in texts if text.kinds == typed]
         if len(own) > MAX_SOURCES:
@@ -235,7 +236,7 @@ def _find_conflicts(
 
 
 def _suggest_single_sources(texts: Sequence[SourceText]) -> tuple[Suggestion, ...]:
-    """One of them, where all were typed as flags."""
+    """Return a suggestion to use each source alone, if all were given by flags."""
     if not all(text.origin.where.startswith("-") for text in texts):
         return ()
     return tuple(Suggestion(f"{text.origin.where} {redact(text.text)}", "alone") for text in texts)
@@ -243,24 +244,24 @@ def _suggest_single_sources(texts: Sequence[SourceText]) -> tuple[Suggestion, ..
 
 def _find_warnings(inputs: Sequence[Input], kinds: Mapping[str, SourceKind]) -> Iterator[Problem]:
     seen: set[tuple[str, str]] = set()
-    for one in inputs:
-        sentences = list(kinds[one.source.kind].warn(one.source))
-        if (one.role, str(one.source)) in seen:
-            sentences.append("it is given twice, and would be used twice")
-        seen.add((one.role, str(one.source)))
+    for item in inputs:
+        sentences = list(kinds[item.source.kind].warn(item.source))
+        if (item.role, str(item.source)) in seen:
+            sentences.append("the source is given twice and will be used twice")
+        seen.add((item.role, str(item.source)))
         for sentence in sentences:
             yield Problem(
                 code="source-doubtful",
                 stage=Stage.PARSE,
                 severity="warning",
                 title=sentence,
-                where=one.origin.where,
-                given=str(one.source),
+                where=item.origin.where,
+                given=str(item.source),
             )
 
 
 def _make_usage_problem(
-    code: str, title: str, text: SourceText, why: str = "", instead: tuple[Suggestion, ...] = ()
+    code: str, title: str, text: SourceText, why: str = "", suggestions: tuple[Suggestion, ...] = ()
 ) -> Problem:
     return Problem(
         code=code,
@@ -269,7 +270,7 @@ def _make_usage_problem(
         where=text.origin.where,
         given=redact(text.text),
         why=why,
-        suggestions=instead,
+        suggestions=suggestions,
     )
 
 
@@ -277,7 +278,7 @@ def _make_unknown_problem(what: str, name: str, known: Sequence[str], where: str
     return Problem(
         code="job-file-unknown-key",
         stage=Stage.PARSE,
-        title=f"no {what} is called {redact(name)!r}",
+        title=f"there is no {what} {redact(name)!r}",
         where=where,
         why=f"Known: {', '.join(known)}.",
         suggestions=suggest_name(name, known),

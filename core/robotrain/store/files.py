@@ -1,8 +1,4 @@
-"""Where files are: state, cache, robotrain.toml, .env; writing them atomically; the disk below them.
-
-The search ends at the root of the repository, at the home folder, and at a folder of another owner: what lies there is
-not of this project, and a file that names an interpreter must not come from just anybody.
-"""
+"""Files and folders of robotrain: where they are, atomic writes, and the file system below them."""
 
 import contextlib
 import os
@@ -13,22 +9,22 @@ from pathlib import Path
 from robotrain_runtime.machine.disk_cache import find_existing_parent
 
 DOTENV_FILES = (".env.local", ".env")
-"""Files of the working folder that settings are read from, the stronger first."""
+"""Files with settings in the working folder; the first wins."""
 
 
 def get_state_folder() -> Path:
-    """Records of runs and what belongs to them: `ROBOTRAIN_STATE`, else the user's state folder."""
+    """Return the folder of run records: `ROBOTRAIN_STATE`, or else the user's state folder."""
     return _get_folder("ROBOTRAIN_STATE", "user_state_path")
 
 
 def get_cache_folder() -> Path:
-    """What can be made again: `ROBOTRAIN_CACHE`, else the user's cache folder."""
+    """Return the cache folder: `ROBOTRAIN_CACHE`, or else the user's cache folder."""
     return _get_folder("ROBOTRAIN_CACHE", "user_cache_path")
 
 
 def _get_folder(name: str, default: str) -> Path:
-    if said := os.environ.get(name):
-        return Path(os.path.abspath(os.path.expanduser(said)))
+    if value := os.environ.get(name):
+        return Path(os.path.abspath(os.path.expanduser(value)))
     import platformdirs
 
     return Path(getattr(platformdirs, default)("robotrain", appauthor=False))
@@ -38,14 +34,16 @@ PROJECT_FILE = "robotrain.toml"
 
 
 def find_project_file(folder: Path) -> Path | None:
-    """The file that counts for `folder`, an absolute path; None when there is none."""
-    return next(
-        (place / PROJECT_FILE for place in list_project_folders(folder) if (place / PROJECT_FILE).is_file()), None
-    )
+    """Return the project file of `folder`, an absolute path; None if there is none."""
+    paths = (place / PROJECT_FILE for place in list_project_folders(folder))
+    return next((path for path in paths if path.is_file()), None)
 
 
 def list_project_folders(folder: Path) -> Iterator[Path]:
-    """`folder`, an absolute path, and those above it that are of the same project."""
+    """Yield `folder`, an absolute path, and its parents up to the root of the repository or the home folder.
+
+    A folder of another owner ends the search: its files, which can name an interpreter, are not trusted.
+    """
     owner, home = _get_owner(folder), Path(os.path.expanduser("~"))
     for place in (folder, *folder.parents):
         if _get_owner(place) != owner:
@@ -63,7 +61,7 @@ def _get_owner(folder: Path) -> int | None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Make `content` what `path` holds, in one step for every reader. Raises OSError; what was there is left then."""
+    """Replace the content of `path` in one step. Raise OSError; the old content then remains."""
     scratch = path.with_name(f".{path.stem}-{os.urandom(4).hex()}.tmp")
     try:
         write_new_file(scratch, content)
@@ -76,7 +74,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def write_new_file(path: Path, content: bytes) -> None:
-    """A new file, written through to the disk. Raises OSError, FileExistsError among them."""
+    """Write and sync a new file. Raise OSError, FileExistsError included."""
     with path.open("xb") as file:
         file.write(content)
         file.flush()
@@ -84,7 +82,7 @@ def write_new_file(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Write through which files `folder` holds; nothing where the file system has no way to."""
+    """Sync the entries of a folder, if the file system can."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -93,40 +91,26 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-NETWORK_FILESYSTEMS = (
-    "nfs",
-    "nfs4",
-    "cifs",
-    "smb3",
-    "smbfs",
-    "9p",
-    "afs",
-    "ceph",
-    "glusterfs",
-    "lustre",
-    "gpfs",
-    "beegfs",
-    "fuse.sshfs",
+NETWORK_FILESYSTEMS = frozenset(
+    "nfs nfs4 cifs smb3 smbfs 9p afs ceph glusterfs lustre gpfs beegfs fuse.sshfs".split()  # noqa: SIM905
 )
-"""File systems that several machines share."""
 MOUNTS_FILE = Path("/proc/self/mounts")
 
 
 def get_filesystem(path: Path) -> str:
-    """The file system where `path` is or would be, as the system calls it (`ext4`); empty when it does not say."""
+    """Return the type of the file system at `path`, such as `ext4`; empty if unknown."""
     try:
-        mounts = [line.split(" ")[1:3] for line in MOUNTS_FILE.read_text(errors="replace").splitlines()]
-    except OSError:  # macOS, say
+        lines = MOUNTS_FILE.read_text(errors="replace").splitlines()
+    except OSError:  # for example macOS
         return ""
+    mounts = ((_unescape_mount_point(point), kind) for _, point, kind, *_ in (line.split(" ") for line in lines))
     place = os.path.realpath(find_existing_parent(path))
-    points = [
-        (_unescape_mount_point(point), kind) for point, kind in mounts if _is_below(place, _unescape_mount_point(point))
-    ]
-    return max(reversed(points), key=lambda pair: len(pair[0]))[1] if points else ""  # the last one lies on top
+    points = [(point, kind) for point, kind in mounts if _is_below(place, point)]
+    return max(reversed(points), key=lambda pair: len(pair[0]))[1] if points else ""  # the last mount is on top
 
 
 def is_network_filesystem(kind: str) -> bool:
-    """Whether a file system of this kind is shared over a network."""
+    """Return whether machines share file systems of this type over a network."""
     return kind in NETWORK_FILESYSTEMS
 
 
@@ -135,5 +119,5 @@ def _is_below(place: str, point: str) -> bool:
 
 
 def _unescape_mount_point(point: str) -> str:
-    """A mount point as it is: the file writes spaces and the like as octal numbers."""
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), point)
+    """Return a mount point with its octal escapes replaced."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), point)

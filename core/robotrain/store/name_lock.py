@@ -1,16 +1,14 @@
 """The name of a run: claimed for a job, and locked by the process that submits it.
 
-So a record left at `sending` tells two things apart: whoever holds the name is still at it; nobody does, then it was
-interrupted.
-
-`runs/<run>/claimed` is made once, so its time orders the runs, and held while the job is sent; `record.json` beside it
-is replaced as the run goes on; `plan/` is what was sent.
+`runs/<run>/claimed` is created once, so its time orders the runs, and it is locked while the job is submitted. A record
+in the phase `sending` whose name is not locked belongs to an interrupted submit.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
 import time
 from collections.abc import Callable
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class NameLock:
-    """The folder of a run, held by this process. fresh: nothing was there before."""
+    """The lock on a run's folder, held by this process."""
 
     def __init__(self, folder: Path, handle: int) -> None:
         self.folder = folder
@@ -44,7 +42,7 @@ class NameLock:
 
     @property
     def run(self) -> str:
-        """The name that is held."""
+        """The locked name."""
         return self.folder.name
 
     def __enter__(self) -> NameLock:
@@ -54,26 +52,26 @@ class NameLock:
         self.release()
 
     def release(self) -> None:
-        """Hold it no longer; what was recorded stays."""
+        """Release the lock and keep the folder."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
 
     def release_and_remove(self) -> None:
-        """Nothing was sent under this name: whatever was recorded goes, and the next submit may have it."""
+        """Remove the folder of a run that was not submitted, and release the lock: the name is free again."""
         import shutil
 
         aside = self.folder.with_name(f".{self.run}.{os.urandom(4).hex()}")
         with contextlib.suppress(OSError):
-            os.rename(self.folder, aside)  # in one step: no half-emptied folder is ever seen under the name
+            os.rename(self.folder, aside)  # first, so that nobody sees a partly removed folder under the name
             shutil.rmtree(aside, ignore_errors=True)
         self.release()
 
 
 def acquire_name_lock(folder: Path) -> NameLock | None:
-    """Hold the name of `folder`, which is made where it is missing; None while another process holds it.
+    """Lock the name of `folder`, which is created if missing; return None while another process holds it.
 
-    Raises OSError when nothing can be written there.
+    Raise OSError if the folder cannot be written.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     while True:
@@ -82,9 +80,9 @@ def acquire_name_lock(folder: Path) -> NameLock | None:
         try:
             handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except FileNotFoundError:
-            if folder.is_symlink():  # to a disk that is not there
+            if folder.is_symlink():  # to a disk that is not mounted
                 raise
-            continue  # given back in between
+            continue  # removed in between
         try:
             if not lock_file(handle):
                 os.close(handle)
@@ -94,11 +92,11 @@ def acquire_name_lock(folder: Path) -> NameLock | None:
         except OSError:
             os.close(handle)
             raise
-        os.close(handle)  # it was the folder of a name that was just given back
+        os.close(handle)  # the folder was removed in between
 
 
 def is_name_locked(folder: Path) -> bool:
-    """Whether a process holds the name of `folder` at this moment."""
+    """Return whether a process holds the lock of `folder`."""
     try:
         handle = os.open(folder / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -112,7 +110,7 @@ def is_name_locked(folder: Path) -> bool:
 
 
 def lock_file(handle: int, kind: int = fcntl.LOCK_EX) -> bool:
-    """Lock an open file until it is closed; False while another holds it. Raises OSError where that cannot be done."""
+    """Lock an open file until it is closed; return False while another process holds it. Raise OSError."""
     try:
         fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -128,11 +126,11 @@ def _is_same_file(handle: int, path: Path) -> bool:
 
 
 LOCK_ATTEMPTS, LOCK_RETRY_SECONDS = 5, 0.02
-"""Whoever looks whether a name is held holds it for a moment: a name is asked for so often, so many seconds apart."""
+"""Retries: `is_name_locked` in another process holds a lock for a moment."""
 
 
 def check_state_folder() -> list[Problem]:
-    """What keeps runs from being recorded here; asked before a job is sent, so that none runs without a record."""
+    """Return the problems that would keep a run from being recorded."""
     import tempfile
 
     try:
@@ -144,47 +142,39 @@ def check_state_folder() -> list[Problem]:
 
 
 def claim_run_name(job: Job, adopt: Callable[[RunRecord], bool]) -> tuple[NameLock, RunRecord | None]:
-    """A name for `job` that nobody else gets, held until the claim is let go.
+    """Claim and lock a run name for `job`.
 
-    A record left at `sending` by a submit that was cut off comes first, if `adopt` wants it: the name is then that
-    run's, and the record is returned beside it. Else it is the lowest attempt that is free. Raises Rejected.
+    If an interrupted submit of this job left a record that `adopt` accepts, return its name and the record; otherwise
+    the name of the lowest free attempt. Raise Rejected.
     """
     with report_write_errors():
         for attempt in _list_attempts(job):
-            if found := _lock_interrupted(job.run_name(attempt), adopt):
-                return found
-        attempt = 1
-        while True:
-            if held := _lock_free_name(job.run_name(attempt)):
-                return held, None
-            attempt += 1
+            if interrupted := _lock_interrupted(job.run_name(attempt), adopt):
+                return interrupted
+        return next((lock, None) for attempt in itertools.count(1) if (lock := _lock_free_name(job.run_name(attempt))))
 
 
 def claim_exact_name(run: str, adopt: Callable[[RunRecord], bool]) -> tuple[NameLock, RunRecord | None] | None:
-    """The name `run` itself, as `claim` gives one; None when it is taken. Raises Rejected."""
+    """Claim and lock exactly the name `run`, as `claim_run_name` does; return None if it is taken. Raise Rejected."""
     with report_write_errors():
-        if found := _lock_interrupted(run, adopt):
-            return found
-        held = _lock_free_name(run)
-        return (held, None) if held else None
+        if interrupted := _lock_interrupted(run, adopt):
+            return interrupted
+        lock = _lock_free_name(run)
+        return (lock, None) if lock else None
 
 
 def is_being_submitted(run: str) -> bool:
-    """Whether a process is sending `run` at this moment; a record at `sending` without one was interrupted."""
+    """Return whether a process is submitting the run."""
     return is_name_locked(get_run_folder(run))
 
 
 def read_submitted_record(run: str) -> RunRecord:
-    """The record of a run that its platform has. Raises Rejected for one whose submit was cut off, or goes on."""
+    """Return the record of a submitted run. Raise Rejected if its submit was interrupted or is running."""
     record = read_record(run)
     if record.phase == "sending":
-        raise Rejected(
-            [
-                records.make_being_submitted_problem(record)
-                if is_being_submitted(run)
-                else records.make_interrupted_problem(record)
-            ]
-        )
+        running = is_being_submitted(run)
+        make_problem = records.make_being_submitted_problem if running else records.make_interrupted_problem
+        raise Rejected([make_problem(record)])
     return record
 
 
@@ -193,36 +183,36 @@ def _is_taken(name: str) -> bool:
 
 
 def _list_attempts(job: Job) -> list[int]:
-    """The attempts of `job` that a folder is there for, lowest first."""
+    """Return the attempts of `job` that have a folder, lowest first."""
     stem = job.run_name(1).rpartition("-")[0] + "-"
     try:
-        there = os.listdir(get_runs_folder())
+        names = os.listdir(get_runs_folder())
     except FileNotFoundError:
         return []
-    found = [name.removeprefix(stem) for name in there if name.startswith(stem)]
-    return sorted(int(number) for number in found if number.isdecimal())
+    numbers = [name.removeprefix(stem) for name in names if name.startswith(stem)]
+    return sorted(int(number) for number in numbers if number.isdecimal())
 
 
 def _lock_interrupted(run: str, adopt: Callable[[RunRecord], bool]) -> tuple[NameLock, RunRecord] | None:
-    """A record of a submit that was cut off, held, if there is one that is wanted."""
+    """Lock the name of an interrupted submit that `adopt` accepts; None if there is none."""
     record = _read_unfinished_record(run)
     if record is None or not adopt(record):
         return None
     for _ in range(LOCK_ATTEMPTS):
-        if held := acquire_name_lock(get_run_folder(run)):
+        if lock := acquire_name_lock(get_run_folder(run)):
             if _read_unfinished_record(run) == record:
-                return held, record
-            held.release()  # it came to its end in between
+                return lock, record
+            lock.release()  # submitted in between
             return None
         time.sleep(LOCK_RETRY_SECONDS)
     return None
 
 
 def _read_unfinished_record(run: str) -> RunRecord | None:
-    """The record of `run` while nobody knows whether its platform has it."""
+    """Return the record of a run in the phase `sending`; None for any other."""
     try:
         record = read_record(run)
-    except Rejected:  # cut short: nobody can tell what it was, and its name stays taken
+    except Rejected:  # an unreadable record: the name stays taken
         return None
     return record if record.phase == "sending" else None
 
@@ -230,11 +220,11 @@ def _read_unfinished_record(run: str) -> RunRecord | None:
 def _lock_free_name(run: str) -> NameLock | None:
     if _is_taken(run):
         return None
-    held = acquire_name_lock(get_run_folder(run))
-    if held and _is_taken(run):  # recorded in between
-        held.release()
+    lock = acquire_name_lock(get_run_folder(run))
+    if lock and _is_taken(run):  # recorded in between
+        lock.release()
         return None
-    return held
+    return lock
 
 
 def _can_lock(handle: int) -> bool:

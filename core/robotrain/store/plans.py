@@ -34,7 +34,7 @@ class OverriddenValue:
 
 @dataclass(frozen=True, kw_only=True)
 class PlanValue:
-    """A value of the job, for people."""
+    """A value of the job, as `explain` shows it."""
 
     name: str
     value: Any
@@ -44,7 +44,7 @@ class PlanValue:
 
 @dataclass(frozen=True, kw_only=True)
 class PlanManifest:
-    """`robotrain-plan.json`. payload: the file that holds it, and its digest."""
+    """The content of `robotrain-plan.json`."""
 
     schema: int
     robotrain: str
@@ -68,7 +68,10 @@ SCHEMA = 1
 
 
 def write_plan_folder(rendered: RenderedPlan, folder: Path, shared: Path | None = None) -> None:
-    """The plan below `folder`, the manifest last. shared: a file that holds the payload already. Raises OSError."""
+    """Write a plan to `folder`, its manifest last. Raise OSError.
+
+    :param shared: a file that has the payload, to link instead of a copy.
+    """
     plan, payload = rendered.plan, rendered.payload.archive
     packed = next((path for path, content in plan.files.items() if content == payload), PAYLOAD_FILE)
     for path, content in {**plan.files, packed: payload}.items():
@@ -93,10 +96,8 @@ def write_plan_folder(rendered: RenderedPlan, folder: Path, shared: Path | None 
 
 
 def read_plan_folder(folder: Path) -> RenderedPlan:
-    """What `write` put there. Raises Rejected when it is no plan's folder, or not whole."""
+    """Return the plan that `write_plan_folder` wrote. Raise Rejected if the folder has none, or not all of it."""
     from pydantic import TypeAdapter, ValidationError
-
-    pass
 
     try:
         data = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
@@ -143,25 +144,25 @@ def _write_file(target: Path, content: bytes, shared: Path | None) -> None:
 
 
 def _resolve_path(folder: Path, path: str) -> Path:
-    """A file of the folder. Raises ValueError for one that lies outside, by its name or by a link."""
+    """Return the path of a file in the folder. Raise ValueError if it lies outside, by its name or a link."""
     if not (folder / path).resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f"it names the file {path}, which lies outside")
+        raise ValueError(f"it names the file {path}, which is outside the folder")
     return folder / path
 
 
 def _validate_manifest(found: "PlanManifest") -> str:
-    """What types cannot say."""
+    """Return what is wrong with a manifest beyond its types; empty if nothing is."""
     if os.sep in found.run or found.run != found.job.run_name(parse_attempt(found.run)):
         return f"{found.run} is not the name of its job"
     missing = [path for path in (found.spec, *found.shown) if path not in found.files]
-    return f"it does not hold the file {missing[0]}" if missing else ""
+    return f"the file {missing[0]} is missing" if missing else ""
 
 
 def _make_unreadable_problem(folder: Path, why: str) -> Problem:
     return Problem(
         code="plan-unreadable",
         stage=Stage.USAGE,
-        title="this is no folder of a plan, or not all of it",
+        title="the folder does not contain a complete plan",
         given=str(folder),
         why=f"{why}.",
         suggestions=(Suggestion("robotrain render … --to FOLDER", "writes one"),),
@@ -172,28 +173,28 @@ PLAN_FOLDER = "plan"
 
 
 def get_plan_folder(run: str) -> Path:
-    """Where the plan of `run` lies."""
+    """Return the folder of a run's plan."""
     return records.get_run_folder(run) / PLAN_FOLDER
 
 
 def store_plan(rendered: RenderedPlan) -> None:
-    """Keep a plan before it is sent; one that is kept already is not touched. Raises Rejected."""
-    place, there = get_plan_folder(rendered.plan.run), find_stored_plan(rendered.plan.run)
-    if there and not there.changed and there.plan.digest == rendered.plan.digest:
+    """Store a plan before it is submitted, unless it is stored already. Raise Rejected."""
+    folder, stored = get_plan_folder(rendered.plan.run), find_stored_plan(rendered.plan.run)
+    if stored and not stored.changed and stored.plan.digest == rendered.plan.digest:
         return
     with records.report_write_errors():
-        if place.exists():  # what a submit that was cut off left
-            shutil.rmtree(place)
-        write_plan_folder(rendered, place, shared=_store_payload(rendered))
+        if folder.exists():  # the remains of an interrupted submit
+            shutil.rmtree(folder)
+        write_plan_folder(rendered, folder, shared=_store_payload(rendered))
 
 
 def read_stored_plan(run: str) -> RenderedPlan:
-    """The plan that `run` was sent as. Raises Rejected when it is not kept, or damaged."""
+    """Return the plan that a run was submitted with. Raise Rejected if it is missing or damaged."""
     return read_plan_folder(get_plan_folder(run))
 
 
 def find_stored_plan(run: str) -> RenderedPlan | None:
-    """The same; None for a run whose plan is not there any more."""
+    """Return the plan that a run was submitted with; None if it is missing or damaged."""
     try:
         return read_stored_plan(run)
     except Rejected:
@@ -201,22 +202,22 @@ def find_stored_plan(run: str) -> RenderedPlan | None:
 
 
 def read_stored_sources(run: str) -> tuple[JobSource, ...]:
-    """The sources of the job that `run` was sent as, of which nothing else is read; none where it is not kept."""
+    """Return the sources of a run's job without reading the rest of the plan; none if it is missing."""
     try:
-        kept = json.loads((get_plan_folder(run) / MANIFEST_FILE).read_text(encoding="utf-8"))
-        found = [JobSource(**one) for one in kept["job"]["sources"]]
+        manifest = json.loads((get_plan_folder(run) / MANIFEST_FILE).read_text(encoding="utf-8"))
+        sources = [JobSource(**entry) for entry in manifest["job"]["sources"]]
     except (OSError, ValueError, KeyError, TypeError):
         return ()
-    return tuple(one for one in found if isinstance(one.role, str) and isinstance(one.uri, str))
+    return tuple(source for source in sources if isinstance(source.role, str) and isinstance(source.uri, str))
 
 
 def _store_payload(rendered: RenderedPlan) -> Path | None:
-    """The one copy of a payload that all runs share; None when the disk has no room for the trick."""
-    kept, content = files.get_state_folder() / "payloads" / f"{rendered.payload.digest}.zip", rendered.payload.archive
+    """Return the shared copy of a payload, to which all plans link; None if it cannot be written."""
+    path, content = files.get_state_folder() / "payloads" / f"{rendered.payload.digest}.zip", rendered.payload.archive
     with contextlib.suppress(OSError):
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        if not kept.exists() or kept.read_bytes() != content:  # torn by a power cut, say
-            files.write_atomically(kept, content)
-            kept.chmod(0o444)  # the plans of many runs are links to it: no editor may write into it
-        return kept
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_bytes() != content:  # damaged by a power failure, for example
+            files.write_atomically(path, content)
+            path.chmod(0o444)  # the plans of many runs link to it
+        return path
     return None

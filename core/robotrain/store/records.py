@@ -1,11 +1,4 @@
-"""Records of runs on disk, one folder a run. Every command that watches reads them: stays light.
-
-`runs/<run>/claimed` is made once, so its time orders the runs, and held while the job is sent; `record.json` beside it
-is replaced as the run goes on; `plan/` is what was sent.
-
-So a record left at `sending` tells two things apart: whoever holds the name is still at it; nobody does, then it was
-interrupted.
-"""
+"""Records of runs on disk: one folder per run, with `record.json` and the submitted plan in `plan/`."""
 
 from __future__ import annotations
 
@@ -27,114 +20,113 @@ from robotrain.store import files
 
 
 def make_unlockable_problem() -> Problem:
-    """Nobody could tell a submit that goes on from one that was cut off."""
+    """Return the problem of a state folder without file locks."""
     return Problem(
         code="state-folder-unlockable",
         stage=Stage.PREFLIGHT,
-        title="files cannot be locked in the folder that records runs",
+        title="files in the state folder cannot be locked",
         where="ROBOTRAIN_STATE" if os.environ.get("ROBOTRAIN_STATE") else "",
         given=str(files.get_state_folder()),
-        why="Without locks a submit that was cut off cannot be told from one that is under way.",
-        suggestions=(Suggestion("ROBOTRAIN_STATE=FOLDER robotrain …", "a folder on a disk of this machine"),),
+        why="Without locks, robotrain cannot tell an interrupted submit from a running one.",
+        suggestions=(Suggestion("ROBOTRAIN_STATE=FOLDER robotrain …", "a folder on a local disk"),),
     )
 
 
 def make_unwritable_problem(error: OSError) -> Problem:
-    """Nothing can be kept of a run."""
+    """Return the problem of a state folder that cannot be written."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return Problem(
         code="state-folder-unwritable",
         stage=Stage.PREFLIGHT,
-        title="the folder that records runs is full" if full else "the folder that records runs cannot be written",
+        title="the state folder is full" if full else "the state folder cannot be written",
         where="ROBOTRAIN_STATE" if os.environ.get("ROBOTRAIN_STATE") else "",
         given=str(files.get_state_folder()),
-        why=f"{error.strerror or error}: a job sent without a record could not be found again.",
-        suggestions=(Suggestion("ROBOTRAIN_STATE=FOLDER robotrain …", "a folder that can be written"),),
+        why=f"{error.strerror or error}. Without a record, a submitted job could not be found again.",
+        suggestions=(Suggestion("ROBOTRAIN_STATE=FOLDER robotrain …", "a writable folder"),),
     )
 
 
 def make_being_submitted_problem(record: RunRecord) -> Problem:
-    """Somebody is at it."""
-    return Problem(
-        code="run-being-sent", stage=Stage.SUBMIT, title=f"{record.run} is being sent to {record.platform} just now"
-    )
+    """Return the problem of a run that another process is submitting."""
+    title = f"{record.run} is being submitted to {record.platform} by another process"
+    return Problem(code="run-being-sent", stage=Stage.SUBMIT, title=title)
 
 
 def make_interrupted_problem(record: RunRecord) -> Problem:
-    """A record at `sending` that nobody is at: what that means, and what to type."""
+    """Return the problem of a run whose submit was interrupted."""
     return Problem(
         code="run-not-sent",
         stage=Stage.SUBMIT,
-        title=f"sending {record.run} was cut off before {record.platform} confirmed it",
-        suggestions=(Suggestion(f"robotrain status {record.run}", f"asks {record.platform} for it"),),
+        title=f"the submit of {record.run} was interrupted before {record.platform} confirmed it",
+        suggestions=(Suggestion(f"robotrain status {record.run}", f"looks for it on {record.platform}"),),
     )
 
 
 def make_not_found_problem(record: RunRecord, other_machine: bool) -> Problem:
-    """Its platform was asked for it. elsewhere: another machine was sending it."""
-    asks = f"asks {record.platform} again, and sends it if it is still not there"
-    ways = [
-        Suggestion("the same submit once more", asks),
-        Suggestion(f"robotrain resubmit {record.run}", "does the same"),
-    ]
-    drop = Suggestion("robotrain runs --prune --state interrupted --keep 0", "forgets what was never taken")
-    seen = f"from here {record.platform} does not have it" if other_machine else f"{record.platform} has no such run"
+    """Return the problem of an interrupted submit whose run the platform does not have."""
+    retry = f"looks for it on {record.platform} again, and submits it if it is still missing"
+    prune = Suggestion("robotrain runs --prune --state interrupted --keep 0", "removes the record")
+    missing = f"{record.platform} does not have it" + (" as seen from this machine" if other_machine else "")
     return Problem(
         code="run-not-sent",
         stage=Stage.SUBMIT,
-        title=f"sending {record.run} was cut off, and {seen}",
-        why=f"What runs on {record.host} alone cannot be seen from here." if other_machine else "",
-        suggestions=(*ways, *([] if other_machine else [drop])),
+        title=f"the submit of {record.run} was interrupted, and {missing}",
+        why=f"Runs that work on {record.host} itself are not visible here." if other_machine else "",
+        suggestions=(
+            Suggestion("the same submit command", retry),
+            Suggestion(f"robotrain resubmit {record.run}", "does the same"),
+            *([] if other_machine else [prune]),
+        ),
     )
 
 
-def make_unknown_outcome_problem(record: RunRecord, why: str, *instead: Suggestion) -> Problem:
-    """Its platform could not be asked for it, or does not know. why: a sentence."""
+def make_unknown_outcome_problem(record: RunRecord, why: str, *suggestions: Suggestion) -> Problem:
+    """Return the problem of an interrupted submit whose platform cannot tell if it has the run."""
     return Problem(
         code="run-unsure",
         stage=Stage.SUBMIT,
-        title=f"sending {record.run} was cut off, and whether {record.platform} has it is not known",
+        title=f"the submit of {record.run} was interrupted, and it is unknown whether {record.platform} has it",
         why=why,
-        suggestions=(Suggestion("the same command", f"once {record.platform} can be asked"), *instead),
+        suggestions=(Suggestion("the same command", f"when {record.platform} answers again"), *suggestions),
     )
 
 
 def make_broken_record_problem(path: Path, why: str) -> Problem:
-    """A record that cannot be read."""
+    """Return the problem of a record that cannot be read."""
     return Problem(
         code="record-broken",
         stage=Stage.SUBMIT,
         title=f"the record of run {path.parent.name} cannot be read",
         where=str(path),
         why=f"{why}.",
-        suggestions=(Suggestion(f"rm -r {path.parent}", "robotrain forgets this run; the run itself is not touched"),),
+        suggestions=(Suggestion(f"rm -r {path.parent}", "removes the record, not the run itself"),),
     )
 
 
 SCHEMA = 1
 RECORD_FILE = "record.json"
 REMOVED_FILE = "forgotten"
-"""Stays in the folder of a run that was removed: its name is given to no other."""
+"""Remains in the folder of a removed run: its name is never used again."""
 MAX_NAMES = 8
 NEWEST_NAMES = ("", "last")
 DECLARED_FIELDS = ("outputs", "metrics")
-"""Fields of a record that hold what the workload declared; a record of an earlier version has none."""
+"""Fields that hold declarations of the workload; records of earlier versions lack them."""
 
 
 class UnknownRun(Rejected):
-    """No run of that name was recorded here."""
+    """No run of that name is recorded here."""
 
     def __init__(self, title: str) -> None:
         super().__init__([Problem(code="run-unknown", stage=Stage.USAGE, title=title)])
 
 
 def get_run_folder(run: str) -> Path:
-    """Where what is kept of `run` lies, the plan that was sent among it."""
+    """Return the folder of a run's record and plan."""
     return get_runs_folder() / run
 
 
 def write_record(record: RunRecord) -> None:
-    """Keep `record`, in place of an earlier one: a reader sees the one or the other, whole. Raises Rejected."""
+    """Write a record, replacing an earlier one atomically. Raise Rejected."""
     home = get_run_folder(record.run)
     body = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
     text = json.dumps({"schema": SCHEMA} | body, indent=1, sort_keys=True, default=_convert_to_mapping) + "\n"
@@ -145,7 +137,7 @@ def write_record(record: RunRecord) -> None:
 
 
 def read_record(run: str) -> RunRecord:
-    """The record of `run`. Raises UnknownRun when there is none, Rejected when it cannot be read."""
+    """Return the record of a run. Raise UnknownRun if there is none, Rejected if it cannot be read."""
     path = get_runs_folder() / run / RECORD_FILE
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -157,7 +149,7 @@ def read_record(run: str) -> RunRecord:
 
 
 def get_output_profile(run: str) -> OutputProfile:
-    """What the workload of `run` declares that it leaves; the usual where there is no record that says it."""
+    """Return the declared outputs of a run's workload; the defaults if there is no record."""
     try:
         return read_record(run).outputs
     except Rejected:
@@ -165,17 +157,17 @@ def get_output_profile(run: str) -> OutputProfile:
 
 
 def iterate_runs() -> Iterator[str]:
-    """The recorded runs, newest first; none is looked into before it is asked for."""
+    """Yield the names of the recorded runs, newest first."""
     return (name for name in _list_names_by_age() if has_record(name))
 
 
 def list_runs() -> list[str]:
-    """All recorded runs, newest first; no record is opened."""
+    """Return the names of all recorded runs, newest first."""
     return list(iterate_runs())
 
 
 def find_run(text: str = "") -> str:
-    """The run meant by its name or a part of it; nothing or `last` is the newest. Raises UnknownRun."""
+    """Return the run with a name, or a unique part of it; by default the newest. Raise UnknownRun."""
     if text in NEWEST_NAMES:
         for name in iterate_runs():
             return name
@@ -183,33 +175,34 @@ def find_run(text: str = "") -> str:
         return text
     known = list_runs()
     if not known:
-        raise UnknownRun(f"no run was submitted from here yet ({get_runs_folder()} holds none)")
-    starting = [name for name in known if name.startswith(text)] or [name for name in known if text in name]
-    if len(starting) == 1:
-        return starting[0]
-    if starting:
-        raise UnknownRun(f"{len(starting)} runs start with {text!r}: {_format_names(starting)}; give more of the name")
+        raise UnknownRun(f"no run has been submitted yet ({get_runs_folder()} has no records)")
+    matches = [name for name in known if name.startswith(text)] or [name for name in known if text in name]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise UnknownRun(f"{len(matches)} runs match {text!r}: {_format_names(matches)}; give more of the name")
     raise UnknownRun(f"there is no run {redact(text)!r}; {_suggest_runs(text, known)}")
 
 
 def get_runs_folder() -> Path:
+    """Return the folder with a folder for each run."""
     return files.get_state_folder() / "runs"
 
 
 def has_record(name: str) -> bool:
-    """Whether there is a record; one that cannot be read is one too."""
+    """Return whether a run has a record, readable or not."""
     return os.sep not in name and os.path.lexists(os.path.join(get_runs_folder(), name, RECORD_FILE))
 
 
 def _list_names_by_age() -> list[str]:
-    """Every claimed name, newest first: one look at each, whatever their number."""
+    """Return all claimed names, newest first, with one file system call for each."""
     top, found = str(get_runs_folder()), []
     try:
         entries = os.listdir(top)
     except (FileNotFoundError, NotADirectoryError):
         return []
     for name in entries:
-        if name.startswith("."):  # given back a moment ago
+        if name.startswith("."):  # being removed
             continue
         with contextlib.suppress(OSError):
             found.append((_get_claim_time(f"{top}/{name}"), name))
@@ -220,12 +213,12 @@ def _list_names_by_age() -> list[str]:
 def _get_claim_time(folder: str) -> int:
     try:
         return os.stat(f"{folder}/{LOCK_FILE}").st_mtime_ns
-    except FileNotFoundError:  # a copy that left the empty file out
+    except FileNotFoundError:  # a copy of the folder without its empty file
         return os.stat(folder).st_mtime_ns
 
 
 def _make_sort_key(name: str) -> tuple[str, int]:
-    """Attempt 10 after attempt 9, for runs claimed within one tick of the clock."""
+    """Return a key that sorts attempt 10 after attempt 9."""
     stem, _, attempt = name.rpartition("-")
     return stem, int(attempt) if attempt.isdecimal() else 0
 
@@ -242,32 +235,31 @@ def _format_names(found: list[str]) -> str:
 
 
 def _parse_record(data: Any, path: Path) -> RunRecord:
-    """`data` as a record; what a newer robotrain added is left out."""
+    """Return `data` as a record, without fields that a newer robotrain added."""
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        kept = data.get("schema") if isinstance(data, dict) else None
-        raise Rejected(
-            [make_broken_record_problem(path, f"this robotrain reads schema {SCHEMA}, the file has {kept!r}")]
-        )
+        schema = data.get("schema") if isinstance(data, dict) else None
+        why = f"this robotrain reads schema {SCHEMA}, the file has {schema!r}"
+        raise Rejected([make_broken_record_problem(path, why)])
     fields = _get_field_types()
     listed = data.get("metrics") if isinstance(data.get("metrics"), list) else []
-    metrics = tuple(_parse_declaration(Metric, one) for one in listed or () if isinstance(one, dict) and "name" in one)
+    named = (entry for entry in listed or () if isinstance(entry, dict) and "name" in entry)
+    metrics = tuple(_parse_declaration(Metric, entry) for entry in named)
     declared = {"outputs": _parse_declaration(OutputProfile, data.get("outputs")), "metrics": metrics}
     data = {"host": "", "notes": [], "makes": "checkpoints"} | data  # records of earlier versions have none
-    wrong = [
-        name for name, kind in fields.items() if name not in DECLARED_FIELDS and not _matches_type(data.get(name), kind)
-    ]
-    if wrong:
+    required = {name: kind for name, kind in fields.items() if name not in DECLARED_FIELDS}
+    if wrong := [name for name, kind in required.items() if not _matches_type(data.get(name), kind)]:
         raise Rejected([make_broken_record_problem(path, f"missing or of the wrong type: {', '.join(wrong)}")])
     if data["run"] != path.parent.name:
-        raise Rejected([make_broken_record_problem(path, "it is that of another run")])
+        raise Rejected([make_broken_record_problem(path, "it belongs to another run")])
     return RunRecord(**{name: data.get(name) for name in fields} | declared | {"notes": tuple(data["notes"])})
 
 
 def _parse_declaration(kind: Any, data: Any) -> Any:
-    """What a workload declared, of the parts that are as they have to be; the rest as nobody declared it."""
-    said = data if isinstance(data, dict) else {}
-    usual = {field.name: field.default for field in dataclasses.fields(kind)} | ({"name": ""} if kind is Metric else {})
-    return kind(**{name: said[name] for name, one in usual.items() if type(said.get(name)) is type(one)})
+    """Return a declaration of a workload with its valid fields; invalid ones get their defaults."""
+    values = data if isinstance(data, dict) else {}
+    defaults = {field.name: field.default for field in dataclasses.fields(kind)}
+    defaults |= {"name": ""} if kind is Metric else {}
+    return kind(**{name: values[name] for name, default in defaults.items() if type(values.get(name)) is type(default)})
 
 
 def _convert_to_mapping(value: Any) -> dict[str, Any]:
@@ -291,7 +283,7 @@ def _matches_type(value: Any, kind: Any) -> bool:
 
 @contextlib.contextmanager
 def report_write_errors() -> Iterator[None]:
-    """What is written within fails with a sentence. Raises Rejected."""
+    """Raise Rejected for an OSError in the block."""
     try:
         yield
     except OSError as error:
@@ -302,20 +294,19 @@ FINAL_STATUS_FILE = "ended.json"
 
 
 def save_final_status(run: str, status: Status) -> None:
-    """Keep how it ended; of one that goes on nothing is kept. A folder that takes no file is no failure."""
+    """Store the status of an ended run, if the folder can be written."""
     if status.finished and read_final_status(run) != status:
         with contextlib.suppress(OSError):
-            (get_run_folder(run) / FINAL_STATUS_FILE).write_text(
-                json.dumps(dataclasses.asdict(status)), encoding="utf-8"
-            )
+            text = json.dumps(dataclasses.asdict(status))
+            (get_run_folder(run) / FINAL_STATUS_FILE).write_text(text, encoding="utf-8")
 
 
 def read_final_status(run: str) -> Status | None:
-    """How it ended; None where nobody saw it."""
+    """Return the stored status of an ended run; None if there is none."""
     try:
         status = Status(**json.loads((get_run_folder(run) / FINAL_STATUS_FILE).read_bytes()))
         return status if status.finished else None
-    except (OSError, ValueError, TypeError):  # torn: a JSON or UTF-8 error is a ValueError
+    except (OSError, ValueError, TypeError):  # an incomplete file: a JSON or UTF-8 error is a ValueError
         return None
 
 

@@ -24,21 +24,21 @@ RUNTIME_PACKAGE = "robotrain_runtime"
 PLUGIN_FILE_MODULE = "robotrain_plugin"
 CORE_IMPORT = re.compile(r"^\s*(?:from|import) robotrain(?:\.|\s)", re.MULTILINE)
 CARRIER_PACKAGE = re.compile(r"""^(?:CARRIER|ORIGIN) = ["']([\w.]+)\.\w+["']""", re.MULTILINE)
-"""The packages of what a source half is fetched with: those may be another distribution's."""
+"""The packages that a container plugin names for fetching its sources; they may be in another distribution."""
 EXCLUDED_FILES = re.compile(r"\..*|.*~|#.*#|.*\.py[co]|__pycache__|py\.typed")
-"""What no wheel carries, or nobody in the container reads: hidden files, what editors and Python leave."""
+"""Hidden files and those that editors and Python create."""
 
 
 def pack_modules(modules: Iterable[str]) -> Payload:
-    """The runtime, and each half with its folder and those of its own distribution that it imports from.
+    """Return the runtime and each module with its package and the packages of its distribution that it imports.
 
-    Raises ModuleNotFoundError for a half that is not installed.
+    Raise ModuleNotFoundError for a module that is not installed.
     """
     packages = [RUNTIME_PACKAGE]
-    for half in modules:
-        if importlib.util.find_spec(half) is None:
-            raise ModuleNotFoundError(f"there is no module {half}", name=half)
-        packages += _find_packages(half.rpartition(".")[0] or half)
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            raise ModuleNotFoundError(f"there is no module {module}", name=module)
+        packages += _find_packages(module.rpartition(".")[0] or module)
     files: dict[str, str] = {}
     for package in dict.fromkeys(packages):
         files.update(_list_package_files(package))
@@ -47,18 +47,18 @@ def pack_modules(modules: Iterable[str]) -> Payload:
 
 @functools.lru_cache(maxsize=4)
 def _make_archive(files: tuple[tuple[str, str, tuple[int, ...]], ...]) -> Payload:
-    """Of the same files, unchanged, once: a process may render many jobs."""
+    """Return the archive of files; cached, because a process may render many jobs."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, path, _ in files:
-            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))  # no clock: the archive is content alone
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))  # equal content gives equal bytes
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, _read_file(path))
     return Payload(buffer.getvalue())
 
 
 def _get_fingerprint(path: str) -> tuple[int, ...]:
-    """What tells that a file is another one now, also where its time was set by hand."""
+    """Return what changes with a file, even if its modification time is set by hand."""
     state = os.stat(path)
     return state.st_ino, state.st_ctime_ns, state.st_mtime_ns, state.st_size
 
@@ -69,13 +69,14 @@ def _read_file(path: str) -> bytes:
 
 
 def _find_packages(package: str) -> list[str]:
-    """The package of a half, and those beside it that it names, theirs too, and what its data is fetched with. What
-    speaks of the submit side, in the same folder, does not run in the container: what it names does not count.
+    """Return a package and the packages that its modules name, recursively.
+
+    Modules that import core do not run in the container, so their names do not count.
     """
     found = [package]
-    for one in found:
-        top = one.partition(".")[0]
-        for path in _list_modules(one):
+    for current in found:
+        top = current.partition(".")[0]
+        for path in _list_modules(current):
             text = path.read_text(encoding="utf-8")
             if not _imports_core(text):
                 found += [name for name in _find_plugin_file_modules(text) if name not in found]
@@ -87,13 +88,13 @@ def _find_packages(package: str) -> list[str]:
 
 
 def _find_named_siblings(top: str, text: str) -> set[str]:
-    """What a module names of the package `top`, and other words beside. A `\\b` in front would make it slow."""
+    """Return the subpackages of `top` that a module names, and some other words. A `\\b` in front would be slow."""
     several = " ".join(re.findall(rf"{top}\s+import\s+(\([^)]*\)|.+)", text))
     return {*re.findall(rf"{top}\.(\w+)", text), *re.findall(r"\w+", re.sub(r"\bas\s+\w+", "", several))}
 
 
 def _find_plugin_file_modules(text: str) -> list[str]:
-    """What a module names of the folder of a plugin file, where there is one."""
+    """Return the modules beside a plugin file that a module names."""
     if PLUGIN_FILE_MODULE not in sys.modules:
         return []
     from robotrain.plugins import plugin_file
@@ -102,12 +103,12 @@ def _find_plugin_file_modules(text: str) -> list[str]:
 
 
 def _imports_core(text: str) -> bool:
-    """Whether a module imports from core; most do not have the words at all, which is quicker to see."""
+    """Return whether a module imports core; the first test is a fast filter."""
     return (" robotrain." in text or " robotrain " in text) and CORE_IMPORT.search(text) is not None
 
 
 def _list_package_files(package: str) -> Iterator[tuple[str, str]]:
-    """A package's own files, or a module's one, and the `__init__.py` of the packages it lies in."""
+    """Yield the files of a package or module, and the `__init__.py` of its parents, with their paths in the archive."""
     inside = package.replace(".", "/")
     if file := _find_module_file(package):
         yield f"{inside}.py", str(file)
@@ -123,7 +124,7 @@ def _list_package_files(package: str) -> Iterator[tuple[str, str]]:
 
 
 def _walk_folder(folder: str, inside: str, *above: str) -> Iterator[tuple[str, str]]:
-    """The files of a folder, also behind links; not those behind one that leads back to where it lies."""
+    """Yield the files of a folder, following links except those that lead back."""
     real = os.path.realpath(folder)
     for entry in [] if real in above else os.scandir(folder):
         if not EXCLUDED_FILES.fullmatch(entry.name):
@@ -132,12 +133,12 @@ def _walk_folder(folder: str, inside: str, *above: str) -> Iterator[tuple[str, s
 
 
 def _list_modules(package: str) -> list[Path]:
-    """The modules of a package, without those of packages in it; a module's own file."""
+    """Return the files of a package's own modules; of a module its file."""
     return [file] if (file := _find_module_file(package)) else sorted(_find_package_folder(package).glob("*.py"))
 
 
 def _find_module_file(name: str) -> Path | None:
-    """The file of a module that is no package."""
+    """Return the file of a module; None for a package."""
     spec = importlib.util.find_spec(name)
     return Path(spec.origin) if spec and spec.origin and not spec.submodule_search_locations else None
 
@@ -150,46 +151,46 @@ def _find_package_folder(package: str) -> Path:
 
 
 def pack_payload(container_plugins: Mapping[str, str]) -> Payload:
-    """The runtime and the halves of a job, by what they stand for. Raises Rejected for halves that cannot be packed."""
+    """Return the runtime and the container plugins of a job. Raise Rejected for plugins that cannot be packed."""
     try:
         return pack_modules(container_plugins.values())
     except Exception as cause:
-        found = [problem for name, half in container_plugins.items() if (problem := _find_packing_problem(name, half))]
-        if not found:
+        problems = [problem for pair in container_plugins.items() if (problem := _find_packing_problem(*pair))]
+        if not problems:
             raise
-        raise Rejected(found) from cause
+        raise Rejected(problems) from cause
 
 
-def _find_packing_problem(name: str, half: str) -> Problem | None:
+def _find_packing_problem(name: str, module: str) -> Problem | None:
     try:
-        pack_modules([half])
-    except (Exception, SystemExit) as cause:  # to find a module Python imports the packages it lies in
+        pack_modules([module])
+    except (Exception, SystemExit) as cause:  # finding a module imports its parent packages
         from robotrain.plugins.errors import make_failure
 
-        what = f"packing its container half {half}"
+        what = f"packing its container plugin {module}"
         if claim := _find_claim(name):
-            return make_failure(claim, _explain_missing_module(claim, half, cause), what).make_problem()
+            return make_failure(claim, _explain_missing_module(claim, module, cause), what).make_problem()
         title = redact(f"{name} failed in {what}: {type(cause).__name__}: {cause}", max_length=500)
         return Problem(code="plugin-failed", stage=Stage.SUBMIT, title=title)
     return None
 
 
 def _find_claim(name: str) -> Claim | None:
-    """Who brings what a half stands for; a place to write to is a source kind's."""
+    """Return the claim of the plugin that a container plugin belongs to; a target belongs to a source kind."""
     from robotrain.plugins import manager
 
     dotted = name.replace("target.", "source.", 1)
     return next((claim for claim in manager.get_plugins().claims if claim.dotted == dotted), None)
 
 
-def _explain_missing_module(claim: Claim, half: str, cause: BaseException) -> BaseException:
-    """A half of a plugin file that is not found is missing beside the file: there is nothing to install."""
+def _explain_missing_module(claim: Claim, module: str, cause: BaseException) -> BaseException:
+    """Return the error for a missing module; of a plugin file, it is missing beside the file."""
     from robotrain.plugins import errors, plugin_file
 
     missing = str(getattr(cause, "name", "")).partition(".")[0]
-    if not plugin_file.is_from_file(claim) or missing != half.partition(".")[0]:
+    if not plugin_file.is_from_file(claim) or missing != module.partition(".")[0]:
         return cause
-    path = Path(claim.point.distribution).parent / f"{half.replace('.', '/')}.py"
+    path = Path(claim.point.distribution).parent / f"{module.replace('.', '/')}.py"
     return errors.UnsuitablePlugin(
-        f"there is no module {half}", Suggestion(str(path), "where it may lie, beside the plugin file")
+        f"there is no module {module}", Suggestion(str(path), "the expected path, beside the plugin file")
     )

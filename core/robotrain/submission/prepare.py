@@ -1,4 +1,4 @@
-"""Preparation of a job: resolve, check, render. Nothing here has an effect."""
+"""Preparation of a job: resolve, check and render, without side effects."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BASE64_FILE = r"[A-Za-z0-9+/]{200,}={0,2}"
-"""A file as base64, in which anything may be found by chance; no secret that is known by its look is as long."""
+"""A file as base64, which may match a secret's pattern by chance; no known secret is that long."""
 
 
 def find_secrets_in_plan(plan: Plan) -> Iterator[Problem]:
-    """The first text of a plan that holds a secret: it would be kept, shown and sent."""
+    """Yield a problem for the first file of a plan that contains a secret: plans are stored, shown and sent."""
     for path, content in sorted(plan.files.items()):
         if _contains_secret(content):
             yield make_secret_problem(f"platform {plan.platform} failed in render: its {redact(path)} holds a secret")
@@ -49,12 +49,7 @@ def _contains_secret(content: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedJob:
-    """A job that its platform can run. remarks: warnings and notes worth showing.
-
-    resolution: how the job came to be; None for one that was sent before. payload: the one to send, None to pack it.
-    makes: what its workload leaves.
-    platforms: those that may be told of as a way out.
-    """
+    """A checked job with what its plan is rendered from."""
 
     job: Job
     platform: Platform
@@ -62,16 +57,20 @@ class PreparedJob:
     kinds: Mapping[str, SourceKind]
     container_plugins: Mapping[str, str]
     warnings: tuple[Problem, ...] = ()
+    """Warnings and notes."""
     resolution: Resolution | None = None
+    """None for a job that was submitted before."""
     payload: Payload | None = None
+    """The payload to send; None to pack it."""
     values: tuple[Mapping[str, Any], ...] = ()
     produces: Produces = "checkpoints"
     platforms: ListPlatforms = field(default=dict, repr=False, compare=False)
+    """The platforms that suggestions can offer."""
 
     def render(self, attempt: int) -> RenderedPlan:
-        """Exactly what would be sent as that attempt, with what it is made from; equal jobs give equal bytes.
+        """Return the plan of an attempt with what it is made from; equal jobs give equal bytes.
 
-        Raises Rejected when the platform takes no spec of that size, and for a plan that holds a secret.
+        Raise Rejected if the spec is too large for the platform or the plan contains a secret.
         """
         payload = self.payload or pack_payload(self.container_plugins)
         run = self.job.run_name(attempt)
@@ -87,20 +86,20 @@ class PreparedJob:
         )
 
     def render_plan(self, attempt: int) -> Plan:
-        """The plan alone."""
+        """Return only the plan of an attempt."""
         return self.render(attempt).plan
 
     def with_settings(self, settings: Any, changes: Mapping[str, Any], origins: Mapping[str, str]) -> PreparedJob:
-        """The same with settings that its platform told: what is new in them, and where it comes from, by name."""
-        told = {
+        """Return a copy with settings of the platform; `changes` and `origins` describe the new ones by name."""
+        added = {
             name: {"name": name, "value": value, "origin": origins[name], "overrode": []}
             for name, value in changes.items()
         }
-        values = [{**row, **told.pop(row["name"], {})} for row in self.values]
-        return dataclasses.replace(self, settings=settings, values=(*values, *told.values()))
+        values = [{**row, **added.pop(row["name"], {})} for row in self.values]
+        return dataclasses.replace(self, settings=settings, values=(*values, *added.values()))
 
     def with_job(self, job: Job) -> PreparedJob:
-        """The same for a job that differs in what its platform does not look at: pins."""
+        """Return a copy with a job that differs only in its pins."""
         return dataclasses.replace(self, job=job)
 
 
@@ -112,20 +111,18 @@ def prepare_job(
     earlier_problems: tuple[Problem, ...] = (),
     assets_only: bool = False,
 ) -> PreparedJob:
-    """Resolve and check. Raises Rejected with every problem of every stage, those already `found` first.
+    """Resolve and check a job. Raise Rejected with the problems of all stages.
 
-    ahead: it is not sent, only what it needs is brought; what a run alone needs may be missing then.
+    :param assets_only: the job is not submitted, only its assets are uploaded; what only a run needs may be missing.
     """
     kinds = plugins.source_kinds()
     resolution = resolve_job(request, workload, platform, kinds)
-    spare = platform.prepare_ignores if assets_only else ()
-    problems = [*earlier_problems, *(one for one in resolution.problems if one.code not in spare)]
-    checked = [
-        one for one in check_job(resolution, workload, platform, kinds, plugins.platforms) if one.code not in spare
-    ]
-    problems += (
-        select_errors(checked) if select_errors(problems) else checked
-    )  # what was refused counts as its default there
+    ignored = platform.prepare_ignores if assets_only else ()
+    problems = [*earlier_problems, *(problem for problem in resolution.problems if problem.code not in ignored)]
+    checks = check_job(resolution, workload, platform, kinds, plugins.platforms)
+    found = [problem for problem in checks if problem.code not in ignored]
+    # an invalid value was checked as its default, so warnings about it may be wrong
+    problems += select_errors(found) if select_errors(problems) else found
     problems += plugins.find_source_problems()
     problems += plugins.find_site_problems(resolution.job, platform.name)
     raise_if_any(problems)
@@ -146,11 +143,11 @@ def prepare_job(
 def collect_container_plugins(
     job: Job, workload: Workload, kinds: Mapping[str, SourceKind], platform: Platform, settings: Any
 ) -> dict[str, str]:
-    """The container modules of a job, by what they stand for."""
+    """Return the container modules of a job by `workload.NAME`, `source.NAME`, `target.NAME` and others."""
     found = {f"workload.{workload.name}": workload.container_plugin}
     for source in job.sources:
-        if half := kinds[source.kind].container_plugin:
-            found[f"source.{source.kind}"] = half
+        if module := kinds[source.kind].container_plugin:
+            found[f"source.{source.kind}"] = module
     for place in targets.list_targets(job, workload, kinds, platform.capabilities):
         if place.kind.target:
             found[f"target.{place.kind.name}"] = place.kind.target

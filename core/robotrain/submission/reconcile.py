@@ -1,8 +1,4 @@
-"""Records and platforms reconciled: interrupted submits adopted or reported, runs removed.
-
-A run that goes on, or of which nobody can say it, stays; so does one that a run which stays was started from. A name
-is never given to another run: a platform, a tracking server or a registry may still know it.
-"""
+"""Reconciliation of records with platforms: interrupted submits are adopted or reported, and runs are removed."""
 
 from __future__ import annotations
 
@@ -21,19 +17,20 @@ from robotrain.store import name_lock, plans, records
 from robotrain.store.prune import remove_record
 
 if TYPE_CHECKING:
+    from robotrain.model.plan import RenderedPlan
     from robotrain.model.platform import Platform
     from robotrain.model.run import Reference
 
 
 def measure_outputs(record: RunRecord, platform: Platform) -> int | None:
-    """The bytes that removing a run would free; None when its platform keeps its files to itself. Raises Rejected."""
+    """Return the bytes that removing a run would free; None if its platform keeps the files. Raise Rejected."""
     return platform.remove_outputs(record.reference, dry_run=True)
 
 
 def remove_run(record: RunRecord, platform: Platform) -> int | None:
-    """Remove a run: first what its platform keeps, then its record; so one that was cut off is found again.
+    """Remove the outputs of a run, then its record; an interrupted removal can be repeated.
 
-    The bytes that are free then; None when its platform keeps its files to itself. Raises Rejected, OSError.
+    Return the freed bytes; None if the platform keeps the files. Raise Rejected, OSError.
     """
     freed: int | None = 0
     if record.phase == "sending":
@@ -41,7 +38,7 @@ def remove_run(record: RunRecord, platform: Platform) -> int | None:
     with contextlib.suppress(RunGone):
         status = platform.status(record.reference)
         if not status.finished:
-            title = f"{record.run} is {status.state}, so it is left alone"
+            title = f"{record.run} is {status.state} and is not removed"
             raise Rejected([Problem(code="run-goes-on", stage=Stage.SUBMIT, title=title)])
         freed = platform.remove_outputs(record.reference)
     remove_record(record.run)
@@ -49,7 +46,7 @@ def remove_run(record: RunRecord, platform: Platform) -> int | None:
 
 
 def _remove_interrupted(record: RunRecord, platform: Platform) -> int:
-    """Asked once more: what is there meanwhile stays. Raises Rejected, OSError."""
+    """Remove an interrupted submit that the platform still does not have. Raise Rejected, OSError."""
     if not is_certainly_gone(record, platform):
         raise Rejected([Problem(code="run-goes-on", stage=Stage.SUBMIT, title=f"{record.run} may run")])
     remove_record(record.run)
@@ -60,146 +57,150 @@ SAME_COMMAND = "the same command"
 
 
 def make_adopted_note(record: RunRecord, new: bool) -> Problem:
-    """The platform had it. new: whether `--new` could be said."""
-    title = f"an earlier submit of this job was cut off; {record.platform} had taken it"
+    """Return the note about an interrupted submit whose run was found; `new` tells if it can offer `--new`."""
+    title = f"an earlier submit of this job was interrupted; {record.platform} has the run"
     return _make_note("run-adopted", title, record, *([_suggest_new(record)] if new else []))
 
 
 def make_resubmitted_note(record: RunRecord) -> Problem:
-    """The platform did not have it."""
-    title = f"an earlier submit of this job was cut off before {record.platform} took it"
+    """Return the note about an interrupted submit that is done again."""
+    title = f"an earlier submit of this job was interrupted before {record.platform} had it; submitting it again"
     return _make_note("run-sent-again", title, record)
 
 
 def make_unfinished_note(record: RunRecord, new: bool) -> Problem:
-    """Preflight does not let pass what an earlier submit was cut off from. new: whether `--new` could be said."""
-    title = f"the earlier submit of {record.run} was not finished; the same command goes on with it, once it can"
+    """Return the note about an interrupted submit whose preflight fails now."""
+    title = f"the interrupted submit of {record.run} is not finished; run the same command again to finish it"
     return _make_note("run-interrupted", title, record, *([_suggest_new(record)] if new else []))
 
 
 def make_interrupted_note(record: RunRecord) -> Problem:
-    """It was interrupted in time."""
+    """Return the note about a submit that was interrupted before anything was sent."""
     return _make_note("submit-interrupted", f"interrupted; nothing was sent to {record.platform}", record)
 
 
 def make_dry_run_note(record: RunRecord) -> Problem:
-    """Told when nothing is sent: what a submit would do first."""
-    title = f"an earlier submit of this job was cut off; a submit asks {record.platform} for it first"
+    """Return the note of a dry run about an interrupted submit."""
+    title = f"an earlier submit of this job was interrupted; a submit first looks for it on {record.platform}"
     return _make_note("run-interrupted", title, record)
 
 
 def list_left_alone_warnings(records: Iterable[RunRecord]) -> Iterator[Problem]:
-    """Submits that were cut off, and are not this one's to finish."""
+    """Yield warnings about interrupted submits that this submit does not finish."""
     for record in records:
         yield Problem(
             code="run-interrupted",
             stage=Stage.SUBMIT,
             severity="warning",
-            title=f"sending {record.run} to {record.platform}{_format_from_machine(record)} was cut off, and it is left alone",
+            title=f"the submit of {record.run} to {record.platform}{_format_from_machine(record)} was interrupted; "
+            "it is not continued",
             why=_explain_left_alone(record),
             suggestions=(
-                Suggestion(f"robotrain status {record.run}", f"{_format_on_machine(record)}says whether it runs"),
-                Suggestion(f"robotrain cancel {record.run}", "stops it, if it does"),
-                Suggestion(f"robotrain resubmit {record.run}", "sends it, if it does not"),
+                Suggestion(f"robotrain status {record.run}", f"{_format_on_machine(record)}shows whether it runs"),
+                Suggestion(f"robotrain cancel {record.run}", "stops it if it runs"),
+                Suggestion(f"robotrain resubmit {record.run}", "submits it if it does not"),
             ),
         )
 
 
 def make_other_machine_problem(record: RunRecord) -> Problem:
-    """A plan that another machine was sending, and that the platform does not have as seen from here."""
+    """Return the problem of a plan whose submit was interrupted on another machine."""
     return Problem(
         code="run-interrupted",
         stage=Stage.SUBMIT,
-        title=f"sending {record.run}{_format_from_machine(record)} was cut off, and from here {record.platform} does not have it",
-        why="What runs on that machine alone cannot be seen from this one.",
-        suggestions=(Suggestion("the same command", f"{_format_on_machine(record)}finds out what became of it"),),
+        title=f"the submit of {record.run}{_format_from_machine(record)} was interrupted, and "
+        f"{record.platform} does not have it as seen from this machine",
+        why="Runs that work on that machine itself are not visible here.",
+        suggestions=(Suggestion(SAME_COMMAND, f"{_format_on_machine(record)}finds the run or submits it"),),
     )
 
 
 def make_unsure_problem(record: RunRecord, why: str | BaseException) -> Problem:
-    """Nobody knows whether the platform has it."""
+    """Return the problem of a submit with an unknown result."""
     return Problem(
         code="submit-unsure",
         stage=Stage.SUBMIT,
-        title=f"whether {record.platform} took {record.run} is not known",
+        title=f"it is unknown whether {record.platform} accepted {record.run}",
         why=_format_reason(why),
-        suggestions=(Suggestion(SAME_COMMAND, "asks, and sends it only if it is not there"),),
+        suggestions=(Suggestion(SAME_COMMAND, "looks for the run, and submits it only if it does not exist"),),
     )
 
 
 def make_unanswered_problem(record: RunRecord, answer: Unanswered, new: bool) -> Problem:
-    """The same, in the platform's words. new: whether `--new` could be said."""
-    ways = [way for problem in answer.problems for way in problem.suggestions if way.text != SAME_COMMAND]
+    """Return the problem of a submit with an unknown result, with the platform's explanation."""
+    further = [way for problem in answer.problems for way in problem.suggestions if way.text != SAME_COMMAND]
     problem = make_unsure_problem(record, "")
-    instead = (*problem.suggestions, *ways, *([_suggest_new(record)] if new else []))
-    return dataclasses.replace(problem, why=redact(str(answer), max_length=MAX_SENTENCE), suggestions=instead)
+    suggestions = (*problem.suggestions, *further, *([_suggest_new(record)] if new else []))
+    return dataclasses.replace(problem, why=redact(str(answer), max_length=MAX_SENTENCE), suggestions=suggestions)
 
 
 def make_damaged_plan_problem(record: RunRecord, folder: Path) -> Problem:
-    """A submit that was cut off, and nothing left to ask the platform with."""
+    """Return the problem of an interrupted submit whose stored plan is damaged."""
     return Problem(
         code="submit-unsure",
         stage=Stage.SUBMIT,
-        title=f"whether {record.platform} took {record.run} cannot be asked: its plan is damaged",
+        title=f"it is unknown whether {record.platform} accepted {record.run}: its stored plan is damaged",
         given=str(folder),
-        why=f"If it runs, its name on {record.platform} is this one, or begins with it.",
+        why=f"If it runs, its name on {record.platform} begins with {record.run}.",
         suggestions=(
             _suggest_new(record),
-            Suggestion(f"rm -r {folder.parent}", "forgets it, when you know that it does not run"),
+            Suggestion(f"rm -r {folder.parent}", "removes the record, if you know that it does not run"),
         ),
     )
 
 
 def make_preflight_failed_problem(platform: str, error: Exception) -> Problem:
-    """Preflight came to no answer."""
+    """Return the problem of a preflight that failed itself."""
     return Problem(
         code="preflight-failed",
         stage=Stage.PREFLIGHT,
-        title=f"whether it would run on {platform} could not be found out",
+        title=f"the preflight checks of {platform} failed",
         why=_format_reason(error),
     )
 
 
 def make_unrecorded_problem(record: RunRecord, problem: Problem) -> Problem:
-    """It runs, and its record still says that it is being sent."""
+    """Return the problem of a submitted run whose record could not be written."""
     return Problem(
         code="run-unrecorded",
         stage=Stage.SUBMIT,
-        title=f"{record.run} was sent to {record.platform}, and that could not be recorded",
+        title=f"{record.run} was submitted to {record.platform}, but its record could not be written",
         given=problem.given,
         why=f"{problem.title[:1].upper()}{problem.title[1:]}.",
-        suggestions=(Suggestion("the same command", "when it can: it finds the run and records it"),),
+        suggestions=(Suggestion(SAME_COMMAND, "later: it finds the run and records it"),),
     )
 
 
 def make_name_taken_problem(run: str, phase: str) -> Problem:
-    """A plan has the name it was rendered for, and no other."""
-    said = {
-        "sent": f"{run} was sent already",
-        "sending": f"sending another plan as {run} was cut off",
-        "held": f"{run} is being sent at this moment",
+    """Return the problem of a plan whose run name is taken."""
+    titles = {
+        "sent": f"{run} is already submitted",
+        "sending": f"the submit of another plan as {run} was interrupted",
+        "held": f"{run} is being submitted by another process",
     }
-    ways = [Suggestion("robotrain render … --attempt N --to FOLDER", "renders the same job under another name")]
+    suggestions = [Suggestion("robotrain render … --attempt N --to FOLDER", "renders the job under another name")]
     if phase == "sent":
-        ways.append(Suggestion(f"robotrain resubmit {run}", "sends what was sent as its next attempt"))
+        suggestions.append(Suggestion(f"robotrain resubmit {run}", "submits the same plan as the next attempt"))
     if phase == "sending":
-        ways.append(Suggestion(f"robotrain resubmit {run}", "finds out what became of that one"))
-    title = said.get(phase, f"the name {run} is taken")
-    return Problem(code="run-name-taken", stage=Stage.USAGE, title=title, given=run, suggestions=tuple(ways))
+        suggestions.append(Suggestion(f"robotrain resubmit {run}", "finishes that submit"))
+    title = titles.get(phase, f"the name {run} is taken")
+    return Problem(code="run-name-taken", stage=Stage.USAGE, title=title, given=run, suggestions=tuple(suggestions))
 
 
-def _make_note(code: str, title: str, record: RunRecord, *instead: Suggestion) -> Problem:
-    return Problem(code=code, stage=Stage.SUBMIT, severity="note", title=title, given=record.run, suggestions=instead)
+def _make_note(code: str, title: str, record: RunRecord, *suggestions: Suggestion) -> Problem:
+    return Problem(
+        code=code, stage=Stage.SUBMIT, severity="note", title=title, given=record.run, suggestions=suggestions
+    )
 
 
 def _explain_left_alone(record: RunRecord) -> str:
     if _is_from_other_machine(record):
-        return f"From here {record.platform} does not have it; what runs on that machine alone cannot be seen."
-    return "It was sent with other settings, pins or payload than these."
+        return f"{record.platform} does not have it as seen from here; runs on that machine itself are not visible."
+    return "It has other settings, pins or payload."
 
 
 def _suggest_new(record: RunRecord) -> Suggestion:
-    return Suggestion("--new", f"leaves {record.run} alone and sends the job as a run of its own")
+    return Suggestion("--new", f"ignores {record.run} and starts a new run")
 
 
 def _format_from_machine(record: RunRecord) -> str:
@@ -215,66 +216,65 @@ def _is_from_other_machine(record: RunRecord) -> bool:
 
 
 def _format_reason(why: str | BaseException) -> str:
-    """In one sentence, without what an address or a header may carry."""
+    """Return a reason as one redacted sentence."""
     text = f"{type(why).__name__}: {why}" if isinstance(why, BaseException) else why
     return f"{redact(text).rstrip('.: ')}." if text else ""
 
 
-ADOPTED_NOTE = "its submit was cut off; the platform had it, and it was adopted"
+ADOPTED_NOTE = "its submit was interrupted; the platform had the run, and it was adopted"
 
 
 class RunNotSubmitted(Rejected):
-    """The platform has no such run, as seen from here."""
+    """The platform does not have the run, as seen from this machine."""
 
 
 def adopt_run(record: RunRecord, platform: Platform) -> RunRecord:
-    """The record of a run that its platform has after all; it says `sent` from now on. Raises NotThere, and Rejected
-    when it is being sent just now, or cannot be asked for.
+    """Return the record of an interrupted submit whose platform has the run, now in the phase `sent`.
+
+    Raise RunNotSubmitted if the platform does not have it, Rejected if it is being submitted or the platform does not
+    answer.
     """
     claimed = name_lock.claim_exact_name(record.run, lambda found: True)
     if claimed is None or claimed[1] is None:
         if claimed:
             claimed[0].release_and_remove()
-        return name_lock.read_submitted_record(record.run)  # somebody else came to its end, or is at it
-    held, record = claimed[0], claimed[1]
-    with held:
+        return name_lock.read_submitted_record(record.run)  # another process finished it, or works on it
+    lock, record = claimed[0], claimed[1]
+    with lock:
         reference = find_on_platform(record, platform)
         if reference is None:
-            raise RunNotSubmitted([records.make_not_found_problem(record, _is_from_elsewhere(record))])
-        found = dataclasses.replace(record, phase="sent", reference=reference, notes=(*record.notes, ADOPTED_NOTE))
-        records.write_record(found)
-    return found
+            raise RunNotSubmitted([records.make_not_found_problem(record, _is_from_other_machine(record))])
+        adopted = dataclasses.replace(record, phase="sent", reference=reference, notes=(*record.notes, ADOPTED_NOTE))
+        records.write_record(adopted)
+    return adopted
 
 
 def is_certainly_gone(record: RunRecord, platform: Platform) -> bool:
-    """Whether it is certain that nothing became of it. Raises Rejected when it cannot be asked."""
-    return not _is_from_elsewhere(record) and find_on_platform(record, platform) is None
+    """Return whether an interrupted submit certainly created no run. Raise Rejected if the platform does not answer."""
+    return not _is_from_other_machine(record) and find_on_platform(record, platform) is None
+
+
+def read_recorded_plan(record: RunRecord) -> RenderedPlan:
+    """Return the stored plan of a record. Raise Rejected if it is missing or damaged."""
+    stored = plans.find_stored_plan(record.run)
+    if stored is None or stored.plan.digest != record.plan:
+        raise Rejected([make_damaged_plan_problem(record, plans.get_plan_folder(record.run))])
+    return stored
 
 
 def find_on_platform(record: RunRecord, platform: Platform) -> Reference | None:
-    """Where it runs, by the plan that was kept; None where its platform has none. Raises Rejected when that is not
-    known.
-    """
-    kept = plans.find_stored_plan(record.run)
-    if kept is None or kept.plan.digest != record.plan:
-        pass
-
-        raise Rejected([make_damaged_plan_problem(record, plans.get_plan_folder(record.run))])
+    """Return the platform's reference to a run by its stored plan; None if it has none. Raise Rejected if unknown."""
+    stored = read_recorded_plan(record)
     try:
-        reference = platform.find(kept.plan)
+        reference = platform.find(stored.plan)
         return reference and redaction.require_no_secrets(reference, record.platform)
     except Unanswered as unanswered:
-        ways = [way for problem in unanswered.problems for way in problem.suggestions]
-        raise Rejected(
-            [records.make_unknown_outcome_problem(record, str(unanswered), *ways)], transient=True
-        ) from unanswered
+        suggestions = [suggestion for problem in unanswered.problems for suggestion in problem.suggestions]
+        problem = records.make_unknown_outcome_problem(record, str(unanswered), *suggestions)
+        raise Rejected([problem], transient=True) from unanswered
     except Rejected as rejected:
         problems = [records.make_unknown_outcome_problem(record, ""), *rejected.problems]
         raise Rejected(problems, transient=rejected.transient) from rejected
-    except Exception as error:  # whatever a plugin raises
-        why = f"{redact(f'{type(error).__name__}: {error}').rstrip('.: ')}."
-        raise Rejected([records.make_unknown_outcome_problem(record, why)], transient=True) from error
-
-
-def _is_from_elsewhere(record: RunRecord) -> bool:
-    return record.host not in ("", os.uname().nodename)
+    except Exception as error:
+        problem = records.make_unknown_outcome_problem(record, _format_reason(error))
+        raise Rejected([problem], transient=True) from error

@@ -1,4 +1,4 @@
-"""Registering a checkpoint of a run that was sent, or the policy that it evaluated, on its platform's registry."""
+"""Registration of a run's checkpoint, or of the policy it evaluated, in its platform's model registry."""
 
 import re
 from collections.abc import Callable
@@ -16,17 +16,18 @@ if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins
 
 MODEL_PARAMETERS = ("register_checkpoint", "register_model")
-"""What names a model in a job, of whichever workload."""
+"""The parameters of a job that name a model, in any workload."""
 MODEL_NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
 
 
 def register_checkpoint(
     run: str, name: str, step: int | None, plugins: "Plugins", on_start: Callable[[], None] = lambda: None
 ) -> Registered:
-    """Make the checkpoint of `step` (None: the last), or the evaluated policy, a version of the model `name`. Raises
-    Rejected.
+    """Register the checkpoint of `step` (default: the last), or the evaluated policy, as a version of a model.
 
-    begins: called once nothing that was given is wrong.
+    Raise Rejected.
+
+    :param on_start: called when all arguments are checked.
     """
     record = records.read_record(records.find_run(run))
     platform = plugins.platform(record.platform)
@@ -35,27 +36,30 @@ def register_checkpoint(
     name = name or _find_model_name(record)
     if not re.fullmatch(MODEL_NAME_PATTERN, name) or holds_secret(name):
         why = "Letters, digits, `_`, `.` and `-`, at most 255."
-        title = "this is no name for a model"
+        title = "the name of the model is invalid"
         raise Rejected([_make_problem("model-name-invalid", Stage.USAGE, title, redact(name), why)])
     support = platform.capabilities.feature("register_model")
     if not support:
         title = f"{record.platform} cannot register checkpoints in a model registry"
-        ways = (Suggestion(support.suggestion),) if support.suggestion else ()
-        raise Rejected([_make_problem("feature-not-there", Stage.CHECK, title, "", support.reason, *ways)])
+        suggestions = (Suggestion(support.suggestion),) if support.suggestion else ()
+        raise Rejected([_make_problem("feature-not-there", Stage.CHECK, title, "", support.reason, *suggestions)])
     on_start()
     return platform.register(record.reference, name, step)
 
 
 def _find_model_name(record: "RunRecord") -> str:
-    """The model that the run's job names. Raises Rejected when it names none."""
-    kept = plans.find_stored_plan(record.run)
-    said = dict(kept.plan.job.parameters) if kept else {}
-    name = next((said[parameter] for parameter in MODEL_PARAMETERS if said.get(parameter)), None)
+    """Return the model that the run's job names. Raise Rejected if it names none."""
+    stored = plans.find_stored_plan(record.run)
+    values = dict(stored.plan.job.parameters) if stored else {}
+    name = next((values[parameter] for parameter in MODEL_PARAMETERS if values.get(parameter)), None)
     if not name:
-        way = Suggestion(f"robotrain register {record.run} MODEL")
-        raise Rejected([_make_problem("model-name-missing", Stage.USAGE, "say which model it becomes", "", "", way)])
+        suggestion = Suggestion(f"robotrain register {record.run} MODEL")
+        title = "the name of the model is missing"
+        raise Rejected([_make_problem("model-name-missing", Stage.USAGE, title, "", "", suggestion)])
     return str(name)
 
 
-def _make_problem(code: str, stage: Stage, title: str, given: str = "", why: str = "", *instead: Suggestion) -> Problem:
-    return Problem(code=code, stage=stage, title=title, given=given, why=why, suggestions=tuple(instead))
+def _make_problem(
+    code: str, stage: Stage, title: str, given: str = "", why: str = "", *suggestions: Suggestion
+) -> Problem:
+    return Problem(code=code, stage=stage, title=title, given=given, why=why, suggestions=suggestions)

@@ -25,41 +25,38 @@ if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins
 
 RESUME_ROLE = "resume"
-
-
 DIGEST_TAIL = "(?<=[0-9a-f]{12})[0-9a-f]{20,}"
 
 
 def read_plan_to_repeat(run: str) -> RenderedPlan:
-    """The plan that `run` was sent as. Raises Rejected when it was not kept, or is damaged."""
+    """Return the plan that a run was submitted with. Raise Rejected if it is missing or changed."""
     try:
-        found = plans.read_stored_plan(run)
+        stored = plans.read_stored_plan(run)
     except Rejected as rejected:
-        raise Rejected(
-            [_make_no_plan_problem(f"the plan of {run} is not here any more", run, rejected.problems[0].why)]
-        ) from rejected
-    if found.changed:
-        title = f"the plan of {run} is not as it was sent any more"
-        raise Rejected([_make_no_plan_problem(title, run, f"Changed: {', '.join(found.changed)}.")])
-    return found
+        title = f"the stored plan of {run} cannot be read"
+        raise Rejected([_make_no_plan_problem(title, run, rejected.problems[0].why)]) from rejected
+    if stored.changed:
+        title = f"the stored plan of {run} was changed after the submit"
+        raise Rejected([_make_no_plan_problem(title, run, f"Changed: {', '.join(stored.changed)}.")])
+    return stored
 
 
 def remove_plan_pins(stored: RenderedPlan) -> RenderedPlan:
-    """The same with no pin: every name means what it means now."""
+    """Return a plan whose job has no pins."""
     return dataclasses.replace(stored, plan=dataclasses.replace(stored.plan, job=pin.remove_pins(stored.plan.job)))
 
 
 def repeat_job(stored: RenderedPlan, plugins: "Plugins") -> PreparedJob:
-    """The very job of a plan, with its pins and its payload. Raises Rejected."""
+    """Return the unchanged job of a plan, with its pins and payload. Raise Rejected."""
     platform = plugins.platform(stored.plan.platform)
     kinds = plugins.source_kinds()
-    said = Origin("run", stored.plan.run)
-    values = {name: Value(value, said) for name, value in stored.settings.items() if value is not None}
+    origin = Origin("run", stored.plan.run)
     known = {field.name for field in dataclasses.fields(platform.settings)}
-    settings, wrong = coerce_values(platform.settings, {name: value for name, value in values.items() if name in known})
+    values = {name: Value(value, origin) for name, value in stored.settings.items() if value is not None}
+    settings, invalid = coerce_values(platform.settings, {name: values[name] for name in values if name in known})
     job = stored.plan.job
     problems = [
-        *wrong,
+        *invalid,
         *check.recheck_plan(stored.plan, platform, plugins),
         *plugins.find_site_problems(job, platform.name),
     ]
@@ -78,35 +75,36 @@ def repeat_job(stored: RenderedPlan, plugins: "Plugins") -> PreparedJob:
 
 
 def change_job(stored: RenderedPlan, sets: Sequence[str], plugins: "Plugins") -> PreparedJob:
-    """The job of a plan with other values (`--set KEY=VALUE`); what is not changed keeps its pin. Raises Rejected."""
+    """Return the job of a plan with other values (`KEY=VALUE`); unchanged sources keep their pins. Raise Rejected."""
     job = stored.plan.job
     workload, platform = plugins.workload(job.workload), plugins.platform(stored.plan.platform)
-    request, wrong = overrides.apply_overrides(Request(complete=True), sets, workload, platform, plugins.source_kinds())
+    kinds = plugins.source_kinds()
+    request, problems = overrides.apply_overrides(Request(complete=True), sets, workload, platform, kinds)
     request = _complete_request(request, stored)
-    prepared = prepare_job(request, workload, platform, plugins, tuple(wrong))
-    another = any(source.role == RESUME_ROLE for source in prepared.job.sources)
-    taken_over = tuple(source for source in job.sources if source.role == RESUME_ROLE and not another)
+    prepared = prepare_job(request, workload, platform, plugins, tuple(problems))
+    replaced = any(source.role == RESUME_ROLE for source in prepared.job.sources)
+    resume_sources = tuple(source for source in job.sources if source.role == RESUME_ROLE and not replaced)
     pins = {(source.role, source.kind, source.uri): source.pin for source in job.sources}
     sources = tuple(
         dataclasses.replace(source, pin=pins.get((source.role, source.kind, source.uri), ""))
         for source in prepared.job.sources
     )
     prepared = dataclasses.replace(prepared, values=_restore_origins(prepared.values, stored))
-    return replace_sources(prepared, (*sources, *taken_over), plugins)
+    return replace_sources(prepared, (*sources, *resume_sources), plugins)
 
 
 def find_differences(stored: RenderedPlan, after: PreparedJob) -> Iterator[tuple[str, Any, Any]]:
-    """Name, value then and value now, of everything that differs between a plan and what is about to be sent.
+    """Yield the name, earlier value and new value of everything that differs between a plan and a prepared job.
 
-    What the platform told by itself and is about to be asked anew has no value yet, which is no difference.
+    Values that the platform will look up again do not count.
     """
     before, now = stored.plan.job, after.job
     settings = dict(list_fields(after.settings))
-    by_itself = pin.list_platform_given_names(stored.values, stored.plan.platform)
-    anew = {name for name in by_itself if name in stored.settings and settings.get(name) is None}
+    platform_given = pin.list_platform_given_names(stored.values, stored.plan.platform)
+    pending = {name for name in platform_given if name in stored.settings and settings.get(name) is None}
     found = [
         *_compare_values(dict(before.parameters), dict(now.parameters)),
-        *_compare_values(_remove_names(stored.settings, anew), _remove_names(settings, anew)),
+        *_compare_values(_remove_names(stored.settings, pending), _remove_names(settings, pending)),
     ]
     for role in dict.fromkeys(source.role for source in (*before.sources, *now.sources)):
         found += _compare_values({role: _format_sources(before, role)}, {role: _format_sources(now, role)})
@@ -116,53 +114,53 @@ def find_differences(stored: RenderedPlan, after: PreparedJob) -> Iterator[tuple
     rendered = after.render(parse_attempt(stored.plan.run))
     found += _compare_values({"payload": stored.payload.digest[:12]}, {"payload": rendered.payload.digest[:12]})
     yield from found
-    if not found and not anew:  # else the files differ as they should
-        yield from (
-            (path, "as it was sent", "as it is rendered now")
-            for path in _list_changed_files(stored.plan, rendered.plan)
-        )
+    if not found and not pending:  # otherwise the files must differ
+        for path in _list_changed_files(stored.plan, rendered.plan):
+            yield path, "as it was submitted", "as it is rendered now"
 
 
 def replace_sources(prepared: PreparedJob, sources: tuple[document.JobSource, ...], plugins: "Plugins") -> PreparedJob:
+    """Return the job with other sources; it keeps its payload if the container plugins stay the same."""
     job = dataclasses.replace(prepared.job, sources=sources)
     workload = plugins.workload(job.workload)
-    halves = collect_container_plugins(job, workload, prepared.kinds, prepared.platform, prepared.settings)
-    payload = prepared.payload if halves == prepared.container_plugins else None
-    return dataclasses.replace(prepared, job=job, container_plugins=halves, payload=payload)
+    modules = collect_container_plugins(job, workload, prepared.kinds, prepared.platform, prepared.settings)
+    payload = prepared.payload if modules == prepared.container_plugins else None
+    return dataclasses.replace(prepared, job=job, container_plugins=modules, payload=payload)
 
 
 def _restore_origins(values: Sequence[Mapping[str, Any]], stored: RenderedPlan) -> tuple[Mapping[str, Any], ...]:
-    """Values with where they came from; one that is as it was sent came from where it came from then."""
+    """Return the values with their first origins: an unchanged value keeps that of the earlier run."""
     before = {(row["name"], str(row["value"])): row for row in stored.values}
-    said = str(Origin("run", stored.plan.run))
-    another = any(row["name"] == RESUME_ROLE for row in values)
-    carried = [row for row in stored.values if row["name"] == RESUME_ROLE and not another]
-    told = [before.get((row["name"], str(row["value"])), row) if row["origin"] == said else row for row in values]
-    return (*carried, *told)
+    origin = str(Origin("run", stored.plan.run))
+    replaced = any(row["name"] == RESUME_ROLE for row in values)
+    resume_rows = [row for row in stored.values if row["name"] == RESUME_ROLE and not replaced]
+    rows = [before.get((row["name"], str(row["value"])), row) if row["origin"] == origin else row for row in values]
+    return (*resume_rows, *rows)
 
 
 def _complete_request(request: Request, stored: RenderedPlan) -> Request:
-    """What is asked for otherwise, with all the rest as it was. On a platform that is set otherwise, what it had given
-    or told by itself is asked of it anew; it never takes the place of what somebody said.
+    """Return the request with all values of the plan that it does not change.
+
+    With other platform settings, the platform's own defaults and looked-up values are determined again.
     """
     file = _make_job_file(stored)
     if not request.settings:
         return dataclasses.replace(request, file=file)
     origins = {row["name"]: row["origin"] for row in stored.values}
-    by_itself = pin.list_platform_given_names(stored.values, stored.plan.platform)
-    unsaid = {name: value for name, value in file.parameters.items() if origins.get(name) == str(DEFAULT_ORIGIN)}
-    said = {name: value for name, value in file.parameters.items() if name not in {*unsaid, *by_itself}}
+    platform_given = pin.list_platform_given_names(stored.values, stored.plan.platform)
+    defaults = {name: value for name, value in file.parameters.items() if origins.get(name) == str(DEFAULT_ORIGIN)}
+    parameters = {name: value for name, value in file.parameters.items() if name not in {*defaults, *platform_given}}
     settings = {
-        platform: {name: value for name, value in table.items() if name not in by_itself}
+        platform: {name: value for name, value in table.items() if name not in platform_given}
         for platform, table in file.platforms.items()
     }
-    file = dataclasses.replace(file, parameters=said, platforms=settings)
-    return dataclasses.replace(request, file=file, previous_defaults=unsaid)
+    file = dataclasses.replace(file, parameters=parameters, platforms=settings)
+    return dataclasses.replace(request, file=file, previous_defaults=defaults)
 
 
 def _make_job_file(stored: RenderedPlan) -> JobFile:
-    """The job of a plan as if a file said it, so that a changed one goes the whole way again."""
-    job, said = stored.plan.job, Origin("run", stored.plan.run)
+    """Return the job of a plan as a job file, so that a changed job passes all stages again."""
+    job, origin = stored.plan.job, Origin("run", stored.plan.run)
     sources = [
         FileSource(role=source.role, kind=source.kind, text=source.uri, where=stored.plan.run, layer="run")
         for source in job.sources
@@ -172,9 +170,9 @@ def _make_job_file(stored: RenderedPlan) -> JobFile:
         folder=Path("/"),
         workload=job.workload,
         sources=tuple(sources),
-        parameters=_format_values(dict(job.parameters), said),
-        platforms={stored.plan.platform: _format_values(stored.settings, said)},
-        trainer_args=tuple(Value(argument, said) for argument in job.trainer_args) or None,
+        parameters=_format_values(dict(job.parameters), origin),
+        platforms={stored.plan.platform: _format_values(stored.settings, origin)},
+        trainer_args=tuple(Value(argument, origin) for argument in job.trainer_args) or None,
     )
 
 
@@ -197,14 +195,14 @@ def _remove_names(values: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
 
 
 def _format_sources(job: Job, role: str) -> str:
-    """The sources of a role, each with its pin, as short as commits are told."""
+    """Return the sources of a role with their shortened pins."""
     sources = [source for source in job.sources if source.role == role]
     pins = [f" at {re.sub(DIGEST_TAIL, '…', source.pin)}" if source.pin else "" for source in sources]
     return ", ".join(f"{source.kind} {source.uri}{pin}" for source, pin in zip(sources, pins, strict=True))
 
 
 def _list_changed_files(sent: Plan, rendered: Plan) -> list[str]:
-    """Files of a plan that are rendered otherwise by now: they were edited by hand, or robotrain changed."""
+    """Return the files that differ between two plans of the same job: edited by hand, or by a change of robotrain."""
     paths = sorted({*sent.files, *rendered.files})
     return [path for path in paths if sent.files.get(path) != rendered.files.get(path)]
 
@@ -216,5 +214,5 @@ def _make_no_plan_problem(title: str, run: str, why: str) -> Problem:
         title=title,
         given=str(plans.get_plan_folder(run)),
         why=why,
-        suggestions=(Suggestion("robotrain submit …", "describes the job anew"),),
+        suggestions=(Suggestion("robotrain submit …", "with a description of the job"),),
     )

@@ -1,4 +1,4 @@
-"""A training resumed from a checkpoint: its own, a published one, or one that is named."""
+"""Continuation of a run from a checkpoint: its own, a published one, or one that the user names."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract import checkpoint, document
-from robotrain_runtime.contract import checkpoint as checkpoints
 
 from robotrain import redaction
 from robotrain.check import targets
@@ -23,38 +22,34 @@ if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins
 
 REPLACED_ROLES = (RESUME_ROLE, "policy", "init_policy")
-"""Roles that the checkpoint of a resumed training takes the place of."""
+"""The roles whose sources the checkpoint replaces."""
+LOCAL_KIND = "local_path"
 
 
 def find_last_intact_checkpoint(found: Sequence[Output], print_warning: Callable[[str], None]) -> Output:
-    """The newest of `found` (oldest first) that is as it was sealed; what is passed over is said. Where none is, the
-    newest: the run then says what is wrong with it. Only what lies on this machine is looked into.
+    """Return the newest of `found` (oldest first) that is valid; if none is, the newest, which the run then refuses.
+
+    Only local checkpoints are validated.
     """
-    for one in reversed(found):
-        folder = Path(one.uri)
-        why = (
-            checkpoints.validate_checkpoint(folder)
-            if one.source == "local_path" and one.digest and folder.is_dir()
-            else ""
-        )
-        if not why:
-            return one
-        print_warning(f"warning: {why}: passed over")
+    for output in reversed(found):
+        folder = Path(output.uri)
+        local = output.source == LOCAL_KIND and output.digest and folder.is_dir()
+        if not (why := checkpoint.validate_checkpoint(folder) if local else ""):
+            return output
+        print_warning(f"warning: {why}: skipped")
     return found[-1]
 
 
-def resume_job(prepared: PreparedJob, run: str, checkpoint: Output, plugins: "Plugins") -> PreparedJob:
-    """The job going on from a checkpoint of `run`, with its optimizer and its step. Raises Rejected."""
+def resume_job(prepared: PreparedJob, run: str, output: Output, plugins: "Plugins") -> PreparedJob:
+    """Return the job continued from a checkpoint of `run`, with its optimizer state and step. Raise Rejected."""
     workload = plugins.workload(prepared.job.workload)
-    kind = prepared.kinds.get(checkpoint.source)
+    kind = prepared.kinds.get(output.source)
     support = prepared.platform.capabilities.source(RESUME_ROLE, kind) if kind else UNKNOWN
     if RESUME_ROLE not in workload.roles or not support:
         raise Rejected([_make_not_resumable_problem(prepared, workload.name, RESUME_ROLE in workload.roles, support)])
-    redaction.raise_if_found(
-        redaction.find_secrets_in_checkpoint(checkpoint.kind, checkpoint.uri, prepared.platform.name)
-    )
-    source = document.JobSource(role="resume", kind=checkpoint.source, uri=checkpoint.uri)
-    kept_sources = [one for one in prepared.job.sources if one.role not in REPLACED_ROLES]
+    redaction.raise_if_found(redaction.find_secrets_in_checkpoint(output.kind, output.uri, prepared.platform.name))
+    source = document.JobSource(role=RESUME_ROLE, kind=output.source, uri=output.uri)
+    kept_sources = [kept for kept in prepared.job.sources if kept.role not in REPLACED_ROLES]
     row = {"name": RESUME_ROLE, "value": f"{source.kind} {source.uri}", "origin": f"run {run}", "overrode": []}
     values = [value for value in prepared.values if value["name"] not in REPLACED_ROLES]
     prepared = dataclasses.replace(prepared, values=(row, *values))
@@ -68,22 +63,19 @@ def _make_not_resumable_problem(prepared: PreparedJob, workload: str, can: bool,
     return Problem(
         code="resume-not-accepted",
         stage=Stage.CHECK,
-        title=f"{who} cannot go on from a checkpoint",
+        title=f"{who} cannot resume from a checkpoint",
         why=support.reason,
         suggestions=(
             *((Suggestion(support.suggestion),) if can and support.suggestion else ()),
-            Suggestion("robotrain resubmit RUN", "starts the same job over"),
+            Suggestion("robotrain resubmit RUN", "starts the same job from the beginning"),
         ),
     )
 
 
-LOCAL_KIND = "local_path"
-
-
 def find_published_checkpoint(stored: RenderedPlan, plugins: "Plugins") -> Output | None:
-    """The checkpoints of a run where it published them; None when it did not.
+    """Return the place where a run published checkpoints; None if it has none.
 
-    Of a folder on this machine the newest that is whole to the byte; what lies elsewhere the run looks through.
+    For a local folder, return its newest valid checkpoint; the run itself looks into other places.
     """
     job, run = stored.plan.job, stored.plan.run
     for kind, uri in targets.list_published_copies(
@@ -91,28 +83,27 @@ def find_published_checkpoint(stored: RenderedPlan, plugins: "Plugins") -> Outpu
     ):
         if kind != LOCAL_KIND:
             return _make_output(kind, uri)
-        if good := checkpoint.find_last_complete(Path(uri), run=run):
-            step, folder = good
-            return _make_output(kind, str(folder), step)
+        if found := checkpoint.find_last_complete(Path(uri), run=run):
+            return _make_output(kind, str(found[1]), found[0])
     return None
 
 
 def parse_checkpoint(text: str, flag: str, plugins: "Plugins") -> Output:
-    """The checkpoint that `text` names, as typed after `flag`. Raises Rejected."""
+    """Return the checkpoint that `text` names, given for `flag`. Raise Rejected."""
     kinds = [kind for kind in plugins.source_kinds().values() if RESUME_ROLE in kind.roles]
     kind = next((kind for kind in kinds if kind.recognizes(text)), kinds[0])
     try:
         return _make_output(kind.name, str(kind.parse(text, Path.cwd())))
     except SourceError as error:
-        ways = [error.suggestion] if error.suggestion else [one.form for one in kinds]
+        forms = [error.suggestion] if error.suggestion else [kind.form for kind in kinds]
         problem = Problem(
             code=f"{kind.name.replace('_', '-')}-invalid",
             stage=Stage.PARSE,
-            title=f"{flag} takes {kind.title}, and this is none that can be used",
+            title=f"{flag} takes {kind.title}; this value is invalid",
             where=flag,
             given=redact(text, kind.schemes),
             why=error.why,
-            suggestions=tuple(Suggestion(f"{flag} {way}") for way in ways),
+            suggestions=tuple(Suggestion(f"{flag} {form}") for form in forms),
         )
         raise Rejected([problem]) from None
 

@@ -1,7 +1,7 @@
-"""Sending: preflight, the plan and its record written ahead, then the platform. Never lost, never doubled.
+"""Submission of a plan exactly once: preflight, then the stored plan and record, then the platform.
 
-A name is held while its job is sent. A record left at `sending` by a submit that was cut off is asked after first: the
-platform has the run, and it is adopted; or it has not, and the plan that was kept is sent under the same name.
+The run's name is locked during submission. If an interrupted submit left a record in the phase `sending`, the platform
+is asked for the run first: if it has the run, the run is adopted; if not, the stored plan is submitted under that name.
 """
 
 import contextlib
@@ -29,33 +29,33 @@ from robotrain.submission.reconcile import ADOPTED_NOTE
 ReportProblems = Callable[[Iterable[Problem]], None]
 AnnounceRun = Callable[[str], None]
 UNREACHABLE_CODE = "source-unreachable"
-"""What a platform's look from here warns of, where the job may see the data all the same."""
-RESUBMITTED_NOTE = "its submit was cut off before the platform had it; it was sent again"
+"""A warning of preflight about data that only the job may be able to read."""
+RESUBMITTED_NOTE = "its submit was interrupted before the platform had the run; it was submitted again"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SubmitContext:
-    """Where something is sent, and who hears of it. new: whether `--new` could be said."""
+    """The platform of a submit, and the callbacks for its problems and the run's name."""
 
     platform: Platform
     report: ReportProblems
     announce: AnnounceRun
     new: bool
+    """Whether suggestions can offer `--new`."""
 
 
 def dry_run_job(
     prepared: PreparedJob, report: ReportProblems, *, new: bool = False, pinning: bool = True
 ) -> RenderedPlan:
-    """Everything but sending. Raises Rejected when preflight says it would fail."""
+    """Do everything but submit the job. Raise Rejected if preflight fails."""
     raise_if_any(name_lock.check_state_folder())
-    run = _release_claim(
-        name_lock.claim_run_name(prepared.job, lambda record: not new and _is_same_submission(record, prepared)), report
-    )
+    claim = name_lock.claim_run_name(prepared.job, lambda record: not new and _is_same_submission(record, prepared))
+    run = _release_claim(claim, report)
     return _render_and_preflight(prepared, parse_attempt(run), report, pinning)
 
 
 def dry_run_plan(rendered: RenderedPlan, platform: Platform, report: ReportProblems) -> None:
-    """The same of a plan as it is. Raises Rejected, also when its name is taken."""
+    """Do everything but submit the plan. Raise Rejected if preflight fails or the plan's name is taken."""
     raise_if_any(name_lock.check_state_folder())
     _release_claim(_claim_plan_name(rendered), report)
     _run_preflight(rendered, platform, report)
@@ -64,55 +64,58 @@ def dry_run_plan(rendered: RenderedPlan, platform: Platform, report: ReportProbl
 def submit_job(
     prepared: PreparedJob, report: ReportProblems, announce: AnnounceRun, *, new: bool = False, pinning: bool = True
 ) -> RunRecord:
-    """Hand the job to its platform; the run's name goes to `announce` as soon as it was sent.
+    """Submit the job to its platform.
 
-    report: takes what is worth remarking. new: leave alone what an earlier submit was cut off from. Raises Rejected
-    when preflight says it would fail, or the platform refuses; the name is then given back: nothing runs under it.
+    Raise Rejected if preflight fails or the platform refuses; no run then exists, and the name is free again.
+
+    :param report: called with warnings and notes.
+    :param announce: called with the run's name as soon as the platform accepted it.
+    :param new: start a new run even if an interrupted submit of the same job exists.
     """
     raise_if_any(name_lock.check_state_folder())
-    way = SubmitContext(prepared.platform, report, announce, new=True)
-    left: dict[str, RunRecord] = {}  # of submits that were cut off, and not this one's to finish
+    context = SubmitContext(prepared.platform, report, announce, new=True)
+    left_alone: dict[str, RunRecord] = {}  # interrupted submits that this one must not finish
     while True:
-        held, interrupted = name_lock.claim_run_name(
-            prepared.job, lambda record: not new and _is_ours_to_finish(record, prepared, left)
+        lock, interrupted = name_lock.claim_run_name(
+            prepared.job, lambda record: not new and _is_ours_to_finish(record, prepared, left_alone)
         )
-        with held:
+        with lock:
             if interrupted is None:
-                report(reconcile.list_left_alone_warnings(left.values()))
-                with _release_on_failure(held):
-                    rendered = _render_and_preflight(prepared, parse_attempt(held.run), report, pinning)
-                return _store_and_submit(held, rendered, way)
-            if record := _reconcile_interrupted(held, interrupted, _read_interrupted_plan(interrupted), way):
+                report(reconcile.list_left_alone_warnings(left_alone.values()))
+                with _release_on_failure(lock):
+                    rendered = _render_and_preflight(prepared, parse_attempt(lock.run), report, pinning)
+                return _store_and_submit(lock, rendered, context)
+            if record := _reconcile_interrupted(lock, interrupted, _read_interrupted_plan(interrupted), context):
                 return record
-            left[interrupted.run] = interrupted
+            left_alone[interrupted.run] = interrupted
 
 
 def submit_plan(rendered: RenderedPlan, platform: Platform, report: ReportProblems, announce: AnnounceRun) -> RunRecord:
-    """Send a plan as it is, under the name it was rendered for. Raises Rejected, also when that name is taken."""
+    """Submit a plan under the name it was rendered for. Raise Rejected, also if that name is taken."""
     raise_if_any(name_lock.check_state_folder())
-    way = SubmitContext(platform, report, announce, new=False)
-    held, interrupted = _claim_plan_name(rendered)
-    with held:
+    context = SubmitContext(platform, report, announce, new=False)
+    lock, interrupted = _claim_plan_name(rendered)
+    with lock:
         if interrupted is None:
-            with _release_on_failure(held):
+            with _release_on_failure(lock):
                 _run_preflight(rendered, platform, report)
-            return _store_and_submit(held, rendered, way)
-        if record := _reconcile_interrupted(held, interrupted, rendered, way):
+            return _store_and_submit(lock, rendered, context)
+        if record := _reconcile_interrupted(lock, interrupted, rendered, context):
             return record
         raise Rejected([reconcile.make_other_machine_problem(interrupted)])
 
 
 def _claim_plan_name(rendered: RenderedPlan) -> tuple[NameLock, RunRecord | None]:
-    """The name that a plan was rendered for. Raises Rejected when it is taken."""
+    """Claim the name that a plan was rendered for. Raise Rejected if it is taken."""
     run = rendered.plan.run
-    found = name_lock.claim_exact_name(run, lambda record: record.plan == rendered.plan.digest)
-    if found is None:
+    claim = name_lock.claim_exact_name(run, lambda record: record.plan == rendered.plan.digest)
+    if claim is None:
         raise Rejected([reconcile.make_name_taken_problem(run, _read_phase(run))])
-    return found
+    return claim
 
 
 def _read_phase(run: str) -> str:
-    """That of a record, `held` while somebody sends it, and nothing when it cannot be read."""
+    """Return the phase of a run: `held` while it is being submitted, empty if its record cannot be read."""
     if name_lock.is_being_submitted(run):
         return "held"
     try:
@@ -122,42 +125,42 @@ def _read_phase(run: str) -> str:
 
 
 def _release_claim(claimed: tuple[NameLock, RunRecord | None], report: ReportProblems) -> str:
-    """The name that would be sent under; nothing of it is kept."""
-    held, interrupted = claimed
+    """Release a claim after a dry run and return the claimed name."""
+    lock, interrupted = claimed
     if interrupted is None:
-        held.release_and_remove()
+        lock.release_and_remove()
     else:
-        held.release()
+        lock.release()
         report([reconcile.make_dry_run_note(interrupted)])
-    return held.run
+    return lock.run
 
 
 def _render_and_preflight(prepared: PreparedJob, attempt: int, report: ReportProblems, pinning: bool) -> RenderedPlan:
-    """The plan, pinned, which preflight lets pass. Raises Rejected with what both say, and with pins that are gone."""
-    found = pin.find_lost_pins(prepared.job, prepared.kinds, partial(_list_uploaded, prepared, attempt))
+    """Return the pinned plan after preflight. Raise Rejected with all problems of pins and preflight."""
+    problems = pin.find_lost_pins(prepared.job, prepared.kinds, partial(_list_uploaded, prepared, attempt))
     if pinning:
-        prepared, unsettled = query_network(prepared)
-        found += unsettled
+        prepared, network_problems = query_network(prepared)
+        problems += network_problems
     rendered = prepared.render(attempt)
-    _run_preflight(rendered, prepared.platform, report, found)
+    _run_preflight(rendered, prepared.platform, report, problems)
     return rendered
 
 
 def _list_uploaded(prepared: PreparedJob, attempt: int) -> Collection[JobSource]:
-    """The sources that the platform has as they were pinned; none where it does not tell."""
+    """Return the sources that the platform already has as pinned; none if it fails to answer."""
     try:
         return list(prepared.platform.find_uploaded(prepared.render_plan(attempt)))
-    except Exception:  # what is missing is told all the same
+    except Exception:  # then every missing source is reported
         return ()
 
 
 def query_network(prepared: PreparedJob) -> tuple[PreparedJob, list[Problem]]:
-    """The job with all that a network tells of it, asked side by side: pins, and what its platform says of itself."""
-    asking = pin.PlatformSettingsQuery(prepared)
+    """Return the job with its pins and the settings that its platform looks up, queried in parallel; and problems."""
+    query = pin.PlatformSettingsQuery(prepared)
     described = pin.find_describing_files(prepared.platform.capabilities, prepared.container_plugins)
-    job, unpinned = pin.pin_job(prepared.job, prepared.kinds, described)
-    told, silent = asking.wait_for_answer()
-    return told.with_job(job), [*unpinned, *silent]
+    job, pin_problems = pin.pin_job(prepared.job, prepared.kinds, described)
+    completed, query_problems = query.wait_for_answer()
+    return completed.with_job(job), [*pin_problems, *query_problems]
 
 
 def _run_preflight(
@@ -176,31 +179,23 @@ def _run_preflight(
 
 
 def _deduplicate(problems: Iterable[Problem]) -> list[Problem]:
-    """Without the warnings that an error repeats: what cannot be asked when a job is pinned stops it a moment later,
-    and data that stops it is not doubted as well.
-    """
+    """Return the problems without warnings that repeat an error, or that doubt data of which an error is known."""
     found = list(problems)
-    stopping = {(one.code, one.title) for one in select_errors(found)} | {
-        (UNREACHABLE_CODE, one.given) for one in select_errors(found)
-    }
-    return [
-        one for one in found if one.severity == "error" or not {(one.code, one.title), (one.code, one.given)} & stopping
-    ]
+    errors = {pair for p in select_errors(found) for pair in ((p.code, p.title), (UNREACHABLE_CODE, p.given))}
+    return [p for p in found if p.severity == "error" or not {(p.code, p.title), (p.code, p.given)} & errors]
 
 
 def _read_interrupted_plan(record: RunRecord) -> RenderedPlan:
-    """The plan that a submit was cut off with, to ask for. Raises Rejected when it is damaged."""
-    kept = plans.find_stored_plan(record.run)
-    if kept is None or kept.plan.digest != record.plan:
-        raise Rejected([reconcile.make_damaged_plan_problem(record, plans.get_plan_folder(record.run))])
-    return kept
+    """Return the stored plan of an interrupted submit. Raise Rejected if it is damaged."""
+    return reconcile.read_recorded_plan(record)
 
 
 def _reconcile_interrupted(
     lock: NameLock, record: RunRecord, rendered: RenderedPlan, context: SubmitContext
 ) -> RunRecord | None:
-    """What an earlier submit was cut off from: adopted when the platform has it, else sent under the same name; None
-    when another machine sent it, whose platform may have it all the same.
+    """Finish an interrupted submit: adopt the run if the platform has it, or else submit it under the same name.
+
+    Return None if another machine submitted it, because its platform may have a run that is not visible here.
     """
     reference = _find_reference(record, rendered, context)
     if reference is not None:
@@ -211,14 +206,14 @@ def _reconcile_interrupted(
     context.report([reconcile.make_resubmitted_note(record)])
     try:
         _run_preflight(rendered, context.platform, context.report)
-    except Rejected as rejected:  # what was asked for then may be there a little later: the name is not given away
+    except Rejected as rejected:  # the run may still appear on the platform: the name stays taken
         raise Rejected([*rejected.problems, reconcile.make_unfinished_note(record, context.new)]) from rejected
     plans.store_plan(rendered)
     return _submit_to_platform(lock, rendered, context, RESUBMITTED_NOTE)
 
 
 def _find_reference(record: RunRecord, rendered: RenderedPlan, context: SubmitContext) -> Reference | None:
-    """What the platform knows of it. Raises Rejected when it cannot be asked."""
+    """Return the platform's reference to a run; None if it has none. Raise Rejected if it does not answer."""
     try:
         reference = context.platform.find(rendered.plan)
         return reference and redaction.require_no_secrets(reference, record.platform)
@@ -231,7 +226,7 @@ def _find_reference(record: RunRecord, rendered: RenderedPlan, context: SubmitCo
 
 
 def _store_and_submit(lock: NameLock, rendered: RenderedPlan, context: SubmitContext) -> RunRecord:
-    """The plan and a record that says `sending` are kept, then the platform is asked to take it."""
+    """Store the plan and a record in the phase `sending`, then submit."""
     with _release_on_failure(lock):
         plans.store_plan(rendered)
         records.write_record(_make_record(rendered, ()))
@@ -239,7 +234,7 @@ def _store_and_submit(lock: NameLock, rendered: RenderedPlan, context: SubmitCon
 
 
 def _submit_to_platform(lock: NameLock, rendered: RenderedPlan, context: SubmitContext, *notes: str) -> RunRecord:
-    """The platform takes a plan whose record is kept. Raises Rejected."""
+    """Submit a plan whose record is stored. Raise Rejected."""
     ahead = _make_record(rendered, notes)
     try:
         reference = redaction.require_no_secrets(context.platform.submit(rendered.plan), ahead.platform)
@@ -261,7 +256,7 @@ def _submit_to_platform(lock: NameLock, rendered: RenderedPlan, context: SubmitC
 
 
 def _announce_and_record(record: RunRecord, reference: Reference, announce: AnnounceRun, *notes: str) -> RunRecord:
-    """The name first, then the record says `sent`: whoever is cut off in between knows the name."""
+    """Announce the name, then record the phase `sent`: after an interruption in between, the user knows the name."""
     sent = dataclasses.replace(record, phase="sent", reference=reference, notes=(*record.notes, *notes))
     try:
         announce(sent.run)
@@ -275,7 +270,7 @@ def _announce_and_record(record: RunRecord, reference: Reference, announce: Anno
 
 @contextlib.contextmanager
 def _release_on_failure(lock: NameLock) -> Iterator[None]:
-    """Whatever stops the block gives the name back: nothing was sent under it."""
+    """Free the name if the block fails: nothing was submitted under it."""
     try:
         yield
     except BaseException:
@@ -284,7 +279,7 @@ def _release_on_failure(lock: NameLock) -> Iterator[None]:
 
 
 def _is_ours_to_finish(record: RunRecord, prepared: PreparedJob, left_alone: dict[str, RunRecord]) -> bool:
-    """Whether what was cut off is this submit's to finish; what is not is gathered in `left`."""
+    """Return whether this submit must finish an interrupted one; if not, add it to `left_alone`."""
     if record.run not in left_alone and _is_same_submission(record, prepared):
         return True
     if not name_lock.is_being_submitted(record.run):
@@ -293,9 +288,7 @@ def _is_ours_to_finish(record: RunRecord, prepared: PreparedJob, left_alone: dic
 
 
 def _is_same_submission(record: RunRecord, prepared: PreparedJob) -> bool:
-    """Whether a record is of this very job, on this platform, with these settings; and of one that was sent before,
-    with its pins and its payload.
-    """
+    """Return whether a record has the same job, platform, settings, pins and payload."""
     if (record.job, record.platform) != (prepared.job.digest, prepared.platform.name):
         return False
     if not _has_same_settings(record, dict(list_fields(prepared.settings))):
@@ -303,22 +296,20 @@ def _is_same_submission(record: RunRecord, prepared: PreparedJob) -> bool:
     pins = [source.pin for source in prepared.job.sources]
     if not any(pins) and prepared.payload is None:
         return True
-    kept = plans.find_stored_plan(record.run)
-    if kept is None:
-        return True  # what became of it cannot be asked, and that is said
-    same_pins = all(pin in ("", source.pin) for pin, source in zip(pins, kept.plan.job.sources, strict=False))
-    return same_pins and prepared.payload in (None, kept.payload)
+    stored = plans.find_stored_plan(record.run)
+    if stored is None:
+        return True  # reconciling it reports the damaged plan
+    same_pins = all(pin in ("", source.pin) for pin, source in zip(pins, stored.plan.job.sources, strict=False))
+    return same_pins and prepared.payload in (None, stored.payload)
 
 
 def _has_same_settings(record: RunRecord, settings: Mapping[str, Scalar]) -> bool:
-    """Whether it was sent with these, apart from what its platform told of itself then, and is not asked again."""
-    other = {name for name in {*settings, *record.settings} if settings.get(name) != record.settings.get(name)}
-    if not other or any(settings.get(name) is not None for name in other):
-        return not other
-    kept = plans.find_stored_plan(record.run)
-    return kept is None or other <= pin.list_platform_given_names(
-        kept.values, record.platform
-    )  # None: that is said, see `_same`
+    """Return whether the settings are equal, apart from those that the platform looked up at the earlier submit."""
+    changed = {name for name in {*settings, *record.settings} if settings.get(name) != record.settings.get(name)}
+    if not changed or any(settings.get(name) is not None for name in changed):
+        return not changed
+    stored = plans.find_stored_plan(record.run)
+    return stored is None or changed <= pin.list_platform_given_names(stored.values, record.platform)
 
 
 def _make_record(rendered: RenderedPlan, notes: Iterable[str]) -> RunRecord:
