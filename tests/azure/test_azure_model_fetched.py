@@ -120,7 +120,7 @@ def test_what_came_stays_and_what_was_cut_off_goes_on(azure, deliver, register, 
         ("azureml:atc:7", r"^the Azure ML workspace robots-ml has no model atc; it has act"),
         ("azureml:far:1", r"^the model far version 1 lies where no blobs are: https://example.com/a$"),
         ("azureml:gone:1", r"model gone version 1 does not exist any more: "),
-        ("azureml:bare:1", r"^the model bare version 1 has no files: no blobs lie below https://.*/nothing"),
+        ("azureml:bare:1", r"^the model bare version 1 has no files: there are no blobs below https://.*/nothing"),
     ],
 )
 def test_what_is_not_there_is_told_with_what_is(deliver, register, uri, why):

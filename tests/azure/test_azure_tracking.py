@@ -247,9 +247,7 @@ def test_who_may_not_sign_in_is_told_and_the_run_goes_on(started, azure, monkeyp
     (tmp_path / "token").write_text("of another cluster")
     monkeypatch.setenv("AZURE_FEDERATED_TOKEN_FILE", str(tmp_path / "token"))
     (told,) = started().end()
-    assert told.startswith(
-        "the run is not tracked, or only in part: the Azure ML workspace robots-ml cannot be read"
-    )
+    assert told.startswith("the run is not tracked, or only in part: the Azure ML workspace robots-ml cannot be read")
     assert "AADSTS700213" in told
 
 

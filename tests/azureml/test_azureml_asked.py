@@ -79,11 +79,11 @@ def test_who_may_not_look_at_computes_is_told_that_and_what_comes_of_it(azureml,
     azureml.deny("GET /computes")
     problem = warned(said)
     assert (problem.code, problem.where, problem.given) == ("azureml-unchecked", "--compute", COMPUTE)
-    assert problem.title.endswith("it counts as a Kubernetes one and the job names no identity")
+    assert problem.title.endswith("it is treated as a Kubernetes compute and the job selects no identity")
     ways = [way.text for way in problem.suggestions]
     assert ways[:2] == ["--compute-kind managed", "--workload-identity CLIENT-ID"]
     assert ways[2].startswith(f"az role assignment create --assignee {OBJECT} ")
-    assert warned(said, compute_kind="kubernetes").title.endswith("may not be looked at: the job names no identity")
+    assert warned(said, compute_kind="kubernetes").title.endswith(": the job selects no identity")
     azureml.fault("GET .*/workspaces/robots-ml\\?", status=403, code="AuthorizationFailed")
     assert warned(said).code == "azureml-not-allowed"  # of the workspace, as the look before a submit says
 

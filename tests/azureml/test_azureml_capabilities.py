@@ -83,7 +83,7 @@ def test_c2_a_data_asset_becomes_an_input_that_is_mounted(rendered, text: str) -
 @pytest.mark.parametrize("text", NO_ASSETS + ASSETS_OF_THE_REFERENCE_ALONE)
 def test_c2_what_names_no_version_of_one_is_refused_with_a_sentence(refused, text: str) -> None:
     told = refused("--dataset-asset", text)
-    assert "--dataset-asset takes azureml data assets, and this is none that can be used" in told
+    assert "--dataset-asset takes azureml data assets; this value is invalid" in told
     assert "use   --" in told
 
 
@@ -153,7 +153,7 @@ def test_h2_12_a_hub_id_is_a_dataset_and_no_folder_name_beside_others(refused, o
 
 def test_a_training_starts_at_one_place(refused) -> None:
     told = refused(*HUB, "--policy-repo-id", "me/act", "--init-from-policy-model", "azureml:act:7")
-    assert "a training starts from one policy, and this one is given 2" in told
+    assert "a training starts from one policy, but 2 are given" in told
 
 
 @pytest.mark.parametrize(
@@ -203,13 +203,13 @@ def test_other_names_are_taken_as_they_are(robotrain, nobody, name: str) -> None
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--publish-url", "/checkpoints"), "its declared output is kept without being asked for"),
+        (("--publish-url", "/checkpoints"), "its declared output is always kept"),
         (("--publish-url", "azureml://datastores/d/paths/p"), "use   --publish-url https://ACCOUNT.blob."),
         (("--publish-url", "azure://acc/runs"), "use   --publish-url https://ACCOUNT.blob."),
         (("--publish-url", f"{A}?sig=s3cr3t"), "--publish-url holds what looks like a secret"),
         (("--policy-model", "act:7"), "use   --policy-model azureml:NAME:VERSION"),
         (("--init-from-policy-model", "act:7"), "use   --init-from-policy-model azureml:NAME:VERSION"),
-        (("--wandb",), "A job is given no key of Weights & Biases."),
+        (("--wandb",), "Jobs get no Weights & Biases key."),
     ],
 )
 def test_what_cannot_be_had_names_what_can(robotrain, nobody, words, said: str) -> None:

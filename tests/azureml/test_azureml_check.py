@@ -69,7 +69,7 @@ class TestTheWorkspace:
     )
     def test_one_that_is_missing_is_asked_for(self, lacking: str, flag: str) -> None:
         found = one("azureml-workspace-incomplete", job(), **{lacking: None})
-        assert found.title == f"the workspace is named in part: {flag} is missing"
+        assert found.title == f"the workspace is incomplete: {flag} is missing"
         assert (found.stage, ways(found)[0]) == (Stage.RESOLVE, f"{flag} …")
 
     def test_who_is_signed_in_nowhere_is_told_to(self) -> None:
@@ -78,7 +78,7 @@ class TestTheWorkspace:
 
     def test_a_subscription_alone_names_no_part_of_one(self) -> None:
         found = one("azureml-workspace-incomplete", job(), resource_group=None, workspace_name=None)
-        assert found.title.startswith("no workspace is named: --resource-group, --workspace-name are")
+        assert found.title.startswith("no workspace is set: --resource-group, --workspace-name are")
 
     @pytest.mark.parametrize("field", ["subscription_id", "resource_group", "workspace_name", "workload_identity"])
     def test_a_name_that_azure_could_not_have_is_refused(self, field: str) -> None:
@@ -125,7 +125,7 @@ class TestTheCompute:
     def test_how_long_a_name_may_be_depends_on_its_kind(self) -> None:
         assert codes(job(), compute="x" * 32) == codes(job(), compute="x" * 32, compute_kind="managed") == set()
         assert codes(job(), compute="x" * 16, compute_kind="kubernetes") == codes(job(), compute="xx") == set()
-        assert unfit(compute="x" * 17, compute_kind="kubernetes").why.startswith("It is 2 to 16 ")
+        assert unfit(compute="x" * 17, compute_kind="kubernetes").why.startswith("It has 2 to 16 ")
 
 
 class TestMachines:
@@ -158,8 +158,8 @@ class TestMachines:
     def test_one_of_another_size_is_refused(self, gpus: int, named: str, offered: list[str]) -> None:
         found = one("azureml-gpus-differ", job(num_gpus=gpus), instance_type=named)
         assert (found.stage, ways(found)) == (Stage.CHECK, offered)
-        assert ("would not begin" in found.why) == (job_settings.INSTANCE_TYPE_GPUS[named] < gpus)
-        assert found.title.startswith(f"the job trains on {gpus} GPU{'s' if gpus > 1 else ''}, and ")
+        assert ("would not start" in found.why) == (job_settings.INSTANCE_TYPE_GPUS[named] < gpus)
+        assert found.title.startswith(f"the job trains on {gpus} GPU{'s' if gpus > 1 else ''}, but ")
 
     @pytest.mark.parametrize(("gpus", "named"), [(1, "gpu"), (2, "gpu2"), (4, "gpuspot4"), (4, "defaultinstancetype")])
     def test_one_that_fits_or_that_nobody_knows_is_taken(self, gpus: int, named: str) -> None:

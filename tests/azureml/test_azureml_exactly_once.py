@@ -185,7 +185,7 @@ def test_a_refused_submit_gives_its_name_back(azureml, robotrain, words):
     azureml.fault("PUT .*/jobs/", status=400, code="UserError", times=1)
     refused = robotrain(*words)
     assert refused.exit_code == 1
-    assert "Azure ML does not take the job" in refused.stderr
+    assert "Azure ML rejects the job" in refused.stderr
     assert sent() == []
     answer = robotrain(*words, "--json")
     assert answer.exit_code == 0, answer.stderr

@@ -26,7 +26,7 @@ def test_the_environment_comes_first_then_folders_and_no_job(azureml, folder):
     [line] = lines
     assert line.startswith(f"{folder} was uploaded: azureml://datastores/workspaceblobstore/paths/robotrain/data/")
     assert azureml.jobs == {}
-    assert [line.rpartition(" is there already")[1] != "" for line in AzureMLPlatform().prepare(wanted)] == [True, True]
+    assert [line.partition(": ")[0].split()[-1] for line in AzureMLPlatform().prepare(wanted)] == ["exists", "already"]
 
 
 def test_a_folder_without_a_digest_is_left_to_the_submit(azureml, folder):
@@ -68,4 +68,4 @@ def test_the_environment_alone_needs_neither_data_nor_a_compute(azureml, robotra
     assert azureml.jobs == {}
     refused = robotrain(*words, "--dry-run")
     assert "needs a dataset" in refused.stderr
-    assert "no compute is named" in refused.stderr
+    assert "azureml-compute-missing" in refused.stderr

@@ -55,7 +55,7 @@ def test_a_workspace_that_terraform_names_in_part_is_asked_for_what_is_missing_a
     answer = robotrain("explain", "--platform", "azureml", "-d", "lerobot/pusht")
     assert answer.exit_code == 2
     assert "[azureml-workspace-incomplete]" in answer.stderr
-    assert "the workspace is named in part: --subscription-id is missing" in answer.stderr
+    assert "the workspace is incomplete: --subscription-id is missing" in answer.stderr
     assert "does not count" not in answer.stderr
 
 
@@ -66,7 +66,7 @@ def test_what_nobody_said_is_explained_by_what_is_made_of_it(outputs, explained,
     assert values["instance_type"] == ("gpuspot2", "platform azureml: for 2 GPUs; none on a managed compute")
     assert values["environment_version"][0].startswith("2.11.0-")
     assert values["experiment_name"] == ("lerobot-training", "platform azureml: for lerobot-train")
-    assert values["workload_identity"] == (None, "platform azureml: asked of the workspace when it is sent")
+    assert values["workload_identity"] == (None, "platform azureml: looked up in the workspace at submission")
     assert explained(*NAMES, "--compute", "k8s-a", "--instance-type", "big")["instance_type"] == (
         "big",
         "flag --instance-type",

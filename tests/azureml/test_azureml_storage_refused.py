@@ -29,21 +29,21 @@ def test_a_role_is_given_to_a_placeholder_where_the_sign_in_does_not_say_who(azu
 
 def test_no_role_is_named_where_a_signature_was_not_let_in():
     problem = told(403, "AuthorizationFailure", signed=True)
-    assert [way.text for way in problem.suggestions] == ["a network that its rules let in, where it takes some alone"]
+    assert [way.text for way in problem.suggestions] == [errors.NETWORK_HINT]
 
 
 @pytest.mark.slow
 def test_nor_where_the_job_s_code_was_not_let_in_which_goes_by_one(azureml):
     azureml.fault("PUT .*sig=", where="blobs", status=403, code="AuthorizationFailure")
     problem = refused(sendable(azureml))
-    assert [way.text for way in problem.suggestions] == ["a network that its rules let in, where it takes some alone"]
+    assert [way.text for way in problem.suggestions] == [errors.NETWORK_HINT]
 
 
 @pytest.mark.parametrize(
     ("code", "title"),
     [
-        ("KeyBasedAuthenticationNotPermitted", "the storage account acc takes no keys"),
-        ("AuthorizationFailure", "the storage account acc does not let you in"),
+        ("KeyBasedAuthenticationNotPermitted", "the storage account acc does not accept keys"),
+        ("AuthorizationFailure", "the storage account acc denies you access"),
     ],
 )
 def test_the_reason_is_a_sentence_and_does_not_say_the_title_again(azureml, code, title):

@@ -125,7 +125,7 @@ def test_a_sentence_of_the_sdk_about_a_role_is_told_by_the_answer_behind_it(orde
     behind.status_code, behind.response, behind.error = 403, Answer, None
     error.__cause__ = behind
     said = told(error, order)
-    assert "the storage account acc does not let you in" in said
+    assert "the storage account acc denies you access" in said
     assert '--role "Storage Blob Data Contributor"' in said
 
 
@@ -152,7 +152,7 @@ def test_what_the_sdk_says_of_a_job_that_it_does_not_take_is_told(order):
 def test_the_whole_reason_of_azure_is_told_with_what_it_means(azureml):
     said = format_problem(refused(sendable(azureml, instance_type="gpux")))
     assert "AML Kubernetes Compute job failed. 9: Invalid instance type. There is no 'gpux' (HTTP 400" in said
-    assert "That means: the compute has no instance type gpux, or no node" in said
+    assert "This means: the compute has no instance type gpux, or no node" in said
     assert "`az ml compute show --name k8s-robot-dev-00`" in said
     assert "\n  --instance-type\n" in said
 
@@ -262,7 +262,7 @@ def test_a_job_that_was_asked_for_keeps_its_name_whatever_refuses_the_next_attem
 def test_a_conflict_at_the_first_attempt_is_with_a_job_that_is_there(azureml):
     wanted = sendable(azureml)
     azureml.fault(JOB, status=409, code="Conflict")
-    with pytest.raises(Unanswered, match="does not take the job"):
+    with pytest.raises(Unanswered, match="rejects the job"):
         AzureMLPlatform().submit(wanted)
     assert reconcile.read_job_name(wanted)
 
@@ -299,7 +299,7 @@ def test_a_note_that_is_torn_is_named_with_the_way_on(azureml, content):
     said = format_problem(raised.value.problems[0])
     assert str(file) in said
     assert "--new" in said
-    with pytest.raises(Unanswered, match="cannot be read"):
+    with pytest.raises(Unanswered, match="cannot read the record"):
         AzureMLPlatform().submit(wanted)
     assert azureml.calls == []
 

@@ -22,7 +22,7 @@ def make_invalid_value_problem(
     return Problem(
         code=code,
         stage=Stage.PARSE,
-        title=f"{flag}: this is not {expected}",
+        title=f"the value of {flag} is not {expected}",
         where=flag,
         given=redact(given),
         why=why,

@@ -107,7 +107,9 @@ def _make_document(model_version: ModelVersion, manifest: CheckpointManifest) ->
 def _load_publishing(document: JobDocument) -> PublishingSpec:
     """Return what the job's workload wants to publish with each model."""
     module = document.halves.get(f"workload.{document.workload}")
-    return load_container_plugin(module, WorkloadContainerPlugin).publishing(document, {}) if module else PublishingSpec()
+    return (
+        load_container_plugin(module, WorkloadContainerPlugin).publishing(document, {}) if module else PublishingSpec()
+    )
 
 
 def register_version(

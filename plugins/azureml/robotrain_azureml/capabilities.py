@@ -1,4 +1,4 @@
-"""What Azure ML can do, and what to say to those who try the options of other tools and platforms here."""
+"""What Azure ML supports, and hints for options of other tools and platforms."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,9 @@ from robotrain_azure.settings import MODEL_OPTION_HINTS
 
 BLOB = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
 FETCHED = ("dataset", "policy", "init_policy", "resume", "publish")
-"""What the container fetches or writes by itself, whoever brought the kind: its half travels with the job."""
+"""Roles that the container downloads or publishes itself, with any source kind: its container plugin travels with the
+job.
+"""
 
 CAPABILITIES = Capabilities(
     sources={
@@ -22,12 +24,12 @@ CAPABILITIES = Capabilities(
         ("policy", "mlflow_run"): YES,
         ("policy", "datastore_path"): YES,
         ("policy", "registered_model"): no(
-            "A registered model is named as Azure ML has it.", "--policy-model azureml:NAME:VERSION"
+            "Azure ML has its own form for registered models.", "--policy-model azureml:NAME:VERSION"
         ),
         ("init_policy", "blob_url"): YES,
         ("init_policy", "model_asset"): YES,
         ("init_policy", "registered_model"): no(
-            "A registered model is named as Azure ML has it.", "--init-from-policy-model azureml:NAME:VERSION"
+            "Azure ML has its own form for registered models.", "--init-from-policy-model azureml:NAME:VERSION"
         ),
         ("resume", "blob_url"): YES,
         ("resume", "local_path"): YES,
@@ -44,31 +46,31 @@ CAPABILITIES = Capabilities(
         "several_datasets": YES,
         "stream_logs": YES,
         "cancel": YES,
-        "wandb": not_yet("A job is given no key of Weights & Biases.", "--platform osmo"),
-        "runs_here": no("It runs on a compute of the workspace.", "--platform local"),
+        "wandb": not_yet("Jobs get no Weights & Biases key.", "--platform osmo"),
+        "runs_here": no("Jobs run on a compute of the workspace.", "--platform local"),
         "publish_folder": no(
-            "The disk of a job is gone when it ends; its declared output is kept without being asked for.",
+            "A job's disk is deleted when it ends; its declared output is always kept.",
             f"--publish-url {BLOB}",
         ),
     },
 )
 
-_STORAGE = "type the whole address: --blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX, once for each"
-_POOL = "a setting of OSMO: on Azure ML say --compute and --instance-type"
-_BUCKETS = "a bucket of OSMO is known to OSMO alone: --blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
-_COMMAND = "nothing of OSMO is asked: the job goes to the workspace"
+_STORAGE = f"use the full URL: --blob-url {BLOB}, once for each"
+_POOL = "an OSMO setting: on Azure ML use --compute and --instance-type"
+_BUCKETS = f"buckets exist only in OSMO: use --blob-url {BLOB}"
+_COMMAND = "OSMO is not used: the job goes to the workspace"
 _TEMPLATE = (
-    "there is no template to fill in: `robotrain render … --to FOLDER` writes the job, and "
-    "`robotrain submit --plan FOLDER` sends it"
+    "templates are not used: `robotrain render … --to FOLDER` writes the job, and "
+    "`robotrain submit --plan FOLDER` submits it"
 )
-_VALUES = "values are options of their own: `robotrain submit --help --platform azureml` lists them"
-_PAYLOAD = "not needed: what runs in the container travels as the job's code; --work-dir says where it works"
-_EXPLAIN = "the same is `robotrain explain …`, or `robotrain submit … --dry-run`"
-_SIZES = "the instance type says what a machine has: --instance-type NAME"
-_WORKSPACE = "not needed: a job is tracked in the workspace that it runs in"
-_UPLOADS = "folders go to a datastore of the workspace: --datastore NAME"
-_IDENTITY = "the job reads blobs as the compute's managed identity: --workload-identity ID names one"
-_SECRET = "a token never travels with a job: --hf-credential NAME names the secret of a key vault"
+_VALUES = "each value has its own option: `robotrain submit --help --platform azureml` lists them"
+_PAYLOAD = "not needed: the job's code contains everything; --work-dir sets the working folder"
+_EXPLAIN = "use `robotrain explain …` or `robotrain submit … --dry-run`"
+_SIZES = "the instance type sets the machine's size: --instance-type NAME"
+_WORKSPACE = "not needed: a job is tracked in its own workspace"
+_UPLOADS = "folders are uploaded to a datastore of the workspace: --datastore NAME"
+_IDENTITY = "the job reads blobs with the compute's managed identity: --workload-identity ID selects one"
+_SECRET = "jobs never contain tokens: --hf-credential NAME names the secret of a key vault"
 
 OPTION_HINTS: Mapping[str, str] = {
     **MODEL_OPTION_HINTS,
@@ -77,7 +79,7 @@ OPTION_HINTS: Mapping[str, str] = {
     "--job-file": _TEMPLATE,
     "--file": _TEMPLATE,
     "--set-string": _VALUES,
-    "--set-env": "what a job needs is set for it; a token is named with --hf-credential",
+    "--set-env": "jobs get the variables that they need; use --hf-credential for a token",
     "--config-preview": _EXPLAIN,
     "--use-local-osmo": _COMMAND,
     "--osmo-cli": _COMMAND,
@@ -85,19 +87,19 @@ OPTION_HINTS: Mapping[str, str] = {
     "--from-blob": _STORAGE,
     "--from-blob-dataset": _STORAGE,
     "--blob-prefix": _STORAGE,
-    "--dataset-root": "not needed: data is mounted, or fetched into the cache of the container, below --work-dir",
-    "--dataset-localpath": "name the folder: --dataset-path FOLDER; it is uploaded",
+    "--dataset-root": "not needed: data is mounted or downloaded into the container's cache, below --work-dir",
+    "--dataset-localpath": "use --dataset-path FOLDER; it is uploaded",
     "--training-path": _PAYLOAD,
     "--payload-root": _PAYLOAD,
     "--pool": _POOL,
     "--gpu-platform": _POOL,
-    "--gpus": "say how many the job trains on: --num-gpus; the instance type has to have them",
+    "--gpus": "use --num-gpus; the instance type must have that many",
     "--cpu": _SIZES,
     "--memory": _SIZES,
     "--storage": _SIZES,
-    "--shared-memory": "it is --shm-size SIZE",
-    "--priority": "not known here; what a Kubernetes compute runs first is said where it is attached",
-    "--queue-timeout": "a job waits until there is room, or `robotrain cancel RUN`",
+    "--shared-memory": "use --shm-size SIZE",
+    "--priority": "not supported; priorities are set where a Kubernetes compute is attached",
+    "--queue-timeout": "a job waits for a free machine until `robotrain cancel RUN`",
     "--buckets": _BUCKETS,
     "--dataset-bucket": _BUCKETS,
     "--storage-account": _UPLOADS,
@@ -109,8 +111,8 @@ OPTION_HINTS: Mapping[str, str] = {
     "--hub-token-file": _SECRET,
     "--blob-credential": _IDENTITY,
     "--blob-credential-file": _IDENTITY,
-    "--wandb-credential": "a job on Azure ML is given no key of Weights & Biases yet: --platform osmo",
-    "--environment": "--image IMAGE names the image; the job brings its locked environment",
-    "--torch-backend": "the locked PyTorch is used; --image IMAGE chooses an image that holds it",
-    "--runs-dir": "it runs in a container: --work-dir says where there",
+    "--wandb-credential": "Weights & Biases is not supported on Azure ML yet: use --platform osmo",
+    "--environment": "use --image IMAGE; the job installs its locked environment",
+    "--torch-backend": "PyTorch is locked; --image IMAGE selects an image that contains it",
+    "--runs-dir": "use --work-dir: the run works in a container",
 }

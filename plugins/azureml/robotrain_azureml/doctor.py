@@ -36,22 +36,22 @@ PLATFORM_NAME = "azureml"
 
 
 def read_configured_settings(with_terraform: bool = False) -> AzureMLSettings:
-    """What is not valid counts as not said. asking: Terraform's outputs are read as well, which takes a moment."""
+    """Return the configured settings; invalid values count as not set. Terraform's outputs take a moment to read."""
     request = _make_request(with_terraform)
     tables = request.project.list_settings(PLATFORM_NAME) if request.project else []
-    typed, _ = coerce_values(AzureMLSettings, LayerStack(request).resolve_values(AzureMLSettings, {}, {}, tables))
-    found: AzureMLSettings = typed
-    return found
+    values, _ = coerce_values(AzureMLSettings, LayerStack(request).resolve_values(AzureMLSettings, {}, {}, tables))
+    settings: AzureMLSettings = values
+    return settings
 
 
 def find_terraform_folder() -> str:
-    """The folder that Terraform's outputs would be read in, as it is shown; empty for none."""
+    """Return the folder of Terraform's outputs for display; empty if there is none."""
     request = _make_request(with_terraform=False)
     try:
-        found = terraform.find_terraform_folder(request.variables, request.project, Path.cwd())
+        folder = terraform.find_terraform_folder(request.variables, request.project, Path.cwd())
     except Rejected:
         return ""
-    return terraform.format_folder(found) if found else ""
+    return terraform.format_folder(folder) if folder else ""
 
 
 def _make_request(with_terraform: bool) -> Request:
@@ -69,18 +69,18 @@ LIBRARIES = {
     "azure.identity": "azure-identity",
     "azure.storage.blob": "azure-storage-blob",
 }
-INSTALL_SUGGESTION = Suggestion("pip install 'robotrain[azureml]'", "brings all of them")
+INSTALL_SUGGESTION = Suggestion("pip install 'robotrain[azureml]'", "installs all of them")
 WORKSPACE_SUGGESTION = Suggestion(
     "--subscription-id ID --resource-group GROUP --workspace-name NAME",
-    "at each submit, AZURE_RESOURCE_GROUP and AZUREML_WORKSPACE_NAME, or a table of robotrain.toml",
+    "or AZURE_RESOURCE_GROUP and AZUREML_WORKSPACE_NAME, or a table in robotrain.toml",
 )
 CHASSIS_TAG_FILE, AZURE_CHASSIS_TAG = Path("/sys/class/dmi/id/chassis_asset_tag"), "7783-7084-3265-9085-8269-3286-77"
-"""Where Linux tells what a machine is, and what it tells on those of Azure."""
-COMPUTE_SUGGESTION = Suggestion("--compute NAME", "at each submit, AZUREML_COMPUTE, or compute in robotrain.toml")
+"""Where Linux describes the machine, and the value on Azure's machines."""
+COMPUTE_SUGGESTION = Suggestion("--compute NAME", "or AZUREML_COMPUTE, or compute in robotrain.toml")
 
 
 def list_health_checks() -> Iterable[HealthCheck]:
-    """All of this platform's."""
+    """Return all checks of this platform."""
     return (
         HealthCheck(name="azureml libraries", run=check_libraries),
         HealthCheck(name="azure sign-in", run=check_sign_in),
@@ -90,7 +90,7 @@ def list_health_checks() -> Iterable[HealthCheck]:
 
 
 def check_libraries() -> Iterator[HealthResult]:
-    """Azure's own, by where they lie: to import them takes seconds."""
+    """Check that Azure's libraries are installed, without importing them: that takes seconds."""
     missing = [name for module, name in LIBRARIES.items() if not _is_installed(module)]
     yield (
         report_failure(f"not installed: {', '.join(missing)}", INSTALL_SUGGESTION)
@@ -100,105 +100,104 @@ def check_libraries() -> Iterator[HealthResult]:
 
 
 def check_sign_in() -> Iterator[HealthResult]:
-    """Who would be asked for, as far as files and the environment tell; whether it holds only Azure knows. A machine of
-    Azure's may have an identity of its own.
+    """Check that files or the environment name an identity; only Azure knows if it is valid.
+
+    A machine of Azure's may have a managed identity.
     """
     from robotrain_azure import workspace
 
-    named = next((name for name in settings.SIGN_IN_VARIABLES if os.environ.get(name)), "")
-    if named and os.environ.get("AZURE_CLIENT_ID"):
-        yield report_ok(f"as AZURE_CLIENT_ID, by {named}")
-    elif found := workspace.find_default_subscription():
-        yield report_ok(f"{found[1]}, subscription {found[0]}")
+    variable = next((name for name in settings.SIGN_IN_VARIABLES if os.environ.get(name)), "")
+    if variable and os.environ.get("AZURE_CLIENT_ID"):
+        yield report_ok(f"as AZURE_CLIENT_ID, by {variable}")
+    elif subscription := workspace.find_default_subscription():
+        yield report_ok(f"{subscription[1]}, subscription {subscription[0]}")
     else:
-        says = "nobody is signed in to the Azure CLI here, and the environment names nobody"
-        yield (
-            report_warning(says, Suggestion("az login"))
-            if _is_azure_machine()
-            else report_missing(says, Suggestion("az login"))
-        )
+        message = "you are not signed in to the Azure CLI, and the environment sets no identity"
+        report = report_warning if _is_azure_machine() else report_missing
+        yield report(message, Suggestion("az login"))
 
 
 def check_settings() -> Iterator[HealthResult]:
-    """Which workspace and compute a submit would go to. Who set neither may not use Azure ML from here."""
-    from robotrain_azure import workspace as workspaces
+    """Check that a workspace and a compute are set; without both, Azure ML may not be used from here."""
+    from robotrain_azure.workspace import get_workspace
 
     from robotrain_azureml.spec import job_settings
 
-    pass
-
-    said, terraform = read_configured_settings(), find_terraform_folder()
-    at, compute = workspaces.get_workspace(said), job_settings.get_compute_name(said)
-    if terraform and not (at and compute):
-        yield report_ok(f"what is not said is read from Terraform's outputs in {terraform} when a job is sent")
+    configured, terraform = read_configured_settings(), find_terraform_folder()
+    workspace, compute = get_workspace(configured), job_settings.get_compute_name(configured)
+    if terraform and not (workspace and compute):
+        yield report_ok(f"missing settings are read from Terraform's outputs in {terraform} at submission")
         return
-    yield report_ok(f"{at.name} in {at.group}") if at else report_missing("no workspace is set", WORKSPACE_SUGGESTION)
+    yield (
+        report_ok(f"{workspace.name} in {workspace.group}")
+        if workspace
+        else report_missing("no workspace is set", WORKSPACE_SUGGESTION)
+    )
     yield report_ok(f"compute {compute}") if compute else report_missing("no compute is set", COMPUTE_SUGGESTION)
 
 
 def check_workspace() -> Iterator[HealthResult]:
-    """Whether the workspace and the compute are there for you, and whether you may submit."""
-    from robotrain_azure import workspace as workspaces
+    """Check that the workspace and the compute exist, and that you may submit."""
     from robotrain_azure.arm import ArmClient, ArmError
+    from robotrain_azure.workspace import get_workspace
 
     from robotrain_azureml.preflight import context
     from robotrain_azureml.preflight.context import API_VERSION, PreflightContext
 
-    said = read_configured_settings(with_terraform=True)
-    if (at := workspaces.get_workspace(said)) is None:
+    configured = read_configured_settings(with_terraform=True)
+    if (workspace := get_workspace(configured)) is None:
         yield report_warning("no workspace is set, so Azure was not asked", WORKSPACE_SUGGESTION)
         return
-    looking = PreflightContext(ArmClient(), _make_submission_spec(said))
+    preflight = PreflightContext(ArmClient(), _make_submission_spec(configured))
     try:
-        looking = replace(looking, workspace=looking.arm.get(at.resource, API_VERSION))
+        preflight = replace(preflight, workspace=preflight.arm.get(workspace.resource, API_VERSION))
     except ArmError as error:
-        yield convert_problem(context.make_workspace_problem(error, at))
+        yield convert_problem(context.make_workspace_problem(error, workspace))
         return
-    yield report_ok(f"{at.name} in {looking.region}")
-    yield from _check_inside_workspace(looking)
+    yield report_ok(f"{workspace.name} in {preflight.region}")
+    yield from _check_inside_workspace(preflight)
 
 
 def _check_inside_workspace(preflight: "PreflightContext") -> Iterator[HealthResult]:
-    """Of a workspace that answers."""
     from robotrain_azure import preflight_checks
 
     from robotrain_azureml.preflight import context, roles
 
     unchecked = context.UncheckedParts(preflight.spec.target_workspace)
-    rights = unchecked.collect_errors("your roles", partial(roles.check_caller_roles, preflight))
-    compute = unchecked.collect_errors(f"the compute {preflight.spec.compute}", partial(_check_compute, preflight))
-    found = preflight_checks.run_checks([compute, rights] if preflight.spec.compute else [rights])
-    problems = [*found, *unchecked.make_problems()]
+    check_roles = unchecked.collect_errors("your roles", partial(roles.check_caller_roles, preflight))
+    name = preflight.spec.compute
+    check_compute = unchecked.collect_errors(f"the compute {name}", partial(_check_compute, preflight))
+    problems = preflight_checks.run_checks([check_compute, check_roles] if name else [check_roles])
+    problems += unchecked.make_problems()
     yield from (convert_problem(problem) for problem in problems if problem.severity != "note")
     if not problems:
-        named = f"the compute {preflight.spec.compute} is there, and you" if preflight.spec.compute else "you"
-        yield report_ok(f"{named} may submit")
+        yield report_ok(f"the compute {name} exists, and you may submit" if name else "you may submit")
 
 
 def _check_compute(preflight: "PreflightContext") -> Iterator[Problem]:
-    """Of whatever kind it is, and with the identity that it has: a submit asks."""
+    """Check the compute with its own kind and identity, as a submit would set them."""
     from robotrain_azureml.preflight import compute
 
     found = compute.fetch_compute(preflight)
     if isinstance(found, Problem):
         yield found
         return
-    order = preflight.spec
-    kind, identity = order.compute_kind or found.kind, order.identity or compute.get_client_id(found)
-    order = replace(order, compute_kind=kind, identity=identity)
-    yield from compute.check_fetched_compute(replace(preflight, spec=order), found)
+    spec = preflight.spec
+    kind, identity = spec.compute_kind or found.kind, spec.identity or compute.get_client_id(found)
+    spec = replace(spec, compute_kind=kind, identity=identity)
+    yield from compute.check_fetched_compute(replace(preflight, spec=spec), found)
 
 
 def _make_submission_spec(settings: AzureMLSettings) -> "AzureMLSubmissionSpec":
-    """What a submit would look with."""
+    """Return a spec with what the checks need."""
     from robotrain.model.workload import WorkloadProfile
 
     from robotrain_azureml.spec import job_settings
     from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, WorkspaceEnvironment
 
-    at = WorkloadProfile()
+    profile = WorkloadProfile()
     try:
-        version = job_settings.get_environment_version(at, settings)
+        version = job_settings.get_environment_version(profile, settings)
     except ValueError:
         version = ""
     return AzureMLSubmissionSpec(
@@ -207,9 +206,9 @@ def _make_submission_spec(settings: AzureMLSettings) -> "AzureMLSubmissionSpec":
         group=settings.resource_group or "",
         workspace=settings.workspace_name or "",
         environment=WorkspaceEnvironment(
-            name=job_settings.get_environment_name(at, settings),
+            name=job_settings.get_environment_name(profile, settings),
             version=version,
-            image=job_settings.get_image(at, settings),
+            image=job_settings.get_image(profile, settings),
         ),
         compute=job_settings.get_compute_name(settings),
         compute_kind=settings.compute_kind or "",
@@ -219,7 +218,7 @@ def _make_submission_spec(settings: AzureMLSettings) -> "AzureMLSubmissionSpec":
 
 
 def _is_azure_machine() -> bool:
-    """Whether this is a machine of Azure's, or is told where its identity is asked for."""
+    """Return whether this is a machine of Azure's, or the environment has an identity endpoint."""
     if os.environ.get("IDENTITY_ENDPOINT") or os.environ.get("MSI_ENDPOINT"):
         return True
     try:

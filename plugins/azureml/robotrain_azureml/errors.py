@@ -1,4 +1,4 @@
-"""Refusals of Azure ML and its storage as problems: what is wrong and what to do."""
+"""Errors of Azure ML and its storage as problems: what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -24,47 +24,47 @@ PROBLEM_CODES = {
     "other": "azureml-refused",
 }
 SELF_EXPLAINED_KINDS = ("missing", "role")
-"""What is wrong is a place, or who asks, whatever was to be done."""
+"""For these, the title names the missing thing or role, not the action that failed."""
 WORKSPACE_MISSING_CODES = ("SubscriptionNotFound", "ResourceGroupNotFound")
 WORKSPACE_PART = r"workspaces/[^/']+/"
-"""In Azure's words for what is not there: something of a workspace, and not the workspace."""
+"""Matches Azure's message about a missing part of an existing workspace."""
 
 
 class RequestRejected(Rejected):
-    """A request that came to nothing."""
+    """A failed request to Azure; `transient` if it may succeed later."""
 
-    def __init__(self, problem: Problem, passing: bool) -> None:
-        super().__init__([problem], transient=passing)
+    def __init__(self, problem: Problem, transient: bool) -> None:
+        super().__init__([problem], transient=transient)
 
 
 def make_rejection(
     error: ArmError | StorageError | SignedBlobError, workspace: Workspace, action: str, stage: Stage = Stage.SUBMIT
 ) -> RequestRejected:
-    """doing: what came to nothing, behind the words `could not`."""
-    told = (
+    """Return the rejection for an error. `action`: what failed, after the words `could not`."""
+    diagnosis = (
         _diagnose_arm_error(error, workspace)
         if isinstance(error, ArmError)
         else diagnose_storage_error(error, workspace)
     )
     problem = Problem(
-        code="azureml-unreachable" if told.network else PROBLEM_CODES[told.kind],
+        code="azureml-unreachable" if diagnosis.network else PROBLEM_CODES[diagnosis.kind],
         stage=stage,
-        title=told.title if told.kind in SELF_EXPLAINED_KINDS else f"could not {action}",
-        why=redact(told.why, max_length=MAX_SENTENCE),
-        suggestions=tuple(Suggestion(way) for way in told.suggestions),
+        title=diagnosis.title if diagnosis.kind in SELF_EXPLAINED_KINDS else f"could not {action}",
+        why=redact(diagnosis.why, max_length=MAX_SENTENCE),
+        suggestions=tuple(Suggestion(text) for text in diagnosis.suggestions),
     )
     return RequestRejected(problem, is_transient(error))
 
 
 def is_part_missing(error: ArmError) -> bool:
-    """Whether the workspace is there, and what was asked of it is not. A 404 without a code is no word of Azure's."""
+    """Return whether a part of an existing workspace is missing. A 404 without a code is not from Azure."""
     if error.status != 404 or not error.code or error.code in WORKSPACE_MISSING_CODES:
         return False
     return error.code != "ResourceNotFound" or re.search(WORKSPACE_PART, str(error)) is not None
 
 
 def is_transient(error: ArmError | StorageError | SignedBlobError) -> bool:
-    """Whether the same may work in a while: no network, a service that is down or busy."""
+    """Return whether the request may succeed later: no network, or a service that is down or busy."""
     return error.status in TRANSIENT_STATUSES or error.code == UNREACHABLE
 
 
@@ -76,14 +76,14 @@ def _diagnose_arm_error(error: ArmError, workspace: Workspace) -> Diagnosis:
 
 KEYS_DISABLED_CODE = "KeyBasedAuthenticationNotPermitted"
 NETWORK_DENIED_CODE = "AuthorizationFailure"
-"""Most often; a role that is missing is called so as well."""
-NETWORK_HINT = "a network that its rules let in, where it takes some alone"
+"""Usually a network rule; a missing role may have this code too."""
+NETWORK_HINT = "use a network that the account's firewall allows, if it has one"
 UNKNOWN_ACCOUNT = "ACCOUNT"
 
 
 def diagnose_storage_error(error: StorageError | SignedBlobError, workspace: Workspace) -> Diagnosis:
-    """Of what storage answered, or did not. A role is given to who is signed in, as far as the sign-in tells."""
-    why, account = _format_sentence(error), error.account
+    """Explain an error of storage. Roles are suggested for the signed-in identity, if its token names it."""
+    account = error.account
     if error.code == SIGNED_OUT:
         return Diagnosis(
             kind="signed-out",
@@ -94,40 +94,37 @@ def diagnose_storage_error(error: StorageError | SignedBlobError, workspace: Wor
     if error.code == KEYS_DISABLED_CODE:
         return Diagnosis(
             kind="role",
-            title=_make_title(account, "takes no keys"),
+            title=_make_title(account, "does not accept keys"),
             why=_format_answer(error),
             suggestions=(make_identity_auth_command(workspace),),
         )
     if error.status in (401, 403):
-        ways = (NETWORK_HINT,) if error.signed else _suggest_access(error, workspace)
-        return Diagnosis(
-            kind="role", title=_make_title(account, "does not let you in"), why=_format_answer(error), suggestions=ways
-        )
-    passing = error.code == UNREACHABLE or error.status in TRANSIENT_STATUSES
-    again = ("try again later",) if passing else ()
-    return Diagnosis(
-        kind="other", title=_make_title(account, "did not do it"), why=why, suggestions=again, network=passing
-    )
+        title = _make_title(account, "denies you access")
+        suggestions = (NETWORK_HINT,) if error.signed else _suggest_access(error, workspace)
+        return Diagnosis(kind="role", title=title, why=_format_answer(error), suggestions=suggestions)
+    title, transient = _make_title(account, "failed"), is_transient(error)
+    retry = ("try again later",) if transient else ()
+    return Diagnosis(kind="other", title=title, why=_format_sentence(error), suggestions=retry, network=transient)
 
 
 def _suggest_access(error: StorageError | SignedBlobError, workspace: Workspace) -> tuple[str, str]:
-    line = make_role_command(
+    command = make_role_command(
         credential.get_caller_object_id(), BLOB_CONTRIBUTOR_ROLE, make_account_id(workspace, error.account)
     )
-    return (NETWORK_HINT, line) if error.code == NETWORK_DENIED_CODE else (line, NETWORK_HINT)
+    return (NETWORK_HINT, command) if error.code == NETWORK_DENIED_CODE else (command, NETWORK_HINT)
 
 
 def make_account_id(workspace: Workspace, account: str) -> str:
-    """The id of a storage account that lies beside the workspace, as most do."""
+    """Return the id of a storage account, assuming that it is in the workspace's resource group."""
     group = f"/subscriptions/{workspace.subscription}/resourceGroups/{workspace.group}"
     return f"{group}/providers/Microsoft.Storage/storageAccounts/{account or UNKNOWN_ACCOUNT}"
 
 
 def make_identity_auth_command(workspace: Workspace) -> str:
-    """The command after which a workspace uses identities, in place of keys."""
+    """Return the command that makes a workspace use identities instead of keys."""
     return (
-        f"az ml workspace update --name {workspace.name} --resource-group {workspace.group} --subscription {workspace.subscription} "
-        "--system-datastores-auth-mode identity"
+        f"az ml workspace update --name {workspace.name} --resource-group {workspace.group} "
+        f"--subscription {workspace.subscription} --system-datastores-auth-mode identity"
     )
 
 
@@ -136,15 +133,15 @@ def _make_title(account: str, action: str) -> str:
 
 
 def _format_answer(error: StorageError | SignedBlobError) -> str:
-    """What is not in the title yet."""
+    """Return what the title does not say yet."""
     if not error.status:
         return _format_sentence(error)
-    return f"It answered {f'HTTP {error.status} {error.code}'.rstrip()}."
+    return f"The answer was {f'HTTP {error.status} {error.code}'.rstrip()}."
 
 
 def _format_sentence(error: StorageError | SignedBlobError) -> str:
-    said = str(error)
-    return f"{said[:1].upper()}{said[1:]}."
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 SIGNED_OUT_CODE = "azureml-signed-out"
@@ -157,7 +154,7 @@ def make_signed_out_problem(
     *more: Suggestion,
     severity: Literal["error", "warning", "note"] = "error",
 ) -> Problem:
-    """more: what to do beside signing in."""
+    """Return the problem of a missing sign-in. `more`: suggestions besides signing in."""
     return Problem(
         code=SIGNED_OUT_CODE,
         stage=stage,

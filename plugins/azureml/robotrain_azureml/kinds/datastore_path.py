@@ -1,6 +1,6 @@
-"""Declares `datastore_path`: folders in a datastore of a workspace, which Azure ML itself mounts.
+"""The source kind `datastore_path`: folders in a datastore of a workspace, which Azure ML mounts.
 
-It is claimed beside the platform, so that others know it too, and can say what to do with such a folder.
+It is a plugin of its own, so that other platforms know such a folder and say what to do with it.
 """
 
 import re
@@ -28,13 +28,15 @@ _PATH_PART = r"[A-Za-z0-9._=+~!()&:@,-]+"
 
 @dataclass(frozen=True, slots=True)
 class DatastorePath:
-    """A folder in a datastore. path: without a slash at its ends. at: the workspace; None for that of the job."""
+    """A folder in a datastore."""
 
     kind: ClassVar[str] = "datastore_path"
 
     datastore: str
     path: str
+    """Without slashes at its ends."""
     workspace: Workspace | None = None
+    """None for the job's own."""
 
     def __str__(self) -> str:
         where = f"datastores/{self.datastore}/paths/{self.path}"
@@ -46,31 +48,31 @@ class DatastorePath:
         )
 
     def relative_to(self, workspace: Workspace) -> "DatastorePath":
-        """The same for a job of the workspace `here`: the short form, where it lies in that."""
+        """Return the path for a job of this workspace: the short form if it is the path's own."""
         own = self.workspace is not None and self.workspace.resource.lower() == workspace.resource.lower()
         return DatastorePath(self.datastore, self.path) if own else self
 
 
 def is_datastore_path(text: str) -> bool:
-    """Whether the text looks like a path in a datastore."""
+    """Return whether a text looks like a path in a datastore."""
     return bool(re.match(r"(?i)\s*azureml://(?:[^?#]*/)?datastores/", text))
 
 
 def parse_datastore_path(text: str, base: Path = Path("/")) -> DatastorePath:
-    """The folder that `text` addresses. Raises SourceError."""
+    """Parse the URI of a folder in a datastore. Raises SourceError."""
     if holds_secret(text):
-        raise SourceError("The address holds what looks like a secret, and a job never carries a secret.")
-    found = re.fullmatch(_ADDRESS, text)
-    if found is None:
-        raise SourceError(f"A folder in a datastore has the form {FORM}; a datastore is letters, digits and `_`.")
-    path = found["path"].rstrip("/")
+        raise SourceError("The URI seems to hold a secret, and jobs never contain secrets.")
+    match = re.fullmatch(_ADDRESS, text)
+    if match is None:
+        raise SourceError(f"The form is {FORM}; a datastore name has letters, digits and `_`.")
+    path = match["path"].rstrip("/")
     parts = path.split("/")
     if not all(parts) or {".", ".."} & set(parts):
-        raise SourceError("No part of the path is empty, `.` or `..`.")
+        raise SourceError("No part of the path may be empty, `.` or `..`.")
     if not all(re.fullmatch(_PATH_PART, part) for part in parts):
-        raise SourceError("A part of the path is letters, digits and `._=+~!()&:@,-`, without white space.")
-    at = Workspace(found["subscription"], found["group"], found["workspace"]) if found["workspace"] else None
-    return DatastorePath(found["datastore"], path, at)
+        raise SourceError("A part of the path may have letters, digits and `._=+~!()&:@,-`, no spaces.")
+    workspace = Workspace(match["subscription"], match["group"], match["workspace"]) if match["workspace"] else None
+    return DatastorePath(match["datastore"], path, workspace)
 
 
 KIND = SourceKind(
@@ -79,10 +81,10 @@ KIND = SourceKind(
     schemes=("azureml",),
     form=FORM,
     example="azureml://datastores/workspaceblobstore/paths/checkpoints/000400",
-    help="A folder in a datastore of the workspace, such as a checkpoint in the output of a job: Azure ML mounts it.",
+    help="A folder in a datastore of the workspace, such as a checkpoint in a job's output; Azure ML mounts it.",
     roles={
         "policy": RoleFlag(
-            "--policy-url", repeatable=False, help="A policy in a datastore of Azure ML to go on from, or to evaluate."
+            "--policy-url", repeatable=False, help="A policy in an Azure ML datastore to continue from or to evaluate."
         ),
         "resume": RESUME,
     },
@@ -90,7 +92,7 @@ KIND = SourceKind(
     parse=parse_datastore_path,
     unsupported={
         role: no(
-            "A datastore of Azure ML is known to its workspace alone.",
+            "Only its own Azure ML workspace can read a datastore.",
             f"robotrain outputs RUN --checkpoint last --to FOLDER, then {flag} FOLDER/checkpoints/STEP",
         )
         for role, flag in (("policy", "--policy-path"), ("resume", "--resume-from"))

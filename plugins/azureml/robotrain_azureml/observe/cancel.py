@@ -1,4 +1,4 @@
-"""Stopping a job: an answer alone is not its end, so it is looked at until it has ended."""
+"""Cancellation of a job: the request alone is not its end, so wait until the job has ended."""
 
 import time
 
@@ -13,37 +13,37 @@ from robotrain_azureml.observe import job_state
 from robotrain_azureml.service import jobs
 
 CANCEL_SECONDS = 60.0
-"""Until it has ended: a machine has to hear of it, and may save what it has."""
+"""How long the end is waited for: the machine must react and may save its state."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4.0
 DECLINED_STATUSES = (400, 409)
-"""What Azure answers where there is nothing to cancel, or not now."""
+"""Answers if there is nothing to cancel."""
 
 
 def cancel_job(reference: Reference) -> None:
-    """End it and return when it has ended; one that ended already is left as it is. Raises RunGone, Rejected."""
+    """End a job and return when it has ended; one that has ended is unchanged. Raises RunGone, Rejected."""
     if _has_ended(reference):
         return
-    at, name = jobs.get_run_workspace(reference), reference["job"]
-    refused = ""
+    workspace, name = jobs.get_run_workspace(reference), reference["job"]
+    reason = ""
     try:
-        jobs.request_cancel(jobs.get_client(), at, name)
+        jobs.request_cancel(jobs.get_client(), workspace, name)
     except ArmError as error:
         if error.status not in DECLINED_STATUSES:
-            raise errors.make_rejection(error, at, f"cancel the job {name}") from None
-        refused = str(error)  # it may have ended meanwhile
-    if not _wait_until_ended(reference, 0.0 if refused else CANCEL_SECONDS):
-        raise Rejected([_make_declined_problem(reference, refused) if refused else _make_pending_problem(reference)])
+            raise errors.make_rejection(error, workspace, f"cancel the job {name}") from None
+        reason = str(error)  # it may have ended meanwhile
+    if not _wait_until_ended(reference, 0.0 if reason else CANCEL_SECONDS):
+        raise Rejected([_make_declined_problem(reference, reason) if reason else _make_pending_problem(reference)])
 
 
 def _wait_until_ended(reference: Reference, seconds: float) -> bool:
-    """Whether it does within so many seconds; what passes by itself is no news meanwhile."""
+    """Return whether the job ends in time; transient errors are ignored."""
     until, pause = time.monotonic() + seconds, FIRST_PAUSE
     while True:
         try:
             if _has_ended(reference):
                 return True
-        except RequestRejected as refused:
-            if not refused.transient:
+        except RequestRejected as rejected:
+            if not rejected.transient:
                 raise
         if time.monotonic() >= until:
             return False
@@ -61,7 +61,7 @@ def _make_declined_problem(reference: Reference, reason: str) -> Problem:
         stage=Stage.SUBMIT,
         title=f"Azure ML did not cancel {reference['job']}",
         why=f"{redact(reason, max_length=500).rstrip('.')}.",
-        suggestions=(Suggestion(f"robotrain status {reference.get('run', '')}".rstrip(), "how it is"),),
+        suggestions=(Suggestion(f"robotrain status {reference.get('run', '')}".rstrip(), "shows its state"),),
     )
 
 
@@ -70,7 +70,7 @@ def _make_pending_problem(reference: Reference) -> Problem:
     return Problem(
         code="cancel-pending",
         stage=Stage.SUBMIT,
-        title=f"Azure ML took the request, and {reference['job']} had not ended {CANCEL_SECONDS:g} s later",
-        why="It ends when its machine hears of it; a machine that is lost is given up after a while.",
+        title=f"Azure ML accepted the request, but {reference['job']} has not ended after {CANCEL_SECONDS:g} s",
+        why="It ends when its machine reacts; a lost machine is given up after a while.",
         suggestions=(Suggestion(f"robotrain wait {run}".rstrip(), "waits for its end"),),
     )

@@ -1,7 +1,7 @@
-"""The log of a job: what there is by now, its end, or all of it as it comes.
+"""The log of a job: its present content, its last lines, or all of it as it grows.
 
-It is read where Azure ML keeps it. What the SDK has for it fails where a workspace uses identities, and reads all of it
-again with every look.
+It is read from Azure ML's storage. The SDK's function fails in workspaces that use identities, and rereads everything
+each time.
 """
 
 import contextlib
@@ -24,16 +24,16 @@ from robotrain_azureml.service import jobs, signed_blob
 from robotrain_azureml.service.signed_blob import EXPIRED_STATUSES, BlobRange, SignedBlobError
 
 LOG_NAME = r"user_logs/std_log[^/]*\.txt"
-"""Of its process, or of several."""
+"""Logs of one or several processes."""
 LEGACY_LOG_NAME = r"azureml-logs/\d\d.+\.txt"
-"""As computes of an earlier kind call them."""
+"""Names on older kinds of compute."""
 
 
 def select_run_logs(names: Iterable[str]) -> list[str]:
-    """What its processes printed: that of the only or the first one first, then by number."""
-    known = list(names)
-    found = [name for name in known if re.fullmatch(LOG_NAME, name)]
-    return sorted(found or [name for name in known if re.fullmatch(LEGACY_LOG_NAME, name)], key=_make_sort_key)
+    """Return the logs of the run's processes in order."""
+    names = list(names)
+    logs = [name for name in names if re.fullmatch(LOG_NAME, name)]
+    return sorted(logs or [name for name in names if re.fullmatch(LEGACY_LOG_NAME, name)], key=_make_sort_key)
 
 
 def _make_sort_key(name: str) -> tuple[int, list[tuple[int, str]]]:
@@ -44,16 +44,19 @@ def _make_sort_key(name: str) -> tuple[int, list[tuple[int, str]]]:
 Answer = TypeVar("Answer")
 
 WINDOW_BYTES = 1 << 16
-"""Bytes that are read of a log's end at first."""
+"""Bytes of a log's end that are read first."""
 MAX_TRIES, RETRY_PAUSE = 3, 0.5
-"""For a connection that breaks off without having brought anything, and the seconds before the next."""
+"""For a connection that breaks without any bytes, and the pause in seconds."""
 
 GetAddress = Callable[[bool], str]
-"""The log's address; of another one than before, where that is asked for."""
+"""Returns the log's URL; with True, a renewed one."""
 
 
 class RemoteLogReader:
-    """What was read of it. offset: in bytes. restarted: whether it began anew since that was asked last."""
+    """A reader of one log in storage.
+
+    `offset`: bytes that were read. `restarted`: whether the log was replaced since the caller reset it.
+    """
 
     def __init__(self, address: GetAddress) -> None:
         self._address = address
@@ -62,33 +65,31 @@ class RemoteLogReader:
         self.restarted = False
 
     def read_new(self) -> Iterator[str]:
-        """The whole lines that were not told yet. Raises BlobError."""
+        """Yield the complete lines that were not read yet. Raises SignedBlobError."""
         for piece in self._read_bytes(self.offset):
             self.offset += len(piece)
             *lines, self._unfinished = (self._unfinished + piece).split(b"\n")
             yield from map(_decode_line, lines)
 
     def read_last(self, count: int) -> list[str]:
-        """The last so many whole lines of what there is; what comes after them is new. Raises BlobError."""
+        """Return the last complete lines; `read_new` continues after them. Raises SignedBlobError."""
         length = self._send_renewing(signed_blob.fetch_blob_size)
-        start, found = length, b""
-        while start and found.count(b"\n") <= count:
-            before = max(0, start - max(WINDOW_BYTES, 3 * len(found)))
-            found, start = b"".join(self._read_bytes(before, start)) + found, before
-        lines = found.split(b"\n")
-        self.offset, self._unfinished = start + len(found), lines.pop()
-        return (
-            [_decode_line(line) for line in lines[-count:]] if count else []
-        )  # there is one more where the first is cut
+        start, content = length, b""
+        while start and content.count(b"\n") <= count:
+            before = max(0, start - max(WINDOW_BYTES, 3 * len(content)))
+            content, start = b"".join(self._read_bytes(before, start)) + content, before
+        lines = content.split(b"\n")
+        self.offset, self._unfinished = start + len(content), lines.pop()
+        return [_decode_line(line) for line in lines[-count:]] if count else []  # an incomplete first line is dropped
 
     def read_unfinished(self) -> list[str]:
-        """The line that has no end yet, if there is one; it counts as told."""
+        """Return the last line if it has no end yet; it counts as read."""
         rest, self._unfinished = self._unfinished, b""
         return [_decode_line(rest)] if rest else []
 
     def _read_bytes(self, start: int, end: int | None = None) -> Iterator[bytes]:
-        """All that is there now; a connection that breaks off is taken up where it did."""
-        left = MAX_TRIES
+        """Yield the present bytes of a range; a broken connection is resumed."""
+        tries = MAX_TRIES
         while end is None or start < end:
             try:
                 with contextlib.closing(self._open_range(start, end)) as part:
@@ -96,12 +97,12 @@ class RemoteLogReader:
                         self._restart()
                         return
                     for piece in part.iterate_pieces():
-                        start, left = start + len(piece), MAX_TRIES
+                        start, tries = start + len(piece), MAX_TRIES
                         yield piece
                 return
             except SignedBlobError as error:
-                left -= 1
-                if not left or not errors.is_transient(error):
+                tries -= 1
+                if not tries or not errors.is_transient(error):
                     raise
                 time.sleep(RETRY_PAUSE)
 
@@ -109,7 +110,7 @@ class RemoteLogReader:
         return self._send_renewing(lambda url: signed_blob.open_blob_range(url, start, end))
 
     def _send_renewing(self, send: Callable[[str], Answer]) -> Answer:
-        """What is answered; an address that is refused may have expired, and is asked for once more."""
+        """Call `send` with the URL; if it is denied, it may have expired, so renew it once."""
         try:
             return send(self._address(False))
         except SignedBlobError as error:
@@ -126,12 +127,12 @@ def _decode_line(line: bytes) -> str:
 
 
 LINE_PREFIX = "[azureml] "
-"""Before what is not of the log itself."""
-RESTARTED_LINE = f"{LINE_PREFIX}the log begins anew"
+"""Before lines that are not from the log."""
+RESTARTED_LINE = f"{LINE_PREFIX}the log starts again"
 
 
 class JobLogs:
-    """told: how the job is, as it was asked last."""
+    """All logs of a job. `job` is the job as it was queried last."""
 
     def __init__(self, reference: Reference, job: AzureMLJob) -> None:
         self._reference = reference
@@ -141,11 +142,11 @@ class JobLogs:
 
     @property
     def offset(self) -> int:
-        """Bytes that were read of all of them."""
+        """Bytes that were read of all logs."""
         return sum(reader.offset for reader in self._readers.values())
 
     def read_new(self) -> Iterator[str]:
-        """The lines that were not told yet. Raises BlobError."""
+        """Yield the lines that were not read yet. Raises SignedBlobError."""
         for name, reader in self._list_readers():
             yield from self._add_names(name, reader.read_new())
             if reader.restarted:
@@ -153,33 +154,32 @@ class JobLogs:
                 yield from self._add_names(name, [RESTARTED_LINE])
 
     def read_last(self, count: int) -> Iterator[str]:
-        """The last so many lines of what there is; what comes after them is new. Raises BlobError."""
-        found: list[tuple[str, list[str]]] = []
+        """Yield the last lines; `read_new` continues after them. Raises SignedBlobError."""
+        parts: list[tuple[str, list[str]]] = []
         for name, reader in reversed(self._list_readers()):
             lines = reader.read_last(count)
             count -= len(lines)
-            found.append((name, lines))
-        for name, lines in reversed(found):
+            parts.append((name, lines))
+        for name, lines in reversed(parts):
             yield from self._add_names(name, lines)
 
     def read_end(self) -> Iterator[str]:
-        """What is left when nothing more comes: lines without an end, and a word where nothing was ever there."""
-        there = self._list_readers()
-        for name, reader in there:
+        """Yield unfinished lines of a job that has ended, and a hint if it has no output."""
+        readers = self._list_readers()
+        for name, reader in readers:
             yield from self._add_names(name, reader.read_unfinished())
-        if not there and self.job.logs:
+        if not readers and self.job.logs:
             others = ", ".join(sorted(self.job.logs))
-            at = jobs.make_studio_url(jobs.get_run_workspace(self._reference), self._reference["job"])
-            yield f"{LINE_PREFIX}it printed nothing; what Azure ML wrote of it is in the studio ({others}): {at}"
+            url = jobs.make_studio_url(jobs.get_run_workspace(self._reference), self._reference["job"])
+            yield f"{LINE_PREFIX}the job printed nothing; Azure ML's own logs are in the studio ({others}): {url}"
 
     def make_rejection(self, error: SignedBlobError) -> RequestRejected:
-        """The problem that a log cannot be read."""
-        return errors.make_rejection(
-            error, jobs.get_run_workspace(self._reference), f"read the log of {self._reference['job']}"
-        )
+        """Return the rejection for a log that cannot be read."""
+        workspace, action = jobs.get_run_workspace(self._reference), f"read the log of {self._reference['job']}"
+        return errors.make_rejection(error, workspace, action)
 
     def _list_readers(self) -> list[tuple[str, RemoteLogReader]]:
-        """Every log that there is by now, with what was read of it."""
+        """Return a reader for each present log, in order."""
         names = select_run_logs(self.job.logs)
         for name in names:
             self._readers.setdefault(name, RemoteLogReader(functools.partial(self._get_address, name)))
@@ -199,34 +199,34 @@ class JobLogs:
 
 
 BEGIN_SECONDS = 3.0
-"""Between two looks for its beginning."""
+"""Pause while there is no log."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 5.0
-"""Between two looks for new lines: longer while there are none."""
+"""Pause between reads: longer while there are no new lines."""
 STATE_INTERVAL_SECONDS = 5.0
-"""Until it is asked again how the job is."""
+"""Pause between queries of the job's state."""
 SETTLED_SECONDS = 1.0
-"""Without a new byte after the job's end, until the log counts as whole."""
+"""After the job's end, the log is complete when nothing was added for so long."""
 PATIENCE_SECONDS = 600.0
-"""For an Azure that cannot be reached: a network that is away comes back."""
+"""How long Azure may be unreachable."""
 
 
 class AzureMLLogFollower:
-    """The log of a job as it comes. tail: only so many of the last lines of what there is at first."""
+    """The log of a job as it grows. `tail`: how many of the present lines to start with."""
 
     def __init__(self, reference: Reference, tail: int | None) -> None:
         self._reference, self._tail = reference, tail
         self._files = JobLogs(reference, AzureMLJob())
-        self._asked = float("-inf")
+        self._queried = float("-inf")
         self._answered = time.monotonic()
 
     def follow_lines(self) -> Iterator[str]:
-        """All of it, to the job's end. Raises RunGone, Refused."""
+        """Yield all lines until the job's end. Raises RunGone, RequestRejected."""
         pause, quiet = FIRST_PAUSE, False
         while True:
-            heard, before = self._refresh_state(), self._files.offset
-            well = yield from self._read_new(heard)
+            refreshed, before = self._refresh_state(), self._files.offset
+            succeeded = yield from self._read_new(refreshed)
             silent = self._files.offset == before
-            if well and silent and self._files.job.is_finished:
+            if succeeded and silent and self._files.job.is_finished:
                 if quiet:
                     yield from self._files.read_end()
                     return
@@ -236,19 +236,19 @@ class AzureMLLogFollower:
             time.sleep(pause if select_run_logs(self._files.job.logs) or quiet else BEGIN_SECONDS)
 
     def _refresh_state(self) -> bool:
-        """Ask how the job is, where that is due; whether that is known."""
-        if self._files.job.is_finished or time.monotonic() - self._asked < STATE_INTERVAL_SECONDS:
+        """Query the job's state if it is due; return whether it is known."""
+        if self._files.job.is_finished or time.monotonic() - self._queried < STATE_INTERVAL_SECONDS:
             return True
         try:
             self._files.job = job_state.query_job_region(self._reference)
-        except RequestRejected as refused:
-            self._raise_if_lasting(refused)
+        except RequestRejected as rejected:
+            self._raise_if_lasting(rejected)
             return False
-        self._asked = self._answered = time.monotonic()
+        self._queried = self._answered = time.monotonic()
         return True
 
     def _read_new(self, refreshed: bool) -> Generator[str, None, bool]:
-        """The lines that were not told; answers whether that was all there is. heard: how the job is, is known."""
+        """Yield new lines; return whether all present ones were read."""
         if not refreshed:
             return False
         try:
@@ -260,44 +260,44 @@ class AzureMLLogFollower:
         except SignedBlobError as error:
             self._raise_if_lasting(self._files.make_rejection(error))
             return False
-        except RequestRejected as refused:  # a new address was not told
-            self._raise_if_lasting(refused)
+        except RequestRejected as rejected:  # the URL could not be renewed
+            self._raise_if_lasting(rejected)
             return False
         self._answered = time.monotonic()
         return True
 
     def _raise_if_lasting(self, rejection: RequestRejected) -> None:
-        """Raise what does not pass by itself, or has not for long."""
+        """Raise errors that are not transient or have lasted too long."""
         if not rejection.transient or time.monotonic() - self._answered > PATIENCE_SECONDS:
             raise rejection
 
 
 OUTCOME_LINES = 400
-"""Lines in which a run's last word is looked for."""
+"""Last lines that are searched for the run's outcome."""
 
 
 def read_logs(reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
-    """What the run printed, its events among it, robotrain's own words under a mark. Raises RunGone, Refused."""
+    """Yield what the run printed, with its events; robotrain's own lines have a prefix. Raises RunGone,
+    RequestRejected.
+    """
     if follow:
-        pass
-
         return AzureMLLogFollower(reference, tail).follow_lines()
     return _read_current_log(reference, tail)
 
 
 def read_outcome(reference: Reference, job: AzureMLJob) -> Outcome | None:
-    """The last word of a job that has ended; None where there is none, or it cannot be heard."""
+    """Return the outcome in the log of a job that has ended; None if it has none or cannot be read."""
     if not select_run_logs(job.logs):
         return None
     last: Outcome | None = None
     try:
         for line in JobLogs(reference, job).read_last(OUTCOME_LINES):
-            found = event.parse_event(line)
-            if found and isinstance(found.event, Outcome):
-                last = found.event
-            elif found and isinstance(found.event, StageEvent) and found.event.state == "started":
-                last = None  # that was the word of an earlier try
-    except (SignedBlobError, Rejected):  # the state is known all the same
+            record = event.parse_event(line)
+            if record and isinstance(record.event, Outcome):
+                last = record.event
+            elif record and isinstance(record.event, StageEvent) and record.event.state == "started":
+                last = None  # it was that of an earlier try
+    except (SignedBlobError, Rejected):  # the state is known anyway
         return None
     return last
 
@@ -309,7 +309,7 @@ def _read_current_log(reference: Reference, tail: int | None) -> Iterator[str]:
             yield from files.read_new()
             yield from files.read_end() if files.job.is_finished else ()
             return
-        found = [*files.read_last(tail), *(files.read_end() if files.job.is_finished else ())]
-        yield from found[-tail:] if tail else ()
+        lines = [*files.read_last(tail), *(files.read_end() if files.job.is_finished else ())]
+        yield from lines[-tail:] if tail else ()
     except SignedBlobError as error:
         raise files.make_rejection(error) from None

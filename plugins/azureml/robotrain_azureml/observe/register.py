@@ -1,7 +1,7 @@
 """Registration of a job's checkpoint or evaluated policy as a model version.
 
-A model that is made of the declared output has its lineage in its tags and its description alone: a checkpoint there is
-sealed, and what others go on from is not changed for one who registers it.
+A model from the declared output has its lineage in tags and description only: its checkpoint is sealed and must not
+change.
 """
 
 import sys
@@ -26,29 +26,25 @@ from robotrain_azureml.spec.submission_spec import DOCUMENT_FILE
 
 
 def write_lineage(reference: Reference, path: str, content: bytes) -> None:
-    """path: of the model among the artifacts. One who may not write there registers the model all the same, and is
-    told.
+    """Write the lineage file beside the model at an artifact path.
+
+    Without write access, print a warning: the model is registered anyway.
     """
     try:
         store = outputs.get_datastore(reference, outputs.ARTIFACT_DATASTORE)
         with datastore.open_datastore(jobs.get_client(), store) as blobs:
             name = outputs.make_artifact_path(reference, f"{path}/{LINEAGE_FILE}")
-            if not blobs.has_blob(name):  # an evaluated policy brings that of its training
+            if not blobs.has_blob(name):  # an evaluated policy has that of its training
                 blobs.write_blob(name, content)
     except Rejected as rejected:
         _warn_no_lineage(str(rejected))
     except (ArmError, StorageError) as error:
-        _warn_no_lineage(
-            str(
-                errors.make_rejection(
-                    error, jobs.get_run_workspace(reference), f"write {LINEAGE_FILE} beside the model"
-                )
-            )
-        )
+        workspace, action = jobs.get_run_workspace(reference), f"write {LINEAGE_FILE} beside the model"
+        _warn_no_lineage(str(errors.make_rejection(error, workspace, action)))
 
 
 def _warn_no_lineage(reason: str) -> None:
-    print(f"warning: {LINEAGE_FILE} was not laid beside the model, whose tags say the same: {reason}", file=sys.stderr)
+    print(f"warning: cannot write {LINEAGE_FILE}; the model's tags have the same content: {reason}", file=sys.stderr)
 
 
 ARTIFACTS_OUTPUT = "artifacts"
@@ -56,32 +52,33 @@ ARTIFACTS_OUTPUT = "artifacts"
 
 
 def register_model(reference: Reference, name: str, step: int | None) -> Registered:
-    """Make the checkpoint of `step`, or the last, the next version of the model `name`; one that is a version already
-    stays the one it is. Raises RunGone, Rejected.
+    """Register the checkpoint of `step`, or the last one, as the next version of a model, unless it is one already.
+
+    Raises RunGone, Rejected.
     """
     job_state.query_job(reference)
-    said = read_run_log(reference)
-    artifacts = said.find_artifacts(reference["job"])
-    kept = {one.manifest.step: one for one in _list_checkpoints(reference, artifacts)}
-    chosen = _choose_step(reference, {*kept, *artifacts}, step)
-    of = _make_metadata(reference, chosen, kept.get(chosen), said)
-    output, path = _choose_source(reference, chosen, kept.get(chosen), artifacts)
-    at = jobs.get_run_workspace(reference)
-    models = WorkspaceModels(jobs.get_client(), at)
+    run_log = read_run_log(reference)
+    artifacts = run_log.find_artifacts(reference["job"])
+    checkpoints = {item.manifest.step: item for item in _list_checkpoints(reference, artifacts)}
+    chosen = _choose_step(reference, {*checkpoints, *artifacts}, step)
+    metadata = _make_metadata(reference, chosen, checkpoints.get(chosen), run_log)
+    output, path = _choose_source(reference, chosen, checkpoints.get(chosen), artifacts)
+    workspace = jobs.get_run_workspace(reference)
+    models = WorkspaceModels(jobs.get_client(), workspace)
 
     def create() -> str:
-        if of.lineage and output == ARTIFACTS_OUTPUT:
-            write_lineage(reference, path, of.lineage)
-        return models.create(name, reference["job"], path, of.tags, of.description, output=output)
+        if metadata.lineage and output == ARTIFACTS_OUTPUT:
+            write_lineage(reference, path, metadata.lineage)
+        return models.create(name, reference["job"], path, metadata.tags, metadata.description, output=output)
 
     try:
-        return model_registration.register_version(models, name, chosen, of, create)
+        return model_registration.register_version(models, name, chosen, metadata, create)
     except ArmError as error:
-        raise errors.make_rejection(error, at, f"register the model {name}") from None
+        raise errors.make_rejection(error, workspace, f"register the model {name}") from None
 
 
 def _list_checkpoints(reference: Reference, artifacts: dict[int, str]) -> list[SealedOutput]:
-    """Those in the output; where that cannot be listed from here, what tracking has does as well."""
+    """Return the checkpoints in the output; none if that fails and tracking has artifacts."""
     try:
         return outputs.list_complete_checkpoints(reference, outputs.get_output_datastore(reference))
     except RequestRejected:
@@ -90,17 +87,16 @@ def _list_checkpoints(reference: Reference, artifacts: dict[int, str]) -> list[S
         return []
 
 
-def _make_metadata(reference: Reference, step: int, kept: SealedOutput | None, run_log: RunLog) -> ModelMetadata:
-    """The job is the tracking run as well."""
+def _make_metadata(reference: Reference, step: int, checkpoint: SealedOutput | None, run_log: RunLog) -> ModelMetadata:
+    """Return the metadata of a version; the job is its own tracking run."""
     job, run = reference["job"], reference.get("run", "")
     ids = {"azureml_run_id": job, "mlflow_run_id": job}
     if run_log.run_id == job and run_log.experiment_id:
         ids["mlflow_experiment_id"] = run_log.experiment_id
-    folder, made = (kept.folder, kept.manifest) if kept else (f"{step:06}", None)
-    which = ModelVersion(run=run, platform="azureml", step=step, folder=folder, manifest=made, ids=ids)
-    return model_registration.make_model_metadata(
-        which, model_registration.load_submitted_document(run, DOCUMENT_FILE), run_log
-    )
+    folder, manifest = (checkpoint.folder, checkpoint.manifest) if checkpoint else (f"{step:06}", None)
+    version = ModelVersion(run=run, platform="azureml", step=step, folder=folder, manifest=manifest, ids=ids)
+    document = model_registration.load_submitted_document(run, DOCUMENT_FILE)
+    return model_registration.make_model_metadata(version, document, run_log)
 
 
 def _choose_step(reference: Reference, steps: set[int], wanted: int | None) -> int:
@@ -112,13 +108,15 @@ def _choose_step(reference: Reference, steps: set[int], wanted: int | None) -> i
 
 
 def _choose_source(
-    reference: Reference, step: int, kept: SealedOutput | None, artifacts: dict[int, str]
+    reference: Reference, step: int, checkpoint: SealedOutput | None, artifacts: dict[int, str]
 ) -> tuple[str, str]:
-    """The output of the job and the path in it: as the job itself registers it, where tracking has it."""
+    """Return the output and the path in it: preferably the artifact that the job itself would register."""
     if step in artifacts:
         return ARTIFACTS_OUTPUT, artifacts[step]
-    assert kept is not None
-    return outputs.get_results_name(reference), "/".join(part for part in (kept.folder, kept.manifest.model) if part)
+    assert checkpoint is not None
+    return outputs.get_results_name(reference), "/".join(
+        part for part in (checkpoint.folder, checkpoint.manifest.model) if part
+    )
 
 
 def _make_missing_problem(reference: Reference, steps: list[int], wanted: int | None) -> Problem:
@@ -127,8 +125,8 @@ def _make_missing_problem(reference: Reference, steps: list[int], wanted: int | 
     return Problem(
         code="checkpoint-missing",
         stage=Stage.SUBMIT,
-        title=f"{run} left no checkpoint{of} that could be registered",
+        title=f"{run} has no checkpoint{of} to register",
         where="" if wanted is None else "--step",
-        why=f"Its checkpoints by now: {', '.join(map(str, steps)) or 'none'}.",
-        suggestions=(Suggestion(f"robotrain outputs {run}", "shows what it left"),),
+        why=f"Its checkpoints: {', '.join(map(str, steps)) or 'none'}.",
+        suggestions=(Suggestion(f"robotrain outputs {run}", "lists its outputs"),),
     )

@@ -1,6 +1,6 @@
-"""The status of a job, and the reason in one sentence with what to do.
+"""The status of a job, and its reason in one sentence with what to do.
 
-Sentences begin small and have no full stop: they stand behind the name and the state of a run.
+Sentences begin with a small letter and have no full stop: they follow the name and the state of a run.
 """
 
 import dataclasses
@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from robotrain.model.run import Reference, Status
 from robotrain_azure import credential
 from robotrain_azure.arm import ArmError
-from robotrain_azure.credential import UNKNOWN_OBJECT_ID as OBJECT
+from robotrain_azure.credential import UNKNOWN_OBJECT_ID
 from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.event import Outcome
 
-from robotrain_azureml.errors import UNKNOWN_ACCOUNT as ACCOUNT
+from robotrain_azureml.errors import UNKNOWN_ACCOUNT
 from robotrain_azureml.observe import causes, job_state, logs
 from robotrain_azureml.observe.causes import TRY_AGAIN
 from robotrain_azureml.observe.job_state import AzureMLJob
@@ -24,34 +24,35 @@ from robotrain_azureml.service.datastore import StorageError
 
 
 def query_status(reference: Reference) -> Status:
-    """The state, and why. Raises RunGone, Refused."""
-    told, unheard = job_state.query_job(reference)
+    """Return the state and the reason. Raises RunGone, RequestRejected."""
+    job, region_error = job_state.query_job(reference)
+    hint = f"the workspace's region gave no details: {region_error}" if region_error else ""
     return Status(
-        state=told.state,
-        reason="; ".join(part for part in (_explain_state(reference, told), _format_region_error(unheard)) if part),
-        exit_code=_get_exit_code(told),
-        started=None if told.state == "pending" else told.started,
-        ended=told.ended if told.is_finished else None,
+        state=job.state,
+        reason="; ".join(part for part in (_explain_state(reference, job), hint) if part),
+        exit_code=_get_exit_code(job),
+        started=None if job.state == "pending" else job.started,
+        ended=job.ended if job.is_finished else None,
     )
 
 
 def _explain_state(reference: Reference, job: AzureMLJob) -> str:
-    at = jobs.get_run_workspace(reference)
+    workspace = jobs.get_run_workspace(reference)
     if not job.is_finished:
-        return explain_waiting(job, at, time.time())
+        return explain_waiting(job, workspace, time.time())
     if job.state == "succeeded":
         return ""
     if job.state == "cancelled":
         return explain_cancellation(job)
-    return _explain_failed_job(reference, job, at)
+    return _explain_failed_job(reference, job, workspace)
 
 
 def _explain_failed_job(reference: Reference, job: AzureMLJob, workspace: Workspace) -> str:
-    """Asks for what a command of it leaves open."""
+    """Explain a failure; placeholders in the suggested command are looked up."""
     outcome = None if job.has_timed_out else logs.read_outcome(reference, job)
-    said = explain_failure(job, workspace, outcome)
-    if not re.search(rf"(?:/storageAccounts/{ACCOUNT}|--assignee {OBJECT})\b", said):
-        return said
+    reason = explain_failure(job, workspace, outcome)
+    if not re.search(rf"(?:/storageAccounts/{UNKNOWN_ACCOUNT}|--assignee {UNKNOWN_OBJECT_ID})\b", reason):
+        return reason
     job = dataclasses.replace(
         job, storage_account=_find_output_account(reference, workspace), sender=credential.get_caller_object_id()
     )
@@ -59,15 +60,11 @@ def _explain_failed_job(reference: Reference, job: AzureMLJob, workspace: Worksp
 
 
 def _find_output_account(reference: Reference, workspace: Workspace) -> str:
-    """The account of its output; empty where nobody tells."""
+    """Return the storage account of the output; empty if it is not known."""
     try:
         return datastore.get_datastore(jobs.get_client(), workspace, reference.get("datastore", "")).account
     except (ArmError, StorageError):
         return ""
-
-
-def _format_region_error(why: str) -> str:
-    return f"the workspace's region does not say more: {why}" if why else ""
 
 
 def _get_exit_code(job: AzureMLJob) -> int | None:
@@ -77,15 +74,15 @@ def _get_exit_code(job: AzureMLJob) -> int | None:
 
 
 HOUR_SECONDS = 3600.0
-_WAIT_STEPS = ((24 * HOUR_SECONDS, "a day"), (6 * HOUR_SECONDS, "6 h"), (2 * HOUR_SECONDS, "2 h"), (HOUR_SECONDS, "1 h"), (1800.0, "30 min"),
-          (600.0, "10 min"), (120.0, "2 min"))  # fmt: skip
+_WAIT_STEPS = ((24 * HOUR_SECONDS, "a day"), (6 * HOUR_SECONDS, "6 h"), (2 * HOUR_SECONDS, "2 h"),
+               (HOUR_SECONDS, "1 h"), (1800.0, "30 min"), (600.0, "10 min"), (120.0, "2 min"))  # fmt: skip
 LONG_WAIT_SECONDS = 1800.0
-"""Seconds of waiting, after which it is said where to look."""
+"""After so long, the next step is suggested."""
 
 PENDING_REASONS: Mapping[str, str] = {
-    "NotStarted": "Azure ML has taken it and not begun with it",
-    "Unapproved": "Azure ML waits for somebody to approve it",
-    "Scheduled": "Azure ML begins with it at a later time",
+    "NotStarted": "Azure ML has accepted it but not started it",
+    "Unapproved": "it waits for approval in Azure ML",
+    "Scheduled": "Azure ML will start it later",
     "Starting": "Azure ML is starting it",
     "Provisioning": "a machine of its compute is being started",
     "Preparing": "its image is being pulled and its inputs are being mounted",
@@ -93,29 +90,28 @@ PENDING_REASONS: Mapping[str, str] = {
     "Pausing": "it is being paused",
     "Paused": "it is paused",
 }
-"""By Azure ML's word for the state, while it waits."""
+"""Reasons by Azure ML's state, while the job waits."""
 
 RUNNING_REASONS: Mapping[str, str] = {
     "Finalizing": "its work is done, and its checkpoints are being uploaded",
-    "CancelRequested": "its end was asked for, and has not come yet",
-    "NotResponding": "its machine was not heard of for a while: it may go on, else `robotrain cancel` and "
-    "`robotrain resubmit`",
+    "CancelRequested": "its cancellation was requested but is not complete yet",
+    "NotResponding": "its machine does not respond: if that lasts, use `robotrain cancel` and `robotrain resubmit`",
 }
-"""By Azure ML's word for the state, while it goes on."""
+"""Reasons by Azure ML's state, while the job runs."""
 
 EXIT_CODE_REASONS: Mapping[int, str] = {
     1: "it failed (exit code 1)",
-    2: "the job document cannot be used there (exit code 2)",
-    4: "the look before the start found that it would fail (exit code 4)",
-    75: f"its surroundings failed, not the job (exit code 75): {TRY_AGAIN}",
-    126: "its image cannot run `python3` (exit code 126): another --image",
-    127: "its image has no `python3` (exit code 127): another --image",
+    2: "the job document is not valid there (exit code 2)",
+    4: "its preflight check failed (exit code 4)",
+    75: f"the infrastructure failed, not the job (exit code 75): {TRY_AGAIN}",
+    126: "its image cannot run `python3` (exit code 126): use another --image",
+    127: "its image has no `python3` (exit code 127): use another --image",
     130: "it was interrupted (exit code 130)",
     137: f"{causes.OUT_OF_MEMORY} (exit code 137)",
     139: "a program crashed (exit code 139, a segmentation fault)",
-    143: "it was stopped from outside (exit code 143)",
+    143: "it was terminated (exit code 143)",
 }
-"""Exit codes of the run itself, whose log says more."""
+"""Exit codes of the run itself; its log has details."""
 
 _EMPTY_MESSAGES = (
     r"Execution failed\.?",
@@ -124,31 +120,28 @@ _EMPTY_MESSAGES = (
     r"(?:Job failed with )?non-zero exit code:? ?\d*\.?",
     r"(?:Process|It|Container) exited with (?:status )?code:? ?\d+\.?",
 )
-"""What Azure ML says beside an exit code, and says nothing with."""
+"""Messages of Azure ML that add nothing to an exit code."""
 
 
 def explain_waiting(job: AzureMLJob, workspace: Workspace, now: float) -> str:
-    """Why a job that has not ended is not further; empty while there is nothing to say. now: since the epoch."""
+    """Return why a job has not ended; empty if there is nothing to say. `now`: seconds since the epoch."""
     if not job.is_known:
-        return (
-            f"Azure ML calls it {_redact_text(job.job_status) or 'nothing'}, a state that this robotrain does not know"
-        )
-    warned = job.warnings[-1] if job.warnings else ""
-    hint = causes.find_cause(warned, job, workspace) if job.state == "pending" else ""
-    if hint:
-        return _append_message(hint, warned)
+        return f"Azure ML reports an unknown state: {_redact_text(job.job_status) or 'none'}"
+    warning = job.warnings[-1] if job.warnings else ""
+    cause = causes.find_cause(warning, job, workspace) if job.state == "pending" else ""
+    if cause:
+        return _append_message(cause, warning)
     if job.job_status in RUNNING_REASONS or job.state == "running":
         return RUNNING_REASONS.get(job.job_status, "")
-    again = "its machine was taken away, and it waits for another: " if job.started is not None else ""
-    return f"{again}{PENDING_REASONS.get(job.job_status, 'it waits')}{_format_wait(job, now)}"
+    preempted = "its machine was preempted, and it waits for another: " if job.started is not None else ""
+    return f"{preempted}{PENDING_REASONS.get(job.job_status, 'it waits')}{_format_wait(job, now)}"
 
 
 def explain_failure(job: AzureMLJob, workspace: Workspace, outcome: Outcome | None) -> str:
-    """Why it failed: a time that ran out, what the run itself said last, what Azure ML's words mean, its exit code."""
+    """Return why a job failed: a timeout, its own outcome, the meaning of Azure ML's message, or its exit code."""
     if job.has_timed_out:
-        again = "`robotrain resume`, or `resubmit`, with a larger --exec-timeout"
-        over = f"it ran longer than it may{_format_limit(job.limit)}: {again}"
-        return _append_message(over, job.message)
+        remedy = "use `robotrain resume` or `robotrain resubmit` with a larger --exec-timeout"
+        return _append_message(f"it reached its time limit{_format_limit(job.limit)}: {remedy}", job.message)
     cause = causes.find_cause(f"{job.code}: {job.message}", job, workspace)
     if cause and job.exit_code is None:
         return _append_message(cause, job.message)
@@ -158,17 +151,17 @@ def explain_failure(job: AzureMLJob, workspace: Workspace, outcome: Outcome | No
 
 
 def explain_outcome(job: AzureMLJob, outcome: Outcome | None) -> str:
-    """What the run itself says of its failure; empty where that is about another try of it."""
+    """Return the run's own reason for its failure; empty if the outcome is that of another try."""
     if outcome is None or outcome.state != "failed" or not outcome.reason:
         return ""
     if job.exit_code not in (None, outcome.exit_code):
         return ""
-    said = _redact_text(outcome.reason, longest=800)
-    return f"{EXIT_CODE_REASONS[137]} ({said})" if job.exit_code == 137 else said
+    reason = _redact_text(outcome.reason, longest=800)
+    return f"{EXIT_CODE_REASONS[137]} ({reason})" if job.exit_code == 137 else reason
 
 
 def explain_cancellation(job: AzureMLJob) -> str:
-    """That it was; Azure ML does not say by whom."""
+    """Return that the job was cancelled; Azure ML does not tell by whom."""
     return _append_message("it was cancelled", job.message)
 
 
@@ -180,7 +173,7 @@ def _explain_exit_code(job: AzureMLJob) -> str:
 
 
 def _format_wait(job: AzureMLJob, now: float) -> str:
-    """In steps, so that what waits is not told anew with every look."""
+    """Return how long the job waits, in steps, so that the text rarely changes."""
     waited = now - job.created if job.created and job.started is None else 0.0
     step = next((f", for more than {text}" for least, text in _WAIT_STEPS if waited >= least), "")
     return f"{step}{_suggest_next_step(job) if waited >= LONG_WAIT_SECONDS else ''}"
@@ -188,19 +181,19 @@ def _format_wait(job: AzureMLJob, now: float) -> str:
 
 def _suggest_next_step(job: AzureMLJob) -> str:
     if job.job_status == "Queued":
-        shows = f"`az ml compute show --name {job.compute or 'COMPUTE'}`"
-        return f": its nodes may be in use, or the quota for them be spent ({shows}); another --compute, or wait"
+        command = f"`az ml compute show --name {job.compute or 'COMPUTE'}`"
+        return f": its nodes may be busy or its quota used up ({command}); use another --compute, or wait"
     if job.job_status == "Preparing":
-        return ": its image may be very large, or not to be had; the job's page in the studio shows the events"
+        return ": its image may be very large or missing; the job's page in the studio shows the events"
     return ""
 
 
 def _append_message(sentence: str, message: str) -> str:
-    """The sentence and, in brackets, what Azure ML said, where that says anything more than an exit code."""
+    """Append Azure ML's message in brackets if it says more than an exit code."""
     for pattern in _EMPTY_MESSAGES:
         message = re.sub(pattern, " ", message, flags=re.IGNORECASE)
-    said = _redact_text(" ".join(message.split()).strip(". "))
-    return f"{sentence} (Azure ML: {said})" if said and not re.fullmatch(r"(?i)error:?", said) else sentence
+    detail = _redact_text(" ".join(message.split()).strip(". "))
+    return f"{sentence} (Azure ML: {detail})" if detail and not re.fullmatch(r"(?i)error:?", detail) else sentence
 
 
 def _format_limit(seconds: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Context shared by all preflight checks: client, submission spec, workspace, answers, problems."""
+"""The context shared by all preflight checks: client, submission spec, workspace, answers, problems."""
 
 import re
 import threading
@@ -20,24 +20,24 @@ from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec
 
 
 class AnswerCache:
-    """Each answer by its name. Who asks while another does waits for the same one, and hears the same refusal."""
+    """A cache of answers and errors by name. Threads that ask for the same one wait for it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._asking: dict[str, threading.Lock] = {}
-        self._found: dict[str, tuple[Any, OSError | None]] = {}
+        self._name_locks: dict[str, threading.Lock] = {}
+        self._answers: dict[str, tuple[Any, OSError | None]] = {}
 
     def get_or_fetch(self, name: str, fetch: Callable[[], Any]) -> Any:
-        """What `ask` answers, or did. Raises the OSError that it raises."""
+        """Return the cached answer or that of `fetch`. Raises the OSError that `fetch` raises."""
         with self._lock:
-            asking = self._asking.setdefault(name, threading.Lock())
-        with asking:
-            if name not in self._found:
-                self._found[name] = _try_fetch(fetch)
-        found, error = self._found[name]
+            name_lock = self._name_locks.setdefault(name, threading.Lock())
+        with name_lock:
+            if name not in self._answers:
+                self._answers[name] = _try_fetch(fetch)
+        answer, error = self._answers[name]
         if error is not None:
             raise error
-        return found
+        return answer
 
 
 def _try_fetch(fetch: Callable[[], Any]) -> tuple[Any, OSError | None]:
@@ -48,50 +48,49 @@ def _try_fetch(fetch: Callable[[], Any]) -> tuple[Any, OSError | None]:
 
 
 API_VERSION = "2024-04-01"
-"""Of the resource manager's Machine Learning API."""
 PATIENCE_SECONDS = 2.0
-"""Seconds for which a bad moment of Azure is sat out: nobody waits long for a look."""
+"""How long transient errors of Azure are retried, in seconds."""
 
 Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
 class PreflightContext:
-    """arm: who is signed in here, once for all looks. workspace: its body; empty where it was not told."""
+    """What all checks of one preflight share."""
 
     arm: ArmClient
     spec: AzureMLSubmissionSpec
     workspace: Mapping[str, Any] = field(default_factory=dict)
+    """The workspace's resource; empty if it is not known."""
     answers: AnswerCache = field(default_factory=AnswerCache, repr=False, compare=False)
 
     def get(self, path: str) -> dict[str, Any]:
-        """A part of the workspace, asked once. rest: its path below it. Raises ArmError."""
-        return self.get_or_fetch(
-            path, lambda: self.arm.get(f"{self.spec.target_workspace.resource}/{path}", API_VERSION)
-        )
+        """Return a part of the workspace by its path, requested once. Raises ArmError."""
+        url = f"{self.spec.target_workspace.resource}/{path}"
+        return self.get_or_fetch(path, lambda: self.arm.get(url, API_VERSION))
 
     def get_or_fetch(self, name: str, fetch: Callable[[], Answer]) -> Answer:
-        """What is asked, whichever look asks first. Raises as it does."""
-        found: Answer = self.answers.get_or_fetch(name, fetch)
-        return found
+        """Return the answer of `fetch`, which is called once for all checks. Raises what it raises."""
+        answer: Answer = self.answers.get_or_fetch(name, fetch)
+        return answer
 
     @property
     def region(self) -> str:
-        """Of the workspace, as paths have it; empty where it was not told."""
+        """The workspace's region as in URLs; empty if it is not known."""
         return str(self.workspace.get("location") or "").replace(" ", "").lower()
 
     def get_property(self, name: str) -> str:
-        """A property of the workspace that is a text; empty where it was not told."""
+        """Return a text property of the workspace; empty if it is not known."""
         return str((self.workspace.get("properties") or {}).get(name) or "")
 
 
 def get_job_datastore(preflight: PreflightContext) -> Datastore:
-    """Where the job's own lies. Raises ArmError, and StorageError for one that holds no blobs."""
+    """Return the job's own datastore. Raises ArmError, and StorageError if it holds no blobs."""
     return get_datastore(preflight, preflight.spec.target_workspace, preflight.spec.datastore)
 
 
 def get_datastore(preflight: PreflightContext, workspace: Workspace, name: str) -> Datastore:
-    """Where one lies. Raises as `store` does."""
+    """Return a datastore. Raises ArmError, and StorageError if it holds no blobs."""
     return preflight.get_or_fetch(
         f"{workspace.resource}/datastores/{name}", lambda: datastore.get_datastore(preflight.arm, workspace, name)
     )
@@ -106,10 +105,10 @@ def make_preflight_problem(
     where: str = "",
     given: str = "",
     why: str = "",
-    *instead: Suggestion,
+    *suggestions: Suggestion,
     severity: Severity = "error",
 ) -> Problem:
-    """One thing that was seen before anything was sent. why: without what must not be shown."""
+    """Return a problem of the preflight stage. `why` must not hold secrets."""
     return Problem(
         code=code,
         stage=Stage.PREFLIGHT,
@@ -117,13 +116,13 @@ def make_preflight_problem(
         where=where,
         given=redact(given),
         why=why,
-        suggestions=instead,
+        suggestions=suggestions,
         severity=severity,
     )
 
 
 def make_az_command(spec: AzureMLSubmissionSpec, command: str) -> str:
-    """A command of the Azure CLI about the workspace of an order."""
+    """Return a command of the Azure CLI for the spec's workspace."""
     at = f"--workspace-name {spec.workspace} --resource-group {spec.group} --subscription {spec.subscription}"
     return f"az ml {command} {at}"
 
@@ -132,119 +131,104 @@ MAX_NAMES = 8
 
 
 def list_names(arm: ArmClient, path: str, version: str) -> list[str]:
-    """The names of a list of the resource manager; none where it is not told."""
+    """Return the names of a list of the resource manager; empty if it cannot be read."""
     try:
-        return sorted(str(one["name"]) for one in arm.list_all(path, version))
+        return sorted(str(item["name"]) for item in arm.list_all(path, version))
     except ArmError:
         return []
 
 
 def suggest_names(template: str, wanted: str, names: Sequence[str], list_command: str) -> tuple[Suggestion, ...]:
-    """What to type in place of a name. said: what is typed, with `{}` for the name. shows: what lists the names."""
+    """Suggest the nearest name and list the others. `template`: the option with `{}` for the name."""
     if not names:
-        return (Suggestion(list_command, "shows what there is"),)
+        return (Suggestion(list_command, "lists what exists"),)
     near = find_nearest_name(wanted, names) or (names[0] if len(names) == 1 else "")
     listed = [*([near] if near else []), *(name for name in names if name != near)]
     more = f", … ({len(listed) - MAX_NAMES} more)" if len(listed) > MAX_NAMES else ""
-    there = f"there {'are' if listed[1:] else 'is'} {', '.join(listed[:MAX_NAMES])}{more}"
-    return (Suggestion(template.replace("{}", near or "NAME"), there),)
+    return (Suggestion(template.replace("{}", near or "NAME"), f"existing: {', '.join(listed[:MAX_NAMES])}{more}"),)
 
 
-SAME_COMMAND = Suggestion("the same command", "when it can be")
+SAME_COMMAND = Suggestion("repeat the same command", "when it can be reached")
 UNCHECKED_CODE = "azureml-unchecked"
 MAX_CHECKS = 8
 WORKSPACE_MISSING_CODES = ("SubscriptionNotFound", "ResourceGroupNotFound")
 
 
 def make_workspace_problem(error: ArmError, workspace: Workspace, severity: Severity = "error") -> Problem:
-    """Of the workspace itself: what stops every submit, or what only could not be looked at for a moment."""
-    told = errors.diagnose_workspace_error(error, workspace)
-    if told.kind == "signed-out":
+    """Return the problem of a workspace that prevents every submit, or that could not be read just now."""
+    diagnosis = errors.diagnose_workspace_error(error, workspace)
+    if diagnosis.kind == "signed-out":
         return azureml_errors.make_signed_out_problem(error, workspace, Stage.PREFLIGHT, severity=severity)
     if error.code == UNREACHABLE:
-        title = "Azure cannot be reached from here"
+        title = "Azure cannot be reached from this machine"
         return make_preflight_problem(
-            "azureml-unreachable", title, "", "", _redact_reason(told), SAME_COMMAND, severity=severity
+            "azureml-unreachable", title, "", "", _redact_reason(diagnosis), SAME_COMMAND, severity=severity
         )
-    if told.kind == "other":
-        return make_unchecked_problem([f"the workspace {workspace.name}"], told)
+    if diagnosis.kind == "other":
+        return make_unchecked_problem([f"the workspace {workspace.name}"], diagnosis)
+    code = "azureml-missing" if diagnosis.kind == "missing" else "azureml-not-allowed"
+    why, ways = _redact_reason(diagnosis), map(Suggestion, diagnosis.suggestions)
     if error.code in errors.SUBSCRIPTION_MISSING_CODES:
-        ways = map(Suggestion, told.suggestions)
-        return make_preflight_problem(
-            "azureml-not-allowed", told.title, "--subscription-id", workspace.subscription, _redact_reason(told), *ways
-        )
-    code = "azureml-missing" if told.kind == "missing" else "azureml-not-allowed"
+        flag, subscription = "--subscription-id", workspace.subscription
+        return make_preflight_problem(code, diagnosis.title, flag, subscription, why, *ways)
     group = error.code == "ResourceGroupNotFound"
     where, given = ("--resource-group", workspace.group) if group else ("--workspace-name", workspace.name)
-    return make_preflight_problem(
-        code, told.title, where, given, _redact_reason(told), *map(Suggestion, told.suggestions), severity=severity
-    )
+    return make_preflight_problem(code, diagnosis.title, where, given, why, *ways, severity=severity)
 
 
 def make_unchecked_problem(checks: Iterable[str], diagnosis: Diagnosis) -> Problem:
-    """What Azure does not tell is not known to be missing."""
-    named = [*checks]
-    more = f" and {len(named) - MAX_CHECKS} more" if len(named) > MAX_CHECKS else ""
-    title = f"could not be checked: {', '.join(named[:MAX_CHECKS])}{more}"
-    return make_preflight_problem(
-        UNCHECKED_CODE,
-        title,
-        "",
-        "",
-        _redact_reason(diagnosis),
-        *map(Suggestion, diagnosis.suggestions),
-        severity="warning",
-    )
+    """Return the warning for checks that Azure did not let us make."""
+    subjects = [*checks]
+    more = f" and {len(subjects) - MAX_CHECKS} more" if len(subjects) > MAX_CHECKS else ""
+    title = f"cannot check {', '.join(subjects[:MAX_CHECKS])}{more}"
+    why, ways = _redact_reason(diagnosis), map(Suggestion, diagnosis.suggestions)
+    return make_preflight_problem(UNCHECKED_CODE, title, "", "", why, *ways, severity="warning")
 
 
 def is_missing_part(error: ArmError, name: str) -> bool:
-    """Whether Azure says that a part of a workspace is not there: it has the same code for the workspace itself."""
+    """Return whether a part of a workspace is missing; Azure has the same code for the workspace itself."""
     of_workspace = re.search(r"workspaces/[^/']+' under", str(error)) and name.lower() not in str(error).lower()
     return error.status == 404 and error.code not in WORKSPACE_MISSING_CODES and not of_workspace
 
 
 def soften_denial(subject: str, problems: Iterable[Problem]) -> Iterator[Problem]:
-    """A look at what who may submit need not be let see, such as the account below a datastore: a note where they are
-    not. Raises ArmError for anything else.
-    """
+    """Turn a denied or missing resource that submitters need not see into a note. Raises ArmError for other errors."""
     try:
         yield from problems
     except ArmError as error:
         if error.status not in (403, 404):
             raise
         why = redact(f"{error}.", max_length=MAX_SENTENCE)
-        yield make_preflight_problem(UNCHECKED_CODE, f"could not be checked: {subject}", "", "", why, severity="note")
+        yield make_preflight_problem(UNCHECKED_CODE, f"cannot check {subject}", "", "", why, severity="note")
 
 
 class UncheckedParts:
-    """What could not be asked, of all looks: each reason is told once."""
+    """The subjects of checks that failed, grouped by reason."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self._at = workspace
-        self._found: list[tuple[str, ArmError]] = []
+        self._workspace = workspace
+        self._errors: list[tuple[str, ArmError]] = []
 
     def collect_errors(self, subject: str, check: Callable[[], Iterable[Problem]]) -> Callable[[], Iterator[Problem]]:
-        """A look whose refusal is gathered. what: it looks at, in words."""
+        """Wrap a check so that its ArmError is collected. `subject`: what it checks, in words."""
 
-        def looked() -> Iterator[Problem]:
+        def run_check() -> Iterator[Problem]:
             try:
                 yield from check()
             except ArmError as error:
-                self._found.append((subject, error))
+                self._errors.append((subject, error))
 
-        return looked
+        return run_check
 
     def make_problems(self) -> Iterator[Problem]:
-        """One for each reason."""
-        alike: dict[object, list[tuple[str, ArmError]]] = {}
-        for what, error in sorted(self._found, key=lambda one: one[0]):
-            alike.setdefault((error.status, error.code), []).append((what, error))
-        for found in alike.values():
-            yield make_unchecked_problem(
-                dict.fromkeys(what for what, _ in found), errors.diagnose_workspace_error(found[0][1], self._at)
-            )
+        """Yield one problem for each reason."""
+        groups: dict[object, list[tuple[str, ArmError]]] = {}
+        for subject, error in sorted(self._errors, key=lambda item: item[0]):
+            groups.setdefault((error.status, error.code), []).append((subject, error))
+        for group in groups.values():
+            diagnosis = errors.diagnose_workspace_error(group[0][1], self._workspace)
+            yield make_unchecked_problem(dict.fromkeys(subject for subject, _ in group), diagnosis)
 
 
 def _redact_reason(diagnosis: Diagnosis) -> str:
-    """Azure's words, as they may be shown."""
     return redact(diagnosis.why, max_length=MAX_SENTENCE)

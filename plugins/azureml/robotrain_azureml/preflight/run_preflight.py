@@ -1,4 +1,4 @@
-"""A look at everything that would stop a plan, before anything is sent: all at once, side by side."""
+"""All preflight checks of a plan, in parallel, before anything is submitted."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -15,37 +15,41 @@ from robotrain_azureml.preflight import assets as preflight_assets
 from robotrain_azureml.preflight import compute, context, machines, roles, storage
 from robotrain_azureml.preflight.context import API_VERSION, PATIENCE_SECONDS, PreflightContext
 from robotrain_azureml.spec import submission_spec
-from robotrain_azureml.spec import submission_spec as orders
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, WorkspaceAsset
 from robotrain_azureml.submit import job_file, sdk, upload
 
 SIGNED_OUT_CODE = "azureml-signed-out"
 IDENTITY_ROLES = "the roles of the job's identity"
 ASSET_THREADS = 4
-"""Looks at assets: there may be 64."""
+"""A job may have 64 assets."""
 
 
 def run_preflight(plan: Plan) -> Iterable[Problem]:
-    """What would make this plan fail, or wait, and what is worth knowing. Changes nothing."""
+    """Return what would make this plan fail or wait, and what is worth knowing. Changes nothing."""
     sdk.start_import()
     try:
-        order = submission_spec.load_submission_spec(plan, Stage.PREFLIGHT)
+        spec = submission_spec.load_submission_spec(plan, Stage.PREFLIGHT)
     except Rejected as rejected:
         return rejected.problems
-    if changed := job_file.find_edit_problems(plan, order, Stage.PREFLIGHT):
-        return changed
-    told = document.parse_document(plan.files[orders.DOCUMENT_FILE].decode())
-    here = preflight_checks.run_checks(
-        [partial(_check_azure, order, told, plan.job.profile.outputs), partial(_check_local, plan, order, told)]
+    if problems := job_file.find_edit_problems(plan, spec, Stage.PREFLIGHT):
+        return problems
+    job_document = document.parse_document(plan.files[submission_spec.DOCUMENT_FILE].decode())
+    return _drop_echoes(
+        preflight_checks.run_checks(
+            [
+                partial(_check_azure, spec, job_document, plan.job.profile.outputs),
+                partial(_check_local, plan, spec, job_document),
+            ]
+        )
     )
-    return _drop_echoes(here)
 
 
 def _check_azure(spec: AzureMLSubmissionSpec, document: JobDocument, outputs: OutputProfile) -> Iterator[Problem]:
-    """The workspace first: who is not let in there is told so once, and signs in for all looks."""
-    looking = PreflightContext(ArmClient(PATIENCE_SECONDS), spec)
+    """Check the workspace first, so that a denied access is reported once, then everything in it."""
+    preflight = PreflightContext(ArmClient(PATIENCE_SECONDS), spec)
     try:
-        looking = PreflightContext(looking.arm, spec, looking.arm.get(spec.target_workspace.resource, API_VERSION))
+        workspace = preflight.arm.get(spec.target_workspace.resource, API_VERSION)
+        preflight = PreflightContext(preflight.arm, spec, workspace)
     except ArmError as error:
         problem = context.make_workspace_problem(error, spec.target_workspace)
         yield problem
@@ -53,24 +57,23 @@ def _check_azure(spec: AzureMLSubmissionSpec, document: JobDocument, outputs: Ou
             return
     unchecked = context.UncheckedParts(spec.target_workspace)
     environment = f"the environment {spec.environment.name}"
-    described = (
-        preflight_assets.list_describing_files(document) if any(one.kind == "data" for one in spec.assets) else ()
-    )
-    assets = partial(_check_assets, looking, unchecked, described)
+    has_data = any(asset.kind == "data" for asset in spec.assets)
+    describing_files = preflight_assets.list_describing_files(document) if has_data else ()
+    assets = partial(_check_assets, preflight, unchecked, describing_files)
     yield from preflight_checks.run_checks(
         [
-            unchecked.collect_errors(f"the compute {spec.compute}", partial(compute.check_compute, looking)),
-            unchecked.collect_errors(environment, partial(preflight_assets.check_environment, looking)),
-            unchecked.collect_errors("the roles of who is signed in", partial(roles.check_caller_roles, looking)),
+            unchecked.collect_errors(f"the compute {spec.compute}", partial(compute.check_compute, preflight)),
+            unchecked.collect_errors(environment, partial(preflight_assets.check_environment, preflight)),
+            unchecked.collect_errors("your roles", partial(roles.check_caller_roles, preflight)),
             unchecked.collect_errors(
-                f"the datastore {spec.datastore}", partial(storage.check_storage, looking, document)
+                f"the datastore {spec.datastore}", partial(storage.check_storage, preflight, document)
             ),
-            unchecked.collect_errors(IDENTITY_ROLES, partial(roles.check_model_roles, looking, document)),
-            partial(machines.check_preemption, looking, document, outputs),
+            unchecked.collect_errors(IDENTITY_ROLES, partial(roles.check_model_roles, preflight, document)),
+            partial(machines.check_preemption, preflight, document, outputs),
             *(partial(assets, spec.assets[start::ASSET_THREADS]) for start in range(ASSET_THREADS)),
             *(partial(storage.check_vault_reachability, secret) for secret in spec.secrets),
             *(
-                unchecked.collect_errors(IDENTITY_ROLES, partial(roles.check_vault_role, looking, secret))
+                unchecked.collect_errors(IDENTITY_ROLES, partial(roles.check_vault_role, preflight, secret))
                 for secret in spec.secrets
             ),
         ]
@@ -92,13 +95,13 @@ def _check_assets(
 
 
 def _check_local(plan: Plan, spec: AzureMLSubmissionSpec, document: JobDocument) -> Iterator[Problem]:
-    """The data as this machine may see it, and the folders that are uploaded from it."""
+    """Check the data from this machine, and the folders that are uploaded."""
     yield from upload.check_uploads(plan, spec)
     yield from preflight_checks.check_data(document)
 
 
 def _drop_echoes(problems: list[Problem]) -> list[Problem]:
-    """Where nobody is signed in, nothing was seen of the data either: that is one thing to mend."""
-    if not any(one.code == SIGNED_OUT_CODE for one in problems):
+    """Drop warnings about the data if you are not signed in: they have the same cause."""
+    if not any(problem.code == SIGNED_OUT_CODE for problem in problems):
         return problems
-    return [one for one in problems if one.severity == "error"]
+    return [problem for problem in problems if problem.severity == "error"]

@@ -1,6 +1,6 @@
-"""Datastore, storage accounts and key vaults of a job: whether they answer and let it in.
+"""The datastore, storage accounts and key vaults of a job: whether they answer and let it in.
 
-Asked through the library that uploads as well: its proxies and its certificates are those that count.
+Requests use the same library as uploads, with its proxies and certificates.
 """
 
 import functools
@@ -18,6 +18,7 @@ from robotrain_azure.arm import ArmError
 from robotrain_azure.errors import make_role_command
 from robotrain_runtime.contract.document import JobDocument
 
+from robotrain_azureml.errors import make_identity_auth_command
 from robotrain_azureml.preflight import assets, context
 from robotrain_azureml.preflight import roles as preflight_roles
 from robotrain_azureml.preflight.context import API_VERSION, PreflightContext, make_az_command, make_preflight_problem
@@ -26,27 +27,26 @@ from robotrain_azureml.spec.submission_spec import KeyVaultSecret
 
 KEY_MODES = ("", "accesskey")
 KNOWN_MODES = (*KEY_MODES, "identity", "userdelegationsas")
-"""How a workspace signs in to its own datastores: what an identity signs for a while needs no key either."""
+"""Modes in which a workspace signs in to its datastores; the last two need no key."""
 _BLOB_ADDRESS = r"https?://([a-z0-9]+)\.(?:blob|dfs)\..*"
 
 
 def check_storage(preflight: PreflightContext, document: JobDocument) -> Iterator[Problem]:
-    """What keeps code, folders, outputs and published checkpoints from getting there. Raises ArmError."""
-    order = preflight.spec
+    """Check that code, folders, outputs and published checkpoints can be written. Raises ArmError."""
+    spec, command = preflight.spec, make_az_command(preflight.spec, "datastore list")
     try:
         store = context.get_job_datastore(preflight)
     except StorageError as error:
-        yield make_preflight_problem(
-            "azureml-datastore-kind", str(error), "--datastore", order.datastore, "", _suggest_list(preflight)
-        )
+        way = Suggestion(command, "lists the others")
+        yield make_preflight_problem("azureml-datastore-kind", str(error), "--datastore", spec.datastore, "", way)
         return
     except ArmError as error:
         if error.status != 404:
             raise
-        there = context.list_names(preflight.arm, f"{order.target_workspace.resource}/datastores", API_VERSION)
-        ways = context.suggest_names("--datastore {}", order.datastore, there, make_az_command(order, "datastore list"))
-        title = f"the workspace has no datastore {order.datastore}"
-        yield make_preflight_problem("azureml-datastore-missing", title, "--datastore", order.datastore, "", *ways)
+        names = context.list_names(preflight.arm, f"{spec.target_workspace.resource}/datastores", API_VERSION)
+        ways = context.suggest_names("--datastore {}", spec.datastore, names, command)
+        title = f"the workspace has no datastore {spec.datastore}"
+        yield make_preflight_problem("azureml-datastore-missing", title, "--datastore", spec.datastore, "", *ways)
         return
     yield from preflight_checks.run_checks(
         [
@@ -65,7 +65,7 @@ def _check_job_roles(preflight: PreflightContext, document: JobDocument, datasto
 def _list_accessed_accounts(
     preflight: PreflightContext, document: JobDocument, datastore: Datastore
 ) -> dict[str, bool]:
-    """The storage accounts that the job reaches with its identity, and whether it writes there."""
+    """Return the storage accounts that the job uses with its identity, and whether it writes to each."""
     blobs = (get_account_name(source.uri) for source in document.sources if source.kind == "blob_url")
     read = [*blobs, *assets.list_mounted_accounts(preflight, document)]
     written = [get_account_name(preflight.spec.publishes), "" if datastore.keyed else datastore.account]
@@ -73,105 +73,91 @@ def _list_accessed_accounts(
 
 
 def get_account_name(url: str) -> str:
-    """The storage account of a blob's address; empty for none."""
-    found = re.fullmatch(_BLOB_ADDRESS, url)
-    return found[1] if found else ""
+    """Return the storage account of a blob URL; empty for other URLs."""
+    match = re.fullmatch(_BLOB_ADDRESS, url)
+    return match[1] if match else ""
 
 
 def _check_accounts(preflight: PreflightContext, datastore: Datastore) -> Iterator[Problem]:
-    """That of the datastore, and that of the workspace, which the job's code goes to. Raises ArmError."""
+    """Check the accounts of the datastore and of the workspace, which stores the job's code. Raises ArmError."""
     own = preflight.get_property("storageAccount")
+    name = _get_resource_name(own)
     if own:
-        keyed = _get_auth_mode(preflight) in KEY_MODES or (
-            datastore.keyed and _get_resource_name(own) == datastore.account
-        )
-        yield from context.soften_denial(
-            f"the storage account {_get_resource_name(own)}", _check_account(preflight, own, keyed)
-        )
-    if datastore.account != _get_resource_name(own) and (other := _find_account_id(preflight, datastore.account)):
-        yield from context.soften_denial(
-            f"the storage account {datastore.account}", _check_account(preflight, other, datastore.keyed)
-        )
+        keyed = _get_auth_mode(preflight) in KEY_MODES or (datastore.keyed and name == datastore.account)
+        yield from context.soften_denial(f"the storage account {name}", _check_account(preflight, own, keyed))
+    if datastore.account != name and (other := _find_account_id(preflight, datastore.account)):
+        problems = _check_account(preflight, other, datastore.keyed)
+        yield from context.soften_denial(f"the storage account {datastore.account}", problems)
 
 
 def _check_account(preflight: PreflightContext, resource: str, keyed: bool) -> Iterator[Problem]:
-    """resource: its id. keyed: whether a key of it, or what a key signed, is used there."""
-    found: Mapping[str, Any] = preflight.arm.get(resource, roles.ACCOUNTS_API_VERSION).get("properties") or {}
-    if keyed and found.get("allowSharedKeyAccess") is False:
-        yield _make_keys_problem(preflight, resource)
-    elif (
-        found.get("allowSharedKeyAccess") is False
-        and _get_auth_mode(preflight) not in KNOWN_MODES
-        and _is_workspace_account(preflight, resource)
-    ):
-        yield _make_mode_problem(preflight, resource)
-    closed = str((found.get("networkAcls") or {}).get("defaultAction") or "") == "Deny"
-    if closed or str(found.get("publicNetworkAccess") or "") == "Disabled":
-        title = f"the storage account {_get_resource_name(resource)} answers only some networks"
-        why = "The job's code is uploaded from this machine: from another network Azure refuses that."
+    """Check the keys and the firewall of an account. `keyed`: whether a key or a signature is used with it."""
+    properties: Mapping[str, Any] = preflight.arm.get(resource, roles.ACCOUNTS_API_VERSION).get("properties") or {}
+    if properties.get("allowSharedKeyAccess") is False:
+        is_own = resource == preflight.get_property("storageAccount")
+        if keyed:
+            yield _make_keys_problem(preflight, resource)
+        elif is_own and _get_auth_mode(preflight) not in KNOWN_MODES:
+            yield _make_mode_problem(preflight, resource)
+    closed = str((properties.get("networkAcls") or {}).get("defaultAction") or "") == "Deny"
+    if closed or str(properties.get("publicNetworkAccess") or "") == "Disabled":
+        title = f"the storage account {_get_resource_name(resource)} allows only some networks"
+        why = "The job's code is uploaded from this machine, which may be in another network."
         yield make_preflight_problem(
             "azureml-storage-closed", title, "--datastore", preflight.spec.datastore, why, severity="warning"
         )
 
 
 def _make_keys_problem(preflight: PreflightContext, resource: str) -> Problem:
-    order, name = preflight.spec, _get_resource_name(resource)
-    mode = f"workspace update --name {order.workspace} --system-datastores-auth-mode identity"
-    at = f"--resource-group {order.group} --subscription {order.subscription}"
-    give = make_role_command(credential.get_caller_object_id(), roles.BLOB_CONTRIBUTOR_ROLE, resource)
-    job_s = make_role_command(preflight_roles.find_assignee(preflight), roles.BLOB_CONTRIBUTOR_ROLE, resource)
+    spec, name = preflight.spec, _get_resource_name(resource)
+    assignees = (credential.get_caller_object_id(), preflight_roles.find_assignee(preflight))
+    yours, jobs = (make_role_command(who, roles.BLOB_CONTRIBUTOR_ROLE, resource) for who in assignees)
     return make_preflight_problem(
         "azureml-keys-refused",
-        f"the storage account {name} takes no keys, and the workspace {order.workspace} signs in there with one",
+        f"the storage account {name} does not accept keys, but the workspace {spec.workspace} uses one",
         "--datastore",
-        order.datastore,
-        "Uploads and outputs end there with KeyBasedAuthenticationNotPermitted.",
-        Suggestion(f"az ml {mode} {at}", "it signs in with identities then"),
-        Suggestion(give, "for whoever submits"),
-        Suggestion(job_s, "for the identity of the compute"),
+        spec.datastore,
+        "Uploads and outputs would fail with KeyBasedAuthenticationNotPermitted.",
+        Suggestion(make_identity_auth_command(spec.target_workspace), "makes it use identities"),
+        Suggestion(yours, "for you"),
+        Suggestion(jobs, "for the compute's identity"),
     )
 
 
 def _make_mode_problem(preflight: PreflightContext, resource: str) -> Problem:
-    """Of a workspace newer than this."""
+    """Return the note for a workspace with an unknown authentication mode."""
     mode = redact(preflight.get_property("systemDatastoresAuthMode"), max_length=MAX_SENTENCE)
-    title = (
-        f"the storage account {_get_resource_name(resource)} takes no keys, and the workspace signs in there by {mode}"
-    )
-    why = "Whether that needs a key is not known here."
+    name = _get_resource_name(resource)
+    title = f"the storage account {name} does not accept keys, and the workspace uses the mode {mode}"
+    why = "It is not known whether that needs a key."
     return make_preflight_problem(
         context.UNCHECKED_CODE, title, "--datastore", preflight.spec.datastore, why, severity="note"
     )
 
 
 def _get_auth_mode(preflight: PreflightContext) -> str:
-    """How the workspace signs in to its own datastores, in small letters; empty where it was not told."""
+    """Return how the workspace signs in to its datastores, in lowercase; empty if not known."""
     return preflight.get_property("systemDatastoresAuthMode").lower()
 
 
-def _is_workspace_account(preflight: PreflightContext, resource: str) -> bool:
-    return resource == preflight.get_property("storageAccount")
-
-
 def _check_reachability(preflight: PreflightContext, datastore: Datastore) -> Iterator[Problem]:
-    """Code and folders are uploaded from this machine: whether who takes them answers it."""
+    """Check that the accounts for code and folders answer this machine."""
     own = _get_resource_name(preflight.get_property("storageAccount"))
     for account in dict.fromkeys([own, *([datastore.account] if preflight.spec.uploads else [])]):
         host = f"{account}.blob.{datastore.suffix}"
         if not account or is_reachable(f"https://{host}/?comp=list"):
             continue
-        title = f"the storage account {account} does not answer from here"
-        what = "The job's code is" if account == own else "Folders are"
-        why = f"{what} uploaded there from this machine, to {host}: a network or a proxy may be in the way."
+        title = f"the storage account {account} does not answer"
+        subject = "The job's code is" if account == own else "Folders are"
+        why = f"{subject} uploaded from this machine to {host}: check your network and proxy."
         yield make_preflight_problem("azureml-storage-silent", title, "", host, why, severity="warning")
 
 
 def _check_caller_role(preflight: PreflightContext, datastore: Datastore) -> Iterator[Problem]:
-    """Who is signed in uploads folders as themselves where the workspace keeps no secret. Raises ArmError."""
+    """Check your role for uploads, which need one if the workspace keeps no secret. Raises ArmError."""
     if preflight.spec.uploads and not datastore.keyed:
-        yield from context.soften_denial(
-            f"your roles on the storage account {datastore.account}", _check_write_role(preflight, datastore)
-        )
+        subject = f"your roles on the storage account {datastore.account}"
+        yield from context.soften_denial(subject, _check_write_role(preflight, datastore))
 
 
 def _check_write_role(preflight: PreflightContext, datastore: Datastore) -> Iterator[Problem]:
@@ -183,22 +169,19 @@ def _check_write_role(preflight: PreflightContext, datastore: Datastore) -> Iter
     ):
         return
     flag = preflight.spec.uploads[0].flag
-    title = f"who is signed in may not write blobs of the account {datastore.account}, where folders are uploaded to"
-    way = Suggestion(make_role_command(who, roles.BLOB_CONTRIBUTOR_ROLE, resource), "takes effect after some minutes")
-    why = f"The datastore {datastore.name} keeps no secret. None of their roles allows it; {roles.BLOB_CONTRIBUTOR_ROLE} would."
+    role = roles.BLOB_CONTRIBUTOR_ROLE
+    title = f"you may not write blobs of the account {datastore.account}, which folders are uploaded to"
+    why = f"The datastore {datastore.name} has no secret, so you need a role like {role}."
+    way = Suggestion(make_role_command(who, role, resource), preflight_checks.ROLE_DELAY)
     yield make_preflight_problem("azure-role-missing", title, flag, datastore.url, why, way, severity="warning")
 
 
 def _find_account_id(preflight: PreflightContext, name: str) -> str:
-    """The id of a storage account; empty where the subscription shows none of that name. Raises ArmError."""
+    """Return the id of a storage account; empty if you cannot see it. Raises ArmError."""
     own = preflight.get_property("storageAccount")
     if _get_resource_name(own) == name:
         return own
     return roles.list_storage_accounts(preflight.arm, preflight.spec.subscription).get(name, "")
-
-
-def _suggest_list(preflight: PreflightContext) -> Suggestion:
-    return Suggestion(make_az_command(preflight.spec, "datastore list"), "shows the others")
 
 
 def _get_resource_name(resource: str) -> str:
@@ -209,13 +192,13 @@ REACHABILITY_SECONDS = 3.0
 
 
 def is_reachable(url: str) -> bool:
-    """Whether there is an answer within seconds; a refusal is one."""
+    """Return whether a URL answers within seconds; a refusal is an answer."""
     request = importlib.import_module("azure.core.rest").HttpRequest("GET", url)
     try:
         answer = _get_pipeline().send_request(
             request, stream=True, connection_timeout=REACHABILITY_SECONDS, read_timeout=REACHABILITY_SECONDS
         )
-    except Exception:  # of whichever library below
+    except Exception:  # of any underlying library
         return False
     answer.close()
     return True
@@ -223,25 +206,25 @@ def is_reachable(url: str) -> bool:
 
 @functools.cache
 def _get_pipeline() -> Any:
-    """One for this process. It signs nothing."""
+    """Return the process-wide client, without a sign-in."""
     policies: Any = importlib.import_module("azure.core.pipeline.policies")
-    made = [policies.UserAgentPolicy("robotrain"), policies.ProxyPolicy()]
-    return importlib.import_module("azure.core").PipelineClient("https://blob", policies=made)
+    steps = [policies.UserAgentPolicy("robotrain"), policies.ProxyPolicy()]
+    return importlib.import_module("azure.core").PipelineClient("https://blob", policies=steps)
 
 
 def check_vault_reachability(secret: KeyVaultSecret) -> Iterator[Problem]:
-    """A vault without an answer: it may answer the job all the same, from its own network."""
-    place = urlsplit(secret.uri)
-    if place.scheme != "https":
+    """Warn if a key vault does not answer; it may still answer the job from its own network."""
+    url = urlsplit(secret.uri)
+    if url.scheme != "https":
         return
-    if not is_reachable(f"https://{place.netloc}/secrets?api-version=7.4"):
-        vault = (place.hostname or "").partition(".")[0]
+    if not is_reachable(f"https://{url.netloc}/secrets?api-version=7.4"):
+        vault = (url.hostname or "").partition(".")[0]
         yield make_preflight_problem(
             "azureml-vault-silent",
-            f"the key vault {vault}, which holds {secret.what}, does not answer from here",
+            f"the key vault {vault} with {secret.what} does not answer",
             secret.flag,
             secret.uri,
-            "The name may be misspelt, or the vault lets in only its own network.",
-            Suggestion(f"az keyvault show --name {vault}", "says whether it is there"),
+            "Its name may be wrong, or it allows only its own network.",
+            Suggestion(f"az keyvault show --name {vault}", "shows whether it exists"),
             severity="warning",
         )

@@ -1,4 +1,4 @@
-"""Whole folders to a datastore and from it, over several connections; what is there whole already is left."""
+"""Upload and download of folders of a datastore, over several connections. Complete files are skipped."""
 
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
@@ -19,18 +19,18 @@ from robotrain_azureml.service.datastore import DatastoreBlob, DatastoreBlobs, S
 CONNECTIONS = 8
 PIECE_BYTES = 4 << 20
 SINGLE_REQUEST_BYTES = 2 * PIECE_BYTES
-"""The size of a file up to which it goes in one request."""
+"""Files up to this size are sent in one request."""
 MAX_PIECES = 50_000
-"""That one blob is made of."""
+"""The most pieces of one blob."""
 GRACE_SECONDS = 1.0
-"""Seconds for which copies that are to stop are waited for."""
+"""How long stopped transfers are waited for."""
 PART_SUFFIX = ".robotrain-part"
 ByteCallback = Callable[[int], None]
-"""Hears of bytes that arrived."""
+"""Called with the number of bytes that were transferred."""
 
 
 def _ignore_bytes(count: int) -> None:
-    """Nobody hears."""
+    pass
 
 
 def download_blobs(
@@ -40,18 +40,15 @@ def download_blobs(
     to: Path,
     on_bytes: ByteCallback = _ignore_bytes,
 ) -> int:
-    """Copy these blobs of the folder `below` into `to`, each at its name from there: how many files there are then.
-
-    Raises StorageError, OSError.
-    """
+    """Download blobs of a folder into `to` and return how many. Raises StorageError, OSError."""
     pairs = [(blob, to / _make_relative_name(blob.name, folder_name)) for blob in listed]
     for folder in {path.parent for _, path in pairs}:
         folder.mkdir(parents=True, exist_ok=True)
 
-    def one(pair: tuple[DatastoreBlob, Path], stopped: threading.Event) -> None:
+    def download(pair: tuple[DatastoreBlob, Path], stopped: threading.Event) -> None:
         _download_blob(blobs, *pair, _TransferMonitor(on_bytes, stopped))
 
-    _run_parallel(one, pairs)
+    _run_parallel(download, pairs)
     return len(pairs)
 
 
@@ -62,57 +59,55 @@ def upload_files(
     on_bytes: ByteCallback = _ignore_bytes,
     on_file: ByteCallback = _ignore_bytes,
 ) -> None:
-    """Copy files into the folder `below`, each to its name there, with its MD5. whole: hears of the bytes of each file
-    that is there whole, and so stays. Raises StorageError, OSError.
+    """Upload files into a folder with their MD5, by name. `on_file` is called with the size of each complete file.
+
+    Raises StorageError, OSError.
     """
     share = max(1, CONNECTIONS // max(1, len(files)))
 
-    def one(pair: tuple[str, Path], stopped: threading.Event) -> None:
+    def upload(pair: tuple[str, Path], stopped: threading.Event) -> None:
         name, path = pair
         size = _upload_file(blobs, f"{folder_name.strip('/')}/{name}", path, _TransferMonitor(on_bytes, stopped), share)
         on_file(size)
 
-    _run_parallel(one, list(files.items()))
+    _run_parallel(upload, list(files.items()))
 
 
 def find_differing_files(files: Mapping[str, Path], uploaded: Mapping[str, DatastoreBlob]) -> dict[str, Path]:
-    """Those of the files that no blob of their name holds, read over several threads. Raises OSError."""
-    found: dict[str, bool] = {}
+    """Return the files that have no blob of equal content, compared in parallel. Raises OSError."""
+    is_same: dict[str, bool] = {}
 
-    def one(name: str, stopped: threading.Event) -> None:
+    def compare(name: str, stopped: threading.Event) -> None:
         blob = uploaded.get(name)
-        found[name] = blob is not None and is_same_content(files[name], blob, stopped)
+        is_same[name] = blob is not None and is_same_content(files[name], blob, stopped)
 
-    _run_parallel(one, list(files))
-    return {name: path for name, path in files.items() if not found[name]}
+    _run_parallel(compare, list(files))
+    return {name: path for name, path in files.items() if not is_same[name]}
 
 
 def is_same_content(path: Path, blob: DatastoreBlob, stopped: threading.Event | None = None) -> bool:
-    """Whether a blob holds what a file does; a blob that does not say its MD5 does not. stopped: nobody wants to know
-    it any more. Raises OSError.
-    """
+    """Return whether a blob has a file's content; one without an MD5 counts as different. Raises OSError."""
     watch = _TransferMonitor(_ignore_bytes, stopped or threading.Event())
     return path.stat().st_size == blob.size and bool(blob.md5) and _compute_md5(path, watch) == blob.md5
 
 
 class _TransferStopped(Exception):
-    """Another copy failed, or somebody pressed Ctrl-C."""
+    """Another transfer failed, or the user pressed Ctrl-C."""
 
 
 @dataclass(frozen=True)
 class _TransferMonitor:
-    """Who hears of bytes, and whether there are to be more of them."""
+    """The progress callback and the stop signal of a transfer."""
 
     on_bytes: ByteCallback
     stopped: threading.Event
 
     def add_bytes(self, count: int) -> None:
-        """So many bytes more. Raises _Stopped."""
+        """Report transferred bytes. Raises _TransferStopped."""
         self.raise_if_stopped()
         self.on_bytes(count)
 
     def raise_if_stopped(self) -> None:
-        """Raises _Stopped."""
         if self.stopped.is_set():
             raise _TransferStopped
 
@@ -120,7 +115,7 @@ class _TransferMonitor:
 def _run_parallel(
     work: Callable[[Any, threading.Event], object], items: Sequence[Any], connections: int = CONNECTIONS
 ) -> None:
-    """Do it for each, side by side; the first that fails stops all others, and so does Ctrl-C."""
+    """Process items in parallel; the first failure, or Ctrl-C, stops all."""
     parallel.run_parallel(work, items, min(connections, len(items)), grace_seconds=GRACE_SECONDS)
 
 
@@ -139,7 +134,7 @@ def _download_blob(blobs: DatastoreBlobs, blob: DatastoreBlob, path: Path, watch
 
 
 def _stream_blob(blobs: DatastoreBlobs, blob: DatastoreBlob, part: Path, watch: _TransferMonitor) -> None:
-    """Whole, or not at all. Raises StorageError."""
+    """Download a blob completely. Raises StorageError."""
     size, digest = 0, hashlib.md5(usedforsecurity=False)
     with translate_errors(blobs.store), part.open("wb") as file:
         for piece in blobs.client.download_blob(blob.name).chunks():
@@ -148,14 +143,12 @@ def _stream_blob(blobs: DatastoreBlobs, blob: DatastoreBlob, part: Path, watch: 
             size += len(piece)
             watch.add_bytes(len(piece))
     if size != blob.size or (blob.md5 and digest.digest() != blob.md5):
-        why = f"{blob.name} changed while it was copied, or did not come whole"
+        why = f"{blob.name} changed during the download, or is incomplete"
         raise StorageError(why, code="not-whole", account=blobs.store.account)
 
 
 def _upload_file(blobs: DatastoreBlobs, name: str, path: Path, watch: _TransferMonitor, connections: int) -> int:
-    """Whole, or not at all: its size. Not left to the SDK where it is large: the end of the process waits for the
-    SDK's own threads.
-    """
+    """Upload a file and return its size. Large files are not left to the SDK, whose threads delay the process's end."""
     size, content = path.stat().st_size, _make_content_settings(_compute_md5(path, watch))
     watch.raise_if_stopped()
     with translate_errors(blobs.store):
@@ -170,10 +163,10 @@ def _upload_file(blobs: DatastoreBlobs, name: str, path: Path, watch: _TransferM
 def _upload_pieces(
     blob: Any, path: Path, size: int, content: object, watch: _TransferMonitor, connections: int
 ) -> None:
-    made: Any = importlib.import_module("azure.storage.blob").BlobBlock
+    block_type: Any = importlib.import_module("azure.storage.blob").BlobBlock
     length = max(PIECE_BYTES, -(-size // MAX_PIECES))
 
-    def one(start: int, stopped: threading.Event) -> None:
+    def upload_piece(start: int, stopped: threading.Event) -> None:
         watch.raise_if_stopped()
         with path.open("rb") as file:
             file.seek(start)
@@ -184,9 +177,9 @@ def _upload_pieces(
         watch.on_bytes(len(piece))
 
     starts = range(0, size, length)
-    _run_parallel(one, starts, connections)
+    _run_parallel(upload_piece, starts, connections)
     watch.raise_if_stopped()
-    blob.commit_block_list([made(f"{start:016}") for start in starts], content_settings=content)
+    blob.commit_block_list([block_type(f"{start:016}") for start in starts], content_settings=content)
 
 
 def _make_content_settings(digest: bytes) -> object:
@@ -210,9 +203,9 @@ def _iterate_pieces(read: Callable[[int], bytes]) -> Iterator[bytes]:
 
 
 def _make_relative_name(name: str, folder_name: str) -> str:
-    """A blob's name from the folder; one that would lie elsewhere is refused. Raises StorageError."""
+    """Return a blob's name relative to the folder. Raises StorageError if it would leave the folder."""
     relative = name.removeprefix(f"{folder_name.strip('/')}/") if folder_name.strip("/") else name
     parts = PurePosixPath(relative).parts
     if not parts or relative.startswith("/") or ".." in parts or "\\" in relative:
-        raise StorageError(f"{name} would not lie in the folder it is copied to", code="odd-name")
+        raise StorageError(f"{name} is outside of the downloaded folder", code="odd-name")
     return relative

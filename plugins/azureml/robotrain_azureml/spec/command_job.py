@@ -1,12 +1,9 @@
-"""The command job: its keys, its environment variables, its start program, its YAML text.
+"""The command job: its keys, environment variables, start program and YAML text.
 
-Only ASCII. Every text that could be read as something else is in quotes, and those of the environment always are. To
-import a YAML library would take longer than all the rest of a render, and its writer would have to be taught as much.
+The YAML is ASCII, and ambiguous text is quoted; importing a YAML library would take longer than the whole rendering.
 
-It is the same for every job: where to unpack, it reads in the document beside it. Every `python3` since 3.6 can read
-it, to say when it is too old.
-
-No text that a person typed freely is among them: such text is in the job document alone.
+The start program is the same for every job and runs on any `python3` since 3.6, to report that one is too old. Free
+text of the user is only in the job document.
 """
 
 import json
@@ -24,20 +21,20 @@ from robotrain_azureml.spec.inputs import JobInput
 from robotrain_azureml.spec.job_settings import get_experiment_name
 
 QUOTED_KEY = "environment_variables"
-"""What is below this key is text, whatever it looks like."""
+"""Values below this key are always quoted."""
 EXPRESSION_START = "${{"
 _PLAIN_TEXT = r"[A-Za-z$](?:[\w./@+=-]|:(?=[\w/])| (?=[\w/]))*"
 _RESERVED_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 _MAX_KEY_LENGTH = 1000
-"""Characters of a key. Readers of YAML stop looking for the end of one after 1024."""
+"""YAML readers support keys of up to 1024 characters."""
 
 
 class ExpressionError(ValueError):
-    """A job that Azure ML would read as another one. `check` refuses every value that does this."""
+    """A job that Azure ML would misread; `check` rejects every value that causes it."""
 
 
 def dump_yaml(job: Mapping[str, Any]) -> str:
-    """The text of a job: mappings of texts and whole numbers. Raises TemplateError."""
+    """Return a job of nested mappings, strings and integers as YAML. Raises ExpressionError."""
     return "".join(f"{line}\n" for line in _format_lines(job, "", False))
 
 
@@ -83,11 +80,11 @@ def refuse(why):
 
 if sys.version_info < (3, 10):
     found = sys.version.split()[0]
-    refuse("the python3 of this image is " + found + ", and 3.10 is the oldest that will do: use another --image")
+    refuse("the python3 of this image is " + found + ", but 3.10 or newer is needed: use another --image")
 try:
     import json, shutil, zipfile
 except ImportError as error:
-    refuse("the python3 of this image lacks a part of its library (" + str(error) + "): use another --image")
+    refuse("the python3 of this image lacks a standard module (" + str(error) + "): use another --image")
 code = os.path.dirname(os.path.abspath(__file__))
 try:
     with open(os.path.join(code, "job.json"), encoding="utf-8") as file:
@@ -105,24 +102,24 @@ os.execv(sys.executable, [sys.executable, "-m", "robotrain_runtime", "run", "job
 
 
 _EXPANDED_DOLLAR = r"\$(?=[$({])"
-"""A dollar that Kubernetes or Azure ML would read as the begin of a name."""
+"""A dollar that Kubernetes or Azure ML would expand."""
 
 
 def make_compat_variables(job: Job) -> dict[str, str]:
-    """What the environment says again of the document: its sources, in their order."""
-    found: dict[str, str] = {}
+    """Return the variables that repeat the document's sources, in their order, for compatibility."""
+    variables: dict[str, str] = {}
     if assets := _list_uris(job, "dataset", "data_asset"):
-        found |= {"DATASET_ASSETS": _dump_uris(assets), "DATASET_ASSET_COUNT": str(len(assets))}
+        variables |= {"DATASET_ASSETS": _dump_uris(assets), "DATASET_ASSET_COUNT": str(len(assets))}
     if urls := _list_uris(job, "dataset", "blob_url"):
-        found["BLOB_URLS"] = _dump_uris(urls)
+        variables["BLOB_URLS"] = _dump_uris(urls)
     for uri in _list_uris(job, "init_policy"):
-        if not re.search(_EXPANDED_DOLLAR, uri):  # it would come out as another one, and cannot be written otherwise
-            found["INIT_FROM_POLICY_MODEL_SOURCE"] = uri
-    return found
+        if not re.search(_EXPANDED_DOLLAR, uri):  # it would be expanded and cannot be escaped
+            variables["INIT_FROM_POLICY_MODEL_SOURCE"] = uri
+    return variables
 
 
 def make_variables(job: Job, settings: AzureMLSettings) -> dict[str, str]:
-    """All of them."""
+    """Return the job's environment variables."""
     return {
         "PYTHONUNBUFFERED": "1",
         "GIT_PYTHON_REFRESH": "quiet",
@@ -138,23 +135,23 @@ def make_variables(job: Job, settings: AzureMLSettings) -> dict[str, str]:
 
 
 def _list_uris(job: Job, role: str, *kinds: str) -> list[str]:
-    return [one.uri for one in job.sources if one.role == role and (not kinds or one.kind in kinds)]
+    return [source.uri for source in job.sources if source.role == role and (not kinds or source.kind in kinds)]
 
 
 def _dump_uris(uris: Iterable[str]) -> str:
-    """As JSON; a dollar that would be read is written as its number there, which means the same."""
+    """Return URIs as JSON, with dollars that would be expanded as `\\u0024`."""
     return re.sub(_EXPANDED_DOLLAR, r"\\u0024", json.dumps(uris))
 
 
 JOB_SCHEMA = "https://azuremlschemas.azureedge.net/latest/commandJob.schema.json"
 RUN_TAG = "robotrain.run"
 DIGEST_TAG = "robotrain.job"
-"""Tags of every job: the run's name, and the digest of the job before it was pinned."""
+"""Tags of every job: the run's name, and the digest of the job before pinning."""
 
 
 def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iterable[JobInput]) -> dict[str, Any]:
-    """The job; what is empty is left out. The command is the same for every job: no value of a person is in it."""
-    own, named = {RUN_TAG: run, DIGEST_TAG: job.digest}, make_environment(job, settings)
+    """Return the job without empty values. Its command is always the same: no value of the user is in it."""
+    own_tags, environment = {RUN_TAG: run, DIGEST_TAG: job.digest}, make_environment(job, settings)
     return _drop_empty(
         {
             "$schema": JOB_SCHEMA,
@@ -162,23 +159,23 @@ def make_command_job(job: Job, settings: AzureMLSettings, run: str, inputs: Iter
             "name": run,
             "display_name": settings.display_name or run,
             "experiment_name": get_experiment_name(job),
-            "tags": {**own, **job_settings.parse_labels(settings), **own},
+            "tags": {**own_tags, **job_settings.parse_labels(settings), **own_tags},
             "code": submission_spec.CODE_FOLDER,
             "command": START_COMMAND,
-            "environment": f"azureml:{named.name}:{named.version}",
+            "environment": f"azureml:{environment.name}:{environment.version}",
             "compute": f"azureml:{job_settings.get_compute_name(settings)}",
             "resources": _make_resources(job, settings),
             "limits": _drop_empty({"timeout": job_settings.parse_timeout(settings)}),
             "identity": {"type": "managed"},
             "environment_variables": make_variables(job, settings),
-            "inputs": {one.name: dict(one.entry) for one in inputs},
+            "inputs": {job_input.name: dict(job_input.entry) for job_input in inputs},
             "outputs": spec_inputs.make_outputs(job.profile.outputs.folder, settings, run),
         }
     )
 
 
 def make_environment(job: Job, settings: AzureMLSettings) -> submission_spec.WorkspaceEnvironment:
-    """The one that the job names."""
+    """Return the environment that the job uses."""
     return submission_spec.WorkspaceEnvironment(
         name=job_settings.get_environment_name(job.profile, settings),
         version=job_settings.get_environment_version(job.profile, settings),
@@ -187,7 +184,7 @@ def make_environment(job: Job, settings: AzureMLSettings) -> submission_spec.Wor
 
 
 def _make_resources(job: Job, settings: AzureMLSettings) -> dict[str, Any]:
-    """A managed compute has machines of one kind: only one of Kubernetes asks which."""
+    """Return the resources; only a Kubernetes compute needs an instance type."""
     return _drop_empty(
         {
             "instance_count": 1,

@@ -1,7 +1,7 @@
-"""Inputs and outputs of the job: data assets, models, folders of datastores, uploaded folders.
+"""Inputs and outputs of the job: data assets, models, datastore folders, uploaded folders.
 
-Each has an input of its own, also one that is named twice: who reads `dataset_asset_0`, `dataset_asset_1`, … finds as
-many as were given, in their order.
+Each source has its own input, even if it is named twice: readers of `dataset_asset_0`, `dataset_asset_1`, … rely on the
+order.
 """
 
 import re
@@ -24,39 +24,40 @@ from robotrain_azureml.spec.submission_spec import DatastoreUpload, WorkspaceAss
 
 
 def make_job_folder(name: str) -> str:
-    """The folder in the datastore that is a job's alone. name: the job's in the workspace."""
+    """Return the datastore folder of a job, by the job's name in the workspace."""
     return f"azureml/{name}"
 
 
 def make_output_folder(name: str, output: str) -> str:
-    """That of its output. output: what that is called."""
+    """Return the datastore folder of a job's output."""
     return f"{make_job_folder(name)}/{output}"
 
 
 def make_output_uri(datastore: str, name: str, output: str) -> str:
-    """The same as a job says it."""
+    """Return the URI of a job's output, as the job names it."""
     return f"azureml://datastores/{datastore}/paths/{make_output_folder(name, output)}/"
 
 
 def make_output_variable(output: str) -> str:
-    """Where it lies in the container: by a name of the environment that Azure ML sets."""
+    """Return the environment variable that Azure ML sets to an output's folder in the container."""
     return f"${{AZURE_ML_OUTPUT_{output}}}"
 
 
 def make_outputs(output: str, settings: AzureMLSettings, name: str) -> dict[str, dict[str, str]]:
-    """All of them, as the job declares them. output: what it is called."""
-    at = make_output_uri(settings.datastore, name, output)
-    return {output: {"type": "uri_folder", "mode": settings.output_mode, "path": at}}
+    """Return the job's declared outputs: one with this name."""
+    uri = make_output_uri(settings.datastore, name, output)
+    return {output: {"type": "uri_folder", "mode": settings.output_mode, "path": uri}}
 
 
 CONTENT_PREFIX = "robotrain/data/"
-"""What uploaded folders of the datastore begin with whose address is their digest."""
+"""The datastore folder of uploads that are named by their digest."""
 
 
 class InputForm(NamedTuple):
-    """How a kind is brought in a role. name: of the input, with room for its number. flag: as people type it."""
+    """How a source kind becomes an input in a role."""
 
     name: str
+    """The input's name, with a placeholder for its number."""
     flag: str
 
 
@@ -74,64 +75,62 @@ INPUT_FORMS: Mapping[tuple[str, str], InputForm] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobInput:
-    """One input of the job. entry: as the job says it. It is an asset or a folder that is there, or an upload."""
+    """One input of the job: an asset, an existing folder, or an upload."""
 
     name: str
     source: JobSource
     entry: Mapping[str, str]
+    """The input as the job declares it."""
     asset: WorkspaceAsset | None = None
     upload: DatastoreUpload | None = None
 
     @property
     def mount(self) -> Mount:
-        """What the runtime is told: the folder is a name of the environment that Azure ML sets."""
+        """The mount in the job document; the folder is a variable that Azure ML sets."""
         folder = f"${{AZURE_ML_INPUT_{self.name}}}"
         origin = "" if self.upload and not is_by_content(self.upload.to) else self.entry["path"]
         return Mount(role=self.source.role, uri=self.source.uri, folder=folder, origin=origin)
 
 
 def list_inputs(job: Job, settings: AzureMLSettings, run: str) -> Iterator[JobInput]:
-    """Those of a job, in its order. Pure: what a folder holds is known by its pin."""
+    """Yield the inputs of a job in order. Pure: uploads are identified by their pins."""
     numbers: Counter[InputForm] = Counter()
     for index, source in enumerate(job.sources):
-        if way := INPUT_FORMS.get((source.role, source.kind)):
-            name = way.name.format(numbers[way])
-            numbers[way] += 1
+        if form := INPUT_FORMS.get((source.role, source.kind)):
+            name = form.name.format(numbers[form])
+            numbers[form] += 1
             if source.kind == "local_path":
-                yield _make_upload_input(name, source, settings, make_unpinned_folder(run, index), way.flag)
+                yield _make_upload_input(name, source, settings, make_unpinned_folder(run, index), form.flag)
             elif source.kind == "datastore_path":
                 yield _make_datastore_input(name, source, settings)
             else:
-                yield _make_asset_input(name, source, way.flag)
+                yield _make_asset_input(name, source, form.flag)
 
 
 def make_unpinned_folder(name: str, index: int | str) -> str:
-    """The folder in the datastore for what has no digest: that of one job. name: the job's in the workspace."""
+    """Return the datastore folder of one job for an upload without a digest."""
     return f"{make_job_folder(name)}/inputs/{index}"
 
 
 def is_by_content(to: str) -> bool:
-    """Whether a folder of the datastore is named by what it holds, so that it is the same for everybody."""
+    """Return whether a datastore folder is named by its content, and so shared by all jobs."""
     return to.startswith(CONTENT_PREFIX)
 
 
 def make_folder_uri(datastore: str, to: str) -> str:
-    """A folder of a datastore as a job says it."""
+    """Return the URI of a datastore folder, as a job names it."""
     return f"azureml://datastores/{datastore}/paths/{to}/"
 
 
 def find_input_flag(message: str) -> str:
-    """What was typed for the input that a sentence of Azure's names; empty where it names none."""
-    named = re.search(r"\binput ['\"]?(\w+)", message)
-    shapes = {re.escape(way.name).replace(r"\{\}", r"\d+"): way.flag for way in INPUT_FORMS.values()}
-    return next((flag for shape, flag in shapes.items() if named and re.fullmatch(shape, named[1])), "")
+    """Return the flag of the input that a message of Azure's names; empty if it names none."""
+    match = re.search(r"\binput ['\"]?(\w+)", message)
+    flags = {re.escape(form.name).replace(r"\{\}", r"\d+"): form.flag for form in INPUT_FORMS.values()}
+    return next((flag for pattern, flag in flags.items() if match and re.fullmatch(pattern, match[1])), "")
 
 
 def make_asset_uri(asset: WorkspaceAsset) -> str:
-    """The address of an asset that both the SDK and the service take, from the parts of its full name.
-
-    The SDK reads a name in a subscription only as a resource's id, and hands on what begins otherwise.
-    """
+    """Return the URI of an asset in a form that both the SDK and the service accept."""
     name = f"{asset.kind}/{asset.name}/versions/{asset.version}"
     if not asset.scope:
         return f"azureml:{asset.name}:{asset.version}"
@@ -169,14 +168,10 @@ def _make_datastore_input(name: str, source: JobSource, settings: AzureMLSetting
 def _make_upload_input(
     name: str, source: JobSource, settings: AzureMLSettings, unpinned_folder: str, flag: str
 ) -> JobInput:
-    held = folder_content.parse_pin(source.pin)
-    to = f"{CONTENT_PREFIX}{held.hex}" if held else unpinned_folder
+    pin = folder_content.parse_pin(source.pin)
+    to = f"{CONTENT_PREFIX}{pin.hex}" if pin else unpinned_folder
     upload = DatastoreUpload(
-        path=source.uri,
-        to=to,
-        files=held.files if held else None,
-        size=held.size if held else None,
-        flag=flag,
+        path=source.uri, to=to, files=pin.files if pin else None, size=pin.size if pin else None, flag=flag
     )
     at = make_folder_uri(settings.datastore, to)
     return JobInput(name=name, source=source, upload=upload, entry=_make_entry("uri_folder", "ro_mount", at))

@@ -1,4 +1,4 @@
-"""From a job to the plan of a command job. Pure: no clock, no randomness, no network, no look at a disk."""
+"""From a job to the plan of a command job. Pure: no clock, randomness, network or disk."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,16 +15,16 @@ from robotrain_azureml.spec.inputs import JobInput
 
 TRACKING_RUN_VARIABLE = "MLFLOW_RUN_ID"
 SUBMISSION_VARIABLE = "AZUREML_RUN_ID"
-"""Names of the environment that Azure ML sets: its tracking run, and the job's name, the same for each attempt."""
+"""Variables that Azure ML sets: the tracking run, and the job's name, which is the same for each attempt."""
 CREDENTIAL_OPTIONS = {"huggingface": "--hf-credential NAME"}
 
 
 def render_plan(
     job: Job, settings: AzureMLSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]
 ) -> plan.Plan:
-    """The plan: the job, its code with the document for people to read, and how it is handed over."""
-    made = _AzureMLPlanBuilder(job, settings, run)
-    spec = command_job.make_command_job(job, settings, run, made.inputs)
+    """Return the plan: the job, its code, its readable document, and the submission spec."""
+    builder = _AzureMLPlanBuilder(job, settings, run)
+    spec = command_job.make_command_job(job, settings, run, builder.inputs)
     return plan.Plan(
         platform="azureml",
         run=run,
@@ -32,9 +32,9 @@ def render_plan(
         spec=submission_spec.JOB_FILE,
         files={
             submission_spec.JOB_FILE: command_job.dump_yaml(spec).encode(),
-            submission_spec.SUBMISSION_FILE: submission_spec.dump_submission_spec(made.make_submission_spec()),
+            submission_spec.SUBMISSION_FILE: submission_spec.dump_submission_spec(builder.make_submission_spec()),
             submission_spec.START_FILE: command_job.START_PROGRAM.encode(),
-            submission_spec.DOCUMENT_FILE: made.dump_document(container_plugins),
+            submission_spec.DOCUMENT_FILE: builder.dump_document(container_plugins),
             submission_spec.PAYLOAD_FILE: payload.archive,
         },
         shown=(submission_spec.JOB_FILE, submission_spec.DOCUMENT_FILE),
@@ -43,7 +43,7 @@ def render_plan(
 
 @dataclass(frozen=True)
 class _AzureMLPlanBuilder:
-    """What the files of a plan are made from. secret: the address of the Hub's token; empty for none."""
+    """The files of a plan."""
 
     job: Job
     settings: AzureMLSettings
@@ -51,27 +51,28 @@ class _AzureMLPlanBuilder:
     workspace: Workspace = field(init=False)
     inputs: tuple[JobInput, ...] = field(init=False)
     secret: str = field(init=False)
+    """The URL of the Hub token's secret; empty for none."""
 
     def __post_init__(self) -> None:
-        said = self.settings
-        names = (said.subscription_id or "", said.resource_group or "", said.workspace_name or "")
+        settings = self.settings
+        names = (settings.subscription_id or "", settings.resource_group or "", settings.workspace_name or "")
         object.__setattr__(self, "workspace", Workspace(*names))
-        object.__setattr__(self, "inputs", tuple(inputs.list_inputs(self.job, said, self.run)))
-        object.__setattr__(self, "secret", job_settings.find_hub_token_address(self.job, said))
+        object.__setattr__(self, "inputs", tuple(inputs.list_inputs(self.job, settings, self.run)))
+        object.__setattr__(self, "secret", job_settings.find_hub_token_address(self.job, settings))
 
     def dump_document(self, container_plugins: Mapping[str, str]) -> bytes:
-        """The job document."""
-        told = plan.make_job_document(
+        """Return the job document."""
+        document = plan.make_job_document(
             self.job,
             run=self.run,
             platform="azureml",
             container_plugins=container_plugins,
             placement=self._make_placement(),
         )
-        return format_document(told).encode()
+        return format_document(document).encode()
 
     def make_submission_spec(self) -> submission_spec.AzureMLSubmissionSpec:
-        """How it is handed over; what is named twice is there once."""
+        """Return the submission spec; duplicate uploads and assets are listed once."""
         settings = self.settings
         return submission_spec.AzureMLSubmissionSpec(
             run=self.run,
@@ -84,8 +85,8 @@ class _AzureMLPlanBuilder:
             instance_type=job_settings.choose_instance_type(self.job, settings),
             gpus=job_settings.get_gpu_count(self.job),
             datastore=settings.datastore,
-            uploads=tuple(dict.fromkeys(one.upload for one in self.inputs if one.upload)),
-            assets=tuple(dict.fromkeys(one.asset for one in self.inputs if one.asset)),
+            uploads=tuple(dict.fromkeys(item.upload for item in self.inputs if item.upload)),
+            assets=tuple(dict.fromkeys(item.asset for item in self.inputs if item.asset)),
             secrets=self._list_secrets(),
             identity=settings.workload_identity or "",
             publishes=str(dict(self.job.parameters).get("publish_url") or ""),
@@ -93,18 +94,18 @@ class _AzureMLPlanBuilder:
         )
 
     def _make_placement(self) -> Placement:
-        settings, left = self.settings, self.job.profile.outputs
-        place = inputs.make_output_variable(left.folder)
+        settings, profile = self.settings, self.job.profile.outputs
+        output = inputs.make_output_variable(profile.folder)
         return Placement(
             work=f"{settings.work_dir}/{self.run}",
             cache=f"{settings.work_dir}/cache",
             tracking_uri=self.workspace.tracking_uri,
             tracking_run=TRACKING_RUN_VARIABLE,
             submission=SUBMISSION_VARIABLE,
-            kept=place,
-            kept_as=inputs.make_output_uri(settings.datastore, f"${{{SUBMISSION_VARIABLE}}}", left.folder),
-            left=place if left.resumable and settings.output_mode == "rw_mount" else "",
-            mounts=tuple(one.mount for one in self.inputs),
+            kept=output,
+            kept_as=inputs.make_output_uri(settings.datastore, f"${{{SUBMISSION_VARIABLE}}}", profile.folder),
+            left=output if profile.resumable and settings.output_mode == "rw_mount" else "",
+            mounts=tuple(item.mount for item in self.inputs),
             credentials={"huggingface": self.secret} if self.secret else {},
             promised=command_job.make_compat_variables(self.job),
             ways=CREDENTIAL_OPTIONS,

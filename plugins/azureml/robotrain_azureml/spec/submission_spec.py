@@ -11,7 +11,7 @@ from robotrain_azure.workspace import Workspace
 SUBMISSION_FILE = "azureml.json"
 JOB_FILE = "job.yaml"
 CODE_FOLDER = "code"
-"""The folder of the plan that is the job's code; the job's `code:` names it."""
+"""The plan's folder with the job's code, named by the job's `code:`."""
 DOCUMENT_FILE = f"{CODE_FOLDER}/job.json"
 PAYLOAD_FILE = f"{CODE_FOLDER}/payload.zip"
 START_FILE = f"{CODE_FOLDER}/start.py"
@@ -20,7 +20,7 @@ SUBMISSION_SCHEMA = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceEnvironment:
-    """The workspace's environment that the job names; it is registered with the image when it is not there."""
+    """The workspace's environment for the job; it is registered with the image if it does not exist."""
 
     name: str
     version: str
@@ -29,43 +29,43 @@ class WorkspaceEnvironment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatastoreUpload:
-    """A folder of this machine that the job reads. to: the folder of the datastore it goes into, by its content.
-
-    files, size: of it, in bytes; None where the folder was not looked at. flag: what the person typed it with.
-    """
+    """A local folder that the job reads."""
 
     path: str
     to: str
+    """The target folder of the datastore."""
     files: int | None = None
+    """None if the folder was not read."""
     size: int | None = None
+    """In bytes; None if the folder was not read."""
     flag: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceAsset:
-    """A data asset or a model that the job reads. scope: as in its full name; empty for the job's own workspace."""
+    """A data asset or a model that the job reads."""
 
     kind: Literal["data", "models"]
     name: str
     version: int
     scope: str = ""
+    """As in its full name; empty for the job's own workspace."""
     flag: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyVaultSecret:
-    """A secret of a key vault that the job reads. uri: its address. flag: the setting. what: it holds, in words."""
+    """A secret of a key vault that the job reads."""
 
     uri: str
     flag: str
     what: str
+    """What it holds, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AzureMLSubmissionSpec:
-    """How the job is handed over. compute_kind, identity: empty where nobody told. publishes: the address that
-    checkpoints or results go to beside the output; empty for none. output: what the job's declared output is called.
-    """
+    """How a job is submitted."""
 
     run: str
     subscription: str
@@ -74,6 +74,7 @@ class AzureMLSubmissionSpec:
     environment: WorkspaceEnvironment
     compute: str
     compute_kind: str = ""
+    """Empty if it is not known."""
     instance_type: str = ""
     gpus: int = 0
     datastore: str = ""
@@ -81,23 +82,26 @@ class AzureMLSubmissionSpec:
     assets: tuple[WorkspaceAsset, ...] = ()
     secrets: tuple[KeyVaultSecret, ...] = ()
     identity: str = ""
+    """The client id; empty if it is not known."""
     publishes: str = ""
+    """The URL that checkpoints or results are published to; empty for none."""
     output: str = "checkpoints"
+    """The name of the job's declared output."""
     schema: int = SUBMISSION_SCHEMA
 
     @property
     def target_workspace(self) -> Workspace:
-        """The workspace that takes it."""
+        """The workspace of the job."""
         return Workspace(self.subscription, self.group, self.workspace)
 
 
 def dump_submission_spec(spec: AzureMLSubmissionSpec) -> bytes:
-    """The one form: equal orders are equal bytes."""
+    """Return the canonical bytes of a spec."""
     return submission_spec.dump_submission_spec(spec)
 
 
 def parse_submission_spec(content: bytes) -> AzureMLSubmissionSpec:
-    """Read an order. Raises OrderError, which repeats no value."""
+    """Parse a spec. Raises SubmissionSpecError, which repeats no value."""
     return submission_spec.parse_submission_spec(AzureMLSubmissionSpec, content, SUBMISSION_FILE, SUBMISSION_SCHEMA)
 
 
@@ -105,10 +109,10 @@ REQUIRED_FILES = (JOB_FILE, START_FILE, PAYLOAD_FILE, DOCUMENT_FILE)
 
 
 def load_submission_spec(plan: Plan, stage: Stage) -> AzureMLSubmissionSpec:
-    """How the plan is handed over. Raises Rejected when it does not say so, or lacks a part of the job."""
-    lacking = [path for path in (SUBMISSION_FILE, *REQUIRED_FILES) if path not in plan.files]
-    if lacking:
-        raise Rejected([make_damaged_plan_problem(stage, f"It lacks {', '.join(lacking)}.")])
+    """Return the spec of a plan. Raises Rejected if the plan is damaged or incomplete."""
+    missing = [path for path in (SUBMISSION_FILE, *REQUIRED_FILES) if path not in plan.files]
+    if missing:
+        raise Rejected([make_damaged_plan_problem(stage, f"It lacks {', '.join(missing)}.")])
     try:
         return parse_submission_spec(plan.files[SUBMISSION_FILE])
     except submission_spec.SubmissionSpecError as error:
@@ -116,5 +120,5 @@ def load_submission_spec(plan: Plan, stage: Stage) -> AzureMLSubmissionSpec:
 
 
 def make_damaged_plan_problem(stage: Stage, reason: str) -> Problem:
-    """A plan that is not what `render` makes. why: a sentence."""
+    """Return the problem of a plan that `render` did not make."""
     return submission_spec.make_damaged_plan_problem(stage, "Azure ML", reason)

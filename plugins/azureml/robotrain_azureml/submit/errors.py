@@ -15,7 +15,6 @@ from robotrain_azure.arm import SIGNED_OUT, ArmError
 from robotrain_azure.credential import EXPIRED_TOKEN_CODES
 
 from robotrain_azureml import errors
-from robotrain_azureml import errors as asked_for
 from robotrain_azureml.observe import causes, job_state
 from robotrain_azureml.service.datastore import StorageError
 from robotrain_azureml.spec import inputs
@@ -30,52 +29,49 @@ _BLOB_HOST = r"https://([a-z0-9]+)\.(?:blob|dfs)\."
 
 
 def find_azure_error(error: BaseException, host: str = "") -> ArmError | StorageError | None:
-    """What it says; None where it says nothing of Azure. host: whom it was asked of, where that is known."""
-    for one in credential.iterate_causes(error):
-        if isinstance(one, ArmError | StorageError):
-            return one
-        if found := _parse_answer(one) or _parse_no_answer(one, host or "Azure"):
-            found.__cause__ = one
-            return found
+    """Return the error of Azure among an exception and its causes, or None. `host`: the requested host if known."""
+    for cause in credential.iterate_causes(error):
+        if isinstance(cause, ArmError | StorageError):
+            return cause
+        if azure_error := _parse_answer(cause) or _parse_no_answer(cause, host or "Azure"):
+            azure_error.__cause__ = cause
+            return azure_error
     return None
 
 
 def get_http_status(error: BaseException) -> int:
-    """Of the answer; 0 without one."""
-    told = find_azure_error(error)
-    return told.status if told else 0
+    """Return the HTTP status of the answer; 0 without one."""
+    azure_error = find_azure_error(error)
+    return azure_error.status if azure_error else 0
 
 
 def _parse_answer(error: BaseException) -> ArmError | StorageError | None:
-    """Of an error of azure-core that has an answer."""
-    status, answer = getattr(error, "status_code", None), getattr(error, "response", None)
+    """Convert an error of azure-core that has an answer."""
+    status, response = getattr(error, "status_code", None), getattr(error, "response", None)
     if not isinstance(status, int):
         return None
     body: Any = getattr(error, "error", None)
-    told = getattr(body, "code", None) or getattr(error, "error_code", None)
-    code = str(
-        getattr(told, "value", told) or (answer.headers.get("x-ms-error-code", "") if answer is not None else "")
-    )
-    words = _get_message(getattr(body, "message", None), error, status)
-    url = str(getattr(getattr(answer, "request", None), "url", ""))
-    found = re.match(_BLOB_HOST, url)
-    if found:
-        said = f"HTTP {status} {code}".rstrip()
-        return StorageError(
-            f"the storage account {found[1]} refused ({said})", status, code, found[1], signed="sig=" in url
-        )
-    return ArmError(f"{words} (HTTP {status} {code})".replace(" )", ")"), status, code)
+    header = response.headers.get("x-ms-error-code", "") if response is not None else ""
+    body_code = getattr(body, "code", None) or getattr(error, "error_code", None)
+    code = str(getattr(body_code, "value", body_code) or header)
+    url = str(getattr(getattr(response, "request", None), "url", ""))
+    if match := re.match(_BLOB_HOST, url):
+        answer = f"HTTP {status} {code}".rstrip()
+        message = f"the storage account {match[1]} refused the request ({answer})"
+        return StorageError(message, status, code, match[1], signed="sig=" in url)
+    message = _get_message(getattr(body, "message", None), error, status)
+    return ArmError(f"{message} (HTTP {status} {code})".replace(" )", ")"), status, code)
 
 
 def _get_message(message: str | None, error: BaseException, status: int) -> str:
-    """Those of the answer, else what the library made of it."""
+    """Return the message of the answer, else that of the library."""
     if message:
         return redact(arm.shorten_message(message, status), max_length=MAX_MESSAGE_LENGTH)
     return get_first_sentence(str(getattr(error, "message", None) or error))
 
 
 def _parse_no_answer(error: BaseException, host: str) -> ArmError | None:
-    """Of a sign-in that failed, or of a request that got no answer."""
+    """Convert a failed sign-in, or a request without an answer."""
     kinds = {base.__name__ for base in type(error).__mro__}
     if kinds & {arm.SIGN_IN_ERROR, *arm.NO_ANSWER_ERRORS}:
         return arm.make_no_answer_error(error, host)
@@ -83,7 +79,7 @@ def _parse_no_answer(error: BaseException, host: str) -> ArmError | None:
 
 
 def get_first_sentence(text: str) -> str:
-    """The first sentence of a text that may begin with a code, as it may be shown."""
+    """Return the first sentence of a text that may begin with a code, without secrets."""
     line = re.sub(r"^\(\w+\) ", "", next(iter(text.strip().splitlines()), ""))
     return redact(arm.shorten_message(line), max_length=MAX_MESSAGE_LENGTH)
 
@@ -96,116 +92,120 @@ MISSING_PARTS = (
     (r"\bdatastores?\b", "--datastore", "datastore {datastore}", "az ml datastore list"),
     (r"\benvironments?\b", "--environment-name", "environment {environment}", "az ml environment list"),
 )
-"""The word, the flag, what it is, and what lists them."""
+"""For each part that may be missing: a pattern for Azure's message, the flag, a description, the list command."""
 WORKSPACE_MISSING_CODES = ("ResourceNotFound", "ResourceGroupNotFound", "SubscriptionNotFound")
-"""What Azure answers with 404 where the workspace itself is not there, or not seen."""
+"""Codes of a 404 for a missing or invisible workspace."""
 _OF_THE_WORKSPACE = r"workspaces/[^/']+' under"
 
 
 def make_missing_part_problem(error: ArmError, spec: AzureMLSubmissionSpec) -> Problem | None:
-    """Of an answer of 404; None for one that is not about what the job names."""
+    """Return the problem for a 404; None if it is not about something that the job names."""
     text = str(error)
     row = next((row for row in MISSING_PARTS if re.search(row[0], text, re.IGNORECASE)), None)
     if row is None or error.code in WORKSPACE_MISSING_CODES[1:] or re.search(_OF_THE_WORKSPACE, text):
         return None
-    _, flag, what, lists = row
+    _, flag, description, list_command = row
     at = f"--workspace-name {spec.workspace} --resource-group {spec.group} --subscription {spec.subscription}"
     return Problem(
         code="azureml-missing",
         stage=Stage.SUBMIT,
-        title=f"the workspace {spec.workspace} has no {what.format(**_list_names(spec))}",
-        where=flag or next((one.flag for one in spec.assets if one.kind == "models"), ""),
+        title=f"the workspace {spec.workspace} has no {description.format(**_list_names(spec))}",
+        where=flag or next((asset.flag for asset in spec.assets if asset.kind == "models"), ""),
         why=f"{text}.",
-        suggestions=(Suggestion(f"{lists} {at}", "shows what there is"),) if lists else (),
+        suggestions=(Suggestion(f"{list_command} {at}", "lists what exists"),) if list_command else (),
     )
 
 
 def _list_names(spec: AzureMLSubmissionSpec) -> dict[str, str]:
-    def listed(kind: str) -> str:
-        return ", ".join(f"{one.name}:{one.version}" for one in spec.assets if one.kind == kind) or "of that name"
+    def join_assets(kind: str) -> str:
+        names = [f"{asset.name}:{asset.version}" for asset in spec.assets if asset.kind == kind]
+        return ", ".join(names) or "of that name"
 
     return {
         "compute": spec.compute,
         "instance_type": spec.instance_type,
         "datastore": spec.datastore,
         "environment": f"{spec.environment.name}:{spec.environment.version}",
-        "models": listed("models"),
-        "data": listed("data"),
+        "models": join_assets("models"),
+        "data": join_assets("data"),
     }
 
 
-SAME_COMMAND = Suggestion("the same command", "when it can: nothing is sent twice")
+SAME_COMMAND = Suggestion("repeat the same command", "nothing is submitted twice")
 EXPLAINED_STATUSES = (400, 404, 409, 412, 422)
 REQUEST_PARTS = {"jobs": "the job", "codes": "the code of the job", "environments": "the environment of the job"}
-"""What Azure was asked to take, by a part of its path."""
+"""What was submitted, by a part of the request's path."""
 BLOB_HOST_PART = ".blob."
 
 
 class TokenExpired(Rejected):
-    """The token does not hold any more: it may be asked for anew, once."""
+    """The token has expired; a new one may be requested once."""
 
 
 def make_submit_rejection(error: BaseException, spec: AzureMLSubmissionSpec, call: SdkCall | None) -> Rejected:
-    """For the person who asked. asked: what was asked for last."""
-    told = find_azure_error(error, call.host if call else "")
-    if told is None:
+    """Return the rejection for an error of the SDK. `call`: its last request."""
+    azure_error = find_azure_error(error, call.host if call else "")
+    if azure_error is None:
         return Rejected([_make_unknown_problem(error)])
-    if told.status == 401 and told.code in EXPIRED_TOKEN_CODES:
-        return TokenExpired([errors.make_signed_out_problem(told, spec.target_workspace, Stage.SUBMIT, SAME_COMMAND)])
-    if told.code == SIGNED_OUT:
-        return Rejected([errors.make_signed_out_problem(told, spec.target_workspace, Stage.SUBMIT, SAME_COMMAND)])
-    if isinstance(told, ArmError) and (special := _make_specific_problem(told, spec, call)):
-        return Rejected([special])
-    return Rejected([_make_general_problem(told, spec, call)])
+    if azure_error.status == 401 and azure_error.code in EXPIRED_TOKEN_CODES:
+        return TokenExpired(
+            [errors.make_signed_out_problem(azure_error, spec.target_workspace, Stage.SUBMIT, SAME_COMMAND)]
+        )
+    if azure_error.code == SIGNED_OUT:
+        return Rejected(
+            [errors.make_signed_out_problem(azure_error, spec.target_workspace, Stage.SUBMIT, SAME_COMMAND)]
+        )
+    if isinstance(azure_error, ArmError) and (problem := _make_specific_problem(azure_error, spec, call)):
+        return Rejected([problem])
+    return Rejected([_make_general_problem(azure_error, spec, call)])
 
 
 def _make_specific_problem(error: ArmError, spec: AzureMLSubmissionSpec, call: SdkCall | None) -> Problem | None:
-    """Of an answer that is about this job, or about how often it was asked."""
+    """Return the problem of a refusal that is about this job, or about too many requests."""
     if error.status == 404 and (missing := make_missing_part_problem(error, spec)):
         return missing
     if error.status == 429:
         return Problem(
             code="azureml-busy",
             stage=Stage.SUBMIT,
-            title="Azure ML takes no more requests for a while",
+            title="Azure ML limits your requests",
             why=f"{error}.",
-            suggestions=(Suggestion("the same command", "in some minutes: nothing is sent twice"),),
+            suggestions=(Suggestion("repeat the same command", "in a few minutes; nothing is submitted twice"),),
         )
     if error.status in EXPLAINED_STATUSES and error.code not in WORKSPACE_MISSING_CODES:
         cause = causes.find_cause(str(error), _make_observed_job(spec), spec.target_workspace)
         return Problem(
             code="azureml-refused",
             stage=Stage.SUBMIT,
-            title=f"Azure ML does not take {_describe_request(call)}",
+            title=f"Azure ML rejects {_describe_request(call)}",
             where=inputs.find_input_flag(str(error)) or _find_flag(cause),
             why=f"{error}.{_format_cause(cause)}",
-            suggestions=(Suggestion("robotrain render …", "shows what was sent"),),
+            suggestions=(Suggestion("robotrain render …", "shows what was submitted"),),
         )
     return None
 
 
 def _make_observed_job(spec: AzureMLSubmissionSpec) -> job_state.AzureMLJob:
-    """What a look at the job would tell of it, had it been made."""
+    """Return the job as a status query would show it."""
     return job_state.AzureMLJob(compute=spec.compute, instance_type=spec.instance_type, identity=spec.identity)
 
 
 def _format_cause(cause: str) -> str:
-    return f" That means: {cause}." if cause else ""
+    return f" This means: {cause}." if cause else ""
 
 
 def _find_flag(cause: str) -> str:
-    """The one of ours that a cause speaks of first; commands of Azure's stand in backticks."""
-    found = re.search(r"--[a-z][a-z-]*", re.sub(r"`[^`]*`", "", cause))
-    return found[0] if found else ""
+    """Return the first robotrain flag in a cause; commands of Azure's are in backticks."""
+    match = re.search(r"--[a-z][a-z-]*", re.sub(r"`[^`]*`", "", cause))
+    return match[0] if match else ""
 
 
 def _make_general_problem(error: ArmError | StorageError, spec: AzureMLSubmissionSpec, call: SdkCall | None) -> Problem:
-    """As for every other request to the workspace, or to its storage."""
-    refused = asked_for.make_rejection(error, spec.target_workspace, f"hand over {_describe_request(call)}")
-    [problem] = refused.problems
-    return (
-        dataclasses.replace(problem, suggestions=(*problem.suggestions, SAME_COMMAND)) if refused.transient else problem
-    )
+    rejection = errors.make_rejection(error, spec.target_workspace, f"submit {_describe_request(call)}")
+    [problem] = rejection.problems
+    if not rejection.transient:
+        return problem
+    return dataclasses.replace(problem, suggestions=(*problem.suggestions, SAME_COMMAND))
 
 
 def _make_unknown_problem(error: BaseException) -> Problem:
@@ -216,17 +216,17 @@ def _make_unknown_problem(error: BaseException) -> Problem:
         why=_get_library_message(error),
         suggestions=(
             SAME_COMMAND,
-            Suggestion("robotrain render … --to FOLDER", "and az ml job create -f FOLDER/job.yaml"),
+            Suggestion("robotrain render … --to FOLDER", "then az ml job create -f FOLDER/job.yaml"),
         ),
     )
 
 
 def _get_library_message(error: BaseException) -> str:
-    """Those of Azure's own libraries; any other error may repeat whatever it holds."""
+    """Return the message of an error of Azure's libraries; others may repeat any value."""
     if not type(error).__module__.startswith("azure."):
-        return "It names no answer of Azure's."
-    said = get_first_sentence(str(getattr(error, "message", "") or error))
-    return f"{said}. The job of this plan may have been changed."
+        return "The error contains no answer of Azure's."
+    sentence = get_first_sentence(str(getattr(error, "message", "") or error))
+    return f"{sentence}. The job file of this plan may have been changed."
 
 
 def _describe_request(call: SdkCall | None) -> str:
@@ -237,47 +237,44 @@ def _describe_request(call: SdkCall | None) -> str:
 
 UNKNOWN_FIELD = ["Unknown field."]
 _VALUE_KEYS = {"_schema", "value"}
-"""What stands there in place of keys of the job."""
+"""Keys of the error that are not keys of the job."""
 
 
 def make_unreadable_job_problem(error: BaseException) -> Problem:
-    """Nothing that the person typed is at fault: they changed the plan, or robotrain is."""
+    """Return the problem of a job file that the SDK rejects: the plan was edited, or robotrain has a bug."""
     keys = _find_keys(error)
-    wrong = [
-        f"{key} {'is no key that it knows' if unknown else 'holds nothing that it takes'}."
-        for key, unknown in keys.items()
-    ]
-    whose = f"It is a plan that somebody changed, or a fault of robotrain ({type(error).__name__})."
-    again = "renders it anew" if keys else "shows the job; please report it with its job.yaml"
+    errors = [f"{key} {'is not a known key' if unknown else 'has an invalid value'}." for key, unknown in keys.items()]
+    cause = f"The plan was edited, or robotrain has a bug ({type(error).__name__})."
+    remark = "renders it again" if keys else "shows the job; please report it with its job.yaml"
     return Problem(
         code="azureml-job-not-read",
         stage=Stage.SUBMIT,
-        title="Azure ML's SDK does not take the job of this plan",
+        title="Azure ML's SDK rejects the job of this plan",
         where=", ".join(f"{JOB_FILE}: {key}" for key in keys),
-        why=redact(" ".join(wrong), max_length=MAX_SENTENCE) or whose,
+        why=redact(" ".join(errors), max_length=MAX_SENTENCE) or cause,
         suggestions=(
-            Suggestion("robotrain render … --to FOLDER", again),
-            Suggestion("az ml job create -f FOLDER/job.yaml", "says what is wrong with it"),
+            Suggestion("robotrain render … --to FOLDER", remark),
+            Suggestion("az ml job create -f FOLDER/job.yaml", "shows what is wrong with it"),
         ),
     )
 
 
 def _find_keys(error: BaseException) -> dict[str, bool]:
-    """Each as `resources.colour`, and whether the SDK knows no such key; empty where the error does not say."""
-    return next(filter(None, (dict(sorted(_parse_keys(str(one)))) for one in credential.iterate_causes(error))), {})
+    """Return the invalid keys, like `resources.colour`, and whether each is unknown; empty if the error names none."""
+    return next(filter(None, (dict(sorted(_parse_keys(str(cause)))) for cause in credential.iterate_causes(error))), {})
 
 
 def _parse_keys(text: str) -> Iterator[tuple[str, bool]]:
     start = text.find("{")
     try:
-        told, _ = json.JSONDecoder().raw_decode(text, start) if start >= 0 else ({}, 0)
+        details, _ = json.JSONDecoder().raw_decode(text, start) if start >= 0 else ({}, 0)
     except ValueError:
         return
-    if "errors" not in told:
-        yield from _flatten_keys(told, ())
+    if "errors" not in details:
+        yield from _flatten_keys(details, ())
     else:
-        for one in told["errors"]:
-            yield from _parse_keys(str(one.get("message") or ""))
+        for item in details["errors"]:
+            yield from _parse_keys(str(item.get("message") or ""))
 
 
 def _flatten_keys(errors: Mapping[str, Any], parents: tuple[str, ...]) -> Iterator[tuple[str, bool]]:

@@ -1,7 +1,6 @@
 """The job file as it is submitted: validated, under the job's own name, in a folder that the SDK reads.
 
-A
-`.git`, an ignore file, a link would each have its say in what is sent.
+The folder is a temporary one: a `.git`, an ignore file or a link would change what the SDK uploads.
 """
 
 import contextlib
@@ -28,18 +27,21 @@ _INPUT_VARIABLE = r"\$\{AZURE_ML_INPUT_(\w+)\}"
 
 
 class ExpectedValue(NamedTuple):
-    """A key of the job. ordered: what the other file goes with; empty for nothing. flag: what renders both."""
+    """The value that a key of the job must have."""
 
     key: str
     expected: str
+    """Empty if the key must not be set."""
     flag: str
+    """The option that renders the job file and the other one alike."""
     file: str = submission_spec.SUBMISSION_FILE
+    """The file that has the expected value."""
 
 
 def check_consistency(
     job: Mapping[str, Any], spec: AzureMLSubmissionSpec, document: JobDocument, stage: Stage
 ) -> Iterator[Problem]:
-    """One for each part. job: as it is written in the plan. told: its document."""
+    """Check that the job file agrees with the plan's other files. `job`: the plan's job file."""
     for part in (
         *_list_spec_values(spec),
         *_list_input_values(job, spec, document),
@@ -50,15 +52,15 @@ def check_consistency(
 
 
 def get_job_value(job: Mapping[str, Any], key: str) -> str:
-    """What a job says at `resources.shm_size`; empty for nothing."""
-    found: Any = job
+    """Return the value of a key like `resources.shm_size`; empty if it is not set."""
+    value: Any = job
     for name in key.split("."):
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return str(found) if isinstance(found, str | int | float) else ""
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return str(value) if isinstance(value, str | int | float) else ""
 
 
 def _list_spec_values(spec: AzureMLSubmissionSpec) -> Iterator[ExpectedValue]:
-    place = inputs.make_output_uri(spec.datastore, spec.run, spec.output)
+    output_uri = inputs.make_output_uri(spec.datastore, spec.run, spec.output)
     yield ExpectedValue("name", spec.run, "--attempt N")
     yield ExpectedValue("compute", f"azureml:{spec.compute}", "--compute NAME")
     yield ExpectedValue(
@@ -66,28 +68,27 @@ def _list_spec_values(spec: AzureMLSubmissionSpec) -> Iterator[ExpectedValue]:
     )
     yield ExpectedValue("resources.instance_type", spec.instance_type, "--instance-type NAME")
     yield ExpectedValue(IDENTITY_KEY, spec.identity, "--workload-identity CLIENT-ID")
-    yield ExpectedValue(f"outputs.{spec.output}.path", place, "--datastore NAME")
+    yield ExpectedValue(f"outputs.{spec.output}.path", output_uri, "--datastore NAME")
 
 
 def _list_input_values(
     job: Mapping[str, Any], spec: AzureMLSubmissionSpec, document: JobDocument
 ) -> Iterator[ExpectedValue]:
-    """The inputs, as the document has them: what the run is traced to."""
+    """Yield the inputs of the document, which the run's lineage records."""
     for mount in document.placement.mounts:
-        if found := re.fullmatch(_INPUT_VARIABLE, mount.folder):
-            key = f"inputs.{found[1]}.path"
-            brought = [inputs.make_folder_uri(spec.datastore, one.to) for one in spec.uploads if one.path == mount.uri]
-            one_of = [mount.origin] if mount.origin else brought
-            ordered = get_job_value(job, key) if get_job_value(job, key) in one_of else next(iter(one_of), "")
-            yield ExpectedValue(
-                key, ordered, f"{inputs.find_input_flag(f'input {found[1]}')} …", submission_spec.DOCUMENT_FILE
-            )
+        if match := re.fullmatch(_INPUT_VARIABLE, mount.folder):
+            key, flag = f"inputs.{match[1]}.path", inputs.find_input_flag(f"input {match[1]}")
+            uploads = [upload.to for upload in spec.uploads if upload.path == mount.uri]
+            valid = [mount.origin] if mount.origin else [inputs.make_folder_uri(spec.datastore, to) for to in uploads]
+            value = get_job_value(job, key)
+            expected = value if value in valid else next(iter(valid), "")
+            yield ExpectedValue(key, expected, f"{flag} …", submission_spec.DOCUMENT_FILE)
 
 
 def _list_asset_values(
     job: Mapping[str, Any], spec: AzureMLSubmissionSpec, document: JobDocument
 ) -> Iterator[ExpectedValue]:
-    """The assets of the order that neither of them has."""
+    """Yield the assets of the spec that neither the document nor the job names."""
     known = {mount.origin for mount in document.placement.mounts}
     known |= {get_job_value(job, f"inputs.{name}.path") for name in job.get("inputs") or ()}
     for asset in spec.assets:
@@ -99,10 +100,10 @@ def _make_changed_problem(expectation: ExpectedValue, value: str, stage: Stage) 
     return Problem(
         code="plan-changed-in-part",
         stage=stage,
-        title=f"the plan was changed in {submission_spec.JOB_FILE}, and not in {expectation.file}: {expectation.key}",
+        title=f"the plan was changed in {submission_spec.JOB_FILE} but not in {expectation.file}: {expectation.key}",
         where=f"{submission_spec.JOB_FILE}: {expectation.key}",
         given=redact(value),
-        why=f"{expectation.file} goes with {expectation.expected or 'none'}: that is what is looked at, brought and traced.",
+        why=f"{expectation.file} has {expectation.expected or 'none'}, which is checked, uploaded and recorded.",
         suggestions=(Suggestion(f"robotrain render … {expectation.flag} --to FOLDER", "renders both"),),
     )
 
@@ -111,38 +112,38 @@ VALUE_RULES = (
     ("experiment_name", check_job.EXPERIMENT_PATTERN, check_job.EXPERIMENT_FORM, "--experiment-name NAME"),
     ("resources.shm_size", check_compute.SHARED_MEMORY_PATTERN, check_compute.SHARED_MEMORY_FORM, "--shm-size SIZE"),
 )
-"""The key, what it holds where it is said, that in words, and what renders it."""
+"""The key, the pattern of its value, that in words, and the option that renders it."""
 _EXPRESSION = r"\$\{\{(.*?)\}\}"
 
 
 def check_values(job: Mapping[str, Any], stage: Stage) -> Iterator[Problem]:
-    """One for each key. job: as it is written in the plan."""
-    for key, holds, why, flag in VALUE_RULES:
-        said = get_job_value(job, key)
-        if said and not re.fullmatch(holds, said):
-            yield _make_value_problem(key, said, why, stage, f"robotrain render … {flag} --to FOLDER")
+    """Check the values of the plan's job file."""
+    for key, pattern, why, flag in VALUE_RULES:
+        value = get_job_value(job, key)
+        if value and not re.fullmatch(pattern, value):
+            yield _make_value_problem(key, value, why, stage, f"robotrain render … {flag} --to FOLDER")
     yield from _check_command(job, stage)
     yield from _check_variables(job, stage)
 
 
 def _check_command(job: Mapping[str, Any], stage: Stage) -> Iterator[Problem]:
-    known = [f"{what}.{name}" for what in ("inputs", "outputs") for name in _get_mapping(job, what)]
-    for found in re.finditer(_EXPRESSION, get_job_value(job, "command"), re.DOTALL):
-        if found[1] not in known:
+    known = [f"{section}.{name}" for section in ("inputs", "outputs") for name in _get_mapping(job, section)]
+    for match in re.finditer(_EXPRESSION, get_job_value(job, "command"), re.DOTALL):
+        if match[1] not in known:
             why = f"The job has {', '.join(known)}." if known else "The job has no input and no output."
-            yield _make_value_problem("command", found[0], why, stage)
+            yield _make_value_problem("command", match[0], why, stage)
 
 
 def _check_variables(job: Mapping[str, Any], stage: Stage) -> Iterator[Problem]:
     for name, value in _get_mapping(job, QUOTED_KEY).items():
         if EXPRESSION_START in str(value):
-            why = f"Azure ML reads no `{EXPRESSION_START}` there: it stands in the command alone."
+            why = f"Azure ML replaces `{EXPRESSION_START}` in the command only."
             yield _make_value_problem(f"{QUOTED_KEY}.{name}", str(value), why, stage)
 
 
 def _get_mapping(job: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = job.get(key)
-    return found if isinstance(found, Mapping) else {}
+    value = job.get(key)
+    return value if isinstance(value, Mapping) else {}
 
 
 def _make_value_problem(
@@ -151,11 +152,11 @@ def _make_value_problem(
     return Problem(
         code="azureml-value-invalid",
         stage=stage,
-        title=f"{submission_spec.JOB_FILE} says what Azure ML does not take: {key}",
+        title=f"{submission_spec.JOB_FILE} has an invalid value: {key}",
         where=f"{submission_spec.JOB_FILE}: {key}",
         given=redact(value),
         why=reason,
-        suggestions=(Suggestion(command, "renders it anew"),),
+        suggestions=(Suggestion(command, "renders it again"),),
     )
 
 
@@ -163,33 +164,37 @@ JOB_TYPE = "command"
 
 
 def make_job_file(plan: Plan, spec: AzureMLSubmissionSpec, name: str, code: str = "") -> bytes:
-    """The text of the job. code: where its code lies in Azure; empty for the folder beside it. Raises Rejected."""
+    """Return the job file under the job's own name. Raises Rejected.
+
+    `code`: the id of the uploaded code; empty for the folder beside the file.
+    """
     import yaml
 
     job = _parse_job_file(plan, spec, Stage.SUBMIT)
-    if found := list(_check_job_file(plan, job, spec, Stage.SUBMIT)):
-        raise Rejected(found)
+    if problems := list(_check_job_file(plan, job, spec, Stage.SUBMIT)):
+        raise Rejected(problems)
     job["name"] = name
     job["outputs"][spec.output]["path"] = inputs.make_output_uri(spec.datastore, name, spec.output)
-    moved = {
-        inputs.make_folder_uri(spec.datastore, one.to): _make_own_folder(spec, one.to, name) for one in spec.uploads
+    folders = {
+        inputs.make_folder_uri(spec.datastore, upload.to): _make_own_folder(spec, upload.to, name)
+        for upload in spec.uploads
     }
-    for name, one in (job.get("inputs") or {}).items():
-        if to := moved.get(get_job_value(job, f"inputs.{name}.path")):
-            one["path"] = inputs.make_folder_uri(spec.datastore, to)
+    for input_name, job_input in (job.get("inputs") or {}).items():
+        if folder := folders.get(get_job_value(job, f"inputs.{input_name}.path")):
+            job_input["path"] = inputs.make_folder_uri(spec.datastore, folder)
     if code:
         job["code"] = f"azureml:{code}"
     return yaml.safe_dump(job, sort_keys=False, width=float("inf")).encode()
 
 
 def rename_upload_folders(spec: AzureMLSubmissionSpec, name: str) -> AzureMLSubmissionSpec:
-    """The order of the job: what has no digest is uploaded to a folder of this job alone."""
-    uploads = tuple(dataclasses.replace(one, to=_make_own_folder(spec, one.to, name)) for one in spec.uploads)
-    return dataclasses.replace(spec, uploads=uploads)
+    """Return the spec with the job's own folder for uploads without a digest."""
+    uploads = [dataclasses.replace(upload, to=_make_own_folder(spec, upload.to, name)) for upload in spec.uploads]
+    return dataclasses.replace(spec, uploads=tuple(uploads))
 
 
 def find_edit_problems(plan: Plan, spec: AzureMLSubmissionSpec, stage: Stage) -> list[Problem]:
-    """What somebody changed in the job alone, or made no job of, or none that Azure would take."""
+    """Return the problems of a job file that was edited: inconsistent, invalid, or not a job."""
     try:
         return list(_check_job_file(plan, _parse_job_file(plan, spec, stage), spec, stage))
     except Rejected as rejected:
@@ -197,7 +202,7 @@ def find_edit_problems(plan: Plan, spec: AzureMLSubmissionSpec, stage: Stage) ->
 
 
 def make_reference(spec: AzureMLSubmissionSpec, name: str, code: str = "") -> Reference:
-    """What finds a job again. code: the id of its code in Azure's resource manager; empty where nobody told."""
+    """Return what finds a job again. `code`: the id of its code in the resource manager; empty if it is not known."""
     return {
         "job": name,
         "run": spec.run,
@@ -212,14 +217,13 @@ def make_reference(spec: AzureMLSubmissionSpec, name: str, code: str = "") -> Re
 
 
 def _check_job_file(plan: Plan, job: Mapping[str, Any], spec: AzureMLSubmissionSpec, stage: Stage) -> Iterator[Problem]:
-    """Raises Rejected."""
+    """Check a job file. Raises Rejected if the job document is damaged."""
     try:
-        told = document.parse_document(plan.files[submission_spec.DOCUMENT_FILE].decode())
+        job_document = document.parse_document(plan.files[submission_spec.DOCUMENT_FILE].decode())
     except (document.DocumentError, UnicodeDecodeError) as error:
-        raise Rejected(
-            [submission_spec.make_damaged_plan_problem(stage, f"{submission_spec.DOCUMENT_FILE} is no job document.")]
-        ) from error
-    yield from check_consistency(job, spec, told, stage)
+        why = f"{submission_spec.DOCUMENT_FILE} is not a valid job document."
+        raise Rejected([submission_spec.make_damaged_plan_problem(stage, why)]) from error
+    yield from check_consistency(job, spec, job_document, stage)
     yield from check_values(job, stage)
 
 
@@ -232,34 +236,28 @@ def _parse_job_file(plan: Plan, spec: AzureMLSubmissionSpec, stage: Stage) -> di
     import yaml
 
     try:
-        job = yaml.load(plan.files[plan.spec], Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        if (
-            job["outputs"][spec.output]["path"]
-            and job["name"]
-            and job["code"] == submission_spec.CODE_FOLDER
-            and job["type"] == JOB_TYPE
-        ):
-            told: dict[str, Any] = job
-            return told
+        job: dict[str, Any] = yaml.load(plan.files[plan.spec], Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        keys = (job["code"], job["type"])
+        if job["outputs"][spec.output]["path"] and job["name"] and keys == (submission_spec.CODE_FOLDER, JOB_TYPE):
+            return job
     except (yaml.YAMLError, KeyError, TypeError):
         pass
-    why = f"{plan.spec} is no command job with the code and the output of this plan."
+    why = f"{plan.spec} is not a command job with the code and the output of this plan."
     raise Rejected([submission_spec.make_damaged_plan_problem(stage, why)])
 
 
 def make_submitted_job_file(plan: Plan, reference: Reference) -> bytes:
-    """The text of the job, with the name it got, and its code where that was uploaded to. Raises Rejected."""
-    return make_job_file(
-        plan, submission_spec.load_submission_spec(plan, Stage.SUBMIT), reference["job"], reference.get("code", "")
-    )
+    """Return the job file with the name and the code that the job got. Raises Rejected."""
+    spec = submission_spec.load_submission_spec(plan, Stage.SUBMIT)
+    return make_job_file(plan, spec, reference["job"], reference.get("code", ""))
 
 
 @contextlib.contextmanager
 def stage_job(plan: Plan, job_file: bytes) -> Iterator[Path]:
-    """The file of the job, with its code beside it. spec: what it holds, in place of the plan's. Raises Rejected."""
-    with contextlib.ExitStack() as there:
+    """Write a job file and its code to a temporary folder and yield the file's path. Raises Rejected."""
+    with contextlib.ExitStack() as stack:
         try:
-            folder = Path(there.enter_context(tempfile.TemporaryDirectory(prefix="robotrain-")))
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="robotrain-")))
             (folder / submission_spec.CODE_FOLDER).mkdir()
             for path in REQUIRED_FILES:
                 (folder / path).write_bytes(job_file if path == submission_spec.JOB_FILE else plan.files[path])
@@ -272,8 +270,8 @@ def _make_staging_problem(error: OSError) -> Problem:
     return Problem(
         code="not-staged",
         stage=Stage.SUBMIT,
-        title="the job could not be written to a temporary folder",
+        title="cannot write the job to a temporary folder",
         given=str(error.filename or tempfile.gettempdir()),
         why=f"{error.strerror or error}.",
-        suggestions=(Suggestion("TMPDIR=/path/to/folder", "in the environment, for another one"),),
+        suggestions=(Suggestion("TMPDIR=/path/to/folder", "an environment variable that selects another folder"),),
     )

@@ -1,6 +1,6 @@
-"""The job of an interrupted submit: its name, drawn once and written down before, and the job found by it.
+"""Reconciliation of an interrupted submit: the job's name is recorded before submission, and the job is found by it.
 
-And whether the workspace was ever asked for that job.
+The record also says whether the workspace was asked for the job.
 """
 
 import json
@@ -23,37 +23,35 @@ NAME_FILE = "azureml-sent.json"
 
 
 def draw_job_name(plan: Plan) -> str:
-    """The job's name: the one drawn for this very plan, else a new one. Raises Rejected when it cannot be kept, or
-    read.
-    """
+    """Return the job's name: the one recorded for this plan, else a new one. Raises Rejected."""
     import secrets
 
     if name := read_job_name(plan):
         return name
-    name = f"{plan.run}-{secrets.token_hex(3)}"  # an equal job of a colleague has the same run's name
+    name = f"{plan.run}-{secrets.token_hex(3)}"  # a colleague's equal job has the same run name
     _write_record(plan, name, requested=False)
     return name
 
 
 def read_job_name(plan: Plan) -> str:
-    """The name that was drawn for this very plan; empty when none was. Raises Rejected for a file that is damaged."""
+    """Return the recorded name; empty if there is none. Raises Rejected for a damaged record."""
     return str(_read_record(plan).get("job", ""))
 
 
 def is_job_requested(plan: Plan) -> bool:
-    """Whether the workspace was asked for the job: it may be there, now or a little later. Raises Rejected."""
-    told = _read_record(plan)
-    return bool(told) and told.get("asked", True) is not False
+    """Return whether the workspace was asked for the job, which may exist now or soon. Raises Rejected."""
+    record = _read_record(plan)
+    return bool(record) and record.get("asked", True) is not False
 
 
 def mark_job_requested(plan: Plan, name: str) -> None:
-    """The workspace is asked for the job in a moment. Raises Rejected."""
+    """Record that the workspace is about to be asked for the job. Raises Rejected."""
     if not is_job_requested(plan):
         _write_record(plan, name, requested=True)
 
 
 def forget_job_name(plan: Plan) -> None:
-    """Azure ML has none, and was not asked for it, or refused: there is nothing to find. Raises OSError."""
+    """Delete the record: the workspace has no such job. Raises OSError."""
     _get_file(plan).unlink(missing_ok=True)
 
 
@@ -71,11 +69,11 @@ def _write_record(plan: Plan, name: str, requested: bool) -> None:
 
 
 def _read_record(plan: Plan) -> dict[str, Any]:
-    """What is noted of this very plan; empty without a note."""
+    """Return the record of this plan; empty if there is none."""
     file = _get_file(plan)
     try:
-        told: dict[str, Any] = json.loads(file.read_bytes())
-        return told if str(told["plan"]) == plan.digest and str(told["job"]) else {}
+        record: dict[str, Any] = json.loads(file.read_bytes())
+        return record if str(record["plan"]) == plan.digest and str(record["job"]) else {}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError):  # a JSON or UTF-8 error is a ValueError
@@ -86,27 +84,24 @@ def _make_damaged_problem(file: Path, plan: Plan) -> Problem:
     return Problem(
         code="azureml-note-damaged",
         stage=Stage.SUBMIT,
-        title="under which name it was handed to Azure ML cannot be read",
+        title="cannot read the record of the job's name in Azure ML",
         given=str(file),
-        why=f"If it runs, its name there begins with {plan.run}-.",
+        why=f"If the job exists, its name begins with {plan.run}-.",
         suggestions=(
-            Suggestion("--new", "leaves it alone and sends the job as a run of its own"),
-            Suggestion(f"rm {file}", "forgets it, when you know that it does not run"),
+            Suggestion("--new", "starts a new run and keeps the record"),
+            Suggestion(f"rm {file}", "if you know that the job does not exist"),
         ),
     )
 
 
 def find_run(plan: Plan) -> Reference | None:
-    """Where the plan runs that was handed over from here; None when the workspace has no such job.
-
-    Raises Rejected when it cannot be asked.
-    """
-    order = submission_spec.load_submission_spec(plan, Stage.SUBMIT)
-    return find_submitted_job(order, read_job_name(plan)) if is_job_requested(plan) else None
+    """Return the job of an earlier submit of this plan; None if there is none. Raises Rejected."""
+    spec = submission_spec.load_submission_spec(plan, Stage.SUBMIT)
+    return find_submitted_job(spec, read_job_name(plan)) if is_job_requested(plan) else None
 
 
 def find_submitted_job(spec: AzureMLSubmissionSpec, name: str) -> Reference | None:
-    """The job of a name, which is ours: its last letters were drawn for it. Raises Rejected."""
+    """Return the job of this name, which is ours: its suffix was drawn at random. Raises Rejected."""
     try:
         job = jobs.find_job(jobs.get_client(), spec.target_workspace, name)
     except ArmError as error:

@@ -1,7 +1,6 @@
-"""Azure ML's SDK, in the one module that imports it, and a record of its requests.
+"""Azure ML's SDK, imported by this module alone, and a record of its requests.
 
-That takes a second or two: it can begin while the network is
-waited for.
+The import takes a second or two; `start_import` begins it in the background.
 """
 
 from __future__ import annotations
@@ -29,19 +28,19 @@ if TYPE_CHECKING:
     from robotrain_azure.workspace import Workspace
 
 LONGEST_PAUSE = 10.0
-"""Seconds between two attempts, whatever Azure asks for."""
+"""The longest pause between two attempts in seconds, whatever Azure asks for."""
 TIMEOUTS = {"connection_timeout": 10, "read_timeout": 25}
 JOB_TIMEOUTS = {"connection_timeout": 10, "read_timeout": 90}
-"""An answer that was not waited for is one that nobody knows."""
+"""Longer than others: without an answer, nobody knows whether the job exists."""
 SILENCE_SECONDS = 10.0
-"""Seconds without an answer, after which a line says so."""
+"""Seconds without an answer until a line says so."""
 REFUSED_STATUSES = frozenset(range(400, 500)) - {408, 409}
-"""Answers that mean that nothing was done; a conflict is with something that is there."""
+"""Answers that mean that nothing was done; a conflict is with something that exists."""
 
 
 @dataclass(slots=True)
 class SdkCall:
-    """One attempt, at Azure ML or its storage. status: of its answer; 0 as long as there is none."""
+    """A request of the SDK. `status` is 0 until there is an answer."""
 
     method: str
     host: str
@@ -51,67 +50,68 @@ class SdkCall:
 
 @dataclass
 class SdkCalls:
-    """All of them, in their order. before_a_job: called before each request for one; what it raises stops that."""
+    """The requests of the SDK, in order."""
 
     attempts: list[SdkCall] = field(default_factory=list)
     before_job: Callable[[], object] = lambda: None
+    """Called before each request for a job; an exception prevents the request."""
 
     @property
     def last(self) -> SdkCall | None:
-        """What was asked for last; None before the first."""
+        """The last request; None before the first."""
         return self.attempts[-1] if self.attempts else None
 
     def has_requested_job(self) -> bool:
-        """Whether a job was asked for, whatever came of it."""
+        """Return whether a job was requested, whatever the answer was."""
         return any(map(_is_job_request, self.attempts))
 
     def can_have_made_job(self) -> bool:
-        """Whether a job may be there: one attempt was not refused."""
+        """Return whether a job may exist: one request for it was not refused."""
         return any(_is_job_request(call) and call.status not in REFUSED_STATUSES for call in self.attempts)
 
 
 def make_transport(calls: SdkCalls) -> Any:
-    """What the SDK sends with, over connections that all its clients share: it notes each attempt."""
-    watching = sys.stderr  # the SDK's own words go elsewhere, while it is asked
+    """Return a transport that all clients of the SDK share and that records each request in `calls`."""
+    stderr = sys.stderr  # redirected while the SDK runs
     transports: Any = importlib.import_module("azure.core.pipeline.transport")
-    broken: Any = importlib.import_module("azure.core.exceptions").AzureError
+    azure_error: Any = importlib.import_module("azure.core.exceptions").AzureError
 
-    class Transport(transports.RequestsTransport):  # type: ignore[misc]
-        def send(self, request: Any, **how: Any) -> Any:
+    class RecordingTransport(transports.RequestsTransport):  # type: ignore[misc]
+        def send(self, request: Any, **options: Any) -> Any:
             try:
-                return self._once(request, **how)
-            except broken:
-                if request.method != "POST":  # the SDK tries all others again; this one asks for a place to upload to
+                return self._send_recorded(request, **options)
+            except azure_error:
+                if request.method != "POST":  # the SDK itself retries other requests; a POST asks for an upload place
                     raise
-                return self._once(request, **how)
+                return self._send_recorded(request, **options)
 
-        def _once(self, request: Any, **how: Any) -> Any:
+        def _send_recorded(self, request: Any, **options: Any) -> Any:
             url = urlsplit(request.url)
             call = SdkCall(request.method, url.netloc, url.path)
             if _is_job_request(call):
                 calls.before_job()
-                how = JOB_TIMEOUTS | how
+                options = JOB_TIMEOUTS | options
             calls.attempts.append(call)
-            with _report_silence(call, watching):
-                answer = super().send(request, **how)
-            call.status = answer.status_code
-            return answer
+            with _report_silence(call, stderr):
+                response = super().send(request, **options)
+            call.status = response.status_code
+            return response
 
         def sleep(self, duration: float) -> None:
             super().sleep(min(duration, LONGEST_PAUSE))
 
-    return Transport(**TIMEOUTS)
+    return RecordingTransport(**TIMEOUTS)
 
 
 @contextlib.contextmanager
-def _report_silence(call: SdkCall, watching: TextIO) -> Iterator[None]:
-    """A line, when the answer is long in coming."""
+def _report_silence(call: SdkCall, stderr: TextIO) -> Iterator[None]:
+    """Print a line if the answer takes long."""
 
-    def tell() -> None:
+    def print_line() -> None:
         with contextlib.suppress(OSError, ValueError):  # it was closed
-            print(f"{call.host} has not answered for {SILENCE_SECONDS:g} s; still waiting", file=watching, flush=True)
+            print(f"{call.host} has not answered for {SILENCE_SECONDS:g} s; still waiting", file=stderr, flush=True)
 
-    timer = threading.Timer(SILENCE_SECONDS, tell)
+    timer = threading.Timer(SILENCE_SECONDS, print_line)
     timer.daemon = True
     timer.start()
     try:
@@ -127,18 +127,18 @@ def _is_job_request(call: SdkCall) -> bool:
 SDK_MODULE = "azure.ai.ml"
 RETRIES = 3
 READ_RETRIES = 1
-"""How often a request is made again that got no answer."""
+"""Retries of a request that got no answer."""
 NO_REPOSITORY_VARIABLES = {"GIT_DIR": os.devnull}
-"""The SDK would tell the workspace of the repository that this command happens to be typed in."""
+"""Otherwise the SDK reports the Git repository of the current folder to the workspace."""
 
 
 def start_import() -> None:
-    """Begin to import it, in the background; a second call is free. What is wrong with it is told when it is used."""
+    """Start to import the SDK in the background, once; errors are raised at its first use."""
     _start_import_thread()
 
 
 class SdkClient:
-    """A client of one workspace, and all that it asked."""
+    """The SDK's client of one workspace, and the requests that it made. Methods raise whatever the SDK raises."""
 
     def __init__(self, workspace: Workspace) -> None:
         from robotrain_azure.credential import get_shared_credential
@@ -161,42 +161,42 @@ class SdkClient:
             )
 
     def get_environment_image(self, name: str, version: str) -> str:
-        """The image of an environment of the workspace; empty for one that is built. Raises what the SDK does."""
+        """Return the image of an environment; empty if it is built from files."""
         with _silence_sdk():
             return str(self._client.environments.get(name, version).image or "")
 
     def register_environment(self, name: str, version: str, image: str) -> str:
-        """Make an environment of an image: the image that it has then. Raises what the SDK does."""
+        """Register an environment with an image and return its image."""
         with _silence_sdk():
-            wanted = importlib.import_module(f"{SDK_MODULE}.entities").Environment(
+            environment = importlib.import_module(f"{SDK_MODULE}.entities").Environment(
                 name=name, version=version, image=image
             )
-            return str(self._client.environments.create_or_update(wanted).image or "")
+            return str(self._client.environments.create_or_update(environment).image or "")
 
     def load_job(self, file: Path) -> Any:
-        """The job of a file. Raises what the SDK does."""
+        """Load a job file."""
         with _silence_sdk():
             return self._ml.load_job(file)
 
     def create_job(self, job: Any) -> str:
-        """Upload its code where it is not there, and make the job: the id of its code. Raises what the SDK does."""
+        """Upload the job's code if needed, create the job and return the id of its code."""
         with _silence_sdk(), _hide_repository(), _limit_storage_retries(self._transport):
             return str(self._client.jobs.create_or_update(job).code or "").removeprefix("azureml:")
 
 
 @functools.cache
 def _start_import_thread() -> threading.Thread:
-    def begin() -> None:
+    def import_silently() -> None:
         with contextlib.suppress(Exception):
             _import_sdk()
 
-    thread = threading.Thread(target=begin, daemon=True)
+    thread = threading.Thread(target=import_silently, daemon=True)
     thread.start()
     return thread
 
 
 def _import_sdk() -> Any:
-    """The module. The collector would look through its many objects again and again while they are made."""
+    """Import the SDK without garbage collection, which would scan its many objects again and again."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -210,9 +210,9 @@ def _import_sdk() -> Any:
 
 @contextlib.contextmanager
 def _silence_sdk() -> Iterator[None]:
-    """Its warnings, its log and its progress bars go nowhere.
+    """Suppress the SDK's warnings, log and progress bars.
 
-    It is not told to show no progress: it would then wait for ever for a file whose upload failed.
+    Its own setting for that makes it wait forever for a file whose upload failed.
     """
     logging.getLogger(SDK_MODULE).setLevel(logging.CRITICAL)
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
@@ -222,17 +222,15 @@ def _silence_sdk() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _limit_storage_retries(transport: Any) -> Iterator[None]:
-    """Its client of storage would try for a minute and a half to reach what cannot be reached, and takes no word on
-    that: the client is made here.
-    """
+    """Limit the retries of the SDK's storage client, which has no setting for it: 90 seconds by default."""
     helper: Any = importlib.import_module(f"{SDK_MODULE}._artifacts._blob_storage_helper")
     blob: Any = importlib.import_module("azure.storage.blob")
 
-    def hasty(make: Any) -> Any:
-        return lambda *given, **how: make(*given, **how, **datastore.make_retry_options(), transport=transport)
+    def limit(make: Any) -> Any:
+        return lambda *args, **options: make(*args, **options, **datastore.make_retry_options(), transport=transport)
 
-    helper.BlobServiceClient = hasty(blob.BlobServiceClient)
-    helper.ContainerClient = types.SimpleNamespace(from_container_url=hasty(blob.ContainerClient.from_container_url))
+    helper.BlobServiceClient = limit(blob.BlobServiceClient)
+    helper.ContainerClient = types.SimpleNamespace(from_container_url=limit(blob.ContainerClient.from_container_url))
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
-"""Submit a plan exactly once: prepare its environment and uploads, then make the job under a drawn name.
+"""Submission of a plan, exactly once: its environment and uploads first, then the job under a recorded name.
 
-That name is forgotten only while no workspace can have a job of it: nobody was asked for one, or every attempt was
-refused. A request without an answer may be done late, so what refuses the next attempt refuses nothing of the first.
+The name is forgotten only if no job can exist under it: none was requested, or every request was refused. A request
+without an answer may succeed late, so a refusal of the next one proves nothing about it.
 """
 
 import contextlib
@@ -28,14 +28,16 @@ from robotrain_azureml.submit.upload import PreparedPart
 
 
 def submit_plan(plan: Plan) -> Reference:
-    """Bring what it needs, and make the job. Raises Rejected when Azure ML refused and nothing runs; NotSent when it
-    was interrupted in time; Unanswered when it is not known whether the workspace made the job.
+    """Prepare and create the job.
+
+    Raises Rejected if Azure ML refused it and nothing runs, NotSubmitted if it was interrupted in time, Unanswered if
+    it is not known whether the job exists.
     """
-    before = _is_job_possible(plan)
+    requested_before = _is_job_possible(plan)
     try:
         return _submit_named(plan)
     except Rejected as rejected:
-        if before:
+        if requested_before:
             raise Unanswered(rejected.problems) from rejected
         _forget_name(plan)
         raise
@@ -59,23 +61,23 @@ def _forget_name(plan: Plan) -> None:
 
 
 def _submit_named(plan: Plan) -> Reference:
-    order = submission_spec.load_submission_spec(plan, Stage.SUBMIT)
-    upload.require_uploadable(plan, order)
+    spec = submission_spec.load_submission_spec(plan, Stage.SUBMIT)
+    upload.require_uploadable(plan, spec)
     name = reconcile.draw_job_name(plan)
     try:
-        return _submit_staged(plan, order, name)
+        return _submit_staged(plan, spec, name)
     except errors.TokenExpired:
-        credential.clear_shared_credential()  # a token that was kept from before; all of this may be done twice
-        return _submit_staged(plan, order, name)
+        credential.clear_shared_credential()  # it was a cached token; everything here may be repeated
+        return _submit_staged(plan, spec, name)
 
 
 def _submit_staged(plan: Plan, spec: AzureMLSubmissionSpec, name: str) -> Reference:
     with job_file.stage_job(plan, job_file.make_job_file(plan, spec, name)) as file:
         sdk = make_sdk_client(spec)
         job = _load_job(sdk, file)
-        for one in prepare_workspace(sdk, plan, job_file.rename_upload_folders(spec, name)):
-            if one.new:
-                print(one.line, file=sys.stderr, flush=True)
+        for part in prepare_workspace(sdk, plan, job_file.rename_upload_folders(spec, name)):
+            if part.new:
+                print(part.line, file=sys.stderr, flush=True)
         sdk.calls.before_job = functools.partial(reconcile.mark_job_requested, plan, name)
         try:
             return job_file.make_reference(spec, name, sdk.create_job(job))
@@ -96,45 +98,39 @@ def _load_job(sdk: SdkClient, file: Path) -> Any:
 
 
 def _resolve_refusal(sdk: SdkClient, spec: AzureMLSubmissionSpec, name: str, error: Exception) -> Reference:
-    """The job, when it is there all the same: made by this, or by an earlier submit that was cut off.
-
-    Raises Rejected, Unanswered.
-    """
-    refused = errors.make_submit_rejection(error, spec, sdk.calls.last)
+    """Return the job if it exists despite the error, from this or an earlier submit. Raises Rejected, Unanswered."""
+    rejection = errors.make_submit_rejection(error, spec, sdk.calls.last)
     if not sdk.calls.has_requested_job():
-        raise refused from error
-    try:
-        found = reconcile.find_submitted_job(spec, name)
-    except Rejected:
-        found = None
-    if found is not None:
-        print(f"{refused.problems[0].title}; the workspace has {name} all the same", file=sys.stderr)
-        return found
+        raise rejection from error
+    with contextlib.suppress(Rejected):
+        if reference := reconcile.find_submitted_job(spec, name):
+            print(f"{rejection.problems[0].title}; but the workspace has the job {name}", file=sys.stderr)
+            return reference
     if sdk.calls.can_have_made_job():
-        raise Unanswered(refused.problems) from error
-    raise refused from error
+        raise Unanswered(rejection.problems) from error
+    raise rejection from error
 
 
 def _print_interrupted(sdk: SdkClient, spec: AzureMLSubmissionSpec, name: str) -> None:
     if sdk.calls.has_requested_job():
         page = jobs.make_studio_url(spec.target_workspace, name)
-        print(f"the job {name} may have been made: {page}", file=sys.stderr, flush=True)
+        print(f"the job {name} may exist: {page}", file=sys.stderr, flush=True)
 
 
 def prepare_plan(plan: Plan) -> Iterator[str]:
-    """A line for each, as soon as it is there. Raises Rejected.
+    """Register the environment and upload folders that have a digest; yield a line for each. Raises Rejected.
 
-    What goes to a place of one run alone, having no digest, is looked at anew by the submit: it is left to that.
+    Folders without a digest belong to one run: its submit uploads them.
     """
-    order = submission_spec.load_submission_spec(plan, Stage.SUBMIT)
-    ahead = tuple(one for one in order.uploads if inputs.is_by_content(one.to))
-    order = dataclasses.replace(order, uploads=ahead)
-    upload.require_uploadable(plan, order)
-    yield from (one.line for one in prepare_workspace(make_sdk_client(order), plan, order))
+    spec = submission_spec.load_submission_spec(plan, Stage.SUBMIT)
+    uploads = tuple(item for item in spec.uploads if inputs.is_by_content(item.to))
+    spec = dataclasses.replace(spec, uploads=uploads)
+    upload.require_uploadable(plan, spec)
+    yield from (part.line for part in prepare_workspace(make_sdk_client(spec), plan, spec))
 
 
 def make_sdk_client(spec: AzureMLSubmissionSpec) -> SdkClient:
-    """The SDK, for the workspace. Raises Rejected where it cannot be imported."""
+    """Return a client of the workspace. Raises Rejected if the SDK cannot be imported."""
     try:
         return SdkClient(spec.target_workspace)
     except Exception as error:
@@ -142,12 +138,12 @@ def make_sdk_client(spec: AzureMLSubmissionSpec) -> SdkClient:
 
 
 def prepare_workspace(sdk: SdkClient, plan: Plan, spec: AzureMLSubmissionSpec) -> Iterator[PreparedPart]:
-    """The same with a client that is there. The environment comes first: what differs there stops everything."""
-    wanted = spec.environment
-    named = f"environment {wanted.name}:{wanted.version}"
+    """Prepare the workspace for a plan. The environment comes first: a different one stops the submit."""
+    environment = spec.environment
+    label = f"environment {environment.name}:{environment.version}"
     try:
-        made = ensure_environment(sdk, wanted)
-        yield PreparedPart(f"{named} was registered with {wanted.image}" if made else f"{named} is there already", made)
+        new = ensure_environment(sdk, environment)
+        yield PreparedPart(f"{label} was registered with {environment.image}" if new else f"{label} exists", new)
         yield from upload.upload_folders(plan, spec)
     except Rejected:
         raise
@@ -159,19 +155,17 @@ CONFLICT_STATUSES = (400, 409, 412)
 
 
 def ensure_environment(sdk: SdkClient, environment: WorkspaceEnvironment) -> bool:
-    """Have it there: whether it was registered now. Raises Rejected for one of another image, and what the SDK does."""
-    there = _fetch_environment_image(sdk, environment)
-    if there is None:
-        there, made = _register_environment(sdk, environment)
-    else:
-        made = False
-    if there != environment.image:
-        raise Rejected([make_environment_differs_problem(environment, there, Stage.SUBMIT)])
-    return made
+    """Register the environment unless it exists; return whether it is new. Raises Rejected if its image differs."""
+    image, new = _fetch_environment_image(sdk, environment), False
+    if image is None:
+        image, new = _register_environment(sdk, environment)
+    if image != environment.image:
+        raise Rejected([make_environment_differs_problem(environment, image, Stage.SUBMIT)])
+    return new
 
 
 def _fetch_environment_image(sdk: SdkClient, environment: WorkspaceEnvironment) -> str | None:
-    """Its image; None when it is not there."""
+    """Return the environment's image; None if it does not exist."""
     try:
         return sdk.get_environment_image(environment.name, environment.version)
     except Exception as error:
@@ -181,31 +175,31 @@ def _fetch_environment_image(sdk: SdkClient, environment: WorkspaceEnvironment) 
 
 
 def _register_environment(sdk: SdkClient, environment: WorkspaceEnvironment) -> tuple[str, bool]:
-    """Its image then, and whether this made it: a colleague may have been quicker."""
+    """Return the environment's image and whether this call registered it: a colleague may have been faster."""
     try:
         return sdk.register_environment(environment.name, environment.version, environment.image), True
     except Exception as error:
         if get_http_status(error) not in CONFLICT_STATUSES:
             raise
-        there = _fetch_environment_image(sdk, environment)
-        if there is None:
+        image = _fetch_environment_image(sdk, environment)
+        if image is None:
             raise
-        return there, False
+        return image, False
 
 
 def make_environment_differs_problem(environment: WorkspaceEnvironment, image: str, stage: Stage) -> Problem:
-    """there: the image that it holds; empty for none."""
-    holds = f"the image {image}" if image else "no image: it is built from files"
+    """Return the problem of an environment with another image; `image` is empty if it is built from files."""
+    content = f"the image {image}" if image else "no image: it is built from files"
     return Problem(
         code="azureml-environment-differs",
         stage=stage,
-        title=f"the environment {environment.name}:{environment.version} of the workspace holds another image",
+        title=f"the environment {environment.name}:{environment.version} of the workspace has another image",
         where="--environment-version",
         given=redact(environment.version),
-        why=f"It holds {holds}. The job is to run in {environment.image}. A version of an environment cannot be changed.",
+        why=f"It has {content}; the job needs {environment.image}. A version cannot be changed.",
         suggestions=(
-            Suggestion("--environment-version VERSION", "another one, which is registered with the job's image"),
-            Suggestion("--environment-name NAME", "the same, under another name"),
-            *([Suggestion(f"--image {image}", "when the job may run in that one")] if image else []),
+            Suggestion("--environment-version VERSION", "registers a new version with the job's image"),
+            Suggestion("--environment-name NAME", "registers a new environment"),
+            *([Suggestion(f"--image {image}", "if the job can run in that image")] if image else []),
         ),
     )

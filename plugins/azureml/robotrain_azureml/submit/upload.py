@@ -1,9 +1,7 @@
-"""Local folders uploaded to the workspace's datastore: by content, once, sealed when complete.
+"""Uploads of local folders to the workspace's datastore: once for each content, sealed when complete.
 
-Then it counts, whatever became of the folder on this machine.
-
-What has a digest in its address is sealed there, beside its folder, when all of it arrived; until then another submit
-goes on with what is missing.
+A folder with a digest gets a seal beside it when everything has arrived; then the local folder is not needed any more.
+Until then another submit uploads what is missing.
 """
 
 import json
@@ -11,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -31,36 +30,38 @@ SEAL_SUFFIX = ".complete.json"
 
 
 def find_uploaded_sources(plan: Plan, spec: AzureMLSubmissionSpec) -> list[JobSource]:
-    """The folders of a plan that are there as they were pinned."""
+    """Return the local folders of a plan that are uploaded as they were pinned."""
     return upload_rules.select_uploaded_sources(
         plan, {(upload.path, upload.to.rpartition("/")[2]) for upload in find_complete_uploads(spec)}
     )
 
 
 def find_complete_uploads(spec: AzureMLSubmissionSpec) -> set[DatastoreUpload]:
-    """The uploads of which all is there; none where that cannot be seen."""
+    """Return the uploads that are complete; empty if that cannot be checked."""
     pinned = [upload for upload in spec.uploads if inputs.is_by_content(upload.to)]
     if not pinned:
         return set()
     try:
-        arm = jobs.get_client()
-        with datastore.open_datastore(
-            arm, datastore.get_datastore(arm, spec.target_workspace, spec.datastore)
-        ) as blobs:
+        with _open_datastore(spec) as blobs:
             return {upload for upload in pinned if is_complete(blobs, upload, list(blobs.list_blobs(upload.to)))}
     except (ArmError, StorageError, Rejected):
         return set()
 
 
+def _open_datastore(spec: AzureMLSubmissionSpec) -> AbstractContextManager[DatastoreBlobs]:
+    arm = jobs.get_client()
+    return datastore.open_datastore(arm, datastore.get_datastore(arm, spec.target_workspace, spec.datastore))
+
+
 def is_complete(blobs: DatastoreBlobs, upload: DatastoreUpload, listed: Collection[DatastoreBlob]) -> bool:
-    """Whether it is sealed, and none of what was sealed is missing: no folder needs to be looked at."""
-    if not listed or not inputs.is_by_content(upload.to):  # one without a digest is looked at anew, file by file
+    """Return whether an upload is sealed and nothing of it is missing."""
+    if not listed or not inputs.is_by_content(upload.to):  # without a digest, files are compared one by one
         return False
     return _read_seal(blobs, upload) == {"files": len(listed), "size": sum(blob.size for blob in listed)}
 
 
 def write_seal(blobs: DatastoreBlobs, upload: DatastoreUpload, files: int, size: int) -> None:
-    """Say that all of it arrived, and the folder unchanged."""
+    """Record that an upload is complete and unchanged."""
     if inputs.is_by_content(upload.to):
         blobs.write_blob(upload.to + SEAL_SUFFIX, json.dumps({"files": files, "size": size}).encode())
 
@@ -77,15 +78,14 @@ def _read_seal(blobs: DatastoreBlobs, upload: DatastoreUpload) -> object:
 
 
 LINE_INTERVAL_SECONDS = 10.0
-"""Seconds between two lines."""
 
 
 class UploadProgress:
-    """total: bytes that are to come. Heard by several threads."""
+    """Progress lines of an upload of `total` bytes. Thread-safe."""
 
     def __init__(self, total: int) -> None:
         self._total = total
-        self._there = self._whole = 0
+        self._sent = self._complete = 0
         self._next = time.monotonic() + LINE_INTERVAL_SECONDS
         self._lock = threading.Lock()
 
@@ -94,46 +94,44 @@ class UploadProgress:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         with self._lock:
-            if error is not None and self._whole:
-                print_progress(
-                    f"  {format_size(self._whole)} arrived, and stay there: the same command goes on with the rest"
-                )
+            if error is not None and self._complete:
+                print_progress(f"  {format_size(self._complete)} are uploaded; repeat the command for the rest")
 
     def add_file(self, count: int) -> None:
-        """A file of so many bytes arrived: a part of one is sent again."""
+        """Count a complete file; parts of a file are sent again."""
         with self._lock:
-            self._whole += count
+            self._complete += count
 
     def add_bytes(self, count: int) -> None:
-        """So many bytes more."""
+        """Count sent bytes."""
         with self._lock:
-            self._there += count
+            self._sent += count
             if time.monotonic() >= self._next:
                 self._next = time.monotonic() + LINE_INTERVAL_SECONDS
-                share = min(100, self._there * 100 // max(1, self._total))
-                print_progress(f"  {share} %: {format_size(self._there)} of {format_size(self._total)}")
+                share = min(100, self._sent * 100 // max(1, self._total))
+                print_progress(f"  {share} %: {format_size(self._sent)} of {format_size(self._total)}")
 
 
 def print_progress(line: str) -> None:
-    """To whoever watches."""
+    """Print a line to the user."""
     print(line, file=sys.stderr, flush=True)
 
 
 class PreparedPart(NamedTuple):
-    """Something that is there now: a line of it, and whether it is new."""
+    """A part of a plan that is ready in the workspace, in one line, and whether it is new."""
 
     line: str
     new: bool
 
 
 def require_uploadable(plan: Plan, spec: AzureMLSubmissionSpec) -> None:
-    """Look at the folders themselves, before anything is brought. Raises Rejected with all that is wrong with them."""
-    if found := _drop_complete(spec, {upload: _check_pinned_folder(plan, upload) for upload in spec.uploads}):
-        raise Rejected(found)
+    """Raise Rejected if folders to upload are invalid, before anything is uploaded."""
+    if problems := _drop_complete(spec, {upload: _check_pinned_folder(plan, upload) for upload in spec.uploads}):
+        raise Rejected(problems)
 
 
 def check_uploads(plan: Plan, spec: AzureMLSubmissionSpec) -> Iterator[Problem]:
-    """Why folders cannot be uploaded that are not there yet, and what in them had better not be; as a look ahead."""
+    """Check folders that are not uploaded yet, and warn of secrets in them."""
     yield from _drop_complete(
         spec, {upload: list(_check_folder(plan, upload, Stage.PREFLIGHT)) for upload in spec.uploads}
     )
@@ -153,46 +151,44 @@ def _check_pinned_folder(plan: Plan, upload: DatastoreUpload) -> list[Problem]:
 
 
 def _drop_complete(spec: AzureMLSubmissionSpec, problems: Mapping[DatastoreUpload, list[Problem]]) -> list[Problem]:
-    """What is wrong with folders, but those of which all is there: they are needed no more."""
-    there = find_complete_uploads(spec) if any(problems.values()) else set()
-    return [problem for upload, found in problems.items() if upload not in there for problem in found]
+    """Return the problems of folders that are not completely uploaded yet."""
+    complete = find_complete_uploads(spec) if any(problems.values()) else set()
+    return [problem for upload, listed in problems.items() if upload not in complete for problem in listed]
 
 
 def upload_folders(plan: Plan, spec: AzureMLSubmissionSpec) -> Iterator[PreparedPart]:
-    """Upload what is not there yet; each folder is told of. Raises Rejected, ArmError, StorageError."""
+    """Upload the folders of a spec and yield each. Raises Rejected, ArmError, StorageError."""
     if not spec.uploads:
         return
-    arm = jobs.get_client()
-    with datastore.open_datastore(arm, datastore.get_datastore(arm, spec.target_workspace, spec.datastore)) as blobs:
+    with _open_datastore(spec) as blobs:
         for upload in spec.uploads:
             try:
-                brought = _upload_folder(blobs, upload, upload_rules.select_uploaded_part(plan, upload.path))
+                content = _upload_folder(blobs, upload, upload_rules.select_uploaded_part(plan, upload.path))
             except (ArmError, StorageError):
                 raise
             except OSError as error:
                 raise Rejected([_make_unreadable_problem(upload, error)]) from error
-            if brought is not None:
-                _seal_unless_changed(blobs, plan, upload, brought)
-            how = "was uploaded" if brought else "is there already"
-            yield PreparedPart(f"{upload.path} {how}: {_make_uri(blobs, upload)}", brought is not None)
+            if content is not None:
+                _seal_unless_changed(blobs, plan, upload, content)
+            state = "was uploaded" if content else "is uploaded already"
+            yield PreparedPart(f"{upload.path} {state}: {_make_uri(blobs, upload)}", content is not None)
 
 
 def _upload_folder(blobs: DatastoreBlobs, upload: DatastoreUpload, folder: Path) -> upload_rules.FolderContent | None:
-    """What it holds when it was uploaded; None where all of it was there and sealed."""
-    found = list(blobs.list_blobs(upload.to))
-    if is_complete(blobs, upload, found):
+    """Upload a folder and return its content; None if it was complete already."""
+    listed = list(blobs.list_blobs(upload.to))
+    if is_complete(blobs, upload, listed):
         return None
     content = upload_rules.scan_folder(folder)
-    there = {blob.name.removeprefix(f"{upload.to}/"): blob for blob in found}
-    if other := sorted(there.keys() - content.files.keys()):
+    uploaded = {blob.name.removeprefix(f"{upload.to}/"): blob for blob in listed}
+    if other := sorted(uploaded.keys() - content.files.keys()):
         raise Rejected([_make_mixed_problem(blobs, upload, other)])
     files = {name: folder / name for name in content.files}
-    missing = _find_missing_files(upload, files, there)
-    wanted = sum(content.files[name] for name in missing)
-    kept = len(files) - len(missing)
-    resumed = f", of which {kept} {'is' if kept == 1 else 'are'} there" if kept else ""
+    missing = _find_missing_files(upload, files, uploaded)
+    present = len(files) - len(missing)
+    resumed = f"; {upload_rules.format_file_count(present)} uploaded already" if present else ""
     print_progress(f"uploading {upload.path} to {_make_uri(blobs, upload)}: {content}{resumed}")
-    with UploadProgress(wanted) as progress:
+    with UploadProgress(sum(content.files[name] for name in missing)) as progress:
         folder_transfer.upload_files(blobs, missing, upload.to, progress.add_bytes, progress.add_file)
     return content
 
@@ -200,12 +196,10 @@ def _upload_folder(blobs: DatastoreBlobs, upload: DatastoreUpload, folder: Path)
 def _find_missing_files(
     upload: DatastoreUpload, files: Mapping[str, Path], uploaded: Mapping[str, DatastoreBlob]
 ) -> dict[str, Path]:
-    """Those that no blob holds yet; what arrived before is read, which is told of."""
+    """Return the files without an equal blob."""
     if uploaded:
-        amount = format_size(sum(blob.size for blob in uploaded.values()))
-        print_progress(
-            f"comparing {upload.path} with what is there of it: {upload_rules.format_file_count(len(uploaded))}, {amount}"
-        )
+        count, size = upload_rules.format_file_count(len(uploaded)), sum(blob.size for blob in uploaded.values())
+        print_progress(f"comparing {upload.path} with its uploaded part: {count}, {format_size(size)}")
     return folder_transfer.find_differing_files(files, uploaded)
 
 
@@ -218,8 +212,8 @@ def _seal_unless_changed(
 
 
 def _check_unchanged(plan: Plan, upload: DatastoreUpload, when: str) -> Iterator[Problem]:
-    """The folder is not what the job expects: it would refuse it there."""
-    again = Suggestion("the same command", "pins what is there now")
+    """Check that the folder matches its pin, as the job will."""
+    again = Suggestion("repeat the same command", "pins the present content")
     for why in upload_rules.find_pin_mismatches(plan, upload.path):
         yield _make_problem(upload, "upload-changed", f"the folder changed {when}", why, again)
 
@@ -230,29 +224,22 @@ def _make_mixed_problem(blobs: DatastoreBlobs, upload: DatastoreUpload, names: l
     return _make_problem(
         upload,
         "upload-mixed",
-        "something else lies where this would be uploaded to",
+        "the target folder of the upload has other files",
         f"{_make_uri(blobs, upload)} holds {upload_rules.summarize_names(names)}.",
-        Suggestion(f"az storage blob delete-batch {where}", "when nobody reads it"),
+        Suggestion(f"az storage blob delete-batch {where}", "if nobody uses them"),
     )
 
 
 def _make_unreadable_problem(upload: DatastoreUpload, error: OSError) -> Problem:
     why = f"{error.filename}: {error.strerror}." if error.filename else f"{error}."
-    return _make_problem(upload, "upload-unreadable", "what is to be uploaded cannot be read", why)
+    return _make_problem(upload, "upload-unreadable", "the upload cannot be read", why)
 
 
-def _make_problem(upload: DatastoreUpload, code: str, title: str, reason: str, *instead: Suggestion) -> Problem:
+def _make_problem(upload: DatastoreUpload, code: str, title: str, reason: str, *ways: Suggestion) -> Problem:
     return Problem(
-        code=code,
-        stage=Stage.SUBMIT,
-        title=title,
-        where=upload.flag,
-        given=upload.path,
-        why=reason,
-        suggestions=instead,
+        code=code, stage=Stage.SUBMIT, title=title, where=upload.flag, given=upload.path, why=reason, suggestions=ways
     )
 
 
 def _make_uri(blobs: DatastoreBlobs, upload: DatastoreUpload) -> str:
-    """As a job names it."""
     return f"azureml://datastores/{blobs.store.name}/paths/{upload.to}"
