@@ -145,12 +145,12 @@ def unify_video_info(sets: Sequence[DatasetFeatures]) -> list[DatasetFeatures]:
 
 
 def _simplify_feature(feature: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: value for name, value in feature.items() if name not in ("fps", "video_info")}
+    simplified = {name: value for name, value in feature.items() if name not in ("fps", "video_info")}
     info = feature.get("info") or feature.get("video_info")
     if not isinstance(info, dict):
-        kept.pop("info", None)
-        return kept
-    return {**kept, "info": {LEGACY_KEYS.get(name, name): value for name, value in info.items()}}
+        simplified.pop("info", None)
+        return simplified
+    return {**simplified, "info": {LEGACY_KEYS.get(name, name): value for name, value in info.items()}}
 
 
 SIZES_FILE = Path("meta", "robotrain.json")

@@ -11,6 +11,10 @@ from robotrain_workloads.lerobot_eval import tracking
 from robotrain_workloads.lerobot_eval.inputs import selection
 
 LAUNCHER = "robotrain_workloads.lerobot_eval.launcher"
+RESULTS_FOLDER = "eval_results"
+STARTS_FILE = "starts.json"
+LONGEST_ARGUMENT = 10_000
+"""Characters on a command line; systems limit an argument to 128 KiB."""
 POLICY_FOLDER = "policy"
 """Folder below the output folder for the evaluated policy, under its step."""
 FORWARDED_PARAMETERS = {
@@ -41,7 +45,7 @@ def make_launcher_arguments(
         f"--{option}={values[name]}" for name, option in FORWARDED_PARAMETERS.items() if values[name] is not None
     )
     if values["starts"] is not None:
-        yield make_starts_option(str(values["starts"]), work)
+        yield _make_starts_option(str(values["starts"]), work)
     if values["record_video"]:
         yield "--record-video"
     yield f"--results={output / RESULTS_FOLDER}"
@@ -87,18 +91,10 @@ def _make_dataset_options(document: JobDocument, data: Mapping[JobSource, Path])
         yield f"--tolerance={seconds:g}"
 
 
-STARTS_FILE = "starts.json"
-LONGEST_ARGUMENT = 10_000
-"""Characters on a command line; systems limit an argument to 128 KiB."""
-
-
-def make_starts_option(text: str, work: Path) -> str:
+def _make_starts_option(text: str, work: Path) -> str:
     """Return the option with the starts themselves, or the file that they are written to. Raise OSError."""
     if len(text) <= LONGEST_ARGUMENT:
         return f"--starts={text}"
     work.mkdir(parents=True, exist_ok=True)
     (work / STARTS_FILE).write_text(text, encoding="utf-8")
     return f"--starts-file={work / STARTS_FILE}"
-
-
-RESULTS_FOLDER = "eval_results"

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import (
-    DataPreparation,
     GpuRequirement,
     PublishingSpec,
     PythonEnvironment,
@@ -36,6 +35,7 @@ DESCRIBED = {
     **dataset_preparation.DESCRIPTION_FILES,
     "policy": (*POLICY_FILES, *(f"{policy.MODEL_FOLDER}/{name}" for name in POLICY_FILES)),
 }
+prepare = dataset_preparation.plan_preparation
 
 
 def environment(document: JobDocument) -> PythonEnvironment:
@@ -49,18 +49,15 @@ def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Itera
     yield from compatibility.find_mismatches(document, described)
 
 
-def prepare(
-    document: JobDocument, data: Mapping[JobSource, Path], digests: Mapping[JobSource, str]
-) -> DataPreparation | None:
-    """Return the program that makes one dataset of several; None when one is used as it is."""
-    return dataset_preparation.plan_preparation(document, data, digests)
-
-
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield problems that small files show: what LeRobot would fail on."""
-    yield from find_input_problems(
-        document, data, run_setup.resolve_output_folder(document, Path(document.placement.work))
-    )
+    output = run_setup.resolve_output_folder(document, Path(document.placement.work))
+    yield from dataset_preparation.find_data_problems(document, data)
+    yield from _find_policy_problems(document, data)
+    yield from compatibility.find_mismatches(document, data)
+    yield from _find_episode_problems(document, data)
+    yield from _find_output_problems(document, output)
+    yield from publish_url.find_write_problems(str(document.parameters["publish_url"] or ""), output, "results")
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
@@ -96,16 +93,6 @@ def targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[A
     """Yield where the results are copied to."""
     if url := str(document.parameters["publish_url"] or ""):
         yield ArtifactTarget(to=publish_url.parse_publish_url(url), suggestion=publish_url.OTHER_FOLDER_HINT)
-
-
-def find_input_problems(document: JobDocument, data: Mapping[JobSource, Path], output: Path) -> Iterator[str]:
-    """Yield one sentence a problem. `data` holds what is available, `output` is the folder for results."""
-    yield from dataset_preparation.find_data_problems(document, data)
-    yield from _find_policy_problems(document, data)
-    yield from compatibility.find_mismatches(document, data)
-    yield from _find_episode_problems(document, data)
-    yield from _find_output_problems(document, output)
-    yield from publish_url.find_write_problems(str(document.parameters["publish_url"] or ""), output, "results")
 
 
 def _find_policy_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:

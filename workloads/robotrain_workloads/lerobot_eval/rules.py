@@ -109,11 +109,11 @@ def check_replay_episodes(job: "Job") -> Iterator[Problem]:
     requested = job["replay_episodes"]
     if requested is None:
         return
-    flag, given = "--replay-episodes", redact(requested, max_length=120)
+    flag, value = "--replay-episodes", redact(requested, max_length=120)
     if not _has_dataset(job):
         title = "--replay-episodes has no effect without a dataset"
         yield _make_problem(
-            "replay-without-dataset", title, flag, given, suggestions=(DATASET_SUGGESTION,), absent=("dataset",)
+            "replay-without-dataset", title, flag, value, suggestions=(DATASET_SUGGESTION,), absent=("dataset",)
         )
     try:
         selection.parse_episodes(requested)
@@ -122,7 +122,7 @@ def check_replay_episodes(job: "Job") -> Iterator[Problem]:
             Suggestion(f"{flag} {form}") for form in (selection.EXAMPLE_EPISODES, selection.HELD_OUT, selection.ALL)
         )
         title = "--replay-episodes is invalid"
-        yield _make_problem("replay-episodes-invalid", title, flag, given, _format_error(error), suggestions)
+        yield _make_problem("replay-episodes-invalid", title, flag, value, _format_error(error), suggestions)
 
 
 def check_lerobot_options(job: "Job") -> Iterator[Problem]:
@@ -140,9 +140,9 @@ def check_lerobot_options(job: "Job") -> Iterator[Problem]:
             yield from _check_environment_option(argument, str(job["env"]))
         elif match[1] == "env":
             title = "an --env. option has no effect without --env"
-            given = redact(argument, max_length=120)
+            value = redact(argument, max_length=120)
             yield _make_problem(
-                "without-env", title, "--", given, suggestions=(ENVIRONMENT_SUGGESTION,), absent=("env",)
+                "without-env", title, "--", value, suggestions=(ENVIRONMENT_SUGGESTION,), absent=("env",)
             )
 
 

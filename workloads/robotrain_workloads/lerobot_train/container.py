@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.container_plugin import (
-    DataPreparation,
     GpuRequirement,
     PublishingSpec,
     PythonEnvironment,
@@ -25,68 +25,8 @@ from robotrain_workloads.lerobot.publish_url import (
     parse_folder,
     parse_publish_url,
 )
-from robotrain_workloads.lerobot.versions import read_cuda_version
 from robotrain_workloads.lerobot_train import start, tracking, trainer_options, wandb
 from robotrain_workloads.lerobot_train.start import Start
-
-
-def request_gpus(document: JobDocument, lock: Path) -> GpuRequirement | None:
-    """Return the GPUs that the job needs. `--device auto` uses one if there is one; several must exist."""
-    parameters = document.parameters
-    count, device = parameters["num_gpus"], parameters["device"]
-    assert isinstance(count, int)
-    if device in ("cpu", "mps") or (device == "auto" and count == 1):
-        return None
-    return GpuRequirement(count=count, bf16=parameters["mixed_precision"] == "bf16", cuda=read_cuda_version(lock))
-
-
-def find_publish_problems(document: JobDocument, output: Path, first: int) -> Iterator[str]:
-    """Yield why checkpoints cannot be copied from this machine. `first` is the step that training starts at."""
-    url = str(document.parameters["publish_url"] or "")
-    write_problems = list(find_write_problems(url, output, "checkpoints"))
-    yield from write_problems
-    if url and not write_problems and not is_remote_url(url):
-        folder = Path(parse_folder(url))
-        if foreign := next(_find_foreign_checkpoints(document, folder, first), ""):
-            yield f"checkpoints cannot be published to {folder}: it has {foreign}\n{OTHER_FOLDER_HINT}"
-
-
-def list_checkpoint_targets(document: JobDocument, first: int | None) -> Iterator[ArtifactTarget]:
-    """Yield the target of `--publish-url`. `first` is the step that training starts at; None while it is unknown."""
-    if url := str(document.parameters["publish_url"] or ""):
-        keep = document.parameters["keep"]
-        saves_step = None if first is None else lambda step: _is_saved_step(document, first, step)
-        yield ArtifactTarget(
-            to=parse_publish_url(url),
-            keep_last=None if keep is None else int(str(keep)),
-            saves_step=saves_step,
-            suggestion=OTHER_FOLDER_HINT,
-        )
-
-
-def find_first_step(sources: Iterable[JobSource], known_step: int) -> int | None:
-    """Return the step that training starts at: `known_step` from the data, else the name of the checkpoint."""
-    resumed = next((source for source in sources if source.role == "resume"), None)
-    if known_step or resumed is None:
-        return known_step
-    name = resumed.uri.rstrip("/").rpartition("/")[2]
-    return int(name) if name.isdecimal() else None
-
-
-def _find_foreign_checkpoints(document: JobDocument, folder: Path, first: int) -> Iterator[str]:
-    """Yield checkpoints of other runs with the names of those that this run will save."""
-    from robotrain_runtime.contract import checkpoint
-
-    for step, path in checkpoint.list_checkpoints(folder):
-        manifest = checkpoint.read_manifest(path)
-        if manifest and manifest.run != document.run and _is_saved_step(document, first, step):
-            yield f"{path.name} of the run {manifest.run}"
-
-
-def _is_saved_step(document: JobDocument, first: int, step: int) -> bool:
-    last, every = int(str(document.parameters["training_steps"])), int(str(document.parameters["save_freq"]))
-    return first < step <= last and (step % every == 0 or step == last)
-
 
 LAUNCHER = "robotrain_workloads.lerobot_train.launcher"
 MULTI_GPU_LAUNCHER = "robotrain_workloads.lerobot_train.multi_gpu_launcher"
@@ -98,18 +38,8 @@ ENVIRONMENT = PythonEnvironment(
     required_packages={"lerobot": versions.LEROBOT_SERIES},
 )
 DESCRIBED = dataset_preparation.DESCRIPTION_FILES
-
-
-def compare(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
-    """Yield problems that `meta/info.json` of the datasets shows, conflicts between them included."""
-    yield from dataset_preparation.find_described_problems(document, described)
-
-
-def prepare(
-    document: JobDocument, data: Mapping[JobSource, Path], digests: Mapping[JobSource, str]
-) -> DataPreparation | None:
-    """Return the program that makes one dataset the trainer can read; None when one is used as it is."""
-    return dataset_preparation.plan_preparation(document, data, digests)
+compare = dataset_preparation.find_described_problems
+prepare = dataset_preparation.plan_preparation
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
@@ -122,7 +52,7 @@ def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[s
         yield from wandb.find_wandb_problems(document.placement.ways, os.environ)
     output = run_setup.resolve_output_folder(document, Path(document.placement.work))
     yield from start.find_output_problems(document, output)
-    yield from find_publish_problems(document, output, start.get_start_step(data))
+    yield from _find_publish_problems(document, output, start.get_start_step(data))
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
@@ -157,8 +87,14 @@ def checkpoints(document: JobDocument, work: Path) -> Path:
 
 
 def gpus(document: JobDocument) -> GpuRequirement | None:
-    """Return the GPUs that the job needs; None when it also runs without."""
-    return request_gpus(document, ENVIRONMENT.lock)
+    """Return the GPUs that the job needs; None if it also runs without: `--device auto` takes one if there is one."""
+    values = document.parameters
+    count, device = values["num_gpus"], values["device"]
+    assert isinstance(count, int)
+    if device in ("cpu", "mps") or (device == "auto" and count == 1):
+        return None
+    cuda = versions.read_cuda_version(ENVIRONMENT.lock)
+    return GpuRequirement(count=count, bf16=values["mixed_precision"] == "bf16", cuda=cuda)
 
 
 def tracked(document: JobDocument) -> TrackingSpec:
@@ -180,8 +116,50 @@ def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> Publish
 
 
 def targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[ArtifactTarget]:
-    """Yield where checkpoints are copied to."""
-    yield from list_checkpoint_targets(document, find_first_step(document.sources, start.get_start_step(data)))
+    """Yield the target of `--publish-url`, where checkpoints are copied to."""
+    url, keep = str(document.parameters["publish_url"] or ""), document.parameters["keep"]
+    if not url:
+        return
+    first = _find_first_step(document.sources, start.get_start_step(data))
+    yield ArtifactTarget(
+        to=parse_publish_url(url),
+        keep_last=None if keep is None else int(str(keep)),
+        saves_step=None if first is None else lambda step: _is_saved_step(document, first, step),
+        suggestion=OTHER_FOLDER_HINT,
+    )
+
+
+def _find_publish_problems(document: JobDocument, output: Path, first: int) -> Iterator[str]:
+    """Yield why checkpoints cannot be copied from this machine. `first` is the step that training starts at."""
+    url = str(document.parameters["publish_url"] or "")
+    problems = list(find_write_problems(url, output, "checkpoints"))
+    yield from problems
+    if url and not problems and not is_remote_url(url):
+        folder = Path(parse_folder(url))
+        if foreign := next(_find_foreign_checkpoints(document, folder, first), ""):
+            yield f"checkpoints cannot be published to {folder}: it has {foreign}\n{OTHER_FOLDER_HINT}"
+
+
+def _find_foreign_checkpoints(document: JobDocument, folder: Path, first: int) -> Iterator[str]:
+    """Yield checkpoints of other runs with the names of those that this run will save."""
+    for step, path in checkpoint.list_checkpoints(folder):
+        manifest = checkpoint.read_manifest(path)
+        if manifest and manifest.run != document.run and _is_saved_step(document, first, step):
+            yield f"{path.name} of the run {manifest.run}"
+
+
+def _find_first_step(sources: Iterable[JobSource], known_step: int) -> int | None:
+    """Return the step that training starts at: `known_step` from the data, else the name of the checkpoint."""
+    resumed = next((source for source in sources if source.role == "resume"), None)
+    if known_step or resumed is None:
+        return known_step
+    name = resumed.uri.rstrip("/").rpartition("/")[2]
+    return int(name) if name.isdecimal() else None
+
+
+def _is_saved_step(document: JobDocument, first: int, step: int) -> bool:
+    last, every = int(str(document.parameters["training_steps"])), int(str(document.parameters["save_freq"]))
+    return first < step <= last and (step % every == 0 or step == last)
 
 
 def _make_launcher_options(document: JobDocument, data: Mapping[JobSource, Path], begin: Start) -> Iterator[str]:

@@ -44,7 +44,9 @@ def _is_same_disk(path: Path, other_path: Path) -> bool:
 
 def _measure_folder(folder: Path) -> int:
     return sum(
-        os.stat(os.path.join(at, name)).st_size for at, _, names in os.walk(folder, followlinks=True) for name in names
+        os.stat(os.path.join(parent, name)).st_size
+        for parent, _, names in os.walk(folder, followlinks=True)
+        for name in names
     )
 
 

@@ -174,8 +174,8 @@ def _parse_ranges(values: dict[str, Any]) -> StartRanges:
     ranges = StartRanges(**{name: _parse_range(name, value) for name, value in values.items()})
     agent = (ranges.agent_across, ranges.agent_behind)
     farthest = find_farthest_position(ranges.distance, ranges.lateral, ranges.turn, *agent, center=WORLD_SIZE / 2)
-    if not all(0 <= one <= WORLD_SIZE for one in farthest):
-        position = ", ".join(f"{one:.0f}" for one in farthest)
+    if not all(0 <= coordinate <= WORLD_SIZE for coordinate in farthest):
+        position = ", ".join(f"{coordinate:.0f}" for coordinate in farthest)
         raise ValueError(f"the ranges reach [{position}], but positions lie between 0 and {WORLD_SIZE:g}")
     return ranges
 
@@ -218,9 +218,9 @@ def find_farthest_position(
     distance: StartRange, lateral: StartRange, turn: StartRange, across: StartRange, behind: StartRange, center: float
 ) -> Position:
     """Return the position that lies farthest outside of a square around its center."""
-    blocks = [_locate_block(*one) for one in product(distance, lateral)]
+    blocks = [_locate_block(*corner) for corner in product(distance, lateral)]
     agents = [(x + dx, y + dy) for (x, y), (dx, dy) in product(blocks, list(_locate_agents(turn, across, behind)))]
-    return max([*blocks, *agents], key=lambda place: max(abs(one - center) for one in place))
+    return max([*blocks, *agents], key=lambda place: max(abs(coordinate - center) for coordinate in place))
 
 
 def _locate_block(distance: float, lateral: float) -> Position:
@@ -230,8 +230,8 @@ def _locate_block(distance: float, lateral: float) -> Position:
 
 def _locate_agents(turn: StartRange, across: StartRange, behind: StartRange) -> Iterator[Position]:
     """Yield positions as seen from the block: at the corners, and where a turn moves a corner farthest to a side."""
-    for one, other in product(across, behind):
-        length, angle = math.hypot(one, other), math.atan2(-other, one) + GOAL_ANGLE
+    for x, y in product(across, behind):
+        length, angle = math.hypot(x, y), math.atan2(-y, x) + GOAL_ANGLE
         for turned in _list_extreme_angles(angle + turn[0], angle + min(turn[1], turn[0] + 4 * QUARTER_TURN)):
             yield length * math.cos(turned), length * math.sin(turned)
 

@@ -45,7 +45,7 @@ class ReplayEpisode:
     @property
     def avg_inference_ms(self) -> float:
         """Mean over the measured frames; NaN for none."""
-        measured = [one for one in self.seconds if not math.isnan(one)]
+        measured = [value for value in self.seconds if not math.isnan(value)]
         return 1000 * fmean(measured) if measured else math.nan
 
     @property
@@ -232,7 +232,7 @@ def compute_wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     """Return Wilson's 95 % interval, which is sound for few trials and for rates of 0 and 1."""
     rate, square = successes / trials, Z_95**2 / trials
     middle = (rate + square / 2) / (1 + square)
-    half = Z_95 * math.sqrt(rate * (1 - rate) / trials + square / (4 * trials)) / (1 + square)
-    low = 0.0 if successes == 0 else middle - half
-    high = 1.0 if successes == trials else middle + half
+    margin = Z_95 * math.sqrt(rate * (1 - rate) / trials + square / (4 * trials)) / (1 + square)
+    low = 0.0 if successes == 0 else middle - margin
+    high = 1.0 if successes == trials else middle + margin
     return low, high

@@ -30,7 +30,7 @@ class RolloutEnvironment:
 
     config: Any
     """LeRobot's configuration."""
-    drawn: Mapping[str, int]
+    render_size: Mapping[str, int]
     """Image size for the policy, for Gymnasium; empty for LeRobot's default."""
     renamed: Mapping[str, str]
     """The policy's names of observations, by the environment's, where they differ."""
@@ -39,7 +39,7 @@ class RolloutEnvironment:
 
     def make_gym_environment(self) -> Any:
         """Return a gym environment. Raise SystemExit with a sentence."""
-        keywords = {**self.config.gym_kwargs, **self.drawn}
+        keywords = {**self.config.gym_kwargs, **self.render_size}
         gym = importlib.import_module("gymnasium")
         with explain_render_errors(self.config.type):
             return gym.make(self.config.gym_id, disable_env_checker=self.config.disable_env_checker, **keywords)
@@ -57,7 +57,7 @@ def configure_environment(loaded: LoadedPolicy, request: RolloutRequest) -> Roll
     require_matching_features(request.env, loaded, {renames.get(name, name): shape for name, shape in shapes.items()})
     environment = RolloutEnvironment(
         config=config,
-        drawn=get_requested_size(request.env_options, config),
+        render_size=get_requested_size(request.env_options, config),
         renamed=renames,
         scaled=needs_scaled_key_points(loaded),
     )
@@ -153,8 +153,8 @@ def require_matching_features(env: str, loaded: LoadedPolicy, available: Shapes)
         if shape != available[name]
     ]
     if problems:
-        shown = ", ".join(sorted(set(available) - {ACTION}))
-        raise SystemExit(f"error: the policy does not match --env {env}: {'; '.join(problems)} (it shows {shown})")
+        names = ", ".join(sorted(set(available) - {ACTION}))
+        raise SystemExit(f"error: the policy does not match --env {env}: {'; '.join(problems)} (it shows {names})")
 
 
 def needs_scaled_key_points(loaded: LoadedPolicy) -> bool:
@@ -198,18 +198,18 @@ def get_batch_image_size(batch: Mapping[str, Any]) -> ImageSize:
     return next((tuple(value.shape[-2:]) for name, value in batch.items() if is_image(name)), ())
 
 
-def explain_lerobot_size(drawn: ImageSize, read: ImageSize) -> str:
+def explain_lerobot_size(rendered: ImageSize, read: ImageSize) -> str:
     """Explain that the policy sees another size than its configuration says."""
     options = " ".join(f"--env.{name}={length}" for name, length in make_size_keywords(read).items())
     return (
-        f"images are {_format_size(drawn)}, the default of LeRobot's environment; the policy's configuration says"
+        f"images are {_format_size(rendered)}, the default of LeRobot's environment; the policy's configuration says"
         f" {_format_size(read)}: -- {options} renders this size"
     )
 
 
-def explain_policy_size(drawn: ImageSize, read: ImageSize) -> str:
+def explain_policy_size(rendered: ImageSize, read: ImageSize) -> str:
     """Explain that the policy cannot use the size that LeRobot renders."""
-    return f"images are {_format_size(read)}, the policy's size: it cannot act on LeRobot's {_format_size(drawn)}"
+    return f"images are {_format_size(read)}, the policy's size: it cannot act on LeRobot's {_format_size(rendered)}"
 
 
 def _format_size(size: ImageSize) -> str:

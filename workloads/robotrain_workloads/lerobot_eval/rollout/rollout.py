@@ -131,7 +131,7 @@ def try_policy(loaded: LoadedPolicy, environment: RolloutEnvironment, request: R
         rollout_environment.get_batch_image_size(actor.batch(observations)),
         rollout_environment.get_policy_image_size(loaded),
     )
-    differs = rendered and read and rendered != read and not environment.drawn
+    differs = rendered and read and rendered != read and not environment.render_size
     try:
         draws = _draws_random_numbers(actor, observations, loaded.device, request.seed)
     except Exception as error:
@@ -142,7 +142,9 @@ def try_policy(loaded: LoadedPolicy, environment: RolloutEnvironment, request: R
                 f"error: the policy cannot act on the observations of --env {request.env}: {reason}"
             ) from error
         emit_event(Note(level="info", text=rollout_environment.explain_policy_size(rendered, read)))
-        return try_policy(loaded, replace(environment, drawn=rollout_environment.make_size_keywords(read)), request)
+        return try_policy(
+            loaded, replace(environment, render_size=rollout_environment.make_size_keywords(read)), request
+        )
     if differs:
         emit_event(Note(level="info", text=rollout_environment.explain_lerobot_size(rendered, read)))
     return TrialResult(environment, draws)
