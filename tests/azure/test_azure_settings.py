@@ -21,7 +21,7 @@ def test_a_workspace_that_only_terraform_names_and_only_in_part_stops_nobody(exp
     outputs(**NAMES)
     values, said = explained()
     assert (values["resource_group"], values["workspace_name"]) == (None, None)
-    assert "nobody says --subscription-id" in said
+    assert "without --subscription-id" in said
     assert "[osmo-untracked]" in said
 
 

@@ -77,7 +77,8 @@ def test_one_who_may_not_look_is_told_which_role_and_how_to_get_it(there):
     assert [way.text for way in problem.suggestions] == [line]
     (finding,) = container.look(HERE.tracking_uri)
     assert (finding.fault, finding.ways) == ("configuration", (line,))
-    assert OBJECT in finding.title and "robots-ml" in finding.title
+    assert OBJECT in finding.title
+    assert "robots-ml" in finding.title
 
 
 def test_one_who_may_look_and_not_write_is_told_before_the_run(there):

@@ -69,7 +69,7 @@ def test_every_setting_is_in_the_document_with_its_default():
 
 
 def test_every_problem_of_azure_ml_is_in_the_document_and_no_other():
-    told = set(re.findall(r"`(azureml-[a-z-]+)`", part("## When something is wrong")))
+    told = set(re.findall(r"`(azureml-[a-z-]+)`", part("## Troubleshooting")))
     modules = (Path(__file__).parents[2] / "plugins/azureml").rglob("*.py")
     assert told == {code for path in modules for code in re.findall(r'"(azureml-[a-z-]+)"', path.read_text())}
 

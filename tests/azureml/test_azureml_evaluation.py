@@ -63,7 +63,7 @@ def test_the_results_in_the_output_are_there_once_they_are_whole(run, tmp_path: 
     run.put({"eval_results.json": b"{}"}, "")
     with pytest.raises(Rejected) as raised:
         run.set_native_state("Running").outputs()
-    assert "has results" in raised.value.problems[0].title
+    assert "no results of" in raised.value.problems[0].title
     run.put(sealed(), "")
     (one,) = run.set_native_state("Completed").outputs()
     assert (one.name, one.kind, one.source, one.size) == ("eval_results", "file", "datastore_path", 9)

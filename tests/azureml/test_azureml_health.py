@@ -41,7 +41,7 @@ def test_libraries_that_are_not_installed_are_named(monkeypatch):
 def test_who_is_signed_in_is_told_from_files_and_the_environment(nobody, tmp_path, monkeypatch):
     monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path))
     ((state, says),) = found("azure sign-in")
-    assert (state, "nobody is signed in" in says) == ("warn", True)
+    assert (state, "not signed in" in says) == ("warn", True)
     profile = {"subscriptions": [{"id": "SUB", "isDefault": True, "state": "Enabled"}]}
     (tmp_path / "azureProfile.json").write_text(json.dumps(profile))
     assert found("azure sign-in") == [("ok", f"az account ({tmp_path}/azureProfile.json), subscription SUB")]
@@ -72,13 +72,13 @@ def test_what_terraform_would_tell_is_not_missing(nobody):
 
 def test_a_compute_of_several_identities_is_well_where_a_submit_asks_for_the_first(there):
     there.kubernetes(identities=(("id-a", "c1", "d1"), ("id-b", "c2", "d2")))
-    assert found("azureml workspace")[1] == ("ok", "the compute k8s-robot-dev-00 is there, and you may submit")
+    assert found("azureml workspace")[1] == ("ok", "the compute k8s-robot-dev-00 exists, and you may submit")
 
 
 def test_a_workspace_that_is_well_says_so(there):
     assert found("azureml workspace") == [
         ("ok", "robots-ml in westeurope"),
-        ("ok", "the compute k8s-robot-dev-00 is there, and you may submit"),
+        ("ok", "the compute k8s-robot-dev-00 exists, and you may submit"),
     ]
 
 
@@ -86,7 +86,7 @@ def test_a_workspace_that_is_well_says_so(there):
 def test_a_managed_compute_is_as_good(there, monkeypatch):
     there.managed_compute("gpus")
     monkeypatch.setenv("AZUREML_COMPUTE", "gpus")
-    assert found("azureml workspace")[1] == ("ok", "the compute gpus is there, and you may submit")
+    assert found("azureml workspace")[1] == ("ok", "the compute gpus exists, and you may submit")
 
 
 def test_what_a_submit_would_stumble_over_is_told_at_once(there, monkeypatch):
@@ -94,13 +94,13 @@ def test_what_a_submit_would_stumble_over_is_told_at_once(there, monkeypatch):
     monkeypatch.setenv("AZUREML_COMPUTE", "k8s-robot")
     _, compute, rights = found("azureml workspace")
     assert compute == ("fail", "the workspace has no compute k8s-robot (--compute k8s-robot)")
-    assert (rights[0], "may not make a job" in rights[1]) == ("fail", True)
+    assert (rights[0], "may not create a job" in rights[1]) == ("fail", True)
 
 
 def test_whoever_is_not_signed_in_is_told_once(there, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
     ((state, says),) = found("azureml workspace")
-    assert (state, "nobody is signed in" in says) == ("fail", True)
+    assert (state, "not signed in" in says) == ("fail", True)
 
 
 def test_what_is_not_set_stops_a_submit_to_azure_ml(nobody, robotrain, tmp_path, monkeypatch):

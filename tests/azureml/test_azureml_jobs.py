@@ -37,7 +37,7 @@ def problem(raised: "pytest.ExceptionInfo[Rejected]"):
 @asked
 def test_a_job_that_the_workspace_does_not_know_is_gone(run, ask):
     run.reference["job"] = "nothing-of-that-name-7"
-    with pytest.raises(RunGone, match="robots-ml knows no job nothing-of-that-name-7"):
+    with pytest.raises(RunGone, match="robots-ml has no job nothing-of-that-name-7"):
         ask(run)
 
 
@@ -145,4 +145,4 @@ def test_what_the_workspace_does_not_have_is_no_workspace_that_is_not_there(run)
         run.set_native_state("Running", "Completed").outputs()
     found = problem(raised)
     assert found.code == "azureml-refused"
-    assert found.title == "could not look at the datastore another-store of the workspace"
+    assert found.title == "could not read the datastore another-store of the workspace"

@@ -137,7 +137,7 @@ def test_a_job_that_ended_and_printed_nothing_says_where_more_is(run):
     run.say("no node", file="system_logs/lifecycler.log")
     run.set_native_state("Failed")
     (line,) = run.logs()
-    assert line.startswith("[azureml] it printed nothing")
+    assert line.startswith("[azureml] the job printed nothing")
     assert "system_logs/lifecycler.log" in line
     assert f"https://ml.azure.com/runs/{JOB}" in line
     assert "sig=" not in line

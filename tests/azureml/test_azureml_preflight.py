@@ -126,7 +126,7 @@ def test_what_azure_does_not_tell_is_not_missing(there, status, code):
     there.fault("GET .*/(computes|environments|datastores|permissions|data)", status=status, code=code)
     [problem] = found(planned(there, *assets("azureml:a:3")))
     assert (problem.code, problem.severity) == ("azureml-unchecked", "warning")
-    for what in (COMPUTE, "lerobot-training-env", "workspaceblobstore", "a:3", "the roles"):
+    for what in (COMPUTE, "lerobot-training-env", "workspaceblobstore", "a:3", "your roles"):
         assert what in problem.title
     assert "missing" not in format_problem(problem)
     assert "has no" not in format_problem(problem)
@@ -142,7 +142,7 @@ def test_a_workspace_that_has_a_bad_moment_does_not_keep_the_rest_from_being_loo
 def test_a_compute_that_is_not_there_is_offered_those_that_are(there):
     there.kubernetes("k8s-other")
     problem = the("azureml-compute-missing", planned(there, compute="k8s-robot-dev-01"))
-    assert problem.suggestions[0] == (f"--compute {COMPUTE}", f"there are {COMPUTE}, k8s-other")
+    assert problem.suggestions[0] == (f"--compute {COMPUTE}", f"existing: {COMPUTE}, k8s-other")
 
 
 @pytest.mark.slow
@@ -241,7 +241,7 @@ def test_another_workspace_that_one_may_not_look_at_is_not_missing(there):
 def test_who_may_not_submit_is_told_with_the_role(there):
     there.manager.there.granted = [LOOKING]
     problem = the("azureml-not-allowed", planned(there))
-    assert "may not make a job or upload its code in the workspace" in problem.title
+    assert "may not create a job or upload its code in the workspace" in problem.title
     assert "environment" not in problem.title  # it is there already
     assert f'--assignee {OBJECT} --role "AzureML Data Scientist" --scope "{there.at}"' in format_problem(problem)
     assert "register its environment" in the("azureml-not-allowed", planned(there, environment_version="9")).title
@@ -253,7 +253,7 @@ def test_who_uploads_folders_must_see_the_secret_of_the_datastore(there, tmp_pat
     there.datastore("keyed", there.container, credentials="Sas")
     folder = source("local_path", str(tmp_path), pin=f"folder:{'ab' * 32}:{'cd' * 16}:12:3456")
     problem = the("azureml-not-allowed", planned(there, folder, datastore="keyed"))
-    assert "may not ask for the secret of the datastore keyed" in problem.title
+    assert "may not read the secret of the datastore keyed" in problem.title
     assert "azureml-not-allowed" not in told_codes(planned(there, folder))  # it keeps none
     assert "azureml-not-allowed" not in told_codes(planned(there, datastore="keyed"))  # nothing is uploaded
     there.manager.there.granted[0]["actions"].append(f"{kind}/datastores/listSecrets/action")
@@ -350,7 +350,7 @@ def test_a_machine_of_low_priority_is_said_to_take_checkpoints_with_it(there):
     words = {"compute": "low", "compute_kind": "managed"}
     problem = the("azureml-nothing-survives", planned(there, **words))
     assert problem.severity == "note"
-    assert problem.title.startswith("a machine of the compute low may be taken away, with checkpoints unless")
+    assert problem.title.startswith("a machine of the compute low may be preempted")
     blob = {"publish_url": f"https://{there.account}.blob.core.windows.net/c/p"}
     kept = (planned(there, **words, output_mode="rw_mount"), planned(there, **words, parameters=blob))
     assert all("azureml-nothing-survives" not in told_codes(one) for one in kept)

@@ -69,7 +69,7 @@ def test_a_compute_that_is_not_well_is_told_with_azure_s_reason(state, severity)
 
 def test_a_compute_that_runs_no_command_jobs_is_told():
     [problem] = told(kubernetes(computeType="Databricks"))
-    assert problem.title == f"the compute {NAME} is of the type Databricks and runs no command jobs"
+    assert problem.title == f"the compute {NAME} has the type Databricks and runs no command jobs"
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,12 @@ def test_a_kubernetes_compute_is_what_nobody_told_counts_as():
 def test_an_instance_type_that_is_not_there_is_offered_one_with_as_many_gpus():
     [problem] = told(kubernetes(), instance_type="gpuspot4", gpus=2)
     assert (problem.code, ways(problem)) == ("azureml-instance-type", ["--instance-type gpuspot2"])
-    assert "All that it has: cpu, gpuspot, gpuspot2." in problem.why
+    assert "Existing: cpu, gpuspot, gpuspot2." in problem.why
 
 
 def test_an_instance_type_with_too_few_gpus_is_told():
     [problem] = told(kubernetes(), gpus=2)
-    assert problem.title == "the instance type gpuspot has 1 GPU, and the job trains on 2"
+    assert problem.title == "the instance type gpuspot has 1 GPU, but the job trains on 2"
     assert ways(problem) == ["--instance-type gpuspot2", "--num-gpus 1"]
     assert told(kubernetes(), instance_type="gpuspot2", gpus=2) == []
 

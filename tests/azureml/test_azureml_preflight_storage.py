@@ -143,7 +143,7 @@ def test_an_account_that_does_not_answer_from_here_is_a_warning_with_its_host(th
     with there.tenant.unreachable(host):
         [problem] = look(there)
     assert (problem.code, problem.severity, problem.given) == ("azureml-storage-silent", "warning", host)
-    assert "The job's code is uploaded there" in problem.why
+    assert "The job's code is uploaded" in problem.why
 
 
 def test_a_proxy_that_the_sdk_trusts_is_trusted(there, monkeypatch):

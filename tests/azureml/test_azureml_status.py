@@ -69,8 +69,8 @@ def test_a_word_that_says_neither_ends_nothing_and_the_times_say_which(word):
 
 def test_a_word_that_nobody_knows_is_shown():
     assert "Hibernating" in status.explain_waiting(told("Hibernating"), HERE, NOW)
-    assert "asked for" in status.explain_waiting(told("CancelRequested"), HERE, NOW)
-    assert "not heard of" in status.explain_waiting(
+    assert "requested" in status.explain_waiting(told("CancelRequested"), HERE, NOW)
+    assert "does not respond" in status.explain_waiting(
         told("NotResponding", startTimeUtc="2026-11-20T06:05:29Z"), HERE, NOW
     )
 
@@ -91,7 +91,7 @@ def test_what_it_waits_for_is_said_and_in_the_same_words_as_time_goes_on():
 
 def test_what_keeps_it_waiting_is_told_from_what_azure_ml_warns_of():
     job = told("Preparing", warnings=('Back-off pulling image "nvcr.io/x/y:9": ImagePullBackOff',))
-    assert "its image nvcr.io/x/y:9 could not be pulled: look that --image is right" in status.explain_waiting(
+    assert "cannot pull its image nvcr.io/x/y:9: check --image" in status.explain_waiting(
         job, HERE, NOW
     )
     job = told("Queued", warnings=("0/3 nodes are available: 3 Insufficient nvidia.com/gpu.",))
@@ -102,7 +102,7 @@ def test_one_that_was_preempted_waits_again():
     job = told("Queued", startTimeUtc=_iso(NOW - 3600))
     assert job.state == "pending"
     assert status.explain_waiting(job, HERE, NOW).startswith(
-        "its machine was taken away, and it waits for another: no machine"
+        "its machine was preempted, and it waits for another: no machine"
     )
 
 
@@ -134,7 +134,7 @@ FAILURES = {
     ),
     "storage that whoever sent it may not alter": (
         "Error with code: You don't have permission to alter this storage account. Ensure that you have Storage",
-        ("whoever sent it", '--assignee OBJECT-ID --role "Storage Blob Data Contributor"'),
+        ("the user who submitted it", '--assignee OBJECT-ID --role "Storage Blob Data Contributor"'),
     ),
     "data that may not be read": (
         "ScriptExecution.StreamAccess.Authentication: AuthorizationPermissionMismatch",
@@ -146,41 +146,41 @@ FAILURES = {
     ),
     "storage that takes no keys": (
         "KeyBasedAuthenticationNotPermitted: Key based authentication is not permitted on this storage account.",
-        ("takes no keys", "--system-datastores-auth-mode identity", "--name robots-ml"),
+        ("does not accept keys", "--system-datastores-auth-mode identity", "--name robots-ml"),
     ),
     "an image that cannot be pulled": (
         'ErrImagePull: Failed to pull image "nvcr.io/x/y:9": not found',
-        ("its image nvcr.io/x/y:9 could not be pulled", "--image"),
+        ("cannot pull its image nvcr.io/x/y:9", "--image"),
     ),
-    "an image that nobody names": ("Failed to pull image because of its registry", ("its image could not be pulled",)),
+    "an image that nobody names": ("Failed to pull image because of its registry", ("cannot pull its image:",)),
     "storage that nobody names": (
         "ScriptExecution.WriteStreams.Authentication: look at the storage account and its roles",
         ('/storageAccounts/ACCOUNT"',),
     ),
-    "memory, by its name": ("Container was OOMKilled", ("memory ran out", "--batch-size")),
-    "memory, by the exit code": (USER.format(137), ("memory ran out", "--instance-type")),
-    "a disk that is full": ("OSError: [Errno 28] No space left on device", ("disk ran full", "--cache-gib")),
+    "memory, by its name": ("Container was OOMKilled", ("out of memory", "--batch-size")),
+    "memory, by the exit code": (USER.format(137), ("out of memory", "--instance-type")),
+    "a disk that is full": ("OSError: [Errno 28] No space left on device", ("disk is full", "--cache-gib")),
     "an input that is not there": (
         "ScriptExecution.StreamAccess.NotFound: The requested stream was not found.",
-        ("is not there", "az ml data show"),
+        ("does not exist", "az ml data show"),
     ),
-    "an asset that is not there": ("Data asset pusht with version 3 does not exist", ("is not there",)),
-    "a machine that was taken away": ("The node was preempted", ("machine was taken away", "robotrain resume")),
-    "a spot machine": ("The spot VM is gone", ("machine was taken away",)),
-    "a node, by a code": ("NodePreempted", ("machine was taken away",)),
-    "a job": ("The job was preempted", ("machine was taken away",)),
+    "an asset that is not there": ("Data asset pusht with version 3 does not exist", ("does not exist",)),
+    "a machine that was taken away": ("The node was preempted", ("machine was preempted", "robotrain resume")),
+    "a spot machine": ("The spot VM is gone", ("machine was preempted",)),
+    "a node, by a code": ("NodePreempted", ("machine was preempted",)),
+    "a job": ("The job was preempted", ("machine was preempted",)),
     "an image by its digest": (
         f'Failed to pull image "reg.azurecr.io/a/b:1@sha256:{"0a" * 32}"',
-        (f"its image reg.azurecr.io/a/b:1@sha256:{'0a' * 32} could", f'image "reg.azurecr.io/a/b:1@sha256:{"0a" * 32}'),
+        (f"its image reg.azurecr.io/a/b:1@sha256:{'0a' * 32}:", f'image "reg.azurecr.io/a/b:1@sha256:{"0a" * 32}'),
     ),
-    "an eviction": ("Pod was evicted from the spot node", ("machine was taken away",)),
-    "a disk's quota": ("OSError: [Errno 122] Disk quota exceeded", ("disk ran full",)),
+    "an eviction": ("Pod was evicted from the spot node", ("machine was preempted",)),
+    "a disk's quota": ("OSError: [Errno 122] Disk quota exceeded", ("disk is full",)),
     "a quota": ("ClusterCoreQuotaReached: quota exceeded", ("quota", "--compute")),
     "no room": ("FailedScheduling: 0/3 nodes are available", ("no node of the cluster has room",)),
     "Azure ML itself": ("InternalServerError", ("Azure ML itself failed, not the job",)),
-    "the look before the start": (USER.format(4), ("look before the start", "exit code 4")),
+    "the look before the start": (USER.format(4), ("preflight check failed", "exit code 4")),
     "a document": (USER.format(2), ("job document",)),
-    "surroundings": (USER.format(75), ("surroundings", "robotrain resubmit")),
+    "surroundings": (USER.format(75), ("infrastructure", "robotrain resubmit")),
     "no python": (USER.format(127), ("no `python3`", "--image")),
     "another code": (USER.format(77), ("exit code 77",)),
     "words that nobody foresaw": ("the moon was full", ("it failed (Azure ML: the moon was full)",)),
@@ -206,7 +206,7 @@ def test_a_failure_says_what_it_was_and_what_to_do(message, said):
     ],
 )
 def test_words_of_the_work_are_no_machine_that_was_taken_away(message):
-    assert "taken away" not in status.explain_failure(told("Failed", message), HERE, None)
+    assert "preempted, as" not in status.explain_failure(told("Failed", message), HERE, None)
 
 
 def test_azure_mls_words_are_added_where_they_say_more_than_the_exit_code():
@@ -218,7 +218,7 @@ def test_azure_mls_words_are_added_where_they_say_more_than_the_exit_code():
 
 def test_the_inner_errors_of_a_failure_count():
     error = {"error": {"message": "Job failed", "details": [{"message": "OOMKilled"}]}}
-    assert "memory ran out" in status.explain_failure(told("Failed", error=error), HERE, None)
+    assert "out of memory" in status.explain_failure(told("Failed", error=error), HERE, None)
 
 
 def test_a_time_that_ran_out_is_no_cancelling():
@@ -226,7 +226,7 @@ def test_a_time_that_ran_out_is_no_cancelling():
     job = told("Canceled", **times)
     assert job.state == "failed"
     assert (
-        "ran longer than it may, 12:00 h: `robotrain resume`, or `resubmit`, with a larger --exec-timeout"
+        "reached its time limit, 12:00 h: use `robotrain resume` or `robotrain resubmit` with a larger --exec-timeout"
         in status.explain_failure(job, HERE, None)
     )
     assert told("Canceled", **times | {"startTimeUtc": _iso(NOW - 3600)}).state == "cancelled"

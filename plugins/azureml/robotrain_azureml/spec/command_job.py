@@ -80,11 +80,11 @@ def refuse(why):
 
 if sys.version_info < (3, 10):
     found = sys.version.split()[0]
-    refuse("the python3 of this image is " + found + ", but 3.10 or newer is needed: use another --image")
+    refuse("the python3 of this image is " + found + ", and 3.10 is the oldest that will do: use another --image")
 try:
     import json, shutil, zipfile
 except ImportError as error:
-    refuse("the python3 of this image lacks a standard module (" + str(error) + "): use another --image")
+    refuse("the python3 of this image lacks a part of its library (" + str(error) + "): use another --image")
 code = os.path.dirname(os.path.abspath(__file__))
 try:
     with open(os.path.join(code, "job.json"), encoding="utf-8") as file:
