@@ -93,5 +93,5 @@ def test_a_dataset_of_an_older_osmo_is_brought_by_that_one_and_is_no_folder_of_i
 
 def test_a_dataset_that_came_empty_is_told_before_anything_begins(osmo, sent: str) -> None:
     log = started(osmo, sent)
-    assert f"{URL} was brought to the machine empty" in log
+    assert f"{URL} was mounted empty" in log
     assert "is cut short" not in log

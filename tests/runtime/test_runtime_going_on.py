@@ -106,7 +106,7 @@ def test_what_another_run_published_is_not_gone_on_from(run, published, lose):
     lose()
     ran = run(dataclasses.replace(published(60), run="pretend-2"), **OURS)
     assert (ran.exit_code, ran.ordinary) == (4, [])
-    assert ran.outcome["reason"].endswith("it holds 000020 of the run pretend-1")
+    assert ran.outcome["reason"].endswith("000020 of the run pretend-1")
 
 
 @pytest.mark.slow
@@ -116,7 +116,7 @@ def test_a_torn_one_is_told_and_the_one_before_it_is_taken(run, published, lose,
     tear(shelf / "000040")
     ran = run(published(60), **OURS)
     assert first_step(ran) == 21
-    said = f"shelf:{shelf}/000040 is not gone on from: {shelf}/000040/state/step is not what was saved"
+    said = f"the run does not resume from shelf:{shelf}/000040: {shelf}/000040/state/step is not what was saved"
     assert ran.notes("warning") == [said]
 
 
@@ -128,7 +128,9 @@ def test_when_all_are_torn_it_begins_anew_and_says_so(run, published, lose, shel
     tear(shelf / "000040")
     ran = run(published(60), **OURS)
     assert first_step(ran) == 1
-    assert ran.notes("warning")[-1] == "no checkpoint of an earlier attempt is complete: the run starts again from step 0"
+    assert (
+        ran.notes("warning")[-1] == "no checkpoint of an earlier attempt is complete: the run starts again from step 0"
+    )
 
 
 @pytest.mark.slow
@@ -138,7 +140,7 @@ def test_what_cannot_be_brought_back_is_not_written_over(run, published, lose, s
     (shelf / "shut").touch()
     ran = run(published(60), **OURS)
     assert ran.exit_code == 1
-    began = f"step 40 of an earlier attempt cannot be brought back from shelf:{shelf}/000040: "
+    began = f"step 40 of an earlier attempt cannot be restored from shelf:{shelf}/000040: "
     assert ran.outcome["reason"] == f"{began}the shelf is shut"
 
 
@@ -179,7 +181,9 @@ def test_half_a_copy_is_not_gone_on_from(run, job, brought_back, tmp_path):
     (parent / "000040/model/weights").unlink()
     ran = run(job(TRAIN.format(60), submission="THIS_ONE", left=str(tmp_path / "left")), **OURS)
     assert first_step(ran) == 21
-    assert ran.notes("warning") == [f"{parent}/000040 is not gone on from: {parent}/000040/model/weights is gone"]
+    assert ran.notes("warning") == [
+        f"the run does not resume from {parent}/000040: {parent}/000040/model/weights is gone"
+    ]
     assert not (ran.work / "checkpoints/000060").is_symlink()
 
 

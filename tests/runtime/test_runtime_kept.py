@@ -32,7 +32,9 @@ def codes(made) -> list[tuple[str, str]]:
 
 
 def test_a_name_that_is_not_set_is_told_before_the_work(halves_here, job):
-    title = "AZURE_ML_OUTPUT_checkpoints is not set, so nobody knows in which folder the platform keeps the checkpoints"
+    title = (
+        "AZURE_ML_OUTPUT_checkpoints is not set: it should name the folder in which the platform keeps the checkpoints"
+    )
     assert codes(job(kept=OUTPUT)) == [("kept-missing", title)]
 
 
@@ -43,7 +45,8 @@ def test_either_spelling_of_the_name_does(halves_here, job, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("there", "why"), [("file", "it is a file"), ("no/where", "there is no {}/no"), ("", "it is no absolute path")]
+    ("there", "why"),
+    [("file", "it is a file"), ("no/where", "{}/no does not exist"), ("", "it is not an absolute path")],
 )
 def test_a_folder_that_takes_nothing_is_told_before_the_work(halves_here, job, tmp_path, there, why):
     (tmp_path / "file").touch()

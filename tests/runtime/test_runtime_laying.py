@@ -53,7 +53,7 @@ def test_what_the_same_run_does_not_leave_any_more_goes(sealed, to):
 
 def test_those_of_another_run_stay(sealed, to):
     atomic_copy.copy_sealed_into(sealed("a.json"), to, go_on)
-    with pytest.raises(PermanentError, match="holds what the run eval-1 left"):
+    with pytest.raises(PermanentError, match="holds files of the run eval-1"):
         atomic_copy.copy_sealed_into(sealed("b.json", run="eval-2"), to, go_on)
     assert checkpoint.validate_checkpoint(to) == ""
 

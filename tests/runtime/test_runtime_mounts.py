@@ -82,13 +82,13 @@ def test_what_arrives_empty_is_a_failure_that_names_where_it_came_from(halves_he
         (tmp_path / there).mkdir(parents=True)
     (found,) = run_preflight(brought("azureml:a:1"))
     assert (found.code, found.fault, found.given) == ("mount-empty", "data", "azureml:a:1")
-    assert found.title == f"the upload was brought to the machine empty: nothing lies in {tmp_path}/in"
+    assert found.title == f"the upload was mounted empty: there are no files in {tmp_path}/in"
 
 
 def test_a_folder_whose_name_is_not_set_is_told_before_the_work(run, brought):
     ran = run(brought("azureml:a:1", folder="${WHERE_IT_IS}", program="print('started')"))
     assert (ran.exit_code, ran.outcome["fault"], ran.ordinary) == (4, "configuration", [])
-    assert ran.outcome["reason"] == "WHERE_IT_IS is not set, so nobody knows where the upload lies"
+    assert ran.outcome["reason"] == "WHERE_IT_IS is not set: it should name the folder of the upload"
 
 
 def test_mounted_sources_are_compared_with_those_that_are_fetched(halves_here, brought, lay):

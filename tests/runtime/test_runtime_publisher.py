@@ -256,7 +256,9 @@ def test_results_are_delivered_once_in_a_folder_of_the_runs_name_and_are_no_chec
 
 def test_the_evaluated_policy_goes_only_where_models_go(publishing, evaluated, told):
     seen = []
-    tracking = Place(lambda sealed, is_cancelled: seen.append(sealed), name="runs:/x", accepted_kinds=COPIED_KINDS | {"policy"})
+    tracking = Place(
+        lambda sealed, is_cancelled: seen.append(sealed), name="runs:/x", accepted_kinds=COPIED_KINDS | {"policy"}
+    )
     made = publishing(tracking, Place(lambda sealed, is_cancelled: None))
     made.add(evaluated)
     assert made.drain(StopSignal()) == []
@@ -297,6 +299,4 @@ def test_results_that_are_none_are_told(publishing, evaluated, there, why):
         Path(evaluated.results).mkdir()
     made = publishing(Place(lambda sealed, is_cancelled: None))
     made.add(evaluated)
-    assert made.drain(StopSignal()) == [
-        f"the results folder could not be sealed: {why.format(evaluated.results)}"
-    ]
+    assert made.drain(StopSignal()) == [f"the results folder could not be sealed: {why.format(evaluated.results)}"]

@@ -100,7 +100,7 @@ def test_what_another_run_left_in_the_kept_folder_stays(run, job, tmp_path):
     assert run(job(EVALUATE + "evaluate()", kept=str(output))).exit_code == 0
     other = dataclasses.replace(job(EVALUATE + "evaluate(0.5)", kept=str(output)), run="pretend-2")
     ran = run(other)
-    assert ran.outcome["reason"].endswith(f"{output} holds what the run pretend-1 left")
+    assert ran.outcome["reason"].endswith(f"{output} holds files of the run pretend-1")
     assert (output / "eval_results.json").read_text() == '{"success_rate": 0.75}'
 
 

@@ -86,7 +86,11 @@ def answering(tmp_path):
 
 def test_what_is_asked_is_answered(answering):
     assert answering.wait_for_run(go_on) == "the-run"
-    assert [answering.send_request(ARTIFACT_REQUEST, {"folder": name}, go_on)["to"] for name in "abc"] == ["a", "b", "c"]
+    assert [answering.send_request(ARTIFACT_REQUEST, {"folder": name}, go_on)["to"] for name in "abc"] == [
+        "a",
+        "b",
+        "c",
+    ]
 
 
 def test_what_could_not_be_done_is_an_error_with_its_reason(answering):

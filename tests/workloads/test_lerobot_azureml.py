@@ -51,10 +51,10 @@ def test_an_input_is_found_under_either_spelling_of_its_name(job, dataset, monke
 
 def test_an_input_that_is_not_there_or_empty_ends_the_run_before_anything_is_built(job, tmp_path, monkeypatch):
     document = job({ASSET: "dataset_asset_0"})
-    assert of_data(document) == [f"{DATASET_0} is not set, so nobody knows where the input dataset_asset_0 lies"]
+    assert of_data(document) == [f"{DATASET_0} is not set: it should name the folder of the input dataset_asset_0"]
     (tmp_path / "empty").mkdir()
     monkeypatch.setenv(DATASET_0.upper(), str(tmp_path / "empty"))
-    told = f"the input dataset_asset_0 was brought to the machine empty: nothing lies in {tmp_path}/empty"
+    told = f"the input dataset_asset_0 was mounted empty: there are no files in {tmp_path}/empty"
     assert of_data(document) == [told]
 
 
@@ -65,7 +65,7 @@ def test_each_dataset_that_is_wrong_is_told(job, dataset, tmp_path, monkeypatch)
     monkeypatch.setenv("AZURE_ML_INPUT_DATASET_ASSET_2", str(tmp_path / "notes"))
     others = {dataclasses.replace(ASSET, uri=f"azureml:more:{n}"): f"dataset_asset_{n}" for n in (1, 2)}
     assert of_data(job({ASSET: "dataset_asset_0", **others})) == [
-        "AZURE_ML_INPUT_dataset_asset_1 is not set, so nobody knows where the input dataset_asset_1 lies",
+        "AZURE_ML_INPUT_dataset_asset_1 is not set: it should name the folder of the input dataset_asset_1",
         "azureml:more:2 is not a LeRobot dataset: it has no meta/info.json",
     ]
 

@@ -13,22 +13,20 @@ from robotrain_runtime.contract.failure import CancelCheck, Cancelled, Permanent
 
 CHUNK = 1 << 22
 RENAME_UNSUPPORTED = (errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV)
-"""How a mounted store of objects says that it renames no folder."""
-
-IsCancelled = Callable[[], bool]
+"""The errors of a mounted object store that cannot rename folders."""
 
 
-def copy_checkpoint(folder: Path, manifest: CheckpointManifest, to: Path, is_cancelled: IsCancelled) -> bool:
-    """Copy what is sealed in `folder` to `to`, under its own name; False when it was there already.
+def copy_checkpoint(folder: Path, manifest: CheckpointManifest, to: Path, is_cancelled: CancelCheck) -> bool:
+    """Copy a sealed folder into the folder `to`, under its own name. Return whether it was copied, not there already.
 
-    `to` is made, the folder above it is not: a disk that is not mounted yet is waited for, not written under. Raises
-    OSError; Never when the name is taken by something else; Halted.
+    `to` is created, its parent is not: that may be a disk that is not mounted yet. Raise OSError, PermanentError if
+    the name is taken, Cancelled.
     """
     target = to / folder.name
-    if there := checkpoint.read_manifest(target):
-        if there.run != manifest.run:
-            raise PermanentError(f"{target} is of the run {there.run}")
-        if there.digest == manifest.digest and _has_all_files(target, manifest):
+    if existing := checkpoint.read_manifest(target):
+        if existing.run != manifest.run:
+            raise PermanentError(f"{target} is of the run {existing.run}")
+        if existing.digest == manifest.digest and _has_all_files(target, manifest):
             return False
     elif os.path.lexists(target) and not _is_empty_folder(target):
         raise PermanentError(f"{target} is something else")
@@ -40,17 +38,17 @@ def copy_checkpoint(folder: Path, manifest: CheckpointManifest, to: Path, is_can
 
 
 def trim_checkpoints(to: Path, run: str, keep_last: int) -> list[Path]:
-    """Remove the oldest checkpoints of `run` in `to` but for the last `keep`: where they were. Raises OSError."""
+    """Remove all but the last `keep_last` checkpoints of `run` in `to`; return their folders. Raise OSError."""
     own = [
         folder
         for _, folder in checkpoint.list_checkpoints(to)
-        if (made := checkpoint.read_manifest(folder)) and made.run == run
+        if (manifest := checkpoint.read_manifest(folder)) and manifest.run == run
     ]
     removed = []
     for folder in reversed(own[max(keep_last, 1) :]):
         old = get_hidden_path(folder, run, "old")
         shutil.rmtree(old, ignore_errors=True)
-        folder.rename(old)  # at no moment is there half of it under its name
+        folder.rename(old)  # atomically: a reader never sees half of it
         shutil.rmtree(old, ignore_errors=True)
         removed.append(folder)
     return removed
@@ -59,17 +57,20 @@ def trim_checkpoints(to: Path, run: str, keep_last: int) -> list[Path]:
 def replace_folder(
     files: Mapping[str, Path],
     target: Path,
-    is_cancelled: IsCancelled,
+    is_cancelled: CancelCheck,
     *,
     key: str,
     check: Callable[[Path], object] = lambda copy: None,
     linked: bool = False,
 ) -> None:
-    """Make the folder `target` hold `files`, by its paths: copied beside it, then swapped with what was there.
+    """Replace the folder `target` by one with `files` (by path): copied beside it, then swapped.
 
-    Where no folder can be renamed they are written under their name, the last of them when all others are there.
-    key: of whoever does this; what an earlier try of theirs left is cleared away. check: raises when the copy is not
-    right. linked: a file of the same disk is linked instead. Raises OSError, PermanentError, Cancelled.
+    Where folders cannot be renamed, the files are written in place, the last one when all others are complete. Raise
+    OSError, PermanentError or Cancelled.
+
+    key: names the scratch folder of the caller; leftovers of its earlier tries are removed.
+    check: raises an error if the copy is damaged.
+    linked: hard-link files on the same disk.
     """
     scratch = get_hidden_path(target, key, "part")
     shutil.rmtree(scratch, ignore_errors=True)
@@ -92,8 +93,8 @@ def replace_folder(
         raise
 
 
-def copy_file(source: Path, target: Path, is_cancelled: IsCancelled) -> None:
-    """Copy one file, to the disk. Raises OSError, Cancelled; PermanentError when there is none."""
+def copy_file(source: Path, target: Path, is_cancelled: CancelCheck) -> None:
+    """Copy a file and flush it to the disk. Raise OSError, Cancelled, or PermanentError if it does not exist."""
     if not source.exists():
         raise PermanentError(f"{source} is gone")
     with source.open("rb") as read, target.open("wb") as written:
@@ -106,30 +107,30 @@ def copy_file(source: Path, target: Path, is_cancelled: IsCancelled) -> None:
 
 
 def get_hidden_path(target: Path, key: str, suffix: str) -> Path:
-    """The name beside `target` of what is not ready, or not needed any more."""
+    """Return the path, beside `target`, of a copy that is incomplete or obsolete."""
     return target.with_name(f".{target.name}.{key}.{suffix}")
 
 
 def remove_leftovers(to: Path, key: str) -> None:
-    """Remove what a process that was killed left half copied, beside its name or under it."""
+    """Remove the incomplete copies of a killed process, beside their name and under it."""
     with suppress(OSError):
-        for left in to.iterdir():
-            if left.name.startswith(".") and left.name.endswith((f".{key}.part", f".{key}.old")):
-                under = to / left.name[1:].removesuffix(f".{key}.part")
-                if under.is_dir() and not (under / MANIFEST).exists():
-                    shutil.rmtree(under, ignore_errors=True)
-                shutil.rmtree(left, ignore_errors=True)
+        for scratch in to.iterdir():
+            if scratch.name.startswith(".") and scratch.name.endswith((f".{key}.part", f".{key}.old")):
+                target = to / scratch.name[1:].removesuffix(f".{key}.part")
+                if target.is_dir() and not (target / MANIFEST).exists():
+                    shutil.rmtree(target, ignore_errors=True)
+                shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _verify_copy(copy: Path, original: Path) -> None:
-    if said := checkpoint.validate_checkpoint(copy):
+    if why := checkpoint.validate_checkpoint(copy):
         if changed := checkpoint.validate_checkpoint(original):
             raise PermanentError(changed)
-        raise OSError(f"the copy differs: {said}")
+        raise OSError(f"the copy differs: {why}")
 
 
 def _swap_folders(new: Path, target: Path, old: Path) -> None:
-    """`new` takes the place of `target`; at no moment is there half of either under that name."""
+    """Replace `target` by `new`; a reader never sees half of either."""
     if target.is_dir() and not _is_empty_folder(target):
         shutil.rmtree(old, ignore_errors=True)
         target.rename(old)
@@ -144,8 +145,8 @@ def _swap_folders(new: Path, target: Path, old: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _rewrite_in_place(files: Mapping[str, Path], target: Path, is_cancelled: IsCancelled) -> None:
-    """Without its last file it counts as unfinished, so that goes first and comes last."""
+def _rewrite_in_place(files: Mapping[str, Path], target: Path, is_cancelled: CancelCheck) -> None:
+    """Write the files in place; the last one, without which the folder is incomplete, is removed first."""
     *_, last = files
     (target / last).unlink(missing_ok=True)
     try:
@@ -182,23 +183,23 @@ def _has_all_files(folder: Path, manifest: CheckpointManifest) -> bool:
 
 
 def copy_sealed_into(folder: Path, to: Path, is_cancelled: CancelCheck) -> bool:
-    """Lay what is sealed in `folder` directly into `to`; False when it lies there already. What an earlier try of the
-    same run laid there, and is no part of it any more, goes.
+    """Copy the sealed files of `folder` directly into `to`. Return whether they were copied, not there already.
 
-    Raises OSError, Cancelled; PermanentError when another run's lies there.
+    Files that an earlier attempt of the run copied and that are not sealed any more are removed. Raise OSError,
+    Cancelled, or PermanentError if `to` holds files of another run.
     """
-    made, there = checkpoint.read_manifest(folder), checkpoint.read_manifest(to)
-    if made is None:
+    manifest, existing = checkpoint.read_manifest(folder), checkpoint.read_manifest(to)
+    if manifest is None:
         raise PermanentError(f"{folder} was never completed")
-    if there and there.run != made.run:
-        raise PermanentError(f"{to} holds what the run {there.run} left")
-    if there and there.digest == made.digest and not checkpoint.validate_checkpoint(to):
+    if existing and existing.run != manifest.run:
+        raise PermanentError(f"{to} holds files of the run {existing.run}")
+    if existing and existing.digest == manifest.digest and not checkpoint.validate_checkpoint(to):
         return False
     to.mkdir(exist_ok=True)
-    (to / MANIFEST).unlink(missing_ok=True)  # without it nobody takes half of it for all
-    for path in (there.files.keys() - made.files.keys()) if there else ():
+    (to / MANIFEST).unlink(missing_ok=True)  # without it the copy counts as incomplete
+    for path in (existing.files.keys() - manifest.files.keys()) if existing else ():
         (to / path).unlink(missing_ok=True)
-    copy_files_into({path: folder / path for path in (*made.files, MANIFEST)}, to, is_cancelled)
+    copy_files_into({path: folder / path for path in (*manifest.files, MANIFEST)}, to, is_cancelled)
     if why := checkpoint.validate_checkpoint(to):
         (to / MANIFEST).unlink(missing_ok=True)
         raise OSError(f"the copy differs: {why}")
@@ -206,7 +207,7 @@ def copy_sealed_into(folder: Path, to: Path, is_cancelled: CancelCheck) -> bool:
 
 
 def copy_files_into(sources: Mapping[str, Path], to: Path, is_cancelled: CancelCheck) -> None:
-    """Copy each file to its path below `to`, in their order; one of that name gives way. Raises OSError, Cancelled."""
+    """Copy each file to its path below `to`, in order, replacing existing ones. Raise OSError or Cancelled."""
     for path, source in sources.items():
         target = to / path
         target.parent.mkdir(parents=True, exist_ok=True)

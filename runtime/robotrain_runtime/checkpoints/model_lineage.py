@@ -1,8 +1,6 @@
-"""Identity and lineage of a model: digests, version tags, scores, and which run made it.
+"""Identity and lineage of a model: digests, version tags, scores, and the run that made it.
 
-It lies where the model was copied to, never in the checkpoint, which is sealed.
-
-The folder itself may be somebody's artifacts, and is left as it is.
+The lineage file is written beside a copy of the model, never into the sealed checkpoint.
 """
 
 import hashlib
@@ -20,11 +18,9 @@ LINEAGE_FILE = "azureml_lineage.json"
 
 
 def format_lineage(lineage: Mapping[str, object], run_id: str, experiment_id: str) -> bytes:
-    """The same for the same model. lineage: what its workload says. run_id, experiment_id: of its tracking; empty for
-    what is not known.
-    """
-    told = {**lineage, "mlflow_run_id": run_id or None, "mlflow_experiment_id": experiment_id or None}
-    return (json.dumps(told, indent=2, sort_keys=True) + "\n").encode()
+    """Return the content of a lineage file: the workload's facts and the tracking run, each empty if unknown."""
+    facts = {**lineage, "mlflow_run_id": run_id or None, "mlflow_experiment_id": experiment_id or None}
+    return (json.dumps(facts, indent=2, sort_keys=True) + "\n").encode()
 
 
 POLICY_RUN, POLICY_JOB, POLICY_STEP, POLICY_DIGEST = (
@@ -33,11 +29,11 @@ POLICY_RUN, POLICY_JOB, POLICY_STEP, POLICY_DIGEST = (
     "policy_step",
     "policy_checkpoint_sha256",
 )
-"""What is told, by the names that models and tracking runs have for it."""
+"""The facts about a policy, as tags of models and tracking runs."""
 
 
 def write_policy_lineage(cache: Path, folder: Path, facts: Mapping[str, str]) -> None:
-    """Write down what is known of the policy in `folder`; what was written before is gone. Raises OSError."""
+    """Record facts about the policy in `folder`, replacing earlier ones; they are kept in the cache. Raise OSError."""
     file = _get_policy_lineage_path(cache, folder)
     if not facts:
         file.unlink(missing_ok=True)
@@ -47,12 +43,11 @@ def write_policy_lineage(cache: Path, folder: Path, facts: Mapping[str, str]) ->
 
 
 def read_policy_lineage(cache: Path, folder: Path) -> dict[str, str]:
-    """What was written down; nothing when nobody did."""
+    """Return the recorded facts about the policy in `folder`; empty if there are none."""
     try:
-        found = json.loads(_get_policy_lineage_path(cache, folder).read_text(encoding="utf-8"))
-        return {
-            name: str(found[name]) for name in (POLICY_RUN, POLICY_JOB, POLICY_STEP, POLICY_DIGEST) if name in found
-        }
+        facts = json.loads(_get_policy_lineage_path(cache, folder).read_text(encoding="utf-8"))
+        names = (POLICY_RUN, POLICY_JOB, POLICY_STEP, POLICY_DIGEST)
+        return {name: str(facts[name]) for name in names if name in facts}
     except (OSError, ValueError, TypeError):
         return {}
 
@@ -63,23 +58,23 @@ def _get_policy_lineage_path(cache: Path, folder: Path) -> Path:
 
 
 ACCOMPANYING_FILES = frozenset({MANIFEST, LINEAGE_FILE, "README.md"})
-"""What lies beside a model to say something of it, and comes and goes as it is copied."""
+"""Files beside a model that describe it, and that do not count for its digest."""
 
 
 def hash_sealed_model(manifest: CheckpointManifest) -> str:
-    """64 hex digits over the files of the model in what is sealed; empty when it names none of them."""
+    """Return the digest (64 hex digits) of the model's files in a manifest; empty if there are none."""
     within = f"{manifest.model}/" if manifest.model else ""
     paths = {path.removeprefix(within): digest for path, digest in manifest.files.items() if path.startswith(within)}
     return _combine_digests(paths)
 
 
 def hash_model_folder(folder: Path) -> str:
-    """Likewise of a model that lies in a folder. Raises OSError."""
+    """Return the digest of a model in a folder. Raise OSError."""
     return _combine_digests(checkpoint.hash_files(folder))
 
 
 def hash_model_files(files: Mapping[str, Path]) -> str:
-    """Likewise of files by their paths in the model; they may be links. Raises OSError."""
+    """Return the digest of a model, given its files by path; they may be links. Raise OSError."""
     return _combine_digests({path: checkpoint.hash_file(file) for path, file in files.items()})
 
 
@@ -92,7 +87,7 @@ def _combine_digests(files: Mapping[str, str]) -> str:
 
 
 def _is_model_file(path: str) -> bool:
-    """Hidden files are left by whatever brought the model."""
+    """Whether a file belongs to the model: hidden files are leftovers of downloads."""
     return path not in ACCOMPANYING_FILES and not any(part.startswith(".") for part in path.split("/"))
 
 
@@ -100,7 +95,7 @@ MAX_TAG_LENGTH = 256
 
 
 def shorten_tag(value: str) -> str:
-    """One that is too long ends with what identifies all of it."""
+    """Return a tag's value; if it is too long, cut, with its digest at the end."""
     if len(value) <= MAX_TAG_LENGTH:
         return value
     end = f"...sha256:{hashlib.sha256(value.encode()).hexdigest()[:16]}"
@@ -108,19 +103,19 @@ def shorten_tag(value: str) -> str:
 
 
 RUN_TAG, CHECKPOINT_TAG = "robotrain_run", "checkpoint"
-"""Tags of a version that say which checkpoint it is, by its name."""
+"""Tags of a version that identify its checkpoint by name."""
 MODEL_DIGEST_TAG, CHECKPOINT_DIGEST_TAG = DIGEST_TAGS = ("model_sha256", "checkpoint_sha256")
-"""Tags that say it by its bytes: those of the model alone, and those of everything beside it too."""
+"""Tags that identify it by content: the model's files, and all files of the checkpoint."""
 TaggedVersion = tuple[str, Mapping[str, str]]
-"""Its number, and its tags."""
+"""The number and the tags of a version."""
 
 
 def find_same_model(
     versions: Iterable[TaggedVersion], tags: Mapping[str, str], *, by_name: bool
 ) -> TaggedVersion | None:
-    """The newest version that is this one by its bytes, else by its run and step. tags: of this one. by_name: whether
-    run and step say enough where bytes are known: who evaluates a policy did not make it, and may meet another under
-    its name.
+    """Return the newest version with the content that `tags` identify, else (with `by_name`) of the same run and step.
+
+    An evaluation passes `by_name=False`: another policy may have the same run and step.
     """
     found = sorted(versions, key=_get_version_number, reverse=True)
     keys: list[tuple[str, ...]] = [(digest,) for digest in DIGEST_TAGS if digest in tags]
@@ -137,31 +132,31 @@ def _get_version_number(version: TaggedVersion) -> int:
 
 
 SCORE_PREFIX, EVALUATED_ON_PREFIX = "score_", "evaluated_on_"
-"""Before the names of scores, and of what the policy was evaluated on."""
+"""Prefixes of the tags for scores, and for what the policy was evaluated on."""
 SCORED_BY_TAG, EVALUATED_IN_TAG = "scored_by", "evaluated_in"
-"""Tags that say which run evaluated the policy, and under which conditions its scores hold."""
+"""Tags for the run that evaluated the policy, and for the conditions of its scores."""
 
 
 def make_score_tags(evaluated: Evaluated | None, run: str, evaluated_on: Mapping[str, str]) -> dict[str, str]:
-    """The tags; none without scores. run: that which evaluated it. on: the data and the world that it did so with.
+    """Return the tags of an evaluation by `run`; none without scores.
 
-    `rollout/success_rate` is told as `score_rollout_success_rate`.
+    The tag of `rollout/success_rate` is `score_rollout_success_rate`.
     """
     if evaluated is None or not evaluated.scores:
         return {}
     scores = {
         SCORE_PREFIX + re.sub("[^A-Za-z0-9]", "_", name): f"{value:.6g}" for name, value in evaluated.scores.items()
     }
-    said = {
+    origin = {
         SCORED_BY_TAG: run,
         EVALUATED_IN_TAG: evaluated.conditions,
         **{EVALUATED_ON_PREFIX + name: value for name, value in evaluated_on.items()},
     }
-    return {**scores, **{name: shorten_tag(value) for name, value in said.items() if value}}
+    return {**scores, **{name: shorten_tag(value) for name, value in origin.items() if value}}
 
 
 def replace_score_tags(existing: Mapping[str, str], scores: Mapping[str, str]) -> dict[str, str]:
-    """What a version that has these tags is told: those of now, and an empty text for each that is to go."""
+    """Return the new score tags, with an empty value for each existing one that must be removed."""
     earlier = [
         name
         for name in existing
@@ -171,7 +166,7 @@ def replace_score_tags(existing: Mapping[str, str], scores: Mapping[str, str]) -
 
 
 def find_replaced_run(existing: Mapping[str, str], scores: Mapping[str, str]) -> str:
-    """The run whose scores give way to those of another one; empty for none."""
+    """Return the run whose scores are replaced by those of another run; empty for none."""
     before, after = existing.get(SCORED_BY_TAG, ""), scores.get(SCORED_BY_TAG, "")
     return before if after and before != after else ""
 
@@ -179,8 +174,8 @@ def find_replaced_run(existing: Mapping[str, str], scores: Mapping[str, str]) ->
 def make_version_tags(
     document: JobDocument, workload_tags: Mapping[str, str], folder: Path, manifest: CheckpointManifest
 ) -> dict[str, str]:
-    """What a version says of itself. given: what the workload has to say. folder: that of the checkpoint."""
-    told = {
+    """Return the tags of a model version, given the checkpoint's folder."""
+    tags = {
         "source": f"{document.platform} {document.run}",
         **workload_tags,
         CHECKPOINT_TAG: folder.name,
@@ -188,5 +183,5 @@ def make_version_tags(
         RUN_TAG: document.run,
         CHECKPOINT_DIGEST_TAG: manifest.digest,
     }
-    model = {MODEL_DIGEST_TAG: found} if (found := hash_sealed_model(manifest)) else {}
-    return {name: shorten_tag(value) for name, value in {**told, **model}.items()}
+    model = {MODEL_DIGEST_TAG: digest} if (digest := hash_sealed_model(manifest)) else {}
+    return {name: shorten_tag(value) for name, value in {**tags, **model}.items()}

@@ -1,7 +1,7 @@
-"""Recovery of a restarted run: what earlier attempts told and left, restored.
+"""Recovery of a restarted run: the events and checkpoints of its earlier attempts.
 
-A checkpoint counts when this very run saved it, in this very submission. The newest whole one is laid where the run
-saves its own, so that the work finds what it would have found in its own folder.
+A checkpoint counts if the same run saved it in the same submission. The newest complete one is restored to the folder
+where the run saves its own, so that the work resumes from it.
 """
 
 import dataclasses
@@ -24,23 +24,26 @@ EVENTS_FILE = "events.jsonl"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlierAttempts:
-    """tracking: the last tracking run. checkpoints: by their path. published: where each went, by its step. evaluated:
-    the last evaluation. delivered: where its results went.
-    """
+    """What the earlier attempts of a run reported."""
 
     tracking: Tracking | None = None
+    """The last tracking run."""
     checkpoints: Mapping[str, Checkpoint] = field(default_factory=dict)
+    """By path."""
     published: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    """The addresses of each published checkpoint, by step."""
     evaluated: Evaluated | None = None
+    """The last evaluation."""
     delivered: frozenset[str] = frozenset()
+    """The addresses that results were copied to."""
 
     def get_tracking_run(self, uri: str) -> str:
-        """The tracking run at `uri`; empty when there is none."""
+        """Return the tracking run at `uri`; empty if there is none."""
         return self.tracking.run_id if self.tracking and self.tracking.uri == uri else ""
 
 
 def read_earlier_attempts(work: Path) -> EarlierAttempts:
-    """What is in the work folder; nothing for a first attempt."""
+    """Read the events in the work folder; there are none before the first attempt."""
     tracking: Tracking | None = None
     checkpoints: dict[str, Checkpoint] = {}
     published: dict[int, frozenset[str]] = {}
@@ -52,7 +55,7 @@ def read_earlier_attempts(work: Path) -> EarlierAttempts:
                 tracking = found
             case Checkpoint(step=step, path=path) as found:
                 checkpoints[path] = found
-                published.pop(step, None)  # it was made anew
+                published.pop(step, None)  # saved again
             case Published(step=step, to=to):
                 published[step] = published.get(step, frozenset()) | {to}
             case Evaluated() as found:
@@ -77,53 +80,51 @@ LogFunction = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoverableCheckpoint:
-    """A checkpoint that was left. name: that of its folder. lies: the folder or address. tracking: its tracking run.
-
-    half: the module that brings it from an address; empty where `lies` is a folder of this machine. published: whether
-    it lies at a place that the job publishes to. kind: that of the address. called: its address for people, where that
-    is not `lies`.
-    """
+    """A checkpoint of an earlier attempt."""
 
     step: int
     name: str
+    """The name of its folder."""
     location: str
+    """Its folder on this machine, or its address."""
     tracking: str = ""
+    """Its tracking run."""
     kind: str = ""
+    """The source kind of the address."""
     plugin: str = ""
+    """The module that fetches it from the address; empty for a folder."""
     published: bool = False
+    """Whether it is at a publish target of the job."""
     display_name: str = ""
+    """Its address for people, if that is not `location`."""
 
     @property
     def address(self) -> str:
-        """As it is told."""
+        """The address in events and messages."""
         return self.display_name or self.location
 
     @property
     def source(self) -> JobSource:
-        """What brings it."""
+        """The source to fetch it from."""
         return JobSource(role="resume", kind=self.kind, uri=self.location)
 
 
-def find_recoverable(document: JobDocument, places: Iterable[InspectedTarget]) -> list[RecoverableCheckpoint]:
-    """Those that are newer than what lies in the run's own folder, the newest first. Raises JobFailed.
-
-    places: the addresses that the job publishes to, looked at.
-    """
+def find_recoverable(document: JobDocument, inspected: Iterable[InspectedTarget]) -> list[RecoverableCheckpoint]:
+    """Return the checkpoints that are newer than those in the run's own folder, newest first. Raise JobFailed."""
     own = _get_checkpoint_folder(document)
     if own is None:
         return []
-    found = sorted(
-        (*_find_in_folders(document), *_find_at_addresses(document, places)), key=lambda one: (one.step, not one.plugin)
-    )
-    good = checkpoint.find_last_complete(own, run=document.run, job=document.job) if found else None
-    return [one for one in reversed(found) if good is None or one.step > good[0]]
+    candidates = [*_find_in_folders(document), *_find_at_addresses(document, inspected)]
+    candidates.sort(key=lambda candidate: (candidate.step, not candidate.plugin))
+    last = checkpoint.find_last_complete(own, run=document.run, job=document.job) if candidates else None
+    return [candidate for candidate in reversed(candidates) if last is None or candidate.step > last[0]]
 
 
 def add_tracking_run(
     earlier: EarlierAttempts, recoverable: Iterable[RecoverableCheckpoint], uri: str
 ) -> EarlierAttempts:
-    """Earlier attempts with the tracking run that a checkpoint names, when they know of none."""
-    run_id = next((one.tracking for one in recoverable if one.tracking), "")
+    """Return the earlier attempts with the tracking run that a checkpoint names, if they have none."""
+    run_id = next((candidate.tracking for candidate in recoverable if candidate.tracking), "")
     if not run_id or earlier.get_tracking_run(uri):
         return earlier
     return dataclasses.replace(earlier, tracking=Tracking(uri=uri, experiment_id="", run_id=run_id))
@@ -136,83 +137,84 @@ def restore_checkpoint(
     log_line: LogFunction,
     is_cancelled: CancelCheck,
 ) -> tuple[RecoverableCheckpoint, Checkpoint] | None:
-    """The first of `left` that is whole, and as what it was laid into the run's own folder; None when none is.
+    """Restore the first complete checkpoint; return it, before and after. Return None if none is complete.
 
-    bring: the folder of one that lies at an address; raises JobFailed. say: told of each that is not whole. Raises
-    OSError, Halted, Failed when a checkpoint that is there cannot be had.
+    `fetch` returns the folder of a checkpoint at an address, or raises JobFailed; `log_line` takes a line for each
+    that is incomplete. Raise OSError, Cancelled, or JobFailed if a checkpoint cannot be fetched.
     """
     own = _get_checkpoint_folder(document)
     assert own is not None
-    for one in recoverable:
-        folder = Path(one.location) if not one.plugin else _fetch_recoverable(one, fetch, log_line)
+    for candidate in recoverable:
+        folder = _fetch_recoverable(candidate, fetch, log_line) if candidate.plugin else Path(candidate.location)
         if folder is None:
             continue
-        if why := _explain_mismatch(document, one, folder):
-            log_line(f"{one.location} is not gone on from: {why}")
+        if why := _explain_mismatch(document, candidate, folder):
+            log_line(f"the run does not resume from {candidate.location}: {why}")
             continue
         manifest = checkpoint.read_manifest(folder)
         assert manifest is not None
+        target, linked = own / candidate.name, bool(candidate.plugin) or not candidate.published
         try:
-            _restore_files(folder, manifest, own / one.name, is_cancelled, linked=bool(one.plugin) or not one.published)
-        except PermanentError as torn:
-            log_line(f"{one.location} is not gone on from: {torn}")
+            _restore_files(folder, manifest, target, is_cancelled, linked=linked)
+        except PermanentError as error:
+            log_line(f"the run does not resume from {candidate.location}: {error}")
             continue
-        return one, Checkpoint(step=one.step, path=str(own / one.name), model=manifest.model)
+        return candidate, Checkpoint(step=candidate.step, path=str(target), model=manifest.model)
     return None
 
 
-def add_restored(earlier: EarlierAttempts, restored: RecoverableCheckpoint, laid: Checkpoint) -> EarlierAttempts:
-    """Earlier attempts with the checkpoint that was laid."""
-    published = {laid.step: frozenset({restored.address})} if restored.published else {}
+def add_restored(earlier: EarlierAttempts, origin: RecoverableCheckpoint, restored: Checkpoint) -> EarlierAttempts:
+    """Return the earlier attempts with the restored checkpoint."""
+    published = {restored.step: frozenset({origin.address})} if origin.published else {}
     return dataclasses.replace(
         earlier,
-        checkpoints={**earlier.checkpoints, laid.path: laid},
+        checkpoints={**earlier.checkpoints, restored.path: restored},
         published={**earlier.published, **published},
     )
 
 
 def _get_checkpoint_folder(document: JobDocument) -> Path | None:
-    """Where the run saves its checkpoints; None for a workload that does not say."""
+    """Return the folder where the run saves its checkpoints; None for a workload without checkpoints."""
     return plugin_loader.load_workload_plugin(document).checkpoints(document, Path(document.placement.work))
 
 
 def _find_in_folders(document: JobDocument) -> Iterator[RecoverableCheckpoint]:
-    """Those in the folder that the platform brings back, and in the folders that the job publishes to."""
-    own, kept_in = contract_document.read_submission_id(document), targets.get_platform_folder(document)
-    for folder, made in _find_below(document.placement.left):
-        if made.run == document.run and (not own or made.submission == own):
-            found, called = _make_recoverable(folder, made), targets.get_platform_folder_name(document)
-            if folder.parent == kept_in:
-                found = dataclasses.replace(
-                    found, published=True, display_name=f"{called}/{folder.name}" if called else ""
-                )
-            yield found
+    """Yield checkpoints in the folder that the platform restores, and in the folders that the job publishes to."""
+    own, platform_folder = contract_document.read_submission_id(document), targets.get_platform_folder(document)
+    for folder, manifest in _find_below(document.placement.left):
+        if manifest.run == document.run and (not own or manifest.submission == own):
+            candidate, name = _make_recoverable(folder, manifest), targets.get_platform_folder_name(document)
+            if folder.parent == platform_folder:
+                display_name = f"{name}/{folder.name}" if name else ""
+                candidate = dataclasses.replace(candidate, published=True, display_name=display_name)
+            yield candidate
     for target in targets.list_targets(plugin_loader.load_workload_plugin(document), document, {}) if own else ():
         if Path(target.to).is_absolute():
             for _, folder in checkpoint.list_checkpoints(Path(target.to)):
-                if (said := checkpoint.read_manifest(folder)) and (said.run, said.submission) == (document.run, own):
-                    yield dataclasses.replace(_make_recoverable(folder, said), published=True)
+                found = checkpoint.read_manifest(folder)
+                if found and (found.run, found.submission) == (document.run, own):
+                    yield dataclasses.replace(_make_recoverable(folder, found), published=True)
 
 
-def _find_at_addresses(document: JobDocument, places: Iterable[InspectedTarget]) -> Iterator[RecoverableCheckpoint]:
+def _find_at_addresses(document: JobDocument, inspected: Iterable[InspectedTarget]) -> Iterator[RecoverableCheckpoint]:
     own = contract_document.read_submission_id(document)
-    for seen in places if own else ():
-        half = seen.plugin.SOURCE
-        for step, mark in seen.inspection.marks.items():
-            if half and mark.submission == own and seen.inspection.runs.get(step) == document.run:
+    for target in inspected if own else ():
+        plugin = target.plugin.SOURCE
+        for step, mark in target.inspection.marks.items():
+            if plugin and mark.submission == own and target.inspection.runs.get(step) == document.run:
                 yield RecoverableCheckpoint(
                     step=step,
                     name=mark.name,
-                    location=f"{seen.to}/{mark.name}",
+                    location=f"{target.to}/{mark.name}",
                     tracking=mark.tracking,
-                    kind=seen.kind,
-                    plugin=half,
+                    kind=target.kind,
+                    plugin=plugin,
                     published=True,
                 )
 
 
 def _find_below(text: str) -> Iterator[tuple[Path, CheckpointManifest]]:
-    """Each checkpoint below a folder that the document names; none when there is no such folder, as at first."""
+    """Yield each checkpoint below a folder that the document names; none on a first attempt, without the folder."""
     try:
         outer = document.resolve_folder(text) if text else None
     except document.UnsetVariable:
@@ -220,8 +222,8 @@ def _find_below(text: str) -> Iterator[tuple[Path, CheckpointManifest]]:
     for parent, folders, files in os.walk(outer) if outer else ():
         if MANIFEST in files and os.path.basename(parent).isdecimal():
             folders.clear()
-            if made := checkpoint.read_manifest(Path(parent)):
-                yield Path(parent), made
+            if manifest := checkpoint.read_manifest(Path(parent)):
+                yield Path(parent), manifest
 
 
 def _make_recoverable(folder: Path, manifest: CheckpointManifest) -> RecoverableCheckpoint:
@@ -231,33 +233,37 @@ def _make_recoverable(folder: Path, manifest: CheckpointManifest) -> Recoverable
 def _fetch_recoverable(
     recoverable: RecoverableCheckpoint, fetch: Callable[[RecoverableCheckpoint], Path], log_line: LogFunction
 ) -> Path | None:
-    """None for one that is damaged; what cannot be had is no reason to begin anew and write over it."""
+    """Return the folder of a fetched checkpoint; None if it is damaged.
+
+    Raise JobFailed if it cannot be fetched: the run must not start from step 0 and overwrite it.
+    """
     try:
         return fetch(recoverable)
     except JobFailed as failed:
         if failed.fault != "data":
-            why = f"step {recoverable.step} of an earlier attempt cannot be brought back from {recoverable.location}: {failed.reason}"
+            step, location = recoverable.step, recoverable.location
+            why = f"step {step} of an earlier attempt cannot be restored from {location}: {failed.reason}"
             raise JobFailed(why, failed.exit_code, failed.fault) from failed
-        log_line(f"{recoverable.location} is not gone on from: {failed.reason}")
+        log_line(f"the run does not resume from {recoverable.location}: {failed.reason}")
         return None
 
 
 def _explain_mismatch(document: JobDocument, expected: RecoverableCheckpoint, folder: Path) -> str:
-    """Why what came is not what was looked for; empty when it is."""
-    made, own = checkpoint.read_manifest(folder), contract_document.read_submission_id(document)
-    if made is None:
+    """Return why a folder is not the expected checkpoint; empty if it is."""
+    found, own = checkpoint.read_manifest(folder), contract_document.read_submission_id(document)
+    if found is None:
         return f"{folder} was never completed"
-    if (made.run, made.job, made.step) != (document.run, document.job, expected.step):
-        return f"it is step {made.step} of the run {made.run}"
-    return f"it is of another submission ({made.submission})" if own and made.submission != own else ""
+    if (found.run, found.job, found.step) != (document.run, document.job, expected.step):
+        return f"it is step {found.step} of the run {found.run}"
+    return f"it is of another submission ({found.submission})" if own and found.submission != own else ""
 
 
 def _restore_files(
     folder: Path, manifest: CheckpointManifest, target: Path, is_cancelled: CancelCheck, linked: bool
 ) -> None:
-    """Linked where that is possible, but for a published one: that is to outlive this disk's other copy.
+    """Link or copy a checkpoint; a published one is copied, so that changes of one do not reach the other.
 
-    Raises PermanentError when a file is not what was saved, OSError when the disk does not take it, Cancelled.
+    Raise PermanentError if a file is damaged, OSError if the disk fails, Cancelled.
     """
 
     def check(copy: Path) -> None:

@@ -18,72 +18,71 @@ TARGET_PREFIX = "target."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InspectedTarget:
-    """A place with an address, looked at. kind: of the half that writes there. to: the address in its normal form."""
+    """A publish target with an address, and what was found there."""
 
     target: ArtifactTarget
     kind: str
+    """The source kind of the plugin that writes there."""
     plugin: TargetContainerPlugin
     to: str
+    """The normalized address."""
     inspection: TargetInspection
 
 
 def list_targets(
     plugin: WorkloadContainerPlugin, document: JobDocument, data: Mapping[JobSource, Path]
 ) -> tuple[ArtifactTarget, ...]:
-    """Where the workload wants its checkpoints or results, beside the run's own folder. data: what is there by now."""
+    """Return where the workload publishes its checkpoints or results. `data` are the folders that are known so far."""
     return tuple(plugin.targets(document, data))
 
 
 def find_target_plugin(document: JobDocument, address: str) -> TargetContainerPlugin | None:
-    """The half that writes to an address; None for a folder, and for what no half takes. Raises JobFailed."""
-    return next((half for _, half in _load_target_plugins(document) if half.normal(address)), None)
+    """Return the plugin that writes to an address; None for a folder or an unknown address. Raise JobFailed."""
+    return next((plugin for _, plugin in _load_target_plugins(document) if plugin.normal(address)), None)
 
 
 def get_target_environment(document: JobDocument) -> PythonEnvironment | None:
-    """The environment that writing needs; None when the job writes to no address. Raises JobFailed."""
-    return next((half.ENVIRONMENT for _, half in _load_target_plugins(document)), None)
+    """Return the environment that writing needs; None if the job writes to no address. Raise JobFailed."""
+    return next((plugin.ENVIRONMENT for _, plugin in _load_target_plugins(document)), None)
 
 
 def inspect_targets(
     document: JobDocument, data: Mapping[JobSource, Path], context: ContainerContext
 ) -> Iterator[InspectedTarget]:
-    """A look at each of the job's addresses. data: what is there by now. Without a `place.python` nobody is asked.
-
-    Raises JobFailed.
-    """
+    """Inspect each address that the job publishes to; without `context.python`, offline. Raise JobFailed."""
     for target in list_targets(plugin_loader.load_workload_plugin(document), document, data):
-        for kind, half in _load_target_plugins(document):
-            if to := half.normal(target.to):
-                yield InspectedTarget(
-                    target=target, kind=kind, plugin=half, to=to, inspection=half.look(target.to, context)
-                )
+        for kind, plugin in _load_target_plugins(document):
+            if to := plugin.normal(target.to):
+                inspection = plugin.look(target.to, context)
+                yield InspectedTarget(target=target, kind=kind, plugin=plugin, to=to, inspection=inspection)
                 break
 
 
 def find_target_problems(document: JobDocument, targets: Iterable[InspectedTarget]) -> Iterator[str]:
-    """Why nothing could be written to the job's addresses, a sentence each, the way out on a second line."""
-    for seen in targets:
-        cannot = f"{plugin_loader.describe_outputs(document)} cannot be published to {seen.to}"
-        yield from (f"{cannot}: {sentence}" for sentence in seen.inspection.problems)
-        if taken := next(_find_foreign_checkpoints(document, seen), ""):
-            yield f"{cannot}: it holds {taken}" + (f"\n{seen.target.suggestion}" if seen.target.suggestion else "")
+    """Yield why an address cannot be written to: one sentence each, the remedy on a second line."""
+    for target in targets:
+        cannot = f"{plugin_loader.describe_outputs(document)} cannot be published to {target.to}"
+        yield from (f"{cannot}: {sentence}" for sentence in target.inspection.problems)
+        if foreign := next(_find_foreign_checkpoints(document, target), ""):
+            suggestion = target.target.suggestion
+            yield f"{cannot}: it holds {foreign}" + (f"\n{suggestion}" if suggestion else "")
 
 
 def _find_foreign_checkpoints(document: JobDocument, target: InspectedTarget) -> Iterator[str]:
-    """Checkpoints of others, under the names of those that this run will save."""
+    """Yield checkpoints of other runs whose names this run will use."""
     saves, own = target.target.saves_step, contract_document.read_submission_id(document)
     for step, run in sorted(target.inspection.runs.items()):
         mark = target.inspection.marks.get(step)
         if saves is None or not saves(step):
             continue
         if run != document.run:
-            yield f"{step:06} of the run {run}"
+            yield f"checkpoint {step:06} of the run {run}"
         elif own and mark and mark.submission != own:
             yield f"{mark.name} of another submission of this run ({mark.submission})"
 
 
 def _load_target_plugins(document: JobDocument) -> Iterator[tuple[str, TargetContainerPlugin]]:
-    """By their kind."""
+    """Yield the source kind and the plugin of each kind of target."""
     for name, module in document.halves.items():
         if name.startswith(TARGET_PREFIX):
             try:
@@ -94,37 +93,38 @@ def _load_target_plugins(document: JobDocument) -> Iterator[tuple[str, TargetCon
 
 
 def get_platform_folder(document: JobDocument) -> Path | None:
-    """Where it lies on this machine; None for a platform that keeps none. Raises UnsetVariable."""
-    said = document.placement.kept
-    return Path(os.path.normpath(contract_document.resolve_folder(said))) if said else None
+    """Return the folder that the platform keeps; None if there is none. Raise UnsetVariable."""
+    kept = document.placement.kept
+    return Path(os.path.normpath(contract_document.resolve_folder(kept))) if kept else None
 
 
 def get_platform_folder_name(document: JobDocument) -> str:
-    """What it is called for people, without a slash at its end; empty when that is not known."""
+    """Return the name for people of the folder that the platform keeps; empty if unknown."""
     with suppress(contract_document.UnsetVariable):
         return contract_document.expand_variables(document.placement.kept_as).rstrip("/")
     return ""
 
 
 def find_platform_folder_problems(document: JobDocument) -> Iterator[Finding]:
-    """Why nothing could be copied there."""
+    """Yield why the folder that the platform keeps cannot be used."""
+    outputs = plugin_loader.describe_outputs(document)
     try:
         to = get_platform_folder(document)
     except contract_document.UnsetVariable as name:
-        title = f"{name} is not set, so nobody knows in which folder the platform keeps the {plugin_loader.describe_outputs(document)}"
+        title = f"{name} is not set: it should name the folder in which the platform keeps the {outputs}"
         yield Finding(code="kept-missing", title=title)
         return
     if to and (why := _explain_unwritable(to)):
-        title = f"{plugin_loader.describe_outputs(document)} cannot be copied to {to}, which the platform keeps: {why}"
+        title = f"{outputs} cannot be copied to {to}, which the platform keeps: {why}"
         yield Finding(code="publish-unwritable", title=title)
 
 
 def _explain_unwritable(to: Path) -> str:
     if not to.is_absolute():
-        return "it is no absolute path"
+        return "it is not an absolute path"
     if to.exists() and not to.is_dir():
         return "it is a file"
     if not to.parent.is_dir():
-        return f"there is no {to.parent}"
+        return f"{to.parent} does not exist"
     writable = os.access(to if to.is_dir() else to.parent, os.W_OK | os.X_OK)
-    return "" if writable else "the user that runs the job may not write there"
+    return "" if writable else "the user that runs the job may not write to it"

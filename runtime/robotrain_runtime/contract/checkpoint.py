@@ -1,9 +1,9 @@
-"""Checkpoints, sealed: a manifest beside the files says what each of them holds, so that a torn one is never taken.
+"""Sealed checkpoints: a manifest with the digest of each file, so that a torn checkpoint is never used.
 
-A checkpoint is a folder named by its step; `last` and every other link is none.
+A checkpoint is a folder named after its step; `last` and other symbolic links do not count.
 """
 
-from __future__ import annotations  # whoever wants the name of a seal alone need not load the events
+from __future__ import annotations  # importing the manifest's name must not import the events
 
 import hashlib
 import itertools
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from robotrain_runtime.contract.event import Note
 
 MANIFEST = "robotrain-checkpoint.json"
-"""The file beside a checkpoint's own that says what they hold."""
+"""The name of the manifest in a checkpoint's folder."""
 SCHEMA = 1
 CHUNK = 1 << 20
 
@@ -67,19 +67,16 @@ def seal_checkpoint(
     tracking: str = "",
     manifest_path: Path | None = None,
 ) -> CheckpointManifest:
-    """Write the manifest of a checkpoint that is complete. at: where to; in the folder itself when it is not given.
-
-    Raises OSError.
-    """
+    """Write the manifest of a complete checkpoint, in its folder by default. Raise OSError."""
     files = hash_files(folder)
     if not files:
         raise FileNotFoundError(f"{folder} holds no files")
-    of = {name: value for name, value in (("submission", submission), ("tracking", tracking)) if value}
-    manifest = CheckpointManifest(step=step, run=run, job=job, files=files, model=model, **of)
+    origin = {name: value for name, value in (("submission", submission), ("tracking", tracking)) if value}
+    manifest = CheckpointManifest(step=step, run=run, job=job, files=files, model=model, **origin)
     manifest_path = manifest_path or folder / MANIFEST
     scratch = manifest_path.with_name(f".{manifest_path.name}.{os.getpid()}")
     with scratch.open("w", encoding="utf-8") as file:
-        body = {"schema": SCHEMA, "step": step, "run": run, "job": job, "files": files, "model": model, **of}
+        body = {"schema": SCHEMA, "step": step, "run": run, "job": job, "files": files, "model": model, **origin}
         file.write(json.dumps(body, indent=1, sort_keys=True) + "\n")
         file.flush()
         os.fsync(file.fileno())
@@ -88,9 +85,7 @@ def seal_checkpoint(
 
 
 def read_manifest(folder: Path, manifest_path: Path | None = None) -> CheckpointManifest | None:
-    """The manifest of a checkpoint; None when it was never sealed, or by a robotrain that wrote otherwise. at: where it
-    lies; in the folder itself when it is not given.
-    """
+    """Return the manifest of a checkpoint; None if there is none, or one of another schema."""
     try:
         data = json.loads((manifest_path or folder / MANIFEST).read_text(encoding="utf-8"))
         if data.pop("schema") != SCHEMA:
@@ -101,9 +96,7 @@ def read_manifest(folder: Path, manifest_path: Path | None = None) -> Checkpoint
 
 
 def validate_checkpoint(folder: Path, manifest_path: Path | None = None) -> str:
-    """Why a checkpoint cannot be taken, without a full stop; empty when every byte is as it was sealed. at: as in
-    `read`.
-    """
+    """Return why a checkpoint is not usable, without a full stop; empty if every byte is as it was sealed."""
     manifest = read_manifest(folder, manifest_path)
     if manifest is None:
         return f"{folder} was never completed"
@@ -119,9 +112,9 @@ def validate_checkpoint(folder: Path, manifest_path: Path | None = None) -> str:
 def find_last_complete(
     parent: Path, *, run: str = "", job: str = "", on_skip: Callable[[Path, str], object] = lambda folder, why: None
 ) -> tuple[int, Path] | None:
-    """Step and folder of the newest checkpoint below `parent` that is complete to the byte.
+    """Return the step and folder of the newest checkpoint in `parent` that is complete to the byte.
 
-    run, job: whose it must be; empty for anybody's. skipped: called with each newer one and why it cannot be taken.
+    It must be of `run` and `job`, if given. `on_skip` is called with each newer one and why it is not usable.
     """
     for step, folder in list_checkpoints(parent):
         manifest = read_manifest(folder)
@@ -138,58 +131,53 @@ def find_last_complete(
 
 
 def find_resume_point(parent: Path, *, run: str, job: str) -> tuple[tuple[int, Path] | None, tuple[Note, ...]]:
-    """Where a run that was cut short goes on: its last good checkpoint, and notes on what lies beyond it.
+    """Return the last complete checkpoint of an interrupted run, and notes about newer, unusable ones.
 
-    What lies beyond is put aside, so that the trainer can write there again. Raises OSError when that cannot be done.
+    Those are renamed, so that the trainer can write there again. Raise OSError if that fails.
     """
     from robotrain_runtime.contract.event import Note
 
-    beyond: list[tuple[Path, str]] = []
-    good = find_last_complete(parent, run=run, job=job, on_skip=lambda folder, why: beyond.append((folder, why)))
-    said = (f"{why}: kept as {set_torn_aside(folder).name}, not used" for folder, why in beyond)
-    return good, tuple(Note(level="warning", text=text) for text in said)
+    skipped: list[tuple[Path, str]] = []
+    last = find_last_complete(parent, run=run, job=job, on_skip=lambda folder, why: skipped.append((folder, why)))
+    texts = (f"{why}: kept as {set_torn_aside(folder).name}, not used" for folder, why in skipped)
+    return last, tuple(Note(level="warning", text=text) for text in texts)
 
 
 def set_torn_aside(folder: Path) -> Path:
-    """Rename a checkpoint that cannot be taken to `<step>.torn-<n>`, a name that nobody takes for one."""
-    free = (folder.with_name(f"{folder.name}.torn-{number}") for number in itertools.count(1))
-    aside = next(name for name in free if not os.path.lexists(name))
-    folder.rename(aside)
-    return aside
+    """Rename an unusable checkpoint to `<step>.torn-<n>`, which is not a checkpoint's name; return the new path."""
+    paths = (folder.with_name(f"{folder.name}.torn-{number}") for number in itertools.count(1))
+    target = next(path for path in paths if not os.path.lexists(path))
+    folder.rename(target)
+    return target
 
 
 def list_checkpoints(parent: Path) -> Iterator[tuple[int, Path]]:
-    """Step and folder of each checkpoint below `parent`, newest first; complete or not."""
+    """Yield the step and folder of each checkpoint in `parent`, newest first, complete or not."""
     try:
-        entries = [
-            entry for entry in os.scandir(parent) if entry.name.isdecimal() and entry.is_dir(follow_symlinks=False)
-        ]
+        entries = list(os.scandir(parent))
     except (FileNotFoundError, NotADirectoryError):
         return
-    for entry in sorted(entries, key=lambda entry: int(entry.name), reverse=True):
+    found = [entry for entry in entries if entry.name.isdecimal() and entry.is_dir(follow_symlinks=False)]
+    for entry in sorted(found, key=lambda entry: int(entry.name), reverse=True):
         yield int(entry.name), Path(entry.path)
 
 
 def hash_files(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file below `folder`, by its path. Raises OSError."""
+    """Return the SHA-256 of each file below `folder`, by path. Raise OSError."""
     return {path: hash_file(folder / path) for path in _list_files(folder)}
 
 
 def _list_files(folder: Path) -> Iterator[str]:
     for path in sorted(folder.rglob("*")):
-        if (
-            path.is_file()
-            and not path.is_symlink()
-            and path.name != MANIFEST
-            and not path.name.startswith(f".{MANIFEST}")
-        ):
+        is_manifest = path.name == MANIFEST or path.name.startswith(f".{MANIFEST}")
+        if path.is_file() and not path.is_symlink() and not is_manifest:
             yield path.relative_to(folder).as_posix()
 
 
 def hash_file(path: Path) -> str:
-    """SHA-256 of a file; a link's is that of what it leads to. Raises OSError."""
-    found = hashlib.sha256()
+    """Return the SHA-256 of a file; links are followed. Raise OSError."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
-            found.update(chunk)
-    return found.hexdigest()
+            digest.update(chunk)
+    return digest.hexdigest()

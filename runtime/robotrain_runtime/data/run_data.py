@@ -93,23 +93,23 @@ def make_preparation_program(
             output.append(line)
             on_line(line)
 
-
-        kills = failure.count_oom_kills()
+        oom_kills = failure.count_oom_kills()
         command = [str(python), *preparation.arguments, str(to)]
         environ = run_environment.make_program_environ(document, preparation.environ)
-        code = child.run_program(command, environ=environ, stop=stop, on_line=heard, on_event=on_event)
+        code = child.run_program(command, environ=environ, stop=stop, on_line=take_line, on_event=on_event)
         if code:
-            why = failure.explain_exit(code, told)
-            raise JobFailed(why, fault=failure.classify_exit(code, why, told, failure.count_oom_kills() > kills))
+            why = failure.explain_exit(code, output)
+            fault = failure.classify_exit(code, why, output, failure.count_oom_kills() > oom_kills)
+            raise JobFailed(why, fault=fault)
         if not to.is_dir():
-            raise JobFailed("the data was to be prepared, and nothing was made")
+            raise JobFailed(f"the preparation of the data did not create {to}")
 
-    return make
+    return fill_folder
 
 
 @contextlib.contextmanager
 def _open_scratch(place: Path) -> Iterator[Path]:
-    """A new folder beside `place`, which is gone in the end unless it was renamed."""
+    """Create a folder beside `place`; remove it in the end unless it was renamed."""
     scratch = place.with_name(place.name + ".part")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
@@ -128,80 +128,82 @@ def _write_sizes(folder: Path) -> None:
 
 
 class RunData:
-    """Brings the sources of a document. deliveries: those that carriers bring, which may be looked at first."""
+    """The data of a job's sources: fetched, and leased for the run."""
 
-    def __init__(self, document: JobDocument, relay: EventRelay, stop: StopSignal, holding: CacheLease) -> None:
+    def __init__(self, document: JobDocument, relay: EventRelay, stop: StopSignal, lease: CacheLease) -> None:
         self._document = document
         self._cache = Path(document.placement.cache)
         self._relay = relay
         self._stop = stop
-        self._lease = holding
+        self._lease = lease
         self._plugin = plugin_loader.load_workload_plugin(document)
         self.batches = SourceBatches(document, stop, relay.log.write_line, self.build_python)
 
     def build_python(self, required: PythonEnvironment) -> Path:
-        """The interpreter of an environment that data is fetched in, built when it is not there."""
-        say = self._relay.log.write_line
-        built = self._make_leased(
-            lambda: environment.build_environment(required.lock, required.python, self._cache, say, self._stop)
-        )
-        return environment.get_python(built)
+        """Return the interpreter of an environment that fetches data; build it if necessary."""
+        lock, log_line = required.lock, self._relay.log.write_line
+        build = partial(environment.build_environment, lock, required.python, self._cache, log_line, self._stop)
+        return environment.get_python(self._make_leased(build))
 
     @property
     def needs_run_environment(self) -> bool:
-        """Whether all of it has to wait for the run's own environment, or is here."""
+        """Whether every source either exists here or needs the run's own environment."""
         return not any(self._has_own_environment(source) for source in self._document.sources)
 
     def fetch(self, python: Callable[[], Path]) -> dict[JobSource, Path]:
-        """The folder of each source, in their order. Raises JobFailed, StopRequested.
+        """Return the folder of each source, in order. Raise JobFailed or StopRequested.
 
-        python: waits for the interpreter of the run's environment. Only sources that have no other are fetched in it.
+        `python` waits for the interpreter of the run's environment, for sources without an environment of their own.
         """
         data = self._fetch_all(python)
-        if wrong := list(self._plugin.inspect(self._document, data)):
-            sentences = "; ".join(sentence.rstrip(".").replace("\n", ": ") for sentence in wrong)
+        if problems := list(self._plugin.inspect(self._document, data)):
+            sentences = "; ".join(sentence.rstrip(".").replace("\n", ": ") for sentence in problems)
             raise JobFailed(sentences, EXIT_PREFLIGHT, "data")
         return data
 
     def fetch_extra(self, source: JobSource, plugin: str, python: Callable[[], Path]) -> Path:
-        """The folder of a source that is none of the document's, complete. half: its module. Raises JobFailed, StopRequested."""
-        named = {**self._document.halves, f"source.{source.kind}": plugin}
+        """Return the folder of a source that is not in the document. `plugin` is its container plugin's module.
+
+        Raise JobFailed or StopRequested.
+        """
+        halves = {**self._document.halves, f"source.{source.kind}": plugin}
         placement = replace(self._document.placement, mounts=())
-        document = replace(self._document, sources=(source,), halves=named, placement=placement)
+        document = replace(self._document, sources=(source,), halves=halves, placement=placement)
         other = RunData(document, self._relay, self._stop, self._lease)
-        with closing(other.batches) as deliveries:
-            for found in deliveries.survey().values():
-                if found.problems:
-                    raise JobFailed("; ".join(found.problems).replace("\n", ": "), fault=found.fault)
+        with closing(other.batches) as batches:
+            for survey in batches.survey().values():
+                if survey.problems:
+                    raise JobFailed("; ".join(survey.problems).replace("\n", ": "), fault=survey.fault)
             return other._fetch_all(python)[source]
 
     def get_preparation(self, data: Mapping[JobSource, Path]) -> DataPreparation | None:
-        """What the workload wants to be made of the data first; None for nothing."""
-        found = self.batches.surveys
-        digests = {source: found[source].digest if source in found else source.pin for source in data}
-        asked = self._plugin.prepare(self._document, data, digests)
-        if asked is not None and not re.fullmatch(r"[\w.-]*", asked.key):
-            raise JobFailed(
-                f"{self._document.workload} names prepared data {asked.key!r}, which is no name of a folder"
-            )
-        return asked
+        """Return what the workload prepares from the data before the work; None for nothing."""
+        surveys = self.batches.surveys
+        digests = {source: surveys[source].digest if source in surveys else source.pin for source in data}
+        preparation = self._plugin.prepare(self._document, data, digests)
+        if preparation is not None and not re.fullmatch(r"[\w.-]*", preparation.key):
+            workload = self._document.workload
+            raise JobFailed(f"the key of {workload}'s prepared data is not a valid folder name: {preparation.key!r}")
+        return preparation
 
     def prepare(self, preparation: DataPreparation, python: Path) -> tuple[Path, bool]:
-        """The folder of what is asked for, and whether it was made before. Raises JobFailed, StopRequested."""
-        place, say = get_prepared_folder(self._document, preparation), self._relay.log.write_line
-        before = bool(preparation.key) and find_prepared(place) is not None
-        if not before and preparation.key:
-            found = self.batches.surveys
-            self._make_room(sum(found[source].size for source in preparation.sources if source in found))
-        make = make_preparation_program(self._document, preparation, python, self._stop, say, self._relay.forward)
+        """Return the prepared data, and whether it was in the cache. Raise JobFailed or StopRequested."""
+        place, log_line = get_prepared_folder(self._document, preparation), self._relay.log.write_line
+        is_cached = bool(preparation.key) and find_prepared(place) is not None
+        if not is_cached and preparation.key:
+            surveys = self.batches.surveys
+            self._make_room(sum(surveys[source].size for source in preparation.sources if source in surveys))
+        fill_folder = make_preparation_program(
+            self._document, preparation, python, self._stop, log_line, self._relay.forward
+        )
+        prepare = partial(ensure_prepared, place, fill_folder, self._stop, log_line, rebuild=not preparation.key)
         try:
-            made = self._make_leased(lambda: ensure_prepared(place, make, self._stop, say, rebuild=not preparation.key))
+            return self._make_leased(prepare), is_cached
         except OSError as error:
             raise _make_failure(error) from error
-        return made, before
 
     def _fetch_all(self, python: Callable[[], Path]) -> dict[JobSource, Path]:
-        """The folder of each source, in their order, once the deliveries have been surveyed."""
+        """Return the folder of each source, in order, after the survey."""
         self._make_room(self.batches.missing_bytes)
         data = self._fetch_batches()
         for source in sorted(self._document.sources, key=self._has_own_environment, reverse=True):
@@ -211,11 +213,11 @@ class RunData:
         return {source: data[source] for source in self._document.sources}
 
     def _has_own_environment(self, source: JobSource) -> bool:
-        """Whether it has to be brought, and needs no environment of the run for that."""
+        """Whether the source is fetched in another environment than the run's."""
         if document.find_mount(self._document, source):
             return False
-        half = plugin_loader.load_source_plugin(self._document, source)
-        return bool(plugin_loader.get_batch_fetcher_name(half) or plugin_loader.get_source_environment(half))
+        plugin = plugin_loader.load_source_plugin(self._document, source)
+        return bool(plugin_loader.get_batch_fetcher_name(plugin) or plugin_loader.get_source_environment(plugin))
 
     def _fetch_batches(self) -> dict[JobSource, Path]:
         while True:
@@ -223,45 +225,42 @@ class RunData:
             if all([self._lease.acquire(folder) for folder in data.values()]):
                 self.batches.close()
                 return data
-            self.batches.close()  # removed in the moment before it was held
+            self.batches.close()  # another process removed it before the lease
             self.batches.survey()
 
     def _fetch_source(self, source: JobSource, python: Callable[[], Path]) -> Path:
         if document.find_mount(self._document, source):
             return self._fetch_mounted(source)
-        half = plugin_loader.load_source_plugin(self._document, source)
-        wanted = plugin_loader.get_source_environment(half)
-        place = make_container_context(
-            self._document, self.build_python(wanted) if wanted else python(), self._relay.log.write_line
-        )
+        plugin = plugin_loader.load_source_plugin(self._document, source)
+        required = plugin_loader.get_source_environment(plugin)
+        source_python = self.build_python(required) if required else python()
+        context = make_container_context(self._document, source_python, self._relay.log.write_line)
         try:
             with self._stop.interruptible():
-                return self._make_leased(partial(half.fetch, source, place))
+                return self._make_leased(partial(plugin.fetch, source, context))
         except OSError as error:
             raise _make_failure(error) from error
 
     def _fetch_mounted(self, source: JobSource) -> Path:
-        """Where the platform brought it, as preflight saw it."""
-        folder, place = (
-            self.batches.mounted[source],
-            make_container_context(self._document, None, self._relay.log.write_line),
-        )
+        """Return the folder that the platform mounted, as preflight found it."""
+        folder = self.batches.mounted[source]
+        context = make_container_context(self._document, None, self._relay.log.write_line)
         try:
             with self._stop.interruptible():
-                return sources.fetch_from_mount(self._document, source, folder, place)
+                return sources.fetch_from_mount(self._document, source, folder, context)
         except OSError as error:
             raise _make_failure(error) from error
 
     def _make_leased(self, make_path: Callable[[], Path]) -> Path:
-        """What `make` makes or finds in the cache, held to the end of the run; made again if it was just removed."""
-        while not self._lease.acquire(made := make_path()):
+        """Return what `make_path` creates or finds, leased for the run; repeat if another process just removed it."""
+        while not self._lease.acquire(path := make_path()):
             pass
-        return made
+        return path
 
-    def _make_room(self, coming: int) -> None:
-        """Within the cache's limit, if it has one. What this run uses is held, or known by its digest."""
+    def _make_room(self, incoming_bytes: int) -> None:
+        """Evict data from the cache to stay within its limit; data of this run is leased or known by its digest."""
         if (limit := self._document.placement.cache_gib) is not None:
-            disk_cache.evict_data(self._cache, limit, coming, self._relay.log.write_line, self.batches.digests)
+            disk_cache.evict_data(self._cache, limit, incoming_bytes, self._relay.log.write_line, self.batches.digests)
 
 
 def _make_failure(error: OSError) -> JobFailed:

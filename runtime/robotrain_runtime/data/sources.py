@@ -23,11 +23,7 @@ from robotrain_runtime.process.stop import StopSignal
 
 
 class SourceBatches:
-    """Those of a document. found: what `survey` saw, by source. mounted: the folder of each that needs none, once
-    somebody looked.
-
-    python: the interpreter of an environment that a carrier needs, built when it is not there.
-    """
+    """The sources of a job that are fetched in batches. `python` returns the interpreter of an environment."""
 
     def __init__(
         self,
@@ -37,7 +33,9 @@ class SourceBatches:
         python: Callable[[PythonEnvironment], Path],
     ) -> None:
         self.surveys: dict[JobSource, SurveyedSource] = {}
+        """The results of `survey`."""
         self.mounted: dict[JobSource, Path] = {}
+        """The folders of mounted sources, which preflight adds."""
         self.python = python
         self._document = document
         self._stop = stop
@@ -47,67 +45,68 @@ class SourceBatches:
     @property
     def missing_bytes(self) -> int:
         """The bytes that still have to be fetched, after the survey."""
-        return sum(found.missing for found in self.surveys.values())
+        return sum(survey.missing for survey in self.surveys.values())
 
     @property
     def digests(self) -> frozenset[str]:
-        """What identifies the data that the survey saw."""
-        return frozenset(found.digest for found in self.surveys.values() if found.digest)
+        """The digests of the surveyed data."""
+        return frozenset(survey.digest for survey in self.surveys.values() if survey.digest)
 
     def survey(self) -> Mapping[JobSource, SurveyedSource]:
-        """What the sources are, all of them. Raises JobFailed when nobody can tell, StopRequested."""
+        """Return a survey of each source. Raise JobFailed if a survey fails, StopRequested."""
         described = plugin_loader.load_workload_plugin(self._document).DESCRIBED
-        for name, carried in group_by_fetcher(self._document).items():
-            carrier = plugin_loader.load_batch_fetcher(name)
-            kinds = {source.kind: plugin_loader.load_source_plugin(self._document, source) for source in carried}
-            place = make_container_context(self._document, self.python(carrier.ENVIRONMENT), self._log_line)
-            delivery = carrier.deliver(carried, kinds, place, described)
-            self._started.append((delivery, carried))
+        for name, sources in group_by_fetcher(self._document).items():
+            fetcher = plugin_loader.load_batch_fetcher(name)
+            plugins = {source.kind: plugin_loader.load_source_plugin(self._document, source) for source in sources}
+            context = make_container_context(self._document, self.python(fetcher.ENVIRONMENT), self._log_line)
+            batch = fetcher.deliver(sources, plugins, context, described)
+            self._started.append((batch, sources))
             with self._stop.interruptible():
-                self.surveys.update({found.source: found for found in delivery.survey()})
+                self.surveys.update({survey.source: survey for survey in batch.survey()})
         return self.surveys
 
     def fetch(self, progress: Callable[[Download], None]) -> dict[JobSource, Path]:
-        """The folder of each source; after the survey. Raises JobFailed, StopRequested."""
+        """Return the folder of each source, after the survey. Raise JobFailed or StopRequested."""
         data: dict[JobSource, Path] = {}
-        for delivery, carried in self._started:
-            others = [found for source, found in self.surveys.items() if source not in carried]
-            before, after = (
-                sum(found.missing for found in others if (found.source in data) is there) for there in (True, False)
-            )
+        for batch, batch_sources in self._started:
+            others = [survey for source, survey in self.surveys.items() if source not in batch_sources]
+            done = sum(survey.missing for survey in others if survey.source in data)
+            remaining = sum(survey.missing for survey in others) - done
             with self._stop.interruptible():
-                data.update(delivery.fetch(_add_other_bytes(progress, before, after)))
+                data.update(batch.fetch(_add_other_bytes(progress, done, remaining)))
         return data
 
     def close(self) -> None:
-        """End what still goes on; nothing of the survey's files is there any more."""
+        """End running fetches, and remove the files of the surveys."""
         while self._started:
             self._started.pop()[0].close()
 
 
 def group_by_fetcher(document: JobDocument) -> dict[str, list[JobSource]]:
-    """The sources that a carrier brings, by its module, in their order. Raises JobFailed."""
-    found: dict[str, list[JobSource]] = {}
+    """Return the sources of each batch fetcher, by its module, in order. Raise JobFailed."""
+    batches: dict[str, list[JobSource]] = {}
     for source in contract_document.list_fetched_sources(document):
         if name := plugin_loader.get_batch_fetcher_name(plugin_loader.load_source_plugin(document, source)):
-            found.setdefault(name, []).append(source)
-    return found
+            batches.setdefault(name, []).append(source)
+    return batches
 
 
-def _add_other_bytes(progress: Callable[[Download], None], before: int, after: int) -> Callable[[Download], None]:
-    """That of one delivery as a part of all. before, after: the bytes of the others, fetched and still to come."""
-    return lambda one: progress(Download(done=one.done + before, total=one.total + before + after, rate=one.rate))
+def _add_other_bytes(progress: Callable[[Download], None], done: int, remaining: int) -> Callable[[Download], None]:
+    """Return a function that reports a batch's progress as that of all, given the bytes of the other batches."""
+    return lambda batch: progress(
+        Download(done=batch.done + done, total=batch.total + done + remaining, rate=batch.rate)
+    )
 
 
 def inspect_mount(
     document: JobDocument, source: JobSource, mount: Mount, context: ContainerContext
 ) -> tuple[Path | None, list[Finding]]:
-    """The folder that a mounted source lies in, None for nowhere; and what is wrong with it. Raises JobFailed."""
+    """Return the folder of a mounted source, if it is usable, and the findings about it. Raise JobFailed."""
     origin = mount.origin or source.uri
     try:
         outer = contract_document.resolve_folder(mount.folder)
     except contract_document.UnsetVariable as name:
-        title = f"{name} is not set, so nobody knows where {origin} lies"
+        title = f"{name} is not set: it should name the folder of {origin}"
         return None, [Finding(code="mount-missing", title=title, given=source.uri)]
     try:
         folders = _find_data_folders(outer, _list_marker_paths(document, source))
@@ -115,47 +114,47 @@ def inspect_mount(
         title = f"{origin} cannot be read in {error.filename or outer}: {error.strerror}"
         return None, [Finding(code="mount-missing", title=title, given=source.uri)]
     if not folders:
-        title = f"{origin} was brought to the machine empty: nothing lies in {outer}"
+        title = f"{origin} was mounted empty: there are no files in {outer}"
         return None, [Finding(code="mount-empty", title=title, given=source.uri, fault="data")]
-    said: list[str] = []
+    sentences: list[str] = []
     for folder in folders:
-        if not (wrong := list(_find_mount_problems(document, source, folder, context))):
+        if not (problems := list(_find_mount_problems(document, source, folder, context))):
             return folder, []
-        said = said or wrong
-    return None, [make_finding("source-unreachable", one, source.uri) for one in said]
+        sentences = sentences or problems
+    return None, [make_finding("source-unreachable", sentence, source.uri) for sentence in sentences]
 
 
 def fetch_from_mount(document: JobDocument, source: JobSource, folder: Path, context: ContainerContext) -> Path:
-    """What of the folder is used: its half may want a part of it. Its pin was compared before. Raises OSError."""
-    half = _load_reader(document, source)
-    return half.fetch(replace(source, uri=str(folder), pin=""), context) if half else folder
+    """Return the part of a mounted folder that its plugin uses; the pin was checked before. Raise OSError."""
+    plugin = _load_reader(document, source)
+    return plugin.fetch(replace(source, uri=str(folder), pin=""), context) if plugin else folder
 
 
 def _list_marker_paths(document: JobDocument, source: JobSource) -> Sequence[str]:
-    """Paths that show that the data begins where one of them is."""
+    """Return paths that mark the top folder of the data."""
     described = plugin_loader.load_workload_plugin(document).DESCRIBED
     return (*described.get(source.role, ()), MANIFEST)
 
 
-def _find_data_folders(outer: Path, begins: Iterable[str]) -> list[Path]:
-    """Where the data may lie, the likeliest first: an upload keeps the name of the folder that was uploaded.
+def _find_data_folders(outer: Path, markers: Iterable[str]) -> list[Path]:
+    """Return folders that may be the data, likeliest first: an upload keeps the name of the uploaded folder.
 
-    Empty when there is nothing. Raises OSError.
+    Empty if there are no files. Raise OSError.
     """
-    found: list[Path] = []
+    candidates: list[Path] = []
     folder: Path | None = outer
     while folder is not None:
-        seen = _list_visible(folder)
-        if not seen:
+        entries = _list_visible(folder)
+        if not entries:
             break
-        found.insert(0, folder)
-        begun = any((folder / path).exists() for path in begins)
-        folder = Path(seen[0].path) if len(seen) == 1 and seen[0].is_dir() and not begun else None
-    return found if folder is None else []
+        candidates.insert(0, folder)
+        is_marked = any((folder / path).exists() for path in markers)
+        folder = Path(entries[0].path) if len(entries) == 1 and entries[0].is_dir() and not is_marked else None
+    return candidates if folder is None else []
 
 
 def _list_visible(folder: Path) -> list["os.DirEntry[str]"]:
-    """What lies in a folder, hidden things apart; nothing in one that is not there. Raises OSError."""
+    """Return the entries of a folder that are not hidden; none if it does not exist. Raise OSError."""
     try:
         with os.scandir(folder) as entries:
             return [entry for entry in entries if not entry.name.startswith(".")]
@@ -166,16 +165,14 @@ def _list_visible(folder: Path) -> list["os.DirEntry[str]"]:
 def _find_mount_problems(
     document: JobDocument, source: JobSource, folder: Path, context: ContainerContext
 ) -> Iterator[str]:
-    """What the half of its kind says, where there is one that looks itself."""
-    if half := _load_reader(document, source):
-        yield from half.mounted(replace(source, uri=str(folder)), context)
+    """Yield the problems that the plugin of the source's kind finds, if it reads sources itself."""
+    if plugin := _load_reader(document, source):
+        yield from plugin.mounted(replace(source, uri=str(folder)), context)
 
 
 def _load_reader(document: JobDocument, source: JobSource) -> SourceContainerPlugin | None:
-    """The half that reads it where it lies; None for a kind that has none, or that a carrier brings."""
-    half = (
-        plugin_loader.load_source_plugin(document, source)
-        if plugin_loader.has_source_plugin(document, source)
-        else None
-    )
-    return None if half is None or plugin_loader.get_batch_fetcher_name(half) else half
+    """Return the plugin that reads a mounted source; None for a kind without one, or with a batch fetcher."""
+    if not plugin_loader.has_source_plugin(document, source):
+        return None
+    plugin = plugin_loader.load_source_plugin(document, source)
+    return None if plugin_loader.get_batch_fetcher_name(plugin) else plugin
