@@ -43,7 +43,7 @@ def test_one_that_does_not_end_is_not_said_to_have_ended(run, monkeypatch):
     monkeypatch.setattr("robotrain_osmo.observe.cancel.SECONDS", 0.5)
     run.set_status("RUNNING")
     run.osmo.cancelling("slow")
-    with pytest.raises(Rejected, match="took the request"):
+    with pytest.raises(Rejected, match="accepted the request"):
         OsmoPlatform().cancel(run.reference)
 
 

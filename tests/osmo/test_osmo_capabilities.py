@@ -52,7 +52,7 @@ def test_assets_of_a_workspace_are_declined_with_the_reason_and_the_way_out(robo
 
 def test_a_folder_to_publish_to_would_be_gone_with_the_pod(robotrain) -> None:
     told = refused(robotrain, "-d", "a/b", "--publish-url", "/checkpoints")
-    assert "The disk of a pod is gone when it ends" in told
+    assert "[feature-not-there]" in told
     assert "--publish-url https://" in told
 
 

@@ -75,7 +75,7 @@ class TestImages:
         assert ways(one("osmo-value-invalid", job(), image="ubuntu"))[0] == "--image ubuntu:TAG"
 
     def test_a_template_is_called_one(self) -> None:
-        assert "`{{` would begin one" in one("osmo-value-invalid", job(), image="x:{{tag}}").why
+        assert "`{{`" in one("osmo-value-invalid", job(), image="x:{{tag}}").why
 
 
 class TestSizesAndTimes:
@@ -166,7 +166,7 @@ class TestCredentials:
     def test_a_token_in_place_of_a_name_is_refused_without_being_repeated(self) -> None:
         for flag in ("hf_credential", "blob_credential"):
             found = one("osmo-credential-invalid", job(), **{flag: self.TOKEN})
-            assert "looks like a token" in found.why
+            assert "secret" in found.why
             assert self.TOKEN not in format_problem(found)
         assert codes(job(wandb=True), wandb_credential=f"key:{self.TOKEN}") == {"osmo-credential-invalid"}
 
@@ -265,7 +265,7 @@ class TestTracking:
 
     def test_a_workspace_named_in_part_says_what_is_missing(self) -> None:
         found = one("osmo-workspace-incomplete", job(), tracking_uri=None, resource_group="rg")
-        assert "--subscription-id, --workspace-name are missing" in found.title
+        assert "--subscription-id, --workspace-name" in found.title
 
     def test_a_subscription_alone_is_nothing_said(self) -> None:
         assert one("osmo-untracked", job(), tracking_uri=None, subscription_id="S").severity == "warning"
@@ -289,7 +289,8 @@ class TestTracking:
 
     def test_a_workspace_that_is_named_and_not_used_is_told(self) -> None:
         found = one("osmo-workspace-unused", job(), **TRACKED | {"tracking_uri": "none"})
-        assert (found.severity, found.why) == ("warning", "Tracking is switched off: tracking_uri is `none`.")
+        assert found.severity == "warning"
+        assert "tracking_uri is `none`" in found.why
 
     @pytest.mark.parametrize("name", ["a{{b}}", "a b", "a$(b)"])
     def test_the_address_of_a_workspace_holds_names_alone(self, name: str) -> None:
@@ -344,5 +345,5 @@ def test_who_types_a_token_is_told_what_is_taken_in_its_place(robotrain):
     token = TestCredentials.TOKEN
     answer = robotrain("render", "--platform", "osmo", "--pool", "p", "-d", "lerobot/pusht", "--hf-credential", token)
     assert token not in answer.stderr
-    assert "the OSMO credential that holds your Hugging Face token" in answer.stderr
+    assert "OSMO credential with your Hugging Face token" in answer.stderr
     assert "use   --hf-credential NAME[:KEY]" in answer.stderr

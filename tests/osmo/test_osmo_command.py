@@ -101,9 +101,9 @@ def test_an_interrupted_call_leaves_nothing_behind(program, tmp_path):
     ("content", "mode", "why", "words"),
     [
         (None, 0, "missing", "no such file"),
-        (b"#!/bin/sh\n", 0o644, "not-executable", "may not be executed"),
-        (b"\x7fELF\x02\x01\x01 of another machine", 0o755, "wrong-machine", "not a program for this kind of machine"),
-        (b"#!/nowhere/python9\n", 0o755, "other", "what it is run by is not"),
+        (b"#!/bin/sh\n", 0o644, "not-executable", "not executable"),
+        (b"\x7fELF\x02\x01\x01 of another machine", 0o755, "wrong-machine", "not a program for this type of machine"),
+        (b"#!/nowhere/python9\n", 0o755, "other", "interpreter"),
     ],
 )
 def test_a_command_that_does_not_start_is_told_apart(tmp_path, content, mode, why, words):
@@ -122,7 +122,7 @@ def test_a_missing_command_is_told_with_the_setting_that_names_it(monkeypatch, t
         service.query_json("osmo", "version")
     [problem] = raised.value.problems
     assert (problem.code, problem.where) == ("osmo-command-missing", "--osmo-cli")
-    assert "No folder of PATH holds it" in problem.why
+    assert "PATH" in problem.why
 
 
 def test_what_was_too_much_is_asked_again(program, tmp_path):

@@ -76,8 +76,8 @@ def test_what_is_no_address_of_storage_is_refused(text: str, instead: str) -> No
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("azure://ab/checkpoints", "storage account: 3 to 24 small letters and digits"),
-        ("azure://account1/ck", "container: 3 to 63 small letters, digits and single dashes"),
+        ("azure://ab/checkpoints", "storage account: 3 to 24 lowercase letters and digits"),
+        ("azure://account1/ck", "container: 3 to 63 lowercase letters, digits and single dashes"),
     ],
 )
 def test_the_part_of_an_address_that_is_wrong_is_named_with_its_rule(text: str, why: str) -> None:
@@ -87,7 +87,7 @@ def test_the_part_of_an_address_that_is_wrong_is_named_with_its_rule(text: str, 
 
 @pytest.mark.parametrize("text", ["s3://robots/runs?sig=abc", "s3://key:abc@robots/runs", "s3://robots/runs#abc"])
 def test_a_secret_in_an_address_is_refused_as_one_and_not_repeated(text: str) -> None:
-    with pytest.raises(SourceError, match="never carries a secret") as refused:
+    with pytest.raises(SourceError, match="secret") as refused:
         storage.parse_storage_url(text)
     assert "abc" not in refused.value.why + refused.value.suggestion
 

@@ -211,11 +211,11 @@ def test_what_stood_at_the_beginning_of_a_log_that_is_cut_is_not_taken_for_what_
     blobs.set_status("RUNNING").say("the end")
     blobs.set_status("COMPLETED", exit_code=0)
     assert blobs.outputs() == []
-    assert f"earlier checkpoints may lie at {BLOBS}" in capsys.readouterr().err
+    assert f"earlier checkpoints at {BLOBS}" in capsys.readouterr().err
     blobs.record()
     with pytest.raises(Rejected) as raised:
         OsmoPlatform().register(blobs.reference, "arm", None)
-    assert "Whether the training was tracked is not known" in raised.value.problems[0].why
+    assert "unknown whether the training was tracked" in raised.value.problems[0].why
 
 
 def test_the_tracking_run_is_known_by_what_was_put_into_it(blobs):

@@ -211,7 +211,7 @@ def test_a_misspelt_pool_is_offered_its_name():
         dataclasses.replace(ORDER, pool="trainin"), [Pool(name="a"), Pool(name="training")]
     )
     assert problem.suggestions[0].text == "--pool training"
-    assert problem.suggestions[0].remark == "there are training, a"
+    assert problem.suggestions[0].remark == "available: training, a"
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,11 @@ def test_a_time_that_the_pool_cuts_down_is_told(wanted, longest, told):
         ("", {"total_gpus": 8, "free_gpus": 2, "quota_gpus": 0}, True),
         ("LOW", {"total_gpus": 8, "free_gpus": 2, "quota_gpus": 0}, False),
         ("", {"total_gpus": 8, "free_gpus": 1, "quota_gpus": 1}, False),
-        ("", {"total_gpus": 0, "free_gpus": 0, "quota_gpus": 0}, False),  # machines that are started when they are needed
+        (
+            "",
+            {"total_gpus": 0, "free_gpus": 0, "quota_gpus": 0},
+            False,
+        ),  # machines that are started when they are needed
         ("", {}, False),
     ],
 )
@@ -298,7 +302,7 @@ def test_a_credential_of_another_type_is_none():
     [problem] = service.find_missing_credentials(order, {"hf_token": "DATA", "other": "GENERIC"})
     assert (problem.code, problem.where) == ("osmo-credential-type", "--hf-credential")
     [missing] = service.find_missing_credentials(order, {"huggingface": "GENERIC"})
-    assert "There is huggingface." in missing.why
+    assert "huggingface" in missing.why
 
 
 def test_the_identity_is_asked_about_every_account_that_the_job_reaches():

@@ -101,7 +101,7 @@ ROWS = [
         in_submit("Mount /dev/shm is already provided by platform gpu and cannot be set in volumeMounts."),
         "osmo-mount-there",
         CERTAIN,
-        "brings /dev/shm by itself",
+        "/dev/shm",
     ),
     (1, in_submit("Could not find the credential: nope."), "osmo-credential-missing", CERTAIN, "credential nope"),
     (
@@ -142,7 +142,13 @@ ROWS = [
         CERTAIN,
         "--priority",
     ),
-    (2, failed("User me cannot submit more than 3 ongoing workflows."), "osmo-too-many-runs", CERTAIN, "3 workflows"),
+    (
+        2,
+        failed("User me cannot submit more than 3 ongoing workflows."),
+        "osmo-too-many-runs",
+        CERTAIN,
+        "3 concurrent workflows",
+    ),
     (
         1,
         in_submit("Resource validation failed for task: train\nValue 9000Gi too high for memory\n+---+\n| a |"),
@@ -190,9 +196,9 @@ ROWS = [
         CERTAIN,
         "Unknown URI scheme: https",
     ),
-    (10, server(500, '{"message":"Internal server error: boom"}'), "osmo-service-down", UNKNOWN, "It says: boom."),
+    (10, server(500, '{"message":"Internal server error: boom"}'), "osmo-service-down", UNKNOWN, "boom."),
     (10, server(502, "<html><title>502</title></html>"), "osmo-service-down", UNKNOWN, "(HTTP 502)"),
-    (75, failed("slow down", 429), "osmo-busy", CERTAIN, "asked too much"),
+    (75, failed("slow down", 429), "osmo-busy", CERTAIN, "too many requests"),
     (10, failed(REFUSED_CONNECTION, 1), "osmo-unreachable", CERTAIN, "Nothing was sent."),
     (
         10,
@@ -201,14 +207,14 @@ ROWS = [
         ),
         "osmo-unreachable",
         UNKNOWN,
-        "broke off",
+        "lost",
     ),
     (
         10,
         failed("\nCannot connect to OSMO service, with error:\nHTTPSConnectionPool(host='o'): Read timed out.\n", 1),
         "osmo-unreachable",
         UNKNOWN,
-        "broke off",
+        "lost",
     ),
     (
         10,
@@ -278,7 +284,7 @@ def test_every_way_to_make_a_credential_reads_it_from_a_file():
     for code, out, _, _, _ in ROWS:
         refusal = failures.diagnose_failure(OsmoCommandResult(code, out, ""))
         assert refusal is not None
-        lines = [way.text for way in refusal.instead if "credential set" in way.text]
+        lines = [way.text for way in refusal.suggestions if "credential set" in way.text]
         assert all("--payload-file" in line and "--payload " not in line for line in lines)
 
 

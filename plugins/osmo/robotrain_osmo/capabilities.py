@@ -1,4 +1,4 @@
-"""What OSMO can do, and what to say to those who try the options of other tools and platforms here."""
+"""What OSMO supports, and hints for options of other tools and platforms."""
 
 from collections.abc import Mapping
 
@@ -6,9 +6,9 @@ from robotrain.model.capabilities import ANY, YES, Capabilities, no
 from robotrain_azure.settings import MODEL_OPTION_HINTS
 
 BLOB = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
-NO_MODELS = "OSMO reads concrete storage locations, not models of a registry."
+NO_MODELS = "OSMO reads storage URLs, not models of a registry."
 CONTAINER_ROLES = ("dataset", "policy", "init_policy", "resume", "publish")
-"""What the container fetches or writes by itself, whoever brought the kind: its half travels with the job."""
+"""Roles that the container fetches or writes with a source kind's container plugin, which is sent with the job."""
 
 CAPABILITIES = Capabilities(
     sources={
@@ -41,55 +41,52 @@ CAPABILITIES = Capabilities(
         "wandb": YES,
         "stream_logs": YES,
         "cancel": YES,
-        "runs_here": no("It runs in a pod of the cluster.", "--platform local"),
-        "publish_folder": no(
-            "The disk of a pod is gone when it ends, with every folder on it.", f"--publish-url {BLOB}"
-        ),
+        "runs_here": no("The job runs in a pod of the cluster.", "--platform local"),
+        "publish_folder": no("The pod's disk is deleted when the run ends.", f"--publish-url {BLOB}"),
     },
-    limits={"spec_kib": 1024},  # robotrain_osmo.spec.size holds it, and puts the rest beside the workflow
+    limits={"spec_kib": 1024},  # enforced by robotrain_osmo.spec.workflow
 )
 
-_STORAGE = "type the whole address: --blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX, once for each"
-_AZUREML = "a setting of Azure ML: on OSMO say --pool and --gpu-platform"
-_ENVIRONMENT = (
-    "nothing is registered on OSMO: the job names its image, --image IMAGE, and brings its locked environment"
-)
-_PAYLOAD = "not needed: what runs in the container travels in the workflow itself; --work-dir says where it works"
+_STORAGE = "use the full URL: --blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX; repeat it for several"
+_AZUREML = "only for Azure ML: on OSMO use --pool and --gpu-platform"
+_ENVIRONMENT = "OSMO has no registered environments: choose the image with --image IMAGE"
+_PAYLOAD = "not needed: the code is part of the workflow; set its working folder with --work-dir"
 _TEMPLATE = (
-    "there is no template to fill in: `robotrain render … --to FOLDER` writes the workflow, and "
-    "`robotrain submit --plan FOLDER` sends it"
+    "there is no workflow template: write the workflow with `robotrain render … --to FOLDER` and submit it with "
+    "`robotrain submit --plan FOLDER`"
 )
-_EXPLAIN = "the same is `robotrain explain …`, or `robotrain submit … --dry-run`"
+_EXPLAIN = "use `robotrain explain …` or `robotrain submit … --dry-run`"
+_OPTIONS = "use the option of the value: `robotrain submit --help --platform osmo` lists all"
 
 OPTION_HINTS: Mapping[str, str] = {
     **MODEL_OPTION_HINTS,
     "--workflow": _TEMPLATE,
     "-w": _TEMPLATE,
     "--job-file": _TEMPLATE,
-    "--set": "values are options of their own: `robotrain submit --help --platform osmo` lists them",
-    "--set-string": "values are options of their own: `robotrain submit --help --platform osmo` lists them",
-    "--set-env": "what a job needs is set for it; secrets are OSMO credentials: --hf-credential, --wandb-credential",
-    "--use-local-osmo": "name the command: --osmo-cli PATH",
+    "--set": _OPTIONS,
+    "--set-string": _OPTIONS,
+    "--set-env": "not needed: robotrain sets the job's variables; secrets: --hf-credential, --wandb-credential",
+    "--use-local-osmo": "use --osmo-cli PATH",
     "--config-preview": _EXPLAIN,
     "--from-blob": _STORAGE,
     "--from-blob-dataset": _STORAGE,
     "--blob-prefix": _STORAGE,
-    "--dataset-root": "not needed: data is fetched into the cache of the container, below --work-dir",
-    "--dataset-localpath": "name the folder: --dataset-path FOLDER; it is uploaded",
+    "--dataset-root": "not needed: data is downloaded to the container's cache below --work-dir",
+    "--dataset-localpath": "use --dataset-path FOLDER; the folder is uploaded",
     "--training-path": _PAYLOAD,
     "--payload-root": _PAYLOAD,
-    "--mlflow-enable": "not needed: runs are tracked in the workspace whenever one is known; --tracking-uri none: not",
-    "--mlflow-tracking-uri": "it is --tracking-uri",
+    "--mlflow-enable": "not needed: runs are tracked if a workspace is known; turn this off with --tracking-uri none",
+    "--mlflow-tracking-uri": "use --tracking-uri",
     "--compute": _AZUREML,
     "--instance-type": _AZUREML,
     "--environment-name": _ENVIRONMENT,
     "--environment-version": _ENVIRONMENT,
-    "--display-name": "the tracking run is named with --job-name, the workflow by its job",
-    "--hf-token": "a token never travels with a job: --hf-credential NAME names the OSMO credential that holds it",
+    "--display-name": "name the tracking run with --job-name; the workflow is named by its job",
+    "--hf-token": "a job never contains a token: store it as an OSMO credential and use --hf-credential NAME",
     "--node": _AZUREML,
-    "--environment": "the container brings its own environment; --image IMAGE chooses the image",
-    "--torch-backend": "the locked PyTorch is used; --image IMAGE chooses an image that holds it",
-    "--runs-dir": "it runs in a container: --work-dir says where there",
-    "--blob-credential-file": "--blob-credential NAME names the OSMO credential that holds it",
-    "--hub-token-file": "--hf-credential NAME names the OSMO credential that holds it",
+    "--environment": "the job uses the container's environment: choose the image with --image IMAGE",
+    "--torch-backend": "OSMO uses the locked PyTorch: choose an image that contains it with --image IMAGE",
+    "--runs-dir": "the job runs in a container: use --work-dir",
+    "--blob-credential-file": "store the secret as an OSMO credential and use --blob-credential NAME",
+    "--hub-token-file": "store the token as an OSMO credential and use --hf-credential NAME",
 }

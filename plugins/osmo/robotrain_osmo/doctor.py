@@ -1,4 +1,4 @@
-"""What could go wrong with OSMO from this machine: its command, the sign-in, the versions, the pool."""
+"""Health checks of the OSMO platform: command, sign-in, versions, pool, retries."""
 
 import os
 import shutil
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from robotrain_osmo.spec.submission_spec import OsmoSubmissionSpec
 
 QUERY_SECONDS = 4.5
-"""Less than a check may take."""
+"""Less than the time limit of a check."""
 FORBIDDEN_CODE = "osmo-forbidden"
 INSTALL_SUGGESTION = Suggestion(
-    "--osmo-cli /path/to/osmo", "when it is installed elsewhere; osmo_cli in robotrain.toml"
+    "--osmo-cli /path/to/osmo", "if it is installed elsewhere; or osmo_cli in robotrain.toml"
 )
 POOL_SUGGESTION = Suggestion(
-    "--pool NAME", "at each submit, OSMO_POOL, or pool in robotrain.toml; `osmo pool list` shows them"
+    "--pool NAME", "at each submit, or OSMO_POOL, or pool in robotrain.toml; `osmo pool list` lists the pools"
 )
 
 
 def list_health_checks() -> Iterable[HealthCheck]:
-    """All of this platform's."""
+    """Return this platform's health checks."""
     return (
         HealthCheck(name="osmo command", run=check_command),
         HealthCheck(name="osmo service", run=check_service, online=True),
@@ -44,41 +44,41 @@ def list_health_checks() -> Iterable[HealthCheck]:
 
 
 def check_command() -> Iterator[HealthResult]:
-    """The command, by where it lies; nobody is asked. Who has set no pool does not use OSMO from here."""
+    """Look for the command, without a network call. Without a pool, OSMO is not used and nothing fails."""
     settings = _read_settings()
-    found = shutil.which(os.path.expanduser(settings.osmo_cli))
-    if found is None:
-        says = f"there is no `{settings.osmo_cli}` command: nothing can be sent to OSMO from here"
-        yield report_failure(says, INSTALL_SUGGESTION) if settings.pool else report_missing(says, INSTALL_SUGGESTION)
-    else:
-        yield report_ok(found)
-    if found and not settings.pool:
+    path = shutil.which(os.path.expanduser(settings.osmo_cli))
+    if path is None:
+        text = f"there is no `{settings.osmo_cli}` command, which submitting to OSMO needs"
+        yield report_failure(text, INSTALL_SUGGESTION) if settings.pool else report_missing(text, INSTALL_SUGGESTION)
+        return
+    yield report_ok(path)
+    if not settings.pool:
         yield report_missing("no pool is set", POOL_SUGGESTION)
 
 
 def check_service() -> Iterator[HealthResult]:
-    """Whether the service answers, and whether command, service and the setting are of one version."""
+    """Check that the service answers and that command, service and the `server` setting have the same version."""
     from robotrain_osmo.preflight import service
 
     if (settings := _get_usable_settings()) is None:
         return
     try:
-        told = service.query_versions(settings.osmo_cli, QUERY_SECONDS)
+        versions = service.query_versions(settings.osmo_cli, QUERY_SECONDS)
     except Rejected as rejected:
         yield from map(convert_problem, rejected.problems)
         return
-    if not told.service:
+    if not versions.service:
         yield report_failure(
-            f"no service answers the command ({told.client}): signed out, or out of reach",
-            Suggestion("osmo login URL", "the address of your OSMO service"),
+            f"the OSMO service does not answer (command {versions.client}): you are signed out, or it is unreachable",
+            Suggestion("osmo login URL", "the URL of your OSMO service"),
         )
         return
-    found = list(map(convert_problem, service.compare_versions(_make_submission_spec(settings), told)))
-    yield from found or [report_ok(f"service {told.service}, command {told.client}")]
+    found = list(map(convert_problem, service.compare_versions(_make_submission_spec(settings), versions)))
+    yield from found or [report_ok(f"service {versions.service}, command {versions.client}")]
 
 
 def check_configured_pool() -> Iterator[HealthResult]:
-    """Whether the pool is there for you, which needs a sign-in that counts."""
+    """Check that you may use the pool, which needs a valid sign-in."""
     from robotrain_osmo.client import service
     from robotrain_osmo.preflight import service as preflight_service
 
@@ -86,17 +86,17 @@ def check_configured_pool() -> Iterator[HealthResult]:
     if settings is None or not settings.pool:
         return
     try:
-        told = preflight_service.find_pool_problems(
+        problems = preflight_service.find_pool_problems(
             _make_submission_spec(settings), service.list_pools(settings.osmo_cli, QUERY_SECONDS)
         )
-        found = [convert_problem(problem) for problem in told if problem.severity != "note"]
+        found = [convert_problem(problem) for problem in problems if problem.severity != "note"]
     except Rejected as rejected:
         found = list(map(convert_problem, rejected.problems))
     yield from found or [report_ok(f"{settings.pool}, with {settings.gpu_platform}")]
 
 
 def check_retry_setting() -> Iterator[HealthResult]:
-    """Whether a task that was preempted is started again, as far as OSMO tells."""
+    """Check that OSMO restarts preempted tasks, if you may read that setting."""
     from robotrain_osmo.client import failures
     from robotrain_osmo.preflight import service
 
@@ -105,27 +105,27 @@ def check_retry_setting() -> Iterator[HealthResult]:
     try:
         count = service.query_max_retries(settings.osmo_cli, QUERY_SECONDS)
     except failures.CommandFailed as refused:
-        if refused.failure.code == FORBIDDEN_CODE:  # the others are of the service, and told there
+        if refused.failure.code == FORBIDDEN_CODE:  # other failures are reported by check_service
             yield report_warning(
-                "whether a preempted task is started again OSMO tells its administrators alone",
+                "only OSMO's administrators can see whether preempted tasks are restarted",
                 service.RETRY_SUGGESTION,
             )
         return
     yield (
-        report_ok(f"a preempted task is started again, {count} times at most")
+        report_ok(f"a preempted task is restarted at most {count} times")
         if count
         else convert_problem(service.make_no_retries_problem())
     )
 
 
 def _get_usable_settings() -> OsmoSettings | None:
-    """The settings, where there is a command to ask with."""
+    """Return the settings, or None if there is no `osmo` command."""
     settings = _read_settings()
     return settings if shutil.which(os.path.expanduser(settings.osmo_cli)) else None
 
 
 def _make_submission_spec(settings: OsmoSettings) -> "OsmoSubmissionSpec":
-    """What a submit would look with."""
+    """Return a submission spec with the settings that preflight checks need."""
     from robotrain.model.workload import WorkloadProfile
 
     from robotrain_osmo.spec import resources
@@ -146,17 +146,17 @@ def _make_submission_spec(settings: OsmoSettings) -> "OsmoSubmissionSpec":
 
 
 def _read_settings() -> OsmoSettings:
-    """As this folder says them: the environment, `.env` files, robotrain.toml; what is not valid counts as not said."""
+    """Read the settings from the environment, `.env` files and robotrain.toml, ignoring invalid values."""
     from robotrain.config import project_file as projects
     from robotrain.config.coerce import coerce_values
     from robotrain.config.layers import LayerStack, read_dotenv_files, read_environment
     from robotrain.config.request import Request, make_variable_name
 
-    here = Path.cwd()
-    names = (read_environment(), *read_dotenv_files(here))
-    profile = next((value for layer in names if (value := layer.find_first((make_variable_name("profile"),)))), None)
-    project = projects.load_project(here, profile)
-    request = Request(variables=names, project=project, complete=True)
+    folder = Path.cwd()
+    layers = (read_environment(), *read_dotenv_files(folder))
+    profile = next((value for layer in layers if (value := layer.find_first((make_variable_name("profile"),)))), None)
+    project = projects.load_project(folder, profile)
+    request = Request(variables=layers, project=project, complete=True)
     values = LayerStack(request).resolve_values(OsmoSettings, {}, {}, project.list_settings("osmo") if project else [])
     typed, _ = coerce_values(OsmoSettings, values)
     settings: OsmoSettings = typed

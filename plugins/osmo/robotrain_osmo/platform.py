@@ -1,4 +1,4 @@
-"""The OSMO platform, as the entry point `platform.osmo` names it. What acts is imported when it is asked for."""
+"""The OSMO platform and its hooks. The methods import what they need when they are called."""
 
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
@@ -35,19 +35,19 @@ class OsmoPlatform(Platform):
     can_prepare = True
 
     def defaults(self, settings: OsmoSettings) -> Mapping[str, PlatformDefault]:
-        """Without shared memory, data is loaded in one process."""
+        """Return defaults of parameters: without shared memory, data is loaded in one process."""
         from robotrain_osmo.spec import resources
 
         return resources.get_parameter_defaults(settings)
 
     def derive_defaults(self, job: Job, settings: OsmoSettings) -> Mapping[str, PlatformDefault]:
-        """What is made of the settings that nobody said: the image, the machine, the time."""
+        """Return the defaults of settings that depend on the job: image, resources, time limit."""
         from robotrain_osmo.spec import resources
 
         return dict(resources.derive_defaults(job, settings))
 
     def container_plugins(self, job: Job, settings: OsmoSettings) -> Mapping[str, str]:
-        """What finds the workspace's tracking address, when runs are tracked in one, and models of workspaces."""
+        """Return the plugins that resolve workspaces' tracking URIs and models in the container."""
         from robotrain_azure.models import container as models
 
         from robotrain_osmo.spec import environment
@@ -55,7 +55,7 @@ class OsmoPlatform(Platform):
         return {**environment.get_tracking_plugins(settings), **models.find_container_plugins(job.sources)}
 
     def check(self, job: Job, settings: OsmoSettings) -> Iterable[Problem]:
-        """OSMO's own rules: names, sizes, times, texts that it would read as a template, places that nobody named."""
+        """Check OSMO's rules: names, sizes, times, template syntax in values, missing settings."""
         from robotrain_osmo.spec import check_job
 
         return check_job.check_job(job, settings)
@@ -63,25 +63,25 @@ class OsmoPlatform(Platform):
     def render(
         self, job: Job, settings: OsmoSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]
     ) -> Plan:
-        """The workflow, and how it is handed over; pure."""
+        """Return the plan: the workflow and its submission spec; pure."""
         from robotrain_osmo.spec import render
 
         return render.render_plan(job, settings, run, payload, container_plugins)
 
     def preflight(self, plan: Plan) -> Iterable[Problem]:
-        """The command, the sign-in, the pool, the credentials, and the data as this machine may see it."""
+        """Check the command, the sign-in, the pool, the credentials, and the data if this machine may read it."""
         from robotrain_osmo.preflight import run_preflight
 
         return run_preflight.run_preflight(plan)
 
     def prepare(self, plan: Plan) -> Iterator[str]:
-        """Upload the folders that it reads; each is told in a line. Raises Rejected."""
+        """Upload the folders that the job reads; yield a line for each. Raise Rejected if that fails."""
         from robotrain_osmo.submit import upload
 
         return upload.prepare_plan(plan)
 
     def find_uploaded(self, plan: Plan) -> Iterable[JobSource]:
-        """The folders that lie in the storage as they were pinned, whole."""
+        """Return the sources whose pinned content is already in the storage, complete."""
         from robotrain.errors import Stage
 
         from robotrain_osmo.spec import submission_spec
@@ -90,58 +90,58 @@ class OsmoPlatform(Platform):
         return upload.find_uploaded(plan, submission_spec.load_submission_spec(plan, Stage.SUBMIT))
 
     def submit(self, plan: Plan) -> Reference:
-        """Upload what is not there yet, and hand the workflow over. Raises Rejected."""
+        """Upload missing inputs and submit the workflow. Raise Rejected if OSMO refuses."""
         from robotrain_osmo.submit import submit
 
         return submit.submit_plan(plan)
 
     def find(self, plan: Plan) -> Reference | None:
-        """The workflow that an earlier submit of this very plan became. Raises Rejected."""
+        """Return the workflow of an earlier submit of this plan, or None. Raise Rejected if OSMO does not answer."""
         from robotrain_osmo.submit import reconcile
 
         return reconcile.find_workflow(plan)
 
     def describe_reference(self, reference: Reference) -> Mapping[str, str]:
-        """The workflow's id, and where OSMO itself copies what it leaves to."""
+        """Return the workflow's id and the storage that OSMO copies its outputs to, for display."""
         from robotrain_osmo.observe import outputs
 
-        place = reference.get("publishes", "")
-        copied = place if outputs.is_osmo_storage(place) else ""
-        found = {"workflow": reference.get("workflow", ""), "copied to": copied}
-        return {name: value for name, value in found.items() if value}
+        url = reference.get("publishes", "")
+        copied = url if outputs.is_osmo_storage(url) else ""
+        facts = {"workflow": reference.get("workflow", ""), "copied to": copied}
+        return {name: value for name, value in facts.items() if value}
 
     def status(self, reference: Reference) -> Status:
-        """How the workflow is, and why. Raises RunGone, Rejected."""
+        """Return the workflow's state and the reason. Raise RunGone or Rejected."""
         from robotrain_osmo.observe import status
 
         return status.query_status(reference)
 
     def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
-        """What its task printed, without OSMO's own marks. Raises RunGone, Rejected."""
+        """Yield the lines that the task printed. Raise RunGone or Rejected."""
         from robotrain_osmo.observe import logs
 
         return logs.read_logs(reference, follow, tail)
 
     def cancel(self, reference: Reference) -> None:
-        """Ask for its end, and see that it was taken. Raises RunGone, Rejected."""
+        """Cancel the workflow and wait for its end. Raise RunGone or Rejected."""
         from robotrain_osmo.observe import cancel
 
         cancel.cancel_workflow(reference)
 
     def outputs(self, reference: Reference) -> Iterable[Output]:
-        """The checkpoints or the results that it published. Raises RunGone, Rejected."""
+        """Return the published checkpoints or results. Raise RunGone or Rejected."""
         from robotrain_osmo.observe import outputs
 
         return outputs.list_outputs(reference)
 
     def download(self, reference: Reference, output: Output, to: Path) -> None:
-        """Copy one output, whole. Raises Rejected."""
+        """Copy one output atomically. Raise Rejected if it cannot be copied."""
         from robotrain_osmo.observe import outputs
 
         outputs.download_output(reference, output, to)
 
     def register(self, reference: Reference, name: str, step: int | None) -> Registered:
-        """Make what the run left in the workspace that tracked it a version of a model there. Raises Rejected."""
+        """Register a tracked checkpoint as a model version of the tracking workspace. Raise Rejected if that fails."""
         from robotrain_osmo.observe import register
 
         return register.register_model(reference, name, step)
@@ -149,13 +149,13 @@ class OsmoPlatform(Platform):
 
 @hook
 def robotrain_platforms() -> Iterable[Platform]:
-    """This platform."""
+    """Return this platform."""
     return (OsmoPlatform(),)
 
 
 @hook
 def robotrain_health() -> Iterable[HealthCheck]:
-    """What `robotrain doctor` looks at."""
+    """Return the health checks of `robotrain doctor`."""
     from robotrain_osmo import doctor
 
     return doctor.list_health_checks()

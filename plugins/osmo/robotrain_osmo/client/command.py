@@ -1,4 +1,4 @@
-"""The `osmo` command: start it without a shell, wait for it, and end it with everything it started."""
+"""The `osmo` command: started without a shell, and ended with all its child processes."""
 
 from __future__ import annotations
 
@@ -21,34 +21,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OsmoCommandResult:
-    """What a call came to. code: the exit status, negative for a signal. overdue: it was killed at its time limit."""
+    """The result of a call."""
 
     exit_code: int
+    """Negative for a signal."""
     stdout: str
     stderr: str
     timed_out: bool = False
 
     def parse_json(self) -> Any:
-        """The JSON value in stdout; lines before it are skipped. Raises ValueError when there is none."""
+        """Return the JSON value in stdout, skipping lines before it. Raise ValueError if there is none."""
         decoder = json.JSONDecoder()
-        for found in re.finditer(r"^[ \t]*(?=[\[{])", self.stdout, re.MULTILINE):
+        for match in re.finditer(r"^[ \t]*(?=[\[{])", self.stdout, re.MULTILINE):
             try:
-                value, end = decoder.raw_decode(self.stdout, found.end())
+                value, end = decoder.raw_decode(self.stdout, match.end())
             except ValueError:
                 continue
             if not self.stdout[end:].strip():
                 return value
-        raise ValueError("it answered no JSON")
+        raise ValueError("the output has no JSON")
 
 
 GRACE_SECONDS = 1.0
-"""From being asked to end to being ended: a one-file executable cleans up after itself."""
+"""Between SIGTERM and SIGKILL: a one-file executable cleans up after itself."""
 
 _running: weakref.WeakSet[subprocess.Popen[bytes]] = weakref.WeakSet()
 
 
 class CommandStartError(OSError):
-    """The command could not be started; the text is a sentence. why: what is wrong with it."""
+    """The command could not be started; the message is a sentence."""
 
     def __init__(self, cause: Literal["missing", "not-executable", "wrong-machine", "other"], sentence: str) -> None:
         super().__init__(sentence)
@@ -56,7 +57,7 @@ class CommandStartError(OSError):
 
 
 def start_process(cli: str, words: tuple[str, ...], **streams: Any) -> subprocess.Popen[bytes]:
-    """`cli`, a name or a path as one word, with `words`, in a session of its own. Raises NoCommand."""
+    """Start `cli`, a name or a path, in its own session. Raise CommandStartError if that fails."""
     import subprocess
 
     program = os.path.expanduser(cli)
@@ -72,20 +73,20 @@ def start_process(cli: str, words: tuple[str, ...], **streams: Any) -> subproces
 
 
 def end_process(process: subprocess.Popen[bytes]) -> None:
-    """End it, and what it started and left, now. It was waited for then."""
+    """End the process and its group, and wait for it."""
     import subprocess
 
     if process.poll() is None:
         _signal_group(process, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(GRACE_SECONDS)
-    _signal_group(process, signal.SIGKILL)  # whoever of its group is left
+    _signal_group(process, signal.SIGKILL)  # the rest of its group
     process.wait()
     _running.discard(process)
 
 
 def release_process(process: subprocess.Popen[bytes]) -> None:
-    """It ended, or it is ended; what it left going on by itself goes on."""
+    """End the process if it runs, and close its pipes; its detached children continue."""
     if process.poll() is None:
         end_process(process)
     _running.discard(process)
@@ -101,7 +102,7 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
 
 @functools.cache
 def _end_processes_at_exit() -> None:
-    """Threads that nobody waits for any more end with us, and what they started with them."""
+    """End running commands at exit, including those of abandoned threads."""
     atexit.register(_terminate_all)
 
 
@@ -115,52 +116,51 @@ def _explain_start_error(cli: str, program: str, error: OSError) -> CommandStart
 
     found = shutil.which(program)
     if error.errno == errno.ENOEXEC:
-        return CommandStartError("wrong-machine", f"{found or cli} is not a program for this kind of machine.")
+        return CommandStartError("wrong-machine", f"{found or cli} is not a program for this type of machine.")
     if isinstance(error, FileNotFoundError) and found:
-        return CommandStartError("other", f"{found} is there, and what it is run by is not (its first line says what).")
+        return CommandStartError("other", f"The interpreter in the first line of {found} does not exist.")
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        where = "There is no such file" if os.sep in program else "No folder of PATH holds it"
-        return CommandStartError("missing", f"{where}.")
+        why = "There is no such file." if os.sep in program else "It is not on PATH."
+        return CommandStartError("missing", why)
     if isinstance(error, PermissionError):
-        return CommandStartError("not-executable", "It is there, and it may not be executed.")
+        return CommandStartError("not-executable", "The file is not executable.")
     return CommandStartError("other", f"{error.strerror or error}.")
 
 
 COMMAND_SECONDS = 60.0
 DRAIN_SECONDS = 1.0
-"""What a killed command may still have to say."""
+"""For reading the remaining output of a killed command."""
 
 
 def run_command(
     cli: str, *words: str, seconds: float = COMMAND_SECONDS, inherit_stderr: bool = False, pass_fds: Sequence[int] = ()
 ) -> OsmoCommandResult:
-    """Call it and wait for its end; it is killed after `seconds`, and when this thread is interrupted.
+    """Run the command and return its result, whatever the exit code; kill it after `seconds` or on an interrupt.
 
-    shown: its stderr is ours, for progress bars. holding: open files that it has, too. Judges nothing: look at `code`.
-    Raises NoCommand.
+    `inherit_stderr` shows its progress bars. Raise CommandStartError if it cannot be started.
     """
     import subprocess
 
     pipe = subprocess.PIPE
-    started = start_process(cli, words, stdout=pipe, stderr=None if inherit_stderr else pipe, pass_fds=pass_fds)
-    overdue = False
+    process = start_process(cli, words, stdout=pipe, stderr=None if inherit_stderr else pipe, pass_fds=pass_fds)
+    timed_out = False
     try:
-        out, err = started.communicate(timeout=seconds)
+        stdout, stderr = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        overdue = True
-        end_process(started)
-        out, err = _drain_output(started)
+        timed_out = True
+        end_process(process)
+        stdout, stderr = _drain_output(process)
     finally:
-        release_process(started)
-    return OsmoCommandResult(started.returncode, _decode(out), _decode(err), overdue)
+        release_process(process)
+    return OsmoCommandResult(process.returncode, _decode(stdout), _decode(stderr), timed_out)
 
 
-def _drain_output(started: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+def _drain_output(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
     import subprocess
 
     try:
-        return started.communicate(timeout=DRAIN_SECONDS)
-    except subprocess.TimeoutExpired as late:  # somebody who left its group holds the pipe
+        return process.communicate(timeout=DRAIN_SECONDS)
+    except subprocess.TimeoutExpired as late:  # a process outside its group holds the pipe
         return late.stdout or b"", late.stderr or b""
 
 

@@ -1,7 +1,4 @@
-"""Failures of the `osmo` command: a cause, a sentence for the user, and whether the service acted.
-
-`certain` is what a submit goes by: refused, and nothing is there; or nobody knows, and the service is asked later.
-"""
+"""Failures of the `osmo` command: the cause, a problem for the user, and whether the service may have acted."""
 
 import json
 import re
@@ -19,21 +16,21 @@ UNKNOWN_WORKFLOW_CODE = "osmo-workflow-unknown"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailurePattern:
-    """A line of the table. pattern: found in what was said. title, why and instead may name its groups as `{1}`.
-
-    exits: only with these exit codes; None for any. why_of: makes the `why` of what was said, in place of the text.
-    """
+    """An error text and its meaning. `title`, `where`, `why` and `suggestions` may contain groups such as `{1}`."""
 
     code: str
     pattern: str
+    """Searched in the message of the command."""
     title: str
     where: str = ""
     why: str = ""
-    instead: tuple[Suggestion, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
     certain: bool = True
     retry_delay: float = 0.0
     exits: tuple[int, ...] | None = None
+    """Required exit codes, or None for any."""
     make_why: Callable[[str], str] | None = None
+    """Makes `why` from the message."""
 
 
 _FIELD_ERROR = r"^([\w.\[\]-]+)\n\s+(.+?)(?: \[type=.*)?$"
@@ -43,13 +40,12 @@ _NOISE = r"^(?:Server responded with status code \d+|Traceback .*|\s.*|WARNING: 
 
 
 def extract_message(answer: OsmoCommandResult) -> str:
-    """What the command said; errors are on stdout, those of its own grammar on stderr."""
-    said = _unwrap_message(answer.stdout.strip())
-    return said or answer.stderr.strip()
+    """Return the error message: it is on stdout, or on stderr for usage errors."""
+    return _unwrap_message(answer.stdout.strip()) or answer.stderr.strip()
 
 
 def extract_http_status(answer: OsmoCommandResult) -> int:
-    """The HTTP status that the error carries; 0 for none."""
+    """Return the HTTP status in the error, or 0."""
     found = re.search(r"Status Code: (\d{3})\b", answer.stdout) or re.search(
         r"^Error code: (\d{3})$", answer.stdout, re.M
     )
@@ -57,48 +53,48 @@ def extract_http_status(answer: OsmoCommandResult) -> int:
 
 
 def extract_body(text: str) -> str:
-    """Without the headers that the command shows of an answer, and out of the JSON it has in its body."""
+    """Return the message without HTTP headers and JSON wrapping."""
     found = re.search(_RESPONSE_BODY, text, re.DOTALL)
     return _unwrap_message(found[1].strip()) if found else text
 
 
 def extract_first_line(text: str) -> str:
-    """The first line that is about the matter; of a Python traceback its last, of a web page nothing."""
+    """Return the first relevant line: the last one of a Python traceback, nothing of a web page."""
     lines = [line.strip() for line in extract_body(text).splitlines()]
     if any(line.startswith("Traceback ") for line in lines) and not (lines[0] and "Traceback" not in lines[0]):
         return lines[-1]
-    said = next(
+    first = next(
         (line for line in extract_body(text).splitlines() if not re.match(_NOISE, line)), lines[0] if lines else ""
     )
-    return "" if said.startswith("<") else said.removeprefix("Internal server error: ")
+    return "" if first.startswith("<") else first.removeprefix("Internal server error: ")
 
 
 def parse_field_errors(text: str) -> list[str]:
-    """`the field: what is wrong with it`, for each that a validation refused, without a value."""
+    """Return `field: problem` for each field that a validation refused, without values."""
     try:
         details = json.loads(text)["detail"]
-        return [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in details]
+        return [f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in details]
     except (ValueError, KeyError, TypeError):
         return [
-            f"{_shorten_field_path(place)}: {why.rstrip('.')}"
-            for place, why in re.findall(_FIELD_ERROR, text, re.MULTILINE)
+            f"{_shorten_field_path(path)}: {why.rstrip('.')}"
+            for path, why in re.findall(_FIELD_ERROR, text, re.MULTILINE)
         ]
 
 
 def _shorten_field_path(path: str) -> str:
-    """`workflow.tasks.0.image` as people say it."""
+    """Return `workflow.tasks.0.image` without the prefixes of the workflow and its task."""
     return re.sub(r"^workflow\.(?:groups\.\d+\.)?(?:tasks\.\d+\.)?", "", path)
 
 
 def _unwrap_message(text: str) -> str:
-    """The message in a text that is JSON, or framed; else the text."""
+    """Return the message in a JSON or framed text, or the text itself."""
     try:
         value: Any = json.loads(text)
     except ValueError:
         framed = re.search(_FRAMED_MESSAGE, text, re.DOTALL)
         return framed[1].strip() if framed else text
-    said = value.get("message") if isinstance(value, dict) else None
-    return said.strip() if isinstance(said, str) else text
+    message = value.get("message") if isinstance(value, dict) else None
+    return message.strip() if isinstance(message, str) else text
 
 
 def _parse_status_code(answer: OsmoCommandResult) -> int:
@@ -109,39 +105,38 @@ def _parse_status_code(answer: OsmoCommandResult) -> int:
     return code if isinstance(code, int) and code >= 100 else 0
 
 
-UNKNOWN_WORKFLOW = UNKNOWN_WORKFLOW_CODE
 UNREACHABLE_CODES = ("osmo-unreachable", "osmo-service-down", "osmo-busy", "osmo-overdue", "osmo-not-osmo")
-"""What may pass by itself."""
+"""Failures that may pass without action."""
 TRANSIENT_CODES = (*UNREACHABLE_CODES, "osmo-interrupted", "osmo-failed")
-"""What is worth asking again a little later: the last two may be anything."""
+"""Failures worth a retry; the last two have unknown causes."""
 MAX_TEXT_LENGTH = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandFailure:
-    """Why not. code, title, where, why, instead: as of a Problem. name: what it is about, as the service calls it.
-
-    certain: the service did nothing; else nobody knows. patience: seconds after which the same may work, 0 for never.
-    """
+    """Why a call failed. `code`, `title`, `where`, `why` and `suggestions` are those of the problem."""
 
     code: str
     title: str
     where: str = ""
     why: str = ""
-    instead: tuple[Suggestion, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
     certain: bool = True
+    """The service did nothing; if False, that is unknown."""
     retry_delay: float = 0.0
+    """Seconds to wait before a retry; 0 if a retry does not help."""
     name: str = ""
+    """The name in the service's message that the failure is about."""
 
     def to_problem(self, stage: Stage = Stage.SUBMIT) -> Problem:
-        """For the person who asked."""
+        """Return the failure as a problem."""
         return Problem(
-            code=self.code, stage=stage, title=self.title, where=self.where, why=self.why, suggestions=self.instead
+            code=self.code, stage=stage, title=self.title, where=self.where, why=self.why, suggestions=self.suggestions
         )
 
 
 class CommandFailed(Rejected):
-    """A call that came to nothing; told well when it is let through."""
+    """A failed call of the `osmo` command."""
 
     def __init__(self, failure: CommandFailure, stage: Stage = Stage.SUBMIT) -> None:
         super().__init__([failure.to_problem(stage)], transient=failure.code in TRANSIENT_CODES)
@@ -149,53 +144,55 @@ class CommandFailed(Rejected):
 
 
 def diagnose_failure(answer: OsmoCommandResult) -> CommandFailure | None:
-    """What an answer means; None when the command succeeded."""
+    """Return the failure that a result means, or None if the command succeeded."""
     from robotrain_osmo.client.failure_patterns import FAILURE_PATTERNS
 
     if answer.timed_out:
         return make_timeout_failure()
     if answer.exit_code == 0:
         return None
-    said = extract_body(extract_message(answer))
-    text = f"{said}\nHTTP {extract_http_status(answer)}\n{answer.stderr}"
-    for one in FAILURE_PATTERNS:
-        found = re.search(one.pattern, text, re.DOTALL | re.MULTILINE)
-        if found and (one.exits is None or answer.exit_code in one.exits):
-            return _make_known_failure(one, found, said)
-    return _make_unknown_failure(answer, said)
+    message = extract_body(extract_message(answer))
+    text = f"{message}\nHTTP {extract_http_status(answer)}\n{answer.stderr}"
+    for pattern in FAILURE_PATTERNS:
+        match = re.search(pattern.pattern, text, re.DOTALL | re.MULTILINE)
+        if match and (pattern.exits is None or answer.exit_code in pattern.exits):
+            return _make_known_failure(pattern, match, message)
+    return _make_unknown_failure(answer, message)
 
 
 def make_start_failure(cli: str, sentence: str) -> CommandFailure:
-    """The command is not there, or does not start."""
+    """Return the failure of a command that cannot be started."""
     return CommandFailure(
         code="osmo-command-missing",
-        title="the `osmo` command could not be started",
+        title="cannot start the `osmo` command",
         where="--osmo-cli",
         why=f"{redact(cli)}: {sentence}",
-        instead=(
-            Suggestion("--osmo-cli /path/to/osmo", "when it is installed elsewhere"),
-            Suggestion("https://nvidia.github.io/OSMO/main/user_guide/getting_started/install", "how it is installed"),
+        suggestions=(
+            Suggestion("--osmo-cli /path/to/osmo", "if it is installed elsewhere"),
+            Suggestion(
+                "https://nvidia.github.io/OSMO/main/user_guide/getting_started/install", "explains the installation"
+            ),
         ),
     )
 
 
 def make_timeout_failure() -> CommandFailure:
-    """No answer within the time limit."""
+    """Return the failure of a command that exceeded its time limit."""
     return CommandFailure(
         code="osmo-overdue",
-        title="OSMO gave no answer in time",
-        why="The command was ended. A service behind a VPN or a port-forward that is down looks like this.",
-        instead=(Suggestion("osmo version", "shows whether the service answers"),),
+        title="OSMO did not answer in time",
+        why="The command was killed. The usual cause is a VPN or a port-forward that is down.",
+        suggestions=(Suggestion("osmo version", "shows whether the service answers"),),
         certain=False,
     )
 
 
 def make_invalid_json_failure() -> CommandFailure:
-    """It says it went well, and not what came of it."""
+    """Return the failure of a command that succeeded without a JSON answer."""
     return CommandFailure(
         code="osmo-not-osmo",
-        title="what the `osmo` command answered is no JSON",
-        instead=(Suggestion("osmo version", "shows whether command and service belong together"),),
+        title="the answer of the `osmo` command is not JSON",
+        suggestions=(Suggestion("osmo version", "shows whether command and service are compatible"),),
         certain=False,
     )
 
@@ -207,7 +204,10 @@ def _make_known_failure(pattern: FailurePattern, match: "re.Match[str]", text: s
         title=pattern.title.format(*groups),
         where=pattern.where.format(*groups),
         why=pattern.make_why(text) if pattern.make_why else pattern.why.format(*groups),
-        instead=tuple(Suggestion(way.text.format(*groups), way.remark.format(*groups)) for way in pattern.instead),
+        suggestions=tuple(
+            Suggestion(suggestion.text.format(*groups), suggestion.remark.format(*groups))
+            for suggestion in pattern.suggestions
+        ),
         certain=pattern.certain,
         retry_delay=pattern.retry_delay,
         name=groups[1] if len(groups) > 1 else "",
@@ -215,13 +215,13 @@ def _make_known_failure(pattern: FailurePattern, match: "re.Match[str]", text: s
 
 
 def _make_unknown_failure(answer: OsmoCommandResult, text: str) -> CommandFailure:
-    """Words that nobody foresaw are shown. The service did nothing when it calls the request wrong."""
+    """Return a failure that shows an unknown message. After an HTTP 4xx the service did nothing."""
     line = redact(extract_first_line(text), max_length=MAX_TEXT_LENGTH).rstrip(". ")
     if answer.exit_code < 0:
-        line = f"it was ended by signal {-answer.exit_code}"
+        line = f"killed by signal {-answer.exit_code}"
     return CommandFailure(
         code="osmo-failed",
-        title=f"the `osmo` command failed: {line}" if line else "the `osmo` command failed without a word",
+        title=f"the `osmo` command failed: {line}" if line else "the `osmo` command failed without a message",
         why=f"It ended with exit code {answer.exit_code}." if answer.exit_code > 0 else "",
         certain=answer.exit_code == 1 or (answer.exit_code == 2 and 400 <= extract_http_status(answer) < 500),
     )

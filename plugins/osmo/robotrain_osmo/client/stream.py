@@ -1,6 +1,6 @@
-"""Output of a running `osmo` command, line by line, through a terminal of its own.
+"""Output of a running `osmo` command, line by line, through a pseudo-terminal.
 
-It prints to a terminal of its own: into a pipe it would keep its last 8 KiB to itself.
+Into a pipe, the command would buffer its last 8 KiB.
 """
 
 from __future__ import annotations
@@ -13,25 +13,18 @@ import time
 import tty
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from robotrain.errors import Stage
-
-from robotrain_osmo.client import command, failures
+from robotrain_osmo.client import command
 from robotrain_osmo.client.command import OsmoCommandResult
-from robotrain_osmo.client.failures import CommandFailed
-
-if TYPE_CHECKING:
-    pass
 
 CHUNK_BYTES = 1 << 16
 MAX_OUTPUT_BYTES = 1 << 16
-"""Of what it printed, for `answer`."""
+"""Of stdout and stderr each, for `make_result`."""
 POLL_SECONDS = 0.5
 
 
 class CommandStream:
-    """A call that is being read. Its `with` ends it, whatever happens; so does the end of this process."""
+    """The output of a running command, which the end of `with` or of this process ends."""
 
     def __init__(self, cli: str, words: tuple[str, ...]) -> None:
         self.exit_code: int | None = None
@@ -40,16 +33,16 @@ class CommandStream:
         self._finished = self._closed = False
         self._stderr_text = ""
         self._stderr_file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this
-        self._terminal, theirs = os.openpty()
+        self._terminal, terminal_end = os.openpty()
         try:
-            tty.setraw(theirs)  # line ends stay what they are
-            self._process = command.start_process(cli, words, stdout=theirs, stderr=self._stderr_file)
+            tty.setraw(terminal_end)  # keeps line ends unchanged
+            self._process = command.start_process(cli, words, stdout=terminal_end, stderr=self._stderr_file)
         except BaseException:
             os.close(self._terminal)
             self._stderr_file.close()
             raise
         finally:
-            os.close(theirs)
+            os.close(terminal_end)
 
     def __enter__(self) -> CommandStream:
         return self
@@ -59,7 +52,7 @@ class CommandStream:
         self._release()
 
     def __iter__(self) -> Iterator[str]:
-        """Every line to the end."""
+        """Yield every line until the command ends."""
         with contextlib.suppress(EOFError):
             while True:
                 line = self.read_line()
@@ -67,18 +60,18 @@ class CommandStream:
                     yield line
 
     def read_line(self, seconds: float | None = None) -> str | None:
-        """The next line, without its end; None when none came for so long. Raises EOFError when it is over."""
+        """Return the next line, or None if none came within `seconds`. Raise EOFError at the end."""
         until = None if seconds is None else time.monotonic() + seconds
         while not self._lines:
             if self._finished or self._closed:
                 raise EOFError
-            left = POLL_SECONDS if until is None else min(POLL_SECONDS, until - time.monotonic())
-            if not self._read_chunk(max(0.0, left)) and until is not None and time.monotonic() >= until:
+            wait = POLL_SECONDS if until is None else min(POLL_SECONDS, until - time.monotonic())
+            if not self._read_chunk(max(0.0, wait)) and until is not None and time.monotonic() >= until:
                 return None
         return self._lines.popleft()
 
     def close(self) -> None:
-        """End it; may be called again, and by another thread."""
+        """End the command; safe to call twice and from another thread."""
         if not self._closed:
             self._closed = True
             command.end_process(self._process)
@@ -86,28 +79,28 @@ class CommandStream:
 
     @property
     def stderr(self) -> str:
-        """What it said on stderr so far."""
+        """The stderr output so far."""
         if not self._stderr_file.closed:
             self._stderr_text = os.pread(self._stderr_file.fileno(), MAX_OUTPUT_BYTES, 0).decode("utf-8", "replace")
         return self._stderr_text
 
     def make_result(self) -> OsmoCommandResult:
-        """What it came to, for `asking.judge`: its first lines, and all of its end that counts."""
+        """Return the result, with the first lines of the output."""
         return OsmoCommandResult(self.exit_code if self.exit_code is not None else -1, self._output, self.stderr)
 
     def _read_chunk(self, seconds: float) -> bool:
-        """Take in what comes within `seconds`; whether anything did, its end included."""
+        """Read what comes within `seconds`. Return whether anything came, including the end."""
         ended = self._process.poll() is not None
         if not select.select([self._terminal], [], [], seconds)[0]:
-            if ended:  # somebody it left behind still holds its terminal
+            if ended:  # a process it left behind holds its terminal
                 self._finish()
             return ended
         try:
-            piece = os.read(self._terminal, CHUNK_BYTES)
+            chunk = os.read(self._terminal, CHUNK_BYTES)
         except OSError:  # the other end of a terminal is closed
-            piece = b""
-        *lines, self._partial_line = (self._partial_line + piece).split(b"\n")
-        if not piece:
+            chunk = b""
+        *lines, self._partial_line = (self._partial_line + chunk).split(b"\n")
+        if not chunk:
             lines, self._partial_line = [*lines, *([self._partial_line] if self._partial_line else [])], b""
             self._finish()
         for line in lines:
@@ -127,7 +120,7 @@ class CommandStream:
             self.close()
 
     def _release(self) -> None:
-        """Let go of what it wrote to."""
+        """Close the files that the command wrote to."""
         if not self._stderr_file.closed:
             _ = self.stderr
             self._stderr_file.close()
@@ -135,15 +128,5 @@ class CommandStream:
 
 
 def start_stream(cli: str, *words: str) -> CommandStream:
-    """Call it and read its lines as they come; for a `with`. Raises NoCommand."""
-    pass
-
+    """Start the command and return its output as a context manager. Raise CommandStartError if that fails."""
     return CommandStream(cli, words)
-
-
-def open_stream(cli: str, *words: str, stage: Stage = Stage.SUBMIT) -> CommandStream:
-    """Its lines as they come. Raises Refused when there is no such command."""
-    try:
-        return start_stream(cli, *words)
-    except command.CommandStartError as error:
-        raise CommandFailed(failures.make_start_failure(cli, str(error)), stage) from error

@@ -11,44 +11,42 @@ from robotrain.model.source import RoleFlag, SourceError, SourceKind
 from robotrain.plugins.hookspecs import hook
 
 DATASET_PATTERN = r"[A-Za-z0-9_-]+"
-
-
 DATASET_FLAG = "--dataset-name"
 FORM = "[BUCKET/]NAME[:VERSION]"
-LEGACY_DATASET_NOTE = (
-    "What `osmo dataset upload` made, up to 6.3, is no such folder: OSMO kept its files by their hashes."
-)
+LEGACY_DATASET_NOTE = "Up to OSMO 6.3, `osmo dataset upload` stored files by their hashes, not as a folder."
 _REFERENCE = rf"(?:(?P<bucket>{DATASET_PATTERN})/)?(?P<name>{DATASET_PATTERN})(?::(?P<version>{DATASET_PATTERN}))?"
 
 
 @dataclass(frozen=True)
 class OsmoDataset:
-    """A dataset in a bucket. bucket: empty for that of the settings. version: a tag or a version, or empty."""
+    """A dataset in a bucket."""
 
     kind: ClassVar[str] = "osmo_dataset"
 
     name: str
     bucket: str = ""
+    """Empty for the bucket of the settings."""
     version: str = ""
+    """A version or a tag."""
 
     def __str__(self) -> str:
         return f"{f'{self.bucket}/' if self.bucket else ''}{self.name}{f':{self.version}' if self.version else ''}"
 
 
 def is_dataset_reference(text: str) -> bool:
-    """Never: a bare word may be the name of anything."""
+    """Return False: any word could be a dataset name."""
     return False
 
 
 def parse_dataset(text: str, base: Path = Path("/")) -> OsmoDataset:
-    """The dataset that `text` names. Raises SourceError."""
-    if found := re.fullmatch(_REFERENCE, text):
-        return OsmoDataset(found["name"], found["bucket"] or "", found["version"] or "")
+    """Parse a dataset reference. Raise SourceError if it is invalid."""
+    if match := re.fullmatch(_REFERENCE, text):
+        return OsmoDataset(match["name"], match["bucket"] or "", match["version"] or "")
     if re.fullmatch(_REFERENCE, text.strip().strip("/")):
-        raise SourceError("There is white space or a slash around the name.", text.strip().strip("/"))
+        raise SourceError("The name has white space or a slash at its start or end.", text.strip().strip("/"))
     if "://" in text:
-        raise SourceError("An OSMO dataset has a name, no address: where its bucket lies is said with --buckets.")
-    raise SourceError("A dataset and its bucket are named with letters, digits, `_` and `-`.")
+        raise SourceError("An OSMO dataset has a name, not a URL; --buckets sets the location of its bucket.")
+    raise SourceError("The names of datasets and buckets contain letters, digits, `_` and `-`.")
 
 
 KIND = SourceKind(
@@ -56,13 +54,13 @@ KIND = SourceKind(
     title="OSMO datasets",
     form=FORM,
     example="pusht",
-    help="A LeRobot dataset in a bucket of OSMO, --dataset-bucket unless the name says one.",
+    help="A LeRobot dataset in an OSMO bucket (default bucket: --dataset-bucket).",
     roles={"dataset": RoleFlag(DATASET_FLAG, env=("OSMO_DATASET_NAME",))},
     recognizes=is_dataset_reference,
     parse=parse_dataset,
     unsupported={
         ANY: no(
-            "OSMO alone knows its buckets, and the keys of its storage.",
+            "Only OSMO can read its buckets.",
             "--blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX",
         )
     },
@@ -71,5 +69,5 @@ KIND = SourceKind(
 
 @hook
 def robotrain_source_kinds() -> Iterable[SourceKind]:
-    """The kind of this file."""
+    """Return the source kind."""
     return (KIND,)

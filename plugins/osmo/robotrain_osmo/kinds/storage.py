@@ -1,4 +1,4 @@
-"""Source kind `osmo_storage`: addresses of OSMO's storage, and their form as blob URLs."""
+"""Source kind `osmo_storage`: OSMO's storage URLs, and their conversion from and to blob URLs."""
 
 import re
 from collections.abc import Iterable
@@ -13,36 +13,34 @@ from robotrain.redaction import holds_secret
 from robotrain_sources.role_flags import RESUME
 
 CONTAINER_PATTERN = r"(?=.{3,63}$)[a-z0-9](?:-?[a-z0-9])*"
-
-
 BLOB_HOST = ".blob.core.windows.net"
 _BLOB_URL = rf"https://([a-z0-9]{{3,24}}){re.escape(BLOB_HOST)}/([^?#]+)"
 _ACCOUNT_IN_URL = r"azure://([a-z0-9]+)/.*|https?://([a-z0-9]+)\.(?:blob|dfs)\..*"
 
 
 def to_storage_url(url: str) -> str:
-    """The address of blobs as OSMO has it; any other as it is."""
-    found = re.fullmatch(_BLOB_URL, url)
-    return f"azure://{found[1]}/{found[2]}" if found else url
+    """Convert a blob URL to OSMO's form; return any other URL unchanged."""
+    match = re.fullmatch(_BLOB_URL, url)
+    return f"azure://{match[1]}/{match[2]}" if match else url
 
 
-def to_blob_url(place: str) -> str:
-    """OSMO's address as that of its blobs; empty for a storage that is not Azure's."""
-    if not place.startswith("azure://"):
+def to_blob_url(url: str) -> str:
+    """Convert OSMO's URL to a blob URL; return "" if the storage is not Azure's."""
+    if not url.startswith("azure://"):
         return ""
-    account, _, below = place.removeprefix("azure://").partition("/")
-    return f"https://{account}{BLOB_HOST}/{below}"
+    account, _, path = url.removeprefix("azure://").partition("/")
+    return f"https://{account}{BLOB_HOST}/{path}"
 
 
 def get_storage_account(url: str) -> str:
-    """The storage account that an address of either form is in; empty for none."""
-    found = re.fullmatch(_ACCOUNT_IN_URL, url)
-    return (found[1] or found[2]) if found else ""
+    """Return the storage account of a URL in either form, or ""."""
+    match = re.fullmatch(_ACCOUNT_IN_URL, url)
+    return (match[1] or match[2]) if match else ""
 
 
 FORM = "azure://ACCOUNT/CONTAINER/PREFIX"
 MIN_PARTS = {"s3": 1, "gs": 1, "azure": 2, "tos": 2, "swift": 3}
-"""By scheme, the parts that say which storage it is."""
+"""Number of leading parts that identify the storage, by scheme."""
 
 _SEGMENT = r"[A-Za-z0-9._=+~!()&:-]+"
 _ACCOUNT = r"[a-z0-9]{3,24}"
@@ -51,7 +49,7 @@ _BUCKET = r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]"
 
 @dataclass(frozen=True)
 class OsmoStorage:
-    """An address of OSMO's storage, in its one normal form: without a slash at its end."""
+    """A normalized OSMO storage URL, without a trailing slash."""
 
     kind: ClassVar[str] = "osmo_storage"
 
@@ -62,28 +60,28 @@ class OsmoStorage:
         return f"{self.scheme}://{'/'.join(self.parts)}"
 
     def join(self, *parts: str) -> "OsmoStorage":
-        """What lies below it."""
+        """Return the URL of a path below this one."""
         return OsmoStorage(self.scheme, self.parts + parts)
 
 
 def is_storage_url(text: str) -> bool:
-    """Whether the text looks like an address of OSMO's storage."""
+    """Return whether the text looks like an OSMO storage URL."""
     return bool(re.match(rf"(?i)\s*(?:{'|'.join(MIN_PARTS)})://", text))
 
 
 def parse_storage_url(text: str, base: Path = Path("/")) -> OsmoStorage:
-    """The place that `text` addresses. Raises SourceError."""
+    """Parse a storage URL. Raise SourceError if it is invalid."""
     if holds_secret(text):
-        raise SourceError("The address holds what looks like a secret, and a job never carries a secret.")
+        raise SourceError("The URL seems to contain a secret, which a job must not carry.")
     scheme, mark, rest = text.partition("://")
-    if (meant := to_storage_url(text)) != text:
-        raise SourceError("OSMO writes the account and the container another way.", _suggest_url(meant))
+    if (converted := to_storage_url(text)) != text:
+        raise SourceError("OSMO needs a storage URL instead of a blob URL.", _suggest_url(converted))
     if not mark or scheme.lower() not in MIN_PARTS:
-        raise SourceError(f"OSMO's storage has one of the schemes {', '.join(MIN_PARTS)}.")
+        raise SourceError(f"The scheme must be one of {', '.join(MIN_PARTS)}.")
     if scheme != scheme.lower():
-        raise SourceError("The scheme is written in small letters.", _suggest_url(f"{scheme.lower()}://{rest}"))
+        raise SourceError("The scheme must be lowercase.", _suggest_url(f"{scheme.lower()}://{rest}"))
     if re.search(r"[?#@]", rest):
-        raise SourceError("An address of storage has no query, no fragment and no user: a job never carries a secret.")
+        raise SourceError("A storage URL must not contain a user, a query or a fragment, as they may be secret.")
     parts = tuple(rest.rstrip("/").split("/"))
     _check_parts(scheme, parts)
     return OsmoStorage(scheme, parts)
@@ -91,24 +89,26 @@ def parse_storage_url(text: str, base: Path = Path("/")) -> OsmoStorage:
 
 def _check_parts(scheme: str, parts: tuple[str, ...]) -> None:
     if not all(parts) or {".", ".."} & set(parts):
-        raise SourceError("No part of the address is empty, `.` or `..`.")
+        raise SourceError("No part of the URL may be empty, `.` or `..`.")
     for part in parts:
         if not re.fullmatch(_SEGMENT, part):
-            raise SourceError("A part of the address is letters, digits and `._=+~!()&:-`, without white space.")
+            raise SourceError("The parts of the URL may contain letters, digits and `._=+~!()&:-`.")
     if len(parts) < MIN_PARTS[scheme]:
-        raise SourceError(f"An address with {scheme}:// has the form {_describe_form(scheme)}.")
+        raise SourceError(f"A {scheme}:// URL has the form {_describe_form(scheme)}.")
     if scheme == "azure":
         _check_azure(*parts[:2])
     if scheme in ("s3", "gs") and not re.fullmatch(_BUCKET, parts[0]):
-        raise SourceError("A bucket's name is 3 to 63 small letters, digits, dots, dashes and `_`.")
+        raise SourceError("A bucket name is 3 to 63 lowercase letters, digits, dots, dashes and `_`.")
 
 
 def _check_azure(account: str, container: str) -> None:
     if not re.fullmatch(_ACCOUNT, account):
-        raise SourceError("The first part of azure:// is a storage account: 3 to 24 small letters and digits.")
+        raise SourceError(
+            "The first part of an azure:// URL is a storage account: 3 to 24 lowercase letters and digits."
+        )
     if not re.fullmatch(CONTAINER_PATTERN, container):
         raise SourceError(
-            "The second part of azure:// is a container: 3 to 63 small letters, digits and single dashes between them."
+            "The second part of an azure:// URL is a container: 3 to 63 lowercase letters, digits and single dashes."
         )
 
 
@@ -118,21 +118,21 @@ def _describe_form(scheme: str) -> str:
 
 
 def _suggest_url(text: str) -> str:
-    """The normal form of `text`; empty when it has none."""
+    """Return the normalized URL of `text`, or "" if it is invalid."""
     try:
         return str(parse_storage_url(text))
     except SourceError:
         return ""
 
 
-ALONE = "OSMO alone knows its buckets, and the keys of its storage."
+_ONLY_OSMO = "Only OSMO can read its storage."
 
 KIND = SourceKind(
     name=OsmoStorage.kind,
     title="OSMO storage",
     form=FORM,
     example="azure://account/runs/pusht/checkpoints/000400",
-    help="A place that OSMO copies checkpoints to, and a checkpoint there: azure://, s3://, gs://, swift:// or tos://.",
+    help="A storage URL that OSMO copies checkpoints to, or a checkpoint there (azure, s3, gs, swift or tos).",
     roles={"resume": RESUME},
     recognizes=is_storage_url,
     parse=parse_storage_url,
@@ -140,14 +140,15 @@ KIND = SourceKind(
     platform_managed=True,
     unsupported={
         "resume": no(
-            ALONE, "robotrain outputs RUN --checkpoint last --to FOLDER, then --resume-from FOLDER/checkpoints/STEP"
+            _ONLY_OSMO,
+            "robotrain outputs RUN --checkpoint last --to FOLDER, then --resume-from FOLDER/checkpoints/STEP",
         ),
-        "publish": no(ALONE, "--publish-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"),
+        "publish": no(_ONLY_OSMO, "--publish-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"),
     },
 )
 
 
 @hook
 def robotrain_source_kinds() -> Iterable[SourceKind]:
-    """The kind of this file."""
+    """Return the source kind."""
     return (KIND,)

@@ -1,4 +1,4 @@
-"""Stopping a workflow. The command ends well also when it was refused, so that only another look tells."""
+"""Cancel a workflow. The command reports success even if OSMO refused, so the state is queried again."""
 
 import time
 
@@ -11,24 +11,24 @@ from robotrain_osmo.observe import workflow_state
 
 CANCEL_MESSAGE = "robotrain cancel"
 SECONDS = 30.0
-"""Until it has ended: OSMO does it later, from a queue of its own."""
+"""Time limit for the end: OSMO cancels later, from a queue."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 3.0
 
 
 def cancel_workflow(reference: Reference) -> None:
-    """End it and return when it has ended; one that ended already is left as it is. Raises RunGone, Rejected."""
+    """Cancel the workflow and wait for its end; do nothing if it has ended. Raise RunGone or Rejected."""
     if workflow_state.query_workflow(reference).is_finished:
         return
     words = ("workflow", "cancel", reference["workflow"], "-m", CANCEL_MESSAGE, "-t", "json")
-    refused = _read_refusal(service.query_text(workflow_state.get_command(reference), *words))
-    if not _wait_until_ended(reference, 0.0 if refused else SECONDS):
-        raise Rejected([_make_refused_problem(reference, refused) if refused else _make_pending_problem(reference)])
+    reason = _read_refusal(service.query_text(workflow_state.get_command(reference), *words))
+    if not _wait_until_ended(reference, 0.0 if reason else SECONDS):
+        raise Rejected([_make_refused_problem(reference, reason) if reason else _make_pending_problem(reference)])
 
 
 def _read_refusal(output: str) -> str:
-    """Why OSMO did not take it; empty when it did."""
-    found = output.partition("cancelation failed for workflow")[2].partition(":")[2]
-    return " ".join(found.split()) or ("" if '"name"' in output else " ".join(output.split()) or "it said nothing")
+    """Return why OSMO refused to cancel, or ""."""
+    reason = output.partition("cancelation failed for workflow")[2].partition(":")[2]
+    return " ".join(reason.split()) or ("" if '"name"' in output else " ".join(output.split()) or "OSMO gave no reason")
 
 
 def _wait_until_ended(reference: Reference, seconds: float) -> bool:
@@ -47,7 +47,7 @@ def _make_refused_problem(reference: Reference, reason: str) -> Problem:
         stage=Stage.SUBMIT,
         title=f"OSMO did not cancel {reference['workflow']}",
         why=f"{redact(reason, max_length=500).rstrip('.')}.",
-        suggestions=(Suggestion(f"osmo workflow cancel {reference['workflow']} --force", "when its cluster is gone"),),
+        suggestions=(Suggestion(f"osmo workflow cancel {reference['workflow']} --force", "if its cluster is gone"),),
     )
 
 
@@ -56,9 +56,9 @@ def _make_pending_problem(reference: Reference) -> Problem:
     return Problem(
         code="cancel-pending",
         stage=Stage.SUBMIT,
-        title=f"OSMO took the request, and {reference['workflow']} had not ended {SECONDS:g} s later",
+        title=f"OSMO accepted the request, but {reference['workflow']} had not ended {SECONDS:g} s later",
         suggestions=(
             Suggestion(f"robotrain wait {run}", "waits for its end"),
-            Suggestion(f"osmo workflow cancel {reference['workflow']} --force", "when its cluster is gone"),
+            Suggestion(f"osmo workflow cancel {reference['workflow']} --force", "if its cluster is gone"),
         ),
     )

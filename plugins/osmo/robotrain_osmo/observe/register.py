@@ -1,7 +1,4 @@
-"""Register a model from the artifacts of a run that was tracked in a workspace.
-
-The disk of its pod is gone, and a model of a workspace is made of what tracking has.
-"""
+"""Register a model from the artifacts of a tracked run, whose pod and disk are gone."""
 
 from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion
 from robotrain.model.run import Reference
@@ -21,30 +18,26 @@ from robotrain_osmo.observe.outputs import TRIMMED_LOG_NOTE, OsmoRunLog, read_ru
 from robotrain_osmo.spec.submission_spec import DOCUMENT_FILE
 
 RETRY_SECONDS = 6.0
-"""Seconds for which a bad moment of Azure is sat out."""
+"""How long transient errors of Azure are retried."""
 
 
 def register_model(reference: Reference, name: str, step: int | None) -> Registered:
-    """Make the checkpoint of `step`, or the last, or the evaluated policy, the next version of the model `name`; one
-    that is a version already stays the one it is. Raises RunGone, Rejected.
+    """Register the checkpoint of `step`, the last one, or the evaluated policy as the next version of `name`.
+
+    A registered checkpoint keeps its version. Raise RunGone or Rejected.
     """
     log = read_run_log(reference)
-    said = log.run_log
-    sent = model_registration.load_submitted_document(reference.get("run", ""), DOCUMENT_FILE)
-    at, artifacts = _find_workspace(sent), said.find_artifacts(said.run_id)
-    if at is None or not artifacts:
+    run_log = log.run_log
+    document = model_registration.load_submitted_document(reference.get("run", ""), DOCUMENT_FILE)
+    target = workspace.parse_tracking_uri(document.placement.tracking_uri) if document else None
+    artifacts = run_log.find_artifacts(run_log.run_id)
+    if target is None or not artifacts:
         raise Rejected([make_impossible_problem(reference, name, log)])
-    chosen = max(artifacts) if step is None else step
-    if chosen not in artifacts:
-        raise Rejected([make_missing_step_problem(reference, sorted(artifacts), chosen, log)])
-    return _register_version(
-        reference, name, _make_model_version(reference, said, chosen), sent, said, at, artifacts[chosen]
-    )
-
-
-def _find_workspace(sent: JobDocument | None) -> Workspace | None:
-    """The one that the run was tracked in; None for none, and where the plan that was sent is not here any more."""
-    return workspace.parse_tracking_uri(sent.placement.tracking_uri) if sent else None
+    step = max(artifacts) if step is None else step
+    if step not in artifacts:
+        raise Rejected([make_missing_step_problem(reference, sorted(artifacts), step, log)])
+    version = _make_model_version(reference, run_log, step)
+    return _register_version(name, version, document, run_log, target, artifacts[step])
 
 
 def _make_model_version(reference: Reference, run_log: RunLog, step: int) -> ModelVersion:
@@ -60,89 +53,88 @@ def _make_model_version(reference: Reference, run_log: RunLog, step: int) -> Mod
 
 
 def _register_version(
-    reference: Reference,
     name: str,
     model_version: ModelVersion,
-    sent: JobDocument | None,
+    document: JobDocument | None,
     run_log: RunLog,
     target: Workspace,
     path: str,
 ) -> Registered:
-    of, models = (
-        model_registration.make_model_metadata(model_version, sent, run_log),
-        WorkspaceModels(ArmClient(RETRY_SECONDS), target),
-    )
+    metadata = model_registration.make_model_metadata(model_version, document, run_log)
+    models = WorkspaceModels(ArmClient(RETRY_SECONDS), target)
 
     def create() -> str:
-        return models.create(name, run_log.run_id, path, of.tags, of.description)
+        return models.create(name, run_log.run_id, path, metadata.tags, metadata.description)
 
     try:
-        return model_registration.register_version(models, name, model_version.step, of, create)
+        return model_registration.register_version(models, name, model_version.step, metadata, create)
     except ArmError as error:
         raise Rejected([_make_azure_problem(error, target, name)]) from None
 
 
 def _make_azure_problem(error: ArmError, target: Workspace, name: str) -> Problem:
-    found = errors.diagnose_workspace_error(error, target)
+    diagnosis = errors.diagnose_workspace_error(error, target)
     return Problem(
         code="azure-not-registered",
         stage=Stage.SUBMIT,
-        title=f"could not register the model {name}: {found.title}",
-        why=redact(found.why, max_length=MAX_SENTENCE),
-        suggestions=tuple(Suggestion(way) for way in found.suggestions),
+        title=f"cannot register the model {name}: {diagnosis.title}",
+        why=redact(diagnosis.why, max_length=MAX_SENTENCE),
+        suggestions=tuple(Suggestion(text) for text in diagnosis.suggestions),
     )
 
 
 def make_impossible_problem(reference: Reference, name: str, log: OsmoRunLog) -> Problem:
-    """Of a run that was not tracked in a workspace, or has left no model there."""
+    """Return the problem of a run that was not tracked in a workspace, or has no model there."""
     run = reference.get("run") or "RUN"
-    left = records.get_output_profile(reference.get("run", ""))
+    outputs = records.get_output_profile(reference.get("run", ""))
     return Problem(
         code="feature-not-there",
         stage=Stage.CHECK,
-        title=f"there is no model of {run} in an Azure ML workspace that could be registered from here",
+        title=f"no Azure ML workspace has a model of {run} to register",
         given=name,
-        why=f"{_explain_impossible(log, left)} The run registers it itself, from the machine that has it, when it is asked to.",
+        why=f"{_explain_impossible(log, outputs)} A run can also register its model itself.",
         suggestions=(
-            Suggestion(f"robotrain resubmit {run} --set {left.register_parameter}={name}", "from the start"),
-            *_suggest_checkpoint_use(run, name, left),
+            Suggestion(f"robotrain resubmit {run} --set {outputs.register_parameter}={name}", "runs the job again"),
+            *_suggest_checkpoint_use(run, name, outputs),
         ),
     )
 
 
 def make_missing_step_problem(reference: Reference, steps: list[int], step: int, log: OsmoRunLog) -> Problem:
-    """Of a step that tracking has no model of, as far as the log says."""
+    """Return the problem of a step that has no tracked model."""
     run = reference.get("run") or "RUN"
-    gone = f" {TRIMMED_LOG_NOTE}: it may have earlier ones." if log.trimmed else ""
+    note = f" {TRIMMED_LOG_NOTE}: there may be earlier steps." if log.trimmed else ""
     return Problem(
         code="checkpoint-missing",
         stage=Stage.SUBMIT,
         title=f"tracking has no model of step {step} of {run}",
         where="--step",
-        why=f"It has those of {', '.join(map(str, steps))}.{gone}",
-        suggestions=(Suggestion(f"robotrain outputs {run}", "shows what it left"),),
+        why=f"It has the steps {', '.join(map(str, steps))}.{note}",
+        suggestions=(Suggestion(f"robotrain outputs {run}", "lists the checkpoints"),),
     )
 
 
-def _explain_impossible(log: OsmoRunLog, left: OutputProfile) -> str:
+def _explain_impossible(log: OsmoRunLog, outputs: OutputProfile) -> str:
     if not log.run_log.run_id and log.trimmed:
-        return f"Whether the {left.noun} was tracked is not known: {TRIMMED_LOG_NOTE}."
+        return f"It is unknown whether the {outputs.noun} was tracked: {TRIMMED_LOG_NOTE}."
     if not log.run_log.run_id:
-        return f"The {left.noun} was not tracked, by what its log says."
-    return f"Tracking has no model of this {left.noun}, or is no workspace, or the plan that was sent is not kept here."
+        return f"The log of the {outputs.noun} shows no tracking."
+    return (
+        f"Its tracking server is not a workspace or has no model of this {outputs.noun}, or its plan is missing here."
+    )
 
 
-def _suggest_checkpoint_use(run: str, name: str, left: OutputProfile) -> tuple[Suggestion, ...]:
-    """For checkpoints, which can be gone on from, and brought."""
-    if not left.resumable:
+def _suggest_checkpoint_use(run: str, name: str, outputs: OutputProfile) -> tuple[Suggestion, ...]:
+    """Suggest resuming from or downloading the published checkpoints."""
+    if not outputs.resumable:
         return ()
     return (
         Suggestion(
-            f"robotrain resume {run} --set {left.register_parameter}={name}",
-            "goes on from what was published; with more --training-steps",
+            f"robotrain resume {run} --set {outputs.register_parameter}={name}",
+            "continues from the last published checkpoint; needs more --training-steps",
         ),
         Suggestion(
             f"robotrain outputs --checkpoint last --to FOLDER {run}",
-            f"brings it here; then az ml model create --name {name} --path FOLDER",
+            f"downloads it; then az ml model create --name {name} --path FOLDER",
         ),
     )

@@ -1,6 +1,6 @@
-"""The status of a run, and why a workflow waits or failed, in one sentence.
+"""The status of a run, and why its workflow waits or failed.
 
-Sentences begin small and have no full stop: they stand behind the name and the state of a run.
+Reasons start in lowercase without a full stop because they follow the run's name and state.
 """
 
 import re
@@ -19,59 +19,59 @@ from robotrain_osmo.observe.workflow_state import WorkflowState
 
 
 def query_status(reference: Reference) -> Status:
-    """The state, and why. Raises RunGone, Rejected."""
-    told = workflow_state.query_workflow(reference)
+    """Return the state and its reason. Raise RunGone or Rejected."""
+    workflow = workflow_state.query_workflow(reference)
     return Status(
-        state=told.state,
-        reason=_explain_status(reference, told),
-        exit_code=told.exit_code if told.is_finished else None,
-        started=told.started,
-        ended=told.ended if told.is_finished else None,
+        state=workflow.state,
+        reason=_explain_status(reference, workflow),
+        exit_code=workflow.exit_code if workflow.is_finished else None,
+        started=workflow.started,
+        ended=workflow.ended if workflow.is_finished else None,
     )
 
 
 def _explain_status(reference: Reference, workflow: WorkflowState) -> str:
     if not workflow.is_finished:
-        stuck = workflow.state == "pending" and (workflow.queued_seconds or 0.0) >= MIN_WAIT_SECONDS
-        return explain_waiting(workflow, query_blocking_event(reference) if stuck else "")
+        is_stuck = workflow.state == "pending" and (workflow.queued_seconds or 0.0) >= MIN_WAIT_SECONDS
+        return explain_waiting(workflow, query_blocking_event(reference) if is_stuck else "")
     if workflow.state == "succeeded":
         return ""
     if workflow.state == "cancelled":
         return explain_cancellation(workflow)
-    own = _explain_by_log(reference, workflow) if is_run_failure(workflow) else ""
-    return own or explain_failure(workflow)
+    reason = _explain_by_log(reference, workflow) if is_run_failure(workflow) else ""
+    return reason or explain_failure(workflow)
 
 
 def _explain_by_log(reference: Reference, workflow: WorkflowState) -> str:
-    """Why the run itself says that it failed; empty when it does not, or cannot be heard."""
+    """Return the reason that the run itself logged, or ""."""
     try:
         outcome = logs.read_outcome(reference)
-    except Rejected:  # the state is known all the same
+    except Rejected:  # the state is known without it
         return ""
     return explain_outcome(workflow, outcome) if outcome else ""
 
 
 MIN_WAIT_SECONDS = 60.0
-"""Seconds in the queue, before which waiting needs no other reason."""
+"""Events are queried only after this time in the queue."""
 EVENTS_START_SECONDS = 2.5
-"""Until the command has begun to print."""
+"""Time for the command to start printing."""
 EVENTS_QUIET_SECONDS = 0.5
-"""Without a line, until all is said for now: the command itself goes on to the workflow's end."""
+"""A pause that ends the current events: the command itself runs until the workflow's end."""
 EVENTS_SECONDS = 3.0
-"""For all of it: whoever asks for many runs waits for this one, too."""
+"""Total limit: the status of many runs waits for each."""
 _GOOD_EVENT = r"(?i)successfully (?:assigned|pulled)|already present on machine|started container"
 _BAD_EVENT = r"(?i)\bfail|insufficient|unschedulable|unbound|back-?off|\berror|errimage|denied|exceeded|not found"
 _VAGUE_EVENT = r"(?i)back-?off|errimagepull"
-"""That something failed, and not why: an event before it says that."""
+"""Events without a cause, which an earlier event may give."""
 
 
 def query_blocking_event(reference: Reference) -> str:
-    """The event that says why the workflow is not further; empty when none does, or OSMO does not tell."""
+    """Return the event that explains why the workflow waits, or ""."""
     try:
         stream = client_stream.start_stream(
             workflow_state.get_command(reference), "workflow", "events", reference.get("workflow", "")
         )
-    except command.CommandStartError:  # the state is known all the same
+    except command.CommandStartError:  # the state is known without it
         return ""
     with stream:
         return find_blocking_event(
@@ -80,149 +80,145 @@ def query_blocking_event(reference: Reference) -> str:
 
 
 def find_blocking_event(events: Iterable[str]) -> str:
-    """Of events, oldest first, the newest that says what is wrong, unless that is over."""
-    found = ""
+    """Return the newest unresolved problem of events in time order, or ""."""
+    problem = ""
     for text in events:
         if re.search(_GOOD_EVENT, text):
-            found = ""
+            problem = ""
         elif re.search(_BAD_EVENT, text) and (
-            not found or re.search(_VAGUE_EVENT, found) or not re.search(_VAGUE_EVENT, text)
+            not problem or re.search(_VAGUE_EVENT, problem) or not re.search(_VAGUE_EVENT, text)
         ):
-            found = text
-    return found
+            problem = text
+    return problem
 
 
 def _read_current_events(stream: CommandStream) -> Iterator[str]:
-    """Each line that is there."""
-    until, patience = time.monotonic() + EVENTS_SECONDS, EVENTS_START_SECONDS
-    while (left := until - time.monotonic()) > 0:
+    """Yield the lines that exist now."""
+    until, pause = time.monotonic() + EVENTS_SECONDS, EVENTS_START_SECONDS
+    while (remaining := until - time.monotonic()) > 0:
         try:
-            line = stream.read_line(min(patience, left))
+            line = stream.read_line(min(pause, remaining))
         except EOFError:
             return
         if line is None:
             return
-        patience = EVENTS_QUIET_SECONDS
+        pause = EVENTS_QUIET_SECONDS
         yield line
 
 
 HOUR = 3600.0
 MAX_NAMED_TIMEOUT = 48 * HOUR
-"""A longer one is OSMO's own, and nobody waits for it."""
+"""A longer timeout is OSMO's default and not worth naming."""
 _WAIT_STEPS = ((24 * HOUR, "a day"), (6 * HOUR, "6 h"), (2 * HOUR, "2 h"), (HOUR, "1 h"), (1800.0, "30 min"),
           (600.0, "10 min"), (120.0, "2 min"))  # fmt: skip
-RETRY_HINT = "`robotrain resubmit` may succeed, and `robotrain resume` where it published a checkpoint"
+RETRY_HINT = "try `robotrain resubmit`, or `robotrain resume` if it published a checkpoint"
 
 FAILURE_REASONS: Mapping[str, str] = {
-    "FAILED_SUBMISSION": "OSMO did not take the workflow",
-    "FAILED_SERVER_ERROR": f"OSMO itself failed, not the job: {RETRY_HINT}",
-    "FAILED_BACKEND_ERROR": f"the cluster failed, or the machine was lost, not the job: {RETRY_HINT}",
-    "FAILED_START_ERROR": "its container could not be started: look at --image, and at the events "
-    "(`osmo workflow events`)",
-    "FAILED_START_TIMEOUT": "it did not start in time: a large or unreachable --image, or a secret that is not there "
-    "(`osmo workflow events`)",
-    "FAILED_PREEMPTED": "a job of higher priority took its machine, and it was not to be tried again: `robotrain "
-    "resume` where it published a checkpoint, --priority HIGH, or a pool that retries",
-    "FAILED_UPSTREAM": "something that it waits for failed",
+    "FAILED_SUBMISSION": "OSMO did not accept the workflow",
+    "FAILED_SERVER_ERROR": f"OSMO failed, not the job: {RETRY_HINT}",
+    "FAILED_BACKEND_ERROR": f"the cluster or the machine failed, not the job: {RETRY_HINT}",
+    "FAILED_START_ERROR": "its container could not start: check --image and `osmo workflow events`",
+    "FAILED_START_TIMEOUT": "it did not start in time: --image is large or unreachable, or a secret is missing "
+    "(see `osmo workflow events`)",
+    "FAILED_PREEMPTED": "a job of higher priority preempted it, and OSMO did not restart it: try `robotrain resume` "
+    "if it published a checkpoint, --priority HIGH, or a pool with retries",
+    "FAILED_UPSTREAM": "something it depends on failed",
 }
-"""By OSMO's word for the failure."""
+"""Reasons by OSMO's failure status."""
 
 OSMO_EXIT_CODES: Mapping[int, str] = {
-    137: "memory ran out (exit code 137): more --memory, a smaller --batch-size or fewer --num-workers",
-    256: "OSMO could not prepare the container (exit code 256): `osmo workflow events` says more",
-    257: "OSMO could not prepare the container (exit code 257): `osmo workflow events` says more",
-    2002: "OSMO's own part of the pod failed (exit code 2002): send it again",
-    2010: "OSMO could not download an input (exit code 2010): look that the address is right (`osmo data list`), and "
-    "that the jobs' identity or data credential may read it",
+    137: "memory ran out (exit code 137): use more --memory, a smaller --batch-size or fewer --num-workers",
+    256: "OSMO could not prepare the container (exit code 256): see `osmo workflow events`",
+    257: "OSMO could not prepare the container (exit code 257): see `osmo workflow events`",
+    2002: "OSMO's own container in the pod failed (exit code 2002): try `robotrain resubmit`",
+    2010: "OSMO could not download an input (exit code 2010): check its URL (`osmo data list`) and that the jobs' "
+    "identity or data credential may read it",
     2011: "OSMO could not mount an input (exit code 2011)",
-    2012: "OSMO could not upload what the run left (exit code 2012): the jobs' identity must write to --publish-url",
-    2013: "OSMO may not read or write an address of the workflow (exit code 2013): give the jobs' identity the role "
-    "Storage Blob Data Contributor, or set a DATA credential for that storage",
-    2014: "OSMO is not authorized at an address of the workflow (exit code 2014): the DATA credential for that storage "
-    "is missing, wrong or too old (`osmo credential list`)",
-    3000: "something that it waits for failed (exit code 3000)",
+    2012: "OSMO could not upload the outputs (exit code 2012): the jobs' identity must write to --publish-url",
+    2013: "OSMO may not read or write a storage URL of the workflow (exit code 2013): give the jobs' identity the "
+    "role Storage Blob Data Contributor, or set a DATA credential for the storage",
+    2014: "OSMO is not authorized for a storage URL of the workflow (exit code 2014): the DATA credential for the "
+    "storage is missing, wrong or expired (`osmo credential list`)",
+    3000: "something it depends on failed (exit code 3000)",
     3001: f"the cluster failed, not the job (exit code 3001): {RETRY_HINT}",
-    3002: f"OSMO itself failed, not the job (exit code 3002): {RETRY_HINT}",
+    3002: f"OSMO failed, not the job (exit code 3002): {RETRY_HINT}",
     3003: FAILURE_REASONS["FAILED_START_ERROR"],
     3005: FAILURE_REASONS["FAILED_START_TIMEOUT"],
     3006: FAILURE_REASONS["FAILED_PREEMPTED"],
-    4000: "OSMO does not know why (exit code 4000): `osmo workflow events` may",
+    4000: "OSMO does not know the reason (exit code 4000): see `osmo workflow events`",
 }
-"""By the exit code of the task, where the word alone says nothing."""
+"""Reasons by the exit code of the task, if its status gives none."""
 
 RUNTIME_EXIT_CODES: Mapping[int, str] = {
     1: "it failed (exit code 1)",
-    2: "the job document cannot be used there (exit code 2)",
-    4: "the look before the start found that it would fail (exit code 4)",
-    75: f"its surroundings failed, not the job (exit code 75): {RETRY_HINT}",
+    2: "the job document is invalid (exit code 2)",
+    4: "its preflight checks failed (exit code 4)",
+    75: f"its environment failed, not the job (exit code 75): {RETRY_HINT}",
     130: "it was interrupted (exit code 130)",
-    139: "a program crashed (exit code 139, a segmentation fault)",
+    139: "a program crashed with a segmentation fault (exit code 139)",
     143: "it was stopped from outside (exit code 143)",
 }
-"""Exit codes of the run itself, whose log says more."""
+"""Reasons by the runtime's exit code; the log has more."""
 
 
 def explain_waiting(workflow: WorkflowState, event: str = "") -> str:
-    """Why a run that has not ended is not further; empty while there is nothing to say. event: the one that tells."""
-    again = f"its machine was taken away, and it was started again (retry {workflow.retry})" if workflow.retry else ""
+    """Return why an active run waits, or "". `event`: the event that explains it."""
+    restart = f"it was restarted after losing its machine (retry {workflow.retry})" if workflow.retry else ""
     if not workflow.is_known:
-        return f"OSMO calls it {workflow.workflow_status or 'nothing'}, a state that this robotrain does not know"
+        return f"its OSMO status {workflow.workflow_status or '(empty)'} is unknown to robotrain"
     if workflow.state == "running":
-        return again
+        return restart
     pending = (
         _explain_image_failure(event)
         if re.search("(?i)image", event)
         else _append_message(_explain_pending(workflow), event)
     )
-    return f"{again}: {pending}" if again else pending
+    return f"{restart}: {pending}" if restart else pending
 
 
 def explain_failure(workflow: WorkflowState) -> str:
-    """Why it failed, by OSMO's word, then by its exit code, then in OSMO's own words."""
-    word, code = workflow.failure, workflow.exit_code
-    if word == "FAILED_IMAGE_PULL":
+    """Return why a workflow failed, from its status, exit code and message."""
+    status, code = workflow.failure, workflow.exit_code
+    if status == "FAILED_IMAGE_PULL":
         return _explain_image_failure(workflow.message)
-    if word == "FAILED_EVICTED" or code == 3004:
+    if status == "FAILED_EVICTED" or code == 3004:
         return _explain_eviction(workflow.message)
-    if word == "FAILED_EXEC_TIMEOUT":
-        again = "`robotrain resume`, or `resubmit`, with a larger --exec-timeout"
-        return f"it ran longer than it may{_format_limit(workflow.exec_timeout)}: {again}"
-    if word == "FAILED_QUEUE_TIMEOUT":
+    if status == "FAILED_EXEC_TIMEOUT":
+        limit = _format_limit(workflow.exec_timeout)
+        return f"it reached its time limit{limit}: try `robotrain resume` or `resubmit` with a larger --exec-timeout"
+    if status == "FAILED_QUEUE_TIMEOUT":
         limit = _format_limit(workflow.queue_timeout)
-        return f"no machine was free in time{limit}: another --pool or --gpu-platform, or a larger --queue-timeout"
-    if word in FAILURE_REASONS:
-        return _append_message(FAILURE_REASONS[word], workflow.message)
-    if word != "FAILED":
-        return _append_message(f"OSMO calls it {word}", workflow.message)
+        return f"no machine was free in time{limit}: use another --pool or --gpu-platform, or a larger --queue-timeout"
+    if status in FAILURE_REASONS:
+        return _append_message(FAILURE_REASONS[status], workflow.message)
+    if status != "FAILED":
+        return _append_message(f"its OSMO status is {status}", workflow.message)
     return _explain_exit_code(code, workflow.message)
 
 
 def explain_cancellation(workflow: WorkflowState) -> str:
-    """Who cancelled it."""
-    return (
-        f"{workflow.cancelled_by} cancelled it"
-        if workflow.cancelled_by and workflow.cancelled_by.lower() != "osmo"
-        else "it was cancelled"
-    )
+    """Return who cancelled a workflow."""
+    user = workflow.cancelled_by
+    return f"{user} cancelled it" if user and user.lower() != "osmo" else "it was cancelled"
 
 
 def is_run_failure(workflow: WorkflowState) -> bool:
-    """Whether it failed by itself, so that its log knows better why."""
+    """Return whether the run itself failed, so that its log has the reason."""
     return workflow.failure == "FAILED" and (workflow.exit_code is None or 0 < workflow.exit_code < 256)
 
 
 def explain_outcome(workflow: WorkflowState, outcome: Outcome) -> str:
-    """What the run itself says of its failure; empty where that is about another try of it."""
+    """Return the reason of the logged outcome, or "" if that belongs to another attempt."""
     if outcome.state != "failed" or not outcome.reason or workflow.exit_code not in (None, outcome.exit_code):
         return ""
-    said = _redact_text(outcome.reason, longest=800)
-    known = OSMO_EXIT_CODES.get(workflow.exit_code or 0)
-    return f"{known} ({said})" if known else said
+    reason = _redact_text(outcome.reason, max_length=800)
+    explanation = OSMO_EXIT_CODES.get(workflow.exit_code or 0)
+    return f"{explanation} ({reason})" if explanation else reason
 
 
 def _explain_pending(workflow: WorkflowState) -> str:
     if workflow.task_status == "INITIALIZING":
-        return "its image is being pulled and its inputs are being fetched"
+        return "its image is being pulled and its inputs downloaded"
     since = _describe_wait(workflow.queued_seconds)
     if workflow.task_status in ("SUBMITTING", "WAITING", "PROCESSING"):
         return f"OSMO is preparing it{since}"
@@ -232,30 +228,29 @@ def _explain_pending(workflow: WorkflowState) -> str:
         if limit and limit < MAX_NAMED_TIMEOUT
         else ""
     )
-    return f"no machine of the pool is free for it yet{since}{until}"
+    return f"no machine of the pool is free{since}{until}"
 
 
 def _describe_wait(seconds: float | None) -> str:
-    """In steps, so that what waits is not told anew with every look."""
+    """Return the time in steps, so that the text changes rarely."""
     step = next((text for least, text in _WAIT_STEPS if (seconds or 0.0) >= least), "")
     return f", for more than {step}" if step else ""
 
 
 def _explain_image_failure(message: str) -> str:
-    found = re.search(r"image \\?\"([^\"\\\s]+)", message)
-    name = f" {_redact_text(found[1])}" if found else ""
-    why = " and that the pool may read its registry (`osmo credential set NAME --type REGISTRY --payload-file …`)"
-    said = _append_message("", message)
-    return f"its image{name} could not be pulled: look that --image is right,{why}{said}"
+    match = re.search(r"image \\?\"([^\"\\\s]+)", message)
+    name = f" {_redact_text(match[1])}" if match else ""
+    fix = "check --image and that the pool may read its registry (`osmo credential set NAME --type REGISTRY …`)"
+    return _append_message(f"its image{name} could not be pulled: {fix}", message)
 
 
 def _explain_eviction(message: str) -> str:
     if re.search(r"(?i)ephemeral|disk|storage", message):
-        return _append_message("its machine ended it for want of disk (evicted, 3004): more --storage", message)
+        return _append_message("it was evicted because disk ran out (3004): use more --storage", message)
     if re.search(r"(?i)memory", message):
-        return _append_message("its machine ended it for want of memory (evicted, 3004): more --memory", message)
+        return _append_message("it was evicted because memory ran out (3004): use more --memory", message)
     return _append_message(
-        "its machine ended it (evicted, 3004), most often for want of disk or memory: more --storage or --memory",
+        "it was evicted (3004), probably because disk or memory ran out: use more --storage or --memory",
         message,
     )
 
@@ -268,16 +263,16 @@ def _explain_exit_code(code: int | None, message: str) -> str:
     if code in RUNTIME_EXIT_CODES:
         return _append_message(RUNTIME_EXIT_CODES[code], message)
     if 2020 <= code <= 2040:
-        return _append_message(f"the pod lost its connection to OSMO (exit code {code}): {RETRY_HINT}", message)
+        return _append_message(f"the pod lost the connection to OSMO (exit code {code}): {RETRY_HINT}", message)
     return _append_message(f"it ended with exit code {code}", message)
 
 
 def _append_message(sentence: str, message: str) -> str:
-    """The sentence and, in brackets, what OSMO said, where that says anything more than an exit code."""
-    said = _redact_text(" ".join(message.split()).rstrip(". "))
-    if not said or re.fullmatch(r"Failure reason: ?-? ?Exit code \d+ due to [\w. -]+ failure", said):
+    """Append OSMO's message in brackets if it has more than an exit code."""
+    text = _redact_text(" ".join(message.split()).rstrip(". "))
+    if not text or re.fullmatch(r"Failure reason: ?-? ?Exit code \d+ due to [\w. -]+ failure", text):
         return sentence
-    return f"{sentence} (OSMO: {said})"
+    return f"{sentence} (OSMO: {text})"
 
 
 def _format_limit(seconds: float | None) -> str:
@@ -290,7 +285,7 @@ def _format_duration(seconds: float) -> str:
     return format_duration(seconds)
 
 
-def _redact_text(text: str, longest: int = 300) -> str:
+def _redact_text(text: str, max_length: int = 300) -> str:
     from robotrain.redaction import redact
 
-    return redact(text, max_length=longest)
+    return redact(text, max_length=max_length)

@@ -1,4 +1,4 @@
-"""A workflow as OSMO reports it: one query, its answer parsed into a state."""
+"""The state of a workflow, parsed from OSMO's answer to a query."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
 CANCELLED_STATUS = "FAILED_CANCELED"
 VAGUE_FAILURES = ("FAILED", "FAILED_UPSTREAM")
-"""Failures that say nothing more: a task's word, or the workflow's, may."""
+"""Failures without a cause, which the other status, of the task or the workflow, may give."""
 PENDING_TASK_STATUSES = ("SUBMITTING", "WAITING", "PROCESSING", "SCHEDULING", "INITIALIZING", "RESCHEDULED")
-"""A task that does not run yet."""
 _WORKFLOW_STATES: Mapping[str, RunState] = {
     "PENDING": "pending",
     "WAITING": "pending",
@@ -31,18 +30,17 @@ _TASK_STATES: Mapping[str, RunState] = {**dict.fromkeys(PENDING_TASK_STATUSES, "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowState:
-    """A workflow as OSMO tells it. word: its status. task: that of its task in its newest try. retry: which, from 0.
-
-    message: why it failed, in OSMO's words. queued, exec_timeout, queue_timeout: seconds. started, ended: since the
-    epoch. by: who cancelled it. overview: its page.
-    """
+    """A workflow as OSMO reports it. Times are seconds since the epoch, time limits seconds."""
 
     name: str
     workflow_status: str
     task_status: str = ""
+    """Status of the task's last attempt."""
     retry: int = 0
+    """Number of the last attempt, from 0."""
     exit_code: int | None = None
     message: str = ""
+    """Reason of the failure in OSMO's words."""
     queued_seconds: float | None = None
     exec_timeout: float | None = None
     queue_timeout: float | None = None
@@ -50,68 +48,63 @@ class WorkflowState:
     ended: float | None = None
     cancelled_by: str = ""
     overview: str = ""
+    """URL of the workflow's page."""
 
     @property
     def state(self) -> RunState:
-        """What it is to robotrain. Whatever begins with FAILED has failed; another word nobody knows ends nothing."""
-        if known := _WORKFLOW_STATES.get(self.failure or self.workflow_status):
-            return known
+        """The state as robotrain has it. An unknown status has failed if it starts with FAILED, else it is active."""
+        if state := _WORKFLOW_STATES.get(self.failure or self.workflow_status):
+            return state
         if self.failure:
             return "failed"
         return _TASK_STATES.get(self.task_status) or ("running" if self.started is not None else "pending")
 
     @property
     def is_known(self) -> bool:
-        """Whether this robotrain knows the word that OSMO has for it."""
+        """Whether robotrain knows the workflow's status."""
         return self.workflow_status in _WORKFLOW_STATES or self.workflow_status.startswith("FAILED")
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether the workflow has ended."""
         return self.state not in ("pending", "running")
 
     @property
     def failure(self) -> str:
-        """The word that says most of how it failed, the task's or the workflow's; empty while it did not.
-
-        OSMO counts a lost machine as a plain failure of the workflow: the task says which.
-        """
+        """The more precise failure status of task and workflow; empty if the workflow has not failed."""
         if not self.workflow_status.startswith("FAILED"):
             return ""
-        vague = self.workflow_status in VAGUE_FAILURES
-        return (
-            self.task_status
-            if vague and self.task_status.startswith("FAILED") and self.task_status not in VAGUE_FAILURES
-            else self.workflow_status
-        )
+        is_task_precise = self.task_status.startswith("FAILED") and self.task_status not in VAGUE_FAILURES
+        return self.task_status if self.workflow_status in VAGUE_FAILURES and is_task_precise else self.workflow_status
 
     @property
     def has_no_log(self) -> bool:
-        """Whether nothing can have been printed yet: its first try waits."""
+        """Whether there cannot be a log yet because the first attempt waits."""
         return self.state == "pending" and not self.retry and self.started is None
 
 
 def parse_workflow(answer: object, task: str = "") -> WorkflowState:
-    """What `osmo workflow query -t json` answered. task: the name of the one that counts; empty for the first."""
-    told = answer if isinstance(answer, Mapping) else {}
-    tries = [one for one in _iterate_tasks(told) if not task or one.get("name") == task] or list(_iterate_tasks(told))
-    newest = max(tries, key=lambda one: _parse_int(one.get("retry_id")) or 0, default={})
-    groups = [group for group in _parse_list(told.get("groups")) if group.get("failure_message")]
+    """Parse the answer of `osmo workflow query -t json`. `task`: the task's name; empty for any."""
+    data = answer if isinstance(answer, Mapping) else {}
+    attempts = [row for row in _iterate_tasks(data) if not task or row.get("name") == task]
+    attempts = attempts or list(_iterate_tasks(data))
+    newest = max(attempts, key=lambda row: _parse_int(row.get("retry_id")) or 0, default={})
+    groups = [group for group in _parse_list(data.get("groups")) if group.get("failure_message")]
     message = newest.get("failure_message") or (groups[0]["failure_message"] if groups else "")
     return WorkflowState(
-        name=_parse_text(told.get("name")),
-        workflow_status=_parse_text(told.get("status")),
+        name=_parse_text(data.get("name")),
+        workflow_status=_parse_text(data.get("status")),
         task_status=_parse_text(newest.get("status")),
         retry=_parse_int(newest.get("retry_id")) or 0,
         exit_code=_parse_int(newest.get("exit_code")),
         message=_parse_text(message),
-        queued_seconds=_parse_seconds(told.get("queued_time")),
-        exec_timeout=_parse_seconds(told.get("exec_timeout")),
-        queue_timeout=_parse_seconds(told.get("queue_timeout")),
-        started=_parse_time(told.get("start_time")) or _parse_time(newest.get("start_time")),
-        ended=_parse_time(told.get("end_time")) or _parse_time(newest.get("end_time")),
-        cancelled_by=_parse_text(told.get("cancelled_by")),
-        overview=_parse_text(told.get("overview")),
+        queued_seconds=_parse_seconds(data.get("queued_time")),
+        exec_timeout=_parse_seconds(data.get("exec_timeout")),
+        queue_timeout=_parse_seconds(data.get("queue_timeout")),
+        started=_parse_time(data.get("start_time")) or _parse_time(newest.get("start_time")),
+        ended=_parse_time(data.get("end_time")) or _parse_time(newest.get("end_time")),
+        cancelled_by=_parse_text(data.get("cancelled_by")),
+        overview=_parse_text(data.get("overview")),
     )
 
 
@@ -121,7 +114,7 @@ def _iterate_tasks(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _parse_list(value: object) -> list[Mapping[str, Any]]:
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
 def _parse_text(value: object) -> str:
@@ -137,31 +130,31 @@ def _parse_seconds(value: object) -> float | None:
 
 
 def _parse_time(value: object) -> float | None:
-    """An ISO time in seconds since the epoch; OSMO writes UTC and does not say so."""
+    """Parse an ISO time to seconds since the epoch; OSMO's times without a zone are UTC."""
     try:
-        found = datetime.fromisoformat(_parse_text(value))
+        time = datetime.fromisoformat(_parse_text(value))
     except ValueError:
         return None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
 QUERY_SECONDS = 20.0
 
 
 def query_workflow(reference: Reference) -> WorkflowState:
-    """What OSMO says of it now. Raises RunGone when it knows no such workflow, Rejected when it cannot be asked."""
+    """Query the workflow. Raise RunGone if OSMO does not know it, Rejected if the query fails."""
     name = reference.get("workflow", "")
     try:
         answer = service.query_json(
             get_command(reference), "workflow", "query", name, "-t", "json", seconds=QUERY_SECONDS
         )
-    except failures.CommandFailed as refused:
-        if refused.failure.code == failures.UNKNOWN_WORKFLOW:
-            raise RunGone(f"OSMO knows no workflow {name} any more: it was removed, or this is another OSMO") from None
+    except failures.CommandFailed as error:
+        if error.failure.code == failures.UNKNOWN_WORKFLOW_CODE:
+            raise RunGone(f"OSMO has no workflow {name}: it was removed, or the command uses another OSMO") from None
         raise
     return parse_workflow(answer, reference.get("task", ""))
 
 
 def get_command(reference: Reference) -> str:
-    """The `osmo` command that the run was sent with."""
+    """Return the `osmo` command of the submit."""
     return reference.get("cli") or "osmo"

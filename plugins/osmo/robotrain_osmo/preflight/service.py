@@ -1,8 +1,4 @@
-"""Preflight checks of the OSMO service: versions, retry limit, credentials, pool.
-
-It is in
-its configuration, and that is shown to its administrators alone.
-"""
+"""Preflight checks of the OSMO service: versions, retry limit, credentials, pool."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -31,48 +27,48 @@ OTHER_VERSION_CODE = "osmo-server-other"
 
 @dataclass(frozen=True, slots=True)
 class OsmoVersions:
-    """Each as `6.4.0`; empty where it is not told. A service that cannot be reached, or asks who one is, tells none."""
+    """Versions of command and service, such as `6.4.0`; empty if unknown, as without a sign-in."""
 
     client: str
     service: str
 
 
 def query_versions(cli: str, seconds: float) -> OsmoVersions:
-    """What `osmo version` says. Raises Refused."""
+    """Return the output of `osmo version`. Raise CommandFailed."""
     answer = service.query_json(cli, "version", "-t", "json", seconds=seconds, stage=Stage.PREFLIGHT)
-    told = answer if isinstance(answer, dict) else {}
-    return OsmoVersions(_format_version(told.get("client")), _format_version(told.get("service")))
+    data = answer if isinstance(answer, dict) else {}
+    return OsmoVersions(_format_version(data.get("client")), _format_version(data.get("service")))
 
 
-def check_versions(order: OsmoSubmissionSpec, seconds: float) -> Iterator[Problem]:
-    """A workflow written for another version than the service's, and a command of another. Raises Refused."""
-    yield from compare_versions(order, query_versions(order.cli, seconds))
+def check_versions(submission: OsmoSubmissionSpec, seconds: float) -> Iterator[Problem]:
+    """Check that the service, the command and the `server` setting have the same version. Raise CommandFailed."""
+    yield from compare_versions(submission, query_versions(submission.cli, seconds))
 
 
-def compare_versions(order: OsmoSubmissionSpec, versions: OsmoVersions) -> Iterator[Problem]:
-    """The same, of the versions that were told."""
+def compare_versions(submission: OsmoSubmissionSpec, versions: OsmoVersions) -> Iterator[Problem]:
+    """Compare known versions with each other and with the `server` setting."""
     service = _shorten_version(versions.service)
-    if service and service != order.server:
-        yield _make_server_problem(order.server, service, versions.service)
+    if service and service != submission.server:
+        yield _make_server_problem(submission.server, service, versions.service)
     if service and versions.client and _shorten_version(versions.client) != service:
         yield _make_client_problem(versions)
 
 
 def _make_server_problem(configured: str, service: str, full_version: str) -> Problem:
-    known = service in ServerVersion.__args__  # type: ignore[attr-defined]
-    ways = [Suggestion(f"--server {service}", "what the service is")] if known else []
+    is_known = service in ServerVersion.__args__  # type: ignore[attr-defined]
+    suggestions = (Suggestion(f"--server {service}", "the service's version"),) if is_known else ()
     nearest = ServerVersion.__args__[-1]  # type: ignore[attr-defined]
     return Problem(
         code=OTHER_VERSION_CODE,
         stage=Stage.PREFLIGHT,
-        title=f"the OSMO service is of version {full_version}, and the workflow is written for {configured}",
+        title=f"the OSMO service has version {full_version}, but the workflow is for {configured}",
         where="--server",
         given=configured,
-        why="Versions up to 6.3 and later ones take data in different ways."
-        if known
-        else f"robotrain knows no OSMO {service}; {nearest} is the newest it knows.",
-        suggestions=tuple(ways),
-        severity="error" if known and (configured in DATASET_SERVERS) != (service in DATASET_SERVERS) else "warning",
+        why="Versions up to 6.3 and later ones read data differently."
+        if is_known
+        else f"robotrain does not know OSMO {service}; the newest known version is {nearest}.",
+        suggestions=suggestions,
+        severity="error" if is_known and (configured in DATASET_SERVERS) != (service in DATASET_SERVERS) else "warning",
     )
 
 
@@ -80,10 +76,10 @@ def _make_client_problem(versions: OsmoVersions) -> Problem:
     return Problem(
         code="osmo-client-other",
         stage=Stage.PREFLIGHT,
-        title=f"the `osmo` command is of version {versions.client}, and the service of {versions.service}",
+        title=f"the `osmo` command has version {versions.client}, the service {versions.service}",
         where="--osmo-cli",
-        why="They may not understand each other.",
-        suggestions=(Suggestion("--osmo-cli /path/to/osmo", "one of the service's version"),),
+        why="They may be incompatible.",
+        suggestions=(Suggestion("--osmo-cli /path/to/osmo", "with the service's version"),),
         severity="warning",
     )
 
@@ -102,102 +98,108 @@ def _format_version(version: Any) -> str:
 RETRY_SETTING = "max_retry_per_task"
 RETRY_SUGGESTION = Suggestion(
     f"{RETRY_SETTING} of at least 1",
-    f"what to ask the administrator for: `osmo config update WORKFLOW`, {RETRY_SETTING}",
+    "ask OSMO's administrators: `osmo config update WORKFLOW`",
 )
 
 
 def query_max_retries(cli: str, seconds: float) -> int:
-    """That number. Raises Refused, also for who may not see it."""
-    told = service.query_text(cli, "config", "show", "WORKFLOW", RETRY_SETTING, seconds=seconds, stage=Stage.PREFLIGHT)
+    """Return how often OSMO restarts a task. Raise CommandFailed; only administrators may read it."""
+    text = service.query_text(cli, "config", "show", "WORKFLOW", RETRY_SETTING, seconds=seconds, stage=Stage.PREFLIGHT)
     try:
-        return int(told)
+        return int(text)
     except ValueError:
         raise CommandFailed(failures.make_invalid_json_failure(), Stage.PREFLIGHT) from None
 
 
-def check_retry_limit(order: OsmoSubmissionSpec, seconds: float) -> Iterator[Problem]:
-    """That no task is started again; nothing where that is not told: other looks say what is wrong with a service."""
+def check_retry_limit(submission: OsmoSubmissionSpec, seconds: float) -> Iterator[Problem]:
+    """Check that OSMO restarts tasks. Failures are reported by other checks."""
     try:
-        found = query_max_retries(order.cli, seconds)
+        count = query_max_retries(submission.cli, seconds)
     except CommandFailed:
         return
-    if found < 1:
+    if count < 1:
         yield make_no_retries_problem()
 
 
 def make_no_retries_problem() -> Problem:
-    """No task is started again."""
+    """Return the problem of an OSMO that restarts no tasks."""
     return Problem(
         code="osmo-no-retries",
         stage=Stage.PREFLIGHT,
-        title="this OSMO starts no task again: a run that is preempted or evicted has failed",
+        title="OSMO does not restart tasks: a preempted or evicted run fails",
         why=f"Its {RETRY_SETTING} is 0.",
         suggestions=(
             RETRY_SUGGESTION,
-            Suggestion("robotrain resume RUN", "then goes on from the last checkpoint that was published"),
+            Suggestion("robotrain resume RUN", "continues from the last published checkpoint"),
         ),
         severity="warning",
     )
 
 
-def check_credentials(order: OsmoSubmissionSpec, seconds: float) -> Iterator[Problem]:
-    """Credentials that the workflow names, and that are not there: OSMO would refuse it. Raises Refused."""
-    if order.credentials:
-        yield from find_missing_credentials(order, list_credentials(order.cli, seconds))
+def check_credentials(submission: OsmoSubmissionSpec, seconds: float) -> Iterator[Problem]:
+    """Check that the workflow's credentials exist. Raise CommandFailed."""
+    if submission.credentials:
+        yield from find_missing_credentials(submission, list_credentials(submission.cli, seconds))
 
 
-def find_missing_credentials(order: OsmoSubmissionSpec, available: Mapping[str, str]) -> Iterator[Problem]:
-    """The same. there: the type of each credential that there is, by name."""
-    for one in order.credentials:
-        if one.name not in available:
-            yield make_missing_credential_problem(one, Stage.PREFLIGHT, available)
-        elif available[one.name] != GENERIC_TYPE:
-            yield _make_credential_type_problem(one, available[one.name])
+def find_missing_credentials(submission: OsmoSubmissionSpec, available: Mapping[str, str]) -> Iterator[Problem]:
+    """Check that the credentials are in `available`, the types of your credentials by name."""
+    for credential in submission.credentials:
+        if credential.name not in available:
+            yield make_missing_credential_problem(credential, Stage.PREFLIGHT, available)
+        elif available[credential.name] != GENERIC_TYPE:
+            yield _make_credential_type_problem(credential, available[credential.name])
 
 
 def _make_credential_type_problem(credential: OsmoCredential, kind: str) -> Problem:
     return Problem(
         code="osmo-credential-type",
         stage=Stage.PREFLIGHT,
-        title=f"the credential {credential.name} is one for {kind.lower()}, and a task reads none but {GENERIC_TYPE} ones",
+        title=f"the credential {credential.name} has the type {kind}, but a task needs {GENERIC_TYPE}",
         where=credential.flag,
         given=credential.name,
         suggestions=(
             suggest_another_credential(credential),
-            Suggestion(make_credential_command(credential), "takes the place of that one"),
+            Suggestion(make_credential_command(credential), "replaces it"),
         ),
     )
 
 
 ONLINE, MAINTENANCE = "ONLINE", "MAINTENANCE"
 LOW_PRIORITY = "LOW"
-"""The priority that may use what others leave free."""
+"""The priority that may exceed the guaranteed quota."""
 
 
-def check_pool(order: OsmoSubmissionSpec, seconds: float) -> Iterator[Problem]:
-    """What would be refused in this pool, or would wait. Raises Refused."""
-    yield from find_pool_problems(order, service.list_pools(order.cli, seconds))
+def check_pool(submission: OsmoSubmissionSpec, seconds: float) -> Iterator[Problem]:
+    """Check that the pool accepts the workflow and has free GPUs. Raise CommandFailed."""
+    yield from find_pool_problems(submission, service.list_pools(submission.cli, seconds))
 
 
-def find_pool_problems(order: OsmoSubmissionSpec, available: list[Pool]) -> Iterator[Problem]:
-    """The same, of the pools that there are."""
-    pool = next((one for one in available if one.name == order.pool), None)
+def find_pool_problems(submission: OsmoSubmissionSpec, available: list[Pool]) -> Iterator[Problem]:
+    """Check the workflow against the `available` pools."""
+    pool = next((pool for pool in available if pool.name == submission.pool), None)
     if pool is None:
-        ways = errors.suggest_names("--pool", order.pool, [one.name for one in available])
+        suggestions = errors.suggest_names("--pool", submission.pool, [pool.name for pool in available])
         yield _make_pool_problem(
-            "osmo-pool-unknown", f"there is no pool {order.pool}", "--pool", order.pool, instead=ways
+            "osmo-pool-unknown",
+            f"there is no pool {submission.pool}",
+            "--pool",
+            submission.pool,
+            suggestions=suggestions,
         )
         return
     yield from _check_pool_status(pool)
-    yield from _check_exec_timeout(order, pool)
-    machines = pool.platforms.get(order.gpu_platform)
+    yield from _check_exec_timeout(submission, pool)
+    machines = pool.platforms.get(submission.gpu_platform)
     if machines is None:
-        title = f"the pool {pool.name} has no platform {order.gpu_platform}"
-        ways = errors.suggest_names("--gpu-platform", order.gpu_platform, [*pool.platforms])
-        yield _make_pool_problem("osmo-platform-unknown", title, "--gpu-platform", order.gpu_platform, instead=ways)
+        title = f"the pool {pool.name} has no platform {submission.gpu_platform}"
+        suggestions = errors.suggest_names("--gpu-platform", submission.gpu_platform, [*pool.platforms])
+        yield _make_pool_problem(
+            "osmo-platform-unknown", title, "--gpu-platform", submission.gpu_platform, suggestions=suggestions
+        )
         return
-    yield from _check_mounts(order, machines)
-    yield from _check_free_gpus(order, pool)
+    yield from _check_mounts(submission, machines)
+    yield from _check_free_gpus(submission, pool)
 
 
 def _check_pool_status(pool: Pool) -> Iterator[Problem]:
@@ -209,65 +211,70 @@ def _check_pool_status(pool: Pool) -> Iterator[Problem]:
         f"the pool {pool.name} is {'closed for maintenance' if refused else f'not online ({pool.status.lower()})'}",
         "--pool",
         pool.name,
-        why="" if refused else "OSMO takes the workflow, and nothing runs before the pool is back.",
-        instead=(Suggestion("--pool NAME", "another: `osmo pool list` shows them"),),
+        why="" if refused else "OSMO accepts the workflow but starts it only when the pool is online.",
+        suggestions=(Suggestion("--pool NAME", "another pool: `osmo pool list` lists them"),),
         severity="error" if refused else "warning",
     )
 
 
-def _check_exec_timeout(order: OsmoSubmissionSpec, pool: Pool) -> Iterator[Problem]:
-    """OSMO cuts the time silently."""
+def _check_exec_timeout(submission: OsmoSubmissionSpec, pool: Pool) -> Iterator[Problem]:
+    """Warn if the pool reduces the time limit."""
     try:
-        wanted, longest = resources.parse_duration(order.exec_timeout), resources.parse_duration(pool.max_exec_timeout)
+        limit = resources.parse_duration(submission.exec_timeout)
+        pool_limit = resources.parse_duration(pool.max_exec_timeout)
     except QuantityError:
         return
-    if wanted > longest:
+    if limit > pool_limit:
         yield _make_pool_problem(
             "osmo-time-cut",
-            f"the pool {pool.name} lets nothing run for more than {pool.max_exec_timeout}",
+            f"the pool {pool.name} limits the run time to {pool.max_exec_timeout}",
             "--exec-timeout",
-            order.exec_timeout,
-            why="OSMO cuts the time down to that, and ends the run when it is over.",
-            instead=(Suggestion(f"--exec-timeout {pool.max_exec_timeout}"),),
+            submission.exec_timeout,
+            why="OSMO silently uses that limit and ends the run after it.",
+            suggestions=(Suggestion(f"--exec-timeout {pool.max_exec_timeout}"),),
             severity="warning",
         )
 
 
-def _check_mounts(order: OsmoSubmissionSpec, machines: PoolPlatform) -> Iterator[Problem]:
-    for mount in order.mounts:
+def _check_mounts(submission: OsmoSubmissionSpec, machines: PoolPlatform) -> Iterator[Problem]:
+    for mount in submission.mounts:
         if mount in machines.allowed_mounts:
             continue
-        where, way = "--shared-memory", Suggestion("--shared-memory none", "data is loaded in one process")
+        where, suggestion = "--shared-memory", Suggestion("--shared-memory none", "loads data in one process")
         if mount in machines.default_mounts:
-            title = f"the platform {order.gpu_platform} brings {mount} by itself, and refuses to be asked for it"
-            way = Suggestion("--shared-memory none", "with --num-workers N data is loaded in several processes there")
-            yield _make_pool_problem("osmo-mount-there", title, where, "mount", instead=(way,))
+            title = f"the platform {submission.gpu_platform} always mounts {mount} and refuses a request for it"
+            suggestion = Suggestion("--shared-memory none", "and --num-workers N to load data in several processes")
+            yield _make_pool_problem("osmo-mount-there", title, where, "mount", suggestions=(suggestion,))
         else:
-            title = f"the platform {order.gpu_platform} does not let a task use the machine's {mount}"
-            yield _make_pool_problem("osmo-mount-refused", title, where, "mount", instead=(way,))
-    if not order.shared_memory:
-        yield from _check_shared_memory(order, machines)
+            title = f"the platform {submission.gpu_platform} does not allow mounting the machine's {mount}"
+            yield _make_pool_problem("osmo-mount-refused", title, where, "mount", suggestions=(suggestion,))
+    if not submission.shared_memory:
+        yield from _check_shared_memory(submission, machines)
 
 
-def _check_shared_memory(order: OsmoSubmissionSpec, machines: PoolPlatform) -> Iterator[Problem]:
-    """What nobody said of it, and could."""
+def _check_shared_memory(submission: OsmoSubmissionSpec, machines: PoolPlatform) -> Iterator[Problem]:
+    """Note that the platform offers shared memory if the setting is not set."""
     shared, where = resources.SHARED_MEMORY_FOLDER, "--shared-memory"
     if shared in machines.allowed_mounts:
-        title = f"the platform {order.gpu_platform} lets a task use the machine's {shared}"
-        way = Suggestion("--shared-memory mount", "loads data in several processes")
-        yield _make_pool_problem("osmo-mount-possible", title, where, "none", instead=(way,), severity="note")
+        title = f"the platform {submission.gpu_platform} allows mounting the machine's {shared}"
+        suggestion = Suggestion("--shared-memory mount", "loads data in several processes")
+        yield _make_pool_problem(
+            "osmo-mount-possible", title, where, "none", suggestions=(suggestion,), severity="note"
+        )
     elif shared in machines.default_mounts:
-        title = f"the platform {order.gpu_platform} brings {shared} by itself"
-        way = Suggestion("--num-workers N", "loads data in N processes")
-        yield _make_pool_problem("osmo-mount-there", title, where, "none", instead=(way,), severity="note")
+        title = f"the platform {submission.gpu_platform} always mounts {shared}"
+        suggestion = Suggestion("--num-workers N", "loads data in N processes")
+        yield _make_pool_problem("osmo-mount-there", title, where, "none", suggestions=(suggestion,), severity="note")
 
 
-def _check_free_gpus(order: OsmoSubmissionSpec, pool: Pool) -> Iterator[Problem]:
-    counts = [pool.free_gpus] if order.priority == LOW_PRIORITY else [pool.free_gpus, pool.quota_gpus]
+def _check_free_gpus(submission: OsmoSubmissionSpec, pool: Pool) -> Iterator[Problem]:
+    counts = [pool.free_gpus] if submission.priority == LOW_PRIORITY else [pool.free_gpus, pool.quota_gpus]
     if pool.total_gpus and any(count is not None and count <= 0 for count in counts):
-        title = f"no GPU of the pool {pool.name} is free at this moment: the workflow waits for one"
-        way = Suggestion("osmo pool list", "shows what is used")
-        yield _make_pool_problem("osmo-pool-full", title, "--pool", pool.name, instead=(way,), severity="note")
+        title = f"no GPU of the pool {pool.name} is free now: the workflow will wait"
+        suggestion = Suggestion("osmo pool list", "shows the usage")
+        yield _make_pool_problem(
+            "osmo-pool-full", title, "--pool", pool.name, suggestions=(suggestion,), severity="note"
+        )
 
 
 def _make_pool_problem(
@@ -277,7 +284,7 @@ def _make_pool_problem(
     given: str,
     *,
     why: str = "",
-    instead: tuple[Suggestion, ...] = (),
+    suggestions: tuple[Suggestion, ...] = (),
     severity: str = "error",
 ) -> Problem:
     return Problem(
@@ -287,6 +294,6 @@ def _make_pool_problem(
         where=where,
         given=given,
         why=why,
-        suggestions=instead,
+        suggestions=suggestions,
         severity=severity,  # type: ignore[arg-type]
     )

@@ -26,10 +26,10 @@ from robotrain_osmo.spec.check_tracking import BLOB_URL_FORM
 
 
 def check_job(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
-    """What OSMO would refuse, or take for something else, and what nobody said."""
-    found = list(_check_all(job, settings))
-    yield from found
-    if not select_errors(found):  # else nobody was asked for the platform's own defaults
+    """Check everything that OSMO would refuse or misread, and missing settings."""
+    problems = list(_check_all(job, settings))
+    yield from problems
+    if not select_errors(problems):  # otherwise the platform's defaults are not applied
         yield from check_data_loading(job, settings)
 
 
@@ -58,115 +58,110 @@ MAX_LABELS = 16
 
 
 def check_task_name(job: Job) -> Iterator[Problem]:
-    """The task is named for its workload, the workflow for the run."""
+    """Check the workload's name, which is the task's name and part of the workflow's."""
     longest = min(
         workflow.MAX_TASK_NAME_LENGTH, workflow.MAX_RUN_NAME_LENGTH - len(job.run_name(999)) + len(job.workload)
     )
     if not re.fullmatch(environment.NAME_PATTERN, job.workload) or len(job.workload) > longest:
-        why = f"Its task is named for it: letters, digits, `-` and `_`, a letter first, at most {longest} characters."
-        yield make_unsupported_problem(
-            "osmo-workload-name", "OSMO takes no such name of a workload", "", why, (), job.workload
-        )
+        why = f"Task names are a letter followed by letters, digits, `-` and `_`, at most {longest} characters."
     elif job.workload.lower().replace("_", "-") == "osmo-ctrl":
-        why = "It keeps this name for a container of its own."
-        yield make_unsupported_problem(
-            "osmo-workload-name", "OSMO takes no such name of a workload", "", why, (), job.workload
-        )
+        why = "OSMO uses this name for its own container."
+    else:
+        return
+    title = "OSMO does not accept the workload's name"
+    yield make_unsupported_problem("osmo-workload-name", title, "", why, (), job.workload)
 
 
 def check_labels(settings: OsmoSettings) -> Iterator[Problem]:
-    """As Kubernetes has them; the versions with datasets have none."""
-    given = workflow.parse_labels(settings)
-    if given and settings.server in inputs.DATASET_SERVERS:
-        title = f"OSMO {settings.server} has no labels of workflows"
+    """Check labels by the rules of Kubernetes; they need OSMO 6.4."""
+    labels = workflow.parse_labels(settings)
+    if labels and settings.server in inputs.DATASET_SERVERS:
+        title = f"OSMO {settings.server} does not support labels"
         yield make_unsupported_problem(
-            "osmo-server-without", title, "--labels", "They are new in 6.4.", make_suggestions("--server 6.4")
+            "osmo-server-without", title, "--labels", "Labels need OSMO 6.4.", make_suggestions("--server 6.4")
         )
-    if len(given) > MAX_LABELS:
-        why = f"OSMO takes at most {MAX_LABELS}; these are {len(given)}."
+    if len(labels) > MAX_LABELS:
+        why = f"OSMO accepts at most {MAX_LABELS} labels, not {len(labels)}."
         yield make_invalid_value_problem("--labels", "", "labels", why)
-    for name, value in given.items():
+    for name, value in labels.items():
         if not workflow.is_label_key(name):
-            why = f"{redact(name)!r} is no name of a label: letters, digits, `-`, `_` and `.`, at most 63 of them."
-            yield make_invalid_value_problem("--labels", name, "labels as Kubernetes has them", why)
+            why = f"{redact(name)!r} is not the name of a label: at most 63 letters, digits, `-`, `_` and `.`."
+            yield make_invalid_value_problem("--labels", name, "a list of Kubernetes labels", why)
         if not workflow.is_label_value(value):
-            why = f"{redact(value)!r} is no value of a label: letters, digits, `-`, `_` and `.`, at most 63 of them."
-            yield make_invalid_value_problem("--labels", f"{name}={value}", "labels as Kubernetes has them", why)
+            why = f"{redact(value)!r} is not the value of a label: at most 63 letters, digits, `-`, `_` and `.`."
+            yield make_invalid_value_problem("--labels", f"{name}={value}", "a list of Kubernetes labels", why)
 
 
 def check_pool_name(settings: OsmoSettings) -> Iterator[Problem]:
-    """One has to be said: OSMO guesses none."""
+    """Check that a pool is set and that the names of the pool and its platform are valid."""
     if settings.pool is None:
-        why = "OSMO runs nothing outside a pool; `osmo pool list` shows those that you may use."
+        why = "OSMO runs workflows only in pools; `osmo pool list` shows yours."
         yield make_missing_value_problem(
-            "osmo-pool-missing", "no pool is named", "--pool", why, make_suggestions("--pool NAME", "OSMO_POOL=NAME")
+            "osmo-pool-missing", "no pool is set", "--pool", why, make_suggestions("--pool NAME", "OSMO_POOL=NAME")
         )
     elif not re.fullmatch(workflow.POOL_NAME_PATTERN, settings.pool):
         yield make_invalid_value_problem(
-            "--pool", settings.pool, "the name of a pool", "It is letters, digits, `-`, `_` and `.`."
+            "--pool", settings.pool, "the name of a pool", "It may contain letters, digits, `-`, `_` and `.`."
         )
     if not re.fullmatch(workflow.POOL_NAME_PATTERN, settings.gpu_platform):
-        what = "the name of a pool's platform"
+        expected = "the name of a pool's platform"
         yield make_invalid_value_problem(
-            "--gpu-platform", settings.gpu_platform, what, "It is letters, digits, `-`, `_` and `.`."
+            "--gpu-platform", settings.gpu_platform, expected, "It may contain letters, digits, `-`, `_` and `.`."
         )
 
 
 def check_gpus(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
-    """As many as the job trains on; a job for the processor needs none."""
-    wanted, have = resources.count_training_gpus(job), resources.count_gpus(job, settings)
-    if have < wanted and not (have == 0 and dict(job.parameters).get("device") == "cpu"):
-        title = f"the job trains on {wanted} GPU{'s' if wanted > 1 else ''}, and the task would have {have}"
-        other = f"--num-gpus {have}" if have else "--device cpu"
-        why = "Without a GPU the training would not begin." if not have else "It would not begin."
-        yield make_unsupported_problem(
-            "osmo-gpus-too-few", title, "--gpus", why, make_suggestions(f"--gpus {wanted}", other), str(have)
-        )
+    """Check that the task has the GPUs that the job trains on; a CPU job needs none."""
+    needed, count = resources.count_training_gpus(job), resources.count_gpus(job, settings)
+    if count < needed and not (count == 0 and dict(job.parameters).get("device") == "cpu"):
+        title = f"the job trains on {needed} GPU{'s' if needed > 1 else ''}, but the task has {count}"
+        suggestions = make_suggestions(f"--gpus {needed}", f"--num-gpus {count}" if count else "--device cpu")
+        why = "The training would not start."
+        yield make_unsupported_problem("osmo-gpus-too-few", title, "--gpus", why, suggestions, str(count))
 
 
 def check_image(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
-    """A reference with a tag or a digest: what has neither is another image tomorrow."""
-    given = resources.resolve_resources(job.profile, settings).image
-    found = checks.parse_image_reference(given)
-    if not found:
-        what = "the reference of a container image"
-        good = resources.get_workload_resources(job.profile).image
-        yield make_invalid_value_problem("--image", given, what, checks.IMAGE_FORM, make_suggestions(f"--image {good}"))
-    elif not (found.tag or found.digest):
-        why = "Without a tag or a digest it is another image tomorrow."
-        instead = make_suggestions(f"--image {given}:TAG", f"--image {given}@sha256:DIGEST")
-        yield make_invalid_value_problem("--image", given, "an image with a tag or a digest", why, instead)
+    """Check that the image is a valid reference with a tag or a digest, so that it is reproducible."""
+    image = resources.resolve_resources(job.profile, settings).image
+    reference = checks.parse_image_reference(image)
+    if not reference:
+        expected = "the reference of a container image"
+        default = resources.get_workload_resources(job.profile).image
+        yield make_invalid_value_problem(
+            "--image", image, expected, checks.IMAGE_FORM, make_suggestions(f"--image {default}")
+        )
+    elif not (reference.tag or reference.digest):
+        why = "Without a tag or a digest the image may change at any time."
+        suggestions = make_suggestions(f"--image {image}:TAG", f"--image {image}@sha256:DIGEST")
+        yield make_invalid_value_problem("--image", image, "an image with a tag or a digest", why, suggestions)
 
 
 def check_sizes(settings: OsmoSettings) -> Iterator[Problem]:
-    """Of memory and disk."""
-    for flag, given in (("--memory", settings.memory), ("--storage", settings.storage)):
-        if given is not None:
-            yield from _check_quantity(flag, given, "a size", resources.parse_size)
+    """Check the sizes of memory and disk."""
+    for flag, text in (("--memory", settings.memory), ("--storage", settings.storage)):
+        if text is not None:
+            yield from _check_quantity(flag, text, "a size for OSMO", resources.parse_size)
 
 
 def check_time_limits(settings: OsmoSettings) -> Iterator[Problem]:
-    """How long it may run and wait."""
-    for flag, given in (("--exec-timeout", settings.exec_timeout), ("--queue-timeout", settings.queue_timeout)):
-        if given is not None:
-            yield from _check_quantity(flag, given, "a time", resources.parse_duration)
+    """Check the time limits of running and waiting."""
+    for flag, text in (("--exec-timeout", settings.exec_timeout), ("--queue-timeout", settings.queue_timeout)):
+        if text is not None:
+            yield from _check_quantity(flag, text, "a time for OSMO", resources.parse_duration)
 
 
 def check_data_loading(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
-    """Processes that load data hand it over in shared memory, of which a pod has 64 MiB."""
+    """Warn of data loading processes without shared memory, of which a pod has 64 MiB."""
     workers = dict(job.parameters).get("num_workers")
     if workers and settings.shared_memory != resources.MOUNT_SHARED_MEMORY:
-        why = (
-            "A pod has 64 MiB of it, unless the platform brings more by itself: where that does not do, the training "
-            "dies of a bus error."
-        )
-        instead = make_suggestions("--shared-memory mount", "--num-workers 0")
+        why = "A pod has 64 MiB unless the platform mounts more. The training ends with a bus error if it needs more."
+        suggestions = make_suggestions("--shared-memory mount", "--num-workers 0")
         yield make_warning(
             "osmo-no-shared-memory",
-            f"{workers} processes load data, without shared memory to hand it over in",
+            f"{workers} processes load data without shared memory",
             "--num-workers",
             why,
-            instead,
+            suggestions,
         )
 
 
@@ -177,22 +172,22 @@ def _check_quantity(flag: str, given: str, expected: str, parse: Callable[[str],
         yield make_invalid_value_problem(
             flag,
             given,
-            f"{expected} as OSMO has it",
+            expected,
             str(error),
             make_suggestions(error.suggestion and f"{flag} {error.suggestion}"),
         )
 
 
 def check_credential_names(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
-    """Texts that name none, and one that would be read both as names of the environment and as files."""
-    given = {"--hf-credential": settings.hf_credential, "--blob-credential": settings.blob_credential}
+    """Check the names of credentials, and that none is needed both as variables and as files."""
+    names = {"--hf-credential": settings.hf_credential, "--blob-credential": settings.blob_credential}
     if environment.is_wandb_enabled(job):
-        given["--wandb-credential"] = settings.wandb_credential
-    wrong = [
-        problem for flag, text in given.items() if text is not None and (problem := _check_credential_name(flag, text))
+        names["--wandb-credential"] = settings.wandb_credential
+    problems = [
+        problem for flag, text in names.items() if text is not None and (problem := _check_credential_name(flag, text))
     ]
-    yield from wrong
-    if not wrong:
+    yield from problems
+    if not problems:
         yield from _check_double_use(environment.collect_credentials(job, settings))
 
 
@@ -200,10 +195,10 @@ def _check_credential_name(flag: str, text: str) -> Problem | None:
     try:
         environment.parse_credential(text, "key")
     except environment.CredentialError as error:
-        return Problem(  # what was given is not repeated: it may be the secret itself
+        return Problem(  # without the value, which may be a secret
             code="osmo-credential-invalid",
             stage=Stage.PARSE,
-            title=f"{flag} takes the name of an OSMO credential, and this is none",
+            title=f"the value of {flag} is not the name of an OSMO credential",
             where=flag,
             why=str(error),
             suggestions=make_suggestions(f"{flag} {environment.CREDENTIAL_FORM}"),
@@ -211,39 +206,41 @@ def _check_credential_name(flag: str, text: str) -> Problem | None:
     return None
 
 
-def _check_double_use(credentials_: tuple[environment.TaskCredential, ...]) -> Iterator[Problem]:
-    files = {one.name for one in credentials_ if not one.variable}
-    for one in credentials_:
-        if one.variable and one.name in files:
-            title = f"{one.flag} and --blob-credential name the same credential"
-            why = "OSMO gives a credential to a task as names of its environment or as files, not both."
-            way = make_suggestions("--blob-credential NAME")
-            yield make_unsupported_problem("osmo-credential-twice", title, one.flag, why, way, one.name)
+def _check_double_use(credentials: tuple[environment.TaskCredential, ...]) -> Iterator[Problem]:
+    files = {credential.name for credential in credentials if not credential.variable}
+    for credential in credentials:
+        if credential.variable and credential.name in files:
+            title = f"{credential.flag} and --blob-credential name the same credential"
+            why = "OSMO provides a credential as environment variables or as files, not both."
+            other = make_suggestions("--blob-credential NAME")
+            yield make_unsupported_problem("osmo-credential-twice", title, credential.flag, why, other, credential.name)
 
 
 def check_buckets(settings: OsmoSettings) -> Iterator[Problem]:
-    """Names with an address each."""
+    """Check the names and URLs of buckets."""
     for name, text in parse_pairs(settings.buckets or "").items():
         if not re.fullmatch(dataset.DATASET_PATTERN, name):
-            why = f"{redact(name)!r} is no name of a bucket: letters, digits, `-` and `_`."
-            yield make_invalid_value_problem("--buckets", name, "buckets with an address each", why)
+            why = f"{redact(name)!r} is not the name of a bucket: letters, digits, `-` and `_`."
+            yield make_invalid_value_problem("--buckets", name, "a list of buckets with URLs", why)
         try:
             storage.parse_storage_url(text)
         except SourceError as error:
-            instead = make_suggestions(f"--buckets {name}={error.suggestion or storage.FORM}")
-            yield make_invalid_value_problem("--buckets", text, "addresses of OSMO's storage", error.why, instead)
+            suggestions = make_suggestions(f"--buckets {name}={error.suggestion or storage.FORM}")
+            yield make_invalid_value_problem(
+                "--buckets", text, "a list of buckets with storage URLs", error.why, suggestions
+            )
     if not re.fullmatch(dataset.DATASET_PATTERN, settings.dataset_bucket):
-        why = "It is letters, digits, `-` and `_`."
+        why = "It may contain letters, digits, `-` and `_`."
         yield make_invalid_value_problem("--dataset-bucket", settings.dataset_bucket, "the name of a bucket", why)
     if not re.fullmatch(storage.CONTAINER_PATTERN, settings.storage_container):
-        why = "It is 3 to 63 small letters, digits and single dashes."
+        why = "It must be 3 to 63 lowercase letters, digits and single dashes."
         yield make_invalid_value_problem(
             "--storage-container", settings.storage_container, "the name of a container", why
         )
 
 
 def check_dataset_sources(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
-    """What OSMO has no datasets for any more lies in a bucket whose place has to be known."""
+    """Check OSMO datasets for servers since 6.4, where they are folders of a bucket with a known URL."""
     if settings.server in inputs.DATASET_SERVERS:
         return
     for source in job.sources:
@@ -252,46 +249,46 @@ def check_dataset_sources(job: Job, settings: OsmoSettings) -> Iterator[Problem]
 
 
 def _check_dataset_source(source: JobSource, settings: OsmoSettings) -> Iterator[Problem]:
-    one = dataset.parse_dataset(source.uri)
-    bucket = one.bucket or settings.dataset_bucket
-    if one.version:
-        plain = dataset.OsmoDataset(one.name, one.bucket)
+    reference = dataset.parse_dataset(source.uri)
+    bucket = reference.bucket or settings.dataset_bucket
+    if reference.version:
+        unversioned = dataset.OsmoDataset(reference.name, reference.bucket)
         title = f"OSMO {settings.server} has no versions of datasets"
-        why = "Its datasets are folders in a bucket since 6.4; which version is the one there is for you to see to."
-        instead = make_suggestions(f"{dataset.DATASET_FLAG} {plain}", "--server 6.3")
-        yield make_unsupported_problem("osmo-server-without", title, dataset.DATASET_FLAG, why, instead, source.uri)
+        why = "Since 6.4, a dataset is a folder in a bucket, which has one version."
+        suggestions = make_suggestions(f"{dataset.DATASET_FLAG} {unversioned}", "--server 6.3")
+        yield make_unsupported_problem("osmo-server-without", title, dataset.DATASET_FLAG, why, suggestions, source.uri)
     if bucket in parse_pairs(settings.buckets or ""):
         return
-    place = make_suggestions(f"--buckets {bucket}=azure://ACCOUNT/CONTAINER")
+    with_url = make_suggestions(f"--buckets {bucket}=azure://ACCOUNT/CONTAINER")
     if not settings.storage_account:
-        title = f"nobody said where the bucket {bucket} lies"
-        why = "OSMO reads addresses since 6.4: the bucket's own, or the storage account with a container of its name."
+        title = f"the location of the bucket {bucket} is not set"
+        why = "Since 6.4, OSMO needs the URL of the bucket, or the storage account with a container of its name."
         more = make_suggestions("--storage-account NAME", "--server 6.3")
         yield make_missing_value_problem(
-            "osmo-bucket-unknown", title, dataset.DATASET_FLAG, why, place + more, source.uri
+            "osmo-bucket-unknown", title, dataset.DATASET_FLAG, why, with_url + more, source.uri
         )
     elif not re.fullmatch(storage.CONTAINER_PATTERN, bucket):
-        title = f"the bucket {bucket} is no container of the storage account {settings.storage_account}"
-        why = "A container's name is 3 to 63 small letters, digits and single dashes: say where the bucket lies."
-        yield make_missing_value_problem("osmo-bucket-unknown", title, dataset.DATASET_FLAG, why, place, source.uri)
+        title = f"the bucket {bucket} cannot be a container of the storage account {settings.storage_account}"
+        why = "Container names are 3 to 63 lowercase letters, digits and single dashes. Set the URL of the bucket."
+        yield make_missing_value_problem("osmo-bucket-unknown", title, dataset.DATASET_FLAG, why, with_url, source.uri)
 
 
 def check_upload_storage(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
-    """A folder of this machine needs a place that the cluster reads."""
+    """Check that local folders can be uploaded."""
     for source in job.sources:
         if source.kind == "local_path" and not settings.storage_account:
             flag = inputs.INPUT_FLAGS.get((source.role, source.kind), "")
-            why = "A folder of this machine is uploaded first, by its content, and no storage account is known."
+            why = "The folder is on this machine, and no storage account is set for uploads."
             other = {"dataset": f"--blob-url {BLOB_URL_FORM}", "policy": f"--policy-url {BLOB_URL_FORM}"}.get(
                 source.role, f"{flag} {BLOB_URL_FORM}"
             )
-            title = "nobody said where the folder is uploaded to"
-            instead = make_suggestions("--storage-account NAME", other)
-            yield make_missing_value_problem("osmo-no-storage", title, flag, why, instead, source.uri)
+            title = "the upload location of the folder is not set"
+            suggestions = make_suggestions("--storage-account NAME", other)
+            yield make_missing_value_problem("osmo-no-storage", title, flag, why, suggestions, source.uri)
 
 
 def check_resume_source(job: Job) -> Iterator[Problem]:
-    """One checkpoint is brought."""
+    """Check that a storage URL to resume from names one checkpoint."""
     for source in job.sources:
         if source.kind == storage.KIND.name:
             yield from inputs.check_checkpoint_url(source.uri)

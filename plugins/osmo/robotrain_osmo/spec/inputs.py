@@ -1,7 +1,7 @@
-"""Inputs that OSMO downloads to the task, and checkpoints that it copies from it.
+"""Inputs that OSMO downloads for the task, and checkpoints that it copies to storage.
 
-It copies whatever lies there, half a checkpoint too: the seal of each tells the reader which are whole, and results are
-whole with the file that is written last. Links, such as `last`, it does not follow.
+OSMO copies incomplete checkpoints too: the manifest of a checkpoint, and the last file of results, mark complete ones.
+It does not follow links such as `last`.
 """
 
 import hashlib
@@ -23,24 +23,24 @@ from robotrain_osmo.spec.submission_spec import WORKFLOW_ID, OsmoInput, OsmoUplo
 
 
 def check_checkpoint_url(uri: str) -> Iterator[Problem]:
-    """Why an address of OSMO's storage names no single checkpoint."""
+    """Check that a storage URL names a single checkpoint."""
     if not uri.rpartition("/")[2].isdecimal():
         yield Problem(
             code="osmo-checkpoint-unnamed",
             stage=Stage.RESOLVE,
-            title="the address of a checkpoint ends with its step, and this does not",
+            title="the URL does not name a single checkpoint",
             where=RESUME.flag,
             given=redact(uri),
-            why="OSMO brings all that lies there; below a place to publish to lies `WORKFLOW/checkpoints/STEP`.",
+            why="It must end with the step: published checkpoints are at `URL/WORKFLOW/checkpoints/STEP`.",
             suggestions=(
                 Suggestion(f"{RESUME.flag} {uri}/STEP"),
-                Suggestion(f"osmo data list {uri} --no-pager", "shows what is there"),
+                Suggestion(f"osmo data list {uri} --no-pager", "lists the content"),
             ),
         )
 
 
 DATASET_SERVERS = ("6.0", "6.1", "6.2", "6.3")
-"""The versions of OSMO's service that have datasets of their own."""
+"""Versions of the OSMO service with built-in datasets."""
 INPUT_FLAGS = {
     ("dataset", "local_path"): "--dataset-path",
     ("dataset", "osmo_dataset"): dataset.DATASET_FLAG,
@@ -51,32 +51,35 @@ INPUT_FLAGS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskInput:
-    """One of them. entry: of the task's inputs. origin: what lies in its folder, for messages."""
+    """An input of the task."""
 
     source: JobSource
     entry: Mapping[str, Any]
+    """The input in the workflow."""
     origin: str
+    """What the folder contains, for messages."""
     upload: OsmoUpload | None = None
     required: OsmoInput | None = None
 
     def to_mount(self, index: int) -> Mount:
-        """What the runtime is told. index: of the task's inputs. In it, a dataset of OSMO is a folder."""
+        """Return the input as a mount of the runtime. `index`: its position in the task's inputs."""
         return Mount(role=self.source.role, uri=self.source.uri, folder=make_input_reference(index), origin=self.origin)
 
 
 def make_input_reference(index: int) -> str:
-    """The folder of an input, as a name of the environment that the runtime puts in."""
+    """Return a reference to the variable with the input's folder, which the runtime expands."""
     return f"${{{get_input_variable(index)}}}"
 
 
 def get_input_variable(index: int) -> str:
-    """The name of the environment that holds the folder of an input."""
+    """Return the variable that holds the input's folder."""
     return f"ROBOTRAIN_INPUT_{index}"
 
 
 def collect_inputs(job: Job, settings: OsmoSettings, run: str) -> Iterator[TaskInput]:
-    """Those of a job, in its order. Pure: what a folder holds is known by its pin. Raises Rejected for an address of
-    checkpoints that names none of them.
+    """Yield the inputs of a job in the order of its sources. Pure: pins give the content of folders.
+
+    Raise Rejected if the URL of a checkpoint names none.
     """
     for index, source in enumerate(job.sources):
         if source.kind == "local_path":
@@ -88,95 +91,91 @@ def collect_inputs(job: Job, settings: OsmoSettings, run: str) -> Iterator[TaskI
 
 
 def get_upload_root(settings: OsmoSettings) -> storage.OsmoStorage:
-    """Where what is uploaded lies."""
+    """Return the URL that all uploads are below."""
     return storage.OsmoStorage("azure", (settings.storage_account or "", settings.storage_container, "robotrain"))
 
 
-def get_archive_url(packed: bytes, settings: OsmoSettings) -> str:
-    """Where a job's archive is uploaded to, by its content."""
-    return str(get_upload_root(settings).join("jobs", hashlib.sha256(packed).hexdigest()))
+def get_archive_url(archive: bytes, settings: OsmoSettings) -> str:
+    """Return the upload URL of a job's archive, which contains its digest."""
+    return str(get_upload_root(settings).join("jobs", hashlib.sha256(archive).hexdigest()))
 
 
 def get_bucket_url(name: str, settings: OsmoSettings) -> storage.OsmoStorage:
-    """Where a bucket lies: as the settings say, else the container of that name in the storage account."""
+    """Return the URL of a bucket: from the settings, or the container of that name in the storage account."""
     from robotrain.config.coerce import parse_pairs
 
-    if said := parse_pairs(settings.buckets or "").get(name):
-        return storage.parse_storage_url(said)
+    if url := parse_pairs(settings.buckets or "").get(name):
+        return storage.parse_storage_url(url)
     return storage.OsmoStorage("azure", (settings.storage_account or "", name))
 
 
-def _make_upload_input(source: JobSource, settings: OsmoSettings, unpinned: str) -> TaskInput:
-    held = folder_content.parse_pin(source.pin)
-    url = str(get_upload_root(settings).join(*(("data", held.hex) if held else unpinned.split("/"))))
-    flag = INPUT_FLAGS.get((source.role, source.kind), "")
+def _make_upload_input(source: JobSource, settings: OsmoSettings, unpinned_path: str) -> TaskInput:
+    pin = folder_content.parse_pin(source.pin)
+    url = str(get_upload_root(settings).join(*(("data", pin.hex) if pin else unpinned_path.split("/"))))
     upload = OsmoUpload(
         path=source.uri,
         url=url,
-        files=held.files if held else None,
-        size=held.size if held else None,
-        flag=flag,
+        files=pin.files if pin else None,
+        size=pin.size if pin else None,
+        flag=INPUT_FLAGS.get((source.role, source.kind), ""),
     )
     return TaskInput(source=source, entry={"url": url}, origin=url, upload=upload)
 
 
 def _make_checkpoint_input(source: JobSource) -> TaskInput:
-    if wrong := list(check_checkpoint_url(source.uri)):  # of a run that is gone on from nobody asks `check`
-        raise Rejected(wrong)
-    needed = OsmoInput(url=source.uri, flag=RESUME.flag)
-    return TaskInput(source=source, entry={"url": source.uri}, origin=source.uri, required=needed)
+    if problems := list(check_checkpoint_url(source.uri)):  # `robotrain resume` does not call `check`
+        raise Rejected(problems)
+    required = OsmoInput(url=source.uri, flag=RESUME.flag)
+    return TaskInput(source=source, entry={"url": source.uri}, origin=source.uri, required=required)
 
 
 def _make_dataset_input(source: JobSource, settings: OsmoSettings) -> TaskInput:
-    one = dataset.parse_dataset(source.uri)
-    inside = one.bucket or settings.dataset_bucket
+    reference = dataset.parse_dataset(source.uri)
+    bucket = reference.bucket or settings.dataset_bucket
     if settings.server in DATASET_SERVERS:
-        whole = str(dataset.OsmoDataset(one.name, inside, one.version))
-        return TaskInput(source=source, entry={"dataset": {"name": whole}}, origin=whole)
-    url = str(get_bucket_url(inside, settings).join(one.name))
-    return TaskInput(
-        source=source, entry={"url": url}, origin=url, required=OsmoInput(url=url, flag=dataset.DATASET_FLAG)
-    )
+        name = str(dataset.OsmoDataset(reference.name, bucket, reference.version))
+        return TaskInput(source=source, entry={"dataset": {"name": name}}, origin=name)
+    url = str(get_bucket_url(bucket, settings).join(reference.name))
+    required = OsmoInput(url=url, flag=dataset.DATASET_FLAG)
+    return TaskInput(source=source, entry={"url": url}, origin=url, required=required)
 
 
 PUBLISH_PARAMETER = "publish_url"
 COPY_FREQUENCY = "10m"
-"""Between the end of one copy and the next: each copies everything again."""
+"""Pause between two copies, each of which copies everything."""
 _DEFAULT_OUTPUT_DIR = "outputs"
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointCopy:
-    """path: the folder in the container. url: where it is copied to, under its own name. back: whether a run that
-    starts anew finds it there.
-
-    The address ends with the workflow's id, which OSMO puts in: of two submissions of a run none writes over the
-    other's.
-    """
+    """A folder that OSMO copies to storage."""
 
     path: str
+    """The folder in the container."""
     url: storage.OsmoStorage
+    """The target; it ends with the workflow's id, so that two submissions of a run do not overwrite each other."""
     restored: bool
+    """Whether a restarted task finds the copy."""
 
     @property
     def entry(self) -> dict[str, str]:
-        """As a task says it."""
+        """The copy in the workflow."""
         return {"path": self.path, "url": str(self.url), "frequency": COPY_FREQUENCY}
 
 
 def find_checkpoint_copy(job: Job, work: str) -> CheckpointCopy | None:
-    """What OSMO copies; None when the run publishes by itself, or nothing. work: the run's folder in the container."""
-    values, left = dict(job.parameters), job.profile.outputs
-    text = str(values.get(PUBLISH_PARAMETER) or "")
-    if not storage.is_storage_url(text):
+    """Return what OSMO copies, or None if the run publishes by itself or nothing. `work`: the run's folder."""
+    values, outputs = dict(job.parameters), job.profile.outputs
+    url = str(values.get(PUBLISH_PARAMETER) or "")
+    if not storage.is_storage_url(url):
         return None
     output = posixpath.join(work, str(values.get("output_dir") or _DEFAULT_OUTPUT_DIR))
-    path = posixpath.normpath(posixpath.join(output, left.folder))
-    return CheckpointCopy(path, storage.parse_storage_url(text).join(WORKFLOW_ID), left.resumable)
+    path = posixpath.normpath(posixpath.join(output, outputs.folder))
+    return CheckpointCopy(path, storage.parse_storage_url(url).join(WORKFLOW_ID), outputs.resumable)
 
 
 def find_publish_url(job: Job, work: str) -> str:
-    """The address that checkpoints or results go to, whoever brings them; empty for none."""
-    if found := find_checkpoint_copy(job, work):
-        return str(found.url.join(job.profile.outputs.folder))
+    """Return the URL that OSMO or the run copies checkpoints or results to, or ""."""
+    if copy := find_checkpoint_copy(job, work):
+        return str(copy.url.join(job.profile.outputs.folder))
     return str(dict(job.parameters).get(PUBLISH_PARAMETER) or "")

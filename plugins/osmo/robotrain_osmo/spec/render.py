@@ -1,10 +1,7 @@
 """Render a job to a plan: the workflow, the archive of the payload, and the program that unpacks it.
 
-Compressed each for itself, its many small files would take twice as much.
-
-No brace is doubled in the program and no `$(` is in it, and `tests/osmo` holds it to that: OSMO renders the workflow as
-a template, and Kubernetes expands variables in a container's arguments. Every `python3` since 3.6 can read it, to say
-when it is too old.
+The bootstrap program must not contain template syntax of OSMO or Kubernetes (`tests/osmo` checks this), and must run on
+Python 3.6, to report that it is too old. The archive is one stream because many small files compress badly alone.
 """
 
 import base64
@@ -16,7 +13,7 @@ import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from robotrain.errors import Rejected
@@ -26,18 +23,17 @@ from robotrain.model.plan import Payload
 from robotrain_runtime.contract.document import Placement, format_document
 
 from robotrain_osmo.settings import OsmoSettings
-from robotrain_osmo.spec import environment, inputs, resources, submission_spec, workflow
-from robotrain_osmo.spec import environment as environ
-from robotrain_osmo.spec import inputs as carrying
+from robotrain_osmo.spec import environment, resources, submission_spec, workflow
+from robotrain_osmo.spec import inputs as spec_inputs
 from robotrain_osmo.spec.inputs import CheckpointCopy
 
 JOB_MEMBER = "job.json"
 PAYLOAD_MEMBER = "payload"
-"""In the archive: where the payload's own paths begin."""
+"""Folder of the payload in the archive."""
 
 
 def pack_archive(payload: Payload, document: bytes) -> bytes:
-    """The archive; equal content gives equal bytes."""
+    """Return the archive; equal content gives equal bytes."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as packed:
         _add_member(packed, JOB_MEMBER, document)
@@ -46,29 +42,29 @@ def pack_archive(payload: Payload, document: bytes) -> bytes:
 
 @functools.lru_cache(maxsize=4)
 def _pack_payload(payload: Payload) -> bytes:
-    """The archive's beginning: the same for many jobs of one process, such as those of a sweep."""
+    """Return the first part of the archive, which is the same for all jobs of a sweep."""
     buffer = io.BytesIO()
-    packed = tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - closing would end it
+    packed = tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - closing would write an end mark
     for path, content in _read_payload(payload):
         _add_member(packed, path, content)
     return _compress(buffer.getvalue())
 
 
 def _add_member(packed: tarfile.TarFile, path: str, content: bytes) -> None:
-    entry = tarfile.TarInfo(path)  # no clock, no owner: the archive is content alone
+    entry = tarfile.TarInfo(path)  # no time and no owner: the bytes depend on the content only
     entry.size = len(content)
     entry.mode = 0o644
     packed.addfile(entry, io.BytesIO(content))
 
 
 def _compress(content: bytes) -> bytes:
-    """Two streams, one after the other: they are made side by side, and this is most of what a render takes."""
+    """Compress to two streams in parallel: this takes most of the time of a render."""
     middle = len(content) // 2
     first: list[bytes] = []
-    beside = threading.Thread(target=lambda: first.append(bz2.compress(content[:middle])))
-    beside.start()
+    thread = threading.Thread(target=lambda: first.append(bz2.compress(content[:middle])))
+    thread.start()
     second = bz2.compress(content[middle:])
-    beside.join()
+    thread.join()
     return first[0] + second
 
 
@@ -110,14 +106,15 @@ os.execv(sys.executable, [sys.executable, "-m", "robotrain_runtime", "run", "job
 
 
 def make_task_command(archive: str, folder: str) -> list[str]:
-    """The command of a task. archive: its path, which may begin with `${NAME}` of the environment. folder: where it is
-    unpacked, and the run works.
+    """Return the command of the task, which unpacks the archive into the run's folder and starts the runtime.
+
+    The path of the archive may start with a variable `${NAME}`.
     """
     return ["python3", "-c", BOOTSTRAP_PROGRAM.rstrip("\n"), archive, folder]
 
 
 ARCHIVE_PATH = "/opt/robotrain/job.tar.bz2"
-"""Where OSMO puts the archive in the container."""
+"""Path of the archive in the container."""
 CREDENTIAL_OPTIONS = {
     "huggingface": "--hf-credential NAME",
     "blob_url": "--blob-credential NAME",
@@ -128,19 +125,16 @@ CREDENTIAL_OPTIONS = {
 def render_plan(
     job: Job, settings: OsmoSettings, run: str, payload: Payload, container_plugins: Mapping[str, str]
 ) -> plan.Plan:
-    """The plan: the workflow, how it is handed over, and the job document for people. Raises Rejected when it is more
-    than OSMO takes.
-    """
-    made = _OsmoPlanBuilder(job, settings, run)
-    document = made.build_document(container_plugins)
-    packed = pack_archive(payload, document)
-    files = made.build_inline_files(packed)
-    if (
-        found := len(files[submission_spec.WORKFLOW_FILE])
-    ) > workflow.LARGE_WORKFLOW_BYTES and settings.storage_account:
-        files = made.build_uploaded_files(packed)
-    elif found > workflow.MAX_WORKFLOW_BYTES:
-        raise Rejected([workflow.make_too_large_problem(found)])
+    """Return the plan: workflow, submission spec and job document. Raise Rejected if the workflow is too large."""
+    builder = _OsmoPlanBuilder(job, settings, run)
+    document = builder.build_document(container_plugins)
+    archive = pack_archive(payload, document)
+    files = builder.build_inline_files(archive)
+    size = len(files[submission_spec.WORKFLOW_FILE])
+    if size > workflow.LARGE_WORKFLOW_BYTES and settings.storage_account:
+        files = builder.build_uploaded_files(archive)
+    elif size > workflow.MAX_WORKFLOW_BYTES:
+        raise Rejected([workflow.make_too_large_problem(size)])
     return plan.Plan(
         platform="osmo",
         run=run,
@@ -153,32 +147,39 @@ def render_plan(
 
 @dataclass(frozen=True)
 class _OsmoPlanBuilder:
-    """What the files of a plan are made from. work: the run's folder in the container."""
+    """Builds the files of a plan."""
 
     job: Job
     settings: OsmoSettings
     run: str
-    work: str = field(init=False)
-    sources: tuple[inputs.TaskInput, ...] = field(init=False)
-    carried: CheckpointCopy | None = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "work", f"{self.settings.work_dir}/{self.run}")
-        object.__setattr__(self, "sources", tuple(inputs.collect_inputs(self.job, self.settings, self.run)))
-        object.__setattr__(self, "carried", carrying.find_checkpoint_copy(self.job, self.work))
+    @property
+    def work(self) -> str:
+        """The run's folder in the container."""
+        return f"{self.settings.work_dir}/{self.run}"
+
+    @functools.cached_property
+    def task_inputs(self) -> tuple[spec_inputs.TaskInput, ...]:
+        """Sources of the job that OSMO downloads."""
+        return tuple(spec_inputs.collect_inputs(self.job, self.settings, self.run))
+
+    @functools.cached_property
+    def checkpoint_copy(self) -> CheckpointCopy | None:
+        """Checkpoints or results that OSMO copies to storage."""
+        return spec_inputs.find_checkpoint_copy(self.job, self.work)
 
     @property
     def inputs(self) -> list[Mapping[str, Any]]:
-        """The sources that OSMO brings, then what an earlier attempt left."""
-        return [*(one.entry for one in self.sources), *({"url": str(one.url)} for one in self._restored_copies)]
+        """Inputs of the workflow: the sources, then the copy of an earlier attempt."""
+        return [*(item.entry for item in self.task_inputs), *({"url": str(copy.url)} for copy in self._restored_copies)]
 
     @property
     def _restored_copies(self) -> list[CheckpointCopy]:
-        """What OSMO brings back when the run starts anew."""
-        return [self.carried] if self.carried and self.carried.restored else []
+        """Copies that OSMO downloads when the task restarts."""
+        return [self.checkpoint_copy] if self.checkpoint_copy and self.checkpoint_copy.restored else []
 
     def build_document(self, container_plugins: Mapping[str, str]) -> bytes:
-        """The job document."""
+        """Return the job document."""
         return format_document(
             plan.make_job_document(
                 self.job,
@@ -186,37 +187,36 @@ class _OsmoPlanBuilder:
                 platform="osmo",
                 container_plugins=container_plugins,
                 placement=self._build_placement(),
-                platform_managed=(carrying.PUBLISH_PARAMETER,) if self.carried else (),
+                platform_managed=(spec_inputs.PUBLISH_PARAMETER,) if self.checkpoint_copy else (),
             )
         ).encode()
 
-    def build_inline_files(self, packed: bytes) -> dict[str, bytes]:
-        """The workflow with the archive in it, and the order."""
+    def build_inline_files(self, archive: bytes) -> dict[str, bytes]:
+        """Return the workflow, which contains the archive, and the submission spec."""
         file = {"path": ARCHIVE_PATH, "base64": True, "contents": workflow.ARCHIVE_PLACEHOLDER}
-        handed = submission_spec.dump_submission_spec(self._build_submission_spec())
-        spec = self._build_workflow(ARCHIVE_PATH, self.inputs, [file], _compute_digest(packed, handed))
+        submission = submission_spec.dump_submission_spec(self._build_submission_spec())
+        spec = self._build_workflow(ARCHIVE_PATH, self.inputs, [file], _compute_digest(archive, submission))
         return {
-            submission_spec.WORKFLOW_FILE: workflow.dump_workflow(spec, base64.b64encode(packed).decode()).encode(),
-            submission_spec.SUBMISSION_FILE: handed,
+            submission_spec.WORKFLOW_FILE: workflow.dump_workflow(spec, base64.b64encode(archive).decode()).encode(),
+            submission_spec.SUBMISSION_FILE: submission,
         }
 
-    def build_uploaded_files(self, packed: bytes) -> dict[str, bytes]:
-        """The same with the archive beside the workflow: it is uploaded, and is the last of the inputs."""
-        upload = submission_spec.OsmoUpload(
-            path="", url=inputs.get_archive_url(packed, self.settings), files=1, size=len(packed)
-        )
-        handed = submission_spec.dump_submission_spec(self._build_submission_spec(upload))
-        place = f"{inputs.make_input_reference(len(self.inputs))}/{submission_spec.PAYLOAD_FILE}"
-        spec = self._build_workflow(place, [*self.inputs, {"url": upload.url}], [], _compute_digest(packed, handed))
+    def build_uploaded_files(self, archive: bytes) -> dict[str, bytes]:
+        """Return the workflow, the submission spec, and the archive, which is uploaded as the last input."""
+        url = spec_inputs.get_archive_url(archive, self.settings)
+        upload = submission_spec.OsmoUpload(path="", url=url, files=1, size=len(archive))
+        submission = submission_spec.dump_submission_spec(self._build_submission_spec(upload))
+        path = f"{spec_inputs.make_input_reference(len(self.inputs))}/{submission_spec.PAYLOAD_FILE}"
+        spec = self._build_workflow(path, [*self.inputs, {"url": url}], [], _compute_digest(archive, submission))
         return {
             submission_spec.WORKFLOW_FILE: workflow.dump_workflow(spec).encode(),
-            submission_spec.SUBMISSION_FILE: handed,
-            submission_spec.PAYLOAD_FILE: packed,
+            submission_spec.SUBMISSION_FILE: submission,
+            submission_spec.PAYLOAD_FILE: archive,
         }
 
     def _build_placement(self) -> Placement:
-        named = {one.flag: one for one in self._collect_credentials()}
-        blob = named.get("--blob-credential")
+        credentials = {credential.flag: credential for credential in self._collect_credentials()}
+        blob = credentials.get("--blob-credential")
         return Placement(
             work=self.work,
             cache=f"{self.settings.work_dir}/cache",
@@ -224,10 +224,10 @@ class _OsmoPlanBuilder:
             credentials={"blob_url": f"{environment.CREDENTIAL_FOLDER}/{blob.key}"} if blob else {},
             download_mib=self.settings.download_mib,
             cache_gib=self.settings.cache_gib,
-            mounts=tuple(one.to_mount(index) for index, one in enumerate(self.sources)),
-            promised=environ.make_compat_env(self.job),
-            submission=environ.SUBMISSION_VARIABLE,
-            left=inputs.make_input_reference(len(self.sources)) if self._restored_copies else "",
+            mounts=tuple(item.to_mount(index) for index, item in enumerate(self.task_inputs)),
+            promised=environment.make_compat_env(self.job),
+            submission=environment.SUBMISSION_VARIABLE,
+            left=spec_inputs.make_input_reference(len(self.task_inputs)) if self._restored_copies else "",
             ways=CREDENTIAL_OPTIONS,
         )
 
@@ -239,9 +239,9 @@ class _OsmoPlanBuilder:
             self.settings,
             self.run,
             command=make_task_command(archive_path, self.work),
-            environment=environ.make_environment(self.job, self.settings, len(inputs), digest),
+            environment=environment.make_environment(self.job, self.settings, len(inputs), digest),
             inputs=inputs,
-            checkpoint=self.carried.entry if self.carried else None,
+            checkpoint=self.checkpoint_copy.entry if self.checkpoint_copy else None,
             files=files,
         )
 
@@ -258,13 +258,13 @@ class _OsmoPlanBuilder:
             exec_timeout=resources.resolve_resources(self.job.profile, settings).exec_timeout,
             mounts=resources.list_mounts(settings),
             shared_memory=settings.shared_memory or "",
-            uploads=(*(one.upload for one in self.sources if one.upload), *archives),
-            inputs=tuple(one.required for one in self.sources if one.required),
+            uploads=(*(item.upload for item in self.task_inputs if item.upload), *archives),
+            inputs=tuple(item.required for item in self.task_inputs if item.required),
             credentials=tuple(
-                submission_spec.OsmoCredential(name=one.name, key=one.key, flag=one.flag, what=one.content)
-                for one in self._collect_credentials()
+                submission_spec.OsmoCredential(name=item.name, key=item.key, flag=item.flag, what=item.content)
+                for item in self._collect_credentials()
             ),
-            publishes=carrying.find_publish_url(self.job, self.work),
+            publishes=spec_inputs.find_publish_url(self.job, self.work),
             identity=settings.workload_identity or "",
             subscription=settings.subscription_id or "",
         )

@@ -1,4 +1,4 @@
-"""The submission spec, `osmo.json` in a plan: what `osmo` is called with, and what must exist before."""
+"""The submission spec, `osmo.json` in a plan: the arguments of the `osmo` command and what must exist before."""
 
 from dataclasses import dataclass
 
@@ -10,30 +10,31 @@ SUBMISSION_FILE = "osmo.json"
 WORKFLOW_FILE = "workflow.yaml"
 DOCUMENT_FILE = "job.json"
 PAYLOAD_FILE = "payload.tar.bz2"
-"""In a plan whose payload is too large for the workflow itself."""
+"""Only in plans whose payload is too large for the workflow."""
 WORKFLOW_ID = "{{workflow_id}}"
-"""Where OSMO puts the id that it gives a workflow, in whatever a task says."""
+"""OSMO replaces this with the workflow's id in all texts of a task."""
 SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OsmoUpload:
-    """A folder of this machine, or a file of the plan, that the workflow reads.
-
-    path: the folder; empty for the plan's PAYLOAD. url: the OSMO storage URL of the folder it goes into, by content.
-    files, size: of it, in bytes; None where the folder was not looked at. flag: what the person typed it with.
-    """
+    """A folder of this machine, or the plan's payload, that the workflow reads."""
 
     path: str
+    """Empty for the plan's payload."""
     url: str
+    """Storage URL of the target folder, which contains the content's digest if it is pinned."""
     files: int | None = None
+    """Number of files; None if the folder is not pinned."""
     size: int | None = None
+    """In bytes."""
     flag: str = ""
+    """The option that named the folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OsmoInput:
-    """An OSMO storage URL that the workflow reads and that must not be empty."""
+    """A storage URL that the workflow reads and that must contain objects."""
 
     url: str
     flag: str = ""
@@ -41,22 +42,19 @@ class OsmoInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OsmoCredential:
-    """An OSMO credential that the workflow names. flag: the setting that says so. what: it holds, in words."""
+    """An OSMO credential that the workflow names."""
 
     name: str
     key: str
     flag: str
+    """The option that named the credential."""
     what: str
+    """The secret it holds, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OsmoSubmissionSpec:
-    """How the workflow is handed over. cli: the command. task: the one task's name. mounts: of the machine itself.
-
-    shared_memory: as it was said; empty where nobody did. publishes: the address that checkpoints go to, by the run
-    itself or by OSMO, perhaps with WORKFLOW_ID; empty for none. identity: the client id of the jobs' identity, when it
-    is known; subscription: that of the resources it is asked about.
-    """
+    """How a workflow is submitted."""
 
     run: str
     cli: str
@@ -67,32 +65,37 @@ class OsmoSubmissionSpec:
     priority: str = ""
     exec_timeout: str = ""
     mounts: tuple[str, ...] = ()
+    """Host folders that the task mounts."""
     shared_memory: str = ""
+    """The setting, or empty if it is not set."""
     uploads: tuple[OsmoUpload, ...] = ()
     inputs: tuple[OsmoInput, ...] = ()
     credentials: tuple[OsmoCredential, ...] = ()
     publishes: str = ""
+    """URL that the run or OSMO copies checkpoints to; may contain WORKFLOW_ID."""
     identity: str = ""
+    """Client id of the jobs' workload identity."""
     subscription: str = ""
+    """Azure subscription in which the identity's roles are looked up."""
     schema: int = SCHEMA
 
     def get_publish_url(self, workflow: str) -> str:
-        """Where the checkpoints of the workflow with this id go; empty for nowhere."""
+        """Return the URL of the checkpoints of the workflow with this id, or ""."""
         return self.publishes.replace(WORKFLOW_ID, workflow)
 
 
 def dump_submission_spec(spec: OsmoSubmissionSpec) -> bytes:
-    """The one form: equal orders are equal bytes."""
+    """Return the canonical JSON: equal specs give equal bytes."""
     return submission_spec.dump_submission_spec(spec)
 
 
 def parse_submission_spec(content: bytes) -> OsmoSubmissionSpec:
-    """Read an order. Raises OrderError, which repeats no value."""
+    """Parse a spec. Raise SubmissionSpecError, which contains no values, if it is invalid."""
     return submission_spec.parse_submission_spec(OsmoSubmissionSpec, content, SUBMISSION_FILE, SCHEMA)
 
 
 def load_submission_spec(plan: Plan, stage: Stage) -> OsmoSubmissionSpec:
-    """How the plan is handed over. Raises Rejected when it does not say so, or lacks its workflow."""
+    """Return the plan's submission spec. Raise Rejected if it or the workflow is missing or invalid."""
     try:
         if plan.spec not in plan.files:
             raise submission_spec.SubmissionSpecError(f"{plan.spec} is missing")

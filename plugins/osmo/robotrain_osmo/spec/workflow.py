@@ -1,7 +1,6 @@
-"""The workflow, as OSMO's specification has it: its names, its YAML text and its size limit.
+"""The OSMO workflow: its content, names, YAML text and size limit.
 
-Only ASCII, and every text of the environment in quotes: a `true` or a date in it stays a text wherever it is read
-again.
+The YAML is ASCII, and values of the environment are quoted so that a `true` or a date stays a string.
 """
 
 import functools
@@ -23,12 +22,10 @@ if TYPE_CHECKING:
     from robotrain.model.plan import Plan
 
 MAX_TASK_NAME_LENGTH = 58
-"""OSMO puts a task into a group of its own, `<task>-group`, and takes 64 characters."""
+"""OSMO names the task's group `<task>-group`, in at most 64 characters."""
 MAX_RUN_NAME_LENGTH = 64
 POOL_NAME_PATTERN = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 """Names of pools and of their platforms."""
-
-
 _TEMPLATE_SYNTAX = r"\{\{|\{%|\{#|\$\(|\$\$"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
 _DNS_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -36,25 +33,25 @@ _LABEL_KEY = rf"(?:(?=[^/]{{1,253}}/){_DNS_LABEL}(?:\.{_DNS_LABEL})*/)?{_LABEL}"
 
 
 def find_template_syntax(text: str) -> str:
-    """The first characters of `text` that a template of OSMO or a variable of Kubernetes begins with; "" for none."""
-    found = re.search(_TEMPLATE_SYNTAX, text)
-    return found[0] if found else ""
+    """Return the first start of an OSMO template expression or Kubernetes variable in `text`, or ""."""
+    match = re.search(_TEMPLATE_SYNTAX, text)
+    return match[0] if match else ""
 
 
 def is_label_key(text: str) -> bool:
-    """Whether Kubernetes takes it as a label's name, with or without a prefix."""
+    """Return whether Kubernetes accepts it as the name of a label, with or without a prefix."""
     return bool(re.fullmatch(_LABEL_KEY, text))
 
 
 def is_label_value(text: str) -> bool:
-    """Whether OSMO takes it as a label's value: as Kubernetes does, but never empty."""
+    """Return whether OSMO accepts it as the value of a label: like Kubernetes, but never empty."""
     return bool(re.fullmatch(_LABEL, text))
 
 
 RESOURCE_NAME = "default"
 RETRY_EXIT_CODES = (EXIT_RETRY, 3001, 3004, 3006)
-"""After which the task is started anew: what may pass by itself, and of OSMO's own codes a cluster that failed, an
-eviction and a preemption. OSMO documents that it does so after a preemption; it does where the code is named.
+"""Exit codes after which OSMO restarts the task: transient failures, and OSMO's codes of a cluster failure, an eviction
+and a preemption. OSMO restarts preempted tasks only if the code is listed.
 """
 
 
@@ -69,11 +66,11 @@ def build_workflow(
     checkpoint: Mapping[str, str] | None,
     files: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """The specification; what is empty is left out. files come last: they are what no person reads."""
-    wanted = resources.resolve_resources(job.profile, settings)
+    """Return the workflow without empty fields. Files come last: people do not read them."""
+    resolved = resources.resolve_resources(job.profile, settings)
     task = {
         "name": job.workload,
-        "image": wanted.image,
+        "image": resolved.image,
         "command": list(command),
         "inputs": [dict(entry) for entry in inputs],
         "environment": dict(environment),
@@ -88,7 +85,9 @@ def build_workflow(
             {
                 "name": run,
                 "labels": parse_labels(settings),
-                "timeout": _drop_empty({"exec_timeout": wanted.exec_timeout, "queue_timeout": settings.queue_timeout}),
+                "timeout": _drop_empty(
+                    {"exec_timeout": resolved.exec_timeout, "queue_timeout": settings.queue_timeout}
+                ),
                 "resources": {RESOURCE_NAME: _build_resources(job, settings)},
                 "tasks": [_drop_empty(task)],
             }
@@ -97,20 +96,20 @@ def build_workflow(
 
 
 def parse_labels(settings: OsmoSettings) -> dict[str, str]:
-    """Those of the workflow."""
+    """Return the labels of the workflow."""
     from robotrain.config.coerce import parse_pairs
 
     return parse_pairs(settings.labels or "")
 
 
 def _build_resources(job: Job, settings: OsmoSettings) -> dict[str, Any]:
-    """All four: what is left out is 1 core and 1 GiB of memory and of disk, by OSMO's own defaults."""
-    wanted = resources.resolve_resources(job.profile, settings)
+    """Return all resources: OSMO's defaults are 1 core, 1 GiB of memory and 1 GiB of disk."""
+    resolved = resources.resolve_resources(job.profile, settings)
     return {
         "gpu": count_gpus(job, settings),
-        "cpu": wanted.cpu,
-        "memory": wanted.memory,
-        "storage": wanted.storage,
+        "cpu": resolved.cpu,
+        "memory": resolved.memory,
+        "storage": resolved.storage,
         "platform": settings.gpu_platform,
     }
 
@@ -120,17 +119,17 @@ def _drop_empty(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 ARCHIVE_PLACEHOLDER = "\x00archive\x00"
-"""Stands for the archive until the text is made: to look at each of its letters would take YAML most of a second."""
+"""Replaced by the archive after the YAML is written: YAML would take most of a second for it."""
 _OSMO_VARIABLE = r"\{\{(?:workflow_id|input:\d+)\}\}"
 _QUOTED_PLACEHOLDER = '"\\0archive\\0"'
 
 
 class WorkflowTemplateError(ValueError):
-    """A workflow that would come out of OSMO's templates as another one. `check` refuses every value that does this."""
+    """A value of the workflow contains template syntax. `check` refuses all such values."""
 
 
 def dump_workflow(workflow: Mapping[str, Any], archive: str = "") -> str:
-    """The text of a workflow. archive: what takes the place of ARCHIVE, as base64. Raises TemplateError."""
+    """Return the YAML of a workflow with the base64 `archive` in place of ARCHIVE_PLACEHOLDER."""
     import yaml
 
     text = yaml.dump(
@@ -141,8 +140,8 @@ def dump_workflow(workflow: Mapping[str, Any], archive: str = "") -> str:
         allow_unicode=False,
         width=float("inf"),
     )
-    if read := find_template_syntax(re.sub(_OSMO_VARIABLE, "", text)):
-        raise WorkflowTemplateError(f"a value of the workflow holds {read}")
+    if syntax := find_template_syntax(re.sub(_OSMO_VARIABLE, "", text)):
+        raise WorkflowTemplateError(f"a value of the workflow contains {syntax}")
     before, _, after = text.rpartition(_QUOTED_PLACEHOLDER)
     return f"{before}'{archive}'{after}" if archive else text
 
@@ -156,7 +155,7 @@ class _Block(str):
 
 
 def _mark_styles(value: Any, quoted: bool = False) -> Any:
-    """The same, each text marked with how it is written."""
+    """Return the value with each string marked with its YAML style."""
     if isinstance(value, Mapping):
         return {key: _mark_styles(part, quoted or key == "environment") for key, part in value.items()}
     if isinstance(value, list):
@@ -171,7 +170,7 @@ def _make_dumper() -> Any:
     import yaml
 
     class Dumper(yaml.SafeDumper):
-        """Without anchors: OSMO's own readers, and people, see each value where it counts."""
+        """A dumper without anchors, which hide values from readers."""
 
         def ignore_aliases(self, data: Any) -> bool:
             return True
@@ -189,22 +188,21 @@ def _make_dumper() -> Any:
 
 LARGE_WORKFLOW_BYTES = 400 << 10
 MAX_WORKFLOW_BYTES = 1 << 20
-"""Bytes. A service was seen to take 1.4 MB when it had nothing else to do, and to give up on 2.8 MB; Kubernetes takes
-1 MiB in a file of a task, and three quarters of this are that file. A busy one needs several times as long: LARGE
-leaves it that. Ordinary jobs stay below; the archive of a larger one is uploaded where there is a place for it.
+"""An idle service accepted 1.4 MB and timed out on 2.8 MB; Kubernetes limits a task's file to 1 MiB, and three quarters
+of the workflow are that file. LARGE_WORKFLOW_BYTES leaves time for a busy service; larger archives are uploaded.
 """
 
 
 def make_too_large_problem(byte_count: int) -> "Problem":
-    """Why a workflow of so many bytes is none."""
+    """Return the problem of a workflow that is too large."""
     from robotrain.errors import Problem, Stage
     from robotrain.model.amounts import format_size
 
     return Problem(
         code="osmo-workflow-too-large",
         stage=Stage.CHECK,
-        title=f"the workflow has {format_size(byte_count)}, and OSMO takes about 1 MB",
-        why="The runtime and the modules of the job travel in it.",
+        title=f"the workflow is too large: {format_size(byte_count)}, and OSMO accepts about 1 MB",
+        why="It contains the runtime and the job's modules.",
         suggestions=_suggest_upload(),
     )
 
@@ -212,23 +210,23 @@ def make_too_large_problem(byte_count: int) -> "Problem":
 def _suggest_upload() -> "tuple[Suggestion, ...]":
     from robotrain.errors import Suggestion
 
-    return (Suggestion("--storage-account NAME", "then the archive in it is uploaded there, and read from there"),)
+    return (Suggestion("--storage-account NAME", "uploads the archive instead"),)
 
 
 def check_workflow_size(plan: "Plan") -> "Iterator[Problem]":
-    """What is to be said of the size of a plan's workflow."""
+    """Check the size of a plan's workflow."""
     from robotrain.errors import Problem, Stage
     from robotrain.model.amounts import format_size
 
-    found = len(plan.files[WORKFLOW_FILE])
-    if found > MAX_WORKFLOW_BYTES:  # of a plan that was kept
-        yield make_too_large_problem(found)
-    elif found > LARGE_WORKFLOW_BYTES:
+    size = len(plan.files[WORKFLOW_FILE])
+    if size > MAX_WORKFLOW_BYTES:  # only in plans from disk
+        yield make_too_large_problem(size)
+    elif size > LARGE_WORKFLOW_BYTES:
         yield Problem(
             code="osmo-workflow-large",
             stage=Stage.PREFLIGHT,
-            title=f"the workflow has {format_size(found)}: OSMO may refuse it when it is busy",
-            why="It gives the reading of a workflow half a second. What it refused for that may be sent again.",
+            title=f"the workflow is large ({format_size(size)}): OSMO may refuse it when it is busy",
+            why="OSMO has half a second to read a workflow. You can submit it again if OSMO refuses it.",
             suggestions=_suggest_upload(),
             severity="warning",
         )

@@ -1,6 +1,6 @@
-"""Find the workflow of an interrupted submit: the submit lock, the note of earlier workflows, OSMO's list.
+"""Finding the workflow of an interrupted submit: the submit lock, the note of earlier workflows, OSMO's list.
 
-An equal job of another state folder has the same name, and the same text.
+Name and text do not identify a submit: an equal job of another state folder has the same ones.
 """
 
 import contextlib
@@ -27,24 +27,24 @@ from robotrain_osmo.spec.submission_spec import OsmoSubmissionSpec
 
 LOCK_FILE = "osmo.sending"
 SETTLE_SECONDS = 5.0
-"""What OSMO may need to list what reached it, when nobody heard its answer."""
+"""Time until OSMO lists a workflow whose answer was lost."""
 PATIENCE_SECONDS = 330.0
 POLL_SECONDS = 0.1
 
 
 class SubmitInProgress(Unanswered):
-    """Another command may hand the workflow over at this moment: nobody knows what will be there."""
+    """Another command is submitting the workflow, so that the result is unknown."""
 
     def __init__(self) -> None:
-        title = "an `osmo` command of an earlier submit is still at it"
+        title = "an `osmo` command of an earlier submit is still running"
         super().__init__([Problem(code="osmo-still-sending", stage=Stage.SUBMIT, title=title)])
 
 
 @contextlib.contextmanager
 def hold_submit_lock(run: str) -> Iterator[tuple[int, ...]]:
-    """Hold the lock of a run; it is given to what is started with these files, none where a disk knows no locks.
+    """Hold the submit lock of a run. Yield its file descriptors, which child processes must inherit.
 
-    Raises StillSending when another command holds it.
+    There is none if the file system has no locks. Raise SubmitInProgress if another command holds it.
     """
     with contextlib.ExitStack() as stack:
         handles: tuple[int, ...] = ()
@@ -58,23 +58,23 @@ def hold_submit_lock(run: str) -> Iterator[tuple[int, ...]]:
             yield handles
         finally:
             with contextlib.suppress(OSError):
-                os.utime(_get_lock_path(run))  # from now on nothing more is sent
+                os.utime(_get_lock_path(run))  # nothing is sent after this time
 
 
 def wait_for_submit(run: str) -> None:
-    """Return when no command can send anything of the run any more. Raises Rejected when that takes long."""
-    until, said = time.monotonic() + PATIENCE_SECONDS, False
+    """Wait until no command can submit the run any more. Raise Rejected after PATIENCE_SECONDS."""
+    until, is_printed = time.monotonic() + PATIENCE_SECONDS, False
     while _is_locked(run):
         if time.monotonic() > until:
             raise Rejected([_make_lock_problem(run)])
-        if not said:
-            print("an `osmo` command of an earlier submit is still at it: waiting for its end", file=sys.stderr)
-            said = True
+        if not is_printed:
+            print("waiting for an `osmo` command of an earlier submit", file=sys.stderr)
+            is_printed = True
         time.sleep(POLL_SECONDS)
 
 
 def get_settle_seconds(run: str) -> float:
-    """Seconds until OSMO would list what was sent last."""
+    """Return the seconds until OSMO lists everything that was sent."""
     try:
         return max(0.0, _get_lock_path(run).stat().st_mtime + SETTLE_SECONDS - time.time())
     except OSError:
@@ -114,10 +114,10 @@ def _make_lock_problem(run: str) -> Problem:
         stage=Stage.SUBMIT,
         title="an `osmo` command of an earlier submit does not end",
         given=run,
-        why="As long as it runs, it may still hand the workflow over.",
+        why="While it runs, it may still submit the workflow.",
         suggestions=(
-            Suggestion("pgrep -af 'workflow submit'", "shows it; end it when it hangs"),
-            Suggestion("the same command", "when it has ended: it finds out what OSMO took"),
+            Suggestion("pgrep -af 'workflow submit'", "shows the command; end it if it hangs"),
+            Suggestion("the same command", "after its end; it finds out what OSMO accepted"),
         ),
     )
 
@@ -127,17 +127,18 @@ NOTE_FILE = "osmo-sent.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionNote:
-    """plan: the digest of what was handed over. before: ids of workflows. workflow: the one it became; empty until OSMO
-    said so.
-    """
+    """A note of a submit, on disk."""
 
     plan: str
+    """Digest of the plan."""
     before: tuple[str, ...]
+    """Ids of earlier workflows of the run."""
     workflow: str = ""
+    """Id of the workflow, once OSMO has reported it."""
 
 
 def write_note(plan: Plan, before: tuple[str, ...], workflow: str = "") -> None:
-    """Remember it, in place of what was remembered. Raises Rejected when that cannot be written."""
+    """Write the note, replacing an earlier one. Raise Rejected if that fails."""
     note = SubmissionNote(plan=plan.digest, before=before, workflow=workflow)
     with records.report_write_errors():
         _get_note_path(plan.run).parent.mkdir(parents=True, exist_ok=True)
@@ -145,13 +146,10 @@ def write_note(plan: Plan, before: tuple[str, ...], workflow: str = "") -> None:
 
 
 def read_note(plan: Plan) -> SubmissionNote | None:
-    """What is remembered of handing this very plan over; None when OSMO was never asked to take it.
-
-    Raises Rejected for a file that is damaged.
-    """
+    """Return the note of this plan, or None if it was never submitted. Raise Rejected if the file is damaged."""
     try:
-        told = json.loads(_get_note_path(plan.run).read_bytes())
-        note = SubmissionNote(plan=str(told["plan"]), before=tuple(told["before"]), workflow=str(told["workflow"]))
+        data = json.loads(_get_note_path(plan.run).read_bytes())
+        note = SubmissionNote(plan=str(data["plan"]), before=tuple(data["before"]), workflow=str(data["workflow"]))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):  # a JSON or UTF-8 error is a ValueError
@@ -160,7 +158,7 @@ def read_note(plan: Plan) -> SubmissionNote | None:
 
 
 def delete_note(plan: Plan) -> None:
-    """OSMO refused: there is nothing to find. Raises OSError."""
+    """Delete the note after a refusal. Raise OSError if that fails."""
     _get_note_path(plan.run).unlink(missing_ok=True)
 
 
@@ -168,12 +166,12 @@ def _make_damaged_note_problem(plan: Plan) -> Problem:
     return Problem(
         code="osmo-note-damaged",
         stage=Stage.SUBMIT,
-        title="what is remembered of handing it to OSMO cannot be read",
+        title="the note of an earlier submit to OSMO cannot be read",
         given=str(_get_note_path(plan.run)),
-        why=f"If it runs, its id there begins with {plan.run}-.",
+        why=f"If OSMO accepted the workflow, its id starts with {plan.run}-.",
         suggestions=(
-            Suggestion("--new", "leaves it alone and sends the job as a run of its own"),
-            Suggestion(f"rm {_get_note_path(plan.run)}", "forgets it, when you know that it does not run"),
+            Suggestion("--new", "starts a new run"),
+            Suggestion(f"rm {_get_note_path(plan.run)}", "if you know that the workflow does not run"),
         ),
     )
 
@@ -184,86 +182,85 @@ def _get_note_path(run: str) -> Path:
 
 PAGE_SIZE = 200
 SPEC_SECONDS = (0.0, 0.5, 1.5)
-"""OSMO stores the text of a workflow a little after it took it."""
+"""Delays of the attempts: OSMO stores the text of a workflow some time after accepting it."""
 PLAN_MARK_PATTERN = r"ROBOTRAIN_PLAN:\s*['\"]?([0-9a-f]{16,64})"
 
 
 def find_workflow(plan: Plan) -> Reference | None:
-    """Where the plan runs that was handed over from here; None when OSMO did not take it. Raises Rejected when nobody
-    answers.
+    """Return the workflow of an earlier submit of `plan`, or None if OSMO did not accept it.
+
+    Raise Rejected if OSMO does not answer.
     """
-    order = submission_spec.load_submission_spec(plan, Stage.SUBMIT)
-    wait_for_submit(order.run)
-    kept = read_note(plan)
-    if kept is None:
+    submission = submission_spec.load_submission_spec(plan, Stage.SUBMIT)
+    wait_for_submit(submission.run)
+    note = read_note(plan)
+    if note is None:
         return None
-    found = kept.workflow or _find_new_workflow(order, _read_plan_mark(plan), kept.before)
-    return make_reference(order, found) if found else None
+    workflow = note.workflow or _find_new_workflow(submission, _read_plan_mark(plan), note.before)
+    return make_reference(submission, workflow) if workflow else None
 
 
-def list_workflow_ids(order: OsmoSubmissionSpec) -> tuple[str, ...]:
-    """The ids of what this user submitted as the run, the oldest first; OSMO does not list what it refused.
-
-    Raises Refused.
-    """
-    found = [
-        str(one["name"])
-        for one in _list_workflows(order)
-        if re.fullmatch(rf"{re.escape(order.run)}-\d+", str(one.get("name")))
+def list_workflow_ids(submission: OsmoSubmissionSpec) -> tuple[str, ...]:
+    """Return the ids of this user's workflows of the run, the oldest first. Raise CommandFailed."""
+    names = [
+        str(row["name"])
+        for row in _list_workflows(submission)
+        if re.fullmatch(rf"{re.escape(submission.run)}-\d+", str(row.get("name")))
     ]
-    return tuple(sorted(found, key=lambda name: int(name.rpartition("-")[2])))
+    return tuple(sorted(names, key=lambda name: int(name.rpartition("-")[2])))
 
 
-def make_reference(order: OsmoSubmissionSpec, workflow: str) -> Reference:
-    """What finds a workflow again."""
+def make_reference(submission: OsmoSubmissionSpec, workflow: str) -> Reference:
+    """Return the reference of a workflow for the run's record."""
     return {
         "workflow": workflow,
-        "cli": order.cli,
-        "task": order.task,
-        "server": order.server,
-        "publishes": order.get_publish_url(workflow),
-        "run": order.run,
+        "cli": submission.cli,
+        "task": submission.task,
+        "server": submission.server,
+        "publishes": submission.get_publish_url(workflow),
+        "run": submission.run,
     }
 
 
-def _find_new_workflow(order: OsmoSubmissionSpec, mark: str, before: tuple[str, ...]) -> str | None:
-    """The id of what was taken since; what reached OSMO a moment ago may be listed a moment later."""
-    found = _find_workflow_of_plan(order, mark, before)
-    if found is None and (pause := get_settle_seconds(order.run)):
+def _find_new_workflow(submission: OsmoSubmissionSpec, mark: str, before: tuple[str, ...]) -> str | None:
+    """Return the id of the new workflow, looking again after a pause because OSMO lists it with a delay."""
+    workflow = _find_workflow_of_plan(submission, mark, before)
+    if workflow is None and (pause := get_settle_seconds(submission.run)):
         time.sleep(pause)
-        found = _find_workflow_of_plan(order, mark, before)
-    return found
+        workflow = _find_workflow_of_plan(submission, mark, before)
+    return workflow
 
 
-def _find_workflow_of_plan(order: OsmoSubmissionSpec, mark: str, before: tuple[str, ...]) -> str | None:
-    """The id of the workflow with the mark; without one, of the only one whose text cannot be seen. None of `before`
-    can be it.
+def _find_workflow_of_plan(submission: OsmoSubmissionSpec, mark: str, before: tuple[str, ...]) -> str | None:
+    """Return the id of the workflow with the mark, else of the only one whose text is not visible, or None.
+
+    Raise Rejected if there are several of those.
     """
-    names = [name for name in list_workflow_ids(order) if name not in before]
-    told = {name: _has_plan_mark(order.cli, name, mark) for name in names}
-    ours = [name for name in names if told[name]]
-    unknown = [name for name in names if told[name] is None]
+    names = [name for name in list_workflow_ids(submission) if name not in before]
+    has_mark = {name: _has_plan_mark(submission.cli, name, mark) for name in names}
+    ours = [name for name in names if has_mark[name]]
+    unknown = [name for name in names if has_mark[name] is None]
     if not ours and len(unknown) > 1:
-        raise Rejected([_make_ambiguous_problem(order.run, unknown)])
+        raise Rejected([_make_ambiguous_problem(submission.run, unknown)])
     return next(iter(ours or unknown), None)
 
 
-def _list_workflows(order: OsmoSubmissionSpec) -> list[Mapping[str, Any]]:
-    """Whatever holds the run's name in its own. The answer does not say whether there is more: a short one is all."""
+def _list_workflows(submission: OsmoSubmissionSpec) -> list[Mapping[str, Any]]:
+    """Return all workflows whose name contains the run's. An answer shorter than requested is complete."""
     count = PAGE_SIZE
     while True:
-        words = ("workflow", "list", "-n", order.run, "-c", str(count), "-t", "json")
-        answer = service.query_json(order.cli, *words)
+        words = ("workflow", "list", "-n", submission.run, "-c", str(count), "-t", "json")
+        answer = service.query_json(submission.cli, *words)
         rows = answer.get("workflows") if isinstance(answer, dict) else None
-        if not isinstance(rows, list):  # no answer is not an empty one
+        if not isinstance(rows, list):  # a missing list is not an empty one
             raise CommandFailed(failures.make_invalid_json_failure())
         if len(rows) < count:
-            return [one for one in rows if isinstance(one, dict)]
+            return [row for row in rows if isinstance(row, dict)]
         count *= 10
 
 
 def _has_plan_mark(cli: str, workflow: str, mark: str) -> bool | None:
-    """Whether a workflow holds the mark; None when that cannot be seen."""
+    """Return whether a workflow contains the mark, or None if its text is not visible."""
     if not mark:
         return None
     text = next(_query_spec_texts(cli, workflow), "")
@@ -271,31 +268,31 @@ def _has_plan_mark(cli: str, workflow: str, mark: str) -> bool | None:
 
 
 def _query_spec_texts(cli: str, workflow: str) -> Iterator[str]:
-    """The text of a workflow, once it is stored. Raises Refused when nobody can be asked."""
+    """Yield the text of a workflow once it is stored. Raise CommandFailed if OSMO is unreachable."""
     for pause in SPEC_SECONDS:
         time.sleep(pause)
         try:
             yield service.query_text(cli, "workflow", "spec", workflow)
-        except CommandFailed as refused:
-            if refused.failure.code in UNREACHABLE_CODES:
+        except CommandFailed as error:
+            if error.failure.code in UNREACHABLE_CODES:
                 raise
 
 
 def _read_plan_mark(plan: Plan) -> str:
-    """What tells this plan from every other: it stands in the workflow's environment."""
-    found = re.search(PLAN_MARK_PATTERN, plan.files[plan.spec].decode("utf-8", "replace"))
-    return found[1] if found else ""
+    """Return the plan's digest in the workflow's environment, or ""."""
+    match = re.search(PLAN_MARK_PATTERN, plan.files[plan.spec].decode("utf-8", "replace"))
+    return match[1] if match else ""
 
 
 def _make_ambiguous_problem(run: str, names: list[str]) -> Problem:
     return Problem(
         code="osmo-several-workflows",
         stage=Stage.SUBMIT,
-        title=f"OSMO has several workflows that were submitted as {run}, and does not show what is in them",
+        title=f"OSMO has several workflows of {run} and does not show their content",
         given=", ".join(names),
         suggestions=(
             Suggestion(f"osmo workflow query {names[-1]}", "shows one"),
             Suggestion(f"osmo workflow cancel {names[-1]}", "ends one"),
-            Suggestion("--new", "leaves them alone and sends the job as a run of its own"),
+            Suggestion("--new", "starts a new run"),
         ),
     )

@@ -16,7 +16,6 @@ from robotrain_osmo import errors
 from robotrain_osmo.client import service
 from robotrain_osmo.client.command import OsmoCommandResult
 from robotrain_osmo.client.failures import CommandFailed, CommandFailure
-from robotrain_osmo.errors import suggest_names
 from robotrain_osmo.spec import submission_spec
 from robotrain_osmo.spec.submission_spec import OsmoSubmissionSpec
 from robotrain_osmo.submit import reconcile, upload
@@ -24,89 +23,88 @@ from robotrain_osmo.submit import reconcile, upload
 QUERY_SECONDS = 15.0
 
 
-def explain_refusal(failure: CommandFailure, order: OsmoSubmissionSpec) -> Problem:
-    """The refusal of a submit, for the person who asked. OSMO is asked what there is."""
+def explain_refusal(failure: CommandFailure, submission: OsmoSubmissionSpec) -> Problem:
+    """Return the problem of a refused submit, suggesting the pools or platforms that OSMO lists."""
     problem = failure.to_problem()
-    wanted = next((one for one in order.credentials if one.name == failure.name), None)
-    if failure.code == "osmo-credential-missing" and wanted:
-        return errors.make_missing_credential_problem(wanted, Stage.SUBMIT)
-    keyed = next((one for one in order.credentials if one.key == failure.name), None)
-    if failure.code == "osmo-credential-key" and keyed:
-        return errors.make_missing_key_problem(keyed, Stage.SUBMIT, failure.why)
+    for credential in submission.credentials:
+        if failure.code == "osmo-credential-missing" and credential.name == failure.name:
+            return errors.make_missing_credential_problem(credential, Stage.SUBMIT)
+        if failure.code == "osmo-credential-key" and credential.key == failure.name:
+            return errors.make_missing_key_problem(credential, Stage.SUBMIT, failure.why)
     if failure.code not in ("osmo-pool-unknown", "osmo-platform-unknown"):
         return problem
     try:
-        there = service.list_pools(order.cli, QUERY_SECONDS, Stage.SUBMIT)
+        pools = service.list_pools(submission.cli, QUERY_SECONDS, Stage.SUBMIT)
     except CommandFailed:
         return problem
     if failure.code == "osmo-pool-unknown":
-        return dataclasses.replace(
-            problem, suggestions=(*suggest_names("--pool", order.pool, [one.name for one in there]),)
-        )
-    names = [name for pool in there if pool.name == order.pool for name in pool.platforms]
-    return dataclasses.replace(problem, suggestions=(*suggest_names("--gpu-platform", order.gpu_platform, names),))
+        suggestions = errors.suggest_names("--pool", submission.pool, [pool.name for pool in pools])
+    else:
+        names = [name for pool in pools if pool.name == submission.pool for name in pool.platforms]
+        suggestions = errors.suggest_names("--gpu-platform", submission.gpu_platform, names)
+    return dataclasses.replace(problem, suggestions=suggestions)
 
 
 SUBMIT_SECONDS = 300.0
-"""For OSMO to take a workflow: its own requests have a minute each, and it makes two."""
+"""OSMO makes two requests of at most a minute each."""
 TEMPORARY_FILE = "workflow.yaml"
-"""A name that ends in `-1` would be taken for that of a workflow."""
+"""OSMO would take a name that ends in `-1` for a workflow's id."""
 
 
 def submit_plan(plan: Plan) -> Reference:
-    """Upload and submit. Raises Rejected when OSMO refused and nothing runs; Unanswered, StillSending when
-    that is not known.
+    """Upload the inputs and submit the workflow.
+
+    Raise Rejected if OSMO refused and nothing runs, Unanswered if that is unknown.
     """
-    order = submission_spec.load_submission_spec(plan, Stage.SUBMIT)
-    upload.upload_folders(plan, order)
+    submission = submission_spec.load_submission_spec(plan, Stage.SUBMIT)
+    upload.upload_folders(plan, submission)
     with tempfile.TemporaryDirectory(prefix="robotrain-") as folder:
         file = Path(folder) / TEMPORARY_FILE
         file.write_bytes(plan.files[plan.spec])
-        with reconcile.hold_submit_lock(order.run) as holding:
-            before = reconcile.list_workflow_ids(order)
+        with reconcile.hold_submit_lock(submission.run) as pass_fds:
+            before = reconcile.list_workflow_ids(submission)
             reconcile.write_note(plan, before)
-            answer, refusal = _submit_workflow(order, file, holding)
-    if refusal is not None:
-        return _handle_failure(plan, order, refusal)
-    workflow = _read_workflow_id(answer)
-    with contextlib.suppress(Rejected):  # then it is looked for among what is new
+            result, failure = _submit_workflow(submission, file, pass_fds)
+    if failure is not None:
+        return _handle_failure(plan, submission, failure)
+    workflow = _read_workflow_id(result)
+    with contextlib.suppress(Rejected):  # without it, the workflow is found among the new ones
         reconcile.write_note(plan, before, workflow)
-    return reconcile.make_reference(order, workflow)
+    return reconcile.make_reference(submission, workflow)
 
 
 def _submit_workflow(
-    order: OsmoSubmissionSpec, file: Path, pass_fds: Sequence[int]
+    submission: OsmoSubmissionSpec, file: Path, pass_fds: Sequence[int]
 ) -> tuple[OsmoCommandResult, CommandFailure | None]:
-    """The answer, and why not."""
-    priority = ("--priority", order.priority) if order.priority else ()
-    words = ("workflow", "submit", str(file), "-t", "json", "-p", order.pool, *priority)
-    return service.call_with_retries(order.cli, *words, seconds=SUBMIT_SECONDS, pass_fds=pass_fds)
+    priority = ("--priority", submission.priority) if submission.priority else ()
+    words = ("workflow", "submit", str(file), "-t", "json", "-p", submission.pool, *priority)
+    return service.call_with_retries(submission.cli, *words, seconds=SUBMIT_SECONDS, pass_fds=pass_fds)
 
 
-def _handle_failure(plan: Plan, order: OsmoSubmissionSpec, failure: CommandFailure) -> Reference:
-    """The workflow, when it was taken all the same. Raises Rejected, Unanswered."""
+def _handle_failure(plan: Plan, submission: OsmoSubmissionSpec, failure: CommandFailure) -> Reference:
+    """Return the workflow if OSMO accepted it despite the failure. Raise Rejected or Unanswered."""
     if failure.certain:
         with contextlib.suppress(OSError):
             reconcile.delete_note(plan)
-        raise Rejected([explain_refusal(failure, order)])
+        raise Rejected([explain_refusal(failure, submission)])
     try:
-        found = reconcile.find_workflow(plan)
+        reference = reconcile.find_workflow(plan)
     except Rejected:
-        found = None
-    if found is None:
+        reference = None
+    if reference is None:
         raise Unanswered([failure.to_problem()])
-    print(f"{failure.title}; it took {found['workflow']} all the same", file=sys.stderr)
-    return found
+    print(f"{failure.title}, but accepted {reference['workflow']}", file=sys.stderr)
+    return reference
 
 
-def _read_workflow_id(answer: OsmoCommandResult) -> str:
-    """The workflow's id; warnings are passed on. Raises Unanswered when the answer has none."""
+def _read_workflow_id(result: OsmoCommandResult) -> str:
+    """Return the workflow's id and print OSMO's warnings. Raise Unanswered if there is no id."""
     try:
-        told = answer.parse_json()
-        name = told["name"]
+        answer = result.parse_json()
+        name = answer["name"]
     except (ValueError, KeyError, TypeError):
         raise Unanswered([_make_missing_id_problem()]) from None
-    warnings = told.get("warnings")
+    warnings = answer.get("warnings")
     for warning in warnings if isinstance(warnings, list) else []:
         print(f"OSMO warns: {redact(str(warning))}", file=sys.stderr)
     if not isinstance(name, str) or not name:
@@ -115,4 +113,4 @@ def _read_workflow_id(answer: OsmoCommandResult) -> str:
 
 
 def _make_missing_id_problem() -> Problem:
-    return Problem(code="osmo-unanswered", stage=Stage.SUBMIT, title="OSMO's answer names no workflow")
+    return Problem(code="osmo-unanswered", stage=Stage.SUBMIT, title="OSMO's answer contains no workflow id")

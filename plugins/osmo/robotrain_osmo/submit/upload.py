@@ -1,6 +1,6 @@
-"""Upload what a workflow reads from this machine: once, completely, and verified by a seal.
+"""Uploads of a workflow's local inputs: once, complete, and marked with a seal.
 
-`osmo` tells names alone: the seal's says how many files there are. It begins with a dot, so it is no part of the data.
+`osmo` lists only names, so the name of the seal contains the number of files. A leading dot excludes it from the data.
 """
 
 import dataclasses
@@ -23,50 +23,51 @@ from robotrain_osmo.spec.submission_spec import PAYLOAD_FILE, OsmoSubmissionSpec
 
 
 def prepare_plan(plan: Plan) -> Iterator[str]:
-    """Upload its folders; then a line for each, with the address that it lies at. Raises Rejected.
+    """Upload the pinned folders of a plan; yield a line with the path and URL of each. Raise Rejected.
 
-    What goes to a place of one run alone, having no digest, is uploaded anew by the submit: it is left to that.
+    Folders without a digest are uploaded by each submit.
     """
-    order = submission_spec.load_submission_spec(plan, Stage.SUBMIT)
-    ahead = tuple(one for one in order.uploads if one.path and is_content_addressed(one))
-    upload_folders(plan, dataclasses.replace(order, uploads=ahead))
-    yield from (f"{one.path} {one.url}" for one in ahead)
+    submission = submission_spec.load_submission_spec(plan, Stage.SUBMIT)
+    pinned = tuple(upload for upload in submission.uploads if upload.path and is_content_addressed(upload))
+    upload_folders(plan, dataclasses.replace(submission, uploads=pinned))
+    yield from (f"{upload.path} {upload.url}" for upload in pinned)
 
 
 MIN_UPLOAD_SECONDS = 900.0
 MIN_BYTES_PER_SECOND = 128 << 10
-"""An upload that is slower than this altogether is given up."""
+"""A slower upload is cancelled."""
 EXCLUDE_PATTERN = r"^(?!(?:.*/)?(?:\.|__pycache__(?:/|$)))"
-"""All but what is kept here, as `listing` says, for `osmo`, which looks at paths below the folder."""
+"""Matches paths of a folder without hidden files and caches, as in `upload_rules`."""
 
 
-def upload_folders(plan: Plan, order: OsmoSubmissionSpec) -> None:
-    """Upload what is not there yet. Raises Rejected: then nothing of the workflow was sent."""
-    for upload in find_missing_uploads(plan, order):
+def upload_folders(plan: Plan, submission: OsmoSubmissionSpec) -> None:
+    """Upload missing inputs. Raise Rejected if that fails."""
+    for upload in find_missing_uploads(plan, submission):
         with _provide_folder(plan, upload) as folder, _attribute_failures(upload):
-            new = _upload_folder(order.cli, upload, folder)
-        if new and (changed := list(find_changes(plan, upload, "while it was uploaded"))):
-            raise Rejected(changed)
-        if new and upload.path and is_content_addressed(upload):
+            count = _upload_folder(submission.cli, upload, folder)
+        if count and (changes := list(find_changes(plan, upload, "while it was uploaded"))):
+            raise Rejected(changes)
+        if count and upload.path and is_content_addressed(upload):
             with _attribute_failures(upload):
-                write_seal(order.cli, upload.url, new)
+                write_seal(submission.cli, upload.url, count)
 
 
-def find_missing_uploads(plan: Plan, order: OsmoSubmissionSpec) -> list[OsmoUpload]:
-    """What is uploaded, or found there, by its folder; where that is not what it was, what is there counts, if it is
-    whole. Raises Rejected with all that is wrong.
+def find_missing_uploads(plan: Plan, submission: OsmoSubmissionSpec) -> list[OsmoUpload]:
+    """Return the inputs to upload. A changed folder is not needed if its pinned content is in the storage.
+
+    Raise Rejected with the problems of all others.
     """
-    wrong = {upload: list(_find_upload_problems(plan, upload)) for upload in order.uploads if upload.path}
-    held = {upload for upload, found in wrong.items() if found and is_uploaded(order.cli, upload)}
-    if found := [problem for upload, problems in wrong.items() if upload not in held for problem in problems]:
-        raise Rejected(found)
-    for upload in held:
+    problems = {upload: list(_find_upload_problems(plan, upload)) for upload in submission.uploads if upload.path}
+    uploaded = {upload for upload, found in problems.items() if found and is_uploaded(submission.cli, upload)}
+    if blocking := [problem for upload, found in problems.items() if upload not in uploaded for problem in found]:
+        raise Rejected(blocking)
+    for upload in uploaded:
         _print_already_uploaded(upload)
-    return [upload for upload in order.uploads if upload not in held]
+    return [upload for upload in submission.uploads if upload not in uploaded]
 
 
 def check_uploadable(plan: Plan, upload: OsmoUpload, stage: Stage) -> Iterator[Problem]:
-    """Why a folder cannot be uploaded."""
+    """Check that a folder can be uploaded."""
     yield from upload_rules.check_upload(
         upload.path, upload.flag, upload_rules.select_uploaded_part(plan, upload.path), stage, "OSMO"
     )
@@ -77,35 +78,35 @@ def _find_upload_problems(plan: Plan, upload: OsmoUpload) -> list[Problem]:
 
 
 def _upload_folder(cli: str, upload: OsmoUpload, folder: Path) -> int:
-    """Upload a folder, unless all of it is there: how many files were uploaded. Raises Rejected."""
+    """Upload a folder unless it is complete in the storage. Return the number of uploaded files. Raise Rejected."""
     content = upload_rules.scan_folder(folder)
-    patience = service.LIST_SECONDS + len(content.files) / service.MIN_FILES_PER_SECOND
-    found = service.list_stored_files(cli, upload.url, Stage.SUBMIT, patience)
-    there = exclude_seal(found)
-    if is_complete(upload, found) if upload.path else there == content.files.keys():
+    list_seconds = service.LIST_SECONDS + len(content.files) / service.MIN_FILES_PER_SECOND
+    stored = service.list_stored_files(cli, upload.url, Stage.SUBMIT, list_seconds)
+    data = exclude_seal(stored)
+    if is_complete(upload, stored) if upload.path else data == content.files.keys():
         _print_already_uploaded(upload)
         return 0
-    if there - content.files.keys():
-        raise Rejected([make_other_files_problem(upload, sorted(there - content.files.keys()))])
-    resumed = f", of which {len(there)} {'is' if len(there) == 1 else 'are'} there" if there else ""
+    if data - content.files.keys():
+        raise Rejected([make_other_files_problem(upload, sorted(data - content.files.keys()))])
+    resumed = f" ({len(data)} already uploaded)" if data else ""
     _print_line(f"uploading {_describe_upload(upload)} to {upload.url}: {content}{resumed}")
-    kept = ("-x", EXCLUDE_PATTERN) if content.excluded else ()
+    exclude = ("-x", EXCLUDE_PATTERN) if content.excluded else ()
     seconds = MIN_UPLOAD_SECONDS + content.size / MIN_BYTES_PER_SECOND
-    words = ("data", "upload", upload.url, f"{folder}/*", *kept)
+    words = ("data", "upload", upload.url, f"{folder}/*", *exclude)
     service.raise_for_failure(
         service.call_command(cli, *words, seconds=seconds, inherit_stderr=_is_terminal()), Stage.SUBMIT
     )
-    lacking = content.files.keys() - service.list_stored_files(cli, upload.url, Stage.SUBMIT, patience)
-    if lacking:  # it ends with success all the same
-        raise Rejected([make_incomplete_problem(upload, sorted(lacking), len(content.files))])
+    missing = content.files.keys() - service.list_stored_files(cli, upload.url, Stage.SUBMIT, list_seconds)
+    if missing:  # the command reports success in this case, too
+        raise Rejected([make_incomplete_problem(upload, sorted(missing), len(content.files))])
     return len(content.files)
 
 
 @contextmanager
 def _provide_folder(plan: Plan, upload: OsmoUpload) -> Iterator[Path]:
-    """The folder whose files are sent, by a path that `osmo` reads as it is: it would put variables into it."""
-    with tempfile.TemporaryDirectory(prefix="robotrain-") as own:
-        folder = Path(own) / "folder"
+    """Yield the folder to send, by a path without `$`, which `osmo` would expand."""
+    with tempfile.TemporaryDirectory(prefix="robotrain-") as temporary:
+        folder = Path(temporary) / "folder"
         if upload.path:
             folder.symlink_to(upload_rules.select_uploaded_part(plan, upload.path))
         else:
@@ -116,17 +117,17 @@ def _provide_folder(plan: Plan, upload: OsmoUpload) -> Iterator[Path]:
 
 @contextmanager
 def _attribute_failures(upload: OsmoUpload) -> Iterator[None]:
-    """What the command refuses is told of this upload."""
+    """Turn a failure of the command into a problem of this upload."""
     try:
         yield
-    except CommandFailed as refused:
-        problem = refused.failure.to_problem()
-        given = upload.url
-        raise Rejected([dataclasses.replace(problem, where=problem.where or upload.flag, given=given)]) from refused
+    except CommandFailed as error:
+        problem = error.failure.to_problem()
+        problem = dataclasses.replace(problem, where=problem.where or upload.flag, given=upload.url)
+        raise Rejected([problem]) from error
 
 
 def _is_terminal() -> bool:
-    """Whether a progress bar is of use."""
+    """Return whether a progress bar is useful."""
     try:
         return sys.stderr.isatty()
     except (AttributeError, ValueError):
@@ -134,7 +135,7 @@ def _is_terminal() -> bool:
 
 
 def _print_already_uploaded(upload: OsmoUpload) -> None:
-    _print_line(f"{_describe_upload(upload)} is there already: {upload.url}")
+    _print_line(f"{_describe_upload(upload)} is already uploaded: {upload.url}")
 
 
 def _describe_upload(upload: OsmoUpload) -> str:
@@ -146,47 +147,49 @@ def _print_line(line: str) -> None:
 
 
 RUN_FOLDER = "/robotrain/runs/"
-"""Below it lies what has no digest in its address: it is uploaded anew."""
+"""Part of the URLs without a digest."""
 SEAL_SECONDS = 300.0
 SEAL_PATTERN = r"\.robotrain-complete-\d+"
 
 
-def find_uploaded(plan: Plan, order: OsmoSubmissionSpec) -> list[JobSource]:
-    """The folders of a plan that are there as they were pinned."""
-    held = [upload for upload in order.uploads if is_uploaded(order.cli, upload)]
-    return upload_rules.select_uploaded_sources(plan, {(upload.path, upload.url.rpartition("/")[2]) for upload in held})
+def find_uploaded(plan: Plan, submission: OsmoSubmissionSpec) -> list[JobSource]:
+    """Return the sources of a plan whose pinned content is in the storage."""
+    uploaded = [upload for upload in submission.uploads if is_uploaded(submission.cli, upload)]
+    return upload_rules.select_uploaded_sources(
+        plan, {(upload.path, upload.url.rpartition("/")[2]) for upload in uploaded}
+    )
 
 
 def is_content_addressed(upload: OsmoUpload) -> bool:
-    """Whether its address is its digest, so that it is the same for everybody."""
+    """Return whether the URL contains the digest, so that all runs share it."""
     return RUN_FOLDER not in upload.url
 
 
 def is_uploaded(cli: str, upload: OsmoUpload) -> bool:
-    """Whether all of what was pinned lies there, whatever the folder holds now; False where that cannot be seen."""
+    """Return whether the pinned content is complete in the storage; False if that cannot be listed."""
     if upload.files is None or not is_content_addressed(upload):
         return False
-    patience = service.LIST_SECONDS + upload.files / service.MIN_FILES_PER_SECOND
+    seconds = service.LIST_SECONDS + upload.files / service.MIN_FILES_PER_SECOND
     try:
-        return is_complete(upload, service.list_stored_files(cli, upload.url, Stage.SUBMIT, patience))
+        return is_complete(upload, service.list_stored_files(cli, upload.url, Stage.SUBMIT, seconds))
     except CommandFailed:
         return False
 
 
 def exclude_seal(paths: Collection[str]) -> set[str]:
-    """What lies there, without its seal."""
+    """Return the paths without the seal."""
     return {path for path in paths if not re.fullmatch(SEAL_PATTERN, path)}
 
 
 def is_complete(upload: OsmoUpload, paths: Collection[str]) -> bool:
-    """Whether what lies there is sealed, and none of what was sealed is missing."""
+    """Return whether there is a seal for exactly this number of files."""
     return is_content_addressed(upload) and _make_seal_name(len(exclude_seal(paths))) in paths
 
 
 def write_seal(cli: str, url: str, count: int) -> None:
-    """Say of a folder of so many files that it is whole. Raises Refused."""
-    with tempfile.TemporaryDirectory(prefix="robotrain-") as own:
-        file = Path(own) / _make_seal_name(count)
+    """Upload the seal of a complete folder with `count` files. Raise CommandFailed."""
+    with tempfile.TemporaryDirectory(prefix="robotrain-") as temporary:
+        file = Path(temporary) / _make_seal_name(count)
         file.write_text(f"{upload_rules.format_file_count(count)}\n", encoding="utf-8")
         service.raise_for_failure(
             service.call_command(cli, "data", "upload", url, str(file), seconds=SEAL_SECONDS), Stage.SUBMIT
@@ -198,7 +201,7 @@ def _make_seal_name(count: int) -> str:
 
 
 def find_changes(plan: Plan, upload: OsmoUpload, when: str) -> Iterator[Problem]:
-    """The folder is not what the workflow expects: it would refuse it there."""
+    """Yield a problem for each difference between a folder and its pin."""
     for why in upload_rules.find_pin_mismatches(plan, upload.path) if upload.path else ():
         yield _make_upload_problem(
             upload, "upload-changed", f"the folder changed {when}", why, *_suggest_retry(upload, when)
@@ -206,36 +209,36 @@ def find_changes(plan: Plan, upload: OsmoUpload, when: str) -> Iterator[Problem]
 
 
 def _suggest_retry(upload: OsmoUpload, when: str) -> tuple[Suggestion, ...]:
-    again = Suggestion("the same command", "pins what is there now")
+    retry = Suggestion("the same command", "pins the current content")
     if "while" not in when:
-        return (again,)
-    return (Suggestion(f"osmo data delete {upload.url}", "removes what was uploaded of it"), again)
+        return (retry,)
+    return (Suggestion(f"osmo data delete {upload.url}", "removes the uploaded files"), retry)
 
 
 def make_other_files_problem(upload: OsmoUpload, names: list[str]) -> Problem:
-    """Files lie there that the folder does not have."""
+    """Return the problem of files in the storage that the folder does not have."""
     return _make_upload_problem(
         upload,
         "upload-mixed",
-        "something else lies where this would be uploaded to",
+        "the upload URL contains other files",
         f"{upload.url} holds {upload_rules.summarize_names(names)}.",
-        Suggestion(f"osmo data delete {upload.url}", "when nobody reads it"),
+        Suggestion(f"osmo data delete {upload.url}", "if nobody needs them"),
     )
 
 
 def make_incomplete_problem(upload: OsmoUpload, names: list[str], count: int) -> Problem:
-    """Files are missing of so many that were uploaded."""
+    """Return the problem of an upload of `count` files that lacks some."""
     return _make_upload_problem(
         upload,
         "upload-incomplete",
-        f"{len(names)} of {upload_rules.format_file_count(count)} did not arrive",
-        f"`osmo data upload` ended with success, and {upload_rules.summarize_names(names)} {'are' if names[1:] else 'is'} not there.",
-        Suggestion("the same command", "uploads what is missing"),
+        f"{len(names)} of {upload_rules.format_file_count(count)} were not uploaded",
+        f"`osmo data upload` reported success, but these are missing: {upload_rules.summarize_names(names)}.",
+        Suggestion("the same command", "uploads the missing files"),
     )
 
 
-def _make_upload_problem(upload: OsmoUpload, code: str, title: str, why: str, *instead: Suggestion) -> Problem:
+def _make_upload_problem(upload: OsmoUpload, code: str, title: str, why: str, *suggestions: Suggestion) -> Problem:
     given = upload.path or upload.url
     return Problem(
-        code=code, stage=Stage.SUBMIT, title=title, where=upload.flag, given=given, why=why, suggestions=instead
+        code=code, stage=Stage.SUBMIT, title=title, where=upload.flag, given=given, why=why, suggestions=suggestions
     )
