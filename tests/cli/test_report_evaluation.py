@@ -137,8 +137,8 @@ def test_nothing_in_results_is_taken_as_html_or_tells_a_secret(robotrain, evalua
     ("content", "why"),
     [
         (b"{", "cannot be read"),
-        (b"[1]", "it is no object"),
-        (b'{"aggregate_mse": NaN}', "NaN, for which JSON has no word"),
+        (b"[1]", "it is not an object"),
+        (b'{"aggregate_mse": NaN}', "the value NaN"),
         (b"[" * 100_000, "cannot be read"),
         (b'{"aggregate_mse": ' + b"9" * 5000 + b"}", "cannot be read"),
         (b"{}" + b" " * evaluation.MAX_FILE_BYTES, "larger than 16.0 MB"),

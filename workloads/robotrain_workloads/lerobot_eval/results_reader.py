@@ -5,10 +5,9 @@ The file comes from other machines: invalid parts are left out, and sizes are li
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from types import NoneType
-from typing import Any, TypeVar
+from typing import Any
 
 from robotrain.redaction import redact
 from robotrain.report.charts import Bar
@@ -32,45 +31,9 @@ PART_TYPES: Mapping[str, tuple[type, ...]] = {
 }
 """Types of nested parts; null means none."""
 
-Row = TypeVar("Row")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayRow:
-    """An episode in which recorded actions were compared with the policy's."""
-
-    episode: int
-    steps: float | None
-    mse: float | None
-    mae: float | None
-    latency: float | None
-    """Milliseconds an action."""
-    throughput: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RolloutRow:
-    """An episode in which the policy acted."""
-
-    index: int
-    seed: float | None
-    steps: float | None
-    sum_reward: float | None
-    max_reward: float | None
-    success: bool | None
-    seconds: float | None
-    video: str
-    """A file below the results."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JointRow:
-    """Errors of one dimension of an action."""
-
-    name: str
-    mse: float | None
-    mae: float | None
-    max_error: float | None
+Row = Mapping[str, Any]
+Rows = Sequence[tuple[int, Row]]
+"""With their positions in the file."""
 
 
 def read_results(content: bytes) -> EvaluationResults:
@@ -78,16 +41,16 @@ def read_results(content: bytes) -> EvaluationResults:
     try:
         data = json.loads(content, parse_constant=_reject_constant)
     except RecursionError:
-        raise ValueError("it is nested too deep") from None
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(data, dict):
         raise ValueError("it is not an object")
     rollout, policy = _get_object(data, "rollout"), _get_object(data, "policy")
-    rolled = _parse_rows(rollout.get("per_episode"), _parse_rollout_row)
+    rolled = _list_rows(rollout.get("per_episode"))
     return EvaluationResults(
         facts=tuple(_list_facts(data, policy, rollout)),
         values=_read_values(data, rollout),
         tables=tuple(_make_tables(data, rollout, rolled)),
-        outcomes=tuple(_make_outcome(row) for row in rolled),
+        outcomes=tuple(_make_outcome(index, row) for index, row in rolled),
         damaged=tuple(_find_damaged_parts(data, rollout)),
     )
 
@@ -101,57 +64,60 @@ def _read_values(data: Mapping[str, Any], rollout: Mapping[str, Any]) -> dict[st
     return latencies | {name: value for name, value in others.items() if value is not None}
 
 
-def _make_tables(
-    data: Mapping[str, Any], rollout: Mapping[str, Any], rolled: Sequence[RolloutRow]
-) -> Iterator[ResultsTable]:
+def _make_tables(data: Mapping[str, Any], rollout: Mapping[str, Any], rolled: Rows) -> Iterator[ResultsTable]:
     """Yield the tables of rollouts and replayed episodes."""
     if rolled:
         environment = _get_text(rollout, "env")
         yield ResultsTable(
             title=f"Episodes in {environment}" if environment else "Episodes",
             head=("episode", "outcome", "greatest reward", "steps", "sum of rewards", "seconds", "seed"),
-            rows=tuple(_format_rollout_row(row) for row in rolled),
+            rows=tuple(_format_rollout_row(index, row) for index, row in rolled),
         )
-    if replayed := _parse_rows(data.get("per_episode"), _parse_replay_row):
-        joints = _parse_rows(_list_joints(data.get("per_joint")), _parse_joint_row)
+    if replayed := _list_rows(data.get("per_episode")):
         held_out = data.get("held_out")
         yield ResultsTable(
             title="Recorded episodes",
             head=("episode", "steps", "mse", "mae", "ms/action", "actions/s"),
-            rows=tuple(_format_replay_row(row) for row in replayed),
+            rows=tuple(_format_replay_row(index, row) for index, row in replayed),
             remark=" ".join((HELD_OUT_NOTES[held_out], ERRORS_NOTE) if isinstance(held_out, bool) else (ERRORS_NOTE,)),
             bars_title="Mean absolute error of each action dimension",
-            bars=tuple(Bar(row.name, row.mae, _format_error(row)) for row in joints if row.mae is not None),
+            bars=tuple(_make_joint_bars(_list_rows(_list_joints(data.get("per_joint"))))),
         )
 
 
-def _make_outcome(episode: RolloutRow) -> EpisodeOutcome:
-    reward = f"greatest reward {format_number(episode.max_reward)}" if episode.max_reward is not None else ""
-    seed = int(episode.seed) if episode.seed is not None else None
-    return EpisodeOutcome(episode=episode.index, seed=seed, success=episode.success, remark=reward)
+def _make_outcome(index: int, row: Row) -> EpisodeOutcome:
+    reward, seed, success = _get_number(row, "max_reward"), _get_number(row, "seed"), row.get("success")
+    return EpisodeOutcome(
+        episode=_get_index(row, "index", index),
+        seed=int(seed) if seed is not None else None,
+        success=success if isinstance(success, bool) else None,
+        remark=f"greatest reward {format_number(reward)}" if reward is not None else "",
+    )
 
 
-def _format_rollout_row(episode: RolloutRow) -> tuple[str, ...]:
+def _format_rollout_row(index: int, row: Row) -> tuple[str, ...]:
+    success = row.get("success")
     return (
-        str(episode.index),
-        "" if episode.success is None else "success" if episode.success else "failure",
-        format_number(episode.max_reward),
-        format_number(episode.steps),
-        format_number(episode.sum_reward),
-        format_number(episode.seconds, 3),
-        format_number(episode.seed, 12),
+        str(_get_index(row, "index", index)),
+        ("success" if success else "failure") if isinstance(success, bool) else "",
+        *(format_number(_get_number(row, name)) for name in ("max_reward", "steps", "sum_reward")),
+        format_number(_get_number(row, "seconds"), 3),
+        format_number(_get_number(row, "seed"), 12),
     )
 
 
-def _format_replay_row(episode: ReplayRow) -> tuple[str, ...]:
-    values = (episode.mse, episode.mae, episode.latency, episode.throughput)
-    return (str(episode.episode), format_number(episode.steps), *(format_number(value) for value in values))
+def _format_replay_row(index: int, row: Row) -> tuple[str, ...]:
+    names = ("steps", "mse", "mae", "avg_inference_ms", "throughput_hz")
+    return (str(_get_index(row, "episode", index)), *(format_number(_get_number(row, name)) for name in names))
 
 
-def _format_error(joint: JointRow) -> str:
-    return format_number(joint.mae) + (
-        f", at most {format_number(joint.max_error)}" if joint.max_error is not None else ""
-    )
+def _make_joint_bars(joints: Rows) -> Iterator[Bar]:
+    for index, row in joints:
+        name = _get_text(row, "name") or _get_text(row, "joint") or str(index)
+        error, largest = _get_number(row, "mae"), _get_number(row, "max_error")
+        if error is not None:
+            most = f", at most {format_number(largest)}" if largest is not None else ""
+            yield Bar(name, error, format_number(error) + most)
 
 
 def _find_damaged_parts(data: Mapping[str, Any], rollout: Mapping[str, Any]) -> Iterator[str]:
@@ -173,38 +139,6 @@ def _list_facts(
     yield "device", _get_text(data, "device")
 
 
-def _parse_replay_row(position: int, row: Mapping[str, Any]) -> ReplayRow:
-    return ReplayRow(
-        episode=_get_index(row, "episode", position),
-        steps=_get_number(row, "steps"),
-        mse=_get_number(row, "mse"),
-        mae=_get_number(row, "mae"),
-        latency=_get_number(row, "avg_inference_ms"),
-        throughput=_get_number(row, "throughput_hz"),
-    )
-
-
-def _parse_rollout_row(position: int, row: Mapping[str, Any]) -> RolloutRow:
-    success = row.get("success")
-    return RolloutRow(
-        index=_get_index(row, "index", position),
-        seed=_get_number(row, "seed"),
-        steps=_get_number(row, "steps"),
-        sum_reward=_get_number(row, "sum_reward"),
-        max_reward=_get_number(row, "max_reward"),
-        success=success if isinstance(success, bool) else None,
-        seconds=_get_number(row, "seconds"),
-        video=_get_text(row, "video"),
-    )
-
-
-def _parse_joint_row(position: int, row: Mapping[str, Any]) -> JointRow:
-    name = _get_text(row, "name") or _get_text(row, "joint") or str(position)
-    return JointRow(
-        name=name, mse=_get_number(row, "mse"), mae=_get_number(row, "mae"), max_error=_get_number(row, "max_error")
-    )
-
-
 def _list_joints(value: Any) -> Any:
     """Return the rows as a list; an object has the names as its keys."""
     if not isinstance(value, dict):
@@ -220,9 +154,9 @@ def _read_latencies(data: Mapping[str, Any]) -> Mapping[str, float]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _parse_rows(value: Any, read_row: Callable[[int, Mapping[str, Any]], Row]) -> tuple[Row, ...]:
+def _list_rows(value: Any) -> Rows:
     rows = value[:MAX_ROWS] if isinstance(value, list) else []
-    return tuple(read_row(position, row) for position, row in enumerate(rows) if isinstance(row, dict))
+    return [(index, row) for index, row in enumerate(rows) if isinstance(row, dict)]
 
 
 def _get_object(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
