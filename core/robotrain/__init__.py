@@ -1,4 +1,4 @@
-"""robotrain: describe a robot-learning job once; run it on any platform that declares it can.
+"""robotrain: describe a robot-learning job once and run it on any platform whose plugin supports it.
 
 The command line is `robotrain`; the same from Python::
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-TYPE_CHECKING = False  # `typing` would cost a tenth of what `--version` takes; checkers know the name
+TYPE_CHECKING = False  # importing `typing` would take a tenth of the time of `--version`; checkers know the name
 if TYPE_CHECKING:
     from typing import Any
 
@@ -49,7 +49,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, imported when it is first asked for: the command line needs none of them."""
+    """Import a public name at its first use: the command line needs none of them."""
     if name not in _MODULES:
         raise AttributeError(f"module 'robotrain' has no attribute {name!r}")
     import importlib

@@ -1,7 +1,7 @@
-"""An image with a workload's environments: its Dockerfile and its build context.
+"""The Dockerfile and build context of an image with a workload's environments.
 
-Nothing of the build context stays in the image, and no package host and no secret is named: pip and uv read the
-configuration of whoever builds, mounted as a secret while they run.
+The image contains no part of the build context, no package index and no secret: the configuration of pip and uv is
+mounted as a secret during the build.
 """
 
 import contextlib
@@ -29,35 +29,28 @@ from robotrain.submission.packing import pack_modules
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedEnvironment:
-    """An environment to bake. name: of the file that is its lock. python: its version, or a range of which any does.
-
-    gib: the disk it needs.
-    """
+    """An environment to build into the image."""
 
     name: str
+    """The name of its lock file."""
     lock: bytes
     python: str
+    """The version, or a range of versions."""
     gib: float
+    """The disk space that it needs."""
 
     @property
     def digest(self) -> str:
-        """What a run finds it by."""
+        """The digest by which a run finds the environment."""
         return hashlib.sha256(self.lock).hexdigest()[:16]
 
 
 def find_locked_environments(workload: Workload, kinds: Iterable[SourceKind]) -> list[LockedEnvironment]:
-    """Each once, the workload's own first: the one that it declares, also where some of its jobs choose another.
-
-    Raises Rejected, OSError.
-    """
-    halves = [
-        half
-        for kind in kinds
-        if kind.container_plugin and {*kind.roles} & {*workload.roles}
-        for half in [kind.container_plugin]
-    ]
+    """Return the environments of a workload and its source kinds, without repetition. Raise Rejected, OSError."""
+    used = [kind.container_plugin for kind in kinds if {*kind.roles} & {*workload.roles}]
+    modules = [workload.container_plugin, *filter(None, used)]
     found: dict[bytes, LockedEnvironment] = {}
-    for declared in filter(None, [_load_environment(workload.container_plugin), *map(_load_environment, halves)]):
+    for declared in filter(None, map(_load_environment, modules)):
         lock = Path(declared.lock).read_bytes()
         name = _choose_lock_name(Path(declared.lock), lock, found.values())
         found.setdefault(lock, LockedEnvironment(name=name, lock=lock, python=declared.python, gib=declared.gib))
@@ -65,7 +58,7 @@ def find_locked_environments(workload: Workload, kinds: Iterable[SourceKind]) ->
 
 
 def _load_environment(container_plugin: str) -> Any:
-    """The `ENVIRONMENT` of a container half, or of what carries its sources; None when it has none."""
+    """Return the `ENVIRONMENT` of a container plugin, or of its carrier; None if there is none."""
     plugin = _load_container_plugin(container_plugin)
     return _load_container_plugin(plugin.CARRIER).ENVIRONMENT if plugin.CARRIER else plugin.ENVIRONMENT
 
@@ -74,18 +67,18 @@ def _load_container_plugin(name: str) -> SourceContainerPlugin:
     try:
         return load_container_plugin(name, SourceContainerPlugin)
     except ImportError as error:
-        title = f"the container half {name} cannot be imported: {error}"
+        title = f"the container plugin {name} cannot be imported: {error}"
         raise Rejected([Problem(code="half-missing", stage=Stage.USAGE, title=title)]) from None
 
 
 def _choose_lock_name(path: Path, lock: bytes, others: Iterable[LockedEnvironment]) -> str:
-    """The file's own name; another lock that has it already gets company."""
+    """Return the file's name, with a digest if another lock has the same name."""
     names: Iterator[str] = (other.name for other in others if other.lock != lock)
     return f"{path.stem}-{hashlib.sha256(lock).hexdigest()[:8]}{path.suffix}" if path.name in names else path.name
 
 
 IMAGE_FOLDER = "/opt/robotrain"
-"""Where a run looks for what its image holds."""
+"""The folder where a run looks for environments of its image."""
 CONTEXT_MOUNT = "/tmp/robotrain-image"
 CACHE_MOUNT = "/var/cache/robotrain-image"
 RUNTIME_PACKAGE = "robotrain_runtime"
@@ -98,44 +91,43 @@ MOUNTS = (
     "--mount=type=secret,id=uv,target=/etc/uv/uv.toml",
 )
 HEADER = """\
-# {image} with what {workload} jobs run in, so that no run builds it. Written by robotrain {version}, and
-# not built here: build it in this folder, where there is a Docker (BuildKit) or a buildah.
+# {image} with the environments of {workload} jobs, so that no run builds them. Written by robotrain {version}.
+# Build it in this folder with Docker (BuildKit) or buildah:
 #
 #   docker build -t NAME .
 #   docker build -t NAME --secret id=pip,src=PIP.CONF --secret id=uv,src=UV.TOML .   with your own package index
 #
-# A run finds these by the digests of their locks and builds nothing, as long as its locks are the same:
+# A run finds these environments by the digests of their locks:
 {listed}
-# Of an image that holds the locked torch for this Python, that torch is used and not fetched.
+# If the base image has the locked torch for this Python, it is used and not downloaded.
 """
 
 
 def format_dockerfile(workload: str, image: str, locked: Sequence[LockedEnvironment], uv: str, version: str) -> str:
-    """The whole file. uv: its pinned version. version: of robotrain."""
-    width = max(len(one.name) for one in locked)
-    listed = "\n".join(f"#   {one.name:<{width}}  {one.digest}  (Python {one.python})" for one in locked)
+    """Return the Dockerfile for versions of uv and robotrain."""
+    width = max(len(env.name) for env in locked)
+    listed = "\n".join(f"#   {env.name:<{width}}  {env.digest}  (Python {env.python})" for env in locked)
     head = HEADER.format(image=image, workload=workload, version=version, listed=listed)
     lines = [f"ARG BASE={image}", "FROM ${BASE}", *_list_layers(locked, uv)]
     return head + "\n" + "\n".join(lines) + "\n"
 
 
 def default_image(python: str) -> str:
-    """An official image with the newest Python that an environment takes."""
+    """Return an official image with the newest Python that an environment supports."""
     return f"python:{(re.findall(r'[^-]+', python) or ['3'])[-1]}-slim"
 
 
 def _list_layers(locked: Sequence[LockedEnvironment], uv: str) -> Iterator[str]:
-    """Smallest first: a layer that did not change is not built again."""
+    """Yield the instructions, the smallest layer first: unchanged layers are not built again."""
     flags = "--no-deps --require-hashes --only-binary :all:"
     pip = f"PIP_CACHE_DIR={CACHE_MOUNT}/pip python3 -m pip install --disable-pip-version-check {flags}"
     yield _run_instruction(f"{pip} --target {IMAGE_FOLDER}/uv/{uv} -r {CONTEXT_MOUNT}/{UV_REQUIREMENTS}")
-    uses = (
-        f"UV_CACHE_DIR={CACHE_MOUNT}/uv UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1"  # else each container compiles it anew
-    )
-    start = f"{uses} PYTHONPATH={CONTEXT_MOUNT} python3 -B -m {RUNTIME_PACKAGE} environment"
-    for one in sorted(locked, key=lambda one: one.gib):
-        what = f"{CONTEXT_MOUNT}/{LOCKS_FOLDER}/{one.name} --python {one.python} --gib {one.gib:g}"
-        yield _run_instruction(f"{start} {what} --cache {IMAGE_FOLDER}")
+    # without compiled bytecode, each container would compile it again
+    variables = f"UV_CACHE_DIR={CACHE_MOUNT}/uv UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 PYTHONPATH={CONTEXT_MOUNT}"
+    for env in sorted(locked, key=lambda env: env.gib):
+        options = f"{CONTEXT_MOUNT}/{LOCKS_FOLDER}/{env.name} --python {env.python} --gib {env.gib:g}"
+        command = f"python3 -B -m {RUNTIME_PACKAGE} environment {options} --cache {IMAGE_FOLDER}"
+        yield _run_instruction(f"{variables} {command}")
 
 
 def _run_instruction(command: str) -> str:
@@ -148,18 +140,18 @@ MARKER_SCHEMA = 1
 
 
 def build_context_files(workload: str, image: str, locked: Sequence[LockedEnvironment]) -> dict[str, bytes]:
-    """Each file by its path; equal arguments give equal bytes."""
+    """Return the files by path; equal arguments give equal bytes."""
     with zipfile.ZipFile(io.BytesIO(pack_modules(()).archive)) as packed:
         runtime = {name: packed.read(name) for name in packed.namelist()}
     pinned = re.search(r"^uv==(\S+)", runtime[UV_REQUIREMENTS].decode(), re.MULTILINE)
     assert pinned is not None
     text = format_dockerfile(workload, image, locked, pinned[1], __version__)
-    locks = {f"{LOCKS_FOLDER}/{one.name}": one.lock for one in locked}
+    locks = {f"{LOCKS_FOLDER}/{env.name}": env.lock for env in locked}
     return {DOCKERFILE_NAME: text.encode(), **locks, **runtime}
 
 
 def write_context(content: Mapping[str, bytes], folder: Path) -> None:
-    """Make `folder` hold that alone, in one step. Raises Rejected when it holds what is not ours, OSError."""
+    """Replace the content of `folder` in one step. Raise Rejected if it contains other files, OSError."""
     folder = Path(os.path.abspath(folder))
     earlier = _is_earlier_context(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -187,27 +179,23 @@ def _fill_folder(folder: Path, content: Mapping[str, bytes]) -> None:
 
 
 def _is_earlier_context(folder: Path) -> bool:
-    """Whether it holds what we wrote there earlier, and nothing else. Raises Rejected for any other content."""
+    """Return whether the folder contains only an earlier build context. Raise Rejected for any other content."""
     if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
         return False
     if not folder.is_dir():
         raise Rejected([_folder_in_use_problem(folder, "It is a file.")])
     listed = _read_listed_digests(folder)
     if listed is None:
-        raise Rejected([_folder_in_use_problem(folder, "Nothing of yours is overwritten.")])
+        raise Rejected([_folder_in_use_problem(folder, "Your files are not overwritten.")])
     present = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()}
-    changed = sorted(
-        name for name, path in present.items() if name != MARKER_FILE and _file_digest(path) != listed.get(name)
-    )
-    if changed := [name for name in changed if "__pycache__" not in name]:
-        raise Rejected(
-            [_folder_in_use_problem(folder, f"Added or changed since we wrote it: {', '.join(changed[:5])}.")]
-        )
+    own = {name: path for name, path in present.items() if name != MARKER_FILE and "__pycache__" not in name}
+    if changed := sorted(name for name, path in own.items() if _file_digest(path) != listed.get(name)):
+        raise Rejected([_folder_in_use_problem(folder, f"Added or changed by others: {', '.join(changed[:5])}.")])
     return True
 
 
 def _read_listed_digests(folder: Path) -> dict[str, str] | None:
-    """The digest of each file as it was written; None when it is no folder of ours."""
+    """Return the digests of the files as written; None if it is not a build context."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         return dict(json.loads((folder / MARKER_FILE).read_text(encoding="utf-8"))["files"])
     return None

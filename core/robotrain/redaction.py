@@ -1,7 +1,6 @@
-"""What may be shown or kept of a text: secrets are left out, and refused in what plugins answer.
+"""Redaction of secrets in texts, and refusal of secrets in the answers of plugins.
 
-Where a secret ends cannot be known in a broken address, so everything after a `?`, a `#` or a `sig=` goes: showing too
-little costs a look at one's own command line, showing too much costs a key.
+The end of a secret in a malformed address is unknown, so everything after `?`, `#` or `sig=` is hidden.
 """
 
 from __future__ import annotations
@@ -45,24 +44,22 @@ _TOKENS = (
 _PART = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
 _HOST = r"[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)*(?::[0-9]{1,5})?"
 _IMAGE_NAME = rf"(?:{_HOST}/(?:{_PART}/)*{_PART}|(?:{_PART}/)+{_PART}|{_PART}(?=:[0-9]+\.[0-9]))"
-"""An image; without a folder only with a version: `name:word` is a user with a password as well."""
+"""An image; without a folder only with a version, because `name:word` could be a user with a password."""
 _IMAGE = (
     rf"(?<![^\s\"'`(\[{{<,=])({_IMAGE_NAME}(?::[a-zA-Z0-9_][a-zA-Z0-9_.-]{{0,127}})?)"
     r"(@sha256:(?:[0-9a-f]{64}(?![0-9a-f])|[0-9a-f]*…\Z))"
 )
-"""A container image by its digest, which is no host: what stands before the `@` is no password for it. The digest may
-have been cut.
-"""
+"""A container image by its digest, possibly truncated: the text before the `@` is not a password."""
 _TO_PLACEHOLDERS = str.maketrans("@:", "\ue000\ue001")
 _FROM_PLACEHOLDERS = str.maketrans("\ue000\ue001", "@:")
-"""What the `@` and the `:` of a digest are called while no rule may look at them; the world uses neither."""
+"""Private-use characters that hide the `@` and `:` of a digest from the rules."""
 _REDACTED_ADDRESS = rf"(?:(?<=[\s\"'`(\[{{<])|\A)({_SCHEME}{HIDDEN})@"
-"""An address without its password, in a sentence: nothing before it is a user."""
+"""An address in a sentence whose password is already hidden."""
 _KEYS = (
     r"(?-i:(A[KS]IA[0-9A-Z]{12,}))([\s,;:/|\"']+)[a-z0-9/+]{40}(?![a-z0-9/+])",
     rf"((?<![\w.-])[\w.-]*(?:{_SECRETS})(?:\s+is)?)(\s+[\"']?)[a-z0-9/+]{{40}}(?![a-z0-9/+])",
 )
-"""Keys that look like a commit or a path, beside what says that they are keys."""
+"""Keys that look like a commit or a path, after a word for a key."""
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -72,7 +69,7 @@ def _compile(pattern: str) -> re.Pattern[str]:
 
 def _hide_userinfo(match: re.Match[str]) -> str:
     before, hidden, after = match.groups()
-    if _compile(_QUERY_START).search(hidden):  # then what follows the `@` may belong to the query
+    if _compile(_QUERY_START).search(hidden):  # the text after the `@` may belong to the query
         after = HIDDEN
     return f"{before}{HIDDEN}@{after}"
 
@@ -81,9 +78,9 @@ def _hide_userinfo(match: re.Match[str]) -> str:
 def _compile_rules(
     schemes: tuple[str, ...], uses_placeholders: bool
 ) -> tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]:
-    """Every pattern and what takes its place, in order; compiled when first needed, to keep the import light.
+    """Return every pattern with its replacement, in order; compiled at first use, to keep the import fast.
 
-    free: an `@` may be held, as of `_HELD`.
+    :param uses_placeholders: the text may contain `_TO_PLACEHOLDERS`.
     """
     names = "".join(f"{re.escape(scheme)}:|" for scheme in schemes)
     return (
@@ -101,24 +98,24 @@ def _compile_rules(
 
 
 def redact(text: str, schemes: tuple[str, ...] = (), max_length: int = MAX_LENGTH) -> str:
-    """`text` fit to be shown: no query, fragment, password or token, control characters escaped, at most 200 long.
+    """Return `text` without queries, fragments, passwords and tokens, control characters escaped, truncated.
 
-    schemes: words that before a colon are no user with a password: `scheme:name@label` is left as it is.
+    :param schemes: words that are not a user before a colon: `scheme:name@label` does not change.
     """
-    shown = _apply_rules(text, schemes, max_length)
-    while shown != text:  # what one rule leaves may be what another looks for
-        text, shown = shown, _apply_rules(shown, schemes, max_length)
-    return shown
+    redacted = _apply_rules(text, schemes, max_length)
+    while redacted != text:  # the result of one rule may match another
+        text, redacted = redacted, _apply_rules(redacted, schemes, max_length)
+    return redacted
 
 
 def holds_secret(text: str) -> bool:
-    """Whether a text that would be kept, in a plan or a record, carries what only a secret looks like."""
+    """Return whether a text certainly contains a secret, so that it must not be stored."""
     patterns = (rf"{_SCHEME}[^/\\?#\s]*:[^/\\?#\s]*{_AT}", r"[?&;]sig=", r"(?:account|sharedaccess)key=", *_TOKENS)
     return any(_compile(pattern).search(text) for pattern in patterns)
 
 
 def redact_if_secret(text: str) -> str:
-    """A text of a plugin, as it may be shown and kept: what holds no secret is left as it was said."""
+    """Return a plugin's text, redacted only if it contains a secret."""
     return redact(text, max_length=1000) if holds_secret(text) else text
 
 
@@ -135,7 +132,7 @@ def _apply_rules(text: str, schemes: tuple[str, ...], longest: int) -> str:
 
 
 def _truncate(text: str, longest: int) -> str:
-    """The beginning of a long text; a mark of what was hidden is kept whole."""
+    """Return the beginning of a long text, without cutting a mark of a hidden secret."""
     if len(text) <= longest:
         return text
     end = longest - len(HIDDEN) - 1
@@ -146,31 +143,32 @@ def _truncate(text: str, longest: int) -> str:
 
 
 def find_secrets_in_checkpoint(kind: str, uri: str, platform: str) -> Iterator[Problem]:
-    """An address with a secret, which another job would carry on."""
+    """Yield a problem for an address with a secret, which another job would contain."""
     if holds_secret(uri):
-        yield make_secret_problem(
-            f"platform {platform} failed in outputs: its address of a {redact(kind)} holds a secret"
-        )
+        title = f"platform {platform} failed in outputs: its address of a {redact(kind)} contains a secret"
+        yield make_secret_problem(title)
 
 
 def require_no_secrets(reference: Mapping[str, str], platform: str) -> Mapping[str, str]:
-    """The same. Raises Unanswered for one with a secret: it would be kept, and the engine may have the run."""
+    """Return the reference. Raise Unanswered if it contains a secret: it cannot be stored, but the run may exist."""
     if any(holds_secret(text) for pair in reference.items() for text in pair):
-        raise Unanswered([make_secret_problem(f"platform {platform} failed: its reference to the run holds a secret")])
+        title = f"platform {platform} failed: its reference to the run contains a secret"
+        raise Unanswered([make_secret_problem(title)])
     return reference
 
 
 def raise_if_found(problems: Iterator[Problem]) -> None:
-    """Raise Rejected with them, if there are any."""
+    """Raise Rejected if there are any problems."""
     if found := list(problems):
         raise Rejected(found)
 
 
 def make_secret_problem(title: str) -> Problem:
+    """Return the problem of a plugin whose answer contains a secret."""
     return Problem(
         code="plugin-failed",
         stage=Stage.SUBMIT,
         title=title,
-        why="Plans and records are kept, shown and sent: they hold the name of a secret at most.",
-        suggestions=(Suggestion("robotrain plugins", "says who brings it"),),
+        why="Plans and records are stored, shown and sent: they can contain only the name of a secret.",
+        suggestions=(Suggestion("robotrain plugins", "shows its package"),),
     )

@@ -144,7 +144,7 @@ def test_each_wrong_thing_fails_the_standard_test_that_is_for_it(ended, file, ex
 
 def test_what_a_plugin_has_of_robotrain_by_another_name_is_told(told):
     assert "peeking_source.py:3: robotrain.plugin._MODULES" in told
-    assert "peeking_workload.py:3: robotrain.store" in told
+    assert "peeking_workload.py:4: robotrain.store" in told
 
 
 @pytest.mark.parametrize(("kit", "expected"), [(SourceKit, SOURCES), (WorkloadKit, WORKLOADS)])

@@ -1,4 +1,4 @@
-"""A job or a plan against its platform's declaration: workload, sources, features, limits. Pure."""
+"""Checks of a job or plan against its platform's capabilities: workload, sources, features, limits. Pure."""
 
 from __future__ import annotations
 
@@ -29,26 +29,24 @@ SOURCES_LIMIT, SPEC_LIMIT = "sources", "spec_kib"
 
 
 def get_source_limit(can: Capabilities) -> int:
-    """How many sources of one kind a role takes: never more than robotrain itself."""
+    """Return how many sources of one kind a role accepts."""
     return min(can.limits.get(SOURCES_LIMIT, MAX_SOURCES), MAX_SOURCES)
 
 
 def check_source_limits(
     chosen: Sequence[Input], platform: Platform, kinds: Mapping[str, SourceKind], platforms: ListPlatforms
 ) -> Iterator[Problem]:
-    """Roles of a job with more sources of a kind than the platform takes."""
-    given: dict[tuple[str, str], list[Input]] = {}
-    for one in chosen:
-        given.setdefault((one.role, one.source.kind), []).append(one)
-    for (role, name), inputs in given.items():
-        if (
-            get_source_limit(platform.capabilities) < len(inputs) <= MAX_SOURCES
-        ):  # what is above it was refused as no platform's
+    """Yield problems for roles with more sources of a kind than the platform accepts."""
+    groups: dict[tuple[str, str], list[Input]] = {}
+    for item in chosen:
+        groups.setdefault((item.role, item.source.kind), []).append(item)
+    for (role, name), inputs in groups.items():
+        if get_source_limit(platform.capabilities) < len(inputs) <= MAX_SOURCES:  # more is rejected earlier
             yield _make_limit_problem(role, kinds[name], inputs, platform, platforms)
 
 
 def check_spec_size(plan: Plan, platform: Platform, platforms: ListPlatforms) -> Iterator[Problem]:
-    """A native spec that is larger than the platform takes."""
+    """Yield a problem for a native spec that is larger than the platform accepts."""
     most = platform.capabilities.limits.get(SPEC_LIMIT)
     kib = -(-len(plan.files[plan.spec]) // 1024)
     if most is None or kib <= most:
@@ -56,11 +54,11 @@ def check_spec_size(plan: Plan, platform: Platform, platforms: ListPlatforms) ->
     yield Problem(
         code="spec-over-limit",
         stage=Stage.CHECK,
-        title=f"{platform.name} takes a spec of at most {most} KiB, and that of this job has {kib}",
+        title=f"{platform.name} accepts a spec of at most {most} KiB, but this one has {kib} KiB",
         where=plan.spec,
-        why="All that the job names is in it: its sources, its values, and what stands after `--`.",
+        why="The spec contains all sources, values and arguments after `--`.",
         suggestions=capabilities.suggest_platforms(
-            platform, platforms, lambda can: can.limits.get(SPEC_LIMIT, kib) >= kib, "takes one of that size"
+            platform, platforms, lambda can: can.limits.get(SPEC_LIMIT, kib) >= kib, "accepts this size"
         ),
     )
 
@@ -70,12 +68,12 @@ def _make_limit_problem(
 ) -> Problem:
     most, count = get_source_limit(platform.capabilities), len(inputs)
     elsewhere = capabilities.suggest_platforms(
-        platform, platforms, lambda can: can.source(role, kind) and get_source_limit(can) >= count, "takes as many"
+        platform, platforms, lambda can: can.source(role, kind) and get_source_limit(can) >= count, "accepts as many"
     )
     return Problem(
         code="sources-over-limit",
         stage=Stage.CHECK,
-        title=f"{platform.name} takes at most {most} {kind.title} in one job, and this one names {count}",
+        title=f"{platform.name} accepts at most {most} {kind.title} in one job, but this job has {count}",
         where=inputs[most].origin.where,
         given=str(inputs[most].source),
         suggestions=(Suggestion(f"{kind.roles[role].flag} {kind.form}", f"at most {most} of them"), *elsewhere),
@@ -83,15 +81,15 @@ def _make_limit_problem(
 
 
 class FeatureRequirement(NamedTuple):
-    """A feature a job needs, where that was said, and what was given there; the flag of the parameter that needs it, or
-    the sources that do.
-    """
+    """A feature that a job needs, with the place and text of what needs it."""
 
     feature: str
     where: str
     given: str
     flag: str = ""
+    """The flag of the parameter that needs it."""
     sources: str = ""
+    """The title of the source kind that needs it."""
 
 
 def list_requirements(
@@ -101,20 +99,20 @@ def list_requirements(
     pairs: Sequence[combinations.DatasetPair],
     can: Capabilities,
 ) -> Iterator[FeatureRequirement]:
-    """Each of a job. pairs: of kinds of its datasets."""
+    """Yield the features that a job needs."""
     yield from _list_parameter_requirements(resolution, workload, kinds, can)
     undeclared = (pair for pair in pairs if not combinations.is_pair_declared(can, pair))
-    if pair := next(undeclared, None):  # several datasets, unless the platform answers of the very kinds
-        count = sum(one.role == combinations.DATASET for one in resolution.inputs.chosen)
+    if pair := next(undeclared, None):  # a declared combination needs no feature
+        count = sum(item.role == combinations.DATASET for item in resolution.inputs.chosen)
         yield FeatureRequirement("several_datasets", pair.source.origin.where, f"{count} datasets")
-    for one in resolution.inputs.chosen:
-        yield from _list_source_requirements(one, kinds[one.source.kind], can)
+    for item in resolution.inputs.chosen:
+        yield from _list_source_requirements(item, kinds[item.source.kind], can)
 
 
 def check_requirement(
     requirement: FeatureRequirement, platform: Platform, settings: Any, platforms: ListPlatforms
 ) -> Iterator[Problem]:
-    """That the feature is there, and there with these settings."""
+    """Yield a problem if the platform lacks the feature, or lacks it with these settings."""
     can = platform.capabilities
     if not can.feature(requirement.feature):
         yield _make_feature_problem(requirement, platform, platforms)
@@ -131,14 +129,14 @@ def _list_parameter_requirements(
         given = resolution.job[parameter.name] != parameter.default and parameter.name not in addresses
         if parameter.param.requires and given:
             value = resolution.parameters[parameter.name]
-            said = redact(str(value.value))
-            yield FeatureRequirement(parameter.param.requires, value.origin.where, said, parameter.flag)
+            text = redact(str(value.value))
+            yield FeatureRequirement(parameter.param.requires, value.origin.where, text, parameter.flag)
 
 
-def _list_source_requirements(one: Input, kind: SourceKind, can: Capabilities) -> Iterator[FeatureRequirement]:
-    """What its kind requires, of a source that the platform takes; where it names the kind, that is its answer."""
-    if kind.requires and can.source(one.role, kind) and can.feature(kind.requires):
-        yield FeatureRequirement(kind.requires, one.origin.where, str(one.source), sources=kind.title)
+def _list_source_requirements(item: Input, kind: SourceKind, can: Capabilities) -> Iterator[FeatureRequirement]:
+    """Yield the feature that a supported source requires; without the feature, the source itself is refused."""
+    if kind.requires and can.source(item.role, kind) and can.feature(kind.requires):
+        yield FeatureRequirement(kind.requires, item.origin.where, str(item.source), sources=kind.title)
 
 
 def _make_feature_problem(need: FeatureRequirement, platform: Platform, platforms: ListPlatforms) -> Problem:
@@ -156,14 +154,14 @@ def _make_feature_problem(need: FeatureRequirement, platform: Platform, platform
 
 
 def _make_setting_problem(need: FeatureRequirement, name: str, platform: Platform) -> Problem:
-    setting = next(one for one in get_parameters(platform.settings) if one.name == name)
+    setting = next(parameter for parameter in get_parameters(platform.settings) if parameter.name == name)
     return Problem(
         code="feature-not-there",
         stage=Stage.CHECK,
         title=f"{platform.name} cannot {_describe_feature(need)} without {setting.flag}",
         where=need.where,
         given=need.given,
-        why=f"What needs it: {need.sources}." if need.sources else "",
+        why=f"It is required by {need.sources}." if need.sources else "",
         suggestions=(Suggestion(f"{setting.flag} {setting.metavar}"),),
     )
 
@@ -179,74 +177,70 @@ def check_job(
     kinds: Mapping[str, SourceKind],
     platforms: ListPlatforms,
 ) -> Iterator[Problem]:
-    """Everything the platform cannot do, then the workload's and the platform's own rules."""
+    """Yield problems by the platform's capabilities, then by the workload's and the platform's own rules."""
     yield from _check_workload(workload, platform, platforms)
     chosen = resolution.inputs.chosen
-    for one in chosen:
-        yield from _check_source(one, platform, kinds, platforms)
-    datasets = [one for one in chosen if one.role == combinations.DATASET]
+    for item in chosen:
+        yield from _check_source(item, platform, kinds, platforms)
+    datasets = [item for item in chosen if item.role == combinations.DATASET]
     pairs = combinations.list_dataset_pairs(datasets)
     yield from combinations.check_combinations(pairs, platform, kinds, platforms)
     yield from check_source_limits(chosen, platform, kinds, platforms)
-    needed = [*list_requirements(resolution, workload, kinds, pairs, platform.capabilities)]
-    for need in needed:
+    requirements = [*list_requirements(resolution, workload, kinds, pairs, platform.capabilities)]
+    for need in requirements:
         yield from check_requirement(need, platform, resolution.settings, platforms)
     yield from targets.check_targets(resolution, workload, platform, kinds, platforms)
-    beside = {need.flag for need in needed if not platform.capabilities.feature(need.feature)}
+    unsupported = {need.flag for need in requirements if not platform.capabilities.feature(need.feature)}
     for problem in workload.check(resolution.job):
-        if problem.where in beside:  # how to write it right is no way out where nothing of it can be had
-            continue
-        if resolution.unread.isdisjoint(problem.absent):
+        # how to correct a value does not help if its feature is missing
+        if problem.where not in unsupported and resolution.unread.isdisjoint(problem.absent):
             yield problem
     yield from platform.check(resolution.job, resolution.settings)
 
 
 def _check_workload(workload: Workload, platform: Platform, platforms: ListPlatforms) -> Iterator[Problem]:
     support = platform.capabilities.workload(workload.name)
-    if not support:
-        yield Problem(
-            code="workload-not-accepted",
-            stage=Stage.CHECK,
-            title=f"{platform.name} {capabilities.format_refusal('run', support)} {workload.name}{capabilities.format_yet(support)}",
-            why=support.reason,
-            suggestions=capabilities.collect_suggestions(
-                support,
-                capabilities.suggest_platforms(platform, platforms, lambda can: can.workload(workload.name), "runs it"),
-            ),
-        )
+    if support:
+        return
+    refusal = capabilities.format_refusal("run", support)
+    others = capabilities.suggest_platforms(platform, platforms, lambda can: can.workload(workload.name), "runs it")
+    yield Problem(
+        code="workload-not-accepted",
+        stage=Stage.CHECK,
+        title=f"{platform.name} {refusal} {workload.name}{capabilities.format_yet(support)}",
+        why=support.reason,
+        suggestions=capabilities.collect_suggestions(support, others),
+    )
 
 
 def _check_source(
-    one: Input, platform: Platform, kinds: Mapping[str, SourceKind], platforms: ListPlatforms
+    item: Input, platform: Platform, kinds: Mapping[str, SourceKind], platforms: ListPlatforms
 ) -> Iterator[Problem]:
-    kind = kinds[one.source.kind]
-    support = platform.capabilities.source(one.role, kind)
+    kind, role = kinds[item.source.kind], item.role
+    support = platform.capabilities.source(role, kind)
     if support:
         return
-    accepted = platform.capabilities.list_accepted_kinds(one.role, kinds)
-    ways = [support.suggestion] if support.suggestion else [_format_source_flag(other, one.role) for other in accepted]
+    accepted = platform.capabilities.list_accepted_kinds(role, kinds)
     accepts = f"{platform.name} accepts: {', '.join(other.name for other in accepted)}"
+    first = support.suggestion or next((f"{other.roles[role].flag} {other.form}" for other in accepted), "")
+    refusal = capabilities.format_refusal("accept", support)
     others = capabilities.suggest_platforms(
-        platform, platforms, lambda can: can.source(one.role, kind), f"accepts {kind.name}"
+        platform, platforms, lambda can: can.source(role, kind), f"accepts {kind.name}"
     )
     yield Problem(
         code="source-not-accepted",
         stage=Stage.CHECK,
-        title=f"{platform.name} {capabilities.format_refusal('accept', support)} {kind.title}{capabilities.format_yet(support)}",
-        where=one.origin.where,
-        given=str(one.source),
+        title=f"{platform.name} {refusal} {kind.title}{capabilities.format_yet(support)}",
+        where=item.origin.where,
+        given=str(item.source),
         why=support.reason,
-        suggestions=(*(Suggestion(way, accepts) for way in ways[:1]), *others),
+        suggestions=(*([Suggestion(first, accepts)] if first else []), *others),
     )
-
-
-def _format_source_flag(kind: SourceKind, role: str) -> str:
-    return f"{kind.roles[role].flag} {kind.form}"
 
 
 @dataclass(frozen=True, slots=True)
 class _PlannedSource:
-    """A source as a plan holds it."""
+    """A source of a plan."""
 
     kind: str
     uri: str
@@ -256,15 +250,14 @@ class _PlannedSource:
 
 
 def recheck_plan(plan: Plan, platform: Platform, plugins: Plugins) -> Iterator[Problem]:
-    """What the platform does not take any more of such a plan."""
-    kinds, said = plugins.source_kinds(), Origin("run", plan.run)
-    known = [one for one in plan.job.sources if one.kind in kinds and one.role in kinds[one.kind].roles]
+    """Yield problems of a plan that its platform accepted earlier."""
+    kinds, origin = plugins.source_kinds(), Origin("run", plan.run)
     chosen = [
-        Input(role=one.role, source=cast("Source", _PlannedSource(one.kind, one.uri)), origin=said) for one in known
+        Input(role=source.role, source=cast("Source", _PlannedSource(source.kind, source.uri)), origin=origin)
+        for source in plan.job.sources
+        if source.kind in kinds and source.role in kinds[source.kind].roles
     ]
-    datasets = [one for one in chosen if one.role == combinations.DATASET]
-    yield from combinations.check_combinations(
-        combinations.list_dataset_pairs(datasets), platform, kinds, plugins.platforms
-    )
+    pairs = combinations.list_dataset_pairs([item for item in chosen if item.role == combinations.DATASET])
+    yield from combinations.check_combinations(pairs, platform, kinds, plugins.platforms)
     yield from check_source_limits(chosen, platform, kinds, plugins.platforms)
     yield from check_spec_size(plan, platform, plugins.platforms)

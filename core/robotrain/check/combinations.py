@@ -1,4 +1,4 @@
-"""Datasets of two kinds in one job, or several of one: which go together, and where."""
+"""Combinations of datasets in one job: of two kinds, or several of one."""
 
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
@@ -19,7 +19,7 @@ DATASET = "dataset"
 
 
 class DatasetPair(NamedTuple):
-    """Two kinds of a job's datasets, as typed; the same twice where there are several of one. later: what made it."""
+    """Two kinds of datasets in a job, which may be equal; `source` is the later dataset."""
 
     kind: str
     other_kind: str
@@ -27,7 +27,7 @@ class DatasetPair(NamedTuple):
 
 
 def list_dataset_pairs(datasets: Sequence[Input]) -> list[DatasetPair]:
-    """Every pair of kinds in a job, once."""
+    """Return every pair of kinds in a job, without repetition."""
     found: dict[frozenset[str], DatasetPair] = {}
     seen: dict[str, None] = {}
     for dataset in datasets:
@@ -39,12 +39,12 @@ def list_dataset_pairs(datasets: Sequence[Input]) -> list[DatasetPair]:
 
 
 def is_pair_declared(can: Capabilities, pair: DatasetPair) -> bool:
-    """Whether the platform answers of this very pair; else its `several_datasets` does."""
+    """Return whether the platform declares this pair; if not, its feature `several_datasets` decides."""
     return can.find_declared_combination(pair.kind, pair.other_kind) is not None
 
 
 def get_pair_support(can: Capabilities, one: SourceKind, other: SourceKind) -> Support:
-    """Whether a platform takes datasets of two kinds in one job, or several of one: each alone, and both at once."""
+    """Return whether a platform accepts datasets of two kinds in one job: each kind, and their combination."""
     answers = [can.source(DATASET, one), can.source(DATASET, other)]
     return next((answer for answer in answers if not answer), can.combination(one.name, other.name))
 
@@ -52,13 +52,13 @@ def get_pair_support(can: Capabilities, one: SourceKind, other: SourceKind) -> S
 def check_combinations(
     found: Sequence[DatasetPair], platform: Platform, kinds: Mapping[str, SourceKind], platforms: ListPlatforms
 ) -> Iterator[Problem]:
-    """The pairs of a job that the platform declares as no. A kind that it does not take at all is told elsewhere."""
+    """Yield problems for pairs that the platform declares as unsupported, if it accepts each kind alone."""
     can = platform.capabilities
     for pair in found:
         one, other = kinds[pair.kind], kinds[pair.other_kind]
-        taken = can.source(DATASET, one) and can.source(DATASET, other)
+        accepted = can.source(DATASET, one) and can.source(DATASET, other)
         support = can.combination(pair.kind, pair.other_kind)
-        if taken and not support and is_pair_declared(can, pair):
+        if accepted and not support and is_pair_declared(can, pair):
             yield _make_combination_problem(pair, one, other, support, platform, platforms)
 
 
@@ -72,12 +72,13 @@ def _make_combination_problem(
 ) -> Problem:
     both = f"several {one.title}" if one.name == other.name else f"{one.title} with {other.title}"
     elsewhere = capabilities.suggest_platforms(
-        platform, platforms, lambda can: get_pair_support(can, one, other), "takes them together"
+        platform, platforms, lambda can: get_pair_support(can, one, other), "accepts both"
     )
+    refusal = capabilities.format_refusal("merge", support)
     return Problem(
         code="combination-not-accepted",
         stage=Stage.CHECK,
-        title=f"{platform.name} {capabilities.format_refusal('merge', support)} {both}{capabilities.format_yet(support)}",
+        title=f"{platform.name} {refusal} {both}{capabilities.format_yet(support)}",
         where=pair.source.origin.where,
         given=str(pair.source.source),
         why=support.reason,
@@ -86,17 +87,17 @@ def _make_combination_problem(
 
 
 def is_never_combined(one: SourceKind, other: SourceKind) -> bool:
-    """Whether two such datasets are never given in one job, whatever the platform."""
+    """Return whether two such datasets cannot be in one job on any platform."""
     if one.name == other.name:
         return not one.roles[DATASET].repeatable
     return one.roles[DATASET].exclusive or other.roles[DATASET].exclusive
 
 
 def describe_exclusion(kind: SourceKind) -> str:
-    """How a kind of datasets stands apart on every platform, as a sentence; empty where it does not."""
+    """Return how datasets of a kind cannot be combined on any platform, as a sentence; empty if they can."""
     flag = kind.roles[DATASET]
-    said = [
-        *([] if flag.repeatable else ["one of them"]),
-        *(["no other dataset beside them"] if flag.exclusive else []),
+    rules = [
+        *([] if flag.repeatable else ["at most one"]),
+        *(["no other dataset"] if flag.exclusive else []),
     ]
-    return f"{kind.title}: {' and '.join(said)} in a job, on every platform." if said else ""
+    return f"{kind.title}: {' and '.join(rules)} in a job, on every platform." if rules else ""

@@ -1,6 +1,6 @@
-"""The parity matrix: what each platform answers of every source kind, pair of datasets, workload, feature and limit.
+"""The parity matrix: what each platform declares for every source kind, pair of datasets, workload, feature and limit.
 
-Pure data, and the one origin of `robotrain platforms`, of docs/parity.md and of the tests of parity.
+`robotrain platforms`, docs/parity.md and the parity tests derive from it.
 """
 
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
@@ -25,19 +25,18 @@ ROLES = (combinations.DATASET, "policy", "init_policy", "checkpoint", "resume", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatrixRow:
-    """One question to every platform, and the answers, by platform.
-
-    names: what it asks of: `role` and `kind` of sources, `kind` and `other` of combinations, `workload`, `feature`.
-    """
+    """One capability on every platform."""
 
     section: MatrixSection
     names: Mapping[str, str]
+    """`role` and `kind` of sources, `kind` and `other` of combinations, `workload`, or `feature`."""
     cells: Mapping[str, Support]
+    """By platform."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatrixLimit:
-    """A limit, and the number that holds on each platform; None where none does."""
+    """A limit by platform; None where there is none."""
 
     name: str
     numbers: Mapping[str, int | None]
@@ -45,20 +44,19 @@ class MatrixLimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParityMatrix:
-    """All of it. platforms: in the order of their columns. apart: a sentence for each kind of datasets whose pairs are
-    no platform's matter.
-    """
+    """The whole matrix."""
 
     platforms: tuple[str, ...]
     rows: tuple[MatrixRow, ...]
     limits: tuple[MatrixLimit, ...]
     exclusions: tuple[str, ...] = ()
+    """A sentence for each kind of datasets that cannot be combined on any platform."""
 
 
 def make_matrix(
     platforms: Mapping[str, Platform], kinds: Mapping[str, SourceKind], workloads: Mapping[str, Workload]
 ) -> ParityMatrix:
-    """That of some platforms. A row for all that is installed or declared, also where no platform mentions it."""
+    """Return the matrix, with a row for everything that is installed or that a platform declares."""
     can = {name: platform.capabilities for name, platform in platforms.items()}
     rows = (
         *_make_source_rows(can, kinds),
@@ -66,10 +64,9 @@ def make_matrix(
         *_make_workload_rows(can, workloads),
         *_make_feature_rows(can, workloads),
     )
-    apart = tuple(
-        filter(None, (combinations.describe_exclusion(kinds[name]) for name in _list_dataset_kinds(can, kinds)))
-    )
-    return ParityMatrix(platforms=tuple(can), rows=rows, limits=tuple(_make_limits(can)), exclusions=apart)
+    exclusions = (combinations.describe_exclusion(kinds[name]) for name in _list_dataset_kinds(can, kinds))
+    limits = tuple(_make_limits(can))
+    return ParityMatrix(platforms=tuple(can), rows=rows, limits=limits, exclusions=tuple(filter(None, exclusions)))
 
 
 def _make_source_rows(can: Mapping[str, Capabilities], kinds: Mapping[str, SourceKind]) -> Iterator[MatrixRow]:
@@ -134,7 +131,7 @@ def _can_fill(kind: SourceKind, role: str) -> bool:
 
 
 def _is_relevant(kind: SourceKind, can: Mapping[str, Capabilities]) -> bool:
-    """Whether a platform is ever asked of it: not of one that always stands for a source of another kind."""
+    """Return whether platforms support the kind itself; some kinds always stand for a source of another kind."""
     acts = kind.container_plugin or kind.target or kind.platform_managed or kind.example
     return bool(acts) or any(kind.name == name for one in can.values() for _, name in one.sources)
 

@@ -1,4 +1,4 @@
-"""Places to write to: parameters of a workload that hold an address, read by the source kind that can write there."""
+"""Places to write to: parameters of a workload whose address a source kind recognizes."""
 
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from robotrain.model.workload import Workload
 
 PUBLISH_ROLE = "publish"
-"""What a platform's capabilities call the role of such a place."""
+"""The role of such a place in a platform's capabilities."""
 CHECKPOINT_PARAMETER = "publish_url"
-"""The parameter that names the place for checkpoints, of every workload that has one."""
+"""The parameter of every workload for the place of checkpoints."""
 _ADDRESS = r"(?i)\s*(?!file:)[a-z][a-z0-9+.-]*://"
 PUBLISH_FOLDER_FEATURE = "publish_folder"
-"""The feature of a platform where a folder outlives the run."""
+"""The feature of platforms whose folders outlive the run."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetAddress:
-    """A parameter that holds an address, and the kind that takes it."""
+    """A parameter with an address, and the kind that recognizes it."""
 
     parameter: str
     text: str
@@ -42,30 +42,27 @@ class TargetAddress:
 def list_targets(
     job: Job, workload: Workload, kinds: Mapping[str, SourceKind], can: Capabilities
 ) -> Iterator[TargetAddress]:
-    """Those of a job whose address a kind recognises, of several that do one that the platform writes to; a folder is
-    none.
-    """
+    """Yield the addresses that a kind recognizes, preferably a kind that the platform can write to; no folders."""
     given = dict(job.parameters)
     for name in workload.targets:
         text = str(given.get(name) or "")
         fitting = [kind for kind in kinds.values() if _is_writable(kind, name) and kind.recognizes(text)]
         if fitting:
-            yield TargetAddress(
-                name, text, next((kind for kind in fitting if can.source(PUBLISH_ROLE, kind)), fitting[0])
-            )
+            kind = next((kind for kind in fitting if can.source(PUBLISH_ROLE, kind)), fitting[0])
+            yield TargetAddress(name, text, kind)
 
 
 def is_address(text: str) -> bool:
-    """Whether it is an address, and no folder, also where no kind takes it."""
+    """Return whether a text is an address, and not a folder."""
     return bool(re.match(_ADDRESS, text))
 
 
 def list_published_copies(
     job: Job, workload: Workload, kinds: Mapping[str, SourceKind], role: str
 ) -> Iterator[tuple[str, str]]:
-    """The places of a job as sources that can be read in a role: the kind and the printed form of each.
+    """Yield the places of a job as sources for a role: kind and address.
 
-    Below a place that the platform itself copies to, only the platform knows where a run's copies lie.
+    Places that the platform itself copies to are left out: only the platform knows the paths of the copies.
     """
     for name in workload.targets:
         text = str(dict(job.parameters).get(name) or "")
@@ -76,7 +73,7 @@ def list_published_copies(
 
 
 def _parse_address(kind: SourceKind, text: str) -> str:
-    """The printed form, also of what a kind would rather have written otherwise (`file:///mnt`); empty for none."""
+    """Return the address in its printed form, corrected as the kind suggests; empty if it is invalid."""
     try:
         return str(kind.parse(text, Path("/")))
     except SourceError as error:
@@ -90,12 +87,12 @@ def check_targets(
     kinds: Mapping[str, SourceKind],
     platforms: Callable[[], Mapping[str, Platform]],
 ) -> Iterator[Problem]:
-    """What is wrong with the addresses of a job, and those its platform cannot write to."""
+    """Yield problems for invalid addresses, and for those that the platform cannot write to."""
     flags = {parameter.name: parameter.flag for parameter in get_parameters(workload.parameters)}
-    found = {place.parameter: place for place in list_targets(resolution.job, workload, kinds, platform.capabilities)}
+    places = {place.parameter: place for place in list_targets(resolution.job, workload, kinds, platform.capabilities)}
     for name in workload.targets:
         text, where = str(resolution.job[name] or ""), resolution.parameters[name].origin.where
-        if place := found.get(name):
+        if place := places.get(name):
             yield from _check_target(place, flags[name], where, platform, platforms)
         elif is_address(text):
             yield _make_unknown_problem(text, flags[name], where, kinds, platform.capabilities)
@@ -142,7 +139,7 @@ def _check_target(
 
 
 def _is_writable(kind: SourceKind, parameter: str = CHECKPOINT_PARAMETER) -> bool:
-    """Whether the container writes there, or the platform, which knows of checkpoints alone."""
+    """Return whether the container can write there, or the platform, which copies only checkpoints."""
     return bool(kind.target) or (kind.platform_managed and parameter == CHECKPOINT_PARAMETER)
 
 
@@ -151,18 +148,15 @@ def _make_unknown_problem(
 ) -> Problem:
     writable = [kind for kind in kinds.values() if _is_writable(kind)]
     writable = [kind for kind in writable if can.source(PUBLISH_ROLE, kind)] or writable
-    folder = (
-        [Suggestion(f"{flag} /FOLDER", "one where that storage is mounted")]
-        if can.feature(PUBLISH_FOLDER_FEATURE)
-        else []
-    )
-    titles = [*(["folders"] if folder else []), *(kind.title for kind in writable)]
+    has_folders = bool(can.feature(PUBLISH_FOLDER_FEATURE))
+    folder = [Suggestion(f"{flag} /FOLDER", "a folder where the storage is mounted")] if has_folders else []
+    titles = [*(["folders"] if has_folders else []), *(kind.title for kind in writable)]
     return Problem(
         code="target-unknown",
         stage=Stage.PARSE,
-        title=f"nothing that is installed writes to such an address as {flag} names",
+        title=f"nothing that is installed can write to the address of {flag}",
         where=where,
         given=redact(text),
-        why=f"Written to are {', '.join(titles)}.",
+        why=f"Supported: {', '.join(titles)}.",
         suggestions=(*(Suggestion(f"{flag} {kind.form}") for kind in writable), *folder),
     )

@@ -1,6 +1,6 @@
-"""job.yaml: the file form of a job. Every value keeps its line and its text.
+"""job.yaml: the file form of a job. Every value keeps its line and text.
 
-What does more than say a value (a tag, a mapping that is used twice) is refused with a sentence, and never expanded.
+YAML beyond plain values, such as tags and aliases of mappings, is rejected and never expanded.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from robotrain.redaction import redact
 
 MAX_DEPTH = 16
 MAX_LETTERS = 1 << 18
-"""Letters in a file, and letters that its aliases say again; more is a mistake, or meant to keep somebody waiting."""
+"""The maximal number of characters in a file, and of those that its aliases repeat."""
 JSON_SCALAR = r"true|false|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 NULLS = ("", "~", "null", "Null", "NULL")
 
 
 class YamlNode(NamedTuple):
-    """kind: scalar, mapping or sequence. plain: a scalar without quotes. pairs are a mapping's, items a sequence's."""
+    """A scalar, mapping (with `pairs`) or sequence (with `items`); `plain` is a scalar without quotes."""
 
     kind: str
     line: int
@@ -36,16 +36,16 @@ class YamlNode(NamedTuple):
 
     @property
     def null(self) -> bool:
-        """Whether it says nothing: `null`, `~`, or an empty place."""
+        """Whether it is `null`, `~` or empty."""
         return self.kind == "scalar" and self.plain and self.text in NULLS
 
 
 UnsupportedNode = tuple[int, str]
-"""The line of something that is YAML and not read here, and what to say of it."""
+"""The line of unsupported YAML, and a message."""
 
 
 def convert_to_json(node: YamlNode) -> str:
-    """What a node says as JSON: a plain scalar that is a number, `true`, `false` or nothing there is one here."""
+    """Return a node as JSON; plain numbers, booleans and null keep their types."""
     if node.kind == "sequence":
         return f"[{', '.join(map(convert_to_json, node.items))}]"
     if node.kind == "mapping":
@@ -56,7 +56,7 @@ def convert_to_json(node: YamlNode) -> str:
 
 
 class MalformedYaml(ValueError):
-    """A text that is no YAML, or too much of it. line: 0 when it is not known."""
+    """A text is not YAML, or too large. `line` is 0 if unknown."""
 
     def __init__(self, line: int, why: str) -> None:
         super().__init__(why)
@@ -65,7 +65,7 @@ class MalformedYaml(ValueError):
 
 
 def parse_yaml(text: str) -> tuple[YamlNode | None, list[UnsupportedNode]]:
-    """The root of `text`, None of an empty one, and what is not read in it. Raises Malformed."""
+    """Return the root node (None for an empty text) and the unsupported nodes. Raise MalformedYaml."""
     import yaml
 
     try:
@@ -78,7 +78,7 @@ def parse_yaml(text: str) -> tuple[YamlNode | None, list[UnsupportedNode]]:
 
 
 class _YamlComposer:
-    """Nodes from the parser's events."""
+    """Composer of nodes from the parser's events."""
 
     def __init__(self, events: Iterator[Any]) -> None:
         self.events = events
@@ -87,7 +87,7 @@ class _YamlComposer:
         self.repeated = 0
 
     def compose_document(self) -> YamlNode | None:
-        """The one document; a second one is refused."""
+        """Return the root node of the only document."""
         from yaml import events
 
         root = None
@@ -95,23 +95,23 @@ class _YamlComposer:
         for event in self.events:
             documents += isinstance(event, events.DocumentStartEvent)
             if documents > 1:
-                self.add_unsupported(event, "a job file holds one document, and a second one begins here")
+                self.add_unsupported(event, "a job file contains one document, but a second one begins here")
                 break
             if isinstance(event, events.NodeEvent):
                 root = self.compose_node(event, 1)
         return root
 
     def compose_node(self, event: Any, depth: int) -> YamlNode:
-        """What begins with `event`."""
+        """Return the node that begins with `event`."""
         from yaml import events
 
         line = event.start_mark.line + 1
         if isinstance(event, events.AliasEvent):
             return self.resolve_alias(event, line)
         if depth > MAX_DEPTH:
-            raise MalformedYaml(line, "It is nested deeper than any job.")
+            raise MalformedYaml(line, "It is nested too deeply.")
         if event.tag is not None:
-            self.add_unsupported(event, "tags are not read; write the value alone, in quotes where it needs them")
+            self.add_unsupported(event, "tags are not supported; write only the value, in quotes if needed")
         if isinstance(event, events.ScalarEvent):
             node = YamlNode("scalar", line, text=str(event.value), plain=bool(event.implicit[0]))
         elif isinstance(event, events.SequenceStartEvent):
@@ -124,54 +124,54 @@ class _YamlComposer:
         return node
 
     def compose_children(self, end: type, depth: int) -> Iterator[YamlNode]:
-        """The nodes up to the event that ends them."""
+        """Yield the nodes before the event that ends them."""
         for event in self.events:
             if isinstance(event, end):
                 return
             yield self.compose_node(event, depth + 1)
 
     def resolve_alias(self, event: Any, line: int) -> YamlNode:
-        """The value an alias stands for, as if it were written again; nothing where it is refused."""
-        found = self.anchors.get(event.anchor)
-        if found is None:
-            self.add_unsupported(event, "an alias stands for nothing that was named before it")
-        elif found.kind == "scalar":
-            self.repeated += len(found.text)
+        """Return the scalar that an alias stands for; an empty one if it is unsupported."""
+        node = self.anchors.get(event.anchor)
+        if node is None:
+            self.add_unsupported(event, "the alias has no anchor before it")
+        elif node.kind == "scalar":
+            self.repeated += len(node.text)
             if self.repeated > MAX_LETTERS:
-                raise MalformedYaml(line, "Its aliases say more than any job.")
-            return found._replace(line=line)
+                raise MalformedYaml(line, "Its aliases repeat too much text.")
+            return node._replace(line=line)
         else:
-            self.add_unsupported(event, f"an alias may stand for one value, not for a {found.kind}; write it out")
+            self.add_unsupported(event, f"an alias of a {node.kind} is not supported; write it out")
         return YamlNode("scalar", line)
 
     def add_unsupported(self, event: Any, title: str) -> None:
-        """Note what is not read."""
+        """Record an unsupported node."""
         self.unsupported.append((event.start_mark.line + 1, title))
 
 
 def _explain_yaml_error(error: Any, text: str, line: int) -> str:
-    """The parser's reason as a sentence."""
-    written = (text.split("\n")[line - 1 : line] or [""])[0]
-    if "\t" in written[: len(written) - len(written.lstrip())]:
-        return "A tab indents this line, and YAML is indented with spaces."
-    said = getattr(error, "problem", None) or getattr(error, "reason", None) or "the text is not YAML"
-    return f"{said}.".capitalize()
+    """Return the parser's reason as a sentence."""
+    source = (text.split("\n")[line - 1 : line] or [""])[0]
+    if "\t" in source[: len(source) - len(source.lstrip())]:
+        return "The line is indented with a tab; YAML needs spaces."
+    reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "the text is not YAML"
+    return f"{reason}.".capitalize()
 
 
 SCHEMA_KEY = "$schema"
-"""Where some editors look for the schema of a file; it says nothing about the job."""
+"""A key by which editors find the schema; not part of the job."""
 
 JOB_KEYS = ("workload", "sources", "parameters", "trainer_args", "platforms")
 FOREIGN_KEYS = {
-    "platform": ("A job does not say where it runs; the same file goes to every platform.", "--platform NAME"),
-    "profile": ("A profile belongs to robotrain.toml, and is chosen where the job is submitted.", "--profile NAME"),
+    "platform": ("The same job file is for every platform.", "--platform NAME"),
+    "profile": ("A profile of robotrain.toml is chosen at submission.", "--profile NAME"),
 }
 JOB_FILE_LAYER = "job file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSource:
-    """A source as the file names it: `- KIND: text` below its role. layer: what the values of this file come from."""
+    """A source in a job file: `- KIND: TEXT` below its role."""
 
     role: str
     kind: str
@@ -181,13 +181,13 @@ class FileSource:
 
     @property
     def origin(self) -> Origin:
-        """Where it was said."""
+        """The layer and place of the source."""
         return Origin(self.layer, self.where)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFile:
-    """What a job file says, unresolved. folder: what relative names in it start from."""
+    """The unresolved content of a job file; relative paths start from `folder`."""
 
     folder: Path
     workload: str = ""
@@ -199,9 +199,7 @@ class JobFile:
 
 
 def read_job_file(path: Path) -> JobFile:
-    """The file at `path`; what is wrong with it is among its problems, with file:line."""
-    pass
-
+    """Return the job file at `path`, with its problems."""
     folder = path.absolute().parent
     try:
         with path.open(encoding="utf-8-sig") as file:
@@ -210,29 +208,27 @@ def read_job_file(path: Path) -> JobFile:
         reason = "It is not UTF-8 text." if isinstance(error, UnicodeDecodeError) else f"{error.strerror}."
         return JobFile(folder=folder, problems=(_make_unreadable_problem(path, reason),))
     if len(text) > MAX_LETTERS:
-        return JobFile(
-            folder=folder,
-            problems=(_make_unreadable_problem(path, f"It is larger than any job: over {MAX_LETTERS >> 10} KiB."),),
-        )
+        reason = f"It is larger than {MAX_LETTERS >> 10} KiB."
+        return JobFile(folder=folder, problems=(_make_unreadable_problem(path, reason),))
     return _JobReader(path.name, folder).read_job(text)
 
 
 def find_unknown_platforms(file: JobFile, installed: Iterable[str]) -> Iterator[Problem]:
-    """A warning for each table of settings of a platform that is not installed here: its name may be misspelt."""
+    """Yield a warning for each table of a platform that is not installed."""
     for name, table in file.platforms.items():
         if name not in installed:
             yield Problem(
                 code="job-file-strange-platform",
                 stage=Stage.PARSE,
                 severity="warning",
-                title=f"the job file has settings for {redact(name)!r}, and no platform of that name is installed",
+                title=f"the job file has settings for platform {redact(name)!r}, which is not installed",
                 where=next((value.origin.where for value in table.values()), ""),
                 suggestions=suggest_name(name, installed),
             )
 
 
 class _JobReader:
-    """Walks the nodes of one file, gathering values and problems."""
+    """Reader of one file, which collects values and problems."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
@@ -240,8 +236,6 @@ class _JobReader:
         self.problems: list[Problem] = []
 
     def read_job(self, text: str) -> JobFile:
-        pass
-
         try:
             root, refused = parse_yaml(text)
         except MalformedYaml as error:
@@ -250,11 +244,10 @@ class _JobReader:
             return JobFile(folder=self.folder, problems=(problem,))
         self.problems += [_make_problem("job-file-wrong", title, self.format_place(line)) for line, title in refused]
         top = dict(self.read_mapping(root, "the job file", JOB_KEYS)) if root is not None else {}
+        has_workload = "workload" in top and not top["workload"].null
         return JobFile(
             folder=self.folder,
-            workload=self.read_text(top["workload"], "workload")
-            if "workload" in top and not top["workload"].null
-            else "",
+            workload=self.read_text(top["workload"], "workload") if has_workload else "",
             sources=tuple(self.read_sources(top["sources"])) if "sources" in top else (),
             parameters=self.read_table(top["parameters"], "parameters", lists=True) if "parameters" in top else {},
             platforms=self.read_platforms(top["platforms"]) if "platforms" in top else {},
@@ -266,7 +259,7 @@ class _JobReader:
         return f"{self.name}:{line}"
 
     def read_mapping(self, node: YamlNode, what: str, known: Iterable[str] = ()) -> Iterator[tuple[str, YamlNode]]:
-        """The entries of a mapping; a key that comes twice or is not `known` is a problem."""
+        """Yield the entries of a mapping; a repeated or unknown key is a problem."""
         if node.null:
             return
         if node.kind != "mapping":
@@ -277,9 +270,9 @@ class _JobReader:
             if key.kind != "scalar":
                 self.add_problem(key, f"a name in {what} must be plain text")
             elif key.plain and key.text == "<<":
-                self.add_problem(key, "merge keys are not read; write the values out")
+                self.add_problem(key, "merge keys are not supported; write the values out")
             elif key.text in seen:
-                self.add_problem(key, f"{redact(key.text)!r} comes twice in {what}")
+                self.add_problem(key, f"{redact(key.text)!r} is repeated in {what}")
             elif known and key.text not in known:
                 self.add_unknown_key(key, what, known)
             else:
@@ -287,33 +280,28 @@ class _JobReader:
                 yield key.text, value
 
     def read_table(self, node: YamlNode, what: str, nested: bool = False, lists: bool = False) -> dict[str, Value]:
-        """Names to values, as raw text; `null` is as if the line were not there. nested: none of them is a table.
-        lists: whether one may be a list is for its declaration to say.
-        """
+        """Return raw values by name, without nulls; tables unless `nested`, and lists if `lists`, are kept as such."""
         found = {}
         for name, value in self.read_mapping(node, what):
             if (value.kind == "mapping" and not nested) or (value.kind == "sequence" and lists):
-                several = self.read_nested_value(value, f"{what}.{redact(name)}")
-                found[name] = Value(several, Origin(JOB_FILE_LAYER, self.format_place(value.line)))
+                table = self.read_nested_value(value, f"{what}.{redact(name)}")
+                found[name] = Value(table, Origin(JOB_FILE_LAYER, self.format_place(value.line)))
             elif value.kind != "scalar":
-                self.add_problem(value, f"{what}.{redact(name)} must be one value, not a {value.kind}")
+                self.add_problem(value, f"{what}.{redact(name)} must be a single value, not a {value.kind}")
             elif not value.null:
                 found[name] = Value(value.text, Origin(JOB_FILE_LAYER, self.format_place(value.line)))
         return found
 
     def read_nested_value(self, node: YamlNode, what: str) -> ValueTable:
-        """A table or a list in a value's place, for settings that are one."""
-        pass
-
-        refusal = _make_problem(
-            "job-file-wrong", f"{what} must be one value, not a {node.kind}", self.format_place(node.line)
-        )
-        written = convert_to_json(node)
+        """Return a table or list for settings that accept one."""
+        title = f"{what} must be a single value, not a {node.kind}"
+        refusal = _make_problem("job-file-wrong", title, self.format_place(node.line))
+        json_text = convert_to_json(node)
         if node.kind != "mapping":
-            return ValueTable((), refusal, written, (refusal,))
+            return ValueTable((), refusal, json_text, (refusal,))
         inner = _JobReader(self.name, self.folder)
         entries = tuple(inner.read_table(node, what, nested=True).items())
-        return ValueTable(entries, refusal, written, tuple(inner.problems))
+        return ValueTable(entries, refusal, json_text, tuple(inner.problems))
 
     def read_platforms(self, node: YamlNode) -> dict[str, dict[str, Value]]:
         return {
@@ -326,18 +314,18 @@ class _JobReader:
             for entry in listed.items if listed.kind == "sequence" else [listed]:
                 for kind, value in self.read_mapping(entry, f"a source of role {redact(role)}"):
                     if value.null:
-                        self.add_problem(value, f"{redact(kind)} names nothing; what to read stands after it")
+                        self.add_problem(value, f"{redact(kind)} has no value")
                     elif value.kind != "scalar":
                         self.add_problem(value, f"{redact(kind)} must be plain text, not a {value.kind}")
                     else:
                         yield FileSource(role=role, kind=kind, text=value.text, where=self.format_place(value.line))
 
     def read_arguments(self, node: YamlNode) -> tuple[Value, ...] | None:
-        """The trainer's arguments; None when there are none to read."""
+        """Return the trainer's arguments; None if there are none."""
         if node.null:
             return None
         if node.kind != "sequence":
-            self.add_problem(node, "trainer_args must be a list, one argument an item")
+            self.add_problem(node, "trainer_args must be a list with one argument per item")
             return None
         found = []
         for item in node.items:
@@ -357,17 +345,17 @@ class _JobReader:
         self.problems.append(_make_problem("job-file-wrong", title, self.format_place(node.line)))
 
     def add_unknown_key(self, key: YamlNode, what: str, known: Iterable[str]) -> None:
-        """A key nobody reads. `$schema` is for editors, and no problem."""
+        """Report an unknown key, except `$schema`, which is for editors."""
         if known is JOB_KEYS and key.text == SCHEMA_KEY:
             return
-        why, way = FOREIGN_KEYS.get(key.text, ("", "")) if known is JOB_KEYS else ("", "")
+        why, suggestion = FOREIGN_KEYS.get(key.text, ("", "")) if known is JOB_KEYS else ("", "")
         self.problems.append(
             _make_problem(
                 "job-file-unknown-key",
                 f"{what} has no key {redact(key.text)!r}",
                 self.format_place(key.line),
                 why=why or f"Known: {', '.join(known)}.",
-                instead=(Suggestion(way),) if way else suggest_name(key.text, known),
+                suggestions=(Suggestion(suggestion),) if suggestion else suggest_name(key.text, known),
             )
         )
 
@@ -376,5 +364,7 @@ def _make_unreadable_problem(path: Path, reason: str) -> Problem:
     return _make_problem("job-file-unreadable", "the job file cannot be read", str(path), why=reason)
 
 
-def _make_problem(code: str, title: str, where: str, why: str = "", instead: tuple[Suggestion, ...] = ()) -> Problem:
-    return Problem(code=code, stage=Stage.PARSE, title=title, where=where, why=why, suggestions=instead)
+def _make_problem(
+    code: str, title: str, where: str, why: str = "", suggestions: tuple[Suggestion, ...] = ()
+) -> Problem:
+    return Problem(code=code, stage=Stage.PARSE, title=title, where=where, why=why, suggestions=suggestions)

@@ -1,6 +1,6 @@
-"""JSON Schema (2020-12) of job.yaml, for editors: it takes what the reader takes, as far as a schema can say.
+"""The JSON Schema (2020-12) of job.yaml, for editors.
 
-A value of the file is read as its text, so numbers may stand in quotes, and a text may look like a number.
+Values are read as text, so numbers can be in quotes, and a text can look like a number.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ from robotrain.model.workload import Workload
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCALAR = ["string", "number", "boolean"]
 UNSET = {"type": ["null", "string"], "maxLength": 0}
-"""As if the line were not there."""
+"""An unset value."""
 
 INTEGER_PATTERN = r"^\s*[+-]?[0-9][0-9_]*(\.0+)?\s*$"
 NUMBER_PATTERN = r"^\s*[+-]?[0-9_]*\.?[0-9_]+\.?([eE][+-]?[0-9_]+)?\s*$"
@@ -34,10 +34,7 @@ BOUNDS = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "
 def make_job_schema(
     workloads: Iterable[Workload], platforms: Iterable[Platform], kinds: Mapping[str, SourceKind], default: str
 ) -> dict[str, Any]:
-    """The schema of a job file for these workloads and the settings of these platforms.
-
-    default: the workload of a file that names none. A table for another platform is taken as it is, as the reader does.
-    """
+    """Return the schema of a job file for these workloads and platforms; tables of other platforms are valid too."""
     every = list(workloads)
     inputs: dict[str, Any] = {"sources": {}, "parameters": {}}
     by_name = {"allOf": [_make_workload_condition(workload, kinds, workload.name == default) for workload in every]}
@@ -46,10 +43,10 @@ def make_job_schema(
     return {
         "$schema": DIALECT,
         "title": "robotrain job",
-        "description": "What runs: a workload, its sources and its parameters. Where it runs is said when it is sent.",
+        "description": "What runs: a workload, its sources and its parameters. The platform is chosen at submission.",
         "type": ["object", "null"],
         "properties": {
-            SCHEMA_KEY: {"description": "where editors find this schema"},
+            SCHEMA_KEY: {"description": "the schema, for editors"},
             "workload": _make_workload_schema(every, default),
             **inputs,
             "trainer_args": _make_arguments_schema(),
@@ -62,13 +59,13 @@ def make_job_schema(
 
 
 def _make_workload_schema(workloads: list[Workload], default: str) -> dict[str, Any]:
-    said = "; ".join(f"{workload.name}: {workload.summary}" for workload in workloads)
+    summaries = "; ".join(f"{workload.name}: {workload.summary}" for workload in workloads)
     names = [workload.name for workload in workloads]
-    return {"description": f"what to run. {said}", "default": default, "anyOf": [{"enum": names}, UNSET]}
+    return {"description": f"what to run. {summaries}", "default": default, "anyOf": [{"enum": names}, UNSET]}
 
 
 def _make_workload_condition(workload: Workload, kinds: Mapping[str, SourceKind], default: bool) -> dict[str, Any]:
-    """What holds where the file names the workload, and for the default one where it names none."""
+    """Return the condition for a file that names the workload, or none if it is the default."""
     named = {"properties": {"workload": {"enum": [workload.name, *([None, ""] if default else [])]}}}
     return {
         "if": named | ({} if default else {"required": ["workload"]}),
@@ -78,7 +75,7 @@ def _make_workload_condition(workload: Workload, kinds: Mapping[str, SourceKind]
 
 def _make_inputs_schema(workload: Workload, kinds: Mapping[str, SourceKind]) -> dict[str, Any]:
     return {
-        "sources": _make_table_schema("inputs, by what they are for", _make_roles_schema(workload, kinds)),
+        "sources": _make_table_schema("inputs, by role", _make_roles_schema(workload, kinds)),
         "parameters": _make_table_schema(f"parameters of {workload.name}", _make_fields_schema(workload.parameters)),
     }
 
@@ -86,7 +83,7 @@ def _make_inputs_schema(workload: Workload, kinds: Mapping[str, SourceKind]) -> 
 def _list_source_definitions(
     workload: Workload, kinds: Mapping[str, SourceKind]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """For each role that a kind can fill, its name among the definitions and what one source of it looks like."""
+    """Yield the name and schema of a source, for each role that a kind can fill."""
     for role in workload.roles:
         if fitting := [kind for kind in kinds.values() if role in kind.roles]:
             yield (
@@ -96,14 +93,14 @@ def _list_source_definitions(
 
 
 def _make_roles_schema(workload: Workload, kinds: Mapping[str, SourceKind]) -> dict[str, Any]:
-    """One source, or a list of them, for each role."""
+    """Return the schema of each role: one source, or a list of them."""
     found = {}
     for name, _ in _list_source_definitions(workload, kinds):
         role = name.rpartition(".")[2]
         rule, entry = workload.roles[role], {"$ref": f"#/$defs/{name}"}
-        said = f"{'sources' if rule.many else 'a source'}{', needed' if rule.required else ''}: - KIND: TEXT"
+        text = f"{'sources' if rule.many else 'a source'}{', required' if rule.required else ''}: - KIND: TEXT"
         several = {"type": "array", "items": entry, "maxItems": MAX_SOURCES if rule.many else 1}
-        found[role] = {"description": said, "anyOf": [several, entry]}
+        found[role] = {"description": text, "anyOf": [several, entry]}
     return found
 
 
@@ -112,8 +109,8 @@ def _make_source_schema(kind: SourceKind) -> dict[str, Any]:
 
 
 def _make_arguments_schema() -> dict[str, Any]:
-    said = "options of the trainer itself, as they are: - --NAME=VALUE"
-    return {"description": said, "type": ["array", "null"], "items": {"type": SCALAR}}
+    text = "options passed to the trainer unchanged: - --NAME=VALUE"
+    return {"description": text, "type": ["array", "null"], "items": {"type": SCALAR}}
 
 
 def _make_platforms_schema(platforms: Iterable[Platform]) -> dict[str, Any]:
@@ -126,14 +123,14 @@ def _make_platforms_schema(platforms: Iterable[Platform]) -> dict[str, Any]:
     values = {"type": [*SCALAR, "null"]}
     either = {"type": [*values["type"], "object"], "additionalProperties": values}
     other = {"type": ["object", "null"], "additionalProperties": either}
-    return _make_table_schema("settings of platforms, each read when the job goes there", known) | {
+    return _make_table_schema("settings by platform, used when the job is submitted to it", known) | {
         "additionalProperties": other
     }
 
 
 def _make_table_schema(description: str, properties: dict[str, Any]) -> dict[str, Any]:
-    said = {"description": description} if description else {}
-    return said | {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
+    text = {"description": description} if description else {}
+    return text | {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
 
 
 def _make_fields_schema(declared: type) -> dict[str, Any]:
@@ -141,15 +138,15 @@ def _make_fields_schema(declared: type) -> dict[str, Any]:
 
 
 def _make_value_schema(parameter: Parameter) -> dict[str, Any]:
-    """What one parameter takes, with its help and its default."""
-    said: dict[str, Any] = {"description": parameter.param.help}
+    """Return the schema of a parameter, with its help and default."""
+    schema: dict[str, Any] = {"description": parameter.param.help}
     if parameter.default is not None:
-        said["default"] = parameter.default
-    return said | _make_type_schema(parameter)
+        schema["default"] = parameter.default
+    return schema | _make_type_schema(parameter)
 
 
 def _make_type_schema(parameter: Parameter) -> dict[str, Any]:
-    """Bounds are asked of numbers alone, patterns of texts alone; an empty text counts as unset."""
+    """Return the schema of a parameter's type, with bounds for numbers and patterns for texts."""
     if parameter.choices:
         return {"enum": [*parameter.choices, None, ""]}
     if parameter.is_switch:

@@ -1,4 +1,4 @@
-"""A resolved job as a job file: all that was said, with where, and nothing that is a default."""
+"""A resolved job written as a job file: all given values with their origins, without defaults."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -14,10 +14,10 @@ from robotrain.redaction import redact
 
 
 def format_job_file(resolution: Resolution, platform: str) -> str:
-    """The text of a job file that gives the same job again; settings of the platform are in it, the platform is not."""
+    """Return the text of a job file for the same job, with the platform's settings but not the platform."""
     job = resolution.job
     blocks = [
-        [f"# {job.workload}-{job.digest[:8]}, as it was said; what is left out has its default."],
+        [f"# {job.workload}-{job.digest[:8]}, values that are not given have their defaults."],
         [f"workload: {_format_scalar(job.workload)}"],
         list(_format_sources(resolution.inputs.chosen)),
         list(_format_table("parameters", resolution.parameters, dict(job.parameters))),
@@ -28,8 +28,8 @@ def format_job_file(resolution: Resolution, platform: str) -> str:
 
 
 def save_job_file(resolution: Resolution | None, platform: str, name: str) -> None:
-    """Write the job file, whole or not at all. Raises Rejected for a name that holds something else; OSError."""
-    assert resolution is not None, "a job that was sent before is not resolved again"
+    """Write the job file atomically. Raise Rejected if the file exists with another content, OSError."""
+    assert resolution is not None, "only a resolved job can be saved"
     path, content = Path(name), format_job_file(resolution, platform).encode()
     if os.path.lexists(path):
         if path.is_file() and path.read_bytes() == content:
@@ -37,19 +37,19 @@ def save_job_file(resolution: Resolution | None, platform: str, name: str) -> No
         raise Rejected([_make_in_use_problem(name)])
     import tempfile
 
-    handle, half = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
+    handle, scratch = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        os.chmod(half, 0o666 & ~_get_umask())
-        os.replace(half, path)
+        os.chmod(scratch, 0o666 & ~_get_umask())
+        os.replace(scratch, path)
     except BaseException:
-        os.unlink(half)
+        os.unlink(scratch)
         raise
 
 
 def _get_umask() -> int:
-    """The mask of new files; it can only be read by setting it."""
+    """Return the mask of new files, which can only be read by setting it."""
     mask = os.umask(0)
     os.umask(mask)
     return mask
@@ -58,28 +58,27 @@ def _get_umask() -> int:
 def _format_sources(chosen: tuple[Input, ...]) -> Iterator[str]:
     if chosen:
         yield "sources:"
-    for role in dict.fromkeys(one.role for one in chosen):
+    for role in dict.fromkeys(item.role for item in chosen):
         yield f"  {role}:"
-        for one in chosen:
-            if one.role == role:
-                source = one.job_source
-                yield f"    - {_format_scalar(source.kind)}: {_format_scalar(source.uri)}{_format_origin(one.origin)}"
+        for item in chosen:
+            if item.role == role:
+                source = item.job_source
+                yield f"    - {_format_scalar(source.kind)}: {_format_scalar(source.uri)}{_format_origin(item.origin)}"
 
 
-def _format_table(name: str, said: Mapping[str, Value], settled: Mapping[str, Any], indent: str = "") -> Iterator[str]:
-    given = {
-        key: value
-        for key, value in said.items()
-        if value.origin.layer not in DEFAULT_LAYERS and settled[key] is not None
-    }
+def _format_table(
+    name: str, values: Mapping[str, Value], resolved: Mapping[str, Any], indent: str = ""
+) -> Iterator[str]:
+    given = {key: value for key, value in values.items() if value.origin.layer not in DEFAULT_LAYERS}
+    given = {key: value for key, value in given.items() if resolved[key] is not None}
     if given:
         yield f"{indent}{name}:"
     for key, value in given.items():
-        yield f"{indent}  {key}: {_format_scalar(settled[key])}{_format_origin(value.origin)}"
+        yield f"{indent}  {key}: {_format_scalar(resolved[key])}{_format_origin(value.origin)}"
 
 
-def _format_settings(platform: str, said: Mapping[str, Value], settled: Mapping[str, Any]) -> Iterator[str]:
-    if table := list(_format_table(_format_scalar(platform), said, settled, indent="  ")):
+def _format_settings(platform: str, values: Mapping[str, Value], resolved: Mapping[str, Any]) -> Iterator[str]:
+    if table := list(_format_table(_format_scalar(platform), values, resolved, indent="  ")):
         yield "platforms:"
         yield from table
 
@@ -92,19 +91,19 @@ def _format_arguments(arguments: tuple[Value, ...]) -> Iterator[str]:
 
 
 def _format_origin(origin: Origin) -> str:
-    """Where it was said, as a comment."""
+    """Return an origin as a comment."""
     return f"  # {redact(str(origin))}"
 
 
 def _format_scalar(value: Any) -> str:
-    """A value so that its text is read back as it is; quoted only where YAML would take it for something else."""
+    """Return a value as YAML that is read back as the same text, quoted only if needed."""
     import yaml
 
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, str):
         return repr(value)
-    style = '"' if len(f"{value}.".splitlines()) > 1 else None  # every kind of line end, escaped
+    style = '"' if len(f"{value}.".splitlines()) > 1 else None  # escapes every kind of line end
     text = yaml.safe_dump(value, default_style=style, width=float("inf"), allow_unicode=True)
     return str(text).removesuffix("...\n").rstrip("\n")
 
@@ -113,9 +112,9 @@ def _make_in_use_problem(name: str) -> Problem:
     return Problem(
         code="file-in-use",
         stage=Stage.USAGE,
-        title="the file for the job is there already",
+        title="the job file already exists",
         where="--save-as",
         given=redact(name),
-        why="Nothing is written over: it may be the only copy.",
+        why="Existing files are not overwritten.",
         suggestions=(Suggestion("--save-as NEW.yaml"),),
     )

@@ -1,4 +1,4 @@
-"""Putting a run's folder in its place: whole, or not at all."""
+"""Atomic creation of a run folder from a plan."""
 
 import io
 import os
@@ -15,11 +15,12 @@ PAYLOAD_FOLDER = "payload"
 
 
 def create_run_folder(plan: Plan, folder: Path, payload: str = "payload.zip") -> bool:
-    """Make `folder` hold the files of `plan`, and in `payload/` what its payload holds; False when they are there
-    already, as an earlier submit of this very plan left them.
+    """Write the files of `plan` to `folder`, and unpack its payload to `payload/`; return False if they exist already.
 
-    Run there, `PYTHONPATH=payload python3 -m robotrain_runtime run job.json` is the job. payload: its path in the plan.
-    Raises FileExistsError when something else lies there, OSError.
+    `PYTHONPATH=payload python3 -m robotrain_runtime run job.json` in the folder runs the job. Raise FileExistsError if
+    the folder has another content, OSError.
+
+    :param payload: the path of the payload in the plan.
     """
     part = folder.with_name(f".{folder.name}.{os.urandom(4).hex()}.part")
     try:
@@ -31,26 +32,26 @@ def create_run_folder(plan: Plan, folder: Path, payload: str = "payload.zip") ->
         if not folder.is_dir():
             raise
         if not has_plan_files(plan, folder):
-            raise FileExistsError(f"{folder} is there already, and holds something else") from error
+            raise FileExistsError(f"{folder} already exists with another content") from error
         return False
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
 def has_plan_files(plan: Plan, folder: Path) -> bool:
-    """Whether `folder` has the files of this very plan, as an earlier submit left them."""
+    """Return whether `folder` has the unchanged files of the plan."""
     return all((folder / path).is_file() and (folder / path).read_bytes() == plan.files[path] for path in plan.files)
 
 
 def find_creation_problems(plan: Plan, folder: Path) -> Iterator[Problem]:
-    """Why `place` would fail, for a preflight; it looks, and makes nothing."""
+    """Yield problems that would make `create_run_folder` fail, without changing anything."""
     above = next((parent for parent in folder.parents if parent.is_dir()), folder.parent)
     if os.path.lexists(folder) and not has_plan_files(plan, folder):
-        yield _make_problem(f"{folder} is there already, and holds something else")
+        yield _make_problem(f"{folder} already exists with another content")
     elif not os.access(above, os.W_OK):
-        yield _make_problem(f"{folder} cannot be made: nothing may be written into {above}")
+        yield _make_problem(f"{folder} cannot be created: {above} is not writable")
 
 
 def _make_problem(title: str) -> Problem:
-    way = Suggestion("another folder for runs")
-    return Problem(code="run-folder-refused", stage=Stage.PREFLIGHT, title=title, suggestions=(way,))
+    suggestion = Suggestion("another folder for runs")
+    return Problem(code="run-folder-refused", stage=Stage.PREFLIGHT, title=title, suggestions=(suggestion,))

@@ -1,4 +1,4 @@
-"""What the runtime writes into a run's folder: the log, the events and the outcome."""
+"""Files that the runtime writes to a run folder: log, events and outcome."""
 
 import json
 import os
@@ -16,18 +16,18 @@ CHUNK_SIZE = 1 << 16
 
 
 def read_log_lines(path: Path, has_ended: Callable[[], bool], tail: int | None = None) -> Iterator[str]:
-    """Each line once, until `ended` and everything is read. A line that is still being written is waited for.
+    """Yield the lines of a log until `has_ended` and all is read; an incomplete line is waited for.
 
-    tail: only so many of the lines that are there now, read from the end, and all that come after.
+    :param tail: begin with so many of the present lines.
     """
     rest, at = b"", 0 if tail is None else _find_tail_start(path, tail)
     while True:
-        over = has_ended()  # asked before reading: what was written before the end is read after it
+        ended = has_ended()  # before reading, so that the last lines are read
         while chunk := _read_chunk(path, at):
             at += len(chunk)
             *whole, rest = (rest + chunk).split(b"\n")
             yield from map(_decode_line, whole)
-        if over:
+        if ended:
             if rest:
                 yield _decode_line(rest)
             return
@@ -35,23 +35,23 @@ def read_log_lines(path: Path, has_ended: Callable[[], bool], tail: int | None =
 
 
 def _find_tail_start(path: Path, count: int) -> int:
-    """Where the last `count` lines begin, the one that is still being written among them."""
+    """Return the offset of the last `count` lines, an incomplete one included."""
     size = os.stat(path).st_size if path.exists() else 0
     if count <= 0 or not size:
         return size
-    at, wanted = size, count + (_read_chunk(path, size - 1, 1) == b"\n")
+    at, remaining = size, count + (_read_chunk(path, size - 1, 1) == b"\n")
     while at > 0:
         begin = max(0, at - CHUNK_SIZE)
         chunk = _read_chunk(path, begin, at - begin)
-        found = chunk.count(b"\n")
-        if found >= wanted:
-            return begin + _find_nth_last_newline(chunk, wanted) + 1
-        at, wanted = begin, wanted - found
+        newlines = chunk.count(b"\n")
+        if newlines >= remaining:
+            return begin + _find_nth_last_newline(chunk, remaining) + 1
+        at, remaining = begin, remaining - newlines
     return 0
 
 
 def _find_nth_last_newline(chunk: bytes, count: int) -> int:
-    """Where the `count`th line end from the right is."""
+    """Return the offset of the `count`th line end from the right."""
     at = len(chunk)
     for _ in range(count):
         at = chunk.rindex(b"\n", 0, at)
@@ -80,30 +80,30 @@ EventKind = TypeVar("EventKind", Checkpoint, Evaluated)
 
 
 def read_outcome(folder: Path) -> Outcome | None:
-    """How the run ended by its own word; None when it was cut off before it could say."""
+    """Return the outcome that the runtime recorded; None if it was stopped before."""
     try:
-        said = json.loads((folder / OUTCOME_FILE).read_text(encoding="utf-8"))
-        return Outcome(**said) if isinstance(said, dict) else None
-    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):  # torn by a power cut, among others
+        fields = json.loads((folder / OUTCOME_FILE).read_text(encoding="utf-8"))
+        return Outcome(**fields) if isinstance(fields, dict) else None
+    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):  # for example an incomplete file
         return None
 
 
 def read_checkpoint_events(folder: Path) -> Iterator[Checkpoint]:
-    """The checkpoints that the run told of, in the order it made them."""
+    """Yield the run's checkpoint events, in order."""
     return _read_events(folder, Checkpoint)
 
 
 def read_evaluation(folder: Path) -> Evaluated | None:
-    """The last evaluation that the run told of."""
+    """Return the run's last evaluation event."""
     return next(iter(deque(_read_events(folder, Evaluated), maxlen=1)), None)
 
 
 def _read_events(folder: Path, kind: type[EventKind]) -> Iterator[EventKind]:
-    sign = f'"{kind.__name__.lower()}"'
+    marker = f'"{kind.__name__.lower()}"'
     try:
         with (folder / EVENTS_FILE).open(encoding="utf-8", errors="replace") as lines:
             for line in lines:
-                if sign in line and (record := event.parse_event(line)) and isinstance(record.event, kind):
+                if marker in line and (record := event.parse_event(line)) and isinstance(record.event, kind):
                     yield record.event
     except FileNotFoundError:
         return

@@ -1,4 +1,4 @@
-"""Outputs in a run's folder: complete checkpoints, files, evaluation results; and copying them."""
+"""Outputs in a run folder: complete checkpoints, files and evaluation results; and copies of them."""
 
 import os
 import shutil
@@ -18,36 +18,38 @@ SEALED_PATTERN = f"*/*/*/{checkpoint.MANIFEST}"
 
 @dataclass(frozen=True, slots=True)
 class FolderCheckpoint:
-    """A complete checkpoint. model: the part of it that is the model. digest: empty when it was never sealed."""
+    """A complete checkpoint."""
 
     step: int
     folder: Path
     model: str
+    """The part of it that is the model."""
     digest: str
+    """Empty if it has no manifest."""
 
 
 def list_checkpoints(folder: Path) -> list[FolderCheckpoint]:
-    """Those the run of `folder` told of or sealed, and that are still there; oldest first."""
-    said = {Path(event.path): event for event in log.read_checkpoint_events(folder)}
-    sealed = (manifest.parents[1] for manifest in folder.glob(SEALED_PATTERN))  # one may be sealed and not told of
+    """Return the existing checkpoints of a run that have an event or a manifest, oldest first."""
+    events = {Path(event.path): event for event in log.read_checkpoint_events(folder)}
+    sealed = (manifest.parents[1] for manifest in folder.glob(SEALED_PATTERN))  # an event may be missing
     found = []
-    for parent in dict.fromkeys([*(path.parent for path in said), *sealed]):
+    for parent in dict.fromkeys([*(path.parent for path in events), *sealed]):
         for step, path in checkpoint.list_checkpoints(parent):
             manifest = checkpoint.read_manifest(path)
-            if manifest and (manifest.run == folder.name or path in said):
+            if manifest and (manifest.run == folder.name or path in events):
                 found.append(FolderCheckpoint(step, path, manifest.model, manifest.digest))
-            elif path in said:
-                found.append(FolderCheckpoint(step, path, said[path].model, ""))
-    return sorted(found, key=lambda kept: kept.step)
+            elif path in events:
+                found.append(FolderCheckpoint(step, path, events[path].model, ""))
+    return sorted(found, key=lambda item: item.step)
 
 
 def describe_surviving_checkpoints(folder: Path) -> Iterator[str]:
-    """What to go on from, a sentence each without its full stop: the last that is sealed, and one told of after it."""
-    kept = list_checkpoints(folder)
-    if sealed := [each for each in kept if each.digest]:
-        yield f"Its last sealed checkpoint, of step {sealed[-1].step}, is at {sealed[-1].folder}"
-    if kept and kept[-1:] != sealed[-1:]:
-        yield f"Its last checkpoint, of step {kept[-1].step}, is at {kept[-1].folder}; it was not sealed, so look at it"
+    """Yield sentences, without a period, about the last complete checkpoint and a newer one without a manifest."""
+    found = list_checkpoints(folder)
+    if complete := [item for item in found if item.digest]:
+        yield f"Its last complete checkpoint, of step {complete[-1].step}, is at {complete[-1].folder}"
+    if found and found[-1:] != complete[-1:]:
+        yield f"Its last checkpoint, of step {found[-1].step}, is at {found[-1].folder}; it may be incomplete"
 
 
 RUNTIME_FILES = (log.LOG_FILE, log.EVENTS_FILE, log.OUTCOME_FILE, log.JOB_FILE)
@@ -57,28 +59,28 @@ CHECKPOINTS_FOLDER = "checkpoints"
 
 
 def list_outputs(folder: Path) -> Iterator[Output]:
-    """The checkpoints, oldest first, then what the runtime wrote, then what else lies in the work's own folder."""
+    """Yield the checkpoints, oldest first, then the runtime's files, then other files in the work folder."""
     found = list_checkpoints(folder)
-    for each in found:
-        name = f"{each.folder.parent.name}/{each.folder.name}"
-        yield _make_output(name, "checkpoint", each.folder, step=each.step, model=each.model, digest=each.digest)
+    for item in found:
+        name = f"{item.folder.parent.name}/{item.folder.name}"
+        yield _make_output(name, "checkpoint", item.folder, step=item.step, model=item.model, digest=item.digest)
     yield from (_make_output(name, "file", folder / name) for name in RUNTIME_FILES if (folder / name).is_file())
-    taken = {each.folder for each in found} | {each.folder.parent for each in found}
-    for place in dict.fromkeys([folder / OUTPUTS_FOLDER, *(_get_work_folder(each.folder.parent) for each in found)]):
-        left = [path for path in _list_visible_paths(place) if path not in taken]
-        taken.update(left)
-        yield from map(_make_file_output, left)
-    yield from (_make_file_output(path) for path in _list_evaluation_folders(folder) if path not in taken)
+    listed = {item.folder for item in found} | {item.folder.parent for item in found}
+    for place in dict.fromkeys([folder / OUTPUTS_FOLDER, *(_get_work_folder(item.folder.parent) for item in found)]):
+        others = [path for path in _list_visible_paths(place) if path not in listed]
+        listed.update(others)
+        yield from map(_make_file_output, others)
+    yield from (_make_file_output(path) for path in _list_evaluation_folders(folder) if path not in listed)
 
 
 def download_output(output: Output, to: Path) -> None:
-    """Copy an output to the new folder or file `to`, which is whole as soon as it is there. Raises Rejected."""
+    """Copy an output atomically to the new folder or file `to`. Raise Rejected."""
     source = Path(output.uri)
     if not source.exists():
-        raise Rejected([_make_problem("output-gone", f"{output.name} is not there any more", output.uri)])
+        raise Rejected([_make_problem("output-gone", f"{output.name} no longer exists", output.uri)])
     if os.path.lexists(to):
-        way = Suggestion("a name that is free", "nothing is ever written over")
-        raise Rejected([_make_problem("output-exists", "there is something of that name already", str(to), "", way)])
+        suggestion = Suggestion("another name", "existing files are not overwritten")
+        raise Rejected([_make_problem("output-exists", "the target already exists", str(to), "", suggestion)])
     scratch = to.with_name(f".{to.name}.{os.urandom(4).hex()}.part")
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
@@ -87,30 +89,29 @@ def download_output(output: Output, to: Path) -> None:
             raise OSError(wrong.replace(str(scratch), str(source)))
         os.rename(scratch, to)
     except OSError as error:  # shutil.Error is one
-        raise Rejected(
-            [_make_problem("output-not-copied", f"{output.name} could not be copied", str(to), _explain_error(error))]
-        ) from None
+        title = f"{output.name} could not be copied"
+        raise Rejected([_make_problem("output-not-copied", title, str(to), _explain_error(error))]) from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.unlink(missing_ok=True)
 
 
 def _get_work_folder(parent: Path) -> Path:
-    """The work's own folder, of that of its checkpoints."""
+    """Return the work folder of a checkpoints folder."""
     return parent.parent if parent.name == CHECKPOINTS_FOLDER else parent
 
 
 def _list_evaluation_folders(folder: Path) -> list[Path]:
-    """The results of an evaluation, and what holds the policy, wherever they lie."""
-    told_of = log.read_evaluation(folder)
-    if told_of is None:
+    """Return the folders of an evaluation's results and policy."""
+    evaluation = log.read_evaluation(folder)
+    if evaluation is None:
         return []
-    found = [Path(told_of.results), *([Path(told_of.policy).parent] if told_of.policy else [])]
+    found = [Path(evaluation.results), *([Path(evaluation.policy).parent] if evaluation.policy else [])]
     return [path for path in found if path.is_dir()]
 
 
 def _list_visible_paths(place: Path) -> list[Path]:
-    """What lies there by its own name; what begins with a dot is not ready, or nobody's business."""
+    """Return the paths in a folder, without links and names that begin with a dot."""
     try:
         found = [Path(entry.path) for entry in os.scandir(place) if not entry.name.startswith(".")]
     except OSError:
@@ -147,7 +148,7 @@ def _measure_size(path: Path) -> int | None:
         if path.is_file():
             return path.stat().st_size
         return sum(part.stat().st_size for part in path.rglob("*") if part.is_file() and not part.is_symlink())
-    except OSError:  # it is being written, or taken away
+    except OSError:  # it is being written or removed
         return None
 
 
@@ -163,5 +164,5 @@ def _explain_error(error: OSError) -> str:
     return f"{(first[2] if first else error.strerror or error)}."
 
 
-def _make_problem(code: str, title: str, given: str, why: str = "", *instead: Suggestion) -> Problem:
-    return Problem(code=code, stage=Stage.SUBMIT, title=title, given=given, why=why, suggestions=instead)
+def _make_problem(code: str, title: str, given: str, why: str = "", *suggestions: Suggestion) -> Problem:
+    return Problem(code=code, stage=Stage.SUBMIT, title=title, given=given, why=why, suggestions=suggestions)

@@ -1,4 +1,4 @@
-"""The status of a run from its engine and its folder, and which job does its work."""
+"""The status of a run from its engine and its folder, and a platform base class."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ CANCELLED_FILE = "cancelled"
 
 
 class RunOwner(NamedTuple):
-    """The job that took the run: its name as the engine knows it, and its process on the machine where it runs."""
+    """The job that works on the run: its name in the engine, and its process on its machine."""
 
     name: str
     process: int
 
 
 def find_owner(folder: Path) -> RunOwner | None:
-    """Who took the run of `folder`; None while nobody did."""
+    """Return the job that works on the run; None before one began."""
     try:
         name, _, process = os.readlink(folder / CLAIM_LINK).rpartition(":")
     except FileNotFoundError:
@@ -38,105 +38,103 @@ def find_owner(folder: Path) -> RunOwner | None:
 
 
 def is_cancelled(folder: Path) -> bool:
-    """Whether somebody asked for its end."""
+    """Return whether the run was cancelled."""
     return (folder / CANCELLED_FILE).exists()
 
 
 def get_process_state(folder: Path) -> RunState:
-    """How the process of this machine is that took the run: pending while none did, lost when it is gone."""
-    took = find_owner(folder)
-    if took is None:
+    """Return the state of a run whose process is on this machine."""
+    owner = find_owner(folder)
+    if owner is None:
         return "pending"
-    return "running" if _is_alive(took, folder) else "lost"
+    return "running" if _is_alive(owner, folder) else "lost"
 
 
 def stop_process(folder: Path) -> None:
-    """Send SIGTERM to the process of this machine that took the run, if it lives."""
-    took = find_owner(folder)
-    if took and _is_alive(took, folder):
-        os.kill(took.process, signal.SIGTERM)
+    """Send SIGTERM to the process on this machine that works on the run."""
+    owner = find_owner(folder)
+    if owner and _is_alive(owner, folder):
+        os.kill(owner.process, signal.SIGTERM)
 
 
-def _is_alive(took: RunOwner, folder: Path) -> bool:
-    """Whether it works in the run's folder: the number alone may by now be another's. Only Linux tells."""
+def _is_alive(owner: RunOwner, folder: Path) -> bool:
+    """Return whether the process works in the run folder: its number may be reused. Linux only."""
     try:
-        return os.path.samefile(f"/proc/{took.process}/cwd", folder)
+        return os.path.samefile(f"/proc/{owner.process}/cwd", folder)
     except OSError:  # it ended
         return False
 
 
-POLL_PAUSE_SECONDS = 1.0  # an engine is not asked more often
-MAX_POLLS = 60  # times
+POLL_PAUSE_SECONDS = 1.0
+MAX_POLLS = 60
 LOCAL_STATES: Mapping[str, RunState] = {"pending": "pending", "running": "running", "lost": "lost"}
 
 
 def require_run_folder(reference: Reference) -> Path:
-    """The folder that `reference` names as `folder`. Raises RunGone when it is not there."""
+    """Return the run folder of a reference. Raise RunGone if it does not exist."""
     folder = Path(reference["folder"])
     if not folder.is_dir():
-        raise RunGone(f"the run's folder {folder} is gone, and everything that was known of the run with it")
+        raise RunGone(f"the run folder {folder} no longer exists")
     return folder
 
 
 def get_run_status(folder: Path, engine_state: str, states: Mapping[str, RunState], engine: str) -> Status:
-    """How the run of `folder` is, when `engine` says `word`, or `word` and why, such as `PENDING (Priority)`.
+    """Return the status of a run by its engine's state and its recorded outcome.
 
-    states: what a word means; with one that is not there the run goes on, since nobody said that it ended. How a run
-    ended is what its runtime said, unless its job waits once more.
+    :param engine_state: a word, which may be followed by a reason: `PENDING (Priority)`.
+    :param states: the meaning of the engine's words; any other word means `running`.
     """
-    state, said, asked = (
-        states.get(engine_state.partition(" ")[0], "running"),
-        log.read_outcome(folder),
-        is_cancelled(folder),
-    )
-    if said and state != "pending":
-        who = f" by {engine}, as when its time is up" if said.state == "cancelled" and not asked else ""
-        return Status(state=said.state, reason=said.reason + who, exit_code=said.exit_code)
-    if asked and Status(state=state).finished:
+    state = states.get(engine_state.partition(" ")[0], "running")
+    outcome, cancelled = log.read_outcome(folder), is_cancelled(folder)
+    if outcome and state != "pending":  # a pending run has been restarted
+        who = f" by {engine}, as when its time is up" if outcome.state == "cancelled" and not cancelled else ""
+        return Status(state=outcome.state, reason=outcome.reason + who, exit_code=outcome.exit_code)
+    if cancelled and Status(state=state).finished:
         state = "cancelled"
     return Status(state=state, reason="" if engine_state.lower() == "running" else f"{engine} says {engine_state}")
 
 
 class RunFolderPlatform(Platform):
-    """For a platform to inherit from whose reference names the run's folder as `folder` and the job it sent as `job`.
+    """A base class for platforms with run folders.
 
-    The job is, or becomes, the runtime with `--once` and `--log log.txt`. states: what its engine's words mean, as
-    `status` takes them; in reasons the engine goes by the platform's name.
+    The reference has the run folder as `folder` and the engine's job as `job`, which runs the runtime with `--once` and
+    `--log log.txt`.
     """
 
     states: Mapping[str, RunState]
+    """The meaning of the engine's words for states."""
 
     def get_engine_state(self, job: str) -> str:
-        """What the engine says of a job now, and after a space why."""
+        """Return the engine's state of a job, which may be followed by a space and a reason."""
         raise NotImplementedError
 
     def stop_job(self, job: str) -> None:
-        """Take a job from the queue, or have SIGTERM sent to its runtime, which saves what it has."""
+        """Remove a job from the queue, or send SIGTERM to its runtime, which saves a checkpoint."""
         raise NotImplementedError
 
     def is_local(self, reference: Reference) -> bool:
-        """Whether the job is a process of this machine (Linux), so that no engine is asked of it."""
+        """Return whether the job is a process on this machine (Linux), without an engine."""
         return False
 
     def status(self, reference: Reference) -> Status:
-        """How the run is. Raises RunGone."""
+        """Return the status of the run. Raise RunGone."""
         folder = require_run_folder(reference)
         if self.is_local(reference):
             return get_run_status(folder, get_process_state(folder), LOCAL_STATES, "this machine")
         return get_run_status(folder, self.get_engine_state(_get_job(reference)), self.states, self.name)
 
     def logs(self, reference: Reference, follow: bool, tail: int | None = None) -> Iterator[str]:
-        """What the log holds now, or its last lines, or everything up to the run's end. Raises RunGone."""
+        """Yield the lines of the log. Raise RunGone."""
         return log.read_log_lines(
             require_run_folder(reference) / log.LOG_FILE, lambda: not follow or self._has_ended(reference), tail
         )
 
     def cancel(self, reference: Reference) -> None:
-        """Stop the run, once, and return when it has ended, or after a minute. Raises RunGone."""
+        """Stop the run and return when it has ended, or after a minute. Raise RunGone."""
         folder = require_run_folder(reference)
         if is_cancelled(folder) or self.status(reference).finished:
             return
-        (folder / CANCELLED_FILE).touch()  # first: a job that only now begins looks for it
+        (folder / CANCELLED_FILE).touch()  # first: a job that begins now looks for it
         if self.is_local(reference):
             stop_process(folder)
         else:
@@ -144,11 +142,11 @@ class RunFolderPlatform(Platform):
         any(self._has_ended(reference) for _ in range(MAX_POLLS))
 
     def outputs(self, reference: Reference) -> Iterable[Output]:
-        """Its complete checkpoints, then other files. Raises RunGone."""
+        """Return the complete checkpoints, then other files. Raise RunGone."""
         return outputs.list_outputs(require_run_folder(reference))
 
     def download(self, reference: Reference, output: Output, to: Path) -> None:
-        """Copy one output, whole. Raises Rejected."""
+        """Copy one output atomically. Raise Rejected."""
         outputs.download_output(output, to)
 
     @staticmethod
@@ -182,6 +180,6 @@ class RunFolderPlatform(Platform):
 
 
 def _get_job(reference: Reference) -> str:
-    """The job that took the run, or else the one that was sent."""
-    took = find_owner(require_run_folder(reference))
-    return took.name if took else reference["job"]
+    """Return the job that works on the run, or else the submitted one."""
+    owner = find_owner(require_run_folder(reference))
+    return owner.name if owner else reference["job"]
