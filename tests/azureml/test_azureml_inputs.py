@@ -5,7 +5,7 @@ from azureml_handed_over import refused, sendable
 from azureml_planned import blobs, job, placement, plan, source, spec
 from robotrain.model.source import SourceError
 from robotrain_azure.workspace import Workspace
-from robotrain_azureml.kinds import datastore_path
+from robotrain_azureml import datastore_path
 from robotrain_azureml.platform import AzureMLPlatform
 
 FOLDER = "datastores/workspaceblobstore/paths/azureml/job-1/checkpoints/000400"

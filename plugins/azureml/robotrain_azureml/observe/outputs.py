@@ -17,10 +17,9 @@ from robotrain_azure.outputs import RunLog
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest
 
-from robotrain_azureml import errors
+from robotrain_azureml import datastore_path, errors
+from robotrain_azureml.datastore_path import DatastorePath
 from robotrain_azureml.errors import RequestRejected
-from robotrain_azureml.kinds import datastore_path
-from robotrain_azureml.kinds.datastore_path import DatastorePath
 from robotrain_azureml.observe import job_state, logs
 from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import datastore, folder_transfer, jobs

@@ -14,9 +14,9 @@ from robotrain_azure.arm import ArmError
 from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.document import JobDocument
 
+from robotrain_azureml import datastore_path
 from robotrain_azureml.capabilities import CAPABILITIES
-from robotrain_azureml.kinds import datastore_path
-from robotrain_azureml.kinds.datastore_path import DatastorePath
+from robotrain_azureml.datastore_path import DatastorePath
 from robotrain_azureml.preflight import context
 from robotrain_azureml.preflight.context import (
     API_VERSION,

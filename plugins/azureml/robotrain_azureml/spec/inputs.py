@@ -18,7 +18,7 @@ from robotrain_sources.local_path import folder_content
 from robotrain_sources.registered_model import kind as model_asset
 from robotrain_sources.role_flags import INIT_POLICY, POLICY_MODEL, RESUME
 
-from robotrain_azureml.kinds import datastore_path
+from robotrain_azureml import datastore_path
 from robotrain_azureml.settings import AzureMLSettings
 from robotrain_azureml.spec.submission_spec import DatastoreUpload, WorkspaceAsset
 

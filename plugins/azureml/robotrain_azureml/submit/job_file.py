@@ -18,7 +18,7 @@ from robotrain.redaction import redact
 from robotrain_runtime.contract import document
 from robotrain_runtime.contract.document import JobDocument
 
-from robotrain_azureml.spec import check_compute, check_job, inputs, submission_spec
+from robotrain_azureml.spec import check_job, inputs, submission_spec
 from robotrain_azureml.spec.command_job import EXPRESSION_START, QUOTED_KEY
 from robotrain_azureml.spec.submission_spec import REQUIRED_FILES, AzureMLSubmissionSpec
 
@@ -110,7 +110,7 @@ def _make_changed_problem(expectation: ExpectedValue, value: str, stage: Stage) 
 
 VALUE_RULES = (
     ("experiment_name", check_job.EXPERIMENT_PATTERN, check_job.EXPERIMENT_FORM, "--experiment-name NAME"),
-    ("resources.shm_size", check_compute.SHARED_MEMORY_PATTERN, check_compute.SHARED_MEMORY_FORM, "--shm-size SIZE"),
+    ("resources.shm_size", check_job.SHARED_MEMORY_PATTERN, check_job.SHARED_MEMORY_FORM, "--shm-size SIZE"),
 )
 """The key, the pattern of its value, that in words, and the option that renders it."""
 _EXPRESSION = r"\$\{\{(.*?)\}\}"
