@@ -231,7 +231,7 @@ def test_a_pin_that_is_gone_keeps_nobody_from_finding_what_was_cut_off(robotrain
     moon.write_text("new")
     answer = robotrain("resubmit")
     assert answer.exit_code == 0
-    assert "venus had taken it" in answer.stderr
+    assert "venus has the run" in answer.stderr
 
 
 def test_resubmit_does_not_take_over_what_was_cut_off_with_another_pin(robotrain, moon, venus):
@@ -242,7 +242,7 @@ def test_resubmit_does_not_take_over_what_was_cut_off_with_another_pin(robotrain
     (venus / "mood").unlink()
     moon.write_text("full")
     answer = robotrain("resubmit", run)
-    assert "it is left alone" in answer.stderr
+    assert "it is not continued" in answer.stderr
     assert pins(answer.stdout.strip()) == ["dataset-full"]
 
 

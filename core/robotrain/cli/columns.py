@@ -76,8 +76,8 @@ def fit_columns(columns: Sequence[Column], within: int | None) -> list[list[str]
 def wrap_rows(rows: Sequence[Sequence[str]], gap: str, within: int | None) -> Iterator[str]:
     """Yield lines of rows with aligned columns, within so many terminal columns where possible.
 
-    The last cell is wrapped. Any other cell stays whole, so that it can be copied: where it is too long, the rest of its
-    row begins on the next line.
+    The last cell is wrapped. Any other cell stays whole, so that it can be copied: where it is too long, the rest of
+    its row begins on the next line.
     """
     *widths, last_width = [max(map(display_width, column)) for column in zip(*rows, strict=True)]
     if within is not None:

@@ -1,4 +1,4 @@
-"""`robotrain platforms`: what each platform supports, as a table, as Markdown or as JSON."""
+"""`robotrain platforms`: print what each platform supports."""
 
 import re
 import sys
@@ -30,47 +30,42 @@ def platforms(
         str,
         typer.Argument(
             metavar="[PLATFORM]",
-            help="One platform, with reasons, ways out and its settings.",
+            help="Show one platform, with reasons, alternatives and its settings.",
             show_default=False,
             autocompletion=arguments.complete_names("platform"),
         ),
     ] = "",
     json: JsonOption = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, with the reason for each no.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, with reasons.")] = False,
 ) -> None:
-    """What each platform takes and can do, as it declares it."""
-    from robotrain.check import matrix
+    """Show what each platform supports, as it declares it."""
+    from robotrain.check.matrix import make_matrix
 
-    pass
-
-    found = get_plugins(ctx)
-    one = {name: arguments.load_named_plugin(found, "platform", name, Origin("argument"))} if name else {}
-    every = found.platforms()  # a kind that one of them brings is a row of all
-    chosen = one or every
-    made = matrix.make_matrix(chosen, found.source_kinds(), found.workloads())
-    print_problems(failure.make_problem(severity="warning") for failure in found.failures.values())
+    plugins = get_plugins(ctx)
+    named = {name: arguments.load_named_plugin(plugins, "platform", name, Origin("argument"))} if name else {}
+    every = plugins.platforms()  # loads all: a source kind of any plugin is a row
+    chosen = named or every
+    matrix = make_matrix(chosen, plugins.source_kinds(), plugins.workloads())
+    print_problems(failure.make_problem(severity="warning") for failure in plugins.failures.values())
     if json and markdown:
         raise Rejected([_conflicting_forms_problem()])
     if json:
-        settings = {one: [*_dump_settings(platform)] for one, platform in chosen.items()}
-        print_json({**_dump_matrix(made), "settings": settings})
+        settings = {platform_name: [*_dump_settings(platform)] for platform_name, platform in chosen.items()}
+        print_json({**_dump_matrix(matrix), "settings": settings})
     elif markdown:
-        print_result(format_markdown(made))
+        print_result(format_markdown(matrix))
     elif name:
         print_result(f"{name}: {chosen[name].summary}\n")
-        print_result("\n".join((format_table([*list_reasons(made, name)]), *_list_common_rules(made))))
+        print_result("\n".join((format_table([*list_reasons(matrix, name)]), *_list_common_rules(matrix))))
         print_result("\n".join(_format_settings(chosen[name])))
     else:
-        print_result("\n".join((format_matrix(made, output.get_terminal_width(sys.stdout)), *_list_common_rules(made))))
-        print_message("robotrain platforms PLATFORM tells why, and what to do instead")
+        table = format_matrix(matrix, output.get_terminal_width(sys.stdout))
+        print_result("\n".join((table, *_list_common_rules(matrix))))
+        print_message("`robotrain platforms PLATFORM` shows reasons and alternatives")
 
 
 def _dump_matrix(matrix: "ParityMatrix") -> dict[str, Any]:
-    """The matrix as data, each list of answers in the order of the platforms; the keys are an API."""
-    from robotrain.model.capabilities import LIMITS
-
-    pass
-
+    """Return the matrix as data; each list is in the order of the platforms; the keys are an API."""
     rows = [
         {
             "what": format_row_name(row),
@@ -91,7 +86,7 @@ def _dump_matrix(matrix: "ParityMatrix") -> dict[str, Any]:
 
 
 def _list_common_rules(matrix: "ParityMatrix") -> Iterator[str]:
-    """What holds on every platform, below the answers of each."""
+    """Yield the rules that hold on every platform, to be printed below the table."""
     yield from ("", *matrix.exclusions) if matrix.exclusions else ()
 
 
@@ -99,13 +94,13 @@ def _conflicting_forms_problem() -> Problem:
     return Problem(
         code="usage",
         stage=Stage.USAGE,
-        title="--json and --markdown are two forms of one answer",
+        title="--json and --markdown cannot be used together",
         suggestions=(Suggestion("--json"), Suggestion("--markdown")),
     )
 
 
 def _dump_settings(platform: "Platform") -> Iterator[dict[str, Any]]:
-    """Each setting as data; the keys are an API."""
+    """Yield each setting as data; the keys are an API."""
     from robotrain_runtime.contract.parameter import get_parameters
 
     for one in get_parameters(platform.settings):
@@ -113,7 +108,7 @@ def _dump_settings(platform: "Platform") -> Iterator[dict[str, Any]]:
 
 
 def _format_settings(platform: "Platform") -> Iterator[str]:
-    """Its settings as people type them."""
+    """Yield the lines of a platform's settings."""
     from robotrain_runtime.contract.parameter import get_parameters
 
     from robotrain.cli.options import format_metavar, format_option_help
@@ -123,7 +118,7 @@ def _format_settings(platform: "Platform") -> Iterator[str]:
         for one in get_parameters(platform.settings)
     ]
     if rows:
-        yield f"\nsettings, in a job file below platforms.{platform.name}\n"
+        yield f"\nsettings (in a job file: platforms.{platform.name})\n"
         yield format_table(rows)
 
 
@@ -134,7 +129,7 @@ ANY_KIND_TITLE, ANY_WORKLOAD_TITLE = "any other kind", "any other workload"
 
 
 def format_row_name(row: "MatrixRow") -> str:
-    """A row in a few words; ANY stands in them as it is declared."""
+    """Return the name of a row, with ANY as it is declared."""
     names = row.names
     if row.section == "sources":
         return f"{names['role']} {'to' if names['role'] == 'publish' else 'from'} {names['kind']}"
@@ -146,25 +141,25 @@ def format_row_name(row: "MatrixRow") -> str:
 
 
 def format_row_title(row: "MatrixRow") -> str:
-    """The same for people."""
+    """Return the name of a row for people."""
     if row.names.get("workload") == ANY:
         return ANY_WORKLOAD_TITLE
     return format_row_name(row).replace(f" {ANY}", f" {ANY_KIND_TITLE}")
 
 
 def format_level(support: "Support") -> str:
-    """One answer in a word or two."""
+    """Return a level of support in words."""
     return support.level.replace("_", " ")
 
 
 def format_limit(limit: "MatrixLimit", platform: str) -> str:
-    """A limit, or that there is none."""
-    found = limit.numbers[platform]
-    return "no limit" if found is None else str(found)
+    """Return a platform's limit in words."""
+    number = limit.numbers[platform]
+    return "no limit" if number is None else str(number)
 
 
 def format_matrix(matrix: "ParityMatrix", within: int | None) -> str:
-    """Every platform. Those that do not fit beside each other within a terminal stand in tables below each other."""
+    """Return the matrix as text; platforms that do not fit side by side go to a further table."""
     titles = _space_sections(
         matrix, [format_row_title(row) for row in matrix.rows], [f"limit {limit.name}" for limit in matrix.limits]
     )
@@ -174,7 +169,7 @@ def format_matrix(matrix: "ParityMatrix", within: int | None) -> str:
 
 
 def list_reasons(matrix: "ParityMatrix", platform: str) -> Iterator[tuple[str, str, str]]:
-    """Each row of one platform: what it is, the answer, and why. A reason is told once, and referred to then."""
+    """Yield the name, level and reason of each row of one platform; a repeated reason refers to its first row."""
     first: dict[Support, str] = {}
     for row in matrix.rows:
         support, title = row.cells[platform], format_row_title(row)
@@ -191,47 +186,47 @@ def _platform_column(matrix: "ParityMatrix", platform: str) -> Column:
 
 
 def _space_sections(matrix: "ParityMatrix", of_rows: Sequence[str], of_limits: Sequence[str]) -> list[str]:
-    """One column, an empty cell between two sections."""
+    """Return the cells of a column, with an empty cell between sections."""
     rows = zip(matrix.rows, of_rows, strict=True)
     sections = [[cell for _, cell in part] for _, part in groupby(rows, key=lambda each: each[0].section)]
     return [cell for section in (*sections, of_limits) for cell in ("", *section)][1:]
 
 
 def _split_to_width(first: Column, columns: Sequence[Column], within: int | None) -> Iterator[list[Column]]:
-    part, left = [first], (within or 0) - first.width
+    part, room = [first], (within or 0) - first.width
     for column in columns:
-        left -= GAP + column.width
-        if within is not None and left < 0 and len(part) > 1:
+        room -= GAP + column.width
+        if within is not None and room < 0 and len(part) > 1:
             yield part
-            part, left = [first], within - first.width - GAP - column.width
+            part, room = [first], within - first.width - GAP - column.width
         part.append(column)
     yield part
 
 
 def _format_remark(row: "MatrixRow", support: "Support") -> str:
-    """Why not, and what to do instead; of a feature that is there, what it is."""
+    """Return the reason and the alternative, or what a supported feature is."""
     if support:
         return support.reason or FEATURES.get(row.names.get("feature", ""), "")
     return f"{support.reason} Instead: {support.suggestion}." if support.suggestion else support.reason
 
 
 SECTION_TITLES: Mapping[str, str] = {
-    "sources": "What data and policies come from, and where checkpoints go",
-    "combinations": "Datasets of two kinds in one job",
+    "sources": "Sources and publishing",
+    "combinations": "Combinations of dataset sources",
     "workloads": "Workloads",
     "features": "Features",
 }
 LEGEND = """\
 - **yes**: it works.
-- **not yet** and **no**: such a job is refused before anything is sent; the number leads to the reason and the way out.
-- **unknown**: the platform does not say; such a job is refused too."""
+- **not yet** and **no**: such a job is rejected before anything is sent; the number refers to the reason below.
+- **unknown**: the platform does not declare it; such a job is rejected too."""
 
 NoteNumbers = dict[tuple[str, str], int]
-"""The number of each reason with its way out; equal ones have one number."""
+"""The number of each reason with its alternative."""
 
 
 def format_markdown(matrix: "ParityMatrix") -> str:
-    """All of it. The same declarations give the same text."""
+    """Return the matrix as Markdown."""
     notes: NoteNumbers = {}
     parts = [LEGEND]
     for section, head in SECTION_TITLES.items():
@@ -247,7 +242,7 @@ def format_markdown(matrix: "ParityMatrix") -> str:
     ]
     parts += ["## Limits", _markdown_table(["at most", *matrix.platforms], numbers)]
     if notes:
-        parts += ["## Reasons, and ways out", "\n".join(_list_notes(notes))]
+        parts += ["## Reasons and alternatives", "\n".join(_list_notes(notes))]
     return "\n\n".join(parts)
 
 
@@ -256,7 +251,7 @@ def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _markdown_name(row: "MatrixRow") -> str:
-    """A row's title, its names as code; of a feature what it is."""
+    """Return a row's title with its names as code, and what a feature is."""
     text = format_row_title(row)
     for name in row.names.values():
         text = re.sub(rf"(?<![\w`]){re.escape(name)}(?![\w`])", f"`{name}`", text)
@@ -278,12 +273,12 @@ def _list_notes(notes: NoteNumbers) -> Iterator[str]:
 
 
 def _format_suggestion(suggestion: str) -> str:
-    """What can be typed as code; anything else is a sentence."""
+    """Return what can be typed as code, and anything else as a sentence."""
     return f"`{suggestion}`" if suggestion.startswith(("-", "robotrain ")) else _escape_sentence(suggestion)
 
 
 def _escape_sentence(text: str) -> str:
-    """A sentence that Markdown leaves as it is, its options as code."""
+    """Return a sentence escaped for Markdown, its options as code."""
     parts = re.split(r"(--[a-z][a-z-]*(?: [A-Z]+)?)", text)
     return "".join(f"`{part}`" if index % 2 else _escape_markdown(part) for index, part in enumerate(parts))
 

@@ -1,4 +1,4 @@
-"""`robotrain runs --prune`: which old runs would go, and removing them."""
+"""`robotrain runs --prune`: show and remove old runs."""
 
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
@@ -28,63 +28,69 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PruneSelection:
-    """Which runs. older_than: a span of time. keep: how many of the newest stay. state, platform: only so."""
+    """The options that select runs to remove."""
 
     older_than: str = ""
+    """A duration, as typed."""
     keep: int | None = None
+    """How many of the newest runs stay."""
     state: str = ""
     platform: str = ""
 
 
 def check_prune_options(prune: bool, *others: tuple[str, Any]) -> None:
-    """Raises Rejected for options of --prune that were given without it."""
+    """Raise Rejected for options of --prune without it."""
     for flag, value in others:
         if not prune and value is not None and value is not False and value != "":
             raise arguments.usage_error(
-                f"{flag} goes with --prune, and --prune is not there",
+                f"{flag} has no effect without --prune",
                 "Without --prune nothing is removed.",
-                (f"robotrain runs --prune {flag} …", "shows them first, and asks"),
+                (f"robotrain runs --prune {flag} …", "shows the runs, and asks"),
             )
 
 
 def reject_list_option(flag: str) -> None:
-    """Raises Rejected for an option of the list, which would do nothing here."""
+    """Raise Rejected for an option of the list together with --prune."""
     if flag:
         raise arguments.usage_error(
-            f"{flag} says how many are listed, and --prune lists none",
-            "What may go is said by age or by how many stay.",
+            f"{flag} cannot be used with --prune",
+            "Runs to remove are chosen by age or by how many stay.",
             ("robotrain runs --prune --keep 20", "all but the newest 20"),
         )
 
 
 def prune_runs(ctx: typer.Context, selection: PruneSelection, yes: bool = False, json: bool = False) -> None:
-    """Show which runs would go and how much room they take; remove them once that is confirmed."""
+    """Show the runs to remove and their sizes, and remove them after confirmation."""
     span = arguments.parse_amount(amounts.parse_duration, selection.older_than, "--older-than", "30d")
     if span is None and selection.keep is None:
         raise arguments.usage_error(
-            "--prune needs to know which runs are old",
-            "Nothing is removed that was not asked for.",
-            ("robotrain runs --prune --older-than 30d", "those that ended more than 30 days ago"),
+            "--prune needs --older-than or --keep",
+            "Without one of them, nothing would be removed.",
+            ("robotrain runs --prune --older-than 30d", "runs that ended more than 30 days ago"),
             ("robotrain runs --prune --keep 20", "all but the newest 20"),
         )
-    found = PruneCandidates(get_plugins(ctx), selection, None if span is None else time.time() - span)
-    sizes = found.measure_sizes()
+    candidates = PruneCandidates(get_plugins(ctx), selection, None if span is None else time.time() - span)
+    sizes = candidates.measure_sizes()
     if not json:
-        _print_candidates(found, sizes)
-    going = found.plan.removed
-    act = bool(going) and arguments.confirm_removal(f"{len(going)} run{'' if len(going) == 1 else 's'}", yes)
-    removed, failed = _remove_runs(found) if act else ({}, False)
+        _print_candidates(candidates, sizes)
+    selected = candidates.plan.removed
+    remove = bool(selected) and arguments.confirm_removal(_count_runs(len(selected)), yes)
+    removed, failed = _remove_runs(candidates) if remove else ({}, False)
     if json:
-        print_json(_dump_prune(found, sizes, removed))
-    elif act:
-        count, freed = len(removed), amounts.format_size(sum(size or 0 for size in removed.values()))
-        print_result(f"{count} run{'' if count == 1 else 's'} removed, {freed} free again")
+        print_json(_dump_prune(candidates, sizes, removed))
+    elif remove:
+        freed = amounts.format_size(sum(size or 0 for size in removed.values()))
+        print_result(f"{_count_runs(len(removed))} removed, {freed} freed")
     if failed:
         raise typer.Exit(Stage.SUBMIT.exit_code)
 
 
+def _count_runs(count: int) -> str:
+    return f"{count} run{'' if count == 1 else 's'}"
+
+
 class PruneCandidates:
-    """The runs that are wanted, what their platforms say of them, and what goes of them."""
+    """The selected runs, their states, and which of them are removed."""
 
     def __init__(self, plugins: Plugins, selection: PruneSelection, before: float | None) -> None:
         self._plugins, self._before = plugins, before
@@ -92,7 +98,7 @@ class PruneCandidates:
         self._unreadable: dict[str, str] = {}
         runs = [run for run in records.list_runs() if self._read_record(run, selection.platform)]
         known: dict[str, PruneCandidate] = {}
-        if selection.state:  # then all have to be asked, to count the newest of them
+        if selection.state:  # all are asked, to count the newest in that state
             known = self._ask_statuses(runs)
             runs = [run for run in runs if _format_state(known[run]) == selection.state]
         created = {run: record.created for run, record in self.records.items()}
@@ -101,18 +107,18 @@ class PruneCandidates:
         self.plan = self._make_plan([known[run] for run in runs])
 
     def load_platform(self, run: str) -> Any:
-        """The platform that a run is on. Raises Rejected."""
+        """Return the platform of a run; raise Rejected when it cannot be loaded."""
         return self._plugins.platform(self.records[run].platform)
 
     def measure_sizes(self) -> dict[str, int | None]:
-        """The bytes that each would free; None where its platform keeps what it left, or does not say."""
+        """Return the bytes that each run would free; None where the platform keeps its outputs or does not answer."""
         runs = [one.run for one in self.plan.removed if not one.gone]
-        told = dict(zip(runs, self._ask_platforms(runs, reconcile.measure_outputs), strict=True))
-        sizes = {one.run: told.get(one.run, 0) for one in self.plan.removed}
+        answers = dict(zip(runs, self._ask_platforms(runs, reconcile.measure_outputs), strict=True))
+        sizes = {one.run: answers.get(one.run, 0) for one in self.plan.removed}
         return {run: size if isinstance(size, int) else None for run, size in sizes.items()}
 
     def _read_record(self, run: str, platform: str) -> bool:
-        """Whether the run is one of those that are wanted."""
+        """Read a run's record; return whether the run is on the selected platform."""
         try:
             self.records[run] = records.read_record(run)
         except Rejected as rejected:
@@ -121,20 +127,20 @@ class PruneCandidates:
         return platform in ("", self.records[run].platform)
 
     def _make_plan(self, known: Sequence[PruneCandidate]) -> PrunePlan:
-        found = prune.plan_pruning(known, {}, before=self._before)
-        runs = [one.run for one in found.removed if not one.interrupted]
-        if not found.removed:
-            return found
-        left = dict(zip(runs, self._ask_platforms(runs, _list_output_uris), strict=True))
-        started_from = {run: prune.read_source_uris(run) for run in records.list_runs()}
+        plan = prune.plan_pruning(known, {}, before=self._before)
+        runs = [one.run for one in plan.removed if not one.interrupted]
+        if not plan.removed:
+            return plan
+        outputs = dict(zip(runs, self._ask_platforms(runs, _list_output_uris), strict=True))
+        used_sources = {run: prune.read_source_uris(run) for run in records.list_runs()}
         return prune.plan_pruning(
-            [_add_outputs(one, left.get(one.run)) for one in known], started_from, before=self._before
+            [_add_outputs(one, outputs.get(one.run)) for one in known], used_sources, before=self._before
         )
 
     def _ask_statuses(self, runs: Sequence[str]) -> dict[str, PruneCandidate]:
-        there = [run for run in runs if run in self.records]
-        told = dict(zip(there, self._ask_platforms(there, _ask_status), strict=True))
-        return {run: self._make_candidate(run, told.get(run)) for run in runs}
+        readable = [run for run in runs if run in self.records]
+        answers = dict(zip(readable, self._ask_platforms(readable, _ask_status), strict=True))
+        return {run: self._make_candidate(run, answers.get(run)) for run in runs}
 
     def _make_candidate(self, run: str, answer: Any) -> PruneCandidate:
         if run not in self.records:
@@ -144,10 +150,9 @@ class PruneCandidates:
             return _interrupted_candidate(run, created, answer)
         if isinstance(answer, Status):
             return prune.PruneCandidate(run=run, created=created, status=answer)
-        told = (
-            answer if isinstance(answer, PlatformSilence) else PlatformSilence("its platform answered with no status")
-        )
-        return prune.PruneCandidate(run=run, created=created, reason=told.why, gone=told.gone)
+        if not isinstance(answer, PlatformSilence):
+            answer = PlatformSilence("its platform returned no status")
+        return prune.PruneCandidate(run=run, created=created, reason=answer.why, gone=answer.gone)
 
     def _ask_platforms(self, runs: Sequence[str], query: Callable[[RunRecord, Any], Any]) -> list[Any]:
         return ask_platforms([self._make_question(run, query) for run in runs])
@@ -163,21 +168,19 @@ class PruneCandidates:
 
 
 def _ask_status(record: RunRecord, platform: Platform) -> Any:
-    """Its status; of one whose submit was cut off, whether nothing became of it. Raises Rejected."""
+    """Return a run's status; for an interrupted submit, whether it certainly left no run. Raise Rejected."""
     if record.phase == "sent":
         return platform.status(record.reference)
-    from robotrain.submission import reconcile
-
     return reconcile.is_certainly_gone(record, platform)
 
 
 def _interrupted_candidate(run: str, created: float, answer: Any) -> PruneCandidate:
-    """What may go of it: a record of what was never taken."""
+    """Return the candidate of an interrupted submit: its record may go when it left no run."""
     if name_lock.is_being_submitted(run):
-        return prune.PruneCandidate(run=run, created=created, reason="it is being sent just now")
+        return prune.PruneCandidate(run=run, created=created, reason="it is being submitted now")
     if answer is True:
         return prune.PruneCandidate(run=run, created=created, gone=True, interrupted=True)
-    may_run = f"its submit was cut off; `robotrain status {run}` says more"
+    may_run = f"its submit was interrupted; `robotrain status {run}` looks it up"
     why = answer.why if isinstance(answer, PlatformSilence) else may_run
     return prune.PruneCandidate(run=run, created=created, reason=why, interrupted=True)
 
@@ -187,9 +190,9 @@ def _list_output_uris(record: RunRecord, platform: Platform) -> tuple[str, ...]:
 
 
 def _add_outputs(candidate: PruneCandidate, outputs: Any) -> PruneCandidate:
-    """What a run left, told: when nobody knows, it is not known either what was started from it, and it stays."""
+    """Add a run's outputs; where they are unknown, the run stays, since another may have started from them."""
     if isinstance(outputs, PlatformSilence) and not outputs.gone:
-        return replace(candidate, status=None, reason=f"what it left is not known: {outputs.why}")
+        return replace(candidate, status=None, reason=f"its outputs are unknown: {outputs.why}")
     return replace(candidate, outputs=outputs if isinstance(outputs, tuple) else ())
 
 
@@ -200,7 +203,7 @@ def _format_state(candidate: PruneCandidate) -> str:
 
 
 def _remove_runs(candidates: PruneCandidates) -> tuple[dict[str, int | None], bool]:
-    """The bytes that each run freed that could be removed, and whether one could not."""
+    """Remove the runs; return the bytes that each freed, and whether one could not be removed."""
     removed: dict[str, int | None] = {}
     for one in candidates.plan.removed:
         try:
@@ -214,23 +217,25 @@ def _remove_runs(candidates: PruneCandidates) -> tuple[dict[str, int | None], bo
 def _print_candidates(candidates: PruneCandidates, sizes: dict[str, int | None]) -> None:
     from robotrain.cli.output import format_table
 
-    going, now = candidates.plan.removed, time.time()
-    if going:
+    selected, now = candidates.plan.removed, time.time()
+    if selected:
         rows = [("RUN", "STATE", "PLATFORM", "ENDED", "SIZE")]
-        for one in going:
+        for one in selected:
             platform, bytes = candidates.records[one.run].platform, sizes[one.run]
             rows.append(
                 (one.run, _format_state(one), platform, amounts.format_age(now - one.end_time), _format_size(bytes))
             )
         print_result(format_table(rows))
         total = amounts.format_size(sum(size or 0 for size in sizes.values()))
-        print_message(f"{len(going)} run{'' if len(going) == 1 else 's'}, {total}")
+        print_message(f"{_count_runs(len(selected))}, {total}")
     else:
-        print_message("no run is old enough to go")
+        print_message("no run is old enough to be removed")
     for run, reason in candidates.plan.kept_reasons.items():
         print_message(f"{run} stays: {reason}")
-    if going and None in sizes.values():
-        print_message("where no size is known, the platform keeps what the run left: only the record kept here goes")
+    if selected and None in sizes.values():
+        print_message(
+            "runs without a size: the platform keeps their outputs; only the record on this machine is removed"
+        )
 
 
 def _format_size(count: int | None) -> str:
@@ -240,7 +245,7 @@ def _format_size(count: int | None) -> str:
 def _dump_prune(
     candidates: PruneCandidates, sizes: dict[str, int | None], removed: dict[str, int | None]
 ) -> dict[str, Any]:
-    """As data; the keys are an API."""
+    """Return the result as data; the keys are an API."""
     return {
         "runs": [
             {

@@ -1,4 +1,4 @@
-"""`robotrain register`: a checkpoint of a run, or the policy that it evaluated, becomes a version of a model."""
+"""`robotrain register`: register a checkpoint, or the policy that a run evaluated, as a version of a model."""
 
 import functools
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,20 +23,20 @@ def register(
             metavar="RUN",
             show_default=False,
             autocompletion=complete_run_names,
-            help="The run's name or the start of it.",
+            help="The run's name or its beginning.",
         ),
     ],
     name: Annotated[
         str,
-        typer.Argument(metavar="[MODEL]", help="The model's name; default: the one the run was given with -r."),
+        typer.Argument(metavar="[MODEL]", help="The model's name; default: that of the run's -r."),
     ] = "",
     step: Annotated[
         int | None, typer.Option("--step", min=1, metavar="INT", help="The checkpoint's step; default: the last.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Make a checkpoint of a run, or the policy it evaluated, a version of a model in the platform's registry; one that
-    is already stays as it is, and gets the scores of an evaluation.
+    """Register a checkpoint of a run, or the policy it evaluated, as a version of a model in the platform's registry.
+    If it is registered already, that version gets the scores of the evaluation.
 
     robotrain register act-train-fab69e8c-1 pusht-act
     """
@@ -46,22 +46,22 @@ def register(
 
     run = records.find_run(run)
     plugins = get_plugins(ctx)
-    begins = functools.partial(print_message, f"registering what {run} left …")
-    made = registration.register_checkpoint(run, name, step, plugins, begins)
+    on_start = functools.partial(print_message, f"registering the model of {run} …")
+    registered = registration.register_checkpoint(run, name, step, plugins, on_start)
     evaluated = _read_evaluation(run, plugins)
     if json:
-        print_json(_dump_registration(made, evaluated))
+        print_json(_dump_registration(registered, evaluated))
     else:
-        at = f"step {made.step}  " if made.step else ""
-        print_result(f"{made.name} version {made.version}: {at}{made.uri}".rstrip(" :"))
-        if already := scores.format_registration_note(made):
-            print_result(f"  {already}")
-        if evaluated and (said := scores.format_scores_with_conditions(evaluated, records.read_record(run).metrics)):
-            print_result(f"  {said}")
+        at = f"step {registered.step}  " if registered.step else ""
+        print_result(f"{registered.name} version {registered.version}: {at}{registered.uri}".rstrip(" :"))
+        if note := scores.format_registration_note(registered):
+            print_result(f"  {note}")
+        if evaluated and (text := scores.format_scores_with_conditions(evaluated, records.read_record(run).metrics)):
+            print_result(f"  {text}")
 
 
 def _dump_registration(registered: "Registered", evaluated: "Evaluated | None") -> dict[str, Any]:
-    """The keys are an API."""
+    """Return a registration as data; the keys are an API."""
     return {
         "model": registered.name,
         "version": registered.version,
@@ -75,13 +75,13 @@ def _dump_registration(registered: "Registered", evaluated: "Evaluated | None") 
 
 
 def _read_evaluation(run: str, plugins: "Plugins") -> "Evaluated | None":
-    """What the run found, when it evaluated a policy."""
+    """Return the scores of a run that evaluated a policy."""
     from robotrain.cli.watch.run_summary import read_run_log
     from robotrain.store import records
 
     record = records.read_record(run)
-    known, _ = read_run_log(record, plugins.platform(record.platform))
-    return known.evaluated
+    progress, _ = read_run_log(record, plugins.platform(record.platform))
+    return progress.evaluated
 
 
 app = make_app(register)

@@ -1,4 +1,4 @@
-"""`robotrain report`: one HTML page about a run, or about several side by side."""
+"""`robotrain report`: write an HTML page about one run or several."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,13 +25,13 @@ def report(
         typer.Option(
             "--to",
             metavar="FILE",
-            help="Where the page goes: a file, a folder, or - for stdout; default: RUN.html here, or comparison.html.",
+            help="A file, a folder, or - for stdout; default: RUN.html or comparison.html in this folder.",
         ),
     ] = "",
     json: JsonOption = False,
 ) -> None:
-    """Write a page about a run: its loss or its evaluation, its settings and where they came from, its lineage, what it
-    left; or about several runs: their curves on one axis, their scores, and what differs between them.
+    """Write an HTML page about a run: loss or evaluation, settings and their origins, lineage, outputs; or about
+    several runs: their curves on common axes, their scores, and their differences.
 
     robotrain report act-train-fab69e8c-1 --to runs/pusht.html
 
@@ -40,20 +40,20 @@ def report(
     from robotrain.report.collect import collect_all_facts
     from robotrain.store import files
 
-    found = collect_all_facts(runs or [""], get_plugins(ctx), print_message)
+    reported = collect_all_facts(runs or [""], get_plugins(ctx), print_message)
     if to == "-":
-        print_result(_render_page(found, Path()).rstrip("\n"))
+        print_result(_render_page(reported, Path()).rstrip("\n"))
         return
     target = Path(to or ".")
     if target.is_dir() or to.endswith("/"):
-        target /= f"{found[0].record.run if len(found) == 1 else COMPARISON_NAME}.html"
+        target /= f"{reported[0].record.run if len(reported) == 1 else COMPARISON_NAME}.html"
     target.parent.mkdir(parents=True, exist_ok=True)
-    files.write_atomically(target, _render_page(found, target.parent).encode(errors="backslashreplace"))
+    files.write_atomically(target, _render_page(reported, target.parent).encode(errors="backslashreplace"))
     if json:
-        print_json(_dump_report(found, target))
+        print_json(_dump_report(reported, target))
     else:
-        print_message("\n".join(_summarize_run(facts) for facts in found))
-        print_message("the page needs no network")
+        print_message("\n".join(_summarize_run(facts) for facts in reported))
+        print_message("the page works offline")
         print_result(str(target))
 
 
@@ -66,7 +66,7 @@ def _render_page(runs: "Sequence[RunFacts]", folder: Path) -> str:
 
 
 def _summarize_run(facts: "RunFacts") -> str:
-    """A line a run, as short as it can be: the page says the rest."""
+    """Return one line about a run."""
     from robotrain.model import scores
 
     known = facts.log.progress.evaluated
@@ -81,7 +81,7 @@ def _summarize_run(facts: "RunFacts") -> str:
 
 
 def _dump_report(compared: "Sequence[RunFacts]", target: Path) -> dict[str, Any]:
-    """The keys are an API."""
+    """Return what was reported as data; the keys are an API."""
     from robotrain.report import compare
 
     if len(compared) == 1:
@@ -101,13 +101,13 @@ def _dump_report(compared: "Sequence[RunFacts]", target: Path) -> dict[str, Any]
 
 
 def _get_scores(facts: "RunFacts") -> dict[str, float] | None:
-    told = facts.log.progress.evaluated
-    return dict(told.scores) if told else None
+    evaluated = facts.log.progress.evaluated
+    return dict(evaluated.scores) if evaluated else None
 
 
 def _get_conditions(facts: "RunFacts") -> str | None:
-    told = facts.log.progress.evaluated
-    return told.conditions if told else None
+    evaluated = facts.log.progress.evaluated
+    return evaluated.conditions if evaluated else None
 
 
 app = make_app(report)

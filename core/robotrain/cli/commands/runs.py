@@ -1,4 +1,4 @@
-"""`robotrain runs`: what was submitted from here, newest first."""
+"""`robotrain runs`: list the runs submitted from this machine."""
 
 import sys
 import time
@@ -28,14 +28,14 @@ def _complete_states(incomplete: str) -> list[str]:
 
 def runs(
     ctx: typer.Context,
-    everything: Annotated[bool, typer.Option("--all", help="All of them, not only the newest.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="List all runs, not only the newest.")] = False,
     number: Annotated[
-        int, typer.Option("-n", "--number", min=1, metavar="INT", help="How many of the newest.")
+        int, typer.Option("-n", "--number", min=1, metavar="INT", help="How many runs to list.")
     ] = DEFAULT_NUMBER,
     state: Annotated[
         str,
         typer.Option(
-            metavar="STATE", show_default=False, autocompletion=_complete_states, help="Only those in one state."
+            metavar="STATE", show_default=False, autocompletion=_complete_states, help="Only runs in this state."
         ),
     ] = "",
     platform: Annotated[
@@ -44,21 +44,26 @@ def runs(
             metavar="NAME",
             show_default=False,
             autocompletion=arguments.complete_names("platform"),
-            help="Only those on one platform.",
+            help="Only runs on this platform.",
         ),
     ] = "",
-    prune: Annotated[bool, typer.Option("--prune", help="Remove old ones; asks first.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove old runs; asks first.")] = False,
     older_than: Annotated[
         str,
-        typer.Option("--older-than", metavar="TIME", show_default=False, help="Old: they ended so long ago: 30d, 12h."),
+        typer.Option(
+            "--older-than",
+            metavar="TIME",
+            show_default=False,
+            help="With --prune: runs that ended this long ago: 30d, 12h.",
+        ),
     ] = "",
     keep: Annotated[
-        int | None, typer.Option("--keep", min=0, metavar="INT", help="Old: all but so many of the newest.")
+        int | None, typer.Option("--keep", min=0, metavar="INT", help="With --prune: all but this many of the newest.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """The runs that were submitted from here, newest first, and how they are.
+    """List the runs submitted from this machine and their states, newest first.
 
     robotrain runs --state failed
 
@@ -72,24 +77,21 @@ def runs(
 
         pruning.check_prune_options(prune, ("--older-than", older_than), ("--keep", keep), ("--yes", yes))
         pruning.reject_list_option("--all" if everything else "-n" if number != DEFAULT_NUMBER else "")
-        wanted_gone = pruning.PruneSelection(older_than=older_than, keep=keep, state=state, platform=platform)
-        return pruning.prune_runs(ctx, wanted_gone, yes=yes, json=json)
-    wanted = run_list.RunFilter(number=None if everything else number, state=state, platform=platform)
-    found, more = run_list.list_runs(wanted, get_plugins(ctx))
-    print_problems(run_list.find_silent_platforms(found))
+        selection = pruning.PruneSelection(older_than=older_than, keep=keep, state=state, platform=platform)
+        return pruning.prune_runs(ctx, selection, yes=yes, json=json)
+    run_filter = run_list.RunFilter(number=None if everything else number, state=state, platform=platform)
+    listed, more = run_list.list_runs(run_filter, get_plugins(ctx))
+    print_problems(run_list.find_silent_platforms(listed))
     if json:
-        print_json({"runs": [_dump_run(one) for one in found], "more": more})
+        print_json({"runs": [_dump_run(one) for one in listed], "more": more})
         return
-    if found:
-        print_result("\n".join(_format_runs(found)))
-    else:
-        print_message(_describe_empty_list(wanted))
+    print_result("\n".join(_format_runs(listed))) if listed else print_message(_describe_empty_list(run_filter))
     if more:
-        print_message("there are older ones: robotrain runs --all" + (f" --state {state}" if state else ""))
+        print_message("there are older runs: robotrain runs --all" + (f" --state {state}" if state else ""))
 
 
 def _check_state(state: str) -> None:
-    """Raises Rejected for a state that no run can be in."""
+    """Raise Rejected for an unknown state."""
     from robotrain.cli.watch.run_list import LISTED_STATES
     from robotrain.errors import Problem, Rejected, Stage, suggest_name
     from robotrain.redaction import redact
@@ -98,7 +100,7 @@ def _check_state(state: str) -> None:
         problem = Problem(
             code="state-unknown",
             stage=Stage.USAGE,
-            title=f"no run is ever {redact(state)!r}",
+            title=f"there is no state {redact(state)!r}",
             where="--state",
             why=f"States: {', '.join(LISTED_STATES)}.",
             suggestions=suggest_name(state, LISTED_STATES, prefix="--state "),
@@ -107,11 +109,11 @@ def _check_state(state: str) -> None:
 
 
 def _describe_empty_list(run_filter: Any) -> str:
-    """Why the list is empty."""
+    """Return why the list is empty."""
     from robotrain.store import records
 
     if next(records.iterate_runs(), None) is None:
-        return "no run was submitted from here yet"
+        return "no run has been submitted from this machine"
     of = " ".join(
         part for part in (run_filter.state, f"on {run_filter.platform}" if run_filter.platform else "") if part
     )
@@ -119,7 +121,7 @@ def _describe_empty_list(run_filter: Any) -> str:
 
 
 def _format_runs(listed_runs: "Sequence[ListedRun]") -> list[str]:
-    """Titles and rows; on a terminal within its width, what matters least left out first."""
+    """Return the table; on a terminal, less important columns are left out until it fits."""
     from robotrain.cli import output
     from robotrain.cli.columns import GAP, Column, fit_columns, to_plain_line
     from robotrain.model import scores
@@ -170,7 +172,7 @@ def _format_duration(listed_run: "ListedRun", now: float) -> str:
 
 
 def _format_age(seconds: float) -> str:
-    """`40 s`, `12 min`, `3 h`, `9 d`."""
+    """Return an age such as `40 s`, `12 min`, `3 h` or `9 d`."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds // size:.0f} {unit}"
@@ -184,7 +186,7 @@ def _format_reason(listed_run: "ListedRun") -> str:
 
 
 def _dump_run(listed_run: "ListedRun") -> dict[str, Any]:
-    """A run as data; the keys are an API."""
+    """Return a run as data; the keys are an API."""
     record, status = listed_run.record, listed_run.status
     return {
         "run": listed_run.run,

@@ -1,4 +1,4 @@
-"""`robotrain schema`: what a job file may say here, as JSON Schema; editors complete and check it."""
+"""`robotrain schema`: print the JSON Schema of job files."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ WorkloadArgument = Annotated[
     str,
     typer.Argument(
         metavar="[WORKLOAD]",
-        help="One workload; without it all of them.",
+        help="Only this workload; default: all.",
         show_default=False,
         autocompletion=arguments.complete_names("workload"),
     ),
@@ -23,7 +23,7 @@ PlatformOption = Annotated[
     typer.Option(
         "--platform",
         metavar="NAME",
-        help="Settings of this platform alone.",
+        help="Only the settings of this platform.",
         show_default=False,
         autocompletion=arguments.complete_names("platform"),
     ),
@@ -38,11 +38,11 @@ def schema(
     platform: PlatformOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Print the JSON Schema of job.yaml for what is installed.
+    """Print the JSON Schema of job.yaml, for the installed workloads, platforms and source kinds.
 
     robotrain schema > job.schema.json
 
-    Editors with yaml-language-server use it where the job file begins with
+    Editors with yaml-language-server use it if the job file begins with
 
     # yaml-language-server: $schema=job.schema.json
     """

@@ -1,4 +1,4 @@
-"""`robotrain status`: how a run is, why it waits or stopped, what it left, and what to type next."""
+"""`robotrain status`: print the state of a run and the next commands."""
 
 import sys
 import time
@@ -20,7 +20,7 @@ MAX_WARNINGS = 3
 
 
 def status(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) -> None:
-    """How a run is, why it waits or stopped, what it left, and what to type next.
+    """Show the state of a run, the reason for it, its outputs, and the next commands.
 
     robotrain status act-train-fab69e8c-1
     """
@@ -32,10 +32,10 @@ def status(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) 
     now = platform.status(record.reference)
     records.save_final_status(record.run, now)
     known, lines = read_run_log(record, platform)
-    if known.outcome and known.outcome.state == "failed":  # it told why: what the platform says of the end adds nothing
+    if known.outcome and known.outcome.state == "failed":  # the run said why: the platform's own lines add nothing
         lines = [line for line in lines if not is_platform_line(line, record)]
-    judged = known.evaluated is not None and known.evaluated.passed is False  # its log explains nothing then
-    last = select_error_lines(lines) if now.state in ("failed", "lost") and not judged else []
+    failed_verdict = known.evaluated is not None and known.evaluated.passed is False  # the log explains nothing then
+    last = select_error_lines(lines) if now.state in ("failed", "lost") and not failed_verdict else []
     if json:
         shown = dict(run_summary.list_native_names(record, platform))
         print_json({**run_summary.dump_status(record, now, known), "shown": shown, "log_end": last})
@@ -53,34 +53,35 @@ def _format_status(
 
     state = output.paint_text(now.state, output.STATE_STYLES.get(now.state, ""), output.has_color(sys.stdout))
     yield f"{record.run}  {state}  on {record.platform}"
-    why, said = _split_reasons(now.reason, [redact(text, max_length=MAX_SENTENCE) for text in known.warnings])
-    yield from why
+    reasons, warnings = _split_reasons(now.reason, [redact(text, max_length=MAX_SENTENCE) for text in known.warnings])
+    yield from reasons
     if last:
         yield "the end of its log:"
         yield from (f"| {line}" for line in last)
     yield from _format_times(record, now, known)
     if record.makes == "checkpoints" and now.state in ("failed", "cancelled", "lost") and not known.checkpoint:
-        yield "it left no checkpoint"
+        yield "it saved no checkpoint"
     native = dict(run_summary.list_native_names(record, platform))
     yield from (f"{name:<11} {value}" for name, value in native.items())
-    left = run_summary.list_places(known, run_summary.is_machine_gone(platform, now))
-    yield from (f"{name:<11} {value}" for name, value in left if value not in native.values())
-    yield from (f"warning: {text}" for text in said[-MAX_WARNINGS:])
+    places = run_summary.list_places(known, run_summary.is_machine_gone(platform, now))
+    yield from (f"{name:<11} {value}" for name, value in places if value not in native.values())
+    yield from (f"warning: {text}" for text in warnings[-MAX_WARNINGS:])
     yield from record.notes
     yield from run_summary.format_next_steps(record.run, now, known)
 
 
 def _split_reasons(reason: str, warnings: list[str]) -> tuple[list[str], list[str]]:
-    """Why it is so, and the warnings that say anything else. Where the run told each of its reasons in full as well, as
-    a look before the start does, those take its place.
+    """Return the reasons, and the warnings that say anything else.
+
+    Where each reason also came as a longer warning, as preflight in the container does, the warnings are the reasons.
     """
-    in_full = [next((one for one in warnings if one.startswith(f"{title}.")), "") for title in reason.split("; ")]
-    why = in_full if reason and all(in_full) else [reason] * bool(reason)
-    return why, [text for text in warnings if text not in why and text not in reason]
+    full = [next((text for text in warnings if text.startswith(f"{title}.")), "") for title in reason.split("; ")]
+    reasons = full if reason and all(full) else [reason] * bool(reason)
+    return reasons, [text for text in warnings if text not in reasons and text not in reason]
 
 
 def _format_times(record: "RunRecord", now: "Status", known: "Progress") -> Iterator[str]:
-    """How far it came, and how long that took."""
+    """Yield the progress and the times of a run."""
     from robotrain.model import scores
     from robotrain.model.amounts import format_duration
 

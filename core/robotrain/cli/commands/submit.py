@@ -34,8 +34,8 @@ HELP = """Check a job, render its plan, and submit it to a platform.
 
   robotrain submit --plan plan/          submits what `robotrain render … --to plan/` wrote
 
-Everything after `--` is passed to the trainer unchanged. If a submit is interrupted, run the same command again: it finds
-the run, or submits it.
+Everything after `--` is passed to the trainer unchanged. If a submit is interrupted, run the same command again: it
+finds the run, or submits it.
 """
 
 OPTIONS_WITH_PLAN = ("plan", "platform", "wait", "stream", "dry_run", "assets_only", "save_spec", "json")

@@ -1,4 +1,4 @@
-"""`robotrain wait`: runs to their end, and how they ended as the exit code."""
+"""`robotrain wait`: wait until runs end."""
 
 import gc
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,11 +18,11 @@ def wait(
     ctx: typer.Context,
     runs: RunsArgument = None,
     timeout: Annotated[
-        str, typer.Option(metavar="TIME", show_default=False, help="Give up after `90s`, `30min`, `12h`.")
+        str, typer.Option(metavar="TIME", show_default=False, help="Stop waiting after this time: 90s, 30min, 12h.")
     ] = "",
     json: JsonOption = False,
 ) -> None:
-    """Follow runs to their end; the exit code says how they ended: 0 when all succeeded, 5 when one did not.
+    """Wait until runs end. The exit code is 0 if all succeeded, and 5 if one did not.
 
     robotrain wait --timeout 12h act-train-fab69e8c-1
     """
@@ -31,32 +31,32 @@ def wait(
     from robotrain.cli.watch.renderer import ChangeRenderer, LiveLineRenderer
 
     seconds = parse_timeout(timeout)
-    found = open_runs(ctx, runs)
-    gc.enable()  # this may go on for days
-    teller = LiveLineRenderer() if len(found) == 1 else ChangeRenderer(print_message_line)
-    notice = EndNotifier(get_plugins(ctx))
-    following = RunFollower(found, teller, notice)
+    opened = open_runs(ctx, runs)
+    gc.enable()  # waiting may take days
+    renderer = LiveLineRenderer() if len(opened) == 1 else ChangeRenderer(print_message_line)
+    notifier = EndNotifier(get_plugins(ctx))
+    follower = RunFollower(opened, renderer, notifier)
     try:
-        with teller, following:
-            in_time = following.wait_until_over(seconds)
+        with renderer, follower:
+            in_time = follower.wait_until_over(seconds)
     except KeyboardInterrupt:
-        follow.print_unfinished([one.record.run for one in following.unfinished], "wait")
+        follow.print_unfinished([one.record.run for one in follower.unfinished], "wait")
         raise typer.Exit(EXIT_INTERRUPTED) from None
-    print_problems(notice.problems)
+    print_problems(notifier.problems)
     if not in_time:
-        print_problems([_wait_timeout_problem(following, timeout)])
-    if len(found) == 1 and in_time:
-        (one,) = following.runs
-        if one.failure:
-            raise one.failure
-        return follow.print_end(one, json, with_tail=True)
-    finish_runs(following, json)
+        print_problems([_wait_timeout_problem(follower, timeout)])
+    if len(opened) == 1 and in_time:
+        (followed,) = follower.runs
+        if followed.failure:
+            raise followed.failure
+        return follow.print_end(followed, json, with_tail=True)
+    finish_runs(follower, json)
     if not in_time:
         raise typer.Exit(Stage.SUBMIT.exit_code)
 
 
 def finish_runs(follower: "RunFollower", as_json: bool) -> None:
-    """What became of several runs. Raises typer.Exit when one failed, or could not be followed."""
+    """Print how several runs ended; raise typer.Exit when one failed or could not be followed."""
     known = [_dump_run(one) for one in follower.runs]
     if as_json:
         print_json(known if len(known) > 1 else known[0])
@@ -77,7 +77,7 @@ def _dump_run(followed_run: "FollowedRun") -> dict[str, Any]:
 
 
 def parse_timeout(text: str) -> float | None:
-    """A time as a person writes it; None for none. Raises Rejected."""
+    """Return a duration in seconds, None for an empty text; raise Rejected when it is invalid."""
     if not text:
         return None
     from robotrain.model.amounts import parse_duration
@@ -91,7 +91,7 @@ def parse_timeout(text: str) -> float | None:
         problem = Problem(
             code="time-malformed",
             stage=Stage.USAGE,
-            title="this is no time to wait",
+            title="--timeout needs a duration",
             where="--timeout",
             given=redact(text),
             suggestions=(Suggestion("--timeout 90s"), Suggestion("--timeout 30min"), Suggestion("--timeout 12h")),
@@ -124,7 +124,7 @@ def _wait_timeout_problem(follower: "RunFollower", timeout: str) -> Problem:
         stage=Stage.SUBMIT,
         title=f"{' and '.join(runs)} did not end within {timeout}{' s' if timeout[-1:].isdigit() else ''}",
         where="--timeout",
-        why="Nothing was stopped: only the waiting is over.",
+        why="Only the waiting stopped; the runs continue.",
         suggestions=(Suggestion(f"robotrain wait {' '.join(runs)}"), Suggestion(f"robotrain cancel {' '.join(runs)}")),
     )
 

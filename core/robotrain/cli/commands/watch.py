@@ -1,4 +1,4 @@
-"""`robotrain watch`: runs as they go on, drawn on a terminal, a line a change elsewhere."""
+"""`robotrain watch`: show runs live, drawn on a terminal, one line per change elsewhere."""
 
 import gc
 import signal
@@ -28,12 +28,12 @@ def watch(
             metavar="[RUN]...",
             show_default=False,
             autocompletion=complete_run_names,
-            help="Names of runs or the start of them; default: all that have not ended, else the newest.",
+            help="Names of runs or their beginnings; default: all that have not ended, else the newest.",
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
-    """Runs as they go on: how far, their loss, what they leave. Ends with them; the exit code is that of `wait`.
+    """Show the progress, loss and outputs of runs live, until they end. The exit code is that of `wait`.
 
     robotrain watch                  all that have not ended, else the newest
     """
@@ -42,44 +42,38 @@ def watch(
     from robotrain.cli.watch.follower import EndNotifier, RunFollower
     from robotrain.cli.watch.renderer import ChangeRenderer, JsonRenderer, SilentRenderer
 
-    gc.enable()  # this may go on for days
-    found = open_runs(ctx, runs) if runs else _open_unfinished_runs(ctx)
+    gc.enable()  # watching may take days
+    opened = open_runs(ctx, runs) if runs else _open_unfinished_runs(ctx)
     drawn = not json and output.is_live(sys.stdout)
-    teller = (
-        JsonRenderer(print_result_line)
-        if json
-        else SilentRenderer(print_result_line)
-        if drawn
-        else ChangeRenderer(print_result_line)
-    )
-    notice = EndNotifier(get_plugins(ctx))
-    following = RunFollower(found, teller, notice)
+    renderer = (JsonRenderer if json else SilentRenderer if drawn else ChangeRenderer)(print_result_line)
+    notifier = EndNotifier(get_plugins(ctx))
+    follower = RunFollower(opened, renderer, notifier)
     try:
-        with teller, following:
-            _draw_until_over(following) if drawn else following.wait_until_over(should_stop=teller.reader_gone.is_set)
+        with renderer, follower:
+            _draw_until_over(follower) if drawn else follower.wait_until_over(should_stop=renderer.reader_gone.is_set)
     except KeyboardInterrupt:
-        follow.print_unfinished([one.record.run for one in following.unfinished], "watch")
+        follow.print_unfinished([one.record.run for one in follower.unfinished], "watch")
         raise typer.Exit(EXIT_INTERRUPTED) from None
-    print_problems(notice.problems)
-    _finish_watch(following, drawn)
+    print_problems(notifier.problems)
+    _finish_watch(follower, drawn)
 
 
 def _open_unfinished_runs(ctx: typer.Context) -> list[Any]:
-    """Every run that has not ended, the newest last, where a terminal shows it best; else the newest one."""
+    """Return every run that has not ended, newest last, nearest to the prompt; else the newest run."""
     from robotrain.cli.watch.run_list import find_unfinished_runs
 
-    found, unknown = find_unfinished_runs(get_plugins(ctx))
+    unfinished, unknown = find_unfinished_runs(get_plugins(ctx))
     for one in unknown:
         print_message(f"warning: {one.run} is not watched: {one.reason}")
-    return [open_run(ctx, one.run) for one in reversed(found)] or [open_run(ctx, "")]
+    return [open_run(ctx, one.run) for one in reversed(unfinished)] or [open_run(ctx, "")]
 
 
 def _draw_until_over(follower: "RunFollower") -> None:
-    """Draw until all is over, at most every half second."""
+    """Draw twice a second until all runs have ended."""
     from robotrain.cli.watch.dashboard import Screen
 
     screen = Screen(sys.stdout)
-    signal.signal(signal.SIGCONT, lambda *_: screen.release())  # what the shell wrote meanwhile is not ours to erase
+    signal.signal(signal.SIGCONT, lambda *_: screen.release())  # keep what the shell wrote meanwhile
     try:
         while not follower.is_over:
             _draw_screen(follower, screen)
@@ -108,7 +102,7 @@ def _draw_screen(follower: "RunFollower", screen: "Screen") -> None:
 
 
 def _finish_watch(follower: "RunFollower", drawn: bool) -> None:
-    """What to type next, and how they ended as the exit code."""
+    """Print the next commands, and exit with the code that says how the runs ended."""
     from robotrain.cli.watch import run_summary
 
     for one in follower.runs:

@@ -1,4 +1,4 @@
-"""Pictures of runs on a terminal: curves, and a dashboard that is redrawn in place."""
+"""Drawings of runs on a terminal: curves, and a dashboard that is redrawn in place."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_SAMPLES = 16
 
 
 def draw_curve(points: Sequence[tuple[int, float]], title: str, width: int = 60, height: int = 8) -> str:
-    """(step, value) pairs as a bar chart with its range; values that are not finite are left out."""
+    """Return a bar chart of (step, value) pairs with its range; values that are not finite are left out."""
     finite = [(step, value) for step, value in points if math.isfinite(value)]
     if not finite:
         return f"{title}: no finite value"
@@ -46,7 +46,7 @@ def draw_curve(points: Sequence[tuple[int, float]], title: str, width: int = 60,
 
 
 def _bin_values(values: Sequence[float], width: int) -> list[float]:
-    """At most `width` means of neighbouring values; few values are drawn wider."""
+    """Return at most `width` means of neighboring values; few values are repeated."""
     if len(values) <= width:
         wide = max(1, width // len(values))
         return [value for value in values for _ in range(min(wide, 6))]
@@ -55,9 +55,9 @@ def _bin_values(values: Sequence[float], width: int) -> list[float]:
 
 
 def draw_sparkline(points: Sequence[tuple[int, float]], width: int, blocks: str = BLOCKS[1:], dot: str = "·") -> str:
-    """(step, value) pairs on one line, at most `width` long; a slice without any finite value is a dot.
+    """Return (step, value) pairs drawn on one line, at most `width` long; a slice without a finite value is a dot.
 
-    Of a long slice some values stand for all: it is drawn again and again while a run goes on.
+    Long slices are sampled, since the line is redrawn often.
     """
     count = min(width, len(points))
     edges = [index * len(points) // count for index in range(count + 1)] if count > 0 else []
@@ -77,7 +77,7 @@ WIDEST_SPARKLINE = 40
 
 
 class StyledText(NamedTuple):
-    """A piece of a line. style: of `terminal.STYLES`, or empty."""
+    """A part of a line, with a name of `ANSI_STYLES` or none."""
 
     text: str
     style: str = ""
@@ -85,7 +85,7 @@ class StyledText(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Glyphs:
-    """The characters that are drawn with."""
+    """The characters to draw with."""
 
     full: str = "█"
     empty: str = "░"
@@ -98,7 +98,7 @@ ASCII = Glyphs(full="#", empty=".", blocks="_.-=+*#", mark="~", dot="?")
 
 
 class Canvas(NamedTuple):
-    """What there is to draw on, in columns and rows, at a time in seconds since the epoch."""
+    """The size of the drawing in columns and rows, and the time in seconds since the epoch."""
 
     columns: int
     rows: int
@@ -110,7 +110,7 @@ StyledLine = list[StyledText]
 
 
 def draw_frame(runs: Sequence[FollowedRun], canvas: Canvas) -> list[StyledLine]:
-    """The runs, in as much detail as all of them fit with; those that do not fit at all are counted."""
+    """Return the lines of all runs, in as much detail as fits; runs that do not fit are counted."""
     for level in (_draw_full, _draw_brief):
         gap: list[StyledLine] = [[]] if level is _draw_full else []
         lines = [line for one in runs for line in [*_draw_run(one, level, canvas), *gap]]
@@ -120,19 +120,20 @@ def draw_frame(runs: Sequence[FollowedRun], canvas: Canvas) -> list[StyledLine]:
         : canvas.rows if len(runs) <= canvas.rows else max(0, canvas.rows - 1)
     ]
     lines = [line for one in runs if one in shown for line in _draw_run(one, _draw_one_line, canvas)]
-    left = len(runs) - len(shown)
-    return lines + ([[StyledText(truncate(f"{canvas.glyphs.mark} and {left} more", canvas.columns))]] if left else [])
+    hidden = len(runs) - len(shown)
+    rest = StyledText(truncate(f"{canvas.glyphs.mark} and {hidden} more", canvas.columns))
+    return [*lines, [rest]] if hidden else lines
 
 
 def fit_line(line: StyledLine, columns: int, mark: str) -> StyledLine:
-    """As much of a line as fits."""
-    kept: StyledLine = []
+    """Return as much of a line as fits."""
+    fitted: StyledLine = []
     for part in line:
-        left = columns - sum(display_width(one.text) for one in kept)
-        if left <= 0:
+        room = columns - sum(display_width(one.text) for one in fitted)
+        if room <= 0:
             break
-        kept.append(StyledText(truncate(part.text, left, mark), part.style))
-    return kept
+        fitted.append(StyledText(truncate(part.text, room, mark), part.style))
+    return fitted
 
 
 def _draw_run(
@@ -143,10 +144,10 @@ def _draw_run(
 
 
 def _draw_full(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
-    """Everything that is known of a run; what is not has no line."""
+    """Yield a line for everything that is known of a run."""
     yield _draw_header(run, canvas)
-    if said := run.trouble or run.status.reason:
-        yield [StyledText(f"  {to_plain_line(said)}", "yellow" if run.trouble else "")]
+    if text := run.trouble or run.status.reason:
+        yield [StyledText(f"  {to_plain_line(text)}", "yellow" if run.trouble else "")]
     known = run.progress
     if known.step is not None:
         yield [StyledText(_format_progress_bar(known, run.is_over, canvas))]
@@ -193,7 +194,7 @@ def _draw_name(run: FollowedRun) -> StyledLine:
 
 
 def _format_progress_bar(known: Progress, over: bool, canvas: Canvas) -> str:
-    """The bar, and what fits beside it of: how far, how long still, how fast."""
+    """Return the bar, and of steps, rate and time left what fits beside it."""
     assert known.step is not None
     if not known.total:
         return f"  {known.unit} {known.step}"
@@ -218,7 +219,7 @@ def _format_curve(known: Progress, canvas: Canvas) -> str:
 
 
 def _list_outputs(known: Progress, canvas: Canvas) -> Iterator[str]:
-    """The newest checkpoint or the results, a copy, and what was registered; of a long address the end tells it."""
+    """Yield the newest checkpoint or results, their copy, and the registered model; long addresses show their end."""
     if known.checkpoint:
         yield _format_place(f"checkpoint {known.checkpoint_step}", known.checkpoint, canvas)
     for copy in known.published[-1:]:
@@ -239,7 +240,7 @@ def _format_place(name: str, where: str, canvas: Canvas) -> str:
 
 
 class Screen:
-    """The last lines of a terminal. A line may carry colours: its plain text beside it says how wide it is."""
+    """The last lines of a terminal, redrawn in place."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -247,7 +248,7 @@ class Screen:
         self._columns = 0
 
     def draw(self, lines: Sequence[tuple[str, str]]) -> None:
-        """Put (plain text, the same with colours) pairs in place of what was drawn before."""
+        """Replace what was drawn before by lines, each a pair of plain text, for its width, and styled text."""
         columns, _ = output.get_terminal_size(self._stream)
         if list(lines) == self._shown and columns == self._columns:
             return
@@ -261,31 +262,31 @@ class Screen:
             self._shown, self._columns = list(lines), columns
 
     def release(self) -> None:
-        """What is drawn stays; what comes next is drawn below it."""
+        """Keep what is drawn, and draw below it from now on."""
         self._shown = []
 
 
 @contextmanager
 def _defer_interrupt() -> Iterator[None]:
-    """Ctrl-C waits until this is done: who draws next has to know what is on the terminal."""
+    """Delay Ctrl-C until the terminal and the record of what is drawn agree."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    heard: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    received: list[int] = []
+    previous = signal.signal(signal.SIGINT, lambda number, frame: received.append(number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-        if heard and callable(before):
-            before(signal.SIGINT, None)
+        signal.signal(signal.SIGINT, previous)
+        if received and callable(previous):
+            previous(signal.SIGINT, None)
 
 
 GPU_PATTERN = re.compile(r"system/gpu_(\d+)_memory_used_megabytes")
 
 
 def format_machine(values: Mapping[str, float]) -> str:
-    """`memory 4.2 of 16.8 GB  cpu 87%  gpu 0 12.1 GB (31%) 98%`: what is known of it."""
+    """Return the machine's load, such as `memory 4.2 of 16.8 GB  cpu 87%  gpu 0 12.1 GB (31%) busy 98%`."""
     return "  ".join(_machine_parts(values))
 
 

@@ -1,4 +1,7 @@
-"""Runs followed in the background to their end; a broken log is a warning, the state is still polled."""
+"""Runs followed in background threads to their end.
+
+A log that breaks off is a warning: it is read again, and the state is polled meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -26,34 +29,31 @@ if TYPE_CHECKING:
 TAIL_LINES = 20
 POLL_SECONDS = 5.0
 LOG_RETRY_SECONDS = 5.0
-"""Until a log that broke off is asked for once more; a platform may say a little late that a run ended."""
+"""The wait before a log that broke off is read again: a platform may report the end of a run a little late."""
 LAST_LINES_SECONDS = 15.0
-"""Without any line, until the log of a run that ended is waited for no longer."""
+"""How long to wait for further lines of the log of an ended run."""
 PATIENCE_SECONDS = 600.0
-"""For a platform that tells neither state nor log."""
+"""How long to bear a platform that returns neither state nor log."""
 
 
 class RunObserver(Protocol):
-    """Is told what happens to runs, from threads of theirs."""
+    """Receives what happens to followed runs, called from their threads."""
 
     def on_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
-        """A line of the log; found: the event it holds."""
+        """Receive a line of the log and the event in it, if any."""
 
     def on_state(self, followed: FollowedRun) -> None:
-        """The state or its reason changed, or the run is over."""
+        """Receive a new state or reason, or the end of the run."""
 
     def on_trouble(self, followed: FollowedRun, text: str) -> None:
-        """Something does not work; the run is followed all the same."""
+        """Receive what does not work at present; the run is still followed."""
 
     def on_tick(self) -> None:
-        """Time went by; what was held back may be due."""
+        """Do what is due as time passes."""
 
 
 class FollowedRun:
-    """A run that is followed. status: as far as it is known. progress, tail: what its log told, its last ordinary
-    lines; read under `lock`. over: nothing more will be told. failure: why it could not be followed to its end.
-    looked: its platform said how it is; went_on: it had not ended then. ended: is set when a run is over.
-    """
+    """A run that is followed in two threads, one for its log and one for its state."""
 
     def __init__(
         self,
@@ -65,13 +65,17 @@ class FollowedRun:
     ) -> None:
         self.record, self.platform = record, platform
         self.status = Status(state="pending")
+        """The last known status."""
         self.progress, self.tail = Progress(record.metrics), deque[str](maxlen=TAIL_LINES)
+        """What the events of the log add up to, and its last ordinary lines; read them under `lock`."""
         self.has_status, self.was_running, self.is_over = False, False, False
+        """Whether the platform returned a status, whether one before the end was seen, and whether the run ended."""
         self.failure: Rejected | None = None
+        """Why the run could not be followed to its end."""
         self.lock = threading.Lock()
         self._observer, self._run_ended, self._tail_count = observer, run_ended, tail
         self._lines_read, self._last_line_at = 0, 0.0
-        self._log_trouble, self._status_trouble = "", ""  # what is wrong at present: with the log, with the state
+        self._log_trouble, self._status_trouble = "", ""
         self._reported_troubles: set[str] = set()
         self._last_reported = ("", "")
         self._stopped, self._log_ended, self._poll_now = threading.Event(), threading.Event(), threading.Event()
@@ -80,28 +84,28 @@ class FollowedRun:
 
     @property
     def trouble(self) -> str:
-        """What does not work at present, as a sentence; empty while all does."""
+        """What does not work at present, as a sentence, or an empty text."""
         return self._status_trouble or self._log_trouble
 
     @property
     def reported_state(self) -> tuple[str, str]:
-        """Its state and the reason, as they are told: nobody knows them of a run that could not be followed."""
+        """The state and reason to show: `unknown` for a run that could not be followed."""
         if self.failure is None:
             return self.status.state, self.status.reason
         return "unknown", "; ".join(problem.title for problem in self.failure.problems)
 
     def start(self) -> None:
-        """Begin to follow; returns at once."""
-        for work in (self._read_log, self._poll_status):
-            threading.Thread(target=work, daemon=True).start()
+        """Start the threads."""
+        for target in (self._read_log, self._poll_status):
+            threading.Thread(target=target, daemon=True).start()
 
     def stop(self) -> None:
-        """Follow no longer; the run goes on."""
+        """Stop following; the run itself continues."""
         self._stopped.set()
         self._poll_now.set()
 
     def _read_log(self) -> None:
-        """The log to its end. One that is asked for again begins anew: what was heard before is left out."""
+        """Read the log to its end. A log that is read again begins from its start: known lines are skipped."""
         known = self._lines_read if self._tail_count is None else 0
         try:
             lines = self.platform.logs(self.record.reference, follow=True, tail=self._tail_count)
@@ -112,7 +116,7 @@ class FollowedRun:
                     self._lines_read, self._last_line_at, self._log_trouble = at, time.monotonic(), ""
                     self._handle_line(line)
             self._log_trouble = ""
-        except Exception as error:  # whatever a plugin raises: the run goes on, and so does what can be said of it
+        except Exception as error:  # whatever a plugin raises: the state is still polled
             self._log_trouble = f"the log of {self.record.run} broke off: {describe_exception(error)}"
         self._log_ended_at = time.monotonic()
         self._log_ended.set()
@@ -128,10 +132,10 @@ class FollowedRun:
         self._observer.on_line(self, line, found)
 
     def _poll_status(self) -> None:
-        """Ask for the state again and again, up to the run's end."""
-        looked_before = False
+        """Poll the state until the run ends."""
+        has_polled = False
         while not self._stopped.is_set() and not self.is_over:
-            log_ended = self._log_ended.is_set()  # before the state is asked for: an end in between is then seen
+            log_ended = self._log_ended.is_set()  # read before the state, so that an end in between is seen
             status = self._ask_status()
             if self.failure is not None:
                 self._finish(self.status)
@@ -142,21 +146,21 @@ class FollowedRun:
                 self._finish(status)
             else:
                 if status is not None:
-                    self._set_status(status, notify=looked_before)
-                    looked_before = True
+                    self._set_status(status, notify=has_polled)
+                    has_polled = True
                 self._retry_log(log_ended)
                 self._poll_now.wait(POLL_SECONDS if not log_ended else min(POLL_SECONDS, LOG_RETRY_SECONDS))
                 self._poll_now.clear()
 
     def _ask_status(self) -> Status | None:
-        """The state; None where the platform does not tell it now."""
+        """Return the status; None when the platform does not answer now."""
         try:
             status = self.platform.status(self.record.reference)
             if not isinstance(status, Status):
                 raise TypeError(f"{type(status).__name__} is no status")
         except Exception as error:
             if isinstance(error, Rejected) and not error.transient:
-                self.failure = error  # waiting mends neither a sign-in nor a run that is gone
+                self.failure = error  # waiting fixes neither a sign-in nor a run that is gone
                 return None
             self._handle_no_answer(error)
             return None
@@ -164,15 +168,15 @@ class FollowedRun:
         return status
 
     def _handle_no_answer(self, error: Exception) -> None:
-        """A platform that does not answer now may do so later; not for long, where its log is not heard either."""
+        """Note that the platform does not answer; give up after a while when its log is silent too."""
         now = time.monotonic()
         self._status_trouble_since = self._status_trouble_since or now
         self._status_trouble = (
-            f"{self.record.platform} does not say how {self.record.run} is: {describe_exception(error)}"
+            f"{self.record.platform} does not return the status of {self.record.run}: {describe_exception(error)}"
         )
         self._report_trouble(self._status_trouble)
-        unheard = self._log_trouble or self._log_ended.is_set()
-        if unheard and now - max(self._status_trouble_since, self._last_line_at) > PATIENCE_SECONDS:
+        log_silent = self._log_trouble or self._log_ended.is_set()
+        if log_silent and now - max(self._status_trouble_since, self._last_line_at) > PATIENCE_SECONDS:
             self.failure = (
                 error
                 if isinstance(error, Rejected)
@@ -180,24 +184,24 @@ class FollowedRun:
             )
 
     def _await_last_lines(self) -> None:
-        """As long as some come: a long log is read to its end."""
+        """Wait until the log ends, as long as lines arrive."""
         until = time.monotonic() + LAST_LINES_SECONDS
         while not self._log_ended.wait(max(0.0, until - time.monotonic())):
             if (until := self._last_line_at + LAST_LINES_SECONDS) > time.monotonic():
                 continue
-            self._report_trouble(f"the log of {self.record.run} did not come to an end")
+            self._report_trouble(f"the log of {self.record.run} did not end")
             break
         if self._log_trouble:
             self._report_trouble(self._log_trouble)
 
     def _retry_log(self, log_ended: bool) -> None:
-        """Once a log broke off while the run goes on."""
+        """Read the log again after it broke off while the run continues."""
         if not log_ended or time.monotonic() - self._log_ended_at < LOG_RETRY_SECONDS:
             return
         self._log_trouble = self._log_trouble or f"the log of {self.record.run} ended before the run did"
-        self._report_trouble(f"{self._log_trouble}; its state is asked for meanwhile")
+        self._report_trouble(f"{self._log_trouble}; the state is still polled")
         if self._tail_count is not None:
-            self._tail_count = 0  # how far it was heard is not known: better a gap than lines twice
+            self._tail_count = 0  # how far it was read is unknown: a gap is better than repeated lines
         self._restart_log()
 
     def _restart_log(self) -> None:
@@ -205,17 +209,17 @@ class FollowedRun:
         threading.Thread(target=self._read_log, daemon=True).start()
 
     def _report_trouble(self, trouble: str) -> None:
-        """Each trouble once."""
+        """Report each trouble once."""
         if trouble not in self._reported_troubles:
             self._reported_troubles.add(trouble)
             self._observer.on_trouble(self, trouble)
 
     def _set_status(self, status: Status, notify: bool) -> None:
-        """tell: not at the first look, when most runs wait, for a moment only."""
+        """Keep a status and report a change; without notify a pending run is not reported."""
         self.status, self.has_status, self.was_running = status, True, True
-        spoken = (status.state, status.reason)
-        if (notify or status.state != "pending") and self._last_reported != spoken:
-            self._last_reported = spoken
+        reported = (status.state, status.reason)
+        if (notify or status.state != "pending") and self._last_reported != reported:
+            self._last_reported = reported
             self._observer.on_state(self)
 
     def _finish(self, status: Status) -> None:
@@ -230,9 +234,9 @@ def _platform_silent_problem(record: RunRecord, last: str) -> Problem:
     return Problem(
         code="platform-silent",
         stage=Stage.SUBMIT,
-        title=f"{record.platform} has told nothing of {record.run} for {PATIENCE_SECONDS / 60:.0f} min",
+        title=f"{record.platform} has not answered about {record.run} for {PATIENCE_SECONDS / 60:.0f} min",
         why=f"{last}.",
-        suggestions=(Suggestion(f"robotrain wait {record.run}", "goes on where this stopped"),),
+        suggestions=(Suggestion(f"robotrain wait {record.run}", "continues to wait"),),
     )
 
 
@@ -240,9 +244,9 @@ TICK_SECONDS = 0.2
 
 
 class RunFollower:
-    """The runs, in the order given; what happens to them is told to `teller`. A context: at its end nobody listens.
+    """A context that follows several runs and reports to an observer.
 
-    ended: called with each that is over, once, in the thread that waits for them.
+    :param on_end: called once with each run that has ended, in the thread that waits for them.
     """
 
     def __init__(
@@ -267,29 +271,29 @@ class RunFollower:
 
     @property
     def is_over(self) -> bool:
-        """Whether every run is."""
+        """Whether every run has ended."""
         return all(one.is_over for one in self.runs)
 
     @property
     def unfinished(self) -> list[FollowedRun]:
-        """The runs that are not over."""
+        """The runs that have not ended."""
         return [one for one in self.runs if not one.is_over]
 
     def wait_until_over(self, seconds: float | None = None, should_stop: Callable[[], bool] = lambda: False) -> bool:
-        """Wait until every run is over; False when it took longer than `seconds`, or somebody had enough."""
+        """Wait until every run has ended; return False after `seconds`, or when `should_stop` says so."""
         end = None if seconds is None else time.monotonic() + seconds
         while not self.is_over:
-            left = TICK_SECONDS if end is None else min(TICK_SECONDS, end - time.monotonic())
-            if left <= 0 or should_stop():
+            remaining = TICK_SECONDS if end is None else min(TICK_SECONDS, end - time.monotonic())
+            if remaining <= 0 or should_stop():
                 return False
-            self._run_ended.wait(left)
+            self._run_ended.wait(remaining)
             self._run_ended.clear()
             self._observer.on_tick()
             self.notify_ended()
         return True
 
     def notify_ended(self) -> None:
-        """Tell of those that are over and were not told of."""
+        """Call `on_end` for runs that have ended since the last call."""
         for one in self.runs:
             if one.is_over and one.record.run not in self._notified:
                 self._notified.add(one.record.run)
@@ -297,16 +301,18 @@ class RunFollower:
 
 
 class EndNotifier:
-    """Tells them, each run once. just_sent: whoever follows it saw it go on. problems: of those that could not be told,
-    to be reported when nothing is drawn any more.
+    """Notifies site plugins of runs that ended while they were followed.
+
+    :param just_sent: the run was submitted by this command, so its end is new even if it was never seen running.
     """
 
     def __init__(self, plugins: Plugins | None, just_sent: bool = False) -> None:
         self.problems: list[Problem] = []
+        """Failures of plugins, to be printed when nothing is drawn any more."""
         self._plugins, self._just_sent = plugins, just_sent
 
     def __call__(self, followed: FollowedRun) -> None:
-        """A run that is over."""
+        """Notify the plugins of the end of a run."""
         if self._plugins is None or followed.failure or not (followed.was_running or self._just_sent):
             return
         from robotrain.plugins import site

@@ -1,4 +1,4 @@
-"""Renderers of followed runs: log lines, changes, JSON lines, and a live line on a terminal."""
+"""Renderers of followed runs: log lines, changes, JSON lines, and a live line."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from robotrain.cli.watch.follower import FollowedRun
 
 LineFormat = Callable[[str], str | None]
-"""What a line of a log is shown as; None for one that is not."""
+"""Returns what a line of a log is shown as; None for a line that is not shown."""
 
 
 def format_log_line(line: str, declared: Sequence[Metric] = ()) -> str | None:
-    """For a person; None for an event that says nothing by itself. declared: the metrics of the run's workload."""
+    """Return a line of a log for people; None for an event that is not shown by itself.
+
+    :param declared: the metrics of the run's workload.
+    """
     found = event.parse_event(line)
     if found is None:
         return line
@@ -34,27 +37,26 @@ def format_log_line(line: str, declared: Sequence[Metric] = ()) -> str | None:
 
 
 def format_json_line(line: str) -> str:
-    """The event as the object it is, an ordinary line as `{"line": …}`."""
+    """Return the JSON object of an event, and of an ordinary line `{"line": …}`."""
     import json
 
     return json.dumps({"line": line}) if event.parse_event(line) is None else line.removeprefix(event.PREFIX)
 
 
 METRICS_SECONDS = 1.0
-"""Between two lines of one run that only say how far it is: whoever comes late to a long log is not told all of it."""
+"""The shortest time between two progress lines of one run: catching up with a long log prints few lines."""
 
 LineWriter = Callable[[str], bool]
-"""Takes a line; False when nobody reads any more."""
+"""Writes a line; returns False when the reader has gone."""
 
 
 class Renderer:
-    """Tells one thing at a time, whichever thread brings it; silent once closed. unread: nobody reads any more. error:
-    why nothing could be told, as on a full disk.
-    """
+    """An observer that renders one thing at a time, whichever thread reports it; silent once closed."""
 
     def __init__(self, write: LineWriter) -> None:
         self.reader_gone = threading.Event()
         self.error: OSError | None = None
+        """Why nothing can be written, such as a full disk."""
         self._write = write
         self._lock = threading.RLock()
         self._closed = False
@@ -67,19 +69,19 @@ class Renderer:
             self._closed = True
 
     def on_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
-        """A line of the log."""
+        """Render a line of the log."""
         self._call_locked(self.render_line, followed, text, record)
 
     def on_state(self, followed: FollowedRun) -> None:
-        """The state changed, or the run is over."""
+        """Render a new state, or the end."""
         self._call_locked(self.render_state, followed)
 
     def on_trouble(self, followed: FollowedRun, text: str) -> None:
-        """Something does not work."""
+        """Render what does not work."""
         self._call_locked(self.render_trouble, followed, text)
 
     def on_tick(self) -> None:
-        """Time went by. Raises OSError when nothing can be told any more."""
+        """Render what is due; raise OSError when nothing can be written any more."""
         self._call_locked(self.render_tick)
         if self.error:
             raise self.error
@@ -90,51 +92,51 @@ class Renderer:
                 return
             try:
                 function(*what)
-            except OSError as error:  # in a thread of a run's: whoever waits for all of them is told
+            except OSError as error:  # in the thread of a run; `on_tick` raises it in the main thread
                 self.error = error
 
     def write(self, text: str) -> None:
-        """A line for whoever reads."""
+        """Write a line, and note when the reader has gone."""
         if not self._write(text):
             self.reader_gone.set()
 
     def render_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
-        """The same, one at a time."""
+        """Render a line of the log; called under the lock, as are the following."""
 
     def render_state(self, followed: FollowedRun) -> None:
-        """The same, one at a time."""
+        """Render a new state, or the end."""
 
     def render_trouble(self, followed: FollowedRun, text: str) -> None:
-        """The same, one at a time."""
+        """Render what does not work."""
         print_message(f"warning: {text}")
 
     def render_tick(self) -> None:
-        """The same, one at a time."""
+        """Render what is due."""
 
 
 class SilentRenderer(Renderer):
-    """Nothing: somebody else draws it."""
+    """Writes nothing: the dashboard draws the runs."""
 
     def render_trouble(self, followed: FollowedRun, text: str) -> None:
-        """Drawn too."""
+        """Leave it to the dashboard."""
 
 
 class LogRenderer(Renderer):
-    """The log as it comes. shape: what a line is shown as, None for those that are not."""
+    """Writes the log."""
 
     def __init__(self, write: LineWriter, line_format: LineFormat | None = None) -> None:
         super().__init__(write)
         self._line_format = line_format
 
     def render_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
-        """Every line that says something."""
+        """Write every line that is shown."""
         shown = self._line_format(text) if self._line_format else format_log_line(text, followed.record.metrics)
         if shown is not None:
             self.write(shown)
 
 
 class ChangeRenderer(Renderer):
-    """A line a change, each with the name of its run."""
+    """Writes a line for each change, with the name of the run."""
 
     def __init__(self, write: LineWriter) -> None:
         super().__init__(write)
@@ -143,25 +145,25 @@ class ChangeRenderer(Renderer):
         self._last_text: dict[str, str] = {}
 
     def render_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
-        """Events only: where several runs speak at once, a log cannot be read."""
+        """Write events only: the logs of several runs at once are unreadable."""
         if record is None:
             return
         run = followed.record.run
         if isinstance(record.event, event.Metrics):
             if is_step_event(record.event, followed.progress):
                 self._update_step(run, followed.progress.format_line())
-        elif said := Progress.describe_event(record.event, followed.record.metrics):
+        elif description := Progress.describe_event(record.event, followed.record.metrics):
             self._write_pending(run)
-            self.write(f"{run}  {to_plain_line(said)}")
+            self.write(f"{run}  {to_plain_line(description)}")
 
     def render_state(self, followed: FollowedRun) -> None:
-        """What it waits for, or how it ended."""
+        """Write what the run waits for, or how it ended."""
         run = followed.record.run
         self._write_pending(run)
         self.write(f"{run}  {to_plain_line(' '.join(filter(None, followed.reported_state)))}")
 
     def render_tick(self) -> None:
-        """Lines that were held back long enough."""
+        """Write delayed lines that are due."""
         for run in list(self._pending):
             if self._is_due(run):
                 self._write_pending(run)
@@ -176,23 +178,23 @@ class ChangeRenderer(Renderer):
 
     def _write_pending(self, run: str) -> None:
         text = self._pending.pop(run, "")
-        if text and text != self._last_text.get(run):  # the last may be told once more
+        if text and text != self._last_text.get(run):
             self._last_text[run] = text
             self._last_written[run] = time.monotonic()
             self.write(f"{run}  {text}")
 
 
 class JsonRenderer(Renderer):
-    """A JSON object a change: every event, and the state. The keys are an API."""
+    """Writes a JSON object for each event and each change of state; the keys are an API."""
 
     def render_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
-        """An event, by its own names."""
+        """Write an event."""
         if record is not None:
             kind = event.EVENT_NAMES[type(record.event)]
             self._write_object(followed, kind, record.time, dataclasses.asdict(record.event))
 
     def render_state(self, followed: FollowedRun) -> None:
-        """The state; `over` says that it is the last word."""
+        """Write the state; `over` marks the last object of a run."""
         status = followed.status
         body = {name: getattr(status, name) for name in ("state", "reason", "exit_code", "started", "ended")}
         state, reason = followed.reported_state
@@ -201,32 +203,28 @@ class JsonRenderer(Renderer):
         )
 
     def render_trouble(self, followed: FollowedRun, text: str) -> None:
-        """What does not work."""
+        """Write what does not work."""
         self._write_object(followed, "trouble", time.time(), {"text": text})
 
     def _write_object(self, followed: FollowedRun, change: str, at: float, body: dict[str, Any]) -> None:
         import json
 
-        told = {"run": followed.record.run, "change": change, "time": at, **body}
-        self.write(json.dumps(event.make_json_safe(told), allow_nan=False))
+        values = {"run": followed.record.run, "change": change, "time": at, **body}
+        self.write(json.dumps(event.make_json_safe(values), allow_nan=False))
 
 
-def is_step_event(found_event: event.Event, known: Progress) -> bool:
-    """Whether an event says how far the run is, and nothing else that a person would look for."""
-    if isinstance(found_event, event.Download):
+def is_step_event(item: event.Event, known: Progress) -> bool:
+    """Whether an event only says how far the run is."""
+    if isinstance(item, event.Download):
         return True
-    return (
-        isinstance(found_event, event.Metrics)
-        and found_event.step is not None
-        and not known.has_validation(found_event.values)
-    )
+    return isinstance(item, event.Metrics) and item.step is not None and not known.has_validation(item.values)
 
 
 REDRAW_SECONDS = 0.1
 
 
 class LiveLineRenderer(Renderer):
-    """Narration, on standard error."""
+    """Writes events on stderr, and on a terminal a last line that is redrawn with the progress."""
 
     def __init__(self) -> None:
         super().__init__(print_message_line)
@@ -240,26 +238,26 @@ class LiveLineRenderer(Renderer):
         super().__exit__(*how)
 
     def render_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
-        """Events, what is built while the environment is, and what the work begins with."""
+        """Write events, lines of the environment's build, and the first line of the work."""
         if record is None:
             if followed.progress.stage == "environment" or self._is_first_work_line(followed):
                 self._print_above(f"  {to_plain_line(text)}")
         elif is_step_event(record.event, followed.progress):
             self._update_line(followed.progress.format_line())
         elif not isinstance(record.event, event.Metrics | event.Outcome) and (
-            said := self._describe_event(followed, record)
+            description := self._describe_event(followed, record)
         ):
-            self._print_above(to_plain_line(said))
+            self._print_above(to_plain_line(description))
 
     def _is_first_work_line(self, followed: FollowedRun) -> bool:
-        """Whether this is the first line of the work: what takes so long until the first step."""
+        """Whether this is the first line of the work, which shows what happens before the first step."""
         if followed.progress.stage != "work" or self._has_begun:
             return False
         self._has_begun = True
         return True
 
     def _describe_event(self, followed: FollowedRun, record: event.EventRecord) -> str:
-        """Work that was done, and found less than was demanded, did not fail; scores are the summary's to say."""
+        """Describe an event without scores, which the summary shows; work with low scores has not failed."""
         known = followed.progress.evaluated
         match record.event:
             case event.StageEvent(name="work", state="failed") as stage if known and known.passed is False:
@@ -269,16 +267,16 @@ class LiveLineRenderer(Renderer):
         return Progress.describe_event(record.event, followed.record.metrics)
 
     def render_state(self, followed: FollowedRun) -> None:
-        """What it waits for; how it ended is the summary's to say."""
+        """Write what the run waits for; the summary shows how it ended."""
         if not followed.is_over and followed.status.reason:
             self._print_above(f"{followed.status.state}: {to_plain_line(followed.status.reason)}")
 
     def render_trouble(self, followed: FollowedRun, text: str) -> None:
-        """What does not work."""
+        """Write what does not work."""
         self._print_above(f"warning: {text}")
 
     def _print_above(self, text: str) -> None:
-        """A line that stays."""
+        """Print a line above the live line."""
         if self._live:
             self._clear_line()
         elif self._text:
@@ -287,7 +285,7 @@ class LiveLineRenderer(Renderer):
         self._draw_line()
 
     def render_tick(self) -> None:
-        """What was held back long enough."""
+        """Redraw the live line."""
         if self._text != self._drawn_text:
             self._update_line(self._text)
 
@@ -298,7 +296,7 @@ class LiveLineRenderer(Renderer):
             self._draw_line() if self._live else self._print_last_text()
 
     def _print_last_text(self) -> None:
-        """The last of them stays."""
+        """Print the live line so that it stays."""
         if self._live:
             self._clear_line()
         if self._text and self._text != self._printed_text:
@@ -312,7 +310,7 @@ class LiveLineRenderer(Renderer):
 
     def _draw_line(self) -> None:
         if self._live and self._text:
-            width = output.get_terminal_size(sys.stderr)[0] - 1  # a line that wraps could not be renewed
+            width = output.get_terminal_size(sys.stderr)[0] - 1  # a line that wraps cannot be redrawn
             sys.stderr.write("\r" + truncate(f"  {self._text}", width) + "\x1b[K")
             sys.stderr.flush()
             self._drawn_text, self._drawn_at = self._text, time.monotonic()

@@ -1,4 +1,4 @@
-"""Recorded runs with their states: platforms are asked in parallel, each with a timeout."""
+"""Recorded runs with their states; platforms are asked in parallel, each with a timeout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 from robotrain.cli.output import describe_exception
 from robotrain.errors import Problem, Rejected, Stage
 from robotrain.model import progress, scores
-from robotrain.model.run import RunState, Status
+from robotrain.model.run import RunGone, RunState, Status
 from robotrain.plugins import calls
 from robotrain.plugins.calls import PluginCall
 from robotrain.store import name_lock, records
@@ -27,38 +27,41 @@ MAX_WORKERS = 8
 
 
 class PlatformQuestion(NamedTuple):
-    """Something to ask a platform."""
+    """A question to a platform."""
 
     platform: str
     ask: Callable[[], Any]
 
 
 class PlatformSilence(NamedTuple):
-    """No answer, and why. gone: the platform no longer knows what it was asked about. problem: what it said."""
+    """Stands for an answer that a platform did not give."""
 
     why: str
     gone: bool = False
+    """Whether the platform no longer knows the run."""
     problem: Problem | None = None
+    """The problem that the platform reported."""
 
 
 def ask_platforms(questions: Sequence[PlatformQuestion]) -> list[Any]:
-    """What each answers, in order, or Unanswered. A platform that is silent as long as a plugin may be is given up:
-    each has threads of its own, so that none waits for another. Raises Rejected.
+    """Return the answers in order, a PlatformSilence for each missing one.
+
+    Each platform has its own threads, so that none waits for another, and is given up after the plugins' time limit.
     """
-    found: list[Any] = [None] * len(questions)
+    answers: list[Any] = [None] * len(questions)
     if questions:
         with calls.redirect_plugin_threads():
-            asked = _OpenQuestions(questions, calls.get_time_limit())
+            pending = _OpenQuestions(questions, calls.get_time_limit())
             try:
-                for index, answer in asked.iter_answers():
-                    found[index] = answer
-            finally:  # Ctrl-C among others
-                asked.stop()
-    return found
+                for index, answer in pending.iter_answers():
+                    answers[index] = answer
+            finally:  # also after Ctrl-C
+                pending.stop()
+    return answers
 
 
 class _OpenQuestions:
-    """The questions that are open, by platform, and who asks them."""
+    """The open questions by platform, and the threads that ask them."""
 
     def __init__(self, questions: Sequence[PlatformQuestion], limit: float) -> None:
         self._questions, self._limit = questions, limit
@@ -70,7 +73,7 @@ class _OpenQuestions:
         self._answered_at = dict.fromkeys(self._open, time.monotonic())
 
     def iter_answers(self) -> Iterable[tuple[int, Any]]:
-        """Each as it comes, beside the number of its question."""
+        """Yield the index of each question and its answer, as they arrive."""
         while self._open:
             due = min(self._answered_at[platform] for platform in self._open) + self._limit
             try:
@@ -79,7 +82,7 @@ class _OpenQuestions:
                 yield from self._give_up_overdue()
                 continue
             platform = self._questions[index].platform
-            if platform in self._open:  # else it was given up a moment ago
+            if platform in self._open:  # else it was just given up
                 self._answered_at[platform] = time.monotonic()
                 self._open[platform].discard(index)
                 if not self._open[platform]:
@@ -87,7 +90,7 @@ class _OpenQuestions:
                 yield index, answer
 
     def stop(self) -> None:
-        """Wait for nobody any more."""
+        """Abandon all threads."""
         for worker in self._workers:
             worker.abandon()
 
@@ -116,45 +119,41 @@ class _OpenQuestions:
 
 
 def _answer_question(question: PlatformQuestion) -> Any:
-    from robotrain.model.run import RunGone
-
     try:
         return question.ask()
     except RunGone as error:
         return PlatformSilence(describe_exception(error), gone=True)
     except Rejected as rejected:
         return PlatformSilence(describe_exception(rejected), problem=rejected.problems[0])
-    except BaseException as error:  # a plugin may raise what it likes: the others are shown all the same
+    except BaseException as error:  # whatever a plugin raises: other runs are still shown
         return PlatformSilence(describe_exception(error))
 
 
 DEFAULT_NUMBER = 50
 MAX_EXAMINED = 500
-"""How many runs are asked for their state to find those that are in one; `all` asks every one."""
+"""How many runs are asked for their state at most, unless all are listed."""
 TAIL_LINES = 200
-"""The last lines of a log, in which the newest step and loss are looked for."""
+"""How many last lines of a log are searched for the newest step and loss."""
 LISTED_STATES = (*get_args(RunState), "sending", "interrupted", "gone", "broken", "unknown")
-"""Those of a run, and: its submit is at it, or was cut off; its platform knows it no more; its record cannot be read;
-its platform does not say.
+"""The states of a run, and: being submitted, submit interrupted, unknown to its platform, record unreadable, platform
+silent.
 """
-INTERRUPTED_REASON = "its submit was cut off; `robotrain status {}` asks whether it runs"
+INTERRUPTED_REASON = "its submit was interrupted; `robotrain status {}` looks it up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
-    """Which runs. number: how many at most, None for all."""
+    """The runs to list."""
 
     number: int | None = DEFAULT_NUMBER
+    """How many at most; None for all."""
     state: str = ""
     platform: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
 class ListedRun:
-    """A run in the listing. step, total, unit, loss, scores, conditions: as far as the end of its log tells.
-
-    silent: its platform did not say how it is; what was seen of its end before counts.
-    """
+    """A run in the list; its progress is what the end of its log says."""
 
     run: str
     state: str
@@ -162,6 +161,7 @@ class ListedRun:
     record: RunRecord | None = None
     status: Status | None = None
     no_answer: PlatformSilence | None = None
+    """Set when the platform did not return the state; then an end that was seen before counts."""
     step: int | None = None
     total: int | None = None
     unit: str = "step"
@@ -171,60 +171,58 @@ class ListedRun:
 
 
 def list_runs(run_filter: RunFilter, plugins: Plugins) -> tuple[list[ListedRun], bool]:
-    """The runs that are wanted, newest first, and whether there may be more of them."""
+    """Return the selected runs, newest first, and whether there may be more."""
     names = records.iterate_runs()
-    found: list[ListedRun] = []
-    looked = 0
-    while run_filter.number is None or len(found) < run_filter.number:
+    selected: list[ListedRun] = []
+    examined = 0
+    while run_filter.number is None or len(selected) < run_filter.number:
         size = run_filter.number or MAX_EXAMINED
         batch = list(itertools.islice(_read_records(names, run_filter.platform), size))
         if not batch:
             break
-        looked += len(batch)
+        examined += len(batch)
         _ask_states(batch, plugins)
-        found += [one for one in batch if run_filter.state in ("", one.state)]
-        if run_filter.number is not None and looked >= max(MAX_EXAMINED, run_filter.number):
+        selected += [one for one in batch if run_filter.state in ("", one.state)]
+        if run_filter.number is not None and examined >= max(MAX_EXAMINED, run_filter.number):
             break
-    found = found[: run_filter.number]
-    _ask_progress(found, plugins)
-    return found, run_filter.number is not None and next(names, None) is not None
+    selected = selected[: run_filter.number]
+    _ask_progress(selected, plugins)
+    return selected, run_filter.number is not None and next(names, None) is not None
 
 
 def find_silent_platforms(listed_runs: Sequence[ListedRun]) -> Iterator[Problem]:
-    """Why platforms did not say how runs are: each reason once."""
-    alike: dict[tuple[str, str], list[ListedRun]] = {}
+    """Yield a warning for each reason why a platform did not return the state of runs."""
+    groups: dict[tuple[str, str], list[ListedRun]] = {}
     for one in listed_runs:
         if one.no_answer and one.record:
-            said = one.no_answer.problem
-            alike.setdefault((one.record.platform, (said and said.why) or one.no_answer.why), []).append(one)
-    for (platform, reason), runs in alike.items():
-        told = runs[0].no_answer and runs[0].no_answer.problem
-        how = f"how {runs[0].run} is" if len(runs) == 1 else f"how {len(runs)} runs are"
+            problem = one.no_answer.problem
+            groups.setdefault((one.record.platform, (problem and problem.why) or one.no_answer.why), []).append(one)
+    for (platform, reason), runs in groups.items():
+        problem = runs[0].no_answer and runs[0].no_answer.problem
         yield Problem(
             code="platform-silent",
             stage=Stage.SUBMIT,
             severity="warning",
-            title=f"{platform} does not say {how}",
+            title=f"{platform} does not return the status of {runs[0].run if len(runs) == 1 else f'{len(runs)} runs'}",
             why=f"{reason.rstrip('.')}.",
-            suggestions=told.suggestions if told else (),
+            suggestions=problem.suggestions if problem else (),
         )
 
 
 def find_unfinished_runs(plugins: Plugins) -> tuple[list[ListedRun], list[ListedRun]]:
-    """Of the newest runs, those that wait or run, and those that nobody can say it of."""
+    """Return the newest runs that have not ended, and those whose state is unknown."""
     batch = list(itertools.islice(_read_records(records.iterate_runs(), ""), MAX_EXAMINED))
     _ask_states(batch, plugins)
-    return [one for one in batch if one.state in ("pending", "running")], [
-        one for one in batch if one.state == "unknown"
-    ]
+    unknown = [one for one in batch if one.state == "unknown"]
+    return [one for one in batch if one.state in ("pending", "running")], unknown
 
 
 def _read_records(names: Iterator[str], platform: str) -> Iterator[ListedRun]:
-    """The records, each read when it is asked for."""
+    """Read records lazily."""
     for name in names:
         try:
             record = records.read_record(name)
-        except records.UnknownRun:  # given back a moment ago
+        except records.UnknownRun:  # removed meanwhile
             continue
         except Rejected as rejected:
             if not platform:
@@ -243,15 +241,15 @@ def _make_listed_run(record: RunRecord) -> ListedRun:
 
 
 def _describe_broken_record(rejected: Rejected) -> str:
-    """Why a record is broken, and what to type."""
+    """Return why a record is broken, and what to type."""
     (problem, *_) = rejected.problems
     ways = "".join(f"; {way.text}" for way in problem.suggestions[:1])
     return f"{problem.why.rstrip('.') or problem.title}{ways}"
 
 
 def _ask_states(batch: Sequence[ListedRun], plugins: Plugins) -> None:
-    asked = [one for one in batch if one.state == "unknown"]
-    for one, answer in zip(asked, ask_platforms(_make_questions(asked, plugins, "status")), strict=True):
+    runs = [one for one in batch if one.state == "unknown"]
+    for one, answer in zip(runs, ask_platforms(_make_questions(runs, plugins, "status")), strict=True):
         if isinstance(answer, Status):
             one.status, one.state, one.reason = answer, answer.state, answer.reason
             records.save_final_status(one.run, answer)
@@ -262,13 +260,13 @@ def _ask_states(batch: Sequence[ListedRun], plugins: Plugins) -> None:
             if status := records.read_final_status(one.run):
                 one.status, one.state, one.reason = status, status.state, status.reason
         else:
-            one.reason = f"{one.record.platform if one.record else ''} answered with no status"
+            one.reason = f"{one.record.platform if one.record else ''} returned no status"
 
 
 def _ask_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
-    """The newest step and loss of those that answered; a platform that tells no log leaves them out."""
-    asked = [one for one in listed_runs if one.status and not one.no_answer and one.state != "pending"]
-    for one, answer in zip(asked, ask_platforms(_make_questions(asked, plugins, "progress")), strict=True):
+    """Add the newest step and loss of runs whose platform returns a log."""
+    runs = [one for one in listed_runs if one.status and not one.no_answer and one.state != "pending"]
+    for one, answer in zip(runs, ask_platforms(_make_questions(runs, plugins, "progress")), strict=True):
         if isinstance(answer, progress.Progress):
             one.step, one.total = answer.step, answer.total
             one.unit = answer.unit
@@ -295,5 +293,4 @@ def _make_question(record: RunRecord, plugins: Plugins, subject: str) -> Platfor
 
 
 def _read_newest_progress(record: RunRecord, platform: Platform) -> progress.Progress:
-    """What the end of its log tells."""
     return progress.read_newest_progress(platform.logs(record.reference, follow=False, tail=TAIL_LINES), record.metrics)

@@ -1,4 +1,4 @@
-"""The state of a run: progress read from its log, summary as data, places of outputs, next commands."""
+"""The summary of a run: progress from its log, status as data, places of outputs, next commands."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHOWN_LINES = 8
 
 
 def read_run_log(record: RunRecord, platform: Platform) -> tuple[Progress, list[str]]:
-    """What its events add up to, and the last ordinary lines: the run's own, where it said anything."""
+    """Return the progress in a run's log and its last ordinary lines; the platform's lines only if it has no others."""
     known, ordinary, others = Progress(record.metrics), deque[str](maxlen=MAX_LINES), deque[str](maxlen=MAX_LINES)
     try:
         for line in platform.logs(record.reference, follow=False):
@@ -30,7 +30,7 @@ def read_run_log(record: RunRecord, platform: Platform) -> tuple[Progress, list[
                 (others if is_platform_line(line, record) else ordinary).append(line)
             elif found := event.parse_event(line):
                 known.add_event(found)
-    except Exception as error:  # whatever a plugin raises: its state is known, and told
+    except Exception as error:  # whatever a plugin raises: the status can still be shown
         from robotrain.cli.output import describe_exception
 
         print_message(f"warning: the log of {record.run} cannot be read: {describe_exception(error)}")
@@ -38,22 +38,22 @@ def read_run_log(record: RunRecord, platform: Platform) -> tuple[Progress, list[
 
 
 def is_platform_line(line: str, record: RunRecord) -> bool:
-    """Whether a line is what the platform itself had to say."""
+    """Whether the platform itself wrote a line."""
     return line.startswith(f"[{record.platform}] ")
 
 
 def select_error_lines(lines: list[str]) -> list[str]:
-    """The lines that show an error: the last traceback's end and what is right before it, else the last lines."""
-    told = [line.rstrip() for line in lines if line.strip()]
-    begins = next((at for at in reversed(range(len(told))) if told[at].startswith("Traceback (most")), None)
-    if begins is None:
-        return told[-SHOWN_LINES:]
-    raised = next((at for at in range(begins + 1, len(told)) if not told[at].startswith((" ", "\t"))), len(told) - 1)
-    return told[max(0, raised + 1 - SHOWN_LINES) : raised + 1]
+    """Return the lines that show an error: the end of the last traceback, else the last lines."""
+    texts = [line.rstrip() for line in lines if line.strip()]
+    start = next((at for at in reversed(range(len(texts))) if texts[at].startswith("Traceback (most")), None)
+    if start is None:
+        return texts[-SHOWN_LINES:]
+    end = next((at for at in range(start + 1, len(texts)) if not texts[at].startswith((" ", "\t"))), len(texts) - 1)
+    return texts[max(0, end + 1 - SHOWN_LINES) : end + 1]
 
 
 def dump_status(record: RunRecord, status: Status, known: Progress) -> dict[str, Any]:
-    """The keys are an API."""
+    """Return the status as data; the keys are an API."""
     return {
         "run": record.run,
         "platform": record.platform,
@@ -87,7 +87,7 @@ def dump_status(record: RunRecord, status: Status, known: Progress) -> dict[str,
 
 
 def _select_metrics(known: Progress) -> dict[str, float]:
-    """The newest of each name; once all is evaluated without those of one episode alone: the results have them."""
+    """Return the newest value of each metric; after an evaluation without those of single episodes."""
     if not known.evaluated:
         return known.metrics
     return {name: value for name, value in known.metrics.items() if not known.is_episode_metric(name)}
@@ -103,7 +103,7 @@ def _dump_evaluation(known: Progress) -> dict[str, Any] | None:
 
 
 def list_native_names(record: RunRecord, platform: Platform) -> Iterator[tuple[str, str]]:
-    """What its platform calls it there, each with its name."""
+    """Yield the platform's own identifiers of a run, each with its name."""
     from robotrain.redaction import redact_if_secret
 
     shown = platform.describe_reference(record.reference)
@@ -111,12 +111,15 @@ def list_native_names(record: RunRecord, platform: Platform) -> Iterator[tuple[s
 
 
 def is_machine_gone(platform: Platform, status: Status) -> bool:
-    """Whether nobody reaches the folder of the run any more: it ended, where no folder outlives a run."""
+    """Whether the run's folder is gone: the run ended on a platform that keeps no folders."""
     return status.finished and platform.capabilities.feature("publish_folder").level == "no"
 
 
 def list_places(known: Progress, gone: bool = False) -> Iterator[tuple[str, str]]:
-    """What the run left and where, each with its name. gone: the machine is, with every folder on it."""
+    """Yield the run's outputs and where they are, each with its name.
+
+    :param gone: the machine is gone, and every folder on it.
+    """
     if known.checkpoint and not gone:
         step = "" if known.checkpoint_step is None else f"step {known.checkpoint_step}, "
         yield "checkpoint", f"{step}{known.checkpoint}"
@@ -138,58 +141,58 @@ def list_places(known: Progress, gone: bool = False) -> Iterator[tuple[str, str]
 
 
 JOB_FAULTS = ("configuration", "data", "code")
-"""Faults of the job itself: what is sent once more as it is fails once more."""
+"""Faults of the job itself: an unchanged job would fail again."""
 
 
 def suggest_commands(run: str, status: Status, known: Progress) -> list[tuple[str, str]]:
-    """Each with what it does, the most useful one first."""
+    """Return the next commands and what each does, the most useful one first."""
     return list(_iter_suggestions(run, status, known))
 
 
 def _iter_suggestions(run: str, status: Status, known: Progress) -> Iterator[tuple[str, str]]:
     if not status.finished:
-        yield f"robotrain watch {run}", "see it run" if status.state == "running" else "see it start"
+        yield f"robotrain watch {run}", "watch it run" if status.state == "running" else "watch it start"
         yield f"robotrain cancel {run}", "stop it"
         return
     if known.evaluated:
         yield from _suggest_after_evaluation(run, status, known)
         return
     if status.state == "succeeded":
-        yield f"robotrain outputs {run}", "what it left"
-        yield f"robotrain report {run}", "one page on it"
+        yield f"robotrain outputs {run}", "list its outputs"
+        yield f"robotrain report {run}", "write a page about it"
         return
     if known.outcome and known.outcome.worth_a_retry and known.outcome.fault != "stopped":
-        what = f"the fault was not the job's ({known.outcome.fault.replace('_', ' ')}): the same may work now"
+        what = f"the job is not at fault ({known.outcome.fault.replace('_', ' ')}): it may succeed now"
         yield (f"robotrain resume {run}" if known.checkpoint else f"robotrain resubmit {run}"), what
         yield f"robotrain logs --tail 40 {run}", "the end of its log"
         return
     if status.state == "failed":
         yield f"robotrain logs --tail 40 {run}", "the end of its log"
     if known.checkpoint and known.step is not None and known.step == known.total:
-        yield f"robotrain outputs --to FOLDER {run}", "it came to its last step: bring what it left"
+        yield f"robotrain outputs --to FOLDER {run}", "it reached its last step: download its outputs"
     elif known.outcome and known.outcome.fault in JOB_FAULTS:
         again = "resume" if known.checkpoint else "resubmit"
-        what = f"with what has to change: as it is, it would fail again ({known.outcome.fault})"
+        what = f"change a value: the same job would fail again ({known.outcome.fault})"
         yield f"robotrain {again} {run} --set NAME=VALUE", what
     elif known.checkpoint:
-        yield f"robotrain resume {run}", f"go on from step {known.checkpoint_step}"
+        yield f"robotrain resume {run}", f"continue from step {known.checkpoint_step}"
     else:
         yield f"robotrain resubmit {run}", "start it over"
 
 
 def _suggest_after_evaluation(run: str, status: Status, known: Progress) -> Iterator[tuple[str, str]]:
-    """Once the results are there; what failed after them is in the log."""
-    yield f"robotrain report {run}", "one page on it: every episode, plots, videos"
-    found = known.evaluated
-    if status.state == "succeeded" and found and found.policy and not known.registered:
-        yield f"robotrain register {run} MODEL", "make the policy a version of a model, with its scores"
-    if status.state == "failed" and found and found.passed is not False:
+    """Yield the next commands once there are results; what failed after them is in the log."""
+    yield f"robotrain report {run}", "write a page about it: episodes, plots, videos"
+    evaluated = known.evaluated
+    if status.state == "succeeded" and evaluated and evaluated.policy and not known.registered:
+        yield f"robotrain register {run} MODEL", "register the policy as a version of a model, with its scores"
+    if status.state == "failed" and evaluated and evaluated.passed is not False:
         yield f"robotrain logs --tail 40 {run}", "the end of its log"
-    yield f"robotrain outputs --to FOLDER {run}", "bring the results"
+    yield f"robotrain outputs --to FOLDER {run}", "download the results"
 
 
 def format_next_steps(run: str, status: Status, known: Progress) -> list[str]:
-    """The same as lines, the remarks aligned."""
-    found = suggest_commands(run, status, known)
-    column = max(len(text) for text, _ in found)
-    return [f"{'next' if index == 0 else '':<11} {text:<{column}}   {why}" for index, (text, why) in enumerate(found)]
+    """Return the next commands as lines with aligned remarks."""
+    commands = suggest_commands(run, status, known)
+    width = max(len(text) for text, _ in commands)
+    return [f"{'' if index else 'next':<11} {text:<{width}}   {why}" for index, (text, why) in enumerate(commands)]
