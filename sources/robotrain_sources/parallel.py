@@ -1,7 +1,4 @@
-"""Work in daemon threads: many items at once, or one question within a deadline.
-
-Standard library only.
-"""
+"""Work in daemon threads: many items in parallel, or one question within a deadline."""
 
 import queue
 import threading
@@ -13,11 +10,11 @@ from robotrain.model.source import SourceError
 
 Item = TypeVar("Item")
 TICK_SECONDS = 0.5
-"""Seconds between two looks at how far it is."""
+"""Seconds between two calls of `on_tick`."""
 
 
 def _ignore_tick() -> None:
-    """Nobody looks."""
+    """Do nothing."""
 
 
 def run_parallel(
@@ -27,37 +24,37 @@ def run_parallel(
     on_tick: Callable[[], object] = _ignore_tick,
     grace_seconds: float = 0.0,
 ) -> None:
-    """Do it for each; the first that fails stops all others, and so does Ctrl-C.
+    """Process every item; the first failure stops all threads, and so does Ctrl-C.
 
-    work: looks at the event now and then, which says that nobody wants the rest. tick: is called here while work goes
-    on. grace: seconds for which what is to stop is waited for; nobody waits for one that hears nothing from a network.
+    `process_item` should return early once its event is set. `on_tick` is called in this thread meanwhile. After a
+    failure, threads are waited for `grace_seconds` at most: one may hang on a network.
     """
-    stopped, rest, taking, end = threading.Event(), iter(items), threading.Lock(), object()
+    stopped, rest, rest_lock, end = threading.Event(), iter(items), threading.Lock(), object()
     ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
-    def some() -> None:
+    def process_items() -> None:
         try:
             while not stopped.is_set():
-                with taking:
-                    thing = next(rest, end)
-                if thing is end:
+                with rest_lock:
+                    item = next(rest, end)
+                if item is end:
                     break
-                process_item(thing, stopped)  # type: ignore[arg-type]
+                process_item(item, stopped)  # type: ignore[arg-type]
         except BaseException as error:
             ended.put(error)
         else:
             ended.put(None)
 
-    threads = [threading.Thread(target=some, daemon=True) for _ in range(thread_count)]
+    threads = [threading.Thread(target=process_items, daemon=True) for _ in range(thread_count)]
     for thread in threads:
         thread.start()
     try:
         _wait_for_threads(ended, len(threads), on_tick)
     except BaseException:
         stopped.set()
-        until = time.monotonic() + grace_seconds
+        deadline = time.monotonic() + grace_seconds
         for thread in threads:
-            thread.join(max(0.0, until - time.monotonic()))
+            thread.join(max(0.0, deadline - time.monotonic()))
         raise
 
 
@@ -78,9 +75,9 @@ def _wait_for_threads(
 def run_with_deadline(
     seconds: float, question: Callable[[], str], service: str, timeout_error: type[SourceError] = SourceError
 ) -> str:
-    """What `ask` answers. Raises what it raises, and `late` when that takes longer.
+    """Return the answer to `question`. Raise what it raises, and `timeout_error` after `seconds`.
 
-    The time limits of a request start again with every byte; this one does not. service: as a sentence names it.
+    Unlike the timeout of a request, this one does not start again with every byte. `service` names who is asked.
     """
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
@@ -94,7 +91,7 @@ def run_with_deadline(
     try:
         answer = answers.get(timeout=seconds)
     except queue.Empty:
-        raise timeout_error(f"{service} gave no answer within {seconds:g} seconds.") from None
+        raise timeout_error(f"{service} did not answer within {seconds:g} seconds.") from None
     if isinstance(answer, BaseException):
         raise answer
     return str(answer)

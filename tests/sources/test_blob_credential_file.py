@@ -55,7 +55,7 @@ def test_anything_else_is_refused_by_the_name_of_the_file_and_never_repeated(fil
     with pytest.raises(FetchError) as refused:
         identity.read_storage_secret(file(content))
     told = str(refused.value)
-    assert told.startswith(f"the credential file {file(content)} holds something else than an account key, a SAS")
+    assert told.startswith(f"the credential file {file(content)} does not hold an account key, a SAS")
     assert refused.value.fault == "configuration"
     assert "s3cret" not in told
     assert KEY not in told
@@ -76,7 +76,7 @@ def test_one_that_is_empty_or_cannot_be_read_says_so(file, tmp_path):
     ids=["SAS", "token"],
 )
 def test_one_that_is_over_says_since_when(file, content, what):
-    with pytest.raises(FetchError, match=rf"^the {what} in .* ended at 2020-01-01 00:00 UTC: put a new one there$"):
+    with pytest.raises(FetchError, match=rf"^the {what} in .* expired at 2020-01-01 00:00 UTC: replace it$"):
         identity.read_storage_secret(file(content))
 
 

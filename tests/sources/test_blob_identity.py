@@ -126,7 +126,7 @@ def test_a_managed_identity_that_the_machine_was_not_given(azure, job):
 
 def test_a_sign_in_that_cannot_be_reached_is_the_networks_fault(azure, job):
     told = job({**azure.environ, "HTTPS_PROXY": "http://127.0.0.1:9"})
-    assert told["refused"].startswith("Azure's sign-in cannot be reached, so nobody can read container identities")
+    assert told["refused"].startswith("cannot reach Azure's sign-in to read container identities")
     assert told["fault"] == "network"
 
 

@@ -42,7 +42,7 @@ def signed_in(azure, monkeypatch) -> None:
 @pytest.fixture
 def box(request) -> str:
     """A container of this test's own."""
-    return re.sub(r"[^a-z0-9]+", "-", request.compose_node.name.lower())[-60:].strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_a_prefix_is_a_folder_and_not_the_beginning_of_a_name(azure, policy, box
 def test_h1_15_an_empty_prefix_is_an_error_that_names_near_ones(azure, policy, box):
     azure.blobs.put(box, {"other/x": b"x"})
     told = nothing(azure.url(box, "policies/atc"))
-    assert told == f"no blobs lie below {azure.url(box, 'policies/atc')}; in {box} there is: policies/act"
+    assert told == f"there are no blobs below {azure.url(box, 'policies/atc')}; {box} has: policies/act"
     assert "there is: policies" in nothing(azure.url(box, "polices"))
     assert "there is: other, policies" in nothing(azure.url(box, "zzz/zzz/zzz"))
     assert "there is: policies/act" in nothing(azure.url(box, "policies/ac"))  # the beginning of a name
@@ -120,7 +120,7 @@ def test_h1_15_an_empty_prefix_is_an_error_that_names_near_ones(azure, policy, b
 def test_h1_15_a_folder_of_nothing_but_markers_is_empty(azure, policy, box):
     azure.blobs.put_one(box, "policies/empty", b"", {"hdi_isfolder": "true"})
     azure.blobs.put_one(box, "policies/empty/sub", b"", {"hdi_isfolder": "true"})
-    assert "no blobs lie below" in nothing(azure.url(box, "policies/empty"))
+    assert "there are no blobs below" in nothing(azure.url(box, "policies/empty"))
 
 
 def test_a_single_blob_is_no_folder(azure, policy, box):
@@ -137,7 +137,7 @@ def test_h1_16_markers_of_folders_are_skipped(azure, policy, box):
 
 
 def test_an_address_that_is_none_is_refused_and_not_repeated(azure):
-    with pytest.raises(FetchError, match=r"^the job names no folder of blobs: A query can carry a signature") as raised:
+    with pytest.raises(FetchError, match=r"^the job's blob URL is invalid: A query can contain a signature") as raised:
         opened("https://account.blob.core.windows.net/box/act?sig=s3cret")
     assert "s3cret" not in str(raised.value)
 
@@ -170,7 +170,7 @@ def test_a_container_that_is_not_there(azure):
 
 def test_an_account_that_is_not_there(azure):
     told, fault = refused(azure.url("box", "x").replace(azure.account, "nosuchaccount"))
-    assert told.startswith("the storage account nosuchaccount cannot be reached, or there is none of that name")
+    assert told.startswith("the storage account nosuchaccount does not exist or cannot be reached")
     assert fault == "network"
 
 
@@ -179,7 +179,7 @@ def test_a_busy_service_is_asked_again_once(azure, policy):
     assert listed(policy) == sorted(POLICY)
     azure.front.faults.append(Fault("comp=list", status=503, code="ServerBusy"))
     told, fault = refused(policy)
-    assert told.endswith("could not be read (HTTP 503 ServerBusy): try again later")
+    assert told.endswith("cannot be read (HTTP 503 ServerBusy): try again later")
     assert fault == "network"
 
 
@@ -188,7 +188,7 @@ BLOBS = [
     (Fault("GET .*config.json", status=412, code="ConditionNotMet"), r"changed or deleted .*\(412 Cond", "data"),
     (Fault("GET .*config.json", status=404, code="BlobNotFound"), r"changed or deleted .*\(404 BlobNotFound", "data"),
     (Fault("GET .*config.json", status=503, code="ServerBusy"), r"\(HTTP 503 ServerBusy\): try again later", "network"),
-    (Fault("GET .*config.json", cut=True), "the connection to the storage account rtaccount broke off", "network"),
+    (Fault("GET .*config.json", cut=True), "the connection to the storage account rtaccount broke", "network"),
 ]
 
 

@@ -24,7 +24,7 @@ def box(request, azure, monkeypatch) -> str:
     """A container of this test's own, with files below `p`, and a sign-in to read it with."""
     for name, value in azure.environ.items():
         monkeypatch.setenv(name, value)
-    box = re.sub(r"[^a-z0-9]+", "-", request.compose_node.name.lower())[-60:].strip("-")
+    box = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
     azure.blobs.put(box, {f"p/{name}": content for name, content in FILES.items()})
     return box
 
@@ -49,7 +49,7 @@ def test_another_content_is_another_pin_and_the_same_bytes_written_again_are_not
     assert (pinned(url), gone(url, before)) == (before, "")
     azure.blobs.put_one(box, "p/config.json", b"[]")
     assert pinned(url) != before
-    changed = f"What lies below {url} is not what lay there when it was pinned: blobs were added, changed or deleted"
+    changed = f"The blobs below {url} are not those that were pinned"
     assert gone(url, before).startswith(changed)
     azure.blobs.put_one(box, "p/config.json", FILES["config.json"])
     azure.blobs.put_one(box, "p/one-more", b"x")
@@ -67,18 +67,16 @@ def test_a_job_whose_data_changed_since_says_so(azure, box):
     before = pinned(url)
     azure.blobs.delete(box, "p/config.json")
     assert fetch.open(url, before, "dataset", "").find_pin_mismatch(before) == ""
-    assert "is not what lay there when it was pinned" in fetch.open(url, before, "dataset", "").find_pin_mismatch(
-        pinned(url)
-    )
+    assert "are not those that were pinned" in fetch.open(url, before, "dataset", "").find_pin_mismatch(pinned(url))
     assert fetch.open(url, "", "dataset", "").find_pin_mismatch(pinned(url)) == ""
 
 
 def test_what_is_not_there_cannot_be_pinned_and_near_names_are_told(azure, box):
-    with pytest.raises(SourceNotFound, match=r"^No blobs lie below \S+/pp; in \S+ there is: p\.$"):
+    with pytest.raises(SourceNotFound, match=r"^There are no blobs below \S+/pp; \S+ has: p\.$"):
         pinned(azure.url(box, "pp"))
     with pytest.raises(SourceNotFound, match=r"has no container no-such-container\.$"):
         pinned(azure.url("no-such-container", "p"))
-    assert gone(azure.url(box, "pp"), "0" * 32) == f"No blobs lie below {azure.url(box, 'pp')} any more."
+    assert gone(azure.url(box, "pp"), "0" * 32) == f"There are no blobs below {azure.url(box, 'pp')} any more."
 
 
 def test_without_a_sign_in_or_the_role_the_reason_is_told(azure, box, monkeypatch):
@@ -107,7 +105,7 @@ def test_one_sign_in_that_failed_stands_for_every_source(azure, box, monkeypatch
 def test_a_service_that_takes_too_long_is_not_waited_for(azure, box, monkeypatch):
     monkeypatch.setattr(pin, "DEADLINE_SECONDS", 0.5)
     azure.front.faults.append(Fault("comp=list", latency=5))
-    with pytest.raises(SourceError, match=r"^The storage account \w+ gave no answer within 0\.5 seconds\.$"):
+    with pytest.raises(SourceError, match=r"^The storage account \w+ did not answer within 0\.5 seconds\.$"):
         pinned(azure.url(box, "p"))
 
 

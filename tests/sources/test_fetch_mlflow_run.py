@@ -156,7 +156,7 @@ def test_a_policy_that_the_server_lacks_a_part_of_leaves_nothing_that_looks_whol
         ),
         ("check/000400", r"has no artifacts at check/000400; it has checkpoints, cut, plots$"),
         ("checkpoints/000400/config.json", r"config.json of the run \w+ is a single file: name the folder above it$"),
-        ("plots", r"^plots of the run \w+ holds no policy: it lacks config.json and model.safetensors$"),
+        ("plots", r"^plots of the run \w+ contains no policy: it lacks config.json and model.safetensors$"),
         ("checkpoints", r"below it there is checkpoints/000400, checkpoints/000600/pretrained_model$"),
     ],
 )
@@ -186,7 +186,7 @@ def test_a_server_that_cannot_be_reached_is_told_without_its_password(
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     place = place_at("http://me:s3cret@127.0.0.1:9", tmp_path, training_python)
-    why = r"^model of the run f+ could not be had from MLflow at 127\.0\.0\.1:9 "
+    why = r"^model of the run f+ cannot be fetched from MLflow at 127\.0\.0\.1:9 "
     with pytest.raises(OSError, match=why) as raised:
         container.fetch(asked(UNKNOWN, "model"), place)
     assert "s3cret" not in str(raised.value) + "".join(place.say.__self__)

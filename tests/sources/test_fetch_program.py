@@ -75,7 +75,7 @@ def test_one_that_crashes_is_told_by_how_it_ended(run):
         run(ANSWERS.format(act="import os; os.kill(os.getpid(), 9)"))
     with pytest.raises(OSError, match=r"ended with 1: ModuleNotFoundError: No module named 'nowhere'"):
         run("import nowhere")
-    with pytest.raises(OSError, match=r"ended with 0: it said nothing"):
+    with pytest.raises(OSError, match=r"ended with 0: no output"):
         run("pass")
 
 

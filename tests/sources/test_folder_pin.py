@@ -135,7 +135,7 @@ def test_the_middle_of_a_large_file_counts_where_a_job_is_sent(folder: Path) -> 
     pin = now(folder)
     byte_at(folder / "data/file.parquet", 2 * MIB)
     assert now(folder) != pin
-    assert "with other content; written last: data/file.parquet." in gone(folder, pin)
+    assert "but other content; newest file: data/file.parquet." in gone(folder, pin)
     assert told_in_the_container(folder, pin) == []
 
 
@@ -286,7 +286,7 @@ def test_how_much_changed_is_told(folder: Path) -> None:
     (folder / "data/more.parquet").write_text("12345")
     told = gone(folder, pin)
     assert "3 files of 5,242,891 bytes then, 4 files of 5,242,896 bytes now" in told
-    assert told.endswith("; written last: data/more.parquet.")
+    assert told.endswith("; newest file: data/more.parquet.")
 
 
 def test_what_lies_on_another_machine_is_not_pinned_here(tmp_path: Path) -> None:
@@ -353,4 +353,4 @@ def test_what_was_uploaded_is_to_be_what_was_pinned(folder, tmp_path):
     (told,) = container.mounted(source, place)
     files, size = len(list(folder.rglob("*.*"))), 5 * MIB + 11
     then, there = f"{files} files of {size:,} bytes then", f"{files - 1} files of {size:,} bytes now"
-    assert told == f"What was uploaded is not what was pinned: {then}, {there}."
+    assert told == f"The uploaded copy is not what was pinned: {then}, {there}."

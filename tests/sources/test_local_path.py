@@ -104,7 +104,8 @@ def test_an_unreadable_folder_is_one_sentence(tmp_path: Path) -> None:
         "from robotrain_runtime.contract.container_plugin import ContainerContext\n"
         "from robotrain_sources.local_path import container\n"
         "if os.geteuid() == 0: os.setuid(65534)\n"
-        "print(*container.preflight(JobSource(role='dataset', kind='local_path', uri=sys.argv[1]), ContainerContext(cache=Path())))"
+        "source = JobSource(role='dataset', kind='local_path', uri=sys.argv[1])\n"
+        "print(*container.preflight(source, ContainerContext(cache=Path())))"
     )
     for folder in (tmp_path, *(parent for parent in tmp_path.parents if "pytest-of-" in str(parent))):
         folder.chmod(0o755)

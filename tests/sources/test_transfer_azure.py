@@ -48,7 +48,7 @@ def deliver(azure, data_python, tmp_path, monkeypatch) -> Iterator[Callable[...,
 @pytest.fixture
 def box(azure, request) -> str:
     """A container of this test's own, with two folders."""
-    name = re.sub(r"[^a-z0-9]+", "-", request.compose_node.name.lower())[-60:].strip("-")
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
     for folder, files in (("one", ONE), ("two", TWO)):
         azure.blobs.put(name, {f"sets/{folder}/{path}": content for path, content in files.items()})
     return name

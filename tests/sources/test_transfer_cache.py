@@ -32,7 +32,8 @@ from robotrain_sources.transfer import container, origin
 python, cache, *uris = sys.argv[1:]
 container.TIMEOUTS = origin.TransferTimeouts(stall=2, giving_up=5, first=0.01, longest=0.1)
 sources = [JobSource(role="dataset", kind="shelf", uri=uri) for uri in uris]
-place = ContainerContext(cache=pathlib.Path(cache), python=pathlib.Path(python), log_line=lambda line: print(line, flush=True))
+log_line = lambda line: print(line, flush=True)
+place = ContainerContext(cache=pathlib.Path(cache), python=pathlib.Path(python), log_line=log_line)
 made = container.deliver(sources, {"shelf": importlib.import_module("shelf_half")}, place, {})
 for found in made.survey():
     assert not found.problems, found.problems
@@ -303,7 +304,9 @@ def test_a_disk_that_fills_up_is_told_and_the_room_given_back(shelves, deliver, 
         delivering = deliver(uri)
         assert delivering.survey()[0].problems == ()
         (cache / "somebody").write_bytes(b"\0" * (75 * MIB))  # since the survey
-        with pytest.raises(JobFailed, match=r"the disk of .* is full: make room, or set ROBOTRAIN_CACHE") as failed:
+        with pytest.raises(
+            JobFailed, match=r"the disk of .* is full: free some space, or set ROBOTRAIN_CACHE"
+        ) as failed:
             delivering.fetch()
         assert failed.value.fault == "disk_full"
         assert not list(cache.rglob("*.part"))

@@ -36,8 +36,8 @@ def catalog(tmp_path):
         (["a\0b"], "leads out"),
         (["x" * 256], "too long"),
         (["x" * 255 + "/" + "y" * 255], ""),
-        (["a", "a/b", "a-b"], "'a' is a file and, with 'a/b', a folder too"),
-        (["x/a/b/c", "x/a"], "'x/a' is a file"),
+        (["a", "a/b", "a-b"], "'a' is both a file and the folder of 'a/b'"),
+        (["x/a/b/c", "x/a"], "'x/a' is both a file and"),
     ],
 )
 def test_a_name_that_is_no_file_below_the_folder_is_refused(given, why, catalog):

@@ -32,7 +32,7 @@ def test_everything_that_is_wrong_is_found_at_once(shelves, deliver, cache):
     assert told[0] == ""
     assert "refused: PermissionDeniedError" in told[1]
     assert "the name '../../evil' leads out of the folder" in told[2]
-    assert "'a' is a file and, with 'a/b', a folder too" in told[3]
+    assert "'a' is both a file and the folder of 'a/b'" in told[3]
     assert told[4] == "empty is empty"
     assert "Connection refused" in told[5]
     assert [one.fault for one in found] == ["", "configuration", "data", "data", "data", "network"]
@@ -155,7 +155,7 @@ def test_one_that_the_kernel_kills_is_told_with_whose_fault_it_is(cache, tmp_pat
     monkeypatch.setattr(failure, "count_oom_kills", lambda: next(counted))
     made = container.deliver([], {}, ContainerContext(cache=cache, python=killed), {})
     with pytest.raises(
-        JobFailed, match="ended with -9: " + ("the system killed it for want of" if fault else "")
+        JobFailed, match="ended with -9: " + ("the system killed it: out of memory" if fault else "")
     ) as failed:
         made.survey()
     assert failed.value.fault == fault

@@ -37,8 +37,8 @@ class ListedBlob:
 def select_files(blobs: Iterable[ListedBlob]) -> Iterator[SourceFile]:
     """Yield the blobs that are files: no folder markers, no leftovers of download tools.
 
-    An empty blob `a` is a marker if a name begins with `a/`. Listings are sorted by name, so it is held back while names
-    begin with `a` (`a-b` may come before `a/b`); only a few are held at a time.
+    An empty blob `a` is a marker if a name begins with `a/`. Listings are sorted by name, so it is held back while
+    names begin with `a` (`a-b` may come before `a/b`); only a few are held at a time.
     """
     empty_blobs: list[ListedBlob] = []
     for blob in blobs:

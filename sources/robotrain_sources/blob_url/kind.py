@@ -1,4 +1,4 @@
-"""Declares `blob_url`: folders of blobs in Azure Storage."""
+"""The source kind `blob_url`: folders of blobs in Azure Storage."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -10,53 +10,53 @@ from robotrain.plugins.hookspecs import hook
 from robotrain_sources.blob_url import reference
 from robotrain_sources.role_flags import INIT_POLICY, RESUME
 
-_MEANT = r"(?i)\s*(?:(?:wasbs?|abfss?)://|(?:https?:)?/{0,2}[^/\\?#\s]*\.(?:blob|dfs|file)\.(?:core|storage|fabric)\.)"
-_FILE = (
+_HINT = r"(?i)\s*(?:(?:wasbs?|abfss?)://|(?:https?:)?/{0,2}[^/\\?#\s]*\.(?:blob|dfs|file)\.(?:core|storage|fabric)\.)"
+_FILE_SUFFIX = (
     r"(?i)\.(?:parquet|jsonl?|csv|txt|ya?ml|mp4|avi|mkv|png|jpe?g|zip|tar|t?gz|zst|7z|h5|hdf5|np[yz]|pkl|pt|pth|onnx"
     r"|safetensors|db3|mcap|bag)$"
 )
 
 
 def recognizes(text: str) -> bool:
-    """Whether the text looks like an address of Azure Storage."""
-    return bool(re.match(_MEANT, text))
+    """Return whether the text looks like an address of Azure Storage."""
+    return bool(re.match(_HINT, text))
 
 
 def parse_source(text: str, base: Path) -> reference.BlobPrefix:
-    """The prefix that `text` addresses. Raises SourceError."""
+    """Return the prefix that `text` addresses. Raise SourceError."""
     try:
         return reference.parse_blob_url(text)
-    except reference.BlobUrlError as refused:
-        raise SourceError(refused.why, refused.suggestion) from None
+    except reference.BlobUrlError as error:
+        raise SourceError(error.why, error.suggestion) from None
 
 
 def find_warnings(source: Source) -> list[str]:
-    """What parses but is seldom meant."""
-    *_, container, rest = str(source).split("/", 4)
+    """Return warnings about a valid URL that is probably a mistake."""
+    *_, container, prefix = str(source).split("/", 4)
     warnings = []
-    if re.search(_FILE, rest):
-        warnings.append("This looks like a single file; a blob URL names the folder above it, and would find nothing.")
+    if re.search(_FILE_SUFFIX, prefix):
+        warnings.append("This looks like a single file; a blob URL names the folder of the files.")
     if len(container) < 3:
         warnings.append("Azure's container names have 3 to 63 characters; this one is shorter.")
     return warnings
 
 
 def resolve_pin(source: Source, role: str) -> str:
-    """The digest of what lies below the prefix now. Raises SourceError."""
+    """Return the digest of the current blobs. Raise SourceError."""
     from robotrain_sources.blob_url import pin
 
     return pin.compute_pin(source, role)
 
 
 def find_loss(source: Source, role: str, digest: str) -> str:
-    """Why what was pinned cannot be had any more. Raises SourceError."""
+    """Return why the pinned blobs are not available; empty if they are. Raise SourceError."""
     from robotrain_sources.blob_url import pin
 
     return pin.find_change(source, role, digest)
 
 
 def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> Sequence[str]:
-    """Those of some paths that are surely not in the folder."""
+    """Return the paths that are not in the folder."""
     from robotrain_sources.blob_url import pin
 
     return pin.find_missing_paths(source, role, paths)
@@ -89,5 +89,5 @@ KIND = SourceKind(
 
 @hook
 def robotrain_source_kinds() -> Iterable[SourceKind]:
-    """The kind of this folder."""
+    """Return the source kind."""
     return (KIND,)

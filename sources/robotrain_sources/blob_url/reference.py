@@ -1,7 +1,7 @@
-"""A folder of blobs: the typed source, and the rules of contract C.1.
+"""A blob URL: the typed reference and its parser (contract C.1).
 
-What is offered instead is always the printed form of a text that was read, so that it holds no query and no password.
-Standard library only, so that a container half can import it.
+Suggestions are always the printed form of a parsed text, so they contain no query and no password. Standard library
+only: container plugins import it.
 """
 
 import re
@@ -25,7 +25,7 @@ _OTHER_CLOUDS = (".usgovcloudapi.net", ".chinacloudapi.cn", ".cloudapi.de")
 
 @dataclass(frozen=True, slots=True)
 class BlobPrefix:
-    """Every blob below a prefix. `str()` is the address in its one normal form."""
+    """Every blob below a prefix. `str()` is the address in its normal form."""
 
     kind: ClassVar[str] = "blob_url"
 
@@ -38,7 +38,7 @@ class BlobPrefix:
 
 
 class BlobUrlError(ValueError):
-    """Why a text is no blob URL, and what to type instead where that is known."""
+    """A text is not a valid blob URL; `suggestion` is the correct one, if known."""
 
     def __init__(self, why: str, suggestion: str = "") -> None:
         super().__init__(why)
@@ -47,17 +47,17 @@ class BlobUrlError(ValueError):
 
 
 def parse_blob_url(text: str) -> BlobPrefix:
-    """The prefix that `text` addresses. Raises BlobUrlError."""
+    """Return the prefix that `text` addresses. Raise BlobUrlError."""
     if re.search(_CONTROL, text):
-        raise BlobUrlError("A blob URL holds no control characters.")
+        raise BlobUrlError("A blob URL contains no control characters.")
     if text != text.strip():
         raise BlobUrlError("There is white space around the URL.", _suggest_url(text.strip()))
     rest = _strip_scheme(text)
     address = re.split(r"[?#]", rest, maxsplit=1)[0]
     if rest[len(address) :].startswith("?"):
         raise BlobUrlError(
-            "A query can carry a signature, and a job never carries one: "
-            "give the job's identity the role Storage Blob Data Reader and type the address alone.",
+            "A query can contain a signature, and a job must not contain secrets: "
+            "give the job's identity the role Storage Blob Data Reader and omit the query.",
             _suggest_url(f"https://{address}"),
         )
     if address != rest:
@@ -68,11 +68,11 @@ def parse_blob_url(text: str) -> BlobPrefix:
 
 
 def _suggest_url(text: str) -> str:
-    """The normal form of `text`, or of what it would take to mend it; empty when nothing is known."""
+    """Return the normal form of `text`, or the suggestion of its error; empty if there is none."""
     try:
         return str(parse_blob_url(text))
-    except BlobUrlError as refused:
-        return refused.suggestion
+    except BlobUrlError as error:
+        return error.suggestion
 
 
 def _strip_scheme(text: str) -> str:
@@ -85,16 +85,14 @@ def _strip_scheme(text: str) -> str:
 def _raise_wrong_scheme(text: str, scheme: str) -> NoReturn:
     if text.lower().startswith("azureml:"):
         stored = text.lower().startswith("azureml://datastores/")
-        why = "A name of Azure ML is no blob URL" + (": type the storage address behind it." if stored else ".")
+        why = "An Azure ML name is not a blob URL" + (": use the storage address behind it." if stored else ".")
         raise BlobUrlError(why, FORM if stored else "")
     if hadoop := re.fullmatch(_HADOOP, re.split(r"[?#]", text)[0]):
         container, host, path = hadoop.groups()
         https = f"https://{host}/{container}{path}"
-        raise BlobUrlError("A blob URL starts with https://, and the container follows the host.", _suggest_url(https))
+        raise BlobUrlError("A blob URL starts with https://, with the container after the host.", _suggest_url(https))
     if scheme == "http":
-        raise BlobUrlError(
-            "A blob URL starts with https://, never http://.", _suggest_url("https" + text[len("http") :])
-        )
+        raise BlobUrlError("A blob URL starts with https://, not http://.", _suggest_url("https" + text[len("http") :]))
     host = re.split(r"[/?#]", text.removeprefix("//"))[0].lower()
     if not scheme and host.endswith(HOST):
         raise BlobUrlError("A blob URL starts with https://.", _suggest_url("https://" + text.removeprefix("//")))
@@ -102,10 +100,10 @@ def _raise_wrong_scheme(text: str, scheme: str) -> NoReturn:
 
 
 def _parse_account(authority: str, path: str) -> str:
-    """The storage account a host stands for."""
+    """Return the storage account of a host."""
     if "@" in authority:
         plain = authority.rpartition("@")[2]
-        raise BlobUrlError("A blob URL holds no user name and no password.", _suggest_url(f"https://{plain}{path}"))
+        raise BlobUrlError("A blob URL contains no user name and no password.", _suggest_url(f"https://{plain}{path}"))
     host, colon, port = authority.partition(":")
     if colon and not authority.startswith("["):
         plain = f"https://{host}{path}" if not port or port.isdigit() else ""
@@ -146,7 +144,7 @@ def _parse_path(account: str, path: str) -> tuple[str, str]:
         raise BlobUrlError("A container's name is 3 to 63 lower-case letters, digits and single dashes.")
     base = f"https://{account}{HOST}/{container}"
     if not prefix.strip("/"):
-        raise BlobUrlError("The prefix is missing: a whole container is never taken.", f"{base}/PREFIX")
+        raise BlobUrlError("The prefix is missing: a whole container cannot be used.", f"{base}/PREFIX")
     prefix = prefix.rstrip("/")
     _check_prefix(base, prefix)
     return container, prefix
@@ -155,20 +153,23 @@ def _parse_path(account: str, path: str) -> tuple[str, str]:
 def _check_prefix(base: str, prefix: str) -> None:
     if signature := re.search(_SIGNATURE, prefix):
         plain = prefix[: signature.start()].partition("&")[0]
-        raise BlobUrlError("A signature (`sig=`) never travels with a job.", _suggest_url(f"{base}/{plain}"))
+        raise BlobUrlError(
+            "The URL contains a signature (`sig=`), and a job must not contain secrets.",
+            _suggest_url(f"{base}/{plain}"),
+        )
     if re.search(_ENCODED, prefix):
         decoded = _decode_percent(prefix)
-        why = "Blob names are taken as they are, never percent-decoded: type the decoded name."
+        why = "Blob names are not percent-decoded: use the decoded name."
         raise BlobUrlError(why, decoded and _suggest_url(f"{base}/{decoded}"))
     if set(prefix) & set("'\"{}\\;"):
-        raise BlobUrlError("A prefix holds no quotes, braces, backslashes or semicolons.")
+        raise BlobUrlError("A prefix contains no quotes, braces, backslashes or semicolons.")
     segments = prefix.split("/")
     if "" in segments:
         raise BlobUrlError(
             "The prefix has an empty segment (`//`).", _suggest_url(f"{base}/{re.sub('//+', '/', prefix.lstrip('/'))}")
         )
     if "." in segments or ".." in segments:
-        raise BlobUrlError("Blob names are not paths: `.` and `..` segments mean nothing there.")
+        raise BlobUrlError("Blob names are not paths: `.` and `..` segments have no meaning.")
     if prefix != prefix.rstrip():
         raise BlobUrlError("The prefix ends with white space.", _suggest_url(f"{base}/{re.sub(_EDGE, '', prefix)}"))
     if len(prefix) > MAX_NAME_LENGTH:
@@ -176,8 +177,8 @@ def _check_prefix(base: str, prefix: str) -> None:
 
 
 def _decode_percent(encoded: str) -> str:
-    """The name behind a percent-encoded one; empty when there is no telling."""
-    from urllib.parse import unquote  # 3 ms, and only needed to help
+    """Return the name behind a percent-encoded one; empty if it is ambiguous."""
+    from urllib.parse import unquote  # 3 ms, and only for a suggestion
 
     try:
         decoded = unquote(encoded, errors="strict")

@@ -1,4 +1,4 @@
-"""A folder of blobs as a place to write to, in the container: a program in the data environment does the writing."""
+"""The container plugin that publishes to a blob folder, through a program in the data environment."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ PUT, TRIM, LOOK = "put", "trim", "look"
 
 
 def normal(address: str) -> str:
-    """The address of the folder; empty when it is none."""
+    """Return the normal form of the address; empty if it is not a blob URL."""
     try:
         return str(reference.parse_blob_url(address))
     except reference.BlobUrlError:
@@ -29,7 +29,7 @@ def normal(address: str) -> str:
 
 
 def look(address: str, place: ContainerContext) -> TargetInspection:
-    """Whether one may write, read and delete there, and what wrote the checkpoints that lie there."""
+    """Check that blobs can be written, read and deleted; return the runs of the checkpoints there."""
     if place.python is None:
         return TargetInspection()
     try:
@@ -37,8 +37,7 @@ def look(address: str, place: ContainerContext) -> TargetInspection:
     except OSError as error:
         return TargetInspection(problems=(str(error),))
     try:
-        found = writer.request_action(LOOK, {}, lambda: False)
-        return _make_look(found["whole"])
+        return _make_inspection(writer.request_action(LOOK, {}, lambda: False)["whole"])
     except OSError as error:
         return TargetInspection(problems=(str(error),))
     finally:
@@ -46,42 +45,43 @@ def look(address: str, place: ContainerContext) -> TargetInspection:
 
 
 def open(address: str, place: ContainerContext) -> "BlobTargetWriter":
-    """What writes there. Raises OSError when it cannot be started."""
+    """Start a writer. Raise OSError if its program cannot be started."""
     return BlobTargetWriter(address, place)
 
 
 class BlobTargetWriter:
-    """One folder of blobs, written to by one program."""
+    """Publishes to one blob folder through one program."""
 
     def __init__(self, address: str, place: ContainerContext) -> None:
         if place.python is None:
             raise OSError(f"there is no environment to run {PUBLISH_MODULE} in")
-        credential = place.credentials.get(reference.BlobPrefix.kind, "")
-        way = place.credential_hints.get(reference.BlobPrefix.kind, "")
-        said = {"--credential": credential, "--way": way}
-        options = [f"{option}={value}" for option, value in said.items() if value]
+        values = {
+            "--credential": place.credentials.get(reference.BlobPrefix.kind, ""),
+            "--way": place.credential_hints.get(reference.BlobPrefix.kind, ""),
+        }
+        options = [f"{option}={value}" for option, value in values.items() if value]
         command = [str(place.python), "-m", PUBLISH_MODULE, normal(address), *options]
-        self._assistant = HelperProcess(command, program.make_process_env(), place.log_line)
+        self._process = HelperProcess(command, program.make_process_env(), place.log_line)
 
     def request_action(self, action: str, body: Mapping[str, Any], halted: Callable[[], bool]) -> Mapping[str, Any]:
-        """Have the program do something. Raises what `Courier` knows."""
-        return self._assistant.send_request(action, body, halted)
+        """Send a request to the program. Raise what HelperProcess raises."""
+        return self._process.send_request(action, body, halted)
 
     def put(self, folder: Path, manifest: CheckpointManifest, halted: Callable[[], bool]) -> bool:
         """Upload a checkpoint, its manifest last."""
         return bool(self.request_action(PUT, {"folder": str(folder), "digest": manifest.digest}, halted)["new"])
 
     def trim(self, run: str, keep: int, halted: Callable[[], bool]) -> tuple[str, ...]:
-        """Delete the oldest of the run, each one's manifest first."""
+        """Delete the oldest checkpoints of the run, the manifest of each first."""
         return tuple(self.request_action(TRIM, {"run": run, "keep": keep}, halted)["removed"])
 
     def close(self) -> None:
-        """End the program."""
-        self._assistant.close()
+        """Stop the program."""
+        self._process.close()
 
 
-def _make_look(authors: Mapping[str, Sequence[str]]) -> TargetInspection:
-    """whole: run, submission and tracking run of each checkpoint, by its name."""
+def _make_inspection(authors: Mapping[str, Sequence[str]]) -> TargetInspection:
+    """Return the inspection for run, submission and tracking run of each checkpoint, by its name."""
     marks = {
         int(name): CheckpointMark(name=name, submission=submission, tracking=tracking)
         for name, (_, submission, tracking) in authors.items()

@@ -1,7 +1,6 @@
-"""Declares `data_asset`, data assets of Azure ML: the typed reference, the rules of asset names, the kind.
+"""The source kind `data_asset`: data assets of Azure ML, and the rules of asset names.
 
-What is offered instead is made of a name and a version that were read, and nothing else of the text.
-Standard library only, so that a container half can import it.
+Suggestions are made of a parsed name and version only, so they contain no secret.
 """
 
 import re
@@ -30,18 +29,18 @@ _FIXED = rf"(?i)(?<=/)(?:resourcegroups|providers/{re.escape(_PROVIDER)})(?=/)"
 
 
 class AssetFamily(NamedTuple):
-    """A kind of assets: the folder of their full names, what one is called, and what another kind's folder holds.
-
-    stored: what to type in place of a path in a datastore.
-    """
+    """A family of assets with one form of names."""
 
     folder: str
+    """The folder in full names."""
     noun: str
     other_family: tuple[str, str]
+    """Folder and noun of the family it may be confused with."""
     datastore_suggestion: str = ""
+    """The flag for a path in a datastore."""
 
     def format_asset(self, name: str, version: int, scope: str) -> str:
-        """The printed form of one version."""
+        """Return the printed form of one version."""
         if scope:
             return f"azureml://{scope}/{self.folder}/{name}/versions/{version}"
         return f"azureml:{name}:{version}"
@@ -67,7 +66,7 @@ class DataAsset:
 
 
 class AssetError(ValueError):
-    """Why a text names no asset, and what to type instead where that is known."""
+    """A text is not a valid asset name; `suggestion` is the correct one, if known."""
 
     def __init__(self, why: str, suggestion: str = "") -> None:
         super().__init__(why)
@@ -76,12 +75,12 @@ class AssetError(ValueError):
 
 
 def parse_data_asset(text: str) -> DataAsset:
-    """The data asset that `text` names. Raises AssetError."""
+    """Return the data asset that `text` names. Raise AssetError."""
     return DataAsset(*parse_asset_name(text, DATA_ASSETS))
 
 
 def parse_asset_name(text: str, family: AssetFamily) -> tuple[str, int, str]:
-    """Name, version and scope of the asset that `text` names. Raises AssetError."""
+    """Return name, version and scope of the asset that `text` names. Raise AssetError."""
     if long := re.fullmatch(
         rf"azureml://({_SCOPE})/{family.folder}/({_NAME})/versions/([^/]*)", _normalize_resource_id(text)
     ):
@@ -93,24 +92,24 @@ def parse_asset_name(text: str, family: AssetFamily) -> tuple[str, int, str]:
 
 
 def _normalize_resource_id(text: str) -> str:
-    """Resource ids ignore case; one spelling makes equal assets equal."""
+    """Return a resource id in one spelling: its case does not matter."""
     return re.sub(_FIXED, lambda word: f"providers/{_PROVIDER}" if "/" in word[0] else "resourcegroups", text)
 
 
 def _parse_version(text: str, before: str) -> int:
     if re.fullmatch(_VERSION, text):
         return int(text)
-    known = text.lstrip("0") if text.isascii() and text.isdigit() else ""
-    instead = before + (known if re.fullmatch(_VERSION, known) else "VERSION")
-    raise AssetError("A version is a whole number of at most 9 digits, without leading zeros.", instead)
+    digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
+    suggestion = before + (digits if re.fullmatch(_VERSION, digits) else "VERSION")
+    raise AssetError("A version is a whole number of at most 9 digits, without leading zeros.", suggestion)
 
 
 def _suggest_asset(text: str, family: AssetFamily) -> str:
-    """The normal form of `text`, or of what it would take to mend it; empty when nothing is known."""
+    """Return the normal form of `text`, or the suggestion of its error; empty if there is none."""
     try:
         return family.format_asset(*parse_asset_name(text, family))
-    except AssetError as refused:
-        return refused.suggestion
+    except AssetError as error:
+        return error.suggestion
 
 
 def _raise_not_an_asset(text: str, family: AssetFamily) -> NoReturn:
@@ -122,11 +121,11 @@ def _raise_not_an_asset(text: str, family: AssetFamily) -> NoReturn:
             "`azureml:` is written in lower case.", _suggest_asset("azureml:" + text[len("azureml:") :], family)
         )
     if unpinned := re.fullmatch(_UNPINNED, text):
-        why = f"A {noun} is named with its version; without one, or with a label, it would change under the job."
+        why = f"A {noun} needs a version: without one, or with a label, its content may change."
         raise AssetError(why, f"azureml:{unpinned[1]}:VERSION")
     if lower.startswith("azureml://datastores/"):
         raise AssetError(
-            f"A path in a datastore is no {noun}: type the storage address behind it.", family.datastore_suggestion
+            f"A path in a datastore is not a {noun}: use the storage address behind it.", family.datastore_suggestion
         )
     if lower.startswith("azureml://"):
         _raise_wrong_full_name(text, family)
@@ -142,9 +141,9 @@ def _raise_wrong_full_name(text: str, family: AssetFamily) -> NoReturn:
     if f"/{folder}/" in text:
         raise AssetError(f"This names a {noun}, not a {family.noun}.")
     if "/labels/" in text:
-        raise AssetError("A label moves: name the version with `/versions/VERSION`.")
+        raise AssetError("The version of a label may change: use `/versions/VERSION`.")
     if re.match(r"azureml://(?:jobs|[^?#]*/jobs)/", text):
-        raise AssetError(f"An output of a job is no {family.noun} until it is registered as one.")
+        raise AssetError(f"An output of a job is not a {family.noun}: register it first.")
     raise AssetError(
         f"A full name is azureml://SCOPE/{family.folder}/NAME/versions/VERSION, where SCOPE is registries/R, "
         "locations/L/workspaces/W or subscriptions/S/resourcegroups/G/workspaces/W."
@@ -155,16 +154,16 @@ _HINT = r"(?i)\s*azureml:"
 
 
 def recognizes(text: str) -> bool:
-    """Whether the text looks like a name of Azure ML."""
+    """Return whether the text looks like an Azure ML name."""
     return bool(re.match(_HINT, text))
 
 
 def parse_source(text: str, base: Path) -> DataAsset:
-    """The data asset that `text` names. Raises SourceError."""
+    """Return the data asset that `text` names. Raise SourceError."""
     try:
         return parse_data_asset(text)
-    except AssetError as refused:
-        raise SourceError(refused.why, refused.suggestion) from None
+    except AssetError as error:
+        raise SourceError(error.why, error.suggestion) from None
 
 
 KIND = SourceKind(
@@ -179,7 +178,7 @@ KIND = SourceKind(
     parse=parse_source,
     unsupported={
         ANY: no(
-            "An Azure ML data asset is mounted by a job of its workspace, and nothing else has such a mount.",
+            "An Azure ML data asset can only be mounted by a job of its workspace.",
             "--blob-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX",
         )
     },
@@ -188,5 +187,5 @@ KIND = SourceKind(
 
 @hook
 def robotrain_source_kinds() -> Iterable[SourceKind]:
-    """The kind of this folder."""
+    """Return the source kind."""
     return (KIND,)

@@ -1,4 +1,4 @@
-"""The environment that data and policies are fetched in: small and built in seconds, where training's takes minutes."""
+"""The Python environment for fetching data and policies: small, and built in seconds."""
 
 from pathlib import Path
 

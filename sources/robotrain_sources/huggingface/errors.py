@@ -1,4 +1,4 @@
-"""Why the Hub did not give a repository's files to a run: a sentence with the way out, never with a token."""
+"""Errors of the Hub while a run fetches: sentences with a remedy, never with a token."""
 
 import os
 import re
@@ -16,72 +16,74 @@ _TRANSPORT_ERROR = r".*HTTP error: (.+)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubRequest:
-    """What the Hub was asked for. kind: model or dataset. token: the one that was shown, in words; empty for none.
-
-    way: what to type to give the job a token, where its platform has its own way.
-    """
+    """A request to the Hub."""
 
     repository: str
     kind: str
+    """`model` or `dataset`."""
     revision: str
     token: str
+    """The token in words; empty for none."""
     remedy: str = ""
+    """The platform's way to give the job a token."""
 
     @property
     def other_token_hint(self) -> str:
-        """The end of a sentence on a token that is not let in."""
+        """End of a sentence about a token without access."""
         return f"; to give the job another: {self.remedy}" if self.remedy else ""
 
 
 def explain_fetch_error(error: Exception, request: HubRequest) -> FetchError:
-    """What the library or obstore raised, as a sentence with whose fault it is."""
+    """Return an error of the library or obstore as a FetchError."""
     if isinstance(error, FetchError):
         return error
-    raised = list(_iter_causes(error))
-    names = {base.__name__ for one in raised for base in type(one).__mro__}
+    causes = list(_iter_causes(error))
+    class_names = {base.__name__ for cause in causes for base in type(cause).__mro__}
     hub = f"the Hub at {urlsplit(_hub_endpoint()).hostname}"
-    if said := _explain_library_error(names, request, hub):
-        return FetchError(said, "configuration")
-    if status := next((code for one in raised if (code := _get_status(one))), 0):
+    if why := _explain_library_error(class_names, request, hub):
+        return FetchError(why, "configuration")
+    if status := next((code for cause in causes if (code := _get_status(cause))), 0):
         return _explain_status(status, request, hub)
-    if "TransportError" in names or re.search(_TRANSPORT_ERROR, str(error)):
-        why = f"the connection to {hub} failed for {request.repository} ({_describe_cause(raised)}): can this machine reach it?"
-        return FetchError(why, blame_no_answer(*raised))
+    if "TransportError" in class_names or re.search(_TRANSPORT_ERROR, str(error)):
+        why = f"the connection to {hub} failed for {request.repository} ({_describe_cause(causes)})"
+        return FetchError(f"{why}: check that this machine can reach it", blame_no_answer(*causes))
     if isinstance(error, TimeoutError):
-        return FetchError(f"{hub} gave no answer in time, for {request.repository}: try again later", "network")
-    if "JSONDecodeError" in names:
-        return FetchError(f"what answers as {hub} does not speak as the Hub does: check HF_ENDPOINT", "configuration")
+        return FetchError(f"{hub} did not answer in time for {request.repository}: try again later", "network")
+    if "JSONDecodeError" in class_names:
+        return FetchError(f"the server at {hub} is not a Hugging Face Hub: check HF_ENDPOINT", "configuration")
     fault = "network" if errors.is_transient(error) else blame_error(error)
     return FetchError(f"{request.repository}: {format_error(error)}", fault)
 
 
 def _explain_library_error(class_names: set[str], request: HubRequest, hub: str) -> str:
-    """What the library has an exception for; empty for the others."""
+    """Return the sentence for an exception class of the library; empty for others."""
     name = request.repository
     if "GatedRepoError" in class_names:
-        give = request.remedy or "set HF_TOKEN to a token of your account"
-        way = f"with the account of your token{request.other_token_hint}" if request.token else f"and {give}"
-        return f"{name} is gated: accept its conditions at {_repository_page(request)} {way}"
+        token_hint = request.remedy or "set HF_TOKEN to a token of your account"
+        remedy = f"with the account of your token{request.other_token_hint}" if request.token else f"and {token_hint}"
+        return f"{name} is gated: accept its conditions at {_repository_page(request)} {remedy}"
     if "RepositoryNotFoundError" in class_names:
-        none = f"it is private and the job has no token: {request.remedy}" if request.remedy else PRIVATE_HINT
-        why = f"{request.token} has no access to it{request.other_token_hint}" if request.token else none
-        return f"{hub} shows no {request.kind} {name}: it does not exist, or {why}"
+        no_token = f"it is private and the job has no token: {request.remedy}" if request.remedy else PRIVATE_HINT
+        why = f"{request.token} has no access to it{request.other_token_hint}" if request.token else no_token
+        return f"{hub} has no {request.kind} {name}: it does not exist, or {why}"
     if "RevisionNotFoundError" in class_names:
         return f"{name} has no revision {request.revision or 'main'} on {hub}"
     if "OfflineModeIsEnabled" in class_names:
-        return f"{name} is not in the cache, and HF_HUB_OFFLINE forbids to ask for it: unset it, or name a local folder"
+        return f"{name} is not in the cache, and HF_HUB_OFFLINE is set: unset it, or use a local folder"
     return ""
 
 
 def _explain_status(status: int, request: HubRequest, hub: str) -> FetchError:
     name = request.repository
     if status in (401, 403):
-        wants = f"wants a token: {request.remedy or 'set HF_TOKEN'}"
-        why, other = (f"does not accept {request.token}", request.other_token_hint) if request.token else (wants, "")
-        return FetchError(f"{hub} {why}, for {name} (HTTP {status}){other}", "configuration")
+        if request.token:
+            why = f"{hub} does not accept {request.token} for {name} (HTTP {status}){request.other_token_hint}"
+        else:
+            why = f"{hub} requires a token for {name} (HTTP {status}): {request.remedy or 'set HF_TOKEN'}"
+        return FetchError(why, "configuration")
     if status in (404, 416):
         return FetchError(
-            f"{hub} has a file of {name} no more, or another (HTTP {status}): start the run again", "data"
+            f"a file of {name} was changed or deleted on {hub} (HTTP {status}): start the run again", "data"
         )
     if status in errors.TRANSIENT_STATUS or status >= 500:
         return FetchError(f"{hub} answered HTTP {status} for {name}: try again later", "network")
@@ -95,14 +97,14 @@ def _iter_causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _get_status(error: BaseException) -> int:
-    told = getattr(getattr(error, "response", None), "status_code", 0)
-    return int(told or 0) or errors.parse_http_status(error)
+    status = getattr(getattr(error, "response", None), "status_code", 0)
+    return int(status or 0) or errors.parse_http_status(error)
 
 
-def _describe_cause(raised: list[BaseException]) -> str:
-    """What stood in the way: the last word of the library, or obstore's."""
-    said = re.search(_TRANSPORT_ERROR, str(raised[0]))
-    return format_error(ValueError(said[1])).partition(": ")[2] if said else format_error(raised[-1])
+def _describe_cause(causes: list[BaseException]) -> str:
+    """Return obstore's transport error, or the innermost error of the library."""
+    match = re.search(_TRANSPORT_ERROR, str(causes[0]))
+    return format_error(ValueError(match[1])).partition(": ")[2] if match else format_error(causes[-1])
 
 
 def _repository_page(request: HubRequest) -> str:
@@ -110,6 +112,6 @@ def _repository_page(request: HubRequest) -> str:
 
 
 def _hub_endpoint() -> str:
-    """Without a name and a password that an address may hold."""
+    """Return the Hub's address without user name and password."""
     address = urlsplit(os.environ.get("HF_ENDPOINT") or HUB)
     return f"{address.scheme}://{address.netloc.rpartition('@')[2]}"

@@ -1,4 +1,4 @@
-"""Runs in the data environment: the files of a Hub repository at one commit, as the transfer fetches them."""
+"""Hub repositories in the data environment: the files of one commit, for the transfer."""
 
 import functools
 import importlib
@@ -22,21 +22,21 @@ SAFE_SUFFIX = ".safetensors"
 
 
 def select_files(file_names: Iterable[str]) -> list[str]:
-    """The names to fetch: all, without pickled weights where there are safe ones."""
-    kept = sorted(name for name in file_names if not files.is_debris(name))
-    if any(name.endswith(SAFE_SUFFIX) for name in kept):
-        return [name for name in kept if not name.endswith(PICKLED_SUFFIXES)]
-    return kept
+    """Return the names to fetch: all, but no pickled weights where there are safetensors."""
+    names = sorted(name for name in file_names if not files.is_debris(name))
+    if any(name.endswith(SAFE_SUFFIX) for name in names):
+        return [name for name in names if not name.endswith(PICKLED_SUFFIXES)]
+    return names
 
 
 REQUEST_SECONDS = 20.0
-"""That a request may go on without a byte, where the library sets no end."""
+"""Timeout of requests for which the library sets none."""
 TIMEOUT_KEYS = ("connect", "read", "write", "pool")
 
 
 @functools.cache  # to set the factory again would close the client that another source uses
 def import_hub_library() -> Any:
-    """The library; it keeps its own client, and its own tries after one that took too long."""
+    """Import the library and set its request timeout; it retries by itself."""
     importlib.import_module("huggingface_hub").set_client_factory(_make_http_client)
     return importlib.import_module("huggingface_hub")
 
@@ -48,10 +48,10 @@ def _make_http_client() -> Any:
 
 
 def _set_request_timeout(request: Any) -> None:
-    """A client's own timeout would not do: the library asks page after page with none, in so many words."""
-    given = request.extensions.get("timeout", {})
-    waits = {what: REQUEST_SECONDS if given.get(what) is None else given[what] for what in TIMEOUT_KEYS}
-    request.extensions = {**request.extensions, "timeout": waits}
+    """Set the timeout of each request: the library lists pages with an explicit timeout of None."""
+    current = request.extensions.get("timeout", {})
+    timeouts = {key: REQUEST_SECONDS if current.get(key) is None else current[key] for key in TIMEOUT_KEYS}
+    request.extensions = {**request.extensions, "timeout": timeouts}
 
 
 TOKEN_FORM = "a token of the Hub (hf_…), and nothing else"
@@ -59,14 +59,14 @@ TOKEN_FORM = "a token of the Hub (hf_…), and nothing else"
 
 @dataclass(frozen=True, slots=True)
 class HubToken:
-    """text: in no printed form of this; empty for none. what: as a sentence names it; empty for none."""
+    """A token of the Hub and its description for messages; both empty for none. The repr never shows the token."""
 
     text: str = field(default="", repr=False)
     description: str = ""
 
 
 def load_hub_token(credential: str) -> HubToken:
-    """That of the file or the secret `credential`, else the one of this machine. Raises Refused."""
+    """Return the token in `credential`, else that of this machine. Raise FetchError."""
     if credential:
         text = fetching_credential.read_secret(credential, TOKEN_FORM)
         if not re.fullmatch(r"[!-~]{8,4096}", text):
@@ -79,9 +79,9 @@ def load_hub_token(credential: str) -> HubToken:
 COMMIT_PATTERN = r"[0-9a-f]{40}"
 INFO_SECONDS, PAUSE_SECONDS = 10.0, 1.0
 MAX_SIBLINGS = 50_000
-"""Of more files than that the Hub's short way of listing may leave some out, as its library knows."""
+"""With more files, the Hub's short listing may be incomplete."""
 UNREDIRECTABLE_PATTERN = r"[\[\]|^]"
-"""What obstore 0.12 leaves in an address as it is, and then cannot join a redirection to."""
+"""Characters that obstore 0.12 does not encode in an address, so that it cannot follow a redirection."""
 QUIET_ENV = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -90,33 +90,34 @@ QUIET_ENV = {
 
 
 class RepositoryFiles:
-    """The files of one repository. kind: model or dataset. way: what to type to give the job a token."""
+    """The files of one repository; `kind` is model or dataset, `remedy` the platform's way to give the job a token."""
 
-    def __init__(self, repository: Repository, kind: str, token: HubToken, way: str = "") -> None:
+    def __init__(self, repository: Repository, kind: str, token: HubToken, remedy: str = "") -> None:
         self.place = f"huggingface/{kind}s/{repository.id.replace('/', '--')}"
         self._commit = repository.revision
         self._repository = repository
         self._kind = kind
         self._token = token
-        self._way = way
+        self._remedy = remedy
         self._hub = import_hub_library().HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, token=token.text or None)
 
     def list_files(self) -> Iterator[SourceFile]:
-        """The files of the commit, or of the one that the revision is now."""
+        """List the files of the commit, or of the revision's current commit."""
         info = self._load_repository_info()
         self._commit = str(info.sha)
         siblings = info.siblings or ()
-        found = map(
-            _check_fetchable,
-            map(_make_sibling_file, siblings) if 0 < len(siblings) <= MAX_SIBLINGS else self._list_tree(),
-        )
+        if 0 < len(siblings) <= MAX_SIBLINGS:
+            listing = iter([_make_source_file(sibling.rfilename, sibling) for sibling in siblings])
+        else:
+            listing = self._list_tree()
+        entries = map(_check_fetchable, listing)
         if self._kind == "dataset":
-            return (entry for entry in found if not files.is_debris(entry.name))
-        known = {entry.name: entry for entry in found}
-        return (known[name] for name in select_files(known))
+            return (entry for entry in entries if not files.is_debris(entry.name))
+        entry_by_name = {entry.name: entry for entry in entries}
+        return (entry_by_name[name] for name in select_files(entry_by_name))
 
     def open_store(self) -> Any:
-        """The addresses of the commit's files. A token goes to the Hub alone, not to where it sends on to."""
+        """Return the store of the commit's files. The token goes to the Hub only, not to redirection targets."""
         kind = "datasets/" if self._kind == "dataset" else ""
         address = f"{self._hub.endpoint}/{kind}{self._repository.id}/resolve/{self._commit}"
         options: dict[str, Any] = {**origin.CLIENT_OPTIONS, "allow_http": address.startswith("http://")}
@@ -127,30 +128,30 @@ class RepositoryFiles:
         )
 
     def get_store_path(self, name: str) -> str:
-        """The name itself."""
+        """Return the name itself."""
         return name
 
     def find_pin_mismatch(self, digest: str) -> str:
-        """Nothing: what is pinned is a commit, and that was listed."""
+        """Return nothing: the pin is the commit that was listed."""
         return ""
 
     def explain_empty(self) -> FetchError:
-        """That the repository is empty."""
-        return FetchError(f"{self._repository.id} holds no files at {self._commit}", "configuration")
+        """Return the error for an empty repository."""
+        return FetchError(f"{self._repository.id} has no files at {self._commit}", "configuration")
 
     def explain_error(self, error: Exception) -> FetchError:
-        """Why the Hub did not give something."""
-        asked = errors.HubRequest(
+        """Return an error of the library or obstore as a FetchError."""
+        request = errors.HubRequest(
             repository=self._repository.id,
             kind=self._kind,
             revision=self._repository.revision,
             token=self._token.description,
-            remedy=self._way,
+            remedy=self._remedy,
         )
-        return errors.explain_fetch_error(error, asked)
+        return errors.explain_fetch_error(error, request)
 
     def _load_repository_info(self, tries: int = 2) -> Any:
-        """What the Hub tells of the repository."""
+        """Return the Hub's information about the repository."""
         revision = self._repository.revision or None
         try:
             return self._hub.repo_info(
@@ -163,42 +164,34 @@ class RepositoryFiles:
         return self._load_repository_info(tries - 1)
 
     def _list_tree(self) -> Iterator[SourceFile]:
-        """The files, page by page."""
-        listed = self._hub.list_repo_tree(
+        """List the files page by page."""
+        items = self._hub.list_repo_tree(
             self._repository.id, recursive=True, revision=self._commit, repo_type=self._kind
         )
-        return (_make_source_file(found.path, found) for found in listed if hasattr(found, "blob_id"))
+        return (_make_source_file(item.path, item) for item in items if hasattr(item, "blob_id"))
 
 
 def open(uri: str, pin: str, role: str, credential: str, way: str = "") -> RepositoryFiles:
-    """The files of the repository. Raises Refused when it is none, or the credential file is of no use."""
+    """Return the files of the repository. Raise FetchError if it, or the credential file, is invalid."""
     try:
-        named = reference.parse_repository(uri)
-    except reference.RepositoryError as refused:
-        raise FetchError(f"{uri} names no repository of the Hub: {refused.why}", "configuration") from None
+        repository = reference.parse_repository(uri)
+    except reference.RepositoryError as error:
+        raise FetchError(f"{uri} is not a Hub repository: {error.why}", "configuration") from None
     if pin and not re.fullmatch(COMMIT_PATTERN, pin):
-        raise FetchError(
-            f"{uri} is pinned to {pin}, and a repository of the Hub is pinned to a commit of 40 digits", "configuration"
-        )
+        raise FetchError(f"{uri} is pinned to {pin}, which is not a commit of 40 hex digits", "configuration")
     os.environ.update(QUIET_ENV)  # before the library is imported
     kind = "dataset" if role == "dataset" else "model"
-    return RepositoryFiles(Repository(named.id, pin or named.revision), kind, load_hub_token(credential), way)
-
-
-def _make_sibling_file(info: Any) -> SourceFile:
-    return _make_source_file(info.rfilename, info)
+    return RepositoryFiles(Repository(repository.id, pin or repository.revision), kind, load_hub_token(credential), way)
 
 
 def _check_fetchable(entry: SourceFile) -> SourceFile:
-    """A file whose address obstore can follow to where large ones lie. Raises Refused."""
-    if entry.sha256 and (stray := re.search(UNREDIRECTABLE_PATTERN, entry.name)):
-        raise FetchError(
-            f"the Hub's {entry.name!r} cannot be fetched with {stray[0]!r} in its name: rename it there", "data"
-        )
+    """Return the file; raise FetchError if obstore cannot follow the redirection of its address."""
+    if entry.sha256 and (match := re.search(UNREDIRECTABLE_PATTERN, entry.name)):
+        raise FetchError(f"{entry.name!r} cannot be fetched because of {match[0]!r} in its name: rename it", "data")
     return entry
 
 
 def _make_source_file(name: str, info: Any) -> SourceFile:
-    """A file as the transfer knows it: a large one by its SHA-256, a small one as git does."""
-    known = {"sha256": info.lfs.sha256} if info.lfs else {"git": info.blob_id or ""}
-    return SourceFile(name=name, size=info.size or 0, **known)
+    """Return a file for the transfer: a large one with its SHA-256, a small one with its git digest."""
+    digest = {"sha256": info.lfs.sha256} if info.lfs else {"git": info.blob_id or ""}
+    return SourceFile(name=name, size=info.size or 0, **digest)

@@ -1,4 +1,4 @@
-"""Declares `huggingface`: datasets and policies of the Hugging Face Hub."""
+"""The source kind `huggingface`: datasets and policies of the Hugging Face Hub."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -17,35 +17,35 @@ _ADDRESS = r"(?i)\s*(?:hf:/|(?:(?:https?:)?//)?(?:[^/?#]*@)?(?:www\.)?(?:hugging
 
 
 def recognizes(text: str) -> bool:
-    """Whether the text is an address of the Hub, or `OWNER/NAME`."""
+    """Return whether the text is an address of the Hub, or `OWNER/NAME`."""
     name = text.strip().partition("@")[0]
     return bool(re.match(_ADDRESS, text)) or ("/" in name and reference.is_repository_id(name))
 
 
 def parse_source(text: str, base: Path) -> reference.Repository:
-    """The repository that `text` names. Raises SourceError."""
+    """Return the repository that `text` names. Raise SourceError."""
     try:
         return reference.parse_repository(text)
-    except reference.RepositoryError as refused:
-        raise SourceError(refused.why, refused.suggestion) from None
+    except reference.RepositoryError as error:
+        raise SourceError(error.why, error.suggestion) from None
 
 
 def resolve_pin(source: Source, role: str) -> str:
-    """The commit that the revision is now. Raises SourceError."""
+    """Return the current commit of the revision. Raise SourceError."""
     from robotrain_sources.huggingface import pin
 
     return pin.resolve_commit(source, role)
 
 
 def find_loss(source: Source, role: str, commit: str) -> str:
-    """Why a commit cannot be had any more. Raises SourceError."""
+    """Return why a commit is not available; empty if it is. Raise SourceError."""
     from robotrain_sources.huggingface import pin
 
     return pin.find_lost_commit(source, role, commit)
 
 
 def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> Sequence[str]:
-    """Those of some paths that are surely not in the repository."""
+    """Return the paths that are not in the repository."""
     from robotrain_sources.huggingface import pin
 
     return pin.find_missing_paths(source, role, paths)
@@ -83,13 +83,13 @@ KIND = SourceKind(
 
 @hook
 def robotrain_source_kinds() -> Iterable[SourceKind]:
-    """The kind of this folder."""
+    """Return the source kind."""
     return (KIND,)
 
 
 @hook
 def robotrain_health() -> "Iterable[HealthCheck]":
-    """What `robotrain doctor` looks at."""
+    """Return the checks of `robotrain doctor`."""
     from robotrain_sources.huggingface import pin
 
     return pin.list_health_checks()

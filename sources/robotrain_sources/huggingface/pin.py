@@ -1,6 +1,6 @@
-"""Pins of Hub repositories: the commit behind a revision, asked of the Hub, or why there is none.
+"""The Hub on the submit side: the commit of a revision, and checks for `robotrain doctor`.
 
-Of an error only its kind is told: its text could repeat an address with a password.
+Messages name only the type of an error: its text could contain an address with a password, or a token.
 """
 
 import contextlib
@@ -29,15 +29,15 @@ MAX_REVISIONS_SHOWN = 8
 
 
 class RepositoryInaccessible(SourceError):
-    """The Hub answered, and whoever asked cannot have the repository at that revision."""
+    """The Hub denies this caller the repository at that revision."""
 
 
 class RepositoryNotFound(RepositoryInaccessible, SourceNotFound):
-    """Nobody can have it, with whatever token."""
+    """The repository or revision does not exist, with any token."""
 
 
 def explain_hub_error(error: Exception, repository: Repository, kind: str, hub: "HfApi") -> SourceError:
-    """What to say of an error. kind: `dataset` or `model`."""
+    """Return an error of the library as a SourceError; `kind` is `dataset` or `model`."""
     from huggingface_hub import errors
 
     if isinstance(error, errors.GatedRepoError):
@@ -48,52 +48,49 @@ def explain_hub_error(error: Exception, repository: Repository, kind: str, hub: 
         return _explain_missing_revision(repository, kind, hub)
     if isinstance(error, errors.OfflineModeIsEnabled):
         return SourceError(
-            f"HF_HUB_OFFLINE is set, so the Hub is not asked which commit {repository} is: unset it, or name a commit.",
+            f"HF_HUB_OFFLINE is set, so the commit of {repository} cannot be resolved: unset it, or name a commit.",
             f"{repository.id}@COMMIT",
         )
     if isinstance(error, errors.HfHubHTTPError):
         return _explain_status(error, repository, kind, hub)
-    if isinstance(error, ValueError | LookupError | TypeError | AttributeError):  # what the library makes of it
+    if isinstance(error, ValueError | LookupError | TypeError | AttributeError):  # the library cannot parse the answer
         return make_not_a_hub_error(hub)
-    if any("Timeout" in type(one).__name__ for one in _iter_causes(error)):
-        return SourceError(f"The Hub at {_format_host(hub)} gave no answer in time.")
+    if any("Timeout" in type(cause).__name__ for cause in _iter_causes(error)):
+        return SourceError(f"The Hub at {_format_host(hub)} did not answer in time.")
     return SourceError(f"The Hub at {_format_host(hub)} cannot be reached: {_describe_cause(error)}.")
 
 
 def make_not_a_hub_error(hub: "HfApi") -> SourceError:
-    """Something answered, in words that are not the Hub's."""
-    return SourceError(f"What answers at {_format_host(hub)} does not speak as the Hub does: check HF_ENDPOINT.")
+    """Return the error for a server that is not a Hub."""
+    return SourceError(f"The server at {_format_host(hub)} is not a Hugging Face Hub: check HF_ENDPOINT.")
 
 
 def _explain_status(error: Exception, repository: Repository, kind: str, hub: "HfApi") -> SourceError:
-    """An answer that only its number and its message tell apart."""
+    """Return the error for an HTTP status without an exception class of its own."""
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", 0)
     message = response.headers.get("X-Error-Message", "") if response is not None else ""
     if status == 401 and WRONG_TOKEN_MESSAGE in message:
-        return SourceError(f"The Hub does not take your token, which is wrong or has expired: {LOG_IN_HINT}.")
-    if status in (401, 404):  # the Hub does not tell the two apart for who is not logged in
+        return SourceError(f"The Hub does not accept your token, it is wrong or has expired: {LOG_IN_HINT}.")
+    if status in (401, 404):  # without a token, the Hub answers both for a missing repository
         return _explain_not_found(repository, kind, hub)
     if status == 403 and "disabled" in message:
-        return RepositoryNotFound(f"The Hub has closed the {kind} {repository.id} to everybody.")
+        return RepositoryNotFound(f"The Hub has disabled the {kind} {repository.id}.")
     if status == 403:
-        return RepositoryInaccessible(
-            f"Your token may not read the {kind} {repository.id}: give it that right at {_format_site(hub)}/settings/tokens."
-        )
+        why = f"Your token may not read the {kind} {repository.id}"
+        return RepositoryInaccessible(f"{why}: grant it that right at {_format_site(hub)}/settings/tokens.")
     if status == 429:
-        return SourceError("The Hub says that it was asked too often: wait a few minutes.")
-    return SourceError(f"The Hub at {_format_host(hub)} has a problem of its own (HTTP {status}): try again later.")
+        return SourceError("The Hub has received too many requests from you: wait a few minutes.")
+    return SourceError(f"The Hub at {_format_host(hub)} failed (HTTP {status}): try again later.")
 
 
 def _explain_gated(repository: Repository, kind: str, hub: "HfApi") -> SourceError:
     page = f"{_format_site(hub)}/{'datasets/' if kind == 'dataset' else ''}{repository.id}"
     if _is_logged_in():
         return RepositoryInaccessible(
-            f"The {kind} {repository.id} is gated and your account was not let in: ask for that at {page}."
+            f"The {kind} {repository.id} is gated and your account has no access: request access at {page}."
         )
-    return RepositoryInaccessible(
-        f"The {kind} {repository.id} is gated: ask to be let in at {page}, then {LOG_IN_HINT}."
-    )
+    return RepositoryInaccessible(f"The {kind} {repository.id} is gated: request access at {page}, then {LOG_IN_HINT}.")
 
 
 def _explain_not_found(repository: Repository, kind: str, hub: "HfApi") -> SourceError:
@@ -102,25 +99,22 @@ def _explain_not_found(repository: Repository, kind: str, hub: "HfApi") -> Sourc
         return RepositoryNotFound(f"On the Hub {repository.id} is a {other}, not a {kind}.")
     if _is_logged_in():
         return RepositoryInaccessible(
-            f"The Hub shows your account no {kind} {repository.id}: it is misspelt, gone, or private to others."
+            f"The Hub has no {kind} {repository.id} for your account: it is misspelt, deleted, or private."
         )
-    unknown = f"The Hub shows no {kind} {repository.id} to who is not logged in"
-    return RepositoryInaccessible(f"{unknown}: check the spelling; if it is private, {LOG_IN_HINT}.")
+    why = f"The Hub has no public {kind} {repository.id}"
+    return RepositoryInaccessible(f"{why}: check the spelling; if it is private, {LOG_IN_HINT}.")
 
 
 def _explain_missing_revision(repository: Repository, kind: str, hub: "HfApi") -> SourceError:
     if re.fullmatch(COMMIT_PATTERN, repository.revision):
-        held = f"The {kind} {repository.id} does not hold the commit {repository.revision}"
-        return RepositoryNotFound(f"{held} any more: its history was written anew.")
+        why = f"The {kind} {repository.id} no longer has the commit {repository.revision}"
+        return RepositoryNotFound(f"{why}: its history was rewritten.")
     names = list(_list_revisions(repository, kind, hub))
-    near = find_nearest_name(repository.revision, names) or ""
-    known = (
-        f": it has {', '.join(names[:MAX_REVISIONS_SHOWN])}{', …' if len(names) > MAX_REVISIONS_SHOWN else ''}"
-        if names
-        else ""
-    )
-    why = f"The {kind} {repository.id} has no revision {repository.revision}{known}."
-    return RepositoryNotFound(why, near and f"{repository.id}@{near}")
+    nearest = find_nearest_name(repository.revision, names) or ""
+    known = f": it has {', '.join(names[:MAX_REVISIONS_SHOWN])}" if names else ""
+    more = ", …" if len(names) > MAX_REVISIONS_SHOWN else ""
+    why = f"The {kind} {repository.id} has no revision {repository.revision}{known}{more}."
+    return RepositoryNotFound(why, nearest and f"{repository.id}@{nearest}")
 
 
 def _repository_exists(repository: Repository, kind: str, hub: "HfApi") -> bool:
@@ -153,12 +147,12 @@ def _iter_causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _describe_cause(error: Exception) -> str:
-    """The operating system's own word where there is one."""
-    for one in _iter_causes(error):
-        if isinstance(one, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted ({one.verify_message})"
-        if isinstance(one, OSError) and one.strerror:
-            return one.strerror
+    """Return the system's message if there is one, else the type of the error."""
+    for cause in _iter_causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted ({cause.verify_message})"
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
     return type(error).__name__
 
 
@@ -167,7 +161,7 @@ def _format_site(hub: "HfApi") -> str:
 
 
 def _format_host(hub: "HfApi") -> str:
-    """Where the Hub is, without what else an address may hold."""
+    """Return the Hub's host without user name and password."""
     return urlsplit(hub.endpoint).netloc.rpartition("@")[2]
 
 
@@ -176,7 +170,7 @@ DEADLINE_SECONDS = 10.0
 
 
 def resolve_commit(source: Source, role: str) -> str:
-    """The commit that the revision of a repository is at this moment; a commit is its own. Raises SourceError."""
+    """Return the current commit of a repository's revision, a commit as it is. Raise SourceError."""
     repository = parse_repository(str(source))
     if re.fullmatch(COMMIT_PATTERN, repository.revision):
         return repository.revision
@@ -184,7 +178,7 @@ def resolve_commit(source: Source, role: str) -> str:
 
 
 def find_lost_commit(source: Source, role: str, pin: str) -> str:
-    """Why the commit `pin` cannot be had any more, as a sentence; empty while it can. Raises SourceError."""
+    """Return why the commit `pin` is not available; empty if it is. Raise SourceError."""
     repository = Repository(parse_repository(str(source)).id, pin)
     try:
         parallel.run_with_deadline(DEADLINE_SECONDS, lambda: _ask_commit(repository, role), "The Hub")
@@ -194,8 +188,9 @@ def find_lost_commit(source: Source, role: str, pin: str) -> str:
 
 
 def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> list[str]:
-    """Those of some paths that the repository does not hold; of a commit nobody is asked. Raises what the library
-    raises, and SourceError.
+    """Return the paths that are not in the repository; none for a commit, without a request.
+
+    Raise what the library raises, and SourceError.
     """
     repository = parse_repository(str(source))
     if re.fullmatch(COMMIT_PATTERN, repository.revision):
@@ -206,10 +201,7 @@ def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> list[
 
 
 def _ask_missing_paths(repository: Repository, role: str, paths: Sequence[str]) -> list[str]:
-    from huggingface_hub import HfApi
-
-    hub = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="robotrain")
-    kind, revision = _repository_kind(role), repository.revision or None
+    hub, kind, revision = _make_hub_client(), _repository_kind(role), repository.revision or None
     return [path for path in paths if not hub.file_exists(repository.id, path, repo_type=kind, revision=revision)]
 
 
@@ -217,17 +209,20 @@ def _repository_kind(role: str) -> str:
     return "dataset" if role == "dataset" else "model"
 
 
-def _ask_commit(repository: Repository, role: str) -> str:
-    """Asks the Hub. Raises SourceError."""
+def _make_hub_client() -> "HfApi":
     from huggingface_hub import HfApi  # 0.3 s
 
-    kind = _repository_kind(role)
-    hub = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="robotrain")
+    return HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="robotrain")
+
+
+def _ask_commit(repository: Repository, role: str) -> str:
+    """Request the commit from the Hub. Raise SourceError."""
+    hub, kind = _make_hub_client(), _repository_kind(role)
     try:
         info = hub.repo_info(
             repository.id, repo_type=kind, revision=repository.revision or None, timeout=REQUEST_SECONDS
         )
-        if getattr(info, "gated", False):  # what such a repository holds is shown to all, and given to some
+        if getattr(info, "gated", False):  # everybody may list a gated repository, not download it
             hub.auth_check(repository.id, repo_type=kind)
     except Exception as error:
         raise explain_hub_error(error, repository, kind, hub) from None
@@ -237,7 +232,7 @@ def _ask_commit(repository: Repository, role: str) -> str:
 
 
 def list_health_checks() -> Iterable[HealthCheck]:
-    """What a submit needs of the Hub; a job without one of its repositories needs nothing of it."""
+    """Return the Hub's health checks; only jobs with a Hub repository need them."""
     return (
         HealthCheck(name="Hugging Face", run=check_token),
         HealthCheck(name="Hub sign-in", run=check_sign_in, online=True),
@@ -245,40 +240,40 @@ def list_health_checks() -> Iterable[HealthCheck]:
 
 
 def check_token() -> Iterator[HealthResult]:
-    """The token, by where it lies; nobody is asked about it."""
+    """Report whether there is a token, without asking the Hub."""
     from huggingface_hub import constants, get_token
 
     if constants.HF_HUB_OFFLINE:
         yield report_warning(
-            "HF_HUB_OFFLINE is set: what a repository means now cannot be asked", Suggestion("unset HF_HUB_OFFLINE")
+            "HF_HUB_OFFLINE is set: branches and tags cannot be resolved to commits",
+            Suggestion("unset HF_HUB_OFFLINE"),
         )
     if not get_token():
-        yield report_ok("no token: public repositories only; `hf auth login` or HF_TOKEN opens your own")
+        yield report_ok("no token: public repositories only; use `hf auth login` or HF_TOKEN for private ones")
     elif os.environ.get("HF_TOKEN") or os.environ.get("HUGGING_FACE_HUB_TOKEN"):
         yield report_ok("a token is set (HF_TOKEN)")
     else:
-        yield report_ok(f"a token is there ({constants.HF_TOKEN_PATH})")
+        yield report_ok(f"a token is set ({constants.HF_TOKEN_PATH})")
 
 
 def check_sign_in() -> Iterator[HealthResult]:
-    """What the Hub says of the token. Of an error only its kind is told: its text could repeat the token."""
+    """Report whether the Hub accepts the token."""
     from huggingface_hub import HfApi, get_token
 
     if not get_token():
         return
     hub = HfApi(library_name="robotrain")
-    where = urlsplit(hub.endpoint).hostname or "the Hub"
+    host = urlsplit(hub.endpoint).hostname or "the Hub"
     try:
-        known = hub.whoami()
-        yield report_ok(f"{where} knows you as {known['name']}")
+        yield report_ok(f"{host}: signed in as {hub.whoami()['name']}")
     except Exception as error:
         status = getattr(getattr(error, "response", None), "status_code", None)
         if status == 401:
             yield report_warning(
-                f"{where} does not take the token: it is wrong or has expired",
+                f"{host} does not accept the token: it is wrong or has expired",
                 Suggestion("hf auth login", "or set HF_TOKEN"),
             )
         elif status:
-            yield report_warning(f"{where} answered with {status}, so the token was not looked at")
+            yield report_warning(f"{host} answered HTTP {status}: the token was not checked")
         else:
-            yield report_warning(f"{where} cannot be asked: {type(error).__name__}")
+            yield report_warning(f"{host} cannot be reached: {type(error).__name__}")

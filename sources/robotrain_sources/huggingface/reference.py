@@ -1,7 +1,7 @@
-"""A repository of the Hub: the typed source, and the rules of contract C.6.
+"""A Hub repository: the typed reference and its parser (contract C.6).
 
-What is offered instead is always the printed form of a text that was read, so that it holds no query and no token.
-Standard library only, so that a container half can import it.
+Suggestions are always the printed form of a parsed text, so they contain no query and no token. Standard library only:
+container plugins import it.
 """
 
 import re
@@ -34,7 +34,7 @@ class Repository:
 
 
 class RepositoryError(ValueError):
-    """Why a text names no repository, and what to type instead where that is known."""
+    """A text is not a valid repository; `suggestion` is the correct one, if known."""
 
     def __init__(self, why: str, suggestion: str = "") -> None:
         super().__init__(why)
@@ -43,9 +43,9 @@ class RepositoryError(ValueError):
 
 
 def parse_repository(text: str) -> Repository:
-    """The repository that `text` names. Raises RepositoryError."""
+    """Return the repository that `text` names. Raise RepositoryError."""
     if re.search(_TOKEN, text):
-        raise RepositoryError("This looks like an access token: a job never carries one.")
+        raise RepositoryError("This looks like an access token, and a job must not contain secrets.")
     if text != text.strip():
         raise RepositoryError("There is white space around the name.", _suggest_repository(text.strip()))
     name, at, revision = text.partition("@")
@@ -57,34 +57,36 @@ def parse_repository(text: str) -> Repository:
 
 
 def is_repository_id(text: str) -> bool:
-    """Whether the Hub would take `text` as a repository's id."""
-    wrong = "--" in text or ".." in text or text.endswith(".git")
-    return bool(re.fullmatch(_ID, text)) and not wrong
+    """Return whether `text` is a valid repository id."""
+    return bool(re.fullmatch(_ID, text)) and not ("--" in text or ".." in text or text.endswith(".git"))
 
 
 def _suggest_repository(text: str) -> str:
-    """The normal form of `text`, or of what it would take to mend it; empty when nothing is known."""
+    """Return the normal form of `text`, or the suggestion of its error; empty if there is none."""
     try:
         return str(parse_repository(text))
-    except RepositoryError as refused:
-        return refused.suggestion
+    except RepositoryError as error:
+        return error.suggestion
 
 
 def _raise_not_a_repository(text: str, name: str) -> NoReturn:
     if address := re.fullmatch(_ADDRESS, text):
         revision = address["at"] or address["tree"]
-        instead = _suggest_repository(f"{address['id']}@{revision}") if revision else _suggest_repository(address["id"])
-        raise RepositoryError("Type the repository's id, not its address.", instead)
+        repository_id = f"{address['id']}@{revision}" if revision else address["id"]
+        raise RepositoryError("Use the repository's id, not its address.", _suggest_repository(repository_id))
     if text.lower().startswith("azureml:"):
-        way = "a platform that takes no such name reads the blob URL of its files"
-        raise RepositoryError(f"A name of Azure ML is no Hub repository; {way}.")
+        raise RepositoryError(
+            "An Azure ML name is not a Hub repository; platforms without such names accept the blob URL of its files."
+        )
     if re.fullmatch(_VERSIONED, text):
-        why = "A name with a version is one of a registry, no Hub repository: a model is"
-        raise RepositoryError(f"{why} --policy-model NAME:VERSION, in Azure ML azureml:NAME:VERSION.")
+        raise RepositoryError(
+            "A name with a version is not a Hub repository: use --policy-model NAME:VERSION for a registered model, "
+            "azureml:NAME:VERSION in Azure ML."
+        )
     if "://" in text:
-        raise RepositoryError("A Hub repository is named by its id, OWNER/NAME, not by an address.")
+        raise RepositoryError("A Hub repository is an id, OWNER/NAME, not an address.")
     if text.startswith(("/", "./", "../", "~")):
-        raise RepositoryError("A folder of this machine is no Hub repository.")
+        raise RepositoryError("A local folder is not a Hub repository.")
     if name.endswith(".git"):
         raise RepositoryError(
             "A repository's id does not end with `.git`.", _suggest_repository(re.sub(r"(?:\.git)+$", "", name))
@@ -98,12 +100,12 @@ def _raise_not_a_repository(text: str, name: str) -> NoReturn:
 
 
 def _check_revision(name: str, revision: str) -> None:
-    """The rules git has for the names of branches and tags, roughly."""
+    """Raise RepositoryError unless git would accept the name of a branch or tag, roughly."""
     if not revision:
         raise RepositoryError("The revision after `@` is missing.", name)
-    seen = revision.isprintable() and not re.search(r"\s", revision) and len(revision) <= 255
-    edges = not revision.startswith(("-", "/")) and not revision.endswith(("/", "."))
-    if not seen or not edges or revision == "@" or re.search(_NOT_IN_REF, revision):
+    has_valid_characters = revision.isprintable() and not re.search(r"\s", revision) and len(revision) <= 255
+    has_valid_ends = not revision.startswith(("-", "/")) and not revision.endswith(("/", "."))
+    if not has_valid_characters or not has_valid_ends or revision == "@" or re.search(_NOT_IN_REF, revision):
         raise RepositoryError(
             "The part after `@` is a branch, a tag or a commit, as git names them.", f"{name}@REVISION"
         )

@@ -1,4 +1,4 @@
-"""A local folder in the container: it is used where it lies."""
+"""The container plugin of local folders: they are used in place."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -11,12 +11,12 @@ from robotrain_sources.local_path import folder_content
 
 
 def preflight(source: JobSource, place: ContainerContext) -> Iterator[str]:
-    """What is wrong with the folder, in one sentence, and what to type on a second line where that is known."""
+    """Yield what is wrong with the folder, with a suggestion on a second line if there is one."""
     folder = Path(source.uri)
     if not folder.exists():
         yield f"The folder {folder} does not exist on this machine."
     elif not folder.is_dir():
-        yield f"{folder} is not a folder: name the folder that the {_describe_role(source)} lies in."
+        yield f"{folder} is not a folder: use the folder of the {_describe_role(source)}."
     elif not os.access(folder, os.R_OK | os.X_OK):
         yield f"The folder {folder} cannot be read by the user that runs the job."
     elif (part := folder_content.find_used_part(folder, source.role)) is None:
@@ -26,7 +26,7 @@ def preflight(source: JobSource, place: ContainerContext) -> Iterator[str]:
 
 
 def mounted(source: JobSource, place: ContainerContext) -> Iterator[str]:
-    """What is wrong with a copy that the platform brought: it is to be what was pinned where it was uploaded."""
+    """Yield what is wrong with an uploaded copy that the platform mounted: it must be what was pinned."""
     folder = Path(source.uri)
     if (part := folder_content.find_used_part(folder, source.role)) is None:
         yield folder_content.explain_no_policy(folder).partition("\n")[0]
@@ -37,24 +37,24 @@ def mounted(source: JobSource, place: ContainerContext) -> Iterator[str]:
 
 
 def fetch(source: JobSource, place: ContainerContext) -> Path:
-    """The folder itself; of a policy the part that is the model. Raises OSError when it cannot be used."""
-    for wrong in preflight(source, place):
-        raise OSError(wrong.rstrip(".").replace(".\n", ": use "))
+    """Return the folder itself; of a policy the folder of the model. Raise OSError if it cannot be used."""
+    for problem in preflight(source, place):
+        raise OSError(problem.rstrip(".").replace(".\n", ": use "))
     part = folder_content.find_used_part(Path(source.uri), source.role) or Path(source.uri)
-    if wrong := folder_content.find_corruption(part, source.role):
-        raise OSError(wrong)
+    if problem := folder_content.find_corruption(part, source.role):
+        raise OSError(problem)
     return part
 
 
 def _describe_upload_change(difference: str) -> str:
-    return f"What was uploaded is not what was pinned: {difference}." if difference else ""
+    return f"The uploaded copy is not what was pinned: {difference}." if difference else ""
 
 
 def _yield_problem(check: Callable[[], str]) -> Iterator[str]:
-    """What is asked, when it is anything; what cannot be read is told by its name."""
+    """Yield the problem that `check` returns, or the file that cannot be read."""
     try:
-        if wrong := check():
-            yield wrong
+        if problem := check():
+            yield problem
     except OSError as error:
         yield f"{error.filename} cannot be read: {error.strerror}."
 

@@ -1,14 +1,11 @@
-"""What counts in a folder: its files, a quick digest, and where a policy lies. Standard library only.
+"""The content of a local folder: its files, a quick digest, and where its policy is. Standard library only.
 
-What begins with a dot is its owner's (`.git`, `.env`, `.cache`), and no part of a dataset or a policy; what Python
-notes is none either. A link is told of and never followed. Standard library only.
+Names that begin with a dot (`.git`, `.env`, `.cache`) and `__pycache__` are no content. Links are not followed: a link
+counts as its text. A checkpoint's manifest, and times and permissions of files, do not count.
 
-Every path and size counts, files up to 2 MiB whole, larger ones by their first and last MiB; of very many files less of
-each is read, so that a GiB is enough for all. A change that leaves a file's size and both its ends as they are goes
-unseen here; where a job is sent all bytes are read, see `digest`. A link counts as the text it holds. What changes
-while the data does not is left out: the seal of a checkpoint, and the times and rights of files. Standard library only.
-
-Standard library only.
+The quick digest covers every path and size, files up to 2 MiB whole, larger ones by their first and last MiB; with very
+many files less of each, so that at most a GiB is read. A change between the ends of a file is not noticed here; at
+submit every byte is read, see `pin`.
 """
 
 import hashlib
@@ -25,12 +22,12 @@ from robotrain_runtime.contract.checkpoint import MANIFEST
 
 PIN_PREFIX = "folder"
 DIGEST_LENGTHS = (64, 32)
-"""Hex digits of the two digests."""
+"""Hex digits of the full and the quick digest."""
 
 
 @dataclass(frozen=True, slots=True)
 class FolderDigest:
-    """What a folder holds. hex: the digest of all bytes. seen: that of what a look reads. files, size: altogether."""
+    """The full and the quick digest of a folder, with the number and size of its files."""
 
     hex: str
     quick_hex: str
@@ -39,7 +36,7 @@ class FolderDigest:
 
     @property
     def pin(self) -> str:
-        """As it is kept."""
+        """The pin of a folder with this content."""
         return f"{PIN_PREFIX}:{self.hex}:{self.quick_hex}:{self.files}:{self.size}"
 
     def __str__(self) -> str:
@@ -47,7 +44,7 @@ class FolderDigest:
 
 
 def parse_pin(pin: str) -> FolderDigest | None:
-    """The digest that a pin says; None for the pin of a robotrain that looked at folders in another way."""
+    """Return the digest in a pin; None for a pin of another form, by another version of robotrain."""
     prefix, *parts = pin.split(":")
     if prefix != PIN_PREFIX or len(parts) != 4 or not all(map(str.isdecimal, parts[2:])):
         return None
@@ -57,27 +54,27 @@ def parse_pin(pin: str) -> FolderDigest | None:
 
 
 def describe_difference(before: FolderDigest, now: FolderDigest) -> str:
-    """In what two digests differ, in some words; empty when they do not."""
+    """Return how two digests differ, in a few words; empty if they are equal."""
     if before == now:
         return ""
-    same = (before.files, before.size) == (now.files, now.size)
-    return f"as large as then ({now}), but with other content" if same else f"{before} then, {now} now"
+    is_same_size = (before.files, before.size) == (now.files, now.size)
+    return f"the same size ({now}), but other content" if is_same_size else f"{before} then, {now} now"
 
 
 SkipHandler = Callable[[str], object]
-"""Hears of what is left out, by its path; of a folder once."""
+"""Called with the path of each skipped file or folder."""
 
 
 def _ignore_skip(path: str) -> None:
-    """Nobody hears."""
+    """Do nothing."""
 
 
 def list_entries(
     folder: str | Path, on_skip: SkipHandler = _ignore_skip, parent_path: str = ""
 ) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Everything below a folder that counts and is no folder, with its path from there, in one order for everybody."""
-    with os.scandir(folder) as found:
-        ordered = sorted(found, key=lambda entry: os.fsencode(entry.name))
+    """Yield path and entry of the content below a folder, without folders, in a fixed order."""
+    with os.scandir(folder) as entries:
+        ordered = sorted(entries, key=lambda entry: os.fsencode(entry.name))
     for entry in ordered:
         if is_skipped(entry.name):
             on_skip(f"{parent_path}{entry.name}")
@@ -88,7 +85,7 @@ def list_entries(
 
 
 def is_skipped(name: str) -> bool:
-    """Whether what has this name is left out, with all below it."""
+    """Return whether a file or folder with this name is skipped."""
     return name.startswith(".") or name == "__pycache__"
 
 
@@ -97,7 +94,7 @@ PIECE_SIZE = 1 << 18
 
 
 class FolderEntry(NamedTuple):
-    """Something in a folder. content: what tells its content from another."""
+    """A file or link in a folder; `content` is a digest."""
 
     path: str
     kind: bytes
@@ -106,93 +103,87 @@ class FolderEntry(NamedTuple):
 
 
 def check_pin_quickly(folder: Path, pin: str) -> str:
-    """Why the folder is not what was pinned, as a sentence; empty when it is.
-
-    Empty also for the pin of a robotrain that looked at folders in another way. Raises OSError.
-    """
+    """Return why the folder is not what was pinned, by its quick digest; empty if it is. Raise OSError."""
     return format_change(folder, describe_pin_difference(folder, pin))
 
 
 def describe_pin_difference(folder: Path, pin: str) -> str:
-    """In what the folder differs from what was pinned, in some words; empty as for `unlike`. Raises OSError."""
-    if (then := parse_pin(pin)) is None:
+    """Return how the folder differs from its pin; empty if it does not, or for another form of pin. Raise OSError."""
+    if (pinned := parse_pin(pin)) is None:
         return ""
-    found = list(list_digested_entries(folder))
-    end = compute_end_size(len(found))
-    parts = [make_folder_entry(*one, lambda entry: digest_file_ends(entry.path, end)) for one in found]
-    return describe_difference(
-        then, FolderDigest(then.hex, digest_entries_quickly(parts), len(parts), sum(one.size for one in parts))
-    )
+    paths = list(list_digested_entries(folder))
+    end_size = compute_end_size(len(paths))
+    entries = [make_folder_entry(*path, lambda entry: digest_file_ends(entry.path, end_size)) for path in paths]
+    size = sum(entry.size for entry in entries)
+    return describe_difference(pinned, FolderDigest(pinned.hex, digest_entries_quickly(entries), len(entries), size))
 
 
 def format_change(folder: Path, difference: str) -> str:
-    """The sentence for a folder that differs from what was pinned, in some words; empty for none."""
-    return (
-        f"{folder} changed since it was pinned: {difference}; written last: {_find_newest_file(folder)}."
-        if difference
-        else ""
-    )
+    """Return the sentence for a folder that differs from its pin; empty without a difference."""
+    if not difference:
+        return ""
+    return f"{folder} changed since it was pinned: {difference}; newest file: {_find_newest_file(folder)}."
 
 
 def list_digested_entries(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """What the digest of a folder is of."""
-    return (one for one in list_entries(folder) if one[1].name != MANIFEST)
+    """Yield path and entry of everything that the digest covers."""
+    return ((path, entry) for path, entry in list_entries(folder) if entry.name != MANIFEST)
 
 
 def compute_end_size(file_count: int) -> int:
-    """How many bytes of each end of a file are read."""
+    """Return how many bytes of each end of a file the quick digest reads."""
     return max(MIN_FILE_BYTES, min(MAX_FILE_BYTES, MAX_FOLDER_BYTES // max(1, file_count))) // 2
 
 
 def make_folder_entry(
     path: str, entry: os.DirEntry[str], digest_content: Callable[[os.DirEntry[str]], str]
 ) -> FolderEntry:
-    """What an entry is. content: tells that of a file."""
+    """Return the folder entry of a path; `digest_content` is called for files."""
     if entry.is_symlink():
         text = os.fsencode(os.readlink(entry.path))
         return FolderEntry(path, b"link", len(text), hashlib.sha256(text).hexdigest())
-    known = entry.stat(follow_symlinks=False)
-    if not stat.S_ISREG(known.st_mode):
-        return FolderEntry(path, b"other", 0, "")  # a pipe, say: to open it could wait for ever
-    return FolderEntry(path, b"file", known.st_size, digest_content(entry))
+    status = entry.stat(follow_symlinks=False)
+    if not stat.S_ISREG(status.st_mode):
+        return FolderEntry(path, b"other", 0, "")  # opening a pipe could wait for ever
+    return FolderEntry(path, b"file", status.st_size, digest_content(entry))
 
 
-def digest_entries(parts: Iterable[FolderEntry]) -> str:
-    """One digest of them all."""
-    total = hashlib.sha256()
-    for path, kind, size, content in parts:
-        total.update(b"%s\0%s\0%d\0%s\n" % (os.fsencode(path), kind, size, content.encode()))
-    return total.hexdigest()
+def digest_entries(entries: Iterable[FolderEntry]) -> str:
+    """Return one digest of all entries."""
+    hasher = hashlib.sha256()
+    for path, kind, size, content in entries:
+        hasher.update(b"%s\0%s\0%d\0%s\n" % (os.fsencode(path), kind, size, content.encode()))
+    return hasher.hexdigest()
 
 
-def digest_entries_quickly(parts: Iterable[FolderEntry]) -> str:
-    """The digest of what a look reads, as a pin keeps it."""
-    return digest_entries(parts)[: DIGEST_LENGTHS[1]]
+def digest_entries_quickly(entries: Iterable[FolderEntry]) -> str:
+    """Return the quick digest of entries, shortened as in a pin."""
+    return digest_entries(entries)[: DIGEST_LENGTHS[1]]
 
 
 def digest_file_ends(path: str, end_size: int) -> str:
-    """The digest of a file's first and last bytes, `end` of each; of a shorter one that of all."""
-    told = hashlib.sha256()
+    """Return the digest of a file's first and last `end_size` bytes; of a shorter file of all."""
+    hasher = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
-        _update_from_file(file, end_size, told)
+        _update_from_file(file, end_size, hasher)
         if size > end_size:
             file.seek(max(end_size, size - end_size))
-            _update_from_file(file, end_size, told)
-    return told.hexdigest()
+            _update_from_file(file, end_size, hasher)
+    return hasher.hexdigest()
 
 
 def _update_from_file(file: io.FileIO, max_bytes: int, hasher: "hashlib._Hash") -> None:
-    """Add up to `most` bytes of the file to a hash."""
+
     while max_bytes and (piece := file.read(min(max_bytes, PIECE_SIZE))):
         hasher.update(piece)
         max_bytes -= len(piece)
 
 
 def _find_newest_file(folder: Path) -> str:
-    """The file that was written last, from the folder; empty when it holds none."""
-    written = ((entry.stat(follow_symlinks=False).st_mtime_ns, path) for path, entry in list_entries(folder))
-    return max(written, default=(0, "nothing is left"))[1]
+    """Return the path of the newest file in the folder."""
+    times = ((entry.stat(follow_symlinks=False).st_mtime_ns, path) for path, entry in list_entries(folder))
+    return max(times, default=(0, "none"))[1]
 
 
 POLICY_ROLES = ("policy", "init_policy")
@@ -203,36 +194,36 @@ CHUNK_SIZE = 1 << 20
 
 
 def find_used_part(folder: Path, role: str) -> Path | None:
-    """The part of `folder` that a role uses: all of it, of a policy the model alone; None where that is missing."""
+    """Return the part of `folder` that a role uses: all of it, of a policy the model; None if there is no model."""
     if role not in POLICY_ROLES:
         return folder
-    sealed = checkpoint.read_manifest(folder)
-    parts = (folder, folder / MODEL_FOLDER, *([folder / sealed.model] if sealed else []))
+    manifest = checkpoint.read_manifest(folder)
+    parts = (folder, folder / MODEL_FOLDER, *([folder / manifest.model] if manifest else []))
     return next((part for part in parts if not _list_missing_files(part)), None)
 
 
 def explain_no_policy(folder: Path) -> str:
-    """Why there is no policy in `folder`, and on a second line what to type where that is known."""
+    """Return why there is no policy in `folder`, with a suggestion on a second line if there is one."""
     part = folder / MODEL_FOLDER if (folder / MODEL_FOLDER).is_dir() else folder
     if (part / ADAPTER_CONFIG).is_file():
-        return f"{part} holds a PEFT adapter, not a policy: merge it into its base policy first."
+        return f"{part} contains a PEFT adapter, not a policy: merge it into its base policy first."
     missing = _list_missing_files(part)
-    sentence = f"{part} holds no policy: {' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing."
-    near = next(_find_policies_below(folder), None)
-    return f"{sentence}\n--policy-path {near}" if near else sentence
+    sentence = f"{part} contains no policy: {' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing."
+    policy = next(_find_policies_below(folder), None)
+    return f"{sentence}\n--policy-path {policy}" if policy else sentence
 
 
 def find_corruption(part: Path, role: str) -> str:
-    """Why a checkpoint that was sealed is not what was saved, as a sentence without a full stop.
+    """Return why a sealed checkpoint is not what was saved, without a full stop; empty if it is, or is not sealed.
 
-    Empty when every byte is, and when nobody sealed it. Of a policy only the model counts: the rest may be thrown away.
+    Of a policy only the model counts.
     """
     for folder in (part, part.parent):
-        sealed = checkpoint.read_manifest(folder)
-        if sealed and role not in POLICY_ROLES:
+        manifest = checkpoint.read_manifest(folder)
+        if manifest and role not in POLICY_ROLES:
             return checkpoint.validate_checkpoint(folder) if folder == part else ""
-        if sealed and folder / sealed.model == part:
-            return next(_find_changed_files(folder, sealed), "")
+        if manifest and folder / manifest.model == part:
+            return next(_find_changed_files(folder, manifest), "")
     return ""
 
 
@@ -241,15 +232,15 @@ def _list_missing_files(part: Path) -> list[str]:
 
 
 def _find_policies_below(folder: Path) -> Iterator[Path]:
-    """Checkpoints with a policy, the newest first, where a training leaves them below its own folder."""
+    """Yield checkpoints with a policy in a training's folder, the newest first."""
     for parent in (folder, folder / "checkpoints", folder / "outputs" / "checkpoints"):
         yield from (path for _, path in checkpoint.list_checkpoints(parent) if find_used_part(path, "policy"))
 
 
-def _find_changed_files(folder: Path, sealed: checkpoint.CheckpointManifest) -> Iterator[str]:
-    """Which files of the model are not what was saved."""
-    for path, digest in sealed.files.items():
-        if not sealed.model or path.startswith(f"{sealed.model}/"):
+def _find_changed_files(folder: Path, manifest: checkpoint.CheckpointManifest) -> Iterator[str]:
+    """Yield a sentence for each file of the model that is not what was saved."""
+    for path, digest in manifest.files.items():
+        if not manifest.model or path.startswith(f"{manifest.model}/"):
             try:
                 if _digest_file(folder / path) != digest:
                     yield f"{folder / path} is not what was saved"
@@ -258,8 +249,8 @@ def _find_changed_files(folder: Path, sealed: checkpoint.CheckpointManifest) -> 
 
 
 def _digest_file(path: Path) -> str:
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_SIZE):
-            found.update(chunk)
-    return found.hexdigest()
+            hasher.update(chunk)
+    return hasher.hexdigest()

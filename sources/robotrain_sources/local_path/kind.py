@@ -1,4 +1,4 @@
-"""Declares `local_path`, folders of the machine that runs the job: the typed reference, its parser, the kind."""
+"""The source kind `local_path`: folders of the machine that runs the job."""
 
 import os.path
 import re
@@ -21,7 +21,7 @@ _FILE_URL = r"(?i)file:(?://(?:localhost)?)?(/[^/?#%][^?#%]*)"
 
 @dataclass(frozen=True, slots=True)
 class LocalFolder:
-    """An absolute path in its one normal form; whether anything lies there is not asked here."""
+    """An absolute path in its normal form; the folder need not exist on this machine."""
 
     kind: ClassVar[str] = "local_path"
 
@@ -32,7 +32,7 @@ class LocalFolder:
 
 
 class LocalFolderError(ValueError):
-    """Why a text names no folder, and what to type instead where that is known."""
+    """A text is not a valid folder; `suggestion` is the correct one, if known."""
 
     def __init__(self, why: str, suggestion: str = "") -> None:
         super().__init__(why)
@@ -41,17 +41,17 @@ class LocalFolderError(ValueError):
 
 
 def parse_folder(text: str, base: Path) -> LocalFolder:
-    """The folder that `text` names, a relative one below `base`. Raises FolderError."""
+    """Return the folder that `text` names, relative to `base`. Raise LocalFolderError."""
     if not text.strip():
         raise LocalFolderError("The path is empty.")
     if re.search(_CONTROL, text):
-        raise LocalFolderError("A path holds no control characters, and is valid Unicode.")
+        raise LocalFolderError("A path contains no control characters, and is valid Unicode.")
     if re.match(_URL, text.lstrip()):
         _raise_is_url(text.strip())
     expanded = os.path.expanduser(text)
     if expanded.startswith("~"):
         raise LocalFolderError(
-            "There is no such user on this machine; a folder whose name begins with `~` follows `./`."
+            "There is no such user on this machine; write `./` before a folder whose name begins with `~`."
         )
     path = os.path.normpath(os.path.join(os.path.abspath(base), expanded))
     return LocalFolder("/" + path.lstrip("/") if path.startswith("//") else path)
@@ -59,42 +59,42 @@ def parse_folder(text: str, base: Path) -> LocalFolder:
 
 def _raise_is_url(text: str) -> NoReturn:
     if local := re.fullmatch(_FILE_URL, text):
-        raise LocalFolderError("Type the path alone, without `file:`.", os.path.normpath(local[1]))
-    raise LocalFolderError("An address is no folder of this machine.")
+        raise LocalFolderError("Use the path without `file:`.", os.path.normpath(local[1]))
+    raise LocalFolderError("An address is not a local folder.")
 
 
-_MEANT = r"(?i)\s*(?:/(?!/)|\.\.?(?:/|$)|~|file:)"
+_HINT = r"(?i)\s*(?:/(?!/)|\.\.?(?:/|$)|~|file:)"
 
 
 def recognizes(text: str) -> bool:
-    """Whether the text looks like a path."""
-    return bool(re.match(_MEANT, text))
+    """Return whether the text looks like a path."""
+    return bool(re.match(_HINT, text))
 
 
 def parse_source(text: str, base: Path) -> LocalFolder:
-    """The folder that `text` names, a relative one below `base`. Raises SourceError."""
+    """Return the folder that `text` names, relative to `base`. Raise SourceError."""
     try:
         return parse_folder(text, base)
-    except LocalFolderError as refused:
-        raise SourceError(refused.why, refused.suggestion) from None
+    except LocalFolderError as error:
+        raise SourceError(error.why, error.suggestion) from None
 
 
 def resolve_pin(source: Source, role: str) -> str:
-    """What the folder holds now. Raises SourceError."""
+    """Return the digest of the folder. Raise SourceError."""
     from robotrain_sources.local_path import pin
 
     return pin.compute_pin(source, role)
 
 
 def find_loss(source: Source, role: str, digest: str) -> str:
-    """Why what was pinned is not there any more. Raises SourceError."""
+    """Return why the folder is not what was pinned; empty if it is. Raise SourceError."""
     from robotrain_sources.local_path import pin
 
     return pin.find_change(source, role, digest)
 
 
 def find_missing_paths(source: Source, role: str, paths: Sequence[str]) -> Sequence[str]:
-    """Those of some paths that are surely not in the folder."""
+    """Return the paths that are not in the folder."""
     from robotrain_sources.local_path import pin
 
     return pin.find_missing_paths(source, role, paths)
@@ -111,7 +111,7 @@ KIND = SourceKind(
         "policy": RoleFlag(
             "--policy-path",
             repeatable=False,
-            help="A trained policy to go on from, or to evaluate: its folder, or that of a checkpoint.",
+            help="A trained policy to fine-tune or to evaluate: its folder, or that of a checkpoint.",
         ),
         "resume": RESUME,
     },
@@ -124,5 +124,5 @@ KIND = SourceKind(
 
 @hook
 def robotrain_source_kinds() -> Iterable[SourceKind]:
-    """The kind of this folder."""
+    """Return the source kind."""
     return (KIND,)

@@ -1,4 +1,4 @@
-"""Artifacts of a tracking run in the container: used where they lie when that is this machine, else fetched."""
+"""The container plugin of run artifacts: used in place if they are local, else fetched."""
 
 import importlib
 from collections.abc import Iterable
@@ -14,23 +14,25 @@ FETCH_MODULE = "robotrain_sources.mlflow_run.fetch"
 
 
 def preflight(source: JobSource, place: ContainerContext) -> Iterable[str]:
-    """What is wrong with how they are named, or that no runs are tracked. They are asked for once there is MLflow."""
+    """Yield problems of the address and of tracking; the artifacts are looked up once MLflow is installed."""
     try:
         reference.parse_run_artifact(source.uri)
-    except reference.RunArtifactError as refused:
-        yield f"{source.uri} names no artifacts of a run: {refused.why}"
+    except reference.RunArtifactError as error:
+        yield f"{source.uri} is not an artifact of a run: {error.why}"
     if not place.tracking_uri:
-        yield f"There are no tracking runs to look {source.uri} up in: the job has no tracking address."
+        yield f"{source.uri} cannot be looked up: the job has no tracking address."
 
 
 def fetch(source: JobSource, place: ContainerContext) -> Path:
-    """The folder that holds the policy. Raises OSError with a sentence."""
-    for wrong in preflight(source, place):
-        raise OSError(wrong)
-    named = reference.parse_run_artifact(source.uri)
-    folder = place.cache / "sources" / "mlflow_run" / named.run
+    """Return the folder of the policy. Raise OSError with a sentence."""
+    for problem in preflight(source, place):
+        raise OSError(problem)
+    artifact = reference.parse_run_artifact(source.uri)
+    folder = place.cache / "sources" / "mlflow_run" / artifact.run
     environ = {**place.tracking_environ, "MLFLOW_TRACKING_URI": place.tracking_uri}
-    halves = filter(None, environ.get(TRACKING_PLUGINS_VARIABLE, "").split(","))
-    modules = [importlib.import_module(half).__name__ for half in halves]
-    to = ("--to", str(folder), "--cache", str(place.cache))
-    return program.run_program(place, FETCH_MODULE, named.run, named.path, *to, environ=environ, modules=modules)
+    plugins = filter(None, environ.get(TRACKING_PLUGINS_VARIABLE, "").split(","))
+    modules = [importlib.import_module(plugin).__name__ for plugin in plugins]
+    options = ("--to", str(folder), "--cache", str(place.cache))
+    return program.run_program(
+        place, FETCH_MODULE, artifact.run, artifact.path, *options, environ=environ, modules=modules
+    )

@@ -1,6 +1,7 @@
-"""Runs in the run's environment: finds a policy among a run's artifacts, and fetches what lies elsewhere.
+"""The fetch program of run artifacts: finds a policy among them, and fetches it if it is remote.
 
-`python -m robotrain_sources.mlflow_run.fetch RUN PATH --to FOLDER --cache FOLDER`, with `MLFLOW_TRACKING_URI`
+Run in the run's environment as `python -m robotrain_sources.mlflow_run.fetch RUN PATH --to FOLDER --cache FOLDER`, with
+`MLFLOW_TRACKING_URI`.
 """
 
 import argparse
@@ -16,101 +17,99 @@ from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.tracking import address as tracking_address
 
 from robotrain_sources.fetching import errors, files, mlflow_client
-from robotrain_sources.fetching import files as fetching_files
 from robotrain_sources.local_path import folder_content
 from robotrain_sources.local_path.folder_content import MODEL_FOLDER, POLICY_FILES
 
 HEADER_LENGTH_BYTES = 8
 MAX_HEADER_BYTES = 100 << 20
-"""The bytes of a header, as the format allows them."""
+"""Largest header that the format allows."""
 
 
 def find_truncation(file: Path) -> str:
-    """Why a safetensors file is not whole, as the end of a sentence; empty when it is as long as it says."""
+    """Return why a safetensors file is truncated, as the end of a sentence; empty if its length is right."""
     with file.open("rb") as content:
         header = int.from_bytes(content.read(HEADER_LENGTH_BYTES), "little")
-        told = content.read(header) if header <= MAX_HEADER_BYTES else b""
+        text = content.read(header) if header <= MAX_HEADER_BYTES else b""
     try:
-        tensors = json.loads(told)
-        ends = [int(one["data_offsets"][1]) for name, one in tensors.items() if name != "__metadata__"]
+        tensors = json.loads(text)
+        ends = [int(tensor["data_offsets"][1]) for name, tensor in tensors.items() if name != "__metadata__"]
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         return "has no readable header"
-    wanted, found = HEADER_LENGTH_BYTES + header + max(ends, default=0), file.stat().st_size
-    return "" if found == wanted else f"has {found:,} bytes of {wanted:,}"
+    expected, size = HEADER_LENGTH_BYTES + header + max(ends, default=0), file.stat().st_size
+    return "" if size == expected else f"has {size:,} bytes of {expected:,}"
 
 
 UNKNOWN_SIZE = -1
-"""The size of what the store does not tell it of."""
+"""Size of a file if the store does not report it."""
 
 
 class ArtifactListing:
-    """The artifacts of one run. Every method raises what MLflow raises, and Refused."""
+    """The artifacts of one run. Methods raise what MLflow raises, and FetchError."""
 
     def __init__(self, client: Any, run: str) -> None:
         self._client = client
         self._run = run
 
     def find_policy(self, path: str) -> tuple[str, Mapping[str, int]]:
-        """Where at `path` a policy lies, and the size of each file: there, or in the model part of a checkpoint."""
-        files = dict(self._list_below(path))
-        if not files:
+        """Return the path of the policy at `path`, or in the model folder there, and the size of each file."""
+        sizes = dict(self._list_below(path))
+        if not sizes:
             raise self.explain_empty(path)
         for part in ("", f"{MODEL_FOLDER}/"):
-            if all(f"{part}{name}" in files for name in POLICY_FILES):
-                found = {name.removeprefix(part): size for name, size in files.items() if name.startswith(part)}
-                return f"{path}/{part}".rstrip("/"), found
-        raise self._explain_no_policy(path, files)
+            if all(f"{part}{name}" in sizes for name in POLICY_FILES):
+                below = {name.removeprefix(part): size for name, size in sizes.items() if name.startswith(part)}
+                return f"{path}/{part}".rstrip("/"), below
+        raise self._explain_no_policy(path, sizes)
 
     def explain_no_policy(self, path: str) -> errors.FetchError:
-        """That there is none at `path`, and where below it there are some."""
+        """Return the error for a path without a policy, with suggestions."""
         return self._explain_no_policy(path, dict(self._list_below(path)))
 
     def explain_empty(self, path: str) -> errors.FetchError:
-        """That nothing lies at `path`, and what was probably meant."""
+        """Return the error for a path without artifacts, with suggestions."""
         parts = path.split("/")
         for depth in range(len(parts) - 1, -1, -1):
-            above = "/".join(parts[:depth])
-            there = {one.path: one.is_dir for one in self._list_folder(above)}
-            if there.get(path) is False:
-                return errors.FetchError(f"{path} of the run {self._run} is a single file: name the folder above it")
-            if near := mlflow_client.find_similar_names(path, sorted(name for name, folder in there.items() if folder)):
-                return errors.FetchError(f"the run {self._run} has no artifacts at {path}; it has {', '.join(near)}")
-        return errors.FetchError(f"the run {self._run} has no artifacts at {path}, and no other folders of them")
+            items = {item.path: item.is_dir for item in self._list_folder("/".join(parts[:depth]))}
+            if items.get(path) is False:
+                return errors.FetchError(f"{path} of the run {self._run} is a single file: use its folder")
+            if similar := mlflow_client.find_similar_names(
+                path, sorted(name for name, is_dir in items.items() if is_dir)
+            ):
+                return errors.FetchError(f"the run {self._run} has no artifacts at {path}; it has {', '.join(similar)}")
+        return errors.FetchError(f"the run {self._run} has no artifacts at {path}, and no other folders")
 
-    def _explain_no_policy(self, path: str, files: Mapping[str, int]) -> errors.FetchError:
+    def _explain_no_policy(self, path: str, sizes: Mapping[str, int]) -> errors.FetchError:
         folders = sorted(
-            name.removesuffix(f"/{POLICY_FILES[0]}") for name in files if name.endswith(f"/{POLICY_FILES[0]}")
+            name.removesuffix(f"/{POLICY_FILES[0]}") for name in sizes if name.endswith(f"/{POLICY_FILES[0]}")
         )
-        whole = [f"{path}/{folder}" for folder in folders if f"{folder}/{POLICY_FILES[1]}" in files]
-        missing = " and ".join(name for name in POLICY_FILES if name not in files)
-        way = f"; below it there is {', '.join(whole[-mlflow_client.MAX_SUGGESTIONS :])}" if whole else ""
-        return errors.FetchError(f"{path} of the run {self._run} holds no policy: it lacks {missing}{way}")
+        policies = [f"{path}/{folder}" for folder in folders if f"{folder}/{POLICY_FILES[1]}" in sizes]
+        missing = " and ".join(name for name in POLICY_FILES if name not in sizes)
+        hint = f"; below it there is {', '.join(policies[-mlflow_client.MAX_SUGGESTIONS :])}" if policies else ""
+        return errors.FetchError(f"{path} of the run {self._run} contains no policy: it lacks {missing}{hint}")
 
     def _list_below(self, path: str) -> Iterator[tuple[str, int]]:
-        """The files of a folder, by their paths below it."""
+        """Yield path and size of the files below a folder."""
         for name, size in self._list_files(path):
-            if wrong := files.find_name_problem(inside := name.removeprefix(f"{path}/")):
-                raise errors.FetchError(wrong)
-            yield inside, size
+            relative = name.removeprefix(f"{path}/")
+            if problem := files.find_name_problem(relative):
+                raise errors.FetchError(problem)
+            yield relative, size
 
     def _list_files(self, folder: str) -> Iterator[tuple[str, int]]:
-        for one in self._list_folder(folder):
-            if one.is_dir:
-                yield from self._list_files(one.path)
+        for item in self._list_folder(folder):
+            if item.is_dir:
+                yield from self._list_files(item.path)
             else:
-                yield one.path, UNKNOWN_SIZE if one.file_size is None else one.file_size
+                yield item.path, UNKNOWN_SIZE if item.file_size is None else item.file_size
 
     def _list_folder(self, folder: str) -> Iterator[Any]:
-        """What lies in a folder; some stores list whatever begins with its name."""
-        below = f"{folder}/" if folder else ""
-        return (one for one in self._client.list_artifacts(self._run, folder or None) if one.path.startswith(below))
+        """Yield the items of a folder; some stores also list others whose path begins with its name."""
+        start = f"{folder}/" if folder else ""
+        return (item for item in self._client.list_artifacts(self._run, folder or None) if item.path.startswith(start))
 
 
 class RunArtifactFetcher:
-    """The artifacts of one run, at a tracking address as MLflow's client takes it. shown: that address for people.
-
-    tags: those of the run, once it was found.
-    """
+    """Fetches a policy of one run. `tags` are those of the run, after `fetch_into`."""
 
     def __init__(self, mlflow: Any, address: str, run: str, shown_address: str) -> None:
         self._mlflow = mlflow
@@ -121,31 +120,34 @@ class RunArtifactFetcher:
         self._client = mlflow.MlflowClient(address, registry_uri=address)
 
     def fetch_into(self, path: str, to: Path) -> Path:
-        """The folder of the policy at `path`, below `to` when it had to be fetched. Raises Refused, as MLflow does."""
+        """Return the folder of the policy at `path`; fetched into `to` if it is remote. Raise FetchError."""
         with mlflow_client.lock_tracking_database(self._address):
-            found = self._find_run()
-        root, self.tags = str(found.info.artifact_uri), dict(found.data.tags)
+            run = self._find_run()
+        root, self.tags = str(run.info.artifact_uri), dict(run.data.tags)
         listing = ArtifactListing(self._client, self._run)
-        if here := mlflow_client.find_local_folder(root):
-            return _find_local_policy(here, path, listing)
-        part, files = listing.find_policy(path)
-        told = f"{self._address} {root} {part} {sorted(files.items())}"
-        identity = hashlib.sha256(told.encode()).hexdigest()[:16]
-        return fetching_files.fill_cache_folder(to / identity, lambda folder: self._fill_folder(folder, part, files))
+        if local_folder := mlflow_client.find_local_folder(root):
+            return _find_local_policy(local_folder, path, listing)
+        part, sizes = listing.find_policy(path)
+        key = f"{self._address} {root} {part} {sorted(sizes.items())}"
+        identity = hashlib.sha256(key.encode()).hexdigest()[:16]
+        return files.fill_cache_folder(to / identity, lambda folder: self._fill_folder(folder, part, sizes))
 
-    def _fill_folder(self, folder: Path, part: str, files: Mapping[str, int]) -> None:
+    def _fill_folder(self, folder: Path, part: str, sizes: Mapping[str, int]) -> None:
         print(f"fetching {part} of the run {self._run}", flush=True)
         incoming = folder.with_name("incoming")
         incoming.mkdir()
-        came = Path(self._client.download_artifacts(self._run, part, str(incoming)))
-        for name, size in files.items():
-            if not (came / name).is_file() or size not in (UNKNOWN_SIZE, (came / name).stat().st_size):
-                raise errors.FetchError(f"{name} of {part} did not come whole from the run {self._run}: start it again")
-        for file in came.rglob("*.safetensors"):
+        downloaded = Path(self._client.download_artifacts(self._run, part, str(incoming)))
+        for name, size in sizes.items():
+            file = downloaded / name
+            if not file.is_file() or size not in (UNKNOWN_SIZE, file.stat().st_size):
+                raise errors.FetchError(
+                    f"{name} of {part} was not fetched completely from the run {self._run}: start the job again"
+                )
+        for file in downloaded.rglob("*.safetensors"):
             if why := find_truncation(file):
-                raise errors.FetchError(f"{part} of the run {self._run} is not whole: {file.name} {why}")
+                raise errors.FetchError(f"{part} of the run {self._run} is incomplete: {file.name} {why}")
         folder.rmdir()
-        os.replace(came, folder)
+        os.replace(downloaded, folder)
         shutil.rmtree(incoming, ignore_errors=True)
 
     def _find_run(self) -> Any:
@@ -154,16 +156,14 @@ class RunArtifactFetcher:
         except self._mlflow.exceptions.MlflowException as error:
             if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise
-            why = (
-                f"there is no run {self._run} at {self._shown_address}: a run is named by its id there, not by its name"
-            )
+            why = f"there is no run {self._run} at {self._shown_address}: use the run's id, not its name"
             raise errors.FetchError(why) from error
 
 
 def _find_local_policy(root: Path, path: str, listing: ArtifactListing) -> Path:
-    """The part of a folder of this machine that is the policy, whole."""
+    """Return the intact policy in a local folder. Raise FetchError."""
     if not root.is_dir():
-        raise errors.FetchError(f"the artifacts of the run lie in {root}, and that folder is not there")
+        raise errors.FetchError(f"the artifacts of the run are in {root}, and that folder does not exist")
     if not (root / path).is_dir():
         raise listing.explain_empty(path)
     part = folder_content.find_used_part(root / path, "policy")
@@ -175,15 +175,15 @@ def _find_local_policy(root: Path, path: str, listing: ArtifactListing) -> Path:
 
 
 def main() -> None:
-    """Find what the command line says."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="fetch")
     parser.add_argument("run")
     parser.add_argument("path")
     parser.add_argument("--to", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True, help="where it is noted which run made the policy")
-    asked = parser.parse_args()
+    parser.add_argument("--cache", type=Path, required=True, help="where the policy's lineage is recorded")
+    options = parser.parse_args()
     mlflow_client.fetch_with_mlflow(
-        lambda uri: _fetch_policy(asked, uri), f"{asked.path} of the run {asked.run}", "MLflow"
+        lambda uri: _fetch_policy(options, uri), f"{options.path} of the run {options.run}", "MLflow"
     )
 
 
@@ -193,9 +193,9 @@ def _fetch_policy(options: argparse.Namespace, uri: str) -> Path:
         address = tracking_address.resolve_address(uri)
     except tracking_address.AddressUnavailable as error:
         raise errors.FetchError(str(error)) from error
-    fetching = RunArtifactFetcher(mlflow, address, options.run, mlflow_client.redact_address(uri))
-    folder = fetching.fetch_into(options.path, options.to)
-    model_lineage.write_policy_lineage(options.cache, folder, mlflow_client.read_policy_lineage(fetching.tags))
+    fetcher = RunArtifactFetcher(mlflow, address, options.run, mlflow_client.redact_address(uri))
+    folder = fetcher.fetch_into(options.path, options.to)
+    model_lineage.write_policy_lineage(options.cache, folder, mlflow_client.read_policy_lineage(fetcher.tags))
     return folder
 
 

@@ -1,6 +1,6 @@
-"""Declares `mlflow_run`: policies among the artifacts of tracking runs.
+"""The source kind `mlflow_run`: policies among the artifacts of tracking runs.
 
-Its flag is that of registered models, whose hook brings it: they are asked first when a text tells nothing.
+It shares the flag of registered models, whose hook registers both kinds in order.
 """
 
 import re
@@ -16,18 +16,18 @@ _HINT = r"(?i)\s*(?:runs|mlflow-artifacts):"
 
 
 def recognizes(text: str) -> bool:
-    """Whether the text looks like an address of artifacts."""
+    """Return whether the text looks like an address of artifacts."""
     return bool(re.match(_HINT, text))
 
 
 def parse_source(text: str, base: Path) -> reference.RunArtifact:
-    """The artifacts that `text` names. Raises SourceError."""
+    """Return the artifacts that `text` names. Raise SourceError."""
     if holds_secret(text):
-        raise SourceError("The address holds what looks like a secret, and a job never carries a secret.")
+        raise SourceError("The address seems to contain a secret, and a job must not contain secrets.")
     try:
         return reference.parse_run_artifact(text)
-    except reference.RunArtifactError as refused:
-        raise SourceError(refused.why, refused.suggestion) from None
+    except reference.RunArtifactError as error:
+        raise SourceError(error.why, error.suggestion) from None
 
 
 KIND = SourceKind(

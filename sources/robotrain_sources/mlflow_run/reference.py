@@ -1,6 +1,6 @@
-"""A folder among the artifacts of a tracking run, as MLflow writes it: the typed source, and its rules.
+"""An artifact folder of a tracking run: the typed reference and its parser.
 
-Standard library only, so that a container half can import it.
+Standard library only: container plugins import it.
 """
 
 import re
@@ -19,7 +19,7 @@ _STORED = rf"(?i:mlflow-artifacts):/(?:/[^/@?#]*/|/*)\d+/({_RUN})/artifacts/([^?
 
 @dataclass(frozen=True, slots=True)
 class RunArtifact:
-    """A folder of artifacts. path: without a slash at its ends."""
+    """A folder of artifacts; `path` has no slash at its ends."""
 
     kind: ClassVar[str] = "mlflow_run"
 
@@ -31,7 +31,7 @@ class RunArtifact:
 
 
 class RunArtifactError(ValueError):
-    """Why a text names no artifacts of a run, and what to type instead where that is known."""
+    """A text is not a valid artifact address; `suggestion` is the correct one, if known."""
 
     def __init__(self, why: str, suggestion: str = "") -> None:
         super().__init__(why)
@@ -40,13 +40,13 @@ class RunArtifactError(ValueError):
 
 
 def parse_run_artifact(text: str) -> RunArtifact:
-    """The folder that `text` names. Raises RunArtifactError."""
+    """Return the folder that `text` names. Raise RunArtifactError."""
     if text != text.strip():
         raise RunArtifactError("There is white space around the address.", _suggest_artifact(text.strip()))
-    found = re.fullmatch(_ADDRESS, text)
-    if found is None:
+    match = re.fullmatch(_ADDRESS, text)
+    if match is None:
         _raise_not_an_artifact(text)
-    run, path = found[1], found[2].rstrip("/")
+    run, path = match[1], match[2].rstrip("/")
     if not re.fullmatch(_RUN, run):
         raise RunArtifactError("The id of a run is letters, digits, `_` and `-`, 255 at most.")
     if not path:
@@ -68,11 +68,11 @@ def _check_path(path: str) -> None:
 
 
 def _suggest_artifact(text: str) -> str:
-    """The normal form of `text`, or of what it would take to mend it; empty when nothing is known."""
+    """Return the normal form of `text`, or the suggestion of its error; empty if there is none."""
     try:
         return str(parse_run_artifact(text))
-    except RunArtifactError as refused:
-        return refused.suggestion
+    except RunArtifactError as error:
+        return error.suggestion
 
 
 def _raise_not_an_artifact(text: str) -> NoReturn:

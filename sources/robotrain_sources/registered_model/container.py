@@ -1,4 +1,4 @@
-"""A registered model in the container: used where it lies when that is this machine, else fetched into the cache."""
+"""The container plugin of registered models: used in place if they are local, else fetched into the cache."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,21 +13,21 @@ FETCH_MODULE = "robotrain_sources.registered_model.fetch"
 
 
 def preflight(source: JobSource, place: ContainerContext) -> Iterable[str]:
-    """What is wrong with how the model is named, or that there is no registry; it is asked when the run has MLflow."""
+    """Yield problems of the name and of the registry; the model is looked up once MLflow is installed."""
     try:
         reference.parse_registered_model(source.uri)
-    except reference.RegisteredModelError as refused:
-        yield f"{source.uri} names no version of a registered model: {refused.why}"
+    except reference.RegisteredModelError as error:
+        yield f"{source.uri} is not a version of a registered model: {error.why}"
     if not place.tracking_uri:
-        yield f"There is no model registry to look {source.uri} up in: the job has no tracking address."
+        yield f"{source.uri} cannot be looked up in a model registry: the job has no tracking address."
 
 
 def fetch(source: JobSource, place: ContainerContext) -> Path:
-    """The folder that holds the model's files. Raises OSError with a sentence."""
-    for wrong in preflight(source, place):
-        raise OSError(wrong)
-    named = reference.parse_registered_model(source.uri)
-    folder = place.cache / "sources" / "registered_model" / named.name
+    """Return the folder of the model's files. Raise OSError with a sentence."""
+    for problem in preflight(source, place):
+        raise OSError(problem)
+    model = reference.parse_registered_model(source.uri)
+    folder = place.cache / "sources" / "registered_model" / model.name
     registry = {"MLFLOW_TRACKING_URI": place.tracking_uri}
-    to = ("--to", str(folder), "--cache", str(place.cache))
-    return program.run_program(place, FETCH_MODULE, named.name, str(named.version), *to, environ=registry)
+    options = ("--to", str(folder), "--cache", str(place.cache))
+    return program.run_program(place, FETCH_MODULE, model.name, str(model.version), *options, environ=registry)

@@ -1,7 +1,6 @@
-"""Declares `registered_model` and `model_asset`: policies in the platform's registry, or in Azure ML's.
+"""The source kinds `registered_model` and `model_asset`: policies in the platform's registry or in Azure ML's.
 
-Two kinds, so that a platform can take the one and decline the other; one pair of flags, as the text tells them apart.
-Artifacts of tracking runs share one of them.
+A platform may support one without the other. Both share their flags: the text tells them apart.
 """
 
 import re
@@ -23,12 +22,12 @@ from robotrain_sources.role_flags import INIT_POLICY, POLICY_MODEL
 
 MODEL_ASSETS = AssetFamily("models", "model", ("data", "data asset"))
 _ARTIFACTS = r"azureml://jobs/([^/]+)/outputs/artifacts/paths/(.+)"
-"""What tracking keeps of a job."""
+"""Address of a job's tracking artifacts."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelAsset:
-    """One version of a model. scope: the workspace or registry it lies in; empty for that of the job."""
+    """One version of a model. `scope` is its workspace or registry; empty for the job's workspace."""
 
     kind: ClassVar[str] = "model_asset"
 
@@ -41,51 +40,52 @@ class ModelAsset:
 
 
 def parse_model_asset(text: str) -> ModelAsset:
-    """The model that `text` names. Raises AssetError."""
+    """Return the model that `text` names. Raise AssetError."""
     try:
         return ModelAsset(*parse_asset_name(text, MODEL_ASSETS))
-    except AssetError as refused:
-        raise AssetError(refused.why, refused.suggestion or _suggest_run_artifact(text)) from None
+    except AssetError as error:
+        raise AssetError(error.why, error.suggestion or _suggest_run_artifact(text)) from None
 
 
 def _suggest_run_artifact(text: str) -> str:
-    """How the policy is had all the same where it is among the artifacts of a run; empty where it is not."""
-    found = re.fullmatch(_ARTIFACTS, text)
+    """Return the flag for the artifacts of a run; empty for anything else."""
+    match = re.fullmatch(_ARTIFACTS, text)
     try:
-        return f"--policy-model {reference.parse_run_artifact(f'runs:/{found[1]}/{found[2]}')}" if found else ""
+        return f"--policy-model {reference.parse_run_artifact(f'runs:/{match[1]}/{match[2]}')}" if match else ""
     except reference.RunArtifactError:
         return ""
 
 
-_HINT = rf"\s*(?:(?i:models:)|(?!(?i:azureml|file|hf|runs|https?):){registered_model_reference.NAME_PATTERN}(?::|@(?!\d))[\w.+-]*\s*$)"
+_NAME = registered_model_reference.NAME_PATTERN
+_HINT = rf"\s*(?:(?i:models:)|(?!(?i:azureml|file|hf|runs|https?):){_NAME}(?::|@(?!\d))[\w.+-]*\s*$)"
 _ASSET_HINT = r"(?i)\s*azureml:"
 _ROLES = {"policy": POLICY_MODEL, "init_policy": INIT_POLICY}
 
 
 def recognizes(text: str) -> bool:
-    """Whether the text looks like a name with a version, an alias or a stage."""
+    """Return whether the text looks like a name with a version, an alias or a stage."""
     return bool(re.match(_HINT, text))
 
 
 def parse_source(text: str, base: Path) -> registered_model_reference.RegisteredModel:
-    """The version of a model that `text` names. Raises SourceError."""
+    """Return the model version that `text` names. Raise SourceError."""
     try:
         return registered_model_reference.parse_registered_model(text)
-    except registered_model_reference.RegisteredModelError as refused:
-        raise SourceError(refused.why, refused.suggestion) from None
+    except registered_model_reference.RegisteredModelError as error:
+        raise SourceError(error.why, error.suggestion) from None
 
 
 def recognizes_asset(text: str) -> bool:
-    """Whether the text looks like a name of Azure ML."""
+    """Return whether the text looks like an Azure ML name."""
     return bool(re.match(_ASSET_HINT, text))
 
 
 def parse_asset_source(text: str, base: Path) -> ModelAsset:
-    """The model of Azure ML that `text` names. Raises SourceError."""
+    """Return the Azure ML model that `text` names. Raise SourceError."""
     try:
         return parse_model_asset(text)
-    except kind.AssetError as refused:
-        raise SourceError(refused.why, refused.suggestion) from None
+    except kind.AssetError as error:
+        raise SourceError(error.why, error.suggestion) from None
 
 
 KIND = SourceKind(
@@ -102,7 +102,7 @@ KIND = SourceKind(
     requires="tracking",
 )
 
-MOUNTED = "A model of an Azure ML workspace is mounted by a job of that workspace, and nothing else has such a mount."
+MOUNTED = "An Azure ML model can only be mounted by a job of its workspace."
 
 ASSET_KIND = SourceKind(
     name=ModelAsset.kind,
@@ -123,5 +123,5 @@ ASSET_KIND = SourceKind(
 
 @hook
 def robotrain_source_kinds() -> Iterable[SourceKind]:
-    """Those that share the flag; the first is asked when a text tells nothing."""
+    """Return the kinds that share a flag; the first one is the default."""
     return (KIND, ASSET_KIND, mlflow_run.KIND)

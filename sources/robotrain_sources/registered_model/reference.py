@@ -1,6 +1,6 @@
-"""A version of a model in the registry that a platform tracks to: the typed source, and the rules of contract C.3.
+"""A version of a registered model: the typed reference and its parser (contract C.3).
 
-Standard library only, so that a container half can import it.
+Standard library only: container plugins import it.
 """
 
 import re
@@ -32,7 +32,7 @@ class RegisteredModel:
 
 
 class RegisteredModelError(ValueError):
-    """Why a text names no version of a model, and what to type instead where that is known."""
+    """A text is not a valid model version; `suggestion` is the correct one, if known."""
 
     def __init__(self, why: str, suggestion: str = "") -> None:
         super().__init__(why)
@@ -41,16 +41,16 @@ class RegisteredModelError(ValueError):
 
 
 def parse_registered_model(text: str) -> RegisteredModel:
-    """The version that `text` names. Raises RegisteredModelError."""
+    """Return the version that `text` names. Raise RegisteredModelError."""
     if text != text.strip():
         raise RegisteredModelError("There is white space around the name.", _suggest_model(text.strip()))
     if moving := re.fullmatch(_MOVING, text):
         why = "`latest`, an alias and a stage move from version to version: the model would change under the job."
         raise RegisteredModelError(why, f"{moving[moving.lastindex or 0]}:VERSION")
-    if re.match(r"(?i)azureml:", text):  # such a name would be the text before a colon, and is meant for another kind
+    if re.match(r"(?i)azureml:", text):  # else `azureml` would be the name
         raise RegisteredModelError("This is a name of Azure ML, not of the registry that the platform tracks to.")
-    if found := re.fullmatch(_ADDRESS, text) or re.fullmatch(_SHORT, text):
-        return RegisteredModel(found[1], _parse_version(found[1], found[2]))
+    if match := re.fullmatch(_ADDRESS, text) or re.fullmatch(_SHORT, text):
+        return RegisteredModel(match[1], _parse_version(match[1], match[2]))
     _raise_not_a_model(text)
 
 
@@ -64,11 +64,11 @@ def _parse_version(name: str, text: str) -> int:
 
 
 def _suggest_model(text: str) -> str:
-    """The normal form of `text`, or of what it would take to mend it; empty when nothing is known."""
+    """Return the normal form of `text`, or the suggestion of its error; empty if there is none."""
     try:
         return str(parse_registered_model(text))
-    except RegisteredModelError as refused:
-        return refused.suggestion
+    except RegisteredModelError as error:
+        return error.suggestion
 
 
 def _raise_not_a_model(text: str) -> NoReturn:
