@@ -83,13 +83,13 @@ def test_a_half_that_hangs_is_not_waited_for_and_ended(question, monkeypatch, tm
 
 def test_a_half_that_breaks_is_told_with_its_error(question):
     (found,), _ = question("raise ValueError('torn')")
-    assert found.why == "It could not be asked: ValueError: torn."
+    assert found.why == "The check failed: ValueError: torn."
 
 
 def test_an_address_that_no_half_takes_is_asked_by_ourselves(question, tmp_path):
     (tmp_path / "mlflow.db").write_text("no database at all")
     (found,), wanted = question(FOUND, f"sqlite:///{tmp_path}/mlflow.db")
-    assert (found.why, wanted) == (f"{tmp_path}/mlflow.db is no SQLite database.", [])
+    assert (found.why, wanted) == (f"{tmp_path}/mlflow.db is not an SQLite database.", [])
 
 
 def test_the_tracking_process_is_told_its_halves():
@@ -115,7 +115,7 @@ def test_what_the_environment_says_about_patience_wins(tmp_path, monkeypatch):
     tracker.close(Outcome(state="succeeded", exit_code=0))
     for reader in tracker._readers:
         reader.join(60)
-    assert told == ["the run is not tracked, or only in part: 61 3"]
+    assert told == ["the run is not tracked, or only partly: 61 3"]
 
 
 def test_the_payload_of_the_half_is_whole(tmp_path):

@@ -97,7 +97,7 @@ def test_results_and_policy_are_artifacts_and_the_policy_a_version_with_its_scor
         0,
         {"name": "pusher", "version": "1", "step": 40, "uri": "models:/pusher/1", "new": False, "replaced": ""},
     )
-    assert "policy 000040 was version 1 of pusher already\n" in later.stderr
+    assert "policy 000040 is already version 1 of pusher\n" in later.stderr
     assert versions(database) == [("pusher", 1)]
 
 
@@ -133,7 +133,7 @@ def test_an_evaluation_is_registered_later_too_and_only_as_it_was(run, tracked, 
     assert run(made).of_kind(Registered) == []
     other = register(made, "pusher", "--step", "20")
     assert (other.returncode, other.stdout) == (4, "")
-    assert "the run evaluated the policy of step 40, and left none of step 20" in other.stderr
+    assert "the run evaluated the policy of step 40, not of step 20" in other.stderr
     assert json.loads(register(made, "pusher", "--step", "40").stdout)["version"] == "1"
     assert scores(tags(database)) == of("0.75", "eval-1")
     weights = tmp_path / "eval-1/outputs/policy/000040/weights"

@@ -123,7 +123,7 @@ def test_a_checkpoint_that_is_written_anew_is_published_anew(run, job, to):
 def test_h1_08_a_model_without_a_checkpoint_fails_the_run(run, job, tmp_path):
     ran = run(job("pass", publish={"register": "pusher"}, tracking_uri=f"sqlite:///{tmp_path}/mlflow.db"))
     assert ran.exit_code == 1
-    assert ran.outcome["reason"] == "the model pusher was not registered: the run left no complete checkpoint"
+    assert ran.outcome["reason"] == "the model pusher was not registered: the run has no complete checkpoint"
     assert ran.outcome["reason"] in ran.notes("error")
     assert stages(ran)[-1] == ("publish", "failed")
 
@@ -283,12 +283,12 @@ def refused(job, tmp_path, *arguments) -> tuple[int, str]:
 def test_registering_later_says_what_is_missing(run, job, tmp_path):
     made = job(trained(), tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
     code, said = refused(made, tmp_path, "pusher")
-    assert (code, said) == (4, f"error: {tmp_path}/work holds no run")
+    assert (code, said) == (4, f"error: there is no run in {tmp_path}/work")
     run(made)
     code, said = refused(made, tmp_path, "pusher")
     assert (code, said) == (4, "error: the model pusher was not registered: the run was not tracked")
     code, said = refused(made, tmp_path, "no/name")
-    assert (code, said.partition(":")[2].partition(":")[0]) == (2, " 'no/name' is no name for a model")
+    assert (code, said.partition(":")[2].partition(":")[0]) == (2, " 'no/name' is not a valid model name")
     (tmp_path / "job.json").write_text("{")
     assert main(["register", str(tmp_path / "job.json"), "pusher"]) == 2
 

@@ -110,10 +110,10 @@ def test_h1_07_the_last_checkpoint_becomes_one_version_with_its_lineage_however_
     again = run(made)
     assert again.exit_code == 0, again.lines
     assert [(one.version, one.new) for one in again.of_kind(Registered)] == [("1", False)]
-    assert "checkpoint 000040 was version 1 of pusher already" in again.notes("info")
+    assert "checkpoint 000040 is already version 1 of pusher" in again.notes("info")
     later = register("pusher")
     assert (later.returncode, json.loads(later.stdout)["version"]) == (0, "1")
-    assert "was version 1 of pusher already" in later.stderr
+    assert "is already version 1 of pusher" in later.stderr
     assert versions(database) == [("pusher", 1)]
     assert register("again", "--step", "40").returncode == 0
     assert sorted(one.name for one in path.parent.iterdir()) == [path.name, "weights"]

@@ -58,13 +58,13 @@ def test_one_that_does_not_finish_is_stopped_and_told_once(notes, monkeypatch):
     monkeypatch.setattr(tracker, "END_SECONDS", 0.5)
     (told,) = notes("echo retrying; exec sleep 60")
     assert (
-        told == "tracking at http://tracking.example did not finish within 0.5 s of the end and was stopped: retrying"
+        told == "tracking at http://tracking.example did not finish within 0.5 s and was stopped: retrying"
     )
 
 
 def test_one_that_fails_is_told_with_its_reason(notes):
     (told,) = notes("echo 'error: no such store'; exit 3")
-    assert told == "the run is not tracked, or only in part: no such store"
+    assert told == "the run is not tracked, or only partly: no such store"
 
 
 def test_one_that_ends_well_says_nothing(notes):

@@ -68,7 +68,7 @@ def test_a_database_that_is_there_or_can_be_made(tmp_path):
 def test_a_file_that_is_no_database_is_told(tmp_path):
     (tmp_path / "mlflow.db").write_text("no database at all")
     assert found(f"sqlite:///{tmp_path}/mlflow.db") == [
-        ("configuration", f"{tmp_path}/mlflow.db is no SQLite database.")
+        ("configuration", f"{tmp_path}/mlflow.db is not an SQLite database.")
     ]
 
 

@@ -25,11 +25,7 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointManifest:
-    """What a complete checkpoint holds: SHA-256 by path. run, job: what made it. model: the part that is the model.
-
-    submission: the platform's id of the submission that made it. tracking: the id of its tracking run. Both may be
-    empty, and then are not written: who knows nothing of them reads it too.
-    """
+    """The content of a complete checkpoint, and its origin."""
 
     FILE_NAME: ClassVar = MANIFEST
     """The manifest's file, written last."""
@@ -38,13 +34,17 @@ class CheckpointManifest:
     run: str
     job: str
     files: Mapping[str, str]
+    """SHA-256 by path."""
     model: str = ""
+    """The path of the model in the checkpoint."""
     submission: str = ""
+    """The platform's id of the submission; not written if empty."""
     tracking: str = ""
+    """The tracking run; not written if empty."""
 
     @property
     def digest(self) -> str:
-        """64 hex digits over every file and its path."""
+        """64 hex digits over all files and their paths."""
         total = hashlib.sha256()
         for path, digest in sorted(self.files.items()):
             total.update(f"{digest} {path}\n".encode())

@@ -1,4 +1,4 @@
-"""Child processes run to their end: output as clean lines, events through a pipe, stopped gently."""
+"""Child processes: their output as clean lines, events through a pipe, a gentle stop."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR, EventRecord
 from robotrain_runtime.process.stop import GRACE_VARIABLE, StopRequested, StopSignal
 
 BAR_SECONDS = 10.0
-MAX_LINE_BYTES = 1 << 16  # bytes; a longer line is cut there, so that neither time nor memory runs away
+MAX_LINE_BYTES = 1 << 16  # longer lines are cut, to limit time and memory
 BAR_PATTERN = re.compile(
     r"(?P<name>[^%|]{0,200}?)\s*(?:\d{1,3}%\|[^|]*\|[^\[]*|\d+[A-Za-z]* )\[(?:\d+:)?\d\d:\d\d[^\]]*\]"
 )
@@ -22,28 +22,28 @@ LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 class LineSplitter:
-    """Takes output as it comes, in pieces; gives whole lines without their ends."""
+    """A splitter of output into clean lines; progress bars are thinned out."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._rest = b""
+        self._pending = b""
         self._bar_times: dict[str, float] = {}
 
     def feed(self, piece: bytes) -> Iterator[str]:
-        """The lines that `piece` completes."""
-        held = b"\r" if piece.endswith(b"\r") else b""  # its \n may be in the next piece
-        *whole, self._rest = LINE_END.split(self._rest + piece[: len(piece) - len(held)])
-        while len(self._rest) > MAX_LINE_BYTES:
-            whole.append(self._rest[:MAX_LINE_BYTES])
-            self._rest = self._rest[MAX_LINE_BYTES:]
-        self._rest += held
-        for line in whole:
+        """Yield the lines that `piece` completes."""
+        carriage_return = b"\r" if piece.endswith(b"\r") else b""  # its \n may be in the next piece
+        *lines, self._pending = LINE_END.split(self._pending + piece.removesuffix(b"\r"))
+        while len(self._pending) > MAX_LINE_BYTES:
+            lines.append(self._pending[:MAX_LINE_BYTES])
+            self._pending = self._pending[MAX_LINE_BYTES:]
+        self._pending += carriage_return
+        for line in lines:
             yield from self._clean_line(line)
 
     def flush(self) -> Iterator[str]:
-        """What was left without a line's end."""
-        yield from self._clean_line(self._rest)
-        self._rest = b""
+        """Yield the last line, if it has no newline."""
+        yield from self._clean_line(self._pending)
+        self._pending = b""
 
     def _clean_line(self, raw: bytes) -> Iterator[str]:
         text = ESCAPE_PATTERN.sub("", raw.decode("utf-8", "replace")).rstrip()
@@ -74,7 +74,10 @@ def run_program(
     on_line: Callable[[str], None],
     on_event: Callable[[EventRecord], None],
 ) -> int:
-    """The exit status, negative for a signal. Raises StopRequested once the program is gone; OSError when none starts."""
+    """Run a program; return its exit status, negative for a signal.
+
+    Raise StopRequested once the program has ended after a stop, OSError if it cannot be started.
+    """
     process, receive = start_program(arguments, environ)
     assert process.stdout is not None
     readers = (
@@ -84,7 +87,7 @@ def run_program(
     try:
         return _wait_for_exit(process, stop)
     finally:
-        for thread in readers:  # a process it left behind may hold the pipe open for ever
+        for thread in readers:  # a process that it left behind may keep the pipe open
             thread.join(LAST_OUTPUT_SECONDS)
 
 
@@ -94,7 +97,10 @@ def start_program(
     stdin: int = subprocess.DEVNULL,
     before_exec: Callable[[], object] | None = None,
 ) -> "tuple[subprocess.Popen[bytes], int]":
-    """The program, and the end of the pipe that its events come through. before: done in it first. Raises OSError."""
+    """Start a program; return it and the read end of its event pipe. Raise OSError.
+
+    `before_exec` is called in the new process first.
+    """
     receive, send = os.pipe()
     try:
         process = subprocess.Popen(
@@ -115,7 +121,7 @@ def start_program(
 
 
 def forward_lines(pipe: IO[bytes], on_line: Callable[[str], None], on_event: Callable[[EventRecord], None]) -> None:
-    """Pass on what comes through `pipe`; event lines among the ordinary ones are events."""
+    """Forward the lines of a pipe, to its end; event lines are forwarded as events."""
     lines = LineSplitter()
     while piece := os.read(pipe.fileno(), 65536):
         for line in lines.feed(piece):
@@ -126,7 +132,7 @@ def forward_lines(pipe: IO[bytes], on_line: Callable[[str], None], on_event: Cal
 
 
 def forward_events(pipe: IO[bytes], on_event: Callable[[EventRecord], None]) -> None:
-    """Pass on the events that come through `pipe`, to its end."""
+    """Forward the events of a pipe, to its end."""
     with pipe:
         for line in pipe:
             if record := event.parse_event(line.decode("utf-8", "replace").rstrip("\n")):
@@ -134,7 +140,7 @@ def forward_events(pipe: IO[bytes], on_event: Callable[[EventRecord], None]) -> 
 
 
 def start_reader(read: Callable[..., None], *arguments: object) -> threading.Thread:
-    """A started thread that does `read`."""
+    """Start a daemon thread that calls `read`."""
     thread = threading.Thread(target=read, args=arguments, daemon=True)
     thread.start()
     return thread
@@ -157,7 +163,7 @@ def _wait_for_exit(process: "subprocess.Popen[bytes]", stop: StopSignal) -> int:
 
 
 def _end_program(process: "subprocess.Popen[bytes]", stop: StopSignal) -> None:
-    """Ask it to end, and end it when it takes longer than the grace, or when a second signal comes."""
+    """Terminate the program; kill it after the grace period, or at a second signal."""
     process.terminate()
     try:
         with stop.interruptible():
@@ -168,7 +174,7 @@ def _end_program(process: "subprocess.Popen[bytes]", stop: StopSignal) -> None:
 
 
 def get_grace_seconds() -> float:
-    """Seconds that a part of a run has to end in, once it is told to stop."""
+    """Return how many seconds a program has to end after a stop."""
     try:
         return float(os.environ[GRACE_VARIABLE])
     except (KeyError, ValueError):

@@ -1,6 +1,6 @@
-"""A helper process that answers requests over a pipe: both ends, and the messages between them.
+"""A helper process that answers requests over a pipe: both ends, and their messages.
 
-It ends with whoever started it, however that ends, and a signal that is meant for the work does not reach it.
+It ends with its parent, however that ends, and ignores the signals that stop the work.
 """
 
 import itertools
@@ -27,16 +27,17 @@ REPLY_PREFIX = "::robotrain-answer:: "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HelperRequest:
-    """A request. number: what its answer refers to. what: ARTIFACT, REGISTER or RESULTS; body: what that needs."""
+    """A request: the name of a handler (`what`) and its arguments (`body`)."""
 
     number: int
+    """Repeated in the reply."""
     what: str
     body: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HelperReply:
-    """What became of a request. error: why it failed; empty when it was done."""
+    """The reply to a request; `error` is empty if it succeeded."""
 
     number: int
     body: Mapping[str, Any]
@@ -44,14 +45,14 @@ class HelperReply:
 
 
 def format_message(message: HelperRequest | HelperReply) -> str:
-    """The line, without its end."""
+    """Return the line of a message, without a newline."""
     if isinstance(message, HelperRequest):
         return REQUEST_PREFIX + json.dumps({"number": message.number, "what": message.what, "body": dict(message.body)})
     return REPLY_PREFIX + json.dumps({"number": message.number, "body": dict(message.body), "error": message.error})
 
 
 def parse_message(line: str) -> HelperRequest | HelperReply | None:
-    """The request or answer in a line; None for any other line."""
+    """Return the request or reply in a line; None for any other line."""
     for prefix, kind in ((REQUEST_PREFIX, HelperRequest), (REPLY_PREFIX, HelperReply)):
         if line.startswith(prefix):
             try:
@@ -64,17 +65,17 @@ def parse_message(line: str) -> HelperRequest | HelperReply | None:
 END_SECONDS = 5.0
 POLL_SECONDS = 0.05
 PERMANENT = "never"
-"""In the body of an answer: another try would not help."""
+"""The key in the body of a reply that says that a retry would not help."""
 
 RequestHandlers = Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]]
 
 
 class HelperProcess:
-    """A running one. say: takes its ordinary output. Raises OSError when it cannot be started."""
+    """A running helper process. `log_line` takes its ordinary output. Raise OSError if it cannot be started."""
 
     def __init__(self, command: Sequence[str], environ: Mapping[str, str], log_line: Callable[[str], None]) -> None:
         self._numbers = itertools.count(1)
-        self._answers: dict[int, HelperReply] = {}
+        self._replies: dict[int, HelperReply] = {}
         self._reply_arrived = threading.Condition()
         self._last_lines: deque[str] = deque(maxlen=50)
         self._log_line = log_line
@@ -85,28 +86,27 @@ class HelperProcess:
         ]
 
     def send_request(self, name: str, body: Mapping[str, Any], is_cancelled: Callable[[], bool]) -> Mapping[str, Any]:
-        """Have something done, and wait for it. Raises OSError with why it failed, or ended; PermanentError; Cancelled."""
+        """Send a request, and return the body of its reply. Raise OSError if it failed, PermanentError, Cancelled."""
         number = next(self._numbers)
         assert self._process.stdin is not None
-        with suppress(OSError):  # one that is gone is noticed below
-            self._process.stdin.write(
-                (format_message(HelperRequest(number=number, what=name, body=body)) + "\n").encode()
-            )
+        message = format_message(HelperRequest(number=number, what=name, body=body))
+        with suppress(OSError):  # an ended process is noticed below
+            self._process.stdin.write((message + "\n").encode())
             self._process.stdin.flush()
         with self._reply_arrived:
-            while number not in self._answers:
+            while number not in self._replies:
                 if is_cancelled():
                     raise Cancelled
                 if not self._readers[1].is_alive():
                     raise OSError(self._describe_exit())
                 self._reply_arrived.wait(POLL_SECONDS)
-        answer = self._answers.pop(number)
-        if answer.error:
-            raise (PermanentError if answer.body.get(PERMANENT) else OSError)(answer.error)
-        return answer.body
+        reply = self._replies.pop(number)
+        if reply.error:
+            raise (PermanentError if reply.body.get(PERMANENT) else OSError)(reply.error)
+        return reply.body
 
     def close(self) -> None:
-        """End it at once, whatever it does."""
+        """End the process at once."""
         assert self._process.stdin is not None
         with suppress(OSError):
             self._process.stdin.close()
@@ -123,39 +123,40 @@ class HelperProcess:
     def _read_replies(self, receive: int) -> None:
         with os.fdopen(receive, "rb") as pipe:
             for raw in pipe:
-                if isinstance(said := parse_message(raw.decode("utf-8", "replace").rstrip("\n")), HelperReply):
+                reply = parse_message(raw.decode("utf-8", "replace").rstrip("\n"))
+                if isinstance(reply, HelperReply):
                     with self._reply_arrived:
-                        self._answers[said.number] = said
+                        self._replies[reply.number] = reply
                         self._reply_arrived.notify_all()
 
     def _describe_exit(self) -> str:
         code = self._process.wait()
         self._readers[0].join(child.LAST_OUTPUT_SECONDS)
-        return f"the program that does it has ended: {failure.explain_exit(code, self._last_lines)}"
+        return f"the helper process has ended: {failure.explain_exit(code, self._last_lines)}"
 
 
 def serve_requests(handlers: RequestHandlers) -> None:
-    """The other end: do what is asked, one after another, until nobody is there to ask; then end at once."""
-    for number in (signal.SIGTERM, signal.SIGINT):  # what stops the work must not stop what saves its last checkpoint
+    """Handle requests from standard input, one after another, in the helper process; exit at its end."""
+    for number in (signal.SIGTERM, signal.SIGINT):  # a stop of the work must not stop the upload of its last checkpoint
         signal.signal(number, signal.SIG_IGN)
-    asked: queue.SimpleQueue[HelperRequest] = queue.SimpleQueue()
+    requests: queue.SimpleQueue[HelperRequest] = queue.SimpleQueue()
 
-    def work() -> None:
+    def handle_requests() -> None:
         while True:
-            event.emit_line(format_message(_handle_request(handlers, asked.get())))
+            event.emit_line(format_message(_handle_request(handlers, requests.get())))
 
-    threading.Thread(target=work, daemon=True).start()
+    threading.Thread(target=handle_requests, daemon=True).start()
     for line in sys.stdin:
-        if isinstance(one := parse_message(line.rstrip("\n")), HelperRequest):
-            asked.put(one)
+        if isinstance(message := parse_message(line.rstrip("\n")), HelperRequest):
+            requests.put(message)
     sys.stdout.flush()
-    os._exit(0)  # threads that still send something must not hold up the end
+    os._exit(0)  # threads that are still sending must not delay the exit
 
 
 def _handle_request(handlers: RequestHandlers, request: HelperRequest) -> HelperReply:
     try:
         return HelperReply(number=request.number, body=handlers[request.what](request.body))
-    except PermanentError as never:
-        return HelperReply(number=request.number, body={PERMANENT: True}, error=str(never))
+    except PermanentError as error:
+        return HelperReply(number=request.number, body={PERMANENT: True}, error=str(error))
     except Exception as error:
         return HelperReply(number=request.number, body={}, error=describe_error(error))

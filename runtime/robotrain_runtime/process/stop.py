@@ -1,4 +1,4 @@
-"""What ends a wait: stop signals, lock files and deadlines."""
+"""Stop signals, lock files and deadlines: everything that can interrupt a wait."""
 
 import fcntl
 import signal
@@ -11,9 +11,9 @@ from types import FrameType, TracebackType
 from typing import Any, Generic, TypeVar
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-WAKE_SIGNAL = signal.SIGURG  # one that nobody minds when nobody handles it
+WAKE_SIGNAL = signal.SIGURG  # ignored by default
 GRACE_VARIABLE = "ROBOTRAIN_GRACE_SECONDS"
-"""The environment name of how long a program that is told to stop has to save what it can."""
+"""The environment variable for the seconds that a program has to save its work after a stop."""
 
 
 class StopRequested(Exception):
@@ -21,7 +21,10 @@ class StopRequested(Exception):
 
 
 class StopSignal:
-    """While entered, the first signal is kept in `number`, and `armed` blocks raise Stopped. count: how many came."""
+    """The stop signals of the process while entered: `interruptible` blocks raise StopRequested.
+
+    `number` is the first signal, `count` how many arrived.
+    """
 
     def __init__(self) -> None:
         self.number: int | None = None
@@ -42,12 +45,12 @@ class StopSignal:
 
     @property
     def exit_code(self) -> int:
-        """What a shell reports for a process that this signal ended."""
+        """The exit code that a shell reports for this signal."""
         return 128 + (self.number or signal.SIGTERM)
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """A block in which a signal, also one that came before it, raises StopRequested; once for each signal."""
+        """Let each signal, also an earlier one, raise StopRequested once inside the block."""
         self._armed = True
         try:
             if self._pending:
@@ -57,7 +60,7 @@ class StopSignal:
             self._armed = False
 
     def interrupt(self) -> None:
-        """From another thread, when it is no use to go on: as a signal, but that `number` stays None."""
+        """Interrupt the main thread from another one, like a signal, but `number` stays None."""
         self._interrupted = True
         signal.pthread_kill(threading.main_thread().ident or 0, WAKE_SIGNAL)
 
@@ -83,9 +86,9 @@ class StopSignal:
 
 @contextmanager
 def hold_lock(path: Path, stop: StopSignal, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold the lock file at `path`, which is made and stays. waiting: called once when another process holds it.
+    """Hold the lock file at `path`; it is created and stays. `on_wait` is called if another process holds it.
 
-    Raises StopRequested while it waits.
+    Raise StopRequested while waiting.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
@@ -102,7 +105,7 @@ T = TypeVar("T")
 
 
 class DeadlineFuture(Generic[T]):
-    """What `ask` answers, in a thread that nobody waits for longer than he wants: one that hangs holds nothing up."""
+    """The result of a call in a daemon thread, with a deadline: a call that hangs blocks nothing."""
 
     def __init__(self, call: Callable[[], T]) -> None:
         self._call = call
@@ -113,7 +116,7 @@ class DeadlineFuture(Generic[T]):
         self._thread.start()
 
     def result(self, seconds: float) -> T:
-        """Waited for until `seconds` after it was asked. Raises TimeoutError, and what `ask` raised."""
+        """Return the result, at most `seconds` after the start. Raise TimeoutError, or the call's exception."""
         self._thread.join(max(0.0, self._began + seconds - time.monotonic()))
         if self._error is not None:
             raise self._error

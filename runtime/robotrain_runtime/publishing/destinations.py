@@ -1,6 +1,4 @@
-"""Where checkpoints and results go: a folder, one that the platform keeps, an address that a half writes to, and the
-tracking run's artifacts.
-"""
+"""Destinations of a run's artifacts: a folder, the platform's folder, an address, the tracking run."""
 
 import os
 from collections.abc import Callable
@@ -14,60 +12,59 @@ from robotrain_runtime.publishing.sealing import ArtifactKind, SealedArtifact
 from robotrain_runtime.tracking.tracker import ARTIFACT_REQUEST, RESULTS_REQUEST, Tracker
 
 COPIED_KINDS: frozenset[ArtifactKind] = frozenset({"checkpoint", "results"})
-"""What a place that files are copied to takes."""
+"""The artifacts that a destination for files accepts."""
 
 
 class Destination(Protocol):
-    """One place. name: for people. asked: whether a run that could not bring them all here has failed."""
+    """A place that artifacts are published to."""
 
     @property
     def name(self) -> str:
-        """How it is called."""
+        """The name for people."""
 
     @property
     def is_required(self) -> bool:
-        """Whether someone asked for it."""
+        """Whether the run fails if an artifact cannot be published here."""
 
     @property
     def accepted_kinds(self) -> frozenset[ArtifactKind]:
-        """What is brought here."""
+        """The artifacts that are published here."""
 
     def contains_address(self, address: str) -> bool:
-        """Whether the address of a published checkpoint lies here."""
+        """Return whether the address of a published checkpoint is in this destination."""
 
     def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> tuple[str, bool]:
-        """Bring it, whole: its address, and whether it is new there. Raises what `Courier` knows."""
+        """Publish an artifact; return its address and whether it is new there. Raise as `RetryQueue` expects."""
 
     def trim(self, is_cancelled: CancelCheck) -> tuple[str, ...]:
-        """Remove those of the run that are too many: the addresses they had. Raises what `Courier` knows."""
+        """Remove surplus checkpoints of the run; return their addresses. Raise as `RetryQueue` expects."""
 
     def close(self) -> None:
-        """Nothing more is brought."""
+        """Release resources."""
 
 
 class FolderDestination:
-    """A folder that checkpoints are copied to, and results under the name of the run. run: whose they are, and what an
-    unfinished copy is called after.
+    """A folder that checkpoints are copied to, and results under the name of the run.
 
-    called: its address for people, where that is not its path.
+    `name` is its address for people, its path by default.
     """
 
     is_required = True
     accepted_kinds = COPIED_KINDS
 
-    def __init__(self, target: ArtifactTarget, run: str, called: str = "") -> None:
+    def __init__(self, target: ArtifactTarget, run: str, name: str = "") -> None:
         self._to = Path(os.path.normpath(target.to))
         self._keep_last = target.keep_last
         self._run = run
         self._cleared = False
-        self.name = called or str(self._to)
+        self.name = name or str(self._to)
 
     def contains_address(self, address: str) -> bool:
-        """Whether it lies in the folder."""
+        """Return whether the address is in the folder."""
         return Path(address).parent == self._to or address.rpartition("/")[0] == self.name
 
     def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> tuple[str, bool]:
-        """Copy it."""
+        """Copy an artifact."""
         if not self._cleared:
             atomic_copy.remove_leftovers(self._to, self._run)
             self._cleared = True
@@ -75,7 +72,7 @@ class FolderDestination:
         return f"{self.name}/{sealed.folder.name}", new
 
     def trim(self, is_cancelled: CancelCheck) -> tuple[str, ...]:
-        """The oldest of the run go."""
+        """Remove the oldest checkpoints of the run."""
         if self._keep_last is None:
             return ()
         return tuple(
@@ -84,21 +81,21 @@ class FolderDestination:
         )
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no resources are held."""
 
 
 class PlatformFolderDestination(FolderDestination):
-    """The folder that the platform keeps: the results lie directly in it."""
+    """The folder that the platform keeps: results are copied directly into it."""
 
     def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> tuple[str, bool]:
-        """Copy it."""
+        """Copy an artifact."""
         if sealed.kind == "results":
             return self.name, atomic_copy.copy_sealed_into(sealed.folder, self._to, is_cancelled)
         return super().publish(sealed, is_cancelled)
 
 
 class AddressDestination:
-    """A place that a half writes to. open: makes the writer, when there is something to write; raises OSError."""
+    """An address that a container plugin writes to. `open` returns the writer when it is needed, or raises OSError."""
 
     is_required = True
     accepted_kinds = COPIED_KINDS
@@ -111,20 +108,20 @@ class AddressDestination:
         self._writer: TargetWriter | None = None
 
     def contains_address(self, address: str) -> bool:
-        """Whether it lies below the address."""
+        """Return whether the address is below this one."""
         return address.rpartition("/")[0] == self.name
 
     def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> tuple[str, bool]:
-        """Have it written there."""
+        """Let the plugin write an artifact."""
         try:
             new = self._get_writer().put(sealed.folder, sealed.manifest, is_cancelled)
         except (OSError, Cancelled):
-            self.close()  # whatever hangs or broke: the next try begins with a new one
+            self.close()  # the next try starts with a new writer
             raise
         return f"{self.name}/{sealed.folder.name}", new
 
     def trim(self, is_cancelled: CancelCheck) -> tuple[str, ...]:
-        """The oldest of the run go."""
+        """Remove the oldest checkpoints of the run."""
         if self._keep_last is None:
             return ()
         return tuple(
@@ -132,7 +129,7 @@ class AddressDestination:
         )
 
     def close(self) -> None:
-        """End the writer."""
+        """Close the writer."""
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.close()
@@ -144,7 +141,7 @@ class AddressDestination:
 
 
 class TrackingDestination:
-    """The artifacts of the tracking run: the part of a checkpoint that is the model, the evaluated policy, results."""
+    """The artifacts of the tracking run: models of checkpoints, the evaluated policy, results."""
 
     name = "tracking"
     is_required = False
@@ -154,25 +151,25 @@ class TrackingDestination:
         self._tracker = tracker
 
     def contains_address(self, address: str) -> bool:
-        """Whether it is an artifact."""
+        """Return whether the address is an artifact's."""
         return address.startswith("runs:/")
 
     def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> tuple[str, bool]:
-        """Have the tracking process upload it."""
-        of_results = sealed.kind == "results"
-        asked = {
+        """Let the tracking process upload an artifact."""
+        is_results = sealed.kind == "results"
+        request = {
             "run_id": self._tracker.wait_for_run(is_cancelled),
             "folder": str(sealed.unsealed_folder),
             "model": sealed.manifest.model,
             "digest": sealed.manifest.digest,
-            **({"files": list(sealed.manifest.files)} if of_results else {"what": sealed.kind}),
+            **({"files": list(sealed.manifest.files)} if is_results else {"what": sealed.kind}),
         }
-        answer = self._tracker.send_request(RESULTS_REQUEST if of_results else ARTIFACT_REQUEST, asked, is_cancelled)
-        return str(answer["to"]), bool(answer["new"])
+        reply = self._tracker.send_request(RESULTS_REQUEST if is_results else ARTIFACT_REQUEST, request, is_cancelled)
+        return str(reply["to"]), bool(reply["new"])
 
     def trim(self, is_cancelled: CancelCheck) -> tuple[str, ...]:
-        """Tracking keeps them all."""
+        """Remove nothing: tracking keeps all checkpoints."""
         return ()
 
     def close(self) -> None:
-        """The tracking process lives on."""
+        """Do nothing: the tracking process continues."""

@@ -31,23 +31,24 @@ LogFunction = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrationCandidate:
-    """A checkpoint or a policy, and what is sealed of it. evaluated: what came of evaluating the policy."""
+    """A checkpoint or a policy that can be registered."""
 
     folder: Path
     manifest: CheckpointManifest
     kind: Literal["checkpoint", "policy"] = "checkpoint"
     evaluated: Evaluated | None = None
+    """The evaluation of the policy."""
 
     @property
     def display_name(self) -> str:
-        """For people."""
-        return f"{'checkpoint' if self.kind == 'checkpoint' else 'policy'} {self.folder.name}"
+        """The name for people."""
+        return f"{self.kind} {self.folder.name}"
 
 
 def choose_from_run(
     document: JobDocument, earlier: EarlierAttempts, step: int | None, log_line: LogFunction
 ) -> RegistrationCandidate:
-    """Of a run that has ended. step: that of the checkpoint or policy; None for the last. Raises JobFailed."""
+    """Return the candidate of an ended run: of `step`, or the last one. Raise JobFailed if there is none."""
     if evaluated := earlier.evaluated:
         return _choose_policy(document, evaluated, step)
     return choose_checkpoint(document, {Path(path).parent for path in earlier.checkpoints}, step, log_line)
@@ -56,7 +57,7 @@ def choose_from_run(
 def choose_checkpoint(
     document: JobDocument, parents: Iterable[Path], step: int | None, log_line: LogFunction
 ) -> RegistrationCandidate:
-    """The checkpoint of `step` (None: the last that is complete to the byte). Raises JobFailed."""
+    """Return the checkpoint of `step`, or the last complete one. Raise JobFailed if there is none."""
     folder = _find_checkpoint(document, sorted(parents), step, log_line)
     manifest = checkpoint.read_manifest(folder)
     if manifest is None:
@@ -65,12 +66,12 @@ def choose_checkpoint(
 
 
 def make_policy_candidate(evaluated: Evaluated, manifest: CheckpointManifest) -> RegistrationCandidate:
-    """The policy of an evaluation."""
+    """Return the policy of an evaluation."""
     return RegistrationCandidate(folder=Path(evaluated.policy), manifest=manifest, kind="policy", evaluated=evaluated)
 
 
 def make_missing_policy_error() -> JobFailed:
-    """Why there is no policy."""
+    """Return the error for an evaluation without a policy."""
     return JobFailed("the run did not keep the policy that it evaluated", EXIT_PREFLIGHT)
 
 
@@ -78,118 +79,102 @@ def _choose_policy(document: JobDocument, evaluated: Evaluated, step: int | None
     if not evaluated.policy:
         raise make_missing_policy_error()
     if step not in (None, evaluated.step):
-        raise JobFailed(
-            f"the run evaluated the policy of step {evaluated.step}, and left none of step {step}", EXIT_PREFLIGHT
-        )
-    folder, at = Path(evaluated.policy), sealing.get_policy_seal_path(document)
-    manifest = checkpoint.read_manifest(folder, at)
-    if (why := checkpoint.validate_checkpoint(folder, at)) or manifest is None:
+        raise JobFailed(f"the run evaluated the policy of step {evaluated.step}, not of step {step}", EXIT_PREFLIGHT)
+    folder, manifest_path = Path(evaluated.policy), sealing.get_policy_seal_path(document)
+    manifest = checkpoint.read_manifest(folder, manifest_path)
+    if (why := checkpoint.validate_checkpoint(folder, manifest_path)) or manifest is None:
         raise JobFailed(why, EXIT_PREFLIGHT)
     return make_policy_candidate(evaluated, manifest)
 
 
 def _find_checkpoint(document: JobDocument, folders: Iterable[Path], step: int | None, log_line: LogFunction) -> Path:
     if step is None:
-        found = [
-            good
-            for parent in folders
-            if (
-                good := checkpoint.find_last_complete(
-                    parent, run=document.run, on_skip=lambda folder, why: log_line(why)
-                )
-            )
-        ]
+        find_last = functools.partial(
+            checkpoint.find_last_complete, run=document.run, on_skip=lambda _, why: log_line(why)
+        )
+        found = list(filter(None, map(find_last, folders)))
         if not found:
-            raise JobFailed("the run left no complete checkpoint", EXIT_PREFLIGHT)
+            raise JobFailed("the run has no complete checkpoint", EXIT_PREFLIGHT)
         return max(found)[1]
     for parent in folders:
-        for at, folder in checkpoint.list_checkpoints(parent):
-            if at == step:
+        for found_step, folder in checkpoint.list_checkpoints(parent):
+            if found_step == step:
                 if why := checkpoint.validate_checkpoint(folder):
                     raise JobFailed(why, EXIT_PREFLIGHT)
                 return folder
-    raise JobFailed(f"the run left no checkpoint of step {step}", EXIT_PREFLIGHT)
+    raise JobFailed(f"the run has no checkpoint of step {step}", EXIT_PREFLIGHT)
 
 
 MODEL_NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}"
 RETRY_PAUSES = (1.0, 2.0, 4.0)
 
-RegistrationLogFunction = Callable[[str], None]
 RegistrationCall = Callable[[], Mapping[str, object]]
 
 
 def register_model(
     document: JobDocument,
     spec: PublishingSpec,
-    chosen: RegistrationCandidate,
+    candidate: RegistrationCandidate,
     *,
     run_id: str,
     python: Path,
     stop: StopSignal,
-    log_line: RegistrationLogFunction,
+    log_line: LogFunction,
     tracker: Tracker | None = None,
 ) -> Registered:
-    """Make what was chosen a version of the model `asked.register`; one that is already stays, with its new scores.
+    """Register a candidate as a version of the model `spec.register`, or update the scores of its existing version.
 
-    run_id: of the tracking run. tracker: one that runs already. Raises JobFailed when that does not work after some tries,
-    Stopped.
+    `run_id` is that of the tracking run, `tracker` the one that is running, if any. Raise JobFailed after some tries,
+    StopRequested.
     """
-    name, folder, manifest = spec.register, chosen.folder, chosen.manifest
+    name, folder, manifest = spec.register, candidate.folder, candidate.manifest
     if not run_id:
         raise JobFailed(f"the model {name} was not registered: the run was not tracked")
-    wanted = {
+    request = {
         "run_id": run_id,
         "folder": str(folder),
-        "what": chosen.kind,
+        "what": candidate.kind,
         "model": manifest.model,
         "digest": manifest.digest,
         "name": name,
-        "description": spec.description or f"{chosen.display_name} of {document.run}",
+        "description": spec.description or f"{candidate.display_name} of {document.run}",
         "tags": make_version_tags(document, spec.tags, folder, manifest),
-        "scores": model_lineage.make_score_tags(chosen.evaluated, document.run, spec.evaluated_on),
+        "scores": model_lineage.make_score_tags(candidate.evaluated, document.run, spec.evaluated_on),
         "lineage": dict(spec.lineage),
     }
-    with contextlib.closing(_make_calls(document, tracker, python, wanted)) as asks:
-        done = _call_with_retries(asks, name, stop, log_line)
-    version, new, replaced = str(done["version"]), bool(done["new"]), str(done.get("replaced") or "")
+    with contextlib.closing(_make_calls(document, tracker, python, request)) as calls:
+        reply = _call_with_retries(calls, name, stop, log_line)
+    version, new, replaced = str(reply["version"]), bool(reply["new"]), str(reply.get("replaced") or "")
     if not new:
-        log_line(
-            f"{chosen.display_name} was version {version} of {name} already{_describe_replaced_scores(replaced, document.run)}"
-        )
+        scores = f": the scores of {replaced} are replaced by those of {document.run}" if replaced else ""
+        log_line(f"{candidate.display_name} is already version {version} of {name}{scores}")
     uri = f"models:/{name}/{version}"
     return Registered(name=name, version=version, step=manifest.step, uri=uri, new=new, replaced=replaced)
 
 
 def register_ended_run(
-    document: JobDocument, name: str, step: int | None, stop: StopSignal, log_line: RegistrationLogFunction
+    document: JobDocument, name: str, step: int | None, stop: StopSignal, log_line: LogFunction
 ) -> Registered:
-    """Register what a run that has ended left, from what lies in its work folder: the policy that it evaluated, or a
-    checkpoint. Raises JobFailed, StopRequested.
-    """
+    """Register the evaluated policy or a checkpoint of an ended run. Raise JobFailed or StopRequested."""
     work, uri = Path(document.placement.work), document.placement.tracking_uri
     if not re.fullmatch(MODEL_NAME_PATTERN, name):
         raise JobFailed(
-            f"{name!r} is no name for a model: letters, digits, `_`, `.` and `-`, at most 255", EXIT_REFUSED
+            f"{name!r} is not a valid model name: use at most 255 letters, digits, `_`, `.` and `-`", EXIT_REFUSED
         )
     if not (work / recovery.EVENTS_FILE).exists():
-        raise JobFailed(f"{work} holds no run", EXIT_PREFLIGHT)
+        raise JobFailed(f"there is no run in {work}", EXIT_PREFLIGHT)
     earlier = recovery.read_earlier_attempts(work)
     if not (run_id := earlier.get_tracking_run(uri)):
         raise JobFailed(f"the model {name} was not registered: the run was not tracked", EXIT_PREFLIGHT)
-    chosen = choose_from_run(document, earlier, step, log_line)
-    asked = dataclasses.replace(read_publishing_spec(work), register=name)
+    candidate = choose_from_run(document, earlier, step, log_line)
+    spec = dataclasses.replace(read_publishing_spec(work), register=name)
     python = run_environment.get_run_python(document, log_line, stop)
-    log_line(f"registering {chosen.folder} as {name}")
-    return register_model(document, asked, chosen, run_id=run_id, python=python, stop=stop, log_line=log_line)
-
-
-def _describe_replaced_scores(replaced: str, run: str) -> str:
-    """What became of the scores of the run that evaluated it before."""
-    return f": the scores of {replaced} are replaced by those of {run}" if replaced else ""
+    log_line(f"registering {candidate.folder} as {name}")
+    return register_model(document, spec, candidate, run_id=run_id, python=python, stop=stop, log_line=log_line)
 
 
 def _call_with_retries(
-    calls: Iterator[RegistrationCall], name: str, stop: StopSignal, log_line: RegistrationLogFunction
+    calls: Iterator[RegistrationCall], name: str, stop: StopSignal, log_line: LogFunction
 ) -> Mapping[str, object]:
     for pause in (*RETRY_PAUSES, None):
         try:
@@ -207,7 +192,7 @@ def _call_with_retries(
 def _make_calls(
     document: JobDocument, tracker: Tracker | None, python: Path, request: Mapping[str, object]
 ) -> Generator[RegistrationCall, None, None]:
-    """Ways to ask: first the tracking process of the run; it may have ended, so then one for this alone."""
+    """Yield calls to try: first with the tracking process of the run; if it has ended, with one of its own."""
     if tracker is not None and tracker.run_id:
         yield functools.partial(tracker.send_request, REGISTER_REQUEST, request, _is_never_cancelled)
     environ, uri = run_environment.make_program_environ(document), document.placement.tracking_uri
@@ -236,14 +221,15 @@ PUBLISHING_FILE = "publishing.json"
 
 
 def write_publishing_spec(work: Path, publishing: PublishingSpec) -> None:
-    """Write it down. Raises OSError."""
+    """Save the publishing spec in the work folder. Raise OSError."""
     scratch = work / f"{PUBLISHING_FILE}.part"
     scratch.write_text(json.dumps(dataclasses.asdict(publishing), indent=1, sort_keys=True) + "\n", encoding="utf-8")
     os.replace(scratch, work / PUBLISHING_FILE)
 
 
 def read_publishing_spec(work: Path) -> PublishingSpec:
-    """What was written down; nothing asked when that is gone."""
+    """Return the saved publishing spec; an empty one if it is gone."""
+
     try:
         return PublishingSpec(**json.loads((work / PUBLISHING_FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""The MLflow run that is written to: parameters, metrics, tags, artifacts. Imports mlflow."""
+"""An MLflow run: parameters, metrics, tags and artifacts. Imports mlflow."""
 
 import importlib
 import os
@@ -22,7 +22,7 @@ from robotrain_runtime.tracking import address as tracking_address
 SQLITE = "sqlite:///"
 STATUS_TAG = "training_status"
 MISSING_RUN_CODES = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")
-"""What MLflow answers about a run that is not there, or was deleted."""
+"""MLflow's error codes for a run that does not exist or was deleted."""
 
 with address.hide_mlflow_plugins() if os.environ.get("MLFLOW_TRACKING_URI", "").startswith(SQLITE) else nullcontext():
     mlflow: Any = importlib.import_module("mlflow")  # only the training environment has it
@@ -31,7 +31,7 @@ with address.hide_mlflow_plugins() if os.environ.get("MLFLOW_TRACKING_URI", "").
 class MlflowStore:
     """An MLflow address and, once started, the run in it. Every method raises what MLflow raises.
 
-    attached: whether the run is another's: it is written to, and its status and its end are left alone.
+    If `attached`, the run belongs to the platform: its status is left alone.
     """
 
     def __init__(self, uri: str, *, attached: bool = False) -> None:
@@ -44,7 +44,7 @@ class MlflowStore:
 
     @property
     def run_page(self) -> str:
-        """What to type to see the run; the training environment has only MLflow's small client."""
+        """The command or URL that shows the run; the training environment has no MLflow server."""
         if not self._database:
             return tracking_address.get_run_page(self.uri, self.experiment_id, self.run_id or "")
         uv = os.environ.get("UV")
@@ -53,7 +53,7 @@ class MlflowStore:
 
     @property
     def client(self) -> Any:
-        """MLflow's client. Raises OSError with a sentence when a half cannot tell the address."""
+        """MLflow's client. Raise OSError if a container plugin cannot resolve the address."""
         if self._client is None:
             address = tracking_address.resolve_address(self.uri)
             registry = {} if address == self.uri else {"registry_uri": address}
@@ -61,11 +61,8 @@ class MlflowStore:
         return self._client
 
     def start_run(self, experiment: str, run_name: str, resume_run: str = "") -> None:
-        """Make the run, and the experiment and the database where they are not there yet.
-
-        again: a run that goes on, if it is still there.
-        """
-        with nullcontext() if self._has_tables else self.lock_database():  # they are made once
+        """Create the run, and the experiment and database if necessary, or resume `resume_run` if it exists."""
+        with nullcontext() if self._has_tables else self.lock_database():  # tables are created once
             if not (resume_run and self._resume_run(resume_run)):
                 self.experiment_id = self._get_experiment(experiment)
                 self.run_id = self.client.create_run(self.experiment_id, run_name=run_name).info.run_id
@@ -76,7 +73,7 @@ class MlflowStore:
 
     @contextmanager
     def lock_database(self) -> Iterator[None]:
-        """No other process of robotrain writes to the database meanwhile; a server looks after itself."""
+        """Keep other robotrain processes from writing to a database file; a server needs no lock."""
         if self._database is None:
             yield
             return
@@ -85,9 +82,9 @@ class MlflowStore:
             yield
 
     def open_run(self, run_id: str) -> None:
-        """Write to a run as it is."""
+        """Select an existing run to write to."""
         if self._database and not self._database.exists():
-            raise FileNotFoundError(f"{self._database} is not there any more")
+            raise FileNotFoundError(f"{self._database} does not exist any more")
         info = self.client.get_run(run_id).info
         self.experiment_id, self.run_id = str(info.experiment_id), run_id
 
@@ -103,18 +100,18 @@ class MlflowStore:
 
     def log_metrics(self, values: Mapping[str, float], step: int, time: float) -> None:
         """Add values at a step."""
-        entities, moment = mlflow.entities, int(time * 1000)
-        found = [entities.Metric(name, value, moment, step) for name, value in values.items()]
-        self.client.log_batch(self._run, metrics=found)
+        milliseconds = int(time * 1000)
+        metrics = [mlflow.entities.Metric(name, value, milliseconds, step) for name, value in values.items()]
+        self.client.log_batch(self._run, metrics=metrics)
 
     def get_tag(self, name: str) -> str:
-        """What a tag of the run says; empty when it has none of that name."""
+        """Return a tag of the run; empty if it does not exist."""
         return str(self.client.get_run(self._run).data.tags.get(name, ""))
 
     def upload_folder(self, folder: Path, name: str) -> None:
-        """Add a folder of files. On the same disk they are linked: a checkpoint is not stored twice."""
+        """Upload a folder. On the same disk files are linked, so that a checkpoint is not stored twice."""
         if not folder.is_dir():
-            raise FileNotFoundError(f"{folder} is not there")
+            raise FileNotFoundError(f"{folder} does not exist")
         address = urlsplit(self.artifact_uri)
         if address.scheme not in ("", "file"):
             self.client.log_artifacts(self._run, str(folder), name)
@@ -125,7 +122,7 @@ class MlflowStore:
         atomic_copy.replace_folder(files, target, lambda: False, key=self._run, linked=True)
 
     def upload_files(self, folder: Path, names: Sequence[str], target_folder: str) -> None:
-        """Add files of a folder, by their paths, below `at`, which is empty for the root; in place of others."""
+        """Upload files of a folder, by path, to `target_folder` (empty for the root), replacing existing ones."""
         address = urlsplit(self.artifact_uri)
         if address.scheme not in ("", "file"):
             self.client.log_artifacts(self._run, str(folder), target_folder or None)
@@ -151,11 +148,11 @@ class MlflowStore:
 
     @property
     def artifact_uri(self) -> str:
-        """Where the run's artifacts lie."""
+        """The address of the run's artifacts."""
         return str(self.client.get_run(self._run).info.artifact_uri)
 
     def end_run(self, status: str, tags: Mapping[str, str]) -> None:
-        """The run is over."""
+        """End the run."""
         self.log_params({}, tags)
         if self._attached:
             return
@@ -167,15 +164,15 @@ class MlflowStore:
         return self.run_id
 
     def _resume_run(self, run_id: str) -> bool:
-        """Let an earlier run go on; False when it was deleted meanwhile, or does not go on there."""
+        """Resume an earlier run; return False if it was deleted or cannot be resumed."""
         if self._attached:
             self.open_run(run_id)
             self._forget_end(run_id)
             return True
         try:
-            refused = not self._can_resume(run_id)
-            self.open_run(run_id)  # raises for one who may not even read it, and is not told whether it goes on
-            if refused and not self._can_resume(run_id):
+            is_refused = not self._can_resume(run_id)
+            self.open_run(run_id)  # raises an error without read access, where the refusal says nothing
+            if is_refused and not self._can_resume(run_id):
                 return False
         except mlflow.exceptions.MlflowException as error:
             if error.error_code not in MISSING_RUN_CODES:
@@ -185,18 +182,16 @@ class MlflowStore:
         return True
 
     def _forget_end(self, run_id: str) -> None:
-        """How an earlier attempt ended; it may not have."""
+        """Remove the final status of an earlier attempt, if there is one."""
         with suppress(mlflow.exceptions.MlflowException):
             self.client.delete_tag(run_id, STATUS_TAG)
 
     def _can_resume(self, run_id: str) -> bool:
-        """Whether a run may go on. Another service than MLflow's refuses in words of its own; a bad moment, in which
-        MLflow asks again by itself, is no refusal, and is raised.
-        """
+        """Return whether a run can be resumed: other services than MLflow's refuse with errors of their own."""
         try:
             self.client.update_run(run_id, status="RUNNING")
-        except mlflow.exceptions.RestException as refused:
-            if refused.error_code in MISSING_RUN_CODES or tracking_address.find_tracking_plugin(self.uri) is None:
+        except mlflow.exceptions.RestException as error:
+            if error.error_code in MISSING_RUN_CODES or tracking_address.find_tracking_plugin(self.uri) is None:
                 raise
             return False
         return True
@@ -208,7 +203,7 @@ class MlflowStore:
         try:
             return str(self.client.create_experiment(name, artifact_location=beside))
         except mlflow.exceptions.MlflowException:
-            if found := self.client.get_experiment_by_name(name):  # another run was quicker
+            if found := self.client.get_experiment_by_name(name):  # another run created it meanwhile
                 return str(found.experiment_id)
             raise
 
@@ -219,20 +214,19 @@ def _format_param(value: Scalar) -> str:
 
 MAX_NAMES = 10
 ALREADY_EXISTS = "already exists"
-"""What a store says that lets nobody write a file again."""
+"""The error of an artifact store that does not allow overwriting."""
 ARTIFACT_FOLDERS = {"checkpoint": "checkpoints", "policy": "policy"}
-"""The artifact folder of each."""
 RESULTS_TAG, RESULTS_DIGEST_TAG = "results_artifact", "results_sha256"
-"""Tags of a run that say where its results lie, and which they are."""
+"""Tags of a run for the folder and the digest of its results."""
 RESULTS_FOLDER = "eval_results"
-"""Where results lie when something is in their way at the root."""
+"""The folder of results if they cannot be written to the root."""
 
 
 def upload_model(store: MlflowStore, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Make the model part of a checkpoint, or an evaluated policy, an artifact of its run.
+    """Upload the model of a checkpoint, or an evaluated policy, as an artifact of its run.
 
-    asked: run_id, folder, model, digest, what. Returns where it is (`to`, and `artifact` in the run), and whether it is
-    `new` there.
+    The request has run_id, folder, model, digest and what. Return its address (`to`), its path in the run (`artifact`)
+    and whether it is `new`.
     """
     store.open_run(request["run_id"])
     name, what = Path(request["folder"]).name, request.get("what", "checkpoint")
@@ -248,9 +242,9 @@ def upload_model(store: MlflowStore, request: Mapping[str, Any]) -> dict[str, An
 
 
 def upload_results(store: MlflowStore, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Make the files of a folder artifacts of its run, at their root. asked: run_id, folder, files, digest.
+    """Upload result files as artifacts of their run, to the root. The request has run_id, folder, files and digest.
 
-    Returns where they are (`to`), and whether they are `new` there.
+    Return their address (`to`), and whether they are `new`.
     """
     store.open_run(request["run_id"])
     if new := store.get_tag(RESULTS_DIGEST_TAG) != request["digest"]:
@@ -264,7 +258,7 @@ def upload_results(store: MlflowStore, request: Mapping[str, Any]) -> dict[str, 
 
 
 def _upload_to_free_name(upload: Callable[[str], None], first: str, others: str) -> str:
-    """Where it was put: what an attempt that was cut short left there, some stores never let anybody write again."""
+    """Upload to the first free folder, and return it: some stores do not allow overwriting an interrupted upload."""
     for number in range(1, MAX_NAMES):
         to = first if number == 1 else f"{others}.{number}"
         try:

@@ -1,4 +1,4 @@
-"""Checks whether the tracking address can be reached, while something else goes on."""
+"""Checks in the background whether the tracking address can be reached."""
 
 import http.client
 import json
@@ -28,7 +28,7 @@ SUGGESTIONS = (
 
 
 def find_address_problems(uri: str) -> Iterator[Finding]:
-    """What stands in the way; of kinds of addresses that only their own library can reach, nothing."""
+    """Yield the findings about an address; none for kinds that only their own library can reach."""
     scheme = urllib.parse.urlsplit(uri).scheme
     if scheme in ("http", "https"):
         yield from _check_server(uri)
@@ -37,17 +37,17 @@ def find_address_problems(uri: str) -> Iterator[Finding]:
 
 
 def make_silent_finding(uri: str, seconds: float = ADDRESS_SECONDS) -> Finding:
-    """For one that gave no answer in time."""
+    """Return the finding for an address that did not answer in time."""
     return _make_unreachable_finding(uri, f"It did not answer within {seconds:g} s.", "network")
 
 
 def make_unchecked_finding(uri: str, why: str) -> Finding:
-    """For one that nobody could ask about."""
-    return _make_unreachable_finding(uri, f"It could not be asked: {why.rstrip('.')}.", "code")
+    """Return the finding for an address that could not be checked."""
+    return _make_unreachable_finding(uri, f"The check failed: {why.rstrip('.')}.", "code")
 
 
 def redact_address(uri: str) -> str:
-    """The address without what may be a secret in it."""
+    """Return an address without the parts that may be secret."""
     parts = urllib.parse.urlsplit(uri)
     return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
@@ -69,11 +69,11 @@ def _check_server(uri: str) -> Iterator[Finding]:
 
 
 def _check_database(database: Path, uri: str) -> Iterator[Finding]:
-    there = disk_cache.find_existing_parent(database)
-    if not os.access(there, os.W_OK):
-        yield _make_unreachable_finding(uri, f"{there} does not let you write.", "configuration")
-    elif there == database and not _is_database(database):
-        yield _make_unreachable_finding(uri, f"{database} is no SQLite database.", "configuration")
+    existing = disk_cache.find_existing_parent(database)
+    if not os.access(existing, os.W_OK):
+        yield _make_unreachable_finding(uri, f"You may not write to {existing}.", "configuration")
+    elif existing == database and not _is_database(database):
+        yield _make_unreachable_finding(uri, f"{database} is not an SQLite database.", "configuration")
 
 
 def _is_database(path: Path) -> bool:
@@ -101,24 +101,24 @@ ANSWER_SLACK_SECONDS = 1.0
 
 
 class TrackingCheck:
-    """One question; it is asked at once. python: brings the interpreter of a half's environment, here and now.
+    """A check of the tracking address that starts at once. `python` returns the interpreter of an environment.
 
-    Raises JobFailed when the half cannot be imported, and what `python` raises.
+    Raise JobFailed if the address's container plugin cannot be imported, and what `python` raises.
     """
 
     def __init__(self, document: JobDocument, python: Callable[[PythonEnvironment], Path]) -> None:
         self._uri = document.placement.tracking_uri
-        half = plugin_loader.load_tracking_plugin(document)
-        self._seconds = ADDRESS_SECONDS if half is None else PLUGIN_SECONDS
-        if half is None:
+        plugin = plugin_loader.load_tracking_plugin(document)
+        self._seconds = ADDRESS_SECONDS if plugin is None else PLUGIN_SECONDS
+        if plugin is None:
             self._future = DeadlineFuture(lambda: list(find_address_problems(self._uri)))
             return
-        command = [str(python(half.ENVIRONMENT)), "-m", address.__name__, str(vars(half)["__name__"]), self._uri]
+        command = [str(python(plugin.ENVIRONMENT)), "-m", address.__name__, str(vars(plugin)["__name__"]), self._uri]
         environ = run_environment.make_program_environ(document)
         self._future = DeadlineFuture(lambda: _run_check_program(command, environ, self._uri))
 
     def wait_for_findings(self) -> list[Finding]:
-        """What stands in the way; waited for, but not for ever: looking up a name knows no limit."""
+        """Wait for the findings, with a deadline: a name lookup has none of its own."""
         try:
             return self._future.result(self._seconds + ANSWER_SLACK_SECONDS)
         except TimeoutError:
@@ -140,9 +140,8 @@ def _run_check_program(command: Sequence[str], environ: Mapping[str, str], uri: 
     except subprocess.TimeoutExpired:
         return [make_silent_finding(uri, PLUGIN_SECONDS)]
     lines = done.stdout.splitlines()
-    told = next((line for line in lines if line.startswith(address.FINDINGS_PREFIX)), "")
-    if not told:
+    line = next((line for line in lines if line.startswith(address.FINDINGS_PREFIX)), "")
+    if not line:
         return [make_unchecked_finding(uri, failure.explain_exit(done.returncode, lines))]
-    return [
-        Finding(**{**one, "ways": tuple(one["ways"])}) for one in json.loads(told.removeprefix(address.FINDINGS_PREFIX))
-    ]
+    findings = json.loads(line.removeprefix(address.FINDINGS_PREFIX))
+    return [Finding(**{**finding, "ways": tuple(finding["ways"])}) for finding in findings]

@@ -1,4 +1,4 @@
-"""The runtime's end of tracking: a process in the training environment that never holds training up."""
+"""The runtime's end of tracking: a process in the training environment that never delays training."""
 
 import itertools
 import os
@@ -29,18 +29,18 @@ SYSTEM_METRICS_OPTION = "--machine"
 RESUME_OPTION = "--again"
 ATTACHED_OPTION = "--attached"
 HTTP_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
-"""Unless the environment says otherwise: a server that is not there should be told before the run ends."""
+"""Defaults, so that an unreachable server is reported before the run ends."""
 QUIET_ENVIRON = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
-END_SECONDS = 30.0  # with the grace of the work before it, less than a platform waits before it kills
+END_SECONDS = 30.0  # with the grace period of the work, less than a platform waits before it kills
 START_SECONDS = 20.0
 POLL_SECONDS = 0.05
 
 
 class Tracker:
-    """Takes events; what tracking says comes back through `on_event`. It may fail: training goes on without it.
+    """The tracking of a run in a process of its own. If it fails, training continues without it.
 
-    again: the tracking run of an earlier attempt, which goes on; attached: whether it is the platform's, which alone
-    says how it ends. run_id: that of this one, empty before it began.
+    Events of tracking are passed to `on_event`. `resume_run` is the tracking run to resume; if `attached`, it belongs
+    to the platform, which alone ends it.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Tracker:
         attached: bool = False,
     ) -> None:
         self.run_id = ""
+        """The tracking run; empty before it has started."""
         self._on_event = on_event
         self._uri = uri
         self._killed = False
@@ -62,14 +63,14 @@ class Tracker:
         self._last_lines: deque[str] = deque(maxlen=50)
         self._inbox: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._numbers = itertools.count(1)
-        self._answers: dict[int, HelperReply] = {}
-        given = {SYSTEM_METRICS_OPTION: system_metrics, ATTACHED_OPTION: attached}
-        options = [option for option, wanted in given.items() if wanted]
+        self._replies: dict[int, HelperReply] = {}
+        switches = {SYSTEM_METRICS_OPTION: system_metrics, ATTACHED_OPTION: attached}
+        options = [option for option, is_on in switches.items() if is_on]
         self._process, receive = child.start_program(
             [str(python), "-m", PROCESS_MODULE, *options, *((RESUME_OPTION, resume_run) if resume_run else ())],
             {**HTTP_LIMITS, **environ, **QUIET_ENVIRON, "MLFLOW_TRACKING_URI": uri},
             subprocess.PIPE,
-            before_exec=_ignore_signals,  # what stops the run must not stop what writes down that it was stopped
+            before_exec=_ignore_signals,  # after a stop of the run, tracking must still record it
         )
         self._readers = [
             child.start_reader(self._read_output, self._process.stdout),
@@ -84,43 +85,43 @@ class Tracker:
         return self._process.poll() is None
 
     def send(self, record: EventRecord) -> None:
-        """Hand an event over; returns at once."""
+        """Send an event; return at once."""
         self._inbox.put(event.format_event(record.event, record.time))
 
     def send_request(self, name: str, body: Mapping[str, Any], is_cancelled: Callable[[], bool]) -> Mapping[str, Any]:
-        """Have something done, and wait for it.
+        """Send a request, and return the body of its reply.
 
-        Raises OSError with why it failed; PermanentError when the process is gone; Cancelled.
+        Raise OSError if it failed, PermanentError if the process has ended, Cancelled.
         """
         number = next(self._numbers)
         self._inbox.put(helper_process.format_message(HelperRequest(number=number, what=name, body=body)))
-        while number not in self._answers:
+        while number not in self._replies:
             if is_cancelled():
                 raise Cancelled
             if not self.is_alive:
                 self._readers[1].join(child.LAST_OUTPUT_SECONDS)
-                if number not in self._answers:
+                if number not in self._replies:
                     raise PermanentError(self._describe_exit())
             time.sleep(POLL_SECONDS)
-        answer = self._answers.pop(number)
-        if answer.error:
-            raise OSError(answer.error)
-        return answer.body
+        reply = self._replies.pop(number)
+        if reply.error:
+            raise OSError(reply.error)
+        return reply.body
 
     def wait_for_run(self, is_cancelled: Callable[[], bool]) -> str:
-        """The id of the tracking run, waited for. Raises OSError when it is not there yet; PermanentError; Cancelled."""
+        """Wait for the tracking run; return its id. Raise OSError if it has not started, PermanentError, Cancelled."""
         while not self.run_id:
             if is_cancelled():
                 raise Cancelled
             if not self.is_alive:
                 raise PermanentError(self._describe_exit())
             if time.monotonic() - self._started > START_SECONDS:
-                raise OSError("tracking has not begun yet")
+                raise OSError("tracking has not started yet")
             time.sleep(POLL_SECONDS)
         return self.run_id
 
     def close(self, outcome: Outcome | None) -> None:
-        """Tell it how the run ended, if there was one, and wait until that is written down."""
+        """Send the run's outcome, if any, and wait until it is recorded."""
         if outcome is not None:
             self.send(event.make_record(outcome))
         self._inbox.put(None)
@@ -130,22 +131,20 @@ class Tracker:
             self._killed = True
             self._process.kill()
             self._process.wait()
-            told = f": {self._last_lines[-1]}" if self._last_lines else ""
-            self._warn(
-                f"tracking at {self._uri} did not finish within {END_SECONDS:g} s of the end and was stopped{told}"
-            )
+            last = f": {self._last_lines[-1]}" if self._last_lines else ""
+            self._warn(f"tracking at {self._uri} did not finish within {END_SECONDS:g} s and was stopped{last}")
             return
         for reader in self._readers:
             reader.join(child.LAST_OUTPUT_SECONDS)
 
     def _read_output(self, output: IO[bytes]) -> None:
-        """Its output to the end; when it ended in trouble, that is told at once, not with the end of the run."""
+        """Read the output to its end; report a failure at once, not at the end of the run."""
         child.forward_lines(output, self._last_lines.append, self._on_event)
         if (code := self._process.wait()) and not self._killed:
-            self._warn(f"the run is not tracked, or only in part: {failure.explain_exit(code, self._last_lines)}")
+            self._warn(f"the run is not tracked, or only partly: {failure.explain_exit(code, self._last_lines)}")
 
     def _read_events(self, pipe: IO[bytes]) -> None:
-        """Its events and its answers, to the end."""
+        """Read events and replies to their end."""
         with pipe:
             for raw in pipe:
                 line = raw.decode("utf-8", "replace").rstrip("\n")
@@ -153,19 +152,19 @@ class Tracker:
                     if isinstance(record.event, Tracking):
                         self.run_id = record.event.run_id
                     self._on_event(record)
-                elif isinstance(said := helper_process.parse_message(line), HelperReply):
-                    self._answers[said.number] = said
+                elif isinstance(message := helper_process.parse_message(line), HelperReply):
+                    self._replies[message.number] = message
 
     def _write_inbox(self) -> None:
         assert self._process.stdin is not None
-        with suppress(OSError), self._process.stdin as pipe:  # a process that is gone is reported by `_hear`
+        with suppress(OSError), self._process.stdin as pipe:  # the end of the process is reported by `_read_output`
             while (line := self._inbox.get()) is not None:
                 pipe.write((line + "\n").encode())
                 pipe.flush()
 
     def _describe_exit(self) -> str:
-        told = failure.explain_output(self._last_lines)
-        return f"tracking has ended: {told}" if told else "tracking has ended"
+        reason = failure.explain_output(self._last_lines)
+        return f"tracking has ended: {reason}" if reason else "tracking has ended"
 
     def _warn(self, text: str) -> None:
         self._on_event(event.make_record(Note(level="warning", text=text)))

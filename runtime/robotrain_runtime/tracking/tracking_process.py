@@ -1,6 +1,6 @@
 """The tracking process: writes events to MLflow, uploads artifacts, registers model versions.
 
-It ends when its input ends; a run whose outcome never came is marked as failed.
+It ends when its input ends; a run without an outcome is then marked as failed.
 """
 
 import os
@@ -39,7 +39,7 @@ class MlflowModelRegistry:
         self._store = store
 
     def versions(self, name: str) -> Iterator[tuple[str, Mapping[str, str]]]:
-        """Of all pages."""
+        """Yield the number and tags of each version."""
         token = None
         while True:
             page = self._store.client.search_model_versions(f"name='{name}'", max_results=1000, page_token=token)
@@ -48,14 +48,16 @@ class MlflowModelRegistry:
                 return
 
     def create(self, name: str, run_id: str, artifact: str, tags: Mapping[str, str], description: str) -> str:
-        """The model is made when it is not there."""
+        """Create a version, and the model if necessary; return its number."""
         self._make_model(name)
         source = f"{self._store.artifact_uri}/{artifact}"
-        make = self._store.client.create_model_version
-        return str(make(name, source=source, run_id=run_id, tags=dict(tags), description=description).version)
+        version = self._store.client.create_model_version(
+            name, source=source, run_id=run_id, tags=dict(tags), description=description
+        )
+        return str(version.version)
 
     def tag(self, name: str, version: str, tags: Mapping[str, str]) -> None:
-        """One after another."""
+        """Set each tag, or delete it if its value is empty."""
         for key, value in tags.items():
             if value:
                 self._store.client.set_model_version_tag(name, version, key, value)
@@ -71,20 +73,20 @@ class MlflowModelRegistry:
 
 
 def register_version(store: MlflowStore, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Make a checkpoint or a policy a version of a model, unless it is one: then its scores alone are told.
+    """Register a checkpoint or policy as a version of a model, or update the scores of its existing version.
 
-    asked: name, description, tags, scores, lineage, and what `publish` needs. scores: tags of a policy that was
-    evaluated. Returns its `version`, whether it is `new`, and the run whose scores were `replaced`.
+    The request has name, description, tags, scores, lineage, and what `upload_model` needs. Return the `version`,
+    whether it is `new`, and the run whose scores were `replaced`.
     """
     at, name, models = upload_model(store, request)["artifact"], request["name"], _open_registry(store)
     run = {"mlflow_run_id": request["run_id"], "mlflow_experiment_id": store.experiment_id}
     with store.lock_database():
         scores = request.get("scores") or {}
         if found := model_lineage.find_same_model(models.versions(name), request["tags"], by_name=not scores):
-            version, has = found
+            version, existing = found
             if scores:
-                models.tag(name, version, model_lineage.replace_score_tags(has, scores))
-            return {"version": version, "new": False, "replaced": model_lineage.find_replaced_run(has, scores)}
+                models.tag(name, version, model_lineage.replace_score_tags(existing, scores))
+            return {"version": version, "new": False, "replaced": model_lineage.find_replaced_run(existing, scores)}
         _upload_lineage(store, at, request)
         tags = {**request["tags"], **scores, **run}
         made = models.create(name, request["run_id"], at, tags, request["description"])
@@ -92,9 +94,7 @@ def register_version(store: MlflowStore, request: Mapping[str, Any]) -> dict[str
 
 
 def _upload_lineage(store: MlflowStore, artifact: str, request: Mapping[str, Any]) -> None:
-    """Lay its lineage beside the model. One that is there says the same, and perhaps cannot be written again; one that
-    came with the model says where that is from.
-    """
+    """Upload the lineage file beside the model, unless the model has one. An uploaded one has the same content."""
     lineage = request.get("lineage")
     if not lineage or Path(request["folder"], request["model"], model_lineage.LINEAGE_FILE).exists():
         return
@@ -119,7 +119,7 @@ REQUEST_HANDLERS = {
 
 
 class TrackingRequestQueue:
-    """Does what it is asked, one after another, in a thread of its own: a large upload holds no metrics up."""
+    """Requests, handled one after another in a thread, so that a large upload does not delay metrics."""
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
@@ -127,7 +127,7 @@ class TrackingRequestQueue:
         threading.Thread(target=self._run, daemon=True).start()
 
     def add(self, request: HelperRequest) -> None:
-        """One more; returns at once."""
+        """Add a request; return at once."""
         self._inbox.put(request)
 
     def _run(self) -> None:
@@ -136,24 +136,23 @@ class TrackingRequestQueue:
 
     def _handle_request(self, request: HelperRequest) -> HelperReply:
         try:
-            return HelperReply(
-                number=request.number, body=REQUEST_HANDLERS[request.what](MlflowStore(self._uri), request.body)
-            )
+            body = REQUEST_HANDLERS[request.what](MlflowStore(self._uri), request.body)
+            return HelperReply(number=request.number, body=body)
         except Exception as error:
             return HelperReply(number=request.number, body={}, error=describe_error(error))
 
 
 STATUS = {"succeeded": ("FINISHED", "completed"), "failed": ("FAILED", "failed"), "cancelled": ("KILLED", "cancelled")}
-MACHINE_SECONDS = 30.0
+SYSTEM_METRICS_SECONDS = 30.0
 NEVER_SECONDS = 1e9
 START_ATTEMPTS = 3
 START_PAUSE_SECONDS = 2.0
 
 
 def run_tracking(uri: str, with_system_metrics: bool, resume_run: str = "", attached: bool = False) -> None:
-    """Follow the events to their end. again, attached: as in `Tracker`.
+    """Track the events of standard input to their end; `resume_run` and `attached` are as in `Tracker`.
 
-    Raises SystemExit with a sentence when a half cannot tell the address.
+    Raise SystemExit if a container plugin cannot resolve the address.
     """
     inbox: queue.SimpleQueue[EventRecord | None] = queue.SimpleQueue()
     threading.Thread(target=_read_input, args=(inbox, TrackingRequestQueue(uri)), daemon=True).start()
@@ -165,56 +164,55 @@ def run_tracking(uri: str, with_system_metrics: bool, resume_run: str = "", atta
         except queue.Empty:
             record = event.make_record(Metrics(values=hardware.read_system_metrics()))
             emit_event(record.event)
-            due = time.monotonic() + MACHINE_SECONDS
+            due = time.monotonic() + SYSTEM_METRICS_SECONDS
         try:
             run.write_record(record if record is not None else event.make_record(Outcome(state="failed", exit_code=1)))
-        except address.AddressUnavailable as unreached:
-            sys.exit(str(unreached))
+        except address.AddressUnavailable as error:
+            sys.exit(str(error))
         if with_system_metrics and due == NEVER_SECONDS and run.is_started:
-            due = time.monotonic()  # the first values of the machine come at once, also for a short run
+            due = time.monotonic()  # the first system metrics at once, for short runs
 
 
-def _read_input(inbox: "queue.SimpleQueue[EventRecord | None]", desk: TrackingRequestQueue) -> None:
+def _read_input(inbox: "queue.SimpleQueue[EventRecord | None]", requests: TrackingRequestQueue) -> None:
     for line in sys.stdin:
         if record := event.parse_event(line.rstrip("\n")):
             inbox.put(record)
-        elif isinstance(asked := helper_process.parse_message(line.rstrip("\n")), HelperRequest):
-            desk.add(asked)
+        elif isinstance(message := helper_process.parse_message(line.rstrip("\n")), HelperRequest):
+            requests.add(message)
     inbox.put(None)
 
 
 class TrackingRun:
-    """One MLflow run, made by the first Track event. status: how it ended, None before that."""
+    """An MLflow run, created by the first Track event."""
 
     def __init__(self, store: MlflowStore, resume_run: str = "") -> None:
         self.status: str | None = None
+        """How it ended; None before that."""
         self._store = store
         self._resume_run = resume_run
         self._step = 0
-        self._troubled = False
+        self._has_warned = False
 
     @property
     def is_started(self) -> bool:
-        """Whether there is a run to write to."""
+        """Whether the run exists."""
         return self._store.run_id is not None
 
     def write_record(self, record: EventRecord) -> None:
-        """Write an event down. What cannot be written is reported once, and the next is tried."""
+        """Record an event. The first failure is reported; later events are tried nevertheless."""
         if not self.is_started:
             self._start_with(record)
             return
         try:
             self._write(record)
         except Exception as error:
-            if not self._troubled:
-                self._troubled = True
-                emit_event(
-                    Note(level="warning", text=f"tracking could not write something down: {describe_error(error)}")
-                )
+            if not self._has_warned:
+                self._has_warned = True
+                emit_event(Note(level="warning", text=f"tracking could not record an event: {describe_error(error)}"))
             self.status = self.status or ("FAILED" if isinstance(record.event, Outcome) else None)
 
     def _start_with(self, record: EventRecord) -> None:
-        """Make the run when the first Track event comes, which is before all others."""
+        """Create the run at the first Track event, which comes before all others."""
         if isinstance(record.event, Track):
             self._start(record.event)
             self.write_record(record)
@@ -222,7 +220,7 @@ class TrackingRun:
             self.status = "FAILED"
 
     def _start(self, track: Track) -> None:
-        """Make the run. A database that another process holds is asked again, for a while."""
+        """Create the run, with some retries while another process locks the database."""
         address.resolve_address(self._store.uri)
         for attempt in range(1, START_ATTEMPTS + 1):
             try:
@@ -249,15 +247,15 @@ class TrackingRun:
                 self._step = self._step if step is None else step
                 self._store.log_metrics(values, self._step, record.time)
             case Outcome(state=state):
-                self.status, word = STATUS[state]
-                self._store.end_run(self.status, {STATUS_TAG: word})
+                self.status, tag = STATUS[state]
+                self._store.end_run(self.status, {STATUS_TAG: tag})
 
 
 if __name__ == "__main__":
-    said = sys.argv[1:]
+    options = sys.argv[1:]
     run_tracking(
         os.environ["MLFLOW_TRACKING_URI"],
-        SYSTEM_METRICS_OPTION in said,
-        said[-1] if RESUME_OPTION in said else "",
-        ATTACHED_OPTION in said,
+        SYSTEM_METRICS_OPTION in options,
+        options[-1] if RESUME_OPTION in options else "",
+        ATTACHED_OPTION in options,
     )
