@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_workloads.lerobot import file_formats
-from robotrain_workloads.lerobot.file_formats import is_complete_parquet
 
 INFO_FILE = Path("meta", "info.json")
 DATASET_VERSION = "v3.0"
@@ -129,24 +128,17 @@ def _find_incomplete_files(folder: Path, info: Mapping[str, Any], name: str) -> 
         yield f"{name} has no {STATISTICS_FILE}: its values cannot be normalized"
     if missing := [pattern for pattern in (*files, *_list_video_patterns(info, old)) if not any(folder.glob(pattern))]:
         yield f"{name} is incomplete: there is no {', no '.join(missing)}"
-    tables = [pattern for pattern in files if pattern.endswith(".parquet")]
-    if broken := next(
-        (path for pattern in tables for path in _list_first_files(folder, pattern) if not is_complete_parquet(path)),
-        None,
-    ):
+    tables = _list_first_files(folder, (pattern for pattern in files if pattern.endswith(".parquet")))
+    if broken := next((path for path in tables if not file_formats.is_complete_parquet(path)), None):
         yield f"{broken} is not a complete Parquet file: the transfer may have been interrupted"
-    videos = (
-        path
-        for pattern in _list_video_patterns(info, old)
-        for path in _list_first_files(folder, pattern)
-        if path.suffix == ".mp4"
-    )
+    videos = (path for path in _list_first_files(folder, _list_video_patterns(info, old)) if path.suffix == ".mp4")
     if incomplete := next((path for path in videos if not file_formats.is_complete_mp4(path)), None):
         yield f"{incomplete} is not a complete MP4 file: the transfer may have been interrupted"
 
 
-def _list_first_files(folder: Path, pattern: str) -> list[Path]:
-    return sorted(folder.glob(pattern))[:MOST_CHECKED]
+def _list_first_files(folder: Path, patterns: Iterable[str]) -> Iterator[Path]:
+    for pattern in patterns:
+        yield from sorted(folder.glob(pattern))[:MOST_CHECKED]
 
 
 def _list_video_patterns(info: Mapping[str, Any], old: bool) -> Iterator[str]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_workloads.lerobot import file_formats
-from robotrain_workloads.lerobot.file_formats import read_safetensors_header
 from robotrain_workloads.lerobot.parameters import PolicyType
 from robotrain_workloads.lerobot.versions import LEROBOT_VERSION
 
@@ -62,7 +61,7 @@ def find_torn_files(folder: Path, *, with_processors: bool) -> Iterator[str]:
     """Yield one sentence for each file that is incomplete or missing."""
     tensors: Mapping[str, Any] = {}
     try:
-        tensors = read_safetensors_header(folder / WEIGHTS_FILE)
+        tensors = file_formats.read_safetensors_header(folder / WEIGHTS_FILE)
     except (OSError, ValueError) as error:
         yield str(error)
     if with_processors:

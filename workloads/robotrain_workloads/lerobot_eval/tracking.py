@@ -13,7 +13,6 @@ from robotrain_runtime.contract.container_plugin import TrackingSpec
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 
 from robotrain_workloads.lerobot import lineage, policy
-from robotrain_workloads.lerobot.lineage import describe_dataset_kind, get_dataset_name
 from robotrain_workloads.lerobot_eval.inputs import selection, simulation
 
 COPIED_PARAMETERS = (
@@ -62,7 +61,7 @@ def _make_params(document: JobDocument) -> dict[str, Scalar]:
     return {
         "policy_repo_id": selection.get_policy_name(document),
         "policy_source": selection.get_policy_origin(document),
-        **({"dataset_repo_id": get_dataset_name(document)} if _has_dataset(document) else {}),
+        **({"dataset_repo_id": lineage.get_dataset_name(document)} if _has_dataset(document) else {}),
         **{name: values[name] for name in COPIED_PARAMETERS if values[name] is not None},
         **({"starts": simulation.summarize_starts(str(values["starts"]))} if values["starts"] else {}),
         **({"options": shlex.join(document.trainer_args)[:LONGEST_PARAMETER]} if document.trainer_args else {}),
@@ -76,8 +75,8 @@ def _make_run_tags(document: JobDocument) -> dict[str, str]:
         "lerobot.job_name": str(values["job_name"]),
         "policy.source": selection.get_policy_origin(document),
         "policy.pin": selection.get_policy_pin(document),
-        "dataset.repo_id": get_dataset_name(document) if _has_dataset(document) else "",
-        "dataset.source": describe_dataset_kind(document.sources) if _has_dataset(document) else "",
+        "dataset.repo_id": lineage.get_dataset_name(document) if _has_dataset(document) else "",
+        "dataset.source": lineage.describe_dataset_kind(document.sources) if _has_dataset(document) else "",
         "model.register_name": str(values["register_model"] or ""),
     }
     return {name: value for name, value in tags.items() if value}

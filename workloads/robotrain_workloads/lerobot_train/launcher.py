@@ -17,8 +17,6 @@ from typing import Any
 from robotrain_runtime.contract.event import Note, Track, emit_event
 
 from robotrain_workloads.lerobot import dataset, device
-from robotrain_workloads.lerobot.dataset import count_episodes_by_task, find_emptied_tasks
-from robotrain_workloads.lerobot.device import is_first_rank
 from robotrain_workloads.lerobot.options import get_option_value
 from robotrain_workloads.lerobot_train import process_group, wandb
 from robotrain_workloads.lerobot_train.process_group import GroupStop, SingleProcessStop, StopHandler
@@ -58,10 +56,10 @@ def disable_empty_split(root: Path, arguments: Sequence[str]) -> list[str]:
     part = float(get_option_value(arguments, SPLIT_OPTION) or 0)
     if not part:
         return []
-    emptied = find_emptied_tasks(count_episodes_by_task(root, _parse_episodes(arguments)), part)
+    emptied = dataset.find_emptied_tasks(dataset.count_episodes_by_task(root, _parse_episodes(arguments)), part)
     if not emptied:
         return []
-    if is_first_rank():
+    if device.is_first_rank():
         text = (
             f"no episodes are held out, so there is no val/loss: {part:g} of each task leaves no training episodes for"
             f" {len(emptied)} task(s), such as {emptied[0]!r}"

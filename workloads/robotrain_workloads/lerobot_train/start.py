@@ -170,7 +170,7 @@ def list_start_notes(document: JobDocument, begin: Start, root: Path) -> Iterato
     if unused := policy_features.list_unused_cameras(
         begin.settings, dataset.load_dataset_info(root), document.trainer_args
     ):
-        yield Note(level="warning", text=f"the policy was trained without {', '.join(unused)} and ignores it")
+        yield Note(level="warning", text=f"the policy was trained without {', '.join(unused)}, and ignores it")
 
 
 CHECKPOINTS_FOLDER = "checkpoints"
@@ -197,9 +197,8 @@ def recover_previous_attempt(document: JobDocument, output: Path) -> tuple[Start
         return None, ()
     resume_point, notes = checkpoint.find_resume_point(output / CHECKPOINTS_FOLDER, run=document.run, job=document.job)
     if resume_point is None:
-        text = (
-            f"an earlier attempt left no usable checkpoint; its files were moved to {checkpoint.set_torn_aside(output)}"
-        )
+        folder = checkpoint.set_torn_aside(output)
+        text = f"an earlier attempt left no usable checkpoint; its files were moved to {folder}"
         return None, (*notes, Note(level="warning", text=text))
     step, folder = resume_point
     has_steps_left = step < int(str(document.parameters["training_steps"]))
@@ -212,17 +211,18 @@ def _is_used(output: Path) -> bool:
 
 
 def _find_other_run(document: JobDocument, output: Path) -> str:
-    manifests = (
-        checkpoint.read_manifest(folder) for _, folder in checkpoint.list_checkpoints(output / CHECKPOINTS_FOLDER)
-    )
-    return next((manifest.run for manifest in manifests if manifest is not None and manifest.run != document.run), "")
+    return next((manifest.run for manifest in _read_manifests(output) if manifest.run != document.run), "")
+
+
+def _read_manifests(output: Path) -> Iterator[checkpoint.CheckpointManifest]:
+    for _, folder in checkpoint.list_checkpoints(output / CHECKPOINTS_FOLDER):
+        if manifest := checkpoint.read_manifest(folder):
+            yield manifest
 
 
 def _is_this_submission(document: JobDocument, output: Path) -> bool:
     """Return whether this submission saved a checkpoint there, on a machine whose work folder is gone."""
-    submission, parent = contract_document.read_submission_id(document), output / CHECKPOINTS_FOLDER
-    manifests = (checkpoint.read_manifest(folder) for _, folder in checkpoint.list_checkpoints(parent))
+    submission = contract_document.read_submission_id(document)
     return bool(submission) and any(
-        manifest is not None and (manifest.run, manifest.submission) == (document.run, submission)
-        for manifest in manifests
+        (manifest.run, manifest.submission) == (document.run, submission) for manifest in _read_manifests(output)
     )

@@ -8,17 +8,6 @@ from robotrain_runtime.contract.container_plugin import TrackingSpec
 from robotrain_runtime.contract.document import JobDocument, JobSource, Scalar
 
 from robotrain_workloads.lerobot import dataset_preparation, lineage
-from robotrain_workloads.lerobot.lineage import (
-    COUNTED_KINDS,
-    LONGEST_PIN,
-    SOURCE_KIND_NAMES,
-    describe_dataset_kind,
-    format_source_uri,
-    list_dataset_sources,
-    make_azureml_tags,
-    make_dataset_tags,
-    make_parent_tags,
-)
 from robotrain_workloads.lerobot_train import start
 
 START_PHRASES = {"policy": "fine-tuned from", "init_policy": "started with the weights of", "resume": "resumed from"}
@@ -33,7 +22,7 @@ def describe_model(document: JobDocument, data: Mapping[JobSource, Path]) -> str
         f"LeRobot {values['policy_type']} policy" + (f", {START_PHRASES[start.role]} {start.uri}" if start else ""),
         f"Job: {values['job_name']}, {values['training_steps']} steps (run {document.run})",
         *(f"Dataset: {line}" for line in describe_datasets(document.sources, data)),
-        *(f"Azure ML job: {name}" for name in make_azureml_tags(document).values()),
+        *(f"Azure ML job: {name}" for name in lineage.make_azureml_tags(document).values()),
     ]
     return "\n".join(lines)
 
@@ -46,26 +35,27 @@ def make_model_tags(document: JobDocument, data: Mapping[JobSource, Path]) -> di
         "policy_type": str(values["policy_type"]),
         "job_name": str(values["job_name"]),
         "training_steps": str(values["training_steps"]),
-        "source": f"{document.platform}-lerobot-{_get_kind_name(list_dataset_sources(document))}",
-        **make_dataset_tags(document),
-        **make_azureml_tags(document),
+        "source": f"{document.platform}-lerobot-{_get_kind_name(lineage.list_dataset_sources(document))}",
+        **lineage.make_dataset_tags(document),
+        **lineage.make_azureml_tags(document),
         **_make_base_policy_tags(document.sources),
-        **make_parent_tags(data),
+        **lineage.make_parent_tags(data),
     }
     return {name: value for name, value in tags.items() if value}
 
 
 def make_lineage(document: JobDocument) -> dict[str, object]:
     """Return in full what the tags shorten; None for unknown values. The runtime adds the tracking run."""
-    sources = list_dataset_sources(document)
-    tags = {name: value for name, value in (make_dataset_tags(document) | make_azureml_tags(document)).items() if value}
+    sources = lineage.list_dataset_sources(document)
+    all_tags = lineage.make_dataset_tags(document) | lineage.make_azureml_tags(document)
+    tags = {name: value for name, value in all_tags.items() if value}
     return {
         "dataset_source": tags["dataset_source"],
-        "dataset_uri": " ".join(map(format_source_uri, sources)) or None,
+        "dataset_uri": " ".join(map(lineage.format_source_uri, sources)) or None,
         "dataset_summary": tags.get("dataset_uri"),
         **{
             f"{name}s": [source.uri for source in sources if source.kind == kind]
-            for kind, (name, _) in COUNTED_KINDS.items()
+            for kind, (name, _) in lineage.COUNTED_KINDS.items()
         },
         "dataset_repo_id": tags.get("dataset_repo_id"),
         "azureml_run_id": tags.get("azureml_run_id"),
@@ -77,8 +67,8 @@ def describe_datasets(sources: Sequence[JobSource], data: Mapping[JobSource, Pat
     datasets = [source for source in sources if source.role == "dataset"]
     folders = [data.get(source) for source in datasets]
     for index, (source, folder) in enumerate(zip(datasets, folders, strict=True)):
-        revision = f" at {source.pin}" if 0 < len(source.pin) <= LONGEST_PIN else ""
-        yield format_source_uri(source) + revision + _describe_extent(folder, index, folders.count(folder))
+        revision = f" at {source.pin}" if 0 < len(source.pin) <= lineage.LONGEST_PIN else ""
+        yield lineage.format_source_uri(source) + revision + _describe_extent(folder, index, folders.count(folder))
 
 
 def _describe_extent(folder: Path | None, index: int, merged: int) -> str:
@@ -93,7 +83,7 @@ def _make_base_policy_tags(sources: Sequence[JobSource]) -> dict[str, str]:
         return {}
     return {
         "base_policy": start.uri,
-        "base_policy_source": SOURCE_KIND_NAMES.get(start.kind, start.kind),
+        "base_policy_source": lineage.SOURCE_KIND_NAMES.get(start.kind, start.kind),
         "base_policy_pin": start.pin,
     }
 
@@ -165,7 +155,7 @@ def _make_run_tags(parameters: Mapping[str, Scalar], sources: Sequence[JobSource
         "lerobot.mixed_precision": str(parameters["mixed_precision"]),
         "lerobot.distributed": str(gpus > 1).lower(),
         "dataset.repo_id": str(parameters["dataset_id"]),
-        "dataset.source": describe_dataset_kind(sources),
+        "dataset.source": lineage.describe_dataset_kind(sources),
         **({"model.register_name": str(registered)} if registered else {}),
         **_make_warm_start_tags(sources),
     }

@@ -26,10 +26,9 @@ def find_mismatches(document: JobDocument, folders: Mapping[JobSource, Path]) ->
     expected_type, policy_type = document.parameters["policy_type"], settings.get("type")
     if expected_type is not None and policy_type:
         yield from policy.find_type_problem(selection.get_policy_name(document), policy_type, expected_type)
-    loaded_type = (
-        selection.get_builtin_type(document.parameters) if document.parameters["builtin_policy"] else policy_type
-    )
-    yield from find_missing_packages(loaded_type, document.placement.environment)
+    if document.parameters["builtin_policy"]:
+        policy_type = selection.get_builtin_type(document.parameters)
+    yield from find_missing_packages(policy_type, document.placement.environment)
     for info in infos[:1]:  # several have the same features, or cannot be merged
         yield from policy_features.find_feature_mismatches(_pad_state(settings, info), info, options)
     if env := document.parameters["env"]:
@@ -38,14 +37,11 @@ def find_mismatches(document: JobDocument, folders: Mapping[JobSource, Path]) ->
 
 def _load_infos(document: JobDocument, folders: Mapping[JobSource, Path]) -> Iterator[dict[str, Any]]:
     """Yield the descriptions of valid datasets."""
+    convert = dataset_preparation.should_convert(document)
     for source in dataset_preparation.list_datasets(document, folders):
         with suppress(OSError, ValueError):
             info = dataset.load_dataset_info(folders[source])
-            if not any(
-                dataset.find_description_problems(
-                    info, source.uri, convert=dataset_preparation.should_convert(document)
-                )
-            ):
+            if not any(dataset.find_description_problems(info, source.uri, convert=convert)):
                 yield info
 
 

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from robotrain_workloads.lerobot import dataset, file_formats
-from robotrain_workloads.lerobot.dataset import select_last_episodes
-from robotrain_workloads.lerobot.file_formats import read_safetensors
 from robotrain_workloads.lerobot.parameters import DEFAULT_VAL_SPLIT
 from robotrain_workloads.lerobot_eval.inputs import selection
 
@@ -113,7 +111,7 @@ def _read_normalizers(model: Path) -> Iterator[Statistics]:
             if step.get("registry_name") == step_name and step.get("state_file"):
                 yield {
                     name: values
-                    for name, values in read_safetensors(model / step["state_file"]).items()
+                    for name, values in file_formats.read_safetensors(model / step["state_file"]).items()
                     if name in names
                 }
 
@@ -254,7 +252,7 @@ def _explain_empty_split(trainings: Sequence[PolicyTraining]) -> str:
 
 
 def _list_held_out(tasks: Mapping[int, str], training: PolicyTraining) -> list[int]:
-    return select_last_episodes(tasks.items(), training.part, training.episodes)
+    return dataset.select_last_episodes(tasks.items(), training.part, training.episodes)
 
 
 def _list_default_held_out(root: Path) -> list[int]:
@@ -263,7 +261,7 @@ def _list_default_held_out(root: Path) -> list[int]:
     return (
         []
         if dataset.find_emptied_tasks(dataset.count_episodes_by_task(root), part)
-        else select_last_episodes(dataset.read_first_tasks(root), part)
+        else dataset.select_last_episodes(dataset.read_first_tasks(root), part)
     )
 
 

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_workloads.lerobot import options
-from robotrain_workloads.lerobot import policy as files
-from robotrain_workloads.lerobot.policy import WEIGHTS_FILE
+from robotrain_workloads.lerobot import policy as policy_files
 from robotrain_workloads.lerobot.versions import LEROBOT_VERSION
 from robotrain_workloads.lerobot_eval.inputs import compatibility
 
@@ -56,10 +55,10 @@ class LoadedPolicy:
 
 def load_policy(folder: Path, device: str, overrides: Sequence[str] = ()) -> LoadedPolicy:
     """Load the policy in `folder`. `overrides`: `--policy.NAME=VALUE`. Raise SystemExit with a sentence."""
-    folder = files.find_model_folder(folder)
+    folder = policy_files.find_model_folder(folder)
     with _explain_load_errors(folder):
-        settings = files.load_policy_settings(folder)
-        if problem := next(files.find_torn_files(folder, with_processors=True), ""):
+        settings = policy_files.load_policy_settings(folder)
+        if problem := next(policy_files.find_torn_files(folder, with_processors=True), ""):
             raise ValueError(problem)
         require_known_type(settings.get("type"), _import_config_class().get_known_choices(), folder)
         with options.explain_parser_errors(overrides, CONFIGURATION_NAME):
@@ -176,7 +175,7 @@ def explain_missing_weights(policy: Any, folder: Path) -> str:
         return ""  # it renames weights when it loads them
     if policy_class._load_as_safetensor.__func__ is not base._load_as_safetensor.__func__:
         return ""
-    with importlib.import_module("safetensors").safe_open(folder / WEIGHTS_FILE, framework="pt") as file:
+    with importlib.import_module("safetensors").safe_open(folder / policy_files.WEIGHTS_FILE, framework="pt") as file:
         saved = set(file.keys())
     parameters = policy.state_dict()
     shared = {parameters[name].data_ptr() for name in saved & parameters.keys()}
@@ -184,7 +183,7 @@ def explain_missing_weights(policy: Any, folder: Path) -> str:
     if not missing:
         return ""
     more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
-    return f"{folder / WEIGHTS_FILE} lacks parts of the network: {', '.join(missing[:MOST_NAMED])}{more}"
+    return f"{folder / policy_files.WEIGHTS_FILE} lacks parts of the network: {', '.join(missing[:MOST_NAMED])}{more}"
 
 
 def _get_error_line(error: BaseException) -> str:

@@ -27,8 +27,8 @@ from robotrain_runtime.contract.event import Note, emit_event
 from robotrain_workloads.lerobot_eval.inputs import loaded_policy
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot_eval.results.evaluation import RolloutEpisode, RolloutRequest
-from robotrain_workloads.lerobot_eval.rollout import environment, video, worker_pool
 from robotrain_workloads.lerobot_eval.rollout import environment as rollout_environment
+from robotrain_workloads.lerobot_eval.rollout import video, worker_pool
 from robotrain_workloads.lerobot_eval.rollout.environment import KEY_POINTS, RolloutEnvironment
 from robotrain_workloads.lerobot_eval.rollout.environment_group import (
     EnvironmentGroup,
@@ -75,9 +75,7 @@ class PolicyActor:
 def _stack_observations(observations: Sequence[Any]) -> Any:
     """Stack nested observations."""
     if isinstance(observations[0], Mapping):
-        return {
-            name: _stack_observations([observation[name] for observation in observations]) for name in observations[0]
-        }
+        return {name: _stack_observations([nested[name] for nested in observations]) for name in observations[0]}
     return importlib.import_module("numpy").stack(observations)
 
 
@@ -127,10 +125,8 @@ class TrialResult:
 def try_policy(loaded: LoadedPolicy, environment: RolloutEnvironment, request: RolloutRequest) -> TrialResult:
     """Try the policy on LeRobot's image size, then on its own. Raise SystemExit with a sentence."""
     actor, observations = PolicyActor(loaded, environment), _observe_start(environment, request)
-    rendered, read = (
-        rollout_environment.get_batch_image_size(actor.batch(observations)),
-        rollout_environment.get_policy_image_size(loaded),
-    )
+    rendered = rollout_environment.get_batch_image_size(actor.batch(observations))
+    read = rollout_environment.get_policy_image_size(loaded)
     differs = rendered and read and rendered != read and not environment.render_size
     try:
         draws = _draws_random_numbers(actor, observations, loaded.device, request.seed)
@@ -142,9 +138,8 @@ def try_policy(loaded: LoadedPolicy, environment: RolloutEnvironment, request: R
                 f"error: the policy cannot act on the observations of --env {request.env}: {reason}"
             ) from error
         emit_event(Note(level="info", text=rollout_environment.explain_policy_size(rendered, read)))
-        return try_policy(
-            loaded, replace(environment, render_size=rollout_environment.make_size_keywords(read)), request
-        )
+        size = rollout_environment.make_size_keywords(read)
+        return try_policy(loaded, replace(environment, render_size=size), request)
     if differs:
         emit_event(Note(level="info", text=rollout_environment.explain_lerobot_size(rendered, read)))
     return TrialResult(environment, draws)
@@ -189,15 +184,14 @@ def run_rollout(loaded: LoadedPolicy, request: RolloutRequest, on_episode: OnEpi
     """Roll out all episodes; call `on_episode` for each in order. Raise SystemExit with a sentence."""
     worker_pool.retain_freed_memory()
     request = replace(request, workers=_count_workers(request))
-    trial = try_policy(loaded, environment.configure_environment(loaded, request), request)
-    chosen_environment = trial.environment
+    trial = try_policy(loaded, rollout_environment.configure_environment(loaded, request), request)
     if request.video_folder and (sentence := video.explain_video_limit(request.episodes)):
         emit_event(Note(level="info", text=sentence))
     with contextlib.closing(_play_episodes(loaded, trial, request)) as episodes:
         rolled = list(_order_episodes(episodes, on_episode))
     videos = [episode.video for episode in rolled if episode.video]
     if request.video_folder and videos:
-        video.write_video_grid(request.video_folder, videos, chosen_environment.config.fps)
+        video.write_video_grid(request.video_folder, videos, trial.environment.config.fps)
     return rolled
 
 
