@@ -117,7 +117,7 @@ def test_what_a_look_said_before_it_went_wrong_counts(robotrain, bad):
 def test_after_a_submit_that_went_wrong_nothing_is_sent_twice(robotrain, bad, tmp_path):
     count = f"with open({str(tmp_path / 'taken')!r}, 'a') as file:\n    file.write('x')\n"
     bad(mars("submit", count + "raise KeyError('id')"))
-    told(robotrain("submit", *ON_MARS), "whether mars took lerobot-train-", "the same command")
+    told(robotrain("submit", *ON_MARS), "[submit-unsure]", "the same command")
     bad(mars("find", "return {'id': 'm-1'}"))
     assert robotrain("submit", *ON_MARS).exit_code == 0
     assert (tmp_path / "taken").read_text() == "x"
@@ -410,7 +410,7 @@ def test_a_flag_that_nobody_can_type(robotrain, bad, flag, said):
 def test_an_exception_that_cannot_say_what_it_is(robotrain, bad):
     silent = "class Silent(Exception):\n    def __str__(self):\n        raise KeyError('team')\n\n"
     bad(silent + mars("render", "raise Silent()"))
-    told(robotrain("render", *ON_MARS), "failed in render: Silent: its message cannot be had: KeyError")
+    told(robotrain("render", *ON_MARS), "failed in render: Silent: its message cannot be read: KeyError")
 
 
 def test_a_half_that_is_not_there(robotrain, bad):
@@ -420,7 +420,7 @@ def test_a_half_that_is_not_there(robotrain, bad):
     source += "\nclass Pet(str):\n    kind = 'pet'\n"
     bad(source, "source.pet")
     answer = robotrain("render", "--platform", "local", "--pet", "rex")
-    told(answer, "source pet (acme-mars 0.3) failed in packing its container half pet_that_is_missing.container")
+    told(answer, "source pet (acme-mars 0.3) failed", "pet_that_is_missing.container")
 
 
 def test_a_text_that_a_source_kind_cannot_parse_for_a_bug_of_its_own(robotrain, bad):

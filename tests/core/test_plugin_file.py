@@ -172,7 +172,7 @@ def test_a_half_that_is_not_there_is_missed_beside_the_file(robotrain, folder, h
     at = folder(WORKLOAD.replace("HALF", half))
     answer = robotrain("--plugins-from", at, "render", "dig", "--platform", "local")
     assert answer.exit_code == 1
-    assert f"workload dig ({at}/robotrain_plugin.py) failed in packing its container half {half}" in answer.stderr
+    assert f"workload dig ({at}/robotrain_plugin.py) failed in packing its container plugin {half}" in answer.stderr
     assert f"use   {at}/{place} " in answer.stderr
     assert "without --plugins-from" in answer.stderr
 

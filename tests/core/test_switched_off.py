@@ -87,7 +87,7 @@ def test_each_such_name_is_told(robotrain, acme):
 def test_a_switch_behind_the_command_says_where_it_stands(robotrain, acme):
     answer = robotrain("render", "--platform", "local", *JOB, "--without", "acme-slurm")
     assert answer.exit_code == 2
-    assert "--without is a switch of robotrain itself, and stands before the command" in answer.stderr
+    assert "use   robotrain --without" in answer.stderr
 
 
 def test_beside_a_plugin_alone_what_robotrain_comes_with_is_offered(robotrain, mars, monkeypatch):

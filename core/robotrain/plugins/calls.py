@@ -12,20 +12,19 @@ from robotrain.errors import Problem, Rejected, Stage
 
 _lock = threading.Lock()
 _plugin_threads: list["PluginThreads"] = []
-"""Whoever is waited for at this moment."""
+"""The plugin calls in progress."""
 _muted: set[threading.Thread] = set()
-"""Threads that plugins left running."""
+"""Threads that plugins left running: they print nowhere."""
 _saved_streams: list[tuple[Any, Any]] = []
-"""The streams that ours took the place of."""
+"""The streams that `ThreadStream`s replaced."""
 _own_streams: list["ThreadStream"] = []
-"""Held here also when they are gone from `sys`: Python holds no reference to the stream that it is printing to, and
-crashes when another thread takes the last one away (before 3.14)."""
+"""Kept after they are removed from `sys`: before 3.14, Python crashes if the stream that it prints to is freed."""
 
 
 class PluginThreads:
-    """Threads of plugins. known: those that are none of theirs; None when others may start threads meanwhile.
+    """The threads of a plugin call, and the thread that waits for them (`host`).
 
-    host: the thread that waits for them.
+    :param known: threads of others; None if others may start threads meanwhile.
     """
 
     def __init__(self, known: frozenset[threading.Thread] | None) -> None:
@@ -34,16 +33,16 @@ class PluginThreads:
         self._known = known
 
     def includes(self, thread: threading.Thread) -> bool:
-        """Whether it is one of them, or was started by one."""
+        """Return whether a thread is one of them, or was started by one."""
         return thread in self.threads or (self._known is not None and thread not in self._known)
 
 
 class ThreadStream:
-    """A stream of this process, as each thread sees it: those of plugins get another."""
+    """A standard stream that is another one in the threads of plugins."""
 
     def __init__(self, stream: Any, replacement: Any) -> None:
-        self._stream, self._instead = stream, replacement
-        self._nowhere: Any = None
+        self._stream, self._replacement = stream, replacement
+        self._null: Any = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._select_stream(), name)
@@ -52,16 +51,16 @@ class ThreadStream:
         thread = threading.current_thread()
         if thread in _muted:
             return self._open_null()
-        return self._instead if any(guests.includes(thread) for guests in _plugin_threads) else self._stream
+        return self._replacement if any(guests.includes(thread) for guests in _plugin_threads) else self._stream
 
     def _open_null(self) -> Any:
-        if self._nowhere is None:
-            self._nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the rest of the process
-        return self._nowhere
+        if self._null is None:
+            self._null = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the rest of the process
+        return self._null
 
 
 def add_plugin_thread(thread: threading.Thread) -> None:
-    """Make a thread that is about to start one of the plugins', for the block this thread is in."""
+    """Add a thread that is about to start to those of the current plugin call."""
     here = threading.current_thread()
     if guests := next((guests for guests in reversed(_plugin_threads) if guests.host is here), None):
         guests.threads.add(thread)
@@ -69,8 +68,9 @@ def add_plugin_thread(thread: threading.Thread) -> None:
 
 @contextlib.contextmanager
 def redirect_plugin_threads() -> Iterator[None]:
-    """A block in which threads that were invited print on stderr; where nobody else is at work that holds for the
-    threads and the processes that they start, too. What still runs at its end prints nowhere.
+    """Redirect to stderr what added threads print in this block; what still runs at its end prints nowhere.
+
+    Where no other thread runs, this includes the threads and processes that they start.
     """
     known = frozenset(threading.enumerate())
     alone = known <= _muted | {threading.current_thread()}
@@ -88,10 +88,10 @@ def redirect_plugin_threads() -> Iterator[None]:
 
 @contextlib.contextmanager
 def redirect_output(include_children: bool = True) -> Iterator[None]:
-    """A block in which this very thread is at a plugin's work: what it prints goes to stderr.
+    """Redirect to stderr what this thread prints in this block.
 
-    whole: also what the programs and the threads print that it starts, where nobody else is at work; threads that
-    still run at its end print nowhere.
+    :param include_children: also the programs and threads that it starts, where no other thread runs; threads that
+        still run at the end print nowhere.
     """
     known = frozenset(threading.enumerate()) if include_children else None
     alone = known is not None and known <= _muted | {threading.current_thread()}
@@ -109,7 +109,7 @@ def redirect_output(include_children: bool = True) -> Iterator[None]:
 
 
 def _mute_threads(guests: PluginThreads) -> None:
-    """What was started and still runs prints nowhere; the thread that is at work here goes on."""
+    """Mute the threads that still run, except for this one."""
     with _lock:
         _muted.intersection_update(threading.enumerate())
         _muted.update(
@@ -128,7 +128,7 @@ def _install_streams() -> None:
 
 
 def _restore_streams() -> None:
-    """The streams as they were; ours stay as long as somebody must be kept from them."""
+    """Restore the streams, unless a plugin call or a muted thread still needs ours."""
     with _lock:
         here = any(guests.host not in _muted for guests in _plugin_threads)
         if not here and _saved_streams and isinstance(sys.stdout, ThreadStream):
@@ -138,16 +138,16 @@ def _restore_streams() -> None:
 
 
 def _has_live_threads() -> bool:
-    """Whether a thread that a plugin left running may still print."""
+    """Return whether a thread that a plugin left running may still print."""
     return any(thread.is_alive() for thread in _muted)
 
 
 @contextlib.contextmanager
 def _redirect_descriptor() -> Iterator[None]:
-    """File descriptor 1 is 2, where both are there."""
+    """Make file descriptor 1 a copy of 2 in this block, if both are open."""
     try:
         stdout, stderr = _get_descriptor(sys.__stdout__), _get_descriptor(sys.__stderr__)
-        kept = os.dup(stdout)
+        saved = os.dup(stdout)
     except (OSError, ValueError):  # closed, or no files
         yield
         return
@@ -155,12 +155,12 @@ def _redirect_descriptor() -> Iterator[None]:
         os.dup2(stderr, stdout)
         yield
     finally:
-        os.dup2(kept, stdout)
-        os.close(kept)
+        os.dup2(saved, stdout)
+        os.close(saved)
 
 
 def _get_descriptor(stream: TextIO | None) -> int:
-    """The stream's descriptor, nothing of it unwritten. Raises OSError or ValueError when it has none."""
+    """Flush a stream and return its descriptor. Raise OSError or ValueError if it has none."""
     if stream is None:
         raise ValueError("closed")
     stream.flush()
@@ -173,14 +173,14 @@ HOOK_SECONDS_VARIABLE = "ROBOTRAIN_HOOK_SECONDS"
 HOOK_SECONDS = 5.0
 PLUGIN_SECONDS_VARIABLE = "ROBOTRAIN_PLUGIN_SECONDS"
 PLUGIN_SECONDS = 300.0
-"""For what somebody asked for by its name: importing it, and the preflight of a platform."""
+"""For importing a plugin that was requested by name, and for the preflight of a platform."""
 MAX_SECONDS = 3600.0
 
 _abandoned_threads: list[threading.Thread] = []
 
 
 class PluginTimeout(Exception):
-    """No answer came in time; whoever was asked may still be at it. setting: the environment name of its limit."""
+    """A call that exceeded its time limit, and may still run; `setting` is the environment variable of the limit."""
 
     def __init__(self, why: str, setting: str = HOOK_SECONDS_VARIABLE) -> None:
         super().__init__(why)
@@ -188,7 +188,7 @@ class PluginTimeout(Exception):
 
 
 class PluginCall(Generic[T]):
-    """One call that was made. error: what it ended with, when it did not return. raised: that as it was raised."""
+    """A call in a thread, with its value, what it raised, and that as an Exception (`error`)."""
 
     def __init__(self, function: Callable[[], T]) -> None:
         self.value: T | None = None
@@ -198,18 +198,18 @@ class PluginCall(Generic[T]):
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
-        """Make the call."""
+        """Start the call."""
         add_plugin_thread(self._thread)
         self._thread.start()
 
     def wait(self, seconds: float, limit: float) -> None:
-        """Wait so long for it to return. limit: what is told as the time it had."""
+        """Wait for its end; `limit` is the time that the error message names."""
         self._thread.join(max(0.0, seconds))
         if self._thread.is_alive():
             self.error = PluginTimeout(f"it gave no answer in {limit:g} s")
 
     def abandon(self) -> None:
-        """Wait no longer, whatever it does."""
+        """Stop waiting for it."""
         if self._thread.is_alive():
             _abandoned_threads.append(self._thread)
 
@@ -225,67 +225,60 @@ class PluginCall(Generic[T]):
 
 
 def get_time_limit(name: str = HOOK_SECONDS_VARIABLE) -> float:
-    """How long a plugin has for a hook: `ROBOTRAIN_HOOK_SECONDS`, else 5; or `name`'s. Raises Rejected."""
-    said = os.environ.get(name, "")
+    """Return the time limit of a hook, or the one that the variable `name` sets. Raise Rejected."""
+    default = {HOOK_SECONDS_VARIABLE: HOOK_SECONDS, PLUGIN_SECONDS_VARIABLE: PLUGIN_SECONDS}[name]
     try:
-        found = (
-            float(said)
-            if said
-            else {HOOK_SECONDS_VARIABLE: HOOK_SECONDS, PLUGIN_SECONDS_VARIABLE: PLUGIN_SECONDS}[name]
-        )
+        seconds = float(os.environ.get(name) or default)
     except ValueError:
-        found = 0.0
-    if not 0 < found <= MAX_SECONDS:
+        seconds = 0.0
+    if not 0 < seconds <= MAX_SECONDS:
         title = f"{name} is a number of seconds above 0, up to {MAX_SECONDS:g}"
         raise Rejected([Problem(code="value-invalid", stage=Stage.USAGE, title=title)])
-    return found
+    return seconds
 
 
 def call_with_timeout(function: Callable[[], T], description: str, setting: str = HOOK_SECONDS_VARIABLE) -> T:
-    """What a call returns in time, as of `together`. who: in words, for whoever presses Ctrl-C meanwhile.
+    """Return what a call returns within its time limit. Raise what it raises, or PluginTimeout.
 
-    Raises what it raises, whatever that is, and Overdue.
+    :param description: what is called, for the message after Ctrl-C.
     """
     limit = get_time_limit(setting)
     try:
-        (asked,) = call_all_with_timeout([function], limit)
+        (call,) = call_all_with_timeout([function], limit)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"while {description} was waited for") from None
-    if asked.raised:
-        raise asked.raised
-    if asked.error:
-        raise PluginTimeout(str(asked.error), setting)
-    return cast(T, asked.value)
+    if call.raised:
+        raise call.raised
+    if call.error:
+        raise PluginTimeout(str(call.error), setting)
+    return cast(T, call.value)
 
 
 def call_all_with_timeout(functions: Sequence[Callable[[], T]], limit: float) -> list[PluginCall[T]]:
-    """Call all of them at once, and wait `limit` seconds for all: one that hangs takes nothing from the others.
-
-    What they print goes to stderr: stdout holds results only.
-    """
-    asked = [PluginCall(function) for function in functions]
-    if not asked:
-        return asked
+    """Call functions in parallel and wait up to `limit` seconds for all of them; they print to stderr."""
+    calls = [PluginCall(function) for function in functions]
+    if not calls:
+        return calls
     with redirect_plugin_threads():
         end = time.monotonic() + limit
         try:
-            for one in asked:
-                one.start()
-            for one in asked:
-                one.wait(end - time.monotonic(), limit)
+            for call in calls:
+                call.start()
+            for call in calls:
+                call.wait(end - time.monotonic(), limit)
         finally:  # Ctrl-C among others
-            for one in asked:
-                one.abandon()
-    return asked
+            for call in calls:
+                call.abandon()
+    return calls
 
 
 def has_abandoned_calls() -> bool:
-    """Whether a call that was given up still goes on."""
+    """Return whether an abandoned call still runs."""
     return any(thread.is_alive() for thread in _abandoned_threads)
 
 
 def exit_process(code: int) -> NoReturn:
-    """End the process now: what a call that was given up has started could hold up an ordinary end for ever."""
+    """Exit now: threads of an abandoned call could delay an ordinary exit for ever."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

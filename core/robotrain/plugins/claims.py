@@ -1,11 +1,9 @@
-"""What installed distributions claim, from their entry points, without what --without excludes.
-
-importlib.metadata does the same and brings the email package with it: a sixth of the time that `submit --help` takes.
-It is still asked about what is no folder on the path, such as a zip file.
-https://packaging.python.org/en/latest/specifications/entry-points/
+"""Claims of installed distributions, read from their entry points, without those that --without excludes.
 
 A claim is the name of an entry point in the group `robotrain`: `platform.NAME`, `source.NAME`, `workload.NAME`,
-`command.NAME`; a name without a dot is a site plugin.
+`command.NAME`; a name without a dot is a site plugin. Metadata folders are read directly, since importlib.metadata
+imports the email package: a sixth of the time of `submit --help`. It is only used for zip files on the path.
+https://packaging.python.org/en/latest/specifications/entry-points/
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ METADATA_FOLDERS = (".dist-info", ".egg-info")
 
 
 class EntryPoint(NamedTuple):
-    """A name that a distribution gives to something importable. value: `module` or `module:attribute`."""
+    """An entry point of a distribution; `value` is `module` or `module:attribute`."""
 
     name: str
     value: str
@@ -39,7 +37,7 @@ class EntryPoint(NamedTuple):
     version: str
 
     def load(self) -> Any:
-        """What it names, imported. Raises what the import raises."""
+        """Import and return what it names. Raise what the import raises."""
         module, _, attribute = self.value.partition("[")[0].strip().partition(":")
         found: Any = importlib.import_module(module.strip())
         for part in filter(None, attribute.strip().split(".")):
@@ -48,7 +46,7 @@ class EntryPoint(NamedTuple):
 
 
 def read_entry_points(group: str) -> list[EntryPoint]:
-    """Those of every distribution on the path; of two with the same name the first counts, as in an import."""
+    """Return the entry points of a group; of two distributions with the same name the first on the path counts."""
     found: list[EntryPoint] = []
     seen: set[str] = set()
     for place in dict.fromkeys(place or "." for place in sys.path):
@@ -61,8 +59,8 @@ def read_entry_points(group: str) -> list[EntryPoint]:
 
 
 def read_requirements(project: str) -> list[str]:
-    """What the first distribution of that name on the path says that it requires; nothing when it is not there."""
-    first = project.partition("-")[0]  # told apart at a glance: there are many, and most are something else
+    """Return the requirements of the first distribution of that name on the path; none if it is not installed."""
+    first = project.partition("-")[0]  # a cheap test first: most folders are others
     for place in dict.fromkeys(place or "." for place in sys.path):
         for name in _list_folder(place):
             if name.lower().startswith(first) and name.endswith(METADATA_FOLDERS) and _parse_project(name) == project:
@@ -74,7 +72,7 @@ def read_requirements(project: str) -> list[str]:
 
 
 def _find_metadata_folders(place: str, seen: set[str]) -> Iterator[Path]:
-    """The metadata folders in `place` of distributions that are not among the `seen`, which they join."""
+    """Yield the metadata folders in `place` of distributions that are not in `seen`, and add them to it."""
     for name in _list_folder(place):
         if name.endswith(METADATA_FOLDERS) and (project := _parse_project(name)) not in seen:
             seen.add(project)
@@ -94,7 +92,7 @@ def _read_archive(place: str, group: str) -> Iterator[EntryPoint]:
 
 
 def _find_archived(place: str) -> Iterator[Any]:
-    """The distributions in what is no folder; none of what is not there."""
+    """Yield the distributions in a file on the path, such as a zip file."""
     if os.path.exists(place):
         from importlib.metadata import distributions
 
@@ -102,7 +100,7 @@ def _find_archived(place: str) -> Iterator[Any]:
 
 
 def _parse_section(text: str, group: str) -> list[tuple[str, str]]:
-    """The names and values of one section."""
+    """Return the names and values of one section."""
     if group not in text:
         return []
     lines = (line.strip() for line in text.splitlines())
@@ -117,13 +115,13 @@ def _parse_section(text: str, group: str) -> list[tuple[str, str]]:
 
 
 def _read_name_and_version(folder: Path) -> tuple[str, str]:
-    """Name and version of a distribution, from the head of its metadata."""
+    """Return name and version of a distribution."""
     fields = dict(re.findall(r"^(Name|Version): *(.*?)\s*$", _read_fields(folder), re.MULTILINE))
     return fields.get("Name") or folder.name.partition("-")[0], fields.get("Version", "")
 
 
 def _read_fields(folder: Path) -> str:
-    """The fields of its metadata, without the long text below them."""
+    """Return the header fields of its metadata."""
     return next(filter(None, (_read_text(folder / name) for name in METADATA_FILES)), "").partition("\n\n")[0]
 
 
@@ -142,7 +140,7 @@ def _read_text(path: Path) -> str:
 
 
 def _parse_project(folder: str) -> str:
-    """The distribution that a metadata folder is of, in one spelling."""
+    """Return the normalized name of the distribution of a metadata folder."""
     return re.sub(r"[-_.]+", "-", folder.rpartition(".")[0].partition("-")[0]).lower()
 
 
@@ -151,7 +149,7 @@ FAMILIES = ("platform", "workload", "source", "command")
 
 
 class Claim(NamedTuple):
-    """A name that an installed distribution claims. family is empty for a site plugin."""
+    """A name that an installed distribution claims; `family` is empty for a site plugin."""
 
     family: str
     name: str
@@ -159,22 +157,22 @@ class Claim(NamedTuple):
 
     @property
     def project(self) -> str:
-        """The distribution's name, in its one spelling."""
+        """Return the distribution's normalized name."""
         return normalize_name(self.point.distribution)
 
     @property
     def distribution(self) -> str:
-        """`name version` of what brings it; of a plugin file its path."""
+        """Return name and version of its distribution; the path of a plugin file."""
         return f"{self.point.distribution} {self.point.version}".rstrip()
 
     @property
     def dotted(self) -> str:
-        """As metadata have it: `platform.slurm`."""
+        """Return the entry point's name, such as `platform.slurm`."""
         return ".".join(part for part in (self.family, self.name) if part)
 
     @property
     def built_in(self) -> bool:
-        """Whether robotrain itself comes with it."""
+        """Return whether it is part of robotrain."""
         return self.project in list_built_in_distributions()
 
     def __str__(self) -> str:
@@ -182,7 +180,7 @@ class Claim(NamedTuple):
 
 
 def read_claims() -> tuple[Claim, ...]:
-    """Every claim, sorted by family and name; a broken plugin is among them."""
+    """Return every claim, sorted by family and name, broken plugins included."""
     found = [Claim(*_split_claim(point.name), point) for point in read_entry_points(GROUP)]
     return tuple(sorted(found, key=lambda claim: (claim.family, claim.name, claim.distribution)))
 
@@ -194,19 +192,19 @@ def _split_claim(point_name: str) -> tuple[str, str]:
 
 @functools.cache
 def list_built_in_distributions() -> set[str]:
-    """What the distribution `robotrain` itself requires, extras included."""
+    """Return the normalized names of what the distribution `robotrain` requires, extras included."""
     return {
         normalize_name(re.split(r"[^A-Za-z0-9._-]", need, maxsplit=1)[0]) for need in read_requirements("robotrain")
     }
 
 
 def normalize_name(distribution: str) -> str:
-    """The name of a distribution in its one spelling."""
+    """Return the normalized name of a distribution."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def exclude_claims(claims: Sequence[Claim], without: Iterable[str]) -> tuple[Claim, ...]:
-    """The claims that are not switched off. Raises Rejected for names that switch nothing off."""
+    """Return the claims that are not excluded. Raise Rejected for names that exclude nothing."""
     names = list(dict.fromkeys(without))
     if idle := [name for name in names if not any(_matches_name(claim, name) for claim in claims)]:
         raise Rejected(_make_unmatched_problem(name, claims) for name in idle)
@@ -214,7 +212,7 @@ def exclude_claims(claims: Sequence[Claim], without: Iterable[str]) -> tuple[Cla
 
 
 def make_unknown_name_error(family: str, name: str, installed: Sequence[str], without: Sequence[str]) -> PluginError:
-    """A name that nobody brings, or that was switched off."""
+    """Return the error for a name that is not installed or is excluded."""
     from robotrain.plugins.errors import PluginNotInstalled
 
     others = f"installed: {', '.join(installed) or 'none'}"
@@ -230,9 +228,7 @@ def make_unknown_name_error(family: str, name: str, installed: Sequence[str], wi
 
 
 def describe_excluded_kinds(without: Sequence[str]) -> str:
-    """A sentence about the source kinds that are switched off, whose options are missed; empty without any."""
-    pass
-
+    """Return a sentence about excluded source kinds, whose options are missing; empty without any."""
     off = {
         claim.dotted: name
         for claim in read_claims()
@@ -244,7 +240,7 @@ def describe_excluded_kinds(without: Sequence[str]) -> str:
 
 
 def no_workload(installed: Sequence[str]) -> Rejected:
-    """A job names no workload, and no installed one is the default."""
+    """Return the error for a job without a workload, where none is the default."""
     whole = (
         ()
         if list_built_in_distributions()
@@ -256,7 +252,7 @@ def no_workload(installed: Sequence[str]) -> Rejected:
 
 
 def several_defaults(names: Sequence[str]) -> Problem:
-    """A warning: more than one workload declares that it is the default."""
+    """Return the warning that more than one workload declares that it is the default."""
     return Problem(
         code="workload-defaults",
         stage=Stage.USAGE,
@@ -268,9 +264,7 @@ def several_defaults(names: Sequence[str]) -> Problem:
 
 
 def _list_excluded_names(family: str, without: str) -> set[str]:
-    """The names of a family that are switched off by a word."""
-    pass
-
+    """Return the names of a family that a value of --without excludes."""
     return {claim.name for claim in read_claims() if claim.family == family and _matches_name(claim, without)}
 
 

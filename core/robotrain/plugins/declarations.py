@@ -29,20 +29,20 @@ EXPECTED_SUPPORT = "a robotrain.plugin.Support, such as YES or no(…),"
 
 
 def require_declared_type(name: str, value: Any, kind: Any, expected: str) -> None:
-    """Raises TypeError that says what a part of a declaration is, and what is due."""
+    """Raise TypeError if a part of a declaration has the wrong type."""
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         there = "None" if value is None else f"a {type(value).__name__}"
         raise TypeError(f"its `{name}` is {there}, and {expected} is due")
 
 
 def require_choice(name: str, given: Any, known: Sequence[str]) -> None:
-    """Raises ValueError for a word that is not among those that are known."""
+    """Raise ValueError for an unknown word."""
     if given not in known:
         raise ValueError(f"its `{name}` is {given!r}, and one of {', '.join(known)} is due")
 
 
 def validate_capabilities(can: Capabilities) -> None:
-    """Raises TypeError and ValueError for a part of the declaration that nobody could read."""
+    """Raise TypeError or ValueError for a malformed part of the capabilities."""
     for name in ("sources", "combinations", "workloads", "features", "required_settings", "limits"):
         require_declared_type(f"capabilities.{name}", getattr(can, name), Mapping, "a mapping")
     _validate_supports("sources", can.sources, _format_pair_key)
@@ -59,7 +59,7 @@ def validate_capabilities(can: Capabilities) -> None:
 
 
 def validate_role_flag(role: str, flag: RoleFlag) -> None:
-    """Raises TypeError and ValueError for what cannot be typed as a flag."""
+    """Raise TypeError or ValueError for an invalid flag."""
     where = f"roles[{role!r}]"
     for name, due in (("aliases", tuple), ("env", tuple), ("help", str), ("form", str)):
         require_declared_type(f"{where}.{name}", getattr(flag, name), due, f"a {due.__name__}")
@@ -69,7 +69,7 @@ def validate_role_flag(role: str, flag: RoleFlag) -> None:
 
 
 def validate_flags(where: str, flag: str, *others: str) -> None:
-    """Raises ValueError for what cannot be typed as an option. flag: the one that help shows, a long one."""
+    """Raise ValueError for an invalid option name; `flag`, which help shows, must be a long one."""
     if wrong := [one for one in (flag, *others) if not re.fullmatch(FLAG_PATTERN, one)]:
         raise ValueError(f"its `{where}` has the flag {wrong[0]!r}, and one such as --name is due")
     if not flag.startswith("--"):
@@ -77,26 +77,26 @@ def validate_flags(where: str, flag: str, *others: str) -> None:
 
 
 def validate_role_names(where: str, names: Iterable[Any]) -> None:
-    """Raises TypeError and ValueError for roles whose names are no words."""
+    """Raise TypeError or ValueError for roles whose names are not identifiers."""
     for name in names:
         require_declared_type(where, name, str, "a text for each role")
         if not name.isidentifier():
             raise ValueError(f"its `{where}` has the name {name!r}, and a word of letters, digits and _ is due")
 
 
-def answers_hold(name: str, declared: Mapping[Any, Any]) -> None:
-    """Raises TypeError and ValueError for an answer that nobody could read."""
+def validate_answers(name: str, declared: Mapping[Any, Any]) -> None:
+    """Raise TypeError or ValueError for a malformed Support."""
     for key, answer in declared.items():
         require_declared_type(name, key, str, "a text for each key")
-        _answer(f"{name}[{key!r}]", answer)
+        _validate_support(f"{name}[{key!r}]", answer)
 
 
 def _validate_supports(name: str, declared: Mapping[Any, Any], place: Any) -> None:
     for key, answer in declared.items():
-        _answer(place(name, key), answer)
+        _validate_support(place(name, key), answer)
 
 
-def _answer(where: str, answer: Any) -> None:
+def _validate_support(where: str, answer: Any) -> None:
     require_declared_type(where, answer, Support, EXPECTED_SUPPORT)
     require_choice(where, answer.level, get_args(SupportLevel))
     require_declared_type(f"{where}.reason", answer.reason, str, "a text")
@@ -124,7 +124,7 @@ JSON_HINT, TABLE_HINT, PATH_HINT = (
 
 
 def validate_fields(name: str, declared: Any) -> None:
-    """Raises TypeError, ValueError and Unsuitable for a class that does not declare values, or one of them."""
+    """Raise TypeError, ValueError or UnsuitablePlugin for a class that does not declare values correctly."""
     if not isinstance(declared, type) or not dataclasses.is_dataclass(declared):
         raise TypeError(f"its `{name}` is to be a frozen dataclass, the class itself")
     hints = typing.get_type_hints(declared)
@@ -178,7 +178,7 @@ def _matches_type(default: Any, one: Parameter) -> bool:
 
 
 def _validate_param(where: str, one: Parameter) -> None:
-    """What it says is of the kind that its own default is of, and its flags can be typed."""
+    """Raise TypeError or ValueError for a Param with a value of the wrong type or an invalid flag."""
     for field in dataclasses.fields(Param):
         if field.default is not None:  # bounds are numbers of either kind, and pydantic looks at them
             kind = type(field.default)
@@ -195,7 +195,7 @@ def _split_union(kind: Any) -> tuple[Any, ...]:
 
 
 def _suggest_param(kind: Any) -> str:
-    """What a Param is to say for a text to stand for that."""
+    """Return the argument that lets a Param's text stand for a type."""
     made = get_origin(kind) or kind
     if not isinstance(made, type) or issubclass(made, str):
         return ""
@@ -211,7 +211,7 @@ def _suggest_field(name: str, kind: str, more: str = "", end: str = "") -> Sugge
 
 
 def _format_type(kind: Any) -> str:
-    """A type as it is written."""
+    """Return a type as it is written."""
     return kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind).replace("typing.", "")
 
 
@@ -233,15 +233,19 @@ REQUIRED_METHODS = (
 def find_plugin_warnings(
     loader: PluginLoader, kinds: Mapping[str, SourceKind], platforms: Mapping[str, Platform]
 ) -> dict[Claim, list[str]]:
-    """A sentence each, without its full stop, by the claim it is about."""
+    """Return warnings by claim, without full stops."""
     found: dict[Claim, list[str]] = {}
-    about = (
+    warnings = (
         *_find_outdated_apis(loader),
         *_find_unclaimed_names(loader, kinds),
         *_find_unknown_kinds(loader, kinds, platforms),
         *_find_unknown_features(loader, platforms),
     )
-    for claim, text in (*about, *_find_missing_methods(loader, platforms), *_find_misspelled_names(loader, platforms)):
+    for claim, text in (
+        *warnings,
+        *_find_missing_methods(loader, platforms),
+        *_find_misspelled_names(loader, platforms),
+    ):
         found.setdefault(claim, []).append(text)
     return found
 
@@ -274,7 +278,7 @@ def _find_unknown_kinds(
 
 
 def _find_unknown_features(loader: PluginLoader, platforms: Mapping[str, Platform]) -> Iterator[tuple[Claim, str]]:
-    """Parameters that no platform takes, as nobody knows the feature that they need."""
+    """Yield a warning for each parameter that needs a feature which no platform knows."""
     known = {*FEATURES, *(name for one in platforms.values() for name in one.capabilities.features)}
     for owners, workload in loader.call_hook("robotrain_workloads", _accept_unchanged):
         for one in get_parameters(workload.parameters):

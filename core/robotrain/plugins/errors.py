@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 TRACEBACK_VARIABLE = "ROBOTRAIN_TRACEBACK"
 LONGER_LIMITS = {"ROBOTRAIN_HOOK_SECONDS": 30, "ROBOTRAIN_PLUGIN_SECONDS": 900}
-"""Seconds to try next."""
+"""Seconds to try next, by the variable of the limit."""
 
 
 class UnsuitablePlugin(Exception):
-    """Why a plugin cannot be taken, as a sentence of ours. ways: what else to do about it."""
+    """A plugin that robotrain cannot use; the message says why."""
 
     def __init__(self, why: str, *ways: Suggestion) -> None:
         super().__init__(why)
@@ -30,41 +30,33 @@ class UnsuitablePlugin(Exception):
 
 
 def suggest_fixes(claim: Claim, cause: BaseException) -> Iterator[Suggestion]:
-    """Best first; the last is the one that always helps the others' work."""
-    from robotrain.plugins.calls import PluginTimeout
-
+    """Yield what to do about a failure, best first; the last is to continue without the plugin."""
     if isinstance(cause, ImportError):
-        pass
-
         yield Suggestion(format_install_command(claim, cause), "installs what is missing")
-    elif isinstance(cause, PluginTimeout):
+    elif isinstance(cause, calls.PluginTimeout):
         yield Suggestion(f"{cause.setting}={LONGER_LIMITS[cause.setting]} robotrain …", "gives it more time")
     elif isinstance(cause, UnsuitablePlugin):
         yield from cause.suggestions
-    if not isinstance(cause, (PluginTimeout, UnsuitablePlugin)):
-        yield Suggestion(f"{TRACEBACK_VARIABLE}=1 robotrain …", "shows where, for whoever mends it")
+    if not isinstance(cause, (calls.PluginTimeout, UnsuitablePlugin)):
+        yield Suggestion(f"{TRACEBACK_VARIABLE}=1 robotrain …", "shows where, for the plugin's author")
     if not claim.built_in:
         yield suggest_exclusion(claim)
 
 
 def suggest_exclusion(claim: Claim) -> Suggestion:
-    """To go on without what brings a claim."""
+    """Suggest to continue without the plugin of a claim."""
     from robotrain.plugins.plugin_file import is_from_file
 
     if is_from_file(claim):
-        return Suggestion("robotrain …", "without --plugins-from: goes on without it")
-    import shlex
-
-    return Suggestion(f"robotrain --without {shlex.quote(claim.point.distribution)} …", "goes on without it")
+        return Suggestion("robotrain …", "without --plugins-from: continues without it")
+    return Suggestion(f"robotrain --without {shlex.quote(claim.point.distribution)} …", "continues without it")
 
 
 OWN_PACKAGES = ("robotrain", "robotrain_runtime")
 
 
 def format_install_command(claim: Claim, error: ImportError) -> str:
-    """What to type: the plugin's own requirements that are not installed; else the package that the module is named
-    for, which as a rule has its name.
-    """
+    """Return the command that installs the plugin's missing requirements, else the package named like the module."""
     wanted = (error.name or "").partition(".")[0]
     distribution = shlex.quote(claim.point.distribution)
     if wanted in OWN_PACKAGES:  # a name that this robotrain does not have yet, or not any more
@@ -76,7 +68,7 @@ def format_install_command(claim: Claim, error: ImportError) -> str:
 
 
 def _list_missing_requirements(claim: Claim) -> Iterator[str]:
-    """The plugin's requirements that hold everywhere and are not there, as it words them."""
+    """Yield the plugin's unconditional requirements that are not installed."""
     from importlib.metadata import PackageNotFoundError, version
 
     for requirement in read_requirements(claim.project):
@@ -89,7 +81,7 @@ def _list_missing_requirements(claim: Claim) -> Iterator[str]:
 
 
 class PluginFailure(NamedTuple):
-    """A claim that could not be kept, and why. hook: the hook or method it failed in; empty when it did not load."""
+    """A failure of a plugin, by its claim; `hook` is the hook or method, empty when it did not load."""
 
     claim: Claim
     cause: BaseException
@@ -97,27 +89,26 @@ class PluginFailure(NamedTuple):
 
     @property
     def source(self) -> str:
-        """The claim, and what brings it."""
+        """Return the claim and its distribution."""
         return f"{self.claim} ({self.claim.distribution})"
 
     @property
     def reason(self) -> str:
-        """The cause, in one line and without secrets: a message may hold the address it could not reach."""
-        from robotrain.plugins.calls import PluginTimeout
+        """Return the cause in one line, without secrets."""
         from robotrain.redaction import redact
 
-        told = redact(_read_message(self.cause), max_length=MAX_SENTENCE)
-        if isinstance(self.cause, (UnsuitablePlugin, PluginTimeout)):
-            return told
-        return f"{type(self.cause).__name__}: {told}".rstrip(": ")
+        message = redact(_read_message(self.cause), max_length=MAX_SENTENCE)
+        if isinstance(self.cause, (UnsuitablePlugin, calls.PluginTimeout)):
+            return message
+        return f"{type(self.cause).__name__}: {message}".rstrip(": ")
 
     @property
     def suggestions(self) -> tuple[Suggestion, ...]:
-        """What to do about it; the last is to go on without the plugin."""
+        """Return what to do about it; the last is to continue without the plugin."""
         return tuple(suggest_fixes(self.claim, self.cause))
 
     def make_problem(self, stage: Stage = Stage.SUBMIT, severity: Literal["error", "warning"] = "error") -> Problem:
-        """As it is reported."""
+        """Return the problem that reports it."""
         return Problem(
             code="plugin-failed", stage=stage, severity=severity, title=str(self), suggestions=self.suggestions
         )
@@ -127,14 +118,14 @@ class PluginFailure(NamedTuple):
 
 
 class PluginError(Rejected):
-    """A plugin that was asked for cannot be had: nobody brings it, or it failed. strict: any that failed is the end."""
+    """A requested plugin that is not installed or failed; in strict mode any that failed."""
 
     def __init__(self, failure: PluginFailure, strict: bool = False) -> None:
         super().__init__([failure.make_problem(Stage.USAGE if strict else Stage.SUBMIT)])
 
 
 class PluginNotInstalled(PluginError):
-    """Nobody brings a name. near: whether another name may be meant."""
+    """A name that no installed plugin claims; `misspelled` says whether another name may be meant."""
 
     def __init__(self, title: str, *ways: Suggestion, misspelled: bool = True) -> None:
         self.misspelled = misspelled
@@ -143,14 +134,14 @@ class PluginNotInstalled(PluginError):
 
 
 class PluginCallError(Rejected):
-    """A plugin failed while it was at work. passing: as of Rejected."""
+    """A failure of a plugin during a call."""
 
     def __init__(self, failure: PluginFailure, transient: bool = False) -> None:
         super().__init__([failure.make_problem()], transient)
 
 
 def make_failure(claim: Claim, cause: BaseException, hook: str = "") -> PluginFailure:
-    """The failure; whoever mends the plugin sees at once where it is, with `ROBOTRAIN_TRACEBACK=1`."""
+    """Return the failure; with `ROBOTRAIN_TRACEBACK=1` also print its traceback."""
     if os.environ.get(TRACEBACK_VARIABLE):
         _print_traceback(cause)
     return PluginFailure(claim, cause, hook)
@@ -160,7 +151,7 @@ def _read_message(cause: BaseException) -> str:
     try:
         return str(cause)
     except Exception as worse:
-        return f"its message cannot be had: {type(worse).__name__}"
+        return f"its message cannot be read: {type(worse).__name__}"
 
 
 def _print_traceback(cause: BaseException) -> None:
@@ -181,9 +172,9 @@ EXPECTED_PROBLEMS = "an iterable of robotrain.plugin.Problem"
 
 @contextlib.contextmanager
 def guard_call(claim: Claim, method: str, *, allowed: AllowedErrors = ()) -> Iterator[None]:
-    """A block in which a plugin is at work. what: its method. passes: what it may raise besides Rejected.
+    """Run a plugin's code in this block; replace what it should not raise by a transient PluginCallError.
 
-    Raises Broken for anything else; it is passing: the world may be better a moment later.
+    :param allowed: what it may raise besides Rejected and Unanswered.
     """
     try:
         with calls.redirect_output():
@@ -195,16 +186,14 @@ def guard_call(claim: Claim, method: str, *, allowed: AllowedErrors = ()) -> Ite
 
 
 def make_call_error(claim: Claim, what: str, cause: BaseException) -> PluginCallError:
-    """What is raised in place of something that a plugin should not raise."""
+    """Return the error that replaces an exception that a plugin should not raise."""
     return PluginCallError(make_failure(claim, cause, what), transient=True)
 
 
 def collect_problems(
     claim: Claim, what: str, rule: Callable[[], Any], found: list[Problem], *, allowed: AllowedErrors = ()
 ) -> None:
-    """Put into `found` the problems that a rule tells. The failure of one that fails is one more of them: what it said
-    until then, and what others say, is told all the same.
-    """
+    """Add the problems of a rule to `found`, and its failure, if any, as one more."""
     try:
         with calls.redirect_output():
             for problem in _require_iterable(rule()):
@@ -216,7 +205,7 @@ def collect_problems(
 
 
 def require_type(answer: Any, kind: Any, expected: str) -> Any:
-    """An answer that is of the kind that is due. Raises TypeError that says what it is instead."""
+    """Return an answer of the expected type. Raise TypeError for any other."""
     if isinstance(answer, kind):
         return answer
     raise TypeError(
@@ -225,6 +214,6 @@ def require_type(answer: Any, kind: Any, expected: str) -> Any:
 
 
 def _require_iterable(answer: Any) -> Iterable[Any]:
-    """Raises TypeError, also for a text and a mapping: letters and keys are no problems."""
+    """Return an iterable answer. Raise TypeError, also for a string or a mapping."""
     holds_none = isinstance(answer, (str, bytes, Mapping))
     return cast(Iterable[Any], require_type(answer, Problem if holds_none else Iterable, EXPECTED_PROBLEMS))

@@ -1,4 +1,4 @@
-"""Source kinds and workloads of third parties, with functions that cannot break other work."""
+"""Guards of source kinds and workloads of third parties: their failures are reported, not raised."""
 
 from __future__ import annotations
 
@@ -21,10 +21,7 @@ PinningFunction = Callable[..., Any]
 
 
 def guard_pinning(pinning: Pinning | None, claim: Claim) -> Pinning | None:
-    """The same pinning; what it should not raise, or takes too long over, is told as its plugin's failure.
-
-    Raises TypeError for what is none.
-    """
+    """Return the pinning with guarded functions: failures and timeouts become SourceError. Raise TypeError."""
     from robotrain.model.source import Pinning
 
     if pinning is None:
@@ -40,7 +37,7 @@ def guard_pinning(pinning: Pinning | None, claim: Claim) -> Pinning | None:
 
 
 def _call_pinning(claim: Claim, name: str, question: PinningFunction, answer: PinningFunction, *given: Any) -> Any:
-    """Raises SourceError."""
+    """Call a function of a pinning. Raise SourceError."""
     what = f"pinning ({name})"
     look = functools.partial(_call_and_validate, question, answer, given)
     try:
@@ -77,7 +74,7 @@ def _require_paths(answer: Any) -> list[str]:
 
 
 def guard_source_kind(kind: SourceKind, claim: Claim) -> SourceKind:
-    """The same kind. One whose recogniser fails recognises nothing; what fails to be parsed is told as its failure."""
+    """Return the kind with guarded functions: a failing recognizer recognizes nothing, a failing parser rejects."""
     return dataclasses.replace(
         kind,
         recognizes=functools.partial(_call_recognizes, kind.recognizes),
@@ -89,14 +86,14 @@ def guard_source_kind(kind: SourceKind, claim: Claim) -> SourceKind:
 
 
 def guard_workload(workload: Workload, claim: Claim) -> Workload:
-    """The same workload; rules that fail are told as its failure, among the problems."""
+    """Return the workload with a guarded check: its failure becomes a problem."""
     return dataclasses.replace(workload, check=functools.partial(_call_check, workload.check, claim))
 
 
-def _call_recognizes(recognises: Callable[[str], Any], text: str) -> bool:
+def _call_recognizes(recognizes: Callable[[str], Any], text: str) -> bool:
     with calls.redirect_output():
         try:
-            return bool(recognises(text))
+            return bool(recognizes(text))
         except KeyboardInterrupt:
             raise
         except BaseException:  # it is asked about texts that were meant for others

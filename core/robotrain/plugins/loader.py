@@ -1,7 +1,6 @@
 """Loading of plugins: each once, when a name it claims is needed; failures are recorded.
 
-What robotrain itself comes with is what its tests say; a stranger's is looked at first, so that nothing of it fails in
-another's work.
+Declarations of third parties are validated first, so that they cannot fail in other work; built-in ones are trusted.
 """
 
 from __future__ import annotations
@@ -31,9 +30,7 @@ def accept_platform(thing: Any, claim: Claim) -> Any:
 
         require_declared_type("name", found.name, str, "a text")
         require_declared_type("summary", found.summary, str, "a text")
-        require_declared_type(
-            "capabilities", found.capabilities, Capabilities, "a robotrain.plugin.Capabilities"
-        )
+        require_declared_type("capabilities", found.capabilities, Capabilities, "a robotrain.plugin.Capabilities")
         validate_capabilities(found.capabilities)
         require_declared_type("can_prepare", found.can_prepare, bool, "a bool")
         require_declared_type("prepare_ignores", found.prepare_ignores, Collection, "a collection of codes")
@@ -43,11 +40,11 @@ def accept_platform(thing: Any, claim: Claim) -> Any:
 
 
 def accept_source_kind(thing: Any, claim: Claim) -> Any:
-    """A source kind; a stranger's functions are guarded. Raises TypeError and ValueError."""
+    """Return a source kind; a third party's functions are guarded. Raise TypeError or ValueError."""
     if claim.built_in:
         return thing
     from robotrain.model.source import RoleFlag, SourceKind
-    from robotrain.plugins.declarations import answers_hold, require_declared_type, validate_role_flag
+    from robotrain.plugins.declarations import require_declared_type, validate_answers, validate_role_flag
     from robotrain.plugins.kind_guard import guard_source_kind
 
     require_type(thing, SourceKind, "a robotrain.plugin.SourceKind")
@@ -57,12 +54,12 @@ def accept_source_kind(thing: Any, claim: Claim) -> Any:
         require_declared_type(f"roles[{role!r}]", flag, RoleFlag, "a robotrain.plugin.RoleFlag")
         validate_role_flag(role, flag)
     require_declared_type("unsupported", thing.unsupported, Mapping, "a mapping of roles to answers")
-    answers_hold("unsupported", thing.unsupported)
+    validate_answers("unsupported", thing.unsupported)
     return guard_source_kind(thing, claim)
 
 
 def accept_workload(thing: Any, claim: Claim) -> Any:
-    """A workload; a stranger's rules are guarded. Raises TypeError, ValueError and Unsuitable."""
+    """Return a workload; a third party's rules are guarded. Raise TypeError, ValueError or UnsuitablePlugin."""
     if claim.built_in:
         return thing
     from robotrain.model.workload import Produces, Role, Workload, WorkloadProfile
@@ -88,7 +85,7 @@ def accept_workload(thing: Any, claim: Claim) -> Any:
 
 
 def accept_health_check(thing: Any, claim: Claim) -> Any:
-    """Something that `robotrain doctor` looks at. Raises TypeError."""
+    """Return a health check. Raise TypeError for anything else."""
     from robotrain.model.health import HealthCheck
 
     if not isinstance(thing, HealthCheck):
@@ -97,7 +94,7 @@ def accept_health_check(thing: Any, claim: Claim) -> Any:
 
 
 def require_command(loaded: Any, claim: Claim) -> None:
-    """Raises Unsuitable for what is none."""
+    """Raise UnsuitablePlugin for what is not a Typer app, or has a name of robotrain's."""
     import typer
 
     from robotrain.command_table import COMMANDS
@@ -112,7 +109,7 @@ T = TypeVar("T")
 
 
 class PluginLoader:
-    """The claims, which of them were loaded, and which failed. strict: a failure is raised, as PluginError."""
+    """The claims, which of them are loaded, and which failed; if strict, a failure is raised as PluginError."""
 
     def __init__(self, claims: Sequence[Claim], strict: bool) -> None:
         self.claims, self.strict = claims, strict
@@ -123,11 +120,11 @@ class PluginLoader:
         self._manager.add_hookspecs(hookspecs)
 
     def list_claims(self, family: str, name: str = "") -> list[Claim]:
-        """The claims of a family; with `name` those to it."""
+        """Return the claims of a family; with `name` only those to it."""
         return [claim for claim in self.claims if claim.family == family and name in ("", claim.name)]
 
     def load_claim(self, claim: Claim, requested: bool = False) -> bool:
-        """Whether it is there now. asked_for: somebody named it, so it may take its time."""
+        """Load a claim and return whether it is loaded; one requested by name has the long time limit."""
         if claim in self.loaded or claim in self.failures:
             return claim in self.loaded
         try:
@@ -144,29 +141,28 @@ class PluginLoader:
         return True
 
     def load_first(self, claims: Sequence[Claim]) -> Any:
-        """What the first of them that loads loads to. Raises PluginError."""
+        """Return what the first claim that loads loads to. Raise PluginError."""
         for claim in claims:
             if self.load_claim(claim, requested=True):
                 return self.loaded[claim]
         raise PluginError(self.failures[claims[0]], self.strict)
 
     def list_implementations(self, hook: str) -> list[tuple[Claim, Any]]:
-        """A hook's implementations in what is loaded, each beside the first claim of its module."""
+        """Return a hook's loaded implementations, each with the first claim of its module."""
         return [(self.list_owners(one)[0], one) for one in getattr(self._manager.hook, hook).get_hookimpls()]
 
     def call_hook(self, hook: str, accept: Callable[[Any, Claim], Any]) -> Iterator[tuple[list[Claim], Any]]:
-        """What each loaded plugin returns from `hook`, beside the claims of its module; robotrain's own first. One that
-        raises is a failure, not the end.
+        """Yield what each loaded plugin returns from `hook`, with the claims of its module; built-in ones first.
 
-        shape: makes of a thing what core takes. Raises TypeError for what is none.
+        :param accept: converts an object to what core uses; raises TypeError for a wrong one, which is then a failure.
         """
         for claim, implementation in sorted(self.list_implementations(hook), key=lambda one: not one[0].built_in):
             if claim in self.failures and self.failures[claim].hook == hook:
                 continue
             if implementation not in self._hook_results:
                 try:
-                    bring = functools.partial(_call_and_accept, implementation.function, accept, claim)
-                    self._hook_results[implementation] = call_in_time(claim, bring, hook)
+                    call = functools.partial(_call_and_accept, implementation.function, accept, claim)
+                    self._hook_results[implementation] = call_in_time(claim, call, hook)
                 except KeyboardInterrupt:
                     raise
                 except BaseException as cause:
@@ -176,36 +172,34 @@ class PluginLoader:
             yield from ((owners, thing) for thing in self._hook_results[implementation])
 
     def list_owners(self, implementation: Any) -> list[Claim]:
-        """The claims whose module an implementation is in."""
+        """Return the claims of the module that an implementation is in."""
         return [claim for claim, loaded in self.loaded.items() if loaded is implementation.plugin]
 
     def list_hooks(self, claim: Claim) -> list[str]:
-        """The names of the hooks that a loaded claim's module has; none of a command."""
+        """Return the names of the hooks in a loaded claim's module; none of a command."""
         if claim not in self.loaded or claim.family == "command":
             return []
         return sorted(caller.name for caller in self._manager.get_hookcallers(self.loaded[claim]) or ())
 
     def record_failure(self, claim: Claim, cause: BaseException, hook: str) -> PluginFailure:
-        """Keep what a hook failed with."""
+        """Record what a hook failed with."""
         self.failures[claim] = failure = make_failure(claim, cause, hook)
         return failure
 
     def record_or_raise(self, claim: Claim, cause: BaseException, hook: str = "") -> None:
-        """The same, and strictly the end."""
+        """Record a failure; in strict mode raise it as PluginError."""
         failure = self.record_failure(claim, cause, hook)
         if self.strict:
             raise PluginError(failure, strict=True) from cause
 
     def _add_plugin(self, claim: Claim, loaded: Any) -> None:
         if claim.family == "command":
-            pass
-
             require_command(loaded, claim)
         elif not self._manager.is_registered(loaded):
             self._register_hooks(loaded)  # once, however many names the module claims
 
     def _register_hooks(self, module: Any) -> None:
-        """Take a module's hooks, all of them or none. Raises pluggy.PluginValidationError, also for a misspelt one."""
+        """Register a module's hooks, all or none. Raise pluggy.PluginValidationError, also for a misspelled one."""
         try:
             self._manager.register(module)
             self._manager.check_pending()
@@ -215,7 +209,7 @@ class PluginLoader:
             raise
 
     def _require_unique_name(self, claim: Claim) -> None:
-        """Of several claims to one name, only that of robotrain itself is taken. Raises Unsuitable for the others."""
+        """Raise UnsuitablePlugin if several plugins claim a name, except for the built-in one."""
         rivals = self.list_claims(claim.family, claim.name)
         if len(rivals) > 1 and not claim.built_in:
             from robotrain.plugins.errors import suggest_exclusion
@@ -226,7 +220,7 @@ class PluginLoader:
 
 
 def call_in_time(claim: Claim, work: Callable[[], T], what: str, setting: str = "") -> T:
-    """What a plugin's code returns. That of strangers has a time limit, as of `limited.alone`, and prints to stderr."""
+    """Return what a plugin's code returns; a third party's has a time limit, and prints to stderr."""
     if claim.built_in:
         return work()
     from robotrain.plugins import calls
@@ -247,7 +241,7 @@ def _import_claim(claim: Claim, asked_for: bool) -> Any:
 
 
 def _require_supported_api(claim: Claim) -> None:
-    """Raises Unsuitable; what robotrain comes with moves in lock step."""
+    """Raise UnsuitablePlugin; built-in plugins have robotrain's own version."""
     if not claim.built_in:
         hookspecs.require_supported_api(claim)
 

@@ -1,6 +1,6 @@
-"""The plugins of a command: chosen by switches or environment, loaded when a name is needed.
+"""The plugins of a command: chosen by options or environment, loaded when a name is needed.
 
-`.env`, job files and robotrain.toml have no say in it: what a repository holds must not make code run.
+`.env`, job files and robotrain.toml do not count: the content of a repository must not make code run.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["PluginError", "PluginFailure", "PluginMode", "Plugins"]
 
 PluginMode = Literal["all", "none", "strict"]
-"""Which plugins run: all; none but those robotrain itself comes with; all, and a failure is fatal."""
+"""Which plugins run: all; only built-in ones; all, and a failure is fatal."""
 PLATFORMS_HOOK, WORKLOADS_HOOK, SOURCE_KINDS_HOOK = (
     "robotrain_platforms",
     "robotrain_workloads",
@@ -37,7 +37,11 @@ PLATFORMS_HOOK, WORKLOADS_HOOK, SOURCE_KINDS_HOOK = (
 
 
 class Plugins:
-    """The installed plugins. without: names of those that are left out. file: the folder of a plugin file, if any."""
+    """The installed plugins.
+
+    :param without: names of the excluded ones.
+    :param file: the folder of a plugin file, if any.
+    """
 
     def __init__(self, mode: PluginMode = "all", without: Sequence[str] = (), file: str = "") -> None:
         self.mode = mode
@@ -45,14 +49,14 @@ class Plugins:
         self._reported: set[Claim] = set()
 
     def copy(self) -> Plugins:
-        """The very same plugins for another job: what failed or was told before is tried and told anew."""
+        """Return the same plugins for another job: failures are retried and reported again."""
         other = Plugins(self.mode, self._without, self._file)
         other.claims = self.claims  # a plugin file runs once
         return other
 
     @functools.cached_property
     def claims(self) -> tuple[Claim, ...]:
-        """Every claim of this mode that is not switched off. Raises Rejected for a plugin file that cannot be had."""
+        """Return every claim of this mode that is not excluded. Raise Rejected if the plugin file cannot be loaded."""
         found = read_claims()
         if self._file and self.mode != "none":
             from robotrain.plugins import plugin_file
@@ -70,19 +74,19 @@ class Plugins:
 
     @property
     def failures(self) -> dict[Claim, PluginFailure]:
-        """What failed so far, by claim."""
+        """Return the failures so far, by claim."""
         return self._loader.failures
 
     def list_names(self, family: str) -> list[str]:
-        """The names claimed in a family, without importing any."""
+        """Return the names claimed in a family, without importing any plugin."""
         return sorted({claim.name for claim in self.claims if claim.family == family})
 
     def platform(self, name: str) -> Platform:
-        """The platform `name`. Raises PluginError."""
+        """Return the platform `name`. Raise PluginError."""
         return cast("Platform", self._load_by_name("platform", name, PLATFORMS_HOOK, loader.accept_platform))
 
     def workload(self, name: str) -> Workload:
-        """The workload `name`. Raises PluginError, and Rejected where nobody named one and none is the default."""
+        """Return the workload `name`. Raise PluginError, or Rejected without a name where none is the default."""
         if not name:
             from robotrain.plugins.claims import no_workload
 
@@ -90,7 +94,7 @@ class Plugins:
         return cast("Workload", self._load_by_name("workload", name, WORKLOADS_HOOK, loader.accept_workload))
 
     def source_kinds(self) -> dict[str, SourceKind]:
-        """Every kind that loads, by name, and those of the platforms loaded so far."""
+        """Return every source kind that loads, by name, and those of the platforms loaded so far."""
         for claim in self._loader.list_claims("source"):
             self._loader.load_claim(claim)
         found: dict[str, SourceKind] = {}
@@ -103,7 +107,7 @@ class Plugins:
         return found
 
     def describe_excluded_kinds(self) -> str:
-        """A sentence about source kinds that are switched off, whose options are missed; empty without any."""
+        """Return a sentence about excluded source kinds, whose options are missing; empty without any."""
         if not self._without:
             return ""
         from robotrain.plugins import claims
@@ -111,24 +115,24 @@ class Plugins:
         return claims.describe_excluded_kinds(self._without)
 
     def find_source_problems(self) -> list[Problem]:
-        """A warning for each plugin that was to bring source kinds and failed: its flags are missed."""
+        """Return a warning for each failed plugin of source kinds: its flags are missing."""
         failures = self.failures.values()
         return [one.make_problem(severity="warning") for one in failures if one.claim.family == "source"]
 
     def platforms(self) -> dict[str, Platform]:
-        """Every platform that loads, by name."""
+        """Return every platform that loads, by name."""
         return self._load_family("platform", self.platform)
 
     def workloads(self) -> dict[str, Workload]:
-        """Every workload that loads, by name."""
+        """Return every workload that loads, by name."""
         return self._load_family("workload", self.workload)
 
     def default_workload(self) -> str:
-        """The workload that a job means which names none: the first by name that says so; empty where none does."""
+        """Return the workload of a job that names none: the first by name that declares it; empty without any."""
         return next(iter(self._defaults()), "")
 
     def default_problems(self) -> list[Problem]:
-        """A warning where several workloads say that they are the default."""
+        """Return a warning if several workloads declare that they are the default."""
         names = self._defaults()
         if len(names) < 2:
             return []
@@ -140,18 +144,18 @@ class Plugins:
         return [name for name, workload in self.workloads().items() if workload.default]
 
     def load_command(self, name: str) -> Any:
-        """The Typer app of a plugin command, None when nobody claims it. Raises PluginError when it is broken."""
+        """Return the Typer app of a plugin command, None if nobody claims it. Raise PluginError if it is broken."""
         claims = self._loader.list_claims("command", name)
         return self._loader.load_first(claims) if claims else None
 
     def find_command_claim(self, name: str) -> Claim | None:
-        """Who brings a plugin command that was loaded."""
+        """Return the claim of a plugin command that was loaded."""
         return next(
             (claim for claim in self._loader.list_claims("command", name) if claim in self._loader.loaded), None
         )
 
     def find_site_problems(self, job: Job, platform: str) -> Iterator[Problem]:
-        """What the rules of this site say of a job, and a warning for each not enforced; see `site_plugins`."""
+        """Yield the problems that site rules find in a job, and a warning for each rule that failed; see `site`."""
         from robotrain.plugins import site
 
         yield from site.find_site_problems(self, job, platform)
@@ -159,13 +163,13 @@ class Plugins:
     def notify_run_changed(
         self, run: RunRecord, change: RunChange = "sent", status: Status | None = None
     ) -> list[Problem]:
-        """Tell every site plugin what happened to a run; those that fail are named in warnings; see `site_plugins`."""
+        """Notify every site plugin of a change of a run, and return warnings about those that failed; see `site`."""
         from robotrain.plugins import site
 
         return site.notify_run_changed(self, run, change, status)
 
     def list_health_checks(self, platform: str = "") -> list[tuple[Claim, HealthCheck]]:
-        """The checks that plugins bring, beside who brings them; with `platform` without those of other platforms."""
+        """Return the plugins' health checks, each with its claim; with `platform` without those of other platforms."""
         self.load_all(platform)
         found: list[tuple[Claim, HealthCheck]] = []
         for owners, check in self._loader.call_hook("robotrain_health", loader.accept_health_check):
@@ -174,7 +178,7 @@ class Plugins:
         return found
 
     def load_all(self, platform: str = "") -> None:
-        """Load each claim, in time, so that `failures` is complete; with `platform` no other platform's."""
+        """Load every claim, so that `failures` is complete; with `platform` no other platform's."""
         for claim in self.claims:
             if not platform or _is_relevant(claim, platform):
                 self._loader.load_claim(claim)
@@ -182,38 +186,38 @@ class Plugins:
         self._load_family("platform", self.platform, [platform] if platform else None)
 
     def load_site(self) -> list[PluginFailure]:
-        """Load the site plugins; those that failed and were not told of yet."""
+        """Load the site plugins, and return the failures that were not reported yet."""
         claims = self._loader.list_claims("")
         for claim in claims:
             self._loader.load_claim(claim)
         failures = [self.failures[claim] for claim in claims if claim in self.failures]
-        untold = [failure for failure in failures if not failure.hook and failure.claim not in self._reported]
-        self._reported.update(failure.claim for failure in untold)
-        return untold
+        unreported = [failure for failure in failures if not failure.hook and failure.claim not in self._reported]
+        self._reported.update(failure.claim for failure in unreported)
+        return unreported
 
     def site_hooks(self, name: str) -> list[tuple[Claim, Any]]:
-        """The implementations of a hook beside who brings them; a plugin that hung before is left out."""
+        """Return the implementations of a hook, each with its claim, without plugins that hung before."""
         from robotrain.plugins.calls import PluginTimeout
 
         hung = {claim for claim, failure in self.failures.items() if isinstance(failure.cause, PluginTimeout)}
         return [(claim, hook) for claim, hook in self._loader.list_implementations(name) if claim not in hung]
 
     def list_hooks(self, claim: Claim) -> list[str]:
-        """The names of the hooks that a loaded claim's module has; none of a command."""
+        """Return the names of the hooks in a loaded claim's module; none of a command."""
         return self._loader.list_hooks(claim)
 
     def record_failure(self, claim: Claim, cause: BaseException, hook: str) -> PluginFailure:
-        """Keep what a hook failed with."""
+        """Record what a hook failed with."""
         return self._loader.record_failure(claim, cause, hook)
 
     def get_api_version(self, claim: Claim) -> int | None:
-        """The version of the plugin API that a claim's module says; None where it did not load."""
+        """Return the plugin API version that a claim's module declares; None if it is not loaded."""
         from robotrain.plugins import hookspecs
 
         return hookspecs.get_api_version(claim) if claim in self._loader.loaded else None
 
     def find_warnings(self) -> dict[Claim, list[str]]:
-        """What is odd about plugins that load, once everything is loaded; see `loading.remarks`."""
+        """Return warnings about plugins that load, once everything is loaded; see `declarations`."""
         from robotrain.plugins import declarations
 
         return declarations.find_plugin_warnings(self._loader, self.source_kinds(), self.platforms())
@@ -224,7 +228,7 @@ class Plugins:
         found = {}
         for name in self.list_names(family) if names is None else names:
             for claim in self._loader.list_claims(family, name):
-                self._loader.load_claim(claim)  # here nobody asked for it: it has its little time
+                self._loader.load_claim(claim)  # nobody asked for it by name: the short time limit
             try:
                 found[name] = one(name)
             except PluginError:
@@ -247,13 +251,13 @@ class Plugins:
         raise PluginError(self.failures[claim], self.mode == "strict")
 
     def _record_unkept_claim(self, claim: Claim) -> None:
-        """A claim that is not kept is a failure, unless the reason is known."""
+        """Record a failure for a claim whose plugin does not provide it, unless one is known."""
         if claim in self._loader.loaded and not self._has_failed(claim):
             why = UnsuitablePlugin(f"{claim.point.value} claims it but brings none of that name")
             self._loader.record_or_raise(claim, why)
 
     def _has_failed(self, claim: Claim) -> bool:
-        """Whether it failed; where one module claims several names, the failure of a hook is kept with the first."""
+        """Return whether a claim failed; of a module with several claims the first has the failure of a hook."""
         module = self._loader.loaded[claim]
         for one, failure in list(self.failures.items()):
             if failure.hook and self._loader.loaded.get(one) is module:
@@ -261,7 +265,7 @@ class Plugins:
         return claim in self.failures
 
     def _may_provide(self, owners: Sequence[Claim], kind: str) -> bool:
-        """Whether a kind is claimed by who brings it, or is a platform's own that nobody else claims."""
+        """Return whether the owners claim a kind, or it is a platform's own that nobody else claims."""
         if owners[0].built_in or any((owner.family, owner.name) == ("source", kind) for owner in owners):
             return True
         return not self._loader.list_claims("source", kind) and any(owner.family == "platform" for owner in owners)
@@ -281,13 +285,13 @@ _active_plugins: list[Plugins] = []
 
 
 def get_plugins() -> Plugins:
-    """For a call from Python: those of the command it is made in, as by a plugin's; else those of the environment."""
+    """Return the plugins of the running command, for calls from Python; else those of the environment."""
     return _active_plugins[-1].copy() if _active_plugins else choose_plugins()
 
 
 @contextlib.contextmanager
 def use_plugins(found: Plugins) -> Iterator[None]:
-    """Calls from Python that are made in a command have its plugins, in whatever thread they are made."""
+    """Make a command's plugins those of calls from Python, in every thread."""
     _active_plugins.append(found)
     try:
         yield
@@ -296,7 +300,7 @@ def use_plugins(found: Plugins) -> Iterator[None]:
 
 
 def choose_plugins(mode: str = "", without: Sequence[str] = (), file: str = "") -> Plugins:
-    """The plugins, found once. Raises Rejected for a choice that cannot be had, before anything is done."""
+    """Return the chosen plugins. Raise Rejected for an impossible choice, before anything is done."""
     mode = mode or os.environ.get(MODE_VARIABLE) or "all"
     if mode not in get_args(PluginMode):
         title = f"{MODE_VARIABLE} is one of {', '.join(get_args(PluginMode))}"
@@ -305,12 +309,12 @@ def choose_plugins(mode: str = "", without: Sequence[str] = (), file: str = "") 
     left_out = tuple(filter(None, (*without, *named)))
     found = Plugins(cast(PluginMode, mode), left_out, file or os.environ.get(PLUGIN_FILE_VARIABLE, ""))
     if left_out:
-        _ = found.claims  # a name that switches nothing off is told at once
+        _ = found.claims  # reports a name that excludes nothing at once
     return found
 
 
 def choose_plugins_or_default(mode: str = "", without: Sequence[str] = (), file: str = "") -> Plugins:
-    """The same for a completion, which has nobody to tell: what is installed where the choice cannot be had."""
+    """Return the chosen plugins, for completion: all installed ones if the choice is impossible."""
     try:
         found = choose_plugins(mode, without, file)
         _ = found.claims

@@ -29,7 +29,7 @@ DECLARED_NAMES = ("name", "summary", "settings", "option_hints", "capabilities",
 
 
 def require_plan(answer: Any) -> Any:
-    """Of `render`."""
+    """Return the answer of `render`. Raise TypeError or ValueError for a wrong one, as all validators here."""
     from robotrain.model.plan import Plan
 
     found = require_type(answer, Plan, "a robotrain.plugin.Plan")
@@ -42,17 +42,17 @@ def require_plan(answer: Any) -> Any:
 
 
 def require_reference(answer: Any) -> Any:
-    """Of `submit`."""
+    """Return the answer of `submit`."""
     return _require_text_mapping(answer, "a mapping of texts, the reference,")
 
 
 def require_reference_or_none(answer: Any) -> Any:
-    """Of `find`."""
+    """Return the answer of `find`."""
     return None if answer is None else require_reference(answer)
 
 
 def require_status(answer: Any) -> Any:
-    """Of `status`."""
+    """Return the answer of `status`."""
     from robotrain.model.run import RunState, Status
 
     found = require_type(answer, Status, "a robotrain.plugin.Status")
@@ -62,59 +62,58 @@ def require_status(answer: Any) -> Any:
 
 
 def require_outputs(answer: Any) -> Any:
-    """Of `outputs`."""
+    """Return the answer of `outputs`."""
     from robotrain.model.run import Output
 
     return [require_type(one, Output, "a robotrain.plugin.Output") for one in answer]
 
 
 def require_sources(answer: Any) -> Any:
-    """Of `holds`."""
+    """Return the answer of `find_uploaded`."""
     from robotrain_runtime.contract.document import JobSource
 
     return [require_type(one, JobSource, "a robotrain_runtime.contract.document.JobSource") for one in answer]
 
 
 def require_registered(answer: Any) -> Any:
-    """Of `register`."""
+    """Return the answer of `register`."""
     from robotrain_runtime.contract.event import Registered
 
     return require_type(answer, Registered, "a robotrain_runtime.contract.event.Registered")
 
 
 def require_texts(answer: Any) -> Any:
-    """Of `halves` and `shown`."""
+    """Return the answer of `container_plugins` or `describe_reference`."""
     return _require_text_mapping(answer, "a mapping of texts")
 
 
 def require_defaults(answer: Any) -> Any:
-    """Of `defaults` and `derived`."""
+    """Return the answer of `defaults` or `derive_defaults`."""
     from robotrain.model.platform import PlatformDefault
 
     found = require_type(answer, Mapping, "a mapping of names to robotrain.plugin.PlatformDefault")
     return {
-        name: require_type(one, PlatformDefault, "a robotrain.plugin.PlatformDefault")
-        for name, one in found.items()
+        name: require_type(one, PlatformDefault, "a robotrain.plugin.PlatformDefault") for name, one in found.items()
     }
 
 
 def require_byte_count(answer: Any) -> Any:
-    """Of `remove_outputs`."""
+    """Return the answer of `remove_outputs`."""
     return None if answer is None else require_type(answer, int, "a number of bytes")
 
 
 def require_bytes(answer: Any) -> Any:
-    """Of `sent`."""
+    """Return the answer of `read_submitted_spec`."""
     return require_type(answer, bytes, "bytes")
 
 
 def require_line(answer: Any) -> Any:
-    """Of `logs` and `prepare`."""
+    """Return a line of `logs` or `prepare`."""
     return require_type(answer, str, "a text")
 
 
 def accept_anything(answer: Any) -> Any:
-    """Of `cancel` and `bring`, which answer with nothing."""
+    """Return the answer of `cancel` or `download`, which return nothing."""
     return answer
 
 
@@ -169,7 +168,7 @@ def _call_engine(claim: Claim, name: str, method: Method, *given: Any, answer: M
 
 
 def _call_submit(claim: Claim, name: str, method: Method, plan: Any) -> Any:
-    """Whatever it did wrong, the engine may have the plan. Raises Unanswered."""
+    """Call `submit`; raise Unanswered for a failure of the plugin, since the engine may have the plan."""
     try:
         return _call_engine(claim, name, method, plan, answer=require_reference)
     except PluginCallError as failure:
@@ -183,14 +182,12 @@ def _call_check(claim: Claim, name: str, method: Method, *given: Any) -> list[Pr
 
 
 def _call_preflight(claim: Claim, name: str, method: Method, plan: Any) -> list[Problem]:
-    """In time; what it said until then counts."""
-    from robotrain.plugins import calls
-
+    """Call `preflight` within the time limit; problems yielded until then count."""
     found: list[Problem] = []
     rule = functools.partial(method, plan)
-    look = functools.partial(collect_problems, claim, name, rule, found, allowed=WORLD_ERRORS)
+    check = functools.partial(collect_problems, claim, name, rule, found, allowed=WORLD_ERRORS)
     try:
-        calls.call_with_timeout(look, f"{name} of {claim} ({claim.distribution})", calls.PLUGIN_SECONDS_VARIABLE)
+        calls.call_with_timeout(check, f"{name} of {claim} ({claim.distribution})", calls.PLUGIN_SECONDS_VARIABLE)
     except calls.PluginTimeout as overdue:
         return [*found, make_failure(claim, overdue, name).make_problem()]
     return found
@@ -203,7 +200,7 @@ def _call_lines(claim: Claim, name: str, method: Method, *given: Any, **named: A
 
 
 def _iterate_lines(claim: Claim, name: str, lines: Iterator[Any]) -> Iterator[str]:
-    """Each line by itself: between them results are printed. What robotrain comes with prints nothing of its own."""
+    """Yield lines, and redirect output for each one alone: between them the caller prints results."""
     following = lines.__next__ if claim.built_in else functools.partial(_read_next, lines)
     try:
         while True:
@@ -229,7 +226,7 @@ def _read_next(lines: Iterator[Any]) -> Any:
 
 
 def _call_query_settings(claim: Claim, name: str, method: Method, *given: Any) -> Any:
-    """What it raises is told as a warning, by whoever asks."""
+    """Call `query_settings`; the caller reports what it raises as a warning."""
     with calls.redirect_output():
         try:
             return method(*given)

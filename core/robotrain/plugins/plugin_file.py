@@ -1,8 +1,6 @@
-"""A plugin that is one file, `robotrain_plugin.py`: loaded only from a folder named on the command line.
+"""A plugin in one file, `robotrain_plugin.py`: loaded only from a folder named for this command; it claims its names.
 
-Nothing else of the folder travels: it may hold anything.
-
-It is loaded only from the folder that somebody names for this very command, and claims what it brings.
+Of the folder only what the plugin names is packed with a job.
 """
 
 from __future__ import annotations
@@ -34,24 +32,24 @@ class FileEntryPoint(EntryPoint):
     __slots__ = ()
 
     def load(self) -> Any:
-        """What it names; the file was imported when its claims were read."""
+        """Return the module, or one of its commands; the file was imported when its claims were read."""
         module = sys.modules[PLUGIN_MODULE]
         return module.commands[self.name.partition(".")[2]] if self.name.startswith("command.") else module
 
 
 def is_from_file(claim: Claim) -> bool:
-    """Whether a plugin file brings it."""
+    """Return whether a claim is of a plugin file."""
     return isinstance(claim.point, FileEntryPoint)
 
 
 def get_plugin_folder() -> Path | None:
-    """The folder of the plugin file that was loaded; None without one."""
+    """Return the folder of the loaded plugin file; None without one."""
     module = sys.modules.get(PLUGIN_MODULE)
     return Path(module.__file__).parent if module and module.__file__ else None
 
 
 def make_missing_error(path: Path) -> Rejected:
-    """Nothing of that name is there."""
+    """Return the error for a missing plugin file."""
     named = path.parent
     lacks = "has no robotrain_plugin.py" if named.is_dir() else "is not a folder"
     folder = shlex.quote(redact(str(named.parent))) if named.is_file() else "FOLDER"
@@ -59,13 +57,13 @@ def make_missing_error(path: Path) -> Rejected:
 
 
 def make_empty_error(path: Path) -> Rejected:
-    """It was read, and has nothing for robotrain."""
+    """Return the error for a plugin file without hooks and commands."""
     why = "It has functions marked with robotrain.plugin.hook, or `commands = {…}`."
     return _make_usage_error("the plugin file brings nothing", path, "plugin-file-empty", why)
 
 
 def make_load_error(claim: Claim, cause: BaseException, path: Path) -> Rejected:
-    """It does not load."""
+    """Return the error for a plugin file that does not load."""
     from robotrain.plugins.errors import make_failure
 
     failure = make_failure(claim, cause)
@@ -85,7 +83,7 @@ def _make_usage_error(title: str, path: Path, code: str, why: str = "", folder: 
 
 
 def _format_error_line(cause: BaseException, path: Path) -> str:
-    """`:12`, the last line of the file that was at work; nothing when that is not known."""
+    """Return the last line of the file in the traceback, as `:12`; empty if unknown."""
     if isinstance(cause, SyntaxError) and _is_same_file(cause.filename, path):
         return f":{cause.lineno}"
     frames = traceback.extract_tb(cause.__traceback__)
@@ -98,14 +96,12 @@ def _is_same_file(name: str | None, path: Path) -> bool:
 
 
 DATA_FILE_NAME = re.compile(r"[\w-]+(?:\.[\w-]+)+")
-"""Files that a module may read, such as its lock."""
+"""The name of a file that a module may read, such as its lock."""
 
 
 def find_named_modules(text: str) -> list[str]:
-    """The modules and packages of the plugin file's folder that a module names: imports, or holds as a text, since it
-    may start a program by its name.
-    """
-    folder = _get_folder()
+    """Return the modules beside the plugin file that a module imports, or names in a string: it may start a program."""
+    folder = get_plugin_folder()
     if folder is None:
         return []
     names = frozenset().union(*_parse_names(text)) - {"robotrain_plugin", "__main__"}
@@ -113,8 +109,8 @@ def find_named_modules(text: str) -> list[str]:
 
 
 def find_named_files(module: Path, text: str) -> dict[str, str]:
-    """The files beside a module of the plugin file's folder that it names, by their names."""
-    if module.parent != _get_folder():
+    """Return the files beside a module of the plugin file's folder that it names, by name."""
+    if module.parent != get_plugin_folder():
         return {}
     found = [module.with_name(name) for name in sorted(_parse_names(text)[1]) if DATA_FILE_NAME.fullmatch(name)]
     return {path.name: str(path) for path in found if path.suffix != ".py" and os.path.isfile(path)}
@@ -122,7 +118,7 @@ def find_named_files(module: Path, text: str) -> dict[str, str]:
 
 @functools.lru_cache(maxsize=64)
 def _parse_names(text: str) -> tuple[frozenset[str], frozenset[str]]:
-    """What a module imports, by the first name of each, and its texts; what comments and prose quote is neither."""
+    """Return the top-level names that a module imports, and its string constants."""
     imported, texts = set[str](), set[str]()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
@@ -134,14 +130,8 @@ def _parse_names(text: str) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(imported), frozenset(texts)
 
 
-def _get_folder() -> Path | None:
-    pass
-
-    return get_plugin_folder()
-
-
 def _is_module(folder: Path, name: str) -> bool:
-    """Whether Python finds a module there: of two with one name it takes its own, or an installed one."""
+    """Return whether Python finds a module in the folder, and not another of that name first."""
     if not any(os.path.isfile(folder / place) for place in (f"{name}.py", f"{name}/__init__.py")):
         return False
     spec = importlib.util.find_spec(name)
@@ -157,7 +147,7 @@ FAMILY_HOOKS = {
 
 
 def read_plugin_file(folder: str) -> tuple[Claim, ...]:
-    """What the plugin file of a folder brings. Raises Rejected, with the place in it, when it cannot be had."""
+    """Return the claims of a folder's plugin file. Raise Rejected, with the line, if it cannot be loaded."""
     from robotrain.plugins import hookspecs
     from robotrain.plugins.loader import call_in_time
 
@@ -179,7 +169,7 @@ def read_plugin_file(folder: str) -> tuple[Claim, ...]:
 
 
 def _import_file(path: Path) -> None:
-    """The file as the module it is, and what lies beside it within reach, after everything that is installed."""
+    """Import the file, with its folder at the end of the path."""
     beside = str(path.parent.resolve())
     if beside not in sys.path:
         sys.path.append(beside)
@@ -200,8 +190,8 @@ def _list_claims(path: str) -> list[Claim]:
 
 def _find_claims(module: Any, path: str) -> Iterator[Claim]:
     for family, hook in FAMILY_HOOKS.items():
-        if bring := getattr(module, hook, None):
-            for thing in bring():
+        if function := getattr(module, hook, None):
+            for thing in function():
                 yield _make_claim(family, str(thing.name), PLUGIN_MODULE, path)
     for name in _get_commands(module):
         yield _make_claim("command", name, f"{PLUGIN_MODULE}:commands[{name!r}]", path)

@@ -1,4 +1,4 @@
-"""The rules and notifications of a site: each plugin has its time, and one that fails is named and skipped."""
+"""Rules and notifications of a site: each plugin has a time limit, and one that fails is named and skipped."""
 
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
@@ -19,39 +19,40 @@ if TYPE_CHECKING:
 CHECK_HOOK, RUN_CHANGED_HOOK = "robotrain_check", "robotrain_run_changed"
 CHANGE_PHRASES: Mapping[RunChange, str] = {"sent": "was sent", "cancelled": "was cancelled", "ended": "ended"}
 MAX_PROBLEMS = 100
-"""Problems that one rule may answer with: a generator that never ends must not fill the memory."""
+"""Problems that one rule may yield: an endless generator must not fill the memory."""
 
 
 def find_site_problems(plugins: Plugins, job: Job, platform: str) -> Iterator[Problem]:
-    """What the rules of this site say of a job, and which of them were not enforced."""
+    """Yield the problems that site rules find in a job, and one for each rule that failed."""
     limit = plugins_calls.get_time_limit()
     failures = plugins.load_site()
     hooks = plugins.site_hooks(CHECK_HOOK)
-    said: list[list[Problem]] = [[] for _ in hooks]
+    problems: list[list[Problem]] = [[] for _ in hooks]
     rules = [functools.partial(call_hook, hook, job=job, platform=platform) for _, hook in hooks]
     calls = [
-        functools.partial(_collect_rule_problems, rule, found, limit) for rule, found in zip(rules, said, strict=True)
+        functools.partial(_collect_rule_problems, rule, found, limit)
+        for rule, found in zip(rules, problems, strict=True)
     ]
-    for at, asked in enumerate(plugins_calls.call_all_with_timeout(calls, limit)):
-        yield from list(said[at])  # also of a rule that hung or raised later: it said so
-        if asked.error:
-            failures.append(plugins.record_failure(hooks[at][0], asked.error, CHECK_HOOK))
+    for at, call in enumerate(plugins_calls.call_all_with_timeout(calls, limit)):
+        yield from list(problems[at])  # also of a rule that hung or raised later
+        if call.error:
+            failures.append(plugins.record_failure(hooks[at][0], call.error, CHECK_HOOK))
     for failure in failures:
         yield _make_skipped_rule_problem(failure, plugins.mode == "strict")
 
 
 def notify_run_changed(plugins: Plugins, run: RunRecord, change: RunChange, status: Status | None) -> list[Problem]:
-    """Tell every site plugin of a change; warnings about those that could not be told, errors in strict mode.
+    """Notify every site plugin of a change, and return warnings about those that failed.
 
-    Raises Rejected in strict mode when one could not be told.
+    Raise Rejected in strict mode if one failed.
     """
     limit = plugins_calls.get_time_limit()
     failures = plugins.load_site()
     hooks = plugins.site_hooks(RUN_CHANGED_HOOK)
     calls = [functools.partial(call_hook, hook, run=run, change=change, status=status) for _, hook in hooks]
-    for (claim, _), asked in zip(hooks, plugins_calls.call_all_with_timeout(calls, limit), strict=True):
-        if asked.error:
-            failures.append(plugins.record_failure(claim, asked.error, RUN_CHANGED_HOOK))
+    for (claim, _), call in zip(hooks, plugins_calls.call_all_with_timeout(calls, limit), strict=True):
+        if call.error:
+            failures.append(plugins.record_failure(claim, call.error, RUN_CHANGED_HOOK))
     found = [
         _make_skipped_notification_problem(failure, run.run, change, plugins.mode == "strict") for failure in failures
     ]
@@ -60,7 +61,7 @@ def notify_run_changed(plugins: Plugins, run: RunRecord, change: RunChange, stat
 
 
 def notify_run_ended(plugins: Plugins, run: RunRecord, status: Status) -> list[Problem]:
-    """The same of a run that was seen to end, as it did whoever could be told: nothing is raised in strict mode."""
+    """Notify of a run that ended; a failure is returned, not raised, in strict mode too: the run ended anyway."""
     try:
         return plugins.notify_run_changed(run, "ended", status)
     except Rejected as rejected:
@@ -68,12 +69,12 @@ def notify_run_ended(plugins: Plugins, run: RunRecord, status: Status) -> list[P
 
 
 def call_hook(implementation: Any, **given: Any) -> Any:
-    """Call a hook with the arguments it takes: it may leave out those it does not use, as pluggy allows."""
+    """Call a hook with the arguments it takes."""
     return implementation.function(*(given[name] for name in implementation.argnames))
 
 
 def _collect_rule_problems(rule: Callable[[], Any], found: list[Problem], limit: float) -> None:
-    """Put what a rule says into `found`, as it says it. Raises TypeError and ValueError for an answer that is none."""
+    """Add a rule's problems to `found` as it yields them. Raise TypeError or ValueError for a wrong answer."""
     until = time.monotonic() + limit
     for problem in rule() or ():
         if not isinstance(problem, Problem):
@@ -81,7 +82,7 @@ def _collect_rule_problems(rule: Callable[[], Any], found: list[Problem], limit:
         if len(found) == MAX_PROBLEMS:
             raise ValueError(f"it answers with more than {MAX_PROBLEMS} problems")
         found.append(problem)
-        if time.monotonic() > until:  # nobody listens any more
+        if time.monotonic() > until:  # the caller has given up
             return
 
 
