@@ -1,7 +1,7 @@
-"""The Python API: submit, render, explain and runs, with a `Run` for each run that was submitted.
+"""The Python API: submit, render, explain and runs, with a `Run` for each submitted run.
 
-Values are given by the names of the options, with `_` for `-`: parameters of the workload, settings of the platform and
-sources (a list where several are taken), in the order written.
+Values have the names of the options, with `_` for `-`: parameters of the workload, settings of the platform, and
+sources (a list for several).
 """
 
 import itertools
@@ -37,15 +37,13 @@ from robotrain.plugins.manager import Plugins
 from robotrain.redaction import redact
 from robotrain.store import records
 from robotrain.submission import pin as pinning
-from robotrain.submission import pin as submission_pin
-from robotrain.submission import prepare, reconcile, registration
-from robotrain.submission import submitter as sending
+from robotrain.submission import prepare, reconcile, registration, submitter
 
 PLATFORM_VARIABLE, PROFILE_VARIABLE = make_variable_name("platform"), make_variable_name("profile")
 
 
 class PythonCall(NamedTuple):
-    """What was given. job: a job file. values: parameters, settings and sources by their options' names."""
+    """The arguments of a call; `values` are parameters, settings and sources by the names of their options."""
 
     job: str | Path | None
     platform: str
@@ -56,7 +54,7 @@ class PythonCall(NamedTuple):
 
 
 def _prepare_call(call: PythonCall, plugins: Plugins) -> prepare.PreparedJob:
-    """Resolve and check what was given. Raises Rejected with every problem."""
+    """Resolve and check the job of a call. Raise Rejected with all problems."""
     file = job_file.read_job_file(Path(call.job)) if call.job is not None else None
     names = (read_environment(), *read_dotenv_files(Path.cwd()))
     project = projects.load_project(Path.cwd(), _find_value(call.profile, "profile", PROFILE_VARIABLE, names))
@@ -74,23 +72,23 @@ def _prepare_call(call: PythonCall, plugins: Plugins) -> prepare.PreparedJob:
         project=project,
         terraform=TerraformLayer(names, project, Path.cwd()),
     )
-    wrong = [_make_unknown_problem(name, known, workload, platform) for name in call.values if name not in known]
-    wrong += job_file.find_unknown_platforms(file, plugins.list_names("platform")) if file else []
-    wrong += projects.find_unknown_tables(project, plugins) if project else []
-    wrong += [] if named else plugins.default_problems()
-    return prepare.prepare_job(request, workload, platform, plugins, tuple(wrong))
+    problems = [_make_unknown_problem(name, known, workload, platform) for name in call.values if name not in known]
+    problems += job_file.find_unknown_platforms(file, plugins.list_names("platform")) if file else []
+    problems += projects.find_unknown_tables(project, plugins) if project else []
+    problems += [] if named else plugins.default_problems()
+    return prepare.prepare_job(request, workload, platform, plugins, tuple(problems))
 
 
 def _choose_platform(
     call: PythonCall, names: Iterable[VariableLayer], project: Project | None, plugins: Plugins
 ) -> str:
-    """The platform's name, from the strongest layer that says one. Raises Rejected when none does."""
-    said = _find_value(call.platform, "platform", PLATFORM_VARIABLE, names) or (project.platform if project else None)
-    if said is not None:
-        return str(said.value)
-    ways = tuple(Suggestion(f"platform={name!r}") for name in plugins.list_names("platform"))
-    problem = Problem(code="platform-missing", stage=Stage.USAGE, title="no platform was chosen", suggestions=ways)
-    raise Rejected([problem])
+    """Return the platform's name from the strongest layer that has one. Raise Rejected if none does."""
+    value = _find_value(call.platform, "platform", PLATFORM_VARIABLE, names) or (project.platform if project else None)
+    if value is not None:
+        return str(value.value)
+    suggestions = tuple(Suggestion(f"platform={name!r}") for name in plugins.list_names("platform"))
+    title = "no platform was chosen"
+    raise Rejected([Problem(code="platform-missing", stage=Stage.USAGE, title=title, suggestions=suggestions)])
 
 
 def _find_value(given: str, argument: str, name: str, names: Iterable[VariableLayer]) -> Value | None:
@@ -100,12 +98,12 @@ def _find_value(given: str, argument: str, name: str, names: Iterable[VariableLa
 
 
 def _check_trainer_args(arguments: Iterable[str] | None) -> tuple[str, ...] | None:
-    """The trainer's arguments. Raises Rejected for one text, whose letters would be taken for them."""
+    """Return the trainer's arguments. Raise Rejected for a single text instead of a list."""
     if not isinstance(arguments, str):
         return None if arguments is None else tuple(arguments)
-    way = Suggestion("trainer_args=['--NAME=VALUE']")
+    suggestion = Suggestion("trainer_args=['--NAME=VALUE']")
     title = "trainer_args takes a list of texts"
-    raise Rejected([Problem(code="value-invalid", stage=Stage.USAGE, title=title, suggestions=(way,))])
+    raise Rejected([Problem(code="value-invalid", stage=Stage.USAGE, title=title, suggestions=(suggestion,))])
 
 
 def _text_of_value(value: Value | None) -> str:
@@ -115,7 +113,7 @@ def _text_of_value(value: Value | None) -> str:
 def _list_known_names(
     workload: Workload, platform: Platform, kinds: Mapping[str, SourceKind]
 ) -> Iterator[tuple[str, tuple[str, str, tuple[str, ...]] | None]]:
-    """Every name that can be given; for a source its role, its flag and the kinds that share it."""
+    """Yield all names of values; for a source with its role, flag and the kinds that share the flag."""
     for declared in (workload.parameters, platform.settings):
         yield from ((parameter.name, None) for parameter in get_parameters(declared))
     for role in workload.roles:
@@ -135,16 +133,13 @@ def _select_declared(values: Mapping[str, Any], declared: type) -> Iterator[tupl
 
 
 def _make_value(name: str, given: Any) -> Value:
-    said = Origin("call", name)
+    origin = Origin("call", name)
     if not isinstance(given, Mapping):
-        return Value(_format_value(given), said)
-    refusal = Problem(code="value-invalid", stage=Stage.USAGE, title=f"{name} takes one value, not a table", where=name)
-    return Value(
-        ValueTable(
-            tuple((str(key), Value(_format_value(one), said)) for key, one in given.items() if one is not None), refusal
-        ),
-        said,
-    )
+        return Value(_format_value(given), origin)
+    title = f"{name} takes a single value, not a table"
+    refusal = Problem(code="value-invalid", stage=Stage.USAGE, title=title, where=name)
+    entries = [(str(key), Value(_format_value(item), origin)) for key, item in given.items() if item is not None]
+    return Value(ValueTable(tuple(entries), refusal), origin)
 
 
 def _collect_sources(values: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[SourceText]:
@@ -157,7 +152,7 @@ def _collect_sources(values: Mapping[str, Any], known: Mapping[str, Any]) -> Ite
 
 
 def _format_value(value: Any) -> str:
-    """A value as it would be typed."""
+    """Return a value as on the command line."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return repr(float(value)) if isinstance(value, float) else str(value)
@@ -165,20 +160,20 @@ def _format_value(value: Any) -> str:
 
 def _make_unknown_problem(name: str, known: Mapping[str, Any], workload: Workload, platform: Platform) -> Problem:
     shown = redact(re.sub(r"[^\w-]", "?", name))
-    title = f"{workload.name} on {platform.name} takes no {shown!r}"
+    title = f"{workload.name} on {platform.name} has no value {shown!r}"
     fields = (find_field(name, declared) for declared in (workload.parameters, platform.settings))
-    meant = next((field for field in fields if field), name)
-    return Problem(code="value-unknown", stage=Stage.USAGE, title=title, suggestions=suggest_name(meant, known))
+    field = next((field for field in fields if field), name)
+    return Problem(code="value-unknown", stage=Stage.USAGE, title=title, suggestions=suggest_name(field, known))
 
 
 MIN_POLL_SECONDS, MAX_POLL_SECONDS = 0.5, 10.0
-"""Seconds between two questions, while a run goes on."""
+"""Seconds between two polls of a run."""
 PATIENCE_SECONDS = 600.0
-"""For a platform that does not say how a run is: a network that is away comes back."""
+"""How long a platform may fail to answer while a run is waited for."""
 
 
 class RunEnded(Exception):
-    """A run that ended otherwise than well. run: its name. status: how it ended, with the reason."""
+    """A run did not succeed. `status` has the state and the reason."""
 
     def __init__(self, run: str, status: Status) -> None:
         super().__init__(run, status)
@@ -190,26 +185,27 @@ class RunEnded(Exception):
 
 
 class RunFailed(RunEnded):
-    """It failed."""
+    """The run failed."""
 
 
 class RunCancelled(RunEnded):
-    """Somebody stopped it."""
+    """The run was cancelled."""
 
 
 class RunLost(RunEnded):
-    """Its process, or its platform, is gone without a word of how it ended."""
+    """The run disappeared without an outcome."""
 
 
 OUTCOME_ERRORS: dict[str, type[RunEnded]] = {"failed": RunFailed, "cancelled": RunCancelled, "lost": RunLost}
 
 
 class Run:
-    """A run that was submitted from here, by its name or the beginning of it; nothing or `last` is the newest.
+    """A submitted run, found by its name or a unique part of it; by default the newest.
 
-    remarks: what was worth saying when it was sent, and of a site's plugins that could not be told of its end. Every
-    method asks its platform, and raises Rejected where the command line would report a problem. Two of one name are
-    equal. just_sent: as by `submit`, whose site's plugins hear of an end that is seen at once.
+    Every method asks the platform, and raises Rejected where the command line would report a problem. `warnings` are
+    the warnings and notes of its submission, and failures to notify plugins of the site.
+
+    :param just_submitted: notify plugins of the site of its end, even if `wait` sees it at once.
     """
 
     def __init__(
@@ -222,7 +218,7 @@ class Run:
         self.name = records.find_run(name)
         self.warnings = tuple(warnings)
         self._plugins = plugins or manager.get_plugins()
-        self._was_running = just_submitted  # as far as is known here, and nobody was told of its end
+        self._was_running = just_submitted  # and plugins of the site are not notified of its end yet
 
     def __repr__(self) -> str:
         return f"Run({self.name!r})"
@@ -235,31 +231,33 @@ class Run:
 
     @property
     def record(self) -> RunRecord:
-        """What was kept of it when it was sent."""
+        """Its record."""
         return records.read_record(self.name)
 
     def status(self) -> Status:
-        """How it is now."""
+        """Return its current status."""
         return self._platform.status(self._submitted_record.reference)
 
     def progress(self) -> progress.Progress:
-        """How far it is: steps, losses, checkpoints, as its log tells by now."""
+        """Return its progress so far: steps, metrics, checkpoints."""
         return progress.read_progress(self.logs(), self.record.metrics)
 
     def evaluated(self) -> event.Evaluated | None:
-        """What it found of the policy it was given: `.scores` by their names; None while there is nothing."""
+        """Return the result of its evaluation, with `scores` by name; None before there is one."""
         return self.progress().evaluated
 
     def logs(self, follow: bool = False, tail: int | None = None) -> Iterator[str]:
-        """Its log line by line, event lines among them; follow: to its end."""
+        """Yield the lines of its log, event lines included; with `follow`, until the run ends."""
         return self._platform.logs(self._submitted_record.reference, follow, tail)
 
     def wait(self, timeout: float | None = None, on_event: Callable[[event.EventRecord], None] | None = None) -> Status:
-        """How it ended, once it did. on_event: called here with each event of its log, from the first, as they come.
+        """Wait for its end and return the final status.
 
-        Raises RunFailed, RunCancelled or RunLost when it did not succeed, and TimeoutError after `timeout` seconds; the
-        run goes on then. What its platform raises is raised at once where waiting does not mend it, as when nobody is
-        signed in; else when it has told nothing for ten minutes. A site's plugins are told of an end that was seen.
+        Raise RunFailed, RunCancelled or RunLost if it does not succeed, and TimeoutError after `timeout` seconds.
+        A permanent error of the platform, such as a missing sign-in, is raised at once; others after ten minutes
+        without an answer.
+
+        :param on_event: called with each event of the log, from the first.
         """
         status = self._wait_for_end(timeout, on_event)
         if self._was_running:
@@ -269,7 +267,7 @@ class Run:
         return _require_success(self.name, status)
 
     def cancel(self) -> None:
-        """Stop it and return when it has ended, which a site's plugins are told; a run that ended is left as it is."""
+        """Stop the run and return when it has ended; a run that has ended does not change."""
         record, platform = self._submitted_record, self._platform
         if platform.status(record.reference).finished:
             return
@@ -280,18 +278,17 @@ class Run:
         self.warnings += tuple(self._plugins.notify_run_changed(record, "cancelled", status))
 
     def outputs(self) -> list[Output]:
-        """What it left: complete checkpoints, oldest first, then other files."""
+        """Return its outputs: complete checkpoints, oldest first, then other files."""
         return list(self._platform.outputs(self._submitted_record.reference))
 
     def register(self, name: str = "", step: int | None = None) -> Registered:
-        """Make a checkpoint (default: the last) a version of a model (default: the one the job names)."""
+        """Register a checkpoint (default: the last) as a version of a model (default: the one that the job names)."""
         return registration.register_checkpoint(self.name, name, step, self._plugins)
 
     def _wait_for_end(self, timeout: float | None, on_event: Callable[[event.EventRecord], None] | None) -> Status:
-        """How it ended, once it did."""
         record, platform = self._submitted_record, self._platform
         began = answered = time.monotonic()
-        told, pause = 0, MIN_POLL_SECONDS
+        event_count, pause = 0, MIN_POLL_SECONDS
         while True:
             status: Status | None = None
             try:
@@ -301,16 +298,16 @@ class Run:
                 if _is_permanent(error) or time.monotonic() - answered > PATIENCE_SECONDS:
                     raise
             if on_event is not None:
-                for found in self._read_events(follow=timeout is None, skip=told):
-                    told += 1
-                    on_event(found)
+                for event_record in self._read_events(follow=timeout is None, skip=event_count):
+                    event_count += 1
+                    on_event(event_record)
             if status is not None and status.finished:
                 return status
             self._was_running = self._was_running or status is not None
-            left = MAX_POLL_SECONDS if timeout is None else began + timeout - time.monotonic()
-            if left <= 0:
-                raise TimeoutError(f"{self.name} is still {status.state if status else 'not over'} after {timeout:g} s")
-            time.sleep(min(pause, left))
+            remaining = MAX_POLL_SECONDS if timeout is None else began + timeout - time.monotonic()
+            if remaining <= 0:
+                raise TimeoutError(f"{self.name} is still {status.state if status else 'running'} after {timeout:g} s")
+            time.sleep(min(pause, remaining))
             pause = min(pause * 1.5, MAX_POLL_SECONDS)
 
     @property
@@ -323,21 +320,21 @@ class Run:
         return self._plugins.platform(self.record.platform)
 
     def _read_events(self, follow: bool, skip: int) -> Iterator[event.EventRecord]:
-        """The events of its log past the first `known`; a log that breaks off is only at its end for now."""
+        """Yield the events of its log after the first `skip`; an error ends them for now."""
         try:
-            found = (record for line in self.logs(follow) if (record := event.parse_event(line)))
-            yield from itertools.islice(found, skip, None)
-        except Exception:  # whatever a plugin raises: the run goes on, and its state is asked for
+            records_of_events = (record for line in self.logs(follow) if (record := event.parse_event(line)))
+            yield from itertools.islice(records_of_events, skip, None)
+        except Exception:  # the status of the run decides
             return
 
 
 def _is_permanent(error: Exception) -> bool:
-    """Whether waiting does not mend it: nobody is signed in, or the run is gone."""
+    """Return whether a retry cannot help: a missing sign-in, or a run that no longer exists."""
     return isinstance(error, Rejected) and not error.transient
 
 
 def _require_success(run: str, status: Status) -> Status:
-    """The status of a run that ended well. Raises RunEnded for any other."""
+    """Return the status of a successful run. Raise RunEnded for any other."""
     if status.state != "succeeded":
         raise OUTCOME_ERRORS[status.state](run, status)
     return status
@@ -357,17 +354,20 @@ def submit(
     pin: bool = True,
     **values: Any,
 ) -> Run:
-    """Check a job, render its plan and send it; the same call after a crash finds the run that was sent.
+    """Check a job, render its plan and submit it; the same call after a crash finds the submitted run.
 
-    job: a job file; values go over what it says. new, pin: as `--new` and `--no-pin`. Raises Rejected with every
-    problem that was found.
+    Raise Rejected with all problems.
+
+    :param job: a job file, whose values `values` override.
+    :param new: start a new run even if an interrupted submit of the same job exists.
+    :param pin: resolve branches and tags to commits now.
     """
     plugins = manager.get_plugins()
     prepared = _prepare_call(PythonCall(job, platform, workload, profile, trainer_args, values), plugins)
-    remarks: list[Problem] = list(prepared.warnings)
-    record = sending.submit_job(prepared, remarks.extend, lambda run: None, new=new, pinning=pin)
-    remarks += plugins.notify_run_changed(record)
-    return Run(record.run, plugins, remarks, just_submitted=True)
+    warnings: list[Problem] = list(prepared.warnings)
+    record = submitter.submit_job(prepared, warnings.extend, lambda run: None, new=new, pinning=pin)
+    warnings += plugins.notify_run_changed(record)
+    return Run(record.run, plugins, warnings, just_submitted=True)
 
 
 def render(
@@ -381,18 +381,18 @@ def render(
     pin: bool = False,
     **values: Any,
 ) -> Plan:
-    """Exactly what `submit` would send as that attempt; nothing is sent, and a network asked only with `pin`.
+    """Return exactly what `submit` would send as that attempt; the network is used only with `pin`.
 
-    Raises Rejected with every problem that was found.
+    Raise Rejected with all problems.
     """
     if attempt < 1:
         title = "attempt takes a whole number greater than 0"
         raise Rejected([Problem(code="value-invalid", stage=Stage.USAGE, title=title)])
     prepared = _prepare_call(PythonCall(job, platform, workload, profile, trainer_args, values), manager.get_plugins())
     if pin:
-        settled = prepared.with_job(pinning.pin_job_strictly(prepared.job, prepared.kinds))
-        prepared, silent = submission_pin.query_platform_settings(settled)
-        raise_if_any(silent)
+        pinned = prepared.with_job(pinning.pin_job_strictly(prepared.job, prepared.kinds))
+        prepared, problems = pinning.query_platform_settings(pinned)
+        raise_if_any(problems)
     return prepared.render_plan(attempt)
 
 
@@ -405,13 +405,13 @@ def explain(
     trainer_args: Iterable[str] | None = None,
     **values: Any,
 ) -> list[Mapping[str, Any]]:
-    """Each value of a job as a mapping: name, value, origin, overrode. Raises Rejected with every problem."""
+    """Return the values of a job as mappings with name, value, origin and overrode. Raise Rejected."""
     return list(
         _prepare_call(PythonCall(job, platform, workload, profile, trainer_args, values), manager.get_plugins()).values
     )
 
 
 def runs(limit: int | None = None) -> list[Run]:
-    """The runs that were submitted from here, newest first; at most `limit`."""
+    """Return the submitted runs, newest first; at most `limit`."""
     plugins = manager.get_plugins()
     return [Run(name, plugins) for name in itertools.islice(records.iterate_runs(), limit)]

@@ -132,7 +132,7 @@ def format_problem(problem: Problem, width: int = 100) -> str:
 
 
 def find_nearest_name(name: str, known: Iterable[str]) -> str | None:
-    """Return the name that was probably meant: a similar one, or the only one with this prefix; None if there is none."""
+    """Return the name that was probably meant: the only one with this prefix, or a similar one; None if none is."""
     from difflib import get_close_matches
 
     names = list(known)

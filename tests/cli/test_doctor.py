@@ -129,8 +129,8 @@ def test_records_that_cannot_be_read_and_submits_that_were_cut_off_are_named_wit
     (records.get_run_folder("c-1") / "record.json").write_text("{")
     answer = robotrain("doctor")
     assert answer.exit_code == 0  # neither stops a submit
-    assert "sending b-1 to mars was cut off 2 hours ago; whether it runs is not known" in answer.stdout
-    assert "the same `robotrain submit …` once more   (asks mars; nothing is sent twice)" in answer.stdout
+    assert "the submit of b-1 to mars was interrupted 2 hours ago; it is unknown whether it runs" in answer.stdout
+    assert "the same `robotrain submit …`" in answer.stdout
     assert "the record of run c-1 cannot be read" in answer.stdout
     assert f"rm -r {records.get_run_folder('c-1')}" in answer.stdout
 
@@ -157,10 +157,10 @@ def test_scratch_files_of_killed_commands_are_removed_when_they_are_old(robotrai
     for path in (old, folder, payload, kept):
         os.utime(path, (1, 1))
     answer = robotrain("doctor")
-    assert "3 scratch files of commands that were cut off" in answer.stdout
+    assert "3 temporary files of interrupted commands" in answer.stdout
     assert old.exists()
     mended = robotrain("doctor", "--fix")
-    assert f"remove 3 scratch files of commands that were cut off below {state} …\n  removed 3" in mended.stderr
+    assert f"remove 3 temporary files of interrupted commands below {state} …\n  removed 3" in mended.stderr
     assert [path.exists() for path in (old, folder, payload, new, kept)] == [False, False, False, True, True]
     assert records.read_record("a-1").run == "a-1"
 
@@ -312,7 +312,7 @@ def test_a_plugin_that_brings_something_else_is_named(checks, install):
     install("acme", {"acme": "acme_bad"}, acme_bad=brings("'text'"))
     says = checks()["plugins"]["findings"][0]["says"]
     assert "acme (acme 1.0) failed in robotrain_health: TypeError" in says
-    assert says.endswith("what it would look at was not looked at")
+    assert says.endswith("its checks did not run")
 
 
 def test_a_plugin_that_hangs_is_not_to_be_installed_again_but_given_time(checks, install, monkeypatch):
@@ -397,7 +397,7 @@ def test_a_part_of_robotrain_that_was_left_behind_stops_a_submit(checks, monkeyp
 
     monkeypatch.setattr(environment, "version", lambda name: "0.0.9" if name == "robotrain-sources" else "0.1.0")
     says = checks()["robotrain"]["findings"][0]["says"]
-    assert says == "robotrain-sources is 0.0.9, and robotrain-core is 0.1.0: they belong to each other"
+    assert says == "robotrain-sources is 0.0.9, but robotrain-core is 0.1.0: they must have the same version"
 
 
 def test_a_shell_that_completes_robotrain_is_recognised(checks, monkeypatch, tmp_path):

@@ -121,7 +121,7 @@ def test_a_name_that_cannot_be_asked_stops_the_submit_and_no_pin_is_the_way_out(
     moon.write_text("away")
     answer = robotrain("submit", *JOB)
     assert answer.exit_code == 4
-    assert "what basalt means now could not be found out" in answer.stderr
+    assert "cannot resolve the revision of basalt" in answer.stderr
     assert "The moon does not answer." in answer.stderr
     assert "--no-pin" in answer.stderr
     assert robotrain("submit", *JOB, "--no-pin").exit_code == 0
@@ -148,7 +148,7 @@ def test_what_is_surely_not_there_is_not_doubted_as_well(robotrain, moon, venus)
 def test_data_without_the_file_that_describes_it_is_refused_before_it_is_sent(robotrain, moon):
     answer = robotrain("submit", "--platform", "venus", "--stone", "hollow", "--stone", "basalt")
     assert answer.exit_code == 4
-    assert "hollow is no dataset that can be used: it has no meta/info.json" in answer.stderr
+    assert "hollow is not a valid dataset: it has no meta/info.json" in answer.stderr
     assert "basalt is" not in answer.stderr
     assert "--no-pin" not in answer.stderr
 
@@ -163,7 +163,7 @@ def test_a_folder_that_is_no_dataset_is_refused_where_the_work_is_done_elsewhere
     (junk / "meta").mkdir(parents=True)
     answer = robotrain("submit", "--platform", "venus", "--dataset-path", junk)
     assert answer.exit_code == 4
-    assert f"{junk} is no dataset that can be used: it has no meta/info.json" in answer.stderr
+    assert f"{junk} is not a valid dataset: it has no meta/info.json" in answer.stderr
     (junk / "meta/info.json").write_text("{}")
     assert robotrain("submit", "--platform", "venus", "--dataset-path", junk).exit_code == 0
     assert robotrain("submit", "--platform", "venus", *there).exit_code == 0  # it may lie where the job runs
@@ -182,7 +182,7 @@ def test_resubmit_keeps_the_pin_or_says_that_it_is_gone(robotrain, moon):
     moon.write_text("new")
     answer = robotrain("resubmit", run)
     assert answer.exit_code == 4
-    assert "what basalt was when it was sent is gone" in answer.stderr
+    assert "the pinned revision of basalt is gone" in answer.stderr
     assert "It is dataset-new by now." in answer.stderr
     assert pins(robotrain("resubmit", run, "--repin").stdout.strip()) == ["dataset-new"]
 
@@ -221,7 +221,7 @@ def test_a_pin_that_is_gone_stops_a_changed_one_too(robotrain, moon):
     moon.write_text("new")
     answer = robotrain("resubmit", run, "--set", "batch_size=4")
     assert answer.exit_code == 4
-    assert "what basalt was when it was sent is gone" in answer.stderr
+    assert "the pinned revision of basalt is gone" in answer.stderr
 
 
 def test_a_pin_that_is_gone_keeps_nobody_from_finding_what_was_cut_off(robotrain, moon, venus):
@@ -259,6 +259,6 @@ def test_a_kind_that_fails_in_its_own_way_is_told(robotrain, moon):
     moon.unlink()
     answer = robotrain("submit", *JOB, "--stone", "marble")
     assert answer.exit_code == 4
-    assert "what basalt means now could not be found out" in answer.stderr
-    assert "what marble means now could not be found out" in answer.stderr
+    assert "cannot resolve the revision of basalt" in answer.stderr
+    assert "cannot resolve the revision of marble" in answer.stderr
     assert "FileNotFoundError" in answer.stderr

@@ -97,7 +97,7 @@ def test_a_value_and_the_switch_that_says_otherwise(robotrain):
         ("--training-steps", "abc", "a whole number greater than 0"),
         ("--learning-rate", "nan", "a number greater than 0"),
         ("--learning-rate", "inf", "a number greater than 0"),
-        ("--val-split", "1", "a number not below 0 and less than 1"),
+        ("--val-split", "1", "a number at least 0 and less than 1"),
         ("--policy-type", "pi0", "one of act, diffusion"),
         ("--mixed-precision", "fp8", "one of no, fp16, bf16"),
         ("--register-checkpoint", "a b", "a name of letters, digits, `_`, `.` and `-`"),
@@ -137,7 +137,7 @@ def test_a_hub_dataset_beside_another_kind_offers_dataset_id(robotrain, other, p
 def test_the_hub_is_not_repeatable(robotrain):
     answer = render(robotrain, "-d", "u/a", "-d", "u/b")
     assert answer.exit_code == 2
-    assert "can be given once" in answer.stderr
+    assert "can be given only once" in answer.stderr
     assert "use   --dataset-repo-id u/a (alone)\n  or    --dataset-repo-id u/b (alone)" in answer.stderr
 
 

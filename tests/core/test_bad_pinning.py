@@ -35,7 +35,7 @@ BUGS = [
     ("raise SystemExit(3)", "SystemExit: 3"),
     ("raise GeneratorExit('team')", "GeneratorExit: team"),
     ("return 7", "TypeError: the answer is a int, and a text is due"),
-    ("return 'https://a/b?x=1&sig=c2VjcmV0'", "ValueError: its pin holds what looks like a secret"),
+    ("return 'https://a/b?x=1&sig=c2VjcmV0'", "ValueError: its pin contains what looks like a secret"),
 ]
 
 

@@ -87,7 +87,7 @@ def test_two_kinds_that_do_not_go_together_are_refused_in_either_order(submit, d
     assert re.search("mars does not merge (blob URLs with local folders|local folders with blob URLs)", answer.stderr)
     assert f"  {words[2]} {words[3]}\n  A rover carries stones of one kind.\n" in answer.stderr
     assert "use   a rover for each" in answer.stderr
-    assert re.search(r"or    --platform local +\(takes them together\)", answer.stderr)
+    assert re.search(r"or    --platform local +\(accepts both\)", answer.stderr)
 
 
 def test_several_of_one_kind_may_be_a_combination_too(submit, declares):
@@ -121,9 +121,9 @@ def test_more_sources_than_the_platform_takes_are_refused_and_who_takes_them_is_
     assert submit(*MIXED).exit_code == 0
     answer = submit(*BLOBS)
     assert answer.exit_code == 3
-    assert "mars takes at most 1 blob URLs in one job, and this one names 2" in answer.stderr
+    assert "mars accepts at most 1 blob URLs in one job, but this job has 2" in answer.stderr
     assert f"  --blob-url {BLOB}/two\n" in answer.stderr
-    assert re.search(r"--platform local +\(takes as many\)", answer.stderr)
+    assert re.search(r"--platform local +\(accepts as many\)", answer.stderr)
 
 
 @pytest.mark.parametrize("most", [8, 100])
@@ -147,7 +147,7 @@ def test_a_spec_that_is_too_large_is_refused_before_it_is_sent(robotrain, declar
 
 
 NOT_ANY_MORE = {
-    "sources": ({"limits": {"sources": 1}}, "mars takes at most 1 blob URLs in one job, and this one names 2"),
+    "sources": ({"limits": {"sources": 1}}, "mars accepts at most 1 blob URLs in one job, but this job has 2"),
     "spec": ({"limits": {"spec_kib": 1}}, "mars takes a spec of at most 1 KiB"),
     "pair": ({"combinations": {("blob_url", ANY): ASUNDER, ("blob_url", "blob_url"): ASUNDER}}, "rover"),
 }
@@ -214,7 +214,7 @@ def test_a_feature_that_a_setting_gives_is_there_where_it_is_said(submit, declar
     answer = submit("--dataset-stone", "stone:basalt")
     assert answer.exit_code == 3
     assert "mars cannot track a run with MLflow without --telescope" in answer.stderr
-    assert "  --dataset-stone stone:basalt\n  What needs it: stones.\n  use   --telescope TEXT\n" in answer.stderr
+    assert "  --dataset-stone stone:basalt\n  It is required by stones.\n  use   --telescope TEXT\n" in answer.stderr
     assert submit("--dataset-stone", "stone:basalt", "--telescope", "hubble").exit_code == 0
     assert submit("--blob-url", f"{BLOB}/one").exit_code == 0
 

@@ -21,9 +21,9 @@ def render(robotrain):
     [
         (GOOD + "parametres:\n  batch_size: 3\n", "job.yaml:4", "parameters"),
         (GOOD + "parameters:\n  batch_sise: 3\n", "job.yaml:5", "batch_size"),
-        (GOOD + "parameters:\n  batch_size: [3]\n", "job.yaml:5", "must be one value"),
+        (GOOD + "parameters:\n  batch_size: [3]\n", "job.yaml:5", "must be a single value"),
         (GOOD + "parameters: 3\n", "job.yaml:4", "must be a mapping"),
-        (GOOD + "parameters:\n  batch_size: 3\n  batch_size: 4\n", "job.yaml:6", "comes twice"),
+        (GOOD + "parameters:\n  batch_size: 3\n  batch_size: 4\n", "job.yaml:6", "is repeated"),
         (GOOD + "parameters:\n  batch_size: some\n", "job.yaml:5", "whole number"),
         (GOOD + "platforms:\n  local:\n    enviroment: x\n", "job.yaml:6", "environment"),
         (GOOD + "trainer_args: --x\n", "job.yaml:4", "must be a list"),

@@ -125,7 +125,7 @@ def test_arguments_of_the_trainer(robotrain):
         ("batch_size", "use   --set KEY=VALUE"),
         ("=8", "use   --set KEY=VALUE"),
         ("batch_size=many", "--batch-size takes a whole number"),
-        ("a.b.c.d=8", "there is nothing called 'a.b.c.d' to set"),
+        ("a.b.c.d=8", "there is no key 'a.b.c.d'"),
     ],
 )
 def test_what_cannot_be_set_is_said_with_the_nearest(robotrain, text, says):

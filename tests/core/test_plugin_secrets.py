@@ -100,7 +100,7 @@ def test_a_plan_that_holds_a_secret_is_refused_before_it_is_kept(robotrain, wron
     wrong(render=written(json.dumps({"from": SAS}).encode()))
     answer = robotrain(*command, *JOB)
     assert answer.exit_code == 1
-    assert "platform venus failed in render: its order.json holds a secret" in answer.stderr
+    assert "platform venus failed in render: its order.json contains a secret" in answer.stderr
     assert "[plugin-failed]" in answer.stderr
     assert CANARY not in answer.stdout + answer.stderr
     assert (kept(), (venus / "jobs").exists()) == ([], False)
@@ -121,7 +121,7 @@ def test_a_plan_of_a_folder_is_looked_at_as_well(robotrain, venus, tmp_path):
     (tmp_path / "plan/job.json").write_text(json.dumps({"from": SAS}))
     answer = robotrain("submit", "--plan", tmp_path / "plan")
     assert answer.exit_code == 1
-    assert "its job.json holds a secret" in answer.stderr
+    assert "its job.json contains a secret" in answer.stderr
     assert CANARY not in answer.stdout + answer.stderr
     assert (kept(), (venus / "jobs").exists()) == ([], False)
 
@@ -131,7 +131,7 @@ def test_a_reference_that_holds_a_secret_is_not_kept_and_the_run_is_not_sent_twi
     for _ in range(2):
         answer = robotrain("submit", *JOB, "--no-pin", "--altitude", "7")
         assert answer.exit_code == 1
-        assert "platform venus failed: its reference to the run holds a secret" in answer.stderr.replace(
+        assert "platform venus failed: its reference to the run contains a secret" in answer.stderr.replace(
             "Platform", "platform"
         )
         assert CANARY not in answer.stdout + answer.stderr
@@ -143,7 +143,7 @@ def test_a_checkpoint_at_an_address_with_a_secret_is_not_gone_on_from(robotrain,
     wrong(status=lambda *given: Status(state="succeeded"), outputs=lambda *given: [at])
     answer = robotrain("resume", sent)
     assert answer.exit_code == 1
-    assert "platform venus failed in outputs: its address of a checkpoint holds a secret" in answer.stderr
+    assert "platform venus failed in outputs: its address of a checkpoint contains a secret" in answer.stderr
     assert CANARY not in answer.stdout + answer.stderr
 
 

@@ -149,7 +149,7 @@ def test_a_profile_that_is_not_there_offers_the_nearest(robotrain, monkeypatch, 
 def test_a_profile_and_no_file_to_have_it(robotrain):
     answer = robotrain("explain", "--platform", "local", *FOLDER, "--profile", "quick")
     assert answer.exit_code == 2
-    assert "There is no robotrain.toml here" in answer.stderr
+    assert "have a robotrain.toml" in answer.stderr
 
 
 def test_the_nearest_folder_above_up_to_the_repository(explain, monkeypatch):
@@ -253,10 +253,10 @@ def test_an_empty_text_counts_as_unset(explain):
         ("[platforms.local]\nruns-dir = 'x'\n", "robotrain.toml [platforms.local]", "use   runs_dir"),
         ("[profiles.p]\nparameter = 1\n", "robotrain.toml [profiles.p]", "use   parameters"),
         ("[profiles.p.profiles.q]\n", "robotrain.toml [profiles.p]", "has no key 'profiles'"),
-        ("[sources]\ndataset = 'x'\n", "robotrain.toml", "belongs to a job"),
-        ("trainer_args = ['--x']\n", "robotrain.toml", "belongs to a job"),
-        ("[parameters]\nseed = [1]\n", "robotrain.toml [parameters]", "seed must be one value"),
-        ("[parameters]\nseed = {a = 1}\n", "robotrain.toml [parameters]", "seed must be one value"),
+        ("[sources]\ndataset = 'x'\n", "robotrain.toml", "belongs in a job file"),
+        ("trainer_args = ['--x']\n", "robotrain.toml", "belongs in a job file"),
+        ("[parameters]\nseed = [1]\n", "robotrain.toml [parameters]", "seed must be a single value"),
+        ("[parameters]\nseed = {a = 1}\n", "robotrain.toml [parameters]", "seed must be a single value"),
         ("[parameters]\njob_name = 2024-01-01\n", "robotrain.toml [parameters]", "needs quotes"),
         ("[parameters]\njob_name = 10:00:00\n", "robotrain.toml [parameters]", "needs quotes"),
         ("parameters = 3\n", "robotrain.toml", "parameters must be a table"),
@@ -268,8 +268,8 @@ def test_an_empty_text_counts_as_unset(explain):
         ("workload = true\n", "robotrain.toml", "workload must be a name in quotes"),
         ("[parameters]\nseed = x\n", "robotrain.toml:2", "is not TOML"),
         ("[parameters]\nseed = 1\nseed = 2\n", "robotrain.toml:3", "is not TOML"),
-        ("a = " + "[" * 5000, "robotrain.toml", "nested deeper"),
-        ("a = " + "1" * 5000, "robotrain.toml", "a number longer"),
+        ("a = " + "[" * 5000, "robotrain.toml", "nested too deeply"),
+        ("a = " + "1" * 5000, "robotrain.toml", "a number that is too long"),
         (
             "[parameters]\nnew = 1\n\n[workloads.x]\nb = 1\n",
             "robotrain.toml [parameters]",

@@ -120,7 +120,7 @@ def test_nothing_is_written_over(robotrain, pusht):
     assert robotrain(*words).exit_code == 0  # the very same: nothing to do
     refused = robotrain(*words, "--batch-size", "3")
     assert refused.exit_code == 2
-    assert "is there already" in refused.stderr
+    assert "already exists" in refused.stderr
     assert Path("job.yaml").read_bytes() == written
     Path("link.yaml").symlink_to("nowhere")
     assert robotrain(*words[:-1], "link.yaml").exit_code == 2

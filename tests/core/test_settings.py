@@ -174,7 +174,7 @@ def test_a_parameter_without_a_default_is_asked_for(robotrain, install):
     install("acme-picky", {"workload.picky": "acme_picky"}, acme_picky=PICKY)
     explain = ("explain", "picky", "--platform", "local", "--json")
     codes = [(problem["code"], problem["title"]) for problem in robotrain(*explain, "--laps", "0").json["problems"]]
-    assert codes == [("value-missing", "--scene is needed")]
+    assert codes == [("value-missing", "--scene is required")]
     wrong = robotrain(*explain, "--scene", "moon", "--laps", "0")
     assert [problem["code"] for problem in wrong.json["problems"]] == ["value-invalid"]
     right = robotrain(*explain, "--scene", "moon", "--laps", "3")

@@ -91,12 +91,12 @@ def test_a_text_that_is_no_table_is_refused(refused, text):
 @pytest.mark.parametrize(
     ("table", "says"),
     [
-        ("'a,b': x", "a name of --labels is empty, or holds `,` or `=`"),
-        ("' ': x", "a name of --labels is empty, or holds `,` or `=`"),
-        ("a: x,y", "a value of --labels holds `,`"),
-        ("a: {b: c}", "platforms.saturn.labels.a must be one value, not a mapping"),
-        ("a: [b]", "platforms.saturn.labels.a must be one value, not a sequence"),
-        ("team: x", "comes twice"),
+        ("'a,b': x", "a name of --labels is empty or contains `,` or `=`"),
+        ("' ': x", "a name of --labels is empty or contains `,` or `=`"),
+        ("a: x,y", "a value of --labels contains `,`"),
+        ("a: {b: c}", "platforms.saturn.labels.a must be a single value, not a mapping"),
+        ("a: [b]", "platforms.saturn.labels.a must be a single value, not a sequence"),
+        ("team: x", "is repeated"),
     ],
 )
 def test_what_the_text_could_not_say_is_named_with_its_line(refused, table, says):
@@ -115,9 +115,9 @@ def test_the_same_of_robotrain_toml(refused, toml):
 def test_a_table_for_any_other_setting_is_refused_as_ever(refused):
     Path("job.yaml").write_text(SOURCES + "platforms:\n  saturn:\n    orbit:\n      a: b\nparameters: {seed: {a: 1}}\n")
     said = refused("job.yaml")
-    assert "platforms.saturn.orbit must be one value, not a mapping" in said
+    assert "platforms.saturn.orbit must be a single value, not a mapping" in said
     assert "job.yaml:5" in said
-    assert "parameters.seed must be one value, not a mapping" in said
+    assert "parameters.seed must be a single value, not a mapping" in said
 
 
 def test_a_table_for_another_platform_is_its_own_business(robotrain, saturn):

@@ -41,14 +41,14 @@ def test_an_address_is_read_as_strictly_as_one_to_read_from(submit, said, why, w
 def test_a_signature_is_refused_and_not_repeated(submit):
     answer = submit("--publish-url", f"{URL}?sv=1&sig=SECRET")
     assert answer.exit_code == 2
-    assert "--publish-url holds what looks like a secret" in answer.stderr
+    assert "--publish-url contains what looks like a secret" in answer.stderr
     assert "SECRET" not in answer.stderr
 
 
 def test_an_address_that_no_kind_writes_to_is_refused_with_those_that_do(submit):
     answer = submit("--publish-url", "ftp://bucket/prefix?token=SECRET")
     assert answer.exit_code == 2
-    assert "nothing that is installed writes to such an address" in answer.stderr
+    assert "nothing that is installed can write to the address" in answer.stderr
     assert "--publish-url https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX" in answer.stderr
     assert "SECRET" not in answer.stderr
 
@@ -65,7 +65,7 @@ def test_an_address_that_nobody_takes_is_no_folder(submit):
     answer = submit("--publish-url", "http://x/y")
     assert answer.exit_code == 2
     assert "copy what a run leaves to a folder" not in answer.stderr
-    assert "Written to are blob URLs, OSMO storage." in answer.stderr
+    assert "Supported: blob URLs, OSMO storage." in answer.stderr
     assert "/FOLDER" not in answer.stderr
 
 

@@ -78,7 +78,7 @@ def test_nor_is_one_that_another_makes_idle(explained, terraform):
 def test_what_counts_only_together_is_left_out_in_part_and_told(explained, terraform):
     terraform.outputs(dock="d")
     assert told(explained()["dock"]) == (None, "default")
-    assert explained.said.startswith("note: what was found for --dock does not count: nobody says --pier ")
+    assert explained.said.startswith("note: --dock has no effect without --pier ")
     assert f"{FOLDER} dock.value" in explained.said
     assert "use   --pier TEXT" in explained.said
     assert told(explained("--pier", "p")["dock"]) == ("d", f"{FOLDER} dock.value")
@@ -136,7 +136,7 @@ class TestSensitiveOutputs:
     def test_a_setting_that_one_would_give_is_told(self, robotrain, saturn, hidden):
         answer = robotrain("explain", "--platform", "saturn", "--dataset-path", "x", "--probes", "1")
         assert answer.exit_code == 0
-        assert "warning: the output group of Terraform is sensitive, and is not read" in answer.stderr
+        assert "warning: the Terraform output group is sensitive and is not used" in answer.stderr
         assert f"{FOLDER} group.value.name" in answer.stderr
         assert "use   --group NAME" in answer.stderr
         assert "secret" not in answer.stderr
@@ -171,7 +171,7 @@ def test_what_fails_is_one_warning_that_says_what_to_do(explained, terraform, sc
     terraform.does(script)
     assert told(explained()["group"]) == (None, "default")
     lines = explained.said.splitlines()
-    assert lines[0].startswith("warning: the outputs of Terraform were not read ")
+    assert lines[0].startswith("warning: the Terraform outputs could not be read ")
     assert lines[0].endswith("[terraform-unread]")
     assert lines[1] == f"  {FOLDER}"
     assert says in explained.said
@@ -184,7 +184,7 @@ def test_what_fails_is_one_warning_that_says_what_to_do(explained, terraform, sc
 def test_without_terraform_the_warning_names_the_settings_that_are_missing(explained, terraform):
     terraform.remove()
     explained("--group", "g", "--probes", "2")
-    assert "There is no `terraform` command here." in explained.said
+    assert "The command `terraform` is not installed." in explained.said
     assert "--subscription-id, --rings, --dock, --pier." in explained.said
     assert "use   --subscription-id TEXT --rings " in explained.said
     assert "terraform -chdir" not in explained.said
@@ -203,7 +203,7 @@ def test_the_time_limit_stops_it_and_all_that_it_started(explained, terraform, m
     started = time.monotonic()
     explained()
     assert time.monotonic() - started < 5
-    assert "It gave no answer in 0.3 s, and was stopped." in explained.said
+    assert "It did not answer within 0.3 s and was stopped." in explained.said
     time.sleep(1)
     assert not late.exists()
 
@@ -213,7 +213,7 @@ def test_one_that_hung_is_not_run_again_by_the_same_process(explained, terraform
     terraform.does("sleep 30")
     for _ in range(2):
         explained()
-        assert "It gave no answer in 0.2 s, and was stopped." in explained.said
+        assert "It did not answer within 0.2 s and was stopped." in explained.said
     assert len(terraform.calls) == 1
 
 
@@ -283,14 +283,14 @@ class TestItsFolder:
         assert read_in() is None
         assert explained.said == ""
 
-    @pytest.mark.parametrize(("make", "says"), [(False, "is not there"), (True, "holds no state")])
+    @pytest.mark.parametrize(("make", "says"), [(False, "does not exist"), (True, "contains no state")])
     def test_a_named_one_that_is_not_there_or_empty_is_an_error(self, robotrain, saturn, terraform, make, says):
         if make:
             Path("infra").mkdir()
         Path("robotrain.toml").write_text('terraform = "infra"\n')
         answer = robotrain("render", "--platform", "saturn", "--dataset-path", "x")
         assert answer.exit_code == 2
-        assert f"error: the folder for Terraform {says}" in answer.stderr
+        assert f"error: the Terraform folder {says}" in answer.stderr
         assert "robotrain.toml infra" in answer.stderr
         assert terraform.calls == []
 

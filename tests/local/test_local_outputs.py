@@ -117,7 +117,7 @@ def test_a_file_is_brought_and_later_changes_do_not_reach_the_copy(
 def test_what_is_not_there_any_more_cannot_be_brought(runs: Runs, saved: Reference, tmp_path: Path) -> None:
     one = named(runs, saved)["checkpoints/000400"]
     shutil.rmtree(one.uri)
-    with pytest.raises(Rejected, match="checkpoints/000400 is not there any more"):
+    with pytest.raises(Rejected, match="checkpoints/000400 no longer exists"):
         runs.local.download(saved, one, tmp_path / "mine")
     assert not (tmp_path / "mine").exists()
 

@@ -25,36 +25,37 @@ if TYPE_CHECKING:
 
 
 def check_versions() -> Iterator[HealthResult]:
-    """Robotrain's distributions move in lock step; one that was left behind fails in strange ways."""
-    found = {name: _installed_version(name) for name in sorted(list_built_in_distributions())}
-    others = {name: said for name, said in found.items() if said not in ("", __version__)}
-    for name, said in others.items():
-        way = Suggestion(f'pip install "{name}=={__version__}"', "or upgrade all of them together")
-        yield report_failure(f"{name} is {said}, and robotrain-core is {__version__}: they belong to each other", way)
+    """Check that all distributions of robotrain have the same version."""
+    versions = {name: _installed_version(name) for name in sorted(list_built_in_distributions())}
+    others = {name: number for name, number in versions.items() if number not in ("", __version__)}
+    for name, number in others.items():
+        suggestion = Suggestion(f'pip install "{name}=={__version__}"', "or upgrade all of them together")
+        text = f"{name} is {number}, but robotrain-core is {__version__}: they must have the same version"
+        yield report_failure(text, suggestion)
     if not others:
         yield report_ok(f"{__version__}, on Python {platform.python_version()} ({sys.executable})")
 
 
 def check_plugins(installed: "Plugins", platform_name: str) -> Iterator[HealthResult]:
-    """Those that failed; only one that the chosen platform comes from stops every submit."""
+    """Report plugins that failed; only the plugin of the chosen platform stops a submit."""
     for failure in installed.failures.values():
         yield _failure_finding(failure, platform_name)
     if not installed.failures:
-        brought = {claim.distribution for claim in installed.claims}
-        yield report_ok(f"{len(installed.claims)} names from {len(brought)} packages, all of them load")
+        packages = {claim.distribution for claim in installed.claims}
+        yield report_ok(f"{len(installed.claims)} plugins from {len(packages)} packages, all loaded")
 
 
 def _failure_finding(failure: "PluginFailure", platform_name: str) -> HealthResult:
     claim = failure.claim
-    ways = [*failure.suggestions]
+    suggestions = [*failure.suggestions]
     if claim.built_in and not failure.hook:
-        ways.append(Suggestion(f"pip install --force-reinstall {claim.point.distribution}", "puts it right"))
+        suggestions.append(Suggestion(f"pip install --force-reinstall {claim.point.distribution}", "repairs it"))
     if platform_name and (claim.family, claim.name) == ("platform", platform_name):
-        return report_failure(str(failure), *ways)
-    skipped = "" if claim.family else ": its rules are not enforced"
+        return report_failure(str(failure), *suggestions)
+    effect = "" if claim.family else ": its rules are not enforced"
     if failure.hook == "robotrain_health":
-        skipped = ": what it would look at was not looked at"
-    return report_warning(f"{failure}{skipped}", *ways)
+        effect = ": its checks did not run"
+    return report_warning(f"{failure}{effect}", *suggestions)
 
 
 def _installed_version(name: str) -> str:
@@ -65,7 +66,7 @@ def _installed_version(name: str) -> str:
 
 
 def check_settings_files() -> Iterator[HealthResult]:
-    """`.env.local`, `.env` and `robotrain.toml`: whether they can be read."""
+    """Check that `.env.local`, `.env` and `robotrain.toml` can be read."""
     here = Path.cwd()
     read: list[str] = []
     problems: list[Problem] = []
@@ -82,24 +83,23 @@ def check_settings_files() -> Iterator[HealthResult]:
 
 MAX_SKEW_SECONDS = 10.0
 EARLIEST_TIME = 1_760_000_000.0
-"""October 2025: this program is younger."""
-SET_CLOCK = Suggestion("timedatectl set-ntp true", "or however this machine's clock is set")
+"""October 2025: an earlier time is wrong."""
+SET_CLOCK = Suggestion("timedatectl set-ntp true", "or set the clock otherwise")
 
 
 def check_clock() -> Iterator[HealthResult]:
-    """Against this program's age, the newest record, and the clock of the disk, which may be another machine's."""
+    """Compare the clock with this program's age, the newest record, and the clock of the state folder's disk."""
     now = time.time()
     newest = _newest_run_time()
     skew = _measure_disk_skew()
     if now < EARLIEST_TIME:
-        yield report_warning(f"it says {_format_time(now)}, before this program was written", SET_CLOCK)
+        yield report_warning(f"it shows {_format_time(now)}, before this program was written", SET_CLOCK)
     elif now < newest - MAX_SKEW_SECONDS:
-        yield report_warning(
-            f"it says {_format_time(now)}, and the newest run was recorded {_format_time(newest)}", SET_CLOCK
-        )
+        text = f"it shows {_format_time(now)}, but the newest run was recorded {_format_time(newest)}"
+        yield report_warning(text, SET_CLOCK)
     elif abs(skew) > MAX_SKEW_SECONDS:
-        says = f"the disk of {files.get_state_folder()} is {abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}"
-        yield report_warning(f"{says}: the order of runs from several machines is not certain", SET_CLOCK)
+        text = f"the disk of {files.get_state_folder()} is {abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}"
+        yield report_warning(f"{text}: the order of runs from several machines may be wrong", SET_CLOCK)
     else:
         yield report_ok(_format_time(now))
 
@@ -113,7 +113,7 @@ def _newest_run_time() -> float:
 
 
 def _measure_disk_skew() -> float:
-    """Seconds by which the clock of the state folder's disk is ahead; 0 where nothing can be written."""
+    """Return how many seconds the clock of the state folder's disk is ahead; 0 if it cannot be written."""
     folder = files.get_state_folder()
     if disk_cache.find_existing_parent(folder) != folder:
         return 0.0
@@ -135,18 +135,18 @@ COMPLETION_FILES = {
     "zsh": (".zfunc/_robotrain", ".zshrc"),
     "fish": (".config/fish/completions/robotrain.fish",),
 }
-"""Where a shell learns it from, below the home folder."""
+"""Files with the completion of each shell, below the home folder."""
 COMPLETION_MARK = "_ROBOTRAIN_COMPLETE"
 
 
 def check_completion() -> Iterator[HealthResult]:
-    """No submit depends on it, so it is never more than a hint."""
+    """Report whether the shell completes robotrain; never a warning."""
     shell = Path(os.environ.get("SHELL", "")).name
     places = COMPLETION_FILES.get(shell, ())
     if any(_mentions_completion(Path.home() / place) for place in places):
         yield report_ok(f"{shell} completes robotrain")
     elif places:
-        yield report_ok(f"{shell} does not complete robotrain yet: `robotrain --install-completion` makes it")
+        yield report_ok(f"{shell} does not complete robotrain yet: `robotrain --install-completion` installs it")
     else:
         yield report_ok("bash, zsh and fish can complete robotrain: `robotrain --install-completion`")
 

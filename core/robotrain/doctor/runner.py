@@ -17,95 +17,91 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """A check and what it saw. by: the plugin that brings it; empty for robotrain's own. named: its platform was."""
+    """A check with its findings."""
 
     check: HealthCheck
     distribution: str
+    """The package of the plugin; empty for robotrain's own checks."""
     is_named_platform: bool = False
+    """Whether the user named its platform."""
     findings: tuple[HealthResult, ...] = ()
 
     @property
     def state(self) -> HealthState:
-        """The worst of its findings."""
+        """The worst state of its findings."""
         states = {finding.state for finding in self.findings}
         return "fail" if "fail" in states else "warn" if "warn" in states else "ok"
 
     @property
     def fixes(self) -> list[HealthFix]:
-        """What could be mended."""
+        """The fixes of its findings."""
         return [finding.fix for finding in self.findings if finding.fix]
 
 
 def run_checks(results: Sequence[CheckResult], limit: float) -> list[CheckResult]:
-    """Every check done, side by side."""
-    asked = calls.call_all_with_timeout([_make_call(one.check) for one in results], limit)
-    return [
-        replace(
-            one,
-            findings=(_check_failed_finding(one, answer.error),)
-            if answer.error
-            else _weigh_findings(one, answer.value or ()),
-        )
-        for one, answer in zip(results, asked, strict=True)
-    ]
+    """Run the checks in parallel and return them with their findings."""
+    answers = calls.call_all_with_timeout([_make_call(result.check) for result in results], limit)
+    done = []
+    for result, answer in zip(results, answers, strict=True):
+        failed = (_check_failed_finding(result, answer.error),) if answer.error else ()
+        done.append(replace(result, findings=failed or _weigh_findings(result, answer.value or ())))
+    return done
 
 
 def _weigh_findings(result: CheckResult, findings: Iterable[HealthResult]) -> tuple[HealthResult, ...]:
-    """What the platform that was named needs, and lacks, stops a submit."""
-    return tuple(
-        replace(found, state="fail") if found.required and result.is_named_platform else found for found in findings
-    )
+    """Return the findings; what the named platform requires and lacks is a failure."""
+    named = result.is_named_platform
+    return tuple(replace(finding, state="fail") if finding.required and named else finding for finding in findings)
 
 
 def apply_fixes(
     results: Sequence[CheckResult], limit: float, on_message: Callable[[str], None]
 ) -> tuple[list[CheckResult], list[str]]:
-    """Do every fix, telling of each before and after; then what was mended is looked at again. What was done."""
-    done = [word for one in results for word in _run_fixes(one.fixes, on_message)]
-    again = iter(run_checks([one for one in results if one.fixes], limit))
-    return [next(again) if one.fixes else one for one in results], done
+    """Apply all fixes and run their checks again; return the results and what was done."""
+    done = [message for result in results for message in _run_fixes(result.fixes, on_message)]
+    repeated = iter(run_checks([result for result in results if result.fixes], limit))
+    return [next(repeated) if result.fixes else result for result in results], done
 
 
 def _run_fixes(fixes: Iterable[HealthFix], on_message: Callable[[str], None]) -> Iterator[str]:
     for fix in fixes:
         on_message(f"{fix.text} …")
         try:
-            told = fix.apply()
+            message = fix.apply()
         except (OSError, Rejected) as error:
-            on_message(f"  that did not work: {redact(str(error))}")
+            on_message(f"  failed: {redact(str(error))}")
             continue
-        on_message(f"  {told}")
-        yield told
+        on_message(f"  {message}")
+        yield message
 
 
 def _make_call(check: HealthCheck) -> Callable[[], list[HealthResult]]:
     def call() -> list[HealthResult]:
         found = list(check.run())
         if not all(isinstance(finding, HealthResult) for finding in found):
-            raise TypeError("a check answers with robotrain.model.health.HealthResult objects")
+            raise TypeError("a check must return robotrain.model.health.HealthResult objects")
         return found
 
     return call
 
 
 def _check_failed_finding(result: CheckResult, error: Exception) -> HealthResult:
-    """A plugin's check may be wrong itself; where robotrain's own cannot look, a submit could not either."""
+    """Return the finding of a check that failed: a warning for a plugin's check."""
     overdue = isinstance(error, calls.PluginTimeout)
-    says = str(error) if overdue else f"the check itself failed: {type(error).__name__}: {redact(str(error))}"
-    return report_warning(says) if result.distribution else report_failure(says)
+    text = str(error) if overdue else f"the check itself failed: {type(error).__name__}: {redact(str(error))}"
+    return report_warning(text) if result.distribution else report_failure(text)
 
 
 RUNS_HERE = "runs_here"
-"""The feature of a platform that does the work on this very machine."""
+"""The feature of platforms that work on this machine."""
 
 
 def list_checks(plugins: "Plugins", platform: str, online: bool) -> list[CheckResult]:
-    """All that matter, with `platform` for that one alone."""
-    brought = plugins.list_health_checks(platform)
-    here = _has_local_platform(plugins, platform)
+    """Return all checks that apply, only those of `platform` if it is given."""
+    local = _has_local_platform(plugins, platform)
     found = [CheckResult(check=check, distribution="") for check in _list_own_checks(plugins, platform)]
-    for claim, check in brought:
-        if (online or not check.online) and (here or not check.local_only):
+    for claim, check in plugins.list_health_checks(platform):
+        if (online or not check.online) and (local or not check.local_only):
             found.append(CheckResult(check=check, distribution=claim.distribution, is_named_platform=bool(platform)))
     return found
 
@@ -126,6 +122,6 @@ def _list_own_checks(plugins: "Plugins", platform: str) -> list[HealthCheck]:
 
 
 def _has_local_platform(plugins: "Plugins", platform: str) -> bool:
-    """Whether the chosen platform, or without one any of them, does the work on this machine."""
-    every = plugins.platforms().items()
-    return any(one.capabilities.feature(RUNS_HERE) for name, one in every if platform in ("", name))
+    """Return whether the platform, or any if none is given, works on this machine."""
+    named = (found for name, found in plugins.platforms().items() if platform in ("", name))
+    return any(found.capabilities.feature(RUNS_HERE) for found in named)

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 from robotrain_runtime.machine import disk_cache
-from robotrain_runtime.machine import disk_cache as cached_things
 from robotrain_runtime.machine.disk_cache import CacheEntry
 
 from robotrain.errors import Rejected, Suggestion
@@ -24,45 +23,42 @@ PROBE_BYTES = 4096
 
 
 def check_state_folder() -> Iterator[HealthResult]:
-    """Where runs are recorded."""
+    """Check the folder of run records."""
     older = Suggestion("robotrain runs --prune --older-than 30d", "removes old runs")
     yield from _check_folder(files.get_state_folder(), "ROBOTRAIN_STATE", older)
 
 
 def check_cache_folder() -> Iterator[HealthResult]:
-    """Where environments and data are kept."""
-    unused = Suggestion("robotrain cache --prune --unused 30d", "removes what nobody used for a month")
+    """Check the folder of cached environments and data."""
+    unused = Suggestion("robotrain cache --prune --unused 30d", "removes what was not used for a month")
     yield from _check_folder(files.get_cache_folder(), "ROBOTRAIN_CACHE", unused)
 
 
-def _check_folder(folder: Path, name: str, more_room: Suggestion) -> Iterator[HealthResult]:
-    another = Suggestion(f"{name}=FOLDER robotrain …", "a folder that can be written")
+def _check_folder(folder: Path, name: str, free_space: Suggestion) -> Iterator[HealthResult]:
+    another = Suggestion(f"{name}=FOLDER robotrain …", "a writable folder")
     if why := _describe_write_failure(folder):
         yield report_failure(f"{folder} cannot be written: {why}", another)
         return
     kind, free = files.get_filesystem(folder), disk_cache.get_free_bytes(folder)
-    about = ", ".join(
-        part
-        for part in (_format_disk_kind(kind), f"{format_size(free)} free", _describe_missing_folder(folder))
-        if part
-    )
+    facts = (_format_disk_kind(kind), f"{format_size(free)} free", _describe_missing_folder(folder))
+    about = ", ".join(filter(None, facts))
     if free < MIN_FREE_BYTES:
         larger = Suggestion(f"{name}=FOLDER robotrain …", "on a larger disk")
-        yield report_warning(f"{folder} has little room ({about})", more_room, larger)
+        yield report_warning(f"{folder} has little free space ({about})", free_space, larger)
     else:
         yield report_ok(f"{folder} ({about})")
 
 
 def _describe_write_failure(folder: Path) -> str:
-    """Why nothing can be written there; empty when it can."""
-    there = disk_cache.find_existing_parent(folder)
-    if not there.is_dir():
-        return f"{there} is a file"
-    if there != folder:
-        return "" if os.access(there, os.W_OK | os.X_OK) else f"it is not there, and {there} does not let you make it"
+    """Return why the folder cannot be written; empty if it can."""
+    parent = disk_cache.find_existing_parent(folder)
+    if not parent.is_dir():
+        return f"{parent} is a file"
+    if parent != folder:
+        return "" if os.access(parent, os.W_OK | os.X_OK) else f"it does not exist, and {parent} is not writable"
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(bytes(PROBE_BYTES))  # on a full disk an empty file can still be made
+            file.write(bytes(PROBE_BYTES))  # an empty file can be created on a full disk
             file.flush()
     except OSError as error:
         return str(error.strerror or error)
@@ -74,28 +70,28 @@ def _format_disk_kind(kind: str) -> str:
 
 
 def _describe_missing_folder(folder: Path) -> str:
-    return "" if folder.exists() else "made when it is needed"
+    return "" if folder.exists() else "created when needed"
 
 
 MIN_AGE_SECONDS = 24 * 3600
-"""Seconds: whoever wrote a younger one may still be at it."""
+"""A younger file may be in use."""
 SCRATCH_PATTERNS = ("runs/.*", "runs/*/.record-*.tmp", "runs/*/plan/.robotrain-plan-*.tmp", "payloads/.*")
 
 
 def check_leftovers() -> Iterator[HealthResult]:
-    """Those that are old enough to be nobody's."""
+    """Report temporary files of interrupted commands that are old enough to remove."""
     found = list(_find_leftovers())
     if not found:
         yield report_ok("none")
         return
-    room = sum(disk_cache.measure_folder(path).size if path.is_dir() else _measure_file(path) for path in found)
-    what = f"{len(found)} scratch file{'' if len(found) == 1 else 's'} of commands that were cut off"
-    says = f"remove {what} below {files.get_state_folder()}"
-    yield HealthResult("ok", f"{what}, {format_size(room)}", fix=HealthFix(says, lambda: _remove_leftovers(found)))
+    size = sum(disk_cache.measure_folder(path).size if path.is_dir() else _measure_file(path) for path in found)
+    what = f"{len(found)} temporary file{'' if len(found) == 1 else 's'} of interrupted commands"
+    fix = HealthFix(f"remove {what} below {files.get_state_folder()}", lambda: _remove_leftovers(found))
+    yield HealthResult("ok", f"{what}, {format_size(size)}", fix=fix)
 
 
 def _find_leftovers() -> Iterator[Path]:
-    """Names that only a command at work has, and payloads that no kept plan shares any more."""
+    """Yield temporary files of commands, and payloads that no stored plan links to."""
     state = files.get_state_folder()
     for pattern in SCRATCH_PATTERNS:
         yield from (path for path in state.glob(pattern) if _is_old(path))
@@ -121,7 +117,7 @@ def _measure_file(path: Path) -> int:
 def _remove_leftovers(paths: list[Path]) -> str:
     count = 0
     for path in paths:
-        if not _is_old(path):  # somebody took it up again
+        if not _is_old(path):  # in use again
             continue
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else os.unlink(path)
         count += 1
@@ -129,57 +125,56 @@ def _remove_leftovers(paths: list[Path]) -> str:
 
 
 COUNT_SECONDS = 1.5
-"""How long is counted: a cache on a slow disk is told as `at least`."""
+"""The maximal time to measure the cache: on a slow disk, the size is `at least`."""
 UNUSED_SECONDS = 30 * 24 * 3600
 
 
 def check_cache() -> Iterator[HealthResult]:
-    """The environments and data that are kept for further runs."""
-    found = cached_things.list_cache_entries(files.get_cache_folder(), deadline=time.monotonic() + COUNT_SECONDS)
+    """Report the cached environments and data."""
+    found = disk_cache.list_cache_entries(files.get_cache_folder(), deadline=time.monotonic() + COUNT_SECONDS)
     for entry in found:
         if not entry.complete and not entry.busy:
             fix = HealthFix(f"remove {entry.path}", partial(_remove_entry, entry))
-            yield report_warning(
-                f"{entry.name} was left incomplete ({_format_sizes([entry])}); it is made again when it is needed",
-                fix=fix,
-            )
-    kept = [entry for entry in found if entry.complete]
-    if not kept:
-        yield report_ok("nothing is kept yet: the first run builds its environment")
+            text = f"{entry.name} is incomplete ({_format_sizes([entry])}); it is created again when needed"
+            yield report_warning(text, fix=fix)
+    complete = [entry for entry in found if entry.complete]
+    if not complete:
+        yield report_ok("empty: the first run builds its environment")
         return
-    busy = sum(entry.busy for entry in kept)
-    text = f"{len(kept)} kept, {_format_sizes(kept)}" + (f", {busy} in use" if busy else "")
-    idle = cached_things.choose_prunable(kept, unused=UNUSED_SECONDS, limit=None, now=time.time())
+    busy = sum(entry.busy for entry in complete)
+    text = f"{len(complete)} entries, {_format_sizes(complete)}" + (f", {busy} in use" if busy else "")
+    idle = disk_cache.choose_prunable(complete, unused=UNUSED_SECONDS, limit=None, now=time.time())
     if idle:
-        text += f"; {len(idle)} not used for a month ({_format_sizes(idle)}): `robotrain cache --prune --unused 30d` removes them"
+        text += f"; {len(idle)} not used for a month ({_format_sizes(idle)}): "
+        text += "`robotrain cache --prune --unused 30d` removes them"
     yield report_ok(text)
 
 
 def _format_sizes(entries: Sequence[CacheEntry]) -> str:
-    whole = all(entry.folder_size.is_complete for entry in entries)
-    return ("" if whole else "at least ") + format_size(sum(entry.folder_size.size for entry in entries))
+    exact = all(entry.folder_size.is_complete for entry in entries)
+    return ("" if exact else "at least ") + format_size(sum(entry.folder_size.size for entry in entries))
 
 
 def _remove_entry(entry: CacheEntry) -> str:
-    if cached_things.remove_entry(entry):
-        return f"removed, {format_size(entry.folder_size.reclaimable)} free again"
-    return "left alone: a run took it up meanwhile"
+    if disk_cache.remove_entry(entry):
+        return f"removed, {format_size(entry.folder_size.reclaimable)} freed"
+    return "not removed: a run uses it"
 
 
 MAX_RECORDS = 1000
-"""How many of the newest are read."""
+"""How many of the newest records are read."""
 MAX_FINDINGS = 5
 
 
 def check_records() -> Iterator[HealthResult]:
-    """What a person should know of the recorded runs; none of it stops a submit."""
+    """Warn of unreadable records and interrupted submits."""
     count, wrong = 0, list[HealthResult]()
     names = records.iterate_runs()
     for run in itertools.islice(names, MAX_RECORDS):
         count += 1
         try:
             record = records.read_record(run)
-        except records.UnknownRun:  # given back a moment ago
+        except records.UnknownRun:  # removed in between
             continue
         except Rejected as rejected:
             broken = convert_problem(rejected.problems[0])
@@ -189,19 +184,17 @@ def check_records() -> Iterator[HealthResult]:
             wrong.append(_interrupted_finding(record))
     yield from wrong[:MAX_FINDINGS]
     if len(wrong) > MAX_FINDINGS:
-        yield report_warning(
-            f"and {len(wrong) - MAX_FINDINGS} more like these", Suggestion("robotrain runs --state interrupted")
-        )
+        text = f"and {len(wrong) - MAX_FINDINGS} more like these"
+        yield report_warning(text, Suggestion("robotrain runs --state interrupted"))
     if not wrong:
         newest = "the newest " if next(names, None) else ""
-        yield report_ok(
-            f"{newest}{count} run{'' if count == 1 else 's'} recorded, all readable" if count else "no runs yet"
-        )
+        text = f"{newest}{count} run{'' if count == 1 else 's'} recorded, all readable"
+        yield report_ok(text if count else "no runs yet")
 
 
 def _interrupted_finding(record: RunRecord) -> HealthResult:
     when = format_age(time.time() - record.created)
-    ask = Suggestion(f"robotrain status {record.run}", f"asks {record.platform} for it")
-    again = Suggestion("the same `robotrain submit …` once more", f"asks {record.platform}; nothing is sent twice")
-    says = f"sending {record.run} to {record.platform} was cut off {when}; whether it runs is not known"
-    return report_warning(says, ask, again)
+    status = Suggestion(f"robotrain status {record.run}", f"looks for it on {record.platform}")
+    retry = Suggestion("the same `robotrain submit …`", "finds or submits it; it is never submitted twice")
+    text = f"the submit of {record.run} to {record.platform} was interrupted {when}; it is unknown whether it runs"
+    return report_warning(text, status, retry)

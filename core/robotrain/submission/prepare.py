@@ -35,7 +35,8 @@ def find_secrets_in_plan(plan: Plan) -> Iterator[Problem]:
     """Yield a problem for the first file of a plan that contains a secret: plans are stored, shown and sent."""
     for path, content in sorted(plan.files.items()):
         if _contains_secret(content):
-            yield make_secret_problem(f"platform {plan.platform} failed in render: its {redact(path)} contains a secret")
+            title = f"platform {plan.platform} failed in render: its {redact(path)} contains a secret"
+            yield make_secret_problem(title)
             return
 
 

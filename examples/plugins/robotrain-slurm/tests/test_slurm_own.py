@@ -83,7 +83,7 @@ def test_without_slurm_a_submit_says_where_to_go_before_anything_is_made(world, 
 def test_a_folder_of_something_else_is_left_alone(world):
     run = submit(world)
     (world.runs / f"{run.name[:-1]}2").mkdir()
-    with pytest.raises(Rejected, match="holds something else"):
+    with pytest.raises(Rejected, match="with another content"):
         submit(world)
 
 
