@@ -201,7 +201,7 @@ def find_storage_accounts(job_document: document.JobDocument, submission: OsmoSu
     """Return the storage accounts that the job uses with its identity, and whether it writes to each."""
     has_no_credential = "blob_url" not in job_document.placement.credentials
     read = [source.uri for source in job_document.sources if source.kind == "blob_url" and has_no_credential]
-    read += [item.url for item in (*submission.inputs, *submission.uploads)]
+    read += [item.url for item in submission.inputs] + [item.url for item in submission.uploads]
     accounts = {name: False for name in map(storage.get_storage_account, read) if name}
     written = (
         storage.get_storage_account(submission.publishes)
