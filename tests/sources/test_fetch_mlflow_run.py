@@ -141,7 +141,7 @@ def test_a_policy_that_the_server_lacks_a_part_of_leaves_nothing_that_looks_whol
 ) -> None:
     uri, run, _ = served
     place = place_at(uri, tmp_path / "cache", training_python)
-    with pytest.raises(OSError, match=r"^cut of the run \w+ is not whole: model.safetensors has [\d,]+ bytes of "):
+    with pytest.raises(OSError, match=r"^cut of the run \w+ is incomplete: model.safetensors has [\d,]+ bytes of "):
         container.fetch(asked(run, "cut"), place)
     assert not list(place.cache.rglob("fetched.json"))
 
@@ -155,7 +155,7 @@ def test_a_policy_that_the_server_lacks_a_part_of_leaves_nothing_that_looks_whol
             r"has no artifacts at checkpoints/000500; it has checkpoints/000[46]00, checkpoints/000",
         ),
         ("check/000400", r"has no artifacts at check/000400; it has checkpoints, cut, plots$"),
-        ("checkpoints/000400/config.json", r"config.json of the run \w+ is a single file: name the folder above it$"),
+        ("checkpoints/000400/config.json", r"config.json of the run \w+ is a single file: use its folder$"),
         ("plots", r"^plots of the run \w+ contains no policy: it lacks config.json and model.safetensors$"),
         ("checkpoints", r"below it there is checkpoints/000400, checkpoints/000600/pretrained_model$"),
     ],
@@ -177,7 +177,7 @@ def test_an_unknown_run_is_told_with_where_it_was_looked_for(
     for run in (UNKNOWN, "lerobot-train-1a2b3c4d-1"):
         with pytest.raises(OSError) as raised:
             container.fetch(asked(run, "model"), place)
-        expected = f"there is no run {run} at {uri}: a run is named by its id there, not by its name"
+        expected = f"there is no run {run} at {uri}: use the run's id, not its name"
         assert str(raised.value) == expected
 
 

@@ -32,6 +32,6 @@ def test_a_name_is_judged_without_asking_anybody(uri, why, tmp_path):
 def test_without_tracking_there_is_no_registry(tmp_path):
     source = JobSource(role="policy", kind="registered_model", uri="models:/act/7")
     (told,) = registered_model.preflight(source, ContainerContext(cache=tmp_path))
-    assert "There is no model registry to look models:/act/7 up in" in told
+    assert "models:/act/7 cannot be looked up in a model registry" in told
     with pytest.raises(OSError, match="no model registry"):
         registered_model.fetch(source, ContainerContext(cache=tmp_path))

@@ -147,7 +147,7 @@ def test_files_that_lie_elsewhere_are_fetched_once(place, artifacts):
     [
         ("models:/act/7", r"^the model registry has no version 7 of act; it has 1, 2, 3$"),
         ("models:/atc/1", r"^the model registry has no model atc; it has act$"),
-        ("models:/gone/1", r"^gone version 1 lies in /no/such/folder, and that folder is not there$"),
+        ("models:/gone/1", r"^gone version 1 is in /no/such/folder, and that folder does not exist$"),
         ("models:/bare/1", r"^bare version 1 has no files$"),
     ],
 )

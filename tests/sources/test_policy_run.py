@@ -168,7 +168,7 @@ def test_a_run_that_has_no_checkpoint_yet_is_worth_waiting_for(left: Left, state
 
 def test_a_run_that_left_none_says_how_it_ended(left: Left) -> None:
     left(state="failed", reason="the disk is full")
-    assert refused(RUN).why == f"{RUN} left no complete checkpoint: failed (the disk is full)."
+    assert refused(RUN).why == f"{RUN} wrote no complete checkpoint: failed (the disk is full)."
 
 
 def test_a_run_that_leaves_no_checkpoint_says_which_policy_it_was_given(left: Left) -> None:
@@ -176,8 +176,8 @@ def test_a_run_that_leaves_no_checkpoint_says_which_policy_it_was_given(left: Le
     given = {"role": "policy", "kind": "local_path", "uri": "/runs/checkpoints/000400", "pin": ""}
     (records.get_run_folder(RUN) / "plan").mkdir()
     (records.get_run_folder(RUN) / "plan/robotrain-plan.json").write_text(json.dumps({"job": {"sources": [given]}}))
-    why = f"{RUN} is a run of lerobot-train, which leaves no checkpoint"
-    assert refused(RUN).why == f"{why}: the policy that it was given is /runs/checkpoints/000400."
+    why = f"{RUN} is a run of lerobot-train, which writes no checkpoints"
+    assert refused(RUN).why == f"{why}: its input policy is /runs/checkpoints/000400."
 
 
 def test_a_run_whose_platform_lost_it_says_so(left: Left, tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_a_run_of_a_platform_that_is_not_installed_says_so(left: Left) -> None:
 
 def test_a_checkpoint_that_no_plugin_reads_says_so(left: Left) -> None:
     left(checkpoint(200, source="moon_rock"))
-    assert refused(RUN).why == "The checkpoint is a moon_rock, and no plugin here reads that."
+    assert refused(RUN).why == "No installed plugin can read the checkpoint: it is a moon_rock."
 
 
 def test_latest_is_the_newest_run_that_left_a_checkpoint(left: Left, tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_an_older_checkpoint_is_not_taken_for_the_latest_when_nobody_can_tell(le
     left(checkpoint(200), run="lerobot-train-00000000-1")
     left(checkpoint(400), run="lerobot-train-00000000-2", platform="charon")
     why = refused("latest").why
-    assert why.startswith("Whether lerobot-train-00000000-2 left the latest checkpoint cannot be told: ")
+    assert why.startswith("The checkpoints of lerobot-train-00000000-2 cannot be listed: ")
     assert "charon" in why
 
 

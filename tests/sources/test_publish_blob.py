@@ -68,7 +68,7 @@ def writer(azure, box, place):
 
 
 def put(writer, folder: Path, halted=lambda: False) -> bool:
-    return writer.put(folder, checkpoint.read_manifest(folder), halted)
+    return writer.write(folder, checkpoint.read_manifest(folder), halted)
 
 
 READ = """
@@ -118,7 +118,7 @@ def test_a_look_tells_what_wrote_each_checkpoint(azure, box, place, writer, save
     checkpoint.seal_checkpoint(folder, step=200, run=RUN, job="0" * 64, model="pretrained_model", **marked)
     put(writer, folder)
     assert not put(writer, folder)
-    seen = target.look(url, place)
+    seen = target.inspect(url, place)
     assert seen == TargetInspection(runs={100: RUN, 200: RUN}, marks={200: CheckpointMark(name="000200", **marked)})
 
 
@@ -241,7 +241,7 @@ def test_who_may_not_write_is_told_as_whom_and_which_role_would_do(azure, box, p
     azure.front.faults.append(Fault("PUT|DELETE", status=403, code="AuthorizationPermissionMismatch"))
     with pytest.raises(OSError) as raised:
         put(writer, saved(200))
-    (seen,) = target.look(azure.url(box, "publish/act"), place).problems
+    (seen,) = target.inspect(azure.url(box, "publish/act"), place).problems
     assert str(raised.value) == seen
     assert f"Azure does not let the identity with client id {CLIENT}" in seen
     assert f"write to container {box} of the storage account {azure.account} (403 AuthorizationPermissionMis" in seen
@@ -255,13 +255,13 @@ def test_a_look_writes_and_deletes_a_tiny_blob_and_sees_whose_checkpoints_lie_th
     put(writer, saved(400, {"w": b"1"}, run="another-run-1"))
     before = there()
     azure.front.requests.clear()
-    assert target.look(azure.url(box, "publish/act"), place) == TargetInspection(runs={200: RUN, 400: "another-run-1"})
+    assert target.inspect(azure.url(box, "publish/act"), place) == TargetInspection(runs={200: RUN, 400: "another-run-1"})
     assert [r.partition(" ")[0] for r in azure.front.requests if r.startswith(("PUT", "DELETE"))] == ["PUT", "DELETE"]
     assert there() == before
 
 
 def test_a_container_that_is_not_there_is_told_with_how_to_make_it(azure, place):
-    (said,) = target.look(azure.url("nowhere", "a"), place).problems
+    (said,) = target.inspect(azure.url("nowhere", "a"), place).problems
     assert said.startswith(f"the storage account {azure.account} has no container nowhere: az storage container create")
 
 
@@ -299,7 +299,7 @@ def test_a_file_that_changed_after_it_was_sealed_is_not_published(there, writer,
     sealed = checkpoint.read_manifest(folder)
     (folder / "pretrained_model/config.json").write_bytes(b"[]")
     with pytest.raises(PermanentError, match=r"config\.json is not what was saved"):
-        writer.put(folder, sealed, lambda: False)
+        writer.write(folder, sealed, lambda: False)
     assert there() == {}
 
 

@@ -76,5 +76,5 @@ def test_the_run_says_it_too(hub, azure, data_python, tmp_path, monkeypatch):
         hub_said, blob_said = (found.problems[0] for found in made.survey())
     assert hub_said.endswith(f"and {WAY}")
     assert f": {ways['blob_url']}; an identity needs" in blob_said
-    (publish_said,) = target.look(url, place).problems
+    (publish_said,) = target.inspect(url, place).problems
     assert f": {ways['blob_url']}; an identity needs the role Storage Blob Data Contributor" in publish_said

@@ -13,14 +13,14 @@ from robotrain_sources.blob_url import reference
 from robotrain_sources.data_environment import ENVIRONMENT
 from robotrain_sources.fetching import program
 
-__all__ = ["ENVIRONMENT", "SOURCE", "look", "normal", "open"]
+__all__ = ["ENVIRONMENT", "SOURCE", "inspect", "normalize", "open"]
 
 SOURCE = "robotrain_sources.blob_url.container"
 PUBLISH_MODULE = "robotrain_sources.blob_url.publish"
 PUT, TRIM, LOOK = "put", "trim", "look"
 
 
-def normal(address: str) -> str:
+def normalize(address: str) -> str:
     """Return the normal form of the address; empty if it is not a blob URL."""
     try:
         return str(reference.parse_blob_url(address))
@@ -28,7 +28,7 @@ def normal(address: str) -> str:
         return ""
 
 
-def look(address: str, place: ContainerContext) -> TargetInspection:
+def inspect(address: str, place: ContainerContext) -> TargetInspection:
     """Check that blobs can be written, read and deleted; return the runs of the checkpoints there."""
     if place.python is None:
         return TargetInspection()
@@ -60,14 +60,14 @@ class BlobTargetWriter:
             "--way": place.credential_hints.get(reference.BlobPrefix.kind, ""),
         }
         options = [f"{option}={value}" for option, value in values.items() if value]
-        command = [str(place.python), "-m", PUBLISH_MODULE, normal(address), *options]
+        command = [str(place.python), "-m", PUBLISH_MODULE, normalize(address), *options]
         self._process = HelperProcess(command, program.make_process_env(), place.log_line)
 
     def request_action(self, action: str, body: Mapping[str, Any], halted: Callable[[], bool]) -> Mapping[str, Any]:
         """Send a request to the program. Raise what HelperProcess raises."""
         return self._process.send_request(action, body, halted)
 
-    def put(self, folder: Path, manifest: CheckpointManifest, halted: Callable[[], bool]) -> bool:
+    def write(self, folder: Path, manifest: CheckpointManifest, halted: Callable[[], bool]) -> bool:
         """Upload a checkpoint, its manifest last."""
         return bool(self.request_action(PUT, {"folder": str(folder), "digest": manifest.digest}, halted)["new"])
 
