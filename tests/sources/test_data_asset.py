@@ -33,8 +33,8 @@ ACCEPTED = (
 )
 
 REJECTED = (
-    ("azureml:a", "named needs a version", "azureml:a:VERSION"),
-    ("azureml:a@latest", "named needs a version", "azureml:a:VERSION"),
+    ("azureml:a", "needs a version", "azureml:a:VERSION"),
+    ("azureml:a@latest", "needs a version", "azureml:a:VERSION"),
     ("azureml:a:latest", AT_9, "azureml:a:VERSION"),
     ("azureml:a:v1", AT_9, "azureml:a:VERSION"),
     ("azureml:a:1.0", AT_9, "azureml:a:VERSION"),
@@ -71,7 +71,7 @@ REJECTED_THOUGH_THE_REFERENCE_ACCEPTS = (
     ("azureml::3", "A data asset is", ""),
     ("azureml://a:3", "full name", ""),
     ("azureml:a b:1", "A data asset is", ""),
-    ("azureml:a@latest:1", "named needs a version", "azureml:a:VERSION"),
+    ("azureml:a@latest:1", "needs a version", "azureml:a:VERSION"),
     ("azureml://x/data//versions/1", "full name", ""),
     ("azureml://x/data/a/b/versions/1", "full name", ""),
     ("azureml://x/data/n/versions/a/versions/3", "full name", ""),

@@ -34,9 +34,9 @@ NOT_REGISTERED = (
     ("models:/a@champion", MOVES, "a:VERSION"),
     ("models:/a/Production", MOVES, "a:VERSION"),
     ("models:/a/latest", MOVES, "a:VERSION"),
-    ("a", "named needs a version", ""),
-    ("models:/a", "named needs a version", ""),
-    ("models:/m-0123456789abcdef", "named needs a version", ""),
+    ("a", "needs a version", ""),
+    ("models:/a", "needs a version", ""),
+    ("models:/m-0123456789abcdef", "needs a version", ""),
     ("a:", AT_9, "a:VERSION"),
     ("a:v1", AT_9, "a:VERSION"),
     ("a:1.0", AT_9, "a:VERSION"),
@@ -79,8 +79,8 @@ ASSETS = (
 )
 
 NO_ASSETS = (
-    ("azureml:a", "named needs a version", "azureml:a:VERSION"),
-    ("azureml:a@latest", "named needs a version", "azureml:a:VERSION"),
+    ("azureml:a", "needs a version", "azureml:a:VERSION"),
+    ("azureml:a@latest", "needs a version", "azureml:a:VERSION"),
     ("azureml:a:latest", AT_9, "azureml:a:VERSION"),
     ("azureml:a:07", AT_9, "azureml:a:7"),
     ("azureml:a:9999999999", AT_9, "azureml:a:VERSION"),

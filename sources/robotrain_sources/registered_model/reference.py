@@ -81,7 +81,7 @@ def _raise_not_a_model(text: str) -> NoReturn:
     if re.match(_OTHER_SCHEME, text) and not text.startswith("models:"):
         raise RegisteredModelError("An address is no registered model.")
     if re.fullmatch(rf"(?:models:/)?{NAME_PATTERN}/?", text):
-        raise RegisteredModelError("A model is named with its version; without one it would change under the job.")
+        raise RegisteredModelError("A model needs a version: without one its content may change.")
     raise RegisteredModelError(
         f"A registered model is {MODEL_FORM} or models:/NAME/VERSION; "
         "a name is letters, digits, `_`, `.` and `-`, 255 at most."
