@@ -35,7 +35,7 @@ WAYS = (
 @pytest.fixture
 def box(azure, request) -> str:
     """A container of this test's own, that the datastore `models` of the workspace stands for."""
-    name = re.sub(r"[^a-z0-9]+", "-", request.compose_node.name.lower())[-60:].strip("-")
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
     azure.blobs.put(name, {f"policies/act/{path}": content for path, content in FILES.items()})
     at = azure.manager.workspace("robots-ml")
     ml = azure.manager.there.workspaces[at.lower()]

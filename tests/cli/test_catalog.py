@@ -102,7 +102,7 @@ def test_one_platform_with_its_reasons(robotrain, mars):
 
 def test_a_no_comes_with_its_way_out_and_a_feature_with_its_meaning(robotrain):
     told = robotrain("platforms", "local").stdout
-    assert "nothing else has such a mount. Instead: --blob-url https://" in told
+    assert "can only be mounted by a job of its workspace. Instead: --blob-url https://" in told
     assert "follow the log while the job runs" in told
     assert "any other workload" in told
     assert "*" not in told

@@ -46,7 +46,7 @@ def test_these_jobs_can_run(robotrain, words: tuple[str, ...]) -> None:
 )
 def test_assets_of_a_workspace_are_declined_with_the_reason_and_the_way_out(robotrain, words, way) -> None:
     told = refused(robotrain, *words)
-    assert "and nothing else has such a mount." in told
+    assert "can only be mounted by a job of its workspace." in told
     assert way in told
 
 
