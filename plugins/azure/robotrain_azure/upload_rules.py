@@ -112,8 +112,8 @@ def format_file_count(files: int) -> str:
     return f"{files} file{'' if files == 1 else 's'}"
 
 
-def _make_problem(stage: Stage, flag: str, path: str, code: str, title: str, why: str, *ways: Suggestion) -> Problem:
-    return Problem(code=code, stage=stage, title=title, where=flag, given=path, why=why, suggestions=ways)
+def _make_problem(stage: Stage, flag: str, path: str, code: str, title: str, why: str, *fixes: Suggestion) -> Problem:
+    return Problem(code=code, stage=stage, title=title, where=flag, given=path, why=why, suggestions=fixes)
 
 
 TEXT_SUFFIXES = ("", ".cfg", ".ini", ".json", ".jsonl", ".md", ".py", ".sh", ".toml", ".txt", ".yaml", ".yml")

@@ -12,7 +12,7 @@ from robotrain_sources.data_environment import ENVIRONMENT
 from robotrain_azure import workspace
 from robotrain_azure.workspace import Workspace
 
-__all__ = ["ENVIRONMENT", "ORIGIN", "address", "look", "registry", "takes", "ui"]
+__all__ = ["ENVIRONMENT", "ORIGIN", "accepts", "address", "preflight_address", "registry", "ui"]
 
 ORIGIN = "robotrain_sources.data_environment.ENVIRONMENT"
 """The source of the environment: whoever packs this plugin packs that file with it."""
@@ -23,12 +23,12 @@ CLIENT_DEFAULTS = {"AZUREML_ARTIFACTS_DEFAULT_TIMEOUT": "86400"}
 """Defaults for MLflow's client, which gives up on fifty files after five minutes otherwise."""
 
 
-def takes(uri: str) -> bool:
+def accepts(uri: str) -> bool:
     """Return whether a tracking URI names a workspace."""
     return workspace.parse_tracking_uri(uri) is not None
 
 
-def look(uri: str) -> Iterable[Finding]:
+def preflight_address(uri: str) -> Iterable[Finding]:
     """Check that the workspace exists and lets the job's identity in. A job of that very workspace needs no check."""
     at = _parse_workspace(uri)
     if find_given_address(at):

@@ -134,18 +134,18 @@ def _make_asset_problem(
 def _make_missing_asset_problem(preflight: PreflightContext, asset: WorkspaceAsset, workspace: Workspace) -> Problem:
     """Return the problem of a missing asset, with the newest version or the existing names."""
     noun = ASSET_NOUNS[asset.kind]
-    ways: tuple[Suggestion, ...]
+    fixes: tuple[Suggestion, ...]
     where = f"the workspace {workspace.name}"
     if newest := _find_newest_version(preflight, f"{workspace.resource}/{asset.kind}/{asset.name}"):
         title = f"{where} has no version {asset.version} of the {noun} {asset.name}"
-        ways = (Suggestion(f"{asset.flag} {_format_option_value(asset, version=newest)}", "its newest version"),)
+        fixes = (Suggestion(f"{asset.flag} {_format_option_value(asset, version=newest)}", "its newest version"),)
     else:
         title = f"{where} has no {noun} {asset.name}"
         names = context.list_names(preflight.arm, f"{workspace.resource}/{asset.kind}", API_VERSION)
         option = f"{asset.flag} {_format_option_value(asset, name='{}', version='VERSION')}"
         command = make_az_command(preflight.spec, LIST_COMMANDS[asset.kind])
-        ways = context.suggest_names(option, asset.name, names, command)
-    return make_preflight_problem("azureml-asset-missing", title, asset.flag, _format_option_value(asset), "", *ways)
+        fixes = context.suggest_names(option, asset.name, names, command)
+    return make_preflight_problem("azureml-asset-missing", title, asset.flag, _format_option_value(asset), "", *fixes)
 
 
 def _find_newest_version(preflight: PreflightContext, path: str) -> str:
@@ -161,10 +161,10 @@ def _make_type_problem(asset: WorkspaceAsset, kind: str, wanted: str) -> Problem
     """Return the problem of a wrong type: an error for data, a warning for a model, which may work."""
     title = f"the {ASSET_NOUNS[asset.kind]} {format_asset(asset)} has the type {kind}, but the job reads {wanted}"
     remark = "a version that is a folder" if asset.kind == "data" else "a version that was registered as a folder"
-    way = Suggestion(f"{asset.flag} {_format_option_value(asset, version='VERSION')}", remark)
+    fix = Suggestion(f"{asset.flag} {_format_option_value(asset, version='VERSION')}", remark)
     severity: Severity = "error" if asset.kind == "data" else "warning"
     return make_preflight_problem(
-        "azureml-asset-type", title, asset.flag, _format_option_value(asset), "", way, severity=severity
+        "azureml-asset-type", title, asset.flag, _format_option_value(asset), "", fix, severity=severity
     )
 
 

@@ -44,8 +44,8 @@ def fetch_compute(preflight: PreflightContext) -> Compute | Problem:
             raise
     names = context.list_names(preflight.arm, f"{spec.target_workspace.resource}/computes", API_VERSION)
     command = make_az_command(spec, "compute list")
-    ways = context.suggest_names("--compute {}", spec.compute, names, command)
-    return make_missing_compute_problem(spec.compute, *ways)
+    fixes = context.suggest_names("--compute {}", spec.compute, names, command)
+    return make_missing_compute_problem(spec.compute, *fixes)
 
 
 def check_fetched_compute(preflight: PreflightContext, compute: Compute) -> Iterator[Problem]:
@@ -67,10 +67,10 @@ def check_fetched_compute(preflight: PreflightContext, compute: Compute) -> Iter
         yield from machines.check_managed_compute(preflight, compute)
 
 
-def make_missing_compute_problem(name: str, *ways: Suggestion, severity: Severity = "error") -> Problem:
+def make_missing_compute_problem(name: str, *fixes: Suggestion, severity: Severity = "error") -> Problem:
     """Return the problem of a missing compute."""
     title = f"the workspace has no compute {name}"
-    return make_preflight_problem("azureml-compute-missing", title, "--compute", name, "", *ways, severity=severity)
+    return make_preflight_problem("azureml-compute-missing", title, "--compute", name, "", *fixes, severity=severity)
 
 
 def _check_state(preflight: PreflightContext, compute: Compute) -> Iterator[Problem]:
@@ -90,8 +90,8 @@ def _describe_type(compute: Compute) -> str:
 
 def _make_kind_problem(kind: str, compute: Compute) -> Problem:
     why = "A job for Kubernetes has an instance type; one for a managed compute has none."
-    way = Suggestion(f"--compute-kind {compute.kind}", "or omit it: it is looked up at submission")
-    return make_preflight_problem("azureml-compute-kind", _describe_type(compute), "--compute-kind", kind, why, way)
+    fix = Suggestion(f"--compute-kind {compute.kind}", "or omit it: it is looked up at submission")
+    return make_preflight_problem("azureml-compute-kind", _describe_type(compute), "--compute-kind", kind, why, fix)
 
 
 IDENTITY_FLAG = "--workload-identity"
@@ -126,8 +126,8 @@ def _make_unnamed_identity_problem(compute: Compute, severity: Severity) -> Prob
     """Return the problem of a job that was rendered without asking the workspace."""
     title = f"the compute {compute.name} has {len(compute.identities)} identities, and the job selects none"
     why = "With several identities, a sign-in must name one."
-    ways = [_suggest_identity(identity) for identity in compute.identities if identity.client]
-    return make_preflight_problem("azureml-identity-unnamed", title, IDENTITY_FLAG, "", why, *ways, severity=severity)
+    fixes = [_suggest_identity(identity) for identity in compute.identities if identity.client]
+    return make_preflight_problem("azureml-identity-unnamed", title, IDENTITY_FLAG, "", why, *fixes, severity=severity)
 
 
 def _check_named_identity(spec: AzureMLSubmissionSpec, compute: Compute, severity: Severity) -> Iterator[Problem]:
@@ -135,14 +135,14 @@ def _check_named_identity(spec: AzureMLSubmissionSpec, compute: Compute, severit
     if wanted in [identity.client.lower() for identity in compute.identities]:
         return
     by_object_id = [identity for identity in compute.identities if identity.principal.lower() == wanted]
-    ways = [_suggest_identity(identity) for identity in by_object_id or compute.identities]
+    fixes = [_suggest_identity(identity) for identity in by_object_id or compute.identities]
     title = f"the compute {compute.name} does not have the identity that the job signs in with"
     why = "This is an object id: use the client id."
     if not by_object_id:
         why = 'The job would fail with "Identity not found".'
-        ways.append(_suggest_assignment(spec, compute))
+        fixes.append(_suggest_assignment(spec, compute))
     yield make_preflight_problem(
-        "azureml-identity-missing", title, IDENTITY_FLAG, spec.identity, why, *ways, severity=severity
+        "azureml-identity-missing", title, IDENTITY_FLAG, spec.identity, why, *fixes, severity=severity
     )
 
 
@@ -227,9 +227,9 @@ def _make_denied_problem(error: ArmError, workspace: Workspace, name: str, missi
     """Return the problem of a compute that may not be read, with the values that the job gets instead."""
     consequences = " and ".join(UNKNOWN_SETTINGS[field].consequence for field in missing)
     title = f"you may not read the compute {name}: {consequences}"
-    ways = [
+    fixes = [
         *(UNKNOWN_SETTINGS[field].suggestion for field in missing),
         *map(Suggestion, errors.diagnose_workspace_error(error, workspace).suggestions),
     ]
     why = f"Azure answered HTTP {error.status} {error.code}."  # the preflight shows its message
-    return make_preflight_problem(context.UNCHECKED_CODE, title, "--compute", name, why, *ways, severity="warning")
+    return make_preflight_problem(context.UNCHECKED_CODE, title, "--compute", name, why, *fixes, severity="warning")

@@ -167,13 +167,13 @@ def make_workspace_problem(error: ArmError, workspace: Workspace, severity: Seve
     if diagnosis.kind == "other":
         return make_unchecked_problem([f"the workspace {workspace.name}"], diagnosis)
     code = "azureml-missing" if diagnosis.kind == "missing" else "azureml-not-allowed"
-    why, ways = _redact_reason(diagnosis), map(Suggestion, diagnosis.suggestions)
+    why, fixes = _redact_reason(diagnosis), map(Suggestion, diagnosis.suggestions)
     if error.code in errors.SUBSCRIPTION_MISSING_CODES:
         flag, subscription = "--subscription-id", workspace.subscription
-        return make_preflight_problem(code, diagnosis.title, flag, subscription, why, *ways)
+        return make_preflight_problem(code, diagnosis.title, flag, subscription, why, *fixes)
     group = error.code == "ResourceGroupNotFound"
     where, given = ("--resource-group", workspace.group) if group else ("--workspace-name", workspace.name)
-    return make_preflight_problem(code, diagnosis.title, where, given, why, *ways, severity=severity)
+    return make_preflight_problem(code, diagnosis.title, where, given, why, *fixes, severity=severity)
 
 
 def make_unchecked_problem(checks: Iterable[str], diagnosis: Diagnosis) -> Problem:
@@ -181,8 +181,8 @@ def make_unchecked_problem(checks: Iterable[str], diagnosis: Diagnosis) -> Probl
     subjects = [*checks]
     more = f" and {len(subjects) - MAX_CHECKS} more" if len(subjects) > MAX_CHECKS else ""
     title = f"cannot check {', '.join(subjects[:MAX_CHECKS])}{more}"
-    why, ways = _redact_reason(diagnosis), map(Suggestion, diagnosis.suggestions)
-    return make_preflight_problem(UNCHECKED_CODE, title, "", "", why, *ways, severity="warning")
+    why, fixes = _redact_reason(diagnosis), map(Suggestion, diagnosis.suggestions)
+    return make_preflight_problem(UNCHECKED_CODE, title, "", "", why, *fixes, severity="warning")
 
 
 def is_missing_part(error: ArmError, name: str) -> bool:

@@ -112,8 +112,8 @@ def check_gpu_count(
         )
         return
     title = f"{machine} has {available} GPU{'' if available == 1 else 's'}, but the job trains on {spec.gpus}"
-    ways = [*map(Suggestion, alternatives[:1]), Suggestion(f"--num-gpus {available}")]
-    yield make_preflight_problem("azureml-too-few-gpus", title, where, f"--num-gpus {spec.gpus}", "", *ways)
+    fixes = [*map(Suggestion, alternatives[:1]), Suggestion(f"--num-gpus {available}")]
+    yield make_preflight_problem("azureml-too-few-gpus", title, where, f"--num-gpus {spec.gpus}", "", *fixes)
 
 
 UNLIMITED = -1
@@ -154,9 +154,9 @@ def check_quota(preflight: PreflightContext, machine: MachineSize, low_priority:
     else:
         title, why = f"{quota}, of which {used} are used: a node needs {machine.cores}", "The job waits for other jobs."
     command = make_az_command(preflight.spec, f"compute list-usage --location {preflight.region}")
-    ways = (Suggestion("https://ml.azure.com/quota", "to request more"), Suggestion(command, "shows the usage"))
+    fixes = (Suggestion("https://ml.azure.com/quota", "to request more"), Suggestion(command, "shows the usage"))
     yield make_preflight_problem(
-        "azureml-quota", title, "--compute", preflight.spec.compute, why, *ways, severity=severity
+        "azureml-quota", title, "--compute", preflight.spec.compute, why, *fixes, severity=severity
     )
 
 
@@ -202,12 +202,12 @@ def count_gpus(instance_type: object) -> int | None:
 def _make_instance_type_problem(spec: AzureMLSubmissionSpec, compute: Compute, types: Mapping[str, Any]) -> Problem:
     names = sorted(types)
     large = [name for name in names if (count_gpus(types[name]) or 0) >= spec.gpus] or names
-    ways = context.suggest_names("--instance-type {}", spec.instance_type, large, "kubectl get instancetype")
+    fixes = context.suggest_names("--instance-type {}", spec.instance_type, large, "kubectl get instancetype")
     title = f"the compute {compute.name} has no instance type {spec.instance_type}"
     why = 'The job would fail with "Invalid instance type".'
     if not names or large != names:
         why += f" Existing: {', '.join(names) or 'none'}."
-    return make_preflight_problem("azureml-instance-type", title, "--instance-type", spec.instance_type, why, *ways)
+    return make_preflight_problem("azureml-instance-type", title, "--instance-type", spec.instance_type, why, *fixes)
 
 
 STOPPED_STATES = ("Stopped", "Stopping")
@@ -251,8 +251,8 @@ def _check_cluster(preflight: PreflightContext, compute: Compute) -> Iterator[Pr
         )
     if most == 0:
         title = f"the compute {compute.name} has a maximum of 0 nodes: the job would wait forever"
-        way = Suggestion(make_az_command(preflight.spec, f"compute update --name {compute.name} --max-instances 1"))
-        yield make_preflight_problem("azureml-compute-empty", title, "--compute", compute.name, "", way)
+        fix = Suggestion(make_az_command(preflight.spec, f"compute update --name {compute.name} --max-instances 1"))
+        yield make_preflight_problem("azureml-compute-empty", title, "--compute", compute.name, "", fix)
     elif most is not None and now >= most and not idle:
         title = f"all {most} nodes of the compute {compute.name} are busy: the job waits"
         yield make_preflight_problem("azureml-compute-busy", title, "--compute", compute.name, severity="note")

@@ -40,8 +40,8 @@ def check_caller_roles(preflight: PreflightContext) -> Iterator[Problem]:
         command = make_role_command(credential.get_caller_object_id(), DATA_SCIENTIST_ROLE, workspace.resource)
         title = f"you may not {' or '.join(denied)} in the workspace {workspace.name}"
         why = f"You need a role like {DATA_SCIENTIST_ROLE} there."
-        way = Suggestion(command, azure.ROLE_DELAY)
-        yield make_preflight_problem("azureml-not-allowed", title, "--workspace-name", workspace.name, why, way)
+        fix = Suggestion(command, azure.ROLE_DELAY)
+        yield make_preflight_problem("azureml-not-allowed", title, "--workspace-name", workspace.name, why, fix)
 
 
 def _list_upload_actions(preflight: PreflightContext) -> Mapping[str, str]:
@@ -112,5 +112,5 @@ def check_vault_role(preflight: PreflightContext, secret: KeyVaultSecret) -> Ite
         return
     title = f"the job's identity may not read the key vault {name} with {secret.what}"
     why = f"It needs a role like {roles.SECRETS_USER_ROLE}, there or at a higher scope."
-    way = Suggestion(make_role_command(holder.principal, roles.SECRETS_USER_ROLE, vault), azure.ROLE_DELAY)
-    yield make_preflight_problem("azure-role-missing", title, holder.where, holder.given, why, way, severity="warning")
+    fix = Suggestion(make_role_command(holder.principal, roles.SECRETS_USER_ROLE, vault), azure.ROLE_DELAY)
+    yield make_preflight_problem("azure-role-missing", title, holder.where, holder.given, why, fix, severity="warning")

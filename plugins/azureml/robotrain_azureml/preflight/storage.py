@@ -37,16 +37,16 @@ def check_storage(preflight: PreflightContext, document: JobDocument) -> Iterato
     try:
         store = context.get_job_datastore(preflight)
     except StorageError as error:
-        way = Suggestion(command, "lists the others")
-        yield make_preflight_problem("azureml-datastore-kind", str(error), "--datastore", spec.datastore, "", way)
+        fix = Suggestion(command, "lists the others")
+        yield make_preflight_problem("azureml-datastore-kind", str(error), "--datastore", spec.datastore, "", fix)
         return
     except ArmError as error:
         if error.status != 404:
             raise
         names = context.list_names(preflight.arm, f"{spec.target_workspace.resource}/datastores", API_VERSION)
-        ways = context.suggest_names("--datastore {}", spec.datastore, names, command)
+        fixes = context.suggest_names("--datastore {}", spec.datastore, names, command)
         title = f"the workspace has no datastore {spec.datastore}"
-        yield make_preflight_problem("azureml-datastore-missing", title, "--datastore", spec.datastore, "", *ways)
+        yield make_preflight_problem("azureml-datastore-missing", title, "--datastore", spec.datastore, "", *fixes)
         return
     yield from preflight_checks.run_checks(
         [
@@ -172,8 +172,8 @@ def _check_write_role(preflight: PreflightContext, datastore: Datastore) -> Iter
     role = roles.BLOB_CONTRIBUTOR_ROLE
     title = f"you may not write blobs of the account {datastore.account}, which folders are uploaded to"
     why = f"The datastore {datastore.name} has no secret, so you need a role like {role}."
-    way = Suggestion(make_role_command(who, role, resource), preflight_checks.ROLE_DELAY)
-    yield make_preflight_problem("azure-role-missing", title, flag, datastore.url, why, way, severity="warning")
+    fix = Suggestion(make_role_command(who, role, resource), preflight_checks.ROLE_DELAY)
+    yield make_preflight_problem("azure-role-missing", title, flag, datastore.url, why, fix, severity="warning")
 
 
 def _find_account_id(preflight: PreflightContext, name: str) -> str:

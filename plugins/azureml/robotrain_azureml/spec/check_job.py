@@ -50,8 +50,8 @@ def check_workspace_names(settings: AzureMLSettings) -> Iterator[Problem]:
         title = f"{subject}: {', '.join(missing)} {'are' if missing[1:] else 'is'} missing"
         why = f"Azure ML needs all three names of a workspace. `{LIST_WORKSPACES}` lists yours."
         login = "az login" if workspace.WORKSPACE_FLAGS[0] in missing else ""
-        instead = make_suggestions(" ".join(f"{flag} …" for flag in missing), login)
-        yield make_missing_value_problem("azureml-workspace-incomplete", title, missing[0], why, instead)
+        fixes = make_suggestions(" ".join(f"{flag} …" for flag in missing), login)
+        yield make_missing_value_problem("azureml-workspace-incomplete", title, missing[0], why, fixes)
 
 
 INSTANCE_TYPE_PATTERN = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
@@ -67,15 +67,15 @@ def check_compute(settings: AzureMLSettings) -> Iterator[Problem]:
             "Use one that is attached to the workspace. If Terraform names an AKS cluster, its compute is the default. "
             "`az ml compute list --resource-group GROUP --workspace-name NAME` lists them."
         )
-        instead = make_suggestions("--compute NAME", "AZUREML_COMPUTE=NAME")
-        yield make_missing_value_problem("azureml-compute-missing", "no compute is set", "--compute", why, instead)
+        fixes = make_suggestions("--compute NAME", "AZUREML_COMPUTE=NAME")
+        yield make_missing_value_problem("azureml-compute-missing", "no compute is set", "--compute", why, fixes)
         return
     least, most = _COMPUTE_LENGTHS[settings.compute_kind]
     if not re.fullmatch(_COMPUTE_PATTERN, name) or not least <= len(name) <= most:
         why = f"It has {least} to {most} letters, digits and `-`, and starts with a letter."
         bare = name.removeprefix("azureml:")
-        instead = make_suggestions(f"--compute {bare}" if bare != name and re.fullmatch(_COMPUTE_PATTERN, bare) else "")
-        yield make_invalid_value_problem("--compute", name, "a valid compute name", why, instead)
+        fixes = make_suggestions(f"--compute {bare}" if bare != name and re.fullmatch(_COMPUTE_PATTERN, bare) else "")
+        yield make_invalid_value_problem("--compute", name, "a valid compute name", why, fixes)
 
 
 def check_instance_type(settings: AzureMLSettings) -> Iterator[Problem]:
@@ -86,9 +86,9 @@ def check_instance_type(settings: AzureMLSettings) -> Iterator[Problem]:
     if job_settings.is_managed(settings):
         title = "a managed compute has no instance types"
         why = "All of its machines are alike; only a Kubernetes compute has instance types."
-        instead = (Suggestion("omit --instance-type"), Suggestion("--compute NAME", "a Kubernetes compute"))
+        fixes = (Suggestion("omit --instance-type"), Suggestion("--compute NAME", "a Kubernetes compute"))
         yield make_unsupported_problem(
-            "azureml-instance-type-managed", title, "--instance-type", why, instead, instance_type
+            "azureml-instance-type-managed", title, "--instance-type", why, fixes, instance_type
         )
     elif not re.fullmatch(INSTANCE_TYPE_PATTERN, instance_type):
         why = "It has at most 63 letters, digits, `-`, `_` and `.`."
@@ -108,17 +108,17 @@ def check_gpus(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
             why = f"The default instance types have 1, 2 or 4 GPUs: {defaults}."
             other = "--compute-kind managed" if settings.compute_kind is None else ""
             counts = [f"--num-gpus {count}" for count in _list_near_counts(gpus)]
-            instead = make_suggestions("--instance-type NAME", other, *counts)
+            fixes = make_suggestions("--instance-type NAME", other, *counts)
             yield make_missing_value_problem(
-                "azureml-instance-type-missing", title, "--num-gpus", why, instead, str(gpus)
+                "azureml-instance-type-missing", title, "--num-gpus", why, fixes, str(gpus)
             )
     elif (count := job_settings.INSTANCE_TYPE_GPUS.get(instance_type, gpus)) != gpus:
         why = "The training would not start." if count < gpus else "You would pay for idle GPUs."
         matching = [name for name, number in job_settings.INSTANCE_TYPE_GPUS.items() if number == gpus]
         matching.sort(key=lambda name: ("spot" in name) != ("spot" in instance_type))
-        instead = make_suggestions(*(f"--instance-type {name}" for name in matching[:1]), f"--num-gpus {count}")
+        fixes = make_suggestions(*(f"--instance-type {name}" for name in matching[:1]), f"--num-gpus {count}")
         title = f"{need}, but the instance type {instance_type} has {count}"
-        yield make_unsupported_problem("azureml-gpus-differ", title, "--instance-type", why, instead, instance_type)
+        yield make_unsupported_problem("azureml-gpus-differ", title, "--instance-type", why, fixes, instance_type)
 
 
 def _list_near_counts(gpus: int) -> list[int]:
@@ -140,18 +140,18 @@ def check_image(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     reference = checks.parse_image_reference(image)
     if reference is None:
         why = "A digest is `@sha256:` and 64 hex digits in lowercase." if "@" in image else checks.IMAGE_FORM
-        instead = make_suggestions(f"--image {job.profile.container.image}")
-        yield make_invalid_value_problem("--image", image, "a valid image reference", why, instead)
+        fixes = make_suggestions(f"--image {job.profile.container.image}")
+        yield make_invalid_value_problem("--image", image, "a valid image reference", why, fixes)
     elif not reference.tag and not settings.environment_version:
         why = "The tag becomes the version of the environment."
         name, at, digest = image.partition("@")
-        instead = make_suggestions(f"--image {name}:TAG{at}{digest}", "--environment-version VERSION")
-        yield make_invalid_value_problem("--image", image, "an image with a tag", why, instead)
+        fixes = make_suggestions(f"--image {name}:TAG{at}{digest}", "--environment-version VERSION")
+        yield make_invalid_value_problem("--image", image, "an image with a tag", why, fixes)
     elif not reference.digest and not settings.environment_version:
         version = job_settings.make_environment_version(image)
         title = f"the tag of the image {image} may move, but the environment version {version} stays"
-        instead = make_suggestions(f"--image {image}@sha256:DIGEST", "--environment-version VERSION")
-        yield make_warning("azureml-image-moves", title, "--image", "", instead)
+        fixes = make_suggestions(f"--image {image}@sha256:DIGEST", "--environment-version VERSION")
+        yield make_warning("azureml-image-moves", title, "--image", "", fixes)
 
 
 def check_environment(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
@@ -160,8 +160,8 @@ def check_environment(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
     if not re.fullmatch(ENVIRONMENT_NAME_PATTERN, name):
         why = "It has at most 255 letters, digits, `_`, `.` and `-`, and starts with a letter or a digit."
         bare = name.removeprefix("azureml:").partition(":")[0]
-        instead = make_suggestions(f"--environment-name {bare}" if re.fullmatch(ENVIRONMENT_NAME_PATTERN, bare) else "")
-        yield make_invalid_value_problem("--environment-name", name, "a valid environment name", why, instead)
+        fixes = make_suggestions(f"--environment-name {bare}" if re.fullmatch(ENVIRONMENT_NAME_PATTERN, bare) else "")
+        yield make_invalid_value_problem("--environment-name", name, "a valid environment name", why, fixes)
     if version and not re.fullmatch(ENVIRONMENT_VERSION_PATTERN, version):
         why = "It has at most 255 letters, digits, `_`, `.` and `-`."
         yield make_invalid_value_problem("--environment-version", version, "a valid environment version", why)
@@ -172,8 +172,8 @@ def check_shared_memory(settings: AzureMLSettings) -> Iterator[Problem]:
     given = settings.shm_size
     if not re.fullmatch(SHARED_MEMORY_PATTERN, given, re.ASCII):
         match = re.fullmatch(r"\s*0*([1-9][0-9]{0,14})\s*([bkmg]?)(?:i?b)?\s*", given.lower(), re.ASCII)
-        instead = make_suggestions(f"--shm-size {match[1]}{match[2] or 'g'}" if match else "--shm-size 8g")
-        yield make_invalid_value_problem("--shm-size", given, "a valid size", SHARED_MEMORY_FORM, instead)
+        fixes = make_suggestions(f"--shm-size {match[1]}{match[2] or 'g'}" if match else "--shm-size 8g")
+        yield make_invalid_value_problem("--shm-size", given, "a valid size", SHARED_MEMORY_FORM, fixes)
 
 
 def check_timeout(settings: AzureMLSettings) -> Iterator[Problem]:
@@ -181,9 +181,9 @@ def check_timeout(settings: AzureMLSettings) -> Iterator[Problem]:
     try:
         job_settings.parse_timeout(settings)
     except QuantityError as error:
-        instead = make_suggestions(error.suggestion and f"--exec-timeout {error.suggestion}")
+        fixes = make_suggestions(error.suggestion and f"--exec-timeout {error.suggestion}")
         yield make_invalid_value_problem(
-            "--exec-timeout", settings.exec_timeout or "", "a valid time limit", str(error), instead
+            "--exec-timeout", settings.exec_timeout or "", "a valid time limit", str(error), fixes
         )
 
 
@@ -216,8 +216,8 @@ def check_experiment(job: Job) -> Iterator[Problem]:
     name = job_settings.get_experiment_name(job)
     if not re.fullmatch(EXPERIMENT_PATTERN, name):
         fixed = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("_-")[:256]
-        instead = make_suggestions(f"--experiment-name {fixed}" if fixed else "")
-        yield make_invalid_value_problem("--experiment-name", name, "a valid experiment name", EXPERIMENT_FORM, instead)
+        fixes = make_suggestions(f"--experiment-name {fixed}" if fixed else "")
+        yield make_invalid_value_problem("--experiment-name", name, "a valid experiment name", EXPERIMENT_FORM, fixes)
 
 
 def check_display_name(settings: AzureMLSettings) -> Iterator[Problem]:
@@ -267,9 +267,9 @@ def check_datastore(settings: AzureMLSettings) -> Iterator[Problem]:
     name = settings.datastore
     if not re.fullmatch(DATASTORE_PATTERN, name):
         match = re.match(rf"(?:azureml:)?(?://datastores/)?({DATASTORE_PATTERN})(?:/|$)", name)
-        instead = make_suggestions(f"--datastore {match[1]}" if match else "--datastore workspaceblobstore")
+        fixes = make_suggestions(f"--datastore {match[1]}" if match else "--datastore workspaceblobstore")
         yield make_invalid_value_problem(
-            "--datastore", name, "a valid datastore name", "It has letters, digits and `_`.", instead
+            "--datastore", name, "a valid datastore name", "It has letters, digits and `_`.", fixes
         )
 
 
@@ -320,9 +320,9 @@ def check_hub_secret(job: Job, settings: AzureMLSettings) -> Iterator[Problem]:
 def _check_vault_name(name: str) -> Iterator[Problem]:
     if not name:
         why = "A secret is identified by its name and its vault, or by its URL."
-        instead = make_suggestions(f"{VAULT_FLAG} NAME", f"{HUB_CREDENTIAL_FLAG} {job_settings.SECRET_FORM}")
+        fixes = make_suggestions(f"{VAULT_FLAG} NAME", f"{HUB_CREDENTIAL_FLAG} {job_settings.SECRET_FORM}")
         yield make_missing_value_problem(
-            "azureml-vault-missing", "no key vault is set for the token", VAULT_FLAG, why, instead
+            "azureml-vault-missing", "no key vault is set for the token", VAULT_FLAG, why, fixes
         )
     elif not re.fullmatch(job_settings.VAULT_NAME, name, re.IGNORECASE | re.ASCII):
         match = re.match(rf"https://({job_settings.VAULT_NAME})\.", name, re.IGNORECASE | re.ASCII)

@@ -235,9 +235,9 @@ def _make_unreadable_problem(upload: DatastoreUpload, error: OSError) -> Problem
     return _make_problem(upload, "upload-unreadable", "the upload cannot be read", why)
 
 
-def _make_problem(upload: DatastoreUpload, code: str, title: str, reason: str, *ways: Suggestion) -> Problem:
+def _make_problem(upload: DatastoreUpload, code: str, title: str, reason: str, *fixes: Suggestion) -> Problem:
     return Problem(
-        code=code, stage=Stage.SUBMIT, title=title, where=upload.flag, given=upload.path, why=reason, suggestions=ways
+        code=code, stage=Stage.SUBMIT, title=title, where=upload.flag, given=upload.path, why=reason, suggestions=fixes
     )
 
 
