@@ -48,7 +48,7 @@ def used(folder: Path):
 
 def test_nothing_kept(robotrain, cache):
     answer = robotrain("cache")
-    assert (answer.exit_code, answer.stdout) == (0, f"nothing is kept in {cache}\n")
+    assert (answer.exit_code, answer.stdout) == (0, f"the cache is empty: {cache}\n")
 
 
 def test_what_is_kept_is_listed_the_longest_unused_first(robotrain, keep):
@@ -71,11 +71,11 @@ def test_what_would_go_is_shown_and_nothing_is_removed_before_somebody_says_so(r
     for command in (("cache", "--unused", "30d"), ("cache", "--prune", "--unused", "30d")):
         answer = robotrain(*command)
         assert answer.exit_code == 0
-        assert [line for line in answer.stdout.splitlines() if line.endswith("would go")] == [
+        assert [line for line in answer.stdout.splitlines() if line.endswith("to be removed")] == [
             answer.stdout.splitlines()[1]
         ]
-        assert "2 kept, 2.0 MB; 1 would go, 1.0 MB would be free again" in answer.stderr
-    assert "nothing was removed: --yes removes it" in answer.stderr
+        assert "2 entries, 2.0 MB; 1 to remove, which frees 1.0 MB" in answer.stderr
+    assert "nothing was removed: pass --yes" in answer.stderr
     assert old.exists()
     assert new.exists()
 
@@ -99,7 +99,7 @@ def test_what_a_run_uses_stays_whatever_the_limit(robotrain, keep):
     folder = keep("environments/aa", days=400)
     with used(folder):
         answer = robotrain("cache", "--prune", "--limit", "0", "--yes")
-    assert "none of them would go" in answer.stderr
+    assert "none to remove" in answer.stderr
     assert folder.exists()
     robotrain("cache", "--prune", "--limit", "0", "--yes")
     assert not folder.exists()
@@ -114,7 +114,7 @@ def test_what_a_run_takes_up_while_the_question_stands_stays(robotrain, keep, mo
 
     monkeypatch.setattr(arguments, "confirm_removal", meanwhile)
     answer = robotrain("cache", "--prune", "--unused", "30d")
-    assert "environments/aa stays: a run took it up meanwhile" in answer.stderr
+    assert "environments/aa was not removed: a run uses it now" in answer.stderr
     assert folder.exists()
 
 
@@ -142,8 +142,8 @@ def test_files_that_are_linked_from_elsewhere_are_said_to_stay(robotrain, keep, 
     folder = keep("environments/aa", days=40, megabytes=3)
     os.link(folder / "content", tmp_path / "uv")
     answer = robotrain("cache", "--unused", "30d")
-    assert "1 would go, 4.1 kB would be free again" in answer.stderr
-    assert "3.0 MB more are linked from elsewhere" in answer.stderr
+    assert "1 to remove, which frees 4.1 kB" in answer.stderr
+    assert "3.0 MB more are shared" in answer.stderr
 
 
 @pytest.mark.parametrize("words", [("--prune",), ("--unused", "soon"), ("--limit", "lots"), ("--unused", "-3d")])
@@ -210,4 +210,4 @@ def test_what_is_no_span_is_refused(text):
 def test_yes_alone_is_refused(robotrain):
     answer = robotrain("cache", "--unused", "30d", "--yes")
     assert answer.exit_code == 2
-    assert "--yes goes with --prune" in answer.stderr
+    assert "--yes has no effect without --prune" in answer.stderr

@@ -78,7 +78,7 @@ def entry(cache: Path, name: str, *, complete: bool = True, unused: float = 0.0,
 def test_a_machine_with_nothing_wrong(robotrain):
     answer = robotrain("doctor", "--platform", "local")
     assert answer.exit_code == 0
-    assert "nothing found that would stop a submit" in answer.stderr
+    assert "found nothing that would stop a submit" in answer.stderr
     assert all(line.startswith("ok") for line in answer.stdout.splitlines() if not line.startswith(" "))
 
 
@@ -95,7 +95,7 @@ def test_a_state_folder_that_cannot_be_written_stops_a_submit(robotrain, state):
     assert f"{state} cannot be written: {state} is a file" in answer.stdout
     assert "ROBOTRAIN_STATE=FOLDER robotrain …" in answer.stdout
     assert "1 of " in answer.stderr
-    assert "checks failed: a submit would stop there" in answer.stderr
+    assert "checks failed: a submit would fail" in answer.stderr
     assert robotrain("submit", "--platform", "local", "--dataset-path", "x").exit_code != 0
 
 
@@ -173,7 +173,7 @@ def test_an_environment_that_was_left_incomplete_is_removed_by_fix_and_nothing_e
     assert answer.exit_code == 0
     assert "environments/aa was left incomplete" in answer.stdout
     assert f"robotrain doctor --fix   (remove {broken})" in answer.stdout
-    assert "`robotrain doctor --fix` mends what is safe to mend" in answer.stderr
+    assert "`robotrain doctor --fix` fixes" in answer.stderr
     mended = robotrain("doctor", "--fix", "--json")
     assert f"remove {broken} …" in mended.stderr
     assert len(mended.json["fixed"]) == 1
@@ -213,7 +213,7 @@ def test_a_broken_plugin_is_named_and_stops_only_its_own_platform(robotrain, ins
     assert robotrain("doctor", "--platform", "local").exit_code == 0
     asked = robotrain("doctor", "--platform", "slurm")
     assert asked.exit_code == 4
-    assert "a submit to slurm would stop there" in asked.stderr
+    assert "a submit to slurm would fail" in asked.stderr
 
 
 def test_a_platform_that_nobody_brings_is_a_mistake_of_usage(robotrain):

@@ -104,7 +104,7 @@ def test_a_platform_that_stumbles_is_a_warning(scripted, robotrain, soon):
     )
     answer = robotrain("wait")
     assert answer.exit_code == 0
-    assert "pluto does not say how train-1 is: ConnectionError: bad gateway" in answer.stderr
+    assert "pluto does not return the status of train-1: ConnectionError: bad gateway" in answer.stderr
 
 
 def test_a_platform_that_stays_silent_is_given_up(scripted, robotrain, monkeypatch):
@@ -113,7 +113,7 @@ def test_a_platform_that_stays_silent_is_given_up(scripted, robotrain, monkeypat
     run.does("raises", "bad gateway")
     answer = robotrain("wait")
     assert answer.exit_code == 1
-    assert "pluto has told nothing of train-1" in answer.stderr
+    assert "[platform-silent]" in answer.stderr
     assert "robotrain wait train-1" in answer.stderr
 
 
@@ -288,4 +288,4 @@ def test_a_hanging_log_does_not_keep_the_end_from_being_told(scripted, robotrain
     monkeypatch.setattr(sys.modules["pluto_plugin"].Pluto, "logs", logs)
     answer = robotrain("wait")
     assert answer.exit_code == 0
-    assert "warning: the log of train-1 did not come to an end" in answer.stderr
+    assert "warning: the log of train-1 did not end" in answer.stderr

@@ -61,7 +61,7 @@ def test_nothing_is_overwritten_and_nothing_brought_before_that_is_known(run, ro
     (tmp_path / "to/metrics.json").write_text("mine")
     answer = robotrain("outputs", "--to", tmp_path / "to")
     assert answer.exit_code == 4
-    assert "something is there already" in answer.stderr
+    assert "[output-there-already]" in answer.stderr
     assert [path.name for path in (tmp_path / "to").iterdir()] == ["metrics.json"]
     assert (tmp_path / "to/metrics.json").read_text() == "mine"
 
@@ -88,7 +88,7 @@ def test_a_name_that_leads_elsewhere_is_refused(scripted, robotrain, tmp_path, n
     told.write_text(told.read_text().replace('"name": "x"', f'"name": "{name}"'))
     answer = robotrain("outputs", "--to", tmp_path / "to")
     assert answer.exit_code == 1
-    assert "no place below a folder" in answer.stderr
+    assert "[output-name-unsafe]" in answer.stderr
     assert not (tmp_path / "to").exists()
 
 
@@ -96,15 +96,15 @@ def test_a_disk_without_the_room_is_said_before(scripted, robotrain, tmp_path):
     scripted.run("train-1", state="succeeded").left("checkpoints/1", step=1, size=10**18)
     answer = robotrain("outputs", "--to", tmp_path / "to")
     assert answer.exit_code == 4
-    assert "the disk has room for" in answer.stderr
+    assert "[disk-too-small]" in answer.stderr
 
 
 @pytest.mark.parametrize(
     ("state", "title", "why"),
     [
-        ("pending", "has left nothing yet", "It has not started yet: all machines are busy."),
-        ("running", "has left nothing yet", "It is running and has saved nothing by now: all machines are busy."),
-        ("failed", "left nothing", "It failed before it saved anything: all machines are busy."),
+        ("pending", "has no outputs yet", "It has not started yet: all machines are busy."),
+        ("running", "has no outputs yet", "It is running and has saved nothing by now: all machines are busy."),
+        ("failed", "has no outputs", "It failed before it saved anything: all machines are busy."),
     ],
 )
 def test_nothing_is_no_success_and_says_why(scripted, robotrain, state, title, why):
@@ -158,6 +158,6 @@ def test_a_name_that_is_wrong_cancels_nothing(scripted, robotrain):
 def test_nobody_expects_a_checkpoint_of_an_evaluation(scripted, robotrain):
     found = Evaluated(episodes=1, scores={}, results="/work/eval_results")
     scripted.run("eval-1", found, state="succeeded").left("eval_results", kind="file")
-    assert "no checkpoint is among them" not in robotrain("outputs").stderr
+    assert "there is no checkpoint among them" not in robotrain("outputs").stderr
     scripted.run("train-1", state="succeeded").left("log.txt", kind="file")
-    assert "no checkpoint is among them" in robotrain("outputs").stderr
+    assert "there is no checkpoint among them" in robotrain("outputs").stderr

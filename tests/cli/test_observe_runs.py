@@ -117,7 +117,7 @@ def test_how_a_run_ended_is_remembered_and_why_others_are_unknown_is_said_once(s
     found = {one["run"]: (one["state"], one["reason"]) for one in answer.json["runs"]}
     assert found["train-1"] == ("failed", "out of paint")
     assert {found["train-2"][0], found["train-3"][0]} == {"unknown"}
-    assert "pluto does not say how 3 runs are" in answer.stderr
+    assert "pluto does not return the status of 3 runs" in answer.stderr
     assert answer.stderr.count("Nobody is signed in.") == answer.stderr.count("pluto login") == 1
 
 

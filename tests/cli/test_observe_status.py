@@ -125,7 +125,7 @@ def test_what_survived_a_failure_is_named_with_the_way_to_go_on(scripted, robotr
     text = robotrain("status").stdout
     assert "checkpoint  step 400, /runs/x/checkpoints/000400" in text
     assert "robotrain resume train-1" in text
-    assert "it left no checkpoint" not in text
+    assert "it saved no checkpoint" not in text
 
 
 def test_why_a_run_waits_is_told(scripted, robotrain):
@@ -186,7 +186,7 @@ def test_a_policy_is_not_to_be_registered_when_it_is_not_good_enough_or_not_kept
 ):
     scripted.run("eval-1", *EPISODES, found, state=outcome)
     assert [line.split()[1] for line in robotrain("status", "--json").json["next"]] == type_next
-    assert "it left no checkpoint" not in robotrain("status").stdout
+    assert "it saved no checkpoint" not in robotrain("status").stdout
 
 
 def test_a_log_that_cannot_be_read_takes_the_state_with_it_not(scripted, robotrain):
@@ -218,7 +218,7 @@ def test_logs_without_follow_say_on_stderr_why_there_is_nothing_yet(scripted, ro
     scripted.run("train-1", state="pending", reason="no machine of that size is free")
     answer = robotrain("logs")
     assert (answer.exit_code, answer.stdout) == (0, "")
-    assert "it is pending, no machine of that size is free" in answer.stderr
+    assert "the run is pending, no machine of that size is free" in answer.stderr
     assert "robotrain logs -f train-1" in answer.stderr
 
 
@@ -239,7 +239,7 @@ def test_raw_and_json_are_not_both(scripted, robotrain):
     scripted.run("train-1", "one")
     answer = robotrain("logs", "--raw", "--json")
     assert answer.exit_code == 2
-    assert answer.json["problems"][0]["title"] == "--raw and --json contradict each other"
+    assert answer.json["problems"][0]["title"] == "--raw and --json cannot be used together"
 
 
 def test_a_log_for_programs_is_an_object_a_line(scripted, robotrain):

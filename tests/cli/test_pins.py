@@ -86,8 +86,8 @@ def test_render_asks_only_with_pin(robotrain, moon):
     moon.write_text("away")
     unasked = robotrain("render", *JOB)
     assert '"pin": ""' in unasked.stdout
-    assert "`submit` asks first, and sends what it is told" in unasked.stderr
-    assert "\n  basalt\n" in unasked.stderr
+    assert "[not-asked]" in unasked.stderr
+    assert "\n  basalt, settings of venus\n" in unasked.stderr
     assert "use   --pin" in unasked.stderr
     assert robotrain("render", *JOB, "--pin").exit_code == 4
     moon.write_text("full")

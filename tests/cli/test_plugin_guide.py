@@ -8,7 +8,7 @@ GUIDE = (Path(__file__).parents[2] / "docs/plugins.md").read_text()
 
 
 def test_the_notification_of_the_plugin_guide_keeps_its_table(robotrain, install, scripted, soon, tmp_path):
-    (source,) = re.findall(r"Monday meeting.\n\n```python\n(.*?)```", GUIDE, re.DOTALL)
+    (source,) = re.findall(r"table of ended runs:\n\n```python\n(.*?)```", GUIDE, re.DOTALL)
     table = tmp_path / "runs.csv"
     install("acme", {"acme": "acme_table"}, acme_table=source.replace("/srv/lab/runs.csv", str(table)))
     run = scripted.run("train-1")

@@ -137,7 +137,7 @@ def test_what_would_go_is_shown_with_its_size_and_stays_until_it_is_confirmed(pr
     assert titles == ["RUN", "STATE", "PLATFORM", "ENDED", "SIZE"]
     assert row == ["old-1", "succeeded", "venus", "40", "days", "ago", "1.0", "kB"]
     assert "1 run, 1.0 kB" in answer.stderr
-    assert "nothing was removed: --yes removes it" in answer.stderr
+    assert "nothing was removed: pass --yes" in answer.stderr
     assert records.list_runs() == ["new-1", "old-1"]
 
 
@@ -145,7 +145,7 @@ def test_what_is_confirmed_goes(prune, sent):
     old, new = sent("old-1", days=40), sent("new-1", days=2)
     answer = prune("--older-than", "30d", "--yes")
     assert answer.exit_code == 0
-    assert answer.stdout.splitlines()[-1] == "1 run removed, 1.0 kB free again"
+    assert answer.stdout.splitlines()[-1] == "1 run removed, 1.0 kB freed"
     assert (old.exists(), new.exists()) == (False, True)
     assert records.list_runs() == ["new-1"]
 
@@ -175,13 +175,13 @@ def test_ctrl_c_at_the_question_removes_nothing_and_leaves_the_line(monkeypatch,
 def test_options_of_the_list_are_refused_beside_prune(robotrain, words):
     answer = robotrain("runs", "--prune", "--keep", "2", *words)
     assert answer.exit_code == 2
-    assert f"{words[0]} says how many are listed" in answer.stderr
+    assert f"{words[0]} cannot be used with --prune" in answer.stderr
 
 
 def test_yes_is_short_too_and_goes_with_prune(robotrain):
     answer = robotrain("runs", "-y")
     assert answer.exit_code == 2
-    assert "--yes goes with --prune" in answer.stderr
+    assert "--yes has no effect without --prune" in answer.stderr
 
 
 def test_the_newest_stay(prune, sent):
@@ -209,7 +209,7 @@ def test_runs_that_go_on_broken_records_and_cut_off_submits_stay_and_it_is_said_
     path.write_text(json.dumps(json.loads(path.read_text()) | {"phase": "sending"}))
     answer = prune("--older-than", "30d", "--yes")
     assert answer.exit_code == 0
-    assert "no run is old enough to go" in answer.stderr
+    assert "no run is old enough to be removed" in answer.stderr
     assert "busy-1 stays: it is running" in answer.stderr
     assert "broken-1 stays: " in answer.stderr
     assert "cut-1 stays: whether venus took cut-1 its stored plan is damaged" in answer.stderr
@@ -229,7 +229,7 @@ def test_of_a_platform_that_keeps_what_runs_left_only_the_record_goes_and_that_i
     folder = sent("far-1", days=40, platform="saturn")
     answer = prune("--older-than", "30d", "--yes")
     assert answer.stdout.splitlines()[1].endswith("-")
-    assert "the platform keeps what the run left: only the record kept here goes" in answer.stderr
+    assert "the platform keeps their outputs; only the record here is removed" in answer.stderr
     assert folder.exists()
     assert records.list_runs() == []
 
@@ -262,7 +262,7 @@ def test_prune_alone_says_what_it_needs_to_know(prune, sent):
     sent("old-1", days=40)
     answer = prune("--yes")
     assert answer.exit_code == 2
-    assert "--prune needs to know which runs are old" in answer.stderr
+    assert "--prune needs --older-than or --keep" in answer.stderr
     assert "robotrain runs --prune --keep 20" in answer.stderr
     assert prune("--older-than", "long", "--yes").exit_code == 2
     assert records.list_runs() == ["old-1"]
@@ -284,5 +284,5 @@ def test_options_of_prune_without_it_are_refused():
 
     pruning.check_prune_options(True, ("--older-than", "30d"))
     pruning.check_prune_options(False, ("--older-than", ""), ("--keep", None), ("--yes", False))
-    with pytest.raises(Rejected, match="--keep goes with --prune"):
+    with pytest.raises(Rejected, match="--keep has no effect without --prune"):
         pruning.check_prune_options(False, ("--older-than", ""), ("--keep", 0))

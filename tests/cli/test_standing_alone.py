@@ -84,7 +84,7 @@ def test_before_a_job_file_at_the_end_and_before_dashes(robotrain, phobos, tmp_p
 def test_what_needs_a_value_before_it_says_so(robotrain, phobos):
     answer = robotrain("explain", *ON, *DATA, "--job-name", "--hub-token")
     assert answer.exit_code == 2
-    assert "--job-name needs a value, and --hub-token stands in its place" in answer.stderr
+    assert "--job-name needs a value, but the next word is --hub-token" in answer.stderr
     assert answer.stderr.count("error:") == 1
 
 

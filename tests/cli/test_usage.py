@@ -67,14 +67,14 @@ def test_an_option_of_the_trainer_is_told_where_it_stands(robotrain):
 def test_a_flag_used_as_another_flags_value(robotrain):
     answer = render(robotrain, "--dataset-path", "--json")
     assert answer.exit_code == 2
-    assert "--dataset-path needs a value, and --json stands in its place" in answer.stderr
+    assert "--dataset-path needs a value, but the next word is --json" in answer.stderr
 
 
 def test_a_flag_of_a_platform_that_swallows_the_platform_is_told_and_ends(command):
     words = ("render", "--runs-dir", "--platform", "local", "--dataset-path", "x")
     answer = subprocess.run([*command, *words], capture_output=True, text=True, timeout=20, check=False)
     assert answer.returncode == 2
-    assert "--runs-dir needs a value, and --platform stands in its place" in answer.stderr
+    assert "--runs-dir needs a value, but the next word is --platform" in answer.stderr
 
 
 def test_an_option_given_twice_is_not_silently_the_last(robotrain):
@@ -328,7 +328,7 @@ def test_options_people_know_from_elsewhere_are_answered_with_a_sentence(robotra
 def test_an_option_of_another_command_is_named_as_such(robotrain, command, option, owner):
     answer = robotrain(command, "--platform", "local", "--dataset-path", "x", option)
     assert answer.exit_code == 2
-    assert f"{option} is an option of `robotrain {owner}` alone" in answer.stderr
+    assert f"{option} is an option of `robotrain {owner}` only" in answer.stderr
 
 
 def test_a_workload_that_was_forgotten_is_told_once(robotrain):

@@ -38,7 +38,7 @@ def test_what_is_there_is_told_and_nothing_is_sent(submit, uranus):
     (uranus / "brings").write_text("moon base\nfuel\n")
     answer = submit("--assets-only")
     assert (answer.exit_code, answer.stdout.splitlines()) == (0, ["moon base", "fuel"])
-    assert "was not sent" in answer.stderr
+    assert "was not submitted" in answer.stderr
     assert not (uranus / "jobs").exists()
     assert records.list_runs() == []
 
@@ -66,7 +66,7 @@ def test_what_breaks_on_the_way_is_told_without_its_secrets(submit, uranus):
     (uranus / "brings").write_text("moon base\nbreaks\n")
     answer = submit("--assets-only")
     assert (answer.exit_code, answer.stdout.strip()) == (1, "moon base")
-    assert "not all that the run needs could be brought to uranus" in answer.stderr
+    assert "assets-not-brought" in answer.stderr
     assert SECRET not in answer.stderr
 
 
@@ -74,7 +74,7 @@ def test_a_platform_without_the_step_says_so_before_it_looks(submit, uranus):
     (uranus / "weather").write_text("storm")
     answer = submit("--assets-only", platform="venus")
     assert answer.exit_code == 3
-    assert "venus needs nothing brought before a run" in answer.stderr
+    assert "venus uploads nothing before a run" in answer.stderr
     assert "storm" not in answer.stderr
 
 
@@ -94,7 +94,7 @@ def test_the_spec_is_kept_as_the_engine_holds_it(submit, flag):
 
 
 def test_who_keeps_the_job_as_a_file_hears_where_the_engines_own_is(submit):
-    told = "it is a job file of robotrain; --save-spec FILE writes the job as uranus has it"
+    told = "for the spec that uranus holds, use --save-spec FILE"
     assert told in submit("--save-as", "job.yaml", "--dry-run").stderr
     assert told not in submit("--save-as", "both.yaml", "--save-spec", "made.yaml").stderr
     assert "--save-spec" not in submit("--save-as", "venus.yaml", "--dry-run", platform="venus").stderr
@@ -115,7 +115,7 @@ def test_what_keeps_the_spec_from_being_written_does_not_unsend_the_run(submit, 
     answer = submit("--save-spec", "made.yaml", "--json")
     assert answer.exit_code == 1
     assert answer.json["run"] == records.list_runs()[0]
-    assert "was sent, and made.yaml could not be written" in answer.stderr
+    assert "was submitted, but made.yaml could not be written" in answer.stderr
     assert SECRET not in answer.stderr
     assert records.read_record(records.list_runs()[0]).phase == "sent"
 
@@ -123,10 +123,10 @@ def test_what_keeps_the_spec_from_being_written_does_not_unsend_the_run(submit, 
 @pytest.mark.parametrize(
     ("to", "said"),
     [
-        (".", "this is a folder"),
-        ("taken", "there is something of that name already"),
-        ("taken/made.yaml", "taken is no folder"),
-        ("/proc/self/made.yaml", "may not be written to"),
+        (".", "a folder"),
+        ("taken", "exists and is not overwritten"),
+        ("taken/made.yaml", "taken is not a folder"),
+        ("/proc/self/made.yaml", "no write access"),
     ],
 )
 def test_a_spec_that_could_not_be_written_is_told_before_anything_is_sent(submit, uranus, monkeypatch, to, said):

@@ -81,7 +81,7 @@ def test_what_was_never_taken_goes_when_that_is_asked_for_and_what_runs_stays(su
     answer = robotrain("runs", "--prune", "--state", "interrupted", "--keep", "0", "--yes")
     assert answer.exit_code == 0
     assert f"removed {left}" in answer.stderr
-    assert f"{taken} stays: its submit was cut off; `robotrain status {taken}` says more" in answer.stderr
+    assert f"{taken} stays: its submit was interrupted" in answer.stderr
     assert records.list_runs() == [taken]
 
 

@@ -96,7 +96,7 @@ def test_what_it_gives_by_now_counts_only_where_its_settings_are_changed(robotra
     monkeypatch.setenv("SATURN_WORKERS", "2")
     monkeypatch.setenv("SATURN_EXPERIMENT", "ada")
     run = sent.stdout.strip()
-    assert "the very plan of" in robotrain("resubmit", run, "--dry-run").stderr
+    assert "same plan as" in robotrain("resubmit", run, "--dry-run").stderr
     said = robotrain("resubmit", run, "--set", "batch_size=8", "--dry-run").stderr
     assert "batch_size: 32 → 8" in said
     assert "num_workers" not in said

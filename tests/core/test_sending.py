@@ -157,7 +157,7 @@ def test_a_dry_run_takes_no_name_and_leaves_what_was_cut_off(submit, venus):
     (venus / "mood").write_text("hangs up")
     submit()
     (left,) = records.list_runs()
-    assert f"{left} could be sent" in submit("--dry-run").stderr
+    assert f"dry run: {left}" in submit("--dry-run").stderr
     assert records.read_record(left).phase == "sending"
 
 
@@ -166,7 +166,7 @@ def test_a_dry_run_says_that_a_submit_would_ask_first_and_new_leaves_it(submit, 
     submit()
     (left,) = records.list_runs()
     assert "a submit first looks for it on venus" in submit("--dry-run").stderr
-    assert f"{left[:-1]}2 could be sent" in submit("--dry-run", "--new").stderr
+    assert f"dry run: {left[:-1]}2" in submit("--dry-run", "--new").stderr
 
 
 def test_a_dry_run_holds_no_name_while_it_looks(submit, venus, monkeypatch):

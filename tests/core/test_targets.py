@@ -119,7 +119,7 @@ def test_a_run_whose_folder_is_gone_is_resumed_from_what_it_published(robotrain,
     (tmp_path / "mirror/000006/weights").write_text("torn")
     answer = robotrain("resume", run, "--steps", "20", "--no-pin")
     assert answer.exit_code == 0, answer.stderr
-    assert f"venus knows no {run}: going on from what it published" in answer.stderr
+    assert f"venus knows no {run}: resuming from a published copy" in answer.stderr
     (source,) = [one for one in plans.read_stored_plan(answer.stdout.strip()).plan.job.sources if one.role == "resume"]
     assert source.uri == str(tmp_path / "mirror/000004")
 
