@@ -23,9 +23,9 @@ from pathlib import Path
 from robotrain_runtime.contract.failure import Finding
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
 ENVIRONMENT = PythonEnvironment(lock=Path("pretended.txt"), python="3.10-3.14", gib=0.1)
-def takes(uri):
+def accepts(uri):
     return uri.startswith("pretended://")
-def look(uri):
+def preflight_address(uri):
     {look}
 """
 FOUND = 'yield Finding(code="tracking-refused", title=f"nobody may track at {uri}", ways=("ask", "wait"), fault="data")'
@@ -124,7 +124,7 @@ def test_the_payload_of_the_half_is_whole(tmp_path):
         names = archive.namelist()
     code = (
         "import sys; from robotrain_azure.tracking import container as half; from robotrain_azure import arm;"
-        "assert half.takes('azureml-workspace://a/b/c') and half.ENVIRONMENT.lock.is_file();"
+        "assert half.accepts('azureml-workspace://a/b/c') and half.ENVIRONMENT.lock.is_file();"
         "half.ui('azureml-workspace://a/b/c', '1', '2'); half.registry('azureml-workspace://a/b/c');"
         "assert not {'azure', 'requests', 'mlflow'} & sys.modules.keys()"
     )

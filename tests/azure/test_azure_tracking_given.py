@@ -62,7 +62,7 @@ def inside(tenant, monkeypatch):
 def test_the_address_that_the_platform_gave_is_used_and_nobody_is_asked(inside, tenant, given):
     inside(given)
     refused = list(tenant.proxy.refused)
-    assert list(container.look(HERE.tracking_uri)) == []
+    assert list(container.preflight_address(HERE.tracking_uri)) == []
     assert container.address(HERE.tracking_uri) == given
     assert (tenant.sign_in.requests, tenant.manager.requests, tenant.proxy.refused) == ([], [], refused)
 

@@ -23,7 +23,7 @@ def told(at: Workspace) -> list[tuple[str, str]]:
 
 
 def looked(at: Workspace) -> list[tuple[str, str]]:
-    return [(finding.fault, finding.code) for finding in container.look(at.tracking_uri)]
+    return [(finding.fault, finding.code) for finding in container.preflight_address(at.tracking_uri)]
 
 
 def test_a_workspace_that_is_there_is_no_news(there):
@@ -33,8 +33,8 @@ def test_a_workspace_that_is_there_is_no_news(there):
 def test_its_address_says_nothing_of_its_region_and_is_read_back():
     assert HERE.tracking_uri == f"azureml-workspace://{SUBSCRIPTION}/{GROUP}/robots-ml"
     assert parse_tracking_uri(HERE.tracking_uri) == HERE
-    assert container.takes(HERE.tracking_uri)
-    assert not any(container.takes(other) for other in ("", "azureml://x/y/z", "sqlite:////x", "http://x/y/z"))
+    assert container.accepts(HERE.tracking_uri)
+    assert not any(container.accepts(other) for other in ("", "azureml://x/y/z", "sqlite:////x", "http://x/y/z"))
 
 
 def test_the_workspace_says_itself_where_runs_are_tracked(there):
@@ -75,7 +75,7 @@ def test_one_who_may_not_look_is_told_which_role_and_how_to_get_it(there):
     assert (problem.severity, problem.code) == ("warning", "azure-unchecked")
     line = f'az role assignment create --assignee {OBJECT} --role "AzureML Data Scientist" --scope "{HERE.resource}"'
     assert [way.text for way in problem.suggestions] == [line]
-    (finding,) = container.look(HERE.tracking_uri)
+    (finding,) = container.preflight_address(HERE.tracking_uri)
     assert (finding.fault, finding.ways) == ("configuration", (line,))
     assert OBJECT in finding.title
     assert "robots-ml" in finding.title
@@ -83,7 +83,7 @@ def test_one_who_may_not_look_is_told_which_role_and_how_to_get_it(there):
 
 def test_one_who_may_look_and_not_write_is_told_before_the_run(there):
     there.manager.there.granted = [LOOKING]
-    (finding,) = container.look(HERE.tracking_uri)
+    (finding,) = container.preflight_address(HERE.tracking_uri)
     assert "not write runs there" in finding.title
     assert finding.ways[0].startswith(f'az role assignment create --assignee {CLIENT} --role "AzureML Data Scientist"')
 
@@ -103,7 +103,7 @@ def test_nobody_signed_in_is_a_warning_with_the_command(there, monkeypatch):
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
     (problem,) = preflight_checks.check_workspace(HERE)
     assert (problem.severity, problem.code, problem.suggestions[0].text) == ("warning", "azure-unchecked", "az login")
-    (finding,) = container.look(HERE.tracking_uri)
+    (finding,) = container.preflight_address(HERE.tracking_uri)
     assert finding.ways == (
         "give the job an identity: a workload identity, or a managed one that AZURE_CLIENT_ID names",
     )
@@ -122,7 +122,7 @@ def test_what_cannot_be_reached_may_pass(there, host, what, monkeypatch):
     monkeypatch.setattr(container, "PREFLIGHT_PATIENCE_SECONDS", 0.0)
     with there.unreachable(host):
         (problem,) = preflight_checks.check_workspace(HERE)
-        (finding,) = container.look(HERE.tracking_uri)
+        (finding,) = container.preflight_address(HERE.tracking_uri)
     assert (problem.severity, problem.code, finding.fault) == ("warning", "azure-unchecked", "network")
     assert what in finding.why
 

@@ -57,9 +57,7 @@ def notes(tmp_path):
 def test_one_that_does_not_finish_is_stopped_and_told_once(notes, monkeypatch):
     monkeypatch.setattr(tracker, "END_SECONDS", 0.5)
     (told,) = notes("echo retrying; exec sleep 60")
-    assert (
-        told == "tracking at http://tracking.example did not finish within 0.5 s and was stopped: retrying"
-    )
+    assert told == "tracking at http://tracking.example did not finish within 0.5 s and was stopped: retrying"
 
 
 def test_one_that_fails_is_told_with_its_reason(notes):

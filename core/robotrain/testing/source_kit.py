@@ -135,10 +135,10 @@ class SourceContainerTests(SourceTestBase):
         assert {"ENVIRONMENT", "open"} <= {*vars(target)}, "it has no `ENVIRONMENT` or no `open`"
         assert isinstance(target.ENVIRONMENT, PythonEnvironment), "`ENVIRONMENT` is no PythonEnvironment"
         with no_side_effects():
-            assert target.normal("elsewhere://of/another/kind") == ""
-            address = target.normal(declaration.example)
-            assert target.normal(address) == address != ""
-            assert target.look(address, ContainerContext(cache=BASE_FOLDER)) == TargetInspection()
+            assert target.normalize("elsewhere://of/another/kind") == ""
+            address = target.normalize(declaration.example)
+            assert target.normalize(address) == address != ""
+            assert target.inspect(address, ContainerContext(cache=BASE_FOLDER)) == TargetInspection()
 
 
 MIN_SENTENCE = 20

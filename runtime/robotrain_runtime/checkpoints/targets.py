@@ -38,7 +38,7 @@ def list_targets(
 
 def find_target_plugin(document: JobDocument, address: str) -> TargetContainerPlugin | None:
     """Return the plugin that writes to an address; None for a folder or an unknown address. Raise JobFailed."""
-    return next((plugin for _, plugin in _load_target_plugins(document) if plugin.normal(address)), None)
+    return next((plugin for _, plugin in _load_target_plugins(document) if plugin.normalize(address)), None)
 
 
 def get_target_environment(document: JobDocument) -> PythonEnvironment | None:
@@ -52,8 +52,8 @@ def inspect_targets(
     """Inspect each address that the job publishes to; without `context.python`, offline. Raise JobFailed."""
     for target in list_targets(plugin_loader.load_workload_plugin(document), document, data):
         for kind, plugin in _load_target_plugins(document):
-            if to := plugin.normal(target.to):
-                inspection = plugin.look(target.to, context)
+            if to := plugin.normalize(target.to):
+                inspection = plugin.inspect(target.to, context)
                 yield InspectedTarget(target=target, kind=kind, plugin=plugin, to=to, inspection=inspection)
                 break
 

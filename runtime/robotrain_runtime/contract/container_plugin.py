@@ -13,46 +13,42 @@ if TYPE_CHECKING:
     from robotrain_runtime.contract.target import ArtifactTarget
 
 TRACKING_PLUGINS_VARIABLE = "ROBOTRAIN_TRACKING_HALVES"
-"""The environment name of the modules that know tracking addresses, as the tracking process finds them."""
+"""The environment variable of the modules of tracking addresses, for the tracking process."""
 PLATFORM_TRACKING_VARIABLE = "ROBOTRAIN_TRACKING_GIVEN"
-"""The environment name of the tracking address that the platform itself gave, as a tracking half finds it: where that
-acts, MLflow's own name holds the document's.
-"""
+"""The environment variable of the platform's own tracking address; MLflow's variable holds the document's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PythonEnvironment:
-    """The Python environment a workload runs in.
-
-    lock: its hashed requirements file. python: its version, or a range of which any will do, as `3.10-3.14`: then the
-    one that is here is taken. gib: the disk it needs. platform: the machine the lock was made for, as `Linux-x86_64`;
-    empty for any. holds: what an environment given in its place must hold, each distribution with the beginning of its
-    version.
-    """
+    """A locked Python environment."""
 
     lock: Path
+    """Its requirements file with hashes."""
     python: str
+    """A version, or a range such as `3.10-3.14`, of which any on the machine will do."""
     gib: float
+    """The disk space it needs."""
     platform: str = ""
+    """The machine that the lock is for, such as `Linux-x86_64`; empty for any."""
     required_packages: Mapping[str, str] = field(default_factory=dict)
+    """The distributions, with a prefix of the version, that a user's own environment must have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkCommand:
-    """The command that does the work, run in the built environment.
-
-    arguments: after the environment's python. environ: added to the process environment. notes: for the
-    person who runs it, told as the work starts: what it goes on from, what it could not use.
-    """
+    """The command that does the work in the run's environment."""
 
     arguments: tuple[str, ...]
+    """The arguments of the environment's Python."""
     environ: Mapping[str, str] = field(default_factory=dict)
+    """Added to the process environment."""
     notes: tuple[Note, ...] = ()
+    """Messages to the user at the start: what the work resumes from, what it could not use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackingSpec:
-    """What the tracking run of a workload starts with. machine: whether to record values of the machine too."""
+    """The start of a workload's tracking run; `machine` says whether to record system metrics."""
 
     experiment: str
     run_name: str
@@ -63,39 +59,38 @@ class TrackingSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishingSpec:
-    """What becomes of a run's checkpoints, or of its results, beside lying in its own folder.
-
-    to: a folder that each complete one is copied to; empty for none. register: the model whose next version the last
-    checkpoint, or the evaluated policy, becomes when the run succeeded; empty for none. description, tags: of that
-    version, its lineage among them. evaluated_on: what a policy was evaluated on, by names: tags that come and go with
-    its scores. lineage: what a file beside the model says of it in full, as JSON has it; empty for
-    no such file.
-    """
+    """What is published of a run's checkpoints or results."""
 
     to: str = ""
+    """A folder that each complete one is copied to; empty for none."""
     register: str = ""
+    """The model to register the last checkpoint or the evaluated policy as, if the run succeeds; empty for none."""
     description: str = ""
+    """Of the registered version."""
     tags: Mapping[str, str] = field(default_factory=dict)
+    """Of the registered version."""
     evaluated_on: Mapping[str, str] = field(default_factory=dict)
+    """What the policy was evaluated on: tags that are replaced with its scores."""
     lineage: Mapping[str, object] = field(default_factory=dict)
+    """The content of the lineage file beside the model, as JSON; empty for no file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerContext:
-    """Where a source half works. cache: shared by runs. python: that of the environment the half declares, else of the
-    run's own; None while it is not built. tracking_uri: an MLflow address, empty for none. say: passes a line on to the
-    run's log. credentials, download_mib, ways: as in `Placement`. tracking_environ: added to the environment of a
-    program that speaks to the tracking address, where MLflow alone does not know it.
-    """
+    """What container plugins are called with; fields without a description are as in `Placement`."""
 
     cache: Path
     python: Path | None = None
+    """The interpreter of the plugin's environment, else of the run's; None if it is not built."""
     tracking_uri: str = ""
     log_line: Callable[[str], None] = print
+    """Writes a line to the run's log."""
     credentials: Mapping[str, str] = field(default_factory=dict)
     download_mib: int = 128
     credential_hints: Mapping[str, str] = field(default_factory=dict)
+    """By source kind, how a user gives access (`Placement.ways`)."""
     tracking_environ: Mapping[str, str] = field(default_factory=dict)
+    """Variables for programs that use a tracking address which MLflow alone does not know."""
 
 
 class TrackingContainerPlugin:
@@ -106,13 +101,13 @@ class TrackingContainerPlugin:
     """
 
     ENVIRONMENT: PythonEnvironment
-    """Where `look` runs."""
+    """Where `preflight_address` runs."""
 
-    def takes(self, uri: str) -> bool:
+    def accepts(self, uri: str) -> bool:
         """Return whether an address is of this kind."""
         raise NotImplementedError
 
-    def look(self, uri: str) -> Iterable[Finding]:
+    def preflight_address(self, uri: str) -> Iterable[Finding]:
         """Return quickly why a run cannot be tracked there. Runs in the ENVIRONMENT, as a program of its own."""
         return ()
 
@@ -134,35 +129,35 @@ class TrackingContainerPlugin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SurveyedSource:
-    """What a look at one source found, before anything of it is fetched.
-
-    wrong: what stands in the way, one sentence each, the way out on a second line; fault: whose fault that is. files,
-    size: all of it, in bytes; missing: the bytes of it that still have to be fetched. digest: identifies the data: the
-    same content under the same names has the same. described: a folder that holds the few files that describe it, at
-    their own paths; None when there are none.
-    """
+    """A survey of a source before it is fetched."""
 
     source: JobSource
     problems: tuple[str, ...] = ()
+    """Why it cannot be fetched: one sentence each, the remedy on a second line."""
     fault: Fault = ""
+    """The fault of the problems."""
     files: int = 0
     size: int = 0
+    """Bytes in total."""
     missing: int = 0
+    """Bytes that still have to be fetched."""
     digest: str = ""
+    """Identifies the content and its names."""
     description_folder: Path | None = None
+    """A folder with the few files that describe the data, at their paths; None for none."""
 
 
 class BatchFetch(Protocol):
-    """Several sources, looked at and then fetched together. `close` may be called at any time, and more than once."""
+    """The fetch of several sources. `close` may be called at any time, and more than once."""
 
     def survey(self) -> Sequence[SurveyedSource]:
-        """What each source is, in their order; quick, and fetches nothing but what describes them. Raises Failed."""
+        """Return a survey of each source, in order, fetching only what describes it. Raise JobFailed."""
 
     def fetch(self, progress: Callable[[Download], None]) -> Mapping[JobSource, Path]:
-        """The folder of each source, complete and verified. Raises Failed with a sentence and whose fault it is."""
+        """Return the folder of each source, complete and verified. Raise JobFailed with a fault."""
 
     def close(self) -> None:
-        """Ends what is still going on."""
+        """End everything that is still running."""
 
 
 class BatchFetcher:
@@ -190,29 +185,28 @@ class BatchFetcher:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuRequirement:
-    """What a job asks of the machine's GPUs. count: at least so many. bf16: whether they must compute in it.
-
-    cuda: the version of CUDA that the locked environment brings, as `12.8`; empty when it brings none.
-    """
+    """The GPUs that a job needs."""
 
     count: int
+    """At least so many."""
     bf16: bool = False
+    """Whether they must support bf16."""
     cuda: str = ""
+    """The CUDA version of the locked environment, such as `12.8`; empty for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataPreparation:
-    """Data made of the data of several sources, once, and kept in the cache.
-
-    sources: those whose place it takes. key: the same when the same would be made; empty when nobody can tell, and it
-    is made in the run's own folder. arguments: after the environment's python; the new folder to fill is added as the
-    last one. environ: added to the process environment.
-    """
+    """A command that prepares data from several sources, once, into the cache."""
 
     sources: tuple[JobSource, ...]
+    """The sources that the prepared data replaces."""
     key: str
+    """Identifies the prepared data in the cache; empty to prepare it in the run's own folder."""
     arguments: tuple[str, ...]
+    """The arguments of the environment's Python; the new folder to fill is added as the last one."""
     environ: Mapping[str, str] = field(default_factory=dict)
+    """Added to the process environment."""
 
 
 class SourceContainerPlugin:
@@ -304,13 +298,13 @@ class WorkloadContainerPlugin:
 
 
 class ModelRegistry(Protocol):
-    """A registry of models: MLflow's, or what a tracking half brings in its place as `registry(uri)`."""
+    """A registry of models: MLflow's, or that of a container plugin (`registry(uri)`)."""
 
     def versions(self, name: str) -> Iterator[tuple[str, Mapping[str, str]]]:
-        """The number and the tags of each version of a model; none when there is no such model."""
+        """Yield the number and tags of each version of a model; none if it does not exist."""
 
     def create(self, name: str, run_id: str, artifact: str, tags: Mapping[str, str], description: str) -> str:
-        """Make an artifact folder of a run the next version of a model: its number."""
+        """Register an artifact folder of a run as the next version of a model; return its number."""
 
     def tag(self, name: str, version: str, tags: Mapping[str, str]) -> None:
-        """Add tags to a version; one that it has already changes, and is removed where the text is empty."""
+        """Set tags of a version; a tag with an empty value is removed."""

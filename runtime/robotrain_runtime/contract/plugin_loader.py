@@ -1,4 +1,4 @@
-"""Container plugins that a job document names, imported by what they stand for."""
+"""Loading of the container plugins that a job document names."""
 
 import importlib
 import os
@@ -40,65 +40,63 @@ def load_workload_plugin(document: JobDocument) -> WorkloadContainerPlugin:
 
 
 def get_job_environment(document: JobDocument) -> PythonEnvironment:
-    """The environment that the job runs in: as its workload's half says it of this very job, else of all. Raises
-    Failed.
-    """
+    """Return the environment that the job runs in. Raise JobFailed."""
     return load_workload_plugin(document).environment(document)
 
 
 def describe_outputs(document: JobDocument) -> str:
-    """What its workload's runs leave, in the plural for people. Raises Failed."""
+    """Return the noun for the job's outputs: checkpoints or results. Raise JobFailed."""
     folder = load_workload_plugin(document).checkpoints(document, Path(document.placement.work))
     return "checkpoints" if folder else "results"
 
 
 def load_source_plugin(document: JobDocument, source: JobSource) -> SourceContainerPlugin:
-    """The half of a source's kind. Raises Failed."""
+    """Return the container plugin of a source's kind. Raise JobFailed."""
     return _load_plugin(document, f"source.{source.kind}", SourceContainerPlugin)
 
 
 def has_source_plugin(document: JobDocument, source: JobSource) -> bool:
-    """Whether the kind of a source has a half; one that the platform itself brings may have none."""
+    """Return whether the kind of a source has a container plugin; one that the platform mounts may have none."""
     return f"source.{source.kind}" in document.halves
 
 
 def get_source_environment(plugin: SourceContainerPlugin) -> PythonEnvironment | None:
-    """The environment that a source half's programs run in; None for that of the run."""
+    """Return the environment that a source is fetched in; None for that of the run."""
     return plugin.ENVIRONMENT
 
 
 def get_batch_fetcher_name(plugin: SourceContainerPlugin) -> str:
-    """The module that brings the sources of a half together with others; empty when the half brings its own."""
+    """Return the module that fetches the sources of a kind in batches; empty if the plugin fetches them itself."""
     return plugin.CARRIER
 
 
 def load_batch_fetcher(name: str) -> BatchFetcher:
-    """The module of that name. Raises Failed."""
+    """Return the batch fetcher of that name. Raise JobFailed."""
     return _import_plugin(name, "a source kind", BatchFetcher)
 
 
 def list_other_environments(document: JobDocument) -> list[PythonEnvironment]:
-    """The environments beside that of the run: sources are fetched in them, and tracking is asked. Raises Failed."""
-    wanted: dict[Path, PythonEnvironment] = {}
-    for asked in contract_document.list_fetched_sources(document):
-        half = load_source_plugin(document, asked)
-        name = get_batch_fetcher_name(half)
-        if found := load_batch_fetcher(name).ENVIRONMENT if name else get_source_environment(half):
-            wanted[found.lock] = found
-    if tracked := load_tracking_plugin(document):
-        wanted[tracked.ENVIRONMENT.lock] = tracked.ENVIRONMENT
-    return list(wanted.values())
+    """Return the environments beside that of the run: of sources and of tracking. Raise JobFailed."""
+    environments: dict[Path, PythonEnvironment] = {}
+    for source in contract_document.list_fetched_sources(document):
+        plugin = load_source_plugin(document, source)
+        name = get_batch_fetcher_name(plugin)
+        if environment := load_batch_fetcher(name).ENVIRONMENT if name else get_source_environment(plugin):
+            environments[environment.lock] = environment
+    if tracking := load_tracking_plugin(document):
+        environments[tracking.ENVIRONMENT.lock] = tracking.ENVIRONMENT
+    return list(environments.values())
 
 
 def load_tracking_plugin(document: JobDocument) -> TrackingContainerPlugin | None:
-    """The half that takes the document's tracking address; None when MLflow knows it by itself. Raises Failed."""
+    """Return the container plugin of the tracking address; None if MLflow knows the address. Raise JobFailed."""
     names = (name for name in document.halves if name.startswith(TRACKING_PREFIX))
-    known = (_load_plugin(document, name, TrackingContainerPlugin) for name in names)
-    return next((half for half in known if half.takes(document.placement.tracking_uri)), None)
+    plugins = (_load_plugin(document, name, TrackingContainerPlugin) for name in names)
+    return next((plugin for plugin in plugins if plugin.accepts(document.placement.tracking_uri)), None)
 
 
 def list_import_folders(document: JobDocument) -> list[str]:
-    """The folders that a child imports the runtime and the halves from: one, when they came as a payload."""
+    """Return the folders to import the runtime and the container plugins from: one, if they came as a payload."""
     modules = ["robotrain_runtime", *document.halves.values()]
     return list(dict.fromkeys(str(_get_import_folder(importlib.import_module(name))) for name in modules))
 
@@ -106,7 +104,7 @@ def list_import_folders(document: JobDocument) -> list[str]:
 def _load_plugin(document: JobDocument, name: str, interface: type[Interface]) -> Interface:
     module = document.halves.get(name)
     if module is None:
-        raise JobFailed(f"the job document names no half for {name}", EXIT_REFUSED, "configuration")
+        raise JobFailed(f"the job document names no container plugin for {name}", EXIT_REFUSED, "configuration")
     return _import_plugin(module, name, interface)
 
 
@@ -124,16 +122,16 @@ def _get_import_folder(module: ModuleType) -> Path:
 
 
 def make_tracking_environ(document: JobDocument) -> dict[str, str]:
-    """The names by which a program finds the halves that know tracking addresses; none where MLflow knows them all."""
+    """Return the variables by which programs find the container plugins of tracking addresses."""
     modules = [module for name, module in document.halves.items() if name.startswith(TRACKING_PREFIX)]
-    given = os.environ.get("MLFLOW_TRACKING_URI", "")
-    return {TRACKING_PLUGINS_VARIABLE: ",".join(modules), PLATFORM_TRACKING_VARIABLE: given} if modules else {}
+    platform_uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    return {TRACKING_PLUGINS_VARIABLE: ",".join(modules), PLATFORM_TRACKING_VARIABLE: platform_uri} if modules else {}
 
 
 def make_container_context(
     document: JobDocument, python: Path | None, log_line: Callable[[str], None] = lambda line: None
 ) -> ContainerContext:
-    """Where a half works."""
+    """Return the context that container plugins are called with."""
     placement = document.placement
     return ContainerContext(
         cache=Path(placement.cache),

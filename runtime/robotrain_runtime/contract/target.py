@@ -12,58 +12,57 @@ from robotrain_runtime.contract.failure import CancelCheck
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactTarget:
-    """One place. to: an absolute folder, or an address that a target half takes.
-
-    keep: how many of the run's checkpoints stay there; None for all. saves: whether the run may save a checkpoint of
-    that step; None while nobody can tell. way: what to type for another place.
-    """
+    """A place that artifacts are published to."""
 
     to: str
+    """An absolute folder, or an address that a container plugin writes to."""
     keep_last: int | None = None
+    """How many checkpoints of the run stay there; None for all."""
     saves_step: Callable[[int], bool] | None = None
+    """Returns whether the run may save a checkpoint of a step; None if unknown."""
     suggestion: str = ""
+    """What to type for another place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointMark:
-    """What a checkpoint at a place says of itself beside its run. name: the last part of its address.
-
-    submission, tracking: as in `Manifest`.
-    """
+    """The origin of a checkpoint at a target; `submission` and `tracking` are as in its manifest."""
 
     name: str
+    """The last part of its address."""
     submission: str = ""
     tracking: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetInspection:
-    """What a look at a place found. wrong: why nothing can be written there, one sentence each.
-
-    runs: of the complete checkpoints that lie there, by their step. marks: likewise, of those that have any.
-    """
+    """The inspection of a target."""
 
     problems: tuple[str, ...] = ()
+    """Why it cannot be written to, one sentence each."""
     runs: Mapping[int, str] = field(default_factory=dict)
+    """The run of each complete checkpoint there, by step."""
     marks: Mapping[int, CheckpointMark] = field(default_factory=dict)
+    """The origin of each complete checkpoint, by step, if it has one."""
 
 
 class TargetWriter(Protocol):
-    """Writes to one address. What a method raises is tried again, after pauses that grow; but
-    `robotrain_runtime.contract.failure.PermanentError` where another try would not help, and Halted once `halted()` says so. The text is
-    a sentence for the person who runs it.
+    """A writer to one address. Errors are retried with backoff; their message is a sentence for the user.
+
+    A method raises PermanentError if a retry would not help, and Cancelled once `halted()` is true.
     """
 
-    def put(self, folder: Path, manifest: CheckpointManifest, halted: CancelCheck) -> bool:
-        """Bring the sealed `folder` (a checkpoint, or results) below the address, under its own name: whole, or not
-        there. False when it was there already. Its manifest comes last: whoever finds it finds all that it names.
+    def write(self, folder: Path, manifest: CheckpointManifest, halted: CancelCheck) -> bool:
+        """Copy a sealed folder (a checkpoint or results) below the address, under its own name, its manifest last.
+
+        Return whether it was copied, not there already.
         """
 
     def trim(self, run: str, keep: int, halted: CancelCheck) -> tuple[str, ...]:
-        """Remove the oldest checkpoints of `run` but for the last `keep`: their names."""
+        """Remove all but the last `keep` checkpoints of `run`; return their names."""
 
     def close(self) -> None:
-        """Ends what is still going on."""
+        """End everything that is still running."""
 
 
 class TargetContainerPlugin:
@@ -74,11 +73,11 @@ class TargetContainerPlugin:
     SOURCE: str = ""
     """The container plugin that fetches what was written, as `ADDRESS/NAME`; without it no run continues from there."""
 
-    def normal(self, address: str) -> str:
+    def normalize(self, address: str) -> str:
         """Return the address in its normal form, without a slash at its end; empty for one of another kind."""
         raise NotImplementedError
 
-    def look(self, address: str, place: ContainerContext) -> TargetInspection:
+    def inspect(self, address: str, place: ContainerContext) -> TargetInspection:
         """Return quickly whether one may write there, and what is there. Without a `place.python`, ask nobody."""
         return TargetInspection()
 

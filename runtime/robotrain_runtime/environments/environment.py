@@ -104,7 +104,7 @@ def _make_in_scratch(
     scratch = place.with_name(f".{place.name}.{os.urandom(4).hex()}")
     try:
         uv.run_uv([tool, "venv", "--quiet", "--relocatable", "--python", recipe.python, scratch], log_line, stop)
-        pip = [tool, "pip", "install", "--python", get_python(scratch)]
+        pip: PipCommand = [tool, "pip", "install", "--python", get_python(scratch)]
         facts = _install_lock(pip, recipe, scratch, log_line, stop)
         write_marker(scratch, {"lock": recipe.lock.name, "python": str(recipe.python), **facts})
         os.rename(scratch, place)

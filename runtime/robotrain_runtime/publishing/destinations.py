@@ -114,7 +114,7 @@ class AddressDestination:
     def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> tuple[str, bool]:
         """Let the plugin write an artifact."""
         try:
-            new = self._get_writer().put(sealed.folder, sealed.manifest, is_cancelled)
+            new = self._get_writer().write(sealed.folder, sealed.manifest, is_cancelled)
         except (OSError, Cancelled):
             self.close()  # the next try starts with a new writer
             raise

@@ -135,7 +135,7 @@ class Publication:
         if plugin is None:
             return FolderDestination(target, run)
         open_writer = functools.partial(self._open_writer, plugin, target.to)
-        return AddressDestination(plugin.normal(target.to), target, run, open_writer)
+        return AddressDestination(plugin.normalize(target.to), target, run, open_writer)
 
     def _open_writer(self, plugin: TargetContainerPlugin, address: str) -> TargetWriter:
         """Open a writer in the plugin's environment, which is built if necessary. Raise OSError."""

@@ -24,7 +24,7 @@ def find_tracking_plugin(uri: str) -> TrackingContainerPlugin | None:
     """The half that takes an address; None when MLflow knows it by itself."""
     modules = filter(None, os.environ.get(TRACKING_PLUGINS_VARIABLE, "").split(","))
     known = (load_container_plugin(module, TrackingContainerPlugin) for module in modules)
-    return next((one for one in known if one.takes(uri)), None)
+    return next((one for one in known if one.accepts(uri)), None)
 
 
 class AddressUnavailable(OSError):
@@ -84,7 +84,9 @@ FINDINGS_PREFIX = "found: "
 
 def print_findings(module: str, uri: str) -> None:
     """Look, and tell."""
-    found = [dataclasses.asdict(one) for one in load_container_plugin(module, TrackingContainerPlugin).look(uri)]
+    found = [
+        dataclasses.asdict(one) for one in load_container_plugin(module, TrackingContainerPlugin).preflight_address(uri)
+    ]
     print(FINDINGS_PREFIX + json.dumps(found), flush=True)
 
 

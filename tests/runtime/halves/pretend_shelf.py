@@ -14,14 +14,14 @@ SOURCE = "pretend_source"
 ENVIRONMENT = PythonEnvironment(lock=Path(__file__).with_name("carrying.txt"), python=pretend_work.VERSION, gib=0.01)
 
 
-def normal(address: str) -> str:
+def normalize(address: str) -> str:
     return address.rstrip("/") if address.startswith("shelf:/") else ""
 
 
-def look(address: str, place: ContainerContext) -> TargetInspection:
+def inspect(address: str, place: ContainerContext) -> TargetInspection:
     if place.python is None:
         return TargetInspection()
-    folder = Path(normal(address).removeprefix("shelf:"))
+    folder = Path(normalize(address).removeprefix("shelf:"))
     wrong = () if folder.is_dir() else (f"there is no such shelf\nput {folder} up",)
     found = {step: (at.name, made) for step, at in list_checkpoints(folder) if (made := read_manifest(at))}
     marks = {
@@ -34,7 +34,7 @@ def look(address: str, place: ContainerContext) -> TargetInspection:
 def open(address: str, place: ContainerContext) -> "Shelf":
     assert place.python is not None
     assert place.python.exists()
-    return Shelf(Path(normal(address).removeprefix("shelf:")))
+    return Shelf(Path(normalize(address).removeprefix("shelf:")))
 
 
 def say(text: str) -> None:
@@ -48,7 +48,7 @@ class Shelf:
         self._folder = folder
         say(f"opened {folder}")
 
-    def put(self, folder: Path, manifest: CheckpointManifest, halted: CancelCheck) -> bool:
+    def write(self, folder: Path, manifest: CheckpointManifest, halted: CancelCheck) -> bool:
         return atomic_copy.copy_checkpoint(folder, manifest, self._folder, halted)
 
     def trim(self, run: str, keep: int, halted: CancelCheck) -> tuple[str, ...]:

@@ -16,14 +16,14 @@ from robotrain_s3 import surroundings
 from robotrain_s3.address import AddressError, parse
 from robotrain_s3.container import ENVIRONMENT
 
-__all__ = ["ENVIRONMENT", "SOURCE", "look", "normal", "open"]
+__all__ = ["ENVIRONMENT", "SOURCE", "inspect", "normalize", "open"]
 
 SOURCE = "robotrain_s3.container"
 PROGRAM = "robotrain_s3.publish"
 LOOK, PUT, TRIM = "look", "put", "trim"
 
 
-def normal(address: str) -> str:
+def normalize(address: str) -> str:
     """The address of the folder; empty when it is none."""
     try:
         return str(parse(address))
@@ -31,7 +31,7 @@ def normal(address: str) -> str:
         return ""
 
 
-def look(address: str, place: ContainerContext) -> TargetInspection:
+def inspect(address: str, place: ContainerContext) -> TargetInspection:
     """Whether one may write, read and delete there, and what wrote the checkpoints that lie there."""
     if place.python is None:
         return TargetInspection()
@@ -58,14 +58,14 @@ class Folder:
     def __init__(self, address: str, place: ContainerContext) -> None:
         if place.python is None:
             raise OSError("there is no environment to write to S3 in")
-        command = [str(place.python), "-m", PROGRAM, normal(address)]
+        command = [str(place.python), "-m", PROGRAM, normalize(address)]
         self._assistant = HelperProcess(command, surroundings.of(place), place.log_line)
 
     def ask(self, what: str, body: Mapping[str, Any], halted: Callable[[], bool]) -> Mapping[str, Any]:
         """Have the program do something."""
         return self._assistant.send_request(what, body, halted)
 
-    def put(self, folder: Path, manifest: CheckpointManifest, halted: Callable[[], bool]) -> bool:
+    def write(self, folder: Path, manifest: CheckpointManifest, halted: Callable[[], bool]) -> bool:
         """Upload what is sealed in a folder, its manifest last."""
         return bool(self.ask(PUT, {"folder": str(folder), "digest": manifest.digest}, halted)["new"])
 

@@ -29,7 +29,7 @@ def place(signed_in, tmp_path):
 
 @pytest.fixture
 def url(signed_in, request):
-    return signed_in.url(f"out/{request.compose_node.name}")
+    return signed_in.url(f"out/{request.node.name}")
 
 
 @pytest.fixture
@@ -78,50 +78,50 @@ def never() -> bool:
 def test_a_checkpoint_arrives_whole_once_and_its_manifest_last(signed_in, there, writer, saved):
     folder, manifest = saved(200)
     signed_in.changed.clear()
-    assert writer.put(folder, manifest, never)
+    assert writer.write(folder, manifest, never)
     assert there() == {
         f"000200/{path.relative_to(folder)}": path.read_bytes() for path in folder.rglob("*") if path.is_file()
     }
     assert signed_in.changed[-1].endswith(MANIFEST)
     signed_in.changed.clear()
-    assert not writer.put(folder, manifest, never)
+    assert not writer.write(folder, manifest, never)
     assert signed_in.changed == []
 
 
 def test_one_that_was_cut_off_goes_on_with_what_is_missing(signed_in, url, writer, saved):
     folder, manifest = saved(200)
-    writer.put(folder, manifest, never)
+    writer.write(folder, manifest, never)
     signed_in.client.delete_object(Bucket="robots", Key=key(url, f"000200/{MANIFEST}"))
     signed_in.changed.clear()
-    assert writer.put(folder, manifest, never)
+    assert writer.write(folder, manifest, never)
     assert [one for one in signed_in.changed if one.startswith("PUT")] == [
         f"PUT /robots/{key(url, '000200')}/{MANIFEST}"
     ]
 
 
 def test_what_another_run_left_is_not_touched(there, writer, saved):
-    writer.put(*saved(200, run="other-run-1"), never)
+    writer.write(*saved(200, run="other-run-1"), never)
     before = there()
     with pytest.raises(PermanentError, match="000200 holds what the run other-run-1 left"):
-        writer.put(*saved(200), never)
+        writer.write(*saved(200), never)
     assert there() == before
 
 
 def test_a_look_tells_what_wrote_each_checkpoint_and_a_trim_leaves_the_last(url, place, writer, saved):
     for step in (100, 200, 300):
-        writer.put(*saved(step, submission="wf-7 ü", tracking="d3c9"), never)
-    writer.put(*saved(50, run="other-run-1"), never)
+        writer.write(*saved(step, submission="wf-7 ü", tracking="d3c9"), never)
+    writer.write(*saved(50, run="other-run-1"), never)
     marks = {step: CheckpointMark(name=f"{step:06}", submission="wf-7 ü", tracking="d3c9") for step in (100, 200, 300)}
-    assert target.look(url, place) == TargetInspection(
+    assert target.inspect(url, place) == TargetInspection(
         runs={50: "other-run-1", **dict.fromkeys(marks, RUN)}, marks=marks
     )
     assert writer.trim(RUN, 1, never) == ("000100", "000200")
-    assert target.look(url, place).runs == {50: "other-run-1", 300: RUN}
+    assert target.inspect(url, place).runs == {50: "other-run-1", 300: RUN}
 
 
 def test_what_was_published_is_brought_back_as_it_was(url, place, writer, saved):
     folder, manifest = saved(200)
-    writer.put(folder, manifest, never)
+    writer.write(folder, manifest, never)
     source = JobSource(role="resume", kind="s3", uri=f"{url}/000200")
     with closing(deliver([source], {}, place, {})) as delivery:
         delivery.survey()
@@ -134,19 +134,19 @@ def test_a_file_that_changed_since_it_was_sealed_is_never_sent(there, writer, sa
     folder, manifest = saved(200)
     (folder / "pretrained_model/config.json").write_bytes(b"[]")
     with pytest.raises(PermanentError, match=r"config.json is not what was saved"):
-        writer.put(folder, manifest, never)
+        writer.write(folder, manifest, never)
     assert there() == {}
 
 
 def test_who_may_not_write_is_told_what_to_allow(signed_in, place, url, monkeypatch):
     for name, value in zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), signed_in.keys["stranger"], strict=True):
         monkeypatch.setenv(name, value)
-    (wrong,) = target.look(url, place).wrong
+    (wrong,) = target.inspect(url, place).wrong
     assert f"may not write to {url}" in wrong
     assert "s3:PutObject and s3:DeleteObject" in wrong
 
 
 def test_an_address_has_one_normal_form():
-    assert target.normal("s3+https://Minio.lab/robots/out//") == "s3+https://minio.lab/robots/out"
-    assert target.normal("https://account.blob.core.windows.net/c/p") == ""
+    assert target.normalize("s3+https://Minio.lab/robots/out//") == "s3+https://minio.lab/robots/out"
+    assert target.normalize("https://account.blob.core.windows.net/c/p") == ""
     assert KIND.target == target.__name__

@@ -1,9 +1,9 @@
 """Takes every address for one of its own."""
 
-from shelf_halves.placed import ENVIRONMENT, look, open
+from shelf_halves.placed import ENVIRONMENT, inspect, open
 
-__all__ = ["ENVIRONMENT", "look", "normal", "open"]
+__all__ = ["ENVIRONMENT", "inspect", "normalize", "open"]
 
 
-def normal(address: str) -> str:
+def normalize(address: str) -> str:
     return address

@@ -7,11 +7,11 @@ from robotrain_runtime.plugin import ContainerContext, PythonEnvironment, Target
 ENVIRONMENT = PythonEnvironment(lock=Path("lock.txt"), python="3.12", gib=0.1)
 
 
-def normal(address: str) -> str:
+def normalize(address: str) -> str:
     return address.rstrip("/") if address.startswith("shelf:///") else ""
 
 
-def look(address: str, place: ContainerContext) -> TargetInspection:
+def inspect(address: str, place: ContainerContext) -> TargetInspection:
     return TargetInspection() if place.python is None else TargetInspection(problems=("Nobody can tell.",))
 
 
