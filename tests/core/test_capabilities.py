@@ -141,14 +141,14 @@ def test_a_spec_that_is_too_large_is_refused_before_it_is_sent(robotrain, declar
     words = ("--platform", "mars", "-d", "lerobot/pusht", *(("--no-pin",) if "submit" in command else ()))
     answer = robotrain(*command, *words, "--", "--note=" + "x" * 9000)
     assert answer.exit_code == 3
-    assert re.search(r"mars takes a spec of at most 9 KiB, and that of this job has 1\d", answer.stderr)
-    assert re.search(r"--platform local +\(takes one of that size\)", answer.stderr)
+    assert re.search(r"mars accepts a spec of at most 9 KiB, but this one has 1\d", answer.stderr)
+    assert re.search(r"--platform local +\(accepts this size\)", answer.stderr)
     assert robotrain("runs", "--json").json["runs"] == []
 
 
 NOT_ANY_MORE = {
     "sources": ({"limits": {"sources": 1}}, "mars accepts at most 1 blob URLs in one job, but this job has 2"),
-    "spec": ({"limits": {"spec_kib": 1}}, "mars takes a spec of at most 1 KiB"),
+    "spec": ({"limits": {"spec_kib": 1}}, "mars accepts a spec of at most 1 KiB"),
     "pair": ({"combinations": {("blob_url", ANY): ASUNDER, ("blob_url", "blob_url"): ASUNDER}}, "rover"),
 }
 

@@ -113,7 +113,7 @@ def test_arguments_of_the_trainer(robotrain):
         ("batch-size=8", "use   --set batch_size"),
         ("runs-dir=8", "use   --set runs_dir"),
         ("platforms.local.runsdir=8", "use   --set platforms.local.runs_dir"),
-        ("platforms.mars.crater=x", "The job goes to local"),
+        ("platforms.mars.crater=x", "The job is for local"),
         ("sources.dataset=x", "--set sources.dataset.local_path=…"),
         ("sources.dataset.local=x", "use   --set sources.dataset.local_path"),
         ("sources.datasets.local_path=x", "use   --set sources.dataset.local_path"),

@@ -149,6 +149,9 @@ def test_of_a_platform_that_keeps_its_files_only_the_record_goes():
         def status(self, reference):
             return Status(state="succeeded")
 
+        def remove_outputs(self, reference, dry_run=False):
+            return None
+
     one = record("a-1")
     assert reconcile.measure_outputs(one, Keeping()) is None
     assert reconcile.remove_run(one, Keeping()) is None

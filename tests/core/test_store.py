@@ -228,7 +228,8 @@ def test_processes_that_claim_at_once_get_different_numbers() -> None:
     code = (
         "import sys; from robotrain.store import name_lock; from robotrain.model.job import Job; sys.stdin.read();"
         "job = Job(workload='w', parameters=());"
-        "held = [name_lock.claim_run_name(job, bool)[0] for _ in range(20)]; print([one.run for one in held], flush=True);"
+        "held = [name_lock.claim_run_name(job, bool)[0] for _ in range(20)];"
+        "print([lock.run for lock in held], flush=True);"
         "sys.stderr.close(); import time; time.sleep(30)"
     )
     processes = [

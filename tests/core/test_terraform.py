@@ -156,10 +156,10 @@ class TestSensitiveOutputs:
 @pytest.mark.parametrize(
     ("script", "says"),
     [
-        ('echo \'{"group": {"value": {"name": "SECRETS\'', "What it printed is not its outputs as JSON."),
-        ("echo '[\"SECRETS\"]'", "What it printed is not its outputs as JSON."),
-        ("printf 'SECRETS \\377'", "What it printed is not its outputs as JSON."),
-        ("printf '[%.0s' $(seq 20000)", "What it printed is not its outputs as JSON."),
+        ('echo \'{"group": {"value": {"name": "SECRETS\'', "Its output is not valid JSON."),
+        ("echo '[\"SECRETS\"]'", "Its output is not valid JSON."),
+        ("printf 'SECRETS \\377'", "Its output is not valid JSON."),
+        ("printf '[%.0s' $(seq 20000)", "Its output is not valid JSON."),
         ("echo SECRETS; exit 7", "It ended with exit code 7."),
         (
             "printf '\\033[31m╷\\n│\\033[0m\\033[1m Error: no backend at /s?sig=1 password=hunter2\\n' >&2; exit 1",

@@ -55,5 +55,5 @@ def test_the_command_line_brings_folders_and_sends_nothing(osmo, robotrain, push
     assert answer.exit_code == 0, answer.stderr
     held = pin.compute_folder_digest(pusht)
     assert held.hex in answer.stdout
-    assert "was not sent" in answer.stderr
+    assert "was not submitted" in answer.stderr
     assert ("workflow", "submit") not in words(osmo)
