@@ -117,14 +117,14 @@ def test_the_place_to_publish_to_of_the_plugin_guide_is_written_to(robotrain, of
         importlib.import_module("robotrain_lab.target"),
         ContainerContext(cache=tmp_path, python=Path(sys.executable)),
     )
-    assert target.look("lab://act", place).problems == (f"{disk} is not there\nmount {disk}",)
+    assert target.inspect("lab://act", place).problems == (f"{disk} is not there\nmount {disk}",)
     disk.mkdir()
     writer = target.open("lab://act/", place)
     made = {step: sealed(tmp_path / f"{step:06}", step, "run-1") for step in (100, 200)}
-    assert [writer.put(*one, lambda: False) for one in (*made.values(), made[200])] == [True, True, False]
-    assert target.look("lab://act", place) == TargetInspection(runs={100: "run-1", 200: "run-1"})
+    assert [writer.write(*one, lambda: False) for one in (*made.values(), made[200])] == [True, True, False]
+    assert target.inspect("lab://act", place) == TargetInspection(runs={100: "run-1", 200: "run-1"})
     with pytest.raises(PermanentError, match="000200 is of the run run-1"):
-        writer.put(*sealed(tmp_path / "other/000200", 200, "run-2"), lambda: False)
+        writer.write(*sealed(tmp_path / "other/000200", 200, "run-2"), lambda: False)
     assert writer.trim("run-1", 1, lambda: False) == ("000100",)
     assert [path.name for path in (disk / "act").iterdir()] == ["000200"]
 

@@ -215,19 +215,7 @@ def _format_type(kind: Any) -> str:
     return kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind).replace("typing.", "")
 
 
-REQUIRED_METHODS = (
-    "check",
-    "render",
-    "preflight",
-    "submit",
-    "find",
-    "status",
-    "logs",
-    "cancel",
-    "outputs",
-    "download",
-    "register",
-)
+REQUIRED_METHODS = ("render", "submit", "find", "status", "logs", "cancel", "outputs", "download", "register")
 
 
 def find_plugin_warnings(
