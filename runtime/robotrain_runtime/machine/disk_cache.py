@@ -1,11 +1,8 @@
 """Disk usage, and the cache: its entries, leases of what a run uses, and eviction.
 
-An entry is a folder with a lock file beside it (`NAME`, `NAME.lock`). Whoever makes or removes the entry holds the lock
-alone; a run that uses it shares the lock as long as it goes on, and renews the lock file's time when it begins. So an
-entry in use is never removed, and what no lock file lies beside is left alone.
-
-Beside each thing lies its lock file (`NAME`, `NAME.lock`): whoever makes or removes the thing holds the lock alone, and
-those that use it share it. The file's time is when the thing was last used. `robotrain cache` goes by both.
+An entry is a folder with a lock file beside it (`NAME`, `NAME.lock`). A process that creates or removes the entry holds
+the lock exclusively; a run that uses it shares the lock, and updates the lock file's time at its start. So an entry in
+use is never removed, and folders without a lock file are left alone.
 """
 
 import contextlib
@@ -25,17 +22,17 @@ GIB = 1024**3
 
 
 class FolderSize(NamedTuple):
-    """What a folder holds. size: bytes on disk. alone: those that would be free without it: a file that is also linked
-    from elsewhere stays. whole: whether there was time to see all of it.
-    """
+    """The size of a folder in bytes."""
 
     size: int
     reclaimable: int
+    """The bytes that its removal frees: files with other hard links stay."""
     is_complete: bool = True
+    """Whether all of it was measured before the deadline."""
 
 
 def measure_folder(folder: Path, deadline: float = float("inf")) -> FolderSize:
-    """What `folder` holds. until: when to stop counting, of `time.monotonic()`."""
+    """Measure a folder until `deadline`, in terms of `time.monotonic()`."""
     size = alone = 0
     links: dict[tuple[int, int], int] = {}
     for number, entry in enumerate(_list_files(folder)):
@@ -203,7 +200,7 @@ LEASE_SUFFIX = ".lock"
 
 
 class CacheLease:
-    """What is kept while entered."""
+    """Shared locks on the cache entries of a run, held while entered."""
 
     def __init__(self, cache: Path) -> None:
         self._cache = Path(os.path.abspath(cache))
@@ -246,22 +243,22 @@ DATA_PREFIXES = ("data/", "prepared/")
 def evict_data(
     cache: Path, gib: float, coming: int, log_line: Callable[[str], None], used_digests: Collection[str] = ()
 ) -> None:
-    """Remove data until what is there and `coming` bytes are within `gib`, or all that is left is in use.
+    """Remove data until the rest and `coming` bytes fit into `gib`, or only data in use remains.
 
-    wanted: the digests of data that this run uses, also while it does not hold it. What cannot be removed is said.
+    Data with one of `used_digests` counts as in use. Failures are logged.
     """
     for entry in choose_evicted(_list_data_entries(cache, used_digests), round(gib * GIB) - coming):
         try:
             if remove_entry(entry):
-                log_line(
-                    f"removed {entry.name} from the cache, {entry.folder_size.size / 1e9:.1f} GB: the limit is {gib:g} GiB"
-                )
+                size = entry.folder_size.size / 1e9
+                log_line(f"removed {entry.name} from the cache, {size:.1f} GB: the limit is {gib:g} GiB")
         except OSError as error:
             log_line(f"{entry.name} could not be removed from the cache: {error.strerror or error}")
 
 
 def count_evictable_bytes(cache: Path, gib: float, coming: int, used_digests: Collection[str]) -> int:
-    """The bytes that `make_room` would free."""
+    """Return the bytes that `evict_data` would free."""
+
     return sum(
         entry.folder_size.reclaimable
         for entry in choose_evicted(_list_data_entries(cache, used_digests), round(gib * GIB) - coming)
