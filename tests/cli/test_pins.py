@@ -87,7 +87,7 @@ def test_render_asks_only_with_pin(robotrain, moon):
     unasked = robotrain("render", *JOB)
     assert '"pin": ""' in unasked.stdout
     assert "[not-asked]" in unasked.stderr
-    assert "\n  basalt, settings of venus\n" in unasked.stderr
+    assert "\n  basalt\n" in unasked.stderr
     assert "use   --pin" in unasked.stderr
     assert robotrain("render", *JOB, "--pin").exit_code == 4
     moon.write_text("full")
@@ -112,7 +112,7 @@ def test_what_is_true_of_many_sources_is_said_once(robotrain, moon):
     stones = [word for number in range(6) for word in ("--stone", f"basalt-{number}")]
     answer = robotrain("submit", "--platform", "venus", *stones)
     assert answer.exit_code == 0
-    assert "6 sources are not pinned: they are taken as they are when the run gets there" in answer.stderr
+    assert "6 sources are not pinned" in answer.stderr
     assert "basalt-0, basalt-1, basalt-2 and 3 more" in answer.stderr
     assert answer.stderr.count("Nobody here may look at the moon.") == 1
 
@@ -131,7 +131,7 @@ def test_what_is_surely_not_there_is_not_offered_to_be_sent(robotrain, moon):
     moon.write_text("eclipsed")
     answer = robotrain("submit", *JOB)
     assert answer.exit_code == 4
-    assert "basalt is not there" in answer.stderr
+    assert "[source-missing]" in answer.stderr
     assert "There is no such stone." in answer.stderr
     assert "--no-pin" not in answer.stderr
 

@@ -152,7 +152,7 @@ def test_what_is_confirmed_goes(prune, sent):
 
 @pytest.mark.parametrize(("typed", "left"), [("y\n", []), ("n\n", ["old-1"]), ("\n", ["old-1"]), ("", ["old-1"])])
 def test_at_a_terminal_the_question_is_asked(prune, sent, monkeypatch, typed, left):
-    monkeypatch.setattr(arguments, "_is_terminal", lambda stream: True)
+    monkeypatch.setattr(arguments, "is_terminal", lambda stream: True)
     sent("old-1", days=40)
     answer = prune("--older-than", "30d", typed=typed)
     assert "remove 1 run? [y/N]" in answer.stderr
@@ -164,7 +164,7 @@ def test_ctrl_c_at_the_question_removes_nothing_and_leaves_the_line(monkeypatch,
         def readline(self):
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(arguments, "_is_terminal", lambda stream: True)
+    monkeypatch.setattr(arguments, "is_terminal", lambda stream: True)
     monkeypatch.setattr("sys.stdin", Stdin())
     with pytest.raises(KeyboardInterrupt):
         arguments.confirm_removal("1 run", yes=False)
