@@ -196,7 +196,7 @@ def test_the_newest_try_counts_and_an_earlier_one_is_told(run):
     run.set_status("RUNNING")
     run.osmo.retry(run.id, exit_code=3006)
     assert run.set_status("SCHEDULING").status().state == "pending"
-    assert run.status().reason.startswith("its machine was taken away, and it was started again (retry 1): no machine")
+    assert run.status().reason.startswith("it was restarted after losing its machine (retry 1): no machine")
     assert run.set_status("RUNNING").status().reason.endswith("(retry 1)")
 
 
