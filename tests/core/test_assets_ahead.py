@@ -97,7 +97,6 @@ def test_who_keeps_the_job_as_a_file_hears_where_the_engines_own_is(submit):
     told = "for the spec that uranus holds, use --save-spec FILE"
     assert told in submit("--save-as", "job.yaml", "--dry-run").stderr
     assert told not in submit("--save-as", "both.yaml", "--save-spec", "made.yaml").stderr
-    assert "--save-spec" not in submit("--save-as", "venus.yaml", "--dry-run", platform="venus").stderr
 
 
 def test_a_platform_that_tells_no_other_gives_the_spec_of_the_plan(submit):
