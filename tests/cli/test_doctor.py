@@ -228,7 +228,7 @@ def test_the_platform_may_come_from_where_it_comes_from_for_a_submit(robotrain, 
 
 
 def test_plugins_bring_checks_of_their_own(robotrain, install):
-    body = "def look():\n    yield fail('the proxy is down', Instead('systemctl start proxy', 'as root'))"
+    body = "def look():\n    yield report_failure('the proxy is down', Suggestion('systemctl start proxy', 'as root'))"
     install("acme", {"acme": "acme_health"}, acme_health=brings("check('proxy', look)", body))
     answer = robotrain("doctor", "--json")
     assert answer.exit_code == 4
@@ -251,9 +251,9 @@ def test_plugins_bring_checks_of_their_own(robotrain, install):
 
 def test_what_a_platform_lacks_stops_whoever_named_it_and_nobody_else(robotrain, install):
     body = """def look():
-    yield lacking('no pool is set', Instead('--pool NAME'))
-    yield warn('the pool is small')
-    yield warn('it is far away')
+    yield report_missing('no pool is set', Suggestion('--pool NAME'))
+    yield report_warning('the pool is small')
+    yield report_warning('it is far away')
 """
     install("acme", {"acme": "acme_health"}, acme_health=brings("check('pool', look)", body))
     answer = robotrain("doctor")
@@ -275,8 +275,8 @@ def make():
 def deny():
     raise PermissionError(13, "Permission denied", "/nowhere")
 def look():
-    yield ok("there") if place.exists() else fail("it is not there", fix=Fix(f"make {{place}}", make))
-    yield warn("never there", fix=Fix("make /nowhere", deny))
+    yield report_ok("there") if place.exists() else report_failure("it is not there", fix=HealthFix(f"make {{place}}", make))
+    yield report_warning("never there", fix=HealthFix("make /nowhere", deny))
 """
     install("acme", {"acme": "acme_health"}, acme_health=brings("check('place', look)", body))
     assert robotrain("doctor").exit_code == 4
@@ -336,7 +336,7 @@ def test_a_misspelt_platform_is_answered_with_the_nearest(robotrain, monkeypatch
 
 
 def test_checks_that_ask_a_network_are_done_only_when_that_is_asked_for(checks, install):
-    body = "def look():\n    yield ok('asked')"
+    body = "def look():\n    yield report_ok('asked')"
     install("acme", {"acme": "acme_net"}, acme_net=brings("check('service', look, online=True)", body))
     assert "service" not in checks()
     assert checks("--online")["service"]["state"] == "ok"
@@ -349,7 +349,7 @@ class Near(Platform):
     def __init__(self, name, features):
         self.name, self.capabilities, self.summary = name, Capabilities(features=features), ""
 def look():
-    yield ok("seen")
+    yield report_ok("seen")
 @hook
 def robotrain_platforms():
     return [Near({name!r}, {features})]
@@ -360,7 +360,7 @@ def test_checks_of_other_platforms_and_of_work_done_elsewhere_are_left_out(check
     for name, features in (("near", "{'runs_here': YES}"), ("far", "{}")):
         source = brings(f"check('{name} one', look)", PLATFORM.format(name=name, features=features))
         install(f"acme-{name}", {f"platform.{name}": f"acme_{name}"}, **{f"acme_{name}": source})
-    source = brings("check('python', look, here=True)", "def look():\n    yield ok('3.12')")
+    source = brings("check('python', look, local_only=True)", "def look():\n    yield report_ok('3.12')")
     install("acme-work", {"work": "acme_work"}, acme_work=source)
     assert {"near one", "far one", "python"} <= set(checks())
     near, far = set(checks("--platform", "near")), set(checks("--platform", "far"))

@@ -54,7 +54,7 @@ def test_the_dockerfile_comes_on_stdout_with_both_environments_and_says_that_not
     words = instructions(told.stdout)
     assert [word for word, _ in words] == ["ARG", "FROM", "RUN", "RUN", "RUN"]
     assert words[0][1] == "BASE=python:3.12-slim"
-    assert "the build needs the runtime" in told.stdout
+    assert "the build needs the runtime" in told.stderr
     assert "robotrain image lerobot-train --to DIR" in told.stderr
     for kind, name in (("lerobot_train.container", "train"), ("", "data")):
         module = import_module(f"robotrain_workloads.{kind}" if kind else "robotrain_sources.data_environment")

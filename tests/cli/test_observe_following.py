@@ -121,7 +121,10 @@ def test_an_evaluation_that_found_too_little_says_so_once_and_under_which_condit
     rate = {"rollout/success_rate": 0.25, "rollout/episodes": 4.0}
     found = Evaluated(episodes=4, scores=rate, results="/x/results", passed=False, conditions="pusht, easy starts")
     work = [StageEvent(name="work", state="started"), "loading LeRobot", "hello", Metrics(step=0, total=4, values={})]
-    failed = [StageEvent(name="work", state="failed"), Outcome(state="failed", exit_code=1, reason="1 of 4 is too little")]
+    failed = [
+        StageEvent(name="work", state="failed"),
+        Outcome(state="failed", exit_code=1, reason="1 of 4 is too little"),
+    ]
     scripted.run("eval-1", *work, found, "1 of 4 is too little", *failed, state="failed", reason="1 of 4 is too little")
     answer = robotrain("wait")
     assert answer.exit_code == 5
@@ -171,7 +174,9 @@ def stream(run, as_json=False):
 
 
 def test_a_stream_shows_the_log_and_then_ends_like_wait(scripted, capsys):
-    scripted.run("train-1", "hello", StageEvent(name="work", state="started"), step(1), step(3), DONE, state="succeeded")
+    scripted.run(
+        "train-1", "hello", StageEvent(name="work", state="started"), step(1), step(3), DONE, state="succeeded"
+    )
     stream("train-1")
     told = capsys.readouterr()
     assert told.err.splitlines()[:3] == ["hello", "[robotrain] work: started", "[robotrain] step 1: train/loss 1"]

@@ -48,7 +48,7 @@ def test_the_newest_come_first_and_only_so_many(scripted, robotrain):
 def test_no_run_at_all_is_said_and_no_failure(robotrain):
     answer = robotrain("runs")
     assert (answer.exit_code, answer.stdout) == (0, "")
-    assert "no run has been submitted yet" in answer.stderr
+    assert "no run has been submitted" in answer.stderr
     assert robotrain("runs", "--json").json == {"runs": [], "more": False}
 
 

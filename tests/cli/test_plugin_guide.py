@@ -12,7 +12,7 @@ def test_the_notification_of_the_plugin_guide_keeps_its_table(robotrain, install
     table = tmp_path / "runs.csv"
     install("acme", {"acme": "acme_table"}, acme_table=source.replace("/srv/lab/runs.csv", str(table)))
     run = scripted.run("train-1")
-    soon(lambda: None, lambda: run.status(state="failed", reason="no disk left"))
+    soon(*[lambda: None] * 20, lambda: run.status(state="failed", reason="no disk left"))
     assert robotrain("wait", "train-1").exit_code == 5
     with table.open(newline="") as kept:
         assert list(csv.reader(kept)) == [["train-1", "pluto", "lerobot-train", "failed", "no disk left"]]

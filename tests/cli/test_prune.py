@@ -229,7 +229,7 @@ def test_of_a_platform_that_keeps_what_runs_left_only_the_record_goes_and_that_i
     folder = sent("far-1", days=40, platform="saturn")
     answer = prune("--older-than", "30d", "--yes")
     assert answer.stdout.splitlines()[1].endswith("-")
-    assert "the platform keeps their outputs; only the record here is removed" in answer.stderr
+    assert "the platform keeps their outputs" in answer.stderr
     assert folder.exists()
     assert records.list_runs() == []
 

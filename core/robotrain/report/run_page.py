@@ -216,9 +216,9 @@ def render_settings(facts: RunFacts) -> str:
     left = [value for value in facts.values if value["origin"] == "default"]
     if not facts.values:
         return render_section("Settings", render_remark("the plan of this run was not kept"))
-    shown = render_table(head, map(_setting_cells, chosen)) if chosen else render_remark("everything is as it comes")
+    shown = render_table(head, map(_setting_cells, chosen)) if chosen else render_remark("all values are defaults")
     return render_section("Settings", shown) + render_details(
-        f"What was left as it comes ({len(left)})", render_table(head[:2], map(_default_cells, left))
+        f"Defaults ({len(left)})", render_table(head[:2], map(_default_cells, left))
     )
 
 
