@@ -212,7 +212,7 @@ def test_runs_that_go_on_broken_records_and_cut_off_submits_stay_and_it_is_said_
     assert "no run is old enough to be removed" in answer.stderr
     assert "busy-1 stays: it is running" in answer.stderr
     assert "broken-1 stays: " in answer.stderr
-    assert "cut-1 stays: whether venus took cut-1 its stored plan is damaged" in answer.stderr
+    assert "cut-1 stays: it is unknown whether venus accepted cut-1" in answer.stderr
     assert len(records.list_runs()) == 3
 
 
