@@ -196,7 +196,7 @@ def record_reads(bench: Bench, recorder: SideEffectRecorder, monkeypatch: pytest
 
 def _record_method(method: Callable[..., Any], recorder: SideEffectRecorder) -> Callable[..., Any]:
     @functools.wraps(method)
-    def heard(self: Any, *given: Any, **named: Any) -> Any:
+    def call_recorded(self: Any, *given: Any, **named: Any) -> Any:
         before, recorder.is_foreign = (
             recorder.is_foreign,
             functools.partial(_is_foreign, _list_paths([*given, *named.values()])),
@@ -207,7 +207,7 @@ def _record_method(method: Callable[..., Any], recorder: SideEffectRecorder) -> 
         finally:
             recorder.is_foreign = before
 
-    return heard
+    return call_recorded
 
 
 def _is_foreign(allowed: set[str], path: str) -> bool:

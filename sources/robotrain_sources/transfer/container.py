@@ -1,7 +1,7 @@
 """The transfer in the container: a carrier that starts the transfer program in the data environment.
 
 A container plugin that names this module as its `CARRIER` names in `ORIGIN` the module that opens its sources there. It
-may define `asked(source, place)`: the address to pass to that module instead of the source's own.
+may define `get_request_uri(source, place)`: the address to pass to that module instead of the source's own.
 """
 
 import fcntl
@@ -167,7 +167,7 @@ class TransferContainerPlugin(SourceContainerPlugin):
     ORIGIN: str
     """The module that lists and reads its files."""
 
-    def asked(self, source: JobSource, place: ContainerContext) -> str:
+    def get_request_uri(self, source: JobSource, place: ContainerContext) -> str:
         """Return the address to fetch."""
         return source.uri
 
@@ -183,7 +183,7 @@ def deliver(
     plugins = {kind: load_container_plugin(module, TransferContainerPlugin) for kind, module in modules.items()}
     requests = [
         origin.SourceRequest(
-            uri=plugins[source.kind].asked(source, place),
+            uri=plugins[source.kind].get_request_uri(source, place),
             pin=source.pin,
             role=source.role,
             origin=plugins[source.kind].ORIGIN,

@@ -17,7 +17,7 @@ CARRIER = "robotrain_sources.transfer.container"
 ORIGIN = "robotrain_azure.models.origin"
 
 
-def asked(source: JobSource, place: ContainerContext) -> str:
+def get_request_uri(source: JobSource, place: ContainerContext) -> str:
     """Return the full name of a model: a short one refers to the workspace that tracks the run. Other URIs are
     unchanged.
     """
