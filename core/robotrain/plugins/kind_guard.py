@@ -58,7 +58,7 @@ def _require_pin(answer: Any) -> str:
 
     pin = _require_text(answer)
     if holds_secret(pin) or not pin.isprintable():
-        raise ValueError("its pin holds what looks like a secret, or is not one line of text")
+        raise ValueError("its pin contains what looks like a secret, or is not one line of text")
     return pin
 
 

@@ -11,7 +11,7 @@ from robotrain_sources.data_environment import ENVIRONMENT
 from robotrain_azure import workspace
 from robotrain_azure.workspace import Workspace
 
-__all__ = ["CARRIER", "ENVIRONMENT", "ORIGIN", "asked"]
+__all__ = ["CARRIER", "ENVIRONMENT", "ORIGIN", "get_request_uri"]
 
 CARRIER = "robotrain_sources.transfer.container"
 ORIGIN = "robotrain_azure.models.origin"
