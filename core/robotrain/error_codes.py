@@ -6,11 +6,12 @@ packages that it shares codes with.
 """
 
 import re
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
+
+import tomllib
 
 FILE = "error_codes.toml"
 CORE_PACKAGE = "robotrain"

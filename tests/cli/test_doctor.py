@@ -260,7 +260,7 @@ def test_what_a_platform_lacks_stops_whoever_named_it_and_nobody_else(robotrain,
     assert answer.exit_code == 0
     told = sum(line.startswith("warn") for line in answer.stdout.splitlines())
     assert told >= 3
-    assert f"; {told} to know of" in answer.stderr
+    assert f"; {told} warnings" in answer.stderr
     named = robotrain("doctor", "--platform", "local")
     assert named.exit_code == 4
     assert "fail  pool" in named.stdout
@@ -284,7 +284,7 @@ def look():
     assert answer.exit_code == 0
     told = answer.stderr.splitlines()
     assert told[:2] == [f"make {tmp_path / 'place'} …", f"  made {tmp_path / 'place'}"]
-    assert "that did not work: [Errno 13] Permission denied" in told[3]
+    assert "failed: [Errno 13] Permission denied" in told[3]
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,9 @@ def logs(
         raise usage_error("--raw and --json cannot be used together", "JSON has every line.", ("--json", ""))
     gc.enable()  # following may take days
     record, platform = open_run(ctx, run)
-    line_format = functools.partial(renderer.format_log_line, declared=record.metrics)
-    line_format = renderer.format_json_line if json else str if raw else line_format
+    line_format: Callable[[str], str | None] = functools.partial(renderer.format_log_line, declared=record.metrics)
+    if json or raw:
+        line_format = renderer.format_json_line if json else str
     if follow:
         return _follow_log(record, platform, tail, line_format)
     read = _read_all_lines if tail is None else functools.partial(_read_last_lines, count=tail)
