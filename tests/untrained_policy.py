@@ -16,7 +16,8 @@ import sys
 from pathlib import Path
 from robotrain_workloads.lerobot_eval.results import result_store
 from robotrain_workloads.lerobot_eval.inputs import loaded_policy
-result_store.copy_policy(loaded_policy.make_untrained_policy("act", Path(sys.argv[1]), "cpu", {NETWORK!r}, 7), Path(sys.argv[2]))
+policy = loaded_policy.make_untrained_policy("act", Path(sys.argv[1]), "cpu", {NETWORK!r}, 7)
+result_store.copy_policy(policy, Path(sys.argv[2]))
 """
 
 

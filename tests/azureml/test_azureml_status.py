@@ -91,9 +91,7 @@ def test_what_it_waits_for_is_said_and_in_the_same_words_as_time_goes_on():
 
 def test_what_keeps_it_waiting_is_told_from_what_azure_ml_warns_of():
     job = told("Preparing", warnings=('Back-off pulling image "nvcr.io/x/y:9": ImagePullBackOff',))
-    assert "cannot pull its image nvcr.io/x/y:9: check --image" in status.explain_waiting(
-        job, HERE, NOW
-    )
+    assert "cannot pull its image nvcr.io/x/y:9: check --image" in status.explain_waiting(job, HERE, NOW)
     job = told("Queued", warnings=("0/3 nodes are available: 3 Insufficient nvidia.com/gpu.",))
     assert "no node of the cluster has room" in status.explain_waiting(job, HERE, NOW)
 

@@ -275,7 +275,8 @@ def make():
 def deny():
     raise PermissionError(13, "Permission denied", "/nowhere")
 def look():
-    yield report_ok("there") if place.exists() else report_failure("it is not there", fix=HealthFix(f"make {{place}}", make))
+    fix = HealthFix(f"make {{place}}", make)
+    yield report_ok("there") if place.exists() else report_failure("it is not there", fix=fix)
     yield report_warning("never there", fix=HealthFix("make /nowhere", deny))
 """
     install("acme", {"acme": "acme_health"}, acme_health=brings("check('place', look)", body))

@@ -42,7 +42,8 @@ class Parameters:
 
 @hook
 def robotrain_workloads():
-    return [Workload(name="tiny", summary="", parameters=Parameters, roles={"dataset": Role()}, container_plugin="tiny_half")]
+    roles = {"dataset": Role()}
+    return [Workload(name="tiny", summary="", parameters=Parameters, roles=roles, container_plugin="tiny_half")]
 """
     site = install("robotrain-tiny", {"workload.tiny": "tiny_workload"}, tiny_workload=kind, tiny_half=half)
     (site / "tiny.txt").write_text("".join(pin for pin in pins if pin.partition("==")[0] in SMALL))

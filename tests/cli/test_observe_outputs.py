@@ -103,7 +103,7 @@ def test_a_disk_without_the_room_is_said_before(scripted, robotrain, tmp_path):
     ("state", "title", "why"),
     [
         ("pending", "has no outputs yet", "It has not started yet: all machines are busy."),
-        ("running", "has no outputs yet", "It is running and has saved nothing by now: all machines are busy."),
+        ("running", "has no outputs yet", "It is running and has not saved anything yet: all machines are busy."),
         ("failed", "has no outputs", "It failed before it saved anything: all machines are busy."),
     ],
 )

@@ -102,7 +102,7 @@ def test_ctrl_c_says_what_goes_on_and_how_to_stop_it(scripted, glass):
     watching.until(lambda text: text.count("99/200") == 2)
     watching.interrupt()
     assert watching.end() == 130
-    assert "train-1 and train-2 go on" in watching.screen.text
+    assert "train-1 and train-2 continue" in watching.screen.text
     assert "robotrain watch train-1 train-2" in watching.screen.text
     assert "robotrain cancel train-1 train-2" in watching.screen.text
     assert watching.screen.text.count("99/200") == 2  # the last picture stays

@@ -12,7 +12,8 @@ from mars_plugin import Mars, Settings
 class Phobos(Settings):
     hub_token: Annotated[
         str | None,
-        Param(help="which token", metavar="NAME", aliases=("--hub-key",), short="-T", bare_value="hf_token", env=("TOKEN",))
+        Param(help="which token", metavar="NAME", aliases=("--hub-key",), short="-T",
+              bare_value="hf_token", env=("TOKEN",))
     ] = None
     machine: Annotated[str, Param(help="what machine", foreign_flag="--platform")] = "small"
 

@@ -342,7 +342,8 @@ class Parameters:
 
 @hook
 def robotrain_workloads():
-    return [Workload(name="dig", summary="digs", parameters=Parameters, roles={}, container_plugin="x", produces="files")]
+    dig = Workload(name="dig", summary="digs", parameters=Parameters, roles={}, container_plugin="x", produces="files")
+    return [dig]
 """
 
 

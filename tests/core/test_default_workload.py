@@ -14,7 +14,8 @@ class Parameters:
 
 @hook
 def robotrain_workloads():
-    return [Workload(name="aaa", summary="first", parameters=Parameters, roles={}, container_plugin="aaa_work", default=True)]
+    more = dict(roles={}, container_plugin="aaa_work", default=True)
+    return [Workload(name="aaa", summary="first", parameters=Parameters, **more)]
 """
 
 

@@ -198,7 +198,7 @@ class Parameters:
 @hook
 def robotrain_workloads():
     roles = {"checkpoint": Role(), "dataset": Role()}
-    return [Workload(name="race", summary="round and round", parameters=Parameters, roles=roles, container_plugin="x.y")]
+    return [Workload(name="race", summary="round", parameters=Parameters, roles=roles, container_plugin="x.y")]
 """
 
 

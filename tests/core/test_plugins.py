@@ -129,7 +129,8 @@ class Parameters: pass
 
 @hook
 def robotrain_workloads():
-    return [Workload(name=name, summary="", parameters=Parameters, roles={}, container_plugin="x.y") for name in ("one", "two")]
+    more = dict(parameters=Parameters, roles={}, container_plugin="x.y")
+    return [Workload(name=name, summary="", **more) for name in ("one", "two")]
 """
 
 

@@ -18,7 +18,7 @@ def test_public_names_are_few_and_each_is_there():
     for module in modules:
         assert dir(module) == sorted(set(module.__all__))
         assert all(getattr(module, name) is not None for name in module.__all__)
-    with pytest.raises(AttributeError, match="robotrain.plugin"):
+    with pytest.raises(AttributeError, match=r"robotrain\.plugin"):
         importlib.import_module("robotrain.plugin").nonsense  # noqa: B018
 
 

@@ -148,7 +148,8 @@ def test_a_hook_that_hangs_in_a_pool_of_threads_does_not_hold_up_the_end_once_it
     code = (
         "import sys, time; from concurrent.futures import ThreadPoolExecutor; from robotrain.plugins import calls\n"
         "def hang(): ThreadPoolExecutor().submit(time.sleep, 300).result()\n"
-        "calls.call_all_with_timeout([hang], 0.2); print('told'); assert calls.has_abandoned_calls(); calls.exit_process(3)"
+        "calls.call_all_with_timeout([hang], 0.2); print('told')\n"
+        "assert calls.has_abandoned_calls(); calls.exit_process(3)"
     )
     import sys
 

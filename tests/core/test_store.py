@@ -378,6 +378,7 @@ def test_a_record_that_found_no_room_leaves_the_earlier_one_and_nothing_else(
 
 
 def test_reading_records_imports_nothing_heavy() -> None:
-    code = "import sys; from robotrain.store import records; print({'pydantic', 'pluggy', 'typer', 'yaml'} & {*sys.modules})"
+    heavy = "{'pydantic', 'pluggy', 'typer', 'yaml'}"
+    code = f"import sys; from robotrain.store import records; print({heavy} & {{*sys.modules}})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -71,7 +71,7 @@ def test_a_call_from_python_says_it_as_a_mapping(saturn):
 
     rows = robotrain.api.explain(platform="saturn", dataset_path="x", labels={"team": "arm", "n": 3})
     assert next(row["value"] for row in rows if row["name"] == "labels") == "team=arm,n=3"
-    with pytest.raises(Exception, match="orbit takes one value, not a table"):
+    with pytest.raises(Exception, match="orbit takes a single value"):
         robotrain.api.explain(platform="saturn", dataset_path="x", orbit={"a": 1})
 
 

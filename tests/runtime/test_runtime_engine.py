@@ -235,7 +235,7 @@ def test_a_run_without_tracking_is_still_a_run(run, job, tmp_path):
 def test_a_loss_that_is_no_number_is_said_once(run, job):
     ran = run(
         job(
-            "from robotrain_runtime.contract.event import emit_event\nfrom robotrain_runtime.contract.event import Metrics\n"
+            "from robotrain_runtime.contract.event import Metrics, emit_event\n"
             "values = {'train/loss': float('nan'), 'train/grad_norm': 1.0}\n"
             "for step in (10, 20): emit_event(Metrics(values=values, step=step))"
         )

@@ -22,7 +22,8 @@ for line in sys.stdin:
     if asked.body.get("last"):
         sys.exit("error: out of memory")
     body = {{"to": asked.body["folder"]}}
-    event.emit_line(helper_process.format_message(HelperReply(number=asked.number, body=body, error=asked.body.get("error", ""))))
+    reply = HelperReply(number=asked.number, body=body, error=asked.body.get("error", ""))
+    event.emit_line(helper_process.format_message(reply))
 """
 
 

@@ -255,7 +255,9 @@ def test_a_look_writes_and_deletes_a_tiny_blob_and_sees_whose_checkpoints_lie_th
     put(writer, saved(400, {"w": b"1"}, run="another-run-1"))
     before = there()
     azure.front.requests.clear()
-    assert target.inspect(azure.url(box, "publish/act"), place) == TargetInspection(runs={200: RUN, 400: "another-run-1"})
+    assert target.inspect(azure.url(box, "publish/act"), place) == TargetInspection(
+        runs={200: RUN, 400: "another-run-1"}
+    )
     assert [r.partition(" ")[0] for r in azure.front.requests if r.startswith(("PUT", "DELETE"))] == ["PUT", "DELETE"]
     assert there() == before
 

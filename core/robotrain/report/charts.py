@@ -175,7 +175,8 @@ def _draw_bar(bar: Bar, y: int, top: float) -> Iterator[str]:
     low, high = _scale_value(bar.low, top), _scale_value(bar.high, top)
     if low is not None and high is not None:
         middle = y + 21 + BAR_HEIGHT / 2
-        yield f'<path class="interval" d="M{low:.1f} {middle}H{high:.1f}{_draw_whisker(low, middle)}{_draw_whisker(high, middle)}"/>'
+        whiskers = _draw_whisker(low, middle) + _draw_whisker(high, middle)
+        yield f'<path class="interval" d="M{low:.1f} {middle}H{high:.1f}{whiskers}"/>'
 
 
 def _draw_whisker(x: float, middle: float) -> str:

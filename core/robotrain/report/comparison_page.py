@@ -50,7 +50,8 @@ def _comparison_sections(title: str, compared: Sequence[RunFacts], linked_runs: 
 def _render_runs(compared: Sequence[RunFacts], linked_runs: Collection[str]) -> str:
     """Each with its colour."""
     rows = "".join(
-        f'<li class="key series-{at}">{render_run_link(facts.record.run, linked_runs)} {render_state(facts.status.state)} '
+        f'<li class="key series-{at}">{render_run_link(facts.record.run, linked_runs)} '
+        f"{render_state(facts.status.state)} "
         f'<span class="quiet">{escape(_describe_run(facts))}</span></li>'
         for at, facts in enumerate(compared, 1)
     )

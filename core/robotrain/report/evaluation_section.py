@@ -170,7 +170,8 @@ def _render_omitted(evaluation: EvaluationFacts, run: str) -> str:
             "Not on this page", render_remark(f"{said}: robotrain outputs --to FOLDER {run} brings them")
         )
     links = "".join(
-        f'<li><a href="{escape((Path(evaluation.folder) / one.name).as_uri())}">{escape(one.name)}</a> {format_size(one.size)}</li>'
+        f'<li><a href="{escape((Path(evaluation.folder) / one.name).as_uri())}">{escape(one.name)}</a> '
+        f"{format_size(one.size)}</li>"
         for one in evaluation.omitted
     )
     return render_section(

@@ -222,7 +222,10 @@ class Bench:
 SAMPLE_PACKAGE = "robotrain_kit_stranger"
 SAMPLE_KIND = "kit_shelf"
 SAMPLE_WORKLOAD = "kit-train"
-_ENTRY_POINTS = f"[robotrain]\nsource.{SAMPLE_KIND} = {SAMPLE_PACKAGE}.plugin\nworkload.{SAMPLE_WORKLOAD} = {SAMPLE_PACKAGE}.plugin\n"
+_ENTRY_POINTS = (
+    f"[robotrain]\nsource.{SAMPLE_KIND} = {SAMPLE_PACKAGE}.plugin\n"
+    f"workload.{SAMPLE_WORKLOAD} = {SAMPLE_PACKAGE}.plugin\n"
+)
 
 
 def install_sample_plugin(site: Path) -> None:

@@ -88,7 +88,7 @@ class Served:
 
     text: what is typed. files: what is there, by path. role: what it is fetched for. missing: a text that names nothing
     there. cut: within this block the connection breaks in the middle. change: puts other content in its place. python:
-    that of the environment the half declares. place: further fields of `robotrain_runtime.contract.container_plugin.ContainerContext`.
+    that of the environment the plugin declares. place: further fields of `ContainerContext`.
     """
 
     text: str

@@ -147,7 +147,11 @@ heavy = wrong("heavy", container_plugin="shelf_halves.heavy")
 absent = wrong("absent", container_plugin="shelf_halves.nowhere")
 silent = wrong("silent", container_plugin="shelf_halves.silent")
 greedy = wrong("greedy", target="shelf_halves.greedy")
-torn = wrong("torn", container_plugin="shelf_halves.torn", pinning=Pinning(resolve=moment, find_loss=lambda source, role, pin: ""))
+torn = wrong(
+    "torn",
+    container_plugin="shelf_halves.torn",
+    pinning=Pinning(resolve=moment, find_loss=lambda source, role, pin: ""),
+)
 unpinned = wrong(
     "unpinned", pinning=Pinning(resolve=lambda source, role: "same", find_loss=lambda source, role, pin: "")
 )

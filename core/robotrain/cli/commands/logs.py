@@ -43,7 +43,7 @@ def logs(
         raise usage_error("--raw and --json cannot be used together", "JSON has every line.", ("--json", ""))
     gc.enable()  # following may take days
     record, platform = open_run(ctx, run)
-    line_format: Callable[[str], str | None] = functools.partial(renderer.format_log_line, declared=record.metrics)
+    line_format: LineFormat = functools.partial(renderer.format_log_line, declared=record.metrics)
     if json or raw:
         line_format = renderer.format_json_line if json else str
     if follow:
