@@ -32,27 +32,35 @@ PUBLIC_MODULES = ("robotrain", "robotrain.plugin", "robotrain.testing", "robotra
 
 
 def setup(app: Any) -> None:
-    """What the documents need beside the extensions."""
-    app.connect("source-read", named_in_place)
-    app.connect("source-read", with_the_modules)
+    """Connect what the documents need beside the extensions."""
+    app.connect("source-read", replace_repository_links)
+    app.connect("source-read", insert_public_modules)
 
 
-def with_the_modules(app: Any, document: str, source: list[str]) -> None:
+def insert_public_modules(app: Any, document: str, source: list[str]) -> None:
     """Put the public names into the reference: there is no second list."""
     if MODULES in source[0]:
-        source[0] = source[0].replace(MODULES, "\n".join(map(_module, PUBLIC_MODULES)))
+        described: dict[int, str] = {}
+        source[0] = source[0].replace(MODULES, "\n".join(_describe_module(name, described) for name in PUBLIC_MODULES))
 
 
-def _module(name: str) -> str:
+def _describe_module(name: str, described: dict[int, str]) -> str:
     members = [member for member in importlib.import_module(name).__all__ if not member.startswith("_")]
-    listed = "\n".join(f".. {_directive(name, member)}" for member in members)
+    listed = "\n".join(_describe_member(name, member, described) for member in members)
     opened = f".. automodule:: {name}\n   :no-members:\n\n.. currentmodule:: {name}\n"
     return f"## {name}\n\n```{{eval-rst}}\n{opened}\n{listed}\n```\n"
 
 
-def _directive(module: str, member: str) -> str:
-    """What autodoc is told of a name. Data is shown without its value: the tables are long."""
+def _describe_member(module: str, member: str, described: dict[int, str]) -> str:
+    """Return what autodoc needs; a name of two modules is described in the first."""
     thing = getattr(importlib.import_module(module), member)
+    if callable(thing) and (first := described.setdefault(id(thing), module)) != module:
+        return f"`{member}`: see `{first}`.\n"
+    return f".. {_make_directive(thing, member)}"
+
+
+def _make_directive(thing: Any, member: str) -> str:
+    """Return the directive of a name. Data is shown without its value: the tables are long."""
     if isinstance(thing, type):
         return f"autoclass:: {member}\n   :members:\n   :undoc-members:\n   :member-order: bysource\n"
     if callable(thing) and hasattr(thing, "__name__"):
@@ -60,11 +68,11 @@ def _directive(module: str, member: str) -> str:
     return f"autodata:: {member}\n   :no-value:\n"
 
 
-def named_in_place(app: Any, document: str, source: list[str]) -> None:
+def replace_repository_links(app: Any, document: str, source: list[str]) -> None:
     """Name files outside `docs/` in place of linking to them; the README is the first page."""
     text = source[0].replace("(../README.md)", "(index.md)")
-    source[0] = OUTSIDE.sub(lambda link: _named(link[1], link[2].removeprefix("../")), text)
+    source[0] = OUTSIDE.sub(lambda link: _format_path(link[1], link[2].removeprefix("../")), text)
 
 
-def _named(words: str, path: str) -> str:
+def _format_path(words: str, path: str) -> str:
     return f"`{path}`" if words == path else f"{words} (`{path}`)"
