@@ -8,8 +8,8 @@ import zipfile
 import pytest
 from robotrain.submission import packing
 from robotrain_azure.models import container, origin
-from robotrain_azure.models.container import CONTAINER_PLUGINS, find_container_plugins
 from robotrain_azure.models.origin import DatastoreFolder, JobOutputFolder
+from robotrain_azure.submission_spec import MODEL_CONTAINER_PLUGINS, find_model_plugins
 from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.document import JobSource
 
@@ -120,10 +120,10 @@ def test_a_datastore_has_an_address_where_it_holds_blobs_of_the_public_cloud(cha
 
 def test_what_travels_with_a_job_is_all_that_the_container_needs(tmp_path):
     """As in the container: the payload alone, and no site-packages."""
-    with zipfile.ZipFile(io.BytesIO(packing.pack_modules(CONTAINER_PLUGINS.values()).archive)) as packed:
+    with zipfile.ZipFile(io.BytesIO(packing.pack_modules(MODEL_CONTAINER_PLUGINS.values()).archive)) as packed:
         packed.extractall(tmp_path)
     modules = (
-        *CONTAINER_PLUGINS.values(),
+        *MODEL_CONTAINER_PLUGINS.values(),
         container.ORIGIN,
         container.CARRIER,
         origin.ORIGIN,
@@ -137,4 +137,4 @@ def test_what_travels_with_a_job_is_all_that_the_container_needs(tmp_path):
 def test_a_half_travels_only_with_a_job_that_has_such_a_model():
     model = JobSource(role="policy", kind="model_asset", uri="azureml:act:7")
     other = JobSource(role="policy", kind="huggingface", uri="u/p")
-    assert (find_container_plugins([other, model]), find_container_plugins([other])) == (CONTAINER_PLUGINS, {})
+    assert (find_model_plugins([other, model]), find_model_plugins([other])) == (MODEL_CONTAINER_PLUGINS, {})

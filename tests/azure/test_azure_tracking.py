@@ -286,7 +286,7 @@ sys.exit(any(name.partition(".")[0] in ("azure", "azureml", "msrest") for name i
 
 
 def test_a_database_on_this_disk_does_not_pay_for_azures_plugin(training_python, tmp_path):
-    root = str(Path(event.__file__).parents[1])
+    root = str(Path(event.__file__).parents[2])
     environ = {"PYTHONPATH": root, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db", "HOME": str(tmp_path)}
     done = subprocess.run([training_python, "-c", LOCAL], env=environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

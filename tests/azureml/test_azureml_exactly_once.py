@@ -111,7 +111,7 @@ def test_an_interrupted_submit_says_that_the_job_may_exist_and_is_taken_up_again
     assert not list(tmp_path.glob("robotrain-*"))
     [call] = asked(azureml, "PUT /jobs/")
     name = call.rpartition("/")[2]
-    assert f"the job {name} may have been made: https://ml.azure.com/runs/{name}?wsid=" in said
+    assert f"the job {name} may exist: https://ml.azure.com/runs/{name}?wsid=" in said
     assert "[submit-unsure]" in said
     assert "Traceback" not in said
     answer = robotrain(*words)
@@ -128,7 +128,7 @@ def test_an_answer_that_was_lost_is_asked_for_by_the_same_command(azureml, robot
     assert "[submit-unsure]" in first.stderr
     again = robotrain(*words)
     assert again.exit_code == 0, again.stderr
-    assert "azureml had taken it" in again.stderr
+    assert "[run-adopted]" in again.stderr
     assert len(azureml.jobs) == 1
     assert sent() == list(azureml.jobs)
 
@@ -176,7 +176,7 @@ def test_a_submit_that_is_killed_before_it_wrote_down_the_answer_is_taken_up_aga
     before = records.read_record(run)
     records.write_record(dataclasses.replace(before, phase="sending", reference={}))
     answer = robotrain(*words)
-    assert "azureml had taken it" in answer.stderr
+    assert "[run-adopted]" in answer.stderr
     assert len(azureml.jobs) == 1
     assert records.read_record(run).reference == before.reference
 

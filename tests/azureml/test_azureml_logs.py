@@ -235,7 +235,7 @@ def test_a_log_that_begins_anew_is_said_to(run):
     run.set_native_state("Running").say("first try, a long line")
     again = lambda: run.azure.store.put("azureml", {BLOB: b"second\n"})  # noqa: E731
     then = {"first try, a long line": again, "second": lambda: run.set_native_state("Completed")}
-    assert followed(run, then) == ["first try, a long line", "[azureml] the log begins anew", "second"]
+    assert followed(run, then) == ["first try, a long line", "[azureml] the log starts again", "second"]
 
 
 @pytest.mark.slow

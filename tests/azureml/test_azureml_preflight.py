@@ -327,7 +327,7 @@ def test_a_machine_of_azure_s_own_is_sent_no_instance_type(rehearsed, there):
     assert answer.exit_code == 0, answer.stderr
     assert "instance_type" not in answer.json["files"]["job.yaml"]["text"]
     refused = rehearsed("--compute", "gpus", "--instance-type", "gpuspot").stderr
-    assert "leave --instance-type out" in refused
+    assert "omit --instance-type" in refused
     assert "--compute-kind" not in refused  # it is what the workspace says
 
 

@@ -71,7 +71,7 @@ def test_one_who_may_not_write_beside_it_registers_it_all_the_same(sent, observi
     observing.fault("PUT", where="blobs", status=403, code="AuthorizationPermissionMismatch")
     answer = robotrain("register", run, "pusht-act", "--json")
     assert (answer.exit_code, answer.json["version"]) == (0, "1")
-    assert "azureml_lineage.json was not laid beside the model" in answer.stderr
+    assert "cannot write azureml_lineage.json" in answer.stderr
     assert lineage(observing, job) == {}
 
 

@@ -296,7 +296,7 @@ def look():
         ("sys.exit(1)", "the check itself failed: RuntimeError: it ended with SystemExit: 1"),
         (
             "yield 'text'",
-            "the check itself failed: TypeError: a check answers with robotrain.model.health.HealthResult objects",
+            "the check itself failed: TypeError: a check must return robotrain.model.health.HealthResult objects",
         ),
     ],
 )

@@ -96,7 +96,7 @@ def test_a_killed_runtime_is_a_failed_run_that_names_its_checkpoint(runs: Runs) 
     status = runs.end_of(reference)
     assert (status.state, status.exit_code) == ("failed", 137)
     assert "killed by signal 9 (SIGKILL)" in status.reason
-    assert f"Its last sealed checkpoint, of step 400, is at {last}" in status.reason
+    assert f"Its last complete checkpoint, of step 400, is at {last}" in status.reason
 
 
 def test_a_killed_runtime_leaves_no_trainer_behind(runs: Runs) -> None:
@@ -141,7 +141,7 @@ def test_what_survived_is_told_apart_by_whether_it_was_sealed(runs: Runs) -> Non
     runs.end_of(reference)
     (last / checkpoint.MANIFEST).unlink()
     reason = runs.local.status(reference).reason
-    assert f"Its last sealed checkpoint, of step 200, is at {first}" in reason
+    assert f"Its last complete checkpoint, of step 200, is at {first}" in reason
     assert f"Its last checkpoint, of step 400, is at {last}; it may be incomplete" in reason
     shutil.rmtree(last.parent)
     assert "checkpoint" not in runs.local.status(reference).reason  # that none is left says who knows that one is due

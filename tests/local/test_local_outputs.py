@@ -124,8 +124,9 @@ def test_what_is_not_there_any_more_cannot_be_brought(runs: Runs, saved: Referen
 
 def test_nothing_is_written_over(runs: Runs, saved: Reference, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    with pytest.raises(Rejected, match="something of that name"):
+    with pytest.raises(Rejected, match="target already exists") as caught:
         runs.local.download(saved, named(runs, saved)["checkpoints/000400"], tmp_path / "mine")
+    assert caught.value.problems[0].code == "output-exists"
     assert os.listdir(tmp_path / "mine") == []
 
 

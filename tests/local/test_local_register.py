@@ -77,8 +77,8 @@ def test_why_it_was_not_registered_is_told_with_a_way_out(runs: Runs, pretend: C
             "ValueError: the registry speaks another language",
         ),
         ("sys.exit(9)", "It ended with exit code 9."),
-        ("print('version 3')", "did not say which version"),
-        ("pass", "did not say which version"),
+        ("print('version 3')", "did not report the version"),
+        ("pass", "did not report the version"),
     ],
 )
 def test_one_that_breaks_is_a_sentence_too(

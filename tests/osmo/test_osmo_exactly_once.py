@@ -54,7 +54,7 @@ def test_a_command_that_goes_on_after_its_robotrain_was_killed_is_waited_for(osm
     assert taken(osmo) == []
     answer = robotrain(*JOB)
     assert "waiting for an `osmo` command" in answer.stderr
-    assert "osmo has the run" in answer.stderr
+    assert "[run-adopted]" in answer.stderr
     assert len(taken(osmo)) == 1
     assert sent() == taken(osmo)
 
@@ -81,7 +81,7 @@ def test_an_answer_that_was_lost_with_the_connection_is_asked_for_by_the_same_co
     assert "[submit-unsure]" in first.stderr
     again = robotrain(*JOB)
     assert again.exit_code == 0, again.stderr
-    assert "osmo has the run" in again.stderr
+    assert "[run-adopted]" in again.stderr
     assert len(taken(osmo)) == 1
     assert sent() == taken(osmo)
 
@@ -109,7 +109,7 @@ def test_a_submit_that_is_killed_before_it_wrote_down_the_answer_is_taken_up_aga
     [run] = [folder.name for folder in (files.get_state_folder() / "runs").glob("*-1")]
     records.write_record(dataclasses.replace(records.read_record(run), phase="sending", reference={}))
     answer = robotrain(*JOB)
-    assert "osmo has the run" in answer.stderr
+    assert "[run-adopted]" in answer.stderr
     assert len(taken(osmo)) == 1
     assert sent() == taken(osmo)
 

@@ -47,11 +47,8 @@ def test_a_pool_that_is_not_there_is_told_with_those_that_are(osmo, found, monke
     monkeypatch.setenv("ROBOTRAIN_POOL", "gpu-pool")
     assert found("osmo pool") == [("fail", "there is no pool gpu-pool (--pool gpu-pool)")]
     osmo.pools["gpu-pool"] = pool(status="OFFLINE")
-    offline = (
-        "the pool gpu-pool is not online (offline) (--pool gpu-pool). OSMO takes the workflow, and nothing runs before "
-        "the pool is back"
-    )
-    assert found("osmo pool") == [("warn", offline)]
+    ((state, says),) = found("osmo pool")
+    assert (state, "the pool gpu-pool is not online (offline) (--pool gpu-pool)" in says) == ("warn", True)
     osmo.pools["gpu-pool"] = pool(platforms={"a100": platform()})
     assert found("osmo pool") == [
         ("fail", "the pool gpu-pool has no platform gpu_platform (--gpu-platform gpu_platform)")
@@ -74,8 +71,8 @@ def test_a_service_of_another_version_than_the_setting_is_told_as_before_a_submi
     osmo.versions(service="6.3.1")
     (service, command) = found("osmo service")
     assert (service[0], command[0]) == ("fail", "warn")
-    assert "of version 6.3.1, and the workflow is written for 6.4" in service[1]
-    assert "the `osmo` command is of version 6.4.0" in command[1]
+    assert "version 6.3.1, but the workflow is for 6.4" in service[1]
+    assert "the `osmo` command has version 6.4.0" in command[1]
 
 
 @pytest.mark.slow
@@ -89,9 +86,9 @@ def test_pools_that_are_told_in_another_form_are_understood(osmo, found):
 @pytest.mark.slow
 def test_whether_a_preempted_task_is_started_again_is_told_to_who_may_know(osmo, found):
     ((state, says),) = found("osmo retries")
-    assert (state, "administrators alone" in says) == ("warn", True)
+    assert (state, "administrators" in says) == ("warn", True)
     osmo.administrator()
     ((state, says),) = found("osmo retries")
-    assert (state, "starts no task again" in says) == ("warn", True)
+    assert (state, "max_retry_per_task is 0" in says) == ("warn", True)
     osmo.limits(max_retry_per_task=3)
-    assert found("osmo retries") == [("ok", "a preempted task is started again, 3 times at most")]
+    assert found("osmo retries") == [("ok", "a preempted task is restarted at most 3 times")]

@@ -27,7 +27,7 @@ def test_one_dataset_and_a_policy_that_cannot_be_read_are_told(told):
     said = told("--blob-url", "nowhere/set", "--policy-url", "nowhere/policy")
     assert said.count("[source-unreachable]") == 2
     assert "has no container nowhere" in said
-    assert "The job looks again, with its own identity." in said
+    assert "The job checks again with its own identity." in said
 
 
 def test_a_place_that_cannot_be_written_to_is_told(told, azure, pusht):  # noqa: F811
@@ -41,7 +41,7 @@ def test_whoever_is_not_signed_in_here_is_told_how_to_be_and_not_how_the_job_is(
     for name in ("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID"):
         monkeypatch.delenv(name, raising=False)
     said = told("--blob-url", "seen/set")
-    assert "`az login` lets this machine look" in said
+    assert "`az login` lets this machine" in said
     assert "--blob-credential" not in said
 
 

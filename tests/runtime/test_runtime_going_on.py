@@ -150,7 +150,7 @@ def test_what_lies_in_its_own_folder_counts_when_it_is_newer(run, published, she
     shutil.rmtree(shelf / "000040")
     ran = run(published(60), **OURS)
     assert first_step(ran) == 41
-    assert not any("came back" in note for note in ran.notes("info"))
+    assert not any("restored from" in note for note in ran.notes("info"))
 
 
 @pytest.fixture

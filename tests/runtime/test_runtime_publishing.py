@@ -84,8 +84,8 @@ def test_h1_06_last_is_a_link_not_a_checkpoint(run, job, to):
     ran = run(job(program, publish={"to": str(to)}))
     assert mirrored(to) == ["000020"]
     assert published(ran) == [(20, f"{to}/000020")]
-    assert ran.notes("warning")[0].endswith("last is not published: a checkpoint is a folder that its step names")
-    assert ran.outcome["reason"] == "checkpoint 000030 could not be made complete: it is a link"
+    assert ran.notes("warning")[0].endswith("last is not published: the name of a checkpoint folder must be its step")
+    assert ran.outcome["reason"] == "checkpoint 000030 could not be sealed: it is a symbolic link"
 
 
 def test_h1_06_only_folders_named_by_their_step_are_published(run, job, to):
@@ -97,7 +97,7 @@ def test_h1_06_only_folders_named_by_their_step_are_published(run, job, to):
     ran = run(job(program, publish={"to": str(to)}))
     assert (ran.exit_code, mirrored(to)) == (0, ["000020"])
     assert [note.rpartition("/")[2] for note in ran.notes("warning")] == [
-        f"{name} is not published: a checkpoint is a folder that its step names" for name in ("last", "epoch-3")
+        f"{name} is not published: the name of a checkpoint folder must be its step" for name in ("last", "epoch-3")
     ]
 
 
@@ -131,7 +131,7 @@ def test_h1_08_a_model_without_a_checkpoint_fails_the_run(run, job, tmp_path):
 def test_h1_08_a_model_without_tracking_fails_before_the_work(run, job):
     ran = run(job("print('started')", publish={"register": "pusher"}))
     assert (ran.exit_code, ran.ordinary) == (4, [])
-    assert ran.outcome["reason"] == "no model pusher can be registered: the run has no tracking, so no registry"
+    assert ran.outcome["reason"] == "the model pusher cannot be registered: the run has no tracking, so there is no registry"
 
 
 def test_a_folder_that_is_no_absolute_path_fails_before_the_work(run, job):
@@ -201,9 +201,9 @@ def test_a_checkpoint_that_is_gone_at_once_is_told(run, job, to):
     program = SAVE + "import shutil\nshutil.rmtree(write(20))\nemit(Checkpoint(step=20, path=str(PARENT / '000020')))"
     ran = run(job(program))
     assert ran.exit_code == 0
-    assert ran.notes("warning")[-1] == "checkpoint 000020 could not be made complete: it is not there"
+    assert ran.notes("warning")[-1] == "checkpoint 000020 could not be sealed: it does not exist"
     ran = run(job(program, publish={"to": str(to)}))
-    assert ran.outcome["reason"] == "checkpoint 000020 could not be made complete: it is not there"
+    assert ran.outcome["reason"] == "checkpoint 000020 could not be sealed: it does not exist"
 
 
 def test_h1_21_a_stopped_run_publishes_what_its_trainer_saved(start, finish, job, to):

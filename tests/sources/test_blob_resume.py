@@ -77,7 +77,7 @@ def test_what_was_pinned_is_gone_on_from_though_its_run_and_others_published_sin
     assert (found(url, pin), gone(url, pin)) == ("before", "")
     with pytest.raises(FetchError, match=r"checkpoints of several runs below .*/act: 000200 of the run before, "):
         list(opened(url, "").list_files())
-    with pytest.raises(SourceError, match=r"^Checkpoints of several runs"):
+    with pytest.raises(SourceError, match=r"^There are checkpoints of several runs"):
         pinned(url)
 
 

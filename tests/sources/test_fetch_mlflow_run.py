@@ -67,7 +67,7 @@ def logged(python: Path, uri: str, folder: Path, root: str = "") -> str:
 
 
 def place_at(uri: str, cache: Path, python: Path) -> Any:
-    """A `Place`; what was said there is the list that its `say` belongs to."""
+    """A `Place`; what was said there is the list that its `log_line` belongs to."""
     said: list[str] = []
     return ContainerContext(cache=cache, python=python, tracking_uri=uri, log_line=said.append)
 
@@ -128,9 +128,9 @@ def test_a_policy_of_a_server_is_fetched_once_without_the_rest_of_its_checkpoint
     fetched = {path: container.fetch(asked(run, path), place) for path in ("checkpoints/000400", "checkpoints/000600")}
     assert content(fetched["checkpoints/000400"]) == content(artifacts / "checkpoints/000400")
     assert content(fetched["checkpoints/000600"]) == content(artifacts / "checkpoints/000600/pretrained_model")
-    told = len(place.say.__self__)
+    told = len(place.log_line.__self__)
     assert {path: container.fetch(asked(run, path), place) for path in fetched} == fetched
-    assert [line for line in place.say.__self__[told:] if line.startswith("fetching")] == []
+    assert [line for line in place.log_line.__self__[told:] if line.startswith("fetching")] == []
     (fetched["checkpoints/000400"] / "model.safetensors").write_bytes(b"damaged")
     again = container.fetch(asked(run, "checkpoints/000400"), place)
     assert content(again) == content(artifacts / "checkpoints/000400")
@@ -189,7 +189,7 @@ def test_a_server_that_cannot_be_reached_is_told_without_its_password(
     why = r"^model of the run f+ cannot be fetched from MLflow at 127\.0\.0\.1:9 "
     with pytest.raises(OSError, match=why) as raised:
         container.fetch(asked(UNKNOWN, "model"), place)
-    assert "s3cret" not in str(raised.value) + "".join(place.say.__self__)
+    assert "s3cret" not in str(raised.value) + "".join(place.log_line.__self__)
 
 
 def test_a_job_that_is_tracked_nowhere_is_told_before_anything_begins(tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def test_a_registry_that_cannot_be_reached_is_told_without_its_password(place, m
     why = r"^act version 1 cannot be fetched from the model registry at 127\.0\.0\.1:9 "
     with pytest.raises(OSError, match=why) as raised:
         container.fetch(model("models:/act/1"), away)
-    assert "s3cret" not in str(raised.value) + "".join(place.say.__self__)
+    assert "s3cret" not in str(raised.value) + "".join(place.log_line.__self__)
 
 
 def test_an_environment_without_mlflow_is_told(place, data_python):

@@ -79,8 +79,8 @@ def test_who_may_not_list_or_read_is_told_at_once_with_the_role_that_would_do(az
     one, two = deliver(*(azure.url(box, f"sets/{folder}") for folder in ("one", "two"))).survey()
     assert one.fault == "configuration"
     for part in (code, box, azure.account, "Storage Blob Data Reader"):
-        assert part in one.wrong[0]
-    assert where == "comp=list" or two.wrong == ()
+        assert part in one.problems[0]
+    assert where == "comp=list" or two.problems == ()
 
 
 @pytest.mark.parametrize(

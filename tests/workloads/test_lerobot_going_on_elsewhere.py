@@ -90,9 +90,9 @@ def test_it_goes_on_from_what_it_published_as_the_same_tracking_run(machine, tmp
 
     ran = ended(machine("wf-7"), tmp_path)
     assert ran.exit_code == 0, "\n".join(ran.lines)
-    (back,) = [note.text for note in ran.events(Note) if "came back from" in note.text]
+    (back,) = [note.text for note in ran.events(Note) if "restored from" in note.text]
     step = int(back.rpartition("/")[2])
-    assert back == f"step {step} of an earlier attempt came back from {machine.url}/{step:06}"
+    assert back == f"resuming from step {step} of an earlier attempt, restored from {machine.url}/{step:06}"
     assert 0 < step < TOTAL
     assert any(f"was interrupted: resuming from step {step}" in note.text for note in ran.events(Note))
     assert min(one.step for one in ran.events(Metrics) if "train/loss" in one.values) == step + 10

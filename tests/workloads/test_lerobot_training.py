@@ -106,7 +106,7 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_trained(train,
     ran = train(pusht, device="mps")  # no GPU of NVIDIA's, which preflight would miss
     assert ran.exit_code == 1
     assert "--device mps" in ran.events(Outcome)[0].reason
-    assert re.search("it can use .*cpu", ran.events(Outcome)[0].reason)
+    assert re.search("available: .*cpu", ran.events(Outcome)[0].reason)
     assert not ran.events(Checkpoint)
 
 

@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from robotrain_runtime.machine.disk_cache import find_existing_parent
-
 DOTENV_FILES = (".env.local", ".env")
 """Files with settings in the working folder; the first wins."""
 
@@ -104,6 +102,8 @@ def get_filesystem(path: Path) -> str:
     except OSError:  # for example macOS
         return ""
     mounts = ((_unescape_mount_point(point), kind) for _, point, kind, *_ in (line.split(" ") for line in lines))
+    from robotrain_runtime.machine.disk_cache import find_existing_parent
+
     place = os.path.realpath(find_existing_parent(path))
     points = [(point, kind) for point, kind in mounts if _is_below(place, point)]
     return max(reversed(points), key=lambda pair: len(pair[0]))[1] if points else ""  # the last mount is on top

@@ -1,15 +1,24 @@
 """Submission specs: files of a plan that say how it is submitted. A platform's spec is a frozen dataclass with a
-`schema`.
+`schema`. Beside them the container plugin that a job with a model of a workspace needs.
 """
 
 import dataclasses
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from robotrain.errors import Problem, Stage, Suggestion
-from robotrain_runtime.contract.document import convert_json
+from robotrain_runtime.contract.document import JobSource, convert_json
 
 Spec = TypeVar("Spec")
+
+MODEL_KIND = "model_asset"
+MODEL_CONTAINER_PLUGINS = {f"source.{MODEL_KIND}": "robotrain_azure.models.container"}
+
+
+def find_model_plugins(sources: Iterable[JobSource]) -> Mapping[str, str]:
+    """Return the container plugin as a job document names it; empty without a model of a workspace."""
+    return MODEL_CONTAINER_PLUGINS if any(source.kind == MODEL_KIND for source in sources) else {}
 
 
 class SubmissionSpecError(ValueError):

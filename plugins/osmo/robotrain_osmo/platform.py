@@ -48,11 +48,11 @@ class OsmoPlatform(Platform):
 
     def container_plugins(self, job: Job, settings: OsmoSettings) -> Mapping[str, str]:
         """Return the plugins that resolve workspaces' tracking URIs and models in the container."""
-        from robotrain_azure.models import container as models
+        from robotrain_azure.submission_spec import find_model_plugins
 
         from robotrain_osmo.spec import environment
 
-        return {**environment.get_tracking_plugins(settings), **models.find_container_plugins(job.sources)}
+        return {**environment.get_tracking_plugins(settings), **find_model_plugins(job.sources)}
 
     def check(self, job: Job, settings: OsmoSettings) -> Iterable[Problem]:
         """Check OSMO's rules: names, sizes, times, template syntax in values, missing settings."""

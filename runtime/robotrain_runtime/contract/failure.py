@@ -21,7 +21,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from robotrain_runtime.contract.event import INFRASTRUCTURE, Fault
+TYPE_CHECKING = False  # plans need an exit code of this module alone: events would cost start-up
+if TYPE_CHECKING:
+    from robotrain_runtime.contract.event import Fault
 
 CancelCheck = Callable[[], bool]
 """Returns whether to drop the current operation at once, as when the run's time is up."""
@@ -178,6 +180,8 @@ def classify_exit(code: int, reason: str, lines: Sequence[str], out_of_memory: b
 
 def combine_faults(faults: Iterable[Fault]) -> Fault:
     """Return the fault of several findings: one of the infrastructure only if all are, or a retry would fail again."""
+    from robotrain_runtime.contract.event import INFRASTRUCTURE
+
     known = list(faults)
     lasting = [fault for fault in known if fault not in INFRASTRUCTURE]
     return next(iter(lasting or known), "")
@@ -196,6 +200,8 @@ def clear_stop_reason(work: Path) -> None:
 
 def choose_exit_code(code: int, fault: Fault) -> int:
     """Return the exit code of a run that failed with `code`: EXIT_RETRY if a retry may succeed."""
+    from robotrain_runtime.contract.event import INFRASTRUCTURE
+
     return EXIT_RETRY if fault in INFRASTRUCTURE and code in (EXIT_FAILED, EXIT_PREFLIGHT) else code
 
 

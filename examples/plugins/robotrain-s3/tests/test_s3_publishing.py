@@ -141,7 +141,7 @@ def test_a_file_that_changed_since_it_was_sealed_is_never_sent(there, writer, sa
 def test_who_may_not_write_is_told_what_to_allow(signed_in, place, url, monkeypatch):
     for name, value in zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), signed_in.keys["stranger"], strict=True):
         monkeypatch.setenv(name, value)
-    (wrong,) = target.inspect(url, place).wrong
+    (wrong,) = target.inspect(url, place).problems
     assert f"may not write to {url}" in wrong
     assert "s3:PutObject and s3:DeleteObject" in wrong
 

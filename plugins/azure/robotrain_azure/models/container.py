@@ -1,7 +1,6 @@
 """A model of a workspace in the container: its name, and the modules that download it."""
 
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from robotrain_runtime.contract.container_plugin import ContainerContext
@@ -25,15 +24,6 @@ def get_request_uri(source: JobSource, place: ContainerContext) -> str:
         return str(parse_model_name(source.uri, workspace.parse_tracking_uri(place.tracking_uri)))
     except ModelNameError:  # reported when it is opened
         return source.uri
-
-
-MODEL_KIND = "model_asset"
-CONTAINER_PLUGINS = {f"source.{MODEL_KIND}": "robotrain_azure.models.container"}
-
-
-def find_container_plugins(sources: Iterable[JobSource]) -> Mapping[str, str]:
-    """Return the container plugin as a job document names it; empty without such a model."""
-    return CONTAINER_PLUGINS if any(source.kind == MODEL_KIND for source in sources) else {}
 
 
 FULL_NAME = "azureml://subscriptions/ID/resourcegroups/GROUP/workspaces/NAME/models/{name}/versions/{version}"
