@@ -18,8 +18,9 @@ WORKLOAD = """
 from dataclasses import dataclass
 from typing import Annotated
 
-from robotrain.plugin import Param, Workload, hook
+from robotrain.plugin import Metric, Param, Workload, WorkloadProfile, hook
 
+PROFILE = WorkloadProfile(metrics=(Metric(name="train/loss", kind="loss"),))
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
@@ -28,7 +29,10 @@ class Parameters:
 
 @hook
 def robotrain_workloads():
-    return [Workload(name="tiny", summary="", parameters=Parameters, roles={}, container_plugin="tiny_work.container")]
+    half = "tiny_work.container"
+    return [
+        Workload(name="tiny", summary="", parameters=Parameters, roles={}, container_plugin=half, profile=PROFILE)
+    ]
 """
 TRAIN = """
 import time
