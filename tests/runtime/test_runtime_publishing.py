@@ -79,7 +79,7 @@ def test_h1_06_last_is_a_link_not_a_checkpoint(run, job, to):
     program = SAVE + (
         "save(20)\n"
         "(PARENT / '000030').symlink_to('000020')\n"
-        "for name in ('last', '000030'): emit(Checkpoint(step=30, path=str(PARENT / name)))"
+        "for name in ('last', '000030'): emit_event(Checkpoint(step=30, path=str(PARENT / name)))"
     )
     ran = run(job(program, publish={"to": str(to)}))
     assert mirrored(to) == ["000020"]
@@ -92,7 +92,7 @@ def test_h1_06_only_folders_named_by_their_step_are_published(run, job, to):
     program = SAVE + (
         "save(20)\n"
         "write(21).rename(PARENT / 'epoch-3')\n"
-        "for name in ('last', 'epoch-3'): emit(Checkpoint(step=30, path=str(PARENT / name)))"
+        "for name in ('last', 'epoch-3'): emit_event(Checkpoint(step=30, path=str(PARENT / name)))"
     )
     ran = run(job(program, publish={"to": str(to)}))
     assert (ran.exit_code, mirrored(to)) == (0, ["000020"])
@@ -102,7 +102,9 @@ def test_h1_06_only_folders_named_by_their_step_are_published(run, job, to):
 
 
 def test_h1_07_a_checkpoint_that_is_told_twice_is_published_once(run, job, to):
-    program = SAVE + "folder = save(20)\nfor _ in range(3): emit(Checkpoint(step=20, path=str(folder), model='model'))"
+    program = SAVE + (
+        "folder = save(20)\nfor _ in range(3): emit_event(Checkpoint(step=20, path=str(folder), model='model'))"
+    )
     ran = run(job(program, publish={"to": str(to)}))
     assert len(ran.of_kind(Checkpoint)) == 4
     assert published(ran) == [(20, f"{to}/000020")]
@@ -131,7 +133,8 @@ def test_h1_08_a_model_without_a_checkpoint_fails_the_run(run, job, tmp_path):
 def test_h1_08_a_model_without_tracking_fails_before_the_work(run, job):
     ran = run(job("print('started')", publish={"register": "pusher"}))
     assert (ran.exit_code, ran.ordinary) == (4, [])
-    assert ran.outcome["reason"] == "the model pusher cannot be registered: the run has no tracking, so there is no registry"
+    told = "the model pusher cannot be registered: the run has no tracking, so there is no registry"
+    assert ran.outcome["reason"] == told
 
 
 def test_a_folder_that_is_no_absolute_path_fails_before_the_work(run, job):
@@ -198,7 +201,9 @@ def test_tracking_that_does_not_take_a_checkpoint_is_a_warning(run, job, tmp_pat
 
 
 def test_a_checkpoint_that_is_gone_at_once_is_told(run, job, to):
-    program = SAVE + "import shutil\nshutil.rmtree(write(20))\nemit(Checkpoint(step=20, path=str(PARENT / '000020')))"
+    program = SAVE + (
+        "import shutil\nshutil.rmtree(write(20))\nemit_event(Checkpoint(step=20, path=str(PARENT / '000020')))"
+    )
     ran = run(job(program))
     assert ran.exit_code == 0
     assert ran.notes("warning")[-1] == "checkpoint 000020 could not be sealed: it does not exist"

@@ -11,8 +11,8 @@ pytestmark = pytest.mark.slow
 TRAIN = """
 from pretend_training import *
 from robotrain_runtime.contract.event import Metrics, Track
-emit(Metrics(values={"train/loss": 0.25}, step=20, total=20))
-emit(Track(tags={"while": "it runs"}))
+emit_event(Metrics(values={"train/loss": 0.25}, step=20, total=20))
+emit_event(Track(tags={"while": "it runs"}))
 save(20)
 """
 MAKE = """
