@@ -22,9 +22,9 @@ LOG = """
 import pathlib, sys
 from robotrain_runtime.tracking.mlflow_store import MlflowStore
 store = MlflowStore(sys.argv[1])
-store.start("pusher", "pretend-1")
+store.start_run("pusher", "pretend-1")
 for name in sys.argv[3:]:
-    store.artifacts(pathlib.Path(sys.argv[2]), name)
+    store.upload_folder(pathlib.Path(sys.argv[2]), name)
 print("run", store.run_id)
 """
 

@@ -278,9 +278,9 @@ LOCAL = """
 import os, sys
 from robotrain_runtime.tracking.mlflow_store import MlflowStore
 store = MlflowStore(os.environ["MLFLOW_TRACKING_URI"])
-store.start("pusher", "pretend-1")
-store.metrics({"train/loss": 0.5}, 20, 1.0)
-store.end("FINISHED", {})
+store.start_run("pusher", "pretend-1")
+store.log_metrics({"train/loss": 0.5}, 20, 1.0)
+store.end_run("FINISHED", {})
 sys.exit(any(name.partition(".")[0] in ("azure", "azureml", "msrest") for name in sys.modules))
 """
 

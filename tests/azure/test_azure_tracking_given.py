@@ -189,7 +189,7 @@ def test_the_run_of_the_job_is_written_to_and_stays_azures(
         tracked = started()
         tracked.tracker.send(event.make_record(Metrics(values={"train/loss": 0.5}, step=20)))
         of = {"run_id": theirs, "folder": str(checkpoint), "model": "pretrained_model", "digest": "d" * 64}
-        assert tracked.tracker.ask(ARTIFACT_REQUEST, of, lambda: False)["artifact"] == "checkpoints/000020"
+        assert tracked.tracker.send_request(ARTIFACT_REQUEST, of, lambda: False)["artifact"] == "checkpoints/000020"
         tracked.end()
     assert [one.text for one in tracked.said if isinstance(one, event.Note)] == []
     (where,) = [one for one in tracked.said if isinstance(one, Tracking)]
@@ -211,7 +211,7 @@ def test_a_model_of_the_job_is_registered_once_in_the_workspace(started, azure, 
     tracked = started()
     wanted = {"run_id": theirs, "folder": str(checkpoint), "model": "pretrained_model", "digest": "d" * 64}
     wanted |= {"name": "pusher", "description": "a policy", "tags": TAGS}
-    first, again = (tracked.tracker.ask(REGISTER_REQUEST, wanted, lambda: False) for _ in range(2))
+    first, again = (tracked.tracker.send_request(REGISTER_REQUEST, wanted, lambda: False) for _ in range(2))
     assert (first, again) == (
         {"version": "1", "new": True},
         {"version": "1", "new": False, "replaced": ""},

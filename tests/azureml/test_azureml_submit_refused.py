@@ -217,7 +217,7 @@ def test_a_storage_account_that_cannot_be_reached_is_told_by_its_name_in_seconds
     host, before = f"{azureml.account}.blob.core.windows.net", time.monotonic()
     with azureml.tenant.unreachable(host):
         told = format_problem(refused(sendable(azureml)))
-    assert "could not hand over the code of the job" in told
+    assert "could not submit the code of the job" in told
     assert f"{host} cannot be reached (Unable to connect to proxy)" in told
     assert time.monotonic() - before < 20
 
