@@ -125,7 +125,7 @@ def test_h1_15_a_folder_of_nothing_but_markers_is_empty(azure, policy, box):
 
 def test_a_single_blob_is_no_folder(azure, policy, box):
     told = nothing(azure.url(box, "policies/act/config.json"))
-    assert told.endswith(f"name the folder above it, {policy}")
+    assert told.endswith(f"is a single blob, not a folder of blobs: use its folder, {policy}")
 
 
 def test_h1_16_markers_of_folders_are_skipped(azure, policy, box):
