@@ -352,7 +352,7 @@ def test_an_answer_that_was_lost_is_asked_for_by_its_name(azureml, capsys):
     azureml.fault(JOB, times=None, status=503)
     reference = AzureMLPlatform().submit(wanted)
     assert list(azureml.jobs) == [reference["job"]]
-    assert f"the workspace has {reference['job']} all the same" in capsys.readouterr().err
+    assert f"the workspace has the job {reference['job']}" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -165,7 +165,7 @@ def test_ctrl_c_ends_an_upload_while_storage_is_silent(azureml, blobs, tmp_path,
     finally:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
     assert time.monotonic() - before < 5
-    ours = [one for one in set(threading.enumerate()) - there if one.name.endswith("(some)")]
+    ours = [one for one in set(threading.enumerate()) - there if one.name.endswith("(process_items)")]
     assert ours
     assert all(one.daemon for one in ours)
     assert not [one for one in concurrent.futures.thread._threads_queues if one.is_alive()]  # the process' end waits
