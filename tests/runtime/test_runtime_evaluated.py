@@ -112,7 +112,7 @@ def test_a_model_that_its_training_registered_gains_the_scores_of_each_evaluatio
         assert tags(database) == before | of(str(rate), name)
     alone = EVALUATE + f"evaluate(kept=policy(), scores={{'rollout/success_rate': 1.0}}, conditions={LONG!r})"
     ran = run(tracked(alone, run="eval-3", register="pusher", world="pusht"))
-    assert "already: the scores of eval-2 are replaced by those of eval-3" in "".join(ran.notes("info"))
+    assert ": the scores of eval-2 are replaced by those of eval-3" in "".join(ran.notes("info"))
     assert [one.replaced for one in ran.of_kind(Registered)] == ["eval-2"]
     found = tags(database)
     assert (found["evaluated_in"][:20], len(found["evaluated_in"])) == (LONG[:20], 256)

@@ -144,7 +144,7 @@ def test_a_checkpoint_that_is_written_anew_loses_its_manifest_first(azure, there
 
 def test_a_publisher_that_is_killed_leaves_nothing_that_looks_whole(azure, box, place, there, saved):
     folder, killed = saved(200), target.open(azure.url(box, "publish/act"), place)
-    pid = killed._assistant._process.pid
+    pid = killed._process._process.pid
     azure.front.faults.append(Fault("PUT .*comp=blocklist", act=lambda: os.kill(pid, signal.SIGKILL)))
     with pytest.raises(OSError, match="SIGKILL"):
         put(killed, folder)
@@ -165,8 +165,8 @@ def test_whoever_started_it_is_gone_and_so_is_the_publisher(azure, writer, saved
 
     def give_up() -> None:
         assert begun.wait(20)
-        writer._assistant._process.stdin.close()  # as when the process that holds it dies
-        ended.append(writer._assistant._process.wait(20))
+        writer._process._process.stdin.close()  # as when the process that holds it dies
+        ended.append(writer._process._process.wait(20))
         let.set()
 
     giving_up = threading.Thread(target=give_up, daemon=True)
