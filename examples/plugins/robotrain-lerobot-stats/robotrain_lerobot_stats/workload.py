@@ -1,4 +1,4 @@
-"""Declares `lerobot-stats`: what is in LeRobot datasets, as numbers. Imports nothing heavy."""
+"""Declaration of `lerobot-stats`: statistics of LeRobot datasets. Imports nothing heavy."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ ROBOTRAIN_API = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
-    """What can be said."""
+    """The parameters of a job."""
 
     bins: Annotated[int, Param(help="bars of the histogram of episode lengths", gt=0, le=100)] = 10
 
@@ -19,6 +19,11 @@ class Parameters:
 @hook
 def robotrain_workloads() -> Iterable[Workload]:
     """The workload of this distribution."""
-    half, roles = "robotrain_lerobot_stats.container", {"dataset": Role(required=True, many=True)}
-    about = {"summary": "dataset statistics", "makes": "files"}
-    yield Workload(name="lerobot-stats", parameters=Parameters, roles=roles, container_plugin=half, **about)
+    yield Workload(
+        name="lerobot-stats",
+        summary="dataset statistics",
+        parameters=Parameters,
+        roles={"dataset": Role(required=True, many=True)},
+        produces="files",
+        container_plugin="robotrain_lerobot_stats.container",
+    )
