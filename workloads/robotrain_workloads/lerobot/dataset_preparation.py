@@ -21,6 +21,26 @@ from robotrain_workloads.lerobot import dataset, file_formats
 from robotrain_workloads.lerobot.versions import LEROBOT_VERSION
 
 DESCRIPTION_FILES = {"dataset": (dataset.INFO_FILE.as_posix(),)}
+MERGE_PROGRAM = "robotrain_workloads.lerobot.dataset_merge"
+MERGE_FORMAT = 1
+"""Incremented when the same data would produce another dataset."""
+MERGE_ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TQDM_DISABLE": "1",
+    "NO_COLOR": "1",
+}
+DatasetFeatures = dict[str, dict[str, Any]]
+ENCODER_KEYS = {f"video.{name}" for name in ("g", "crf", "preset", "fast_decode", "extra_options", "video_backend")}
+"""How a video was encoded: LeRobot merges videos that differ in these."""
+LEGACY_KEYS = {"video.is_depth_map": "is_depth_map"}
+SIZES_FILE = Path("meta", "robotrain.json")
+MERGED_PATHS = {
+    "data_path": "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet",
+    "video_path": "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4",
+}
+"""Where LeRobot looks for the files of datasets that it merges, whatever their description says."""
 
 
 def find_described_problems(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
@@ -68,18 +88,6 @@ def list_datasets(document: JobDocument, data: Mapping[JobSource, Path]) -> list
     return [source for source in document.sources if source.role == "dataset" and source in data]
 
 
-MERGE_PROGRAM = "robotrain_workloads.lerobot.dataset_merge"
-MERGE_FORMAT = 1
-"""Incremented when the same data would produce another dataset."""
-MERGE_ENVIRONMENT = {
-    "HF_HUB_OFFLINE": "1",
-    "HF_DATASETS_OFFLINE": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "TQDM_DISABLE": "1",
-    "NO_COLOR": "1",
-}
-
-
 def plan_preparation(
     document: JobDocument, data: Mapping[JobSource, Path], digests: Mapping[JobSource, str]
 ) -> DataPreparation | None:
@@ -104,13 +112,6 @@ def _make_cache_key(digests: list[str]) -> str:
     if not all(digests):
         return ""
     return hashlib.sha256(json.dumps([MERGE_FORMAT, LEROBOT_VERSION, digests]).encode()).hexdigest()
-
-
-DatasetFeatures = dict[str, dict[str, Any]]
-
-ENCODER_KEYS = {f"video.{name}" for name in ("g", "crf", "preset", "fast_decode", "extra_options", "video_backend")}
-"""How a video was encoded: LeRobot merges videos that differ in these."""
-LEGACY_KEYS = {"video.is_depth_map": "is_depth_map"}
 
 
 def normalize_features(info: Mapping[str, Any]) -> DatasetFeatures:
@@ -153,9 +154,6 @@ def _simplify_feature(feature: dict[str, Any]) -> dict[str, Any]:
     return {**simplified, "info": {LEGACY_KEYS.get(name, name): value for name, value in info.items()}}
 
 
-SIZES_FILE = Path("meta", "robotrain.json")
-
-
 def write_source_sizes(folder: Path, sizes: Sequence[tuple[int, int]]) -> None:
     """Write the episodes and frames of each source, in order."""
     made_of = [{"episodes": episodes, "frames": frames} for episodes, frames in sizes]
@@ -171,13 +169,6 @@ def read_source_size(folder: Path, index: int, count: int) -> tuple[int, int] | 
         info = dataset.load_dataset_info(folder)
         return int(info["total_episodes"]), int(info["total_frames"])
     return None
-
-
-MERGED_PATHS = {
-    "data_path": "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet",
-    "video_path": "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4",
-}
-"""Where LeRobot looks for the files of datasets that it merges, whatever their description says."""
 
 
 def find_merge_conflicts(sets: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[str]:

@@ -7,6 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
+MP4_INDEX = b"moov"
+"""The part without which no frame can be shown."""
+MP4_HEAD = 8
+MP4_MOST_PARTS = 10_000
+"""The most parts that are read, to stay fast."""
+LONGEST_HEADER = 100_000_000
+TENSOR_FORMATS = {"F32": "f", "F64": "d", "I64": "q", "I32": "i"}
+
 
 def read_json_object(path: Path) -> dict[str, Any]:
     """Return the JSON object in a file. Raise OSError or ValueError with a sentence."""
@@ -21,13 +29,6 @@ def read_json_object(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold a JSON object, not a {type(content).__name__}")
     return content
-
-
-MP4_INDEX = b"moov"
-"""The part without which no frame can be shown."""
-MP4_HEAD = 8
-MP4_MOST_PARTS = 10_000
-"""The most parts that are read, to stay fast."""
 
 
 def is_complete_mp4(path: Path) -> bool:
@@ -60,9 +61,6 @@ def is_complete_parquet(path: Path) -> bool:
         return head == file.read(4) == b"PAR1"
 
 
-LONGEST_HEADER = 100_000_000
-
-
 def read_safetensors_header(path: Path) -> Mapping[str, Any]:
     """Return the tensors that a safetensors file declares. Raise OSError or ValueError when the file is shorter."""
     if not path.is_file():
@@ -79,9 +77,6 @@ def read_safetensors_header(path: Path) -> Mapping[str, Any]:
     if path.stat().st_size != 8 + length + max(ends, default=0):
         raise incomplete
     return typing.cast(Mapping[str, Any], tensors)
-
-
-TENSOR_FORMATS = {"F32": "f", "F64": "d", "I64": "q", "I32": "i"}
 
 
 def read_safetensors(path: Path) -> dict[str, tuple[float, ...]]:

@@ -19,6 +19,18 @@ AZUREML_RUN_VARIABLE = "AZUREML_RUN_ID"
 """The environment variable with the name of an Azure ML job."""
 LONGEST_PIN = 64
 """The longest pin in a description; tags hold every pin."""
+SOURCE_KIND_NAMES = {
+    "local_path": "local-path",
+    "huggingface": "huggingface",
+    "blob_url": "azure-blob",
+    "data_asset": "azureml-data-asset",
+    "registered_model": "registered-model",
+    "model_asset": "azureml-model",
+    "mlflow_run": "mlflow-run",
+}
+StartMode = Literal["scratch", "policy", "weights", "checkpoint"]
+START_MODES: Mapping[str, StartMode] = {"policy": "policy", "init_policy": "weights", "resume": "checkpoint"}
+"""The start mode, by the role of the source."""
 
 
 def make_dataset_tags(document: JobDocument) -> dict[str, str]:
@@ -98,26 +110,10 @@ def digest_json(value: object) -> str:
     return hashlib.sha256(json.dumps(value, separators=(",", ":")).encode()).hexdigest()
 
 
-SOURCE_KIND_NAMES = {
-    "local_path": "local-path",
-    "huggingface": "huggingface",
-    "blob_url": "azure-blob",
-    "data_asset": "azureml-data-asset",
-    "registered_model": "registered-model",
-    "model_asset": "azureml-model",
-    "mlflow_run": "mlflow-run",
-}
-
-
 def describe_dataset_kind(sources: Sequence[JobSource]) -> str:
     """Return where the datasets come from, in one word."""
     kinds = {SOURCE_KIND_NAMES.get(source.kind, source.kind) for source in sources if source.role == "dataset"}
     return kinds.pop() if len(kinds) == 1 else "mixed"
-
-
-StartMode = Literal["scratch", "policy", "weights", "checkpoint"]
-START_MODES: Mapping[str, StartMode] = {"policy": "policy", "init_policy": "weights", "resume": "checkpoint"}
-"""The start mode, by the role of the source."""
 
 
 def find_start_source(sources: Iterable[JobSource]) -> JobSource | None:

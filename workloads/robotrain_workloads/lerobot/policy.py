@@ -17,6 +17,8 @@ TRAINABLE_TYPES = typing.get_args(PolicyType)
 OLD_NORMALIZERS = ("normalize", "unnormalize", "input_normalizer", "output_normalizer")
 MIGRATE_COMMAND = "python -m lerobot.processor.migrate_policy_normalization --pretrained-path {folder}"
 UNTYPED = f"has no policy type in {CONFIG_FILE}"
+FEATURE_KEYS = ("input_features", "output_features")
+SIZE_KEYS = ("crop_shape", "resize_shape")
 
 
 def find_model_folder(folder: Path) -> Path:
@@ -108,10 +110,6 @@ def _hint_nested_policy(folder: Path) -> str:
     patterns = ("*", f"*/{MODEL_FOLDER}", f"checkpoints/*/{MODEL_FOLDER}", f"*/checkpoints/*/{MODEL_FOLDER}")
     nested = next((files for pattern in patterns if (files := sorted(folder.glob(f"{pattern}/{CONFIG_FILE}")))), [])
     return f" (but {nested[-1].parent} has)" if nested else ""
-
-
-FEATURE_KEYS = ("input_features", "output_features")
-SIZE_KEYS = ("crop_shape", "resize_shape")
 
 
 def find_settings_problems(settings: Mapping[str, Any]) -> Iterator[str]:

@@ -9,6 +9,10 @@ from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import StageEvent
 
+QUIET_VARIABLES = {"HF_HUB_DISABLE_TELEMETRY": "1", "NO_COLOR": "1"}
+OFFLINE_VARIABLES = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+EVENTS_FILE = "events.jsonl"
+
 
 def resolve_output_folder(document: JobDocument, work: Path) -> Path:
     """Return the folder; a relative one lies below the run's own."""
@@ -16,17 +20,10 @@ def resolve_output_folder(document: JobDocument, work: Path) -> Path:
     return Path(os.path.normpath(work / str(folder or "outputs")))
 
 
-QUIET_VARIABLES = {"HF_HUB_DISABLE_TELEMETRY": "1", "NO_COLOR": "1"}
-OFFLINE_VARIABLES = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
-
-
 def make_hub_environment(sources: Iterable[JobSource]) -> dict[str, str]:
     """Return environment variables for a job with these sources."""
     local = all(source.kind == "local_path" for source in sources)
     return {**QUIET_VARIABLES, **(OFFLINE_VARIABLES if local else {})}
-
-
-EVENTS_FILE = "events.jsonl"
 
 
 def is_own_output(work: Path, output: Path) -> bool:

@@ -28,6 +28,11 @@ from robotrain_workloads.lerobot_eval.results.evaluation import (
     RolloutResult,
 )
 
+ROLLOUT_MODULE = "robotrain_workloads.lerobot_eval.rollout.rollout"
+REPEATED_OPTIONS = ("seed", "batch", "starts", "success_reward", "env_steps", "replay_episodes")
+"""Options that the results repeat."""
+STOPPED_STATUS = 128 + signal.SIGTERM
+
 
 class EvaluationProgress:
     """Events about the progress over all episodes."""
@@ -114,12 +119,6 @@ def _add_rollout_options(parser: argparse.ArgumentParser) -> None:
     add("--success-threshold", type=float)
     add("--record-video", action="store_true")
     add("--workers", type=int, help="processes that step environments")
-
-
-ROLLOUT_MODULE = "robotrain_workloads.lerobot_eval.rollout.rollout"
-REPEATED_OPTIONS = ("seed", "batch", "starts", "success_reward", "env_steps", "replay_episodes")
-"""Options that the results repeat."""
-STOPPED_STATUS = 128 + signal.SIGTERM
 
 
 def main(arguments: Sequence[str]) -> None:

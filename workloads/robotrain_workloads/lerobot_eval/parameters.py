@@ -10,6 +10,34 @@ from robotrain_runtime.contract.parameter import Param
 from robotrain_workloads.lerobot.parameters import DEFAULT_DATASET_NAME, LOGICAL_NAME_PATTERN, NAME_PATTERN, Device
 
 Simulation = Literal["pusht", "aloha"]
+OPTION_PATTERN = re.compile(r"--(env|policy)\.[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*=.*", re.DOTALL)
+EPISODES_FLAG, BATCH_FLAG, POLICY_HINT = "--eval-episodes", "--eval-batch-size", "--policy-path FOLDER"
+OBSERVATION_HINT = "remove it: the environment shows what the policy reads; -- --env.obs_type=NAME overrides it"
+PUBLISHING_HINT = "remove it: nothing is pushed; --register-model NAME registers the policy"
+OWNED_OPTIONS: Mapping[str, str] = {
+    "--env.type": "--env",
+    "--env.episode_length": "--env-steps",
+    "--env.render_mode": "--record-video",
+    "--env.features": OBSERVATION_HINT,
+    "--env.features_map": OBSERVATION_HINT,
+    "--env.max_parallel_tasks": "--env-workers",
+    "--eval.n_episodes": EPISODES_FLAG,
+    "--eval.batch_size": BATCH_FLAG,
+    "--eval.use_async_envs": "--env-workers",
+    "--policy.path": POLICY_HINT,
+    "--policy.pretrained_path": POLICY_HINT,
+    "--policy.pretrained_revision": "--policy-repo-id OWNER/NAME@REVISION",
+    "--policy.type": "--policy-type",
+    "--policy.device": "--device",
+    "--policy.push_to_hub": PUBLISHING_HINT,
+    "--policy.repo_id": PUBLISHING_HINT,
+    "--dataset.repo_id": "--dataset-repo-id",
+    "--dataset.root": "--dataset-path",
+    "--output_dir": "--output-dir",
+    "--job_name": "--job-name",
+    "--seed": "--seed",
+    "--start_seed": "--seed",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,34 +176,3 @@ class EvalParameters:
             env=("LEROBOT_VERSION",),
         ),
     ] = None
-
-
-OPTION_PATTERN = re.compile(r"--(env|policy)\.[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*=.*", re.DOTALL)
-EPISODES_FLAG, BATCH_FLAG, POLICY_HINT = "--eval-episodes", "--eval-batch-size", "--policy-path FOLDER"
-OBSERVATION_HINT = "remove it: the environment shows what the policy reads; -- --env.obs_type=NAME overrides it"
-PUBLISHING_HINT = "remove it: nothing is pushed; --register-model NAME registers the policy"
-
-OWNED_OPTIONS: Mapping[str, str] = {
-    "--env.type": "--env",
-    "--env.episode_length": "--env-steps",
-    "--env.render_mode": "--record-video",
-    "--env.features": OBSERVATION_HINT,
-    "--env.features_map": OBSERVATION_HINT,
-    "--env.max_parallel_tasks": "--env-workers",
-    "--eval.n_episodes": EPISODES_FLAG,
-    "--eval.batch_size": BATCH_FLAG,
-    "--eval.use_async_envs": "--env-workers",
-    "--policy.path": POLICY_HINT,
-    "--policy.pretrained_path": POLICY_HINT,
-    "--policy.pretrained_revision": "--policy-repo-id OWNER/NAME@REVISION",
-    "--policy.type": "--policy-type",
-    "--policy.device": "--device",
-    "--policy.push_to_hub": PUBLISHING_HINT,
-    "--policy.repo_id": PUBLISHING_HINT,
-    "--dataset.repo_id": "--dataset-repo-id",
-    "--dataset.root": "--dataset-path",
-    "--output_dir": "--output-dir",
-    "--job_name": "--job-name",
-    "--seed": "--seed",
-    "--start_seed": "--seed",
-}

@@ -23,6 +23,8 @@ from robotrain_workloads.lerobot_train.process_group import GroupStop, SinglePro
 from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
 
 PROCESSOR_FACTORY = "make_pre_post_processors"
+SPLIT_OPTION = "--dataset.eval_split"
+TRAINER = "lerobot.scripts.lerobot_train"
 
 
 def rebuild_processors(trainer: ModuleType) -> None:
@@ -46,9 +48,6 @@ def rebuild_processors(trainer: ModuleType) -> None:
         return processors
 
     setattr(trainer, PROCESSOR_FACTORY, make_new_processors)
-
-
-SPLIT_OPTION = "--dataset.eval_split"
 
 
 def disable_empty_split(root: Path, arguments: Sequence[str]) -> list[str]:
@@ -75,9 +74,6 @@ def _parse_episodes(arguments: Sequence[str]) -> Collection[int] | None:
     except (ValueError, SyntaxError):
         return None
     return episodes if isinstance(episodes, list) else None
-
-
-TRAINER = "lerobot.scripts.lerobot_train"
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -19,6 +19,46 @@ from robotrain_workloads.lerobot.parameters import (
 
 Precision = Literal["no", "fp16", "bf16"]
 ImageStatistics = Literal["imagenet", "dataset"]
+PUBLISHING_HINT = "remove it: checkpoints stay in the run's folder; --publish-url FOLDER copies them"
+POLICY_HINT = "--policy-path FOLDER"
+RESUME_HINT = "robotrain resume RUN"
+OWNED_OPTIONS: Mapping[str, str] = {
+    "--dataset.repo_id": "--dataset-id",
+    "--dataset.root": "--dataset-path",
+    "--dataset.eval_split": "--val-split",
+    "--dataset.use_imagenet_stats": "--image-normalization",
+    "--eval_steps": "--eval-freq",
+    "--env_eval_freq": "remove it: training runs no simulator; --eval-freq is for the validation loss",
+    "--policy.type": "--policy-type",
+    "--policy.device": "--device",
+    "--policy.optimizer_lr": "--learning-rate",
+    "--optimizer.lr": "--learning-rate",
+    "--scheduler.num_warmup_steps": "--lr-warmup-steps",
+    "--policy.scheduler_warmup_steps": "--lr-warmup-steps",
+    "--policy.use_amp": "--mixed-precision",
+    "--policy.path": POLICY_HINT,
+    "--policy.pretrained_path": POLICY_HINT,
+    "--policy.pretrained_revision": "--policy-repo-id OWNER/NAME@REVISION",
+    "--policy.repo_id": PUBLISHING_HINT,
+    "--resume": RESUME_HINT,
+    "--config_path": RESUME_HINT,
+    "--output_dir": "--output-dir",
+    "--job_name": "--job-name",
+    "--steps": "--training-steps",
+    "--batch_size": "--batch-size",
+    "--save_freq": "--save-freq",
+    "--log_freq": "--log-freq",
+    "--seed": "--seed",
+    "--num_workers": "--num-workers",
+    "--policy.push_to_hub": PUBLISHING_HINT,
+    "--save_checkpoint": "--save-freq",
+    "--save_checkpoint_to_hub": PUBLISHING_HINT,
+    "--wandb.enable": "--wandb",
+    "--wandb.project": "--experiment-name",
+    "--wandb.mode": "WANDB_MODE=offline   in the environment of the run",
+    "--wandb.run_id": "remove it: each run has its own id, and keeps it when it resumes",
+    "--job.target": "--platform",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,46 +180,3 @@ class TrainParameters:
     seed: Annotated[int, Param(help="the seed of initialization and data order", ge=0, le=2**32 - 1)] = 1000
     num_workers: Annotated[int, Param(help="processes that load data, for each GPU", ge=0)] = 4
     device: Annotated[Device, Param(help="where to train; auto uses a GPU if there is one")] = "auto"
-
-
-PUBLISHING_HINT = "remove it: checkpoints stay in the run's folder; --publish-url FOLDER copies them"
-POLICY_HINT = "--policy-path FOLDER"
-RESUME_HINT = "robotrain resume RUN"
-
-OWNED_OPTIONS: Mapping[str, str] = {
-    "--dataset.repo_id": "--dataset-id",
-    "--dataset.root": "--dataset-path",
-    "--dataset.eval_split": "--val-split",
-    "--dataset.use_imagenet_stats": "--image-normalization",
-    "--eval_steps": "--eval-freq",
-    "--env_eval_freq": "remove it: training runs no simulator; --eval-freq is for the validation loss",
-    "--policy.type": "--policy-type",
-    "--policy.device": "--device",
-    "--policy.optimizer_lr": "--learning-rate",
-    "--optimizer.lr": "--learning-rate",
-    "--scheduler.num_warmup_steps": "--lr-warmup-steps",
-    "--policy.scheduler_warmup_steps": "--lr-warmup-steps",
-    "--policy.use_amp": "--mixed-precision",
-    "--policy.path": POLICY_HINT,
-    "--policy.pretrained_path": POLICY_HINT,
-    "--policy.pretrained_revision": "--policy-repo-id OWNER/NAME@REVISION",
-    "--policy.repo_id": PUBLISHING_HINT,
-    "--resume": RESUME_HINT,
-    "--config_path": RESUME_HINT,
-    "--output_dir": "--output-dir",
-    "--job_name": "--job-name",
-    "--steps": "--training-steps",
-    "--batch_size": "--batch-size",
-    "--save_freq": "--save-freq",
-    "--log_freq": "--log-freq",
-    "--seed": "--seed",
-    "--num_workers": "--num-workers",
-    "--policy.push_to_hub": PUBLISHING_HINT,
-    "--save_checkpoint": "--save-freq",
-    "--save_checkpoint_to_hub": PUBLISHING_HINT,
-    "--wandb.enable": "--wandb",
-    "--wandb.project": "--experiment-name",
-    "--wandb.mode": "WANDB_MODE=offline   in the environment of the run",
-    "--wandb.run_id": "remove it: each run has its own id, and keeps it when it resumes",
-    "--job.target": "--platform",
-}

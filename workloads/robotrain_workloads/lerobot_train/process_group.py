@@ -22,6 +22,8 @@ from robotrain_workloads.lerobot.device import is_first_rank
 
 AGREEMENT_VARIABLE = "ROBOTRAIN_AGREEMENT"
 """The environment variable with the shared folder, set in each of several processes that train together."""
+STOPPED_STATUS = 128 + signal.SIGTERM
+PR_SET_PDEATHSIG = 1
 
 
 class ProcessAgreement:
@@ -81,9 +83,6 @@ def get_process_agreement() -> ProcessAgreement | None:
     """Return the agreement of this process; None when it trains alone."""
     folder = os.environ.get(AGREEMENT_VARIABLE)
     return ProcessAgreement(Path(folder)) if folder else None
-
-
-STOPPED_STATUS = 128 + signal.SIGTERM
 
 
 def print_line(text: str) -> None:
@@ -149,9 +148,6 @@ class GroupStop:
                 self._agreement.announce_last_step(step + 1)
                 self._announced = True
         return self._agreement.last_step == step
-
-
-PR_SET_PDEATHSIG = 1
 
 
 def attach_to_launcher() -> None:

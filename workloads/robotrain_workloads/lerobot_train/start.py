@@ -16,6 +16,9 @@ from robotrain_workloads.lerobot import dataset, file_formats, policy, policy_fe
 from robotrain_workloads.lerobot.lineage import START_MODES, StartMode, find_start_source
 from robotrain_workloads.lerobot.run_setup import is_own_output
 
+TRAIN_CONFIG_FILE = Path(policy.MODEL_FOLDER, "train_config.json")
+CHECKPOINTS_FOLDER = "checkpoints"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
@@ -58,9 +61,6 @@ def load_checkpoint_start(folder: Path) -> Start:
 def _load_policy_start(mode: StartMode, folder: Path) -> Start:
     model = policy.find_model_folder(folder)
     return Start(mode=mode, folder=model, settings=policy.load_policy_settings(model))
-
-
-TRAIN_CONFIG_FILE = Path(policy.MODEL_FOLDER, "train_config.json")
 
 
 def find_resume_problems(document: JobDocument, folder: Path, start: Start) -> Iterator[str]:
@@ -171,9 +171,6 @@ def list_start_notes(document: JobDocument, begin: Start, root: Path) -> Iterato
         begin.settings, dataset.load_dataset_info(root), document.trainer_args
     ):
         yield Note(level="warning", text=f"the policy was trained without {', '.join(unused)}, and ignores it")
-
-
-CHECKPOINTS_FOLDER = "checkpoints"
 
 
 def find_output_problems(document: JobDocument, output: Path) -> Iterator[str]:

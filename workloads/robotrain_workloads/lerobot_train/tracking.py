@@ -13,6 +13,11 @@ from robotrain_workloads.lerobot_train import start
 START_PHRASES = {"policy": "fine-tuned from", "init_policy": "started with the weights of", "resume": "resumed from"}
 KIND_NAMES = {"huggingface": "hf", "blob_url": "blob", "data_asset": "asset", "local_path": "folder"}
 """Short names of dataset kinds, in the tag `source`."""
+MODEL_URI_FORMS = (
+    r"models:/(?P<name>[^/@]+)/(?P<version>\d+)",
+    r"azureml:(?P<name>[^:/]+):(?P<version>\d+)",
+    r"azureml://.+/models/(?P<name>[^/]+)/versions/(?P<version>\d+)",
+)
 
 
 def describe_model(document: JobDocument, data: Mapping[JobSource, Path]) -> str:
@@ -91,13 +96,6 @@ def _make_base_policy_tags(sources: Sequence[JobSource]) -> dict[str, str]:
 def _get_kind_name(sources: Sequence[JobSource]) -> str:
     kinds = {KIND_NAMES.get(source.kind, source.kind) for source in sources}
     return kinds.pop() if len(kinds) == 1 else "mixed"
-
-
-MODEL_URI_FORMS = (
-    r"models:/(?P<name>[^/@]+)/(?P<version>\d+)",
-    r"azureml:(?P<name>[^:/]+):(?P<version>\d+)",
-    r"azureml://.+/models/(?P<name>[^/]+)/versions/(?P<version>\d+)",
-)
 
 
 def describe_tracking_run(document: JobDocument, output: Path) -> TrackingSpec:

@@ -29,6 +29,22 @@ METRIC_NAMES = {
     "epochs": "train/epoch",
 }
 SILENCE_SECONDS = 10.0
+NUMBER_PATTERN = r"[+-]?(?:nan|inf(?:inity)?|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)"
+FIELD_PATTERN = re.compile(
+    rf"(?:^|\s)(?P<name>[A-Za-z_]\w*):(?P<number>{NUMBER_PATTERN})(?P<suffix>[KMBTQ]?)(?=\s|$)", re.IGNORECASE
+)
+HELD_OUT_PATTERN = re.compile(rf"step (?P<step>\d+): eval_loss=(?P<loss>{NUMBER_PATTERN})\b", re.IGNORECASE)
+SUFFIX_SCALES = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12, "Q": 1e15}
+LOG_NAMES = {
+    "smpl": "train/samples",
+    "ep": "train/episodes",
+    "epch": "train/epoch",
+    "loss": "train/loss",
+    "grdn": "train/grad_norm",
+    "lr": "train/learning_rate",
+    "updt_s": "train/update_time_s",
+    "data_s": "train/data_time_s",
+}
 
 
 class TrainerMonitor:
@@ -137,24 +153,6 @@ def _wrap_attribute(place: Any, name: str, wrapper: Callable[..., Any]) -> None:
         return wrapper(original, *arguments, **named)
 
     setattr(place, name, replacement)
-
-
-NUMBER_PATTERN = r"[+-]?(?:nan|inf(?:inity)?|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)"
-FIELD_PATTERN = re.compile(
-    rf"(?:^|\s)(?P<name>[A-Za-z_]\w*):(?P<number>{NUMBER_PATTERN})(?P<suffix>[KMBTQ]?)(?=\s|$)", re.IGNORECASE
-)
-HELD_OUT_PATTERN = re.compile(rf"step (?P<step>\d+): eval_loss=(?P<loss>{NUMBER_PATTERN})\b", re.IGNORECASE)
-SUFFIX_SCALES = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12, "Q": 1e15}
-LOG_NAMES = {
-    "smpl": "train/samples",
-    "ep": "train/episodes",
-    "epch": "train/epoch",
-    "loss": "train/loss",
-    "grdn": "train/grad_norm",
-    "lr": "train/learning_rate",
-    "updt_s": "train/update_time_s",
-    "data_s": "train/data_time_s",
-}
 
 
 def parse_window(line: str) -> dict[str, float] | None:

@@ -29,6 +29,19 @@ DECODER = "--dataset.video_backend"
 TOLERANCE = "--tolerance_s"
 TRAIN_CONFIG = "pretrained_model/train_config.json"
 DECAY = "--policy.optimizer_weight_decay"
+SHARED_MEMORY = Path("/dev/shm")
+MIB = 1 << 20
+SPARE_BYTES = 32 * MIB
+"""For everything but batches, in each training process."""
+PREFETCH_OPTION = "--prefetch_factor"
+DEFAULT_PREFETCH = 4
+"""LeRobot's default: prepared batches of each process."""
+BATCHES_IN_USE = 2
+"""Batches that PyTorch and Accelerate hold."""
+FRAMES_PER_SAMPLE = {"act": 1, "diffusion": 2}
+"""Images of each camera in a sample, unless `--policy.n_obs_steps` is set."""
+LONGEST_SEQUENCE = 100
+"""The most values of another feature in a sample: ACT's chunk of actions."""
 
 
 def make_owned_options(parameters: Mapping[str, Scalar], root: Path, output: Path, start: Start) -> Iterator[str]:
@@ -117,21 +130,6 @@ def _limit_interval(interval: int, first: int, steps: int) -> int:
     """Return an interval that is met at least once between the first step and the last; 0: never."""
     limited = min(interval, steps)
     return limited if limited == 0 or steps // limited * limited > first else steps - first
-
-
-SHARED_MEMORY = Path("/dev/shm")
-MIB = 1 << 20
-SPARE_BYTES = 32 * MIB
-"""For everything but batches, in each training process."""
-PREFETCH_OPTION = "--prefetch_factor"
-DEFAULT_PREFETCH = 4
-"""LeRobot's default: prepared batches of each process."""
-BATCHES_IN_USE = 2
-"""Batches that PyTorch and Accelerate hold."""
-FRAMES_PER_SAMPLE = {"act": 1, "diffusion": 2}
-"""Images of each camera in a sample, unless `--policy.n_obs_steps` is set."""
-LONGEST_SEQUENCE = 100
-"""The most values of another feature in a sample: ACT's chunk of actions."""
 
 
 def get_free_shared_memory(place: Path = SHARED_MEMORY) -> int | None:

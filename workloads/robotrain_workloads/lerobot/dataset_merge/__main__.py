@@ -17,6 +17,7 @@ from robotrain_workloads.lerobot.dataset_merge import merge
 from robotrain_workloads.lerobot.dataset_merge.merge import SourceDataset
 
 VIDEOS_FOLDER = "videos"
+SCRATCH = ".making"
 
 
 def check_disk_space(datasets: Sequence[SourceDataset], cache: Path, out: Path) -> None:
@@ -92,9 +93,6 @@ def _read_lengths_v21(folder: Path) -> Iterator[int]:
     yield from (
         int(episode["length"]) for episode in sorted(episodes, key=lambda episode: int(episode["episode_index"]))
     )
-
-
-SCRATCH = ".making"
 
 
 def main() -> int:

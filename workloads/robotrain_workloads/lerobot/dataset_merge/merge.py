@@ -12,6 +12,13 @@ from typing import Any
 
 from robotrain_workloads.lerobot import dataset, dataset_preparation
 
+LONGEST_ERROR = 400
+"""Characters of LeRobot's message, which repeats every feature."""
+DATA_FOLDER, META_FOLDER = "data", "meta"
+READABLE_MODE = 0o644
+REQUIRED_V21 = {"total_chunks": 0, "total_videos": 0, "video_path": None}
+"""Keys that the converter removes from a description, and fails without."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceDataset:
@@ -78,10 +85,6 @@ class FileLinker:
                 self.copy(path, target / path.name)
 
 
-LONGEST_ERROR = 400
-"""Characters of LeRobot's message, which repeats every feature."""
-
-
 def make_merged_dataset(datasets: Sequence[SourceDataset], scratch: Path, linker: FileLinker) -> Path:
     """Return the folder of the dataset, below `scratch`. Raise OSError or ValueError with a sentence."""
     views = [make_view(source, scratch / str(index)) for index, source in enumerate(datasets)]
@@ -115,12 +118,6 @@ def _merge_views(datasets: Sequence[SourceDataset], views: Sequence[Path], targe
     except (OSError, ValueError) as error:
         names = " and ".join(source.name for source in datasets)
         raise ValueError(f"LeRobot could not merge {names}: {str(error)[:LONGEST_ERROR]}") from error
-
-
-DATA_FOLDER, META_FOLDER = "data", "meta"
-READABLE_MODE = 0o644
-REQUIRED_V21 = {"total_chunks": 0, "total_videos": 0, "video_path": None}
-"""Keys that the converter removes from a description, and fails without."""
 
 
 def make_view(source: SourceDataset, folder: Path) -> Path:

@@ -15,6 +15,13 @@ from robotrain_workloads.lerobot_eval.inputs import selection, simulation
 RENAME_STEP = "rename_observations_processor"
 EMPTY_CAMERA = "observation.images.empty_camera_"
 """Prefix of cameras that a policy reserves and nobody has: it sees black."""
+MISSING_PACKAGE = "transformers"
+TRANSFORMERS_TYPES = (
+    *("eo1", "fastwam", "groot", "lingbot_va", "molmoact2", "multi_task_dit", "pi0", "pi05", "pi0_fast", "smolvla"),
+    *("vla_jepa", "wall_x", "xvla"),
+)
+"""Types for which LeRobot requires the package."""
+OWN_ENVIRONMENT_HINT = "on the platform local, use --environment PATH with an environment that has it"
 
 
 def find_mismatches(document: JobDocument, folders: Mapping[JobSource, Path]) -> Iterator[str]:
@@ -104,15 +111,6 @@ def _pad_state(settings: dict[str, Any], info: Mapping[str, Any]) -> dict[str, A
     if not (isinstance(max_size, int) and state and recorded and sum(recorded.get("shape") or ()) <= max_size):
         return settings
     return {**settings, "input_features": {**settings["input_features"], policy_features.STATE: recorded}}
-
-
-MISSING_PACKAGE = "transformers"
-TRANSFORMERS_TYPES = (
-    *("eo1", "fastwam", "groot", "lingbot_va", "molmoact2", "multi_task_dit", "pi0", "pi05", "pi0_fast", "smolvla"),
-    *("vla_jepa", "wall_x", "xvla"),
-)
-"""Types for which LeRobot requires the package."""
-OWN_ENVIRONMENT_HINT = "on the platform local, use --environment PATH with an environment that has it"
 
 
 def find_missing_packages(kind: object, environment: str | None) -> Iterator[str]:

@@ -11,6 +11,22 @@ from robotrain_workloads.lerobot.parameters import DEFAULT_VAL_SPLIT
 from robotrain_workloads.lerobot_eval.inputs import selection
 
 TRAIN_CONFIG_FILE = "train_config.json"
+COMPARED_FEATURES = ("action", "observation.state")
+COMPARED_STATISTICS = ("count", "mean", "std", "min", "max")
+NEEDED_STATISTICS = ("mean", "std")
+NORMALIZER_STEPS = {
+    "policy_preprocessor.json": "normalizer_processor",
+    "policy_postprocessor.json": "unnormalizer_processor",
+}
+TOLERANCE = 1e-5
+"""Policies keep statistics in 32 bits."""
+Statistics = Mapping[str, tuple[float, ...]]
+"""By `FEATURE.STATISTIC`."""
+REPLAY_EPISODES_FLAG = "--replay-episodes"
+DEFAULT_REASON = f"those that a training holds out by default (--val-split {DEFAULT_VAL_SPLIT:g}), for comparison"
+UNSEEN_REASON = "training held them out"
+UNTRAINED_REASON = "the policy is untrained: no episodes are held out"
+SEEN_REASON = "an earlier training of the policy saw all episodes that the last one held out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,20 +74,6 @@ def _parse_training_episodes(model: Path, value: Any) -> list[int]:
     if not isinstance(value, list) or not all(isinstance(number, int) for number in value):
         raise ValueError(f"{model / TRAIN_CONFIG_FILE}: dataset.episodes must be a list of whole numbers, or null")
     return value
-
-
-COMPARED_FEATURES = ("action", "observation.state")
-COMPARED_STATISTICS = ("count", "mean", "std", "min", "max")
-NEEDED_STATISTICS = ("mean", "std")
-NORMALIZER_STEPS = {
-    "policy_preprocessor.json": "normalizer_processor",
-    "policy_postprocessor.json": "unnormalizer_processor",
-}
-TOLERANCE = 1e-5
-"""Policies keep statistics in 32 bits."""
-
-Statistics = Mapping[str, tuple[float, ...]]
-"""By `FEATURE.STATISTIC`."""
 
 
 def is_same_dataset(root: Path, model: Path) -> bool:
@@ -174,13 +176,6 @@ def _find_start_folder(training: PolicyTraining) -> Path | None:
     beside = training.model.parent.with_name(original.parent.name) / original.name
     candidates = (original, *((beside,) if training.is_resumed and original.name == training.model.name else ()))
     return next((folder for folder in candidates if folder.is_absolute() and folder.is_dir()), None)
-
-
-REPLAY_EPISODES_FLAG = "--replay-episodes"
-DEFAULT_REASON = f"those that a training holds out by default (--val-split {DEFAULT_VAL_SPLIT:g}), for comparison"
-UNSEEN_REASON = "training held them out"
-UNTRAINED_REASON = "the policy is untrained: no episodes are held out"
-SEEN_REASON = "an earlier training of the policy saw all episodes that the last one held out"
 
 
 class EpisodeSelection(NamedTuple):

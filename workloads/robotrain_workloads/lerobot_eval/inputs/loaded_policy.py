@@ -20,6 +20,9 @@ from robotrain_workloads.lerobot_eval.inputs import compatibility
 BACKBONE_SETTING = "pretrained_backbone_weights"
 POLICY_OPTION = "--policy."
 CONFIGURATION_NAME = "the policy's configuration"
+MOST_NAMED = 3
+INSTALL_ADVICE = re.compile(r"'([^']+)' is required but not installed\b")
+DAMAGED_HINT = "its weights or its statistics may be damaged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,10 +143,6 @@ def _import_config_class() -> Any:
     return importlib.import_module("lerobot.configs").PreTrainedConfig
 
 
-MOST_NAMED = 3
-INSTALL_ADVICE = re.compile(r"'([^']+)' is required but not installed\b")
-
-
 def explain_load_error(error: BaseException, folder: Path | None) -> str:
     """Return what is wrong; empty for unknown errors. `folder`: of the policy; None for one that is made here."""
     text = _get_error_line(error)
@@ -199,9 +198,6 @@ def require_known_type(kind: object, known: Iterable[str], name: object) -> None
         raise ValueError(
             f"{name} has the policy type {kind}, which LeRobot {LEROBOT_VERSION} does not know; it knows {available}"
         )
-
-
-DAMAGED_HINT = "its weights or its statistics may be damaged"
 
 
 def require_finite_action(action: Any, subject: str, place: str, why: str = DAMAGED_HINT) -> None:

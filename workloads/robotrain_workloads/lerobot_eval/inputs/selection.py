@@ -16,6 +16,9 @@ BUILTIN_SOURCE = "builtin"
 DEFAULT_POLICY_TYPE = "act"
 """The default type of an untrained policy."""
 STEP_PATTERN = re.compile(r"(?:/(?:checkpoints|policy)/([0-9]{1,12})|/(0[0-9]{5}))(?:/pretrained_model)?/?$")
+HELD_OUT, ALL = "held-out", "all"
+RANGE_PATTERN = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
+EXAMPLE_EPISODES = "0,3,5-9"
 
 
 def find_policy_source(sources: Iterable[JobSource]) -> JobSource | None:
@@ -67,11 +70,6 @@ def find_policy_step(document: JobDocument, data: Mapping[JobSource, Path]) -> i
         return int(step) if step.isdecimal() else 0
     match = STEP_PATTERN.search(source.uri)
     return int(match[1] or match[2]) if match else 0
-
-
-HELD_OUT, ALL = "held-out", "all"
-RANGE_PATTERN = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
-EXAMPLE_EPISODES = "0,3,5-9"
 
 
 def parse_episodes(text: str) -> list[range] | None:

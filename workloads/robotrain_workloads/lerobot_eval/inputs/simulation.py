@@ -20,6 +20,22 @@ from robotrain_workloads.lerobot.policy_features import (
 
 OBSERVATION_TYPE_OPTION = "--env.obs_type="
 """With this option the user decides what the environment shows."""
+COMMON_OPTIONS = ("task", "fps", "disable_env_checker")
+OBSERVATION_OPTIONS = ("obs_type", "observation_height", "observation_width")
+EASY_STARTS = "easy"
+PLACEABLE_ENVIRONMENT = "pusht"
+"""The environment whose objects can be placed."""
+WORLD_SIZE = 512.0
+"""Length of its sides; positions lie within."""
+LARGEST_NUMBER = 1e6
+MOST_CHARACTERS = 1_000_000
+"""The text travels with the job."""
+STATE_FORM = "[agent_x, agent_y, block_x, block_y, block_angle]"
+StartRange = tuple[float, float]
+LONGEST_STARTS_TEXT = 60
+GOAL, GOAL_ANGLE = (256.0, 256.0), math.pi / 4
+QUARTER_TURN = math.pi / 2
+Position = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +65,6 @@ class SimulatedEnvironment:
         return {**vectors, camera: {"dtype": "image", "shape": list(shape), "names": names}}
 
 
-COMMON_OPTIONS = ("task", "fps", "disable_env_checker")
-OBSERVATION_OPTIONS = ("obs_type", "observation_height", "observation_width")
 SIMULATED_ENVIRONMENTS: Mapping[str, SimulatedEnvironment] = {
     "pusht": SimulatedEnvironment(
         action=2,
@@ -84,18 +98,6 @@ def find_environment_problems(settings: Mapping[str, Any], env: str, options: Se
     yield from find_feature_mismatches(settings, {"features": features}, (), FeatureOrigin(env, "show"))
     if environment.is_exclusive and cameras and WORLD in inputs:
         yield f"the policy reads both {WORLD} and {camera}, but {env} shows only one of them"
-
-
-EASY_STARTS = "easy"
-PLACEABLE_ENVIRONMENT = "pusht"
-"""The environment whose objects can be placed."""
-WORLD_SIZE = 512.0
-"""Length of its sides; positions lie within."""
-LARGEST_NUMBER = 1e6
-MOST_CHARACTERS = 1_000_000
-"""The text travels with the job."""
-STATE_FORM = "[agent_x, agent_y, block_x, block_y, block_angle]"
-StartRange = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +192,6 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
 
 
-LONGEST_STARTS_TEXT = 60
-
-
 def summarize_starts(starts: str) -> str:
     """Return the starts, shortened if they are too long to read."""
     text = " ".join(starts.split())
@@ -207,11 +206,6 @@ def _describe_starts(text: str) -> str:
     except ValueError:
         return "as given"
     return f"{len(value)} given states" if isinstance(value, list) else "given ranges"
-
-
-GOAL, GOAL_ANGLE = (256.0, 256.0), math.pi / 4
-QUARTER_TURN = math.pi / 2
-Position = tuple[float, float]
 
 
 def find_farthest_position(

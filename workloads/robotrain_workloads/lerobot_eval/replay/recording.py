@@ -20,6 +20,11 @@ ACTION = "action"
 MOST_THREADS = 8
 LONGEST_ERROR = 300
 """Characters of a decoder's message."""
+OBSERVATION_PREFIX = "observation."
+IMAGE_MEMORY = 256 << 20
+"""Bytes for the images of a stretch of frames."""
+LONGEST_STRETCH = 64
+PIXEL_BYTES = {"video": 1, "image": 4}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,13 +141,6 @@ def _stack_by_frame(parts: Sequence[Any]) -> Any:
 
 def _count_threads() -> int:
     return max(1, min(MOST_THREADS, len(os.sched_getaffinity(0)) - 1))
-
-
-OBSERVATION_PREFIX = "observation."
-IMAGE_MEMORY = 256 << 20
-"""Bytes for the images of a stretch of frames."""
-LONGEST_STRETCH = 64
-PIXEL_BYTES = {"video": 1, "image": 4}
 
 
 def list_policy_features(loaded: LoadedPolicy, features: Mapping[str, Any]) -> list[str]:

@@ -18,6 +18,10 @@ from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot_eval.replay.recording import Recording
 from robotrain_workloads.lerobot_eval.results.evaluation import LatencySummary, ReplayEpisode, ReplayRequest
 
+WARM_UP = 5
+MOST_FRAMES = 1000
+MOST_SECONDS = 20.0
+
 
 def replay_episodes(
     loaded: LoadedPolicy,
@@ -123,11 +127,6 @@ def measure_errors(
 
 def _map_by_name(names: Sequence[str], values: Any) -> dict[str, float]:
     return dict(zip(names, map(float, values), strict=True))
-
-
-WARM_UP = 5
-MOST_FRAMES = 1000
-MOST_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

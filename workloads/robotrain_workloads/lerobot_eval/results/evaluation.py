@@ -7,6 +7,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+Z_95 = 1.959963984540054
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayRequest:
@@ -223,9 +225,6 @@ class EvaluationResult:
         if self.threshold is None or self.rolled is None:
             return None
         return self.rolled.rate >= self.threshold
-
-
-Z_95 = 1.959963984540054
 
 
 def compute_wilson_interval(successes: int, trials: int) -> tuple[float, float]:

@@ -10,6 +10,15 @@ from robotrain_workloads.lerobot_eval.results.evaluation import ReplayEpisode
 
 MOST_PLOTTED = 10
 """Episodes with plots of their own."""
+MOST_FLAT_LABELS = 5
+"""More labels are rotated, so that they do not overlap."""
+LONGEST_LABEL = 14
+RECORDED, PREDICTED = "#1f77b4", "#d95f02"
+DPI = 80
+LEFT, RIGHT, ABOVE, BELOW = 1.1, 0.2, 0.6, 0.6
+"""Margins, in inches."""
+MOST_NUMBERS = 32
+"""Action dimensions that are drawn: a humanoid has more than anyone looks at."""
 
 
 def draw_plots(episodes: Sequence[ReplayEpisode], folder: Path, fps: float) -> None:
@@ -101,11 +110,6 @@ def plot_all_episodes(episodes: Sequence[ReplayEpisode], path: Path) -> None:
     save_figure(figure, path)
 
 
-MOST_FLAT_LABELS = 5
-"""More labels are rotated, so that they do not overlap."""
-LONGEST_LABEL = 14
-
-
 def draw_bars(panel: Any, names: Sequence[str], values: Sequence[float], title: str) -> None:
     """Draw a bar for each name."""
     panel.set_title(title, fontsize=9)
@@ -129,14 +133,6 @@ def make_label_room(figure: Any) -> None:
 def shorten_label(name: str) -> str:
     """Return the end of a long name, which tells joints apart."""
     return name if len(name) <= LONGEST_LABEL else f"…{name[1 - LONGEST_LABEL :]}"
-
-
-RECORDED, PREDICTED = "#1f77b4", "#d95f02"
-DPI = 80
-LEFT, RIGHT, ABOVE, BELOW = 1.1, 0.2, 0.6, 0.6
-"""Margins, in inches."""
-MOST_NUMBERS = 32
-"""Action dimensions that are drawn: a humanoid has more than anyone looks at."""
 
 
 def make_panels(rows: int, columns: int, width: float, height: float, title: str, **options: Any) -> tuple[Any, Any]:

@@ -22,6 +22,9 @@ from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot_eval.results import scores, summary
 from robotrain_workloads.lerobot_eval.results.evaluation import EvaluationResult, ReplayResult, RolloutResult
 
+SKIPPED_FILES = ("training_state", MANIFEST)
+SHORT_DIGEST = 12
+
 
 def write_results(result: EvaluationResult, folder: Path) -> None:
     """Write the results beside the videos. Plots need Matplotlib, and show only the first episodes."""
@@ -52,9 +55,6 @@ def _write_predictions(replayed: ReplayResult, folder: Path) -> None:
             ground_truth=episode.recorded,
             inference_times=numpy.asarray(episode.seconds, dtype="float64"),
         )
-
-
-SKIPPED_FILES = ("training_state", MANIFEST)
 
 
 @contextmanager
@@ -108,9 +108,6 @@ def _link_or_copy(path: Path, target: Path, linked: bool) -> None:
             os.link(path.resolve(), target)
             return
     shutil.copyfile(path, target)
-
-
-SHORT_DIGEST = 12
 
 
 def digest_policy(folder: Path) -> str:

@@ -15,6 +15,13 @@ from robotrain_workloads.lerobot_eval.results.summary import AGGREGATES
 
 ERROR_SUFFIXES = ("_mse", "_mae")
 ROLLOUT_FIELDS = {"avg_sum_reward": "sum_reward", "avg_max_reward": "max_reward", "avg_length": "steps"}
+SCHEMA_VERSION = 1
+REPLAY_METRICS = {
+    "mse": "action_accuracy_l2",
+    "mae": "action_accuracy_l1",
+    "avg_inference_ms": "inference_latency_mean_ms",
+    "throughput_hz": "throughput_hz",
+}
 
 
 def score_replay_episode(episode: ReplayEpisode) -> dict[str, float]:
@@ -63,15 +70,6 @@ def _score_rollout(rolled: RolloutResult) -> dict[str, float]:
         **{f"rollout/{name}": rolled.mean(field) for name, field in ROLLOUT_FIELDS.items()},
         "rollout/episodes": float(len(rolled.episodes)),
     }
-
-
-SCHEMA_VERSION = 1
-REPLAY_METRICS = {
-    "mse": "action_accuracy_l2",
-    "mae": "action_accuracy_l1",
-    "avg_inference_ms": "inference_latency_mean_ms",
-    "throughput_hz": "throughput_hz",
-}
 
 
 def make_metrics_report(result: EvaluationResult) -> dict[str, Any]:

@@ -22,6 +22,17 @@ from robotrain_workloads.lerobot_eval.results.evaluation import RolloutRequest
 ENVIRONMENT_OPTION = "--env."
 STATE_OBSERVATION, IMAGE_OBSERVATION = "environment_state_agent_pos", "pixels_agent_pos"
 """LeRobot's names of the two observation types."""
+KEY_POINTS = "observation.environment_state"
+ACTION = "action"
+Shapes = Mapping[str, tuple[int, ...]]
+SIZE_KEYWORDS = ("observation_height", "observation_width")
+ImageSize = tuple[int, ...]
+"""Height and width."""
+RENDERER_VARIABLE = "MUJOCO_GL"
+MUJOCO_ENVIRONMENTS = ("aloha",)
+"""Environments that MuJoCo renders."""
+OPENGL_PACKAGES = {"OpenGL", "_render"}
+"""Folders of packages that call OpenGL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,11 +125,6 @@ def _register_environment(env: str) -> None:
             raise SystemExit(f"error: --env {env}: this run's environment lacks {package}") from error
 
 
-KEY_POINTS = "observation.environment_state"
-ACTION = "action"
-Shapes = Mapping[str, tuple[int, ...]]
-
-
 def get_feature_shapes(features: Any) -> Shapes:
     """Return the shapes of LeRobot's features, by name."""
     return {name: tuple(feature.shape) for name, feature in (features or {}).items()}
@@ -171,11 +177,6 @@ def _get_statistics(step: Any) -> Mapping[str, Any]:
     return getattr(step, "stats", None) or {}
 
 
-SIZE_KEYWORDS = ("observation_height", "observation_width")
-ImageSize = tuple[int, ...]
-"""Height and width."""
-
-
 def get_requested_size(options: Sequence[str], config: Any) -> dict[str, int]:
     """Return the user's image size for Gymnasium: LeRobot reads these options but does not pass them on."""
     names = {option.removeprefix("--env.").partition("=")[0] for option in options}
@@ -214,13 +215,6 @@ def explain_policy_size(rendered: ImageSize, read: ImageSize) -> str:
 
 def _format_size(size: ImageSize) -> str:
     return "x".join(map(str, size))
-
-
-RENDERER_VARIABLE = "MUJOCO_GL"
-MUJOCO_ENVIRONMENTS = ("aloha",)
-"""Environments that MuJoCo renders."""
-OPENGL_PACKAGES = {"OpenGL", "_render"}
-"""Folders of packages that call OpenGL."""
 
 
 def select_renderer(env: str) -> None:

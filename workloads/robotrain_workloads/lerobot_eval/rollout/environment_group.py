@@ -14,6 +14,8 @@ from robotrain_workloads.lerobot_eval.rollout import environment, video
 from robotrain_workloads.lerobot_eval.rollout.environment import RolloutEnvironment
 from robotrain_workloads.lerobot_eval.rollout.worker_pool import WorkerPool, WorkerTask
 
+BEGIN_REQUEST, STEP_REQUEST = "begin", "step"
+
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentObservation:
@@ -118,9 +120,6 @@ class RunningEnvironment:
             seconds=time.monotonic() - self._began,
             video=self._video.finish() if self._video else None,
         )
-
-
-BEGIN_REQUEST, STEP_REQUEST = "begin", "step"
 
 
 class WorkerEnvironments:

@@ -40,6 +40,9 @@ from robotrain_workloads.lerobot_eval.rollout.environment_group import (
 from robotrain_workloads.lerobot_eval.rollout.worker_pool import WorkerPool
 
 WORLD_CENTER = 256.0
+Wave = Sequence[int]
+"""Its episodes."""
+OnEpisode = Callable[[RolloutEpisode], None]
 
 
 class PolicyActor:
@@ -77,10 +80,6 @@ def _stack_observations(observations: Sequence[Any]) -> Any:
     if isinstance(observations[0], Mapping):
         return {name: _stack_observations([nested[name] for nested in observations]) for name in observations[0]}
     return importlib.import_module("numpy").stack(observations)
-
-
-Wave = Sequence[int]
-"""Its episodes."""
 
 
 def play_wave(wave: Wave, actor: PolicyActor, environments: EnvironmentGroup, seed: int) -> Iterator[RolloutEpisode]:
@@ -175,9 +174,6 @@ def _draw_numbers(device: str) -> tuple[float, ...]:
     numpy: Any = importlib.import_module("numpy")
     drawn = (torch.rand(1, device=on).item() for on in ("cpu", device))
     return (random.random(), float(numpy.random.random()), *drawn)
-
-
-OnEpisode = Callable[[RolloutEpisode], None]
 
 
 def run_rollout(loaded: LoadedPolicy, request: RolloutRequest, on_episode: OnEpisode) -> list[RolloutEpisode]:

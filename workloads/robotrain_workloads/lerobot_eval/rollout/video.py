@@ -10,6 +10,10 @@ MOST_FILMED = 50
 CODEC, PIXELS = "libx264", "yuv420p"
 CODEC_OPTIONS = {"preset": "veryfast", "crf": "23"}
 UNFINISHED_SUFFIX = ".part"
+GRID_FILE = "all.mp4"
+MOST_IN_GRID, GRID_COLUMNS = 8, 4
+GRID_CELL_WIDTH = 240
+"""Of each, in pixels."""
 
 
 def explain_video_limit(episodes: int) -> str:
@@ -60,12 +64,6 @@ class EpisodeVideo:
     def _write(self, frame: Any) -> None:
         for packet in self._stream.encode(frame):
             self._container.mux(packet)
-
-
-GRID_FILE = "all.mp4"
-MOST_IN_GRID, GRID_COLUMNS = 8, 4
-GRID_CELL_WIDTH = 240
-"""Of each, in pixels."""
 
 
 def write_video_grid(folder: Path, videos: Sequence[str], fps: int) -> None:

@@ -16,6 +16,8 @@ from typing import Any
 PR_SET_PDEATHSIG = 1
 WorkerTask = Callable[[int, Connection], None]
 """Takes the number of the process and its end of the pipe."""
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+KEPT_BYTES, LARGEST_BLOCK = 256 << 20, 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +131,6 @@ def _end_with_parent(parent: int) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
-
-
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
-KEPT_BYTES, LARGEST_BLOCK = 256 << 20, 64 << 20
 
 
 def retain_freed_memory() -> None:
