@@ -88,7 +88,7 @@ def _pair(policy: Any, root: Path, given: argparse.Namespace, what: str) -> tupl
 
 def _ours(policy: Any, root: Path, episodes: list[int], batch: int) -> tuple[float, float, list[Any]]:
     """Seconds to read, seconds to read and act, and the actions."""
-    from robotrain_workloads.lerobot_eval.replay import replay
+    from robotrain_workloads.lerobot_eval import replay
     from robotrain_workloads.lerobot_eval.results.evaluation import ReplayRequest
 
     asked = ReplayRequest(root=root, episodes=episodes, batch=batch, tolerance=0.25 / FPS)

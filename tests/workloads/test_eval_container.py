@@ -9,7 +9,6 @@ from robotrain_runtime.checkpoints import model_lineage
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.document import JobSource
 from robotrain_workloads.lerobot_eval import container, launcher
-from robotrain_workloads.lerobot_eval.command import LAUNCHER
 from robotrain_workloads.lerobot_eval.inputs import loaded_policy
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
 from robotrain_workloads.lerobot_eval.results import result_store
@@ -33,7 +32,7 @@ def work(tmp_path):
 def test_the_launcher_is_told_what_was_said_and_nothing_else(made, work, tmp_path):
     document = made()
     command = work(document).arguments
-    assert command[:2] == ("-m", LAUNCHER)
+    assert command[:2] == ("-m", container.LAUNCHER)
     assert command[-1] == "--"
     assert options(command) == {
         "--policy": str(tmp_path / "policy"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from launching import strict_json
-from robotrain_workloads.lerobot_eval.replay import replay
+from robotrain_workloads.lerobot_eval import replay
 from robotrain_workloads.lerobot_eval.results import result_store, scores, summary
 from robotrain_workloads.lerobot_eval.results.evaluation import (
     EvaluationResult,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from robotrain_runtime.contract.container_plugin import GpuRequirement
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Outcome
-from robotrain_workloads.lerobot import device, versions
+from robotrain_workloads.lerobot import device, run_setup
 from robotrain_workloads.lerobot_train import container, multi_gpu_launcher
 from robotrain_workloads.lerobot_train.process_group import GroupStop, ProcessAgreement
 from small_training import SMALL, Trained, lines_until, numbers
@@ -120,7 +120,7 @@ def test_a_training_without_cuda_asks_for_none_of_it(tmp_path):
     lock = tmp_path / "lock.txt"
     for pin, cuda in {"torch==2.10.0": "", "nvidia-cuda-runtime==13.0.96 \\": "13.0"}.items():
         lock.write_text(f"numpy==2.2.6\n{pin}\n")
-        assert versions.read_cuda_version(lock) == cuda
+        assert run_setup.read_cuda_version(lock) == cuda
 
 
 def test_the_first_process_names_a_step_that_none_has_done(tmp_path, monkeypatch):

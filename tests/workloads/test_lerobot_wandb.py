@@ -11,7 +11,7 @@ import pytest
 from robotrain.model.job import Job
 from robotrain_runtime.contract.event import Checkpoint, Outcome
 from robotrain_runtime.contract.parameter import get_parameters
-from robotrain_workloads.lerobot_train import container, parameters, wandb, wandb_connection
+from robotrain_workloads.lerobot_train import container, parameters, wandb
 from robotrain_workloads.lerobot_train.parameters import TrainParameters
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 from small_training import SMALL, Trained
@@ -175,14 +175,14 @@ def test_a_server_that_answered_before_the_data_was_fetched_is_not_asked_again()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering) as serving:
         threading.Thread(target=serving.serve_forever, daemon=True, args=(0.01,)).start()
         address = f"http://127.0.0.1:{serving.server_port}"
-        before = wandb_connection.explain_unreachable(address)
+        before = wandb.explain_unreachable(address)
         serving.shutdown()
-    assert (before, wandb_connection.explain_unreachable(address)) == ("", "")
+    assert (before, wandb.explain_unreachable(address)) == ("", "")
 
 
 def test_a_server_that_says_nothing_is_not_waited_for():
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        said = wandb_connection.explain_unreachable(f"http://127.0.0.1:{silent.getsockname()[1]}", seconds=0.1)
+        said = wandb.explain_unreachable(f"http://127.0.0.1:{silent.getsockname()[1]}", seconds=0.1)
     assert "time" in said or "no answer" in said
 
 

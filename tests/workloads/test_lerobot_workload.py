@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from robotrain_runtime.contract import container_plugin
-from robotrain_workloads.lerobot import dataset, versions
+from robotrain_workloads.lerobot import dataset, parameters
 from robotrain_workloads.lerobot_train import container
 from robotrain_workloads.lerobot_train.workload import LEROBOT_TRAIN
 
@@ -19,8 +19,8 @@ CONTAINER_SIDE = [path for path in sorted(FOLDER.rglob("*.py")) if path.stem not
 
 def test_the_versions_people_are_told_are_those_of_the_lock():
     locked = dict(re.findall(r"^([\w-]+)==([\w.]+)", container.ENVIRONMENT.lock.read_text(), re.MULTILINE))
-    assert locked["lerobot"] == versions.LEROBOT_VERSION
-    assert versions.LEROBOT_VERSION.startswith(versions.LEROBOT_SERIES + ".")
+    assert locked["lerobot"] == parameters.LEROBOT_VERSION
+    assert container.ENVIRONMENT.required_packages == {"lerobot": "0.6"}
     assert {"torch", "mlflow-skinny", "psutil", "nvidia-ml-py", "pyarrow"} <= locked.keys()
 
 
@@ -47,18 +47,24 @@ def test_what_travels_imports_the_standard_library_the_runtime_and_its_siblings(
             assert top in {"robotrain_runtime", "robotrain_workloads"} or top in sys.stdlib_module_names
 
 
-def test_declaring_it_costs_next_to_nothing():
+def test_declaring_it_imports_only_its_parameters():
     code = (
-        "import time, robotrain.plugins.hookspecs, sys\n"
-        "began = time.process_time()\n"
+        "import robotrain.plugins.hookspecs, robotrain.model.workload, robotrain_runtime.contract.parameter, sys\n"
+        "before = set(sys.modules)\n"
         "import robotrain_workloads.lerobot_train.workload\n"
-        "print(time.process_time() - began)\n"
-        "print({'torch', 'lerobot', 'mlflow', 'numpy', 'pydantic'} & sys.modules.keys() or '')"
+        "print(*sorted(name for name in set(sys.modules) - before if name.startswith('robotrain_')))\n"
+        "print(*{'torch', 'lerobot', 'mlflow', 'numpy', 'pydantic', 'importlib.metadata'} & set(sys.modules))"
     )
-    told = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(5)]
-    seconds, heavy = zip(*(one.stdout.splitlines() for one in told), strict=True)
-    assert min(map(float, seconds)) < 0.02
-    assert set(heavy) == {""}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    own, heavy = result.stdout.splitlines()
+    assert set(own.replace("robotrain_workloads.", "").split()) - {"robotrain_workloads"} == {
+        "lerobot",
+        "lerobot.parameters",
+        "lerobot_train",
+        "lerobot_train.parameters",
+        "lerobot_train.workload",
+    }
+    assert heavy == ""
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from robotrain_runtime.contract.container_plugin import DataPreparation
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads.lerobot import dataset, file_formats
-from robotrain_workloads.lerobot.versions import LEROBOT_VERSION
+from robotrain_workloads.lerobot.parameters import LEROBOT_VERSION
 
 DESCRIPTION_FILES = {"dataset": (dataset.INFO_FILE.as_posix(),)}
 MERGE_PROGRAM = "robotrain_workloads.lerobot.dataset_merge"
@@ -154,9 +154,9 @@ def _simplify_feature(feature: dict[str, Any]) -> dict[str, Any]:
     return {**simplified, "info": {LEGACY_KEYS.get(name, name): value for name, value in info.items()}}
 
 
-def write_source_sizes(folder: Path, sizes: Sequence[tuple[int, int]]) -> None:
+def write_source_sizes(folder: Path, infos: Sequence[Mapping[str, Any]]) -> None:
     """Write the episodes and frames of each source, in order."""
-    made_of = [{"episodes": episodes, "frames": frames} for episodes, frames in sizes]
+    made_of = [{"episodes": int(info["total_episodes"]), "frames": int(info["total_frames"])} for info in infos]
     (folder / SIZES_FILE).write_text(json.dumps({"made_of": made_of}, indent=1) + "\n", encoding="utf-8")
 
 

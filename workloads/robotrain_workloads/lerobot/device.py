@@ -15,7 +15,9 @@ def choose_device(requested: str, activity: str = "training") -> str:
     Raise SystemExit with a sentence when the requested one is not available.
     """
     torch: Any = importlib.import_module("torch")
-    available = [name for name, usable in _find_usable_devices(torch).items() if usable]
+    mps = getattr(torch.backends, "mps", None)
+    usable = {"cuda": torch.cuda.is_available(), "mps": bool(mps and mps.is_available()), "cpu": True}
+    available = [name for name in usable if usable[name]]
     if requested != "auto" and requested not in available:
         raise SystemExit(
             f"error: --device {requested}: PyTorch {torch.__version__} finds no such device;"
@@ -24,7 +26,7 @@ def choose_device(requested: str, activity: str = "training") -> str:
     chosen = available[0] if requested == "auto" else requested
     if problem := _explain_missing_gpus(torch, requested, chosen):
         raise SystemExit(f"error: {problem}")
-    if problem := parameters.find_precision_problem(chosen, parameters.get_process_precision()):
+    if problem := parameters.find_precision_problem(chosen, os.environ.get(parameters.PRECISION_VARIABLE, "no")):
         raise SystemExit(f"error: {problem} ({parameters.PRECISION_HINT})")
     if chosen == "cpu":
         _leave_core_free(torch)
@@ -47,11 +49,6 @@ def count_threads(processes: int) -> int:
     """Return the threads of each process on this machine; OMP_NUM_THREADS takes precedence."""
     value = os.environ.get("OMP_NUM_THREADS", "")
     return int(value) if value.isdecimal() else max(1, (_count_cores() - 1) // processes)
-
-
-def _find_usable_devices(torch: Any) -> dict[str, bool]:
-    mps = getattr(torch.backends, "mps", None)
-    return {"cuda": torch.cuda.is_available(), "mps": bool(mps and mps.is_available()), "cpu": True}
 
 
 def _explain_missing_gpus(torch: Any, requested: str, chosen: str) -> str:

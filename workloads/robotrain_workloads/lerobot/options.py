@@ -7,7 +7,7 @@ import io
 import sys
 from collections.abc import Iterator, Sequence
 
-from robotrain_workloads.lerobot.versions import LEROBOT_VERSION
+from robotrain_workloads.lerobot.parameters import LEROBOT_VERSION
 
 UNKNOWN_PREFIX = "unrecognized arguments: "
 PARSER_PREFIX = ": error: "

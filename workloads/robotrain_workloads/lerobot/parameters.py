@@ -1,18 +1,15 @@
-"""Parameter types and defaults that both workloads share, and combinations of device and precision that cannot run."""
+"""What both workloads declare: the LeRobot version, parameter types and defaults, devices that cannot run."""
 
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
+LEROBOT_VERSION = "0.6.1"
 PolicyType = Literal["act", "diffusion"]
-
 Device = Literal["auto", "cpu", "cuda", "mps"]
-
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$"
 LOGICAL_NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$"
 DEFAULT_DATASET_NAME = "dataset"
 DEFAULT_VAL_SPLIT = 0.1
-
 PRECISION_VARIABLE = "ACCELERATE_MIXED_PRECISION"
 """The environment variable that accelerate reads."""
 PRECISION_HINT = "--mixed-precision bf16"
@@ -31,8 +28,3 @@ def find_device_problems(parameters: Mapping[str, Any]) -> Iterator[tuple[str, s
         yield problem, PRECISION_HINT
     if parameters["device"] == "mps" and parameters["num_gpus"] != 1:
         yield f"--device mps trains in one process, but --num-gpus is {parameters['num_gpus']}", "--num-gpus 1"
-
-
-def get_process_precision() -> str:
-    """Return the precision of this process."""
-    return os.environ.get(PRECISION_VARIABLE, "no")

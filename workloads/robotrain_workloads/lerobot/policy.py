@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain_workloads.lerobot import file_formats
-from robotrain_workloads.lerobot.parameters import PolicyType
-from robotrain_workloads.lerobot.versions import LEROBOT_VERSION
+from robotrain_workloads.lerobot.parameters import LEROBOT_VERSION, PolicyType
 
 MODEL_FOLDER = "pretrained_model"
 STEP_FILE = Path("training_state", "training_step.json")

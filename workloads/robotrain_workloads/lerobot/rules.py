@@ -7,7 +7,7 @@ from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.redaction import redact
 
 from robotrain_workloads.lerobot import publish_url
-from robotrain_workloads.lerobot.versions import LEROBOT_VERSION
+from robotrain_workloads.lerobot.parameters import LEROBOT_VERSION
 
 if TYPE_CHECKING:
     from robotrain.model.job import Job

@@ -1,23 +1,43 @@
-"""Output folder and environment variables that a run of LeRobot starts with."""
+"""What a run of LeRobot starts with: Python environment, output folder, environment variables."""
 
 import os
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from robotrain_runtime.contract import event
+from robotrain_runtime.contract.container_plugin import PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import StageEvent
 
+from robotrain_workloads.lerobot.parameters import LEROBOT_VERSION
+
+PYTHON = "3.12"
+PLATFORM = "Linux-x86_64"
+CUDA_PIN = re.compile(r"^nvidia-cuda-runtime(?:-cu\d+)?==(\d+\.\d+)", re.MULTILINE)
 QUIET_VARIABLES = {"HF_HUB_DISABLE_TELEMETRY": "1", "NO_COLOR": "1"}
 OFFLINE_VARIABLES = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 EVENTS_FILE = "events.jsonl"
 
 
+def make_environment(lock: Path, gib: float = 9.0) -> PythonEnvironment:
+    """Return the Python environment of a lock. `gib`: disk space of the built environment."""
+    series = LEROBOT_VERSION.rpartition(".")[0]
+    return PythonEnvironment(
+        lock=lock, python=PYTHON, gib=gib, platform=PLATFORM, required_packages={"lerobot": series}
+    )
+
+
+def read_cuda_version(lock: Path) -> str:
+    """Return the CUDA version of a lock, such as `12.8`; empty when it has none."""
+    match = CUDA_PIN.search(lock.read_text(encoding="utf-8"))
+    return match[1] if match else ""
+
+
 def resolve_output_folder(document: JobDocument, work: Path) -> Path:
     """Return the folder; a relative one lies below the run's own."""
-    folder = document.parameters["output_dir"]
-    return Path(os.path.normpath(work / str(folder or "outputs")))
+    return Path(os.path.normpath(work / str(document.parameters["output_dir"] or "outputs")))
 
 
 def make_hub_environment(sources: Iterable[JobSource]) -> dict[str, str]:
@@ -28,15 +48,11 @@ def make_hub_environment(sources: Iterable[JobSource]) -> dict[str, str]:
 
 def is_own_output(work: Path, output: Path) -> bool:
     """Return whether the output folder's files are the run's own: an attempt that reached its work found it empty."""
-    return work in output.parents or _has_started_work(work / EVENTS_FILE)
-
-
-def _has_started_work(events: Path) -> bool:
-    with suppress(OSError), events.open(encoding="utf-8", errors="replace") as lines:
-        return any(_is_work_stage(line) for line in lines if '"stage"' in line)
+    if work in output.parents:
+        return True
+    with suppress(OSError), (work / EVENTS_FILE).open(encoding="utf-8", errors="replace") as lines:
+        records = (event.parse_event(line.rstrip("\n")) for line in lines if '"stage"' in line)
+        return any(
+            record and isinstance(record.event, StageEvent) and record.event.name == "work" for record in records
+        )
     return False
-
-
-def _is_work_stage(line: str) -> bool:
-    record = event.parse_event(line.rstrip("\n"))
-    return record is not None and isinstance(record.event, StageEvent) and record.event.name == "work"

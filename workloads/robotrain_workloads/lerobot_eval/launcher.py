@@ -12,10 +12,10 @@ from types import FrameType
 from robotrain_runtime.contract.event import Evaluated, Metrics, Note, Track, emit_event
 
 from robotrain_workloads.lerobot import dataset, device
+from robotrain_workloads.lerobot_eval import replay
 from robotrain_workloads.lerobot_eval.inputs import held_out
 from robotrain_workloads.lerobot_eval.inputs import loaded_policy as loading
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
-from robotrain_workloads.lerobot_eval.replay import replay
 from robotrain_workloads.lerobot_eval.results import result_store, scores, summary
 from robotrain_workloads.lerobot_eval.results.evaluation import (
     EvaluationResult,

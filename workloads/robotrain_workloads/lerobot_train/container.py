@@ -10,14 +10,13 @@ from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.container_plugin import (
     GpuRequirement,
     PublishingSpec,
-    PythonEnvironment,
     TrackingSpec,
     WorkCommand,
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.target import ArtifactTarget
 
-from robotrain_workloads.lerobot import dataset, dataset_preparation, lineage, parameters, run_setup, versions
+from robotrain_workloads.lerobot import dataset, dataset_preparation, lineage, parameters, run_setup
 from robotrain_workloads.lerobot.publish_url import (
     OTHER_FOLDER_HINT,
     find_write_problems,
@@ -30,13 +29,7 @@ from robotrain_workloads.lerobot_train.start import Start
 
 LAUNCHER = "robotrain_workloads.lerobot_train.launcher"
 MULTI_GPU_LAUNCHER = "robotrain_workloads.lerobot_train.multi_gpu_launcher"
-ENVIRONMENT = PythonEnvironment(
-    lock=Path(__file__).parent / "locks" / "train.txt",
-    python=versions.PYTHON,
-    gib=versions.GIB,
-    platform=versions.PLATFORM,
-    required_packages={"lerobot": versions.LEROBOT_SERIES},
-)
+ENVIRONMENT = run_setup.make_environment(Path(__file__).parent / "locks" / "train.txt")
 DESCRIBED = dataset_preparation.DESCRIPTION_FILES
 compare = dataset_preparation.find_described_problems
 prepare = dataset_preparation.plan_preparation
@@ -93,7 +86,7 @@ def gpus(document: JobDocument) -> GpuRequirement | None:
     assert isinstance(count, int)
     if device in ("cpu", "mps") or (device == "auto" and count == 1):
         return None
-    cuda = versions.read_cuda_version(ENVIRONMENT.lock)
+    cuda = run_setup.read_cuda_version(ENVIRONMENT.lock)
     return GpuRequirement(count=count, bf16=values["mixed_precision"] == "bf16", cuda=cuda)
 
 

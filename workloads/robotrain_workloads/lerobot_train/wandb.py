@@ -1,10 +1,16 @@
-"""Weights & Biases with `--wandb`: options for LeRobot, which logs to it, and checks of key and project."""
+"""Weights & Biases with `--wandb`: options for LeRobot, which logs to it, and checks of key, project and server."""
 
+import configparser
 import importlib
+import netrc
 import os
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from robotrain_runtime.contract.document import Scalar
 
@@ -22,6 +28,10 @@ KEY_PATTERN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+|[^-]*-[\w-]{40,}|\w{40,}")
 """As wandb itself reads it: 40 characters, on own servers with a prefix, or a token of three parts."""
 FORBIDDEN_IN_PROJECT = "/\\#?%:"
 LONGEST_PROJECT = 128
+DEFAULT_ADDRESS = "https://api.wandb.ai"
+TIMEOUT_SECONDS = 5.0
+_answering_servers: set[str] = set()
+"""Servers that answered: a later moment without a network does not stop a run that has downloaded its data."""
 
 
 def make_wandb_options(
@@ -51,19 +61,17 @@ def get_wandb_mode(environ: Mapping[str, str]) -> str:
 
 def find_wandb_problems(remedies: Mapping[str, str], environ: Mapping[str, str]) -> Iterator[str]:
     """Yield why the run could not log, as far as this machine knows. `remedies` is `Placement.ways`."""
-    from robotrain_workloads.lerobot_train import wandb_connection  # HTTP modules load slowly
-
     if get_wandb_mode(environ) != "online":
         return
     remedy = remedies.get(SECRET_KIND, LOGIN_HINT)
     if key := environ.get("WANDB_API_KEY", ""):
         if not KEY_PATTERN.fullmatch(key):
             yield f"WANDB_API_KEY is not a key of Weights & Biases: it has {_describe_key(key)}\n{remedy}"
-    elif not environ.get("WANDB_IDENTITY_TOKEN_FILE") and not wandb_connection.is_signed_in(environ):
+    elif not environ.get("WANDB_IDENTITY_TOKEN_FILE") and not is_signed_in(environ):
         yield f"--wandb: this machine is not signed in to Weights & Biases, and WANDB_API_KEY is not set\n{remedy}"
-    address = wandb_connection.find_server_address(environ)
-    if reason := wandb_connection.explain_unreachable(address):
-        yield f"--wandb: cannot reach {wandb_connection.redact_address(address)}: {reason}\n{OFFLINE_HINT}"
+    address = find_server_address(environ)
+    if reason := explain_unreachable(address):
+        yield f"--wandb: cannot reach {redact_address(address)}: {reason}\n{OFFLINE_HINT}"
 
 
 def find_project_problem(name: str) -> str:
@@ -87,3 +95,71 @@ def allow_unknown_runs() -> None:
 def _describe_key(key: str) -> str:
     count = f"{len(key)} characters"
     return f"{count}, including spaces or line breaks" if re.search(r"\s", key) else count
+
+
+def find_server_address(environ: Mapping[str, str]) -> str:
+    """Return the address as wandb finds it, also one that `wandb login --host` saved."""
+    if address := environ.get("WANDB_BASE_URL"):
+        return address
+    folder = Path(environ.get("WANDB_CONFIG_DIR") or _get_home(environ) / ".config" / "wandb")
+    settings = configparser.ConfigParser(interpolation=None)
+    with suppress(OSError, ValueError, configparser.Error):
+        settings.read(folder / "settings", encoding="utf-8")
+    return settings.get("default", "base_url", fallback=DEFAULT_ADDRESS)
+
+
+def redact_address(address: str) -> str:
+    """Return an address without user name and password."""
+    return re.sub(r"//[^/]*@", "//", address)
+
+
+def is_signed_in(environ: Mapping[str, str]) -> bool:
+    """Return whether `wandb login` saved a key, in the netrc file."""
+    netrc_file, home = environ.get("NETRC"), _get_home(environ)
+    files = [Path(netrc_file).expanduser()] if netrc_file else [home / ".netrc", home / "_netrc"]
+    with suppress(OSError, ValueError, netrc.NetrcParseError, StopIteration):
+        keys = netrc.netrc(next(file for file in files if file.is_file()))
+        login = keys.authenticators(urlsplit(find_server_address(environ)).netloc)
+        return bool(login and login[2])
+    return False
+
+
+def explain_unreachable(address: str, seconds: float = TIMEOUT_SECONDS) -> str:
+    """Return why nothing answers, in a few words; empty for any answer.
+
+    wandb itself would retry silently: measured, more than three minutes.
+    """
+    if address in _answering_servers:
+        return ""
+    answers: list[str] = []
+    thread = threading.Thread(target=lambda: answers.append(_probe_server(address, seconds)), daemon=True)
+    thread.start()
+    thread.join(seconds)  # a DNS lookup has no timeout
+    if answers == [""]:
+        _answering_servers.add(address)
+    return answers[0] if answers else f"no answer within {seconds:g} s"
+
+
+def _probe_server(address: str, seconds: float) -> str:
+    import http.client  # these load slowly
+    import ssl
+    import urllib.request
+
+    try:
+        request = urllib.request.Request(
+            redact_address(address).rstrip("/") + "/healthz", headers={"User-Agent": "robotrain"}
+        )
+        with urllib.request.urlopen(request, timeout=seconds):
+            return ""
+    except urllib.error.HTTPError as answer:
+        answer.close()
+        return ""
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        if isinstance(reason, ssl.SSLError):  # a server answers; wandb may know other certificates
+            return ""
+        return str(getattr(reason, "strerror", None) or reason)
+
+
+def _get_home(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("HOME", "~")).expanduser()

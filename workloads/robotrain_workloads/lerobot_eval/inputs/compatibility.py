@@ -9,7 +9,7 @@ from typing import Any
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 from robotrain_workloads.lerobot import dataset, dataset_preparation, file_formats, policy, policy_features
-from robotrain_workloads.lerobot.versions import LEROBOT_VERSION
+from robotrain_workloads.lerobot.parameters import LEROBOT_VERSION
 from robotrain_workloads.lerobot_eval.inputs import selection, simulation
 
 RENAME_STEP = "rename_observations_processor"

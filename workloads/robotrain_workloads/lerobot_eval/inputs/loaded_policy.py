@@ -14,7 +14,7 @@ from typing import Any
 
 from robotrain_workloads.lerobot import options
 from robotrain_workloads.lerobot import policy as policy_files
-from robotrain_workloads.lerobot.versions import LEROBOT_VERSION
+from robotrain_workloads.lerobot.parameters import LEROBOT_VERSION
 from robotrain_workloads.lerobot_eval.inputs import compatibility
 
 BACKBONE_SETTING = "pretrained_backbone_weights"

@@ -1,12 +1,19 @@
-"""One dataset of one or several: views with rewritten files and links to the others, merged by LeRobot."""
+"""One dataset of one or several: views with rewritten files and links to the others, merged by LeRobot.
 
+In the training environment: `python -m robotrain_workloads.lerobot.dataset_merge --dataset FOLDER NAME … OUT`.
+"""
+
+import argparse
 import importlib
 import json
+import logging
 import os
 import shutil
+import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +25,11 @@ DATA_FOLDER, META_FOLDER = "data", "meta"
 READABLE_MODE = 0o644
 REQUIRED_V21 = {"total_chunks": 0, "total_videos": 0, "video_path": None}
 """Keys that the converter removes from a description, and fails without."""
+VIDEOS_FOLDER = "videos"
+SCRATCH = ".making"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class SourceDataset:
     """A dataset that is merged."""
 
@@ -31,11 +40,6 @@ class SourceDataset:
     info: Mapping[str, Any]
     """The description in its files."""
 
-    @classmethod
-    def load(cls, folder: Path, name: str) -> "SourceDataset":
-        """Return the dataset in `folder`. Raise OSError or ValueError with a sentence."""
-        return cls(folder=folder, name=name, info=dataset.load_dataset_info(folder, name))
-
     @property
     def needs_conversion(self) -> bool:
         """Whether it is converted from v2.1."""
@@ -45,11 +49,6 @@ class SourceDataset:
     def boolean_features(self) -> list[str]:
         """The features whose values become numbers."""
         return dataset_preparation.find_boolean_features(self.info)
-
-    @property
-    def is_rewritten(self) -> bool:
-        """Whether its data is rewritten before it is merged."""
-        return self.needs_conversion or bool(self.boolean_features)
 
     def write_description(self, folder: Path, features: dataset_preparation.DatasetFeatures) -> None:
         """Write the description of the changed dataset, with these features."""
@@ -94,10 +93,10 @@ def make_merged_dataset(datasets: Sequence[SourceDataset], scratch: Path, linker
     for source, folder, source_features in zip(datasets, views, features, strict=True):
         source.write_description(folder, source_features)
     target = scratch / "made"
-    if len(datasets) > 1:
-        _merge_views(datasets, views, target, linker)
-    else:
+    if len(datasets) == 1:
         linker.copy_tree(views[0], target)
+    else:
+        _merge_views(datasets, views, target, linker)
     return target
 
 
@@ -141,9 +140,7 @@ def make_view(source: SourceDataset, folder: Path) -> Path:
 def _convert_v21(source: SourceDataset, folder: Path) -> None:
     """Convert with LeRobot, which writes the new dataset beside and then replaces the old one: only links."""
     print(f"{source.name}: converting {source.info['codebase_version']} to {dataset.DATASET_VERSION}", flush=True)
-    source = SourceDataset(
-        folder=source.folder, name=source.name, info=REQUIRED_V21 | {**source.info, "codebase_version": "v2.1"}
-    )
+    source = replace(source, info=REQUIRED_V21 | {**source.info, "codebase_version": "v2.1"})
     source.write_description(folder, source.info["features"])
     converter: Any = importlib.import_module("lerobot.scripts.convert_dataset_v21_to_v30")
     try:
@@ -178,7 +175,8 @@ def _cast_schema(schema: Any, names: Sequence[str]) -> Any:
         if index < 0:
             raise ValueError(f"the data has no column {name}, which the description names")
         schema = schema.set(index, schema.field(index).with_type(_make_number_type(arrow, schema.field(index).type)))
-    return _drop_datasets_metadata(schema)
+    metadata = {name: value for name, value in (schema.metadata or {}).items() if name != b"huggingface"}
+    return schema.with_metadata(metadata)  # without the outdated notes of the library `datasets` on column types
 
 
 def _make_number_type(arrow: Any, kind: Any) -> Any:
@@ -190,7 +188,107 @@ def _make_number_type(arrow: Any, kind: Any) -> Any:
     return arrow.float32()
 
 
-def _drop_datasets_metadata(schema: Any) -> Any:
-    """Drop the notes of the library `datasets` on column types, which are outdated."""
-    metadata = {name: value for name, value in (schema.metadata or {}).items() if name != b"huggingface"}
-    return schema.with_metadata(metadata)
+def check_disk_space(datasets: Sequence[SourceDataset], cache: Path, out: Path) -> None:
+    """Raise OSError with a sentence when there is too little disk space."""
+    needed = sum(_count_needed_bytes(source, cache, out, several=len(datasets) > 1) for source in datasets)
+    free = shutil.disk_usage(out).free
+    if needed > free:
+        raise OSError(
+            f"there is too little disk space to make one dataset of {', '.join(source.name for source in datasets)}:"
+            f" {needed / 1e6:,.1f} MB needed at {out}, {free / 1e6:,.1f} MB free"
+        )
+
+
+def _count_needed_bytes(source: SourceDataset, cache: Path, out: Path, *, several: bool) -> int:
+    """Count the bytes of its files, twice when they are changed and then merged. Videos of the cache are linked."""
+    linked = cache in source.folder.parents and source.folder.stat().st_dev == out.stat().st_dev
+    videos = _measure_folder(source.folder / VIDEOS_FOLDER)
+    rest = _measure_folder(source.folder) - videos
+    is_rewritten = source.needs_conversion or bool(source.boolean_features)
+    return rest * (1 + (is_rewritten and several)) + (videos if source.needs_conversion or not linked else 0)
+
+
+def _measure_folder(folder: Path) -> int:
+    return sum(
+        os.stat(os.path.join(parent, name)).st_size
+        for parent, _, names in os.walk(folder, followlinks=True)
+        for name in names
+    )
+
+
+def verify_merged_dataset(merged: Path, datasets: Sequence[SourceDataset]) -> None:
+    """Check the merged dataset and write the size of each source. Raise OSError or ValueError with a sentence."""
+    if problem := next(dataset.find_dataset_problems(merged, "the merged dataset"), None):
+        raise ValueError(problem)
+    info = dataset.load_dataset_info(merged)
+    for count in ("total_episodes", "total_frames"):
+        expected_count = sum(int(source.info[count]) for source in datasets)
+        if info[count] != expected_count:
+            raise ValueError(f"the merged dataset has {count} {info[count]}; its sources have {expected_count}")
+    expected_lengths = [
+        length
+        for source in datasets
+        for length in (_read_lengths_v21 if source.needs_conversion else _read_lengths_v30)(source.folder)
+    ]
+    if _read_lengths_v30(merged) != expected_lengths:
+        raise ValueError("the merged dataset does not hold the episodes of its sources in their order")
+    dataset_preparation.write_source_sizes(merged, [source.info for source in datasets])
+    size = sum(path.stat().st_size for path in merged.rglob("*") if path.is_file())
+    print(
+        f"made one dataset: {info['total_episodes']} episodes, {info['total_frames']} frames, {size / 1e6:.1f} MB",
+        flush=True,
+    )
+
+
+def _read_lengths_v30(folder: Path) -> list[int]:
+    """Return the frames of each episode."""
+    parquet: Any = importlib.import_module("pyarrow.parquet")
+    lengths: dict[int, int] = {}
+    for path in sorted((folder / "meta" / "episodes").glob("*/*.parquet")):
+        table = parquet.read_table(path, columns=["episode_index", "length"]).to_pydict()
+        lengths.update(zip(table["episode_index"], table["length"], strict=True))
+    return [length for _, length in sorted(lengths.items())]
+
+
+def _read_lengths_v21(folder: Path) -> list[int]:
+    lines = (folder / "meta" / "episodes.jsonl").read_text(encoding="utf-8").splitlines()
+    episodes = sorted(map(json.loads, filter(str.strip, lines)), key=lambda episode: int(episode["episode_index"]))
+    return [int(episode["length"]) for episode in episodes]
+
+
+def main() -> int:
+    """Make the dataset; return 0, or 1 with one line that says why."""
+    datasets, cache, out = _parse_arguments()
+    logging.disable(logging.WARNING)  # LeRobot warns of fields that only older versions had
+    scratch = out / SCRATCH
+    shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
+    (scratch / "tmp").mkdir(parents=True)
+    tempfile.tempdir = str(scratch / "tmp")  # LeRobot keeps whole videos there for a while
+    os.environ["HF_DATASETS_CACHE"] = str(scratch / "tmp")
+    try:
+        check_disk_space(datasets, cache, out)
+        merged = make_merged_dataset(datasets, scratch, FileLinker((cache, scratch)))
+        verify_merged_dataset(merged, datasets)
+        for path in sorted(merged.iterdir()):
+            path.rename(out / path.name)
+    except (OSError, ValueError) as error:  # LeRobot rejects the data, or files are damaged
+        print(f"error: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
+        return 1
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return 0
+
+
+def _parse_arguments() -> tuple[list[SourceDataset], Path, Path]:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", nargs=2, action="append", required=True, metavar=("FOLDER", "NAME"))
+    parser.add_argument("--cache", type=Path, required=True, help="files in this folder are linked, others are copied")
+    parser.add_argument("out", type=Path, help="the folder to fill")
+    values = parser.parse_args()
+    folders = [(Path(folder).resolve(), name) for folder, name in values.dataset]
+    datasets = [SourceDataset(folder, name, dataset.load_dataset_info(folder, name)) for folder, name in folders]
+    return datasets, values.cache.resolve(), values.out.absolute()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -15,7 +15,7 @@ from typing import Any
 
 from robotrain_workloads.lerobot_eval.inputs import loaded_policy
 from robotrain_workloads.lerobot_eval.inputs.loaded_policy import LoadedPolicy
-from robotrain_workloads.lerobot_eval.replay.recording import Recording
+from robotrain_workloads.lerobot_eval.recording import Recording
 from robotrain_workloads.lerobot_eval.results.evaluation import LatencySummary, ReplayEpisode, ReplayRequest
 
 WARM_UP = 5

@@ -1,1 +1,0 @@
-"""Replay: a policy acts in recorded episodes."""
