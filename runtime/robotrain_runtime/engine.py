@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import threading
 import time
 import traceback
@@ -21,6 +20,7 @@ from robotrain_runtime.contract.container_plugin import PublishingSpec, WorkComm
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import Fault, Note, Outcome, Published, StageEvent, Track
 from robotrain_runtime.contract.failure import EXIT_FAILED, EXIT_PREFLIGHT, Cancelled, JobFailed
+from robotrain_runtime.contract.files import write_atomically
 from robotrain_runtime.data.run_data import RunData
 from robotrain_runtime.environments import environment, run_environment
 from robotrain_runtime.environments.run_environment import EnvironmentBuild
@@ -66,7 +66,8 @@ def run_job(document: JobDocument) -> Outcome:
             services.tracker.close(outcome)
         log.write_event(outcome)
         try:
-            _write_outcome(work / OUTCOME_FILE, outcome)
+            content = json.dumps(dataclasses.asdict(outcome), indent=1) + "\n"
+            write_atomically(work / OUTCOME_FILE, content.encode())
         except OSError as error:
             log.write_line(f"{OUTCOME_FILE} could not be written: {error}")
     return outcome
@@ -308,9 +309,3 @@ class Engine:
 
     def _emit_warning(self, text: str) -> None:
         self._relay.emit(Note(level="warning", text=text))
-
-
-def _write_outcome(path: Path, outcome: Outcome) -> None:
-    scratch = path.with_suffix(".part")
-    scratch.write_text(json.dumps(dataclasses.asdict(outcome), indent=1) + "\n", encoding="utf-8")
-    os.replace(scratch, path)

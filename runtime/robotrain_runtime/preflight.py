@@ -13,6 +13,7 @@ from robotrain_runtime.checkpoints.targets import InspectedTarget
 from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract import failure, plugin_loader
 from robotrain_runtime.contract.container_plugin import PythonEnvironment, WorkloadContainerPlugin
+from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.failure import Finding, JobFailed
 from robotrain_runtime.contract.plugin_loader import make_container_context
@@ -21,7 +22,7 @@ from robotrain_runtime.data.sources import SourceBatches
 from robotrain_runtime.environments import environment, environment_check
 from robotrain_runtime.machine import disk_cache, hardware
 from robotrain_runtime.machine.disk_cache import GIB
-from robotrain_runtime.process.stop import DeadlineFuture, StopSignal
+from robotrain_runtime.process.stop import StopSignal
 from robotrain_runtime.tracking.preflight import TrackingCheck
 
 SPARE_BYTES = 64 * 1024**2
@@ -122,7 +123,7 @@ def preflight_remotely(
     with contextlib.closing(SourceBatches(checked, stop, lambda line: None, build_python)) as batches:
         try:
             return DeadlineFuture(collect).result(seconds)
-        except TimeoutError:
+        except DeadlineExceeded:
             expired.set()
             return [_make_unchecked_finding(f"there was no answer within {seconds:g} s")]
         except JobFailed as failed:
@@ -314,5 +315,5 @@ def _wait_for_findings(
 ) -> list[Finding]:
     try:
         return future.result(seconds + ANSWER_SLACK_SECONDS)
-    except TimeoutError:
+    except DeadlineExceeded:
         return [timeout_finding]

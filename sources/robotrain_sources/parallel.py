@@ -4,9 +4,10 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from robotrain.model.source import SourceError
+from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
 Item = TypeVar("Item")
 TICK_SECONDS = 0.5
@@ -79,19 +80,7 @@ def run_with_deadline(
 
     Unlike the timeout of a request, this one does not start again with every byte. `service` names who is asked.
     """
-    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-
-    def work() -> None:
-        try:
-            answers.put(question())
-        except BaseException as error:
-            answers.put(error)
-
-    threading.Thread(target=work, daemon=True).start()
     try:
-        answer = answers.get(timeout=seconds)
-    except queue.Empty:
+        return DeadlineFuture(question).result(seconds)
+    except DeadlineExceeded:
         raise timeout_error(f"{service} did not answer within {seconds:g} seconds.") from None
-    if isinstance(answer, BaseException):
-        raise answer
-    return str(answer)

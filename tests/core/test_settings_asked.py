@@ -7,7 +7,7 @@ import pytest
 from robotrain import api
 from robotrain.errors import Rejected
 from robotrain.store import plans, records
-from robotrain.submission import pin
+from robotrain_runtime.contract.deadline import DeadlineFuture
 
 ORIGIN = "platform uranus: seen from here"
 SECRET = "c2VjcmV0"
@@ -219,10 +219,10 @@ def test_a_platform_that_tells_nothing_is_asked_nothing(robotrain, venus, pusht)
 
 
 def test_ctrl_c_while_it_is_asked_leaves_nothing(call, uranus, monkeypatch):
-    def interrupted(asking: object) -> None:
+    def interrupted(future: DeadlineFuture[object], seconds: float | None = None) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pin.PlatformSettingsQuery, "wait_for_answer", interrupted)
+    monkeypatch.setattr(DeadlineFuture, "result", interrupted)
     assert call("submit").exit_code == 130
     assert records.list_runs() == []
     with pytest.raises(Rejected):

@@ -12,9 +12,8 @@ import pytest
 from robotrain_runtime.__main__ import main
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Checkpoint, Metrics, Note, Outcome, StageEvent, Track
+from robotrain_runtime.contract.files import hold_lock
 from robotrain_runtime.environments import environment, uv
-from robotrain_runtime.process import stop
-from robotrain_runtime.process.stop import StopSignal
 
 needs_uv = pytest.mark.skipif(uv.find_uv(Path("/nowhere")) is None, reason="no uv on this machine")
 
@@ -195,7 +194,7 @@ def test_a_run_that_waits_for_another_build_can_be_stopped(start, finish, job, t
     lock = environment.get_environment_folder(
         importlib.import_module("pretend_work").ENVIRONMENT.lock, tmp_path / "cache"
     )
-    with stop.hold_lock(lock.with_suffix(".lock"), StopSignal()):
+    with hold_lock(lock.with_suffix(".lock")):
         process = start(job("print('started')", environment=None))
         for line in process.stdout:
             if "waiting" in line:

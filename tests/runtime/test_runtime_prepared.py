@@ -1,9 +1,10 @@
 """Data made of data: once for each key, and shared by runs that use it at the same time."""
 
 import pytest
-from robotrain_runtime.data import run_data
+from robotrain_runtime.contract.files import fill_cache_folder
 from robotrain_runtime.machine.disk_cache import CacheLease
-from robotrain_runtime.process.stop import StopSignal
+
+MANIFEST = "prepared.json"
 
 
 def fill(folder):
@@ -17,14 +18,14 @@ def never(*told):
 
 def test_what_another_run_uses_is_found_without_waiting_for_that_run(tmp_path):
     place = tmp_path / "prepared/train/key"
-    made = run_data.ensure_prepared(place, fill, StopSignal(), never)
+    made = fill_cache_folder(place, MANIFEST, fill, on_wait=never)
     with CacheLease(tmp_path) as other:
         assert other.acquire(made)
-        assert run_data.ensure_prepared(place, never, StopSignal(), never) == made
+        assert fill_cache_folder(place, MANIFEST, never, on_wait=never) == made
 
 
 def test_what_is_not_whole_is_made_again(tmp_path):
     place = tmp_path / "prepared/train/key"
-    made = run_data.ensure_prepared(place, fill, StopSignal(), never)
+    made = fill_cache_folder(place, MANIFEST, fill, on_wait=never)
     (made / "merged").write_text("bot")
-    assert (run_data.ensure_prepared(place, fill, StopSignal(), never) / "merged").read_text() == "both"
+    assert (fill_cache_folder(place, MANIFEST, fill, on_wait=never) / "merged").read_text() == "both"

@@ -120,4 +120,4 @@ def test_a_folder_that_was_damaged_is_fetched_again(tmp_path, capfd, harm):
         (files / "sub/weights" if harm == "missing" else tmp_path / "data" / fetching_files.MANIFEST).unlink()
     assert fetching_files.find_complete_files(tmp_path / "data") is None
     assert (fetching_files.fill_cache_folder(tmp_path / "data", fill) / "sub/weights").read_bytes() == b"123"
-    assert "fetched it again" in capfd.readouterr().out
+    assert "was changed or damaged" in capfd.readouterr().out

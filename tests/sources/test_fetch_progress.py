@@ -1,7 +1,7 @@
 """How much there is, in words."""
 
 import pytest
-from robotrain_sources.fetching import files
+from robotrain_runtime.contract.files import format_size
 
 
 @pytest.mark.parametrize(
@@ -16,4 +16,4 @@ from robotrain_sources.fetching import files
     ],
 )
 def test_bytes_as_people_read_them(count, read):
-    assert files.format_size(count) == read
+    assert format_size(count) == read

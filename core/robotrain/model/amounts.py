@@ -2,6 +2,8 @@
 
 import re
 
+from robotrain_runtime.contract.files import format_size as format_size
+
 
 def format_duration(seconds: float) -> str:
     """Return a duration as `8 s`, `1:05 min`, `2:03 h` or `3 d 4 h`."""
@@ -34,15 +36,6 @@ def parse_duration(text: str) -> float:
     if not match or (seconds := float(match[1]) * SECONDS[match[2]]) > MAX_AMOUNT:
         raise ValueError("a duration is a number and a unit: 30d, 12h, 2w, 45min")
     return seconds
-
-
-def format_size(count: float) -> str:
-    """Return bytes with a decimal unit, such as `7.6 GB`."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} bytes" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 def format_age(seconds: float) -> str:

@@ -1,10 +1,13 @@
-"""Files and folders of robotrain: where they are, atomic writes, and the file system below them."""
+"""Files and folders of robotrain: where they are, and the file system below them."""
 
-import contextlib
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+
+from robotrain_runtime.contract.files import sync_folder as sync_folder
+from robotrain_runtime.contract.files import write_atomically as write_atomically
+from robotrain_runtime.contract.files import write_new_file as write_new_file
 
 DOTENV_FILES = (".env.local", ".env")
 """Files with settings in the working folder; the first wins."""
@@ -56,37 +59,6 @@ def _get_owner(folder: Path) -> int | None:
         return folder.stat().st_uid
     except OSError:
         return None
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace the content of `path` in one step. Raise OSError; the old content then remains."""
-    scratch = path.with_name(f".{path.stem}-{os.urandom(4).hex()}.tmp")
-    try:
-        write_new_file(scratch, content)
-        os.replace(scratch, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            scratch.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def write_new_file(path: Path, content: bytes) -> None:
-    """Write and sync a new file. Raise OSError, FileExistsError included."""
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Sync the entries of a folder, if the file system can."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 NETWORK_FILESYSTEMS = frozenset(

@@ -7,7 +7,6 @@ in the phase `sending` whose name is not locked belongs to an interrupted submit
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import itertools
 import os
 import time
@@ -15,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
+
+from robotrain_runtime.contract.files import is_locked, lock_file
 
 from robotrain.errors import Problem, Rejected
 from robotrain.model.run import RunRecord
@@ -97,25 +98,7 @@ def acquire_name_lock(folder: Path) -> NameLock | None:
 
 def is_name_locked(folder: Path) -> bool:
     """Return whether a process holds the lock of `folder`."""
-    try:
-        handle = os.open(folder / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        return not lock_file(handle, fcntl.LOCK_SH)
-    except OSError:
-        return False
-    finally:
-        os.close(handle)
-
-
-def lock_file(handle: int, kind: int = fcntl.LOCK_EX) -> bool:
-    """Lock an open file until it is closed; return False while another process holds it. Raise OSError."""
-    try:
-        fcntl.flock(handle, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    return bool(is_locked(folder / LOCK_FILE))
 
 
 def _is_same_file(handle: int, path: Path) -> bool:

@@ -278,23 +278,6 @@ def _apply_answers(prepared: PreparedJob, answers: Mapping[str, PlatformDefault]
     return changed, [problem for problem in platform.check(changed.job, changed.settings) if problem not in known]
 
 
-class PlatformSettingsQuery:
-    """`query_platform_settings` in a thread that does not delay Ctrl-C."""
-
-    def __init__(self, prepared: PreparedJob) -> None:
-        self._answer: tuple[PreparedJob, list[Problem]] = (prepared, [])
-        self._thread = threading.Thread(target=self._run_query, daemon=True)
-        self._thread.start()
-
-    def wait_for_answer(self) -> tuple[PreparedJob, list[Problem]]:
-        """Wait for the result and return it."""
-        self._thread.join()
-        return self._answer
-
-    def _run_query(self) -> None:
-        self._answer = query_platform_settings(self._answer[0])
-
-
 def _make_query_problem(platform: str, error: Exception) -> Problem:
     return Problem(
         code="platform-silent",

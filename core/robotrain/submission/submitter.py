@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 
+from robotrain_runtime.contract.deadline import DeadlineFuture
 from robotrain_runtime.contract.document import JobSource, Scalar
 
 from robotrain import redaction
@@ -156,10 +157,10 @@ def _list_uploaded(prepared: PreparedJob, attempt: int) -> Collection[JobSource]
 
 def query_network(prepared: PreparedJob) -> tuple[PreparedJob, list[Problem]]:
     """Return the job with its pins and the settings that its platform looks up, queried in parallel; and problems."""
-    query = pin.PlatformSettingsQuery(prepared)
+    query = DeadlineFuture(partial(pin.query_platform_settings, prepared))
     described = pin.find_describing_files(prepared.platform.capabilities, prepared.container_plugins)
     job, pin_problems = pin.pin_job(prepared.job, prepared.kinds, described)
-    completed, query_problems = query.wait_for_answer()
+    completed, query_problems = query.result()
     return completed.with_job(job), [*pin_problems, *query_problems]
 
 

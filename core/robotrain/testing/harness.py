@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import pytest
+from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 
 KEPT_PREFIXES = ("ROBOTRAIN_TEST_", "ROBOTRAIN_CACHE")
 """Names that begin so are the author's own; environments that take long to build lie in the cache."""
@@ -154,22 +155,10 @@ DEADLINE_SECONDS = 20.0
 
 def run_with_deadline(function: Callable[[], T], description: str) -> T:
     """What `function` returns. Raises what it raises, and AssertionError when it does not return."""
-    found: list[T] = []
-    failure: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            found.append(function())
-        except BaseException as error:
-            failure.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(DEADLINE_SECONDS)
-    if failure:
-        raise failure[0]
-    assert not thread.is_alive(), f"{description} did not return by itself"
-    return found[0]
+    try:
+        return DeadlineFuture(function).result(DEADLINE_SECONDS)
+    except DeadlineExceeded:
+        raise AssertionError(f"{description} did not return by itself") from None
 
 
 def assert_no_problems(problems: Iterable[str]) -> None:

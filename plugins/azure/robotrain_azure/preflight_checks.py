@@ -6,14 +6,15 @@ What Azure does not show is reported as unchecked, never as missing.
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.health import convert_finding
+from robotrain_runtime.contract.deadline import DeadlineFuture
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
 if TYPE_CHECKING:
@@ -23,36 +24,20 @@ if TYPE_CHECKING:
 PreflightCheck = Callable[[], Iterable[Problem]]
 
 
-class _CheckThread:
-    """A check in a daemon thread, so that it never delays the end of the process."""
-
-    def __init__(self, check: PreflightCheck) -> None:
-        self.problems: list[Problem] = []
-        self.error: BaseException | None = None
-        self._check = check
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-
-    def _run(self) -> None:
-        try:
-            for problem in self._check():
-                self.problems.append(problem)
-        except Rejected as rejected:
-            self.problems += rejected.problems
-        except BaseException as error:
-            self.error = error
-
-
 def run_checks(checks: Sequence[PreflightCheck]) -> list[Problem]:
     """Run checks in parallel and return their problems in order, without duplicates. Raises what a check raises."""
-    threads = [_CheckThread(check) for check in checks]
-    for check in threads:
-        check.thread.join()
-    for check in threads:
-        if check.error is not None:
-            raise check.error
-    problems = [problem for check in threads for problem in check.problems]
+    futures = [DeadlineFuture(partial(_run_check, check)) for check in checks]
+    problems = [problem for future in futures for problem in future.result()]
     return [*{(problem.code, problem.title, problem.given): problem for problem in problems}.values()]
+
+
+def _run_check(check: PreflightCheck) -> list[Problem]:
+    problems: list[Problem] = []
+    try:
+        problems.extend(check())
+    except Rejected as rejected:
+        problems += rejected.problems
+    return problems
 
 
 API_VERSION = "2024-04-01"

@@ -10,6 +10,7 @@ from pathlib import Path
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest
 from robotrain_runtime.contract.failure import CancelCheck, Cancelled, PermanentError
+from robotrain_runtime.contract.files import sync_folder
 
 CHUNK = 1 << 22
 RENAME_UNSUPPORTED = (errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV)
@@ -140,8 +141,7 @@ def _swap_folders(new: Path, target: Path, old: Path) -> None:
         if old.exists() and not target.exists():
             old.rename(target)
         raise
-    with suppress(OSError):  # a mounted store may not know how
-        _sync_folder(target.parent)
+    sync_folder(target.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -164,14 +164,6 @@ def _link_file(source: Path, target: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _is_empty_folder(path: Path) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from robotrain_runtime.contract import checkpoint
-from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest
+from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest, hash_file
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Evaluated
 
@@ -75,7 +75,7 @@ def hash_model_folder(folder: Path) -> str:
 
 def hash_model_files(files: Mapping[str, Path]) -> str:
     """Return the digest of a model, given its files by path; they may be links. Raise OSError."""
-    return _combine_digests({path: checkpoint.hash_file(file) for path, file in files.items()})
+    return _combine_digests({path: hash_file(file) for path, file in files.items()})
 
 
 def _combine_digests(files: Mapping[str, str]) -> str:

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from robotrain_runtime.contract.files import write_atomically
+
 if TYPE_CHECKING:
     from robotrain_runtime.contract.event import Note
 
 MANIFEST = "robotrain-checkpoint.json"
 """The name of the manifest in a checkpoint's folder."""
 SCHEMA = 1
-CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,14 +74,8 @@ def seal_checkpoint(
         raise FileNotFoundError(f"{folder} holds no files")
     origin = {name: value for name, value in (("submission", submission), ("tracking", tracking)) if value}
     manifest = CheckpointManifest(step=step, run=run, job=job, files=files, model=model, **origin)
-    manifest_path = manifest_path or folder / MANIFEST
-    scratch = manifest_path.with_name(f".{manifest_path.name}.{os.getpid()}")
-    with scratch.open("w", encoding="utf-8") as file:
-        body = {"schema": SCHEMA, "step": step, "run": run, "job": job, "files": files, "model": model, **origin}
-        file.write(json.dumps(body, indent=1, sort_keys=True) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(scratch, manifest_path)
+    body = {"schema": SCHEMA, "step": step, "run": run, "job": job, "files": files, "model": model, **origin}
+    write_atomically(manifest_path or folder / MANIFEST, (json.dumps(body, indent=1, sort_keys=True) + "\n").encode())
     return manifest
 
 
@@ -169,7 +164,7 @@ def hash_files(folder: Path) -> dict[str, str]:
 
 def _list_files(folder: Path) -> Iterator[str]:
     for path in sorted(folder.rglob("*")):
-        is_manifest = path.name == MANIFEST or path.name.startswith(f".{MANIFEST}")
+        is_manifest = path.name == MANIFEST or path.name.startswith(f".{Path(MANIFEST).stem}")
         if path.is_file() and not path.is_symlink() and not is_manifest:
             yield path.relative_to(folder).as_posix()
 
@@ -178,6 +173,6 @@ def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file; links are followed. Raise OSError."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
+        while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()

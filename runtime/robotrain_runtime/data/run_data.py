@@ -1,18 +1,15 @@
 """The data of a run: fetched into the cache, leased to the end of the run, prepared for the work."""
 
-import contextlib
-import json
 import os
 import re
-import shutil
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from robotrain_runtime.contract import document, failure, plugin_loader
+from robotrain_runtime.contract import document, failure, files, plugin_loader
 from robotrain_runtime.contract.container_plugin import DataPreparation, PythonEnvironment
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import EventRecord
@@ -24,11 +21,9 @@ from robotrain_runtime.environments import environment, run_environment
 from robotrain_runtime.machine import disk_cache
 from robotrain_runtime.machine.disk_cache import CacheLease
 from robotrain_runtime.process import child
-from robotrain_runtime.process import stop as process_stop
 from robotrain_runtime.process.event_relay import EventRelay
 from robotrain_runtime.process.stop import StopSignal
 
-FILES_FOLDER = "files"
 PREPARED_FILE = "prepared.json"
 REMEMBERED_LINES = 200
 
@@ -40,40 +35,6 @@ def get_prepared_folder(document: JobDocument, preparation: DataPreparation) -> 
     if not preparation.key:
         return Path(document.placement.work) / "prepared"
     return Path(document.placement.cache) / "prepared" / document.workload / preparation.key
-
-
-def find_prepared(place: Path) -> Path | None:
-    """Return the prepared data at `place`; None if it is absent or incomplete."""
-    try:
-        expected = json.loads((place / PREPARED_FILE).read_text(encoding="utf-8"))["files"]
-        is_complete = all((place / FILES_FOLDER / name).stat().st_size == size for name, size in expected.items())
-    except (OSError, ValueError, KeyError, AttributeError):
-        return None
-    return place / FILES_FOLDER if is_complete else None
-
-
-def ensure_prepared(
-    place: Path, fill_folder: MakeFolder, stop: StopSignal, log_line: Callable[[str], None], rebuild: bool = False
-) -> Path:
-    """Return the prepared data at `place`; let `fill_folder` create it if it is absent, or with `rebuild`.
-
-    One process creates it, others wait. Incomplete data of an interrupted process is removed. Raise JobFailed,
-    StopRequested or OSError.
-    """
-    if not rebuild and (prepared := find_prepared(place)):  # without the lock: a run that uses it may hold it for days
-        return prepared
-    lock = place.with_name(place.name + ".lock")
-    with process_stop.hold_lock(lock, stop, lambda: log_line(f"another run is preparing {place}: waiting")):
-        if not rebuild and (prepared := find_prepared(place)):
-            return prepared
-        with _open_scratch(place) as scratch:
-            fill_folder(scratch / FILES_FOLDER)
-            _write_sizes(scratch)
-            os.sync()  # after a power cut, files of the right size must have the right content
-            if place.exists():
-                shutil.rmtree(place)
-            os.rename(scratch, place)
-    return place / FILES_FOLDER
 
 
 def make_preparation_program(
@@ -103,28 +64,9 @@ def make_preparation_program(
             raise JobFailed(why, fault=fault)
         if not to.is_dir():
             raise JobFailed(f"the preparation of the data did not create {to}")
+        os.sync()  # after a power cut, files of the right size must have the right content
 
     return fill_folder
-
-
-@contextlib.contextmanager
-def _open_scratch(place: Path) -> Iterator[Path]:
-    """Create a folder beside `place`; remove it in the end unless it was renamed."""
-    scratch = place.with_name(place.name + ".part")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _write_sizes(folder: Path) -> None:
-    files = folder / FILES_FOLDER
-    sizes = {
-        path.relative_to(files).as_posix(): path.stat().st_size for path in sorted(files.rglob("*")) if path.is_file()
-    }
-    (folder / PREPARED_FILE).write_text(json.dumps({"files": sizes}, indent=1) + "\n", encoding="utf-8")
 
 
 class RunData:
@@ -189,14 +131,22 @@ class RunData:
     def prepare(self, preparation: DataPreparation, python: Path) -> tuple[Path, bool]:
         """Return the prepared data, and whether it was in the cache. Raise JobFailed or StopRequested."""
         place, log_line = get_prepared_folder(self._document, preparation), self._relay.log.write_line
-        is_cached = bool(preparation.key) and find_prepared(place) is not None
+        is_cached = bool(preparation.key) and files.find_complete_files(place, PREPARED_FILE) is not None
         if not is_cached and preparation.key:
             surveys = self.batches.surveys
             self._make_room(sum(surveys[source].size for source in preparation.sources if source in surveys))
         fill_folder = make_preparation_program(
             self._document, preparation, python, self._stop, log_line, self._relay.forward
         )
-        prepare = partial(ensure_prepared, place, fill_folder, self._stop, log_line, rebuild=not preparation.key)
+        prepare = partial(
+            files.fill_cache_folder,
+            place,
+            PREPARED_FILE,
+            fill_folder,
+            on_wait=lambda: log_line(f"another run is preparing {place}: waiting"),
+            waiting=self._stop.interruptible(),
+            rebuild=not preparation.key,
+        )
         try:
             return self._make_leased(prepare), is_cached
         except OSError as error:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from robotrain_runtime.contract import files
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.environments import interpreter, torch_build, uv
 from robotrain_runtime.process import child
-from robotrain_runtime.process import stop as process_stop
 from robotrain_runtime.process.stop import StopSignal
 
 MARKER = "robotrain-complete.json"
@@ -234,8 +234,10 @@ def _build_as_locked(
 
 
 def _make_once(built: Path, recipe: EnvironmentRecipe, cache: Path, log_line: LogFunction, stop: StopSignal) -> Path:
-    with process_stop.hold_lock(
-        built.with_suffix(".lock"), stop, lambda: log_line(f"another run is building {built}: waiting")
+    with files.hold_lock(
+        built.with_suffix(".lock"),
+        lambda: log_line(f"another run is building {built}: waiting"),
+        waiting=stop.interruptible(),
     ):
         if not is_complete(built):
             make_environment(built, recipe, cache, log_line, stop)

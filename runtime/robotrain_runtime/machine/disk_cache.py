@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
+from robotrain_runtime.contract.files import lock_file
+
 GIB = 1024**3
 
 
@@ -186,12 +188,10 @@ def _try_exclusive_lock(path: Path) -> Iterator[bool]:
         yield False
         return
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:  # held, or a file system without locks: nobody can say that it is free
-            yield False
-            return
-        yield True
+        is_free = False
+        with suppress(OSError):  # a file system without locks: nobody can say that it is free
+            is_free = lock_file(handle)
+        yield is_free
     finally:
         os.close(handle)
 

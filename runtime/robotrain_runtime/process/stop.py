@@ -1,14 +1,11 @@
-"""Stop signals, lock files and deadlines: everything that can interrupt a wait."""
+"""Stop signals, which interrupt a wait."""
 
-import fcntl
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 WAKE_SIGNAL = signal.SIGURG  # ignored by default
@@ -82,50 +79,3 @@ class StopSignal:
     def _raise_pending(self) -> None:
         self._pending = self._armed = False
         raise StopRequested
-
-
-@contextmanager
-def hold_lock(path: Path, stop: StopSignal, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold the lock file at `path`; it is created and stays. `on_wait` is called if another process holds it.
-
-    Raise StopRequested while waiting.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            on_wait()
-            with stop.interruptible():
-                fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-T = TypeVar("T")
-
-
-class DeadlineFuture(Generic[T]):
-    """The result of a call in a daemon thread, with a deadline: a call that hangs blocks nothing."""
-
-    def __init__(self, call: Callable[[], T]) -> None:
-        self._call = call
-        self._began = time.monotonic()
-        self._result: list[T] = []
-        self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def result(self, seconds: float) -> T:
-        """Return the result, at most `seconds` after the start. Raise TimeoutError, or the call's exception."""
-        self._thread.join(max(0.0, self._began + seconds - time.monotonic()))
-        if self._error is not None:
-            raise self._error
-        if not self._result:
-            raise TimeoutError
-        return self._result[0]
-
-    def _run(self) -> None:
-        try:
-            self._result.append(self._call())
-        except Exception as error:
-            self._error = error

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import functools
 import json
-import os
 import re
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -21,6 +20,7 @@ from robotrain_runtime.contract.container_plugin import PublishingSpec
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Evaluated, Registered
 from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, EXIT_REFUSED, JobFailed, PermanentError, describe_error
+from robotrain_runtime.contract.files import write_atomically
 from robotrain_runtime.environments import run_environment
 from robotrain_runtime.process.stop import StopSignal
 from robotrain_runtime.publishing import sealing
@@ -222,9 +222,8 @@ PUBLISHING_FILE = "publishing.json"
 
 def write_publishing_spec(work: Path, publishing: PublishingSpec) -> None:
     """Save the publishing spec in the work folder. Raise OSError."""
-    scratch = work / f"{PUBLISHING_FILE}.part"
-    scratch.write_text(json.dumps(dataclasses.asdict(publishing), indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(scratch, work / PUBLISHING_FILE)
+    content = json.dumps(dataclasses.asdict(publishing), indent=1, sort_keys=True) + "\n"
+    write_atomically(work / PUBLISHING_FILE, content.encode())
 
 
 def read_publishing_spec(work: Path) -> PublishingSpec:

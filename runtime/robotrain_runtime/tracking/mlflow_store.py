@@ -13,9 +13,8 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from robotrain_runtime.checkpoints import atomic_copy
+from robotrain_runtime.contract import files
 from robotrain_runtime.contract.document import Scalar
-from robotrain_runtime.process import stop
-from robotrain_runtime.process.stop import StopSignal
 from robotrain_runtime.tracking import address
 from robotrain_runtime.tracking import address as tracking_address
 
@@ -77,8 +76,7 @@ class MlflowStore:
         if self._database is None:
             yield
             return
-        self._database.parent.mkdir(parents=True, exist_ok=True)
-        with stop.hold_lock(self._database.with_name(self._database.name + ".lock"), StopSignal()):
+        with files.hold_lock(self._database.with_name(self._database.name + ".lock")):
             yield
 
     def open_run(self, run_id: str) -> None:
@@ -138,9 +136,7 @@ class MlflowStore:
         if address.scheme in ("", "file"):
             target = Path(unquote(address.path), name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            scratch = target.with_name(f".{last}.part")
-            scratch.write_bytes(content)
-            os.replace(scratch, target)
+            files.write_atomically(target, content)
             return
         with tempfile.TemporaryDirectory(prefix="robotrain-") as made:
             Path(made, last).write_bytes(content)

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from robotrain_runtime.contract import failure, plugin_loader
 from robotrain_runtime.contract.container_plugin import PythonEnvironment
+from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Fault
 from robotrain_runtime.contract.failure import Finding
 from robotrain_runtime.environments import run_environment
 from robotrain_runtime.machine import disk_cache
-from robotrain_runtime.process.stop import DeadlineFuture
 from robotrain_runtime.tracking import address
 
 ADDRESS_SECONDS = 5.0
@@ -121,7 +121,7 @@ class TrackingCheck:
         """Wait for the findings, with a deadline: a name lookup has none of its own."""
         try:
             return self._future.result(self._seconds + ANSWER_SLACK_SECONDS)
-        except TimeoutError:
+        except DeadlineExceeded:
             return [make_silent_finding(self._uri, self._seconds)]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from robotrain_runtime.checkpoints import model_lineage
+from robotrain_runtime.contract.files import hold_lock
 from robotrain_runtime.tracking import address as tracking_address
 
 from robotrain_sources.fetching import errors, files, program
@@ -51,9 +52,10 @@ def lock_tracking_database(address: str) -> contextlib.AbstractContextManager[No
     database = Path(address.removeprefix(SQLITE))
     if tracking_address.has_mlflow_tables(database):
         return contextlib.nullcontext()
-    database.parent.mkdir(parents=True, exist_ok=True)
-    return files.hold_lock_file(
-        database.with_name(database.name + ".lock"), f"waiting for {database}, which another run is creating"
+    return hold_lock(
+        database.with_name(database.name + ".lock"),
+        lambda: print(f"waiting for {database}, which another run is creating", flush=True),
+        files.QUIET_WAIT_SECONDS,
     )
 
 

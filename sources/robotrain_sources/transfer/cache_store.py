@@ -18,8 +18,9 @@ from itertools import islice, starmap
 from pathlib import Path
 from typing import IO, Any
 
+from robotrain_runtime.contract.files import format_size
+
 from robotrain_sources.fetching.errors import ContentMismatch, FetchError
-from robotrain_sources.fetching.files import format_size
 from robotrain_sources.transfer.catalog import Catalog, DataSize
 from robotrain_sources.transfer.origin import DataOrigin, SourceFile
 

@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from robotrain_runtime.contract.files import format_size
+
 from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import ContentMismatch, FetchError
-from robotrain_sources.fetching.files import format_size
 from robotrain_sources.transfer import cache_store
 from robotrain_sources.transfer.cache_store import FolderLock, PartialDownload
 from robotrain_sources.transfer.origin import SourceFile, TransferRequest, TransferTimeouts

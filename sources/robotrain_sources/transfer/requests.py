@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 from robotrain_runtime.contract.event import Fault
+from robotrain_runtime.contract.files import format_size
 
 from robotrain_sources.fetching import errors
 from robotrain_sources.fetching.errors import (
@@ -19,7 +20,6 @@ from robotrain_sources.fetching.errors import (
     is_transient,
     is_unauthenticated,
 )
-from robotrain_sources.fetching.files import format_size
 from robotrain_sources.transfer.cache_store import PartialDownload
 from robotrain_sources.transfer.origin import DataOrigin, SourceFile, TransferTimeouts
 

@@ -5,13 +5,13 @@ import importlib
 import netrc
 import os
 import re
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
 from robotrain_runtime.contract.document import Scalar
 
 from robotrain_workloads.lerobot.options import list_option_names
@@ -131,13 +131,13 @@ def explain_unreachable(address: str, seconds: float = TIMEOUT_SECONDS) -> str:
     """
     if address in _answering_servers:
         return ""
-    answers: list[str] = []
-    thread = threading.Thread(target=lambda: answers.append(_probe_server(address, seconds)), daemon=True)
-    thread.start()
-    thread.join(seconds)  # a DNS lookup has no timeout
-    if answers == [""]:
+    try:
+        why = DeadlineFuture(lambda: _probe_server(address, seconds)).result(seconds)  # a DNS lookup has no timeout
+    except DeadlineExceeded:
+        return f"no answer within {seconds:g} s"
+    if not why:
         _answering_servers.add(address)
-    return answers[0] if answers else f"no answer within {seconds:g} s"
+    return why
 
 
 def _probe_server(address: str, seconds: float) -> str:

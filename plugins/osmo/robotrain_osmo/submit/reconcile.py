@@ -4,7 +4,6 @@ Name and text do not identify a submit: an equal job of another state folder has
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -19,6 +18,7 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
 from robotrain.store import files, records
+from robotrain_runtime.contract.files import is_locked, lock_file
 
 from robotrain_osmo.client import failures, service
 from robotrain_osmo.client.failures import UNREACHABLE_CODES, CommandFailed
@@ -52,7 +52,8 @@ def hold_submit_lock(run: str) -> Iterator[tuple[int, ...]]:
             _get_lock_path(run).parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(_get_lock_path(run), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             stack.callback(os.close, handle)
-            _acquire_lock(run, handle)
+            if not lock_file(handle):
+                raise SubmitInProgress
             handles = (handle,)
         try:
             yield handles
@@ -64,7 +65,7 @@ def hold_submit_lock(run: str) -> Iterator[tuple[int, ...]]:
 def wait_for_submit(run: str) -> None:
     """Wait until no command can submit the run any more. Raise Rejected after PATIENCE_SECONDS."""
     until, is_printed = time.monotonic() + PATIENCE_SECONDS, False
-    while _is_locked(run):
+    while is_locked(_get_lock_path(run)):
         if time.monotonic() > until:
             raise Rejected([_make_lock_problem(run)])
         if not is_printed:
@@ -79,29 +80,6 @@ def get_settle_seconds(run: str) -> float:
         return max(0.0, _get_lock_path(run).stat().st_mtime + SETTLE_SECONDS - time.time())
     except OSError:
         return 0.0
-
-
-def _acquire_lock(run: str, handle: int) -> None:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise SubmitInProgress from None
-
-
-def _is_locked(run: str) -> bool:
-    try:
-        handle = os.open(_get_lock_path(run), os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(handle)
-    return False
 
 
 def _get_lock_path(run: str) -> Path:

@@ -1,0 +1,39 @@
+"""Calls in daemon threads, side by side, each with a deadline."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class DeadlineExceeded(TimeoutError):
+    """A call that has not returned in time."""
+
+
+class DeadlineFuture(Generic[T]):
+    """The result of a call that runs in a daemon thread from now on: a call that hangs blocks nothing."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+        self._began = time.monotonic()
+        self._result: list[T] = []
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def result(self, seconds: float | None = None) -> T:
+        """Return the result, at most `seconds` after the start. Raise DeadlineExceeded, or what the call raises."""
+        self._thread.join(None if seconds is None else max(0.0, self._began + seconds - time.monotonic()))
+        if self._error is not None:
+            raise self._error
+        if not self._result:
+            raise DeadlineExceeded
+        return self._result[0]
+
+    def _run(self) -> None:
+        try:
+            self._result.append(self._call())
+        except BaseException as error:
+            self._error = error

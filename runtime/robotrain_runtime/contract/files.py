@@ -1,0 +1,151 @@
+"""Files and folders: replaced in one step, complete or absent, locked, and their sizes in words.
+
+All packages use these functions.
+"""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from pathlib import Path
+
+POLL_SECONDS = 0.05
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace the content of `path` in one step. Raise OSError; the old content then remains."""
+    scratch = path.with_name(f".{path.stem}-{os.urandom(4).hex()}.tmp")
+    try:
+        write_new_file(scratch, content)
+        os.replace(scratch, path)
+    except BaseException:
+        with suppress(OSError):
+            scratch.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_new_file(path: Path, content: bytes) -> None:
+    """Write and sync a new file. Raise OSError, FileExistsError included."""
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Sync the entries of a folder, if the file system can."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def lock_file(handle: int, kind: int = fcntl.LOCK_EX) -> bool:
+    """Lock an open file until it is closed; return False while another process holds it. Raise OSError."""
+    try:
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def is_locked(path: Path) -> bool | None:
+    """Return whether a process holds the lock of `path`; None if it is absent, or the file system has no locks."""
+    try:
+        with path.open("rb") as file:
+            return not lock_file(file.fileno(), fcntl.LOCK_SH)
+    except OSError:
+        return None
+
+
+@contextmanager
+def hold_lock(
+    path: Path,
+    on_wait: Callable[[], object] = lambda: None,
+    quiet_seconds: float = 0.0,
+    waiting: AbstractContextManager[object] | None = None,
+) -> Iterator[None]:
+    """Hold the lock file at `path`; it is created and stays.
+
+    If another process holds it for more than `quiet_seconds`, `on_wait` is called, and the rest of the wait is inside
+    the context `waiting`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        deadline = time.monotonic() + quiet_seconds
+        while not (is_held := lock_file(file.fileno())) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        if not is_held:
+            on_wait()
+            with waiting or nullcontext():
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+FILES = "files"
+"""The folder, in a cache folder, of its files."""
+
+
+def find_complete_files(folder: Path, manifest: str) -> Path | None:
+    """Return the files of a cache folder; None if it is missing, or if the length of a file is wrong.
+
+    `manifest` is the name of the file with their lengths.
+    """
+    try:
+        expected = json.loads((folder / manifest).read_text(encoding="utf-8"))["files"]
+        is_complete = all((folder / FILES / name).stat().st_size == size for name, size in expected.items())
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None
+    return folder / FILES if is_complete else None
+
+
+def fill_cache_folder(
+    folder: Path,
+    manifest: str,
+    fill: Callable[[Path], object],
+    *,
+    on_wait: Callable[[], object],
+    quiet_seconds: float = 0.0,
+    waiting: AbstractContextManager[object] | None = None,
+    rebuild: bool = False,
+) -> Path:
+    """Return the files of a cache folder; if they are not complete, or with `rebuild`, let `fill` create their folder.
+
+    Of two processes that need the same folder one fills it, the other waits as in `hold_lock`. Leftovers of
+    interrupted processes are removed.
+    """
+    if not rebuild and (files := find_complete_files(folder, manifest)):  # a run that uses it may lock it for days
+        return files
+    import shutil  # costs start-up
+
+    with hold_lock(folder.with_name(folder.name + ".lock"), on_wait, quiet_seconds, waiting):
+        if not rebuild and (files := find_complete_files(folder, manifest)):
+            return files
+        scratch = folder.with_name(folder.name + ".part")
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        try:
+            fill(scratch / FILES)
+            paths = sorted(path for path in (scratch / FILES).rglob("*") if path.is_file())
+            sizes = {path.relative_to(scratch / FILES).as_posix(): path.stat().st_size for path in paths}
+            (scratch / manifest).write_text(json.dumps({"files": sizes}, indent=1) + "\n", encoding="utf-8")
+            if folder.exists():
+                shutil.rmtree(folder)
+            os.rename(scratch, folder)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)  # it may have filled the disk
+    return folder / FILES
+
+
+def format_size(count: float) -> str:
+    """Return bytes with a decimal unit, such as `7.6 GB`."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} bytes" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
