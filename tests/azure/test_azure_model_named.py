@@ -9,8 +9,7 @@ import pytest
 from robotrain.submission import packing
 from robotrain_azure.models import container, origin
 from robotrain_azure.models.origin import DatastoreFolder, JobOutputFolder
-from robotrain_azure.submission_spec import MODEL_CONTAINER_PLUGINS, find_model_plugins
-from robotrain_azure.workspace import Workspace
+from robotrain_azure.workspace import MODEL_CONTAINER_PLUGINS, Workspace, find_model_plugins
 from robotrain_runtime.contract.document import JobSource
 
 HERE = Workspace("s", "g", "w")

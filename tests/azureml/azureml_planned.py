@@ -112,4 +112,4 @@ def placement(of: Plan) -> document.Placement:
 
 
 def order_of(of: Plan) -> AzureMLSubmissionSpec:
-    return submission_spec.parse_submission_spec(of.files["azureml.json"])
+    return submission_spec.SUBMISSION.parse(of.files["azureml.json"])

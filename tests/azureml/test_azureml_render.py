@@ -333,6 +333,6 @@ def test_an_order_reads_back_as_it_was_written() -> None:
     of = job(source("local_path", "/d", pin=PINNED), *assets("azureml:a:3"), source("huggingface", "a/b"))
     made = plan(of, workload_identity="id", hf_credential="hf", key_vault="robots", compute_kind="kubernetes")
     kept = order_of(made)
-    assert submission_spec.dump_submission_spec(kept) == made.files["azureml.json"]
+    assert submission_spec.SUBMISSION.dump(kept) == made.files["azureml.json"]
     assert dataclasses.replace(kept) == kept
     assert (kept.identity, kept.run, kept.target_workspace.name) == ("id", made.run, "ws-tf")

@@ -29,7 +29,7 @@ REFUSALS = [
 
 @pytest.fixture
 def order(azureml):
-    return submission_spec.load_submission_spec(sendable(azureml), errors.Stage.SUBMIT)
+    return submission_spec.SUBMISSION.load(sendable(azureml), errors.Stage.SUBMIT)
 
 
 def told(error, order, asked=None) -> str:

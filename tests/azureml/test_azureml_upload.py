@@ -39,13 +39,13 @@ def wanted(azureml, folder, pinned=True):
 
 
 def bring(plan) -> list[str]:
-    order = submission_spec.load_submission_spec(plan, errors.Stage.SUBMIT)
+    order = submission_spec.SUBMISSION.load(plan, errors.Stage.SUBMIT)
     upload.require_uploadable(plan, order)
     return [line for line, _ in upload.upload_folders(plan, order)]
 
 
 def place(plan) -> str:
-    [one] = submission_spec.load_submission_spec(plan, errors.Stage.SUBMIT).uploads
+    [one] = submission_spec.SUBMISSION.load(plan, errors.Stage.SUBMIT).uploads
     return one.to
 
 
@@ -268,7 +268,7 @@ def test_a_datastore_of_another_kind_is_told(azureml, folder):
 def blobs(azureml):
     """Those of the workspace's datastore."""
     arm = ArmClient()
-    order = submission_spec.load_submission_spec(sendable(azureml), errors.Stage.SUBMIT)
+    order = submission_spec.SUBMISSION.load(sendable(azureml), errors.Stage.SUBMIT)
     with datastore.open_datastore(
         arm, datastore.get_datastore(arm, order.target_workspace, "workspaceblobstore")
     ) as opened:

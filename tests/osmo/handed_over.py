@@ -41,7 +41,7 @@ def plan(mark: str = MARK, sources=(), text: str = "", files=(), placement=None,
     )
     own = {
         orders.WORKFLOW_FILE: (text or workflow(mark, credentials=wanted.credentials)).encode(),
-        orders.SUBMISSION_FILE: orders.dump_submission_spec(wanted),
+        orders.SUBMISSION_FILE: orders.SUBMISSION.dump(wanted),
         orders.DOCUMENT_FILE: document.format_document(told).encode(),
     }
     job = Job(workload=TASK, parameters=(), sources=tuple(sources))

@@ -40,7 +40,7 @@ class TestWhatIsAskedFor:
         made = plan(evaluation(), image="robots:1", cpu=16, memory="8Gi", exec_timeout="6h")
         asked = workflow(made)["resources"]["default"]
         assert (task(made)["image"], asked["cpu"], asked["memory"], asked["storage"]) == ("robots:1", 16, "8Gi", "40Gi")
-        assert submission_spec.parse_submission_spec(made.files["osmo.json"]).exec_timeout == "6h"
+        assert submission_spec.SUBMISSION.parse(made.files["osmo.json"]).exec_timeout == "6h"
 
     def test_explain_tells_what_nobody_said(self) -> None:
         told = OsmoPlatform().derive_defaults(evaluation(), OsmoSettings())
@@ -59,7 +59,7 @@ class TestWhatIsAskedFor:
         assert "inputs" not in task(made)
         assert placement(made).left == ""
         assert document.parse_document(made.files["job.json"].decode()).parameters["publish_url"] is None
-        assert submission_spec.parse_submission_spec(made.files["osmo.json"]).get_publish_url("w-1") == STORAGE
+        assert submission_spec.SUBMISSION.parse(made.files["osmo.json"]).get_publish_url("w-1") == STORAGE
 
 
 class TestWhatIsWrong:

@@ -5,7 +5,6 @@ import threading
 import pytest
 from handed_over import RUN, plan, take
 from robotrain.errors import Rejected, format_problem
-from robotrain.store import records
 from robotrain_osmo.platform import OsmoPlatform
 from robotrain_osmo.submit import reconcile
 
@@ -38,7 +37,7 @@ def test_an_answer_that_was_heard_is_remembered(osmo):
 @pytest.mark.parametrize("content", [b"", b'{"plan": "', b"[]", b"{}", b"\xff"])
 def test_what_is_remembered_and_torn_is_named_with_the_way_on(osmo, content):
     wanted = cut_off()
-    file = records.get_run_folder(RUN) / reconcile.NOTE_FILE
+    file = reconcile.NOTE.get_path(wanted)
     file.write_bytes(content)
     with pytest.raises(Rejected) as raised:
         OsmoPlatform().find(wanted)

@@ -147,7 +147,7 @@ def test_a_dataset_of_an_older_osmo_is_asked_for(osmo, tmp_path):
     wanted = planned.plan(
         planned.job(source("dataset", "osmo_dataset", "mine/pusht:1", "")), server="6.3", pool="default"
     )
-    order = submission_spec.load_submission_spec(wanted, Stage.PREFLIGHT)
+    order = submission_spec.SUBMISSION.load(wanted, Stage.PREFLIGHT)
     [problem] = run_preflight.check_datasets(wanted, order, 10.0)
     assert (problem.code, problem.where, problem.given) == ("osmo-dataset-unknown", "--dataset-name", "mine/pusht:1")
     (tmp_path / "data").mkdir()

@@ -36,7 +36,7 @@ WORKSPACE = {
 
 
 def order_of(of: Plan) -> OsmoSubmissionSpec:
-    return submission_spec.parse_submission_spec(of.files["osmo.json"])
+    return submission_spec.SUBMISSION.parse(of.files["osmo.json"])
 
 
 def test_what_is_in_the_archive_is_the_payload_and_the_document_that_is_shown() -> None:
@@ -366,7 +366,7 @@ class TestSize:
 def test_an_order_reads_back_as_it_was_written() -> None:
     made = plan(job(source("local_path", "/d", pin=PINNED), wandb=True), storage_account="acc", workload_identity="id")
     kept = order_of(made)
-    assert submission_spec.dump_submission_spec(kept) == made.files["osmo.json"]
+    assert submission_spec.SUBMISSION.dump(kept) == made.files["osmo.json"]
     assert dataclasses.replace(kept) == kept
     assert kept.identity == "id"
 

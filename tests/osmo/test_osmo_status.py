@@ -184,13 +184,6 @@ def test_of_several_tries_the_newest_counts():
         assert (found.task_status, found.retry) == ("RUNNING", 1)
 
 
-def test_the_word_of_a_run_that_ended_otherwise_than_osmo_says_is_not_taken():
-    failed = told("FAILED", "FAILED", exit_code=1)
-    assert status.explain_outcome(failed, Outcome(state="failed", exit_code=1, reason="why")) == "why"
-    assert status.explain_outcome(failed, Outcome(state="failed", exit_code=75, reason="why")) == ""
-    assert status.explain_outcome(failed, Outcome(state="succeeded", exit_code=0, reason="why")) == ""
-
-
 @pytest.mark.slow
 def test_the_newest_try_counts_and_an_earlier_one_is_told(run):
     run.set_status("RUNNING")

@@ -172,3 +172,18 @@ class Platform:
         Called only by `runs --prune`. With dry_run, only count.
         """
         return None
+
+
+def lazy_method(path: str) -> Any:
+    """Return a method that calls the function `MODULE:NAME`: its module is imported by the first call."""
+
+    def load() -> Any:
+        from pkgutil import resolve_name
+
+        return resolve_name(path)
+
+    def call(platform: Platform, *args: Any, **kwargs: Any) -> Any:
+        return load()(*args, **kwargs)
+
+    call.implementation = load  # type: ignore[attr-defined]
+    return call

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
+from robotrain.cluster.settings import ClusterSettings
 from robotrain_runtime.contract.parameter import Param
 
 TRACKING_SETTING = "tracking_uri"
@@ -31,7 +32,7 @@ WORKSPACE_NAME = Param(
 
 
 @dataclass(frozen=True, kw_only=True)
-class AzureSettings:
+class AzureSettings(ClusterSettings):
     """Settings that platforms on Azure inherit."""
 
     subscription_id: Annotated[

@@ -3,10 +3,12 @@
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+from robotrain_runtime.contract.document import JobSource
 
 PROFILE_FILE = "azureProfile.json"
 
@@ -83,6 +85,8 @@ def get_cloud() -> Cloud:
 TRACKING_SCHEME = "azureml-workspace"
 CONTAINER_PLUGINS = {"tracking.azureml": "robotrain_azure.tracking.container"}
 """The container plugin for such a tracking URI, as a job document names it."""
+MODEL_KIND = "model_asset"
+MODEL_CONTAINER_PLUGINS = {f"source.{MODEL_KIND}": "robotrain_azure.models.container"}
 WORKSPACE_FLAGS = ("--subscription-id", "--resource-group", "--workspace-name")
 _TRACKING_URI = rf"{TRACKING_SCHEME}://([^/]+)/([^/]+)/([^/]+)"
 
@@ -178,3 +182,8 @@ def find_invalid_names(settings: AzureNameSettings) -> Iterator[tuple[str, str]]
 def is_valid_name(flag: str, text: str) -> bool:
     """Return whether Azure accepts such a name for a flag."""
     return bool(re.fullmatch(_NAME_PATTERNS[flag][1], text))
+
+
+def find_model_plugins(sources: Iterable[JobSource]) -> Mapping[str, str]:
+    """Return the container plugin as a job document names it; empty without a model of a workspace."""
+    return MODEL_CONTAINER_PLUGINS if any(source.kind == MODEL_KIND for source in sources) else {}

@@ -86,7 +86,7 @@ class AzureMLPlatform(Platform):
         from robotrain_azureml.spec import submission_spec
         from robotrain_azureml.submit import upload
 
-        return upload.find_uploaded_sources(plan, submission_spec.load_submission_spec(plan, Stage.SUBMIT))
+        return upload.find_uploaded_sources(plan, submission_spec.SUBMISSION.load(plan, Stage.SUBMIT))
 
     def submit(self, plan: Plan) -> Reference:
         """Prepare and create the job. Raises Rejected."""
@@ -136,11 +136,11 @@ class AzureMLPlatform(Platform):
 
         return outputs.list_outputs(reference)
 
-    def download(self, reference: Reference, output: Output, target: Path) -> None:
+    def download(self, reference: Reference, output: Output, to: Path) -> None:
         """Download one output. Raises Rejected."""
         from robotrain_azureml.observe import outputs
 
-        outputs.download_output(reference, output, target)
+        outputs.download_output(reference, output, to)
 
     def register(self, reference: Reference, name: str, step: int | None) -> Registered:
         """Register a checkpoint of the job as a model version in the workspace. Raises Rejected."""

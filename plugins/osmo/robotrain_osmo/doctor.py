@@ -3,9 +3,9 @@
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robotrain.cluster.settings import read_configured_settings
 from robotrain.errors import Rejected, Suggestion
 from robotrain.model.health import (
     HealthCheck,
@@ -146,18 +146,4 @@ def _make_submission_spec(settings: OsmoSettings) -> "OsmoSubmissionSpec":
 
 
 def _read_settings() -> OsmoSettings:
-    """Read the settings from the environment, `.env` files and robotrain.toml, ignoring invalid values."""
-    from robotrain.config import project_file as projects
-    from robotrain.config.coerce import coerce_values
-    from robotrain.config.layers import LayerStack, read_dotenv_files, read_environment
-    from robotrain.config.request import Request, make_variable_name
-
-    folder = Path.cwd()
-    layers = (read_environment(), *read_dotenv_files(folder))
-    profile = next((value for layer in layers if (value := layer.find_first((make_variable_name("profile"),)))), None)
-    project = projects.load_project(folder, profile)
-    request = Request(variables=layers, project=project, complete=True)
-    values = LayerStack(request).resolve_values(OsmoSettings, {}, {}, project.list_settings("osmo") if project else [])
-    typed, _ = coerce_values(OsmoSettings, values)
-    settings: OsmoSettings = typed
-    return settings
+    return read_configured_settings(OsmoSettings, "osmo")

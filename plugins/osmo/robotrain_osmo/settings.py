@@ -29,24 +29,15 @@ class OsmoSettings(AzureSettings):
         int | None, Param(help="GPUs of the task (default: the job's number of GPUs)", env=("OSMO_GPU",), ge=0)
     ] = None
     cpu: Annotated[
-        int | None,
-        Param(help="CPU cores of the task (default: the workload's)", env=("OSMO_CPU",), gt=0),
+        int | None, Param(help="CPU cores of the task (default: the workload's)", env=("OSMO_CPU",), gt=0)
     ] = None
     memory: Annotated[
         str | None,
-        Param(
-            help="memory of the task, such as 48Gi (default: the workload's)",
-            env=("OSMO_MEMORY",),
-            metavar="SIZE",
-        ),
+        Param(help="memory of the task, such as 48Gi (default: the workload's)", env=("OSMO_MEMORY",), metavar="SIZE"),
     ] = None
     storage: Annotated[
         str | None,
-        Param(
-            help="disk of the task, such as 80Gi (default: the workload's)",
-            env=("OSMO_STORAGE",),
-            metavar="SIZE",
-        ),
+        Param(help="disk of the task, such as 80Gi (default: the workload's)", env=("OSMO_STORAGE",), metavar="SIZE"),
     ] = None
     shared_memory: Annotated[
         SharedMemory | None,
@@ -55,19 +46,9 @@ class OsmoSettings(AzureSettings):
             "(default: none, with a note if the platform allows more)"
         ),
     ] = None
-    image: Annotated[
-        str | None,
-        Param(
-            help="container image (default: the workload's)",
-            short="-i",
-            env=("IMAGE",),
-            metavar="IMAGE",
-        ),
-    ] = None
     priority: Annotated[Priority | None, Param(help="priority of the workflow (default: OSMO's)")] = None
     exec_timeout: Annotated[
-        str | None,
-        Param(help="maximum run time, such as 12h (default: the workload's)", metavar="TIME"),
+        str | None, Param(help="maximum run time, such as 12h (default: the workload's)", metavar="TIME")
     ] = None
     queue_timeout: Annotated[
         str | None, Param(help="maximum waiting time, such as 2h (default: OSMO's)", metavar="TIME")
@@ -130,16 +111,3 @@ class OsmoSettings(AzureSettings):
     ] = "osmo"
     server: Annotated[ServerVersion, Param(help="version of the OSMO service")] = "6.4"
     osmo_cli: Annotated[str, Param(help="path or name of the `osmo` command", metavar="COMMAND")] = "osmo"
-    work_dir: Annotated[
-        str,
-        Param(
-            help="working folder in the container",
-            pattern=r"^(/[A-Za-z0-9._-]+)+$",
-            pattern_help="an absolute path of letters, digits, `_`, `.` and `-`",
-            metavar="FOLDER",
-        ),
-    ] = "/tmp/robotrain"
-    cache_gib: Annotated[
-        float | None, Param(help="maximum size of cached data in the container (default: no limit)", gt=0)
-    ] = None
-    download_mib: Annotated[int, Param(help="memory for downloads, in MiB", ge=16)] = 256

@@ -28,7 +28,7 @@ def run_preflight(plan: Plan) -> Iterable[Problem]:
     """Return what would make this plan fail or wait, and what is worth knowing. Changes nothing."""
     sdk.start_import()
     try:
-        spec = submission_spec.load_submission_spec(plan, Stage.PREFLIGHT)
+        spec = submission_spec.SUBMISSION.load(plan, Stage.PREFLIGHT)
     except Rejected as rejected:
         return rejected.problems
     if problems := job_file.find_edit_problems(plan, spec, Stage.PREFLIGHT):

@@ -32,7 +32,7 @@ def render_plan(
         spec=submission_spec.JOB_FILE,
         files={
             submission_spec.JOB_FILE: command_job.dump_yaml(spec).encode(),
-            submission_spec.SUBMISSION_FILE: submission_spec.dump_submission_spec(builder.make_submission_spec()),
+            submission_spec.SUBMISSION_FILE: submission_spec.SUBMISSION.dump(builder.make_submission_spec()),
             submission_spec.START_FILE: command_job.START_PROGRAM.encode(),
             submission_spec.DOCUMENT_FILE: builder.dump_document(container_plugins),
             submission_spec.PAYLOAD_FILE: payload.archive,

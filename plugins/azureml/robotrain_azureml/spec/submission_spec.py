@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from robotrain.errors import Problem, Rejected, Stage
-from robotrain.model.plan import Plan
-from robotrain_azure import submission_spec
+from robotrain.cluster.submission_spec import SubmissionSpecFile
 from robotrain_azure.workspace import Workspace
 
 SUBMISSION_FILE = "azureml.json"
@@ -95,30 +93,5 @@ class AzureMLSubmissionSpec:
         return Workspace(self.subscription, self.group, self.workspace)
 
 
-def dump_submission_spec(spec: AzureMLSubmissionSpec) -> bytes:
-    """Return the canonical bytes of a spec."""
-    return submission_spec.dump_submission_spec(spec)
-
-
-def parse_submission_spec(content: bytes) -> AzureMLSubmissionSpec:
-    """Parse a spec. Raises SubmissionSpecError, which repeats no value."""
-    return submission_spec.parse_submission_spec(AzureMLSubmissionSpec, content, SUBMISSION_FILE, SUBMISSION_SCHEMA)
-
-
 REQUIRED_FILES = (JOB_FILE, START_FILE, PAYLOAD_FILE, DOCUMENT_FILE)
-
-
-def load_submission_spec(plan: Plan, stage: Stage) -> AzureMLSubmissionSpec:
-    """Return the spec of a plan. Raises Rejected if the plan is damaged or incomplete."""
-    missing = [path for path in (SUBMISSION_FILE, *REQUIRED_FILES) if path not in plan.files]
-    if missing:
-        raise Rejected([make_damaged_plan_problem(stage, f"It lacks {', '.join(missing)}.")])
-    try:
-        return parse_submission_spec(plan.files[SUBMISSION_FILE])
-    except submission_spec.SubmissionSpecError as error:
-        raise Rejected([make_damaged_plan_problem(stage, f"{error}.")]) from None
-
-
-def make_damaged_plan_problem(stage: Stage, reason: str) -> Problem:
-    """Return the problem of a plan that `render` did not make."""
-    return submission_spec.make_damaged_plan_problem(stage, "Azure ML", reason)
+SUBMISSION = SubmissionSpecFile(AzureMLSubmissionSpec, SUBMISSION_FILE, SUBMISSION_SCHEMA, "Azure ML", REQUIRED_FILES)

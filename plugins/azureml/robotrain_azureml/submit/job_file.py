@@ -222,7 +222,7 @@ def _check_job_file(plan: Plan, job: Mapping[str, Any], spec: AzureMLSubmissionS
         job_document = document.parse_document(plan.files[submission_spec.DOCUMENT_FILE].decode())
     except (document.DocumentError, UnicodeDecodeError) as error:
         why = f"{submission_spec.DOCUMENT_FILE} is not a valid job document."
-        raise Rejected([submission_spec.make_damaged_plan_problem(stage, why)]) from error
+        raise Rejected([submission_spec.SUBMISSION.make_damaged_plan_problem(stage, why)]) from error
     yield from check_consistency(job, spec, job_document, stage)
     yield from check_values(job, stage)
 
@@ -243,12 +243,12 @@ def _parse_job_file(plan: Plan, spec: AzureMLSubmissionSpec, stage: Stage) -> di
     except (yaml.YAMLError, KeyError, TypeError):
         pass
     why = f"{plan.spec} is not a command job with the code and the output of this plan."
-    raise Rejected([submission_spec.make_damaged_plan_problem(stage, why)])
+    raise Rejected([submission_spec.SUBMISSION.make_damaged_plan_problem(stage, why)])
 
 
 def make_submitted_job_file(plan: Plan, reference: Reference) -> bytes:
     """Return the job file with the name and the code that the job got. Raises Rejected."""
-    spec = submission_spec.load_submission_spec(plan, Stage.SUBMIT)
+    spec = submission_spec.SUBMISSION.load(plan, Stage.SUBMIT)
     return make_job_file(plan, spec, reference["job"], reference.get("code", ""))
 
 

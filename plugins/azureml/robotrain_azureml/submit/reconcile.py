@@ -96,7 +96,7 @@ def _make_damaged_problem(file: Path, plan: Plan) -> Problem:
 
 def find_run(plan: Plan) -> Reference | None:
     """Return the job of an earlier submit of this plan; None if there is none. Raises Rejected."""
-    spec = submission_spec.load_submission_spec(plan, Stage.SUBMIT)
+    spec = submission_spec.SUBMISSION.load(plan, Stage.SUBMIT)
     return find_submitted_job(spec, read_job_name(plan)) if is_job_requested(plan) else None
 
 

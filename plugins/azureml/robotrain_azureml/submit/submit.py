@@ -61,7 +61,7 @@ def _forget_name(plan: Plan) -> None:
 
 
 def _submit_named(plan: Plan) -> Reference:
-    spec = submission_spec.load_submission_spec(plan, Stage.SUBMIT)
+    spec = submission_spec.SUBMISSION.load(plan, Stage.SUBMIT)
     upload.require_uploadable(plan, spec)
     name = reconcile.draw_job_name(plan)
     try:
@@ -122,7 +122,7 @@ def prepare_plan(plan: Plan) -> Iterator[str]:
 
     Folders without a digest belong to one run: its submit uploads them.
     """
-    spec = submission_spec.load_submission_spec(plan, Stage.SUBMIT)
+    spec = submission_spec.SUBMISSION.load(plan, Stage.SUBMIT)
     uploads = tuple(item for item in spec.uploads if inputs.is_by_content(item.to))
     spec = dataclasses.replace(spec, uploads=uploads)
     upload.require_uploadable(plan, spec)

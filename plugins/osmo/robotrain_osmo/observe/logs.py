@@ -11,9 +11,9 @@ import time
 from collections import Counter, deque
 from collections.abc import Generator, Iterator
 
+from robotrain.cluster import reasons
 from robotrain.model.run import Reference
-from robotrain_runtime.contract import event
-from robotrain_runtime.contract.event import Outcome, StageEvent
+from robotrain_runtime.contract.event import Outcome
 
 from robotrain_osmo.client import command, failures, service, stream
 from robotrain_osmo.client.failures import CommandFailed
@@ -169,8 +169,6 @@ CURRENT_LOG_SECONDS = 15.0
 ENDED_LOG_SECONDS = 20.0
 """Longest pause in the log of an ended workflow."""
 OUTCOME_SECONDS = 5.0
-OUTCOME_LINES = 400
-"""Last lines that contain the outcome: OSMO's lines on uploads follow it."""
 INCOMPLETE_LINE = f"{OSMO_MARK}the rest of the log did not come within {ENDED_LOG_SECONDS:g} s"
 
 
@@ -183,18 +181,8 @@ def read_logs(reference: Reference, follow: bool, tail: int | None = None) -> It
 
 def read_outcome(reference: Reference) -> Outcome | None:
     """Return the outcome that an ended run logged, or None. Raise Rejected."""
-    last: Outcome | None = None
-    until = time.monotonic() + OUTCOME_SECONDS
-    with open_log(reference, "-n", str(OUTCOME_LINES)) as log:
-        for raw in read_raw_lines(log, OUTCOME_SECONDS):
-            if raw is None or time.monotonic() > until:
-                break
-            found = event.parse_event(parse_text(raw))
-            if found and isinstance(found.event, Outcome):
-                last = found.event
-            elif found and isinstance(found.event, StageEvent) and found.event.state == "started":
-                last = None  # the outcome of an earlier attempt
-    return last
+    with open_log(reference, "-n", str(reasons.OUTCOME_LINES)) as log:
+        return reasons.find_outcome(_read_until_quiet(read_raw_lines(log, OUTCOME_SECONDS), OUTCOME_SECONDS))
 
 
 def _read_current_log(reference: Reference, tail: int | None) -> Iterator[str]:
@@ -216,8 +204,8 @@ def _read_current_log(reference: Reference, tail: int | None) -> Iterator[str]:
     yield from lines
 
 
-def _read_until_quiet(raw_lines: Iterator[str | None]) -> Iterator[str]:
-    until = time.monotonic() + CURRENT_LOG_SECONDS
+def _read_until_quiet(raw_lines: Iterator[str | None], seconds: float = CURRENT_LOG_SECONDS) -> Iterator[str]:
+    until = time.monotonic() + seconds
     for raw in raw_lines:
         if raw is None or time.monotonic() > until:
             return

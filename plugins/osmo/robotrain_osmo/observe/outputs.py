@@ -4,7 +4,7 @@ import contextlib
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +69,13 @@ def list_outputs(reference: Reference) -> list[Output]:
     if not found and not url and (run_log.progress.checkpoint or run_log.evaluation):
         raise Rejected([_make_unpublished_problem(reference, run_log)])
     return sorted(found.values(), key=lambda output: output.step or 0)
+
+
+def describe_reference(reference: Reference) -> Mapping[str, str]:
+    """Return the workflow's id and the storage that OSMO copies its outputs to, for display."""
+    url = reference.get("publishes", "")
+    facts = {"workflow": reference.get("workflow", ""), "copied to": url if is_osmo_storage(url) else ""}
+    return {name: value for name, value in facts.items() if value}
 
 
 def is_osmo_storage(url: str) -> bool:

@@ -7,9 +7,10 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 
+from robotrain.cluster import reasons
 from robotrain.errors import Rejected
+from robotrain.model.amounts import format_duration
 from robotrain.model.run import Reference, Status
-from robotrain_runtime.contract.event import Outcome
 
 from robotrain_osmo.client import command
 from robotrain_osmo.client import stream as client_stream
@@ -48,7 +49,9 @@ def _explain_by_log(reference: Reference, workflow: WorkflowState) -> str:
         outcome = logs.read_outcome(reference)
     except Rejected:  # the state is known without it
         return ""
-    return explain_outcome(workflow, outcome) if outcome else ""
+    reason = reasons.explain_outcome(outcome, workflow.exit_code)
+    explanation = OSMO_EXIT_CODES.get(workflow.exit_code or 0)
+    return f"{explanation} ({reason})" if reason and explanation else reason
 
 
 MIN_WAIT_SECONDS = 60.0
@@ -106,17 +109,11 @@ def _read_current_events(stream: CommandStream) -> Iterator[str]:
         yield line
 
 
-HOUR = 3600.0
-MAX_NAMED_TIMEOUT = 48 * HOUR
-"""A longer timeout is OSMO's default and not worth naming."""
-_WAIT_STEPS = ((24 * HOUR, "a day"), (6 * HOUR, "6 h"), (2 * HOUR, "2 h"), (HOUR, "1 h"), (1800.0, "30 min"),
-          (600.0, "10 min"), (120.0, "2 min"))  # fmt: skip
-RETRY_HINT = "try `robotrain resubmit`, or `robotrain resume` if it published a checkpoint"
-
+MAX_NAMED_TIMEOUT = 48 * reasons.HOUR
 FAILURE_REASONS: Mapping[str, str] = {
     "FAILED_SUBMISSION": "OSMO did not accept the workflow",
-    "FAILED_SERVER_ERROR": f"OSMO failed, not the job: {RETRY_HINT}",
-    "FAILED_BACKEND_ERROR": f"the cluster or the machine failed, not the job: {RETRY_HINT}",
+    "FAILED_SERVER_ERROR": f"OSMO failed, not the job: {reasons.RETRY_HINT}",
+    "FAILED_BACKEND_ERROR": f"the cluster or the machine failed, not the job: {reasons.RETRY_HINT}",
     "FAILED_START_ERROR": "its container could not start: check --image and `osmo workflow events`",
     "FAILED_START_TIMEOUT": "it did not start in time: --image is large or unreachable, or a secret is missing "
     "(see `osmo workflow events`)",
@@ -140,8 +137,8 @@ OSMO_EXIT_CODES: Mapping[int, str] = {
     2014: "OSMO is not authorized for a storage URL of the workflow (exit code 2014): the DATA credential for the "
     "storage is missing, wrong or expired (`osmo credential list`)",
     3000: "something it depends on failed (exit code 3000)",
-    3001: f"the cluster failed, not the job (exit code 3001): {RETRY_HINT}",
-    3002: f"OSMO failed, not the job (exit code 3002): {RETRY_HINT}",
+    3001: f"the cluster failed, not the job (exit code 3001): {reasons.RETRY_HINT}",
+    3002: f"OSMO failed, not the job (exit code 3002): {reasons.RETRY_HINT}",
     3003: FAILURE_REASONS["FAILED_START_ERROR"],
     3005: FAILURE_REASONS["FAILED_START_TIMEOUT"],
     3006: FAILURE_REASONS["FAILED_PREEMPTED"],
@@ -149,16 +146,7 @@ OSMO_EXIT_CODES: Mapping[int, str] = {
 }
 """Reasons by the exit code of the task, if its status gives none."""
 
-RUNTIME_EXIT_CODES: Mapping[int, str] = {
-    1: "it failed (exit code 1)",
-    2: "the job document is invalid (exit code 2)",
-    4: "its preflight checks failed (exit code 4)",
-    75: f"its environment failed, not the job (exit code 75): {RETRY_HINT}",
-    130: "it was interrupted (exit code 130)",
-    139: "a program crashed with a segmentation fault (exit code 139)",
-    143: "it was stopped from outside (exit code 143)",
-}
-"""Reasons by the runtime's exit code; the log has more."""
+_NO_MESSAGE = (r"Failure reason: ?-? ?Exit code \d+ due to [\w. -]+ failure",)
 
 
 def explain_waiting(workflow: WorkflowState, event: str = "") -> str:
@@ -184,10 +172,10 @@ def explain_failure(workflow: WorkflowState) -> str:
     if status == "FAILED_EVICTED" or code == 3004:
         return _explain_eviction(workflow.message)
     if status == "FAILED_EXEC_TIMEOUT":
-        limit = _format_limit(workflow.exec_timeout)
+        limit = reasons.format_limit(workflow.exec_timeout)
         return f"it reached its time limit{limit}: try `robotrain resume` or `resubmit` with a larger --exec-timeout"
     if status == "FAILED_QUEUE_TIMEOUT":
-        limit = _format_limit(workflow.queue_timeout)
+        limit = reasons.format_limit(workflow.queue_timeout)
         return f"no machine was free in time{limit}: use another --pool or --gpu-platform, or a larger --queue-timeout"
     if status in FAILURE_REASONS:
         return _append_message(FAILURE_REASONS[status], workflow.message)
@@ -207,39 +195,24 @@ def is_run_failure(workflow: WorkflowState) -> bool:
     return workflow.failure == "FAILED" and (workflow.exit_code is None or 0 < workflow.exit_code < 256)
 
 
-def explain_outcome(workflow: WorkflowState, outcome: Outcome) -> str:
-    """Return the reason of the logged outcome, or "" if that belongs to another attempt."""
-    if outcome.state != "failed" or not outcome.reason or workflow.exit_code not in (None, outcome.exit_code):
-        return ""
-    reason = _redact_text(outcome.reason, max_length=800)
-    explanation = OSMO_EXIT_CODES.get(workflow.exit_code or 0)
-    return f"{explanation} ({reason})" if explanation else reason
-
-
 def _explain_pending(workflow: WorkflowState) -> str:
     if workflow.task_status == "INITIALIZING":
         return "its image is being pulled and its inputs downloaded"
-    since = _describe_wait(workflow.queued_seconds)
+    since = reasons.format_wait(workflow.queued_seconds)
     if workflow.task_status in ("SUBMITTING", "WAITING", "PROCESSING"):
         return f"OSMO is preparing it{since}"
     limit = workflow.queue_timeout
     until = (
-        f"; OSMO gives up after {_format_duration(limit)} (--queue-timeout)"
+        f"; OSMO gives up after {format_duration(limit)} (--queue-timeout)"
         if limit and limit < MAX_NAMED_TIMEOUT
         else ""
     )
     return f"no machine of the pool is free{since}{until}"
 
 
-def _describe_wait(seconds: float | None) -> str:
-    """Return the time in steps, so that the text changes rarely."""
-    step = next((text for least, text in _WAIT_STEPS if (seconds or 0.0) >= least), "")
-    return f", for more than {step}" if step else ""
-
-
 def _explain_image_failure(message: str) -> str:
     match = re.search(r"image \\?\"([^\"\\\s]+)", message)
-    name = f" {_redact_text(match[1])}" if match else ""
+    name = f" {reasons.redact_text(match[1])}" if match else ""
     fix = "check --image and that the pool may read its registry (`osmo credential set NAME --type REGISTRY …`)"
     return _append_message(f"its image{name} could not be pulled: {fix}", message)
 
@@ -260,32 +233,13 @@ def _explain_exit_code(code: int | None, message: str) -> str:
         return _append_message("it failed", message)
     if code in OSMO_EXIT_CODES:
         return OSMO_EXIT_CODES[code]
-    if code in RUNTIME_EXIT_CODES:
-        return _append_message(RUNTIME_EXIT_CODES[code], message)
+    if code in reasons.EXIT_REASONS:
+        return _append_message(reasons.EXIT_REASONS[code], message)
     if 2020 <= code <= 2040:
-        return _append_message(f"the pod lost the connection to OSMO (exit code {code}): {RETRY_HINT}", message)
+        return _append_message(f"the pod lost the connection to OSMO (exit code {code}): {reasons.RETRY_HINT}", message)
     return _append_message(f"it ended with exit code {code}", message)
 
 
 def _append_message(sentence: str, message: str) -> str:
     """Append OSMO's message in brackets if it has more than an exit code."""
-    text = _redact_text(" ".join(message.split()).rstrip(". "))
-    if not text or re.fullmatch(r"Failure reason: ?-? ?Exit code \d+ due to [\w. -]+ failure", text):
-        return sentence
-    return f"{sentence} (OSMO: {text})"
-
-
-def _format_limit(seconds: float | None) -> str:
-    return f", {_format_duration(seconds)}" if seconds else ""
-
-
-def _format_duration(seconds: float) -> str:
-    from robotrain.model.amounts import format_duration
-
-    return format_duration(seconds)
-
-
-def _redact_text(text: str, max_length: int = 300) -> str:
-    from robotrain.redaction import redact
-
-    return redact(text, max_length=max_length)
+    return reasons.append_message(sentence, "OSMO", message, _NO_MESSAGE)

@@ -25,7 +25,7 @@ QUERY_SECONDS = 20.0
 def run_preflight(plan: Plan) -> Iterable[Problem]:
     """Find problems that would make the plan fail or wait. Nothing is changed."""
     try:
-        submission = submission_spec.load_submission_spec(plan, Stage.PREFLIGHT)
+        submission = submission_spec.SUBMISSION.load(plan, Stage.PREFLIGHT)
     except Rejected as rejected:
         return rejected.problems
     problems = preflight_checks.run_checks(

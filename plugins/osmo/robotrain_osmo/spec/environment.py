@@ -24,9 +24,10 @@ def get_tracking_uri(settings: OsmoSettings) -> str:
     return configured.tracking_uri if configured else ""
 
 
-def get_tracking_plugins(settings: OsmoSettings) -> Mapping[str, str]:
-    """Return the plugin that resolves a workspace's tracking URI; nothing for a plain MLflow URI."""
-    return workspace.CONTAINER_PLUGINS if workspace.parse_tracking_uri(get_tracking_uri(settings)) else {}
+def find_container_plugins(job: Job, settings: OsmoSettings) -> Mapping[str, str]:
+    """Return the plugins that resolve a workspace's tracking URI and models in the container."""
+    tracking = workspace.CONTAINER_PLUGINS if workspace.parse_tracking_uri(get_tracking_uri(settings)) else {}
+    return {**tracking, **workspace.find_model_plugins(job.sources)}
 
 
 CREDENTIAL_FORM = "NAME[:KEY]"

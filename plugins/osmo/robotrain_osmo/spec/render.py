@@ -194,7 +194,7 @@ class _OsmoPlanBuilder:
     def build_inline_files(self, archive: bytes) -> dict[str, bytes]:
         """Return the workflow, which contains the archive, and the submission spec."""
         file = {"path": ARCHIVE_PATH, "base64": True, "contents": workflow.ARCHIVE_PLACEHOLDER}
-        submission = submission_spec.dump_submission_spec(self._build_submission_spec())
+        submission = submission_spec.SUBMISSION.dump(self._build_submission_spec())
         spec = self._build_workflow(ARCHIVE_PATH, self.inputs, [file], _compute_digest(archive, submission))
         return {
             submission_spec.WORKFLOW_FILE: workflow.dump_workflow(spec, base64.b64encode(archive).decode()).encode(),
@@ -205,7 +205,7 @@ class _OsmoPlanBuilder:
         """Return the workflow, the submission spec, and the archive, which is uploaded as the last input."""
         url = spec_inputs.get_archive_url(archive, self.settings)
         upload = submission_spec.OsmoUpload(path="", url=url, files=1, size=len(archive))
-        submission = submission_spec.dump_submission_spec(self._build_submission_spec(upload))
+        submission = submission_spec.SUBMISSION.dump(self._build_submission_spec(upload))
         path = f"{spec_inputs.make_input_reference(len(self.inputs))}/{submission_spec.PAYLOAD_FILE}"
         spec = self._build_workflow(path, [*self.inputs, {"url": url}], [], _compute_digest(archive, submission))
         return {

@@ -1,8 +1,8 @@
 """Resources of the task: GPUs, CPU, memory, disk, image, time limit and their defaults."""
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 
 from robotrain.model.job import Job
 from robotrain.model.platform import PlatformDefault
@@ -78,15 +78,10 @@ def get_parameter_defaults(settings: OsmoSettings) -> Mapping[str, PlatformDefau
     return {"num_workers": PlatformDefault("0", "no shared memory")}
 
 
-def derive_defaults(job: Job, settings: OsmoSettings) -> Iterator[tuple[str, PlatformDefault]]:
-    """Yield the settings' defaults for a job, by name."""
-    resolved, why = resolve_resources(job.profile, settings), f"for {job.workload}"
-    yield "image", PlatformDefault(resolved.image, why)
-    yield "cpu", PlatformDefault(str(resolved.cpu), why)
-    yield "memory", PlatformDefault(resolved.memory, why)
-    yield "storage", PlatformDefault(resolved.storage, why)
-    yield "exec_timeout", PlatformDefault(resolved.exec_timeout, why)
-    yield "gpus", PlatformDefault(str(count_gpus(job, settings)), why)
+def derive_defaults(job: Job, settings: OsmoSettings) -> Mapping[str, PlatformDefault]:
+    """Return the settings' defaults for a job, by name."""
+    values = {**asdict(resolve_resources(job.profile, settings)), "gpus": count_gpus(job, settings)}
+    return {name: PlatformDefault(str(value), f"for {job.workload}") for name, value in values.items()}
 
 
 def count_gpus(job: Job, settings: OsmoSettings) -> int:

@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-from robotrain.errors import Rejected, Stage
-from robotrain.model.plan import Plan
-from robotrain_azure import submission_spec
+from robotrain.cluster.submission_spec import SubmissionSpecFile
 
 SUBMISSION_FILE = "osmo.json"
 WORKFLOW_FILE = "workflow.yaml"
@@ -84,25 +82,4 @@ class OsmoSubmissionSpec:
         return self.publishes.replace(WORKFLOW_ID, workflow)
 
 
-def dump_submission_spec(spec: OsmoSubmissionSpec) -> bytes:
-    """Return the canonical JSON: equal specs give equal bytes."""
-    return submission_spec.dump_submission_spec(spec)
-
-
-def parse_submission_spec(content: bytes) -> OsmoSubmissionSpec:
-    """Parse a spec. Raise SubmissionSpecError, which contains no values, if it is invalid."""
-    return submission_spec.parse_submission_spec(OsmoSubmissionSpec, content, SUBMISSION_FILE, SCHEMA)
-
-
-def load_submission_spec(plan: Plan, stage: Stage) -> OsmoSubmissionSpec:
-    """Return the plan's submission spec. Raise Rejected if it or the workflow is missing or invalid."""
-    try:
-        if plan.spec not in plan.files:
-            raise submission_spec.SubmissionSpecError(f"{plan.spec} is missing")
-        return parse_submission_spec(plan.files[SUBMISSION_FILE])
-    except KeyError:
-        raise Rejected(
-            [submission_spec.make_damaged_plan_problem(stage, "OSMO", f"{SUBMISSION_FILE} is missing.")]
-        ) from None
-    except submission_spec.SubmissionSpecError as error:
-        raise Rejected([submission_spec.make_damaged_plan_problem(stage, "OSMO", f"{error}.")]) from None
+SUBMISSION = SubmissionSpecFile(OsmoSubmissionSpec, SUBMISSION_FILE, SCHEMA, "OSMO")

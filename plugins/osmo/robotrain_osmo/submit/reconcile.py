@@ -4,20 +4,19 @@ Name and text do not identify a submit: an equal job of another state folder has
 """
 
 import contextlib
-import json
 import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from robotrain.cluster.submit_note import SubmitNote
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
-from robotrain.store import files, records
+from robotrain.store import records
 from robotrain_runtime.contract.files import is_locked, lock_file
 
 from robotrain_osmo.client import failures, service
@@ -100,62 +99,13 @@ def _make_lock_problem(run: str) -> Problem:
     )
 
 
-NOTE_FILE = "osmo-sent.json"
+NOTE = SubmitNote("osmo-sent.json", ("before", "workflow"), "OSMO", "workflow", "osmo-note-damaged")
+"""`before`: ids of earlier workflows of the run; `workflow`: its own, once OSMO has reported it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubmissionNote:
-    """A note of a submit, on disk."""
-
-    plan: str
-    """Digest of the plan."""
-    before: tuple[str, ...]
-    """Ids of earlier workflows of the run."""
-    workflow: str = ""
-    """Id of the workflow, once OSMO has reported it."""
-
-
-def write_note(plan: Plan, before: tuple[str, ...], workflow: str = "") -> None:
+def write_note(plan: Plan, before: Sequence[str], workflow: str = "") -> None:
     """Write the note, replacing an earlier one. Raise Rejected if that fails."""
-    note = SubmissionNote(plan=plan.digest, before=before, workflow=workflow)
-    with records.report_write_errors():
-        _get_note_path(plan.run).parent.mkdir(parents=True, exist_ok=True)
-        files.write_atomically(_get_note_path(plan.run), (json.dumps(asdict(note), indent=1) + "\n").encode())
-
-
-def read_note(plan: Plan) -> SubmissionNote | None:
-    """Return the note of this plan, or None if it was never submitted. Raise Rejected if the file is damaged."""
-    try:
-        data = json.loads(_get_note_path(plan.run).read_bytes())
-        note = SubmissionNote(plan=str(data["plan"]), before=tuple(data["before"]), workflow=str(data["workflow"]))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError):  # a JSON or UTF-8 error is a ValueError
-        raise Rejected([_make_damaged_note_problem(plan)]) from None
-    return note if note.plan == plan.digest else None
-
-
-def delete_note(plan: Plan) -> None:
-    """Delete the note after a refusal. Raise OSError if that fails."""
-    _get_note_path(plan.run).unlink(missing_ok=True)
-
-
-def _make_damaged_note_problem(plan: Plan) -> Problem:
-    return Problem(
-        code="osmo-note-damaged",
-        stage=Stage.SUBMIT,
-        title="the note of an earlier submit to OSMO cannot be read",
-        given=str(_get_note_path(plan.run)),
-        why=f"If OSMO accepted the workflow, its id starts with {plan.run}-.",
-        suggestions=(
-            Suggestion("--new", "starts a new run"),
-            Suggestion(f"rm {_get_note_path(plan.run)}", "if you know that the workflow does not run"),
-        ),
-    )
-
-
-def _get_note_path(run: str) -> Path:
-    return records.get_run_folder(run) / NOTE_FILE
+    NOTE.write(plan, {"before": before, "workflow": workflow})
 
 
 PAGE_SIZE = 200
@@ -169,12 +119,12 @@ def find_workflow(plan: Plan) -> Reference | None:
 
     Raise Rejected if OSMO does not answer.
     """
-    submission = submission_spec.load_submission_spec(plan, Stage.SUBMIT)
+    submission = submission_spec.SUBMISSION.load(plan, Stage.SUBMIT)
     wait_for_submit(submission.run)
-    note = read_note(plan)
+    note = NOTE.read(plan)
     if note is None:
         return None
-    workflow = note.workflow or _find_new_workflow(submission, _read_plan_mark(plan), note.before)
+    workflow = note["workflow"] or _find_new_workflow(submission, _read_plan_mark(plan), note["before"])
     return make_reference(submission, workflow) if workflow else None
 
 
@@ -200,7 +150,7 @@ def make_reference(submission: OsmoSubmissionSpec, workflow: str) -> Reference:
     }
 
 
-def _find_new_workflow(submission: OsmoSubmissionSpec, mark: str, before: tuple[str, ...]) -> str | None:
+def _find_new_workflow(submission: OsmoSubmissionSpec, mark: str, before: Sequence[str]) -> str | None:
     """Return the id of the new workflow, looking again after a pause because OSMO lists it with a delay."""
     workflow = _find_workflow_of_plan(submission, mark, before)
     if workflow is None and (pause := get_settle_seconds(submission.run)):
@@ -209,7 +159,7 @@ def _find_new_workflow(submission: OsmoSubmissionSpec, mark: str, before: tuple[
     return workflow
 
 
-def _find_workflow_of_plan(submission: OsmoSubmissionSpec, mark: str, before: tuple[str, ...]) -> str | None:
+def _find_workflow_of_plan(submission: OsmoSubmissionSpec, mark: str, before: Sequence[str]) -> str | None:
     """Return the id of the workflow with the mark, else of the only one whose text is not visible, or None.
 
     Raise Rejected if there are several of those.

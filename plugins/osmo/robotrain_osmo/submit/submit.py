@@ -56,7 +56,7 @@ def submit_plan(plan: Plan) -> Reference:
 
     Raise Rejected if OSMO refused and nothing runs, Unanswered if that is unknown.
     """
-    submission = submission_spec.load_submission_spec(plan, Stage.SUBMIT)
+    submission = submission_spec.SUBMISSION.load(plan, Stage.SUBMIT)
     upload.upload_folders(plan, submission)
     with tempfile.TemporaryDirectory(prefix="robotrain-") as folder:
         file = Path(folder) / TEMPORARY_FILE
@@ -85,7 +85,7 @@ def _handle_failure(plan: Plan, submission: OsmoSubmissionSpec, failure: Command
     """Return the workflow if OSMO accepted it despite the failure. Raise Rejected or Unanswered."""
     if failure.certain:
         with contextlib.suppress(OSError):
-            reconcile.delete_note(plan)
+            reconcile.NOTE.delete(plan)
         raise Rejected([explain_refusal(failure, submission)])
     try:
         reference = reconcile.find_workflow(plan)

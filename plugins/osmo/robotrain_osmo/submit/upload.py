@@ -27,7 +27,7 @@ def prepare_plan(plan: Plan) -> Iterator[str]:
 
     Folders without a digest are uploaded by each submit.
     """
-    submission = submission_spec.load_submission_spec(plan, Stage.SUBMIT)
+    submission = submission_spec.SUBMISSION.load(plan, Stage.SUBMIT)
     pinned = tuple(upload for upload in submission.uploads if upload.path and is_content_addressed(upload))
     upload_folders(plan, dataclasses.replace(submission, uploads=pinned))
     yield from (f"{upload.path} {upload.url}" for upload in pinned)
@@ -152,8 +152,9 @@ SEAL_SECONDS = 300.0
 SEAL_PATTERN = r"\.robotrain-complete-\d+"
 
 
-def find_uploaded(plan: Plan, submission: OsmoSubmissionSpec) -> list[JobSource]:
+def find_uploaded(plan: Plan) -> list[JobSource]:
     """Return the sources of a plan whose pinned content is in the storage."""
+    submission = submission_spec.SUBMISSION.load(plan, Stage.SUBMIT)
     uploaded = [upload for upload in submission.uploads if is_uploaded(submission.cli, upload)]
     return upload_rules.select_uploaded_sources(
         plan, {(upload.path, upload.url.rpartition("/")[2]) for upload in uploaded}

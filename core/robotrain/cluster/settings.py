@@ -1,0 +1,64 @@
+"""Settings that all platforms with containers have, and the configured settings outside of a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+from robotrain_runtime.contract.parameter import Param
+
+if TYPE_CHECKING:
+    from robotrain.config.request import Request
+
+Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterSettings:
+    """Settings that platforms with containers inherit."""
+
+    image: Annotated[
+        str | None,
+        Param(help="container image (default: the workload's)", short="-i", env=("IMAGE",), metavar="IMAGE"),
+    ] = None
+    work_dir: Annotated[
+        str,
+        Param(
+            help="working folder in the container",
+            pattern=r"^(/[A-Za-z0-9._-]+)+$",
+            pattern_help="an absolute path of letters, digits, `_`, `.` and `-`",
+            metavar="FOLDER",
+        ),
+    ] = "/tmp/robotrain"
+    cache_gib: Annotated[
+        float | None, Param(help="maximum size of cached data in the container (default: no limit)", gt=0)
+    ] = None
+    download_mib: Annotated[int, Param(help="memory for downloads, in MiB", ge=16)] = 256
+
+
+def read_configured_settings(kind: type[Settings], platform: str, *, with_terraform: bool = False) -> Settings:
+    """Return the settings of a platform without options and a job file; invalid values count as not set."""
+    from robotrain.config.coerce import coerce_values
+    from robotrain.config.layers import LayerStack
+
+    request = make_configured_request(with_terraform)
+    tables = request.project.list_settings(platform) if request.project else []
+    values, _ = coerce_values(kind, LayerStack(request).resolve_values(kind, {}, {}, tables))
+    settings: Settings = values
+    return settings
+
+
+def make_configured_request(with_terraform: bool) -> Request:
+    """Return a request of the environment, `.env` files, robotrain.toml and, if wanted, Terraform's outputs."""
+    from robotrain.config.layers import read_dotenv_files, read_environment
+    from robotrain.config.project_file import load_project
+    from robotrain.config.request import Request, make_variable_name
+    from robotrain.config.terraform import TerraformLayer
+
+    here = Path.cwd()
+    layers = (read_environment(), *read_dotenv_files(here))
+    profile = next((value for layer in layers if (value := layer.find_first((make_variable_name("profile"),)))), None)
+    project = load_project(here, profile)
+    terraform = TerraformLayer(layers, project, here) if with_terraform else None
+    return Request(variables=layers, project=project, terraform=terraform)

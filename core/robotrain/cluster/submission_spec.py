@@ -1,0 +1,70 @@
+"""Submission specs: files of a plan that say how it is submitted."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from robotrain_runtime.contract.document import convert_json
+
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.model.plan import Plan
+
+Spec = TypeVar("Spec")
+
+
+class SubmissionSpecError(ValueError):
+    """A file that is not a valid submission spec. The message repeats no value."""
+
+
+@dataclass(frozen=True)
+class SubmissionSpecFile(Generic[Spec]):
+    """The file of a platform's submission spec in a plan."""
+
+    kind: type[Spec]
+    """The spec's class: a frozen dataclass with a `schema`."""
+    name: str
+    schema: int
+    engine: str
+    """The platform's engine, as it is named in messages."""
+    required: tuple[str, ...] = ()
+    """Other files of a complete plan."""
+
+    def dump(self, spec: Spec) -> bytes:
+        """Return the canonical bytes of a spec: equal specs give equal bytes."""
+        return (json.dumps(dataclasses.asdict(spec), indent=1, sort_keys=True) + "\n").encode()  # type: ignore[call-overload]
+
+    def parse(self, content: bytes) -> Spec:
+        """Parse a spec. Raise SubmissionSpecError."""
+        try:
+            data = json.loads(content)
+        except ValueError as error:
+            raise SubmissionSpecError(f"{self.name} is not JSON: {error}") from None
+        errors: list[str] = []
+        spec: Any = convert_json(self.kind, data, "", errors)
+        if not errors and spec.schema != self.schema:
+            errors.append(f"schema: this robotrain reads {self.schema}")
+        if errors:
+            raise SubmissionSpecError(f"{self.name} is not a valid submission spec: {'; '.join(errors)}")
+        parsed: Spec = spec
+        return parsed
+
+    def load(self, plan: Plan, stage: Stage) -> Spec:
+        """Return the spec of a plan. Raise Rejected if the plan is damaged or incomplete."""
+        required = dict.fromkeys((self.name, plan.spec, *self.required))
+        if missing := [path for path in required if path not in plan.files]:
+            raise Rejected([self.make_damaged_plan_problem(stage, f"It lacks {', '.join(missing)}.")])
+        try:
+            return self.parse(plan.files[self.name])
+        except SubmissionSpecError as error:
+            raise Rejected([self.make_damaged_plan_problem(stage, f"{error}.")]) from None
+
+    def make_damaged_plan_problem(self, stage: Stage, why: str) -> Problem:
+        """Return the problem of a plan that `render` did not make."""
+        return Problem(
+            code="plan-damaged",
+            stage=stage,
+            title=f"the plan cannot be submitted to {self.engine}: it is damaged",
+            why=why,
+            suggestions=(Suggestion("robotrain render … --to FOLDER", "writes a complete plan"),),
+        )

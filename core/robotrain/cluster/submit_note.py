@@ -1,0 +1,66 @@
+"""Notes of submits on disk: what an interrupted submit may have left in the engine. A note is valid for one plan."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.model.plan import Plan
+from robotrain.store import files, records
+
+
+@dataclass(frozen=True)
+class SubmitNote:
+    """The note of a platform, in the folder of each run's record."""
+
+    file: str
+    keys: tuple[str, ...]
+    """What a note has beside the digest of its plan."""
+    engine: str
+    noun: str
+    """What the engine has of a run, such as `workflow`."""
+    code: str
+    """The problem of a note that cannot be read."""
+
+    def write(self, plan: Plan, values: Mapping[str, Any]) -> None:
+        """Write the note of a plan, replacing an earlier one. Raise Rejected."""
+        path = self.get_path(plan)
+        with records.report_write_errors():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            files.write_atomically(path, (json.dumps({"plan": plan.digest, **values}, indent=1) + "\n").encode())
+            files.sync_folder(path.parent.parent)
+
+    def read(self, plan: Plan) -> Mapping[str, Any] | None:
+        """Return the note of a plan; None if there is none, or one of another plan. Raise Rejected if it is damaged."""
+        try:
+            note: dict[str, Any] = json.loads(self.get_path(plan).read_bytes())
+            note = {key: note[key] for key in ("plan", *self.keys)}
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError):  # a JSON or UTF-8 error is a ValueError
+            raise Rejected([self._make_damaged_problem(plan)]) from None
+        return note if note["plan"] == plan.digest else None
+
+    def delete(self, plan: Plan) -> None:
+        """Delete the note: the engine has nothing of the plan. Raise OSError."""
+        self.get_path(plan).unlink(missing_ok=True)
+
+    def get_path(self, plan: Plan) -> Path:
+        """Return the path of a plan's note."""
+        return records.get_run_folder(plan.run) / self.file
+
+    def _make_damaged_problem(self, plan: Plan) -> Problem:
+        path = self.get_path(plan)
+        return Problem(
+            code=self.code,
+            stage=Stage.SUBMIT,
+            title=f"the note of an earlier submit to {self.engine} cannot be read",
+            given=str(path),
+            why=f"If {self.engine} has the {self.noun}, its name begins with {plan.run}-.",
+            suggestions=(
+                Suggestion("--new", "starts a new run and keeps the note"),
+                Suggestion(f"rm {path}", f"if you know that the {self.noun} does not exist"),
+            ),
+        )
