@@ -114,5 +114,8 @@ class Transfer:
 
 
 def _found(source: JobSource, told: Mapping[str, Any]) -> SurveyedSource:
-    described = Path(told["described"]) if told.get("described") else None
-    return SurveyedSource(source=source, **{**told, "wrong": tuple(told.get("wrong", ())), "described": described})
+    if "problem" in told:
+        return SurveyedSource(source=source, problems=(told["problem"],), fault=told["fault"])
+    folder = Path(told["described"]) if told["described"] else None
+    sizes = {name: told[name] for name in ("files", "size", "missing", "digest")}
+    return SurveyedSource(source=source, description_folder=folder, **sizes)

@@ -51,7 +51,7 @@ def lacks(source: address.S3Prefix, role: str, paths: Sequence[str]) -> Sequence
     """Those of some paths that are surely not below the prefix."""
     from robotrain_s3 import pin
 
-    return pin.find_missing(source, paths)
+    return pin.lacks(source, paths)
 
 
 KIND = SourceKind(

@@ -49,7 +49,7 @@ def survey(sources: Sequence[Any], asked: Mapping[str, Any]) -> tuple[str, Any]:
             scratch = Path(asked["scratch"], str(number))
             return dict(sources[number].look(asked["sources"][number]["described"], scratch))
         except Refused as refused:
-            return {"wrong": [str(refused)], "fault": refused.fault}
+            return {"problem": str(refused), "fault": refused.fault}
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return "surveyed", list(pool.map(look, range(len(sources))))

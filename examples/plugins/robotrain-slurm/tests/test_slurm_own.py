@@ -39,7 +39,7 @@ def test_a_job_is_asked_for_as_it_was_said(world, monkeypatch):
     run = submit(world, slurm="partition=gpu,mem=64G,constraint=a100|h100", num_gpus=2, time=90)
     wanted = {"partition=gpu", "mem=64G", "constraint='a100|h100'", "gpus-per-node=2", "time=90", "signal=B:TERM@120"}
     assert {f"#SBATCH --{option}" for option in wanted} <= {*script(world, run).splitlines()}
-    assert world.taken(run.name) == 1, "its name is the run's, whatever the environment says"
+    assert world.count_runs(run.name) == 1, "its name is the run's, whatever the environment says"
     assert (world.jobs / "partition").read_text() == "gpu\n"
 
 
@@ -98,7 +98,7 @@ def test_a_job_that_slurm_refuses_leaves_nothing_and_can_be_mended(world):
 def test_a_job_that_slurm_took_without_a_word_is_the_run(world):
     with world.mood("times out"):
         run = submit(world)
-    assert world.taken(run.name) == 1
+    assert world.count_runs(run.name) == 1
     assert (world.runs / run.name / "submitit/1_submitted.pkl").exists(), "without it the job has nothing to do"
 
 
@@ -107,17 +107,17 @@ def test_a_job_that_slurm_may_have_taken_is_not_called_refused(world):
         submit(world)
     assert "Socket timed out" in str(unknown.value.problems)
     assert [*world.runs.iterdir()], "by which the same command finds out"
-    assert world.taken(submit(world).name) == 1
+    assert world.count_runs(submit(world).name) == 1
 
 
 def test_a_queue_that_cannot_be_read_is_no_empty_one(world):
     with world.mood("times out"), contextlib.suppress(Rejected):
         (world.jobs / "lost").touch()
         submit(world)
-    with pytest.raises(Rejected, match="is not known"):
+    with pytest.raises(Rejected, match="unknown whether slurm accepted"):
         submit(world)
     (world.jobs / "lost").unlink()
-    assert world.taken(submit(world).name) == 1
+    assert world.count_runs(submit(world).name) == 1
 
 
 def test_while_slurm_is_away_nobody_says_that_a_run_ended(world):

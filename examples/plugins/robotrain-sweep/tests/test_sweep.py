@@ -127,7 +127,7 @@ def test_what_submit_would_remark_is_told_once(job):
         file.write("platforms: {plutoo: {full_after: 1}}\n")
     done = sweep(job, "--over", "seed=1,2", "--wait")
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("warning: the job file has settings for 'plutoo'") == 1
+    assert done.stderr.count("[job-file-strange-platform]") == 1
     assert "use   pluto\n" in done.stderr
 
 
