@@ -31,7 +31,7 @@ RUNTIME_MODULES = {
 """What each package uses of the runtime beside its contract and its plugin interface."""
 DEPENDENCIES = {
     "robotrain_runtime": set(),
-    "robotrain": {"robotrain_runtime", "typer", "pydantic", "pluggy", "yaml", "dotenv", "platformdirs"},
+    "robotrain": {"robotrain_runtime", "typer", "pydantic", "pluggy", "yaml", "dotenv", "platformdirs", "jinja2"},
     "robotrain_sources": {"robotrain", "robotrain_runtime", "huggingface_hub"},
     "robotrain_workloads": {"robotrain", "robotrain_runtime"},
     "robotrain_local": {"robotrain", "robotrain_runtime"},

@@ -1,19 +1,18 @@
 """The facts of a report: a run's record, plan, log and outputs, and related runs."""
 
-import functools
 import itertools
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from robotrain_runtime.contract import event
 from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.event import Evaluated
 
-from robotrain.errors import Problem, Rejected
+from robotrain.errors import Problem, Rejected, raise_if_any
 from robotrain.model import progress
 from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord, Status
@@ -27,138 +26,106 @@ from robotrain.submission import reconcile
 if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins
 
+T = TypeVar("T")
+
 MAX_EXAMINED, MAX_RELATED = 500, 20
-"""Of the newest runs; and of those that are asked what they found."""
+"""How many of the newest runs are examined, and how many of those are queried."""
 URI_SEPARATORS = re.compile(r"[/:@]+")
+TRAINING_RUN_TAG, POLICY_DIGEST_TAG = "policy_run", "model_sha256"
+"""The tags of an evaluation with the run that trained its policy, and the policy's digest."""
 
 
 @dataclass(frozen=True, slots=True)
 class RelatedRun:
-    """Another run. state: empty where its platform does not say; told: what it found, None where nobody says; metrics:
-    those that its workload declares.
-
-    trained, content: the run that trained the policy, and the policy's digest, as far as its log tells.
-    """
+    """An evaluation of a policy."""
 
     run: str
     state: str = ""
+    """Empty if its platform does not answer."""
     evaluated: Evaluated | None = None
     metrics: Sequence[Metric] = ()
+    """The metrics that its workload declares."""
     training_run: str = ""
+    """The run that trained the policy, if its log contains it."""
     policy_digest: str = ""
-
-
-TRAINING_RUN_TAG, POLICY_DIGEST_TAG = "policy_run", "model_sha256"
-"""The tags of an evaluation that name the run that trained the policy, and the policy's content."""
 
 
 def find_evaluations(
     record: RunRecord, known: Progress, outputs: Sequence[Output], plugins: "Plugins"
 ) -> tuple[RelatedRun, ...]:
-    """The runs recorded here that were given a policy of this run and evaluated it, newest first."""
-    places, names = _checkpoint_places(known, outputs), _run_names(record, known)
+    """Return the recorded runs that evaluated a policy of this run, newest first."""
+    own = (output.uri for output in outputs if output.kind == "checkpoint")
+    places = {*own, *(copy.to for copy in known.published), *(model.uri for model in known.registered if model.uri)}
+    names = {record.run, str((known.tracking or {}).get("run_id") or "")} - {""}
     if known.evaluated or not (places or known.checkpoint):
         return ()
-    given = {run: _policy_sources(run) for run in _list_other_runs(record.run)}
-    own = [run for run, policies in given.items() if any(_is_policy_of(one, places, names) for one in policies)][
-        :MAX_RELATED
-    ]
-    others = [run for run, policies in given.items() if policies and run not in own][:MAX_RELATED]
-    found = [_ask_run(run, plugins) for run in own]
-    contents = {one.policy_digest for one in found} - {""}
-    found += [
-        one
-        for one in map(functools.partial(_ask_run, plugins=plugins), others)
-        if _is_same_policy(one, names, contents)
-    ]
-    order = {run: at for at, run in enumerate(given)}
-    return tuple(sorted((one for one in found if one.evaluated), key=lambda one: order[one.run]))
+    others = [name for name in itertools.islice(records.iterate_runs(), MAX_EXAMINED) if name != record.run]
+    policies = {name: [one for one in plans.read_stored_sources(name) if one.role == "policy"] for name in others}
+    direct = [name for name in others if any(_is_policy_of(source, places, names) for source in policies[name])]
+    found = [_query_run(name, plugins) for name in direct[:MAX_RELATED]]
+    digests = {related.policy_digest for related in found} - {""}
+    indirect = [name for name in others if policies[name] and name not in direct[:MAX_RELATED]]
+    for name in indirect[:MAX_RELATED]:  # their policy may be a copy, for example from a registry
+        related = _query_run(name, plugins)
+        if related.training_run in names or related.policy_digest in digests:
+            found.append(related)
+    return tuple(sorted((one for one in found if one.evaluated), key=lambda one: others.index(one.run)))
 
 
 def find_training_run(sources: Sequence[JobSource], tags: Mapping[str, str]) -> str:
-    """The run recorded here whose policy it was given; empty for none. tags: what the run found of its origin."""
-    given = {part for one in sources if one.role == "policy" for part in URI_SEPARATORS.split(one.uri)}
-    given.add(tags.get(TRAINING_RUN_TAG, ""))
-    return next((run for run in records.iterate_runs() if run in given), "")
+    """Return the recorded run that trained the policy of a run; empty if there is none.
+
+    :param tags: the tags of the run's tracking run.
+    """
+    parts = {part for source in sources if source.role == "policy" for part in URI_SEPARATORS.split(source.uri)}
+    parts.add(tags.get(TRAINING_RUN_TAG, ""))
+    return next((run for run in records.iterate_runs() if run in parts), "")
 
 
-def _checkpoint_places(known: Progress, outputs: Sequence[Output]) -> tuple[str, ...]:
-    """Where the checkpoints of a run can be found."""
-    own = (one.uri for one in outputs if one.kind == "checkpoint")
-    return tuple({*own, *(one.to for one in known.published), *(one.uri for one in known.registered if one.uri)})
-
-
-def _run_names(record: RunRecord, known: Progress) -> set[str]:
-    """What no address of something else has as a part."""
-    tracked = str((known.tracking or {}).get("run_id") or "")
-    return {record.run, tracked} - {""}
-
-
-def _is_policy_of(source: JobSource, places: Sequence[str], names: set[str]) -> bool:
+def _is_policy_of(source: JobSource, places: Collection[str], names: set[str]) -> bool:
+    """Return whether a source is below one of the places, or its address contains one of the names."""
     below = any(source.uri == place or source.uri.startswith(place.rstrip("/") + "/") for place in places)
     return below or not names.isdisjoint(URI_SEPARATORS.split(source.uri))
 
 
-def _is_same_policy(related: RelatedRun, names: set[str], contents: set[str]) -> bool:
-    """Whether a policy from elsewhere, as a registry, is one of the run after all."""
-    return related.training_run in names or related.policy_digest in contents
-
-
-def _list_other_runs(run: str) -> Iterator[str]:
-    return (name for name in itertools.islice(records.iterate_runs(), MAX_EXAMINED) if name != run)
-
-
-def _policy_sources(run: str) -> list[JobSource]:
-    return [one for one in plans.read_stored_sources(run) if one.role == "policy"]
-
-
-def _ask_run(run: str, plugins: "Plugins") -> RelatedRun:
-    """What a run found; a platform that cannot be asked takes nothing else away."""
+def _query_run(run: str, plugins: "Plugins") -> RelatedRun:
+    """Return a run with its status and evaluation; only with its name if its platform does not answer."""
     try:
         record = records.read_record(run)
         platform = plugins.platform(record.platform)
         state = platform.status(record.reference).state
         known = progress.read_progress(platform.logs(record.reference, False), record.metrics)
-        return RelatedRun(
-            run,
-            state,
-            known.evaluated,
-            record.metrics,
-            known.tags.get(TRAINING_RUN_TAG, ""),
-            known.tags.get(POLICY_DIGEST_TAG, ""),
-        )
     except (Rejected, OSError):
         return RelatedRun(run)
+    training_run, digest = (known.tags.get(name, "") for name in (TRAINING_RUN_TAG, POLICY_DIGEST_TAG))
+    return RelatedRun(run, state, known.evaluated, record.metrics, training_run, digest)
 
 
 LAST_LINES = 40
 MAX_LINE = 400
 MAX_STEPS = 2**53
-"""That an axis can tell apart."""
+"""The largest step that an axis can show."""
 
 
 @dataclass(slots=True)
 class LogFacts:
-    """What the log tells. series: (step, value) pairs by the metric's name; machine: (seconds since the start, value).
-
-    stages: name, state and seconds. last_lines: the end of the ordinary lines.
-    """
+    """What a log contains."""
 
     progress: Progress = field(default_factory=Progress)
     series: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    """(step, value) by metric."""
     machine: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    """(seconds since the first event, value) by metric of the machine."""
     stages: list[event.StageEvent] = field(default_factory=list)
     notes: list[event.Note] = field(default_factory=list)
     last_lines: tuple[str, ...] = ()
+    """The last lines that are not events."""
     began: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """Everything on the page. values: name, value, origin, overrode; none when the plan was not kept.
-
-    evaluations: of what this run trained, by other runs. trained: the run whose policy this one was given.
-    """
+    """Everything that a page shows about a run."""
 
     record: RunRecord
     status: Status
@@ -166,51 +133,56 @@ class RunFacts:
     outputs: tuple[Output, ...]
     sources: tuple[JobSource, ...]
     values: tuple[Mapping[str, Any], ...]
+    """The values of the job with their origins; none if the plan is missing."""
     payload: str
+    """The digest of the payload."""
     written: float
     evaluation: EvaluationFacts | None = None
     evaluations: tuple[RelatedRun, ...] = ()
+    """Evaluations of the run's policy by other runs."""
     training_run: str = ""
+    """The run that trained the policy of this one."""
 
 
-def collect_facts(
-    run: str, plugins: "Plugins", on_progress: Callable[[str], None] = lambda text: None, complete: bool = True
-) -> RunFacts:
-    """The facts of a run, as of now; whole: with all files of an evaluation and with related runs. Raises Rejected.
+def format_value(value: Any) -> str:
+    """Return the value of a setting as text."""
+    return "–" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
-    say: is told what takes a while.
+
+def collect_facts(run: str, plugins: "Plugins", on_progress: Callable[[str], None], complete: bool = True) -> RunFacts:
+    """Return the facts of a run. Raise Rejected.
+
+    :param complete: include the files of an evaluation, and related runs.
     """
     record = records.read_record(records.find_run(run))
     platform = plugins.platform(record.platform)
     if record.phase == "sending":
         record = reconcile.adopt_run(record, platform)
-    kept = plans.find_stored_plan(record.run)
-    sources = kept.plan.job.sources if kept else ()
-    heard = read_log_facts(platform.logs(record.reference, False), record.metrics)
-    left = tuple(platform.outputs(record.reference))
-    known = heard.progress
+    stored = plans.find_stored_plan(record.run)
+    sources = stored.plan.job.sources if stored else ()
+    log = read_log_facts(platform.logs(record.reference, False), record.metrics)
+    outputs, known = tuple(platform.outputs(record.reference)), log.progress
     reader = evaluation.find_results_reader(record.workload, plugins) if known.evaluated else None
     return RunFacts(
         record=record,
         status=platform.status(record.reference),
-        log=heard,
-        outputs=left,
+        log=log,
+        outputs=outputs,
         sources=sources,
-        values=kept.values if kept else (),
-        payload=kept.payload.digest if kept else "",
+        values=stored.values if stored else (),
+        payload=stored.payload.digest if stored else "",
         written=time.time(),
-        evaluation=(
-            evaluation.collect_evaluation(record, platform, known, left, reader, on_progress)
-            if complete
-            else evaluation.collect_local_evaluation(record, platform, known, left, reader)
-        ),
-        evaluations=find_evaluations(record, known, left, plugins) if complete else (),
+        evaluation=evaluation.collect_evaluation(record, platform, known, outputs, reader, on_progress, complete),
+        evaluations=find_evaluations(record, known, outputs, plugins) if complete else (),
         training_run=find_training_run(sources, known.tags),
     )
 
 
 def read_log_facts(lines: Iterable[str], metrics: Sequence[Metric] = ()) -> LogFacts:
-    """What a log tells. declared: the metrics of its workload."""
+    """Return the facts of a log.
+
+    :param metrics: the metrics that its workload declares.
+    """
     found, ordinary = LogFacts(Progress(metrics)), deque[str](maxlen=LAST_LINES)
     for line in lines:
         if record := event.parse_event(line):
@@ -238,7 +210,7 @@ def _add_event(log_facts: LogFacts, record: event.EventRecord) -> None:
 
 
 def _add_point(series: dict[str, list[tuple[float, float]]], name: str, at: float, value: float) -> None:
-    """One more point; a step that was done again after a restart counts as it went the last time."""
+    """Add a point; a step that was repeated after a restart replaces the earlier points."""
     points = series.setdefault(name, [])
     while points and points[-1][0] >= at:
         points.pop()
@@ -246,24 +218,21 @@ def _add_point(series: dict[str, list[tuple[float, float]]], name: str, at: floa
 
 
 def collect_all_facts(runs: Sequence[str], plugins: "Plugins", on_progress: Callable[[str], None]) -> list[RunFacts]:
-    """The facts of runs, each once, in the order given; of one alone everything. Raises Rejected with all problems."""
-    from robotrain.store import records
+    """Return the facts of different runs, in the given order; complete ones of a single run.
 
-    names: dict[str, None] = {}
-    problems: list[Problem] = []
+    Raise Rejected with the problems of all runs.
+    """
+    names = list(dict.fromkeys(_collect_all(runs, records.find_run)))
+    return _collect_all(names, lambda name: collect_facts(name, plugins, on_progress, complete=len(names) == 1))
+
+
+def _collect_all(runs: Sequence[str], collect: Callable[[str], T]) -> list[T]:
+    """Return the answer for each run. Raise Rejected with the problems of all runs."""
+    found, problems = list[T](), list[Problem]()
     for run in runs:
         try:
-            names[records.find_run(run)] = None
+            found.append(collect(run))
         except Rejected as rejected:
             problems += rejected.problems
-    if problems:
-        raise Rejected(problems)
-    found: list[RunFacts] = []
-    for name in names:
-        try:
-            found.append(collect_facts(name, plugins, on_progress, complete=len(names) == 1))
-        except Rejected as rejected:
-            problems += rejected.problems
-    if problems:
-        raise Rejected(problems)
+    raise_if_any(problems)
     return found

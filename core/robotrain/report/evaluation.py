@@ -1,7 +1,8 @@
-"""The evaluation of a run: the shape of its results, its plots and videos, read here or downloaded."""
+"""The evaluation of a run: its results as a workload reads them, its plots and videos, local or downloaded."""
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import importlib
 import re
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from robotrain_runtime.contract.event import Evaluated
 
+from robotrain.model import scores
 from robotrain.model.amounts import format_size
 from robotrain.model.progress import Progress
 from robotrain.model.run import Output, RunRecord
@@ -24,53 +26,61 @@ if TYPE_CHECKING:
     from robotrain.plugins.manager import Plugins
 
 MAX_FILE_BYTES = 16_000_000
-"""Bytes."""
+"""The maximal size of a results file."""
 MAX_ROWS = 1000
-"""Rows of a table."""
+"""The maximal number of rows in a table."""
+
+
+def format_number(value: float | None, digits: int = 4) -> str:
+    """Return a value with so many digits; empty for None."""
+    return "" if value is None else scores.format_number(value, digits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultsTable:
-    """A table of the results, perhaps with bars below it. remark: stands above it. bars_title: what the bars show."""
+    """A table of the results, perhaps with bars below it."""
 
     title: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     remark: str = ""
+    """A text above the table."""
     bars_title: str = ""
     bars: tuple[Bar, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpisodeOutcome:
-    """An episode that was acted in. success: None where nobody says. remark: what else its caption says."""
+    """The outcome of an episode."""
 
     episode: int
     seed: int | None = None
     success: bool | None = None
+    """None if unknown."""
     remark: str = ""
+    """A text for the caption of its video."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationResults:
-    """The whole file. facts: name and text, for people. values: of metrics, by their names, beside the scores.
-
-    damaged: parts that are not what they have to be, and are left out.
-    """
+    """The content of a results file."""
 
     facts: tuple[tuple[str, str], ...] = ()
+    """Pairs of name and text."""
     values: Mapping[str, float] = field(default_factory=dict)
+    """Metrics that the log does not contain, by name."""
     tables: tuple[ResultsTable, ...] = ()
     outcomes: tuple[EpisodeOutcome, ...] = ()
     damaged: tuple[str, ...] = ()
+    """The names of invalid parts, which are left out."""
 
 
 ResultsReader = Callable[[bytes], EvaluationResults]
-"""Reads the file. Raises ValueError for what cannot be read."""
+"""Return the content of a results file. Raise ValueError."""
 
 
 def find_results_reader(workload: str, plugins: Plugins) -> ResultsReader | None:
-    """The reader that a workload declares; None where it is not installed, or declares none."""
+    """Return the reader that a workload declares; None if it declares none or is not installed."""
     from robotrain.plugins.errors import PluginError
 
     try:
@@ -82,7 +92,7 @@ def find_results_reader(workload: str, plugins: Plugins) -> ResultsReader | None
 
 
 MAX_MEDIA_BYTES = 30_000_000
-"""Bytes of all together; in the page they take a third more."""
+"""The maximal size of all files together; encoded in the page, they are a third larger."""
 SUMMARY, GRID = "plots/aggregate_summary.png", "videos/all.mp4"
 PLOTS = ("summary_panel", "action_deltas", "cumulative_positions", "error_heatmap")
 PLOTS_FOLDER_PATTERN, VIDEO_PATTERN = re.compile(r"episode_([0-9]{1,9})"), re.compile(r"episode_([0-9]{1,9})\.mp4")
@@ -91,7 +101,7 @@ TYPES = {".png": "image/png", ".mp4": "video/mp4"}
 
 @dataclass(frozen=True, slots=True)
 class MediaFile:
-    """A file below the results, by its name there. data: its bytes, whole."""
+    """A plot or video, by its path below the results."""
 
     name: str
     type: str
@@ -99,26 +109,36 @@ class MediaFile:
 
     @property
     def episode(self) -> int | None:
-        """The episode it shows; None for all of them."""
+        """The episode that it shows; None for all of them."""
         found = PLOTS_FOLDER_PATTERN.search(self.name)
         return int(found[1]) if found else None
 
     @property
     def title(self) -> str:
-        """What a plot shows, in words."""
-        return self.name.rpartition("/")[2].rpartition(".")[0].replace("_", " ")
+        """What a plot shows."""
+        return PurePosixPath(self.name).stem.replace("_", " ")
+
+    @property
+    def is_panel(self) -> bool:
+        """Whether it is the plot that sums up an episode."""
+        return PurePosixPath(self.name).stem == PLOTS[0]
+
+    @property
+    def data_uri(self) -> str:
+        """The content as an address."""
+        return f"data:{self.type};base64,{base64.b64encode(self.data).decode('ascii')}"
 
 
 @dataclass(frozen=True, slots=True)
 class OmittedFile:
-    """A file that the page has no room for. size: in bytes."""
+    """A file that is too large for the page; its size is in bytes."""
 
     name: str
     size: int
 
 
 def load_media(folder: Path) -> tuple[list[MediaFile], list[OmittedFile]]:
-    """What there is room for, what tells most first, and the rest; a file that is not what its name says is neither."""
+    """Return the valid files that fit into the page, the most informative first, and those that do not."""
     taken: list[MediaFile] = []
     left: list[OmittedFile] = []
     room = MAX_MEDIA_BYTES
@@ -138,27 +158,25 @@ def load_media(folder: Path) -> tuple[list[MediaFile], list[OmittedFile]]:
 
 
 def resolve_inside(folder: Path, name: str) -> Path | None:
-    """A file of the folder; None for what is none, or lies outside by its name or a link."""
+    """Return a file of the folder; None if there is none, or its name or a link leads outside."""
     try:
         path = (folder / name).resolve()
         return path if path.is_file() and path.is_relative_to(folder.resolve()) else None
-    except (OSError, ValueError):  # a name with a NUL, links in a circle
+    except (OSError, ValueError):  # circular links, a name with a NUL
         return None
 
 
 def is_valid_media(path: Path) -> bool:
-    """Whether a file begins as one of its type does."""
+    """Return whether a file begins as its type requires."""
     with path.open("rb") as file:
         head = file.read(12)
     return head.startswith(b"\x89PNG\r\n\x1a\n") if path.suffix == ".png" else head[4:8] == b"ftyp"
 
 
 def _list_media_names(folder: Path) -> Iterator[str]:
-    """Those of all episodes, then a panel and a video of each, then every other plot."""
-    plotted, videos = (
-        _list_matching(folder / "plots", PLOTS_FOLDER_PATTERN),
-        _list_matching(folder / "videos", VIDEO_PATTERN),
-    )
+    """Yield the files about all episodes, then a panel and a video of each, then the other plots."""
+    plotted = _list_matching(folder / "plots", PLOTS_FOLDER_PATTERN)
+    videos = _list_matching(folder / "videos", VIDEO_PATTERN)
     yield from (SUMMARY, GRID)
     yield from (f"plots/{name}/{PLOTS[0]}.png" for name in plotted)
     yield from (f"videos/{name}" for name in videos)
@@ -166,7 +184,7 @@ def _list_media_names(folder: Path) -> Iterator[str]:
 
 
 def _list_matching(folder: Path, pattern: re.Pattern[str]) -> list[str]:
-    """The names in a folder that fit, by their episodes."""
+    """Return the names in a folder that match, in the order of their episodes."""
     try:
         found = [match for path in folder.iterdir() if (match := pattern.fullmatch(path.name))]
     except OSError:
@@ -175,22 +193,22 @@ def _list_matching(folder: Path, pattern: re.Pattern[str]) -> list[str]:
 
 
 MAX_DOWNLOAD_BYTES = 1_000_000_000
-"""Bytes of results that are brought here for a page."""
+"""The maximal size of results that are downloaded for a page."""
 LOCAL_KIND = "local_path"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationFacts:
-    """An evaluation. said: what its own file says. left_out: what the page has no room for. folder: where its results
-    stay; empty when they were only brought for the page. remarks: why something is missing.
-    """
+    """What a page shows about an evaluation."""
 
     evaluated: Evaluated
     results: EvaluationResults | None = None
     media: tuple[MediaFile, ...] = ()
     omitted: tuple[OmittedFile, ...] = ()
     folder: str = ""
+    """The local folder of the results; empty if they were downloaded for the page."""
     remarks: tuple[str, ...] = ()
+    """Why something is missing."""
 
 
 def collect_evaluation(
@@ -200,55 +218,46 @@ def collect_evaluation(
     outputs: Sequence[Output],
     reader: ResultsReader | None,
     on_progress: Callable[[str], None],
+    complete: bool = True,
 ) -> EvaluationFacts | None:
-    """The evaluation of a run; None for a run that told of none. reader: of the file of its results. say: is told what
-    takes a while.
+    """Return the evaluation of a run; None if its log has none.
+
+    :param reader: of the run's results file.
+    :param complete: include plots and videos, and download results that are not on this machine.
     """
-    if known.evaluated is None:
+    evaluated = known.evaluated
+    if evaluated is None:
         return None
-    kept = _find_local_results(platform, known.evaluated, outputs)
-    if kept is not None:
-        return _read_results(record, known.evaluated, kept, str(kept), reader)
-    found = _find_results_output(known, outputs)
-    if found is None:
-        return _without_results(known.evaluated, "its results are not among what it left")
-    if (found.size or 0) > MAX_DOWNLOAD_BYTES:
-        return _without_results(
-            known.evaluated, f"its results are {format_size(found.size or 0)}, too much to bring for a page"
-        )
-    on_progress(f"bringing the results of {record.run} …")
-    return _download_results(record, platform, known.evaluated, found, reader)
-
-
-def collect_local_evaluation(
-    record: RunRecord, platform: Platform, known: Progress, outputs: Sequence[Output], reader: ResultsReader | None
-) -> EvaluationFacts | None:
-    """The same without plots and videos, and nothing is brought for it: the results' file, where it is here."""
-    kept = _find_local_results(platform, known.evaluated, outputs) if known.evaluated else None
-    if known.evaluated is None or kept is None:
-        return EvaluationFacts(evaluated=known.evaluated) if known.evaluated else None
-    said, remarks = _parse_results_file(record, kept, reader)
-    return EvaluationFacts(evaluated=known.evaluated, results=said, folder=str(kept), remarks=remarks)
+    if folder := _find_local_results(platform, evaluated, outputs):
+        return _read_results(record, evaluated, folder, str(folder), reader, complete)
+    if not complete:
+        return EvaluationFacts(evaluated=evaluated)
+    output = _find_results_output(evaluated, known.results, outputs)
+    if output is None:
+        return _without_results(evaluated, "the run has no output with its results")
+    if (output.size or 0) > MAX_DOWNLOAD_BYTES:
+        return _without_results(evaluated, f"the results are too large to download ({format_size(output.size or 0)})")
+    on_progress(f"downloading the results of {record.run} …")
+    return _download_results(record, platform, evaluated, output, reader)
 
 
 def _find_local_results(platform: Platform, evaluated: Evaluated, outputs: Sequence[Output]) -> Path | None:
-    """The folder of the results, where it is one of this machine."""
-    here = [one.uri for one in outputs if one.source == LOCAL_KIND and _is_results_output(one, evaluated)]
+    """Return the folder of the results if it is on this machine."""
+    places = [output.uri for output in outputs if output.source == LOCAL_KIND and _is_results_output(output, evaluated)]
     if evaluated.results and platform.capabilities.feature("runs_here"):
-        here.append(evaluated.results)
-    return next((path for path in map(Path, here) if path.is_absolute() and path.is_dir()), None)
+        places.append(evaluated.results)
+    return next((path for path in map(Path, places) if path.is_absolute() and path.is_dir()), None)
 
 
-def _find_results_output(known: Progress, outputs: Sequence[Output]) -> Output | None:
-    assert known.evaluated is not None
-    told, files = known.evaluated, [one for one in outputs if one.kind == "file"]
-    named = [one for one in files if _is_results_output(one, told)]
-    copies = [one for one in files if one.uri in known.results]
-    return next(iter([*named, *copies]), None)
+def _find_results_output(evaluated: Evaluated, copies: Sequence[str], outputs: Sequence[Output]) -> Output | None:
+    """Return the output with the results, or else one that is a copy of them."""
+    files = [output for output in outputs if output.kind == "file"]
+    named = [output for output in files if _is_results_output(output, evaluated)]
+    return next(iter([*named, *(output for output in files if output.uri in copies)]), None)
 
 
 def _is_results_output(output: Output, evaluated: Evaluated) -> bool:
-    """Whether an output has the name of the results' folder."""
+    """Return whether an output has the name of the results folder."""
     name = PurePosixPath(evaluated.results).name
     return bool(name) and output.kind == "file" and PurePosixPath(output.name).name == name
 
@@ -260,53 +269,59 @@ def _download_results(
         place = Path(scratch) / "results"
         try:
             platform.download(record.reference, output, place)
-        except Exception as error:  # whatever a plugin raises: events tell the scores all the same
-            return _without_results(
-                evaluated, f"its results could not be brought: {redact(str(error), max_length=300)}"
-            )
-        return _read_results(record, evaluated, next(_find_results_folders(record, place, output), place), "", reader)
-
-
-def _find_results_folders(record: RunRecord, place: Path, output: Output) -> Iterator[Path]:
-    """The folder that has the results' own file, of the one that was brought and a folder of the same name in it."""
-    for folder in (place, place / PurePosixPath(output.name).name):
-        if record.outputs.complete_file and (folder / record.outputs.complete_file).is_file():
-            yield folder
+        except Exception as error:  # of a plugin; the log has the scores all the same
+            why = redact(str(error), max_length=300)
+            return _without_results(evaluated, f"the results could not be downloaded: {why}")
+        folder, file = place / PurePosixPath(output.name).name, record.outputs.complete_file
+        if not file or (place / file).is_file() or not (folder / file).is_file():
+            folder = place
+        return _read_results(record, evaluated, folder, "", reader)
 
 
 def _read_results(
-    record: RunRecord, evaluated: Evaluated, folder: Path, kept_at: str, reader: ResultsReader | None
+    record: RunRecord,
+    evaluated: Evaluated,
+    folder: Path,
+    shown_folder: str,
+    reader: ResultsReader | None,
+    with_media: bool = True,
 ) -> EvaluationFacts:
-    said, remarks = _parse_results_file(record, folder, reader)
-    taken, left = list[MediaFile](), list[OmittedFile]()
-    with contextlib.suppress(OSError):
-        taken, left = load_media(folder)
+    results, remarks = _parse_results_file(record, folder, reader)
+    media, omitted = list[MediaFile](), list[OmittedFile]()
+    if with_media:
+        with contextlib.suppress(OSError):
+            media, omitted = load_media(folder)
     return EvaluationFacts(
-        evaluated=evaluated, results=said, media=tuple(taken), omitted=tuple(left), folder=kept_at, remarks=remarks
+        evaluated=evaluated,
+        results=results,
+        media=tuple(media),
+        omitted=tuple(omitted),
+        folder=shown_folder,
+        remarks=remarks,
     )
 
 
 def _parse_results_file(
     record: RunRecord, folder: Path, reader: ResultsReader | None
 ) -> tuple[EvaluationResults | None, tuple[str, ...]]:
-    """What the results' file says; else why nothing. Nothing of one that no workload here reads."""
+    """Return the content of the results file, and why it or a part of it is missing; None without a reader."""
     name = record.outputs.complete_file
     if reader is None or not name:
         return None, ()
     try:
-        said = reader(_read_results_file(folder, name))
+        results = reader(_read_results_file(folder, name))
     except (OSError, ValueError) as error:
         why = redact(str(error), max_length=300)
-        return None, (f"{name} is damaged and cannot be read: {why}; this is what the log tells",)
-    damaged = f"{name} is damaged, and these parts of it are left out: {', '.join(said.damaged)}"
-    return said, (damaged,) if said.damaged else ()
+        return None, (f"{name} cannot be read: {why}; the page shows what the log contains",)
+    damaged = f"{name} is damaged; invalid parts are left out: {', '.join(results.damaged)}"
+    return results, (damaged,) if results.damaged else ()
 
 
 def _read_results_file(folder: Path, name: str) -> bytes:
-    """The file's bytes. Raises OSError, ValueError."""
+    """Return the content of a file. Raise OSError, ValueError."""
     path = resolve_inside(folder, name)
     if path is None:
-        raise ValueError("it is not there")
+        raise ValueError("it does not exist")
     with path.open("rb") as file:
         content = file.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
@@ -315,4 +330,4 @@ def _read_results_file(folder: Path, name: str) -> bytes:
 
 
 def _without_results(evaluated: Evaluated, why: str) -> EvaluationFacts:
-    return EvaluationFacts(evaluated=evaluated, remarks=(f"{why}; this is what its log tells",))
+    return EvaluationFacts(evaluated=evaluated, remarks=(f"{why}; the page shows what the log contains",))

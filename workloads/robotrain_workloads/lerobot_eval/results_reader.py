@@ -11,8 +11,7 @@ from typing import Any
 
 from robotrain.redaction import redact
 from robotrain.report.charts import Bar
-from robotrain.report.elements import format_number
-from robotrain.report.evaluation import MAX_ROWS, EpisodeOutcome, EvaluationResults, ResultsTable
+from robotrain.report.evaluation import MAX_ROWS, EpisodeOutcome, EvaluationResults, ResultsTable, format_number
 
 LONGEST_TEXT = 300
 ERRORS_NOTE = "Errors are in the dataset's own units."

@@ -1,0 +1,67 @@
+"""The templates of the pages, in which all values are escaped."""
+
+import functools
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+
+from robotrain import __version__
+from robotrain.redaction import redact
+from robotrain.report.charts import SMALL, Points, find_top, make_chart
+
+MAX_TEXT = 1000
+CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:"
+"""What a browser may load for a page: only what is in it."""
+FIRST_ROWS, FIRST_BARS, FIRST_PLOTS = 50, 12, 3
+"""How many are visible at once; the others are in a part that can be opened."""
+
+
+def render_template(name: str, title: str, written: float, linked_runs: Collection[str], **values: Any) -> str:
+    """Return a page that needs no network; light or dark as the reader's system.
+
+    :param linked_runs: runs whose pages are in the same folder, as RUN.html.
+    """
+    return _get_environment().get_template(name).render(title=title, written=written, linked_runs=linked_runs, **values)
+
+
+def redact_text(text: str) -> str:
+    """Return a text of a log, file or platform without secrets."""
+    return redact(text, max_length=MAX_TEXT)
+
+
+def format_time(seconds: float) -> str:
+    """Return a time in the local time zone."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(seconds))
+
+
+def drop_empty_columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[list[str]]:
+    """Return the head and the rows of a table without columns that have no value; nothing if there are no rows."""
+    kept = list(rows)
+    shown = [index for index in range(len(head)) if any(row[index] for row in kept)]
+    return [[row[index] for index in shown] for row in (head, *kept)] if kept else []
+
+
+def split_constant(series: Mapping[str, Points]) -> tuple[dict[str, Points], dict[str, float]]:
+    """Return the series that change, and the values of those that do not."""
+    moving = {name: points for name, points in series.items() if len({value for _, value in points}) > 1}
+    return moving, {name: points[-1][1] for name, points in series.items() if points and name not in moving}
+
+
+@functools.cache
+def _get_environment() -> jinja2.Environment:
+    found = jinja2.Environment(
+        loader=jinja2.PackageLoader("robotrain.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    functions = (drop_empty_columns, find_top, format_time, make_chart, redact_text, split_constant)
+    found.globals |= {function.__name__: function for function in functions}
+    found.globals |= {"version": __version__, "content_policy": CONTENT_POLICY, "SMALL": SMALL}
+    found.globals |= {"FIRST_ROWS": FIRST_ROWS, "FIRST_BARS": FIRST_BARS, "FIRST_PLOTS": FIRST_PLOTS}
+    found.globals["style"] = files("robotrain.report").joinpath("templates/style.css").read_text(encoding="utf-8")
+    return found
