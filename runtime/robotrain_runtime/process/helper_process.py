@@ -15,9 +15,10 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 from robotrain_runtime.contract import event, failure
+from robotrain_runtime.contract.event import EventRecord
 from robotrain_runtime.contract.failure import Cancelled, PermanentError, describe_error
 from robotrain_runtime.process import child
 
@@ -71,34 +72,55 @@ RequestHandlers = Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]]
 
 
 class HelperProcess:
-    """A running helper process. `log_line` takes its ordinary output. Raise OSError if it cannot be started."""
+    """A running helper process. `log_line` takes its ordinary output, `on_event` its events.
 
-    def __init__(self, command: Sequence[str], environ: Mapping[str, str], log_line: Callable[[str], None]) -> None:
+    `before_exec` is called in the new process first. Raise OSError if it cannot be started.
+    """
+
+    EXIT_ERROR: type[Exception] = OSError
+    """The error of a request if the process has ended: PermanentError if no other one will take its place."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        log_line: Callable[[str], None],
+        on_event: Callable[[EventRecord], None] = lambda record: None,
+        before_exec: Callable[[], object] | None = None,
+    ) -> None:
         self._numbers = itertools.count(1)
         self._replies: dict[int, HelperReply] = {}
         self._reply_arrived = threading.Condition()
         self._last_lines: deque[str] = deque(maxlen=50)
+        self._killed = False
         self._log_line = log_line
-        self._process, receive = child.start_program(command, environ, subprocess.PIPE)
+        self._on_event = on_event
+        self._outbox: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._process, receive = child.start_program(command, environ, subprocess.PIPE, before_exec)
         self._readers = [
-            child.start_reader(child.forward_lines, self._process.stdout, self._take_output, lambda record: None),
-            child.start_reader(self._read_replies, receive),
+            child.start_reader(self._read_output, self._process.stdout),
+            child.start_reader(self._read_messages, os.fdopen(receive, "rb")),
         ]
+        child.start_reader(self._write_outbox)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.poll() is None
 
     def send_request(self, name: str, body: Mapping[str, Any], is_cancelled: Callable[[], bool]) -> Mapping[str, Any]:
-        """Send a request, and return the body of its reply. Raise OSError if it failed, PermanentError, Cancelled."""
+        """Send a request, and return the body of its reply.
+
+        Raise OSError if it failed, PermanentError if a retry would not help, EXIT_ERROR, Cancelled.
+        """
         number = next(self._numbers)
-        assert self._process.stdin is not None
-        message = format_message(HelperRequest(number=number, what=name, body=body))
-        with suppress(OSError):  # an ended process is noticed below
-            self._process.stdin.write((message + "\n").encode())
-            self._process.stdin.flush()
+        self._outbox.put(format_message(HelperRequest(number=number, what=name, body=body)))
         with self._reply_arrived:
             while number not in self._replies:
                 if is_cancelled():
                     raise Cancelled
                 if not self._readers[1].is_alive():
-                    raise OSError(self._describe_exit())
+                    raise self.EXIT_ERROR(self._describe_exit())
                 self._reply_arrived.wait(POLL_SECONDS)
         reply = self._replies.pop(number)
         if reply.error:
@@ -107,27 +129,42 @@ class HelperProcess:
 
     def close(self) -> None:
         """End the process at once."""
-        assert self._process.stdin is not None
-        with suppress(OSError):
-            self._process.stdin.close()
+        self._end(END_SECONDS)
+
+    def _end(self, seconds: float) -> None:
+        """Let the process handle what was sent, and end; kill it after `seconds`."""
+        self._outbox.put(None)
         try:
-            self._process.wait(END_SECONDS)
+            self._process.wait(seconds)
         except subprocess.TimeoutExpired:
+            self._killed = True
             self._process.kill()
             self._process.wait()
 
-    def _take_output(self, line: str) -> None:
+    def _read_output(self, output: IO[bytes]) -> None:
+        child.forward_lines(output, self._take_line, self._on_event)
+
+    def _take_line(self, line: str) -> None:
         self._last_lines.append(line)
         self._log_line(line)
 
-    def _read_replies(self, receive: int) -> None:
-        with os.fdopen(receive, "rb") as pipe:
+    def _read_messages(self, pipe: IO[bytes]) -> None:
+        with pipe:
             for raw in pipe:
-                reply = parse_message(raw.decode("utf-8", "replace").rstrip("\n"))
-                if isinstance(reply, HelperReply):
+                line = raw.decode("utf-8", "replace").rstrip("\n")
+                if record := event.parse_event(line):
+                    self._on_event(record)
+                elif isinstance(reply := parse_message(line), HelperReply):
                     with self._reply_arrived:
                         self._replies[reply.number] = reply
                         self._reply_arrived.notify_all()
+
+    def _write_outbox(self) -> None:
+        assert self._process.stdin is not None
+        with suppress(OSError), self._process.stdin as pipe:  # an ended process is noticed by those who read
+            while (line := self._outbox.get()) is not None:
+                pipe.write((line + "\n").encode())
+                pipe.flush()
 
     def _describe_exit(self) -> str:
         code = self._process.wait()
@@ -139,6 +176,16 @@ def serve_requests(handlers: RequestHandlers) -> None:
     """Handle requests from standard input, one after another, in the helper process; exit at its end."""
     for number in (signal.SIGTERM, signal.SIGINT):  # a stop of the work must not stop the upload of its last checkpoint
         signal.signal(number, signal.SIG_IGN)
+    add_request = start_handling(handlers)
+    for line in sys.stdin:
+        if isinstance(message := parse_message(line.rstrip("\n")), HelperRequest):
+            add_request(message)
+    sys.stdout.flush()
+    os._exit(0)  # threads that are still sending must not delay the exit
+
+
+def start_handling(handlers: RequestHandlers) -> Callable[[HelperRequest], None]:
+    """Start a thread that handles requests one after another; return the function that adds one."""
     requests: queue.SimpleQueue[HelperRequest] = queue.SimpleQueue()
 
     def handle_requests() -> None:
@@ -146,11 +193,7 @@ def serve_requests(handlers: RequestHandlers) -> None:
             event.emit_line(format_message(_handle_request(handlers, requests.get())))
 
     threading.Thread(target=handle_requests, daemon=True).start()
-    for line in sys.stdin:
-        if isinstance(message := parse_message(line.rstrip("\n")), HelperRequest):
-            requests.put(message)
-    sys.stdout.flush()
-    os._exit(0)  # threads that are still sending must not delay the exit
+    return requests.put
 
 
 def _handle_request(handlers: RequestHandlers, request: HelperRequest) -> HelperReply:

@@ -206,7 +206,7 @@ def _make_calls(
             while own.is_alive:
                 yield functools.partial(own.send_request, REGISTER_REQUEST, request, _is_never_cancelled)
         finally:
-            own.close(None)
+            own.close()
 
 
 def _is_never_cancelled() -> bool:

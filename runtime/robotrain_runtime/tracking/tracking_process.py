@@ -8,7 +8,8 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from robotrain_runtime.contract.event import EventRecord, Metrics, Note, Outcome
 from robotrain_runtime.contract.failure import describe_error
 from robotrain_runtime.machine import hardware
 from robotrain_runtime.process import helper_process
-from robotrain_runtime.process.helper_process import HelperReply, HelperRequest
+from robotrain_runtime.process.helper_process import HelperRequest
 from robotrain_runtime.tracking import address, mlflow_store
 from robotrain_runtime.tracking.mlflow_store import ALREADY_EXISTS, STATUS_TAG, MlflowStore, mlflow, upload_model
 from robotrain_runtime.tracking.tracker import (
@@ -111,35 +112,12 @@ def _open_registry(store: MlflowStore) -> ModelRegistry:
     return (plugin.registry(store.uri) if plugin else None) or MlflowModelRegistry(store)
 
 
-REQUEST_HANDLERS = {
+RequestHandler = Callable[[MlflowStore, Mapping[str, Any]], Mapping[str, Any]]
+REQUEST_HANDLERS: Mapping[str, RequestHandler] = {
     ARTIFACT_REQUEST: mlflow_store.upload_model,
     RESULTS_REQUEST: mlflow_store.upload_results,
     REGISTER_REQUEST: register_version,
 }
-
-
-class TrackingRequestQueue:
-    """Requests, handled one after another in a thread, so that a large upload does not delay metrics."""
-
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
-        self._inbox: queue.SimpleQueue[HelperRequest] = queue.SimpleQueue()
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def add(self, request: HelperRequest) -> None:
-        """Add a request; return at once."""
-        self._inbox.put(request)
-
-    def _run(self) -> None:
-        while True:
-            event.emit_line(helper_process.format_message(self._handle_request(self._inbox.get())))
-
-    def _handle_request(self, request: HelperRequest) -> HelperReply:
-        try:
-            body = REQUEST_HANDLERS[request.what](MlflowStore(self._uri), request.body)
-            return HelperReply(number=request.number, body=body)
-        except Exception as error:
-            return HelperReply(number=request.number, body={}, error=describe_error(error))
 
 
 STATUS = {"succeeded": ("FINISHED", "completed"), "failed": ("FAILED", "failed"), "cancelled": ("KILLED", "cancelled")}
@@ -155,7 +133,9 @@ def run_tracking(uri: str, with_system_metrics: bool, resume_run: str = "", atta
     Raise SystemExit if a container plugin cannot resolve the address.
     """
     inbox: queue.SimpleQueue[EventRecord | None] = queue.SimpleQueue()
-    threading.Thread(target=_read_input, args=(inbox, TrackingRequestQueue(uri)), daemon=True).start()
+    handlers = {name: partial(_handle_request, uri, handle) for name, handle in REQUEST_HANDLERS.items()}
+    add_request = helper_process.start_handling(handlers)  # in a thread: a large upload does not delay metrics
+    threading.Thread(target=_read_input, args=(inbox, add_request), daemon=True).start()
     run = TrackingRun(MlflowStore(uri, attached=attached), resume_run)
     due = NEVER_SECONDS
     while run.status is None:
@@ -173,12 +153,16 @@ def run_tracking(uri: str, with_system_metrics: bool, resume_run: str = "", atta
             due = time.monotonic()  # the first system metrics at once, for short runs
 
 
-def _read_input(inbox: "queue.SimpleQueue[EventRecord | None]", requests: TrackingRequestQueue) -> None:
+def _handle_request(uri: str, handle: RequestHandler, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    return handle(MlflowStore(uri), body)
+
+
+def _read_input(inbox: "queue.SimpleQueue[EventRecord | None]", add_request: Callable[[HelperRequest], None]) -> None:
     for line in sys.stdin:
         if record := event.parse_event(line.rstrip("\n")):
             inbox.put(record)
         elif isinstance(message := helper_process.parse_message(line.rstrip("\n")), HelperRequest):
-            requests.add(message)
+            add_request(message)
     inbox.put(None)
 
 
