@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
     from robotrain_runtime.contract.checkpoint import CheckpointManifest
     from robotrain_runtime.contract.container_plugin import (
+        ArtifactTarget,
         BatchFetcher,
+        CheckpointMark,
         ContainerContext,
         DataPreparation,
         GpuRequirement,
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
         PythonEnvironment,
         SourceContainerPlugin,
         SurveyedSource,
+        TargetContainerPlugin,
+        TargetInspection,
         TrackingContainerPlugin,
         TrackingSpec,
         WorkCommand,
@@ -28,12 +32,6 @@ if TYPE_CHECKING:
     from robotrain_runtime.contract.event import Download, Metrics, Note, emit_event
     from robotrain_runtime.contract.failure import Cancelled, JobFailed, PermanentError
     from robotrain_runtime.contract.parameter import Param
-    from robotrain_runtime.contract.target import (
-        ArtifactTarget,
-        CheckpointMark,
-        TargetContainerPlugin,
-        TargetInspection,
-    )
     from robotrain_runtime.process.helper_process import HelperProcess, serve_requests
 
 __all__ = [
@@ -70,14 +68,13 @@ __all__ = [
 
 _MODULES = {
     "robotrain_runtime.contract.checkpoint": "CheckpointManifest",
-    "robotrain_runtime.contract.container_plugin": "BatchFetcher ContainerContext DataPreparation GpuRequirement"
-    " PublishingSpec PythonEnvironment SourceContainerPlugin SurveyedSource TrackingContainerPlugin TrackingSpec"
-    " WorkCommand WorkloadContainerPlugin",
+    "robotrain_runtime.contract.container_plugin": "ArtifactTarget BatchFetcher CheckpointMark ContainerContext"
+    " DataPreparation GpuRequirement PublishingSpec PythonEnvironment SourceContainerPlugin SurveyedSource"
+    " TargetContainerPlugin TargetInspection TrackingContainerPlugin TrackingSpec WorkCommand WorkloadContainerPlugin",
     "robotrain_runtime.contract.document": "JobDocument JobSource",
     "robotrain_runtime.contract.event": "Download Metrics Note emit_event",
     "robotrain_runtime.contract.failure": "Cancelled JobFailed PermanentError",
     "robotrain_runtime.contract.parameter": "Param",
-    "robotrain_runtime.contract.target": "ArtifactTarget CheckpointMark TargetContainerPlugin TargetInspection",
     "robotrain_runtime.process.helper_process": "HelperProcess serve_requests",
 }
 """The names that each module defines."""

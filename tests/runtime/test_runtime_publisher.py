@@ -14,8 +14,8 @@ from robotrain_runtime.contract.event import Checkpoint, Delivered, Evaluated, N
 from robotrain_runtime.contract.failure import Cancelled
 from robotrain_runtime.process.stop import StopSignal
 from robotrain_runtime.publishing import publisher
-from robotrain_runtime.publishing.destinations import COPIED_KINDS
 from robotrain_runtime.publishing.publisher import Publisher
+from robotrain_runtime.publishing.sealing import COPIED_KINDS
 
 SOON = 20.0
 

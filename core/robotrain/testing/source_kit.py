@@ -14,11 +14,12 @@ from robotrain_runtime.contract.container_plugin import (
     ContainerContext,
     PythonEnvironment,
     SourceContainerPlugin,
+    TargetContainerPlugin,
+    TargetInspection,
 )
 from robotrain_runtime.contract.document import JobSource, RoleName
 from robotrain_runtime.contract.failure import JobFailed
 from robotrain_runtime.contract.plugin_loader import load_container_plugin
-from robotrain_runtime.contract.target import TargetContainerPlugin, TargetInspection
 
 from robotrain.config.sources import list_source_variables
 from robotrain.model.source import Pinning, SourceKind

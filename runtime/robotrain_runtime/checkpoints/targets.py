@@ -8,10 +8,16 @@ from pathlib import Path
 
 from robotrain_runtime.contract import document as contract_document
 from robotrain_runtime.contract import plugin_loader
-from robotrain_runtime.contract.container_plugin import ContainerContext, PythonEnvironment, WorkloadContainerPlugin
+from robotrain_runtime.contract.container_plugin import (
+    ArtifactTarget,
+    ContainerContext,
+    PythonEnvironment,
+    TargetContainerPlugin,
+    TargetInspection,
+    WorkloadContainerPlugin,
+)
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.failure import EXIT_REFUSED, Finding, JobFailed
-from robotrain_runtime.contract.target import ArtifactTarget, TargetContainerPlugin, TargetInspection
 
 TARGET_PREFIX = "target."
 

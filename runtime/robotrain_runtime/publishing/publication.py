@@ -1,32 +1,32 @@
-"""The publication of one run: targets, publisher, and the registration at its end."""
+"""The publication of one run: its destinations, the publisher, and the registration at its end."""
 
 import functools
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from robotrain_runtime.checkpoints import targets
+from robotrain_runtime.checkpoints import atomic_copy, targets
 from robotrain_runtime.checkpoints.recovery import EarlierAttempts
 from robotrain_runtime.contract import document, plugin_loader
-from robotrain_runtime.contract.container_plugin import PublishingSpec, WorkloadContainerPlugin
+from robotrain_runtime.contract.container_plugin import (
+    ArtifactTarget,
+    PublishingSpec,
+    TargetContainerPlugin,
+    TargetWriter,
+    WorkloadContainerPlugin,
+)
 from robotrain_runtime.contract.document import JobDocument, JobSource
 from robotrain_runtime.contract.event import Note, Registered
-from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, JobFailed
+from robotrain_runtime.contract.failure import EXIT_PREFLIGHT, CancelCheck, Cancelled, JobFailed
 from robotrain_runtime.contract.plugin_loader import make_container_context
-from robotrain_runtime.contract.target import ArtifactTarget, TargetContainerPlugin, TargetWriter
 from robotrain_runtime.environments import environment
 from robotrain_runtime.process.event_relay import EventRelay
 from robotrain_runtime.process.stop import StopSignal
 from robotrain_runtime.publishing import registration
-from robotrain_runtime.publishing.destinations import (
-    AddressDestination,
-    Destination,
-    FolderDestination,
-    PlatformFolderDestination,
-    TrackingDestination,
-)
 from robotrain_runtime.publishing.publisher import Publisher
 from robotrain_runtime.publishing.registration import RegistrationCandidate
-from robotrain_runtime.tracking.tracker import Tracker
+from robotrain_runtime.publishing.sealing import COPIED_KINDS, Destination, SealedArtifact
+from robotrain_runtime.tracking.tracker import ARTIFACT_REQUEST, RESULTS_REQUEST, Tracker
 
 
 def get_publishing_spec(
@@ -51,6 +51,115 @@ def list_publish_targets(
     """Return the places that each complete checkpoint is copied to."""
     own = (ArtifactTarget(to=spec.to),) if spec.to else ()
     return (*own, *targets.list_targets(plugin, document, data))
+
+
+class FolderDestination(Destination):
+    """A folder that checkpoints are copied to, and results under the name of the run.
+
+    `name` is its address for people, its path by default.
+    """
+
+    def __init__(self, target: ArtifactTarget, run: str, name: str = "") -> None:
+        self._to = Path(os.path.normpath(target.to))
+        self._keep_last = target.keep_last
+        self._run = run
+        self._cleared = False
+        self.name = name or str(self._to)
+
+    def contains_address(self, address: str) -> bool:
+        """Return whether the address is in the folder."""
+        return Path(address).parent == self._to or super().contains_address(address)
+
+    def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> tuple[str, bool]:
+        """Copy an artifact."""
+        if not self._cleared:
+            atomic_copy.remove_leftovers(self._to, self._run)
+            self._cleared = True
+        new = atomic_copy.copy_checkpoint(sealed.folder, sealed.manifest, self._to, is_cancelled)
+        return f"{self.name}/{sealed.folder.name}", new
+
+    def trim(self, is_cancelled: CancelCheck) -> tuple[str, ...]:
+        """Remove the oldest checkpoints of the run."""
+        if self._keep_last is None:
+            return ()
+        removed = atomic_copy.trim_checkpoints(self._to, self._run, self._keep_last)
+        return tuple(f"{self.name}/{folder.name}" for folder in removed)
+
+
+class PlatformFolderDestination(FolderDestination):
+    """The folder that the platform keeps: results are copied directly into it."""
+
+    def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> tuple[str, bool]:
+        """Copy an artifact."""
+        if sealed.kind == "results":
+            return self.name, atomic_copy.copy_sealed_into(sealed.folder, self._to, is_cancelled)
+        return super().publish(sealed, is_cancelled)
+
+
+class AddressDestination(Destination):
+    """An address that a container plugin writes to. `open` returns the writer when it is needed, or raises OSError."""
+
+    def __init__(self, name: str, target: ArtifactTarget, run: str, open: Callable[[], TargetWriter]) -> None:
+        self.name = name
+        self._keep_last = target.keep_last
+        self._run = run
+        self._open = open
+        self._writer: TargetWriter | None = None
+
+    def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> tuple[str, bool]:
+        """Let the plugin write an artifact."""
+        try:
+            new = self._get_writer().write(sealed.folder, sealed.manifest, is_cancelled)
+        except (OSError, Cancelled):
+            self.close()  # the next try starts with a new writer
+            raise
+        return f"{self.name}/{sealed.folder.name}", new
+
+    def trim(self, is_cancelled: CancelCheck) -> tuple[str, ...]:
+        """Remove the oldest checkpoints of the run."""
+        if self._keep_last is None:
+            return ()
+        removed = self._get_writer().trim(self._run, self._keep_last, is_cancelled)
+        return tuple(f"{self.name}/{name}" for name in removed)
+
+    def close(self) -> None:
+        """Close the writer."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+
+    def _get_writer(self) -> TargetWriter:
+        if self._writer is None:
+            self._writer = self._open()
+        return self._writer
+
+
+class TrackingDestination(Destination):
+    """The artifacts of the tracking run: models of checkpoints, the evaluated policy, results."""
+
+    name = "tracking"
+    is_required = False
+    accepted_kinds = COPIED_KINDS | {"policy"}
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+
+    def contains_address(self, address: str) -> bool:
+        """Return whether the address is an artifact's."""
+        return address.startswith("runs:/")
+
+    def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> tuple[str, bool]:
+        """Let the tracking process upload an artifact."""
+        is_results = sealed.kind == "results"
+        request = {
+            "run_id": self._tracker.wait_for_run(is_cancelled),
+            "folder": str(sealed.unsealed_folder),
+            "model": sealed.manifest.model,
+            "digest": sealed.manifest.digest,
+            **({"files": list(sealed.manifest.files)} if is_results else {"what": sealed.kind}),
+        }
+        reply = self._tracker.send_request(RESULTS_REQUEST if is_results else ARTIFACT_REQUEST, request, is_cancelled)
+        return str(reply["to"]), bool(reply["new"])
 
 
 class Publication:

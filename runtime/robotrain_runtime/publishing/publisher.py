@@ -28,8 +28,7 @@ from robotrain_runtime.contract.failure import Cancelled, PermanentError, descri
 from robotrain_runtime.process import child
 from robotrain_runtime.process.stop import StopRequested, StopSignal
 from robotrain_runtime.publishing import sealing
-from robotrain_runtime.publishing.destinations import Destination
-from robotrain_runtime.publishing.sealing import CompleteArtifact, SealedArtifact
+from robotrain_runtime.publishing.sealing import CompleteArtifact, Destination, SealedArtifact
 
 LONGEST_PAUSE = 60.0
 LAST_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)

@@ -1,7 +1,7 @@
 """Sealing of a run's artifacts before they are copied, so that a reader can verify a copy.
 
 Results are sealed in a folder named after the run that holds the same files, and the evaluated policy beside its
-folder: neither is ever taken for a checkpoint.
+folder: neither is ever taken for a checkpoint. Destinations take sealed artifacts.
 """
 
 import shutil
@@ -45,6 +45,36 @@ class SealedArtifact:
     unsealed_folder: Path
     """The folder of the same files without the manifest."""
     kind: ArtifactKind = "checkpoint"
+
+
+COPIED_KINDS: frozenset[ArtifactKind] = frozenset({"checkpoint", "results"})
+"""The artifacts that a destination for files accepts."""
+
+
+class Destination:
+    """A place that artifacts are published to."""
+
+    name: str
+    """The name for people."""
+    is_required = True
+    """Whether the run fails if an artifact cannot be published here."""
+    accepted_kinds = COPIED_KINDS
+    """The artifacts that are published here."""
+
+    def contains_address(self, address: str) -> bool:
+        """Return whether the address of a published checkpoint is in this destination."""
+        return address.rpartition("/")[0] == self.name
+
+    def publish(self, sealed: SealedArtifact, is_cancelled: CancelCheck) -> tuple[str, bool]:
+        """Publish an artifact; return its address and whether it is new there. Raise as `RetryQueue` expects."""
+        raise NotImplementedError
+
+    def trim(self, is_cancelled: CancelCheck) -> tuple[str, ...]:
+        """Remove surplus checkpoints of the run; return their addresses. Raise as `RetryQueue` expects."""
+        return ()
+
+    def close(self) -> None:
+        """Release resources."""
 
 
 def list_artifacts(event: Checkpoint | Evaluated) -> Iterator[CompleteArtifact]:

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pretend_work import *  # noqa: F403
+from robotrain_runtime.contract.container_plugin import ArtifactTarget
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.target import ArtifactTarget
 
 
 def targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[ArtifactTarget]:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from robotrain_runtime.contract.container_plugin import (
+    ArtifactTarget,
     GpuRequirement,
     PublishingSpec,
     PythonEnvironment,
@@ -12,7 +13,6 @@ from robotrain_runtime.contract.container_plugin import (
     WorkCommand,
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.target import ArtifactTarget
 
 from robotrain_workloads.lerobot import dataset, dataset_preparation, policy, publish_url, run_setup
 from robotrain_workloads.lerobot.lineage import get_dataset_name, read_checkpoint_manifest

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.container_plugin import (
+    ArtifactTarget,
     GpuRequirement,
     PublishingSpec,
     TrackingSpec,
     WorkCommand,
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource
-from robotrain_runtime.contract.target import ArtifactTarget
 
 from robotrain_workloads.lerobot import dataset, dataset_preparation, lineage, parameters, run_setup
 from robotrain_workloads.lerobot.publish_url import (
