@@ -8,7 +8,7 @@ COMMANDS = {
     "status": ("status", "Show the state of a run, the reason for it, its outputs, and the next commands."),
     "logs": ("logs", "Print the log of a run; with -f, follow it."),
     "watch": ("watch", "Show the progress, loss and outputs of runs live."),
-    "wait": ("wait", "Wait until runs end; the exit code says how they ended."),
+    "wait": ("watch", "Wait until runs end; the exit code says how they ended."),
     "cancel": ("cancel", "Stop runs, and show what they saved."),
     "outputs": ("outputs", "List the checkpoints and other outputs of a run; with --to, download them."),
     "report": ("report", "Write an HTML page about a run: loss, settings, lineage, checkpoints."),

@@ -110,6 +110,14 @@ def raise_if_any(problems: Iterable[Problem]) -> None:
         raise Rejected(found)
 
 
+def usage_problem(
+    code: str, title: str, where: str = "", why: str = "", given: str = "", suggestions: Iterable[Suggestion] = ()
+) -> Problem:
+    """Return a problem of the command line."""
+    ways = tuple(suggestions)
+    return Problem(code=code, stage=Stage.USAGE, title=title, where=where, given=given, why=why, suggestions=ways)
+
+
 MAX_ALIGNED = 60
 """The maximal length of a suggestion whose remark is aligned with others."""
 

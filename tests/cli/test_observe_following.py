@@ -6,7 +6,8 @@ import time
 
 import pytest
 from robotrain.api import Run
-from robotrain.cli.watch import follow, follower
+from robotrain.cli.commands import watch
+from robotrain.cli.watch import follower
 from robotrain.errors import Rejected
 from robotrain.plugins.manager import Plugins
 from robotrain_runtime.contract.event import Checkpoint, Evaluated, Metrics, Outcome, StageEvent
@@ -170,7 +171,7 @@ def stream(run, as_json=False):
     from robotrain.store import records
 
     plugins = Plugins()
-    follow.stream_log(records.read_record(run), plugins.platform("pluto"), as_json, plugins)
+    watch.follow_submitted(records.read_record(run), plugins.platform("pluto"), plugins, as_json, stream=True)
 
 
 def test_a_stream_shows_the_log_and_then_ends_like_wait(scripted, capsys):

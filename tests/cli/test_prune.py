@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 from robotrain.cli import arguments
+from robotrain.cli.app import get_plugins
 from robotrain.cli.commands import prune as pruning
 from robotrain.cli.output import handle_errors
 from robotrain.model.run import RunRecord
@@ -83,9 +84,8 @@ def prune():
         yes: bool = False,
         json: bool = False,
     ) -> None:
-        wanted = pruning.PruneSelection(older_than=older_than, keep=keep, state=state, platform=platform)
         with handle_errors(as_json=json):
-            pruning.prune_runs(ctx, wanted, yes=yes, json=json)
+            pruning.prune_runs(get_plugins(ctx), older_than, keep, state, platform, yes, json)
 
     def run(*args: object, typed: str | None = None) -> Answer:
         result = CliRunner().invoke(app, [str(arg) for arg in args], input=typed)
@@ -279,10 +279,16 @@ def test_the_json_is_an_api(prune, sent):
     assert prune("--older-than", "30d", "--yes", "--json").json["runs"][0]["removed"] is True
 
 
-def test_options_of_prune_without_it_are_refused():
-    from robotrain.errors import Rejected
-
-    pruning.check_prune_options(True, ("--older-than", "30d"))
-    pruning.check_prune_options(False, ("--older-than", ""), ("--keep", None), ("--yes", False))
-    with pytest.raises(Rejected, match="--keep has no effect without --prune"):
-        pruning.check_prune_options(False, ("--older-than", ""), ("--keep", 0))
+@pytest.mark.parametrize(
+    ("options", "refused"),
+    [
+        (("--keep", 0), "--keep has no effect without --prune"),
+        (("--older-than", "30d"), "--older-than has no effect without --prune"),
+        (("--yes",), "--yes has no effect without --prune"),
+        (("--prune", "--keep", 0, "--all"), "--all cannot be used with --prune"),
+    ],
+)
+def test_options_of_prune_without_it_are_refused(robotrain, options, refused):
+    answer = robotrain("runs", *options)
+    assert answer.exit_code == 2
+    assert refused in answer.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -9,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from robotrain.cli.app import get_plugins
-from robotrain.cli.output import is_terminal, print_message
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.cli.output import is_terminal, print_message, print_problems
+from robotrain.errors import Problem, Rejected, Suggestion, usage_problem
 
 if TYPE_CHECKING:
     from robotrain.config.request import Origin
-    from robotrain.model.platform import Platform
     from robotrain.model.run import RunRecord
     from robotrain.plugins.manager import Plugins
 
@@ -23,33 +23,44 @@ MAX_COMPLETIONS = 50
 
 def complete_run_names(incomplete: str) -> list[str]:
     """Return the names of runs that begin like this, newest first."""
-    import itertools
-
     from robotrain.store import records
 
     names = (name for name in records.iterate_runs() if name.startswith(incomplete))
     return list(itertools.islice(names, MAX_COMPLETIONS))
 
 
+def complete_names(family: str) -> Callable[[typer.Context, str], list[str]]:
+    """Return a completer of the installed plugins of a family."""
+
+    def complete(ctx: typer.Context, incomplete: str) -> list[str]:
+        return [name for name in get_plugins(ctx).list_names(family) if name.startswith(incomplete)]
+
+    return complete
+
+
+complete_platforms, complete_workloads = complete_names("platform"), complete_names("workload")
+
+
+def argument(metavar: str, help: str, complete: Callable[..., list[str]] | None = None) -> Any:
+    """Return the declaration of an argument."""
+    return typer.Argument(metavar=metavar, help=help, show_default=False, autocompletion=complete)
+
+
+def option(flag: str, metavar: str, help: str, complete: Callable[..., list[str]] | None = None) -> Any:
+    """Return the declaration of an option with a value."""
+    return typer.Option(flag, metavar=metavar, help=help, show_default=False, autocompletion=complete)
+
+
 RunArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="[RUN]",
-        show_default=False,
-        autocompletion=complete_run_names,
-        help="The run's name or its beginning; default: the newest run.",
-    ),
+    str, argument("[RUN]", "The run's name or its beginning; default: the newest run.", complete_run_names)
 ]
 RunsArgument = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="[RUN]...",
-        show_default=False,
-        autocompletion=complete_run_names,
-        help="Names of runs or their beginnings; default: the newest run.",
-    ),
+    argument("[RUN]...", "Names of runs or their beginnings; default: the newest run.", complete_run_names),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JsonLinesOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")]
 
 
 def open_run(ctx: typer.Context, run: str) -> tuple[RunRecord, Any]:
@@ -61,17 +72,12 @@ def open_run(ctx: typer.Context, run: str) -> tuple[RunRecord, Any]:
 
     record = records.read_record(records.find_run(run))
     platform = get_plugins(ctx).platform(record.platform)
-    return (record if record.phase == "sent" else _adopt_interrupted(record, platform)), platform
+    if record.phase != "sent":
+        from robotrain.submission import reconcile
 
-
-def _adopt_interrupted(record: RunRecord, platform: Platform) -> RunRecord:
-    """Return the record of the run that an interrupted submit created; raise Rejected when the platform has none."""
-    from robotrain.cli.output import print_problems
-    from robotrain.submission import reconcile
-
-    adopted = reconcile.adopt_run(record, platform)
-    print_problems([reconcile.make_adopted_note(adopted, new=False)])
-    return adopted
+        record = reconcile.adopt_run(record, platform)
+        print_problems([reconcile.make_adopted_note(record, new=False)])
+    return record, platform
 
 
 def open_runs(ctx: typer.Context, runs: Sequence[str] | None) -> list[tuple[RunRecord, Any]]:
@@ -89,19 +95,9 @@ def open_runs(ctx: typer.Context, runs: Sequence[str] | None) -> list[tuple[RunR
     return list(opened.values())
 
 
-def complete_names(family: str) -> Callable[[typer.Context, str], list[str]]:
-    """Return a completer of the installed plugins of a family."""
-
-    def complete(ctx: typer.Context, incomplete: str) -> list[str]:
-        return [name for name in get_plugins(ctx).list_names(family) if name.startswith(incomplete)]
-
-    return complete
-
-
 def load_named_plugin(plugins: Plugins, family: str, name: str, origin: Origin) -> Any:
     """Return the workload or platform of a name; raise Rejected with the nearest name when there is none."""
     from robotrain.cli import usage
-    from robotrain.errors import Rejected
     from robotrain.plugins.errors import PluginError
 
     try:
@@ -140,18 +136,11 @@ def parse_amount(parse: Callable[[str], T], text: str, flag: str, example: str) 
     try:
         return parse(text) if text else None
     except ValueError as error:
-        problem = Problem(
-            code="value-invalid",
-            stage=Stage.USAGE,
-            title=f"{flag}: {error}",
-            where=flag,
-            given=redact(text),
-            suggestions=(Suggestion(f"{flag} {example}"),),
-        )
+        ways = [Suggestion(f"{flag} {example}")]
+        problem = usage_problem("value-invalid", f"{flag}: {error}", flag, given=redact(text), suggestions=ways)
         raise Rejected([problem]) from None
 
 
 def usage_error(title: str, why: str, *suggestions: tuple[str, str]) -> Rejected:
     """Return the exception for options that do not go together; each suggestion is a text and a remark."""
-    ways = tuple(Suggestion(text, remark) for text, remark in suggestions)
-    return Rejected([Problem(code="usage", stage=Stage.USAGE, title=title, why=why, suggestions=ways)])
+    return Rejected([usage_problem("usage", title, why=why, suggestions=itertools.starmap(Suggestion, suggestions))])

@@ -84,7 +84,7 @@ def wrap_rows(rows: Sequence[Sequence[str]], gap: str, within: int | None) -> It
         widths = _narrow_widest(widths, within - min(MIN_TEXT_WIDTH, last_width) - len(gap) * len(widths))
     before = sum(widths) + len(gap) * len(widths)
     for *cells, last in rows:
-        parts = _wrap_cell(last, within and max(MIN_TEXT_WIDTH, within - before))
+        parts = wrap_text(last, within and max(MIN_TEXT_WIDTH, within - before))
         *lines, line = _layout_row((*cells, parts[0]), widths, gap)
         yield from (*lines, line, *(" " * before + part for part in parts[1:]))
 
@@ -111,7 +111,8 @@ def _layout_row(cells: Sequence[str], widths: Sequence[int], gap: str) -> Iterat
     yield line
 
 
-def _wrap_cell(text: str, room: int | None) -> list[str]:
+def wrap_text(text: str, room: int | None) -> list[str]:
+    """Return the lines of a text wrapped to so many terminal columns; None for no limit."""
     if room is None or display_width(text) <= room:
         return [text]
     import textwrap

@@ -102,24 +102,25 @@ def handle_errors(as_json: bool = False) -> Iterator[None]:
     try:
         yield
     except Rejected as rejected:
-        print_problems(rejected.problems)
-        count = len(select_errors(rejected.problems))
-        if count > 1:
-            print_message(f"{count} problems; nothing was done")
-        if as_json:
-            print_json({"problems": dump_problems(rejected.problems)})
+        _report_problems(rejected.problems, as_json)
         raise typer.Exit(rejected.exit_code) from None
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         problem = Problem(code="io-failed", stage=Stage.SUBMIT, title=f"{error.strerror or error}{where}")
-        print_problems([problem])
-        if as_json:
-            with contextlib.suppress(OSError):  # stdout itself may be what failed
-                print_json({"problems": dump_problems([problem])})
+        with contextlib.suppress(OSError):  # stdout itself may be what failed
+            _report_problems([problem], as_json)
         raise typer.Exit(Stage.SUBMIT.exit_code) from None
     except KeyboardInterrupt as interrupt:
         print_message(f"interrupted {interrupt}".rstrip())
         raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def _report_problems(problems: Sequence[Problem], as_json: bool) -> None:
+    print_problems(problems)
+    if (count := len(select_errors(problems))) > 1:
+        print_message(f"{count} problems; nothing was done")
+    if as_json:
+        print_json({"problems": dump_problems(problems)})
 
 
 DEFAULT_COLUMNS, DEFAULT_ROWS = 80, 24
@@ -173,15 +174,6 @@ def get_terminal_width(stream: TextIO | None) -> int | None:
 def paint_text(text: str, style: str, color: bool) -> str:
     """Return `text` with the escape codes of a style, if there is color."""
     return f"\x1b[{ANSI_STYLES[style]}m{text}\x1b[0m" if color and style and text else text
-
-
-def can_encode(text: str, stream: TextIO | None) -> bool:
-    """Whether the stream's encoding has every character of `text`."""
-    try:
-        text.encode(getattr(stream, "encoding", None) or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
 
 
 def describe_exception(error: BaseException) -> str:

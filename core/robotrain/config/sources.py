@@ -263,15 +263,7 @@ def _find_warnings(inputs: Sequence[Input], kinds: Mapping[str, SourceKind]) -> 
 def _make_usage_problem(
     code: str, title: str, text: SourceText, why: str = "", suggestions: tuple[Suggestion, ...] = ()
 ) -> Problem:
-    return Problem(
-        code=code,
-        stage=Stage.USAGE,
-        title=title,
-        where=text.origin.where,
-        given=redact(text.text),
-        why=why,
-        suggestions=suggestions,
-    )
+    return usage_problem(code, title, text.origin.where, why, redact(text.text), suggestions)
 
 
 def _make_unknown_problem(what: str, name: str, known: Sequence[str], where: str) -> Problem:

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from robotrain.cli import arguments
 from robotrain.cli.app import make_app
+from robotrain.cli.arguments import JsonOption, YesOption, option
 from robotrain.cli.output import format_table, print_json, print_message, print_result
+from robotrain.model import amounts
 
 if TYPE_CHECKING:
     from robotrain_runtime.machine.disk_cache import CacheEntry
@@ -18,17 +21,12 @@ def cache(
     prune: Annotated[
         bool, typer.Option("--prune", help="Remove entries chosen by --unused and --limit; asks first.")
     ] = False,
-    unused: Annotated[
-        str, typer.Option(metavar="TIME", show_default=False, help="Entries not used for this long: 30d, 12h.")
-    ] = "",
+    unused: Annotated[str, option("--unused", "TIME", "Entries not used for this long: 30d, 12h.")] = "",
     limit: Annotated[
-        str,
-        typer.Option(
-            metavar="SIZE", show_default=False, help="Least recently used entries, until this much remains: 50GB."
-        ),
+        str, option("--limit", "SIZE", "Least recently used entries, until this much remains: 50GB.")
     ] = "",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    yes: YesOption = False,
+    json: JsonOption = False,
 ) -> None:
     """List what is cached for later runs; with --prune, remove what is no longer used.
 
@@ -38,8 +36,6 @@ def cache(
     """
     from robotrain_runtime.machine import disk_cache
 
-    from robotrain.cli import arguments
-    from robotrain.model import amounts
     from robotrain.store import files
 
     span = arguments.parse_amount(amounts.parse_duration, unused, "--unused", "30d")
@@ -76,25 +72,16 @@ def _count_entries(count: int) -> str:
 
 
 def _format_entries(entries: Sequence["CacheEntry"], selected: Sequence["CacheEntry"]) -> str:
-    from robotrain.model import amounts
-
     now = time.time()
     rows = [("NAME", "SIZE", "LAST USED", "STATE")]
     for entry in entries:
         size, age = amounts.format_size(entry.folder_size.size), amounts.format_age(now - entry.used)
-        rows.append((entry.name, size, age, _format_state(entry, selected)))
+        words = {"in use": entry.busy, "incomplete": not entry.complete, "to be removed": entry in selected}
+        rows.append((entry.name, size, age, ", ".join(word for word, applies in words.items() if applies)))
     return format_table(rows)
 
 
-def _format_state(entry: "CacheEntry", selected: Sequence["CacheEntry"]) -> str:
-    words = ["in use"] if entry.busy else []
-    words += [] if entry.complete else ["incomplete"]
-    return ", ".join([*words, *(["to be removed"] if entry in selected else [])])
-
-
 def _summarize_entries(entries: Sequence["CacheEntry"], selected: Sequence["CacheEntry"], chosen: bool) -> str:
-    from robotrain.model import amounts
-
     total = sum(entry.folder_size.size for entry in entries)
     reclaimable = sum(entry.folder_size.reclaimable for entry in selected)
     text = f"{_count_entries(len(entries))}, {amounts.format_size(total)}"

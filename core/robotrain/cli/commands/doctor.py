@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from robotrain.cli import arguments
+from robotrain.cli import arguments, output
 from robotrain.cli.app import get_plugins, make_app
+from robotrain.cli.arguments import JsonOption, complete_platforms, option
+from robotrain.cli.columns import to_plain_line, wrap_text
 from robotrain.cli.output import print_json, print_message, print_result
 
 if TYPE_CHECKING:
-    from robotrain.config.request import Origin
     from robotrain.doctor.runner import CheckResult
     from robotrain.model.health import HealthResult
-    from robotrain.plugins.manager import Plugins
 
 STATE_STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -22,17 +22,11 @@ STATE_STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
 def doctor(
     ctx: typer.Context,
     platform: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            show_default=False,
-            help="Check for one platform.  [env: ROBOTRAIN_PLATFORM]",
-            autocompletion=arguments.complete_names("platform"),
-        ),
+        str, option("--platform", "NAME", "Check for one platform.  [env: ROBOTRAIN_PLATFORM]", complete_platforms)
     ] = "",
     fix: Annotated[bool, typer.Option("--fix", help="Fix what can be fixed safely; prints each step.")] = False,
     online: Annotated[bool, typer.Option("--online", help="Also check sign-in with remote services.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Check this machine for what would stop a submit, and say how to fix it. The exit code is 4 when a check fails.
 
@@ -46,7 +40,8 @@ def doctor(
     plugins = get_plugins(ctx)
     choice = resolve_choice({"platform": platform}, (), ctx)
     chosen = choice.platform
-    _check_platform(choice.platform, plugins, choice.origins[1])
+    if chosen and chosen not in plugins.list_names("platform"):  # one that fails to load is a result of the checks
+        arguments.load_named_plugin(plugins, "platform", chosen, choice.origins[1])
     limit, done = calls.get_time_limit(), list[str]()
     results = runner.run_checks(runner.list_checks(plugins, chosen, online), limit)
     if fix:
@@ -60,12 +55,6 @@ def doctor(
         print_message(_summarize_results(results, chosen, fix))
     if failed:
         raise typer.Exit(Stage.PREFLIGHT.exit_code)
-
-
-def _check_platform(platform: str, plugins: "Plugins", origin: "Origin") -> None:
-    """Raise Rejected for a platform that is not installed; one that fails to load is a result of the checks."""
-    if platform and platform not in plugins.list_names("platform"):
-        arguments.load_named_plugin(plugins, "platform", platform, origin)
 
 
 def _dump_check(result: "CheckResult") -> dict[str, Any]:
@@ -95,18 +84,10 @@ def _format_results(results: Sequence["CheckResult"]) -> Iterator[str]:
 
 
 def _format_finding(finding: "HealthResult", name: str, name_width: int) -> Iterator[str]:
-    import textwrap
-
-    from robotrain.cli import output
-    from robotrain.cli.columns import to_plain_line
-
     state = output.paint_text(f"{finding.state:<4}", STATE_STYLES[finding.state], output.has_color(sys.stdout))
     before = " " * (4 + 2 + name_width + 2)
     columns = output.get_terminal_width(sys.stdout)
-    room = max(40, (columns or 10**6) - len(before))
-    first, *others = textwrap.wrap(
-        to_plain_line(finding.text), room, break_on_hyphens=False, break_long_words=False
-    ) or [""]
+    first, *others = wrap_text(to_plain_line(finding.text), columns and max(40, columns - len(before)))
     yield f"{state}  {name:<{name_width}}  {first}".rstrip()
     yield from (before + part for part in others)
     ways = [*finding.suggestions]

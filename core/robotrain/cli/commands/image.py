@@ -1,51 +1,33 @@
 """`robotrain image`: write the Dockerfile of an image that contains a workload's environments."""
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from robotrain.cli import arguments
 from robotrain.cli.app import get_plugins, make_app
+from robotrain.cli.arguments import JsonOption, argument, complete_workloads, option
 from robotrain.cli.output import print_json, print_message, print_result
 from robotrain.config.request import Origin
+from robotrain.errors import Rejected, Suggestion, usage_problem
 
 if TYPE_CHECKING:
     from robotrain.image import LockedEnvironment
 
 IMAGE_PATTERN = r"[A-Za-z0-9][\w.:/@-]*"
-
-WorkloadArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="WORKLOAD",
-        help="The workload whose environments the image contains.",
-        show_default=False,
-        autocompletion=arguments.complete_names("workload"),
-    ),
-]
-FromOption = Annotated[
-    str,
-    typer.Option(
-        "--from",
-        metavar="IMAGE",
-        help="The base image; it needs the workload's Python and pip.  [default: python:VERSION-slim]",
-        show_default=False,
-    ),
-]
-ToOption = Annotated[
-    str,
-    typer.Option(
-        "--to", metavar="DIR", help="Write everything that docker build needs to this folder.", show_default=False
-    ),
-]
+FROM_HELP = "The base image; it needs the workload's Python and pip.  [default: python:VERSION-slim]"
 
 
 def image(
     ctx: typer.Context,
-    workload: WorkloadArgument,
-    start: FromOption = "",
-    to: ToOption = "",
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    workload: Annotated[
+        str, argument("WORKLOAD", "The workload whose environments the image contains.", complete_workloads)
+    ],
+    start: Annotated[str, option("--from", "IMAGE", FROM_HELP)] = "",
+    to: Annotated[str, option("--to", "DIR", "Write everything that docker build needs to this folder.")] = "",
+    json: JsonOption = False,
 ) -> None:
     """Write the Dockerfile of an image that contains a workload's environments, so that runs need not build them.
 
@@ -55,8 +37,6 @@ def image(
 
     The image is not built. `docker build` takes wheels from your pip and uv configuration.
     """
-    from pathlib import Path
-
     from robotrain import image
 
     found = get_plugins(ctx)
@@ -83,8 +63,6 @@ def image(
 def _dump_image(
     workload: str, base: str, locked: "list[LockedEnvironment]", files: dict[str, bytes], to: str
 ) -> dict[str, object]:
-    from pathlib import Path
-
     return {
         "workload": workload,
         "from": base,
@@ -97,20 +75,10 @@ def _dump_image(
 
 def _check_image_name(base_image: str) -> None:
     """Raise Rejected for a name that could inject something into the Dockerfile."""
-    import re
-
-    from robotrain.errors import Problem, Rejected, Stage, Suggestion
-
     if base_image and not re.fullmatch(IMAGE_PATTERN, base_image):
-        problem = Problem(
-            code="value-invalid",
-            stage=Stage.USAGE,
-            title="--from needs the name of an image",
-            where="--from",
-            why="It may contain only letters, digits and . _ : / @ -.",
-            suggestions=(Suggestion("--from REGISTRY/NAME:TAG"),),
-        )
-        raise Rejected([problem])
+        title, why = "--from needs the name of an image", "It may contain only letters, digits and . _ : / @ -."
+        ways = [Suggestion("--from REGISTRY/NAME:TAG")]
+        raise Rejected([usage_problem("value-invalid", title, "--from", why, suggestions=ways)])
 
 
 app = make_app(image)

@@ -7,33 +7,28 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.cli import arguments, output
 from robotrain.cli.app import get_plugins, make_app
+from robotrain.cli.arguments import JsonOption, argument, complete_platforms
 from robotrain.cli.columns import GAP, Column, fit_columns
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
 from robotrain.config.request import Origin
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Rejected, Suggestion, usage_problem
 from robotrain.model.capabilities import ANY, FEATURES, LIMITS
 
 if TYPE_CHECKING:
-    from robotrain.check.matrix import MatrixLimit, MatrixRow, ParityMatrix
+    from robotrain.check.matrix import MatrixRow, ParityMatrix
     from robotrain.model.capabilities import Support
     from robotrain.model.platform import Platform
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def platforms(
     ctx: typer.Context,
     name: Annotated[
         str,
-        typer.Argument(
-            metavar="[PLATFORM]",
-            help="Show one platform, with reasons, alternatives and its settings.",
-            show_default=False,
-            autocompletion=arguments.complete_names("platform"),
-        ),
+        argument("[PLATFORM]", "Show one platform, with reasons, alternatives and its settings.", complete_platforms),
     ] = "",
     json: JsonOption = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, with reasons.")] = False,
@@ -46,9 +41,11 @@ def platforms(
     every = plugins.platforms()  # loads all: a source kind of any plugin is a row
     chosen = named or every
     matrix = make_matrix(chosen, plugins.source_kinds(), plugins.workloads())
+    common = ("", *matrix.exclusions) if matrix.exclusions else ()  # rules that hold on every platform
     print_problems(failure.make_problem(severity="warning") for failure in plugins.failures.values())
     if json and markdown:
-        raise Rejected([_conflicting_forms_problem()])
+        ways = Suggestion("--json"), Suggestion("--markdown")
+        raise Rejected([usage_problem("usage", "--json and --markdown cannot be used together", suggestions=ways)])
     if json:
         settings = {platform_name: [*_dump_settings(platform)] for platform_name, platform in chosen.items()}
         print_json({**_dump_matrix(matrix), "settings": settings})
@@ -56,11 +53,11 @@ def platforms(
         print_result(format_markdown(matrix))
     elif name:
         print_result(f"{name}: {chosen[name].summary}\n")
-        print_result("\n".join((format_table([*list_reasons(matrix, name)]), *_list_common_rules(matrix))))
+        print_result("\n".join((format_table([*list_reasons(matrix, name)]), *common)))
         print_result("\n".join(_format_settings(chosen[name])))
     else:
         table = format_matrix(matrix, output.get_terminal_width(sys.stdout))
-        print_result("\n".join((table, *_list_common_rules(matrix))))
+        print_result("\n".join((table, *common)))
         print_message("`robotrain platforms PLATFORM` shows reasons and alternatives")
 
 
@@ -85,32 +82,14 @@ def _dump_matrix(matrix: "ParityMatrix") -> dict[str, Any]:
     return {"platforms": [*matrix.platforms], "rows": rows, "limits": limits, "apart": [*matrix.exclusions]}
 
 
-def _list_common_rules(matrix: "ParityMatrix") -> Iterator[str]:
-    """Yield the rules that hold on every platform, to be printed below the table."""
-    yield from ("", *matrix.exclusions) if matrix.exclusions else ()
-
-
-def _conflicting_forms_problem() -> Problem:
-    return Problem(
-        code="usage",
-        stage=Stage.USAGE,
-        title="--json and --markdown cannot be used together",
-        suggestions=(Suggestion("--json"), Suggestion("--markdown")),
-    )
-
-
 def _dump_settings(platform: "Platform") -> Iterator[dict[str, Any]]:
     """Yield each setting as data; the keys are an API."""
-    from robotrain_runtime.contract.parameter import get_parameters
-
     for one in get_parameters(platform.settings):
         yield {"name": one.name, "flag": one.flag, "default": one.default, "env": list(one.env), "help": one.param.help}
 
 
 def _format_settings(platform: "Platform") -> Iterator[str]:
     """Yield the lines of a platform's settings."""
-    from robotrain_runtime.contract.parameter import get_parameters
-
     from robotrain.cli.options import format_metavar, format_option_help
 
     rows = [
@@ -152,10 +131,9 @@ def format_level(support: "Support") -> str:
     return support.level.replace("_", " ")
 
 
-def format_limit(limit: "MatrixLimit", platform: str) -> str:
-    """Return a platform's limit in words."""
-    number = limit.numbers[platform]
-    return "no limit" if number is None else str(number)
+def _list_limits(matrix: "ParityMatrix", platform: str) -> list[str]:
+    """Return a platform's limits in words."""
+    return ["no limit" if (number := limit.numbers[platform]) is None else str(number) for limit in matrix.limits]
 
 
 def format_matrix(matrix: "ParityMatrix", within: int | None) -> str:
@@ -176,13 +154,13 @@ def list_reasons(matrix: "ParityMatrix", platform: str) -> Iterator[tuple[str, s
         known = first.setdefault(support, title)
         again = support.level in ("no", "not_yet") and known != title
         yield title, format_level(support), f"as {known}" if again else _format_remark(row, support)
-    for limit in matrix.limits:
-        yield f"limit {limit.name}", format_limit(limit, platform), LIMITS.get(limit.name, "")
+    for limit, number in zip(matrix.limits, _list_limits(matrix, platform), strict=True):
+        yield f"limit {limit.name}", number, LIMITS.get(limit.name, "")
 
 
 def _platform_column(matrix: "ParityMatrix", platform: str) -> Column:
     cells = [format_level(row.cells[platform]) for row in matrix.rows]
-    return Column(platform, _space_sections(matrix, cells, [format_limit(limit, platform) for limit in matrix.limits]))
+    return Column(platform, _space_sections(matrix, cells, _list_limits(matrix, platform)))
 
 
 def _space_sections(matrix: "ParityMatrix", of_rows: Sequence[str], of_limits: Sequence[str]) -> list[str]:
@@ -236,10 +214,8 @@ def format_markdown(matrix: "ParityMatrix") -> str:
         ]
         parts += [f"## {head}", _markdown_table(["", *matrix.platforms], cells)]
         parts += map(_escape_sentence, matrix.exclusions if section == "combinations" else ())
-    numbers = [
-        [LIMITS.get(limit.name, limit.name), *(format_limit(limit, at) for at in matrix.platforms)]
-        for limit in matrix.limits
-    ]
+    titles = [LIMITS.get(limit.name, limit.name) for limit in matrix.limits]
+    numbers = [*zip(titles, *(_list_limits(matrix, at) for at in matrix.platforms), strict=True)]
     parts += ["## Limits", _markdown_table(["at most", *matrix.platforms], numbers)]
     if notes:
         parts += ["## Reasons and alternatives", "\n".join(_list_notes(notes))]
@@ -268,20 +244,13 @@ def _markdown_cell(support: "Support", notes: NoteNumbers) -> str:
 
 def _list_notes(notes: NoteNumbers) -> Iterator[str]:
     for (reason, instead), note in notes.items():
-        way = f" Instead: {_format_suggestion(instead)}." if instead else ""
+        can_be_typed = instead.startswith(("-", "robotrain "))
+        way = f" Instead: {f'`{instead}`' if can_be_typed else _escape_sentence(instead)}." if instead else ""
         yield f"{note}. {_escape_sentence(reason)}{way}"
-
-
-def _format_suggestion(suggestion: str) -> str:
-    """Return what can be typed as code, and anything else as a sentence."""
-    return f"`{suggestion}`" if suggestion.startswith(("-", "robotrain ")) else _escape_sentence(suggestion)
 
 
 def _escape_sentence(text: str) -> str:
     """Return a sentence escaped for Markdown, its options as code."""
     parts = re.split(r"(--[a-z][a-z-]*(?: [A-Z]+)?)", text)
-    return "".join(f"`{part}`" if index % 2 else _escape_markdown(part) for index, part in enumerate(parts))
-
-
-def _escape_markdown(text: str) -> str:
-    return re.sub(r"([\\`*_<>|\[\]])", r"\\\1", text)
+    special = r"([\\`*_<>|\[\]])"
+    return "".join(f"`{part}`" if at % 2 else re.sub(special, r"\\\1", part) for at, part in enumerate(parts))

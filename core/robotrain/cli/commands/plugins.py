@@ -1,18 +1,17 @@
 """`robotrain plugins`: list installed plugins and what they provide."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from robotrain.cli.app import get_plugins, make_app
+from robotrain.cli.arguments import JsonOption
 from robotrain.cli.output import format_table, print_json, print_problems, print_result
 
 if TYPE_CHECKING:
     from robotrain.plugins.claims import Claim
     from robotrain.plugins.manager import Plugins
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def plugins(ctx: typer.Context, json: JsonOption = False) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from robotrain.cli import arguments
-from robotrain.cli.app import get_plugins
 from robotrain.cli.output import describe_exception, print_json, print_message, print_result
-from robotrain.cli.watch.run_list import PlatformQuestion, PlatformSilence, ask_platforms
+from robotrain.cli.watch.run_list import PlatformSilence, Question, ask_platforms, describe_interrupted
 from robotrain.errors import Rejected, Stage
 from robotrain.model import amounts
 from robotrain.model.run import Status
@@ -23,65 +22,35 @@ if TYPE_CHECKING:
     from robotrain.model.platform import Platform
     from robotrain.model.run import RunRecord
     from robotrain.plugins.manager import Plugins
-    from robotrain.store.prune import PruneCandidate, PrunePlan
+    from robotrain.store.prune import PruneCandidate
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PruneSelection:
-    """The options that select runs to remove."""
-
-    older_than: str = ""
-    """A duration, as typed."""
-    keep: int | None = None
-    """How many of the newest runs stay."""
-    state: str = ""
-    platform: str = ""
-
-
-def check_prune_options(prune: bool, *others: tuple[str, Any]) -> None:
-    """Raise Rejected for options of --prune without it."""
-    for flag, value in others:
-        if not prune and value is not None and value is not False and value != "":
-            raise arguments.usage_error(
-                f"{flag} has no effect without --prune",
-                "Without --prune nothing is removed.",
-                (f"robotrain runs --prune {flag} …", "shows the runs, and asks"),
-            )
-
-
-def reject_list_option(flag: str) -> None:
-    """Raise Rejected for an option of the list together with --prune."""
-    if flag:
-        raise arguments.usage_error(
-            f"{flag} cannot be used with --prune",
-            "Runs to remove are chosen by age or by how many stay.",
-            ("robotrain runs --prune --keep 20", "all but the newest 20"),
-        )
-
-
-def prune_runs(ctx: typer.Context, selection: PruneSelection, yes: bool = False, json: bool = False) -> None:
+def prune_runs(
+    plugins: Plugins, older_than: str, keep: int | None, state: str, platform: str, yes: bool, json: bool
+) -> None:
     """Show the runs to remove and their sizes, and remove them after confirmation."""
-    span = arguments.parse_amount(amounts.parse_duration, selection.older_than, "--older-than", "30d")
-    if span is None and selection.keep is None:
+    span = arguments.parse_amount(amounts.parse_duration, older_than, "--older-than", "30d")
+    if span is None and keep is None:
         raise arguments.usage_error(
             "--prune needs --older-than or --keep",
             "Without one of them, nothing would be removed.",
             ("robotrain runs --prune --older-than 30d", "runs that ended more than 30 days ago"),
             ("robotrain runs --prune --keep 20", "all but the newest 20"),
         )
-    candidates = PruneCandidates(get_plugins(ctx), selection, None if span is None else time.time() - span)
+    before = None if span is None else time.time() - span
+    candidates = PruneCandidates(plugins, before, keep, state, platform)
     sizes = candidates.measure_sizes()
     if not json:
         _print_candidates(candidates, sizes)
     selected = candidates.plan.removed
     remove = bool(selected) and arguments.confirm_removal(_count_runs(len(selected)), yes)
-    removed, failed = _remove_runs(candidates) if remove else ({}, False)
+    removed = candidates.remove_runs() if remove else {}
     if json:
         print_json(_dump_prune(candidates, sizes, removed))
     elif remove:
         freed = amounts.format_size(sum(size or 0 for size in removed.values()))
         print_result(f"{_count_runs(len(removed))} removed, {freed} freed")
-    if failed:
+    if remove and len(removed) < len(selected):
         raise typer.Exit(Stage.SUBMIT.exit_code)
 
 
@@ -92,30 +61,45 @@ def _count_runs(count: int) -> str:
 class PruneCandidates:
     """The selected runs, their states, and which of them are removed."""
 
-    def __init__(self, plugins: Plugins, selection: PruneSelection, before: float | None) -> None:
-        self._plugins, self._before = plugins, before
+    def __init__(
+        self, plugins: Plugins, before: float | None, keep: int | None = None, state: str = "", platform: str = ""
+    ) -> None:
+        self._plugins = plugins
         self.records: dict[str, RunRecord] = {}
         self._unreadable: dict[str, str] = {}
-        runs = [run for run in records.list_runs() if self._read_record(run, selection.platform)]
+        runs = [run for run in records.list_runs() if self._read_record(run, platform)]
         known: dict[str, PruneCandidate] = {}
-        if selection.state:  # all are asked, to count the newest in that state
+        if state:  # all are asked, to count the newest in that state
             known = self._ask_statuses(runs)
-            runs = [run for run in runs if _format_state(known[run]) == selection.state]
+            runs = [run for run in runs if _format_state(known[run]) == state]
         created = {run: record.created for run, record in self.records.items()}
-        runs = prune.select_old_runs(runs, created, before=before, keep=selection.keep or 0)
+        runs = prune.select_old_runs(runs, created, before=before, keep=keep or 0)
         known = known or self._ask_statuses(runs)
-        self.plan = self._make_plan([known[run] for run in runs])
-
-    def load_platform(self, run: str) -> Any:
-        """Return the platform of a run; raise Rejected when it cannot be loaded."""
-        return self._plugins.platform(self.records[run].platform)
+        candidates = [known[run] for run in runs]
+        self.plan = prune.plan_pruning(candidates, {}, before=before)
+        if self.plan.removed:
+            outputs = self._ask_about([one.run for one in self.plan.removed if not one.interrupted], _list_output_uris)
+            candidates = [_add_outputs(one, outputs.get(one.run)) for one in candidates]
+            used_sources = {run: prune.read_source_uris(run) for run in records.list_runs()}
+            self.plan = prune.plan_pruning(candidates, used_sources, before=before)
 
     def measure_sizes(self) -> dict[str, int | None]:
         """Return the bytes that each run would free; None where the platform keeps its outputs or does not answer."""
-        runs = [one.run for one in self.plan.removed if not one.gone]
-        answers = dict(zip(runs, self._ask_platforms(runs, reconcile.measure_outputs), strict=True))
+        answers = self._ask_about([one.run for one in self.plan.removed if not one.gone], reconcile.measure_outputs)
         sizes = {one.run: answers.get(one.run, 0) for one in self.plan.removed}
         return {run: size if isinstance(size, int) else None for run, size in sizes.items()}
+
+    def remove_runs(self) -> dict[str, int | None]:
+        """Remove the runs; return the bytes that each freed, without those that could not be removed."""
+        removed: dict[str, int | None] = {}
+        for one in self.plan.removed:
+            record = self.records[one.run]
+            try:
+                removed[one.run] = reconcile.remove_run(record, self._plugins.platform(record.platform))
+                print_message(f"removed {one.run}")
+            except (Rejected, OSError) as error:
+                print_message(f"{one.run} was not removed: {describe_exception(error)}")
+        return removed
 
     def _read_record(self, run: str, platform: str) -> bool:
         """Read a run's record; return whether the run is on the selected platform."""
@@ -126,20 +110,8 @@ class PruneCandidates:
             return not platform
         return platform in ("", self.records[run].platform)
 
-    def _make_plan(self, known: Sequence[PruneCandidate]) -> PrunePlan:
-        plan = prune.plan_pruning(known, {}, before=self._before)
-        runs = [one.run for one in plan.removed if not one.interrupted]
-        if not plan.removed:
-            return plan
-        outputs = dict(zip(runs, self._ask_platforms(runs, _list_output_uris), strict=True))
-        used_sources = {run: prune.read_source_uris(run) for run in records.list_runs()}
-        return prune.plan_pruning(
-            [_add_outputs(one, outputs.get(one.run)) for one in known], used_sources, before=self._before
-        )
-
     def _ask_statuses(self, runs: Sequence[str]) -> dict[str, PruneCandidate]:
-        readable = [run for run in runs if run in self.records]
-        answers = dict(zip(readable, self._ask_platforms(readable, _ask_status), strict=True))
+        answers = self._ask_about([run for run in runs if run in self.records], _ask_status)
         return {run: self._make_candidate(run, answers.get(run)) for run in runs}
 
     def _make_candidate(self, run: str, answer: Any) -> PruneCandidate:
@@ -154,17 +126,9 @@ class PruneCandidates:
             answer = PlatformSilence("its platform returned no status")
         return prune.PruneCandidate(run=run, created=created, reason=answer.why, gone=answer.gone)
 
-    def _ask_platforms(self, runs: Sequence[str], query: Callable[[RunRecord, Any], Any]) -> list[Any]:
-        return ask_platforms([self._make_question(run, query) for run in runs])
-
-    def _make_question(self, run: str, query: Callable[[RunRecord, Any], Any]) -> PlatformQuestion:
-        record = self.records[run]
-        try:
-            platform = self.load_platform(run)
-        except Rejected as rejected:
-            failure = PlatformSilence(describe_exception(rejected))
-            return PlatformQuestion(record.platform, lambda: failure)
-        return PlatformQuestion(record.platform, lambda: query(record, platform))
+    def _ask_about(self, runs: Sequence[str], question: Question) -> dict[str, Any]:
+        """Return the platforms' answers by run."""
+        return dict(zip(runs, ask_platforms([self.records[run] for run in runs], self._plugins, question), strict=True))
 
 
 def _ask_status(record: RunRecord, platform: Platform) -> Any:
@@ -180,8 +144,7 @@ def _interrupted_candidate(run: str, created: float, answer: Any) -> PruneCandid
         return prune.PruneCandidate(run=run, created=created, reason="it is being submitted now")
     if answer is True:
         return prune.PruneCandidate(run=run, created=created, gone=True, interrupted=True)
-    may_run = f"its submit was interrupted; `robotrain status {run}` looks it up"
-    why = answer.why if isinstance(answer, PlatformSilence) else may_run
+    why = answer.why if isinstance(answer, PlatformSilence) else describe_interrupted(run)
     return prune.PruneCandidate(run=run, created=created, reason=why, interrupted=True)
 
 
@@ -200,18 +163,6 @@ def _format_state(candidate: PruneCandidate) -> str:
     if candidate.interrupted:
         return "interrupted"
     return "gone" if candidate.gone else candidate.status.state if candidate.status else "unknown"
-
-
-def _remove_runs(candidates: PruneCandidates) -> tuple[dict[str, int | None], bool]:
-    """Remove the runs; return the bytes that each freed, and whether one could not be removed."""
-    removed: dict[str, int | None] = {}
-    for one in candidates.plan.removed:
-        try:
-            removed[one.run] = reconcile.remove_run(candidates.records[one.run], candidates.load_platform(one.run))
-            print_message(f"removed {one.run}")
-        except (Rejected, OSError) as error:
-            print_message(f"{one.run} was not removed: {describe_exception(error)}")
-    return removed, len(removed) < len(candidates.plan.removed)
 
 
 def _print_candidates(candidates: PruneCandidates, sizes: dict[str, int | None]) -> None:

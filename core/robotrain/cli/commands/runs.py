@@ -9,13 +9,15 @@ import typer
 
 from robotrain.cli import arguments
 from robotrain.cli.app import get_plugins, make_app
-from robotrain.cli.arguments import JsonOption
+from robotrain.cli.arguments import JsonOption, YesOption, complete_platforms, option
 from robotrain.cli.output import print_json, print_message, print_problems, print_result
+from robotrain.errors import Rejected, suggest_name, usage_problem
 
 if TYPE_CHECKING:
     from robotrain.cli.watch.run_list import ListedRun
 
 DEFAULT_NUMBER = 50
+TIME_HELP = "With --prune: runs that ended this long ago: 30d, 12h."
 STATES_WITH_REASON = ("failed", "lost", "cancelled", "pending", "interrupted", "gone", "broken", "unknown")
 """States whose reason is shown beside them."""
 
@@ -32,35 +34,14 @@ def runs(
     number: Annotated[
         int, typer.Option("-n", "--number", min=1, metavar="INT", help="How many runs to list.")
     ] = DEFAULT_NUMBER,
-    state: Annotated[
-        str,
-        typer.Option(
-            metavar="STATE", show_default=False, autocompletion=_complete_states, help="Only runs in this state."
-        ),
-    ] = "",
-    platform: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            show_default=False,
-            autocompletion=arguments.complete_names("platform"),
-            help="Only runs on this platform.",
-        ),
-    ] = "",
+    state: Annotated[str, option("--state", "STATE", "Only runs in this state.", _complete_states)] = "",
+    platform: Annotated[str, option("--platform", "NAME", "Only runs on this platform.", complete_platforms)] = "",
     prune: Annotated[bool, typer.Option("--prune", help="Remove old runs; asks first.")] = False,
-    older_than: Annotated[
-        str,
-        typer.Option(
-            "--older-than",
-            metavar="TIME",
-            show_default=False,
-            help="With --prune: runs that ended this long ago: 30d, 12h.",
-        ),
-    ] = "",
+    older_than: Annotated[str, option("--older-than", "TIME", TIME_HELP)] = "",
     keep: Annotated[
         int | None, typer.Option("--keep", min=0, metavar="INT", help="With --prune: all but this many of the newest.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")] = False,
+    yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
     """List the runs submitted from this machine and their states, newest first.
@@ -72,20 +53,21 @@ def runs(
     from robotrain.cli.watch import run_list
 
     _check_state(state)
-    if prune or older_than or keep is not None or yes:
-        from robotrain.cli.commands import prune as pruning
+    prune_options = {"--older-than": older_than != "", "--keep": keep is not None, "--yes": yes}
+    _check_options(prune, prune_options, {"--all": everything, "-n": number != DEFAULT_NUMBER})
+    if prune:
+        from robotrain.cli.commands.prune import prune_runs
 
-        pruning.check_prune_options(prune, ("--older-than", older_than), ("--keep", keep), ("--yes", yes))
-        pruning.reject_list_option("--all" if everything else "-n" if number != DEFAULT_NUMBER else "")
-        selection = pruning.PruneSelection(older_than=older_than, keep=keep, state=state, platform=platform)
-        return pruning.prune_runs(ctx, selection, yes=yes, json=json)
-    run_filter = run_list.RunFilter(number=None if everything else number, state=state, platform=platform)
-    listed, more = run_list.list_runs(run_filter, get_plugins(ctx))
+        return prune_runs(get_plugins(ctx), older_than, keep, state, platform, yes, json)
+    listed, more = run_list.list_runs(get_plugins(ctx), None if everything else number, state, platform)
     print_problems(run_list.find_silent_platforms(listed))
     if json:
         print_json({"runs": [_dump_run(one) for one in listed], "more": more})
         return
-    print_result("\n".join(_format_runs(listed))) if listed else print_message(_describe_empty_list(run_filter))
+    if listed:
+        print_result("\n".join(_format_runs(listed)))
+    else:
+        print_message(_describe_empty_list(state, platform))
     if more:
         print_message("there are older runs: robotrain runs --all" + (f" --state {state}" if state else ""))
 
@@ -93,31 +75,33 @@ def runs(
 def _check_state(state: str) -> None:
     """Raise Rejected for an unknown state."""
     from robotrain.cli.watch.run_list import LISTED_STATES
-    from robotrain.errors import Problem, Rejected, Stage, suggest_name
     from robotrain.redaction import redact
 
     if state and state not in LISTED_STATES:
-        problem = Problem(
-            code="state-unknown",
-            stage=Stage.USAGE,
-            title=f"there is no state {redact(state)!r}",
-            where="--state",
-            why=f"States: {', '.join(LISTED_STATES)}.",
-            suggestions=suggest_name(state, LISTED_STATES, prefix="--state "),
-        )
-        raise Rejected([problem])
+        title, why = f"there is no state {redact(state)!r}", f"States: {', '.join(LISTED_STATES)}."
+        near = suggest_name(state, LISTED_STATES, prefix="--state ")
+        raise Rejected([usage_problem("state-unknown", title, "--state", why, suggestions=near)])
 
 
-def _describe_empty_list(run_filter: Any) -> str:
+def _check_options(prune: bool, of_prune: dict[str, bool], of_list: dict[str, bool]) -> None:
+    """Raise Rejected for options of --prune without it, and for options of the list with it."""
+    for flag in [flag for flag, is_given in (of_list if prune else of_prune).items() if is_given]:
+        if not prune:
+            title, why = f"{flag} has no effect without --prune", "Without --prune nothing is removed."
+            way = f"robotrain runs --prune {flag} …", "shows the runs, and asks"
+        else:
+            title, why = f"{flag} cannot be used with --prune", "Runs to remove are chosen by age or by how many stay."
+            way = "robotrain runs --prune --keep 20", "all but the newest 20"
+        raise arguments.usage_error(title, why, way)
+
+
+def _describe_empty_list(state: str, platform: str) -> str:
     """Return why the list is empty."""
     from robotrain.store import records
 
     if next(records.iterate_runs(), None) is None:
         return "no run has been submitted from this machine"
-    of = " ".join(
-        part for part in (run_filter.state, f"on {run_filter.platform}" if run_filter.platform else "") if part
-    )
-    return f"no run is {of}"
+    return " ".join(["no run is", *([state] if state else []), *([f"on {platform}"] if platform else [])])
 
 
 def _format_runs(listed_runs: "Sequence[ListedRun]") -> list[str]:
@@ -127,6 +111,7 @@ def _format_runs(listed_runs: "Sequence[ListedRun]") -> list[str]:
     from robotrain.model import scores
 
     now = time.time()
+    reasons = [to_plain_line(one.reason) if one.state in STATES_WITH_REASON else "" for one in listed_runs]
     columns = [
         Column("RUN", [one.run for one in listed_runs]),
         Column("STATE", [one.state for one in listed_runs]),
@@ -143,7 +128,7 @@ def _format_runs(listed_runs: "Sequence[ListedRun]") -> list[str]:
             "AGE", [_format_age(now - one.record.created) if one.record else "" for one in listed_runs], drop_order=2
         ),
         Column("TOOK", [_format_duration(one, now) for one in listed_runs], drop_order=5),
-        Column("REASON", [_format_reason(one) for one in listed_runs], drop_order=6, is_flexible=True),
+        Column("REASON", reasons, drop_order=6, is_flexible=True),
     ]
     colour = output.has_color(sys.stdout)
     titles, *rows = fit_columns(columns, output.get_terminal_width(sys.stdout))
@@ -155,20 +140,20 @@ def _format_runs(listed_runs: "Sequence[ListedRun]") -> list[str]:
 
 
 def _format_steps(listed_run: "ListedRun") -> str:
-    if listed_run.step is None:
+    known = listed_run.progress
+    if known.step is None:
         return ""
-    of = f"{listed_run.step}/{listed_run.total}" if listed_run.total else str(listed_run.step)
-    return of if listed_run.unit == "step" else f"{of} {listed_run.unit}s"
+    of = f"{known.step}/{known.total}" if known.total else str(known.step)
+    return of if known.unit == "step" else f"{of} {known.unit}s"
 
 
 def _format_duration(listed_run: "ListedRun", now: float) -> str:
     from robotrain.model.amounts import format_duration
 
-    if listed_run.status is None or listed_run.status.started is None:
+    status = listed_run.status
+    if status is None or status.started is None or (status.finished and status.ended is None):  # nobody saw its end
         return ""
-    if listed_run.status.finished and listed_run.status.ended is None:  # nobody saw its end
-        return ""
-    return format_duration((listed_run.status.ended or now) - listed_run.status.started)
+    return format_duration((status.ended or now) - status.started)
 
 
 def _format_age(seconds: float) -> str:
@@ -179,15 +164,9 @@ def _format_age(seconds: float) -> str:
     return f"{max(0.0, seconds):.0f} s"
 
 
-def _format_reason(listed_run: "ListedRun") -> str:
-    from robotrain.cli.columns import to_plain_line
-
-    return to_plain_line(listed_run.reason) if listed_run.state in STATES_WITH_REASON else ""
-
-
 def _dump_run(listed_run: "ListedRun") -> dict[str, Any]:
     """Return a run as data; the keys are an API."""
-    record, status = listed_run.record, listed_run.status
+    record, status, known = listed_run.record, listed_run.status, listed_run.progress
     return {
         "run": listed_run.run,
         "platform": record.platform if record else None,
@@ -198,9 +177,9 @@ def _dump_run(listed_run: "ListedRun") -> dict[str, Any]:
         "created": record.created if record else None,
         "started": status.started if status else None,
         "ended": status.ended if status else None,
-        "step": listed_run.step,
-        "total": listed_run.total,
-        "unit": listed_run.unit,
+        "step": known.step,
+        "total": known.total,
+        "unit": known.unit,
         "loss": listed_run.loss,
         "scores": dict(listed_run.scores),
         "conditions": listed_run.conditions,

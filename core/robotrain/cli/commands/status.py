@@ -25,17 +25,16 @@ def status(ctx: typer.Context, run: RunArgument = "", json: JsonOption = False) 
     robotrain status act-train-fab69e8c-1
     """
     from robotrain.cli.watch import run_summary
-    from robotrain.cli.watch.run_summary import is_platform_line, read_run_log, select_error_lines
     from robotrain.store import records
 
     record, platform = open_run(ctx, run)
     now = platform.status(record.reference)
     records.save_final_status(record.run, now)
-    known, lines = read_run_log(record, platform)
+    known, lines = run_summary.read_run_log(record, platform)
     if known.outcome and known.outcome.state == "failed":  # the run said why: the platform's own lines add nothing
-        lines = [line for line in lines if not is_platform_line(line, record)]
-    failed_verdict = known.evaluated is not None and known.evaluated.passed is False  # the log explains nothing then
-    last = select_error_lines(lines) if now.state in ("failed", "lost") and not failed_verdict else []
+        lines = [line for line in lines if not run_summary.is_platform_line(line, record)]
+    explains = now.state in ("failed", "lost") and not run_summary.has_failed_verdict(known)
+    last = run_summary.select_error_lines(lines) if explains else []
     if json:
         shown = dict(run_summary.list_native_names(record, platform))
         print_json({**run_summary.dump_status(record, now, known), "shown": shown, "log_end": last})

@@ -177,7 +177,7 @@ def submit_plan(ctx: typer.Context, rendered: RenderedPlan, options: dict[str, A
 
 def finish_submission(ctx: typer.Context, record: RunRecord, platform: Platform, options: dict[str, Any]) -> None:
     """Print a submitted run and the next commands; follow it if requested."""
-    from robotrain.cli.watch import follow, run_summary
+    from robotrain.cli.watch import run_summary
     from robotrain.model.job import parse_attempt
 
     if (attempt := parse_attempt(record.run)) > 1:
@@ -187,10 +187,10 @@ def finish_submission(ctx: typer.Context, record: RunRecord, platform: Platform,
     unsaved = save_spec(record, platform, Path(options["save_spec"])) if options.get("save_spec") else []
     print_problems([*unsaved, *get_plugins(ctx).notify_run_changed(record)])
     as_json, plugins = bool(options.get("json")), get_plugins(ctx)
-    if options.get("stream"):
-        follow.stream_log(record, platform, as_json=as_json, plugins=plugins)
-    elif options.get("wait"):
-        follow.follow_to_end(record, platform, as_json=as_json, plugins=plugins)
+    if options.get("stream") or options.get("wait"):
+        from robotrain.cli.commands.watch import follow_submitted
+
+        follow_submitted(record, platform, plugins, as_json, stream=bool(options.get("stream")))
     elif as_json:
         print_json(
             {

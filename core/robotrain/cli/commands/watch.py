@@ -1,21 +1,52 @@
-"""`robotrain watch`: show runs live, drawn on a terminal, one line per change elsewhere."""
+"""`robotrain watch`, `robotrain wait`, `robotrain submit --wait`: follow runs until they end."""
 
 import gc
 import signal
 import sys
 import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from robotrain.cli import output
 from robotrain.cli.app import get_plugins, make_app
-from robotrain.cli.arguments import complete_run_names, open_run, open_runs
-from robotrain.cli.output import print_message, print_problems, print_result_line
-from robotrain.errors import EXIT_INTERRUPTED, Rejected, Stage
+from robotrain.cli.arguments import (
+    JsonLinesOption,
+    JsonOption,
+    RunsArgument,
+    argument,
+    complete_run_names,
+    open_run,
+    open_runs,
+    option,
+)
+from robotrain.cli.output import (
+    print_json,
+    print_message,
+    print_message_line,
+    print_problems,
+    print_result,
+    print_result_line,
+)
+from robotrain.cli.watch import run_summary
+from robotrain.cli.watch.dashboard import Screen, draw_curve
+from robotrain.cli.watch.follower import FollowedRun, RunFollower
+from robotrain.cli.watch.renderer import (
+    ChangeRenderer,
+    JsonRenderer,
+    LiveLineRenderer,
+    LogRenderer,
+    Renderer,
+    SilentRenderer,
+)
+from robotrain.errors import EXIT_INTERRUPTED, Problem, Rejected, Stage, Suggestion, usage_problem
+from robotrain.model import amounts, scores
 
 if TYPE_CHECKING:
-    from robotrain.cli.watch.dashboard import Screen
-    from robotrain.cli.watch.follower import RunFollower
+    from robotrain.model.platform import Platform
+    from robotrain.model.run import RunRecord
+    from robotrain.plugins.manager import Plugins
 
 REDRAW_SECONDS = 0.5
 
@@ -24,38 +55,106 @@ def watch(
     ctx: typer.Context,
     runs: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[RUN]...",
-            show_default=False,
-            autocompletion=complete_run_names,
-            help="Names of runs or their beginnings; default: all that have not ended, else the newest.",
+        argument(
+            "[RUN]...",
+            "Names of runs or their beginnings; default: all that have not ended, else the newest.",
+            complete_run_names,
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
+    json: JsonLinesOption = False,
 ) -> None:
     """Show the progress, loss and outputs of runs live, until they end. The exit code is that of `wait`.
 
     robotrain watch                  all that have not ended, else the newest
     """
-    from robotrain.cli import output
-    from robotrain.cli.watch import follow
-    from robotrain.cli.watch.follower import EndNotifier, RunFollower
-    from robotrain.cli.watch.renderer import ChangeRenderer, JsonRenderer, SilentRenderer
-
-    gc.enable()  # watching may take days
     opened = open_runs(ctx, runs) if runs else _open_unfinished_runs(ctx)
     drawn = not json and output.is_live(sys.stdout)
     renderer = (JsonRenderer if json else SilentRenderer if drawn else ChangeRenderer)(print_result_line)
-    notifier = EndNotifier(get_plugins(ctx))
-    follower = RunFollower(opened, renderer, notifier)
+    follower = RunFollower(opened, renderer, get_plugins(ctx))
+    if drawn:
+        _follow(follower, renderer, "watch", lambda: _draw_until_over(follower))
+    else:
+        _follow(follower, renderer, "watch", lambda: follower.wait_until_over(should_stop=renderer.reader_gone.is_set))
+    for one in follower.runs:
+        if drawn and one.is_over and not one.failure:
+            print_message("   ".join(run_summary.suggest_commands(one.record.run, one.status, one.progress)[0]))
+    _exit_as_ended(follower)
+
+
+def wait(
+    ctx: typer.Context,
+    runs: RunsArgument = None,
+    timeout: Annotated[str, option("--timeout", "TIME", "Stop waiting after this time: 90s, 30min, 12h.")] = "",
+    json: JsonOption = False,
+) -> None:
+    """Wait until runs end. The exit code is 0 if all succeeded, and 5 if one did not.
+
+    robotrain wait --timeout 12h act-train-fab69e8c-1
+    """
+    seconds = parse_timeout(timeout)
+    opened = open_runs(ctx, runs)
+    renderer = LiveLineRenderer() if len(opened) == 1 else ChangeRenderer(print_message_line)
+    follower = RunFollower(opened, renderer, get_plugins(ctx))
+    in_time = _follow(follower, renderer, "wait", lambda: follower.wait_until_over(seconds))
+    if not in_time:
+        print_problems([_wait_timeout_problem(follower, timeout)])
+    elif len(opened) == 1:
+        return _print_end(follower.runs[0], json, with_tail=True)
+    if json:
+        known = [_dump_run(one) for one in follower.runs]
+        print_json(known if len(known) > 1 else known[0])
+    else:
+        print_result("\n".join(line for one in follower.runs for line in _format_brief_end(one)))
+    _exit_as_ended(follower)
+    if not in_time:
+        raise typer.Exit(Stage.SUBMIT.exit_code)
+
+
+def follow_submitted(
+    record: "RunRecord", platform: "Platform", plugins: "Plugins", as_json: bool = False, stream: bool = False
+) -> None:
+    """Follow a run that was just submitted; raise typer.Exit with 5 if it does not succeed.
+
+    :param stream: print its log on stderr, instead of its progress.
+    """
+    renderer = LogRenderer(print_message_line) if stream else LiveLineRenderer()
+    follower = RunFollower([(record, platform)], renderer, plugins, just_sent=True)
+    _follow(follower, renderer, "wait", follower.wait_until_over)
+    _print_end(follower.runs[0], as_json, with_tail=not stream)
+
+
+def _follow(follower: RunFollower, renderer: Renderer, command: str, wait_until_over: Callable[[], bool]) -> bool:
+    """Follow runs; return what waiting returns. After Ctrl-C, say which runs continue, and leave the command."""
+    gc.enable()  # following may take days
     try:
         with renderer, follower:
-            _draw_until_over(follower) if drawn else follower.wait_until_over(should_stop=renderer.reader_gone.is_set)
+            in_time = wait_until_over()
     except KeyboardInterrupt:
-        follow.print_unfinished([one.record.run for one in follower.unfinished], "watch")
+        _print_unfinished([one.record.run for one in follower.unfinished], command)
         raise typer.Exit(EXIT_INTERRUPTED) from None
-    print_problems(notifier.problems)
-    _finish_watch(follower, drawn)
+    print_problems(follower.problems)
+    return in_time
+
+
+def _print_unfinished(runs: Sequence[str], command: str) -> None:
+    """Print which runs continue, and how to watch them again or stop them."""
+    if not runs:
+        return
+    names = " ".join(runs)
+    verb, them = ("continues", "it") if len(runs) == 1 else ("continue", "them")
+    width = max(len(command), len("cancel"))
+    print_message(f"\nstopped watching; {' and '.join(runs)} {verb}")
+    print_message(f"  robotrain {f'{command} {names}':<{width + 1 + len(names)}}   watch again")
+    print_message(f"  robotrain {f'cancel {names}':<{width + 1 + len(names)}}   stop {them}")
+
+
+def _exit_as_ended(follower: RunFollower) -> None:
+    """Exit with the code that says how the runs ended, unless none failed."""
+    if problems := [problem for one in follower.runs if one.failure for problem in one.failure.problems]:
+        print_problems(problems)
+        raise typer.Exit(Rejected(problems).exit_code)
+    if any(one.is_over and one.status.state != "succeeded" for one in follower.runs):
+        raise typer.Exit(Stage.RUN.exit_code)
 
 
 def _open_unfinished_runs(ctx: typer.Context) -> list[Any]:
@@ -68,52 +167,101 @@ def _open_unfinished_runs(ctx: typer.Context) -> list[Any]:
     return [open_run(ctx, one.run) for one in reversed(unfinished)] or [open_run(ctx, "")]
 
 
-def _draw_until_over(follower: "RunFollower") -> None:
+def _draw_until_over(follower: RunFollower) -> bool:
     """Draw twice a second until all runs have ended."""
-    from robotrain.cli.watch.dashboard import Screen
-
     screen = Screen(sys.stdout)
     signal.signal(signal.SIGCONT, lambda *_: screen.release())  # keep what the shell wrote meanwhile
     try:
         while not follower.is_over:
-            _draw_screen(follower, screen)
+            screen.draw(follower.runs)
             time.sleep(REDRAW_SECONDS)
             follower.notify_ended()
     finally:
-        _draw_screen(follower, screen)
+        screen.draw(follower.runs)
+    return True
 
 
-def _draw_screen(follower: "RunFollower", screen: "Screen") -> None:
-    from robotrain.cli import output
-    from robotrain.cli.watch.dashboard import ASCII, Canvas, Glyphs, draw_frame
+def _dump_run(followed_run: FollowedRun) -> dict[str, Any]:
+    known = run_summary.dump_status(followed_run.record, followed_run.status, followed_run.progress)
+    return known | ({"state": "unknown", "reason": followed_run.reported_state[1]} if followed_run.failure else {})
 
-    columns, rows = output.get_terminal_size(sys.stdout)
-    colour = output.has_color(sys.stdout)
-    glyphs = Glyphs()
-    if not output.can_encode(glyphs.full + glyphs.empty + glyphs.blocks + glyphs.mark + glyphs.dot, sys.stdout):
-        glyphs = ASCII
-    lines = draw_frame(follower.runs, Canvas(columns - 1, rows - 1, time.time(), glyphs))
-    screen.draw(
-        [
-            ("".join(part.text for part in line), "".join(output.paint_text(*part, colour) for part in line))
-            for line in lines
-        ]
+
+def parse_timeout(text: str) -> float | None:
+    """Return a duration in seconds, None for an empty text; raise Rejected when it is invalid."""
+    from robotrain.redaction import redact
+
+    bare = text.removesuffix("s")
+    try:
+        return (float(bare) if bare.replace(".", "", 1).isdecimal() else amounts.parse_duration(text)) if text else None
+    except ValueError:
+        ways = [Suggestion(f"--timeout {example}") for example in ("90s", "30min", "12h")]
+        title, given = "--timeout needs a duration", redact(text)
+        raise Rejected([usage_problem("time-malformed", title, "--timeout", given=given, suggestions=ways)]) from None
+
+
+def _wait_timeout_problem(follower: RunFollower, timeout: str) -> Problem:
+    runs = [one.record.run for one in follower.unfinished]
+    return Problem(
+        code="wait-timeout",
+        stage=Stage.SUBMIT,
+        title=f"{' and '.join(runs)} did not end within {timeout}{' s' if timeout[-1:].isdigit() else ''}",
+        where="--timeout",
+        why="Only the waiting stopped; the runs continue.",
+        suggestions=(Suggestion(f"robotrain wait {' '.join(runs)}"), Suggestion(f"robotrain cancel {' '.join(runs)}")),
     )
 
 
-def _finish_watch(follower: "RunFollower", drawn: bool) -> None:
-    """Print the next commands, and exit with the code that says how the runs ended."""
-    from robotrain.cli.watch import run_summary
+def _print_end(followed: FollowedRun, as_json: bool, with_tail: bool) -> None:
+    """Print how one run ended; raise typer.Exit if it did not succeed, and why if it could not be followed.
 
-    for one in follower.runs:
-        if drawn and one.is_over and not one.failure:
-            text, why = run_summary.suggest_commands(one.record.run, one.status, one.progress)[0]
-            print_message(f"{text}   {why}")
-    if problems := [problem for one in follower.runs if one.failure for problem in one.failure.problems]:
-        print_problems(problems)
-        raise typer.Exit(Rejected(problems).exit_code)
-    if any(one.is_over and one.status.state != "succeeded" for one in follower.runs):
+    :param with_tail: if it failed, also print the last lines of its log.
+    """
+    if followed.failure:
+        raise followed.failure
+    record, status, known = followed.record, followed.status, followed.progress
+    if as_json:
+        print_json(run_summary.dump_status(record, status, known))
+    else:
+        explains = status.state in ("failed", "lost") and not run_summary.has_failed_verdict(known)
+        if with_tail and followed.tail and explains:
+            print_message("the last lines of its log:\n" + "\n".join(f"  | {line}" for line in followed.tail))
+        print_result(_format_end(followed))
+    if status.state != "succeeded":
         raise typer.Exit(Stage.RUN.exit_code)
 
 
-app = make_app(watch)
+def _format_end(followed: FollowedRun) -> str:
+    """Return the loss curve, the end of the run, its outputs, and the next commands."""
+    record, status, known = followed.record, followed.status, followed.progress
+    has_curve = known.main_metric and len(known.curve) > 1
+    curve = draw_curve(known.curve, known.main_metric.name) + "\n\n" if known.main_metric and has_curve else ""
+    rows = []
+    validation = known.validation_metric
+    if validation and (value := known.metrics.get(validation.name)) is not None:
+        rows = [(validation.name, f"{value:.4g}")]
+    if known.evaluated:
+        rows += [("scores", known.score_text), ("under", scores.format_conditions(known.evaluated))]
+    rows += run_summary.list_places(known, run_summary.is_machine_gone(followed.platform, status))
+    lines = [f"{name:<11} {value}" for name, value in rows if value]
+    lines += run_summary.format_next_steps(record.run, status, known)
+    return curve + "\n  ".join([_format_state(followed), *lines])
+
+
+def _format_brief_end(followed: FollowedRun) -> list[str]:
+    run, known = followed.record.run, followed.progress
+    if followed.failure:
+        return [f"{run} unknown: {followed.reported_state[1]}"]
+    lines = [_format_state(followed)]
+    if known.step is not None:
+        lines.append(f"  {known.format_line(ended=followed.is_over)}")
+    if known.evaluated and (within := scores.format_conditions(known.evaluated)):
+        lines.append(f"  under: {within}")
+    text, why = run_summary.suggest_commands(run, followed.status, known)[0]
+    return [*lines, f"  {'next':<11} {text}   {why}"]
+
+
+def _format_state(followed: FollowedRun) -> str:
+    return f"{followed.record.run} {': '.join(filter(None, (followed.status.state, followed.status.reason)))}"
+
+
+app = make_app(watch, wait)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import re
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from robotrain.cli import output
@@ -29,7 +30,9 @@ def draw_curve(points: Sequence[tuple[int, float]], title: str, width: int = 60,
     finite = [(step, value) for step, value in points if math.isfinite(value)]
     if not finite:
         return f"{title}: no finite value"
-    columns = _bin_values([value for _, value in finite], width)
+    wide = min(6, max(1, width // len(finite)))  # few values are repeated
+    means = map(_mean_value, _slice_points(finite, width))
+    columns = [mean for mean in means if mean is not None for _ in range(wide)]
     low, high = min(0.0, *columns), max(columns)
     scale = (high - low) or 1.0
     eighths = [max(1, round((value - low) / scale * height * 8)) for value in columns]
@@ -45,13 +48,11 @@ def draw_curve(points: Sequence[tuple[int, float]], title: str, width: int = 60,
     return "\n".join([*rows, foot])
 
 
-def _bin_values(values: Sequence[float], width: int) -> list[float]:
-    """Return at most `width` means of neighboring values; few values are repeated."""
-    if len(values) <= width:
-        wide = max(1, width // len(values))
-        return [value for value in values for _ in range(min(wide, 6))]
-    edges = [round(index * len(values) / width) for index in range(width + 1)]
-    return [sum(values[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]
+def _slice_points(points: Sequence[tuple[int, float]], width: int) -> Iterator[Sequence[tuple[int, float]]]:
+    """Yield at most `width` slices of neighboring points."""
+    count = min(width, len(points))
+    edges = [index * len(points) // count for index in range(count + 1)] if count > 0 else []
+    return (points[a:b] for a, b in itertools.pairwise(edges))
 
 
 def draw_sparkline(points: Sequence[tuple[int, float]], width: int, blocks: str = BLOCKS[1:], dot: str = "·") -> str:
@@ -59,9 +60,7 @@ def draw_sparkline(points: Sequence[tuple[int, float]], width: int, blocks: str 
 
     Long slices are sampled, since the line is redrawn often.
     """
-    count = min(width, len(points))
-    edges = [index * len(points) // count for index in range(count + 1)] if count > 0 else []
-    means = [_mean_value(points[a : b : 1 + (b - a) // MAX_SAMPLES]) for a, b in itertools.pairwise(edges)]
+    means = [_mean_value(part[:: 1 + len(part) // MAX_SAMPLES]) for part in _slice_points(points, width)]
     finite = [mean for mean in means if mean is not None]
     low, scale = min(finite, default=0.0), (max(finite, default=0.0) - min(finite, default=0.0)) or 1.0
     return "".join(dot if mean is None else blocks[round((mean - low) / scale * (len(blocks) - 1))] for mean in means)
@@ -83,7 +82,7 @@ class StyledText(NamedTuple):
     style: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Glyphs:
     """The characters to draw with."""
 
@@ -149,10 +148,7 @@ def _draw_full(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
     if text := run.trouble or run.status.reason:
         yield [StyledText(f"  {to_plain_line(text)}", "yellow" if run.trouble else "")]
     known = run.progress
-    if known.step is not None:
-        yield [StyledText(_format_progress_bar(known, run.is_over, canvas))]
-    elif known.download is not None and not run.is_over:
-        yield [StyledText(f"  {known.format_line()}")]
+    yield from _draw_steps(run, canvas)
     if known.score_text:
         yield [StyledText(f"  {known.score_text}")]
     if known.curve:
@@ -166,6 +162,10 @@ def _draw_full(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
 
 def _draw_brief(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
     yield _draw_header(run, canvas)
+    yield from _draw_steps(run, canvas)
+
+
+def _draw_steps(run: FollowedRun, canvas: Canvas) -> Iterator[StyledLine]:
     if run.progress.step is not None:
         yield [StyledText(_format_progress_bar(run.progress, run.is_over, canvas))]
     elif run.progress.download is not None and not run.is_over:
@@ -187,10 +187,9 @@ def _draw_header(run: FollowedRun, canvas: Canvas) -> StyledLine:
 
 
 def _draw_name(run: FollowedRun) -> StyledLine:
-    from robotrain.cli.output import STATE_STYLES
-
     state = "unknown" if run.failure else run.status.state if run.has_status else "asking"
-    return [StyledText(run.record.run, "bold"), StyledText("  "), StyledText(state, STATE_STYLES.get(state, ""))]
+    style = output.STATE_STYLES.get(state, "")
+    return [StyledText(run.record.run, "bold"), StyledText("  "), StyledText(state, style)]
 
 
 def _format_progress_bar(known: Progress, over: bool, canvas: Canvas) -> str:
@@ -244,22 +243,29 @@ class Screen:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._shown: list[tuple[str, str]] = []
+        self._glyphs = Glyphs()
+        try:
+            "".join(dataclasses.astuple(self._glyphs)).encode(stream.encoding or "ascii")
+        except (UnicodeEncodeError, LookupError):
+            self._glyphs = ASCII
+        self._shown: list[StyledLine] = []
         self._columns = 0
 
-    def draw(self, lines: Sequence[tuple[str, str]]) -> None:
-        """Replace what was drawn before by lines, each a pair of plain text, for its width, and styled text."""
-        columns, _ = output.get_terminal_size(self._stream)
-        if list(lines) == self._shown and columns == self._columns:
+    def draw(self, runs: Sequence[FollowedRun]) -> None:
+        """Replace what was drawn before by the runs as they are now."""
+        columns, rows = output.get_terminal_size(self._stream)
+        lines = draw_frame(runs, Canvas(columns - 1, rows - 1, time.time(), self._glyphs))
+        if lines == self._shown and columns == self._columns:
             return
-        rows = sum(
-            max(1, -(-display_width(text) // columns)) for text, _ in self._shown
-        )  # a narrower terminal wrapped them
-        up = f"\x1b[{rows}A" if rows else ""
+        widths = [sum(display_width(part.text) for part in line) for line in self._shown]
+        height = sum(max(1, -(-width // columns)) for width in widths)  # a narrower terminal wrapped them
+        color = output.has_color(self._stream)
+        texts = ["".join(output.paint_text(*part, color) for part in line) for line in lines]
+        up = f"\x1b[{height}A" if height else ""
         with _defer_interrupt():
-            self._stream.write(f"{up}\r" + "".join(f"{coloured}\x1b[K\n" for _, coloured in lines) + "\x1b[J")
+            self._stream.write(f"{up}\r" + "".join(f"{text}\x1b[K\n" for text in texts) + "\x1b[J")
             self._stream.flush()
-            self._shown, self._columns = list(lines), columns
+            self._shown, self._columns = lines, columns
 
     def release(self) -> None:
         """Keep what is drawn, and draw below it from now on."""
@@ -287,22 +293,17 @@ GPU_PATTERN = re.compile(r"system/gpu_(\d+)_memory_used_megabytes")
 
 def format_machine(values: Mapping[str, float]) -> str:
     """Return the machine's load, such as `memory 4.2 of 16.8 GB  cpu 87%  gpu 0 12.1 GB (31%) busy 98%`."""
-    return "  ".join(_machine_parts(values))
-
-
-def _machine_parts(values: Mapping[str, float]) -> Iterator[str]:
+    parts = []
     used, free = values.get("system/memory_used_megabytes"), values.get("system/memory_available_megabytes")
     if used is not None:
         of = f" of {(used + free) / 1000:.1f}" if free is not None else ""
-        yield f"memory {used / 1000:.1f}{of} GB"
+        parts.append(f"memory {used / 1000:.1f}{of} GB")
     if (busy := values.get("system/cpu_utilization_percentage")) is not None:
-        yield f"cpu {busy:.0f}%"
+        parts.append(f"cpu {busy:.0f}%")
     for number in sorted(int(found[1]) for name in values if (found := GPU_PATTERN.fullmatch(name))):
-        yield _format_gpu(number, values)
-
-
-def _format_gpu(number: int, values: Mapping[str, float]) -> str:
-    name = f"system/gpu_{number}"
-    share, busy = values.get(f"{name}_memory_percent"), values.get(f"{name}_utilization_percentage")
-    said = f"gpu {number} {values[f'{name}_memory_used_megabytes'] / 1000:.1f} GB"
-    return said + (f" ({share:.0f}%)" if share is not None else "") + (f" busy {busy:.0f}%" if busy is not None else "")
+        name = f"system/gpu_{number}"
+        share, busy = values.get(f"{name}_memory_percent"), values.get(f"{name}_utilization_percentage")
+        text = f"gpu {number} {values[f'{name}_memory_used_megabytes'] / 1000:.1f} GB"
+        text += "" if share is None else f" ({share:.0f}%)"
+        parts.append(text + ("" if busy is None else f" busy {busy:.0f}%"))
+    return "  ".join(parts)

@@ -9,8 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from robotrain_runtime.contract import event
 
@@ -19,9 +18,11 @@ from robotrain.cli.watch.run_summary import is_platform_line
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.progress import Progress
 from robotrain.model.run import Status
+from robotrain.plugins import site
 from robotrain.store import records
 
 if TYPE_CHECKING:
+    from robotrain.cli.watch.renderer import Renderer
     from robotrain.model.platform import Platform
     from robotrain.model.run import RunRecord
     from robotrain.plugins.manager import Plugins
@@ -36,32 +37,11 @@ PATIENCE_SECONDS = 600.0
 """How long to bear a platform that returns neither state nor log."""
 
 
-class RunObserver(Protocol):
-    """Receives what happens to followed runs, called from their threads."""
-
-    def on_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
-        """Receive a line of the log and the event in it, if any."""
-
-    def on_state(self, followed: FollowedRun) -> None:
-        """Receive a new state or reason, or the end of the run."""
-
-    def on_trouble(self, followed: FollowedRun, text: str) -> None:
-        """Receive what does not work at present; the run is still followed."""
-
-    def on_tick(self) -> None:
-        """Do what is due as time passes."""
-
-
 class FollowedRun:
     """A run that is followed in two threads, one for its log and one for its state."""
 
     def __init__(
-        self,
-        record: RunRecord,
-        platform: Platform,
-        observer: RunObserver,
-        run_ended: threading.Event,
-        tail: int | None = None,
+        self, record: RunRecord, platform: Platform, renderer: Renderer, run_ended: threading.Event, tail: int | None
     ) -> None:
         self.record, self.platform = record, platform
         self.status = Status(state="pending")
@@ -73,14 +53,13 @@ class FollowedRun:
         self.failure: Rejected | None = None
         """Why the run could not be followed to its end."""
         self.lock = threading.Lock()
-        self._observer, self._run_ended, self._tail_count = observer, run_ended, tail
+        self._renderer, self._run_ended, self._tail_count = renderer, run_ended, tail
         self._lines_read, self._last_line_at = 0, 0.0
         self._log_trouble, self._status_trouble = "", ""
         self._reported_troubles: set[str] = set()
         self._last_reported = ("", "")
         self._stopped, self._log_ended, self._poll_now = threading.Event(), threading.Event(), threading.Event()
-        self._log_ended_at = 0.0
-        self._status_trouble_since: float | None = None
+        self._log_ended_at, self._status_trouble_since = 0.0, 0.0
 
     @property
     def trouble(self) -> str:
@@ -129,7 +108,7 @@ class FollowedRun:
                 self.progress.add_event(found)
             elif not is_platform_line(line, self.record):
                 self.tail.append(line)
-        self._observer.on_line(self, line, found)
+        self._renderer.on_line(self, line, found)
 
     def _poll_status(self) -> None:
         """Poll the state until the run ends."""
@@ -164,24 +143,23 @@ class FollowedRun:
                 return None
             self._handle_no_answer(error)
             return None
-        self._status_trouble, self._status_trouble_since = "", None
+        self._status_trouble, self._status_trouble_since = "", 0.0
         return status
 
     def _handle_no_answer(self, error: Exception) -> None:
         """Note that the platform does not answer; give up after a while when its log is silent too."""
         now = time.monotonic()
         self._status_trouble_since = self._status_trouble_since or now
-        self._status_trouble = (
-            f"{self.record.platform} does not return the status of {self.record.run}: {describe_exception(error)}"
-        )
+        run, platform, why = self.record.run, self.record.platform, describe_exception(error)
+        self._status_trouble = f"{platform} does not return the status of {run}: {why}"
         self._report_trouble(self._status_trouble)
         log_silent = self._log_trouble or self._log_ended.is_set()
-        if log_silent and now - max(self._status_trouble_since, self._last_line_at) > PATIENCE_SECONDS:
-            self.failure = (
-                error
-                if isinstance(error, Rejected)
-                else Rejected([_platform_silent_problem(self.record, describe_exception(error))])
-            )
+        if not log_silent or now - max(self._status_trouble_since, self._last_line_at) <= PATIENCE_SECONDS:
+            return
+        title = f"{platform} has not answered about {run} for {PATIENCE_SECONDS / 60:.0f} min"
+        ways = (Suggestion(f"robotrain wait {run}", "continues to wait"),)
+        silent = Problem(code="platform-silent", stage=Stage.SUBMIT, title=title, why=f"{why}.", suggestions=ways)
+        self.failure = error if isinstance(error, Rejected) else Rejected([silent])
 
     def _await_last_lines(self) -> None:
         """Wait until the log ends, as long as lines arrive."""
@@ -212,7 +190,7 @@ class FollowedRun:
         """Report each trouble once."""
         if trouble not in self._reported_troubles:
             self._reported_troubles.add(trouble)
-            self._observer.on_trouble(self, trouble)
+            self._renderer.on_trouble(self, trouble)
 
     def _set_status(self, status: Status, notify: bool) -> None:
         """Keep a status and report a change; without notify a pending run is not reported."""
@@ -220,52 +198,47 @@ class FollowedRun:
         reported = (status.state, status.reason)
         if (notify or status.state != "pending") and self._last_reported != reported:
             self._last_reported = reported
-            self._observer.on_state(self)
+            self._renderer.on_state(self)
 
     def _finish(self, status: Status) -> None:
         records.save_final_status(self.record.run, status)
         self.status, self.has_status, self.is_over = status, True, True
         if not self._stopped.is_set():
-            self._observer.on_state(self)
+            self._renderer.on_state(self)
         self._run_ended.set()
-
-
-def _platform_silent_problem(record: RunRecord, last: str) -> Problem:
-    return Problem(
-        code="platform-silent",
-        stage=Stage.SUBMIT,
-        title=f"{record.platform} has not answered about {record.run} for {PATIENCE_SECONDS / 60:.0f} min",
-        why=f"{last}.",
-        suggestions=(Suggestion(f"robotrain wait {record.run}", "continues to wait"),),
-    )
 
 
 TICK_SECONDS = 0.2
 
 
 class RunFollower:
-    """A context that follows several runs and reports to an observer.
+    """A context that follows several runs and reports to a renderer.
 
-    :param on_end: called once with each run that has ended, in the thread that waits for them.
+    :param plugins: the plugins to notify of runs that ended while they were followed.
+    :param just_sent: the runs were submitted by this command: their end is new even if they were never seen running.
     """
 
     def __init__(
         self,
         runs: Sequence[tuple[RunRecord, Any]],
-        observer: RunObserver,
-        on_end: Callable[[FollowedRun], None] = lambda one: None,
+        renderer: Renderer,
+        plugins: Plugins | None = None,
+        just_sent: bool = False,
         tail: int | None = None,
     ) -> None:
         self._run_ended = threading.Event()
-        self._observer, self._on_end, self._notified = observer, on_end, set[str]()
-        self.runs = [FollowedRun(record, platform, observer, self._run_ended, tail) for record, platform in runs]
+        self._renderer, self._plugins, self._just_sent = renderer, plugins, just_sent
+        self._notified = set[str]()
+        self.runs = [FollowedRun(record, platform, renderer, self._run_ended, tail) for record, platform in runs]
+        self.problems: list[Problem] = []
+        """Failures of plugins, to be printed when nothing is drawn any more."""
 
     def __enter__(self) -> RunFollower:
         for one in self.runs:
             one.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *how: object) -> None:
         for one in self.runs:
             one.stop()
 
@@ -288,33 +261,14 @@ class RunFollower:
                 return False
             self._run_ended.wait(remaining)
             self._run_ended.clear()
-            self._observer.on_tick()
+            self._renderer.on_tick()
             self.notify_ended()
         return True
 
     def notify_ended(self) -> None:
-        """Call `on_end` for runs that have ended since the last call."""
+        """Notify plugins of the runs that have ended since the last call."""
         for one in self.runs:
             if one.is_over and one.record.run not in self._notified:
                 self._notified.add(one.record.run)
-                self._on_end(one)
-
-
-class EndNotifier:
-    """Notifies site plugins of runs that ended while they were followed.
-
-    :param just_sent: the run was submitted by this command, so its end is new even if it was never seen running.
-    """
-
-    def __init__(self, plugins: Plugins | None, just_sent: bool = False) -> None:
-        self.problems: list[Problem] = []
-        """Failures of plugins, to be printed when nothing is drawn any more."""
-        self._plugins, self._just_sent = plugins, just_sent
-
-    def __call__(self, followed: FollowedRun) -> None:
-        """Notify the plugins of the end of a run."""
-        if self._plugins is None or followed.failure or not (followed.was_running or self._just_sent):
-            return
-        from robotrain.plugins import site
-
-        self.problems += site.notify_run_ended(self._plugins, followed.record, followed.status)
+                if self._plugins and not one.failure and (one.was_running or self._just_sent):
+                    self.problems += site.notify_run_ended(self._plugins, one.record, one.status)

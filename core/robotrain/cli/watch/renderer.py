@@ -70,19 +70,19 @@ class Renderer:
 
     def on_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
         """Render a line of the log."""
-        self._call_locked(self.render_line, followed, text, record)
+        self._call_locked(self._render_line, followed, text, record)
 
     def on_state(self, followed: FollowedRun) -> None:
         """Render a new state, or the end."""
-        self._call_locked(self.render_state, followed)
+        self._call_locked(self._render_state, followed)
 
     def on_trouble(self, followed: FollowedRun, text: str) -> None:
         """Render what does not work."""
-        self._call_locked(self.render_trouble, followed, text)
+        self._call_locked(self._render_trouble, followed, text)
 
     def on_tick(self) -> None:
         """Render what is due; raise OSError when nothing can be written any more."""
-        self._call_locked(self.render_tick)
+        self._call_locked(self._render_tick)
         if self.error:
             raise self.error
 
@@ -100,24 +100,23 @@ class Renderer:
         if not self._write(text):
             self.reader_gone.set()
 
-    def render_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
+    def _render_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
         """Render a line of the log; called under the lock, as are the following."""
 
-    def render_state(self, followed: FollowedRun) -> None:
+    def _render_state(self, followed: FollowedRun) -> None:
         """Render a new state, or the end."""
 
-    def render_trouble(self, followed: FollowedRun, text: str) -> None:
-        """Render what does not work."""
+    def _render_trouble(self, followed: FollowedRun, text: str) -> None:
         print_message(f"warning: {text}")
 
-    def render_tick(self) -> None:
+    def _render_tick(self) -> None:
         """Render what is due."""
 
 
 class SilentRenderer(Renderer):
     """Writes nothing: the dashboard draws the runs."""
 
-    def render_trouble(self, followed: FollowedRun, text: str) -> None:
+    def _render_trouble(self, followed: FollowedRun, text: str) -> None:
         """Leave it to the dashboard."""
 
 
@@ -128,8 +127,7 @@ class LogRenderer(Renderer):
         super().__init__(write)
         self._line_format = line_format
 
-    def render_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
-        """Write every line that is shown."""
+    def _render_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
         shown = self._line_format(text) if self._line_format else format_log_line(text, followed.record.metrics)
         if shown is not None:
             self.write(shown)
@@ -144,37 +142,27 @@ class ChangeRenderer(Renderer):
         self._pending: dict[str, str] = {}
         self._last_text: dict[str, str] = {}
 
-    def render_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
-        """Write events only: the logs of several runs at once are unreadable."""
-        if record is None:
+    def _render_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
+        if record is None:  # the logs of several runs at once are unreadable
             return
         run = followed.record.run
         if isinstance(record.event, event.Metrics):
             if is_step_event(record.event, followed.progress):
-                self._update_step(run, followed.progress.format_line())
+                self._pending[run] = followed.progress.format_line()
+                self._render_tick()
         elif description := Progress.describe_event(record.event, followed.record.metrics):
             self._write_pending(run)
             self.write(f"{run}  {to_plain_line(description)}")
 
-    def render_state(self, followed: FollowedRun) -> None:
-        """Write what the run waits for, or how it ended."""
+    def _render_state(self, followed: FollowedRun) -> None:
         run = followed.record.run
         self._write_pending(run)
         self.write(f"{run}  {to_plain_line(' '.join(filter(None, followed.reported_state)))}")
 
-    def render_tick(self) -> None:
-        """Write delayed lines that are due."""
+    def _render_tick(self) -> None:
         for run in list(self._pending):
-            if self._is_due(run):
+            if time.monotonic() - self._last_written.get(run, -METRICS_SECONDS) >= METRICS_SECONDS:
                 self._write_pending(run)
-
-    def _update_step(self, run: str, text: str) -> None:
-        self._pending[run] = text
-        if self._is_due(run):
-            self._write_pending(run)
-
-    def _is_due(self, run: str) -> bool:
-        return time.monotonic() - self._last_written.get(run, -METRICS_SECONDS) >= METRICS_SECONDS
 
     def _write_pending(self, run: str) -> None:
         text = self._pending.pop(run, "")
@@ -187,23 +175,18 @@ class ChangeRenderer(Renderer):
 class JsonRenderer(Renderer):
     """Writes a JSON object for each event and each change of state; the keys are an API."""
 
-    def render_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
-        """Write an event."""
+    def _render_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
         if record is not None:
             kind = event.EVENT_NAMES[type(record.event)]
             self._write_object(followed, kind, record.time, dataclasses.asdict(record.event))
 
-    def render_state(self, followed: FollowedRun) -> None:
-        """Write the state; `over` marks the last object of a run."""
-        status = followed.status
-        body = {name: getattr(status, name) for name in ("state", "reason", "exit_code", "started", "ended")}
-        state, reason = followed.reported_state
-        self._write_object(
-            followed, "state", time.time(), body | {"state": state, "reason": reason, "over": followed.is_over}
-        )
+    def _render_state(self, followed: FollowedRun) -> None:
+        status, (state, reason) = followed.status, followed.reported_state
+        body: dict[str, Any] = {"state": state, "reason": reason, "exit_code": status.exit_code}
+        body |= {"started": status.started, "ended": status.ended, "over": followed.is_over}  # the last object is over
+        self._write_object(followed, "state", time.time(), body)
 
-    def render_trouble(self, followed: FollowedRun, text: str) -> None:
-        """Write what does not work."""
+    def _render_trouble(self, followed: FollowedRun, text: str) -> None:
         self._write_object(followed, "trouble", time.time(), {"text": text})
 
     def _write_object(self, followed: FollowedRun, change: str, at: float, body: dict[str, Any]) -> None:
@@ -237,42 +220,34 @@ class LiveLineRenderer(Renderer):
         self._call_locked(self._print_last_text)
         super().__exit__(*how)
 
-    def render_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
-        """Write events, lines of the environment's build, and the first line of the work."""
+    def _render_line(self, followed: FollowedRun, text: str, record: event.EventRecord | None) -> None:
         if record is None:
-            if followed.progress.stage == "environment" or self._is_first_work_line(followed):
+            is_first = followed.progress.stage == "work" and not self._has_begun  # what happens before the first step
+            self._has_begun |= is_first
+            if followed.progress.stage == "environment" or is_first:
                 self._print_above(f"  {to_plain_line(text)}")
         elif is_step_event(record.event, followed.progress):
             self._update_line(followed.progress.format_line())
-        elif not isinstance(record.event, event.Metrics | event.Outcome) and (
-            description := self._describe_event(followed, record)
-        ):
+        elif description := self._describe_event(followed, record):
             self._print_above(to_plain_line(description))
 
-    def _is_first_work_line(self, followed: FollowedRun) -> bool:
-        """Whether this is the first line of the work, which shows what happens before the first step."""
-        if followed.progress.stage != "work" or self._has_begun:
-            return False
-        self._has_begun = True
-        return True
-
     def _describe_event(self, followed: FollowedRun, record: event.EventRecord) -> str:
-        """Describe an event without scores, which the summary shows; work with low scores has not failed."""
+        """Describe an event without what the summary shows; work with low scores has not failed."""
         known = followed.progress.evaluated
         match record.event:
+            case event.Metrics() | event.Outcome():
+                return ""
             case event.StageEvent(name="work", state="failed") as stage if known and known.passed is False:
                 return Progress.describe_event(dataclasses.replace(stage, state="done"))
             case event.Evaluated() as told:
                 return Progress.describe_event(dataclasses.replace(told, scores={}, conditions=""))
         return Progress.describe_event(record.event, followed.record.metrics)
 
-    def render_state(self, followed: FollowedRun) -> None:
-        """Write what the run waits for; the summary shows how it ended."""
-        if not followed.is_over and followed.status.reason:
+    def _render_state(self, followed: FollowedRun) -> None:
+        if not followed.is_over and followed.status.reason:  # the summary shows how it ended
             self._print_above(f"{followed.status.state}: {to_plain_line(followed.status.reason)}")
 
-    def render_trouble(self, followed: FollowedRun, text: str) -> None:
-        """Write what does not work."""
+    def _render_trouble(self, followed: FollowedRun, text: str) -> None:
         self._print_above(f"warning: {text}")
 
     def _print_above(self, text: str) -> None:
@@ -284,8 +259,7 @@ class LiveLineRenderer(Renderer):
         print_message(text)
         self._draw_line()
 
-    def render_tick(self) -> None:
-        """Redraw the live line."""
+    def _render_tick(self) -> None:
         if self._text != self._drawn_text:
             self._update_line(self._text)
 

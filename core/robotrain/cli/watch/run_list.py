@@ -6,13 +6,14 @@ import functools
 import itertools
 import queue
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from robotrain.cli.output import describe_exception
-from robotrain.errors import Problem, Rejected, Stage
-from robotrain.model import progress, scores
+from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.model import scores
+from robotrain.model.progress import Progress, read_newest_progress
 from robotrain.model.run import RunGone, RunState, Status
 from robotrain.plugins import calls
 from robotrain.plugins.calls import PluginCall
@@ -26,13 +27,6 @@ if TYPE_CHECKING:
 MAX_WORKERS = 8
 
 
-class PlatformQuestion(NamedTuple):
-    """A question to a platform."""
-
-    platform: str
-    ask: Callable[[], Any]
-
-
 class PlatformSilence(NamedTuple):
     """Stands for an answer that a platform did not give."""
 
@@ -43,88 +37,76 @@ class PlatformSilence(NamedTuple):
     """The problem that the platform reported."""
 
 
-def ask_platforms(questions: Sequence[PlatformQuestion]) -> list[Any]:
-    """Return the answers in order, a PlatformSilence for each missing one.
+Question = Callable[["RunRecord", Any], Any]
+"""Asks a platform about a run."""
+
+
+def ask_platforms(runs: Sequence[RunRecord], plugins: Plugins, question: Question) -> list[Any]:
+    """Return the answer about each run, a PlatformSilence for each missing one.
 
     Each platform has its own threads, so that none waits for another, and is given up after the plugins' time limit.
     """
-    answers: list[Any] = [None] * len(questions)
-    if questions:
+    answers: list[Any] = [None] * len(runs)
+    asks: dict[str, dict[int, Callable[[], Any]]] = {}
+    for index, record in enumerate(runs):
+        try:
+            ask = functools.partial(question, record, plugins.platform(record.platform))
+            asks.setdefault(record.platform, {})[index] = ask
+        except Rejected as rejected:
+            answers[index] = PlatformSilence(describe_exception(rejected))
+    if asks:
         with calls.redirect_plugin_threads():
-            pending = _OpenQuestions(questions, calls.get_time_limit())
-            try:
-                for index, answer in pending.iter_answers():
-                    answers[index] = answer
-            finally:  # also after Ctrl-C
-                pending.stop()
+            for index, answer in _iter_answers(asks, calls.get_time_limit()):
+                answers[index] = answer
     return answers
 
 
-class _OpenQuestions:
-    """The open questions by platform, and the threads that ask them."""
+def _iter_answers(asks: Mapping[str, Mapping[int, Callable[[], Any]]], limit: float) -> Iterator[tuple[int, Any]]:
+    """Yield the index of each question and its answer, as they arrive."""
+    inbox: queue.SimpleQueue[tuple[str, int, Any]] = queue.SimpleQueue()
 
-    def __init__(self, questions: Sequence[PlatformQuestion], limit: float) -> None:
-        self._questions, self._limit = questions, limit
-        self._inbox: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
-        self._open: dict[str, set[int]] = {}
-        for index, question in enumerate(questions):
-            self._open.setdefault(question.platform, set()).add(index)
-        self._workers = [worker for indices in self._open.values() for worker in self._start_workers(sorted(indices))]
-        self._answered_at = dict.fromkeys(self._open, time.monotonic())
+    def answer_all(platform: str, todo: queue.SimpleQueue[tuple[int, Callable[[], Any]] | None]) -> None:
+        for index, ask in iter(todo.get, None):
+            inbox.put((platform, index, _catch_silence(ask)))
 
-    def iter_answers(self) -> Iterable[tuple[int, Any]]:
-        """Yield the index of each question and its answer, as they arrive."""
-        while self._open:
-            due = min(self._answered_at[platform] for platform in self._open) + self._limit
-            try:
-                index, answer = self._inbox.get(timeout=max(0.0, due - time.monotonic()))
-            except queue.Empty:
-                yield from self._give_up_overdue()
-                continue
-            platform = self._questions[index].platform
-            if platform in self._open:  # else it was just given up
-                self._answered_at[platform] = time.monotonic()
-                self._open[platform].discard(index)
-                if not self._open[platform]:
-                    del self._open[platform]
-                yield index, answer
-
-    def stop(self) -> None:
-        """Abandon all threads."""
-        for worker in self._workers:
-            worker.abandon()
-
-    def _give_up_overdue(self) -> Iterable[tuple[int, Any]]:
-        now = time.monotonic()
-        for platform in [one for one in self._open if now >= self._answered_at[one] + self._limit]:
-            for index in self._open.pop(platform):
-                yield index, PlatformSilence(f"{platform} did not answer within {self._limit:g} s")
-
-    def _start_workers(self, indices: list[int]) -> list[PluginCall[None]]:
-        todo: queue.SimpleQueue[int] = queue.SimpleQueue()
-        for index in indices:
-            todo.put(index)
-        workers = [PluginCall(functools.partial(self._answer_all, todo)) for _ in range(min(MAX_WORKERS, len(indices)))]
+    workers: list[PluginCall[None]] = []
+    for platform, questions in asks.items():
+        todo: queue.SimpleQueue[tuple[int, Callable[[], Any]] | None] = queue.SimpleQueue()
+        ends = [None] * min(MAX_WORKERS, len(questions))  # one for each thread
+        for item in (*questions.items(), *ends):
+            todo.put(item)
+        workers += [PluginCall(functools.partial(answer_all, platform, todo)) for _ in ends]
+    pending = {platform: set(questions) for platform, questions in asks.items()}
+    answered_at = dict.fromkeys(pending, time.monotonic())
+    try:
         for worker in workers:
             worker.start()
-        return workers
-
-    def _answer_all(self, todo: queue.SimpleQueue[int]) -> None:
-        while True:
+        while pending:
+            due = min(answered_at[platform] for platform in pending) + limit
             try:
-                index = todo.get_nowait()
+                platform, index, answer = inbox.get(timeout=max(0.0, due - time.monotonic()))
             except queue.Empty:
-                return
-            self._inbox.put((index, _answer_question(self._questions[index])))
+                for platform in [one for one in pending if time.monotonic() >= answered_at[one] + limit]:
+                    silence = PlatformSilence(f"{platform} did not answer within {limit:g} s")
+                    yield from ((index, silence) for index in pending.pop(platform))
+                continue
+            if platform in pending:  # else it was just given up
+                answered_at[platform] = time.monotonic()
+                pending[platform].discard(index)
+                if not pending[platform]:
+                    del pending[platform]
+                yield index, answer
+    finally:  # also after Ctrl-C
+        for worker in workers:
+            worker.abandon()
 
 
-def _answer_question(question: PlatformQuestion) -> Any:
+def _catch_silence(ask: Callable[[], Any]) -> Any:
     try:
-        return question.ask()
-    except RunGone as error:
-        return PlatformSilence(describe_exception(error), gone=True)
+        return ask()
     except Rejected as rejected:
-        return PlatformSilence(describe_exception(rejected), problem=rejected.problems[0])
+        gone = isinstance(rejected, RunGone)
+        return PlatformSilence(describe_exception(rejected), gone, None if gone else rejected.problems[0])
     except BaseException as error:  # whatever a plugin raises: other runs are still shown
         return PlatformSilence(describe_exception(error))
 
@@ -138,22 +120,11 @@ LISTED_STATES = (*get_args(RunState), "sending", "interrupted", "gone", "broken"
 """The states of a run, and: being submitted, submit interrupted, unknown to its platform, record unreadable, platform
 silent.
 """
-INTERRUPTED_REASON = "its submit was interrupted; `robotrain status {}` looks it up"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFilter:
-    """The runs to list."""
-
-    number: int | None = DEFAULT_NUMBER
-    """How many at most; None for all."""
-    state: str = ""
-    platform: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
 class ListedRun:
-    """A run in the list; its progress is what the end of its log says."""
+    """A run in the list."""
 
     run: str
     state: str
@@ -162,50 +133,66 @@ class ListedRun:
     status: Status | None = None
     no_answer: PlatformSilence | None = None
     """Set when the platform did not return the state; then an end that was seen before counts."""
-    step: int | None = None
-    total: int | None = None
-    unit: str = "step"
-    loss: float | None = None
-    scores: Mapping[str, float] = field(default_factory=dict)
-    conditions: str = ""
+    progress: Progress = field(default_factory=Progress)
+    """What the end of its log says."""
+
+    @property
+    def loss(self) -> float | None:
+        """The newest loss."""
+        return self.progress.losses[-1][1] if self.progress.losses else None
+
+    @property
+    def scores(self) -> Mapping[str, float]:
+        """The scores of the evaluation; before its end, the newest headline score."""
+        if self.progress.evaluated:
+            return self.progress.evaluated.scores
+        main = self.progress.main_metric
+        return {main.name: self.progress.curve[-1][1]} if main and main.kind == "score" and self.progress.curve else {}
+
+    @property
+    def conditions(self) -> str:
+        """What the scores were measured under."""
+        return scores.format_conditions(self.progress.evaluated) if self.progress.evaluated else ""
 
 
-def list_runs(run_filter: RunFilter, plugins: Plugins) -> tuple[list[ListedRun], bool]:
-    """Return the selected runs, newest first, and whether there may be more."""
+def list_runs(
+    plugins: Plugins, number: int | None = DEFAULT_NUMBER, state: str = "", platform: str = ""
+) -> tuple[list[ListedRun], bool]:
+    """Return the selected runs, newest first, and whether there may be more.
+
+    :param number: how many at most; None for all.
+    """
     names = records.iterate_runs()
     selected: list[ListedRun] = []
     examined = 0
-    while run_filter.number is None or len(selected) < run_filter.number:
-        size = run_filter.number or MAX_EXAMINED
-        batch = list(itertools.islice(_read_records(names, run_filter.platform), size))
+    while number is None or len(selected) < number:
+        batch = list(itertools.islice(_read_records(names, platform), number or MAX_EXAMINED))
         if not batch:
             break
         examined += len(batch)
         _ask_states(batch, plugins)
-        selected += [one for one in batch if run_filter.state in ("", one.state)]
-        if run_filter.number is not None and examined >= max(MAX_EXAMINED, run_filter.number):
+        selected += [one for one in batch if state in ("", one.state)]
+        if number is not None and examined >= max(MAX_EXAMINED, number):
             break
-    selected = selected[: run_filter.number]
+    selected = selected[:number]
     _ask_progress(selected, plugins)
-    return selected, run_filter.number is not None and next(names, None) is not None
+    return selected, number is not None and next(names, None) is not None
 
 
 def find_silent_platforms(listed_runs: Sequence[ListedRun]) -> Iterator[Problem]:
     """Yield a warning for each reason why a platform did not return the state of runs."""
-    groups: dict[tuple[str, str], list[ListedRun]] = {}
+    groups: dict[tuple[str, str, tuple[Suggestion, ...]], list[str]] = {}
     for one in listed_runs:
         if one.no_answer and one.record:
             problem = one.no_answer.problem
-            groups.setdefault((one.record.platform, (problem and problem.why) or one.no_answer.why), []).append(one)
-    for (platform, reason), runs in groups.items():
-        problem = runs[0].no_answer and runs[0].no_answer.problem
+            reason = (problem and problem.why) or one.no_answer.why
+            ways = problem.suggestions if problem else ()
+            groups.setdefault((one.record.platform, reason, ways), []).append(one.run)
+    for (platform, reason, ways), runs in groups.items():
+        title = f"{platform} does not return the status of {runs[0] if len(runs) == 1 else f'{len(runs)} runs'}"
+        why = f"{reason.rstrip('.')}."
         yield Problem(
-            code="platform-silent",
-            stage=Stage.SUBMIT,
-            severity="warning",
-            title=f"{platform} does not return the status of {runs[0].run if len(runs) == 1 else f'{len(runs)} runs'}",
-            why=f"{reason.rstrip('.')}.",
-            suggestions=problem.suggestions if problem else (),
+            code="platform-silent", stage=Stage.SUBMIT, severity="warning", title=title, why=why, suggestions=ways
         )
 
 
@@ -217,6 +204,11 @@ def find_unfinished_runs(plugins: Plugins) -> tuple[list[ListedRun], list[Listed
     return [one for one in batch if one.state in ("pending", "running")], unknown
 
 
+def describe_interrupted(run: str) -> str:
+    """Return why the state of a run is unknown whose submit was interrupted."""
+    return f"its submit was interrupted; `robotrain status {run}` looks it up"
+
+
 def _read_records(names: Iterator[str], platform: str) -> Iterator[ListedRun]:
     """Read records lazily."""
     for name in names:
@@ -226,30 +218,26 @@ def _read_records(names: Iterator[str], platform: str) -> Iterator[ListedRun]:
             continue
         except Rejected as rejected:
             if not platform:
-                yield ListedRun(run=name, state="broken", reason=_describe_broken_record(rejected))
+                yield ListedRun(run=name, state="broken", reason=_describe_broken_record(rejected.problems[0]))
             continue
-        if platform in ("", record.platform):
-            yield _make_listed_run(record)
+        if platform not in ("", record.platform):
+            continue
+        listed = ListedRun(run=name, state="unknown", record=record)
+        if record.phase == "sending":
+            listed.state = "sending" if name_lock.is_being_submitted(name) else "interrupted"
+            listed.reason = describe_interrupted(name) if listed.state == "interrupted" else ""
+        yield listed
 
 
-def _make_listed_run(record: RunRecord) -> ListedRun:
-    if record.phase != "sending":
-        return ListedRun(run=record.run, state="unknown", record=record)
-    if name_lock.is_being_submitted(record.run):
-        return ListedRun(run=record.run, state="sending", record=record)
-    return ListedRun(run=record.run, state="interrupted", reason=INTERRUPTED_REASON.format(record.run), record=record)
-
-
-def _describe_broken_record(rejected: Rejected) -> str:
+def _describe_broken_record(problem: Problem) -> str:
     """Return why a record is broken, and what to type."""
-    (problem, *_) = rejected.problems
     ways = "".join(f"; {way.text}" for way in problem.suggestions[:1])
     return f"{problem.why.rstrip('.') or problem.title}{ways}"
 
 
 def _ask_states(batch: Sequence[ListedRun], plugins: Plugins) -> None:
-    runs = [one for one in batch if one.state == "unknown"]
-    for one, answer in zip(runs, ask_platforms(_make_questions(runs, plugins, "status")), strict=True):
+    unknown = [one for one in batch if one.state == "unknown"]
+    for one, answer in _ask_about(unknown, plugins, lambda record, platform: platform.status(record.reference)):
         if isinstance(answer, Status):
             one.status, one.state, one.reason = answer, answer.state, answer.reason
             records.save_final_status(one.run, answer)
@@ -264,33 +252,17 @@ def _ask_states(batch: Sequence[ListedRun], plugins: Plugins) -> None:
 
 
 def _ask_progress(listed_runs: Sequence[ListedRun], plugins: Plugins) -> None:
-    """Add the newest step and loss of runs whose platform returns a log."""
-    runs = [one for one in listed_runs if one.status and not one.no_answer and one.state != "pending"]
-    for one, answer in zip(runs, ask_platforms(_make_questions(runs, plugins, "progress")), strict=True):
-        if isinstance(answer, progress.Progress):
-            one.step, one.total = answer.step, answer.total
-            one.unit = answer.unit
-            if answer.evaluated:
-                one.scores, one.conditions = answer.evaluated.scores, scores.format_conditions(answer.evaluated)
-            elif answer.main_metric and answer.main_metric.kind == "score" and answer.curve:
-                one.scores = {answer.main_metric.name: answer.curve[-1][1]}
-            one.loss = answer.losses[-1][1] if answer.losses else None
+    """Add the progress of runs whose platform returns a log."""
+
+    def read_progress(record: RunRecord, platform: Platform) -> Progress:
+        return read_newest_progress(platform.logs(record.reference, follow=False, tail=TAIL_LINES), record.metrics)
+
+    running = [one for one in listed_runs if one.status and not one.no_answer and one.state != "pending"]
+    for one, answer in _ask_about(running, plugins, read_progress):
+        if isinstance(answer, Progress):
+            one.progress = answer
 
 
-def _make_questions(runs: Sequence[ListedRun], plugins: Plugins, subject: str) -> list[PlatformQuestion]:
-    return [_make_question(one.record, plugins, subject) for one in runs if one.record]
-
-
-def _make_question(record: RunRecord, plugins: Plugins, subject: str) -> PlatformQuestion:
-    try:
-        platform = plugins.platform(record.platform)
-    except Rejected as rejected:
-        failure = PlatformSilence(describe_exception(rejected))
-        return PlatformQuestion(record.platform, lambda: failure)
-    if subject == "status":
-        return PlatformQuestion(record.platform, lambda: platform.status(record.reference))
-    return PlatformQuestion(record.platform, lambda: _read_newest_progress(record, platform))
-
-
-def _read_newest_progress(record: RunRecord, platform: Platform) -> progress.Progress:
-    return progress.read_newest_progress(platform.logs(record.reference, follow=False, tail=TAIL_LINES), record.metrics)
+def _ask_about(listed: Sequence[ListedRun], plugins: Plugins, question: Question) -> Iterator[tuple[ListedRun, Any]]:
+    answers = ask_platforms([one.record for one in listed if one.record], plugins, question)
+    return zip(listed, answers, strict=True)

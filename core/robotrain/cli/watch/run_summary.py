@@ -42,6 +42,11 @@ def is_platform_line(line: str, record: RunRecord) -> bool:
     return line.startswith(f"[{record.platform}] ")
 
 
+def has_failed_verdict(known: Progress) -> bool:
+    """Whether a run failed only because its scores are below a threshold, which its log does not explain."""
+    return known.evaluated is not None and known.evaluated.passed is False
+
+
 def select_error_lines(lines: list[str]) -> list[str]:
     """Return the lines that show an error: the end of the last traceback, else the last lines."""
     texts = [line.rstrip() for line in lines if line.strip()]
