@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from robotrain_runtime.contract.document import JobSource, RoleName
 
 from robotrain.config.request import Origin, Request, SourceText, make_variable_name
-from robotrain.errors import Problem, Stage, Suggestion, suggest_name
+from robotrain.errors import Problem, Stage, Suggestion, suggest_name, usage_problem
 from robotrain.model.source import RoleFlag, Source, SourceError, SourceKind
 from robotrain.model.workload import Role
 from robotrain.redaction import holds_secret, redact
