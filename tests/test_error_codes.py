@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import source_tree
+import tomllib
 from robotrain import error_codes
 
 PACKAGES = tuple(source_tree.PACKAGES)
@@ -14,8 +15,11 @@ KNOWN = error_codes.load_error_codes(PACKAGES)
 CODE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")
 
 
+FAILURES = source_tree.ROOT / "plugins/osmo/robotrain_osmo/client/failures.toml"
+
+
 def reported_codes() -> set[str]:
-    """The literals that are given as `code` to what makes problems and findings."""
+    """The literals that are given as `code` to what makes problems and findings, and the codes of OSMO's failures."""
     modules = [module for module in source_tree.read_modules() if ".testing" not in module.name]
     positions: dict[str, set[int]] = defaultdict(set)
     for module in modules:
@@ -26,7 +30,10 @@ def reported_codes() -> set[str]:
                 names = [argument.arg for argument in node.args.args if argument.arg not in ("self", "cls")]
             if "code" in names and not node.name.endswith("Error"):
                 positions[node.name].add(names.index("code"))
-    return {code for module in modules for code in _literal_codes(module.tree, positions) if CODE.fullmatch(code)}
+    tabled = {failure["code"] for failure in tomllib.loads(FAILURES.read_text())["failure"]}
+    return tabled | {
+        code for module in modules for code in _literal_codes(module.tree, positions) if CODE.fullmatch(code)
+    }
 
 
 def _literal_codes(tree: ast.Module, positions: dict[str, set[int]]) -> Iterator[str]:
@@ -48,7 +55,7 @@ def test_every_reported_code_is_described():
 
 
 def test_every_described_code_is_reported():
-    text = "\n".join(module.text for module in source_tree.read_modules())
+    text = "\n".join([FAILURES.read_text(), *(module.text for module in source_tree.read_modules())])
     unused = {code for code in KNOWN if code.islower() and code not in text}
     assert {code for code in unused if not code.startswith("project-file-")} == set()
 

@@ -110,7 +110,9 @@ def test_every_setting_is_in_the_document_with_its_default():
 
 def test_every_problem_of_osmo_is_in_the_document_and_no_other():
     told = set(re.findall(r"`((?:osmo|upload)-[a-z-]+)`", part("## Troubleshooting")))
-    package = Path(robotrain_osmo.__path__[0]).rglob("*.py")
+    package = [
+        path for path in Path(robotrain_osmo.__path__[0]).rglob("*.*") if path.name.endswith((".py", "failures.toml"))
+    ]
     known = {code for file in package for code in re.findall(r'"((?:osmo|upload)(?:-[a-z]+)+)"', file.read_text())}
     assert told - FOLDERS == known - {"osmo-ctrl"}
 

@@ -211,7 +211,7 @@ def test_a_misspelt_pool_is_offered_its_name():
         dataclasses.replace(ORDER, pool="trainin"), [Pool(name="a"), Pool(name="training")]
     )
     assert problem.suggestions[0].text == "--pool training"
-    assert problem.suggestions[0].remark == "available: training, a"
+    assert problem.suggestions[0].remark == "existing: training, a"
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_an_unknown_pool_is_told_with_those_that_there_are(osmo):
     osmo.pools["training"] = pool()
     told = refused(plan(pool="trainin"))
     assert "there is no pool trainin" in told
-    assert "--pool training (available: training, default)" in told
+    assert "--pool training (existing: training, default)" in told
     assert not osmo.workflows
 
 

@@ -1,9 +1,10 @@
 """Failures of the `osmo` command: the cause, a problem for the user, and whether the service may have acted."""
 
+import functools
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
@@ -24,15 +25,59 @@ class FailurePattern:
     title: str
     where: str = ""
     why: str = ""
+    why_from: str = ""
+    """What the reason is taken from in the message: a key of EXPLANATIONS."""
     suggestions: tuple[Suggestion, ...] = ()
     certain: bool = True
     retry_delay: float = 0.0
-    exits: tuple[int, ...] | None = None
-    """Required exit codes, or None for any."""
-    make_why: Callable[[str], str] | None = None
-    """Makes `why` from the message."""
+    exits: tuple[int, ...] = ()
+    """Required exit codes; empty for any."""
 
 
+@functools.cache
+def load_failure_patterns() -> tuple[FailurePattern, ...]:
+    """Return the known failures in the order in which they are compared."""
+    import tomllib
+
+    data = tomllib.loads(Path(__file__).with_name("failures.toml").read_text(encoding="utf-8"))
+    named = data["suggestions"]
+    return tuple(
+        FailurePattern(
+            **row
+            | {
+                "pattern": "".join(row["pattern"]),
+                "suggestions": tuple(Suggestion(*named.get(str(one), one)) for one in row.get("suggestions", ())),
+                "exits": tuple(row.get("exits", ())),
+            }
+        )
+        for row in data["failure"]
+    )
+
+
+MAX_FIELDS = 3
+
+
+def quote_service(text: str) -> str:
+    """Quote the service's message."""
+    line = redact(extract_first_line(text)).rstrip(". ")
+    return f"The service reports: {line}." if line else ""
+
+
+def describe_field_errors(text: str) -> str:
+    """Describe the fields that a validation refused."""
+    fields = [redact(field) for field in parse_field_errors(text)]
+    more = f" (and {len(fields) - MAX_FIELDS} more)" if len(fields) > MAX_FIELDS else ""
+    return f"{'; '.join(fields[:MAX_FIELDS])}{more}."
+
+
+def extract_first_reason(text: str) -> str:
+    """Return the first reason of a resource validation, without its table."""
+    lines = [line for line in text.splitlines() if line and not line.startswith(("+", "|", "=", "Workflow ", " "))]
+    reasons = [line for line in lines if "Resource validation failed" not in line and "osmo resource list" not in line]
+    return f"{redact(reasons[0]).rstrip('.')}." if reasons else ""
+
+
+EXPLANATIONS = {"service": quote_service, "fields": describe_field_errors, "reason": extract_first_reason}
 _FIELD_ERROR = r"^([\w.\[\]-]+)\n\s+(.+?)(?: \[type=.*)?$"
 _FRAMED_MESSAGE = r"Error message:\s*(.*?)(?:\nError code: .*)?\Z"
 _RESPONSE_BODY = r"Status Code: \d+\nHeader:\n.*?\nBody:\n(.*)"
@@ -145,17 +190,15 @@ class CommandFailed(Rejected):
 
 def diagnose_failure(answer: OsmoCommandResult) -> CommandFailure | None:
     """Return the failure that a result means, or None if the command succeeded."""
-    from robotrain_osmo.client.failure_patterns import FAILURE_PATTERNS
-
     if answer.timed_out:
         return make_timeout_failure()
     if answer.exit_code == 0:
         return None
     message = extract_body(extract_message(answer))
     text = f"{message}\nHTTP {extract_http_status(answer)}\n{answer.stderr}"
-    for pattern in FAILURE_PATTERNS:
+    for pattern in load_failure_patterns():
         match = re.search(pattern.pattern, text, re.DOTALL | re.MULTILINE)
-        if match and (pattern.exits is None or answer.exit_code in pattern.exits):
+        if match and answer.exit_code in (pattern.exits or (answer.exit_code,)):
             return _make_known_failure(pattern, match, message)
     return _make_unknown_failure(answer, message)
 
@@ -203,7 +246,7 @@ def _make_known_failure(pattern: FailurePattern, match: "re.Match[str]", text: s
         code=pattern.code,
         title=pattern.title.format(*groups),
         where=pattern.where.format(*groups),
-        why=pattern.make_why(text) if pattern.make_why else pattern.why.format(*groups),
+        why=EXPLANATIONS[pattern.why_from](text) if pattern.why_from else pattern.why.format(*groups),
         suggestions=tuple(
             Suggestion(suggestion.text.format(*groups), suggestion.remark.format(*groups))
             for suggestion in pattern.suggestions

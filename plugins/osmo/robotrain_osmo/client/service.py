@@ -117,6 +117,9 @@ def _get_key_prefix(url: str) -> str:
     return f"{found[1]}/" if found and found[1] else ""
 
 
+LIST_POOLS = "osmo pool list -t json"
+
+
 @dataclass(frozen=True, slots=True)
 class PoolPlatform:
     """A platform of a pool, and the host mounts that its tasks may request or always get."""

@@ -47,7 +47,7 @@ def run_preflight(plan: Plan) -> Iterable[Problem]:
 
 def _drop_consequences(problems: list[Problem]) -> list[Problem]:
     """Drop missing datasets if the service has another version, which looks for them elsewhere."""
-    if not any(item.code == preflight_service.OTHER_VERSION_CODE and item.severity == "error" for item in problems):
+    if not any(item.code == "osmo-server-other" and item.severity == "error" for item in problems):
         return problems
     return [item for item in problems if (item.code, item.where) != ("osmo-input-empty", dataset.DATASET_FLAG)]
 

@@ -4,25 +4,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from robotrain.cluster.problems import Severity, make_preflight_problem, suggest_names
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain_azure.checks import QuantityError
 
-from robotrain_osmo import errors
 from robotrain_osmo.client import failures, service
 from robotrain_osmo.client.failures import CommandFailed
-from robotrain_osmo.client.service import Pool, PoolPlatform, list_credentials
-from robotrain_osmo.errors import (
+from robotrain_osmo.client.service import LIST_POOLS, Pool, PoolPlatform, list_credentials
+from robotrain_osmo.settings import ServerVersion
+from robotrain_osmo.spec import resources
+from robotrain_osmo.spec.environment import (
     GENERIC_TYPE,
     make_credential_command,
     make_missing_credential_problem,
     suggest_another_credential,
 )
-from robotrain_osmo.settings import ServerVersion
-from robotrain_osmo.spec import resources
 from robotrain_osmo.spec.inputs import DATASET_SERVERS
 from robotrain_osmo.spec.submission_spec import OsmoCredential, OsmoSubmissionSpec
-
-OTHER_VERSION_CODE = "osmo-server-other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +56,27 @@ def _make_server_problem(configured: str, service: str, full_version: str) -> Pr
     is_known = service in ServerVersion.__args__  # type: ignore[attr-defined]
     suggestions = (Suggestion(f"--server {service}", "the service's version"),) if is_known else ()
     nearest = ServerVersion.__args__[-1]  # type: ignore[attr-defined]
-    return Problem(
-        code=OTHER_VERSION_CODE,
-        stage=Stage.PREFLIGHT,
-        title=f"the OSMO service has version {full_version}, but the workflow is for {configured}",
-        where="--server",
-        given=configured,
-        why="Versions up to 6.3 and later ones read data differently."
-        if is_known
-        else f"robotrain does not know OSMO {service}; the newest known version is {nearest}.",
-        suggestions=suggestions,
-        severity="error" if is_known and (configured in DATASET_SERVERS) != (service in DATASET_SERVERS) else "warning",
+    differs = is_known and (configured in DATASET_SERVERS) != (service in DATASET_SERVERS)
+    title = f"the OSMO service has version {full_version}, but the workflow is for {configured}"
+    why = f"robotrain does not know OSMO {service}; the newest known version is {nearest}."
+    if is_known:
+        why = "Versions up to 6.3 and later ones read data differently."
+    return make_preflight_problem(
+        "osmo-server-other",
+        title,
+        "--server",
+        configured,
+        why,
+        *suggestions,
+        severity="error" if differs else "warning",
     )
 
 
 def _make_client_problem(versions: OsmoVersions) -> Problem:
-    return Problem(
-        code="osmo-client-other",
-        stage=Stage.PREFLIGHT,
-        title=f"the `osmo` command has version {versions.client}, the service {versions.service}",
-        where="--osmo-cli",
-        why="They may be incompatible.",
-        suggestions=(Suggestion("--osmo-cli /path/to/osmo", "with the service's version"),),
-        severity="warning",
-    )
+    title = f"the `osmo` command has version {versions.client}, the service {versions.service}"
+    other = Suggestion("--osmo-cli /path/to/osmo", "with the service's version")
+    why = "They may be incompatible."
+    return make_preflight_problem("osmo-client-other", title, "--osmo-cli", "", why, other, severity="warning")
 
 
 def _shorten_version(version: str) -> str:
@@ -93,6 +88,10 @@ def _format_version(version: Any) -> str:
         return ""
     parts = [str(version.get(name, "")) for name in ("major", "minor", "revision")]
     return ".".join(part for part in parts if part)
+
+
+def _get_severity(is_refused: bool) -> Severity:
+    return "error" if is_refused else "warning"
 
 
 RETRY_SETTING = "max_retry_per_task"
@@ -123,17 +122,9 @@ def check_retry_limit(submission: OsmoSubmissionSpec, seconds: float) -> Iterato
 
 def make_no_retries_problem() -> Problem:
     """Return the problem of an OSMO that restarts no tasks."""
-    return Problem(
-        code="osmo-no-retries",
-        stage=Stage.PREFLIGHT,
-        title="OSMO does not restart tasks: a preempted or evicted run fails",
-        why=f"Its {RETRY_SETTING} is 0.",
-        suggestions=(
-            RETRY_SUGGESTION,
-            Suggestion("robotrain resume RUN", "continues from the last published checkpoint"),
-        ),
-        severity="warning",
-    )
+    title, why = "OSMO does not restart tasks: a preempted or evicted run fails", f"Its {RETRY_SETTING} is 0."
+    resume = Suggestion("robotrain resume RUN", "continues from the last published checkpoint")
+    return make_preflight_problem("osmo-no-retries", title, "", "", why, RETRY_SUGGESTION, resume, severity="warning")
 
 
 def check_credentials(submission: OsmoSubmissionSpec, seconds: float) -> Iterator[Problem]:
@@ -152,16 +143,11 @@ def find_missing_credentials(submission: OsmoSubmissionSpec, available: Mapping[
 
 
 def _make_credential_type_problem(credential: OsmoCredential, kind: str) -> Problem:
-    return Problem(
-        code="osmo-credential-type",
-        stage=Stage.PREFLIGHT,
-        title=f"the credential {credential.name} has the type {kind}, but a task needs {GENERIC_TYPE}",
-        where=credential.flag,
-        given=credential.name,
-        suggestions=(
-            suggest_another_credential(credential),
-            Suggestion(make_credential_command(credential), "replaces it"),
-        ),
+    title = f"the credential {credential.name} has the type {kind}, but a task needs {GENERIC_TYPE}"
+    other = suggest_another_credential(credential)
+    replacement = Suggestion(make_credential_command(credential), "replaces it")
+    return make_preflight_problem(
+        "osmo-credential-type", title, credential.flag, credential.name, "", other, replacement
     )
 
 
@@ -179,24 +165,18 @@ def find_pool_problems(submission: OsmoSubmissionSpec, available: list[Pool]) ->
     """Check the workflow against the `available` pools."""
     pool = next((pool for pool in available if pool.name == submission.pool), None)
     if pool is None:
-        suggestions = errors.suggest_names("--pool", submission.pool, [pool.name for pool in available])
-        yield _make_pool_problem(
-            "osmo-pool-unknown",
-            f"there is no pool {submission.pool}",
-            "--pool",
-            submission.pool,
-            suggestions=suggestions,
-        )
+        names, title = [pool.name for pool in available], f"there is no pool {submission.pool}"
+        fixes = suggest_names("--pool {}", submission.pool, names, LIST_POOLS)
+        yield make_preflight_problem("osmo-pool-unknown", title, "--pool", submission.pool, "", *fixes)
         return
     yield from _check_pool_status(pool)
     yield from _check_exec_timeout(submission, pool)
     machines = pool.platforms.get(submission.gpu_platform)
     if machines is None:
         title = f"the pool {pool.name} has no platform {submission.gpu_platform}"
-        suggestions = errors.suggest_names("--gpu-platform", submission.gpu_platform, [*pool.platforms])
-        yield _make_pool_problem(
-            "osmo-platform-unknown", title, "--gpu-platform", submission.gpu_platform, suggestions=suggestions
-        )
+        fixes = suggest_names("--gpu-platform {}", submission.gpu_platform, [*pool.platforms], LIST_POOLS)
+        given = submission.gpu_platform
+        yield make_preflight_problem("osmo-platform-unknown", title, "--gpu-platform", given, "", *fixes)
         return
     yield from _check_mounts(submission, machines)
     yield from _check_free_gpus(submission, pool)
@@ -206,15 +186,11 @@ def _check_pool_status(pool: Pool) -> Iterator[Problem]:
     if pool.status in ("", ONLINE):
         return
     refused = pool.status == MAINTENANCE
-    yield _make_pool_problem(
-        "osmo-pool-closed",
-        f"the pool {pool.name} is {'closed for maintenance' if refused else f'not online ({pool.status.lower()})'}",
-        "--pool",
-        pool.name,
-        why="" if refused else "OSMO accepts the workflow but starts it only when the pool is online.",
-        suggestions=(Suggestion("--pool NAME", "another pool: `osmo pool list` lists them"),),
-        severity="error" if refused else "warning",
-    )
+    state = "closed for maintenance" if refused else f"not online ({pool.status.lower()})"
+    why = "" if refused else "OSMO accepts the workflow but starts it only when the pool is online."
+    other = Suggestion("--pool NAME", "another pool: `osmo pool list` lists them")
+    title, severity = f"the pool {pool.name} is {state}", _get_severity(refused)
+    yield make_preflight_problem("osmo-pool-closed", title, "--pool", pool.name, why, other, severity=severity)
 
 
 def _check_exec_timeout(submission: OsmoSubmissionSpec, pool: Pool) -> Iterator[Problem]:
@@ -225,15 +201,10 @@ def _check_exec_timeout(submission: OsmoSubmissionSpec, pool: Pool) -> Iterator[
     except QuantityError:
         return
     if limit > pool_limit:
-        yield _make_pool_problem(
-            "osmo-time-cut",
-            f"the pool {pool.name} limits the run time to {pool.max_exec_timeout}",
-            "--exec-timeout",
-            submission.exec_timeout,
-            why="OSMO silently uses that limit and ends the run after it.",
-            suggestions=(Suggestion(f"--exec-timeout {pool.max_exec_timeout}"),),
-            severity="warning",
-        )
+        title = f"the pool {pool.name} limits the run time to {pool.max_exec_timeout}"
+        why = "OSMO silently uses that limit and ends the run after it."
+        fix, given = Suggestion(f"--exec-timeout {pool.max_exec_timeout}"), submission.exec_timeout
+        yield make_preflight_problem("osmo-time-cut", title, "--exec-timeout", given, why, fix, severity="warning")
 
 
 def _check_mounts(submission: OsmoSubmissionSpec, machines: PoolPlatform) -> Iterator[Problem]:
@@ -244,10 +215,10 @@ def _check_mounts(submission: OsmoSubmissionSpec, machines: PoolPlatform) -> Ite
         if mount in machines.default_mounts:
             title = f"the platform {submission.gpu_platform} always mounts {mount} and refuses a request for it"
             suggestion = Suggestion("--shared-memory none", "and --num-workers N to load data in several processes")
-            yield _make_pool_problem("osmo-mount-there", title, where, "mount", suggestions=(suggestion,))
+            yield make_preflight_problem("osmo-mount-there", title, where, "mount", "", suggestion)
         else:
             title = f"the platform {submission.gpu_platform} does not allow mounting the machine's {mount}"
-            yield _make_pool_problem("osmo-mount-refused", title, where, "mount", suggestions=(suggestion,))
+            yield make_preflight_problem("osmo-mount-refused", title, where, "mount", "", suggestion)
     if not submission.shared_memory:
         yield from _check_shared_memory(submission, machines)
 
@@ -258,13 +229,11 @@ def _check_shared_memory(submission: OsmoSubmissionSpec, machines: PoolPlatform)
     if shared in machines.allowed_mounts:
         title = f"the platform {submission.gpu_platform} allows mounting the machine's {shared}"
         suggestion = Suggestion("--shared-memory mount", "loads data in several processes")
-        yield _make_pool_problem(
-            "osmo-mount-possible", title, where, "none", suggestions=(suggestion,), severity="note"
-        )
+        yield make_preflight_problem("osmo-mount-possible", title, where, "none", "", suggestion, severity="note")
     elif shared in machines.default_mounts:
         title = f"the platform {submission.gpu_platform} always mounts {shared}"
         suggestion = Suggestion("--num-workers N", "loads data in N processes")
-        yield _make_pool_problem("osmo-mount-there", title, where, "none", suggestions=(suggestion,), severity="note")
+        yield make_preflight_problem("osmo-mount-there", title, where, "none", "", suggestion, severity="note")
 
 
 def _check_free_gpus(submission: OsmoSubmissionSpec, pool: Pool) -> Iterator[Problem]:
@@ -272,28 +241,4 @@ def _check_free_gpus(submission: OsmoSubmissionSpec, pool: Pool) -> Iterator[Pro
     if pool.total_gpus and any(count is not None and count <= 0 for count in counts):
         title = f"no GPU of the pool {pool.name} is free now: the workflow will wait"
         suggestion = Suggestion("osmo pool list", "shows the usage")
-        yield _make_pool_problem(
-            "osmo-pool-full", title, "--pool", pool.name, suggestions=(suggestion,), severity="note"
-        )
-
-
-def _make_pool_problem(
-    code: str,
-    title: str,
-    where: str,
-    given: str,
-    *,
-    why: str = "",
-    suggestions: tuple[Suggestion, ...] = (),
-    severity: str = "error",
-) -> Problem:
-    return Problem(
-        code=code,
-        stage=Stage.PREFLIGHT,
-        title=title,
-        where=where,
-        given=given,
-        why=why,
-        suggestions=suggestions,
-        severity=severity,  # type: ignore[arg-type]
-    )
+        yield make_preflight_problem("osmo-pool-full", title, "--pool", pool.name, "", suggestion, severity="note")

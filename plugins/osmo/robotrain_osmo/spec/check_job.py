@@ -1,7 +1,7 @@
 """Rules of OSMO on a job: pool, resources, names, credentials, storage. Pure."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from robotrain.config.coerce import parse_pairs
 from robotrain.errors import Problem, Stage, select_errors
@@ -18,11 +18,12 @@ from robotrain_azure.checks import (
 )
 from robotrain_runtime.contract.document import JobSource
 
-from robotrain_osmo.errors import make_invalid_value_problem
 from robotrain_osmo.kinds import dataset, storage
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import check_tracking, environment, inputs, resources, workflow
 from robotrain_osmo.spec.check_tracking import BLOB_URL_FORM
+from robotrain_osmo.spec.submission_spec import OsmoCredential
+from robotrain_osmo.spec.workflow import make_invalid_value_problem
 
 
 def check_job(job: Job, settings: OsmoSettings) -> Iterator[Problem]:
@@ -193,7 +194,7 @@ def check_credential_names(job: Job, settings: OsmoSettings) -> Iterator[Problem
 
 def _check_credential_name(flag: str, text: str) -> Problem | None:
     try:
-        environment.parse_credential(text, "key")
+        environment.parse_credential(text, flag)
     except environment.CredentialError as error:
         return Problem(  # without the value, which may be a secret
             code="osmo-credential-invalid",
@@ -206,10 +207,10 @@ def _check_credential_name(flag: str, text: str) -> Problem | None:
     return None
 
 
-def _check_double_use(credentials: tuple[environment.TaskCredential, ...]) -> Iterator[Problem]:
-    files = {credential.name for credential in credentials if not credential.variable}
+def _check_double_use(credentials: Iterable[OsmoCredential]) -> Iterator[Problem]:
+    files = {credential.name for credential in credentials if credential.flag == "--blob-credential"}
     for credential in credentials:
-        if credential.variable and credential.name in files:
+        if credential.flag != "--blob-credential" and credential.name in files:
             title = f"{credential.flag} and --blob-credential name the same credential"
             why = "OSMO provides a credential as environment variables or as files, not both."
             other = make_suggestions("--blob-credential NAME")

@@ -20,10 +20,10 @@ from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.document import JobSource
 from robotrain_sources.role_flags import POLICY_MODEL
 
-from robotrain_osmo.errors import make_invalid_value_problem
 from robotrain_osmo.kinds import storage
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import environment, inputs
+from robotrain_osmo.spec.workflow import make_invalid_value_problem
 
 BLOB_URL_FORM = "https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX"
 SERVER_HINT = "--tracking-uri https://HOST"

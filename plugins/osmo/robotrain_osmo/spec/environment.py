@@ -2,15 +2,17 @@
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
+from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.model.job import Job
 from robotrain_azure import checks, workspace
 
 from robotrain_osmo.settings import OsmoSettings
 from robotrain_osmo.spec import inputs as spec_inputs
-from robotrain_osmo.spec.submission_spec import WORKFLOW_ID
+from robotrain_osmo.spec.submission_spec import WORKFLOW_ID, OsmoCredential
 
 NAME_PATTERN = r"[a-zA-Z](?:[a-zA-Z0-9_-]*[a-zA-Z0-9])?"
 NO_TRACKING = "none"
@@ -36,56 +38,51 @@ CREDENTIAL_FOLDER = "/opt/robotrain/credentials"
 _KEY_PATTERN = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 
 
-@dataclass(frozen=True, slots=True)
-class TaskCredential:
-    """A credential that the workflow names."""
+class CredentialUse(NamedTuple):
+    """What a credential is for."""
 
-    name: str
     key: str
-    flag: str
-    """The option that named it."""
+    """The key of the secret, unless the option names another."""
     content: str
-    """The secret it holds, in words."""
-    variable: str = ""
+    """The secret, in words."""
+    variable: str
     """The environment variable it becomes; empty if it becomes files."""
+
+
+CREDENTIAL_USES = {
+    "--hf-credential": CredentialUse("hf_token", "your Hugging Face token", "HF_TOKEN"),
+    "--wandb-credential": CredentialUse("wandb_api_key", "your Weights & Biases key", "WANDB_API_KEY"),
+    "--blob-credential": CredentialUse("access_key", "an account key, a SAS or a token of the storage account", ""),
+}
+"""By the option that names the credential."""
 
 
 class CredentialError(ValueError):
     """A text that is not the name of a credential. The message does not contain the text."""
 
 
-def parse_credential(text: str, key: str) -> tuple[str, str]:
-    """Return the name and the key of `NAME[:KEY]`; `key` is the default. Raise CredentialError if it is invalid."""
-    name, colon, explicit_key = text.partition(":")
+def parse_credential(text: str, flag: str) -> OsmoCredential:
+    """Return the credential that the option `flag` names with `NAME[:KEY]`. Raise CredentialError if it is invalid."""
+    name, colon, key = text.partition(":")
     if checks.looks_like_secret(text):
         raise CredentialError("This looks like a secret. A job contains only names of credentials.")
     if not re.fullmatch(NAME_PATTERN, name):
         raise CredentialError("A credential name is a letter followed by letters, digits, `_` and `-`.")
-    if colon and not re.fullmatch(_KEY_PATTERN, explicit_key):
+    if colon and not re.fullmatch(_KEY_PATTERN, key):
         raise CredentialError("The key after `:` contains letters, digits, `_`, `.` and `-`.")
-    return name, explicit_key or key
+    use = CREDENTIAL_USES[flag]
+    return OsmoCredential(name=name, key=key or use.key, flag=flag, what=use.content)
 
 
-def collect_credentials(job: Job, settings: OsmoSettings) -> tuple[TaskCredential, ...]:
+def collect_credentials(job: Job, settings: OsmoSettings) -> tuple[OsmoCredential, ...]:
     """Return the credentials that a job needs. Raise CredentialError if a name is invalid."""
-    credentials = []
-    if (text := settings.hf_credential) and has_hub_source(job):
-        name, key = parse_credential(text, "hf_token")
-        credentials.append(TaskCredential(name, key, "--hf-credential", "your Hugging Face token", "HF_TOKEN"))
-    if is_wandb_enabled(job):
-        name, key = parse_credential(settings.wandb_credential, "wandb_api_key")
-        content = "your Weights & Biases key"
-        credentials.append(TaskCredential(name, key, "--wandb-credential", content, "WANDB_API_KEY"))
-    if text := settings.blob_credential:
-        name, key = parse_credential(text, "access_key")
-        content = "an account key, a SAS or a token of the storage account"
-        credentials.append(TaskCredential(name, key, "--blob-credential", content))
-    return tuple(credentials)
-
-
-def has_hub_source(job: Job) -> bool:
-    """Return whether the job reads a repository of the Hub, which may be private."""
-    return any(source.kind == "huggingface" for source in job.sources)
+    reads_hub = any(source.kind == "huggingface" for source in job.sources)  # a repository may be private
+    names = {
+        "--hf-credential": settings.hf_credential if reads_hub else None,
+        "--wandb-credential": settings.wandb_credential if is_wandb_enabled(job) else None,
+        "--blob-credential": settings.blob_credential,
+    }
+    return tuple(parse_credential(text, flag) for flag, text in names.items() if text)
 
 
 def is_wandb_enabled(job: Job) -> bool:
@@ -93,16 +90,47 @@ def is_wandb_enabled(job: Job) -> bool:
     return dict(job.parameters).get("wandb") is True
 
 
-def make_credential_references(credentials: tuple[TaskCredential, ...]) -> dict[str, str | dict[str, str]]:
+def make_credential_references(credentials: Iterable[OsmoCredential]) -> dict[str, str | dict[str, str]]:
     """Return the `credentials` of a task: variables or a folder by name."""
-    references: dict[str, str | dict[str, str]] = {}
-    for credential in credentials:
-        variables = references.get(credential.name, {})
-        assert isinstance(variables, dict)  # `check` refuses a credential with both uses
-        references[credential.name] = (
-            {**variables, credential.variable: credential.key} if credential.variable else CREDENTIAL_FOLDER
-        )
+    references: dict[str, Any] = {}
+    for credential in credentials:  # `check` refuses a credential with both uses
+        if variable := CREDENTIAL_USES[credential.flag].variable:
+            references.setdefault(credential.name, {})[variable] = credential.key
+        else:
+            references[credential.name] = CREDENTIAL_FOLDER
     return references
+
+
+GENERIC_TYPE = "GENERIC"
+
+
+def make_missing_credential_problem(credential: OsmoCredential, stage: Stage, available: Iterable[str] = ()) -> Problem:
+    """Return the problem of a credential that OSMO does not have. `available`: the names it has."""
+    names = ", ".join(sorted(available))
+    return Problem(
+        code="osmo-credential-missing",
+        stage=stage,
+        title=f"you have no OSMO credential {credential.name}",
+        where=credential.flag,
+        given=credential.name,
+        why=f"It must hold {credential.what} under the key {credential.key}."
+        + (f" Available: {names}." if names else ""),
+        suggestions=(
+            Suggestion(make_credential_command(credential), "creates it from a file that contains only the secret"),
+            suggest_another_credential(credential),
+        ),
+    )
+
+
+def make_credential_command(credential: OsmoCredential) -> str:
+    """Return the command that creates the credential."""
+    name, key = shlex.quote(credential.name), shlex.quote(credential.key)
+    return f"osmo credential set {name} --type {GENERIC_TYPE} --payload-file {key}=/path/to/file"
+
+
+def suggest_another_credential(credential: OsmoCredential) -> Suggestion:
+    """Suggest naming another credential."""
+    return Suggestion(f"{credential.flag} {CREDENTIAL_FORM}", "uses another credential")
 
 
 SUBMISSION_VARIABLE = "ROBOTRAIN_SUBMISSION"

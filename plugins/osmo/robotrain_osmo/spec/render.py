@@ -215,7 +215,7 @@ class _OsmoPlanBuilder:
         }
 
     def _build_placement(self) -> Placement:
-        credentials = {credential.flag: credential for credential in self._collect_credentials()}
+        credentials = {item.flag: item for item in environment.collect_credentials(self.job, self.settings)}
         blob = credentials.get("--blob-credential")
         return Placement(
             work=self.work,
@@ -260,17 +260,11 @@ class _OsmoPlanBuilder:
             shared_memory=settings.shared_memory or "",
             uploads=(*(item.upload for item in self.task_inputs if item.upload), *archives),
             inputs=tuple(item.required for item in self.task_inputs if item.required),
-            credentials=tuple(
-                submission_spec.OsmoCredential(name=item.name, key=item.key, flag=item.flag, what=item.content)
-                for item in self._collect_credentials()
-            ),
+            credentials=environment.collect_credentials(self.job, settings),
             publishes=spec_inputs.find_publish_url(self.job, self.work),
             identity=settings.workload_identity or "",
             subscription=settings.subscription_id or "",
         )
-
-    def _collect_credentials(self) -> tuple[environment.TaskCredential, ...]:
-        return environment.collect_credentials(self.job, self.settings)
 
 
 def _compute_digest(*parts: bytes) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from robotrain.model.job import Job
+from robotrain_azure import checks
 from robotrain_runtime.contract.failure import EXIT_RETRY
 
 from robotrain_osmo.settings import OsmoSettings
@@ -20,6 +21,7 @@ from robotrain_osmo.spec.submission_spec import WORKFLOW_FILE
 if TYPE_CHECKING:
     from robotrain.errors import Problem, Suggestion
     from robotrain.model.plan import Plan
+    from robotrain_azure.checks import Suggestions
 
 MAX_TASK_NAME_LENGTH = 58
 """OSMO names the task's group `<task>-group`, in at most 64 characters."""
@@ -36,6 +38,15 @@ def find_template_syntax(text: str) -> str:
     """Return the first start of an OSMO template expression or Kubernetes variable in `text`, or ""."""
     match = re.search(_TEMPLATE_SYNTAX, text)
     return match[0] if match else ""
+
+
+def make_invalid_value_problem(
+    flag: str, given: str, expected: str, why: str, suggestions: "Suggestions" = ()
+) -> "Problem":
+    """Return the problem of an invalid value, naming template syntax if it contains any."""
+    if syntax := find_template_syntax(given):
+        why = f"OSMO and Kubernetes would read `{syntax}` as the start of a template expression or variable."
+    return checks.make_invalid_value_problem("osmo-value-invalid", flag, given, expected, why, suggestions)
 
 
 def is_label_key(text: str) -> bool:

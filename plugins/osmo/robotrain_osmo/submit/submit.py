@@ -7,17 +7,17 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from robotrain.errors import Problem, Rejected, Stage, Unanswered
+from robotrain.cluster.problems import make_submit_problem, suggest_names
+from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered
 from robotrain.model.plan import Plan
 from robotrain.model.run import Reference
 from robotrain.redaction import redact
 
-from robotrain_osmo import errors
 from robotrain_osmo.client import service
 from robotrain_osmo.client.command import OsmoCommandResult
 from robotrain_osmo.client.failures import CommandFailed, CommandFailure
-from robotrain_osmo.spec import submission_spec
-from robotrain_osmo.spec.submission_spec import OsmoSubmissionSpec
+from robotrain_osmo.spec import environment, submission_spec
+from robotrain_osmo.spec.submission_spec import OsmoCredential, OsmoSubmissionSpec
 from robotrain_osmo.submit import reconcile, upload
 
 QUERY_SECONDS = 15.0
@@ -28,9 +28,9 @@ def explain_refusal(failure: CommandFailure, submission: OsmoSubmissionSpec) -> 
     problem = failure.to_problem()
     for credential in submission.credentials:
         if failure.code == "osmo-credential-missing" and credential.name == failure.name:
-            return errors.make_missing_credential_problem(credential, Stage.SUBMIT)
+            return environment.make_missing_credential_problem(credential, Stage.SUBMIT)
         if failure.code == "osmo-credential-key" and credential.key == failure.name:
-            return errors.make_missing_key_problem(credential, Stage.SUBMIT, failure.why)
+            return _make_missing_key_problem(credential, failure.why)
     if failure.code not in ("osmo-pool-unknown", "osmo-platform-unknown"):
         return problem
     try:
@@ -38,11 +38,19 @@ def explain_refusal(failure: CommandFailure, submission: OsmoSubmissionSpec) -> 
     except CommandFailed:
         return problem
     if failure.code == "osmo-pool-unknown":
-        suggestions = errors.suggest_names("--pool", submission.pool, [pool.name for pool in pools])
+        flag, wanted, names = "--pool {}", submission.pool, [pool.name for pool in pools]
     else:
         names = [name for pool in pools if pool.name == submission.pool for name in pool.platforms]
-        suggestions = errors.suggest_names("--gpu-platform", submission.gpu_platform, names)
-    return dataclasses.replace(problem, suggestions=suggestions)
+        flag, wanted = "--gpu-platform {}", submission.gpu_platform
+    return dataclasses.replace(problem, suggestions=suggest_names(flag, wanted, names, service.LIST_POOLS))
+
+
+def _make_missing_key_problem(credential: OsmoCredential, keys: str) -> Problem:
+    """Return the problem of a credential without the needed key. `keys`: a sentence on the keys it has."""
+    title = f"the credential {credential.name} has no key {credential.key}"
+    other = Suggestion(f"{credential.flag} {credential.name}:KEY", "uses another key")
+    replacement = Suggestion(environment.make_credential_command(credential))
+    return make_submit_problem("osmo-credential-key", title, credential.flag, credential.name, keys, other, replacement)
 
 
 SUBMIT_SECONDS = 300.0
@@ -113,4 +121,4 @@ def _read_workflow_id(result: OsmoCommandResult) -> str:
 
 
 def _make_missing_id_problem() -> Problem:
-    return Problem(code="osmo-unanswered", stage=Stage.SUBMIT, title="OSMO's answer contains no workflow id")
+    return make_submit_problem("osmo-unanswered", "OSMO's answer contains no workflow id")
