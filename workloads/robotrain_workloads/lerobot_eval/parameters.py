@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from robotrain_runtime.contract.parameter import Param
 
-from robotrain_workloads.lerobot.parameters import DEFAULT_DATASET_NAME, LOGICAL_NAME_PATTERN, NAME_PATTERN, Device
+from robotrain_workloads.lerobot import parameters as shared
 
 Simulation = Literal["pusht", "aloha"]
 OPTION_PATTERN = re.compile(r"--(env|policy)\.[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*=.*", re.DOTALL)
@@ -51,7 +51,7 @@ class EvalParameters:
             aliases=("--policy",),
             short="-p",
             env=("POLICY_TYPE",),
-            pattern=NAME_PATTERN,
+            pattern=shared.NAME_PATTERN,
             pattern_help="a type of LeRobot, such as act or diffusion",
             metavar="TYPE",
         ),
@@ -63,26 +63,14 @@ class EvalParameters:
             env=("BUILTIN_POLICY",),
         ),
     ] = False
-    job_name: Annotated[str, Param(help="the name of the tracking run", short="-j", env=("JOB_NAME",))] = "lerobot-eval"
+    job_name: shared.JobName = "lerobot-eval"
     output_dir: Annotated[
-        str | None,
-        Param(
-            help="a folder for results, from the run's own (default: outputs)",
-            short="-o",
-            env=("OUTPUT_DIR",),
-            metavar="FOLDER",
-        ),
+        str | None, shared.make_output_param("a folder for results, from the run's own (default: outputs)")
     ] = None
-    dataset_id: Annotated[
-        str,
-        Param(
-            help="the name of the dataset in the results",
-            pattern=LOGICAL_NAME_PATTERN,
-            pattern_help="names of letters, digits, `_`, `.` and `-`, with `/` between them",
-            metavar="NAME",
-        ),
-    ] = DEFAULT_DATASET_NAME
-    convert_v21: Annotated[bool, Param(help="convert datasets of LeRobot v2.1 for this run")] = False
+    dataset_id: Annotated[str, shared.make_dataset_param("the name of the dataset in the results")] = (
+        shared.DEFAULT_DATASET_NAME
+    )
+    convert_v21: shared.ConvertV21 = False
     eval_episodes: Annotated[
         int,
         Param(
@@ -138,8 +126,8 @@ class EvalParameters:
     seed: Annotated[
         int, Param(help="the seed of the first episode; each next episode has the next seed", ge=0, le=2**31 - 1)
     ] = 1000
-    device: Annotated[Device, Param(help="where the policy computes; auto uses a GPU if there is one")] = "auto"
-    system_metrics: Annotated[bool, Param(help="record metrics of the machine", env=("SYSTEM_METRICS",))] = True
+    device: Annotated[shared.Device, Param(help="where the policy computes; auto uses a GPU if there is one")] = "auto"
+    system_metrics: shared.SystemMetrics = True
     experiment_name: Annotated[
         str | None,
         Param(
@@ -150,29 +138,13 @@ class EvalParameters:
     ] = None
     register_model: Annotated[
         str | None,
-        Param(
-            help="register the evaluated policy, with its scores, as a model of this name",
-            short="-r",
-            env=("REGISTER_MODEL",),
-            pattern=NAME_PATTERN,
-            pattern_help="a name of letters, digits, `_`, `.` and `-`, at most 255, a letter, a digit or `_` first",
-            metavar="NAME",
-            requires="register_model",
+        shared.make_model_param(
+            "register the evaluated policy, with its scores, as a model of this name", "REGISTER_MODEL"
         ),
     ] = None
     keep_policy: Annotated[bool, Param(help="keep the policy among the run's artifacts, to register it later")] = True
     publish_url: Annotated[
         str | None,
-        Param(
-            help="where results are copied to, below the run's name: a folder, or a blob URL",
-            metavar="FOLDER|URL",
-            requires="publish_folder",
-        ),
+        shared.make_publish_param("where results are copied to, below the run's name: a folder, or a blob URL"),
     ] = None
-    lerobot_version: Annotated[
-        str | None,
-        Param(
-            help="the LeRobot version that you expect; another one is rejected",
-            env=("LEROBOT_VERSION",),
-        ),
-    ] = None
+    lerobot_version: shared.LeRobotVersion = None

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from robotrain.errors import Problem, Stage, Suggestion, suggest_name
 from robotrain.redaction import redact
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 ROLLOUT_PARAMETERS = ("env_steps", "starts", "success_reward", "success_threshold", "record_video", "env_workers")
 FPS_PATTERN = re.compile("[1-9][0-9]{0,2}")
-ENVIRONMENT_SUGGESTION = Suggestion("--env pusht", "or aloha")
-DATASET_SUGGESTION = Suggestion("--dataset-repo-id OWNER/NAME", "or another dataset option")
+ENVIRONMENT_SUGGESTIONS = (Suggestion("--env pusht", "or aloha"),)
+DATASET_SUGGESTIONS = (Suggestion("--dataset-repo-id OWNER/NAME", "or another dataset option"),)
+LONGEST_VALUE = 120
 
 
 def check_policy(job: "Job") -> Iterator[Problem]:
@@ -26,18 +27,21 @@ def check_policy(job: "Job") -> Iterator[Problem]:
         yield _make_problem(
             "two-policies",
             "an evaluation takes one policy, but two are given",
-            "--builtin-policy",
+            where="--builtin-policy",
             why=f"--builtin-policy is an untrained policy; the other one is {redact(source.uri)}.",
             suggestions=(Suggestion("remove --builtin-policy"),),
         )
     if not source and not job["builtin_policy"]:
-        suggestions = (
-            Suggestion("--policy-run latest", "the policy trained last"),
-            Suggestion("--policy-path FOLDER"),
-            Suggestion("--builtin-policy", "an untrained one, as a baseline"),
+        yield _make_problem(
+            "no-policy",
+            "an evaluation needs a policy",
+            suggestions=(
+                Suggestion("--policy-run latest", "the policy trained last"),
+                Suggestion("--policy-path FOLDER"),
+                Suggestion("--builtin-policy", "an untrained one, as a baseline"),
+            ),
+            absent=("policy", "builtin_policy"),
         )
-        absent = ("policy", "builtin_policy")
-        yield _make_problem("no-policy", "an evaluation needs a policy", suggestions=suggestions, absent=absent)
 
 
 def check_evaluation_target(job: "Job") -> Iterator[Problem]:
@@ -50,17 +54,16 @@ def check_evaluation_target(job: "Job") -> Iterator[Problem]:
         yield _make_problem(
             "builtin-without-dataset",
             "an untrained policy needs a dataset",
-            "--builtin-policy",
-            suggestions=(DATASET_SUGGESTION,),
+            where="--builtin-policy",
+            suggestions=DATASET_SUGGESTIONS,
             absent=("dataset", "policy"),
         )
     elif job["env"] is None:
-        reason = "A policy is evaluated on recorded episodes, in a simulated environment, or both."
         yield _make_problem(
             "nothing-to-evaluate-on",
             "there is neither a dataset nor an environment to evaluate on",
-            why=reason,
-            suggestions=(DATASET_SUGGESTION, ENVIRONMENT_SUGGESTION),
+            why="A policy is evaluated on recorded episodes, in a simulated environment, or both.",
+            suggestions=(*DATASET_SUGGESTIONS, *ENVIRONMENT_SUGGESTIONS),
             absent=("dataset", "env"),
         )
 
@@ -71,14 +74,7 @@ def check_rollout_options(job: "Job") -> Iterator[Problem]:
         for name in ROLLOUT_PARAMETERS:
             if job[name] is not None and job[name] is not False:  # 0 is a value that was set
                 flag = "--" + name.replace("_", "-")
-                yield _make_problem(
-                    "without-env",
-                    f"{flag} has no effect without --env",
-                    flag,
-                    redact(str(job[name])),
-                    suggestions=(ENVIRONMENT_SUGGESTION,),
-                    absent=("env",),
-                )
+                yield _make_unused_problem(f"{flag} has no effect without --env", flag, job[name])
 
 
 def check_starts(job: "Job") -> Iterator[Problem]:
@@ -88,41 +84,46 @@ def check_starts(job: "Job") -> Iterator[Problem]:
     try:
         simulation.parse_starts(job["starts"], job["env"])
     except (ValueError, RecursionError) as error:
-        reason = _format_error(error) if isinstance(error, ValueError) else "It is nested too deeply."
         suggestions = (
             Suggestion("--starts easy"),
             Suggestion("--starts '[[256, 400, 200, 300, 0.8]]'", "states, used in turn"),
             Suggestion("--starts '{\"distance\": [40, 80]}'", "ranges; others are as in easy"),
         )
+        is_placeable = job["env"] == simulation.PLACEABLE_ENVIRONMENT
         yield _make_problem(
             "starts-invalid",
             "--starts is invalid",
-            "--starts",
-            redact(job["starts"], max_length=120),
-            reason,
-            suggestions if job["env"] == simulation.PLACEABLE_ENVIRONMENT else (Suggestion("remove --starts"),),
+            where="--starts",
+            given=redact(job["starts"], max_length=LONGEST_VALUE),
+            why=_format_error(error) if isinstance(error, ValueError) else "It is nested too deeply.",
+            suggestions=suggestions if is_placeable else (Suggestion("remove --starts"),),
         )
 
 
 def check_replay_episodes(job: "Job") -> Iterator[Problem]:
     """Require valid episode numbers and a dataset."""
-    requested = job["replay_episodes"]
+    requested, flag = job["replay_episodes"], "--replay-episodes"
     if requested is None:
         return
-    flag, value = "--replay-episodes", redact(requested, max_length=120)
+    given = redact(requested, max_length=LONGEST_VALUE)
     if not _has_dataset(job):
-        title = "--replay-episodes has no effect without a dataset"
         yield _make_problem(
-            "replay-without-dataset", title, flag, value, suggestions=(DATASET_SUGGESTION,), absent=("dataset",)
+            "replay-without-dataset",
+            f"{flag} has no effect without a dataset",
+            where=flag,
+            given=given,
+            suggestions=DATASET_SUGGESTIONS,
+            absent=("dataset",),
         )
     try:
         selection.parse_episodes(requested)
     except ValueError as error:
-        suggestions = tuple(
-            Suggestion(f"{flag} {form}") for form in (selection.EXAMPLE_EPISODES, selection.HELD_OUT, selection.ALL)
+        forms = (selection.EXAMPLE_EPISODES, selection.HELD_OUT, selection.ALL)
+        suggestions = tuple(Suggestion(f"{flag} {form}") for form in forms)
+        title = f"{flag} is invalid"
+        yield _make_problem(
+            "replay-episodes-invalid", title, flag, given, why=_format_error(error), suggestions=suggestions
         )
-        title = "--replay-episodes is invalid"
-        yield _make_problem("replay-episodes-invalid", title, flag, value, _format_error(error), suggestions)
 
 
 def check_lerobot_options(job: "Job") -> Iterator[Problem]:
@@ -132,63 +133,60 @@ def check_lerobot_options(job: "Job") -> Iterator[Problem]:
             continue
         match = OPTION_PATTERN.fullmatch(argument)
         if match is None:
-            suggestions = (Suggestion("-- --policy.NAME=VALUE"), Suggestion("-- --env.NAME=VALUE"))
-            reason = "Options after `--` configure the policy or the environment; an evaluation has no trainer."
-            title = "an evaluation takes only --policy. and --env. options after --"
-            yield _make_problem("option-unknown", title, "--", redact(argument, max_length=120), reason, suggestions)
+            yield _make_problem(
+                "option-unknown",
+                "an evaluation takes only --policy. and --env. options after --",
+                where="--",
+                given=redact(argument, max_length=LONGEST_VALUE),
+                why="Options after `--` configure the policy or the environment; an evaluation has no trainer.",
+                suggestions=(Suggestion("-- --policy.NAME=VALUE"), Suggestion("-- --env.NAME=VALUE")),
+            )
         elif match[1] == "env" and job["env"] is not None:
             yield from _check_environment_option(argument, str(job["env"]))
         elif match[1] == "env":
-            title = "an --env. option has no effect without --env"
-            value = redact(argument, max_length=120)
-            yield _make_problem(
-                "without-env", title, "--", value, suggestions=(ENVIRONMENT_SUGGESTION,), absent=("env",)
-            )
+            yield _make_unused_problem("an --env. option has no effect without --env", "--", argument)
 
 
 def _check_environment_option(argument: str, env: str) -> Iterator[Problem]:
     """Check the option's name: environments' options are known here, a policy's are not."""
     option, _, value = argument.partition("=")
-    name = option.removeprefix("--env.").partition(".")[0]
-    known = simulation.list_environment_options(env)
+    name, given = option.removeprefix("--env.").partition(".")[0], redact(argument, max_length=LONGEST_VALUE)
+    known = (*simulation.COMMON_OPTIONS, *simulation.SIMULATED_ENVIRONMENTS[env].options)
     if name not in known:
-        title = f"the environment {env} has no option {redact(option)}"
-        reason = f"It has {', '.join(known)}."
+        title, why = f"the environment {env} has no option {redact(option)}", f"It has {', '.join(known)}."
         suggestions = suggest_name(name, known, prefix="-- --env.")
-        yield _make_problem("option-unknown", title, "--", redact(argument, max_length=120), reason, suggestions)
+        yield _make_problem("option-unknown", title, "--", given, why=why, suggestions=suggestions)
     elif name == "fps" and not FPS_PATTERN.fullmatch(value):
         title = "--env.fps must be a whole number: frames of a video per second"
         suggestions = (Suggestion("-- --env.fps=10", "or any number from 1 to 999"),)
-        yield _make_problem("option-invalid", title, "--", redact(argument, max_length=120), suggestions=suggestions)
+        yield _make_problem("option-invalid", title, "--", given, suggestions=suggestions)
 
 
 def check_success_reward(job: "Job") -> Iterator[Problem]:
     """Reject a reward that no episode or every episode reaches."""
-    reward, env = job["success_reward"], job["env"]
+    reward, env, flag = job["success_reward"], job["env"], "--success-reward"
     if env is None or reward is None:
         return
     best = simulation.SIMULATED_ENVIRONMENTS[str(env)].max_reward
     if float(reward) > best:
         title = f"no episode succeeds: {env} gives no reward above {best:g}"
-        suggestions = (Suggestion(f"--success-reward {best:g}", "or less"),)
-        yield _make_problem(
-            "success-reward-out-of-reach", title, "--success-reward", f"{reward:g}", suggestions=suggestions
-        )
+        suggestions = (Suggestion(f"{flag} {best:g}", "or less"),)
+        yield _make_problem("success-reward-out-of-reach", title, flag, f"{reward:g}", suggestions=suggestions)
     if float(reward) <= 0:
         title = f"every episode succeeds: {env} gives no reward below 0"
-        suggestions = (Suggestion(f"--success-reward {best:g}", "or less, but above 0"),)
-        yield _make_problem(
-            "success-reward-always-reached", title, "--success-reward", f"{reward:g}", suggestions=suggestions
-        )
+        suggestions = (Suggestion(f"{flag} {best:g}", "or less, but above 0"),)
+        yield _make_problem("success-reward-always-reached", title, flag, f"{reward:g}", suggestions=suggestions)
 
 
 def check_registration(job: "Job") -> Iterator[Problem]:
     """Reject the registration of an untrained policy."""
     if job["builtin_policy"] and job["register_model"] is not None:
-        title = "an untrained policy cannot be registered: each run makes a new one"
-        suggestions = (Suggestion("remove --register-model"),)
         yield _make_problem(
-            "builtin-not-registered", title, "--register-model", job["register_model"], suggestions=suggestions
+            "builtin-not-registered",
+            "an untrained policy cannot be registered: each run makes a new one",
+            where="--register-model",
+            given=job["register_model"],
+            suggestions=(Suggestion("remove --register-model"),),
         )
 
 
@@ -201,22 +199,10 @@ def _format_error(error: ValueError) -> str:
     return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
-def _make_problem(
-    code: str,
-    title: str,
-    where: str = "",
-    value: str = "",
-    why: str = "",
-    suggestions: tuple[Suggestion, ...] = (),
-    absent: tuple[str, ...] = (),
-) -> Problem:
-    return Problem(
-        code=code,
-        stage=Stage.USAGE,
-        title=title,
-        where=where,
-        given=value,
-        why=why,
-        suggestions=suggestions,
-        absent=absent,
-    )
+def _make_problem(code: str, title: str, where: str = "", given: str = "", **named: Any) -> Problem:
+    return Problem(code=code, stage=Stage.USAGE, title=title, where=where, given=given, **named)
+
+
+def _make_unused_problem(title: str, where: str, value: object) -> Problem:
+    given = redact(str(value), max_length=LONGEST_VALUE)
+    return _make_problem("without-env", title, where, given, suggestions=ENVIRONMENT_SUGGESTIONS, absent=("env",))

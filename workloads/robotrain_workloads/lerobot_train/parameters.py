@@ -8,14 +8,7 @@ from typing import Annotated, Literal
 
 from robotrain_runtime.contract.parameter import Param
 
-from robotrain_workloads.lerobot.parameters import (
-    DEFAULT_DATASET_NAME,
-    DEFAULT_VAL_SPLIT,
-    LOGICAL_NAME_PATTERN,
-    NAME_PATTERN,
-    Device,
-    PolicyType,
-)
+from robotrain_workloads.lerobot import parameters as shared
 
 Precision = Literal["no", "fp16", "bf16"]
 ImageStatistics = Literal["imagenet", "dataset"]
@@ -66,30 +59,16 @@ class TrainParameters:
     """The parameters of `lerobot-train`."""
 
     policy_type: Annotated[
-        PolicyType, Param(help="the policy to train", aliases=("--policy",), short="-p", env=("POLICY_TYPE",))
+        shared.PolicyType, Param(help="the policy to train", aliases=("--policy",), short="-p", env=("POLICY_TYPE",))
     ] = "act"
-    job_name: Annotated[str, Param(help="the name of the tracking run", short="-j", env=("JOB_NAME",))] = (
-        "lerobot-act-training"
-    )
+    job_name: shared.JobName = "lerobot-act-training"
     output_dir: Annotated[
-        str | None,
-        Param(
-            help="a new folder for checkpoints, from the run's own (default: outputs)",
-            short="-o",
-            env=("OUTPUT_DIR",),
-            metavar="FOLDER",
-        ),
+        str | None, shared.make_output_param("a new folder for checkpoints, from the run's own (default: outputs)")
     ] = None
-    dataset_id: Annotated[
-        str,
-        Param(
-            help="the name of the dataset for the trainer",
-            pattern=LOGICAL_NAME_PATTERN,
-            pattern_help="names of letters, digits, `_`, `.` and `-`, with `/` between them",
-            metavar="NAME",
-        ),
-    ] = DEFAULT_DATASET_NAME
-    convert_v21: Annotated[bool, Param(help="convert datasets of LeRobot v2.1 for this run")] = False
+    dataset_id: Annotated[str, shared.make_dataset_param("the name of the dataset for the trainer")] = (
+        shared.DEFAULT_DATASET_NAME
+    )
+    convert_v21: shared.ConvertV21 = False
     image_normalization: Annotated[
         ImageStatistics, Param(help="the statistics that camera images are normalized with")
     ] = "imagenet"
@@ -101,9 +80,7 @@ class TrainParameters:
     lr_warmup_steps: Annotated[
         int | None,
         Param(
-            help="steps to the full learning rate (default: the policy's own schedule)",
-            env=("LR_WARMUP_STEPS",),
-            gt=0,
+            help="steps to the full learning rate (default: the policy's own schedule)", env=("LR_WARMUP_STEPS",), gt=0
         ),
     ] = None
     eval_freq: Annotated[
@@ -122,8 +99,8 @@ class TrainParameters:
             ge=0,
             lt=1,
         ),
-    ] = DEFAULT_VAL_SPLIT
-    system_metrics: Annotated[bool, Param(help="record metrics of the machine", env=("SYSTEM_METRICS",))] = True
+    ] = shared.DEFAULT_VAL_SPLIT
+    system_metrics: shared.SystemMetrics = True
     num_gpus: Annotated[
         int, Param(help="GPUs of one machine to train on", env=("OSMO_NUM_GPUS",), gt=0, requires="multi_gpu")
     ] = 1
@@ -136,47 +113,19 @@ class TrainParameters:
     wandb: Annotated[
         bool,
         Param(
-            help="log to Weights & Biases as well",
-            aliases=("--wandb-enable",),
-            env=("WANDB_ENABLE",),
-            requires="wandb",
+            help="log to Weights & Biases as well", aliases=("--wandb-enable",), env=("WANDB_ENABLE",), requires="wandb"
         ),
     ] = False
     register_checkpoint: Annotated[
-        str | None,
-        Param(
-            help="register checkpoints as a model of this name",
-            short="-r",
-            env=("REGISTER_CHECKPOINT",),
-            pattern=NAME_PATTERN,
-            pattern_help="a name of letters, digits, `_`, `.` and `-`, at most 255, a letter, a digit or `_` first",
-            metavar="NAME",
-            requires="register_model",
-        ),
+        str | None, shared.make_model_param("register checkpoints as a model of this name", "REGISTER_CHECKPOINT")
     ] = None
     publish_url: Annotated[
-        str | None,
-        Param(
-            help="where complete checkpoints are copied to: a folder, or a blob URL",
-            metavar="FOLDER|URL",
-            requires="publish_folder",
-        ),
+        str | None, shared.make_publish_param("where complete checkpoints are copied to: a folder, or a blob URL")
     ] = None
     keep: Annotated[
-        int | None,
-        Param(
-            help="how many checkpoints to keep at --publish-url (default: all)",
-            metavar="N",
-            gt=0,
-        ),
+        int | None, Param(help="how many checkpoints to keep at --publish-url (default: all)", metavar="N", gt=0)
     ] = None
-    lerobot_version: Annotated[
-        str | None,
-        Param(
-            help="the LeRobot version that you expect; another one is rejected",
-            env=("LEROBOT_VERSION",),
-        ),
-    ] = None
+    lerobot_version: shared.LeRobotVersion = None
     seed: Annotated[int, Param(help="the seed of initialization and data order", ge=0, le=2**32 - 1)] = 1000
     num_workers: Annotated[int, Param(help="processes that load data, for each GPU", ge=0)] = 4
-    device: Annotated[Device, Param(help="where to train; auto uses a GPU if there is one")] = "auto"
+    device: Annotated[shared.Device, Param(help="where to train; auto uses a GPU if there is one")] = "auto"

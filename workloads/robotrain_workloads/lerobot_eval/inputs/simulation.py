@@ -81,11 +81,6 @@ SIMULATED_ENVIRONMENTS: Mapping[str, SimulatedEnvironment] = {
 }
 
 
-def list_environment_options(env: str) -> tuple[str, ...]:
-    """Return the names for `--env.NAME`."""
-    return (*COMMON_OPTIONS, *SIMULATED_ENVIRONMENTS[env].options)
-
-
 def find_environment_problems(settings: Mapping[str, Any], env: str, options: Sequence[str]) -> Iterator[str]:
     """Yield one sentence for each reason why the policy cannot act there. `options` are the user's."""
     if any(option.startswith(OBSERVATION_TYPE_OPTION) for option in options):
