@@ -127,9 +127,9 @@ def test_the_first_process_names_a_step_that_none_has_done(tmp_path, monkeypatch
     monkeypatch.setattr("signal.signal", lambda number, handler: None)
     agreement = ProcessAgreement(tmp_path)
     first, second = (GroupStop(agreement, first=first) for first in (True, False))
-    assert not agreement.has_started
+    assert not agreement.started.exists()
     assert [first.should_stop(7), second.should_stop(7)] == [False, False]
-    agreement.request_stop()
+    agreement.stop_requested.touch()
     assert [second.should_stop(8), first.should_stop(8)] == [
         False,
         False,

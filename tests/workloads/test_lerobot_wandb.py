@@ -200,6 +200,7 @@ def test_an_experiment_that_no_project_can_be_called_is_told_before_anything_is_
     def job(**given) -> Job:
         parameters = {parameter: None for parameter in ("lerobot_version", "publish_url", "keep")}
         usual = {"device": "auto", "mixed_precision": "no", "num_gpus": 1, "policy_type": "act", "job_name": "j"}
+        usual |= {"training_steps": 1000}
         return Job(workload="lerobot-train", parameters=tuple({**parameters, **usual, **given}.items()))
 
     (problem,) = LEROBOT_TRAIN.check(job(wandb=True, experiment_name=name))

@@ -1,6 +1,7 @@
 """Numbers on their way out of a trainer: exact where LeRobot's names are known, from its log where they moved."""
 
 import logging
+import sys
 import types
 from pathlib import Path
 
@@ -115,11 +116,11 @@ def test_one_of_several_ends_after_the_step_they_agreed_on_once_all_have_come_th
     told = []
     accelerator = type("Accelerator", (), {"wait_for_everyone": lambda self: told.append("met")})
     accelerator.end_training = lambda self: told.append("left")
-    monkeypatch.setattr(trainer_monitor, "_find_accelerator", lambda: accelerator)
+    monkeypatch.setitem(sys.modules, "accelerate", types.SimpleNamespace(Accelerator=accelerator))
     trainer = types.SimpleNamespace(update_last_checkpoint=lambda folder: None, should_save_checkpoint=lambda *_: False)
     agreement = ProcessAgreement(tmp_path)
     TrainerMonitor(100, 10, GroupStop(agreement, first=True)).install(trainer)
-    agreement.request_stop()
+    agreement.stop_requested.touch()
     assert not trainer.should_save_checkpoint(7, 10, 100)
     accelerator().wait_for_everyone()
     assert trainer.should_save_checkpoint(8, 10, 100)

@@ -50,13 +50,10 @@ def check_environment(needed: PythonEnvironment) -> Iterator[HealthResult]:
 def _check_download_space(program: Path | None, cache: Path, gib: float) -> Iterator[HealthResult]:
     """Warn when uv's own cache lies on another disk that is nearly full: it takes the same space again."""
     uv_cache = _find_uv_cache(program) if program else None
-    if (
-        uv_cache is None
-        or os.stat(disk_cache.find_existing_parent(uv_cache)).st_dev
-        == os.stat(disk_cache.find_existing_parent(cache)).st_dev
-    ):
+    if uv_cache is None:
         return
-    if (free := disk_cache.get_free_bytes(uv_cache)) < gib * disk_cache.GIB:
+    first_disk, second_disk = (os.stat(disk_cache.find_existing_parent(path)).st_dev for path in (uv_cache, cache))
+    if first_disk != second_disk and (free := disk_cache.get_free_bytes(uv_cache)) < gib * disk_cache.GIB:
         suggestion = Suggestion(
             "UV_CACHE_DIR=FOLDER robotrain …", "a folder on the disk of robotrain's cache: files are then shared"
         )

@@ -32,10 +32,13 @@ VIDEO_FILES = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.
 VIDEO_FILES_V21 = "videos/*/*/*.mp4"
 
 
-def find_dataset_problems(folder: Path, name: str = "", *, convert: bool = False) -> Iterator[str]:
+def find_dataset_problems(
+    folder: Path, name: str = "", *, convert: bool = False, description_only: bool = False
+) -> Iterator[str]:
     """Yield one sentence a problem.
 
-    `name` is what the user calls the dataset; `convert` says that it will be converted from v2.1.
+    `name` is what the user calls the dataset; `convert` says that it will be converted from v2.1; with
+    `description_only`, the other files are not here.
     """
     name = name or str(folder)
     if not folder.is_dir():
@@ -50,24 +53,17 @@ def find_dataset_problems(folder: Path, name: str = "", *, convert: bool = False
         yield problem
         return
     yield from _find_empty_counts(info, name)
-    yield from _find_incomplete_files(folder, info, name)
-
-
-def find_description_problems(info: Mapping[str, Any], name: str, *, convert: bool = False) -> Iterator[str]:
-    """Yield one sentence for each problem that the description alone shows."""
-    if problem := _explain_unreadable(info, name, convert):
-        yield problem
-    else:
-        yield from _find_empty_counts(info, name)
+    if not description_only:
+        yield from _find_incomplete_files(folder, info, name)
 
 
 def load_dataset_info(folder: Path, name: str = "") -> dict[str, Any]:
     """Return the dataset's description. Raise OSError or ValueError with a sentence."""
     path = folder / INFO_FILE
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{name or folder} is not a LeRobot dataset: it has no {INFO_FILE}{_hint_nested_dataset(folder)}"
-        )
+        nested = sorted(path.parents[1] for path in folder.glob(f"*/{INFO_FILE}"))
+        hint = f" (but {nested[0]} has)" if nested else ""  # the parent folder is a common mistake
+        raise FileNotFoundError(f"{name or folder} is not a LeRobot dataset: it has no {INFO_FILE}{hint}")
     return file_formats.read_json_object(path)
 
 
@@ -76,20 +72,21 @@ def is_convertible(info: Mapping[str, Any]) -> bool:
     return CONVERTIBLE_VERSION.fullmatch(str(info.get("codebase_version"))) is not None
 
 
+def get_features(info: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the features with a valid description, by name."""
+    features = info.get("features")
+    described = features.items() if isinstance(features, dict) else ()
+    return {name: feature for name, feature in described if isinstance(feature, dict)}
+
+
 def list_cameras(info: Mapping[str, Any]) -> list[str]:
     """Return the names of features that are images or videos."""
-    return [name for name, kind in _get_feature_types(info).items() if kind in ("image", "video")]
+    return [name for name, feature in get_features(info).items() if feature.get("dtype") in ("image", "video")]
 
 
 def has_video(info: Mapping[str, Any]) -> bool:
     """Return whether a camera was recorded as video."""
-    return "video" in _get_feature_types(info).values()
-
-
-def _hint_nested_dataset(folder: Path) -> str:
-    """Return a hint when a folder inside is a dataset: to name the parent folder is a common mistake."""
-    near = sorted(path.parents[1] for path in folder.glob(f"*/{INFO_FILE}"))
-    return f" (but {near[0]} has)" if near else ""
+    return any(feature.get("dtype") == "video" for feature in get_features(info).values())
 
 
 def _explain_unreadable(info: Mapping[str, Any], name: str, convert: bool) -> str:
@@ -149,13 +146,6 @@ def _list_video_patterns(info: Mapping[str, Any], old: bool) -> Iterator[str]:
         yield VIDEO_FILES_V21 if old else pattern
 
 
-def _get_feature_types(info: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the type of each feature."""
-    features = info.get("features")
-    described = features.items() if isinstance(features, dict) else ()
-    return {name: feature.get("dtype") for name, feature in described if isinstance(feature, dict)}
-
-
 def compute_frame_tolerance(folder: Path) -> float | None:
     """Return the tolerance in seconds; None for a dataset without videos."""
     with suppress(OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
@@ -176,11 +166,16 @@ def count_episodes_by_task(root: Path, chosen: Collection[int] | None = None) ->
 
 def read_first_tasks(root: Path) -> Iterator[tuple[int, str]]:
     """Yield each episode's number and first task, in order. Needs pyarrow."""
+    for episode, tasks in read_episodes(root, "tasks"):
+        yield int(episode), tasks[0] if tasks else ""
+
+
+def read_episodes(root: Path, column: str) -> Iterator[tuple[int, Any]]:
+    """Yield each episode's number and value in a column of their metadata. Needs pyarrow."""
     parquet: Any = importlib.import_module("pyarrow.parquet")
     for file in sorted((root / "meta" / "episodes").glob("*/*.parquet")):
-        table = parquet.read_table(file, columns=["episode_index", "tasks"]).to_pydict()
-        for episode, tasks in zip(table["episode_index"], table["tasks"], strict=True):
-            yield int(episode), tasks[0] if tasks else ""
+        table = parquet.read_table(file, columns=["episode_index", column]).to_pydict()
+        yield from zip(table["episode_index"], table[column], strict=True)
 
 
 def select_last_episodes(

@@ -242,12 +242,7 @@ def verify_merged_dataset(merged: Path, datasets: Sequence[SourceDataset]) -> No
 
 def _read_lengths_v30(folder: Path) -> list[int]:
     """Return the frames of each episode."""
-    parquet: Any = importlib.import_module("pyarrow.parquet")
-    lengths: dict[int, int] = {}
-    for path in sorted((folder / "meta" / "episodes").glob("*/*.parquet")):
-        table = parquet.read_table(path, columns=["episode_index", "length"]).to_pydict()
-        lengths.update(zip(table["episode_index"], table["length"], strict=True))
-    return [length for _, length in sorted(lengths.items())]
+    return [length for _, length in sorted(dict(dataset.read_episodes(folder, "length")).items())]
 
 
 def _read_lengths_v21(folder: Path) -> list[int]:

@@ -9,7 +9,7 @@ import copy
 import hashlib
 import json
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -45,42 +45,28 @@ MERGED_PATHS = {
 
 def find_described_problems(document: JobDocument, described: Mapping[JobSource, Path]) -> Iterator[str]:
     """Yield one sentence for each problem that descriptions alone show. `described` holds the folder of each."""
-
-    def find_problems(folder: Path, name: str) -> Iterator[str]:
-        try:
-            info = dataset.load_dataset_info(folder, name)
-        except (OSError, ValueError) as error:
-            yield str(error)
-            return
-        yield from dataset.find_description_problems(info, name, convert=should_convert(document))
-
-    yield from _check_datasets(document, described, find_problems)
+    return find_data_problems(document, described, description_only=True)
 
 
-def find_data_problems(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[str]:
-    """Yield one sentence for each problem that small files show. `data` holds the folder of each source."""
-    yield from _check_datasets(
-        document,
-        data,
-        lambda folder, name: dataset.find_dataset_problems(folder, name, convert=should_convert(document)),
-    )
-
-
-def _check_datasets(
-    document: JobDocument, folders: Mapping[JobSource, Path], find_problems: Callable[[Path, str], Iterator[str]]
+def find_data_problems(
+    document: JobDocument, data: Mapping[JobSource, Path], *, description_only: bool = False
 ) -> Iterator[str]:
+    """Yield one sentence for each problem that small files show. `data` holds the folder of each source."""
     valid = []
-    for source in dict.fromkeys(list_datasets(document, folders)):
-        problems = list(find_problems(folders[source], source.uri))
+    for source in dict.fromkeys(list_datasets(document, data)):
+        problems = list(find_source_problems(document, source, data[source], description_only=description_only))
         yield from problems
         if not problems:
-            valid.append((source.uri, dataset.load_dataset_info(folders[source])))
+            valid.append((source.uri, dataset.load_dataset_info(data[source])))
     yield from find_merge_conflicts(valid)
 
 
-def should_convert(document: JobDocument) -> bool:
-    """Return whether datasets of v2.1 are to be converted."""
-    return document.parameters["convert_v21"] is True
+def find_source_problems(
+    document: JobDocument, source: JobSource, folder: Path, *, description_only: bool
+) -> Iterator[str]:
+    """Yield one sentence for each problem of one dataset."""
+    convert = document.parameters["convert_v21"] is True
+    return dataset.find_dataset_problems(folder, source.uri, convert=convert, description_only=description_only)
 
 
 def list_datasets(document: JobDocument, data: Mapping[JobSource, Path]) -> list[JobSource]:
@@ -96,9 +82,11 @@ def plan_preparation(
     infos = [dataset.load_dataset_info(data[source], source.uri) for source in sources]
     if len(sources) < 2 and not any(dataset.is_convertible(info) or find_boolean_features(info) for info in infos):
         return None
+    known = [digests.get(source, "") for source in sources]  # empty when the content of a dataset is unknown
+    key = hashlib.sha256(json.dumps([MERGE_FORMAT, LEROBOT_VERSION, known]).encode()).hexdigest()
     return DataPreparation(
         sources=tuple(dict.fromkeys(sources)),
-        key=_make_cache_key([digests.get(source, "") for source in sources]),
+        key=key if all(known) else "",
         arguments=(
             *("-m", MERGE_PROGRAM, f"--cache={document.placement.cache}"),
             *(word for source in sources for word in ("--dataset", str(data[source]), source.uri)),
@@ -107,30 +95,20 @@ def plan_preparation(
     )
 
 
-def _make_cache_key(digests: list[str]) -> str:
-    """Return the key; empty when the content of a dataset is unknown."""
-    if not all(digests):
-        return ""
-    return hashlib.sha256(json.dumps([MERGE_FORMAT, LEROBOT_VERSION, digests]).encode()).hexdigest()
-
-
 def normalize_features(info: Mapping[str, Any]) -> DatasetFeatures:
     """Return the features of one dataset, from its description, in a form that can be compared."""
-    described = info.get("features")
-    features = copy.deepcopy(described) if isinstance(described, dict) else {}
+    features = copy.deepcopy(dataset.get_features(info))
     for name in find_boolean_features(info):
         features[name]["dtype"] = "float32"
-    return {name: _simplify_feature(feature) for name, feature in features.items() if isinstance(feature, dict)}
+    return {name: _simplify_feature(feature) for name, feature in features.items()}
 
 
 def find_boolean_features(info: Mapping[str, Any]) -> list[str]:
     """Return the boolean features that a policy reads or learns: LeRobot cannot normalize them."""
-    described = info.get("features")
-    features = described.items() if isinstance(described, dict) else ()
     return [
         name
-        for name, feature in features
-        if name.startswith(("observation", "action")) and isinstance(feature, dict) and feature.get("dtype") == "bool"
+        for name, feature in dataset.get_features(info).items()
+        if name.startswith(("observation", "action")) and feature.get("dtype") == "bool"
     ]
 
 
@@ -186,7 +164,10 @@ def find_merge_conflicts(sets: Sequence[tuple[str, Mapping[str, Any]]]) -> Itera
             first, normalize_features(base), name, normalize_features(info), with_remedies=not differing
         )
     for name, info in sets:
-        yield from _find_other_paths(name, info)
+        for key, required in MERGED_PATHS.items():
+            value = info.get(key)
+            if str(info.get("codebase_version")).removeprefix("v").startswith("3") and value not in (None, required):
+                yield f"{key} of {name} is {value}: LeRobot merges only datasets with {required}"
 
 
 def _describe_difference(subject: str, first: str, value: Any, name: str, other_value: Any, remedy: str = "") -> str:
@@ -201,10 +182,8 @@ def _compare_features(
     for feature in sorted(base.keys() ^ other.keys()):
         has, lacks = (first, name) if feature in base else (name, first)
         problem = f"{feature} is recorded in {has} but not in {lacks}; LeRobot merges only datasets that agree"
-        remedy = (
-            f"{_make_edit_command(has)} --operation.type remove_feature --operation.feature_names \"['{feature}']\""
-        )
-        yield f"{problem}\n{remedy}" if with_remedies else problem
+        edit = f"remove_feature --operation.feature_names \"['{feature}']\""
+        yield f"{problem}\n{_make_edit_command(has, edit)}" if with_remedies else problem
     for feature in base:
         if feature in other:
             yield from _compare_feature(feature, first, base[feature], name, other[feature])
@@ -216,9 +195,7 @@ def _compare_feature(
     if base.get("dtype") != other_feature.get("dtype"):
         image_dataset = {"image": first, "video": name}.get(str(base.get("dtype")), "")
         image_and_video = {base.get("dtype"), other_feature.get("dtype")} == {"image", "video"}
-        remedy = (
-            f"{_make_edit_command(image_dataset)} --operation.type convert_image_to_video" if image_and_video else ""
-        )
+        remedy = _make_edit_command(image_dataset, "convert_image_to_video") if image_and_video else ""
         yield _describe_difference(
             f"the type of {feature}", first, base.get("dtype"), name, other_feature.get("dtype"), remedy
         )
@@ -228,25 +205,16 @@ def _compare_feature(
     info, other_info = base.get("info") or {}, other_feature.get("info") or {}
     for key in sorted((info.keys() & other_info.keys()) - ENCODER_KEYS):
         if info[key] != other_info[key]:
-            remedy = (
-                f"{_make_edit_command(name)} --operation.type reencode_videos"
-                if key in ("video.codec", "video.pix_fmt")
-                else ""
-            )
+            is_encoding = key in ("video.codec", "video.pix_fmt")
+            remedy = _make_edit_command(name, "reencode_videos") if is_encoding else ""
             yield _describe_difference(f"{key} of {feature}", first, info[key], name, other_info[key], remedy)
 
 
-def _find_other_paths(name: str, info: Mapping[str, Any]) -> Iterator[str]:
-    for key, required in MERGED_PATHS.items():
-        value = info.get(key)
-        if str(info.get("codebase_version")).removeprefix("v").startswith("3") and value not in (None, required):
-            yield f"{key} of {name} is {value}: LeRobot merges only datasets with {required}"
-
-
-def _make_edit_command(name: str) -> str:
-    """Return the beginning of the command that makes an edited copy of a dataset."""
+def _make_edit_command(name: str, operation: str) -> str:
+    """Return the command that makes an edited copy of a dataset."""
     root = shlex.quote(name) if name.startswith("/") else "FOLDER"
-    return f"lerobot-edit-dataset --root {root} --repo_id NAME --new_root NEW_FOLDER --new_repo_id NEW_NAME"
+    copied = f"--root {root} --repo_id NAME --new_root NEW_FOLDER --new_repo_id NEW_NAME"
+    return f"lerobot-edit-dataset {copied} --operation.type {operation}"
 
 
 def _shorten_value(value: Any) -> str:

@@ -5,7 +5,7 @@ import struct
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 MP4_INDEX = b"moov"
 """The part without which no frame can be shown."""
@@ -39,18 +39,14 @@ def is_complete_mp4(path: Path) -> bool:
             if offset + MP4_HEAD > end:
                 break
             file.seek(offset)
-            size, name = _read_mp4_part(file, end - offset)
+            size, name = int.from_bytes(file.read(4), "big"), file.read(4)
+            if size == 1:  # the length follows in 8 bytes
+                size = int.from_bytes(file.read(8), "big")
+            elif size == 0:  # the part reaches to the end
+                size = end - offset
             names.add(name)
             offset += max(MP4_HEAD, size)
     return offset <= end and MP4_INDEX in names
-
-
-def _read_mp4_part(file: IO[bytes], remaining: int) -> tuple[int, bytes]:
-    """Return its length and name. A length of 1: the length follows in 8 bytes. 0: the part reaches to the end."""
-    size, name = int.from_bytes(file.read(4), "big"), file.read(4)
-    if size == 1:
-        return int.from_bytes(file.read(8), "big"), name
-    return size or remaining, name
 
 
 def is_complete_parquet(path: Path) -> bool:

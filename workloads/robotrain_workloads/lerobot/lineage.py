@@ -13,10 +13,8 @@ from robotrain_runtime.contract.document import JobDocument, JobSource
 
 COUNTED_KINDS = {"blob_url": ("blob_url", "blob URLs"), "data_asset": ("dataset_asset", "data assets")}
 """Kinds whose sources are counted and listed: the prefix of the tags, and the plural."""
-
-
 AZUREML_RUN_VARIABLE = "AZUREML_RUN_ID"
-"""The environment variable with the name of an Azure ML job."""
+"""Its value is the name of an Azure ML job."""
 LONGEST_PIN = 64
 """The longest pin in a description; tags hold every pin."""
 SOURCE_KIND_NAMES = {
@@ -81,16 +79,20 @@ def _count_by_kind(sources: Sequence[JobSource]) -> Iterator[tuple[str, str]]:
 
 
 def list_dataset_sources(document: JobDocument) -> list[JobSource]:
-    """Return the sources with the role `dataset`."""
+    """Return the sources of datasets."""
     return [source for source in document.sources if source.role == "dataset"]
 
 
 def make_azureml_tags(document: JobDocument) -> dict[str, str]:
     """Return the tag with the Azure ML job; nothing on other platforms."""
-    job = (
-        contract_document.read_submission_id(document) if document.placement.submission == AZUREML_RUN_VARIABLE else ""
-    )
+    is_azureml = document.placement.submission == AZUREML_RUN_VARIABLE
+    job = contract_document.read_submission_id(document) if is_azureml else ""
     return {"azureml_run_id": job} if job else {}
+
+
+def describe_pin(pin: str) -> str:
+    """Return ` at PIN`; empty for none, and for one that is too long for a description."""
+    return f" at {pin}" if 0 < len(pin) <= LONGEST_PIN else ""
 
 
 def format_source_uri(source: JobSource) -> str:

@@ -26,24 +26,26 @@ def explain_parser_errors(options: Sequence[str], subject: str) -> Iterator[None
         with contextlib.redirect_stderr(printed):
             yield
     except SystemExit as end:
-        raise ValueError(_explain_refusal(options, subject, _get_parser_error(printed.getvalue()))) from end
+        errors = [line.split(PARSER_PREFIX, 1)[1] for line in printed.getvalue().splitlines() if PARSER_PREFIX in line]
+        reason = errors[-1] if errors else "it ended without an error message"
+        raise ValueError(_explain_refusal(options, subject, reason)) from end
     except Exception as error:
         sys.stderr.write(printed.getvalue())
         if type(error).__name__ not in WRAPPED_ERRORS:
             raise
-        raise ValueError(_explain_refusal(options, subject, _get_error_reason(error))) from error
+        cause: BaseException = error
+        while type(cause).__name__ == "ParsingError" and cause.__cause__:  # of classes that reject their values
+            cause = cause.__cause__
+        reason = " ".join(str(cause).split()) or type(cause).__name__
+        raise ValueError(_explain_refusal(options, subject, reason)) from error
     else:
         sys.stderr.write(printed.getvalue())
 
 
 def _explain_refusal(given_options: Sequence[str], subject: str, why: str) -> str:
     if why.startswith(UNKNOWN_PREFIX):
-        words = why.removeprefix(UNKNOWN_PREFIX).split()
-        unknown = [
-            _get_flag(option)
-            for option in given_options
-            if f"--{_get_option_name(option)}" in [word.partition("=")[0] for word in words]
-        ]
+        names = [word.partition("=")[0] for word in why.removeprefix(UNKNOWN_PREFIX).split()]
+        unknown = [option.partition("=")[0] for option in given_options if f"--{_get_option_name(option)}" in names]
         return f"LeRobot {LEROBOT_VERSION} has no option {', '.join(unknown) or why.removeprefix(UNKNOWN_PREFIX)}"
     if rejected := [option for option in given_options if _get_option_name(option) in why]:
         return f"LeRobot {LEROBOT_VERSION} rejects {' '.join(rejected)}: {why}"
@@ -51,26 +53,9 @@ def _explain_refusal(given_options: Sequence[str], subject: str, why: str) -> st
     return f"LeRobot {LEROBOT_VERSION} cannot read {subject}{options}: {why}"
 
 
-def _get_parser_error(printed: str) -> str:
-    """Return what the parser printed after its usage."""
-    lines = [line for line in printed.splitlines() if PARSER_PREFIX in line]
-    return lines[-1].split(PARSER_PREFIX, 1)[1] if lines else "it ended without an error message"
-
-
-def _get_error_reason(error: BaseException) -> str:
-    """Return the message of the innermost error: the parser wraps errors of classes that reject their values."""
-    while type(error).__name__ == "ParsingError" and error.__cause__:
-        error = error.__cause__
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _get_flag(option: str) -> str:
-    return option.partition("=")[0]
-
-
 def _get_option_name(option: str) -> str:
     """Return the name without its prefix, as LeRobot prints it."""
-    return _get_flag(option).split(".", 1)[-1]
+    return option.partition("=")[0].split(".", 1)[-1]
 
 
 def list_option_names(arguments: Sequence[str]) -> set[str]:

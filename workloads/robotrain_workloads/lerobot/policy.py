@@ -32,7 +32,10 @@ def load_policy_settings(folder: Path) -> dict[str, Any]:
     if (folder / ADAPTER_FILE).is_file():
         raise ValueError(f"{folder} holds a PEFT adapter instead of a policy: merge it into its base policy first")
     if not (folder / CONFIG_FILE).is_file():
-        raise FileNotFoundError(f"{folder} holds no policy: {CONFIG_FILE} is missing{_hint_nested_policy(folder)}")
+        patterns = ("*", f"*/{MODEL_FOLDER}", f"checkpoints/*/{MODEL_FOLDER}", f"*/checkpoints/*/{MODEL_FOLDER}")
+        nested = next((files for pattern in patterns if (files := sorted(folder.glob(f"{pattern}/{CONFIG_FILE}")))), [])
+        hint = f" (but {nested[-1].parent} has)" if nested else ""  # `last` sorts behind the numbers
+        raise FileNotFoundError(f"{folder} holds no policy: {CONFIG_FILE} is missing{hint}")
     settings = file_formats.read_json_object(folder / CONFIG_FILE)
     if problem := next(find_settings_problems(settings), ""):
         raise ValueError(f"{folder / CONFIG_FILE}: {problem}")
@@ -102,13 +105,6 @@ def _list_state_files(path: Path) -> list[str]:
     if not all(isinstance(state, str) for state in states):
         raise ValueError(f"{path}: each state_file must be the name of a file")
     return states
-
-
-def _hint_nested_policy(folder: Path) -> str:
-    """Return a hint when a folder inside is a policy. `last` sorts behind the numbers."""
-    patterns = ("*", f"*/{MODEL_FOLDER}", f"checkpoints/*/{MODEL_FOLDER}", f"*/checkpoints/*/{MODEL_FOLDER}")
-    nested = next((files for pattern in patterns if (files := sorted(folder.glob(f"{pattern}/{CONFIG_FILE}")))), [])
-    return f" (but {nested[-1].parent} has)" if nested else ""
 
 
 def find_settings_problems(settings: Mapping[str, Any]) -> Iterator[str]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from robotrain_workloads.lerobot.dataset import get_features
 from robotrain_workloads.lerobot.options import get_option_value
 
 STATE, WORLD, ACTION = "observation.state", "observation.environment_state", "action"
@@ -25,7 +26,7 @@ def find_feature_mismatches(
     settings: Mapping[str, Any], info: Mapping[str, Any], options: Sequence[str], origin: FeatureOrigin = DATASET_ORIGIN
 ) -> Iterator[str]:
     """Yield one sentence for each feature that does not match. `options` are the user's, which may rename features."""
-    recorded = _rename_features(info.get("features"), options)
+    recorded = _rename_features(info, options)
     for name, shape in get_policy_inputs(settings).items():
         if name not in recorded:
             yield _describe_missing(name, recorded, origin)
@@ -40,8 +41,7 @@ def find_feature_mismatches(
 
 def list_unused_cameras(settings: Mapping[str, Any], info: Mapping[str, Any], options: Sequence[str]) -> list[str]:
     """Return the dataset's cameras that the policy does not read."""
-    inputs = get_policy_inputs(settings)
-    recorded = _rename_features(info.get("features"), options)
+    inputs, recorded = get_policy_inputs(settings), _rename_features(info, options)
     return [name for name in recorded if _is_camera(recorded[name]) and name not in inputs] if inputs else []
 
 
@@ -55,26 +55,22 @@ def get_policy_inputs(settings: Mapping[str, Any]) -> dict[str, list[int]]:
     }
 
 
-def _rename_features(features: Any, options: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+def _rename_features(info: Mapping[str, Any], options: Sequence[str]) -> dict[str, Mapping[str, Any]]:
     """Return the dataset's features by the names that the policy sees."""
-    recorded = features if isinstance(features, dict) else {}
     try:
         names = json.loads(get_option_value(options, "--rename_map") or "{}")
     except ValueError:
         names = {}
     names = names if isinstance(names, dict) else {}
-    return {str(names.get(name, name)): feature for name, feature in recorded.items() if isinstance(feature, dict)}
+    return {str(names.get(name, name)): feature for name, feature in get_features(info).items()}
 
 
 def _describe_missing(name: str, recorded: Mapping[str, Mapping[str, Any]], origin: FeatureOrigin) -> str:
     if name in (STATE, WORLD):
         return f"the policy reads {name}, which {origin.name} does not {origin.verb}"
-    cameras = [other for other, feature in recorded.items() if _is_camera(feature)]
-    return f"the policy reads the camera {name}, but {origin.name} has {_list_cameras(cameras)}"
-
-
-def _list_cameras(cameras: Sequence[str]) -> str:
-    return f"only {', '.join(cameras)}" if cameras else "no camera"
+    cameras = ", ".join(other for other, feature in recorded.items() if _is_camera(feature))
+    available = f"only {cameras}" if cameras else "no camera"
+    return f"the policy reads the camera {name}, but {origin.name} has {available}"
 
 
 def _compare_sizes(
@@ -102,22 +98,15 @@ def _compare_images(
     if shape[0] != available[0]:
         recorded_channels, policy_channels = (_format_count(number, "channel") for number in (available[0], shape[0]))
         yield f"{name} has {recorded_channels} in {origin.name}, but {policy_channels} in the policy"
-    elif (
-        settings.get("type") == "diffusion"
-        and list(shape[1:]) != list(available[1:])
-        and not _resizes_images(settings, available)
-    ):
+        return
+    crop: Sequence[int] = settings.get("crop_shape") or []
+    is_cropped = len(crop) == 2 and crop[0] <= available[1] and crop[1] <= available[2]
+    takes_any_size = settings.get("type") != "diffusion" or settings.get("resize_shape") or is_cropped
+    if not takes_any_size and list(shape[1:]) != list(available[1:]):
         yield (
             f"{name} is {available[2]} wide and {available[1]} high in {origin.name}, but the policy was trained with"
             f" {shape[2]} and {shape[1]}"
         )
-
-
-def _resizes_images(settings: Mapping[str, Any], available: Sequence[int]) -> bool:
-    if settings.get("resize_shape"):
-        return True
-    crop: Sequence[int] = settings.get("crop_shape") or []
-    return len(crop) == 2 and crop[0] <= available[1] and crop[1] <= available[2]
 
 
 def get_image_shape(feature: Mapping[str, Any]) -> list[int]:

@@ -1,7 +1,5 @@
 """The --publish-url of a job: an absolute folder, a file URL or a remote URL, and whether it is writable."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from pathlib import Path

@@ -30,25 +30,20 @@ def check_version(job: "Job", verb: str = "trains") -> Iterator[Problem]:
 
 def check_publish_url(job: "Job", artifacts: str = "checkpoints") -> Iterator[Problem]:
     """Require a folder that is the same on every machine. Source kinds check remote URLs."""
-    url = job["publish_url"]
+    url, flag = job["publish_url"], publish_url.PUBLISH_URL_FLAG
     if url is None or publish_url.is_remote_url(url):
         return
-    if reason := _explain_invalid_folder(url):
+    try:
+        reason = "It names no folder." if publish_url.parse_folder(url) in ("", "/") else ""
+    except ValueError as error:
+        reason = str(error)
+    if reason:
         yield Problem(
             code="publish-url-invalid",
             stage=Stage.PARSE,
-            title=f"{publish_url.PUBLISH_URL_FLAG} takes an absolute folder",
-            where=publish_url.PUBLISH_URL_FLAG,
+            title=f"{flag} takes an absolute folder",
+            where=flag,
             given=redact(url),
             why=reason,
-            suggestions=(
-                Suggestion(f"{publish_url.PUBLISH_URL_FLAG} /FOLDER/{artifacts}", f"or file:///FOLDER/{artifacts}"),
-            ),
+            suggestions=(Suggestion(f"{flag} /FOLDER/{artifacts}", f"or file:///FOLDER/{artifacts}"),),
         )
-
-
-def _explain_invalid_folder(url: str) -> str:
-    try:
-        return "It names no folder." if publish_url.parse_folder(url) in ("", "/") else ""
-    except ValueError as error:
-        return str(error)

@@ -16,18 +16,8 @@ from robotrain_workloads.lerobot import lineage, policy
 from robotrain_workloads.lerobot_eval.inputs import selection, simulation
 
 COPIED_PARAMETERS = (
-    "job_name",
-    "eval_episodes",
-    "eval_batch_size",
-    "replay_episodes",
-    "env",
-    "env_steps",
-    "starts",
-    "success_reward",
-    "success_threshold",
-    "record_video",
-    "seed",
-    "system_metrics",
+    *("job_name", "eval_episodes", "eval_batch_size", "replay_episodes", "env", "env_steps", "starts"),
+    *("success_reward", "success_threshold", "record_video", "seed", "system_metrics"),
 )
 LONGEST_PARAMETER = 500
 """The most characters of a parameter at Azure ML."""
@@ -57,11 +47,11 @@ def _get_tracked_type(document: JobDocument) -> str:
 
 
 def _make_params(document: JobDocument) -> dict[str, Scalar]:
-    values = document.parameters
+    values, has_dataset = document.parameters, bool(lineage.list_dataset_sources(document))
     return {
         "policy_repo_id": selection.get_policy_name(document),
         "policy_source": selection.get_policy_origin(document),
-        **({"dataset_repo_id": lineage.get_dataset_name(document)} if _has_dataset(document) else {}),
+        **({"dataset_repo_id": lineage.get_dataset_name(document)} if has_dataset else {}),
         **{name: values[name] for name in COPIED_PARAMETERS if values[name] is not None},
         **({"starts": simulation.summarize_starts(str(values["starts"]))} if values["starts"] else {}),
         **({"options": shlex.join(document.trainer_args)[:LONGEST_PARAMETER]} if document.trainer_args else {}),
@@ -69,27 +59,22 @@ def _make_params(document: JobDocument) -> dict[str, Scalar]:
 
 
 def _make_run_tags(document: JobDocument) -> dict[str, str]:
-    values = document.parameters
+    values, has_dataset = document.parameters, bool(lineage.list_dataset_sources(document))
     tags = {
         "lerobot.framework": "lerobot",
         "lerobot.job_name": str(values["job_name"]),
         "policy.source": selection.get_policy_origin(document),
         "policy.pin": selection.get_policy_pin(document),
-        "dataset.repo_id": lineage.get_dataset_name(document) if _has_dataset(document) else "",
-        "dataset.source": lineage.describe_dataset_kind(document.sources) if _has_dataset(document) else "",
+        "dataset.repo_id": lineage.get_dataset_name(document) if has_dataset else "",
+        "dataset.source": lineage.describe_dataset_kind(document.sources) if has_dataset else "",
         "model.register_name": str(values["register_model"] or ""),
     }
     return {name: value for name, value in tags.items() if value}
 
 
-def _has_dataset(document: JobDocument) -> bool:
-    return any(source.role == "dataset" for source in document.sources)
-
-
 def describe_model(document: JobDocument, data: Mapping[JobSource, Path]) -> str:
     """Return a description for people, which stays valid after other evaluations of the model."""
-    pin = selection.get_policy_pin(document)
-    revision = f" at {pin}" if 0 < len(pin) <= lineage.LONGEST_PIN else ""
+    revision = lineage.describe_pin(selection.get_policy_pin(document))
     lines = [
         f"LeRobot {_get_policy_type(document, data)} policy: {selection.get_policy_name(document)}{revision}",
         f"Registered by: {document.parameters['job_name']} (run {document.run}), which evaluated it",
@@ -117,8 +102,8 @@ def make_model_tags(document: JobDocument, data: Mapping[JobSource, Path]) -> di
 
 def make_evaluation_tags(document: JobDocument) -> dict[str, str]:
     """Return what the scores depend on, as tags."""
-    env = str(document.parameters["env"] or "")
-    return (lineage.make_dataset_tags(document) if _has_dataset(document) else {}) | ({"env": env} if env else {})
+    env, has_dataset = str(document.parameters["env"] or ""), bool(lineage.list_dataset_sources(document))
+    return (lineage.make_dataset_tags(document) if has_dataset else {}) | ({"env": env} if env else {})
 
 
 def make_lineage(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[str, object]:
@@ -128,9 +113,7 @@ def make_lineage(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[
         "policy_source": selection.get_policy_origin(document),
         "policy_pin": selection.get_policy_pin(document) or None,
         **{name: make_training_tags(document, data).get(name) for name in ("policy_run", "policy_step")},
-        "evaluated_on": [
-            [source.kind, source.uri, source.pin] for source in document.sources if source.role == "dataset"
-        ],
+        "evaluated_on": [[part.kind, part.uri, part.pin] for part in lineage.list_dataset_sources(document)],
         "azureml_run_id": lineage.make_azureml_tags(document).get("azureml_run_id"),
     }
 

@@ -16,14 +16,7 @@ from robotrain_runtime.contract.container_plugin import (
 )
 from robotrain_runtime.contract.document import JobDocument, JobSource
 
-from robotrain_workloads.lerobot import dataset, dataset_preparation, lineage, parameters, run_setup
-from robotrain_workloads.lerobot.publish_url import (
-    OTHER_FOLDER_HINT,
-    find_write_problems,
-    is_remote_url,
-    parse_folder,
-    parse_publish_url,
-)
+from robotrain_workloads.lerobot import dataset, dataset_preparation, lineage, parameters, publish_url, run_setup
 from robotrain_workloads.lerobot_train import start, tracking, trainer_options, wandb
 from robotrain_workloads.lerobot_train.start import Start
 
@@ -58,18 +51,17 @@ def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> W
         notes = (*notes, *start.list_start_notes(document, begin, root))
     workers, worker_notes = trainer_options.choose_worker_count(document, begin, root)
     values = {**document.parameters, "num_workers": workers}
-    wandb_options = _make_wandb_options(document, new_run=recovered is None and begin.mode == "checkpoint")
+    wandb_options: Iterable[str] = ("--wandb.enable=false",)
+    if values["wandb"]:
+        new_run = recovered is None and begin.mode == "checkpoint"
+        project = tracking.get_experiment_name(values)
+        wandb_options = wandb.make_wandb_options(project, user_options, os.environ, new_run=new_run)
     defaults = trainer_options.make_default_options(values, user_options, begin, dataset.compute_frame_tolerance(root))
     options = (*trainer_options.make_owned_options(values, root, output, begin), *wandb_options, *defaults)
-    launcher_options = (
-        *_make_program_arguments(document),
-        "--device",
-        str(values["device"]),
-        *_make_launcher_options(document, data, begin),
-    )
+    precision = str(values["mixed_precision"])
     return WorkCommand(
-        arguments=(*launcher_options, "--", *options, *user_options),
-        environ=_make_environment(document),
+        arguments=(*_make_launcher_arguments(document, data, begin), "--", *options, *user_options),
+        environ={**run_setup.make_hub_environment(document.sources), parameters.PRECISION_VARIABLE: precision},
         notes=(*notes, *worker_notes),
     )
 
@@ -92,9 +84,8 @@ def gpus(document: JobDocument) -> GpuRequirement | None:
 
 def tracked(document: JobDocument) -> TrackingSpec:
     """Return the metadata of the tracking run."""
-    return tracking.describe_tracking_run(
-        document, run_setup.resolve_output_folder(document, Path(document.placement.work))
-    )
+    output = run_setup.resolve_output_folder(document, Path(document.placement.work))
+    return tracking.describe_tracking_run(document, output)
 
 
 def publishing(document: JobDocument, data: Mapping[JobSource, Path]) -> PublishingSpec:
@@ -115,30 +106,27 @@ def targets(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterator[A
         return
     first = _find_first_step(document.sources, start.get_start_step(data))
     yield ArtifactTarget(
-        to=parse_publish_url(url),
+        to=publish_url.parse_publish_url(url),
         keep_last=None if keep is None else int(str(keep)),
         saves_step=None if first is None else lambda step: _is_saved_step(document, first, step),
-        suggestion=OTHER_FOLDER_HINT,
+        suggestion=publish_url.OTHER_FOLDER_HINT,
     )
 
 
 def _find_publish_problems(document: JobDocument, output: Path, first: int) -> Iterator[str]:
     """Yield why checkpoints cannot be copied from this machine. `first` is the step that training starts at."""
     url = str(document.parameters["publish_url"] or "")
-    problems = list(find_write_problems(url, output, "checkpoints"))
+    problems = list(publish_url.find_write_problems(url, output, "checkpoints"))
     yield from problems
-    if url and not problems and not is_remote_url(url):
-        folder = Path(parse_folder(url))
-        if foreign := next(_find_foreign_checkpoints(document, folder, first), ""):
-            yield f"checkpoints cannot be published to {folder}: it has {foreign}\n{OTHER_FOLDER_HINT}"
-
-
-def _find_foreign_checkpoints(document: JobDocument, folder: Path, first: int) -> Iterator[str]:
-    """Yield checkpoints of other runs with the names of those that this run will save."""
+    if not url or problems or publish_url.is_remote_url(url):
+        return
+    folder = Path(publish_url.parse_folder(url))
     for step, path in checkpoint.list_checkpoints(folder):
         manifest = checkpoint.read_manifest(path)
         if manifest and manifest.run != document.run and _is_saved_step(document, first, step):
-            yield f"{path.name} of the run {manifest.run}"
+            found = f"it has {path.name} of the run {manifest.run}"  # this run would save one of that name
+            yield f"checkpoints cannot be published to {folder}: {found}\n{publish_url.OTHER_FOLDER_HINT}"
+            return
 
 
 def _find_first_step(sources: Iterable[JobSource], known_step: int) -> int | None:
@@ -155,8 +143,15 @@ def _is_saved_step(document: JobDocument, first: int, step: int) -> bool:
     return first < step <= last and (step % every == 0 or step == last)
 
 
-def _make_launcher_options(document: JobDocument, data: Mapping[JobSource, Path], begin: Start) -> Iterator[str]:
-    """Yield the launcher's own options."""
+def _make_launcher_arguments(document: JobDocument, data: Mapping[JobSource, Path], begin: Start) -> Iterator[str]:
+    """Yield the program and its own options."""
+    values = document.parameters
+    if values["num_gpus"] == 1:
+        yield from ("-m", LAUNCHER)
+    else:
+        yield from ("-m", MULTI_GPU_LAUNCHER, f"--count={values['num_gpus']}")
+        yield from (f"--mixed-precision={values['mixed_precision']}", "--")
+    yield from ("--device", str(values["device"]))
     if begin.step:
         yield f"--first={begin.step}"
     if begin.mode == "weights":
@@ -166,33 +161,6 @@ def _make_launcher_options(document: JobDocument, data: Mapping[JobSource, Path]
     yield from (f"--tag={name}={value}" for name, value in lineage.make_parent_tags(data).items())
 
 
-def _make_wandb_options(document: JobDocument, *, new_run: bool) -> Iterator[str]:
-    """Yield LeRobot's options for Weights & Biases."""
-    values = document.parameters
-    yield from wandb.make_wandb_options(values, tracking.get_experiment_name(values), os.environ, new_run=new_run)
-    yield from wandb.make_wandb_defaults(values, document.trainer_args)
-
-
 def _find_dataset_root(data: Mapping[JobSource, Path]) -> Path | None:
     """Return the dataset to train on; several are merged into one before."""
     return next((folder for source, folder in data.items() if source.role == "dataset"), None)
-
-
-def _make_program_arguments(document: JobDocument) -> tuple[str, ...]:
-    gpus = document.parameters["num_gpus"]
-    if gpus == 1:
-        return ("-m", LAUNCHER)
-    return (
-        "-m",
-        MULTI_GPU_LAUNCHER,
-        f"--count={gpus}",
-        f"--mixed-precision={document.parameters['mixed_precision']}",
-        "--",
-    )
-
-
-def _make_environment(document: JobDocument) -> dict[str, str]:
-    return {
-        **run_setup.make_hub_environment(document.sources),
-        parameters.PRECISION_VARIABLE: str(document.parameters["mixed_precision"]),
-    }

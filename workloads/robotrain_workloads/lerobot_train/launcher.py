@@ -25,6 +25,10 @@ from robotrain_workloads.lerobot_train.trainer_monitor import TrainerMonitor
 PROCESSOR_FACTORY = "make_pre_post_processors"
 SPLIT_OPTION = "--dataset.eval_split"
 TRAINER = "lerobot.scripts.lerobot_train"
+RANDOM_BACKBONE_NOTE = (
+    "the image backbone starts from random weights, because pretrained ones would be downloaded;"
+    " to use them: -- --policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1"
+)
 
 
 def rebuild_processors(trainer: ModuleType) -> None:
@@ -102,10 +106,13 @@ def _run_trainer(arguments: Sequence[str], stop_handler: StopHandler) -> None:
     trainer += disable_empty_split(root, trainer)
     if device.is_first_rank():  # known only now: a task of one episode disables it
         emit_event(Track(params={"val_split": get_option_value(trainer, SPLIT_OPTION) or "0"}))
-    if own.random_backbone and dataset.list_cameras(dataset.load_dataset_info(root)):
-        _note_random_backbone()
+    if own.random_backbone and dataset.list_cameras(dataset.load_dataset_info(root)) and device.is_first_rank():
+        emit_event(Note(level="info", text=RANDOM_BACKBONE_NOTE))
     if not own.first:
-        _remove_empty_folder(Path(get_option_value(trainer, "--output_dir") or ""))
+        output = Path(get_option_value(trainer, "--output_dir") or "")
+        with suppress(FileNotFoundError):  # several processes do this at once
+            if output.is_dir() and not any(output.iterdir()):
+                output.rmdir()  # LeRobot rejects a folder that exists
     sys.argv = ["lerobot-train", *trainer]  # LeRobot reads it several times
     module = importlib.import_module(TRAINER)
     if own.new_processors:
@@ -147,22 +154,6 @@ def _parse_own_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--new-processors", action="store_true", help="of a policy use only the network")
     parser.add_argument("--tag", action="append", default=[], help="NAME=VALUE, for the tracking run")
     return parser.parse_args(arguments)
-
-
-def _note_random_backbone() -> None:
-    text = (
-        "the image backbone starts from random weights, because pretrained ones would be downloaded;"
-        " to use them: -- --policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1"
-    )
-    if device.is_first_rank():
-        emit_event(Note(level="info", text=text))
-
-
-def _remove_empty_folder(output: Path) -> None:
-    """Remove an empty output folder: LeRobot rejects a folder that exists."""
-    with suppress(FileNotFoundError):  # several processes do this at once
-        if output.is_dir() and not any(output.iterdir()):
-            output.rmdir()
 
 
 if __name__ == "__main__":

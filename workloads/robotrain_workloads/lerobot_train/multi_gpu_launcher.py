@@ -11,22 +11,17 @@ import resource
 import signal
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from robotrain_workloads.lerobot import device
-from robotrain_workloads.lerobot_train.process_group import (
-    AGREEMENT_VARIABLE,
-    STOPPED_STATUS,
-    ProcessAgreement,
-    print_line,
-)
+from robotrain_workloads.lerobot_train import process_group
+from robotrain_workloads.lerobot_train.process_group import STOPPED_STATUS, ProcessAgreement
 
 LAUNCHER = f"{__package__}.launcher"
-CONFIG_NAME = "accelerate.json"
 ACCELERATE_SETTINGS = {"compute_environment": "LOCAL_MACHINE", "distributed_type": "MULTI_GPU", "num_machines": 1}
 TORCH_SIGNALS = "SIGHUP,SIGQUIT"  # SIGTERM is ours
 
@@ -34,13 +29,15 @@ TORCH_SIGNALS = "SIGHUP,SIGQUIT"  # SIGTERM is ours
 def main(arguments: Sequence[str]) -> None:
     """Train with several processes. Raise SystemExit with the status of the one that failed first."""
     separator = arguments.index("--")
-    own, launcher = _parse_own_options(arguments[:separator]), arguments[separator + 1 :]
+    parser = argparse.ArgumentParser(prog="processes")
+    parser.add_argument("--count", type=int, required=True)
+    parser.add_argument("--mixed-precision", required=True)
+    own, launcher = parser.parse_args(arguments[:separator]), arguments[separator + 1 :]
     with tempfile.TemporaryDirectory(prefix="robotrain-training-") as folder:
         agreement = ProcessAgreement(Path(folder))
-        os.environ[AGREEMENT_VARIABLE] = folder
+        os.environ[process_group.AGREEMENT_VARIABLE] = folder
         stop_handler = LaunchStopHandler(agreement)
-        config = Path(folder, CONFIG_NAME)
-        # Without it accelerate reads the user's own settings.
+        config = Path(folder, "accelerate.json")  # without it accelerate reads the user's own settings
         config.write_text(json.dumps(ACCELERATE_SETTINGS))
         command = make_accelerate_options(own.count, own.mixed_precision, device.count_threads(own.count), config)
         print(" ".join(["accelerate launch", *command, "-m", LAUNCHER, "…"]), flush=True)
@@ -74,11 +71,11 @@ class LaunchStopHandler:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the runtime forwards it as SIGTERM
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if not self._agreement.has_started:
+        if not self._agreement.started.exists():
             raise SystemExit(STOPPED_STATUS)
         if not self.is_requested:
-            print_line("stopping: saving a checkpoint first")
-            self._agreement.request_stop()
+            process_group.print_line("stopping: saving a checkpoint first")
+            self._agreement.stop_requested.touch()
         self.is_requested = True
 
 
@@ -92,16 +89,11 @@ def _launch_processes(command: Sequence[str], launcher: Sequence[str], folder: s
     try:
         launch.launch_command(arguments)
     except errors.ChildFailedError as error:
-        _kill_process_groups(failure.pid for failure in error.failures.values())
+        for failure in error.failures.values():
+            with suppress(ProcessLookupError):  # a killed rank leaves its data-loading processes in the group it leads
+                os.killpg(failure.pid, signal.SIGKILL)
         return dict(error.failures)
     return {}
-
-
-def _kill_process_groups(ranks: Iterable[int]) -> None:
-    """Kill the process group that each rank leads: a killed rank leaves its data-loading processes."""
-    for rank in ranks:
-        with suppress(ProcessLookupError):
-            os.killpg(rank, signal.SIGKILL)
 
 
 def _choose_status(failures: Mapping[int, Any], agreement: ProcessAgreement, count: int) -> int:
@@ -109,8 +101,7 @@ def _choose_status(failures: Mapping[int, Any], agreement: ProcessAgreement, cou
     if not failures:
         return 0
     codes = {rank: int(failure.exitcode) for rank, failure in failures.items()}
-    killed = [rank for rank, code in codes.items() if code < 0 and -code != signal.SIGTERM]
-    if killed:
+    if killed := [rank for rank, code in codes.items() if code < 0 and -code != signal.SIGTERM]:
         rank = min(killed, key=lambda number: (codes[number] != -signal.SIGKILL, number))
         print(f"rank {rank} of {count} was ended by signal {-codes[rank]}", flush=True)
         return codes[rank]
@@ -128,13 +119,6 @@ def _exit_with_status(status: int) -> None:
             signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     raise SystemExit(status)
-
-
-def _parse_own_options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="processes")
-    parser.add_argument("--count", type=int, required=True)
-    parser.add_argument("--mixed-precision", required=True)
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

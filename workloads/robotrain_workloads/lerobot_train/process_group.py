@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Protocol
 
 from robotrain_runtime.contract.event import EVENTS_DESCRIPTOR
 
@@ -27,31 +26,15 @@ PR_SET_PDEATHSIG = 1
 
 
 class ProcessAgreement:
-    """A shared folder. `request_stop` and `failure` are for the launching process, all else for the launched ones."""
+    """A shared folder: the launching process requests a stop, the launched ones report steps and failures."""
 
     def __init__(self, folder: Path) -> None:
-        self._started_file = folder / "began"
-        self._stop_file = folder / "asked"
+        self.started = folder / "began"
+        """Exists when a step is done: from now on a stop waits for a checkpoint."""
+        self.stop_requested = folder / "asked"
+        """Exists when training is to stop."""
         self._last_step_file = folder / "last"
         self._failure_file = folder / "failed"
-
-    def mark_started(self) -> None:
-        """Record that a step is done: from now on a stop waits for a checkpoint."""
-        self._started_file.touch()
-
-    @property
-    def has_started(self) -> bool:
-        """Whether a step is done, so that there is something to save."""
-        return self._started_file.exists()
-
-    def request_stop(self) -> None:
-        """Request that training stops."""
-        self._stop_file.touch()
-
-    @property
-    def is_stop_requested(self) -> bool:
-        """Whether training is to stop."""
-        return self._stop_file.exists()
 
     def announce_last_step(self, step: int) -> None:
         """Announce the step after which all processes save and end. Only for the first process."""
@@ -91,20 +74,11 @@ def print_line(text: str) -> None:
     sys.stdout.flush()
 
 
-class StopHandler(Protocol):
-    """What decides after each step whether training stops."""
-
-    is_group: bool
-    """Whether other processes have to reach the same step before this one may end."""
-
-    def should_stop(self, step: int) -> bool:
-        """Return whether `step`, which is done, was the last one."""
-
-
 class SingleProcessStop:
     """Handler of SIGTERM in a single process: after the first step, the end waits for a checkpoint."""
 
     is_group = False
+    """Whether other processes have to reach the same step before this one may end."""
 
     def __init__(self) -> None:
         self.is_requested = False
@@ -113,7 +87,7 @@ class SingleProcessStop:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the runtime forwards it as SIGTERM
 
     def should_stop(self, step: int) -> bool:
-        """Return whether the signal has come."""
+        """Return whether `step`, which is done, was the last one."""
         self._training = True
         return self.is_requested
 
@@ -143,11 +117,15 @@ class GroupStop:
     def should_stop(self, step: int) -> bool:
         """Return whether `step` is the one they agreed on."""
         if self._first:
-            self._agreement.mark_started()
-            if self._agreement.is_stop_requested and not self._announced:
+            self._agreement.started.touch()
+            if self._agreement.stop_requested.exists() and not self._announced:
                 self._agreement.announce_last_step(step + 1)
                 self._announced = True
         return self._agreement.last_step == step
+
+
+StopHandler = SingleProcessStop | GroupStop
+"""What decides after each step whether training stops."""
 
 
 def attach_to_launcher() -> None:

@@ -49,17 +49,15 @@ def check_single_start(job: "Job") -> Iterator[Problem]:
             title=f"a training starts from one policy, but {len(starts)} are given",
             given=", ".join(f"{source.role} {redact(source.uri)}" for source in starts),
             why="`policy` uses the complete policy, `init_policy` only its weights.",
-            suggestions=tuple(
-                Suggestion(f"{_get_start_flag(source)} {redact(source.uri)}", "only this one") for source in starts
-            ),
+            suggestions=tuple(_suggest_start(source) for source in starts),
         )
 
 
 def check_steps_left(job: "Job") -> Iterator[Problem]:
     """Require steps after the checkpoint, before a machine is used."""
-    for source in (candidate for candidate in job.sources if candidate.role == "resume"):
-        steps = int(str(job["training_steps"]))
-        if (done := _parse_checkpoint_step(source.uri, steps)) >= steps:
+    steps = int(str(job["training_steps"]))
+    for source in job.sources:
+        if source.role == "resume" and (done := _parse_checkpoint_step(source.uri, steps)) >= steps:
             yield Problem(
                 code="no-steps-left",
                 stage=Stage.CHECK,
@@ -117,7 +115,7 @@ def _parse_checkpoint_step(uri: str, steps: int) -> int:
     return int(match[2]) if is_step else 0
 
 
-def _get_start_flag(source: "JobSource") -> str:
-    if source.role == "policy":
-        return POLICY_FLAGS.get(source.kind, "--policy-…")
-    return "--init-from-policy-model" if source.role == "init_policy" else "--resume-from"
+def _suggest_start(source: "JobSource") -> Suggestion:
+    flags = {"init_policy": "--init-from-policy-model", "resume": "--resume-from"}
+    flag = flags.get(source.role) or POLICY_FLAGS.get(source.kind, "--policy-…")
+    return Suggestion(f"{flag} {redact(source.uri)}", "only this one")

@@ -18,6 +18,8 @@ from robotrain_workloads.lerobot.run_setup import is_own_output
 
 TRAIN_CONFIG_FILE = Path(policy.MODEL_FOLDER, "train_config.json")
 CHECKPOINTS_FOLDER = "checkpoints"
+ORDER_KEYS = {"seed": "seed", "batch_size": "batch_size", "num_gpus": "num_processes"}
+"""Parameters that change the order of samples from the resumed step on, and their keys in a checkpoint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +41,10 @@ def load_start(data: Mapping[JobSource, Path]) -> Start:
     source = find_start_source(data)
     if source is None:
         return Start()
-    return (
-        load_checkpoint_start(data[source])
-        if source.role == "resume"
-        else _load_policy_start(START_MODES[source.role], data[source])
-    )
+    if source.role == "resume":
+        return load_checkpoint_start(data[source])
+    model = policy.find_model_folder(data[source])
+    return Start(mode=START_MODES[source.role], folder=model, settings=policy.load_policy_settings(model))
 
 
 def load_checkpoint_start(folder: Path) -> Start:
@@ -53,14 +54,8 @@ def load_checkpoint_start(folder: Path) -> Start:
     step = file_formats.read_json_object(folder / policy.STEP_FILE).get("step")
     if not isinstance(step, int):
         raise ValueError(f"{folder / policy.STEP_FILE} has no step")
-    return Start(
-        mode="checkpoint", folder=folder, step=step, settings=policy.load_policy_settings(folder / policy.MODEL_FOLDER)
-    )
-
-
-def _load_policy_start(mode: StartMode, folder: Path) -> Start:
-    model = policy.find_model_folder(folder)
-    return Start(mode=mode, folder=model, settings=policy.load_policy_settings(model))
+    settings = policy.load_policy_settings(folder / policy.MODEL_FOLDER)
+    return Start(mode="checkpoint", folder=folder, step=step, settings=settings)
 
 
 def find_resume_problems(document: JobDocument, folder: Path, start: Start) -> Iterator[str]:
@@ -93,14 +88,21 @@ def list_resume_notes(parameters: Mapping[str, Scalar], start: Start) -> Iterato
 
 
 def _list_surprises(parameters: Mapping[str, Scalar], start: Start, saved: Mapping[str, Any]) -> Iterator[str]:
-    yield from _list_ignored_options(parameters, saved)
+    rate, saved_rate = parameters["learning_rate"], (saved.get("optimizer") or {}).get("lr")
+    if saved_rate not in (None, rate):
+        yield f"--learning-rate {rate} has no effect: the optimizer resumes with its saved rate, {saved_rate}"
     scheduler, steps = saved.get("scheduler") or {}, parameters["training_steps"]
+    warmup = parameters["lr_warmup_steps"]
+    if warmup not in (None, scheduler.get("num_warmup_steps")):
+        yield f"--lr-warmup-steps {warmup} has no effect: the schedule resumes as it was saved"
     if scheduler.get("type") == "diffuser" and saved.get("steps") != steps:
         saved_steps = saved.get("steps")
         yield f"the learning-rate schedule spans {steps} steps instead of {saved_steps}: the rate jumps on resume"
-    yield from _list_order_changes(
-        parameters, {**saved, **file_formats.read_json_object(start.folder / policy.STEP_FILE)}
-    )
+    state = {**saved, **file_formats.read_json_object(start.folder / policy.STEP_FILE)}
+    for name, key in ORDER_KEYS.items():
+        if state.get(key) not in (None, parameters[name]):
+            flag = "--" + name.replace("_", "-")
+            yield f"the order of samples changes: {flag} is {parameters[name]} now, and was {state[key]} before"
 
 
 def read_saved_parameters(sources: Sequence[JobSource]) -> dict[str, Scalar]:
@@ -112,23 +114,6 @@ def read_saved_parameters(sources: Sequence[JobSource]) -> dict[str, Scalar]:
         return {}
     rate = (saved.get("optimizer") or {}).get("lr")
     return {"learning_rate": rate} if rate is not None else {}
-
-
-def _list_ignored_options(parameters: Mapping[str, Scalar], saved: Mapping[str, Any]) -> Iterator[str]:
-    rate, saved_rate = parameters["learning_rate"], (saved.get("optimizer") or {}).get("lr")
-    if saved_rate not in (None, rate):
-        yield f"--learning-rate {rate} has no effect: the optimizer resumes with its saved rate, {saved_rate}"
-    warmup, saved_warmup = parameters["lr_warmup_steps"], (saved.get("scheduler") or {}).get("num_warmup_steps")
-    if warmup not in (None, saved_warmup):
-        yield f"--lr-warmup-steps {warmup} has no effect: the schedule resumes as it was saved"
-
-
-def _list_order_changes(parameters: Mapping[str, Scalar], saved: Mapping[str, Any]) -> Iterator[str]:
-    """Yield options that change the order of samples from the resumed step on."""
-    for name, key in {"seed": "seed", "batch_size": "batch_size", "num_gpus": "num_processes"}.items():
-        if saved.get(key) not in (None, parameters[name]):
-            flag = "--" + name.replace("_", "-")
-            yield f"the order of samples changes: {flag} is {parameters[name]} now, and was {saved[key]} before"
 
 
 def find_start_problems(document: JobDocument, data: Mapping[JobSource, Path], root: Path | None) -> Iterator[str]:
@@ -145,9 +130,8 @@ def find_start_problems(document: JobDocument, data: Mapping[JobSource, Path], r
         yield from find_resume_problems(document, start.folder, start)
         model = start.folder / policy.MODEL_FOLDER
     expected_type = document.parameters["policy_type"]
-    yield from policy.find_policy_problems(
-        model, start.settings, expected_type, with_processors=start.mode != "weights"
-    )
+    is_complete = start.mode != "weights"
+    yield from policy.find_policy_problems(model, start.settings, expected_type, with_processors=is_complete)
     if root is not None:
         yield from policy_features.find_feature_mismatches(
             start.settings, dataset.load_dataset_info(root), document.trainer_args
@@ -179,7 +163,7 @@ def find_output_problems(document: JobDocument, output: Path) -> Iterator[str]:
         yield f"the output folder {output} is a file\n--output-dir FOLDER"
     elif not _is_used(output):
         return
-    elif other := _find_other_run(document, output):
+    elif other := next((manifest.run for manifest in _read_manifests(output) if manifest.run != document.run), ""):
         yield f"the output folder {output} has checkpoints of the run {other}\n--output-dir NEW_FOLDER"
     elif not is_own_output(Path(document.placement.work), output) and not _is_this_submission(document, output):
         yield f"the output folder {output} is not empty\n--output-dir NEW_FOLDER"
@@ -205,10 +189,6 @@ def recover_previous_attempt(document: JobDocument, output: Path) -> tuple[Start
 
 def _is_used(output: Path) -> bool:
     return output.is_dir() and any(output.iterdir())
-
-
-def _find_other_run(document: JobDocument, output: Path) -> str:
-    return next((manifest.run for manifest in _read_manifests(output) if manifest.run != document.run), "")
 
 
 def _read_manifests(output: Path) -> Iterator[checkpoint.CheckpointManifest]:

@@ -13,6 +13,10 @@ from robotrain_workloads.lerobot_train import start
 START_PHRASES = {"policy": "fine-tuned from", "init_policy": "started with the weights of", "resume": "resumed from"}
 KIND_NAMES = {"huggingface": "hf", "blob_url": "blob", "data_asset": "asset", "local_path": "folder"}
 """Short names of dataset kinds, in the tag `source`."""
+COPIED_PARAMETERS = (
+    *("policy_type", "job_name", "training_steps", "batch_size", "learning_rate", "save_freq", "lr_warmup_steps"),
+    *("system_metrics", "num_gpus", "mixed_precision"),
+)
 MODEL_URI_FORMS = (
     r"models:/(?P<name>[^/@]+)/(?P<version>\d+)",
     r"azureml:(?P<name>[^:/]+):(?P<version>\d+)",
@@ -35,12 +39,13 @@ def describe_model(document: JobDocument, data: Mapping[JobSource, Path]) -> str
 def make_model_tags(document: JobDocument, data: Mapping[JobSource, Path]) -> dict[str, str]:
     """Return the searchable tags; the runtime adds checkpoint and run."""
     values = document.parameters
+    kinds = {KIND_NAMES.get(source.kind, source.kind) for source in lineage.list_dataset_sources(document)}
     tags = {
         "framework": "lerobot",
         "policy_type": str(values["policy_type"]),
         "job_name": str(values["job_name"]),
         "training_steps": str(values["training_steps"]),
-        "source": f"{document.platform}-lerobot-{_get_kind_name(lineage.list_dataset_sources(document))}",
+        "source": f"{document.platform}-lerobot-{kinds.pop() if len(kinds) == 1 else 'mixed'}",
         **lineage.make_dataset_tags(document),
         **lineage.make_azureml_tags(document),
         **_make_base_policy_tags(document.sources),
@@ -72,14 +77,9 @@ def describe_datasets(sources: Sequence[JobSource], data: Mapping[JobSource, Pat
     datasets = [source for source in sources if source.role == "dataset"]
     folders = [data.get(source) for source in datasets]
     for index, (source, folder) in enumerate(zip(datasets, folders, strict=True)):
-        revision = f" at {source.pin}" if 0 < len(source.pin) <= lineage.LONGEST_PIN else ""
-        yield lineage.format_source_uri(source) + revision + _describe_extent(folder, index, folders.count(folder))
-
-
-def _describe_extent(folder: Path | None, index: int, merged: int) -> str:
-    """Return the size of source `index`. `merged` is the number of sources in the folder."""
-    size = dataset_preparation.read_source_size(folder, index, merged) if folder else None
-    return f" ({size[0]} episodes, {size[1]} frames)" if size else ""
+        size = dataset_preparation.read_source_size(folder, index, folders.count(folder)) if folder else None
+        extent = f" ({size[0]} episodes, {size[1]} frames)" if size else ""
+        yield lineage.format_source_uri(source) + lineage.describe_pin(source.pin) + extent
 
 
 def _make_base_policy_tags(sources: Sequence[JobSource]) -> dict[str, str]:
@@ -93,20 +93,15 @@ def _make_base_policy_tags(sources: Sequence[JobSource]) -> dict[str, str]:
     }
 
 
-def _get_kind_name(sources: Sequence[JobSource]) -> str:
-    kinds = {KIND_NAMES.get(source.kind, source.kind) for source in sources}
-    return kinds.pop() if len(kinds) == 1 else "mixed"
-
-
 def describe_tracking_run(document: JobDocument, output: Path) -> TrackingSpec:
     """Return the experiment, the run's name, parameters and tags."""
-    values = document.parameters
+    values, policies = document.parameters, [source.uri for source in document.sources if source.role == "policy"]
     return TrackingSpec(
         experiment=get_experiment_name(values),
         run_name=str(values["job_name"]),
         params={
             **_make_params(values, output),
-            **_make_policy_param(document.sources),
+            **({"policy_repo_id": policies[0]} if policies else {}),
             **start.read_saved_parameters(document.sources),
         },
         tags=_make_run_tags(values, document.sources),
@@ -123,18 +118,9 @@ def _make_params(parameters: Mapping[str, Scalar], output: Path) -> dict[str, Sc
     batch, gpus = parameters["batch_size"], parameters["num_gpus"]
     assert isinstance(batch, int)
     assert isinstance(gpus, int)
-    copied = (
-        "policy_type",
-        "job_name",
-        "training_steps",
-        "batch_size",
-        "learning_rate",
-        "save_freq",
-        "lr_warmup_steps",
-    )
     return {
         "dataset_repo_id": parameters["dataset_id"],
-        **{name: parameters[name] for name in (*copied, "system_metrics", "num_gpus", "mixed_precision")},
+        **{name: parameters[name] for name in COPIED_PARAMETERS},
         "distributed": gpus > 1,
         "effective_batch_size": batch * gpus,
         "output_dir": str(output),
@@ -157,11 +143,6 @@ def _make_run_tags(parameters: Mapping[str, Scalar], sources: Sequence[JobSource
         **({"model.register_name": str(registered)} if registered else {}),
         **_make_warm_start_tags(sources),
     }
-
-
-def _make_policy_param(sources: Sequence[JobSource]) -> dict[str, Scalar]:
-    policy = next((source for source in sources if source.role == "policy"), None)
-    return {"policy_repo_id": policy.uri} if policy else {}
 
 
 def _make_warm_start_tags(sources: Sequence[JobSource]) -> dict[str, str]:

@@ -68,7 +68,10 @@ class TrainerMonitor:
         if hasattr(tracker, "reset_averages") and hasattr(tracker, "to_dict"):
             _wrap_attribute(tracker, "reset_averages", self._send_window)
             self._exact = True
-        if hasattr(accelerator := _find_accelerator(), "reduce"):
+        accelerator = None
+        with suppress(ImportError):
+            accelerator = getattr(importlib.import_module("accelerate"), "Accelerator", None)
+        if hasattr(accelerator, "reduce"):
             _wrap_attribute(accelerator, "reduce", self._remember_reduced)
         if hasattr(accelerator, "wait_for_everyone"):
             _wrap_attribute(accelerator, "wait_for_everyone", self._leave_group)
@@ -81,10 +84,8 @@ class TrainerMonitor:
         """Send the averages of a window before they are reset."""
         if tracker.accelerator is None or tracker.accelerator.is_main_process:
             averages = tracker.to_dict()
-            self._send_metrics(
-                int(averages["steps"]),
-                {METRIC_NAMES[name]: averages[name] for name in METRIC_NAMES if name in averages},
-            )
+            values = {METRIC_NAMES[name]: averages[name] for name in METRIC_NAMES if name in averages}
+            self._send_metrics(int(averages["steps"]), values)
         original(tracker)
 
     def _remember_reduced(self, original: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
@@ -137,13 +138,6 @@ class TrainerMonitor:
         return result
 
 
-def _find_accelerator() -> Any:
-    try:
-        return getattr(importlib.import_module("accelerate"), "Accelerator", None)
-    except ImportError:
-        return None
-
-
 def _wrap_attribute(place: Any, name: str, wrapper: Callable[..., Any]) -> None:
     """Replace `place.name` by a function that calls `wrapper` with the original first."""
     original = getattr(place, name)
@@ -160,14 +154,11 @@ def parse_window(line: str) -> dict[str, float] | None:
     fields = {match["name"]: match for match in FIELD_PATTERN.finditer(line)}
     if not {"step", "loss"} <= fields.keys():
         return None
-    return {name: _parse_number(fields[short]) for short, name in LOG_NAMES.items() if short in fields}
+    found = {name: fields[short] for short, name in LOG_NAMES.items() if short in fields}
+    return {name: float(match["number"]) * SUFFIX_SCALES[match["suffix"].upper()] for name, match in found.items()}
 
 
 def parse_held_out_loss(line: str) -> tuple[int, float] | None:
     """Return step and validation loss of a line; None for other lines."""
     match = HELD_OUT_PATTERN.search(line)
     return (int(match["step"]), float(match["loss"])) if match else None
-
-
-def _parse_number(match: "re.Match[str]") -> float:
-    return float(match["number"]) * SUFFIX_SCALES[match["suffix"].upper()]

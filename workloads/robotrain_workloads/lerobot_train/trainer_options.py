@@ -142,57 +142,39 @@ def get_free_shared_memory(place: Path = SHARED_MEMORY) -> int | None:
 
 def choose_worker_count(document: JobDocument, start: Start, root: Path) -> tuple[int, tuple[Note, ...]]:
     """Return the requested number, or as many as shared memory allows, with a note."""
-    requested, available = _expect_int(document.parameters["num_workers"]), get_free_shared_memory(SHARED_MEMORY)
+    values, available = document.parameters, get_free_shared_memory(SHARED_MEMORY)
+    requested, batch_size, ranks = (_expect_int(values[name]) for name in ("num_workers", "batch_size", "num_gpus"))
     if not requested or available is None:
         return requested, ()
-    batch = (
-        _count_loaders(document)
-        * _estimate_sample_bytes(document, start, root)
-        * _expect_int(document.parameters["batch_size"])
-    )
+    loaders = 2 if values["val_split"] and values["eval_freq"] != 0 else 1  # one for held-out episodes
+    batch = loaders * batch_size * _estimate_sample_bytes(document, start, root)
     prefetch = _get_number_option(document, PREFETCH_OPTION, DEFAULT_PREFETCH)
-    ranks = _expect_int(document.parameters["num_gpus"])
 
     def count_bytes(count: int) -> int:
         return ranks * (SPARE_BYTES + (count * prefetch + BATCHES_IN_USE) * batch)
 
     fitting = next((count for count in range(requested, 0, -1) if count_bytes(count) <= available), 0)
-    return fitting, () if fitting == requested else (
-        _note_fewer_workers(fitting, requested, available, count_bytes(requested)),
-    )
-
-
-def _note_fewer_workers(count: int, requested: int, available: int, needed: int) -> Note:
-    workers = f"with {count} of {requested} processes" if count else "in the training process itself"
+    if fitting == requested:
+        return fitting, ()
+    workers = f"with {fitting} of {requested} processes" if fitting else "in the training process itself"
     text = (
         f"data is loaded {workers}: {SHARED_MEMORY} has {available / MIB:.0f} MiB free, but --num-workers"
-        f" {requested} may need {math.ceil(needed / MIB)} MiB (add shared memory to the container, or set"
-        f" --num-workers {count})"
+        f" {requested} may need {math.ceil(count_bytes(requested) / MIB)} MiB (add shared memory to the container, or"
+        f" set --num-workers {fitting})"
     )
-    return Note(level="warning", text=text)
-
-
-def _count_loaders(document: JobDocument) -> int:
-    """Return the number of loaders: held-out episodes have one of their own."""
-    return 2 if document.parameters["val_split"] and document.parameters["eval_freq"] != 0 else 1
+    return fitting, (Note(level="warning", text=text),)
 
 
 def _estimate_sample_bytes(document: JobDocument, start: Start, root: Path) -> int:
     """Return the most bytes of a sample; 0 when the dataset does not tell."""
-    policy = str(document.parameters["policy_type"])
     saved = start.settings.get("n_obs_steps")
-    frames = _get_number_option(
-        document, "--policy.n_obs_steps", saved if isinstance(saved, int) else FRAMES_PER_SAMPLE.get(policy, 1)
-    )
+    default = saved if isinstance(saved, int) else FRAMES_PER_SAMPLE.get(str(document.parameters["policy_type"]), 1)
+    frames = _get_number_option(document, "--policy.n_obs_steps", default)
     try:
-        features = dataset.load_dataset_info(root)["features"]
+        features = dataset.get_features(dataset.load_dataset_info(root))
     except (OSError, ValueError):
         return 0
-    return (
-        sum(_estimate_feature_bytes(feature, frames) for feature in features.values())
-        if isinstance(features, dict)
-        else 0
-    )
+    return sum(_estimate_feature_bytes(feature, frames) for feature in features.values())
 
 
 def _estimate_feature_bytes(feature: Mapping[str, Any], frames: int) -> int:

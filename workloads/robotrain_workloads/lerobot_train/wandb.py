@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from robotrain_runtime.contract.deadline import DeadlineExceeded, DeadlineFuture
-from robotrain_runtime.contract.document import Scalar
 
 from robotrain_workloads.lerobot.options import list_option_names
 
@@ -35,22 +34,15 @@ _answering_servers: set[str] = set()
 
 
 def make_wandb_options(
-    parameters: Mapping[str, Scalar], project: str, environ: Mapping[str, str], *, new_run: bool = False
+    project: str, options: Sequence[str], environ: Mapping[str, str], *, new_run: bool
 ) -> Iterator[str]:
-    """Yield the options that robotrain owns. `new_run`: the checkpoint to resume from belongs to another run."""
-    if not parameters["wandb"]:
-        yield "--wandb.enable=false"
-        return
+    """Yield LeRobot's options. `options`: the user's. `new_run`: the checkpoint to resume from is of another run."""
     yield ENABLED_OPTION
     yield f"--wandb.project={project}"
     yield f"--wandb.mode={get_wandb_mode(environ)}"
     if new_run:
         yield f"--wandb.run_id={os.urandom(16).hex()}"
-
-
-def make_wandb_defaults(parameters: Mapping[str, Scalar], options: Sequence[str]) -> Iterator[str]:
-    """Disable the upload of checkpoints, unless the user sets it after `--`."""
-    if parameters["wandb"] and ARTIFACT_OPTION not in list_option_names(options):
+    if ARTIFACT_OPTION not in list_option_names(options):  # no upload of checkpoints, unless the user sets it
         yield f"{ARTIFACT_OPTION}=true"
 
 
@@ -66,7 +58,8 @@ def find_wandb_problems(remedies: Mapping[str, str], environ: Mapping[str, str])
     remedy = remedies.get(SECRET_KIND, LOGIN_HINT)
     if key := environ.get("WANDB_API_KEY", ""):
         if not KEY_PATTERN.fullmatch(key):
-            yield f"WANDB_API_KEY is not a key of Weights & Biases: it has {_describe_key(key)}\n{remedy}"
+            spaces = ", including spaces or line breaks" if re.search(r"\s", key) else ""
+            yield f"WANDB_API_KEY is not a key of Weights & Biases: it has {len(key)} characters{spaces}\n{remedy}"
     elif not environ.get("WANDB_IDENTITY_TOKEN_FILE") and not is_signed_in(environ):
         yield f"--wandb: this machine is not signed in to Weights & Biases, and WANDB_API_KEY is not set\n{remedy}"
     address = find_server_address(environ)
@@ -90,11 +83,6 @@ def allow_unknown_runs() -> None:
         return original(**{**options, "resume": "allow" if options.get("resume") == "must" else options.get("resume")})
 
     wandb.init = init
-
-
-def _describe_key(key: str) -> str:
-    count = f"{len(key)} characters"
-    return f"{count}, including spaces or line breaks" if re.search(r"\s", key) else count
 
 
 def find_server_address(environ: Mapping[str, str]) -> str:

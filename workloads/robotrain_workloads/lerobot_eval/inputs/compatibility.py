@@ -15,12 +15,11 @@ from robotrain_workloads.lerobot_eval.inputs import selection, simulation
 RENAME_STEP = "rename_observations_processor"
 EMPTY_CAMERA = "observation.images.empty_camera_"
 """Prefix of cameras that a policy reserves and nobody has: it sees black."""
-MISSING_PACKAGE = "transformers"
 TRANSFORMERS_TYPES = (
     *("eo1", "fastwam", "groot", "lingbot_va", "molmoact2", "multi_task_dit", "pi0", "pi05", "pi0_fast", "smolvla"),
     *("vla_jepa", "wall_x", "xvla"),
 )
-"""Types for which LeRobot requires the package."""
+"""Types for which LeRobot requires the package transformers."""
 OWN_ENVIRONMENT_HINT = "on the platform local, use --environment PATH with an environment that has it"
 
 
@@ -35,7 +34,8 @@ def find_mismatches(document: JobDocument, folders: Mapping[JobSource, Path]) ->
         yield from policy.find_type_problem(selection.get_policy_name(document), policy_type, expected_type)
     if document.parameters["builtin_policy"]:
         policy_type = selection.get_builtin_type(document.parameters)
-    yield from find_missing_packages(policy_type, document.placement.environment)
+    if policy_type in TRANSFORMERS_TYPES and document.placement.environment is None:  # a user's own is not checked
+        yield explain_missing_package(f"LeRobot {LEROBOT_VERSION}'s {policy_type}", "transformers")
     for info in infos[:1]:  # several have the same features, or cannot be merged
         yield from policy_features.find_feature_mismatches(_pad_state(settings, info), info, options)
     if env := document.parameters["env"]:
@@ -44,12 +44,9 @@ def find_mismatches(document: JobDocument, folders: Mapping[JobSource, Path]) ->
 
 def _load_infos(document: JobDocument, folders: Mapping[JobSource, Path]) -> Iterator[dict[str, Any]]:
     """Yield the descriptions of valid datasets."""
-    convert = dataset_preparation.should_convert(document)
     for source in dataset_preparation.list_datasets(document, folders):
-        with suppress(OSError, ValueError):
-            info = dataset.load_dataset_info(folders[source])
-            if not any(dataset.find_description_problems(info, source.uri, convert=convert)):
-                yield info
+        if not any(dataset_preparation.find_source_problems(document, source, folders[source], description_only=True)):
+            yield dataset.load_dataset_info(folders[source])
 
 
 def _load_settings(
@@ -70,16 +67,12 @@ def _load_settings(
 
 def make_builtin_settings(info: Mapping[str, Any]) -> dict[str, Any]:
     """Return inputs and outputs of a policy that is made for a dataset."""
-    features = {name: feature for name, feature in info["features"].items() if isinstance(feature, dict)}
-    vectors = {
-        name: {"shape": features[name].get("shape")}
-        for name in (policy_features.STATE, policy_features.WORLD)
-        if name in features
-    }
+    features = dataset.get_features(info)
+    names = (policy_features.STATE, policy_features.WORLD)
+    vectors = {name: {"shape": features[name].get("shape")} for name in names if name in features}
     images = {
         name: {"type": "VISUAL", "shape": policy_features.get_image_shape(features[name])}
         for name in dataset.list_cameras(info)
-        if name in features
     }
     return {
         "input_features": vectors | images,
@@ -111,12 +104,6 @@ def _pad_state(settings: dict[str, Any], info: Mapping[str, Any]) -> dict[str, A
     if not (isinstance(max_size, int) and state and recorded and sum(recorded.get("shape") or ()) <= max_size):
         return settings
     return {**settings, "input_features": {**settings["input_features"], policy_features.STATE: recorded}}
-
-
-def find_missing_packages(kind: object, environment: str | None) -> Iterator[str]:
-    """Yield a sentence for a policy that cannot be loaded. `environment` is the user's own, which is not checked."""
-    if kind in TRANSFORMERS_TYPES and environment is None:
-        yield explain_missing_package(f"LeRobot {LEROBOT_VERSION}'s {kind}", MISSING_PACKAGE)
 
 
 def explain_missing_package(subject: str, package: str) -> str:
