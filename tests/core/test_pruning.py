@@ -5,7 +5,7 @@ import json
 import pytest
 from robotrain.errors import Rejected
 from robotrain.model.run import RunGone, RunRecord, RunState, Status
-from robotrain.store import prune, records
+from robotrain.store import plans, prune, records
 from robotrain.store.prune import PruneCandidate
 from robotrain.submission import reconcile
 
@@ -107,14 +107,14 @@ def test_a_folder_whose_name_only_begins_alike_is_another():
 
 def test_what_a_run_was_started_from_is_read_from_its_kept_plan():
     record("a-1")
-    assert prune.read_source_uris("a-1") == []
+    assert plans.read_stored_sources("a-1") == ()
     plan = records.get_run_folder("a-1") / "plan"
     plan.mkdir()
     body = {"job": {"sources": [{"role": "policy", "kind": "local_path", "uri": "/runs/b-1"}]}}
     (plan / "robotrain-plan.json").write_text(json.dumps(body))
-    assert prune.read_source_uris("a-1") == ["/runs/b-1"]
+    assert [source.uri for source in plans.read_stored_sources("a-1")] == ["/runs/b-1"]
     (plan / "robotrain-plan.json").write_text("{")
-    assert prune.read_source_uris("a-1") == []
+    assert plans.read_stored_sources("a-1") == ()
 
 
 def test_removing_takes_what_the_platform_keeps_and_then_the_record():

@@ -11,6 +11,7 @@ from robotrain.config.resolve import Resolution
 from robotrain.config.sources import Input
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.redaction import redact
+from robotrain.store import files
 
 
 def format_job_file(resolution: Resolution, platform: str) -> str:
@@ -35,24 +36,7 @@ def save_job_file(resolution: Resolution | None, platform: str, name: str) -> No
         if path.is_file() and path.read_bytes() == content:
             return
         raise Rejected([_make_in_use_problem(name)])
-    import tempfile
-
-    handle, scratch = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(scratch, 0o666 & ~_get_umask())
-        os.replace(scratch, path)
-    except BaseException:
-        os.unlink(scratch)
-        raise
-
-
-def _get_umask() -> int:
-    """Return the mask of new files, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    files.write_atomically(path.absolute(), content)
 
 
 def _format_sources(chosen: tuple[Input, ...]) -> Iterator[str]:

@@ -100,33 +100,6 @@ def _make_unreadable_problem(path: Path, error: Exception) -> Problem:
 LOOKUP_LAYER = "looked up"
 
 
-class LookupLayer:
-    """The lookup functions that parameters declare, as a layer."""
-
-    def __init__(self) -> None:
-        self._failed: list[Problem] = []
-
-    def __call__(self, parameter: Parameter) -> Value | None:
-        """Return the value that the parameter's function finds, with its place."""
-        if not parameter.param.lookup:
-            return None
-        try:
-            answer = _import_function(parameter.param.lookup)()
-            if answer is None:
-                return None
-            value, where = answer
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # SystemExit too
-            self._failed.append(_make_lookup_problem(parameter, error))
-            return None
-        return Value(str(value), Origin(LOOKUP_LAYER, redact(str(where)))) if value != "" else None
-
-    def problems(self) -> Iterator[Problem]:
-        """Yield the failures of lookup functions."""
-        yield from self._failed
-
-
 def _import_function(name: str) -> Any:
     module, _, function = name.partition(":")
     return getattr(importlib.import_module(module), function)
@@ -149,8 +122,7 @@ class FallbackResolver:
 
     def __init__(self, terraform: TerraformLayer | None) -> None:
         self._terraform = terraform
-        self._lookups = LookupLayer()
-        self._unused: list[Problem] = []
+        self._problems: list[Problem] = []
 
     def find_values(self, parameters: Sequence[Parameter], given: Collection[str]) -> dict[str, Value]:
         """Return the values found for the parameters that are not `given`, by name."""
@@ -158,7 +130,8 @@ class FallbackResolver:
         optional = {p.name for p in missing if p.param.terraform_optional or p.param.optional_with in given}
         found = {}
         for parameter in sorted(missing, key=lambda parameter: parameter.name in optional):
-            if value := self._read_terraform(parameter, parameter.name in optional) or self._lookups(parameter):
+            terraform = self._terraform and self._terraform.find_value(parameter, parameter.name in optional)
+            if value := terraform or self._look_up(parameter):
                 found[parameter.name] = value
         incomplete = {}  # found values with the names of the parameters that they need
         for parameter in missing:
@@ -166,19 +139,26 @@ class FallbackResolver:
             if parameter.name in found and needed:
                 incomplete[parameter.name] = needed
         required = {name: needed for name, needed in incomplete.items() if name not in optional}
-        self._unused += _find_unused_values(parameters, required, found)
+        self._problems += _find_unused_values(parameters, required, found)
         return {name: value for name, value in found.items() if name not in incomplete}
 
-    def _read_terraform(self, parameter: Parameter, optional: bool) -> Value | None:
-        if self._terraform is None:
+    def _look_up(self, parameter: Parameter) -> Value | None:
+        """Return the value that the parameter's lookup function finds, with its place."""
+        if not parameter.param.lookup:
             return None
-        return self._terraform.find_if_read(parameter) if optional else self._terraform(parameter)
+        try:
+            value, where = _import_function(parameter.param.lookup)() or ("", "")
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit too
+            self._problems.append(_make_lookup_problem(parameter, error))
+            return None
+        return Value(str(value), Origin(LOOKUP_LAYER, redact(str(where)))) if value != "" else None
 
     def problems(self) -> Iterator[Problem]:
         """Yield failures of the layers, and notes about values without effect."""
         yield from self._terraform.problems() if self._terraform else ()
-        yield from self._lookups.problems()
-        yield from self._unused
+        yield from self._problems
 
 
 def _find_unused_values(

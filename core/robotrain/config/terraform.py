@@ -192,19 +192,17 @@ class TerraformLayer:
         self._required: list[Parameter] = []
         self._optional: list[Parameter] = []
 
-    def __call__(self, parameter: Parameter) -> Value | None:
-        """Return the output that a parameter names; None if it is not a text, number or boolean."""
-        if not parameter.param.terraform:
-            return None
-        self._required.append(parameter)
-        return self._find_value(parameter.param.terraform)
+    def find_value(self, parameter: Parameter, optional: bool) -> Value | None:
+        """Return the output that a parameter names; None if it is not a text, number or boolean.
 
-    def find_if_read(self, parameter: Parameter) -> Value | None:
-        """Return the output that a parameter names, if another parameter already needed the outputs."""
-        if not parameter.param.terraform or not self._required:
+        :param optional: only if another parameter already needed the outputs.
+        """
+        path = parameter.param.terraform
+        if not path or (optional and not self._required):
             return None
-        self._optional.append(parameter)
-        return self._find_value(parameter.param.terraform)
+        (self._optional if optional else self._required).append(parameter)
+        text = _get_text(self._state.outputs.values, path)
+        return Value(text, Origin(TERRAFORM_LAYER, f"{self._state.place} {path}")) if text else None
 
     def problems(self) -> Iterator[Problem]:
         """Yield why outputs were not read, for all parameters that need one."""
@@ -231,10 +229,6 @@ class TerraformLayer:
             return _TerraformState(format_folder(folder), _read_once(folder))
         except TerraformUnreadable as error:
             return _TerraformState(format_folder(folder), error=error)
-
-    def _find_value(self, path: str) -> Value | None:
-        text = _get_text(self._state.outputs.values, path)
-        return Value(text, Origin(TERRAFORM_LAYER, f"{self._state.place} {path}")) if text else None
 
 
 def _read_once(folder: Path) -> TerraformOutputs:

@@ -3,7 +3,6 @@
 import io
 import os
 import shutil
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +21,8 @@ def create_run_folder(plan: Plan, folder: Path, payload: str = "payload.zip") ->
 
     :param payload: the path of the payload in the plan.
     """
+    import zipfile
+
     part = folder.with_name(f".{folder.name}.{os.urandom(4).hex()}.part")
     try:
         plans.write_plan_files(plan, part)

@@ -7,15 +7,11 @@ import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from robotrain.model.platform import Platform
 from robotrain.model.run import Output, Reference, RunGone, RunState, Status
-from robotrain.run_folder import log, outputs
-
-if TYPE_CHECKING:
-    from robotrain.errors import Problem
-    from robotrain.model.plan import Plan
+from robotrain.run_folder import creation, log, outputs
 
 CLAIM_LINK = "taken"
 CANCELLED_FILE = "cancelled"
@@ -149,30 +145,9 @@ class RunFolderPlatform(Platform):
         """Copy one output atomically. Raise Rejected."""
         outputs.download_output(output, to)
 
-    @staticmethod
-    def create_folder(plan: Plan, folder: Path) -> bool:
-        """Create the run's folder with the plan's files, all or nothing; False when an earlier submit of it did.
-
-        The payload `payload.zip` is unpacked in `payload/`: there `PYTHONPATH=payload python3 -m robotrain_runtime run
-        job.json` is the job. Raise FileExistsError when something else is there, and OSError.
-        """
-        from robotrain.run_folder import creation
-
-        return creation.create_run_folder(plan, folder)
-
-    @staticmethod
-    def has_plan(plan: Plan, folder: Path) -> bool:
-        """Return whether `folder` has the files of this very plan, as an earlier submit left them."""
-        from robotrain.run_folder import creation
-
-        return creation.has_plan_files(plan, folder)
-
-    @staticmethod
-    def find_folder_problems(plan: Plan, folder: Path) -> Iterator[Problem]:
-        """Return why `create_folder` would fail, for `preflight`; nothing is created."""
-        from robotrain.run_folder import creation
-
-        return creation.find_creation_problems(plan, folder)
+    create_folder = staticmethod(creation.create_run_folder)
+    has_plan = staticmethod(creation.has_plan_files)
+    find_folder_problems = staticmethod(creation.find_creation_problems)
 
     def _has_ended(self, reference: Reference) -> bool:
         time.sleep(POLL_PAUSE_SECONDS)

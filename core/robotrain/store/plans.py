@@ -205,10 +205,10 @@ def read_stored_sources(run: str) -> tuple[JobSource, ...]:
     """Return the sources of a run's job without reading the rest of the plan; none if it is missing."""
     try:
         manifest = json.loads((get_plan_folder(run) / MANIFEST_FILE).read_text(encoding="utf-8"))
-        sources = [JobSource(**entry) for entry in manifest["job"]["sources"]]
+        entries = manifest["job"]["sources"]
+        return tuple(JobSource(role=one["role"], kind=str(one["kind"]), uri=str(one["uri"])) for one in entries)
     except (OSError, ValueError, KeyError, TypeError):
         return ()
-    return tuple(source for source in sources if isinstance(source.role, str) and isinstance(source.uri, str))
 
 
 def _store_payload(rendered: RenderedPlan) -> Path | None:

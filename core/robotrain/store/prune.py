@@ -6,7 +6,6 @@ never used again: a platform, tracking server or registry may still know it.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +16,6 @@ from robotrain.store import name_lock, records
 
 if TYPE_CHECKING:
     from robotrain.model.run import Status
-
-STORED_MANIFEST = "plan/robotrain-plan.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,15 +73,6 @@ def plan_pruning(
             del going[run]
             staying[run] = f"{user} was started from it"
     return PrunePlan(removed=tuple(going.values()), kept_reasons=staying)
-
-
-def read_source_uris(run: str) -> list[str]:
-    """Return the addresses of a run's sources by its stored plan; none if that is missing."""
-    try:
-        job = json.loads((records.get_run_folder(run) / STORED_MANIFEST).read_text(encoding="utf-8"))["job"]
-        return [str(source["uri"]) for source in job["sources"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
 
 
 def remove_record(run: str) -> None:

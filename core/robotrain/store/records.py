@@ -21,28 +21,27 @@ from robotrain.store import files
 
 def make_unlockable_problem() -> Problem:
     """Return the problem of a state folder without file locks."""
-    return Problem(
-        code="state-folder-unlockable",
-        stage=Stage.PREFLIGHT,
-        title="files in the state folder cannot be locked",
-        where="ROBOTRAIN_STATE" if os.environ.get("ROBOTRAIN_STATE") else "",
-        given=str(files.get_state_folder()),
-        why="Without locks, robotrain cannot tell an interrupted submit from a running one.",
-        suggestions=(Suggestion("ROBOTRAIN_STATE=FOLDER robotrain …", "a folder on a local disk"),),
-    )
+    title = "files in the state folder cannot be locked"
+    why = "Without locks, robotrain cannot tell an interrupted submit from a running one."
+    return _make_state_problem("state-folder-unlockable", title, why, "a folder on a local disk")
 
 
 def make_unwritable_problem(error: OSError) -> Problem:
     """Return the problem of a state folder that cannot be written."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    title = f"the state folder {'is full' if error.errno in (errno.ENOSPC, errno.EDQUOT) else 'cannot be written'}"
+    why = f"{error.strerror or error}. Without a record, a submitted job could not be found again."
+    return _make_state_problem("state-folder-unwritable", title, why, "a writable folder")
+
+
+def _make_state_problem(code: str, title: str, why: str, suggested: str) -> Problem:
     return Problem(
-        code="state-folder-unwritable",
+        code=code,
         stage=Stage.PREFLIGHT,
-        title="the state folder is full" if full else "the state folder cannot be written",
+        title=title,
         where="ROBOTRAIN_STATE" if os.environ.get("ROBOTRAIN_STATE") else "",
         given=str(files.get_state_folder()),
-        why=f"{error.strerror or error}. Without a record, a submitted job could not be found again.",
-        suggestions=(Suggestion("ROBOTRAIN_STATE=FOLDER robotrain …", "a writable folder"),),
+        why=why,
+        suggestions=(Suggestion("ROBOTRAIN_STATE=FOLDER robotrain …", suggested),),
     )
 
 

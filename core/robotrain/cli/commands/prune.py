@@ -15,7 +15,7 @@ from robotrain.cli.watch.run_list import PlatformSilence, Question, ask_platform
 from robotrain.errors import Rejected, Stage
 from robotrain.model import amounts
 from robotrain.model.run import Status
-from robotrain.store import name_lock, prune, records
+from robotrain.store import name_lock, plans, prune, records
 from robotrain.submission import reconcile
 
 if TYPE_CHECKING:
@@ -80,7 +80,9 @@ class PruneCandidates:
         if self.plan.removed:
             outputs = self._ask_about([one.run for one in self.plan.removed if not one.interrupted], _list_output_uris)
             candidates = [_add_outputs(one, outputs.get(one.run)) for one in candidates]
-            used_sources = {run: prune.read_source_uris(run) for run in records.list_runs()}
+            used_sources = {
+                run: [source.uri for source in plans.read_stored_sources(run)] for run in records.list_runs()
+            }
             self.plan = prune.plan_pruning(candidates, used_sources, before=before)
 
     def measure_sizes(self) -> dict[str, int | None]:
