@@ -6,9 +6,6 @@ Run it in any environment with LeRobot, such as the evaluation environment (exam
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 HERE = Path(__file__).resolve().parent
 MINI = HERE.parent / "pusht-mini"
 sys.path.insert(0, str(MINI))
+from recorder import run_recorder, sort_statistics  # noqa: E402
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,25 +31,6 @@ FEATURES = {
 }
 
 
-def main() -> int:
-    """Parse the command line, record, and write the dataset."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?", default=HERE / "dataset", help="default: %(default)s")
-    parser.add_argument("--episodes", type=int, default=8, help="number of episodes (default: %(default)s)")
-    arguments = parser.parse_args()
-    from requirements_check import explain_missing
-
-    if missing := explain_missing("lerobot"):
-        print(missing, file=sys.stderr)
-        return 2
-    if arguments.folder.exists():
-        print(f"{arguments.folder} exists already: choose another folder", file=sys.stderr)
-        return 2
-    os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_DISABLE_PROGRESS_BARS="1")
-    record(arguments.folder, arguments.episodes)
-    return 0
-
-
 def record(folder: Path, episodes: int) -> None:
     """Write the dataset."""
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
@@ -63,8 +42,7 @@ def record(folder: Path, episodes: int) -> None:
             dataset.add_frame({**frame, "task": TASK})
         dataset.save_episode()
     dataset.finalize()
-    statistics = folder / "meta" / "stats.json"
-    statistics.write_text(json.dumps(json.loads(statistics.read_text()), indent=4, sort_keys=True))
+    sort_statistics(folder)
     for video in folder.rglob("*.mp4"):
         video.chmod(0o644)  # LeRobot makes it readable by its owner only
 
@@ -105,4 +83,4 @@ def _inside(points: NDArray[Any], box: NDArray[Any]) -> NDArray[Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_recorder(__doc__ or "", HERE / "dataset", 8, record))

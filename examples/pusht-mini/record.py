@@ -6,15 +6,13 @@ Run it in the evaluation environment, which has LeRobot and gym-pusht: see READM
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from requirements_check import explain_missing
+from recorder import prepare_recording, sort_statistics
 
 if TYPE_CHECKING:
     from gym_pusht.envs.pusht import PushTEnv
@@ -47,13 +45,8 @@ class Recording:
 def main() -> int:
     """Parse the command line, record, and print a summary."""
     recording, folder = _arguments()
-    if missing := explain_missing("lerobot", "gym_pusht"):
-        print(missing, file=sys.stderr)
+    if not prepare_recording(folder, "lerobot", "gym_pusht"):
         return 2
-    if folder.exists():
-        print(f"{folder} exists already: choose another folder", file=sys.stderr)
-        return 2
-    os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_DISABLE_PROGRESS_BARS="1")
     frames = record(recording, folder)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     print(f"{recording.episodes} episodes, {frames} frames, {size / 1024:.0f} KB in {folder}")
@@ -75,7 +68,7 @@ def record(recording: Recording, folder: Path) -> int:
             dataset.save_episode()
             kept += 1
     dataset.finalize()
-    _sort_statistics(folder / "meta" / "stats.json")
+    sort_statistics(folder)
     return int(dataset.meta.total_frames)
 
 
@@ -113,11 +106,6 @@ def _create(folder: Path) -> LeRobotDataset:
     return LeRobotDataset.create(
         "local/pusht-mini", fps=FPS, features=FEATURES, root=folder, robot_type="pusht", use_videos=False
     )
-
-
-def _sort_statistics(file: Path) -> None:
-    """Sort the features, which LeRobot writes in changing order, so that two recordings are identical."""
-    file.write_text(json.dumps(json.loads(file.read_text()), indent=4, sort_keys=True))
 
 
 def _arguments() -> tuple[Recording, Path]:

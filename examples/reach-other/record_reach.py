@@ -6,9 +6,6 @@ Run it in any environment with LeRobot, such as the evaluation environment (exam
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "pusht-mini"))
+from recorder import run_recorder, sort_statistics  # noqa: E402
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -34,25 +32,6 @@ FEATURES = {
 }
 
 
-def main() -> int:
-    """Parse the command line, record, and write the dataset."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?", default=HERE / "dataset", help="default: %(default)s")
-    parser.add_argument("--episodes", type=int, default=6, help="number of episodes (default: %(default)s)")
-    arguments = parser.parse_args()
-    from requirements_check import explain_missing
-
-    if missing := explain_missing("lerobot"):
-        print(missing, file=sys.stderr)
-        return 2
-    if arguments.folder.exists():
-        print(f"{arguments.folder} exists already: choose another folder", file=sys.stderr)
-        return 2
-    os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_DISABLE_PROGRESS_BARS="1")
-    record(arguments.folder, arguments.episodes)
-    return 0
-
-
 def record(folder: Path, episodes: int) -> None:
     """Write the dataset."""
     import numpy as np
@@ -67,8 +46,7 @@ def record(folder: Path, episodes: int) -> None:
             dataset.add_frame({**frame, "task": "Reach the place and grip"})
         dataset.save_episode()
     dataset.finalize()
-    statistics = folder / "meta" / "stats.json"
-    statistics.write_text(json.dumps(json.loads(statistics.read_text()), indent=4, sort_keys=True))
+    sort_statistics(folder)
 
 
 def _frames(random: Generator) -> Iterator[Frame]:
@@ -88,4 +66,4 @@ def _frames(random: Generator) -> Iterator[Frame]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_recorder(__doc__ or "", HERE / "dataset", 6, record))

@@ -1,4 +1,4 @@
-"""`lerobot-stats` in the container: its environment, what it cannot read, its command, what is tracked."""
+"""`lerobot-stats` in the container: its environment, dataset checks, command and tracking."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,17 +9,18 @@ ENVIRONMENT = PythonEnvironment(lock=Path(__file__).parent / "locks" / "stats.tx
 
 
 def inspect(document: JobDocument, data: Mapping[JobSource, Path]) -> Iterable[str]:
-    """Why something is no LeRobot dataset."""
+    """Return why a source is not a LeRobot dataset."""
     return [f"{one.uri} has no meta/info.json" for one, at in data.items() if not (at / "meta/info.json").exists()]
 
 
 def work(document: JobDocument, data: Mapping[JobSource, Path], work: Path) -> WorkCommand:
-    """The program; what was typed after `--` are the features to look at, else all numbers."""
-    named = [text for source, folder in data.items() for text in (source.uri, str(folder))]
-    said = (str(work / "outputs/stats.json"), str(document.parameters["bins"]), ",".join(document.trainer_args))
-    return WorkCommand(arguments=("-m", "robotrain_lerobot_stats.program", *said, *named))
+    """Return the command; the arguments after `--` are the features to read (default: all numbers)."""
+    datasets = [text for source, folder in data.items() for text in (source.uri, str(folder))]
+    output, features = str(work / "outputs/stats.json"), ",".join(document.trainer_args)
+    program = ("-m", "robotrain_lerobot_stats.program")
+    return WorkCommand(arguments=(*program, output, str(document.parameters["bins"]), features, *datasets))
 
 
 def tracked(document: JobDocument) -> TrackingSpec:
-    """What the tracking run starts with."""
+    """Return the experiment, name and parameters of the tracking run."""
     return TrackingSpec(experiment="lerobot-stats", run_name=document.run, params=dict(document.parameters), tags={})

@@ -18,7 +18,7 @@ class Parameters:
 
 @hook
 def robotrain_workloads() -> Iterable[Workload]:
-    """The workload of this distribution."""
+    """Yield the workload of this distribution."""
     yield Workload(
         name="lerobot-stats",
         summary="dataset statistics",

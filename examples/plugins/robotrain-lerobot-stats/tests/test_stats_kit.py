@@ -1,4 +1,4 @@
-"""The standard tests of a workload, and what the numbers are."""
+"""The conformance kit of workloads, and a comparison with LeRobot's own statistics."""
 
 import json
 import os
@@ -25,7 +25,7 @@ class TestLerobotStatsRuns(TestLerobotStats):
 
 
 @pytest.mark.slow
-def test_the_numbers_are_those_that_the_dataset_says_of_itself(tmp_path):
+def test_statistics_match_those_of_the_dataset(tmp_path):
     words = ("submit", "lerobot-stats", "--platform", "local", "--dataset-path", str(DATASET), "--bins", "4", "--wait")
     done = subprocess.run(
         [sys.executable, "-m", "robotrain", *words],

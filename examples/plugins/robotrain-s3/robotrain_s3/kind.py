@@ -1,4 +1,4 @@
-"""Declares `s3`: what a person types, how it is pinned, and that it is written to as well. Imports no SDK."""
+"""Declaration of `s3`: what a user types, how it is pinned, and that it can be written to. Imports no SDK."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -10,48 +10,48 @@ from robotrain_s3 import address
 
 ROBOTRAIN_API = 1
 
-_MEANT = (
+_LOOKS_LIKE_S3 = (
     r"(?i)\s*(?:s3[an]?://|s3\+https?://|arn:aws[\w-]*:s3:"
     r"|https?://(?:[\w.-]*\bs3[\w.-]*\.amazonaws\.com\b|[\w.-]*console\.aws\.amazon\.com/s3/))"
 )
 
 
 def recognizes(text: str) -> bool:
-    """Whether the text looks like an address in S3."""
-    return bool(re.match(_MEANT, text))
+    """Return whether the text looks like an address in S3."""
+    return bool(re.match(_LOOKS_LIKE_S3, text))
 
 
 def parse(text: str, base: Path) -> address.S3Prefix:
-    """The prefix that `text` addresses. Raises SourceError."""
+    """Return the prefix that `text` addresses. Raise SourceError."""
     try:
         found = address.parse(text)
-    except address.AddressError as refused:
-        instead = "" if holds_secret(refused.instead) else refused.instead
-        raise SourceError(refused.why, instead) from None
+    except address.AddressError as error:
+        suggestion = "" if holds_secret(error.suggestion) else error.suggestion
+        raise SourceError(error.why, suggestion) from None
     if holds_secret(str(found)):
-        raise SourceError("It holds what only a key or a token looks like; a job never carries one.")
+        raise SourceError("It contains what looks like a key or a token, which a job must not carry.")
     return found
 
 
-def pinned(source: address.S3Prefix, role: str) -> str:
-    """The digest of what lies below the prefix now. Raises SourceError."""
+def resolve_pin(source: address.S3Prefix, role: str) -> str:
+    """Return the digest of what is below the prefix now. Raise SourceError."""
     from robotrain_s3 import pin
 
-    return pin.now(source)
+    return pin.resolve(source)
 
 
-def gone(source: address.S3Prefix, role: str, pinned: str) -> str:
-    """Why what was pinned cannot be had any more. Raises SourceError."""
+def find_loss(source: address.S3Prefix, role: str, pinned: str) -> str:
+    """Return why what was pinned is no longer there; empty if it is. Raise SourceError."""
     from robotrain_s3 import pin
 
-    return pin.gone(source, pinned)
+    return pin.find_loss(source, pinned)
 
 
-def lacks(source: address.S3Prefix, role: str, paths: Sequence[str]) -> Sequence[str]:
-    """Those of some paths that are surely not below the prefix."""
+def find_missing(source: address.S3Prefix, role: str, paths: Sequence[str]) -> Sequence[str]:
+    """Return those of some paths that are not below the prefix. Raise SourceError."""
     from robotrain_s3 import pin
 
-    return pin.lacks(source, paths)
+    return pin.find_missing(source, paths)
 
 
 KIND = SourceKind(
@@ -59,18 +59,18 @@ KIND = SourceKind(
     title="S3 folders",
     form=address.FORM,
     example="s3://robots/datasets/pusht",
-    help=f"A folder in S3, every object below the prefix; in a store of one's own: {address.ELSEWHERE}.",
+    help=f"A folder in S3: every object below the prefix; in another store: {address.ENDPOINT_FORM}.",
     roles={"dataset": RoleFlag("--s3-url", help="A LeRobot dataset in S3: every object below the prefix.")},
     recognizes=recognizes,
     parse=parse,
     container_plugin="robotrain_s3.container",
     target="robotrain_s3.target",
     schemes=("s3", "s3+https", "s3+http"),
-    pinning=Pinning(resolve=pinned, find_loss=gone, find_missing=lacks),
+    pinning=Pinning(resolve=resolve_pin, find_loss=find_loss, find_missing=find_missing),
 )
 
 
 @hook
 def robotrain_source_kinds() -> Iterable[SourceKind]:
-    """The kind of this distribution."""
+    """Return the source kind of this distribution."""
     return (KIND,)

@@ -1,50 +1,50 @@
-"""What an address means now: the digest of what is listed below it. Nothing is downloaded."""
+"""Pins: the digest of what is listed below an address now. Nothing is downloaded."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from robotrain.plugin import SourceNotFound, SourceUnreachable
 
-from robotrain_s3 import store, unread
+from robotrain_s3 import error_text, store
 from robotrain_s3.address import S3Prefix
 
-SECONDS = 10.0
+LIST_SECONDS = 10.0
 
 T = TypeVar("T")
 
 
-def now(at: S3Prefix) -> str:
-    """The digest of what lies there at this moment. Raises Absent, Unseen."""
+def resolve(at: S3Prefix) -> str:
+    """Return the digest of what is there now. Raise SourceNotFound, SourceUnreachable."""
 
-    def listed() -> str:
+    def read_digest() -> str:
         folder = store.Store(at)
-        if found := folder.entries(SECONDS):
+        if found := folder.list_entries(LIST_SECONDS):
             return store.digest(found)
-        raise folder.nothing()
+        raise folder.make_empty_error()
 
-    return _asked(at, listed)
+    return _ask(at, read_digest)
 
 
-def gone(at: S3Prefix, pin: str) -> str:
-    """Why what was pinned cannot be had any more, as a sentence; empty while it can. Raises Unseen."""
+def find_loss(at: S3Prefix, pin: str) -> str:
+    """Return why what was pinned is no longer there, as a sentence; empty if it is. Raise SourceUnreachable."""
     try:
-        return "" if now(at) == pin else _sentence(unread.CHANGED.format(at=at).partition("\n")[0])
-    except SourceNotFound as absent:
-        return absent.why
+        return "" if resolve(at) == pin else _sentence(error_text.CHANGED.format(at=at).partition("\n")[0])
+    except SourceNotFound as missing:
+        return missing.why
 
 
-def lacks(at: S3Prefix, paths: Sequence[str]) -> list[str]:
-    """Those of some paths that no object has. Raises Absent, Unseen."""
-    return _asked(at, lambda: [path for path in paths if not store.Store(at).has(path)])
+def find_missing(at: S3Prefix, paths: Sequence[str]) -> list[str]:
+    """Return those of some paths that no object has. Raise SourceNotFound, SourceUnreachable."""
+    return _ask(at, lambda: [path for path in paths if not store.Store(at).has(path)])
 
 
-def _asked(at: S3Prefix, ask: Callable[[], T]) -> T:
+def _ask(at: S3Prefix, ask: Callable[[], T]) -> T:
     try:
         return ask()
     except Exception as error:
-        refused = unread.of(error, at)
-        why, _, way = str(refused).partition("\n")
-        raise (SourceNotFound if refused.absent else SourceUnreachable)(_sentence(why), way) from None
+        failure = error_text.make_read_error(error, at)
+        why, _, remedy = str(failure).partition("\n")
+        raise (SourceNotFound if failure.not_found else SourceUnreachable)(_sentence(why), remedy) from None
 
 
 def _sentence(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What S3 is asked: what lies below a prefix, and the bytes of an object. boto3 finds the credentials, as AWS says.
+"""Requests that read S3: list a prefix, download an object. boto3 finds the credentials, as AWS documents.
 
 Imported where boto3 is: on the machine that pins, and in the environment that data is fetched in.
 """
@@ -9,7 +9,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,99 +20,107 @@ from botocore.config import Config
 from robotrain_s3.address import S3Prefix
 
 THREADS = 16
-PIECE = 1 << 20
-MOST_TOLD = 5
-_PATIENCE = {"connect_timeout": 5, "read_timeout": 20, "retries": {"mode": "standard", "total_max_attempts": 3}}
+CHUNK_BYTES = 1 << 20
+MAX_LISTED = 5
+_RETRIES = {"connect_timeout": 5, "read_timeout": 20, "retries": {"mode": "standard", "total_max_attempts": 3}}
 _MD5 = r'"([0-9a-f]{32})"'
 
 
-class Refused(Exception):
-    """It cannot be had. The text is a sentence, its way out on a second line. fault: whose it is, in events' words.
+class S3Error(Exception):
+    """A failed request: a sentence, its remedy on a second line. `fault` is one of those of a run's events.
 
-    absent: what is named is not there, whoever asks.
+    `not_found`: what is named does not exist, whoever asks.
     """
 
-    def __init__(self, sentence: str, fault: str, absent: bool = False) -> None:
+    def __init__(self, sentence: str, fault: str, not_found: bool = False) -> None:
         super().__init__(sentence)
         self.fault = fault
-        self.absent = absent
+        self.not_found = not_found
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One object. name: below the prefix. etag: with its quotes, the same for as long as the content is."""
+    """One object: its name below the prefix, its size in bytes, and its ETag with the quotes."""
 
     name: str
     size: int
     etag: str
 
+    @classmethod
+    def from_listing(cls, listed: Mapping[str, Any], start: str) -> "Entry":
+        """Return the entry of a listed object whose key begins with `start`."""
+        return cls(listed["Key"].removeprefix(start), listed["Size"], listed["ETag"])
+
 
 def digest(entries: Iterable[Entry]) -> str:
-    """The same for the same names with the same content."""
-    told = sorted((entry.name, entry.size, entry.etag) for entry in entries)
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
+    """Return a digest that is the same for the same names with the same content."""
+    rows = sorted((entry.name, entry.size, entry.etag) for entry in entries)
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:32]
 
 
 class Store:
-    """The folder at an address. Everything raises what boto3 raises, and Refused."""
+    """The folder at an address. Every method raises what boto3 raises, and S3Error."""
 
     def __init__(self, at: S3Prefix) -> None:
         addressing: Any = {"addressing_style": "path"} if at.endpoint else {}
-        config = Config(s3=addressing, max_pool_connections=THREADS, **_PATIENCE)
+        config = Config(s3=addressing, max_pool_connections=THREADS, **_RETRIES)
         session = boto3.Session()
-        region = session.region_name or "us-east-1"  # what no region means; S3 tells when it is another
+        region = session.region_name or "us-east-1"  # the default; S3 redirects if it is another
         self._client: Any = session.client("s3", endpoint_url=at.endpoint or None, region_name=region, config=config)
         self._at = at
 
-    def entries(self, seconds: float = float("inf")) -> list[Entry]:
-        """The objects below the prefix, without the markers of folders. Raises TimeoutError after so many seconds."""
+    def list_entries(self, seconds: float = float("inf")) -> list[Entry]:
+        """Return the objects below the prefix, without the markers of folders. Raise TimeoutError after `seconds`."""
         until, below, found = time.monotonic() + seconds, f"{self._at.prefix}/", []
         for page in self._pages(below):
             if time.monotonic() > until:
-                raise TimeoutError(f"the list of what lies below {self._at} took longer than {seconds:g} seconds")
-            found += [Entry(one["Key"].removeprefix(below), one["Size"], one["ETag"]) for one in page]
+                raise TimeoutError(f"listing {self._at} took longer than {seconds:g} seconds")
+            found += [Entry.from_listing(one, below) for one in page]
         return [entry for entry in found if entry.size or not (entry.name == "" or entry.name.endswith("/"))]
 
-    def nothing(self) -> Refused:
-        """That nothing lies below the prefix, and what does lie beside it."""
-        above = self._at.prefix.rpartition("/")[0]
-        beside = self._client.list_objects_v2(
-            Bucket=self._at.bucket, Prefix=f"{above}/" if above else "", Delimiter="/"
+    def make_empty_error(self) -> S3Error:
+        """Return the error for an empty prefix, which lists its neighbours."""
+        parent = self._at.prefix.rpartition("/")[0]
+        found = self._client.list_objects_v2(
+            Bucket=self._at.bucket, Prefix=f"{parent}/" if parent else "", Delimiter="/"
         )
-        there = [one["Prefix"].rstrip("/") for one in beside.get("CommonPrefixes", ())]
-        told = f"; in {self._at.bucket} there is: {', '.join(there[:MOST_TOLD])}" if there else ""
-        near = difflib.get_close_matches(self._at.prefix, there, n=1)
-        ways = [f"\n{replace(self._at, prefix=prefix)}" for prefix in near]
-        return Refused(f"nothing lies below {self._at}{told}{''.join(ways)}", "configuration", absent=True)
+        neighbours = [one["Prefix"].rstrip("/") for one in found.get("CommonPrefixes", ())]
+        listed = f"; {self._at.bucket} contains {', '.join(neighbours[:MAX_LISTED])}" if neighbours else ""
+        nearest = difflib.get_close_matches(self._at.prefix, neighbours, n=1)
+        remedy = "".join(f"\n{replace(self._at, prefix=prefix)}" for prefix in nearest)
+        return S3Error(f"there is nothing below {self._at}{listed}{remedy}", "configuration", not_found=True)
 
     def has(self, name: str) -> bool:
-        """Whether an object of that name lies below the prefix."""
-        key = f"{self._at.prefix}/{name}"
+        """Return whether an object of that name is below the prefix."""
+        key = self._key(name)
         found = self._client.list_objects_v2(Bucket=self._at.bucket, Prefix=key, MaxKeys=1)
         return any(one["Key"] == key for one in found.get("Contents", ()))
 
-    def get(self, entry: Entry, to: Path, aside: Path, came: Callable[[int], None] = lambda count: None) -> None:
-        """The object as the file `to`, which is whole or not there. Raises Refused when something else came.
+    def download(self, entry: Entry, to: Path, incoming: Path, count_bytes: Callable[[int], None]) -> None:
+        """Download the object to the file `to`, which is complete or absent. Raise S3Error if other bytes arrived.
 
-        aside: a folder for what is not whole yet, where no object has its place.
+        :param incoming: a folder for incomplete files, outside the folder of the objects.
         """
-        key = f"{self._at.prefix}/{entry.name}"
+        key = self._key(entry.name)
         answer = self._client.get_object(Bucket=self._at.bucket, Key=key, IfMatch=entry.etag)
-        for folder in (to.parent, aside):
+        for folder in (to.parent, incoming):
             folder.mkdir(parents=True, exist_ok=True)
-        scratch, seen, size = aside / hashlib.sha256(key.encode()).hexdigest(), hashlib.md5(usedforsecurity=False), 0
+        scratch, md5, size = incoming / hashlib.sha256(key.encode()).hexdigest(), hashlib.md5(usedforsecurity=False), 0
         with scratch.open("wb") as file:
-            for piece in answer["Body"].iter_chunks(PIECE):
-                file.write(piece)
-                seen.update(piece)
-                size += len(piece)
-                came(len(piece))
+            for chunk in answer["Body"].iter_chunks(CHUNK_BYTES):
+                file.write(chunk)
+                md5.update(chunk)
+                size += len(chunk)
+                count_bytes(len(chunk))
             file.flush()
             os.fsync(file.fileno())
         plain = None if "kms" in answer.get("ServerSideEncryption", "") else re.fullmatch(_MD5, entry.etag)
-        if size != entry.size or (plain and plain[1] != seen.hexdigest()):
-            raise Refused(f"what came of {entry.name} is not what {self._at} lists", "network")
+        if size != entry.size or (plain and plain[1] != md5.hexdigest()):
+            raise S3Error(f"the downloaded {entry.name} differs from what {self._at} lists", "network")
         os.replace(scratch, to)
+
+    def _key(self, name: str) -> str:
+        return f"{self._at.prefix}/{name}"
 
     def _pages(self, below: str) -> Iterable[list[dict[str, Any]]]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._at.bucket, Prefix=below)

@@ -1,6 +1,7 @@
-"""A folder in S3 as a place to write to, in the container: a program in the environment does the writing."""
+"""A folder in S3 as a publish target, in the container: a program in the environment writes there."""
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,19 @@ from robotrain_runtime.plugin import (
     TargetInspection,
 )
 
-from robotrain_s3 import surroundings
 from robotrain_s3.address import AddressError, parse
 from robotrain_s3.container import ENVIRONMENT
+from robotrain_s3.process_env import make_process_env
 
 __all__ = ["ENVIRONMENT", "SOURCE", "inspect", "normalize", "open"]
 
 SOURCE = "robotrain_s3.container"
-PROGRAM = "robotrain_s3.publish"
-LOOK, PUT, TRIM = "look", "put", "trim"
+PROGRAM = "robotrain_s3.publish_program"
+INSPECT, PUT, TRIM = "inspect", "put", "trim"
 
 
 def normalize(address: str) -> str:
-    """The address of the folder; empty when it is none."""
+    """Return the address in its normal form; empty if it is not an address in S3."""
     try:
         return str(parse(address))
     except AddressError:
@@ -32,57 +33,52 @@ def normalize(address: str) -> str:
 
 
 def inspect(address: str, place: ContainerContext) -> TargetInspection:
-    """Whether one may write, read and delete there, and what wrote the checkpoints that lie there."""
+    """Return whether one may write, read and delete there, and what wrote the checkpoints there."""
     if place.python is None:
         return TargetInspection()
     try:
-        writer = Folder(address, place)
+        with closing(S3Writer(address, place)) as writer:
+            return _read_inspection(writer.ask(INSPECT, {}, lambda: False)["checkpoints"])
     except OSError as error:
         return TargetInspection(problems=(str(error),))
-    try:
-        return _seen(writer.ask(LOOK, {}, lambda: False)["whole"])
-    except OSError as error:
-        return TargetInspection(problems=(str(error),))
-    finally:
-        writer.close()
 
 
-def open(address: str, place: ContainerContext) -> "Folder":
-    """What writes there. Raises OSError when it cannot be started."""
-    return Folder(address, place)
+def open(address: str, place: ContainerContext) -> "S3Writer":
+    """Return a writer to the address. Raise OSError if it cannot be started."""
+    return S3Writer(address, place)
 
 
-class Folder:
-    """One folder in S3, written to by one program."""
+class S3Writer:
+    """A writer to one folder in S3: a helper process."""
 
     def __init__(self, address: str, place: ContainerContext) -> None:
         if place.python is None:
-            raise OSError("there is no environment to write to S3 in")
+            raise OSError("there is no Python environment to write to S3 with")
         command = [str(place.python), "-m", PROGRAM, normalize(address)]
-        self._assistant = HelperProcess(command, surroundings.of(place), place.log_line)
+        self._process = HelperProcess(command, make_process_env(place), place.log_line)
 
     def ask(self, what: str, body: Mapping[str, Any], halted: Callable[[], bool]) -> Mapping[str, Any]:
-        """Have the program do something."""
-        return self._assistant.send_request(what, body, halted)
+        """Send a request to the program, and return its answer."""
+        return self._process.send_request(what, body, halted)
 
     def write(self, folder: Path, manifest: CheckpointManifest, halted: Callable[[], bool]) -> bool:
-        """Upload what is sealed in a folder, its manifest last."""
+        """Upload a sealed folder, its manifest last; return whether it is new."""
         return bool(self.ask(PUT, {"folder": str(folder), "digest": manifest.digest}, halted)["new"])
 
     def trim(self, run: str, keep: int, halted: Callable[[], bool]) -> tuple[str, ...]:
-        """Delete the oldest of the run, each one's manifest first."""
+        """Delete all but the last `keep` checkpoints of the run, each manifest first; return their names."""
         return tuple(self.ask(TRIM, {"run": run, "keep": keep}, halted)["removed"])
 
     def close(self) -> None:
         """End the program."""
-        self._assistant.close()
+        self._process.close()
 
 
-def _seen(whole: Mapping[str, Mapping[str, str]]) -> TargetInspection:
-    """whole: what wrote each checkpoint, by its name."""
+def _read_inspection(checkpoints: Mapping[str, Mapping[str, str]]) -> TargetInspection:
+    """Return the inspection, from what wrote each checkpoint, by its name."""
     marks = {
         int(name): CheckpointMark(name=name, submission=by["submission"], tracking=by["tracking"])
-        for name, by in whole.items()
+        for name, by in checkpoints.items()
         if by["submission"]
     }
-    return TargetInspection(runs={int(name): by["run"] for name, by in whole.items()}, marks=marks)
+    return TargetInspection(runs={int(name): by["run"] for name, by in checkpoints.items()}, marks=marks)

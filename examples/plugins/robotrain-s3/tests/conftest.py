@@ -1,4 +1,4 @@
-"""A store that checks signatures and rights, and folders of objects in it."""
+"""A server of S3 that checks signatures and permissions."""
 
 import json
 import logging
@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-ANYONE = 8
-"""Calls that moto answers without a look at who asks: those that make the users below."""
-MAY = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
-MAY_NOT = {"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}
+UNAUTHENTICATED_CALLS = 8
+"""Calls that moto answers without authentication: those that create the users below."""
+ALLOW_RULE = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+DENY_RULE = {"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}
 
 
 @dataclass(frozen=True)
-class Served:
-    """host: its address. keys: of its users. got: the objects that were asked for. changed: what was written, deleted.
-    held: those that it keeps back. spoilt: by object, what comes in place of its 1000 bytes.
+class S3Server:
+    """The server: its address and its users' keys; the objects that were requested (`got`), written and deleted
+    (`changed`), held back (`held`), and what is sent in place of 1000 bytes (`spoilt`, by object).
     """
 
     host: str
@@ -39,9 +39,9 @@ class Served:
 
 
 @pytest.fixture(scope="session")
-def store() -> Iterator[Served]:
-    """moto's server, with the rules of IAM on: users `reader`, who may, and `stranger`, who may not."""
-    os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = str(ANYONE)  # read when moto is imported
+def store() -> Iterator[S3Server]:
+    """moto's server with IAM's rules: `reader` has access, `stranger` has not."""
+    os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = str(UNAUTHENTICATED_CALLS)  # read when moto is imported
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
@@ -69,16 +69,16 @@ def store() -> Iterator[Served]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.port}"
     iam = _client("iam", url, "anyone", "at all")
-    keys = {name: _user(iam, name, rule) for name, rule in (("reader", MAY), ("stranger", MAY_NOT))}
+    keys = {name: _user(iam, name, rule) for name, rule in (("reader", ALLOW_RULE), ("stranger", DENY_RULE))}
     client = _client("s3", url, *keys["reader"])
     client.create_bucket(Bucket="robots")
-    yield Served(f"127.0.0.1:{server.port}", keys, client, got, changed, held, spoilt)
+    yield S3Server(f"127.0.0.1:{server.port}", keys, client, got, changed, held, spoilt)
     server.shutdown()
 
 
 @pytest.fixture
 def no_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    """A machine where nobody is signed in."""
+    """Remove all credentials."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -87,8 +87,8 @@ def no_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
 
 
 @pytest.fixture
-def signed_in(store: Served, no_keys: None, monkeypatch: pytest.MonkeyPatch) -> Served:
-    """A machine where the reader is signed in."""
+def signed_in(store: S3Server, no_keys: None, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """Sign in the reader."""
     for name, value in zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), store.keys["reader"], strict=True):
         monkeypatch.setenv(name, value)
     return store

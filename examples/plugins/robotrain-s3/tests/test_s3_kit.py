@@ -1,4 +1,4 @@
-"""The standard tests of a source kind, and addresses as people paste them."""
+"""The conformance kit of source kinds, and addresses as people paste them."""
 
 import sys
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ class TestS3Served(TestS3):
 
 
 @pytest.mark.parametrize(
-    ("pasted", "offered"),
+    ("pasted", "suggestion"),
     [
         ("https://robots.s3.eu-central-1.amazonaws.com/data/pusht/", "s3://robots/data/pusht"),
         ("https://robots.s3.amazonaws.com/data/a%20b" + SIGNED, "s3://robots/data/a b"),
@@ -69,16 +69,16 @@ class TestS3Served(TestS3):
         ("s3+https://minio.lab/robots", "s3+https://minio.lab/robots/PREFIX"),
     ],
 )  # fmt: skip
-def test_what_people_paste_is_refused_with_what_to_type(pasted, offered):
+def test_pasted_address_is_rejected_with_a_suggestion(pasted, suggestion):
     with pytest.raises(SourceError) as caught:
         KIND.parse(pasted, Path())
-    assert caught.value.suggestion == offered
+    assert caught.value.suggestion == suggestion
     assert "S3CRET" not in caught.value.why
-    if not offered.endswith("PREFIX"):
-        assert str(KIND.parse(offered, Path())) == offered
+    if not suggestion.endswith("PREFIX"):
+        assert str(KIND.parse(suggestion, Path())) == suggestion
 
 
-def test_a_key_in_the_address_is_no_part_of_a_job():
+def test_access_key_in_an_address_is_rejected():
     with pytest.raises(SourceError) as caught:
         KIND.parse("s3://robots/AKIAIOSFODNN7EXAMPLE/data", Path())
     assert "AKIA" not in caught.value.why + caught.value.suggestion
@@ -87,7 +87,7 @@ def test_a_key_in_the_address_is_no_part_of_a_job():
 @pytest.mark.parametrize(
     "endless", ["s3+https://" + "a" * 5000 + "!/b/c", "https://" + "a." * 3000, "s3://" + "a" * 9000]
 )
-def test_a_long_text_is_refused_at_once(endless):
+def test_long_text_is_rejected_quickly(endless):
     with pytest.raises(SourceError):
         KIND.parse(endless, Path())
     KIND.recognizes(endless)

@@ -1,4 +1,4 @@
-"""A folder in the store as a place to write to: whole or not there, its manifest last, and nobody else's touched."""
+"""A folder in the store as a publish target: complete or absent, its manifest last, other runs' files untouched."""
 
 import sys
 from contextlib import closing
@@ -16,14 +16,14 @@ from robotrain_runtime.contract.document import JobSource
 from robotrain_runtime.contract.failure import PermanentError
 
 from robotrain_s3 import target
-from robotrain_s3.delivery import deliver
+from robotrain_s3.batch_fetch import deliver
 from robotrain_s3.kind import KIND
 
 pytestmark = pytest.mark.slow
 
 RUN = "lerobot-train-00000000-1"
 FILES = {"pretrained_model/model.safetensors": bytes(range(256)) * 1000, "pretrained_model/config.json": b"{}"}
-HALF: TargetContainerPlugin = target
+_: TargetContainerPlugin = target  # checked by mypy
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def saved(tmp_path):
 
 
 @pytest.fixture
-def there(signed_in, url):
-    """What lies below the address."""
+def stored(signed_in, url):
+    """Return the objects below the address."""
 
     def listed() -> dict[str, bytes]:
         below = key(url, "")
@@ -75,74 +75,74 @@ def key(url: str, path: str) -> str:
     return f"{url.partition('/robots/')[2]}/{path}"
 
 
-def never() -> bool:
+def not_cancelled() -> bool:
     return False
 
 
-def test_a_checkpoint_arrives_whole_once_and_its_manifest_last(signed_in, there, writer, saved):
+def test_checkpoint_is_written_once_and_its_manifest_last(signed_in, stored, writer, saved):
     folder, manifest = saved(200)
     signed_in.changed.clear()
-    assert writer.write(folder, manifest, never)
-    assert there() == {
+    assert writer.write(folder, manifest, not_cancelled)
+    assert stored() == {
         f"000200/{path.relative_to(folder)}": path.read_bytes() for path in folder.rglob("*") if path.is_file()
     }
     assert signed_in.changed[-1].endswith(MANIFEST)
     signed_in.changed.clear()
-    assert not writer.write(folder, manifest, never)
+    assert not writer.write(folder, manifest, not_cancelled)
     assert signed_in.changed == []
 
 
-def test_one_that_was_cut_off_goes_on_with_what_is_missing(signed_in, url, writer, saved):
+def test_interrupted_upload_continues_with_what_is_missing(signed_in, url, writer, saved):
     folder, manifest = saved(200)
-    writer.write(folder, manifest, never)
+    writer.write(folder, manifest, not_cancelled)
     signed_in.client.delete_object(Bucket="robots", Key=key(url, f"000200/{MANIFEST}"))
     signed_in.changed.clear()
-    assert writer.write(folder, manifest, never)
+    assert writer.write(folder, manifest, not_cancelled)
     assert [one for one in signed_in.changed if one.startswith("PUT")] == [
         f"PUT /robots/{key(url, '000200')}/{MANIFEST}"
     ]
 
 
-def test_what_another_run_left_is_not_touched(there, writer, saved):
-    writer.write(*saved(200, run="other-run-1"), never)
-    before = there()
-    with pytest.raises(PermanentError, match="000200 holds what the run other-run-1 left"):
-        writer.write(*saved(200), never)
-    assert there() == before
+def test_files_of_another_run_are_not_touched(stored, writer, saved):
+    writer.write(*saved(200, run="other-run-1"), not_cancelled)
+    before = stored()
+    with pytest.raises(PermanentError, match="000200 is already taken: the run other-run-1 published it"):
+        writer.write(*saved(200), not_cancelled)
+    assert stored() == before
 
 
-def test_a_look_tells_what_wrote_each_checkpoint_and_a_trim_leaves_the_last(url, place, writer, saved):
+def test_inspection_lists_origins_and_trim_keeps_the_last(url, place, writer, saved):
     for step in (100, 200, 300):
-        writer.write(*saved(step, submission="wf-7 ü", tracking="d3c9"), never)
-    writer.write(*saved(50, run="other-run-1"), never)
+        writer.write(*saved(step, submission="wf-7 ü", tracking="d3c9"), not_cancelled)
+    writer.write(*saved(50, run="other-run-1"), not_cancelled)
     marks = {step: CheckpointMark(name=f"{step:06}", submission="wf-7 ü", tracking="d3c9") for step in (100, 200, 300)}
     assert target.inspect(url, place) == TargetInspection(
         runs={50: "other-run-1", **dict.fromkeys(marks, RUN)}, marks=marks
     )
-    assert writer.trim(RUN, 1, never) == ("000100", "000200")
+    assert writer.trim(RUN, 1, not_cancelled) == ("000100", "000200")
     assert target.inspect(url, place).runs == {50: "other-run-1", 300: RUN}
 
 
-def test_what_was_published_is_brought_back_as_it_was(url, place, writer, saved):
+def test_published_checkpoint_is_fetched_unchanged(url, place, writer, saved):
     folder, manifest = saved(200)
-    writer.write(folder, manifest, never)
+    writer.write(folder, manifest, not_cancelled)
     source = JobSource(role="resume", kind="s3", uri=f"{url}/000200")
-    with closing(deliver([source], {}, place, {})) as delivery:
-        delivery.survey()
-        (back,) = delivery.fetch(lambda far: None).values()
+    with closing(deliver([source], {}, place, {})) as batch:
+        batch.survey()
+        (back,) = batch.fetch(lambda download: None).values()
     assert read_manifest(back) == manifest
     assert all((back / name).read_bytes() == (folder / name).read_bytes() for name in manifest.files)
 
 
-def test_a_file_that_changed_since_it_was_sealed_is_never_sent(there, writer, saved):
+def test_file_that_changed_since_it_was_sealed_is_not_sent(stored, writer, saved):
     folder, manifest = saved(200)
     (folder / "pretrained_model/config.json").write_bytes(b"[]")
-    with pytest.raises(PermanentError, match=r"config.json is not what was saved"):
-        writer.write(folder, manifest, never)
-    assert there() == {}
+    with pytest.raises(PermanentError, match=r"config.json has changed since it was saved"):
+        writer.write(folder, manifest, not_cancelled)
+    assert stored() == {}
 
 
-def test_who_may_not_write_is_told_what_to_allow(signed_in, place, url, monkeypatch):
+def test_denied_writer_is_told_what_to_allow(signed_in, place, url, monkeypatch):
     for name, value in zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), signed_in.keys["stranger"], strict=True):
         monkeypatch.setenv(name, value)
     (wrong,) = target.inspect(url, place).problems
@@ -150,7 +150,7 @@ def test_who_may_not_write_is_told_what_to_allow(signed_in, place, url, monkeypa
     assert "s3:PutObject and s3:DeleteObject" in wrong
 
 
-def test_an_address_has_one_normal_form():
+def test_address_has_one_normal_form():
     assert target.normalize("s3+https://Minio.lab/robots/out//") == "s3+https://minio.lab/robots/out"
     assert target.normalize("https://account.blob.core.windows.net/c/p") == ""
     assert KIND.target == target.__name__

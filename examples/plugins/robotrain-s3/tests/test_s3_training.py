@@ -1,4 +1,4 @@
-"""As a user: a training whose data lies in the store, and whose checkpoints go there."""
+"""A training whose data is in the store, and whose checkpoints are published there."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ FEW = ("--training-steps", "2", "--save-freq", "2", "--log-freq", "1", "--batch-
 SMALL = ("--policy.chunk_size=16", "--policy.n_action_steps=4", "--policy.dim_model=64", "--policy.n_heads=2")
 
 
-def test_a_policy_is_trained_on_data_in_the_store_and_published_there(signed_in, tmp_path):
+def test_policy_is_trained_on_data_in_the_store_and_published_there(signed_in, tmp_path):
     dataset = EXAMPLE / "dataset"
     files = {path.relative_to(dataset).as_posix(): path.read_bytes() for path in dataset.rglob("*") if path.is_file()}
     signed_in.put("datasets/pusht-mini", files)

@@ -1,4 +1,4 @@
-"""Slurm as the tests have it: a stand-in on the PATH that takes jobs and runs none."""
+"""A stand-in for Slurm on the PATH, which accepts jobs and runs none."""
 
 import contextlib
 import os
@@ -14,11 +14,11 @@ COMMANDS = ("sbatch", "srun", "squeue", "sacct", "scancel")
 
 
 class Cut(BaseException):
-    """A submit ends here."""
+    """Ends a submit."""
 
 
 class SlurmWorld(World):
-    """natives: the words of squeue and, with who did it, one that only sacct has."""
+    """The native states are those of squeue and one that only sacct prints, with the user who cancelled."""
 
     native_states: Mapping[str, RunState] = {
         **dict.fromkeys(("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT"), "pending"),
@@ -57,17 +57,17 @@ class SlurmWorld(World):
 
     @contextlib.contextmanager
     def mood(self, mood: str) -> Iterator[None]:
-        """How the next sbatch goes: `refuses`, `times out`, and took it, or `times out early`, and nobody knows."""
+        """Set what the next sbatch does: `refuses`, `times out` (but accepts the job) or `times out early`."""
         (self.jobs / "mood").write_text(mood)
         yield
 
     def interruptions(self) -> Iterator[AbstractContextManager[object]]:
-        """The folder is there; Slurm has the job; and what the job is to do."""
+        """After the folder was created, after Slurm has the job, after the job's file was written."""
         yield from (self._after_move(count) for count in (1, 2, 3))
 
     @contextlib.contextmanager
     def _after_move(self, count: int) -> Iterator[None]:
-        """A submit that ends after it moved so many files to their places."""
+        """Interrupt a submit after `count` renames."""
         rename, moved = os.rename, [0]
 
         def cut_off(path: Path, to: Path, **more: int) -> None:

@@ -1,4 +1,4 @@
-"""Slurm passes the kit of platforms."""
+"""The conformance kit of platforms on Slurm."""
 
 import pytest
 from robotrain.testing import PlatformKit

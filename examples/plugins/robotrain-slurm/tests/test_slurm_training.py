@@ -1,4 +1,4 @@
-"""A policy is trained with submitit's local executor, as a user has it: processes that outlive the command."""
+"""Train with submitit's local executor, whose processes outlive the command."""
 
 import json
 import os
@@ -17,7 +17,7 @@ ROBOTRAIN = (sys.executable, "-m", "robotrain")
 
 @pytest.fixture
 def started(tmp_path):
-    """Start the command line as a process whose output is a pipe: it ends when nobody holds that any more."""
+    """Start a command whose output is a pipe, which ends when no process holds it any more."""
 
     def start(*words):
         environ = os.environ | {"ROBOTRAIN_STATE": str(tmp_path / "state")}
@@ -49,7 +49,7 @@ def submit(robotrain, tmp_path):
 
 @pytest.fixture
 def training(submit, started, robotrain):
-    """A run that goes on and has saved something."""
+    """A running run that has saved a checkpoint."""
     run = submit(100_000).split()[0]
     with started("logs", "-f", "--raw", run) as follower:
         assert any('"checkpoint"' in line for line in follower.stdout)
@@ -58,7 +58,7 @@ def training(submit, started, robotrain):
     robotrain("cancel", run)
 
 
-def test_a_policy_is_trained(submit, robotrain):
+def test_policy_is_trained(submit, robotrain):
     run = submit(4, "--wait").split()[0]
     status = json.loads(robotrain("status", run, "--json"))
     assert (status["state"], status["step"], status["checkpoint_step"]) == ("succeeded", 4, 4)
@@ -69,14 +69,14 @@ def test_a_policy_is_trained(submit, robotrain):
     ]
 
 
-def test_a_cancelled_run_saves_where_it_is(training, robotrain):
+def test_cancelled_run_saves_a_checkpoint(training, robotrain):
     assert json.loads(robotrain("cancel", training, "--json"))["state"] == "cancelled"
     status = json.loads(robotrain("status", training, "--json"))
     assert status["reason"] == "the run was stopped"
     assert status["checkpoint_step"] > 0
 
 
-def test_a_run_whose_runtime_was_killed_is_lost(training, robotrain, tmp_path):
+def test_run_with_a_killed_runtime_is_lost(training, robotrain, tmp_path):
     process = int(os.readlink(tmp_path / "runs" / training / "taken").partition(":")[2])
     os.killpg(process, signal.SIGKILL)
     assert json.loads(robotrain("status", training, "--json"))["state"] == "lost"

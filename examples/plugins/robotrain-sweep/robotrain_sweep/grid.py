@@ -1,4 +1,4 @@
-"""The values that a sweep goes over: `NAME=VALUE,VALUE` of the command line as one mapping for each run."""
+"""The grid of a sweep: `NAME=VALUE,VALUE` options as one mapping for each run."""
 
 import itertools
 import math
@@ -8,49 +8,49 @@ from typing import Any
 from robotrain.plugin import Problem, Rejected, Stage, Suggestion, redact
 
 FORM = "--over NAME=VALUE,VALUE"
-MOST = 100
-OWN = ("job", "platform", "workload", "profile", "trainer_args", "new", "pin", "attempt")
-"""What names no value of a job, in robotrain's own call."""
+MAX_RUNS = 100
+RESERVED_NAMES = ("job", "platform", "workload", "profile", "trainer_args", "new", "pin", "attempt")
+"""Arguments of `robotrain.submit` that are not values of a job."""
 
 Point = Mapping[str, Any]
-"""A text by each name; `Any`, for robotrain's own call takes other types by other names."""
+"""A text for each name; `Any`, because other arguments of `robotrain.submit` have other types."""
 
 
-def points(said: Sequence[str]) -> list[Point]:
-    """Every combination, the last name changing fastest. Raises Rejected with all that is wrong."""
-    read = [_axis(text) for text in said]
-    names = [name for name, _ in read]
-    wrong = [problem for text, axis in zip(said, read, strict=True) for problem in _wrong(text, *axis, names)]
-    count = math.prod(len(values) for _, values in read)
-    if count > MOST:
-        wrong.append(_problem("sweep-too-large", f"that would be {count} runs, and a sweep has at most {MOST}"))
-    if not said:
-        wrong.append(_problem("sweep-over-nothing", "a sweep needs something to go over"))
-    if wrong:
-        raise Rejected(wrong)
-    return [dict(zip(names, chosen, strict=True)) for chosen in itertools.product(*(values for _, values in read))]
+def parse_grid(options: Sequence[str]) -> list[Point]:
+    """Return every combination, the last name changing fastest. Raise Rejected with all problems."""
+    axes = [_parse_axis(text) for text in options]
+    names = [name for name, _ in axes]
+    problems = [one for text, axis in zip(options, axes, strict=True) for one in _check_axis(text, *axis, names)]
+    count = math.prod(len(values) for _, values in axes)
+    if count > MAX_RUNS:
+        problems.append(_problem("sweep-too-large", f"the grid has {count} runs; a sweep has at most {MAX_RUNS}"))
+    if not options:
+        problems.append(_problem("sweep-over-nothing", "a sweep needs at least one --over"))
+    if problems:
+        raise Rejected(problems)
+    return [dict(zip(names, chosen, strict=True)) for chosen in itertools.product(*(values for _, values in axes))]
 
 
-def told(point: Point) -> str:
-    """A combination, in one line."""
+def format_point(point: Point) -> str:
+    """Return a combination in one line."""
     return " ".join(f"{name}={value}" for name, value in point.items())
 
 
-def _axis(text: str) -> tuple[str, list[str]]:
+def _parse_axis(text: str) -> tuple[str, list[str]]:
     name, _, values = text.partition("=")
     return name.strip().lstrip("-").replace("-", "_"), [value.strip() for value in values.split(",")]
 
 
-def _wrong(text: str, name: str, values: list[str], names: list[str]) -> Iterator[Problem]:
+def _check_axis(text: str, name: str, values: list[str], names: list[str]) -> Iterator[Problem]:
     given = redact(text)
     if not name.isidentifier() or not all(values):
-        yield _problem("sweep-over-invalid", "--over takes a name and its values, with commas between them", given)
-    elif name in OWN:
-        yield _problem("sweep-over-invalid", f"a sweep goes over values of a job, and {name} is none", given)
+        yield _problem("sweep-over-invalid", "--over needs a name and values separated by commas", given)
+    elif name in RESERVED_NAMES:
+        yield _problem("sweep-over-invalid", f"{name} is not a value of a job", given)
     if names.count(name) > 1:
-        yield _problem("sweep-over-twice", f"{redact(name)} is swept over more than once", given)
+        yield _problem("sweep-over-twice", f"{redact(name)} has more than one --over", given)
     if len({*values}) < len(values):
-        yield _problem("sweep-over-twice", "the same value stands there twice", given)
+        yield _problem("sweep-over-twice", "the same value is given twice", given)
 
 
 def _problem(code: str, title: str, given: str = "") -> Problem:

@@ -1,4 +1,4 @@
-"""The command as a user types it; the platform is one of these tests' own, which takes and ends runs at once."""
+"""`robotrain sweep` as a process, with a platform of the tests' own that ends every run at once."""
 
 import json
 import os
@@ -24,7 +24,7 @@ from robotrain_runtime.contract.event import format_event
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    full_after: Annotated[int, Param(help="runs that it takes")] = 9
+    full_after: Annotated[int, Param(help="runs that it accepts")] = 9
     asleep: Annotated[bool, Param(help="whether runs never end")] = False
 
 
@@ -36,28 +36,28 @@ class Pluto(Platform):
         if job["seed"] == 13:
             yield Problem(code="pluto-seed", stage=Stage.CHECK, title="pluto has no seed 13")
 
-    def render(self, job, settings, run, payload, halves):
-        said = {"run": run, "seed": job["seed"], "after": settings.full_after, "asleep": settings.asleep}
-        files = {"pluto.json": json.dumps(said).encode()}
+    def render(self, job, settings, run, payload, plugins):
+        spec = {"run": run, "seed": job["seed"], "after": settings.full_after, "asleep": settings.asleep}
+        files = {"pluto.json": json.dumps(spec).encode()}
         return Plan(platform="pluto", run=run, job=job, files=files, spec="pluto.json")
 
     def preflight(self, plan):
         return ()
 
     def submit(self, plan):
-        said, folder = json.loads(plan.files["pluto.json"]), Path("pluto")
+        spec, folder = json.loads(plan.files["pluto.json"]), Path("pluto")
         folder.mkdir(exist_ok=True)
-        if len(list(folder.iterdir())) >= said["after"]:
+        if len(list(folder.iterdir())) >= spec["after"]:
             raise Rejected([Problem(code="pluto-full", stage=Stage.SUBMIT, title="pluto is full")])
-        (folder / said["run"]).write_text(json.dumps(said))
-        return {"file": str(folder / said["run"])}
+        (folder / spec["run"]).write_text(json.dumps(spec))
+        return {"file": str(folder / spec["run"])}
 
     def find(self, plan):
         return None
 
     def status(self, reference):
-        said = json.loads(Path(reference["file"]).read_text())
-        return Status(state="running" if said["asleep"] else "failed" if said["seed"] == 4 else "succeeded")
+        spec = json.loads(Path(reference["file"]).read_text())
+        return Status(state="running" if spec["asleep"] else "failed" if spec["seed"] == 4 else "succeeded")
 
     def logs(self, reference, follow=False, tail=None):
         seed = json.loads(Path(reference["file"]).read_text())["seed"]
@@ -84,7 +84,7 @@ runpy.run_module("robotrain", run_name="__main__")
 
 @pytest.fixture
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A job file, in a folder of its own where pluto is installed."""
+    """A job file in an empty folder, with the platform pluto installed."""
     site = tmp_path / "site"
     info = site / "pluto-1.0.dist-info"
     info.mkdir(parents=True)
@@ -111,18 +111,18 @@ def runs() -> list[str]:
     return sorted(path.name for path in Path("pluto").glob("*"))
 
 
-def test_every_combination_is_sent_once_and_told(job):
+def test_every_combination_is_submitted_once(job):
     done = sweep(job, "--over", "learning-rate=1e-4,3e-4", "--over", "seed=1,2", "--wait", "--json")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)["runs"]
-    values = [tuple(one["values"].values()) for one in told]
+    printed = json.loads(done.stdout)["runs"]
+    values = [tuple(one["values"].values()) for one in printed]
     assert values == [("1e-4", "1"), ("1e-4", "2"), ("3e-4", "1"), ("3e-4", "2")]
-    assert runs() == sorted(one["run"] for one in told)
-    assert {one["state"] for one in told} == {"succeeded"}
-    assert [one["losses"] for one in told] == [{"train/loss": 0.1}, {"train/loss": 0.2}] * 2
+    assert runs() == sorted(one["run"] for one in printed)
+    assert {one["state"] for one in printed} == {"succeeded"}
+    assert [one["losses"] for one in printed] == [{"train/loss": 0.1}, {"train/loss": 0.2}] * 2
 
 
-def test_what_submit_would_remark_is_told_once(job):
+def test_warning_is_printed_once(job):
     with Path(job).open("a") as file:
         file.write("platforms: {plutoo: {full_after: 1}}\n")
     done = sweep(job, "--over", "seed=1,2", "--wait")
@@ -131,7 +131,7 @@ def test_what_submit_would_remark_is_told_once(job):
     assert "use   pluto\n" in done.stderr
 
 
-def test_nothing_is_sent_while_one_of_them_is_wrong(job):
+def test_nothing_is_submitted_if_one_run_is_invalid(job):
     done = sweep(job, "--over", "seed=1,13", "--over", "batch_size=8,-1", "--json")
     assert done.returncode == 2
     problems = json.loads(done.stdout)["problems"]
@@ -140,7 +140,7 @@ def test_nothing_is_sent_while_one_of_them_is_wrong(job):
     assert runs() == []
 
 
-def test_a_run_that_fails_makes_the_sweep_fail_and_stops_no_other(job):
+def test_failed_run_fails_the_sweep_and_stops_no_other(job):
     done = sweep(job, "--over", "seed=4,5", "--wait")
     assert done.returncode == 5, done.stderr
     lines = done.stdout.splitlines()
@@ -148,20 +148,20 @@ def test_a_run_that_fails_makes_the_sweep_fail_and_stops_no_other(job):
     assert [line.split()[1:] for line in lines[1:]] == [["4", "failed", "0.4"], ["5", "succeeded", "0.5"]]
 
 
-def test_a_platform_that_takes_no_more_ends_it_with_what_was_sent(job):
+def test_full_platform_ends_the_sweep(job):
     done = sweep(job, "--over", "seed=1,2,3", "--over", "full_after=2")
     assert done.returncode == 1
     assert len(runs()) == 2
     assert len(done.stdout.splitlines()) == 3
-    assert "2 of 3 runs were sent" in done.stderr
+    assert "2 of 3 runs were submitted" in done.stderr
     assert (
-        "they go on: robotrain wait " + " ".join(line.split()[0] for line in done.stdout.splitlines()[1:])
+        "still running: robotrain wait " + " ".join(line.split()[0] for line in done.stdout.splitlines()[1:])
         in done.stderr
     )
     assert "pluto is full" in done.stderr
 
 
-def test_ctrl_c_says_what_goes_on(job):
+def test_ctrl_c_lists_the_runs_that_continue(job):
     import signal
 
     words = ("sweep", job, "--platform", "pluto", "--over", "seed=1,2", "--over", "asleep=true", "--wait")
@@ -172,7 +172,7 @@ def test_ctrl_c_says_what_goes_on(job):
             if line.startswith("2 of 2"):
                 process.send_signal(signal.SIGINT)
                 break
-        told, err = process.communicate()
+        out, err = process.communicate()
     assert process.returncode == 130
-    assert [line.split()[0] for line in told.splitlines()[1:]] == sorted(runs(), key=told.index)
-    assert f"robotrain cancel {' '.join(sorted(runs(), key=told.index))} stops them" in err
+    assert [line.split()[0] for line in out.splitlines()[1:]] == sorted(runs(), key=out.index)
+    assert f"robotrain cancel {' '.join(sorted(runs(), key=out.index))} stops them" in err

@@ -1,14 +1,14 @@
-"""What `--over` takes, and what it refuses."""
+"""Parsing of `--over`."""
 
 import pytest
 from robotrain.plugin import Rejected
 
-from robotrain_sweep.grid import points
+from robotrain_sweep.grid import parse_grid
 
 
-def test_the_last_name_changes_fastest():
+def test_last_name_changes_fastest():
     expected = [{"seed": "1", "lr": "a"}, {"seed": "1", "lr": "b"}, {"seed": "2", "lr": "a"}, {"seed": "2", "lr": "b"}]
-    assert points(["seed=1, 2", "--lr=a,b"]) == expected
+    assert parse_grid(["seed=1, 2", "--lr=a,b"]) == expected
 
 
 @pytest.mark.parametrize(
@@ -23,9 +23,8 @@ def test_the_last_name_changes_fastest():
         (("--over", f"seed={','.join(map(str, range(101)))}"), "sweep-too-large"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(words, code):
-
+def test_invalid_grid_is_rejected(words, code):
     with pytest.raises(Rejected) as caught:
-        points(words[1::2])
+        parse_grid(words[1::2])
     assert {problem.code for problem in caught.value.problems} == {code}
     assert caught.value.exit_code == 2

@@ -1,4 +1,4 @@
-"""What can be said about running on Slurm, and what it takes."""
+"""Settings and capabilities of Slurm, and what submitit is given."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,20 +9,20 @@ from robotrain.plugin import ANY, YES, Capabilities, Param, RunState, Support, n
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The folders lie on a disk that every node sees under the same name."""
+    """The folders are on a disk that every node sees under the same path."""
 
-    cluster: Annotated[Literal["slurm", "local"], Param(help="local: here and now, without a queue")] = "slurm"
-    slurm: Annotated[str | None, Param(help="options of sbatch, as partition=gpu,mem=64G", table=True)] = None
+    cluster: Annotated[Literal["slurm", "local"], Param(help="local: on this machine, without a queue")] = "slurm"
+    slurm: Annotated[str | None, Param(help="options of sbatch, such as partition=gpu,mem=64G", table=True)] = None
     gpus: Annotated[int | None, Param(help="GPUs of the node (default: as many as the job trains on)", ge=0)] = None
-    time: Annotated[int, Param(help="how long it may run, in minutes", gt=0)] = 1440
-    folder: Annotated[str, Param(help="runs go here", path=True, pattern="^[^%\n]*$", pattern_help="no %")] = (
+    time: Annotated[int, Param(help="time limit in minutes", gt=0)] = 1440
+    folder: Annotated[str, Param(help="folder of the runs", path=True, pattern="^[^%\n]*$", pattern_help="no %")] = (
         "~/robotrain-runs"
     )
-    cache_folder: Annotated[str, Param(help="where environments and data are kept", path=True)] = "~/.cache/robotrain"
+    cache_folder: Annotated[str, Param(help="cache of environments and data", path=True)] = "~/.cache/robotrain"
     tracking_uri: Annotated[str | None, Param(help="MLflow address (default: not tracked)", metavar="ADDRESS")] = None
 
 
-MOUNTED = no("Only jobs of Azure ML see what lies in a workspace.", "download it and name the folder")
+MOUNTED = no("Only jobs of Azure ML can read assets of a workspace.", "download it and use its folder")
 CAPABILITIES = Capabilities(
     sources={(role, ANY): YES for role in ("dataset", "policy", "init_policy", "resume", "publish")}
     | dict.fromkeys((("dataset", "data_asset"), ("policy", "model_asset"), ("init_policy", "model_asset")), MOUNTED),
@@ -30,8 +30,11 @@ CAPABILITIES = Capabilities(
     required_settings={"tracking": "tracking_uri"},
     features=dict.fromkeys(("multi_gpu", "mixed_precision", "several_datasets", "publish_folder"), YES)
     | dict.fromkeys(("wandb", "stream_logs", "cancel"), YES)
-    | {"tracking": Support("yes", "With --tracking-uri."), "runs_here": no("It runs on a node.", "--platform local")}
-    | {"register_model": no("Slurm has no registry of models.", "robotrain outputs RUN --to FOLDER, and mlflow")},
+    | {
+        "tracking": Support("yes", "With --tracking-uri."),
+        "runs_here": no("It runs on a node.", "--platform local"),
+    }
+    | {"register_model": no("Slurm has no model registry.", "robotrain outputs RUN --to FOLDER, and mlflow")},
 )
 STATES: dict[str, RunState] = {
     **dict.fromkeys(("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT"), "pending"),
@@ -39,21 +42,21 @@ STATES: dict[str, RunState] = {
     **dict.fromkeys(("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED", "GONE"), "lost"),
     **{"COMPLETED": "succeeded", "CANCELLED": "cancelled"},
 }
-"""What a word of Slurm means; of one that is not here, that the run goes on: nobody said that it ended."""
+"""The meaning of Slurm's states; with any other state the run is still running."""
 
 
-def spec(job: Any, settings: Settings, run: str) -> dict[str, Any]:
-    """What submitit is told. The batch job is the runtime itself: what it is signalled, it alone hears."""
-    gpus = 0 if (said := dict(job.parameters)).get("device") == "cpu" else said.get("num_gpus", 0)
+def make_spec(job: Any, settings: Settings, run: str) -> dict[str, Any]:
+    """Return what submitit is given. The batch job is the runtime itself, so that signals reach it alone."""
+    gpus = 0 if (parameters := dict(job.parameters)).get("device") == "cpu" else parameters.get("num_gpus", 0)
     options = {"signal": f"B:TERM@{min(120, settings.time * 20)}", **parse_pairs(settings.slurm)}
-    wins = {**options, "job-name": run, "timelimit": str(settings.time)}  # over what sbatch finds in the environment
-    told = {
+    variables = {**options, "job-name": run, "timelimit": str(settings.time)}  # sbatch prefers the environment
+    submitit = {
         "timeout_min": settings.time,
         "gpus_per_node": gpus if settings.gpus is None else settings.gpus,
         "slurm_use_srun": False,
         "slurm_additional_parameters": options,
         "local_setup": ["exec </dev/null >/dev/null 2>&1", "trap '' INT HUP", "export SUBMITIT_PREEMPT_SIGNAL=TERM"],
     }
-    environment = {f"SBATCH_{name.upper().replace('-', '_')}": value for name, value in wins.items()}
+    environment = {f"SBATCH_{name.upper().replace('-', '_')}": value for name, value in variables.items()}
     place = {"cluster": settings.cluster, "folder": str(Path(settings.folder, run).expanduser().absolute())}
-    return {"run": place, "parameters": told, "environment": environment}
+    return {"run": place, "parameters": submitit, "environment": environment}

@@ -1,14 +1,14 @@
-"""What happens on the node: Slurm's job becomes the runtime, so that what it is signalled is for that."""
+"""The batch job on the node: it becomes the runtime, so that Slurm's signals reach that."""
 
 import os
 import shlex
 import sys
 
-PYTHON = f"exec {shlex.quote(sys.executable)}"  # no shell stands between Slurm and the runtime
+PYTHON = f"exec {shlex.quote(sys.executable)}"  # no shell remains between Slurm and the runtime
 
 
 def run(folder: str) -> None:
-    """Do the work of `folder`, unless another job does or somebody cancelled it."""
+    """Do the work of `folder`, unless another job does it or somebody cancelled it."""
     from submitit import JobEnvironment
 
     os.chdir(folder)

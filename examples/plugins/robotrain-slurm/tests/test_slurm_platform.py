@@ -1,4 +1,4 @@
-"""What the kit cannot know of Slurm."""
+"""Behaviour of the Slurm platform beyond the conformance kit."""
 
 import contextlib
 import json
@@ -33,24 +33,24 @@ def script(world, run):
     return (world.runs / run.name / "submitit" / f"{run.record.reference['job']}_submission.sh").read_text()
 
 
-def test_a_job_is_asked_for_as_it_was_said(world, monkeypatch):
+def test_job_is_submitted_with_its_options(world, monkeypatch):
     monkeypatch.setenv("SBATCH_PARTITION", "old")
     monkeypatch.setenv("SBATCH_JOB_NAME", "other")
     run = submit(world, slurm="partition=gpu,mem=64G,constraint=a100|h100", num_gpus=2, time=90)
     wanted = {"partition=gpu", "mem=64G", "constraint='a100|h100'", "gpus-per-node=2", "time=90", "signal=B:TERM@120"}
     assert {f"#SBATCH --{option}" for option in wanted} <= {*script(world, run).splitlines()}
-    assert world.count_runs(run.name) == 1, "its name is the run's, whatever the environment says"
+    assert world.count_runs(run.name) == 1, "its name is the run's, not that of the environment"
     assert (world.jobs / "partition").read_text() == "gpu\n"
 
 
-def test_the_runtime_is_the_batch_job_itself(world):
+def test_batch_job_is_the_runtime(world):
     command = script(world, submit(world)).rstrip().splitlines()[-1]
     assert command.startswith(f"exec {sys.executable} ")
     assert "srun" not in command
 
 
 @pytest.mark.parametrize("options", ["Partition=a", "a b=c", "comment=a\nrm -rf /", "output=x", "array=1-5"])
-def test_what_is_no_option_is_refused_before_it_reaches_a_shell(world, options):
+def test_invalid_option_is_rejected(world, options):
     with pytest.raises(Rejected) as refused:
         submit(world, slurm=options)
     assert refused.value.exit_code in (2, 3)
@@ -58,7 +58,7 @@ def test_what_is_no_option_is_refused_before_it_reaches_a_shell(world, options):
 
 
 @pytest.mark.parametrize(("name", "text"), [("slurm", "output=x"), ("folder", "/a%b"), ("folder", "/a\nb")])
-def test_a_refusal_says_what_was_given_and_where(world, name, text):
+def test_problem_has_value_and_place(world, name, text):
     with pytest.raises(Rejected) as refused:
         robotrain.api.render(platform="slurm", **{"folder": "/runs", name: text}, dataset_repo_id="lerobot/pusht")
     (problem,) = refused.value.problems
@@ -66,13 +66,13 @@ def test_a_refusal_says_what_was_given_and_where(world, name, text):
     assert problem.given == text.replace("\n", "\\n")
 
 
-def test_options_of_sbatch_are_refused_where_there_is_none(world):
-    with pytest.raises(Rejected, match="--slurm does nothing") as refused:
+def test_sbatch_options_are_rejected_with_the_local_cluster(world):
+    with pytest.raises(Rejected, match="--slurm has no effect") as refused:
         submit(world, cluster="local", slurm="mem=1G")
     assert refused.value.exit_code == 3
 
 
-def test_without_slurm_a_submit_says_where_to_go_before_anything_is_made(world, monkeypatch):
+def test_missing_sbatch_fails_in_preflight(world, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(Rejected, match="no sbatch") as refused:
         submit(world)
@@ -80,14 +80,14 @@ def test_without_slurm_a_submit_says_where_to_go_before_anything_is_made(world, 
     assert not world.runs.exists()
 
 
-def test_a_folder_of_something_else_is_left_alone(world):
+def test_folder_with_other_content_is_not_touched(world):
     run = submit(world)
     (world.runs / f"{run.name[:-1]}2").mkdir()
     with pytest.raises(Rejected, match="with another content"):
         submit(world)
 
 
-def test_a_job_that_slurm_refuses_leaves_nothing_and_can_be_mended(world):
+def test_refused_job_leaves_nothing_and_can_be_corrected(world):
     with world.mood("refuses"), pytest.raises(Rejected) as refused:
         submit(world, slurm="partition=nope")
     assert "Invalid partition name specified" in refused.value.problems[0].title
@@ -95,22 +95,22 @@ def test_a_job_that_slurm_refuses_leaves_nothing_and_can_be_mended(world):
     assert submit(world, slurm="partition=gpu").name.endswith("-1")
 
 
-def test_a_job_that_slurm_took_without_a_word_is_the_run(world):
+def test_job_accepted_without_an_answer_is_found(world):
     with world.mood("times out"):
         run = submit(world)
     assert world.count_runs(run.name) == 1
-    assert (world.runs / run.name / "submitit/1_submitted.pkl").exists(), "without it the job has nothing to do"
+    assert (world.runs / run.name / "submitit/1_submitted.pkl").exists(), "the job reads it"
 
 
-def test_a_job_that_slurm_may_have_taken_is_not_called_refused(world):
+def test_timeout_is_not_reported_as_a_refusal(world):
     with world.mood("times out early"), pytest.raises(Rejected) as unknown:
         submit(world)
     assert "Socket timed out" in str(unknown.value.problems)
-    assert [*world.runs.iterdir()], "by which the same command finds out"
+    assert [*world.runs.iterdir()], "the repeated command needs it"
     assert world.count_runs(submit(world).name) == 1
 
 
-def test_a_queue_that_cannot_be_read_is_no_empty_one(world):
+def test_unreadable_queue_is_not_taken_as_empty(world):
     with world.mood("times out"), contextlib.suppress(Rejected):
         (world.jobs / "lost").touch()
         submit(world)
@@ -120,7 +120,7 @@ def test_a_queue_that_cannot_be_read_is_no_empty_one(world):
     assert world.count_runs(submit(world).name) == 1
 
 
-def test_while_slurm_is_away_nobody_says_that_a_run_ended(world):
+def test_run_has_not_ended_while_slurm_is_unreachable(world):
     run = submit(world)
     (world.jobs / "away").touch()
     status = run.status()
@@ -129,14 +129,14 @@ def test_while_slurm_is_away_nobody_says_that_a_run_ended(world):
 
 
 @pytest.mark.parametrize("accounts", ["kept", "disabled"])
-def test_a_job_that_nobody_knows_any_more_and_that_said_nothing_is_lost(world, accounts):
+def test_forgotten_job_without_outcome_is_lost(world, accounts):
     run = submit(world)
     (world.jobs / accounts).touch()
     (world.jobs / run.record.reference["job"]).unlink()
     assert run.status().state == "lost"
 
 
-def test_what_the_runtime_said_is_how_a_run_ended(world):
+def test_outcome_of_the_runtime_wins(world):
     run = submit(world)
     world.set_native_state(run.record.reference, "FAILED")
     outcome = {"state": "cancelled", "exit_code": 143, "reason": "the run was stopped"}
@@ -149,26 +149,26 @@ def test_what_the_runtime_said_is_how_a_run_ended(world):
     assert run.status().state == "pending", "its job waits once more"
 
 
-def test_why_a_job_waits_is_told(world):
+def test_reason_of_a_pending_job_is_shown(world):
     assert submit(world).status().reason == "slurm says PENDING (Priority)"
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """A run's folder whose runtime notes that it ran."""
+    """A run's folder with a runtime that records its arguments."""
     (tmp_path / "payload").mkdir()
     (tmp_path / "payload/robotrain_runtime.py").write_text(RUNTIME)
     return tmp_path
 
 
 def start(folder, job):
-    """What Slurm starts on a node."""
-    program = "import sys; from robotrain_slurm.node import run; run(sys.argv[1])"
+    """Start the batch job as Slurm does on a node."""
+    program = "import sys; from robotrain_slurm.batch_job import run; run(sys.argv[1])"
     environ = os.environ | {"SUBMITIT_EXECUTOR": "slurm", "SLURM_JOB_ID": job}
     done = subprocess.run([sys.executable, "-c", program, str(folder)], env=environ, check=False)
     assert done.returncode == 0
     return (folder / "ran").read_text().splitlines()
 
 
-def test_slurms_job_becomes_the_runtime_under_its_number(folder):
+def test_batch_job_starts_the_runtime_with_its_number(folder):
     assert start(folder, "7") == ["['run', 'job.json', '--once', '7', '--log', 'log.txt'] in the folder"]
