@@ -1,6 +1,5 @@
 """An Azure ML workspace and its cloud: names, addresses, hosts, the default subscription."""
 
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +23,8 @@ def find_default_subscription() -> tuple[str, str] | None:
 
 def _read_subscriptions(file: Path) -> list[dict[str, Any]]:
     """Return the subscriptions of the CLI's profile; empty if it cannot be read."""
+    import json  # only here: every start reads this module
+
     try:
         profile = json.loads(file.read_text(encoding="utf-8-sig"))  # the CLI writes a byte order mark
     except (OSError, ValueError):

@@ -1,7 +1,5 @@
 """Parameters of `lerobot-train`, and LeRobot options that robotrain sets itself. Names: contract, A.1."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
