@@ -22,7 +22,8 @@ from robotrain.config import project_file as projects
 from robotrain.config.coerce import ValueTable
 from robotrain.config.layers import VariableLayer, read_dotenv_files, read_environment
 from robotrain.config.project_file import Project
-from robotrain.config.request import Origin, Request, SourceText, Value, make_variable_name
+from robotrain.config.provenance import Origin, Value, make_variable_name
+from robotrain.config.request import Request, SourceText
 from robotrain.config.resolve import find_field
 from robotrain.config.terraform import TerraformLayer
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any, suggest_name

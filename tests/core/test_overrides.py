@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from robotrain.config import overrides
 from robotrain.config.job_file import FileSource, JobFile
-from robotrain.config.request import Origin, Request, Value
+from robotrain.config.provenance import Origin, Value
+from robotrain.config.request import Request
 from robotrain.config.resolve import resolve_job
 from robotrain.errors import select_errors
 from robotrain.plugins.manager import Plugins

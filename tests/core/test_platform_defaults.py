@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from robotrain.config.request import Origin, Request, Value
+from robotrain.config.provenance import Origin, Value
+from robotrain.config.request import Request
 from robotrain.config.resolve import resolve_job
 from robotrain.plugins.manager import Plugins
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from robotrain.config import job_file, job_writer
-from robotrain.config.request import Origin, Request, SourceText, Value
+from robotrain.config.provenance import Origin, Value
+from robotrain.config.request import Request, SourceText
 from robotrain.config.resolve import resolve_job
 from robotrain.errors import select_errors
 from robotrain.plugins.manager import Plugins

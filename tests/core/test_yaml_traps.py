@@ -7,7 +7,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from robotrain.config import job_file
-from robotrain.config.request import Origin, Request, SourceText, Value
+from robotrain.config.provenance import Origin, Value
+from robotrain.config.request import Request, SourceText
 from robotrain.config.resolve import resolve_job
 from robotrain.plugins.manager import Plugins
 from robotrain_runtime.contract.parameter import get_parameters

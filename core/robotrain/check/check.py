@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.check import combinations, targets
-from robotrain.config.request import Origin
+from robotrain.config.provenance import Origin
 from robotrain.config.resolve import Resolution
 from robotrain.config.sources import MAX_SOURCES, Input
 from robotrain.errors import Problem, Stage, Suggestion

@@ -14,7 +14,7 @@ from robotrain.cli.output import is_terminal, print_message, print_problems
 from robotrain.errors import Problem, Rejected, Suggestion, usage_problem
 
 if TYPE_CHECKING:
-    from robotrain.config.request import Origin
+    from robotrain.config.provenance import Origin
     from robotrain.model.run import RunRecord
     from robotrain.plugins.manager import Plugins
 

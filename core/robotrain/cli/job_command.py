@@ -33,7 +33,7 @@ from robotrain.cli.options import (
     resolve_choice,
 )
 from robotrain.cli.output import print_message
-from robotrain.config.request import DEFAULT_ORIGIN
+from robotrain.config.provenance import DEFAULT_ORIGIN
 
 if TYPE_CHECKING:
     from robotrain.errors import Problem

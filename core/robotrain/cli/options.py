@@ -13,7 +13,7 @@ import typer
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 from robotrain.cli.app import get_plugins
-from robotrain.config.request import DEFAULT_ORIGIN, Origin, Value, make_variable_name
+from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, Value, make_variable_name
 from robotrain.model.source import RoleFlag, SourceKind
 from robotrain.store.files import DOTENV_FILES, find_project_file
 

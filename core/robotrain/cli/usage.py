@@ -15,7 +15,7 @@ from robotrain.cli.options import (
     list_flags,
     load_or_none,
 )
-from robotrain.config.request import DEFAULT_ORIGIN, Origin, Value
+from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, Value
 from robotrain.errors import Problem, Stage, Suggestion, find_nearest_name, suggest_name
 from robotrain.plugins.errors import suggest_exclusion
 from robotrain.redaction import redact

@@ -53,7 +53,8 @@ def make_configured_request(with_terraform: bool) -> Request:
     """Return a request of the environment, `.env` files, robotrain.toml and, if wanted, Terraform's outputs."""
     from robotrain.config.layers import read_dotenv_files, read_environment
     from robotrain.config.project_file import load_project
-    from robotrain.config.request import Request, make_variable_name
+    from robotrain.config.provenance import make_variable_name
+    from robotrain.config.request import Request
     from robotrain.config.terraform import TerraformLayer
 
     here = Path.cwd()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
-from robotrain.config.request import Value
+from robotrain.config.provenance import Value
 from robotrain.errors import MAX_SENTENCE, Problem, Stage, Suggestion, suggest_name
 from robotrain.plugins import calls
 from robotrain.redaction import holds_secret, redact

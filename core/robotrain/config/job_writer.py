@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from robotrain.config.coerce import list_fields
-from robotrain.config.request import DEFAULT_LAYERS, Origin, Value
+from robotrain.config.provenance import DEFAULT_LAYERS, Origin, Value
 from robotrain.config.resolve import Resolution
 from robotrain.config.sources import Input
 from robotrain.errors import Problem, Rejected, Stage, Suggestion

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from robotrain_runtime.contract.parameter import Parameter, get_parameters
 
 from robotrain.config import coerce
-from robotrain.config.request import DEFAULT_ORIGIN, PLATFORM_LAYER, Origin, Value
+from robotrain.config.provenance import DEFAULT_ORIGIN, PLATFORM_LAYER, Origin, Value
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.redaction import redact
 from robotrain.store.files import DOTENV_FILES

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from robotrain_runtime.contract.parameter import get_parameters
 
-from robotrain.config.request import Origin, Request, SourceText, Value
+from robotrain.config.provenance import Origin, Value
+from robotrain.config.request import Request, SourceText
 from robotrain.config.resolve import find_field
 from robotrain.errors import Problem, Stage, Suggestion, suggest_name
 from robotrain.model.platform import Platform

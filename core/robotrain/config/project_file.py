@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robotrain.config.coerce import ValueTable
-from robotrain.config.request import Origin, Value
+from robotrain.config.provenance import Origin, Value
 from robotrain.errors import Problem, Stage, Suggestion, suggest_name
 from robotrain.redaction import redact
 from robotrain.store.files import PROJECT_FILE, find_project_file

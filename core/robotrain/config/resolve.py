@@ -10,7 +10,7 @@ from robotrain_runtime.contract.parameter import get_parameters
 
 from robotrain.config.coerce import coerce_values, list_fields
 from robotrain.config.layers import LayerStack, make_platform_layer
-from robotrain.config.request import Origin, Value
+from robotrain.config.provenance import Origin, Value
 from robotrain.config.sources import JobInputs, collect_sources
 from robotrain.errors import Problem, Stage, Suggestion, select_errors, suggest_name
 from robotrain.model.job import Job

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, cast
 
 from robotrain_runtime.contract.document import JobSource, RoleName
 
-from robotrain.config.request import Origin, Request, SourceText, make_variable_name
+from robotrain.config.provenance import Origin, make_variable_name
+from robotrain.config.request import Request, SourceText
 from robotrain.errors import Problem, Stage, Suggestion, suggest_name, usage_problem
 from robotrain.model.source import RoleFlag, Source, SourceError, SourceKind
 from robotrain.model.workload import Role

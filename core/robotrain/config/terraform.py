@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from robotrain.config.request import Origin, Value, make_variable_name
+from robotrain.config.provenance import Origin, Value, make_variable_name
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.redaction import redact
 from robotrain.store.files import PROJECT_FILE, list_project_folders

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from robotrain.errors import Suggestion
 
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 SupportLevel = Literal["yes", "not_yet", "no", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
-class Support:
+class Support(NamedTuple):
     """Whether something is supported; true only for `yes`. What is not declared is `unknown`."""
 
     level: SupportLevel

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from robotrain.model.capabilities import Support
 
@@ -56,8 +56,7 @@ class RoleFlag:
     """Return completions of an incomplete text, for the TAB key."""
 
 
-@dataclass(frozen=True)
-class Pinning:
+class Pinning(NamedTuple):
     """How a kind pins a source to its current content.
 
     The functions may use the network. They raise SourceError if that fails, and SourceUnreachable if the failure says
@@ -68,7 +67,7 @@ class Pinning:
     """(source, role) → the pin: a commit or a digest, the same for the same content."""
     find_loss: Callable[[Source, str, str], str]
     """(source, role, pin) → why an earlier pin is no longer available, as a sentence; empty while it is."""
-    find_missing: Callable[[Source, str, Sequence[str]], Sequence[str]] = field(default=lambda source, role, paths: ())
+    find_missing: Callable[[Source, str, Sequence[str]], Sequence[str]] = lambda source, role, paths: ()
     """(source, role, paths) → those of `paths` that are certainly not in the source."""
 
 

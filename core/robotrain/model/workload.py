@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 Produces = Literal["checkpoints", "results", "files"]
 """What a run produces: checkpoints of a trained policy, results of an evaluated one, or other files."""
@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from robotrain.model.job import Job
 
 
-@dataclass(frozen=True)
-class Role:
+class Role(NamedTuple):
     """An input of a workload."""
 
     required: bool = False

@@ -179,10 +179,10 @@ def _matches_type(default: Any, one: Parameter) -> bool:
 
 def _validate_param(where: str, one: Parameter) -> None:
     """Raise TypeError or ValueError for a Param with a value of the wrong type or an invalid flag."""
-    for field in dataclasses.fields(Param):
-        if field.default is not None:  # bounds are numbers of either kind, and pydantic looks at them
-            kind = type(field.default)
-            require_declared_type(f"{where}, {field.name}", getattr(one.param, field.name), kind, f"a {kind.__name__}")
+    for name, default in Param._field_defaults.items():
+        if default is not None:  # bounds are numbers of either kind, and pydantic looks at them
+            kind = type(default)
+            require_declared_type(f"{where}, {name}", getattr(one.param, name), kind, f"a {kind.__name__}")
     validate_flags(where, one.flag, *one.flags, *((one.param.off,) if one.param.off else ()))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
@@ -49,7 +48,7 @@ def suggest_exclusion(claim: Claim) -> Suggestion:
 
     if is_from_file(claim):
         return Suggestion("robotrain …", "without --plugins-from: continues without it")
-    return Suggestion(f"robotrain --without {shlex.quote(claim.point.distribution)} …", "continues without it")
+    return Suggestion(f"robotrain --without {claim.point.distribution} …", "continues without it")
 
 
 OWN_PACKAGES = ("robotrain", "robotrain_runtime")
@@ -57,6 +56,8 @@ OWN_PACKAGES = ("robotrain", "robotrain_runtime")
 
 def format_install_command(claim: Claim, error: ImportError) -> str:
     """Return the command that installs the plugin's missing requirements, else the package named like the module."""
+    import shlex
+
     wanted = (error.name or "").partition(".")[0]
     distribution = shlex.quote(claim.point.distribution)
     if wanted in OWN_PACKAGES:  # a name that this robotrain does not have yet, or not any more

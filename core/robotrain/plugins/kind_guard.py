@@ -28,8 +28,7 @@ def guard_pinning(pinning: Pinning | None, claim: Claim) -> Pinning | None:
         return None
     if not isinstance(pinning, Pinning):
         raise TypeError(f"its `pinning` is a {type(pinning).__name__}, and a robotrain.plugin.Pinning is due")
-    return dataclasses.replace(
-        pinning,
+    return pinning._replace(
         resolve=functools.partial(_call_pinning, claim, "resolve", pinning.resolve, _require_pin),
         find_loss=functools.partial(_call_pinning, claim, "find_loss", pinning.find_loss, _require_text),
         find_missing=functools.partial(_call_pinning, claim, "find_missing", pinning.find_missing, _require_paths),

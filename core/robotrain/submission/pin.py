@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from robotrain_runtime.contract import document
 
-from robotrain.config.request import PLATFORM_LAYER, Origin, Value
+from robotrain.config.provenance import PLATFORM_LAYER, Origin, Value
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.model.job import Job
 from robotrain.model.source import Pinning, Source, SourceError, SourceKind, SourceNotFound, SourceUnreachable

@@ -13,7 +13,8 @@ from robotrain.check import check
 from robotrain.config import overrides
 from robotrain.config.coerce import coerce_values, list_fields
 from robotrain.config.job_file import FileSource, JobFile
-from robotrain.config.request import DEFAULT_ORIGIN, Origin, Request, Value
+from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, Value
+from robotrain.config.request import Request
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.model.job import Job, parse_attempt
 from robotrain.model.plan import Plan, RenderedPlan

@@ -3,11 +3,11 @@
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from robotrain_runtime.contract.document import JobSource
+if TYPE_CHECKING:
+    from robotrain_runtime.contract.document import JobSource
 
 PROFILE_FILE = "azureProfile.json"
 
@@ -38,8 +38,7 @@ def _abbreviate_home(file: Path) -> str:
     return f"~{str(file)[len(home) :]}" if str(file).startswith(home + os.sep) else str(file)
 
 
-@dataclass(frozen=True, slots=True)
-class Cloud:
+class Cloud(NamedTuple):
     """One of Azure's clouds: its name in Azure's tools, and its hosts."""
 
     name: str
@@ -92,8 +91,7 @@ WORKSPACE_FLAGS = ("--subscription-id", "--resource-group", "--workspace-name")
 _TRACKING_URI = rf"{TRACKING_SCHEME}://([^/]+)/([^/]+)/([^/]+)"
 
 
-@dataclass(frozen=True, slots=True)
-class Workspace:
+class Workspace(NamedTuple):
     """The names that identify a workspace."""
 
     subscription: str
@@ -185,6 +183,6 @@ def is_valid_name(flag: str, text: str) -> bool:
     return bool(re.fullmatch(_NAME_PATTERNS[flag][1], text))
 
 
-def find_model_plugins(sources: Iterable[JobSource]) -> Mapping[str, str]:
+def find_model_plugins(sources: "Iterable[JobSource]") -> Mapping[str, str]:
     """Return the container plugin as a job document names it; empty without a model of a workspace."""
     return MODEL_CONTAINER_PLUGINS if any(source.kind == MODEL_KIND for source in sources) else {}

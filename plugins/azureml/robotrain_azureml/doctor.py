@@ -12,7 +12,8 @@ from robotrain.config import project_file as projects
 from robotrain.config import terraform
 from robotrain.config.coerce import coerce_values
 from robotrain.config.layers import LayerStack, read_dotenv_files, read_environment
-from robotrain.config.request import Request, make_variable_name
+from robotrain.config.provenance import make_variable_name
+from robotrain.config.request import Request
 from robotrain.config.terraform import TerraformLayer
 from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.model.health import (

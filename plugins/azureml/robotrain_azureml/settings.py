@@ -1,7 +1,7 @@
 """Settings of the Azure ML platform, and the job identity that the environment names."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from robotrain_azure.settings import RESOURCE_GROUP, WORKSPACE_NAME, AzureSettings
@@ -15,8 +15,8 @@ OutputMode = Literal["upload", "rw_mount"]
 class AzureMLSettings(AzureSettings):
     """Settings of the Azure ML platform. A workspace is required, so a part of its names counts too."""
 
-    resource_group: Annotated[str | None, replace(RESOURCE_GROUP, needed_with=())] = None
-    workspace_name: Annotated[str | None, replace(WORKSPACE_NAME, needed_with=())] = None
+    resource_group: Annotated[str | None, RESOURCE_GROUP._replace(needed_with=())] = None
+    workspace_name: Annotated[str | None, WORKSPACE_NAME._replace(needed_with=())] = None
     workload_identity: Annotated[
         str | None,
         Param(

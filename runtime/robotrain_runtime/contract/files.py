@@ -4,7 +4,6 @@ All packages use these functions.
 """
 
 import fcntl
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -96,6 +95,8 @@ def find_complete_files(folder: Path, manifest: str) -> Path | None:
 
     `manifest` is the name of the file with their lengths.
     """
+    import json  # costs start-up
+
     try:
         expected = json.loads((folder / manifest).read_text(encoding="utf-8"))["files"]
         is_complete = all((folder / FILES / name).stat().st_size == size for name, size in expected.items())
@@ -121,7 +122,8 @@ def fill_cache_folder(
     """
     if not rebuild and (files := find_complete_files(folder, manifest)):  # a run that uses it may lock it for days
         return files
-    import shutil  # costs start-up
+    import json  # both cost start-up
+    import shutil
 
     with hold_lock(folder.with_name(folder.name + ".lock"), on_wait, quiet_seconds, waiting):
         if not rebuild and (files := find_complete_files(folder, manifest)):

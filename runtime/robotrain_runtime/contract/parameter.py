@@ -9,12 +9,10 @@ import functools
 import types
 import typing
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 
-@dataclass(frozen=True, kw_only=True)
-class Param:
+class Param(NamedTuple):
     """What the command line, the job file and the docs need to know of one field, beside its type and default.
 
     flag: `--name` when it is not the field's name with dashes. aliases: further long names. short: `-p`.
@@ -76,8 +74,7 @@ class Param:
         return handler(schema) | ({"description": self.help} if self.help else {})
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One declared field, read from the class that declares it. required: it has no default, and None stands for it."""
 
     name: str

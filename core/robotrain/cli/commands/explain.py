@@ -68,7 +68,7 @@ def _print_error_code(word: str, parent: Any) -> None:
 
 def _list_values(prepared: "PreparedJob") -> Iterator[dict[str, Any]]:
     """Yield every value; for an unset one, what the platform derives for it."""
-    from robotrain.config.request import PLATFORM_LAYER, Origin
+    from robotrain.config.provenance import PLATFORM_LAYER, Origin
 
     platform = prepared.platform
     derived = platform.derive_defaults(prepared.job, prepared.settings)

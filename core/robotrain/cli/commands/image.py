@@ -10,7 +10,7 @@ from robotrain.cli import arguments
 from robotrain.cli.app import get_plugins, make_app
 from robotrain.cli.arguments import JsonOption, argument, complete_workloads, option
 from robotrain.cli.output import print_json, print_message, print_result
-from robotrain.config.request import Origin
+from robotrain.config.provenance import Origin
 from robotrain.errors import Rejected, Suggestion, usage_problem
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from robotrain.cli.app import get_plugins, make_app
 from robotrain.cli.arguments import JsonOption, argument, complete_platforms
 from robotrain.cli.columns import GAP, Column, fit_columns
 from robotrain.cli.output import format_table, print_json, print_message, print_problems, print_result
-from robotrain.config.request import Origin
+from robotrain.config.provenance import Origin
 from robotrain.errors import Rejected, Suggestion, usage_problem
 from robotrain.model.capabilities import ANY, FEATURES, LIMITS
 

@@ -8,7 +8,7 @@ from robotrain.cli import arguments
 from robotrain.cli.app import get_plugins, make_app
 from robotrain.cli.arguments import argument, complete_platforms, complete_workloads, option
 from robotrain.cli.output import print_json, print_problems
-from robotrain.config.request import Origin
+from robotrain.config.provenance import Origin
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print problems as JSON too; the schema is JSON anyway.")]
 

@@ -1,0 +1,38 @@
+"""Raw values with their origins."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Origin(NamedTuple):
+    """Where a value comes from."""
+
+    layer: str
+    """flag, job file, environment, .env.local, .env, robotrain.toml, terraform, looked up, platform, run or default."""
+    where: str = ""
+    """`--steps`, `job.yaml:3`, `STEPS`, `.env:4`, `robotrain.toml [parameters]`, `mars: why it gives this value`."""
+
+    def __str__(self) -> str:
+        """Return layer and place; only the place if it begins with the layer."""
+        in_place = self.where.rpartition("/")[2].startswith(self.layer)
+        return self.where if in_place else f"{self.layer} {self.where}".strip()
+
+
+class Value(NamedTuple):
+    """A raw value (a text or a declared default), and the values it overrode, the strongest first."""
+
+    value: Any
+    origin: Origin
+    overrode: tuple[Value, ...] = ()
+
+
+DEFAULT_ORIGIN = Origin("default")
+PLATFORM_LAYER = "platform"
+DEFAULT_LAYERS = ("default", PLATFORM_LAYER)
+"""The layers of values that the user did not give."""
+
+
+def make_variable_name(name: str) -> str:
+    """Return the environment variable of a flag or field: `ROBOTRAIN_BLOB_URL` for `--blob-url`."""
+    return "ROBOTRAIN_" + name.strip("-").replace("-", "_").upper()
