@@ -55,6 +55,12 @@ class Problem:
     absent: tuple[str, ...] = ()
     """The missing parameters and roles that it is about; it is dropped if one was given with an invalid value."""
 
+    def __post_init__(self) -> None:
+        from robotrain.redaction import redact_problem
+
+        for name, value in redact_problem(self).items():
+            object.__setattr__(self, name, value)
+
     def __str__(self) -> str:
         return format_problem(self)
 
@@ -124,14 +130,12 @@ MAX_ALIGNED = 60
 
 def format_problem(problem: Problem, width: int = 100) -> str:
     """Return the report of a problem: title and code, place and given text, reason, suggestions."""
-    from robotrain.redaction import redact, redact_if_secret
-
-    head = f"{problem.severity}: {redact(problem.title, max_length=MAX_SENTENCE)}"
+    head = f"{problem.severity}: {problem.title}"
     code = f"[{problem.code}]"
     lines = [f"{head}{code:>{max(len(code) + 2, width - len(head))}}"]
-    given = " ".join(part for part in (redact(problem.where), redact_if_secret(problem.given)) if part)
-    lines += [f"  {line}" for part in (given, redact_if_secret(problem.why)) if part for line in part.splitlines()]
-    pairs = [(redact_if_secret(text), redact_if_secret(remark)) for text, remark in problem.suggestions]
+    given = " ".join(part for part in (problem.where, problem.given) if part)
+    lines += [f"  {line}" for part in (given, problem.why) if part for line in part.splitlines()]
+    pairs = problem.suggestions
     column = max((len(text) for text, remark in pairs if remark and len(text) <= MAX_ALIGNED), default=0)
     for index, (text, remark) in enumerate(pairs):
         aligned = f"{'':{max(0, column - len(text))}} ({remark})" if remark else ""

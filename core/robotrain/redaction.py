@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion, Unanswered
+from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion, Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 MAX_LENGTH = 200
 HIDDEN = "<redacted>"
+MIN_WORD = 4
+"""Length of a word from which on a suggestion that repeats it is dropped."""
+MAX_REMEMBERED = 4096
 
 _AT = r"(?:@|＠|%(?:25)*40)"
 _COLON = r"(?::|：|%(?:25)*3a)"
@@ -31,16 +35,42 @@ _USERINFO = (
     rf"({_SCHEME})(?=[^/\\]*(?:{_AT}|{_COLON}))(.*{_AT})(.*)",
     rf"((?<![a-z0-9+.-])https?:[/\\]+(?![/\\]))(?=[^/\\.]*[/\\])(.*{_AT})(.*)",  # no host has no dot: `https://pass/word@host`
 )
-_TOKENS = (
-    r"hf_[a-z0-9]{16,}",
-    r"gh[opsur]_[a-z0-9]{16,}",
-    r"github_pat_\w{16,}",
-    r"wandb_v\d_\w{16,}",
-    r"(?<![a-z0-9])sk-(?:\w+-){0,8}\w{16}[\w-]*",
-    r"(?-i:eyJ)[\w-]{8,}[\w.%=+-]*",
-    r"(?-i:A[KS]IA[0-9A-Z]{12,})",
-    r"[a-z0-9+/]{86}==",
+_TOKENS = {
+    "hf_": r"hf_[a-z0-9]{16,}",
+    "gh": r"gh[opsur]_[a-z0-9]{16,}",
+    "github_pat_": r"github_pat_\w{16,}",
+    "wandb_v": r"wandb_v\d_\w{16,}",
+    "sk-": r"(?<![a-z0-9])sk-(?:\w+-){0,8}\w{16}[\w-]*",
+    "eyj": r"(?-i:eyJ)[\w-]{8,}[\w.%=+-]*",
+    "ia": r"(?-i:A[KS]IA[0-9A-Z]{12,})",
+    "==": r"[a-z0-9+/]{86}==",
+    "xox": r"xox[a-z]-[a-z0-9-]{10,}",
+    "xapp-": r"xapp-\d-[a-z0-9-]{10,}",
+    "gl": r"(?<![a-z0-9])gl(?:pat|rt|cbt|ptt|ft|imt|agent|oas|dt|soat|ffct)-[\w-]{20,}",
+    "aiza": r"(?-i:AIza[\w-]{35})",
+    "ya29.": r"(?<![a-z0-9])ya29\.[\w-]{20,}",
+    "gocspx-": r"GOCSPX-[\w-]{20,}",
+    "nvapi-": r"(?<![a-z0-9])nvapi-[\w-]{20,}",
+    "npm_": r"(?<![a-z0-9])npm_[a-z0-9]{36}",
+    "pypi-": r"(?<![a-z0-9])pypi-[\w-]{50,}",
+    "dapi": r"(?<![a-z0-9])dapi[a-f0-9]{32}(?:-\d)?",
+    "dckr_": r"dckr_pat_[\w-]{20,}",
+    "k_": r"(?<![a-z0-9])[sr]k_(?:live|test|prod)_\w{10,}",
+    "q~": r"(?<![\w~.-])[\w~.-]{3}\d(?-i:Q)~[\w~.-]{31,34}",
+    "-----begin": r"-----BEGIN[A-Z ]* PRIVATE KEY(?: BLOCK)?-----.*",
+}
+"""Tokens by their shape, each with lower-case text in it; most are rules of gitleaks 8 (config/gitleaks.toml)."""
+_CREDENTIAL_NAME = (
+    r"(?:(?:api|access|account|auth|client|database|db|encryption|license|master|private|secret|service|shared|signing"
+    r"|storage)[-_.]?key|passw(?:or)?d|passphrase|pwd|secret|authorization|credentials?"
+    r"|(?<!pad_)(?<!bos_)(?<!eos_)(?<!unk_)(?<!sep_)(?<!cls_)(?<!mask_)(?<!image_)token)"
 )
+"""The end of a name whose value is a secret; `key` alone, or the `pad_token` of a tokenizer, is none."""
+_NO_SECRET = (
+    r"(?:|none|null|nil|true|false|auto|default|-?[\d.]{1,6}|\$\{?\w+\}?|\*+|x+|<[^>]*>|\{\w*\}|NAME|FILE|\.\.\.|…)"
+)
+_ASSIGNMENT = rf"(?<![a-z0-9])[\w.-]*{_CREDENTIAL_NAME}[\"']?(?:\s*=\s*|\s*:\s+|\s*:(?=[\"']))[\"']?([^\s\"',;&]*)"
+_BEARER = r"\bauthorization\b\W+(?:bearer|basic|token)\s+\S|\bbearer\s+(?=\S*\d)[\w~+/.-]{16,}"
 _PART = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
 _HOST = r"[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)*(?::[0-9]{1,5})?"
 _IMAGE_NAME = rf"(?:{_HOST}/(?:{_PART}/)*{_PART}|(?:{_PART}/)+{_PART}|{_PART}(?=:[0-9]+\.[0-9]))"
@@ -93,7 +123,7 @@ def _compile_rules(
         (_compile(rf"({_NAME})(?:[\"']\s*:|:(?=\s))\s*\S.*"), rf"\1: {HIDDEN}"),
         (_compile(r"\b(bearer)\s+\S.*"), rf"\1 {HIDDEN}"),
         *((_compile(pattern), rf"\1\2{HIDDEN}") for pattern in _KEYS),
-        *((_compile(pattern), HIDDEN) for pattern in _TOKENS),
+        *((_compile(pattern), HIDDEN) for pattern in _TOKENS.values()),
     )
 
 
@@ -102,21 +132,86 @@ def redact(text: str, schemes: tuple[str, ...] = (), max_length: int = MAX_LENGT
 
     :param schemes: words that are not a user before a colon: `scheme:name@label` does not change.
     """
-    redacted = _apply_rules(text, schemes, max_length)
+    original, redacted = text, _apply_rules(text, schemes, max_length)
     while redacted != text:  # the result of one rule may match another
         text, redacted = redacted, _apply_rules(redacted, schemes, max_length)
+    if HIDDEN in redacted and len(original) < MAX_REMEMBERED:
+        _hidden_words[redacted] = _list_words(original) - _list_words(redacted.replace(HIDDEN, " "))
     return redacted
 
 
 def holds_secret(text: str) -> bool:
     """Return whether a text certainly contains a secret, so that it must not be stored."""
-    patterns = (rf"{_SCHEME}[^/\\?#\s]*:[^/\\?#\s]*{_AT}", r"[?&;]sig=", r"(?:account|sharedaccess)key=", *_TOKENS)
+    lower = text.lower()  # most texts hold none of the markers: their patterns need not be compiled
+    patterns = [pattern for marker, pattern in _TOKENS.items() if marker in lower]
+    if "://" in lower or ":\\" in lower or ":/" in lower:
+        patterns += [rf"{_SCHEME}[^/\\?#\s]*:[^/\\?#\s]*{_AT}", rf"(?<![a-z0-9+.-])https?:[/\\]+[^/\\?#\s@]+{_AT}"]
+    if "sig=" in lower or "key=" in lower:
+        patterns += [r"[?&;]sig=", r"(?:account|sharedaccess)key="]
+    if "bearer" in lower or "authorization" in lower:
+        patterns.append(_BEARER)
     return any(_compile(pattern).search(text) for pattern in patterns)
+
+
+def value_holds_secret(text: str) -> bool:
+    """Return whether a user's value contains a secret, by its shape or by a name before it (`password=…`)."""
+    if holds_secret(text):
+        return True
+    if "=" not in text and ":" not in text:
+        return False
+    assigned = (match[1] for match in _compile(_ASSIGNMENT).finditer(text))
+    return any(not _compile(_NO_SECRET).fullmatch(value) for value in assigned)
+
+
+def find_secret_arguments(arguments: Sequence[str]) -> list[int]:
+    """Return the indices of command-line arguments with a secret, also one behind its option: `--api-key`, `KEY`."""
+    found = [index for index, text in enumerate(arguments) if value_holds_secret(text)]
+    for index, (name, value) in enumerate(pairwise(arguments), 1):
+        is_option = _compile(rf"--?[\w.-]*{_CREDENTIAL_NAME}").fullmatch(name)
+        if is_option and not value.startswith("-") and not _compile(_NO_SECRET).fullmatch(value):
+            found.append(index)
+    return sorted(set(found))
 
 
 def redact_if_secret(text: str) -> str:
     """Return a plugin's text, redacted only if it contains a secret."""
     return redact(text, max_length=1000) if holds_secret(text) else text
+
+
+def redact_argument(arguments: Sequence[str], index: int) -> str:
+    """Return a command-line argument with a secret for a message, after its option if that names the secret."""
+    shown = redact(arguments[index])
+    return shown if HIDDEN in shown else f"{redact(arguments[index - 1])} {HIDDEN}"
+
+
+_hidden_words: dict[str, frozenset[str]] = {}
+"""The words that `redact` hid in this process, by the text that it returned."""
+
+
+def _list_words(text: str) -> frozenset[str]:
+    return frozenset(word for word in re.split(r"[\W_]+", text.lower()) if len(word) >= MIN_WORD)
+
+
+def redact_problem(problem: Problem) -> dict[str, Any]:
+    """Return the fields of a problem for everyone's eyes: no secret, no control character, no long text.
+
+    A suggestion made from a value, part of which is hidden elsewhere in the problem, is dropped: it would repeat that.
+    """
+    texts = {name: _clean(getattr(problem, name)) for name in ("title", "where", "given", "why")}
+    shown = "\n".join(texts.values())
+    hidden = [words for text, words in _hidden_words.items() if HIDDEN in shown and text in shown]
+    words = frozenset().union(*hidden)
+    suggestions = [type(each)(*map(_clean, each)) for each in problem.suggestions]
+    return texts | {"suggestions": tuple(each for each in suggestions if not words & _list_words(" ".join(each)))}
+
+
+def _clean(text: str) -> str:
+    text = "\n".join(_CONTROL.sub(_escape, line) for line in redact_if_secret(text).split("\n"))
+    return _truncate(text, MAX_SENTENCE)
+
+
+def _escape(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()
 
 
 def _apply_rules(text: str, schemes: tuple[str, ...], longest: int) -> str:
@@ -127,7 +222,7 @@ def _apply_rules(text: str, schemes: tuple[str, ...], longest: int) -> str:
         text = re.sub(_IMAGE, lambda image: image[1] + image[2].translate(_TO_PLACEHOLDERS), text)
     for pattern, replacement in _compile_rules(schemes, free):
         text = pattern.sub(replacement, text)
-    text = _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+    text = _CONTROL.sub(_escape, text)
     return _truncate(text.translate(_FROM_PLACEHOLDERS) if free else text, longest)
 
 

@@ -11,7 +11,7 @@ from robotrain_runtime.contract.parameter import Parameter, get_parameters
 from robotrain.config.provenance import Value
 from robotrain.errors import MAX_SENTENCE, Problem, Stage, Suggestion, suggest_name
 from robotrain.plugins import calls
-from robotrain.redaction import holds_secret, redact
+from robotrain.redaction import redact, value_holds_secret
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -183,12 +183,12 @@ def _check_text(parameter: Parameter, value: Value) -> Problem | None:
 
 
 def _is_unusable(text: str) -> bool:
-    return holds_secret(text) or any(ord(letter) < 0x20 and letter not in "\n\t" for letter in text)
+    return value_holds_secret(text) or any(ord(letter) < 0x20 and letter not in "\n\t" for letter in text)
 
 
 def _make_unusable_problem(parameter: Parameter, value: Value) -> Problem:
     """Return the problem of a text with a secret or control characters."""
-    secret = holds_secret(str(value.value))
+    secret = value_holds_secret(str(value.value))
     return Problem(
         code="secret-in-job" if secret else "value-invalid",
         stage=Stage.RESOLVE,

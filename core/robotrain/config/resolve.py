@@ -14,7 +14,7 @@ from robotrain.config.provenance import Origin, Value
 from robotrain.config.sources import JobInputs, collect_sources
 from robotrain.errors import Problem, Stage, Suggestion, select_errors, suggest_name
 from robotrain.model.job import Job
-from robotrain.redaction import holds_secret, redact
+from robotrain.redaction import find_secret_arguments, redact, redact_argument
 
 if TYPE_CHECKING:
     from robotrain.config.project_file import Project
@@ -205,16 +205,16 @@ def _make_argument_problem(kind: str, title: str, argument: Value, *suggestions:
 
 
 def _find_secrets(arguments: Sequence[Value], workload: Workload) -> Iterator[Problem]:
-    for argument in arguments:
-        if holds_secret(str(argument.value)):
-            yield Problem(
-                code="secret-in-job",
-                stage=Stage.RESOLVE,
-                title=f"an argument of {workload.program} contains what looks like a secret",
-                where=argument.origin.where,
-                given=redact(str(argument.value)),
-                why="Jobs are stored in plans and records unencrypted.",
-            )
+    texts = [str(argument.value) for argument in arguments]
+    for index in find_secret_arguments(texts):
+        yield Problem(
+            code="secret-in-job",
+            stage=Stage.RESOLVE,
+            title=f"an argument of {workload.program} contains what looks like a secret",
+            where=arguments[index].origin.where,
+            given=redact_argument(texts, index),
+            why="Jobs are stored in plans and records unencrypted.",
+        )
 
 
 def list_resolved_values(resolution: Resolution) -> Iterator[dict[str, Any]]:

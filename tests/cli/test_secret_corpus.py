@@ -1,0 +1,173 @@
+"""No secret that a user gives by mistake is kept or printed: shapes of secrets, in every place that takes text."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+import yaml
+from robotrain.store import files
+
+WORD = "Zq7Xk2Vw9Rt4Lm8N"
+"""A part of every secret: where it stands, the secret leaked."""
+LOWER, HEX = WORD.lower(), "5ecde7a1b2c3d4e5f6a7b8c9d0e1f2a3"
+SHAPES = {
+    "password=": f"password={WORD}",
+    "api key": f"wandb.api_key={WORD}",
+    "api key, quoted": f'{{"api_key": "{WORD}"}}',
+    "client secret=": f"client_secret={WORD}",
+    "access token": f"access-token: {WORD}",
+    "pwd": f"Server=db;Pwd={WORD}",
+    "bearer": f"Authorization: Bearer {WORD}",
+    "basic": f"Authorization: Basic {WORD}==",
+    "user and password": f"https://user:{WORD}@host.example/x",
+    "one-part userinfo": f"https://{WORD}@host.example/x",
+    "SAS": f"https://acc.blob.core.windows.net/box/one?sv=2024-01-01&sig={WORD}",
+    "connection string": f"DefaultEndpointsProtocol=https;AccountName=acc;AccountKey={WORD}==",
+    "storage key": (WORD * 6)[:86] + "==",
+    "JWT": f"eyJhbGciOiJI{WORD}.eyJzdWIi{WORD}.{WORD}",
+    "PEM": f"-----BEGIN RSA PRIVATE KEY-----\n{WORD}\n-----END RSA PRIVATE KEY-----",
+    "Hugging Face": f"hf_{WORD}{WORD}",
+    "GitHub": f"ghp_{WORD}{WORD}ab",
+    "GitHub, fine-grained": f"github_pat_{WORD}_{WORD}",
+    "GitLab": f"glpat-{WORD}{WORD}",
+    "Slack": f"xoxb-123456789012-{WORD}",
+    "Google": f"AIza{WORD}{WORD}abc",
+    "NGC": f"nvapi-{WORD}{WORD}",
+    "npm": f"npm_{WORD}{WORD}abcd",
+    "Databricks": f"dapi{HEX}",
+    "Azure client secret": f"abc8Q~{WORD}{WORD}ab",
+    "OpenAI": f"sk-proj-{WORD}{WORD}",
+    "W&B": f"wandb_v1_{WORD}{WORD}",
+    "AWS": "AKIAZQ7XK2VW9RT4LM8N",
+}
+TEXTS = (
+    "--job-name",
+    "--experiment-name",
+    "--register-checkpoint",
+    "--dataset-id",
+    "--lerobot-version",
+    "--output-dir",
+    "--publish-url",
+)
+SETTINGS = {
+    "local": ("--tracking-uri", "--python"),
+    "osmo": (
+        "--tracking-uri",
+        "--pool",
+        "--gpu-platform",
+        "--image",
+        "--labels",
+        "--buckets",
+        "--storage-account",
+        "--workspace-name",
+        "--work-dir",
+        "--hf-credential",
+        "--blob-credential",
+    ),
+    "azureml": ("--compute", "--image", "--environment", "--workspace-name", "--resource-group", "--datastore"),
+}
+SOURCES = ("--blob-url", "--dataset-asset", "--dataset-repo-id", "--dataset-path", "--policy-model", "--resume-from")
+PLACES = [(platform, flag) for platform, flags in SETTINGS.items() for flag in (*TEXTS, *flags, *SOURCES)]
+
+
+def assert_kept_nowhere(secret: str, answer, *folders: Path) -> None:
+    canaries = [one for one in (WORD, LOWER, HEX, "AKIAZQ7X") if one in secret or one == LOWER]
+    for text in (answer.stdout, answer.stderr, *(path.read_text(errors="replace") for path in walk(*folders))):
+        for canary in canaries:
+            assert canary not in text, secret
+
+
+def walk(*folders: Path):
+    return [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+
+
+def check_place(robotrain, platform: str, flag: str, secret: str) -> None:
+    answer = robotrain("submit", "lerobot-train", "--platform", platform, "-d", "lerobot/pusht", flag, secret)
+    assert answer.exit_code == 2, (flag, secret, answer.stderr)
+    assert_kept_nowhere(secret, answer, files.get_state_folder())
+    answer = robotrain(
+        "explain", "lerobot-train", "--platform", platform, "-d", "lerobot/pusht", flag, secret, "--json"
+    )
+    assert_kept_nowhere(secret, answer, files.get_state_folder())
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_each_shape_is_refused_in_some_place(robotrain, shape):
+    at = list(SHAPES).index(shape)
+    for platform, flag in (PLACES[at % len(PLACES)], ("local", "--job-name")):
+        check_place(robotrain, platform, flag, SHAPES[shape])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("platform", "flag"), PLACES)
+def test_every_shape_is_refused_in_every_place(robotrain, platform, flag):
+    for secret in SHAPES.values():
+        check_place(robotrain, platform, flag, secret)
+        job = ("lerobot-train", "--platform", platform, "-d", "lerobot/pusht", flag, secret)
+        assert_kept_nowhere(secret, robotrain("explain", *job, "--json"), files.get_state_folder())
+
+
+@pytest.mark.parametrize("platform", SETTINGS)
+def test_no_trainer_argument_holds_a_secret(robotrain, platform):
+    for arguments in (list(SHAPES.values()), [f"--note={secret}" for secret in SHAPES.values()]):
+        answer = robotrain("submit", "lerobot-train", "--platform", platform, "-d", "x/y", "--", *arguments)
+        assert (answer.exit_code, answer.stderr.count("[secret-in-job]")) == (2, len(SHAPES)), answer.stderr
+        for secret in SHAPES.values():
+            assert_kept_nowhere(secret, answer, files.get_state_folder())
+
+
+NAMES = ("--password", "--wandb.api_key", "--hub_token", "--client-secret", "--db.passwd", "--credentials")
+
+
+@pytest.mark.parametrize(("name", "form"), [*itertools.product(NAMES, ("{}={}", "{} {}"))])
+def test_a_trainer_argument_whose_name_says_secret_is_refused(robotrain, name, form):
+    arguments = form.format(name, WORD).split(" ")
+    answer = robotrain("submit", "lerobot-train", "--platform", "local", "-d", "x/y", "--", *arguments)
+    assert (answer.exit_code, "secret-in-job" in answer.stderr) == (2, True)
+    assert f"{form.format(name, '<redacted>')}" in answer.stderr
+    assert_kept_nowhere(WORD, answer, files.get_state_folder())
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "--policy.pad_token=abcdefgh12",
+        "--token=$HF_TOKEN",
+        "--password=",
+        "--policy.use_token=true",
+        "--max_token=128",
+        "--dataset.image_key=observation.image",
+        "--policy.tokenizer_name=google/paligemma-3b",
+    ],
+)
+def test_a_harmless_trainer_argument_passes(robotrain, argument):
+    answer = robotrain("explain", "lerobot-train", "--platform", "local", "-d", "x/y", "--", argument)
+    assert "secret-in-job" not in answer.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", SHAPES)
+def test_no_secret_of_a_file_or_the_environment_is_kept(robotrain, shape, monkeypatch):
+    secret, here = SHAPES[shape], Path.cwd()
+    job = {"workload": "lerobot-train", "sources": {"dataset": [{"huggingface": "x/y"}]}}
+    job["parameters"] = {"job_name": secret}
+    (here / "job.yaml").write_text(yaml.safe_dump(job))
+    (here / "robotrain.toml").write_text(
+        f"[workloads.lerobot-train]\nexperiment_name = {secret!r}\n".replace("\\n", " ")
+    )
+    monkeypatch.setenv("REGISTER_CHECKPOINT", secret)
+    for command in ("submit", "explain", "render"):
+        answer = robotrain(command, "job.yaml", "--platform", "local")
+        assert answer.exit_code == 2, answer.stderr
+        assert_kept_nowhere(secret, answer, files.get_state_folder())
+    answer = robotrain("submit", "job.yaml", "--platform", "local", "--set", f"seed={secret}")
+    assert_kept_nowhere(secret, answer, files.get_state_folder())
+
+
+@pytest.mark.parametrize("flag", ["--lerobot-version", "--experiment-name", "--dataset-id", "--save-as", "--profile"])
+def test_control_characters_and_long_texts_are_not_printed(robotrain, flag):
+    for text in ("a\u009bb\x7fc", "x" * 1_000_000):
+        for more in ((), ("--json",)):
+            answer = robotrain("submit", "lerobot-train", "--platform", "azureml", "-d", "x/y", flag, text, *more)
+            assert not {"\u009b", "\x7f"} & set(answer.stderr + answer.stdout)
+            assert len(answer.stderr + answer.stdout) < 20_000
