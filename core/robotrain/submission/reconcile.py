@@ -56,33 +56,18 @@ def _remove_interrupted(record: RunRecord, platform: Platform) -> int:
 SAME_COMMAND = "the same command"
 
 
+def make_note(code: str, title: str, record: RunRecord, new: bool = False) -> Problem:
+    """Return a note about an interrupted submit; `new` tells if it can offer `--new`."""
+    suggestions = (_suggest_new(record),) if new else ()
+    return Problem(
+        code=code, stage=Stage.SUBMIT, severity="note", title=title, given=record.run, suggestions=suggestions
+    )
+
+
 def make_adopted_note(record: RunRecord, new: bool) -> Problem:
     """Return the note about an interrupted submit whose run was found; `new` tells if it can offer `--new`."""
     title = f"an earlier submit of this job was interrupted; {record.platform} has the run"
-    return _make_note("run-adopted", title, record, *([_suggest_new(record)] if new else []))
-
-
-def make_resubmitted_note(record: RunRecord) -> Problem:
-    """Return the note about an interrupted submit that is done again."""
-    title = f"an earlier submit of this job was interrupted before {record.platform} had it; submitting it again"
-    return _make_note("run-sent-again", title, record)
-
-
-def make_unfinished_note(record: RunRecord, new: bool) -> Problem:
-    """Return the note about an interrupted submit whose preflight fails now."""
-    title = f"the interrupted submit of {record.run} is not finished; run the same command again to finish it"
-    return _make_note("run-interrupted", title, record, *([_suggest_new(record)] if new else []))
-
-
-def make_interrupted_note(record: RunRecord) -> Problem:
-    """Return the note about a submit that was interrupted before anything was sent."""
-    return _make_note("submit-interrupted", f"interrupted; nothing was sent to {record.platform}", record)
-
-
-def make_dry_run_note(record: RunRecord) -> Problem:
-    """Return the note of a dry run about an interrupted submit."""
-    title = f"an earlier submit of this job was interrupted; a submit first looks for it on {record.platform}"
-    return _make_note("run-interrupted", title, record)
+    return make_note("run-adopted", title, record, new)
 
 
 def list_left_alone_warnings(records: Iterable[RunRecord]) -> Iterator[Problem]:
@@ -115,23 +100,25 @@ def make_other_machine_problem(record: RunRecord) -> Problem:
     )
 
 
-def make_unsure_problem(record: RunRecord, why: str | BaseException) -> Problem:
+def make_unsure_problem(record: RunRecord, why: str, *suggestions: Suggestion) -> Problem:
     """Return the problem of a submit with an unknown result."""
     return Problem(
         code="submit-unsure",
         stage=Stage.SUBMIT,
         title=f"it is unknown whether {record.platform} accepted {record.run}",
-        why=_format_reason(why),
-        suggestions=(Suggestion(SAME_COMMAND, "looks for the run, and submits it only if it does not exist"),),
+        why=why,
+        suggestions=(
+            Suggestion(SAME_COMMAND, "looks for the run, and submits it only if it does not exist"),
+            *suggestions,
+        ),
     )
 
 
 def make_unanswered_problem(record: RunRecord, answer: Unanswered, new: bool) -> Problem:
     """Return the problem of a submit with an unknown result, with the platform's explanation."""
     further = [way for problem in answer.problems for way in problem.suggestions if way.text != SAME_COMMAND]
-    problem = make_unsure_problem(record, "")
-    suggestions = (*problem.suggestions, *further, *([_suggest_new(record)] if new else []))
-    return dataclasses.replace(problem, why=redact(str(answer), max_length=MAX_SENTENCE), suggestions=suggestions)
+    why = redact(str(answer), max_length=MAX_SENTENCE)
+    return make_unsure_problem(record, why, *further, *([_suggest_new(record)] if new else []))
 
 
 def make_damaged_plan_problem(record: RunRecord, folder: Path) -> Problem:
@@ -146,16 +133,6 @@ def make_damaged_plan_problem(record: RunRecord, folder: Path) -> Problem:
             _suggest_new(record),
             Suggestion(f"rm -r {folder.parent}", "removes the record, if you know that it does not run"),
         ),
-    )
-
-
-def make_preflight_failed_problem(platform: str, error: Exception) -> Problem:
-    """Return the problem of a preflight that failed itself."""
-    return Problem(
-        code="preflight-failed",
-        stage=Stage.PREFLIGHT,
-        title=f"the preflight checks of {platform} failed",
-        why=_format_reason(error),
     )
 
 
@@ -187,14 +164,8 @@ def make_name_taken_problem(run: str, phase: str) -> Problem:
     return Problem(code="run-name-taken", stage=Stage.USAGE, title=title, given=run, suggestions=tuple(suggestions))
 
 
-def _make_note(code: str, title: str, record: RunRecord, *suggestions: Suggestion) -> Problem:
-    return Problem(
-        code=code, stage=Stage.SUBMIT, severity="note", title=title, given=record.run, suggestions=suggestions
-    )
-
-
 def _explain_left_alone(record: RunRecord) -> str:
-    if _is_from_other_machine(record):
+    if is_from_other_machine(record):
         return f"{record.platform} does not have it as seen from here; runs on that machine itself are not visible."
     return "It has other settings, pins or payload."
 
@@ -204,21 +175,21 @@ def _suggest_new(record: RunRecord) -> Suggestion:
 
 
 def _format_from_machine(record: RunRecord) -> str:
-    return f" from {record.host}" if _is_from_other_machine(record) else ""
+    return f" from {record.host}" if is_from_other_machine(record) else ""
 
 
 def _format_on_machine(record: RunRecord) -> str:
-    return f"on {record.host}, " if _is_from_other_machine(record) else ""
+    return f"on {record.host}, " if is_from_other_machine(record) else ""
 
 
-def _is_from_other_machine(record: RunRecord) -> bool:
+def is_from_other_machine(record: RunRecord) -> bool:
+    """Return whether another machine submitted the run: this one may not see it."""
     return record.host not in ("", os.uname().nodename)
 
 
-def _format_reason(why: str | BaseException) -> str:
-    """Return a reason as one redacted sentence."""
-    text = f"{type(why).__name__}: {why}" if isinstance(why, BaseException) else why
-    return f"{redact(text).rstrip('.: ')}." if text else ""
+def format_error(error: BaseException) -> str:
+    """Return an exception as one redacted sentence."""
+    return f"{redact(f'{type(error).__name__}: {error}').rstrip('.: ')}."
 
 
 ADOPTED_NOTE = "its submit was interrupted; the platform had the run, and it was adopted"
@@ -243,7 +214,7 @@ def adopt_run(record: RunRecord, platform: Platform) -> RunRecord:
     with lock:
         reference = find_on_platform(record, platform)
         if reference is None:
-            raise RunNotSubmitted([records.make_not_found_problem(record, _is_from_other_machine(record))])
+            raise RunNotSubmitted([records.make_not_found_problem(record, is_from_other_machine(record))])
         adopted = dataclasses.replace(record, phase="sent", reference=reference, notes=(*record.notes, ADOPTED_NOTE))
         records.write_record(adopted)
     return adopted
@@ -251,7 +222,7 @@ def adopt_run(record: RunRecord, platform: Platform) -> RunRecord:
 
 def is_certainly_gone(record: RunRecord, platform: Platform) -> bool:
     """Return whether an interrupted submit certainly created no run. Raise Rejected if the platform does not answer."""
-    return not _is_from_other_machine(record) and find_on_platform(record, platform) is None
+    return not is_from_other_machine(record) and find_on_platform(record, platform) is None
 
 
 def read_recorded_plan(record: RunRecord) -> RenderedPlan:
@@ -269,12 +240,12 @@ def find_on_platform(record: RunRecord, platform: Platform) -> Reference | None:
         reference = platform.find(stored.plan)
         return reference and redaction.require_no_secrets(reference, record.platform)
     except Unanswered as unanswered:
-        suggestions = [suggestion for problem in unanswered.problems for suggestion in problem.suggestions]
+        suggestions = [way for problem in unanswered.problems for way in problem.suggestions]
         problem = records.make_unknown_outcome_problem(record, str(unanswered), *suggestions)
         raise Rejected([problem], transient=True) from unanswered
     except Rejected as rejected:
         problems = [records.make_unknown_outcome_problem(record, ""), *rejected.problems]
         raise Rejected(problems, transient=rejected.transient) from rejected
     except Exception as error:
-        problem = records.make_unknown_outcome_problem(record, _format_reason(error))
+        problem = records.make_unknown_outcome_problem(record, format_error(error))
         raise Rejected([problem], transient=True) from error

@@ -17,7 +17,7 @@ from robotrain.config.provenance import DEFAULT_ORIGIN, Origin, Value
 from robotrain.config.request import Request
 from robotrain.errors import Problem, Rejected, Stage, Suggestion, raise_if_any
 from robotrain.model.job import Job, parse_attempt
-from robotrain.model.plan import Plan, RenderedPlan
+from robotrain.model.plan import RenderedPlan
 from robotrain.store import plans
 from robotrain.submission import pin
 from robotrain.submission.prepare import PreparedJob, collect_container_plugins, prepare_job
@@ -105,7 +105,7 @@ def find_differences(stored: RenderedPlan, after: PreparedJob) -> Iterator[tuple
     pending = {name for name in platform_given if name in stored.settings and settings.get(name) is None}
     found = [
         *_compare_values(dict(before.parameters), dict(now.parameters)),
-        *_compare_values(_remove_names(stored.settings, pending), _remove_names(settings, pending)),
+        *(row for row in _compare_values(stored.settings, settings) if row[0] not in pending),
     ]
     for role in dict.fromkeys(source.role for source in (*before.sources, *now.sources)):
         found += _compare_values({role: _format_sources(before, role)}, {role: _format_sources(now, role)})
@@ -116,7 +116,11 @@ def find_differences(stored: RenderedPlan, after: PreparedJob) -> Iterator[tuple
     found += _compare_values({"payload": stored.payload.digest[:12]}, {"payload": rendered.payload.digest[:12]})
     yield from found
     if not found and not pending:  # otherwise the files must differ
-        for path in _list_changed_files(stored.plan, rendered.plan):
+        before_files, after_files = (
+            stored.plan.files,
+            rendered.plan.files,
+        )  # edited by hand, or by a change of robotrain
+        for path, _, _ in sorted(_compare_values(before_files, after_files)):
             yield path, "as it was submitted", "as it is rendered now"
 
 
@@ -191,21 +195,11 @@ def _compare_values(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iter
             yield name, before.get(name), after.get(name)
 
 
-def _remove_names(values: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name not in names}
-
-
 def _format_sources(job: Job, role: str) -> str:
     """Return the sources of a role with their shortened pins."""
     sources = [source for source in job.sources if source.role == role]
     pins = [f" at {re.sub(DIGEST_TAIL, '…', source.pin)}" if source.pin else "" for source in sources]
     return ", ".join(f"{source.kind} {source.uri}{pin}" for source, pin in zip(sources, pins, strict=True))
-
-
-def _list_changed_files(sent: Plan, rendered: Plan) -> list[str]:
-    """Return the files that differ between two plans of the same job: edited by hand, or by a change of robotrain."""
-    paths = sorted({*sent.files, *rendered.files})
-    return [path for path in paths if sent.files.get(path) != rendered.files.get(path)]
 
 
 def _make_no_plan_problem(title: str, run: str, why: str) -> Problem:

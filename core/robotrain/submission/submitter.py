@@ -16,7 +16,7 @@ from robotrain_runtime.contract.document import JobSource, Scalar
 
 from robotrain import redaction
 from robotrain.config.coerce import list_fields
-from robotrain.errors import NotSubmitted, Problem, Rejected, Unanswered, raise_if_any, select_errors
+from robotrain.errors import NotSubmitted, Problem, Rejected, Stage, Unanswered, raise_if_any, select_errors
 from robotrain.model.job import parse_attempt
 from robotrain.model.plan import RenderedPlan
 from robotrain.model.platform import Platform
@@ -86,7 +86,7 @@ def submit_job(
                 with _release_on_failure(lock):
                     rendered = _render_and_preflight(prepared, parse_attempt(lock.run), report, pinning)
                 return _store_and_submit(lock, rendered, context)
-            if record := _reconcile_interrupted(lock, interrupted, _read_interrupted_plan(interrupted), context):
+            if record := _reconcile_interrupted(lock, interrupted, reconcile.read_recorded_plan(interrupted), context):
                 return record
             left_alone[interrupted.run] = interrupted
 
@@ -132,7 +132,8 @@ def _release_claim(claimed: tuple[NameLock, RunRecord | None], report: ReportPro
         lock.release_and_remove()
     else:
         lock.release()
-        report([reconcile.make_dry_run_note(interrupted)])
+        title = f"an earlier submit of this job was interrupted; a submit first looks for it on {interrupted.platform}"
+        report([reconcile.make_note("run-interrupted", title, interrupted)])
     return lock.run
 
 
@@ -173,7 +174,9 @@ def _run_preflight(
     except Rejected:
         raise
     except Exception as error:
-        raise Rejected([*earlier_problems, reconcile.make_preflight_failed_problem(platform.name, error)]) from error
+        title, why = f"the preflight checks of {platform.name} failed", reconcile.format_error(error)
+        problem = Problem(code="preflight-failed", stage=Stage.PREFLIGHT, title=title, why=why)
+        raise Rejected([*earlier_problems, problem]) from error
     problems = _deduplicate(problems)
     raise_if_any(problems)
     report(problems)
@@ -184,11 +187,6 @@ def _deduplicate(problems: Iterable[Problem]) -> list[Problem]:
     found = list(problems)
     errors = {pair for p in select_errors(found) for pair in ((p.code, p.title), (UNREACHABLE_CODE, p.given))}
     return [p for p in found if p.severity == "error" or not {(p.code, p.title), (p.code, p.given)} & errors]
-
-
-def _read_interrupted_plan(record: RunRecord) -> RenderedPlan:
-    """Return the stored plan of an interrupted submit. Raise Rejected if it is damaged."""
-    return reconcile.read_recorded_plan(record)
 
 
 def _reconcile_interrupted(
@@ -202,13 +200,16 @@ def _reconcile_interrupted(
     if reference is not None:
         context.report([reconcile.make_adopted_note(record, context.new)])
         return _announce_and_record(record, reference, context.announce, ADOPTED_NOTE)
-    if record.host not in ("", os.uname().nodename):
+    if reconcile.is_from_other_machine(record):
         return None
-    context.report([reconcile.make_resubmitted_note(record)])
+    title = f"an earlier submit of this job was interrupted before {record.platform} had it; submitting it again"
+    context.report([reconcile.make_note("run-sent-again", title, record)])
     try:
         _run_preflight(rendered, context.platform, context.report)
     except Rejected as rejected:  # the run may still appear on the platform: the name stays taken
-        raise Rejected([*rejected.problems, reconcile.make_unfinished_note(record, context.new)]) from rejected
+        title = f"the interrupted submit of {record.run} is not finished; run the same command again to finish it"
+        note = reconcile.make_note("run-interrupted", title, record, context.new)
+        raise Rejected([*rejected.problems, note]) from rejected
     plans.store_plan(rendered)
     return _submit_to_platform(lock, rendered, context, RESUBMITTED_NOTE)
 
@@ -223,7 +224,7 @@ def _find_reference(record: RunRecord, rendered: RenderedPlan, context: SubmitCo
     except Rejected as rejected:
         raise Rejected([reconcile.make_unsure_problem(record, ""), *rejected.problems]) from rejected
     except Exception as error:
-        raise Rejected([reconcile.make_unsure_problem(record, error)]) from error
+        raise Rejected([reconcile.make_unsure_problem(record, reconcile.format_error(error))]) from error
 
 
 def _store_and_submit(lock: NameLock, rendered: RenderedPlan, context: SubmitContext) -> RunRecord:
@@ -246,13 +247,14 @@ def _submit_to_platform(lock: NameLock, rendered: RenderedPlan, context: SubmitC
         raise Rejected([reconcile.make_unanswered_problem(ahead, unanswered, context.new)]) from unanswered
     except NotSubmitted:
         lock.release_and_remove()
-        context.report([reconcile.make_interrupted_note(ahead)])
+        title = f"interrupted; nothing was sent to {ahead.platform}"
+        context.report([reconcile.make_note("submit-interrupted", title, ahead)])
         raise
     except KeyboardInterrupt:
-        context.report([reconcile.make_unsure_problem(ahead, "It was interrupted")])
+        context.report([reconcile.make_unsure_problem(ahead, "It was interrupted.")])
         raise
     except (Exception, SystemExit) as error:
-        raise Rejected([reconcile.make_unsure_problem(ahead, error)]) from error
+        raise Rejected([reconcile.make_unsure_problem(ahead, reconcile.format_error(error))]) from error
     return _announce_and_record(ahead, reference, context.announce)
 
 
