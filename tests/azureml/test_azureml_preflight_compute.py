@@ -204,7 +204,7 @@ class Usages:
     def __init__(self, *rows) -> None:
         self.rows = rows
 
-    def list_all(self, path: str, version: str):
+    def list_all(self, path: str):
         assert path.endswith("/locations/westeurope/usages")
         return iter(self.rows)
 

@@ -8,7 +8,7 @@ from azureml_planned import blobs, source, told
 from robotrain.errors import format_problem
 from robotrain_azure.arm import ArmClient
 from robotrain_azureml.preflight import storage
-from robotrain_azureml.preflight.context import API_VERSION, PreflightContext
+from robotrain_azureml.preflight.context import PreflightContext
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def look(azureml, *sources, parameters=None, **settings):
     """What is said of the storage of a plan."""
     wanted, arm = planned(azureml, *sources, parameters=parameters, **settings), ArmClient()
     made = order(azureml, *sources, parameters=parameters, **settings)
-    return list(storage.check_storage(PreflightContext(arm, made, arm.get(azureml.at, API_VERSION)), told(wanted)))
+    return list(storage.check_storage(PreflightContext(arm, made, arm.get(azureml.at)), told(wanted)))
 
 
 def account(azureml, name: str = "") -> dict:

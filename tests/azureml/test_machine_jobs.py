@@ -57,7 +57,7 @@ def sent(azureml_stored, executes):
         whole = {"upload_status": "completed"}
         azureml_stored.store.put_one(azureml_stored.container, "code/beside.txt", b"beside\n", whole)
         code = {"codeUri": f"https://{azureml_stored.account}.blob.core.windows.net/{azureml_stored.container}/code"}
-        ArmClient(20).create_or_update(f"{at}/codes/plain/versions/1", "2024-04-01", {"properties": code})
+        ArmClient(20).create_or_update(f"{at}/codes/plain/versions/1", {"properties": code})
         body = {
             "jobType": "Command",
             "command": command,
@@ -68,7 +68,7 @@ def sent(azureml_stored, executes):
             "experimentName": "by-hand",
             **more,
         }
-        ArmClient(20).create_or_update(f"{at}/jobs/{name}", "2024-04-01", {"properties": body})
+        ArmClient(20).create_or_update(f"{at}/jobs/{name}", {"properties": body})
         return azureml_stored.jobs[name]
 
     return send

@@ -13,8 +13,10 @@ from robotrain_azure import credential
 from robotrain_azure.credential import EXPIRED_TOKEN_CODES, NOT_SIGNED_IN
 from robotrain_azure.workspace import get_cloud
 
+API_VERSION = "2024-04-01"
+"""The version of Azure ML's resources."""
 SIGNED_OUT, UNREACHABLE = "not-signed-in", "unreachable"
-"""`ArmError.code` of a request that got no answer."""
+"""`ServiceError.code` of a request that got no answer."""
 TRANSIENT_STATUSES = (408, 429, 500, 502, 503, 504)
 RENEWALS_VARIABLE = "MLFLOW_TRACKING_TOKEN_REFRESH_RETRIES"
 TIMEOUTS = {"connection_timeout": 5, "read_timeout": 10}
@@ -32,8 +34,8 @@ NO_ANSWER_ERRORS = frozenset({"ServiceRequestError", "ServiceResponseError", "In
 """Class names of errors in Azure's libraries."""
 
 
-class ArmError(OSError):
-    """A failed request.
+class ServiceError(OSError):
+    """A failed request to Azure.
 
     `status` is the HTTP status, 0 without an answer; `code` is Azure's error code, SIGNED_OUT or UNREACHABLE.
     """
@@ -42,6 +44,15 @@ class ArmError(OSError):
         super().__init__(message)
         self.status = status
         self.code = code
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether the request may succeed later: no network, or a service that is down or busy."""
+        return self.status in TRANSIENT_STATUSES or self.code == UNREACHABLE
+
+
+class ArmError(ServiceError):
+    """A failed request to the resource manager."""
 
 
 class ArmClient:
@@ -55,19 +66,23 @@ class ArmClient:
         self._base = f"https://{host or get_cloud().manager}"
         self._pipeline: Any = None
 
-    def get(self, path: str, version: str, **query: str) -> dict[str, Any]:
+    def get(self, path: str, version: str = API_VERSION, **query: str) -> dict[str, Any]:
         """Return one resource."""
         return self._send_with_retries("GET", self._base + path, {"api-version": version, **query})
 
-    def create_or_update(self, path: str, version: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def get_properties(self, path: str, version: str = API_VERSION) -> dict[str, Any]:
+        """Return the properties of one resource."""
+        return self.get(path, version).get("properties") or {}
+
+    def create_or_update(self, path: str, body: Mapping[str, Any], version: str = API_VERSION) -> dict[str, Any]:
         """Create or update a resource and return it."""
         return self._send_with_retries("PUT", self._base + path, {"api-version": version}, body)
 
-    def post(self, path: str, version: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Run an action and return its answer; empty without a body."""
-        return self._send_with_retries("POST", self._base + path, {"api-version": version}, dict(body or {}))
+    def post(self, path: str, version: str = API_VERSION) -> dict[str, Any]:
+        """Run an action and return its answer."""
+        return self._send_with_retries("POST", self._base + path, {"api-version": version}, {})
 
-    def list_all(self, path: str, version: str, **query: str) -> Iterator[dict[str, Any]]:
+    def list_all(self, path: str, version: str = API_VERSION, **query: str) -> Iterator[dict[str, Any]]:
         """Yield the items of a list, over all pages."""
         page = self.get(path, version, **query)
         while True:
@@ -90,7 +105,7 @@ class ArmClient:
                 if error.status == 401 and error.code in EXPIRED_TOKEN_CODES and renewals:
                     credential.clear_shared_credential()
                     self._pipeline, renewals = None, renewals - 1
-                elif _is_transient(error) and time.monotonic() + pause < until:
+                elif error.is_transient and time.monotonic() + pause < until:
                     time.sleep(pause)
                     pause = min(2 * pause, LONGEST_PAUSE)
                 else:
@@ -118,11 +133,16 @@ class ArmClient:
         if pipeline is None:
             policies: Any = importlib.import_module("azure.core.pipeline.policies")
             scope = f"https://{get_cloud().manager}/.default"
-            authentication = policies.BearerTokenCredentialPolicy(credential.get_shared_credential(), scope)
-            steps = [policies.UserAgentPolicy("robotrain"), policies.ProxyPolicy(), authentication]
-            pipeline = importlib.import_module("azure.core").PipelineClient(self._base, policies=steps)
-            self._pipeline = pipeline
+            sign_in = policies.BearerTokenCredentialPolicy(credential.get_shared_credential(), scope)
+            self._pipeline = pipeline = make_pipeline(self._base, sign_in)
         return pipeline
+
+
+def make_pipeline(base: str, *policies: Any, **options: Any) -> Any:
+    """Return a client of azure-core that uses this machine's proxies; it signs in only with a policy for that."""
+    known: Any = importlib.import_module("azure.core.pipeline.policies")
+    steps = [known.UserAgentPolicy("robotrain"), known.ProxyPolicy(), *policies]
+    return importlib.import_module("azure.core").PipelineClient(base, policies=steps, **options)
 
 
 def _normalize_host(netloc: str) -> str:
@@ -132,10 +152,6 @@ def _normalize_host(netloc: str) -> str:
 def _read_max_renewals() -> int:
     value = os.environ.get(RENEWALS_VARIABLE, "")
     return int(value) if value.isdecimal() else 3
-
-
-def _is_transient(error: ArmError) -> bool:
-    return error.status in TRANSIENT_STATUSES or error.code == UNREACHABLE
 
 
 def make_no_answer_error(error: BaseException, host: str) -> ArmError:
@@ -151,7 +167,6 @@ def make_no_answer_error(error: BaseException, host: str) -> ArmError:
 
 
 def _make_refusal_error(status: int, text: str) -> ArmError:
-    """Return the error for an answer with a status of 400 or more."""
     body = _parse_object(text).get("error")
     body = body if isinstance(body, dict) else {}
     code, message = str(body.get("code") or ""), shorten_message(str(body.get("message") or ""), status)
@@ -159,7 +174,6 @@ def _make_refusal_error(status: int, text: str) -> ArmError:
 
 
 def _parse_object(text: str) -> dict[str, Any]:
-    """Return the JSON object of an answer; empty for anything else."""
     try:
         value = json.loads(text)
     except ValueError:

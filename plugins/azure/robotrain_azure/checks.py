@@ -3,11 +3,36 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.redaction import redact
 
+Severity = Literal["error", "warning", "note"]
 Suggestions = tuple[Suggestion, ...]
+
+
+def make_problem(
+    code: str,
+    title: str,
+    where: str = "",
+    given: str = "",
+    why: str = "",
+    *suggestions: Suggestion | str,
+    stage: Stage = Stage.SUBMIT,
+    severity: Severity = "error",
+) -> Problem:
+    """Return a problem. The given value is redacted, `why` must not hold secrets; an empty suggestion is left out."""
+    return Problem(
+        code=code,
+        stage=stage,
+        title=title,
+        where=where,
+        given=redact(given),
+        why=why,
+        suggestions=tuple(Suggestion(item) if isinstance(item, str) else item for item in suggestions if item),
+        severity=severity,
+    )
 
 
 def make_suggestions(*texts: str) -> Suggestions:
@@ -19,48 +44,30 @@ def make_invalid_value_problem(
     code: str, flag: str, given: str, expected: str, why: str, suggestions: Suggestions = ()
 ) -> Problem:
     """Return the problem of a value that has the wrong form."""
-    return Problem(
-        code=code,
-        stage=Stage.PARSE,
-        title=f"the value of {flag} is not {expected}",
-        where=flag,
-        given=redact(given),
-        why=why,
-        suggestions=suggestions,
-    )
+    title = f"the value of {flag} is not {expected}"
+    return make_problem(code, title, flag, given, why, *suggestions, stage=Stage.PARSE)
 
 
 def make_missing_value_problem(
     code: str, title: str, where: str, why: str, suggestions: Suggestions, given: str = ""
 ) -> Problem:
     """Return the problem of a required value that is not set."""
-    return Problem(
-        code=code, stage=Stage.RESOLVE, title=title, where=where, given=redact(given), why=why, suggestions=suggestions
-    )
+    return make_problem(code, title, where, given, why, *suggestions, stage=Stage.RESOLVE)
 
 
 def make_unsupported_problem(
     code: str, title: str, where: str, why: str, suggestions: Suggestions, given: str = ""
 ) -> Problem:
     """Return the problem of something that the platform does not support."""
-    return Problem(
-        code=code, stage=Stage.CHECK, title=title, where=where, given=redact(given), why=why, suggestions=suggestions
-    )
+    return make_problem(code, title, where, given, why, *suggestions, stage=Stage.CHECK)
 
 
 def make_warning(
     code: str, title: str, where: str, why: str, suggestions: Suggestions = (), note: bool = False
 ) -> Problem:
     """Return a warning, or with `note` a note."""
-    return Problem(
-        code=code,
-        stage=Stage.CHECK,
-        title=title,
-        where=where,
-        why=why,
-        suggestions=suggestions,
-        severity="note" if note else "warning",
-    )
+    severity: Severity = "note" if note else "warning"
+    return make_problem(code, title, where, "", why, *suggestions, stage=Stage.CHECK, severity=severity)
 
 
 MAX_VARIABLE_BYTES = 131_072
@@ -82,13 +89,8 @@ def check_variable_sizes(code: str, variables: Mapping[str, str], suggestions: M
             flag = VARIABLE_FLAGS.get(name, "")
             title = f"the environment variable {name} would have {size} bytes; Linux allows {MAX_VARIABLE_BYTES}"
             why = "No process can start with it. A character that is not ASCII takes 6 or 12 bytes."
-            yield make_unsupported_problem(
-                code,
-                title,
-                flag,
-                why,
-                make_suggestions(f"use fewer or shorter {flag} values", suggestions.get(name, "")),
-            )
+            fixes = make_suggestions(f"use fewer or shorter {flag} values", suggestions.get(name, ""))
+            yield make_unsupported_problem(code, title, flag, why, fixes)
 
 
 IMAGE_FORM = "The form is [HOST[:PORT]/]NAME:TAG or …@sha256:DIGEST, with a lowercase name and no spaces."

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from robotrain_azure import credential
-from robotrain_azure.arm import SIGNED_OUT, ArmError
+from robotrain_azure.arm import SIGNED_OUT, ServiceError
 from robotrain_azure.workspace import GUID, Workspace
 
 DATA_SCIENTIST_ROLE = "AzureML Data Scientist"
 SUBSCRIPTION_MISSING_CODES = ("SubscriptionNotFound", "InvalidSubscriptionId")
 """The subscription does not exist, or belongs to another tenant."""
+WORKSPACE_MISSING_CODES = ("ResourceGroupNotFound", *SUBSCRIPTION_MISSING_CODES)
+_WORKSPACE_PART = r"workspaces/[^/']+/"
+"""Matches Azure's message about a missing part of an existing workspace."""
 LIST_SUBSCRIPTIONS = "az account list --output table"
 _OBJECT_ID = r"object id '([0-9a-fA-F-]{36})'"
 
@@ -31,7 +34,20 @@ class Diagnosis:
     network: bool = False
 
 
-def diagnose_workspace_error(error: ArmError, workspace: Workspace) -> Diagnosis:
+def is_part_missing(error: ServiceError, name: str = "") -> bool:
+    """Return whether a part of an existing workspace is missing. A 404 without a code is not from Azure.
+
+    `name`: the part's name, which Azure's message may contain without the part's id.
+    """
+    if error.status != 404 or not error.code or error.code in WORKSPACE_MISSING_CODES:
+        return False
+    message = str(error).lower()
+    return error.code != "ResourceNotFound" or bool(
+        re.search(_WORKSPACE_PART, message) or (name and name.lower() in message)
+    )
+
+
+def diagnose_workspace_error(error: ServiceError, workspace: Workspace) -> Diagnosis:
     """Explain an error of Azure's resource manager about a workspace."""
     if error.code in SUBSCRIPTION_MISSING_CODES:
         title = f"you cannot see the subscription {workspace.subscription}"
@@ -45,12 +61,11 @@ def diagnose_workspace_error(error: ArmError, workspace: Workspace) -> Diagnosis
         return _diagnose_denial(error, workspace)
     title, retry = _UNREADABLE.format(workspace.name), ("try again later",)
     transient = error.status in (0, 429) or error.status >= 500
-    return Diagnosis(
-        kind="other", title=title, why=f"{error}.", suggestions=retry if transient else (), network=transient
-    )
+    fixes = retry if transient else ()
+    return Diagnosis(kind="other", title=title, why=f"{error}.", suggestions=fixes, network=transient)
 
 
-def diagnose_missing_workspace(error: ArmError, workspace: Workspace) -> Diagnosis:
+def diagnose_missing_workspace(error: ServiceError, workspace: Workspace) -> Diagnosis:
     """Explain that a workspace or its resource group does not exist."""
     what = f"Azure ML workspace {workspace.name} in the resource group {workspace.group}"
     if error.code == "ResourceGroupNotFound":
@@ -75,7 +90,7 @@ def _suggest_subscriptions(workspace: Workspace) -> tuple[str, ...]:
 _UNREADABLE = "the Azure ML workspace {} cannot be read"
 
 
-def _diagnose_denial(error: ArmError, workspace: Workspace) -> Diagnosis:
+def _diagnose_denial(error: ServiceError, workspace: Workspace) -> Diagnosis:
     match = re.search(_OBJECT_ID, str(error))
     object_id = match[1] if match else credential.UNKNOWN_OBJECT_ID
     command = make_role_command(object_id, DATA_SCIENTIST_ROLE, workspace.resource)

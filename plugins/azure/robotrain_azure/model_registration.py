@@ -18,7 +18,7 @@ from robotrain_runtime.contract.plugin_loader import load_container_plugin
 
 if TYPE_CHECKING:
     from robotrain_azure.outputs import RunLog
-    from robotrain_azure.tracking.model_registry import WorkspaceModels
+    from robotrain_azure.tracking.container import WorkspaceModels
 
 POLICY_TYPE = "policy_type"
 """A tag of every policy, and a parameter of the run that evaluated it."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from robotrain.errors import Problem, Rejected, Stage, Suggestion
+from robotrain.errors import Rejected, Suggestion
 from robotrain.model.progress import Progress
 from robotrain.model.run import Output
 from robotrain.redaction import redact
@@ -18,6 +18,8 @@ from robotrain_runtime.contract.checkpoint import CheckpointManifest
 from robotrain_runtime.contract.document import Scalar
 from robotrain_runtime.contract.event import Checkpoint, Evaluated, Published, Track
 from robotrain_runtime.contract.failure import JobFailed
+
+from robotrain_azure.checks import make_problem
 
 POLICY_TAG = "policy_artifact"
 """The tag of a run that holds the artifact path of the evaluated policy."""
@@ -102,7 +104,7 @@ def _parse_artifact(to: str, run_id: str) -> str:
 def download_atomically(output: Output, to: Path, fetch: Callable[[Path], None]) -> None:
     """Call `fetch` with a temporary folder beside `to`, then rename it to `to`. Raises Rejected."""
     if os.path.lexists(to):
-        raise Rejected([make_download_problem("output-exists", "the target exists already", str(to))])
+        raise Rejected([make_problem("output-exists", "the target exists already", given=str(to))])
     scratch = to.with_name(f".{to.name}.{os.urandom(4).hex()}.part")
     title = f"cannot download {output.name}"
     try:
@@ -111,10 +113,10 @@ def download_atomically(output: Output, to: Path, fetch: Callable[[Path], None])
         os.rename(scratch, to)
     except JobFailed as error:
         why = redact(error.reason, max_length=1000)
-        raise Rejected([make_download_problem("output-not-copied", title, output.uri, why)]) from None
+        raise Rejected([make_problem("output-not-copied", title, "", output.uri, why)]) from None
     except OSError as error:  # shutil.Error is one
         why = f"{error.strerror or error}."
-        raise Rejected([make_download_problem("output-not-copied", title, str(to), why)]) from None
+        raise Rejected([make_problem("output-not-copied", title, "", str(to), why)]) from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -123,7 +125,7 @@ def require_content(output: Output, folder: Path, suggestion: Suggestion) -> Non
     """Raise Rejected if nothing was downloaded. `suggestion`: what lists the present outputs."""
     if not any(folder.iterdir()):
         title = f"{output.name} does not exist any more"
-        raise Rejected([make_download_problem("output-gone", title, output.uri, "", suggestion)])
+        raise Rejected([make_problem("output-gone", title, "", output.uri, "", suggestion)])
 
 
 def verify_checkpoint(output: Output, folder: Path, submission: str, run: str, *, complete: bool) -> None:
@@ -134,21 +136,16 @@ def verify_checkpoint(output: Output, folder: Path, submission: str, run: str, *
     if complete and (damage := checkpoint.validate_checkpoint(folder)):
         title = f"{output.name} was damaged in the download"
         why = f"{damage.replace(str(folder), output.uri)}."
-        raise Rejected([make_download_problem("output-not-copied", title, output.uri, why)])
+        raise Rejected([make_problem("output-not-copied", title, "", output.uri, why)])
     if (manifest := checkpoint.read_manifest(folder)) and is_foreign_checkpoint(manifest, submission, run):
         title = f"{output.name} belongs to another run"
         owner = f"{manifest.run} ({manifest.submission})" if manifest.submission else manifest.run
-        raise Rejected([make_download_problem("output-not-copied", title, output.uri, f"Its manifest names {owner}.")])
+        raise Rejected([make_problem("output-not-copied", title, "", output.uri, f"Its manifest names {owner}.")])
 
 
 def is_foreign_checkpoint(manifest: CheckpointManifest, submission: str, run: str) -> bool:
     """Return whether a checkpoint belongs to another run or submission. An empty `run` accepts any run."""
     return manifest.run != (run or manifest.run) or manifest.submission not in ("", submission)
-
-
-def make_download_problem(code: str, title: str, given: str, why: str = "", *suggestions: Suggestion) -> Problem:
-    """Return the problem of a failed download. `given`: the source or the target."""
-    return Problem(code=code, stage=Stage.SUBMIT, title=title, given=redact(given), why=why, suggestions=suggestions)
 
 
 def download_blobs(kind: str, uri: str, to: Path) -> None:

@@ -3,23 +3,26 @@
 What Azure does not show is reported as unchecked, never as missing.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.health import convert_finding
+from robotrain.store.files import get_cache_folder
+from robotrain_runtime.contract.container_plugin import ContainerContext
 from robotrain_runtime.contract.deadline import DeadlineFuture
 from robotrain_runtime.contract.document import JobDocument, JobSource
+from robotrain_runtime.preflight import preflight_remotely
+from robotrain_sources.local_path import container
 
-if TYPE_CHECKING:
-    from robotrain_azure.arm import ArmClient, ArmError
-    from robotrain_azure.workspace import Workspace
+from robotrain_azure import errors, roles
+from robotrain_azure.arm import SIGNED_OUT, ArmClient, ArmError
+from robotrain_azure.checks import make_problem
+from robotrain_azure.roles import Permission
+from robotrain_azure.workspace import Workspace
 
 PreflightCheck = Callable[[], Iterable[Problem]]
 
@@ -40,7 +43,6 @@ def _run_check(check: PreflightCheck) -> list[Problem]:
     return problems
 
 
-API_VERSION = "2024-04-01"
 PATIENCE_SECONDS = 5.0
 IDENTITY_FLAG = "--workload-identity"
 ROLE_DELAY = "takes effect after a few minutes"
@@ -59,31 +61,25 @@ class RoleHolder:
 
 def check_workspace(workspace: Workspace) -> Iterator[Problem]:
     """Check that the workspace exists; a warning if that cannot be checked."""
-    from robotrain_azure import errors
-    from robotrain_azure.arm import ArmClient, ArmError
-
     try:
-        ArmClient(PATIENCE_SECONDS).get(workspace.resource, API_VERSION)
+        ArmClient(PATIENCE_SECONDS).get(workspace.resource)
     except ArmError as error:
         diagnosis = errors.diagnose_workspace_error(error, workspace)
-        missing = diagnosis.kind == "missing"
-        yield Problem(
-            code="azure-workspace-missing" if missing else "azure-unchecked",
+        missing, no_group = diagnosis.kind == "missing", error.code == "ResourceGroupNotFound"
+        yield make_problem(
+            "azure-workspace-missing" if missing else "azure-unchecked",
+            diagnosis.title if missing else f"cannot check the Azure ML workspace {workspace.name}",
+            "--resource-group" if no_group else "--workspace-name",
+            workspace.group if no_group else workspace.name,
+            diagnosis.why if missing else f"{diagnosis.title}: {diagnosis.why}",
+            *diagnosis.suggestions,
             stage=Stage.PREFLIGHT,
-            title=diagnosis.title if missing else f"cannot check the Azure ML workspace {workspace.name}",
-            where="--resource-group" if error.code == "ResourceGroupNotFound" else "--workspace-name",
-            given=workspace.group if error.code == "ResourceGroupNotFound" else workspace.name,
-            why=diagnosis.why if missing else f"{diagnosis.title}: {diagnosis.why}",
-            suggestions=tuple(Suggestion(text) for text in diagnosis.suggestions),
             severity="error" if missing else "warning",
         )
 
 
 def check_identity_blob_roles(client_id: str, subscription: str, accounts: Mapping[str, bool]) -> Iterator[Problem]:
     """Warn if the job's identity may not read blobs of these storage accounts, or write where `accounts` is true."""
-    from robotrain_azure import roles
-    from robotrain_azure.arm import ArmClient, ArmError
-
     if not accounts:
         return
     holder, subject = RoleHolder("", IDENTITY_FLAG, client_id), ", ".join(sorted(accounts))
@@ -101,9 +97,6 @@ def check_identity_blob_roles(client_id: str, subscription: str, accounts: Mappi
 
 def check_blob_roles(holder: RoleHolder, subscription: str, accounts: Mapping[str, bool]) -> Iterator[Problem]:
     """Check the same for an identity whose object id is known."""
-    from robotrain_azure import roles
-    from robotrain_azure.arm import ArmClient, ArmError
-
     if not accounts:
         return
     arm = ArmClient(PATIENCE_SECONDS)
@@ -122,63 +115,50 @@ def check_blob_roles(holder: RoleHolder, subscription: str, accounts: Mapping[st
 
 def check_model_roles(holder: RoleHolder, workspace: Workspace) -> Iterator[Problem]:
     """Warn if the job's identity may not register models in a workspace."""
-    from robotrain_azure import errors, roles
-    from robotrain_azure.arm import ArmClient, ArmError
-
-    try:
-        lacks_role = roles.is_missing_model_role(ArmClient(PATIENCE_SECONDS), workspace.resource, holder.principal)
-    except ArmError as error:
-        yield _make_unchecked_problem(holder, f"the workspace {workspace.name}", error)
-        return
-    if lacks_role:
-        action, role = f"register models in the workspace {workspace.name}", errors.DATA_SCIENTIST_ROLE
-        yield _make_role_problem(holder, action, role, workspace.resource)
+    name, arm = f"the workspace {workspace.name}", ArmClient(PATIENCE_SECONDS)
+    action, role = f"register models in {name}", errors.DATA_SCIENTIST_ROLE
+    yield from _check_permission(arm, workspace.resource, holder, roles.REGISTER_MODELS, name, action, role)
 
 
 def _check_account(arm: ArmClient, account: str, holder: RoleHolder, writes: bool) -> Iterator[Problem]:
-    from robotrain_azure import roles
-    from robotrain_azure.arm import ArmError
-
     name = account.rpartition("/")[2]
+    permission = roles.WRITE_BLOBS if writes else roles.READ_BLOBS
+    action = f"{'write' if writes else 'read'} blobs of the account {name}"
+    role = roles.BLOB_CONTRIBUTOR_ROLE if writes else roles.BLOB_READER_ROLE
+    yield from _check_permission(arm, account, holder, permission, name, action, role)
+
+
+def _check_permission(
+    arm: ArmClient, resource: str, holder: RoleHolder, permission: Permission, name: str, action: str, role: str
+) -> Iterator[Problem]:
+    """Check a permission in a resource. `action`: what it allows, in words; `role`: one that has it."""
     try:
-        lacks_role = roles.is_missing_blob_role(arm, account, holder.principal, writes=writes)
+        if not roles.has_permission(arm, resource, holder.principal, permission):
+            yield make_role_problem(holder, action, role, resource)
     except ArmError as error:
         yield _make_unchecked_problem(holder, name, error)
-        return
-    if lacks_role:
-        role = roles.BLOB_CONTRIBUTOR_ROLE if writes else roles.BLOB_READER_ROLE
-        action = f"{'write' if writes else 'read'} blobs of the account {name}"
-        yield _make_role_problem(holder, action, role, account)
 
 
-def _make_role_problem(holder: RoleHolder, action: str, role: str, scope: str) -> Problem:
-    from robotrain_azure import errors
-
-    return Problem(
-        code="azure-role-missing",
+def make_role_problem(holder: RoleHolder, action: str, role: str, scope: str) -> Problem:
+    """Return the warning that the job's identity lacks a role. `action`: what it may not do, in words."""
+    return make_problem(
+        "azure-role-missing",
+        f"the job's identity may not {action}",
+        holder.where,
+        holder.given,
+        f"It needs a role like {role}, there or at a higher scope.",
+        Suggestion(errors.make_role_command(holder.principal, role, scope), ROLE_DELAY),
         stage=Stage.PREFLIGHT,
-        title=f"the job's identity may not {action}",
-        where=holder.where,
-        given=holder.given,
-        why=f"It needs a role like {role}, there or at a higher scope.",
-        suggestions=(Suggestion(errors.make_role_command(holder.principal, role, scope), ROLE_DELAY),),
         severity="warning",
     )
 
 
 def _make_unchecked_problem(holder: RoleHolder, subject: str, reason: ArmError | str) -> Problem:
-    from robotrain_azure.arm import SIGNED_OUT
-
-    signed_out = getattr(reason, "code", "") == SIGNED_OUT
-    return Problem(
-        code="azure-unchecked",
-        stage=Stage.PREFLIGHT,
-        title=f"cannot check the roles of the job's identity: {subject}",
-        where=holder.where,
-        given=holder.given,
-        why=reason if isinstance(reason, str) else f"{reason}.",
-        suggestions=(Suggestion("az login"),) if signed_out else (),
-        severity="warning",
+    title = f"cannot check the roles of the job's identity: {subject}"
+    why = reason if isinstance(reason, str) else f"{reason}."
+    login = "az login" if getattr(reason, "code", "") == SIGNED_OUT else ""
+    return make_problem(
+        "azure-unchecked", title, holder.where, holder.given, why, login, stage=Stage.PREFLIGHT, severity="warning"
     )
 
 
@@ -198,9 +178,6 @@ def check_data(document: JobDocument) -> Iterator[Problem]:
     sources = select_checkable_sources(document)
     if not sources and not is_published_to_blobs(document):
         return
-    from robotrain.store.files import get_cache_folder
-    from robotrain_runtime.preflight import preflight_remotely
-
     findings = preflight_remotely(
         document, get_cache_folder(), _print_progress, DATA_CHECK_SECONDS, SIGN_IN_HINTS, sources
     )
@@ -225,10 +202,6 @@ def select_checkable_sources(document: JobDocument) -> tuple[JobSource, ...]:
 
 def _is_local_as_pinned(folder: JobSource) -> bool:
     """Return whether a folder is on this machine as it was pinned; once it is uploaded, it need not be."""
-    from robotrain.store.files import get_cache_folder
-    from robotrain_runtime.contract.container_plugin import ContainerContext
-    from robotrain_sources.local_path import container
-
     return not any(container.preflight(folder, ContainerContext(cache=get_cache_folder())))
 
 
@@ -254,9 +227,7 @@ def _limit_warnings(problems: Iterable[Problem]) -> Iterator[Problem]:
             yield problem
     if warned > MAX_WARNINGS:
         title = f"{warned - MAX_WARNINGS} more sources cannot be checked from this machine"
-        yield Problem(
-            code=UNREACHABLE_CODE, stage=Stage.PREFLIGHT, severity="warning", title=title, why=JOB_CHECKS_AGAIN
-        )
+        yield make_problem(UNREACHABLE_CODE, title, why=JOB_CHECKS_AGAIN, stage=Stage.PREFLIGHT, severity="warning")
 
 
 def _print_progress(line: str) -> None:

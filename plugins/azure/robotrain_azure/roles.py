@@ -2,7 +2,8 @@
 
 import fnmatch
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from robotrain_runtime.contract.failure import Finding
@@ -11,7 +12,6 @@ from robotrain_azure.arm import ArmClient, ArmError
 from robotrain_azure.errors import DATA_SCIENTIST_ROLE, make_role_command
 from robotrain_azure.workspace import Workspace
 
-PERMISSIONS_API_VERSION = "2022-04-01"
 TRACKING_ACTIONS = tuple(
     f"Microsoft.MachineLearningServices/workspaces/{what}/write" for what in ("jobs", "experiments/runs")
 )
@@ -22,7 +22,7 @@ def check_tracking_permissions(arm: ArmClient, workspace: Workspace) -> Iterator
     """Yield a finding if the identity may not track runs in the workspace; nothing if Azure does not tell."""
     path = f"{workspace.resource}/providers/Microsoft.Authorization/permissions"
     try:
-        permissions = list(arm.list_all(path, PERMISSIONS_API_VERSION))
+        permissions = list(arm.list_all(path, AUTHORIZATION_API_VERSION))
     except ArmError:
         return
     if not any(is_allowed(part, action) for part in permissions for action in TRACKING_ACTIONS):
@@ -47,32 +47,47 @@ def _matches_any(patterns: Any, action: str) -> bool:
     return any(fnmatch.fnmatchcase(action.lower(), str(pattern).lower()) for pattern in patterns or ())
 
 
-BLOB_READER_ROLE, BLOB_CONTRIBUTOR_ROLE, BLOB_OWNER_ROLE = (
-    "Storage Blob Data Reader",
-    "Storage Blob Data Contributor",
-    "Storage Blob Data Owner",
-)
-BLOB_ROLES = {
-    "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1": BLOB_READER_ROLE,
-    "ba92f5b4-2d11-453d-a403-e96b0029c9fe": BLOB_CONTRIBUTOR_ROLE,
-    "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": BLOB_OWNER_ROLE,
-}
-WRITE_MODEL_ACTION = "Microsoft.MachineLearningServices/workspaces/models/versions/write"
-MODEL_ROLES = {
-    "f6c7c914-8db3-469d-8ca1-694a8f32e121": "AzureML Data Scientist",
-    "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
-    "8e3af657-a8ff-443c-a75c-2fe8c4bcb635": "Owner",
-}
-"""Built-in roles that allow it."""
-READ_SECRET_ACTION = "Microsoft.KeyVault/vaults/secrets/getSecret/action"
+BLOB_READER_ROLE, BLOB_CONTRIBUTOR_ROLE = "Storage Blob Data Reader", "Storage Blob Data Contributor"
 SECRETS_USER_ROLE = "Key Vault Secrets User"
-SECRET_ROLES = {
-    "4633458b-17de-408a-b874-0445c86b69e6": SECRETS_USER_ROLE,
-    "b86a8fe4-44ce-4948-aee5-eccb2c155cd7": "Key Vault Secrets Officer",
-    "00482a5a-887f-4fb3-b363-3b7fe8e74483": "Key Vault Administrator",
-}
-"""Built-in roles that allow it."""
 BLOB_ACTIONS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Something that an identity needs to do in a resource."""
+
+    actions: tuple[str, ...]
+    roles: tuple[str, ...]
+    """The ids of built-in roles that allow it."""
+    on_data: bool = True
+    """Whether the actions are data actions."""
+
+
+_BLOB_WRITERS = ("ba92f5b4-2d11-453d-a403-e96b0029c9fe", "b7e6dc6d-f1e8-4753-8033-0f276bb0955b")
+"""Storage Blob Data Contributor and Owner."""
+READ_BLOBS = Permission(
+    (f"{BLOB_ACTIONS}/read",),
+    ("2a2b9908-6ea1-4ae2-8e65-a410df84e7d1", *_BLOB_WRITERS),  # Storage Blob Data Reader
+)
+WRITE_BLOBS = Permission((f"{BLOB_ACTIONS}/read", f"{BLOB_ACTIONS}/write"), _BLOB_WRITERS)
+REGISTER_MODELS = Permission(
+    ("Microsoft.MachineLearningServices/workspaces/models/versions/write",),
+    (
+        "f6c7c914-8db3-469d-8ca1-694a8f32e121",  # AzureML Data Scientist
+        "b24988ac-6180-42a0-ab88-20f7382dd24c",  # Contributor
+        "8e3af657-a8ff-443c-a75c-2fe8c4bcb635",  # Owner
+    ),
+    on_data=False,
+)
+READ_SECRETS = Permission(
+    ("Microsoft.KeyVault/vaults/secrets/getSecret/action",),
+    (
+        "4633458b-17de-408a-b874-0445c86b69e6",  # Key Vault Secrets User
+        "b86a8fe4-44ce-4948-aee5-eccb2c155cd7",  # Key Vault Secrets Officer
+        "00482a5a-887f-4fb3-b363-3b7fe8e74483",  # Key Vault Administrator
+    ),
+)
+_KNOWN_ROLES = frozenset(role for one in (READ_BLOBS, REGISTER_MODELS, READ_SECRETS) for role in one.roles)
 
 IDENTITIES_API_VERSION = "2023-01-31"
 ACCOUNTS_API_VERSION = "2023-05-01"
@@ -102,38 +117,21 @@ def find_vault(arm: ArmClient, subscription: str, name: str) -> str:
     )
 
 
-def is_missing_blob_role(arm: ArmClient, account: str, holder: str, *, writes: bool) -> bool:
-    """Return whether `holder` has no role that allows the use of a storage account's blobs. Raises ArmError.
+def has_permission(arm: ArmClient, resource: str, holder: str, permission: Permission) -> bool:
+    """Return whether a role of `holder` allows something in a resource, given by its id. Raises ArmError.
 
-    Roles of its groups count, at higher scopes and on single containers too. `account`: its resource id.
+    Roles of its groups count, at higher scopes and on parts of the resource too.
     """
-    return not any(
-        _can_use_blobs(arm, definition, writes) for definition in _list_role_definitions(arm, account, holder)
-    )
+    return any(_is_permitted_by(arm, role, permission) for role in _list_role_definitions(arm, resource, holder))
 
 
-def is_missing_model_role(arm: ArmClient, workspace: str, holder: str) -> bool:
-    """Return whether `holder` may not register models in a workspace, given by its resource id. Raises ArmError."""
-    return not any(
-        _can_register_models(arm, definition) for definition in _list_role_definitions(arm, workspace, holder)
-    )
-
-
-def is_missing_secret_role(arm: ArmClient, vault: str, holder: str) -> bool:
-    """Return whether `holder` may read no secret of a key vault, given by its resource id. Raises ArmError."""
-    return not any(_can_read_secrets(arm, definition) for definition in _list_role_definitions(arm, vault, holder))
-
-
-def _can_read_secrets(arm: ArmClient, definition: str) -> bool:
-    return definition.rpartition("/")[2].lower() in SECRET_ROLES or any(
-        _check_parts(arm, definition, READ_SECRET_ACTION)
-    )
-
-
-def _can_register_models(arm: ArmClient, definition: str) -> bool:
-    if definition.rpartition("/")[2].lower() in MODEL_ROLES:
-        return True
-    return any(is_allowed(part, WRITE_MODEL_ACTION) for part in _get_permissions(arm, definition))
+def _is_permitted_by(arm: ArmClient, definition: str, permission: Permission) -> bool:
+    role = definition.rpartition("/")[2].lower()
+    if role in _KNOWN_ROLES:
+        return role in permission.roles
+    parts = arm.get_properties(definition, AUTHORIZATION_API_VERSION).get("permissions") or ()
+    fields = ("dataActions", "notDataActions") if permission.on_data else ("actions", "notActions")
+    return all(any(is_allowed(part, action, *fields) for part in parts) for action in permission.actions)
 
 
 def _list_role_definitions(arm: ArmClient, at: str, holder: str) -> list[str]:
@@ -146,26 +144,6 @@ def _list_role_definitions(arm: ArmClient, at: str, holder: str) -> list[str]:
         for assignment in arm.list_all(path, AUTHORIZATION_API_VERSION, **{"$filter": query})
     }
     return sorted(ids)
-
-
-def _can_use_blobs(arm: ArmClient, definition: str, writes: bool) -> bool:
-    if role := BLOB_ROLES.get(definition.rpartition("/")[2].lower()):
-        return not writes or role != BLOB_READER_ROLE
-    return all(any(_check_parts(arm, definition, action)) for action in _list_blob_actions(writes))
-
-
-def _check_parts(arm: ArmClient, definition: str, action: str) -> Iterator[bool]:
-    """Yield whether each part of a custom or unusual role allows a data action."""
-    for part in _get_permissions(arm, definition):
-        yield is_allowed(part, action, "dataActions", "notDataActions")
-
-
-def _get_permissions(arm: ArmClient, definition: str) -> Sequence[Mapping[str, Any]]:
-    return arm.get(definition, AUTHORIZATION_API_VERSION)["properties"].get("permissions") or ()
-
-
-def _list_blob_actions(writes: bool) -> tuple[str, ...]:
-    return (f"{BLOB_ACTIONS}/read", f"{BLOB_ACTIONS}/write") if writes else (f"{BLOB_ACTIONS}/read",)
 
 
 def _is_same_name(one: object, other: str) -> bool:

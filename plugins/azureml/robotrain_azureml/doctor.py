@@ -143,7 +143,7 @@ def check_workspace() -> Iterator[HealthResult]:
     from robotrain_azure.workspace import get_workspace
 
     from robotrain_azureml.preflight import context
-    from robotrain_azureml.preflight.context import API_VERSION, PreflightContext
+    from robotrain_azureml.preflight.context import PreflightContext
 
     configured = read_configured_settings(with_terraform=True)
     if (workspace := get_workspace(configured)) is None:
@@ -151,7 +151,7 @@ def check_workspace() -> Iterator[HealthResult]:
         return
     preflight = PreflightContext(ArmClient(), _make_submission_spec(configured))
     try:
-        preflight = replace(preflight, workspace=preflight.arm.get(workspace.resource, API_VERSION))
+        preflight = replace(preflight, workspace=preflight.arm.get(workspace.resource))
     except ArmError as error:
         yield convert_problem(context.make_workspace_problem(error, workspace))
         return

@@ -1,21 +1,13 @@
 """Errors of Azure ML and its storage as problems: what is wrong and what to do."""
 
-from __future__ import annotations
-
-import re
-from typing import TYPE_CHECKING, Literal
-
 from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion
 from robotrain.redaction import redact
 from robotrain_azure import credential, errors
-from robotrain_azure.arm import SIGNED_OUT, TRANSIENT_STATUSES, UNREACHABLE, ArmError
+from robotrain_azure.arm import SIGNED_OUT, ServiceError
+from robotrain_azure.checks import Severity, make_problem
 from robotrain_azure.errors import Diagnosis, make_role_command
 from robotrain_azure.roles import BLOB_CONTRIBUTOR_ROLE
 from robotrain_azure.workspace import Workspace
-
-if TYPE_CHECKING:
-    from robotrain_azureml.service.datastore import StorageError
-    from robotrain_azureml.service.signed_blob import SignedBlobError
 
 PROBLEM_CODES = {
     "missing": "azureml-missing",
@@ -25,9 +17,18 @@ PROBLEM_CODES = {
 }
 SELF_EXPLAINED_KINDS = ("missing", "role")
 """For these, the title names the missing thing or role, not the action that failed."""
-WORKSPACE_MISSING_CODES = ("SubscriptionNotFound", "ResourceGroupNotFound")
-WORKSPACE_PART = r"workspaces/[^/']+/"
-"""Matches Azure's message about a missing part of an existing workspace."""
+
+
+class StorageError(ServiceError):
+    """A failed request to storage; the message has no full stop.
+
+    `account`: the storage account. `signed`: a key or signature was used, so the caller's roles do not matter.
+    """
+
+    def __init__(self, message: str, status: int = 0, code: str = "", account: str = "", signed: bool = False) -> None:
+        super().__init__(message, status, code)
+        self.account = account
+        self.signed = signed
 
 
 class RequestRejected(Rejected):
@@ -38,38 +39,22 @@ class RequestRejected(Rejected):
 
 
 def make_rejection(
-    error: ArmError | StorageError | SignedBlobError, workspace: Workspace, action: str, stage: Stage = Stage.SUBMIT
+    error: ServiceError, workspace: Workspace, action: str, stage: Stage = Stage.SUBMIT
 ) -> RequestRejected:
     """Return the rejection for an error. `action`: what failed, after the words `could not`."""
-    diagnosis = (
-        _diagnose_arm_error(error, workspace)
-        if isinstance(error, ArmError)
-        else diagnose_storage_error(error, workspace)
+    diagnosis = _diagnose_error(error, workspace)
+    code = "azureml-unreachable" if diagnosis.network else PROBLEM_CODES[diagnosis.kind]
+    title = diagnosis.title if diagnosis.kind in SELF_EXPLAINED_KINDS else f"could not {action}"
+    why = redact(diagnosis.why, max_length=MAX_SENTENCE)
+    return RequestRejected(
+        make_problem(code, title, "", "", why, *diagnosis.suggestions, stage=stage), error.is_transient
     )
-    problem = Problem(
-        code="azureml-unreachable" if diagnosis.network else PROBLEM_CODES[diagnosis.kind],
-        stage=stage,
-        title=diagnosis.title if diagnosis.kind in SELF_EXPLAINED_KINDS else f"could not {action}",
-        why=redact(diagnosis.why, max_length=MAX_SENTENCE),
-        suggestions=tuple(Suggestion(text) for text in diagnosis.suggestions),
-    )
-    return RequestRejected(problem, is_transient(error))
 
 
-def is_part_missing(error: ArmError) -> bool:
-    """Return whether a part of an existing workspace is missing. A 404 without a code is not from Azure."""
-    if error.status != 404 or not error.code or error.code in WORKSPACE_MISSING_CODES:
-        return False
-    return error.code != "ResourceNotFound" or re.search(WORKSPACE_PART, str(error)) is not None
-
-
-def is_transient(error: ArmError | StorageError | SignedBlobError) -> bool:
-    """Return whether the request may succeed later: no network, or a service that is down or busy."""
-    return error.status in TRANSIENT_STATUSES or error.code == UNREACHABLE
-
-
-def _diagnose_arm_error(error: ArmError, workspace: Workspace) -> Diagnosis:
-    if is_part_missing(error) or (error.status == 404 and not error.code):
+def _diagnose_error(error: ServiceError, workspace: Workspace) -> Diagnosis:
+    if isinstance(error, StorageError):
+        return diagnose_storage_error(error, workspace)
+    if errors.is_part_missing(error) or (error.status == 404 and not error.code):
         return Diagnosis(kind="other", title="", why=f"{error}.", suggestions=())
     return errors.diagnose_workspace_error(error, workspace)
 
@@ -81,33 +66,26 @@ NETWORK_HINT = "use a network that the account's firewall allows, if it has one"
 UNKNOWN_ACCOUNT = "ACCOUNT"
 
 
-def diagnose_storage_error(error: StorageError | SignedBlobError, workspace: Workspace) -> Diagnosis:
+def diagnose_storage_error(error: StorageError, workspace: Workspace) -> Diagnosis:
     """Explain an error of storage. Roles are suggested for the signed-in identity, if its token names it."""
-    account = error.account
+    account, sentence = error.account, f"{str(error)[:1].upper()}{str(error)[1:]}."
     if error.code == SIGNED_OUT:
-        return Diagnosis(
-            kind="signed-out",
-            title=credential.NOT_SIGNED_IN,
-            why=credential.explain_sign_in_error(error),
-            suggestions=("az login",),
-        )
+        title, why = credential.NOT_SIGNED_IN, credential.explain_sign_in_error(error)
+        return Diagnosis(kind="signed-out", title=title, why=why, suggestions=("az login",))
+    subject = f"the storage account {account}" if account else "the storage of the workspace"
+    answer = f"The answer was {f'HTTP {error.status} {error.code}'.rstrip()}." if error.status else sentence
     if error.code == KEYS_DISABLED_CODE:
-        return Diagnosis(
-            kind="role",
-            title=_make_title(account, "does not accept keys"),
-            why=_format_answer(error),
-            suggestions=(make_identity_auth_command(workspace),),
-        )
+        title, command = f"{subject} does not accept keys", make_identity_auth_command(workspace)
+        return Diagnosis(kind="role", title=title, why=answer, suggestions=(command,))
     if error.status in (401, 403):
-        title = _make_title(account, "denies you access")
         suggestions = (NETWORK_HINT,) if error.signed else _suggest_access(error, workspace)
-        return Diagnosis(kind="role", title=title, why=_format_answer(error), suggestions=suggestions)
-    title, transient = _make_title(account, "failed"), is_transient(error)
-    retry = ("try again later",) if transient else ()
-    return Diagnosis(kind="other", title=title, why=_format_sentence(error), suggestions=retry, network=transient)
+        return Diagnosis(kind="role", title=f"{subject} denies you access", why=answer, suggestions=suggestions)
+    retry = ("try again later",) if error.is_transient else ()
+    title = f"{subject} failed"
+    return Diagnosis(kind="other", title=title, why=sentence, suggestions=retry, network=error.is_transient)
 
 
-def _suggest_access(error: StorageError | SignedBlobError, workspace: Workspace) -> tuple[str, str]:
+def _suggest_access(error: StorageError, workspace: Workspace) -> tuple[str, ...]:
     command = make_role_command(
         credential.get_caller_object_id(), BLOB_CONTRIBUTOR_ROLE, make_account_id(workspace, error.account)
     )
@@ -128,38 +106,14 @@ def make_identity_auth_command(workspace: Workspace) -> str:
     )
 
 
-def _make_title(account: str, action: str) -> str:
-    return f"the storage account {account} {action}" if account else f"the storage of the workspace {action}"
-
-
-def _format_answer(error: StorageError | SignedBlobError) -> str:
-    """Return what the title does not say yet."""
-    if not error.status:
-        return _format_sentence(error)
-    return f"The answer was {f'HTTP {error.status} {error.code}'.rstrip()}."
-
-
-def _format_sentence(error: StorageError | SignedBlobError) -> str:
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
-
-
 SIGNED_OUT_CODE = "azureml-signed-out"
 
 
 def make_signed_out_problem(
-    error: BaseException,
-    workspace: Workspace,
-    stage: Stage,
-    *more: Suggestion,
-    severity: Literal["error", "warning", "note"] = "error",
+    error: BaseException, workspace: Workspace, stage: Stage, *more: Suggestion, severity: Severity = "error"
 ) -> Problem:
     """Return the problem of a missing sign-in. `more`: suggestions besides signing in."""
-    return Problem(
-        code=SIGNED_OUT_CODE,
-        stage=stage,
-        title=credential.make_sign_in_title(str(error)),
-        why=redact(credential.make_sign_in_reason(error), max_length=MAX_SENTENCE),
-        suggestions=(Suggestion("az login", f"then `az account set --subscription {workspace.subscription}`"), *more),
-        severity=severity,
-    )
+    title = credential.make_sign_in_title(str(error))
+    why = redact(credential.make_sign_in_reason(error), max_length=MAX_SENTENCE)
+    login = Suggestion("az login", f"then `az account set --subscription {workspace.subscription}`")
+    return make_problem(SIGNED_OUT_CODE, title, "", "", why, login, *more, stage=stage, severity=severity)

@@ -97,9 +97,6 @@ def _locate_artifact(workspace: Workspace, job: str, path: str) -> DatastoreFold
     return DatastoreFolder(workspace, ARTIFACT_DATASTORE, f"ExperimentRun/dcid.{job}/{path}".rstrip("/"))
 
 
-API_VERSION = "2024-04-01"
-WORKSPACE_MISSING_CODES = ("ResourceNotFound", "ResourceGroupNotFound", *errors.SUBSCRIPTION_MISSING_CODES)
-"""Codes for a missing workspace, in contrast to a missing part of it."""
 MAX_SUGGESTIONS = 5
 
 
@@ -128,22 +125,21 @@ def make_workspace_refusal(error: ArmError, workspace: Workspace) -> FetchError:
 def _fetch_model_uri(arm: ArmClient, model: WorkspaceModel) -> str:
     """Return where the workspace keeps a model. Raises ArmError, FetchError."""
     try:
-        version = arm.get(f"{_make_models_path(model)}/{model.name}/versions/{model.version}", API_VERSION)
+        version = arm.get_properties(f"{_make_models_path(model)}/{model.name}/versions/{model.version}")
     except ArmError as error:
-        if not _is_missing(error):
+        if not errors.is_part_missing(error):
             raise
         raise _make_missing_refusal(arm, model) from error
-    return str((version.get("properties") or {}).get("modelUri") or "")
+    return str(version.get("modelUri") or "")
 
 
 def _make_missing_refusal(arm: ArmClient, model: WorkspaceModel) -> FetchError:
     """Return the error for a missing version, with the versions or models that exist."""
     at = f"the Azure ML workspace {model.workspace.name}"
     try:
-        listed = arm.list_all(f"{_make_models_path(model)}/{model.name}/versions", API_VERSION)
-        versions = [str(item["name"]) for item in listed]
+        versions = [str(item["name"]) for item in arm.list_all(f"{_make_models_path(model)}/{model.name}/versions")]
     except ArmError as error:
-        if not _is_missing(error):
+        if not errors.is_part_missing(error):
             raise
         versions = []
     if versions:
@@ -151,7 +147,7 @@ def _make_missing_refusal(arm: ArmClient, model: WorkspaceModel) -> FetchError:
         return FetchError(
             f"{at} has no version {model.version} of {model.name}; it has {', '.join(newest)}", "configuration"
         )
-    names = sorted(str(item["name"]) for item in arm.list_all(_make_models_path(model), API_VERSION))
+    names = sorted(str(item["name"]) for item in arm.list_all(_make_models_path(model)))
     similar = difflib.get_close_matches(model.name, names, n=MAX_SUGGESTIONS) or names[:MAX_SUGGESTIONS]
     hint = f"it has {', '.join(similar)}" if similar else "it has no models"
     return FetchError(f"{at} has no model {model.name}; {hint}", "configuration")
@@ -162,26 +158,21 @@ def _resolve_url(arm: ArmClient, location: ModelLocation, model: WorkspaceModel)
         return location
     try:
         folder = location if isinstance(location, DatastoreFolder) else _find_output_folder(arm, location)
-        store = arm.get(f"{folder.workspace.resource}/datastores/{folder.datastore}", API_VERSION)
+        store = arm.get_properties(f"{folder.workspace.resource}/datastores/{folder.datastore}")
     except ArmError as error:
-        if not _is_missing(error):
+        if not errors.is_part_missing(error):
             raise
         raise FetchError(f"the place of {_format_model(model)} does not exist any more: {error}", "data") from error
-    if url := make_blob_url(store.get("properties") or {}, folder.path):
+    if url := make_blob_url(store, folder.path):
         return url
     where = f"the datastore {folder.datastore}, which holds no blobs of Azure's public cloud"
     raise FetchError(f"{_format_model(model)} is in {where}", "configuration")
 
 
 def _find_output_folder(arm: ArmClient, folder: JobOutputFolder) -> DatastoreFolder:
-    job: dict[str, Any] = arm.get(f"{folder.workspace.resource}/jobs/{folder.job}", API_VERSION).get("properties") or {}
+    job = arm.get_properties(f"{folder.workspace.resource}/jobs/{folder.job}")
     uri = str(((job.get("outputs") or {}).get(folder.output) or {}).get("uri") or "")
     return resolve_output_folder(folder, uri)
-
-
-def _is_missing(error: ArmError) -> bool:
-    """Return whether a part of an existing workspace is missing."""
-    return error.status == 404 and error.code not in WORKSPACE_MISSING_CODES
 
 
 def _make_models_path(model: WorkspaceModel) -> str:

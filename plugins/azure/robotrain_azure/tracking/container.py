@@ -1,7 +1,7 @@
-"""An Azure ML workspace as a tracking address, in the container."""
+"""An Azure ML workspace as a tracking address and a model registry, in the container."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,14 +9,14 @@ from robotrain_runtime.contract.container_plugin import PLATFORM_TRACKING_VARIAB
 from robotrain_runtime.contract.failure import Finding
 from robotrain_sources.data_environment import ENVIRONMENT
 
-from robotrain_azure import workspace
-from robotrain_azure.workspace import Workspace
+from robotrain_azure import errors, roles, workspace
+from robotrain_azure.arm import ArmClient, ArmError
+from robotrain_azure.workspace import Workspace, get_cloud
 
 __all__ = ["ENVIRONMENT", "ORIGIN", "accepts", "address", "preflight_address", "registry", "ui"]
 
 ORIGIN = "robotrain_sources.data_environment.ENVIRONMENT"
 """The source of the environment: whoever packs this plugin packs that file with it."""
-API_VERSION = "2024-04-01"
 PATIENCE_SECONDS, PREFLIGHT_PATIENCE_SECONDS = 20.0, 8.0
 """How long transient errors are retried, in seconds: in a run, and in the preflight that someone waits for."""
 CLIENT_DEFAULTS = {"AZUREML_ARTIFACTS_DEFAULT_TIMEOUT": "86400"}
@@ -33,13 +33,9 @@ def preflight_address(uri: str) -> Iterable[Finding]:
     at = _parse_workspace(uri)
     if find_given_address(at):
         return
-
-    from robotrain_azure import roles
-    from robotrain_azure.arm import ArmClient, ArmError
-
     arm = ArmClient(PREFLIGHT_PATIENCE_SECONDS)
     try:
-        arm.get(at.resource, API_VERSION)
+        arm.get(at.resource)
         yield from roles.check_tracking_permissions(arm, at)
     except ArmError as error:
         yield _make_finding(error, at)
@@ -47,8 +43,6 @@ def preflight_address(uri: str) -> Iterable[Finding]:
 
 def address(uri: str) -> str:
     """Return the workspace's MLflow tracking URI. Raises OSError."""
-    from robotrain_azure.workspace import get_cloud
-
     at = _parse_workspace(uri)
     for name, value in {**CLIENT_DEFAULTS, "AZUREML_CURRENT_CLOUD": get_cloud().name}.items():
         os.environ.setdefault(name, value)
@@ -57,18 +51,13 @@ def address(uri: str) -> str:
 
 def ui(uri: str, experiment_id: str, run_id: str) -> str:
     """Return the studio page of a run."""
-    from robotrain_azure.workspace import get_cloud
-
     at = _parse_workspace(uri)
     names = f"/subscriptions/{at.subscription}/resourcegroups/{at.group}/workspaces/{at.name}"
     return f"https://{get_cloud().studio}/runs/{run_id}?wsid={names}"
 
 
 def registry(uri: str) -> Any:
-    """Return the model registry: MLflow's own takes only models in MLflow's format."""
-    from robotrain_azure.arm import ArmClient
-    from robotrain_azure.tracking.model_registry import WorkspaceModels
-
+    """Return the model registry."""
     return WorkspaceModels(ArmClient(PATIENCE_SECONDS), _parse_workspace(uri))
 
 
@@ -80,24 +69,19 @@ def _parse_workspace(uri: str) -> Workspace:
 
 
 def _fetch_address(workspace: Workspace) -> str:
-    from robotrain_azure import errors
-    from robotrain_azure.arm import ArmClient, ArmError
-
     try:
-        resource = ArmClient(PATIENCE_SECONDS).get(workspace.resource, API_VERSION)
+        properties = ArmClient(PATIENCE_SECONDS).get_properties(workspace.resource)
     except ArmError as error:
         diagnosis = errors.diagnose_workspace_error(error, workspace)
         reason = f"{diagnosis.title}: {diagnosis.why.rstrip('.')}"
         raise OSError("; ".join((reason, *diagnosis.suggestions))) from error
-    uri = str(resource.get("properties", {}).get("mlFlowTrackingUri") or "")
+    uri = str(properties.get("mlFlowTrackingUri") or "")
     if not uri.startswith("azureml://"):
         raise OSError(f"the Azure ML workspace {workspace.name} has no tracking URI")
     return uri
 
 
-def _make_finding(error: Any, workspace: Workspace) -> Finding:
-    from robotrain_azure import errors
-
+def _make_finding(error: ArmError, workspace: Workspace) -> Finding:
     diagnosis = errors.diagnose_workspace_error(error, workspace)
     suggestions = diagnosis.suggestions
     if diagnosis.kind == "signed-out":
@@ -117,3 +101,77 @@ def find_given_address(workspace: Workspace) -> str:
     uri = os.environ.get(PLATFORM_TRACKING_VARIABLE, "")
     parts = urlsplit(uri)
     return uri if parts.scheme == "azureml" and parts.path.lower().endswith(workspace.resource.lower()) else ""
+
+
+CUSTOM_TYPE = "custom_model"
+ARTIFACTS_OUTPUT = "artifacts"
+"""The output that tracking writes to."""
+MAX_TRIES = 5
+READ_ONLY_FIELDS = frozenset({"provisioningState"})
+"""Fields of a version that must not be sent back."""
+
+
+class WorkspaceModels:
+    """The models of one workspace, through Azure's resource manager. Every method raises ArmError.
+
+    MLflow's registry in a workspace rejects models that are not in MLflow's format, such as a policy's checkpoint.
+    """
+
+    def __init__(self, arm: ArmClient, workspace: Workspace) -> None:
+        self._arm = arm
+        self._at = workspace.resource
+
+    def versions(self, name: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+        """Yield each version of a model with its tags; none if there is no such model."""
+        try:
+            for found in self._arm.list_all(f"{self._at}/models/{name}/versions"):
+                yield str(found["name"]), found["properties"].get("tags") or {}
+        except ArmError as error:
+            if error.status != 404:
+                raise
+
+    def create(
+        self,
+        name: str,
+        run_id: str,
+        artifact: str,
+        tags: Mapping[str, str],
+        description: str,
+        *,
+        output: str = ARTIFACTS_OUTPUT,
+    ) -> str:
+        """Register a folder of a run's output as the next version of a model and return its number."""
+        properties = {
+            "modelType": CUSTOM_TYPE,
+            "modelUri": f"azureml://jobs/{run_id}/outputs/{output}/paths/{artifact}/",
+            "tags": dict(tags),
+            "description": description,
+        }
+        for _ in range(MAX_TRIES):
+            version = self._get_next_version(name)
+            path = f"{self._at}/models/{name}/versions/{version}"
+            try:
+                self._arm.create_or_update(path, {"properties": properties})
+            except ArmError as error:
+                if error.status != 409:  # someone else created that version meanwhile
+                    raise
+            else:
+                return version
+        raise ArmError(f"others are registering versions of {name} at the same time")
+
+    def tag(self, name: str, version: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a version; an empty value removes a tag."""
+        path = f"{self._at}/models/{name}/versions/{version}"
+        properties = self._arm.get(path)["properties"]
+        sent = {key: value for key, value in properties.items() if key not in READ_ONLY_FIELDS}
+        merged = {**(properties.get("tags") or {}), **tags}
+        sent["tags"] = {key: value for key, value in merged.items() if value}
+        self._arm.create_or_update(path, {"properties": sent})
+
+    def _get_next_version(self, name: str) -> str:
+        try:
+            return str(self._arm.get(f"{self._at}/models/{name}")["properties"].get("nextVersion") or 1)
+        except ArmError as error:
+            if error.status != 404:
+                raise
+            return "1"

@@ -17,11 +17,11 @@ from robotrain_runtime.contract import event
 from robotrain_runtime.contract.event import Outcome, StageEvent
 
 from robotrain_azureml import errors
-from robotrain_azureml.errors import RequestRejected
+from robotrain_azureml.errors import RequestRejected, StorageError
 from robotrain_azureml.observe import job_state
 from robotrain_azureml.observe.job_state import AzureMLJob
-from robotrain_azureml.service import jobs, signed_blob
-from robotrain_azureml.service.signed_blob import EXPIRED_STATUSES, BlobRange, SignedBlobError
+from robotrain_azureml.service import datastore, jobs
+from robotrain_azureml.service.datastore import EXPIRED_STATUSES, BlobRange
 
 LOG_NAME = r"user_logs/std_log[^/]*\.txt"
 """Logs of one or several processes."""
@@ -65,15 +65,15 @@ class RemoteLogReader:
         self.restarted = False
 
     def read_new(self) -> Iterator[str]:
-        """Yield the complete lines that were not read yet. Raises SignedBlobError."""
+        """Yield the complete lines that were not read yet. Raises StorageError."""
         for piece in self._read_bytes(self.offset):
             self.offset += len(piece)
             *lines, self._unfinished = (self._unfinished + piece).split(b"\n")
             yield from map(_decode_line, lines)
 
     def read_last(self, count: int) -> list[str]:
-        """Return the last complete lines; `read_new` continues after them. Raises SignedBlobError."""
-        length = self._send_renewing(signed_blob.fetch_blob_size)
+        """Return the last complete lines; `read_new` continues after them. Raises StorageError."""
+        length = self._send_renewing(datastore.fetch_blob_size)
         start, content = length, b""
         while start and content.count(b"\n") <= count:
             before = max(0, start - max(WINDOW_BYTES, 3 * len(content)))
@@ -100,20 +100,20 @@ class RemoteLogReader:
                         start, tries = start + len(piece), MAX_TRIES
                         yield piece
                 return
-            except SignedBlobError as error:
+            except StorageError as error:
                 tries -= 1
-                if not tries or not errors.is_transient(error):
+                if not tries or not error.is_transient:
                     raise
                 time.sleep(RETRY_PAUSE)
 
     def _open_range(self, start: int, end: int | None) -> BlobRange:
-        return self._send_renewing(lambda url: signed_blob.open_blob_range(url, start, end))
+        return self._send_renewing(lambda url: datastore.open_blob_range(url, start, end))
 
     def _send_renewing(self, send: Callable[[str], Answer]) -> Answer:
         """Call `send` with the URL; if it is denied, it may have expired, so renew it once."""
         try:
             return send(self._address(False))
-        except SignedBlobError as error:
+        except StorageError as error:
             if error.status not in EXPIRED_STATUSES:
                 raise
         return send(self._address(True))
@@ -146,7 +146,7 @@ class JobLogs:
         return sum(reader.offset for reader in self._readers.values())
 
     def read_new(self) -> Iterator[str]:
-        """Yield the lines that were not read yet. Raises SignedBlobError."""
+        """Yield the lines that were not read yet. Raises StorageError."""
         for name, reader in self._list_readers():
             yield from self._add_names(name, reader.read_new())
             if reader.restarted:
@@ -154,7 +154,7 @@ class JobLogs:
                 yield from self._add_names(name, [RESTARTED_LINE])
 
     def read_last(self, count: int) -> Iterator[str]:
-        """Yield the last lines; `read_new` continues after them. Raises SignedBlobError."""
+        """Yield the last lines; `read_new` continues after them. Raises StorageError."""
         parts: list[tuple[str, list[str]]] = []
         for name, reader in reversed(self._list_readers()):
             lines = reader.read_last(count)
@@ -173,7 +173,7 @@ class JobLogs:
             url = jobs.make_studio_url(jobs.get_run_workspace(self._reference), self._reference["job"])
             yield f"{LINE_PREFIX}the job printed nothing; Azure ML's own logs are in the studio ({others}): {url}"
 
-    def make_rejection(self, error: SignedBlobError) -> RequestRejected:
+    def make_rejection(self, error: StorageError) -> RequestRejected:
         """Return the rejection for a log that cannot be read."""
         workspace, action = jobs.get_run_workspace(self._reference), f"read the log of {self._reference['job']}"
         return errors.make_rejection(error, workspace, action)
@@ -257,7 +257,7 @@ class AzureMLLogFollower:
             else:
                 yield from self._files.read_last(self._tail)
                 self._tail = None
-        except SignedBlobError as error:
+        except StorageError as error:
             self._raise_if_lasting(self._files.make_rejection(error))
             return False
         except RequestRejected as rejected:  # the URL could not be renewed
@@ -297,7 +297,7 @@ def read_outcome(reference: Reference, job: AzureMLJob) -> Outcome | None:
                 last = record.event
             elif record and isinstance(record.event, StageEvent) and record.event.state == "started":
                 last = None  # it was that of an earlier try
-    except (SignedBlobError, Rejected):  # the state is known anyway
+    except (StorageError, Rejected):  # the state is known anyway
         return None
     return last
 
@@ -311,5 +311,5 @@ def _read_current_log(reference: Reference, tail: int | None) -> Iterator[str]:
             return
         lines = [*files.read_last(tail), *(files.read_end() if files.job.is_finished else ())]
         yield from lines[-tail:] if tail else ()
-    except SignedBlobError as error:
+    except StorageError as error:
         raise files.make_rejection(error) from None

@@ -12,7 +12,7 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.run import Output, Reference
 from robotrain.store import records
 from robotrain_azure import outputs
-from robotrain_azure.arm import ArmError
+from robotrain_azure.arm import ServiceError
 from robotrain_azure.outputs import RunLog
 from robotrain_runtime.contract import checkpoint
 from robotrain_runtime.contract.checkpoint import MANIFEST, CheckpointManifest
@@ -23,7 +23,7 @@ from robotrain_azureml.errors import RequestRejected
 from robotrain_azureml.observe import job_state, logs
 from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import datastore, folder_transfer, jobs
-from robotrain_azureml.service.datastore import Datastore, DatastoreBlob, DatastoreBlobs, StorageError
+from robotrain_azureml.service.datastore import Datastore, DatastoreBlob, DatastoreBlobs
 
 
 def read_run_log(reference: Reference) -> RunLog:
@@ -64,7 +64,7 @@ def get_datastore(reference: Reference, name: str) -> Datastore:
     workspace = jobs.get_run_workspace(reference)
     try:
         return datastore.get_datastore(jobs.get_client(), workspace, name)
-    except (ArmError, StorageError) as error:
+    except ServiceError as error:
         raise errors.make_rejection(error, workspace, f"read the datastore {name} of the workspace") from None
 
 
@@ -92,7 +92,7 @@ def list_sealed_outputs(reference: Reference, store: Datastore) -> list[SealedOu
         with datastore.open_datastore(jobs.get_client(), store) as blobs:
             listed = {blob.name[len(output) + 1 :]: blob for blob in blobs.list_blobs(output)}
             sealed = [item for item in _read_seals(reference, blobs, listed) if bool(item.folder) == in_folders]
-    except (ArmError, StorageError) as error:
+    except ServiceError as error:
         workspace = jobs.get_run_workspace(reference)
         raise errors.make_rejection(error, workspace, f"list the output of {reference['job']}") from None
     return sorted(sealed, key=lambda item: item.manifest.step)
@@ -309,7 +309,7 @@ def _download_from_datastore(reference: Reference, output: Output, to: Path) -> 
     try:
         with datastore.open_datastore(jobs.get_client(), store) as blobs:
             folder_transfer.download_blobs(blobs, blobs.list_blobs(folder), folder, to)
-    except (ArmError, StorageError) as error:
+    except ServiceError as error:
         raise errors.make_rejection(error, jobs.get_run_workspace(reference), f"download {output.name}") from None
 
 

@@ -9,10 +9,10 @@ import sys
 from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.run import Reference
 from robotrain_azure import model_registration
-from robotrain_azure.arm import ArmError
+from robotrain_azure.arm import ArmError, ServiceError
 from robotrain_azure.model_registration import ModelMetadata, ModelVersion
 from robotrain_azure.outputs import RunLog
-from robotrain_azure.tracking.model_registry import WorkspaceModels
+from robotrain_azure.tracking.container import WorkspaceModels
 from robotrain_runtime.checkpoints.model_lineage import LINEAGE_FILE
 from robotrain_runtime.contract.event import Registered
 
@@ -21,7 +21,6 @@ from robotrain_azureml.errors import RequestRejected
 from robotrain_azureml.observe import job_state, outputs
 from robotrain_azureml.observe.outputs import SealedOutput, read_run_log
 from robotrain_azureml.service import datastore, jobs
-from robotrain_azureml.service.datastore import StorageError
 from robotrain_azureml.spec.submission_spec import DOCUMENT_FILE
 
 
@@ -38,7 +37,7 @@ def write_lineage(reference: Reference, path: str, content: bytes) -> None:
                 blobs.write_blob(name, content)
     except Rejected as rejected:
         _warn_no_lineage(str(rejected))
-    except (ArmError, StorageError) as error:
+    except ServiceError as error:
         workspace, action = jobs.get_run_workspace(reference), f"write {LINEAGE_FILE} beside the model"
         _warn_no_lineage(str(errors.make_rejection(error, workspace, action)))
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from robotrain.model.run import Reference, Status
 from robotrain_azure import credential
-from robotrain_azure.arm import ArmError
+from robotrain_azure.arm import ServiceError
 from robotrain_azure.credential import UNKNOWN_OBJECT_ID
 from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.event import Outcome
@@ -20,7 +20,6 @@ from robotrain_azureml.observe import causes, job_state, logs
 from robotrain_azureml.observe.causes import TRY_AGAIN
 from robotrain_azureml.observe.job_state import AzureMLJob
 from robotrain_azureml.service import datastore, jobs
-from robotrain_azureml.service.datastore import StorageError
 
 
 def query_status(reference: Reference) -> Status:
@@ -63,7 +62,7 @@ def _find_output_account(reference: Reference, workspace: Workspace) -> str:
     """Return the storage account of the output; empty if it is not known."""
     try:
         return datastore.get_datastore(jobs.get_client(), workspace, reference.get("datastore", "")).account
-    except (ArmError, StorageError):
+    except ServiceError:
         return ""
 
 

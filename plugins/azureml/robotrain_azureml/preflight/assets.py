@@ -10,7 +10,8 @@ from robotrain.errors import Problem, Stage, Suggestion
 from robotrain.model.source import SourceError
 from robotrain.submission.pin import find_describing_files as described_by
 from robotrain_azure import errors
-from robotrain_azure.arm import ArmError
+from robotrain_azure.arm import ArmError, ServiceError
+from robotrain_azure.checks import Severity
 from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.document import JobDocument
 
@@ -19,15 +20,13 @@ from robotrain_azureml.capabilities import CAPABILITIES
 from robotrain_azureml.datastore_path import DatastorePath
 from robotrain_azureml.preflight import context
 from robotrain_azureml.preflight.context import (
-    API_VERSION,
     PreflightContext,
-    Severity,
     make_az_command,
     make_preflight_problem,
 )
 from robotrain_azureml.preflight.machines import parse_count
 from robotrain_azureml.service import datastore
-from robotrain_azureml.service.datastore import Datastore, StorageError
+from robotrain_azureml.service.datastore import Datastore
 from robotrain_azureml.spec.submission_spec import WorkspaceAsset
 from robotrain_azureml.submit import submit
 
@@ -93,7 +92,7 @@ def fetch_asset_properties(
 ) -> Mapping[str, Any]:
     """Return the properties of an asset's version. Raises ArmError."""
     path = f"{workspace.resource}/{asset.kind}/{asset.name}/versions/{asset.version}"
-    return preflight.get_or_fetch(path, lambda: preflight.arm.get(path, API_VERSION).get("properties") or {})
+    return preflight.get_or_fetch(path, lambda: preflight.arm.get_properties(path))
 
 
 def find_asset_workspace(preflight: PreflightContext, asset: WorkspaceAsset) -> Workspace | None:
@@ -117,7 +116,7 @@ def _make_asset_problem(
     preflight: PreflightContext, asset: WorkspaceAsset, workspace: Workspace, error: ArmError
 ) -> Problem:
     """Return the problem of an asset that cannot be read. Raises ArmError for the job's own workspace."""
-    if context.is_missing_part(error, asset.name):
+    if errors.is_part_missing(error, asset.name):
         return _make_missing_asset_problem(preflight, asset, workspace)
     if workspace == preflight.spec.target_workspace:
         raise error
@@ -141,16 +140,15 @@ def _make_missing_asset_problem(preflight: PreflightContext, asset: WorkspaceAss
         fixes = (Suggestion(f"{asset.flag} {_format_option_value(asset, version=newest)}", "its newest version"),)
     else:
         title = f"{where} has no {noun} {asset.name}"
-        names = context.list_names(preflight.arm, f"{workspace.resource}/{asset.kind}", API_VERSION)
+        path, command = f"{workspace.resource}/{asset.kind}", make_az_command(preflight.spec, LIST_COMMANDS[asset.kind])
         option = f"{asset.flag} {_format_option_value(asset, name='{}', version='VERSION')}"
-        command = make_az_command(preflight.spec, LIST_COMMANDS[asset.kind])
-        fixes = context.suggest_names(option, asset.name, names, command)
+        fixes = context.suggest_existing(preflight.arm, path, option, asset.name, command)
     return make_preflight_problem("azureml-asset-missing", title, asset.flag, _format_option_value(asset), "", *fixes)
 
 
 def _find_newest_version(preflight: PreflightContext, path: str) -> str:
     try:
-        properties = preflight.arm.get(path, API_VERSION).get("properties") or {}
+        properties = preflight.arm.get_properties(path)
     except ArmError:
         return ""
     newest = properties.get("latestVersion")
@@ -207,7 +205,7 @@ def check_dataset_asset(
         with datastore.open_datastore(preflight.arm, store, retries=0) as blobs:
             if any(blobs.has_blob(f"{folder}/{path}") for path in describing_files):
                 return
-    except (ArmError, StorageError):
+    except ServiceError:
         return
     yield _make_undescribed_problem(preflight, asset, describing_files)
 
@@ -253,7 +251,7 @@ def _list_accounts(preflight: PreflightContext, source: WorkspaceAsset | str) ->
     try:
         address = source if isinstance(source, str) else _fetch_asset_address(preflight, source)
         location = locate_asset_folder(preflight, address)
-    except (ArmError, StorageError):  # its own check reports it
+    except ServiceError:  # its own check reports it
         return
     if location and not location[0].keyed:
         yield location[0].account

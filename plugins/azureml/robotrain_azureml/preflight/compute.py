@@ -7,13 +7,12 @@ from robotrain.errors import Problem, Rejected, Suggestion
 from robotrain.model.platform import PlatformDefault
 from robotrain_azure import errors
 from robotrain_azure.arm import ArmClient, ArmError
+from robotrain_azure.checks import Severity
 from robotrain_azure.workspace import Workspace, get_workspace
 
 from robotrain_azureml.preflight import context, machines
 from robotrain_azureml.preflight.context import (
-    API_VERSION,
     PreflightContext,
-    Severity,
     make_az_command,
     make_preflight_problem,
 )
@@ -40,11 +39,10 @@ def fetch_compute(preflight: PreflightContext) -> Compute | Problem:
     try:
         return machines.parse_compute(preflight.get(f"computes/{spec.compute}"))
     except ArmError as error:
-        if not context.is_missing_part(error, spec.compute):
+        if not errors.is_part_missing(error, spec.compute):
             raise
-    names = context.list_names(preflight.arm, f"{spec.target_workspace.resource}/computes", API_VERSION)
-    command = make_az_command(spec, "compute list")
-    fixes = context.suggest_names("--compute {}", spec.compute, names, command)
+    path, command = f"{spec.target_workspace.resource}/computes", make_az_command(spec, "compute list")
+    fixes = context.suggest_existing(preflight.arm, path, "--compute {}", spec.compute, command)
     return make_missing_compute_problem(spec.compute, *fixes)
 
 
@@ -185,7 +183,7 @@ def fetch_compute_settings(settings: AzureMLSettings) -> Mapping[str, PlatformDe
         return {}
     arm = ArmClient()
     try:
-        compute = machines.parse_compute(arm.get(f"{workspace.resource}/computes/{name}", API_VERSION))
+        compute = machines.parse_compute(arm.get(f"{workspace.resource}/computes/{name}"))
     except ArmError as error:
         raise Rejected([_make_fetch_problem(arm, error, workspace, name, missing)]) from error
     return {field: default for field, default in _list_defaults(compute) if field in missing}
@@ -206,7 +204,7 @@ def _list_defaults(compute: Compute) -> Iterator[tuple[str, PlatformDefault]]:
 def _make_fetch_problem(
     arm: ArmClient, error: ArmError, workspace: Workspace, name: str, missing: Sequence[str]
 ) -> Problem:
-    if context.is_missing_part(error, name):
+    if errors.is_part_missing(error, name):
         return make_missing_compute_problem(name, severity="warning")
     workspace_error = _find_workspace_error(arm, workspace) if error.status == 403 else error
     if workspace_error is None:
@@ -217,7 +215,7 @@ def _make_fetch_problem(
 def _find_workspace_error(arm: ArmClient, workspace: Workspace) -> ArmError | None:
     """Return why the workspace cannot be read either; None if it can."""
     try:
-        arm.get(workspace.resource, API_VERSION)
+        arm.get(workspace.resource)
     except ArmError as error:
         return error
     return None

@@ -1,15 +1,16 @@
 """The context shared by all preflight checks: client, submission spec, workspace, answers, problems."""
 
-import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from robotrain.errors import MAX_SENTENCE, Problem, Stage, Suggestion, find_nearest_name
 from robotrain.redaction import redact
 from robotrain_azure import errors
 from robotrain_azure.arm import UNREACHABLE, ArmClient, ArmError
+from robotrain_azure.checks import Severity, make_problem
 from robotrain_azure.errors import Diagnosis
 from robotrain_azure.workspace import Workspace
 
@@ -24,30 +25,21 @@ class AnswerCache:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._name_locks: dict[str, threading.Lock] = {}
-        self._answers: dict[str, tuple[Any, OSError | None]] = {}
+        self._answers: dict[str, Future[Any]] = {}
 
     def get_or_fetch(self, name: str, fetch: Callable[[], Any]) -> Any:
-        """Return the cached answer or that of `fetch`. Raises the OSError that `fetch` raises."""
+        """Return the cached answer or that of `fetch`. Raises what `fetch` raises."""
         with self._lock:
-            name_lock = self._name_locks.setdefault(name, threading.Lock())
-        with name_lock:
-            if name not in self._answers:
-                self._answers[name] = _try_fetch(fetch)
-        answer, error = self._answers[name]
-        if error is not None:
-            raise error
-        return answer
+            is_new = name not in self._answers
+            answer = self._answers.setdefault(name, Future())
+        if is_new:
+            try:
+                answer.set_result(fetch())
+            except BaseException as error:  # threads that wait for the answer get the error too
+                answer.set_exception(error)
+        return answer.result()
 
 
-def _try_fetch(fetch: Callable[[], Any]) -> tuple[Any, OSError | None]:
-    try:
-        return fetch(), None
-    except OSError as error:
-        return None, error
-
-
-API_VERSION = "2024-04-01"
 PATIENCE_SECONDS = 2.0
 """How long transient errors of Azure are retried, in seconds."""
 
@@ -67,7 +59,7 @@ class PreflightContext:
     def get(self, path: str) -> dict[str, Any]:
         """Return a part of the workspace by its path, requested once. Raises ArmError."""
         url = f"{self.spec.target_workspace.resource}/{path}"
-        return self.get_or_fetch(path, lambda: self.arm.get(url, API_VERSION))
+        return self.get_or_fetch(path, lambda: self.arm.get(url))
 
     def get_or_fetch(self, name: str, fetch: Callable[[], Answer]) -> Answer:
         """Return the answer of `fetch`, which is called once for all checks. Raises what it raises."""
@@ -96,29 +88,17 @@ def get_datastore(preflight: PreflightContext, workspace: Workspace, name: str) 
     )
 
 
-Severity = Literal["error", "warning", "note"]
-
-
 def make_preflight_problem(
     code: str,
     title: str,
     where: str = "",
     given: str = "",
     why: str = "",
-    *suggestions: Suggestion,
+    *suggestions: Suggestion | str,
     severity: Severity = "error",
 ) -> Problem:
-    """Return a problem of the preflight stage. `why` must not hold secrets."""
-    return Problem(
-        code=code,
-        stage=Stage.PREFLIGHT,
-        title=title,
-        where=where,
-        given=redact(given),
-        why=why,
-        suggestions=suggestions,
-        severity=severity,
-    )
+    """Return a problem of the preflight stage."""
+    return make_problem(code, title, where, given, why, *suggestions, stage=Stage.PREFLIGHT, severity=severity)
 
 
 def make_az_command(spec: AzureMLSubmissionSpec, command: str) -> str:
@@ -130,12 +110,15 @@ def make_az_command(spec: AzureMLSubmissionSpec, command: str) -> str:
 MAX_NAMES = 8
 
 
-def list_names(arm: ArmClient, path: str, version: str) -> list[str]:
-    """Return the names of a list of the resource manager; empty if it cannot be read."""
+def suggest_existing(
+    arm: ArmClient, path: str, template: str, wanted: str, list_command: str
+) -> tuple[Suggestion, ...]:
+    """Suggest the names of a list of the resource manager; the command that lists them if it cannot be read."""
     try:
-        return sorted(str(item["name"]) for item in arm.list_all(path, version))
+        names = sorted(str(item["name"]) for item in arm.list_all(path))
     except ArmError:
-        return []
+        names = []
+    return suggest_names(template, wanted, names, list_command)
 
 
 def suggest_names(template: str, wanted: str, names: Sequence[str], list_command: str) -> tuple[Suggestion, ...]:
@@ -151,7 +134,6 @@ def suggest_names(template: str, wanted: str, names: Sequence[str], list_command
 SAME_COMMAND = Suggestion("repeat the same command", "when it can be reached")
 UNCHECKED_CODE = "azureml-unchecked"
 MAX_CHECKS = 8
-WORKSPACE_MISSING_CODES = ("SubscriptionNotFound", "ResourceGroupNotFound")
 
 
 def make_workspace_problem(error: ArmError, workspace: Workspace, severity: Severity = "error") -> Problem:
@@ -160,14 +142,12 @@ def make_workspace_problem(error: ArmError, workspace: Workspace, severity: Seve
     if diagnosis.kind == "signed-out":
         return azureml_errors.make_signed_out_problem(error, workspace, Stage.PREFLIGHT, severity=severity)
     if error.code == UNREACHABLE:
-        title = "Azure cannot be reached from this machine"
-        return make_preflight_problem(
-            "azureml-unreachable", title, "", "", _redact_reason(diagnosis), SAME_COMMAND, severity=severity
-        )
+        title, why = "Azure cannot be reached from this machine", _redact_reason(diagnosis)
+        return make_preflight_problem("azureml-unreachable", title, "", "", why, SAME_COMMAND, severity=severity)
     if diagnosis.kind == "other":
         return make_unchecked_problem([f"the workspace {workspace.name}"], diagnosis)
     code = "azureml-missing" if diagnosis.kind == "missing" else "azureml-not-allowed"
-    why, fixes = _redact_reason(diagnosis), map(Suggestion, diagnosis.suggestions)
+    why, fixes = _redact_reason(diagnosis), diagnosis.suggestions
     if error.code in errors.SUBSCRIPTION_MISSING_CODES:
         flag, subscription = "--subscription-id", workspace.subscription
         return make_preflight_problem(code, diagnosis.title, flag, subscription, why, *fixes)
@@ -181,14 +161,8 @@ def make_unchecked_problem(checks: Iterable[str], diagnosis: Diagnosis) -> Probl
     subjects = [*checks]
     more = f" and {len(subjects) - MAX_CHECKS} more" if len(subjects) > MAX_CHECKS else ""
     title = f"cannot check {', '.join(subjects[:MAX_CHECKS])}{more}"
-    why, fixes = _redact_reason(diagnosis), map(Suggestion, diagnosis.suggestions)
+    why, fixes = _redact_reason(diagnosis), diagnosis.suggestions
     return make_preflight_problem(UNCHECKED_CODE, title, "", "", why, *fixes, severity="warning")
-
-
-def is_missing_part(error: ArmError, name: str) -> bool:
-    """Return whether a part of a workspace is missing; Azure has the same code for the workspace itself."""
-    of_workspace = re.search(r"workspaces/[^/']+' under", str(error)) and name.lower() not in str(error).lower()
-    return error.status == 404 and error.code not in WORKSPACE_MISSING_CODES and not of_workspace
 
 
 def soften_denial(subject: str, problems: Iterable[Problem]) -> Iterator[Problem]:

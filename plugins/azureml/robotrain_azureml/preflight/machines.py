@@ -8,13 +8,12 @@ from robotrain.errors import MAX_SENTENCE, Problem, Suggestion
 from robotrain.model.workload import OutputProfile
 from robotrain.redaction import redact
 from robotrain_azure.arm import ArmError
+from robotrain_azure.checks import Severity
 from robotrain_runtime.contract.document import JobDocument
 
 from robotrain_azureml.preflight import context
 from robotrain_azureml.preflight.context import (
-    API_VERSION,
     PreflightContext,
-    Severity,
     make_az_command,
     make_preflight_problem,
 )
@@ -107,13 +106,11 @@ def check_gpu_count(
         return
     if available == 0:
         title, why = f"{machine} has no GPU", "The job would train on the CPU, which takes far longer."
-        yield make_preflight_problem(
-            "azureml-no-gpu", title, where, "", why, *map(Suggestion, alternatives[:1]), severity="warning"
-        )
+        yield make_preflight_problem("azureml-no-gpu", title, where, "", why, *alternatives[:1], severity="warning")
         return
     title = f"{machine} has {available} GPU{'' if available == 1 else 's'}, but the job trains on {spec.gpus}"
-    fixes = [*map(Suggestion, alternatives[:1]), Suggestion(f"--num-gpus {available}")]
-    yield make_preflight_problem("azureml-too-few-gpus", title, where, f"--num-gpus {spec.gpus}", "", *fixes)
+    given, fixes = f"--num-gpus {spec.gpus}", [*alternatives[:1], f"--num-gpus {available}"]
+    yield make_preflight_problem("azureml-too-few-gpus", title, where, given, "", *fixes)
 
 
 UNLIMITED = -1
@@ -132,7 +129,7 @@ class MachineSize:
 
 def find_machine_size(preflight: PreflightContext, size: str) -> MachineSize | None:
     """Return a machine size by name; None if the region does not list it. Raises ArmError."""
-    for item in preflight.arm.list_all(_make_location_path(preflight, "vmSizes"), API_VERSION):
+    for item in preflight.arm.list_all(_make_location_path(preflight, "vmSizes")):
         if str(item.get("name")).lower() == size.lower():
             return MachineSize(
                 size, str(item.get("family") or ""), parse_count(item.get("vCPUs")) or 0, parse_count(item.get("gpus"))
@@ -142,7 +139,7 @@ def find_machine_size(preflight: PreflightContext, size: str) -> MachineSize | N
 
 def check_quota(preflight: PreflightContext, machine: MachineSize, low_priority: bool) -> Iterator[Problem]:
     """Check that the quota allows another node. Raises ArmError."""
-    usages = preflight.arm.list_all(_make_location_path(preflight, "usages"), API_VERSION)
+    usages = preflight.arm.list_all(_make_location_path(preflight, "usages"))
     usage = next((item for item in usages if _is_quota_of(item, machine, low_priority)), {})
     limit, used = parse_count(usage.get("limit")), parse_count(usage.get("currentValue")) or 0
     if limit is None or limit == UNLIMITED or not machine.cores or used + machine.cores <= limit:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from robotrain.errors import Problem, Suggestion
 from robotrain_azure import credential, roles
 from robotrain_azure import preflight_checks as azure
-from robotrain_azure.arm import ArmError
+from robotrain_azure.arm import ArmError, ServiceError
 from robotrain_azure.errors import DATA_SCIENTIST_ROLE, make_role_command
 from robotrain_azure.preflight_checks import RoleHolder
 from robotrain_azure.roles import is_allowed
@@ -14,10 +14,8 @@ from robotrain_runtime.contract.document import JobDocument
 
 from robotrain_azureml.preflight import assets, context, machines
 from robotrain_azureml.preflight.context import PreflightContext, make_preflight_problem
-from robotrain_azureml.service.datastore import StorageError
 from robotrain_azureml.spec.submission_spec import KeyVaultSecret
 
-AUTHORIZATION_API_VERSION = "2022-04-01"
 WORKSPACE_TYPE = "Microsoft.MachineLearningServices/workspaces"
 SUBMIT_ACTIONS = {
     f"{WORKSPACE_TYPE}/jobs/write": "create a job",
@@ -32,7 +30,7 @@ def check_caller_roles(preflight: PreflightContext) -> Iterator[Problem]:
     """Check that your roles allow everything that a submit needs. Raises ArmError."""
     workspace = preflight.spec.target_workspace
     path = f"{workspace.resource}/providers/Microsoft.Authorization/permissions"
-    permissions = list(preflight.arm.list_all(path, AUTHORIZATION_API_VERSION))
+    permissions = list(preflight.arm.list_all(path, roles.AUTHORIZATION_API_VERSION))
     is_new = assets.fetch_environment_image(preflight) is None
     needed = {**SUBMIT_ACTIONS, **(REGISTER_ACTIONS if is_new else {}), **_list_upload_actions(preflight)}
     denied = [text for action, text in needed.items() if not any(is_allowed(part, action) for part in permissions)]
@@ -51,7 +49,7 @@ def _list_upload_actions(preflight: PreflightContext) -> Mapping[str, str]:
         return {}
     try:
         keyed = context.get_job_datastore(preflight).keyed
-    except (ArmError, StorageError):  # the check of the storage reports it
+    except ServiceError:  # the check of the storage reports it
         return {}
     return {LIST_SECRETS_ACTION: f"read the secret of the datastore {spec.datastore}"} if keyed else {}
 
@@ -108,9 +106,6 @@ def check_vault_role(preflight: PreflightContext, secret: KeyVaultSecret) -> Ite
     name = (urlsplit(secret.uri).hostname or "").partition(".")[0]
     vault = roles.find_vault(preflight.arm, preflight.spec.subscription, name)
     holder = find_role_holder(preflight) if vault else None
-    if holder is None or not roles.is_missing_secret_role(preflight.arm, vault, holder.principal):
-        return
-    title = f"the job's identity may not read the key vault {name} with {secret.what}"
-    why = f"It needs a role like {roles.SECRETS_USER_ROLE}, there or at a higher scope."
-    fix = Suggestion(make_role_command(holder.principal, roles.SECRETS_USER_ROLE, vault), azure.ROLE_DELAY)
-    yield make_preflight_problem("azure-role-missing", title, holder.where, holder.given, why, fix, severity="warning")
+    if holder and not roles.has_permission(preflight.arm, vault, holder.principal, roles.READ_SECRETS):
+        action = f"read the key vault {name} with {secret.what}"
+        yield azure.make_role_problem(holder, action, roles.SECRETS_USER_ROLE, vault)

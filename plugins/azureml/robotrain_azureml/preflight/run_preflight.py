@@ -13,7 +13,7 @@ from robotrain_runtime.contract.document import JobDocument
 
 from robotrain_azureml.preflight import assets as preflight_assets
 from robotrain_azureml.preflight import compute, context, machines, roles, storage
-from robotrain_azureml.preflight.context import API_VERSION, PATIENCE_SECONDS, PreflightContext
+from robotrain_azureml.preflight.context import PATIENCE_SECONDS, PreflightContext
 from robotrain_azureml.spec import submission_spec
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, WorkspaceAsset
 from robotrain_azureml.submit import job_file, sdk, upload
@@ -48,7 +48,7 @@ def _check_azure(spec: AzureMLSubmissionSpec, document: JobDocument, outputs: Ou
     """Check the workspace first, so that a denied access is reported once, then everything in it."""
     preflight = PreflightContext(ArmClient(PATIENCE_SECONDS), spec)
     try:
-        workspace = preflight.arm.get(spec.target_workspace.resource, API_VERSION)
+        workspace = preflight.arm.get(spec.target_workspace.resource)
         preflight = PreflightContext(preflight.arm, spec, workspace)
     except ArmError as error:
         problem = context.make_workspace_problem(error, spec.target_workspace)

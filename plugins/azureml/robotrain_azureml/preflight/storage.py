@@ -3,12 +3,10 @@
 Requests use the same library as uploads, with its proxies and certificates.
 """
 
-import functools
 import importlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
 from urllib.parse import urlsplit
 
 from robotrain.errors import MAX_SENTENCE, Problem, Suggestion
@@ -18,11 +16,12 @@ from robotrain_azure.arm import ArmError
 from robotrain_azure.errors import make_role_command
 from robotrain_runtime.contract.document import JobDocument
 
-from robotrain_azureml.errors import make_identity_auth_command
+from robotrain_azureml.errors import StorageError, make_identity_auth_command
 from robotrain_azureml.preflight import assets, context
 from robotrain_azureml.preflight import roles as preflight_roles
-from robotrain_azureml.preflight.context import API_VERSION, PreflightContext, make_az_command, make_preflight_problem
-from robotrain_azureml.service.datastore import Datastore, StorageError
+from robotrain_azureml.preflight.context import PreflightContext, make_az_command, make_preflight_problem
+from robotrain_azureml.service import datastore as service
+from robotrain_azureml.service.datastore import Datastore
 from robotrain_azureml.spec.submission_spec import KeyVaultSecret
 
 KEY_MODES = ("", "accesskey")
@@ -43,8 +42,8 @@ def check_storage(preflight: PreflightContext, document: JobDocument) -> Iterato
     except ArmError as error:
         if error.status != 404:
             raise
-        names = context.list_names(preflight.arm, f"{spec.target_workspace.resource}/datastores", API_VERSION)
-        fixes = context.suggest_names("--datastore {}", spec.datastore, names, command)
+        path = f"{spec.target_workspace.resource}/datastores"
+        fixes = context.suggest_existing(preflight.arm, path, "--datastore {}", spec.datastore, command)
         title = f"the workspace has no datastore {spec.datastore}"
         yield make_preflight_problem("azureml-datastore-missing", title, "--datastore", spec.datastore, "", *fixes)
         return
@@ -92,7 +91,7 @@ def _check_accounts(preflight: PreflightContext, datastore: Datastore) -> Iterat
 
 def _check_account(preflight: PreflightContext, resource: str, keyed: bool) -> Iterator[Problem]:
     """Check the keys and the firewall of an account. `keyed`: whether a key or a signature is used with it."""
-    properties: Mapping[str, Any] = preflight.arm.get(resource, roles.ACCOUNTS_API_VERSION).get("properties") or {}
+    properties = preflight.arm.get_properties(resource, roles.ACCOUNTS_API_VERSION)
     if properties.get("allowSharedKeyAccess") is False:
         is_own = resource == preflight.get_property("storageAccount")
         if keyed:
@@ -165,7 +164,7 @@ def _check_write_role(preflight: PreflightContext, datastore: Datastore) -> Iter
     if (
         not resource
         or who == credential.UNKNOWN_OBJECT_ID
-        or not roles.is_missing_blob_role(preflight.arm, resource, who, writes=True)
+        or roles.has_permission(preflight.arm, resource, who, roles.WRITE_BLOBS)
     ):
         return
     flag = preflight.spec.uploads[0].flag
@@ -195,21 +194,13 @@ def is_reachable(url: str) -> bool:
     """Return whether a URL answers within seconds; a refusal is an answer."""
     request = importlib.import_module("azure.core.rest").HttpRequest("GET", url)
     try:
-        answer = _get_pipeline().send_request(
+        answer = service.get_pipeline().send_request(
             request, stream=True, connection_timeout=REACHABILITY_SECONDS, read_timeout=REACHABILITY_SECONDS
         )
     except Exception:  # of any underlying library
         return False
     answer.close()
     return True
-
-
-@functools.cache
-def _get_pipeline() -> Any:
-    """Return the process-wide client, without a sign-in."""
-    policies: Any = importlib.import_module("azure.core.pipeline.policies")
-    steps = [policies.UserAgentPolicy("robotrain"), policies.ProxyPolicy()]
-    return importlib.import_module("azure.core").PipelineClient("https://blob", policies=steps)
 
 
 def check_vault_reachability(secret: KeyVaultSecret) -> Iterator[Problem]:

@@ -1,23 +1,25 @@
-"""A datastore of a workspace: its place and its blobs.
+"""Storage of a workspace: datastores with their blobs, and single blobs at signed URLs.
 
-It is opened with the secret that the workspace keeps for it, else with the caller's own sign-in. Needs
-azure-storage-blob, which is imported when a container is opened.
+A datastore is opened with the secret that the workspace keeps for it, else with the caller's own sign-in; that needs
+azure-storage-blob, which is imported when a container is opened. Messages never contain a signed URL.
 """
 
-from __future__ import annotations  # the types below are for readers and checkers: importing them costs start-up
-
+import contextlib
+import functools
 import importlib
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.parse import urlsplit
 
-if TYPE_CHECKING:
-    from robotrain_azure.arm import ArmClient
-    from robotrain_azure.workspace import Workspace
+from robotrain_azure import arm as azure_arm
+from robotrain_azure.arm import ArmClient
+from robotrain_azure.credential import get_shared_credential
+from robotrain_azure.workspace import Workspace
 
-API_VERSION = "2024-04-01"
+from robotrain_azureml.errors import StorageError
+
 NO_BLOBS_CODE = "no-blob-datastore"
 BLOB_DATASTORE_TYPES = ("AzureBlob", "AzureDataLakeGen2")
 """Types with a blob endpoint."""
@@ -26,22 +28,6 @@ READ_RETRIES = 1
 """Retries of a request that got no answer."""
 TIMEOUTS = {"connection_timeout": 5, "read_timeout": 30}
 LONGEST_PAUSE = 10.0
-
-
-class StorageError(OSError):
-    """A failed request to storage; the message has no full stop.
-
-    `status`: HTTP status, 0 without an answer. `code`: storage's error code, one of `robotrain_azure.arm`, or
-    NO_BLOBS_CODE. `account`: the storage account. `signed`: a key or signature was used, so the caller's roles do not
-    matter.
-    """
-
-    def __init__(self, message: str, status: int = 0, code: str = "", account: str = "", signed: bool = False) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.account = account
-        self.signed = signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +103,7 @@ class DatastoreBlobs:
 
 def get_datastore(arm: ArmClient, workspace: Workspace, name: str) -> Datastore:
     """Return a datastore of a workspace. Raises ArmError, and StorageError if it holds no blobs."""
-    properties = arm.get(f"{workspace.resource}/datastores/{name}", API_VERSION).get("properties") or {}
+    properties = arm.get_properties(f"{workspace.resource}/datastores/{name}")
     kind, account = str(properties.get("datastoreType") or ""), str(properties.get("accountName") or "")
     container = str(properties.get("containerName") or properties.get("filesystem") or "")
     if kind not in BLOB_DATASTORE_TYPES or not account or not container:
@@ -127,11 +113,9 @@ def get_datastore(arm: ArmClient, workspace: Workspace, name: str) -> Datastore:
     return Datastore(workspace, name, account, container, suffix, keyed=secret in ("AccountKey", "Sas"))
 
 
-@contextmanager
+@contextlib.contextmanager
 def open_datastore(arm: ArmClient, datastore: Datastore, retries: int = RETRIES) -> Iterator[DatastoreBlobs]:
     """Open the blobs of a datastore, for up to ten connections. Raises ArmError if its secret cannot be read."""
-    from robotrain_azure.credential import get_shared_credential
-
     blob: Any = importlib.import_module("azure.storage.blob")
     secret = _fetch_secret(arm, datastore) if datastore.keyed else get_shared_credential()
     options = {"credential": secret, "transport": _make_transport(), **make_retry_options(retries)}
@@ -142,14 +126,11 @@ def open_datastore(arm: ArmClient, datastore: Datastore, retries: int = RETRIES)
 def make_retry_options(retries: int = RETRIES) -> dict[str, Any]:
     """Return options with which a storage client gives up within seconds. Each client needs its own."""
     policy: Any = importlib.import_module("azure.storage.blob").LinearRetry
-    return {
-        "retry_policy": policy(
-            backoff=1, retry_total=retries, retry_read=min(READ_RETRIES, retries), random_jitter_range=1
-        )
-    }
+    reads = min(READ_RETRIES, retries)
+    return {"retry_policy": policy(backoff=1, retry_total=retries, retry_read=reads, random_jitter_range=1)}
 
 
-@contextmanager
+@contextlib.contextmanager
 def translate_errors(datastore: Datastore) -> Iterator[None]:
     """Raise the SDK's errors as StorageError."""
     try:
@@ -160,35 +141,27 @@ def translate_errors(datastore: Datastore) -> Iterator[None]:
 
 def make_storage_error(error: Exception, account: str, signed: bool = False) -> StorageError:
     """Return the StorageError for an error of the SDK."""
-    from robotrain_azure.arm import SIGN_IN_REASON_PATTERN, SIGNED_OUT, UNREACHABLE, UNREACHED_PATTERN
-
-    kinds = {base.__name__ for base in type(error).__mro__}
-    status, code = int(getattr(error, "status_code", 0) or 0), _get_error_code(error)
-    if status:
-        answer = f"HTTP {status} {code}".rstrip()
-        return StorageError(
-            f"the storage account {account} refused the request ({answer})", status, code, account, signed
-        )
-    unreached, reason = re.search(UNREACHED_PATTERN, str(error)), re.search(SIGN_IN_REASON_PATTERN, str(error))
-    if "ClientAuthenticationError" in kinds and (reason or not unreached):
-        why = f" ({reason[0]})" if reason else ""
-        return StorageError(f"you are not signed in to Azure{why}", code=SIGNED_OUT, account=account)
-    why = unreached[0] if unreached else type(error).__name__
-    return StorageError(f"the storage account {account} cannot be reached ({why})", code=UNREACHABLE, account=account)
+    if status := int(getattr(error, "status_code", 0) or 0):
+        return make_refused_error(account, status, get_error_code(error), signed)
+    no_answer = azure_arm.make_no_answer_error(error, f"the storage account {account}")
+    return StorageError(str(no_answer), code=no_answer.code, account=account)
 
 
-def _get_error_code(error: Exception) -> str:
-    """Return storage's error code; an answer to HEAD has it only in a header."""
+def make_refused_error(account: str, status: int, code: str, signed: bool) -> StorageError:
+    """Return the error for an answer with a status of 400 or more."""
+    answer = f"HTTP {status} {code}".rstrip()
+    return StorageError(f"the storage account {account} refused the request ({answer})", status, code, account, signed)
+
+
+def get_error_code(error: BaseException) -> str:
+    """Return storage's error code from an error of the SDK; an answer to HEAD has it only in a header."""
     code = getattr(error, "error_code", None) or ""
-    response = getattr(error, "response", None)
-    return str(
-        getattr(code, "value", code) or (response.headers.get("x-ms-error-code", "") if response is not None else "")
-    )
+    headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    return str(getattr(code, "value", code) or headers.get("x-ms-error-code", ""))
 
 
 def _fetch_secret(arm: ArmClient, datastore: Datastore) -> str:
-    """Return the workspace's secret for the datastore: a signature or the account's key."""
-    secrets = arm.post(f"{datastore.resource}/listSecrets", API_VERSION)
+    secrets = arm.post(f"{datastore.resource}/listSecrets")
     return str(secrets.get("sasToken") or secrets.get("key") or "").removeprefix("?")
 
 
@@ -205,3 +178,77 @@ def _make_transport() -> Any:
 
 def _make_prefix(folder: str) -> str:
     return f"{folder.strip('/')}/" if folder.strip("/") else ""
+
+
+SIGNED_TIMEOUTS = {"connection_timeout": 5, "read_timeout": 20}
+FULL_CONTENT, NOT_FOUND, RANGE_NOT_SATISFIABLE, EXPIRED_STATUSES = 200, 404, 416, (401, 403)
+PIECE_BYTES = 1 << 18
+
+
+def fetch_blob_size(url: str) -> int:
+    """Return the size of a blob in bytes; 0 if it does not exist yet. Raises StorageError."""
+    with contextlib.closing(_send_request("HEAD", url)) as answer:
+        return 0 if answer.status_code == NOT_FOUND else int(answer.headers.get("Content-Length") or 0)
+
+
+def open_blob_range(url: str, start: int, end: int | None = None) -> "BlobRange":
+    """Open the bytes from `start` to `end`, exclusive; close it after use. Raises StorageError."""
+    header = f"bytes={start}-" if end is None else f"bytes={start}-{end - 1}"
+    answer = _send_request("GET", url, {"Range": header})
+    if answer.status_code == FULL_CONTENT and start:
+        answer.close()
+        why = f"the storage account {_get_account(url)} sent the whole blob instead of the requested range"
+        raise StorageError(why, FULL_CONTENT, signed=True)
+    return BlobRange(answer, url)
+
+
+class BlobRange:
+    """A part of a blob. `length` is that of the whole blob; None if it is not known."""
+
+    def __init__(self, answer: Any, url: str) -> None:
+        self._answer, self._url = answer, url
+        match = re.fullmatch(r"bytes .*/(\d+)", answer.headers.get("Content-Range") or "")
+        full_length = answer.headers.get("Content-Length") if answer.status_code == FULL_CONTENT else None
+        self.length = int(match[1]) if match else int(full_length) if full_length else None
+
+    def iterate_pieces(self) -> Iterator[bytes]:
+        """Yield the bytes; nothing if the range is empty. Raises StorageError."""
+        if self._answer.status_code in (NOT_FOUND, RANGE_NOT_SATISFIABLE):
+            return
+        try:
+            yield from self._answer.iter_raw()
+        except Exception as error:  # of any underlying library
+            raise _make_connection_error(error, self._url) from None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._answer.close()
+
+
+def _send_request(method: str, url: str, headers: dict[str, str] | None = None) -> Any:
+    request = importlib.import_module("azure.core.rest").HttpRequest(method, url, headers=headers)
+    try:
+        answer = get_pipeline().send_request(request, stream=True, **SIGNED_TIMEOUTS)
+    except Exception as error:
+        raise _make_connection_error(error, url) from None  # its text contains the URL
+    if answer.status_code < 400 or answer.status_code in (NOT_FOUND, RANGE_NOT_SATISFIABLE):
+        return answer
+    answer.close()
+    code = str(answer.headers.get("x-ms-error-code") or "")
+    raise make_refused_error(_get_account(url), answer.status_code, code, signed=True)
+
+
+@functools.cache
+def get_pipeline() -> Any:
+    """Return the process-wide client without a sign-in, which reuses connections."""
+    return azure_arm.make_pipeline("https://blob", connection_data_block_size=PIECE_BYTES)
+
+
+def _get_account(url: str) -> str:
+    return (urlsplit(url).hostname or "").partition(".")[0]
+
+
+def _make_connection_error(error: Exception, url: str) -> StorageError:
+    account = _get_account(url)
+    reason = f"the storage account {account} cannot be reached ({type(error).__name__})"
+    return StorageError(reason, code=azure_arm.UNREACHABLE, account=account, signed=True)

@@ -14,7 +14,8 @@ from typing import Any
 
 from robotrain_sources import parallel
 
-from robotrain_azureml.service.datastore import DatastoreBlob, DatastoreBlobs, StorageError, translate_errors
+from robotrain_azureml.errors import StorageError
+from robotrain_azureml.service.datastore import DatastoreBlob, DatastoreBlobs, translate_errors
 
 CONNECTIONS = 8
 PIECE_BYTES = 4 << 20

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from robotrain.model.run import Reference, RunGone
+from robotrain_azure import errors as azure_errors
 from robotrain_azure.arm import ArmClient, ArmError
 from robotrain_azure.workspace import Workspace, get_cloud
 
 from robotrain_azureml import errors
 
-API_VERSION = "2024-04-01"
 PATIENCE_SECONDS = 6.0
 """How long transient errors of Azure are retried, in seconds."""
 
@@ -35,9 +35,9 @@ def make_job_path(workspace: Workspace, name: str) -> str:
 def find_job(arm: ArmClient, workspace: Workspace, name: str) -> dict[str, Any] | None:
     """Return a job; None only if the workspace says that it does not exist. Raises ArmError."""
     try:
-        return arm.get(make_job_path(workspace, name), API_VERSION)
+        return arm.get(make_job_path(workspace, name))
     except ArmError as error:
-        if errors.is_part_missing(error):
+        if azure_errors.is_part_missing(error):
             return None
         raise
 
@@ -57,9 +57,9 @@ def get_job(reference: Reference) -> dict[str, Any]:
 def request_cancel(arm: ArmClient, workspace: Workspace, name: str) -> None:
     """Request the end of a job, which comes later. Raises ArmError, RunGone."""
     try:
-        arm.post(f"{make_job_path(workspace, name)}/cancel", API_VERSION)
+        arm.post(f"{make_job_path(workspace, name)}/cancel")
     except ArmError as error:
-        if errors.is_part_missing(error):
+        if azure_errors.is_part_missing(error):
             raise make_run_gone(workspace, name) from None
         raise
 
@@ -97,7 +97,7 @@ def _find_region_host(workspace: Workspace, job: Mapping[str, Any] | None) -> st
     if workspace not in region_hosts:
         host = _match_first_host([_get_tracking_endpoint(job)]) if job else ""
         if not host:
-            properties = get_client().get(workspace.resource, API_VERSION).get("properties") or {}
+            properties = get_client().get_properties(workspace.resource)
             host = _match_first_host([properties.get("discoveryUrl"), properties.get("mlFlowTrackingUri")])
         if not host:
             raise ArmError(f"the workspace {workspace.name} does not name the host of its region")

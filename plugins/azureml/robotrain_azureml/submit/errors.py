@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from robotrain.errors import MAX_SENTENCE, Problem, Rejected, Stage, Suggestion
 from robotrain.redaction import redact
 from robotrain_azure import arm, credential
-from robotrain_azure.arm import SIGNED_OUT, ArmError
+from robotrain_azure.arm import SIGNED_OUT, ArmError, ServiceError
 from robotrain_azure.credential import EXPIRED_TOKEN_CODES
 
 from robotrain_azureml import errors
 from robotrain_azureml.observe import causes, job_state
-from robotrain_azureml.service.datastore import StorageError
+from robotrain_azureml.service import datastore
 from robotrain_azureml.spec import inputs
 from robotrain_azureml.spec.submission_spec import JOB_FILE
 
@@ -28,10 +28,10 @@ MAX_MESSAGE_LENGTH = 400
 _BLOB_HOST = r"https://([a-z0-9]+)\.(?:blob|dfs)\."
 
 
-def find_azure_error(error: BaseException, host: str = "") -> ArmError | StorageError | None:
+def find_azure_error(error: BaseException, host: str = "") -> ServiceError | None:
     """Return the error of Azure among an exception and its causes, or None. `host`: the requested host if known."""
     for cause in credential.iterate_causes(error):
-        if isinstance(cause, ArmError | StorageError):
+        if isinstance(cause, ServiceError):
             return cause
         if azure_error := _parse_answer(cause) or _parse_no_answer(cause, host or "Azure"):
             azure_error.__cause__ = cause
@@ -45,29 +45,20 @@ def get_http_status(error: BaseException) -> int:
     return azure_error.status if azure_error else 0
 
 
-def _parse_answer(error: BaseException) -> ArmError | StorageError | None:
+def _parse_answer(error: BaseException) -> ServiceError | None:
     """Convert an error of azure-core that has an answer."""
-    status, response = getattr(error, "status_code", None), getattr(error, "response", None)
+    status, body = getattr(error, "status_code", None), getattr(error, "error", None)
     if not isinstance(status, int):
         return None
-    body: Any = getattr(error, "error", None)
-    header = response.headers.get("x-ms-error-code", "") if response is not None else ""
-    body_code = getattr(body, "code", None) or getattr(error, "error_code", None)
-    code = str(getattr(body_code, "value", body_code) or header)
-    url = str(getattr(getattr(response, "request", None), "url", ""))
+    code = str(getattr(body, "code", None) or datastore.get_error_code(error))
+    url = str(getattr(getattr(getattr(error, "response", None), "request", None), "url", ""))
     if match := re.match(_BLOB_HOST, url):
-        answer = f"HTTP {status} {code}".rstrip()
-        message = f"the storage account {match[1]} refused the request ({answer})"
-        return StorageError(message, status, code, match[1], signed="sig=" in url)
-    message = _get_message(getattr(body, "message", None), error, status)
+        return datastore.make_refused_error(match[1], status, code, signed="sig=" in url)
+    if message := getattr(body, "message", None):
+        message = redact(arm.shorten_message(message, status), max_length=MAX_MESSAGE_LENGTH)
+    else:
+        message = get_first_sentence(str(getattr(error, "message", None) or error))
     return ArmError(f"{message} (HTTP {status} {code})".replace(" )", ")"), status, code)
-
-
-def _get_message(message: str | None, error: BaseException, status: int) -> str:
-    """Return the message of the answer, else that of the library."""
-    if message:
-        return redact(arm.shorten_message(message, status), max_length=MAX_MESSAGE_LENGTH)
-    return get_first_sentence(str(getattr(error, "message", None) or error))
 
 
 def _parse_no_answer(error: BaseException, host: str) -> ArmError | None:
@@ -200,7 +191,7 @@ def _find_flag(cause: str) -> str:
     return match[0] if match else ""
 
 
-def _make_general_problem(error: ArmError | StorageError, spec: AzureMLSubmissionSpec, call: SdkCall | None) -> Problem:
+def _make_general_problem(error: ServiceError, spec: AzureMLSubmissionSpec, call: SdkCall | None) -> Problem:
     rejection = errors.make_rejection(error, spec.target_workspace, f"submit {_describe_request(call)}")
     [problem] = rejection.problems
     if not rejection.transient:

@@ -18,11 +18,12 @@ from robotrain.errors import Problem, Rejected, Stage, Suggestion
 from robotrain.model.amounts import format_size
 from robotrain.model.plan import Plan
 from robotrain_azure import upload_rules
-from robotrain_azure.arm import ArmError
+from robotrain_azure.arm import ServiceError
 from robotrain_runtime.contract.document import JobSource
 
+from robotrain_azureml.errors import StorageError
 from robotrain_azureml.service import datastore, folder_transfer, jobs
-from robotrain_azureml.service.datastore import DatastoreBlob, DatastoreBlobs, StorageError
+from robotrain_azureml.service.datastore import DatastoreBlob, DatastoreBlobs
 from robotrain_azureml.spec import inputs
 from robotrain_azureml.spec.submission_spec import AzureMLSubmissionSpec, DatastoreUpload
 
@@ -44,7 +45,7 @@ def find_complete_uploads(spec: AzureMLSubmissionSpec) -> set[DatastoreUpload]:
     try:
         with _open_datastore(spec) as blobs:
             return {upload for upload in pinned if is_complete(blobs, upload, list(blobs.list_blobs(upload.to)))}
-    except (ArmError, StorageError, Rejected):
+    except (ServiceError, Rejected):
         return set()
 
 
@@ -164,7 +165,7 @@ def upload_folders(plan: Plan, spec: AzureMLSubmissionSpec) -> Iterator[Prepared
         for upload in spec.uploads:
             try:
                 content = _upload_folder(blobs, upload, upload_rules.select_uploaded_part(plan, upload.path))
-            except (ArmError, StorageError):
+            except ServiceError:
                 raise
             except OSError as error:
                 raise Rejected([_make_unreadable_problem(upload, error)]) from error

@@ -9,7 +9,7 @@ from robotrain_azure import errors, model_registration, workspace
 from robotrain_azure.arm import ArmClient, ArmError
 from robotrain_azure.model_registration import ModelVersion
 from robotrain_azure.outputs import RunLog
-from robotrain_azure.tracking.model_registry import WorkspaceModels
+from robotrain_azure.tracking.container import WorkspaceModels
 from robotrain_azure.workspace import Workspace
 from robotrain_runtime.contract.document import JobDocument
 from robotrain_runtime.contract.event import Registered
